@@ -1,0 +1,1 @@
+"""What fieldcrypt costs, measured on the machine at hand."""

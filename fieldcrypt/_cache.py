@@ -1,0 +1,45 @@
+"""A bounded map whose hits cost nothing beyond a dict lookup."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+class GenerationCache(Generic[K, V]):
+    """Keeps at least the `limit` and at most twice the `limit` of the entries used last.
+
+    An exact LRU moves an entry at every hit. Here the hot path reads the dict `recent` itself; on a miss it calls
+    `find`, which brings back what the older generation still has. When `recent` is full it becomes the older one.
+    """
+
+    __slots__ = ("_limit", "_older", "recent")
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self.recent: dict[K, V] = {}
+        self._older: dict[K, V] = {}
+
+    def find(self, key: K) -> V | None:
+        """Return the entry of a key from either generation, or None."""
+        value = self.recent.get(key)
+        if value is None:
+            value = self._older.get(key)
+            if value is not None:
+                self.put(key, value)
+        return value
+
+    def put(self, key: K, value: V) -> None:
+        """Add or replace an entry."""
+        if len(self.recent) >= self._limit and key not in self.recent:
+            self._older = self.recent
+            self.recent = {}
+        self.recent[key] = value
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._older = {}
+        self.recent = {}

@@ -1,0 +1,35 @@
+"""What the core takes from the operating system: randomness, two clocks, and word of a fork.
+
+One place, so that test vectors can fix the randomness and tests can move the clocks. Callers look the names up in
+this module at every call (`_system.random_bytes(12)`); that costs the hot path some nanoseconds and no more.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+random_bytes: Callable[[int], bytes] = os.urandom
+monotonic: Callable[[], float] = time.monotonic  # seconds; for limits within a process
+wall_clock: Callable[[], float] = time.time  # seconds since 1970; for what is written down
+
+_forgetters: set[weakref.WeakMethod[Callable[[], Any]]] = set()
+
+
+def call_after_fork(method: Callable[[], Any]) -> None:
+    """Have a bound method called in every child that this process forks, while its object lives."""
+    _forgetters.add(weakref.WeakMethod(method, _forgetters.discard))
+
+
+def _run_after_fork() -> None:
+    for reference in tuple(_forgetters):
+        method = reference()
+        if method is not None:
+            method()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+    os.register_at_fork(after_in_child=_run_after_fork)

@@ -1,0 +1,75 @@
+"""Every error that fieldcrypt raises, apart from TypeError and ValueError for misuse.
+
+No message, attribute or chained exception here ever holds plaintext or key material.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+__all__ = [
+    "ConfigurationError",
+    "DecryptionError",
+    "FieldcryptError",
+    "KeyAccessDeniedError",
+    "KeyNotFoundError",
+    "KeyProviderError",
+    "KeyStoreError",
+]
+
+_REFUSED = (
+    "the value cannot be decrypted: it was changed or cut, belongs to another field, row or tenant, "
+    "or was encrypted under foreign keys"
+)
+
+
+class FieldcryptError(Exception):
+    """Base of all errors of fieldcrypt."""
+
+
+class ConfigurationError(FieldcryptError):
+    """fieldcrypt was set up in a way that cannot work; the message says what to use instead."""
+
+
+class DecryptionError(FieldcryptError):
+    """A value is not what was encrypted for this place.
+
+    It was changed or cut, belongs to another field, row or tenant, or was encrypted under foreign keys. On purpose
+    the error does not say which (SPEC section 7).
+    """
+
+    def __init__(self, message: str = _REFUSED) -> None:
+        super().__init__(message)
+
+
+class KeyProviderError(FieldcryptError):
+    """A key provider could neither wrap nor unwrap a data key.
+
+    Attributes:
+        causes: what happened in each place that was tried, in the order tried: place (a region, say) -> exception.
+        retryable: True if the same call may succeed later (an outage), False if someone has to act first.
+    """
+
+    def __init__(self, message: str, *, causes: Mapping[str, Exception] | None = None, retryable: bool = True) -> None:
+        super().__init__(message)
+        self.causes: Mapping[str, Exception] = MappingProxyType(dict(causes or {}))
+        self.retryable = retryable
+
+
+class KeyAccessDeniedError(KeyProviderError):
+    """A key provider refused: no permission, or the wrapping key is disabled or pending deletion.
+
+    A refusal is a decision, not an outage: it ends the use of live keys at once.
+    """
+
+    def __init__(self, message: str, *, causes: Mapping[str, Exception] | None = None) -> None:
+        super().__init__(message, causes=causes, retryable=False)
+
+
+class KeyStoreError(FieldcryptError):
+    """A key store failed, or what it holds is not a valid key record."""
+
+
+class KeyNotFoundError(KeyStoreError):
+    """A key store has no record of a key id."""

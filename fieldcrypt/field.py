@@ -1,0 +1,222 @@
+"""One protected field: the hot path.
+
+`encrypt` and `decrypt` are written for speed: what can be prepared is prepared once per data key and salt and kept
+in a cache whose hit is one dict lookup. Measure (`python -m benchmarks.field`) before adding anything to them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Generic, TypeVar
+
+from fieldcrypt import _system, envelope
+from fieldcrypt._cache import GenerationCache
+from fieldcrypt.aead import GCM_NONCE_SIZE, InvalidTag
+from fieldcrypt.codecs import TEXT, TEXT_BYTE, Codec
+from fieldcrypt.context import FIELD_KEY, application_context
+from fieldcrypt.envelope import GCM_NONCE, HEAD, PREFIX, SELF_CONTAINED, STORED
+from fieldcrypt.errors import DecryptionError
+from fieldcrypt.keys.keyring import Keyring
+from fieldcrypt.keys.live_key import Crypt, Lease, LiveKey
+
+__all__ = ["Field"]
+
+T = TypeVar("T")
+
+MAX_NAME_SIZE = 255  # bytes of UTF-8
+_WRITERS = 4096  # prepared writers kept, one per tenant
+_READERS = 1024  # prepared readers kept, one per data key and salt
+_AFTER_ENCODING = slice(1, None)
+
+
+# What the hot path needs, prepared. Plain tuples, because Python unpacks those three times faster than named ones.
+# Writer: version | key id | salt, infix (empty in a stored value), AESGCM.encrypt, additional data, messages, lease.
+_Writer = tuple[bytes, bytes, Crypt, bytes, Iterator[int], Lease]
+# Reader: AESGCM.decrypt, additional data, live key, infix, where infix and ciphertext stand in a value.
+_Reader = tuple[Crypt, bytes, LiveKey, bytes, slice, slice]
+
+
+class Field(Generic[T]):
+    """A field whose values are encrypted. Made by `Encryptor.field`; safe to use from many threads.
+
+    A value decrypts only through a field of the same name and context. The declared type and the padding are no part
+    of that: what was written under another type of the same name raises a DecryptionError that says so.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_codec",
+        "_context",
+        "_is_text",
+        "_keyring",
+        "_readers",
+        "_writers",
+        "name",
+    )
+
+    def __init__(
+        self,
+        name: str,
+        codec: Codec,
+        context: Mapping[str, str] | None,
+        keyring: Callable[[], Keyring],
+    ) -> None:
+        if not isinstance(name, str):
+            raise TypeError(f"a field's name is a str, not {type(name).__name__}")
+        if not 1 <= len(name.encode(errors="replace")) <= MAX_NAME_SIZE:
+            raise ValueError(f"a field's name has 1 to {MAX_NAME_SIZE} bytes")
+        self.name = name
+        self._codec = codec
+        self._context = {FIELD_KEY: name, **application_context(context or {})}
+        envelope.aad(b"", self._context)  # raises now what it would raise at the first value
+        self._keyring = keyring
+        self._is_text = codec.type in (str, object) and codec.pad is None
+        self._writers: GenerationCache[str | None, _Writer] = GenerationCache(_WRITERS)
+        self._readers: GenerationCache[bytes, _Reader] = GenerationCache(_READERS)
+
+    @property
+    def type(self) -> Any:
+        """The Python type of the field's values."""
+        return self._codec.type
+
+    def encrypt(self, value: T, *, tenant: str | None = None, context: Mapping[str, str] | None = None) -> bytes:
+        """Encrypt a value.
+
+        Args:
+            value: exactly of the field's type.
+            tenant: whose data key to use (1 to 255 bytes of UTF-8), or None for the key of no tenant.
+            context: more that decryption has to name again, for example `{"row": "42"}`. Not secret, not stored.
+
+        Returns:
+            58 bytes more than a text or bytes value has (SPEC section 4); self-contained values also hold the
+            wrapped key, some 200 to 400 bytes.
+
+        Raises:
+            TypeError: the value is None or not of the field's type; tenant or context are not text.
+            ValueError: tenant, context or value are out of range, or context overrides the field's own.
+            KeyProviderError: the tenant's data key cannot be had from the key provider.
+            KeyStoreError: it cannot be had from, or put into, the key store.
+            ConfigurationError: the Encryptor has not been configured.
+        """
+        if value.__class__ is str and self._is_text:
+            try:
+                plaintext = TEXT_BYTE + value.encode()  # type: ignore[attr-defined]
+            except UnicodeEncodeError:
+                plaintext = b""
+            if not plaintext:
+                self._codec.encode(value)  # raises without the text
+        else:
+            plaintext = self._codec.encode(value)
+        try:
+            prefix, infix, encrypt, aad, messages, lease = self._writers.recent[tenant]
+        except KeyError:
+            prefix, infix, encrypt, aad, _, _ = self._prepare_writer(tenant)
+        else:
+            if lease.deadline <= _system.monotonic() or next(messages, None) is None:
+                prefix, infix, encrypt, aad, _, _ = self._prepare_writer(tenant)
+        if context is not None:
+            aad = self._aad(prefix[HEAD], context)
+        nonce = _system.random_bytes(GCM_NONCE_SIZE)
+        # Joining an empty infix would cost as much as joining a full one.
+        start = prefix + nonce + infix if infix else prefix + nonce
+        return start + encrypt(nonce, plaintext, aad)
+
+    def decrypt(self, data: bytes, *, tenant: str | None = None, context: Mapping[str, str] | None = None) -> T:
+        """Decrypt a value.
+
+        Args:
+            data: what `encrypt` returned; bytes, bytearray or memoryview.
+            tenant: if given, the tenant whose value it must be. If None, any tenant's value is decrypted.
+            context: what was given to `encrypt`.
+
+        Raises:
+            DecryptionError: the value is not authentic here (see there), or is of another type than the field.
+            TypeError: data is not bytes; tenant or context are not text.
+            KeyProviderError: the data key cannot be unwrapped.
+            KeyStoreError: the data key cannot be had from the key store; `KeyNotFoundError` if it is not there.
+            ConfigurationError: the Encryptor has not been configured.
+        """
+        try:
+            decrypt, aad, key, infix, infix_at, body_at = self._readers.recent[data[PREFIX]]
+        except (KeyError, TypeError):  # unknown, or a bytearray, or nothing that could be a value
+            decrypt, aad, key, infix, infix_at, body_at = self._prepare_reader(data)
+        else:
+            if key.deadline <= _system.monotonic():
+                decrypt, aad, key, infix, infix_at, body_at = self._prepare_reader(data)
+        if infix and data[infix_at] != infix:
+            # Another wrapping of the same data key, or a forged one: it is opened before it counts.
+            decrypt, aad, key, infix, infix_at, body_at = self._prepare_reader(data)
+        if tenant is not None and tenant != key.record.tenant:
+            if not isinstance(tenant, str):
+                raise TypeError(f"a tenant is a str, not {type(tenant).__name__}")
+            raise DecryptionError
+        if context is not None:
+            aad = self._aad(data[HEAD], context)
+        try:
+            plaintext = decrypt(data[GCM_NONCE], data[body_at], aad)
+        except (InvalidTag, ValueError):  # ValueError: shorter than a nonce
+            raise DecryptionError from None
+        if self._is_text:
+            try:
+                if plaintext[0] == TEXT:
+                    return plaintext[_AFTER_ENCODING].decode()  # type: ignore[return-value]
+            except (IndexError, UnicodeDecodeError):
+                pass  # the codec says so without the text
+        value: T = self._codec.decode(plaintext)
+        return value
+
+    def forget(self) -> None:
+        """Drop all that was prepared, so that the next value asks the keyring again."""
+        self._writers.clear()
+        self._readers.clear()
+
+    def _aad(self, head: bytes, context: Mapping[str, str]) -> bytes:
+        added = application_context(context)
+        if not self._context.keys().isdisjoint(added):
+            raise ValueError("the context of a call cannot override the field's own")
+        return envelope.aad(bytes(head), {**self._context, **added})
+
+    def _prepare_writer(self, tenant: str | None) -> _Writer:
+        """Return a writer from which one message has been taken."""
+        keyring = self._keyring()
+        lease = keyring.for_encryption(tenant)
+        key = lease.key
+        salt, encrypt, messages = key.sealer()
+        head, infix = envelope.head(STORED, key.key_id), b""
+        if keyring.self_contained:
+            head, infix = envelope.head(SELF_CONTAINED, key.key_id), envelope.infix(key.record.to_bytes())
+        writer = (head + salt, infix, encrypt, envelope.aad(head, self._context), messages, lease)
+        self._writers.put(tenant, writer)
+        return writer
+
+    def _prepare_reader(self, data: bytes) -> _Reader:
+        """Return a reader for a value whose data key and key record are authentic; the value may still not be."""
+        if not isinstance(data, (bytes, bytearray, memoryview)):
+            raise TypeError(f"an encrypted value is bytes, not {type(data).__name__}")
+        data = bytes(data)
+        value = envelope.parse(data)
+        try:
+            key = self._keyring().for_decryption(value.key_id, value.record)
+        except DecryptionError:
+            if value.record is None:
+                raise  # it is the key store that holds something wrong, and its keeper is told what
+            key = None
+        if key is None:
+            raise DecryptionError
+        infix = b"" if value.record is None else envelope.infix(value.record)
+        known = self._readers.find(data[PREFIX])
+        if known is not None and known[2] is key and known[3] == infix:
+            return known
+        reader = (
+            key.opener(value.salt),
+            envelope.aad(data[HEAD], self._context),
+            key,
+            infix,
+            envelope.infix_slice(infix),
+            envelope.body_slice(infix),
+        )
+        self._readers.put(data[PREFIX], reader)
+        return reader
+
+    def __repr__(self) -> str:
+        return f"Field({self.name!r}, {getattr(self.type, '__name__', self.type)})"

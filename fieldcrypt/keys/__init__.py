@@ -1,0 +1,1 @@
+"""Data keys: records of them, where they are kept, what wraps them, and the live ones of a process."""

@@ -1,0 +1,79 @@
+"""ARNs of KMS keys: which are accepted, and which two mean the same key."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from fieldcrypt.errors import ConfigurationError
+
+__all__ = ["KeyArn", "check_region"]
+
+_HINT = (
+    "use the ARN of a customer managed key, like arn:aws:kms:us-east-1:111122223333:key/mrk-… (`aws kms describe-key`)"
+)
+
+_KEY_ID = r"mrk-[0-9a-f]{32}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+_REGION = r"[a-z]{2,}(?:-[a-z]+)+-[0-9]+"
+_KEY_ARN = re.compile(rf"arn:(aws[a-z-]*):kms:({_REGION}):([0-9]{{12}}):key/({_KEY_ID})", re.ASCII)
+
+
+class KeyArn(NamedTuple):
+    """The parts of a KMS key ARN."""
+
+    partition: str
+    region: str
+    account: str
+    key_id: str
+
+    @classmethod
+    def match(cls, text: str) -> KeyArn | None:
+        """Return the parts of a key ARN, or None if the text is none."""
+        found = _KEY_ARN.fullmatch(text)
+        return cls(*found.groups()) if found else None
+
+    @classmethod
+    def configured(cls, text: str) -> KeyArn:
+        """Return the parts of a key ARN that someone configured.
+
+        Raises:
+            ConfigurationError: it is no key ARN; the message says what to use instead.
+        """
+        arn = cls.match(text) if isinstance(text, str) else None
+        if arn is None:
+            raise ConfigurationError(_complaint(text))
+        return arn
+
+    @property
+    def multi_region(self) -> bool:
+        return self.key_id.startswith("mrk-")
+
+    def same_key(self, other: KeyArn) -> bool:
+        """Say whether what one wraps the other unwraps: for multi-Region keys the region does not count."""
+        return self == (other._replace(region=self.region) if self.multi_region else other)
+
+    def __str__(self) -> str:
+        return f"arn:{self.partition}:kms:{self.region}:{self.account}:key/{self.key_id}"
+
+
+def check_region(region: str) -> str:
+    """Return the region.
+
+    Raises:
+        ConfigurationError: it is not the name of an AWS region.
+    """
+    if not isinstance(region, str) or not re.fullmatch(_REGION, region, re.ASCII):
+        raise ConfigurationError(f"{region!r} is not an AWS region like us-east-1")
+    return region
+
+
+def _complaint(text: object) -> str:
+    if not isinstance(text, str):
+        return f"a KMS key is named by a str, not {type(text).__name__}: {_HINT}"
+    if "alias/aws/" in text:
+        return f"{text!r} is an AWS managed key, which only AWS services can use: {_HINT}"
+    if "alias/" in text:
+        return f"{text!r} is an alias, and an alias can move to another key: {_HINT}"
+    if not text.startswith("arn:"):
+        return f"{text!r} does not say in which account the key is: {_HINT}"
+    return f"{text!r} is not the ARN of a KMS key: {_HINT}"

@@ -1,0 +1,102 @@
+"""A key store in one file, for applications on one machine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING
+
+from fieldcrypt.errors import KeyNotFoundError, KeyStoreError
+from fieldcrypt.keys.records import KeyRecord
+from fieldcrypt.keys.store import read_record
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
+
+__all__ = ["FileKeyStore"]
+
+_APPLICATION_ID = 0x66636B73  # "fcks" in the file's header: a fieldcrypt key store, not someone's database
+_SCHEMA_VERSION = 1
+_LOCK_TIMEOUT = 10.0  # seconds to wait for another process that writes
+
+_SCHEMA = f"""
+BEGIN IMMEDIATE;
+CREATE TABLE IF NOT EXISTS data_keys (
+    key_id BLOB PRIMARY KEY NOT NULL,
+    tenant TEXT,
+    state TEXT NOT NULL,
+    record BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS data_keys_by_tenant ON data_keys (tenant);
+PRAGMA application_id = {_APPLICATION_ID};
+PRAGMA user_version = {_SCHEMA_VERSION};
+COMMIT;
+"""
+
+
+class FileKeyStore:
+    """Keeps key records in one SQLite file, which brings locking between processes and safety from crashes.
+
+    The file is made when the first key is added; its directory has to exist. Like any SQLite file it belongs on a
+    local disk, not on a network file system.
+
+    Args:
+        path: the file.
+    """
+
+    __slots__ = ("_path",)
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._path = os.fspath(path)
+
+    def get(self, key_id: bytes) -> KeyRecord:
+        """Return a record (see `KeyStore.get`)."""
+        rows = self._select("key_id = ?", key_id)
+        if not rows:
+            raise KeyNotFoundError(f"the key store {self._path} has no key {key_id.hex()}")
+        return rows[0]
+
+    def add(self, record: KeyRecord) -> None:
+        """Add a record and wait until it is on the disk (see `KeyStore.add`)."""
+        row = (record.key_id, record.tenant, record.state.value, record.to_bytes())
+        with self._connect() as connection:
+            connection.executescript(_SCHEMA)
+            added = connection.execute(
+                "INSERT INTO data_keys (key_id, tenant, state, record) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", row
+            )
+            if not added.rowcount:
+                raise KeyStoreError(f"the key store already has a key {record.key_id.hex()}")
+
+    def list(self, tenant: str | None) -> Sequence[KeyRecord]:
+        """Return a tenant's records (see `KeyStore.list`)."""
+        return self._select("tenant IS ?", tenant)
+
+    def _select(self, condition: str, value: bytes | str | None) -> Sequence[KeyRecord]:
+        if not os.path.exists(self._path):
+            return []
+        with self._connect() as connection:
+            rows = connection.execute(
+                f"SELECT key_id, record, tenant, state FROM data_keys WHERE {condition}",  # noqa: S608 (ours)
+                (value,),
+            ).fetchall()
+        return [read_record(key_id, data, tenant=tenant, state=state) for key_id, data, tenant, state in rows]
+
+    @contextmanager
+    def _connect(self) -> Iterator[Connection]:
+        # A connection each time: they are cheap, must not cross a fork, and key stores are asked rarely.
+        import sqlite3  # here, because those who keep their keys elsewhere should not wait for it at import
+
+        try:
+            with closing(sqlite3.connect(self._path, timeout=_LOCK_TIMEOUT, isolation_level=None)) as connection:
+                connection.execute("PRAGMA trusted_schema = OFF")
+                (application,) = connection.execute("PRAGMA application_id").fetchone()
+                (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+                if tables and application != _APPLICATION_ID:
+                    raise KeyStoreError(f"{self._path} is an SQLite database, but not a fieldcrypt key store")
+                yield connection
+        except sqlite3.Error as error:
+            raise KeyStoreError(f"the key store {self._path} cannot be used: {error}") from error
+
+    def __repr__(self) -> str:
+        return f"FileKeyStore({self._path!r})"

@@ -1,0 +1,100 @@
+"""Unwrapped data keys while a process uses them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from fieldcrypt import _system
+from fieldcrypt.aead import SALT_SIZE, Xaes256Gcm
+from fieldcrypt.keys.records import KeyRecord
+
+__all__ = ["MESSAGES_PER_SALT", "Lease", "LiveKey", "Sealer"]
+
+MESSAGES_PER_SALT = 2**20  # SPEC section 3
+
+# AESGCM.encrypt and .decrypt: (nonce, data, aad) -> bytes
+Crypt = Callable[[bytes, bytes, bytes], bytes]
+
+
+class Sealer(NamedTuple):
+    """AES-256-GCM under one random salt, shared by all fields that encrypt under a live key.
+
+    Attributes:
+        salt: 12 bytes.
+        encrypt: `AESGCM.encrypt` under the salt's subkey.
+        messages: yields once for every message that the salt may still serve.
+    """
+
+    salt: bytes
+    encrypt: Crypt
+    messages: Iterator[int]
+
+
+class LiveKey:
+    """A data key that was unwrapped: its cipher, and until when it may be used.
+
+    Attributes:
+        record: where it came from; authentic.
+        embedded: True if the record came with a self-contained value and not from the key store.
+        deadline: when to check again, on the monotonic clock, seconds. The hot path looks at nothing else.
+        expires: `cache_ttl` after the last time that store and provider confirmed the key; a grace counts from here.
+        verified: encodings of records of this key that are known to be authentic (there are two while values
+            from before and after a rewrap are read).
+    """
+
+    __slots__ = ("_sealer", "_xaes", "deadline", "embedded", "expires", "record", "verified")
+
+    def __init__(self, record: KeyRecord, xaes: Xaes256Gcm, *, embedded: bool) -> None:
+        self.record = record
+        self.embedded = embedded
+        self.deadline = self.expires = float("-inf")
+        self.verified = {record.to_bytes()}
+        self._xaes = xaes
+        self._sealer: Sealer | None = None
+
+    @property
+    def key_id(self) -> bytes:
+        return self.record.key_id
+
+    @property
+    def tenant(self) -> str | None:
+        return self.record.tenant
+
+    def sealer(self) -> Sealer:
+        """Return the current sealer, with one message taken from it for the caller."""
+        sealer = self._sealer
+        if sealer is None or next(sealer.messages, None) is None:
+            salt = _system.random_bytes(SALT_SIZE)
+            sealer = Sealer(salt, self._xaes.cipher(salt).encrypt, iter(range(MESSAGES_PER_SALT)))
+            next(sealer.messages)
+            self._sealer = sealer
+        return sealer
+
+    def opener(self, salt: bytes) -> Crypt:
+        """Return `AESGCM.decrypt` under the subkey of a value's salt."""
+        return self._xaes.cipher(salt).decrypt
+
+    def end(self) -> None:
+        """Take the key out of use; whoever still holds it finds its deadline passed."""
+        self.deadline = self.expires = float("-inf")
+
+    def forget_salt(self) -> None:
+        """Have the next sealer take a new salt: after a fork, two processes must not share one."""
+        self._sealer = None
+
+    def __repr__(self) -> str:
+        return f"LiveKey({self.key_id.hex()})"
+
+    def __reduce__(self) -> str:
+        raise TypeError("a live key cannot be pickled")
+
+
+class Lease:
+    """The live key that encrypts for a tenant, until a deadline on the monotonic clock."""
+
+    __slots__ = ("deadline", "key")
+
+    def __init__(self, key: LiveKey, deadline: float) -> None:
+        self.key = key
+        self.deadline = deadline

@@ -1,0 +1,63 @@
+"""How long data keys live, and when new ones take over."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+__all__ = ["KeyPolicy"]
+
+
+class KeyPolicy:
+    """The limits of a keyring.
+
+    Attributes:
+        cache_ttl: how long a process uses an unwrapped data key before it asks the key store and the key provider
+            again. This bounds how long a shredded or denied key stays usable; it also sets how many KMS calls there
+            are (one per process, data key and `cache_ttl`).
+        max_cached_keys: how many unwrapped data keys a process keeps; the least recently fetched go first.
+        grace: how long after `cache_ttl` a process goes on with a key if the store or the provider cannot be
+            *reached*. A refusal ends the use of a key at once, whatever the grace.
+        rotate_after: the age at which an active data key is followed by a new one. Old ones go on decrypting.
+        propagation_delay: how long a new data key waits in the key store, so that it can reach every region, before
+            anything is encrypted under it. The first key of a tenant does not wait.
+    """
+
+    __slots__ = ("cache_ttl", "grace", "max_cached_keys", "propagation_delay", "rotate_after")
+
+    def __init__(
+        self,
+        cache_ttl: timedelta = timedelta(minutes=15),
+        max_cached_keys: int = 10_000,
+        grace: timedelta = timedelta(hours=1),
+        rotate_after: timedelta = timedelta(days=90),
+        propagation_delay: timedelta = timedelta(minutes=5),
+    ) -> None:
+        """Take the limits.
+
+        Raises:
+            TypeError: a time is not a timedelta, or `max_cached_keys` not an int.
+            ValueError: a limit is negative, or the limits cannot work together.
+        """
+        self.cache_ttl: Final = _duration("cache_ttl", cache_ttl)
+        self.grace: Final = _duration("grace", grace)
+        self.rotate_after: Final = _duration("rotate_after", rotate_after)
+        self.propagation_delay: Final = _duration("propagation_delay", propagation_delay)
+        if not isinstance(max_cached_keys, int) or isinstance(max_cached_keys, bool):
+            raise TypeError("max_cached_keys is an int")
+        if max_cached_keys < 1:
+            raise ValueError("max_cached_keys is at least 1")
+        if rotate_after <= propagation_delay:
+            raise ValueError("rotate_after must be longer than propagation_delay, or no key would ever be in use")
+        self.max_cached_keys: Final = max_cached_keys
+
+    def __repr__(self) -> str:
+        return f"KeyPolicy({', '.join(f'{name}={getattr(self, name)!r}' for name in self.__slots__)})"
+
+
+def _duration(name: str, value: timedelta) -> timedelta:
+    if not isinstance(value, timedelta):
+        raise TypeError(f"{name} is a timedelta, not {type(value).__name__}")
+    if value < timedelta(0):
+        raise ValueError(f"{name} cannot be negative")
+    return value

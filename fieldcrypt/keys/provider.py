@@ -1,0 +1,124 @@
+"""Key providers: what wraps and unwraps data keys. The protocol, and a provider for keys held by the application."""
+
+from __future__ import annotations
+
+import binascii
+import os
+from collections.abc import Mapping, Sequence
+from typing import Protocol, runtime_checkable
+
+from fieldcrypt import _system
+from fieldcrypt.aead import KEY_SIZE, NONCE_SIZE, TAG_SIZE, Xaes256Gcm
+from fieldcrypt.context import encode_context
+from fieldcrypt.errors import ConfigurationError, DecryptionError
+from fieldcrypt.keys.data_key import DATA_KEY_SIZE, derive
+from fieldcrypt.keys.records import WrappedKey
+
+__all__ = ["KeyProvider", "LocalKeyProvider"]
+
+_NAME_LABEL = b"fieldcrypt/v1 local name"
+_WRAP_LABEL = b"fieldcrypt/v1 local wrap"
+_NAME_SIZE = 8
+_MAX_FILE_SIZE = 1024  # more than a key in base64 with white space around it
+_WRAPPED_SIZE = NONCE_SIZE + DATA_KEY_SIZE + TAG_SIZE
+
+
+@runtime_checkable
+class KeyProvider(Protocol):
+    """Wraps data keys under wrapping keys, and unwraps them. Called from several threads at once.
+
+    A provider uses only wrapping keys that it was configured with: the name in a wrapped key is looked up among
+    them and never followed, for whoever can write to the database can write a name.
+    """
+
+    def wrap(self, data_key: bytes, context: Mapping[str, str]) -> Sequence[WrappedKey]:
+        """Encrypt a data key under every wrapping key.
+
+        Args:
+            data_key: 32 bytes.
+            context: authenticated with the key, and needed to unwrap it (SPEC section 6).
+
+        Returns:
+            One wrapped key or more, under different names.
+
+        Raises:
+            KeyProviderError: it could not be done; `KeyAccessDeniedError` if it was refused.
+        """
+        ...
+
+    def unwrap(self, wraps: Sequence[WrappedKey], context: Mapping[str, str]) -> bytes:
+        """Decrypt a data key by whichever of the wraps works.
+
+        Returns:
+            32 bytes.
+
+        Raises:
+            DecryptionError: no wrap is under a key of this provider, or key and context are not authentic.
+            KeyProviderError: it could not be done; `KeyAccessDeniedError` if it was refused.
+        """
+        ...
+
+
+class LocalKeyProvider:
+    """Wraps data keys under one 32-byte key that the application holds: for tests, development, and a single machine.
+
+    Nothing but that key stands between an attacker and the data; in production prefer a key service.
+
+    Args:
+        key: 32 bytes.
+    """
+
+    __slots__ = ("_cipher", "_name")
+
+    def __init__(self, key: bytes) -> None:
+        if not isinstance(key, bytes) or len(key) != KEY_SIZE:
+            raise ConfigurationError(f"a local key is {KEY_SIZE} bytes")
+        self._name = f"local:{derive(key, _NAME_LABEL, _NAME_SIZE).hex()}"
+        self._cipher = Xaes256Gcm(derive(key, _WRAP_LABEL, KEY_SIZE))
+
+    @classmethod
+    def generate(cls) -> LocalKeyProvider:
+        """Make a provider with a new key, which is lost with the provider: for tests."""
+        return cls(_system.random_bytes(KEY_SIZE))
+
+    @classmethod
+    def from_file(cls, path: str | os.PathLike[str]) -> LocalKeyProvider:
+        """Read the key from a file that `openssl rand -base64 32` made.
+
+        Raises:
+            ConfigurationError: the file cannot be read, or is not 32 bytes in base64.
+        """
+        try:
+            with open(path, "rb") as file:  # not pathlib, which would double the time of `import fieldcrypt`
+                text = file.read(_MAX_FILE_SIZE)
+        except OSError as error:
+            raise ConfigurationError(f"the key file {path} cannot be read: {error.strerror}") from None
+        try:
+            key = binascii.a2b_base64(text.strip(), strict_mode=True)
+        except binascii.Error:
+            key = b""
+        if len(key) != KEY_SIZE:
+            raise ConfigurationError(
+                f"the key file {path} does not hold {KEY_SIZE} bytes in base64; make one with "
+                f"`openssl rand -base64 {KEY_SIZE}`"
+            )
+        return cls(key)
+
+    def wrap(self, data_key: bytes, context: Mapping[str, str]) -> Sequence[WrappedKey]:
+        """Encrypt a data key (see `KeyProvider.wrap`)."""
+        nonce = _system.random_bytes(NONCE_SIZE)
+        return [WrappedKey(self._name, nonce + self._cipher.encrypt(nonce, data_key, encode_context(context)))]
+
+    def unwrap(self, wraps: Sequence[WrappedKey], context: Mapping[str, str]) -> bytes:
+        """Decrypt a data key (see `KeyProvider.unwrap`)."""
+        for wrap in wraps:
+            if wrap.name == self._name and len(wrap.data) == _WRAPPED_SIZE:
+                nonce, ciphertext = wrap.data[:NONCE_SIZE], wrap.data[NONCE_SIZE:]
+                return self._cipher.decrypt(nonce, ciphertext, encode_context(context))
+        raise DecryptionError("the data key is not wrapped under the local key of this provider")
+
+    def __repr__(self) -> str:
+        return f"LocalKeyProvider({self._name!r})"
+
+    def __reduce__(self) -> str:
+        raise TypeError("a local key provider holds a key and cannot be pickled")

@@ -1,0 +1,51 @@
+"""Which data key of a tenant encrypts, and when the next one is due. Pure: records and a time in, a decision out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from fieldcrypt.keys.policy import KeyPolicy
+from fieldcrypt.keys.records import KeyRecord, KeyState, Purpose
+
+__all__ = ["Choice", "choose"]
+
+
+class Choice(NamedTuple):
+    """What to encrypt under.
+
+    Attributes:
+        record: the active record, or None if there is none and the first has to be made.
+        due: True if the newest record is so old that the next one has to be made.
+        until: when to choose again, in seconds since 1970.
+    """
+
+    record: KeyRecord | None
+    due: bool
+    until: float
+
+
+def choose(records: Iterable[KeyRecord], now: float, policy: KeyPolicy, *, replicated: bool = True) -> Choice:
+    """Choose among all records of one tenant, so that every process that sees the same records chooses the same.
+
+    The newest key that has waited out the propagation delay encrypts. If none has (a new tenant), the oldest does:
+    two processes that both made a first key agree on one as soon as they see both.
+
+    Args:
+        records: in any order; those of other purposes and states are passed over.
+        now: seconds since 1970.
+        policy: `rotate_after` and `propagation_delay` count.
+        replicated: False if the records never leave this process, so that there is nothing to wait for.
+    """
+    usable = sorted(
+        (record for record in records if record.purpose is Purpose.ENCRYPTION and record.state is KeyState.ACTIVE),
+        key=lambda record: (record.created, record.key_id),
+    )
+    if not usable:
+        return Choice(None, due=False, until=now)
+    delay = policy.propagation_delay.total_seconds() if replicated else 0.0
+    arrived = [record for record in usable if record.created + delay <= now]
+    waiting = [record for record in usable if record.created + delay > now]
+    next_due = usable[-1].created + policy.rotate_after.total_seconds()
+    until = min([next_due, *(record.created + delay for record in waiting)])
+    return Choice(arrived[-1] if arrived else usable[0], due=next_due <= now, until=until)

@@ -1,0 +1,58 @@
+"""One call for many callers who want the same thing at the same time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from threading import Event, Lock
+from typing import Generic, TypeVar
+
+__all__ = ["SingleFlight"]
+
+T = TypeVar("T")
+
+
+class _Flight(Generic[T]):
+    """Work that one thread does and others wait for. It lands with a result or an exception, or is abandoned."""
+
+    __slots__ = ("error", "landed", "result")
+
+    def __init__(self) -> None:
+        self.landed = Event()
+        self.result: list[T] = []
+        self.error: Exception | None = None
+
+
+class SingleFlight(Generic[T]):
+    """The first caller of a key does the work; those who come meanwhile wait and share its result or exception."""
+
+    __slots__ = ("_flights", "_lock")
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._flights: dict[Hashable, _Flight[T]] = {}
+
+    def run(self, key: Hashable, work: Callable[[], T]) -> T:
+        """Return what `work` returns. It should first look whether the work is still to be done."""
+        while True:
+            with self._lock:
+                flight = self._flights.get(key)
+                if flight is None:
+                    mine = self._flights[key] = _Flight()
+                    break
+            flight.landed.wait()
+            if flight.result:
+                return flight.result[0]
+            if flight.error is not None:
+                raise flight.error
+            # Abandoned: the thread was stopped by a KeyboardInterrupt or the like. One of those who waited takes over.
+        try:
+            result = work()
+            mine.result.append(result)
+            return result
+        except Exception as error:
+            mine.error = error
+            raise
+        finally:
+            with self._lock:
+                del self._flights[key]
+            mine.landed.set()

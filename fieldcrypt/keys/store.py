@@ -1,0 +1,96 @@
+"""Key stores: where wrapped data keys are kept. The protocol, and a store in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from threading import Lock
+from typing import Protocol, runtime_checkable
+
+from fieldcrypt.errors import DecryptionError, KeyNotFoundError, KeyStoreError
+from fieldcrypt.keys.records import KeyRecord, KeyState
+
+__all__ = ["KeyStore", "MemoryKeyStore", "read_record"]
+
+
+@runtime_checkable
+class KeyStore(Protocol):
+    """Keeps key records under their key ids, beside the data. Called from several threads at once.
+
+    A record is never overwritten by `add`: key ids are random, and two processes that make a key for one tenant at
+    the same time add two records.
+    """
+
+    def get(self, key_id: bytes) -> KeyRecord:
+        """Return the record of a 16-byte key id.
+
+        Raises:
+            KeyNotFoundError: there is none.
+            KeyStoreError: the store cannot be read, or what it holds is no record.
+        """
+        ...
+
+    def add(self, record: KeyRecord) -> None:
+        """Add a record; when this returns, it is there for good.
+
+        Raises:
+            KeyStoreError: the key id is taken, or the store cannot be written.
+        """
+        ...
+
+    def list(self, tenant: str | None) -> Sequence[KeyRecord]:
+        """Return all records of a tenant (None: those of no tenant), in any order.
+
+        Raises:
+            KeyStoreError: the store cannot be read, or what it holds is no record.
+        """
+        ...
+
+
+def read_record(key_id: bytes, data: bytes, *, tenant: str | None, state: str) -> KeyRecord:
+    """Make a record of what a store kept: for implementers of key stores.
+
+    Args:
+        key_id: the 16 bytes that the record was found under.
+        data: `KeyRecord.to_bytes()`.
+        tenant: the store's copy of the tenant, which must be the record's.
+        state: the store's state of the record.
+
+    Raises:
+        KeyStoreError: this is no record, its copy of the tenant was edited, or its state is unknown.
+    """
+    try:
+        record = KeyRecord.from_bytes(key_id, data, KeyState(state))
+    except (DecryptionError, ValueError):
+        raise KeyStoreError(f"the key store holds no valid record under key id {key_id.hex()}") from None
+    if record.tenant != tenant:
+        raise KeyStoreError(f"the key store lists the key {key_id.hex()} under a tenant that is not the record's")
+    return record
+
+
+class MemoryKeyStore:
+    """A key store that ends with the process: for tests, and for data that ends with it too."""
+
+    __slots__ = ("_lock", "_records")
+
+    def __init__(self) -> None:
+        self._records: dict[bytes, KeyRecord] = {}
+        self._lock = Lock()
+
+    def get(self, key_id: bytes) -> KeyRecord:
+        """Return a record (see `KeyStore.get`)."""
+        record = self._records.get(key_id)
+        if record is None:
+            raise KeyNotFoundError(f"the key store has no key {key_id.hex()}")
+        return record
+
+    def add(self, record: KeyRecord) -> None:
+        """Add a record (see `KeyStore.add`)."""
+        with self._lock:
+            if record.key_id in self._records:
+                raise KeyStoreError(f"the key store already has a key {record.key_id.hex()}")
+            self._records[record.key_id] = record
+
+    def list(self, tenant: str | None) -> Sequence[KeyRecord]:
+        """Return a tenant's records (see `KeyStore.list`)."""
+        with self._lock:
+            return [record for record in self._records.values() if record.tenant == tenant]

@@ -1,0 +1,409 @@
+"""Verify the test vectors with a second implementation of the format.
+
+Written from SPEC.md alone, this file shares no code with fieldcrypt; the section numbers below are those of SPEC.md.
+Run it with a directory of vectors, or without an argument for the directory that it lies in.
+
+For each kind of vector there is a function in KINDS that reads the inputs as a reader would and returns what it found
+out, as members of the vector. A success vector must say the same; for a failure vector the function must refuse.
+"""
+
+import hashlib
+import hmac
+import json
+import re
+import sys
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, date, datetime, time
+from decimal import Decimal, InvalidOperation
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import ECB
+
+Vector = dict[str, Any]
+
+PURPOSES = {1: "encryption", 2: "blind-index"}
+
+
+class Refused(Exception):  # noqa: N818
+    """A reader must refuse this (section 7)."""
+
+
+class BadVector(Exception):  # noqa: N818
+    """The file is not a test vector, so that it says nothing about the format."""
+
+
+def need(condition: bool, complaint: str) -> None:
+    if not condition:
+        raise Refused(complaint)
+
+
+class Reader:
+    """Takes bytes from the front of a byte string."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.at = 0
+
+    def take(self, count: int) -> bytes:
+        need(count <= len(self.data) - self.at, "bytes are missing")
+        self.at += count
+        return self.data[self.at - count : self.at]
+
+    def uint(self, count: int) -> int:
+        return int.from_bytes(self.take(count), "big")
+
+    def rest(self) -> bytes:
+        return self.take(len(self.data) - self.at)
+
+    def end(self) -> None:
+        need(self.at == len(self.data), "bytes are left over")
+
+
+# Section 1: keys
+
+
+class Key(NamedTuple):
+    """A data key and what its record says of it."""
+
+    purpose: str
+    created: int
+    tenant: str | None
+    data_key: bytes
+
+
+def hkdf(key: bytes, info: str, size: int = 32) -> bytes:
+    """HKDF-SHA-256 (RFC 5869) without salt, for one block of output."""
+    extracted = hmac.digest(bytes(32), key, hashlib.sha256)
+    return hmac.digest(extracted, info.encode() + b"\x01", hashlib.sha256)[:size]
+
+
+# Section 2: encryption context
+
+
+def encode_context(context: dict[str, str]) -> bytes:
+    need(bool(context), "the context is empty")
+    need(all(isinstance(value, str) for value in context.values()), "a context value is not text")
+    encoded = b""
+    for key, value in sorted((key.encode(), value.encode()) for key, value in context.items()):
+        need(1 <= len(key) <= 0xFFFF, "length of a context key")
+        need(len(value) <= 0xFFFF, "length of a context value")
+        encoded += len(key).to_bytes(2, "big") + key + len(value).to_bytes(2, "big") + value
+    return encoded
+
+
+# Section 3: XAES-256-GCM
+
+
+def xaes(key: bytes, nonce: bytes) -> AESGCM:
+    """AES-256-GCM under the key that XAES-256-GCM derives; to be used with the last 12 bytes of the nonce."""
+    need(len(key) == 32, "length of the key")
+    need(len(nonce) == 24, "length of the nonce")
+    block = Cipher(AES(key), ECB()).encryptor()  # noqa: S305
+    doubled = int.from_bytes(block.update(bytes(16)), "big") << 1
+    subkey = doubled ^ (1 << 128 | 0x87) if doubled >> 128 else doubled  # K1 of CMAC
+    messages = (bytes([0, counter]) + b"X\x00" + nonce[:12] for counter in (1, 2))
+    return AESGCM(b"".join(block.update((int.from_bytes(m, "big") ^ subkey).to_bytes(16, "big")) for m in messages))
+
+
+def xaes_decrypt(key: bytes, nonce: bytes, ciphertext: bytes, aad: bytes) -> bytes:
+    return xaes(key, nonce).decrypt(nonce[12:], ciphertext, aad)
+
+
+# Section 4: values
+
+
+def open_value(local_key: bytes, value: bytes, stored: bytes | None, context: dict[str, str]) -> tuple[bytes, Key]:
+    """The plaintext and the key; `stored` is the record in the key store, if there is one."""
+    reader = Reader(value)
+    version, key_id, nonce = reader.uint(1), reader.take(16), reader.take(24)
+    need(version in (1, 2), "version of the value")
+    record = reader.take(reader.uint(2)) if version == 2 else stored
+    if record is None:
+        raise Refused("no record is stored under the key id")
+    key = open_record(local_key, key_id, record)
+    need(key.purpose == "encryption", "purpose of the key")
+    aad = bytes([version]) + key_id + encode_context(context)
+    need(1 <= len(context.get("fieldcrypt:field", "").encode()) <= 255, "length of the field name")
+    need(all(name == "fieldcrypt:field" or not name.startswith("fieldcrypt:") for name in context), "reserved name")
+    return xaes_decrypt(hkdf(key.data_key, "fieldcrypt/v1 encryption"), nonce, reader.rest(), aad), key
+
+
+# Section 5: plaintext
+
+
+def read_plaintext(plaintext: bytes) -> tuple[str, bytes]:
+    """Check a plaintext; returns the kind of its body and the body without padding."""
+    need(bool(plaintext), "no encoding byte")
+    encoding, body = plaintext[0], plaintext[1:]
+    if encoding & 0x80:
+        body = body.rstrip(b"\x00")
+        need(body.endswith(b"\x80"), "padding")
+        body = body[:-1]
+    kind = {1: "bytes", 2: "text", 3: "cbor"}.get(encoding & 0x7F, "")
+    need(kind != "", "encoding byte")
+    if kind == "text":
+        body.decode()
+    if kind == "cbor":
+        reader = Reader(body)
+        need(cbor_item(reader) not in ("null", "bytes", "text"), "type of the outermost CBOR item")
+        reader.end()
+    return kind, body
+
+
+def cbor_head(reader: Reader) -> tuple[int, int, int]:
+    """The major type, the five bits after it, and the argument (for a float, its bits)."""
+    major, info = divmod(reader.uint(1), 32)
+    if info < 24:
+        return major, info, info
+    need(info <= 27, "indefinite length, or reserved")
+    size = 1 << (info - 24)
+    argument = reader.uint(size)
+    shorter = 24 if size == 1 else 1 << (size * 4)
+    need(major == 7 or argument >= shorter, "not the shortest encoding")
+    return major, info, argument
+
+
+def cbor_item(reader: Reader, depth: int = 0) -> str:
+    """Check one item within `depth` lists, maps and sets; returns its type as far as a caller may care."""
+    major, info, argument = cbor_head(reader)
+    match major:
+        case 0 | 1:
+            return "integer"
+        case 2:
+            reader.take(argument)
+            return "bytes"
+        case 3:
+            reader.take(argument).decode()
+            return "text"
+        case 4:
+            cbor_items(reader, argument, depth + 1)
+            return "list"
+        case 5:
+            keys = [encoding for _, encoding in cbor_items(reader, 2 * argument, depth + 1)[::2]]
+            need(len(set(keys)) == len(keys), "a key of a map twice")
+            return "map"
+        case 6:
+            return cbor_tagged(reader, argument, depth)
+    return cbor_simple(info, argument)
+
+
+def cbor_items(reader: Reader, count: int, depth: int) -> list[tuple[str, bytes]]:
+    """The types and encodings of the items of a list, map or set."""
+    need(depth <= 64, "nested too deep")
+    items = []
+    for _ in range(count):
+        start = reader.at
+        items.append((cbor_item(reader, depth), reader.data[start : reader.at]))
+    return items
+
+
+def cbor_simple(info: int, argument: int) -> str:
+    if info in (20, 21, 22):
+        return "null" if info == 22 else "boolean"
+    special = info == 25 and argument in (0x7E00, 0x7C00, 0xFC00)
+    finite = info == 27 and argument >> 52 & 0x7FF != 0x7FF
+    need(special or finite, "simple value or floating point number")
+    return "float"
+
+
+def cbor_string(reader: Reader, wanted: int) -> bytes:
+    major, _, argument = cbor_head(reader)
+    need(major == wanted, "content of a tag")
+    return reader.take(argument)
+
+
+def cbor_tagged(reader: Reader, tag: int, depth: int) -> str:
+    if tag in (2, 3):
+        number = cbor_string(reader, 2)
+        need(len(number) > 8 and number[0] != 0, "big number that is not one, or with leading zeros")
+    elif tag in (0, 1004, 64513, 64514, 64515):
+        text = cbor_string(reader, 3).decode()
+        need(canonical(tag, text) == text, "text that is not in the canonical form")
+    elif tag == 37:
+        need(len(cbor_string(reader, 2)) == 16, "length of a UUID")
+    elif tag == 258:
+        cbor_set(reader, depth + 1)
+    elif tag == 64516:
+        major, _, inner = cbor_head(reader)
+        need(major in (0, 1) or (major == 6 and inner in (2, 3)), "duration that is not an integer")
+        if major == 6:
+            cbor_tagged(reader, inner, depth)
+    else:
+        raise Refused("unknown tag")
+    return "tagged"
+
+
+def cbor_set(reader: Reader, depth: int) -> None:
+    major, _, count = cbor_head(reader)
+    need(major == 4, "set that is not an array")
+    items = cbor_items(reader, count, depth)
+    need(all(one < two for (_, one), (_, two) in pairwise(items)), "order of a set")
+    need(all(kind != "null" for kind, _ in items), "null in a set")
+
+
+def canonical(tag: int, text: str) -> str:
+    """The only text in which the tag may hold what this text says."""
+    if tag == 64513:
+        try:
+            return str(Decimal(text))
+        except InvalidOperation:
+            raise Refused("not a decimal number") from None
+    if tag == 1004:
+        return date.fromisoformat(text).isoformat()
+    value = time.fromisoformat(text) if tag == 64515 else datetime.fromisoformat(text)
+    offset = value.utcoffset()
+    need(tag == 64515 or (tag == 0) == (offset is not None), "date and time with an offset, or without")
+    need(offset is None or offset.microseconds == 0, "fraction of a second in an offset")
+    return value.isoformat()
+
+
+# Section 6: key records
+
+
+def open_record(local_key: bytes, key_id: bytes, record: bytes) -> Key:
+    reader = Reader(record)
+    need(reader.uint(1) == 1, "version of the record")
+    purpose = PURPOSES.get(reader.uint(1))
+    if purpose is None:
+        raise Refused("unknown purpose")
+    created = reader.uint(8)
+    need(created <= 253402300799, "time of creation")
+    tenant = reader.take(reader.uint(1)).decode() or None
+    wraps = read_wraps(reader)
+    untagged = record[: reader.at]
+    tag = reader.take(32)
+    reader.end()
+
+    context = {
+        "fieldcrypt:key-id": key_id.hex(),
+        "fieldcrypt:purpose": purpose,
+        "fieldcrypt:created": datetime.fromtimestamp(created, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+    if tenant is not None:
+        context["fieldcrypt:tenant"] = tenant
+    data_key = unwrap(local_key, wraps, encode_context(context))
+    need(hkdf(data_key, "fieldcrypt/v1 key id", 16) == key_id, "key id")
+    expected = hmac.digest(hkdf(data_key, "fieldcrypt/v1 record"), key_id + untagged, hashlib.sha256)
+    need(hmac.compare_digest(expected, tag), "tag of the record")
+    return Key(purpose, created, tenant, data_key)
+
+
+def read_wraps(reader: Reader) -> dict[str, bytes]:
+    count = reader.uint(1)
+    need(count >= 1, "no wraps")
+    wraps: dict[str, bytes] = {}
+    last = b""  # every name comes after it, but for an empty one
+    for _ in range(count):
+        name = reader.take(reader.uint(2))
+        need(name > last, "empty name, or order of the names")
+        wraps[name.decode()] = reader.take(reader.uint(2))
+        last = name
+    return wraps
+
+
+def unwrap(local_key: bytes, wraps: dict[str, bytes], aad: bytes) -> bytes:
+    name = "local:" + hkdf(local_key, "fieldcrypt/v1 local name", 8).hex()
+    need(name in wraps, "no wrap is for the local key")
+    wrapped = wraps[name]
+    need(len(wrapped) == 72, "length of the wrapped data key")
+    return xaes_decrypt(hkdf(local_key, "fieldcrypt/v1 local wrap"), wrapped[:24], wrapped[24:], aad)
+
+
+# Section 10: test vectors
+
+
+def unhex(vector: Vector, member: str, size: str = "*") -> bytes:
+    text = str(vector.get(member))
+    if not re.fullmatch("([0-9a-f]{2})" + size, text):
+        raise BadVector(f"{member} is not lower-case hexadecimal, or of the wrong length")
+    return bytes.fromhex(text)
+
+
+def check_xaes(vector: Vector) -> Vector:
+    key, nonce, aad, ciphertext = (unhex(vector, member) for member in ("key", "nonce", "aad", "ciphertext"))
+    plaintext = xaes_decrypt(key, nonce, ciphertext, aad)
+    return {"plaintext": plaintext.hex(), "ciphertext": xaes(key, nonce).encrypt(nonce[12:], plaintext, aad).hex()}
+
+
+def check_context(vector: Vector) -> Vector:
+    return {"encoded": encode_context(vector["context"]).hex()}
+
+
+def check_plaintext(vector: Vector) -> Vector:
+    kind, body = read_plaintext(unhex(vector, "plaintext"))
+    return {"body_kind": kind, "body": body.hex()}
+
+
+def check_record(vector: Vector) -> Vector:
+    key = open_record(unhex(vector, "local_key", "{32}"), unhex(vector, "key_id", "{16}"), unhex(vector, "record"))
+    return key._asdict() | {"data_key": key.data_key.hex()}
+
+
+def check_value(vector: Vector) -> Vector:
+    local_key, value = unhex(vector, "local_key", "{32}"), unhex(vector, "value")
+    record = None if vector.get("record") is None else unhex(vector, "record")
+    plaintext, key = open_value(local_key, value, record, vector["context"])
+    need("tenant" not in vector or vector["tenant"] == key.tenant, "tenant of the key")
+    read_plaintext(plaintext)
+    return {"plaintext": plaintext.hex()}
+
+
+KINDS: dict[str, Callable[[Vector], Vector]] = {
+    "xaes": check_xaes,
+    "context": check_context,
+    "plaintext": check_plaintext,
+    "record": check_record,
+    "value": check_value,
+}
+
+
+def load(path: Path) -> Vector:
+    vector: Vector = json.loads(path.read_bytes())
+    if vector.get("kind") not in KINDS:
+        raise BadVector("unknown kind")
+    if vector.get("expect") not in ("success", "failure") or not vector.get("reason"):
+        raise BadVector("expect or reason")
+    return vector
+
+
+def problem(vector: Vector) -> str | None:
+    """What is wrong with a vector, if anything is."""
+    try:
+        found = KINDS[vector["kind"]](vector)
+    except (Refused, ValueError, InvalidTag) as error:
+        return None if vector["expect"] == "failure" else f"refused: {error or type(error).__name__}"
+    if vector["expect"] == "failure":
+        return f"not refused, though it should be: {vector['reason']}"
+    different = [member for member, value in found.items() if member not in vector or vector[member] != value]
+    return "".join(f"{member} should be {found[member]!r} " for member in different).rstrip() or None
+
+
+def main(directory: Path) -> int:
+    counts: Counter[str] = Counter()
+    problems = 0
+    for path in sorted(directory.glob("*.json")):
+        try:
+            vector = load(path)
+            counts[vector["kind"]] += 1
+            complaint = problem(vector)
+        except (BadVector, ValueError) as error:
+            complaint = f"bad vector: {error}"
+        if complaint is not None:
+            problems += 1
+            print(f"{path.name}: {complaint}")
+    if problems or not counts:
+        print(f"{problems} vectors do not agree" if problems else f"no vectors in {directory}")
+        return 1
+    print(f"{counts.total()} vectors agree: " + ", ".join(f"{counts[kind]} {kind}" for kind in KINDS if counts[kind]))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent))

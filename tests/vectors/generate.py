@@ -1,0 +1,375 @@
+"""Writes the test vectors of SPEC section 10, one scenario a file, from fixed randomness.
+
+    python tests/vectors/generate.py
+
+Running it again changes nothing, unless the format changed; a vector that a release has published is never changed.
+`check.py` beside it verifies the files and shares no code with fieldcrypt.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from datetime import UTC, date, datetime, time, timedelta, timezone
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import cbor2
+
+from fieldcrypt import _system, codecs, context, envelope
+from fieldcrypt.aead import Xaes256Gcm
+from fieldcrypt.encryptor import Encryptor
+from fieldcrypt.keys.data_key import DataKey
+from fieldcrypt.keys.provider import LocalKeyProvider
+from fieldcrypt.keys.records import KeyRecord, Purpose, WrappedKey, sorted_wraps, wrap_context
+from fieldcrypt.keys.store import MemoryKeyStore
+
+DIRECTORY = Path(__file__).parent
+
+LOCAL_KEY = bytes(range(32))
+OTHER_LOCAL_KEY = bytes(range(32, 64))
+CREATED = 1_795_445_340  # 2026-11-23T14:49:00Z
+TENANT = "clinic-7"
+CONTEXT = {"fieldcrypt:field": "patients.ssn"}
+ROW_CONTEXT = {**CONTEXT, "row": "42"}
+FOREIGN_NAME = "arn:aws:kms:us-east-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab"
+
+
+def main() -> None:
+    for old in DIRECTORY.glob("*.json"):
+        old.unlink()
+    for scenario in (xaes, contexts, plaintexts, records, values):
+        _fix_randomness(scenario.__name__)
+        scenario()
+
+
+def xaes() -> None:
+    nonce = b"ABCDEFGHIJKLMNOPQRSTUVWX"
+    for name, byte, aad in (("c2sp-1", 1, b""), ("c2sp-2", 3, b"c2sp.org/XAES-256-GCM")):
+        key = bytes([byte]) * 32
+        sealed = Xaes256Gcm(key).encrypt(nonce, b"XAES-256-GCM", aad)
+        common = {"key": key, "nonce": nonce, "aad": aad}
+        success(
+            f"xaes-{name}", "published by C2SP", kind="xaes", **common, plaintext=b"XAES-256-GCM", ciphertext=sealed
+        )
+    failure("xaes-tag", "one bit of the tag is wrong", kind="xaes", **common, ciphertext=_flip(sealed, -1))
+    failure(
+        "xaes-salt",
+        "one bit of the salt is wrong",
+        kind="xaes",
+        **common | {"nonce": _flip(nonce, 0)},
+        ciphertext=sealed,
+    )
+    failure("xaes-aad", "other additional data", kind="xaes", **common | {"aad": b""}, ciphertext=sealed)
+
+
+def contexts() -> None:
+    good: dict[str, tuple[str, dict[str, str]]] = {
+        "one": ("a field's name alone", CONTEXT),
+        "sorted": ("entries are sorted by the bytes of their keys, not as they came", {"z": "1", "a": "2", **CONTEXT}),
+        "utf8-order": (
+            "UTF-8 order differs from UTF-16 order beyond the basic plane",
+            {"\U0001f600": "a", "\uff5e": "b"},
+        ),
+        "empty-value": ("a value may be empty", {**CONTEXT, "row": ""}),
+        "boundaries": ("a: bc and ab: c differ in their lengths only", {"a": "bc", "ab": "c"}),
+        "not-normalised": ("é composed and decomposed are two keys", {"\u00e9": "1", "e\u0301": "2"}),
+    }
+    for name, (reason, value) in good.items():
+        success(f"context-{name}", reason, kind="context", context=value, encoded=context.encode_context(value))
+    failure("context-empty", "an empty context binds nothing", kind="context", context={})
+    failure("context-empty-key", "a key cannot be empty", kind="context", context={"": "x", **CONTEXT})
+    failure("context-long", "a value of 65,536 bytes has no length", kind="context", context={"a": "x" * 65_536})
+
+
+def plaintexts() -> None:
+    nested: Any = 1
+    for _ in range(codecs.MAX_NESTING):
+        nested = [nested]
+    values: dict[str, Any] = {
+        "bytes": b"\x00\x01\xff", "bytes-empty": b"", "text": "Søren 😀", "text-empty": "",
+        "true": True, "false": False,
+        "int-zero": 0, "int-small": 23, "int-one-byte": 24, "int-two-bytes": 256, "int-negative": -1,
+        "int-64": 2**64 - 1, "int-beyond-64": 2**64, "int-negative-beyond-64": -(2**64) - 1,
+        "float": 1.5, "float-minus-zero": -0.0, "float-nan": float("nan"), "float-infinity": float("inf"),
+        "float-minus-infinity": float("-inf"), "float-smallest": 5e-324,
+        "decimal": Decimal("2000.000"), "decimal-exponent": Decimal("1E+3"), "decimal-minus-zero": Decimal("-0.00"),
+        "decimal-nan": Decimal("NaN"),
+        "date": date(2026, 11, 23), "date-first": date(1, 1, 1),
+        "datetime-utc": datetime(2026, 11, 23, 14, 49, tzinfo=UTC),
+        "datetime-offset": datetime(2026, 11, 23, 14, 49, 0, 5, timezone(timedelta(hours=-3, minutes=-30))),
+        "datetime-offset-seconds": datetime(1880, 1, 1, tzinfo=timezone(timedelta(seconds=1172))),
+        "datetime-local": datetime(2026, 11, 23, 14, 49, 0, 120_000),
+        "time": time(14, 49), "time-offset": time(14, 49, 1, 1, timezone(timedelta(hours=1))),
+        "duration": timedelta(days=1, microseconds=1), "duration-negative": timedelta(microseconds=-1),
+        "uuid": UUID("00112233-4455-6677-8899-aabbccddeeff"),
+        "list": [None, True, 1, "a", b"b", [], {}], "list-deepest": nested,
+        "map-order": {"z": 1, "a": 2}, "map-keys": {1: "int", "1": "text", b"1": "bytes", date(2026, 1, 1): "date"},
+        "set": {1, 300, "a", UUID(int=1)}, "set-empty": set(),
+    }  # fmt: skip
+    for name, value in values.items():
+        write_plaintext(name, f"{type(value).__name__}: {value!r}"[:80], codecs.Codec(object).encode(value))
+    padded = codecs.Codec(str, pad=16)
+    write_plaintext("padded", "11 bytes of text padded to 16", padded.encode("078-05-1120"))
+    write_plaintext("padded-empty", "an empty text padded to 16", padded.encode(""))
+    write_plaintext("padded-full", "a body of the block's size gets a block more", padded.encode("x" * 16))
+    write_plaintext("padded-looks-padded", "a body that ends like padding", codecs.Codec(bytes, 8).encode(b"a\x80\0\0"))
+
+    bad: dict[str, tuple[str, bytes]] = {
+        "empty": ("the encoding byte is missing", b""),
+        "encoding-0": ("encoding byte 0x00 is not assigned", b"\x00abc"),
+        "encoding-4": ("encoding byte 0x04 is not assigned", b"\x04abc"),
+        "encoding-flag": ("bit 0x40 of the encoding byte is not assigned", b"\x42abc"),
+        "text-not-utf8": ("0xff is no UTF-8", b"\x02\xff"),
+        "text-surrogate": ("an encoded surrogate is no UTF-8", b"\x02\xed\xa0\x80"),
+        "text-overlong": ("NUL in two bytes is no UTF-8", b"\x02\xc0\x80"),
+        "padding-missing": ("padded, but without 0x80", b"\x82abc\x00\x00"),
+        "padding-nothing": ("padded, but empty", b"\x82"),
+        "cbor-empty": ("no CBOR item", b"\x03"),
+        "cbor-cut": ("an array of two with one item", b"\x03\x82\x01"),
+        "cbor-trailing": ("a byte after the item", b"\x03\x01\x00"),
+        "cbor-null": ("null has no plaintext", b"\x03\xf6"),
+        "cbor-undefined": ("undefined is not in the table", b"\x03\x81\xf7"),
+        "cbor-simple": ("simple value 32 is not in the table", b"\x03\x81\xf8\x20"),
+        "cbor-text": ("a text at the top level has an encoding byte of its own", b"\x03\x61a"),
+        "cbor-bytes": ("so has a byte string", b"\x03\x41a"),
+        "cbor-long-int": ("1 in two bytes", b"\x03\x18\x01"),
+        "cbor-long-length": ("an array's length in two bytes", b"\x03\x98\x01\x01"),
+        "cbor-long-text": ("a text's length in two bytes", b"\x03\x81\x78\x01a"),
+        "cbor-bignum-small": ("1 as a bignum", b"\x03\xc2\x41\x01"),
+        "cbor-bignum-zero": ("a bignum with a leading zero", b"\x03\xc2\x4a\x00\x01" + bytes(8)),
+        "cbor-float32": ("a float in 4 bytes", b"\x03\xfa\x3f\xc0\x00\x00"),
+        "cbor-float16": ("a finite float in 2 bytes", b"\x03\xf9\x3e\x00"),
+        "cbor-nan-payload": ("another not-a-number", b"\x03\xfb\x7f\xf8" + bytes(6)),
+        "cbor-infinity-64": ("infinity in 8 bytes", b"\x03\xfb\x7f\xf0" + bytes(6)),
+        "cbor-indefinite-array": ("an array without a length", b"\x03\x9f\x01\xff"),
+        "cbor-indefinite-map": ("a map without a length", b"\x03\xbf\x01\x01\xff"),
+        "cbor-indefinite-text": ("a text in pieces", b"\x03\x81\x7f\x61a\xff"),
+        "cbor-repeated-key": ("a map with a key twice", b"\x03\xa2\x01\x01\x01\x02"),
+        "cbor-list-key": ("a map with a list as a key", b"\x03\xa1\x81\x01\x02"),
+        "cbor-set-order": ("a set whose elements are not sorted", b"\x03\xd9\x01\x02\x82\x02\x01"),
+        "cbor-set-repeated": ("a set with an element twice", b"\x03\xd9\x01\x02\x82\x01\x01"),
+        "cbor-set-of-lists": ("a set with a list in it", b"\x03\xd9\x01\x02\x81\x81\x01"),
+        "cbor-unknown-tag": ("tag 1 (seconds since 1970) is not in the table", b"\x03\xc1\x01"),
+        "cbor-shared": ("tag 28 (shared value) is not in the table", b"\x03\xd8\x1c\x81\x01"),
+        "cbor-decimal-fraction": ("tag 4 (decimal fraction) is not in the table", b"\x03\xc4\x82\x01\x02"),
+        "cbor-decimal-int": ("a decimal number over an integer", b"\x03\xd9\xfc\x01\x01"),
+        "cbor-decimal-spelling": ("1.0 spelt 01.0", cbor(64513, "01.0")),
+        "cbor-decimal-word": ("a decimal number that is none", cbor(64513, "one")),
+        "cbor-datetime-zulu": ("UTC spelt Z", cbor(0, "2026-11-23T14:49:00Z")),
+        "cbor-datetime-local": ("tag 0 without an offset", cbor(0, "2026-11-23T14:49:00")),
+        "cbor-local-offset": ("tag 64514 with an offset", cbor(64514, "2026-11-23T14:49:00+00:00")),
+        "cbor-datetime-space": ("a space for the T", cbor(64514, "2026-11-23 14:49:00")),
+        "cbor-date-wrong": ("30 February", cbor(1004, "2026-02-30")),
+        "cbor-time-spelling": ("seconds left out", cbor(64515, "14:49")),
+        "cbor-uuid-short": ("a UUID of 15 bytes", b"\x03\xd8\x25\x4f" + bytes(15)),
+        "cbor-duration-text": ("a duration over a text", cbor(64516, "1")),
+        "cbor-too-deep": ("a number inside 65 lists", b"\x03" + b"\x81" * 65 + b"\x01"),
+    }  # fmt: skip
+    for name, (reason, plaintext) in bad.items():
+        failure(f"plaintext-{name}", reason, kind="plaintext", plaintext=plaintext)
+
+
+def cbor(tag: int, content: Any) -> bytes:
+    return b"\x03" + cbor2.dumps(cbor2.CBORTag(tag, content))
+
+
+def write_plaintext(name: str, reason: str, plaintext: bytes) -> None:
+    kind, body = codecs.split_plaintext(plaintext)
+    names = {codecs.BYTES: "bytes", codecs.TEXT: "text", codecs.CBOR: "cbor"}
+    success(f"plaintext-{name}", reason, kind="plaintext", plaintext=plaintext, body=body, body_kind=names[kind])
+
+
+def records() -> None:
+    common: dict[str, Any] = {"kind": "record", "local_key": LOCAL_KEY}
+    for name, reason, tenant, purpose in (
+        ("tenant", "a tenant's key for values", TENANT, Purpose.ENCRYPTION),
+        ("no-tenant", "a key of no tenant", None, Purpose.ENCRYPTION),
+        ("blind-index", "a key for blind indexes", TENANT, Purpose.BLIND_INDEX),
+        ("longest-tenant", "a tenant's name of 255 bytes", "ü" * 127 + "x", Purpose.ENCRYPTION),
+    ):
+        data_key, record = make_record(tenant, purpose)
+        success(
+            f"record-{name}", reason, **common, key_id=record.key_id, record=record.to_bytes(), purpose=purpose.label,
+            created=CREATED, tenant=tenant, data_key=data_key.secret,
+        )  # fmt: skip
+    foreign = WrappedKey(FOREIGN_NAME, b"\x01\x02\x03")
+    data_key, record = make_record(TENANT, also=[foreign])
+    encoded = record.to_bytes()
+    success(
+        "record-two-wraps", "also wrapped under a key that is not configured here", **common, key_id=record.key_id,
+        record=encoded, purpose="encryption", created=CREATED, tenant=TENANT, data_key=data_key.secret,
+    )  # fmt: skip
+
+    def bad(name: str, reason: str, changed: bytes, key_id: bytes = record.key_id, **more: Any) -> None:
+        failure(f"record-{name}", reason, **common | more, key_id=key_id, record=changed)
+
+    bad("other-key-id", "stored under the id of another key", encoded, _flip(record.key_id, 0))
+    bad("other-local-key", "wrapped under another local key", encoded, local_key=OTHER_LOCAL_KEY)
+    bad("format", "an unknown format", b"\x02" + encoded[1:])
+    bad("purpose-unknown", "an unknown purpose", encoded[:1] + b"\x03" + encoded[2:])
+    bad("purpose-changed", "the purpose was changed", encoded[:1] + b"\x02" + encoded[2:])
+    bad("created-changed", "made younger by a second", _flip(encoded, 9))
+    bad("tenant-changed", "given to another tenant", encoded.replace(b"clinic-7", b"clinic-6"))
+    bad("tenant-not-utf8", "the tenant is no UTF-8", encoded.replace(b"clinic-7", b"clinic-\xff"))
+    bad(
+        "foreign-wrap-changed",
+        "a wrap that is not opened was changed",
+        encoded.replace(b"\x01\x02\x03", b"\x01\x02\x04"),
+    )
+    bad("wrap-changed", "the wrapped data key was changed", _flip(encoded, -40))
+    bad("tag-changed", "the tag was changed", _flip(encoded, -1))
+    bad("cut", "the last byte is missing", encoded[:-1])
+    bad("trailing", "a byte too many", encoded + b"\x00")
+    bad("empty", "nothing at all", b"")
+    unsorted = record._replace(wraps=tuple(reversed(record.wraps)))
+    bad("unsorted", "wraps in the wrong order, under a good tag", _tagged_anyway(data_key, unsorted))
+    twice = record._replace(wraps=(record.wraps[1], record.wraps[1]))
+    bad("repeated", "one wrapping key named twice, under a good tag", _tagged_anyway(data_key, twice))
+    none = record._replace(wraps=())
+    bad("no-wraps", "no wrap at all, under a good tag", _tagged_anyway(data_key, none))
+
+
+def _tagged_anyway(data_key: DataKey, record: KeyRecord) -> bytes:
+    """Encode and tag a record that the reference implementation refuses to make, by the letter of SPEC section 6."""
+    wraps = b"".join(
+        len(part).to_bytes(2, "big") + part for wrap in record.wraps for part in (wrap.name.encode(), wrap.data)
+    )
+    tenant = (record.tenant or "").encode()
+    body = b"\x01\x01" + record.created.to_bytes(8, "big") + bytes([len(tenant)]) + tenant
+    body += bytes([len(record.wraps)]) + wraps
+
+    class Letter:
+        key_id = record.key_id
+
+        def tagged_bytes(self) -> bytes:
+            return body
+
+    return body + data_key._mac(Letter()).finalize()  # type: ignore[arg-type]
+
+
+def values() -> None:
+    provider, store = LocalKeyProvider(LOCAL_KEY), MemoryKeyStore()
+    stored = Encryptor(provider, store).field("patients.ssn", str)
+    alone = Encryptor(provider).field("patients.ssn", str)
+    text = "078-05-1120"
+    for tenant, row, suffix in ((TENANT, None, ""), (None, None, "-no-tenant"), (TENANT, {"row": "42"}, "-row")):
+        for form, field in (("stored", stored), ("self-contained", alone)):
+            value = field.encrypt(text, tenant=tenant, context=row)
+            write_value(f"{form}{suffix}", f"{form}, tenant {tenant}, row {row}", value, store, CONTEXT | (row or {}))
+    for kind in ("stored", "self-contained"):
+        field = stored if kind == "stored" else alone
+        write_value(f"{kind}-empty", "an empty text", field.encrypt("", tenant=TENANT), store, CONTEXT)
+        value = field.encrypt(text, tenant=TENANT)
+        common = value_members(value, store)
+
+        def bad(name: str, reason: str, changed: bytes, kind: str = kind, **more: Any) -> None:
+            failure(f"value-{kind}-{name}", reason, **({"context": CONTEXT} | common | more), value=changed)  # noqa: B023
+
+        bad("other-field", "read as another field", value, context={"fieldcrypt:field": "patients.name"})
+        bad("row-added", "written without a row, read with one", value, context=ROW_CONTEXT)
+        bad("other-tenant", "read for another tenant", value, tenant="clinic-6")
+        bad("other-local-key", "read with another local key", value, local_key=OTHER_LOCAL_KEY)
+        bad("version", "an unknown version", b"\x03" + value[1:])
+        bad("key-id", "another key id", _flip(value, 1))
+        bad("salt", "another salt", _flip(value, 17))
+        bad("nonce", "another nonce", _flip(value, 29))
+        bad("ciphertext", "changed ciphertext", _flip(value, -17))
+        bad("tag", "changed tag", _flip(value, -1))
+        bad("cut", "the last byte is missing", value[:-1])
+        bad("cut-in-nonce", "cut in the nonce", value[:40])
+        bad("trailing", "a byte too many", value + b"\x00")
+        bad("nothing", "nothing at all", b"")
+        if kind == "self-contained":
+            bad("wrap", "the wrapped key was changed", _flip(value, 100))
+            bad("record-tag", "the record's tag was changed", _flip(value, len(value) - 16 - len(text) - 2))
+            bad("length-short", "the length of the record is too short", _flip(value, 42))
+            bad("length-long", "the length of the record is beyond the end", _flip(value, 41))
+            bad("as-stored", "a self-contained value made to look stored", b"\x01" + value[1:])
+    data_key, record = make_record(TENANT, Purpose.BLIND_INDEX)
+    head = envelope.head(envelope.STORED, data_key.key_id)
+    nonce = _system.random_bytes(24)
+    sealed = data_key.cipher().encrypt(nonce, b"\x02" + text.encode(), envelope.aad(head, CONTEXT))
+    failure(
+        "value-index-key", "encrypted under a key whose purpose is the blind index", kind="value", local_key=LOCAL_KEY,
+        record=record.to_bytes(), context=CONTEXT, value=head + nonce + sealed,
+    )  # fmt: skip
+
+
+def value_members(value: bytes, store: MemoryKeyStore) -> dict[str, Any]:
+    parts = envelope.parse(value)
+    record = store.get(parts.key_id).to_bytes() if parts.record is None else None
+    return {"kind": "value", "local_key": LOCAL_KEY, "record": record}
+
+
+def write_value(name: str, reason: str, value: bytes, store: MemoryKeyStore, context: dict[str, str]) -> None:
+    parts = envelope.parse(value)
+    members = value_members(value, store)
+    record = KeyRecord.from_bytes(parts.key_id, parts.record or members["record"])
+    data_key = DataKey(LocalKeyProvider(LOCAL_KEY).unwrap(record.wraps, record.context()))
+    aad = envelope.aad(value[envelope.HEAD], context)
+    plaintext = data_key.cipher().decrypt(parts.nonce, parts.ciphertext, aad)
+    success(f"value-{name}", reason, **members, context=context, value=value, plaintext=plaintext)
+
+
+def make_record(
+    tenant: str | None, purpose: Purpose = Purpose.ENCRYPTION, also: list[WrappedKey] | None = None
+) -> tuple[DataKey, KeyRecord]:
+    data_key = DataKey.generate()
+    wraps = LocalKeyProvider(LOCAL_KEY).wrap(data_key.secret, wrap_context(data_key.key_id, purpose, CREATED, tenant))
+    record = KeyRecord(data_key.key_id, purpose, CREATED, tenant, sorted_wraps([*wraps, *(also or [])]))
+    return data_key, data_key.seal(record)
+
+
+def success(name: str, reason: str, **members: Any) -> None:
+    _write(name, "success", reason, members)
+
+
+def failure(name: str, reason: str, **members: Any) -> None:
+    _write(name, "failure", reason, members)
+
+
+def _write(name: str, expect: str, reason: str, members: dict[str, Any]) -> None:
+    kind = members.pop("kind")
+    written = {"kind": kind, "expect": expect, "reason": reason}
+    for member, value in members.items():
+        if value is not None or member == "tenant":
+            written[member] = value.hex() if isinstance(value, bytes) else value
+    path = DIRECTORY / f"{name}.json"
+    if path.exists():
+        raise RuntimeError(f"two scenarios are called {name}")
+    path.write_text(json.dumps(written, indent=2, ensure_ascii=True) + "\n")
+
+
+def _flip(data: bytes, index: int) -> bytes:
+    changed = bytearray(data)
+    changed[index] ^= 1
+    return bytes(changed)
+
+
+def _fix_randomness(seed: str) -> None:
+    """Make all that the core takes from the operating system a function of the seed."""
+    stream = _Stream(seed.encode())
+    _system.random_bytes = stream.take
+    _system.wall_clock = lambda: float(CREATED)
+
+
+class _Stream:
+    take: Callable[[int], bytes]
+
+    def __init__(self, seed: bytes) -> None:
+        position = 0
+
+        def take(size: int) -> bytes:
+            nonlocal position
+            position += size
+            return hashlib.shake_256(seed).digest(position)[-size:]
+
+        self.take = take
+
+
+if __name__ == "__main__":
+    main()
