@@ -1,5 +1,6 @@
 """Client-side encryption of chosen fields in data stores. See README.md and docs/."""
 
+from fieldcrypt._system import call_after_fork
 from fieldcrypt.encryptor import Encryptor
 from fieldcrypt.errors import (
     ConfigurationError,
@@ -33,6 +34,7 @@ __all__ = [
     "KeyState",
     "Purpose",
     "WrappedKey",
+    "call_after_fork",
     # errors
     "FieldcryptError",
     "ConfigurationError",

@@ -30,6 +30,7 @@ TEXT_BYTE = bytes([TEXT])  # for the hot path
 _PADDING_START = b"\x80"
 MAX_PAD = 0xFFFF
 MAX_NESTING = 64
+_MAX_DEPTH = 2 * MAX_NESTING + 2  # as cbor2 counts, where a set is two levels: its tag and its array
 
 # CBOR tags; cbor2 itself reads the first four.
 _DATETIME_TAG = 0
@@ -247,7 +248,7 @@ _TO_CBOR: dict[type, Callable[[Any, int], Any]] = {
 
 def _decode_cbor(body: bytes) -> Any:
     try:
-        value = _from_cbor(cbor2.loads(body))
+        value = _from_cbor(cbor2.loads(body, max_depth=_MAX_DEPTH))
         canonical = _encode_cbor(value) == body
     except (cbor2.CBORError, TypeError, ValueError, InvalidOperation, OverflowError):
         canonical = False

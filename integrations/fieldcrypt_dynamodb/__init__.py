@@ -1,0 +1,5 @@
+"""fieldcrypt for DynamoDB: a key store in a table. See docs/key-stores.md."""
+
+from fieldcrypt_dynamodb.key_store import DynamoKeyStore
+
+__all__ = ["DynamoKeyStore"]

@@ -186,8 +186,9 @@ def cbor_item(reader: Reader, depth: int = 0) -> str:
             cbor_items(reader, argument, depth + 1)
             return "list"
         case 5:
-            keys = [encoding for _, encoding in cbor_items(reader, 2 * argument, depth + 1)[::2]]
+            keys = cbor_items(reader, 2 * argument, depth + 1)[::2]
             need(len(set(keys)) == len(keys), "a key of a map twice")
+            need(all(kind not in ("list", "map", "set") for kind, _ in keys), "key of a map that holds others")
             return "map"
         case 6:
             return cbor_tagged(reader, argument, depth)
@@ -230,6 +231,7 @@ def cbor_tagged(reader: Reader, tag: int, depth: int) -> str:
         need(len(cbor_string(reader, 2)) == 16, "length of a UUID")
     elif tag == 258:
         cbor_set(reader, depth + 1)
+        return "set"
     elif tag == 64516:
         major, _, inner = cbor_head(reader)
         need(major in (0, 1) or (major == 6 and inner in (2, 3)), "duration that is not an integer")
@@ -245,7 +247,7 @@ def cbor_set(reader: Reader, depth: int) -> None:
     need(major == 4, "set that is not an array")
     items = cbor_items(reader, count, depth)
     need(all(one < two for (_, one), (_, two) in pairwise(items)), "order of a set")
-    need(all(kind != "null" for kind, _ in items), "null in a set")
+    need(all(kind not in ("list", "map", "set") for kind, _ in items), "set element that holds others")
 
 
 def canonical(tag: int, text: str) -> str:
@@ -304,6 +306,7 @@ def read_wraps(reader: Reader) -> dict[str, bytes]:
         name = reader.take(reader.uint(2))
         need(name > last, "empty name, or order of the names")
         wraps[name.decode()] = reader.take(reader.uint(2))
+        need(len(wraps[name.decode()]) >= 1, "length of a wrapped key")
         last = name
     return wraps
 

@@ -108,7 +108,7 @@ def plaintexts() -> None:
         "uuid": UUID("00112233-4455-6677-8899-aabbccddeeff"),
         "list": [None, True, 1, "a", b"b", [], {}], "list-deepest": nested,
         "map-order": {"z": 1, "a": 2}, "map-keys": {1: "int", "1": "text", b"1": "bytes", date(2026, 1, 1): "date"},
-        "set": {1, 300, "a", UUID(int=1)}, "set-empty": set(),
+        "set": {1, 300, "a", UUID(int=1)}, "set-empty": set(), "set-null": {None, 1}, "map-null-key": {None: 1},
     }  # fmt: skip
     for name, value in values.items():
         write_plaintext(name, f"{type(value).__name__}: {value!r}"[:80], codecs.Codec(object).encode(value))

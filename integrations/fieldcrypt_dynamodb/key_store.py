@@ -1,0 +1,140 @@
+"""A key store in a DynamoDB table, which a global table replicates beside the data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from threading import Lock
+from typing import Any
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from fieldcrypt import ConfigurationError, KeyNotFoundError, KeyRecord, KeyStoreError, call_after_fork
+from fieldcrypt.keys.store import read_record
+
+__all__ = ["DynamoKeyStore"]
+
+_TENANT_INDEX = "by_tenant"
+
+# An index cannot have empty keys, so the absence of a tenant is a value too, one that no tenant's can be.
+_NO_TENANT = "no tenant"
+_TENANT_PREFIX = "tenant:"
+
+
+class DynamoKeyStore:
+    """Keeps key records in a DynamoDB table of their own.
+
+    The table has the binary hash key `key_id` and a global secondary index `by_tenant` over the text `tenant`;
+    `create_table` makes it. Records are read consistently; an index lags by some milliseconds, so that two processes
+    may each make the first key of a tenant, which does no harm.
+
+    IAM actions: `dynamodb:GetItem` and `dynamodb:PutItem` on the table, `dynamodb:Query` on its index;
+    `dynamodb:CreateTable` and `dynamodb:DescribeTable` for `create_table`.
+
+    Args:
+        table: the table's name.
+        client_factory: makes a boto3 DynamoDB client, called at first use and again in a forked child. Default: a client
+            with boto3's own configuration.
+    """
+
+    def __init__(self, table: str, client_factory: Callable[[], Any] | None = None) -> None:
+        if not isinstance(table, str) or not table:
+            raise ConfigurationError("DynamoKeyStore takes the name of a table")
+        self.table = table
+        self._client_factory = client_factory or _default_client
+        self._reset()
+        call_after_fork(self._reset)
+
+    def _reset(self) -> None:
+        self._client: Any = None
+        self._lock = Lock()
+
+    def create_table(self) -> None:
+        """Make the table, billed per request, unless it exists; return when it can be used."""
+        with self._failures() as client:
+            try:
+                client.create_table(
+                    TableName=self.table,
+                    BillingMode="PAY_PER_REQUEST",
+                    AttributeDefinitions=[
+                        {"AttributeName": "key_id", "AttributeType": "B"},
+                        {"AttributeName": "tenant", "AttributeType": "S"},
+                    ],
+                    KeySchema=[{"AttributeName": "key_id", "KeyType": "HASH"}],
+                    GlobalSecondaryIndexes=[
+                        {
+                            "IndexName": _TENANT_INDEX,
+                            "KeySchema": [{"AttributeName": "tenant", "KeyType": "HASH"}],
+                            "Projection": {"ProjectionType": "ALL"},
+                        }
+                    ],
+                )
+            except client.exceptions.ResourceInUseException:
+                pass  # it exists, or is being made by another process
+            client.get_waiter("table_exists").wait(TableName=self.table, WaiterConfig={"Delay": 1})
+
+    def get(self, key_id: bytes) -> KeyRecord:
+        """Return a record (see `KeyStore.get`). IAM action: `dynamodb:GetItem`."""
+        with self._failures() as client:
+            item = client.get_item(TableName=self.table, Key={"key_id": {"B": key_id}}, ConsistentRead=True).get("Item")
+        if item is None:
+            raise KeyNotFoundError(f"the key store {self.table} has no key {key_id.hex()}")
+        return _read(item)
+
+    def add(self, record: KeyRecord) -> None:
+        """Add a record (see `KeyStore.add`). IAM action: `dynamodb:PutItem`."""
+        item = {
+            "key_id": {"B": record.key_id},
+            "tenant": {"S": _tenant_key(record.tenant)},
+            "state": {"S": record.state.value},
+            "record": {"B": record.to_bytes()},
+        }
+        with self._failures() as client:
+            try:
+                client.put_item(TableName=self.table, Item=item, ConditionExpression="attribute_not_exists(key_id)")
+            except client.exceptions.ConditionalCheckFailedException:
+                raise KeyStoreError(f"the key store already has a key {record.key_id.hex()}") from None
+
+    def list(self, tenant: str | None) -> Sequence[KeyRecord]:
+        """Return a tenant's records (see `KeyStore.list`). IAM action: `dynamodb:Query` on the index."""
+        with self._failures() as client:
+            pages = client.get_paginator("query").paginate(
+                TableName=self.table,
+                IndexName=_TENANT_INDEX,
+                KeyConditionExpression="tenant = :tenant",
+                ExpressionAttributeValues={":tenant": {"S": _tenant_key(tenant)}},
+            )
+            items = [item for page in pages for item in page["Items"]]
+        return [_read(item) for item in items]
+
+    @contextmanager
+    def _failures(self) -> Iterator[Any]:
+        try:
+            with self._lock:
+                if self._client is None:
+                    self._client = self._client_factory()
+            yield self._client
+        except (ClientError, BotoCoreError) as error:
+            raise KeyStoreError(f"the key store {self.table} cannot be used: {error}") from error
+
+    def __repr__(self) -> str:
+        return f"DynamoKeyStore({self.table!r})"
+
+
+def _default_client() -> Any:
+    return boto3.session.Session().client("dynamodb")
+
+
+def _tenant_key(tenant: str | None) -> str:
+    return _NO_TENANT if tenant is None else _TENANT_PREFIX + tenant
+
+
+def _read(item: dict[str, Any]) -> KeyRecord:
+    try:
+        key_id, data = bytes(item["key_id"]["B"]), bytes(item["record"]["B"])
+        listed, state = item["tenant"]["S"], item["state"]["S"]
+    except (KeyError, TypeError):
+        raise KeyStoreError("the key store holds an item that is no key record") from None
+    tenant = None if listed == _NO_TENANT else listed.removeprefix(_TENANT_PREFIX)
+    return read_record(key_id, data, tenant=tenant, state=state)

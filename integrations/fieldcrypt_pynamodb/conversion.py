@@ -1,0 +1,171 @@
+"""From the values of a PynamoDB attribute to the values that a Field takes, and back.
+
+Wherever an attribute has a plain Python value (text, a number, a date) that is what is encrypted, so that the same
+field reads the same in SQLAlchemy. All others are taken from, and given back in, DynamoDB's own form (`{"S": "text"}`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from pynamodb import constants
+from pynamodb.attributes import (
+    Attribute,
+    BinaryAttribute,
+    BooleanAttribute,
+    DiscriminatorAttribute,
+    JSONAttribute,
+    ListAttribute,
+    MapAttribute,
+    NullAttribute,
+    NumberAttribute,
+    TTLAttribute,
+    UnicodeAttribute,
+    UTCDateTimeAttribute,
+    VersionAttribute,
+)
+
+from fieldcrypt import ConfigurationError
+
+__all__ = ["Conversion", "conversion"]
+
+Convert = Callable[[Any], Any]
+
+# DynamoDB, or PynamoDB's own conditions, have to read these.
+_REFUSED: tuple[tuple[type[Attribute[Any]], str], ...] = (
+    (VersionAttribute, "DynamoDB compares versions in conditions"),
+    (TTLAttribute, "DynamoDB reads the time when an item expires"),
+    (DiscriminatorAttribute, "PynamoDB reads it to choose the class of an item"),
+    (NullAttribute, "it has nothing to protect"),
+)
+
+
+class Conversion(NamedTuple):
+    """How values of an attribute travel.
+
+    Attributes:
+        type: the type of the Field.
+        to_field: applied before encryption.
+        from_field: applied after decryption.
+    """
+
+    type: Any
+    to_field: Convert
+    from_field: Convert
+
+
+def conversion(inner: Attribute[Any]) -> Conversion:
+    """Return the conversion of an attribute.
+
+    Raises:
+        ConfigurationError: the attribute cannot be encrypted.
+    """
+    for kind, reason in _REFUSED:
+        if isinstance(inner, kind):
+            raise ConfigurationError(f"a {type(inner).__name__} cannot be encrypted: {reason}")
+    if not isinstance(inner, MapAttribute) and (inner.is_hash_key or inner.is_range_key):
+        raise ConfigurationError("a hash or range key cannot be encrypted: DynamoDB has to compare it")
+    plain = _PLAIN.get(type(inner))
+    if plain is not None:
+        return Conversion(plain, _itself, _itself)
+    if type(inner) in (UTCDateTimeAttribute, JSONAttribute):
+
+        def normalised(value: Any) -> Any:
+            return inner.deserialize(inner.serialize(value))
+
+        return Conversion(datetime if type(inner) is UTCDateTimeAttribute else object, normalised, _itself)
+    return _by_dynamodb_form(inner)
+
+
+# Exactly these classes: a subclass may convert in its own way, which DynamoDB's form respects.
+_PLAIN: dict[type[Attribute[Any]], Any] = {
+    UnicodeAttribute: str,
+    BinaryAttribute: bytes,
+    BooleanAttribute: bool,
+    NumberAttribute: object,  # int or float
+}
+
+
+def _itself(value: Any) -> Any:
+    return value
+
+
+def _by_dynamodb_form(inner: Attribute[Any]) -> Conversion:
+    kind = inner.attr_type
+
+    def to_field(value: Any) -> Any:
+        if isinstance(inner, (ListAttribute, MapAttribute)):
+            return _to_python(kind, inner.serialize(value, null_check=True))
+        return _to_python(kind, inner.serialize(value))
+
+    def from_field(value: Any) -> Any:
+        found, content = _to_dynamodb(value)
+        if found != kind:
+            raise TypeError(f"the value is authentic, but of DynamoDB type {found} where {kind} is declared")
+        return inner.deserialize(content)
+
+    return Conversion(object, to_field, from_field)
+
+
+def _to_python(kind: str, content: Any) -> Any:
+    if content is None:  # an empty set, which DynamoDB cannot store
+        return None
+    if kind == constants.MAP:
+        return {key: _to_python(*_only(item)) for key, item in content.items()}
+    if kind == constants.LIST:
+        return [_to_python(*_only(item)) for item in content]
+    if kind == constants.NUMBER:
+        return _number(content)
+    if kind == constants.NUMBER_SET:
+        return {_number(number) for number in content}
+    if kind in (constants.STRING_SET, constants.BINARY_SET):
+        return set(content)
+    return None if kind == constants.NULL else content
+
+
+def _only(item: dict[str, Any]) -> tuple[str, Any]:
+    ((kind, content),) = item.items()
+    return kind, content
+
+
+def _number(text: str) -> int | Decimal:
+    return int(text) if text.lstrip("-").isdigit() else Decimal(text)
+
+
+def _to_dynamodb(value: Any) -> tuple[str, Any]:
+    kind = _KINDS.get(type(value))
+    if kind is None:
+        raise TypeError(f"the value is authentic, but a {type(value).__name__} has no form in DynamoDB")
+    if kind == constants.MAP:
+        return kind, {key: dict([_to_dynamodb(item)]) for key, item in value.items()}
+    if kind == constants.LIST:
+        return kind, [dict([_to_dynamodb(item)]) for item in value]
+    if kind == constants.NUMBER:
+        return kind, str(value)
+    if kind == _SET:
+        kinds = {_KINDS[type(element)] for element in value}
+        if kinds == {constants.NUMBER}:
+            return constants.NUMBER_SET, [str(element) for element in value]
+        if kinds == {constants.BINARY}:
+            return constants.BINARY_SET, list(value)
+        return constants.STRING_SET, list(value)
+    return kind, True if kind == constants.NULL else value
+
+
+_SET = "set"
+
+_KINDS: dict[type, str] = {
+    str: constants.STRING,
+    bytes: constants.BINARY,
+    bool: constants.BOOLEAN,
+    int: constants.NUMBER,
+    float: constants.NUMBER,
+    Decimal: constants.NUMBER,
+    list: constants.LIST,
+    dict: constants.MAP,
+    set: _SET,
+    type(None): constants.NULL,
+}

@@ -1,0 +1,111 @@
+"""A key store in a SQL table, beside the data and replicated with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from sqlalchemy import Column, Connection, Engine, LargeBinary, MetaData, String, Table, insert, select
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.sql import ColumnElement
+
+from fieldcrypt import ConfigurationError, KeyNotFoundError, KeyRecord, KeyStoreError
+from fieldcrypt.keys.records import MAX_TENANT_SIZE
+from fieldcrypt.keys.store import read_record
+
+__all__ = ["SqlKeyStore"]
+
+_ID_SIZE = 32  # a key id in hexadecimal: what every database can index, and what CloudTrail shows
+_STATE_SIZE = 16
+
+
+class SqlKeyStore:
+    """Keeps key records in a table of their own, on any database that SQLAlchemy speaks.
+
+    Every call uses a connection and a transaction of its own, so that a new data key is there for good before anything
+    is encrypted under it, whatever becomes of the application's transaction. Give the store an engine of its own if the
+    application's has a small pool, or writes to SQLite while it holds a transaction.
+
+    Args:
+        engine: where the table is.
+        table: the table's name.
+        schema: its schema, or None for the default one.
+    """
+
+    def __init__(self, engine: Engine, table: str = "fieldcrypt_data_keys", schema: str | None = None) -> None:
+        if not isinstance(engine, Engine):
+            raise ConfigurationError(f"SqlKeyStore takes an Engine, not {type(engine).__name__}")
+        self._engine = engine
+        self.table = Table(
+            table,
+            MetaData(),
+            Column("key_id", String(_ID_SIZE), primary_key=True),
+            Column("tenant", String(MAX_TENANT_SIZE), index=True),
+            Column("state", String(_STATE_SIZE), nullable=False),
+            Column("record", LargeBinary, nullable=False),
+            schema=schema,
+        )
+
+    def create_table(self) -> None:
+        """Make the table unless it exists. Needs the right to create tables, which day-to-day use does not."""
+        with self._failures():
+            self.table.create(self._engine, checkfirst=True)
+
+    def get(self, key_id: bytes) -> KeyRecord:
+        """Return a record (see `KeyStore.get`)."""
+        records = self._select(self.table.c.key_id == key_id.hex())
+        if not records:
+            raise KeyNotFoundError(f"the key store {self.table.name} has no key {key_id.hex()}")
+        return records[0]
+
+    def add(self, record: KeyRecord) -> None:
+        """Add a record and commit it (see `KeyStore.add`)."""
+        row = {
+            "key_id": record.key_id.hex(),
+            "tenant": record.tenant,
+            "state": record.state.value,
+            "record": record.to_bytes(),
+        }
+        with self._connection() as connection:
+            try:
+                connection.execute(insert(self.table).values(row))
+                connection.commit()
+            except IntegrityError:
+                raise KeyStoreError(f"the key store already has a key {record.key_id.hex()}") from None
+
+    def list(self, tenant: str | None) -> Sequence[KeyRecord]:
+        """Return a tenant's records (see `KeyStore.list`)."""
+        records = self._select(self.table.c.tenant.is_(None) if tenant is None else self.table.c.tenant == tenant)
+        return [record for record in records if record.tenant == tenant]  # databases may compare without case
+
+    def _select(self, condition: ColumnElement[bool]) -> Sequence[KeyRecord]:
+        columns = self.table.c
+        query = select(columns.key_id, columns.record, columns.tenant, columns.state).where(condition)
+        with self._connection() as connection:
+            rows = connection.execute(query).all()
+        return [
+            read_record(_key_id(key_id), bytes(data), tenant=tenant, state=state)
+            for key_id, data, tenant, state in rows
+        ]
+
+    @contextmanager
+    def _connection(self) -> Iterator[Connection]:
+        with self._failures(), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        try:
+            yield
+        except SQLAlchemyError as error:
+            raise KeyStoreError(f"the key store {self.table.name} cannot be used: {error}") from error
+
+    def __repr__(self) -> str:
+        return f"SqlKeyStore({self._engine!r}, {self.table.fullname!r})"
+
+
+def _key_id(text: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        raise KeyStoreError("the key store holds a key id that is not hexadecimal") from None
