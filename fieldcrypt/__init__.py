@@ -18,6 +18,8 @@ from fieldcrypt.keys.provider import KeyProvider, LocalKeyProvider
 from fieldcrypt.keys.records import KeyRecord, KeyState, Purpose, WrappedKey
 from fieldcrypt.keys.store import KeyStore, MemoryKeyStore
 
+__version__ = "0.1.0"
+
 __all__ = [
     # what a program configures, and what it works with
     "Encryptor",

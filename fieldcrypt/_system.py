@@ -16,16 +16,21 @@ random_bytes: Callable[[int], bytes] = os.urandom
 monotonic: Callable[[], float] = time.monotonic  # seconds; for limits within a process
 wall_clock: Callable[[], float] = time.time  # seconds since 1970; for what is written down
 
-_forgetters: set[weakref.WeakMethod[Callable[[], Any]]] = set()
+_to_call_after_fork: list[weakref.WeakMethod[Callable[[], Any]]] = []
 
 
 def call_after_fork(method: Callable[[], Any]) -> None:
-    """Have a bound method called in every child that this process forks, while its object lives."""
-    _forgetters.add(weakref.WeakMethod(method, _forgetters.discard))
+    """Have a bound method called in every child that this process forks, while its object lives.
+
+    For key providers and key stores: a child must not use connections of its parent, nor locks that another thread of
+    the parent may have held.
+    """
+    _to_call_after_fork[:] = [reference for reference in _to_call_after_fork if reference() is not None]
+    _to_call_after_fork.append(weakref.WeakMethod(method))
 
 
 def _run_after_fork() -> None:
-    for reference in tuple(_forgetters):
+    for reference in tuple(_to_call_after_fork):
         method = reference()
         if method is not None:
             method()

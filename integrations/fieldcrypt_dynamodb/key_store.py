@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Lock
 from typing import Any
 
@@ -34,8 +34,8 @@ class DynamoKeyStore:
 
     Args:
         table: the table's name.
-        client_factory: makes a boto3 DynamoDB client, called at first use and again in a forked child. Default: a client
-            with boto3's own configuration.
+        client_factory: makes a boto3 DynamoDB client, called at first use and again in a forked child. Default: a
+            client with boto3's own configuration.
     """
 
     def __init__(self, table: str, client_factory: Callable[[], Any] | None = None) -> None:
@@ -53,7 +53,7 @@ class DynamoKeyStore:
     def create_table(self) -> None:
         """Make the table, billed per request, unless it exists; return when it can be used."""
         with self._failures() as client:
-            try:
+            with suppress(client.exceptions.ResourceInUseException):  # it exists, or is being made elsewhere
                 client.create_table(
                     TableName=self.table,
                     BillingMode="PAY_PER_REQUEST",
@@ -70,8 +70,6 @@ class DynamoKeyStore:
                         }
                     ],
                 )
-            except client.exceptions.ResourceInUseException:
-                pass  # it exists, or is being made by another process
             client.get_waiter("table_exists").wait(TableName=self.table, WaiterConfig={"Delay": 1})
 
     def get(self, key_id: bytes) -> KeyRecord:

@@ -1,0 +1,5 @@
+"""`python -m fieldcrypt.cli`."""
+
+from fieldcrypt.cli import app
+
+app()
