@@ -86,7 +86,10 @@ def read_customers(path: Path) -> tuple[list[Customer], int]:
         )
 
     body = [row for row in rows[1:] if row]
-    return [customer(number, row) for number, row in enumerate(body[:MAX_ROWS], 1)], max(0, len(body) - MAX_ROWS)
+    customers = [customer(number, row) for number, row in enumerate(body[:MAX_ROWS], 1)]
+    if not any(customer.protected for customer in customers):
+        raise InputError(f"{path} has no values in the columns that the demo protects")
+    return customers, max(0, len(body) - MAX_ROWS)
 
 
 def _plain(column: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from pynamodb.attributes import Attribute, NumberAttribute, UnicodeAttribute
 from pynamodb.models import Model
-from sqlalchemy import Engine, String, create_engine, select
+from sqlalchemy import Engine, LargeBinary, String, create_engine, select, type_coerce
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from fieldcrypt import Encryptor, KeyProvider
@@ -52,11 +52,12 @@ class SqlCustomers:
         """Return everything that is on the disk."""
         return b"".join(file.read_bytes() for file in self._path.parent.glob(self._path.name + "*"))
 
-    def first_ciphertext(self) -> bytes:
-        """Return a name as the database has it."""
+    def ciphertext(self, field: str) -> bytes:
+        """Return the first value of a field as the database has it."""
+        column = self._row.__table__.c[field]
+        query = select(type_coerce(column, LargeBinary)).where(column.is_not(None)).order_by(self._row.id).limit(1)
         with self._engine.connect() as connection:
-            query = "SELECT name FROM customers WHERE name IS NOT NULL ORDER BY id LIMIT 1"
-            value: bytes = connection.exec_driver_sql(query).scalar_one()
+            value: bytes = connection.scalars(query).one()
             return value
 
     def replicate(self, path: Path) -> None:

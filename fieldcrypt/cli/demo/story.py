@@ -116,8 +116,8 @@ class _Story:
     def _introduce(self) -> None:
         self._console.print(
             Panel(
-                "Two AWS regions on this machine. Customers are encrypted in one of them, which is then lost,\n"
-                "and read in the other. KMS and DynamoDB are served by moto over HTTP; nothing leaves this machine.",
+                "Two AWS regions on this machine. Customers are encrypted in one of them, which is then lost, and read "
+                "in the other. KMS and DynamoDB are served by moto over HTTP; nothing leaves this machine.",
                 title="[bold]fieldcrypt demo[/]",
                 border_style="blue",
             )
@@ -130,12 +130,11 @@ class _Story:
         protected = {value for customer in self._customers for value in customer.protected}
         plain = "\n".join(str(customer.country) for customer in self._customers)
         needles = {value.encode() for value in protected if len(value.encode()) >= MIN_NEEDLE and value not in plain}
-        example = sql.first_ciphertext() if any(customer.name for customer in self._customers) else b""
         found = 0
-        self._say("[bold]Look at rest.[/] What the database has for the first name:")
-        self._console.print(
-            Text(f"  {example.hex(' ')}", style="dim"), soft_wrap=False, overflow="ellipsis", no_wrap=True
-        )
+        field, value = self._example()
+        self._say(f"[bold]Look at rest.[/] What the SQL database has for the first {field}, “{value}”:")
+        hexadecimal = Text(f"  {sql.ciphertext(field).hex(' ')}", style="dim")
+        self._console.print(hexadecimal, overflow="ellipsis", no_wrap=True)
         for store in (sql, dynamo):
             haystack = store.at_rest()
             hits = sum(needle in haystack for needle in needles)
@@ -164,7 +163,8 @@ class _Story:
         table.add_column()
         table.add_row("rows", f"{len(self._customers)} in each database")
         table.add_row("encrypted values", f"{values} in each database")
-        table.add_row("bytes added a value", f"{len(sql.first_ciphertext()) - self._first_name_size()}")
+        field, value = self._example()
+        table.add_row("bytes added a value", f"{len(sql.ciphertext(field)) - len(value.encode())}")
         calls = self._aws.calls
         for region in (HOME, AWAY):
             made = {name: calls["kms", name, region] for name in ("Encrypt", "Decrypt")}
@@ -175,8 +175,14 @@ class _Story:
         table.add_row("all of it", f"{seconds:.1f} s")
         self._console.print(table)
 
-    def _first_name_size(self) -> int:
-        return next(len(customer.name.encode()) for customer in self._customers if customer.name)
+    def _example(self) -> tuple[str, str]:
+        """Return the first value that is protected, and its field."""
+        return next(
+            (field, value)
+            for customer in self._customers
+            for field in PROTECTED
+            if (value := getattr(customer, field)) is not None
+        )
 
     @contextmanager
     def _timed(self, what: str) -> Iterator[None]:
@@ -185,4 +191,6 @@ class _Story:
         self._seconds[what] = perf_counter() - started
 
     def _say(self, text: str) -> None:
-        self._console.print(f"[blue]•[/] {text}")
+        line = Table.grid(padding=(0, 1))  # a hanging indent
+        line.add_row("[blue]•[/]", text)
+        self._console.print(line)
