@@ -1,0 +1,169 @@
+"""What tests put in the place of key service and database: real ones of ours that count, and fail on request."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from threading import Thread
+from typing import NamedTuple
+
+from fieldcrypt import (
+    KeyAccessDeniedError,
+    KeyNotFoundError,
+    KeyProviderError,
+    KeyRecord,
+    KeyState,
+    KeyStoreError,
+    LocalKeyProvider,
+    Purpose,
+    WrappedKey,
+)
+from fieldcrypt.keys.data_key import DataKey
+from fieldcrypt.keys.records import wrap_context
+from fieldcrypt.keys.store import read_record
+
+Failure = Callable[[], Exception]
+PATIENCE = 30.0  # seconds until a test gives up on another thread
+
+
+def outage() -> Exception:
+    """A key service that cannot be reached."""
+    return KeyProviderError("no region answers")
+
+
+def refusal() -> Exception:
+    """A key service that says no."""
+    return KeyAccessDeniedError("the key is disabled")
+
+
+def store_outage() -> Exception:
+    """A key store that cannot be reached."""
+    return KeyStoreError("the table does not answer")
+
+
+class CountingProvider:
+    """A local key provider that counts its calls, and fails when told to."""
+
+    def __init__(self) -> None:
+        self.inner = LocalKeyProvider.generate()
+        self.wraps = 0
+        self.unwraps = 0
+        self.wrap_failure: Failure | None = None
+        self.unwrap_failure: Failure | None = None
+        self.before_unwrap: Callable[[], object] | None = None
+
+    def wrap(self, data_key: bytes, context: Mapping[str, str]) -> Sequence[WrappedKey]:
+        self.wraps += 1
+        if self.wrap_failure is not None:
+            raise self.wrap_failure()
+        return self.inner.wrap(data_key, context)
+
+    def unwrap(self, wraps: Sequence[WrappedKey], context: Mapping[str, str]) -> bytes:
+        self.unwraps += 1
+        if self.before_unwrap is not None:
+            self.before_unwrap()
+        if self.unwrap_failure is not None:
+            raise self.unwrap_failure()
+        return self.inner.unwrap(wraps, context)
+
+
+class Row(NamedTuple):
+    """What a database keeps of a key record."""
+
+    tenant: str | None
+    state: str
+    record: bytes
+
+
+class RowStore:
+    """A key store over rows that a test edits as someone with access to the database can."""
+
+    def __init__(self) -> None:
+        self.rows: dict[bytes, Row] = {}
+        self.reads = 0
+        self.get_failure: Failure | None = None
+        self.list_failure: Failure | None = None
+        self.add_failure: Failure | None = None
+        self.before_add: Callable[[], object] | None = None
+
+    def get(self, key_id: bytes) -> KeyRecord:
+        self.reads += 1
+        if self.get_failure is not None:
+            raise self.get_failure()
+        row = self.rows.get(key_id)
+        if row is None:
+            raise KeyNotFoundError(f"no row for {key_id.hex()}")
+        return read_record(key_id, row.record, tenant=row.tenant, state=row.state)
+
+    def add(self, record: KeyRecord) -> None:
+        if self.before_add is not None:
+            self.before_add()
+        if self.add_failure is not None:
+            raise self.add_failure()
+        if record.key_id in self.rows:
+            raise KeyStoreError("the key id is taken")
+        self.rows[record.key_id] = Row(record.tenant, record.state.value, record.to_bytes())
+
+    def list(self, tenant: str | None) -> Sequence[KeyRecord]:
+        self.reads += 1
+        if self.list_failure is not None:
+            raise self.list_failure()
+        return [
+            read_record(key_id, row.record, tenant=row.tenant, state=row.state)
+            for key_id, row in tuple(self.rows.items())
+            if row.tenant == tenant
+        ]
+
+    def go_down(self) -> None:
+        """Have every call fail as if the database could not be reached."""
+        self.get_failure = self.list_failure = self.add_failure = store_outage
+
+    def retire(self, key_id: bytes) -> None:
+        """Note that a key may no longer encrypt."""
+        self.rows[key_id] = self.rows[key_id]._replace(state=KeyState.RETIRED.value)
+
+
+def make_record(
+    provider: LocalKeyProvider,
+    tenant: str | None = None,
+    *,
+    created: int = 1_800_000_000,
+    purpose: Purpose = Purpose.ENCRYPTION,
+) -> KeyRecord:
+    """Make the authentic record of a new data key."""
+    data_key = DataKey.generate()
+    wraps = provider.wrap(data_key.secret, wrap_context(data_key.key_id, purpose, created, tenant))
+    return data_key.seal(KeyRecord(data_key.key_id, purpose, created, tenant, tuple(wraps)))
+
+
+def flips(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Every change of a single bit: which byte it is in, and the changed bytes."""
+    for bit in range(8 * len(data)):
+        changed = bytearray(data)
+        changed[bit // 8] ^= 1 << bit % 8
+        yield bit // 8, bytes(changed)
+
+
+def told(error: BaseException | None) -> str:
+    """Everything that an error and the errors behind it, shown or suppressed, carry."""
+    parts = []
+    while error is not None:
+        parts.append(f"{error!s} {error!r} {error.args!r} {vars(error)!r} {getattr(error, 'object', '')!r}")
+        error = error.__cause__ or error.__context__
+    return "\n".join(parts)
+
+
+def until_waiting(threads: Iterable[Thread]) -> None:
+    """Return when all threads stand in a wait of the `threading` module."""
+    end = time.monotonic() + PATIENCE
+    for thread in threads:
+        while not _waits(thread):
+            if time.monotonic() > end:
+                raise AssertionError(f"{thread} does not wait for anything")
+            time.sleep(0.001)
+
+
+def _waits(thread: Thread) -> bool:
+    frame = sys._current_frames().get(thread.ident or 0)
+    return frame is not None and frame.f_code.co_name == "wait" and frame.f_globals["__name__"] == "threading"

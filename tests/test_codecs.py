@@ -1,0 +1,294 @@
+"""Codecs: exact or not at all, in one way only, and without telling the value."""
+
+from __future__ import annotations
+
+import decimal
+import enum
+from datetime import date, datetime, time, timedelta, timezone, tzinfo
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fieldcrypt import DecryptionError
+from fieldcrypt.codecs import CBOR, PADDED, TEXT, Codec
+from tests.doubles import told
+from tests.strategies import CBOR_LIKE, NESTED, VALUES, Access, Colour, Level, Mode, fingerprint, relaxed
+
+SECRET = "078-05-1120"
+
+
+def nested(levels: int, innermost: list[Any]) -> list[Any]:
+    """A list within so many lists, itself included."""
+    for _ in range(levels - 1):
+        innermost = [innermost]
+    return innermost
+
+
+class TestRoundTrip:
+    """What is encoded comes back equal, of the same type, and spelled the same."""
+
+    @pytest.mark.parametrize("pad", [None, 16], ids=["plain", "padded"])
+    @pytest.mark.parametrize("kind", VALUES, ids=lambda kind: kind.__name__)
+    @given(data=st.data())
+    @relaxed
+    def test_every_type(self, kind: type, pad: int | None, data: st.DataObject) -> None:
+        """A value of every type comes back the same."""
+        value = data.draw(VALUES[kind])
+        codec = Codec(kind, pad)
+        assert fingerprint(codec.decode(codec.encode(value))) == fingerprint(value)
+
+    @given(NESTED.filter(lambda value: value is not None))
+    @relaxed
+    def test_object_takes_them_all(self, value: object) -> None:
+        """A field of type `object` takes any of these types, Enum members apart, and gives back the same."""
+        codec = Codec(object)
+        assert fingerprint(codec.decode(codec.encode(value))) == fingerprint(value)
+
+    def test_maps_keep_their_order(self) -> None:
+        """The order of a dict's entries survives."""
+        value = {"b": 1, "a": 2, 3: 3, "A": 4}
+        assert list(Codec(dict).decode(Codec(dict).encode(value))) == ["b", "a", 3, "A"]
+
+    def test_a_zone_becomes_its_offset(self) -> None:
+        """A time in a named zone comes back with the offset that it had there, in summer, winter and between."""
+        berlin = ZoneInfo("Europe/Berlin")
+        for value in (
+            datetime(2026, 7, 1, 12, tzinfo=berlin),
+            datetime(2026, 1, 1, 12, tzinfo=berlin),
+            datetime(2026, 10, 25, 2, 30, fold=0, tzinfo=berlin),
+            datetime(2026, 10, 25, 2, 30, fold=1, tzinfo=berlin),
+        ):
+            assert Codec(datetime).decode(Codec(datetime).encode(value)).isoformat() == value.isoformat()
+
+    def test_the_decimal_context_does_not_count(self) -> None:
+        """A Decimal has one encoding, and it can be read, whatever decimal context the program works in."""
+        codec, value = Codec(Decimal), Decimal("1E+30")
+        usual = codec.encode(value)
+        with decimal.localcontext(decimal.Context(prec=2, capitals=0, traps=[])):
+            unusual = codec.encode(value)
+            assert codec.decode(usual).as_tuple() == value.as_tuple()
+        assert unusual == usual
+
+    @pytest.mark.parametrize("pad", [2, 3, 16, 65_535])
+    def test_64_levels_of_nesting(self, pad: int) -> None:
+        """Lists nest 64 deep, with something in the innermost or without."""
+        codec = Codec(list, pad)
+        for value in (nested(64, []), nested(64, ["leaf"])):
+            assert codec.decode(codec.encode(value)) == value
+
+
+class NoFixedOffset(tzinfo):
+    """A zone whose offset depends on the date, which a time of day does not have."""
+
+    def utcoffset(self, when: datetime | None) -> timedelta | None:
+        return None if when is None else timedelta(hours=1)
+
+
+class Text(str):
+    """A subclass, which would come back as a str."""
+
+
+class Number(int):
+    """A subclass, which would come back as an int."""
+
+
+SUBCLASS_ENUM = enum.Enum("SUBCLASS_ENUM", ["RED"])
+
+# Pairs of a field's type and a value that is not exactly of it.
+FOREIGN: list[tuple[type, object]] = [
+    (object, None),
+    (str, None),
+    (bool, 1),
+    (int, True),
+    (float, 1),
+    (int, 1.0),
+    (date, datetime(2026, 11, 23)),
+    (datetime, date(2026, 11, 23)),
+    (bytes, SECRET),
+    (bytes, bytearray(SECRET.encode())),
+    (str, SECRET.encode()),
+    (str, Text(SECRET)),
+    (object, Text(SECRET)),
+    (object, Number(7)),
+    (list, [Text(SECRET)]),
+    (list, (SECRET,)),
+    (object, (SECRET,)),
+    (list, [SECRET, (1,)]),
+    (set, frozenset({SECRET})),
+    (set, {(SECRET,)}),
+    (set, {frozenset({SECRET})}),
+    (dict, {(SECRET,): 1}),
+    (dict, {SECRET: object()}),
+    (object, object()),
+    (object, Colour.RED),
+    (int, Level.LOW),
+    (str, Mode.READ),
+    (object, Mode.READ),
+    (list, [Colour.RED]),
+    (Colour, SUBCLASS_ENUM["RED"]),
+    (Colour, "RED"),
+    (Mode, "r"),
+    (Access, Access.READ | Access.WRITE),
+    (Access, Access(0)),
+    (datetime, datetime(2026, 1, 1, tzinfo=timezone(timedelta(microseconds=1)))),
+    (time, time(12, tzinfo=timezone(timedelta(microseconds=1)))),
+    (time, time(12, tzinfo=NoFixedOffset())),
+]
+
+
+class TestRefusals:
+    """What has no exact encoding is refused before anything is written."""
+
+    @pytest.mark.parametrize(("kind", "value"), FOREIGN, ids=lambda item: getattr(item, "__name__", None))
+    def test_values_of_other_types(self, kind: type, value: object) -> None:
+        """None, subclasses, look-alikes and foreign objects are TypeErrors, and the error does not tell the value."""
+        with pytest.raises(TypeError) as caught:
+            Codec(kind).encode(value)
+        assert SECRET not in told(caught.value)
+
+    @pytest.mark.parametrize("pad", [None, 16], ids=["plain", "padded"])
+    @pytest.mark.parametrize("wrap", [lambda text: text, lambda text: [text], lambda text: {text: 1}])
+    def test_lone_surrogates(self, wrap: Any, pad: int | None) -> None:
+        """Text that is not valid Unicode is a ValueError without the text, at the top, in lists and as a key."""
+        with pytest.raises(ValueError, match="not valid Unicode") as caught:
+            Codec(object, pad).encode(wrap(SECRET + "\ud800"))
+        assert SECRET not in told(caught.value)
+
+    def test_65_levels_of_nesting(self) -> None:
+        """A scalar within 65 lists is a ValueError, and so is a list within itself."""
+        endless: list[Any] = []
+        endless.append(endless)
+        for value in (nested(65, [SECRET]), endless):
+            with pytest.raises(ValueError, match="64") as caught:
+                Codec(list).encode(value)
+            assert SECRET not in told(caught.value)
+
+    @pytest.mark.parametrize("innermost", [[], {}, set()], ids=["list", "dict", "set"])
+    def test_65_levels_of_nesting_around_nothing(self, innermost: Any) -> None:
+        """64 lists around an empty list, map or set are 65 levels too: refused when written, and when read."""
+        with pytest.raises(ValueError, match="64"):
+            Codec(list).encode(nested(65, innermost))
+        encoded = b"\x03" + b"\x81" * 64 + Codec(object).encode(innermost)[1:]
+        with pytest.raises(DecryptionError):
+            Codec(list).decode(encoded)
+
+    @pytest.mark.parametrize("not_a_number", [float, Decimal])
+    def test_not_a_number_twice(self, not_a_number: Any) -> None:
+        """A map or set in which NaN occurs twice would have an entry twice in its encoding, or lose one: refused."""
+        one, other = not_a_number("NaN"), not_a_number("NaN")
+        for value in ({one: 1, other: 2}, {one, other}):
+            with pytest.raises((TypeError, ValueError)):
+                Codec(object).encode(value)
+
+    @pytest.mark.parametrize("kind", [tuple, frozenset, type(None), "str", 7, list[int], complex])
+    def test_types_of_fields(self, kind: object) -> None:
+        """A field of a type without an exact encoding is a TypeError."""
+        with pytest.raises(TypeError, match="a field has one of the types"):
+            Codec(kind)
+
+    @pytest.mark.parametrize(("pad", "error"), [(0, ValueError), (1, ValueError), (65_536, ValueError)])
+    def test_blocks_have_2_to_65535_bytes(self, pad: int, error: type[Exception]) -> None:
+        """A padding that hides nothing, or is out of range, is a ValueError."""
+        with pytest.raises(error, match="pad"):
+            Codec(str, pad)
+
+    @pytest.mark.parametrize("pad", [True, 16.0, "16"])
+    def test_blocks_are_counted_in_ints(self, pad: Any) -> None:
+        """A padding that is no int is a TypeError."""
+        with pytest.raises(TypeError, match="pad"):
+            Codec(str, pad)
+
+
+class TestDecoding:
+    """Reading is strict, and fails in one way."""
+
+    @given(st.binary() | st.binary().map(lambda body: bytes([CBOR]) + body) | CBOR_LIKE.map(bytes([CBOR]).__add__))
+    @relaxed
+    def test_only_one_spelling_is_read(self, plaintext: bytes) -> None:
+        """Arbitrary bytes are a DecryptionError, or decode to a value that encodes to these very bytes."""
+        try:
+            value = Codec(object).decode(plaintext)
+        except DecryptionError:
+            return
+        pad = len(plaintext) - 1 if plaintext[0] & PADDED else None
+        if pad is None or pad >= 2:
+            assert Codec(object, pad).encode(value) == plaintext
+
+    @given(NESTED.filter(lambda value: value is not None), st.data())
+    @relaxed
+    def test_changed_encodings(self, value: object, data: st.DataObject) -> None:
+        """A changed byte, a cut or an addition is a DecryptionError or the only spelling of another value."""
+        encoded = bytearray(Codec(object).encode(value))
+        at = data.draw(st.integers(0, len(encoded) - 1))
+        encoded[at : at + data.draw(st.integers(0, 2))] = data.draw(st.binary(max_size=2))
+        self.test_only_one_spelling_is_read.hypothesis.inner_test(self, bytes(encoded))  # type: ignore[attr-defined]
+
+    @pytest.mark.parametrize("kind", VALUES, ids=lambda kind: kind.__name__)
+    @given(data=st.data())
+    @relaxed
+    def test_a_field_gives_its_type_only(self, kind: type, data: st.DataObject) -> None:
+        """What was written as another type is a DecryptionError, never a value of that other type."""
+        value = data.draw(NESTED.filter(lambda value: value is not None))
+        try:
+            decoded = Codec(kind).decode(Codec(object).encode(value))
+        except DecryptionError:
+            return
+        assert type(decoded) is kind
+
+    @pytest.mark.parametrize(
+        ("kind", "plaintext"),
+        [
+            (int, bytes([TEXT]) + SECRET.encode()),
+            (Colour, bytes([TEXT]) + SECRET.encode()),
+            (str, bytes([TEXT]) + SECRET.encode() + b"\xff"),
+            (list, bytes([CBOR]) + b"\x81\x6c" + SECRET.encode()),
+            (object, bytes([CBOR]) + b"\xd9\xfc\x01\x6b" + SECRET.encode()),
+            (object, bytes([CBOR]) + b"\xc0\x6b" + SECRET.encode()),
+            (object, bytes([CBOR]) + b"\xd8\x25\x4b" + SECRET.encode()),
+            (UUID, bytes([CBOR | PADDED]) + SECRET.encode()),
+        ],
+        ids=["type", "enum", "utf-8", "cut", "decimal", "datetime", "uuid", "padding"],
+    )
+    def test_errors_do_not_tell_the_value(self, kind: type, plaintext: bytes) -> None:
+        """Neither a DecryptionError of a codec nor an error behind it carries what it read."""
+        with pytest.raises(DecryptionError) as caught:
+            Codec(kind).decode(plaintext)
+        assert SECRET not in told(caught.value)
+
+    def test_the_type_is_told(self) -> None:
+        """A value of another type is an error that names both types."""
+        with pytest.raises(DecryptionError, match="is a int where the field is declared as str"):
+            Codec(str).decode(Codec(int).encode(7))
+
+
+class TestPadding:
+    """Padding hides lengths, and nothing can be hidden in it."""
+
+    @given(st.binary(max_size=100), st.integers(2, 40))
+    @relaxed
+    def test_lengths_are_multiples(self, value: bytes, pad: int) -> None:
+        """A padded body is a multiple of the block size, and less than one block longer than it must be."""
+        size = len(Codec(bytes, pad).encode(value)) - 1
+        assert size % pad == 0
+        assert len(value) < size <= len(value) + pad
+
+    def test_length_is_hidden(self) -> None:
+        """Values of 0 to 15 bytes cannot be told apart by length when padded to 16."""
+        assert {len(Codec(str, 16).encode("x" * size)) for size in range(16)} == {17}
+
+    @pytest.mark.parametrize("body", [b"", b"\x00", b"abc", b"abc\x00\x00", b"abc\x80\x01", b"\x7f"])
+    def test_a_padding_must_be_there(self, body: bytes) -> None:
+        """A body marked as padded, without a padding or with something in it, is a DecryptionError."""
+        with pytest.raises(DecryptionError):
+            Codec(bytes).decode(bytes([0x01 | PADDED]) + body)
+
+    def test_values_that_look_padded(self) -> None:
+        """Values that end like a padding come back whole."""
+        codec = Codec(bytes, 8)
+        for value in (b"\x80", b"\x80\x00\x00", b"\x00", b"\x80" * 8, b"a\x80\x00\x80"):
+            assert codec.decode(codec.encode(value)) == value

@@ -1,0 +1,85 @@
+"""Encryption contexts: one encoding for each, and none for what is no context."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fieldcrypt import Encryptor
+from fieldcrypt.context import application_context, encode_context
+from tests.doubles import told
+from tests.strategies import relaxed
+
+# Few characters, among them those of lengths, so that different contexts come close to one encoding.
+TIGHT = st.text("\x00\x01\x02a", max_size=4)
+TIGHT_CONTEXTS = st.dictionaries(TIGHT.filter(bool), TIGHT, min_size=1, max_size=4)
+CONTEXTS = st.dictionaries(st.text(min_size=1), st.text(), min_size=1)
+
+SURROGATE = "secret\ud800"
+
+
+@given(TIGHT_CONTEXTS | CONTEXTS, TIGHT_CONTEXTS | CONTEXTS)
+@relaxed
+def test_different_contexts_have_different_encodings(one: dict[str, str], other: dict[str, str]) -> None:
+    """Two contexts have the same encoding if, and only if, they are equal."""
+    assert (encode_context(one) == encode_context(other)) is (one == other)
+
+
+@given(CONTEXTS, st.randoms(use_true_random=False))
+@relaxed
+def test_order_does_not_count(context: dict[str, str], random: Any) -> None:
+    """The order in which a context was built is not in its encoding."""
+    items = list(context.items())
+    random.shuffle(items)
+    assert encode_context(dict(items)) == encode_context(context)
+
+
+@pytest.mark.parametrize("context", [{}, {"": "value"}], ids=["no-entry", "no-key"])
+def test_emptiness_is_refused(context: dict[str, str]) -> None:
+    """A context without entries, or with an empty key, is refused."""
+    with pytest.raises(ValueError, match="context"):
+        encode_context(context)
+
+
+@pytest.mark.parametrize(("key", "value"), [("k" * 65_536, ""), ("k", "ü" * 32_768)])
+def test_lengths_have_a_limit(key: str, value: str) -> None:
+    """Keys and values of more than 65,535 bytes are refused, not cut; bytes count, not characters."""
+    assert encode_context({key[:65_535]: value[:32_767]})
+    with pytest.raises(ValueError, match="65535"):
+        encode_context({key: value})
+
+
+@pytest.mark.parametrize("context", [{1: "a"}, {"a": 1}, {"a": None}, {b"a": "b"}, {"a": b"b"}])
+def test_only_text_is_taken(context: Any) -> None:
+    """A key or value that is not a str is a TypeError."""
+    with pytest.raises(TypeError, match="str"):
+        encode_context(context)
+
+
+@pytest.mark.parametrize("context", [{SURROGATE: "a"}, {"a": SURROGATE}], ids=["key", "value"])
+def test_invalid_text_is_refused_without_showing_it(context: dict[str, str]) -> None:
+    """A lone surrogate is a ValueError; neither it nor an error behind it carries the text."""
+    with pytest.raises(ValueError, match="not valid Unicode") as caught:
+        encode_context(context)
+    assert "secret" not in told(caught.value)
+
+
+def test_applications_cannot_use_keys_of_the_format(encryptor: Encryptor) -> None:
+    """Keys that begin with `fieldcrypt:` are refused from applications, for fields and for calls."""
+    reserved = {"fieldcrypt:tenant": "someone else"}
+    with pytest.raises(ValueError, match="reserved"):
+        encryptor.field("a.b", context=reserved)
+    with pytest.raises(ValueError, match="reserved"):
+        encryptor.field("a.b").encrypt(b"", context=reserved)
+    with pytest.raises(ValueError, match="reserved"):
+        encryptor.field("a.b").decrypt(encryptor.field("a.b").encrypt(b""), context=reserved)
+
+
+@pytest.mark.parametrize("context", [[("a", "b")], "a", 1])
+def test_an_application_context_is_a_mapping(context: Any) -> None:
+    """What is no mapping is a TypeError."""
+    with pytest.raises(TypeError, match="mapping"):
+        application_context(context)
