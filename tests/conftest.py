@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -61,14 +61,31 @@ def postgres() -> Iterator[str]:
         yield server.url
 
 
+Database = Callable[[str], Engine]
+
+
+@pytest.fixture
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """Makes an engine on an empty database, the same one for the same kind: "sqlite" or "postgresql"."""
+    engines: dict[str, Engine] = {}
+
+    def database(kind: str) -> Engine:
+        if kind not in engines:
+            sqlite = f"sqlite:///{tmp_path / 'test.sqlite'}"
+            engine = create_engine(sqlite if kind == "sqlite" else request.getfixturevalue("postgres"))
+            if kind == "postgresql":
+                with engine.begin() as connection:
+                    connection.exec_driver_sql("DROP SCHEMA public CASCADE")
+                    connection.exec_driver_sql("CREATE SCHEMA public")
+            engines[kind] = engine
+        return engines[kind]
+
+    yield database
+    for engine in engines.values():
+        engine.dispose()
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    """An empty database, once of each kind."""
-    url = f"sqlite:///{tmp_path / 'test.sqlite'}" if request.param == "sqlite" else request.getfixturevalue("postgres")
-    engine = create_engine(url)
-    if request.param == "postgresql":
-        with engine.begin() as connection:
-            connection.exec_driver_sql("DROP SCHEMA public CASCADE")
-            connection.exec_driver_sql("CREATE SCHEMA public")
-    yield engine
-    engine.dispose()
+def engine(request: pytest.FixtureRequest, database: Database) -> Engine:
+    """An empty database of each kind."""
+    return database(request.param)

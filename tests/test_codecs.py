@@ -11,7 +11,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fieldcrypt import DecryptionError
@@ -20,6 +20,17 @@ from tests.doubles import told
 from tests.strategies import CBOR_LIKE, NESTED, VALUES, Access, Colour, Level, Mode, fingerprint, relaxed
 
 SECRET = "078-05-1120"
+
+
+def assert_refused_or_canonical(plaintext: bytes) -> None:
+    """Bytes are a DecryptionError, or the one encoding of what they decode to."""
+    try:
+        value = Codec(object).decode(plaintext)
+    except DecryptionError:
+        return
+    pad = len(plaintext) - 1 if plaintext[0] & PADDED else None
+    if pad is None or pad >= 2:
+        assert Codec(object, pad).encode(value) == plaintext
 
 
 def nested(levels: int, innermost: list[Any]) -> list[Any]:
@@ -32,12 +43,11 @@ def nested(levels: int, innermost: list[Any]) -> list[Any]:
 class TestRoundTrip:
     """What is encoded comes back equal, of the same type, and spelled the same."""
 
-    @pytest.mark.parametrize("pad", [None, 16], ids=["plain", "padded"])
     @pytest.mark.parametrize("kind", VALUES, ids=lambda kind: kind.__name__)
-    @given(data=st.data())
+    @given(data=st.data(), pad=st.sampled_from([None, 2, 16]))
     @relaxed
     def test_every_type(self, kind: type, pad: int | None, data: st.DataObject) -> None:
-        """A value of every type comes back the same."""
+        """A value of every type comes back the same, padded or not."""
         value = data.draw(VALUES[kind])
         codec = Codec(kind, pad)
         assert fingerprint(codec.decode(codec.encode(value))) == fingerprint(value)
@@ -87,6 +97,12 @@ class NoFixedOffset(tzinfo):
 
     def utcoffset(self, when: datetime | None) -> timedelta | None:
         return None if when is None else timedelta(hours=1)
+
+    def dst(self, when: datetime | None) -> None:
+        return None
+
+    def tzname(self, when: datetime | None) -> None:
+        return None
 
 
 class Text(str):
@@ -207,17 +223,11 @@ class TestRefusals:
 class TestDecoding:
     """Reading is strict, and fails in one way."""
 
-    @given(st.binary() | st.binary().map(lambda body: bytes([CBOR]) + body) | CBOR_LIKE.map(bytes([CBOR]).__add__))
-    @relaxed
+    @given(st.binary() | st.binary().map(bytes([CBOR]).__add__) | CBOR_LIKE.map(bytes([CBOR]).__add__))
+    @settings(relaxed, max_examples=300)
     def test_only_one_spelling_is_read(self, plaintext: bytes) -> None:
         """Arbitrary bytes are a DecryptionError, or decode to a value that encodes to these very bytes."""
-        try:
-            value = Codec(object).decode(plaintext)
-        except DecryptionError:
-            return
-        pad = len(plaintext) - 1 if plaintext[0] & PADDED else None
-        if pad is None or pad >= 2:
-            assert Codec(object, pad).encode(value) == plaintext
+        assert_refused_or_canonical(plaintext)
 
     @given(NESTED.filter(lambda value: value is not None), st.data())
     @relaxed
@@ -226,14 +236,20 @@ class TestDecoding:
         encoded = bytearray(Codec(object).encode(value))
         at = data.draw(st.integers(0, len(encoded) - 1))
         encoded[at : at + data.draw(st.integers(0, 2))] = data.draw(st.binary(max_size=2))
-        self.test_only_one_spelling_is_read.hypothesis.inner_test(self, bytes(encoded))  # type: ignore[attr-defined]
+        assert_refused_or_canonical(bytes(encoded))
 
-    @pytest.mark.parametrize("kind", VALUES, ids=lambda kind: kind.__name__)
-    @given(data=st.data())
+    @pytest.mark.parametrize(
+        "body", ["9b7fffffffffffffff", "5b7fffffffffffffff", "ba7fffffff", "c1" * 9999, "81" * 99_999]
+    )
+    def test_bombs(self, body: str) -> None:
+        """Huge announced lengths and endless nesting are DecryptionErrors, without the memory or the stack."""
+        with pytest.raises(DecryptionError):
+            Codec(object).decode(bytes([CBOR]) + bytes.fromhex(body))
+
+    @given(st.sampled_from(list(VALUES)), NESTED.filter(lambda value: value is not None))
     @relaxed
-    def test_a_field_gives_its_type_only(self, kind: type, data: st.DataObject) -> None:
+    def test_a_field_gives_its_type_only(self, kind: type, value: object) -> None:
         """What was written as another type is a DecryptionError, never a value of that other type."""
-        value = data.draw(NESTED.filter(lambda value: value is not None))
         try:
             decoded = Codec(kind).decode(Codec(object).encode(value))
         except DecryptionError:
