@@ -87,7 +87,7 @@ def _bytes(value: Any) -> Any:
     return bytes(value) if isinstance(value, (bytearray, memoryview)) else value
 
 
-def _numeric(inner: types.Numeric[Any]) -> Conversion:
+def _numeric(inner: types.Numeric[Any] | types.Float[Any]) -> Conversion:
     return Conversion(decimal.Decimal, _decimal) if inner.asdecimal else Conversion(float, _float)
 
 
@@ -104,12 +104,13 @@ def _enum(inner: types.Enum) -> Conversion:
     return Conversion(str, check)
 
 
-# The first that fits counts: Enum is a String, and Float is a Numeric.
+# The first that fits counts: Enum is a String, and in SQLAlchemy 2.0 Float is a Numeric.
 _CONVERSIONS: tuple[tuple[type[TypeEngine[Any]], Callable[[Any], Conversion]], ...] = (
     (types.Enum, _enum),
     (types.String, lambda _: Conversion(str)),
     (types.Integer, lambda _: Conversion(int)),
     (types.Numeric, _numeric),
+    (types.Float, _numeric),
     (types.Boolean, lambda _: Conversion(bool)),
     (types.DateTime, lambda _: Conversion(datetime.datetime)),
     (types.Date, lambda _: Conversion(datetime.date)),

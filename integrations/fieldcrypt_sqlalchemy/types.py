@@ -7,9 +7,10 @@ from typing import Any
 
 from sqlalchemy import Column, Table, event
 from sqlalchemy.engine import Dialect
+from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.exc import CompileError
 from sqlalchemy.sql import operators
-from sqlalchemy.sql.elements import Null
+from sqlalchemy.sql.elements import ColumnElement, Null
 from sqlalchemy.types import LargeBinary, TypeDecorator, TypeEngine, to_instance
 
 from fieldcrypt import ConfigurationError, Encryptor, FieldcryptError
@@ -26,12 +27,20 @@ class _Comparator(TypeDecorator.Comparator[Any]):
     """Lets through the tests for NULL and refuses all other operators: the database sees only ciphertext."""
 
     def operate(self, op: Any, *other: Any, **kwargs: Any) -> Any:
-        if op in _NULL_TESTS and len(other) == 1 and (other[0] is None or isinstance(other[0], Null)):
+        if op in _NULL_TESTS and len(other) == 1 and (_is_null(other[0]) or self._is_itself(other[0])):
             return super().operate(op, *other, **kwargs)
         raise _refusal(op, self.type)
 
+    def _is_itself(self, other: Any) -> bool:
+        """Say whether this is SQLAlchemy looking a column up in a dict, for which it has to compare equal to itself."""
+        return isinstance(other, ColumnElement) and hash(other) == hash(self.expr)
+
     def reverse_operate(self, op: Any, other: Any, **kwargs: Any) -> Any:
         raise _refusal(op, self.type)
+
+
+def _is_null(other: Any) -> bool:
+    return other is None or isinstance(other, Null)
 
 
 def _refusal(op: Any, type_: Any) -> TypeError:
@@ -82,6 +91,7 @@ class Encrypted(TypeDecorator[Any]):
         self.pad = pad
         if isinstance(self.type_, Encrypted):
             raise ConfigurationError("a column cannot be encrypted twice")
+        conversion(self.type_, DefaultDialect())  # raises now what it would raise at the first value
 
     @property
     def described(self) -> str:
@@ -153,8 +163,11 @@ class Encrypted(TypeDecorator[Any]):
 
     def _prepared(self, dialect: Dialect) -> tuple[Callable[[Any], Any] | None, Callable[[Any], Any] | None, Any]:
         if self.name is None:
-            raise ConfigurationError(
-                "this Encrypted type belongs to no column, so its field has no name: give it one, Encrypted(…, name=…)"
+            raise without_parameters(
+                ConfigurationError(
+                    "this Encrypted type belongs to no column, so its field has no name: give it one, "
+                    "Encrypted(…, name=…)"
+                )
             )
         kind, to_field, from_field = conversion(self.type_, dialect)
         return to_field, from_field, self.encryptor.field(self.name, kind, pad=self.pad)

@@ -1,0 +1,128 @@
+"""Salts (SPEC section 3): how many messages one serves, and that no two processes share one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event, Thread
+
+import pytest
+
+from fieldcrypt import Encryptor, KeyPolicy, LocalKeyProvider, MemoryKeyStore, _system
+from fieldcrypt.envelope import PREFIX
+from fieldcrypt.keys import live_key
+from tests.doubles import CountingProvider, until_waiting
+from tests.processes import in_child
+
+SSN = "078-05-1120"
+
+
+def test_a_salt_serves_so_many_messages(encryptor: Encryptor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A salt serves as many messages as the limit says, of all fields of a key together, and then a new one does."""
+    monkeypatch.setattr(live_key, "MESSAGES_PER_SALT", 10)
+    fields = [encryptor.field(name, str) for name in ("a.a", "a.b", "a.c")]
+    salts = Counter(fields[i % 3].encrypt(SSN, context={"row": str(i)} if i % 2 else None)[PREFIX] for i in range(100))
+    # A field that finds the salt of another one used up moves on with it, so all salts but the last are used in full.
+    assert sorted(salts.values()) == [10] * 10
+
+
+def test_the_limit_is_that_of_the_specification() -> None:
+    """SPEC section 3 allows 2^20 messages a salt."""
+    assert live_key.MESSAGES_PER_SALT == 2**20
+
+
+def test_threads_do_not_exceed_the_limit(encryptor: Encryptor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads that encrypt at once take no more messages from a salt than it may serve."""
+    monkeypatch.setattr(live_key, "MESSAGES_PER_SALT", 7)
+    field = encryptor.field("a.b", str)
+    with ThreadPoolExecutor(8) as pool:
+        salts = Counter(value[PREFIX] for value in pool.map(lambda _: field.encrypt(SSN), range(2000)))
+    assert max(salts.values()) <= 7
+
+
+def test_tenants_and_encryptors_do_not_share_salts(encryptor: Encryptor) -> None:
+    """Every data key has salts of its own."""
+    field = encryptor.field("a.b", str)
+    assert len({field.encrypt(SSN, tenant=f"clinic-{i}")[PREFIX][17:] for i in range(50)}) == 50
+
+
+class TestFork:
+    """A forked child goes on with the keys of its parent, and under other salts."""
+
+    def test_parent_and_child_read_each_other(self, encryptor: Encryptor) -> None:
+        """What one of the two writes after the fork, the other can read; the salts differ, the key does not."""
+        field = encryptor.field("a.b", str)
+        before = field.encrypt(SSN, tenant="clinic-7")
+
+        def child() -> bytes:
+            assert field.decrypt(before, tenant="clinic-7") == SSN
+            return field.encrypt("of the child", tenant="clinic-7")
+
+        of_child = in_child(child)
+        after = field.encrypt(SSN, tenant="clinic-7")
+        assert field.decrypt(of_child, tenant="clinic-7") == "of the child"
+        assert before[PREFIX] == after[PREFIX]
+        assert of_child[:17] == after[:17]
+        assert of_child[PREFIX] != after[PREFIX]
+
+    def test_two_children(self, encryptor: Encryptor) -> None:
+        """Two children of one parent do not share a salt either, nor does a grandchild with them."""
+        field = encryptor.field("a.b", str)
+        field.encrypt(SSN)
+
+        def encrypt() -> bytes:
+            return field.encrypt(SSN)[PREFIX]
+
+        def with_grandchild() -> bytes:
+            return encrypt() + in_child(encrypt)
+
+        of_third = in_child(with_grandchild)
+        salts = [encrypt(), in_child(encrypt), in_child(encrypt), of_third[:29], of_third[29:]]
+        assert len(set(salts)) == 5
+
+    def test_a_key_that_was_evicted(self) -> None:
+        """A child takes new salts for a key, too, that still encrypts although newer ones took its place in the cache."""
+        encryptor = Encryptor(LocalKeyProvider.generate(), MemoryKeyStore(), KeyPolicy(max_cached_keys=1))
+        field = encryptor.field("a.b", str)
+        of_b = field.encrypt(SSN, tenant="B")
+        field.encrypt(SSN, tenant="A")
+        assert field.decrypt(of_b) == SSN
+        of_child = in_child(lambda: field.encrypt(SSN, tenant="A"))
+        assert of_child[PREFIX] != field.encrypt(SSN, tenant="A")[PREFIX]
+
+    def test_while_a_key_is_fetched(self) -> None:
+        """A child does not wait for a fetch that was under way in a thread of its parent, which it does not have."""
+        provider, store, release = CountingProvider(), MemoryKeyStore(), Event()
+        value = Encryptor(provider, store).field("a.b", str).encrypt(SSN)
+        field = Encryptor(provider, store).field("a.b", str)
+        provider.before_unwrap = release.wait
+        thread = Thread(target=field.decrypt, args=(value,))
+        thread.start()
+        until_waiting([thread])
+
+        def child() -> bytes:
+            provider.before_unwrap = None
+            return field.decrypt(value).encode()
+
+        try:
+            assert in_child(child) == SSN.encode()
+        finally:
+            release.set()
+            thread.join()
+
+
+def test_salts_and_nonces_are_drawn_anew(encryptor: Encryptor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All 24 bytes of a nonce come from the operating system, the last 12 anew for every message."""
+    drawn: list[bytes] = []
+    genuine = _system.random_bytes
+
+    def recorded(size: int) -> bytes:
+        drawn.append(genuine(size))
+        return drawn[-1]
+
+    monkeypatch.setattr(_system, "random_bytes", recorded)
+    field = encryptor.field("a.b", str)
+    values = [field.encrypt(SSN) for _ in range(10)]
+    assert {value[17:29] for value in values} <= set(drawn)
+    assert [value[29:41] for value in values] == drawn[-10:]
+    assert len(set(drawn)) == len(drawn)
