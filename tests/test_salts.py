@@ -81,7 +81,7 @@ class TestFork:
         assert len(set(salts)) == 5
 
     def test_a_key_that_was_evicted(self) -> None:
-        """A child takes new salts for a key, too, that still encrypts although newer ones took its place in the cache."""
+        """A child also takes a new salt for a key that still encrypts, but has lost its place in the cache."""
         encryptor = Encryptor(LocalKeyProvider.generate(), MemoryKeyStore(), KeyPolicy(max_cached_keys=1))
         field = encryptor.field("a.b", str)
         of_b = field.encrypt(SSN, tenant="B")

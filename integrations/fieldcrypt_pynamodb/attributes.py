@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from functools import cached_property
 from typing import Any, NoReturn, TypeVar
 
@@ -75,6 +76,12 @@ class EncryptedAttribute(Attribute[T]):
         if isinstance(self.inner, MapAttribute) and isinstance(value, Mapping):
             value = type(self.inner)(**value)  # as a MapAttribute does when it is assigned to
         super().__set__(instance, value)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> EncryptedAttribute[T]:
+        """PynamoDB copies the attributes of maps to note in each copy where the map is; keys are not copied."""
+        duplicate = copy(self)
+        duplicate.attr_path = list(self.attr_path)
+        return duplicate
 
     @cached_property
     def field(self) -> Field[Any]:
