@@ -9,6 +9,7 @@ from pathlib import Path
 from time import perf_counter
 
 from rich.console import Console
+from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -33,7 +34,7 @@ def run(path: Path | None) -> int:
     try:
         customers, left_out = (sample(), 0) if path is None else read_customers(path)
     except InputError as error:
-        Console(stderr=True, highlight=False).print(f"[red]{error}[/]")
+        Console(stderr=True, highlight=False).print(Text(str(error), style="red"))
         return 2
     with LocalAws((HOME, AWAY)) as aws, tempfile.TemporaryDirectory(prefix="fieldcrypt-demo-") as directory:
         return _Story(console, aws, Path(directory), customers, left_out).tell()
@@ -132,7 +133,7 @@ class _Story:
         needles = {value.encode() for value in protected if len(value.encode()) >= MIN_NEEDLE and value not in plain}
         found = 0
         field, value = self._example()
-        self._say(f"[bold]Look at rest.[/] What the SQL database has for the first {field}, “{value}”:")
+        self._say(f"[bold]Look at rest.[/] What the SQL database has for the first {field}, “{escape(value)}”:")
         hexadecimal = Text(f"  {sql.ciphertext(field).hex(' ')}", style="dim")
         self._console.print(hexadecimal, overflow="ellipsis", no_wrap=True)
         for store in (sql, dynamo):

@@ -1,0 +1,50 @@
+"""Builds the wheel, installs it with all extras in an empty venv, and imports every package from there.
+
+python tests/check_wheel.py
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import venv
+from pathlib import Path
+from zipfile import ZipFile
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("fieldcrypt", "fieldcrypt_sqlalchemy", "fieldcrypt_pynamodb", "fieldcrypt_dynamodb")
+
+CHECK = f"""
+import importlib, pathlib, pkgutil, sys
+for name in {PACKAGES!r}:
+    package = importlib.import_module(name)
+    here = pathlib.Path(package.__file__).parent
+    assert here.is_relative_to(sys.prefix), here
+    assert (here / "py.typed").exists(), f"{{name}} has no py.typed"
+    for module in pkgutil.walk_packages(package.__path__, name + "."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+print("imported", *{PACKAGES!r}, "from", sys.prefix)
+"""
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        pip = [sys.executable, "-m", "pip", "--quiet", "wheel", "--no-deps", "--wheel-dir", directory, str(ROOT)]
+        subprocess.run(pip, check=True)
+        (wheel,) = Path(directory).glob("*.whl")
+        with ZipFile(wheel) as contents:
+            top = {name.partition("/")[0] for name in contents.namelist()}
+        unexpected = {name for name in top if not name.endswith(".dist-info")} ^ set(PACKAGES)
+        if unexpected:
+            sys.exit(f"the wheel holds the wrong packages: {sorted(unexpected)}")
+        empty = Path(directory) / "venv"
+        venv.create(empty, with_pip=True)
+        python = empty / ("Scripts" if sys.platform == "win32" else "bin") / "python"
+        subprocess.run([python, "-m", "pip", "--quiet", "install", f"{wheel}[all,demo]"], check=True)
+        subprocess.run([python, "-c", CHECK], check=True, cwd=directory)
+
+
+if __name__ == "__main__":
+    main()

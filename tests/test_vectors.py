@@ -1,0 +1,144 @@
+"""The test vectors of SPEC section 10, through fieldcrypt, through the independent check, and made anew."""
+
+from __future__ import annotations
+
+import ast
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fieldcrypt import (
+    DecryptionError,
+    Encryptor,
+    FieldcryptError,
+    KeyNotFoundError,
+    KeyRecord,
+    LocalKeyProvider,
+    MemoryKeyStore,
+)
+from fieldcrypt.aead import Xaes256Gcm
+from fieldcrypt.codecs import Codec, split_plaintext
+from fieldcrypt.context import FIELD_KEY, encode_context
+from fieldcrypt.keys.data_key import DataKey
+
+VECTORS = Path(__file__).parent / "vectors"
+FILES = sorted(VECTORS.glob("*.json"))
+
+
+def load(path: Path) -> dict[str, Any]:
+    vector: dict[str, Any] = json.loads(path.read_text())
+    for name, value in vector.items():
+        if isinstance(value, str) and name not in ("kind", "expect", "reason", "tenant", "purpose", "body_kind"):
+            vector[name] = bytes.fromhex(value)
+    return vector
+
+
+def read_xaes(vector: dict[str, Any]) -> None:
+    cipher = Xaes256Gcm(vector["key"])
+    plaintext = cipher.decrypt(vector["nonce"], vector["ciphertext"], vector["aad"])
+    assert plaintext == vector["plaintext"]
+    assert cipher.encrypt(vector["nonce"], plaintext, vector["aad"]) == vector["ciphertext"]
+
+
+def read_context(vector: dict[str, Any]) -> None:
+    assert encode_context(vector["context"]) == vector["encoded"]
+
+
+def read_plaintext(vector: dict[str, Any]) -> None:
+    value = Codec(object).decode(vector["plaintext"])
+    kind, body = split_plaintext(vector["plaintext"])
+    assert body == vector["body"]
+    assert {1: "bytes", 2: "text", 3: "cbor"}[kind] == vector["body_kind"]
+    assert Codec(object).encode(value)[1:] == body
+
+
+def read_record(vector: dict[str, Any]) -> None:
+    record = KeyRecord.from_bytes(vector["key_id"], vector["record"])
+    data_key = DataKey(LocalKeyProvider(vector["local_key"]).unwrap(record.wraps, record.context()))
+    data_key.verify(record)
+    found = (record.purpose.label, record.created, record.tenant, data_key.secret)
+    assert found == tuple(vector[name] for name in ("purpose", "created", "tenant", "data_key"))
+    assert record.to_bytes() == vector["record"]
+
+
+def read_value(vector: dict[str, Any]) -> None:
+    store = MemoryKeyStore()
+    if "record" in vector:
+        store.add(KeyRecord.from_bytes(vector["value"][1:17], vector["record"]))
+    context = dict(vector["context"])
+    field = Encryptor(LocalKeyProvider(vector["local_key"]), store).field(context.pop(FIELD_KEY), str)
+    text = field.decrypt(vector["value"], tenant=vector.get("tenant"), context=context or None)
+    assert Codec(str).encode(text) == vector["plaintext"]
+
+
+READERS = {
+    "xaes": read_xaes,
+    "context": read_context,
+    "plaintext": read_plaintext,
+    "record": read_record,
+    "value": read_value,
+}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_fieldcrypt_reads_what_it_should_and_refuses_the_rest(path: Path) -> None:
+    """Each file is one scenario."""
+    vector = load(path)
+    if vector["expect"] == "success":
+        READERS[vector["kind"]](vector)
+    else:
+        refused = ValueError if vector["kind"] == "context" else FieldcryptError
+        with pytest.raises(refused):
+            READERS[vector["kind"]](vector)
+
+
+def test_what_an_attacker_can_bring_about_by_changing_a_value_is_one_error() -> None:
+    """Apart from a key id that the key store does not know; a wrong provider is not an attacker's doing."""
+    messages = set()
+    for path in FILES:
+        vector = load(path)
+        if vector["kind"] == "value" and vector["expect"] == "failure" and "local-key" not in path.stem:
+            with pytest.raises(FieldcryptError) as caught:
+                read_value(vector)
+            if not isinstance(caught.value, KeyNotFoundError) and path.stem != "value-index-key":
+                messages.add(str(caught.value))
+    assert messages == {str(DecryptionError())}
+
+
+def test_the_independent_check_agrees() -> None:
+    """Another implementation, written from SPEC.md, passes all files."""
+    done = subprocess.run([sys.executable, VECTORS / "check.py"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{len(FILES)} vectors agree" in done.stdout
+
+
+def test_the_independent_check_notices_a_wrong_vector(tmp_path: Path) -> None:
+    """Else its agreement would mean nothing."""
+    vector = json.loads((VECTORS / "value-stored.json").read_text())
+    vector["value"] = vector["value"][:-2] + f"{int(vector['value'][-2:], 16) ^ 1:02x}"
+    (tmp_path / "wrong.json").write_text(json.dumps(vector))
+    done = subprocess.run([sys.executable, VECTORS / "check.py", tmp_path], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "wrong.json" in done.stdout
+
+
+def test_the_independent_check_shares_no_code() -> None:
+    """It imports the standard library and cryptography."""
+    tree = ast.parse((VECTORS / "check.py").read_text())
+    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    imported |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    foreign = {name.partition(".")[0] for name in imported} - sys.stdlib_module_names
+    assert foreign == {"cryptography"}
+
+
+def test_the_generator_makes_the_same_files_again(tmp_path: Path) -> None:
+    """If this fails the format has changed: SPEC.md comes first, and published vectors stay."""
+    shutil.copy(VECTORS / "generate.py", tmp_path)
+    subprocess.run([sys.executable, tmp_path / "generate.py"], check=True)
+    made = {path.name: path.read_text() for path in tmp_path.glob("*.json")}
+    assert made == {path.name: path.read_text() for path in FILES}
