@@ -69,7 +69,10 @@ def read_record(vector: dict[str, Any]) -> None:
 def read_value(vector: dict[str, Any]) -> None:
     store = MemoryKeyStore()
     if "record" in vector:
-        store.add(KeyRecord.from_bytes(vector["value"][1:17], vector["record"]))
+        # A value whose key id was changed finds nothing in a store that has its record under the right one.
+        intact = load(VECTORS / "value-stored.json")
+        of = intact if vector["record"] == intact["record"] else vector
+        store.add(KeyRecord.from_bytes(of["value"][1:17], vector["record"]))
     context = dict(vector["context"])
     field = Encryptor(LocalKeyProvider(vector["local_key"]), store).field(context.pop(FIELD_KEY), str)
     text = field.decrypt(vector["value"], tenant=vector.get("tenant"), context=context or None)

@@ -1,0 +1,62 @@
+"""Key policies: limits that make sense, or an error."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from fieldcrypt import KeyPolicy
+
+TIMES = ["cache_ttl", "grace", "rotate_after", "propagation_delay"]
+
+
+def test_the_limits_are_kept() -> None:
+    """A policy has the limits that it was given, and its repr shows them."""
+    policy = KeyPolicy(timedelta(1), 2, timedelta(3), timedelta(5), timedelta(4))
+    limits = (policy.cache_ttl, policy.max_cached_keys, policy.grace, policy.rotate_after, policy.propagation_delay)
+    assert limits == (timedelta(1), 2, timedelta(3), timedelta(5), timedelta(4))
+    assert "max_cached_keys=2" in repr(policy)
+    assert "grace=datetime.timedelta(days=3)" in repr(policy)
+
+
+def test_zero_is_a_limit() -> None:
+    """No cache, no grace, no delay and a single key are all allowed."""
+    assert KeyPolicy(cache_ttl=timedelta(0), grace=timedelta(0), propagation_delay=timedelta(0), max_cached_keys=1)
+
+
+@pytest.mark.parametrize("name", TIMES)
+@pytest.mark.parametrize("value", [900, 900.0, "15m", None])
+def test_times_are_timedeltas(name: str, value: Any) -> None:
+    """A number without a unit is a TypeError that names the limit."""
+    with pytest.raises(TypeError, match=f"{name} is a timedelta"):
+        KeyPolicy(**{name: value})
+
+
+@pytest.mark.parametrize("name", TIMES)
+def test_times_are_not_negative(name: str) -> None:
+    """A negative time is a ValueError that names the limit."""
+    with pytest.raises(ValueError, match=f"{name} cannot be negative"):
+        KeyPolicy(**{name: timedelta(microseconds=-1)})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("value", [True, 10.0, "10", None])
+def test_keys_are_counted_in_ints(value: Any) -> None:
+    """A number of keys that is no int is a TypeError."""
+    with pytest.raises(TypeError, match="max_cached_keys"):
+        KeyPolicy(max_cached_keys=value)
+
+
+@pytest.mark.parametrize("value", [0, -1])
+def test_a_process_keeps_a_key(value: int) -> None:
+    """Fewer keys than one is a ValueError."""
+    with pytest.raises(ValueError, match="max_cached_keys"):
+        KeyPolicy(max_cached_keys=value)
+
+
+@pytest.mark.parametrize("delay", [timedelta(days=90), timedelta(days=91)])
+def test_keys_are_used_before_they_are_followed(delay: timedelta) -> None:
+    """A delay as long as the time to the next rotation is a ValueError: no key would ever be in use."""
+    with pytest.raises(ValueError, match="rotate_after must be longer than propagation_delay"):
+        KeyPolicy(rotate_after=timedelta(days=90), propagation_delay=delay)
