@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 from threading import Barrier, Event, Thread
 from typing import Any
@@ -25,7 +26,7 @@ from fieldcrypt import (
 )
 from fieldcrypt.envelope import infix
 from tests.conftest import Clock
-from tests.doubles import CountingProvider, RowStore, outage, refusal, store_outage, until_waiting
+from tests.doubles import CountingProvider, RowStore, make_record, outage, refusal, store_outage, until_waiting
 
 SSN = "078-05-1120"
 TTL = 900.0
@@ -55,6 +56,15 @@ def store(request: pytest.FixtureRequest, rows: RowStore) -> RowStore | None:
 def new_field(provider: CountingProvider, store: RowStore | None, policy: KeyPolicy = POLICY) -> Field[str]:
     """A field in a process that has no keys yet."""
     return Encryptor(provider, store, policy).field("a.b", str)
+
+
+class ConfusedStore(MemoryKeyStore):
+    """A key store that gives a record for another one."""
+
+    instead: KeyRecord | None = None
+
+    def get(self, key_id: bytes) -> KeyRecord:
+        return self.instead or super().get(key_id)
 
 
 class TestCalls:
@@ -354,23 +364,39 @@ class TestRefusals:
             field.decrypt(value)
 
     def test_a_store_that_gives_another_key(self, clock: Clock, provider: CountingProvider) -> None:
-        """A genuine record of one key does not confirm another one: the key ids are compared."""
-
-        class Confused(MemoryKeyStore):
-            instead: KeyRecord | None = None
-
-            def get(self, key_id: bytes) -> KeyRecord:
-                return self.instead or super().get(key_id)
-
-        store = Confused()
+        """A genuine record of one key does not confirm another one: that one ends with its grace at the latest."""
+        store = ConfusedStore()
         field = Encryptor(provider, store, POLICY).field("a.b", str)
         of_a, of_b = field.encrypt(SSN, tenant="A"), field.encrypt(SSN, tenant="B")
         store.instead = store.get(of_b[1:17])
         clock.advance(TTL)
+        with suppress(FieldcryptError):
+            assert field.decrypt(of_a, tenant="A") == SSN
+        clock.advance(GRACE)
         with pytest.raises(FieldcryptError):
             field.decrypt(of_a)
         with pytest.raises(FieldcryptError):
             Encryptor(provider, store, POLICY).field("a.b", str).decrypt(of_a)
+
+    def test_what_is_written_with_a_store_that_gives_another_key(
+        self, clock: Clock, provider: CountingProvider
+    ) -> None:
+        """A store that confuses two keys of a tenant does not bring about values that nobody can read."""
+        store = ConfusedStore()
+        field = Encryptor(provider, store, POLICY).field("a.b", str)
+        value = field.encrypt(SSN, tenant="A")
+        other = make_record(provider.inner, "A", created=int(clock.now))
+        store.add(other)
+        store.instead = other
+        clock.advance(TTL)
+        with suppress(FieldcryptError):
+            field.decrypt(value)
+        try:
+            value = field.encrypt(SSN, tenant="A")
+        except FieldcryptError:
+            return
+        store.instead = None
+        assert Encryptor(provider, store, POLICY).field("a.b", str).decrypt(value) == SSN
 
 
 class TestMakingKeys:

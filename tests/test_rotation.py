@@ -24,7 +24,7 @@ NOW = 1_800_000_000.0
 
 
 def lists_of_records(ages: st.SearchStrategy[float]) -> st.SearchStrategy[list[KeyRecord]]:
-    """Records of one tenant, some of them for other purposes, some retired, some from machines whose clocks go ahead."""
+    """Records of one tenant: some for other purposes, some retired, some from machines whose clocks go ahead."""
     return st.lists(
         st.builds(
             lambda key_id, age, purpose, state: KeyRecord(
