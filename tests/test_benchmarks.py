@@ -1,0 +1,27 @@
+"""The benchmarks run and print what they promise; their figures are looked at by people, not by tests."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmarks import measure
+
+
+def test_the_field_benchmark_prints_a_table_and_writes_json(tmp_path: Path) -> None:
+    """Every size, both forms, and 57 bytes added plus the encoding byte."""
+    command = [sys.executable, "-m", "benchmarks.field", "--quick", "--json", str(tmp_path / "figures.json")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    assert "x floor" in done.stdout
+    assert {row["bytes_added"] for row in figures["sizes"]} == {58}
+    assert all(row[f"{verb} ratio"] > 1 for row in figures["sizes"] for verb in ("encrypt", "decrypt"))
+    assert figures["environment"]["python"]
+
+
+def test_a_ratio_is_taken_within_a_round() -> None:
+    """A machine that slows down for a while slows all contestants down."""
+    floor = measure.Result((1.0, 10.0, 1.0))
+    assert measure.Result((2.0, 20.0, 2.0)).ratio(floor) == 2.0
