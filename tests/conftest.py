@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.pool import Pool
 
 from fieldcrypt import Encryptor, LocalKeyProvider, MemoryKeyStore, _system
 from fieldcrypt.testing import LocalAws
@@ -89,3 +91,18 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
 def engine(request: pytest.FixtureRequest, database: Database) -> Engine:
     """An empty database of each kind."""
     return database(request.param)
+
+
+@pytest.fixture(autouse=True)
+def connections_end_with_the_test() -> Iterator[None]:
+    """Close what engines of examples and tests still hold open, which Python 3.13 and later complain of."""
+    opened: list[Any] = []
+
+    def note(connection: Any, _: Any) -> None:
+        opened.append(connection)
+
+    event.listen(Pool, "connect", note)
+    yield
+    event.remove(Pool, "connect", note)
+    for connection in opened:
+        connection.close()
