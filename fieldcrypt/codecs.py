@@ -9,12 +9,13 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 from typing import Any
 from uuid import UUID
 
 import cbor2
 
+from fieldcrypt._text import utf8
 from fieldcrypt.errors import DecryptionError
 
 __all__ = ["BYTES", "CBOR", "MAX_NESTING", "PADDED", "TEXT", "TEXT_BYTE", "Codec"]
@@ -45,6 +46,7 @@ _DURATION_TAG = 64516
 _SCALARS = (bytes, str, int, float, bool, Decimal, date, datetime, time, timedelta, UUID)
 _CONTAINERS = (list, dict, set)
 _MICROSECOND = timedelta(microseconds=1)
+_DECIMALS = Context(capitals=1)  # str(Decimal) would follow the context that the application has set
 
 _NOT_WHAT_WAS_WRITTEN = "the plaintext is not a valid encoding of a value"
 
@@ -161,11 +163,10 @@ def _decode_body(kind: int, body: bytes) -> Any:
 
 
 def _utf8(text: str) -> bytes:
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        pass
-    raise ValueError("the text is not valid Unicode (it has lone surrogates)")
+    encoded = utf8(text)
+    if encoded is None:
+        raise ValueError("the text is not valid Unicode (it has lone surrogates)")
+    return encoded
 
 
 # Encoding: a walk turns the value into what cbor2 writes without conversions of its own.
@@ -179,7 +180,7 @@ def _to_cbor(value: Any, depth: int) -> Any:
     convert = _TO_CBOR.get(type(value))
     if convert is None:
         raise TypeError(f"a value of type {type(value).__name__} has no exact encoding")
-    if depth > MAX_NESTING:
+    if depth >= MAX_NESTING and type(value) in _CONTAINERS:
         raise ValueError(f"a value nests deeper than {MAX_NESTING}")
     return convert(value, depth)
 
@@ -207,11 +208,17 @@ def _check_offset(offset: timedelta) -> None:
 
 
 def _dict_to_cbor(value: dict[Any, Any], depth: int) -> dict[Any, Any]:
-    return {_to_cbor(key, depth + 1): _to_cbor(item, depth + 1) for key, item in value.items()}
+    return {_member_to_cbor(key, depth): _to_cbor(item, depth + 1) for key, item in value.items()}
 
 
 def _set_to_cbor(value: set[Any], depth: int) -> cbor2.CBORTag:
-    return cbor2.CBORTag(_SET_TAG, sorted((_to_cbor(item, depth + 1) for item in value), key=cbor2.dumps))
+    return cbor2.CBORTag(_SET_TAG, sorted((_member_to_cbor(item, depth) for item in value), key=cbor2.dumps))
+
+
+def _member_to_cbor(value: Any, depth: int) -> Any:
+    if type(value) in (float, Decimal) and value != value:  # true of not-a-numbers alone
+        raise ValueError("a not-a-number cannot be a key or an element: it is not equal to itself")
+    return _to_cbor(value, depth + 1)
 
 
 def _itself(value: Any, _: int) -> Any:
@@ -230,7 +237,7 @@ _TO_CBOR: dict[type, Callable[[Any, int], Any]] = {
     float: _itself,
     bytes: _itself,
     str: _text_to_cbor,
-    Decimal: lambda value, _: cbor2.CBORTag(_DECIMAL_TAG, str(value)),
+    Decimal: lambda value, _: cbor2.CBORTag(_DECIMAL_TAG, _DECIMALS.to_sci_string(value)),
     date: lambda value, _: cbor2.CBORTag(_DATE_TAG, value.isoformat()),
     datetime: _datetime_to_cbor,
     time: _time_to_cbor,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from fieldcrypt._text import utf8
+
 __all__ = ["FIELD_KEY", "RESERVED_PREFIX", "application_context", "encode_context"]
 
 RESERVED_PREFIX = "fieldcrypt:"
@@ -49,10 +51,9 @@ def application_context(context: Mapping[str, str]) -> dict[str, str]:
 def _utf8(text: str) -> bytes:
     if not isinstance(text, str):
         raise TypeError(f"keys and values of an encryption context are str, not {type(text).__name__}")
-    try:
-        encoded = text.encode()
-    except UnicodeEncodeError:
-        raise ValueError("an encryption context has text that is not valid Unicode") from None
+    encoded = utf8(text)
+    if encoded is None:
+        raise ValueError("an encryption context has text that is not valid Unicode")
     if len(encoded) > _MAX_LENGTH:
         raise ValueError(f"a key or value of an encryption context is longer than {_MAX_LENGTH} bytes")
     return encoded

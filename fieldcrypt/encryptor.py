@@ -57,11 +57,11 @@ class Encryptor:
             ConfigurationError: provider, store or policy are not what they should be.
         """
         if not isinstance(provider, KeyProvider):
-            raise ConfigurationError(f"{provider!r} is no key provider: it has no wrap and unwrap")
+            raise ConfigurationError(f"{_kind(provider)} is no key provider: it has no wrap and unwrap")
         if store is not None and not isinstance(store, KeyStore):
-            raise ConfigurationError(f"{store!r} is no key store: it has no get, add and list")
+            raise ConfigurationError(f"{_kind(store)} is no key store: it has no get, add and list")
         if not isinstance(policy, KeyPolicy):
-            raise ConfigurationError(f"{policy!r} is no KeyPolicy")
+            raise ConfigurationError(f"{_kind(policy)} is no KeyPolicy")
         self._keyring = Keyring(provider, store, policy)
         self._forget()
 
@@ -116,3 +116,7 @@ class Encryptor:
 
     def __reduce__(self) -> str:
         raise TypeError("an Encryptor holds live keys and cannot be pickled")
+
+
+def _kind(value: object) -> str:
+    return f"a {type(value).__name__}"  # not the value itself, which may be a key in the wrong place

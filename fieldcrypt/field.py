@@ -109,11 +109,11 @@ class Field(Generic[T]):
             plaintext = self._codec.encode(value)
         try:
             prefix, infix, encrypt, aad, messages, lease = self._writers.recent[tenant]
+            ready = lease.deadline > _system.monotonic() and next(messages, None) is not None
         except KeyError:
+            ready = False
+        if not ready:
             prefix, infix, encrypt, aad, _, _ = self._prepare_writer(tenant)
-        else:
-            if lease.deadline <= _system.monotonic() or next(messages, None) is None:
-                prefix, infix, encrypt, aad, _, _ = self._prepare_writer(tenant)
         if context is not None:
             aad = self._aad(prefix[HEAD], context)
         nonce = _system.random_bytes(GCM_NONCE_SIZE)
@@ -138,11 +138,11 @@ class Field(Generic[T]):
         """
         try:
             decrypt, aad, key, infix, infix_at, body_at = self._readers.recent[data[PREFIX]]
-        except (KeyError, TypeError):  # unknown, or a bytearray, or nothing that could be a value
+            ready = key.deadline > _system.monotonic()
+        except (KeyError, TypeError, ValueError):  # unknown, or a mutable buffer, or nothing that could be a value
+            ready = False
+        if not ready:
             decrypt, aad, key, infix, infix_at, body_at = self._prepare_reader(data)
-        else:
-            if key.deadline <= _system.monotonic():
-                decrypt, aad, key, infix, infix_at, body_at = self._prepare_reader(data)
         if infix and data[infix_at] != infix:
             # Another wrapping of the same data key, or a forged one: it is opened before it counts.
             decrypt, aad, key, infix, infix_at, body_at = self._prepare_reader(data)

@@ -49,18 +49,24 @@ class CountingProvider:
         self.inner = LocalKeyProvider.generate()
         self.wraps = 0
         self.unwraps = 0
+        self.contexts: list[dict[str, str]] = []  # of all calls
         self.wrap_failure: Failure | None = None
         self.unwrap_failure: Failure | None = None
+        self.before_wrap: Callable[[], object] | None = None
         self.before_unwrap: Callable[[], object] | None = None
 
     def wrap(self, data_key: bytes, context: Mapping[str, str]) -> Sequence[WrappedKey]:
         self.wraps += 1
+        self.contexts.append(dict(context))
+        if self.before_wrap is not None:
+            self.before_wrap()
         if self.wrap_failure is not None:
             raise self.wrap_failure()
         return self.inner.wrap(data_key, context)
 
     def unwrap(self, wraps: Sequence[WrappedKey], context: Mapping[str, str]) -> bytes:
         self.unwraps += 1
+        self.contexts.append(dict(context))
         if self.before_unwrap is not None:
             self.before_unwrap()
         if self.unwrap_failure is not None:

@@ -37,6 +37,12 @@ def test_order_does_not_count(context: dict[str, str], random: Any) -> None:
     assert encode_context(dict(items)) == encode_context(context)
 
 
+def test_the_encoding() -> None:
+    """Keys in the order of their bytes, every key and value behind its length in two bytes (SPEC section 2)."""
+    encoded = encode_context({"b": "ü", "a": "", "B": "x" * 300})
+    assert encoded == b"\0\1B\x01\x2c" + b"x" * 300 + b"\0\1a\0\0" + b"\0\1b\0\2\xc3\xbc"
+
+
 @pytest.mark.parametrize("context", [{}, {"": "value"}], ids=["no-entry", "no-key"])
 def test_emptiness_is_refused(context: dict[str, str]) -> None:
     """A context without entries, or with an empty key, is refused."""

@@ -317,6 +317,36 @@ class TestRefusals:
             with pytest.raises(KeyAccessDeniedError):
                 use()
 
+    def test_a_refusal_while_others_write(
+        self, clock: Clock, provider: CountingProvider, store: RowStore | None
+    ) -> None:
+        """A refusal also ends the key for those who took it while the answer was still awaited."""
+        field = new_field(provider, store)
+        value = field.encrypt(SSN)
+        clock.advance(TTL)
+        provider.unwrap_failure = outage
+        assert field.decrypt(value) == SSN
+        clock.advance(RETRY)
+        provider.unwrap_failure, release = refusal, Event()
+        provider.before_unwrap = release.wait
+        errors: list[Exception] = []
+
+        def read() -> None:
+            try:
+                field.decrypt(value)
+            except KeyAccessDeniedError as error:
+                errors.append(error)
+
+        reader = Thread(target=read)
+        reader.start()
+        until_waiting([reader])
+        assert field.decrypt(field.encrypt(SSN)) == SSN
+        release.set()
+        reader.join()
+        assert len(errors) == 1
+        with pytest.raises(KeyAccessDeniedError):
+            field.encrypt(SSN)
+
     def test_a_refusal_for_one_that_was_evicted(self, clock: Clock, provider: CountingProvider, rows: RowStore) -> None:
         """A refusal to unwrap a key ends encryption under it, too, when the key had lost its place in the cache."""
         field = new_field(provider, rows, KeyPolicy(max_cached_keys=1))
@@ -385,7 +415,7 @@ class TestRefusals:
         store = ConfusedStore()
         field = Encryptor(provider, store, POLICY).field("a.b", str)
         value = field.encrypt(SSN, tenant="A")
-        other = make_record(provider.inner, "A", created=int(clock.now))
+        other = make_record(provider.inner, "A", created=int(clock.now) - 1)
         store.add(other)
         store.instead = other
         clock.advance(TTL)
@@ -423,9 +453,17 @@ class TestMakingKeys:
 
     def test_threads_make_one_key(self, provider: CountingProvider, store: RowStore | None) -> None:
         """Threads that write a tenant's first values at the same time make one key together."""
-        field = new_field(provider, store)
-        with ThreadPoolExecutor(16) as pool:
-            values = list(pool.map(lambda _: field.encrypt(SSN, tenant="A"), range(64)))
+        field, release = new_field(provider, store), Event()
+        provider.before_wrap = release.wait
+        values: list[bytes] = []
+        threads = [Thread(target=lambda: values.append(field.encrypt(SSN, tenant="A"))) for _ in range(16)]
+        for thread in threads:
+            thread.start()
+        until_waiting(threads)
+        release.set()
+        for thread in threads:
+            thread.join()
+        assert len(values) == 16
         assert provider.wraps == len({value[1:17] for value in values}) == 1
 
     def test_two_processes_make_the_first_key(self, clock: Clock, provider: CountingProvider, rows: RowStore) -> None:

@@ -24,7 +24,8 @@ from fieldcrypt import (
 from fieldcrypt.envelope import aad
 from fieldcrypt.keys.data_key import DataKey
 from fieldcrypt.keys.records import MAX_CREATED
-from tests.doubles import Row, RowStore, flips, make_record
+from tests.conftest import Clock
+from tests.doubles import CountingProvider, Row, RowStore, flips, make_record
 from tests.strategies import relaxed
 
 SSN = "078-05-1120"
@@ -229,6 +230,34 @@ class TestChangedRows:
         scene.store.rows = {one: scene.store.rows[other], other: scene.store.rows[one]}
         with pytest.raises((DecryptionError, KeyStoreError)):
             scene.field().decrypt(scene.value)
+
+
+@pytest.mark.parametrize("tenant", [None, "clinic-7"])
+def test_what_the_key_service_is_told(tenant: str | None, clock: Clock) -> None:
+    """The context of a wrap, which key policies and audit logs see, is that of SPEC section 6, in both directions."""
+    provider, store = CountingProvider(), RowStore()
+    value = Encryptor(provider, store).field("a.b", str).encrypt(SSN, tenant=tenant)
+    assert Encryptor(provider, store).field("a.b", str).decrypt(value) == SSN
+    expected = {
+        "fieldcrypt:key-id": value[1:17].hex(),
+        "fieldcrypt:purpose": "encryption",
+        "fieldcrypt:created": "2027-01-15T08:00:00Z",
+    }
+    assert provider.contexts == [expected | ({} if tenant is None else {"fieldcrypt:tenant": tenant})] * 2
+
+
+def test_a_key_id_commits_to_its_key() -> None:
+    """A record that is authentic under another data key than the one it names is refused, well wrapped as it is."""
+    provider, store = LocalKeyProvider.generate(), MemoryKeyStore()
+    value = Encryptor(provider, store).field("a.b", str).encrypt(SSN)
+    record, other = store.get(value[1:17]), DataKey.generate()
+    forged = other.seal(record._replace(wraps=tuple(provider.wrap(other.secret, record.context()))))
+    head, nonce = b"\x01" + forged.key_id, bytes(24)
+    sealed = other.cipher().encrypt(nonce, b"\x02forged", aad(head, {"fieldcrypt:field": "a.b"}))
+    store = MemoryKeyStore()
+    store.add(forged)
+    with pytest.raises(DecryptionError):
+        Encryptor(provider, store).field("a.b", str).decrypt(head + nonce + sealed)
 
 
 def test_keys_of_another_purpose_do_not_open_values() -> None:

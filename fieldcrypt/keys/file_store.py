@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
-from fieldcrypt.errors import KeyNotFoundError, KeyStoreError
+from fieldcrypt.errors import ConfigurationError, KeyNotFoundError, KeyStoreError
 from fieldcrypt.keys.records import KeyRecord
 from fieldcrypt.keys.store import read_record
 
@@ -43,12 +43,17 @@ class FileKeyStore:
 
     Args:
         path: the file.
+
+    Raises:
+        ConfigurationError: the path is empty.
     """
 
     __slots__ = ("_path",)
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._path = os.fspath(path)
+        if not os.fspath(path):
+            raise ConfigurationError("FileKeyStore takes the path of a file")
+        self._path = os.path.abspath(path)  # SQLite gives other paths, like ":memory:", a meaning of their own
 
     def get(self, key_id: bytes) -> KeyRecord:
         """Return a record (see `KeyStore.get`)."""
@@ -76,6 +81,8 @@ class FileKeyStore:
         if not os.path.exists(self._path):
             return []
         with self._connect() as connection:
+            if _is_empty(connection):
+                return []
             rows = connection.execute(
                 f"SELECT key_id, record, tenant, state FROM data_keys WHERE {condition}",  # noqa: S608 (ours)
                 (value,),
@@ -90,13 +97,19 @@ class FileKeyStore:
         try:
             with closing(sqlite3.connect(self._path, timeout=_LOCK_TIMEOUT, isolation_level=None)) as connection:
                 connection.execute("PRAGMA trusted_schema = OFF")
-                (application,) = connection.execute("PRAGMA application_id").fetchone()
-                (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-                if tables and application != _APPLICATION_ID:
-                    raise KeyStoreError(f"{self._path} is an SQLite database, but not a fieldcrypt key store")
+                # In this order: another process may be making the tables, and sets the id in the same transaction.
+                if not _is_empty(connection):
+                    (application,) = connection.execute("PRAGMA application_id").fetchone()
+                    if application != _APPLICATION_ID:
+                        raise KeyStoreError(f"{self._path} is an SQLite database, but not a fieldcrypt key store")
                 yield connection
         except sqlite3.Error as error:
             raise KeyStoreError(f"the key store {self._path} cannot be used: {error}") from error
 
     def __repr__(self) -> str:
         return f"FileKeyStore({self._path!r})"
+
+
+def _is_empty(connection: Connection) -> bool:
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    return not tables

@@ -20,7 +20,7 @@ from fieldcrypt.keys.data_key import DataKey
 from fieldcrypt.keys.live_key import Lease, LiveKey
 from fieldcrypt.keys.policy import KeyPolicy
 from fieldcrypt.keys.provider import KeyProvider
-from fieldcrypt.keys.records import KeyRecord, Purpose, check_tenant, sorted_wraps, wrap_context
+from fieldcrypt.keys.records import KeyRecord, KeyState, Purpose, check_tenant, sorted_wraps, wrap_context
 from fieldcrypt.keys.rotation import choose
 from fieldcrypt.keys.single_flight import SingleFlight
 from fieldcrypt.keys.store import KeyStore
@@ -45,7 +45,9 @@ class Keyring:
         self._store = store
         self._policy = policy
         self._cache_ttl = policy.cache_ttl.total_seconds()
-        self._keys: OrderedDict[bytes, LiveKey] = OrderedDict()
+        # By key id and whether the record came with the value. A key that the store has lost, or that was taken from
+        # it, must not come back for stored values because somebody put its record into a self-contained one.
+        self._keys: OrderedDict[tuple[bytes, bool], LiveKey] = OrderedDict()
         self._leases: OrderedDict[str | None, Lease] = OrderedDict()
         self._reset()
         _system.call_after_fork(self._reset)
@@ -99,7 +101,7 @@ class Keyring:
     # Decryption
 
     def _live(self, key_id: bytes, record: bytes | None) -> LiveKey | None:
-        key = self._keys.get(key_id)
+        key = self._keys.get((key_id, record is not None))
         if key is None or key.deadline <= _system.monotonic():
             return None
         return key if record is None or record in key.verified else None
@@ -108,7 +110,7 @@ class Keyring:
         live = self._live(key_id, record)
         if live is not None:
             return live  # someone fetched it between our look and our flight
-        key = self._keys.get(key_id)
+        key = self._keys.get((key_id, record is not None))
         if key is not None and (record is None or record in key.verified):
             return self._refresh(key)
         if record is not None:
@@ -118,7 +120,10 @@ class Keyring:
     def _load(self, key_id: bytes) -> KeyRecord:
         if self._store is None:
             raise KeyStoreError("the value was written with a key store, but the Encryptor has none")
-        return self._store.get(key_id)
+        record = self._store.get(key_id)
+        if record.key_id != key_id:
+            raise KeyStoreError(f"the key store gave another key than {key_id.hex()}")
+        return record
 
     def _refresh(self, key: LiveKey) -> LiveKey:
         """Confirm a key whose deadline has passed, or go on with it for a while if nobody can be asked."""
@@ -163,7 +168,7 @@ class Keyring:
         """Return the one live key of a record that was just opened or made."""
         key = LiveKey(record, data_key.cipher(), embedded=embedded)
         with self._lock:
-            key = self._keys.setdefault(record.key_id, key)
+            key = self._keys.setdefault((record.key_id, embedded), key)
             self._confirm(key)
             while len(self._keys) > self._policy.max_cached_keys:
                 _, oldest = self._keys.popitem(last=False)
@@ -173,16 +178,13 @@ class Keyring:
     def _confirm(self, key: LiveKey) -> None:
         """Note that store and provider have just stood by a key. The lock is held."""
         key.expires = key.deadline = _system.monotonic() + self._cache_ttl
-        if key.key_id in self._keys:
-            self._keys.move_to_end(key.key_id)
+        if (key.key_id, key.embedded) in self._keys:
+            self._keys.move_to_end((key.key_id, key.embedded))
 
     def _drop(self, key: LiveKey) -> None:
         key.end()
         with self._lock:
-            self._keys.pop(key.key_id, None)
-            for lease in self._leases.values():
-                if lease.key is key:
-                    lease.deadline = key.deadline
+            self._keys.pop((key.key_id, key.embedded), None)
 
     # Encryption
 
@@ -195,7 +197,10 @@ class Keyring:
         except KeyStoreError:
             if lease is None:
                 raise
-            return self._lease(tenant, self._confirmed(lease.key.record), RETRY_INTERVAL)
+            key = self._confirmed(lease.key.record)
+            if key.record.state is not KeyState.ACTIVE:
+                raise
+            return self._lease(tenant, key, RETRY_INTERVAL)
         now = _system.wall_clock()
         choice = choose(records, now, self._policy, replicated=self._store is not None)
         if choice.record is None:

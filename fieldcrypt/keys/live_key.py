@@ -37,17 +37,19 @@ class LiveKey:
     Attributes:
         record: where it came from; authentic.
         embedded: True if the record came with a self-contained value and not from the key store.
+        lease: the lease under which the key encrypts, if there is one; it ends with the key.
         deadline: when to check again, on the monotonic clock, seconds. The hot path looks at nothing else.
         expires: `cache_ttl` after the last time that store and provider confirmed the key; a grace counts from here.
         verified: encodings of records of this key that are known to be authentic (there are two while values
             from before and after a rewrap are read).
     """
 
-    __slots__ = ("_sealer", "_xaes", "deadline", "embedded", "expires", "record", "verified")
+    __slots__ = ("_sealer", "_xaes", "deadline", "embedded", "expires", "lease", "record", "verified")
 
     def __init__(self, record: KeyRecord, xaes: Xaes256Gcm, *, embedded: bool) -> None:
         self.record = record
         self.embedded = embedded
+        self.lease: Lease | None = None
         self.deadline = self.expires = float("-inf")
         self.verified = {record.to_bytes()}
         self._xaes = xaes
@@ -78,6 +80,8 @@ class LiveKey:
     def end(self) -> None:
         """Take the key out of use; whoever still holds it finds its deadline passed."""
         self.deadline = self.expires = float("-inf")
+        if self.lease is not None:
+            self.lease.deadline = self.deadline
 
     def forget_salt(self) -> None:
         """Have the next sealer take a new salt: after a fork, two processes must not share one."""
@@ -98,3 +102,4 @@ class Lease:
     def __init__(self, key: LiveKey, deadline: float) -> None:
         self.key = key
         self.deadline = deadline
+        key.lease = self

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import NamedTuple
 
+from fieldcrypt._text import utf8
 from fieldcrypt.envelope import KEY_ID_SIZE
 from fieldcrypt.errors import DecryptionError
 
@@ -146,10 +147,9 @@ def check_tenant(tenant: str) -> bytes:
     """
     if not isinstance(tenant, str):
         raise TypeError(f"a tenant is a str, not {type(tenant).__name__}")
-    try:
-        encoded = tenant.encode()
-    except UnicodeEncodeError:
-        raise ValueError("a tenant's name is not valid Unicode") from None
+    encoded = utf8(tenant)
+    if encoded is None:
+        raise ValueError("a tenant's name is not valid Unicode")
     if not 1 <= len(encoded) <= MAX_TENANT_SIZE:
         raise ValueError(f"a tenant's name has 1 to {MAX_TENANT_SIZE} bytes, not {len(encoded)}")
     return encoded

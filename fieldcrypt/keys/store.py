@@ -59,6 +59,8 @@ def read_record(key_id: bytes, data: bytes, *, tenant: str | None, state: str) -
         KeyStoreError: this is no record, its copy of the tenant was edited, or its state is unknown.
     """
     try:
+        if not isinstance(data, bytes):
+            raise ValueError("no bytes")
         record = KeyRecord.from_bytes(key_id, data, KeyState(state))
     except (DecryptionError, ValueError):
         raise KeyStoreError(f"the key store holds no valid record under key id {key_id.hex()}") from None

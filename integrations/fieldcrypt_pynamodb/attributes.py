@@ -46,11 +46,15 @@ class EncryptedAttribute(Attribute[T]):
         self, inner: Attribute[T], encryptor: Encryptor, *, name: str | None = None, pad: int | None = None
     ) -> None:
         if not isinstance(inner, Attribute):
-            raise ConfigurationError(f"EncryptedAttribute(attribute, encryptor): {inner!r} is no attribute")
+            raise ConfigurationError(
+                f"EncryptedAttribute(attribute, encryptor): a {type(inner).__name__} is no attribute"
+            )
         if isinstance(inner, EncryptedAttribute):
             raise ConfigurationError("an attribute cannot be encrypted twice")
         if not isinstance(encryptor, Encryptor):
-            raise ConfigurationError(f"EncryptedAttribute(attribute, encryptor): {encryptor!r} is no Encryptor")
+            raise ConfigurationError(
+                f"EncryptedAttribute(attribute, encryptor): a {type(encryptor).__name__} is no Encryptor"
+            )
         super().__init__()
         self.inner = inner
         if not isinstance(inner, MapAttribute):  # which is no attribute before it belongs to a class

@@ -83,7 +83,7 @@ class Encrypted(TypeDecorator[Any]):
     ) -> None:
         super().__init__()
         if not isinstance(encryptor, Encryptor):
-            raise ConfigurationError(f"Encrypted(type, encryptor): {encryptor!r} is no Encryptor")
+            raise ConfigurationError(f"Encrypted(type, encryptor): a {type(encryptor).__name__} is no Encryptor")
         # All arguments are attributes of the same names: SQLAlchemy's statement cache tells types apart by these.
         self.type_ = to_instance(type_)
         self.encryptor = encryptor

@@ -188,7 +188,7 @@ def cbor_item(reader: Reader, depth: int = 0) -> str:
         case 5:
             keys = cbor_items(reader, 2 * argument, depth + 1)[::2]
             need(len(set(keys)) == len(keys), "a key of a map twice")
-            need(all(kind not in ("list", "map", "set") for kind, _ in keys), "key of a map that holds others")
+            need(all(may_be_member(*key) for key in keys), "key of a map that holds others, or is not a number")
             return "map"
         case 6:
             return cbor_tagged(reader, argument, depth)
@@ -203,6 +203,12 @@ def cbor_items(reader: Reader, count: int, depth: int) -> list[tuple[str, bytes]
         start = reader.at
         items.append((cbor_item(reader, depth), reader.data[start : reader.at]))
     return items
+
+
+def may_be_member(kind: str, encoding: bytes) -> bool:
+    """Whether an item may be a key of a map, or an element of a set."""
+    not_a_number = encoding == b"\xf9\x7e\x00" or (encoding.startswith(b"\xd9\xfc\x01") and b"NaN" in encoding)
+    return kind not in ("list", "map", "set") and not not_a_number
 
 
 def cbor_simple(info: int, argument: int) -> str:
@@ -247,7 +253,7 @@ def cbor_set(reader: Reader, depth: int) -> None:
     need(major == 4, "set that is not an array")
     items = cbor_items(reader, count, depth)
     need(all(one < two for (_, one), (_, two) in pairwise(items)), "order of a set")
-    need(all(kind not in ("list", "map", "set") for kind, _ in items), "set element that holds others")
+    need(all(may_be_member(*item) for item in items), "set element that holds others, or is not a number")
 
 
 def canonical(tag: int, text: str) -> str:

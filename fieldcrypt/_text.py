@@ -1,0 +1,15 @@
+"""Text to UTF-8, without leaving the text behind in an exception."""
+
+from __future__ import annotations
+
+
+def utf8(text: str) -> bytes | None:
+    """Return the UTF-8 of a text, or None if it has lone surrogates and so none.
+
+    The caller raises its own error after that and not in an `except` block: a UnicodeEncodeError in the chain of
+    exceptions would carry the text.
+    """
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return None
