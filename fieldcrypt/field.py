@@ -36,6 +36,18 @@ _Writer = tuple[bytes, bytes, Crypt, bytes, Iterator[int], Lease]
 _Reader = tuple[Crypt, bytes, LiveKey, bytes, slice, slice]
 
 
+class _Expired:
+    """Stands for a lease or a live key that is not there."""
+
+    __slots__ = ()
+    deadline = float("-inf")
+
+
+_NO_MESSAGES: Iterator[int] = iter(())
+_NO_LEASE: Any = _Expired()
+_NO_KEY: Any = _Expired()
+
+
 class Field(Generic[T]):
     """A field whose values are encrypted. Made by `Encryptor.field`; safe to use from many threads.
 
@@ -109,10 +121,13 @@ class Field(Generic[T]):
             plaintext = self._codec.encode(value)
         try:
             prefix, infix, encrypt, aad, messages, lease = self._writers.recent[tenant]
-            ready = lease.deadline > _system.monotonic() and next(messages, None) is not None
         except KeyError:
-            ready = False
-        if not ready:
+            lease = _NO_LEASE  # prepared below and not here, where what it raises would be chained to this one
+        if lease.deadline <= _system.monotonic():
+            messages = _NO_MESSAGES
+        for _ in messages:  # takes one of the salt's messages; next() would cost three times as much
+            break
+        else:
             prefix, infix, encrypt, aad, _, _ = self._prepare_writer(tenant)
         if context is not None:
             aad = self._aad(prefix[HEAD], context)
@@ -138,10 +153,9 @@ class Field(Generic[T]):
         """
         try:
             decrypt, aad, key, infix, infix_at, body_at = self._readers.recent[data[PREFIX]]
-            ready = key.deadline > _system.monotonic()
         except (KeyError, TypeError, ValueError):  # unknown, or a mutable buffer, or nothing that could be a value
-            ready = False
-        if not ready:
+            key = _NO_KEY  # as above: the exception has a piece of the data, which should not be plaintext but may be
+        if key.deadline <= _system.monotonic():
             decrypt, aad, key, infix, infix_at, body_at = self._prepare_reader(data)
         if infix and data[infix_at] != infix:
             # Another wrapping of the same data key, or a forged one: it is opened before it counts.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from threading import Thread
+from threading import Event, Thread
 from typing import NamedTuple
 
 from fieldcrypt import (
@@ -40,6 +40,20 @@ def refusal() -> Exception:
 def store_outage() -> Exception:
     """A key store that cannot be reached."""
     return KeyStoreError("the table does not answer")
+
+
+class Gate:
+    """Holds threads up until it is opened, or until nobody can be expected to open it any more."""
+
+    def __init__(self) -> None:
+        self._opened = Event()
+
+    def wait(self) -> None:
+        if not self._opened.wait(PATIENCE):
+            raise AssertionError("nobody opened the gate")
+
+    def open(self) -> None:
+        self._opened.set()
 
 
 class CountingProvider:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
-from threading import Barrier, Event, Thread
+from threading import Barrier, Thread
 from typing import Any
 
 import pytest
@@ -26,7 +26,17 @@ from fieldcrypt import (
 )
 from fieldcrypt.envelope import infix
 from tests.conftest import Clock
-from tests.doubles import CountingProvider, RowStore, make_record, outage, refusal, store_outage, until_waiting
+from tests.doubles import (
+    PATIENCE,
+    CountingProvider,
+    Gate,
+    RowStore,
+    make_record,
+    outage,
+    refusal,
+    store_outage,
+    until_waiting,
+)
 
 SSN = "078-05-1120"
 TTL = 900.0
@@ -73,14 +83,14 @@ class TestCalls:
     def test_threads_that_need_one_key(self, provider: CountingProvider, store: RowStore | None) -> None:
         """32 threads that need the same key at the same time cause one unwrap."""
         value = new_field(provider, store).encrypt(SSN)
-        field, release = new_field(provider, store), Event()
-        provider.before_unwrap = release.wait
+        field, gate = new_field(provider, store), Gate()
+        provider.before_unwrap = gate.wait
         values: list[str] = []
         threads = [Thread(target=lambda: values.append(field.decrypt(value))) for _ in range(32)]
         for thread in threads:
             thread.start()
         until_waiting(threads)
-        release.set()
+        gate.open()
         for thread in threads:
             thread.join()
         assert values == [SSN] * 32
@@ -89,8 +99,8 @@ class TestCalls:
     def test_threads_that_share_a_failure(self, provider: CountingProvider, store: RowStore | None) -> None:
         """Threads that wait for a key share the failure to get it, and the next one tries again."""
         value = new_field(provider, store).encrypt(SSN)
-        field, release = new_field(provider, store), Event()
-        provider.before_unwrap, provider.unwrap_failure = release.wait, outage
+        field, gate = new_field(provider, store), Gate()
+        provider.before_unwrap, provider.unwrap_failure = gate.wait, outage
         errors: list[Exception] = []
 
         def work() -> None:
@@ -103,7 +113,7 @@ class TestCalls:
         for thread in threads:
             thread.start()
         until_waiting(threads)
-        release.set()
+        gate.open()
         for thread in threads:
             thread.join()
         assert (len(errors), provider.unwraps) == (8, 1)
@@ -113,14 +123,14 @@ class TestCalls:
     def test_threads_that_need_different_keys(self, provider: CountingProvider, store: RowStore | None) -> None:
         """Nobody waits for the key of another tenant."""
         slow, quick = (new_field(provider, store).encrypt(SSN, tenant=tenant) for tenant in ("slow", "quick"))
-        field, release = new_field(provider, store), Event()
-        provider.before_unwrap = release.wait
+        field, gate = new_field(provider, store), Gate()
+        provider.before_unwrap = gate.wait
         thread = Thread(target=field.decrypt, args=(slow,))
         thread.start()
         until_waiting([thread])
         provider.before_unwrap = None
         assert field.decrypt(quick) == SSN
-        release.set()
+        gate.open()
         thread.join()
 
     def test_nothing_is_asked_before_the_first_value(self, provider: CountingProvider, rows: RowStore) -> None:
@@ -274,13 +284,13 @@ class TestOutages:
         provider.unwrap_failure = outage
         assert field.decrypt(value) == SSN
         clock.advance(RETRY)
-        release = Event()
-        provider.before_unwrap = release.wait
+        gate = Gate()
+        provider.before_unwrap = gate.wait
         thread = Thread(target=field.decrypt, args=(value,))
         thread.start()
         until_waiting([thread])
         assert field.decrypt(value) == SSN
-        release.set()
+        gate.open()
         thread.join()
 
 
@@ -327,8 +337,8 @@ class TestRefusals:
         provider.unwrap_failure = outage
         assert field.decrypt(value) == SSN
         clock.advance(RETRY)
-        provider.unwrap_failure, release = refusal, Event()
-        provider.before_unwrap = release.wait
+        provider.unwrap_failure, gate = refusal, Gate()
+        provider.before_unwrap = gate.wait
         errors: list[Exception] = []
 
         def read() -> None:
@@ -341,7 +351,7 @@ class TestRefusals:
         reader.start()
         until_waiting([reader])
         assert field.decrypt(field.encrypt(SSN)) == SSN
-        release.set()
+        gate.open()
         reader.join()
         assert len(errors) == 1
         with pytest.raises(KeyAccessDeniedError):
@@ -453,14 +463,14 @@ class TestMakingKeys:
 
     def test_threads_make_one_key(self, provider: CountingProvider, store: RowStore | None) -> None:
         """Threads that write a tenant's first values at the same time make one key together."""
-        field, release = new_field(provider, store), Event()
-        provider.before_wrap = release.wait
+        field, gate = new_field(provider, store), Gate()
+        provider.before_wrap = gate.wait
         values: list[bytes] = []
         threads = [Thread(target=lambda: values.append(field.encrypt(SSN, tenant="A"))) for _ in range(16)]
         for thread in threads:
             thread.start()
         until_waiting(threads)
-        release.set()
+        gate.open()
         for thread in threads:
             thread.join()
         assert len(values) == 16
@@ -469,7 +479,7 @@ class TestMakingKeys:
     def test_two_processes_make_the_first_key(self, clock: Clock, provider: CountingProvider, rows: RowStore) -> None:
         """Of two first keys, made at the same time, both live; all read both, and soon both write under one."""
         fields = [new_field(provider, rows) for _ in range(2)]
-        meeting = Barrier(2)
+        meeting = Barrier(2, timeout=PATIENCE)
         rows.before_add = meeting.wait
         with ThreadPoolExecutor(2) as pool:
             values: list[Any] = list(pool.map(lambda field: field.encrypt(SSN, tenant="A"), fields))

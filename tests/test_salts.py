@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from threading import Event, Thread
+from threading import Thread
 
 import pytest
 
 from fieldcrypt import Encryptor, KeyPolicy, LocalKeyProvider, MemoryKeyStore, _system
 from fieldcrypt.envelope import PREFIX
 from fieldcrypt.keys import live_key
-from tests.doubles import CountingProvider, until_waiting
+from tests.doubles import CountingProvider, Gate, until_waiting
 from tests.processes import in_child
 
 SSN = "078-05-1120"
@@ -92,10 +92,10 @@ class TestFork:
 
     def test_while_a_key_is_fetched(self) -> None:
         """A child does not wait for a fetch that was under way in a thread of its parent, which it does not have."""
-        provider, store, release = CountingProvider(), MemoryKeyStore(), Event()
+        provider, store, gate = CountingProvider(), MemoryKeyStore(), Gate()
         value = Encryptor(provider, store).field("a.b", str).encrypt(SSN)
         field = Encryptor(provider, store).field("a.b", str)
-        provider.before_unwrap = release.wait
+        provider.before_unwrap = gate.wait
         thread = Thread(target=field.decrypt, args=(value,))
         thread.start()
         until_waiting([thread])
@@ -107,7 +107,7 @@ class TestFork:
         try:
             assert in_child(child) == SSN.encode()
         finally:
-            release.set()
+            gate.open()
             thread.join()
 
 

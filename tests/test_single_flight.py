@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from threading import Event, Thread
+from threading import Thread
 
 import pytest
 
 from fieldcrypt.keys.single_flight import SingleFlight
-from tests.doubles import until_waiting
+from tests.doubles import Gate, until_waiting
 
 
 class Caller(Thread):
@@ -31,14 +31,14 @@ class Work:
     """Work that stops until it is released; each call ends as the next of the outcomes says."""
 
     def __init__(self, *outcomes: object) -> None:
-        self.release = Event()
+        self.gate = Gate()
         self.calls = 0
         self.outcomes = list(outcomes)
 
     def __call__(self) -> object:
         self.calls += 1
         outcome = self.outcomes.pop(0)
-        self.release.wait()
+        self.gate.wait()
         if isinstance(outcome, BaseException):
             raise outcome
         return outcome
@@ -50,7 +50,7 @@ def outcomes(work: Work, flights: SingleFlight[object], count: int) -> list[obje
     until_waiting([leader])
     callers = [leader, *(Caller(flights, "key", work) for _ in range(count - 1))]
     until_waiting(callers)
-    work.release.set()
+    work.gate.open()
     for caller in callers:
         caller.join()
     return [caller.outcome for caller in callers]
@@ -94,6 +94,6 @@ def test_keys_are_independent() -> None:
     caller = Caller(flights, "slow", slow)
     until_waiting([caller])
     assert flights.run("quick", lambda: "quick") == "quick"
-    slow.release.set()
+    slow.gate.open()
     caller.join()
     assert caller.outcome == "slow"

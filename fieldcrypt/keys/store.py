@@ -59,10 +59,8 @@ def read_record(key_id: bytes, data: bytes, *, tenant: str | None, state: str) -
         KeyStoreError: this is no record, its copy of the tenant was edited, or its state is unknown.
     """
     try:
-        if not isinstance(data, bytes):
-            raise ValueError("no bytes")
         record = KeyRecord.from_bytes(key_id, data, KeyState(state))
-    except (DecryptionError, ValueError):
+    except (DecryptionError, TypeError, ValueError):  # a database may give back something else than bytes
         raise KeyStoreError(f"the key store holds no valid record under key id {key_id.hex()}") from None
     if record.tenant != tenant:
         raise KeyStoreError(f"the key store lists the key {key_id.hex()} under a tenant that is not the record's")
