@@ -201,6 +201,16 @@ class TestRefusals:
             with pytest.raises((TypeError, ValueError)):
                 Codec(object).encode(value)
 
+    def test_members_with_one_encoding(self) -> None:
+        """Different keys or elements that have one encoding are a ValueError; none of them is dropped."""
+        # Python holds times of the repeated hour for different from all times of other zones (PEP 495).
+        one = datetime(2026, 10, 25, 2, 30, fold=1, tzinfo=ZoneInfo("Europe/Berlin"))
+        other = datetime(2026, 10, 25, 2, 30, tzinfo=timezone(timedelta(hours=1)))
+        assert len({one, other}) == 2
+        for value in ({one: 1, other: 2}, {one, other}):
+            with pytest.raises(ValueError):  # noqa: PT011 (any message will do)
+                Codec(object).encode(value)
+
     @pytest.mark.parametrize("kind", [tuple, frozenset, type(None), "str", 7, list[int], complex])
     def test_types_of_fields(self, kind: object) -> None:
         """A field of a type without an exact encoding is a TypeError."""

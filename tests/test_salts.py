@@ -11,6 +11,7 @@ import pytest
 from fieldcrypt import Encryptor, KeyPolicy, LocalKeyProvider, MemoryKeyStore, _system
 from fieldcrypt.envelope import PREFIX
 from fieldcrypt.keys import live_key
+from tests.conftest import Clock
 from tests.doubles import CountingProvider, Gate, until_waiting
 from tests.processes import in_child
 
@@ -87,6 +88,22 @@ class TestFork:
         of_b = field.encrypt(SSN, tenant="B")
         field.encrypt(SSN, tenant="A")
         assert field.decrypt(of_b) == SSN
+        of_child = in_child(lambda: field.encrypt(SSN, tenant="A"))
+        assert of_child[PREFIX] != field.encrypt(SSN, tenant="A")[PREFIX]
+
+    def test_a_key_that_was_evicted_while_it_was_confirmed(self, clock: Clock) -> None:
+        """Nor do parent and child share the salt of a key that lost its place while a thread had it confirmed."""
+        provider, policy, gate = CountingProvider(), KeyPolicy(max_cached_keys=1), Gate()
+        field = Encryptor(provider, MemoryKeyStore(), policy).field("a.b", str)
+        field.encrypt(SSN, tenant="A")
+        clock.advance(policy.cache_ttl.total_seconds())
+        provider.before_unwrap = gate.wait
+        thread = Thread(target=lambda: field.encrypt(SSN, tenant="A"))
+        thread.start()
+        until_waiting([thread])
+        field.encrypt(SSN, tenant="B")
+        gate.open()
+        thread.join()
         of_child = in_child(lambda: field.encrypt(SSN, tenant="A"))
         assert of_child[PREFIX] != field.encrypt(SSN, tenant="A")[PREFIX]
 

@@ -177,7 +177,8 @@ class AwsKmsKeyProvider:
         """
         end = _system.monotonic() + self._deadline
         causes: dict[str, Exception] = {}
-        order = self._health.order(self._all_regions())
+        usable = {arn.region for arn, _ in attempts}
+        order = self._health.order([region for region in self._all_regions() if region in usable])
         remaining = [attempt for region in order for attempt in attempts if attempt[0].region == region]
         for number in range(_MAX_PASSES):
             again = []
