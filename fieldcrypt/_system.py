@@ -7,6 +7,7 @@ this module at every call (`_system.random_bytes(12)`); that costs the hot path 
 from __future__ import annotations
 
 import os
+import threading
 import time
 import weakref
 from collections.abc import Callable
@@ -16,6 +17,7 @@ random_bytes: Callable[[int], bytes] = os.urandom
 monotonic: Callable[[], float] = time.monotonic  # seconds; for limits within a process
 wall_clock: Callable[[], float] = time.time  # seconds since 1970; for what is written down
 
+_registering = threading.Lock()
 _to_call_after_fork: list[weakref.WeakMethod[Callable[[], Any]]] = []
 
 
@@ -25,11 +27,14 @@ def call_after_fork(method: Callable[[], Any]) -> None:
     For key providers and key stores: a child must not use connections of its parent, nor locks that another thread of
     the parent may have held.
     """
-    _to_call_after_fork[:] = [reference for reference in _to_call_after_fork if reference() is not None]
-    _to_call_after_fork.append(weakref.WeakMethod(method))
+    with _registering:
+        _to_call_after_fork[:] = [reference for reference in _to_call_after_fork if reference() is not None]
+        _to_call_after_fork.append(weakref.WeakMethod(method))
 
 
 def _run_after_fork() -> None:
+    global _registering
+    _registering = threading.Lock()
     for reference in tuple(_to_call_after_fork):
         method = reference()
         if method is not None:

@@ -48,6 +48,8 @@ _CONTAINERS = (list, dict, set)
 _MICROSECOND = timedelta(microseconds=1)
 _DECIMALS = Context(capitals=1)  # str(Decimal) would follow the context that the application has set
 
+# Python tells the two o'clocks of an autumn night apart in a named zone, but finds neither equal to one with an offset.
+_ONE_ENCODING = "two keys or elements differ, but have one encoding"
 _NOT_WHAT_WAS_WRITTEN = "the plaintext is not a valid encoding of a value"
 
 
@@ -208,11 +210,17 @@ def _check_offset(offset: timedelta) -> None:
 
 
 def _dict_to_cbor(value: dict[Any, Any], depth: int) -> dict[Any, Any]:
-    return {_member_to_cbor(key, depth): _to_cbor(item, depth + 1) for key, item in value.items()}
+    converted = {_member_to_cbor(key, depth): _to_cbor(item, depth + 1) for key, item in value.items()}
+    if len(converted) != len(value):
+        raise ValueError(_ONE_ENCODING)
+    return converted
 
 
 def _set_to_cbor(value: set[Any], depth: int) -> cbor2.CBORTag:
-    return cbor2.CBORTag(_SET_TAG, sorted((_member_to_cbor(item, depth) for item in value), key=cbor2.dumps))
+    encoded = {cbor2.dumps(item): item for item in (_member_to_cbor(item, depth) for item in value)}
+    if len(encoded) != len(value):
+        raise ValueError(_ONE_ENCODING)
+    return cbor2.CBORTag(_SET_TAG, [encoded[encoding] for encoding in sorted(encoded)])
 
 
 def _member_to_cbor(value: Any, depth: int) -> Any:

@@ -45,8 +45,8 @@ class Encryptor:
         _system.call_after_fork(self._forget)
         if provider is not None:
             self.configure(provider, store, policy)
-        elif store is not None:
-            raise ConfigurationError("an Encryptor with a key store needs a key provider too")
+        elif store is not None or policy is not _DEFAULT_POLICY:
+            raise ConfigurationError("an Encryptor with a key store or a policy needs a key provider too")
 
     def configure(
         self, provider: KeyProvider, store: KeyStore | None = None, policy: KeyPolicy = _DEFAULT_POLICY
@@ -56,9 +56,9 @@ class Encryptor:
         Raises:
             ConfigurationError: provider, store or policy are not what they should be.
         """
-        if not isinstance(provider, KeyProvider):
+        if isinstance(provider, type) or not isinstance(provider, KeyProvider):
             raise ConfigurationError(f"{_kind(provider)} is no key provider: it has no wrap and unwrap")
-        if store is not None and not isinstance(store, KeyStore):
+        if isinstance(store, type) or (store is not None and not isinstance(store, KeyStore)):
             raise ConfigurationError(f"{_kind(store)} is no key store: it has no get, add and list")
         if not isinstance(policy, KeyPolicy):
             raise ConfigurationError(f"{_kind(policy)} is no KeyPolicy")

@@ -6,7 +6,6 @@ No message, attribute or chained exception here ever holds plaintext or key mate
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 
 __all__ = [
     "ConfigurationError",
@@ -53,7 +52,7 @@ class KeyProviderError(FieldcryptError):
 
     def __init__(self, message: str, *, causes: Mapping[str, Exception] | None = None, retryable: bool = True) -> None:
         super().__init__(message)
-        self.causes: Mapping[str, Exception] = MappingProxyType(dict(causes or {}))
+        self.causes: dict[str, Exception] = dict(causes or {})
         self.retryable = retryable
 
 

@@ -240,6 +240,68 @@ class TestFailover:
         with pytest.raises(KeyAccessDeniedError):
             reader.decrypt(value)
 
+    def test_a_region_that_is_not_listed_is_never_asked(self, aws: LocalAws, kms_key: str) -> None:
+        """`regions` says where the key may be used, whatever region its ARN names."""
+        before = aws.calls.copy()
+        provider = AwsKmsKeyProvider(kms_key, [AWAY], client_factory=aws.kms, deadline=timedelta(seconds=1))
+        with lost(aws, AWAY), pytest.raises(KeyProviderError) as caught:
+            provider.wrap(DATA_KEY, CONTEXT)
+        assert list(caught.value.causes) == [AWAY]
+        assert aws.calls == before
+
+    def test_a_region_that_refuses_after_an_outage_is_no_outage(self, aws: LocalAws, kms_key: str, clock: Any) -> None:
+        """Its refusal holds for every caller, not just for the one that probed."""
+        codes = ["KMSInternalException"]
+
+        def factory(region: str) -> Any:
+            if region == AWAY:
+                return aws.kms(region)
+
+            class Client:
+                def encrypt(self, **request: Any) -> Any:
+                    return answering(aws, codes[0], region, status=400)(region).encrypt(**request)
+
+            return Client()
+
+        provider = AwsKmsKeyProvider(kms_key, [HOME, AWAY], client_factory=factory)
+        provider.wrap(DATA_KEY, CONTEXT)
+        codes[0] = "AccessDeniedException"
+        clock.advance(31)
+        for _ in range(3):
+            with pytest.raises(KeyAccessDeniedError):
+                provider.wrap(DATA_KEY, CONTEXT)
+
+    def test_a_connection_that_idled_for_too_long_is_made_again(self, kms_key: str, aws: LocalAws) -> None:
+        """Even if there is no other region; and the error, if it stays, has no request with the data key in it."""
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            accepted: list[int] = []
+
+            def slam() -> None:
+                for _ in range(3):
+                    connection, _address = server.accept()
+                    connection.recv(65_536)
+                    connection.close()
+                    accepted.append(1)
+
+            thread = threading.Thread(target=slam)
+            thread.start()
+
+            def factory(region: str) -> Any:
+                return boto3.client(
+                    "kms",
+                    region_name=region,
+                    endpoint_url=f"http://127.0.0.1:{server.getsockname()[1]}",
+                    aws_access_key_id="local",
+                    aws_secret_access_key="local",
+                    config=AwsKmsKeyProvider.client_config(),
+                )
+
+            with pytest.raises(KeyProviderError) as caught:
+                AwsKmsKeyProvider(kms_key, [HOME], client_factory=factory).wrap(DATA_KEY, CONTEXT)
+            thread.join()
+        assert len(accepted) == 3
+        assert all(getattr(error, "request", None) is None for error in caught.value.causes.values())
+
     def test_when_all_regions_fail_the_error_has_every_cause(self, aws: LocalAws, kms_key: str) -> None:
         """Whoever is on call sees both regions in one line."""
         provider = AwsKmsKeyProvider(kms_key, [HOME, AWAY], client_factory=aws.kms, deadline=timedelta(seconds=1))
@@ -407,6 +469,12 @@ class TestConfiguration:
         """Empty, repeated, misspelt, or a single name for a list."""
         with pytest.raises(ConfigurationError):
             AwsKmsKeyProvider(ARN, regions)
+
+    @pytest.mark.parametrize("name", ["timeout", "deadline", "cooldown"])
+    def test_times_are_timedeltas(self, name: str) -> None:
+        """Said when the provider is made, not at its first call."""
+        with pytest.raises(TypeError, match=name):
+            AwsKmsKeyProvider(ARN, **{name: 2})  # type: ignore[arg-type]
 
     def test_no_key_is_refused(self) -> None:
         """An empty list configures nothing."""

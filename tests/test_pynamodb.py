@@ -309,6 +309,36 @@ class TestPlace:
         with pytest.raises(ConfigurationError, match=r"'number'.*name="):
             Card(number=SSN).serialize(Card(number=SSN))
 
+    def test_an_attribute_of_several_tables_asks_for_a_name(self, keys: Encryptor) -> None:
+        """Values could be exchanged between the tables, or be unreadable, by which model was imported first."""
+
+        class Base(Model):
+            secret = EncryptedAttribute(UnicodeAttribute(), keys)
+
+        class First(Base):
+            class Meta:
+                table_name = "first"
+
+        class Second(Base):
+            class Meta:
+                table_name = "second"
+
+        with pytest.raises(ConfigurationError, match=r"several tables.*first, second"):
+            Second(secret="x").serialize()
+
+    def test_an_attribute_of_an_abstract_model_is_named_after_the_table(self, keys: Encryptor) -> None:
+        """If there is only one."""
+
+        class Base(Model):
+            secret = EncryptedAttribute(UnicodeAttribute(), keys)
+
+        class Only(Base):
+            class Meta:
+                table_name = "only"
+
+        data = Only(secret="x").serialize()["secret"]["B"]
+        assert keys.field("only.secret", str).decrypt(data) == "x"
+
     def test_an_attribute_of_a_map_can_be_encrypted_alone(
         self, aws: LocalAws, table: type, keys: Encryptor, sent: list[str]
     ) -> None:

@@ -149,6 +149,30 @@ class TestSql:
             transaction.rollback()
         assert Encryptor(LocalKeyProvider(KEY), store).field("a.b", str).decrypt(value) == "x"
 
+    def test_it_does_not_wait_for_the_applications_connections(self, database: Database) -> None:
+        """The application's pool is used up by transactions that wait for a key."""
+        engine = create_engine(database("postgresql").url, pool_size=1, max_overflow=0, pool_timeout=1)
+        store = SqlKeyStore(engine)
+        store.create_table()
+        with engine.connect():
+            assert Encryptor(LocalKeyProvider(KEY), store).field("a.b", str).encrypt("x")
+
+    def test_a_database_in_memory_is_refused(self) -> None:
+        """Its one connection would commit, or roll back, the application's transaction with the key."""
+        with pytest.raises(ConfigurationError, match="MemoryKeyStore"):
+            SqlKeyStore(create_engine("sqlite://"))
+
+    def test_a_forked_child_makes_connections_of_its_own(self, database: Database) -> None:
+        """Two processes on one connection would read each other's answers."""
+        store = SqlKeyStore(database("postgresql"))
+        store.create_table()
+        store.add(record(1, "t"))
+        _inherited.append(store)
+        context = multiprocessing.get_context("fork")
+        with context.Pool(2) as pool:
+            assert pool.map(_count_inherited, range(20)) == [1] * 20
+        assert len(store.list("t")) == 1
+
     def test_two_processes_making_the_first_key_lose_nothing(self, database: Database) -> None:
         """Both keys live in the store, and each process reads what the other wrote."""
         engine = database("postgresql")
@@ -159,6 +183,13 @@ class TestSql:
             values = pool.map(_write_one, [url] * 4)
         reader = Encryptor(LocalKeyProvider(KEY), SqlKeyStore(engine)).field("a.b", str)
         assert [reader.decrypt(value, tenant="new") for value in values] == ["x"] * 4
+
+
+_inherited: list[SqlKeyStore] = []
+
+
+def _count_inherited(_: int) -> int:
+    return len(_inherited[-1].list("t"))
 
 
 def _write_one(url: str) -> bytes:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from fieldcrypt import Encryptor, Field, KeyPolicy, KeyRecord, KeyState, Purpose, WrappedKey
+from fieldcrypt import Encryptor, Field, KeyPolicy, KeyRecord, KeyState, MemoryKeyStore, Purpose, WrappedKey
 from fieldcrypt.keys.rotation import choose
 from tests.conftest import Clock
 from tests.doubles import CountingProvider, Failure, RowStore, outage, refusal, store_outage
@@ -123,7 +123,7 @@ class TestChoice:
 
     def test_the_first_has_to_be_made(self) -> None:
         """Without records there is nothing to choose, and nothing to wait for."""
-        assert choose([], NOW, POLICY) == (None, False, NOW)
+        assert choose([], NOW, POLICY) == (None, False, None, NOW)
 
 
 @pytest.fixture
@@ -236,3 +236,24 @@ class TestRotationInUse:
         assert key_id(one) == old
         clock.advance(POLICY.cache_ttl.total_seconds())
         assert key_id(one) == key_id(other) != old
+
+
+class TestForgedRecords:
+    """Whoever writes to the key store cannot keep keys from being rotated."""
+
+    @pytest.mark.parametrize("created", [253_402_300_799, int(NOW) + 10 * 365 * 86_400])
+    def test_a_record_of_the_far_future_does_not_stop_rotation(self, created: int) -> None:
+        """It is passed over, as one that a wrong clock has made."""
+        future = KeyRecord(bytes(16), Purpose.ENCRYPTION, created, "A", (WrappedKey("k", b"x"),), bytes(32))
+        assert choose([future], NOW, POLICY).record is None
+
+    def test_a_forged_successor_does_not_stop_rotation(self, clock: Clock, provider: CountingProvider) -> None:
+        """A record that waits is opened before it counts as the next key."""
+        store = MemoryKeyStore()
+        field = Encryptor(provider, store, POLICY).field("a.b", str)
+        value = field.encrypt("x", tenant="A")
+        clock.advance(POLICY.rotate_after.total_seconds())
+        forged = KeyRecord(bytes(16), Purpose.ENCRYPTION, int(clock.now), "A", (WrappedKey("k", b"x"),), bytes(32))
+        store.add(forged)
+        assert field.encrypt("x", tenant="A")[1:17] == value[1:17]
+        assert provider.wraps == 2

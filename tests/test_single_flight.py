@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from threading import Thread
+from typing import Any
 
 import pytest
 
+from fieldcrypt import KeyProviderError
 from fieldcrypt.keys.single_flight import SingleFlight
 from tests.doubles import Gate, until_waiting
 
@@ -65,11 +67,14 @@ def test_results_are_shared(result: object) -> None:
 
 
 def test_exceptions_are_shared() -> None:
-    """Those who come while the work is done get its exception."""
-    error = ValueError("it failed")
-    work = Work(error)
-    assert outcomes(work, SingleFlight(), 8) == [error] * 8
+    """Those who come while the work is done get its exception, each a copy: raising adds frames and contexts to it."""
+    work = Work(KeyProviderError("it failed", causes={"us-east-1": OSError("refused")}, retryable=False))
+    raised: list[Any] = list(outcomes(work, SingleFlight(), 8))
     assert work.calls == 1
+    assert len({id(error) for error in raised}) == 8
+    for error in raised:
+        assert (type(error), str(error), error.retryable) == (KeyProviderError, "it failed", False)
+        assert list(error.causes) == ["us-east-1"]
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt(), SystemExit(), GeneratorExit()], ids=repr)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import enum
 import logging
+import pickle
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -284,6 +285,14 @@ class TestPlace:
             connection.execute(text("INSERT INTO new SELECT v FROM old"))
             assert connection.scalar(select(new.c.v)) == "x"
 
+    def test_a_type_taken_from_a_column_is_named_after_its_new_one(self) -> None:
+        """A derived name is derived again; one that was given stays."""
+        table = Table("first", MetaData(), Column("a", Encrypted(String, encryptor())))
+        named = Encrypted(String, encryptor(), name="given")
+        other = Table("second", MetaData(), Column("a", table.c.a.type), Column("b", named))
+        copied: Any = other.to_metadata(MetaData(), name="third")
+        assert [column.type.name for column in copied.c] == ["third.a", "given"]
+
     def test_a_mixin_s_columns_are_named_after_the_tables_they_land_in(self, database: Database) -> None:
         """The mixin's own column belongs to no table."""
         keys = encryptor()
@@ -378,6 +387,17 @@ class TestRefusals:
         with pytest.raises(ConfigurationError):
             Encrypted(type_, encryptor())
 
+    @pytest.mark.parametrize("option", ["primary_key", "unique", "index"])
+    def test_what_needs_equal_ciphertexts_is_refused(self, option: str) -> None:
+        """Equal values have different ciphertexts, so a unique column would take the same value twice."""
+        with pytest.raises(ConfigurationError, match=r"t\.v is encrypted"):
+            Table("t", MetaData(), Column("v", Encrypted(String, encryptor()), **{option: True}))  # type: ignore[arg-type]
+
+    def test_a_variant_is_refused(self) -> None:
+        """On its dialect the column would not be encrypted."""
+        with pytest.raises(ConfigurationError, match="variants"):
+            Encrypted(String, encryptor()).with_variant(Text(), "sqlite")
+
     def test_an_encryptor_is_needed(self) -> None:
         """Not a provider."""
         with pytest.raises(ConfigurationError, match="no Encryptor"):
@@ -420,6 +440,30 @@ class TestSecrets:
         assert isinstance(caught.value, FieldcryptError)
         assert not self.leaks(caught.value)
 
+    @pytest.mark.parametrize(
+        ("type_", "value"),
+        [(JSON, object()), (Encrypted(Float, encryptor(), name="x"), 10**400)],
+        ids=["json", "float"],
+    )
+    def test_another_column_that_fails_does_not_show_the_rows_values(
+        self, database: Database, type_: Any, value: Any
+    ) -> None:
+        """Whatever goes wrong before the driver has the statement, protected or not."""
+        table = Table("t", MetaData(), Column("ssn", Encrypted(String, encryptor())), Column("other", type_))
+        with database("sqlite").begin() as connection:
+            table.create(connection)
+            with pytest.raises(Exception, match=r"serializable|too large") as caught:
+                connection.execute(insert(table), [{"ssn": SSN, "other": value}])
+        assert not self.leaks(caught.value)
+
+    def test_an_error_of_ours_can_be_pickled(self, session: Any) -> None:
+        """A process pool sends it to its caller."""
+        session.add(session.info["patient"](id=1, ssn=5))
+        with pytest.raises(TypeError) as caught:
+            session.flush()
+        again = pickle.loads(pickle.dumps(caught.value))
+        assert (type(again), str(again)) == (TypeError, "expected str, got int")
+
     def test_a_failed_statement_shows_ciphertext(self, session: Any) -> None:
         """The driver never had the plaintext, so its errors cannot show it."""
         patient = session.info["patient"]
@@ -442,7 +486,7 @@ def test_the_column_is_plain_binary_on_every_database() -> None:
     """Nothing in the schema depends on fieldcrypt, nor on the type inside."""
     table = Table("t", MetaData(), Column("v", Encrypted(Enum(Colour), encryptor())))
     assert "v BYTEA" in str(CreateTable(table).compile(dialect=postgresql.dialect()))  # type: ignore[no-untyped-call]
-    assert "v BLOB" in str(CreateTable(table).compile(dialect=mysql.dialect()))
+    assert "v LONGBLOB" in str(CreateTable(table).compile(dialect=mysql.dialect()))
 
 
 def test_models_can_be_declared_before_the_keys_are_configured(database: Database) -> None:

@@ -14,6 +14,7 @@ from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    ConnectionClosedError,
     NoCredentialsError,
     PartialCredentialsError,
 )
@@ -32,6 +33,8 @@ T = TypeVar("T")
 _OUTAGE = frozenset(
     {
         "DependencyTimeoutException",
+        "ExpiredToken",  # of credentials that are fetched anew: the next attempt has others
+        "ExpiredTokenException",
         "InternalFailure",
         "KMSInternalException",
         "KeyUnavailableException",
@@ -45,7 +48,8 @@ _OUTAGE = frozenset(
         "TooManyRequestsException",
     }
 )
-_NO_REPLICA = frozenset({"NotFoundException"})
+_OUTAGE_STATUSES = (408, 429)
+_NO_REPLICA = frozenset({"NotFoundException", "OptInRequired"})
 _DENIED = frozenset(
     {
         "AccessDenied",
@@ -57,6 +61,8 @@ _DENIED = frozenset(
     }
 )
 _NOT_AUTHENTIC = frozenset({"InvalidCiphertextException", "IncorrectKeyException"})
+
+_MAX_CIPHERTEXT_SIZE = 6144  # bytes; KMS takes no longer ones
 
 _MAX_PASSES = 3  # over all regions, while they answer with errors that a moment's patience may cure
 _FIRST_PAUSE = 0.1  # seconds between passes, doubled each time
@@ -80,17 +86,19 @@ class AwsKmsKeyProvider:
 
     Args:
         keys: the ARN of a KMS key (of any of a multi-Region key's regions), or several ARNs.
-        regions: the regions in which to use a multi-Region key, best first. Default: the region that boto3 is
-            configured for, then those of the ARNs. Keys that are not multi-Region are used in their own regions.
+        regions: the regions in which to use a multi-Region key, best first; it is used in no others. Default: the
+            region that boto3 is configured for, then that of the ARN. Keys that are not multi-Region are used in their
+            own regions, in the order of this list and then of the keys.
         client_factory: makes a boto3 KMS client for a region: for other credentials, endpoints or accounts. It should
             set short time-outs and no retries of its own, as `AwsKmsKeyProvider.client_config` does.
         timeout: how long to wait for a connection, and for an answer.
-        deadline: after this no further attempt is begun.
+        deadline: after each region was asked once, they are asked again only within this time.
         cooldown: how long a failed region is left alone.
         failover_on_denied: take a refusal in one region as an outage there.
 
     Raises:
         ConfigurationError: an ARN or a region is malformed; the message says what to use instead.
+        TypeError: a time is not a timedelta.
     """
 
     def __init__(
@@ -112,6 +120,9 @@ class AwsKmsKeyProvider:
             raise ConfigurationError("a region is named twice")
         if not self._regions and self._regions is not None:
             raise ConfigurationError("regions is empty: leave it out, or name at least one region")
+        for name, value in (("timeout", timeout), ("deadline", deadline), ("cooldown", cooldown)):
+            if not isinstance(value, timedelta):
+                raise TypeError(f"{name} is a timedelta, not {type(value).__name__}")
         self._client_factory = client_factory
         self._timeout = timeout
         self._deadline = deadline.total_seconds()
@@ -122,7 +133,9 @@ class AwsKmsKeyProvider:
 
     def _reset(self) -> None:
         """Start without clients; also in a forked child, which must not share its parent's connections."""
+        self._health.reset()
         self._session: boto3.session.Session | None = None
+        self._own_region: str | None = None  # not yet asked for; empty if there is none
         self._clients: dict[str, Any] = {}
         self._lock = Lock()
 
@@ -130,7 +143,9 @@ class AwsKmsKeyProvider:
     def client_config(timeout: timedelta = timedelta(seconds=2)) -> Config:
         """Return the botocore configuration of the default clients: short time-outs, and one attempt a call."""
         seconds = timeout.total_seconds()
-        return Config(connect_timeout=seconds, read_timeout=seconds, retries={"total_max_attempts": 1})
+        return Config(
+            connect_timeout=seconds, read_timeout=seconds, retries={"total_max_attempts": 1}, tcp_keepalive=True
+        )
 
     def wrap(self, data_key: bytes, context: Mapping[str, str]) -> Sequence[WrappedKey]:
         """Encrypt a data key under every configured key (see `KeyProvider.wrap`). IAM action: `kms:Encrypt`."""
@@ -138,7 +153,11 @@ class AwsKmsKeyProvider:
 
     def unwrap(self, wraps: Sequence[WrappedKey], context: Mapping[str, str]) -> bytes:
         """Decrypt a data key by the nearest key that works (see `KeyProvider.unwrap`). IAM action: `kms:Decrypt`."""
-        named = [(arn, wrap) for wrap in wraps if (arn := KeyArn.match(wrap.name)) is not None]
+        named = [
+            (arn, wrap)
+            for wrap in wraps
+            if len(wrap.data) <= _MAX_CIPHERTEXT_SIZE and (arn := KeyArn.match(wrap.name)) is not None
+        ]
 
         def attempt(arn: KeyArn, wrap: WrappedKey) -> _Attempt[bytes]:
             def decrypt(client: Any) -> bytes:
@@ -177,27 +196,33 @@ class AwsKmsKeyProvider:
         """
         end = _system.monotonic() + self._deadline
         causes: dict[str, Exception] = {}
-        usable = {arn.region for arn, _ in attempts}
-        order = self._health.order([region for region in self._all_regions() if region in usable])
+        usable = dict.fromkeys([*(self._preferred_regions()), *(arn.region for arn, _ in attempts)])
+        order = self._health.order(list(usable))
         remaining = [attempt for region in order for attempt in attempts if attempt[0].region == region]
         for number in range(_MAX_PASSES):
             again = []
             for arn, call in remaining:
-                if causes and _system.monotonic() >= end:
+                if number and _system.monotonic() >= end:
                     break
                 place = arn.region if len(self._keys) == 1 else str(arn)
+                self._health.begin(arn.region)
                 try:
                     result = call(self._client(arn.region))
                 except ClientError as error:
-                    causes[place] = error
+                    causes[place] = _reduced(error)
+                    if not _is_outage(error):
+                        self._health.succeeded(arn.region)  # it works, whatever it says
                     self._judge(error, verb, place, causes)
                     if _code(error) not in _NO_REPLICA | _DENIED:
                         again.append((arn, call))
                 except (NoCredentialsError, PartialCredentialsError) as error:
-                    causes[place] = error
-                    raise KeyProviderError(_message(verb, causes), causes=causes, retryable=False) from error
+                    causes[place] = _reduced(error)
+                    raise KeyProviderError(_message(verb, causes), causes=causes, retryable=False) from None
+                except ConnectionClosedError as error:  # often just a connection that idled for too long
+                    causes[place] = _reduced(error)
+                    again.append((arn, call))
                 except BotoCoreError as error:  # no connection, TLS, time-outs
-                    causes[place] = error
+                    causes[place] = _reduced(error)
                 else:
                     self._health.succeeded(arn.region)
                     return result
@@ -218,10 +243,9 @@ class AwsKmsKeyProvider:
         if code in _NOT_AUTHENTIC:
             raise DecryptionError(f"KMS in {place} finds that the wrapped data key is not authentic ({code})") from None
         if code in _DENIED and not self._failover_on_denied:
-            raise KeyAccessDeniedError(_message(verb, causes), causes=causes) from error
-        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        if code not in _OUTAGE | _NO_REPLICA | _DENIED and status < 500:
-            raise KeyProviderError(_message(verb, causes), causes=causes, retryable=False) from error
+            raise KeyAccessDeniedError(_message(verb, causes), causes=causes) from None
+        if code not in _NO_REPLICA | _DENIED and not _is_outage(error):
+            raise KeyProviderError(_message(verb, causes), causes=causes, retryable=False) from None
 
     def _client(self, region: str) -> Any:
         client = self._clients.get(region)
@@ -238,15 +262,22 @@ class AwsKmsKeyProvider:
         client: Any = self._session.client("kms", region_name=region, config=self.client_config(self._timeout))
         return client
 
-    def _all_regions(self) -> list[str]:
-        """All regions in which some configured key is used, best first."""
-        if self._regions is None:
-            own = boto3.session.Session().region_name
-            self._regions = [own] if own else []
-        return list(dict.fromkeys([*self._regions, *(key.region for key in self._keys)]))
+    def _preferred_regions(self) -> list[str]:
+        """The regions that were configured, or the one that boto3 is configured for, best first."""
+        if self._regions is not None:
+            return self._regions
+        if self._own_region is None:
+            try:
+                self._own_region = boto3.session.Session().region_name or ""
+            except BotoCoreError as error:
+                raise ConfigurationError(f"boto3 cannot be used as it is configured: {error}") from None
+        return [self._own_region] if self._own_region else []
 
     def _in_its_regions(self, key: KeyArn) -> list[KeyArn]:
-        return [key._replace(region=region) for region in self._all_regions()] if key.multi_region else [key]
+        if not key.multi_region:
+            return [key]
+        regions = self._preferred_regions() if self._regions else [*self._preferred_regions(), key.region]
+        return [key._replace(region=region) for region in dict.fromkeys(regions)]
 
     def __repr__(self) -> str:
         return f"AwsKmsKeyProvider({[str(key) for key in self._keys]!r}, {self._regions!r})"
@@ -267,6 +298,20 @@ def _configured_keys(keys: Sequence[str]) -> list[KeyArn]:
 def _code(error: ClientError) -> str:
     code: str = error.response.get("Error", {}).get("Code", "")
     return code.rpartition("#")[2]
+
+
+def _is_outage(error: ClientError) -> bool:
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return _code(error) in _OUTAGE or status in _OUTAGE_STATUSES or status >= 500
+
+
+def _reduced(error: Exception) -> Exception:
+    """Return an error of botocore without the request, whose body is a data key and whose headers are credentials."""
+    for name in ("request", "response"):
+        if isinstance(error, BotoCoreError) and hasattr(error, name):
+            setattr(error, name, None)
+    error.__context__ = error.__cause__ = None
+    return error.with_traceback(None)
 
 
 def _message(verb: str, causes: Mapping[str, Exception]) -> str:

@@ -28,6 +28,7 @@ from fieldcrypt.keys.store import KeyStore
 __all__ = ["Keyring"]
 
 RETRY_INTERVAL = 5.0  # seconds between attempts while store or provider cannot be reached
+ROTATION_RETRY_INTERVAL = 60.0  # seconds; each costs a call of the provider, and nothing is lost by waiting
 _MAX_VERIFIED = 16  # encodings remembered of one key's record
 
 
@@ -57,7 +58,7 @@ class Keyring:
         self._lock = Lock()
         self._fetches: SingleFlight[LiveKey] = SingleFlight()
         self._choices: SingleFlight[Lease] = SingleFlight()
-        for key in self._keys.values():
+        for key in (*self._keys.values(), *(lease.key for lease in self._leases.values())):
             key.forget_salt()
 
     @property
@@ -127,8 +128,9 @@ class Keyring:
 
     def _refresh(self, key: LiveKey) -> LiveKey:
         """Confirm a key whose deadline has passed, or go on with it for a while if nobody can be asked."""
-        grace_ends = key.expires + self._policy.grace.total_seconds()
-        if key.deadline > key.expires:
+        expired = key.expires
+        grace_ends = expired + self._policy.grace.total_seconds()
+        if key.deadline > expired:
             # The last attempt failed. While this thread waits for the next one, the others need not.
             key.deadline = min(_system.monotonic() + RETRY_INTERVAL, grace_ends)
         try:
@@ -139,19 +141,18 @@ class Keyring:
             raise
         except (KeyProviderError, KeyStoreError) as error:
             now = _system.monotonic()
-            if now >= grace_ends:
+            outage = not isinstance(error, KeyProviderError) or error.retryable
+            if not outage or now >= grace_ends:
                 self._drop(key)
                 raise
             _warn("going on with data key %s, which cannot be confirmed: %s", key.key_id.hex(), error)
-            key.deadline = min(now + RETRY_INTERVAL, grace_ends)
-            return key
+            return self._keep(key, expired, min(now + RETRY_INTERVAL, grace_ends))
         key.record = record
-        with self._lock:
-            self._confirm(key)
-        return key
+        return self._keep(key, *self._fresh())
 
     def _admit(self, record: KeyRecord, *, embedded: bool) -> LiveKey:
-        key = self._keep(record, self._unwrap(record), embedded=embedded)
+        key = LiveKey(record, self._unwrap(record).cipher(), embedded=embedded)
+        key = self._keep(key, *self._fresh())
         if len(key.verified) >= _MAX_VERIFIED:
             key.verified.clear()
         key.verified.add(record.to_bytes())
@@ -164,22 +165,27 @@ class Keyring:
             raise DecryptionError("the data key is not one for values")
         return data_key
 
-    def _keep(self, record: KeyRecord, data_key: DataKey, *, embedded: bool) -> LiveKey:
-        """Return the one live key of a record that was just opened or made."""
-        key = LiveKey(record, data_key.cipher(), embedded=embedded)
+    def _fresh(self) -> tuple[float, float]:
+        """Return when a key expires that was confirmed just now, and its deadline."""
+        expires = _system.monotonic() + self._cache_ttl
+        return expires, expires
+
+    def _keep(self, key: LiveKey, expires: float, deadline: float) -> LiveKey:
+        """Return the one live key of its id, which is this one unless another came first, and hold it until a deadline.
+
+        A key that was confirmed may have been evicted meanwhile: it takes its place again, for whoever uses it must be
+        found by a refusal and after a fork.
+        """
+        slot = (key.key_id, key.embedded)
         with self._lock:
-            key = self._keys.setdefault((record.key_id, embedded), key)
-            self._confirm(key)
+            kept = self._keys.setdefault(slot, key)
+            self._keys.move_to_end(slot)
+            if kept is key or deadline > kept.deadline:
+                kept.expires, kept.deadline = expires, deadline
             while len(self._keys) > self._policy.max_cached_keys:
                 _, oldest = self._keys.popitem(last=False)
                 oldest.end()
-        return key
-
-    def _confirm(self, key: LiveKey) -> None:
-        """Note that store and provider have just stood by a key. The lock is held."""
-        key.expires = key.deadline = _system.monotonic() + self._cache_ttl
-        if (key.key_id, key.embedded) in self._keys:
-            self._keys.move_to_end((key.key_id, key.embedded))
+        return kept
 
     def _drop(self, key: LiveKey) -> None:
         key.end()
@@ -194,9 +200,10 @@ class Keyring:
             return lease
         try:
             records = self._records(tenant, lease)
-        except KeyStoreError:
+        except KeyStoreError as error:
             if lease is None:
                 raise
+            _warn("the data keys of tenant %r cannot be listed; going on with the last one: %s", tenant, error)
             key = self._confirmed(lease.key.record)
             if key.record.state is not KeyState.ACTIVE:
                 raise
@@ -205,7 +212,7 @@ class Keyring:
         choice = choose(records, now, self._policy, replicated=self._store is not None)
         if choice.record is None:
             key, until = self._create(tenant, now), now + self._policy.rotate_after.total_seconds()
-        elif choice.due:
+        elif choice.due or (choice.successor is not None and not self._opens(choice.successor)):
             key, until = self._rotate(tenant, choice.record, now)
         else:
             key, until = self._confirmed(choice.record), choice.until
@@ -225,6 +232,17 @@ class Keyring:
         except DecryptionError as error:
             raise KeyStoreError(f"the record of data key {record.key_id.hex()} cannot be opened: {error}") from None
 
+    def _opens(self, record: KeyRecord) -> bool:
+        """Say whether a record is authentic; one that cannot be opened for now counts as such."""
+        try:
+            self.for_decryption(record.key_id)
+        except DecryptionError:
+            _warn("the key record %s in the key store is not authentic", record.key_id.hex())
+            return False
+        except (KeyProviderError, KeyStoreError):
+            pass
+        return True
+
     def _create(self, tenant: str | None, now: float) -> LiveKey:
         data_key = DataKey.generate()
         created = int(now)
@@ -233,7 +251,8 @@ class Keyring:
         record = data_key.seal(KeyRecord(data_key.key_id, Purpose.ENCRYPTION, created, tenant, wraps))
         if self._store is not None:
             self._store.add(record)  # before its first use: a key that is not kept loses what it encrypted
-        return self._keep(record, data_key, embedded=self._store is None)
+        key = LiveKey(record, data_key.cipher(), embedded=self._store is None)
+        return self._keep(key, *self._fresh())
 
     def _rotate(self, tenant: str | None, active: KeyRecord, now: float) -> tuple[LiveKey, float]:
         """Make the next key; encrypt under the old one until the new one has reached every region."""
@@ -241,13 +260,14 @@ class Keyring:
             new = self._create(tenant, now)
         except (KeyProviderError, KeyStoreError) as error:
             _warn("the data key %s is due for rotation, which failed: %s", active.key_id.hex(), error)
-            return self._confirmed(active), now + RETRY_INTERVAL
+            return self._confirmed(active), now + ROTATION_RETRY_INTERVAL
         if self._store is None:
             return new, now + self._policy.rotate_after.total_seconds()
         return self._confirmed(active), now + self._policy.propagation_delay.total_seconds()
 
     def _lease(self, tenant: str | None, key: LiveKey, seconds: float) -> Lease:
-        lease = Lease(key, min(key.deadline, _system.monotonic() + seconds))
+        lease = Lease(key, _system.monotonic() + seconds)
+        lease.deadline = min(lease.deadline, key.deadline)  # read last: the key may just have been dropped
         with self._lock:
             self._leases[tenant] = lease
             self._leases.move_to_end(tenant)

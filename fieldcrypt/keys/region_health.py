@@ -22,26 +22,24 @@ class RegionHealth:
     def __init__(self, cooldown: float) -> None:
         self._cooldown = cooldown
         self._sick_until: dict[str, float] = {}
+        self.reset()
+
+    def reset(self) -> None:
+        """Start with a lock that nobody holds; for a forked child."""
         self._lock = Lock()
 
     def order(self, regions: Sequence[str]) -> list[str]:
-        """Return the regions as they are to be tried: in the given order, but sick ones last.
-
-        A region whose cool-down is over is in its old place for this caller alone (a probe), and stays last for the
-        others until the caller has reported.
-        """
+        """Return the regions as they are to be tried: in the given order, but sick ones last."""
         now = _system.monotonic()
-        first, last = [], []
         with self._lock:
-            for region in regions:
-                until = self._sick_until.get(region)
-                if until is not None and until > now:
-                    last.append(region)
-                    continue
-                if until is not None:
-                    self._sick_until[region] = now + self._cooldown
-                first.append(region)
-        return first + last
+            sick = [region for region in regions if self._sick_until.get(region, now) > now]
+        return [region for region in regions if region not in sick] + sick
+
+    def begin(self, region: str) -> None:
+        """Note that a region is being tried. If it was sick until now, that is a probe, and others leave it alone."""
+        with self._lock:
+            if region in self._sick_until:
+                self._sick_until[region] = _system.monotonic() + self._cooldown
 
     def failed(self, region: str) -> None:
         """Note that a region did not answer as it should."""

@@ -43,7 +43,7 @@ class SingleFlight(Generic[T]):
             if flight.result:
                 return flight.result[0]
             if flight.error is not None:
-                raise flight.error
+                raise _own_copy(flight.error)
             # Abandoned: the thread was stopped by a KeyboardInterrupt or the like. One of those who waited takes over.
         try:
             result = work()
@@ -56,3 +56,12 @@ class SingleFlight(Generic[T]):
             with self._lock:
                 del self._flights[key]
             mine.landed.set()
+
+
+def _own_copy(error: Exception) -> Exception:
+    """Return an equal exception: one raised in several threads would collect the frames and contexts of all of them."""
+    kind = type(error)
+    duplicate = kind.__new__(kind, *error.args)
+    duplicate.__dict__.update(error.__dict__)
+    duplicate.__cause__ = error.__cause__
+    return duplicate

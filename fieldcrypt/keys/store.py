@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from threading import Lock
 from typing import Protocol, runtime_checkable
 
+from fieldcrypt._system import call_after_fork
 from fieldcrypt.errors import DecryptionError, KeyNotFoundError, KeyStoreError
 from fieldcrypt.keys.records import KeyRecord, KeyState
 
@@ -70,10 +71,14 @@ def read_record(key_id: bytes, data: bytes, *, tenant: str | None, state: str) -
 class MemoryKeyStore:
     """A key store that ends with the process: for tests, and for data that ends with it too."""
 
-    __slots__ = ("_lock", "_records")
+    __slots__ = ("__weakref__", "_lock", "_records")
 
     def __init__(self) -> None:
         self._records: dict[bytes, KeyRecord] = {}
+        self._reset()
+        call_after_fork(self._reset)
+
+    def _reset(self) -> None:
         self._lock = Lock()
 
     def get(self, key_id: bytes) -> KeyRecord:

@@ -1,4 +1,4 @@
-"""fieldcrypt for DynamoDB: a key store in a table. See docs/key-stores.md."""
+"""fieldcrypt for DynamoDB: a key store in a table. See docs/keys.md."""
 
 from fieldcrypt_dynamodb.key_store import DynamoKeyStore
 

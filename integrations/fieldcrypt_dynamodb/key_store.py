@@ -8,6 +8,7 @@ from threading import Lock
 from typing import Any
 
 import boto3
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from fieldcrypt import ConfigurationError, KeyNotFoundError, KeyRecord, KeyStoreError, call_after_fork
@@ -35,7 +36,8 @@ class DynamoKeyStore:
     Args:
         table: the table's name.
         client_factory: makes a boto3 DynamoDB client, called at first use and again in a forked child. Default: a
-            client with boto3's own configuration.
+            client for the region that boto3 is configured for, which waits 2 seconds for a connection, 5 for an
+            answer, and makes 3 attempts.
     """
 
     def __init__(self, table: str, client_factory: Callable[[], Any] | None = None) -> None:
@@ -121,7 +123,8 @@ class DynamoKeyStore:
 
 
 def _default_client() -> Any:
-    return boto3.session.Session().client("dynamodb")
+    config = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 3, "mode": "standard"})
+    return boto3.session.Session().client("dynamodb", config=config)
 
 
 def _tenant_key(tenant: str | None) -> str:

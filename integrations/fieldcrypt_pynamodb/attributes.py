@@ -63,12 +63,12 @@ class EncryptedAttribute(Attribute[T]):
         self._encryptor = encryptor
         self._name = name
         self._pad = pad
-        self._owner: type[Any] | None = None
+        self._owners: list[type[Any]] = []
 
     def __set_name__(self, owner: type[Any], name: str) -> None:
         self.inner.__set_name__(owner, name)
         self._be_like_inner()
-        self._owner = owner
+        self._owners.append(owner)
 
     def _be_like_inner(self) -> None:
         self.null = self.inner.null
@@ -93,13 +93,19 @@ class EncryptedAttribute(Attribute[T]):
         return self._encryptor.field(self._name or self._default_name(), self._type, pad=self._pad)
 
     def _default_name(self) -> str:
-        table = getattr(getattr(self._owner, "Meta", None), "table_name", None)
-        if not table:
+        tables = {table for owner in self._owners for table in _tables(owner)}
+        if len(tables) > 1:
+            raise ConfigurationError(
+                f"the encrypted attribute {self.attr_name!r} belongs to several tables ({', '.join(sorted(tables))}): "
+                "declare it in each model, or give it a name, EncryptedAttribute(…, name=…), if their values may be "
+                "exchanged"
+            )
+        if not tables:
             raise ConfigurationError(
                 f"the encrypted attribute {self.attr_name!r} belongs to no table, so its field has no name: give it "
                 "one, EncryptedAttribute(…, name=…)"
             )
-        return f"{table}.{self.attr_name}"
+        return f"{tables.pop()}.{self.attr_name}"
 
     def serialize(self, value: Any) -> bytes | None:
         """Encrypt a value. PynamoDB takes None for an absent one."""
@@ -125,3 +131,10 @@ class EncryptedAttribute(Attribute[T]):
     between = startswith = contains = append = prepend = _refuse  # type: ignore[assignment]  # it never returns
 
     __hash__ = object.__hash__
+
+
+def _tables(owner: type[Any]) -> set[str]:
+    """Return the tables of a model and of those that inherit from it."""
+    own = getattr(getattr(owner, "Meta", None), "table_name", None)
+    below = {table for model in owner.__subclasses__() for table in _tables(model)}
+    return below | ({own} if own else set())

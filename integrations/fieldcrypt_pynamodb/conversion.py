@@ -28,7 +28,7 @@ from pynamodb.attributes import (
     VersionAttribute,
 )
 
-from fieldcrypt import ConfigurationError
+from fieldcrypt import ConfigurationError, DecryptionError
 
 __all__ = ["Conversion", "conversion"]
 
@@ -71,6 +71,8 @@ def conversion(inner: Attribute[Any]) -> Conversion:
     plain = _PLAIN.get(type(inner))
     if plain is not None:
         return Conversion(plain, _itself, _itself)
+    if type(inner) is NumberAttribute:
+        return Conversion(object, _int_or_float, _itself)
     if type(inner) in (UTCDateTimeAttribute, JSONAttribute):
 
         def normalised(value: Any) -> Any:
@@ -85,8 +87,13 @@ _PLAIN: dict[type[Attribute[Any]], Any] = {
     UnicodeAttribute: str,
     BinaryAttribute: bytes,
     BooleanAttribute: bool,
-    NumberAttribute: object,  # int or float
 }
+
+
+def _int_or_float(value: Any) -> Any:
+    if type(value) not in (int, float):
+        raise TypeError(f"expected int or float, got {type(value).__name__}")
+    return value
 
 
 def _itself(value: Any) -> Any:
@@ -104,7 +111,7 @@ def _by_dynamodb_form(inner: Attribute[Any]) -> Conversion:
     def from_field(value: Any) -> Any:
         found, content = _to_dynamodb(value)
         if found != kind:
-            raise TypeError(f"the value is authentic, but of DynamoDB type {found} where {kind} is declared")
+            raise DecryptionError(f"the value is authentic, but of DynamoDB type {found} where {kind} is declared")
         return inner.deserialize(content)
 
     return Conversion(object, to_field, from_field)
@@ -138,7 +145,7 @@ def _number(text: str) -> int | Decimal:
 def _to_dynamodb(value: Any) -> tuple[str, Any]:
     kind = _KINDS.get(type(value))
     if kind is None:
-        raise TypeError(f"the value is authentic, but a {type(value).__name__} has no form in DynamoDB")
+        raise DecryptionError(f"the value is authentic, but a {type(value).__name__} has no form in DynamoDB")
     if kind == constants.MAP:
         return kind, {key: dict([_to_dynamodb(item)]) for key, item in value.items()}
     if kind == constants.LIST:

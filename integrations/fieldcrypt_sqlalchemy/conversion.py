@@ -61,6 +61,8 @@ def conversion(inner: TypeEngine[Any], dialect: Dialect) -> Conversion:
 def _decorated(inner: types.TypeDecorator[Any], dialect: Dialect) -> Conversion:
     """Apply a user's TypeDecorator, then the conversion of what it decorates."""
     of_impl = conversion(inner.impl_instance, dialect)
+    binds = type(inner).process_bind_param is not types.TypeDecorator.process_bind_param
+    reads = type(inner).process_result_value is not types.TypeDecorator.process_result_value
 
     def to_field(value: Any) -> Any:
         value = inner.process_bind_param(value, dialect)
@@ -70,7 +72,9 @@ def _decorated(inner: types.TypeDecorator[Any], dialect: Dialect) -> Conversion:
         value = value if of_impl.from_field is None else of_impl.from_field(value)
         return inner.process_result_value(value, dialect)
 
-    return Conversion(of_impl.type, to_field, from_field)
+    return Conversion(
+        of_impl.type, to_field if binds else of_impl.to_field, from_field if reads else of_impl.from_field
+    )
 
 
 def _float(value: Any) -> Any:
@@ -89,6 +93,12 @@ def _bytes(value: Any) -> Any:
 
 def _numeric(inner: types.Numeric[Any] | types.Float[Any]) -> Conversion:
     return Conversion(decimal.Decimal, _decimal) if inner.asdecimal else Conversion(float, _float)
+
+
+def _document(value: Any) -> Any:
+    if isinstance(value, dict) and type(value) is not dict:  # SQLAlchemy's MutableDict and MutableList, for example
+        return dict(value)
+    return list(value) if isinstance(value, list) and type(value) is not list else value
 
 
 def _enum(inner: types.Enum) -> Conversion:
@@ -118,8 +128,8 @@ _CONVERSIONS: tuple[tuple[type[TypeEngine[Any]], Callable[[Any], Conversion]], .
     (types.Interval, lambda _: Conversion(datetime.timedelta)),
     (types.Uuid, lambda inner: Conversion(uuid.UUID if inner.as_uuid else str)),
     (types.LargeBinary, lambda _: Conversion(bytes, _bytes)),
-    (types.JSON, lambda _: Conversion(object)),
-    (types.ARRAY, lambda _: Conversion(list)),
+    (types.JSON, lambda _: Conversion(object, _document)),
+    (types.ARRAY, lambda _: Conversion(list, _document)),
 )
 
 # Types of dialects that are none of the above say by their Python type what they hold.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from sqlalchemy.exc import DontWrapMixin
+from sqlalchemy import Engine, event
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import DBAPIError, DontWrapMixin
 
-__all__ = ["without_parameters"]
+__all__ = ["hide_unprocessed_parameters", "without_parameters"]
 
 _passed: dict[type[Exception], type[Exception]] = {}  # a class of errors -> the same with the mixin
 
@@ -17,9 +19,33 @@ def without_parameters(error: Exception) -> Exception:
     """
     kind = type(error)
     kind = _passed.get(kind) or _passed.setdefault(
-        kind, type(kind.__name__, (kind, DontWrapMixin), {"__module__": kind.__module__, "__doc__": kind.__doc__})
+        kind,
+        type(
+            kind.__name__,
+            (kind, DontWrapMixin),
+            {"__module__": kind.__module__, "__doc__": kind.__doc__, "__reduce__": _reduce},
+        ),
     )
     passed = kind.__new__(kind, *error.args)
     passed.__dict__.update(error.__dict__)
     passed.__cause__ = error.__cause__
     return passed.with_traceback(error.__traceback__)
+
+
+def _reduce(error: Exception) -> tuple[object, ...]:
+    """Pickle as the error that it was."""
+    kind = type(error).__mro__[1]
+    return kind, error.args, error.__dict__
+
+
+@event.listens_for(Engine, "handle_error")
+def hide_unprocessed_parameters(context: ExceptionContext) -> None:
+    """Take the parameters from errors that arise before the driver has the statement.
+
+    Whatever fails while parameters are prepared (a value of *another* column that cannot be converted, for one) shows
+    all of them as the application gave them. What the driver raises shows them as it got them, encrypted.
+    """
+    error = context.sqlalchemy_exception
+    if error is not None and not isinstance(error, DBAPIError):
+        error.hide_parameters = True
+        error.params = None

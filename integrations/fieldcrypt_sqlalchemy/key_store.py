@@ -7,9 +7,10 @@ from contextlib import contextmanager
 
 from sqlalchemy import Column, Connection, Engine, LargeBinary, MetaData, String, Table, insert, select
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.pool import SingletonThreadPool, StaticPool
 from sqlalchemy.sql import ColumnElement
 
-from fieldcrypt import ConfigurationError, KeyNotFoundError, KeyRecord, KeyStoreError
+from fieldcrypt import ConfigurationError, KeyNotFoundError, KeyRecord, KeyStoreError, call_after_fork
 from fieldcrypt.keys.records import MAX_TENANT_SIZE
 from fieldcrypt.keys.store import read_record
 
@@ -22,20 +23,27 @@ _STATE_SIZE = 16
 class SqlKeyStore:
     """Keeps key records in a table of their own, on any database that SQLAlchemy speaks.
 
-    Every call uses a connection and a transaction of its own, so that a new data key is there for good before anything
-    is encrypted under it, whatever becomes of the application's transaction. Give the store an engine of its own if the
-    application's has a small pool, or writes to SQLite while it holds a transaction.
+    Every call uses a transaction of its own, over connections of its own, so that a new data key is there for good
+    before anything is encrypted under it, whatever becomes of the application's transaction.
 
     Args:
-        engine: where the table is.
+        engine: where the table is. The store opens connections like the engine's, one or two as a rule.
         table: the table's name.
         schema: its schema, or None for the default one.
     """
 
     def __init__(self, engine: Engine, table: str = "fieldcrypt_data_keys", schema: str | None = None) -> None:
         if not isinstance(engine, Engine):
-            raise ConfigurationError(f"SqlKeyStore takes an Engine, not {type(engine).__name__}")
-        self._engine = engine
+            raise ConfigurationError(f"SqlKeyStore takes an Engine, not a {type(engine).__name__}")
+        if isinstance(engine.pool, (SingletonThreadPool, StaticPool)):
+            raise ConfigurationError(
+                "the engine has one connection, which the key store cannot share with the application's transactions: "
+                "use a database in a file, or a MemoryKeyStore"
+            )
+        # A pool of its own: when all connections of the application's wait for a key, one has to be left to fetch it.
+        own = Engine(engine.pool.recreate(), engine.dialect, engine.url)
+        self._engine = own.execution_options(**engine.get_execution_options())
+        call_after_fork(self._reset)
         self.table = Table(
             table,
             MetaData(),
@@ -45,6 +53,10 @@ class SqlKeyStore:
             Column("record", LargeBinary, nullable=False),
             schema=schema,
         )
+
+    def _reset(self) -> None:
+        """Leave the connections to the parent; in a forked child."""
+        self._engine.dispose(close=False)
 
     def create_table(self) -> None:
         """Make the table unless it exists. Needs the right to create tables, which day-to-day use does not."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 from sqlalchemy import Column, Table, event
 from sqlalchemy.engine import Dialect
@@ -89,6 +89,7 @@ class Encrypted(TypeDecorator[Any]):
         self.encryptor = encryptor
         self.name = name
         self.pad = pad
+        self._derived = False
         if isinstance(self.type_, Encrypted):
             raise ConfigurationError("a column cannot be encrypted twice")
         conversion(self.type_, DefaultDialect())  # raises now what it would raise at the first value
@@ -103,9 +104,21 @@ class Encrypted(TypeDecorator[Any]):
         """The Python type of the values that the application sees."""
         return self.type_.python_type
 
+    def with_variant(self, *_: Any, **__: Any) -> NoReturn:
+        """Refuse: on the other dialect the column would not be encrypted."""
+        raise ConfigurationError("an Encrypted type has no variants: it is binary on every database")
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Return the binary type of a database, the one without a small limit on MySQL."""
+        if dialect.name in ("mysql", "mariadb"):
+            from sqlalchemy.dialects.mysql import LONGBLOB  # here, for those who use another database
+
+            return LONGBLOB()
+        return super().load_dialect_impl(dialect)
+
     def _set_parent(self, parent: Any, outer: bool = False, **kw: Any) -> None:
         super()._set_parent(parent, outer=outer, **kw)
-        if self.name is None and isinstance(parent, Column):
+        if isinstance(parent, Column):
             event.listen(parent, "after_parent_attach", _bind_to_table)
 
     def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any]:
@@ -181,7 +194,15 @@ def _bind_to_table(column: Column[Any], table: Any) -> None:
 
     A copy, because one type object may have been given to several columns.
     """
-    if isinstance(table, Table) and isinstance(column.type, Encrypted) and column.type.name is None:
+    if not isinstance(table, Table) or not isinstance(column.type, Encrypted):
+        return
+    if column.primary_key or column.unique or column.index or column.foreign_keys:
+        raise ConfigurationError(
+            f"{table.name}.{column.name} is encrypted, so it cannot be a key, unique or indexed: the database would "
+            "compare ciphertext, which differs each time that a value is encrypted"
+        )
+    if column.type.name is None or column.type._derived:
         bound = column.type.copy()
         bound.name = f"{table.name}.{column.name}"
+        bound._derived = True
         column.type = bound
