@@ -14,6 +14,9 @@ class GenerationCache(Generic[K, V]):
 
     An exact LRU moves an entry at every hit. Here the hot path reads the dict `recent` itself; on a miss it calls
     `find`, which brings back what the older generation still has. When `recent` is full it becomes the older one.
+
+    Attributes:
+        recent: the newer generation; always the same dict.
     """
 
     __slots__ = ("_limit", "_older", "recent")
@@ -35,11 +38,11 @@ class GenerationCache(Generic[K, V]):
     def put(self, key: K, value: V) -> None:
         """Add or replace an entry."""
         if len(self.recent) >= self._limit and key not in self.recent:
-            self._older = self.recent
-            self.recent = {}
+            self._older = self.recent.copy()
+            self.recent.clear()
         self.recent[key] = value
 
     def clear(self) -> None:
         """Forget everything."""
         self._older = {}
-        self.recent = {}
+        self.recent.clear()

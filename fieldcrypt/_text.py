@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 
+def without_text(error: UnicodeEncodeError) -> ValueError:
+    """Empty an error that is being handled, and return the one to raise instead."""
+    error.object = ""
+    error.args = ()
+    return ValueError("the text is not valid Unicode (it has lone surrogates)")
+
+
 def utf8(text: str) -> bytes | None:
     """Return the UTF-8 of a text, or None if it has lone surrogates and so none.
 

@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from fieldcrypt import _system, envelope
 from fieldcrypt._cache import GenerationCache
+from fieldcrypt._text import without_text
 from fieldcrypt.aead import GCM_NONCE_SIZE, InvalidTag
 from fieldcrypt.codecs import TEXT, TEXT_BYTE, Codec
 from fieldcrypt.context import FIELD_KEY, application_context
@@ -62,6 +63,8 @@ class Field(Generic[T]):
         "_is_text",
         "_keyring",
         "_readers",
+        "_recent_readers",
+        "_recent_writers",
         "_writers",
         "name",
     )
@@ -85,6 +88,8 @@ class Field(Generic[T]):
         self._is_text = codec.type in (str, object) and codec.pad is None
         self._writers: GenerationCache[str | None, _Writer] = GenerationCache(_WRITERS)
         self._readers: GenerationCache[bytes, _Reader] = GenerationCache(_READERS)
+        self._recent_writers = self._writers.recent
+        self._recent_readers = self._readers.recent
 
     @property
     def type(self) -> Any:
@@ -113,14 +118,12 @@ class Field(Generic[T]):
         if value.__class__ is str and self._is_text:
             try:
                 plaintext = TEXT_BYTE + value.encode()  # type: ignore[attr-defined]
-            except UnicodeEncodeError:
-                plaintext = b""
-            if not plaintext:
-                self._codec.encode(value)  # raises without the text
+            except UnicodeEncodeError as error:
+                raise without_text(error) from None
         else:
             plaintext = self._codec.encode(value)
         try:
-            prefix, infix, encrypt, aad, messages, lease = self._writers.recent[tenant]
+            prefix, infix, encrypt, aad, messages, lease = self._recent_writers[tenant]
         except KeyError:
             lease = _NO_LEASE  # prepared below and not here, where what it raises would be chained to this one
         if lease.deadline <= _system.monotonic():
@@ -133,8 +136,7 @@ class Field(Generic[T]):
             aad = self._aad(prefix[HEAD], context)
         nonce = _system.random_bytes(GCM_NONCE_SIZE)
         # Joining an empty infix would cost as much as joining a full one.
-        start = prefix + nonce + infix if infix else prefix + nonce
-        return start + encrypt(nonce, plaintext, aad)
+        return (prefix + nonce + infix if infix else prefix + nonce) + encrypt(nonce, plaintext, aad)
 
     def decrypt(self, data: bytes, *, tenant: str | None = None, context: Mapping[str, str] | None = None) -> T:
         """Decrypt a value.
@@ -152,7 +154,7 @@ class Field(Generic[T]):
             ConfigurationError: the Encryptor has not been configured.
         """
         try:
-            decrypt, aad, key, infix, infix_at, body_at = self._readers.recent[data[PREFIX]]
+            decrypt, aad, key, infix, infix_at, body_at = self._recent_readers[data[PREFIX]]
         except (KeyError, TypeError, ValueError):  # unknown, or a mutable buffer, or nothing that could be a value
             key = _NO_KEY  # as above: the exception has a piece of the data, which should not be plaintext but may be
         if key.deadline <= _system.monotonic():
