@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+_INVALID = "the text is not valid Unicode (it has lone surrogates)"
+
 
 def without_text(error: UnicodeEncodeError) -> ValueError:
     """Empty an error that is being handled, and return the one to raise instead."""
     error.object = ""
     error.args = ()
-    return ValueError("the text is not valid Unicode (it has lone surrogates)")
+    return ValueError(_INVALID)
 
 
 def utf8(text: str) -> bytes | None:
@@ -20,3 +22,15 @@ def utf8(text: str) -> bytes | None:
         return text.encode()
     except UnicodeEncodeError:
         return None
+
+
+def encoded_text(text: str) -> bytes:
+    """Return the UTF-8 of a text.
+
+    Raises:
+        ValueError: it has lone surrogates.
+    """
+    encoded = utf8(text)
+    if encoded is None:
+        raise ValueError(_INVALID)
+    return encoded

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parent.parent
 # From the bottom up. A module imports from its own layer and those below it; the package itself is the facade.
 LAYERS = [
     {"fieldcrypt.errors"},
-    {f"fieldcrypt.{name}" for name in ("_system", "_cache", "_text", "context", "codecs", "envelope", "aead")},
+    {f"fieldcrypt.{name}" for name in ("_system", "_cache", "_text", "cbor", "context", "codecs", "envelope", "aead")},
     {"fieldcrypt.keys"},
     {"fieldcrypt.field", "fieldcrypt.blind_index"},
     {"fieldcrypt.encryptor"},

@@ -22,45 +22,13 @@ from botocore.exceptions import (
 from fieldcrypt import _system
 from fieldcrypt.errors import ConfigurationError, DecryptionError, KeyAccessDeniedError, KeyProviderError
 from fieldcrypt.keys.arn import KeyArn, check_region
+from fieldcrypt.keys.kms_answers import Answer, answer
 from fieldcrypt.keys.records import WrappedKey
 from fieldcrypt.keys.region_health import RegionHealth
 
 __all__ = ["AwsKmsKeyProvider"]
 
 T = TypeVar("T")
-
-# What an answer of KMS means. A code that is in none of these is an outage if the status is 5xx, else it stops.
-_OUTAGE = frozenset(
-    {
-        "DependencyTimeoutException",
-        "ExpiredToken",  # of credentials that are fetched anew: the next attempt has others
-        "ExpiredTokenException",
-        "InternalFailure",
-        "KMSInternalException",
-        "KeyUnavailableException",
-        "LimitExceededException",
-        "RequestLimitExceeded",
-        "RequestTimeout",
-        "ServiceUnavailable",
-        "SlowDown",
-        "Throttling",
-        "ThrottlingException",
-        "TooManyRequestsException",
-    }
-)
-_OUTAGE_STATUSES = (408, 429)
-_NO_REPLICA = frozenset({"NotFoundException", "OptInRequired"})
-_DENIED = frozenset(
-    {
-        "AccessDenied",
-        "AccessDeniedException",
-        "DisabledException",
-        "InvalidGrantTokenException",
-        "InvalidKeyUsageException",
-        "KMSInvalidStateException",
-    }
-)
-_NOT_AUTHENTIC = frozenset({"InvalidCiphertextException", "IncorrectKeyException"})
 
 _MAX_CIPHERTEXT_SIZE = 6144  # bytes; KMS takes no longer ones
 
@@ -196,6 +164,7 @@ class AwsKmsKeyProvider:
         """
         end = _system.monotonic() + self._deadline
         causes: dict[str, Exception] = {}
+        answers: set[Answer] = set()
         usable = dict.fromkeys([*(self._preferred_regions()), *(arn.region for arn, _ in attempts)])
         order = self._health.order(list(usable))
         remaining = [attempt for region in order for attempt in attempts if attempt[0].region == region]
@@ -210,19 +179,23 @@ class AwsKmsKeyProvider:
                     result = call(self._client(arn.region))
                 except ClientError as error:
                     causes[place] = _reduced(error)
-                    if not _is_outage(error):
-                        self._health.succeeded(arn.region)  # it works, whatever it says
-                    self._judge(error, verb, place, causes)
-                    if _code(error) not in _NO_REPLICA | _DENIED:
+                    said = _answer(error)
+                    answers.add(said)
+                    if said is Answer.OUTAGE:
                         again.append((arn, call))
+                    else:
+                        self._health.succeeded(arn.region)  # it works, whatever it says
+                        self._stop_unless_elsewhere(said, verb, place, causes)
                 except (NoCredentialsError, PartialCredentialsError) as error:
                     causes[place] = _reduced(error)
                     raise KeyProviderError(_message(verb, causes), causes=causes, retryable=False) from None
                 except ConnectionClosedError as error:  # often just a connection that idled for too long
                     causes[place] = _reduced(error)
+                    answers.add(Answer.OUTAGE)
                     again.append((arn, call))
                 except BotoCoreError as error:  # no connection, TLS, time-outs
                     causes[place] = _reduced(error)
+                    answers.add(Answer.OUTAGE)
                 else:
                     self._health.succeeded(arn.region)
                     return result
@@ -232,19 +205,17 @@ class AwsKmsKeyProvider:
             if not remaining or number + 1 == _MAX_PASSES or _system.monotonic() + pause >= end:
                 break
             time.sleep(pause)
-        codes = {_code(error) if isinstance(error, ClientError) else "" for error in causes.values()}
-        if codes <= _DENIED:
+        if answers == {Answer.DENIED}:
             raise KeyAccessDeniedError(_message(verb, causes), causes=causes)
-        raise KeyProviderError(_message(verb, causes), causes=causes, retryable=not codes <= _DENIED | _NO_REPLICA)
+        raise KeyProviderError(_message(verb, causes), causes=causes, retryable=Answer.OUTAGE in answers)
 
-    def _judge(self, error: ClientError, verb: str, place: str, causes: Mapping[str, Exception]) -> None:
-        """Return if the next region is to be tried after an answer of KMS, else raise."""
-        code = _code(error)
-        if code in _NOT_AUTHENTIC:
-            raise DecryptionError(f"KMS in {place} finds that the wrapped data key is not authentic ({code})") from None
-        if code in _DENIED and not self._failover_on_denied:
+    def _stop_unless_elsewhere(self, said: Answer, verb: str, place: str, causes: Mapping[str, Exception]) -> None:
+        """Raise, unless an answer leaves hope for the next region."""
+        if said is Answer.NOT_AUTHENTIC:
+            raise DecryptionError(f"KMS in {place} finds that the wrapped data key is not authentic") from None
+        if said is Answer.DENIED and not self._failover_on_denied:
             raise KeyAccessDeniedError(_message(verb, causes), causes=causes) from None
-        if code not in _NO_REPLICA | _DENIED and not _is_outage(error):
+        if said is Answer.WRONG:
             raise KeyProviderError(_message(verb, causes), causes=causes, retryable=False) from None
 
     def _client(self, region: str) -> Any:
@@ -295,14 +266,9 @@ def _configured_keys(keys: Sequence[str]) -> list[KeyArn]:
     return arns
 
 
-def _code(error: ClientError) -> str:
-    code: str = error.response.get("Error", {}).get("Code", "")
-    return code.rpartition("#")[2]
-
-
-def _is_outage(error: ClientError) -> bool:
+def _answer(error: ClientError) -> Answer:
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    return _code(error) in _OUTAGE or status in _OUTAGE_STATUSES or status >= 500
+    return answer(error.response.get("Error", {}).get("Code", ""), status)
 
 
 def _reduced(error: Exception) -> Exception:

@@ -21,6 +21,7 @@ import cbor2
 
 from fieldcrypt import _system, codecs, context, envelope
 from fieldcrypt.aead import Xaes256Gcm
+from fieldcrypt.cbor import MAX_NESTING
 from fieldcrypt.encryptor import Encryptor
 from fieldcrypt.keys.data_key import DataKey
 from fieldcrypt.keys.provider import LocalKeyProvider
@@ -87,7 +88,7 @@ def contexts() -> None:
 
 def plaintexts() -> None:
     nested: Any = 1
-    for _ in range(codecs.MAX_NESTING):
+    for _ in range(MAX_NESTING):
         nested = [nested]
     values: dict[str, Any] = {
         "bytes": b"\x00\x01\xff", "bytes-empty": b"", "text": "Søren 😀", "text-empty": "",
