@@ -2,35 +2,21 @@
 
 from __future__ import annotations
 
-_INVALID = "the text is not valid Unicode (it has lone surrogates)"
 
-
-def without_text(error: UnicodeEncodeError) -> ValueError:
-    """Empty an error that is being handled, and return the one to raise instead."""
-    error.object = ""
-    error.args = ()
-    return ValueError(_INVALID)
-
-
-def utf8(text: str) -> bytes | None:
-    """Return the UTF-8 of a text, or None if it has lone surrogates and so none.
-
-    The caller raises its own error after that and not in an `except` block: a UnicodeEncodeError in the chain of
-    exceptions would carry the text.
-    """
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        return None
-
-
-def encoded_text(text: str) -> bytes:
+def utf8(text: str, what: str = "the text") -> bytes:
     """Return the UTF-8 of a text.
 
     Raises:
-        ValueError: it has lone surrogates.
+        ValueError: it has lone surrogates; `what` says in the message what has them.
     """
-    encoded = utf8(text)
-    if encoded is None:
-        raise ValueError(_INVALID)
-    return encoded
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise without_text(error, what) from None
+
+
+def without_text(error: UnicodeEncodeError, what: str = "the text") -> ValueError:
+    """Empty an error that is being handled, and return the one to raise instead."""
+    error.object = ""
+    error.args = ()
+    return ValueError(f"{what} is not valid Unicode (it has lone surrogates)")

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import cbor2
 
-from fieldcrypt._text import encoded_text
+from fieldcrypt._text import utf8
 from fieldcrypt.errors import DecryptionError
 
 __all__ = ["MAX_NESTING", "decode_cbor", "encode_cbor"]
@@ -105,7 +105,7 @@ def _itself(value: Any, _: int) -> Any:
 
 
 def _text_to_cbor(value: str, _: int) -> str:
-    encoded_text(value)
+    utf8(value)
     return value
 
 

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from fieldcrypt._text import encoded_text
+from fieldcrypt._text import utf8
 from fieldcrypt.cbor import decode_cbor, encode_cbor
 from fieldcrypt.errors import DecryptionError
 
@@ -107,7 +107,7 @@ class Codec:
         elif self.type is not object and type(value) is not self.type:
             raise TypeError(f"expected {self.type.__name__}, got {type(value).__name__}")
         if type(value) is str:
-            return TEXT, encoded_text(value)
+            return TEXT, utf8(value)
         if type(value) is bytes:
             return BYTES, value
         return CBOR, encode_cbor(value)

@@ -51,9 +51,7 @@ def application_context(context: Mapping[str, str]) -> dict[str, str]:
 def _utf8(text: str) -> bytes:
     if not isinstance(text, str):
         raise TypeError(f"keys and values of an encryption context are str, not {type(text).__name__}")
-    encoded = utf8(text)
-    if encoded is None:
-        raise ValueError("an encryption context has text that is not valid Unicode")
+    encoded = utf8(text, "a key or value of an encryption context")
     if len(encoded) > _MAX_LENGTH:
         raise ValueError(f"a key or value of an encryption context is longer than {_MAX_LENGTH} bytes")
     return encoded

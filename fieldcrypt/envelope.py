@@ -15,7 +15,6 @@ __all__ = [
     "PREFIX",
     "SELF_CONTAINED",
     "STORED",
-    "STORED_OVERHEAD",
     "Envelope",
     "aad",
     "body_slice",
@@ -34,7 +33,6 @@ _LENGTH_SIZE = 2
 _HEAD_SIZE = _VERSION_SIZE + KEY_ID_SIZE
 _PREFIX_SIZE = _HEAD_SIZE + SALT_SIZE
 _BODY_START = _HEAD_SIZE + NONCE_SIZE
-STORED_OVERHEAD = _BODY_START + TAG_SIZE  # bytes that a stored value adds to its plaintext
 
 # Ready-made slices: on the hot path they cost less than building one from two numbers.
 HEAD = slice(0, _HEAD_SIZE)  # version | key id

@@ -125,6 +125,17 @@ class TestSql:
         with pytest.raises(KeyStoreError):
             store.list(change.get("tenant", "clinic-7"))
 
+    @pytest.mark.parametrize("edit", ["record = 'text'", "record = 7", "record = 1.5", "state = x'00'", "key_id = 7"])
+    def test_a_row_of_another_type_is_refused(self, database: Database, edit: str) -> None:
+        """SQLite takes any value in any column."""
+        store = SqlKeyStore(database("sqlite"))
+        store.create_table()
+        store.add(record(1, "clinic-7"))
+        with database("sqlite").begin() as connection:
+            connection.exec_driver_sql(f"UPDATE {store.table.name} SET {edit}")
+        with pytest.raises(KeyStoreError):
+            store.list("clinic-7")
+
     @pytest.mark.parametrize("dialect", [mysql.dialect, oracle.dialect, mssql.dialect])
     def test_the_table_can_be_made_on_other_databases(self, dialect: Any, database: Database) -> None:
         """Key and index are texts of limited length, which all of them can index."""

@@ -273,6 +273,18 @@ class TestPlace:
             with pytest.raises(DecryptionError):
                 connection.execute(select(second.c.a)).all()
 
+    @pytest.mark.parametrize("edited", ["'text'", "7", "1.5", "x''", "x'01'"])
+    def test_a_value_of_another_type_does_not_decrypt(self, database: Database, edited: str) -> None:
+        """SQLite takes any value in any column; plaintext from before encryption is one of them."""
+        patient = model(encryptor())
+        patient.metadata.create_all(database("sqlite"))
+        with Session(database("sqlite")) as session:
+            session.add(patient(id=1, ssn=SSN))
+            session.commit()
+            session.execute(text(f"UPDATE patients SET ssn = {edited}"))
+            with pytest.raises(DecryptionError):
+                session.scalars(select(patient.ssn)).all()
+
     def test_a_name_makes_columns_interchangeable(self, engine: Engine) -> None:
         """Whoever copies ciphertext between tables gives both columns one name."""
         keys = encryptor()

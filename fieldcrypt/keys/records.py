@@ -147,9 +147,7 @@ def check_tenant(tenant: str) -> bytes:
     """
     if not isinstance(tenant, str):
         raise TypeError(f"a tenant is a str, not {type(tenant).__name__}")
-    encoded = utf8(tenant)
-    if encoded is None:
-        raise ValueError("a tenant's name is not valid Unicode")
+    encoded = utf8(tenant, "a tenant's name")
     if not 1 <= len(encoded) <= MAX_TENANT_SIZE:
         raise ValueError(f"a tenant's name has 1 to {MAX_TENANT_SIZE} bytes, not {len(encoded)}")
     return encoded

@@ -93,12 +93,13 @@ class SqlKeyStore:
     def _select(self, condition: ColumnElement[bool]) -> Sequence[KeyRecord]:
         columns = self.table.c
         query = select(columns.key_id, columns.record, columns.tenant, columns.state).where(condition)
-        with self._connection() as connection:
-            rows = connection.execute(query).all()
-        return [
-            read_record(_key_id(key_id), bytes(data), tenant=tenant, state=state)
-            for key_id, data, tenant, state in rows
-        ]
+        try:
+            with self._connection() as connection:
+                rows = connection.execute(query).all()
+            found = [(bytes.fromhex(key_id), bytes(data), tenant, state) for key_id, data, tenant, state in rows]
+        except (TypeError, ValueError):  # SQLite lets anyone put anything into a column
+            raise KeyStoreError(f"the key store {self.table.name} holds a row that is no key record") from None
+        return [read_record(key_id, data, tenant=tenant, state=state) for key_id, data, tenant, state in found]
 
     @contextmanager
     def _connection(self) -> Iterator[Connection]:
@@ -114,10 +115,3 @@ class SqlKeyStore:
 
     def __repr__(self) -> str:
         return f"SqlKeyStore({self._engine!r}, {self.table.fullname!r})"
-
-
-def _key_id(text: str) -> bytes:
-    try:
-        return bytes.fromhex(text)
-    except ValueError:
-        raise KeyStoreError("the key store holds a key id that is not hexadecimal") from None

@@ -13,7 +13,7 @@ from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import ColumnElement, Null
 from sqlalchemy.types import LargeBinary, TypeDecorator, TypeEngine, to_instance
 
-from fieldcrypt import ConfigurationError, Encryptor, FieldcryptError
+from fieldcrypt import ConfigurationError, DecryptionError, Encryptor, FieldcryptError
 from fieldcrypt_sqlalchemy.conversion import conversion
 from fieldcrypt_sqlalchemy.errors import without_parameters
 
@@ -149,17 +149,20 @@ class Encrypted(TypeDecorator[Any]):
         _, from_field, field = self._prepared(dialect)
         decrypt = field.decrypt
 
+        def process(value: Any) -> Any:
+            if value is None:
+                return None
+            if not isinstance(value, (bytes, memoryview)):  # SQLite lets anyone put anything into a column
+                raise DecryptionError
+            return decrypt(value)
+
         if from_field is None:
+            return process
 
-            def process(value: Any) -> Any:
-                return None if value is None else decrypt(value)
+        def convert(value: Any) -> Any:
+            return None if value is None else from_field(process(value))
 
-        else:
-
-            def process(value: Any) -> Any:
-                return None if value is None else from_field(decrypt(value))
-
-        return process
+        return convert
 
     def literal_processor(self, dialect: Dialect) -> Callable[[Any], str]:
         """Refuse to render a value into SQL text: it would be the plaintext, in the database's log."""
