@@ -9,14 +9,18 @@ from fieldcrypt.errors import (
     KeyAccessDeniedError,
     KeyNotFoundError,
     KeyProviderError,
+    KeyShreddedError,
     KeyStoreError,
 )
+from fieldcrypt.events import Event, EventKind, Observer, Stats
 from fieldcrypt.field import Field
 from fieldcrypt.keys.file_store import FileKeyStore
 from fieldcrypt.keys.policy import KeyPolicy
 from fieldcrypt.keys.provider import KeyProvider, LocalKeyProvider
+from fieldcrypt.keys.provider_chain import KeyProviderChain
 from fieldcrypt.keys.records import KeyRecord, KeyState, Purpose, WrappedKey
 from fieldcrypt.keys.store import KeyStore, MemoryKeyStore
+from fieldcrypt.keys.tombstone import Tombstone
 
 __version__ = "0.1.0"
 
@@ -28,6 +32,7 @@ __all__ = [
     # where keys come from and where they are kept
     "KeyProvider",
     "LocalKeyProvider",
+    "KeyProviderChain",
     "KeyStore",
     "MemoryKeyStore",
     "FileKeyStore",
@@ -36,7 +41,13 @@ __all__ = [
     "KeyState",
     "Purpose",
     "WrappedKey",
+    "Tombstone",
     "call_after_fork",
+    # what happens to keys
+    "Event",
+    "EventKind",
+    "Observer",
+    "Stats",
     # errors
     "FieldcryptError",
     "ConfigurationError",
@@ -45,4 +56,5 @@ __all__ = [
     "KeyAccessDeniedError",
     "KeyStoreError",
     "KeyNotFoundError",
+    "KeyShreddedError",
 ]

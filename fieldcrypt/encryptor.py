@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar, overload
 
-from fieldcrypt import _system
+from fieldcrypt import _system, envelope
 from fieldcrypt.codecs import Codec
+from fieldcrypt.data_keys import DataKeys
 from fieldcrypt.errors import ConfigurationError
+from fieldcrypt.events import Events, Observer, Stats
 from fieldcrypt.field import Field
 from fieldcrypt.keys.keyring import Keyring
 from fieldcrypt.keys.policy import KeyPolicy
 from fieldcrypt.keys.provider import KeyProvider
+from fieldcrypt.keys.records import KeyState
 from fieldcrypt.keys.store import KeyStore
+from fieldcrypt.keys.warm_up import warm_up
 
 __all__ = ["Encryptor"]
 
@@ -28,10 +33,14 @@ class Encryptor:
     Models are declared at import and keys are configured at start-up, so an Encryptor may be made empty and configured
     later: `encryptor = Encryptor()`, then `encryptor.configure(provider, store)`.
 
+    It can be pickled, as its configuration and without keys, if provider, store and observer can; in another process
+    all pickles of one Encryptor are one Encryptor again, so that the tasks of a process pool share its keys.
+
     Args:
         provider: wraps and unwraps data keys.
         store: keeps wrapped data keys beside the data. None makes every value carry its wrapped data key.
         policy: how long keys live.
+        observer: is told what happens to keys (see `Observer`).
     """
 
     def __init__(
@@ -39,39 +48,66 @@ class Encryptor:
         provider: KeyProvider | None = None,
         store: KeyStore | None = None,
         policy: KeyPolicy = _DEFAULT_POLICY,
+        observer: Observer | None = None,
     ) -> None:
         self._fields: weakref.WeakSet[Field[Any]] = weakref.WeakSet()
         self._keyring: Keyring | None = None
+        self._observer = observer
+        self._identity: bytes | None = None  # of the configuration; there once it was pickled
         _system.call_after_fork(self._forget)
         if provider is not None:
-            self.configure(provider, store, policy)
-        elif store is not None or policy is not _DEFAULT_POLICY:
-            raise ConfigurationError("an Encryptor with a key store or a policy needs a key provider too")
+            self.configure(provider, store, policy, observer)
+        elif store is not None or policy is not _DEFAULT_POLICY or observer is not None:
+            raise ConfigurationError("an Encryptor with a key store, a policy or an observer needs a key provider too")
 
     def configure(
-        self, provider: KeyProvider, store: KeyStore | None = None, policy: KeyPolicy = _DEFAULT_POLICY
+        self,
+        provider: KeyProvider,
+        store: KeyStore | None = None,
+        policy: KeyPolicy = _DEFAULT_POLICY,
+        observer: Observer | None = None,
     ) -> None:
         """Set or replace keys and limits; fields made before follow. For start-up and tests, not for use under load.
 
         Raises:
-            ConfigurationError: provider, store or policy are not what they should be.
+            ConfigurationError: provider, store, policy or observer are not what they should be.
         """
         if isinstance(provider, type) or not isinstance(provider, KeyProvider):
-            raise ConfigurationError(f"{_kind(provider)} is no key provider: it has no wrap and unwrap")
+            raise ConfigurationError(
+                f"{_kind(provider)} is no key provider: those derive from KeyProvider, with wrap, unwrap and "
+                "wrapping_keys"
+            )
         if isinstance(store, type) or (store is not None and not isinstance(store, KeyStore)):
-            raise ConfigurationError(f"{_kind(store)} is no key store: it has no get, add and list")
+            raise ConfigurationError(f"{_kind(store)} is no key store: those have get, add, list, replace and key_ids")
         if not isinstance(policy, KeyPolicy):
             raise ConfigurationError(f"{_kind(policy)} is no KeyPolicy")
-        self._keyring = Keyring(provider, store, policy)
+        if observer is not None and not callable(observer):
+            raise ConfigurationError(f"{_kind(observer)} is no observer: it cannot be called")
+        self._keyring = Keyring(provider, store, policy, Events(observer))
+        self._observer = observer
+        self._identity = None
         self._forget()
 
     @overload
     def field(
-        self, name: str, type: type[T], *, context: Mapping[str, str] | None = None, pad: int | None = None
+        self,
+        name: str,
+        type: type[T],
+        *,
+        context: Mapping[str, str] | None = None,
+        pad: int | None = None,
+        accept_public_key: bool = False,
     ) -> Field[T]: ...
 
     @overload
-    def field(self, name: str, *, context: Mapping[str, str] | None = None, pad: int | None = None) -> Field[bytes]: ...
+    def field(
+        self,
+        name: str,
+        *,
+        context: Mapping[str, str] | None = None,
+        pad: int | None = None,
+        accept_public_key: bool = False,
+    ) -> Field[bytes]: ...
 
     def field(
         self,
@@ -80,6 +116,7 @@ class Encryptor:
         *,
         context: Mapping[str, str] | None = None,
         pad: int | None = None,
+        accept_public_key: bool = False,
     ) -> Field[Any]:
         """Make a field.
 
@@ -90,14 +127,78 @@ class Encryptor:
                 Enum class, or `object` for any of these but Enum members.
             context: constant encryption context beside the name; keys must not begin with `fieldcrypt:`.
             pad: hide the exact length of values by padding them to a multiple of so many bytes (2 to 65,535).
+            accept_public_key: read values whose data key was wrapped with a public key, though whoever knows it can
+                make such values. Only key providers that wrap so need it.
 
         Raises:
             TypeError: the type is none of these, or name and context are not text.
             ValueError: name, context or pad are out of range.
         """
-        field: Field[Any] = Field(name, Codec(type, pad), context, self._configured)
+        field: Field[Any] = Field(name, Codec(type, pad), context, self, accept_public_key)
         self._fields.add(field)
         return field
+
+    def warm_up(self, tenants: Iterable[str | None] = (), values: Iterable[bytes] = ()) -> int:
+        """Unwrap data keys before they are needed, several at once; make none.
+
+        Args:
+            tenants: all of whose data keys are wanted, None for those of no tenant.
+            values: encrypted values whose data keys are wanted.
+
+        Returns:
+            How many data keys are live now of those asked for.
+
+        Raises:
+            As `Field.decrypt`, for the first key that fails, after all have been tried.
+        """
+        return warm_up(self._configured(), tenants, values)
+
+    async def warm_up_async(self, tenants: Iterable[str | None] = (), values: Iterable[bytes] = ()) -> int:
+        """Do what `warm_up` does in another thread, so that the event loop goes on."""
+        import asyncio  # three times the time of `import fieldcrypt`
+
+        return await asyncio.to_thread(self.warm_up, tenants, values)
+
+    def needs_reencrypt(self, data: bytes) -> bool:
+        """Say whether a value is under an old data key: one that is retired, or that a newer one has followed.
+
+        Without a key store, where every process has data keys of its own: one older than the policy's `rotate_after`.
+
+        Raises:
+            As `Field.decrypt`; the value itself is not decrypted, only its data key is unwrapped.
+        """
+        keyring = self._configured()
+        value = envelope.parse(data)
+        record = keyring.for_decryption(value.key_id, value.record).record
+        if keyring.store is None:
+            return record.created + keyring.policy.rotate_after.total_seconds() <= _system.wall_clock()
+        active = keyring.for_encryption(record.tenant).key.record
+        newer = (active.created, active.key_id) > (record.created, record.key_id)
+        return record.state is not KeyState.ACTIVE or newer
+
+    @property
+    def data_keys(self) -> DataKeys:
+        """The data keys in the key store: to list, rotate, rewrap, repair and shred.
+
+        Raises:
+            ConfigurationError: there is no key store.
+        """
+        return DataKeys(self._configured())
+
+    def stats(self) -> Stats:
+        """Return how often what happened to keys, in this process."""
+        keyring = self._configured()
+        return keyring.events.stats(len(keyring.live_keys))
+
+    @property
+    def provider(self) -> KeyProvider:
+        """The key provider that was configured."""
+        return self._configured().provider
+
+    @property
+    def store(self) -> KeyStore | None:
+        """The key store that was configured."""
+        return self._configured().store
 
     def _configured(self) -> Keyring:
         if self._keyring is None:
@@ -114,8 +215,34 @@ class Encryptor:
     def __repr__(self) -> str:
         return f"<Encryptor {'configured' if self._keyring else 'not configured'} at {id(self):#x}>"
 
-    def __reduce__(self) -> str:
-        raise TypeError("an Encryptor holds live keys and cannot be pickled")
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self._identity is None:
+            self._identity = _system.random_bytes(_IDENTITY_SIZE)
+        _pickled[self._identity] = self
+        if self._keyring is None:
+            return _unpickle, (self._identity,)
+        keyring = self._keyring
+        return _unpickle, (self._identity, keyring.provider, keyring.store, keyring.policy, self._observer)
+
+
+_IDENTITY_SIZE = 16
+_MAX_UNPICKLED = 64
+
+# Encryptors that were pickled here or came here, so that each is one again. The latter have to be kept: between two
+# tasks of a process pool nobody else holds them, and their keys would have to be unwrapped for every task.
+_pickled: weakref.WeakValueDictionary[bytes, Encryptor] = weakref.WeakValueDictionary()
+_unpickled: OrderedDict[bytes, Encryptor] = OrderedDict()
+
+
+def _unpickle(identity: bytes, *configuration: Any) -> Encryptor:
+    encryptor = _pickled.get(identity)
+    if encryptor is None:
+        encryptor = Encryptor(*configuration)
+        encryptor._identity = identity
+        _pickled[identity] = _unpickled[identity] = encryptor
+        while len(_unpickled) > _MAX_UNPICKLED:
+            _unpickled.popitem(last=False)
+    return encryptor
 
 
 def _kind(value: object) -> str:

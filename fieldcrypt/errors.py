@@ -14,6 +14,7 @@ __all__ = [
     "KeyAccessDeniedError",
     "KeyNotFoundError",
     "KeyProviderError",
+    "KeyShreddedError",
     "KeyStoreError",
 ]
 
@@ -72,3 +73,19 @@ class KeyStoreError(FieldcryptError):
 
 class KeyNotFoundError(KeyStoreError):
     """A key store has no record of a key id."""
+
+
+class KeyShreddedError(KeyNotFoundError):
+    """The data key was destroyed on purpose, and everything that was encrypted under it with it.
+
+    Attributes:
+        shredded: when, in seconds since 1970.
+        by: who did it, as they said.
+        keys: how many data keys were destroyed together.
+    """
+
+    def __init__(self, message: str, *, shredded: int, by: str, keys: int) -> None:
+        super().__init__(message)
+        self.shredded = shredded
+        self.by = by
+        self.keys = keys

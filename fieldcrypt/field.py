@@ -6,8 +6,9 @@ in a cache whose hit is one dict lookup. Measure (`python -m benchmarks.field`) 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Generic, TypeVar
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any, Generic, Protocol, TypeVar
 
 from fieldcrypt import _system, envelope
 from fieldcrypt._cache import GenerationCache
@@ -16,7 +17,7 @@ from fieldcrypt.aead import GCM_NONCE_SIZE, InvalidTag
 from fieldcrypt.codecs import TEXT, TEXT_BYTE, Codec
 from fieldcrypt.context import FIELD_KEY, application_context
 from fieldcrypt.envelope import GCM_NONCE, HEAD, PREFIX, SELF_CONTAINED, STORED
-from fieldcrypt.errors import DecryptionError
+from fieldcrypt.errors import ConfigurationError, DecryptionError
 from fieldcrypt.keys.keyring import Keyring
 from fieldcrypt.keys.live_key import Crypt, Lease, LiveKey
 
@@ -49,6 +50,15 @@ _NO_LEASE: Any = _Expired()
 _NO_KEY: Any = _Expired()
 
 
+class _Encryptor(Protocol):
+    """What a field needs of the Encryptor that made it."""
+
+    def _configured(self) -> Keyring: ...
+
+    @property
+    def field(self) -> Any: ...
+
+
 class Field(Generic[T]):
     """A field whose values are encrypted. Made by `Encryptor.field`; safe to use from many threads.
 
@@ -58,10 +68,11 @@ class Field(Generic[T]):
 
     __slots__ = (
         "__weakref__",
+        "_accepts_public_key",
         "_codec",
         "_context",
+        "_encryptor",
         "_is_text",
-        "_keyring",
         "_readers",
         "_recent_readers",
         "_recent_writers",
@@ -74,7 +85,8 @@ class Field(Generic[T]):
         name: str,
         codec: Codec,
         context: Mapping[str, str] | None,
-        keyring: Callable[[], Keyring],
+        encryptor: _Encryptor,
+        accept_public_key: bool = False,
     ) -> None:
         if not isinstance(name, str):
             raise TypeError(f"a field's name is a str, not {type(name).__name__}")
@@ -84,7 +96,8 @@ class Field(Generic[T]):
         self._codec = codec
         self._context = {FIELD_KEY: name, **application_context(context or {})}
         envelope.aad(b"", self._context)  # raises now what it would raise at the first value
-        self._keyring = keyring
+        self._encryptor = encryptor
+        self._accepts_public_key = accept_public_key
         self._is_text = codec.type in (str, object) and codec.pad is None
         self._writers: GenerationCache[str | None, _Writer] = GenerationCache(_WRITERS)
         self._readers: GenerationCache[bytes, _Reader] = GenerationCache(_READERS)
@@ -196,7 +209,7 @@ class Field(Generic[T]):
 
     def _prepare_writer(self, tenant: str | None) -> _Writer:
         """Return a writer from which one message has been taken."""
-        keyring = self._keyring()
+        keyring = self._encryptor._configured()
         lease = keyring.for_encryption(tenant)
         key = lease.key
         salt, encrypt, messages = key.sealer()
@@ -210,8 +223,14 @@ class Field(Generic[T]):
     def _prepare_reader(self, data: bytes) -> _Reader:
         """Return a reader for a value whose data key and key record are authentic; the value may still not be."""
         value = envelope.parse(data)
+        keyring = self._encryptor._configured()
+        if keyring.provider.public_key_wrapping and not self._accepts_public_key:
+            raise ConfigurationError(
+                f"the data keys of field {self.name!r} are wrapped with a public key, so whoever knows that can make "
+                "values: if that is acceptable here, declare the field with accept_public_key=True"
+            )
         try:
-            key = self._keyring().for_decryption(value.key_id, value.record)
+            key = keyring.for_decryption(value.key_id, value.record)
         except DecryptionError:
             if value.record is None:
                 raise  # it is the key store that holds something wrong, and its keeper is told what
@@ -232,6 +251,11 @@ class Field(Generic[T]):
         )
         self._readers.put(data[PREFIX], reader)
         return reader
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        made = {key: value for key, value in self._context.items() if key != FIELD_KEY}
+        how = {"context": made, "pad": self._codec.pad, "accept_public_key": self._accepts_public_key}
+        return partial(self._encryptor.field, self.name, self.type, **how), ()
 
     def __repr__(self) -> str:
         return f"Field({self.name!r}, {getattr(self.type, '__name__', self.type)})"

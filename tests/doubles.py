@@ -11,12 +11,14 @@ from typing import NamedTuple
 from fieldcrypt import (
     KeyAccessDeniedError,
     KeyNotFoundError,
+    KeyProvider,
     KeyProviderError,
     KeyRecord,
     KeyState,
     KeyStoreError,
     LocalKeyProvider,
     Purpose,
+    Tombstone,
     WrappedKey,
 )
 from fieldcrypt.keys.data_key import DataKey
@@ -56,7 +58,7 @@ class Gate:
         self._opened.set()
 
 
-class CountingProvider:
+class CountingProvider(KeyProvider):
     """A local key provider that counts its calls, and fails when told to."""
 
     def __init__(self) -> None:
@@ -87,6 +89,9 @@ class CountingProvider:
             raise self.unwrap_failure()
         return self.inner.unwrap(wraps, context)
 
+    def wrapping_keys(self) -> Sequence[str]:
+        return self.inner.wrapping_keys()
+
 
 class Row(NamedTuple):
     """What a database keeps of a key record."""
@@ -107,7 +112,7 @@ class RowStore:
         self.add_failure: Failure | None = None
         self.before_add: Callable[[], object] | None = None
 
-    def get(self, key_id: bytes) -> KeyRecord:
+    def get(self, key_id: bytes) -> KeyRecord | Tombstone:
         self.reads += 1
         if self.get_failure is not None:
             raise self.get_failure()
@@ -125,7 +130,7 @@ class RowStore:
             raise KeyStoreError("the key id is taken")
         self.rows[record.key_id] = Row(record.tenant, record.state.value, record.to_bytes())
 
-    def list(self, tenant: str | None) -> Sequence[KeyRecord]:
+    def list(self, tenant: str | None) -> Sequence[KeyRecord | Tombstone]:
         self.reads += 1
         if self.list_failure is not None:
             raise self.list_failure()
@@ -134,6 +139,16 @@ class RowStore:
             for key_id, row in tuple(self.rows.items())
             if row.tenant == tenant
         ]
+
+    def replace(self, old: KeyRecord, new: KeyRecord | Tombstone) -> bool:
+        row = self.rows.get(old.key_id)
+        if row is None or row[1:] != (old.state.value, old.to_bytes()):
+            return False
+        self.rows[old.key_id] = Row(new.tenant, new.state.value, new.to_bytes())
+        return True
+
+    def key_ids(self) -> Iterator[bytes]:
+        yield from tuple(self.rows)
 
     def go_down(self) -> None:
         """Have every call fail as if the database could not be reached."""

@@ -129,6 +129,7 @@ class TestRegions:
         store = MemoryKeyStore()
         field(AwsKmsKeyProvider(kms_key, [HOME], client_factory=factory), store).encrypt("x", tenant="clinic-7")
         (record,) = store.list("clinic-7")
+        assert isinstance(record, KeyRecord)
         assert sent[0]["EncryptionContext"] == record.context()
         assert set(record.context()) == {f"fieldcrypt:{key}" for key in ("key-id", "tenant", "purpose", "created")}
 
@@ -435,8 +436,8 @@ class TestSeveralKeys:
         writer = field(AwsKmsKeyProvider(keys, client_factory=aws.kms), store)
         value = writer.encrypt("x")
         (record,) = store.list(None)
+        assert isinstance(record, KeyRecord)
         edited = record._replace(wraps=(record.wraps[0], WrappedKey(record.wraps[1].name, b"edited")))
-        assert isinstance(edited, KeyRecord)
         other = MemoryKeyStore()
         other.add(edited)
         with pytest.raises(DecryptionError):
@@ -449,7 +450,7 @@ class TestConfiguration:
         [
             ("alias/aws/dynamodb", "AWS managed key"),
             ("arn:aws:kms:us-east-1:111122223333:alias/aws/rds", "AWS managed key"),
-            ("alias/mine", "alias can move"),
+            ("alias/mine", "which account"),
             ("mrk-1234abcd12ab34cd56ef1234567890ab", "which account"),
             ("arn:aws:kms:us-east-1:111122223333:key/short", "not the ARN"),
             ("arn:aws:s3:::bucket", "not the ARN"),

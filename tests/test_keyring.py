@@ -23,6 +23,7 @@ from fieldcrypt import (
     KeyRecord,
     KeyStoreError,
     MemoryKeyStore,
+    Tombstone,
 )
 from fieldcrypt.envelope import infix
 from tests.conftest import Clock
@@ -42,6 +43,7 @@ SSN = "078-05-1120"
 TTL = 900.0
 GRACE = 3600.0
 RETRY = 5.0
+UNCHECKED = 0.74  # of TTL; then keys in use are checked ahead of its end
 POLICY = KeyPolicy(cache_ttl=timedelta(seconds=TTL), grace=timedelta(seconds=GRACE))
 
 
@@ -71,9 +73,9 @@ def new_field(provider: CountingProvider, store: RowStore | None, policy: KeyPol
 class ConfusedStore(MemoryKeyStore):
     """A key store that gives a record for another one."""
 
-    instead: KeyRecord | None = None
+    instead: KeyRecord | Tombstone | None = None
 
-    def get(self, key_id: bytes) -> KeyRecord:
+    def get(self, key_id: bytes) -> KeyRecord | Tombstone:
         return self.instead or super().get(key_id)
 
 
@@ -141,7 +143,7 @@ class TestCalls:
     def test_within_cache_ttl(
         self, clock: Clock, provider: CountingProvider, rows: RowStore, store: RowStore | None
     ) -> None:
-        """Until cache_ttl nobody is asked again, and then once, for any number of values of any number of fields."""
+        """Before it is time for a check nobody is asked, then once, for any number of values of any number of fields."""
         encryptor = Encryptor(provider, store, POLICY)
         fields = [encryptor.field(name, str) for name in ("a.a", "a.b", "a.c")]
         values = [field.encrypt(SSN) for field in fields]
@@ -155,12 +157,12 @@ class TestCalls:
             return provider.unwraps - before[0], rows.reads - before[1]
 
         assert use() == (0, 0)
-        clock.advance(TTL - 0.001)
+        clock.advance(TTL * UNCHECKED)
         assert use() == (0, 0)
-        clock.advance(0.001)
+        clock.advance(TTL * (1 - UNCHECKED))
         # Stored: one `get` with the unwrap, and one `list` to see whether there is a newer key to encrypt under.
         assert use() == (1, 2 if store else 0)
-        clock.advance(TTL - 0.001)
+        clock.advance(TTL * UNCHECKED)
         assert use() == (0, 0)
 
     def test_no_cache(self, clock: Clock, provider: CountingProvider, store: RowStore | None) -> None:
@@ -268,7 +270,7 @@ class TestOutages:
             clock.advance(RETRY)
             assert field.decrypt(value) == field.decrypt(field.encrypt(SSN)) == SSN
             provider.unwrap_failure = outage
-            clock.advance(TTL - 1)
+            clock.advance(TTL * UNCHECKED)
             before = provider.unwraps
             assert field.decrypt(value) == field.decrypt(field.encrypt(SSN)) == SSN
             assert provider.unwraps == before
@@ -386,9 +388,9 @@ class TestRefusals:
         field = new_field(provider, rows)
         value = field.encrypt(SSN, tenant="A")
         rows.rows.clear()
-        clock.advance(TTL - 0.001)
+        clock.advance(TTL * UNCHECKED)
         assert field.decrypt(value) == SSN
-        clock.advance(0.001)
+        clock.advance(TTL * (1 - UNCHECKED))
         with pytest.raises(KeyNotFoundError):
             field.decrypt(value)
         assert field.encrypt(SSN, tenant="A")[1:17] != value[1:17]

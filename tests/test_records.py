@@ -24,7 +24,7 @@ from fieldcrypt import (
 )
 from fieldcrypt.envelope import aad
 from fieldcrypt.keys.data_key import DataKey
-from fieldcrypt.keys.records import MAX_CREATED
+from fieldcrypt.keys.records import MAX_TIME
 from tests.conftest import Clock
 from tests.doubles import CountingProvider, Row, RowStore, flips, make_record
 from tests.strategies import relaxed
@@ -43,7 +43,7 @@ RECORDS = st.builds(
     ),
     key_id=st.binary(min_size=16, max_size=16),
     purpose=st.sampled_from(Purpose),
-    created=st.integers(0, MAX_CREATED),
+    created=st.integers(0, MAX_TIME),
     tenant=st.none() | st.text(min_size=1, max_size=63),
     wraps=st.dictionaries(NAMES, st.binary(min_size=1, max_size=80), min_size=1, max_size=4),
     tag=st.binary(min_size=32, max_size=32),
@@ -77,7 +77,7 @@ class TestEncoding:
             {"tenant": "x" * 256},
             {"tenant": "ü" * 128},
             {"created": -1},
-            {"created": MAX_CREATED + 1},
+            {"created": MAX_TIME + 1},
             {"wraps": ()},
             {"wraps": (WrappedKey("b", b"x"), WrappedKey("a", b"x"))},
             {"wraps": (WrappedKey("a", b"x"), WrappedKey("a", b"y"))},
@@ -252,6 +252,7 @@ def test_a_key_id_commits_to_its_key() -> None:
     provider, store = LocalKeyProvider.generate(), MemoryKeyStore()
     value = Encryptor(provider, store).field("a.b", str).encrypt(SSN)
     record, other = store.get(value[1:17]), DataKey.generate()
+    assert isinstance(record, KeyRecord)
     forged = other.seal(record._replace(wraps=tuple(provider.wrap(other.secret, record.context()))))
     head, nonce = b"\x01" + forged.key_id, bytes(24)
     sealed = other.cipher().encrypt(nonce, b"\x02forged", aad(head, {"fieldcrypt:field": "a.b"}))

@@ -96,9 +96,7 @@ def test_nothing_shows_a_key(world: World) -> None:
 
 
 @pytest.mark.parametrize("copied", [pickle.dumps, copy.deepcopy], ids=["pickle", "deepcopy"])
-@pytest.mark.parametrize(
-    "name", ["encryptor", "field", "provider", "keyring", "lease", "live_key", "cipher", "data_key"]
-)
+@pytest.mark.parametrize("name", ["encryptor", "provider", "keyring", "lease", "live_key", "cipher", "data_key"])
 def test_nothing_with_a_key_is_copied(world: World, name: str, copied: Callable[[Any], Any]) -> None:
     """Whatever holds a key refuses to be pickled (into a cache, a queue, another process) or copied in depth."""
     with pytest.raises(TypeError, match="pickled"):
@@ -140,7 +138,7 @@ def test_the_log_has_no_key(clock: Clock, caplog: pytest.LogCaptureFixture) -> N
     provider.unwrap_failure = outage
     with caplog.at_level(logging.DEBUG):
         field.decrypt(value)
-    (message,) = caplog.messages
+    (message,) = (record.getMessage() for record in caplog.records if record.levelno == logging.WARNING)
     assert "no region answers" in message
     assert value[1:17].hex() in message
     assert SSN not in caplog.text

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from fieldcrypt.errors import ConfigurationError, KeyNotFoundError, KeyStoreError
 from fieldcrypt.keys.records import KeyRecord
 from fieldcrypt.keys.store import read_record
+from fieldcrypt.keys.tombstone import Tombstone
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
@@ -19,6 +20,7 @@ __all__ = ["FileKeyStore"]
 _APPLICATION_ID = 0x66636B73  # "fcks" in the file's header: a fieldcrypt key store, not someone's database
 _SCHEMA_VERSION = 1
 _LOCK_TIMEOUT = 10.0  # seconds to wait for another process that writes
+_PAGE = 1000  # key ids read at a time
 
 _SCHEMA = f"""
 BEGIN IMMEDIATE;
@@ -55,7 +57,7 @@ class FileKeyStore:
             raise ConfigurationError("FileKeyStore takes the path of a file")
         self._path = os.path.abspath(path)  # SQLite gives other paths, like ":memory:", a meaning of their own
 
-    def get(self, key_id: bytes) -> KeyRecord:
+    def get(self, key_id: bytes) -> KeyRecord | Tombstone:
         """Return a record (see `KeyStore.get`)."""
         rows = self._select("key_id = ?", key_id)
         if not rows:
@@ -73,11 +75,39 @@ class FileKeyStore:
             if not added.rowcount:
                 raise KeyStoreError(f"the key store already has a key {record.key_id.hex()}")
 
-    def list(self, tenant: str | None) -> Sequence[KeyRecord]:
+    def list(self, tenant: str | None) -> Sequence[KeyRecord | Tombstone]:
         """Return a tenant's records (see `KeyStore.list`)."""
         return self._select("tenant IS ?", tenant)
 
-    def _select(self, condition: str, value: bytes | str | None) -> Sequence[KeyRecord]:
+    def replace(self, old: KeyRecord, new: KeyRecord | Tombstone) -> bool:
+        """Replace a record, wiping what it occupied in the file (see `KeyStore.replace`)."""
+        if not os.path.exists(self._path):
+            return False
+        row = (new.state.value, new.to_bytes(), old.key_id, old.state.value, old.to_bytes())
+        with self._connect() as connection:
+            if _is_empty(connection):
+                return False
+            connection.execute("PRAGMA secure_delete = ON")  # a shredded key must not lie about in free pages
+            changed = connection.execute(
+                "UPDATE data_keys SET state = ?, record = ? WHERE key_id = ? AND state = ? AND record = ?", row
+            )
+            return changed.rowcount == 1
+
+    def key_ids(self) -> Iterator[bytes]:
+        """Yield all key ids (see `KeyStore.key_ids`)."""
+        last = b""
+        while os.path.exists(self._path):
+            with self._connect() as connection:
+                page: list[tuple[bytes]] = []
+                if not _is_empty(connection):
+                    query = "SELECT key_id FROM data_keys WHERE key_id > ? ORDER BY key_id LIMIT ?"
+                    page = connection.execute(query, (last, _PAGE)).fetchall()
+            yield from (key_id for (key_id,) in page)
+            if len(page) < _PAGE:
+                return
+            (last,) = page[-1]
+
+    def _select(self, condition: str, value: bytes | str | None) -> Sequence[KeyRecord | Tombstone]:
         if not os.path.exists(self._path):
             return []
         with self._connect() as connection:

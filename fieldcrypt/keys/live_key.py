@@ -38,19 +38,20 @@ class LiveKey:
         record: where it came from; authentic.
         embedded: True if the record came with a self-contained value and not from the key store.
         lease: the lease under which the key encrypts, if there is one; it ends with the key.
-        deadline: when to check again, on the monotonic clock, seconds. The hot path looks at nothing else.
+        deadline: when to ask the keyring again, on the monotonic clock, seconds. The hot path looks at nothing else.
+        usable_until: until when the keyring lets the key be used while it is being checked.
         expires: `cache_ttl` after the last time that store and provider confirmed the key; a grace counts from here.
         verified: encodings of records of this key that are known to be authentic (there are two while values
             from before and after a rewrap are read).
     """
 
-    __slots__ = ("_sealer", "_xaes", "deadline", "embedded", "expires", "lease", "record", "verified")
+    __slots__ = ("_sealer", "_xaes", "deadline", "embedded", "expires", "lease", "record", "usable_until", "verified")
 
     def __init__(self, record: KeyRecord, xaes: Xaes256Gcm, *, embedded: bool) -> None:
         self.record = record
         self.embedded = embedded
         self.lease: Lease | None = None
-        self.deadline = self.expires = float("-inf")
+        self.deadline = self.usable_until = self.expires = float("-inf")
         self.verified = {record.to_bytes()}
         self._xaes = xaes
         self._sealer: Sealer | None = None
@@ -79,7 +80,7 @@ class LiveKey:
 
     def end(self) -> None:
         """Take the key out of use; whoever still holds it finds its deadline passed."""
-        self.deadline = self.expires = float("-inf")
+        self.deadline = self.usable_until = self.expires = float("-inf")
         if self.lease is not None:
             self.lease.deadline = self.deadline
 
@@ -99,7 +100,7 @@ class Lease:
 
     __slots__ = ("deadline", "key")
 
-    def __init__(self, key: LiveKey, deadline: float) -> None:
+    def __init__(self, key: LiveKey) -> None:
         self.key = key
-        self.deadline = deadline
+        self.deadline = float("-inf")
         key.lease = self

@@ -5,7 +5,7 @@ from __future__ import annotations
 import binascii
 import os
 from collections.abc import Mapping, Sequence
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from fieldcrypt import _system
 from fieldcrypt.aead import KEY_SIZE, NONCE_SIZE, TAG_SIZE, Xaes256Gcm
@@ -29,7 +29,18 @@ class KeyProvider(Protocol):
 
     A provider uses only wrapping keys that it was configured with: the name in a wrapped key is looked up among
     them and never followed, for whoever can write to the database can write a name.
+
+    Providers of your own derive from this class, define the two verbs and `wrapping_keys`, and are reported on if they
+    call `fieldcrypt.events.report`.
+
+    Attributes:
+        public_key_wrapping: True if whoever knows a public key can wrap, so that an unwrapped key proves nothing about
+            who made it. Fields have to accept that one by one.
+        write_only: True if this provider can wrap but not unwrap.
     """
+
+    public_key_wrapping: bool = False
+    write_only: bool = False
 
     def wrap(self, data_key: bytes, context: Mapping[str, str]) -> Sequence[WrappedKey]:
         """Encrypt a data key under every wrapping key.
@@ -58,8 +69,24 @@ class KeyProvider(Protocol):
         """
         ...
 
+    def wrapping_keys(self) -> Sequence[str]:
+        """Return the names of the keys under which a data key should be wrapped.
 
-class LocalKeyProvider:
+        Raises:
+            KeyProviderError: that has to be asked of a key service, which does not answer.
+        """
+        ...
+
+    def wrapping_key(self, name: str) -> str | None:
+        """Return which of `wrapping_keys()` the name in a wrapped key means, or None if it is a foreign one."""
+        return name if name in self.wrapping_keys() else None
+
+    def places(self) -> Mapping[str, KeyProvider]:
+        """Return the places in which the keys are used, best first, each with a provider that works in it alone."""
+        return {type(self).__name__: self}
+
+
+class LocalKeyProvider(KeyProvider):
     """Wraps data keys under one 32-byte key that the application holds: for tests, development, and a single machine.
 
     Nothing but that key stands between an attacker and the data; in production prefer a key service.
@@ -68,13 +95,12 @@ class LocalKeyProvider:
         key: 32 bytes.
     """
 
-    __slots__ = ("_cipher", "_name")
-
     def __init__(self, key: bytes) -> None:
         if not isinstance(key, bytes) or len(key) != KEY_SIZE:
             raise ConfigurationError(f"a local key is {KEY_SIZE} bytes")
         self._name = f"local:{derive(key, _NAME_LABEL, _NAME_SIZE).hex()}"
         self._cipher = Xaes256Gcm(derive(key, _WRAP_LABEL, KEY_SIZE))
+        self._path: str | None = None
 
     @classmethod
     def generate(cls) -> LocalKeyProvider:
@@ -102,7 +128,9 @@ class LocalKeyProvider:
                 f"the key file {path} does not hold {KEY_SIZE} bytes in base64; make one with "
                 f"`openssl rand -base64 {KEY_SIZE}`"
             )
-        return cls(key)
+        provider = cls(key)
+        provider._path = os.path.abspath(path)
+        return provider
 
     def wrap(self, data_key: bytes, context: Mapping[str, str]) -> Sequence[WrappedKey]:
         """Encrypt a data key (see `KeyProvider.wrap`)."""
@@ -117,8 +145,14 @@ class LocalKeyProvider:
                 return self._cipher.decrypt(nonce, ciphertext, encode_context(context))
         raise DecryptionError("the data key is not wrapped under the local key of this provider")
 
+    def wrapping_keys(self) -> Sequence[str]:
+        """Return the name of the key, which is derived from it."""
+        return [self._name]
+
     def __repr__(self) -> str:
         return f"LocalKeyProvider({self._name!r})"
 
-    def __reduce__(self) -> str:
-        raise TypeError("a local key provider holds a key and cannot be pickled")
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self._path is None:
+            raise TypeError("a local key provider holds a key and cannot be pickled, unless from_file made it")
+        return LocalKeyProvider.from_file, (self._path,)

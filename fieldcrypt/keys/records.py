@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import NamedTuple
 
+from fieldcrypt._reader import Reader
 from fieldcrypt._text import utf8
 from fieldcrypt.envelope import KEY_ID_SIZE
 from fieldcrypt.errors import DecryptionError
@@ -15,11 +16,11 @@ from fieldcrypt.errors import DecryptionError
 __all__ = ["MAX_TENANT_SIZE", "KeyRecord", "KeyState", "Purpose", "WrappedKey", "check_tenant", "wrap_context"]
 
 MAX_TENANT_SIZE = 255  # bytes of UTF-8
-MAX_CREATED = 253402300799  # 9999-12-31T23:59:59Z
+MAX_TIME = 253402300799  # 9999-12-31T23:59:59Z
+TIME_SIZE = 8
 RECORD_TAG_SIZE = 32
 
 _FORMAT = 0x01
-_CREATED_SIZE = 8
 _LENGTH_SIZE = 2
 
 
@@ -39,6 +40,7 @@ class KeyState(enum.StrEnum):
 
     ACTIVE = "active"  # may encrypt and decrypt
     RETIRED = "retired"  # decrypts only
+    SHREDDED = "shredded"  # destroyed: what is kept is a tombstone
 
 
 # Named tuples, because importing dataclasses would take a third of the time of `import fieldcrypt`.
@@ -86,9 +88,6 @@ class KeyRecord(NamedTuple):
 
     def tagged_bytes(self) -> bytes:
         """Encode what the tag covers besides the key id: everything before the tag."""
-        tenant = b"" if self.tenant is None else check_tenant(self.tenant)
-        if not 0 <= self.created <= MAX_CREATED:
-            raise ValueError("a key's time of creation is out of range")
         if not 1 <= len(self.wraps) <= 0xFF:
             raise ValueError("a key record has 1 to 255 wrapped keys")
         names = [wrap.name.encode() for wrap in self.wraps]
@@ -96,10 +95,7 @@ class KeyRecord(NamedTuple):
             raise ValueError("wrapped keys are sorted by the names of their wrapping keys, each named once")
         return b"".join(
             (
-                bytes([_FORMAT, self.purpose.value]),
-                self.created.to_bytes(_CREATED_SIZE, "big"),
-                bytes([len(tenant)]),
-                tenant,
+                head_bytes(_FORMAT, self.purpose, self.created, self.tenant),
                 bytes([len(self.wraps)]),
                 *(
                     _with_length(part)
@@ -117,7 +113,7 @@ class KeyRecord(NamedTuple):
             DecryptionError: the bytes are no record.
         """
         try:
-            return _read(_Reader(data), key_id, state)
+            return _read(Reader(data), key_id, state)
         except ValueError:  # UnicodeDecodeError is one
             raise DecryptionError("not a valid key record") from None
 
@@ -164,43 +160,38 @@ def _with_length(part: bytes) -> bytes:
     return len(part).to_bytes(_LENGTH_SIZE, "big") + part
 
 
-class _Reader:
-    """Takes a byte string from front to back; running out is a ValueError."""
-
-    __slots__ = ("_data", "_position")
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self._position = 0
-
-    def take(self, size: int) -> bytes:
-        end = self._position + size
-        if end > len(self._data):
-            raise ValueError("too short")
-        part = self._data[self._position : end]
-        self._position = end
-        return part
-
-    def number(self, size: int = 1) -> int:
-        return int.from_bytes(self.take(size), "big")
-
-    def finish(self) -> None:
-        if self._position != len(self._data):
-            raise ValueError("too long")
+def head_bytes(version: int, purpose: Purpose, created: int, tenant: str | None) -> bytes:
+    """Encode what records and tombstones begin with."""
+    encoded = b"" if tenant is None else check_tenant(tenant)
+    return b"".join((bytes([version, purpose.value]), time_bytes(created), bytes([len(encoded)]), encoded))
 
 
-def _read(reader: _Reader, key_id: bytes, state: KeyState) -> KeyRecord:
-    if len(key_id) != KEY_ID_SIZE or reader.number() != _FORMAT:
+def read_head(reader: Reader, version: int) -> tuple[Purpose, int, str | None]:
+    """Decode what `head_bytes` encoded: purpose, created, tenant. A ValueError says that it is something else."""
+    if reader.number() != version:
         raise ValueError("unknown format")
     purpose = Purpose(reader.number())
-    created = reader.number(_CREATED_SIZE)
-    tenant = reader.take(reader.number()).decode()
+    created = reader.number(TIME_SIZE)
+    return purpose, created, reader.take(reader.number()).decode() or None
+
+
+def time_bytes(time: int) -> bytes:
+    """Encode a time."""
+    if not 0 <= time <= MAX_TIME:
+        raise ValueError("a time is out of range")
+    return time.to_bytes(TIME_SIZE, "big")
+
+
+def _read(reader: Reader, key_id: bytes, state: KeyState) -> KeyRecord:
+    if len(key_id) != KEY_ID_SIZE or state is KeyState.SHREDDED:
+        raise ValueError("no key id, or no record")
+    purpose, created, tenant = read_head(reader, _FORMAT)
     wraps = tuple(
         WrappedKey(reader.take(reader.number(_LENGTH_SIZE)).decode(), reader.take(reader.number(_LENGTH_SIZE)))
         for _ in range(reader.number())
     )
     tag = reader.take(RECORD_TAG_SIZE)
     reader.finish()
-    record = KeyRecord(key_id, purpose, created, tenant or None, wraps, tag, state)
+    record = KeyRecord(key_id, purpose, created, tenant, wraps, tag, state)
     record.tagged_bytes()  # what may not be written may not be read: order, ranges
     return record

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from fieldcrypt.keys.policy import KeyPolicy
 from fieldcrypt.keys.records import KeyRecord, KeyState, Purpose
+from fieldcrypt.keys.tombstone import Tombstone
 
 __all__ = ["Choice", "choose"]
 
@@ -31,15 +32,18 @@ class Choice(NamedTuple):
     until: float
 
 
-def choose(records: Iterable[KeyRecord], now: float, policy: KeyPolicy, *, replicated: bool = True) -> Choice:
+def choose(
+    records: Iterable[KeyRecord | Tombstone], now: float, policy: KeyPolicy, *, replicated: bool = True
+) -> Choice:
     """Choose among all records of one tenant, so that every process that sees the same records chooses the same.
 
     The newest key that has waited out the propagation delay encrypts. If none has (a new tenant), the oldest does:
     two processes that both made a first key agree on one as soon as they see both.
 
     Args:
-        records: in any order; those of other purposes and states are passed over, and those that claim to be made
-            more than a day from now: by a wrong clock, or by someone who wants to keep rotation from happening.
+        records: in any order; tombstones and those of other purposes and states are passed over, and those that claim
+            to be made more than a day from now: by a wrong clock, or by someone who wants to keep rotation from
+            happening.
         now: seconds since 1970.
         policy: `rotate_after` and `propagation_delay` count.
         replicated: False if the records never leave this process, so that there is nothing to wait for.
@@ -48,7 +52,8 @@ def choose(records: Iterable[KeyRecord], now: float, policy: KeyPolicy, *, repli
         (
             record
             for record in records
-            if record.purpose is Purpose.ENCRYPTION
+            if isinstance(record, KeyRecord)
+            and record.purpose is Purpose.ENCRYPTION
             and record.state is KeyState.ACTIVE
             and record.created <= now + MAX_CLOCK_DIFFERENCE
         ),

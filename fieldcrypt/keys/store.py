@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from threading import Lock
 from typing import Protocol, runtime_checkable
 
 from fieldcrypt._system import call_after_fork
 from fieldcrypt.errors import DecryptionError, KeyNotFoundError, KeyStoreError
 from fieldcrypt.keys.records import KeyRecord, KeyState
+from fieldcrypt.keys.tombstone import Tombstone
 
 __all__ = ["KeyStore", "MemoryKeyStore", "read_record"]
 
@@ -18,10 +19,10 @@ class KeyStore(Protocol):
     """Keeps key records under their key ids, beside the data. Called from several threads at once.
 
     A record is never overwritten by `add`: key ids are random, and two processes that make a key for one tenant at
-    the same time add two records.
+    the same time add two records. A data key that was shredded leaves a tombstone in the place of its record.
     """
 
-    def get(self, key_id: bytes) -> KeyRecord:
+    def get(self, key_id: bytes) -> KeyRecord | Tombstone:
         """Return the record of a 16-byte key id.
 
         Raises:
@@ -38,29 +39,56 @@ class KeyStore(Protocol):
         """
         ...
 
-    def list(self, tenant: str | None) -> Sequence[KeyRecord]:
-        """Return all records of a tenant (None: those of no tenant), in any order.
+    def list(self, tenant: str | None) -> Sequence[KeyRecord | Tombstone]:
+        """Return all records and tombstones of a tenant (None: those of no tenant), in any order.
 
         Raises:
             KeyStoreError: the store cannot be read, or what it holds is no record.
         """
         ...
 
+    def replace(self, old: KeyRecord, new: KeyRecord | Tombstone) -> bool:
+        """Put a record or a tombstone in the place of a record; when this returns True, it is there for good.
 
-def read_record(key_id: bytes, data: bytes, *, tenant: str | None, state: str) -> KeyRecord:
-    """Make a record of what a store kept: for implementers of key stores.
+        Args:
+            old: what was read, state included.
+            new: of the same key id and tenant.
+
+        Returns:
+            False, with nothing changed, if the store does not hold `old` any more.
+
+        Raises:
+            KeyStoreError: the store cannot be written.
+        """
+        ...
+
+    def key_ids(self) -> Iterator[bytes]:
+        """Yield the key ids of all records and tombstones, each once, in any order; those added meanwhile may lack.
+
+        Raises:
+            KeyStoreError: the store cannot be read.
+        """
+        ...
+
+
+def read_record(key_id: bytes, data: bytes, *, tenant: str | None, state: str) -> KeyRecord | Tombstone:
+    """Make a record or a tombstone of what a store kept: for implementers of key stores.
 
     Args:
         key_id: the 16 bytes that the record was found under.
-        data: `KeyRecord.to_bytes()`.
+        data: what its `to_bytes` returned.
         tenant: the store's copy of the tenant, which must be the record's.
         state: the store's state of the record.
 
     Raises:
         KeyStoreError: this is no record, its copy of the tenant was edited, or its state is unknown.
     """
+    record: KeyRecord | Tombstone
     try:
-        record = KeyRecord.from_bytes(key_id, data, KeyState(state))
+        if KeyState(state) is KeyState.SHREDDED:
+            record = Tombstone.from_bytes(key_id, data)
+        else:
+            record = KeyRecord.from_bytes(key_id, data, KeyState(state))
     except (DecryptionError, TypeError, ValueError):  # a database may give back something else than bytes
         raise KeyStoreError(f"the key store holds no valid record under key id {key_id.hex()}") from None
     if record.tenant != tenant:
@@ -74,14 +102,14 @@ class MemoryKeyStore:
     __slots__ = ("__weakref__", "_lock", "_records")
 
     def __init__(self) -> None:
-        self._records: dict[bytes, KeyRecord] = {}
+        self._records: dict[bytes, KeyRecord | Tombstone] = {}
         self._reset()
         call_after_fork(self._reset)
 
     def _reset(self) -> None:
         self._lock = Lock()
 
-    def get(self, key_id: bytes) -> KeyRecord:
+    def get(self, key_id: bytes) -> KeyRecord | Tombstone:
         """Return a record (see `KeyStore.get`)."""
         record = self._records.get(key_id)
         if record is None:
@@ -95,7 +123,24 @@ class MemoryKeyStore:
                 raise KeyStoreError(f"the key store already has a key {record.key_id.hex()}")
             self._records[record.key_id] = record
 
-    def list(self, tenant: str | None) -> Sequence[KeyRecord]:
+    def list(self, tenant: str | None) -> Sequence[KeyRecord | Tombstone]:
         """Return a tenant's records (see `KeyStore.list`)."""
         with self._lock:
             return [record for record in self._records.values() if record.tenant == tenant]
+
+    def replace(self, old: KeyRecord, new: KeyRecord | Tombstone) -> bool:
+        """Replace a record (see `KeyStore.replace`)."""
+        with self._lock:
+            if self._records.get(old.key_id) != old:
+                return False
+            self._records[old.key_id] = new
+            return True
+
+    def key_ids(self) -> Iterator[bytes]:
+        """Yield all key ids (see `KeyStore.key_ids`)."""
+        with self._lock:
+            key_ids = tuple(self._records)
+        yield from key_ids
+
+    def __reduce__(self) -> str:
+        raise TypeError("a MemoryKeyStore ends with its process, and a copy would have other keys: it is not pickled")

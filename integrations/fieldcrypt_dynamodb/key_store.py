@@ -11,7 +11,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from fieldcrypt import ConfigurationError, KeyNotFoundError, KeyRecord, KeyStoreError, call_after_fork
+from fieldcrypt import ConfigurationError, KeyNotFoundError, KeyRecord, KeyStoreError, Tombstone, call_after_fork
 from fieldcrypt.keys.store import read_record
 
 __all__ = ["DynamoKeyStore"]
@@ -31,7 +31,7 @@ class DynamoKeyStore:
     may each make the first key of a tenant, which does no harm.
 
     IAM actions: `dynamodb:GetItem` and `dynamodb:PutItem` on the table, `dynamodb:Query` on its index;
-    `dynamodb:CreateTable` and `dynamodb:DescribeTable` for `create_table`.
+    `dynamodb:Scan` for rewrap, repair and doctor; `dynamodb:CreateTable` and `dynamodb:DescribeTable` for `create_table`.
 
     Args:
         table: the table's name.
@@ -74,7 +74,7 @@ class DynamoKeyStore:
                 )
             client.get_waiter("table_exists").wait(TableName=self.table, WaiterConfig={"Delay": 1})
 
-    def get(self, key_id: bytes) -> KeyRecord:
+    def get(self, key_id: bytes) -> KeyRecord | Tombstone:
         """Return a record (see `KeyStore.get`). IAM action: `dynamodb:GetItem`."""
         with self._failures() as client:
             item = client.get_item(TableName=self.table, Key={"key_id": {"B": key_id}}, ConsistentRead=True).get("Item")
@@ -84,19 +84,15 @@ class DynamoKeyStore:
 
     def add(self, record: KeyRecord) -> None:
         """Add a record (see `KeyStore.add`). IAM action: `dynamodb:PutItem`."""
-        item = {
-            "key_id": {"B": record.key_id},
-            "tenant": {"S": _tenant_key(record.tenant)},
-            "state": {"S": record.state.value},
-            "record": {"B": record.to_bytes()},
-        }
         with self._failures() as client:
             try:
-                client.put_item(TableName=self.table, Item=item, ConditionExpression="attribute_not_exists(key_id)")
+                client.put_item(
+                    TableName=self.table, Item=_item(record), ConditionExpression="attribute_not_exists(key_id)"
+                )
             except client.exceptions.ConditionalCheckFailedException:
                 raise KeyStoreError(f"the key store already has a key {record.key_id.hex()}") from None
 
-    def list(self, tenant: str | None) -> Sequence[KeyRecord]:
+    def list(self, tenant: str | None) -> Sequence[KeyRecord | Tombstone]:
         """Return a tenant's records (see `KeyStore.list`). IAM action: `dynamodb:Query` on the index."""
         with self._failures() as client:
             pages = client.get_paginator("query").paginate(
@@ -107,6 +103,30 @@ class DynamoKeyStore:
             )
             items = [item for page in pages for item in page["Items"]]
         return [_read(item) for item in items]
+
+    def replace(self, old: KeyRecord, new: KeyRecord | Tombstone) -> bool:
+        """Replace a record (see `KeyStore.replace`). IAM action: `dynamodb:PutItem`."""
+        with self._failures() as client:
+            try:
+                client.put_item(
+                    TableName=self.table,
+                    Item=_item(new),
+                    ConditionExpression="#record = :record AND #state = :state",
+                    ExpressionAttributeNames={"#record": "record", "#state": "state"},
+                    ExpressionAttributeValues={":record": {"B": old.to_bytes()}, ":state": {"S": old.state.value}},
+                )
+            except client.exceptions.ConditionalCheckFailedException:
+                return False
+        return True
+
+    def key_ids(self) -> Iterator[bytes]:
+        """Yield all key ids (see `KeyStore.key_ids`). IAM action: `dynamodb:Scan`."""
+        with self._failures() as client:
+            pages = client.get_paginator("scan").paginate(
+                TableName=self.table, ProjectionExpression="key_id", ConsistentRead=True
+            )
+            for page in pages:
+                yield from (bytes(item["key_id"]["B"]) for item in page["Items"])
 
     @contextmanager
     def _failures(self) -> Iterator[Any]:
@@ -131,7 +151,16 @@ def _tenant_key(tenant: str | None) -> str:
     return _NO_TENANT if tenant is None else _TENANT_PREFIX + tenant
 
 
-def _read(item: dict[str, Any]) -> KeyRecord:
+def _item(record: KeyRecord | Tombstone) -> dict[str, Any]:
+    return {
+        "key_id": {"B": record.key_id},
+        "tenant": {"S": _tenant_key(record.tenant)},
+        "state": {"S": record.state.value},
+        "record": {"B": record.to_bytes()},
+    }
+
+
+def _read(item: dict[str, Any]) -> KeyRecord | Tombstone:
     try:
         key_id, data = bytes(item["key_id"]["B"]), bytes(item["record"]["B"])
         listed, state = item["tenant"]["S"], item["state"]["S"]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from sqlalchemy import Column, Connection, Engine, LargeBinary, MetaData, String, Table, insert, select
+from sqlalchemy import Column, Connection, Engine, LargeBinary, MetaData, String, Table, insert, select, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.pool import SingletonThreadPool, StaticPool
 from sqlalchemy.sql import ColumnElement
 
-from fieldcrypt import ConfigurationError, KeyNotFoundError, KeyRecord, KeyStoreError, call_after_fork
+from fieldcrypt import ConfigurationError, KeyNotFoundError, KeyRecord, KeyStoreError, Tombstone, call_after_fork
 from fieldcrypt.keys.records import MAX_TENANT_SIZE
 from fieldcrypt.keys.store import read_record
 
@@ -18,6 +18,7 @@ __all__ = ["SqlKeyStore"]
 
 _ID_SIZE = 32  # a key id in hexadecimal: what every database can index, and what CloudTrail shows
 _STATE_SIZE = 16
+_PAGE = 1000  # key ids read at a time
 
 
 class SqlKeyStore:
@@ -63,7 +64,7 @@ class SqlKeyStore:
         with self._failures():
             self.table.create(self._engine, checkfirst=True)
 
-    def get(self, key_id: bytes) -> KeyRecord:
+    def get(self, key_id: bytes) -> KeyRecord | Tombstone:
         """Return a record (see `KeyStore.get`)."""
         records = self._select(self.table.c.key_id == key_id.hex())
         if not records:
@@ -85,12 +86,42 @@ class SqlKeyStore:
             except IntegrityError:
                 raise KeyStoreError(f"the key store already has a key {record.key_id.hex()}") from None
 
-    def list(self, tenant: str | None) -> Sequence[KeyRecord]:
+    def list(self, tenant: str | None) -> Sequence[KeyRecord | Tombstone]:
         """Return a tenant's records (see `KeyStore.list`)."""
         records = self._select(self.table.c.tenant.is_(None) if tenant is None else self.table.c.tenant == tenant)
         return [record for record in records if record.tenant == tenant]  # databases may compare without case
 
-    def _select(self, condition: ColumnElement[bool]) -> Sequence[KeyRecord]:
+    def replace(self, old: KeyRecord, new: KeyRecord | Tombstone) -> bool:
+        """Replace a record and commit (see `KeyStore.replace`)."""
+        columns = self.table.c
+        statement = (
+            update(self.table)
+            .where(columns.key_id == old.key_id.hex())
+            .where(columns.state == old.state.value)
+            .where(columns.record == old.to_bytes())
+            .values(state=new.state.value, record=new.to_bytes())
+        )
+        with self._connection() as connection:
+            changed = connection.execute(statement).rowcount
+            connection.commit()
+        return changed == 1
+
+    def key_ids(self) -> Iterator[bytes]:
+        """Yield all key ids (see `KeyStore.key_ids`)."""
+        column = self.table.c.key_id
+        query, last = select(column).order_by(column).limit(_PAGE), ""
+        while True:
+            with self._connection() as connection:
+                page = connection.scalars(query.where(column > last)).all()
+            try:
+                yield from map(bytes.fromhex, page)
+            except (TypeError, ValueError):
+                raise KeyStoreError(f"the key store {self.table.name} holds a row that is no key record") from None
+            if len(page) < _PAGE:
+                return
+            last = page[-1]
+
+    def _select(self, condition: ColumnElement[bool]) -> Sequence[KeyRecord | Tombstone]:
         columns = self.table.c
         query = select(columns.key_id, columns.record, columns.tenant, columns.state).where(condition)
         try:

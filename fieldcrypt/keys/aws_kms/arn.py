@@ -1,4 +1,4 @@
-"""ARNs of KMS keys: which are accepted, and which two mean the same key."""
+"""ARNs of KMS keys and aliases: which are accepted, and which two mean the same key."""
 
 from __future__ import annotations
 
@@ -14,12 +14,15 @@ _HINT = (
 )
 
 _KEY_ID = r"mrk-[0-9a-f]{32}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+_ALIAS = r"alias/(?!aws/)[a-zA-Z0-9/_-]{1,250}"
 _REGION = r"[a-z]{2,}(?:-[a-z]+)+-[0-9]+"
-_KEY_ARN = re.compile(rf"arn:(aws[a-z-]*):kms:({_REGION}):([0-9]{{12}}):key/({_KEY_ID})", re.ASCII)
+_PLACE = rf"arn:(aws[a-z-]*):kms:({_REGION}):([0-9]{{12}})"
+_KEY_ARN = re.compile(rf"{_PLACE}:key/({_KEY_ID})", re.ASCII)
+_ALIAS_ARN = re.compile(rf"{_PLACE}:({_ALIAS})", re.ASCII)
 
 
 class KeyArn(NamedTuple):
-    """The parts of a KMS key ARN."""
+    """The parts of the ARN of a KMS key, or of an alias, whose key id is then `alias/…`."""
 
     partition: str
     region: str
@@ -28,21 +31,25 @@ class KeyArn(NamedTuple):
 
     @classmethod
     def match(cls, text: str) -> KeyArn | None:
-        """Return the parts of a key ARN, or None if the text is none."""
+        """Return the parts of a key's ARN, or None if the text is none: an alias is none."""
         found = _KEY_ARN.fullmatch(text)
         return cls(*found.groups()) if found else None
 
     @classmethod
     def configured(cls, text: str) -> KeyArn:
-        """Return the parts of a key ARN that someone configured.
+        """Return the parts of the ARN of a key or alias that someone configured.
 
         Raises:
-            ConfigurationError: it is no key ARN; the message says what to use instead.
+            ConfigurationError: it is no such ARN; the message says what to use instead.
         """
-        arn = cls.match(text) if isinstance(text, str) else None
-        if arn is None:
+        found = (_KEY_ARN.fullmatch(text) or _ALIAS_ARN.fullmatch(text)) if isinstance(text, str) else None
+        if found is None:
             raise ConfigurationError(_complaint(text))
-        return arn
+        return cls(*found.groups())
+
+    @property
+    def is_alias(self) -> bool:
+        return self.key_id.startswith("alias/")
 
     @property
     def multi_region(self) -> bool:
@@ -53,7 +60,8 @@ class KeyArn(NamedTuple):
         return self == (other._replace(region=self.region) if self.multi_region else other)
 
     def __str__(self) -> str:
-        return f"arn:{self.partition}:kms:{self.region}:{self.account}:key/{self.key_id}"
+        resource = self.key_id if self.is_alias else f"key/{self.key_id}"
+        return f"arn:{self.partition}:kms:{self.region}:{self.account}:{resource}"
 
 
 def check_region(region: str) -> str:
@@ -72,8 +80,6 @@ def _complaint(text: object) -> str:
         return f"a KMS key is named by a str, not {type(text).__name__}: {_HINT}"
     if "alias/aws/" in text:
         return f"{text!r} is an AWS managed key, which only AWS services can use: {_HINT}"
-    if "alias/" in text:
-        return f"{text!r} is an alias, and an alias can move to another key: {_HINT}"
     if not text.startswith("arn:"):
         return f"{text!r} does not say in which account the key is: {_HINT}"
     return f"{text!r} is not the ARN of a KMS key: {_HINT}"

@@ -1,0 +1,123 @@
+"""The data keys in an Encryptor's key store, for those who look after them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from fieldcrypt.errors import ConfigurationError
+from fieldcrypt.events import Event, EventKind
+from fieldcrypt.keys.keyring import Keyring
+from fieldcrypt.keys.provider import KeyProvider
+from fieldcrypt.keys.records import KeyRecord
+from fieldcrypt.keys.rewrap import Rewrapping, RewrapReport
+from fieldcrypt.keys.shred import shred
+from fieldcrypt.keys.store import KeyStore
+from fieldcrypt.keys.tombstone import Tombstone
+
+__all__ = ["DataKeys"]
+
+Progress = Callable[[int, int], object]
+
+
+class DataKeys:
+    """The data keys in a key store: `Encryptor.data_keys`. Everything here works while readers and writers run.
+
+    Raises:
+        ConfigurationError: the Encryptor has no key store, so that values carry their data keys with them.
+    """
+
+    def __init__(self, keyring: Keyring) -> None:
+        if keyring.store is None:
+            raise ConfigurationError("this Encryptor has no key store: its values carry their data keys with them")
+        self._keyring = keyring
+        self._store: KeyStore = keyring.store
+
+    def __iter__(self) -> Iterator[KeyRecord | Tombstone]:
+        """Yield the records and tombstones of all tenants, in the store's order. What they say is not verified.
+
+        Raises:
+            KeyStoreError: the key store cannot be read, or what it holds is no record.
+        """
+        for key_id in self._store.key_ids():
+            yield self._store.get(key_id)
+
+    def rotate(self, tenant: str | None = None) -> KeyRecord:
+        """Make the next data key of a tenant now, whatever the age of the last, and return its record.
+
+        It encrypts once it has waited out the policy's propagation delay; a tenant's first key does not wait.
+
+        Raises:
+            KeyProviderError, KeyStoreError: as for `Field.encrypt`.
+        """
+        return self._keyring.rotate(tenant)
+
+    def rewrap(
+        self,
+        to: KeyProvider | None = None,
+        *,
+        accept_public_key: bool = False,
+        dry_run: bool = False,
+        on_progress: Progress | None = None,
+    ) -> RewrapReport:
+        """Bring all data keys under other wrapping keys, and under no others.
+
+        No value is touched. Afterwards only who can use the new wrapping keys can read: before, configure all
+        processes with a `KeyProviderChain` of the new key provider and the old one. Can be interrupted and repeated.
+
+        Args:
+            to: whose wrapping keys; default: those of the Encryptor's own provider.
+            accept_public_key: go on although the provider wraps with a public key. Whoever knows that may have
+                planted data keys, and once rewrapped these pass for authentic.
+            dry_run: only count what would be done; no key service is asked for anything but names.
+            on_progress: called with how many keys are done, and of how many.
+
+        Raises:
+            ConfigurationError: see `accept_public_key`.
+            KeyProviderError, KeyStoreError: it could not begin. What happens later is in the report.
+        """
+        provider = self._keyring.provider
+        if provider.public_key_wrapping and not accept_public_key:
+            raise ConfigurationError(
+                "the data keys are wrapped with a public key, so some may have been planted, and rewrapped they would "
+                "pass for authentic: if you are sure of the key store, say accept_public_key=True"
+            )
+        return self._run(Rewrapping(self._store, provider, to or provider), dry_run, on_progress)
+
+    def repair(self, *, dry_run: bool = False, on_progress: Progress | None = None) -> RewrapReport:
+        """Add the wraps that data keys lack: of a region that failed when they were made, or a new wrapping key.
+
+        Args:
+            dry_run, on_progress: as for `rewrap`.
+
+        Raises:
+            KeyProviderError, KeyStoreError: it could not begin. What happens later is in the report.
+        """
+        provider = self._keyring.provider
+        return self._run(Rewrapping(self._store, provider, provider, repair=True), dry_run, on_progress)
+
+    def shred(self, tenant: str, by: str) -> int:
+        """Destroy all data keys of a tenant. What was encrypted under them is lost; nothing more is encrypted for it.
+
+        This process loses the keys at once, all others within their policy's `cache_ttl` (and `grace`, if they cannot
+        reach the key store). It is as strong as the oldest backup of the key store: see docs/keys.md.
+
+        Args:
+            tenant: whose keys.
+            by: who does it, for the tombstones that stay: 1 to 1,024 bytes of UTF-8.
+
+        Returns:
+            How many data keys were destroyed now; 0 if all were before.
+
+        Raises:
+            TypeError, ValueError: tenant or `by` are out of range.
+            KeyStoreError: the key store cannot be used; `KeyNotFoundError` if the tenant never had a key.
+        """
+        events = self._keyring.events
+        key_ids = events.watch(lambda: shred(self._store, tenant, by))
+        self._keyring.drop(key_ids)
+        for key_id in key_ids:
+            events.report(Event(EventKind.KEY_SHREDDED, key_id.hex(), tenant))
+        return len(key_ids)
+
+    def _run(self, work: Rewrapping, dry_run: bool, on_progress: Progress | None) -> RewrapReport:
+        return self._keyring.events.watch(lambda: work.run(dry_run=dry_run, on_progress=on_progress))

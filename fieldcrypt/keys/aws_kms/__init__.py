@@ -1,0 +1,6 @@
+"""AWS KMS as key provider. Needs the extra `aws`."""
+
+from fieldcrypt.keys.aws_kms.provider import AwsKmsKeyProvider
+from fieldcrypt.keys.aws_kms.rsa import AwsKmsRsaKeyProvider
+
+__all__ = ["AwsKmsKeyProvider", "AwsKmsRsaKeyProvider"]

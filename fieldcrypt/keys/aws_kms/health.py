@@ -1,0 +1,51 @@
+"""Which places have lately failed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from threading import Lock
+
+from fieldcrypt import _system
+from fieldcrypt.keys.aws_kms.clients import Place
+
+__all__ = ["RegionHealth"]
+
+
+class RegionHealth:
+    """Remembers failed regions for a while, so that only the first callers wait for them.
+
+    Args:
+        cooldown: seconds until one caller tries a failed region again.
+    """
+
+    def __init__(self, cooldown: float) -> None:
+        self._cooldown = cooldown
+        self._sick_until: dict[Place, float] = {}
+        self._reset()
+        _system.call_after_fork(self._reset)
+
+    def _reset(self) -> None:
+        self._lock = Lock()
+
+    def sick(self, places: Iterable[Place]) -> set[Place]:
+        """Return those places that are to be left alone for now."""
+        now = _system.monotonic()
+        with self._lock:
+            return {place for place in places if self._sick_until.get(place, now) > now}
+
+    def begin(self, place: Place) -> None:
+        """Note that a place is being tried. If it was sick until now, that is a probe, and others leave it alone."""
+        with self._lock:
+            if place in self._sick_until:
+                self._sick_until[place] = _system.monotonic() + self._cooldown
+
+    def failed(self, place: Place) -> None:
+        """Note that a place did not answer as it should."""
+        with self._lock:
+            self._sick_until[place] = _system.monotonic() + self._cooldown
+
+    def succeeded(self, place: Place) -> None:
+        """Note that a place answered."""
+        if place in self._sick_until:
+            with self._lock:
+                self._sick_until.pop(place, None)

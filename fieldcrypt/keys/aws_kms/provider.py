@@ -1,0 +1,231 @@
+"""Data keys under symmetric KMS keys: one multi-Region key, or several keys, used from several regions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from functools import partial
+from typing import Any, Literal
+
+from fieldcrypt.errors import ConfigurationError, DecryptionError, KeyProviderError
+from fieldcrypt.events import Event, EventKind, report
+from fieldcrypt.keys.aws_kms.access import Access
+from fieldcrypt.keys.aws_kms.aliases import Aliases
+from fieldcrypt.keys.aws_kms.answers import part_of
+from fieldcrypt.keys.aws_kms.arn import KeyArn
+from fieldcrypt.keys.aws_kms.clients import ClientFactory, Place, SessionFactory, client_config
+from fieldcrypt.keys.aws_kms.failover import MAX_PASSES
+from fieldcrypt.keys.provider import KeyProvider
+from fieldcrypt.keys.records import WrappedKey
+
+__all__ = ["AwsKmsKeyProvider"]
+
+_MAX_CIPHERTEXT_SIZE = 6144  # bytes; KMS takes no longer ones
+
+
+class AwsKmsKeyProvider(KeyProvider):
+    """Wraps data keys under symmetric AWS KMS keys.
+
+    A multi-Region key is used in any of its regions: in the order given, or the caller's own region first. If a region
+    cannot be reached or fails, the next one is asked, and the failed one is left alone for the cool-down. A refusal
+    (no permission, key disabled or pending deletion) is a decision and ends the attempt.
+
+    Of several keys each wraps every data key, and any of them unwraps it.
+
+    IAM actions: `kms:Encrypt` to make data keys, `kms:Decrypt` to use them, on the key in every region; for aliases
+    also `kms:DescribeKey`. The first two can be restricted by `kms:EncryptionContext:fieldcrypt:tenant` and the other
+    keys of SPEC section 6.
+
+    Args:
+        keys: the ARN of a KMS key (of any of a multi-Region key's regions), or several ARNs. The ARN of an alias
+            stands for the key that it points to; what was wrapped under an earlier one is read as long as the process
+            lives, and later with that key as one of the `others` of a `KeyProviderChain`.
+        regions: the regions in which to use a multi-Region key or an alias, best first; it is used in no others.
+            Default: the region that boto3 is configured for, then that of the ARN. Keys that are not multi-Region are
+            used in their own regions, in the order of this list and then of the keys.
+        require: of several keys, how many must wrap a data key when it is made: "all", "any" (one), or a number. What
+            is missing because a region failed is reported as an event, shown by `fieldcrypt keys list`, and added by
+            `fieldcrypt keys repair`.
+        session_factory: makes the boto3 session, hence the credentials, for an account and a region.
+        endpoint_urls: by region, where to find KMS if not at its public address.
+        grant_tokens: sent with every call, until a new grant is known everywhere.
+        client_factory: makes a boto3 KMS client for a region, in place of the last two. It should set short time-outs
+            and no retries of its own, as `AwsKmsKeyProvider.client_config` does.
+        timeout: how long to wait for a connection, and for an answer.
+        deadline: when this time is over, an operation starts no further call to any region.
+        cooldown: how long a failed region is left alone.
+        failover_on_denied: take a refusal in one region as an outage there.
+
+    Raises:
+        ConfigurationError: an ARN or a region is malformed; the message says what to use instead.
+        TypeError: a time is not a timedelta.
+    """
+
+    def __init__(
+        self,
+        keys: str | Sequence[str],
+        regions: Sequence[str] | None = None,
+        *,
+        require: Literal["all", "any"] | int = "all",
+        session_factory: SessionFactory | None = None,
+        endpoint_urls: Mapping[str, str] | None = None,
+        grant_tokens: Sequence[str] = (),
+        client_factory: ClientFactory | None = None,
+        timeout: timedelta = timedelta(seconds=2),
+        deadline: timedelta = timedelta(seconds=10),
+        cooldown: timedelta = timedelta(seconds=30),
+        failover_on_denied: bool = False,
+    ) -> None:
+        self._access = Access(
+            regions=regions,
+            session_factory=session_factory,
+            endpoint_urls=endpoint_urls,
+            grant_tokens=grant_tokens,
+            client_factory=client_factory,
+            timeout=timeout,
+            deadline=deadline,
+            cooldown=cooldown,
+            failover_on_denied=failover_on_denied,
+        )
+        self._keys = _configured_keys([keys] if isinstance(keys, str) else keys)
+        self._required = _required(require, len(self._keys))
+        self._configuration = {"keys": keys, "require": require, **self._access.configuration}
+        self._aliases = Aliases(self._describe)
+
+    client_config = staticmethod(client_config)
+
+    def wrap(self, data_key: bytes, context: Mapping[str, str]) -> Sequence[WrappedKey]:
+        """Encrypt a data key under the configured keys (see `KeyProvider.wrap`). IAM action: `kms:Encrypt`."""
+        end = self._access.failover.end()
+        if self._required == len(self._keys):
+            return [self._wrap_under(key, data_key, context, end) for key in self._keys]
+        wraps: list[WrappedKey] = []
+        causes: dict[str, Exception] = {}
+        missing = list(self._keys)
+        for number in range(MAX_PASSES):
+            for key in sorted(missing, key=self._access.is_away):
+                if len(wraps) >= self._required and self._access.is_away(key):
+                    continue  # enough are there already, and the region would have to be waited for
+                try:
+                    wraps.append(self._wrap_under(key, data_key, context, end, passes=1))
+                    missing.remove(key)
+                except KeyProviderError as error:
+                    if not error.retryable:
+                        raise
+                    causes.update({f"{key} in {place}": cause for place, cause in error.causes.items()})
+            if len(wraps) >= self._required or not self._access.failover.pause(number, end):
+                break
+        if len(wraps) < self._required:
+            raise KeyProviderError(
+                f"only {len(wraps)} of {len(self._keys)} KMS keys could wrap a data key, and {self._required} are "
+                f"required ({'; '.join(f'{place}: {cause}' for place, cause in causes.items())})",
+                causes=causes,
+            )
+        for key in missing:
+            report(Event(EventKind.WRAP_MISSING, context.get("fieldcrypt:key-id"), place=str(key), operation="Encrypt"))
+        return wraps
+
+    def unwrap(self, wraps: Sequence[WrappedKey], context: Mapping[str, str]) -> bytes:
+        """Decrypt a data key by the nearest key that works (see `KeyProvider.unwrap`). IAM action: `kms:Decrypt`."""
+        usable = {
+            str(arn): wrap
+            for wrap in wraps
+            if len(wrap.data) <= _MAX_CIPHERTEXT_SIZE
+            for arn in self._usable_for(wrap.name)
+        }
+        if not usable:
+            raise DecryptionError("the data key is wrapped under none of the configured KMS keys")
+
+        def decrypt(client: Any, **key: Any) -> bytes:
+            blob = usable[key["KeyId"]].data
+            answer = client.decrypt(CiphertextBlob=blob, EncryptionContext=dict(context), **key)
+            plaintext: bytes = part_of(answer, "Plaintext")
+            return plaintext
+
+        return self._access.ask("Decrypt", self._access.nearest_first(list(map(KeyArn.configured, usable))), decrypt)
+
+    def wrapping_keys(self) -> Sequence[str]:
+        """Return the ARNs of the configured keys (see `KeyProvider.wrapping_keys`).
+
+        IAM action, if one is an alias: `kms:DescribeKey`.
+        """
+        return [str(self._aliases.current(key) if key.is_alias else key) for key in self._keys]
+
+    def wrapping_key(self, name: str) -> str | None:
+        """Return the configured key that an ARN means (see `KeyProvider.wrapping_key`)."""
+        arn = KeyArn.match(name)
+        if arn is None:
+            return None
+        return next((key for key in self.wrapping_keys() if KeyArn.configured(key).same_key(arn)), None)
+
+    def places(self) -> Mapping[str, AwsKmsKeyProvider]:
+        """Return, by region, a provider that works in that region alone (see `KeyProvider.places`)."""
+        everywhere = [arn for key in self._keys for arn in self._access.in_its_regions(key)]
+        regions = dict.fromkeys(arn.region for arn in self._access.nearest_first(everywhere))
+        return {region: self._restricted_to(region) for region in regions}
+
+    def keys_at(self, region: str) -> list[KeyArn]:
+        """Return the configured keys and aliases as they are named in a region, for those who inspect them."""
+        return [arn for key in self._keys for arn in self._access.in_its_regions(key) if arn.region == region]
+
+    def client(self, arn: KeyArn) -> Any:
+        """Return the boto3 client that is used for a key, for those who inspect it."""
+        return self._access.clients.at(Place.of(arn))
+
+    def _restricted_to(self, region: str) -> AwsKmsKeyProvider:
+        there = [str(arn) for arn in self.keys_at(region)]
+        return AwsKmsKeyProvider(**{**self._configuration, "keys": there, "regions": [region], "require": "all"})
+
+    def _usable_for(self, name: str) -> list[KeyArn]:
+        """Return the key that a wrap names, in each region where it may be used: none if it was not configured."""
+        arn = KeyArn.match(name)
+        if arn is None:
+            return []
+        for key in self._keys:
+            if self._aliases.meant(key, arn) if key.is_alias else key.same_key(arn):
+                # The region of a multi-Region key's ARN is whatever the wrap says: what counts is what was configured.
+                return self._access.in_its_regions(arn._replace(region=key.region) if arn.multi_region else arn)
+        return []
+
+    def _wrap_under(
+        self, key: KeyArn, data_key: bytes, context: Mapping[str, str], end: float, passes: int = MAX_PASSES
+    ) -> WrappedKey:
+        def encrypt(client: Any, KeyId: str, **grants: Any) -> WrappedKey:  # noqa: N803 (KMS's name)
+            answer = client.encrypt(KeyId=KeyId, Plaintext=data_key, EncryptionContext=dict(context), **grants)
+            name = part_of(answer, "KeyId") if key.is_alias else KeyId
+            if key.is_alias:
+                self._aliases.note(key, KeyArn.configured(name))
+            return WrappedKey(name, part_of(answer, "CiphertextBlob"))
+
+        return self._access.ask("Encrypt", self._access.in_its_regions(key), encrypt, end=end, passes=passes)
+
+    def _describe(self, alias: KeyArn) -> KeyArn:
+        def describe(client: Any, **key: Any) -> KeyArn:
+            return KeyArn.configured(part_of(part_of(client.describe_key(**key), "KeyMetadata"), "Arn"))
+
+        return self._access.ask("DescribeKey", self._access.in_its_regions(alias), describe)
+
+    def __repr__(self) -> str:
+        return f"AwsKmsKeyProvider({[str(key) for key in self._keys]!r}, {self._configuration['regions']!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(AwsKmsKeyProvider, **self._configuration), ()
+
+
+def _configured_keys(keys: Sequence[str]) -> list[KeyArn]:
+    arns: list[KeyArn] = []
+    for text in keys:
+        arn = KeyArn.configured(text)
+        if any(arn.same_key(other) for other in arns):
+            raise ConfigurationError(f"{text} is named twice; the regions of a multi-Region key go into `regions`")
+        arns.append(arn)
+    if not arns:
+        raise ConfigurationError("no KMS key is configured")
+    return arns
+
+
+def _required(require: object, keys: int) -> int:
+    number = {"all": keys, "any": 1}.get(require, 0) if isinstance(require, str) else require
+    if not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= keys:
+        raise ConfigurationError(f'require is "all", "any" or a number from 1 to {keys}, not {require!r}')
+    return number

@@ -1,0 +1,237 @@
+"""The data keys that a process has unwrapped, and when each is checked again.
+
+A key is checked with store and provider ahead of the end of its time, by a thread of its own, so that no reader waits
+for KMS at the limit. Only a key that nobody used for so long has its next reader wait.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from threading import Lock
+
+from fieldcrypt import _system
+from fieldcrypt.errors import (
+    DecryptionError,
+    FieldcryptError,
+    KeyAccessDeniedError,
+    KeyNotFoundError,
+    KeyProviderError,
+    KeyStoreError,
+)
+from fieldcrypt.events import Event, EventKind, Events
+from fieldcrypt.keys.background import Background
+from fieldcrypt.keys.data_key import DataKey
+from fieldcrypt.keys.live_key import LiveKey
+from fieldcrypt.keys.policy import KeyPolicy
+from fieldcrypt.keys.provider import KeyProvider
+from fieldcrypt.keys.records import KeyRecord, Purpose
+from fieldcrypt.keys.single_flight import SingleFlight
+from fieldcrypt.keys.store import KeyStore
+from fieldcrypt.keys.tombstone import Tombstone
+
+__all__ = ["RETRY_INTERVAL", "LiveKeys"]
+
+RETRY_INTERVAL = 5.0  # seconds between checks while store or provider cannot be reached, or have not answered yet
+_MAX_VERIFIED = 16  # encodings remembered of one key's record
+
+# Of its time to live, how much of it a key that is in use has when it is checked: 75 to 90 percent, by its id, so that
+# keys that were fetched together are not all checked together.
+_CHECK_FROM, _CHECK_SPREAD = 0.75, 0.15
+
+
+class LiveKeys:
+    """Live keys by key id, over a key provider and, unless values are self-contained, a key store.
+
+    Args:
+        provider: unwraps data keys.
+        store: keeps wrapped data keys; None if every value carries its own.
+        policy: limits in time and number.
+        events: where to tell what happens.
+        background: does what nobody has to wait for.
+    """
+
+    def __init__(
+        self, provider: KeyProvider, store: KeyStore | None, policy: KeyPolicy, events: Events, background: Background
+    ) -> None:
+        self._provider = provider
+        self._store = store
+        self._events = events
+        self._background = background
+        self._cache_ttl = policy.cache_ttl.total_seconds()
+        self._grace = policy.grace.total_seconds()
+        self._limit = policy.max_cached_keys
+        # By key id and whether the record came with the value. A key that the store has lost, or that was taken from
+        # it, must not come back for stored values because somebody put its record into a self-contained one.
+        self._keys: OrderedDict[tuple[bytes, bool], LiveKey] = OrderedDict()
+        self._reset()
+        _system.call_after_fork(self._reset)
+
+    def _reset(self) -> None:
+        """Start with locks that nobody holds and salts that nobody shares; also runs in a forked child."""
+        self._lock = Lock()
+        self._fetches: SingleFlight[LiveKey] = SingleFlight()
+        for key in self._keys.values():
+            key.forget_salt()
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def get(self, key_id: bytes, record: bytes | None = None) -> LiveKey:
+        """Return the live key of an id, unwrapping it if need be.
+
+        Args:
+            key_id: 16 bytes.
+            record: the key record that came with a self-contained value, or None to ask the store.
+
+        Raises:
+            DecryptionError: the record, or the key in it, is not authentic.
+            KeyProviderError: the data key cannot be unwrapped.
+            KeyStoreError: the key store cannot be used; `KeyNotFoundError` if it has no such key.
+        """
+        key = self._usable(key_id, record)
+        self._events.report(Event(EventKind.CACHE_MISS if key is None else EventKind.CACHE_HIT, key_id.hex()))
+        if key is None:
+            # Keyed by the record too: a forged one must not decide for those who brought the right one.
+            key = self._fetches.run((key_id, record), lambda: self._fetch(key_id, record))
+        return key
+
+    def holds(self, key_id: bytes) -> bool:
+        """Say whether the key of an id is live, without looking for it."""
+        return any(key is not None and key.usable_until > _system.monotonic() for key in self._both(key_id))
+
+    def admit(self, record: KeyRecord, data_key: DataKey, *, embedded: bool) -> LiveKey:
+        """Return the live key of an authentic record and its data key."""
+        return self._confirm(LiveKey(record, data_key.cipher(), embedded=embedded))
+
+    def drop(self, key_id: bytes) -> None:
+        """End the use of a key."""
+        for key in self._both(key_id):
+            if key is not None:
+                self._drop(key)
+
+    def _both(self, key_id: bytes) -> tuple[LiveKey | None, LiveKey | None]:
+        return self._keys.get((key_id, False)), self._keys.get((key_id, True))
+
+    def _usable(self, key_id: bytes, record: bytes | None) -> LiveKey | None:
+        """Return a key that may be used as it is; if it is time to check it, have that done."""
+        slot = (key_id, record is not None)
+        key = self._keys.get(slot)
+        if key is None or not (record is None or record in key.verified):
+            return None
+        now = _system.monotonic()
+        if key.deadline <= now < key.usable_until:
+            key.deadline = min(now + RETRY_INTERVAL, key.usable_until)
+            self._background.submit(slot, lambda: self._check(key))
+        if key.deadline <= now:
+            return None
+        with self._lock:
+            if slot in self._keys:
+                self._keys.move_to_end(slot)
+        return key
+
+    def _check(self, key: LiveKey) -> None:
+        """Refresh a key for nobody in particular; those who use it learn by its end if it has to end."""
+        if key.usable_until <= _system.monotonic():
+            return
+        record = key.record.to_bytes() if key.embedded else None
+        try:
+            self._fetches.run((key.key_id, record), lambda: self._refresh(key))
+        except KeyAccessDeniedError:
+            return  # reported where it was said
+        except FieldcryptError as error:
+            self._events.report(Event(EventKind.KEY_UNCONFIRMED, key.key_id.hex(), key.tenant, cause=str(error)))
+
+    def _fetch(self, key_id: bytes, record: bytes | None) -> LiveKey:
+        key = self._keys.get((key_id, record is not None))
+        if key is not None and (record is None or record in key.verified):
+            if key.deadline > _system.monotonic():
+                return key  # someone fetched it between our look and our flight
+            return self._refresh(key)
+        key_record = self._load(key_id) if record is None else KeyRecord.from_bytes(key_id, record)
+        key = self.admit(key_record, self._unwrap(key_record), embedded=record is not None)
+        if len(key.verified) >= _MAX_VERIFIED:
+            key.verified.clear()
+        key.verified.add(key_record.to_bytes())
+        return key
+
+    def _refresh(self, key: LiveKey) -> LiveKey:
+        """Confirm a key, or go on with it for a while if nobody can be asked."""
+        grace_ends = key.expires + self._grace
+        if key.usable_until > key.expires:
+            # The last attempt failed. While this thread waits for the next one, the others need not.
+            key.deadline = min(_system.monotonic() + RETRY_INTERVAL, grace_ends)
+        try:
+            record = key.record if key.embedded else self._load(key.key_id)
+            if not self._provider.write_only:
+                self._unwrap(record)
+            elif record != key.record:
+                raise DecryptionError("the key record was changed, and a write-only provider cannot open it")
+        except (KeyAccessDeniedError, KeyNotFoundError, DecryptionError) as error:
+            self._drop(key)
+            raise error
+        except (KeyProviderError, KeyStoreError) as error:
+            now = _system.monotonic()
+            outage = not isinstance(error, KeyProviderError) or error.retryable
+            usable_until = grace_ends if outage else key.expires
+            if now >= usable_until:
+                self._drop(key)
+                raise
+            self._events.report(Event(EventKind.KEY_UNCONFIRMED, key.key_id.hex(), key.tenant, cause=str(error)))
+            return self._keep(key, key.expires, usable_until, min(now + RETRY_INTERVAL, usable_until))
+        key.record = record
+        return self._confirm(key)
+
+    def _load(self, key_id: bytes) -> KeyRecord:
+        if self._store is None:
+            raise KeyStoreError("the value was written with a key store, but the Encryptor has none")
+        store = self._store
+        record = self._events.watch(lambda: store.get(key_id))
+        if record.key_id != key_id:
+            raise KeyStoreError(f"the key store gave another key than {key_id.hex()}")
+        if isinstance(record, Tombstone):
+            raise record.lost()
+        return record
+
+    def _unwrap(self, record: KeyRecord) -> DataKey:
+        try:
+            secret = self._events.watch(lambda: self._provider.unwrap(record.wraps, record.context()))
+        except KeyAccessDeniedError as error:
+            self._events.report(Event(EventKind.DENIED, record.key_id.hex(), record.tenant, cause=str(error)))
+            raise
+        data_key = DataKey(secret)
+        data_key.verify(record)
+        if record.purpose is not Purpose.ENCRYPTION:
+            raise DecryptionError("the data key is not one for values")
+        self._events.report(Event(EventKind.KEY_UNWRAPPED, record.key_id.hex(), record.tenant))
+        return data_key
+
+    def _confirm(self, key: LiveKey) -> LiveKey:
+        """Hold a key that was confirmed just now for its time to live."""
+        now = _system.monotonic()
+        check = now + self._cache_ttl * (_CHECK_FROM + _CHECK_SPREAD * key.key_id[0] / 0xFF)
+        return self._keep(key, now + self._cache_ttl, now + self._cache_ttl, check)
+
+    def _keep(self, key: LiveKey, expires: float, usable_until: float, deadline: float) -> LiveKey:
+        """Return the one live key of its id, which is this one unless another came first, with its new times.
+
+        A key that was confirmed may have been evicted meanwhile: it takes its place again, for whoever uses it must be
+        found by a refusal and after a fork.
+        """
+        slot = (key.key_id, key.embedded)
+        with self._lock:
+            kept = self._keys.setdefault(slot, key)
+            self._keys.move_to_end(slot)
+            if kept is key or deadline > kept.deadline:
+                kept.expires, kept.usable_until, kept.deadline = expires, usable_until, deadline
+            while len(self._keys) > self._limit:
+                _, oldest = self._keys.popitem(last=False)
+                oldest.end()
+        return kept
+
+    def _drop(self, key: LiveKey) -> None:
+        key.end()
+        with self._lock:
+            self._keys.pop((key.key_id, key.embedded), None)
+
+    def __reduce__(self) -> str:
+        raise TypeError("live keys cannot be pickled")

@@ -1,0 +1,82 @@
+"""Several key providers, of which one wraps: for the time in which data keys move from one to another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fieldcrypt.errors import ConfigurationError, DecryptionError, KeyProviderError
+from fieldcrypt.keys.provider import KeyProvider
+from fieldcrypt.keys.records import WrappedKey
+
+__all__ = ["KeyProviderChain"]
+
+
+class KeyProviderChain(KeyProvider):
+    """Wraps data keys with the first provider, and unwraps them with whichever has a key of theirs.
+
+    Deploy it before `fieldcrypt keys rewrap` moves the data keys, and until that is done:
+
+        KeyProviderChain(AwsKmsKeyProvider(new_key), AwsKmsKeyProvider(old_key))
+
+    A refusal by the first is final, as ever. The others are asked only if a data key is not wrapped for those before
+    them, or these cannot be reached.
+
+    Args:
+        first: wraps data keys, and unwraps those that it can.
+        others: only unwrap.
+
+    Raises:
+        ConfigurationError: there are no others, or one of the providers cannot unwrap.
+    """
+
+    def __init__(self, first: KeyProvider, *others: KeyProvider) -> None:
+        if not others:
+            raise ConfigurationError("a chain has two key providers or more; a single one needs none")
+        for provider in (first, *others):
+            if isinstance(provider, type) or not isinstance(provider, KeyProvider):
+                raise ConfigurationError(f"a {type(provider).__name__} is no key provider")
+            if provider.write_only:
+                raise ConfigurationError("a key provider that cannot unwrap cannot be part of a chain")
+        self._providers = (first, *others)
+        self.public_key_wrapping = any(provider.public_key_wrapping for provider in self._providers)
+
+    def wrap(self, data_key: bytes, context: Mapping[str, str]) -> Sequence[WrappedKey]:
+        """Encrypt a data key with the first provider (see `KeyProvider.wrap`)."""
+        return self._providers[0].wrap(data_key, context)
+
+    def unwrap(self, wraps: Sequence[WrappedKey], context: Mapping[str, str]) -> bytes:
+        """Decrypt a data key with the first provider that has a key of one of the wraps (see `KeyProvider.unwrap`)."""
+        failures: list[KeyProviderError] = []
+        for provider in self._providers:
+            theirs = [wrap for wrap in wraps if provider.wrapping_key(wrap.name) is not None]
+            if not theirs:
+                continue
+            try:
+                return provider.unwrap(theirs, context)
+            except KeyProviderError as error:
+                if not error.retryable:
+                    raise
+                failures.append(error)
+        if failures:
+            causes = {place: cause for failure in failures for place, cause in failure.causes.items()}
+            raise KeyProviderError("; ".join(str(failure) for failure in failures), causes=causes)
+        raise DecryptionError("the data key is wrapped under no key of these providers")
+
+    def wrapping_keys(self) -> Sequence[str]:
+        """Return those of the first provider: under the others' no data key should stay."""
+        return self._providers[0].wrapping_keys()
+
+    def wrapping_key(self, name: str) -> str | None:
+        """Return which key of the first provider a name means (see `KeyProvider.wrapping_key`)."""
+        return self._providers[0].wrapping_key(name)
+
+    def places(self) -> Mapping[str, KeyProvider]:
+        """Return the places of the first provider."""
+        return self._providers[0].places()
+
+    def __repr__(self) -> str:
+        return f"KeyProviderChain({', '.join(repr(provider) for provider in self._providers)})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return KeyProviderChain, self._providers

@@ -1,0 +1,193 @@
+"""Data keys under other wrapping keys, while everything runs: no value is touched, and no data key can be lost.
+
+For each data key: the new wraps are written beside the old ones, read back and opened; only then the old ones go. It
+can be interrupted anywhere and begun again, and any number of processes may do it at once.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from typing import NamedTuple
+
+from fieldcrypt.errors import FieldcryptError, KeyProviderError, KeyStoreError
+from fieldcrypt.events import Event, EventKind, report
+from fieldcrypt.keys.data_key import DataKey
+from fieldcrypt.keys.provider import KeyProvider
+from fieldcrypt.keys.records import KeyRecord, WrappedKey, sorted_wraps
+from fieldcrypt.keys.store import KeyStore
+from fieldcrypt.keys.tombstone import Tombstone
+
+__all__ = ["Outcome", "Rewrapping", "RewrapReport"]
+
+_MAX_CONFLICTS = 5  # with others who change the same record, until that is given up
+
+
+class Outcome(enum.Enum):
+    """What became of one data key."""
+
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"  # it was as it should be
+    SHREDDED = "shredded"  # a tombstone, which has nothing to wrap
+    FAILED = "failed"
+
+
+class RewrapReport(NamedTuple):
+    """What became of all data keys of a key store.
+
+    Attributes:
+        changed, unchanged, shredded: how many. In a dry run, `changed` is how many would be.
+        failures: error by key id (32 hexadecimal digits), of keys whose record is as it was.
+        stopped: the error for which the rest was left alone: the key service refused or could not be reached.
+    """
+
+    changed: int
+    unchanged: int
+    shredded: int
+    failures: dict[str, FieldcryptError]
+    stopped: KeyProviderError | None
+
+    @property
+    def complete(self) -> bool:
+        """True if every data key is as it should be."""
+        return not self.failures and self.stopped is None
+
+
+class Rewrapping:
+    """Brings the records of a key store under the wrapping keys of a provider.
+
+    Provider calls for each data key that changes: one unwrap, and for each new wrapping key one wrap and one unwrap.
+
+    Args:
+        store: holds the records.
+        source: unwraps data keys as they are now.
+        target: whose wrapping keys they should be under.
+        repair: only add wraps that are missing; leave those under other keys where they are.
+    """
+
+    def __init__(self, store: KeyStore, source: KeyProvider, target: KeyProvider, *, repair: bool = False) -> None:
+        self._store = store
+        self._source = source
+        self._target = target
+        self._repair = repair
+
+    def needed(self, record: KeyRecord | Tombstone) -> bool:
+        """Say whether a record is to be changed; asks no key service."""
+        if isinstance(record, Tombstone):
+            return False
+        _, others, missing = self._sorted(record)
+        return bool(missing or (others and not self._repair))
+
+    def rewrap(self, key_id: bytes) -> Outcome:
+        """Bring one record under the wrapping keys.
+
+        Raises:
+            DecryptionError: the record is not authentic, or not wrapped for the source.
+            KeyProviderError: source or target do not work.
+            KeyStoreError: the store does not work, or others change the record all the time.
+        """
+        for _ in range(_MAX_CONFLICTS):
+            record = self._store.get(key_id)
+            if isinstance(record, Tombstone):
+                return Outcome.SHREDDED
+            if not self.needed(record):
+                return Outcome.UNCHANGED
+            if self._rewrapped(record):
+                kind = EventKind.KEY_REPAIRED if self._repair else EventKind.KEY_REWRAPPED
+                report(Event(kind, key_id.hex(), record.tenant))
+                return Outcome.CHANGED
+        raise KeyStoreError(f"the record of data key {key_id.hex()} is changed by others all the time")
+
+    def run(
+        self, *, dry_run: bool = False, threads: int = 8, on_progress: Callable[[int, int], object] | None = None
+    ) -> RewrapReport:
+        """Bring all records under the wrapping keys.
+
+        A record that is not authentic is reported, and the rest goes on. A key service that refuses or cannot be
+        reached ends the run: begin again when it works.
+
+        Args:
+            dry_run: only count; no key service is asked for anything but names.
+            threads: how many keys to work at at once.
+            on_progress: called with how many keys are done, and of how many.
+
+        Raises:
+            KeyStoreError: the key ids cannot be read.
+            KeyProviderError: the target cannot name its keys.
+        """
+        from concurrent.futures import ThreadPoolExecutor  # a tenth of the time of `import fieldcrypt`
+        from contextvars import copy_context
+
+        key_ids = list(self._store.key_ids())
+        self._target.wrapping_keys()  # fails here, if at all, and not once for every key
+        counts = dict.fromkeys(Outcome, 0)
+        failures: dict[str, FieldcryptError] = {}
+        stopped: list[KeyProviderError] = []
+
+        def work(key_id: bytes) -> Outcome | None:
+            if stopped:
+                return None
+            try:
+                return self._dry(key_id) if dry_run else self.rewrap(key_id)
+            except KeyProviderError as error:
+                stopped.append(error)
+                return None
+            except FieldcryptError as error:
+                failures[key_id.hex()] = error
+                return Outcome.FAILED
+
+        with ThreadPoolExecutor(threads, thread_name_prefix="fieldcrypt") as pool:
+            # The context says whose events these are, and one context cannot be entered twice.
+            futures = [pool.submit(copy_context().run, work, key_id) for key_id in key_ids]
+            for done, future in enumerate(futures, 1):
+                outcome = future.result()
+                if outcome is not None:
+                    counts[outcome] += 1
+                    if on_progress is not None:
+                        on_progress(done, len(key_ids))
+        return RewrapReport(
+            counts[Outcome.CHANGED],
+            counts[Outcome.UNCHANGED],
+            counts[Outcome.SHREDDED],
+            failures,
+            stopped[0] if stopped else None,
+        )
+
+    def _dry(self, key_id: bytes) -> Outcome:
+        record = self._store.get(key_id)
+        if isinstance(record, Tombstone):
+            return Outcome.SHREDDED
+        return Outcome.CHANGED if self.needed(record) else Outcome.UNCHANGED
+
+    def _rewrapped(self, record: KeyRecord) -> bool:
+        """Change one record; return False if somebody else changed it meanwhile."""
+        own, others, missing = self._sorted(record)
+        context = record.context()
+        data_key = DataKey(self._source.unwrap(record.wraps, context))
+        data_key.verify(record)
+        new = []
+        if missing:
+            made = self._target.wrap(data_key.secret, context)
+            new = [wrap for wrap in made if self._target.wrapping_key(wrap.name) in missing]
+            if not new:
+                raise KeyProviderError(f"no wrap could be made under {', '.join(sorted(missing))}")
+            both = data_key.seal(record._replace(wraps=sorted_wraps([*own, *new, *others])))
+            if not self._store.replace(record, both) or self._store.get(record.key_id) != both:
+                return False
+            record = both
+        for wrap in new or own:
+            DataKey(self._target.unwrap([wrap], context)).verify(record)
+        if self._repair or not others:
+            return True
+        return self._store.replace(record, data_key.seal(record._replace(wraps=sorted_wraps([*own, *new]))))
+
+    def _sorted(self, record: KeyRecord) -> tuple[list[WrappedKey], list[WrappedKey], set[str]]:
+        """Return the wraps under the target's keys, those under others, and the target's keys that have none."""
+        own: list[WrappedKey] = []
+        others: list[WrappedKey] = []
+        missing = set(self._target.wrapping_keys())
+        for wrap in record.wraps:
+            name = self._target.wrapping_key(wrap.name)
+            (others if name is None else own).append(wrap)
+            missing.discard(name or "")
+        return own, others, missing
