@@ -143,7 +143,10 @@ class TestCalls:
     def test_within_cache_ttl(
         self, clock: Clock, provider: CountingProvider, rows: RowStore, store: RowStore | None
     ) -> None:
-        """Before it is time for a check nobody is asked, then once, for any number of values of any number of fields."""
+        """Before it is time for a check nobody is asked, then once, for any number of values of any number of fields.
+
+        "Time" is some time before cache_ttl is over.
+        """
         encryptor = Encryptor(provider, store, POLICY)
         fields = [encryptor.field(name, str) for name in ("a.a", "a.b", "a.c")]
         values = [field.encrypt(SSN) for field in fields]

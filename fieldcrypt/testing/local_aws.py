@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
+from threading import Lock
 from types import TracebackType
 from typing import Any
 
 import boto3
 from botocore.config import Config
 
+from fieldcrypt.testing.child_process import ChildProcess
+
 __all__ = ["LocalAws"]
+
+_TIMEOUT = timedelta(seconds=2)
 
 
 class LocalAws:
@@ -28,50 +31,66 @@ class LocalAws:
 
     Args:
         regions: the regions to run; the first is where keys are made.
+        isolated: run every region in a process of its own, so that they share nothing but the material of the keys
+            that `create_key` made, neither state nor CPU time, and one of them can be killed.
 
     Attributes:
         calls: answered requests so far, by (service, operation, region), of the clients made here.
     """
 
-    def __init__(self, regions: Sequence[str] = ("us-east-1", "eu-west-1")) -> None:
+    def __init__(self, regions: Sequence[str] = ("us-east-1", "eu-west-1"), isolated: bool = False) -> None:
         self.regions = tuple(regions)
         self.calls: Counter[tuple[str, str, str]] = Counter()
-        self._process: subprocess.Popen[str] | None = None
+        self._counting = Lock()
+        self._isolated = isolated
+        self._servers: dict[str, ChildProcess] = {}  # of each region; one and the same unless isolated
         self._ports: dict[str, int] = {}
 
     def __enter__(self) -> LocalAws:
-        self._process = subprocess.Popen(  # noqa: S603 (our own module)
-            [sys.executable, "-m", "fieldcrypt.testing.aws_server", *self.regions],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        self._ports = json.loads(self._answer())
+        try:
+            for group in [[region] for region in self.regions] if self._isolated else [self.regions]:
+                self._servers |= dict.fromkeys(group, ChildProcess("fieldcrypt.testing.aws_server", *group))
+            for server in set(self._servers.values()):  # all of them are starting by now
+                self._ports |= json.loads(server.answer())
+        except BaseException:
+            self._kill()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.communicate()
-            self._process = None
+        self._kill()
+
+    def _kill(self) -> None:
+        for server in self._servers.values():
+            server.kill()
+        self._servers = {}
 
     def endpoint(self, region: str) -> str:
         """Return the URL of a region."""
         return f"http://127.0.0.1:{self._ports[region]}"
 
-    def kms(self, region: str) -> Any:
+    def kms(self, region: str, *, endpoint_url: str | None = None) -> Any:
         """Make a KMS client for a region: the `client_factory` of an AwsKmsKeyProvider."""
-        return self.client("kms", region)
+        return self.client("kms", region, endpoint_url=endpoint_url)
 
-    def client(self, service: str, region: str, timeout: timedelta = timedelta(seconds=2)) -> Any:
-        """Make a boto3 client for a region, with one attempt a call and a count of the answers in `calls`."""
+    def client(
+        self, service: str, region: str, timeout: timedelta = _TIMEOUT, *, endpoint_url: str | None = None
+    ) -> Any:
+        """Make a boto3 client for a region, with one attempt a call and a count of the answers in `calls`.
+
+        Args:
+            service: by boto3's name, such as "kms".
+            region: one of those that run.
+            timeout: how long to wait for a connection, and for an answer.
+            endpoint_url: where to reach the region instead of its own port: a FaultyProxy before it.
+        """
         session: Any = boto3.session.Session(aws_access_key_id="local", aws_secret_access_key="local")  # noqa: S106
         client = session.client(
             service,
             region_name=region,
-            endpoint_url=self.endpoint(region),
+            endpoint_url=endpoint_url or self.endpoint(region),
             config=Config(
                 connect_timeout=timeout.total_seconds(),
                 read_timeout=timeout.total_seconds(),
@@ -83,7 +102,8 @@ class LocalAws:
 
     def _count(self, service: str, region: str) -> Any:
         def count(model: Any, **_: Any) -> None:
-            self.calls[service, model.name, region] += 1
+            with self._counting:
+                self.calls[service, model.name, region] += 1
 
         return count
 
@@ -94,28 +114,36 @@ class LocalAws:
         if multi_region:
             for region in self.regions[1:]:
                 primary.replicate_key(KeyId=metadata["KeyId"], ReplicaRegion=region)
+            if self._isolated:
+                self._copy_replicas(metadata["KeyId"])
         arn: str = metadata["Arn"]
         return arn
 
+    def _copy_replicas(self, key_id: str) -> None:
+        """Take the replicas that the first region's process made for itself to the processes they belong in."""
+        for region in self.regions[1:]:
+            replica = self._server(self.regions[0]).ask(f"export {region} {key_id}").strip()
+            self._server(region).ask(f"import {region} {replica}")
+
     def cut(self, region: str) -> None:
         """Close a region's port: connections to it are refused from now on."""
-        self._command("cut", region)
+        self._server(region).ask(f"cut {region}")
 
     def restore(self, region: str) -> None:
         """Open a region's port again."""
-        self._command("restore", region)
+        self._server(region).ask(f"restore {region}")
 
-    def _command(self, command: str, region: str) -> None:
-        if self._process is None or self._process.stdin is None:
-            raise RuntimeError("LocalAws is not running: use it in a with statement")
-        self._process.stdin.write(f"{command} {region}\n")
-        self._process.stdin.flush()
-        self._answer()
+    def kill(self, region: str) -> None:
+        """Kill a region's process, as `kill -9` does: it is gone, with its keys, for the rest of the run.
 
-    def _answer(self) -> str:
-        if self._process is None or self._process.stdout is None:
+        Raises:
+            RuntimeError: the regions share a process.
+        """
+        if not self._isolated:
+            raise RuntimeError("one process serves all regions: use LocalAws(isolated=True)")
+        self._server(region).kill()
+
+    def _server(self, region: str) -> ChildProcess:
+        if not self._servers:
             raise RuntimeError("LocalAws is not running: use it in a with statement")
-        line = self._process.stdout.readline()
-        if not line:
-            raise RuntimeError("the local AWS server ended; its own message is above")
-        return line
+        return self._servers[region]
