@@ -1,0 +1,212 @@
+"""Two applications in two regions go on reading and writing while one region at a time fails in every way.
+
+    python -m benchmarks.chaos [--operations N] [--seed S] [--quick] [--json FILE]
+
+Each region is a KMS server process of its own behind a FaultyProxy, each application prefers its own region, and both
+share a key store. There are more tenants than cached keys, keys are cached for a second and there is no grace, so that
+most operations need KMS at that very moment. Ends with exit code 1 if what is promised does not hold.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import logging
+import random
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from threading import Lock
+from typing import Any, NamedTuple
+
+from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
+from rich.console import Console
+from rich.progress import Progress
+
+from benchmarks import measure
+from benchmarks.chaos_report import Phase, Report
+from benchmarks.chaos_workload import Workload
+from fieldcrypt import Encryptor, Field, KeyPolicy, MemoryKeyStore
+from fieldcrypt.keys.aws_kms import AwsKmsKeyProvider
+from fieldcrypt.testing import FaultyProxy, LocalAws
+
+REGIONS = ("us-east-1", "eu-west-1")
+THREADS = 4
+SLOW = timedelta(seconds=0.15)  # late, but within the time-out
+FAULTS: Mapping[str, Callable[[FaultyProxy], None]] = {
+    "refuse": FaultyProxy.refuse,
+    "hang": FaultyProxy.hang,
+    "reset": FaultyProxy.reset,
+    "delay": lambda proxy: proxy.delay(SLOW),
+    "error": FaultyProxy.error,
+    "throttle": FaultyProxy.throttle,
+}
+POLICY = KeyPolicy(cache_ttl=timedelta(seconds=1), max_cached_keys=24, grace=timedelta(0))
+MAX_ROUNDS = 4
+
+
+class Pace(NamedTuple):
+    """How many operations there have to be, and how long things last, in seconds."""
+
+    operations: int
+    fault: float
+    hang: float  # longer, so that its p99 is one of many operations
+    pause: float
+    timeout: float
+    cooldown: float
+
+
+FULL = Pace(operations=10_000, fault=4.0, hang=8.0, pause=3.0, timeout=0.5, cooldown=2.0)
+QUICK = Pace(operations=2_000, fault=0.5, hang=2.0, pause=0.4, timeout=0.3, cooldown=0.5)
+
+
+class Chaos:
+    """A run over two regions of AWS, each behind its proxy."""
+
+    def __init__(self, aws: LocalAws, proxies: Mapping[str, FaultyProxy], seed: int, pace: Pace) -> None:
+        self._aws = aws
+        self._proxies = proxies
+        self._pace = pace
+        self._rng = random.Random(seed)
+        self._key = aws.create_key()
+        self._store = MemoryKeyStore()
+        self._phases = [Phase()]
+        self._workload = Workload(seed, self._phases)
+        self._counting = Lock()
+
+    def run(self, on_phase: Callable[[Phase, int], None]) -> Report:
+        """Let threads work while faults come and go, until there were enough operations.
+
+        Args:
+            on_phase: called with every new phase, and the number of operations so far.
+        """
+        fields = [self._application(region) for region in REGIONS]
+        with ThreadPoolExecutor(THREADS) as executor:
+            threads = [
+                executor.submit(self._workload.work, number, fields[number % len(fields)]) for number in range(THREADS)
+            ]
+            try:
+                self._let_faults_come_and_go(on_phase)
+            finally:
+                self._workload.stop()
+        for thread in threads:
+            thread.result()  # raises what ended it, if not the request to stop
+        self._phases.append(Phase("restarted"))
+        for region in REGIONS:
+            self._workload.read_everything(self._application(region))
+        return Report.of(
+            self._phases,
+            self._workload.operations,
+            asked=self._pace.operations,
+            timeout=self._pace.timeout,
+            cooldown=self._pace.cooldown,
+            applications=len(fields),
+            threads=THREADS,
+        )
+
+    def _application(self, home: str) -> Field[str]:
+        # Making a client takes a tenth of a second of this process's time, once, which is not what is measured here.
+        clients = {region: self._client(region) for region in REGIONS}
+        provider = AwsKmsKeyProvider(
+            self._key,
+            regions=[home, *(region for region in REGIONS if region != home)],
+            client_factory=clients.__getitem__,
+            cooldown=timedelta(seconds=self._pace.cooldown),
+        )
+        return Encryptor(provider, self._store, POLICY).field("chaos.text", str)
+
+    def _client(self, region: str) -> Any:
+        timeout = timedelta(seconds=self._pace.timeout)
+        client = self._aws.client("kms", region, timeout, endpoint_url=self._proxies[region].url)
+        client.meta.events.register("after-call-error.kms", partial(self._note_timeout, region))
+        return client
+
+    def _note_timeout(self, region: str, exception: Exception, **_: Any) -> None:
+        if isinstance(exception, (ConnectTimeoutError, ReadTimeoutError)):
+            phase = self._phases[-1]
+            with self._counting:
+                phase.timeouts += region == phase.region
+
+    def _let_faults_come_and_go(self, on_phase: Callable[[Phase, int], None]) -> None:
+        for number in range(MAX_ROUNDS):
+            for phase in _round(self._rng):
+                done = len(self._workload.operations)
+                if number and done >= self._pace.operations:
+                    return  # after one whole round, so that every fault has been there
+                on_phase(phase, done)
+                self._phases.append(phase)
+                self._last(phase)
+
+    def _last(self, phase: Phase) -> None:
+        """Let a phase come and go. When this returns all regions are healthy: there are never two that are not."""
+        start = time.perf_counter()
+        if phase.region:
+            proxy = self._proxies[phase.region]
+            FAULTS[phase.fault](proxy)
+            time.sleep(self._pace.hang if phase.fault == "hang" else self._pace.fault)
+            proxy.healthy()
+        else:
+            time.sleep(self._pace.pause)
+        phase.seconds = time.perf_counter() - start
+
+
+def _round(rng: random.Random) -> Iterator[Phase]:
+    """Every fault in every region in any order, two of three with a pause after them."""
+    faults = list(itertools.product(FAULTS, REGIONS))
+    rng.shuffle(faults)
+    yield Phase()
+    for fault, region in faults:
+        yield Phase(fault, region)
+        if rng.random() < 2 / 3:
+            yield Phase()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.chaos", description=__doc__.partition("\n")[0])
+    parser.add_argument("--operations", type=int, metavar="N", help="at least so many (default 10,000; --quick 2,000)")
+    parser.add_argument("--seed", type=int, default=1, metavar="S", help="sets the order of faults, and of operations")
+    parser.add_argument("--quick", action="store_true", help="short phases: under half a minute")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to a file")
+    arguments = parser.parse_args()
+    pace = QUICK if arguments.quick else FULL
+    if arguments.operations is not None:
+        pace = pace._replace(operations=arguments.operations)
+
+    console = Console()
+    logging.getLogger("fieldcrypt").addHandler(logging.NullHandler())  # it would tell of every fault
+    with ExitStack() as stack:
+        aws = stack.enter_context(LocalAws(REGIONS, isolated=True))
+        proxies = {region: stack.enter_context(FaultyProxy(aws.endpoint(region))) for region in REGIONS}
+        progress = stack.enter_context(Progress(console=console, transient=True))
+        task = progress.add_task("", total=pace.operations)
+
+        def on_phase(phase: Phase, done: int) -> None:
+            progress.update(task, completed=done, description=f"{phase.region} {phase.fault}".strip())
+
+        report = Chaos(aws, proxies, arguments.seed, pace).run(on_phase)
+        verbs = ("Decrypt", "Encrypt")
+        calls = {f"{verb} in {region}": aws.calls["kms", verb, region] for verb in verbs for region in REGIONS}
+
+    console.print(report.table())
+    console.print("KMS calls answered: " + ", ".join(f"{count:,} {what}" for what, count in calls.items()))
+    for failure in report.failures[:10]:
+        console.print(f"failed: {failure}", markup=False)
+    complaints = list(report.complaints())
+    for complaint in complaints:
+        console.print(f"[red]not as promised:[/] {complaint}")
+    if not complaints:
+        console.print(
+            f"{report.operations:,} operations, seed {arguments.seed}: none failed, every value read was right"
+        )
+    if arguments.json:
+        measure.write_json(arguments.json, {"seed": arguments.seed, "calls": calls, **report.figures()})
+    return 1 if complaints else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
