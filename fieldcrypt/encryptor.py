@@ -200,6 +200,11 @@ class Encryptor:
         """The key store that was configured."""
         return self._configured().store
 
+    @property
+    def policy(self) -> KeyPolicy:
+        """The limits that were configured."""
+        return self._configured().policy
+
     def _configured(self) -> Keyring:
         if self._keyring is None:
             raise ConfigurationError(

@@ -3,21 +3,46 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 import fieldcrypt
+from fieldcrypt.cli.doctor import Finding, Verdict, examine
+from fieldcrypt.cli.inspect import facts_of, read_value
+from fieldcrypt.cli.keys import keys
+from fieldcrypt.cli.kms import kms
+from fieldcrypt.cli.output import fail, print_json, print_table, progress, status
+from fieldcrypt.cli.target import EncryptorOption, find_encryptor, named_encryptor
+from fieldcrypt.errors import ConfigurationError, FieldcryptError
 
 __all__ = ["commands"]
 
+
+class _Group(TyperGroup):
+    """Has every error of fieldcrypt end its command with a line on stderr: code 2 if it was called wrongly, else 1."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ConfigurationError as error:
+            fail(error, 2)
+        except (FieldcryptError, ValueError) as error:
+            fail(error, 1)
+
+
 commands = typer.Typer(
+    cls=_Group,
     name="fieldcrypt",
     help="Client-side field encryption for data stores that replicate across regions.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_show_locals=False,  # locals would show plaintext and keys
 )
+
+commands.add_typer(keys)
+commands.add_typer(kms)
 
 
 def _version(wanted: bool) -> None:
@@ -57,3 +82,61 @@ def demo(
         typer.echo(f"The demo needs more packages ({error.name} is missing): pip install 'fieldcrypt[demo]'", err=True)
         raise typer.Exit(2) from None
     raise typer.Exit(run(input))
+
+
+@commands.command()
+def inspect(
+    value: Annotated[str, typer.Argument(metavar="VALUE", help="Hexadecimal, base64, or a file.")],
+    encryptor: EncryptorOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
+) -> None:
+    """Tell what an encrypted value says of itself: form, data key, sizes, tenant. Nothing is decrypted or verified."""
+    data = read_value(value)
+    name = named_encryptor(encryptor)
+    facts = facts_of(data, None if name is None else find_encryptor(name).store)
+    if as_json:
+        print_json(facts)
+        return
+    for fact, told in facts.items():
+        typer.echo(f"{fact + ':':16} {', '.join(told) if isinstance(told, list) else told}")
+
+
+@commands.command()
+def doctor(
+    encryptor: EncryptorOption = None,
+    tenant: Annotated[
+        str | None, typer.Option(metavar="TENANT", help="For whom to wrap, if this role may for certain tenants only.")
+    ] = None,
+    reads_only: Annotated[bool, typer.Option("--reads-only", help="This role is not to wrap: do not try.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
+) -> None:
+    """Check that every region can really read the data: its key, its permissions, and every data key.
+
+    Makes some KMS calls for each region, and one for each data key and region. Exit code 1 if anything is wrong.
+    """
+    found = find_encryptor(encryptor)
+    with status() as tell, progress("data keys") as on_progress:
+        findings = list(examine(found, tenant=tenant, reads_only=reads_only, on_place=tell, on_progress=on_progress))
+    wrong = [finding for finding in findings if finding.verdict is Verdict.FAILED]
+    if as_json:
+        print_json({"ok": not wrong, "findings": [finding.as_json() for finding in findings]})
+    else:
+        _print_findings(findings, wrong)
+    if wrong:
+        raise typer.Exit(1)
+
+
+_COLOURS = {Verdict.OK: "green", Verdict.UNKNOWN: "yellow", Verdict.FAILED: "red"}
+
+
+def _print_findings(findings: list[Finding], wrong: list[Finding]) -> None:
+    from rich.text import Text
+
+    rows = [
+        (finding.place, finding.check, Text(finding.verdict.value, _COLOURS[finding.verdict]), finding.detail)
+        for finding in findings
+    ]
+    print_table(("where", "what", "", ""), rows)
+    for number, finding in enumerate(wrong, 1):
+        typer.echo(f"{number}. {finding.place}, {finding.check}: {finding.detail}\n   {finding.advice}")
+    typer.echo(f"{len(wrong)} things are wrong" if wrong else "all is well")

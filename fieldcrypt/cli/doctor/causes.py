@@ -1,0 +1,23 @@
+"""Errors of key providers in plain words, with what to do."""
+
+from __future__ import annotations
+
+from fieldcrypt.errors import DecryptionError, FieldcryptError, KeyAccessDeniedError, KeyProviderError, KeyStoreError
+
+__all__ = ["explain"]
+
+
+def explain(error: FieldcryptError) -> tuple[str, str]:
+    """Return the cause of an error, the same for all data keys that have it, and what to do."""
+    if isinstance(error, KeyAccessDeniedError):
+        return str(error), "enable the key, or allow this role to use it: fieldcrypt kms policy reader (or writer)"
+    if isinstance(error, KeyProviderError):
+        return str(error), "look at what is said of this region above"
+    if isinstance(error, DecryptionError) and "none of the configured" in str(error):
+        return "not wrapped under the key of this place", "fieldcrypt keys repair"
+    if isinstance(error, KeyStoreError):
+        return "the record cannot be read", _RESTORE
+    return "the record was changed: it is not what fieldcrypt wrote", _RESTORE
+
+
+_RESTORE = "restore it from a backup of the key store; without it the values under this data key are lost"

@@ -1,0 +1,86 @@
+"""All checks, in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from fieldcrypt import _system
+from fieldcrypt.cli.doctor.causes import explain
+from fieldcrypt.cli.doctor.data_keys import STORE, DataKeyExamination
+from fieldcrypt.cli.doctor.finding import Finding, Verdict
+from fieldcrypt.encryptor import Encryptor
+from fieldcrypt.errors import FieldcryptError
+from fieldcrypt.keys.data_key import DataKey
+from fieldcrypt.keys.provider import KeyProvider
+from fieldcrypt.keys.records import Purpose, WrappedKey, wrap_context
+
+__all__ = ["examine"]
+
+
+def examine(
+    encryptor: Encryptor,
+    *,
+    tenant: str | None,
+    reads_only: bool,
+    on_place: Callable[[str], object],
+    on_progress: Callable[[int, int], object],
+) -> Iterator[Finding]:
+    """Look at every place and every data key.
+
+    Args:
+        encryptor: what to look at.
+        tenant: for whom to try to wrap and unwrap, if the role may do so for certain tenants alone.
+        reads_only: do not try to wrap.
+        on_place: called with the name of each place before it is looked at.
+        on_progress: called with how many data keys were looked at, and of how many.
+    """
+    places = encryptor.provider.places()
+    for place, provider in places.items():
+        on_place(place)
+        yield from _examine_key_service(provider, place, len(encryptor.provider.wrapping_keys()))
+        yield from _try_out(provider, place, tenant, reads_only)
+    if encryptor.store is None:
+        yield Finding(STORE, "readable", Verdict.OK, "there is none: values carry their data keys with them")
+        return
+    on_place("data keys")
+    readable = {} if encryptor.provider.write_only else places
+    yield from DataKeyExamination(encryptor.data_keys, readable).run(on_progress)
+
+
+def _examine_key_service(provider: KeyProvider, place: str, keys: int) -> Iterator[Finding]:
+    try:
+        from fieldcrypt.cli.doctor import kms
+    except ModuleNotFoundError:  # without boto3 there is no provider that needs it
+        return
+    if isinstance(provider, kms.KmsProvider):
+        yield from kms.examine_region(provider, place, keys)
+
+
+def _try_out(provider: KeyProvider, place: str, tenant: str | None, reads_only: bool) -> Iterator[Finding]:
+    """Wrap and unwrap a data key that nothing is encrypted under."""
+    data_key = DataKey.generate()
+    context = wrap_context(data_key.key_id, Purpose.ENCRYPTION, int(_system.wall_clock()), tenant)
+    if reads_only:
+        return
+    wraps: list[WrappedKey] = []
+    began = _system.monotonic()
+    try:
+        wraps += provider.wrap(data_key.secret, context)
+    except FieldcryptError as error:
+        yield Finding(place, "wrap", Verdict.FAILED, *explain(error))
+        return
+    yield _worked(place, "wrap", began)
+    if provider.write_only:
+        return
+    began = _system.monotonic()
+    try:
+        provider.unwrap(wraps, context)
+    except FieldcryptError as error:
+        yield Finding(place, "unwrap", Verdict.FAILED, *explain(error))
+        return
+    yield _worked(place, "unwrap", began)
+
+
+def _worked(place: str, check: str, began: float) -> Finding:
+    seconds = _system.monotonic() - began
+    return Finding(place, check, Verdict.OK, f"{1000 * seconds:.0f} ms", seconds=seconds)

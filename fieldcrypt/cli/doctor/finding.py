@@ -1,0 +1,40 @@
+"""What the doctor finds."""
+
+from __future__ import annotations
+
+import enum
+from typing import Any, NamedTuple
+
+__all__ = ["Finding", "Verdict"]
+
+
+class Verdict(enum.StrEnum):
+    """How good a finding is."""
+
+    OK = "ok"
+    UNKNOWN = "unknown"  # this role may not look; nothing says that anything is wrong
+    FAILED = "failed"
+
+
+class Finding(NamedTuple):
+    """The outcome of one check.
+
+    Attributes:
+        place: where: a region, or "key store".
+        check: what was looked at.
+        verdict: how it is.
+        detail: the cause, in plain words.
+        advice: what to do about it; empty if all is well.
+        seconds: how long a call took, if that is what was measured.
+    """
+
+    place: str
+    check: str
+    verdict: Verdict
+    detail: str = ""
+    advice: str = ""
+    seconds: float | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the finding for a script."""
+        return self._asdict() | {"verdict": self.verdict.value}

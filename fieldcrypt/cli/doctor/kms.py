@@ -1,0 +1,112 @@
+"""One region of KMS: is the key there, enabled, replicated, rotated, and may this role use it?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from fieldcrypt import _system
+from fieldcrypt.cli.doctor.finding import Finding, Verdict
+from fieldcrypt.keys.aws_kms import AwsKmsKeyProvider, AwsKmsRsaKeyProvider
+from fieldcrypt.keys.aws_kms.answers import FAILURES, Answer, classify, error_name, without_request
+from fieldcrypt.keys.aws_kms.arn import KeyArn
+
+__all__ = ["KmsProvider", "examine_region"]
+
+KmsProvider = AwsKmsKeyProvider | AwsKmsRsaKeyProvider
+
+
+def examine_region(provider: KmsProvider, region: str, keys: int) -> Iterator[Finding]:
+    """Look at every key of a region.
+
+    IAM actions: `kms:DescribeKey` and `kms:GetKeyRotationStatus`; without them some findings are unknown.
+
+    Args:
+        provider: works in this region alone.
+        region: its name.
+        keys: how many keys are configured in all regions together; several single-Region keys may be meant.
+    """
+    for arn in provider.keys_at(region):
+        yield from _examine_key(provider, arn, keys)
+
+
+def _examine_key(provider: KmsProvider, arn: KeyArn, keys: int) -> Iterator[Finding]:
+    began = _system.monotonic()
+    try:
+        metadata = provider.client(arn).describe_key(KeyId=str(arn))["KeyMetadata"]
+    except FAILURES as error:
+        yield _failure(arn, "key exists", without_request(error))
+        return
+    seconds = _system.monotonic() - began
+    yield Finding(arn.region, "reachable", Verdict.OK, f"answers in {1000 * seconds:.0f} ms", seconds=seconds)
+    yield Finding(arn.region, "key exists", Verdict.OK, metadata["Arn"])
+    yield _enabled(arn, metadata)
+    yield _multi_region(arn, metadata, keys)
+    if metadata.get("KeySpec", "SYMMETRIC_DEFAULT") == "SYMMETRIC_DEFAULT" and metadata.get("Origin") != "EXTERNAL":
+        yield _rotation(provider, arn, metadata["KeyId"])
+
+
+def _enabled(arn: KeyArn, metadata: dict[str, Any]) -> Finding:
+    state = metadata["KeyState"]
+    if state == "Enabled":
+        return Finding(arn.region, "key enabled", Verdict.OK)
+    key = metadata["KeyId"]
+    cures = {
+        "Disabled": f"if that was not meant: aws kms enable-key --key-id {key} --region {arn.region}",
+        "PendingDeletion": f"if that was not meant: aws kms cancel-key-deletion --key-id {key} --region {arn.region}, "
+        "and then enable it",
+        "PendingReplicaDeletion": "a primary waits for its replicas to go; keep a replica, or cancel their deletion",
+        "PendingImport": "import its key material again",
+    }
+    advice = cures.get(state, "wait, and look again")
+    return Finding(arn.region, "key enabled", Verdict.FAILED, f"{arn} is {state} in this region", advice)
+
+
+def _multi_region(arn: KeyArn, metadata: dict[str, Any], keys: int) -> Finding:
+    if metadata.get("MultiRegion"):
+        return Finding(arn.region, "multi-Region key", Verdict.OK, metadata["KeyId"])
+    if keys > 1:
+        return Finding(arn.region, "multi-Region key", Verdict.OK, "a single-Region key, one of several")
+    return Finding(
+        arn.region,
+        "multi-Region key",
+        Verdict.FAILED,
+        f"{metadata['Arn']} is a single-Region key: no other region can unwrap what it wraps",
+        "make a multi-Region key (fieldcrypt kms create) and move to it (fieldcrypt keys rewrap)",
+    )
+
+
+def _rotation(provider: KmsProvider, arn: KeyArn, key_id: str) -> Finding:
+    try:
+        # By its id: an alias is not taken here.
+        status = provider.client(arn).get_key_rotation_status(KeyId=key_id)
+    except FAILURES as error:
+        if classify(error) is Answer.DENIED:
+            return Finding(arn.region, "rotation", Verdict.UNKNOWN, "this role may not kms:GetKeyRotationStatus")
+        return _failure(arn, "rotation", without_request(error))
+    if status.get("KeyRotationEnabled"):
+        days = status.get("RotationPeriodInDays")
+        return Finding(arn.region, "rotation", Verdict.OK, f"every {days} days" if days else "on")
+    return Finding(
+        arn.region,
+        "rotation",
+        Verdict.FAILED,
+        "automatic rotation of the key in KMS is off",
+        f"aws kms enable-key-rotation --key-id {key_id}, in the primary's region (costs nothing to readers)",
+    )
+
+
+def _failure(arn: KeyArn, check: str, error: Exception) -> Finding:
+    said = classify(error)
+    if said is Answer.NO_REPLICA:
+        detail = f"{arn} does not exist: there is no replica, or no alias, in this region"
+        advice = (
+            f"fieldcrypt kms create … --replica {arn.region}, or: aws kms replicate-key --replica-region {arn.region}"
+        )
+        return Finding(arn.region, check, Verdict.FAILED, detail, advice)
+    if said is Answer.DENIED:
+        return Finding(arn.region, check, Verdict.UNKNOWN, "this role may not kms:DescribeKey")
+    if said is Answer.OUTAGE:
+        detail = f"KMS cannot be reached: {error_name(error)}"
+        return Finding(arn.region, "reachable", Verdict.FAILED, detail, "look at the network and the endpoint")
+    return Finding(arn.region, check, Verdict.FAILED, str(error), "look at the credentials")

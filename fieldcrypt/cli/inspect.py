@@ -1,0 +1,117 @@
+"""`fieldcrypt inspect`: what an encrypted value says of itself, without any key."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from pathlib import Path
+from typing import Any
+
+from fieldcrypt import envelope
+from fieldcrypt.aead import TAG_SIZE
+from fieldcrypt.cli.output import utc
+from fieldcrypt.errors import ConfigurationError, DecryptionError, FieldcryptError
+from fieldcrypt.keys.records import KeyRecord
+from fieldcrypt.keys.store import KeyStore
+from fieldcrypt.keys.tombstone import Tombstone
+
+__all__ = ["facts_of", "read_value"]
+
+_MAX_FILE_SIZE = 64 * 1024 * 1024
+
+
+def read_value(text: str) -> bytes:
+    """Return the value that an argument means: hexadecimal (also as PostgreSQL prints it), base64, or a file of either.
+
+    Raises:
+        ConfigurationError: it is none of these, or the file cannot be read.
+    """
+    for value in _decoded(text.strip()):
+        if _is_value(value):
+            return value
+    path = Path(text)
+    try:
+        if path.is_file():
+            return _from_file(path)
+    except OSError:  # too long for a name, for one
+        pass
+    raise ConfigurationError(
+        "this is no encrypted value: neither hexadecimal nor base64 of one, nor the name of a file with one"
+    )
+
+
+def facts_of(value: bytes, store: KeyStore | None) -> dict[str, Any]:
+    """Return what a value says of itself, and what the key store, if there is one, knows of its data key.
+
+    Raises:
+        DecryptionError: the value, or the key record in it, is malformed.
+    """
+    parts = envelope.parse(value)
+    added = len(value) - len(parts.ciphertext) + TAG_SIZE
+    facts: dict[str, Any] = {
+        "form": "stored" if parts.record is None else "self-contained",
+        "key_id": parts.key_id.hex(),
+        "salt": parts.salt.hex(),
+        "bytes": len(value),
+        "bytes_added": added,
+        "plaintext_bytes": len(value) - added,
+    }
+    if parts.record is not None:
+        return facts | _of_record(KeyRecord.from_bytes(parts.key_id, parts.record))
+    if store is None:
+        return facts
+    try:
+        return facts | _of_record(store.get(parts.key_id))
+    except FieldcryptError as error:
+        return facts | {"key_store": str(error)}
+
+
+def _of_record(record: KeyRecord | Tombstone) -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        "tenant": record.tenant,
+        "key_created": utc(record.created),
+        "key_state": record.state.value,
+    }
+    if isinstance(record, Tombstone):
+        return facts | {"key_shredded": utc(record.shredded), "by": record.by}
+    return facts | {"wrapped_under": [wrap.name for wrap in record.wraps]}
+
+
+def _decoded(text: str) -> list[bytes]:
+    """Return every way to read a text as bytes."""
+    found = []
+    for prefix in ("", "\\x", "0x"):
+        if text.startswith(prefix):
+            try:
+                found.append(bytes.fromhex(text.removeprefix(prefix)))
+            except ValueError:
+                continue
+    padded = text.rstrip("=") + "=" * (-len(text.rstrip("=")) % 4)
+    for alphabet in (b"+/", b"-_"):
+        try:
+            found.append(base64.b64decode(padded, altchars=alphabet, validate=True))
+        except (binascii.Error, ValueError):
+            continue
+    return found
+
+
+def _from_file(path: Path) -> bytes:
+    if path.stat().st_size > _MAX_FILE_SIZE:
+        raise ConfigurationError(f"{path} is larger than any value")
+    data = path.read_bytes()
+    try:
+        candidates = [*_decoded(data.decode("ascii").strip()), data]
+    except UnicodeDecodeError:
+        candidates = [data]
+    for value in candidates:
+        if _is_value(value):
+            return value
+    raise ConfigurationError(f"{path} holds no encrypted value")
+
+
+def _is_value(data: bytes) -> bool:
+    try:
+        envelope.parse(data)
+    except DecryptionError:
+        return False
+    return True

@@ -1,0 +1,102 @@
+"""Data keys as `fieldcrypt keys` shows them: what each is doing, and which wraps it lacks."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from fieldcrypt import _system
+from fieldcrypt.cli.output import utc
+from fieldcrypt.errors import KeyStoreError
+from fieldcrypt.keys.policy import KeyPolicy
+from fieldcrypt.keys.provider import KeyProvider
+from fieldcrypt.keys.records import KeyRecord
+from fieldcrypt.keys.rotation import choose
+from fieldcrypt.keys.tombstone import Tombstone
+
+__all__ = ["KeyRow", "key_rows"]
+
+Entry = tuple[bytes, KeyRecord | Tombstone | KeyStoreError]
+
+
+class KeyRow(NamedTuple):
+    """One data key.
+
+    Attributes:
+        key_id: 32 hexadecimal digits.
+        entry: what the key store holds of it.
+        use: `encrypts`, `waits` (for its propagation delay), `decrypts`, `shredded` or `unreadable`.
+        missing: names of wrapping keys that it should be under and is not.
+        foreign: names of those that it is under and the key provider does not wrap with.
+    """
+
+    key_id: str
+    entry: KeyRecord | Tombstone | KeyStoreError
+    use: str
+    missing: list[str]
+    foreign: list[str]
+
+    @property
+    def tenant(self) -> str | None:
+        return None if isinstance(self.entry, KeyStoreError) else self.entry.tenant
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what a script wants to know; nothing of it is secret."""
+        if isinstance(self.entry, KeyStoreError):
+            return {"key_id": self.key_id, "use": self.use, "error": str(self.entry)}
+        facts: dict[str, Any] = {
+            "key_id": self.key_id,
+            "tenant": self.entry.tenant,
+            "purpose": self.entry.purpose.label,
+            "created": utc(self.entry.created),
+            "state": self.entry.state.value,
+            "use": self.use,
+        }
+        if isinstance(self.entry, Tombstone):
+            return facts | {
+                "shredded": utc(self.entry.shredded),
+                "by": self.entry.by,
+                "keys_shredded_together": self.entry.keys,
+            }
+        return facts | {
+            "wraps": [{"name": wrap.name, "bytes": len(wrap.data)} for wrap in self.entry.wraps],
+            "missing": self.missing,
+            "foreign": self.foreign,
+        }
+
+
+def key_rows(entries: Iterable[Entry], provider: KeyProvider, policy: KeyPolicy) -> list[KeyRow]:
+    """Return a row for each entry, by tenant and age.
+
+    Raises:
+        KeyProviderError: the provider cannot name its wrapping keys.
+    """
+    found = list(entries)
+    by_tenant: defaultdict[str | None, list[KeyRecord]] = defaultdict(list)
+    for _, entry in found:
+        if isinstance(entry, KeyRecord):
+            by_tenant[entry.tenant].append(entry)
+    now = _system.wall_clock()
+    active = {
+        choice.record.key_id
+        for records in by_tenant.values()
+        if (choice := choose(records, now, policy)).record is not None
+    }
+    wanted = list(provider.wrapping_keys())
+    delay = policy.propagation_delay.total_seconds()
+
+    def row(key_id: bytes, entry: KeyRecord | Tombstone | KeyStoreError) -> KeyRow:
+        if isinstance(entry, KeyStoreError):
+            return KeyRow(key_id.hex(), entry, "unreadable", [], [])
+        if isinstance(entry, Tombstone):
+            return KeyRow(key_id.hex(), entry, "shredded", [], [])
+        meant = {wrap.name: provider.wrapping_key(wrap.name) for wrap in entry.wraps}
+        missing = [name for name in wanted if name not in meant.values()]
+        foreign = [name for name, key in meant.items() if key is None]
+        waits = entry.created + delay > now
+        use = "encrypts" if key_id in active else "waits" if waits else "decrypts"
+        return KeyRow(key_id.hex(), entry, use, missing, foreign)
+
+    rows = [row(key_id, entry) for key_id, entry in found]
+    return sorted(rows, key=lambda row: (row.tenant or "", getattr(row.entry, "created", 0), row.key_id))

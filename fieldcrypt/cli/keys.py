@@ -1,0 +1,256 @@
+"""`fieldcrypt keys`: look after the data keys in a key store."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import platform
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fieldcrypt.cli.key_rows import KeyRow, key_rows
+from fieldcrypt.cli.output import ask, fail, print_json, print_table, progress, utc
+from fieldcrypt.cli.target import EncryptorOption, find_encryptor, load
+from fieldcrypt.encryptor import Encryptor
+from fieldcrypt.envelope import KEY_ID_SIZE
+from fieldcrypt.errors import ConfigurationError, KeyStoreError
+from fieldcrypt.keys.provider import KeyProvider
+from fieldcrypt.keys.records import KeyRecord
+from fieldcrypt.keys.rewrap import RewrapReport
+from fieldcrypt.keys.tombstone import Tombstone
+
+__all__ = ["keys"]
+
+keys = typer.Typer(name="keys", help="Look after the data keys in a key store.", no_args_is_help=True)
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
+TenantOption = Annotated[str | None, typer.Option("--tenant", metavar="TENANT", help="Only keys of this tenant.")]
+
+
+@keys.command("list")
+def list_keys(encryptor: EncryptorOption = None, tenant: TenantOption = None, as_json: JsonOption = False) -> None:
+    """List data keys: whose, how old, what for, and which wraps they lack. Exit code 1 if a record is unreadable."""
+    rows = [row for row in _rows(find_encryptor(encryptor)) if tenant in (None, row.tenant)]
+    if as_json:
+        print_json([row.as_json() for row in rows])
+    else:
+        print_table(("key id", "tenant", "created", "use", "wraps", "remarks"), [_cells(row) for row in rows])
+        typer.echo(f"{len(rows)} data keys")
+    if any(row.use == "unreadable" for row in rows):
+        raise typer.Exit(1)
+
+
+@keys.command()
+def show(
+    key_id: Annotated[str, typer.Argument(metavar="KEY_ID", help="32 hexadecimal digits, as `keys list` shows them.")],
+    encryptor: EncryptorOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show all that is known of one data key."""
+    found = find_encryptor(encryptor)
+    store = _store(found)
+    wanted = _key_id(key_id)
+    (row,) = key_rows([(wanted, store.get(wanted))], found.provider, found.policy)
+    if isinstance(row.entry, KeyRecord):  # with its tenant's other keys, which decide what it is for
+        rows = key_rows([(each.key_id, each) for each in store.list(row.tenant)], found.provider, found.policy)
+        row = next((each for each in rows if each.key_id == row.key_id), row)
+    if as_json:
+        print_json(row.as_json())
+        return
+    for name, value in row.as_json().items():
+        typer.echo(f"{name + ':':12} {_in_words(value)}")
+
+
+@keys.command()
+def rotate(
+    encryptor: EncryptorOption = None,
+    tenant: Annotated[
+        str | None, typer.Option(metavar="TENANT", help="Whose key. Default: the key of no tenant.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="The keys of all tenants that have some.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Make the next data key now, whatever the age of the last. It encrypts after its propagation delay."""
+    found = find_encryptor(encryptor)
+    data_keys = found.data_keys
+    if every and tenant is not None:
+        fail("--all and --tenant exclude each other", 2)
+    tenants: list[str | None] = [tenant]
+    if every:
+        entries = [entry for _, entry in data_keys.entries() if not isinstance(entry, KeyStoreError)]
+        closed = {entry.tenant for entry in entries if isinstance(entry, Tombstone)}
+        tenants = list(dict.fromkeys(entry.tenant for entry in entries if entry.tenant not in closed))
+    made = [data_keys.rotate(each) for each in tenants]
+    if as_json:
+        print_json([{"tenant": record.tenant, "key_id": record.key_id.hex()} for record in made])
+        return
+    for record in made:
+        typer.echo(f"{record.key_id.hex()} follows for {_whose(record.tenant)}")
+    typer.echo(
+        f"{len(made)} data keys made; they encrypt after {found.policy.propagation_delay}, old values stay readable"
+    )
+
+
+@keys.command()
+def rewrap(
+    encryptor: EncryptorOption = None,
+    to: Annotated[
+        str | None, typer.Option(metavar="MODULE:NAME", help="The new key provider. Default: the Encryptor's own.")
+    ] = None,
+    accept_public_key: Annotated[
+        bool, typer.Option("--accept-public-key", help="Go on although the old wraps are by a public key.")
+    ] = False,
+    dry_run: DryRunOption = False,
+    yes: YesOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Bring all data keys under other wrapping keys, and under no others.
+
+    No value is touched, and readers and writers go on. Can be interrupted and repeated. Configure all processes with a
+    KeyProviderChain of the new and the old key provider before. Exit code 1 if some keys were left.
+    """
+    found = find_encryptor(encryptor)
+    target = found.provider if to is None else load(to)
+    if not isinstance(target, KeyProvider):
+        raise ConfigurationError(f"{to} is a {type(target).__name__}, and no key provider")
+    if not dry_run and not yes:
+        names = [f"  {name}" for name in target.wrapping_keys()]
+        ask(["All data keys will be wrapped under these keys, and under no others:", *names], "Nothing was changed.")
+    with progress("data keys") as tell:
+        report = found.data_keys.rewrap(target, accept_public_key=accept_public_key, dry_run=dry_run, on_progress=tell)
+    _print_report(report, "to be rewrapped" if dry_run else "rewrapped", as_json)
+
+
+@keys.command()
+def repair(encryptor: EncryptorOption = None, dry_run: DryRunOption = False, as_json: JsonOption = False) -> None:
+    """Add the wraps that data keys lack: of a region that failed, or a new wrapping key. Exit code 1 if some stay."""
+    found = find_encryptor(encryptor)
+    with progress("data keys") as tell:
+        report = found.data_keys.repair(dry_run=dry_run, on_progress=tell)
+    _print_report(report, "to be repaired" if dry_run else "repaired", as_json)
+
+
+@keys.command()
+def shred(
+    tenant: Annotated[str, typer.Option(metavar="TENANT", help="Whose keys.")],
+    encryptor: EncryptorOption = None,
+    by: Annotated[str, typer.Option(metavar="WHO", help="Who does it, for the record. [default: user@host]")] = "",
+    yes: YesOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Destroy all data keys of a tenant. Its values are lost for good, and nothing more is encrypted for it."""
+    found = find_encryptor(encryptor)
+    living = [record for record in _store(found).list(tenant) if isinstance(record, KeyRecord)]
+    if living and not yes:
+        announced = f"{len(living)} data keys of tenant {tenant!r} will be destroyed, and with them all of its values."
+        ask([announced, "Backups of the key store have them still."], "Nothing was destroyed.")
+    who = by or f"{getpass.getuser()}@{platform.node()}"
+    count = found.data_keys.shred(tenant, who)
+    if as_json:
+        print_json({"tenant": tenant, "keys": count, "by": who})
+        return
+    lost = f"within {found.policy.cache_ttl}, or {found.policy.grace} more without the key store"
+    typer.echo(f"{count} data keys destroyed; every process loses them {lost}" if count else "all were shredded before")
+
+
+@keys.command()
+def export(
+    encryptor: EncryptorOption = None,
+    tenant: TenantOption = None,
+    output: Annotated[Path | None, typer.Option(metavar="FILE", help="Where to. Default: standard output.")] = None,
+) -> None:
+    """Write the records of data keys, wrapped as they are, as a line of JSON each: a backup, or for an audit.
+
+    Exit code 1 if a record was unreadable.
+    """
+    entries = find_encryptor(encryptor).data_keys.entries()
+    unreadable = 0
+    try:
+        with nullcontext(sys.stdout) if output is None else output.open("x", encoding="utf-8") as stream:
+            for key_id, entry in entries:
+                if isinstance(entry, KeyStoreError):
+                    unreadable += 1
+                    typer.echo(str(entry), err=True)
+                elif tenant in (None, entry.tenant):
+                    facts = {
+                        "key_id": key_id.hex(),
+                        "tenant": entry.tenant,
+                        "state": entry.state.value,
+                        "created": utc(entry.created),
+                        "record": entry.to_bytes().hex(),
+                    }
+                    stream.write(json.dumps(facts, ensure_ascii=False) + "\n")
+    except OSError as error:
+        fail(f"{output} cannot be written: {error.strerror}", 2)
+    if unreadable:
+        raise typer.Exit(1)
+
+
+def _rows(found: Encryptor) -> list[KeyRow]:
+    return key_rows(found.data_keys.entries(), found.provider, found.policy)
+
+
+def _store(found: Encryptor) -> Any:
+    _ = found.data_keys  # says what is wrong if there is no key store
+    return found.store
+
+
+def _key_id(text: str) -> bytes:
+    try:
+        key_id = bytes.fromhex(text)
+    except ValueError:
+        key_id = b""
+    if len(key_id) != KEY_ID_SIZE:
+        raise ConfigurationError(f"{text!r} is not a key id: those have {2 * KEY_ID_SIZE} hexadecimal digits")
+    return key_id
+
+
+def _cells(row: KeyRow) -> tuple[str, ...]:
+    if isinstance(row.entry, KeyStoreError):
+        return row.key_id, "", "", row.use, "", str(row.entry)
+    remarks = [f"no wrap under {name}" for name in row.missing] + [f"also under {name}" for name in row.foreign]
+    wraps = ""
+    if isinstance(row.entry, KeyRecord):
+        wraps = str(len(row.entry.wraps))
+        remarks += ["retired"] if row.entry.state.value == "retired" else []
+    else:
+        remarks = [f"shredded {utc(row.entry.shredded)} by {row.entry.by}"]
+    return row.key_id, row.tenant or "", utc(row.entry.created), row.use, wraps, "; ".join(remarks)
+
+
+def _in_words(value: Any) -> str:
+    if isinstance(value, list):
+        parts = [f"{part['name']} ({part['bytes']} bytes)" if isinstance(part, dict) else str(part) for part in value]
+        return ", ".join(parts) or "none"
+    return "none" if value is None else str(value)
+
+
+def _whose(tenant: str | None) -> str:
+    return "no tenant" if tenant is None else f"tenant {tenant!r}"
+
+
+def _print_report(report: RewrapReport, done: str, as_json: bool) -> None:
+    if as_json:
+        print_json(
+            {
+                "changed": report.changed,
+                "unchanged": report.unchanged,
+                "shredded": report.shredded,
+                "failures": {key_id: str(error) for key_id, error in report.failures.items()},
+                "stopped": None if report.stopped is None else str(report.stopped),
+            }
+        )
+    else:
+        typer.echo(f"{report.changed} data keys {done}, {report.unchanged} were as they should be")
+    for key_id, error in report.failures.items():
+        typer.echo(f"{key_id}: {error}", err=True)
+    if report.stopped is not None:
+        typer.echo(f"stopped, and to be repeated: {report.stopped}", err=True)
+    if not report.complete:
+        raise typer.Exit(1)

@@ -1,0 +1,93 @@
+"""How commands speak: tables and JSON on stdout, questions, progress and complaints on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, NoReturn
+
+import typer
+
+__all__ = ["ask", "fail", "missing_packages", "print_json", "print_table", "progress", "status", "utc"]
+
+_WIDTH = 400  # columns of a table where no terminal sets them, so that an ARN stays in one piece
+
+
+def fail(message: object, code: int) -> NoReturn:
+    """End the command with a line on stderr: code 1 if something is wrong, 2 if it was called wrongly."""
+    typer.echo(message, err=True)
+    raise typer.Exit(code)
+
+
+def ask(announced: Sequence[str], otherwise: str) -> None:
+    """Say on stderr what is going to happen and ask; end the command with code 1 unless the answer is yes."""
+    for line in announced:
+        typer.echo(line, err=True)
+    typer.echo("Go on? [y/N] ", nl=False, err=True)  # typer.confirm would write to stdout, which may be for JSON
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        fail(otherwise, 1)
+
+
+def print_json(value: Any) -> None:
+    """Print JSON for a script."""
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def print_table(titles: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print a table. Cells are texts, or renderables of rich; square brackets in texts mean nothing."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDTH)
+    table = Table(border_style="blue")
+    for title in titles:
+        table.add_column(title, overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(cell) if isinstance(cell, str) else cell for cell in row))  # type: ignore[arg-type]
+    console.print(table)
+
+
+@contextmanager
+def status() -> Iterator[Callable[[str], None]]:
+    """Give what shows the user what is being done, on a terminal."""
+    from rich.console import Console
+
+    console = Console(stderr=True, highlight=False)
+    if not console.is_terminal:
+        yield lambda _: None
+        return
+    with console.status("") as spinner:
+        yield spinner.update
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Give what shows the user how much is done, of how much: a bar, on a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True, highlight=False)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def missing_packages() -> Iterator[None]:
+    """Say which extra is missing."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name not in ("boto3", "botocore"):
+            raise
+        fail("This command needs more packages: pip install 'fieldcrypt[aws]'", 2)
+
+
+def utc(seconds: int) -> str:
+    """Return a time in seconds since 1970 as people and scripts read it."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
