@@ -14,7 +14,7 @@ from fieldcrypt.cli.inspect import facts_of, read_value
 from fieldcrypt.cli.keys import keys
 from fieldcrypt.cli.kms import kms
 from fieldcrypt.cli.output import fail, print_json, print_table, progress, status
-from fieldcrypt.cli.target import EncryptorOption, find_encryptor, named_encryptor
+from fieldcrypt.cli.target import EncryptorOption, check_tenant_option, find_encryptor, named_encryptor
 from fieldcrypt.errors import ConfigurationError, FieldcryptError
 
 __all__ = ["commands"]
@@ -28,7 +28,7 @@ class _Group(TyperGroup):
             return super().invoke(ctx)
         except ConfigurationError as error:
             fail(error, 2)
-        except (FieldcryptError, ValueError) as error:
+        except FieldcryptError as error:
             fail(error, 1)
 
 
@@ -114,6 +114,8 @@ def doctor(
 
     Makes some KMS calls for each region, and one for each data key and region. Exit code 1 if anything is wrong.
     """
+    if tenant is not None:
+        check_tenant_option(tenant)
     found = find_encryptor(encryptor)
     with status() as tell, progress("data keys") as on_progress:
         findings = list(examine(found, tenant=tenant, reads_only=reads_only, on_place=tell, on_progress=on_progress))
@@ -132,11 +134,14 @@ _COLOURS = {Verdict.OK: "green", Verdict.UNKNOWN: "yellow", Verdict.FAILED: "red
 def _print_findings(findings: list[Finding], wrong: list[Finding]) -> None:
     from rich.text import Text
 
-    rows = [
-        (finding.place, finding.check, Text(finding.verdict.value, _COLOURS[finding.verdict]), finding.detail)
-        for finding in findings
-    ]
+    rows = []
+    for finding in findings:
+        verdict = Text(finding.verdict.value, _COLOURS[finding.verdict])
+        detail = f"see {wrong.index(finding) + 1} below" if finding in wrong else finding.detail
+        rows.append((finding.place, finding.check, verdict, detail))
     print_table(("where", "what", "", ""), rows)
     for number, finding in enumerate(wrong, 1):
-        typer.echo(f"{number}. {finding.place}, {finding.check}: {finding.detail}\n   {finding.advice}")
-    typer.echo(f"{len(wrong)} things are wrong" if wrong else "all is well")
+        typer.echo(
+            f"\n{number}. {finding.place}, {finding.check}\n   {finding.detail}\n   What to do: {finding.advice}"
+        )
+    typer.echo("" if wrong else "All is well: every region can read every data key.")

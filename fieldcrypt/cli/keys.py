@@ -14,14 +14,14 @@ import typer
 
 from fieldcrypt.cli.key_rows import KeyRow, key_rows
 from fieldcrypt.cli.output import ask, fail, print_json, print_table, progress, utc
-from fieldcrypt.cli.target import EncryptorOption, find_encryptor, load
+from fieldcrypt.cli.target import EncryptorOption, check_tenant_option, find_encryptor, load
 from fieldcrypt.encryptor import Encryptor
 from fieldcrypt.envelope import KEY_ID_SIZE
 from fieldcrypt.errors import ConfigurationError, KeyStoreError
 from fieldcrypt.keys.provider import KeyProvider
 from fieldcrypt.keys.records import KeyRecord
 from fieldcrypt.keys.rewrap import RewrapReport
-from fieldcrypt.keys.tombstone import Tombstone
+from fieldcrypt.keys.tombstone import MAX_BY_SIZE, Tombstone
 
 __all__ = ["keys"]
 
@@ -79,6 +79,8 @@ def rotate(
     """Make the next data key now, whatever the age of the last. It encrypts after its propagation delay."""
     found = find_encryptor(encryptor)
     data_keys = found.data_keys
+    if tenant is not None:
+        check_tenant_option(tenant)
     if every and tenant is not None:
         fail("--all and --tenant exclude each other", 2)
     tenants: list[str | None] = [tenant]
@@ -145,12 +147,15 @@ def shred(
     as_json: JsonOption = False,
 ) -> None:
     """Destroy all data keys of a tenant. Its values are lost for good, and nothing more is encrypted for it."""
+    check_tenant_option(tenant)
     found = find_encryptor(encryptor)
     living = [record for record in _store(found).list(tenant) if isinstance(record, KeyRecord)]
     if living and not yes:
         announced = f"{len(living)} data keys of tenant {tenant!r} will be destroyed, and with them all of its values."
         ask([announced, "Backups of the key store have them still."], "Nothing was destroyed.")
     who = by or f"{getpass.getuser()}@{platform.node()}"
+    if len(who.encode(errors="replace")) > MAX_BY_SIZE:
+        raise ConfigurationError(f"--by has {MAX_BY_SIZE} bytes at most")
     count = found.data_keys.shred(tenant, who)
     if as_json:
         print_json({"tenant": tenant, "keys": count, "by": who})
@@ -187,6 +192,8 @@ def export(
                     }
                     stream.write(json.dumps(facts, ensure_ascii=False) + "\n")
     except OSError as error:
+        if output is None:
+            raise
         fail(f"{output} cannot be written: {error.strerror}", 2)
     if unreadable:
         raise typer.Exit(1)

@@ -12,8 +12,9 @@ import typer
 
 from fieldcrypt.encryptor import Encryptor
 from fieldcrypt.errors import ConfigurationError
+from fieldcrypt.keys.records import check_tenant
 
-__all__ = ["EncryptorOption", "find_encryptor", "load", "named_encryptor"]
+__all__ = ["EncryptorOption", "check_tenant_option", "find_encryptor", "load", "named_encryptor"]
 
 _VARIABLE = "FIELDCRYPT_ENCRYPTOR"
 
@@ -45,6 +46,18 @@ def find_encryptor(name: str | None) -> Encryptor:
         raise ConfigurationError(f"{path} is a {type(encryptor).__name__}, and no Encryptor")
     _ = encryptor.provider  # says now if it was never configured
     return encryptor
+
+
+def check_tenant_option(tenant: str) -> None:
+    """Complain of a tenant that none can be.
+
+    Raises:
+        ConfigurationError: it is empty, too long, or no valid text.
+    """
+    try:
+        check_tenant(tenant)
+    except ValueError as error:
+        raise ConfigurationError(f"--tenant: {error}") from None
 
 
 def named_encryptor(name: str | None) -> str | None:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from fieldcrypt.errors import DecryptionError, FieldcryptError, KeyAccessDeniedError, KeyProviderError, KeyStoreError
 
-__all__ = ["explain"]
+__all__ = ["NotWrappedHereError", "explain"]
+
+
+class NotWrappedHereError(DecryptionError):
+    """A data key has no wrap for the place in which it was to be opened."""
 
 
 def explain(error: FieldcryptError) -> tuple[str, str]:
@@ -13,8 +17,8 @@ def explain(error: FieldcryptError) -> tuple[str, str]:
         return str(error), "enable the key, or allow this role to use it: fieldcrypt kms policy reader (or writer)"
     if isinstance(error, KeyProviderError):
         return str(error), "look at what is said of this region above"
-    if isinstance(error, DecryptionError) and "none of the configured" in str(error):
-        return "not wrapped under the key of this place", "fieldcrypt keys repair"
+    if isinstance(error, NotWrappedHereError):
+        return "not wrapped under a key of this place", "fieldcrypt keys repair, or fieldcrypt keys rewrap"
     if isinstance(error, KeyStoreError):
         return "the record cannot be read", _RESTORE
     return "the record was changed: it is not what fieldcrypt wrote", _RESTORE

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 
-from fieldcrypt.cli.doctor.causes import explain
+from fieldcrypt.cli.doctor.causes import NotWrappedHereError, explain
 from fieldcrypt.cli.doctor.finding import Finding, Verdict
 from fieldcrypt.data_keys import DataKeys
 from fieldcrypt.errors import FieldcryptError, KeyProviderError, KeyStoreError
@@ -90,8 +90,11 @@ class DataKeyExamination:
     def _open(self, record: KeyRecord, place: str) -> FieldcryptError | None:
         if place in self._closed:
             return None  # said once for all
+        provider = self._places[place]
         try:
-            DataKey(self._places[place].unwrap(record.wraps, record.context())).verify(record)
+            if all(provider.wrapping_key(wrap.name) is None for wrap in record.wraps):
+                return NotWrappedHereError()
+            DataKey(provider.unwrap(record.wraps, record.context())).verify(record)
         except KeyProviderError as error:
             self._closed.add(place)
             return error

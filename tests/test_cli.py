@@ -1,0 +1,414 @@
+"""The command line as its users call it: a module of theirs, a real key store, regions over HTTP."""
+
+from __future__ import annotations
+
+import base64
+import importlib
+import json
+import os
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from fieldcrypt import Encryptor, FileKeyStore, KeyRecord, LocalKeyProvider
+from fieldcrypt.cli.commands import commands
+from fieldcrypt.testing import LocalAws
+
+HOME, AWAY = "us-east-1", "eu-west-1"
+SSN = "078-05-1120"
+
+LOCAL = """
+from fieldcrypt import Encryptor, FileKeyStore, KeyProviderChain, LocalKeyProvider
+
+old, new = LocalKeyProvider.from_file("old.key"), LocalKeyProvider.from_file("new.key")
+encryptor = Encryptor(KeyProviderChain(old, new), FileKeyStore("keys.sqlite"))
+moved = Encryptor(new, FileKeyStore("keys.sqlite"))
+without_store = Encryptor(old)
+unconfigured = Encryptor()
+ssn = encryptor.field("patients.ssn", str)
+"""
+
+AWS = """
+from fieldcrypt import Encryptor, FileKeyStore
+from fieldcrypt.keys.aws_kms import AwsKmsKeyProvider
+
+encryptor = Encryptor(
+    AwsKmsKeyProvider({arn!r}, {regions!r}, endpoint_urls={endpoints!r}), FileKeyStore("keys.sqlite")
+)
+ssn = encryptor.field("patients.ssn", str)
+"""
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
+    """Runs a command in a directory of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("FIELDCRYPT_ENCRYPTOR", raising=False)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "local")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "local")
+    before = list(sys.path)
+    yield lambda *arguments, **more: CliRunner().invoke(commands, arguments, **more)
+    sys.path[:] = before
+    for name in ("application", "broken", "vault"):
+        sys.modules.pop(name, None)
+
+
+@pytest.fixture
+def application(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The module of a user with local keys; tenants a and b have a value each."""
+    for name in ("old", "new"):
+        (tmp_path / f"{name}.key").write_bytes(base64.b64encode(os.urandom(32)))
+    (tmp_path / "application.py").write_text(LOCAL)
+    (tmp_path / "pyproject.toml").write_text('[tool.fieldcrypt]\nencryptor = "application:encryptor"\n')
+    monkeypatch.syspath_prepend(str(tmp_path))
+    module: Any = importlib.import_module("application")
+    module.values = {tenant: module.ssn.encrypt(SSN, tenant=tenant) for tenant in ("a", "b")}
+    return module
+
+
+def stdout(result: Result, code: int = 0) -> str:
+    """What a command printed, having ended as it should."""
+    assert result.exit_code == code, result.output
+    return result.stdout
+
+
+def complaint(result: Result, code: int) -> str:
+    """The one line that a command complained with."""
+    assert result.exit_code == code, result.output
+    assert result.stdout == ""
+    assert result.stderr.count("\n") == 1, result.stderr
+    assert "Traceback" not in result.stderr
+    return result.stderr
+
+
+class TestKeys:
+    def test_list_says_what_each_key_does(self, run: Run, application: Any) -> None:
+        """For scripts: whose it is, what it is for, and under which keys it is wrapped."""
+        rows = json.loads(stdout(run("keys", "list", "--json")))
+        assert [(row["tenant"], row["use"], row["missing"], row["foreign"]) for row in rows] == [
+            ("a", "encrypts", [], []),
+            ("b", "encrypts", [], []),
+        ]
+        assert {row["key_id"] for row in rows} == {value[1:17].hex() for value in application.values.values()}
+
+    def test_list_for_people(self, run: Run, application: Any) -> None:
+        """A table with a line for each key, of one tenant if that is asked for."""
+        table = stdout(run("keys", "list", "--tenant", "a"))
+        assert application.values["a"][1:17].hex() in table
+        assert application.values["b"][1:17].hex() not in table
+
+    def test_a_key_that_waits_is_shown_so(self, run: Run, application: Any) -> None:
+        """After a rotation the old key still encrypts."""
+        made = json.loads(stdout(run("keys", "rotate", "--tenant", "a", "--json")))
+        uses = {row["key_id"]: row["use"] for row in json.loads(stdout(run("keys", "list", "--json")))}
+        assert uses[made[0]["key_id"]] == "waits"
+        assert uses[application.values["a"][1:17].hex()] == "encrypts"
+
+    def test_rotate_all(self, run: Run, application: Any) -> None:
+        """Every tenant that has keys gets its next one; a shredded one does not."""
+        stdout(run("keys", "shred", "--tenant", "b", "--yes"))
+        made = json.loads(stdout(run("keys", "rotate", "--all", "--json")))
+        assert [entry["tenant"] for entry in made] == ["a"]
+
+    def test_show(self, run: Run, application: Any) -> None:
+        """One key with all that is known of it."""
+        key_id = application.values["a"][1:17].hex()
+        assert json.loads(stdout(run("keys", "show", key_id, "--json")))["tenant"] == "a"
+        assert key_id in stdout(run("keys", "show", key_id))
+
+    def test_rewrap_asks(self, run: Run, application: Any) -> None:
+        """And names the keys under which everything will be."""
+        result = run("keys", "rewrap", "--to", "application:new", input="n\n")
+        assert result.exit_code == 1
+        assert application.new.wrapping_keys()[0] in result.stderr
+        assert json.loads(stdout(run("keys", "list", "--json")))[0]["missing"] == []
+
+    def test_rewrap_moves_all_keys(self, run: Run, application: Any) -> None:
+        """Afterwards the new key alone reads the old values, and the values are what they were."""
+        assert "2 data keys to be rewrapped" in stdout(run("keys", "rewrap", "--to", "application:new", "--dry-run"))
+        report = json.loads(stdout(run("keys", "rewrap", "--to", "application:new", "--yes", "--json")))
+        assert (report["changed"], report["failures"], report["stopped"]) == (2, {}, None)
+        field = application.moved.field("patients.ssn", str)
+        assert [field.decrypt(value) for value in application.values.values()] == [SSN, SSN]
+
+    def test_repair_adds_what_is_missing(self, run: Run, application: Any) -> None:
+        """The old wraps stay where they are."""
+        report = json.loads(stdout(run("keys", "repair", "--encryptor", "application:encryptor", "--json")))
+        assert report["unchanged"] == 2
+        application.encryptor.data_keys.rewrap(application.new)
+        assert "2 data keys repaired" in stdout(run("keys", "repair"))
+        rows = json.loads(stdout(run("keys", "list", "--json")))
+        assert [(row["missing"], len(row["wraps"])) for row in rows] == [([], 2), ([], 2)]
+
+    def test_shred_asks(self, run: Run, application: Any) -> None:
+        """No answer is no."""
+        result = run("keys", "shred", "--tenant", "a", input="")
+        assert result.exit_code == 1
+        assert "1 data keys of tenant 'a' will be destroyed" in result.stderr
+        assert application.ssn.decrypt(application.values["a"]) == SSN
+
+    def test_shred_leaves_a_tombstone(self, run: Run, application: Any) -> None:
+        """It says when, by whom and how many."""
+        stdout(run("keys", "shred", "--tenant", "a", "--by", "Ann", "--yes"))
+        gone = json.loads(stdout(run("keys", "show", application.values["a"][1:17].hex(), "--json")))
+        assert (gone["use"], gone["by"], gone["keys_shredded_together"]) == ("shredded", "Ann", 1)
+        assert "all were shredded before" in stdout(run("keys", "shred", "--tenant", "a", "--yes"))
+
+    def test_export_is_a_backup(self, run: Run, application: Any, tmp_path: Path) -> None:
+        """What it wrote makes a key store that opens the values."""
+        stdout(run("keys", "export", "--output", "keys.jsonl"))
+        store = FileKeyStore(tmp_path / "restored.sqlite")
+        for line in (tmp_path / "keys.jsonl").read_text().splitlines():
+            facts = json.loads(line)
+            store.add(KeyRecord.from_bytes(bytes.fromhex(facts["key_id"]), bytes.fromhex(facts["record"])))
+        field = Encryptor(application.old, store).field("patients.ssn", str)
+        assert field.decrypt(application.values["a"]) == SSN
+
+    def test_export_overwrites_nothing(self, run: Run, application: Any, tmp_path: Path) -> None:
+        """An older backup may be the better one."""
+        (tmp_path / "keys.jsonl").write_text("precious")
+        assert "keys.jsonl" in complaint(run("keys", "export", "--output", "keys.jsonl"), 2)
+        assert (tmp_path / "keys.jsonl").read_text() == "precious"
+
+    def test_an_unreadable_record_is_listed_as_such(self, run: Run, application: Any) -> None:
+        """The others are listed all the same; exit code 1."""
+        corrupt(application.values["a"][1:17], b"\x00\x01")
+        rows = json.loads(stdout(run("keys", "list", "--json"), 1))
+        assert sorted(row["use"] for row in rows) == ["encrypts", "unreadable"]
+
+
+def corrupt(key_id: bytes, record: bytes) -> None:
+    """Write something else into a record of the key store in this directory."""
+    with sqlite3.connect("keys.sqlite") as connection:
+        connection.execute("UPDATE data_keys SET record = ? WHERE key_id = ?", (record, key_id))
+    connection.close()
+
+
+class TestInspect:
+    @pytest.mark.parametrize("spelling", ["hex", "postgresql", "base64", "urlsafe", "file", "hex in a file"])
+    def test_every_spelling(self, run: Run, application: Any, tmp_path: Path, spelling: str) -> None:
+        """As databases, logs and scripts print bytes."""
+        value = application.values["a"]
+        (tmp_path / "raw").write_bytes(value)
+        (tmp_path / "text").write_text(value.hex() + "\n")
+        argument = {
+            "hex": value.hex(),
+            "postgresql": "\\x" + value.hex(),
+            "base64": base64.b64encode(value).decode(),
+            "urlsafe": base64.urlsafe_b64encode(value).decode().rstrip("="),
+            "file": "raw",
+            "hex in a file": "text",
+        }[spelling]
+        facts = json.loads(stdout(run("inspect", argument, "--json")))
+        assert (facts["form"], facts["key_id"], facts["tenant"]) == ("stored", value[1:17].hex(), "a")
+        assert facts["plaintext_bytes"] == len(SSN) + 1
+
+    def test_a_self_contained_value_needs_no_encryptor(self, run: Run) -> None:
+        """It says itself whose it is."""
+        value = Encryptor(LocalKeyProvider.generate()).field("a.b", str).encrypt(SSN, tenant="clinic-7")
+        facts = stdout(run("inspect", value.hex()))
+        assert "self-contained" in facts
+        assert "clinic-7" in facts
+
+    def test_plaintext_is_never_shown(self, run: Run, application: Any) -> None:
+        """Though this process could decrypt."""
+        assert SSN not in run("inspect", application.values["a"].hex()).output
+
+    def test_what_is_no_value(self, run: Run) -> None:
+        """One line, without the text, which may be plaintext."""
+        assert SSN not in complaint(run("inspect", SSN), 2)
+
+
+class TestTarget:
+    def test_nothing_is_named(self, run: Run) -> None:
+        """All three ways to name one are told."""
+        result = run("keys", "list")
+        assert result.exit_code == 2
+        for way in ("--encryptor", "FIELDCRYPT_ENCRYPTOR", "[tool.fieldcrypt]"):
+            assert way in result.stderr
+
+    def test_the_environment(self, run: Run, application: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        """It comes before pyproject.toml."""
+        monkeypatch.setenv("FIELDCRYPT_ENCRYPTOR", "application:without_store")
+        assert "no key store" in complaint(run("keys", "list"), 2)
+
+    @pytest.mark.parametrize(
+        ("path", "said"),
+        [
+            ("nonsense", "package.module:name"),
+            ("missing_module:encryptor", "No module named 'missing_module'"),
+            ("application:missing", "has no missing"),
+            ("application:ssn", "is a Field"),
+            ("application:unconfigured", "no keys yet"),
+            ("broken:encryptor", "ZeroDivisionError"),
+        ],
+    )
+    def test_what_is_no_encryptor(self, run: Run, application: Any, tmp_path: Path, path: str, said: str) -> None:
+        """One clear line, exit code 2."""
+        (tmp_path / "broken.py").write_text("1 / 0")
+        assert said in complaint(run("keys", "list", "--encryptor", path), 2)
+
+    def test_a_malformed_pyproject(self, run: Run, tmp_path: Path) -> None:
+        """The file is named."""
+        (tmp_path / "pyproject.toml").write_text("[tool")
+        assert "pyproject.toml" in complaint(run("doctor"), 2)
+
+    def test_a_malformed_arn(self, run: Run, tmp_path: Path) -> None:
+        """The module that makes the provider cannot be imported, and the line says why."""
+        (tmp_path / "vault.py").write_text(AWS.format(arn="arn:aws:kms:nowhere", regions=None, endpoints=None))
+        assert "is not the ARN of a KMS key" in complaint(run("doctor", "--encryptor", "vault:encryptor"), 2)
+
+    def test_an_unknown_tenant(self, run: Run, application: Any) -> None:
+        """Nothing is there to be shredded."""
+        assert "no data key of tenant 'c'" in complaint(run("keys", "shred", "--tenant", "c", "--yes"), 1)
+
+    def test_a_key_store_that_is_down(self, run: Run, application: Any, tmp_path: Path) -> None:
+        """For every command that needs it."""
+        (tmp_path / "keys.sqlite").write_bytes(b"half written")
+        for command in ("list", "rotate", "repair", "export"):
+            assert "cannot be used" in complaint(run("keys", command), 1)
+        assert (tmp_path / "keys.sqlite").read_bytes() == b"half written"
+
+    @pytest.mark.parametrize("arguments", [["show", "abc"], ["shred", "--tenant", "", "--yes"]])
+    def test_malformed_arguments(self, run: Run, application: Any, arguments: list[str]) -> None:
+        """One line, exit code 2."""
+        complaint(run("keys", *arguments), 2)
+
+
+class TestDoctor:
+    @pytest.fixture
+    def vault(self, run: Run, aws: LocalAws, tmp_path: Path) -> Callable[[str, list[str]], None]:
+        """Writes the module of a user with KMS keys, and encrypts something with it."""
+
+        def vault(arn: str, regions: list[str]) -> None:
+            endpoints = {region: aws.endpoint(region) for region in (HOME, AWAY)}
+            (tmp_path / "vault.py").write_text(AWS.format(arn=arn, regions=regions, endpoints=endpoints))
+            (tmp_path / "pyproject.toml").write_text('[tool.fieldcrypt]\nencryptor = "vault:encryptor"\n')
+            sys.path.insert(0, str(tmp_path))
+            sys.modules.pop("vault", None)
+            module = importlib.import_module("vault")
+            for tenant in ("a", "b"):
+                module.ssn.encrypt(SSN, tenant=tenant)
+
+        return vault
+
+    @pytest.fixture
+    def key(self, aws: LocalAws) -> str:
+        """The ARN of a multi-Region key that rotates."""
+        arn = aws.create_key()
+        aws.kms(HOME).enable_key_rotation(KeyId=arn.rpartition("/")[2])
+        return arn
+
+    def failed(self, result: Result) -> dict[tuple[str, str], str]:
+        """What is wrong, and why."""
+        findings = json.loads(stdout(result, 1))["findings"]
+        wrong = [finding for finding in findings if finding["verdict"] == "failed"]
+        assert all(finding["advice"] for finding in wrong)
+        return {(finding["place"], finding["check"]): finding["detail"] for finding in wrong}
+
+    def test_a_healthy_set_up(self, run: Run, vault: Any, key: str) -> None:
+        """Exit code 0, and in each region everything was looked at."""
+        vault(key, [HOME, AWAY])
+        findings = json.loads(stdout(run("doctor", "--json")))["findings"]
+        for region in (HOME, AWAY):
+            checks = {finding["check"] for finding in findings if finding["place"] == region}
+            assert checks == {
+                *("reachable", "key exists", "key enabled", "multi-Region key", "rotation"),
+                *("wrap", "unwrap", "data keys open"),
+            }
+        assert {finding["verdict"] for finding in findings} == {"ok"}
+        assert "All is well" in stdout(run("doctor"))
+
+    def test_a_disabled_replica(self, run: Run, vault: Any, key: str, aws: LocalAws) -> None:
+        """Named with its region, and only there."""
+        vault(key, [HOME, AWAY])
+        aws.kms(AWAY).disable_key(KeyId=key.rpartition("/")[2])
+        wrong = self.failed(run("doctor", "--json"))
+        assert {place for place, _ in wrong} == {AWAY}
+        assert "Disabled" in wrong[AWAY, "key enabled"]
+        assert "aws kms enable-key" in stdout(run("doctor"), 1)
+
+    def test_a_missing_replica(self, run: Run, vault: Any, aws: LocalAws) -> None:
+        """The region is configured, but the key was never replicated there."""
+        metadata = aws.kms(HOME).create_key(MultiRegion=True)["KeyMetadata"]
+        aws.kms(HOME).enable_key_rotation(KeyId=metadata["KeyId"])
+        vault(metadata["Arn"], [HOME, AWAY])
+        wrong = self.failed(run("doctor", "--json"))
+        assert {place for place, _ in wrong} == {AWAY}
+        assert "does not exist" in wrong[AWAY, "key exists"]
+
+    def test_a_single_region_key(self, run: Run, vault: Any, aws: LocalAws) -> None:
+        """Nobody outside its region can read."""
+        arn = aws.create_key(multi_region=False)
+        aws.kms(HOME).enable_key_rotation(KeyId=arn.rpartition("/")[2])
+        vault(arn, [HOME])
+        assert "single-Region key" in self.failed(run("doctor", "--json"))[HOME, "multi-Region key"]
+
+    def test_a_removed_permission(self, run: Run, vault: Any, key: str, aws: LocalAws) -> None:
+        """A replica has a key policy of its own, which may deny what the primary's allows."""
+        vault(key, [HOME, AWAY])
+        policy = {"Statement": [{"Effect": "Deny", "Principal": "*", "Action": "kms:Decrypt", "Resource": "*"}]}
+        key_id = key.rpartition("/")[2]
+        aws.kms(AWAY).put_key_policy(KeyId=key_id, PolicyName="default", Policy=json.dumps(policy))
+        wrong = self.failed(run("doctor", "--json"))
+        assert set(wrong) == {(AWAY, "unwrap"), (AWAY, "data keys open")}
+        assert "AccessDenied" in wrong[AWAY, "unwrap"]
+
+    def test_a_corrupted_record(self, run: Run, vault: Any, key: str) -> None:
+        """The data key is named; the other one is fine."""
+        vault(key, [HOME, AWAY])
+        record = sys.modules["vault"].encryptor.store.list("a")[0]
+        wrap = record.wraps[0]._replace(data=record.wraps[0].data[:-1] + b"!")
+        corrupt(record.key_id, record._replace(wraps=(wrap,)).to_bytes())
+        wrong = self.failed(run("doctor", "--json"))
+        assert set(wrong) == {(HOME, "data keys open"), (AWAY, "data keys open")}
+        assert all(record.key_id.hex() in detail for detail in wrong.values())
+
+    def test_an_unreadable_record(self, run: Run, vault: Any, key: str) -> None:
+        """What is no record at all is said of the key store."""
+        vault(key, [HOME, AWAY])
+        key_id = sys.modules["vault"].encryptor.store.list("a")[0].key_id
+        corrupt(key_id, b"nonsense")
+        assert key_id.hex() in self.failed(run("doctor", "--json"))["key store", "data keys open"]
+
+    def test_a_lost_region(self, run: Run, vault: Any, key: str, aws: LocalAws) -> None:
+        """It cannot be reached; that is the cause, and no data key is blamed."""
+        vault(key, [HOME, AWAY])
+        aws.cut(AWAY)
+        try:
+            wrong = self.failed(run("doctor", "--json"))
+        finally:
+            aws.restore(AWAY)
+        assert {place for place, _ in wrong} == {AWAY}
+        assert "cannot be reached" in wrong[AWAY, "reachable"]
+
+    def test_rotation_that_is_off(self, run: Run, vault: Any, aws: LocalAws) -> None:
+        """KMS would rotate by itself."""
+        vault(aws.create_key(), [HOME, AWAY])
+        assert set(self.failed(run("doctor", "--json"))) == {(HOME, "rotation"), (AWAY, "rotation")}
+
+    def test_a_shredded_tenant_with_a_key(self, run: Run, application: Any) -> None:
+        """Some process was making one while the tenant was shredded."""
+        stdout(run("keys", "shred", "--tenant", "a", "--yes"))
+        late = Encryptor(application.old, FileKeyStore("late.sqlite"))
+        late.field("a.b", str).encrypt(SSN, tenant="a")
+        application.encryptor.store.add(*late.store.list("a"))  # type: ignore[union-attr]
+        assert "'a' was shredded" in self.failed(run("doctor", "--json"))["key store", "shredded tenants"]
+
+    def test_a_role_that_only_reads(self, run: Run, vault: Any, key: str, aws: LocalAws) -> None:
+        """It need not be allowed to wrap, if one says so."""
+        vault(key, [HOME, AWAY])
+        policy = {"Statement": [{"Effect": "Deny", "Principal": "*", "Action": "kms:Encrypt", "Resource": "*"}]}
+        for region in (HOME, AWAY):
+            aws.kms(region).put_key_policy(
+                KeyId=key.rpartition("/")[2], PolicyName="default", Policy=json.dumps(policy)
+            )
+        assert set(self.failed(run("doctor", "--json"))) == {(HOME, "wrap"), (AWAY, "wrap")}
+        stdout(run("doctor", "--reads-only"))
