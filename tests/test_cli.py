@@ -8,6 +8,7 @@ import json
 import os
 import sqlite3
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from fieldcrypt import Encryptor, FileKeyStore, KeyRecord, LocalKeyProvider
+from fieldcrypt import Encryptor, FileKeyStore, KeyRecord, LocalKeyProvider, _system
 from fieldcrypt.cli.commands import commands
 from fieldcrypt.testing import LocalAws
 
@@ -104,8 +105,9 @@ class TestKeys:
         assert application.values["a"][1:17].hex() in table
         assert application.values["b"][1:17].hex() not in table
 
-    def test_a_key_that_waits_is_shown_so(self, run: Run, application: Any) -> None:
+    def test_a_key_that_waits_is_shown_so(self, run: Run, application: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         """After a rotation the old key still encrypts."""
+        monkeypatch.setattr(_system, "wall_clock", lambda: time.time() + 5)  # of two of the same second, either may
         made = json.loads(stdout(run("keys", "rotate", "--tenant", "a", "--json")))
         uses = {row["key_id"]: row["use"] for row in json.loads(stdout(run("keys", "list", "--json")))}
         assert uses[made[0]["key_id"]] == "waits"

@@ -20,6 +20,7 @@ from fieldcrypt import (
     KeyRecord,
     LocalKeyProvider,
     MemoryKeyStore,
+    Tombstone,
 )
 from fieldcrypt.aead import Xaes256Gcm
 from fieldcrypt.codecs import Codec, split_plaintext
@@ -33,7 +34,7 @@ FILES = sorted(VECTORS.glob("*.json"))
 def load(path: Path) -> dict[str, Any]:
     vector: dict[str, Any] = json.loads(path.read_text())
     for name, value in vector.items():
-        if isinstance(value, str) and name not in ("kind", "expect", "reason", "tenant", "purpose", "body_kind"):
+        if isinstance(value, str) and name not in ("kind", "expect", "reason", "tenant", "purpose", "body_kind", "by"):
             vector[name] = bytes.fromhex(value)
     return vector
 
@@ -66,6 +67,13 @@ def read_record(vector: dict[str, Any]) -> None:
     assert record.to_bytes() == vector["record"]
 
 
+def read_tombstone(vector: dict[str, Any]) -> None:
+    stone = Tombstone.from_bytes(vector["key_id"], vector["tombstone"])
+    found = (stone.purpose.label, stone.created, stone.tenant, stone.shredded, stone.by, stone.keys)
+    assert found == tuple(vector[name] for name in ("purpose", "created", "tenant", "shredded", "by", "keys"))
+    assert stone.to_bytes() == vector["tombstone"]
+
+
 def read_value(vector: dict[str, Any]) -> None:
     store = MemoryKeyStore()
     if "record" in vector:
@@ -84,6 +92,7 @@ READERS = {
     "context": read_context,
     "plaintext": read_plaintext,
     "record": read_record,
+    "tombstone": read_tombstone,
     "value": read_value,
 }
 

@@ -13,7 +13,7 @@ from fieldcrypt.cli.doctor import Finding, Verdict, examine
 from fieldcrypt.cli.inspect import facts_of, read_value
 from fieldcrypt.cli.keys import keys
 from fieldcrypt.cli.kms import kms
-from fieldcrypt.cli.output import fail, print_json, print_table, progress, status
+from fieldcrypt.cli.output import fail, print_json, print_table, progress
 from fieldcrypt.cli.target import EncryptorOption, check_tenant_option, find_encryptor, named_encryptor
 from fieldcrypt.errors import ConfigurationError, FieldcryptError
 
@@ -117,8 +117,8 @@ def doctor(
     if tenant is not None:
         check_tenant_option(tenant)
     found = find_encryptor(encryptor)
-    with status() as tell, progress("data keys") as on_progress:
-        findings = list(examine(found, tenant=tenant, reads_only=reads_only, on_place=tell, on_progress=on_progress))
+    with progress("") as bar:
+        findings = list(examine(found, tenant=tenant, reads_only=reads_only, on_place=bar.say, on_progress=bar))
     wrong = [finding for finding in findings if finding.verdict is Verdict.FAILED]
     if as_json:
         print_json({"ok": not wrong, "findings": [finding.as_json() for finding in findings]})

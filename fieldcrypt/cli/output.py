@@ -7,11 +7,14 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
-__all__ = ["ask", "fail", "missing_packages", "print_json", "print_table", "progress", "status", "utc"]
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+__all__ = ["Bar", "ask", "fail", "missing_packages", "print_json", "print_table", "progress", "status", "utc"]
 
 _WIDTH = 400  # columns of a table where no terminal sets them, so that an ARN stays in one piece
 
@@ -64,17 +67,32 @@ def status() -> Iterator[Callable[[str], None]]:
         yield spinner.update
 
 
+class Bar:
+    """Shows on a terminal what is being done, and how much of it is done."""
+
+    def __init__(self, bar: Progress, what: str) -> None:
+        self._bar = bar
+        self._task = bar.add_task(what, total=None)
+
+    def say(self, what: str) -> None:
+        """Show what is being done."""
+        self._bar.update(self._task, description=what)
+
+    def __call__(self, done: int, total: int) -> None:
+        """Show how much is done."""
+        self._bar.update(self._task, completed=done, total=total)
+
+
 @contextmanager
-def progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Give what shows the user how much is done, of how much: a bar, on a terminal."""
+def progress(what: str) -> Iterator[Bar]:
+    """Give a bar, which only shows on a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True, highlight=False)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+        yield Bar(bar, what)
 
 
 @contextmanager

@@ -325,6 +325,26 @@ def unwrap(local_key: bytes, wraps: dict[str, bytes], aad: bytes) -> bytes:
     return xaes_decrypt(hkdf(local_key, "fieldcrypt/v1 local wrap"), wrapped[:24], wrapped[24:], aad)
 
 
+def read_tombstone(tombstone: bytes) -> Vector:
+    reader = Reader(tombstone)
+    need(reader.uint(1) == 2, "version of the tombstone")
+    purpose = PURPOSES.get(reader.uint(1))
+    need(purpose is not None, "purpose")
+    created = reader.uint(8)
+    tenant = reader.take(reader.uint(1)).decode() or None
+    shredded = reader.uint(8)
+    need(max(created, shredded) <= 253402300799, "time")
+    keys = reader.uint(4)
+    need(keys >= 1, "number of keys")
+    length = reader.uint(2)
+    need(1 <= length <= 1024, "length of who did it")
+    by = reader.take(length).decode()
+    reader.end()
+    return {
+        "purpose": purpose, "created": created, "tenant": tenant, "shredded": shredded, "by": by, "keys": keys
+    }  # fmt: skip
+
+
 # Section 10: test vectors
 
 
@@ -364,11 +384,17 @@ def check_value(vector: Vector) -> Vector:
     return {"plaintext": plaintext.hex()}
 
 
+def check_tombstone(vector: Vector) -> Vector:
+    unhex(vector, "key_id", "{16}")
+    return read_tombstone(unhex(vector, "tombstone"))
+
+
 KINDS: dict[str, Callable[[Vector], Vector]] = {
     "xaes": check_xaes,
     "context": check_context,
     "plaintext": check_plaintext,
     "record": check_record,
+    "tombstone": check_tombstone,
     "value": check_value,
 }
 

@@ -25,8 +25,9 @@ from fieldcrypt.cbor import MAX_NESTING
 from fieldcrypt.encryptor import Encryptor
 from fieldcrypt.keys.data_key import DataKey
 from fieldcrypt.keys.provider import LocalKeyProvider
-from fieldcrypt.keys.records import KeyRecord, Purpose, WrappedKey, sorted_wraps, wrap_context
+from fieldcrypt.keys.records import MAX_TIME, KeyRecord, Purpose, WrappedKey, sorted_wraps, wrap_context
 from fieldcrypt.keys.store import MemoryKeyStore
+from fieldcrypt.keys.tombstone import Tombstone
 
 DIRECTORY = Path(__file__).parent
 
@@ -42,7 +43,7 @@ FOREIGN_NAME = "arn:aws:kms:us-east-1:111122223333:key/mrk-1234abcd12ab34cd56ef1
 def main() -> None:
     for old in DIRECTORY.glob("*.json"):
         old.unlink()
-    for scenario in (xaes, contexts, plaintexts, records, values):
+    for scenario in (xaes, contexts, plaintexts, records, tombstones, values):
         _fix_randomness(scenario.__name__)
         scenario()
 
@@ -240,6 +241,34 @@ def records() -> None:
     bad("repeated", "one wrapping key named twice, under a good tag", _tagged_anyway(data_key, twice))
     none = record._replace(wraps=())
     bad("no-wraps", "no wrap at all, under a good tag", _tagged_anyway(data_key, none))
+
+
+def tombstones() -> None:
+    key_id = bytes(range(16))
+    for name, reason, tenant, by in (
+        ("tenant", "a tenant's key", TENANT, "ann@example.org"),
+        ("no-tenant", "a key of no tenant", None, "å"),
+        ("longest", "a name of 1,024 bytes", TENANT, "x" * 1024),
+    ):
+        stone = Tombstone(key_id, Purpose.ENCRYPTION, CREATED, tenant, CREATED + 60, by, 3)
+        success(
+            f"tombstone-{name}", reason, kind="tombstone", key_id=key_id, tombstone=stone.to_bytes(),
+            purpose="encryption", created=CREATED, tenant=tenant, shredded=CREATED + 60, by=by, keys=3,
+        )  # fmt: skip
+    encoded = Tombstone(key_id, Purpose.ENCRYPTION, CREATED, TENANT, CREATED + 60, "ann", 3).to_bytes()
+    for name, reason, changed in (
+        ("format", "the format of a record", b"\x01" + encoded[1:]),
+        ("purpose", "an unknown purpose", encoded[:1] + b"\x03" + encoded[2:]),
+        ("cut", "the last byte is missing", encoded[:-1]),
+        ("trailing", "a byte too many", encoded + b"\x00"),
+        ("empty", "nothing at all", b""),
+        ("by-nobody", "an empty name", encoded[:-5] + b"\x00\x00"),
+        ("by-not-utf8", "a name that is no UTF-8", encoded[:-1] + b"\xff"),
+        ("by-too-long", "a name of 1,025 bytes", encoded[:-5] + (1025).to_bytes(2, "big") + b"x" * 1025),
+        ("no-keys", "no keys at all", encoded[:-9] + bytes(4) + encoded[-5:]),
+        ("time", "after the year 9999", encoded[:-17] + (MAX_TIME + 1).to_bytes(8, "big") + encoded[-9:]),
+    ):
+        failure(f"tombstone-{name}", reason, kind="tombstone", key_id=key_id, tombstone=changed)
 
 
 def _tagged_anyway(data_key: DataKey, record: KeyRecord) -> bytes:
