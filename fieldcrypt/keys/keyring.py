@@ -112,8 +112,9 @@ class Keyring:
             raise KeyStoreError("without a key store each process has data keys of its own, which rotate by themselves")
         if tenant is not None:
             check_tenant(tenant)
-        self.records(tenant)
-        key = self._create(tenant, _system.wall_clock())
+        newest = max((record.created for record in self.records(tenant)), default=0)
+        # Younger than all others: of two keys of one second either may be taken for the newer one.
+        key = self._create(tenant, max(_system.wall_clock(), newest + 1))
         self.events.report(Event(EventKind.KEY_ROTATED, key.key_id.hex(), tenant))
         lease = self._leases.get(tenant)
         if lease is not None:
