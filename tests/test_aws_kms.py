@@ -357,6 +357,24 @@ class TestFailover:
         assert made == [HOME]
 
 
+class TestProcesses:
+    def test_a_key_disabled_in_its_regions_own_process_stops_at_once(self) -> None:
+        """The other region would do it, and is not asked; the error names region and cause."""
+        with LocalAws((HOME, AWAY), isolated=True) as aws:
+            arn = aws.create_key()
+            store = MemoryKeyStore()
+            value = field(AwsKmsKeyProvider(arn, [HOME, AWAY], client_factory=aws.kms), store).encrypt("x")
+            aws.kms(HOME).disable_key(KeyId=arn.rpartition("/")[2])
+            reader = field(AwsKmsKeyProvider(arn, [HOME, AWAY], client_factory=aws.kms), store)
+            before = aws.calls.copy()
+            with pytest.raises(KeyAccessDeniedError, match=f"{HOME}.*DisabledException.*is disabled") as caught:
+                reader.decrypt(value)
+            assert list(caught.value.causes) == [HOME]
+            assert (aws.calls - before)["kms", "Decrypt", AWAY] == 0
+            elsewhere = field(AwsKmsKeyProvider(arn, [AWAY, HOME], client_factory=aws.kms), store)
+            assert elsewhere.decrypt(value) == "x"
+
+
 class TestStrictness:
     def test_a_wrap_under_a_foreign_key_is_not_followed(self, aws: LocalAws, kms_key: str) -> None:
         """Else an attacker wraps a forged data key under a key of his own, to which he has let us in."""

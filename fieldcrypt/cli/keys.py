@@ -29,6 +29,9 @@ keys = typer.Typer(name="keys", help="Look after the data keys in a key store.",
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+AcceptOption = Annotated[
+    bool, typer.Option("--accept-public-key", help="Go on although data keys are wrapped with a public key.")
+]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
 TenantOption = Annotated[str | None, typer.Option("--tenant", metavar="TENANT", help="Only keys of this tenant.")]
 
@@ -105,9 +108,7 @@ def rewrap(
     to: Annotated[
         str | None, typer.Option(metavar="MODULE:NAME", help="The new key provider. Default: the Encryptor's own.")
     ] = None,
-    accept_public_key: Annotated[
-        bool, typer.Option("--accept-public-key", help="Go on although the old wraps are by a public key.")
-    ] = False,
+    accept_public_key: AcceptOption = False,
     dry_run: DryRunOption = False,
     yes: YesOption = False,
     as_json: JsonOption = False,
@@ -130,11 +131,16 @@ def rewrap(
 
 
 @keys.command()
-def repair(encryptor: EncryptorOption = None, dry_run: DryRunOption = False, as_json: JsonOption = False) -> None:
+def repair(
+    encryptor: EncryptorOption = None,
+    accept_public_key: AcceptOption = False,
+    dry_run: DryRunOption = False,
+    as_json: JsonOption = False,
+) -> None:
     """Add the wraps that data keys lack: of a region that failed, or a new wrapping key. Exit code 1 if some stay."""
     found = find_encryptor(encryptor)
     with progress("data keys") as tell:
-        report = found.data_keys.repair(dry_run=dry_run, on_progress=tell)
+        report = found.data_keys.repair(accept_public_key=accept_public_key, dry_run=dry_run, on_progress=tell)
     _print_report(report, "to be repaired" if dry_run else "repaired", as_json)
 
 
