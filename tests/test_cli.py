@@ -353,6 +353,25 @@ class TestDoctor:
         vault(arn, [HOME])
         assert "single-Region key" in self.failed(run("doctor", "--json"))[HOME, "multi-Region key"]
 
+    def test_an_alias_that_points_elsewhere(self, run: Run, vault: Any, key: str, aws: LocalAws) -> None:
+        """Aliases are set in each region by itself, and one was forgotten."""
+        name = f"alias/of-{key.rpartition('-')[2][:8]}"
+        for region, arn in ((HOME, key), (AWAY, aws.create_key())):
+            aws.kms(region).create_alias(AliasName=name, TargetKeyId=arn.rpartition("/")[2])
+        vault(f"{key.rpartition(':')[0]}:{name}", [HOME, AWAY])
+        assert "in the first region to another key" in self.failed(run("doctor", "--json"))[AWAY, "same key"]
+
+    def test_an_rsa_key(self, run: Run, tmp_path: Path, aws: LocalAws) -> None:
+        """Nothing rotates by itself, and there is nothing to complain of."""
+        kms = aws.kms(HOME)
+        metadata = kms.create_key(KeySpec="RSA_2048", KeyUsage="ENCRYPT_DECRYPT", MultiRegion=True)["KeyMetadata"]
+        kms.replicate_key(KeyId=metadata["KeyId"], ReplicaRegion=AWAY)
+        endpoints = {region: aws.endpoint(region) for region in (HOME, AWAY)}
+        module = AWS.replace("AwsKmsKeyProvider", "AwsKmsRsaKeyProvider")
+        module = module.format(arn=metadata["Arn"], regions=[HOME, AWAY], endpoints=endpoints)
+        (tmp_path / "vault.py").write_text(module + "ssn.encrypt('078-05-1120')\n")
+        stdout(run("doctor", "--encryptor", "vault:encryptor"))
+
     def test_a_removed_permission(self, run: Run, vault: Any, key: str, aws: LocalAws) -> None:
         """A replica has a key policy of its own, which may deny what the primary's allows."""
         vault(key, [HOME, AWAY])

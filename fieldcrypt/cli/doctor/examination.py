@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from fieldcrypt import _system
 from fieldcrypt.cli.doctor.causes import explain
@@ -34,10 +34,10 @@ def examine(
         on_place: called with the name of each place before it is looked at.
         on_progress: called with how many data keys were looked at, and of how many.
     """
-    places = encryptor.provider.places()
+    places, wrapping_keys = encryptor.provider.places(), encryptor.provider.wrapping_keys()
     for place, provider in places.items():
         on_place(place)
-        yield from _examine_key_service(provider, place, len(encryptor.provider.wrapping_keys()))
+        yield from _examine_key_service(provider, place, wrapping_keys)
         yield from _try_out(provider, place, tenant, reads_only)
     if encryptor.store is None:
         yield Finding(STORE, "readable", Verdict.OK, "there is none: values carry their data keys with them")
@@ -47,13 +47,13 @@ def examine(
     yield from DataKeyExamination(encryptor.data_keys, readable).run(on_progress)
 
 
-def _examine_key_service(provider: KeyProvider, place: str, keys: int) -> Iterator[Finding]:
+def _examine_key_service(provider: KeyProvider, place: str, wrapping_keys: Sequence[str]) -> Iterator[Finding]:
     try:
         from fieldcrypt.cli.doctor import kms
     except ModuleNotFoundError:  # without boto3 there is no provider that needs it
         return
     if isinstance(provider, kms.KmsProvider):
-        yield from kms.examine_region(provider, place, keys)
+        yield from kms.examine_region(provider, place, wrapping_keys)
 
 
 def _try_out(provider: KeyProvider, place: str, tenant: str | None, reads_only: bool) -> Iterator[Finding]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from fieldcrypt import _system
@@ -16,7 +16,7 @@ __all__ = ["KmsProvider", "examine_region"]
 KmsProvider = AwsKmsKeyProvider | AwsKmsRsaKeyProvider
 
 
-def examine_region(provider: KmsProvider, region: str, keys: int) -> Iterator[Finding]:
+def examine_region(provider: KmsProvider, region: str, wrapping_keys: Sequence[str]) -> Iterator[Finding]:
     """Look at every key of a region.
 
     IAM actions: `kms:DescribeKey` and `kms:GetKeyRotationStatus`; without them some findings are unknown.
@@ -24,13 +24,13 @@ def examine_region(provider: KmsProvider, region: str, keys: int) -> Iterator[Fi
     Args:
         provider: works in this region alone.
         region: its name.
-        keys: how many keys are configured in all regions together; several single-Region keys may be meant.
+        wrapping_keys: ARNs of the keys that are used in all regions together.
     """
     for arn in provider.keys_at(region):
-        yield from _examine_key(provider, arn, keys)
+        yield from _examine_key(provider, arn, [KeyArn.configured(key) for key in wrapping_keys])
 
 
-def _examine_key(provider: KmsProvider, arn: KeyArn, keys: int) -> Iterator[Finding]:
+def _examine_key(provider: KmsProvider, arn: KeyArn, wrapping_keys: list[KeyArn]) -> Iterator[Finding]:
     began = _system.monotonic()
     try:
         metadata = provider.client(arn).describe_key(KeyId=str(arn))["KeyMetadata"]
@@ -41,7 +41,7 @@ def _examine_key(provider: KmsProvider, arn: KeyArn, keys: int) -> Iterator[Find
     yield Finding(arn.region, "reachable", Verdict.OK, f"answers in {1000 * seconds:.0f} ms", seconds=seconds)
     yield Finding(arn.region, "key exists", Verdict.OK, metadata["Arn"])
     yield _enabled(arn, metadata)
-    yield _multi_region(arn, metadata, keys)
+    yield _multi_region(arn, metadata, wrapping_keys)
     if metadata.get("KeySpec", "SYMMETRIC_DEFAULT") == "SYMMETRIC_DEFAULT" and metadata.get("Origin") != "EXTERNAL":
         yield _rotation(provider, arn, metadata["KeyId"])
 
@@ -62,10 +62,18 @@ def _enabled(arn: KeyArn, metadata: dict[str, Any]) -> Finding:
     return Finding(arn.region, "key enabled", Verdict.FAILED, f"{arn} is {state} in this region", advice)
 
 
-def _multi_region(arn: KeyArn, metadata: dict[str, Any], keys: int) -> Finding:
+def _multi_region(arn: KeyArn, metadata: dict[str, Any], wrapping_keys: list[KeyArn]) -> Finding:
+    if not any(key.same_key(KeyArn.configured(metadata["Arn"])) for key in wrapping_keys):
+        return Finding(
+            arn.region,
+            "same key",
+            Verdict.FAILED,
+            f"{arn} points to {metadata['Arn']}, and in the first region to another key",
+            f"aws kms update-alias --alias-name {arn.key_id} --target-key-id … --region {arn.region}",
+        )
     if metadata.get("MultiRegion"):
         return Finding(arn.region, "multi-Region key", Verdict.OK, metadata["KeyId"])
-    if keys > 1:
+    if len(wrapping_keys) > 1:
         return Finding(arn.region, "multi-Region key", Verdict.OK, "a single-Region key, one of several")
     return Finding(
         arn.region,
