@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 
 from fieldcrypt.errors import ConfigurationError, KeyStoreError
-from fieldcrypt.events import Event, EventKind
+from fieldcrypt.events import Event, EventKind, report
 from fieldcrypt.keys.keyring import Keyring
 from fieldcrypt.keys.provider import KeyProvider
 from fieldcrypt.keys.records import KeyRecord
@@ -99,24 +99,22 @@ class DataKeys:
             ConfigurationError: see `accept_public_key`.
             KeyProviderError, KeyStoreError: it could not begin. What happens later is in the report.
         """
-        provider = self._keyring.provider
-        if provider.public_key_wrapping and not accept_public_key:
-            raise ConfigurationError(
-                "the data keys are wrapped with a public key, so some may have been planted, and rewrapped they would "
-                "pass for authentic: if you are sure of the key store, say accept_public_key=True"
-            )
+        provider = self._authentic_source(accept_public_key)
         return self._run(Rewrapping(self._store, provider, to or provider), dry_run, on_progress)
 
-    def repair(self, *, dry_run: bool = False, on_progress: Progress | None = None) -> RewrapReport:
+    def repair(
+        self, *, accept_public_key: bool = False, dry_run: bool = False, on_progress: Progress | None = None
+    ) -> RewrapReport:
         """Add the wraps that data keys lack: of a region that failed when they were made, or a new wrapping key.
 
         Args:
-            dry_run, on_progress: as for `rewrap`.
+            accept_public_key, dry_run, on_progress: as for `rewrap`.
 
         Raises:
+            ConfigurationError: see `accept_public_key`.
             KeyProviderError, KeyStoreError: it could not begin. What happens later is in the report.
         """
-        provider = self._keyring.provider
+        provider = self._authentic_source(accept_public_key)
         return self._run(Rewrapping(self._store, provider, provider, repair=True), dry_run, on_progress)
 
     def shred(self, tenant: str, by: str) -> int:
@@ -136,12 +134,25 @@ class DataKeys:
             TypeError, ValueError: tenant or `by` are out of range.
             KeyStoreError: the key store cannot be used; `KeyNotFoundError` if the tenant never had a key.
         """
-        events = self._keyring.events
-        key_ids = events.watch(lambda: shred(self._store, tenant, by))
-        self._keyring.drop(key_ids)
-        for key_id in key_ids:
-            events.report(Event(EventKind.KEY_SHREDDED, key_id.hex(), tenant))
-        return len(key_ids)
+        return self._keyring.events.watch(lambda: self._shred(tenant, by))
+
+    def _authentic_source(self, accept_public_key: bool) -> KeyProvider:
+        provider = self._keyring.provider
+        if provider.public_key_wrapping and not accept_public_key:
+            raise ConfigurationError(
+                "the data keys are wrapped with a public key, so some may have been planted, and rewrapped they would "
+                "pass for authentic: if you are sure of the key store, say accept_public_key=True"
+            )
+        return provider
+
+    def _shred(self, tenant: str, by: str) -> int:
+        count = 0
+        for key_id in shred(self._store, tenant, by):
+            self._keyring.drop([key_id])  # one by one: who is interrupted has lost those that are destroyed
+            report(Event(EventKind.KEY_SHREDDED, key_id.hex(), tenant))
+            count += 1
+        self._keyring.drop(record.key_id for record in self._store.list(tenant))  # also what others destroyed
+        return count
 
     def _run(self, work: Rewrapping, dry_run: bool, on_progress: Progress | None) -> RewrapReport:
         return self._keyring.events.watch(lambda: work.run(dry_run=dry_run, on_progress=on_progress))

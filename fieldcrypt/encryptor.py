@@ -168,7 +168,7 @@ class Encryptor:
             As `Field.decrypt`; the value itself is not decrypted, only its data key is unwrapped.
         """
         keyring = self._configured()
-        value = envelope.parse(data)
+        value = envelope.parse(envelope.as_bytes(data))
         record = keyring.for_decryption(value.key_id, value.record).record
         if keyring.store is None:
             return record.created + keyring.policy.rotate_after.total_seconds() <= _system.wall_clock()

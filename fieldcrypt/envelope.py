@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from fieldcrypt.aead import GCM_NONCE_SIZE, NONCE_SIZE, SALT_SIZE, TAG_SIZE
 from fieldcrypt.context import encode_context
@@ -17,6 +17,7 @@ __all__ = [
     "STORED",
     "Envelope",
     "aad",
+    "as_bytes",
     "body_slice",
     "head",
     "infix",
@@ -75,6 +76,17 @@ def parse(data: bytes) -> Envelope:
     if len(body) < TAG_SIZE:
         raise DecryptionError
     return Envelope(version, key_id, nonce, record, body)
+
+
+def as_bytes(data: Any) -> bytes:
+    """Return a value as bytes, whatever buffer it came in.
+
+    Raises:
+        TypeError: it is neither bytes, bytearray nor memoryview.
+    """
+    if not isinstance(data, (bytes, bytearray, memoryview)):
+        raise TypeError(f"an encrypted value is bytes, not {type(data).__name__}")
+    return bytes(data)
 
 
 def infix(record: bytes) -> bytes:

@@ -6,6 +6,8 @@ No message, attribute or chained exception here ever holds plaintext or key mate
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
+from typing import Any
 
 __all__ = [
     "ConfigurationError",
@@ -89,3 +91,7 @@ class KeyShreddedError(KeyNotFoundError):
         self.shredded = shredded
         self.by = by
         self.keys = keys
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        how: dict[str, Any] = {"shredded": self.shredded, "by": self.by, "keys": self.keys}
+        return partial(KeyShreddedError, **how), self.args

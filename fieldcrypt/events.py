@@ -35,6 +35,7 @@ class EventKind(enum.StrEnum):
     FAILED_OVER = "failed_over"  # another place than the first one served
     WRAP_MISSING = "wrap_missing"  # a data key was made without a wrap under this wrapping key
     KEY_UNCONFIRMED = "key_unconfirmed"  # store or provider cannot be reached; going on with what is live
+    KEY_LOST = "key_lost"  # the key store does not have it any more: it was shredded elsewhere, or deleted
     ROTATION_FAILED = "rotation_failed"
     RECORD_REFUSED = "record_refused"  # a record in the key store is not authentic
     DENIED = "denied"
@@ -46,6 +47,7 @@ _WARNING = {
     EventKind.FAILED_OVER,
     EventKind.WRAP_MISSING,
     EventKind.KEY_UNCONFIRMED,
+    EventKind.KEY_LOST,
     EventKind.ROTATION_FAILED,
 }
 
@@ -75,7 +77,7 @@ class Event(NamedTuple):
 class Observer(Protocol):
     """Is told every event, in the thread where it happens: it should be quick, and must not use the Encryptor."""
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: Event, /) -> object:
         """Take note of an event. What this raises is logged, and disturbs nothing else."""
         ...
 

@@ -171,11 +171,11 @@ class Field(Generic[T]):
         except (KeyError, TypeError, ValueError):  # unknown, or a mutable buffer, or nothing that could be a value
             key = _NO_KEY  # as above: the exception has a piece of the data, which should not be plaintext but may be
         if key.deadline <= _system.monotonic():
-            data = _as_bytes(data)
+            data = envelope.as_bytes(data)
             decrypt, aad, key, infix, infix_at, body_at = self._prepare_reader(data)
         if infix and data[infix_at] != infix:
             # Another wrapping of the same data key, or a forged one: it is opened before it counts.
-            data = _as_bytes(data)
+            data = envelope.as_bytes(data)
             decrypt, aad, key, infix, infix_at, body_at = self._prepare_reader(data)
         if tenant is not None and tenant != key.record.tenant:
             if not isinstance(tenant, str):
@@ -259,9 +259,3 @@ class Field(Generic[T]):
 
     def __repr__(self) -> str:
         return f"Field({self.name!r}, {getattr(self.type, '__name__', self.type)})"
-
-
-def _as_bytes(data: Any) -> bytes:
-    if not isinstance(data, (bytes, bytearray, memoryview)):
-        raise TypeError(f"an encrypted value is bytes, not {type(data).__name__}")
-    return bytes(data)

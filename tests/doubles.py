@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from threading import Event, Thread
-from typing import NamedTuple
+from threading import Event, Lock, Semaphore, Thread
+from threading import enumerate as enumerate_threads
+from typing import NamedTuple, TypeVar
 
 from fieldcrypt import (
+    DecryptionError,
     KeyAccessDeniedError,
     KeyNotFoundError,
     KeyProvider,
@@ -24,6 +26,8 @@ from fieldcrypt import (
 from fieldcrypt.keys.data_key import DataKey
 from fieldcrypt.keys.records import wrap_context
 from fieldcrypt.keys.store import read_record
+
+T = TypeVar("T")
 
 Failure = Callable[[], Exception]
 PATIENCE = 30.0  # seconds until a test gives up on another thread
@@ -56,6 +60,41 @@ class Gate:
 
     def open(self) -> None:
         self._opened.set()
+
+
+class Toll(Gate):
+    """A gate that says who has come to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._arrived = Semaphore(0)
+
+    def wait(self) -> None:
+        self._arrived.release()
+        super().wait()
+
+    def until_reached(self, times: int = 1) -> None:
+        """Return when so many threads more have come."""
+        for _ in range(times):
+            if not self._arrived.acquire(timeout=PATIENCE):
+                raise AssertionError("nobody comes to the gate")
+
+
+class Later:
+    """The genuine clocks, put forward: for tests with threads, which would not wait for a clock that stands still."""
+
+    def __init__(self) -> None:
+        self._ahead = 0.0
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self._ahead
+
+    def wall_clock(self) -> float:
+        return time.time() + self._ahead
+
+    def advance(self, seconds: float) -> None:
+        """Let so much time pass."""
+        self._ahead += seconds
 
 
 class CountingProvider(KeyProvider):
@@ -110,6 +149,7 @@ class RowStore:
         self.get_failure: Failure | None = None
         self.list_failure: Failure | None = None
         self.add_failure: Failure | None = None
+        self._replacing = Lock()
         self.before_add: Callable[[], object] | None = None
 
     def get(self, key_id: bytes) -> KeyRecord | Tombstone:
@@ -141,11 +181,12 @@ class RowStore:
         ]
 
     def replace(self, old: KeyRecord, new: KeyRecord | Tombstone) -> bool:
-        row = self.rows.get(old.key_id)
-        if row is None or row[1:] != (old.state.value, old.to_bytes()):
-            return False
-        self.rows[old.key_id] = Row(new.tenant, new.state.value, new.to_bytes())
-        return True
+        with self._replacing:
+            row = self.rows.get(old.key_id)
+            if row is None or row[1:] != (old.state.value, old.to_bytes()):
+                return False
+            self.rows[old.key_id] = Row(new.tenant, new.state.value, new.to_bytes())
+            return True
 
     def key_ids(self) -> Iterator[bytes]:
         yield from tuple(self.rows)
@@ -189,6 +230,19 @@ def told(error: BaseException | None) -> str:
     return "\n".join(parts)
 
 
+def background_threads() -> list[Thread]:
+    """The threads in which Encryptors work for nobody in particular."""
+    return [thread for thread in enumerate_threads() if thread.name == "fieldcrypt"]
+
+
+def until_idle() -> None:
+    """Return when all work in the background is done, and its threads have ended."""
+    for thread in background_threads():
+        thread.join(PATIENCE)
+        if thread.is_alive():
+            raise AssertionError("work in the background does not end")
+
+
 def until_waiting(threads: Iterable[Thread]) -> None:
     """Return when all threads stand in a wait of the `threading` module."""
     end = time.monotonic() + PATIENCE
@@ -202,3 +256,84 @@ def until_waiting(threads: Iterable[Thread]) -> None:
 def _waits(thread: Thread) -> bool:
     frame = sys._current_frames().get(thread.ident or 0)
     return frame is not None and frame.f_code.co_name == "wait" and frame.f_globals["__name__"] == "threading"
+
+
+class Crash(BaseException):
+    """The end of a process, which no `except Exception` holds up."""
+
+
+class CrashingStore(RowStore):
+    """A key store whose process ends at one of its calls: before the call does anything, or before it is answered."""
+
+    def __init__(self, rows: Mapping[bytes, Row], calls: int, *, answered: bool) -> None:
+        super().__init__()
+        self.rows = dict(rows)
+        self._calls = calls  # that go well
+        self._before = not answered
+
+    def get(self, key_id: bytes) -> KeyRecord | Tombstone:
+        return self._counted(lambda: super(CrashingStore, self).get(key_id))
+
+    def replace(self, old: KeyRecord, new: KeyRecord | Tombstone) -> bool:
+        return self._counted(lambda: super(CrashingStore, self).replace(old, new))
+
+    def _counted(self, work: Callable[[], T]) -> T:
+        self._calls -= 1
+        if self._calls < 0 and self._before:
+            raise Crash
+        result = work()
+        if self._calls < 0:
+            raise Crash
+        return result
+
+
+class ForgetfulStore(RowStore):
+    """A key store that says that it replaced a record, and did not."""
+
+    def replace(self, old: KeyRecord, new: KeyRecord | Tombstone) -> bool:
+        return True
+
+
+class LaggingStore(RowStore):
+    """A key store whose list by tenant shows what was there some time ago, as an index of DynamoDB may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.listed: Sequence[KeyRecord | Tombstone] | None = None
+
+    def list(self, tenant: str | None) -> Sequence[KeyRecord | Tombstone]:
+        return super().list(tenant) if self.listed is None else self.listed
+
+
+class SeveralKeysProvider(KeyProvider):
+    """Several local keys, each of which wraps every data key unless it is away; any of them unwraps."""
+
+    def __init__(self, *keys: LocalKeyProvider) -> None:
+        self.keys = keys
+        self.away: set[LocalKeyProvider] = set()
+
+    def wrap(self, data_key: bytes, context: Mapping[str, str]) -> Sequence[WrappedKey]:
+        return [wrap for key in self.keys if key not in self.away for wrap in key.wrap(data_key, context)]
+
+    def unwrap(self, wraps: Sequence[WrappedKey], context: Mapping[str, str]) -> bytes:
+        for key in self.keys:
+            theirs = [wrap for wrap in wraps if wrap.name in key.wrapping_keys()]
+            if theirs and key not in self.away:
+                return key.unwrap(theirs, context)
+        raise DecryptionError("the data key is wrapped under none of these keys")
+
+    def wrapping_keys(self) -> Sequence[str]:
+        return [name for key in self.keys for name in key.wrapping_keys()]
+
+
+class GarblingProvider(CountingProvider):
+    """A key service that makes wraps which nobody can open."""
+
+    def wrap(self, data_key: bytes, context: Mapping[str, str]) -> Sequence[WrappedKey]:
+        return [WrappedKey(wrap.name, bytes(len(wrap.data))) for wrap in super().wrap(data_key, context)]
+
+
+class PublicKeyProvider(CountingProvider):
+    """A key service under whose keys everybody can wrap."""
+
+    public_key_wrapping = True

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import signal
 import subprocess
 import sys
+import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
-from fieldcrypt import Encryptor, FileKeyStore, LocalKeyProvider
+from fieldcrypt import (
+    Encryptor,
+    FieldcryptError,
+    FileKeyStore,
+    KeyPolicy,
+    KeyProviderChain,
+    KeyRecord,
+    LocalKeyProvider,
+    Tombstone,
+)
 from tests.doubles import PATIENCE, make_record
 
 ROOT = Path(__file__).parent.parent
@@ -33,6 +45,91 @@ def encrypt_values(path: str, key: str, tenant: str, count: str) -> Iterator[str
     field = Encryptor(LocalKeyProvider(bytes.fromhex(key)), FileKeyStore(path)).field("numbers.n", int)
     for number in range(int(count)):
         yield field.encrypt(number, tenant=tenant).hex()
+
+
+def bury(path: str, by: str) -> Iterator[str]:
+    """Put tombstones into the place of all records of a key store in a file, and tell the id of each that was."""
+    store = FileKeyStore(path)
+    for key_id in store.key_ids():
+        record = store.get(key_id)
+        if isinstance(record, KeyRecord):
+            stone = Tombstone(key_id, record.purpose, record.created, record.tenant, int(time.time()), by, 1)
+            if store.replace(record, stone):
+                yield key_id.hex()
+
+
+def rewrap_all(path: str, old: str, new: str) -> Iterator[str]:
+    """Bring all data keys of a store in a file under a new local key, and tell how many this process changed."""
+    chain = KeyProviderChain(*(LocalKeyProvider(bytes.fromhex(key)) for key in (new, old)))
+    report = Encryptor(chain, FileKeyStore(path)).data_keys.rewrap()
+    assert report.complete, report
+    yield str(report.changed)
+
+
+# Short-lived keys: they are rotated every second, and checked with the store every quarter of one.
+_RESTLESS = KeyPolicy(
+    cache_ttl=timedelta(seconds=0.25),
+    grace=timedelta(0),
+    rotate_after=timedelta(seconds=1),
+    propagation_delay=timedelta(seconds=0.2),
+)
+
+
+def write_numbers(path: str, old: str, new: str, written: str, end: str) -> Iterator[str]:
+    """Write encrypted numbers, a line each, until a file appears, and tell every data key that was used."""
+    chain = KeyProviderChain(*(LocalKeyProvider(bytes.fromhex(key)) for key in (new, old)))
+    field = Encryptor(chain, FileKeyStore(path), _RESTLESS).field("numbers.n", int)
+    used = set()
+    with open(written, "a", encoding="ascii") as lines:
+        for number in itertools.count():
+            value = field.encrypt(number)
+            print(value.hex(), file=lines, flush=True)
+            if value[1:17] not in used:
+                used.add(value[1:17])
+                yield value[1:17].hex()
+            if os.path.exists(end):
+                return
+            time.sleep(0.005)
+
+
+def read_written(path: str, old: str, new: str, written: str, end: str) -> Iterator[str]:
+    """Read what another process writes, with warm keys and with cold ones, and tell whatever cannot be read."""
+    chain = KeyProviderChain(*(LocalKeyProvider(bytes.fromhex(key)) for key in (new, old)))
+    warm = Encryptor(chain, FileKeyStore(path), _RESTLESS).field("numbers.n", int)
+    while not os.path.exists(end):
+        cold = Encryptor(chain, FileKeyStore(path), _RESTLESS).field("numbers.n", int)
+        values: list[str] = []
+        if os.path.exists(written):
+            values = [line for line in Path(written).read_text("ascii").splitlines(True) if line.endswith("\n")]
+        for number, value in enumerate(values):
+            try:
+                assert warm.decrypt(bytes.fromhex(value)) == cold.decrypt(bytes.fromhex(value)) == number
+            except Exception as error:  # noqa: BLE001 (it is the test that wants to know)
+                yield f"{number}: {error!r}"
+
+
+def read_until_shredded(path: str, key: str, gone: str, stays: str) -> Iterator[str]:
+    """Read a value until its key is lost, and tell by what error and what can be done then."""
+    policy = KeyPolicy(cache_ttl=timedelta(seconds=1), grace=timedelta(seconds=PATIENCE))
+    field = Encryptor(LocalKeyProvider(bytes.fromhex(key)), FileKeyStore(path), policy).field("a.b", str)
+    field.encrypt("x", tenant="gone")
+    field.decrypt(bytes.fromhex(gone))
+    yield "warm"
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        try:
+            field.decrypt(bytes.fromhex(gone))
+        except FieldcryptError as error:
+            yield f"{type(error).__name__}: {error}"
+            break
+    field.decrypt(bytes.fromhex(stays))
+    yield "stays is read"
+    field.encrypt("x", tenant="stays")
+    yield "stays is written"
+    try:
+        field.encrypt("x", tenant="gone")
+    except FieldcryptError as error:
+        yield f"gone is not written: {type(error).__name__}"
 
 
 def start(work: Callable[..., Iterator[str]], *arguments: str) -> contextlib.closing[Started]:
@@ -112,6 +209,15 @@ def in_child(work: Callable[[], bytes]) -> bytes:
 if __name__ == "__main__":
     print("ready", flush=True)
     sys.stdin.readline()
-    work: dict[str, Callable[..., Iterator[str]]] = {"add_records": add_records, "encrypt_values": encrypt_values}
-    for done in work[sys.argv[1]](*sys.argv[2:]):
+    works: list[Callable[..., Iterator[str]]] = [
+        read_until_shredded,
+        add_records,
+        encrypt_values,
+        bury,
+        rewrap_all,
+        write_numbers,
+        read_written,
+    ]
+    (work,) = [work for work in works if work.__name__ == sys.argv[1]]
+    for done in work(*sys.argv[2:]):
         print(done, flush=True)

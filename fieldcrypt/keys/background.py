@@ -38,7 +38,11 @@ class Background:
             if key in self._waiting or key in self._running:
                 return
             self._waiting[key] = work
-            if self._threads == _MAX_THREADS:
+        self._start_thread()
+
+    def _start_thread(self) -> None:
+        with self._lock:
+            if not self._waiting or self._threads == _MAX_THREADS:
                 return
             self._threads += 1
         try:
@@ -63,6 +67,7 @@ class Background:
             except BaseException:
                 with self._lock:
                     self._threads -= 1
+                self._start_thread()  # for what waits
                 raise
             finally:
                 with self._lock:

@@ -87,7 +87,6 @@ class FileKeyStore:
         with self._connect() as connection:
             if _is_empty(connection):
                 return False
-            connection.execute("PRAGMA secure_delete = ON")  # a shredded key must not lie about in free pages
             changed = connection.execute(
                 "UPDATE data_keys SET state = ?, record = ? WHERE key_id = ? AND state = ? AND record = ?", row
             )
@@ -127,6 +126,8 @@ class FileKeyStore:
         try:
             with closing(sqlite3.connect(self._path, timeout=_LOCK_TIMEOUT, isolation_level=None)) as connection:
                 connection.execute("PRAGMA trusted_schema = OFF")
+                # Always: what `add` moves from one page to another must not lie about there when it is shredded.
+                connection.execute("PRAGMA secure_delete = ON")
                 # In this order: another process may be making the tables, and sets the id in the same transaction.
                 if not _is_empty(connection):
                     (application,) = connection.execute("PRAGMA application_id").fetchone()

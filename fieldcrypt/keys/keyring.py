@@ -26,7 +26,7 @@ from fieldcrypt.keys.live_keys import RETRY_INTERVAL, LiveKeys
 from fieldcrypt.keys.policy import KeyPolicy
 from fieldcrypt.keys.provider import KeyProvider
 from fieldcrypt.keys.records import KeyRecord, KeyState, Purpose, check_tenant, sorted_wraps, wrap_context
-from fieldcrypt.keys.rotation import choose
+from fieldcrypt.keys.rotation import MAX_CLOCK_DIFFERENCE, choose
 from fieldcrypt.keys.single_flight import SingleFlight
 from fieldcrypt.keys.store import KeyStore
 from fieldcrypt.keys.tombstone import Tombstone
@@ -112,9 +112,10 @@ class Keyring:
             raise KeyStoreError("without a key store each process has data keys of its own, which rotate by themselves")
         if tenant is not None:
             check_tenant(tenant)
-        newest = max((record.created for record in self.records(tenant)), default=0)
+        now = _system.wall_clock()
+        believed = (record.created for record in self.records(tenant) if record.created <= now + MAX_CLOCK_DIFFERENCE)
         # Younger than all others: of two keys of one second either may be taken for the newer one.
-        key = self._create(tenant, max(_system.wall_clock(), newest + 1))
+        key = self._create(tenant, max(now, max(believed, default=0) + 1))
         self.events.report(Event(EventKind.KEY_ROTATED, key.key_id.hex(), tenant))
         lease = self._leases.get(tenant)
         if lease is not None:
@@ -149,7 +150,7 @@ class Keyring:
                 raise record.refused()
         records = [record for record in stored if isinstance(record, KeyRecord)]
         if self.provider.write_only:  # the keys of other processes are as good, but cannot be opened
-            return [record for record in records if self.live_keys.holds(record.key_id)]
+            return [record for record in records if self.live_keys.holds(record)]
         return records
 
     # Leases

@@ -63,6 +63,7 @@ class LiveKeys:
         # By key id and whether the record came with the value. A key that the store has lost, or that was taken from
         # it, must not come back for stored values because somebody put its record into a self-contained one.
         self._keys: OrderedDict[tuple[bytes, bool], LiveKey] = OrderedDict()
+        self._drops = 0
         self._reset()
         _system.call_after_fork(self._reset)
 
@@ -95,9 +96,9 @@ class LiveKeys:
             key = self._fetches.run((key_id, record), lambda: self._fetch(key_id, record))
         return key
 
-    def holds(self, key_id: bytes) -> bool:
-        """Say whether the key of an id is live, without looking for it."""
-        return any(key is not None and key.usable_until > _system.monotonic() for key in self._both(key_id))
+    def holds(self, record: KeyRecord) -> bool:
+        """Say whether the key of just this record is here, be it time to check it or not."""
+        return any(key is not None and key.record.to_bytes() == record.to_bytes() for key in self._both(record.key_id))
 
     def admit(self, record: KeyRecord, data_key: DataKey, *, embedded: bool) -> LiveKey:
         """Return the live key of an authentic record and its data key."""
@@ -105,6 +106,8 @@ class LiveKeys:
 
     def drop(self, key_id: bytes) -> None:
         """End the use of a key."""
+        with self._lock:
+            self._drops += 1
         for key in self._both(key_id):
             if key is not None:
                 self._drop(key)
@@ -119,15 +122,15 @@ class LiveKeys:
         if key is None or not (record is None or record in key.verified):
             return None
         now = _system.monotonic()
-        if key.deadline <= now < key.usable_until:
-            key.deadline = min(now + RETRY_INTERVAL, key.usable_until)
-            self._background.submit(slot, lambda: self._check(key))
-        if key.deadline <= now:
-            return None
-        with self._lock:
+        with self._lock:  # under which keys end, too: one that has ended is not given time again
+            due = key.deadline <= now < key.usable_until
+            if due:
+                key.deadline = min(now + RETRY_INTERVAL, key.usable_until)
             if slot in self._keys:
                 self._keys.move_to_end(slot)
-        return key
+        if due:
+            self._background.submit(slot, lambda: self._check(key))
+        return key if key.deadline > now else None
 
     def _check(self, key: LiveKey) -> None:
         """Refresh a key for nobody in particular; those who use it learn by its end if it has to end."""
@@ -136,10 +139,12 @@ class LiveKeys:
         record = key.record.to_bytes() if key.embedded else None
         try:
             self._fetches.run((key.key_id, record), lambda: self._refresh(key))
-        except KeyAccessDeniedError:
+        except (KeyAccessDeniedError, KeyNotFoundError):
             return  # reported where it was said
         except FieldcryptError as error:
-            self._events.report(Event(EventKind.KEY_UNCONFIRMED, key.key_id.hex(), key.tenant, cause=str(error)))
+            refused = isinstance(error, DecryptionError)
+            kind = EventKind.RECORD_REFUSED if refused else EventKind.KEY_UNCONFIRMED
+            self._events.report(Event(kind, key.key_id.hex(), key.tenant, cause=str(error)))
 
     def _fetch(self, key_id: bytes, record: bytes | None) -> LiveKey:
         key = self._keys.get((key_id, record is not None))
@@ -147,19 +152,22 @@ class LiveKeys:
             if key.deadline > _system.monotonic():
                 return key  # someone fetched it between our look and our flight
             return self._refresh(key)
+        drops = self._drops
         key_record = self._load(key_id) if record is None else KeyRecord.from_bytes(key_id, record)
         key = self.admit(key_record, self._unwrap(key_record), embedded=record is not None)
         if len(key.verified) >= _MAX_VERIFIED:
             key.verified.clear()
         key.verified.add(key_record.to_bytes())
-        return key
+        return self._unless_dropped(key, drops)
 
     def _refresh(self, key: LiveKey) -> LiveKey:
         """Confirm a key, or go on with it for a while if nobody can be asked."""
+        drops = self._drops
         grace_ends = key.expires + self._grace
-        if key.usable_until > key.expires:
-            # The last attempt failed. While this thread waits for the next one, the others need not.
-            key.deadline = min(_system.monotonic() + RETRY_INTERVAL, grace_ends)
+        with self._lock:
+            if key.usable_until > key.expires:
+                # The last attempt failed. While this thread waits for the next one, the others need not.
+                key.deadline = min(_system.monotonic() + RETRY_INTERVAL, grace_ends)
         try:
             record = key.record if key.embedded else self._load(key.key_id)
             if not self._provider.write_only:
@@ -168,18 +176,30 @@ class LiveKeys:
                 raise DecryptionError("the key record was changed, and a write-only provider cannot open it")
         except (KeyAccessDeniedError, KeyNotFoundError, DecryptionError) as error:
             self._drop(key)
-            raise error
+            if isinstance(error, KeyNotFoundError):
+                self._events.report(Event(EventKind.KEY_LOST, key.key_id.hex(), key.tenant, cause=str(error)))
+            raise
         except (KeyProviderError, KeyStoreError) as error:
             now = _system.monotonic()
             outage = not isinstance(error, KeyProviderError) or error.retryable
             usable_until = grace_ends if outage else key.expires
-            if now >= usable_until:
+            if now >= usable_until or key.expires == float("-inf"):  # its time is over, or it was ended meanwhile
                 self._drop(key)
                 raise
             self._events.report(Event(EventKind.KEY_UNCONFIRMED, key.key_id.hex(), key.tenant, cause=str(error)))
             return self._keep(key, key.expires, usable_until, min(now + RETRY_INTERVAL, usable_until))
         key.record = record
-        return self._confirm(key)
+        return self._unless_dropped(self._confirm(key), drops)
+
+    def _unless_dropped(self, key: LiveKey, drops: int) -> LiveKey:
+        """Return a key that was confirmed just now, unless it was shredded while the provider was being asked."""
+        if drops != self._drops and not key.embedded:
+            try:
+                self._load(key.key_id)
+            except KeyStoreError:
+                self._drop(key)
+                raise
+        return key
 
     def _load(self, key_id: bytes) -> KeyRecord:
         if self._store is None:
@@ -229,9 +249,9 @@ class LiveKeys:
         return kept
 
     def _drop(self, key: LiveKey) -> None:
-        key.end()
         with self._lock:
-            self._keys.pop((key.key_id, key.embedded), None)
+            for ended in (key, self._keys.pop((key.key_id, key.embedded), key)):
+                ended.end()
 
     def __reduce__(self) -> str:
         raise TypeError("live keys cannot be pickled")

@@ -1,6 +1,6 @@
 """Data keys under other wrapping keys, while everything runs: no value is touched, and no data key can be lost.
 
-For each data key: the new wraps are written beside the old ones, read back and opened; only then the old ones go. It
+For each data key: the new wraps are opened, written beside the old ones and read back; only then the old ones go. It
 can be interrupted anywhere and begun again, and any number of processes may do it at once.
 """
 
@@ -37,7 +37,7 @@ class RewrapReport(NamedTuple):
 
     Attributes:
         changed, unchanged, shredded: how many. In a dry run, `changed` is how many would be.
-        failures: error by key id (32 hexadecimal digits), of keys whose record is as it was.
+        failures: error by key id (32 hexadecimal digits), of keys that are as readable as before.
         stopped: the error for which the rest was left alone: the key service refused or could not be reached.
     """
 
@@ -139,12 +139,15 @@ class Rewrapping:
         with ThreadPoolExecutor(threads, thread_name_prefix="fieldcrypt") as pool:
             # The context says whose events these are, and one context cannot be entered twice.
             futures = [pool.submit(copy_context().run, work, key_id) for key_id in key_ids]
-            for done, future in enumerate(futures, 1):
-                outcome = future.result()
-                if outcome is not None:
-                    counts[outcome] += 1
-                    if on_progress is not None:
-                        on_progress(done, len(key_ids))
+            try:
+                for done, future in enumerate(futures, 1):
+                    outcome = future.result()
+                    if outcome is not None:
+                        counts[outcome] += 1
+                        if on_progress is not None:
+                            on_progress(done, len(key_ids))
+            finally:
+                pool.shutdown(cancel_futures=True)  # an interruption ends it here, and not after the last key
         return RewrapReport(
             counts[Outcome.CHANGED],
             counts[Outcome.UNCHANGED],
@@ -165,18 +168,19 @@ class Rewrapping:
         context = record.context()
         data_key = DataKey(self._source.unwrap(record.wraps, context))
         data_key.verify(record)
-        new = []
-        if missing:
-            made = self._target.wrap(data_key.secret, context)
-            new = [wrap for wrap in made if self._target.wrapping_key(wrap.name) in missing]
-            if not new:
-                raise KeyProviderError(f"no wrap could be made under {', '.join(sorted(missing))}")
+        made = self._target.wrap(data_key.secret, context) if missing else []
+        new = [wrap for wrap in made if self._target.wrapping_key(wrap.name) in missing]
+        # Before they are written: who has the target's keys tries no other wrap if one of its own is not authentic.
+        for wrap in new or own:
+            DataKey(self._target.unwrap([wrap], context)).verify(record)
+        if new:
             both = data_key.seal(record._replace(wraps=sorted_wraps([*own, *new, *others])))
             if not self._store.replace(record, both) or self._store.get(record.key_id) != both:
                 return False
             record = both
-        for wrap in new or own:
-            DataKey(self._target.unwrap([wrap], context)).verify(record)
+        unmade = missing.difference(self._target.wrapping_key(wrap.name) or "" for wrap in new)
+        if unmade:
+            raise KeyProviderError(f"no wrap could be made under {', '.join(sorted(unmade))}")
         if self._repair or not others:
             return True
         return self._store.replace(record, data_key.seal(record._replace(wraps=sorted_wraps([*own, *new]))))

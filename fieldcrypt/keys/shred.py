@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from fieldcrypt import _system
 from fieldcrypt.errors import KeyNotFoundError, KeyStoreError
 from fieldcrypt.keys.records import KeyRecord, check_tenant
 from fieldcrypt.keys.store import KeyStore
-from fieldcrypt.keys.tombstone import Tombstone
+from fieldcrypt.keys.tombstone import Tombstone, check_by
 
 __all__ = ["shred"]
 
 _MAX_ROUNDS = 10  # in which somebody else adds keys or changes their records, until that is given up
 
 
-def shred(store: KeyStore, tenant: str, by: str) -> list[bytes]:
+def shred(store: KeyStore, tenant: str, by: str) -> Iterator[bytes]:
     """Put a tombstone in the place of every record of a tenant.
 
     Can be interrupted and begun again; the tenant is closed to new values from the first tombstone on.
@@ -23,8 +25,8 @@ def shred(store: KeyStore, tenant: str, by: str) -> list[bytes]:
         tenant: whose keys; those of no tenant cannot be shredded.
         by: who does it: 1 to 1,024 bytes of UTF-8, for the record.
 
-    Returns:
-        The key ids that were shredded now; none if all were before.
+    Yields:
+        The key ids that were shredded now, each when it is done; none if all were before.
 
     Raises:
         TypeError, ValueError: tenant or `by` are out of range.
@@ -32,17 +34,17 @@ def shred(store: KeyStore, tenant: str, by: str) -> list[bytes]:
         KeyStoreError: the store does not work; or others add keys for the tenant all the time.
     """
     check_tenant(tenant)
-    shredded: list[bytes] = []
+    check_by(by)
     for _ in range(_MAX_ROUNDS):
-        stored = store.list(tenant)
+        stored = [store.get(listed.key_id) for listed in store.list(tenant)]  # an index may lag behind the records
         if not stored:
             raise KeyNotFoundError(f"the key store has no data key of tenant {tenant!r}")
         living = [record for record in stored if isinstance(record, KeyRecord)]
         if not living:
-            return shredded
+            return
         now = int(_system.wall_clock())
         for record in living:
             stone = Tombstone(record.key_id, record.purpose, record.created, tenant, now, by, len(stored))
             if store.replace(record, stone):
-                shredded.append(record.key_id)
+                yield record.key_id
     raise KeyStoreError(f"tenant {tenant!r} keeps getting new data keys: stop what writes for it, and shred again")

@@ -143,4 +143,6 @@ class MemoryKeyStore:
         yield from key_ids
 
     def __reduce__(self) -> str:
-        raise TypeError("a MemoryKeyStore ends with its process, and a copy would have other keys: it is not pickled")
+        raise TypeError(
+            "a MemoryKeyStore ends with its process and is not pickled: use a FileKeyStore between processes"
+        )

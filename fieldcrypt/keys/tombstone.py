@@ -11,7 +11,7 @@ from fieldcrypt.envelope import KEY_ID_SIZE
 from fieldcrypt.errors import DecryptionError, KeyShreddedError
 from fieldcrypt.keys.records import TIME_SIZE, KeyState, Purpose, head_bytes, read_head, time_bytes
 
-__all__ = ["MAX_BY_SIZE", "Tombstone"]
+__all__ = ["MAX_BY_SIZE", "Tombstone", "check_by"]
 
 MAX_BY_SIZE = 1024  # bytes of UTF-8
 
@@ -50,9 +50,7 @@ class Tombstone(NamedTuple):
         Raises:
             TypeError, ValueError: a part is out of range.
         """
-        by = utf8(self.by, "who shredded a key")
-        if not 1 <= len(by) <= MAX_BY_SIZE:
-            raise ValueError(f"who shredded a key is said in 1 to {MAX_BY_SIZE} bytes, not {len(by)}")
+        by = check_by(self.by)
         if not 1 <= self.keys < 1 << 8 * _COUNT_SIZE:
             raise ValueError("the number of shredded keys is out of range")
         return b"".join(
@@ -101,3 +99,18 @@ class Tombstone(NamedTuple):
             by=self.by,
             keys=self.keys,
         )
+
+
+def check_by(by: str) -> bytes:
+    """Return who shredded a key as UTF-8.
+
+    Raises:
+        TypeError: it is not a str.
+        ValueError: it is empty, longer than 1,024 bytes, or not valid Unicode.
+    """
+    if not isinstance(by, str):
+        raise TypeError(f"who shredded a key is a str, not {type(by).__name__}")
+    encoded = utf8(by, "who shredded a key")
+    if not 1 <= len(encoded) <= MAX_BY_SIZE:
+        raise ValueError(f"who shredded a key is said in 1 to {MAX_BY_SIZE} bytes, not {len(encoded)}")
+    return encoded

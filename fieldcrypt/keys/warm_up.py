@@ -7,7 +7,9 @@ from contextvars import copy_context
 from typing import TypeVar
 
 from fieldcrypt import envelope
+from fieldcrypt.errors import DecryptionError, FieldcryptError
 from fieldcrypt.keys.keyring import Keyring
+from fieldcrypt.keys.records import KeyRecord
 
 __all__ = ["warm_up"]
 
@@ -31,22 +33,39 @@ def warm_up(keyring: Keyring, tenants: Iterable[str | None], values: Iterable[by
     Raises:
         As `Field.decrypt` for the first key that fails, after all have been tried.
     """
-    parsed = [envelope.parse(value) for value in values]
-    wanted = dict.fromkeys((value.key_id, value.record) for value in parsed)
-    listed: list[str | None] = list(dict.fromkeys(tenants)) if keyring.store is not None else []
-    for records in _in_parallel(keyring.records, listed):
-        wanted.update(dict.fromkeys((record.key_id, None) for record in records))
-    _in_parallel(lambda key: keyring.for_decryption(*key), list(wanted))
-    _in_parallel(keyring.lease_if_there_is_a_key, listed)
+    errors: list[FieldcryptError] = []
+    wanted: dict[tuple[bytes, bytes | None], None] = {}
+    for data in values:
+        try:
+            value = envelope.parse(envelope.as_bytes(data))
+            wanted[value.key_id, value.record] = None
+        except DecryptionError as error:
+            errors.append(error)
+
+    def listed(tenant: str | None) -> tuple[str | None, list[KeyRecord]]:
+        return tenant, keyring.records(tenant)
+
+    found = _in_parallel(listed, list(dict.fromkeys(tenants)) if keyring.store is not None else [], errors)
+    wanted.update(dict.fromkeys((record.key_id, None) for _, records in found for record in records))
+    _in_parallel(lambda key: keyring.for_decryption(*key), list(wanted), errors)
+    _in_parallel(keyring.lease_if_there_is_a_key, [tenant for tenant, _ in found], errors)
+    if errors:
+        raise errors[0]
     return len(wanted)
 
 
-def _in_parallel(work: Callable[[T], R], items: Sequence[T]) -> list[R]:
-    """Return what work returns for each item; raise the first error when all is done."""
+def _in_parallel(work: Callable[[T], R], items: Sequence[T], errors: list[FieldcryptError]) -> list[R]:
+    """Return what work returns for each item for which it does, and add the errors of the others."""
     from concurrent.futures import ThreadPoolExecutor  # a tenth of the time of `import fieldcrypt`
 
     if not items:
         return []
     with ThreadPoolExecutor(min(len(items), _MAX_THREADS), thread_name_prefix="fieldcrypt") as pool:
         futures = [pool.submit(copy_context().run, work, item) for item in items]
-    return [future.result() for future in futures]
+    results = []
+    for future in futures:
+        try:
+            results.append(future.result())
+        except FieldcryptError as error:
+            errors.append(error)
+    return results

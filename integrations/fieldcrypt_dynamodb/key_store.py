@@ -139,6 +139,9 @@ class DynamoKeyStore:
         except (ClientError, BotoCoreError) as error:
             raise KeyStoreError(f"the key store {self.table} cannot be used: {error}") from error
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return DynamoKeyStore, (self.table, self._client_factory)
+
     def __repr__(self) -> str:
         return f"DynamoKeyStore({self.table!r})"
 

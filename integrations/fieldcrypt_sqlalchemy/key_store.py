@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from sqlalchemy import Column, Connection, Engine, LargeBinary, MetaData, String, Table, insert, select, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
@@ -28,12 +29,18 @@ class SqlKeyStore:
     before anything is encrypted under it, whatever becomes of the application's transaction.
 
     Args:
-        engine: where the table is. The store opens connections like the engine's, one or two as a rule.
+        engine: where the table is, or a function that returns that. The store opens connections like the engine's, one
+            or two as a rule. With a function of a module, the store can be pickled: as a reference to the function.
         table: the table's name.
         schema: its schema, or None for the default one.
     """
 
-    def __init__(self, engine: Engine, table: str = "fieldcrypt_data_keys", schema: str | None = None) -> None:
+    def __init__(
+        self, engine: Engine | Callable[[], Engine], table: str = "fieldcrypt_data_keys", schema: str | None = None
+    ) -> None:
+        self._make_engine = engine if callable(engine) else None
+        if callable(engine):
+            engine = engine()
         if not isinstance(engine, Engine):
             raise ConfigurationError(f"SqlKeyStore takes an Engine, not a {type(engine).__name__}")
         if isinstance(engine.pool, (SingletonThreadPool, StaticPool)):
@@ -143,6 +150,14 @@ class SqlKeyStore:
             yield
         except SQLAlchemyError as error:
             raise KeyStoreError(f"the key store {self.table.name} cannot be used: {error}") from error
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self._make_engine is None:
+            raise TypeError(
+                "a SqlKeyStore with an Engine cannot be pickled, for the Engine's URL may hold a password: give it a "
+                "function of a module that returns the Engine"
+            )
+        return SqlKeyStore, (self._make_engine, self.table.name, self.table.schema)
 
     def __repr__(self) -> str:
         return f"SqlKeyStore({self._engine!r}, {self.table.fullname!r})"

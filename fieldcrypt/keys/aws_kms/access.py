@@ -11,9 +11,11 @@ from fieldcrypt.keys.aws_kms.arn import KeyArn, check_region
 from fieldcrypt.keys.aws_kms.clients import ClientFactory, Clients, SessionFactory
 from fieldcrypt.keys.aws_kms.failover import MAX_PASSES, Attempt, Failover
 
-__all__ = ["Access"]
+__all__ = ["MAX_CIPHERTEXT_SIZE", "Access"]
 
 T = TypeVar("T")
+
+MAX_CIPHERTEXT_SIZE = 6144  # bytes; KMS takes no longer ones
 
 
 class Access:

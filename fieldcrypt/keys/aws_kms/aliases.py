@@ -33,10 +33,8 @@ class Aliases:
     def note(self, alias: KeyArn, key: KeyArn) -> None:
         """Note that an alias points to a key now."""
         with self._lock:
-            keys = self._keys.setdefault(alias, [])
-            if key in keys:
-                keys.remove(key)
-            keys.append(key)
+            others = [other for other in self._keys.get(alias, ()) if other != key]
+            self._keys[alias] = [*others, key]  # a new list, because readers take no lock
             self._resolved[alias] = _system.monotonic()
 
     def current(self, alias: KeyArn) -> KeyArn:
@@ -50,11 +48,5 @@ class Aliases:
         return self._keys[alias][-1]
 
     def meant(self, alias: KeyArn, key: KeyArn) -> bool:
-        """Say whether an alias points to a key, or was seen to.
-
-        Raises:
-            KeyProviderError: KMS does not say.
-        """
-        if any(known.same_key(key) for known in self._keys.get(alias, ())):
-            return True
-        return self.current(alias).same_key(key)
+        """Say whether an alias was seen to point to a key."""
+        return any(known.same_key(key) for known in self._keys.get(alias, ()))

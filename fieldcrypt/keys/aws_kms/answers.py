@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from botocore.exceptions import (
     BotoCoreError,
@@ -16,7 +16,18 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
-__all__ = ["FAILURES", "Answer", "IncompleteAnswerError", "classify", "error_name", "part_of", "without_request"]
+__all__ = [
+    "FAILURES",
+    "Answer",
+    "IncompleteAnswerError",
+    "answer_of",
+    "classify",
+    "error_name",
+    "part_of",
+    "without_request",
+]
+
+T = TypeVar("T")
 
 
 class IncompleteAnswerError(Exception):
@@ -96,6 +107,18 @@ def error_name(error: Exception) -> str:
     return type(error).__name__
 
 
+def answer_of(call: Callable[[Any], T], client: Any) -> T:
+    """Return what a call of a client returns.
+
+    Raises:
+        IncompleteAnswerError: botocore could not parse what came; its parsers take KMS at its word.
+    """
+    try:
+        return call(client)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise IncompleteAnswerError(f"an answer that is none ({type(error).__name__}): is this KMS?") from None
+
+
 def part_of(answer: Mapping[str, Any], name: str) -> Any:
     """Return a part of an answer of KMS.
 
@@ -108,9 +131,14 @@ def part_of(answer: Mapping[str, Any], name: str) -> Any:
 
 
 def without_request(error: Exception) -> Exception:
-    """Return an error of botocore without the request, whose body is a data key and whose headers are credentials."""
-    for name in ("request", "response"):
-        if isinstance(error, BotoCoreError) and hasattr(error, name):
-            setattr(error, name, None)
+    """Return an error of botocore without the request, whose body is a data key and whose headers are credentials.
+
+    The errors that it was made of go too: the frames of their tracebacks hold the request.
+    """
+    if isinstance(error, BotoCoreError):
+        error.kwargs = {name: str(value) for name, value in error.kwargs.items()}
+        for name in ("request", "response"):
+            if hasattr(error, name):
+                setattr(error, name, None)
     error.__context__ = error.__cause__ = None
     return error.with_traceback(None)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from fieldcrypt import _system
 from fieldcrypt.errors import DecryptionError, KeyAccessDeniedError, KeyProviderError
 from fieldcrypt.events import Event, EventKind, report
-from fieldcrypt.keys.aws_kms.answers import FAILURES, Answer, classify, error_name, without_request
+from fieldcrypt.keys.aws_kms.answers import FAILURES, Answer, answer_of, classify, error_name, without_request
 from fieldcrypt.keys.aws_kms.arn import KeyArn
 from fieldcrypt.keys.aws_kms.clients import Clients, Place
 from fieldcrypt.keys.aws_kms.health import RegionHealth
@@ -75,7 +75,7 @@ class Failover:
         several_keys = len({arn.key_id for arn, _ in attempts}) > 1
         for number in range(passes):
             again = []
-            for attempt in self._healthy_first(remaining):
+            for attempt in self._healthy_first(remaining, end):
                 place = str(attempt.arn) if several_keys else attempt.arn.region
                 if _system.monotonic() >= end:
                     causes.setdefault(place, TimeoutError("not asked, because the deadline had passed"))
@@ -91,7 +91,7 @@ class Failover:
                         again.append(attempt)
                     self._stop_unless_elsewhere(said, operation, place, causes)
                 else:
-                    if causes:
+                    if causes and attempt is not attempts[0]:
                         tried = _causes_in_words(causes)
                         report(Event(EventKind.FAILED_OVER, place=place, operation=operation, cause=tried))
                     return result
@@ -114,17 +114,22 @@ class Failover:
         """Say whether none of the places in which a key is used answered lately."""
         return len(self.health.sick(places := {Place.of(arn) for arn in arns})) == len(places)
 
-    def _healthy_first(self, attempts: Sequence[Attempt[T]]) -> list[Attempt[T]]:
-        sick = self.health.sick(Place.of(attempt.arn) for attempt in attempts)
-        return sorted(attempts, key=lambda attempt: Place.of(attempt.arn) in sick)
+    def _healthy_first(self, attempts: Sequence[Attempt[T]], end: float) -> Iterator[Attempt[T]]:
+        """Yield attempts, those in sick regions last; each is looked at when its turn comes."""
+        sick = []
+        for attempt in attempts:
+            if _system.monotonic() >= end or self.health.admits(Place.of(attempt.arn)):
+                yield attempt
+            else:
+                sick.append(attempt)
+        yield from sick
 
     def _call(self, operation: str, attempt: Attempt[T]) -> T:
         place = Place.of(attempt.arn)
-        self.health.begin(place)
         began = _system.monotonic()
-        cause: str | None = None
+        cause: str | None = "interrupted"
         try:
-            result = attempt.call(self.clients.at(place))
+            result = answer_of(attempt.call, self.clients.at(place))
         except FAILURES as error:
             cause = error_name(error)
             if classify(error) is Answer.OUTAGE:
@@ -134,6 +139,7 @@ class Failover:
             raise
         else:
             self.health.succeeded(place)
+            cause = None
             return result
         finally:
             seconds = _system.monotonic() - began

@@ -33,11 +33,15 @@ class RegionHealth:
         with self._lock:
             return {place for place in places if self._sick_until.get(place, now) > now}
 
-    def begin(self, place: Place) -> None:
-        """Note that a place is being tried. If it was sick until now, that is a probe, and others leave it alone."""
+    def admits(self, place: Place) -> bool:
+        """Say whether to try a place now. If it was sick until now, that is a probe, and others leave it alone."""
+        now = _system.monotonic()
         with self._lock:
+            if self._sick_until.get(place, now) > now:
+                return False
             if place in self._sick_until:
-                self._sick_until[place] = _system.monotonic() + self._cooldown
+                self._sick_until[place] = now + self._cooldown
+            return True
 
     def failed(self, place: Place) -> None:
         """Note that a place did not answer as it should."""

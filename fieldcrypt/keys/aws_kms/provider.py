@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from fieldcrypt.errors import ConfigurationError, DecryptionError, KeyProviderError
 from fieldcrypt.events import Event, EventKind, report
-from fieldcrypt.keys.aws_kms.access import Access
+from fieldcrypt.keys.aws_kms.access import MAX_CIPHERTEXT_SIZE, Access
 from fieldcrypt.keys.aws_kms.aliases import Aliases
 from fieldcrypt.keys.aws_kms.answers import part_of
 from fieldcrypt.keys.aws_kms.arn import KeyArn
@@ -19,8 +19,6 @@ from fieldcrypt.keys.provider import KeyProvider
 from fieldcrypt.keys.records import WrappedKey
 
 __all__ = ["AwsKmsKeyProvider"]
-
-_MAX_CIPHERTEXT_SIZE = 6144  # bytes; KMS takes no longer ones
 
 
 class AwsKmsKeyProvider(KeyProvider):
@@ -127,12 +125,11 @@ class AwsKmsKeyProvider(KeyProvider):
 
     def unwrap(self, wraps: Sequence[WrappedKey], context: Mapping[str, str]) -> bytes:
         """Decrypt a data key by the nearest key that works (see `KeyProvider.unwrap`). IAM action: `kms:Decrypt`."""
-        usable = {
-            str(arn): wrap
-            for wrap in wraps
-            if len(wrap.data) <= _MAX_CIPHERTEXT_SIZE
-            for arn in self._usable_for(wrap.name)
-        }
+        wraps = [wrap for wrap in wraps if len(wrap.data) <= MAX_CIPHERTEXT_SIZE]
+        failures = self._look_up_aliases(wraps)
+        usable = {str(arn): wrap for wrap in wraps for arn in self._usable_for(wrap.name)}
+        if not usable and failures:
+            raise failures[0]
         if not usable:
             raise DecryptionError("the data key is wrapped under none of the configured KMS keys")
 
@@ -175,6 +172,21 @@ class AwsKmsKeyProvider(KeyProvider):
     def _restricted_to(self, region: str) -> AwsKmsKeyProvider:
         there = [str(arn) for arn in self.keys_at(region)]
         return AwsKmsKeyProvider(**{**self._configuration, "keys": there, "regions": [region], "require": "all"})
+
+    def _look_up_aliases(self, wraps: Sequence[WrappedKey]) -> list[KeyProviderError]:
+        """Ask which keys the aliases mean, if that may make a wrap usable; return why some could not be asked."""
+        known = sum(bool(self._usable_for(wrap.name)) for wrap in wraps)
+        failures: list[KeyProviderError] = []
+        for alias in self._keys:
+            if not alias.is_alias or known == len(wraps) or (known and self._access.is_away(alias)):
+                continue
+            try:
+                self._aliases.current(alias)
+            except KeyProviderError as error:
+                if not error.retryable:
+                    raise
+                failures.append(error)
+        return failures
 
     def _usable_for(self, name: str) -> list[KeyArn]:
         """Return the key that a wrap names, in each region where it may be used: none if it was not configured."""

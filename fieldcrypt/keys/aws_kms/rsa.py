@@ -6,7 +6,6 @@ import os
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import partial
-from threading import Lock
 from typing import Any
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -17,12 +16,13 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key, lo
 
 from fieldcrypt import _system
 from fieldcrypt.errors import ConfigurationError, DecryptionError, KeyAccessDeniedError
-from fieldcrypt.keys.aws_kms.access import Access
+from fieldcrypt.keys.aws_kms.access import MAX_CIPHERTEXT_SIZE, Access
 from fieldcrypt.keys.aws_kms.answers import part_of
 from fieldcrypt.keys.aws_kms.arn import KeyArn
 from fieldcrypt.keys.aws_kms.clients import ClientFactory, Place, SessionFactory
 from fieldcrypt.keys.provider import KeyProvider
 from fieldcrypt.keys.records import WrappedKey
+from fieldcrypt.keys.single_flight import SingleFlight
 
 __all__ = ["AwsKmsRsaKeyProvider"]
 
@@ -100,7 +100,7 @@ class AwsKmsRsaKeyProvider(KeyProvider):
         _system.call_after_fork(self._reset)
 
     def _reset(self) -> None:
-        self._lock = Lock()
+        self._fetches: SingleFlight[RSAPublicKey] = SingleFlight()
 
     def wrap(self, data_key: bytes, context: Mapping[str, str]) -> Sequence[WrappedKey]:
         """Encrypt a data key (see `KeyProvider.wrap`): RSAES-OAEP with SHA-256 (RFC 8017 section 7.1), empty label.
@@ -115,7 +115,7 @@ class AwsKmsRsaKeyProvider(KeyProvider):
         if self.write_only:
             raise KeyAccessDeniedError("this key provider is write_only: it has a public key, which cannot decrypt")
         for wrap in wraps:
-            if self.wrapping_key(wrap.name) is not None:
+            if len(wrap.data) <= MAX_CIPHERTEXT_SIZE and self.wrapping_key(wrap.name) is not None:
                 return self._decrypt(wrap.data)
         raise DecryptionError("the data key is not wrapped under the configured RSA key")
 
@@ -152,21 +152,23 @@ class AwsKmsRsaKeyProvider(KeyProvider):
         return self._access.ask("Decrypt", self._access.in_its_regions(self._key), decrypt)
 
     def _fetched_public_key(self) -> RSAPublicKey:
-        with self._lock:
-            if self._public_key is None:
-                self._public_key = self._fetch_public_key()
-            return self._public_key
+        # Not under a lock: who waits for a region that hangs shares its failure, and does not wait once more.
+        return self._public_key or self._fetches.run("public key", self._fetch_public_key)
 
     def _fetch_public_key(self) -> RSAPublicKey:
-        def get(client: Any, **key: Any) -> bytes:
-            der: bytes = part_of(client.get_public_key(**key), "PublicKey")
-            return der
+        def get(client: Any, **key: Any) -> tuple[bytes, str]:
+            answer = client.get_public_key(**key)
+            return part_of(answer, "PublicKey"), part_of(answer, "KeyUsage")
 
-        der = self._access.ask("GetPublicKey", self._access.in_its_regions(self._key), get)
-        try:
-            return _checked(load_der_public_key(der), str(self._key))
-        except (ValueError, UnsupportedAlgorithm):
-            raise ConfigurationError(f"{self._key} has a public key that cannot be used") from None
+        if self._public_key is None:
+            der, usage = self._access.ask("GetPublicKey", self._access.in_its_regions(self._key), get)
+            if usage != "ENCRYPT_DECRYPT":  # then nobody could ever unwrap
+                raise ConfigurationError(f"{self._key} is a key for {usage}, not for ENCRYPT_DECRYPT")
+            try:
+                self._public_key = _checked(load_der_public_key(der), str(self._key))
+            except (ValueError, UnsupportedAlgorithm):
+                raise ConfigurationError(f"{self._key} has a public key that cannot be used") from None
+        return self._public_key
 
     def __repr__(self) -> str:
         return f"AwsKmsRsaKeyProvider({str(self._key)!r}, {self._configuration['regions']!r})"
