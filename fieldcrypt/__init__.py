@@ -11,6 +11,7 @@ from fieldcrypt.errors import (
     KeyProviderError,
     KeyShreddedError,
     KeyStoreError,
+    NotWrappedHereError,
 )
 from fieldcrypt.events import Event, EventKind, Observer, Stats
 from fieldcrypt.field import Field
@@ -52,6 +53,7 @@ __all__ = [
     "FieldcryptError",
     "ConfigurationError",
     "DecryptionError",
+    "NotWrappedHereError",
     "KeyProviderError",
     "KeyAccessDeniedError",
     "KeyStoreError",

@@ -41,10 +41,16 @@ def call_after_fork(method: Callable[[], Any]) -> None:
 def _run_after_fork() -> None:
     global _registering
     _registering = threading.Lock()
+    errors = []
     for reference in tuple(_to_call_after_fork):
         method = reference()
         if method is not None:
-            method()
+            try:
+                method()
+            except Exception as error:  # noqa: BLE001 (somebody's key provider must not keep the salts from being renewed)
+                errors.append(error)
+    if errors:
+        raise errors[0]
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork

@@ -68,10 +68,11 @@ class DataKeys:
     def rotate(self, tenant: str | None = None) -> KeyRecord:
         """Make the next data key of a tenant now, whatever the age of the last, and return its record.
 
-        It encrypts once it has waited out the policy's propagation delay; a tenant's first key does not wait.
+        It encrypts once it has waited out the policy's propagation delay.
 
         Raises:
-            KeyProviderError, KeyStoreError: as for `Field.encrypt`.
+            ConfigurationError: data keys are wrapped with a public key, so that every process has its own.
+            KeyProviderError, KeyStoreError: as for `Field.encrypt`; `KeyNotFoundError` if the tenant has no data key.
         """
         return self._keyring.rotate(tenant)
 
@@ -89,7 +90,8 @@ class DataKeys:
         processes with a `KeyProviderChain` of the new key provider and the old one. Can be interrupted and repeated.
 
         Args:
-            to: whose wrapping keys; default: those of the Encryptor's own provider.
+            to: whose wrapping keys. If the Encryptor's own provider cannot use them, this Encryptor cannot read any
+                more afterwards. Default: those of the Encryptor's own provider.
             accept_public_key: go on although the provider wraps with a public key. Whoever knows that may have
                 planted data keys, and once rewrapped these pass for authentic.
             dry_run: only count what would be done; no key service is asked for anything but names.

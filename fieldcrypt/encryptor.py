@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import weakref
-from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar, overload
 
 from fieldcrypt import _system, envelope
+from fieldcrypt._originals import Originals
 from fieldcrypt.codecs import Codec
 from fieldcrypt.data_keys import DataKeys
 from fieldcrypt.errors import ConfigurationError
@@ -146,11 +146,13 @@ class Encryptor:
             values: encrypted values whose data keys are wanted.
 
         Returns:
-            How many data keys are live now of those asked for.
+            How many data keys those are.
 
         Raises:
             As `Field.decrypt`, for the first key that fails, after all have been tried.
         """
+        if isinstance(tenants, str):
+            raise TypeError("tenants is an iterable of names, not a single name")
         return warm_up(self._configured(), tenants, values)
 
     async def warm_up_async(self, tenants: Iterable[str | None] = (), values: Iterable[bytes] = ()) -> int:
@@ -162,7 +164,8 @@ class Encryptor:
     def needs_reencrypt(self, data: bytes) -> bool:
         """Say whether a value is under an old data key: one that is retired, or that a newer one has followed.
 
-        Without a key store, where every process has data keys of its own: one older than the policy's `rotate_after`.
+        Where every process has data keys of its own (without a key store, or with a public key): one older than the
+        policy's `rotate_after`. Makes no key, and asks the key store once for a tenant, unless a new key is due.
 
         Raises:
             As `Field.decrypt`; the value itself is not decrypted, only its data key is unwrapped.
@@ -170,11 +173,11 @@ class Encryptor:
         keyring = self._configured()
         value = envelope.parse(envelope.as_bytes(data))
         record = keyring.for_decryption(value.key_id, value.record).record
-        if keyring.store is None:
+        if keyring.store is None or keyring.provider.public_key_wrapping:
             return record.created + keyring.policy.rotate_after.total_seconds() <= _system.wall_clock()
-        active = keyring.for_encryption(record.tenant).key.record
-        newer = (active.created, active.key_id) > (record.created, record.key_id)
-        return record.state is not KeyState.ACTIVE or newer
+        active = keyring.active(record.tenant)
+        followed = active is not None and (active.created, active.key_id) > (record.created, record.key_id)
+        return record.state is not KeyState.ACTIVE or followed
 
     @property
     def data_keys(self) -> DataKeys:
@@ -221,33 +224,18 @@ class Encryptor:
         return f"<Encryptor {'configured' if self._keyring else 'not configured'} at {id(self):#x}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        if self._identity is None:
-            self._identity = _system.random_bytes(_IDENTITY_SIZE)
-        _pickled[self._identity] = self
+        identity = _originals.identity(self)
         if self._keyring is None:
-            return _unpickle, (self._identity,)
+            return _unpickle, (identity,)
         keyring = self._keyring
-        return _unpickle, (self._identity, keyring.provider, keyring.store, keyring.policy, self._observer)
+        return _unpickle, (identity, keyring.provider, keyring.store, keyring.policy, self._observer)
 
 
-_IDENTITY_SIZE = 16
-_MAX_UNPICKLED = 64
-
-# Encryptors that were pickled here or came here, so that each is one again. The latter have to be kept: between two
-# tasks of a process pool nobody else holds them, and their keys would have to be unwrapped for every task.
-_pickled: weakref.WeakValueDictionary[bytes, Encryptor] = weakref.WeakValueDictionary()
-_unpickled: OrderedDict[bytes, Encryptor] = OrderedDict()
+_originals: Originals[Encryptor] = Originals()
 
 
 def _unpickle(identity: bytes, *configuration: Any) -> Encryptor:
-    encryptor = _pickled.get(identity)
-    if encryptor is None:
-        encryptor = Encryptor(*configuration)
-        encryptor._identity = identity
-        _pickled[identity] = _unpickled[identity] = encryptor
-        while len(_unpickled) > _MAX_UNPICKLED:
-            _unpickled.popitem(last=False)
-    return encryptor
+    return _originals.find(identity, lambda: Encryptor(*configuration))
 
 
 def _kind(value: object) -> str:

@@ -18,6 +18,7 @@ __all__ = [
     "KeyProviderError",
     "KeyShreddedError",
     "KeyStoreError",
+    "NotWrappedHereError",
 ]
 
 _REFUSED = (
@@ -43,6 +44,10 @@ class DecryptionError(FieldcryptError):
 
     def __init__(self, message: str = _REFUSED) -> None:
         super().__init__(message)
+
+
+class NotWrappedHereError(DecryptionError):
+    """A data key is wrapped under no key of this key provider; another one may have it."""
 
 
 class KeyProviderError(FieldcryptError):

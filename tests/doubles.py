@@ -161,7 +161,7 @@ class RowStore:
             raise KeyNotFoundError(f"no row for {key_id.hex()}")
         return read_record(key_id, row.record, tenant=row.tenant, state=row.state)
 
-    def add(self, record: KeyRecord) -> None:
+    def add(self, record: KeyRecord | Tombstone) -> None:
         if self.before_add is not None:
             self.before_add()
         if self.add_failure is not None:

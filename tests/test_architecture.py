@@ -17,7 +17,9 @@ ROOT = Path(__file__).parent.parent
 # From the bottom up. A module imports from its own layer and those below it; the package itself is the facade.
 LAYERS = [
     {"fieldcrypt.errors"},
-    {f"fieldcrypt.{name}" for name in ("_system", "_cache", "_text", "_reader", "events", "cbor", "context", "codecs", "envelope", "aead")},
+    {"fieldcrypt._system"},
+    {f"fieldcrypt.{name}" for name in ("_cache", "_fork_guard", "_originals", "_reader", "_text")},
+    {f"fieldcrypt.{name}" for name in ("events", "cbor", "context", "codecs", "envelope", "aead")},
     {"fieldcrypt.keys"},
     {"fieldcrypt.field", "fieldcrypt.blind_index"},
     {"fieldcrypt.data_keys"},

@@ -57,7 +57,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     before = list(sys.path)
     yield lambda *arguments, **more: CliRunner().invoke(commands, arguments, **more)
     sys.path[:] = before
-    for name in ("application", "broken", "vault"):
+    for name in ("application", "broken", "elsewhere", "vault"):
         sys.modules.pop(name, None)
 
 
@@ -119,6 +119,26 @@ class TestKeys:
         made = json.loads(stdout(run("keys", "rotate", "--all", "--json")))
         assert [entry["tenant"] for entry in made] == ["a"]
 
+    @pytest.mark.parametrize("command", [["rotate"], ["list"], ["export"], ["shred", "--yes"]], ids=lambda c: c[0])
+    def test_an_unknown_tenant(self, run: Run, application: Any, command: list[str]) -> None:
+        """Nothing is made, nothing is changed, and it is said."""
+        before = Path("keys.sqlite").read_bytes()
+        assert "no data key of" in complaint(run("keys", *command, "--tenant", "typo"), 1)
+        assert Path("keys.sqlite").read_bytes() == before
+
+    def test_rewrap_to_what_the_program_cannot_read(self, run: Run, application: Any) -> None:
+        """It would lock itself out; a chain is to be configured before."""
+        result = run("keys", "rewrap", "--encryptor", "application:moved", "--to", "application:old", "--yes")
+        assert "KeyProviderChain" in complaint(result, 2)
+
+    def test_a_terminal_takes_no_orders_from_the_key_store(self, run: Run, application: Any) -> None:
+        """Tenants, and who shredded them, may have been written by anybody."""
+        evil = "x\x1b[2J\x1b]0;pwned\x07"
+        value = application.ssn.encrypt(SSN, tenant=evil)
+        application.encryptor.data_keys.shred(evil, "y\x1b[31m")
+        for command in (["keys", "list"], ["keys", "show", value[1:17].hex()], ["inspect", value.hex()], ["doctor"]):
+            assert "\x1b" not in run(*command).output
+
     def test_show(self, run: Run, application: Any) -> None:
         """One key with all that is known of it."""
         key_id = application.values["a"][1:17].hex()
@@ -178,6 +198,12 @@ class TestKeys:
         (tmp_path / "keys.jsonl").write_text("precious")
         assert "keys.jsonl" in complaint(run("keys", "export", "--output", "keys.jsonl"), 2)
         assert (tmp_path / "keys.jsonl").read_text() == "precious"
+
+    def test_export_from_a_store_that_is_down_makes_no_file(self, run: Run, application: Any, tmp_path: Path) -> None:
+        """The next attempt would find it in its way."""
+        (tmp_path / "keys.sqlite").write_bytes(b"half written")
+        complaint(run("keys", "export", "--output", "keys.jsonl"), 1)
+        assert not (tmp_path / "keys.jsonl").exists()
 
     def test_an_unreadable_record_is_listed_as_such(self, run: Run, application: Any) -> None:
         """The others are listed all the same; exit code 1."""
@@ -266,10 +292,6 @@ class TestTarget:
         """The module that makes the provider cannot be imported, and the line says why."""
         (tmp_path / "vault.py").write_text(AWS.format(arn="arn:aws:kms:nowhere", regions=None, endpoints=None))
         assert "is not the ARN of a KMS key" in complaint(run("doctor", "--encryptor", "vault:encryptor"), 2)
-
-    def test_an_unknown_tenant(self, run: Run, application: Any) -> None:
-        """Nothing is there to be shredded."""
-        assert "no data key of tenant 'c'" in complaint(run("keys", "shred", "--tenant", "c", "--yes"), 1)
 
     def test_a_key_store_that_is_down(self, run: Run, application: Any, tmp_path: Path) -> None:
         """For every command that needs it."""
@@ -422,6 +444,29 @@ class TestDoctor:
         late.field("a.b", str).encrypt(SSN, tenant="a")
         application.encryptor.store.add(*late.store.list("a"))  # type: ignore[union-attr]
         assert "'a' was shredded" in self.failed(run("doctor", "--json"))["key store", "shredded tenants"]
+
+    def test_a_role_for_one_tenant(self, run: Run, vault: Any, key: str) -> None:
+        """It looks at that tenant's data keys alone."""
+        vault(key, [HOME, AWAY])
+        findings = json.loads(stdout(run("doctor", "--tenant", "a", "--json")))["findings"]
+        opened = {finding["detail"] for finding in findings if finding["check"] == "data keys open"}
+        assert opened == {"of tenant 'a' 1"}
+
+    def test_an_empty_key_store(self, run: Run, application: Any, tmp_path: Path) -> None:
+        """It may be the wrong one."""
+        (tmp_path / "keys.sqlite").unlink()
+        assert "is this the right key store?" in stdout(run("doctor"))
+
+    def test_a_key_store_in_a_directory_that_is_not_there(self, run: Run, application: Any, tmp_path: Path) -> None:
+        """Nor is a wrong path an empty key store."""
+        (tmp_path / "elsewhere.py").write_text(LOCAL.replace("keys.sqlite", "nowhere/keys.sqlite"))
+        assert "there is no directory" in complaint(run("keys", "list", "--encryptor", "elsewhere:encryptor"), 1)
+
+    def test_a_move_under_way(self, run: Run, application: Any) -> None:
+        """While a chain is configured, data keys open by the old or by the new provider."""
+        application.encryptor.data_keys.rewrap(application.new)
+        application.ssn.encrypt(SSN, tenant="c")
+        stdout(run("doctor"))
 
     def test_a_role_that_only_reads(self, run: Run, vault: Any, key: str, aws: LocalAws) -> None:
         """It need not be allowed to wrap, if one says so."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -79,8 +81,24 @@ class TestStored:
         assert not encryptor.needs_reencrypt(value)
         clock.advance(1)
         assert not encryptor.needs_reencrypt(value)
+        write(encryptor)  # makes the next one
+        assert not encryptor.needs_reencrypt(value)
         clock.advance(DELAY)
         assert encryptor.needs_reencrypt(value)
+
+    def test_a_question_makes_no_key(
+        self, clock: Clock, encryptor: Encryptor, provider: CountingProvider, rows: RowStore
+    ) -> None:
+        """Not even when the next one is due."""
+        value = write(encryptor)
+        clock.advance(2 * ROTATE)
+        assert not encryptor.needs_reencrypt(value)
+        assert (provider.wraps, len(rows.rows)) == (1, 1)
+
+    @pytest.mark.parametrize("buffer", [bytearray, memoryview])
+    def test_any_buffer(self, encryptor: Encryptor, buffer: Callable[[bytes], Any]) -> None:
+        """What `decrypt` takes is taken here too."""
+        assert not encryptor.needs_reencrypt(buffer(write(encryptor)))
 
     def test_of_what_another_process_rotated(
         self, clock: Clock, encryptor: Encryptor, provider: CountingProvider

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import warnings
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from threading import Thread
 
 import pytest
 
-from fieldcrypt import Encryptor, KeyPolicy, LocalKeyProvider, MemoryKeyStore, _system
+from fieldcrypt import Encryptor, KeyPolicy, LocalKeyProvider, MemoryKeyStore, _system, call_after_fork
 from fieldcrypt.envelope import PREFIX
 from fieldcrypt.keys import live_key
 from tests.conftest import Clock
@@ -16,6 +18,7 @@ from tests.doubles import CountingProvider, Gate, until_waiting
 from tests.processes import in_child
 
 SSN = "078-05-1120"
+PARENT = os.getpid()
 
 
 def test_a_salt_serves_so_many_messages(encryptor: Encryptor, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,3 +146,25 @@ def test_salts_and_nonces_are_drawn_anew(encryptor: Encryptor, monkeypatch: pyte
     assert {value[17:29] for value in values} <= set(drawn)
     assert [value[29:41] for value in values] == drawn[-10:]
     assert len(set(drawn)) == len(drawn)
+
+
+class Clumsy:
+    """Something of somebody else's that fails when the process forks."""
+
+    def reset(self) -> None:
+        if os.getpid() != PARENT:
+            raise RuntimeError("after a fork")
+
+
+def test_new_salts_whatever_others_do(encryptor: Encryptor) -> None:
+    """What fails in a child does not keep an Encryptor from taking a new salt there."""
+    clumsy = Clumsy()
+    call_after_fork(clumsy.reset)
+    other = Encryptor(LocalKeyProvider.generate(), MemoryKeyStore())  # registered later
+    fields = [each.field("a.b", str) for each in (encryptor, other)]
+    salts = [field.encrypt("x")[17:29] for field in fields]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", pytest.PytestUnraisableExceptionWarning)
+        children = in_child(lambda: b"".join(field.encrypt("x")[17:29] for field in fields))
+    assert children[:12] != salts[0]
+    assert children[12:] != salts[1]

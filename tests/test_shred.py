@@ -241,6 +241,22 @@ class TestThisProcess:
         assert calls == 9  # three to read, three to replace, three to see that all is done
 
 
+class TestUnreadableRecords:
+    """A row that is no record must not keep a tenant from being forgotten."""
+
+    def test_the_others_are_destroyed(self, provider: CountingProvider, rows: RowStore) -> None:
+        """And then the one that is none is named."""
+        here = Process(provider, rows)
+        value = here.write()
+        spoilt = make_record(provider.inner, "gone")
+        rows.add(spoilt)
+        rows.rows[spoilt.key_id] = rows.rows[spoilt.key_id]._replace(record=b"nonsense")
+        with pytest.raises(KeyStoreError, match=spoilt.key_id.hex()):
+            here.shred()
+        assert isinstance(rows.get(value[1:17]), Tombstone)
+        assert_lost(lambda: here.field.decrypt(value))
+
+
 class TestTombstones:
     """What stays."""
 

@@ -102,3 +102,11 @@ def test_keys_are_independent() -> None:
     slow.gate.open()
     caller.join()
     assert caller.outcome == "slow"
+
+
+def test_work_that_asks_for_itself() -> None:
+    """It would wait for itself for ever, and everybody else with it."""
+    flights: SingleFlight[int] = SingleFlight()
+    with pytest.raises(RuntimeError, match="uses the Encryptor"):
+        flights.run("key", lambda: flights.run("key", lambda: 1))
+    assert flights.run("key", lambda: 2) == 2

@@ -24,7 +24,7 @@ from fieldcrypt import (
     MemoryKeyStore,
 )
 from tests.doubles import make_record
-from tests.processes import add_records, encrypt_values, start
+from tests.processes import add_records, encrypt_values, in_child, start
 
 PROVIDER = LocalKeyProvider.generate()
 TENANTS = [None, "a", "A", "a ", "ä", "a\u0308", "患者", "a\x00b", "%", "'; --", "None", "x" * 255]
@@ -256,3 +256,26 @@ class TestProcesses:
         field = Encryptor(LocalKeyProvider(key), FileKeyStore(path)).field("numbers.n", int)
         for written in values:
             assert [field.decrypt(bytes.fromhex(value), tenant="clinic-7") for value in written] == list(range(50))
+
+
+def test_a_fork_while_threads_use_a_file(tmp_path: Path) -> None:
+    """SQLite has locks that a child could find held by a thread that it does not have."""
+    store = FileKeyStore(tmp_path / "keys.sqlite")
+    record = make_record(PROVIDER)
+    store.add(record)
+    done = Event()
+
+    def read() -> None:
+        while not done.is_set():
+            store.get(record.key_id)
+
+    threads = [Thread(target=read) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(40):
+            assert in_child(lambda: store.get(record.key_id).to_bytes()) == record.to_bytes()
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()

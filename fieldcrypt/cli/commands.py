@@ -13,7 +13,7 @@ from fieldcrypt.cli.doctor import Finding, Verdict, examine
 from fieldcrypt.cli.inspect import facts_of, read_value
 from fieldcrypt.cli.keys import keys
 from fieldcrypt.cli.kms import kms
-from fieldcrypt.cli.output import fail, print_json, print_table, progress
+from fieldcrypt.cli.output import fail, print_json, print_table, progress, say
 from fieldcrypt.cli.target import EncryptorOption, check_tenant_option, find_encryptor, named_encryptor
 from fieldcrypt.errors import ConfigurationError, FieldcryptError
 
@@ -98,7 +98,7 @@ def inspect(
         print_json(facts)
         return
     for fact, told in facts.items():
-        typer.echo(f"{fact + ':':16} {', '.join(told) if isinstance(told, list) else told}")
+        say(f"{fact + ':':16} {', '.join(told) if isinstance(told, list) else told}")
 
 
 @commands.command()
@@ -114,8 +114,7 @@ def doctor(
 
     Makes some KMS calls for each region, and one for each data key and region. Exit code 1 if anything is wrong.
     """
-    if tenant is not None:
-        check_tenant_option(tenant)
+    check_tenant_option(tenant)
     found = find_encryptor(encryptor)
     with progress("") as bar:
         findings = list(examine(found, tenant=tenant, reads_only=reads_only, on_place=bar.say, on_progress=bar))
@@ -141,7 +140,7 @@ def _print_findings(findings: list[Finding], wrong: list[Finding]) -> None:
         rows.append((finding.place, finding.check, verdict, detail))
     print_table(("where", "what", "", ""), rows)
     for number, finding in enumerate(wrong, 1):
-        typer.echo(
-            f"\n{number}. {finding.place}, {finding.check}\n   {finding.detail}\n   What to do: {finding.advice}"
-        )
-    typer.echo("" if wrong else "All is well: every region can read every data key.")
+        say(f"\n{number}. {finding.place}, {finding.check}\n   {finding.detail}\n   What to do: {finding.advice}")
+    unknown = any(finding.verdict is Verdict.UNKNOWN for finding in findings)
+    if not wrong:
+        say("Nothing is wrong, as far as this role may look." if unknown else "All is well.")

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import getpass
 import json
+import os
 import platform
 import sys
 from contextlib import nullcontext
+from itertools import chain, islice
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from fieldcrypt import _system
 from fieldcrypt.cli.key_rows import KeyRow, key_rows
-from fieldcrypt.cli.output import ask, fail, print_json, print_table, progress, utc
+from fieldcrypt.cli.output import ask, fail, print_json, print_table, printable, progress, say, utc
 from fieldcrypt.cli.target import EncryptorOption, check_tenant_option, find_encryptor, load
 from fieldcrypt.encryptor import Encryptor
 from fieldcrypt.envelope import KEY_ID_SIZE
-from fieldcrypt.errors import ConfigurationError, KeyStoreError
+from fieldcrypt.errors import ConfigurationError, DecryptionError, KeyNotFoundError, KeyStoreError
+from fieldcrypt.keys.data_key import DataKey
 from fieldcrypt.keys.provider import KeyProvider
-from fieldcrypt.keys.records import KeyRecord
+from fieldcrypt.keys.records import KeyRecord, Purpose, wrap_context
 from fieldcrypt.keys.rewrap import RewrapReport
 from fieldcrypt.keys.tombstone import MAX_BY_SIZE, Tombstone
 
@@ -39,12 +43,15 @@ TenantOption = Annotated[str | None, typer.Option("--tenant", metavar="TENANT", 
 @keys.command("list")
 def list_keys(encryptor: EncryptorOption = None, tenant: TenantOption = None, as_json: JsonOption = False) -> None:
     """List data keys: whose, how old, what for, and which wraps they lack. Exit code 1 if a record is unreadable."""
+    check_tenant_option(tenant)
     rows = [row for row in _rows(find_encryptor(encryptor)) if tenant in (None, row.tenant)]
+    if tenant is not None and not rows:
+        raise KeyNotFoundError(f"the key store has no data key of tenant {tenant!r}")
     if as_json:
         print_json([row.as_json() for row in rows])
     else:
         print_table(("key id", "tenant", "created", "use", "wraps", "remarks"), [_cells(row) for row in rows])
-        typer.echo(f"{len(rows)} data keys")
+        say(f"{len(rows)} data keys")
     if any(row.use == "unreadable" for row in rows):
         raise typer.Exit(1)
 
@@ -67,7 +74,7 @@ def show(
         print_json(row.as_json())
         return
     for name, value in row.as_json().items():
-        typer.echo(f"{name + ':':12} {_in_words(value)}")
+        say(f"{name + ':':12} {_in_words(value)}")
 
 
 @keys.command()
@@ -82,8 +89,7 @@ def rotate(
     """Make the next data key now, whatever the age of the last. It encrypts after its propagation delay."""
     found = find_encryptor(encryptor)
     data_keys = found.data_keys
-    if tenant is not None:
-        check_tenant_option(tenant)
+    check_tenant_option(tenant)
     if every and tenant is not None:
         fail("--all and --tenant exclude each other", 2)
     tenants: list[str | None] = [tenant]
@@ -91,15 +97,15 @@ def rotate(
         entries = [entry for _, entry in data_keys.entries() if not isinstance(entry, KeyStoreError)]
         closed = {entry.tenant for entry in entries if isinstance(entry, Tombstone)}
         tenants = list(dict.fromkeys(entry.tenant for entry in entries if entry.tenant not in closed))
-    made = [data_keys.rotate(each) for each in tenants]
+    made = []
+    for each in tenants:
+        made.append(record := data_keys.rotate(each))
+        if not as_json:
+            say(f"{record.key_id.hex()} follows for {_whose(record.tenant)}")
     if as_json:
         print_json([{"tenant": record.tenant, "key_id": record.key_id.hex()} for record in made])
         return
-    for record in made:
-        typer.echo(f"{record.key_id.hex()} follows for {_whose(record.tenant)}")
-    typer.echo(
-        f"{len(made)} data keys made; they encrypt after {found.policy.propagation_delay}, old values stay readable"
-    )
+    say(f"{len(made)} data keys made; they encrypt after {found.policy.propagation_delay}, old values stay readable")
 
 
 @keys.command()
@@ -122,6 +128,8 @@ def rewrap(
     target = found.provider if to is None else load(to)
     if not isinstance(target, KeyProvider):
         raise ConfigurationError(f"{to} is a {type(target).__name__}, and no key provider")
+    if to is not None:
+        _check_that_it_reads(found, target)
     if not dry_run and not yes:
         names = [f"  {name}" for name in target.wrapping_keys()]
         ask(["All data keys will be wrapped under these keys, and under no others:", *names], "Nothing was changed.")
@@ -159,7 +167,7 @@ def shred(
     if living and not yes:
         announced = f"{len(living)} data keys of tenant {tenant!r} will be destroyed, and with them all of its values."
         ask([announced, "Backups of the key store have them still."], "Nothing was destroyed.")
-    who = by or f"{getpass.getuser()}@{platform.node()}"
+    who = by or f"{_user()}@{platform.node()}"
     if len(who.encode(errors="replace")) > MAX_BY_SIZE:
         raise ConfigurationError(f"--by has {MAX_BY_SIZE} bytes at most")
     count = found.data_keys.shred(tenant, who)
@@ -167,7 +175,7 @@ def shred(
         print_json({"tenant": tenant, "keys": count, "by": who})
         return
     lost = f"within {found.policy.cache_ttl}, or {found.policy.grace} more without the key store"
-    typer.echo(f"{count} data keys destroyed; every process loses them {lost}" if count else "all were shredded before")
+    say(f"{count} data keys destroyed; every process loses them {lost}" if count else "all were shredded before")
 
 
 @keys.command()
@@ -180,33 +188,62 @@ def export(
 
     Exit code 1 if a record was unreadable.
     """
+    check_tenant_option(tenant)
     entries = find_encryptor(encryptor).data_keys.entries()
-    unreadable = 0
+    first = list(islice(entries, 1))  # before a file is made, for the key store may be down
+    exported = unreadable = 0
     try:
         with nullcontext(sys.stdout) if output is None else output.open("x", encoding="utf-8") as stream:
-            for key_id, entry in entries:
+            for key_id, entry in chain(first, entries):
                 if isinstance(entry, KeyStoreError):
                     unreadable += 1
-                    typer.echo(str(entry), err=True)
+                    typer.echo(printable(entry), err=True)
                 elif tenant in (None, entry.tenant):
-                    facts = {
-                        "key_id": key_id.hex(),
-                        "tenant": entry.tenant,
-                        "state": entry.state.value,
-                        "created": utc(entry.created),
-                        "record": entry.to_bytes().hex(),
-                    }
-                    stream.write(json.dumps(facts, ensure_ascii=False) + "\n")
+                    exported += 1
+                    stream.write(_exported(key_id, entry))
     except OSError as error:
         if output is None:
             raise
         fail(f"{output} cannot be written: {error.strerror}", 2)
+    if tenant is not None and not exported:
+        raise KeyNotFoundError(f"the key store has no data key of tenant {tenant!r}")
     if unreadable:
         raise typer.Exit(1)
 
 
+def _exported(key_id: bytes, entry: KeyRecord | Tombstone) -> str:
+    facts = {
+        "key_id": key_id.hex(),
+        "tenant": entry.tenant,
+        "state": entry.state.value,
+        "created": utc(entry.created),
+        "record": entry.to_bytes().hex(),
+    }
+    return json.dumps(facts, ensure_ascii=False) + "\n"
+
+
+def _check_that_it_reads(found: Encryptor, target: KeyProvider) -> None:
+    """Wrap a data key that nothing is encrypted under, and see whether the Encryptor could still read."""
+    data_key = DataKey.generate()
+    context = wrap_context(data_key.key_id, Purpose.ENCRYPTION, int(_system.wall_clock()), None)
+    try:
+        found.provider.unwrap(target.wrap(data_key.secret, context), context)
+    except DecryptionError:
+        raise ConfigurationError(
+            "after that this Encryptor could not read any more: configure it, and all others, with a KeyProviderChain "
+            "of the new and the old key provider before"
+        ) from None
+
+
 def _rows(found: Encryptor) -> list[KeyRow]:
     return key_rows(found.data_keys.entries(), found.provider, found.policy)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # in a container, whose user has no name
+        return f"user {os.getuid()}"
 
 
 def _store(found: Encryptor) -> Any:
@@ -260,10 +297,10 @@ def _print_report(report: RewrapReport, done: str, as_json: bool) -> None:
             }
         )
     else:
-        typer.echo(f"{report.changed} data keys {done}, {report.unchanged} were as they should be")
+        say(f"{report.changed} data keys {done}, {report.unchanged} were as they should be")
     for key_id, error in report.failures.items():
-        typer.echo(f"{key_id}: {error}", err=True)
+        typer.echo(printable(f"{key_id}: {error}"), err=True)
     if report.stopped is not None:
-        typer.echo(f"stopped, and to be repeated: {report.stopped}", err=True)
+        typer.echo(printable(f"stopped, and to be repeated: {report.stopped}"), err=True)
     if not report.complete:
         raise typer.Exit(1)

@@ -14,21 +14,45 @@ import typer
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-__all__ = ["Bar", "ask", "fail", "missing_packages", "print_json", "print_table", "progress", "status", "utc"]
+__all__ = [
+    "Bar",
+    "ask",
+    "fail",
+    "missing_packages",
+    "print_json",
+    "print_table",
+    "printable",
+    "progress",
+    "say",
+    "status",
+    "utc",
+]
 
 _WIDTH = 400  # columns of a table where no terminal sets them, so that an ARN stays in one piece
 
 
 def fail(message: object, code: int) -> NoReturn:
     """End the command with a line on stderr: code 1 if something is wrong, 2 if it was called wrongly."""
-    typer.echo(message, err=True)
+    typer.echo(printable(message), err=True)
     raise typer.Exit(code)
+
+
+def printable(text: object) -> str:
+    """Return a text of which nothing moves the cursor or gives a terminal orders: a key store may hold anything."""
+    return "".join(
+        character if character.isprintable() or character == "\n" else repr(character)[1:-1] for character in str(text)
+    )
+
+
+def say(text: object) -> None:
+    """Print a line for people."""
+    typer.echo(printable(text))
 
 
 def ask(announced: Sequence[str], otherwise: str) -> None:
     """Say on stderr what is going to happen and ask; end the command with code 1 unless the answer is yes."""
     for line in announced:
-        typer.echo(line, err=True)
+        typer.echo(printable(line), err=True)
     typer.echo("Go on? [y/N] ", nl=False, err=True)  # typer.confirm would write to stdout, which may be for JSON
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         fail(otherwise, 1)
@@ -50,7 +74,7 @@ def print_table(titles: Sequence[str], rows: Sequence[Sequence[object]]) -> None
     for title in titles:
         table.add_column(title, overflow="fold")
     for row in rows:
-        table.add_row(*(escape(cell) if isinstance(cell, str) else cell for cell in row))  # type: ignore[arg-type]
+        table.add_row(*(escape(printable(cell)) if isinstance(cell, str) else cell for cell in row))  # type: ignore[arg-type]
     console.print(table)
 
 

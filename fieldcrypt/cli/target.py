@@ -48,14 +48,15 @@ def find_encryptor(name: str | None) -> Encryptor:
     return encryptor
 
 
-def check_tenant_option(tenant: str) -> None:
+def check_tenant_option(tenant: str | None) -> None:
     """Complain of a tenant that none can be.
 
     Raises:
         ConfigurationError: it is empty, too long, or no valid text.
     """
     try:
-        check_tenant(tenant)
+        if tenant is not None:
+            check_tenant(tenant)
     except ValueError as error:
         raise ConfigurationError(f"--tenant: {error}") from None
 

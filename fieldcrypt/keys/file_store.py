@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
+from fieldcrypt._fork_guard import ForkGuard
 from fieldcrypt.errors import ConfigurationError, KeyNotFoundError, KeyStoreError
 from fieldcrypt.keys.records import KeyRecord
 from fieldcrypt.keys.store import read_record
@@ -21,6 +22,9 @@ _APPLICATION_ID = 0x66636B73  # "fcks" in the file's header: a fieldcrypt key st
 _SCHEMA_VERSION = 1
 _LOCK_TIMEOUT = 10.0  # seconds to wait for another process that writes
 _PAGE = 1000  # key ids read at a time
+
+# SQLite has locks of its own, which a child that is forked meanwhile would wait for for ever.
+_guard = ForkGuard()
 
 _SCHEMA = f"""
 BEGIN IMMEDIATE;
@@ -64,7 +68,7 @@ class FileKeyStore:
             raise KeyNotFoundError(f"the key store {self._path} has no key {key_id.hex()}")
         return rows[0]
 
-    def add(self, record: KeyRecord) -> None:
+    def add(self, record: KeyRecord | Tombstone) -> None:
         """Add a record and wait until it is on the disk (see `KeyStore.add`)."""
         row = (record.key_id, record.tenant, record.state.value, record.to_bytes())
         with self._connect() as connection:
@@ -81,7 +85,7 @@ class FileKeyStore:
 
     def replace(self, old: KeyRecord, new: KeyRecord | Tombstone) -> bool:
         """Replace a record, wiping what it occupied in the file (see `KeyStore.replace`)."""
-        if not os.path.exists(self._path):
+        if not self._exists():
             return False
         row = (new.state.value, new.to_bytes(), old.key_id, old.state.value, old.to_bytes())
         with self._connect() as connection:
@@ -95,7 +99,7 @@ class FileKeyStore:
     def key_ids(self) -> Iterator[bytes]:
         """Yield all key ids (see `KeyStore.key_ids`)."""
         last = b""
-        while os.path.exists(self._path):
+        while self._exists():
             with self._connect() as connection:
                 page: list[tuple[bytes]] = []
                 if not _is_empty(connection):
@@ -106,8 +110,14 @@ class FileKeyStore:
                 return
             (last,) = page[-1]
 
+    def _exists(self) -> bool:
+        directory = os.path.dirname(self._path)
+        if not os.path.isdir(directory):  # a wrong path must not pass for an empty key store
+            raise KeyStoreError(f"the key store {self._path} cannot be used: there is no directory {directory}")
+        return os.path.exists(self._path)
+
     def _select(self, condition: str, value: bytes | str | None) -> Sequence[KeyRecord | Tombstone]:
-        if not os.path.exists(self._path):
+        if not self._exists():
             return []
         with self._connect() as connection:
             if _is_empty(connection):
@@ -124,7 +134,10 @@ class FileKeyStore:
         import sqlite3  # here, because those who keep their keys elsewhere should not wait for it at import
 
         try:
-            with closing(sqlite3.connect(self._path, timeout=_LOCK_TIMEOUT, isolation_level=None)) as connection:
+            with (
+                _guard.held(),
+                closing(sqlite3.connect(self._path, timeout=_LOCK_TIMEOUT, isolation_level=None)) as connection,
+            ):
                 connection.execute("PRAGMA trusted_schema = OFF")
                 # Always: what `add` moves from one page to another must not lie about there when it is shredded.
                 connection.execute("PRAGMA secure_delete = ON")

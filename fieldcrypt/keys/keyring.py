@@ -11,9 +11,11 @@ from threading import Lock
 
 from fieldcrypt import _system
 from fieldcrypt.errors import (
+    ConfigurationError,
     DecryptionError,
     FieldcryptError,
     KeyAccessDeniedError,
+    KeyNotFoundError,
     KeyProviderError,
     KeyShreddedError,
     KeyStoreError,
@@ -84,6 +86,8 @@ class Keyring:
             if lease.deadline <= now < lease.key.usable_until:
                 # Time to look for a newer key, or to check this one. Until that is done it serves.
                 lease.deadline = min(now + RETRY_INTERVAL, lease.key.usable_until)
+                if lease.key.usable_until <= now:  # ended just now; looked at last, for that ends a lease first
+                    lease.deadline = float("-inf")
                 self._background.submit(("lease", tenant), lambda: self._renew(tenant))
                 lease = self._leases.get(tenant, lease)
             if lease.deadline > now:
@@ -103,17 +107,24 @@ class Keyring:
         return self.live_keys.get(key_id, record)
 
     def rotate(self, tenant: str | None) -> KeyRecord:
-        """Make the next data key of a tenant now. It waits out its propagation delay, unless it is the first.
+        """Make the next data key of a tenant now. It waits out its propagation delay.
 
         Raises:
-            As `for_encryption`; KeyStoreError without a key store, for then there is no key that others share.
+            As `for_encryption`.
+            ConfigurationError: every process has data keys of its own.
+            KeyNotFoundError: the tenant has no data key.
         """
-        if self.store is None:
-            raise KeyStoreError("without a key store each process has data keys of its own, which rotate by themselves")
+        if self.store is None or self.provider.public_key_wrapping:
+            raise ConfigurationError("here every process has data keys of its own, which rotate by themselves")
         if tenant is not None:
             check_tenant(tenant)
+        records = self.records(tenant)
+        if not records:
+            raise KeyNotFoundError(
+                f"the key store has no data key of {'no tenant' if tenant is None else repr(tenant)}"
+            )
         now = _system.wall_clock()
-        believed = (record.created for record in self.records(tenant) if record.created <= now + MAX_CLOCK_DIFFERENCE)
+        believed = (record.created for record in records if record.created <= now + MAX_CLOCK_DIFFERENCE)
         # Younger than all others: of two keys of one second either may be taken for the newer one.
         key = self._create(tenant, max(now, max(believed, default=0) + 1))
         self.events.report(Event(EventKind.KEY_ROTATED, key.key_id.hex(), tenant))
@@ -127,14 +138,21 @@ class Keyring:
         for key_id in key_ids:
             self.live_keys.drop(key_id)
 
-    def lease_if_there_is_a_key(self, tenant: str | None) -> None:
-        """Have the next value of a tenant find its key ready, but make no key."""
+    def active(self, tenant: str | None) -> KeyRecord | None:
+        """Return the record of the key that encrypts for a tenant, having it ready if that takes no new key."""
+        lease = self._leases.get(tenant)
+        if lease is not None and lease.deadline > _system.monotonic():
+            return lease.key.record
         choice = choose(self.records(tenant), _system.wall_clock(), self.policy)
         if choice.record is not None and not choice.due:
-            self.for_encryption(tenant)
+            return self.for_encryption(tenant).key.record
+        return choice.record
 
     def records(self, tenant: str | None) -> list[KeyRecord]:
-        """Return the records of a tenant's data keys, of those that this process can open.
+        """Return the records of a tenant's data keys, of those that may encrypt in this process.
+
+        Of keys that were wrapped with a public key, those that others made may not: whoever knows the public key can
+        have planted one that he knows. Nor can a write-only provider open them.
 
         Raises:
             KeyShreddedError: the tenant was shredded: keys that it has all the same are not to be used.
@@ -149,8 +167,8 @@ class Keyring:
                 self.drop(record.key_id for record in stored)
                 raise record.refused()
         records = [record for record in stored if isinstance(record, KeyRecord)]
-        if self.provider.write_only:  # the keys of other processes are as good, but cannot be opened
-            return [record for record in records if self.live_keys.holds(record)]
+        if self.provider.public_key_wrapping:
+            return [record for record in records if self.live_keys.made(record)]
         return records
 
     # Leases
@@ -193,7 +211,7 @@ class Keyring:
         elif choice.due or (choice.successor is not None and not self._opens(choice.successor)):
             key, until = self._follow(tenant, choice.record, now)
         else:
-            key, until = self._confirmed(choice.record), choice.until
+            key, until = self._confirmed_or_new(choice.record, now), choice.until
         if key.tenant != tenant:
             raise KeyStoreError(f"the key store gave a key of another tenant: {key.key_id.hex()}")
         return self._lease(tenant, key, until - now)
@@ -204,6 +222,14 @@ class Keyring:
             return self.live_keys.get(record.key_id, embedded)
         except DecryptionError as error:
             raise KeyStoreError(f"the record of data key {record.key_id.hex()} cannot be opened: {error}") from None
+
+    def _confirmed_or_new(self, record: KeyRecord, now: float) -> LiveKey:
+        try:
+            return self._confirmed(record)
+        except KeyStoreError:
+            if not self.provider.write_only:
+                raise
+            return self._create(record.tenant, now)  # somebody rewrapped the record, which cannot be opened here
 
     def _opens(self, record: KeyRecord) -> bool:
         """Say whether a record is authentic; one that cannot be opened for now counts as such."""
@@ -231,7 +257,7 @@ class Keyring:
             # Before its first use: a key that is not kept loses what it encrypted.
             self.events.watch(lambda: store.add(record))
         self.events.report(Event(EventKind.KEY_CREATED, record.key_id.hex(), tenant))
-        return self.live_keys.admit(record, data_key, embedded=self.store is None)
+        return self.live_keys.admit(record, data_key, embedded=self.store is None, made_here=True)
 
     def _follow(self, tenant: str | None, active: KeyRecord, now: float) -> tuple[LiveKey, float]:
         """Make the next key; encrypt under the old one until the new one has reached every region."""

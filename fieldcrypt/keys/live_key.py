@@ -37,6 +37,7 @@ class LiveKey:
     Attributes:
         record: where it came from; authentic.
         embedded: True if the record came with a self-contained value and not from the key store.
+        made_here: True if this process made the key, so that nobody else can have chosen it.
         lease: the lease under which the key encrypts, if there is one; it ends with the key.
         deadline: when to ask the keyring again, on the monotonic clock, seconds. The hot path looks at nothing else.
         usable_until: until when the keyring lets the key be used while it is being checked.
@@ -45,11 +46,23 @@ class LiveKey:
             from before and after a rewrap are read).
     """
 
-    __slots__ = ("_sealer", "_xaes", "deadline", "embedded", "expires", "lease", "record", "usable_until", "verified")
+    __slots__ = (
+        "_sealer",
+        "_xaes",
+        "deadline",
+        "embedded",
+        "expires",
+        "lease",
+        "made_here",
+        "record",
+        "usable_until",
+        "verified",
+    )
 
     def __init__(self, record: KeyRecord, xaes: Xaes256Gcm, *, embedded: bool) -> None:
         self.record = record
         self.embedded = embedded
+        self.made_here = False
         self.lease: Lease | None = None
         self.deadline = self.usable_until = self.expires = float("-inf")
         self.verified = {record.to_bytes()}
@@ -80,7 +93,8 @@ class LiveKey:
 
     def end(self) -> None:
         """Take the key out of use; whoever still holds it finds its deadline passed."""
-        self.deadline = self.usable_until = self.expires = float("-inf")
+        self.usable_until = self.expires = float("-inf")
+        self.deadline = float("-inf")  # last, for those who look at the others without a lock
         if self.lease is not None:
             self.lease.deadline = self.deadline
 

@@ -63,6 +63,7 @@ class LiveKeys:
         # By key id and whether the record came with the value. A key that the store has lost, or that was taken from
         # it, must not come back for stored values because somebody put its record into a self-contained one.
         self._keys: OrderedDict[tuple[bytes, bool], LiveKey] = OrderedDict()
+        self._tombstones: OrderedDict[bytes, Tombstone] = OrderedDict()
         self._drops = 0
         self._reset()
         _system.call_after_fork(self._reset)
@@ -89,6 +90,9 @@ class LiveKeys:
             KeyProviderError: the data key cannot be unwrapped.
             KeyStoreError: the key store cannot be used; `KeyNotFoundError` if it has no such key.
         """
+        stone = self._tombstones.get(key_id)
+        if stone is not None and record is None:
+            raise stone.lost()
         key = self._usable(key_id, record)
         self._events.report(Event(EventKind.CACHE_MISS if key is None else EventKind.CACHE_HIT, key_id.hex()))
         if key is None:
@@ -96,13 +100,18 @@ class LiveKeys:
             key = self._fetches.run((key_id, record), lambda: self._fetch(key_id, record))
         return key
 
-    def holds(self, record: KeyRecord) -> bool:
-        """Say whether the key of just this record is here, be it time to check it or not."""
-        return any(key is not None and key.record.to_bytes() == record.to_bytes() for key in self._both(record.key_id))
+    def made(self, record: KeyRecord) -> bool:
+        """Say whether this process made the key of just this record, and has it still."""
+        return any(
+            key is not None and key.made_here and key.record.to_bytes() == record.to_bytes()
+            for key in self._both(record.key_id)
+        )
 
-    def admit(self, record: KeyRecord, data_key: DataKey, *, embedded: bool) -> LiveKey:
+    def admit(self, record: KeyRecord, data_key: DataKey, *, embedded: bool, made_here: bool = False) -> LiveKey:
         """Return the live key of an authentic record and its data key."""
-        return self._confirm(LiveKey(record, data_key.cipher(), embedded=embedded))
+        key = LiveKey(record, data_key.cipher(), embedded=embedded)
+        key.made_here = made_here
+        return self._confirm(key)
 
     def drop(self, key_id: bytes) -> None:
         """End the use of a key."""
@@ -142,7 +151,7 @@ class LiveKeys:
         except (KeyAccessDeniedError, KeyNotFoundError):
             return  # reported where it was said
         except FieldcryptError as error:
-            refused = isinstance(error, DecryptionError)
+            refused = isinstance(error, DecryptionError) and not self._provider.write_only
             kind = EventKind.RECORD_REFUSED if refused else EventKind.KEY_UNCONFIRMED
             self._events.report(Event(kind, key.key_id.hex(), key.tenant, cause=str(error)))
 
@@ -170,10 +179,8 @@ class LiveKeys:
                 key.deadline = min(_system.monotonic() + RETRY_INTERVAL, grace_ends)
         try:
             record = key.record if key.embedded else self._load(key.key_id)
-            if not self._provider.write_only:
+            if not (self._provider.write_only and record == key.record):
                 self._unwrap(record)
-            elif record != key.record:
-                raise DecryptionError("the key record was changed, and a write-only provider cannot open it")
         except (KeyAccessDeniedError, KeyNotFoundError, DecryptionError) as error:
             self._drop(key)
             if isinstance(error, KeyNotFoundError):
@@ -209,10 +216,16 @@ class LiveKeys:
         if record.key_id != key_id:
             raise KeyStoreError(f"the key store gave another key than {key_id.hex()}")
         if isinstance(record, Tombstone):
+            with self._lock:
+                self._tombstones[key_id] = record  # and is not asked for again
+                while len(self._tombstones) > self._limit:
+                    self._tombstones.popitem(last=False)
             raise record.lost()
         return record
 
     def _unwrap(self, record: KeyRecord) -> DataKey:
+        if self._provider.write_only:
+            raise DecryptionError("the key record is not the one that this process made, and it cannot open others")
         try:
             secret = self._events.watch(lambda: self._provider.unwrap(record.wraps, record.context()))
         except KeyAccessDeniedError as error:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import binascii
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from fieldcrypt import _system
 from fieldcrypt.aead import KEY_SIZE, NONCE_SIZE, TAG_SIZE, Xaes256Gcm
 from fieldcrypt.context import encode_context
-from fieldcrypt.errors import ConfigurationError, DecryptionError
+from fieldcrypt.errors import ConfigurationError, NotWrappedHereError
 from fieldcrypt.keys.data_key import DATA_KEY_SIZE, derive
 from fieldcrypt.keys.records import WrappedKey
 
@@ -64,7 +64,8 @@ class KeyProvider(Protocol):
             32 bytes.
 
         Raises:
-            DecryptionError: no wrap is under a key of this provider, or key and context are not authentic.
+            NotWrappedHereError: no wrap is under a key of this provider.
+            DecryptionError: key and context are not authentic.
             KeyProviderError: it could not be done; `KeyAccessDeniedError` if it was refused.
         """
         ...
@@ -80,6 +81,10 @@ class KeyProvider(Protocol):
     def wrapping_key(self, name: str) -> str | None:
         """Return which of `wrapping_keys()` the name in a wrapped key means, or None if it is a foreign one."""
         return name if name in self.wrapping_keys() else None
+
+    def wrapping_with(self, names: Collection[str]) -> KeyProvider:
+        """Return a provider that wraps under some of `wrapping_keys()` alone; one with a single key returns itself."""
+        return self
 
     def places(self) -> Mapping[str, KeyProvider]:
         """Return the places in which the keys are used, best first, each with a provider that works in it alone."""
@@ -143,7 +148,7 @@ class LocalKeyProvider(KeyProvider):
             if wrap.name == self._name and len(wrap.data) == _WRAPPED_SIZE:
                 nonce, ciphertext = wrap.data[:NONCE_SIZE], wrap.data[NONCE_SIZE:]
                 return self._cipher.decrypt(nonce, ciphertext, encode_context(context))
-        raise DecryptionError("the data key is not wrapped under the local key of this provider")
+        raise NotWrappedHereError("the data key is not wrapped under the local key of this provider")
 
     def wrapping_keys(self) -> Sequence[str]:
         """Return the name of the key, which is derived from it."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from fieldcrypt.errors import ConfigurationError, DecryptionError, KeyProviderError
+from fieldcrypt.errors import ConfigurationError, KeyProviderError, NotWrappedHereError
 from fieldcrypt.keys.provider import KeyProvider
 from fieldcrypt.keys.records import WrappedKey
 
@@ -20,7 +20,10 @@ class KeyProviderChain(KeyProvider):
         KeyProviderChain(AwsKmsKeyProvider(new_key), AwsKmsKeyProvider(old_key))
 
     A refusal by the first is final, as ever. The others are asked only if a data key is not wrapped for those before
-    them, or these cannot be reached.
+    them, or these cannot be reached; each has a deadline of its own.
+
+    Attributes:
+        providers: the first and the others.
 
     Args:
         first: wraps data keys, and unwraps those that it can.
@@ -38,22 +41,21 @@ class KeyProviderChain(KeyProvider):
                 raise ConfigurationError(f"a {type(provider).__name__} is no key provider")
             if provider.write_only:
                 raise ConfigurationError("a key provider that cannot unwrap cannot be part of a chain")
-        self._providers = (first, *others)
-        self.public_key_wrapping = any(provider.public_key_wrapping for provider in self._providers)
+        self.providers = (first, *others)
+        self.public_key_wrapping = any(provider.public_key_wrapping for provider in self.providers)
 
     def wrap(self, data_key: bytes, context: Mapping[str, str]) -> Sequence[WrappedKey]:
         """Encrypt a data key with the first provider (see `KeyProvider.wrap`)."""
-        return self._providers[0].wrap(data_key, context)
+        return self.providers[0].wrap(data_key, context)
 
     def unwrap(self, wraps: Sequence[WrappedKey], context: Mapping[str, str]) -> bytes:
         """Decrypt a data key with the first provider that has a key of one of the wraps (see `KeyProvider.unwrap`)."""
         failures: list[KeyProviderError] = []
-        for provider in self._providers:
-            theirs = [wrap for wrap in wraps if provider.wrapping_key(wrap.name) is not None]
-            if not theirs:
-                continue
+        for provider in sorted(self.providers, key=lambda provider: not _recognises(provider, wraps)):
             try:
-                return provider.unwrap(theirs, context)
+                return provider.unwrap(wraps, context)
+            except NotWrappedHereError:
+                continue
             except KeyProviderError as error:
                 if not error.retryable:
                     raise
@@ -61,22 +63,40 @@ class KeyProviderChain(KeyProvider):
         if failures:
             causes = {place: cause for failure in failures for place, cause in failure.causes.items()}
             raise KeyProviderError("; ".join(str(failure) for failure in failures), causes=causes)
-        raise DecryptionError("the data key is wrapped under no key of these providers")
+        raise NotWrappedHereError("the data key is wrapped under no key of these providers")
 
     def wrapping_keys(self) -> Sequence[str]:
         """Return those of the first provider: under the others' no data key should stay."""
-        return self._providers[0].wrapping_keys()
+        return self.providers[0].wrapping_keys()
 
     def wrapping_key(self, name: str) -> str | None:
         """Return which key of the first provider a name means (see `KeyProvider.wrapping_key`)."""
-        return self._providers[0].wrapping_key(name)
+        return self.providers[0].wrapping_key(name)
+
+    def wrapping_with(self, names: Collection[str]) -> KeyProvider:
+        """Return what the first provider returns (see `KeyProvider.wrapping_with`)."""
+        return self.providers[0].wrapping_with(names)
 
     def places(self) -> Mapping[str, KeyProvider]:
-        """Return the places of the first provider."""
-        return self._providers[0].places()
+        """Return the places of the first provider. In each the others help, if they can in the same place alone."""
+        others = [(provider, provider.places()) for provider in self.providers[1:]]
+        return {
+            place: KeyProviderChain(first, *(there.get(place, provider) for provider, there in others))
+            for place, first in self.providers[0].places().items()
+        }
 
     def __repr__(self) -> str:
-        return f"KeyProviderChain({', '.join(repr(provider) for provider in self._providers)})"
+        return f"KeyProviderChain({', '.join(repr(provider) for provider in self.providers)})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return KeyProviderChain, self._providers
+        return KeyProviderChain, self.providers
+
+
+def _recognises(provider: KeyProvider, wraps: Sequence[WrappedKey]) -> bool:
+    """Say whether a provider should be asked first. One that does not may still have a key: that an alias had."""
+    try:
+        return any(provider.wrapping_key(wrap.name) is not None for wrap in wraps)
+    except KeyProviderError as error:
+        if not error.retryable:
+            raise
+        return False

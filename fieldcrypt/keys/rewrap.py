@@ -70,6 +70,7 @@ class Rewrapping:
         self._source = source
         self._target = target
         self._repair = repair
+        self._restricted: dict[frozenset[str], KeyProvider] = {}  # the target, for some of its keys alone
 
     def needed(self, record: KeyRecord | Tombstone) -> bool:
         """Say whether a record is to be changed; asks no key service."""
@@ -130,10 +131,10 @@ class Rewrapping:
             try:
                 return self._dry(key_id) if dry_run else self.rewrap(key_id)
             except KeyProviderError as error:
-                stopped.append(error)
+                stopped.append(error.with_traceback(None))  # whose frames hold a data key
                 return None
             except FieldcryptError as error:
-                failures[key_id.hex()] = error
+                failures[key_id.hex()] = error.with_traceback(None)
                 return Outcome.FAILED
 
         with ThreadPoolExecutor(threads, thread_name_prefix="fieldcrypt") as pool:
@@ -168,7 +169,7 @@ class Rewrapping:
         context = record.context()
         data_key = DataKey(self._source.unwrap(record.wraps, context))
         data_key.verify(record)
-        made = self._target.wrap(data_key.secret, context) if missing else []
+        made = self._wrapping_with(missing).wrap(data_key.secret, context) if missing else []
         new = [wrap for wrap in made if self._target.wrapping_key(wrap.name) in missing]
         # Before they are written: who has the target's keys tries no other wrap if one of its own is not authentic.
         for wrap in new or own:
@@ -184,6 +185,12 @@ class Rewrapping:
         if self._repair or not others:
             return True
         return self._store.replace(record, data_key.seal(record._replace(wraps=sorted_wraps([*own, *new]))))
+
+    def _wrapping_with(self, names: set[str]) -> KeyProvider:
+        key = frozenset(names)
+        if key not in self._restricted:
+            self._restricted[key] = self._target.wrapping_with(names)
+        return self._restricted[key]
 
     def _sorted(self, record: KeyRecord) -> tuple[list[WrappedKey], list[WrappedKey], set[str]]:
         """Return the wraps under the target's keys, those under others, and the target's keys that have none."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from fieldcrypt import _system
 from fieldcrypt.errors import KeyNotFoundError, KeyStoreError
@@ -31,16 +31,19 @@ def shred(store: KeyStore, tenant: str, by: str) -> Iterator[bytes]:
     Raises:
         TypeError, ValueError: tenant or `by` are out of range.
         KeyNotFoundError: the tenant has no data keys and never had any.
-        KeyStoreError: the store does not work; or others add keys for the tenant all the time.
+        KeyStoreError: the store does not work; or others add keys for the tenant all the time; or, when all others are
+            shredded, the record that is none: it may be the tenant's.
     """
     check_tenant(tenant)
     check_by(by)
     for _ in range(_MAX_ROUNDS):
-        stored = [store.get(listed.key_id) for listed in store.list(tenant)]  # an index may lag behind the records
-        if not stored:
+        stored, unreadable = _stored(store, tenant)
+        if not stored and unreadable is None:
             raise KeyNotFoundError(f"the key store has no data key of tenant {tenant!r}")
         living = [record for record in stored if isinstance(record, KeyRecord)]
         if not living:
+            if unreadable is not None:
+                raise unreadable
             return
         now = int(_system.wall_clock())
         for record in living:
@@ -48,3 +51,21 @@ def shred(store: KeyStore, tenant: str, by: str) -> Iterator[bytes]:
             if store.replace(record, stone):
                 yield record.key_id
     raise KeyStoreError(f"tenant {tenant!r} keeps getting new data keys: stop what writes for it, and shred again")
+
+
+def _stored(store: KeyStore, tenant: str) -> tuple[list[KeyRecord | Tombstone], KeyStoreError | None]:
+    """Return what the store has of a tenant, and why some of it cannot be read."""
+    try:
+        key_ids: Iterable[bytes] = [listed.key_id for listed in store.list(tenant)]
+    except KeyStoreError:
+        key_ids = store.key_ids()  # one record that is none spoils the list: they are looked at one by one
+    stored, unreadable = [], None
+    for key_id in key_ids:
+        try:
+            record = store.get(key_id)  # an index may lag behind the records
+        except KeyStoreError as error:
+            unreadable = error
+        else:
+            if record.tenant == tenant:
+                stored.append(record)
+    return stored, unreadable

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from threading import Event, Lock
+from threading import Event, Lock, get_ident
 from typing import Generic, TypeVar
 
 __all__ = ["SingleFlight"]
@@ -14,10 +14,11 @@ T = TypeVar("T")
 class _Flight(Generic[T]):
     """Work that one thread does and others wait for. It lands with a result or an exception, or is abandoned."""
 
-    __slots__ = ("error", "landed", "result")
+    __slots__ = ("error", "landed", "result", "thread")
 
     def __init__(self) -> None:
         self.landed = Event()
+        self.thread = get_ident()
         self.result: list[T] = []
         self.error: Exception | None = None
 
@@ -32,13 +33,19 @@ class SingleFlight(Generic[T]):
         self._flights: dict[Hashable, _Flight[T]] = {}
 
     def run(self, key: Hashable, work: Callable[[], T]) -> T:
-        """Return what `work` returns. It should first look whether the work is still to be done."""
+        """Return what `work` returns. It should first look whether the work is still to be done.
+
+        Raises:
+            RuntimeError: the work asks for itself, as when an observer of its events uses the Encryptor.
+        """
         while True:
             with self._lock:
                 flight = self._flights.get(key)
                 if flight is None:
                     mine = self._flights[key] = _Flight()
                     break
+            if flight.thread == get_ident():
+                raise RuntimeError("an observer, key provider or key store uses the Encryptor that is calling it")
             flight.landed.wait()
             if flight.result:
                 return flight.result[0]

@@ -31,7 +31,7 @@ class KeyStore(Protocol):
         """
         ...
 
-    def add(self, record: KeyRecord) -> None:
+    def add(self, record: KeyRecord | Tombstone) -> None:
         """Add a record; when this returns, it is there for good.
 
         Raises:
@@ -116,7 +116,7 @@ class MemoryKeyStore:
             raise KeyNotFoundError(f"the key store has no key {key_id.hex()}")
         return record
 
-    def add(self, record: KeyRecord) -> None:
+    def add(self, record: KeyRecord | Tombstone) -> None:
         """Add a record (see `KeyStore.add`)."""
         with self._lock:
             if record.key_id in self._records:

@@ -9,7 +9,7 @@ from typing import TypeVar
 from fieldcrypt import envelope
 from fieldcrypt.errors import DecryptionError, FieldcryptError
 from fieldcrypt.keys.keyring import Keyring
-from fieldcrypt.keys.records import KeyRecord
+from fieldcrypt.keys.records import KeyRecord, check_tenant
 
 __all__ = ["warm_up"]
 
@@ -28,7 +28,7 @@ def warm_up(keyring: Keyring, tenants: Iterable[str | None], values: Iterable[by
         values: encrypted values whose data keys are wanted.
 
     Returns:
-        How many data keys are live of those asked for.
+        How many data keys those are.
 
     Raises:
         As `Field.decrypt` for the first key that fails, after all have been tried.
@@ -45,13 +45,21 @@ def warm_up(keyring: Keyring, tenants: Iterable[str | None], values: Iterable[by
     def listed(tenant: str | None) -> tuple[str | None, list[KeyRecord]]:
         return tenant, keyring.records(tenant)
 
-    found = _in_parallel(listed, list(dict.fromkeys(tenants)) if keyring.store is not None else [], errors)
+    found = _in_parallel(listed, _checked(tenants) if keyring.store is not None else [], errors)
     wanted.update(dict.fromkeys((record.key_id, None) for _, records in found for record in records))
     _in_parallel(lambda key: keyring.for_decryption(*key), list(wanted), errors)
-    _in_parallel(keyring.lease_if_there_is_a_key, [tenant for tenant, _ in found], errors)
+    _in_parallel(keyring.active, [tenant for tenant, _ in found], errors)
     if errors:
         raise errors[0]
     return len(wanted)
+
+
+def _checked(tenants: Iterable[str | None]) -> list[str | None]:
+    names = list(dict.fromkeys(tenants))
+    for name in names:
+        if name is not None:
+            check_tenant(name)
+    return names
 
 
 def _in_parallel(work: Callable[[T], R], items: Sequence[T], errors: list[FieldcryptError]) -> list[R]:

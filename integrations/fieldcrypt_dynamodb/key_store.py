@@ -83,7 +83,7 @@ class DynamoKeyStore:
             raise KeyNotFoundError(f"the key store {self.table} has no key {key_id.hex()}")
         return _read(item)
 
-    def add(self, record: KeyRecord) -> None:
+    def add(self, record: KeyRecord | Tombstone) -> None:
         """Add a record (see `KeyStore.add`). IAM action: `dynamodb:PutItem`."""
         with self._failures() as client:
             try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -19,6 +20,7 @@ __all__ = ["SqlKeyStore"]
 
 _ID_SIZE = 32  # a key id in hexadecimal: what every database can index, and what CloudTrail shows
 _STATE_SIZE = 16
+_MISSING = re.compile("no such table|does not exist|doesn't exist")  # as SQLite, PostgreSQL and MySQL say it
 _PAGE = 1000  # key ids read at a time
 
 
@@ -78,7 +80,7 @@ class SqlKeyStore:
             raise KeyNotFoundError(f"the key store {self.table.name} has no key {key_id.hex()}")
         return records[0]
 
-    def add(self, record: KeyRecord) -> None:
+    def add(self, record: KeyRecord | Tombstone) -> None:
         """Add a record and commit it (see `KeyStore.add`)."""
         row = {
             "key_id": record.key_id.hex(),
@@ -149,7 +151,9 @@ class SqlKeyStore:
         try:
             yield
         except SQLAlchemyError as error:
-            raise KeyStoreError(f"the key store {self.table.name} cannot be used: {error}") from error
+            reason = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
+            hint = "; create_table() makes it" if _MISSING.search(reason) else ""
+            raise KeyStoreError(f"the key store {self.table.name} cannot be used: {reason}{hint}") from error
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self._make_engine is None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from fieldcrypt.errors import DecryptionError, FieldcryptError, KeyAccessDeniedError, KeyProviderError, KeyStoreError
+from fieldcrypt.errors import (
+    FieldcryptError,
+    KeyAccessDeniedError,
+    KeyProviderError,
+    KeyStoreError,
+    NotWrappedHereError,
+)
 
-__all__ = ["NotWrappedHereError", "explain"]
-
-
-class NotWrappedHereError(DecryptionError):
-    """A data key has no wrap for the place in which it was to be opened."""
+__all__ = ["explain"]
 
 
 def explain(error: FieldcryptError) -> tuple[str, str]:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 
-from fieldcrypt.cli.doctor.causes import NotWrappedHereError, explain
+from fieldcrypt.cli.doctor.causes import explain
 from fieldcrypt.cli.doctor.finding import Finding, Verdict
 from fieldcrypt.data_keys import DataKeys
 from fieldcrypt.errors import FieldcryptError, KeyProviderError, KeyStoreError
@@ -32,11 +32,13 @@ class DataKeyExamination:
     Args:
         data_keys: of the key store.
         places: by name, a provider that works in that place alone.
+        tenant: the only one whose data keys this role may open; None if it may open all.
     """
 
-    def __init__(self, data_keys: DataKeys, places: Mapping[str, KeyProvider]) -> None:
+    def __init__(self, data_keys: DataKeys, places: Mapping[str, KeyProvider], tenant: str | None) -> None:
         self._data_keys = data_keys
         self._places = places
+        self._tenant = tenant
         self._total = 0
         self._opened = dict.fromkeys(places, 0)
         self._closed: set[str] = set()  # places that refused or could not be reached
@@ -51,10 +53,14 @@ class DataKeyExamination:
         except KeyStoreError as error:
             yield Finding(STORE, "readable", Verdict.FAILED, str(error), "look at the database and its permissions")
             return
+        if not self._total:
+            yield Finding(STORE, "readable", Verdict.UNKNOWN, "no data keys: is this the right key store?")
+            return
         yield Finding(STORE, "readable", Verdict.OK, f"{self._total} data keys")
         for place, count in self._opened.items():
             if place not in {failed for failed, _, _ in self._failures}:
-                yield Finding(place, "data keys open", Verdict.OK, f"all {count}")
+                whose = "all" if self._tenant is None else f"of tenant {self._tenant!r}"
+                yield Finding(place, "data keys open", Verdict.OK, f"{whose} {count}")
         for (place, cause, advice), key_ids in self._failures.items():
             yield Finding(place, "data keys open", Verdict.FAILED, f"{_some(key_ids)}: {cause}", advice)
         for tenant in self._living & self._shredded:
@@ -77,6 +83,7 @@ class DataKeyExamination:
                         self._shredded.add(entry.tenant)
                     else:
                         self._living.add(entry.tenant)
+                    if isinstance(entry, KeyRecord) and self._tenant in (None, entry.tenant):
                         jobs += [(key_id, place, pool.submit(self._open, entry, place)) for place in self._places]
                 for key_id, place, job in jobs:
                     error = job.result()
@@ -90,11 +97,8 @@ class DataKeyExamination:
     def _open(self, record: KeyRecord, place: str) -> FieldcryptError | None:
         if place in self._closed:
             return None  # said once for all
-        provider = self._places[place]
         try:
-            if all(provider.wrapping_key(wrap.name) is None for wrap in record.wraps):
-                return NotWrappedHereError()
-            DataKey(provider.unwrap(record.wraps, record.context())).verify(record)
+            DataKey(self._places[place].unwrap(record.wraps, record.context())).verify(record)
         except KeyProviderError as error:
             self._closed.add(place)
             return error

@@ -12,6 +12,7 @@ from fieldcrypt.encryptor import Encryptor
 from fieldcrypt.errors import FieldcryptError
 from fieldcrypt.keys.data_key import DataKey
 from fieldcrypt.keys.provider import KeyProvider
+from fieldcrypt.keys.provider_chain import KeyProviderChain
 from fieldcrypt.keys.records import Purpose, WrappedKey, wrap_context
 
 __all__ = ["examine"]
@@ -29,7 +30,7 @@ def examine(
 
     Args:
         encryptor: what to look at.
-        tenant: for whom to try to wrap and unwrap, if the role may do so for certain tenants alone.
+        tenant: the only one for whom to wrap and unwrap, if the role may do so for certain tenants alone.
         reads_only: do not try to wrap.
         on_place: called with the name of each place before it is looked at.
         on_progress: called with how many data keys were looked at, and of how many.
@@ -44,7 +45,7 @@ def examine(
         return
     on_place("data keys")
     readable = {} if encryptor.provider.write_only else places
-    yield from DataKeyExamination(encryptor.data_keys, readable).run(on_progress)
+    yield from DataKeyExamination(encryptor.data_keys, readable, tenant).run(on_progress)
 
 
 def _examine_key_service(provider: KeyProvider, place: str, wrapping_keys: Sequence[str]) -> Iterator[Finding]:
@@ -52,8 +53,9 @@ def _examine_key_service(provider: KeyProvider, place: str, wrapping_keys: Seque
         from fieldcrypt.cli.doctor import kms
     except ModuleNotFoundError:  # without boto3 there is no provider that needs it
         return
-    if isinstance(provider, kms.KmsProvider):
-        yield from kms.examine_region(provider, place, wrapping_keys)
+    for each in provider.providers if isinstance(provider, KeyProviderChain) else (provider,):
+        if isinstance(each, kms.KmsProvider):
+            yield from kms.examine_region(each, place, each.wrapping_keys() if each is not provider else wrapping_keys)
 
 
 def _try_out(provider: KeyProvider, place: str, tenant: str | None, reads_only: bool) -> Iterator[Finding]:

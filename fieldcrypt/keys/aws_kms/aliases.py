@@ -17,10 +17,10 @@ class Aliases:
     """Remembers every key that an alias has been seen to point to, so that a process reads on after it has moved.
 
     Args:
-        describe: asks KMS which key an alias points to now.
+        describe: asks KMS which key an alias points to now, until the time given on the monotonic clock.
     """
 
-    def __init__(self, describe: Callable[[KeyArn], KeyArn]) -> None:
+    def __init__(self, describe: Callable[[KeyArn, float], KeyArn]) -> None:
         self._describe = describe
         self._keys: dict[KeyArn, list[KeyArn]] = {}  # the current one is last
         self._resolved: dict[KeyArn, float] = {}
@@ -37,14 +37,14 @@ class Aliases:
             self._keys[alias] = [*others, key]  # a new list, because readers take no lock
             self._resolved[alias] = _system.monotonic()
 
-    def current(self, alias: KeyArn) -> KeyArn:
+    def current(self, alias: KeyArn, end: float) -> KeyArn:
         """Return the key that an alias points to, as of a minute ago at most.
 
         Raises:
             KeyProviderError: KMS does not say.
         """
         if self._resolved.get(alias, float("-inf")) + _RESOLVE_INTERVAL <= _system.monotonic():
-            self.note(alias, self._describe(alias))
+            self.note(alias, self._describe(alias, end))
         return self._keys[alias][-1]
 
     def meant(self, alias: KeyArn, key: KeyArn) -> bool:

@@ -23,6 +23,7 @@ __all__ = [
     "answer_of",
     "classify",
     "error_name",
+    "is_missing_key",
     "part_of",
     "without_request",
 ]
@@ -98,6 +99,11 @@ def classify(error: Exception) -> Answer:
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         return Answer.OUTAGE if status in _OUTAGE_STATUSES or status >= 500 else Answer.WRONG
     return Answer.OUTAGE if isinstance(error, _NETWORK) else Answer.WRONG
+
+
+def is_missing_key(error: Exception) -> bool:
+    """Say whether an error means that there is no such key in the region."""
+    return isinstance(error, FAILURES) and classify(error) is Answer.NO_REPLICA
 
 
 def error_name(error: Exception) -> str:

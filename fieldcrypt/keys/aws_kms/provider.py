@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
+from itertools import combinations
 from typing import Any, Literal
 
-from fieldcrypt.errors import ConfigurationError, DecryptionError, KeyProviderError
+from fieldcrypt.errors import ConfigurationError, KeyProviderError, NotWrappedHereError
 from fieldcrypt.events import Event, EventKind, report
 from fieldcrypt.keys.aws_kms.access import MAX_CIPHERTEXT_SIZE, Access
 from fieldcrypt.keys.aws_kms.aliases import Aliases
-from fieldcrypt.keys.aws_kms.answers import part_of
+from fieldcrypt.keys.aws_kms.answers import is_missing_key, part_of
 from fieldcrypt.keys.aws_kms.arn import KeyArn
 from fieldcrypt.keys.aws_kms.clients import ClientFactory, Place, SessionFactory, client_config
 from fieldcrypt.keys.aws_kms.failover import MAX_PASSES
@@ -47,8 +48,8 @@ class AwsKmsKeyProvider(KeyProvider):
         session_factory: makes the boto3 session, hence the credentials, for an account and a region.
         endpoint_urls: by region, where to find KMS if not at its public address.
         grant_tokens: sent with every call, until a new grant is known everywhere.
-        client_factory: makes a boto3 KMS client for a region, in place of the last two. It should set short time-outs
-            and no retries of its own, as `AwsKmsKeyProvider.client_config` does.
+        client_factory: makes a boto3 KMS client for a region, in place of sessions and endpoints. It should set short
+            time-outs and no retries of its own, as `AwsKmsKeyProvider.client_config` does.
         timeout: how long to wait for a connection, and for an answer.
         deadline: when this time is over, an operation starts no further call to any region.
         cooldown: how long a failed region is left alone.
@@ -96,42 +97,24 @@ class AwsKmsKeyProvider(KeyProvider):
         """Encrypt a data key under the configured keys (see `KeyProvider.wrap`). IAM action: `kms:Encrypt`."""
         end = self._access.failover.end()
         if self._required == len(self._keys):
-            return [self._wrap_under(key, data_key, context, end) for key in self._keys]
-        wraps: list[WrappedKey] = []
-        causes: dict[str, Exception] = {}
-        missing = list(self._keys)
-        for number in range(MAX_PASSES):
-            for key in sorted(missing, key=self._access.is_away):
-                if len(wraps) >= self._required and self._access.is_away(key):
-                    continue  # enough are there already, and the region would have to be waited for
-                try:
-                    wraps.append(self._wrap_under(key, data_key, context, end, passes=1))
-                    missing.remove(key)
-                except KeyProviderError as error:
-                    if not error.retryable:
-                        raise
-                    causes.update({f"{key} in {place}": cause for place, cause in error.causes.items()})
-            if len(wraps) >= self._required or not self._access.failover.pause(number, end):
-                break
-        if len(wraps) < self._required:
-            raise KeyProviderError(
-                f"only {len(wraps)} of {len(self._keys)} KMS keys could wrap a data key, and {self._required} are "
-                f"required ({'; '.join(f'{place}: {cause}' for place, cause in causes.items())})",
-                causes=causes,
-            )
-        for key in missing:
-            report(Event(EventKind.WRAP_MISSING, context.get("fieldcrypt:key-id"), place=str(key), operation="Encrypt"))
+            wraps = [self._wrap_under(key, data_key, context, end) for key in self._keys]
+        else:
+            wraps = self._wrap_under_enough(data_key, context, end)
+        named = [KeyArn.configured(wrap.name) for wrap in wraps]
+        if any(one.same_key(other) for one, other in combinations(named, 2)):
+            raise ConfigurationError("an alias and another of the configured keys are one and the same key")
         return wraps
 
     def unwrap(self, wraps: Sequence[WrappedKey], context: Mapping[str, str]) -> bytes:
         """Decrypt a data key by the nearest key that works (see `KeyProvider.unwrap`). IAM action: `kms:Decrypt`."""
+        end = self._access.failover.end()
         wraps = [wrap for wrap in wraps if len(wrap.data) <= MAX_CIPHERTEXT_SIZE]
-        failures = self._look_up_aliases(wraps)
+        failures = self._look_up_aliases(wraps, end)
         usable = {str(arn): wrap for wrap in wraps for arn in self._usable_for(wrap.name)}
         if not usable and failures:
             raise failures[0]
         if not usable:
-            raise DecryptionError("the data key is wrapped under none of the configured KMS keys")
+            raise NotWrappedHereError("the data key is wrapped under none of the configured KMS keys")
 
         def decrypt(client: Any, **key: Any) -> bytes:
             blob = usable[key["KeyId"]].data
@@ -139,14 +122,16 @@ class AwsKmsKeyProvider(KeyProvider):
             plaintext: bytes = part_of(answer, "Plaintext")
             return plaintext
 
-        return self._access.ask("Decrypt", self._access.nearest_first(list(map(KeyArn.configured, usable))), decrypt)
+        nearest = self._access.nearest_first([KeyArn.configured(arn) for arn in usable])
+        return self._access.ask("Decrypt", nearest, decrypt, end=end)
 
     def wrapping_keys(self) -> Sequence[str]:
         """Return the ARNs of the configured keys (see `KeyProvider.wrapping_keys`).
 
         IAM action, if one is an alias: `kms:DescribeKey`.
         """
-        return [str(self._aliases.current(key) if key.is_alias else key) for key in self._keys]
+        end = self._access.failover.end()
+        return [str(self._aliases.current(key, end) if key.is_alias else key) for key in self._keys]
 
     def wrapping_key(self, name: str) -> str | None:
         """Return the configured key that an ARN means (see `KeyProvider.wrapping_key`)."""
@@ -161,6 +146,13 @@ class AwsKmsKeyProvider(KeyProvider):
         regions = dict.fromkeys(arn.region for arn in self._access.nearest_first(everywhere))
         return {region: self._restricted_to(region) for region in regions}
 
+    def wrapping_with(self, names: Collection[str]) -> AwsKmsKeyProvider:
+        """Return a provider that wraps under some of its keys alone (see `KeyProvider.wrapping_with`)."""
+        if len(self._keys) == 1:
+            return self
+        some = [key for key, name in zip(self._keys, self.wrapping_keys(), strict=True) if name in names]
+        return AwsKmsKeyProvider(**{**self._configuration, "keys": [str(key) for key in some], "require": "any"})
+
     def keys_at(self, region: str) -> list[KeyArn]:
         """Return the configured keys and aliases as they are named in a region, for those who inspect them."""
         return [arn for key in self._keys for arn in self._access.in_its_regions(key) if arn.region == region]
@@ -173,7 +165,7 @@ class AwsKmsKeyProvider(KeyProvider):
         there = [str(arn) for arn in self.keys_at(region)]
         return AwsKmsKeyProvider(**{**self._configuration, "keys": there, "regions": [region], "require": "all"})
 
-    def _look_up_aliases(self, wraps: Sequence[WrappedKey]) -> list[KeyProviderError]:
+    def _look_up_aliases(self, wraps: Sequence[WrappedKey], end: float) -> list[KeyProviderError]:
         """Ask which keys the aliases mean, if that may make a wrap usable; return why some could not be asked."""
         known = sum(bool(self._usable_for(wrap.name)) for wrap in wraps)
         failures: list[KeyProviderError] = []
@@ -181,7 +173,7 @@ class AwsKmsKeyProvider(KeyProvider):
             if not alias.is_alias or known == len(wraps) or (known and self._access.is_away(alias)):
                 continue
             try:
-                self._aliases.current(alias)
+                self._aliases.current(alias, end)
             except KeyProviderError as error:
                 if not error.retryable:
                     raise
@@ -199,6 +191,34 @@ class AwsKmsKeyProvider(KeyProvider):
                 return self._access.in_its_regions(arn._replace(region=key.region) if arn.multi_region else arn)
         return []
 
+    def _wrap_under_enough(self, data_key: bytes, context: Mapping[str, str], end: float) -> list[WrappedKey]:
+        """Wrap under as many keys as are required, and under the others as far as nobody has to wait for that."""
+        wraps: list[WrappedKey] = []
+        causes: dict[str, Exception] = {}
+        missing = list(self._keys)
+        for number in range(MAX_PASSES):
+            for key in sorted(missing, key=self._access.is_away):
+                if len(wraps) >= self._required and self._access.is_away(key):
+                    continue
+                try:
+                    wraps.append(self._wrap_under(key, data_key, context, end, passes=1))
+                    missing.remove(key)
+                except KeyProviderError as error:
+                    if not error.retryable and not all(is_missing_key(cause) for cause in error.causes.values()):
+                        raise
+                    causes.update({f"{key} in {place}": cause for place, cause in error.causes.items()})
+            if len(wraps) >= self._required or not self._access.failover.pause(number, end):
+                break
+        if len(wraps) < self._required:
+            raise KeyProviderError(
+                f"only {len(wraps)} of {len(self._keys)} KMS keys could wrap a data key, and {self._required} are "
+                f"required ({'; '.join(f'{place}: {cause}' for place, cause in causes.items())})",
+                causes=causes,
+            )
+        for key in missing:
+            report(Event(EventKind.WRAP_MISSING, context.get("fieldcrypt:key-id"), place=str(key), operation="Encrypt"))
+        return wraps
+
     def _wrap_under(
         self, key: KeyArn, data_key: bytes, context: Mapping[str, str], end: float, passes: int = MAX_PASSES
     ) -> WrappedKey:
@@ -211,11 +231,11 @@ class AwsKmsKeyProvider(KeyProvider):
 
         return self._access.ask("Encrypt", self._access.in_its_regions(key), encrypt, end=end, passes=passes)
 
-    def _describe(self, alias: KeyArn) -> KeyArn:
+    def _describe(self, alias: KeyArn, end: float) -> KeyArn:
         def describe(client: Any, **key: Any) -> KeyArn:
             return KeyArn.configured(part_of(part_of(client.describe_key(**key), "KeyMetadata"), "Arn"))
 
-        return self._access.ask("DescribeKey", self._access.in_its_regions(alias), describe)
+        return self._access.ask("DescribeKey", self._access.in_its_regions(alias), describe, end=end, passes=1)
 
     def __repr__(self) -> str:
         return f"AwsKmsKeyProvider({[str(key) for key in self._keys]!r}, {self._configuration['regions']!r})"

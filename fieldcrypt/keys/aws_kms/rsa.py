@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_public_key, load_pem_public_key
 
 from fieldcrypt import _system
-from fieldcrypt.errors import ConfigurationError, DecryptionError, KeyAccessDeniedError
+from fieldcrypt.errors import ConfigurationError, KeyAccessDeniedError, NotWrappedHereError
 from fieldcrypt.keys.aws_kms.access import MAX_CIPHERTEXT_SIZE, Access
 from fieldcrypt.keys.aws_kms.answers import part_of
 from fieldcrypt.keys.aws_kms.arn import KeyArn
@@ -117,7 +117,7 @@ class AwsKmsRsaKeyProvider(KeyProvider):
         for wrap in wraps:
             if len(wrap.data) <= MAX_CIPHERTEXT_SIZE and self.wrapping_key(wrap.name) is not None:
                 return self._decrypt(wrap.data)
-        raise DecryptionError("the data key is not wrapped under the configured RSA key")
+        raise NotWrappedHereError("the data key is not wrapped under the configured RSA key")
 
     def wrapping_keys(self) -> Sequence[str]:
         """Return the ARN of the key (see `KeyProvider.wrapping_keys`)."""
