@@ -23,7 +23,8 @@ from fieldcrypt import (
     LocalKeyProvider,
     MemoryKeyStore,
 )
-from tests.doubles import make_record
+from fieldcrypt._fork_guard import ForkGuard
+from tests.doubles import Gate, make_record, until_waiting
 from tests.processes import add_records, encrypt_values, in_child, start
 
 PROVIDER = LocalKeyProvider.generate()
@@ -266,10 +267,10 @@ def test_a_fork_while_threads_use_a_file(tmp_path: Path) -> None:
     done = Event()
 
     def read() -> None:
-        while not done.is_set():
+        while not done.wait(random.random() / 1000):  # idle at times, so that not all wait for the interpreter's lock
             store.get(record.key_id)
 
-    threads = [Thread(target=read) for _ in range(4)]
+    threads = [Thread(target=read) for _ in range(8)]
     for thread in threads:
         thread.start()
     try:
@@ -279,3 +280,26 @@ def test_a_fork_while_threads_use_a_file(tmp_path: Path) -> None:
         done.set()
         for thread in threads:
             thread.join()
+
+
+def test_a_fork_waits_for_what_it_must_not_interrupt() -> None:
+    """A child that was forked in the middle would have the locks of threads that it does not have."""
+    guard, gate, forked = ForkGuard(), Gate(), []
+
+    def hold() -> None:
+        with guard.held():
+            gate.wait()
+
+    holder = Thread(target=hold)
+    holder.start()
+    until_waiting([holder])
+    forker = Thread(target=lambda: forked.append(in_child(lambda: b"done")))
+    forker.start()
+    until_waiting([forker])
+    assert not forked
+    gate.open()
+    for thread in (holder, forker):
+        thread.join()
+    assert forked == [b"done"]
+    with guard.held():  # and afterwards all is as before
+        pass
