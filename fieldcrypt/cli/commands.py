@@ -13,6 +13,7 @@ from fieldcrypt.cli.doctor import Finding, Verdict, examine
 from fieldcrypt.cli.inspect import facts_of, read_value
 from fieldcrypt.cli.keys import keys
 from fieldcrypt.cli.kms import kms
+from fieldcrypt.cli.options import JsonOption
 from fieldcrypt.cli.output import fail, print_json, print_table, progress, say
 from fieldcrypt.cli.target import EncryptorOption, check_tenant_option, find_encryptor, named_encryptor
 from fieldcrypt.errors import ConfigurationError, FieldcryptError
@@ -88,7 +89,7 @@ def demo(
 def inspect(
     value: Annotated[str, typer.Argument(metavar="VALUE", help="Hexadecimal, base64, or a file.")],
     encryptor: EncryptorOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Tell what an encrypted value says of itself: form, data key, sizes, tenant. Nothing is decrypted or verified."""
     data = read_value(value)
@@ -108,7 +109,7 @@ def doctor(
         str | None, typer.Option(metavar="TENANT", help="For whom to wrap, if this role may for certain tenants only.")
     ] = None,
     reads_only: Annotated[bool, typer.Option("--reads-only", help="This role is not to wrap: do not try.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Check that every region can really read the data: its key, its permissions, and every data key.
 

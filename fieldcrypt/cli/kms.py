@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fieldcrypt.cli.kms_policies import Permission, Role, iam_policy, key_policy
+from fieldcrypt.cli.options import JsonOption, YesOption
 from fieldcrypt.cli.output import ask, fail, missing_packages, print_json, print_table, status
 from fieldcrypt.errors import ConfigurationError
 
@@ -35,8 +36,8 @@ def create(
         Path | None, typer.Option(help="The key policy of keys that are made.", metavar="FILE.json")
     ] = None,
     description: Annotated[str, typer.Option(help="A description for keys that are made.")] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: JsonOption = False,
+    yes: YesOption = False,
 ) -> None:
     """Make a multi-Region key with replicas, an alias in every region, and automatic rotation.
 

@@ -22,12 +22,12 @@ from fieldcrypt.errors import (
 )
 from fieldcrypt.events import Event, EventKind, Events
 from fieldcrypt.keys.background import Background
-from fieldcrypt.keys.data_key import DataKey
+from fieldcrypt.keys.key_maker import KeyMaker
 from fieldcrypt.keys.live_key import Lease, LiveKey
 from fieldcrypt.keys.live_keys import RETRY_INTERVAL, LiveKeys
 from fieldcrypt.keys.policy import KeyPolicy
 from fieldcrypt.keys.provider import KeyProvider
-from fieldcrypt.keys.records import KeyRecord, KeyState, Purpose, check_tenant, sorted_wraps, wrap_context
+from fieldcrypt.keys.records import KeyRecord, KeyState, check_tenant
 from fieldcrypt.keys.rotation import MAX_CLOCK_DIFFERENCE, choose
 from fieldcrypt.keys.single_flight import SingleFlight
 from fieldcrypt.keys.store import KeyStore
@@ -55,6 +55,7 @@ class Keyring:
         self.events = events
         self._background = Background()
         self.live_keys = LiveKeys(provider, store, policy, events, self._background)
+        self._maker = KeyMaker(provider, store, self.live_keys, events)
         self._leases: OrderedDict[str | None, Lease] = OrderedDict()
         self._reset()
         _system.call_after_fork(self._reset)
@@ -126,7 +127,7 @@ class Keyring:
         now = _system.wall_clock()
         believed = (record.created for record in records if record.created <= now + MAX_CLOCK_DIFFERENCE)
         # Younger than all others: of two keys of one second either may be taken for the newer one.
-        key = self._create(tenant, max(now, max(believed, default=0) + 1))
+        key = self._maker.make(tenant, max(now, max(believed, default=0) + 1))
         self.events.report(Event(EventKind.KEY_ROTATED, key.key_id.hex(), tenant))
         lease = self._leases.get(tenant)
         if lease is not None:
@@ -207,7 +208,7 @@ class Keyring:
         now = _system.wall_clock()
         choice = choose(records, now, self.policy, replicated=self.store is not None)
         if choice.record is None:
-            key, until = self._create(tenant, now), now + self.policy.rotate_after.total_seconds()
+            key, until = self._maker.make(tenant, now), now + self.policy.rotate_after.total_seconds()
         elif choice.due or (choice.successor is not None and not self._opens(choice.successor)):
             key, until = self._follow(tenant, choice.record, now)
         else:
@@ -229,7 +230,7 @@ class Keyring:
         except KeyStoreError:
             if not self.provider.write_only:
                 raise
-            return self._create(record.tenant, now)  # somebody rewrapped the record, which cannot be opened here
+            return self._maker.make(record.tenant, now)  # somebody rewrapped the record, which cannot be opened here
 
     def _opens(self, record: KeyRecord) -> bool:
         """Say whether a record is authentic; one that cannot be opened for now counts as such."""
@@ -242,27 +243,10 @@ class Keyring:
             return True
         return True
 
-    def _create(self, tenant: str | None, now: float) -> LiveKey:
-        data_key = DataKey.generate()
-        created = int(now)
-        context = wrap_context(data_key.key_id, Purpose.ENCRYPTION, created, tenant)
-        try:
-            wraps = sorted_wraps(self.events.watch(lambda: self.provider.wrap(data_key.secret, context)))
-        except KeyAccessDeniedError as error:
-            self.events.report(Event(EventKind.DENIED, data_key.key_id.hex(), tenant, cause=str(error)))
-            raise
-        record = data_key.seal(KeyRecord(data_key.key_id, Purpose.ENCRYPTION, created, tenant, wraps))
-        if self.store is not None:
-            store = self.store
-            # Before its first use: a key that is not kept loses what it encrypted.
-            self.events.watch(lambda: store.add(record))
-        self.events.report(Event(EventKind.KEY_CREATED, record.key_id.hex(), tenant))
-        return self.live_keys.admit(record, data_key, embedded=self.store is None, made_here=True)
-
     def _follow(self, tenant: str | None, active: KeyRecord, now: float) -> tuple[LiveKey, float]:
         """Make the next key; encrypt under the old one until the new one has reached every region."""
         try:
-            new = self._create(tenant, now)
+            new = self._maker.make(tenant, now)
         except (KeyProviderError, KeyStoreError) as error:
             self.events.report(Event(EventKind.ROTATION_FAILED, active.key_id.hex(), tenant, cause=str(error)))
             return self._confirmed(active), now + ROTATION_RETRY_INTERVAL

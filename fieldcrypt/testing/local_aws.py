@@ -42,6 +42,9 @@ class LocalAws:
         self.regions = tuple(regions)
         self.calls: Counter[tuple[str, str, str]] = Counter()
         self._counting = Lock()
+        self._making = Lock()
+        # One for all clients: the first of a session takes a tenth of a second, the others a hundredth.
+        self._session: Any = boto3.session.Session(aws_access_key_id="local", aws_secret_access_key="local")  # noqa: S106
         self._isolated = isolated
         self._servers: dict[str, ChildProcess] = {}  # of each region; one and the same unless isolated
         self._ports: dict[str, int] = {}
@@ -86,17 +89,15 @@ class LocalAws:
             timeout: how long to wait for a connection, and for an answer.
             endpoint_url: where to reach the region instead of its own port: a FaultyProxy before it.
         """
-        session: Any = boto3.session.Session(aws_access_key_id="local", aws_secret_access_key="local")  # noqa: S106
-        client = session.client(
-            service,
-            region_name=region,
-            endpoint_url=endpoint_url or self.endpoint(region),
-            config=Config(
-                connect_timeout=timeout.total_seconds(),
-                read_timeout=timeout.total_seconds(),
-                retries={"total_max_attempts": 1},
-            ),
+        config = Config(
+            connect_timeout=timeout.total_seconds(),
+            read_timeout=timeout.total_seconds(),
+            retries={"total_max_attempts": 1},
         )
+        with self._making:  # sessions are not thread-safe
+            client = self._session.client(
+                service, region_name=region, endpoint_url=endpoint_url or self.endpoint(region), config=config
+            )
         client.meta.events.register(f"after-call.{service}", self._count(service, region))
         return client
 

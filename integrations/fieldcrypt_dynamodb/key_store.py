@@ -31,8 +31,8 @@ class DynamoKeyStore:
     may each make the first key of a tenant, which does no harm.
 
     IAM actions: `dynamodb:GetItem` and `dynamodb:PutItem` on the table, `dynamodb:Query` on its index;
-    `dynamodb:Scan` for rewrap, repair and doctor; `dynamodb:CreateTable` and `dynamodb:DescribeTable` for
-    `create_table`.
+    `dynamodb:Scan` for what goes over all keys (rewrap, repair, doctor, `keys list` and `export`);
+    `dynamodb:CreateTable` and `dynamodb:DescribeTable` for `create_table`.
 
     Args:
         table: the table's name.

@@ -1,0 +1,178 @@
+"""`fieldcrypt keys`: what changes data keys, while everything runs."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import platform
+from typing import Annotated
+
+import typer
+
+from fieldcrypt import _system
+from fieldcrypt.cli.options import JsonOption, YesOption
+from fieldcrypt.cli.output import ask, fail, print_json, printable, progress, say
+from fieldcrypt.cli.target import EncryptorOption, check_tenant_option, find_encryptor, load
+from fieldcrypt.encryptor import Encryptor
+from fieldcrypt.errors import ConfigurationError, DecryptionError, KeyStoreError
+from fieldcrypt.keys.data_key import DataKey
+from fieldcrypt.keys.provider import KeyProvider
+from fieldcrypt.keys.records import KeyRecord, Purpose, wrap_context
+from fieldcrypt.keys.rewrap import RewrapReport
+from fieldcrypt.keys.tombstone import MAX_BY_SIZE, Tombstone
+
+__all__ = ["changes"]
+
+changes = typer.Typer()
+
+AcceptOption = Annotated[
+    bool, typer.Option("--accept-public-key", help="Go on although data keys are wrapped with a public key.")
+]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
+
+
+@changes.command()
+def rotate(
+    encryptor: EncryptorOption = None,
+    tenant: Annotated[
+        str | None, typer.Option(metavar="TENANT", help="Whose key. Default: the key of no tenant.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="The keys of all tenants that have some.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Make the next data key now, whatever the age of the last. It encrypts after its propagation delay."""
+    found = find_encryptor(encryptor)
+    data_keys = found.data_keys
+    check_tenant_option(tenant)
+    if every and tenant is not None:
+        fail("--all and --tenant exclude each other", 2)
+    tenants: list[str | None] = [tenant]
+    if every:
+        entries = [entry for _, entry in data_keys.entries() if not isinstance(entry, KeyStoreError)]
+        closed = {entry.tenant for entry in entries if isinstance(entry, Tombstone)}
+        tenants = list(dict.fromkeys(entry.tenant for entry in entries if entry.tenant not in closed))
+    made = []
+    for each in tenants:
+        made.append(record := data_keys.rotate(each))
+        if not as_json:
+            say(f"{record.key_id.hex()} follows for {_whose(record.tenant)}")
+    if as_json:
+        print_json([{"tenant": record.tenant, "key_id": record.key_id.hex()} for record in made])
+        return
+    say(f"{len(made)} data keys made; they encrypt after {found.policy.propagation_delay}, old values stay readable")
+
+
+@changes.command()
+def rewrap(
+    encryptor: EncryptorOption = None,
+    to: Annotated[
+        str | None, typer.Option(metavar="MODULE:NAME", help="The new key provider. Default: the Encryptor's own.")
+    ] = None,
+    accept_public_key: AcceptOption = False,
+    dry_run: DryRunOption = False,
+    yes: YesOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Bring all data keys under other wrapping keys, and under no others.
+
+    No value is touched, and readers and writers go on. Can be interrupted and repeated. Configure all processes with a
+    KeyProviderChain of the new and the old key provider before. Exit code 1 if some keys were left.
+    """
+    found = find_encryptor(encryptor)
+    target = found.provider if to is None else load(to)
+    if not isinstance(target, KeyProvider):
+        raise ConfigurationError(f"{to} is a {type(target).__name__}, and no key provider")
+    if to is not None:
+        _check_that_it_reads(found, target)
+    if not dry_run and not yes:
+        names = [f"  {name}" for name in target.wrapping_keys()]
+        ask(["All data keys will be wrapped under these keys, and under no others:", *names], "Nothing was changed.")
+    with progress("data keys") as tell:
+        report = found.data_keys.rewrap(target, accept_public_key=accept_public_key, dry_run=dry_run, on_progress=tell)
+    _print_report(report, "to be rewrapped" if dry_run else "rewrapped", as_json)
+
+
+@changes.command()
+def repair(
+    encryptor: EncryptorOption = None,
+    accept_public_key: AcceptOption = False,
+    dry_run: DryRunOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Add the wraps that data keys lack: of a region that failed, or a new wrapping key. Exit code 1 if some stay."""
+    found = find_encryptor(encryptor)
+    with progress("data keys") as tell:
+        report = found.data_keys.repair(accept_public_key=accept_public_key, dry_run=dry_run, on_progress=tell)
+    _print_report(report, "to be repaired" if dry_run else "repaired", as_json)
+
+
+@changes.command()
+def shred(
+    tenant: Annotated[str, typer.Option(metavar="TENANT", help="Whose keys.")],
+    encryptor: EncryptorOption = None,
+    by: Annotated[str, typer.Option(metavar="WHO", help="Who does it, for the record. [default: user@host]")] = "",
+    yes: YesOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Destroy all data keys of a tenant. Its values are lost for good, and nothing more is encrypted for it."""
+    check_tenant_option(tenant)
+    found = find_encryptor(encryptor)
+    _ = found.data_keys  # says what is wrong if there is no key store
+    living = [] if found.store is None else [key for key in found.store.list(tenant) if isinstance(key, KeyRecord)]
+    if living and not yes:
+        announced = f"{len(living)} data keys of tenant {tenant!r} will be destroyed, and with them all of its values."
+        ask([announced, "Backups of the key store have them still."], "Nothing was destroyed.")
+    who = by or f"{_user()}@{platform.node()}"
+    if len(who.encode(errors="replace")) > MAX_BY_SIZE:
+        raise ConfigurationError(f"--by has {MAX_BY_SIZE} bytes at most")
+    count = found.data_keys.shred(tenant, who)
+    if as_json:
+        print_json({"tenant": tenant, "keys": count, "by": who})
+        return
+    lost = f"within {found.policy.cache_ttl}, or {found.policy.grace} more without the key store"
+    say(f"{count} data keys destroyed; every process loses them {lost}" if count else "all were shredded before")
+
+
+def _check_that_it_reads(found: Encryptor, target: KeyProvider) -> None:
+    """Wrap a data key that nothing is encrypted under, and see whether the Encryptor could still read."""
+    data_key = DataKey.generate()
+    context = wrap_context(data_key.key_id, Purpose.ENCRYPTION, int(_system.wall_clock()), None)
+    try:
+        found.provider.unwrap(target.wrap(data_key.secret, context), context)
+    except DecryptionError:
+        raise ConfigurationError(
+            "after that this Encryptor could not read any more: configure it, and all others, with a KeyProviderChain "
+            "of the new and the old key provider before"
+        ) from None
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # in a container, whose user has no name
+        return f"user {os.getuid()}"
+
+
+def _whose(tenant: str | None) -> str:
+    return "no tenant" if tenant is None else f"tenant {tenant!r}"
+
+
+def _print_report(report: RewrapReport, done: str, as_json: bool) -> None:
+    if as_json:
+        print_json(
+            {
+                "changed": report.changed,
+                "unchanged": report.unchanged,
+                "shredded": report.shredded,
+                "failures": {key_id: str(error) for key_id, error in report.failures.items()},
+                "stopped": None if report.stopped is None else str(report.stopped),
+            }
+        )
+    else:
+        say(f"{report.changed} data keys {done}, {report.unchanged} were as they should be")
+    for key_id, error in report.failures.items():
+        typer.echo(printable(f"{key_id}: {error}"), err=True)
+    if report.stopped is not None:
+        typer.echo(printable(f"stopped, and to be repeated: {report.stopped}"), err=True)
+    if not report.complete:
+        raise typer.Exit(1)
