@@ -17,7 +17,7 @@ from fieldcrypt.testing.child_process import ChildProcess
 
 __all__ = ["LocalAws"]
 
-_TIMEOUT = timedelta(seconds=2)
+_TIMEOUT = timedelta(seconds=20)  # nothing here waits for a network, but a loaded machine may take long for an RSA key
 
 
 class LocalAws:
