@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -82,6 +83,7 @@ def demo(
     except ModuleNotFoundError as error:
         typer.echo(f"The demo needs more packages ({error.name} is missing): pip install 'fieldcrypt[demo]'", err=True)
         raise typer.Exit(2) from None
+    logging.getLogger("fieldcrypt").addHandler(logging.NullHandler())  # the story tells what happens
     raise typer.Exit(run(input))
 
 
