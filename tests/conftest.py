@@ -12,6 +12,7 @@ from sqlalchemy.pool import Pool
 
 from fieldcrypt import Encryptor, LocalKeyProvider, MemoryKeyStore, _system
 from fieldcrypt.testing import LocalAws
+from tests.doubles import CountingProvider, RowStore
 from tests.postgres import Postgres
 
 
@@ -42,6 +43,24 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def encryptor(request: pytest.FixtureRequest) -> Encryptor:
     """An Encryptor with a local key, once for each form of values."""
     return Encryptor(LocalKeyProvider.generate(), MemoryKeyStore() if request.param == "stored" else None)
+
+
+@pytest.fixture
+def provider() -> CountingProvider:
+    """A provider that counts, and fails on request."""
+    return CountingProvider()
+
+
+@pytest.fixture
+def rows() -> RowStore:
+    """A key store whose rows can be edited."""
+    return RowStore()
+
+
+@pytest.fixture(params=["stored", "self-contained"])
+def store(request: pytest.FixtureRequest, rows: RowStore) -> RowStore | None:
+    """The key store, or None for self-contained values."""
+    return rows if request.param == "stored" else None
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ import base64
 import importlib
 import json
 import os
+import shlex
 import sqlite3
 import sys
 import time
@@ -444,6 +445,18 @@ class TestDoctor:
         late.field("a.b", str).encrypt(SSN, tenant="a")
         application.encryptor.store.add(*late.store.list("a"))  # type: ignore[union-attr]
         assert "'a' was shredded" in self.failed(run("doctor", "--json"))["key store", "shredded tenants"]
+
+    def test_advice_is_safe_to_paste(self, run: Run, application: Any) -> None:
+        """Whoever can write to the key store can give a tenant a name that a shell would take for a command."""
+        evil = "x; rm -rf ~"
+        application.ssn.encrypt(SSN, tenant=evil)
+        application.encryptor.data_keys.shred(evil, "ann")
+        late = Encryptor(application.old, FileKeyStore("late.sqlite"))
+        late.field("a.b", str).encrypt(SSN, tenant=evil)
+        application.encryptor.store.add(*late.store.list(evil))  # type: ignore[union-attr]
+        findings = json.loads(stdout(run("doctor", "--json"), 1))["findings"]
+        (advice,) = (finding["advice"] for finding in findings if finding["check"] == "shredded tenants")
+        assert shlex.split(advice) == ["fieldcrypt", "keys", "shred", "--tenant", evil]
 
     def test_a_role_for_one_tenant(self, run: Run, vault: Any, key: str) -> None:
         """It looks at that tenant's data keys alone."""

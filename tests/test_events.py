@@ -86,18 +86,6 @@ class ReportingProvider(CountingProvider):
 
 
 @pytest.fixture
-def provider() -> CountingProvider:
-    """A provider that counts, and fails on request."""
-    return CountingProvider()
-
-
-@pytest.fixture
-def rows() -> RowStore:
-    """A key store whose rows can be edited."""
-    return RowStore()
-
-
-@pytest.fixture
 def recorder() -> Recorder:
     """Sees all events of one Encryptor."""
     return Recorder()

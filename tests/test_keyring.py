@@ -47,24 +47,6 @@ UNCHECKED = 0.74  # of TTL; then keys in use are checked ahead of its end
 POLICY = KeyPolicy(cache_ttl=timedelta(seconds=TTL), grace=timedelta(seconds=GRACE))
 
 
-@pytest.fixture
-def provider() -> CountingProvider:
-    """A provider that counts, and fails on request."""
-    return CountingProvider()
-
-
-@pytest.fixture
-def rows() -> RowStore:
-    """A key store whose rows can be edited."""
-    return RowStore()
-
-
-@pytest.fixture(params=["stored", "self-contained"])
-def store(request: pytest.FixtureRequest, rows: RowStore) -> RowStore | None:
-    """The key store, or None for self-contained values."""
-    return rows if request.param == "stored" else None
-
-
 def new_field(provider: CountingProvider, store: RowStore | None, policy: KeyPolicy = POLICY) -> Field[str]:
     """A field in a process that has no keys yet."""
     return Encryptor(provider, store, policy).field("a.b", str)

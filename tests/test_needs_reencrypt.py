@@ -31,18 +31,6 @@ POLICY = KeyPolicy(
 
 
 @pytest.fixture
-def provider() -> CountingProvider:
-    """A provider that counts, and fails on request."""
-    return CountingProvider()
-
-
-@pytest.fixture
-def rows() -> RowStore:
-    """A key store whose rows can be edited."""
-    return RowStore()
-
-
-@pytest.fixture
 def encryptor(clock: Clock, provider: CountingProvider, rows: RowStore) -> Encryptor:
     """An Encryptor with a key store, under clocks that stand still."""
     return Encryptor(provider, rows, POLICY)

@@ -126,18 +126,6 @@ class TestChoice:
         assert choose([], NOW, POLICY) == (None, False, None, NOW)
 
 
-@pytest.fixture
-def provider() -> CountingProvider:
-    """A provider that counts, and fails on request."""
-    return CountingProvider()
-
-
-@pytest.fixture
-def rows() -> RowStore:
-    """A key store whose rows can be edited."""
-    return RowStore()
-
-
 def new_field(provider: CountingProvider, store: RowStore | None) -> Field[str]:
     """A field in a process that has no keys yet."""
     return Encryptor(provider, store, POLICY).field("a.b", str)

@@ -59,18 +59,6 @@ POLICY = KeyPolicy(
 )
 
 
-@pytest.fixture
-def provider() -> CountingProvider:
-    """A provider that counts, and fails on request."""
-    return CountingProvider()
-
-
-@pytest.fixture
-def rows() -> RowStore:
-    """A key store whose rows can be edited."""
-    return RowStore()
-
-
 class Process:
     """What stands for a process of its own: an Encryptor with a cache of its own, and a field."""
 

@@ -28,24 +28,6 @@ SSN = "078-05-1120"
 TENANTS = [f"clinic-{i}" for i in range(8)]
 
 
-@pytest.fixture
-def provider() -> CountingProvider:
-    """A provider that counts, and fails on request."""
-    return CountingProvider()
-
-
-@pytest.fixture
-def rows() -> RowStore:
-    """A key store whose rows can be edited."""
-    return RowStore()
-
-
-@pytest.fixture(params=["stored", "self-contained"])
-def store(request: pytest.FixtureRequest, rows: RowStore) -> RowStore | None:
-    """The key store, or None for self-contained values."""
-    return rows if request.param == "stored" else None
-
-
 def written(provider: CountingProvider, store: RowStore | None) -> dict[str, bytes]:
     """A value of each tenant, written by another process."""
     field = Encryptor(provider, store).field("a.b", str)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
@@ -65,7 +66,8 @@ class DataKeyExamination:
             yield Finding(place, "data keys open", Verdict.FAILED, f"{_some(key_ids)}: {cause}", advice)
         for tenant in self._living & self._shredded:
             detail = f"tenant {tenant!r} was shredded and has data keys all the same: some process was making one"
-            advice = f"fieldcrypt keys shred --tenant {tenant}"
+            # Quoted, for it will be pasted into a shell, and whoever can write to the key store can write a tenant.
+            advice = f"fieldcrypt keys shred --tenant {shlex.quote(str(tenant))}"
             yield Finding(STORE, "shredded tenants", Verdict.FAILED, detail, advice)
 
     def _look(self, on_progress: Callable[[int, int], object]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 from fieldcrypt import _system
 from fieldcrypt.cli.doctor.causes import explain
@@ -35,10 +35,10 @@ def examine(
         on_place: called with the name of each place before it is looked at.
         on_progress: called with how many data keys were looked at, and of how many.
     """
-    places, wrapping_keys = encryptor.provider.places(), encryptor.provider.wrapping_keys()
+    places = encryptor.provider.places()
     for place, provider in places.items():
         on_place(place)
-        yield from _examine_key_service(provider, place, wrapping_keys)
+        yield from _examine_key_service(encryptor.provider, place)
         yield from _try_out(provider, place, tenant, reads_only)
     if encryptor.store is None:
         yield Finding(STORE, "readable", Verdict.OK, "there is none: values carry their data keys with them")
@@ -48,14 +48,15 @@ def examine(
     yield from DataKeyExamination(encryptor.data_keys, readable, tenant).run(on_progress)
 
 
-def _examine_key_service(provider: KeyProvider, place: str, wrapping_keys: Sequence[str]) -> Iterator[Finding]:
+def _examine_key_service(provider: KeyProvider, place: str) -> Iterator[Finding]:
     try:
         from fieldcrypt.cli.doctor import kms
     except ModuleNotFoundError:  # without boto3 there is no provider that needs it
         return
     for each in provider.providers if isinstance(provider, KeyProviderChain) else (provider,):
-        if isinstance(each, kms.KmsProvider):
-            yield from kms.examine_region(each, place, each.wrapping_keys() if each is not provider else wrapping_keys)
+        there = each.places().get(place)
+        if isinstance(there, kms.KmsProvider):
+            yield from kms.examine_region(there, place, each.wrapping_keys())
 
 
 def _try_out(provider: KeyProvider, place: str, tenant: str | None, reads_only: bool) -> Iterator[Finding]:
