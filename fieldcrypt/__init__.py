@@ -1,6 +1,8 @@
 """Client-side encryption of chosen fields in data stores. See README.md and docs/."""
 
 from fieldcrypt._system import call_after_fork
+from fieldcrypt.blind_index import BlindIndex
+from fieldcrypt.context import key_text, row_context
 from fieldcrypt.encryptor import Encryptor
 from fieldcrypt.errors import (
     ConfigurationError,
@@ -22,6 +24,8 @@ from fieldcrypt.keys.provider_chain import KeyProviderChain
 from fieldcrypt.keys.records import KeyRecord, KeyState, Purpose, WrappedKey
 from fieldcrypt.keys.store import KeyStore, MemoryKeyStore
 from fieldcrypt.keys.tombstone import Tombstone
+from fieldcrypt.offload import Offload
+from fieldcrypt.tag_plan import TagPlan, TagSize, plan_tags
 
 __version__ = "0.1.0"
 
@@ -29,7 +33,15 @@ __all__ = [
     # what a program configures, and what it works with
     "Encryptor",
     "Field",
+    "BlindIndex",
     "KeyPolicy",
+    # how long tags should be
+    "plan_tags",
+    "TagPlan",
+    "TagSize",
+    # what binds a value to its row
+    "row_context",
+    "key_text",
     # where keys come from and where they are kept
     "KeyProvider",
     "LocalKeyProvider",
@@ -44,6 +56,8 @@ __all__ = [
     "WrappedKey",
     "Tombstone",
     "call_after_fork",
+    # for integrations
+    "Offload",
     # what happens to keys
     "Event",
     "EventKind",

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
 
 from fieldcrypt._text import utf8
 
-__all__ = ["FIELD_KEY", "RESERVED_PREFIX", "application_context", "encode_context"]
+__all__ = [
+    "FIELD_KEY",
+    "RESERVED_PREFIX",
+    "application_context",
+    "check_field_name",
+    "encode_context",
+    "key_text",
+    "row_context",
+]
 
 RESERVED_PREFIX = "fieldcrypt:"
 FIELD_KEY = "fieldcrypt:field"
 
+MAX_NAME_SIZE = 255  # of a field's name, in bytes of UTF-8
 _MAX_LENGTH = 0xFFFF  # of a key and of a value, in bytes
 _LENGTH_SIZE = 2
 
@@ -46,6 +59,67 @@ def application_context(context: Mapping[str, str]) -> dict[str, str]:
         if isinstance(key, str) and key.startswith(RESERVED_PREFIX):
             raise ValueError(f"context keys that begin with {RESERVED_PREFIX!r} are reserved: {key!r}")
     return dict(context)
+
+
+def check_field_name(name: str) -> str:
+    """Return the name of a field.
+
+    Raises:
+        TypeError: it is not a str.
+        ValueError: it is empty or longer than 255 bytes.
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"a field's name is a str, not {type(name).__name__}")
+    if not 1 <= len(name.encode(errors="replace")) <= MAX_NAME_SIZE:
+        raise ValueError(f"a field's name has 1 to {MAX_NAME_SIZE} bytes")
+    return name
+
+
+def row_context(*key: Any) -> dict[str, str]:
+    """Return the context that binds a value to a row.
+
+    Args:
+        key: the row's primary key, all parts of it in their order (see `key_text`).
+
+    Returns:
+        `{"row": text}` for a key of one part, `{"row.1": text, "row.2": text, ...}` for one of several.
+
+    Raises:
+        TypeError: there is no part, or one that has no text.
+    """
+    if not key:
+        raise TypeError("a row is named by the parts of its primary key, at least one")
+    if len(key) == 1:
+        return {"row": key_text(key[0])}
+    return {f"row.{number}": key_text(part) for number, part in enumerate(key, 1)}
+
+
+def key_text(value: Any) -> str:
+    """Return the text that stands for a part of a primary key in a context (SPEC section 2).
+
+    Equal parts of one type, and only those, have equal texts. Between types that does not hold (1 and "1"), nor has it
+    to: a column has one type.
+
+    Args:
+        value: a str, int, UUID, bytes, date or Enum member.
+
+    Raises:
+        TypeError: it is something else; a bool or a datetime, for example.
+    """
+    if isinstance(value, enum.Enum):
+        if value.name in type(value).__members__:
+            return value.name
+    elif isinstance(value, str):
+        return str.__str__(value)
+    elif isinstance(value, int) and not isinstance(value, bool):
+        return int.__repr__(value)
+    elif isinstance(value, UUID):
+        return UUID.__str__(value)
+    elif isinstance(value, bytes):
+        return value.hex()
+    elif isinstance(value, date) and not isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(f"a {type(value).__name__} has no text as a part of a key: use str, int, UUID, bytes, date or Enum")
 
 
 def _utf8(text: str) -> bytes:

@@ -9,7 +9,7 @@ from fieldcrypt.errors import ConfigurationError, KeyStoreError
 from fieldcrypt.events import Event, EventKind, report
 from fieldcrypt.keys.keyring import Keyring
 from fieldcrypt.keys.provider import KeyProvider
-from fieldcrypt.keys.records import KeyRecord
+from fieldcrypt.keys.records import KeyRecord, Purpose
 from fieldcrypt.keys.rewrap import Rewrapping, RewrapReport
 from fieldcrypt.keys.shred import shred
 from fieldcrypt.keys.store import KeyStore
@@ -65,16 +65,36 @@ class DataKeys:
         """
         return sum(1 for _ in self._store.key_ids())
 
-    def rotate(self, tenant: str | None = None) -> KeyRecord:
+    def rotate(self, tenant: str | None = None, purpose: Purpose = Purpose.ENCRYPTION) -> KeyRecord:
         """Make the next data key of a tenant now, whatever the age of the last, and return its record.
 
-        It encrypts once it has waited out the policy's propagation delay.
+        It encrypts once it has waited out the policy's propagation delay. An index key tags once it has waited out
+        `cache_ttl` and `grace` as well, for until then somebody may search who does not know it; what was tagged before
+        is found by its old tags, until `retire_index_keys`.
+
+        Args:
+            tenant: whose key.
+            purpose: what for.
 
         Raises:
             ConfigurationError: data keys are wrapped with a public key, so that every process has its own.
             KeyProviderError, KeyStoreError: as for `Field.encrypt`; `KeyNotFoundError` if the tenant has no data key.
         """
+        if purpose is Purpose.BLIND_INDEX:
+            return self._keyring.index_keys.rotation(tenant).rotate(tenant)
         return self._keyring.rotate(tenant)
+
+    def retire_index_keys(self, tenant: str | None = None) -> list[KeyRecord]:
+        """Give up the index keys of a tenant from before a rotation, and return their records.
+
+        Call it when all rows have been tagged under the newest one: others are found no more (docs/blind-index.md).
+
+        Raises:
+            ConfigurationError: it is too early, for some process may still tag under an old one; the message says when
+                to tag all rows anew. Or there can be no index keys.
+            KeyProviderError, KeyStoreError: as for `BlindIndex.tag`; `KeyNotFoundError` if the tenant has no index key.
+        """
+        return self._keyring.index_keys.rotation(tenant).retire(tenant)
 
     def rewrap(
         self,

@@ -8,6 +8,7 @@ from typing import Any, TypeVar, overload
 
 from fieldcrypt import _system, envelope
 from fieldcrypt._originals import Originals
+from fieldcrypt.blind_index import DEFAULT_TAG_SIZE, BlindIndex
 from fieldcrypt.codecs import Codec
 from fieldcrypt.data_keys import DataKeys
 from fieldcrypt.errors import ConfigurationError
@@ -19,6 +20,8 @@ from fieldcrypt.keys.provider import KeyProvider
 from fieldcrypt.keys.records import KeyState
 from fieldcrypt.keys.store import KeyStore
 from fieldcrypt.keys.warm_up import warm_up
+from fieldcrypt.normalisers import Normaliser
+from fieldcrypt.offload import Offload, in_place
 
 __all__ = ["Encryptor"]
 
@@ -50,7 +53,7 @@ class Encryptor:
         policy: KeyPolicy = _DEFAULT_POLICY,
         observer: Observer | None = None,
     ) -> None:
-        self._fields: weakref.WeakSet[Field[Any]] = weakref.WeakSet()
+        self._fields: weakref.WeakSet[Field[Any] | BlindIndex[Any]] = weakref.WeakSet()
         self._keyring: Keyring | None = None
         self._observer = observer
         self._identity: bytes | None = None  # of the configuration; there once it was pickled
@@ -97,6 +100,7 @@ class Encryptor:
         context: Mapping[str, str] | None = None,
         pad: int | None = None,
         accept_public_key: bool = False,
+        offload: Offload | None = None,
     ) -> Field[T]: ...
 
     @overload
@@ -107,6 +111,7 @@ class Encryptor:
         context: Mapping[str, str] | None = None,
         pad: int | None = None,
         accept_public_key: bool = False,
+        offload: Offload | None = None,
     ) -> Field[bytes]: ...
 
     def field(
@@ -117,6 +122,7 @@ class Encryptor:
         context: Mapping[str, str] | None = None,
         pad: int | None = None,
         accept_public_key: bool = False,
+        offload: Offload | None = None,
     ) -> Field[Any]:
         """Make a field.
 
@@ -129,20 +135,80 @@ class Encryptor:
             pad: hide the exact length of values by padding them to a multiple of so many bytes (2 to 65,535).
             accept_public_key: read values whose data key was wrapped with a public key, though whoever knows it can
                 make such values. Only key providers that wrap so need it.
+            offload: does what has to wait for key store or provider: a function of a module, if the field is to be
+                pickled. Default: that is done in place.
 
         Raises:
             TypeError: the type is none of these, or name and context are not text.
             ValueError: name, context or pad are out of range.
         """
-        field: Field[Any] = Field(name, Codec(type, pad), context, self, accept_public_key)
+        field: Field[Any] = Field(name, Codec(type, pad), context, self, accept_public_key, offload or in_place)
         self._fields.add(field)
         return field
+
+    @overload
+    def blind_index(
+        self,
+        name: str,
+        type: type[T],
+        *,
+        tag_size: int = DEFAULT_TAG_SIZE,
+        normaliser: Normaliser[T] | str | None = None,
+        accept_low_cardinality: bool = False,
+        offload: Offload | None = None,
+    ) -> BlindIndex[T]: ...
+
+    @overload
+    def blind_index(
+        self,
+        name: str,
+        *,
+        tag_size: int = DEFAULT_TAG_SIZE,
+        normaliser: Normaliser[str] | str | None = None,
+        accept_low_cardinality: bool = False,
+        offload: Offload | None = None,
+    ) -> BlindIndex[str]: ...
+
+    def blind_index(
+        self,
+        name: str,
+        type: Any = str,
+        *,
+        tag_size: int = DEFAULT_TAG_SIZE,
+        normaliser: Normaliser[Any] | str | None = None,
+        accept_low_cardinality: bool = False,
+        offload: Offload | None = None,
+    ) -> BlindIndex[Any]:
+        """Make a blind index: tags by which encrypted values can be searched for. What they tell: docs/blind-index.md.
+
+        Args:
+            name: as for `field`, and as a rule the name of the field that it is for. Tags of one name are not those
+                of another.
+            type: bytes, str, int, Decimal, date, datetime, time, timedelta, UUID or an Enum class; of a bool or an Enum
+                of few members the tags would tell the values (see `accept_low_cardinality`).
+            tag_size: 1 to 32 bytes. Less than 16 makes different values share tags, on purpose: see `plan_tags`.
+            normaliser: what to do with values before they are compared: "nfkc", "casefold" or "digits" (see
+                `fieldcrypt.normalisers`), or a function of one value that returns one of the same type: a function of
+                a module, if the index is to be pickled. Change it, and all rows have to be tagged anew.
+            accept_low_cardinality: make tags of a bool or a small Enum all the same.
+            offload: as for `field`.
+
+        Raises:
+            TypeError: there are no tags of this type, or an argument is of a wrong type.
+            ValueError: name or tag_size are out of range, or there is no normaliser of this name.
+            ConfigurationError: see `accept_low_cardinality`.
+        """
+        index: BlindIndex[Any] = BlindIndex(
+            name, type, tag_size, normaliser, self, accept_low_cardinality, offload or in_place
+        )
+        self._fields.add(index)
+        return index
 
     def warm_up(self, tenants: Iterable[str | None] = (), values: Iterable[bytes] = ()) -> int:
         """Unwrap data keys before they are needed, several at once; make none.
 
         Args:
-            tenants: all of whose data keys are wanted, None for those of no tenant.
+            tenants: all of whose data keys are wanted, index keys included; None for those of no tenant.
             values: encrypted values whose data keys are wanted.
 
         Returns:
@@ -191,7 +257,7 @@ class Encryptor:
     def stats(self) -> Stats:
         """Return how often what happened to keys, in this process."""
         keyring = self._configured()
-        return keyring.events.stats(len(keyring.live_keys))
+        return keyring.events.stats(len(keyring.live_keys) + len(keyring.index_keys))
 
     @property
     def provider(self) -> KeyProvider:

@@ -15,17 +15,17 @@ from fieldcrypt._cache import GenerationCache
 from fieldcrypt._text import without_text
 from fieldcrypt.aead import GCM_NONCE_SIZE, InvalidTag
 from fieldcrypt.codecs import TEXT, TEXT_BYTE, Codec
-from fieldcrypt.context import FIELD_KEY, application_context
+from fieldcrypt.context import FIELD_KEY, application_context, check_field_name
 from fieldcrypt.envelope import GCM_NONCE, HEAD, PREFIX, SELF_CONTAINED, STORED
 from fieldcrypt.errors import ConfigurationError, DecryptionError
 from fieldcrypt.keys.keyring import Keyring
 from fieldcrypt.keys.live_key import Crypt, Lease, LiveKey
+from fieldcrypt.offload import Offload, in_place
 
 __all__ = ["Field"]
 
 T = TypeVar("T")
 
-MAX_NAME_SIZE = 255  # bytes of UTF-8
 _WRITERS = 4096  # prepared writers kept, one per tenant
 _READERS = 1024  # prepared readers kept, one per data key and salt
 _AFTER_ENCODING = slice(1, None)
@@ -73,6 +73,7 @@ class Field(Generic[T]):
         "_context",
         "_encryptor",
         "_is_text",
+        "_offload",
         "_readers",
         "_recent_readers",
         "_recent_writers",
@@ -87,17 +88,15 @@ class Field(Generic[T]):
         context: Mapping[str, str] | None,
         encryptor: _Encryptor,
         accept_public_key: bool = False,
+        offload: Offload = in_place,
     ) -> None:
-        if not isinstance(name, str):
-            raise TypeError(f"a field's name is a str, not {type(name).__name__}")
-        if not 1 <= len(name.encode(errors="replace")) <= MAX_NAME_SIZE:
-            raise ValueError(f"a field's name has 1 to {MAX_NAME_SIZE} bytes")
-        self.name = name
+        self.name = check_field_name(name)
         self._codec = codec
         self._context = {FIELD_KEY: name, **application_context(context or {})}
         envelope.aad(b"", self._context)  # raises now what it would raise at the first value
         self._encryptor = encryptor
         self._accepts_public_key = accept_public_key
+        self._offload = offload
         self._is_text = codec.type in (str, object) and codec.pad is None
         self._writers: GenerationCache[str | None, _Writer] = GenerationCache(_WRITERS)
         self._readers: GenerationCache[bytes, _Reader] = GenerationCache(_READERS)
@@ -210,7 +209,7 @@ class Field(Generic[T]):
     def _prepare_writer(self, tenant: str | None) -> _Writer:
         """Return a writer from which one message has been taken."""
         keyring = self._encryptor._configured()
-        lease = keyring.for_encryption(tenant)
+        lease = keyring.for_encryption(tenant, self._offload)
         key = lease.key
         salt, encrypt, messages = key.sealer()
         head, infix = envelope.head(STORED, key.key_id), b""
@@ -230,7 +229,7 @@ class Field(Generic[T]):
                 "values: if that is acceptable here, declare the field with accept_public_key=True"
             )
         try:
-            key = keyring.for_decryption(value.key_id, value.record)
+            key = keyring.for_decryption(value.key_id, value.record, self._offload)
         except DecryptionError:
             if value.record is None:
                 raise  # it is the key store that holds something wrong, and its keeper is told what
@@ -254,7 +253,12 @@ class Field(Generic[T]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         made = {key: value for key, value in self._context.items() if key != FIELD_KEY}
-        how = {"context": made, "pad": self._codec.pad, "accept_public_key": self._accepts_public_key}
+        how = {
+            "context": made,
+            "pad": self._codec.pad,
+            "accept_public_key": self._accepts_public_key,
+            "offload": self._offload,
+        }
         return partial(self._encryptor.field, self.name, self.type, **how), ()
 
     def __repr__(self) -> str:

@@ -17,11 +17,11 @@ ROOT = Path(__file__).parent.parent
 # From the bottom up. A module imports from its own layer and those below it; the package itself is the facade.
 LAYERS = [
     {"fieldcrypt.errors"},
-    {"fieldcrypt._system"},
+    {"fieldcrypt._system", "fieldcrypt.offload", "fieldcrypt.normalisers"},
     {f"fieldcrypt.{name}" for name in ("_cache", "_fork_guard", "_originals", "_reader", "_text")},
     {f"fieldcrypt.{name}" for name in ("events", "cbor", "context", "codecs", "envelope", "aead")},
     {"fieldcrypt.keys"},
-    {"fieldcrypt.field", "fieldcrypt.blind_index"},
+    {"fieldcrypt.field", "fieldcrypt.blind_index", "fieldcrypt.tag_plan"},
     {"fieldcrypt.data_keys"},
     {"fieldcrypt.encryptor"},
     {"fieldcrypt"},

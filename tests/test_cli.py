@@ -120,6 +120,41 @@ class TestKeys:
         made = json.loads(stdout(run("keys", "rotate", "--all", "--json")))
         assert [entry["tenant"] for entry in made] == ["a"]
 
+    def test_index_keys_are_shown_by_what_they_do(
+        self, run: Run, application: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """One tags; after a rotation the next waits, takes over, and the old one can be retired."""
+
+        def uses() -> list[str]:
+            rows = json.loads(stdout(run("keys", "list", "--tenant", "a", "--json")))
+            return [row["use"] for row in rows if row["purpose"] == "blind-index"]
+
+        ahead = 0.0
+        monkeypatch.setattr(_system, "wall_clock", lambda: time.time() + ahead)
+        application.encryptor.blind_index("patients.email").tag("ann@example.org", tenant="a")
+        assert uses() == ["tags"]
+        ahead = 1000
+        made = json.loads(stdout(run("keys", "rotate", "--index", "--all", "--json")))
+        assert [entry["tenant"] for entry in made] == ["a"]
+        assert uses() == ["tags", "waits"]
+        assert "at the earliest" in complaint(run("keys", "retire", "--tenant", "a", "--yes"), 2)
+        ahead = 10_000
+        assert uses() == ["searches", "tags"]
+        assert "will not be found" in run("keys", "retire", "--tenant", "a", input="n\n").stderr
+        assert uses() == ["searches", "tags"]
+        assert "1 index keys retired" in stdout(run("keys", "retire", "--all", "--yes"))
+        assert uses() == ["retired", "tags"]
+        table = stdout(run("keys", "list"))
+        assert "blind-index" in table
+        assert "encryption" in table
+
+    def test_rotating_values_leaves_index_keys_alone(self, run: Run, application: Any) -> None:
+        """And tenants that have nothing else."""
+        application.encryptor.blind_index("patients.email").tag("ann@example.org", tenant="c")
+        made = json.loads(stdout(run("keys", "rotate", "--all", "--json")))
+        assert [entry["tenant"] for entry in made] == ["a", "b"]
+        assert "no index key of" in complaint(run("keys", "rotate", "--index", "--tenant", "b"), 1)
+
     @pytest.mark.parametrize("command", [["rotate"], ["list"], ["export"], ["shred", "--yes"]], ids=lambda c: c[0])
     def test_an_unknown_tenant(self, run: Run, application: Any, command: list[str]) -> None:
         """Nothing is made, nothing is changed, and it is said."""

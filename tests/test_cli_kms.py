@@ -541,6 +541,16 @@ class TestReader:
         """No context, another purpose, keys that are not ours or are written otherwise."""
         assert not allows(policy(which, "reader"), Request("kms:Decrypt", context))
 
+    def test_blind_indexes_have_to_be_allowed(self, which: str) -> None:
+        """Who may search may make tags; tenants are kept apart there too."""
+        index = {**CLINIC_7, "fieldcrypt:purpose": "blind-index"}
+        for role in ("reader", "writer"):
+            assert allows(policy(which, role, "--index"), Request("kms:Decrypt", index))
+            assert allows(policy(which, role, "--index", *TENANT), Request("kms:Decrypt", index))
+            assert allows(policy(which, role, "--index"), Request("kms:Decrypt", CONTEXT))
+            elsewhere = {**index, "fieldcrypt:tenant": "clinic-8"}
+            assert not allows(policy(which, role, "--index", *TENANT), Request("kms:Decrypt", elsewhere))
+
     def test_a_tenant_like_a_policy_variable_is_meant_as_it_is(self, which: str) -> None:
         """`${aws:username}` would else be whoever calls."""
         document = policy(which, "reader", "--tenant", "${aws:username}")

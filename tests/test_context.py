@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import enum
+from datetime import date, datetime, time
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fieldcrypt import Encryptor
+from fieldcrypt import DecryptionError, Encryptor, key_text, row_context
 from fieldcrypt.context import application_context, encode_context
 from tests.doubles import told
-from tests.strategies import relaxed
+from tests.strategies import VALUES, Access, Colour, Level, Mode, relaxed
 
 # Few characters, among them those of lengths, so that different contexts come close to one encoding.
 TIGHT = st.text("\x00\x01\x02a", max_size=4)
@@ -89,3 +93,91 @@ def test_an_application_context_is_a_mapping(context: Any) -> None:
     """What is no mapping is a TypeError."""
     with pytest.raises(TypeError, match="mapping"):
         application_context(context)
+
+
+class QuotedName(str):
+    """A str with more to it, as database libraries have."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return "something else"
+
+
+class ForeignUUID(UUID):
+    """A UUID as a database driver makes it."""
+
+
+class Part(enum.Enum):
+    """A part of a key."""
+
+    A = 1
+
+
+class TestKeyText:
+    @pytest.mark.parametrize(
+        ("value", "text"),
+        [
+            ("Søren ", "Søren "),
+            ("", ""),
+            (QuotedName("ann"), "ann"),
+            (0, "0"),
+            (-42, "-42"),
+            (2**70, "1180591620717411303424"),
+            (UUID("00112233-4455-6677-8899-AABBCCDDEEFF"), "00112233-4455-6677-8899-aabbccddeeff"),
+            (ForeignUUID(int=1), "00000000-0000-0000-0000-000000000001"),
+            (b"\x00\xff", "00ff"),
+            (date(2026, 11, 23), "2026-11-23"),
+            (Colour.GREEN, "GREEN"),
+            (Level.LOW, "LOW"),
+            (Mode.READ, "READ"),
+            (Access.READ, "READ"),
+        ],
+        ids=repr,
+    )
+    def test_the_texts_of_the_specification(self, value: Any, text: str) -> None:
+        """Exactly a str, whatever the value can do."""
+        assert key_text(value) == text
+        assert type(key_text(value)) is str
+
+    @pytest.mark.parametrize(
+        "value",
+        [None, True, 1.5, Decimal(1), datetime(2026, 1, 1), time(1), [1], bytearray(b"secret"), Access(3), object()],
+        ids=lambda value: type(value).__name__,
+    )
+    def test_nothing_else_has_a_text(self, value: Any) -> None:
+        """What a database may give back in another spelling would not decrypt; the error names the type only."""
+        with pytest.raises(TypeError, match=type(value).__name__) as caught:
+            key_text(value)
+        assert "secret" not in told(caught.value)
+
+    @given(st.sampled_from([str, int, UUID, bytes, date, Colour]), st.data())
+    @relaxed
+    def test_different_keys_of_one_type_have_different_texts(self, kind: type, data: st.DataObject) -> None:
+        """Else one row's value would decrypt in another one."""
+        one, other = data.draw(VALUES[kind]), data.draw(VALUES[kind])
+        assert (key_text(one) == key_text(other)) is (one == other)
+
+
+class TestRowContext:
+    def test_a_key_of_one_part(self) -> None:
+        """Is the row."""
+        assert row_context(42) == {"row": "42"}
+
+    def test_a_key_of_several_parts(self) -> None:
+        """Is numbered, so that no part can run over into the next one."""
+        assert row_context("a", 1) == {"row.1": "a", "row.2": "1"}
+        assert row_context("a1", "") != row_context("a", "1")
+
+    def test_a_row_without_a_key_is_none(self) -> None:
+        """It would bind nothing."""
+        with pytest.raises(TypeError, match="at least one"):
+            row_context()
+
+    def test_it_binds_a_value(self, encryptor: Encryptor) -> None:
+        """A value of one row does not decrypt in another."""
+        field = encryptor.field("a.b", str)
+        value = field.encrypt("x", context=row_context(Part.A, 1))
+        assert field.decrypt(value, context={"row.1": "A", "row.2": "1"}) == "x"
+        with pytest.raises(DecryptionError):
+            field.decrypt(value, context=row_context("A", 2))

@@ -24,7 +24,7 @@ from fieldcrypt import (
     LocalKeyProvider,
     MemoryKeyStore,
 )
-from tests.doubles import told
+from tests.doubles import CountingProvider, RowStore, told
 from tests.strategies import VALUES, Colour, fingerprint, relaxed
 
 SSN = "078-05-1120"
@@ -251,3 +251,38 @@ class TestConfiguration:
         provider = LocalKeyProvider.generate()
         value = Encryptor(provider).field("patients.ssn", str).encrypt(SSN)
         assert Encryptor(provider, MemoryKeyStore()).field("patients.ssn", str).decrypt(value) == SSN
+
+
+class TestOffload:
+    """What has to wait for key store or provider can be done elsewhere."""
+
+    def test_only_what_waits_is_offloaded(self, provider: CountingProvider, store: RowStore | None) -> None:
+        """Making a key and unwrapping one; not what is at hand, even if the field has to ask the keyring."""
+        offloaded: list[int] = []
+
+        def offload(work: Callable[[], Any]) -> Any:
+            offloaded.append(provider.wraps + provider.unwraps)
+            result = work()
+            assert provider.wraps + provider.unwraps == offloaded[-1] + 1
+            return result
+
+        writer = Encryptor(provider, store).field("a.b", str, offload=offload)
+        value = writer.encrypt(SSN)
+        reader = Encryptor(provider, store).field("a.b", str, offload=offload)
+        assert reader.decrypt(value) == SSN
+        assert len(offloaded) == 2
+        for field in (writer, reader):
+            field.forget()
+        assert reader.decrypt(value) == SSN
+        writer.encrypt(SSN)
+        assert len(offloaded) == 2
+
+    def test_it_may_be_another_thread(self, encryptor: Encryptor) -> None:
+        """As where an event loop has to go on; what is raised there is raised here."""
+        with ThreadPoolExecutor(1) as pool:
+            field = encryptor.field("a.b", str, offload=lambda work: pool.submit(work).result())
+            assert field.decrypt(field.encrypt(SSN)) == SSN
+            with pytest.raises(DecryptionError):
+                field.decrypt(b"\x02" + bytes(200))
+            with pytest.raises(ValueError, match="a tenant"):
+                field.encrypt(SSN, tenant="")

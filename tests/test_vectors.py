@@ -34,7 +34,16 @@ FILES = sorted(VECTORS.glob("*.json"))
 def load(path: Path) -> dict[str, Any]:
     vector: dict[str, Any] = json.loads(path.read_text())
     for name, value in vector.items():
-        if isinstance(value, str) and name not in ("kind", "expect", "reason", "tenant", "purpose", "body_kind", "by"):
+        if isinstance(value, str) and name not in (
+            "kind",
+            "expect",
+            "reason",
+            "tenant",
+            "purpose",
+            "body_kind",
+            "by",
+            "field",
+        ):
             vector[name] = bytes.fromhex(value)
     return vector
 
@@ -87,12 +96,31 @@ def read_value(vector: dict[str, Any]) -> None:
     assert Codec(str).encode(text) == vector["plaintext"]
 
 
+def read_tag(vector: dict[str, Any]) -> None:
+    record = KeyRecord.from_bytes(vector["key_id"], vector["record"])
+    store = MemoryKeyStore()
+    store.add(record)
+    value = Codec(object).decode(vector["plaintext"])
+    encryptor = Encryptor(LocalKeyProvider(vector["local_key"]), store)
+    index: Any = encryptor.blind_index(
+        vector["field"], type(value), tag_size=vector["size"], accept_low_cardinality=True
+    )
+    if Codec(type(value)).encode(index.normalise(value)) != vector["plaintext"]:
+        raise ValueError("that is not what is tagged")
+    tags = index.tags(value, tenant=vector.get("tenant", record.tenant))
+    if not tags:
+        raise KeyNotFoundError("no index key of this tenant")
+    assert tags == [vector["tag"]]
+    assert index.tag(value, tenant=record.tenant) == vector["tag"]
+
+
 READERS = {
     "xaes": read_xaes,
     "context": read_context,
     "plaintext": read_plaintext,
     "record": read_record,
     "tombstone": read_tombstone,
+    "tag": read_tag,
     "value": read_value,
 }
 
@@ -104,8 +132,10 @@ def test_fieldcrypt_reads_what_it_should_and_refuses_the_rest(path: Path) -> Non
     if vector["expect"] == "success":
         READERS[vector["kind"]](vector)
     else:
-        refused = ValueError if vector["kind"] == "context" else FieldcryptError
-        with pytest.raises(refused):
+        misuse: tuple[type[Exception], ...] = {"context": (ValueError,), "tag": (ValueError, TypeError)}.get(
+            vector["kind"], ()
+        )
+        with pytest.raises(misuse if vector["kind"] == "context" else (FieldcryptError, *misuse)):
             READERS[vector["kind"]](vector)
 
 

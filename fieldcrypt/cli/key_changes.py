@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import platform
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -16,6 +17,7 @@ from fieldcrypt.cli.target import EncryptorOption, check_tenant_option, find_enc
 from fieldcrypt.encryptor import Encryptor
 from fieldcrypt.errors import ConfigurationError, DecryptionError, KeyStoreError
 from fieldcrypt.keys.data_key import DataKey
+from fieldcrypt.keys.index_choice import settling_time
 from fieldcrypt.keys.provider import KeyProvider
 from fieldcrypt.keys.records import KeyRecord, Purpose, wrap_context
 from fieldcrypt.keys.rewrap import RewrapReport
@@ -31,35 +33,65 @@ AcceptOption = Annotated[
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
 
 
+TenantOption = Annotated[str | None, typer.Option(metavar="TENANT", help="Whose key. Default: the key of no tenant.")]
+EveryOption = Annotated[bool, typer.Option("--all", help="The keys of all tenants that have some.")]
+
+
 @changes.command()
 def rotate(
     encryptor: EncryptorOption = None,
-    tenant: Annotated[
-        str | None, typer.Option(metavar="TENANT", help="Whose key. Default: the key of no tenant.")
-    ] = None,
-    every: Annotated[bool, typer.Option("--all", help="The keys of all tenants that have some.")] = False,
+    tenant: TenantOption = None,
+    every: EveryOption = False,
+    index: Annotated[bool, typer.Option("--index", help="Index keys, and not those that encrypt.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Make the next data key now, whatever the age of the last. It encrypts after its propagation delay."""
+    """Make the next data key now, whatever the age of the last. It encrypts after its propagation delay.
+
+    With --index the next index key, which tags when every process knows it.
+    """
+    purpose = Purpose.BLIND_INDEX if index else Purpose.ENCRYPTION
     found = find_encryptor(encryptor)
-    data_keys = found.data_keys
-    check_tenant_option(tenant)
-    if every and tenant is not None:
-        fail("--all and --tenant exclude each other", 2)
-    tenants: list[str | None] = [tenant]
-    if every:
-        entries = [entry for _, entry in data_keys.entries() if not isinstance(entry, KeyStoreError)]
-        closed = {entry.tenant for entry in entries if isinstance(entry, Tombstone)}
-        tenants = list(dict.fromkeys(entry.tenant for entry in entries if entry.tenant not in closed))
     made = []
-    for each in tenants:
-        made.append(record := data_keys.rotate(each))
+    for each in _tenants(found, tenant, every, purpose):
+        made.append(record := found.data_keys.rotate(each, purpose))
         if not as_json:
             say(f"{record.key_id.hex()} follows for {_whose(record.tenant)}")
     if as_json:
-        print_json([{"tenant": record.tenant, "key_id": record.key_id.hex()} for record in made])
-        return
-    say(f"{len(made)} data keys made; they encrypt after {found.policy.propagation_delay}, old values stay readable")
+        print_json(_named(made))
+    elif index:
+        say(f"{len(made)} index keys made; they tag after {settling_time(found.policy)}: then tag all rows anew")
+    else:
+        delay = found.policy.propagation_delay
+        say(f"{len(made)} data keys made; they encrypt after {delay}, old values stay readable")
+
+
+@changes.command()
+def retire(
+    encryptor: EncryptorOption = None,
+    tenant: TenantOption = None,
+    every: EveryOption = False,
+    yes: YesOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Give up the index keys from before a rotation, once all rows are tagged under the newest one.
+
+    Rows that are not are found no more. Exit code 2 if it is too early.
+    """
+    found = find_encryptor(encryptor)
+    tenants = _tenants(found, tenant, every, Purpose.BLIND_INDEX)
+    if not yes:
+        announced = "Rows that are not tagged under the newest index key will not be found any more."
+        ask([announced], "Nothing was changed.")
+    retired = []
+    for each in tenants:
+        for record in found.data_keys.retire_index_keys(each):
+            retired.append(record)
+            if not as_json:
+                say(f"{record.key_id.hex()} is retired for {_whose(record.tenant)}")
+    if as_json:
+        print_json(_named(retired))
+    else:
+        say(f"{len(retired)} index keys retired")
 
 
 @changes.command()
@@ -144,6 +176,23 @@ def _check_that_it_reads(found: Encryptor, target: KeyProvider) -> None:
             "after that this Encryptor could not read any more: configure it, and all others, with a KeyProviderChain "
             "of the new and the old key provider before"
         ) from None
+
+
+def _tenants(found: Encryptor, tenant: str | None, every: bool, purpose: Purpose) -> list[str | None]:
+    """Return whose keys are meant: one tenant's, or those of all that have keys of the purpose."""
+    check_tenant_option(tenant)
+    if every and tenant is not None:
+        fail("--all and --tenant exclude each other", 2)
+    entries = found.data_keys.entries()
+    if not every:
+        return [tenant]
+    known = [entry for _, entry in entries if not isinstance(entry, KeyStoreError)]
+    closed = {entry.tenant for entry in known if isinstance(entry, Tombstone)}
+    return list(dict.fromkeys(e.tenant for e in known if e.purpose is purpose and e.tenant not in closed))
+
+
+def _named(records: Sequence[KeyRecord]) -> list[dict[str, str | None]]:
+    return [{"tenant": record.tenant, "key_id": record.key_id.hex()} for record in records]
 
 
 def _user() -> str:

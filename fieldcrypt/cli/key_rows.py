@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 from fieldcrypt import _system
 from fieldcrypt.cli.output import utc
 from fieldcrypt.errors import KeyStoreError
+from fieldcrypt.keys.index_choice import choose_index_key
 from fieldcrypt.keys.policy import KeyPolicy
 from fieldcrypt.keys.provider import KeyProvider
-from fieldcrypt.keys.records import KeyRecord
+from fieldcrypt.keys.records import KeyRecord, KeyState, Purpose
 from fieldcrypt.keys.rotation import choose
 from fieldcrypt.keys.tombstone import Tombstone
 
@@ -26,7 +27,8 @@ class KeyRow(NamedTuple):
     Attributes:
         key_id: 32 hexadecimal digits.
         entry: what the key store holds of it.
-        use: `encrypts`, `waits` (for its propagation delay), `decrypts`, `shredded` or `unreadable`.
+        use: `encrypts`, `waits` (to reach every region and process) or `decrypts`; of index keys `tags`, `waits`,
+            `searches` (for what was tagged under it) or `retired`; of either `shredded` or `unreadable`.
         missing: names of wrapping keys that it should be under and is not.
         foreign: names of those that it is under and the key provider does not wrap with.
     """
@@ -78,13 +80,10 @@ def key_rows(entries: Iterable[Entry], provider: KeyProvider, policy: KeyPolicy)
         if isinstance(entry, KeyRecord):
             by_tenant[entry.tenant].append(entry)
     now = _system.wall_clock()
-    active = {
-        choice.record.key_id
-        for records in by_tenant.values()
-        if (choice := choose(records, now, policy)).record is not None
-    }
+    uses: dict[bytes, str] = {}
+    for records in by_tenant.values():
+        uses |= _uses(records, now, policy) | _index_uses(records, now, policy)
     wanted = list(provider.wrapping_keys())
-    delay = policy.propagation_delay.total_seconds()
 
     def row(key_id: bytes, entry: KeyRecord | Tombstone | KeyStoreError) -> KeyRow:
         if isinstance(entry, KeyStoreError):
@@ -94,9 +93,32 @@ def key_rows(entries: Iterable[Entry], provider: KeyProvider, policy: KeyPolicy)
         meant = {wrap.name: provider.wrapping_key(wrap.name) for wrap in entry.wraps}
         missing = [name for name in wanted if name not in meant.values()]
         foreign = [name for name, key in meant.items() if key is None]
-        waits = entry.created + delay > now
-        use = "encrypts" if key_id in active else "waits" if waits else "decrypts"
-        return KeyRow(key_id.hex(), entry, use, missing, foreign)
+        return KeyRow(key_id.hex(), entry, uses[entry.key_id], missing, foreign)
 
     rows = [row(key_id, entry) for key_id, entry in found]
     return sorted(rows, key=lambda row: (row.tenant or "", getattr(row.entry, "created", 0), row.key_id))
+
+
+def _uses(records: list[KeyRecord], now: float, policy: KeyPolicy) -> dict[bytes, str]:
+    delay = policy.propagation_delay.total_seconds()
+    uses = {
+        record.key_id: "waits" if record.created + delay > now else "decrypts"
+        for record in records
+        if record.purpose is Purpose.ENCRYPTION
+    }
+    active = choose(records, now, policy).record
+    return uses if active is None else uses | {active.key_id: "encrypts"}
+
+
+def _index_uses(records: list[KeyRecord], now: float, policy: KeyPolicy) -> dict[bytes, str]:
+    records = [record for record in records if record.purpose is Purpose.BLIND_INDEX]
+    uses = {record.key_id: "retired" for record in records}
+    active = [record for record in records if record.state is KeyState.ACTIVE]
+    if not active:
+        return uses
+    choice = choose_index_key(active, now, policy)
+    return (
+        uses
+        | {record.key_id: "searches" for record in active}
+        | {choice.newest.key_id: "waits", choice.active.key_id: "tags"}
+    )

@@ -40,7 +40,9 @@ def list_keys(encryptor: EncryptorOption = None, tenant: TenantOption = None, as
     if as_json:
         print_json([row.as_json() for row in rows])
     else:
-        print_table(("key id", "tenant", "created", "use", "wraps", "remarks"), [_cells(row) for row in rows])
+        print_table(
+            ("key id", "tenant", "purpose", "created", "use", "wraps", "remarks"), [_cells(row) for row in rows]
+        )
         say(f"{len(rows)} data keys")
     if any(row.use == "unreadable" for row in rows):
         raise typer.Exit(1)
@@ -104,6 +106,7 @@ def _exported(key_id: bytes, entry: KeyRecord | Tombstone) -> str:
     facts = {
         "key_id": key_id.hex(),
         "tenant": entry.tenant,
+        "purpose": entry.purpose.label,
         "state": entry.state.value,
         "created": utc(entry.created),
         "record": entry.to_bytes().hex(),
@@ -132,15 +135,16 @@ def _key_id(text: str) -> bytes:
 
 def _cells(row: KeyRow) -> tuple[str, ...]:
     if isinstance(row.entry, KeyStoreError):
-        return row.key_id, "", "", row.use, "", str(row.entry)
+        return row.key_id, "", "", "", row.use, "", str(row.entry)
     remarks = [f"no wrap under {name}" for name in row.missing] + [f"also under {name}" for name in row.foreign]
     wraps = ""
     if isinstance(row.entry, KeyRecord):
         wraps = str(len(row.entry.wraps))
-        remarks += ["retired"] if row.entry.state.value == "retired" else []
+        remarks += ["retired"] if row.entry.state.value == "retired" and row.use != "retired" else []
     else:
         remarks = [f"shredded {utc(row.entry.shredded)} by {row.entry.by}"]
-    return row.key_id, row.tenant or "", utc(row.entry.created), row.use, wraps, "; ".join(remarks)
+    purpose = row.entry.purpose.label
+    return row.key_id, row.tenant or "", purpose, utc(row.entry.created), row.use, wraps, "; ".join(remarks)
 
 
 def _in_words(value: Any) -> str:

@@ -83,6 +83,9 @@ def print_policies(
         list[str] | None, typer.Option(help="A tenant whose data keys may be used; else all.", metavar="TENANT")
     ] = None,
     rsa: Annotated[bool, typer.Option("--rsa", help="The key is an RSA key.")] = False,
+    index: Annotated[
+        bool, typer.Option("--index", help="Blind indexes may be used too: to search, and to write what is searched.")
+    ] = False,
 ) -> None:
     """Print a key policy and an IAM policy for a role, as JSON.
 
@@ -90,7 +93,7 @@ def print_policies(
     """
     with missing_packages():
         from fieldcrypt.keys.aws_kms.arn import KeyArn
-    permission = Permission(role, tuple(tenant or ()), rsa)
+    permission = Permission(role, tuple(tenant or ()), rsa, index)
     try:
         arn = KeyArn.configured(key)
         if arn.is_alias:

@@ -49,16 +49,22 @@ class Permission(NamedTuple):
         role: who.
         tenants: the only tenants whose data keys it may use; empty for any, and for none.
         rsa: the key is an RSA key, which data keys are wrapped under without KMS.
+        searches: it may use data keys for blind indexes too.
     """
 
     role: Role
     tenants: Sequence[str] = ()
     rsa: bool = False
+    searches: bool = False
 
     def check(self) -> None:
         """Raise ConfigurationError if no policy can say this."""
         if self.tenants and self.rsa:
             raise ConfigurationError("asymmetric keys have no encryption context: a policy cannot tell tenants apart")
+        if self.searches and self.rsa:
+            raise ConfigurationError("there are no blind indexes with asymmetric keys")
+        if self.searches and self.role is Role.ADMIN:
+            raise ConfigurationError("an admin uses no data keys: --index is for writers and readers")
         if self.tenants and self.role is Role.ADMIN:
             raise ConfigurationError("an admin uses no data keys: tenants are for writers and readers")
         for tenant in self.tenants:
@@ -87,7 +93,8 @@ class Permission(NamedTuple):
         # StringEquals is false for a key that the request lacks, so both pairs are required. Names of condition keys
         # are compared without regard to case and foreign pairs would pass: the list of all names closes both gaps.
         # ForAllValues alone would be true of no context at all; Null says that there has to be one.
-        pairs: dict[str, Any] = {f"{_CONTEXT}fieldcrypt:purpose": Purpose.ENCRYPTION.label}
+        purposes = [Purpose.ENCRYPTION.label, Purpose.BLIND_INDEX.label]
+        pairs: dict[str, Any] = {f"{_CONTEXT}fieldcrypt:purpose": purposes if self.searches else purposes[0]}
         if self.tenants:
             pairs[f"{_CONTEXT}fieldcrypt:tenant"] = [_literal(tenant) for tenant in self.tenants]
         names = _CONTEXT_KEYS

@@ -20,6 +20,7 @@ DATA_KEY_SIZE = 32
 _KEY_ID_LABEL = b"fieldcrypt/v1 key id"
 _ENCRYPTION_LABEL = b"fieldcrypt/v1 encryption"
 _RECORD_LABEL = b"fieldcrypt/v1 record"
+_INDEX_LABEL = b"fieldcrypt/v1 blind index"
 
 
 def derive(key: bytes, label: bytes, size: int) -> bytes:
@@ -56,6 +57,10 @@ class DataKey:
     def cipher(self) -> Xaes256Gcm:
         """Return the cipher for values."""
         return Xaes256Gcm(derive(self._secret, _ENCRYPTION_LABEL, KEY_SIZE))
+
+    def index_key(self) -> bytes:
+        """Return the key for the tags of blind indexes."""
+        return derive(self._secret, _INDEX_LABEL, KEY_SIZE)
 
     def seal(self, record: KeyRecord) -> KeyRecord:
         """Return the record with its tag."""

@@ -22,16 +22,19 @@ from fieldcrypt.errors import (
 )
 from fieldcrypt.events import Event, EventKind, Events
 from fieldcrypt.keys.background import Background
+from fieldcrypt.keys.index_key import IndexKey
+from fieldcrypt.keys.index_keys import IndexKeys
 from fieldcrypt.keys.key_maker import KeyMaker
 from fieldcrypt.keys.live_key import Lease, LiveKey
 from fieldcrypt.keys.live_keys import RETRY_INTERVAL, LiveKeys
+from fieldcrypt.keys.living_records import LivingRecords
 from fieldcrypt.keys.policy import KeyPolicy
 from fieldcrypt.keys.provider import KeyProvider
-from fieldcrypt.keys.records import KeyRecord, KeyState, check_tenant
+from fieldcrypt.keys.records import KeyRecord, KeyState, Purpose, check_tenant
 from fieldcrypt.keys.rotation import MAX_CLOCK_DIFFERENCE, choose
 from fieldcrypt.keys.single_flight import SingleFlight
 from fieldcrypt.keys.store import KeyStore
-from fieldcrypt.keys.tombstone import Tombstone
+from fieldcrypt.offload import Offload, in_place
 
 __all__ = ["Keyring"]
 
@@ -54,8 +57,11 @@ class Keyring:
         self.policy = policy
         self.events = events
         self._background = Background()
-        self.live_keys = LiveKeys(provider, store, policy, events, self._background)
+        self.live_keys = LiveKeys(provider, store, policy, events, self._background, LiveKey)
         self._maker = KeyMaker(provider, store, self.live_keys, events)
+        live_index_keys = LiveKeys(provider, store, policy, events, self._background, IndexKey)
+        self._records = LivingRecords(store, events, self.live_keys, live_index_keys)
+        self.index_keys = IndexKeys(provider, store, policy, events, self._background, live_index_keys, self._records)
         self._leases: OrderedDict[str | None, Lease] = OrderedDict()
         self._reset()
         _system.call_after_fork(self._reset)
@@ -65,15 +71,19 @@ class Keyring:
         self._lock = Lock()
         self._choices: SingleFlight[Lease] = SingleFlight()
         for lease in self._leases.values():
-            lease.key.forget_salt()
+            lease.key.after_fork()
 
     @property
     def self_contained(self) -> bool:
         """True if values carry their key records."""
         return self.store is None
 
-    def for_encryption(self, tenant: str | None) -> Lease:
+    def for_encryption(self, tenant: str | None, offload: Offload = in_place) -> Lease:
         """Return the live key that encrypts for a tenant, making it if need be.
+
+        Args:
+            tenant: whose key.
+            offload: does what has to wait.
 
         Raises:
             TypeError, ValueError: the tenant is not a str of 1 to 255 bytes.
@@ -95,9 +105,9 @@ class Keyring:
                 return lease
         if tenant is not None:
             check_tenant(tenant)
-        return self._choices.run(tenant, lambda: self._choose_anew(tenant))
+        return offload(lambda: self._choices.run(tenant, lambda: self._choose_anew(tenant)))
 
-    def for_decryption(self, key_id: bytes, record: bytes | None = None) -> LiveKey:
+    def for_decryption(self, key_id: bytes, record: bytes | None = None, offload: Offload = in_place) -> LiveKey:
         """Return the live key of an id, unwrapping it if need be (see `LiveKeys.get`).
 
         Raises:
@@ -105,7 +115,7 @@ class Keyring:
         """
         if self.provider.write_only:
             raise KeyAccessDeniedError("the key provider of this Encryptor is write_only: it cannot decrypt")
-        return self.live_keys.get(key_id, record)
+        return self.live_keys.get(key_id, record, offload)
 
     def rotate(self, tenant: str | None) -> KeyRecord:
         """Make the next data key of a tenant now. It waits out its propagation delay.
@@ -136,8 +146,7 @@ class Keyring:
 
     def drop(self, key_ids: Iterable[bytes]) -> None:
         """End the use of data keys in this process."""
-        for key_id in key_ids:
-            self.live_keys.drop(key_id)
+        self._records.drop(key_ids)
 
     def active(self, tenant: str | None) -> KeyRecord | None:
         """Return the record of the key that encrypts for a tenant, having it ready if that takes no new key."""
@@ -150,7 +159,7 @@ class Keyring:
         return choice.record
 
     def records(self, tenant: str | None) -> list[KeyRecord]:
-        """Return the records of a tenant's data keys, of those that may encrypt in this process.
+        """Return the records of a tenant's data keys for values, of those that may encrypt in this process.
 
         Of keys that were wrapped with a public key, those that others made may not: whoever knows the public key can
         have planted one that he knows. Nor can a write-only provider open them.
@@ -159,15 +168,7 @@ class Keyring:
             KeyShreddedError: the tenant was shredded: keys that it has all the same are not to be used.
             KeyStoreError: there is no key store, or it cannot be used.
         """
-        store = self.store
-        if store is None:
-            raise KeyStoreError("without a key store there are no data keys to list")
-        stored = self.events.watch(lambda: store.list(tenant))
-        for record in stored:
-            if isinstance(record, Tombstone):
-                self.drop(record.key_id for record in stored)
-                raise record.refused()
-        records = [record for record in stored if isinstance(record, KeyRecord)]
+        records = self._records.list(tenant, Purpose.ENCRYPTION)
         if self.provider.public_key_wrapping:
             return [record for record in records if self.live_keys.made(record)]
         return records

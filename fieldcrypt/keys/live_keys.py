@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from threading import Lock
+from typing import Generic, TypeVar
 
 from fieldcrypt import _system
 from fieldcrypt.errors import (
@@ -21,15 +22,18 @@ from fieldcrypt.errors import (
 from fieldcrypt.events import Event, EventKind, Events
 from fieldcrypt.keys.background import Background
 from fieldcrypt.keys.data_key import DataKey
-from fieldcrypt.keys.live_key import LiveKey
+from fieldcrypt.keys.live_key import HeldKey
 from fieldcrypt.keys.policy import KeyPolicy
 from fieldcrypt.keys.provider import KeyProvider
 from fieldcrypt.keys.records import KeyRecord, Purpose
 from fieldcrypt.keys.single_flight import SingleFlight
 from fieldcrypt.keys.store import KeyStore
 from fieldcrypt.keys.tombstone import Tombstone
+from fieldcrypt.offload import Offload, in_place
 
 __all__ = ["RETRY_INTERVAL", "LiveKeys"]
+
+K = TypeVar("K", bound=HeldKey)
 
 RETRY_INTERVAL = 5.0  # seconds between checks while store or provider cannot be reached, or have not answered yet
 _MAX_VERIFIED = 16  # encodings remembered of one key's record
@@ -38,9 +42,11 @@ _MAX_VERIFIED = 16  # encodings remembered of one key's record
 # keys that were fetched together are not all checked together.
 _CHECK_FROM, _CHECK_SPREAD = 0.75, 0.15
 
+_USES = {Purpose.ENCRYPTION: "values", Purpose.BLIND_INDEX: "blind indexes"}
 
-class LiveKeys:
-    """Live keys by key id, over a key provider and, unless values are self-contained, a key store.
+
+class LiveKeys(Generic[K]):
+    """Live keys of one purpose by key id, over a key provider and, unless values are self-contained, a key store.
 
     Args:
         provider: unwraps data keys.
@@ -48,11 +54,20 @@ class LiveKeys:
         policy: limits in time and number.
         events: where to tell what happens.
         background: does what nobody has to wait for.
+        kind: what a data key becomes, and of which purpose it has to be for that.
     """
 
     def __init__(
-        self, provider: KeyProvider, store: KeyStore | None, policy: KeyPolicy, events: Events, background: Background
+        self,
+        provider: KeyProvider,
+        store: KeyStore | None,
+        policy: KeyPolicy,
+        events: Events,
+        background: Background,
+        kind: type[K],
     ) -> None:
+        self.purpose = kind.purpose
+        self._kind = kind
         self._provider = provider
         self._store = store
         self._events = events
@@ -62,7 +77,7 @@ class LiveKeys:
         self._limit = policy.max_cached_keys
         # By key id and whether the record came with the value. A key that the store has lost, or that was taken from
         # it, must not come back for stored values because somebody put its record into a self-contained one.
-        self._keys: OrderedDict[tuple[bytes, bool], LiveKey] = OrderedDict()
+        self._keys: OrderedDict[tuple[bytes, bool], K] = OrderedDict()
         self._tombstones: OrderedDict[bytes, Tombstone] = OrderedDict()
         self._drops = 0
         self._reset()
@@ -71,19 +86,20 @@ class LiveKeys:
     def _reset(self) -> None:
         """Start with locks that nobody holds and salts that nobody shares; also runs in a forked child."""
         self._lock = Lock()
-        self._fetches: SingleFlight[LiveKey] = SingleFlight()
+        self._fetches: SingleFlight[K] = SingleFlight()
         for key in self._keys.values():
-            key.forget_salt()
+            key.after_fork()
 
     def __len__(self) -> int:
         return len(self._keys)
 
-    def get(self, key_id: bytes, record: bytes | None = None) -> LiveKey:
+    def get(self, key_id: bytes, record: bytes | None = None, offload: Offload = in_place) -> K:
         """Return the live key of an id, unwrapping it if need be.
 
         Args:
             key_id: 16 bytes.
             record: the key record that came with a self-contained value, or None to ask the store.
+            offload: does what has to wait.
 
         Raises:
             DecryptionError: the record, or the key in it, is not authentic.
@@ -97,7 +113,7 @@ class LiveKeys:
         self._events.report(Event(EventKind.CACHE_MISS if key is None else EventKind.CACHE_HIT, key_id.hex()))
         if key is None:
             # Keyed by the record too: a forged one must not decide for those who brought the right one.
-            key = self._fetches.run((key_id, record), lambda: self._fetch(key_id, record))
+            key = offload(lambda: self._fetches.run((key_id, record), lambda: self._fetch(key_id, record)))
         return key
 
     def made(self, record: KeyRecord) -> bool:
@@ -107,9 +123,9 @@ class LiveKeys:
             for key in self._both(record.key_id)
         )
 
-    def admit(self, record: KeyRecord, data_key: DataKey, *, embedded: bool, made_here: bool = False) -> LiveKey:
+    def admit(self, record: KeyRecord, data_key: DataKey, *, embedded: bool, made_here: bool = False) -> K:
         """Return the live key of an authentic record and its data key."""
-        key = LiveKey(record, data_key.cipher(), embedded=embedded)
+        key = self._kind.of(record, data_key, embedded=embedded)
         key.made_here = made_here
         return self._confirm(key)
 
@@ -121,10 +137,10 @@ class LiveKeys:
             if key is not None:
                 self._drop(key)
 
-    def _both(self, key_id: bytes) -> tuple[LiveKey | None, LiveKey | None]:
+    def _both(self, key_id: bytes) -> tuple[K | None, K | None]:
         return self._keys.get((key_id, False)), self._keys.get((key_id, True))
 
-    def _usable(self, key_id: bytes, record: bytes | None) -> LiveKey | None:
+    def _usable(self, key_id: bytes, record: bytes | None) -> K | None:
         """Return a key that may be used as it is; if it is time to check it, have that done."""
         slot = (key_id, record is not None)
         key = self._keys.get(slot)
@@ -141,7 +157,7 @@ class LiveKeys:
             self._background.submit(slot, lambda: self._check(key))
         return key if key.deadline > now else None
 
-    def _check(self, key: LiveKey) -> None:
+    def _check(self, key: K) -> None:
         """Refresh a key for nobody in particular; those who use it learn by its end if it has to end."""
         if key.usable_until <= _system.monotonic():
             return
@@ -155,7 +171,7 @@ class LiveKeys:
             kind = EventKind.RECORD_REFUSED if refused else EventKind.KEY_UNCONFIRMED
             self._events.report(Event(kind, key.key_id.hex(), key.tenant, cause=str(error)))
 
-    def _fetch(self, key_id: bytes, record: bytes | None) -> LiveKey:
+    def _fetch(self, key_id: bytes, record: bytes | None) -> K:
         key = self._keys.get((key_id, record is not None))
         if key is not None and (record is None or record in key.verified):
             if key.deadline > _system.monotonic():
@@ -169,7 +185,7 @@ class LiveKeys:
         key.verified.add(key_record.to_bytes())
         return self._unless_dropped(key, drops)
 
-    def _refresh(self, key: LiveKey) -> LiveKey:
+    def _refresh(self, key: K) -> K:
         """Confirm a key, or go on with it for a while if nobody can be asked."""
         drops = self._drops
         grace_ends = key.expires + self._grace
@@ -198,7 +214,7 @@ class LiveKeys:
         key.record = record
         return self._unless_dropped(self._confirm(key), drops)
 
-    def _unless_dropped(self, key: LiveKey, drops: int) -> LiveKey:
+    def _unless_dropped(self, key: K, drops: int) -> K:
         """Return a key that was confirmed just now, unless it was shredded while the provider was being asked."""
         if drops != self._drops and not key.embedded:
             try:
@@ -233,18 +249,18 @@ class LiveKeys:
             raise
         data_key = DataKey(secret)
         data_key.verify(record)
-        if record.purpose is not Purpose.ENCRYPTION:
-            raise DecryptionError("the data key is not one for values")
+        if record.purpose is not self.purpose:
+            raise DecryptionError(f"the data key is not one for {_USES[self.purpose]}")
         self._events.report(Event(EventKind.KEY_UNWRAPPED, record.key_id.hex(), record.tenant))
         return data_key
 
-    def _confirm(self, key: LiveKey) -> LiveKey:
+    def _confirm(self, key: K) -> K:
         """Hold a key that was confirmed just now for its time to live."""
         now = _system.monotonic()
         check = now + self._cache_ttl * (_CHECK_FROM + _CHECK_SPREAD * key.key_id[0] / 0xFF)
         return self._keep(key, now + self._cache_ttl, now + self._cache_ttl, check)
 
-    def _keep(self, key: LiveKey, expires: float, usable_until: float, deadline: float) -> LiveKey:
+    def _keep(self, key: K, expires: float, usable_until: float, deadline: float) -> K:
         """Return the one live key of its id, which is this one unless another came first, with its new times.
 
         A key that was confirmed may have been evicted meanwhile: it takes its place again, for whoever uses it must be
@@ -261,7 +277,7 @@ class LiveKeys:
                 oldest.end()
         return kept
 
-    def _drop(self, key: LiveKey) -> None:
+    def _drop(self, key: K) -> None:
         with self._lock:
             for ended in (key, self._keys.pop((key.key_id, key.embedded), key)):
                 ended.end()

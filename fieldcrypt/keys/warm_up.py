@@ -20,7 +20,7 @@ _MAX_THREADS = 16
 
 
 def warm_up(keyring: Keyring, tenants: Iterable[str | None], values: Iterable[bytes]) -> int:
-    """Unwrap the data keys of tenants and of values, several at once; make none.
+    """Unwrap the data keys of tenants, index keys included, and of values, several at once; make none.
 
     Args:
         keyring: where they are to be live.
@@ -48,10 +48,12 @@ def warm_up(keyring: Keyring, tenants: Iterable[str | None], values: Iterable[by
     found = _in_parallel(listed, _checked(tenants) if keyring.store is not None else [], errors)
     wanted.update(dict.fromkeys((record.key_id, None) for _, records in found for record in records))
     _in_parallel(lambda key: keyring.for_decryption(*key), list(wanted), errors)
-    _in_parallel(keyring.active, [tenant for tenant, _ in found], errors)
+    living = [tenant for tenant, _ in found]
+    _in_parallel(keyring.active, living, errors)
+    indexed = _in_parallel(keyring.index_keys.for_searching, living if keyring.index_keys.possible else [], errors)
     if errors:
         raise errors[0]
-    return len(wanted)
+    return len(wanted) + sum(len(lease.keys) for lease in indexed)
 
 
 def _checked(tenants: Iterable[str | None]) -> list[str | None]:

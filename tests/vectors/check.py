@@ -345,6 +345,38 @@ def read_tombstone(tombstone: bytes) -> Vector:
     }  # fmt: skip
 
 
+# Section 11: blind indexes
+
+
+def compute_tag(key: Key, field: str, plaintext: bytes, size: int) -> bytes:
+    need(key.purpose == "blind-index", "purpose of the key")
+    need(1 <= size <= 32, "size of the tag")
+    need(1 <= len(field.encode()) <= 255, "length of the field name")
+    kind, body = read_plaintext(plaintext)
+    need(plaintext[0] & 0x80 == 0, "padded")
+    need(kind != "cbor" or has_one_form(body), "no value that has tags, or not in its one form")
+    context = encode_context({"fieldcrypt:field": field})
+    message = len(context).to_bytes(4, "big") + context + plaintext
+    return hmac.digest(hkdf(key.data_key, "fieldcrypt/v1 blind index"), message, hashlib.sha256)[:size]
+
+
+def has_one_form(item: bytes) -> bool:
+    """Whether a valid CBOR item is the form of all values that are equal to it."""
+    major, info, argument = cbor_head(reader := Reader(item))
+    if major != 6:
+        return major in (0, 1) or (major == 7 and info in (20, 21))
+    if argument in (0, 64513, 64515):
+        text = cbor_string(reader, 3).decode()
+        if argument == 0:
+            return text.endswith("+00:00")
+        if argument == 64515:
+            return time.fromisoformat(text).utcoffset() is None
+        number = Decimal(text)
+        digits = number.as_tuple().digits
+        return text == "0" or number.is_infinite() or (number.is_finite() and bool(number) and digits[-1] != 0)
+    return argument in (2, 3, 37, 1004, 64514, 64516)
+
+
 # Section 10: test vectors
 
 
@@ -389,12 +421,19 @@ def check_tombstone(vector: Vector) -> Vector:
     return read_tombstone(unhex(vector, "tombstone"))
 
 
+def check_tag(vector: Vector) -> Vector:
+    key = open_record(unhex(vector, "local_key", "{32}"), unhex(vector, "key_id", "{16}"), unhex(vector, "record"))
+    need("tenant" not in vector or vector["tenant"] == key.tenant, "tenant of the key")
+    return {"tag": compute_tag(key, vector["field"], unhex(vector, "plaintext"), vector["size"]).hex()}
+
+
 KINDS: dict[str, Callable[[Vector], Vector]] = {
     "xaes": check_xaes,
     "context": check_context,
     "plaintext": check_plaintext,
     "record": check_record,
     "tombstone": check_tombstone,
+    "tag": check_tag,
     "value": check_value,
 }
 

@@ -43,7 +43,7 @@ FOREIGN_NAME = "arn:aws:kms:us-east-1:111122223333:key/mrk-1234abcd12ab34cd56ef1
 def main() -> None:
     for old in DIRECTORY.glob("*.json"):
         old.unlink()
-    for scenario in (xaes, contexts, plaintexts, records, tombstones, values):
+    for scenario in (xaes, contexts, plaintexts, records, tombstones, values, tags):
         _fix_randomness(scenario.__name__)
         scenario()
 
@@ -335,6 +335,87 @@ def values() -> None:
         "value-index-key", "encrypted under a key whose purpose is the blind index", kind="value", local_key=LOCAL_KEY,
         record=record.to_bytes(), context=CONTEXT, value=head + nonce + sealed,
     )  # fmt: skip
+
+
+def tags() -> None:
+    cet = timezone(timedelta(hours=1))
+    _, record = make_record(TENANT, Purpose.BLIND_INDEX)
+    store = MemoryKeyStore()
+    store.add(record)
+    encryptor = Encryptor(LocalKeyProvider(LOCAL_KEY), store)
+    good: dict[str, tuple[str, Any]] = {
+        "text": ("a text", "ann@example.org"),
+        "text-empty": ("an empty text", ""),
+        "bytes": ("the same bytes as the text: another plaintext, another tag", b"ann@example.org"),
+        "int": ("an integer", 4711),
+        "true": ("a boolean: 1 is another plaintext", True),
+        "decimal": ("2000.000, in its one form", Decimal("2000.000")),
+        "decimal-zero": ("-0.00, in its one form", Decimal("-0.00")),
+        "decimal-infinity": ("minus infinity", Decimal("-Infinity")),
+        "date": ("a date", date(2026, 11, 23)),
+        "datetime": ("15:49 at +01:00, in its one form", datetime(2026, 11, 23, 15, 49, tzinfo=cet)),
+        "datetime-local": ("14:49 without an offset is no instant", datetime(2026, 11, 23, 14, 49)),
+        "time": ("a time of day", time(14, 49)),
+        "duration": ("a duration", timedelta(minutes=5)),
+        "uuid": ("a UUID", UUID("00112233-4455-6677-8899-aabbccddeeff")),
+    }  # fmt: skip
+    common: dict[str, Any] = {
+        "kind": "tag", "local_key": LOCAL_KEY, "key_id": record.key_id, "record": record.to_bytes(),
+        "field": "patients.email",
+    }  # fmt: skip
+    for name, (reason, value) in good.items():
+        _write_tag(name, reason, encryptor, value, common)
+    text = "ann@example.org"
+    _write_tag("one-byte", "the first byte of tag-text", encryptor, text, common, size=1)
+    _write_tag("longest", "32 bytes, of which 16 are tag-text", encryptor, text, common, size=32)
+    _write_tag(
+        "other-field", "another field's tag of the same value", encryptor, text, common | {"field": "staff.email"}
+    )
+    _write_tag("longest-field", "a name of 255 bytes", encryptor, text, common | {"field": "ü" * 127 + "x"})
+    _write_tag("tenant", "computed for the key's tenant", encryptor, text, common | {"tenant": TENANT})
+    _, alone = make_record(None, Purpose.BLIND_INDEX)
+    theirs = {"key_id": alone.key_id, "record": alone.to_bytes()}
+    store.add(alone)
+    _write_tag("no-tenant", "under a key of no tenant", encryptor, text, common | theirs | {"tenant": None})
+
+    plaintext = codecs.Codec(str).encode(text)
+
+    def bad(name: str, reason: str, **more: Any) -> None:
+        failure(f"tag-{name}", reason, **{**common, "plaintext": plaintext, "size": 16, **more})
+
+    _, values_record = make_record(TENANT)
+    bad("value-key", "the data key is one for values", key_id=values_record.key_id, record=values_record.to_bytes())
+    encoded = record.to_bytes()
+    bad("record-changed", "the record was changed", record=_flip(encoded, -1))
+    relabelled = values_record.to_bytes()
+    relabelled = relabelled[:1] + b"\x02" + relabelled[2:]
+    bad("relabelled", "a data key for values, relabelled", key_id=values_record.key_id, record=relabelled)
+    bad("other-tenant", "computed for another tenant", tenant="clinic-6")
+    bad("other-local-key", "wrapped under another local key", local_key=OTHER_LOCAL_KEY)
+    bad("size-0", "a tag of no bytes", size=0)
+    bad("size-33", "a tag longer than HMAC-SHA-256", size=33)
+    bad("no-field", "a field without a name", field="")
+    bad("padded", "a padded plaintext", plaintext=codecs.Codec(str, 16).encode(text))
+    bad("encoding", "an encoding byte that is not assigned", plaintext=b"\x04abc")
+    for name, reason, value in (
+        ("float", "there are no tags of floating point numbers", 1.5),
+        ("list", "nor of lists", [1]),
+        ("decimal-zeros", "2000.0 is not in its one form", Decimal("2000.0")),
+        ("decimal-minus-zero", "nor is -0", Decimal("-0")),
+        ("decimal-nan", "not-a-number has none", Decimal("NaN")),
+        ("datetime-offset", "an instant is in UTC", datetime(2026, 11, 23, tzinfo=cet)),
+        ("time-offset", "a time of day with an offset has no form", time(14, 49, tzinfo=UTC)),
+    ):
+        bad(name, reason, plaintext=codecs.Codec(object).encode(value))
+
+
+def _write_tag(
+    name: str, reason: str, encryptor: Encryptor, value: Any, members: dict[str, Any], size: int = 16
+) -> None:
+    index: Any = encryptor.blind_index(members["field"], type(value), tag_size=size, accept_low_cardinality=True)
+    plaintext = codecs.Codec(type(value)).encode(index.normalise(value))
+    tag = index.tag(value, tenant=members.get("tenant", TENANT))
+    success(f"tag-{name}", reason, **members, plaintext=plaintext, size=size, tag=tag)
 
 
 def value_members(value: bytes, store: MemoryKeyStore) -> dict[str, Any]:

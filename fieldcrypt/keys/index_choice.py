@@ -1,0 +1,90 @@
+"""Which index key of a tenant tags, and when that changes. Pure: records and a time in, a decision out.
+
+Tags cannot be opened, so a search finds a row only if it asks for the tag under the very key that tagged it. Two rules
+follow, which everything here serves: nobody tags under a key before everybody who searches knows it; and what one
+process tags under, all go on with as long as they can.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import NamedTuple
+
+from fieldcrypt.keys.policy import KeyPolicy
+from fieldcrypt.keys.records import KeyRecord
+from fieldcrypt.keys.rotation import MAX_CLOCK_DIFFERENCE
+
+__all__ = ["IndexChoice", "choose_index_key", "next_created", "retires_from", "settling_time"]
+
+_SLACK = 60.0  # seconds; for clocks that differ, and for making a key while the first region does not answer
+
+
+class IndexChoice(NamedTuple):
+    """What to tag under.
+
+    Attributes:
+        active: the record whose key tags.
+        newest: the oldest record of the newest generation: `active`, once that has settled.
+        until: when to choose again, in seconds since 1970.
+        complete_from: when the store has to be asked, or later, to know all keys that others tag under already; in
+            seconds since 1970.
+    """
+
+    active: KeyRecord
+    newest: KeyRecord
+    until: float
+    complete_from: float
+
+
+def choose_index_key(records: Iterable[KeyRecord], now: float, policy: KeyPolicy) -> IndexChoice:
+    """Choose among the index keys of one tenant, so that every process that knows the same keys chooses the same.
+
+    The first key of a tenant tags at once, so two processes or regions may make and use one each before they see the
+    other's. Keys made within so short a time are one *generation*, of which the oldest tags. A rotation makes a new
+    generation, which tags when it has *settled*: when it has reached every region, and every process has listed the
+    keys again since or has failed.
+
+    Args:
+        records: at least one, all authentic and active. Those that claim to be made more than a day from now, by a
+            wrong clock, count only if there are no others.
+        now: seconds since 1970.
+        policy: `propagation_delay`, `cache_ttl` and `grace` count.
+    """
+    known = sorted(records, key=lambda record: (record.created, record.key_id))
+    known = [record for record in known if record.created <= now + MAX_CLOCK_DIFFERENCE] or known
+    firsts = [known[0]]  # of each generation
+    for record in known:
+        if record.created > firsts[-1].created + _window(policy):
+            firsts.append(record)
+    settled = [record for record in firsts if record.created + _settling(policy) <= now]
+    active = settled[-1] if settled else firsts[0]
+    changes = [record.created + _settling(policy) for record in firsts if record.created > active.created]
+    return IndexChoice(active, firsts[-1], min(changes, default=float("inf")), known[0].created + _window(policy))
+
+
+def next_created(newest: KeyRecord, now: float, policy: KeyPolicy) -> float:
+    """Return what time to put on a new key, so that it is a generation of its own."""
+    return max(now, newest.created + _window(policy) + 1)
+
+
+def retires_from(choice: IndexChoice, policy: KeyPolicy) -> float:
+    """Return from when all keys but the newest generation's may be given up, if all rows are tagged under that one."""
+    return choice.newest.created + _settling(policy) + _window(policy)
+
+
+def _window(policy: KeyPolicy) -> float:
+    """Return within how many seconds of each other keys may be made because their makers did not see each other's.
+
+    One delay until the second maker would have seen the first key, and one more until a third party sees the second.
+    """
+    return 2 * policy.propagation_delay.total_seconds() + _SLACK
+
+
+def settling_time(policy: KeyPolicy) -> timedelta:
+    """Return how long after a rotation every process that still works knows the new key."""
+    return policy.propagation_delay + policy.cache_ttl + policy.grace + timedelta(seconds=_SLACK)
+
+
+def _settling(policy: KeyPolicy) -> float:
+    return settling_time(policy).total_seconds()

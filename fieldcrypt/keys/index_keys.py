@@ -1,0 +1,254 @@
+"""The index keys of a process: under which keys a tenant's values are tagged, and are searched for."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from threading import Lock
+
+from fieldcrypt import _system
+from fieldcrypt.errors import (
+    ConfigurationError,
+    FieldcryptError,
+    KeyAccessDeniedError,
+    KeyProviderError,
+    KeyShreddedError,
+    KeyStoreError,
+)
+from fieldcrypt.events import Event, EventKind, Events
+from fieldcrypt.keys.background import Background
+from fieldcrypt.keys.index_choice import choose_index_key
+from fieldcrypt.keys.index_key import IndexKey, IndexLease
+from fieldcrypt.keys.index_rotation import IndexRotation
+from fieldcrypt.keys.key_maker import KeyMaker
+from fieldcrypt.keys.live_keys import RETRY_INTERVAL, LiveKeys
+from fieldcrypt.keys.living_records import LivingRecords
+from fieldcrypt.keys.policy import KeyPolicy
+from fieldcrypt.keys.provider import KeyProvider
+from fieldcrypt.keys.records import check_tenant
+from fieldcrypt.keys.single_flight import SingleFlight
+from fieldcrypt.keys.store import KeyStore
+from fieldcrypt.keys.stored_index_keys import StoredIndexKeys
+from fieldcrypt.offload import Offload, in_place
+
+__all__ = ["IndexKeys"]
+
+_LIST_FROM = 0.75  # of cache_ttl: from then on the keys are listed again, in the background
+
+
+class IndexKeys:
+    """Leases of index keys by tenant, over live keys and a key store.
+
+    Args:
+        provider: wraps and unwraps data keys.
+        store: keeps wrapped data keys; None if values carry their own, in which case there are no index keys.
+        policy: limits in time and number.
+        events: where to tell what happens.
+        background: does what nobody has to wait for.
+        live_keys: of blind indexes.
+        records: lists what the store keeps.
+    """
+
+    def __init__(
+        self,
+        provider: KeyProvider,
+        store: KeyStore | None,
+        policy: KeyPolicy,
+        events: Events,
+        background: Background,
+        live_keys: LiveKeys[IndexKey],
+        records: LivingRecords,
+    ) -> None:
+        self._provider = provider
+        self._store = store
+        self._policy = policy
+        self._events = events
+        self._background = background
+        self._live_keys = live_keys
+        self._stored = StoredIndexKeys(live_keys, records, policy, events)
+        self._maker = KeyMaker(provider, store, live_keys, events)
+        self._cache_ttl = policy.cache_ttl.total_seconds()
+        self._grace = policy.grace.total_seconds()
+        self._leases: OrderedDict[str | None, IndexLease] = OrderedDict()
+        self._reset()
+        _system.call_after_fork(self._reset)
+
+    def _reset(self) -> None:
+        """Start with locks that nobody holds; also runs in a forked child."""
+        self._lock = Lock()
+        self._choices: SingleFlight[IndexLease] = SingleFlight()
+
+    def __len__(self) -> int:
+        return len(self._live_keys)
+
+    @property
+    def possible(self) -> bool:
+        """True if this process can have index keys (see `for_tagging`)."""
+        return self._store is not None and not self._provider.public_key_wrapping and not self._provider.write_only
+
+    def for_tagging(self, tenant: str | None, offload: Offload = in_place) -> IndexLease:
+        """Return the index keys of a tenant, the one that tags first, making it if the tenant has none.
+
+        Raises:
+            TypeError, ValueError: the tenant is not a str of 1 to 255 bytes.
+            ConfigurationError: there can be no index keys here.
+            KeyProviderError: an index key cannot be wrapped or unwrapped.
+            KeyStoreError: the key store cannot be used, or holds index keys none of which is authentic or active;
+                `KeyShreddedError` if the tenant was shredded.
+        """
+        lease = self._at_hand(tenant)
+        if lease is not None:
+            return lease
+        self._check(tenant)
+        return offload(lambda: self._choices.run((tenant, True), lambda: self._choose_anew(tenant, make=True)))
+
+    def for_searching(self, tenant: str | None, offload: Offload = in_place) -> IndexLease:
+        """Return all index keys under which there may be tags of a tenant; none if it has none, and none is made.
+
+        Raises:
+            As `for_tagging`.
+        """
+        lease = self._at_hand(tenant)
+        if lease is not None and lease.complete:
+            return lease
+        self._check(tenant)
+        return offload(lambda: self._search(tenant))
+
+    def rotation(self, tenant: str | None) -> IndexRotation:
+        """Return what rotates the index keys of a tenant; this process looks at them anew afterwards.
+
+        Raises:
+            As `for_tagging`.
+        """
+        store = self._check(tenant)
+        lease = self._leases.get(tenant)
+        if lease is not None:
+            lease.deadline = lease.usable_until = float("-inf")
+        return IndexRotation(store, self._stored, self._maker, self._policy, self._events)
+
+    def _search(self, tenant: str | None) -> IndexLease:
+        own: list[None] = []
+
+        def choose() -> IndexLease:
+            own.append(None)
+            return self._choose_anew(tenant, make=False)
+
+        lease = self._choices.run((tenant, False), choose)
+        # While keys may come to light, somebody else's look is not good enough: it may have begun before ours.
+        return lease if lease.complete or own else self._choose(tenant, make=False)
+
+    def _at_hand(self, tenant: str | None) -> IndexLease | None:
+        """Return a lease that holds; if it is time to choose again, have that done."""
+        lease = self._leases.get(tenant)
+        if lease is None:
+            return None
+        now = _system.monotonic()
+        if lease.deadline <= now < lease.usable_until:
+            # Until that is done it serves.
+            lease.deadline = min(now + RETRY_INTERVAL, lease.usable_until)
+            if _ended(lease.keys):  # just now; looked at last, for that ends a lease first
+                lease.deadline = float("-inf")
+            self._background.submit(("index", tenant), lambda: self._renew(tenant))
+            lease = self._leases.get(tenant, lease)
+        return lease if lease.deadline > now else None
+
+    def _check(self, tenant: str | None) -> KeyStore:
+        if self._store is None:
+            raise ConfigurationError(
+                "a blind index needs an Encryptor with a key store: equal values get equal tags only under one index "
+                "key, which all processes have to find in the same place"
+            )
+        if self._provider.public_key_wrapping:
+            raise ConfigurationError(
+                "a blind index needs a key provider with symmetric wrapping keys: whoever knows a public key could "
+                "plant an index key that he knows, and try out what is behind each tag"
+            )
+        if self._provider.write_only:
+            raise ConfigurationError("a blind index needs a key provider that can unwrap: tags need the tenant's key")
+        if tenant is not None:
+            check_tenant(tenant)
+        return self._store
+
+    # Leases
+
+    def _renew(self, tenant: str | None) -> None:
+        """Choose again, for nobody in particular; keys that must not be used any more end by that."""
+        try:
+            self._choices.run((tenant, False), lambda: self._choose(tenant, make=False))
+        except KeyAccessDeniedError:
+            return  # reported where it was said
+        except FieldcryptError as error:
+            self._events.report(Event(EventKind.KEY_UNCONFIRMED, tenant=tenant, cause=str(error)))
+
+    def _choose_anew(self, tenant: str | None, *, make: bool) -> IndexLease:
+        lease = self._leases.get(tenant)
+        if lease is not None and lease.deadline > _system.monotonic() and (make or lease.complete):
+            return lease  # someone chose between our look and our flight
+        return self._choose(tenant, make=make)
+
+    def _choose(self, tenant: str | None, *, make: bool) -> IndexLease:
+        lease = self._leases.get(tenant)
+        known = () if lease is None else lease.keys
+        listed = _system.monotonic()
+        try:
+            keys = self._stored.find(tenant, known)
+        except KeyShreddedError:
+            raise
+        except (KeyStoreError, KeyProviderError) as error:
+            refused = isinstance(error, KeyProviderError) and not error.retryable
+            if refused or lease is None or listed >= lease.listed + self._cache_ttl + self._grace:
+                raise
+            if not (make or lease.complete):
+                raise  # a search that looks for keys which have come to light must not do without
+            keys, listed = self._stored.confirmed(known), lease.listed
+            self._events.report(Event(EventKind.KEY_UNCONFIRMED, tenant=tenant, cause=str(error)))
+        if not keys and make:
+            keys = self._first(tenant)
+        return self._lease(tenant, keys, listed)
+
+    def _first(self, tenant: str | None) -> list[IndexKey]:
+        """Make a first key; others may have made one at the same time, of which one has to be agreed on."""
+        key = self._maker.make(tenant, _system.wall_clock())
+        try:
+            return self._stored.find(tenant, [key])
+        except (KeyStoreError, KeyProviderError) as error:
+            if isinstance(error, KeyShreddedError):
+                raise
+            self._events.report(Event(EventKind.KEY_UNCONFIRMED, key.key_id.hex(), tenant, cause=str(error)))
+            return [key]
+
+    def _lease(self, tenant: str | None, found: Iterable[IndexKey], listed: float) -> IndexLease:
+        by_id = {key.key_id: key for key in found}
+        if not by_id:
+            return IndexLease((), complete=False, listed=listed)  # kept by nobody: the first key may be made any time
+        wall, now = _system.wall_clock(), _system.monotonic()
+        choice = choose_index_key([key.record for key in by_id.values()], wall, self._policy)
+        keys = (by_id.pop(choice.active.key_id), *by_id.values())
+        change = now + choice.until - wall
+        complete = choice.complete_from <= wall - (now - listed)
+        usable_until = min(listed + self._cache_ttl, change, *(key.usable_until for key in keys))
+        deadline = min(listed + _LIST_FROM * self._cache_ttl, usable_until, *(key.deadline for key in keys))
+        if not complete:
+            deadline = min(deadline, now + RETRY_INTERVAL)
+        if listed + self._cache_ttl <= now:  # an outage: the keys last, and from time to time it is tried again
+            deadline = usable_until = min(change, now + RETRY_INTERVAL, *(key.deadline for key in keys))
+        with self._lock:
+            lease = self._leases.get(tenant)
+            if lease is None or lease.keys != keys:
+                if lease is not None:
+                    lease.deadline = lease.usable_until = float("-inf")  # for indexes that still hold it
+                lease = self._leases[tenant] = IndexLease(keys, complete=complete, listed=listed)
+            lease.complete, lease.listed, lease.usable_until = complete, listed, usable_until
+            lease.deadline = float("-inf") if _ended(keys) else deadline
+            self._leases.move_to_end(tenant)
+            while len(self._leases) > self._policy.max_cached_keys:
+                _, oldest = self._leases.popitem(last=False)
+                oldest.deadline = oldest.usable_until = float("-inf")
+        return lease
+
+    def __reduce__(self) -> str:
+        raise TypeError("index keys hold live keys and cannot be pickled")
+
+
+def _ended(keys: Iterable[IndexKey]) -> bool:
+    return any(key.deadline == float("-inf") for key in keys)

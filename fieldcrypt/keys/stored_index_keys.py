@@ -1,0 +1,97 @@
+"""The index keys of a tenant in a key store: those that are authentic, for no tag is made under any other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from fieldcrypt import _system
+from fieldcrypt.errors import DecryptionError, KeyNotFoundError, KeyShreddedError, KeyStoreError
+from fieldcrypt.events import Event, EventKind, Events
+from fieldcrypt.keys.index_key import IndexKey
+from fieldcrypt.keys.live_keys import LiveKeys
+from fieldcrypt.keys.living_records import LivingRecords
+from fieldcrypt.keys.policy import KeyPolicy
+from fieldcrypt.keys.records import KeyRecord, KeyState, Purpose
+
+__all__ = ["StoredIndexKeys"]
+
+
+class StoredIndexKeys:
+    """Lists index keys and opens them.
+
+    Args:
+        live_keys: of blind indexes.
+        records: lists what the store keeps.
+        policy: `cache_ttl` and `max_cached_keys` count.
+        events: where to tell of what was planted.
+    """
+
+    def __init__(self, live_keys: LiveKeys[IndexKey], records: LivingRecords, policy: KeyPolicy, events: Events):
+        self._live_keys = live_keys
+        self._records = records
+        self._events = events
+        self._cache_ttl = policy.cache_ttl.total_seconds()
+        self._limit = policy.max_cached_keys
+        self._refused: dict[KeyRecord, float] = {}  # not authentic -> until when that is not looked into again
+
+    def find(self, tenant: str | None, known: Iterable[IndexKey] = ()) -> list[IndexKey]:
+        """Return all authentic, active index keys of a tenant; none if it has no index keys at all.
+
+        Args:
+            tenant: whose keys.
+            known: keys that were found before, which the store's list may lack, for it may lag behind.
+
+        Raises:
+            KeyProviderError: a key cannot be unwrapped.
+            KeyStoreError: the key store cannot be used, or holds index keys none of which is authentic or active;
+                `KeyShreddedError` if the tenant was shredded.
+        """
+        records = self._records.list(tenant, Purpose.BLIND_INDEX)
+        active = [record for record in records if record.state is KeyState.ACTIVE]
+        keys = [key for record in active if (key := self._opened(record)) is not None]
+        listed = {record.key_id for record in records}
+        keys += [key for one in known if one.key_id not in listed and (key := self._unlisted(one)) is not None]
+        if records and not keys:
+            # Another first key would be easy to make, and nothing that is there would ever be found again.
+            whose = "no tenant" if tenant is None else f"tenant {tenant!r}"
+            what = "is authentic here" if active else "is active"
+            raise KeyStoreError(f"the key store has index keys of {whose}, but none of them {what}")
+        return keys
+
+    def confirmed(self, keys: Iterable[IndexKey]) -> list[IndexKey]:
+        """Return keys that were found before, if they may still be used.
+
+        Raises:
+            As `find`.
+        """
+        try:
+            return [self._live_keys.get(key.key_id) for key in keys]
+        except DecryptionError as error:
+            raise KeyStoreError(f"the record of an index key cannot be opened: {error}") from None
+
+    def _opened(self, record: KeyRecord) -> IndexKey | None:
+        """Return the key of a record, or None if it is not authentic: then somebody has planted it, and it is told."""
+        if self._refused.get(record, float("-inf")) > _system.monotonic():
+            return None
+        try:
+            key = self._live_keys.get(record.key_id)
+            if key.tenant == record.tenant:
+                return key
+            cause = "it is another tenant's"
+        except DecryptionError as error:
+            cause = str(error)
+        self._events.report(Event(EventKind.RECORD_REFUSED, record.key_id.hex(), record.tenant, cause=cause))
+        if len(self._refused) >= self._limit:
+            self._refused.clear()
+        self._refused[record] = _system.monotonic() + self._cache_ttl
+        return None
+
+    def _unlisted(self, key: IndexKey) -> IndexKey | None:
+        """Return a known key, or None if it is gone from the store or not what it was."""
+        try:
+            confirmed = self._live_keys.get(key.key_id)
+        except KeyShreddedError:
+            raise
+        except (KeyNotFoundError, DecryptionError):
+            return None  # reported where it was found
+        return confirmed if confirmed.record.state is KeyState.ACTIVE else None

@@ -1,0 +1,94 @@
+"""What is done with a value before it is compared by a blind index (SPEC section 11).
+
+A normaliser decides which texts count as equal; of numbers and times, those that are equal get one form always.
+Normalisers depend on the Unicode version of the Python that runs them, in characters that are newer than that: where
+these matter, tag anew after an upgrade of Python.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable
+from datetime import UTC, datetime, time
+from decimal import Decimal
+from typing import Any, TypeVar
+
+__all__ = ["NORMALISERS", "Normaliser", "canonical", "casefold", "digits", "nfkc"]
+
+T = TypeVar("T")
+
+Normaliser = Callable[[T], T]
+
+
+def nfkc(text: str) -> str:
+    """Return the text in Unicode's normalisation form KC: é is one character, ﬁ two, and ① is 1."""
+    return unicodedata.normalize("NFKC", text)
+
+
+def casefold(text: str) -> str:
+    """Return the text in form KC and without case: STRASSE and Straße are one."""
+    return nfkc(nfkc(text).casefold())
+
+
+def digits(text: str) -> str:
+    """Return the decimal digits of the text, of whatever script, as ASCII: 078-05-1120 and ٠٧٨ ٠٥ ١١٢٠ are one.
+
+    Raises:
+        ValueError: there are none, so that it would count as equal to every other text without digits.
+    """
+    found = "".join(str(unicodedata.decimal(character)) for character in text if character.isdecimal())
+    if not found:
+        raise ValueError("a text without digits cannot be tagged by its digits")
+    return found
+
+
+NORMALISERS: dict[str, Normaliser[str]] = {"nfkc": nfkc, "casefold": casefold, "digits": digits}
+
+
+def canonical(value: T) -> T:
+    """Return the one form of all values that are equal to this one, and of its type.
+
+    Raises:
+        ValueError: it has none.
+    """
+    form = _FORMS.get(type(value))
+    return value if form is None else form(value)
+
+
+def _decimal(value: Decimal) -> Decimal:
+    """Return the one spelling of a number, exactly: without trailing zeros, and zero without a sign."""
+    sign, digits, exponent = value.as_tuple()
+    if not isinstance(exponent, int):
+        if value.is_nan():
+            raise ValueError("a decimal number that is none is equal to nothing")
+        return value
+    kept = len(digits)
+    while kept and digits[kept - 1] == 0:
+        kept -= 1
+    if not kept:
+        return Decimal(0)
+    return Decimal((sign, digits[:kept], exponent + len(digits) - kept))
+
+
+def _datetime(value: datetime) -> datetime:
+    """Return an instant in UTC; a time without an offset is no instant, and stays as it is."""
+    if value.utcoffset() is None:
+        return value
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        pass
+    raise ValueError("the time is out of the range of years in UTC")
+
+
+def _time(value: time) -> time:
+    if value.utcoffset() is not None:
+        raise ValueError("a time of day with an offset has no form that equal ones share: index one without")
+    return value
+
+
+_FORMS: dict[Any, Callable[[Any], Any]] = {
+    Decimal: _decimal,
+    datetime: _datetime,
+    time: _time,
+}
