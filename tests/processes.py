@@ -11,7 +11,7 @@ import sys
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,10 +20,12 @@ from fieldcrypt import (
     FieldcryptError,
     FileKeyStore,
     KeyPolicy,
+    KeyProvider,
     KeyProviderChain,
     KeyRecord,
     LocalKeyProvider,
     Tombstone,
+    WrappedKey,
 )
 from tests.doubles import PATIENCE, make_record
 
@@ -132,6 +134,34 @@ def read_until_shredded(path: str, key: str, gone: str, stays: str) -> Iterator[
         yield f"gone is not written: {type(error).__name__}"
 
 
+def tag_and_search(path: str, key: str, mine: str, theirs: str) -> Iterator[str]:
+    """Make a tenant's first index key when another process has set about it too; tell the tag, and what is found."""
+
+    class Meeting(KeyProvider):
+        """Wraps when the other process has looked for keys as well, and found none."""
+
+        inner = LocalKeyProvider(bytes.fromhex(key))
+
+        def wrap(self, data_key: bytes, context: Mapping[str, str]) -> Sequence[WrappedKey]:
+            Path(mine).touch()
+            while not os.path.exists(theirs):
+                time.sleep(0.001)
+            return self.inner.wrap(data_key, context)
+
+        def unwrap(self, wraps: Sequence[WrappedKey], context: Mapping[str, str]) -> bytes:
+            return self.inner.unwrap(wraps, context)
+
+        def wrapping_keys(self) -> Sequence[str]:
+            return self.inner.wrapping_keys()
+
+    index = Encryptor(Meeting(), FileKeyStore(path)).blind_index("a.b")
+    yield index.tag("ann").hex()
+    Path(mine).write_text("tagged")
+    while Path(theirs).read_text() != "tagged":
+        time.sleep(0.001)
+    yield " ".join(tag.hex() for tag in index.tags("ann"))
+
+
 def start(work: Callable[..., Iterator[str]], *arguments: str) -> contextlib.closing[Started]:
     """Start a process that is ready to do work of this module; it is killed on leaving the context."""
     return contextlib.closing(Started(work.__name__, *arguments))
@@ -217,6 +247,7 @@ if __name__ == "__main__":
         rewrap_all,
         write_numbers,
         read_written,
+        tag_and_search,
     ]
     (work,) = [work for work in works if work.__name__ == sys.argv[1]]
     for done in work(*sys.argv[2:]):

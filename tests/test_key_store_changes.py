@@ -68,7 +68,7 @@ def dynamo(aws: LocalAws) -> Iterator[DynamoKeyStore]:
     client.delete_table(TableName=store.table)
 
 
-@pytest.fixture(params=["memory", "file", "sqlite", "postgresql", "dynamodb", "rows"])
+@pytest.fixture(params=["memory", "file", "sqlite", "postgresql", "mariadb", "dynamodb", "rows"])
 def store(request: pytest.FixtureRequest, path: Path, database: Database) -> KeyStore:
     """An empty key store of each kind; the last one is that of other tests."""
     if request.param == "memory":
@@ -168,7 +168,7 @@ class TestReplace:
         assert store.get(record(1).key_id) == record(1)
 
     # Not on moto, which looks at the condition and writes without a lock between.
-    @pytest.mark.parametrize("store", ["memory", "file", "sqlite", "postgresql", "rows"], indirect=True)
+    @pytest.mark.parametrize("store", ["memory", "file", "sqlite", "postgresql", "mariadb", "rows"], indirect=True)
     @pytest.mark.parametrize("rival", ["record", "tombstone"])
     def test_one_of_two_wins(self, store: KeyStore, rival: str) -> None:
         """Of two threads that replace one record at the same time one is told True, and its record is there."""
@@ -253,7 +253,7 @@ class TestPages:
         assert_all(store, range(many))
 
     @pytest.mark.parametrize("many", [999, 1000, 1001, 2000, MANY])
-    @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+    @pytest.mark.parametrize("kind", ["sqlite", "postgresql", "mariadb"])
     def test_sql(self, database: Database, kind: str, many: int) -> None:
         """So does a table."""
         store = SqlKeyStore(database(kind))
@@ -414,7 +414,7 @@ def assert_refused(path: Path) -> None:
 class TestSql:
     """What is only true of tables."""
 
-    @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+    @pytest.mark.parametrize("kind", ["sqlite", "postgresql", "mariadb"])
     def test_an_edited_key_id(self, database: Database, kind: str) -> None:
         """A key id that is none is a KeyStoreError."""
         store = SqlKeyStore(database(kind))
@@ -425,7 +425,7 @@ class TestSql:
         with pytest.raises(KeyStoreError, match="no key record"):
             list(store.key_ids())
 
-    @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+    @pytest.mark.parametrize("kind", ["sqlite", "postgresql", "mariadb"])
     def test_a_missing_table(self, database: Database, kind: str) -> None:
         """`create_table` has not been called: both are a KeyStoreError."""
         store = SqlKeyStore(database(kind))
@@ -434,7 +434,7 @@ class TestSql:
         with pytest.raises(KeyStoreError, match="fieldcrypt_data_keys"):
             list(store.key_ids())
 
-    @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+    @pytest.mark.parametrize("kind", ["sqlite", "postgresql", "mariadb"])
     def test_it_is_committed(self, database: Database, kind: str) -> None:
         """Another connection sees the new record when `replace` returns, and the application's rollback keeps it."""
         engine = database(kind)

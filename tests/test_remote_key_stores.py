@@ -37,7 +37,7 @@ def record(number: int, tenant: str | None) -> KeyRecord:
     return KeyRecord(number.to_bytes(16, "big"), Purpose.ENCRYPTION, 1_800_000_000 + number, tenant, wraps, bytes(32))
 
 
-@pytest.fixture(params=["sqlite", "postgresql", "dynamodb"])
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb", "dynamodb"])
 def store(request: pytest.FixtureRequest, aws: LocalAws, database: Database) -> Iterator[KeyStore]:
     """An empty key store of each kind."""
     if request.param == "dynamodb":
