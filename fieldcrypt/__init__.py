@@ -2,7 +2,7 @@
 
 from fieldcrypt._system import call_after_fork
 from fieldcrypt.blind_index import BlindIndex
-from fieldcrypt.context import key_text, row_context
+from fieldcrypt.context import RowContext, key_text, row_context
 from fieldcrypt.encryptor import Encryptor
 from fieldcrypt.errors import (
     ConfigurationError,
@@ -40,6 +40,7 @@ __all__ = [
     "TagPlan",
     "TagSize",
     # what binds a value to its row
+    "RowContext",
     "row_context",
     "key_text",
     # where keys come from and where they are kept

@@ -15,7 +15,7 @@ from fieldcrypt._cache import GenerationCache
 from fieldcrypt._text import without_text
 from fieldcrypt.aead import GCM_NONCE_SIZE, InvalidTag
 from fieldcrypt.codecs import TEXT, TEXT_BYTE, Codec
-from fieldcrypt.context import FIELD_KEY, application_context, check_field_name
+from fieldcrypt.context import FIELD_KEY, ROW_KEY, RowContext, application_context, check_field_name
 from fieldcrypt.envelope import GCM_NONCE, HEAD, PREFIX, SELF_CONTAINED, STORED
 from fieldcrypt.errors import ConfigurationError, DecryptionError
 from fieldcrypt.keys.keyring import Keyring
@@ -77,6 +77,7 @@ class Field(Generic[T]):
         "_readers",
         "_recent_readers",
         "_recent_writers",
+        "_rows_are_last",
         "_writers",
         "name",
     )
@@ -94,6 +95,8 @@ class Field(Generic[T]):
         self._codec = codec
         self._context = {FIELD_KEY: name, **application_context(context or {})}
         envelope.aad(b"", self._context)  # raises now what it would raise at the first value
+        # Then a row's context comes after the field's own in the canonical order, and can be appended to it.
+        self._rows_are_last = all(key.encode() < ROW_KEY.encode() for key in self._context)
         self._encryptor = encryptor
         self._accepts_public_key = accept_public_key
         self._offload = offload
@@ -145,7 +148,10 @@ class Field(Generic[T]):
         else:
             prefix, infix, encrypt, aad, _, _ = self._prepare_writer(tenant)
         if context is not None:
-            aad = self._aad(prefix[HEAD], context)
+            if context.__class__ is RowContext and self._rows_are_last:
+                aad = aad + context.encoded
+            else:
+                aad = self._aad(prefix[HEAD], context)
         nonce = _system.random_bytes(GCM_NONCE_SIZE)
         # Joining an empty infix would cost as much as joining a full one.
         return (prefix + nonce + infix if infix else prefix + nonce) + encrypt(nonce, plaintext, aad)
@@ -181,7 +187,10 @@ class Field(Generic[T]):
                 raise TypeError(f"a tenant is a str, not {type(tenant).__name__}")
             raise DecryptionError
         if context is not None:
-            aad = self._aad(data[HEAD], context)
+            if context.__class__ is RowContext and self._rows_are_last:
+                aad = aad + context.encoded
+            else:
+                aad = self._aad(data[HEAD], context)
         try:
             plaintext = decrypt(data[GCM_NONCE], data[body_at], aad)
         except (InvalidTag, ValueError):  # ValueError: shorter than a nonce

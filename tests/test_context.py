@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fieldcrypt import DecryptionError, Encryptor, key_text, row_context
+from fieldcrypt import DecryptionError, Encryptor, LocalKeyProvider, MemoryKeyStore, key_text, row_context
 from fieldcrypt.context import application_context, encode_context
 from tests.doubles import told
 from tests.strategies import VALUES, Access, Colour, Level, Mode, relaxed
@@ -173,6 +173,24 @@ class TestRowContext:
         """It would bind nothing."""
         with pytest.raises(TypeError, match="at least one"):
             row_context()
+
+    @given(own=st.dictionaries(st.text(min_size=1).filter(lambda key: not key.startswith("fieldcrypt:")), st.text()))
+    @relaxed
+    def test_it_is_the_same_context_as_a_dict(self, own: dict[str, str]) -> None:
+        """Whatever the field's own context is, before or after it in the canonical order, or in its way."""
+        field = Encryptor(LocalKeyProvider(bytes(32)), MemoryKeyStore()).field("a.b", str, context=own)
+        row = row_context("k")
+        if "row" in own:
+            with pytest.raises(ValueError, match="override"):
+                field.encrypt("x", context=row)
+            return
+        assert field.decrypt(field.encrypt("x", context=row), context=dict(row)) == "x"
+        assert field.decrypt(field.encrypt("x", context=dict(row)), context=row) == "x"
+
+    def test_a_key_of_many_parts_is_the_same_context_as_a_dict(self, encryptor: Encryptor) -> None:
+        """Part 10 comes before part 2 in the canonical order."""
+        field, row = encryptor.field("a.b", str), row_context(*range(12))
+        assert field.decrypt(field.encrypt("x", context=dict(row)), context=row) == "x"
 
     def test_it_binds_a_value(self, encryptor: Encryptor) -> None:
         """A value of one row does not decrypt in another."""
