@@ -16,7 +16,7 @@ from threading import Event, Thread
 from typing import Any, NamedTuple, Self
 
 import pytest
-from sqlalchemy import LargeBinary, String, create_engine, select, type_coerce
+from sqlalchemy import ForeignKey, LargeBinary, String, create_engine, select, type_coerce
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.pool import NullPool
@@ -24,7 +24,7 @@ from sqlalchemy.pool import NullPool
 from fieldcrypt import Encryptor, FieldcryptError, KeyPolicy, KeyRecord, KeyStoreError
 from fieldcrypt.keys.aws_kms import AwsKmsKeyProvider
 from fieldcrypt.testing import LocalAws
-from fieldcrypt_sqlalchemy import Encrypted, SqlKeyStore
+from fieldcrypt_sqlalchemy import Encrypted, SqlKeyStore, blind_index, encrypted
 from tests.doubles import PATIENCE
 from tests.mariadb import MariaDb, MariaDbReplica
 from tests.postgres import Postgres, Standby
@@ -39,20 +39,31 @@ POLICY = KeyPolicy(propagation_delay=timedelta(0))  # a rotated key is used at o
 REFUSALS = r"cannot execute INSERT in a read-only transaction|running with the --read-only option"
 
 
-def patient_model(encryptor: Encryptor) -> Any:
-    """Return a model of its own for each application: a column's type holds the keys."""
+def models(encryptor: Encryptor) -> tuple[Any, Any]:
+    """Return models of its own for each application: a column's type holds the keys."""
 
     class Base(DeclarativeBase):
         pass
 
     class Patient(Base):
+        """Bound to its columns, with keys of no tenant; found by its ssn."""
+
         __tablename__ = "patients"
         id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
         clinic: Mapped[str] = mapped_column(String(50))
-        ssn: Mapped[str] = mapped_column(Encrypted(String, encryptor))
-        note: Mapped[bytes] = mapped_column(LargeBinary)  # sealed by the core, under the clinic's own keys
+        ssn: Mapped[str] = mapped_column(Encrypted(String, encryptor, index="ssn_tag"))
+        ssn_tag: Mapped[bytes | None] = blind_index(unique=True)
 
-    return Patient
+    @encrypted(encryptor, row="patient_id", tenant="clinic")
+    class Note(Base):
+        """Bound to its row, under the clinic's own keys."""
+
+        __tablename__ = "notes"
+        patient_id: Mapped[int] = mapped_column(ForeignKey("patients.id"), primary_key=True, autoincrement=False)
+        clinic: Mapped[str] = mapped_column(String(50))
+        text: Mapped[str] = mapped_column(Encrypted(String))
+
+    return Patient, Note
 
 
 class Row(NamedTuple):
@@ -84,8 +95,7 @@ class Region:
         provider = AwsKmsKeyProvider(key, regions=[name], client_factory=aws.kms)
         self.store = SqlKeyStore(self.engine)
         self.encryptor = Encryptor(provider, self.store, POLICY)
-        self.patient = patient_model(self.encryptor)
-        self._note = self.encryptor.field("patients.note", str)
+        self.patient, self.note = models(self.encryptor)
 
     def create_tables(self) -> None:
         self.store.create_table()
@@ -93,18 +103,22 @@ class Region:
 
     def write(self, row: Row) -> None:
         """Insert a row; it is acknowledged when this returns."""
-        note = self._note.encrypt(row.note, tenant=row.clinic)
         with Session(self.engine) as session:
-            session.add(self.patient(id=row.id, clinic=row.clinic, ssn=row.ssn, note=note))
+            session.add(self.patient(id=row.id, clinic=row.clinic, ssn=row.ssn))
+            session.flush()
+            session.add(self.note(patient_id=row.id, clinic=row.clinic, text=row.note))
             session.commit()
 
     def read(self) -> set[Row]:
         """Return all rows, with all their fields decrypted."""
+        query = select(self.patient, self.note).join(self.note)
         with Session(self.engine) as session:
-            return {
-                Row(each.id, each.clinic, each.ssn, self._note.decrypt(bytes(each.note), tenant=each.clinic))
-                for each in session.scalars(select(self.patient))
-            }
+            return {Row(p.id, p.clinic, p.ssn, note.text) for p, note in session.execute(query)}
+
+    def find(self, ssn: str) -> list[int]:
+        """Return the ids of the patients who have an ssn, by its blind index."""
+        with Session(self.engine) as session:
+            return list(session.scalars(select(self.patient.id).where(self.patient.ssn == ssn)))
 
     def key_ids(self) -> dict[int, bytes]:
         """Return the id of the data key of each row's ssn, by the row's id."""
@@ -160,7 +174,7 @@ def pair(regions: Pair) -> Pair:
     """The pair with no rows and no keys, on both sides."""
     first = regions.first()
     with first.engine.begin() as connection:
-        for table in (first.patient.__table__, first.store.table):
+        for table in (first.note.__table__, first.patient.__table__, first.store.table):
             connection.execute(table.delete())
     regions.replica.catch_up()
     return regions
@@ -178,6 +192,7 @@ class TestReplica:
         pair.aws.cut(FIRST)
         try:
             assert second.read() == {row}
+            assert second.find(row.ssn) == [row.id]
         finally:
             pair.aws.restore(FIRST)
 
@@ -356,9 +371,16 @@ class TestFailover:
         assert {row.clinic for row in failover.acknowledged[SECOND]} == set(CLINICS)
         assert failover.second.read() == failover.pair.second().read()
 
+    def test_every_row_is_found(self, failover: Failover) -> None:
+        """By its blind index, whose key was made in the first region."""
+        application = failover.pair.second()
+        for region in (FIRST, SECOND):
+            row = min(failover.acknowledged[region])
+            assert application.find(row.ssn) == [row.id]
+
     def test_kms_calls_do_not_grow_with_rows(self, failover: Failover) -> None:
-        """One for each data key that the application needed: the clinics' and those of no tenant."""
-        assert failover.calls <= len(CLINICS) + 2
+        """One for each data key that the application needed: the clinics', those of no tenant and the index key."""
+        assert failover.calls <= len(CLINICS) + 3
 
     def test_a_tenant_that_needs_a_new_data_key_is_served(self, failover: Failover) -> None:
         """It is made with the second region's KMS and kept in what was the replica."""

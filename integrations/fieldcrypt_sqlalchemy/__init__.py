@@ -1,6 +1,28 @@
-"""fieldcrypt for SQLAlchemy: an encrypted column type, and a key store in the database. See docs/sqlalchemy.md."""
+"""fieldcrypt for SQLAlchemy: encrypted columns, and a key store in the database. See docs/sqlalchemy.md."""
 
+from fieldcrypt_sqlalchemy import log, prefetch, statements, writes  # noqa: F401 (they listen)
+from fieldcrypt_sqlalchemy.bulk import seal
+from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
+from fieldcrypt_sqlalchemy.find import find
 from fieldcrypt_sqlalchemy.key_store import SqlKeyStore
+from fieldcrypt_sqlalchemy.retag import retag
+from fieldcrypt_sqlalchemy.rows import encrypted
+from fieldcrypt_sqlalchemy.sealed import Sealed
+from fieldcrypt_sqlalchemy.search import of_tenant
+from fieldcrypt_sqlalchemy.tags import BlindIndexTag, IndexedBy, blind_index
 from fieldcrypt_sqlalchemy.types import Encrypted
 
-__all__ = ["Encrypted", "SqlKeyStore"]
+__all__ = [
+    "BlindIndexTag",
+    "Encrypted",
+    "IndexedBy",
+    "ProtectedColumnError",
+    "Sealed",
+    "SqlKeyStore",
+    "blind_index",
+    "encrypted",
+    "find",
+    "of_tenant",
+    "retag",
+    "seal",
+]

@@ -1,4 +1,4 @@
-"""Keeps plaintext out of SQLAlchemy's exceptions."""
+"""What is refused, and how plaintext is kept out of SQLAlchemy's exceptions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,18 @@ from sqlalchemy import Engine, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError, DontWrapMixin
 
-__all__ = ["hide_unprocessed_parameters", "without_parameters"]
+from fieldcrypt import FieldcryptError
+
+__all__ = ["ProtectedColumnError", "hide_unprocessed_parameters", "without_parameters"]
+
+
+class ProtectedColumnError(FieldcryptError, TypeError, DontWrapMixin):
+    """A statement was refused before anything was sent: the message names the column, and says why.
+
+    It would send plaintext of a protected column to the database, write what is no encrypted value of the column's, or
+    have the database compute with ciphertext.
+    """
+
 
 _passed: dict[type[Exception], type[Exception]] = {}  # a class of errors -> the same with the mixin
 

@@ -5,50 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from sqlalchemy import Column, Table, event
+from sqlalchemy import Column, ColumnDefault, Table, event
 from sqlalchemy.engine import Dialect
-from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.exc import CompileError
-from sqlalchemy.sql import operators
-from sqlalchemy.sql.elements import ColumnElement, Null
 from sqlalchemy.types import LargeBinary, TypeDecorator, TypeEngine, to_instance
 
 from fieldcrypt import ConfigurationError, DecryptionError, Encryptor, FieldcryptError
+from fieldcrypt_sqlalchemy.columns import protect
+from fieldcrypt_sqlalchemy.comparator import Comparator
 from fieldcrypt_sqlalchemy.conversion import conversion
 from fieldcrypt_sqlalchemy.errors import without_parameters
+from fieldcrypt_sqlalchemy.offload import in_thread
+from fieldcrypt_sqlalchemy.tags import IndexedBy, Tagger, check_index
 
-__all__ = ["Encrypted"]
+__all__ = ["HAS_PROTECTED", "PROTECTED_RESULT", "Encrypted"]
 
-# With None on the other side these become IS NULL and IS NOT NULL, which the database can answer.
-_NULL_TESTS = frozenset({operators.is_, operators.is_not, operators.eq, operators.ne})
-
-
-class _Comparator(TypeDecorator.Comparator[Any]):
-    """Lets through the tests for NULL and refuses all other operators: the database sees only ciphertext."""
-
-    def operate(self, op: Any, *other: Any, **kwargs: Any) -> Any:
-        if op in _NULL_TESTS and len(other) == 1 and (_is_null(other[0]) or self._is_itself(other[0])):
-            return super().operate(op, *other, **kwargs)
-        raise _refusal(op, self.type)
-
-    def _is_itself(self, other: Any) -> bool:
-        """Say whether this is SQLAlchemy looking a column up in a dict, for which it has to compare equal to itself."""
-        return isinstance(other, ColumnElement) and hash(other) == hash(self.expr)
-
-    def reverse_operate(self, op: Any, other: Any, **kwargs: Any) -> Any:
-        raise _refusal(op, self.type)
-
-
-def _is_null(other: Any) -> bool:
-    return other is None or isinstance(other, Null)
-
-
-def _refusal(op: Any, type_: Any) -> TypeError:
-    name = getattr(op, "__name__", str(op))
-    return TypeError(
-        f"the database cannot apply {name!r} to {type_.described}: it holds ciphertext, which differs each time that a "
-        "value is encrypted. Only is_(None) and is_not(None) work; to search for equal values use a blind index"
-    )
+PROTECTED_RESULT = "fieldcrypt_protected_result"  # an attribute of functions that return plaintext
+HAS_PROTECTED = "fieldcrypt_has_protected"  # noted in the info of a table with encrypted columns
 
 
 class Encrypted(TypeDecorator[Any]):
@@ -61,9 +34,12 @@ class Encrypted(TypeDecorator[Any]):
 
     Args:
         type_: what the application sees: any SQLAlchemy type but PickleType.
-        encryptor: where keys come from. It may be configured after the models are declared.
+        encryptor: where keys come from. It may be configured after the models are declared. Not given on a model that
+            `encrypted` decorates.
         name: the field's name, if not `table.column`.
         pad: hide the exact length of values by padding them to a multiple of so many bytes (2 to 65,535).
+        index: make the column searchable: the name of a companion column, which `blind_index()` declares, or an
+            `IndexedBy` that says more.
 
     Raises:
         ConfigurationError: the type cannot be encrypted.
@@ -71,33 +47,45 @@ class Encrypted(TypeDecorator[Any]):
 
     impl = LargeBinary
     cache_ok = True
-    comparator_factory = _Comparator
+    comparator_factory = Comparator
 
     def __init__(
         self,
         type_: TypeEngine[Any] | type[TypeEngine[Any]],
-        encryptor: Encryptor,
+        encryptor: Encryptor | None = None,
         *,
         name: str | None = None,
         pad: int | None = None,
+        index: str | IndexedBy | None = None,
     ) -> None:
         super().__init__()
-        if not isinstance(encryptor, Encryptor):
+        if encryptor is not None and not isinstance(encryptor, Encryptor):
             raise ConfigurationError(f"Encrypted(type, encryptor): a {type(encryptor).__name__} is no Encryptor")
         # All arguments are attributes of the same names: SQLAlchemy's statement cache tells types apart by these.
         self.type_ = to_instance(type_)
         self.encryptor = encryptor
         self.name = name
         self.pad = pad
+        self.index = IndexedBy(index) if isinstance(index, str) else index
         self._derived = False
+        self._tagger: Tagger | None = None
         if isinstance(self.type_, Encrypted):
             raise ConfigurationError("a column cannot be encrypted twice")
-        conversion(self.type_, DefaultDialect())  # raises now what it would raise at the first value
+        conversion(self.type_)  # raises now what it would raise at the first value
+        if self.index is not None:
+            check_index(self.type_, self.index)
 
     @property
     def described(self) -> str:
         """The field's name for messages."""
         return f"the encrypted column {self.name}" if self.name else "an encrypted column"
+
+    @property
+    def tagger(self) -> Tagger:
+        """What makes the tags of a searchable column."""
+        if self._tagger is None:
+            self._tagger = Tagger(self)
+        return self._tagger
 
     @property
     def python_type(self) -> type[Any]:
@@ -123,7 +111,7 @@ class Encrypted(TypeDecorator[Any]):
 
     def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any]:
         """Return what encrypts a value on its way to the driver."""
-        to_field, _, field = self._prepared(dialect)
+        to_field, _, field = self._prepared()
         encrypt = field.encrypt
         to_driver = self.impl_instance.bind_processor(dialect)
 
@@ -146,7 +134,7 @@ class Encrypted(TypeDecorator[Any]):
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:
         """Return what decrypts a value that came from the driver."""
-        _, from_field, field = self._prepared(dialect)
+        _, from_field, field = self._prepared()
         decrypt = field.decrypt
 
         def process(value: Any) -> Any:
@@ -156,12 +144,14 @@ class Encrypted(TypeDecorator[Any]):
                 raise DecryptionError
             return decrypt(value)
 
+        setattr(process, PROTECTED_RESULT, True)
         if from_field is None:
             return process
 
         def convert(value: Any) -> Any:
             return None if value is None else from_field(process(value))
 
+        setattr(convert, PROTECTED_RESULT, True)
         return convert
 
     def literal_processor(self, dialect: Dialect) -> Callable[[Any], str]:
@@ -177,35 +167,60 @@ class Encrypted(TypeDecorator[Any]):
         """How the ORM sorts values of the application."""
         return self.type_.sort_key_function
 
-    def _prepared(self, dialect: Dialect) -> tuple[Callable[[Any], Any] | None, Callable[[Any], Any] | None, Any]:
-        if self.name is None:
+    def _prepared(self) -> tuple[Callable[[Any], Any] | None, Callable[[Any], Any] | None, Any]:
+        if self.name is None or self.encryptor is None:
             raise without_parameters(
                 ConfigurationError(
                     "this Encrypted type belongs to no column, so its field has no name: give it one, "
                     "Encrypted(…, name=…)"
+                    if self.name is None
+                    else f"{self.described} has no encryptor: give it one, Encrypted(type, encryptor), or decorate the "
+                    "model with @encrypted"
                 )
             )
-        kind, to_field, from_field = conversion(self.type_, dialect)
-        return to_field, from_field, self.encryptor.field(self.name, kind, pad=self.pad)
+        kind, to_field, from_field = conversion(self.type_)
+        return to_field, from_field, self.encryptor.field(self.name, kind, pad=self.pad, offload=in_thread)
 
     def __repr__(self) -> str:
         return f"Encrypted({self.type_!r}, name={self.name!r})"
 
 
 def _bind_to_table(column: Column[Any], table: Any) -> None:
-    """Give a column that joins a table a type of its own, with the field's name.
+    """Give a column that joins a table a type of its own, with the field's name, and have it refused in expressions.
 
     A copy, because one type object may have been given to several columns.
     """
     if not isinstance(table, Table) or not isinstance(column.type, Encrypted):
         return
-    if column.primary_key or column.unique or column.index or column.foreign_keys:
-        raise ConfigurationError(
-            f"{table.name}.{column.name} is encrypted, so it cannot be a key, unique or indexed: the database would "
-            "compare ciphertext, which differs each time that a value is encrypted"
-        )
+    _refuse_declaration(column, table)
     if column.type.name is None or column.type._derived:
         bound = column.type.copy()
         bound.name = f"{table.name}.{column.name}"
         bound._derived = True
+        bound._tagger = None
         column.type = bound
+    protect(column)
+    table.info[HAS_PROTECTED] = True
+
+
+def _refuse_declaration(column: Any, table: Table) -> None:
+    name = f"{table.name}.{column.name}"
+    if column.primary_key or column.unique or column.index or column.foreign_keys:
+        raise ConfigurationError(
+            f"{name} is encrypted, so it cannot be a key, unique or indexed: the database would compare ciphertext, "
+            "which differs each time that a value is encrypted. For a unique or searchable value declare a blind "
+            "index: Encrypted(…, index=…)"
+        )
+    if column.server_default is not None or column.server_onupdate is not None:
+        raise ConfigurationError(
+            f"{name} is encrypted, so the database cannot make its values, which it would have to know: use a default "
+            "of Python's, default=…"
+        )
+    if column.type.index is not None and column.onupdate is not None:
+        raise ConfigurationError(f"{name} is searchable, so it can have no onupdate: its tag would not follow")
+    for default in (column.default, column.onupdate):
+        if default is not None and not (isinstance(default, ColumnDefault) and not default.is_clause_element):
+            raise ConfigurationError(
+                f"{name} is encrypted, so its default must be a value or a function of Python's: an SQL expression "
+                "would be computed, and known, by the database"
+            )

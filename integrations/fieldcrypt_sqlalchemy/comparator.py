@@ -1,0 +1,54 @@
+"""What an application may ask of an encrypted column."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy.sql import operators
+from sqlalchemy.sql.elements import ColumnClause, Null
+from sqlalchemy.types import TypeDecorator
+
+from fieldcrypt_sqlalchemy.columns import NullTest
+from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
+from fieldcrypt_sqlalchemy.search import SEARCHES, search
+
+__all__ = ["Comparator"]
+
+# With None on the other side these become IS NULL and IS NOT NULL, which the database can answer.
+_NULL_TESTS = frozenset({operators.is_, operators.is_not, operators.eq, operators.ne})
+
+
+class Comparator(TypeDecorator.Comparator[Any]):
+    """Lets through the tests for NULL, has the blind index answer others, and refuses what it cannot."""
+
+    def operate(self, op: Any, *other: Any, **kwargs: Any) -> Any:
+        if op in _NULL_TESTS and len(other) == 1:
+            if other[0] is None or isinstance(other[0], Null):
+                test = super().operate(op, *other, **kwargs)
+                test.__class__ = NullTest
+                return test
+            if isinstance(other[0], ColumnClause) and not other[0].is_literal:
+                # So SQLAlchemy looks columns up in lists and dicts. As a condition it is refused where it is rendered.
+                return super().operate(op, *other, **kwargs)
+        if op in SEARCHES and self._type.index is not None:
+            return search(self.expr, op, other[0])
+        raise self._refusal(op)
+
+    def reverse_operate(self, op: Any, other: Any, **kwargs: Any) -> Any:
+        raise self._refusal(op)
+
+    @property
+    def _type(self) -> Any:
+        return self.type  # an Encrypted
+
+    def _refusal(self, op: Any) -> ProtectedColumnError:
+        name = getattr(op, "__name__", str(op))
+        works = (
+            "Only ==, !=, in_, not_in, is_(None) and is_not(None) work, by its blind index"
+            if self._type.index is not None
+            else "Only is_(None) and is_not(None) work; to search for equal values use a blind index"
+        )
+        return ProtectedColumnError(
+            f"the database cannot apply {name!r} to {self._type.described}: it holds ciphertext, which differs each "
+            f"time that a value is encrypted. {works}"
+        )

@@ -1,0 +1,88 @@
+"""Searching by tags that other values share: candidates are compared after decryption."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import Select, inspect
+from sqlalchemy.orm import Session
+from sqlalchemy.sql import operators
+from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList
+
+from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
+from fieldcrypt_sqlalchemy.search import TruncatedMatch
+
+__all__ = ["find"]
+
+
+def find(session: Session, statement: Select[Any]) -> list[Any]:
+    """Return the objects that a SELECT of one model finds, without those that only share the tag of a value.
+
+        patients = find(session, select(Patient).where(Patient.phone == "+1 555 0100"))
+        patients = await async_session.run_sync(find, statement)
+
+    Args:
+        session: loads the objects, all candidates of the statement.
+        statement: selects one model. Conditions on columns with tags shorter than 16 bytes are joined by AND, and rows
+            are not limited, grouped or counted, for the database would do that to candidates.
+
+    Raises:
+        ProtectedColumnError: the statement is another one.
+    """
+    entity = _entity(statement)
+    criteria, comparisons = [], []
+    for criterion in _conjuncts(statement._where_criteria):
+        if isinstance(criterion, TruncatedMatch):
+            comparisons.append(_Comparison(criterion, entity))
+            criterion = _of_candidates(criterion)
+        criteria.append(criterion)
+    if comparisons and (statement._has_row_limiting_clause or statement._group_by_clauses):
+        raise ProtectedColumnError("the database cannot limit or group what is compared after decryption")
+    narrowed: Any = statement._clone()
+    narrowed._where_criteria = tuple(criteria)
+    candidates: Any = session.scalars(narrowed).unique()
+    return [row for row in candidates if all(comparison.holds(row) for comparison in comparisons)]
+
+
+def _entity(statement: Any) -> Any:
+    """Return the model, or alias of one, that is selected."""
+    selected: Any = statement.column_descriptions if isinstance(statement, Select) else ()
+    if len(selected) != 1 or selected[0]["entity"] is None or selected[0]["expr"] is not selected[0]["entity"]:
+        raise ProtectedColumnError("find takes a SELECT of one model, for its objects are compared after decryption")
+    return inspect(selected[0]["entity"])
+
+
+def _conjuncts(criteria: Any) -> Iterator[Any]:
+    for criterion in criteria:
+        if isinstance(criterion, BooleanClauseList) and criterion.operator is operators.and_:
+            yield from _conjuncts(criterion.clauses)
+        else:
+            yield criterion
+
+
+def _of_candidates(match: TruncatedMatch) -> Any:
+    """Return the condition in a form that compiles."""
+    condition: Any = match._clone()
+    condition.__class__ = BinaryExpression
+    return condition
+
+
+class _Comparison:
+    """A condition of the statement, on the decrypted attribute of a candidate."""
+
+    def __init__(self, match: TruncatedMatch, entity: Any) -> None:
+        column, self._tagger, self._values = match.searched
+        parent = column._annotations.get("parententity")
+        inherited = parent is not None and parent.is_mapper and entity.is_mapper and entity.isa(parent)
+        if parent is not entity and not inherited:
+            raise ProtectedColumnError(
+                f"{self._tagger.described} has tags shorter than 16 bytes, and is no attribute of the model that is "
+                "selected: select the model that it is of"
+            )
+        self._key = column._annotations["proxy_key"]
+
+    def holds(self, row: Any) -> bool:
+        """Say whether a candidate is what was searched for."""
+        stored = getattr(row, self._key)
+        return any(self._tagger.matches(stored, value) for value in self._values)

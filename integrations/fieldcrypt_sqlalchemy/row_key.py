@@ -1,0 +1,164 @@
+"""What the values of a row are bound to: its key and its tenant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from operator import is_
+from typing import Any
+
+from sqlalchemy import CHAR, Column
+from sqlalchemy.orm import Mapper
+from sqlalchemy.orm.base import NO_VALUE
+
+from fieldcrypt import Encryptor, RowContext, key_text, row_context
+from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
+
+__all__ = ["Row", "RowKey", "RowSpec", "by_column", "python_default"]
+
+Row = tuple[RowContext, str | None]  # the context that values are bound to, and whose data keys they use
+
+
+@dataclass(frozen=True)
+class RowSpec:
+    """What `encrypted` was told.
+
+    Attributes:
+        encryptor: for columns that have none of their own.
+        row: the attributes that together are the row's key.
+        tenant: the attribute that says whose data keys to use, or None.
+    """
+
+    encryptor: Encryptor
+    row: tuple[str, ...]
+    tenant: str | None
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """All attributes that a value is bound to."""
+        return self.row if self.tenant is None else (*self.row, self.tenant)
+
+
+class _Parameters:
+    """What a default of Python's gets to see: the other values of its row."""
+
+    def __init__(self, values: Callable[[], Mapping[str, Any]]) -> None:
+        self._values = values
+
+    @property
+    def current_parameters(self) -> Mapping[str, Any]:
+        return self._values()
+
+    def get_current_parameters(self, isolate_multiinsert_groups: bool = True) -> Mapping[str, Any]:
+        return self._values()
+
+
+def python_default(column: Column[Any], values: Callable[[], Mapping[str, Any]]) -> Any:
+    """Return what SQLAlchemy would put into a column of a new row, or None if the database does.
+
+    Args:
+        column: the column.
+        values: returns the row's other values by the keys of their columns.
+    """
+    default: Any = column.default
+    if default is None or default.is_clause_element or default.is_sequence:
+        return None
+    return default.arg(_Parameters(values)) if default.is_callable else default.arg
+
+
+def by_column(mapper: Mapper[Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of a mapped class's attributes by the keys of their columns."""
+    return {column.key: values[name] for name, column in mapper.columns.items() if name in values}
+
+
+class RowKey:
+    """Tells the row of an object of a decorated class.
+
+    Args:
+        spec: the attributes.
+        mapper: the class's.
+    """
+
+    def __init__(self, spec: RowSpec, mapper: Mapper[Any]) -> None:
+        self.spec = spec
+        self.names = spec.keys
+        self._mapper = mapper
+        columns = {name: mapper.columns[name] for name in self.names}
+        # Databases fill up a CHAR with blanks, some of them also when it is read.
+        self._strips = [isinstance(columns[name].type, CHAR) for name in self.names]
+        self._has_tenant = spec.tenant is not None
+        # The last row, which is asked for once for each of its attributes. One tuple, because threads share it.
+        self._last: tuple[tuple[Any, ...], Row] = (), (RowContext({}, b""), None)
+        self._defaults = [(name, column) for name, column in columns.items() if column.default is not None]
+
+    def complete(self, values: dict[str, Any]) -> None:
+        """Give a new row the key and the tenant that SQLAlchemy would give it only when it is sent."""
+        for name, column in self._defaults:
+            if values.get(name) is None and (name not in values or column.primary_key):
+                made = python_default(column, lambda: by_column(self._mapper, values))
+                if made is not None:
+                    values[name] = made
+
+    def of(self, values: dict[str, Any]) -> Row:
+        """Return the row of values that belong to no object."""
+        return self._find(values.get, None)
+
+    def current(self, state: Any) -> Row:
+        """Return what an object's row will be after the flush."""
+        return self._find(state.dict.get, state)
+
+    def committed(self, state: Any) -> Row:
+        """Return what an object's row is in the database."""
+        changed, values = state.committed_state, state.dict
+        if not changed:
+            return self._find(values.get, state)
+
+        def stored(name: str) -> Any:
+            old = changed.get(name, NO_VALUE)
+            if old is not NO_VALUE:
+                return old
+            # What was set before it was known what it had been: of a new object, or of one whose key tells.
+            return values.get(name) if state.key is None or name not in changed else None
+
+        return self._find(stored, state)
+
+    def has_moved(self, state: Any) -> bool:
+        """Say whether an object's key or tenant changes with this flush."""
+        changed, values = state.committed_state, state.dict
+        return any(
+            name in changed and changed[name] is not NO_VALUE and changed[name] != values.get(name)
+            for name in self.names
+        )
+
+    def _find(self, find: Callable[[str], Any], state: Any) -> Row:
+        """Return the row of the values that `find` finds; the same one again while they are the same objects."""
+        parts = tuple([part if (part := find(name)) is not None else self._loaded(state, name) for name in self.names])
+        last, row = self._last
+        if len(last) == len(parts) and all(map(is_, last, parts)):
+            return row
+        row = self._made(parts)
+        self._last = parts, row
+        return row
+
+    def _made(self, parts: tuple[Any, ...]) -> Row:
+        stripped = [part.rstrip(" ") if strips else part for part, strips in zip(parts, self._strips, strict=True)]
+        if not self._has_tenant:
+            return row_context(*stripped), None
+        tenant = stripped.pop()
+        return row_context(*stripped), tenant if tenant.__class__ is str else key_text(tenant)
+
+    def _loaded(self, state: Any, name: str) -> Any:
+        """Return an attribute that is not at hand: expired or deferred, or missing."""
+        value = None
+        if state is not None and state.key is not None:
+            column = self._mapper.columns[name]
+            if column in self._mapper.primary_key:
+                value = state.key[1][self._mapper.primary_key.index(column)]
+            elif name not in state.dict:
+                value = getattr(state.obj(), name)
+        if value is None:
+            raise ProtectedColumnError(
+                f"{self._mapper.class_.__name__}.{name} is None, but the protected values of the row are bound to it: "
+                "give it a value before the object is flushed"
+            )
+        return value

@@ -1,0 +1,292 @@
+"""The companion column of a searchable column: what stands in it, and how a value becomes that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Column, LargeBinary, PrimaryKeyConstraint, Table, UniqueConstraint, types
+from sqlalchemy.engine import Dialect
+from sqlalchemy.exc import CompileError
+from sqlalchemy.orm import MappedColumn, mapped_column
+from sqlalchemy.sql.elements import BindParameter, ClauseElement, Null
+from sqlalchemy.sql.selectable import SelectBase
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from fieldcrypt import BlindIndex, ConfigurationError, Encryptor
+from fieldcrypt_sqlalchemy.conversion import conversion
+from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
+from fieldcrypt_sqlalchemy.offload import in_thread
+
+if TYPE_CHECKING:
+    from fieldcrypt_sqlalchemy.types import Encrypted
+
+__all__ = ["BlindIndexTag", "IndexedBy", "Tag", "Tagger", "blind_index", "check_index"]
+
+MAX_TAG_SIZE = 32  # bytes
+_LOW_CARDINALITY = 16  # an Enum of fewer values is refused, as in the core
+
+
+@dataclass(frozen=True)
+class IndexedBy:
+    """How a column is searched: `Encrypted(String, index=IndexedBy("email_tag", normaliser="casefold"))`.
+
+    Attributes:
+        column: the companion column's name (its key in the table), made by `blind_index()`.
+        normaliser, tag_size, accept_low_cardinality: see `Encryptor.blind_index`. Shorter than 16 bytes, other values
+            share a value's tag, and only `find` can search.
+        per_tenant: use index keys of the row's tenant, so that tags of two tenants cannot be compared. Needs a
+            decorated model with a tenant, and queries that name it: `of_tenant(Patient.email, "clinic-7") == …`.
+    """
+
+    column: str
+    normaliser: str | Callable[[Any], Any] | None = None
+    tag_size: int = 16
+    per_tenant: bool = False
+    accept_low_cardinality: bool = False
+
+
+class Tag(bytes):
+    """A blind index tag. The companion column takes nothing else, so that no plaintext gets there."""
+
+    __slots__ = ()
+
+
+NO_TAG = Tag()  # which no value has: for searching where there is nothing to find
+
+
+class _TagComparator(TypeDecorator.Comparator[Any]):
+    """Lets tags meet tags alone: whoever compares a companion column with a value meant the other column."""
+
+    def operate(self, op: Any, *other: Any, **kwargs: Any) -> Any:
+        for each in other:
+            if not _may_meet_tags(each):
+                raise _only_tags()
+        return super().operate(op, *other, **kwargs)
+
+    def reverse_operate(self, op: Any, other: Any, **kwargs: Any) -> Any:
+        raise _only_tags()
+
+
+def _may_meet_tags(other: Any) -> bool:
+    if hasattr(other, "__clause_element__"):
+        other = other.__clause_element__()
+    if isinstance(other, (Null, SelectBase)):
+        return True
+    if isinstance(other, BindParameter) and other.type._isnull:
+        return True  # which gets the type of tags, and takes nothing else
+    if isinstance(other, ClauseElement):
+        return isinstance(getattr(other, "type", None), BlindIndexTag)
+    if isinstance(other, (list, tuple, set, frozenset)):
+        return all(map(_may_meet_tags, other))
+    return other is None or isinstance(other, Tag)
+
+
+def _only_tags() -> ProtectedColumnError:
+    return ProtectedColumnError(
+        "a blind index column takes only what fieldcrypt puts there: set, or compare, the encrypted column"
+    )
+
+
+class BlindIndexTag(TypeDecorator[bytes]):
+    """The type of a companion column: short binary, which every database can index."""
+
+    impl = LargeBinary
+    cache_ok = True
+    comparator_factory = _TagComparator
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Return the type of a database: on MySQL, where a BLOB has no index without a prefix length, VARBINARY."""
+        if dialect.name in ("mysql", "mariadb"):
+            return dialect.type_descriptor(types.VARBINARY(MAX_TAG_SIZE))
+        return super().load_dialect_impl(dialect)
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any]:
+        """Return what lets tags through to the driver."""
+        to_driver = self.impl_instance.bind_processor(dialect)
+
+        def process(value: Any) -> Any:
+            if value is None:
+                return None
+            if value.__class__ is not Tag:
+                raise _only_tags()
+            return bytes(value) if to_driver is None else to_driver(bytes(value))
+
+        return process
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:
+        """Return what makes a tag of what came from the driver."""
+
+        def process(value: Any) -> Any:
+            if value is None:
+                return None
+            # SQLite lets anyone put anything into a column.
+            return Tag(value) if isinstance(value, (bytes, bytearray, memoryview)) else NO_TAG
+
+        return process
+
+    def literal_processor(self, dialect: Dialect) -> Callable[[Any], str]:
+        """Refuse to render a tag into SQL text, which depends on keys."""
+        raise CompileError("a blind index tag cannot be rendered as a literal")
+
+
+def blind_index(
+    *,
+    unique: bool = False,
+    index: bool = True,
+    init: bool | None = None,
+    repr: bool | None = None,
+    compare: bool | None = None,
+) -> MappedColumn[Any]:
+    """Return the companion column of a searchable column, which fieldcrypt fills.
+
+        email: Mapped[str] = mapped_column(Encrypted(String, index="email_tag"))
+        email_tag: Mapped[bytes | None] = blind_index()
+
+    A Core table has it as `Column("email_tag", BlindIndexTag(), index=True)`.
+
+    Args:
+        unique: let the database refuse a second row with the same value. While index keys are being rotated it can
+            only tell those that were tagged under the same key, until `retag` has tagged all rows anew.
+        index: have the database index the column, in vain if it is unique.
+        init, repr, compare: for mapped dataclasses, as for `mapped_column`.
+    """
+    options = {"init": init, "repr": repr, "compare": compare}
+    made: MappedColumn[Any] = mapped_column(
+        BlindIndexTag(),
+        unique=unique or None,
+        index=(index and not unique) or None,
+        nullable=True,
+        **{name: value for name, value in options.items() if value is not None},  # type: ignore[arg-type]
+    )
+    return made
+
+
+def check_index(type_: TypeEngine[Any], how: IndexedBy) -> None:
+    """Raise what is wrong with the declaration of a searchable column.
+
+    Raises:
+        ConfigurationError: the type has so few values that the tags' frequencies tell them.
+        TypeError, ValueError: as for `Encryptor.blind_index`.
+    """
+    _index(type_, how, Encryptor(), "declared")
+
+
+def _index(type_: TypeEngine[Any], how: IndexedBy, encryptor: Encryptor, name: str) -> BlindIndex[Any]:
+    kind = conversion(type_).type
+    few = isinstance(type_, types.Enum) and kind is str and len(type_.enums) < _LOW_CARDINALITY
+    if few and not how.accept_low_cardinality:
+        raise ConfigurationError(
+            "an Enum has so few values that the tags' frequencies tell which is which: search by something else, or if "
+            "that is acceptable say accept_low_cardinality=True"
+        )
+    index: BlindIndex[Any] = encryptor.blind_index(
+        name,
+        kind,
+        tag_size=how.tag_size,
+        normaliser=how.normaliser,
+        accept_low_cardinality=how.accept_low_cardinality,
+        offload=in_thread,
+    )
+    return index
+
+
+def _is_unique(column: Any) -> bool:
+    constraints = (
+        each for each in column.table.constraints if isinstance(each, (PrimaryKeyConstraint, UniqueConstraint))
+    )
+    indexes = (each for each in column.table.indexes if each.unique)
+    return column.unique or any(column in each.columns.values() for each in (*constraints, *indexes))
+
+
+class Tagger:
+    """Makes the tags of one searchable column; safe to use from many threads."""
+
+    def __init__(self, type_: Encrypted) -> None:
+        if type_.encryptor is None or type_.name is None or type_.index is None:
+            raise ConfigurationError(f"{type_.described} has no encryptor, so it cannot be searched")
+        self.described = type_.described
+        self._column = type_.index.column
+        self.per_tenant = type_.index.per_tenant
+        self._to_field = conversion(type_.type_).to_field
+        self._index = _index(type_.type_, type_.index, type_.encryptor, type_.name)
+        self.truncated = self._index.truncated
+
+    def check(self, value: Any) -> None:
+        """Raise what tagging a value would raise, apart from what has to do with keys.
+
+        Raises:
+            TypeError, ValueError: it is no value of the column's.
+        """
+        try:
+            self._index.normalise(self._converted(value))
+        except TypeError as error:
+            raise TypeError(f"{self.described} cannot be searched for that: {error}") from None
+        except ValueError as error:
+            raise ValueError(f"{self.described} cannot be searched for that: {error}") from None
+
+    def tag(self, value: Any, tenant: str | None) -> Tag | None:
+        """Return the tag of a value that is stored.
+
+        Raises:
+            ProtectedColumnError: tags are per tenant, and it is not known.
+            TypeError, ValueError, KeyProviderError, KeyStoreError: as for `BlindIndex.tag`.
+        """
+        value = self._converted(value)
+        if value is None:
+            return None
+        if self.per_tenant and tenant is None:
+            raise ProtectedColumnError(
+                f"{self.described} has tags per tenant, which only a model that is decorated with "
+                "@encrypted(…, tenant=…) knows"
+            )
+        return Tag(self._index.tag(value, tenant=tenant if self.per_tenant else None))
+
+    def tags(self, values: Sequence[Any], tenant: str | None) -> list[Tag]:
+        """Return all tags that stored values may have that are equal to one of these; `NO_TAG` if there can be none.
+
+        Raises:
+            As `tag`.
+        """
+        found = [Tag(tag) for value in values for tag in self._index.tags(self._converted(value), tenant=tenant)]
+        return list(dict.fromkeys(found)) or ([NO_TAG] if values else [])
+
+    def matches(self, stored: Any, value: Any) -> bool:
+        """Say whether a stored value, decrypted, is equal to one that was searched for."""
+        return stored is not None and self._index.matches(self._converted(stored), self._converted(value))
+
+    def companion(self, column: Any) -> Column[Any]:
+        """Return the companion column, in the table, alias or subquery that a searchable column is of.
+
+        Raises:
+            ConfigurationError: there is none, or the two do not fit.
+        """
+        table = column.table
+        if isinstance(table, Table):
+            found = table.c.get(self._column)
+            if found is not None:
+                self._check_pair(column, found)
+        else:
+            # By way of what the column was copied from: two tables within a subquery may have a column of this name.
+            found = table.corresponding_column(self.companion(column._proxies[0])) if column._proxies else None
+        if found is None:
+            raise ConfigurationError(
+                f"{self.described} is indexed by {self._column!r}, but {table} has no such column: declare it, "
+                f"{self._column} = blind_index(), and select it where a subquery is searched"
+            )
+        return found  # type: ignore[no-any-return]
+
+    def _check_pair(self, column: Any, companion: Any) -> None:
+        if not isinstance(companion.type, BlindIndexTag):
+            raise ConfigurationError(
+                f"{self.described} is indexed by {self._column!r}, which is no blind index column: declare it, "
+                f"{self._column} = blind_index()"
+            )
+        if self.truncated and _is_unique(companion):
+            raise ConfigurationError(
+                f"{self._column!r} cannot be unique with tags shorter than 16 bytes: other values have the same"
+            )
+
+    def _converted(self, value: Any) -> Any:
+        return value if value is None or self._to_field is None else self._to_field(value)

@@ -1,0 +1,251 @@
+"""Keeps companion columns in step when statements write to searchable columns.
+
+What objects of a model write has its tags already (`flush.py`); they are computed anew here, because a tag does not say
+of which value it is. On a decorated model a sealed value brings its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Insert, Table, Update, bindparam, event
+from sqlalchemy.orm import Mapper
+from sqlalchemy.sql.elements import BindParameter, ClauseElement, ColumnClause
+from sqlalchemy.util import immutabledict
+
+from fieldcrypt_sqlalchemy.columns import is_upsert_row
+from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
+from fieldcrypt_sqlalchemy.row_key import python_default
+from fieldcrypt_sqlalchemy.sealed import Sealed
+from fieldcrypt_sqlalchemy.statements import upserting
+from fieldcrypt_sqlalchemy.tags import Tag, Tagger
+from fieldcrypt_sqlalchemy.types import HAS_PROTECTED, Encrypted
+
+__all__: list[str] = []
+
+Row = dict[str, Any]
+Pairs = Iterable[tuple[Any, Any]]  # of a column, or its key, and a value
+
+
+@event.listens_for(Engine, "before_execute", retval=True)
+def _add_tags(
+    connection: Connection, statement: Any, multiparams: Any, params: Any, options: Any
+) -> tuple[Any, Any, Any]:
+    if not isinstance(statement, (Insert, Update)):
+        return statement, multiparams, params
+    searchable = _searchable(statement)
+    if not searchable:
+        return statement, multiparams, params
+    rows = [dict(row) for row in multiparams or [params]]
+    statement = _Write(statement, searchable, rows).with_tags()
+    return (statement, rows, {}) if multiparams else (statement, [], rows[0])
+
+
+def _searchable(statement: Any) -> list[_Searchable]:
+    """Return the searchable columns that a statement may write to."""
+    table = statement.table
+    if isinstance(table, Table) and HAS_PROTECTED not in table.info:
+        return []
+    return [_Searchable(column) for column in table.c if _is_searchable(column)]
+
+
+def _is_searchable(column: Any) -> bool:
+    return isinstance(column.type, Encrypted) and column.type.index is not None
+
+
+class _Searchable:
+    """A searchable column that a statement may write to, and its companion."""
+
+    def __init__(self, column: Any) -> None:
+        self.column = column
+        self.tagger: Tagger = column.type.tagger
+        self.companion = self.tagger.companion(column)
+
+    def tag(self, value: Any) -> Tag | None:
+        """Return the tag of a value as a statement has it."""
+        if isinstance(value, BindParameter):
+            value = value.effective_value
+        if isinstance(value, ClauseElement):
+            return None  # NULL; anything else is refused when the statement is examined
+        if value.__class__ is not Sealed:
+            return self.tagger.tag(value, None)
+        if value._tag is None:
+            raise ProtectedColumnError(
+                f"{self.column.type.described} is searchable: seal its values with seal(Model, {{…}}), which makes "
+                "tags too"
+            )
+        return value._tag
+
+
+class _Write:
+    """An INSERT or UPDATE, and the rows of parameters that it is executed with."""
+
+    def __init__(self, statement: Any, searchable: list[_Searchable], rows: list[Row]) -> None:
+        self._statement = statement._clone()  # copy.copy loses what was done to a statement since it was annotated
+        self._searchable = searchable
+        self._rows = rows
+
+    def with_tags(self) -> Any:
+        """Return the statement with the tags of all values in it, and put those of the rows into the rows."""
+        statement = self._statement
+        self._add_defaults()
+        if statement._values:
+            statement._values = immutabledict(self._tagged(statement._values.items()))
+        if getattr(statement, "_ordered_values", None):  # of SQLAlchemy 2.0
+            statement._ordered_values = self._tagged(statement._ordered_values)
+        if statement._multi_values:
+            statement._multi_values = tuple([dict(self._tagged(row)) for row in rows] for rows in self._several())
+        self._tag_upsert()
+        self._tag_rows()
+        return statement
+
+    def _tagged(self, pairs: Pairs) -> list[tuple[Any, Any]]:
+        """Return what is set, with tags."""
+        pairs = list(pairs)
+        for each in self._searchable:
+            key, value = _found(pairs, each.column)
+            given, tag = _found(pairs, each.companion)
+            if key is None and given is not None:
+                self._refuse_tag(each, tag)
+            elif key is not None:
+                pairs = [pair for pair in pairs if pair[0] is not given]
+                pairs.append(
+                    (each.companion.key if isinstance(key, str) else each.companion, self._tag_of(each, value))
+                )
+        return pairs
+
+    def _tag_of(self, each: _Searchable, value: Any) -> Any:
+        """Return the expression that sets the companion of a column that is set to a value."""
+        if isinstance(value, ColumnClause) and is_upsert_row(value):
+            return value.table.c[each.companion.key]  # type: ignore[union-attr]
+        if not isinstance(value, BindParameter) or value.unique:
+            return bindparam(None, each.tag(value), unique=True, type_=each.companion.type)
+        name = f"{each.companion.key}_of_{value.key}"
+        for row in self._rows:
+            if value.key in row:
+                row[name] = each.tag(row[value.key])
+        if value.required:
+            return bindparam(name, type_=each.companion.type)
+        return bindparam(name, each.tag(value), type_=each.companion.type)
+
+    def _tag_rows(self) -> None:
+        """Put tags into the rows, which may also override what the statement sets."""
+        set_anyway = [*(self._statement._values or ()), *(key for key, _ in _ordered(self._statement))]
+        for each in self._searchable:
+            key, tag_key = each.column.key, each.companion.key
+            for row in self._rows:
+                if key in row:
+                    row[tag_key] = each.tag(row[key])
+                elif tag_key in row and not _names(each.column, set_anyway):
+                    self._refuse_tag(each, row[tag_key])
+
+    def _refuse_tag(self, each: _Searchable, tag: Any) -> None:
+        if isinstance(self._statement, Update) or tag is not None:
+            raise ProtectedColumnError(
+                f"{each.companion.key} cannot be written alone: set {each.column.type.described}, and its tag follows"
+            )
+
+    def _tag_upsert(self) -> None:
+        """Add tags to what an upsert sets in a row that is there already."""
+        clause = upserting(self._statement)
+        attribute = "update_values_to_set" if hasattr(clause, "update_values_to_set") else "update"
+        values = getattr(clause, attribute, None)
+        if not values:
+            return
+        clause = self._statement._post_values_clause = clause._clone()
+        pairs = self._tagged(values.items() if isinstance(values, Mapping) else values)
+        setattr(clause, attribute, dict(pairs) if isinstance(values, Mapping) else pairs)
+
+    def _several(self) -> Iterator[list[Pairs]]:
+        """Yield the rows of an INSERT of several."""
+        keys = self._statement.table.c.keys()
+        for rows in self._statement._multi_values:
+            yield [row.items() if isinstance(row, Mapping) else zip(keys, row, strict=False) for row in rows]
+
+    # Defaults
+
+    def _add_defaults(self) -> None:
+        """Set what SQLAlchemy would set only later: a default is a value whose tag is needed now."""
+        statement = self._statement
+        if isinstance(statement, Update):
+            return  # `onupdate` is refused where a column is declared
+        for each in self._searchable:
+            set_already = (*(statement._values or ()), *(statement._select_names or ()), *self._rows[0])
+            if each.column.default is not None and not _names(each.column, set_already):
+                self._add_default(each.column)
+
+    def _add_default(self, column: Any) -> None:
+        statement = self._statement
+        if statement._multi_values:
+            statement._multi_values = tuple([_completed(row, column) for row in rows] for rows in self._several())
+        elif statement.select is None:
+            self._rows[:] = [_completed(row.items(), column) for row in self._rows]
+        elif statement.include_insert_from_select_defaults:
+            raise ProtectedColumnError(
+                f"{column.type.described} has a default, which an INSERT from a SELECT does not take: name the column"
+            )
+
+
+def _ordered(statement: Any) -> Pairs:
+    return getattr(statement, "_ordered_values", None) or ()
+
+
+def _found(pairs: list[tuple[Any, Any]], column: Any) -> tuple[Any, Any]:
+    """Return under which key pairs have a column, and its value."""
+    return next(((key, value) for key, value in pairs if _is(key, column)), (None, None))
+
+
+def _names(column: Any, keys: Iterable[Any]) -> bool:
+    return any(_is(key, column) for key in keys)
+
+
+def _is(key: Any, column: Any) -> bool:
+    return key == column.key if isinstance(key, str) else hash(key) == hash(column)
+
+
+def _completed(row: Pairs, column: Any) -> Row:
+    values = dict(row)
+    if not _names(column, values):
+        others = {getattr(key, "key", key): value for key, value in values.items()}
+        values[column.key] = python_default(column, lambda: others)
+    return values
+
+
+# Objects in a session
+
+
+@event.listens_for(Mapper, "after_mapper_constructed")
+def _follow_objects(mapper: Mapper[Any], cls: type) -> None:
+    if any(_is_searchable(column) for column in mapper.columns):
+        tags = _AttributesOfTags(mapper)
+        event.listen(mapper, "refresh", tags.after_update_statement, raw=True)
+        event.listen(mapper, "before_update", tags.before_flush, raw=True, insert=True)
+
+
+class _AttributesOfTags:
+    """The companions of a mapped class's searchable columns, as attributes of its objects."""
+
+    def __init__(self, mapper: Mapper[Any]) -> None:
+        self._mapper = mapper
+
+    @cached_property
+    def _tags(self) -> dict[str, str]:
+        """By the attribute that they are tags of."""
+        found = {key: column for key, column in self._mapper.columns.items() if _is_searchable(column)}
+        companions = {key: _Searchable(column).companion for key, column in found.items()}
+        return {key: self._mapper.get_property_by_column(column).key for key, column in companions.items()}
+
+    def after_update_statement(self, state: Any, context: Any, keys: Any) -> None:
+        """Forget the tags of an object that got values from an UPDATE statement, for which the ORM has no new tags."""
+        if context is None and keys:
+            self._forget(state, [tag for key, tag in self._tags.items() if key in keys])
+
+    def before_flush(self, mapper: Any, connection: Any, state: Any) -> None:
+        """Forget tags that the application set: merging an object that was made without them sets None."""
+        self._forget(state, [tag for tag in self._tags.values() if tag in state.committed_state])
+
+    def _forget(self, state: Any, keys: list[str]) -> None:
+        if keys:
+            state._expire_attributes(state.dict, keys)

@@ -1,0 +1,445 @@
+"""Plaintext does not leave by accident: what is refused, shown by what the driver was given."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from sqlalchemy import (
+    Column,
+    Computed,
+    Engine,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    and_,
+    any_,
+    bindparam,
+    case,
+    cast,
+    create_engine,
+    delete,
+    event,
+    exists,
+    func,
+    insert,
+    lambda_stmt,
+    literal,
+    literal_column,
+    not_,
+    null,
+    or_,
+    select,
+    text,
+    tuple_,
+    type_coerce,
+    union_all,
+    update,
+)
+from sqlalchemy.dialects import mysql, postgresql, sqlite
+from sqlalchemy.exc import CompileError
+from sqlalchemy.orm import (
+    Bundle,
+    DeclarativeBase,
+    Mapped,
+    Session,
+    aliased,
+    mapped_column,
+    with_loader_criteria,
+)
+
+from fieldcrypt import ConfigurationError, Encryptor, LocalKeyProvider, MemoryKeyStore
+from fieldcrypt_sqlalchemy import Encrypted, ProtectedColumnError
+from tests.conftest import Database
+
+SECRET = "078-05-1120"
+
+ENCRYPTOR = Encryptor(LocalKeyProvider.generate(), MemoryKeyStore())
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class Person(Base):
+    __tablename__ = "people"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    city: Mapped[str | None] = mapped_column(String(100))
+    ssn: Mapped[str | None] = mapped_column(Encrypted(String, ENCRYPTOR))
+    name: Mapped[str | None] = mapped_column(Encrypted(String, ENCRYPTOR), key="full_name")
+
+
+class Archived(Base):
+    __tablename__ = "archive"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    ssn: Mapped[str | None] = mapped_column(Encrypted(String, ENCRYPTOR, name="people.ssn"))
+    copy: Mapped[bytes | None] = mapped_column(LargeBinary)
+
+
+PEOPLE: Table = Person.__table__  # type: ignore[assignment]
+SUB = select(Person.id, Person.ssn).subquery()
+CTE = select(Person.id, Person.ssn).cte()
+OTHER = aliased(Person)
+SCALAR = select(Person.ssn).limit(1).scalar_subquery()
+
+
+@contextmanager
+def given(engine: Any) -> Iterator[list[str]]:
+    """Collect all that the driver is given."""
+    sent: list[str] = []
+
+    def note(connection: Any, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        sent.append(f"{statement} {parameters!r}")
+
+    event.listen(engine, "before_cursor_execute", note)
+    yield sent
+    event.remove(engine, "before_cursor_execute", note)
+
+
+@pytest.fixture
+def session(engine: Engine) -> Iterator[Session]:
+    """Two rows, on every database."""
+    Base.metadata.create_all(engine)
+    with Session(engine) as session:
+        session.add_all([Person(id=1, city="Paris", ssn="1", name="Ann"), Person(id=2, ssn=None)])
+        session.commit()
+        yield session
+
+
+READS: dict[str, Callable[[], Any]] = {
+    # those of the project's list of what was found to leak
+    "coalesce": lambda: select(func.coalesce(Person.ssn, SECRET)),
+    "case": lambda: select(case((Person.id == 1, Person.ssn), else_=SECRET)),
+    "case on the column": lambda: select(Person.id).where(case((PEOPLE.c.ssn == literal(SECRET), 1), else_=0) == 1),
+    "lower": lambda: select(Person).where(func.lower(Person.ssn) == SECRET),
+    "cast": lambda: select(Person).where(cast(Person.ssn, String) == SECRET),
+    "text": lambda: select(Person.id).where(text(f"ssn = '{SECRET}'")),
+    "concatenation": lambda: select(literal(SECRET).op("||")(Person.ssn)),
+    "another column": lambda: select(Person.id).where(Person.city == Person.ssn),
+    # more
+    "a value first": lambda: select(Person).where(literal(SECRET) == Person.ssn),
+    "a bound value first": lambda: select(Person).where(bindparam("x", SECRET) == Person.ssn),
+    "a subquery's value": lambda: select(Person.id).where(literal(SECRET) == SCALAR),
+    "in a subquery": lambda: select(Person.id).where(literal(SECRET).in_(select(Person.ssn))),
+    "in a subquery of two": lambda: select(Person.id).where(
+        tuple_(literal(1), literal(SECRET)).in_(select(Person.id, Person.ssn))
+    ),
+    "in a union": lambda: select(Person.id).where(
+        literal(SECRET).in_(select(Person.ssn).union_all(select(Archived.ssn)))
+    ),
+    "any": lambda: select(Person.id).where(literal(SECRET) == any_(SCALAR)),
+    "a tuple": lambda: select(Person.id).where(tuple_(Person.id, Person.ssn).in_([(1, SECRET)])),
+    "a column of a subquery": lambda: select(SUB).where(literal(SECRET) == SUB.c.ssn),
+    "a column of a CTE": lambda: select(CTE).where(func.upper(CTE.c.ssn) == SECRET),
+    "a column of an alias": lambda: select(OTHER).where(func.upper(OTHER.ssn) == SECRET),
+    "a column of a Core alias": lambda: select(PEOPLE.alias("p").c.id).where(
+        func.upper(PEOPLE.alias("p").c.ssn) == SECRET
+    ),
+    "a join condition": lambda: select(Person.id).join(Archived, Person.ssn == Archived.ssn),
+    "a join condition of Core": lambda: select(PEOPLE.c.id).join(OTHER, func.lower(PEOPLE.c.ssn) == SECRET),
+    "nullif": lambda: select(func.nullif(Person.ssn, SECRET)),
+    "nullif in a label": lambda: select(Person.id, func.nullif(Person.ssn, SECRET).label("ssn")),
+    "coalesce that is null": lambda: select(Person.id).where(func.coalesce(Person.ssn, SECRET).is_(None)),
+    "a function that sorts": lambda: select(Person.id).order_by(func.nullif(Person.ssn, SECRET)),
+    "a window": lambda: select(func.row_number().over(order_by=Person.ssn)),
+    "a filtered aggregate": lambda: select(func.count().filter(literal(SECRET) == Person.ssn)),
+    "an aggregate": lambda: select(func.max(Person.ssn)),
+    "having": lambda: select(Person.city).group_by(Person.city).having(func.max(Person.ssn) == SECRET),
+    "exists": lambda: select(exists().where(literal(SECRET) == Person.ssn)),
+    "or, and, not": lambda: select(Person.id).where(
+        or_(not_(and_(literal(SECRET) == Person.ssn, Person.id > 0)), Person.id == 1)
+    ),
+    "a loader criterion": lambda: select(Person).options(
+        with_loader_criteria(Person, lambda cls: func.lower(cls.ssn) == SECRET)
+    ),
+    "a lateral subquery": lambda: select(select(func.nullif(Person.ssn, SECRET).label("x")).subquery()),
+    "a union's part": lambda: union_all(select(Person.ssn), select(func.nullif(Person.ssn, SECRET))),
+    "a bundle": lambda: select(Bundle("b", Person.id, func.nullif(Person.ssn, SECRET))),
+    "literal_column": lambda: select(Person.id).where(literal_column("ssn") == SECRET),
+    "a text in the list": lambda: select(Person.id, text(f"nullif(ssn, '{SECRET}')")),
+    "a coerced literal": lambda: select(Person.id).where(type_coerce(Person.ssn, String) == SECRET),
+    "a coerced function": lambda: select(type_coerce(func.nullif(Person.ssn, SECRET), String)),
+    "a label": lambda: select(Person.id).where(literal(SECRET) == Person.ssn.label("x")),
+    "a lambda": lambda: lambda_stmt(lambda: select(Person.id)) + (lambda s: s.where(func.lower(Person.ssn) == SECRET)),
+    "a delete": lambda: delete(Person).where(func.lower(Person.ssn) == SECRET),
+    "an update": lambda: update(Person).where(func.lower(Person.ssn) == SECRET).values(city="x"),
+    "a returning": lambda: update(Person).values(city="x").returning(func.nullif(Person.ssn, SECRET)),
+}
+
+WRITES: dict[str, Callable[[], Any]] = {
+    "a function": lambda: update(Person).values(ssn=func.upper(SECRET)),
+    "a function of Core": lambda: update(PEOPLE).values(ssn=func.upper(SECRET)),
+    "a function that is inserted": lambda: insert(Person).values(id=3, ssn=func.upper(SECRET)),
+    "a literal": lambda: insert(PEOPLE).values(id=3, ssn=literal(SECRET)),
+    "a typed parameter": lambda: insert(PEOPLE).values(id=3, ssn=bindparam("x", SECRET, type_=String)),
+    "a cast": lambda: update(Person).values(ssn=cast(SECRET.encode(), LargeBinary)),
+    "a text": lambda: update(Person).values(ssn=text(f"'{SECRET}'")),
+    "a literal column": lambda: update(Person).values(ssn=literal_column(f"'{SECRET}'")),
+    "a case": lambda: update(Person).values(ssn=case((Person.id == 1, SECRET), else_=SECRET)),
+    "rows": lambda: insert(PEOPLE).values([{"id": 3, "ssn": literal(SECRET)}, {"id": 4, "ssn": "x"}]),
+    "rows of tuples": lambda: insert(PEOPLE).values([(3, None, literal(SECRET), None)]),
+    "another column": lambda: update(Person).values(ssn=Person.city),
+    "another protected column": lambda: update(Person).values(ssn=Person.name),
+    "a protected column into another": lambda: update(Person).values(city=Person.ssn),
+    "a subquery": lambda: update(Person).values(ssn=select(Person.city).limit(1).scalar_subquery()),
+    "the result of a select": lambda: insert(Person).from_select(["id", "ssn"], select(Person.id + 10, Person.city)),
+    "a literal that is selected": lambda: insert(Person).from_select(
+        ["id", "ssn"], select(literal(9), literal(SECRET))
+    ),
+    "a protected column that is selected": lambda: insert(Person).from_select(
+        ["id", "ssn"], select(Person.id + 10, Person.name)
+    ),
+    "a statement in a CTE": lambda: select(
+        insert(PEOPLE).values(id=3, ssn=func.upper(SECRET)).returning(PEOPLE.c.id).cte()
+    ),
+    "a statement beside": lambda: select(Person.id).add_cte(update(PEOPLE).values(ssn=func.upper(SECRET)).cte()),
+}
+
+
+def conflict(dialect: Any, set_: Callable[[Any], Any], where: Callable[[Any], Any] = lambda row: None) -> Any:
+    statement = dialect.insert(PEOPLE).values(id=1)
+    row = statement.excluded
+    return statement.on_conflict_do_update(index_elements=["id"], set_=set_(row), where=where(row))
+
+
+def duplicate(set_: Callable[[Any], Any]) -> Any:
+    statement = mysql.insert(PEOPLE).values(id=1)
+    return statement.on_duplicate_key_update(set_(statement.inserted))
+
+
+ROWS: dict[str, Callable[[Any], Any]] = {  # what an upsert sets, given the row that was not inserted
+    "a function": lambda row: {"ssn": func.upper(SECRET)},
+    "a literal": lambda row: {"ssn": literal(SECRET)},
+    "a function of the row": lambda row: {"city": func.nullif(row.ssn, SECRET)},
+    "another column of the row": lambda row: {"ssn": row.full_name},
+}
+UPSERTS: list[tuple[str, str, Callable[[], Any]]] = [
+    *((name, "mariadb", lambda set_=set_: duplicate(set_)) for name, set_ in ROWS.items()),
+    *(
+        (name, kind, lambda dialect=dialect, set_=set_: conflict(dialect, set_))
+        for name, set_ in (ROWS | {"the column's name": lambda row: {"name": SECRET}}).items()
+        for kind, dialect in (("sqlite", sqlite), ("postgresql", postgresql))
+    ),
+    *(
+        (name, kind, lambda dialect=dialect, where=where: conflict(dialect, lambda row: {"city": "x"}, where))
+        for name, where in {
+            "a condition on the row": lambda row: literal(SECRET) == row.ssn,
+            "a condition on the table": lambda row: literal(SECRET) == PEOPLE.c.ssn,
+        }.items()
+        for kind, dialect in (("sqlite", sqlite), ("postgresql", postgresql))
+    ),
+]
+
+
+class TestRefused:
+    @pytest.mark.parametrize("make", READS.values(), ids=[*READS])
+    def test_an_expression_with_a_protected_column_is_refused(self, session: Session, make: Any) -> None:
+        """With an error that names the column, before the driver has anything."""
+        with given(session.get_bind()) as sent, pytest.raises(ProtectedColumnError, match=r"people\.ssn") as caught:
+            session.execute(make()).all()
+        assert SECRET not in str(caught.value)
+        assert sent == []
+
+    @pytest.mark.parametrize("make", WRITES.values(), ids=[*WRITES])
+    def test_what_the_database_would_compute_for_a_protected_column_is_refused(
+        self, session: Session, make: Any
+    ) -> None:
+        """With an error that names the column, before the driver has anything."""
+        with (
+            given(session.get_bind()) as sent,
+            pytest.raises(ProtectedColumnError, match=r"people\.(ssn|name)") as caught,
+        ):
+            session.execute(make()).all()
+        assert SECRET not in str(caught.value)
+        assert sent == []
+
+    @pytest.mark.filterwarnings("ignore:Additional column names")
+    @pytest.mark.parametrize(("name", "kind", "make"), UPSERTS, ids=[f"{name}-{kind}" for name, kind, _ in UPSERTS])
+    def test_an_upsert_is_refused_likewise(self, database: Database, name: str, kind: str, make: Any) -> None:
+        """In each database's own words."""
+        engine = database(kind)
+        Base.metadata.create_all(engine)
+        refused = pytest.raises(ProtectedColumnError, match=r"people\.(ssn|name)")
+        with Session(engine) as session, given(engine) as sent, refused:
+            session.execute(make())
+        assert sent == []
+
+    def test_an_sql_expression_as_an_attribute_is_refused(self, session: Session) -> None:
+        """Of an object that is added or changed."""
+        for person in (Person(id=3, ssn=func.upper(SECRET)), session.get_one(Person, 1)):
+            person.ssn = func.upper(SECRET)
+            session.add(person)
+            with pytest.raises(ProtectedColumnError, match=r"people\.ssn"):
+                session.flush()
+            session.rollback()
+
+    @pytest.mark.parametrize(
+        "sort",
+        [
+            lambda: select(Person.ssn).order_by(Person.ssn),
+            lambda: select(Person.ssn).order_by("ssn"),
+            lambda: select(Person.ssn.label("x")).order_by("x"),
+            lambda: select(Person.ssn.label("x")).order_by(text("ssn")),
+            lambda: select(Person.city).order_by(PEOPLE.c.ssn),
+            lambda: select(Person.city).group_by(PEOPLE.c.ssn),
+            lambda: select(x := Person.ssn.label("x")).group_by(x),
+            lambda: select(x := Person.ssn.label("x")).order_by(x),
+            lambda: union_all(select(Person.ssn), select(Archived.ssn)).order_by("ssn"),
+        ],
+    )
+    def test_sorting_and_grouping_by_ciphertext_is_refused(self, session: Session, sort: Any) -> None:
+        """It would be of no use, and look as if it were."""
+        with pytest.raises(ProtectedColumnError, match=r"people\.ssn"):
+            session.execute(sort()).all()
+
+    @pytest.mark.parametrize(
+        "declare",
+        [
+            lambda: Column("v", Encrypted(String, ENCRYPTOR), server_default="x"),
+            lambda: Column("v", Encrypted(String, ENCRYPTOR), Computed("1")),
+            lambda: Column("v", Encrypted(String, ENCRYPTOR), default=func.upper(SECRET)),
+            lambda: Column("v", Encrypted(String, ENCRYPTOR), onupdate=func.upper(SECRET)),
+            lambda: Column("v", Encrypted(String, ENCRYPTOR), default=select(literal(SECRET)).scalar_subquery()),
+        ],
+        ids=["server default", "computed", "SQL default", "SQL onupdate", "subquery"],
+    )
+    def test_values_that_the_database_makes_are_refused_when_declared(self, declare: Any) -> None:
+        """It would have to know them."""
+        with pytest.raises(ConfigurationError, match=r"t\.v is encrypted"):
+            Table("t", MetaData(), declare())
+
+    def test_an_index_on_an_expression_is_refused(self, session: Session) -> None:
+        """And one on the column itself."""
+        metadata = MetaData()
+        protected = Table("t", metadata, Column("id", Integer), Column("v", Encrypted(String, ENCRYPTOR)))
+        for made in (Index("i", func.lower(protected.c.v)), Index("j", protected.c.v)):
+            with pytest.raises(ProtectedColumnError, match=r"t\.v"):
+                made.create(session.connection())
+
+    def test_a_literal_is_never_rendered(self) -> None:
+        """Neither in a statement that is only printed."""
+        statement = insert(PEOPLE).values(ssn=SECRET)
+        assert SECRET not in str(statement)
+        with pytest.raises(CompileError) as caught:
+            str(statement.compile(compile_kwargs={"literal_binds": True}))
+        assert SECRET not in str(caught.value)
+
+
+class TestAllowed:
+    @pytest.mark.parametrize(
+        ("query", "expected"),
+        [
+            (lambda: select(Person.ssn).order_by(Person.id), ["1", None]),
+            (lambda: select(Person.ssn.label("x")).order_by(Person.id), ["1", None]),
+            (lambda: select(OTHER.ssn).where(OTHER.id == 1), ["1"]),
+            (lambda: select(SUB.c.ssn).where(SUB.c.id == 1), ["1"]),
+            (lambda: select(CTE.c.ssn).where(CTE.c.id == 1), ["1"]),
+            (lambda: select(Person.id).where(Person.ssn.is_(None)), [2]),
+            (lambda: select(Person.id).where(Person.ssn.is_not(None)), [1]),
+            (lambda: select(Person.id).where(not_(Person.ssn.is_(None))), [1]),
+            (lambda: select(Person.id).where(Person.ssn == null()), [2]),
+            (lambda: select(Person.ssn.is_(None)).where(Person.id == 1), [False]),
+            (lambda: select(case((Person.ssn.is_(None), "none"), else_="some")).where(Person.id == 1), ["some"]),
+            (lambda: select(func.count()).where(Person.ssn.is_not(None)), [1]),
+            (lambda: select(Person.id).where(exists(select(Archived.ssn).where(Archived.id == Person.id))), []),
+            (lambda: select(select(Person.ssn).where(Person.id == 1).scalar_subquery()), ["1"]),
+            (lambda: select(select(Person.ssn).where(Person.id == 1).scalar_subquery().label("x")), ["1"]),
+            (lambda: union_all(select(Person.ssn).where(Person.id == 1), select(Archived.ssn)), ["1"]),
+            (lambda: select(Person.id).where(text("people.id = 1")), [1]),
+            (lambda: select(Person.ssn).distinct().where(Person.id == 1), ["1"]),
+            (lambda: insert(Person).values(id=3, ssn="3").returning(Person.ssn), ["3"]),
+            (lambda: delete(Person).where(Person.ssn.is_(None)).returning(Person.id), [2]),
+        ],
+    )
+    def test_what_the_database_can_answer_works(self, session: Session, query: Any, expected: Any) -> None:
+        """Reading, testing for NULL, and writing plain values."""
+        assert session.scalars(query()).all() == expected
+
+    def test_parameters_of_other_names_are_encrypted(self, session: Session) -> None:
+        """One row or many."""
+        statement = update(PEOPLE).where(PEOPLE.c.id == bindparam("key")).values(ssn=bindparam("new"))
+        session.connection().execute(statement, [{"key": 1, "new": "one"}, {"key": 2, "new": "two"}])
+        assert session.scalars(select(Person.ssn).order_by(Person.id)).all() == ["one", "two"]
+
+    def test_ciphertext_is_copied_between_columns_of_one_field(self, session: Session) -> None:
+        """As an archive is made, in the database and without keys."""
+        session.execute(insert(Archived).from_select(["id", "ssn"], select(Person.id, Person.ssn)))
+        assert session.scalars(select(Archived.ssn).order_by(Archived.id)).all() == ["1", None]
+
+    def test_ciphertext_can_be_read_as_it_is(self, session: Session) -> None:
+        """By its own field, for example."""
+        data = session.scalars(select(type_coerce(Person.ssn, LargeBinary)).where(Person.id == 1)).one()
+        assert ENCRYPTOR.field("people.ssn", str).decrypt(data) == "1"
+
+    def test_upserts_of_plain_values_and_of_the_same_column_work(self, session: Session) -> None:
+        """In each database's own words."""
+        dialect = session.get_bind().dialect.name
+        rows = [{"id": 1, "ssn": "one", "full_name": "A"}, {"id": 3, "ssn": "three", "full_name": "C"}]
+        if dialect in ("mysql", "mariadb"):
+            upsert = mysql.insert(PEOPLE).values(rows)
+            upsert = upsert.on_duplicate_key_update(ssn=upsert.inserted.ssn, full_name="changed")
+        else:
+            upsert = {"sqlite": sqlite, "postgresql": postgresql}[dialect].insert(PEOPLE).values(rows)
+            upsert = upsert.on_conflict_do_update(
+                index_elements=["id"],
+                set_={"ssn": upsert.excluded.ssn, "full_name": "changed"},
+            )
+        session.execute(upsert)
+        read = session.execute(select(Person.id, Person.ssn, Person.name).order_by(Person.id)).all()
+        assert read == [(1, "one", "changed"), (2, None, None), (3, "three", "C")]
+
+    def test_a_cached_statement_is_not_examined_again(self, session: Session) -> None:
+        """What costs time happens once for each statement that SQLAlchemy compiles."""
+        compiled = []
+
+        @event.listens_for(session.get_bind(), "before_cursor_execute")
+        def note(connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
+            compiled.append(context.compiled)
+
+        for id in (1, 2):
+            session.scalars(select(Person.ssn).where(Person.id == id)).all()
+        assert compiled[0] is compiled[1]
+        assert "fieldcrypt_examined" in vars(compiled[0])
+
+
+class TestLogs:
+    def test_rows_in_the_debug_log_are_blanked(self, session: Session, caplog: pytest.LogCaptureFixture) -> None:
+        """`echo="debug"` prints rows as the application gets them."""
+        session.execute(update(Person).where(Person.id == 1).values(ssn=SECRET))
+        session.commit()
+        with caplog.at_level(logging.DEBUG, "sqlalchemy.engine"), Session(session.get_bind()) as logged:
+            assert logged.execute(select(Person.city, Person.ssn).where(Person.id == 1)).all() == [("Paris", SECRET)]
+            assert logged.scalars(select(Person).where(Person.id == 1)).one().ssn == SECRET
+        assert "Row" in caplog.text
+        assert "Paris" in caplog.text
+        assert SECRET not in caplog.text
+
+    def test_an_engine_with_a_name_of_its_own_is_covered(self, caplog: pytest.LogCaptureFixture) -> None:
+        """It has a logger of its own."""
+        engine = create_engine("sqlite://", logging_name="own", echo="debug")
+        Base.metadata.create_all(engine)
+        with Session(engine) as session, caplog.at_level(logging.DEBUG, "sqlalchemy.engine"):
+            session.add(Person(id=1, ssn=SECRET))
+            session.flush()
+            assert session.execute(select(Person.ssn)).all() == [(SECRET,)]
+        assert "[protected]" in caplog.text
+        assert SECRET not in caplog.text
+
+    def test_statements_and_parameters_show_no_plaintext(
+        self, session: Session, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """In the log at INFO, and in what the driver raises."""
+        with caplog.at_level(logging.INFO, "sqlalchemy.engine"):
+            session.execute(insert(Person), [{"id": 7, "ssn": SECRET}])
+            with pytest.raises(Exception, match=r"(?i)unique|duplicate") as caught:
+                session.execute(insert(Person), [{"id": 7, "ssn": SECRET}])
+        assert "INSERT INTO people" in caplog.text
+        assert SECRET not in caplog.text
+        assert SECRET not in str(caught.value)
+        assert SECRET not in repr(caught.value)
