@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import cbor2
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -58,6 +59,28 @@ class TestRoundTrip:
         """A field of type `object` takes any of these types, Enum members apart, and gives back the same."""
         codec = Codec(object)
         assert fingerprint(codec.decode(codec.encode(value))) == fingerprint(value)
+
+    @given(VALUES[date] | VALUES[Decimal])
+    @relaxed
+    def test_what_is_written_by_hand_is_what_the_library_writes(self, value: Any) -> None:
+        """Dates and decimals have a short way of their own, alone in a field; within a list they go the long one."""
+        assert b"\x81" + Codec(object).encode(value)[1:] == Codec(object).encode([value])[1:]
+
+    @given(
+        st.sampled_from([b"\xd9\x03\xec", b"\xd9\xfc\x01"]),
+        st.binary(max_size=30) | st.text(max_size=29).map(cbor2.dumps),
+    )
+    @relaxed
+    def test_what_is_read_by_hand_is_what_the_library_reads(self, tag: bytes, rest: bytes) -> None:
+        """The short way takes nothing that the long one refuses, and the other way round."""
+        read = []
+        for body in (tag + rest, b"\x81" + tag + rest):
+            try:
+                read.append(Codec(object).decode(bytes([CBOR]) + body))
+            except DecryptionError:
+                read.append(None)
+        alone, listed = read
+        assert fingerprint(listed) == fingerprint(None if alone is None else [alone])
 
     def test_maps_keep_their_order(self) -> None:
         """The order of a dict's entries survives."""
