@@ -72,15 +72,16 @@ class _Comparison:
     """A condition of the statement, on the decrypted attribute of a candidate."""
 
     def __init__(self, match: TruncatedMatch, entity: Any) -> None:
-        column, self._tagger, self._values = match.searched
-        parent = column._annotations.get("parententity")
+        self._tagger, self._values = match.searched.tagger, match.searched.values
+        notes = match.searched.column._annotations
+        parent = notes.get("parententity")
         inherited = parent is not None and parent.is_mapper and entity.is_mapper and entity.isa(parent)
         if parent is not entity and not inherited:
             raise ProtectedColumnError(
                 f"{self._tagger.described} has tags shorter than 16 bytes, and is no attribute of the model that is "
                 "selected: select the model that it is of"
             )
-        self._key = column._annotations["proxy_key"]
+        self._key = notes["proxy_key"]
 
     def holds(self, row: Any) -> bool:
         """Say whether a candidate is what was searched for."""

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import Column, Connection, Engine, LargeBinary, MetaData, String, Table, insert, select, update
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.pool import SingletonThreadPool, StaticPool
 from sqlalchemy.sql import ColumnElement
 
 from fieldcrypt import ConfigurationError, KeyNotFoundError, KeyRecord, KeyStoreError, Tombstone, call_after_fork
 from fieldcrypt.keys.records import MAX_TENANT_SIZE
 from fieldcrypt.keys.store import read_record
+from fieldcrypt_sqlalchemy.connections import AsyncConnections, Connections, SyncConnections
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
 __all__ = ["SqlKeyStore"]
 
@@ -22,6 +25,8 @@ _ID_SIZE = 32  # a key id in hexadecimal: what every database can index, and wha
 _STATE_SIZE = 16
 _MISSING = re.compile("no such table|does not exist|doesn't exist")  # as SQLite, PostgreSQL and MySQL say it
 _PAGE = 1000  # key ids read at a time
+
+T = TypeVar("T")
 
 
 class SqlKeyStore:
@@ -31,29 +36,35 @@ class SqlKeyStore:
     before anything is encrypted under it, whatever becomes of the application's transaction.
 
     Args:
-        engine: where the table is, or a function that returns that. The store opens connections like the engine's, one
-            or two as a rule. With a function of a module, the store can be pickled: as a reference to the function.
+        engine: where the table is, an Engine or an AsyncEngine, or a function that returns one. The store opens
+            connections like the engine's, one or two as a rule; those of an AsyncEngine in an event loop of its own, in
+            a thread. With a function of a module, the store can be pickled: as a reference to the function.
         table: the table's name.
         schema: its schema, or None for the default one.
     """
 
     def __init__(
-        self, engine: Engine | Callable[[], Engine], table: str = "fieldcrypt_data_keys", schema: str | None = None
+        self,
+        engine: Engine | AsyncEngine | Callable[[], Engine | AsyncEngine],
+        table: str = "fieldcrypt_data_keys",
+        schema: str | None = None,
     ) -> None:
         self._make_engine = engine if callable(engine) else None
         if callable(engine):
             engine = engine()
-        if not isinstance(engine, Engine):
-            raise ConfigurationError(f"SqlKeyStore takes an Engine, not a {type(engine).__name__}")
-        if isinstance(engine.pool, (SingletonThreadPool, StaticPool)):
+        self._engine = getattr(engine, "sync_engine", engine)  # what an AsyncEngine is a front of
+        if not isinstance(self._engine, Engine):
+            raise ConfigurationError(f"SqlKeyStore takes an AsyncEngine or an Engine, not a {type(engine).__name__}")
+        if isinstance(self._engine.pool, (SingletonThreadPool, StaticPool)):
             raise ConfigurationError(
                 "the engine has one connection, which the key store cannot share with the application's transactions: "
                 "use a database in a file, or a MemoryKeyStore"
             )
         # A pool of its own: when all connections of the application's wait for a key, one has to be left to fetch it.
-        own = Engine(engine.pool.recreate(), engine.dialect, engine.url)
-        self._engine = own.execution_options(**engine.get_execution_options())
-        call_after_fork(self._reset)
+        self._connections: Connections = (
+            AsyncConnections(self._engine) if self._engine.dialect.is_async else SyncConnections(self._engine)
+        )
+        call_after_fork(self._connections.start_anew)
         self.table = Table(
             table,
             MetaData(),
@@ -64,14 +75,9 @@ class SqlKeyStore:
             schema=schema,
         )
 
-    def _reset(self) -> None:
-        """Leave the connections to the parent; in a forked child."""
-        self._engine.dispose(close=False)
-
     def create_table(self) -> None:
         """Make the table unless it exists. Needs the right to create tables, which day-to-day use does not."""
-        with self._failures():
-            self.table.create(self._engine, checkfirst=True)
+        self._run(lambda connection: self.table.create(connection, checkfirst=True))
 
     def get(self, key_id: bytes) -> KeyRecord | Tombstone:
         """Return a record (see `KeyStore.get`)."""
@@ -88,12 +94,14 @@ class SqlKeyStore:
             "state": record.state.value,
             "record": record.to_bytes(),
         }
-        with self._connection() as connection:
+
+        def work(connection: Connection) -> None:
             try:
                 connection.execute(insert(self.table).values(row))
-                connection.commit()
             except IntegrityError:
                 raise KeyStoreError(f"the key store already has a key {record.key_id.hex()}") from None
+
+        self._run(work)
 
     def list(self, tenant: str | None) -> Sequence[KeyRecord | Tombstone]:
         """Return a tenant's records (see `KeyStore.list`)."""
@@ -110,18 +118,13 @@ class SqlKeyStore:
             .where(columns.record == old.to_bytes())
             .values(state=new.state.value, record=new.to_bytes())
         )
-        with self._connection() as connection:
-            changed = connection.execute(statement).rowcount
-            connection.commit()
-        return changed == 1
+        return self._run(lambda connection: connection.execute(statement).rowcount) == 1
 
     def key_ids(self) -> Iterator[bytes]:
         """Yield all key ids (see `KeyStore.key_ids`)."""
-        column = self.table.c.key_id
-        query, last = select(column).order_by(column).limit(_PAGE), ""
+        last = ""
         while True:
-            with self._connection() as connection:
-                page = connection.scalars(query.where(column > last)).all()
+            page = self._page(last)
             try:
                 yield from map(bytes.fromhex, page)
             except (TypeError, ValueError):
@@ -130,27 +133,25 @@ class SqlKeyStore:
                 return
             last = page[-1]
 
+    def _page(self, after: str) -> Sequence[str]:
+        column = self.table.c.key_id
+        query = select(column).where(column > after).order_by(column).limit(_PAGE)
+        return self._run(lambda connection: connection.scalars(query).all())
+
     def _select(self, condition: ColumnElement[bool]) -> Sequence[KeyRecord | Tombstone]:
         columns = self.table.c
         query = select(columns.key_id, columns.record, columns.tenant, columns.state).where(condition)
         try:
-            with self._connection() as connection:
-                rows = connection.execute(query).all()
+            rows = self._run(lambda connection: connection.execute(query).all())
             found = [(bytes.fromhex(key_id), bytes(data), tenant, state) for key_id, data, tenant, state in rows]
         except (TypeError, ValueError):  # SQLite lets anyone put anything into a column
             raise KeyStoreError(f"the key store {self.table.name} holds a row that is no key record") from None
         return [read_record(key_id, data, tenant=tenant, state=state) for key_id, data, tenant, state in found]
 
-    @contextmanager
-    def _connection(self) -> Iterator[Connection]:
-        with self._failures(), self._engine.connect() as connection:
-            yield connection
-
-    @contextmanager
-    def _failures(self) -> Iterator[None]:
+    def _run(self, work: Callable[[Connection], T]) -> T:
         try:
-            yield
-        except SQLAlchemyError as error:
+            return self._connections.run(work)
+        except self._connections.errors as error:
             reason = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
             hint = "; create_table() makes it" if _MISSING.search(reason) else ""
             raise KeyStoreError(f"the key store {self.table.name} cannot be used: {reason}{hint}") from error

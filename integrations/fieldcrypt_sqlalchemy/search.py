@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import BindParameter, bindparam
@@ -15,11 +16,29 @@ from fieldcrypt_sqlalchemy.columns import direct
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError, without_parameters
 from fieldcrypt_sqlalchemy.tags import Tag, Tagger
 
-__all__ = ["SEARCHES", "TruncatedMatch", "of_tenant", "search"]
+__all__ = ["SEARCHES", "Searched", "TruncatedMatch", "of_tenant", "search"]
 
 SEARCHES = frozenset({operators.eq, operators.ne, operators.in_op, operators.not_in_op})
 _NEGATIVE = frozenset({operators.ne, operators.not_in_op})
 _ANNOTATIONS = ("parententity", "parentmapper", "entity_namespace", "orm_key")  # by which the ORM follows aliases
+
+
+@dataclass(frozen=True, eq=False, slots=True, repr=False)
+class Searched:
+    """What a condition looks for: it stands in the statement for the tags, which are computed when that is executed."""
+
+    column: Any
+    tagger: Tagger
+    values: tuple[Any, ...]
+    tenant: str | None
+
+    def __call__(self) -> list[Tag]:
+        """Return the tags of the values."""
+        try:
+            return self.tagger.tags(self.values, self.tenant)
+        except (TypeError, ValueError, FieldcryptError) as error:
+            refused = without_parameters(error)
+        raise refused
 
 
 class TruncatedMatch(BinaryExpression[bool]):
@@ -27,24 +46,24 @@ class TruncatedMatch(BinaryExpression[bool]):
 
     inherit_cache = True
 
-    searched: tuple[ColumnElement[Any], Tagger, tuple[Any, ...]]
+    searched: Searched
 
     def _negate(self) -> Any:
-        raise _shared(self.searched[0], "so that no rows can be left out by them: leave them out in Python")
+        raise _shared(self.searched, "so that no rows can be left out by them: leave them out in Python")
 
 
 @compiles(TruncatedMatch)
 def _render_truncated(match: Any, compiler: Any, **kw: Any) -> str:
     raise _shared(
-        match.searched[0],
+        match.searched,
         "so that rows have to be compared after decryption: find(session, statement) does so, for conditions that are "
         "joined by AND",
     )
 
 
-def _shared(column: Any, why: str) -> ProtectedColumnError:
+def _shared(searched: Searched, why: str) -> ProtectedColumnError:
     return ProtectedColumnError(
-        f"{column.type.described} has tags shorter than 16 bytes, which other values share, {why}"
+        f"{searched.tagger.described} has tags shorter than 16 bytes, which other values share, {why}"
     )
 
 
@@ -93,25 +112,6 @@ def of_tenant(column: Any, tenant: Any) -> Any:
     return _OfTenant(element, key_text(tenant))
 
 
-class _Tags:
-    """What stands for values in a statement: their tags, computed when it is executed."""
-
-    __slots__ = ("_tagger", "_tenant", "_values")
-
-    def __init__(self, tagger: Tagger, values: tuple[Any, ...], tenant: str | None) -> None:
-        self._tagger, self._values, self._tenant = tagger, values, tenant
-
-    def __call__(self) -> list[Tag]:
-        try:
-            return self._tagger.tags(self._values, self._tenant)
-        except (TypeError, ValueError, FieldcryptError) as error:
-            refused = without_parameters(error)
-        raise refused
-
-    def __repr__(self) -> str:
-        return "<tags>"
-
-
 def search(column: Any, op: Any, other: Any, tenant: str | None = None) -> ColumnElement[bool]:
     """Return the condition on the companion column that stands for one on a searchable column.
 
@@ -141,13 +141,12 @@ def search(column: Any, op: Any, other: Any, tenant: str | None = None) -> Colum
     for value in values:
         tagger.check(value)
     companion = _in_place_of(protected, tagger.companion(protected))
-    tags: BindParameter[Any] = bindparam(
-        None, callable_=_Tags(tagger, values, tenant), expanding=True, type_=companion.type, unique=True
-    )
+    searched = Searched(protected, tagger, values, tenant)
+    tags: BindParameter[Any] = bindparam(None, callable_=searched, expanding=True, type_=companion.type, unique=True)
     condition: Any = companion.in_(tags)
     if tagger.truncated:
         condition.__class__ = TruncatedMatch
-        condition.searched = (protected, tagger, values)
+        condition.searched = searched
     return ~condition if op in _NEGATIVE else condition  # type: ignore[no-any-return]
 
 

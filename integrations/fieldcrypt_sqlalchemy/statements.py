@@ -52,7 +52,7 @@ def _examine(
 
 
 def _is_protected(node: Any) -> bool:
-    return isinstance(node, ProtectedColumn) or (isinstance(node, Table) and HAS_PROTECTED in node.info)
+    return isinstance(node, ProtectedColumn) or (isinstance(node, Table) and hasattr(node, HAS_PROTECTED))
 
 
 def _check(nodes: list[Any]) -> None:
@@ -113,7 +113,7 @@ def _check_text(nodes: list[Any]) -> None:
         if not is_text or id(node) in own:
             continue
         if names is None:
-            tables = (node for node in nodes if isinstance(node, Table) and HAS_PROTECTED in node.info)
+            tables = (node for node in nodes if isinstance(node, Table) and hasattr(node, HAS_PROTECTED))
             names = {c.name.lower(): c for table in tables for c in table.c if isinstance(c.type, Encrypted)}
         for word in _WORD.findall(node.text if isinstance(node, TextClause) else node.name):
             if word.lower() in names:

@@ -21,7 +21,7 @@ from fieldcrypt_sqlalchemy.tags import IndexedBy, Tagger, check_index
 __all__ = ["HAS_PROTECTED", "PROTECTED_RESULT", "Encrypted"]
 
 PROTECTED_RESULT = "fieldcrypt_protected_result"  # an attribute of functions that return plaintext
-HAS_PROTECTED = "fieldcrypt_has_protected"  # noted in the info of a table with encrypted columns
+HAS_PROTECTED = "fieldcrypt_has_protected"  # an attribute of tables with encrypted columns; migrations show `info`
 
 
 class Encrypted(TypeDecorator[Any]):
@@ -200,7 +200,7 @@ def _bind_to_table(column: Column[Any], table: Any) -> None:
         bound._tagger = None
         column.type = bound
     protect(column)
-    table.info[HAS_PROTECTED] = True
+    setattr(table, HAS_PROTECTED, True)
 
 
 def _refuse_declaration(column: Any, table: Table) -> None:

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Insert, Table, Update, bindparam, event
+from sqlalchemy.engine import Compiled
 from sqlalchemy.orm import Mapper
 from sqlalchemy.sql.elements import BindParameter, ClauseElement, ColumnClause
 from sqlalchemy.util import immutabledict
@@ -18,7 +19,7 @@ from sqlalchemy.util import immutabledict
 from fieldcrypt_sqlalchemy.columns import is_upsert_row
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
 from fieldcrypt_sqlalchemy.row_key import python_default
-from fieldcrypt_sqlalchemy.sealed import Sealed
+from fieldcrypt_sqlalchemy.sealed import RowBound, Sealed
 from fieldcrypt_sqlalchemy.statements import upserting
 from fieldcrypt_sqlalchemy.tags import Tag, Tagger
 from fieldcrypt_sqlalchemy.types import HAS_PROTECTED, Encrypted
@@ -33,11 +34,16 @@ Pairs = Iterable[tuple[Any, Any]]  # of a column, or its key, and a value
 def _add_tags(
     connection: Connection, statement: Any, multiparams: Any, params: Any, options: Any
 ) -> tuple[Any, Any, Any]:
-    if not isinstance(statement, (Insert, Update)):
-        return statement, multiparams, params
-    searchable = _searchable(statement)
+    compiled = isinstance(statement, Compiled)  # which SQLAlchemy 2.0 executes
+    written = statement.statement if compiled else statement
+    searchable = _searchable(written) if isinstance(written, (Insert, Update)) else ()
     if not searchable:
         return statement, multiparams, params
+    if compiled:
+        raise ProtectedColumnError(
+            f"{searchable[0].column.type.described} gets a tag with each value, which cannot be added to a "
+            "statement that is compiled already: execute it as it is"
+        )
     rows = [dict(row) for row in multiparams or [params]]
     statement = _Write(statement, searchable, rows).with_tags()
     return (statement, rows, {}) if multiparams else (statement, [], rows[0])
@@ -45,10 +51,13 @@ def _add_tags(
 
 def _searchable(statement: Any) -> list[_Searchable]:
     """Return the searchable columns that a statement may write to."""
-    table = statement.table
-    if isinstance(table, Table) and HAS_PROTECTED not in table.info:
-        return []
-    return [_Searchable(column) for column in table.c if _is_searchable(column)]
+    # In bulk the ORM executes it for each table of a class that inherits; what is set may be of another one then.
+    notes = statement._annotations
+    table = notes.get("_emit_insert_table", notes.get("_emit_update_table", statement.table))
+    columns = () if isinstance(table, Table) and not hasattr(table, HAS_PROTECTED) else table.c
+    columns = (*columns, *(key for key in statement._values or () if not isinstance(key, str)))
+    found = dict.fromkeys(column for column in columns if _is_searchable(column))
+    return [_Searchable(column) for column in found]
 
 
 def _is_searchable(column: Any) -> bool:
@@ -70,7 +79,8 @@ class _Searchable:
         if isinstance(value, ClauseElement):
             return None  # NULL; anything else is refused when the statement is examined
         if value.__class__ is not Sealed:
-            return self.tagger.tag(value, None)
+            # One that ought to be sealed is refused by the type, which says how.
+            return None if isinstance(self.column.type, RowBound) else self.tagger.tag(value, None)
         if value._tag is None:
             raise ProtectedColumnError(
                 f"{self.column.type.described} is searchable: seal its values with seal(Model, {{…}}), which makes "
@@ -133,8 +143,9 @@ class _Write:
     def _tag_rows(self) -> None:
         """Put tags into the rows, which may also override what the statement sets."""
         set_anyway = [*(self._statement._values or ()), *(key for key, _ in _ordered(self._statement))]
-        for each in self._searchable:
-            key, tag_key = each.column.key, each.companion.key
+        # Of columns with one key, the first is of the table that is written.
+        for key, each in {each.column.key: each for each in reversed(self._searchable)}.items():
+            tag_key = each.companion.key
             for row in self._rows:
                 if key in row:
                     row[tag_key] = each.tag(row[key])
