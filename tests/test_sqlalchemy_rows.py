@@ -41,7 +41,6 @@ from sqlalchemy.orm import (
     Session,
     aliased,
     composite,
-    configure_mappers,
     defer,
     joinedload,
     make_transient,
@@ -872,7 +871,7 @@ class TestDeclarations:
             id: Mapped[str] = mapped_column(primary_key=True)
             ssn: Mapped[str] = mapped_column(Encrypted(String))
 
-        configure_mappers()
+        Base.registry.configure()
         with pytest.raises(ConfigurationError, match="in use already"):
             encrypted(new_encryptor(), row="id")(Person)
 

@@ -2,14 +2,15 @@
 
 from fieldcrypt_sqlalchemy import log, prefetch, statements, writes  # noqa: F401 (they listen)
 from fieldcrypt_sqlalchemy.bulk import seal
+from fieldcrypt_sqlalchemy.companion import BlindIndexTag, blind_index
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
 from fieldcrypt_sqlalchemy.find import find
 from fieldcrypt_sqlalchemy.key_store import SqlKeyStore
-from fieldcrypt_sqlalchemy.retag import retag
+from fieldcrypt_sqlalchemy.retag import RetagReport, retag
 from fieldcrypt_sqlalchemy.rows import encrypted
 from fieldcrypt_sqlalchemy.sealed import Sealed
 from fieldcrypt_sqlalchemy.search import of_tenant
-from fieldcrypt_sqlalchemy.tags import BlindIndexTag, IndexedBy, blind_index
+from fieldcrypt_sqlalchemy.tags import IndexedBy
 from fieldcrypt_sqlalchemy.types import Encrypted
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Encrypted",
     "IndexedBy",
     "ProtectedColumnError",
+    "RetagReport",
     "Sealed",
     "SqlKeyStore",
     "blind_index",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from fieldcrypt_sqlalchemy.tags import MAX_TAG_SIZE, BlindIndexTag
+from fieldcrypt_sqlalchemy.companion import MAX_TAG_SIZE, BlindIndexTag
 from fieldcrypt_sqlalchemy.types import Encrypted
 
 if TYPE_CHECKING:

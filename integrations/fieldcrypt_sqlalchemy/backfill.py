@@ -11,14 +11,12 @@ from sqlalchemy.orm import Session, class_mapper, lazyload, load_only, object_ma
 from sqlalchemy.orm.attributes import instance_state
 
 from fieldcrypt import ConfigurationError
+from fieldcrypt_sqlalchemy.keyset import MAX_FAILURES, Key, beyond
 from fieldcrypt_sqlalchemy.plan import Plan
 from fieldcrypt_sqlalchemy.rows import plan_of
 
 __all__ = ["BackfillReport", "backfill", "differing"]
 
-_MAX_FAILURES = 1000  # that are kept, for a report that fits in memory
-
-Key = tuple[Any, ...]
 Values = dict[str, Any]
 
 
@@ -136,7 +134,7 @@ class _Rows:
             if not rows:
                 return
             yield rows
-            page = query.where(_beyond(self._key, self.key_of(rows[-1])))
+            page = query.where(beyond(self._key, self.key_of(rows[-1])))
 
     def locked(self, session: Session, keys: Sequence[Key]) -> Sequence[Any]:
         """Return rows that nobody else changes until the transaction ends."""
@@ -214,13 +212,5 @@ class _Job:
 
     def _fail(self, key: Key, error: Exception) -> None:
         self.failed += 1
-        if len(self.failures) < _MAX_FAILURES:
+        if len(self.failures) < MAX_FAILURES:
             self.failures[key] = error
-
-
-def _beyond(columns: Sequence[Any], key: Key) -> Any:
-    """Return the condition that a row comes after another in the order of its key."""
-    first, value = columns[0], key[0]
-    if len(columns) == 1:
-        return first > value
-    return or_(first > value, and_(first == value, _beyond(columns[1:], key[1:])))

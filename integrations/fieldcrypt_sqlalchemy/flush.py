@@ -101,7 +101,8 @@ class Sealing:
             value = self._value(state, attribute)
             if isinstance(value, ClauseElement) or (value is None and key not in changed):
                 continue
-            if not moved and self._is_unchanged(state, attribute, value):
+            unchanged = key in changed and self._is_unchanged(state, attribute, value)
+            if unchanged and (value is None or not moved):
                 continue
             tag = None
             if attribute.searchable:

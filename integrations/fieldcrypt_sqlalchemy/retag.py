@@ -13,9 +13,7 @@ from sqlalchemy import (
     Select,
     Table,
     Update,
-    and_,
     column,
-    or_,
     select,
     table,
     type_coerce,
@@ -27,17 +25,16 @@ from sqlalchemy.orm import class_mapper
 from sqlalchemy.types import NullType
 
 from fieldcrypt import ConfigurationError, DecryptionError, KeyNotFoundError
+from fieldcrypt_sqlalchemy.companion import Tag
+from fieldcrypt_sqlalchemy.keyset import MAX_FAILURES, Key, beyond
 from fieldcrypt_sqlalchemy.row_key import RowKey
 from fieldcrypt_sqlalchemy.rows import plan_of
 from fieldcrypt_sqlalchemy.sealed import SealedField
-from fieldcrypt_sqlalchemy.tags import Tag, Tagger
+from fieldcrypt_sqlalchemy.tags import Tagger
 from fieldcrypt_sqlalchemy.types import Encrypted
 
 __all__ = ["RetagReport", "retag"]
 
-_MAX_FAILURES = 1000  # that are kept, for a report that fits in memory
-
-Key = tuple[Any, ...]
 Progress = Callable[[int, int], object]
 
 
@@ -158,7 +155,7 @@ class _Pass:
     def page(self, after: Key | None, size: int) -> Select[Any]:
         """Return the query for the next rows."""
         query = self._query.limit(size)
-        return query if after is None else query.where(_beyond(self.key, after))
+        return query if after is None else query.where(beyond(self.key, after))
 
     def changes(self, row: Sequence[Any], failures: dict[Key, Exception]) -> list[Update]:
         """Return what has to be done to a row, and note why something cannot be done."""
@@ -209,7 +206,7 @@ class _Job:
             self.read += len(rows)
             self.changed += len(changed - failures.keys())
             self.failed += len(failures)
-            self.failures.update(islice(failures.items(), _MAX_FAILURES - len(self.failures)))
+            self.failures.update(islice(failures.items(), MAX_FAILURES - len(self.failures)))
             if self._on_progress is not None:
                 self._on_progress(self.read, self.changed)
 
@@ -253,11 +250,3 @@ def _passes(model: Any, dialect: Dialect) -> Iterator[_Pass]:
 
 def _is_searchable(each: Any) -> bool:
     return isinstance(each.table, Table) and isinstance(each.type, Encrypted) and each.type.index is not None
-
-
-def _beyond(columns: Sequence[Any], key: Key) -> Any:
-    """Return the condition that a row comes after another in the order of its key."""
-    first, value = columns[0], key[0]
-    if len(columns) == 1:
-        return first > value
-    return or_(first > value, and_(first == value, _beyond(columns[1:], key[1:])))

@@ -8,10 +8,10 @@ from typing import Any
 from sqlalchemy.engine import Dialect
 
 from fieldcrypt import ConfigurationError, FieldcryptError, key_text, row_context
+from fieldcrypt_sqlalchemy.companion import Tag
 from fieldcrypt_sqlalchemy.conversion import conversion
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError, without_parameters
 from fieldcrypt_sqlalchemy.offload import in_thread
-from fieldcrypt_sqlalchemy.tags import Tag
 from fieldcrypt_sqlalchemy.types import Encrypted
 
 __all__ = ["UNREAD", "RowBound", "Sealed", "SealedField"]

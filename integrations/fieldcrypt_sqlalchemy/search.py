@@ -13,8 +13,9 @@ from sqlalchemy.sql.elements import BinaryExpression, ClauseElement, ColumnEleme
 
 from fieldcrypt import FieldcryptError, key_text
 from fieldcrypt_sqlalchemy.columns import direct
+from fieldcrypt_sqlalchemy.companion import Tag
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError, without_parameters
-from fieldcrypt_sqlalchemy.tags import Tag, Tagger
+from fieldcrypt_sqlalchemy.tags import Tagger
 
 __all__ = ["SEARCHES", "Searched", "TruncatedMatch", "of_tenant", "search"]
 

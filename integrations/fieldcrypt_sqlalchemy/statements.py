@@ -26,9 +26,9 @@ from sqlalchemy.sql.elements import (
 from sqlalchemy.sql.selectable import CompoundSelect, ScalarSelect, TextualSelect
 
 from fieldcrypt_sqlalchemy.columns import ProtectedColumn, direct, is_upsert_row, protected_within, refused
+from fieldcrypt_sqlalchemy.companion import BlindIndexTag
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
 from fieldcrypt_sqlalchemy.sealed import RowBound
-from fieldcrypt_sqlalchemy.tags import BlindIndexTag
 from fieldcrypt_sqlalchemy.types import HAS_PROTECTED, Encrypted
 
 __all__ = ["upsert_values", "upserting"]

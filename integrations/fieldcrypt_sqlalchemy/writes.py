@@ -17,11 +17,12 @@ from sqlalchemy.sql.elements import BindParameter, ClauseElement, ColumnClause
 from sqlalchemy.util import immutabledict
 
 from fieldcrypt_sqlalchemy.columns import is_upsert_row
+from fieldcrypt_sqlalchemy.companion import Tag
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
 from fieldcrypt_sqlalchemy.row_key import python_default
 from fieldcrypt_sqlalchemy.sealed import RowBound, Sealed
 from fieldcrypt_sqlalchemy.statements import upserting
-from fieldcrypt_sqlalchemy.tags import Tag, Tagger
+from fieldcrypt_sqlalchemy.tags import Tagger
 from fieldcrypt_sqlalchemy.types import HAS_PROTECTED, Encrypted
 
 __all__: list[str] = []
