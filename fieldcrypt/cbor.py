@@ -13,7 +13,7 @@ import cbor2
 from fieldcrypt._text import utf8
 from fieldcrypt.errors import DecryptionError
 
-__all__ = ["MAX_NESTING", "decode_cbor", "encode_cbor"]
+__all__ = ["DATE_TAG", "DECIMALS", "DECIMAL_TAG", "MAX_NESTING", "decode_cbor", "encode_cbor"]
 
 MAX_NESTING = 64
 _MAX_DEPTH = 2 * MAX_NESTING + 2  # as cbor2 counts, where a set is two levels: its tag and its array
@@ -22,15 +22,15 @@ _MAX_DEPTH = 2 * MAX_NESTING + 2  # as cbor2 counts, where a set is two levels: 
 _DATETIME_TAG = 0
 _UUID_TAG = 37
 _SET_TAG = 258
-_DATE_TAG = 1004
-_DECIMAL_TAG = 64513
+DATE_TAG = 1004
+DECIMAL_TAG = 64513
 _LOCAL_DATETIME_TAG = 64514
 _TIME_TAG = 64515
 _DURATION_TAG = 64516
 
 _CONTAINERS = (list, dict, set)
 _MICROSECOND = timedelta(microseconds=1)
-_DECIMALS = Context(capitals=1)  # str(Decimal) would follow the context that the application has set
+DECIMALS = Context(capitals=1)  # str(Decimal) would follow the context that the application has set
 
 # Python tells the two o'clocks of an autumn night apart in a named zone, but finds neither equal to one with an offset.
 _ONE_ENCODING = "two keys or elements differ, but have one encoding"
@@ -46,8 +46,7 @@ def encode_cbor(value: Any) -> bytes:
         TypeError: it is, or holds, something without an exact encoding.
         ValueError: text that is not valid Unicode, nesting deeper than 64, members that cannot be told apart.
     """
-    short = _SHORT_TO_CBOR.get(type(value))
-    return cbor2.dumps(_to_cbor(value, 0)) if short is None else short(value)
+    return cbor2.dumps(_to_cbor(value, 0))
 
 
 def _to_cbor(value: Any, depth: int) -> Any:
@@ -117,8 +116,8 @@ _TO_CBOR: dict[type, Callable[[Any, int], Any]] = {
     float: _itself,
     bytes: _itself,
     str: _text_to_cbor,
-    Decimal: lambda value, _: cbor2.CBORTag(_DECIMAL_TAG, _DECIMALS.to_sci_string(value)),
-    date: lambda value, _: cbor2.CBORTag(_DATE_TAG, value.isoformat()),
+    Decimal: lambda value, _: cbor2.CBORTag(DECIMAL_TAG, DECIMALS.to_sci_string(value)),
+    date: lambda value, _: cbor2.CBORTag(DATE_TAG, value.isoformat()),
     datetime: _datetime_to_cbor,
     time: _time_to_cbor,
     timedelta: lambda value, _: cbor2.CBORTag(_DURATION_TAG, value // _MICROSECOND),
@@ -128,42 +127,6 @@ _TO_CBOR: dict[type, Callable[[Any, int], Any]] = {
     set: _set_to_cbor,
 }
 
-
-# Dates and decimals are what databases are full of. Written by hand they take a quarter of the time.
-
-_TAG_SIZE = 3  # bytes of a tag from 256 on
-_DATE_HEAD = cbor2.dumps(cbor2.CBORTag(_DATE_TAG, "1970-01-01"))[: _TAG_SIZE + 1]  # and the text's length, always 10
-_DECIMAL_HEAD = cbor2.dumps(cbor2.CBORTag(_DECIMAL_TAG, ""))[:_TAG_SIZE]
-_TEXT_HEADS = [cbor2.dumps("x" * size)[:1] for size in range(24)]  # of texts whose length is in one byte with the type
-
-
-def _date_to_cbor(value: date) -> bytes:
-    return _DATE_HEAD + value.isoformat().encode()
-
-
-def _date_from_cbor(body: bytes) -> date:
-    return date.fromisoformat(body[len(_DATE_HEAD) :].decode())
-
-
-def _decimal_to_cbor(value: Decimal) -> bytes:
-    text = _DECIMALS.to_sci_string(value).encode()
-    if len(text) >= len(_TEXT_HEADS):
-        return cbor2.dumps(cbor2.CBORTag(_DECIMAL_TAG, text.decode()))
-    return _DECIMAL_HEAD + _TEXT_HEADS[len(text)] + text
-
-
-def _decimal_from_cbor(body: bytes) -> Decimal:
-    if body[_TAG_SIZE : _TAG_SIZE + 1] in _TEXT_HEADS:
-        return Decimal(body[_TAG_SIZE + 1 :].decode())
-    value: Decimal = _from_cbor(cbor2.loads(body, max_depth=_MAX_DEPTH))
-    return value
-
-
-_SHORT_TO_CBOR: dict[type, Callable[[Any], bytes]] = {date: _date_to_cbor, Decimal: _decimal_to_cbor}
-_SHORT_FROM_CBOR: dict[bytes, Callable[[bytes], Any]] = {
-    _DATE_HEAD[:_TAG_SIZE]: _date_from_cbor,
-    _DECIMAL_HEAD: _decimal_from_cbor,
-}
 
 # Decoding: cbor2 reads, a walk opens our tags, and encoding the result again proves that there was no other way
 # to write it (which also catches trailing bytes, indefinite lengths, repeated keys and foreign tags).
@@ -176,8 +139,7 @@ def decode_cbor(body: bytes) -> Any:
         DecryptionError: the bytes are not the one encoding of a value.
     """
     try:
-        short = _SHORT_FROM_CBOR.get(body[:_TAG_SIZE])
-        value = _from_cbor(cbor2.loads(body, max_depth=_MAX_DEPTH)) if short is None else short(body)
+        value = _from_cbor(cbor2.loads(body, max_depth=_MAX_DEPTH))
         canonical = encode_cbor(value) == body
     except (cbor2.CBORError, TypeError, ValueError, InvalidOperation, OverflowError):
         canonical = False
@@ -203,7 +165,7 @@ def _from_cbor(item: Any) -> Any:
 
 
 _FROM_TAG: dict[int, Callable[[Any], Any]] = {
-    _DECIMAL_TAG: lambda text: Decimal(_expect(str, text)),
+    DECIMAL_TAG: lambda text: Decimal(_expect(str, text)),
     _LOCAL_DATETIME_TAG: lambda text: datetime.fromisoformat(_expect(str, text)),
     _TIME_TAG: lambda text: time.fromisoformat(_expect(str, text)),
     _DURATION_TAG: lambda count: _expect(int, count) * _MICROSECOND,
