@@ -23,18 +23,21 @@ from sqlalchemy import (
     Engine,
     Enum,
     Float,
+    ForeignKeyConstraint,
     Integer,
     Interval,
     LargeBinary,
     MetaData,
     Numeric,
     PickleType,
+    PrimaryKeyConstraint,
     String,
     Table,
     Text,
     Time,
     TypeDecorator,
     Unicode,
+    UniqueConstraint,
     Uuid,
     bindparam,
     func,
@@ -82,6 +85,16 @@ class Reversed(TypeDecorator[str]):
 
     def process_result_value(self, value: str | None, dialect: object) -> str | None:
         return value and value[::-1]
+
+
+class Outside(TypeDecorator[str]):
+    """A user's own type around an encrypted one."""
+
+    impl = Encrypted
+    cache_ok = True
+
+    def __init__(self, inner: Any) -> None:
+        super().__init__(inner.type_, inner.encryptor, name=inner.name)
 
 
 UTC_PLUS_1 = dt.timezone(dt.timedelta(hours=1))
@@ -404,6 +417,22 @@ class TestRefusals:
         """Equal values have different ciphertexts, so a unique column would take the same value twice."""
         with pytest.raises(ConfigurationError, match=r"t\.v is encrypted"):
             Table("t", MetaData(), Column("v", Encrypted(String, encryptor()), **{option: True}))  # type: ignore[arg-type]
+
+    @pytest.mark.parametrize(
+        "constraint",
+        [UniqueConstraint("v"), PrimaryKeyConstraint("v"), ForeignKeyConstraint(["v"], ["t.id"])],
+        ids=lambda constraint: type(constraint).__name__,
+    )
+    def test_so_is_a_constraint_that_is_declared_apart(self, constraint: Any) -> None:
+        """By the name of the column."""
+        with pytest.raises(ConfigurationError, match=r"t\.v is encrypted"):
+            Table("t", MetaData(), Column("id", Integer), Column("v", Encrypted(String, encryptor())), constraint)
+
+    @pytest.mark.parametrize("make", [lambda t: Outside(t), lambda t: String().with_variant(t, "sqlite"), ARRAY])
+    def test_encrypted_within_another_type_is_refused(self, make: Any) -> None:
+        """Nobody would know that the column is one to be careful with."""
+        with pytest.raises(ConfigurationError, match=r"t\.v: Encrypted goes outermost"):
+            Table("t", MetaData(), Column("v", make(Encrypted(String, encryptor(), name="t.v"))))
 
     def test_a_variant_is_refused(self) -> None:
         """On its dialect the column would not be encrypted."""

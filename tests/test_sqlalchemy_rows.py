@@ -25,6 +25,7 @@ from sqlalchemy import (
     Numeric,
     Sequence,
     String,
+    TypeDecorator,
     event,
     func,
     insert,
@@ -147,6 +148,37 @@ def lite(database: Callable[[str], Engine]) -> Engine:
 
 class Colour(enum.Enum):
     RED = "r"
+
+
+class Place(enum.StrEnum):
+    NORTH = "north-1"
+
+
+class Number(enum.IntEnum):
+    SEVEN = 7
+
+
+class Folded(TypeDecorator[str]):
+    """Text that is kept in lower case."""
+
+    impl = String
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: object) -> str | None:
+        return value and value.lower()
+
+
+class Guid(TypeDecorator[UUID]):
+    """A UUID as text."""
+
+    impl = CHAR(32)
+    cache_ok = True
+
+    def process_bind_param(self, value: UUID | None, dialect: object) -> str | None:
+        return None if value is None else value.hex
+
+    def process_result_value(self, value: str | None, dialect: object) -> UUID | None:
+        return None if value is None else UUID(value)
 
 
 @dataclass
@@ -776,6 +808,72 @@ class TestModels:
         with Session(engine) as session:
             assert session.scalars(select(Thing)).one().value == "v"
 
+    def test_a_key_is_what_the_database_gives_back(self, engine: Engine) -> None:
+        """Not what the application gave, if a subclass or a type of its own says more than the database keeps."""
+
+        class Base(DeclarativeBase):
+            pass
+
+        @encrypted(new_encryptor(), row=("name", "number"), tenant="clinic")
+        class Thing(Base):
+            __tablename__ = "things"
+            name: Mapped[str] = mapped_column(Folded(20), primary_key=True)
+            number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+            clinic: Mapped[str] = mapped_column(String(20))
+            value: Mapped[str] = mapped_column(Encrypted(String))
+
+        Base.metadata.create_all(engine)
+        with Session(engine) as session:
+            session.add(Thing(name="UPPER", number=Number.SEVEN, clinic=Place.NORTH, value="v"))
+            session.commit()
+        with Session(engine) as session:
+            thing = session.scalars(select(Thing)).one()
+            assert (thing.name, thing.number, thing.clinic, thing.value) == ("upper", 7, "north-1", "v")
+
+    @pytest.mark.parametrize(("number", "clinic"), [("007", "north"), (True, "north"), (7, 1), (7, b"north")])
+    def test_a_key_that_the_database_would_change_is_refused(self, lite: Engine, number: Any, clinic: Any) -> None:
+        """The value would be bound to what is never read again."""
+
+        class Base(DeclarativeBase):
+            pass
+
+        @encrypted(new_encryptor(), row="number", tenant="clinic")
+        class Thing(Base):
+            __tablename__ = "things"
+            number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+            clinic: Mapped[str] = mapped_column(String(20))
+            value: Mapped[str] = mapped_column(Encrypted(String))
+
+        with Session(lite) as session:
+            session.add(Thing(number=number, clinic=clinic, value="v"))
+            with pytest.raises(TypeError, match=r"Thing\.(number|clinic) is a (int|str), not a"):
+                session.flush()
+
+    def test_a_type_of_the_applications_may_hold_the_key(self, engine: Engine) -> None:
+        """SQLAlchemy's own recipe for UUIDs on every database, for one."""
+
+        class Base(DeclarativeBase):
+            pass
+
+        @encrypted(new_encryptor(), row="id")
+        class Thing(Base):
+            __tablename__ = "things"
+            id: Mapped[UUID] = mapped_column(Guid(), primary_key=True, default=uuid4)
+            value: Mapped[str] = mapped_column(Encrypted(String))
+
+        Base.metadata.create_all(engine)
+        with Session(engine) as session:
+            session.add(Thing(value="v"))
+            session.commit()
+            session.expire_all()
+            assert session.scalars(select(Thing)).one().value == "v"
+
+    def test_none_takes_the_default(self, clinic: Clinic) -> None:
+        """As it does for SQLAlchemy."""
+        id = clinic.add(balance=None)
+        with clinic.session() as session:
+            assert session.get_one(clinic.patient, id).balance == Decimal("0.00")
+
     def test_a_column_may_have_an_encryptor_of_its_own(self, lite: Engine) -> None:
         """And a blind index, filled with the tenant's row."""
         own = new_encryptor()
@@ -874,6 +972,27 @@ class TestDeclarations:
         Base.registry.configure()
         with pytest.raises(ConfigurationError, match="in use already"):
             encrypted(new_encryptor(), row="id")(Person)
+
+    def test_an_attribute_that_is_added_later_is_refused(self, lite: Engine) -> None:
+        """It would not be bound to its row, and nobody would notice."""
+
+        class Base(DeclarativeBase):
+            pass
+
+        encryptor = new_encryptor()
+
+        @encrypted(encryptor, row="id")
+        class Person(Base):
+            __tablename__ = "people"
+            id: Mapped[str] = mapped_column(primary_key=True)
+            ssn: Mapped[str] = mapped_column(Encrypted(String))
+
+        Person.extra = mapped_column(Encrypted(String, encryptor))
+        Base.metadata.create_all(lite)
+        with Session(lite) as session:
+            session.add(Person(id="1", ssn=SSN, extra="x"))
+            with pytest.raises(ConfigurationError, match=r"Person\.extra was added after"):
+                session.flush()
 
     def test_a_model_that_was_not_decorated_says_so_at_its_first_use(self, lite: Engine) -> None:
         """Its columns have no encryptor."""

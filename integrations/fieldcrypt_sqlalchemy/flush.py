@@ -13,11 +13,12 @@ from sqlalchemy.orm.attributes import flag_modified, set_attribute
 from sqlalchemy.orm.base import NEVER_SET, NO_VALUE
 from sqlalchemy.sql.elements import ClauseElement
 
-from fieldcrypt import FieldcryptError
+from fieldcrypt import ConfigurationError, FieldcryptError
 from fieldcrypt_sqlalchemy.attribute import ProtectedAttribute
 from fieldcrypt_sqlalchemy.plan import Plan
 from fieldcrypt_sqlalchemy.row_key import RowKey
 from fieldcrypt_sqlalchemy.sealed import Sealed
+from fieldcrypt_sqlalchemy.types import Encrypted
 
 __all__ = ["Sealing", "Tagging"]
 
@@ -41,7 +42,9 @@ class Tagging:
     def _before_insert(self, mapper: Any, connection: Any, state: Any) -> None:
         values = state.dict
         for attribute in self._searchable:
-            value = values[attribute.key] if attribute.key in values else attribute.default(values)
+            value = values.get(attribute.key)
+            if value is None:  # for which SQLAlchemy, too, takes the default
+                value = attribute.default(values)
             if value is not None and not isinstance(value, ClauseElement):
                 self._plan.put(values, attribute, value)
 
@@ -63,6 +66,7 @@ class Sealing:
         self._plan = plan
         self._row = row
         self._attributes = plan.attributes
+        self._columns = len(plan.mapper.columns)
         self._eager: list[ProtectedAttribute] = []
         event.listen(plan.mapper, "before_insert", self._before_insert, raw=True)
         event.listen(plan.mapper, "before_update", self._before_update, raw=True)
@@ -79,17 +83,21 @@ class Sealing:
 
     def _before_insert(self, mapper: Any, connection: Any, state: Any) -> None:
         values = state.dict
+        self._check_columns(mapper)
         self._row.complete(values)
         row = self._row.current(state)
         for key, attribute in self._attributes.items():
-            value = values[key] if key in values else attribute.default(values)
+            value = values.get(key)
+            if value is None:  # for which SQLAlchemy, too, takes the default
+                value = attribute.default(values)
             if value is None or isinstance(value, ClauseElement):
                 continue
             if value.__class__ is Sealed:
-                value = attribute.field.open(value, *self._row.committed(state))
+                value = attribute.field.open(value, *self._row.committed(state, state.dict))
             self._plan.put(values, attribute, value, row)
 
     def _before_update(self, mapper: Any, connection: Any, state: Any) -> None:
+        self._check_columns(mapper)
         changed = state.committed_state
         moved = self._row.has_moved(state)
         if not moved and changed.keys().isdisjoint(self._attributes):
@@ -113,6 +121,17 @@ class Sealing:
                     flag_modified(state.obj(), key)
                 state.dict[key] = attribute.field.seal(value, context, tenant, tag)
 
+    def _check_columns(self, mapper: Any) -> None:
+        """Refuse a protected attribute that was added to the class after it was decorated: it is not bound."""
+        if len(mapper.columns) == self._columns:
+            return
+        for key, column in mapper.columns.items():
+            if isinstance(column.type, Encrypted) and key not in self._attributes:
+                raise ConfigurationError(
+                    f"{mapper.class_.__name__}.{key} was added after the class was decorated: declare it in the class"
+                )
+        self._columns = len(mapper.columns)
+
     def _value(self, state: Any, attribute: ProtectedAttribute) -> Any:
         """Return the plaintext that an attribute has, as it would be read."""
         key = attribute.key
@@ -120,7 +139,7 @@ class Sealing:
             return getattr(state.obj(), key)  # deferred or expired
         value = state.dict[key]
         if value.__class__ is Sealed:
-            value = state.dict[key] = attribute.field.open(value, *self._row.committed(state))
+            value = state.dict[key] = attribute.field.open(value, *self._row.committed(state, state.dict))
         return value
 
     def _is_unchanged(self, state: Any, attribute: ProtectedAttribute, value: Any) -> bool:
@@ -128,7 +147,7 @@ class Sealing:
         old = state.committed_state[attribute.key]
         if old.__class__ is Sealed:
             try:
-                old = attribute.field.open(old, *self._row.committed(state))
+                old = attribute.field.open(old, *self._row.committed(state, state.dict))
             except FieldcryptError:
                 return False  # nobody can tell; and what does not decrypt can be repaired so
             state.committed_state[attribute.key] = old
@@ -142,7 +161,7 @@ class Sealing:
         for attribute in self._eager:
             sealed = values.get(attribute.key)
             if sealed.__class__ is Sealed:
-                values[attribute.key] = attribute.field.open(sealed, *self._row.committed(state))
+                values[attribute.key] = attribute.field.open(sealed, *self._row.committed(state, state.dict))
 
     def _open_flushed(self, mapper: Any, connection: Any, state: Any) -> None:
         self._open_loaded(state)

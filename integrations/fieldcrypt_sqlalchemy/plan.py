@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy.orm import Mapper
-from sqlalchemy.orm.attributes import instance_state
 
 from fieldcrypt import RowContext
 from fieldcrypt_sqlalchemy.attribute import ProtectedAttribute
@@ -43,7 +42,7 @@ class Plan:
         if defaults:
             row.complete(sealed)
             for key, attribute in self.attributes.items():
-                if key not in sealed and (made := attribute.default(sealed)) is not None:
+                if sealed.get(key) is None and (made := attribute.default(sealed)) is not None:
                     sealed[key] = made
         bound_to = row.of(sealed)
         for key, attribute in self.attributes.items():
@@ -60,7 +59,3 @@ class Plan:
         if attribute.searchable:
             tag = values[attribute.tag_key] = attribute.tagger.tag(value, tenant)
         values[attribute.key] = value if self.row is None else attribute.field.seal(value, context, tenant, tag)
-
-    def tenant_of(self, instance: Any) -> str | None:
-        """Return the tenant of an object that was loaded."""
-        return None if self.row is None else self.row.committed(instance_state(instance))[1]

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from operator import is_
 from typing import Any
 
-from sqlalchemy import CHAR, Column
+from sqlalchemy import Column
 from sqlalchemy.orm import Mapper
 from sqlalchemy.orm.base import NO_VALUE
 
 from fieldcrypt import Encryptor, RowContext, key_text, row_context
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
+from fieldcrypt_sqlalchemy.key_part import as_stored
 
 __all__ = ["Row", "RowKey", "RowSpec", "by_column", "python_default"]
 
@@ -84,8 +85,7 @@ class RowKey:
         self.names = spec.keys
         self._mapper = mapper
         columns = {name: mapper.columns[name] for name in self.names}
-        # Databases fill up a CHAR with blanks, some of them also when it is read.
-        self._strips = [isinstance(columns[name].type, CHAR) for name in self.names]
+        self._as_stored = [as_stored(f"{mapper.class_.__name__}.{name}", columns[name].type) for name in self.names]
         self._has_tenant = spec.tenant is not None
         # The last row, which is asked for once for each of its attributes. One tuple, because threads share it.
         self._last: tuple[tuple[Any, ...], Row] = (), (RowContext({}, b""), None)
@@ -94,7 +94,7 @@ class RowKey:
     def complete(self, values: dict[str, Any]) -> None:
         """Give a new row the key and the tenant that SQLAlchemy would give it only when it is sent."""
         for name, column in self._defaults:
-            if values.get(name) is None and (name not in values or column.primary_key):
+            if values.get(name) is None:
                 made = python_default(column, lambda: by_column(self._mapper, values))
                 if made is not None:
                     values[name] = made
@@ -107,11 +107,19 @@ class RowKey:
         """Return what an object's row will be after the flush."""
         return self._find(state.dict.get, state)
 
-    def committed(self, state: Any) -> Row:
-        """Return what an object's row is in the database."""
-        changed, values = state.committed_state, state.dict
+    def committed(self, state: Any, values: dict[str, Any]) -> Row:
+        """Return what an object's row is in the database.
+
+        Args:
+            state, values: the object's, as SQLAlchemy has them.
+        """
+        changed = state.committed_state
         if not changed:
-            return self._find(values.get, state)
+            parts, row = self._last
+            for name, part in zip(self.names, parts, strict=False):
+                if values.get(name) is not part:
+                    return self._find(values.get, state)
+            return row if parts else self._find(values.get, state)
 
         def stored(name: str) -> Any:
             old = changed.get(name, NO_VALUE)
@@ -141,11 +149,11 @@ class RowKey:
         return row
 
     def _made(self, parts: tuple[Any, ...]) -> Row:
-        stripped = [part.rstrip(" ") if strips else part for part, strips in zip(parts, self._strips, strict=True)]
+        stored = [part if find is None else find(part) for part, find in zip(parts, self._as_stored, strict=True)]
         if not self._has_tenant:
-            return row_context(*stripped), None
-        tenant = stripped.pop()
-        return row_context(*stripped), tenant if tenant.__class__ is str else key_text(tenant)
+            return row_context(*stored), None
+        tenant = stored.pop()
+        return row_context(*stored), tenant if tenant.__class__ is str else key_text(tenant)
 
     def _loaded(self, state: Any, name: str) -> Any:
         """Return an attribute that is not at hand: expired or deferred, or missing."""

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
-import enum
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -18,17 +15,15 @@ from sqlalchemy.orm.exc import UnmappedClassError
 from fieldcrypt import ConfigurationError, Encryptor, FieldcryptError
 from fieldcrypt_sqlalchemy.attribute import ProtectedAttribute
 from fieldcrypt_sqlalchemy.flush import Sealing, Tagging
+from fieldcrypt_sqlalchemy.key_part import as_stored
 from fieldcrypt_sqlalchemy.plan import Plan
 from fieldcrypt_sqlalchemy.row_key import RowKey, RowSpec
-from fieldcrypt_sqlalchemy.sealed import RowBound, Sealed
+from fieldcrypt_sqlalchemy.sealed import UNREAD, RowBound, Sealed, SealedField
 from fieldcrypt_sqlalchemy.types import Encrypted
 
 __all__ = ["encrypted", "plan_of"]
 
 C = TypeVar("C", bound=type)
-
-_KEY_TYPES = (str, int, uuid.UUID, bytes, datetime.date, enum.Enum)  # as in the core's key_text
-_NO_KEY_TYPES = (bool, datetime.datetime)
 
 _specs: WeakKeyDictionary[type, RowSpec] = WeakKeyDictionary()  # decorated classes
 _PLAN, _TAGGING = "fieldcrypt_plan", "fieldcrypt_tagging"  # noted in the info of a class's manager
@@ -154,15 +149,7 @@ def _check_key(name: str, column: Column[Any]) -> None:
             "default=uuid4); or name other attributes that identify a row. An integer key that the application gives "
             "itself is declared with autoincrement=False"
         )
-    try:
-        kind = column.type.python_type
-    except NotImplementedError:
-        return  # what the values are shows when they are used
-    if not issubclass(kind, _KEY_TYPES) or issubclass(kind, _NO_KEY_TYPES):
-        raise ConfigurationError(
-            f"{name} is a {kind.__name__}, which has no exact text: rows and tenants are identified by str, int, UUID, "
-            "bytes, date or Enum"
-        )
+    as_stored(name, column.type)  # raises what is wrong with the type
 
 
 # Attributes
@@ -175,7 +162,7 @@ class _RowBoundAttribute(InstrumentedAttribute[Any]):
     inherit_cache = True
 
     row: RowKey
-    attribute: ProtectedAttribute
+    field: SealedField
 
     def __get__(self, instance: Any, owner: Any) -> Any:
         if instance is None:
@@ -186,7 +173,7 @@ class _RowBoundAttribute(InstrumentedAttribute[Any]):
         except KeyError:
             value = self.impl.get(instance_state(instance), values)
         if value.__class__ is Sealed:
-            value = values[self.key] = self._open(instance, value)
+            value = values[self.key] = self._open(instance, values, value)
         return value
 
     def __set__(self, instance: Any, value: Any) -> None:
@@ -194,16 +181,19 @@ class _RowBoundAttribute(InstrumentedAttribute[Any]):
         old = values.get(self.key)
         if old.__class__ is Sealed:  # to be compared with the new value, and told to listeners
             try:
-                values[self.key] = self._open(instance, old)
+                values[self.key] = self._open(instance, values, old)
             except FieldcryptError:
                 values[self.key] = old  # which cannot be read, and is replaced
         self.impl.set(instance_state(instance), values, value, None)
 
-    def _open(self, instance: Any, sealed: Sealed) -> Any:
-        return self.attribute.field.open(sealed, *self.row.committed(instance_state(instance)))
+    def _open(self, instance: Any, values: dict[str, Any], sealed: Sealed) -> Any:
+        if sealed._known is not UNREAD:
+            return sealed._known
+        context, tenant = self.row.committed(instance_state(instance), values)
+        return self.field.open(sealed, context, tenant)
 
 
 def _open_on_read(row: RowKey, attribute: ProtectedAttribute, descriptor: Any) -> None:
     if isinstance(descriptor, InstrumentedAttribute):
-        members = {"__slots__": (), "__module__": __name__, "row": row, "attribute": attribute, "inherit_cache": True}
+        members = {"__slots__": (), "__module__": __name__, "row": row, "field": attribute.field, "inherit_cache": True}
         descriptor.__class__ = type("RowBoundAttribute", (_RowBoundAttribute,), members)

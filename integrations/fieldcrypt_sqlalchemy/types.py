@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self
 
-from sqlalchemy import Column, ColumnDefault, Table, event
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import CompileError
 from sqlalchemy.types import LargeBinary, TypeDecorator, TypeEngine, to_instance
 
 from fieldcrypt import ConfigurationError, DecryptionError, Encryptor, FieldcryptError
-from fieldcrypt_sqlalchemy.columns import protect
 from fieldcrypt_sqlalchemy.comparator import Comparator
 from fieldcrypt_sqlalchemy.conversion import conversion
 from fieldcrypt_sqlalchemy.errors import without_parameters
@@ -80,6 +78,14 @@ class Encrypted(TypeDecorator[Any]):
         """The field's name for messages."""
         return f"the encrypted column {self.name}" if self.name else "an encrypted column"
 
+    def named(self, name: str) -> Self:
+        """Return a copy with a name that comes from a column, unless it has a name of its own."""
+        if self.name is not None and not self._derived:
+            return self
+        named = self.copy()
+        named.name, named._derived, named._tagger = name, True, None
+        return named
+
     @property
     def tagger(self) -> Tagger:
         """What makes the tags of a searchable column."""
@@ -103,11 +109,6 @@ class Encrypted(TypeDecorator[Any]):
 
             return LONGBLOB()
         return super().load_dialect_impl(dialect)
-
-    def _set_parent(self, parent: Any, outer: bool = False, **kw: Any) -> None:
-        super()._set_parent(parent, outer=outer, **kw)
-        if isinstance(parent, Column):
-            event.listen(parent, "after_parent_attach", _bind_to_table)
 
     def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any]:
         """Return what encrypts a value on its way to the driver."""
@@ -183,44 +184,3 @@ class Encrypted(TypeDecorator[Any]):
 
     def __repr__(self) -> str:
         return f"Encrypted({self.type_!r}, name={self.name!r})"
-
-
-def _bind_to_table(column: Column[Any], table: Any) -> None:
-    """Give a column that joins a table a type of its own, with the field's name, and have it refused in expressions.
-
-    A copy, because one type object may have been given to several columns.
-    """
-    if not isinstance(table, Table) or not isinstance(column.type, Encrypted):
-        return
-    _refuse_declaration(column, table)
-    if column.type.name is None or column.type._derived:
-        bound = column.type.copy()
-        bound.name = f"{table.name}.{column.name}"
-        bound._derived = True
-        bound._tagger = None
-        column.type = bound
-    protect(column)
-    setattr(table, HAS_PROTECTED, True)
-
-
-def _refuse_declaration(column: Any, table: Table) -> None:
-    name = f"{table.name}.{column.name}"
-    if column.primary_key or column.unique or column.index or column.foreign_keys:
-        raise ConfigurationError(
-            f"{name} is encrypted, so it cannot be a key, unique or indexed: the database would compare ciphertext, "
-            "which differs each time that a value is encrypted. For a unique or searchable value declare a blind "
-            "index: Encrypted(…, index=…)"
-        )
-    if column.server_default is not None or column.server_onupdate is not None:
-        raise ConfigurationError(
-            f"{name} is encrypted, so the database cannot make its values, which it would have to know: use a default "
-            "of Python's, default=…"
-        )
-    if column.type.index is not None and column.onupdate is not None:
-        raise ConfigurationError(f"{name} is searchable, so it can have no onupdate: its tag would not follow")
-    for default in (column.default, column.onupdate):
-        if default is not None and not (isinstance(default, ColumnDefault) and not default.is_clause_element):
-            raise ConfigurationError(
-                f"{name} is encrypted, so its default must be a value or a function of Python's: an SQL expression "
-                "would be computed, and known, by the database"
-            )

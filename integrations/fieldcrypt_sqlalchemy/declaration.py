@@ -1,0 +1,86 @@
+"""What becomes of an encrypted column when it joins its table, and what it cannot be declared as."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    ColumnDefault,
+    ForeignKeyConstraint,
+    PrimaryKeyConstraint,
+    Table,
+    UniqueConstraint,
+    event,
+)
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from fieldcrypt import ConfigurationError
+from fieldcrypt_sqlalchemy.columns import protect
+from fieldcrypt_sqlalchemy.types import HAS_PROTECTED, Encrypted
+
+__all__: list[str] = []
+
+
+@event.listens_for(Column, "after_parent_attach")
+def _bind_to_table(column: Column[Any], table: Any) -> None:
+    """Give a column that joins a table a type of its own, with the field's name, and have it refused in expressions.
+
+    A copy, because one type object may have been given to several columns.
+    """
+    if not isinstance(table, Table):
+        return
+    name = f"{table.name}.{column.name}"
+    if isinstance(column.type, Encrypted):
+        _refuse_options(name, column)
+        column.type = column.type.named(name)
+        protect(column)
+        setattr(table, HAS_PROTECTED, True)
+    elif any(isinstance(part, Encrypted) for part in _parts(column.type)):
+        raise ConfigurationError(
+            f"{name}: Encrypted goes outermost, around the type of the values, Encrypted(YourType). Within another "
+            "type it would be an encrypted column that nobody knows of"
+        )
+
+
+def _parts(type_: TypeEngine[Any]) -> Iterator[Any]:
+    """Yield the types that a type is made of."""
+    yield from type_._variant_mapping.values()
+    yield getattr(type_, "item_type", None)
+    if isinstance(type_, TypeDecorator):
+        yield type_.impl_instance
+
+
+def _refuse_options(name: str, column: Any) -> None:
+    if column.primary_key or column.unique or column.index or column.foreign_keys:
+        raise _not_comparable(name, "a key, unique or indexed")
+    if column.server_default is not None or column.server_onupdate is not None:
+        raise ConfigurationError(
+            f"{name} is encrypted, so the database cannot make its values, which it would have to know: use a default "
+            "of Python's, default=…"
+        )
+    if column.type.index is not None and column.onupdate is not None:
+        raise ConfigurationError(f"{name} is searchable, so it can have no onupdate: its tag would not follow")
+    for default in (column.default, column.onupdate):
+        if default is not None and not (isinstance(default, ColumnDefault) and not default.is_clause_element):
+            raise ConfigurationError(
+                f"{name} is encrypted, so its default must be a value or a function of Python's: an SQL expression "
+                "would be computed, and known, by the database"
+            )
+
+
+@event.listens_for(UniqueConstraint, "after_parent_attach")
+@event.listens_for(PrimaryKeyConstraint, "after_parent_attach")
+@event.listens_for(ForeignKeyConstraint, "after_parent_attach")
+def _refuse_constraint(constraint: Any, table: Any) -> None:
+    for column in constraint.columns if isinstance(table, Table) else ():
+        if isinstance(column.type, Encrypted):
+            raise _not_comparable(f"{table.name}.{column.name}", "in a constraint")
+
+
+def _not_comparable(name: str, what: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"{name} is encrypted, so it cannot be {what}: the database would compare ciphertext, which differs each time "
+        "that a value is encrypted. For a unique or searchable value declare a blind index: Encrypted(…, index=…)"
+    )
