@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -29,6 +29,7 @@ ROW_KEY = "row"
 MAX_NAME_SIZE = 255  # of a field's name, in bytes of UTF-8
 _MAX_LENGTH = 0xFFFF  # of a key and of a value, in bytes
 _LENGTH_SIZE = 2
+_EXACT_TEXTS: dict[type, Callable[[Any], str]] = {str: str, int: int.__repr__, UUID: UUID.__str__}
 _ROW_KEY_ENCODED = len(ROW_KEY).to_bytes(_LENGTH_SIZE, "big") + ROW_KEY.encode()
 
 
@@ -82,23 +83,29 @@ def check_field_name(name: str) -> str:
 class RowContext(Mapping[str, str]):
     """The context of a row, as `row_context` makes it; encoded once, because all fields of the row need it."""
 
-    __slots__ = ("_entries", "encoded")
+    __slots__ = ("_texts", "encoded")
 
-    def __init__(self, entries: dict[str, str], encoded: bytes) -> None:
-        self._entries = entries
+    def __init__(self, texts: tuple[str, ...], encoded: bytes) -> None:
+        self._texts = texts
         self.encoded = encoded
 
     def __getitem__(self, key: str) -> str:
-        return self._entries[key]
+        return _row_entries(self._texts)[key]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._entries)
+        return iter(_row_entries(self._texts))
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._texts)
 
     def __repr__(self) -> str:
-        return f"RowContext({self._entries!r})"
+        return f"RowContext({dict(self)!r})"
+
+
+def _row_entries(texts: tuple[str, ...]) -> dict[str, str]:
+    if len(texts) == 1:
+        return {ROW_KEY: texts[0]}
+    return {f"{ROW_KEY}.{number}": text for number, text in enumerate(texts, 1)}
 
 
 def row_context(*key: Any) -> RowContext:
@@ -119,9 +126,9 @@ def row_context(*key: Any) -> RowContext:
     if len(key) == 1:  # the usual row, for which sorting and joining would take three times as long
         text = key_text(key[0])
         value = _utf8(text)
-        return RowContext({ROW_KEY: text}, _ROW_KEY_ENCODED + len(value).to_bytes(_LENGTH_SIZE, "big") + value)
-    entries = {f"{ROW_KEY}.{number}": key_text(part) for number, part in enumerate(key, 1)}
-    return RowContext(entries, encode_context(entries))
+        return RowContext((text,), _ROW_KEY_ENCODED + len(value).to_bytes(_LENGTH_SIZE, "big") + value)
+    texts = tuple(map(key_text, key))
+    return RowContext(texts, encode_context(_row_entries(texts)))
 
 
 def key_text(value: Any) -> str:
@@ -136,6 +143,9 @@ def key_text(value: Any) -> str:
     Raises:
         TypeError: it is something else; a bool or a datetime, for example.
     """
+    exact = _EXACT_TEXTS.get(value.__class__)
+    if exact is not None:
+        return exact(value)
     if isinstance(value, enum.Enum):
         if value.name in type(value).__members__:
             return value.name

@@ -14,7 +14,7 @@ from fieldcrypt_sqlalchemy.types import Encrypted
 
 __all__ = ["Plan"]
 
-_NO_ROW: Row = (RowContext({}, b""), None)
+_NO_ROW: Row = (RowContext((), b""), None)
 
 
 class Plan:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from operator import is_
 from typing import Any
 
 from sqlalchemy import Column
@@ -16,6 +15,8 @@ from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
 from fieldcrypt_sqlalchemy.key_part import as_stored
 
 __all__ = ["Row", "RowKey", "RowSpec", "by_column", "python_default"]
+
+_NO_PART = object()  # which is no part of any key
 
 Row = tuple[RowContext, str | None]  # the context that values are bound to, and whose data keys they use
 
@@ -87,8 +88,11 @@ class RowKey:
         columns = {name: mapper.columns[name] for name in self.names}
         self._as_stored = [as_stored(f"{mapper.class_.__name__}.{name}", columns[name].type) for name in self.names]
         self._has_tenant = spec.tenant is not None
-        # The last row, which is asked for once for each of its attributes. One tuple, because threads share it.
-        self._last: tuple[tuple[Any, ...], Row] = (), (RowContext({}, b""), None)
+        # The last row, which is asked for once for each of its attributes, and the first and last part of its key, by
+        # which it is known: the usual key and tenant. One tuple, because threads share it.
+        self.first_name, self.last_name = self.names[0], self.names[-1]
+        self._remembers = len(self.names) <= 2
+        self.recent: tuple[Any, Any, Row] = (_NO_PART, _NO_PART, (RowContext((), b""), None))
         self._defaults = [(name, column) for name, column in columns.items() if column.default is not None]
 
     def complete(self, values: dict[str, Any]) -> None:
@@ -115,11 +119,10 @@ class RowKey:
         """
         changed = state.committed_state
         if not changed:
-            parts, row = self._last
-            for name, part in zip(self.names, parts, strict=False):
-                if values.get(name) is not part:
-                    return self._find(values.get, state)
-            return row if parts else self._find(values.get, state)
+            first, last, row = self.recent
+            if values.get(self.first_name) is first and values.get(self.last_name) is last:
+                return row
+            return self._find(values.get, state)
 
         def stored(name: str) -> Any:
             old = changed.get(name, NO_VALUE)
@@ -139,16 +142,14 @@ class RowKey:
         )
 
     def _find(self, find: Callable[[str], Any], state: Any) -> Row:
-        """Return the row of the values that `find` finds; the same one again while they are the same objects."""
-        parts = tuple([part if (part := find(name)) is not None else self._loaded(state, name) for name in self.names])
-        last, row = self._last
-        if len(last) == len(parts) and all(map(is_, last, parts)):
-            return row
+        """Return the row of the values that `find` finds."""
+        parts = [part if (part := find(name)) is not None else self._loaded(state, name) for name in self.names]
         row = self._made(parts)
-        self._last = parts, row
+        if self._remembers:
+            self.recent = parts[0], parts[-1], row
         return row
 
-    def _made(self, parts: tuple[Any, ...]) -> Row:
+    def _made(self, parts: list[Any]) -> Row:
         stored = [part if find is None else find(part) for part, find in zip(parts, self._as_stored, strict=True)]
         if not self._has_tenant:
             return row_context(*stored), None

@@ -66,15 +66,15 @@ class SealedField:
         type_: the column's type, with name and encryptor.
     """
 
-    __slots__ = ("_decrypt", "_encrypt", "_from_field", "_to_field", "name")
+    __slots__ = ("_encrypt", "_to_field", "decrypt", "from_field", "name")
 
     def __init__(self, type_: Encrypted) -> None:
         if type_.encryptor is None or type_.name is None:
             raise ConfigurationError(f"{type_.described} has no encryptor")
-        kind, self._to_field, self._from_field = conversion(type_.type_)
+        kind, self._to_field, self.from_field = conversion(type_.type_)
         field = type_.encryptor.field(type_.name, kind, pad=type_.pad, offload=in_thread)
         self.name = type_.name
-        self._encrypt, self._decrypt = field.encrypt, field.decrypt
+        self._encrypt, self.decrypt = field.encrypt, field.decrypt
 
     def seal(self, value: Any, context: Mapping[str, str], tenant: str | None, tag: Tag | None = None) -> Sealed | None:
         """Return a value encrypted for a row, together with its tag; None stays None.
@@ -95,8 +95,8 @@ class SealedField:
         """Return the value in a Sealed, whatever column it says that it is of."""
         if sealed._known is not UNREAD:
             return sealed._known
-        value = self._decrypt(sealed._data, tenant=tenant, context=context)
-        return value if self._from_field is None else self._from_field(value)
+        value = self.decrypt(sealed._data, tenant=tenant, context=context)
+        return value if self.from_field is None else self.from_field(value)
 
 
 class _Unpickled:
