@@ -12,6 +12,7 @@ from sqlalchemy import (
     Column,
     Computed,
     Engine,
+    ForeignKey,
     Index,
     Integer,
     LargeBinary,
@@ -23,8 +24,10 @@ from sqlalchemy import (
     bindparam,
     case,
     cast,
+    column,
     create_engine,
     delete,
+    desc,
     event,
     exists,
     func,
@@ -34,28 +37,38 @@ from sqlalchemy import (
     literal_column,
     not_,
     null,
+    nulls_last,
     or_,
     select,
     text,
     tuple_,
     type_coerce,
+    union,
     union_all,
     update,
 )
 from sqlalchemy.dialects import mysql, postgresql, sqlite
-from sqlalchemy.exc import CompileError
+from sqlalchemy.exc import CompileError, InvalidRequestError
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import (
     Bundle,
     DeclarativeBase,
     Mapped,
     Session,
     aliased,
+    column_property,
+    joinedload,
     mapped_column,
+    relationship,
+    selectinload,
+    subqueryload,
     with_loader_criteria,
 )
+from sqlalchemy.sql import coercions, roles
+from sqlalchemy.sql.expression import ColumnElement
 
 from fieldcrypt import ConfigurationError, Encryptor, LocalKeyProvider, MemoryKeyStore
-from fieldcrypt_sqlalchemy import Encrypted, ProtectedColumnError
+from fieldcrypt_sqlalchemy import BlindIndexTag, Encrypted, ProtectedColumnError, blind_index
 from tests.conftest import Database
 
 SECRET = "078-05-1120"
@@ -82,11 +95,38 @@ class Archived(Base):
     copy: Mapped[bytes | None] = mapped_column(LargeBinary)
 
 
+class Owner(Base):
+    __tablename__ = "owners"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    city: Mapped[str | None] = mapped_column(String(100))
+    mail: Mapped[str | None] = mapped_column(Encrypted(String, ENCRYPTOR, index="mail_tag"))
+    mail_tag: Mapped[bytes | None] = blind_index()
+
+
+class Hidden(ColumnElement[Any]):
+    """An expression of an application's own, which does not tell what is in it."""
+
+    inherit_cache = False
+    type = String()
+
+    def __init__(self, *parts: Any) -> None:
+        self.parts = [coercions.expect(roles.ExpressionElementRole, part) for part in parts]
+
+
+@compiles(Hidden)
+def _render_hidden(element: Hidden, compiler: Any, **kw: Any) -> str:
+    return f"coalesce({', '.join(compiler.process(part, **kw) for part in element.parts)})"
+
+
 PEOPLE: Table = Person.__table__  # type: ignore[assignment]
 SUB = select(Person.id, Person.ssn).subquery()
 CTE = select(Person.id, Person.ssn).cte()
 OTHER = aliased(Person)
 SCALAR = select(Person.ssn).limit(1).scalar_subquery()
+HANDED_ON = select(Person.id, select(OTHER.ssn).limit(1).scalar_subquery().label("x")).subquery()
+COERCED = select(Person.id, type_coerce(Person.ssn, String).label("x")).subquery()
+MIXED = union_all(select(Person.city.label("x")), select(Person.ssn)).subquery()
+EXCLUDED = PEOPLE.alias("excluded")
 
 
 @contextmanager
@@ -170,6 +210,57 @@ READS: dict[str, Callable[[], Any]] = {
     "a delete": lambda: delete(Person).where(func.lower(Person.ssn) == SECRET),
     "an update": lambda: update(Person).where(func.lower(Person.ssn) == SECRET).values(city="x"),
     "a returning": lambda: update(Person).values(city="x").returning(func.nullif(Person.ssn, SECRET)),
+    # columns that hand on what they do not say
+    "a scalar subquery's label": lambda: select(HANDED_ON.c.id).where(func.lower(HANDED_ON.c.x) == SECRET),
+    "a value before it": lambda: select(HANDED_ON.c.id).where(literal(SECRET) == HANDED_ON.c.x),
+    "a function of it that is listed": lambda: select(func.nullif(HANDED_ON.c.x, SECRET)),
+    "a function of it that sorts": lambda: select(HANDED_ON.c.id).order_by(func.nullif(HANDED_ON.c.x, SECRET)),
+    "a coerced column's label": lambda: select(COERCED.c.id).where(COERCED.c.x == SECRET),
+    "a coerced column's label in a join": lambda: select(Person.id).join(COERCED, COERCED.c.x == SECRET),
+    "a coerced column's label, written": lambda: (
+        update(PEOPLE).where(PEOPLE.c.id == COERCED.c.id).values(city=func.nullif(COERCED.c.x, SECRET))
+    ),
+    "a scalar subquery, written": lambda: insert(PEOPLE).values([{"id": 3, "city": SCALAR}]),
+    "a union with a plain column": lambda: select(MIXED.c.x).where(MIXED.c.x == SECRET),
+    "a subquery that is listed and compared": lambda: select(SCALAR).where(literal(SECRET) == SCALAR),
+    "a subquery within one that is compared": lambda: select(Person.id).where(literal(SECRET).in_(select(SCALAR))),
+    "a tuple of such": lambda: select(Person.id).where(
+        tuple_(literal(1), literal(SECRET)).in_(select(Person.id, SCALAR))
+    ),
+    "all of a subquery": lambda: select(Person.id).where(
+        literal(SECRET).in_(select(literal_column("*")).select_from(select(Person.ssn).subquery()))
+    ),
+    # sets of rows
+    "intersect": lambda: select(Person.ssn).intersect(select(literal(SECRET))),
+    "except": lambda: select(literal(SECRET)).except_(select(Person.ssn)),
+    "intersect that exists": lambda: select(Person.id).where(
+        exists(select(Person.ssn).intersect(select(literal(SECRET))))
+    ),
+    "a recursive CTE": lambda: select(
+        (start := select(Person.id, Person.ssn).cte(recursive=True)).union(select(start.c.id, literal(SECRET)))
+    ),
+    "a union of two fields": lambda: union_all(select(Person.ssn), select(Person.name)),
+    # names and whole rows
+    "an alias that is named like an upsert's row": lambda: (
+        update(PEOPLE).values(city="x").where(PEOPLE.c.id == EXCLUDED.c.id, func.lower(EXCLUDED.c.ssn) == SECRET)
+    ),
+    "an opaque expression": lambda: select(Hidden(Person.ssn, SECRET)),
+    "an opaque expression beside the column": lambda: select(Person.ssn, Hidden(Person.ssn, SECRET)),
+    "an opaque expression before the column": lambda: select(Hidden(Person.ssn, SECRET), Person.ssn),
+    "an opaque expression that is returned": lambda: (
+        update(Person).values(city="x").returning(Hidden(Person.ssn, SECRET))
+    ),
+    "a row as JSON": lambda: select(Person.id).where(
+        func.row_to_json(PEOPLE.table_valued()).op("->>")("ssn") == SECRET
+    ),
+    "a row that is compared": lambda: select(Person.id).where(PEOPLE.table_valued() == func.row(1, "x", SECRET)),
+    # text by other names
+    "a suffix": lambda: select(Person.id).where(Person.id > 0).suffix_with(f"AND ssn = '{SECRET}'"),
+    "a prefix": lambda: select(Person.id).prefix_with(f"ssn = '{SECRET}',"),
+    "a hint": lambda: select(Person.id).with_statement_hint(f"WHERE ssn = '{SECRET}'"),
+    "an operator": lambda: select(Person.id).where(Person.id.op(f"> 0 AND ssn = '{SECRET}' AND 1 =")(1)),
+    "a column by name": lambda: select(Person.id).where(column("ssn") == SECRET),
+    "a label by name": lambda: select(Person.ssn.label("x")).where(literal_column("x") == SECRET),
 }
 
 WRITES: dict[str, Callable[[], Any]] = {
@@ -194,6 +285,29 @@ WRITES: dict[str, Callable[[], Any]] = {
     ),
     "a protected column that is selected": lambda: insert(Person).from_select(
         ["id", "ssn"], select(Person.id + 10, Person.name)
+    ),
+    "a literal in a union": lambda: insert(Archived).from_select(
+        ["id", "ssn"], union_all(select(Person.id, Person.ssn), select(literal(9), literal(SECRET)))
+    ),
+    "a literal in a union's subquery": lambda: insert(Archived).from_select(
+        ["id", "ssn"],
+        select(union_all(select(Person.id, Person.ssn), select(literal(9), literal(SECRET))).subquery()),
+    ),
+    "a coerced function in a subquery": lambda: insert(Person).from_select(
+        ["id", "ssn"],
+        select(
+            select(literal(9).label("id"), type_coerce(func.upper(SECRET), PEOPLE.c.ssn.type).label("ssn")).subquery()
+        ),
+    ),
+    "a function of the type in a subquery": lambda: insert(Person).from_select(
+        ["id", "ssn"],
+        select(select(literal(9).label("id"), func.upper(SECRET, type_=PEOPLE.c.ssn.type).label("ssn")).subquery()),
+    ),
+    "a literal column of the type": lambda: insert(Person).from_select(
+        ["id", "ssn"], select(literal(9), literal_column(f"upper('{SECRET}')", type_=PEOPLE.c.ssn.type))
+    ),
+    "a text that is selected": lambda: insert(Person).from_select(
+        ["id", "ssn"], select(text(f"SELECT 9 AS id, '{SECRET}' AS ssn").columns(Person.id, Person.ssn).subquery())
     ),
     "a statement in a CTE": lambda: select(
         insert(PEOPLE).values(id=3, ssn=func.upper(SECRET)).returning(PEOPLE.c.id).cte()
@@ -234,7 +348,44 @@ UPSERTS: list[tuple[str, str, Callable[[], Any]]] = [
         }.items()
         for kind, dialect in (("sqlite", sqlite), ("postgresql", postgresql))
     ),
+    *(
+        (name, kind, lambda dialect=dialect, more=more: more(dialect.insert(PEOPLE).values(id=1)))
+        for name, more in {
+            "a condition of the index": lambda into: into.on_conflict_do_nothing(
+                index_elements=["id"], index_where=func.lower(into.excluded.ssn) == SECRET
+            ),
+            "what is returned": lambda into: into.on_conflict_do_update(
+                index_elements=["id"], set_={"city": "x"}
+            ).returning(func.nullif(into.excluded.ssn, SECRET)),
+        }.items()
+        for kind, dialect in (("sqlite", sqlite), ("postgresql", postgresql))
+    ),
 ]
+
+TAGS: dict[str, Callable[[], Any]] = {
+    "a value first": lambda: select(Owner.id).where(literal(SECRET) == Owner.mail_tag),
+    "lower": lambda: select(Owner.id).where(func.lower(Owner.mail_tag) == SECRET),
+    "coalesce": lambda: select(func.coalesce(Owner.mail_tag, SECRET)),
+    "a subquery of a value": lambda: select(Owner.id).where(Owner.mail_tag.in_(select(literal(SECRET)))),
+    "a function of the type": lambda: select(Owner.id).where(
+        Owner.mail_tag == func.upper(SECRET, type_=BlindIndexTag())
+    ),
+    "a coerced column": lambda: select(Owner.id).where(type_coerce(Owner.mail_tag, String) == SECRET),
+    "a column of a subquery": lambda: select(
+        (sub := select(type_coerce(Owner.mail_tag, String).label("x"), Owner.mail).subquery()).c.x
+    ).where(sub.c.x == SECRET),
+    "a plain column": lambda: select(Owner.id).where(Owner.city == Owner.mail_tag),
+    "in a subquery": lambda: select(Owner.id).where(literal(SECRET).in_(select(Owner.mail_tag))),
+    "intersect": lambda: select(Owner.mail_tag).intersect(select(literal(SECRET))),
+    "a function that sorts": lambda: select(Owner.id).order_by(func.nullif(Owner.mail_tag, SECRET)),
+    "a function that is written": lambda: insert(Owner).from_select(
+        ["id", "mail_tag"], select(literal(9), func.upper(SECRET, type_=BlindIndexTag()))
+    ),
+    "a function in a subquery that is written": lambda: insert(Owner).from_select(
+        ["id", "mail_tag"],
+        select(select(literal(9).label("id"), func.upper(SECRET, type_=BlindIndexTag()).label("t")).subquery()),
+    ),
+}
 
 
 class TestRefused:
@@ -258,6 +409,30 @@ class TestRefused:
             session.execute(make()).all()
         assert SECRET not in str(caught.value)
         assert sent == []
+
+    @pytest.mark.parametrize("make", TAGS.values(), ids=[*TAGS])
+    def test_a_companion_column_meets_tags_alone(self, session: Session, make: Any) -> None:
+        """What it is compared with was meant for the column that it is of."""
+        with given(session.get_bind()) as sent, pytest.raises(ProtectedColumnError, match="mail_tag"):
+            session.execute(make()).all()
+        assert sent == []
+
+    @pytest.mark.parametrize("set_", [{"mail": func.upper(SECRET)}, {"mail": SECRET}])
+    def test_several_clauses_of_an_upsert_are_examined(self, database: Database, set_: Any) -> None:
+        """SQLite has them; SQLAlchemy 2.0 refuses them itself. Tags are not added to several."""
+        engine = database("sqlite")
+        Base.metadata.create_all(engine)
+        refused = pytest.raises((ProtectedColumnError, InvalidRequestError), match=r"owners\.mail|already has")
+        with Session(engine) as session, given(engine) as sent, refused:
+            upsert = sqlite.insert(Owner).values(id=1, mail="x").on_conflict_do_nothing(index_elements=["city"])
+            session.execute(upsert.on_conflict_do_update(index_elements=["id"], set_=set_))
+        assert sent == []
+
+    def test_an_alias_that_is_named_like_an_upserts_row_is_refused_in_delete(self) -> None:
+        """`DELETE … USING`, which SQLite has not."""
+        statement = delete(PEOPLE).where(PEOPLE.c.id == EXCLUDED.c.id, func.lower(EXCLUDED.c.ssn) == SECRET)
+        with pytest.raises(ProtectedColumnError, match=r"people\.ssn"):
+            statement.compile(dialect=postgresql.dialect())  # type: ignore[no-untyped-call]
 
     @pytest.mark.filterwarnings("ignore:Additional column names")
     @pytest.mark.parametrize(("name", "kind", "make"), UPSERTS, ids=[f"{name}-{kind}" for name, kind, _ in UPSERTS])
@@ -290,6 +465,12 @@ class TestRefused:
             lambda: select(Person.city).group_by(PEOPLE.c.ssn),
             lambda: select(x := Person.ssn.label("x")).group_by(x),
             lambda: select(x := Person.ssn.label("x")).order_by(x),
+            lambda: select(x := Person.ssn.label("x")).order_by(desc(x)),
+            lambda: select(x := Person.ssn.label("x")).order_by(nulls_last(x)),
+            lambda: select(Person.ssn).order_by(desc("ssn")),
+            lambda: select(Person.ssn.label("x")).order_by(func.lower(literal_column("x"))),
+            lambda: select(COERCED.c.x).order_by(COERCED.c.x),
+            lambda: select(COERCED.c.x.label("y")).order_by("y"),
             lambda: union_all(select(Person.ssn), select(Archived.ssn)).order_by("ssn"),
         ],
     )
@@ -353,12 +534,97 @@ class TestAllowed:
             (lambda: union_all(select(Person.ssn).where(Person.id == 1), select(Archived.ssn)), ["1"]),
             (lambda: select(Person.id).where(text("people.id = 1")), [1]),
             (lambda: select(Person.ssn).distinct().where(Person.id == 1), ["1"]),
+            (lambda: select(Person.id).where(Person.ssn.is_distinct_from(None)), [1]),
+            (lambda: select(Person.id).where(Person.ssn.is_not_distinct_from(None)), [2]),
+            (lambda: select(Person.id).where(HANDED_ON.c.x.is_(None), HANDED_ON.c.id == Person.id), []),
+            (lambda: select(HANDED_ON.c.x).where(HANDED_ON.c.id == 1).limit(1), ["1"]),
+            (lambda: select(func.count()).select_from(select(Person).subquery()), [2]),
+            (lambda: select(func.count()).select_from(HANDED_ON), [2]),
+            (lambda: select(exists(select(Person).where(Person.id == 1))), [True]),
+            (lambda: union(select(Person.ssn), select(Archived.ssn)), {"1", None}),
+            (lambda: select(union_all(select(Person), select(Person)).subquery().c.ssn), {"1", None}),
+            (lambda: select(Person.id, Person.ssn).except_(select(Person.id, Person.ssn).where(Person.id == 1)), [2]),
+            (lambda: select(Person.ssn, Person.ssn.label("again"), PEOPLE).where(Person.id == 1), ["1"]),
+            (lambda: text("SELECT ssn FROM people WHERE id = 1").columns(Person.ssn), ["1"]),
+            (lambda: select(text("SELECT ssn FROM people").columns(Person.ssn).subquery()), {"1", None}),
             (lambda: insert(Person).values(id=3, ssn="3").returning(Person.ssn), ["3"]),
             (lambda: delete(Person).where(Person.ssn.is_(None)).returning(Person.id), [2]),
         ],
     )
     def test_what_the_database_can_answer_works(self, session: Session, query: Any, expected: Any) -> None:
         """Reading, testing for NULL, and writing plain values."""
+        found = session.scalars(query()).all()
+        assert (set(found) if isinstance(expected, set) else found) == expected
+
+    @pytest.mark.parametrize(
+        "query",
+        [
+            lambda: select(Person).from_statement(text("SELECT * FROM people")),
+            lambda: select(Person).from_statement(union(select(Person), select(Person).where(Person.id == 1))),
+            lambda: select(aliased(Person, union_all(select(Person)).subquery())),
+            lambda: select(Person).distinct().order_by(Person.id).limit(5).offset(0),
+            lambda: lambda_stmt(lambda: select(Person)),
+        ],
+    )
+    def test_objects_are_loaded_by_ordinary_statements(self, session: Session, query: Any) -> None:
+        """Whatever SQLAlchemy makes of them."""
+        assert sorted((person.id, person.ssn) for person in session.scalars(query())) == [(1, "1"), (2, None)]
+
+    @pytest.mark.parametrize("load", [joinedload, selectinload, subqueryload])
+    def test_objects_are_loaded_with_their_collections(self, engine: Engine, load: Any) -> None:
+        """And with subqueries for attributes; the ORM limits the rows within a subquery of its own."""
+
+        class Base(DeclarativeBase):
+            pass
+
+        class Visit(Base):
+            __tablename__ = "visits"
+            id: Mapped[int] = mapped_column(primary_key=True)
+            person_id: Mapped[int] = mapped_column(ForeignKey("visitors.id"))
+            notes: Mapped[str] = mapped_column(Encrypted(String, ENCRYPTOR))
+
+        class Visitor(Base):
+            __tablename__ = "visitors"
+            id: Mapped[int] = mapped_column(primary_key=True)
+            ssn: Mapped[str] = mapped_column(Encrypted(String, ENCRYPTOR))
+            visits: Mapped[list[Visit]] = relationship(order_by=Visit.id)
+            first_notes: Mapped[str] = column_property(
+                select(Visit.notes).where(Visit.person_id == id).order_by(Visit.id).limit(1).scalar_subquery()
+            )
+
+        Base.metadata.create_all(engine)
+        with Session(engine) as session:
+            session.add(Visitor(id=1, ssn="1", visits=[Visit(id=1, notes="a"), Visit(id=2, notes="b")]))
+            session.commit()
+            page = session.scalars(select(Visitor).options(load(Visitor.visits)).order_by(Visitor.id).limit(1))
+            visitor = page.unique().one()
+            assert (visitor.ssn, visitor.first_notes) == ("1", "a")
+            assert [visit.notes for visit in visitor.visits] == ["a", "b"]
+
+    @pytest.mark.parametrize(
+        ("query", "expected"),
+        [
+            (lambda: select(Owner.id).where(Owner.mail == "b"), [3]),
+            (lambda: select(case((Owner.mail == "b", "yes"), else_="no")).where(Owner.id == 3), ["yes"]),
+            (lambda: select(func.count(Owner.mail_tag.distinct())), [2]),
+            (lambda: select(func.count(Owner.id)).group_by(Owner.mail_tag).having(func.count(Owner.mail_tag) > 1), [2]),
+            (lambda: select(func.count()).where(Owner.mail_tag.is_not(None)), [3]),
+            (lambda: select(Owner.mail).where(Owner.id == 1).order_by(Owner.mail_tag.desc()), ["a"]),
+            (
+                lambda: select(func.row_number().over(partition_by=Owner.mail_tag)).where(Owner.id == 1),
+                [1],
+            ),
+            (lambda: select(Owner.id).where(Owner.mail_tag.in_(select(Owner.mail_tag).where(Owner.id == 3))), [3]),
+            (
+                lambda: select((twin := aliased(Owner)).id).where(twin.mail_tag == Owner.mail_tag, Owner.id == 3),
+                [3],
+            ),
+        ],
+    )
+    def test_tags_are_compared_and_counted(self, session: Session, query: Any, expected: Any) -> None:
+        """With each other."""
+        session.add_all([Owner(id=1, mail="a"), Owner(id=2, mail="a"), Owner(id=3, mail="b")])
+        session.flush()
         assert session.scalars(query()).all() == expected
 
     def test_parameters_of_other_names_are_encrypted(self, session: Session) -> None:
@@ -420,6 +686,32 @@ class TestLogs:
         assert "Paris" in caplog.text
         assert SECRET not in caplog.text
 
+    def test_rows_of_chosen_columns_are_blanked(self, session: Session, caplog: pytest.LogCaptureFixture) -> None:
+        """However the application picks them."""
+        session.execute(update(Person).where(Person.id == 1).values(ssn=SECRET))
+        session.commit()
+        query = select(PEOPLE).where(PEOPLE.c.id == 1)
+        with (
+            caplog.at_level(logging.DEBUG, "sqlalchemy.engine"),
+            session.get_bind().connect() as logged,  # type: ignore[union-attr]
+        ):
+            assert logged.execute(query).columns("city").all() == [("Paris",)]
+            assert logged.execute(query).columns("ssn", "city").all() == [(SECRET, "Paris")]
+            assert logged.execute(query).scalars(2).all() == [SECRET]
+            assert logged.execute(query).mappings().one()["ssn"] == SECRET
+        assert "Paris" in caplog.text
+        assert SECRET not in caplog.text
+
+    def test_rows_that_a_bulk_insert_returns_are_blanked(
+        self, session: Session, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """SQLAlchemy logs them twice, the second time without what it decrypted them with."""
+        rows = [{"id": 8, "city": "Oslo", "ssn": SECRET}, {"id": 9, "ssn": SECRET}]
+        with caplog.at_level(logging.DEBUG, "sqlalchemy.engine"), Session(session.get_bind()) as logged:
+            assert [person.ssn for person in logged.scalars(insert(Person).returning(Person), rows)] == [SECRET] * 2
+        assert "Oslo" in caplog.text
+        assert SECRET not in caplog.text
+
     def test_an_engine_with_a_name_of_its_own_is_covered(self, caplog: pytest.LogCaptureFixture) -> None:
         """It has a logger of its own."""
         engine = create_engine("sqlite://", logging_name="own", echo="debug")
@@ -443,3 +735,23 @@ class TestLogs:
         assert SECRET not in caplog.text
         assert SECRET not in str(caught.value)
         assert SECRET not in repr(caught.value)
+
+    def test_an_error_of_the_driver_before_the_statement_shows_no_plaintext(self, engine: Engine) -> None:
+        """A default of another column asks the database, for example, and that fails."""
+
+        def fail() -> None:
+            raise engine.dialect.loaded_dbapi.OperationalError("failed")
+
+        protected: Column[Any] = Column("v", Encrypted(String, ENCRYPTOR))
+        table = Table("t", MetaData(), Column("id", Integer), protected, Column("n", Integer, default=fail))
+        with engine.connect() as connection, pytest.raises(Exception, match="failed") as caught:
+            connection.execute(insert(table), {"id": 1, "v": SECRET})
+        assert SECRET not in str(caught.value)
+        assert SECRET not in repr(vars(caught.value))
+
+    def test_an_error_of_somebody_else_is_left_alone(self, engine: Engine) -> None:
+        """Only SQLAlchemy's errors have parameters to hide."""
+        table = Table("t", MetaData(), Column("id", Integer), Column("v", Encrypted(Integer, ENCRYPTOR)))
+        with engine.connect() as connection, pytest.raises(TypeError) as caught:
+            connection.execute(insert(table), {"id": 1, "v": SECRET})
+        assert not {"params", "hide_parameters"} & vars(caught.value).keys()

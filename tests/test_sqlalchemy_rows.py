@@ -526,6 +526,27 @@ class TestStatements:
         assert SSN not in str(caught.value)
         assert not any("INSERT" in sent or "UPDATE" in sent for sent in clinic.sent)
 
+    @pytest.mark.parametrize("attribute", ["id", "clinic_id"])
+    def test_a_statement_cannot_change_the_key_under_protected_values(self, clinic: Clinic, attribute: str) -> None:
+        """They would stay bound to the old one, and be lost. With all of them sealed anew it can."""
+        id = clinic.add()
+        new = {"id": uuid4()} if attribute == "id" else {"clinic_id": "south"}
+        with clinic.session() as session:
+            with pytest.raises(ProtectedColumnError, match=f"is bound to '{attribute}'"):
+                session.execute(update(clinic.patient).values(new))
+            row = {
+                "id": id,
+                "clinic_id": "north",
+                "ssn": SSN,
+                "alias": None,
+                "born": None,
+                "balance": Decimal(1),
+                **new,
+            }
+            session.execute(update(clinic.patient).values(seal(clinic.patient, row, defaults=False)))
+            session.commit()
+            assert session.scalars(select(clinic.patient)).one().ssn == SSN
+
     def test_sealed_values_are_taken_by_every_kind_of_statement(self, clinic: Clinic) -> None:
         """Insert and update, of the ORM and of Core, single and many."""
         ids = [uuid4() for _ in range(4)]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import Alias, Column, FromClause, Select
+from sqlalchemy import Alias, Column, FromClause, Insert, Select
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import operators
-from sqlalchemy.sql.dml import UpdateBase
 from sqlalchemy.sql.elements import (
     BinaryExpression,
     ClauseElement,
@@ -16,20 +16,37 @@ from sqlalchemy.sql.elements import (
     ColumnElement,
     Grouping,
     Label,
+    Null,
     TypeCoerce,
+    _label_reference,
 )
 from sqlalchemy.sql.functions import FunctionElement
-from sqlalchemy.sql.selectable import ScalarSelect
+from sqlalchemy.sql.selectable import ScalarSelect, TextualSelect
 
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
 
-__all__ = ["NullTest", "ProtectedColumn", "direct", "is_upsert_row", "protect", "protected_within"]
+__all__ = [
+    "NULL_TESTS",
+    "WRAPPERS",
+    "NullTest",
+    "ProtectedColumn",
+    "direct",
+    "inner",
+    "is_upsert_row",
+    "protect",
+    "protected_within",
+    "refused",
+    "sources",
+]
 
 _IN_NULL_TEST = "fieldcrypt_in_null_test"  # a keyword that SQLAlchemy's compiler hands down
-_LISTED = "fieldcrypt_listed"  # noted in the compiler's entry of a SELECT whose list of columns was examined
+_LISTED = "fieldcrypt_listed"  # noted in the compiler's entry of a statement: the columns that are still to be listed
 
 _UPSERT_ROWS = frozenset({"excluded", "inserted"})  # PostgreSQL's and SQLite's name, and SQLAlchemy's for MySQL
-_WRAPPERS = (Label, TypeCoerce, Grouping)  # what SQLAlchemy writes in Python alone
+WRAPPERS = (Label, TypeCoerce, Grouping, _label_reference)  # what changes no value
+NULL_TESTS = frozenset(  # with NULL on the other side
+    {operators.is_, operators.is_not, operators.is_distinct_from, operators.is_not_distinct_from}
+)
 
 
 class ProtectedColumn(Column[Any]):
@@ -62,11 +79,33 @@ def protect(column: Column[Any]) -> None:
     column.__class__ = _subclasses[kind]
 
 
+def inner(element: Any) -> Any:
+    """Return what an element is without labels and the like."""
+    while isinstance(element, WRAPPERS):
+        element = element.clause if isinstance(element, TypeCoerce) else element.element
+    return element
+
+
 def direct(element: Any) -> ColumnElement[Any] | None:
     """Return the protected column that an element is, under labels and the like; or None."""
-    while isinstance(element, _WRAPPERS):
-        element = element.clause if isinstance(element, TypeCoerce) else element.element
+    element = inner(element)
     return element if isinstance(element, ProtectedColumn) else None
+
+
+def sources(element: Any) -> Iterator[Any]:
+    """Yield what an element has its values from, through subqueries: columns of tables, and what is computed."""
+    element = inner(element)
+    if isinstance(element, ScalarSelect):
+        for column in element.element.selected_columns:
+            yield from sources(column)
+    elif isinstance(element, ColumnClause):
+        for base in element.base_columns:
+            if isinstance(base, ColumnClause):
+                yield base
+            else:
+                yield from sources(base)
+    else:
+        yield element
 
 
 def protected_within(element: ClauseElement) -> Iterator[Any]:
@@ -90,19 +129,20 @@ def _is_from(element: Any) -> bool:
 @compiles(ProtectedColumn)
 def _render_column(column: Any, compiler: Any, **kw: Any) -> str:
     """Render a column where it only comes back to the client, and nowhere else. Runs once per compiled statement."""
-    if (
-        kw.pop(_IN_NULL_TEST, False)
-        or (kw.get("within_columns_clause") and _is_listed(compiler))
-        or (is_upsert_row(column) and isinstance(compiler.stack[-1]["selectable"], UpdateBase))
-    ):
-        rendered: str = compiler.visit_column(column, **kw)
-        return rendered
-    raise refused(column)
+    is_allowed = kw.pop(_IN_NULL_TEST, False)
+    if not is_allowed and kw.get("within_columns_clause"):
+        is_allowed = _is_listed(column, compiler)
+    elif not is_allowed:
+        is_allowed = is_upsert_row(column) and isinstance(_rendering(compiler), Insert)  # examined in `statements.py`
+    if not is_allowed:
+        raise refused(column)
+    rendered: str = compiler.visit_column(column, **kw)
+    return rendered
 
 
 @compiles(NullTest)
 def _render_null_test(test: Any, compiler: Any, **kw: Any) -> str:
-    if test.operator in (operators.is_, operators.is_not) and direct(test.left) is not None:
+    if test.operator in NULL_TESTS and isinstance(test.right, Null) and direct(test.left) is not None:
         kw[_IN_NULL_TEST] = True
     rendered: str = compiler.visit_binary(test, **kw)
     return rendered
@@ -116,15 +156,37 @@ def refused(column: Any) -> ProtectedColumnError:
     )
 
 
-def _is_listed(compiler: Any) -> bool:
-    """Make sure that a SELECT or RETURNING lists protected columns as they are, not inside of expressions."""
-    entry = compiler.stack[-1]
-    if not entry.get(_LISTED):
-        statement = entry["selectable"]
-        listed = statement._raw_columns if isinstance(statement, Select) else statement._returning
+def _rendering(compiler: Any) -> Any:
+    """Return the innermost statement that is being rendered."""
+    return compiler.stack[-1]["selectable"] if compiler.stack else None
+
+
+def _is_listed(column: Any, compiler: Any) -> bool:
+    """Say whether a SELECT or RETURNING lists a column as it is.
+
+    SQLAlchemy tells also what is within an expression that it is in the list. So each column of the list is to be
+    rendered once, and then no more.
+    """
+    if not compiler.stack:
+        return True  # the ORM names what it expects of a whole text; nothing of it is rendered
+    left: Counter[int] | None = compiler.stack[-1].get(_LISTED)
+    if left is None:
+        listed = _listed(_rendering(compiler), compiler)
+        left = compiler.stack[-1][_LISTED] = Counter(hash(each) for each in listed)
         for element in listed:
-            if direct(element) is None and not isinstance(element, ColumnClause):
-                for column in protected_within(element):
-                    raise refused(column)
-        entry[_LISTED] = True
-    return True
+            if not isinstance(element, ColumnClause):
+                for protected in protected_within(element):
+                    raise refused(protected)
+    left[hash(column)] -= 1
+    return left[hash(column)] >= 0
+
+
+def _listed(statement: Any, compiler: Any) -> list[Any]:
+    """Return the columns that a statement lists, and other expressions."""
+    if isinstance(statement, TextualSelect):
+        return list(statement.column_args)  # named, not rendered
+    if isinstance(statement, Select):
+        elements = statement._raw_columns
+    else:
+        elements = compiler.implicit_returning or statement._returning
+    return [inner(each) for element in elements for each in element._select_iterable]

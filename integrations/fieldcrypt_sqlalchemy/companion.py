@@ -15,7 +15,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
 
-__all__ = ["MAX_TAG_SIZE", "NO_TAG", "BlindIndexTag", "Tag", "blind_index"]
+__all__ = ["MAX_TAG_SIZE", "NO_TAG", "BlindIndexTag", "Tag", "blind_index", "only_tags"]
 
 MAX_TAG_SIZE = 32  # bytes
 
@@ -35,11 +35,11 @@ class _TagComparator(TypeDecorator.Comparator[Any]):
     def operate(self, op: Any, *other: Any, **kwargs: Any) -> Any:
         for each in other:
             if not _may_meet_tags(each):
-                raise _only_tags()
+                raise only_tags()
         return super().operate(op, *other, **kwargs)
 
     def reverse_operate(self, op: Any, other: Any, **kwargs: Any) -> Any:
-        raise _only_tags()
+        raise only_tags()
 
 
 def _may_meet_tags(other: Any) -> bool:
@@ -56,10 +56,10 @@ def _may_meet_tags(other: Any) -> bool:
     return other is None or isinstance(other, Tag)
 
 
-def _only_tags() -> ProtectedColumnError:
-    return ProtectedColumnError(
-        "a blind index column takes only what fieldcrypt puts there: set, or compare, the encrypted column"
-    )
+def only_tags(column: Any = None) -> ProtectedColumnError:
+    """Return the error of tags that meet, or are, something else."""
+    which = "a blind index column" if column is None else f"the blind index column {column}"
+    return ProtectedColumnError(f"{which} takes only what fieldcrypt puts there: set, or compare, the encrypted column")
 
 
 class BlindIndexTag(TypeDecorator[bytes]):
@@ -83,7 +83,7 @@ class BlindIndexTag(TypeDecorator[bytes]):
             if value is None:
                 return None
             if value.__class__ is not Tag:
-                raise _only_tags()
+                raise only_tags()
             return bytes(value) if to_driver is None else to_driver(bytes(value))
 
         return process

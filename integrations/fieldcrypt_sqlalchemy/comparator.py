@@ -15,7 +15,14 @@ from fieldcrypt_sqlalchemy.search import SEARCHES, search
 __all__ = ["Comparator"]
 
 # With None on the other side these become IS NULL and IS NOT NULL, which the database can answer.
-_NULL_TESTS = frozenset({operators.is_, operators.is_not, operators.eq, operators.ne})
+_NULL_TESTS = {
+    operators.is_: operators.is_,
+    operators.is_not: operators.is_not,
+    operators.eq: operators.eq,
+    operators.ne: operators.ne,
+    operators.is_distinct_from: operators.is_not,
+    operators.is_not_distinct_from: operators.is_,
+}
 
 
 class Comparator(TypeDecorator.Comparator[Any]):
@@ -24,7 +31,7 @@ class Comparator(TypeDecorator.Comparator[Any]):
     def operate(self, op: Any, *other: Any, **kwargs: Any) -> Any:
         if op in _NULL_TESTS and len(other) == 1:
             if other[0] is None or isinstance(other[0], Null):
-                test = super().operate(op, *other, **kwargs)
+                test = super().operate(_NULL_TESTS[op], *other, **kwargs)
                 test.__class__ = NullTest
                 return test
             if isinstance(other[0], ColumnClause) and not other[0].is_literal:

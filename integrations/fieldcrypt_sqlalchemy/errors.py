@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Engine, event
 from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.exc import DBAPIError, DontWrapMixin
+from sqlalchemy.exc import DBAPIError, DontWrapMixin, StatementError
 
 from fieldcrypt import FieldcryptError
 
@@ -53,10 +53,12 @@ def _reduce(error: Exception) -> tuple[object, ...]:
 def hide_unprocessed_parameters(context: ExceptionContext) -> None:
     """Take the parameters from errors that arise before the driver has the statement.
 
-    Whatever fails while parameters are prepared (a value of *another* column that cannot be converted, for one) shows
-    all of them as the application gave them. What the driver raises shows them as it got them, encrypted.
+    Whatever fails while parameters are prepared (a value of *another* column that cannot be converted, or a default
+    that asks the database) shows all of them as the application gave them. What the driver raises when it executes the
+    statement shows them as it got them, encrypted.
     """
     error = context.sqlalchemy_exception
-    if error is not None and not isinstance(error, DBAPIError):
+    prepared = context.execution_context is not None
+    if isinstance(error, StatementError) and not (prepared and isinstance(error, DBAPIError)):
         error.hide_parameters = True
         error.params = None

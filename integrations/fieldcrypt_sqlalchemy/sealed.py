@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy.engine import Dialect
 
-from fieldcrypt import ConfigurationError, FieldcryptError, key_text, row_context
+from fieldcrypt import ConfigurationError, Encryptor, FieldcryptError, key_text, row_context
 from fieldcrypt_sqlalchemy.companion import Tag
 from fieldcrypt_sqlalchemy.conversion import conversion
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError, without_parameters
@@ -120,12 +120,15 @@ class RowBound(Encrypted):
 
     cache_ok = True
 
+    bound_to: frozenset[str] = frozenset()  # the keys of the columns that identify the row and its tenant
+
     @classmethod
-    def of(cls, type_: Encrypted, encryptor: Any) -> RowBound:
+    def of(cls, type_: Encrypted, encryptor: Encryptor, bound_to: frozenset[str]) -> RowBound:
         """Return the row-bound form of a column's type."""
         bound = cls.__new__(cls)
         bound.__dict__.update(type_.__dict__)
         bound.encryptor = type_.encryptor or encryptor
+        bound.bound_to = bound_to
         bound._tagger = None
         return bound
 

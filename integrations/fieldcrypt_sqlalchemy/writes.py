@@ -21,9 +21,9 @@ from fieldcrypt_sqlalchemy.companion import Tag
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
 from fieldcrypt_sqlalchemy.row_key import python_default
 from fieldcrypt_sqlalchemy.sealed import RowBound, Sealed
-from fieldcrypt_sqlalchemy.statements import upserting
 from fieldcrypt_sqlalchemy.tags import Tagger
 from fieldcrypt_sqlalchemy.types import HAS_PROTECTED, Encrypted
+from fieldcrypt_sqlalchemy.upserts import upserting
 
 __all__: list[str] = []
 
