@@ -21,6 +21,21 @@ def test_the_field_benchmark_prints_a_table_and_writes_json(tmp_path: Path) -> N
     assert figures["environment"]["python"]
 
 
+def test_the_sqlalchemy_benchmark_compares_every_form_and_counts_key_calls(tmp_path: Path) -> None:
+    """Against the same table unprotected; calls of the key provider do not grow with rows."""
+    figures = tmp_path / "figures.json"
+    command = [sys.executable, "-m", "benchmarks.sqlalchemy_bench", "--rows", "300", "--repeat", "2"]
+    done = subprocess.run(
+        [*command, "--database", "sqlite", "--json", str(figures)], capture_output=True, text=True, check=True
+    )
+    assert "x plain" in done.stdout
+    result = json.loads(figures.read_text())
+    assert {line["form"] for line in result["lines"]} >= {"plain", "column-bound", "decorated"}
+    assert all(line["ratio"] > 0 for line in result["lines"] if line["form"] != "plain")
+    (calls,) = result["key_calls"].values()
+    assert len({tuple(counted) for counted in calls.values()}) == 1
+
+
 def test_a_ratio_is_taken_within_a_round() -> None:
     """A machine that slows down for a while slows all contestants down."""
     floor = measure.Result((1.0, 10.0, 1.0))
