@@ -100,8 +100,8 @@ def _check_keys(columns: Any, names: set[str]) -> None:
     for column in bound:
         for name in column.type.bound_to & names:
             raise ProtectedColumnError(
-                f"{_described(column)} is bound to {name!r}, which the statement changes alone, so that it could not be "
-                "read any more: change it on an object, or seal all protected values of the row for its new key"
+                f"{_described(column)} is bound to {name!r}, which the statement changes alone, so that it could not "
+                "be read any more: change it on an object, or seal all protected values of the row for its new key"
             )
 
 
