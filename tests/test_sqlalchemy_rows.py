@@ -365,6 +365,10 @@ class TestLoading:
         for row, tenant in ((uuid4(), "north"), (id, "south")):
             with pytest.raises(DecryptionError):
                 sealed.open(row, tenant=tenant)
+        with pytest.raises(TypeError, match="named by id, clinic_id"):
+            sealed.open(id)
+        with pytest.raises(ConfigurationError, match="opened by the model"):
+            pickle.loads(pickle.dumps(sealed)).open(id, tenant="north")
 
     def test_the_core_reads_what_a_model_wrote(self, clinic: Clinic) -> None:
         """Field name, row context and tenant are all that another program needs."""

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from enum import StrEnum
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -1186,6 +1187,12 @@ class TestTenants:
         conditions = [south == ANN, south != ANN, south.in_([ANN, BOB]), south.not_in([BOB]), south == None]  # noqa: E711
         found = [numbers(session, select(patient.id).where(condition)) for condition in conditions]
         assert found == [[2], [1, 3], [2, 3], [1, 2], [4]]
+
+    def test_a_tenant_is_what_the_column_keeps_of_it(self, tenants: tuple[Session, Any]) -> None:
+        """Of a StrEnum, that is its value."""
+        session, patient = tenants
+        clinic = StrEnum("Clinic", {"ANYWHERE": "south"}).ANYWHERE  # type: ignore[attr-defined]
+        assert numbers(session, select(patient.id).where(of_tenant(patient.email, clinic) == ANN)) == [2]
 
     def test_a_tenant_that_has_no_key_yet_has_no_rows(self, tenants: tuple[Session, Any]) -> None:
         """And gets none from searching; NULL still differs from nothing."""

@@ -88,6 +88,7 @@ class RowKey:
         columns = {name: mapper.columns[name] for name in self.names}
         self._as_stored = [as_stored(f"{mapper.class_.__name__}.{name}", columns[name].type) for name in self.names]
         self._has_tenant = spec.tenant is not None
+        self.columns = frozenset(column.key for column in columns.values())
         # The last row, which is asked for once for each of its attributes, and the first and last part of its key, by
         # which it is known: the usual key and tenant. One tuple, because threads share it.
         self.first_name, self.last_name = self.names[0], self.names[-1]
@@ -102,6 +103,29 @@ class RowKey:
                 made = python_default(column, lambda: by_column(self._mapper, values))
                 if made is not None:
                     values[name] = made
+
+    def named(self, row: tuple[Any, ...], tenant: Any) -> Row:
+        """Return the row that an application names by its key, and by its tenant if it has one.
+
+        Raises:
+            TypeError: the key has another number of parts, or a part is of another type.
+        """
+        parts = [*row, tenant] if self._has_tenant else [*row]
+        if len(parts) != len(self.names) or any(part is None for part in parts):
+            raise TypeError(f"a row is named by {', '.join(self.names)}")
+        return self._made(parts)
+
+    def tenant_text(self, tenant: Any) -> str:
+        """Return a tenant, given as the model's attribute has it, as the text that its keys are under.
+
+        Raises:
+            ProtectedColumnError: the model has no tenant.
+            TypeError: the value is of another type than the attribute.
+        """
+        if not self._has_tenant:
+            raise ProtectedColumnError(f"{self._mapper.class_.__name__} has no tenant: @encrypted(…, tenant=…)")
+        find = self._as_stored[-1]
+        return key_text(tenant if find is None else find(tenant))
 
     def of(self, values: dict[str, Any]) -> Row:
         """Return the row of values that belong to no object."""

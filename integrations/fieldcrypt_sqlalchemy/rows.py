@@ -89,10 +89,9 @@ def _bind(mapper: Mapper[Any]) -> None:
         if mapper.configured:
             raise ConfigurationError(f"{mapper.class_.__name__} is in use already: decorate it where it is declared")
         _check(mapper, spec)
-        bound_to = frozenset(mapper.columns[key].key for key in spec.keys)
         for column in mapper.columns:
             if isinstance(column.type, Encrypted) and not isinstance(column.type, RowBound):
-                column.type = RowBound.of(column.type, spec.encryptor, bound_to)
+                column.type = RowBound.of(column.type, spec.encryptor)
     notes = mapper.class_manager.info
     plan = notes[_PLAN] = Plan(mapper, spec)
     if _TAGGING in notes:
@@ -102,6 +101,7 @@ def _bind(mapper: Mapper[Any]) -> None:
         return
     Sealing(plan, plan.row)
     for key, attribute in plan.attributes.items():
+        attribute.type.row_key = plan.row  # type: ignore[attr-defined]
         _open_on_read(plan.row, attribute, mapper.class_.__dict__.get(key))
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from sqlalchemy.engine import Dialect
 
-from fieldcrypt import ConfigurationError, Encryptor, FieldcryptError, key_text, row_context
+from fieldcrypt import ConfigurationError, Encryptor, FieldcryptError
 from fieldcrypt_sqlalchemy.companion import Tag
 from fieldcrypt_sqlalchemy.conversion import conversion
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError, without_parameters
 from fieldcrypt_sqlalchemy.offload import in_thread
+from fieldcrypt_sqlalchemy.row_key import RowKey
 from fieldcrypt_sqlalchemy.types import Encrypted
 
 __all__ = ["UNREAD", "RowBound", "Sealed", "SealedField"]
@@ -42,15 +43,16 @@ class Sealed:
         """Return the value.
 
         Args:
-            row: the key of the row, all its parts; of a CHAR column without the blanks that fill it up.
+            row: the key of the row, all its parts, as the model's attributes have them.
             tenant: the row's tenant, if the model has one.
 
         Raises:
+            TypeError: these are not the parts of a key.
             DecryptionError: the value is not of this row, column and tenant, or was changed.
             KeyProviderError, KeyStoreError: as for `Field.decrypt`.
         """
-        tenant = None if tenant is None else key_text(tenant)
-        return self._field.open(self, row_context(*row), tenant)
+        context, of_tenant = self._field.row_key.named(row, tenant)
+        return self._field.open(self, context, of_tenant)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _unpickle, (self._data, self._field.name)
@@ -66,7 +68,7 @@ class SealedField:
         type_: the column's type, with name and encryptor.
     """
 
-    __slots__ = ("_encrypt", "_to_field", "decrypt", "from_field", "name")
+    __slots__ = ("_encrypt", "_to_field", "decrypt", "from_field", "name", "row_key")
 
     def __init__(self, type_: Encrypted) -> None:
         if type_.encryptor is None or type_.name is None:
@@ -74,6 +76,7 @@ class SealedField:
         kind, self._to_field, self.from_field = conversion(type_.type_)
         field = type_.encryptor.field(type_.name, kind, pad=type_.pad, offload=in_thread)
         self.name = type_.name
+        self.row_key: Any = getattr(type_, "row_key", None)
         self._encrypt, self.decrypt = field.encrypt, field.decrypt
 
     def seal(self, value: Any, context: Mapping[str, str], tenant: str | None, tag: Tag | None = None) -> Sealed | None:
@@ -107,7 +110,8 @@ class _Unpickled:
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def open(self, sealed: Sealed, context: Mapping[str, str], tenant: str | None) -> Any:
+    @property
+    def row_key(self) -> NoReturn:
         raise ConfigurationError(f"a pickled value of {self.name} is opened by the model: read the attribute")
 
 
@@ -120,15 +124,14 @@ class RowBound(Encrypted):
 
     cache_ok = True
 
-    bound_to: frozenset[str] = frozenset()  # the keys of the columns that identify the row and its tenant
+    row_key: RowKey  # which the model's plan brings
 
     @classmethod
-    def of(cls, type_: Encrypted, encryptor: Encryptor, bound_to: frozenset[str]) -> RowBound:
+    def of(cls, type_: Encrypted, encryptor: Encryptor) -> RowBound:
         """Return the row-bound form of a column's type."""
         bound = cls.__new__(cls)
         bound.__dict__.update(type_.__dict__)
         bound.encryptor = type_.encryptor or encryptor
-        bound.bound_to = bound_to
         bound._tagger = None
         return bound
 

@@ -110,7 +110,8 @@ def of_tenant(column: Any, tenant: Any) -> Any:
     index = getattr(getattr(element, "type", None), "index", None)
     if index is None or not index.per_tenant:
         raise ProtectedColumnError("of_tenant takes an encrypted column that is indexed with per_tenant=True")
-    return _OfTenant(element, key_text(tenant))
+    row_key = getattr(element.type, "row_key", None)
+    return _OfTenant(element, key_text(tenant) if row_key is None else row_key.tenant_text(tenant))
 
 
 def search(column: Any, op: Any, other: Any, tenant: str | None = None) -> ColumnElement[bool]:

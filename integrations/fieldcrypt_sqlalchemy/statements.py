@@ -98,7 +98,7 @@ def _check_keys(columns: Any, names: set[str]) -> None:
     if any(column.key in names for column in bound):
         return  # sealed, with the key that they say
     for column in bound:
-        for name in column.type.bound_to & names:
+        for name in column.type.row_key.columns & names:
             raise ProtectedColumnError(
                 f"{_described(column)} is bound to {name!r}, which the statement changes alone, so that it could not "
                 "be read any more: change it on an object, or seal all protected values of the row for its new key"
