@@ -152,7 +152,7 @@ class TestKeys:
         """And tenants that have nothing else."""
         application.encryptor.blind_index("patients.email").tag("ann@example.org", tenant="c")
         made = json.loads(stdout(run("keys", "rotate", "--all", "--json")))
-        assert [entry["tenant"] for entry in made] == ["a", "b"]
+        assert sorted(entry["tenant"] for entry in made) == ["a", "b"]
         assert "no index key of" in complaint(run("keys", "rotate", "--index", "--tenant", "b"), 1)
 
     @pytest.mark.parametrize("command", [["rotate"], ["list"], ["export"], ["shred", "--yes"]], ids=lambda c: c[0])

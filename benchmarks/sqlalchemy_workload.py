@@ -1,0 +1,247 @@
+"""What the SQLAlchemy benchmark times: one table three times, unprotected, column-bound and row-bound, and its uses."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from itertools import cycle, islice
+from operator import attrgetter
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import Date, Engine, Integer, Numeric, String, insert, select
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+
+from fieldcrypt import Encryptor
+from fieldcrypt_sqlalchemy import Encrypted, encrypted, seal
+
+__all__ = [
+    "GETS",
+    "MEASURES",
+    "ColumnBound",
+    "Measure",
+    "RowBound",
+    "Work",
+    "adding",
+    "encryptor",
+    "getting",
+    "patients",
+    "reading",
+]
+
+GETS = 1000
+TENANTS = 20
+
+Work = Callable[[], object]
+Rows = list[dict[str, Any]]
+# Makes ready, yields what is timed, and cleans up.
+Contest = Callable[[Engine, Any, Rows], AbstractContextManager[Work]]
+
+encryptor = Encryptor()  # configured by the run
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class Plain(Base):
+    __tablename__ = "plain"
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    clinic_id: Mapped[str]
+    name: Mapped[str] = mapped_column(String)
+    ssn: Mapped[str] = mapped_column(String)
+    born: Mapped[date] = mapped_column(Date)
+    balance: Mapped[Decimal] = mapped_column(Numeric(12, 2))
+    visits: Mapped[int] = mapped_column(Integer)
+
+
+class ColumnBound(Base):
+    __tablename__ = "column_bound"
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    clinic_id: Mapped[str]
+    name: Mapped[str] = mapped_column(Encrypted(String, encryptor))
+    ssn: Mapped[str] = mapped_column(Encrypted(String, encryptor))
+    born: Mapped[date] = mapped_column(Encrypted(Date, encryptor))
+    balance: Mapped[Decimal] = mapped_column(Encrypted(Numeric(12, 2), encryptor))
+    visits: Mapped[int] = mapped_column(Encrypted(Integer, encryptor))
+
+
+@encrypted(encryptor, row="id", tenant="clinic_id")
+class RowBound(Base):
+    __tablename__ = "row_bound"
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    clinic_id: Mapped[str]
+    name: Mapped[str] = mapped_column(Encrypted(String))
+    ssn: Mapped[str] = mapped_column(Encrypted(String))
+    born: Mapped[date] = mapped_column(Encrypted(Date))
+    balance: Mapped[Decimal] = mapped_column(Encrypted(Numeric(12, 2)))
+    visits: Mapped[int] = mapped_column(Encrypted(Integer))
+
+
+_FIRST_NAMES = ("Ann", "José", "Siân", "Björn", "Mei", "Olga", "Tariq", "Łucja")
+_LAST_NAMES = ("Smith", "Núñez", "O'Hara", "Müller", "Tanaka", "Kowalska", "Iyer", "Featherstonehaugh")
+_CENTURY = 36_525  # days
+_protected = attrgetter("name", "ssn", "born", "balance", "visits")
+
+
+def patients(count: int) -> Iterator[dict[str, Any]]:
+    """Make rows, always the same ones; the first TENANTS of them have all the tenants that there are."""
+    rng = random.Random(4)
+    for number in range(count):
+        digits = rng.randrange(10**9)
+        yield {
+            "id": UUID(int=rng.getrandbits(128)),
+            "clinic_id": f"clinic-{number % TENANTS}",
+            "name": f"{rng.choice(_FIRST_NAMES)} {rng.choice(_LAST_NAMES)}",
+            "ssn": f"{digits // 10**6:03}-{digits // 10**4 % 100:02}-{digits % 10**4:04}",
+            "born": date(1924, 1, 1) + timedelta(days=rng.randrange(_CENTURY)),
+            "balance": Decimal(rng.randrange(-(10**5), 10**6)) / 100,
+            "visits": rng.randrange(200),
+        }
+
+
+# Contests
+
+
+def _empty_table(engine: Engine, model: Any) -> None:
+    model.__table__.drop(engine, checkfirst=True)
+    model.__table__.create(engine)
+
+
+@contextmanager
+def adding(engine: Engine, model: Any, rows: Rows) -> Iterator[Work]:
+    """Make objects, add and commit them, into a fresh table."""
+    _empty_table(engine, model)
+    with Session(engine) as session:
+
+        def work() -> None:
+            session.add_all([model(**row) for row in rows])
+            session.commit()
+
+        yield work
+
+
+@contextmanager
+def loading(engine: Engine, model: Any, rows: Rows) -> Iterator[Work]:
+    """Load all objects, and read no attribute."""
+    with Session(engine) as session:
+        yield lambda: session.scalars(select(model)).all()
+
+
+@contextmanager
+def reading(engine: Engine, model: Any, rows: Rows) -> Iterator[Work]:
+    """Load all objects, and read the five attributes of each."""
+    with Session(engine) as session:
+
+        def work() -> object:
+            loaded = session.scalars(select(model)).all()
+            for patient in loaded:
+                _protected(patient)
+            return loaded
+
+        yield work
+
+
+@contextmanager
+def getting(engine: Engine, model: Any, rows: Rows) -> Iterator[Work]:
+    """Get GETS objects by their keys, one by one, and read the five attributes of each."""
+    keys = [row["id"] for row in islice(cycle(rows), GETS)]
+    random.shuffle(keys)
+    with Session(engine) as session:
+
+        def work() -> None:
+            for key in keys:
+                patient = session.get_one(model, key)
+                _protected(patient)
+                session.expunge(patient)  # or the next one might be had without the database
+
+        yield work
+
+
+@contextmanager
+def inserting(engine: Engine, model: Any, rows: Rows) -> Iterator[Work]:
+    """Insert rows through Core, into a fresh table."""
+    _empty_table(engine, model)
+    with engine.connect() as connection:
+
+        def work() -> None:
+            connection.execute(insert(model.__table__), rows)
+            connection.commit()
+
+        yield work
+
+
+@contextmanager
+def sealing(engine: Engine, model: Any, rows: Rows) -> Iterator[Work]:
+    """Seal rows and insert them through Core, into a fresh table."""
+    _empty_table(engine, model)
+    with engine.connect() as connection:
+
+        def work() -> None:
+            connection.execute(insert(model.__table__), [seal(model, row) for row in rows])
+            connection.commit()
+
+        yield work
+
+
+@contextmanager
+def selecting(engine: Engine, model: Any, rows: Rows) -> Iterator[Work]:
+    """Select all rows through Core."""
+    with engine.connect() as connection:
+        yield lambda: connection.execute(select(model.__table__)).all()
+
+
+# Measures
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A form of the table in a measure.
+
+    Attributes:
+        name: what the report calls it.
+        model: the mapped class.
+        contest: what is timed.
+        limit: how many times the plain table's time it may take, or None.
+    """
+
+    name: str
+    model: type[Base]
+    contest: Contest
+    limit: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """Something to do with a table, in all its forms: the plain one first."""
+
+    name: str
+    forms: tuple[Form, ...]
+
+
+def _measure(
+    name: str,
+    contest: Contest,
+    *,
+    column: float | None = None,
+    row: float | None = None,
+    how: str = "decorated",
+    row_contest: Contest | None = None,
+) -> Measure:
+    plain, bound = Form("plain", Plain, contest), Form("column-bound", ColumnBound, contest, column)
+    return Measure(name, (plain, bound, Form(how, RowBound, row_contest or contest, row)))
+
+
+# Those that write come first: they leave the tables full.
+MEASURES = (
+    _measure("ORM add_all, commit", adding, column=1.7, row=2.2),
+    _measure("Core insert", inserting, how="decorated, seal()", row_contest=sealing),
+    _measure("ORM load", loading, column=1.8, row=1.3, how="decorated, unread"),
+    _measure("ORM load, read all", reading, column=1.8, row=2.2),
+    _measure("ORM get, read all", getting, column=1.2),
+    _measure("Core select", selecting, how="decorated, unread"),
+)
