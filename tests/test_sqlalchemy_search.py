@@ -1386,11 +1386,11 @@ def phones(encryptor: Encryptor) -> Any:
 class TestTruncatedTags:
     @pytest.fixture
     def short(self, engine: Engine) -> Iterator[tuple[Session, Any]]:
-        """Enough rows for each tag to be shared by several."""
+        """Enough rows for each tag to be shared, but for once in ten million runs."""
         patient = phones(new_encryptor())
         patient.metadata.create_all(engine)
         with Session(engine) as session:
-            rows = [{"id": number, "phone": f"555-{number:04}", "ward": number % 2} for number in range(1500)]
+            rows = [{"id": number, "phone": f"555-{number:04}", "ward": number % 2} for number in range(4000)]
             session.execute(insert(patient), [*rows, {"id": 9999, "phone": None, "ward": 0}])
             yield session, patient
 
