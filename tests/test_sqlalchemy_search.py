@@ -1365,8 +1365,8 @@ class TestInheritance:
         assert found() == [[3, 6, 7], [3, 6]]
 
 
-def phones(encryptor: Encryptor) -> Any:
-    """A model with tags of one byte, which many values share."""
+def phones(encryptor: Encryptor, tag_size: int = 1) -> Any:
+    """A model with tags of one byte, which many values share, or longer ones."""
 
     class Base(DeclarativeBase):
         pass
@@ -1376,7 +1376,7 @@ def phones(encryptor: Encryptor) -> Any:
         id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
         ward: Mapped[int] = mapped_column(default=0)
         phone: Mapped[str | None] = mapped_column(
-            Encrypted(String, encryptor, index=IndexedBy("tag", normaliser="digits", tag_size=1))
+            Encrypted(String, encryptor, index=IndexedBy("tag", normaliser="digits", tag_size=tag_size))
         )
         tag: Mapped[bytes | None] = blind_index()
 
@@ -1454,23 +1454,43 @@ class TestTruncatedTags:
             lambda p: select(p).where(p.phone == "5").limit(1),
             lambda p: select(p).where(p.phone == "5").group_by(p.ward),
             lambda p: select(p).where(or_(p.ward == 1, p.phone == "5")),
+            lambda p: select(p).where(exists().where(p.phone == "5")),
+            lambda p: select(p).order_by(case((p.phone == "5", 1), else_=0)),
             lambda p: select(aliased(p)).where(p.phone == "5"),
             lambda p: select(p.__table__).where(p.__table__.c.phone == "5"),
             lambda p: update(p).where(p.phone == "5").values(ward=1),
             lambda p: union_all(select(p).where(p.phone == "5"), select(p)),
         ],
     )
-    def test_find_takes_no_statement_that_it_could_not_filter(self, database: Database, statement: Any) -> None:
+    @pytest.mark.parametrize("tag_size", [1, 16])
+    def test_find_takes_no_statement_that_it_could_not_filter(
+        self, database: Database, statement: Any, tag_size: int
+    ) -> None:
         """It would return too much, or too little."""
-        patient = phones(new_encryptor())
+        patient = phones(new_encryptor(), tag_size)
         patient.metadata.create_all(database("sqlite"))
         with Session(database("sqlite")) as session, pytest.raises(ProtectedColumnError):
             find(session, statement(patient))
 
     def test_find_takes_any_statement_without_such_conditions(self, session: Session) -> None:
-        """So that a longer tag needs no change of code."""
-        statement = select(Owner).options(joinedload(Owner.pets)).where(Owner.email == ANN).order_by(Owner.id).limit(5)
+        """Rows may be limited if there is nothing to compare."""
+        statement = select(Owner).options(joinedload(Owner.pets)).order_by(Owner.id)
+        assert [owner.id for owner in find(session, statement.where(Owner.email == ANN))] == [1, 4]
+        assert [owner.id for owner in find(session, statement.where(Owner.email != ANN).limit(5))] == [2]
+
+    def test_find_leaves_out_rows_to_which_somebody_copied_a_tag(self, session: Session) -> None:
+        """A whole tag is not bound to its row: the database finds it wherever it was put, as Bob puts Ann's here."""
+        of_ann = "(SELECT email_tag FROM (SELECT * FROM owners) o WHERE id = 1)"
+        session.execute(text(f"UPDATE owners SET email_tag = {of_ann} WHERE id IN (2, 3)"))
+        statement = select(Owner).where(Owner.email == ANN).order_by(Owner.id)
+        assert [(owner.id, owner.email) for owner in session.scalars(statement)] == [
+            (1, ANN),
+            (2, BOB),
+            (3, None),
+            (4, ANN),
+        ]
         assert [owner.id for owner in find(session, statement)] == [1, 4]
+        assert [owner.id for owner in find(session, select(Owner).where(not_(Owner.email != ANN)))] == [1, 4]
 
     @pytest.mark.parametrize("unique", ["column", "constraint", "index"])
     def test_short_tags_cannot_be_unique(self, unique: str) -> None:

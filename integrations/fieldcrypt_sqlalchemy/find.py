@@ -1,48 +1,64 @@
-"""Searching by tags that other values share: candidates are compared after decryption."""
+"""Searching with comparison after decryption: by tags that other values share, or that may have been copied."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Any
 
 from sqlalchemy import Select, inspect
 from sqlalchemy.orm import Session
-from sqlalchemy.sql import operators
+from sqlalchemy.sql import operators, visitors
 from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList
 
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
-from fieldcrypt_sqlalchemy.search import TruncatedMatch
+from fieldcrypt_sqlalchemy.search import Searched, searched
 
 __all__ = ["find"]
 
 
 def find(session: Session, statement: Select[Any]) -> list[Any]:
-    """Return the objects that a SELECT of one model finds, without those that only share the tag of a value.
+    """Return the objects that a SELECT of one model finds, if their decrypted values are those that it searches for.
 
         patients = find(session, select(Patient).where(Patient.phone == "+1 555 0100"))
         patients = await async_session.run_sync(find, statement)
 
+    It leaves out rows that only have the tag of a value: because tags shorter than 16 bytes are shared, or because
+    somebody who can write to the table copied the tag. It cannot bring back rows whose tags were changed.
+
     Args:
         session: loads the objects, all candidates of the statement.
-        statement: selects one model. Conditions on columns with tags shorter than 16 bytes are joined by AND, and rows
-            are not limited, grouped or counted, for the database would do that to candidates.
+        statement: selects one model. `==` and `in_` on searchable columns are joined by AND, and rows are not limited,
+            grouped or counted, for the database would do that to candidates.
 
     Raises:
         ProtectedColumnError: the statement is another one.
     """
     entity = _entity(statement)
-    criteria, comparisons = [], []
+    criteria, comparisons = [], {}
     for criterion in _conjuncts(statement._where_criteria):
-        if isinstance(criterion, TruncatedMatch):
-            comparisons.append(_Comparison(criterion, entity))
+        sought = searched(criterion)
+        if sought is not None:
+            comparisons[sought] = _Comparison(sought, entity)
             criterion = _of_candidates(criterion)
         criteria.append(criterion)
-    if comparisons and (statement._has_row_limiting_clause or statement._group_by_clauses):
-        raise ProtectedColumnError("the database cannot limit or group what is compared after decryption")
     narrowed: Any = statement._clone()
     narrowed._where_criteria = tuple(criteria)
+    _check(narrowed, comparisons)
     candidates: Any = session.scalars(narrowed).unique()
-    return [row for row in candidates if all(comparison.holds(row) for comparison in comparisons)]
+    return [row for row in candidates if all(comparison.holds(row) for comparison in comparisons.values())]
+
+
+def _check(statement: Any, compared: Container[Searched]) -> None:
+    """Refuse a statement that searches for more than what is compared, or whose rows the database has to count."""
+    found = [sought for sought in map(searched, visitors.iterate(statement)) if sought is not None]
+    for sought in found:
+        if sought not in compared:
+            raise ProtectedColumnError(
+                f"find cannot compare {sought.tagger.described} after decryption: join the conditions on it by AND, "
+                "and select the model that it is of"
+            )
+    if found and (statement._has_row_limiting_clause or statement._group_by_clauses):
+        raise ProtectedColumnError("the database cannot limit or group what is compared after decryption")
 
 
 def _entity(statement: Any) -> Any:
@@ -61,7 +77,7 @@ def _conjuncts(criteria: Any) -> Iterator[Any]:
             yield criterion
 
 
-def _of_candidates(match: TruncatedMatch) -> Any:
+def _of_candidates(match: Any) -> Any:
     """Return the condition in a form that compiles."""
     condition: Any = match._clone()
     condition.__class__ = BinaryExpression
@@ -71,15 +87,15 @@ def _of_candidates(match: TruncatedMatch) -> Any:
 class _Comparison:
     """A condition of the statement, on the decrypted attribute of a candidate."""
 
-    def __init__(self, match: TruncatedMatch, entity: Any) -> None:
-        self._tagger, self._values = match.searched.tagger, match.searched.values
-        notes = match.searched.column._annotations
+    def __init__(self, sought: Searched, entity: Any) -> None:
+        self._tagger, self._values = sought.tagger, sought.values
+        notes = sought.column._annotations
         parent = notes.get("parententity")
         inherited = parent is not None and parent.is_mapper and entity.is_mapper and entity.isa(parent)
         if parent is not entity and not inherited:
             raise ProtectedColumnError(
-                f"{self._tagger.described} has tags shorter than 16 bytes, and is no attribute of the model that is "
-                "selected: select the model that it is of"
+                f"{self._tagger.described} is no attribute of the model that is selected, and cannot be compared after "
+                "decryption: select the model that it is of"
             )
         self._key = notes["proxy_key"]
 

@@ -17,7 +17,7 @@ from fieldcrypt_sqlalchemy.companion import Tag
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError, without_parameters
 from fieldcrypt_sqlalchemy.tags import Tagger
 
-__all__ = ["SEARCHES", "Searched", "TruncatedMatch", "of_tenant", "search"]
+__all__ = ["SEARCHES", "Searched", "of_tenant", "search", "searched"]
 
 SEARCHES = frozenset({operators.eq, operators.ne, operators.in_op, operators.not_in_op})
 _NEGATIVE = frozenset({operators.ne, operators.not_in_op})
@@ -143,13 +143,22 @@ def search(column: Any, op: Any, other: Any, tenant: str | None = None) -> Colum
     for value in values:
         tagger.check(value)
     companion = _in_place_of(protected, tagger.companion(protected))
-    searched = Searched(protected, tagger, values, tenant)
-    tags: BindParameter[Any] = bindparam(None, callable_=searched, expanding=True, type_=companion.type, unique=True)
+    sought = Searched(protected, tagger, values, tenant)
+    tags: BindParameter[Any] = bindparam(None, callable_=sought, expanding=True, type_=companion.type, unique=True)
     condition: Any = companion.in_(tags)
     if tagger.truncated:
         condition.__class__ = TruncatedMatch
-        condition.searched = searched
+        condition.searched = sought
     return ~condition if op in _NEGATIVE else condition  # type: ignore[no-any-return]
+
+
+def searched(element: Any) -> Searched | None:
+    """Return what a condition looks for that a row meets by its tag; of any other element of a statement, None."""
+    if isinstance(element, BinaryExpression) and element.operator is operators.in_op:
+        sought = getattr(element.right, "callable", None)
+        if isinstance(sought, Searched):
+            return sought
+    return None
 
 
 def _in_place_of(column: Any, companion: Any) -> Any:
