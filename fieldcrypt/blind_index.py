@@ -21,14 +21,14 @@ from fieldcrypt.keys.keyring import Keyring
 from fieldcrypt.normalisers import NORMALISERS, Normaliser, canonical
 from fieldcrypt.offload import Offload, in_place
 
-__all__ = ["DEFAULT_TAG_SIZE", "BlindIndex"]
+__all__ = ["DEFAULT_TAG_SIZE", "MAX_TAG_SIZE", "MIN_MEMBERS", "BlindIndex"]
 
 T = TypeVar("T")
 
 DEFAULT_TAG_SIZE = 16  # bytes; with these no two values of a table will ever share a tag
 MAX_TAG_SIZE = 32
 _LENGTH_SIZE = 4
-_MIN_MEMBERS = 16  # of an Enum, below which its tags tell its values
+MIN_MEMBERS = 16  # of an Enum, below which its tags tell its values
 _TENANTS = 4096  # for which something is kept ready
 
 _TYPES = (bytes, str, int, bool, Decimal, date, datetime, time, timedelta, UUID)
@@ -200,7 +200,7 @@ def _checked_type(type: Any, accept_low_cardinality: bool) -> Any:
     if not is_enum and type not in _TYPES:
         names = ", ".join(known.__name__ for known in _TYPES)
         raise TypeError(f"a blind index has one of the types {names} or an Enum class; not {type!r}")
-    if not accept_low_cardinality and (type is bool or (is_enum and len(type) < _MIN_MEMBERS)):
+    if not accept_low_cardinality and (type is bool or (is_enum and len(type) < MIN_MEMBERS)):
         raise ConfigurationError(
             f"equal values have equal tags, so among the few values of {type.__name__} the tags' frequencies tell "
             "which is which: search by something else, or if that is acceptable say accept_low_cardinality=True"

@@ -1,4 +1,4 @@
-"""Builds the wheel, installs it with all extras in an empty venv, and imports every package from there.
+"""Builds the wheel, installs it with all extras in an empty venv, imports every package from there, and uses a column.
 
 python tests/check_wheel.py
 """
@@ -28,6 +28,32 @@ for name in {PACKAGES!r}:
 print("imported", *{PACKAGES!r}, "from", sys.prefix)
 """
 
+# With what the extras bring and no more: for one, no greenlet, which SQLAlchemy needs for asyncio alone.
+USE = """
+from sqlalchemy import String, create_engine, select
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from fieldcrypt import Encryptor, LocalKeyProvider, MemoryKeyStore
+from fieldcrypt_sqlalchemy import Encrypted, blind_index, encrypted
+
+class Base(DeclarativeBase):
+    pass
+
+@encrypted(Encryptor(LocalKeyProvider.generate(), MemoryKeyStore()), row="id")
+class Patient(Base):
+    __tablename__ = "patients"
+    id: Mapped[str] = mapped_column(primary_key=True)
+    ssn: Mapped[str] = mapped_column(Encrypted(String, index="ssn_tag"))
+    ssn_tag: Mapped[bytes | None] = blind_index()
+
+engine = create_engine("sqlite://")
+Base.metadata.create_all(engine)
+with Session(engine) as session:
+    session.add(Patient(id="1", ssn="078-05-1120"))
+    session.commit()
+    assert session.scalars(select(Patient).where(Patient.ssn == "078-05-1120")).one().ssn == "078-05-1120"
+print("wrote, searched and read a column")
+"""
+
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
@@ -43,7 +69,8 @@ def main() -> None:
         venv.create(empty, with_pip=True)
         python = empty / ("Scripts" if sys.platform == "win32" else "bin") / "python"
         subprocess.run([python, "-m", "pip", "--quiet", "install", f"{wheel}[all,demo]"], check=True)
-        subprocess.run([python, "-c", CHECK], check=True, cwd=directory)
+        for check in (CHECK, USE):
+            subprocess.run([python, "-c", check], check=True, cwd=directory)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,10 @@ import datetime as dt
 import enum
 import logging
 import pickle
+import subprocess
+import sys
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -545,3 +548,23 @@ def test_models_can_be_declared_before_the_keys_are_configured(database: Databas
         session.add(patient(id=1, ssn=SSN))
         session.commit()
         assert session.scalar(select(patient.ssn)) == SSN
+
+
+def test_a_column_needs_no_greenlet(tmp_path: Path) -> None:
+    """Which SQLAlchemy 2.1 does not bring along: only asyncio needs it."""
+    program = """
+import sys
+sys.modules["greenlet"] = None  # as if it were not installed
+from sqlalchemy import Column, MetaData, String, Table, create_engine, insert, select
+from fieldcrypt import Encryptor, LocalKeyProvider
+from fieldcrypt_sqlalchemy import Encrypted, SqlKeyStore
+engine = create_engine("sqlite:///" + sys.argv[1])
+keys = SqlKeyStore(engine)
+keys.create_table()
+table = Table("t", MetaData(), Column("v", Encrypted(String, Encryptor(LocalKeyProvider.generate(), keys))))
+table.create(engine)
+with engine.connect() as connection:
+    connection.execute(insert(table).values(v="x"))
+    assert connection.scalars(select(table.c.v)).all() == ["x"]
+"""
+    subprocess.run([sys.executable, "-c", program, str(tmp_path / "t.sqlite")], check=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from fieldcrypt_sqlalchemy.companion import MAX_TAG_SIZE, BlindIndexTag
+from fieldcrypt.blind_index import MAX_TAG_SIZE
+from fieldcrypt_sqlalchemy.companion import BlindIndexTag
 from fieldcrypt_sqlalchemy.types import Encrypted
 
 if TYPE_CHECKING:

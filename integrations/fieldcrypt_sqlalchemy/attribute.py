@@ -12,7 +12,7 @@ from sqlalchemy.orm import Mapper
 from fieldcrypt_sqlalchemy.row_key import by_column, python_default
 from fieldcrypt_sqlalchemy.sealed import SealedField
 from fieldcrypt_sqlalchemy.tags import Tagger
-from fieldcrypt_sqlalchemy.types import Encrypted
+from fieldcrypt_sqlalchemy.types import Encrypted, is_searchable
 
 __all__ = ["ProtectedAttribute"]
 
@@ -31,7 +31,7 @@ class ProtectedAttribute:
     @property
     def searchable(self) -> bool:
         """Whether the column has a companion."""
-        return self.type.index is not None
+        return is_searchable(self.column)
 
     @cached_property
     def field(self) -> SealedField:

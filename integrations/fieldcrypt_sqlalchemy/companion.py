@@ -13,11 +13,10 @@ from sqlalchemy.sql.elements import BindParameter, ClauseElement, Null
 from sqlalchemy.sql.selectable import SelectBase
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from fieldcrypt.blind_index import MAX_TAG_SIZE
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
 
-__all__ = ["MAX_TAG_SIZE", "NO_TAG", "BlindIndexTag", "Tag", "blind_index", "only_tags"]
-
-MAX_TAG_SIZE = 32  # bytes
+__all__ = ["NO_TAG", "BlindIndexTag", "Tag", "blind_index", "only_tags"]
 
 
 class Tag(bytes):

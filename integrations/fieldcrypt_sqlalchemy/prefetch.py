@@ -8,9 +8,9 @@ from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.util import await_only
-from sqlalchemy.util.concurrency import in_greenlet
 
 from fieldcrypt import Encryptor, FieldcryptError
+from fieldcrypt_sqlalchemy.offload import can_await
 from fieldcrypt_sqlalchemy.types import Encrypted
 
 __all__: list[str] = []
@@ -27,7 +27,7 @@ _fresh: WeakKeyDictionary[Encryptor, dict[bytes, float]] = WeakKeyDictionary()
 def _fetch_keys(
     connection: Connection, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool
 ) -> None:
-    if not connection.dialect.is_async or context.compiled is None or not in_greenlet():
+    if not connection.dialect.is_async or context.compiled is None or not can_await():
         return
     compiled = context.compiled.__dict__
     if _PROTECTED not in compiled:

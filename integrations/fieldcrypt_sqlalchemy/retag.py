@@ -31,7 +31,7 @@ from fieldcrypt_sqlalchemy.row_key import RowKey
 from fieldcrypt_sqlalchemy.rows import plan_of
 from fieldcrypt_sqlalchemy.sealed import SealedField
 from fieldcrypt_sqlalchemy.tags import Tagger
-from fieldcrypt_sqlalchemy.types import Encrypted
+from fieldcrypt_sqlalchemy.types import is_searchable
 
 __all__ = ["RetagReport", "retag"]
 
@@ -228,14 +228,14 @@ class _Job:
 
 def _passes(model: Any, dialect: Dialect) -> Iterator[_Pass]:
     if isinstance(model, Table):
-        if columns := [_Searchable(each, None, dialect) for each in model.columns if _is_searchable(each)]:
+        if columns := [_Searchable(each, None, dialect) for each in model.columns if _is_of_table(each)]:
             yield _Pass(model, columns, model)
         return
     seen: set[Any] = set()
     for mapper in class_mapper(model).self_and_descendants:
         plan = plan_of(mapper)
         attributes = () if plan is None else plan.attributes.values()
-        found = [each for each in attributes if _is_searchable(each.column) and each.column not in seen]
+        found = [each for each in attributes if _is_of_table(each.column) and each.column not in seen]
         seen.update(each.column for each in found)
         row = None if plan is None or plan.row is None else plan.row
         for table_ in dict.fromkeys(each.column.table for each in found):
@@ -248,5 +248,5 @@ def _passes(model: Any, dialect: Dialect) -> Iterator[_Pass]:
             yield _Pass(table_, mine, mapper.persist_selectable, bound_to)
 
 
-def _is_searchable(each: Any) -> bool:
-    return isinstance(each.table, Table) and isinstance(each.type, Encrypted) and each.type.index is not None
+def _is_of_table(each: Any) -> bool:
+    return isinstance(each.table, Table) and is_searchable(each)

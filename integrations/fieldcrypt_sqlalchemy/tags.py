@@ -10,6 +10,7 @@ from sqlalchemy import Column, PrimaryKeyConstraint, Table, UniqueConstraint, ty
 from sqlalchemy.types import TypeEngine
 
 from fieldcrypt import BlindIndex, ConfigurationError, Encryptor
+from fieldcrypt.blind_index import MIN_MEMBERS
 from fieldcrypt_sqlalchemy.companion import NO_TAG, BlindIndexTag, Tag
 from fieldcrypt_sqlalchemy.conversion import conversion
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from fieldcrypt_sqlalchemy.types import Encrypted
 
 __all__ = ["IndexedBy", "Tagger", "check_index"]
-
-_LOW_CARDINALITY = 16  # an Enum of fewer values is refused, as in the core
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ def check_index(type_: TypeEngine[Any], how: IndexedBy) -> None:
 
 def _index(type_: TypeEngine[Any], how: IndexedBy, encryptor: Encryptor, name: str) -> BlindIndex[Any]:
     kind = conversion(type_).type
-    few = isinstance(type_, types.Enum) and kind is str and len(type_.enums) < _LOW_CARDINALITY
+    few = isinstance(type_, types.Enum) and kind is str and len(type_.enums) < MIN_MEMBERS
     if few and not how.accept_low_cardinality:
         raise ConfigurationError(
             "an Enum has so few values that the tags' frequencies tell which is which: search by something else, or if "

@@ -16,7 +16,7 @@ from fieldcrypt_sqlalchemy.errors import without_parameters
 from fieldcrypt_sqlalchemy.offload import in_thread
 from fieldcrypt_sqlalchemy.tags import IndexedBy, Tagger, check_index
 
-__all__ = ["HAS_PROTECTED", "PROTECTED_RESULT", "Encrypted"]
+__all__ = ["HAS_PROTECTED", "PROTECTED_RESULT", "Encrypted", "is_searchable"]
 
 PROTECTED_RESULT = "fieldcrypt_protected_result"  # an attribute of functions that return plaintext
 HAS_PROTECTED = "fieldcrypt_has_protected"  # an attribute of tables with encrypted columns; migrations show `info`
@@ -184,3 +184,8 @@ class Encrypted(TypeDecorator[Any]):
 
     def __repr__(self) -> str:
         return f"Encrypted({self.type_!r}, name={self.name!r})"
+
+
+def is_searchable(column: Any) -> bool:
+    """Say whether a column is encrypted and has a companion with tags."""
+    return isinstance(column.type, Encrypted) and column.type.index is not None

@@ -7,12 +7,10 @@ of which value it is. On a decorated model a sealed value brings its own.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cached_property
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Insert, Table, Update, bindparam, event
 from sqlalchemy.engine import Compiled
-from sqlalchemy.orm import Mapper
 from sqlalchemy.sql.elements import BindParameter, ClauseElement, ColumnClause
 from sqlalchemy.util import immutabledict
 
@@ -22,7 +20,7 @@ from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
 from fieldcrypt_sqlalchemy.row_key import python_default
 from fieldcrypt_sqlalchemy.sealed import RowBound, Sealed
 from fieldcrypt_sqlalchemy.tags import Tagger
-from fieldcrypt_sqlalchemy.types import HAS_PROTECTED, Encrypted
+from fieldcrypt_sqlalchemy.types import HAS_PROTECTED, is_searchable
 from fieldcrypt_sqlalchemy.upserts import upserting
 
 __all__: list[str] = []
@@ -57,12 +55,8 @@ def _searchable(statement: Any) -> list[_Searchable]:
     table = notes.get("_emit_insert_table", notes.get("_emit_update_table", statement.table))
     columns = () if isinstance(table, Table) and not hasattr(table, HAS_PROTECTED) else table.c
     columns = (*columns, *(key for key in statement._values or () if not isinstance(key, str)))
-    found = dict.fromkeys(column for column in columns if _is_searchable(column))
+    found = dict.fromkeys(column for column in columns if is_searchable(column))
     return [_Searchable(column) for column in found]
-
-
-def _is_searchable(column: Any) -> bool:
-    return isinstance(column.type, Encrypted) and column.type.index is not None
 
 
 class _Searchable:
@@ -223,41 +217,3 @@ def _completed(row: Pairs, column: Any) -> Row:
         others = {getattr(key, "key", key): value for key, value in values.items()}
         values[column.key] = python_default(column, lambda: others)
     return values
-
-
-# Objects in a session
-
-
-@event.listens_for(Mapper, "after_mapper_constructed")
-def _follow_objects(mapper: Mapper[Any], cls: type) -> None:
-    if any(_is_searchable(column) for column in mapper.columns):
-        tags = _AttributesOfTags(mapper)
-        event.listen(mapper, "refresh", tags.after_update_statement, raw=True)
-        event.listen(mapper, "before_update", tags.before_flush, raw=True, insert=True)
-
-
-class _AttributesOfTags:
-    """The companions of a mapped class's searchable columns, as attributes of its objects."""
-
-    def __init__(self, mapper: Mapper[Any]) -> None:
-        self._mapper = mapper
-
-    @cached_property
-    def _tags(self) -> dict[str, str]:
-        """By the attribute that they are tags of."""
-        found = {key: column for key, column in self._mapper.columns.items() if _is_searchable(column)}
-        companions = {key: _Searchable(column).companion for key, column in found.items()}
-        return {key: self._mapper.get_property_by_column(column).key for key, column in companions.items()}
-
-    def after_update_statement(self, state: Any, context: Any, keys: Any) -> None:
-        """Forget the tags of an object that got values from an UPDATE statement, for which the ORM has no new tags."""
-        if context is None and keys:
-            self._forget(state, [tag for key, tag in self._tags.items() if key in keys])
-
-    def before_flush(self, mapper: Any, connection: Any, state: Any) -> None:
-        """Forget tags that the application set: merging an object that was made without them sets None."""
-        self._forget(state, [tag for tag in self._tags.values() if tag in state.committed_state])
-
-    def _forget(self, state: Any, keys: list[str]) -> None:
-        if keys:
-            state._expire_attributes(state.dict, keys)
