@@ -13,9 +13,10 @@ import cbor2
 from fieldcrypt._text import utf8
 from fieldcrypt.errors import DecryptionError
 
-__all__ = ["DATE_TAG", "DECIMALS", "DECIMAL_TAG", "MAX_NESTING", "decode_cbor", "encode_cbor"]
+__all__ = ["DATE_TAG", "DECIMALS", "DECIMAL_TAG", "MAX_NESTING", "UNREADABLE", "decode_cbor", "encode_cbor"]
 
 MAX_NESTING = 64
+UNREADABLE = (cbor2.CBORError, TypeError, ValueError, InvalidOperation, OverflowError)  # what bad bytes raise
 _MAX_DEPTH = 2 * MAX_NESTING + 2  # as cbor2 counts, where a set is two levels: its tag and its array
 
 # Tags; cbor2 itself reads the first four.
@@ -141,7 +142,7 @@ def decode_cbor(body: bytes) -> Any:
     try:
         value = _from_cbor(cbor2.loads(body, max_depth=_MAX_DEPTH))
         canonical = encode_cbor(value) == body
-    except (cbor2.CBORError, TypeError, ValueError, InvalidOperation, OverflowError):
+    except UNREADABLE:
         canonical = False
     if not canonical:
         raise DecryptionError("the plaintext is not a valid encoding of a value")

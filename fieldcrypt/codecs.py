@@ -15,7 +15,6 @@ from uuid import UUID
 from fieldcrypt._text import utf8
 from fieldcrypt.cbor import decode_cbor, encode_cbor
 from fieldcrypt.errors import DecryptionError
-from fieldcrypt.scalars import READ, WRITE
 
 __all__ = ["BYTES", "CBOR", "PADDED", "TEXT", "TEXT_BYTE", "Codec"]
 
@@ -26,7 +25,6 @@ CBOR = 0x03
 PADDED = 0x80
 
 TEXT_BYTE = bytes([TEXT])  # for the hot path
-_CBOR_BYTE = bytes([CBOR])
 
 _PADDING_START = b"\x80"
 MAX_PAD = 0xFFFF
@@ -50,7 +48,7 @@ class Codec:
         ValueError: pad is out of range.
     """
 
-    __slots__ = ("_enum", "_read", "_write", "pad", "type")
+    __slots__ = ("_enum", "pad", "type")
 
     def __init__(self, type: Any, pad: int | None = None) -> None:
         self._enum = isinstance(type, enum.EnumMeta)
@@ -63,8 +61,6 @@ class Codec:
             raise ValueError(f"pad is 2 to {MAX_PAD} bytes, not {pad}")
         self.type = type
         self.pad = pad
-        self._read = READ.get(type) if pad is None else None
-        self._write = WRITE.get(type) if pad is None else None
 
     def encode(self, value: Any) -> bytes:
         """Return the plaintext of a value.
@@ -73,10 +69,6 @@ class Codec:
             TypeError: the value is not exactly of the field's type, or None, or holds something without an encoding.
             ValueError: text that is not valid Unicode, or nesting deeper than 64.
         """
-        if self._write is not None and type(value) is self.type:
-            short = self._write(value)
-            if short is not None:
-                return _CBOR_BYTE + short
         kind, body = self._encode_body(value)
         if self.pad is None:
             return bytes([kind]) + body
@@ -89,10 +81,6 @@ class Codec:
         Raises:
             DecryptionError: the bytes are no valid encoding, or of a value of another type.
         """
-        if self._read is not None and plaintext[:1] == _CBOR_BYTE:
-            value = self._read(plaintext[1:])
-            if value is not None:
-                return value
         kind, body = split_plaintext(plaintext)
         value = _decode_body(kind, body)
         if self._enum:

@@ -21,6 +21,7 @@ from fieldcrypt.errors import ConfigurationError, DecryptionError
 from fieldcrypt.keys.keyring import Keyring
 from fieldcrypt.keys.live_key import Crypt, Lease, LiveKey
 from fieldcrypt.offload import Offload, in_place
+from fieldcrypt.scalars import READ, REFUSALS, WRITE
 
 __all__ = ["Field"]
 
@@ -74,10 +75,13 @@ class Field(Generic[T]):
         "_encryptor",
         "_is_text",
         "_offload",
+        "_read",
         "_readers",
         "_recent_readers",
         "_recent_writers",
         "_rows_are_last",
+        "_scalar",
+        "_write",
         "_writers",
         "name",
     )
@@ -100,6 +104,8 @@ class Field(Generic[T]):
         self._encryptor = encryptor
         self._accepts_public_key = accept_public_key
         self._offload = offload
+        self._scalar = codec.type if codec.type in WRITE and codec.pad is None else None
+        self._write, self._read = WRITE.get(self._scalar), READ.get(self._scalar)
         self._is_text = codec.type in (str, object) and codec.pad is None
         self._writers: GenerationCache[str | None, _Writer] = GenerationCache(_WRITERS)
         self._readers: GenerationCache[bytes, _Reader] = GenerationCache(_READERS)
@@ -135,6 +141,8 @@ class Field(Generic[T]):
                 plaintext = TEXT_BYTE + value.encode()  # type: ignore[attr-defined]
             except UnicodeEncodeError as error:
                 raise without_text(error) from None
+        elif value.__class__ is self._scalar:
+            plaintext = self._write(value)  # type: ignore[misc]
         else:
             plaintext = self._codec.encode(value)
         try:
@@ -201,8 +209,14 @@ class Field(Generic[T]):
                     return plaintext[_AFTER_ENCODING].decode()  # type: ignore[return-value]
             except (IndexError, UnicodeDecodeError):
                 pass  # the codec says so without the text
-        value: T = self._codec.decode(plaintext)
-        return value
+        elif self._read is not None:
+            try:
+                value = self._read(plaintext)
+                if value is not None:
+                    return value  # type: ignore[no-any-return]
+            except REFUSALS:
+                pass  # likewise
+        return self._codec.decode(plaintext)  # type: ignore[no-any-return]
 
     def forget(self) -> None:
         """Drop all that was prepared, so that the next value asks the keyring again."""
