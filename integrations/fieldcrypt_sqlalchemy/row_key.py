@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -165,16 +165,23 @@ class RowKey:
             for name in self.names
         )
 
+    # Loops, for in Python 3.11 a comprehension is a call.
+
     def _find(self, find: Callable[[str], Any], state: Any) -> Row:
         """Return the row of the values that `find` finds."""
-        parts = [part if (part := find(name)) is not None else self._loaded(state, name) for name in self.names]
+        parts = []
+        for name in self.names:
+            part = find(name)
+            parts.append(part if part is not None else self._loaded(state, name))
         row = self._made(parts)
         if self._remembers:
             self.recent = parts[0], parts[-1], row
         return row
 
-    def _made(self, parts: list[Any]) -> Row:
-        stored = [part if find is None else find(part) for part, find in zip(parts, self._as_stored, strict=True)]
+    def _made(self, parts: Sequence[Any]) -> Row:
+        stored = []
+        for find, part in zip(self._as_stored, parts):  # noqa: B905 (there are as many; to say so takes time)
+            stored.append(part if find is None else find(part))
         if not self._has_tenant:
             return row_context(*stored), None
         tenant = stored.pop()
