@@ -137,7 +137,7 @@ class RowBound(Encrypted):
 
     def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any]:
         """Return what lets sealed values of the column through to the driver, and no others."""
-        to_driver = self.impl_instance.bind_processor(dialect)
+        to_driver = self._to_driver(dialect)
         name = self.name
 
         def process(value: Any) -> Any:

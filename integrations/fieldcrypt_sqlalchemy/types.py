@@ -20,6 +20,8 @@ __all__ = ["HAS_PROTECTED", "PROTECTED_RESULT", "Encrypted", "is_searchable"]
 
 PROTECTED_RESULT = "fieldcrypt_protected_result"  # an attribute of functions that return plaintext
 HAS_PROTECTED = "fieldcrypt_has_protected"  # an attribute of tables with encrypted columns; migrations show `info`
+# Drivers that take bytes as they are. SQLAlchemy would wrap each in an object, which the garbage collector follows.
+_TAKE_BYTES = frozenset({"pysqlite", "aiosqlite", "psycopg", "psycopg_async"})
 
 
 class Encrypted(TypeDecorator[Any]):
@@ -110,11 +112,18 @@ class Encrypted(TypeDecorator[Any]):
             return LONGBLOB()
         return super().load_dialect_impl(dialect)
 
+    def _to_driver(self, dialect: Dialect) -> Callable[[bytes], Any] | None:
+        """Return what wraps bytes for a driver that does not take them as they are."""
+        if dialect.driver in _TAKE_BYTES:
+            return None
+        wrap: Callable[[bytes], Any] | None = self.impl_instance.bind_processor(dialect)
+        return wrap
+
     def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any]:
         """Return what encrypts a value on its way to the driver."""
         to_field, _, field = self._prepared()
         encrypt = field.encrypt
-        to_driver = self.impl_instance.bind_processor(dialect)
+        to_driver = self._to_driver(dialect)
 
         def process(value: Any) -> Any:
             if value is None:
@@ -139,6 +148,8 @@ class Encrypted(TypeDecorator[Any]):
         decrypt = field.decrypt
 
         def process(value: Any) -> Any:
+            if value.__class__ is bytes:
+                return decrypt(value)
             if value is None:
                 return None
             if not isinstance(value, (bytes, memoryview)):  # SQLite lets anyone put anything into a column
