@@ -1,6 +1,14 @@
 """fieldcrypt for SQLAlchemy: encrypted columns, and a key store in the database. See docs/sqlalchemy.md."""
 
-from fieldcrypt_sqlalchemy import declaration, log, prefetch, stale_tags, statements, writes  # noqa: F401 (they listen)
+from fieldcrypt_sqlalchemy import (  # noqa: F401 (they listen)
+    declaration,
+    log,
+    prefetch,
+    result_format,
+    stale_tags,
+    statements,
+    writes,
+)
 from fieldcrypt_sqlalchemy.bulk import seal
 from fieldcrypt_sqlalchemy.companion import BlindIndexTag, blind_index
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
