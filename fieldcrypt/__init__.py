@@ -17,6 +17,7 @@ from fieldcrypt.errors import (
 )
 from fieldcrypt.events import Event, EventKind, Observer, Stats
 from fieldcrypt.field import Field
+from fieldcrypt.indexed_by import IndexedBy
 from fieldcrypt.keys.file_store import FileKeyStore
 from fieldcrypt.keys.policy import KeyPolicy
 from fieldcrypt.keys.provider import KeyProvider, LocalKeyProvider
@@ -58,6 +59,7 @@ __all__ = [
     "Tombstone",
     "call_after_fork",
     # for integrations
+    "IndexedBy",
     "Offload",
     # what happens to keys
     "Event",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -29,6 +30,7 @@ ROW_KEY = "row"
 MAX_NAME_SIZE = 255  # of a field's name, in bytes of UTF-8
 _MAX_LENGTH = 0xFFFF  # of a key and of a value, in bytes
 _LENGTH_SIZE = 2
+_MAX_EXPONENT = 200  # of a Decimal in a key; DynamoDB's numbers go from 10^-130 to 10^126
 _EXACT_TEXTS: dict[type, Callable[[Any], str]] = {str: str, int: int.__repr__, UUID: UUID.__str__}
 _ROW_KEY_ENCODED = len(ROW_KEY).to_bytes(_LENGTH_SIZE, "big") + ROW_KEY.encode()
 
@@ -138,10 +140,11 @@ def key_text(value: Any) -> str:
     to: a column has one type.
 
     Args:
-        value: a str, int, UUID, bytes, date or Enum member.
+        value: a str, int, Decimal, UUID, bytes, date or Enum member.
 
     Raises:
         TypeError: it is something else; a bool or a datetime, for example.
+        ValueError: it is a Decimal that is no number, or is not within 10^-200 and 10^200.
     """
     exact = _EXACT_TEXTS.get(value.__class__)
     if exact is not None:
@@ -153,13 +156,27 @@ def key_text(value: Any) -> str:
         return str.__str__(value)
     elif isinstance(value, int) and not isinstance(value, bool):
         return int.__repr__(value)
+    elif isinstance(value, Decimal):
+        return _decimal_text(value)
     elif isinstance(value, UUID):
         return UUID.__str__(value)
     elif isinstance(value, bytes):
         return value.hex()
     elif isinstance(value, date) and not isinstance(value, datetime):
         return value.isoformat()
-    raise TypeError(f"a {type(value).__name__} has no text as a part of a key: use str, int, UUID, bytes, date or Enum")
+    raise TypeError(
+        f"a {type(value).__name__} has no text as a part of a key: use str, int, Decimal, UUID, bytes, date or Enum"
+    )
+
+
+def _decimal_text(value: Decimal) -> str:
+    """Return what an int of the same value has; else digits, a point, digits, and no zero at the end."""
+    if not value.is_finite() or (value and abs(value.adjusted()) > _MAX_EXPONENT):
+        raise ValueError("a Decimal that is a part of a key is a number, and within 10^-200 and 10^200")
+    if not value:
+        return "0"
+    text = format(value, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _utf8(text: str) -> bytes:

@@ -24,6 +24,7 @@ LAYERS = [
     {"fieldcrypt.field", "fieldcrypt.blind_index", "fieldcrypt.tag_plan"},
     {"fieldcrypt.data_keys"},
     {"fieldcrypt.encryptor"},
+    {"fieldcrypt.indexed_by"},
     {"fieldcrypt"},
     {"fieldcrypt.cli", "fieldcrypt.testing"},
 ]

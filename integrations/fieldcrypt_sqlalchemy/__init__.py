@@ -1,5 +1,6 @@
 """fieldcrypt for SQLAlchemy: encrypted columns, and a key store in the database. See docs/sqlalchemy.md."""
 
+from fieldcrypt import IndexedBy
 from fieldcrypt_sqlalchemy import (  # noqa: F401 (they listen)
     declaration,
     log,
@@ -18,7 +19,6 @@ from fieldcrypt_sqlalchemy.retag import RetagReport, retag
 from fieldcrypt_sqlalchemy.rows import encrypted
 from fieldcrypt_sqlalchemy.sealed import Sealed
 from fieldcrypt_sqlalchemy.search import of_tenant
-from fieldcrypt_sqlalchemy.tags import IndexedBy
 from fieldcrypt_sqlalchemy.types import Encrypted
 
 __all__ = [

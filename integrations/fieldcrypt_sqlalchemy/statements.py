@@ -118,8 +118,8 @@ def _check_copies(statement: Any) -> None:
             if has_text or not _is_copy(column, value):
                 raise _not_encrypted(column)
             index = getattr(column.type, "index", None)
-            if index is not None and index.column not in names:
-                raise ProtectedColumnError(f"{_described(column)} is copied without its tags, {index.column!r}")
+            if index is not None and index.companion not in names:
+                raise ProtectedColumnError(f"{_described(column)} is copied without its tags, {index.companion!r}")
 
 
 def _parts(source: Any) -> list[Any]:
@@ -136,7 +136,7 @@ def _check_tags(columns: set[Any]) -> None:
     keys = {getattr(column, "key", None) for column in columns}
     for column in columns:
         index = getattr(getattr(column, "type", None), "index", None)
-        if index is not None and index.column not in keys:
+        if index is not None and index.companion not in keys:
             raise ProtectedColumnError(
                 f"{_described(column)} is searchable, and tags are added to a statement by itself: not to one that is "
                 "within another, nor to several ON CONFLICT clauses"

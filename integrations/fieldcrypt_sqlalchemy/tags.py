@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Column, PrimaryKeyConstraint, Table, UniqueConstraint, types
 from sqlalchemy.types import TypeEngine
 
-from fieldcrypt import BlindIndex, ConfigurationError, Encryptor
+from fieldcrypt import BlindIndex, ConfigurationError, Encryptor, IndexedBy
 from fieldcrypt.blind_index import MIN_MEMBERS
 from fieldcrypt_sqlalchemy.companion import NO_TAG, BlindIndexTag, Tag
 from fieldcrypt_sqlalchemy.conversion import conversion
@@ -19,26 +18,7 @@ from fieldcrypt_sqlalchemy.offload import in_thread
 if TYPE_CHECKING:
     from fieldcrypt_sqlalchemy.types import Encrypted
 
-__all__ = ["IndexedBy", "Tagger", "check_index"]
-
-
-@dataclass(frozen=True)
-class IndexedBy:
-    """How a column is searched: `Encrypted(String, index=IndexedBy("email_tag", normaliser="casefold"))`.
-
-    Attributes:
-        column: the companion column's name (its key in the table), made by `blind_index()`.
-        normaliser, tag_size, accept_low_cardinality: see `Encryptor.blind_index`. Shorter than 16 bytes, other values
-            share a value's tag, and only `find` can search.
-        per_tenant: use index keys of the row's tenant, so that tags of two tenants cannot be compared. Needs a
-            decorated model with a tenant, and queries that name it: `of_tenant(Patient.email, "clinic-7") == …`.
-    """
-
-    column: str
-    normaliser: str | Callable[[Any], Any] | None = None
-    tag_size: int = 16
-    per_tenant: bool = False
-    accept_low_cardinality: bool = False
+__all__ = ["Tagger", "check_index"]
 
 
 def check_index(type_: TypeEngine[Any], how: IndexedBy) -> None:
@@ -59,15 +39,7 @@ def _index(type_: TypeEngine[Any], how: IndexedBy, encryptor: Encryptor, name: s
             "an Enum has so few values that the tags' frequencies tell which is which: search by something else, or if "
             "that is acceptable say accept_low_cardinality=True"
         )
-    index: BlindIndex[Any] = encryptor.blind_index(
-        name,
-        kind,
-        tag_size=how.tag_size,
-        normaliser=how.normaliser,
-        accept_low_cardinality=how.accept_low_cardinality,
-        offload=in_thread,
-    )
-    return index
+    return how.blind_index(encryptor, name, kind, in_thread)
 
 
 def _is_unique(column: Any) -> bool:
@@ -85,7 +57,7 @@ class Tagger:
         if type_.encryptor is None or type_.name is None or type_.index is None:
             raise ConfigurationError(f"{type_.described} has no encryptor, so it cannot be searched")
         self.described = type_.described
-        self._column = type_.index.column
+        self._column = type_.index.companion
         self.per_tenant = type_.index.per_tenant
         self._to_field = conversion(type_.type_).to_field
         self._index = _index(type_.type_, type_.index, type_.encryptor, type_.name)

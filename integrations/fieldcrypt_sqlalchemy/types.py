@@ -9,12 +9,12 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import CompileError
 from sqlalchemy.types import LargeBinary, TypeDecorator, TypeEngine, to_instance
 
-from fieldcrypt import ConfigurationError, DecryptionError, Encryptor, FieldcryptError
+from fieldcrypt import ConfigurationError, DecryptionError, Encryptor, FieldcryptError, IndexedBy
 from fieldcrypt_sqlalchemy.comparator import Comparator
 from fieldcrypt_sqlalchemy.conversion import conversion
 from fieldcrypt_sqlalchemy.errors import without_parameters
 from fieldcrypt_sqlalchemy.offload import in_thread
-from fieldcrypt_sqlalchemy.tags import IndexedBy, Tagger, check_index
+from fieldcrypt_sqlalchemy.tags import Tagger, check_index
 
 __all__ = ["HAS_PROTECTED", "PROTECTED_RESULT", "Encrypted", "is_searchable"]
 

@@ -1,0 +1,54 @@
+"""How a field of a model is searched: what integrations take in a declaration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from fieldcrypt.blind_index import DEFAULT_TAG_SIZE, BlindIndex
+from fieldcrypt.encryptor import Encryptor
+from fieldcrypt.offload import Offload
+
+__all__ = ["IndexedBy"]
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedBy:
+    """A blind index, as it is declared with an encrypted column or attribute: `index=IndexedBy("email_tag", …)`.
+
+    Attributes:
+        companion: the name of the column or attribute that holds the tags.
+        normaliser, tag_size, accept_low_cardinality: see `Encryptor.blind_index`. Shorter than 16 bytes, other values
+            share a value's tag, and what a search finds has to be compared after decryption.
+        per_tenant: use index keys of the row's or item's tenant, so that tags of two tenants cannot be compared. Needs
+            a decorated model with a tenant, and searches that name it.
+    """
+
+    companion: str
+    normaliser: str | Callable[[Any], Any] | None = None
+    tag_size: int = DEFAULT_TAG_SIZE
+    per_tenant: bool = False
+    accept_low_cardinality: bool = False
+
+    def blind_index(
+        self, encryptor: Encryptor, name: str, type: Any, offload: Offload | None = None
+    ) -> BlindIndex[Any]:
+        """Make the blind index of a field.
+
+        Args:
+            encryptor: where index keys come from.
+            name, type: the field's.
+            offload: as for `Encryptor.blind_index`.
+
+        Raises:
+            TypeError, ValueError, ConfigurationError: as for `Encryptor.blind_index`.
+        """
+        return encryptor.blind_index(
+            name,
+            type,
+            tag_size=self.tag_size,
+            normaliser=self.normaliser,
+            accept_low_cardinality=self.accept_low_cardinality,
+            offload=offload,
+        )
