@@ -1,5 +1,23 @@
-"""fieldcrypt for DynamoDB: a key store in a table. See docs/keys.md."""
+"""fieldcrypt for boto3's DynamoDB: protected attributes, and a key store in a table. See docs/dynamodb.md."""
 
+from fieldcrypt import IndexedBy
+from fieldcrypt_dynamodb.client import EncryptedClient
+from fieldcrypt_dynamodb.description import ItemSeal, Protected, ProtectedTable
+from fieldcrypt_dynamodb.errors import ProtectedAttributeError
 from fieldcrypt_dynamodb.key_store import DynamoKeyStore
+from fieldcrypt_dynamodb.resource import EncryptedResource
+from fieldcrypt_dynamodb.stream_record import decrypt_stream_record
+from fieldcrypt_dynamodb.table import EncryptedTable
 
-__all__ = ["DynamoKeyStore"]
+__all__ = [
+    "DynamoKeyStore",
+    "EncryptedClient",
+    "EncryptedResource",
+    "EncryptedTable",
+    "IndexedBy",
+    "ItemSeal",
+    "Protected",
+    "ProtectedAttributeError",
+    "ProtectedTable",
+    "decrypt_stream_record",
+]

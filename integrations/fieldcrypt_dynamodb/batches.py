@@ -1,0 +1,170 @@
+"""Operations on several items, perhaps of several tables, of which some may be protected."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from fieldcrypt_dynamodb.description import ProtectedTable
+from fieldcrypt_dynamodb.errors import ProtectedAttributeError
+from fieldcrypt_dynamodb.failures import decrypt_failed_item
+from fieldcrypt_dynamodb.forms import Form
+from fieldcrypt_dynamodb.items import Tenant
+from fieldcrypt_dynamodb.projections import Projection
+from fieldcrypt_dynamodb.requests import Params, Send, TableRequests
+
+__all__ = ["Requests"]
+
+_WRITES: dict[str, Callable[[TableRequests, Params], dict[str, Any]]] = {
+    "Put": TableRequests.put,
+    "Update": TableRequests.update,
+    "Delete": TableRequests.delete,
+    "ConditionCheck": TableRequests.delete,
+}
+_BATCH_GET = frozenset({"RequestItems", "ReturnConsumedCapacity"})
+_BATCH_WRITE = _BATCH_GET | {"ReturnItemCollectionMetrics"}
+_TRANSACT_GET = frozenset({"TransactItems", "ReturnConsumedCapacity"})
+_TRANSACT_WRITE = _TRANSACT_GET | {"ReturnItemCollectionMetrics", "ClientRequestToken"}
+
+
+class Requests:
+    """The operations of a client or a resource.
+
+    Args:
+        tables: those that are protected.
+        form: of the values.
+        tenant: the only tenant whose items these are, or None.
+
+    Raises:
+        TypeError: something else is given for a table.
+    """
+
+    def __init__(self, tables: Iterable[ProtectedTable], form: Form, tenant: Tenant | None = None) -> None:
+        self.tables = tuple(tables)
+        for table in self.tables:
+            if not isinstance(table, ProtectedTable):
+                raise TypeError(f"expected ProtectedTable objects, got a {type(table).__name__}")
+        self._form = form
+        self._of = {table.name: TableRequests(table, form, tenant) for table in self.tables}
+
+    def of(self, table: Any) -> TableRequests | None:
+        """Return the operations on a table that is protected.
+
+        Args:
+            table: its name or its ARN.
+        """
+        name = str(table)
+        return self._of.get(name.rpartition(":table/")[2] if name.startswith("arn:") else name)
+
+    def batch_get_item(self, send: Send, params: Params) -> dict[str, Any]:
+        """Decrypt what is read; what was not processed comes back as it was asked for."""
+        _check_known("batch_get_item", params, _BATCH_GET)
+        asked: dict[str, tuple[TableRequests, Projection]] = {}
+        wanted: dict[str, Any] = {}
+        for name, keys in params["RequestItems"].items():
+            requests = self.of(name)
+            wanted[name] = keys
+            if requests is not None:
+                request, projection = requests.get({key: value for key, value in keys.items() if key != "Keys"})
+                wanted[name] = {**request, "Keys": keys["Keys"]}
+                asked[name] = requests, projection
+        response = dict(send(**{**params, "RequestItems": wanted}))
+        response["Responses"] = {
+            name: [asked[name][0].opened(item, asked[name][1]) for item in items] if name in asked else items
+            for name, items in response.get("Responses", {}).items()
+        }
+        unprocessed = response.get("UnprocessedKeys") or {}
+        response["UnprocessedKeys"] = {
+            name: {**params["RequestItems"][name], "Keys": keys["Keys"]} if name in asked else keys
+            for name, keys in unprocessed.items()
+        }
+        return response
+
+    def batch_write_item(self, send: Send, params: Params) -> dict[str, Any]:
+        """Encrypt what is put; what was not processed comes back as it was given."""
+        _check_known("batch_write_item", params, _BATCH_WRITE)
+        sent: dict[str, Any] = {}
+        for name, writes in params["RequestItems"].items():
+            requests = self.of(name)
+            sent[name] = writes if requests is None else [_encrypted(requests, write) for write in writes]
+        response = dict(send(**{**params, "RequestItems": sent}))
+        response["UnprocessedItems"] = {
+            name: self._as_given(name, writes, params["RequestItems"].get(name, ()))
+            for name, writes in (response.get("UnprocessedItems") or {}).items()
+        }
+        return response
+
+    def _as_given(self, name: str, writes: list[Any], given: Any) -> list[Any]:
+        """Return writes that were not processed as they were before encryption, so that they can be sent again."""
+        requests = self.of(name)
+        if requests is None:
+            return writes
+
+        def key(write: Any) -> tuple[Any, ...]:
+            item = write["PutRequest"]["Item"] if "PutRequest" in write else write["DeleteRequest"]["Key"]
+            return tuple(self._form.key_part(item[part]) for part in requests.table.key)
+
+        before = {key(write): write for write in given}
+        return [before[key(write)] for write in writes]
+
+    def transact_get_items(self, send: Send, params: Params) -> dict[str, Any]:
+        """Decrypt what is read."""
+        _check_known("transact_get_items", params, _TRANSACT_GET)
+        asked: list[tuple[TableRequests, Projection] | None] = []
+        wanted = []
+        for each in params["TransactItems"]:
+            requests = self.of(each["Get"]["TableName"])
+            if requests is None:
+                wanted.append(each)
+                asked.append(None)
+            else:
+                request, projection = requests.get(each["Get"])
+                wanted.append({**each, "Get": request})
+                asked.append((requests, projection))
+        response = dict(send(**{**params, "TransactItems": wanted}))
+        opened = []
+        for found, how in zip(response.get("Responses", ()), asked, strict=True):
+            if how is not None and found.get("Item"):
+                found = {**found, "Item": how[0].opened(found["Item"], how[1])}
+            opened.append(found)
+        response["Responses"] = opened
+        return response
+
+    def transact_write_items(self, send: Send, params: Params) -> dict[str, Any]:
+        """Encrypt what is written."""
+        _check_known("transact_write_items", params, _TRANSACT_WRITE)
+        sent, by = [], []
+        for each in params["TransactItems"]:
+            ((kind, write),) = each.items()
+            requests = self.of(write["TableName"])
+            by.append(requests)
+            if requests is None:
+                sent.append(each)
+            elif kind not in _WRITES:
+                raise ProtectedAttributeError(f"nobody knows what a {kind} would do with protected items")
+            else:
+                sent.append({kind: _WRITES[kind](requests, write)})
+        try:
+            return send(**{**params, "TransactItems": sent})
+        except ClientError as error:
+            reasons = error.response.get("CancellationReasons", [])  # one for each write
+            for reason, requests in zip(reasons, by, strict=False):
+                if requests is not None:
+                    decrypt_failed_item(requests.failed_items, reason)
+            raise
+
+
+def _encrypted(requests: TableRequests, write: Params) -> Params:
+    if set(write) == {"PutRequest"}:
+        return {"PutRequest": {**write["PutRequest"], "Item": requests.items.encrypted(write["PutRequest"]["Item"])}}
+    if set(write) == {"DeleteRequest"}:
+        return write
+    raise ProtectedAttributeError(f"nobody knows what {'/'.join(write)} in a batch would do with protected items")
+
+
+def _check_known(operation: str, params: Params, known: frozenset[str]) -> None:
+    unknown = params.keys() - known
+    if unknown:
+        raise ProtectedAttributeError(f"{operation} with {', '.join(sorted(unknown))}: nobody knows what that does")

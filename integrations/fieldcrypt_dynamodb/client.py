@@ -1,0 +1,134 @@
+"""The wrapper of a boto3 client."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from copy import copy
+from typing import Any
+
+from fieldcrypt_dynamodb.batches import Requests
+from fieldcrypt_dynamodb.description import ProtectedTable
+from fieldcrypt_dynamodb.errors import ProtectedAttributeError
+from fieldcrypt_dynamodb.forms import WIRE
+from fieldcrypt_dynamodb.items import Tenant
+from fieldcrypt_dynamodb.operations import NOT_ON_PROTECTED, PASSED, tables_named
+
+__all__ = ["EncryptedClient"]
+
+_ATTRIBUTES = frozenset({"can_paginate", "close", "exceptions", "get_waiter", "waiter_names"})
+
+
+class EncryptedClient:
+    """A boto3 DynamoDB client that encrypts and decrypts the items of protected tables.
+
+        client = EncryptedClient(boto3.client("dynamodb"), [patients])
+        client.put_item(TableName="patients", Item={"id": {"S": "1"}, "ssn": {"S": "078-05-1120"}})
+
+    Methods have the names and arguments of boto3's, and return what boto3's do. Those that read or write items work on
+    protected attributes; those that carry no item are passed on; all others are refused. Requests for tables that are
+    not described are passed on as they are.
+
+    Args:
+        client: boto3's. It is used, not changed: whoever uses it directly gets ciphertext.
+        tables: the descriptions of the protected tables.
+    """
+
+    def __init__(self, client: Any, tables: Iterable[ProtectedTable]) -> None:
+        self._client = client
+        self._requests = Requests(tables, WIRE)
+
+    def of_tenant(self, tenant: Tenant) -> EncryptedClient:
+        """Return a client for the items of one tenant alone.
+
+        Items of others do not decrypt there. Updates of items whose key does not tell the tenant need it, and so do
+        searches for tags per tenant.
+        """
+        other = copy(self)
+        other._requests = Requests(self._requests.tables, WIRE, tenant)
+        return other
+
+    # As boto3's
+
+    def put_item(self, **params: Any) -> dict[str, Any]:
+        """Encrypt and put an item."""
+        return self._on_table("put_item", params)
+
+    def get_item(self, **params: Any) -> dict[str, Any]:
+        """Get and decrypt an item."""
+        return self._on_table("get_item", params)
+
+    def update_item(self, **params: Any) -> dict[str, Any]:
+        """Update an item, with encrypted values."""
+        return self._on_table("update_item", params)
+
+    def delete_item(self, **params: Any) -> dict[str, Any]:
+        """Delete an item."""
+        return self._on_table("delete_item", params)
+
+    def query(self, **params: Any) -> dict[str, Any]:
+        """Find items by key, or by a searchable attribute whose tags are the key of an index."""
+        return self._on_table("query", params)
+
+    def scan(self, **params: Any) -> dict[str, Any]:
+        """Read all items, or filter them."""
+        return self._on_table("scan", params)
+
+    def batch_get_item(self, **params: Any) -> dict[str, Any]:
+        """Get and decrypt items."""
+        return self._requests.batch_get_item(self._client.batch_get_item, params)
+
+    def batch_write_item(self, **params: Any) -> dict[str, Any]:
+        """Encrypt and put, or delete, items."""
+        return self._requests.batch_write_item(self._client.batch_write_item, params)
+
+    def transact_get_items(self, **params: Any) -> dict[str, Any]:
+        """Get and decrypt items, in a transaction."""
+        return self._requests.transact_get_items(self._client.transact_get_items, params)
+
+    def transact_write_items(self, **params: Any) -> dict[str, Any]:
+        """Encrypt and write items, in a transaction."""
+        return self._requests.transact_write_items(self._client.transact_write_items, params)
+
+    def get_paginator(self, operation_name: str) -> Any:
+        """Return boto3's paginator of an operation, whose pages are decrypted."""
+        method = getattr(self, operation_name)
+        paginator = self._client.get_paginator(operation_name)
+        if operation_name not in PASSED:
+            paginator = copy(paginator)
+            paginator._method = method
+        return paginator
+
+    def _on_table(self, operation: str, params: dict[str, Any]) -> dict[str, Any]:
+        requests = self._requests.of(params.get("TableName"))
+        send = getattr(self._client, operation)
+        if requests is None:
+            return send(**params)  # type: ignore[no-any-return]
+        return getattr(requests, operation)(send, params)  # type: ignore[no-any-return]
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        found = getattr(self._client, name)  # an AttributeError, if there is none
+        if name in PASSED or name in _ATTRIBUTES:
+            return found
+        if name not in NOT_ON_PROTECTED:
+            raise ProtectedAttributeError(
+                f"{name}: nobody knows what that would do with protected items. boto3's own client can do it"
+            )
+
+        def on_other_tables(**params: Any) -> Any:
+            self._refuse_protected(name, params)
+            return found(**params)
+
+        return on_other_tables
+
+    def _refuse_protected(self, operation: str, params: dict[str, Any]) -> None:
+        for named in tables_named(operation, params):
+            for table in self._requests.tables:
+                if table.name in named:
+                    raise ProtectedAttributeError(
+                        f"{operation} on the protected table {table.name}: {NOT_ON_PROTECTED[operation]}"
+                    )
+
+    def __repr__(self) -> str:
+        return f"EncryptedClient({', '.join(table.name for table in self._requests.tables)})"

@@ -1,0 +1,151 @@
+"""What a program says once about a table: its key, its tenants, and which attributes are protected."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fieldcrypt import BlindIndex, ConfigurationError, Encryptor, Field, IndexedBy
+from fieldcrypt_dynamodb.forms import check_type
+
+__all__ = ["ItemSeal", "Protected", "ProtectedTable"]
+
+
+@dataclass(frozen=True, slots=True)
+class Protected:
+    """A protected attribute: `Protected(str, index="email_tag")`. A bare type, `str`, is short for `Protected(str)`.
+
+    Attributes:
+        type: of its values: str, bytes, bool, int, Decimal, float, date, datetime, time, UUID, list, dict, set, an Enum
+            class, or `object` for any of these but Enum members.
+        index: make it searchable: the name of the attribute that holds the tags, or an `IndexedBy` that says more.
+        name: the field's name, if not `table.attribute`.
+        pad: hide the exact length of values by padding them to a multiple of so many bytes (2 to 65,535).
+        accept_public_key: see `Encryptor.field`.
+    """
+
+    type: Any
+    index: str | IndexedBy | None = None
+    name: str | None = None
+    pad: int | None = None
+    accept_public_key: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ItemSeal:
+    """An attribute that tells whether others of its item were removed, added or exchanged.
+
+    Attributes:
+        attribute: the attribute that holds the seal.
+        over: the attributes that it covers, plain and protected ones.
+    """
+
+    attribute: str
+    over: tuple[str, ...]
+
+
+class ProtectedTable:
+    """The description of a table, which the wrappers of a boto3 client, resource or Table work by.
+
+        patients = ProtectedTable(
+            "patients",
+            encryptor,
+            key=("clinic_id", "number"),
+            tenant="clinic_id",
+            attributes={"ssn": str, "email": Protected(str, index="email_tag")},
+        )
+
+    Args:
+        name: the table's name.
+        encryptor: where keys come from. It may be configured later.
+        key: the names of the hash key and, if there is one, of the range key. To them a value is bound: copied to
+            another item, it does not decrypt.
+        attributes: the protected attributes by name, each with its type or a `Protected`.
+        tenant: the attribute that names an item's tenant, a text or a number, if tenants have keys of their own.
+        bound: False binds values to table and attribute alone, as undecorated models of SQLAlchemy and PynamoDB do.
+        seal: see `ItemSeal`.
+
+    Raises:
+        ConfigurationError: the description contradicts itself.
+        TypeError, ValueError: as for `Encryptor.field` and `Encryptor.blind_index`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        encryptor: Encryptor,
+        *,
+        key: Sequence[str],
+        attributes: Mapping[str, Any],
+        tenant: str | None = None,
+        bound: bool = True,
+        seal: ItemSeal | None = None,
+    ) -> None:
+        if not isinstance(encryptor, Encryptor):
+            raise ConfigurationError(f"ProtectedTable(name, encryptor): a {type(encryptor).__name__} is no Encryptor")
+        if isinstance(key, str) or not 1 <= len(key) <= 2:
+            raise ConfigurationError('key=("hash",) or key=("hash", "range"): the names of the table\'s key attributes')
+        self.name = name
+        self.key = tuple(key)
+        self.tenant = tenant
+        self.bound = bound
+        self.attributes = {attribute: _described(how) for attribute, how in attributes.items()}
+        self.fields: dict[str, Field[Any]] = {}
+        self.indexes: dict[str, BlindIndex[Any]] = {}
+        self.companions: dict[str, str] = {}  # of a searchable attribute, the attribute with its tags
+        self.per_tenant: set[str] = set()  # searchable attributes with tags per tenant
+        for attribute, how in self.attributes.items():
+            self._add(attribute, how, encryptor)
+        self.seal = seal
+        self.seal_field = encryptor.field(f"{name}.{seal.attribute}", bytes) if seal is not None else None
+        self._check()
+
+    def _add(self, attribute: str, how: Protected, encryptor: Encryptor) -> None:
+        check_type(how.type)
+        field_name = how.name or f"{self.name}.{attribute}"
+        self.fields[attribute] = encryptor.field(
+            field_name, how.type, pad=how.pad, accept_public_key=how.accept_public_key
+        )
+        if how.index is not None:
+            index = IndexedBy(how.index) if isinstance(how.index, str) else how.index
+            self.indexes[attribute] = index.blind_index(encryptor, field_name, how.type)
+            self.companions[attribute] = index.companion
+            if index.per_tenant:
+                self.per_tenant.add(attribute)
+
+    @property
+    def own(self) -> frozenset[str]:
+        """The attributes that fieldcrypt fills by itself: tags, and the seal."""
+        return frozenset(self.companions.values()) | ({self.seal.attribute} if self.seal is not None else frozenset())
+
+    @property
+    def described(self) -> frozenset[str]:
+        """The attributes that say where a value is: the key's, and the tenant."""
+        return frozenset(self.key) | ({self.tenant} if self.tenant is not None else frozenset())
+
+    def _check(self) -> None:
+        if not self.attributes:
+            raise ConfigurationError(f"the table {self.name} has no protected attributes: attributes={{…}}")
+        own = [*self.companions.values(), *([self.seal.attribute] if self.seal is not None else [])]
+        for attribute in own:
+            if own.count(attribute) > 1 or attribute in self.attributes or attribute in self.described:
+                raise ConfigurationError(
+                    f"the attribute {attribute!r} of {self.name} cannot hold tags or a seal as well"
+                )
+        for attribute in self.attributes:
+            if attribute in self.described:
+                raise ConfigurationError(f"{self.name}.{attribute} cannot be protected: it is a key, or the tenant")
+        if self.per_tenant and self.tenant is None:
+            raise ConfigurationError(f"{self.name} has tags per tenant, but no tenant=")
+        if self.seal is not None:
+            wrong = [each for each in self.seal.over if each == self.seal.attribute or each in self.key]
+            if wrong or not self.seal.over or isinstance(self.seal.over, str):
+                raise ConfigurationError("a seal covers attributes by name, not itself, nor keys, to which it is bound")
+
+    def __repr__(self) -> str:
+        return f"ProtectedTable({self.name!r})"
+
+
+def _described(how: Any) -> Protected:
+    return how if isinstance(how, Protected) else Protected(how)

@@ -1,0 +1,21 @@
+"""What is refused."""
+
+from __future__ import annotations
+
+from fieldcrypt import FieldcryptError
+
+__all__ = ["ProtectedAttributeError", "renamed"]
+
+
+class ProtectedAttributeError(FieldcryptError, TypeError):
+    """A request was refused before anything was sent: the message names the attribute or operation, and says why.
+
+    It would send plaintext of a protected attribute to DynamoDB, write what is no encrypted value of the attribute's,
+    or have DynamoDB compute with ciphertext.
+    """
+
+
+def renamed(error: TypeError | ValueError, attribute: str) -> TypeError | ValueError:
+    """Return an error about a value with the attribute's name before it."""
+    kind = TypeError if isinstance(error, TypeError) else ValueError
+    return kind(f"{attribute}: {error}")

@@ -1,0 +1,81 @@
+"""What DynamoDB's errors say about items: those that they carry are decrypted, and sizes are those that were sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from boto3.dynamodb.types import TypeSerializer
+from botocore.exceptions import ClientError
+
+from fieldcrypt import FieldcryptError
+from fieldcrypt_dynamodb.items import Items
+
+__all__ = ["decrypt_failed_item", "explained", "size_of"]
+
+_serialize = TypeSerializer().serialize
+
+
+@contextmanager
+def explained(items: Items, request: Mapping[str, Any]) -> Iterator[None]:
+    """Have errors of DynamoDB carry decrypted items, and say how large an item is after encryption.
+
+    Args:
+        items: decrypts, in DynamoDB's own form.
+        request: what was sent.
+    """
+    try:
+        yield
+    except ClientError as error:
+        decrypt_failed_item(items, error.response)
+        explain_size(error, request.get("Item"))
+        raise
+
+
+def decrypt_failed_item(items: Items, failure: Any) -> None:
+    """Decrypt the item with which DynamoDB says why a condition did not hold.
+
+    It is left out if it cannot be decrypted: the error is about the condition.
+    """
+    if "Item" in failure:
+        try:
+            failure["Item"] = items.decrypted(failure["Item"])
+        except FieldcryptError:
+            del failure["Item"]
+
+
+def explain_size(error: ClientError, item: Mapping[str, Any] | None) -> None:
+    """Add the size of an item as it was sent to an error that is about sizes."""
+    said = error.response.get("Error", {})
+    if item is None or said.get("Code") != "ValidationException" or "size" not in said.get("Message", "").lower():
+        return
+    note = f"after encryption the item has {size_of(item):,} bytes"
+    said["Message"] = f"{said['Message']} ({note})"
+    error.args = (f"{error} ({note})",)
+
+
+def size_of(item: Mapping[str, Any]) -> int:
+    """Return the size of an item as DynamoDB counts it, about: numbers are taken to be of the largest size.
+
+    Source: "DynamoDB item sizes and formats", Amazon DynamoDB Developer Guide.
+    """
+    return sum(len(name.encode()) + _size(value) for name, value in item.items())
+
+
+def _size(value: Any) -> int:
+    if not isinstance(value, Mapping) or len(value) != 1 or not set(value) <= _KINDS:
+        value = _serialize(value)
+    ((kind, content),) = value.items()
+    if kind == "M":
+        return 3 + sum(len(name.encode()) + 1 + _size(item) for name, item in content.items())
+    if kind == "L":
+        return 3 + sum(1 + _size(item) for item in content)
+    if kind in ("SS", "BS", "NS"):
+        return sum(_size({kind[0]: member}) for member in content)
+    if kind == "N":
+        return 2 + (len(content.strip("-0.")) + 1) // 2
+    return 1 if kind in ("BOOL", "NULL") else len(content.encode() if kind == "S" else content)
+
+
+_KINDS = {"S", "N", "B", "BOOL", "NULL", "L", "M", "SS", "NS", "BS"}

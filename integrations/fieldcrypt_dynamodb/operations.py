@@ -1,0 +1,59 @@
+"""Every operation of DynamoDB, and what becomes of it. One that is not named here is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+__all__ = ["ENCRYPTED", "NOT_ON_PROTECTED", "PASSED", "tables_named"]
+
+# Items are encrypted and decrypted.
+ENCRYPTED = frozenset(
+    {"put_item", "get_item", "update_item", "delete_item", "query", "scan"}
+    | {"batch_get_item", "batch_write_item", "transact_get_items", "transact_write_items"}
+)
+
+# Refused on protected tables, with the reason; an export only if it has a filter.
+NOT_ON_PROTECTED = {
+    "execute_statement": "a PartiQL statement would send values as they are: use the operations on items",
+    "batch_execute_statement": "PartiQL statements would send values as they are: use the operations on items",
+    "execute_transaction": "PartiQL statements would send values as they are: use transact_write_items",
+    "import_table": "it would make plain items of the files: put them with batch_write_item",
+    "start_bulk_put_items": "it would make plain items of the files: put them with batch_write_item",
+    "export_table_to_point_in_time": "its filter would send values as they are, to be compared with ciphertext",
+    "search_vectors": "vectors cannot be searched when they are encrypted, and what it finds would stay encrypted",
+}
+
+# They carry no item: tables, backups, settings, streams, exports of what is stored.
+PASSED = frozenset(
+    {"cancel_bulk_operation", "create_backup", "create_global_table", "create_table", "delete_backup"}
+    | {"delete_resource_policy", "delete_table", "describe_backup", "describe_bulk_operation"}
+    | {"describe_continuous_backups", "describe_contributor_insights", "describe_endpoints", "describe_export"}
+    | {"describe_global_table", "describe_global_table_settings", "describe_import"}
+    | {"describe_kinesis_streaming_destination", "describe_limits", "describe_table"}
+    | {"describe_table_replica_auto_scaling", "describe_time_to_live", "disable_kinesis_streaming_destination"}
+    | {"enable_kinesis_streaming_destination", "get_resource_policy"}
+    | {"list_backups", "list_bulk_operations", "list_contributor_insights", "list_exports", "list_global_tables"}
+    | {"list_imports", "list_tables", "list_tags_of_resource", "put_resource_policy", "restore_table_from_backup"}
+    | {"restore_table_to_point_in_time", "tag_resource", "untag_resource", "update_continuous_backups"}
+    | {"update_contributor_insights", "update_global_table", "update_global_table_settings"}
+    | {"update_kinesis_streaming_destination", "update_table", "update_table_replica_auto_scaling"}
+    | {"update_time_to_live"}
+)
+
+
+def tables_named(operation: str, params: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what names tables in a request of `NOT_ON_PROTECTED`: names, ARNs, or whole statements."""
+    if operation == "execute_statement":
+        yield str(params.get("Statement"))
+    elif operation == "batch_execute_statement":
+        yield from (str(each.get("Statement")) for each in params.get("Statements", ()))
+    elif operation == "execute_transaction":
+        yield from (str(each.get("Statement")) for each in params.get("TransactStatements", ()))
+    elif operation == "import_table":
+        yield str(params.get("TableCreationParameters", {}).get("TableName"))
+    elif operation == "export_table_to_point_in_time":
+        if "FilterSpecification" in params:
+            yield str(params.get("TableArn"))
+    else:
+        yield str(params.get("TableName"))

@@ -1,0 +1,314 @@
+"""What each operation of DynamoDB needs done to its request and its response.
+
+The parameters are boto3's, in either form; `send` is the method of boto3 that takes what is made of them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from boto3.dynamodb.conditions import ConditionBase, ConditionExpressionBuilder
+
+from fieldcrypt_dynamodb.conditions import Comparison, KeySearch, rewrite, rewrite_key
+from fieldcrypt_dynamodb.description import ProtectedTable
+from fieldcrypt_dynamodb.errors import ProtectedAttributeError
+from fieldcrypt_dynamodb.failures import explained
+from fieldcrypt_dynamodb.forms import PYTHON, WIRE, Form
+from fieldcrypt_dynamodb.items import Items, Tenant
+from fieldcrypt_dynamodb.projections import Projection
+from fieldcrypt_dynamodb.substitutions import Substitutions
+from fieldcrypt_dynamodb.updates import Update
+
+__all__ = ["KNOWN", "LEGACY", "TableRequests"]
+
+Params = Mapping[str, Any]
+Send = Callable[..., dict[str, Any]]
+
+_CONDITION, _FILTER, _KEY = "ConditionExpression", "FilterExpression", "KeyConditionExpression"
+_UPDATE, _PROJECTION = "UpdateExpression", "ProjectionExpression"
+
+# From before there were expressions. DynamoDB takes either the one or the others.
+LEGACY = frozenset(
+    {"AttributesToGet", "AttributeUpdates", "ConditionalOperator", "Expected"}
+    | {"KeyConditions", "QueryFilter", "ScanFilter"}
+)
+_COMMON = frozenset({"TableName", "ReturnConsumedCapacity", "ExpressionAttributeNames", "ExpressionAttributeValues"})
+_WRITE = _COMMON | {_CONDITION, "ReturnValues", "ReturnItemCollectionMetrics", "ReturnValuesOnConditionCheckFailure"}
+_SEARCH = _COMMON | {
+    *("IndexName", "Select", "Limit", "ConsistentRead", "ExclusiveStartKey", _FILTER, _PROJECTION),
+}
+KNOWN: dict[str, frozenset[str]] = {
+    "put_item": _WRITE | {"Item"},
+    "delete_item": _WRITE | {"Key"},
+    "update_item": _WRITE | {"Key", _UPDATE},
+    "get_item": _COMMON | {"Key", "ConsistentRead", _PROJECTION},
+    "query": _SEARCH | {_KEY, "ScanIndexForward"},
+    "scan": _SEARCH | {"TotalSegments", "Segment"},
+}
+
+
+class TableRequests:
+    """The operations on one protected table.
+
+    Args:
+        table: the description.
+        form: of the values.
+        tenant: the only tenant whose items these are, or None.
+    """
+
+    def __init__(self, table: ProtectedTable, form: Form, tenant: Tenant | None = None) -> None:
+        self.table = table
+        self.items = Items(table, form, tenant)
+        # In errors items have DynamoDB's form, also where boto3 gives all else in Python's.
+        self.failed_items = self.items if form is WIRE else Items(table, WIRE, tenant)
+        self._form = form
+
+    # One item
+
+    def put_item(self, send: Send, params: Params) -> dict[str, Any]:
+        """Encrypt an item; decrypt the old one, if it is returned."""
+        new = self.put(params)
+        response = self._sent(send, new)
+        return self._opened(response, "Attributes", None, whole=True)
+
+    def put(self, params: Params) -> dict[str, Any]:
+        """Return the request of `put_item`, or of a Put in a transaction."""
+        new, places = self._begun("put_item", params)
+        if "Item" in new:  # else boto3 says that it is missing
+            new["Item"] = self.items.encrypted(new["Item"])
+        places.put_into(new)
+        return new
+
+    def get_item(self, send: Send, params: Params) -> dict[str, Any]:
+        """Decrypt an item."""
+        new, projection = self.get(params)
+        response = self._sent(send, new)
+        if "Item" in response:
+            response = {**response, "Item": self.opened(response["Item"], projection)}
+        return response
+
+    def get(self, params: Params) -> tuple[dict[str, Any], Projection]:
+        """Return the request of `get_item`, or of a Get in a transaction, and what was asked for."""
+        new, places = self._begun("get_item", params)
+        projection = self._projected(new, places)
+        places.put_into(new)
+        return new, projection
+
+    def opened(self, item: Params, projection: Projection) -> dict[str, Any]:
+        """Return an item that was read, with what was asked for."""
+        return projection.cut(self.items.decrypted(item, whole=projection.verifies))
+
+    def delete_item(self, send: Send, params: Params) -> dict[str, Any]:
+        """Rewrite a condition; decrypt the old item, if it is returned."""
+        response = self._sent(send, self.delete(params))
+        return self._opened(response, "Attributes", None, whole=True)
+
+    def delete(self, params: Params) -> dict[str, Any]:
+        """Return the request of `delete_item`, or of a Delete or ConditionCheck in a transaction."""
+        new, places = self._begun("delete_item", params)
+        places.put_into(new)
+        return new
+
+    def update_item(self, send: Send, params: Params) -> dict[str, Any]:
+        """Encrypt what is set on protected attributes; decrypt what is returned."""
+        new = self.update(params)
+        response = self._sent(send, new)
+        whole = str(params.get("ReturnValues", "")).startswith("ALL")
+        return self._opened(response, "Attributes", None if whole else params["Key"], whole=whole)
+
+    def update(self, params: Params) -> dict[str, Any]:
+        """Return the request of `update_item`, or of an Update in a transaction."""
+        new, places = self._begun("update_item", params)
+        key, protected = params.get("Key", {}), False
+        if _UPDATE in new:
+            update = Update(new[_UPDATE], self.items, places)
+            protected = update.protected
+            new[_UPDATE] = update.rewritten(self.items.place_of_key(key) if protected else None)
+        self._restrict(new, key, places, protected)
+        places.put_into(new)
+        return new
+
+    def _restrict(self, new: dict[str, Any], key: Params, places: Substitutions, protected: bool) -> None:
+        """Add to the condition of an update what must hold for the item to be readable afterwards."""
+        needed = []
+        tenant = self.table.tenant
+        if protected and tenant is not None and tenant not in key:
+            named = places.value(self._form.scalar(self.items.tenant))
+            needed.append(f"{places.name(tenant)} = {named}")
+        if self.table.seal is not None:
+            needed.append(f"attribute_exists({places.name(self.table.seal.attribute)})")
+        if needed and _CONDITION in new:
+            needed.append(f"({new[_CONDITION]})")
+        if needed:
+            new[_CONDITION] = " AND ".join(needed)
+
+    # Several items
+
+    def query(self, send: Send, params: Params) -> dict[str, Any]:
+        """Decrypt what is found by key; on a tag as the key of an index, ask for each tag of the value."""
+        new, places = self._begun("query", params)
+        search: KeySearch | None = None
+        comparisons: list[Comparison] = []
+        if _KEY in new:
+            condition, search = rewrite_key(new[_KEY], self.table, places, self._form, self.items.tenant_text)
+            new[_KEY], comparisons = condition
+        return self._found(send, params, new, places, comparisons, search)
+
+    def scan(self, send: Send, params: Params) -> dict[str, Any]:
+        """Decrypt what is found."""
+        new, places = self._begun("scan", params)
+        return self._found(send, params, new, places, [], None)
+
+    def _found(
+        self,
+        send: Send,
+        params: Params,
+        new: dict[str, Any],
+        places: Substitutions,
+        comparisons: list[Comparison],
+        search: KeySearch | None,
+    ) -> dict[str, Any]:
+        if _FILTER in new:
+            condition = rewrite(new[_FILTER], self.table, places, self._form, self.items.tenant_text, compares=True)
+            new[_FILTER] = condition.text
+            comparisons += condition.comparisons
+        counted = new.get("Select") == "COUNT"
+        if counted and any(self.table.indexes[name].truncated for name, _ in comparisons):
+            raise ProtectedAttributeError(
+                "items that were found by tags shorter than 16 bytes cannot be counted by DynamoDB: it would count "
+                "those of other values too"
+            )
+        needed = {name for name, _ in comparisons}
+        projection = self._projected(new, places, needed)
+        places.put_into(new)
+        response = self._sent(send, new) if search is None else self._sent_for_each(send, new, search)
+        if counted:
+            return response
+        items = [self.items.decrypted(item, whole=projection.verifies) for item in response.get("Items", ())]
+        kept = [projection.cut(item) for item in items if self.items.meets(item, comparisons)]
+        return {**response, "Items": kept, "Count": len(kept)}
+
+    def _sent_for_each(self, send: Send, new: dict[str, Any], search: KeySearch) -> dict[str, Any]:
+        """Ask for one tag after the other, and return the first page that is not the last of its tag.
+
+        While DynamoDB has more for a tag, its LastEvaluatedKey has the tag, so that one sees where to go on. If a tag
+        ends where the limit is reached, the page has one item more, of the next tag, for without it there is no key.
+        """
+        start = new.get("ExclusiveStartKey")
+        tags = search.tags
+        if start is not None and search.companion in start:
+            tag = self._form.bytes_of(start[search.companion])
+            tags = tags[tags.index(tag) :] if tag in tags else tags
+        found: dict[str, Any] = {}
+        for tag in tags:
+            request = dict(new)
+            request["ExpressionAttributeValues"] = {
+                **new["ExpressionAttributeValues"],
+                search.placeholder: self._form.binary(tag),
+            }
+            if found:
+                request.pop("ExclusiveStartKey", None)
+                if "Limit" in new:
+                    request["Limit"] = max(1, new["Limit"] - found["ScannedCount"])
+            found = _joined(found, self._sent(send, request))
+            if "LastEvaluatedKey" in found:
+                break
+        return found
+
+    # What they have in common
+
+    def _begun(self, operation: str, params: Params) -> tuple[dict[str, Any], Substitutions]:
+        """Return a copy of a request with its conditions as text, and its placeholders."""
+        _check_known(operation, params, self.table)
+        new = dict(params)
+        for name in (_CONDITION, _FILTER, _KEY):
+            if isinstance(new.get(name), ConditionBase):
+                if self._form is not PYTHON:
+                    raise TypeError(f"a client takes {name} as text")
+                _build(new, name)
+        places = Substitutions(new)
+        if _CONDITION in new:
+            condition = rewrite(new[_CONDITION], self.table, places, self._form, self.items.tenant_text, compares=False)
+            new[_CONDITION] = condition.text
+        return new, places
+
+    def _projected(self, new: dict[str, Any], places: Substitutions, needed: Iterable[str] = ()) -> Projection:
+        projection = Projection(new.get(_PROJECTION), self.table, places, needed)
+        if projection.text is not None:
+            new[_PROJECTION] = projection.text
+        return projection
+
+    def _sent(self, send: Send, params: dict[str, Any]) -> dict[str, Any]:
+        with explained(self.failed_items, params):
+            return send(**params)
+
+    def _opened(self, response: dict[str, Any], part: str, key: Params | None, *, whole: bool) -> dict[str, Any]:
+        """Return a response with its item decrypted."""
+        if part not in response:
+            return response
+        place = None
+        if key is not None and any(name in self.table.attributes for name in response[part]):
+            place = self.items.place_of_key(key)
+        return {**response, part: self.items.decrypted(response[part], place=place, whole=whole)}
+
+
+def _check_known(operation: str, params: Params, table: ProtectedTable) -> None:
+    for name in params:
+        if name in LEGACY:
+            raise ProtectedAttributeError(
+                f"{operation} on the protected table {table.name} takes no {name}: use the expressions, which "
+                "replaced it"
+            )
+        if name not in KNOWN[operation]:
+            raise ProtectedAttributeError(
+                f"{operation} on the protected table {table.name}: nobody knows what {name} would do with its values"
+            )
+
+
+def _build(params: dict[str, Any], name: str) -> None:
+    """Turn a condition of boto3 into text, with placeholders that are not taken."""
+    built = ConditionExpressionBuilder().build_expression(params[name], is_key_condition=name == _KEY)
+    prefix = name[0].lower()
+    text, names, values = (
+        built.condition_expression,
+        built.attribute_name_placeholders,
+        built.attribute_value_placeholders,
+    )
+    for sign, parameter, known in (
+        ("#", "ExpressionAttributeNames", names),
+        (":", "ExpressionAttributeValues", values),
+    ):
+        taken = dict(params.get(parameter) or {})
+        for placeholder in sorted(known, key=len, reverse=True):
+            new = f"{sign}{prefix}_{placeholder[1:]}"
+            while new in taken:
+                new += "_"
+            text = re.sub(rf"{re.escape(placeholder)}\b", new, text)
+            taken[new] = known[placeholder]
+        if taken:
+            params[parameter] = taken
+    params[name] = text
+
+
+def _joined(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+    """Return two pages as one."""
+    if not first:
+        return second
+    joined = {**second, "Items": [*first.get("Items", ()), *second.get("Items", ())]}
+    if "Items" not in first and "Items" not in second:
+        del joined["Items"]
+    for name in ("Count", "ScannedCount"):
+        joined[name] = first[name] + second[name]
+    if "ConsumedCapacity" in second:
+        joined["ConsumedCapacity"] = _summed(first.get("ConsumedCapacity", {}), second["ConsumedCapacity"])
+    return joined
+
+
+def _summed(first: Any, second: Any) -> Any:
+    """Add up the numbers of two reports of consumed capacity."""
+    if isinstance(second, Mapping):
+        missing = {name: first[name] for name in first if name not in second} if isinstance(first, Mapping) else {}
+        return {**missing, **{name: _summed(first.get(name), value) for name, value in second.items()}}
+    return second if isinstance(second, str) or first is None else first + second

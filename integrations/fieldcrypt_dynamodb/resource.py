@@ -1,0 +1,72 @@
+"""The wrapper of a boto3 resource."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from copy import copy
+from typing import Any
+
+from fieldcrypt_dynamodb.batches import Requests
+from fieldcrypt_dynamodb.description import ProtectedTable
+from fieldcrypt_dynamodb.errors import ProtectedAttributeError
+from fieldcrypt_dynamodb.forms import PYTHON
+from fieldcrypt_dynamodb.items import Tenant
+from fieldcrypt_dynamodb.table import EncryptedTable
+
+__all__ = ["EncryptedResource"]
+
+
+class EncryptedResource:
+    """A boto3 DynamoDB resource whose protected tables encrypt and decrypt.
+
+        dynamodb = EncryptedResource(boto3.resource("dynamodb"), [patients])
+        dynamodb.Table("patients").put_item(Item={"id": "1", "ssn": "078-05-1120"})
+
+    Args:
+        resource: boto3's. It is used, not changed.
+        tables: the descriptions of the protected tables.
+    """
+
+    def __init__(self, resource: Any, tables: Iterable[ProtectedTable]) -> None:
+        self._resource = resource
+        self._tenant: Tenant | None = None
+        self._requests = Requests(tables, PYTHON)
+
+    def of_tenant(self, tenant: Tenant) -> EncryptedResource:
+        """Return a resource for the items of one tenant alone (see `EncryptedClient.of_tenant`)."""
+        other = copy(self)
+        other._tenant = tenant
+        other._requests = Requests(self._requests.tables, PYTHON, tenant)
+        return other
+
+    def Table(self, name: str) -> Any:  # noqa: N802 (boto3's name)
+        """Return a table: an `EncryptedTable` if it is protected, boto3's own if not."""
+        requests = self._requests.of(name)
+        table = self._resource.Table(requests.table.name if requests is not None else name)
+        if requests is None:
+            return table
+        encrypted = EncryptedTable(table, requests.table)
+        return encrypted if self._tenant is None else encrypted.of_tenant(self._tenant)
+
+    def batch_get_item(self, **params: Any) -> dict[str, Any]:
+        """Get and decrypt items."""
+        return self._requests.batch_get_item(self._resource.batch_get_item, params)
+
+    def batch_write_item(self, **params: Any) -> dict[str, Any]:
+        """Encrypt and put, or delete, items."""
+        return self._requests.batch_write_item(self._resource.batch_write_item, params)
+
+    def create_table(self, **params: Any) -> Any:
+        """Make a table, and return it as `Table` does."""
+        return self.Table(self._resource.create_table(**params).name)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        getattr(self._resource, name)  # an AttributeError, if there is none
+        raise ProtectedAttributeError(
+            f"{name}: it would give a way to protected items past their encryption. boto3's own resource has it"
+        )
+
+    def __repr__(self) -> str:
+        return f"EncryptedResource({', '.join(table.name for table in self._requests.tables)})"

@@ -1,0 +1,85 @@
+"""Item seals: attributes of an item bound to each other (SPEC section 10).
+
+A seal is a value of a field of its own that encrypts nothing, and has a digest of what it covers in its context. So
+it is made and verified with data keys like any other value, and is bound to the item and its tenant as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+import cbor2
+from boto3.dynamodb.types import TypeSerializer
+from cryptography.hazmat.primitives.hashes import SHA256, Hash
+
+from fieldcrypt import DecryptionError, RowContext, key_text
+from fieldcrypt_dynamodb.description import ProtectedTable
+from fieldcrypt_dynamodb.forms import WIRE, Form
+
+__all__ = ["Sealing"]
+
+_CONTEXT_KEY = "seal"
+_serialize = TypeSerializer().serialize
+
+
+class Sealing:
+    """Makes and verifies the seals of a table.
+
+    Args:
+        table: the description; it has a seal.
+        form: in which items come.
+    """
+
+    def __init__(self, table: ProtectedTable, form: Form) -> None:
+        if table.seal is None or table.seal_field is None:
+            raise TypeError("the table has no seal")
+        self._name = f"{table.name}.{table.seal.attribute}"
+        self._attribute = table.seal.attribute
+        self._over = sorted(table.seal.over)
+        self._field = table.seal_field
+        self._form = form
+
+    def add(self, item: dict[str, Any], row: RowContext, tenant: str | None) -> None:
+        """Seal an item, whose protected attributes are encrypted already."""
+        data = self._field.encrypt(b"", tenant=tenant, context=self._context(item, row))
+        item[self._attribute] = self._form.binary(data)
+
+    def verify(self, item: Mapping[str, Any], row: RowContext, tenant: str | None) -> None:
+        """Look at the seal of an item, as DynamoDB has it.
+
+        Raises:
+            DecryptionError: it is missing, or not the seal of these attributes of this item.
+        """
+        data = self._form.bytes_of(item.get(self._attribute))
+        if data is None:
+            raise DecryptionError(f"{self._name}: the item has no seal, or was read without it")
+        try:
+            self._field.decrypt(data, tenant=tenant, context=self._context(item, row))
+        except DecryptionError:
+            raise DecryptionError(f"{self._name}: the sealed attributes are not those that were sealed") from None
+
+    def _context(self, item: Mapping[str, Any], row: RowContext) -> dict[str, str]:
+        digest = Hash(SHA256())
+        present = [name for name in self._over if name in item]
+        wire = self._form is WIRE
+        covered = [[name, _canonical(item[name] if wire else _serialize(item[name]))] for name in present]
+        digest.update(cbor2.dumps([self._over, covered]))
+        return {**row, _CONTEXT_KEY: digest.finalize().hex()}
+
+
+def _canonical(value: Any) -> list[Any]:
+    """Return what a value is to DynamoDB, however it is written: 1.0 is 1, and sets have no order."""
+    ((kind, content),) = value.items()
+    if kind == "M":
+        return [kind, [[name, _canonical(content[name])] for name in sorted(content)]]
+    if kind == "L":
+        return [kind, [_canonical(item) for item in content]]
+    if kind == "N":
+        return [kind, key_text(Decimal(content))]
+    if kind == "NS":
+        return [kind, sorted(key_text(Decimal(number)) for number in content)]
+    if kind in ("SS", "BS"):
+        return [kind, sorted(content)]
+    return [kind, bytes(content) if kind == "B" else content]

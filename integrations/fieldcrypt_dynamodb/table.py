@@ -1,0 +1,114 @@
+"""The wrapper of a boto3 Table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import copy
+from typing import Any
+
+from fieldcrypt import ConfigurationError
+from fieldcrypt_dynamodb.batch_writer import BatchWriter
+from fieldcrypt_dynamodb.batches import Requests
+from fieldcrypt_dynamodb.description import ProtectedTable
+from fieldcrypt_dynamodb.errors import ProtectedAttributeError
+from fieldcrypt_dynamodb.forms import PYTHON
+from fieldcrypt_dynamodb.items import Tenant
+from fieldcrypt_dynamodb.requests import TableRequests
+
+__all__ = ["PASSED", "EncryptedTable"]
+
+# What boto3's Table has that carries no item.
+PASSED = frozenset(
+    {"archival_summary", "attribute_definitions", "billing_mode_summary", "creation_date_time", "delete"}
+    | {"deletion_protection_enabled", "disassociation_protection_enabled", "global_secondary_indexes"}
+    | {"global_table_settings_replication_mode", "global_table_version", "global_table_witnesses", "item_count"}
+    | {"key_schema", "latest_stream_arn", "latest_stream_label", "load", "local_secondary_indexes"}
+    | {"multi_region_consistency", "name", "on_demand_throughput", "provisioned_throughput", "reload", "replicas"}
+    | {"restore_summary", "sse_description", "stream_specification", "table_arn", "table_class_summary", "table_id"}
+    | {"table_name", "table_size_bytes", "table_status", "update", "vector_indexes", "wait_until_exists"}
+    | {"wait_until_not_exists", "warm_throughput"}
+)
+
+
+class EncryptedTable:
+    """A boto3 Table that encrypts and decrypts protected attributes.
+
+        table = EncryptedTable(boto3.resource("dynamodb").Table("patients"), patients)
+        table.put_item(Item={"id": "1", "ssn": "078-05-1120"})
+
+    Methods have the names and arguments of boto3's, and return what boto3's do; conditions of
+    `boto3.dynamodb.conditions` work, too. Protected values are Python's of the declared type: an `int` stays one, where
+    boto3 gives a Decimal, and dates and UUIDs work.
+
+    Args:
+        table: boto3's. It is used, not changed: whoever uses it directly gets ciphertext.
+        description: what is protected in it.
+
+    Raises:
+        ConfigurationError: the description is one of another table.
+    """
+
+    def __init__(self, table: Any, description: ProtectedTable) -> None:
+        if table.name != description.name:
+            raise ConfigurationError(f"the table is {table.name}, and the description one of {description.name}")
+        self._table = table
+        self._description = description
+        self._name(None)
+
+    def _name(self, tenant: Tenant | None) -> None:
+        self._requests = TableRequests(self._description, PYTHON, tenant)
+        self._batches = Requests([self._description], PYTHON, tenant)
+
+    def of_tenant(self, tenant: Tenant) -> EncryptedTable:
+        """Return the table for the items of one tenant alone (see `EncryptedClient.of_tenant`)."""
+        other = copy(self)
+        other._name(tenant)
+        return other
+
+    # As boto3's
+
+    def put_item(self, **params: Any) -> dict[str, Any]:
+        """Encrypt and put an item."""
+        return self._requests.put_item(self._table.put_item, params)
+
+    def get_item(self, **params: Any) -> dict[str, Any]:
+        """Get and decrypt an item."""
+        return self._requests.get_item(self._table.get_item, params)
+
+    def update_item(self, **params: Any) -> dict[str, Any]:
+        """Update an item, with encrypted values."""
+        return self._requests.update_item(self._table.update_item, params)
+
+    def delete_item(self, **params: Any) -> dict[str, Any]:
+        """Delete an item."""
+        return self._requests.delete_item(self._table.delete_item, params)
+
+    def query(self, **params: Any) -> dict[str, Any]:
+        """Find items by key, or by a searchable attribute whose tags are the key of an index."""
+        return self._requests.query(self._table.query, params)
+
+    def scan(self, **params: Any) -> dict[str, Any]:
+        """Read all items, or filter them."""
+        return self._requests.scan(self._table.scan, params)
+
+    def batch_writer(self, overwrite_by_pkeys: Sequence[str] | None = None) -> BatchWriter:
+        """Return a context manager that puts and deletes items in batches."""
+        client = self._table.meta.client
+
+        def write(items: dict[str, Any]) -> dict[str, Any]:
+            return self._batches.batch_write_item(client.batch_write_item, {"RequestItems": items})
+
+        return BatchWriter(self._description.name, write, overwrite_by_pkeys)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        found = getattr(self._table, name)  # an AttributeError, if there is none
+        if name in PASSED:
+            return found
+        raise ProtectedAttributeError(
+            f"{name}: it would give a way to protected items past their encryption. boto3's own Table has it"
+        )
+
+    def __repr__(self) -> str:
+        return f"EncryptedTable({self._description.name!r})"
