@@ -26,6 +26,7 @@ from fieldcrypt.aead import Xaes256Gcm
 from fieldcrypt.codecs import Codec, split_plaintext
 from fieldcrypt.context import FIELD_KEY, encode_context
 from fieldcrypt.keys.data_key import DataKey
+from fieldcrypt_dynamodb.seal import seal_digest
 
 VECTORS = Path(__file__).parent / "vectors"
 FILES = sorted(VECTORS.glob("*.json"))
@@ -114,7 +115,18 @@ def read_tag(vector: dict[str, Any]) -> None:
     assert index.tag(value, tenant=record.tenant) == vector["tag"]
 
 
+def read_item_seal(vector: dict[str, Any]) -> None:
+    def with_bytes(value: dict[str, Any]) -> Any:
+        if set(value) == {"B"}:
+            return {"B": bytes.fromhex(value["B"])}
+        return {"BS": [bytes.fromhex(member) for member in value["BS"]]} if set(value) == {"BS"} else value
+
+    item = json.loads(json.dumps(vector["item"]), object_hook=with_bytes)
+    assert seal_digest(vector["over"], item) == vector["digest"]
+
+
 READERS = {
+    "item-seal": read_item_seal,
     "xaes": read_xaes,
     "context": read_context,
     "plaintext": read_plaintext,

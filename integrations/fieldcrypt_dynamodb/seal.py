@@ -1,4 +1,4 @@
-"""Item seals: attributes of an item bound to each other (SPEC section 10).
+"""Item seals: attributes of an item bound to each other (SPEC section 12).
 
 A seal is a value of a field of its own that encrypts nothing, and has a digest of what it covers in its context. So
 it is made and verified with data keys like any other value, and is bound to the item and its tenant as they are.
@@ -6,7 +6,7 @@ it is made and verified with data keys like any other value, and is bound to the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -18,7 +18,7 @@ from fieldcrypt import DecryptionError, RowContext, key_text
 from fieldcrypt_dynamodb.description import ProtectedTable
 from fieldcrypt_dynamodb.forms import WIRE, Form
 
-__all__ = ["Sealing"]
+__all__ = ["Sealing", "seal_digest"]
 
 _CONTEXT_KEY = "seal"
 _serialize = TypeSerializer().serialize
@@ -37,7 +37,7 @@ class Sealing:
             raise TypeError("the table has no seal")
         self._name = f"{table.name}.{table.seal.attribute}"
         self._attribute = table.seal.attribute
-        self._over = sorted(table.seal.over)
+        self._over = table.seal.over
         self._field = table.seal_field
         self._form = form
 
@@ -61,12 +61,23 @@ class Sealing:
             raise DecryptionError(f"{self._name}: the sealed attributes are not those that were sealed") from None
 
     def _context(self, item: Mapping[str, Any], row: RowContext) -> dict[str, str]:
-        digest = Hash(SHA256())
-        present = [name for name in self._over if name in item]
-        wire = self._form is WIRE
-        covered = [[name, _canonical(item[name] if wire else _serialize(item[name]))] for name in present]
-        digest.update(cbor2.dumps([self._over, covered]))
-        return {**row, _CONTEXT_KEY: digest.finalize().hex()}
+        present = {name: item[name] for name in self._over if name in item}
+        if self._form is not WIRE:
+            present = {name: _serialize(value) for name, value in present.items()}
+        return {**row, _CONTEXT_KEY: seal_digest(self._over, present).hex()}
+
+
+def seal_digest(over: Iterable[str], item: Mapping[str, Any]) -> bytes:
+    """Return the 32 bytes that stand for the sealed attributes of an item.
+
+    Args:
+        over: the names of all that is sealed.
+        item: in DynamoDB's own form.
+    """
+    names = sorted(over)
+    digest = Hash(SHA256())
+    digest.update(cbor2.dumps([names, [[name, _canonical(item[name])] for name in names if name in item]]))
+    return digest.finalize()
 
 
 def _canonical(value: Any) -> list[Any]:

@@ -427,7 +427,61 @@ def check_tag(vector: Vector) -> Vector:
     return {"tag": compute_tag(key, vector["field"], unhex(vector, "plaintext"), vector["size"]).hex()}
 
 
+# Section 12: item seals
+
+
+def cbor_of(value: Any) -> bytes:
+    """CBOR of what section 12 needs: arrays, texts, byte strings, booleans."""
+    if isinstance(value, bool):
+        return b"\xf5" if value else b"\xf4"
+    if isinstance(value, list):
+        major, size, content = 4, len(value), b"".join(map(cbor_of, value))
+    else:
+        content = value.encode() if isinstance(value, str) else value
+        major, size = (3 if isinstance(value, str) else 2), len(content)
+    if size < 24:
+        return bytes([major << 5 | size]) + content
+    width = next(width for width in (1, 2, 4) if size < 256**width)
+    return bytes([major << 5 | {1: 24, 2: 25, 4: 26}[width]]) + size.to_bytes(width, "big") + content
+
+
+def number_text(text: str) -> str:
+    number = Decimal(text)
+    need(number.is_finite(), "a number")
+    digits = f"{number:f}"
+    if "." in digits:
+        digits = digits.rstrip("0").removesuffix(".")
+    return "0" if Decimal(digits) == 0 else digits
+
+
+def seal_value(value: dict[str, Any]) -> list[Any]:
+    need(len(value) == 1, "one type")
+    ((kind, content),) = value.items()
+    simple: dict[str, Callable[[Any], Any]] = {
+        "S": str,
+        "B": bytes.fromhex,
+        "BOOL": bool,
+        "NULL": bool,
+        "N": number_text,
+    }
+    if kind in simple:
+        return [kind, simple[kind](content)]
+    if kind in ("SS", "BS", "NS"):
+        return [kind, sorted(simple[kind[0]](member) for member in content)]
+    if kind == "L":
+        return [kind, [seal_value(member) for member in content]]
+    need(kind == "M", "a type of DynamoDB")
+    return [kind, [[name, seal_value(content[name])] for name in sorted(content)]]
+
+
+def check_item_seal(vector: Vector) -> Vector:
+    names, item = sorted(vector["over"]), vector["item"]
+    covered = [[name, seal_value(item[name])] for name in names if name in item]
+    return {"digest": hashlib.sha256(cbor_of([names, covered])).hexdigest()}
+
+
 KINDS: dict[str, Callable[[Vector], Vector]] = {
+    "item-seal": check_item_seal,
     "xaes": check_xaes,
     "context": check_context,
     "plaintext": check_plaintext,

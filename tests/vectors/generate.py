@@ -28,6 +28,7 @@ from fieldcrypt.keys.provider import LocalKeyProvider
 from fieldcrypt.keys.records import MAX_TIME, KeyRecord, Purpose, WrappedKey, sorted_wraps, wrap_context
 from fieldcrypt.keys.store import MemoryKeyStore
 from fieldcrypt.keys.tombstone import Tombstone
+from fieldcrypt_dynamodb.seal import seal_digest
 
 DIRECTORY = Path(__file__).parent
 
@@ -43,7 +44,7 @@ FOREIGN_NAME = "arn:aws:kms:us-east-1:111122223333:key/mrk-1234abcd12ab34cd56ef1
 def main() -> None:
     for old in DIRECTORY.glob("*.json"):
         old.unlink()
-    for scenario in (xaes, contexts, plaintexts, records, tombstones, values, tags):
+    for scenario in (xaes, contexts, plaintexts, records, tombstones, values, tags, item_seals):
         _fix_randomness(scenario.__name__)
         scenario()
 
@@ -416,6 +417,38 @@ def _write_tag(
     plaintext = codecs.Codec(type(value)).encode(index.normalise(value))
     tag = index.tag(value, tenant=members.get("tenant", TENANT))
     success(f"tag-{name}", reason, **members, plaintext=plaintext, size=size, tag=tag)
+
+
+def item_seals() -> None:
+    over = ["role", "ssn", "limits", "gone"]
+    item: dict[str, Any] = {"ssn": {"B": "0001ff"}, "role": {"S": "nurse é"}, "other": {"S": "not sealed"}}
+    nested = {"M": {"z": {"NULL": True}, "a": {"L": [{"BOOL": False}, {"N": "1.50"}]}}}
+    for name, reason, limits in (
+        ("nested", "maps and lists", nested),
+        ("number-integer", "a whole number", {"N": "1200"}),
+        ("number-spelling", "the same number, spelled otherwise", {"N": "1.2E+3"}),
+        ("number-fraction", "a fraction", {"N": "-0.0000005"}),
+        ("number-zero", "zero", {"N": "-0.00"}),
+        ("sets-text", "sets have no order", {"SS": ["b", "é", "a", "Z"]}),
+        ("sets-numbers", "their numbers are sorted as texts", {"NS": ["10", "9.0", "-1"]}),
+        ("sets-bytes", "and byte strings by bytes", {"BS": ["ff", "00", "0001"]}),
+        ("long", "lengths of two bytes", {"S": 300 * "x"}),
+        ("empty", "empty values", {"L": [{"S": ""}, {"B": ""}, {"M": {}}, {"L": []}]}),
+    ):
+        sealed = {**item, "limits": limits}
+        digest = seal_digest(over, json.loads(json.dumps(sealed), object_hook=_with_bytes))
+        success(f"item-seal-{name}", reason, kind="item-seal", over=over, item=sealed, digest=digest)
+    success(
+        "item-seal-nothing", "none of the attributes is there", kind="item-seal", over=over, item={"other": {"S": "x"}},
+        digest=seal_digest(over, {"other": {"S": "x"}}),
+    )  # fmt: skip
+
+
+def _with_bytes(value: dict[str, Any]) -> Any:
+    """Read a value in DynamoDB's form from JSON, where byte strings are in hexadecimal."""
+    if set(value) == {"B"}:
+        return {"B": bytes.fromhex(value["B"])}
+    return {"BS": [bytes.fromhex(member) for member in value["BS"]]} if set(value) == {"BS"} else value
 
 
 def value_members(value: bytes, store: MemoryKeyStore) -> dict[str, Any]:
