@@ -6,16 +6,19 @@ BIN    := $(VENV)/bin
 # SQLAlchemy 2.0 for the tests that touch it, beside the newer one that is installed.
 OLDER  := $(VENV)/sqlalchemy-2.0
 
+# The DynamoDB whose global tables replicate, which needs another botocore than ours.
+MINISTACK := $(VENV)/ministack
+
 .PHONY: demo test test-sqlalchemy-2.0 lint types wheel-check vectors bench clean
 
 demo: $(VENV)/.stamp
 	$(BIN)/fieldcrypt demo $(ARGS)
 
-test: $(VENV)/.stamp $(VENV)/.mariadb
+test: $(VENV)/.stamp $(VENV)/.mariadb $(MINISTACK)/.stamp
 	$(BIN)/pytest $(ARGS)
 
 # Fails if it is another SQLAlchemy after all.
-test-sqlalchemy-2.0: $(OLDER)/.stamp $(VENV)/.mariadb
+test-sqlalchemy-2.0: $(OLDER)/.stamp $(VENV)/.mariadb $(MINISTACK)/.stamp
 	PYTHONPATH=$(OLDER) $(BIN)/pytest --sqlalchemy 2.0 tests/test_docs.py $$(grep -lE '^(from|import) (fieldcrypt_)?sqlalchemy' tests/test_*.py) $(ARGS)
 
 lint: $(VENV)/.stamp
@@ -47,6 +50,12 @@ $(VENV)/.stamp: pyproject.toml
 $(OLDER)/.stamp: $(VENV)/.stamp
 	rm -rf $(OLDER)
 	$(BIN)/python -m pip install --quiet --target $(OLDER) --no-deps 'sqlalchemy<2.1'
+	@touch $@
+
+$(MINISTACK)/.stamp: tests/ministack.txt $(VENV)/.stamp
+	rm -rf $(MINISTACK)
+	$(BIN)/python -m venv $(MINISTACK)
+	$(MINISTACK)/bin/python -m pip install --quiet --requirement tests/ministack.txt
 	@touch $@
 
 # MariaDB for the tests, unless this machine has it. If it cannot be had, the tests go on, and those that need it fail.

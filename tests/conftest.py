@@ -17,8 +17,11 @@ from sqlalchemy.pool import NullPool, Pool
 from fieldcrypt import Encryptor, LocalKeyProvider, MemoryKeyStore, _system
 from fieldcrypt.testing import LocalAws
 from tests.doubles import CountingProvider, RowStore
+from tests.dynamodb import FIRST, SECOND, DynamoDb
 from tests.mariadb import DATABASE, Installation, MariaDb
+from tests.ministack import Ministack
 from tests.postgres import Postgres
+from tests.wiretap import Secrets, wiretap
 
 WITHOUT_MARIADB = "--without-mariadb"
 
@@ -101,6 +104,51 @@ def aws() -> Iterator[LocalAws]:
 def kms_key(aws: LocalAws) -> str:
     """The ARN of a multi-Region key in both regions."""
     return aws.create_key()
+
+
+@pytest.fixture(scope="session")
+def ministack() -> Iterator[Ministack]:
+    """A DynamoDB whose global tables replicate; a test that makes tables deletes them."""
+    with Ministack() as server:
+        yield server
+
+
+@pytest.fixture
+def secrets() -> Iterator[Secrets]:
+    """What a test must not send to AWS unencrypted: all that it encrypts, decrypts or tags, and what it adds."""
+    with wiretap() as secrets:
+        yield secrets
+
+
+@pytest.fixture(autouse=True)
+def secrets_are_kept(request: pytest.FixtureRequest) -> None:
+    """Have every test watched that has something to send to."""
+    if not {"aws", "ministack"}.isdisjoint(request.fixturenames):
+        request.getfixturevalue("secrets")
+
+
+@pytest.fixture
+def moto(aws: LocalAws, secrets: Secrets) -> Iterator[DynamoDb]:
+    """moto's DynamoDB, without tables; the tables that a test makes are deleted, and what it sends is watched."""
+    with DynamoDb({region: aws.endpoint(region) for region in (FIRST, SECOND)}) as dynamodb:
+        yield dynamodb
+
+
+@pytest.fixture
+def replicating(ministack: Ministack, secrets: Secrets) -> Iterator[DynamoDb]:
+    """The same of ministack, whose tables can be replicated from region to region."""
+    with DynamoDb(dict.fromkeys((FIRST, SECOND), ministack.url)) as dynamodb:
+        yield dynamodb
+
+
+DYNAMODBS = {"moto": "moto", "ministack": "replicating"}  # the fixtures
+
+
+@pytest.fixture(params=DYNAMODBS)
+def dynamodb(request: pytest.FixtureRequest) -> DynamoDb:
+    """DynamoDB without tables, once of each kind."""
+    dynamodb: DynamoDb = request.getfixturevalue(DYNAMODBS[request.param])
+    return dynamodb
 
 
 @pytest.fixture(scope="session")

@@ -22,8 +22,8 @@ HOST = "127.0.0.1"
 NOBODY = 65534
 
 
-class Server(ABC):
-    """A server on loopback in a temporary directory, never run as root: started on entry, stopped and removed on exit.
+class Service(ABC):
+    """Something on loopback with a temporary directory: started on entry, stopped and removed on exit.
 
     Attributes:
         directory: all that it writes.
@@ -54,6 +54,17 @@ class Server(ABC):
         finally:
             shutil.rmtree(self.directory)
 
+    @abstractmethod
+    def _start(self) -> None: ...
+
+    @abstractmethod
+    def _stop(self) -> None:
+        """Stop what runs, if anything does."""
+
+
+class Server(Service):
+    """A database server, never run as root."""
+
     @property
     @abstractmethod
     def url(self) -> str:
@@ -63,13 +74,6 @@ class Server(ABC):
     @abstractmethod
     def _admin_url(self) -> str:
         """The SQLAlchemy URL for one who may do everything."""
-
-    @abstractmethod
-    def _start(self) -> None: ...
-
-    @abstractmethod
-    def _stop(self) -> None:
-        """Stop what runs, if anything does."""
 
     @abstractmethod
     def kill(self) -> None:

@@ -1,10 +1,8 @@
-"""The encrypted attribute, on moto over HTTP. Every request body is searched for plaintext."""
+"""The encrypted attribute. Every request is searched for plaintext (see tests/wiretap.py)."""
 
 from __future__ import annotations
 
-import base64
 import datetime as dt
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -31,10 +29,9 @@ from pynamodb.exceptions import AttributeNullError
 from pynamodb.models import Model
 
 from fieldcrypt import ConfigurationError, DecryptionError, Encryptor, LocalKeyProvider, MemoryKeyStore
-from fieldcrypt.testing import LocalAws
 from fieldcrypt_pynamodb import EncryptedAttribute
+from tests.dynamodb import DynamoDb
 
-REGION = "us-east-1"
 SSN = "078-05-1120"
 UTC = dt.UTC
 
@@ -90,57 +87,27 @@ def keys(request: pytest.FixtureRequest) -> Encryptor:
 
 
 @pytest.fixture
-def table(aws: LocalAws) -> Iterator[type]:
-    """The Meta of an empty table."""
-
-    class Meta:
-        table_name = "accounts"
-        region = REGION
-        host = aws.endpoint(REGION)
-        aws_access_key_id = "local"
-        aws_secret_access_key = "local"
-        billing_mode = "PAY_PER_REQUEST"
-
-    yield Meta
-    client = aws.client("dynamodb", REGION)
-    for name in client.list_tables()["TableNames"]:
-        client.delete_table(TableName=name)
+def table(dynamodb: DynamoDb) -> Any:
+    """The Meta of a model."""
+    return dynamodb.meta("accounts")
 
 
-@pytest.fixture
-def sent(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """The bodies of all requests of PynamoDB; afterwards none of them may hold the test's secret."""
-    from botocore.httpsession import URLLib3Session
-
-    bodies: list[str] = []
-    send = URLLib3Session.send
-
-    def watch(self: Any, request: Any) -> Any:
-        bodies.append(request.body.decode() if isinstance(request.body, bytes) else str(request.body))
-        return send(self, request)
-
-    monkeypatch.setattr(URLLib3Session, "send", watch)
-    yield bodies
-    for form in (SSN, base64.b64encode(SSN.encode()).decode()):
-        assert not any(form in body for body in bodies)
-
-
-def account(table: type, **attributes: Any) -> Any:
+def account(table: Any, **attributes: Any) -> Any:
     """Make a model, and its table."""
     model: Any = type("Account", (Model,), {"Meta": table, "id": UnicodeAttribute(hash_key=True), **attributes})
     model.create_table(wait=True)
     return model
 
 
-def raw(aws: LocalAws, key: str = "1") -> dict[str, Any]:
-    item: dict[str, Any] = aws.client("dynamodb", REGION).get_item(TableName="accounts", Key={"id": {"S": key}})["Item"]
+def raw(dynamodb: DynamoDb, key: str = "1") -> dict[str, Any]:
+    item: dict[str, Any] = dynamodb.client().get_item(TableName="accounts", Key={"id": {"S": key}})["Item"]
     return item
 
 
 class TestValues:
     @pytest.mark.parametrize(("attribute", "value"), KINDS, ids=lambda value: str(value)[:20])
     def test_every_kind_comes_back(
-        self, aws: LocalAws, table: type, keys: Encryptor, attribute: Any, value: Any, sent: list[str]
+        self, dynamodb: DynamoDb, table: Any, keys: Encryptor, attribute: Any, value: Any
     ) -> None:
         """Equal and of the same type, and binary in the item."""
         model = account(table, secret=EncryptedAttribute(attribute(), keys))
@@ -148,9 +115,9 @@ class TestValues:
         read = model.get("1").secret
         assert read == value
         assert type(read) is type(value)
-        assert list(raw(aws)["secret"]) == ["B"]
+        assert list(raw(dynamodb)["secret"]) == ["B"]
 
-    def test_maps_come_back(self, table: type, keys: Encryptor, sent: list[str]) -> None:
+    def test_maps_come_back(self, table: Any, keys: Encryptor) -> None:
         """Raw, declared and dynamic ones; each as the class that PynamoDB gives it."""
         model = account(
             table,
@@ -174,7 +141,7 @@ class TestValues:
         assert [home.street for home in read.homes] == ["a", "b"]
         assert (read.loose.since, read.loose["extra"]) == (new_year, SSN)
 
-    def test_what_is_absent_stays_absent(self, aws: LocalAws, table: type, keys: Encryptor) -> None:
+    def test_what_is_absent_stays_absent(self, dynamodb: DynamoDb, table: Any, keys: Encryptor) -> None:
         """None and empty sets, as without encryption."""
         model = account(
             table,
@@ -182,29 +149,31 @@ class TestValues:
             tags=EncryptedAttribute(UnicodeSetAttribute(), keys),
         )
         model("1", tags=set()).save()
-        assert list(raw(aws)) == ["id"]
+        assert list(raw(dynamodb)) == ["id"]
         assert model.get("1").secret is None
 
-    def test_a_required_attribute_is_required(self, table: type, keys: Encryptor) -> None:
+    def test_a_required_attribute_is_required(self, table: Any, keys: Encryptor) -> None:
         """`null` is the inner attribute's."""
         model = account(table, secret=EncryptedAttribute(UnicodeAttribute(), keys))
         with pytest.raises(AttributeNullError):
             model("1").save()
 
-    def test_a_default_is_encrypted(self, table: type, keys: Encryptor, sent: list[str]) -> None:
+    def test_a_default_is_encrypted(self, table: Any, keys: Encryptor) -> None:
         """`default` is the inner attribute's, called anew if it is callable."""
         model = account(table, secret=EncryptedAttribute(UnicodeAttribute(default=lambda: SSN), keys))
         model("1").save()
         assert model.get("1").secret == SSN
 
-    def test_a_renamed_attribute_keeps_its_name_in_the_item(self, aws: LocalAws, table: type, keys: Encryptor) -> None:
-        """`attr_name` is the inner attribute's, and part of the field's name."""
+    def test_a_renamed_attribute_keeps_its_name_in_the_item(
+        self, dynamodb: DynamoDb, table: Any, keys: Encryptor
+    ) -> None:
+        """In the item, by `attr_name` of the inner attribute, and as a part of the field's name."""
         model = account(table, secret=EncryptedAttribute(UnicodeAttribute(attr_name="s"), keys))
         model("1", secret=SSN).save()
-        assert set(raw(aws)) == {"id", "s"}
-        assert keys.field("accounts.s", str).decrypt(raw(aws)["s"]["B"]) == SSN
+        assert set(raw(dynamodb)) == {"id", "s"}
+        assert keys.field("accounts.s", str).decrypt(raw(dynamodb)["s"]["B"]) == SSN
 
-    def test_the_same_field_reads_the_same_elsewhere(self, aws: LocalAws, table: type, keys: Encryptor) -> None:
+    def test_the_same_field_reads_the_same_elsewhere(self, dynamodb: DynamoDb, table: Any, keys: Encryptor) -> None:
         """Texts, numbers, dates and documents are what a SQL column of the same name would hold."""
         model = account(
             table,
@@ -213,14 +182,14 @@ class TestValues:
             document=EncryptedAttribute(MapAttribute(), keys),
         )
         model("1", number=5, date=dt.datetime(2026, 1, 1, tzinfo=UTC), document={"a": 1.5}).save()
-        item = raw(aws)
+        item = raw(dynamodb)
         assert keys.field("accounts.number", int).decrypt(item["number"]["B"]) == 5
         assert keys.field("accounts.date", dt.datetime).decrypt(item["date"]["B"]).year == 2026
         assert keys.field("accounts.document", dict).decrypt(item["document"]["B"]) == {"a": Decimal("1.5")}
 
 
 class TestOperations:
-    def test_query_scan_and_batches_decrypt(self, table: type, keys: Encryptor, sent: list[str]) -> None:
+    def test_query_scan_and_batches_decrypt(self, table: Any, keys: Encryptor) -> None:
         """All the ways in which items come back."""
         model = account(table, secret=EncryptedAttribute(UnicodeAttribute(), keys))
         with model.batch_write() as batch:
@@ -233,7 +202,7 @@ class TestOperations:
         item.refresh()
         assert item.secret == f"{SSN}-1"
 
-    def test_an_update_encrypts(self, table: type, keys: Encryptor, sent: list[str]) -> None:
+    def test_an_update_encrypts(self, table: Any, keys: Encryptor) -> None:
         """`set`, `remove`, and `set` if there is nothing yet."""
         model = account(table, secret=EncryptedAttribute(UnicodeAttribute(null=True), keys))
         item = model("1")
@@ -243,7 +212,7 @@ class TestOperations:
         item.update(actions=[model.secret.remove()])
         assert model.get("1").secret is None
 
-    def test_presence_can_be_asked_for(self, table: type, keys: Encryptor) -> None:
+    def test_presence_can_be_asked_for(self, table: Any, keys: Encryptor) -> None:
         """In conditions and filters."""
         model = account(table, secret=EncryptedAttribute(UnicodeAttribute(null=True), keys))
         model("1", secret=SSN).save()
@@ -287,7 +256,7 @@ class TestOperations:
 
 
 class TestPlace:
-    def test_an_attribute_cannot_be_swapped_with_another(self, aws: LocalAws, table: type, keys: Encryptor) -> None:
+    def test_an_attribute_cannot_be_swapped_with_another(self, dynamodb: DynamoDb, table: Any, keys: Encryptor) -> None:
         """Each value is bound to its table and attribute."""
         model = account(
             table,
@@ -295,8 +264,8 @@ class TestPlace:
             second=EncryptedAttribute(UnicodeAttribute(), keys),
         )
         model("1", first="a", second="b").save()
-        item = raw(aws)
-        aws.client("dynamodb", REGION).put_item(TableName="accounts", Item={**item, "second": item["first"]})
+        item = raw(dynamodb)
+        dynamodb.client().put_item(TableName="accounts", Item={**item, "second": item["first"]})
         with pytest.raises(DecryptionError):
             model.get("1")
 
@@ -340,7 +309,7 @@ class TestPlace:
         assert keys.field("only.secret", str).decrypt(data) == "x"
 
     def test_an_attribute_of_a_map_can_be_encrypted_alone(
-        self, aws: LocalAws, table: type, keys: Encryptor, sent: list[str]
+        self, dynamodb: DynamoDb, table: Any, keys: Encryptor
     ) -> None:
         """With a name of its own; the rest of the map stays readable."""
 
@@ -350,7 +319,7 @@ class TestPlace:
 
         model = account(table, card=Card())
         model("1", card=Card(number=SSN, brand="Visa")).save()
-        assert raw(aws)["card"]["M"]["brand"] == {"S": "Visa"}
+        assert raw(dynamodb)["card"]["M"]["brand"] == {"S": "Visa"}
         assert model.get("1").card.number == SSN
 
 
@@ -384,7 +353,7 @@ class TestRefusals:
             EncryptedAttribute(EncryptedAttribute(UnicodeAttribute(), keys), keys)
 
 
-def test_models_can_be_declared_before_the_keys_are_configured(table: type) -> None:
+def test_models_can_be_declared_before_the_keys_are_configured(table: Any) -> None:
     """And say so if they are used before."""
     later = Encryptor()
     model = account(table, secret=EncryptedAttribute(UnicodeAttribute(), later))

@@ -1,9 +1,8 @@
-"""SqlKeyStore on real databases, DynamoKeyStore on moto."""
+"""SqlKeyStore on real databases, DynamoKeyStore on both DynamoDBs that there are here."""
 
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +25,10 @@ from fieldcrypt import (
 from fieldcrypt.testing import LocalAws
 from fieldcrypt_dynamodb import DynamoKeyStore
 from fieldcrypt_sqlalchemy import SqlKeyStore
-from tests.conftest import Database
+from tests.conftest import DYNAMODBS, Database
+from tests.dynamodb import SECOND, DynamoDb
 
 KEY = bytes(range(32))
-REGION = "us-east-1"
 
 
 def record(number: int, tenant: str | None) -> KeyRecord:
@@ -37,18 +36,17 @@ def record(number: int, tenant: str | None) -> KeyRecord:
     return KeyRecord(number.to_bytes(16, "big"), Purpose.ENCRYPTION, 1_800_000_000 + number, tenant, wraps, bytes(32))
 
 
-@pytest.fixture(params=["sqlite", "postgresql", "mariadb", "dynamodb"])
-def store(request: pytest.FixtureRequest, aws: LocalAws, database: Database) -> Iterator[KeyStore]:
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb", *DYNAMODBS])
+def store(request: pytest.FixtureRequest, database: Database) -> KeyStore:
     """An empty key store of each kind."""
-    if request.param == "dynamodb":
-        dynamo = DynamoKeyStore("data-keys", lambda: aws.client("dynamodb", REGION))
-        dynamo.create_table()
-        yield dynamo
-        aws.client("dynamodb", REGION).delete_table(TableName=dynamo.table)
+    store: SqlKeyStore | DynamoKeyStore
+    if request.param in DYNAMODBS:
+        dynamodb: DynamoDb = request.getfixturevalue(DYNAMODBS[request.param])
+        store = DynamoKeyStore("data-keys", dynamodb.client)
     else:
-        sql = SqlKeyStore(database(request.param))
-        sql.create_table()
-        yield sql
+        store = SqlKeyStore(database(request.param))
+    store.create_table()
+    return store
 
 
 class TestEveryStore:
@@ -209,31 +207,29 @@ def _write_one(url: str) -> bytes:
 
 
 class TestDynamo:
-    def test_a_table_that_is_missing_says_so(self, aws: LocalAws) -> None:
+    def test_a_table_that_is_missing_says_so(self, dynamodb: DynamoDb) -> None:
         """As a KeyStoreError, with the table's name."""
-        store = DynamoKeyStore("nowhere", lambda: aws.client("dynamodb", REGION))
+        store = DynamoKeyStore("nowhere", dynamodb.client)
         with pytest.raises(KeyStoreError, match="nowhere"):
             store.get(bytes(16))
 
     def test_a_lost_region_says_so(self, aws: LocalAws) -> None:
         """As a KeyStoreError, not as an exception of botocore."""
-        store = DynamoKeyStore("data-keys", lambda: aws.client("dynamodb", "eu-west-1"))
-        aws.cut("eu-west-1")
+        store = DynamoKeyStore("data-keys", lambda: aws.client("dynamodb", SECOND))
+        aws.cut(SECOND)
         try:
             with pytest.raises(KeyStoreError, match="data-keys"):
                 store.list(None)
         finally:
-            aws.restore("eu-west-1")
+            aws.restore(SECOND)
 
-    def test_an_item_that_is_no_record_is_refused(self, aws: LocalAws) -> None:
+    def test_an_item_that_is_no_record_is_refused(self, dynamodb: DynamoDb) -> None:
         """Someone put something else into the table."""
-        client = aws.client("dynamodb", REGION)
-        store = DynamoKeyStore("data-keys", lambda: client)
+        store = DynamoKeyStore("data-keys", dynamodb.client)
         store.create_table()
-        client.put_item(TableName="data-keys", Item={"key_id": {"B": bytes(16)}})
+        dynamodb.client().put_item(TableName="data-keys", Item={"key_id": {"B": bytes(16)}})
         with pytest.raises(KeyStoreError, match="no key record"):
             store.get(bytes(16))
-        client.delete_table(TableName="data-keys")
 
     def test_it_takes_a_name(self) -> None:
         """Not a boto3 Table."""
