@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import pytest
 from boto3.dynamodb.types import TypeSerializer
 from botocore.exceptions import ClientError
@@ -13,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fieldcrypt import ConfigurationError, DecryptionError, Encryptor, LocalKeyProvider, MemoryKeyStore
-from fieldcrypt.testing import LocalAws
 from fieldcrypt_dynamodb import (
     EncryptedClient,
     EncryptedTable,
@@ -24,9 +21,9 @@ from fieldcrypt_dynamodb import (
 )
 from fieldcrypt_dynamodb.forms import PYTHON, WIRE
 from fieldcrypt_dynamodb.items import Items
+from tests.dynamodb import DynamoDb
 from tests.strategies import relaxed
 
-REGION = "us-east-1"
 KEY = {"id": "ann"}
 WIRE_KEY = {"id": {"S": "ann"}}
 ITEM = {**KEY, "clinic": "north", "ssn": "078-05-1120", "role": "nurse", "limits": {"day": 5, "all": [1, 2]}, "seen": 1}
@@ -50,29 +47,21 @@ def encryptor() -> Encryptor:
 
 
 @pytest.fixture
-def raw(aws: LocalAws) -> Iterator[Any]:
+def raw(dynamodb: DynamoDb) -> Any:
     """boto3's own client."""
-    client = aws.client("dynamodb", REGION)
+    client = dynamodb.client()
     client.create_table(
         TableName="staff",
         BillingMode="PAY_PER_REQUEST",
         AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
         KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
     )
-    yield client
-    client.delete_table(TableName="staff")
+    return client
 
 
 @pytest.fixture
-def table(aws: LocalAws, raw: Any, encryptor: Encryptor) -> EncryptedTable:
-    resource = boto3.resource(
-        "dynamodb",
-        endpoint_url=aws.endpoint(REGION),
-        region_name=REGION,
-        aws_access_key_id="local",
-        aws_secret_access_key="local",
-    )
-    table = EncryptedTable(resource.Table("staff"), described(encryptor))
+def table(dynamodb: DynamoDb, raw: Any, encryptor: Encryptor) -> EncryptedTable:
+    table = EncryptedTable(dynamodb.resource().Table("staff"), described(encryptor))
     table.put_item(Item=ITEM)
     return table
 
@@ -105,7 +94,7 @@ def test_a_sealed_item_comes_back(table: EncryptedTable, raw: Any, encryptor: En
         {"ssn_tag": None},
         {"clinic": {"S": "south"}},
         {"seal": None},
-        {"seal": {"B": b""}},
+        {"seal": {"B": b"\x01"}},
         {"limits": {"M": {"day": {"N": "6"}, "all": {"L": [{"N": "1"}, {"N": "2"}]}}}},
         {"limits": {"M": {"day": {"N": "5"}, "all": {"L": [{"N": "2"}, {"N": "1"}]}}}},
         {"limits": {"M": {"day": {"N": "5"}, "all": {"L": [{"N": "1"}, {"S": "2"}]}}}},

@@ -45,6 +45,7 @@ class Secrets:
         self._names: dict[str, None] = {}  # in documents
         self._allowed: set[tuple[type, Plain]] = set()
         self._sent: dict[tuple[str, bytes], None] = {}
+        self.requests = 0  # sent so far
 
     def add(self, *values: Any) -> None:
         """Keep values secret, and what they consist of, whatever their types."""
@@ -59,9 +60,17 @@ class Secrets:
 
     def sent(self, request: Any) -> None:
         """Note a request of botocore."""
+        self.requests += 1
         body = request.body.encode() if isinstance(request.body, str) else bytes(request.body or b"")
         target = request.headers.get("X-Amz-Target", request.url)
         self._sent[target.decode() if isinstance(target, bytes) else target, body] = None
+
+    @contextmanager
+    def nothing_is_sent(self) -> Iterator[None]:
+        """Fail if a request is sent meanwhile."""
+        before = self.requests
+        yield
+        assert self.requests == before, "a request was sent"
 
     def leaks(self) -> list[str]:
         """Return what was sent that should not have been: the operation, the secret, and in what it was found."""
