@@ -24,6 +24,7 @@ from fieldcrypt.keys.provider import KeyProvider, LocalKeyProvider
 from fieldcrypt.keys.provider_chain import KeyProviderChain
 from fieldcrypt.keys.records import KeyRecord, KeyState, Purpose, WrappedKey
 from fieldcrypt.keys.store import KeyStore, MemoryKeyStore
+from fieldcrypt.keys.store_chain import KeyStoreChain
 from fieldcrypt.keys.tombstone import Tombstone
 from fieldcrypt.offload import Offload
 from fieldcrypt.tag_plan import TagPlan, TagSize, plan_tags
@@ -51,6 +52,7 @@ __all__ = [
     "KeyStore",
     "MemoryKeyStore",
     "FileKeyStore",
+    "KeyStoreChain",
     # for implementers of providers and stores
     "KeyRecord",
     "KeyState",

@@ -1,4 +1,4 @@
-"""What the core takes from the operating system: randomness, two clocks, threads, and word of a fork.
+"""What the core takes from the operating system: randomness, two clocks, sleep, threads, and word of a fork.
 
 One place, so that test vectors can fix the randomness and tests can move the clocks. Callers look the names up in
 this module at every call (`_system.random_bytes(12)`); that costs the hot path some nanoseconds and no more.
@@ -16,6 +16,7 @@ from typing import Any
 random_bytes: Callable[[int], bytes] = os.urandom
 monotonic: Callable[[], float] = time.monotonic  # seconds; for limits within a process
 wall_clock: Callable[[], float] = time.time  # seconds since 1970; for what is written down
+sleep: Callable[[float], None] = time.sleep
 
 
 def start_thread(work: Callable[[], None]) -> None:

@@ -35,6 +35,8 @@ class EventKind(enum.StrEnum):
     FAILED_OVER = "failed_over"  # another place than the first one served
     WRAP_MISSING = "wrap_missing"  # a data key was made without a wrap under this wrapping key
     KEY_UNCONFIRMED = "key_unconfirmed"  # store or provider cannot be reached; going on with what is live
+    KEY_LATE = "key_late"  # the record of a value's key arrived after the value, and was waited for: seconds
+    KEY_MISSING = "key_missing"  # it was waited for in vain; where that was not even tried, this is not reported
     KEY_LOST = "key_lost"  # the key store does not have it any more: it was shredded elsewhere, or deleted
     ROTATION_FAILED = "rotation_failed"
     RECORD_REFUSED = "record_refused"  # a record in the key store is not authentic
@@ -47,6 +49,7 @@ _WARNING = {
     EventKind.FAILED_OVER,
     EventKind.WRAP_MISSING,
     EventKind.KEY_UNCONFIRMED,
+    EventKind.KEY_MISSING,
     EventKind.KEY_LOST,
     EventKind.ROTATION_FAILED,
 }

@@ -65,6 +65,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr(_system, "monotonic", clock)
     monkeypatch.setattr(_system, "wall_clock", clock)
+    monkeypatch.setattr(_system, "sleep", clock.advance)
     monkeypatch.setattr(_system, "start_thread", lambda work: work())
     return clock
 

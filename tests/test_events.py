@@ -385,8 +385,10 @@ class TestTheLog:
 
     LEVELS = {  # noqa: RUF012 (a table)
         logging.DEBUG: {"cache_hit", "cache_miss", "kms_call", "key_unwrapped"},
-        logging.INFO: {"key_created", "key_rotated", "key_rewrapped", "key_repaired", "key_shredded"},
-        logging.WARNING: {"failed_over", "wrap_missing", "key_unconfirmed", "key_lost", "rotation_failed"},
+        logging.INFO: {"key_created", "key_rotated", "key_rewrapped", "key_repaired", "key_shredded", "key_late"},
+        logging.WARNING: {
+            *("failed_over", "wrap_missing", "key_unconfirmed", "key_missing", "key_lost", "rotation_failed"),
+        },
         logging.ERROR: {"record_refused", "denied"},
     }
 

@@ -9,21 +9,22 @@ import pytest
 
 from fieldcrypt import KeyPolicy
 
-TIMES = ["cache_ttl", "grace", "rotate_after", "propagation_delay"]
+TIMES = ["cache_ttl", "grace", "rotate_after", "propagation_delay", "replication_wait"]
 
 
 def test_the_limits_are_kept() -> None:
     """A policy has the limits that it was given, and its repr shows them."""
-    policy = KeyPolicy(timedelta(1), 2, timedelta(3), timedelta(5), timedelta(4))
-    limits = (policy.cache_ttl, policy.max_cached_keys, policy.grace, policy.rotate_after, policy.propagation_delay)
-    assert limits == (timedelta(1), 2, timedelta(3), timedelta(5), timedelta(4))
+    policy = KeyPolicy(timedelta(1), 2, timedelta(3), timedelta(5), timedelta(4), timedelta(6))
+    limits = [getattr(policy, name) for name in ("cache_ttl", "max_cached_keys", *TIMES[1:])]
+    assert limits == [timedelta(1), 2, timedelta(3), timedelta(5), timedelta(4), timedelta(6)]
     assert "max_cached_keys=2" in repr(policy)
     assert "grace=datetime.timedelta(days=3)" in repr(policy)
 
 
 def test_zero_is_a_limit() -> None:
-    """No cache, no grace, no delay and a single key are all allowed."""
-    assert KeyPolicy(cache_ttl=timedelta(0), grace=timedelta(0), propagation_delay=timedelta(0), max_cached_keys=1)
+    """No cache, no grace, no delay, no wait and a single key are all allowed."""
+    times = dict.fromkeys(("cache_ttl", "grace", "propagation_delay", "replication_wait"), timedelta(0))
+    assert KeyPolicy(**times, max_cached_keys=1)
 
 
 @pytest.mark.parametrize("name", TIMES)

@@ -115,7 +115,7 @@ class Keyring:
         """
         if self.provider.write_only:
             raise KeyAccessDeniedError("the key provider of this Encryptor is write_only: it cannot decrypt")
-        return self.live_keys.get(key_id, record, offload)
+        return self.live_keys.get(key_id, record, offload, patient=True)
 
     def rotate(self, tenant: str | None) -> KeyRecord:
         """Make the next data key of a tenant now. It waits out its propagation delay.

@@ -22,6 +22,7 @@ from fieldcrypt.errors import (
 from fieldcrypt.events import Event, EventKind, Events
 from fieldcrypt.keys.background import Background
 from fieldcrypt.keys.data_key import DataKey
+from fieldcrypt.keys.late_records import LateRecords
 from fieldcrypt.keys.live_key import HeldKey
 from fieldcrypt.keys.policy import KeyPolicy
 from fieldcrypt.keys.provider import KeyProvider
@@ -75,6 +76,7 @@ class LiveKeys(Generic[K]):
         self._cache_ttl = policy.cache_ttl.total_seconds()
         self._grace = policy.grace.total_seconds()
         self._limit = policy.max_cached_keys
+        self._late: LateRecords[K] = LateRecords(policy.replication_wait.total_seconds(), events)
         # By key id and whether the record came with the value. A key that the store has lost, or that was taken from
         # it, must not come back for stored values because somebody put its record into a self-contained one.
         self._keys: OrderedDict[tuple[bytes, bool], K] = OrderedDict()
@@ -93,13 +95,16 @@ class LiveKeys(Generic[K]):
     def __len__(self) -> int:
         return len(self._keys)
 
-    def get(self, key_id: bytes, record: bytes | None = None, offload: Offload = in_place) -> K:
+    def get(
+        self, key_id: bytes, record: bytes | None = None, offload: Offload = in_place, *, patient: bool = False
+    ) -> K:
         """Return the live key of an id, unwrapping it if need be.
 
         Args:
             key_id: 16 bytes.
             record: the key record that came with a self-contained value, or None to ask the store.
             offload: does what has to wait.
+            patient: wait for a while if the store does not have the key yet (see `KeyPolicy.replication_wait`).
 
         Raises:
             DecryptionError: the record, or the key in it, is not authentic.
@@ -112,8 +117,14 @@ class LiveKeys(Generic[K]):
         key = self._usable(key_id, record)
         self._events.report(Event(EventKind.CACHE_MISS if key is None else EventKind.CACHE_HIT, key_id.hex()))
         if key is None:
-            # Keyed by the record too: a forged one must not decide for those who brought the right one.
-            key = offload(lambda: self._fetches.run((key_id, record), lambda: self._fetch(key_id, record)))
+
+            def fetch() -> K:
+                # Keyed by the record too: a forged one must not decide for those who brought the right one.
+                return self._fetches.run((key_id, record), lambda: self._fetch(key_id, record))
+
+            # A key that was there is not late but lost.
+            patient = patient and record is None and (key_id, False) not in self._keys
+            key = offload((lambda: self._late.get(key_id, fetch)) if patient else fetch)
         return key
 
     def made(self, record: KeyRecord) -> bool:

@@ -22,9 +22,12 @@ class KeyPolicy:
         rotate_after: the age at which an active data key is followed by a new one. Old ones go on decrypting.
         propagation_delay: how long a new data key waits in the key store, so that it can reach every region, before
             anything is encrypted under it. The first key of a tenant does not wait.
+        replication_wait: how long a reader waits for the record of a value's data key if the key store does not have
+            it, for it may be replicated after the value. Waits in vain are few, whatever is read: after one there is
+            none for thirty times as long.
     """
 
-    __slots__ = ("cache_ttl", "grace", "max_cached_keys", "propagation_delay", "rotate_after")
+    __slots__ = ("cache_ttl", "grace", "max_cached_keys", "propagation_delay", "replication_wait", "rotate_after")
 
     def __init__(
         self,
@@ -33,6 +36,7 @@ class KeyPolicy:
         grace: timedelta = timedelta(hours=1),
         rotate_after: timedelta = timedelta(days=90),
         propagation_delay: timedelta = timedelta(minutes=5),
+        replication_wait: timedelta = timedelta(seconds=2),
     ) -> None:
         """Take the limits.
 
@@ -44,6 +48,7 @@ class KeyPolicy:
         self.grace: Final = _duration("grace", grace)
         self.rotate_after: Final = _duration("rotate_after", rotate_after)
         self.propagation_delay: Final = _duration("propagation_delay", propagation_delay)
+        self.replication_wait: Final = _duration("replication_wait", replication_wait)
         if not isinstance(max_cached_keys, int) or isinstance(max_cached_keys, bool):
             raise TypeError("max_cached_keys is an int")
         if max_cached_keys < 1:

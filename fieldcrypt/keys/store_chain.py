@@ -1,0 +1,119 @@
+"""Several key stores, of which one is this region's: for key records that have not arrived, or cannot be reached."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from fieldcrypt import _system
+from fieldcrypt.errors import ConfigurationError, KeyNotFoundError, KeyStoreError
+from fieldcrypt.events import Event, EventKind, report
+from fieldcrypt.keys.patience import Patience
+from fieldcrypt.keys.records import KeyRecord
+from fieldcrypt.keys.store import KeyStore
+from fieldcrypt.keys.tombstone import Tombstone
+
+__all__ = ["KeyStoreChain"]
+
+REST = 10.0  # a look in other regions of 0.1 seconds in vain, and for a second there is none
+
+
+class KeyStoreChain:
+    """Keeps data keys in one key store, and looks for those that it does not have in replicas of it elsewhere.
+
+    For global tables, where a value may be here before its data key's record is:
+
+        KeyStoreChain(
+            DynamoKeyStore("data-keys"),
+            DynamoKeyStore("data-keys", other_region),  # a function that makes a client
+        )
+
+    A record that is found elsewhere is as good as one that is found here, for all are authenticated when they are
+    opened. The others help, and never harm: whether they can be reached or not, what the own store gives is given.
+
+    Attributes:
+        stores: the own one and the others.
+
+    Args:
+        own: is read first, and alone is written to and listed.
+        others: are read if the own one has no record, or cannot be reached.
+
+    Raises:
+        ConfigurationError: there are no others, or one of them is no key store.
+    """
+
+    def __init__(self, own: KeyStore, *others: KeyStore) -> None:
+        if not others:
+            raise ConfigurationError("a chain has two key stores or more; a single one needs none")
+        for store in (own, *others):
+            if isinstance(store, type) or not isinstance(store, KeyStore):
+                raise ConfigurationError(f"a {type(store).__name__} is no key store")
+        self.stores = (own, *others)
+        self._patience = Patience(REST)
+
+    def get(self, key_id: bytes) -> KeyRecord | Tombstone:
+        """Return the own store's record; else a tombstone that another one has; else the first record of the others.
+
+        All others are asked, for one of them may know that the key was shredded. Those that cannot be reached do not
+        count. That they were asked in vain costs little: afterwards they are left alone for ten times as long as it
+        took, so that values without keys cannot hold up readers.
+
+        Raises:
+            KeyNotFoundError: the own store has no record, and no other gave one.
+            KeyStoreError: the own store cannot be read, and no other gave a record.
+        """
+        try:
+            return self.stores[0].get(key_id)
+        except KeyNotFoundError as error:
+            if self._patience.exhausted:
+                raise KeyNotFoundError(f"{error}; other key stores were not asked: that was in vain lately") from None
+            own: KeyStoreError = error
+        except KeyStoreError as error:
+            own = error
+        started = _system.monotonic()
+        found, failures = self._elsewhere(key_id)
+        if found is None:
+            said = "; ".join(map(str, (own, *failures)))
+            if not isinstance(own, KeyNotFoundError):
+                raise KeyStoreError(said) from own
+            self._patience.in_vain(_system.monotonic() - started)
+            raise KeyNotFoundError(said)
+        record, store = found
+        report(Event(EventKind.FAILED_OVER, key_id.hex(), record.tenant, place=repr(store), cause=str(own)))
+        return record
+
+    def _elsewhere(self, key_id: bytes) -> tuple[tuple[KeyRecord | Tombstone, KeyStore] | None, list[KeyStoreError]]:
+        found: tuple[KeyRecord | Tombstone, KeyStore] | None = None
+        failures = []
+        for store in self.stores[1:]:
+            try:
+                record = store.get(key_id)
+            except KeyStoreError as error:
+                failures.append(error)
+                continue
+            if isinstance(record, Tombstone):
+                return (record, store), failures
+            found = found or (record, store)
+        return found, failures
+
+    def add(self, record: KeyRecord | Tombstone) -> None:
+        """Add a record to the own store (see `KeyStore.add`)."""
+        self.stores[0].add(record)
+
+    def list(self, tenant: str | None) -> Sequence[KeyRecord | Tombstone]:
+        """Return a tenant's records in the own store (see `KeyStore.list`)."""
+        return self.stores[0].list(tenant)
+
+    def replace(self, old: KeyRecord, new: KeyRecord | Tombstone) -> bool:
+        """Replace a record in the own store (see `KeyStore.replace`)."""
+        return self.stores[0].replace(old, new)
+
+    def key_ids(self) -> Iterator[bytes]:
+        """Yield all key ids of the own store (see `KeyStore.key_ids`)."""
+        return self.stores[0].key_ids()
+
+    def __repr__(self) -> str:
+        return f"KeyStoreChain({', '.join(map(repr, self.stores))})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return KeyStoreChain, self.stores
