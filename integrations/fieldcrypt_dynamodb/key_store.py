@@ -13,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from fieldcrypt import ConfigurationError, KeyNotFoundError, KeyRecord, KeyStoreError, Tombstone, call_after_fork
 from fieldcrypt.keys.store import read_record
+from fieldcrypt_dynamodb.replicas import add_replica, enable_streams
 
 __all__ = ["DynamoKeyStore"]
 
@@ -32,7 +33,7 @@ class DynamoKeyStore:
 
     IAM actions: `dynamodb:GetItem` and `dynamodb:PutItem` on the table, `dynamodb:Query` on its index;
     `dynamodb:Scan` for what goes over all keys (rewrap, repair, doctor, `keys list` and `export`);
-    `dynamodb:CreateTable` and `dynamodb:DescribeTable` for `create_table`.
+    for `create_table` see there.
 
     Args:
         table: the table's name.
@@ -53,8 +54,44 @@ class DynamoKeyStore:
         self._client: Any = None
         self._lock = Lock()
 
-    def create_table(self) -> None:
-        """Make the table, billed per request, unless it exists; return when it can be used."""
+    def create_table(self, replicas: Sequence[str] = ()) -> None:
+        """Make the table, billed per request, unless it exists, and its replicas; return when they can be used.
+
+        With replicas it becomes a global table, version 2019.11.21, in which any region can be written to. Replicas
+        are added one after the other, which takes minutes for each, and none is ever taken away. All regions may be
+        named in all regions: this client's own counts as there already.
+
+        Such tables are replicated in the background, so that a value may be in a region before its key (see
+        `KeyPolicy.replication_wait` and `KeyStoreChain`). A table of multi-Region strong consistency
+        (`MultiRegionConsistency="STRONG"`) acknowledges a record when another region has it too, and reads what any
+        region acknowledged, at the price of slower first writes; it takes three regions, of which one may be a mere
+        witness, and has to be made so while it is empty. Make it yourself, if that is what you need: what exists is
+        used as it is.
+
+        IAM actions: `dynamodb:CreateTable` and `dynamodb:DescribeTable`. For replicas also `dynamodb:UpdateTable`; in
+        the regions of the replicas `dynamodb:CreateTable`, `dynamodb:CreateTableReplica`, `dynamodb:Query`,
+        `dynamodb:Scan`, `dynamodb:GetItem`, `dynamodb:PutItem`, `dynamodb:UpdateItem`, `dynamodb:DeleteItem` and
+        `dynamodb:BatchWriteItem`; and for the first global table of an account `iam:CreateServiceLinkedRole` for
+        `replication.dynamodb.amazonaws.com`.
+
+        Args:
+            replicas: the other regions.
+
+        Raises:
+            TypeError: replicas is a single name.
+            KeyStoreError: the table, or a replica, cannot be made.
+        """
+        if isinstance(replicas, str):
+            raise TypeError("replicas is a sequence of regions, not a single one")
+        self._create_table()
+        with self._failures() as client:
+            others = [region for region in replicas if region != client.meta.region_name]
+            if others:
+                enable_streams(client, self.table)
+            for region in others:
+                add_replica(client, self.table, region)
+
+    def _create_table(self) -> None:
         with self._failures() as client:
             with suppress(client.exceptions.ResourceInUseException):  # it exists, or is being made elsewhere
                 client.create_table(
@@ -80,7 +117,7 @@ class DynamoKeyStore:
         with self._failures() as client:
             item = client.get_item(TableName=self.table, Key={"key_id": {"B": key_id}}, ConsistentRead=True).get("Item")
         if item is None:
-            raise KeyNotFoundError(f"the key store {self.table} has no key {key_id.hex()}")
+            raise KeyNotFoundError(f"the key store {self._place()} has no key {key_id.hex()}")
         return _read(item)
 
     def add(self, record: KeyRecord | Tombstone) -> None:
@@ -137,13 +174,17 @@ class DynamoKeyStore:
                     self._client = self._client_factory()
             yield self._client
         except (ClientError, BotoCoreError) as error:
-            raise KeyStoreError(f"the key store {self.table} cannot be used: {error}") from error
+            raise KeyStoreError(f"the key store {self._place()} cannot be used: {error}") from error
+
+    def _place(self) -> str:
+        """Say which one this is: all replicas of a table have its name."""
+        return self.table if self._client is None else f"{self.table} in {self._client.meta.region_name}"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return DynamoKeyStore, (self.table, self._client_factory)
 
     def __repr__(self) -> str:
-        return f"DynamoKeyStore({self.table!r})"
+        return f"<DynamoKeyStore {self._place()}>"
 
 
 def _default_client() -> Any:
