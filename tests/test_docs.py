@@ -1,4 +1,7 @@
-"""README and docs: their Python blocks run, page by page, against two regions of AWS on this machine."""
+"""README and docs: their Python blocks run, page by page, against two regions of AWS on this machine.
+
+KMS is moto's, DynamoDB is ministack's.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import Any
 import pytest
 
 from fieldcrypt.testing import LocalAws
+from tests.dynamodb import FIRST, DynamoDb
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -21,21 +25,19 @@ def blocks(page: Path) -> list[str]:
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=lambda page: page.name)
 def test_the_examples_of_a_page_run(
-    page: Path, aws: LocalAws, kms_key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    page: Path, aws: LocalAws, kms_key: str, replicating: DynamoDb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In order, with the example's key replaced by one that exists here."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("AWS_ENDPOINT_URL", aws.endpoint("us-east-1"))
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", aws.endpoint(FIRST))
+    monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", replicating.endpoints[FIRST])
+    monkeypatch.setenv("AWS_DEFAULT_REGION", FIRST)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "local")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "local")
     namespace: dict[str, Any] = {"__name__": page.stem}
     for block in blocks(page):
         code = compile(block.replace(EXAMPLE_KEY, kms_key), str(page), "exec", dont_inherit=True)
         exec(code, namespace)  # noqa: S102 (our own)
-    client = aws.client("dynamodb", "us-east-1")
-    for table in client.list_tables()["TableNames"]:
-        client.delete_table(TableName=table)
 
 
 @pytest.mark.parametrize("page", [*PAGES, *ROOT.glob("*.md")], ids=lambda page: page.name)

@@ -29,7 +29,7 @@ def second(replicating: DynamoDb) -> DynamoKeyStore:
     return DynamoKeyStore(TABLE, lambda: replicating.client(SECOND))
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Seconds that would have been waited."""
     waited: list[float] = []
@@ -112,7 +112,7 @@ class TestWaiting:
         update = {"TableName": TABLE, "ReplicaUpdates": [{"Create": {"RegionName": SECOND}}]}
         stub.add_response("update_table", {}, update)
 
-    def test_it_returns_when_the_replica_is_active(self, client: Any, no_waiting: list[float]) -> None:
+    def test_it_returns_when_the_replica_is_active(self, client: Any) -> None:
         """Asks for it once, and waits through all states that come before."""
         with Stubber(client) as stub:
             stub.add_response("describe_table", self.description("UPDATING"))
@@ -125,7 +125,7 @@ class TestWaiting:
             replicas.add_replica(client, TABLE, SECOND)
             stub.assert_no_pending_responses()
 
-    def test_it_lets_another_process_finish(self, client: Any, no_waiting: list[float]) -> None:
+    def test_it_lets_another_process_finish(self, client: Any) -> None:
         """Who came first may have asked for the same replica, or for another."""
         with Stubber(client) as stub:
             stub.add_response("describe_table", self.description("ACTIVE"))
@@ -138,7 +138,7 @@ class TestWaiting:
             stub.assert_no_pending_responses()
 
     @pytest.mark.parametrize("status", ["CREATION_FAILED", "REGION_DISABLED", "REPLICATION_NOT_AUTHORIZED"])
-    def test_a_failure_is_told(self, client: Any, no_waiting: list[float], status: str) -> None:
+    def test_a_failure_is_told(self, client: Any, status: str) -> None:
         """With DynamoDB's reason, and at once."""
         with Stubber(client) as stub:
             failed = self.description("ACTIVE", ReplicaStatus=status, ReplicaStatusDescription="no capacity")

@@ -26,7 +26,7 @@ from fieldcrypt.testing import LocalAws
 from fieldcrypt_dynamodb import DynamoKeyStore
 from fieldcrypt_sqlalchemy import SqlKeyStore
 from tests.conftest import DYNAMODBS, Database
-from tests.dynamodb import SECOND, DynamoDb
+from tests.dynamodb import FIRST, SECOND, DynamoDb
 
 KEY = bytes(range(32))
 
@@ -235,3 +235,18 @@ class TestDynamo:
         """Not a boto3 Table."""
         with pytest.raises(ConfigurationError, match="name"):
             DynamoKeyStore("")
+
+    def test_it_takes_a_client_or_a_region(self, dynamodb: DynamoDb) -> None:
+        """One of them would be ignored."""
+        with pytest.raises(ConfigurationError, match="client_factory or a region"):
+            DynamoKeyStore("data-keys", dynamodb.client, region=SECOND)
+
+    def test_it_can_be_in_another_region(self, dynamodb: DynamoDb, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Than the one that boto3 is configured for."""
+        monkeypatch.setenv("AWS_DEFAULT_REGION", FIRST)
+        monkeypatch.setenv("AWS_ENDPOINT_URL", dynamodb.endpoints[SECOND])
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "local")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "local")
+        DynamoKeyStore("data-keys", region=SECOND).create_table()
+        tables = {region: dynamodb.client(region).list_tables()["TableNames"] for region in (FIRST, SECOND)}
+        assert tables == {FIRST: [], SECOND: ["data-keys"]}

@@ -27,6 +27,7 @@ __all__ = ["Secrets", "wiretap"]
 
 MIN_LENGTH = 4  # bytes of a secret from which on it can be no accident if they are part of something longer
 MIN_DIGITS = 6  # of a number
+_BETWEEN = b"\0\xff\0\xff\0"  # texts that are searched together
 _MAX_WRAPPING = 3  # base64 in base64: what botocore makes of bytes that an attribute has encoded already
 
 # Texts, bytes, numbers or truth: what DynamoDB knows, and all that other values consist of.
@@ -74,22 +75,22 @@ class Secrets:
 
     def leaks(self) -> list[str]:
         """Return what was sent that should not have been: the operation, the secret, and in what it was found."""
+        found = [(operation, text) for operation, body in self._sent for text in _found(body)]
+        suspects = self._in([text for _, text in found])  # all at once, for there may be thousands of either
         return [
-            f"{operation} sent {secret!r} in {found!r}"
-            for operation, body in self._sent
-            for found in _found(body)
-            for secret in self._in(found)
+            f"{operation} sent {secret!r} in {text!r}"
+            for operation, text in (found if suspects else [])
+            for secret in suspects & self._in([text])
         ]
 
-    def _in(self, found: Plain) -> Iterator[Plain]:
-        whole = {(type(form), form) for form in _unwrapped(found)}
+    def _in(self, found: Iterable[Plain]) -> set[Plain]:
+        whole = {(type(form), form) for each in found for form in _unwrapped(each)}
         texts = [text.encode() if isinstance(text, str) else text for _, text in whole if isinstance(text, str | bytes)]
-        for kind, secret in self._secrets.keys() - self._allowed:
-            if (kind, secret) in whole or any(part in text for part in _distinctive(secret) for text in texts):
-                yield secret
-        for name in self._names:
-            if (str, name) not in self._allowed and any(part in text for part in _distinctive(name) for text in texts):
-                yield name
+        haystack = _BETWEEN.join(texts)
+        secrets = {secret for secret in self._secrets.keys() - self._allowed if secret in whole}
+        parts = (self._secrets | {(str, name): None for name in self._names}).keys() - self._allowed
+        secrets |= {secret for secret in parts if any(part in haystack for part in _distinctive(secret[1]))}
+        return {secret for _, secret in secrets}
 
 
 @contextmanager

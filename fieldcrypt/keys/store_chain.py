@@ -25,7 +25,7 @@ class KeyStoreChain:
 
         KeyStoreChain(
             DynamoKeyStore("data-keys"),
-            DynamoKeyStore("data-keys", other_region),  # a function that makes a client
+            DynamoKeyStore("data-keys", region="us-east-1"),
         )
 
     A record that is found elsewhere is as good as one that is found here, for all are authenticated when they are

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from threading import Lock
 from typing import Any
 
@@ -38,15 +39,22 @@ class DynamoKeyStore:
     Args:
         table: the table's name.
         client_factory: makes a boto3 DynamoDB client, called at first use and again in a forked child. Default: a
-            client for the region that boto3 is configured for, which waits 2 seconds for a connection, 5 for an
-            answer, and makes 3 attempts.
+            client that waits 2 seconds for a connection, 5 for an answer, and makes 3 attempts.
+        region: of the default client, if not the one that boto3 is configured for.
+
+    Raises:
+        ConfigurationError: there is no name, or both a factory and a region.
     """
 
-    def __init__(self, table: str, client_factory: Callable[[], Any] | None = None) -> None:
+    def __init__(
+        self, table: str, client_factory: Callable[[], Any] | None = None, *, region: str | None = None
+    ) -> None:
         if not isinstance(table, str) or not table:
             raise ConfigurationError("DynamoKeyStore takes the name of a table")
+        if client_factory is not None and region is not None:
+            raise ConfigurationError("DynamoKeyStore takes a client_factory or a region: a factory knows its region")
         self.table = table
-        self._client_factory = client_factory or _default_client
+        self._client_factory = client_factory or partial(_default_client, region)
         self._reset()
         call_after_fork(self._reset)
 
@@ -187,9 +195,9 @@ class DynamoKeyStore:
         return f"<DynamoKeyStore {self._place()}>"
 
 
-def _default_client() -> Any:
+def _default_client(region: str | None) -> Any:
     config = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 3, "mode": "standard"})
-    return boto3.session.Session().client("dynamodb", config=config)
+    return boto3.session.Session().client("dynamodb", region_name=region, config=config)
 
 
 def _tenant_key(tenant: str | None) -> str:
