@@ -5,53 +5,71 @@ from __future__ import annotations
 from collections.abc import Mapping
 from copy import copy
 from functools import cached_property
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 from pynamodb.attributes import Attribute, MapAttribute
 from pynamodb.constants import BINARY
+from pynamodb.expressions.condition import Comparison, Condition
+from pynamodb.expressions.operand import Path, Value, _IfNotExists, _Operand
+from pynamodb.expressions.update import RemoveAction, SetAction
 
-from fieldcrypt import ConfigurationError, Encryptor, Field
-from fieldcrypt_pynamodb.conversion import conversion
+from fieldcrypt import ConfigurationError, Encryptor, Field, IndexedBy
+from fieldcrypt_pynamodb.conversion import conversion, indexed_as
+from fieldcrypt_pynamodb.errors import ProtectedAttributeError
+from fieldcrypt_pynamodb.guarded import GuardedAttribute
+from fieldcrypt_pynamodb.unsealed import Unsealed, UnsealedValue, equal, one_of
 
 __all__ = ["EncryptedAttribute"]
 
 T = TypeVar("T")
 
 
-class EncryptedAttribute(Attribute[T]):
+class EncryptedAttribute(GuardedAttribute[T]):
     """An attribute whose values are encrypted in the client and stored as binary.
 
-        ssn = EncryptedAttribute(UnicodeAttribute(null=True), encryptor)
+        ssn = EncryptedAttribute(UnicodeAttribute(null=True))
 
     Whether it may be null, its default and its name in the item are those of the attribute inside. An absent value
     stays absent.
 
-    Values are bound to the field's name, which by default is `table.attribute`, with the names that DynamoDB knows.
-    A table that is restored from a backup gets another name: give the field one of its own if that is in your plans.
+    In a model that is decorated with `@encrypted` values are bound to their item, and to the field's name, which by
+    default is `table.attribute`, with the names that DynamoDB knows. In any other model they are bound to the field's
+    name alone. A table that is restored from a backup gets another name: give the field one of its own if that is in
+    your plans.
 
     Args:
         inner: the attribute as it would be without encryption, of any kind but keys, versions, times to live and
             discriminators, which DynamoDB and PynamoDB have to read.
-        encryptor: where keys come from. It may be configured after the models are declared.
+        encryptor: where keys come from, if not from the model's decorator. It may be configured after the models are
+            declared.
         name: the field's name, if not `table.attribute`.
         pad: hide the exact length of values by padding them to a multiple of so many bytes (2 to 65,535).
+        index: the attribute that holds the tags by which this one is searched, or how, `IndexedBy("email_tag", …)`.
+            For decorated models.
 
     Raises:
-        ConfigurationError: the attribute cannot be encrypted.
+        ConfigurationError: the attribute cannot be encrypted, or not searched.
+        TypeError, ValueError: as for `Encryptor.blind_index`.
     """
 
     attr_type = BINARY
 
     def __init__(
-        self, inner: Attribute[T], encryptor: Encryptor, *, name: str | None = None, pad: int | None = None
+        self,
+        inner: Attribute[T],
+        encryptor: Encryptor | None = None,
+        *,
+        name: str | None = None,
+        pad: int | None = None,
+        index: str | IndexedBy | None = None,
     ) -> None:
         if not isinstance(inner, Attribute):
             raise ConfigurationError(
                 f"EncryptedAttribute(attribute, encryptor): a {type(inner).__name__} is no attribute"
             )
-        if isinstance(inner, EncryptedAttribute):
-            raise ConfigurationError("an attribute cannot be encrypted twice")
-        if not isinstance(encryptor, Encryptor):
+        if isinstance(inner, GuardedAttribute):
+            raise ConfigurationError("an attribute cannot be encrypted twice, nor can tags")
+        if encryptor is not None and not isinstance(encryptor, Encryptor):
             raise ConfigurationError(
                 f"EncryptedAttribute(attribute, encryptor): a {type(encryptor).__name__} is no Encryptor"
             )
@@ -59,11 +77,15 @@ class EncryptedAttribute(Attribute[T]):
         self.inner = inner
         if not isinstance(inner, MapAttribute):  # which is no attribute before it belongs to a class
             self._be_like_inner()
-        self._type, self._to_field, self._from_field = conversion(inner)
-        self._encryptor = encryptor
-        self._name = name
-        self._pad = pad
+        self.type, self._to_field, self.from_field = conversion(inner)
+        self.encryptor = encryptor
+        self.name = name
+        self.pad = pad
+        self.index = IndexedBy(index) if isinstance(index, str) else index
+        if self.index is not None:
+            self.index.blind_index(Encryptor(), "declared", indexed_as(inner)[0])  # raises what is wrong with it
         self._owners: list[type[Any]] = []
+        self._bound_to_items = False
 
     def __set_name__(self, owner: type[Any], name: str) -> None:
         self.inner.__set_name__(owner, name)
@@ -75,6 +97,10 @@ class EncryptedAttribute(Attribute[T]):
         self.default = self.inner.default
         self.default_for_new = self.inner.default_for_new
         self.attr_path = list(self.inner.attr_path)
+
+    def bind_to_items(self) -> None:
+        """Leave encryption to the decorated model that the attribute belongs to, which knows the item."""
+        self._bound_to_items = True
 
     def __set__(self, instance: Any, value: Any) -> None:
         if isinstance(self.inner, MapAttribute) and isinstance(value, Mapping):
@@ -89,48 +115,106 @@ class EncryptedAttribute(Attribute[T]):
 
     @cached_property
     def field(self) -> Field[Any]:
-        """The field that encrypts the values."""
-        return self._encryptor.field(self._name or self._default_name(), self._type, pad=self._pad)
+        """The field that encrypts the values of an attribute that is not bound to items."""
+        if self.encryptor is None or self.index is not None:
+            what = "has no encryptor" if self.encryptor is None else "is searchable"
+            raise ConfigurationError(
+                f"{self.described} {what}, so its model has to be decorated: @encrypted(encryptor)"
+            )
+        return self.encryptor.field(self.name or self._default_name(), self.type, pad=self.pad)
 
     def _default_name(self) -> str:
         tables = {table for owner in self._owners for table in _tables(owner)}
         if len(tables) > 1:
             raise ConfigurationError(
-                f"the encrypted attribute {self.attr_name!r} belongs to several tables ({', '.join(sorted(tables))}): "
-                "declare it in each model, or give it a name, EncryptedAttribute(…, name=…), if their values may be "
-                "exchanged"
+                f"{self.described} belongs to several tables ({', '.join(sorted(tables))}): declare it in each model, "
+                "decorate the models with @encrypted, or give it a name, EncryptedAttribute(…, name=…), if their "
+                "values may be exchanged"
             )
         if not tables:
             raise ConfigurationError(
-                f"the encrypted attribute {self.attr_name!r} belongs to no table, so its field has no name: give it "
-                "one, EncryptedAttribute(…, name=…)"
+                f"{self.described} belongs to no table, so its field has no name: give it one, "
+                "EncryptedAttribute(…, name=…)"
             )
         return f"{tables.pop()}.{self.attr_name}"
 
-    def serialize(self, value: Any) -> bytes | None:
-        """Encrypt a value. PynamoDB takes None for an absent one."""
+    def serialize(self, value: Any) -> Any:
+        """Encrypt a value, or leave that to the model that knows the item. PynamoDB takes None for an absent one."""
         plain = self._to_field(value)
-        return None if plain is None else self.field.encrypt(plain)
+        if plain is None:
+            return None
+        return Unsealed(self, plain) if self._bound_to_items else self.field.encrypt(plain)
 
     def deserialize(self, value: bytes) -> Any:
-        """Decrypt a value."""
-        return self._from_field(self.field.decrypt(value))
+        """Decrypt a value that is not bound to an item."""
+        if self._bound_to_items:
+            raise ProtectedAttributeError(f"{self.described} is bound to its item: read it through its decorated model")
+        return self.from_field(self.field.decrypt(value))
 
-    # Conditions and updates that DynamoDB would have to compute on ciphertext. `exists`, `does_not_exist`, `set` and
-    # `remove` work as ever.
+    def unsealed(self, value: Any) -> Unsealed:
+        """Return a value that is searched for.
 
-    def _refuse(self, *_: object) -> NoReturn:
-        raise TypeError(
-            f"DynamoDB cannot compare or change the encrypted attribute {self.attr_name!r}: it holds ciphertext, which "
-            "differs each time that a value is encrypted. exists(), does_not_exist(), set() and remove() work"
+        Raises:
+            ProtectedAttributeError: it is none that DynamoDB could be asked for.
+            TypeError, ValueError: it is no value of the attribute's.
+        """
+        plain = None if _is_expression(value) else self._to_field(value)
+        if plain is None or self.index is None:
+            raise self.refusal()
+        return Unsealed(self, plain)
+
+    # What works. The model encrypts, and computes tags, when it gets to see the condition or the update.
+
+    def __eq__(self, other: Any) -> Comparison:  # type: ignore[override]
+        return equal(self, UnsealedValue(self._sought(other)))
+
+    def is_in(self, *values: Any) -> Condition:  # type: ignore[override]
+        """Say that the attribute has one of these values."""
+        return one_of(self, *(UnsealedValue(self._sought(value)) for value in values))
+
+    def __or__(self, other: Any) -> _IfNotExists:
+        """Return what an item has, or this value if it has none: for `set`."""
+        return _IfNotExists(Path(self), self._operand(other))
+
+    def set(self, value: Any) -> SetAction | RemoveAction:
+        """Set the attribute; None and empty sets remove it."""
+        if isinstance(value, _IfNotExists) and value.values[0].path == self.attr_path:
+            return SetAction(Path(self), value)
+        if value is None or (not _is_expression(value) and self._to_field(value) is None):
+            return RemoveAction(Path(self))
+        return SetAction(Path(self), self._operand(value))
+
+    def _sought(self, value: Any) -> Unsealed:
+        if self.index is not None and self.index.per_tenant:
+            raise ProtectedAttributeError(
+                f"{self.described} has tags per tenant: name the tenant, of_tenant(attribute, tenant) == value"
+            )
+        return self.unsealed(value)
+
+    def _operand(self, value: Any) -> Value:
+        data = None if value is None or _is_expression(value) else self.serialize(value)
+        if data is None:
+            raise ProtectedAttributeError(
+                f"{self.described} takes plain values only, which are encrypted before DynamoDB has them"
+            )
+        return UnsealedValue(data) if isinstance(data, Unsealed) else Value({BINARY: data})
+
+    def refusal(self) -> ProtectedAttributeError:
+        """Return the error of whoever has DynamoDB compare or change ciphertext."""
+        equality = ", and == and is_in() with plain values" if self.index is not None else ""
+        return ProtectedAttributeError(
+            f"DynamoDB cannot compare or change {self.described}: it holds ciphertext, which differs each time that a "
+            f"value is encrypted. exists(), does_not_exist(), set() and remove() work{equality}"
         )
 
-    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _refuse
-    __add__ = __radd__ = __sub__ = __rsub__ = __getitem__ = _refuse
-    is_in = add = delete = _refuse
-    between = startswith = contains = append = prepend = _refuse  # type: ignore[assignment]  # it never returns
-
     __hash__ = object.__hash__
+
+
+def _is_expression(value: Any) -> bool:
+    """Say whether a value is one that DynamoDB would have to compute; a map that somebody filled is not."""
+    if isinstance(value, MapAttribute):
+        return "attribute_values" not in value.__dict__  # which one has that is a value, and none of a model's
+    return isinstance(value, (Attribute, _Operand))
 
 
 def _tables(owner: type[Any]) -> set[str]:

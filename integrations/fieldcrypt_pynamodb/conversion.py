@@ -30,7 +30,7 @@ from pynamodb.attributes import (
 
 from fieldcrypt import ConfigurationError, DecryptionError
 
-__all__ = ["Conversion", "conversion"]
+__all__ = ["Conversion", "conversion", "indexed_as"]
 
 Convert = Callable[[Any], Any]
 
@@ -81,6 +81,26 @@ def conversion(inner: Attribute[Any]) -> Conversion:
         return Conversion(datetime if type(inner) is UTCDateTimeAttribute else object, normalised, _itself)
     return _by_dynamodb_form(inner)
 
+
+def indexed_as(inner: Attribute[Any]) -> tuple[Any, Convert]:
+    """Return the type of the values that an attribute is searched by, and what makes them of those of the Field.
+
+    Raises:
+        ConfigurationError: the attribute cannot be searched.
+    """
+    kind = conversion(inner).type
+    if kind is not object:
+        return kind, _itself
+    if inner.attr_type == constants.NUMBER:
+        return Decimal, lambda number: Decimal(str(number))
+    if inner.attr_type in _TEXT_OR_BYTES and not isinstance(inner, JSONAttribute):
+        return _TEXT_OR_BYTES[inner.attr_type], _itself
+    raise ConfigurationError(
+        f"a {type(inner).__name__} cannot be searched: only text, numbers, binary, booleans and dates can"
+    )
+
+
+_TEXT_OR_BYTES: dict[str, type] = {constants.STRING: str, constants.BINARY: bytes}
 
 # Exactly these classes: a subclass may convert in its own way, which DynamoDB's form respects.
 _PLAIN: dict[type[Attribute[Any]], Any] = {

@@ -1,0 +1,66 @@
+"""Models whose protected values are bound to their item and tenant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from pynamodb.models import Model
+
+from fieldcrypt import ConfigurationError, Encryptor
+from fieldcrypt_pynamodb.item_key import check_tenant
+from fieldcrypt_pynamodb.model import ProtectedModel
+from fieldcrypt_pynamodb.plan import Plan, Spec, table_of
+
+__all__ = ["encrypted"]
+
+M = TypeVar("M", bound=type[Model])
+
+
+def encrypted(encryptor: Encryptor | None = None, *, tenant: str | None = None) -> Callable[[M], M]:
+    """Decorate a model: bind its encrypted attributes to their item, and use the data keys of the item's tenant.
+
+        @encrypted(encryptor, tenant="clinic_id")
+        class Patient(Model): ...
+
+    A value that is copied to another item, attribute or tenant does not decrypt. Goes on models and on abstract bases,
+    and holds for what derives from them.
+
+    Args:
+        encryptor: where keys come from, for attributes whose `EncryptedAttribute` names no other.
+        tenant: the attribute, by its name in the model, whose value is the tenant: a text or a number in DynamoDB.
+
+    Raises:
+        ConfigurationError: the model has no key, or no such attribute; or its protected attributes are declared so
+            that they could not be bound to items.
+    """
+    if encryptor is not None and not isinstance(encryptor, Encryptor):
+        raise ConfigurationError(f"encrypted(encryptor, …): a {type(encryptor).__name__} is no Encryptor")
+    spec = Spec(encryptor, tenant)
+
+    def decorate(model: M) -> M:
+        if not (isinstance(model, type) and issubclass(model, Model)):
+            raise ConfigurationError("@encrypted goes on models of PynamoDB")
+        _refuse_readers(model)
+        if table_of(model) is not None:
+            Plan(model, spec)
+        elif tenant is not None and tenant in model.get_attributes():
+            check_tenant(model, tenant)
+        protected: Any = model
+        if not issubclass(model, ProtectedModel):
+            # Last, so that it comes right before Model, and what the user's classes override comes before it.
+            protected.__bases__ = (*(base for base in model.__bases__ if base is not Model), ProtectedModel)
+        protected._fieldcrypt_spec = spec
+        protected._fieldcrypt_bind()
+        return model
+
+    return decorate
+
+
+def _refuse_readers(model: type[Model]) -> None:
+    """Refuse a model that is read through another one, which would not know how."""
+    if model._get_discriminator_attribute() is None:
+        return
+    for base in model.__mro__[1:]:
+        if issubclass(base, Model) and table_of(base) is not None and not issubclass(base, ProtectedModel):
+            raise ConfigurationError(f"{base.__name__} reads the items of {model.__name__}: decorate that")

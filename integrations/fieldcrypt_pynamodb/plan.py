@@ -1,0 +1,216 @@
+"""What has to happen to the protected attributes of a decorated model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from pynamodb.attributes import AttributeContainer, ListAttribute, MapAttribute
+from pynamodb.constants import BINARY, NULL
+from pynamodb.models import Model
+
+from fieldcrypt import ConfigurationError, Encryptor
+from fieldcrypt_pynamodb.attributes import EncryptedAttribute
+from fieldcrypt_pynamodb.companion import BlindIndexAttribute
+from fieldcrypt_pynamodb.item_key import BoundTo, Item, ItemKey
+from fieldcrypt_pynamodb.tags import Tagger
+
+__all__ = ["Plan", "Protected", "Spec", "table_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """What `encrypted` was told.
+
+    Attributes:
+        encryptor: for attributes that have none of their own.
+        tenant: the attribute that says whose data keys to use, or None.
+    """
+
+    encryptor: Encryptor | None
+    tenant: str | None
+
+
+class Protected:
+    """A protected attribute of one model.
+
+    Attributes:
+        key, attr_name: its name in the model, and in the item.
+        tagger: makes its tags, or None if it is not searchable.
+    """
+
+    __slots__ = ("_decrypt", "_is_map", "attr_name", "attribute", "encrypt", "key", "tagger")
+
+    def __init__(self, model: type[Model], table: str, key: str, attribute: EncryptedAttribute[Any], spec: Spec):
+        encryptor = attribute.encryptor or spec.encryptor
+        if encryptor is None:
+            raise ConfigurationError(
+                f"{model.__name__}.{key} has no encryptor: @encrypted(encryptor), or EncryptedAttribute(…, encryptor)"
+            )
+        name = attribute.name or f"{table}.{attribute.attr_name}"
+        field = encryptor.field(name, attribute.type, pad=attribute.pad)
+        self.key, self.attr_name, self.attribute = key, attribute.attr_name, attribute
+        self.encrypt, self._decrypt = field.encrypt, field.decrypt
+        self._is_map = isinstance(attribute.inner, MapAttribute)
+        self.tagger = None
+        if attribute.index is not None:
+            self.tagger = Tagger(attribute, _companion(model, key, attribute, spec), encryptor, name)
+
+    @property
+    def field_name(self) -> str:
+        """The field's name."""
+        name: str = self.encrypt.__self__.name  # type: ignore[attr-defined]  # a bound method
+        return name
+
+    def open(self, data: bytes, context: Any, tenant: str | None, instance: Any) -> None:
+        """Decrypt a value into an instance."""
+        value = self.attribute.from_field(self._decrypt(data, tenant=tenant, context=context))
+        if self._is_map:
+            setattr(instance, self.key, value)
+        else:
+            instance.attribute_values[self.key] = value
+
+
+class Plan:
+    """The protected attributes of a decorated model, and what they are bound to.
+
+    Attributes:
+        model, table: the model, and its table's name.
+        item_key: tells what an item's values are bound to.
+        protected: the attributes, by their names in items.
+        companions: the names of all attributes in items that hold tags.
+    """
+
+    def __init__(self, model: type[Model], spec: Spec) -> None:
+        table = table_of(model)
+        if table is None:
+            raise ConfigurationError(f"{model.__name__} has no table: its Meta names none")
+        self.model, self.table = model, table
+        self.item_key = ItemKey(model, spec.tenant)
+        attributes = model.get_attributes()
+        _refuse_nested(model)
+        found = [
+            Protected(model, table, key, attribute, spec)
+            for key, attribute in attributes.items()
+            if isinstance(attribute, EncryptedAttribute)
+        ]
+        self.protected = {each.attr_name: each for each in found}
+        self.companions = {
+            attribute.attr_name for attribute in attributes.values() if isinstance(attribute, BlindIndexAttribute)
+        }
+        _refuse_shared(model, found)
+        self._names = frozenset(self.protected)
+        self._writes = [
+            (
+                each.attr_name,
+                each.encrypt,
+                each.tagger,
+                None if each.tagger is None else each.tagger.companion.attr_name,
+            )
+            for each in found
+        ]
+
+    def seal(self, item: dict[str, dict[str, Any]], values: dict[str, Any]) -> None:
+        """Encrypt, in place, the values of an item that PynamoDB has serialized.
+
+        Args:
+            item: in DynamoDB's form.
+            values: the instance's, which gets the tags.
+        """
+        bound_to: BoundTo | None = None
+        for name, encrypt, tagger, companion in self._writes:
+            content = item.get(name)
+            if content is None:
+                if tagger is not None:
+                    item.pop(companion, None)  # type: ignore[arg-type]
+                    values.pop(tagger.key, None)
+                continue
+            if bound_to is None:
+                context, tenant = bound_to = self.item_key.of(item)
+            plain = content[BINARY].plain
+            if tagger is not None:
+                tag = values[tagger.key] = tagger.tag(plain, tenant)
+                item[companion] = {BINARY: bytes(tag)}  # type: ignore[index]
+            content[BINARY] = encrypt(plain, tenant=tenant, context=context)
+
+    def unprotected(self, item: Item) -> Any:
+        """Return the part of an item that PynamoDB deserializes."""
+        if self._names.isdisjoint(item):
+            return item
+        return {name: content for name, content in item.items() if name not in self._names}
+
+    def open(self, item: Item, instance: Any) -> None:
+        """Decrypt the values of an item into an instance.
+
+        Raises:
+            ProtectedAttributeError: the item lacks what they are bound to.
+            DecryptionError, KeyProviderError, KeyStoreError: as for `Field.decrypt`.
+        """
+        bound_to: BoundTo | None = None
+        for name, protected in self.protected.items():
+            content = item.get(name)
+            if not content or NULL in content:
+                continue
+            data = content.get(BINARY)
+            if data is None:
+                data = protected.attribute.get_value(content)  # type: ignore[arg-type]  # which raises
+            if bound_to is None:
+                context, tenant = bound_to = self.item_key.of(item)
+            protected.open(data, context, tenant, instance)
+
+    def of_attribute(self, attribute: Any) -> Protected | None:
+        """Return the protected attribute that an attribute of the model is."""
+        for protected in self.protected.values():
+            if protected.attribute is attribute:
+                return protected
+        return None
+
+
+def table_of(model: type[Any]) -> str | None:
+    """Return the name of a model's table; an abstract model has none."""
+    name: str | None = getattr(getattr(model, "Meta", None), "table_name", None)
+    return name
+
+
+def _companion(model: type[Model], key: str, attribute: EncryptedAttribute[Any], spec: Spec) -> BlindIndexAttribute:
+    index: Any = attribute.index
+    companion = model.get_attributes().get(index.companion)
+    if not isinstance(companion, BlindIndexAttribute) or companion.is_hash_key or companion.is_range_key:
+        raise ConfigurationError(
+            f"{model.__name__}.{key} is indexed by {index.companion!r}, which is no attribute of the model for tags: "
+            f"declare it, {index.companion} = BlindIndexAttribute(null=True)"
+        )
+    if index.per_tenant and spec.tenant is None:
+        raise ConfigurationError(f"{model.__name__}.{key} has tags per tenant: @encrypted(…, tenant=…) says whose")
+    return companion
+
+
+def _refuse_shared(model: type[Model], found: list[Protected]) -> None:
+    """Refuse fields and companions that several attributes share: their values could be exchanged, or would differ."""
+    for what, names in (
+        ("field", [each.field_name for each in found]),
+        ("companion", [each.tagger.key for each in found if each.tagger is not None]),
+    ):
+        for name in names:
+            if names.count(name) > 1:
+                raise ConfigurationError(f"several protected attributes of {model.__name__} have the {what} {name!r}")
+
+
+def _refuse_nested(model: type[Model]) -> None:
+    for key, attribute in model.get_attributes().items():
+        for path in _protected_within(attribute, key):
+            raise ConfigurationError(
+                f"{model.__name__}.{path} is encrypted within a map, where it cannot be bound to its item: encrypt the "
+                "whole map, EncryptedAttribute(YourMap())"
+            )
+
+
+def _protected_within(attribute: Any, path: str) -> Iterator[str]:
+    container = attribute.element_type if isinstance(attribute, ListAttribute) else type(attribute)
+    if container is not None and issubclass(container, AttributeContainer):
+        for key, inner in container.get_attributes().items():
+            if isinstance(inner, EncryptedAttribute):
+                yield f"{path}.{key}"
+            else:
+                yield from _protected_within(inner, f"{path}.{key}")

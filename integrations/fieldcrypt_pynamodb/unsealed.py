@@ -1,0 +1,61 @@
+"""Values on their way through PynamoDB, which serializes attributes before it knows the item."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+from pynamodb.constants import BINARY
+from pynamodb.expressions.condition import Comparison, Condition
+from pynamodb.expressions.operand import Path, Value
+
+from fieldcrypt_pynamodb.errors import ProtectedAttributeError
+
+__all__ = ["Unsealed", "UnsealedValue", "equal", "one_of"]
+
+
+class Unsealed:
+    """A value that is encrypted, or tagged, when its item is known. It shows nothing, and cannot be sent as it is."""
+
+    __slots__ = ("attribute", "plain")
+
+    def __init__(self, attribute: Any, plain: Any) -> None:
+        self.attribute = attribute
+        self.plain = plain
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a value that is not encrypted yet cannot be pickled")
+
+    def __repr__(self) -> str:
+        return f"<Unsealed {self.attribute.attr_name}>"
+
+
+class UnsealedValue(Value):
+    """An unsealed value in a condition or an update.
+
+    Args:
+        unsealed: the value.
+        tenant: whose tags are meant, as the model's attribute has it, if they are per tenant.
+    """
+
+    def __init__(self, unsealed: Unsealed, tenant: Any = None) -> None:
+        super().__init__({BINARY: unsealed})
+        self.unsealed = unsealed
+        self.tenant = tenant
+
+    def serialize(self, placeholder_names: dict[str, str], expression_attribute_values: dict[str, str]) -> str:
+        """Raise: whoever could encrypt the value did not get to see it."""
+        raise ProtectedAttributeError(
+            f"{self.unsealed.attribute.described} is bound to its item, which is not known here: write it through an "
+            "instance of its model, item.update(actions=[…]), transaction.update(item, actions=[…]) or item.save(), "
+            "and search it through the model's own methods. The model is decorated with @encrypted"
+        )
+
+
+def equal(attribute: Any, value: UnsealedValue) -> Comparison:
+    """Return the condition that an attribute has a value."""
+    return Path(attribute) == value
+
+
+def one_of(attribute: Any, *values: UnsealedValue) -> Condition:
+    """Return the condition that an attribute has one of several values."""
+    return Path(attribute).is_in(*values)
