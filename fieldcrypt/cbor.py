@@ -13,14 +13,23 @@ import cbor2
 from fieldcrypt._text import utf8
 from fieldcrypt.errors import DecryptionError
 
-__all__ = ["DATE_TAG", "DECIMALS", "DECIMAL_TAG", "MAX_NESTING", "UNREADABLE", "decode_cbor", "encode_cbor"]
+__all__ = [
+    "DATETIME_TAG",
+    "DATE_TAG",
+    "DECIMALS",
+    "DECIMAL_TAG",
+    "MAX_NESTING",
+    "UNREADABLE",
+    "decode_cbor",
+    "encode_cbor",
+]
 
 MAX_NESTING = 64
 UNREADABLE = (cbor2.CBORError, TypeError, ValueError, InvalidOperation, OverflowError)  # what bad bytes raise
 _MAX_DEPTH = 2 * MAX_NESTING + 2  # as cbor2 counts, where a set is two levels: its tag and its array
 
 # Tags; cbor2 itself reads the first four.
-_DATETIME_TAG = 0
+DATETIME_TAG = 0
 _UUID_TAG = 37
 _SET_TAG = 258
 DATE_TAG = 1004
@@ -64,7 +73,7 @@ def _datetime_to_cbor(value: datetime, _: int) -> cbor2.CBORTag:
     if offset is None:
         return cbor2.CBORTag(_LOCAL_DATETIME_TAG, value.isoformat())
     _check_offset(offset)
-    return cbor2.CBORTag(_DATETIME_TAG, value.isoformat())
+    return cbor2.CBORTag(DATETIME_TAG, value.isoformat())
 
 
 def _time_to_cbor(value: time, _: int) -> cbor2.CBORTag:

@@ -7,13 +7,13 @@ reader returns None, or raises one of `REFUSALS`, for whatever else it is given:
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
 import cbor2
 
-from fieldcrypt.cbor import DATE_TAG, DECIMAL_TAG, DECIMALS, UNREADABLE, encode_cbor
+from fieldcrypt.cbor import DATE_TAG, DATETIME_TAG, DECIMAL_TAG, DECIMALS, UNREADABLE, encode_cbor
 
 __all__ = ["READ", "REFUSALS", "WRITE"]
 
@@ -29,7 +29,15 @@ _DECIMAL_SIZES = {head: size for size, head in enumerate(_DECIMAL_HEADS)}
 _HEAD = slice(0, 5)
 _TEXT = slice(5, None)
 
-_date, _decimal_text = date.fromisoformat, DECIMALS.to_sci_string
+# Of times in UTC, whose text is as long as this, or by seven characters longer.
+_UTC_HEADS = {
+    size: _CBOR + cbor2.dumps(cbor2.CBORTag(DATETIME_TAG, "x" * size))[:3]
+    for size in (len("1970-01-01T00:00:00+00:00"), len("1970-01-01T00:00:00.000001+00:00"))
+}
+_UTC_HEAD = slice(0, 4)
+_UTC_TEXT = slice(4, None)
+
+_date, _datetime, _decimal_text = date.fromisoformat, datetime.fromisoformat, DECIMALS.to_sci_string
 
 
 def _write_date(value: date) -> bytes:
@@ -41,6 +49,20 @@ def _read_date(plaintext: bytes) -> date | None:
     value = _date(text)
     # fromisoformat takes 2024-W09-4 as well, and writing it again to compare would take longer than all the rest.
     return value if text[7] == "-" and len(plaintext) == _DATE_SIZE and plaintext[_HEAD] == _DATE_HEAD else None
+
+
+def _write_datetime(value: datetime) -> bytes:
+    if value.tzinfo is not UTC:
+        return _CBOR + encode_cbor(value)
+    text = value.isoformat().encode()
+    return _UTC_HEADS[len(text)] + text
+
+
+def _read_datetime(plaintext: bytes) -> datetime | None:
+    text = plaintext[_UTC_TEXT].decode()
+    value = _datetime(text)
+    same = value.tzinfo is UTC and value.isoformat() == text and _UTC_HEADS.get(len(text)) == plaintext[_UTC_HEAD]
+    return value if same else None
 
 
 def _write_decimal(value: Decimal) -> bytes:
@@ -78,6 +100,7 @@ def _read_int(plaintext: bytes) -> Any:
 
 WRITE: dict[Any, Callable[[Any], bytes]] = {
     date: _write_date,
+    datetime: _write_datetime,
     Decimal: _write_decimal,
     int: _write_number,
     float: _write_number,
@@ -85,6 +108,7 @@ WRITE: dict[Any, Callable[[Any], bytes]] = {
 }
 READ: dict[Any, Callable[[bytes], Any]] = {
     date: _read_date,
+    datetime: _read_datetime,
     Decimal: _read_decimal,
     int: _read_int,
     float: _number_reader(float),

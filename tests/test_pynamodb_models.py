@@ -7,7 +7,7 @@ import datetime as dt
 import enum
 import json
 from collections.abc import Callable, Iterator
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any
 
 import pytest
@@ -132,9 +132,9 @@ def patients(meta: Any, keys: Encryptor) -> Any:
         notes = EncryptedAttribute(JSONAttribute(null=True))
         allergies = EncryptedAttribute(UnicodeSetAttribute())
         doses = EncryptedAttribute(NumberSetAttribute())
-        history = EncryptedAttribute(ListAttribute(null=True))
+        history: Any = EncryptedAttribute(ListAttribute(null=True))
         address = EncryptedAttribute(Address(null=True))
-        extra = EncryptedAttribute(MapAttribute(null=True))
+        extra: Any = EncryptedAttribute(MapAttribute(null=True))
 
     Patient.create_table(wait=True)
     return Patient
@@ -544,7 +544,9 @@ class TestBinding:
             secret = EncryptedAttribute(UnicodeAttribute())
 
         item = Item(number, secret=text).serialize()
-        item["id"] = {"N": format(Decimal(item["id"]["N"]).normalize(), "f")}  # as DynamoDB gives it back
+        item["id"] = {
+            "N": format(Context(prec=60).normalize(Decimal(item["id"]["N"])), "f")
+        }  # as DynamoDB gives it back
         assert Item.from_raw_data(item).secret == text
 
 
@@ -731,7 +733,8 @@ class TestInheritance:
             Meta = meta
 
         class Second(Base):
-            Meta = type("Meta", (meta,), {"table_name": "second"})
+            class Meta(meta):  # type: ignore[misc]
+                table_name = "second"
 
         data = {model: model("1", ssn=SSN).serialize() for model in (First, Second)}
         assert First.from_raw_data(data[First]).ssn == Second.from_raw_data(data[Second]).ssn == SSN
@@ -932,7 +935,7 @@ def declared(keys: Encryptor | None, tenant: str | None = None, **attributes: An
     meta = type("Meta", (), {"table_name": "items"})
     defaults = {"id": UnicodeAttribute(hash_key=True), "ssn": EncryptedAttribute(UnicodeAttribute())}
     body = {key: value for key, value in {**defaults, **attributes}.items() if value is not None}
-    model: Any = type(Model)("Item", (Model,), {"Meta": meta, **body})
+    model: Any = type("Item", (Model,), {"Meta": meta, **body})
     return encrypted(keys, tenant=tenant)(model)
 
 

@@ -12,9 +12,10 @@ from pynamodb.constants import BINARY
 from pynamodb.expressions.condition import Comparison, Condition
 from pynamodb.expressions.operand import Path, Value, _IfNotExists, _Operand
 from pynamodb.expressions.update import RemoveAction, SetAction
+from pynamodb.models import Model
 
 from fieldcrypt import ConfigurationError, Encryptor, Field, IndexedBy
-from fieldcrypt_pynamodb.conversion import conversion, indexed_as
+from fieldcrypt_pynamodb.conversion import Convert, conversion, indexed_as
 from fieldcrypt_pynamodb.errors import ProtectedAttributeError
 from fieldcrypt_pynamodb.guarded import GuardedAttribute
 from fieldcrypt_pynamodb.unsealed import Unsealed, UnsealedValue, equal, one_of
@@ -77,7 +78,7 @@ class EncryptedAttribute(GuardedAttribute[T]):
         self.inner = inner
         if not isinstance(inner, MapAttribute):  # which is no attribute before it belongs to a class
             self._be_like_inner()
-        self.type, self._to_field, self.from_field = conversion(inner)
+        self.type, self._to_field, self._from_field = conversion(inner)
         self.encryptor = encryptor
         self.name = name
         self.pad = pad
@@ -86,11 +87,18 @@ class EncryptedAttribute(GuardedAttribute[T]):
             self.index.blind_index(Encryptor(), "declared", indexed_as(inner)[0])  # raises what is wrong with it
         self._owners: list[type[Any]] = []
         self._bound_to_items = False
+        self._unconverted = Unsealed(self, None)  # for values that are encrypted as the instance has them
 
     def __set_name__(self, owner: type[Any], name: str) -> None:
         self.inner.__set_name__(owner, name)
         self._be_like_inner()
         self._owners.append(owner)
+        self._key = name
+
+    def __get__(self, instance: Any, owner: Any) -> Any:
+        if isinstance(instance, Model):  # what PynamoDB does as well, without looking for the name each time
+            return instance.attribute_values.get(self._key)
+        return super().__get__(instance, owner)
 
     def _be_like_inner(self) -> None:
         self.null = self.inner.null
@@ -140,7 +148,10 @@ class EncryptedAttribute(GuardedAttribute[T]):
 
     def serialize(self, value: Any) -> Any:
         """Encrypt a value, or leave that to the model that knows the item. PynamoDB takes None for an absent one."""
-        plain = self._to_field(value)
+        to_field = self._to_field
+        if to_field is None:
+            return self._unconverted if self._bound_to_items else self.field.encrypt(value)
+        plain = to_field(value)
         if plain is None:
             return None
         return Unsealed(self, plain) if self._bound_to_items else self.field.encrypt(plain)
@@ -149,7 +160,22 @@ class EncryptedAttribute(GuardedAttribute[T]):
         """Decrypt a value that is not bound to an item."""
         if self._bound_to_items:
             raise ProtectedAttributeError(f"{self.described} is bound to its item: read it through its decorated model")
-        return self.from_field(self.field.decrypt(value))
+        plain = self.field.decrypt(value)
+        return plain if self._from_field is None else self._from_field(plain)
+
+    @property
+    def converts(self) -> bool:
+        """Whether values are converted before they are encrypted."""
+        return self._to_field is not None
+
+    def to_field(self, value: Any) -> Any:
+        """Return a value as the field takes it."""
+        return value if self._to_field is None else self._to_field(value)
+
+    @property
+    def from_field(self) -> Convert | None:
+        """What makes a value of the attribute's of one of the field's; None if they are the same."""
+        return self._from_field
 
     def unsealed(self, value: Any) -> Unsealed:
         """Return a value that is searched for.
@@ -158,7 +184,7 @@ class EncryptedAttribute(GuardedAttribute[T]):
             ProtectedAttributeError: it is none that DynamoDB could be asked for.
             TypeError, ValueError: it is no value of the attribute's.
         """
-        plain = None if _is_expression(value) else self._to_field(value)
+        plain = None if _is_expression(value) else self.to_field(value)
         if plain is None or self.index is None:
             raise self.refusal()
         return Unsealed(self, plain)
@@ -180,7 +206,7 @@ class EncryptedAttribute(GuardedAttribute[T]):
         """Set the attribute; None and empty sets remove it."""
         if isinstance(value, _IfNotExists) and value.values[0].path == self.attr_path:
             return SetAction(Path(self), value)
-        if value is None or (not _is_expression(value) and self._to_field(value) is None):
+        if value is None or (not _is_expression(value) and self.to_field(value) is None):
             return RemoveAction(Path(self))
         return SetAction(Path(self), self._operand(value))
 
@@ -192,12 +218,14 @@ class EncryptedAttribute(GuardedAttribute[T]):
         return self.unsealed(value)
 
     def _operand(self, value: Any) -> Value:
-        data = None if value is None or _is_expression(value) else self.serialize(value)
-        if data is None:
+        plain = None if value is None or _is_expression(value) else self.to_field(value)
+        if plain is None:
             raise ProtectedAttributeError(
                 f"{self.described} takes plain values only, which are encrypted before DynamoDB has them"
             )
-        return UnsealedValue(data) if isinstance(data, Unsealed) else Value({BINARY: data})
+        return (
+            UnsealedValue(Unsealed(self, plain)) if self._bound_to_items else Value({BINARY: self.field.encrypt(plain)})
+        )
 
     def refusal(self) -> ProtectedAttributeError:
         """Return the error of whoever has DynamoDB compare or change ciphertext."""

@@ -7,7 +7,7 @@ field reads the same in SQLAlchemy. All others are taken from, and given back in
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -30,7 +30,7 @@ from pynamodb.attributes import (
 
 from fieldcrypt import ConfigurationError, DecryptionError
 
-__all__ = ["Conversion", "conversion", "indexed_as"]
+__all__ = ["Conversion", "Convert", "conversion", "indexed_as"]
 
 Convert = Callable[[Any], Any]
 
@@ -48,13 +48,13 @@ class Conversion(NamedTuple):
 
     Attributes:
         type: the type of the Field.
-        to_field: applied before encryption.
-        from_field: applied after decryption.
+        to_field: applied before encryption, or None if values are encrypted as they are.
+        from_field: applied after decryption, or None.
     """
 
     type: Any
-    to_field: Convert
-    from_field: Convert
+    to_field: Convert | None = None
+    from_field: Convert | None = None
 
 
 def conversion(inner: Attribute[Any]) -> Conversion:
@@ -70,15 +70,17 @@ def conversion(inner: Attribute[Any]) -> Conversion:
         raise ConfigurationError("a hash or range key cannot be encrypted: DynamoDB has to compare it")
     plain = _PLAIN.get(type(inner))
     if plain is not None:
-        return Conversion(plain, _itself, _itself)
+        return Conversion(plain)
     if type(inner) is NumberAttribute:
-        return Conversion(object, _int_or_float, _itself)
-    if type(inner) in (UTCDateTimeAttribute, JSONAttribute):
+        return Conversion(object, _int_or_float)
+    if type(inner) is UTCDateTimeAttribute:
+        return Conversion(datetime, _utc)
+    if type(inner) is JSONAttribute:
 
         def normalised(value: Any) -> Any:
-            return inner.deserialize(inner.serialize(value))
+            return inner.deserialize(inner.serialize(value))  # type: ignore[no-untyped-call]
 
-        return Conversion(datetime if type(inner) is UTCDateTimeAttribute else object, normalised, _itself)
+        return Conversion(object, normalised)
     return _by_dynamodb_form(inner)
 
 
@@ -114,6 +116,13 @@ def _int_or_float(value: Any) -> Any:
     if type(value) not in (int, float):
         raise TypeError(f"expected int or float, got {type(value).__name__}")
     return value
+
+
+def _utc(value: Any) -> Any:
+    """Return a time as UTCDateTimeAttribute would give it back, without the detour through text."""
+    if value.__class__ is not datetime:
+        raise TypeError(f"expected datetime, got {type(value).__name__}")
+    return value.replace(tzinfo=UTC, fold=0) if value.tzinfo is None else value.astimezone(UTC)
 
 
 def _itself(value: Any) -> Any:

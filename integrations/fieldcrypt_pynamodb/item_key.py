@@ -84,7 +84,9 @@ class ItemKey:
             ValueError: a part of the key is out of range.
         """
         try:
-            parts = [as_stored(item[name][kind]) for name, kind, as_stored in self._plain]
+            parts = []
+            for name, kind, as_stored in self._plain:  # a loop, for in Python 3.11 a comprehension is a call
+                parts.append(as_stored(item[name][kind]))
             tenant = self.tenant
             if tenant is None:
                 return row_context(*parts), None

@@ -23,6 +23,7 @@ M = TypeVar("M", bound="ProtectedModel")
 class ProtectedModel(ReadingModel):
     """A model whose protected attributes are bound to their item. `@encrypted` makes one of a Model."""
 
+    _discriminator: ClassVar[str | None]  # which PynamoDB sets, and does not declare
     _fieldcrypt_spec: ClassVar[Spec]
     _fieldcrypt_known: ClassVar[Plan | None] = None
 
@@ -56,7 +57,7 @@ class ProtectedModel(ReadingModel):
 
     @classmethod
     def _instantiate(cls: type[M], attribute_values: dict[str, dict[str, Any]]) -> M:
-        stored = cls._get_discriminator_class(attribute_values)
+        stored = None if cls._discriminator is None else cls._get_discriminator_class(attribute_values)
         of: type[M] = cls if stored is None or not issubclass(stored, cls) else stored
         plan = of._fieldcrypt_plan()
         instance = super()._instantiate(plan.unprotected(attribute_values))

@@ -40,7 +40,7 @@ class Protected:
         tagger: makes its tags, or None if it is not searchable.
     """
 
-    __slots__ = ("_decrypt", "_is_map", "attr_name", "attribute", "encrypt", "key", "tagger")
+    __slots__ = ("attr_name", "attribute", "decrypt", "encrypt", "key", "tagger")
 
     def __init__(self, model: type[Model], table: str, key: str, attribute: EncryptedAttribute[Any], spec: Spec):
         encryptor = attribute.encryptor or spec.encryptor
@@ -51,8 +51,7 @@ class Protected:
         name = attribute.name or f"{table}.{attribute.attr_name}"
         field = encryptor.field(name, attribute.type, pad=attribute.pad)
         self.key, self.attr_name, self.attribute = key, attribute.attr_name, attribute
-        self.encrypt, self._decrypt = field.encrypt, field.decrypt
-        self._is_map = isinstance(attribute.inner, MapAttribute)
+        self.encrypt, self.decrypt = field.encrypt, field.decrypt
         self.tagger = None
         if attribute.index is not None:
             self.tagger = Tagger(attribute, _companion(model, key, attribute, spec), encryptor, name)
@@ -62,14 +61,6 @@ class Protected:
         """The field's name."""
         name: str = self.encrypt.__self__.name  # type: ignore[attr-defined]  # a bound method
         return name
-
-    def open(self, data: bytes, context: Any, tenant: str | None, instance: Any) -> None:
-        """Decrypt a value into an instance."""
-        value = self.attribute.from_field(self._decrypt(data, tenant=tenant, context=context))
-        if self._is_map:
-            setattr(instance, self.key, value)
-        else:
-            instance.attribute_values[self.key] = value
 
 
 class Plan:
@@ -100,11 +91,24 @@ class Plan:
             attribute.attr_name for attribute in attributes.values() if isinstance(attribute, BlindIndexAttribute)
         }
         _refuse_shared(model, found)
+        # The hot path unpacks tuples, which costs less than to look attributes up.
         self._names = frozenset(self.protected)
+        self._reads = [
+            (
+                each.attr_name,
+                each.key,
+                each.decrypt,
+                each.attribute.from_field,
+                isinstance(each.attribute.inner, MapAttribute),
+            )
+            for each in found
+        ]
         self._writes = [
             (
                 each.attr_name,
+                each.key,
                 each.encrypt,
+                each.attribute.converts,
                 each.tagger,
                 None if each.tagger is None else each.tagger.companion.attr_name,
             )
@@ -119,7 +123,7 @@ class Plan:
             values: the instance's, which gets the tags.
         """
         bound_to: BoundTo | None = None
-        for name, encrypt, tagger, companion in self._writes:
+        for name, key, encrypt, converts, tagger, companion in self._writes:
             content = item.get(name)
             if content is None:
                 if tagger is not None:
@@ -128,7 +132,7 @@ class Plan:
                 continue
             if bound_to is None:
                 context, tenant = bound_to = self.item_key.of(item)
-            plain = content[BINARY].plain
+            plain = content[BINARY].plain if converts else values[key]
             if tagger is not None:
                 tag = values[tagger.key] = tagger.tag(plain, tenant)
                 item[companion] = {BINARY: bytes(tag)}  # type: ignore[index]
@@ -148,16 +152,23 @@ class Plan:
             DecryptionError, KeyProviderError, KeyStoreError: as for `Field.decrypt`.
         """
         bound_to: BoundTo | None = None
-        for name, protected in self.protected.items():
+        values = instance.attribute_values
+        for name, key, decrypt, from_field, is_map in self._reads:
             content = item.get(name)
             if not content or NULL in content:
                 continue
             data = content.get(BINARY)
             if data is None:
-                data = protected.attribute.get_value(content)  # type: ignore[arg-type]  # which raises
+                data = self.protected[name].attribute.get_value(content)  # type: ignore[arg-type]  # which raises
             if bound_to is None:
                 context, tenant = bound_to = self.item_key.of(item)
-            protected.open(data, context, tenant, instance)
+            value = decrypt(data, tenant=tenant, context=context)
+            if from_field is not None:
+                value = from_field(value)
+            if is_map:
+                setattr(instance, key, value)
+            else:
+                values[key] = value
 
     def of_attribute(self, attribute: Any) -> Protected | None:
         """Return the protected attribute that an attribute of the model is."""

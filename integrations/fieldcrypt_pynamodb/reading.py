@@ -164,7 +164,7 @@ class ReadingModel(Model):
                 condition,
                 consistent_read,
                 index_name,
-                None if limit is None else max(limit - total, 0),
+                limit,  # which is the size of a page
                 rate_limit,
             )
         return total

@@ -7,7 +7,7 @@ from typing import Any
 from fieldcrypt import Encryptor
 from fieldcrypt_pynamodb.attributes import EncryptedAttribute
 from fieldcrypt_pynamodb.companion import BlindIndexAttribute, Tag
-from fieldcrypt_pynamodb.conversion import conversion, indexed_as
+from fieldcrypt_pynamodb.conversion import indexed_as
 
 __all__ = ["Tagger"]
 
@@ -27,9 +27,8 @@ class Tagger:
     ) -> None:
         how: Any = attribute.index
         kind, self._to_index = indexed_as(attribute.inner)
-        self._to_field = conversion(attribute.inner).to_field
         self._index = how.blind_index(encryptor, name, kind)
-        self._described = attribute.described
+        self._to_field = attribute.to_field
         self.companion, self.key = companion, how.companion
         self.per_tenant, self.truncated = how.per_tenant, self._index.truncated
 
