@@ -715,11 +715,25 @@ class TestInheritance:
             id = UnicodeAttribute(hash_key=True)
             kind = DiscriminatorAttribute()
 
-        with pytest.raises(ConfigurationError, match="Person reads the items of Nurse"):
+        with pytest.raises(ConfigurationError, match="Person reads and writes what Nurse does"):
 
             @encrypted(keys)
             class Nurse(Person, discriminator="nurse"):
                 licence = EncryptedAttribute(UnicodeAttribute())
+
+    def test_a_base_that_has_the_attributes_itself_is_decorated_as_well(self, meta: Any, keys: Encryptor) -> None:
+        """It shares them with the model."""
+
+        class Person(Model):
+            Meta = meta
+            id = UnicodeAttribute(hash_key=True)
+            ssn = EncryptedAttribute(UnicodeAttribute(), keys)
+
+        with pytest.raises(ConfigurationError, match="Person reads and writes what Nurse does"):
+
+            @encrypted(keys)
+            class Nurse(Person):
+                pass
 
     def test_an_abstract_base_serves_several_tables(self, aws: LocalAws, meta: Any, keys: Encryptor) -> None:
         """Each table has a field of its own, so that values cannot be exchanged between them."""
@@ -796,6 +810,7 @@ class TestRefusals:
             lambda m: Path("address.s") == SSN,
             lambda m: Path("history[0]") == SSN,
             lambda m: Path("address.s").exists(),
+            lambda m: Path("history[0]").exists(),
             lambda m: Path("email_tag") == b"x",
             lambda m: m.name.exists() & (Path("b") > "1980"),
         ],
@@ -873,6 +888,7 @@ class TestRefusals:
             lambda m: m.name.set(Path("ssn") | "x"),
             lambda m: Path("address.s").set(SSN),
             lambda m: Path("address.s").remove(),
+            lambda m: Path("history[0]").remove(),
             lambda m: Path("history[0]").set(SSN),
             lambda m: Path("email_tag").set(b"x"),
             lambda m: Path("email_tag").remove(),
@@ -1047,6 +1063,24 @@ class TestDeclarations:
             with pytest.raises(ConfigurationError, match=r"Item\.x\..*number is encrypted within a map"):
                 declared(keys, x=attribute)
 
+    @pytest.mark.parametrize(
+        ("name", "key"),
+        [
+            ("ssn", UnicodeAttribute(hash_key=True)),
+            ("tag", BinaryAttribute(hash_key=True, legacy_encoding=False)),
+            ("ssn", UnicodeAttribute(range_key=True)),
+        ],
+    )
+    def test_an_index_that_would_be_queried_by_plaintext_is_refused(self, keys: Encryptor, name: str, key: Any) -> None:
+        """Only tags can be keys of an index."""
+        meta = type("Meta", (), {"index_name": "by-x", "projection": AllProjection()})
+        other = {} if key.is_hash_key else {"name": UnicodeAttribute(hash_key=True)}
+        index: Any = type("Index", (GlobalSecondaryIndex,), {"Meta": meta, name: key, **other})
+        with pytest.raises(ConfigurationError, match=f"'by-x' of Item has the key '{name}'"):
+            declared(
+                keys, ssn=EncryptedAttribute(UnicodeAttribute(), index="tag"), tag=BlindIndexAttribute(), by=index()
+            )
+
     @pytest.mark.parametrize("decorated", [str, "Item", MapAttribute])
     def test_only_models_are_decorated(self, keys: Encryptor, decorated: Any) -> None:
         """And by an Encryptor."""
@@ -1060,6 +1094,8 @@ class TestDeclarations:
         """It says which do."""
         with pytest.raises(ConfigurationError, match="cannot be searched: only text"):
             EncryptedAttribute(inner, index="tag")
+        with pytest.raises(ConfigurationError, match="index is the name"):
+            EncryptedAttribute(inner, index=5)  # type: ignore[arg-type]
 
     def test_few_values_cannot_be_searched_unless_that_is_accepted(self) -> None:
         """Their tags tell them."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from copy import copy
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from pynamodb.attributes import Attribute, MapAttribute
 from pynamodb.constants import BINARY
@@ -23,6 +23,7 @@ from fieldcrypt_pynamodb.unsealed import Unsealed, UnsealedValue, equal, one_of
 __all__ = ["EncryptedAttribute"]
 
 T = TypeVar("T")
+A = TypeVar("A", bound="EncryptedAttribute[Any]")
 
 
 class EncryptedAttribute(GuardedAttribute[T]):
@@ -84,6 +85,8 @@ class EncryptedAttribute(GuardedAttribute[T]):
         self.pad = pad
         self.index = IndexedBy(index) if isinstance(index, str) else index
         if self.index is not None:
+            if not isinstance(self.index, IndexedBy):
+                raise ConfigurationError('index is the name of the attribute for the tags, or IndexedBy("name", …)')
             self.index.blind_index(Encryptor(), "declared", indexed_as(inner)[0])  # raises what is wrong with it
         self._owners: list[type[Any]] = []
         self._bound_to_items = False
@@ -94,6 +97,12 @@ class EncryptedAttribute(GuardedAttribute[T]):
         self._be_like_inner()
         self._owners.append(owner)
         self._key = name
+
+    @overload
+    def __get__(self: A, instance: None, owner: Any) -> A: ...
+
+    @overload
+    def __get__(self, instance: Any, owner: Any) -> T: ...
 
     def __get__(self, instance: Any, owner: Any) -> Any:
         if isinstance(instance, Model):  # what PynamoDB does as well, without looking for the name each time

@@ -106,7 +106,7 @@ class _Rewriting:
             return sought.condition()
         for path in paths(condition):
             attribute = self._guarded.get(root(path))
-            if attribute is not None and not (isinstance(condition, (Exists, NotExists)) and len(path.path) == 1):
+            if attribute is not None and not (isinstance(condition, (Exists, NotExists)) and path.path == [root(path)]):
                 raise attribute.refusal()
         return condition
 

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from pynamodb.models import Model
 
 from fieldcrypt import ConfigurationError, Encryptor
+from fieldcrypt_pynamodb.attributes import EncryptedAttribute
 from fieldcrypt_pynamodb.item_key import check_tenant
 from fieldcrypt_pynamodb.model import ProtectedModel
 from fieldcrypt_pynamodb.plan import Plan, Spec, table_of
@@ -41,7 +42,7 @@ def encrypted(encryptor: Encryptor | None = None, *, tenant: str | None = None) 
     def decorate(model: M) -> M:
         if not (isinstance(model, type) and issubclass(model, Model)):
             raise ConfigurationError("@encrypted goes on models of PynamoDB")
-        _refuse_readers(model)
+        _refuse_bases(model)
         if table_of(model) is not None:
             Plan(model, spec)
         elif tenant is not None and tenant in model.get_attributes():
@@ -57,10 +58,11 @@ def encrypted(encryptor: Encryptor | None = None, *, tenant: str | None = None) 
     return decorate
 
 
-def _refuse_readers(model: type[Model]) -> None:
-    """Refuse a model that is read through another one, which would not know how."""
-    if model._get_discriminator_attribute() is None:
-        return
+def _refuse_bases(model: type[Model]) -> None:
+    """Refuse a model that shares protected attributes, or items, with a base that would not know what to do."""
+    polymorphic = model._get_discriminator_attribute() is not None
     for base in model.__mro__[1:]:
-        if issubclass(base, Model) and table_of(base) is not None and not issubclass(base, ProtectedModel):
-            raise ConfigurationError(f"{base.__name__} reads the items of {model.__name__}: decorate that")
+        if not issubclass(base, Model) or table_of(base) is None or issubclass(base, ProtectedModel):
+            continue
+        if polymorphic or any(isinstance(kind, EncryptedAttribute) for kind in base.get_attributes().values()):
+            raise ConfigurationError(f"{base.__name__} reads and writes what {model.__name__} does: decorate that")

@@ -91,6 +91,7 @@ class Plan:
             attribute.attr_name for attribute in attributes.values() if isinstance(attribute, BlindIndexAttribute)
         }
         _refuse_shared(model, found)
+        _refuse_indexes(model, {*self.protected, *self.companions})
         # The hot path unpacks tuples, which costs less than to look attributes up.
         self._names = frozenset(self.protected)
         self._reads = [
@@ -206,6 +207,19 @@ def _refuse_shared(model: type[Model], found: list[Protected]) -> None:
         for name in names:
             if names.count(name) > 1:
                 raise ConfigurationError(f"several protected attributes of {model.__name__} have the {what} {name!r}")
+
+
+def _refuse_indexes(model: type[Model], guarded: set[str]) -> None:
+    """Refuse indexes that would be queried by plaintext, or by what is no tag."""
+    for index in model._indexes.values():
+        for attribute in index.Meta.attributes.values():
+            is_key = attribute.is_hash_key or attribute.is_range_key
+            if is_key and attribute.attr_name in guarded and not isinstance(attribute, BlindIndexAttribute):
+                raise ConfigurationError(
+                    f"the index {index.Meta.index_name!r} of {model.__name__} has the key {attribute.attr_name!r}, "
+                    "which is encrypted or holds tags: have a BlindIndexAttribute as its key, and query it by the "
+                    "plain value"
+                )
 
 
 def _refuse_nested(model: type[Model]) -> None:

@@ -52,7 +52,7 @@ class _Update:
     def _sealed(self, action: Action) -> list[Action]:
         target: Path = action.values[0]  # type: ignore[assignment]  # all actions have one
         protected = self._plan.protected.get(root(target))
-        if protected is None or len(target.path) > 1:
+        if protected is None or target.path != [protected.attr_name]:
             self._check(action, target)
             return [action]
         tagger = protected.tagger
