@@ -46,6 +46,17 @@ def test_the_sqlalchemy_benchmark_measures_three_forms_on_two_databases(tmp_path
     assert len({(call["wraps"], call["unwraps"]) for call in found["key_calls"]}) == 1
 
 
+def test_the_pynamodb_benchmark_measures_all_models(tmp_path: Path) -> None:
+    """What writes and what reads an item, and both; the plain model is the floor."""
+    figures = tmp_path / "figures.json"
+    command = [sys.executable, "-m", "benchmarks.pynamodb_bench", "--seconds", "0.1", "--json", str(figures)]
+    subprocess.run(command, capture_output=True, text=True, check=True)
+    lines = json.loads(figures.read_text())["lines"]
+    assert {line["work"] for line in lines} == {"write", "read", "write and read"}
+    assert [line["ratio"] for line in lines if line["model"] == "plain"] == [1.0, 1.0, 1.0]
+    assert len(lines) == 3 * 5
+
+
 @pytest.mark.parametrize(("ratio", "count"), [(1.8, 0), (1.81, 1)])
 def test_a_ratio_over_its_limit_is_complained_of(ratio: float, count: int) -> None:
     """A limit is the most that is allowed, and what has none may take as long as it likes."""
