@@ -117,6 +117,21 @@ class TestValues:
         assert type(read) is type(value)
         assert list(raw(dynamodb)["secret"]) == ["B"]
 
+    def test_a_time_is_one_in_utc(self, table: Any, keys: Encryptor) -> None:
+        """As UTCDateTimeAttribute gives it back: of another zone, of none, and of a subclass of datetime."""
+
+        class Moment(dt.datetime):
+            pass
+
+        model = account(table, secret=EncryptedAttribute(UTCDateTimeAttribute(), keys))
+        zone = dt.timezone(dt.timedelta(hours=2))
+        for value in (dt.datetime(2026, 1, 1, 2, tzinfo=zone), dt.datetime(2026, 1, 1, fold=1), Moment(2026, 1, 1)):
+            model("1", secret=value).save()
+            read = model.get("1").secret
+            assert (read, read.tzinfo, type(read)) == (dt.datetime(2026, 1, 1, tzinfo=UTC), UTC, dt.datetime)
+        with pytest.raises(TypeError, match="expected datetime, got str"):
+            model("1", secret=SSN).save()
+
     def test_maps_come_back(self, table: Any, keys: Encryptor) -> None:
         """Raw, declared and dynamic ones; each as the class that PynamoDB gives it."""
         model = account(
@@ -209,7 +224,13 @@ class TestOperations:
         item.save()
         item.update(actions=[model.secret.set(SSN)])
         assert model.get("1").secret == item.secret == SSN
+        item.update(actions=[model.secret.set(model.secret | "other")])
+        assert model.get("1").secret == SSN
         item.update(actions=[model.secret.remove()])
+        assert model.get("1").secret is None
+        item.update(actions=[model.secret.set(model.secret | SSN)])
+        assert model.get("1").secret == SSN
+        item.update(actions=[model.secret.set(None)])
         assert model.get("1").secret is None
 
     def test_presence_can_be_asked_for(self, table: Any, keys: Encryptor) -> None:

@@ -53,6 +53,7 @@ from fieldcrypt.testing import LocalAws
 from fieldcrypt_pynamodb import BlindIndexAttribute, EncryptedAttribute, IndexedBy, ProtectedAttributeError, encrypted
 from fieldcrypt_sqlalchemy import Encrypted
 from fieldcrypt_sqlalchemy import encrypted as encrypted_rows
+from tests.doubles import CountingProvider
 from tests.dynamodb_tables import REGION, nothing_is_sent_of, put_raw, raw, table_meta
 from tests.strategies import relaxed
 
@@ -380,6 +381,25 @@ class TestOperations:
         again = model()
         again.deserialize(ann(model).serialize())
         check(again)
+
+    def test_count(self, meta: Any, keys: Encryptor) -> None:
+        """Of the table and of a key, as ever."""
+        model = patients(meta, keys)
+        ann(model).save()
+        ann(model, 2).save()
+        assert model.count() == 2
+        assert model.count("clinic-7", model.id > 1) == 1
+
+    def test_key_provider_calls_do_not_grow_with_items(self, meta: Any) -> None:
+        """One wrap for each tenant's data key, and one for the index key."""
+        provider = CountingProvider()
+        model = patients(meta, Encryptor(provider, MemoryKeyStore()))
+        counts = []
+        for number in range(3):
+            ann(model, number).save()
+            list(model.scan(model.email == EMAIL))
+            counts.append((provider.wraps, provider.unwraps))
+        assert counts[0] == counts[1] == counts[2]
 
 
 class TestBinding:
@@ -721,6 +741,26 @@ class TestInheritance:
             class Nurse(Person, discriminator="nurse"):
                 licence = EncryptedAttribute(UnicodeAttribute())
 
+    def test_a_subclass_cannot_have_plain_what_is_protected(self, meta: Any, keys: Encryptor) -> None:
+        """It would write plaintext into the same table; nor can another attribute have the name in the item."""
+
+        @encrypted(keys)
+        class Person(Model):
+            Meta = meta
+            id = UnicodeAttribute(hash_key=True)
+            ssn = EncryptedAttribute(UnicodeAttribute(null=True))
+
+        class Plain(Person):
+            ssn = UnicodeAttribute()
+
+        class Twice(Person):
+            number = UnicodeAttribute(attr_name="ssn")
+
+        with pytest.raises(ConfigurationError, match=r"Plain\.ssn is protected in a base"):
+            Plain("1", ssn=OTHER_SSN).save()
+        with pytest.raises(ConfigurationError, match="Twice has several attributes 'ssn'"):
+            Twice("1", number=OTHER_SSN).save()
+
     def test_a_base_that_has_the_attributes_itself_is_decorated_as_well(self, meta: Any, keys: Encryptor) -> None:
         """It shares them with the model."""
 
@@ -780,6 +820,81 @@ class TestInheritance:
         item = Item("1")
         item.update([Item.ssn.remove()][:0])
         assert (item.ssn, calls) == (SSN, ["Item", "Logged"])
+
+    def test_mixins_keep_their_place(self, meta: Any, keys: Encryptor) -> None:
+        """Before Model or after it, as they were."""
+
+        class Mixin:
+            pass
+
+        class Before(Mixin, Model):
+            Meta = meta
+            id = UnicodeAttribute(hash_key=True)
+
+        class After(Model, Mixin):
+            Meta = meta
+            id = UnicodeAttribute(hash_key=True)
+
+        orders = []
+        for model in (encrypted(keys)(Before), encrypted(keys)(After)):
+            orders.append([base for base in model.__mro__ if base in (Mixin, Model)])
+        assert orders == [[Mixin, Model], [Model, Mixin]]
+
+    def test_a_model_can_be_decorated_anew(self, meta: Any, keys: Encryptor) -> None:
+        """In tests, for example, with other keys."""
+        other = Encryptor(LocalKeyProvider.generate(), MemoryKeyStore())
+
+        class Item(Model):
+            Meta = meta
+            id = UnicodeAttribute(hash_key=True)
+            ssn = EncryptedAttribute(UnicodeAttribute())
+
+        encrypted(keys)(Item)("1", ssn=SSN).serialize()
+        data = encrypted(other)(Item)("1", ssn=SSN).serialize()["ssn"]["B"]
+        assert other.field("patients.ssn", str).decrypt(data, context=row_context("1")) == SSN
+
+    def test_a_subclass_may_be_decorated_on_its_own(self, meta: Any, keys: Encryptor) -> None:
+        """With a tenant that its base does not have; the base reads it by its class."""
+
+        @encrypted(keys)
+        class Person(Model):
+            Meta = meta
+            id = UnicodeAttribute(hash_key=True)
+            kind = DiscriminatorAttribute()
+            ssn = EncryptedAttribute(UnicodeAttribute(null=True))
+
+        @encrypted(keys, tenant="clinic")
+        class Nurse(Person, discriminator="nurse"):
+            clinic = UnicodeAttribute()
+
+        data = Nurse("1", clinic="clinic-7", ssn=SSN).serialize()
+        assert Person.from_raw_data(data).ssn == SSN
+        field = keys.field("patients.ssn", str)
+        assert field.decrypt(data["ssn"]["B"], tenant="clinic-7", context=row_context("1")) == SSN
+
+    def test_items_of_an_undecorated_model_can_be_taken_over(self, meta: Any, keys: Encryptor) -> None:
+        """Read through it, saved through the decorated one."""
+
+        class Before(Model):
+            Meta = meta
+            id = UnicodeAttribute(hash_key=True)
+            ssn = EncryptedAttribute(UnicodeAttribute(), keys)
+
+        @encrypted(keys)
+        class Item(Model):
+            Meta = meta
+            id = UnicodeAttribute(hash_key=True)
+            ssn = EncryptedAttribute(UnicodeAttribute())
+
+        Before.create_table(wait=True)
+        Before("1", ssn=SSN).save()
+        with pytest.raises(DecryptionError):
+            Item.get("1")
+        for item in Before.scan():
+            Item(**item.attribute_values).save()
+        assert Item.get("1").ssn == SSN
+        with pytest.raises(DecryptionError):
+            Before.get("1")
 
     def test_a_table_that_is_renamed_before_use_has_fields_of_that_name(self, meta: Any, keys: Encryptor) -> None:
         """As PynamoDB reads the name when it is used."""
@@ -857,7 +972,14 @@ class TestRefusals:
             lambda m: m.email_tag.startswith(b"x"),
             lambda m: m.weight > 3,
             lambda m: m.weight + 3,
+            lambda m: m.weight - 3,
+            lambda m: 3 - m.weight,
+            lambda m: m.weight.between(1, 3),
+            lambda m: m.ssn.contains(SSN),
             lambda m: m.history.append([SSN]),
+            lambda m: m.history.prepend([SSN]),
+            lambda m: m.history[0],
+            lambda m: m.allergies.delete({SSN}),
             lambda m: m.allergies.add({SSN}),
             lambda m: m.extra["ssn"],
             lambda m: m.email_tag.set(b"x"),
@@ -903,10 +1025,17 @@ class TestRefusals:
         model = patients(meta, keys)
         patient = ann(model)
         before = len(sent)
-        for update in (patient.update, patient.get_update_kwargs_from_instance):
+        updates: list[Callable[[Any], Any]] = [
+            lambda action: patient.update([action]),
+            lambda action: patient.get_update_kwargs_from_instance([action]),
+            lambda action: patient.get_update_kwargs_from_instance((action,)),
+        ]
+        for update in updates:
             with pytest.raises(ProtectedAttributeError) as caught:
-                update([action(model)])
+                update(action(model))
             assert SSN not in str(caught.value)
+        with pytest.raises(TypeError):
+            patient.update((action(model),))
         assert len(sent) == before
 
     def test_where_the_item_is_not_known_it_is_said_what_to_do(self, aws: LocalAws, meta: Any, keys: Encryptor) -> None:
@@ -918,6 +1047,16 @@ class TestRefusals:
         assert SSN not in repr(model.ssn.set(SSN))
         with pytest.raises(ProtectedAttributeError, match="'email' is bound to its item"):
             model._get_connection().scan(filter_condition=model.email == EMAIL)
+
+    def test_an_update_needs_the_tenant_of_an_instance_that_an_index_gave(
+        self, aws: LocalAws, meta: Any, keys: Encryptor
+    ) -> None:
+        """And says so, before it is sent; a condition shows nothing either."""
+        model = patients(meta, keys)
+        patient = model.from_raw_data({"id": {"N": "1"}, "name": {"S": "Ann"}})
+        with pytest.raises(ProtectedAttributeError, match="no 'clinic'"):
+            patient.update(actions=[model.ssn.set(SSN)])
+        assert EMAIL not in repr(model.email == EMAIL)
 
     def test_a_tag_is_not_assigned(self, meta: Any, keys: Encryptor) -> None:
         """It follows the value."""
@@ -1088,6 +1227,24 @@ class TestDeclarations:
             encrypted(keys)(decorated)
         with pytest.raises(ConfigurationError, match="is no Encryptor"):
             encrypted(decorated)
+
+    def test_the_tenant_of_an_abstract_base_is_checked_if_it_is_there(self, keys: Encryptor) -> None:
+        """If not, when a model of it is used."""
+
+        class Base(Model):
+            id = UnicodeAttribute(hash_key=True)
+            ssn = EncryptedAttribute(UnicodeAttribute())
+
+        with pytest.raises(ConfigurationError, match="encrypted itself"):
+            encrypted(keys, tenant="ssn")(Base)
+        encrypted(keys, tenant="clinic")(Base)
+
+        class Item(Base):
+            class Meta:
+                table_name = "items"
+
+        with pytest.raises(ConfigurationError, match="Item has no such attribute"):
+            Item("1", ssn=SSN).serialize()
 
     @pytest.mark.parametrize("inner", [JSONAttribute(), UnicodeSetAttribute(), ListAttribute(), MapAttribute()])
     def test_an_attribute_that_has_no_tags_cannot_be_searched(self, inner: Any) -> None:

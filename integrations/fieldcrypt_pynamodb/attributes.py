@@ -18,6 +18,7 @@ from fieldcrypt import ConfigurationError, Encryptor, Field, IndexedBy
 from fieldcrypt_pynamodb.conversion import Convert, conversion, indexed_as
 from fieldcrypt_pynamodb.errors import ProtectedAttributeError
 from fieldcrypt_pynamodb.guarded import GuardedAttribute
+from fieldcrypt_pynamodb.tables import tables_of
 from fieldcrypt_pynamodb.unsealed import Unsealed, UnsealedValue, equal, one_of
 
 __all__ = ["EncryptedAttribute"]
@@ -89,14 +90,15 @@ class EncryptedAttribute(GuardedAttribute[T]):
                 raise ConfigurationError('index is the name of the attribute for the tags, or IndexedBy("name", …)')
             self.index.blind_index(Encryptor(), "declared", indexed_as(inner)[0])  # raises what is wrong with it
         self._owners: list[type[Any]] = []
+        self._key: str | None = None  # its name in models, if it has the same in all of them
         self._bound_to_items = False
         self._unconverted = Unsealed(self, None)  # for values that are encrypted as the instance has them
 
     def __set_name__(self, owner: type[Any], name: str) -> None:
         self.inner.__set_name__(owner, name)
         self._be_like_inner()
+        self._key = name if not self._owners or self._key == name else None
         self._owners.append(owner)
-        self._key = name
 
     @overload
     def __get__(self: A, instance: None, owner: Any) -> A: ...
@@ -105,7 +107,8 @@ class EncryptedAttribute(GuardedAttribute[T]):
     def __get__(self, instance: Any, owner: Any) -> T: ...
 
     def __get__(self, instance: Any, owner: Any) -> Any:
-        if isinstance(instance, Model):  # what PynamoDB does as well, without looking for the name each time
+        if isinstance(instance, Model) and self._key is not None:
+            # What PynamoDB does as well, which looks for the name each time.
             return instance.attribute_values.get(self._key)
         return super().__get__(instance, owner)
 
@@ -141,7 +144,7 @@ class EncryptedAttribute(GuardedAttribute[T]):
         return self.encryptor.field(self.name or self._default_name(), self.type, pad=self.pad)
 
     def _default_name(self) -> str:
-        tables = {table for owner in self._owners for table in _tables(owner)}
+        tables = {table for owner in self._owners for table in tables_of(owner)}
         if len(tables) > 1:
             raise ConfigurationError(
                 f"{self.described} belongs to several tables ({', '.join(sorted(tables))}): declare it in each model, "
@@ -252,10 +255,3 @@ def _is_expression(value: Any) -> bool:
     if isinstance(value, MapAttribute):
         return "attribute_values" not in value.__dict__  # which one has that is a value, and none of a model's
     return isinstance(value, (Attribute, _Operand))
-
-
-def _tables(owner: type[Any]) -> set[str]:
-    """Return the tables of a model and of those that inherit from it."""
-    own = getattr(getattr(owner, "Meta", None), "table_name", None)
-    below = {table for model in owner.__subclasses__() for table in _tables(model)}
-    return below | ({own} if own else set())

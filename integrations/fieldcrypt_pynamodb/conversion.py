@@ -68,19 +68,19 @@ def conversion(inner: Attribute[Any]) -> Conversion:
             raise ConfigurationError(f"a {type(inner).__name__} cannot be encrypted: {reason}")
     if not isinstance(inner, MapAttribute) and (inner.is_hash_key or inner.is_range_key):
         raise ConfigurationError("a hash or range key cannot be encrypted: DynamoDB has to compare it")
+
+    def there_and_back(value: Any) -> Any:
+        return inner.deserialize(inner.serialize(value))
+
     plain = _PLAIN.get(type(inner))
     if plain is not None:
         return Conversion(plain)
     if type(inner) is NumberAttribute:
         return Conversion(object, _int_or_float)
     if type(inner) is UTCDateTimeAttribute:
-        return Conversion(datetime, _utc)
+        return Conversion(datetime, lambda value: _utc(value) or there_and_back(value))
     if type(inner) is JSONAttribute:
-
-        def normalised(value: Any) -> Any:
-            return inner.deserialize(inner.serialize(value))  # type: ignore[no-untyped-call]
-
-        return Conversion(object, normalised)
+        return Conversion(object, there_and_back)
     return _by_dynamodb_form(inner)
 
 
@@ -118,9 +118,14 @@ def _int_or_float(value: Any) -> Any:
     return value
 
 
-def _utc(value: Any) -> Any:
-    """Return a time as UTCDateTimeAttribute would give it back, without the detour through text."""
+def _utc(value: Any) -> datetime | None:
+    """Return a time as UTCDateTimeAttribute would give it back, without the detour through text.
+
+    None if it is of a subclass, of which PynamoDB makes a datetime.
+    """
     if value.__class__ is not datetime:
+        if isinstance(value, datetime):
+            return None
         raise TypeError(f"expected datetime, got {type(value).__name__}")
     return value.replace(tzinfo=UTC, fold=0) if value.tzinfo is None else value.astimezone(UTC)
 

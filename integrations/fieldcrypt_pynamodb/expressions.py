@@ -10,7 +10,8 @@ from pynamodb.expressions.operand import Path, _Operand
 from pynamodb.expressions.update import Action
 
 from fieldcrypt_pynamodb.guarded import GuardedAttribute
-from fieldcrypt_pynamodb.plan import Plan, table_of
+from fieldcrypt_pynamodb.plan import Plan
+from fieldcrypt_pynamodb.tables import table_of
 
 __all__ = ["guarded", "paths", "plans", "root"]
 

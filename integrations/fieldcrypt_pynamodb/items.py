@@ -11,7 +11,8 @@ from fieldcrypt import ConfigurationError, Encryptor
 from fieldcrypt_pynamodb.attributes import EncryptedAttribute
 from fieldcrypt_pynamodb.item_key import check_tenant
 from fieldcrypt_pynamodb.model import ProtectedModel
-from fieldcrypt_pynamodb.plan import Plan, Spec, table_of
+from fieldcrypt_pynamodb.plan import Plan, Spec
+from fieldcrypt_pynamodb.tables import table_of
 
 __all__ = ["encrypted"]
 
@@ -49,13 +50,19 @@ def encrypted(encryptor: Encryptor | None = None, *, tenant: str | None = None) 
             check_tenant(model, tenant)
         protected: Any = model
         if not issubclass(model, ProtectedModel):
-            # Last, so that it comes right before Model, and what the user's classes override comes before it.
-            protected.__bases__ = (*(base for base in model.__bases__ if base is not Model), ProtectedModel)
-        protected._fieldcrypt_spec = spec
+            protected.__bases__ = _with_protection(model.__bases__)
+        protected._fieldcrypt_spec, protected._fieldcrypt_known = spec, None
         protected._fieldcrypt_bind()
         return model
 
     return decorate
+
+
+def _with_protection(bases: tuple[type, ...]) -> tuple[type, ...]:
+    """Return the bases of a model that becomes a protected one: right before Model, after all that users override."""
+    if Model in bases:
+        return tuple(ProtectedModel if base is Model else base for base in bases)
+    return (*bases, ProtectedModel)
 
 
 def _refuse_bases(model: type[Model]) -> None:

@@ -98,7 +98,8 @@ class ProtectedModel(ReadingModel):
         self, actions: list[Action], condition: Condition | None = None, *, add_version_condition: bool = True
     ) -> Any:
         """As in PynamoDB. Values are encrypted for the instance's key and tenant, which the item must have."""
-        actions, condition = self._fieldcrypt_update(actions, condition)
+        if isinstance(actions, list):  # PynamoDB refuses anything else
+            actions, condition = self._fieldcrypt_update(actions, condition)
         return super().update(actions, condition, add_version_condition=add_version_condition)
 
     def get_update_kwargs_from_instance(
@@ -116,10 +117,8 @@ class ProtectedModel(ReadingModel):
         )
 
     def _fieldcrypt_update(
-        self, actions: list[Action], condition: Condition | None
+        self, actions: Iterable[Action], condition: Condition | None
     ) -> tuple[list[Action], Condition | None]:
-        if not isinstance(actions, list):  # PynamoDB says what is wrong with it
-            return actions, condition
         sealed, same_tenant = sealed_actions(self, actions)
         condition = exact(condition, type(self))
         if same_tenant is None:

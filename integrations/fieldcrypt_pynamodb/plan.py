@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from pynamodb.attributes import AttributeContainer, ListAttribute, MapAttribute
+from pynamodb.attributes import MapAttribute
 from pynamodb.constants import BINARY, NULL
 from pynamodb.models import Model
 
 from fieldcrypt import ConfigurationError, Encryptor
 from fieldcrypt_pynamodb.attributes import EncryptedAttribute
 from fieldcrypt_pynamodb.companion import BlindIndexAttribute
+from fieldcrypt_pynamodb.declaration import check_attributes, check_shared, companion_of
 from fieldcrypt_pynamodb.item_key import BoundTo, Item, ItemKey
+from fieldcrypt_pynamodb.tables import table_of
 from fieldcrypt_pynamodb.tags import Tagger
 
-__all__ = ["Plan", "Protected", "Spec", "table_of"]
+__all__ = ["Plan", "Protected", "Spec"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class Protected:
         self.encrypt, self.decrypt = field.encrypt, field.decrypt
         self.tagger = None
         if attribute.index is not None:
-            self.tagger = Tagger(attribute, _companion(model, key, attribute, spec), encryptor, name)
+            self.tagger = Tagger(attribute, companion_of(model, key, attribute, spec.tenant), encryptor, name)
 
     @property
     def field_name(self) -> str:
@@ -80,7 +81,7 @@ class Plan:
         self.model, self.table = model, table
         self.item_key = ItemKey(model, spec.tenant)
         attributes = model.get_attributes()
-        _refuse_nested(model)
+        check_attributes(model)
         found = [
             Protected(model, table, key, attribute, spec)
             for key, attribute in attributes.items()
@@ -90,8 +91,8 @@ class Plan:
         self.companions = {
             attribute.attr_name for attribute in attributes.values() if isinstance(attribute, BlindIndexAttribute)
         }
-        _refuse_shared(model, found)
-        _refuse_indexes(model, {*self.protected, *self.companions})
+        check_shared(model, "field", [each.field_name for each in found])
+        check_shared(model, "companion", [each.tagger.key for each in found if each.tagger is not None])
         # The hot path unpacks tuples, which costs less than to look attributes up.
         self._names = frozenset(self.protected)
         self._reads = [
@@ -177,65 +178,3 @@ class Plan:
             if protected.attribute is attribute:
                 return protected
         return None
-
-
-def table_of(model: type[Any]) -> str | None:
-    """Return the name of a model's table; an abstract model has none."""
-    name: str | None = getattr(getattr(model, "Meta", None), "table_name", None)
-    return name
-
-
-def _companion(model: type[Model], key: str, attribute: EncryptedAttribute[Any], spec: Spec) -> BlindIndexAttribute:
-    index: Any = attribute.index
-    companion = model.get_attributes().get(index.companion)
-    if not isinstance(companion, BlindIndexAttribute) or companion.is_hash_key or companion.is_range_key:
-        raise ConfigurationError(
-            f"{model.__name__}.{key} is indexed by {index.companion!r}, which is no attribute of the model for tags: "
-            f"declare it, {index.companion} = BlindIndexAttribute(null=True)"
-        )
-    if index.per_tenant and spec.tenant is None:
-        raise ConfigurationError(f"{model.__name__}.{key} has tags per tenant: @encrypted(…, tenant=…) says whose")
-    return companion
-
-
-def _refuse_shared(model: type[Model], found: list[Protected]) -> None:
-    """Refuse fields and companions that several attributes share: their values could be exchanged, or would differ."""
-    for what, names in (
-        ("field", [each.field_name for each in found]),
-        ("companion", [each.tagger.key for each in found if each.tagger is not None]),
-    ):
-        for name in names:
-            if names.count(name) > 1:
-                raise ConfigurationError(f"several protected attributes of {model.__name__} have the {what} {name!r}")
-
-
-def _refuse_indexes(model: type[Model], guarded: set[str]) -> None:
-    """Refuse indexes that would be queried by plaintext, or by what is no tag."""
-    for index in model._indexes.values():
-        for attribute in index.Meta.attributes.values():
-            is_key = attribute.is_hash_key or attribute.is_range_key
-            if is_key and attribute.attr_name in guarded and not isinstance(attribute, BlindIndexAttribute):
-                raise ConfigurationError(
-                    f"the index {index.Meta.index_name!r} of {model.__name__} has the key {attribute.attr_name!r}, "
-                    "which is encrypted or holds tags: have a BlindIndexAttribute as its key, and query it by the "
-                    "plain value"
-                )
-
-
-def _refuse_nested(model: type[Model]) -> None:
-    for key, attribute in model.get_attributes().items():
-        for path in _protected_within(attribute, key):
-            raise ConfigurationError(
-                f"{model.__name__}.{path} is encrypted within a map, where it cannot be bound to its item: encrypt the "
-                "whole map, EncryptedAttribute(YourMap())"
-            )
-
-
-def _protected_within(attribute: Any, path: str) -> Iterator[str]:
-    container = attribute.element_type if isinstance(attribute, ListAttribute) else type(attribute)
-    if container is not None and issubclass(container, AttributeContainer):
-        for key, inner in container.get_attributes().items():
-            if isinstance(inner, EncryptedAttribute):
-                yield f"{path}.{key}"
-            else:
-                yield from _protected_within(inner, f"{path}.{key}")

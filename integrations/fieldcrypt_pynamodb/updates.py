@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from pynamodb.constants import BINARY
@@ -18,7 +19,7 @@ from fieldcrypt_pynamodb.unsealed import UnsealedValue
 __all__ = ["sealed_actions"]
 
 
-def sealed_actions(instance: Any, actions: list[Action]) -> tuple[list[Action], Condition | None]:
+def sealed_actions(instance: Any, actions: Iterable[Action]) -> tuple[list[Action], Condition | None]:
     """Return the actions of an update as they are sent, and the condition under which they are right.
 
     There is one if values are encrypted for a tenant that is no part of the key: the item must be that tenant's, or
@@ -38,7 +39,7 @@ class _Update:
         self._guarded = guarded(type(instance))
         self._bound_to: BoundTo | None = None
 
-    def seal(self, actions: list[Action]) -> tuple[list[Action], Condition | None]:
+    def seal(self, actions: Iterable[Action]) -> tuple[list[Action], Condition | None]:
         sealed: list[Action] = []
         for action in actions:
             sealed += self._sealed(action)
