@@ -46,15 +46,17 @@ def test_the_sqlalchemy_benchmark_measures_three_forms_on_two_databases(tmp_path
     assert len({(call["wraps"], call["unwraps"]) for call in found["key_calls"]}) == 1
 
 
-def test_the_pynamodb_benchmark_measures_all_models(tmp_path: Path) -> None:
-    """What writes and what reads an item, and both; the plain model is the floor."""
+def test_the_dynamodb_benchmark_measures_both_libraries_and_amazon_s(tmp_path: Path) -> None:
+    """What writes and what reads an item, and both; and as many calls for few items as for many."""
     figures = tmp_path / "figures.json"
-    command = [sys.executable, "-m", "benchmarks.pynamodb_bench", "--seconds", "0.1", "--json", str(figures)]
-    subprocess.run(command, capture_output=True, text=True, check=True)
-    lines = json.loads(figures.read_text())["lines"]
-    assert {line["work"] for line in lines} == {"write", "read", "write and read"}
-    assert [line["ratio"] for line in lines if line["model"] == "plain"] == [1.0, 1.0, 1.0]
-    assert len(lines) == 3 * 5
+    command = [sys.executable, "-m", "benchmarks.dynamodb_bench", "--seconds", "0.1", "--items", "100"]
+    subprocess.run([*command, "--json", str(figures)], capture_output=True, text=True, check=True)
+    found = json.loads(figures.read_text())
+    assert {line["work"] for line in found["lines"]} == {"write", "read", "write and read"}
+    assert [line["ratio"] for line in found["lines"] if line["contestant"] == "plain"] == 6 * [1.0]
+    assert len(found["lines"]) == 3 * 5 + 3 * 6
+    assert [(size["attributes"], size["fieldcrypt"]) for size in found["sizes"]] == [(1, 58), (5, 293)]
+    assert (found["wraps"], found["unwraps"]) == (1, 1)
 
 
 @pytest.mark.parametrize(("ratio", "count"), [(1.8, 0), (1.81, 1)])

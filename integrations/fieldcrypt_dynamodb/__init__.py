@@ -4,6 +4,7 @@ from fieldcrypt import IndexedBy
 from fieldcrypt_dynamodb.client import EncryptedClient
 from fieldcrypt_dynamodb.description import ItemSeal, Protected, ProtectedTable
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError
+from fieldcrypt_dynamodb.failures import size_of
 from fieldcrypt_dynamodb.key_store import DynamoKeyStore
 from fieldcrypt_dynamodb.resource import EncryptedResource
 from fieldcrypt_dynamodb.stream_record import decrypt_stream_record
@@ -20,4 +21,5 @@ __all__ = [
     "ProtectedAttributeError",
     "ProtectedTable",
     "decrypt_stream_record",
+    "size_of",
 ]

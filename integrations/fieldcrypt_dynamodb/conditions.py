@@ -95,7 +95,8 @@ class _Rewriting:
                 f"{table.name}.{attribute} cannot be compared with NULL: use attribute_exists and attribute_not_exists"
             )
         try:
-            return self._form.conversion(table.attributes[attribute].type).to_field(given)
+            to_field = self._form.conversion(table.attributes[attribute].type).to_field
+            return given if to_field is None else to_field(given)
         except (TypeError, ValueError) as error:
             raise renamed(error, f"{table.name}.{attribute}") from None
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 from boto3.dynamodb.types import TypeSerializer
@@ -12,25 +11,21 @@ from botocore.exceptions import ClientError
 from fieldcrypt import FieldcryptError
 from fieldcrypt_dynamodb.items import Items
 
-__all__ = ["decrypt_failed_item", "explained", "size_of"]
+__all__ = ["decrypt_failed_item", "explain", "size_of"]
 
 _serialize = TypeSerializer().serialize
 
 
-@contextmanager
-def explained(items: Items, request: Mapping[str, Any]) -> Iterator[None]:
-    """Have errors of DynamoDB carry decrypted items, and say how large an item is after encryption.
+def explain(error: ClientError, items: Items, request: Mapping[str, Any]) -> None:
+    """Have an error of DynamoDB carry a decrypted item, and say how large an item is after encryption.
 
     Args:
+        error: is changed.
         items: decrypts, in DynamoDB's own form.
         request: what was sent.
     """
-    try:
-        yield
-    except ClientError as error:
-        decrypt_failed_item(items, error.response)
-        explain_size(error, request.get("Item"))
-        raise
+    decrypt_failed_item(items, error.response)
+    _explain_size(error, request.get("Item"))
 
 
 def decrypt_failed_item(items: Items, failure: Any) -> None:
@@ -45,7 +40,7 @@ def decrypt_failed_item(items: Items, failure: Any) -> None:
             del failure["Item"]
 
 
-def explain_size(error: ClientError, item: Mapping[str, Any] | None) -> None:
+def _explain_size(error: ClientError, item: Mapping[str, Any] | None) -> None:
     """Add the size of an item as it was sent to an error that is about sizes."""
     said = error.response.get("Error", {})
     if item is None or said.get("Code") != "ValidationException" or "size" not in said.get("Message", "").lower():

@@ -35,12 +35,12 @@ class Conversion(NamedTuple):
     """How values of one type travel in one form.
 
     Attributes:
-        to_field: from what boto3 is given to what a Field takes.
-        from_field: back.
+        to_field: from what boto3 is given to what a Field takes; None if that is the same.
+        from_field: back, likewise.
     """
 
-    to_field: Convert
-    from_field: Convert
+    to_field: Convert | None
+    from_field: Convert | None
 
 
 class Form(Protocol):
@@ -111,6 +111,8 @@ class _Wire:
         return data if isinstance(data, bytes) else None
 
     def key_part(self, value: Any) -> str | Decimal | bytes:
+        if value.__class__ is dict and "S" in value and len(value) == 1:
+            return value["S"]  # type: ignore[no-any-return]
         part = _to_python(value)
         if isinstance(part, int) and not isinstance(part, bool):
             return Decimal(part)
@@ -125,16 +127,16 @@ class _Wire:
 class _Python:
     def conversion(self, type: Any) -> Conversion:
         if isinstance(type, enum.EnumMeta):
-            return Conversion(lambda value: value if isinstance(value, type) else _member(type, value), _itself)
+            return Conversion(lambda value: value if isinstance(value, type) else _member(type, value), None)
         if type in _TEXTS:
-            return Conversion(lambda value: _parsed(type, value) if value.__class__ is str else value, _itself)
+            return Conversion(lambda value: _parsed(type, value) if value.__class__ is str else value, None)
         if type in _NUMBERS:
-            return Conversion(lambda value: value if value.__class__ is type else _of_number(value, type), _itself)
+            return Conversion(lambda value: value if value.__class__ is type else _of_number(value, type), None)
         if type is bytes:
-            return Conversion(_bytes, _itself)
+            return Conversion(_bytes, None)
         if type is str or type is bool:
-            return Conversion(_itself, _itself)
-        return Conversion(lambda value: _of_type(type, _plain(value)), _itself)
+            return Conversion(None, None)
+        return Conversion(lambda value: _of_type(type, _plain(value)), None)
 
     def is_null(self, value: Any) -> bool:
         return value is None
@@ -147,6 +149,8 @@ class _Python:
         return found if isinstance(found, bytes) else None
 
     def key_part(self, value: Any) -> str | Decimal | bytes:
+        if value.__class__ is str:
+            return value
         part = _bytes(value)
         if isinstance(part, int) and not isinstance(part, bool):
             return Decimal(part)
@@ -160,10 +164,6 @@ class _Python:
 
 WIRE: Form = _Wire()
 PYTHON: Form = _Python()
-
-
-def _itself(value: Any) -> Any:
-    return value
 
 
 def _bytes(value: Any) -> Any:

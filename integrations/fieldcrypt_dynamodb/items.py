@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from fieldcrypt import BlindIndex, DecryptionError, Field, RowContext, key_text, row_context
+from fieldcrypt import DecryptionError, RowContext, key_text, row_context
 from fieldcrypt_dynamodb.conditions import Comparison
 from fieldcrypt_dynamodb.description import ProtectedTable
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError, renamed
-from fieldcrypt_dynamodb.forms import Convert, Form
+from fieldcrypt_dynamodb.forms import Form
 from fieldcrypt_dynamodb.seal import Sealing
 
 __all__ = ["Items", "Place", "Tenant"]
@@ -31,16 +31,6 @@ class Place(NamedTuple):
     tenant: str | None
 
 
-class _Attribute(NamedTuple):
-    name: str
-    field: Field[Any]
-    to_field: Convert
-    from_field: Convert
-    blind_index: BlindIndex[Any] | None
-    companion: str | None
-    per_tenant: bool
-
-
 class Items:
     """Encrypts and decrypts the items of a table. Nothing that it is given is changed.
 
@@ -55,18 +45,24 @@ class Items:
         self.form = form
         self.tenant = tenant
         self.tenant_text = None if tenant is None else key_text(tenant)
-        self._attributes = {
-            name: _Attribute(
+        conversions = {name: form.conversion(how.type) for name, how in table.attributes.items()}
+        self._to_field = {name: conversion.to_field for name, conversion in conversions.items()}
+        # What is looked up for every item.
+        self._own = table.own
+        self._writing: tuple[tuple[Any, ...], ...] = tuple(
+            (
                 name,
-                table.fields[name],
-                *form.conversion(how.type),
+                field.encrypt,
+                self._to_field[name],
                 table.indexes.get(name),
                 table.companions.get(name),
                 name in table.per_tenant,
             )
-            for name, how in table.attributes.items()
-        }
-        self._own = table.own
+            for name, field in table.fields.items()
+        )
+        self._reading = tuple(
+            (name, field.decrypt, conversions[name].from_field) for name, field in table.fields.items()
+        )
         self._seal = None if table.seal is None else Sealing(table, form)
 
     # Where an item is
@@ -94,12 +90,13 @@ class Items:
         return Place(self._row(key), self._tenant(key) if name is not None and name in key else self.tenant_text)
 
     def _row(self, item: Item) -> RowContext:
-        parts = []
-        for name in self.table.key:
-            if name not in item:
-                raise ProtectedAttributeError(f"an item of {self.table.name} lacks its key attribute {name!r}")
-            parts.append(self.form.key_part(item[name]))
-        return row_context(*parts)
+        try:
+            return row_context(*[self.form.key_part(item[name]) for name in self.table.key])
+        except KeyError:
+            missing = [name for name in self.table.key if name not in item]
+            raise ProtectedAttributeError(
+                f"an item of {self.table.name} lacks its key attribute {missing[0]!r}"
+            ) from None
 
     def _tenant(self, item: Item) -> str | None:
         name = self.table.tenant
@@ -125,18 +122,10 @@ class Items:
             TypeError, ValueError: the value is not one of the attribute's.
             KeyProviderError, KeyStoreError: as for `Field.encrypt`.
         """
-        attribute = self._attributes[name]
-        if self.form.is_null(value):
-            return value, None
-        try:
-            plain = attribute.to_field(value)
-            data = attribute.field.encrypt(plain, tenant=place.tenant, context=place.row if self.table.bound else None)
-            tag = None
-            if attribute.blind_index is not None:
-                tag = attribute.blind_index.tag(plain, tenant=place.tenant if attribute.per_tenant else None)
-        except (TypeError, ValueError) as error:
-            raise renamed(error, f"{self.table.name}.{name}") from None
-        return self.form.binary(data), None if tag is None else self.form.binary(tag)
+        values = {name: value}
+        self._encrypt(values, place)
+        companion = self.table.companions.get(name)
+        return values[name], None if companion is None else values.get(companion)
 
     def encrypted(self, item: Item) -> dict[str, Any]:
         """Return an item as it leaves.
@@ -145,19 +134,33 @@ class Items:
             ProtectedAttributeError: it has an attribute that is fieldcrypt's to fill, or has no place.
             TypeError, ValueError, KeyProviderError, KeyStoreError: as for `encrypt`.
         """
-        for name in self._own:
-            if name in item:
-                raise ProtectedAttributeError(f"{self.table.name}.{name} is filled by fieldcrypt, and cannot be set")
+        if not self._own.isdisjoint(item):
+            name = next(name for name in item if name in self._own)
+            raise ProtectedAttributeError(f"{self.table.name}.{name} is filled by fieldcrypt, and cannot be set")
         place = self.place(item)
         new = dict(item)
-        for name, attribute in self._attributes.items():
-            if name in new:
-                new[name], tag = self.encrypt(name, new[name], place)
-                if tag is not None and attribute.companion is not None:
-                    new[attribute.companion] = tag
+        self._encrypt(new, place)
         if self._seal is not None:
             self._seal.add(new, place.row, place.tenant)
         return new
+
+    def _encrypt(self, values: dict[str, Any], place: Place) -> None:
+        """Put encrypted values, and tags, into the place of values."""
+        row, tenant = place
+        context = row if self.table.bound else None
+        is_null, binary = self.form.is_null, self.form.binary
+        name = ""
+        try:
+            for name, encrypt, to_field, index, companion, per_tenant in self._writing:
+                if name not in values or is_null(value := values[name]):
+                    continue
+                if to_field is not None:
+                    value = to_field(value)
+                values[name] = binary(encrypt(value, tenant=tenant, context=context))
+                if index is not None:
+                    values[companion] = binary(index.tag(value, tenant=tenant if per_tenant else None))
+        except (TypeError, ValueError) as error:
+            raise renamed(error, f"{self.table.name}.{name}") from None
 
     # Decryption
 
@@ -178,16 +181,18 @@ class Items:
         new = dict(item)
         for name in self._own:
             new.pop(name, None)
-        for name, attribute in self._attributes.items():
-            if name not in new or self.form.is_null(new[name]):
+        is_null, bytes_of, bound = self.form.is_null, self.form.bytes_of, self.table.bound
+        row = tenant = None
+        for name, decrypt, from_field in self._reading:
+            if name not in new or is_null(value := new[name]):
                 continue
-            data = self.form.bytes_of(new[name])
+            data = bytes_of(value)
             if data is None:
                 raise DecryptionError(f"{self.table.name}.{name} holds a value that is not encrypted")
-            if place is None:
-                place = self._place_read(item)
-            context = place.row if self.table.bound else None
-            new[name] = attribute.from_field(attribute.field.decrypt(data, tenant=place.tenant, context=context))
+            if row is None:
+                row, tenant = place or self._place_read(item)
+            value = decrypt(data, tenant=tenant, context=row if bound else None)
+            new[name] = value if from_field is None else from_field(value)
         return new
 
     def _place_read(self, item: Item) -> Place:
@@ -199,10 +204,10 @@ class Items:
     def meets(self, item: Item, comparisons: Iterable[Comparison]) -> bool:
         """Say whether a decrypted item has the values that were searched for."""
         for name, values in comparisons:
-            attribute = self._attributes[name]
-            if name not in item or self.form.is_null(item[name]) or attribute.blind_index is None:
+            if name not in item or self.form.is_null(item[name]):
                 return False
-            found = attribute.to_field(item[name])
-            if not any(attribute.blind_index.matches(found, value) for value in values):
+            to_field, index = self._to_field[name], self.table.indexes[name]
+            found = item[name] if to_field is None else to_field(item[name])
+            if not any(index.matches(found, value) for value in values):
                 return False
         return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from fieldcrypt_dynamodb.description import ProtectedTable
@@ -13,34 +14,36 @@ from fieldcrypt_dynamodb.syntax import paths
 __all__ = ["Projection"]
 
 
+@dataclass(frozen=True, slots=True)
 class Projection:
     """What a request reads.
 
-    Args:
-        text: the expression; None if all is read.
-        table: what is protected.
-        places: the request's placeholders.
-        needed: attributes to read in any case, for comparison.
-
     Attributes:
-        text: the expression as it leaves.
+        text: the expression as it leaves; None if all is read.
+        asked: the attributes that were asked for.
         verifies: False if the seal cannot be looked at, because nothing that it covers is read.
-
-    Raises:
-        ProtectedAttributeError: it leads into a protected attribute, or asks for tags or the seal.
     """
 
-    def __init__(
-        self, text: str | None, table: ProtectedTable, places: Substitutions, needed: Iterable[str] = ()
-    ) -> None:
-        self.text = text
-        self.verifies = True
-        self._asked: frozenset[str] | None = None
-        if text is None:
-            return
-        asked = paths(text, places.names)
+    text: str | None
+    asked: frozenset[str] = frozenset()
+    verifies: bool = True
+
+    @classmethod
+    def of(cls, text: str, table: ProtectedTable, places: Substitutions, needed: Iterable[str] = ()) -> Projection:
+        """Read an expression, and add what it takes to decrypt.
+
+        Args:
+            text: the expression.
+            table: what is protected.
+            places: the request's placeholders.
+            needed: attributes to read in any case, for comparison.
+
+        Raises:
+            ProtectedAttributeError: it leads into a protected attribute, or asks for tags or the seal.
+        """
+        found = paths(text, places.names)
         sealed = frozenset(table.seal.over) if table.seal is not None else frozenset()
-        for path in asked:
+        for path in found:
             if path.root in table.own:
                 raise ProtectedAttributeError(f"{table.name}.{path.root} is fieldcrypt's own, and no item has it here")
             if not path.whole and (path.root in table.attributes or path.root in sealed):
@@ -48,19 +51,17 @@ class Projection:
                     f"DynamoDB cannot read a part of {table.name}.{path.root}, which is protected or sealed: "
                     "project it as a whole"
                 )
-        self._asked = frozenset(path.root for path in asked)
-        read = self._asked | frozenset(needed)
-        self.verifies = bool(read & sealed)
+        asked = frozenset(path.root for path in found)
         more = set(needed)
-        if table.seal is not None and self.verifies:
+        verifies = not sealed.isdisjoint(asked | more)
+        if table.seal is not None and verifies:
             more |= sealed | {table.seal.attribute}
-        if self.verifies or any(name in table.attributes for name in read | more):
+        if verifies or not (asked | more).isdisjoint(table.attributes):
             more |= table.described
-        missing = sorted(more - self._asked)
-        self.text = ", ".join([text, *map(places.name, missing)])
+        return cls(", ".join([text, *map(places.name, sorted(more - asked))]), asked, verifies)
 
     def cut(self, item: dict[str, Any]) -> dict[str, Any]:
         """Return of an item what was asked for."""
-        if self._asked is None:
+        if self.text is None:
             return item
-        return {name: value for name, value in item.items() if name in self._asked}
+        return {name: value for name, value in item.items() if name in self.asked}

@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from boto3.dynamodb.conditions import ConditionBase, ConditionExpressionBuilder
+from botocore.exceptions import ClientError
 
 from fieldcrypt_dynamodb.conditions import Comparison, KeySearch, rewrite, rewrite_key
 from fieldcrypt_dynamodb.description import ProtectedTable
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError
-from fieldcrypt_dynamodb.failures import explained
+from fieldcrypt_dynamodb.failures import explain
 from fieldcrypt_dynamodb.forms import PYTHON, WIRE, Form
 from fieldcrypt_dynamodb.items import Items, Tenant
 from fieldcrypt_dynamodb.projections import Projection
@@ -47,6 +48,10 @@ KNOWN: dict[str, frozenset[str]] = {
     "query": _SEARCH | {_KEY, "ScanIndexForward"},
     "scan": _SEARCH | {"TotalSegments", "Segment"},
 }
+# The usual requests, which have no expressions.
+_PLAIN_PUT = frozenset({"TableName", "Item", "ReturnConsumedCapacity", "ReturnValues"})
+_PLAIN_GET = frozenset({"TableName", "Key", "ConsistentRead", "ReturnConsumedCapacity"})
+_EVERYTHING = Projection(None)
 
 
 class TableRequests:
@@ -75,6 +80,8 @@ class TableRequests:
 
     def put(self, params: Params) -> dict[str, Any]:
         """Return the request of `put_item`, or of a Put in a transaction."""
+        if params.keys() <= _PLAIN_PUT and "Item" in params:  # no expressions, so no placeholders
+            return {**params, "Item": self.items.encrypted(params["Item"])}
         new, places = self._begun("put_item", params)
         if "Item" in new:  # else boto3 says that it is missing
             new["Item"] = self.items.encrypted(new["Item"])
@@ -91,6 +98,8 @@ class TableRequests:
 
     def get(self, params: Params) -> tuple[dict[str, Any], Projection]:
         """Return the request of `get_item`, or of a Get in a transaction, and what was asked for."""
+        if params.keys() <= _PLAIN_GET:
+            return dict(params), _EVERYTHING
         new, places = self._begun("get_item", params)
         projection = self._projected(new, places)
         places.put_into(new)
@@ -235,14 +244,18 @@ class TableRequests:
         return new, places
 
     def _projected(self, new: dict[str, Any], places: Substitutions, needed: Iterable[str] = ()) -> Projection:
-        projection = Projection(new.get(_PROJECTION), self.table, places, needed)
-        if projection.text is not None:
-            new[_PROJECTION] = projection.text
+        if _PROJECTION not in new:
+            return _EVERYTHING
+        projection = Projection.of(new[_PROJECTION], self.table, places, needed)
+        new[_PROJECTION] = projection.text
         return projection
 
     def _sent(self, send: Send, params: dict[str, Any]) -> dict[str, Any]:
-        with explained(self.failed_items, params):
+        try:
             return send(**params)
+        except ClientError as error:
+            explain(error, self.failed_items, params)
+            raise
 
     def _opened(self, response: dict[str, Any], part: str, key: Params | None, *, whole: bool) -> dict[str, Any]:
         """Return a response with its item decrypted."""

@@ -32,7 +32,7 @@ class Substitutions:
         self.names: dict[str, str] = dict(params.get(_NAMES) or {})
         self.values: dict[str, Any] = dict(params.get(_VALUES) or {})
         self._given_values = frozenset(self.values)
-        self._before = _placeholders(params)
+        self._before = _placeholders(params) if self.names or self.values else set()
         self._taken: set[str] = set()
 
     def name(self, attribute: str) -> str:
@@ -67,6 +67,8 @@ class Substitutions:
         Raises:
             ProtectedAttributeError: a value that was given for a protected attribute would leave all the same.
         """
+        if not self.names and not self.values:
+            return
         before, after = self._before, _placeholders(params)
         unused = self._given_values - before
         if unused:
