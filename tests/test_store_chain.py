@@ -122,6 +122,19 @@ class TestReading:
         third.add(record)
         assert chain.get(record.key_id) == record
 
+    def test_an_outage_elsewhere_does_not_hold_up_readers(
+        self, chain: KeyStoreChain, second: Distant, third: Distant, record: KeyRecord, clock: Clock
+    ) -> None:
+        """What could not be reached is left alone for ten times as long as that took, and then asked again."""
+        second.go_down()
+        third.add(record)
+        for _ in range(5):
+            assert chain.get(record.key_id) == record
+        assert (second.reads, third.reads) == (1, 5)
+        clock.advance(1)
+        assert chain.get(record.key_id) == record
+        assert second.reads == 2
+
     def test_what_is_nowhere_is_not_found(self, chain: KeyStoreChain, third: Distant) -> None:
         """The error says what each store said, also one that could not be reached."""
         third.go_down()

@@ -25,9 +25,10 @@ from fieldcrypt import BlindIndex, Field
 
 __all__ = ["Secrets", "wiretap"]
 
-MIN_LENGTH = 4  # bytes of a secret from which on it can be no accident if they are part of something longer
+MIN_LENGTH = 5  # bytes of a secret from which on it can be no accident if they are part of something longer
 MIN_DIGITS = 6  # of a number
 _BETWEEN = b"\0\xff\0\xff\0"  # texts that are searched together
+_RANDOM = 32  # characters of base64 that are only looked at decoded: in so many there may be any letters
 _MAX_WRAPPING = 3  # base64 in base64: what botocore makes of bytes that an attribute has encoded already
 
 # Texts, bytes, numbers or truth: what DynamoDB knows, and all that other values consist of.
@@ -84,8 +85,16 @@ class Secrets:
         ]
 
     def _in(self, found: Iterable[Plain]) -> set[Plain]:
-        whole = {(type(form), form) for each in found for form in _unwrapped(each)}
-        texts = [text.encode() if isinstance(text, str) else text for _, text in whole if isinstance(text, str | bytes)]
+        whole: set[tuple[type, Plain]] = set()
+        texts: list[bytes] = []
+        for each in found:
+            forms = list(_unwrapped(each))
+            whole.update((type(form), form) for form in forms)
+            if len(forms) > 1 and isinstance(each, str) and len(each) >= _RANDOM:
+                del forms[0]
+            texts += [
+                form.encode() if isinstance(form, str) else form for form in forms if isinstance(form, str | bytes)
+            ]
         haystack = _BETWEEN.join(texts)
         secrets = {secret for secret in self._secrets.keys() - self._allowed if secret in whole}
         parts = (self._secrets | {(str, name): None for name in self._names}).keys() - self._allowed

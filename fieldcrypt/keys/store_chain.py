@@ -15,7 +15,7 @@ from fieldcrypt.keys.tombstone import Tombstone
 
 __all__ = ["KeyStoreChain"]
 
-REST = 10.0  # a look in other regions of 0.1 seconds in vain, and for a second there is none
+REST = 10.0  # a look in other regions of 0.1 seconds in vain, and for a second there is none; likewise after an outage
 
 
 class KeyStoreChain:
@@ -49,14 +49,15 @@ class KeyStoreChain:
             if isinstance(store, type) or not isinstance(store, KeyStore):
                 raise ConfigurationError(f"a {type(store).__name__} is no key store")
         self.stores = (own, *others)
-        self._patience = Patience(REST)
+        self._others = tuple((store, Patience(REST)) for store in others)  # how long to leave each alone that failed
+        self._patience = Patience(REST)  # and all of them, if they had nothing
 
     def get(self, key_id: bytes) -> KeyRecord | Tombstone:
         """Return the own store's record; else a tombstone that another one has; else the first record of the others.
 
         All others are asked, for one of them may know that the key was shredded. Those that cannot be reached do not
-        count. That they were asked in vain costs little: afterwards they are left alone for ten times as long as it
-        took, so that values without keys cannot hold up readers.
+        count, and are left alone for ten times as long as it took to find that out. So are all of them after they were
+        asked in vain, unless the own one cannot be reached: values without keys cannot hold up readers.
 
         Raises:
             KeyNotFoundError: the own store has no record, and no other gave one.
@@ -85,11 +86,17 @@ class KeyStoreChain:
     def _elsewhere(self, key_id: bytes) -> tuple[tuple[KeyRecord | Tombstone, KeyStore] | None, list[KeyStoreError]]:
         found: tuple[KeyRecord | Tombstone, KeyStore] | None = None
         failures = []
-        for store in self.stores[1:]:
+        for store, patience in self._others:
+            if patience.exhausted:
+                failures.append(KeyStoreError(f"{store!r} was not asked: it could not be reached lately"))
+                continue
+            started = _system.monotonic()
             try:
                 record = store.get(key_id)
             except KeyStoreError as error:
                 failures.append(error)
+                if not isinstance(error, KeyNotFoundError):
+                    patience.in_vain(_system.monotonic() - started)
                 continue
             if isinstance(record, Tombstone):
                 return (record, store), failures
