@@ -72,10 +72,11 @@ class TestReplication:
             store = DynamoKeyStore(TABLE, partial(replicating.client, region))
             assert store.get(RECORD.key_id) == RECORD
 
-    def test_its_stream_has_what_replicas_need(self, first: DynamoKeyStore, replicating: DynamoDb) -> None:
-        """The items before and after each change."""
-        first.create_table(replicas=[SECOND])
-        stream = replicating.client().describe_table(TableName=TABLE)["Table"]["StreamSpecification"]
+    def test_its_stream_has_what_replicas_need(self, moto: DynamoDb) -> None:
+        """The items before and after each change. moto makes no replica, and no stream of itself."""
+        with pytest.raises(KeyStoreError):
+            DynamoKeyStore(TABLE, moto.client).create_table(replicas=[SECOND])
+        stream = moto.client().describe_table(TableName=TABLE)["Table"]["StreamSpecification"]
         assert stream == {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
 
     def test_a_table_in_the_way_is_an_error(self, first: DynamoKeyStore, second: DynamoKeyStore) -> None:
@@ -111,6 +112,16 @@ class TestWaiting:
     def asked(self, stub: Stubber) -> None:
         update = {"TableName": TABLE, "ReplicaUpdates": [{"Create": {"RegionName": SECOND}}]}
         stub.add_response("update_table", {}, update)
+
+    def test_a_stream_that_is_there_is_left_alone(self, client: Any) -> None:
+        """When the table can be used."""
+        ready = self.description("ACTIVE")
+        ready["Table"]["StreamSpecification"] = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
+        with Stubber(client) as stub:
+            stub.add_response("describe_table", self.description("CREATING"))
+            stub.add_response("describe_table", ready)
+            replicas.enable_streams(client, TABLE)
+            stub.assert_no_pending_responses()
 
     def test_it_returns_when_the_replica_is_active(self, client: Any) -> None:
         """Asks for it once, and waits through all states that come before."""
