@@ -8,6 +8,7 @@ from pynamodb.constants import BINARY
 from pynamodb.expressions.condition import And, Comparison, Condition, Exists, In, Not, NotExists, Or
 from pynamodb.expressions.operand import Path
 
+from fieldcrypt.blind_index import MAX_TAG_SIZE
 from fieldcrypt_pynamodb.companion import Tag
 from fieldcrypt_pynamodb.errors import ProtectedAttributeError
 from fieldcrypt_pynamodb.expressions import guarded, paths, plans, root
@@ -17,7 +18,8 @@ from fieldcrypt_pynamodb.unsealed import UnsealedValue
 
 __all__ = ["Sought", "exact", "found_by", "sought_by"]
 
-_NO_TAG = Tag(bytes(33))  # longer than any tag, so that no value has it: for searching where there is nothing to find
+# Longer than any tag, so that no value has it: for searching where there is nothing to find.
+_NO_TAG = Tag(bytes(MAX_TAG_SIZE + 1))
 
 
 class Sought:
