@@ -515,6 +515,16 @@ class TestPlace:
             assert sorted((item["clinic"], item["number"]) for item in found["Items"]) == [("north", 2), ("south", 1)]
             assert found["Count"] == 2
 
+    def test_an_index_without_the_attribute_is_told(self, table: EncryptedTable, raw: Any) -> None:
+        """Items that cannot be compared are not silently left out."""
+        item = stored(raw)
+        del item["email"]
+        raw.put_item(TableName="patients", Item=item)  # to the wrapper the same as an index that does not project it
+        by_key = {"IndexName": "by_email", "KeyConditionExpression": Key("email").eq("ann@example.org")}
+        with pytest.raises(DecryptionError, match="let the index project"):
+            table.query(**by_key)
+        assert len(table.scan(FilterExpression=Attr("email").eq("ann@example.org"))["Items"]) == 2
+
     def test_an_item_without_its_tenant_is_refused(self, encryptor: Encryptor, raw: Any, resource: Any) -> None:
         """A key can name the tenant or not."""
         loose = ProtectedTable("patients", encryptor, key=("clinic", "number"), tenant="owner", attributes={"ssn": str})

@@ -13,6 +13,7 @@ from threading import Barrier, Thread
 from typing import Any, NamedTuple
 
 import pytest
+from boto3.dynamodb.conditions import Key
 from botocore.exceptions import EndpointConnectionError
 from pynamodb.attributes import UnicodeAttribute
 from pynamodb.models import Model
@@ -30,7 +31,7 @@ from fieldcrypt import (
 )
 from fieldcrypt.keys.aws_kms import AwsKmsKeyProvider
 from fieldcrypt.testing import FaultyProxy, LocalAws
-from fieldcrypt_dynamodb import DynamoKeyStore, replicas
+from fieldcrypt_dynamodb import DynamoKeyStore, EncryptedTable, Protected, ProtectedTable, replicas
 from fieldcrypt_pynamodb import EncryptedAttribute
 from tests.conftest import Clock
 from tests.doubles import PATIENCE
@@ -94,6 +95,7 @@ class Application:
         self._ssn = self.encryptor.field("accounts.ssn", str)
         self._index = self.encryptor.blind_index("accounts.ssn")
         self._client = world.dynamodb.client(region)
+        self._resource = world.dynamodb.resource(region)
         self._meta = world.dynamodb.meta(ACCOUNTS, region)
 
     def write(self, account: str, ssn: str, tenant: str | None = None) -> None:
@@ -127,6 +129,12 @@ class Application:
             )
             found |= {item["id"]["S"] for item in page["Items"]}
         return found
+
+    def table(self) -> EncryptedTable:
+        """Return boto3's Table, which encrypts."""
+        attributes = {"ssn": Protected(str, index="tag")}
+        described = ProtectedTable(ACCOUNTS, self.encryptor, key=["id"], attributes=attributes)
+        return EncryptedTable(self._resource.Table(ACCOUNTS), described)
 
     def model(self) -> Any:
         """Return a model of PynamoDB for the same table."""
@@ -175,7 +183,7 @@ def create_accounts(client: Any) -> None:
             {
                 "IndexName": "by_tag",
                 "KeySchema": [{"AttributeName": "tag", "KeyType": "HASH"}],
-                "Projection": {"ProjectionType": "KEYS_ONLY"},
+                "Projection": {"ProjectionType": "ALL"},
             }
         ],
         StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
@@ -201,6 +209,22 @@ class TestBothRegions:
         world.application(here).model()("ann", ssn=SSN).save()
         with world.without(here):
             assert world.application(there).model().get("ann").ssn == SSN
+
+    @BOTH_WAYS
+    def test_what_a_table_puts_in_one_region_is_got_found_and_updated_in_the_other(
+        self, world: World, here: str, there: str
+    ) -> None:
+        """By boto3's Table, bound to its item, when the region that wrote it is lost."""
+        world.application(here).table().put_item(Item={"id": "ann", "ssn": SSN})
+        ann, by_ssn = {"id": "ann"}, {"IndexName": "by_tag", "KeyConditionExpression": Key("ssn").eq(SSN)}
+        with world.without(here):
+            table = world.application(there).table()
+            assert table.get_item(Key=ann)["Item"] == {"id": "ann", "ssn": SSN}
+            assert table.query(**by_ssn)["Items"] == [{"id": "ann", "ssn": SSN}]
+            new = {"UpdateExpression": "SET ssn = :ssn", "ExpressionAttributeValues": {":ssn": OTHER_SSN}}
+            table.update_item(Key=ann, **new)
+        assert world.application(here).table().get_item(Key=ann)["Item"]["ssn"] == OTHER_SSN
+        assert world.application(here).table().query(**by_ssn)["Items"] == []
 
     def test_models_and_items_are_the_same_field(self, world: World) -> None:
         """What boto3 puts in one region PynamoDB gets in the other, and the other way round."""

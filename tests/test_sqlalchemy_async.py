@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable
 from uuid import UUID, uuid4
 
 import pytest
@@ -13,32 +11,10 @@ from sqlalchemy import ForeignKey, String, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship, selectinload
 
-from fieldcrypt import Encryptor, LocalKeyProvider, MemoryKeyStore, WrappedKey
+from fieldcrypt import Encryptor, MemoryKeyStore
 from fieldcrypt_sqlalchemy import Encrypted, IndexedBy, Sealed, blind_index, encrypted, find, seal
 from tests.conftest import AsyncDatabase, Database
-
-KMS_SECONDS = 0.3  # that a key service takes to answer
-MAX_LAG = 0.05  # seconds by which a tick of the event loop may be late
-TICK = 0.005
-ATTEMPTS = 4
-
-
-class SlowProvider(LocalKeyProvider):
-    """Answers when a distant KMS would."""
-
-    calls = 0
-
-    def wrap(self, data_key: bytes, context: Any) -> Sequence[WrappedKey]:
-        self._wait()
-        return super().wrap(data_key, context)
-
-    def unwrap(self, wraps: Any, context: Any) -> bytes:
-        self._wait()
-        return super().unwrap(wraps, context)
-
-    def _wait(self) -> None:
-        type(self).calls += 1
-        time.sleep(KMS_SECONDS)
+from tests.loop_lag import ATTEMPTS, MAX_LAG, SlowProvider, lag_during
 
 
 class Base(DeclarativeBase):
@@ -77,25 +53,6 @@ class Note(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
     bound_id: Mapped[UUID] = mapped_column(ForeignKey("bound.id"))
     note: Mapped[str] = mapped_column(Encrypted(String))
-
-
-async def _lag(work: Awaitable[Any]) -> tuple[Any, float]:
-    """Return what work returns, and by how many seconds a tick of the loop was late at most meanwhile."""
-    late = 0.0
-
-    async def tick() -> None:
-        nonlocal late
-        while True:
-            before = time.perf_counter()
-            await asyncio.sleep(TICK)
-            late = max(late, time.perf_counter() - before - TICK)
-
-    ticking = asyncio.create_task(tick())
-    await asyncio.sleep(3 * TICK)
-    try:
-        return await work, late
-    finally:
-        ticking.cancel()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -213,7 +170,7 @@ class TestLoop:
             async with AsyncSession(engine) as session:
                 await session.connection()
                 calls = SlowProvider.calls
-                _, lag = await _lag(work(session))
+                _, lag = await lag_during(work(session))
                 assert SlowProvider.calls > calls
                 return lag
 

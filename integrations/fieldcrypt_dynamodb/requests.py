@@ -12,6 +12,7 @@ from typing import Any
 from boto3.dynamodb.conditions import ConditionBase, ConditionExpressionBuilder
 from botocore.exceptions import ClientError
 
+from fieldcrypt import DecryptionError
 from fieldcrypt_dynamodb.conditions import Comparison, KeySearch, rewrite, rewrite_key
 from fieldcrypt_dynamodb.description import ProtectedTable
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError
@@ -196,6 +197,12 @@ class TableRequests:
         if counted:
             return response
         items = [self.items.decrypted(item, whole=projection.verifies) for item in response.get("Items", ())]
+        for name in needed if "IndexName" in new else ():
+            if any(name not in item for item in items):
+                raise DecryptionError(
+                    f"an item was found by its tag that has no {self.table.name}.{name} to compare: let the index "
+                    "project it"
+                )
         kept = [projection.cut(item) for item in items if self.items.meets(item, comparisons)]
         return {**response, "Items": kept, "Count": len(kept)}
 
