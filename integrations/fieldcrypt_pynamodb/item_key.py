@@ -74,6 +74,10 @@ class ItemKey:
         self.tenant_is_in_key = tenant in names
         bound = self.parts if self.tenant is None or self.tenant_is_in_key else [*self.parts, self.tenant]
         self.attr_names = [part.attr_name for part in bound]
+        # The hot path unpacks tuples, which costs less than to look attributes up.
+        self._plain_tenant: tuple[Any, Any, Any] = (None, None, None)
+        if self.tenant is not None:
+            self._plain_tenant = self.tenant.attr_name, self.tenant.attr_type, self.tenant.as_stored
         self._plain = [(part.attr_name, part.attr_type, part.as_stored) for part in self.parts]
 
     def of(self, item: Item) -> BoundTo:
@@ -87,14 +91,14 @@ class ItemKey:
             parts = []
             for name, kind, as_stored in self._plain:  # a loop, for in Python 3.11 a comprehension is a call
                 parts.append(as_stored(item[name][kind]))
-            tenant = self.tenant
-            if tenant is None:
-                return row_context(*parts), None
-            text: Any = item[tenant.attr_name][tenant.attr_type]
+            name, kind, as_stored = self._plain_tenant
+            tenant: Any = None if name is None else item[name][kind]
         except KeyError:
             pass
         else:
-            return row_context(*parts), self._tenant_text(tenant, text)
+            if tenant.__class__ is not str or kind != STRING:
+                tenant = None if name is None else key_text(as_stored(tenant))
+            return row_context(*parts), tenant
         raise self._incomplete(item)
 
     def tenant_text(self, value: Any) -> str:
@@ -105,14 +109,11 @@ class ItemKey:
         """
         if self.tenant is None:
             raise ProtectedAttributeError(f"{self._model} has no tenant: @encrypted(…, tenant=…)")
-        return self._tenant_text(self.tenant, self.tenant.of_value(value)[self.tenant.attr_type])
+        return key_text(self.tenant.as_stored(self.tenant.of_value(value)[self.tenant.attr_type]))
 
     def tenant_of(self, instance: Any) -> str:
         """Return the tenant of an item that was read."""
         return self.tenant_text(None if self.tenant is None else getattr(instance, self.tenant.key))
-
-    def _tenant_text(self, tenant: KeyPart, value: Any) -> str:
-        return value if value.__class__ is str and tenant.attr_type == STRING else key_text(tenant.as_stored(value))
 
     def _incomplete(self, item: Item) -> ProtectedAttributeError:
         for part in (*self.parts, self.tenant):

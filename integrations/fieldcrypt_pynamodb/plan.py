@@ -94,7 +94,7 @@ class Plan:
         check_shared(model, "field", [each.field_name for each in found])
         check_shared(model, "companion", [each.tagger.key for each in found if each.tagger is not None])
         # The hot path unpacks tuples, which costs less than to look attributes up.
-        self._names = frozenset(self.protected)
+        self._names = tuple(self.protected)
         self._reads = [
             (
                 each.attr_name,
@@ -142,9 +142,10 @@ class Plan:
 
     def unprotected(self, item: Item) -> Any:
         """Return the part of an item that PynamoDB deserializes."""
-        if self._names.isdisjoint(item):
-            return item
-        return {name: content for name, content in item.items() if name not in self._names}
+        rest = dict(item)
+        for name in self._names:
+            rest.pop(name, None)
+        return rest
 
     def open(self, item: Item, instance: Any) -> None:
         """Decrypt the values of an item into an instance.
