@@ -39,10 +39,10 @@ from fieldcrypt_dynamodb.items import Items
 from tests.doubles import CountingProvider
 
 LIMITS = {  # of the ratio to the plain work, for writing and reading an item
-    ("PynamoDB", "decorated, tenants"): 2.0,
-    ("boto3", "protected, tenants"): 2.0,
+    ("PynamoDB", "decorated"): 2.0,
+    ("boto3", "protected"): 2.0,
 }
-BOTH, PEER, LIMITED = "write and read", "dynamodb-encryption-sdk", "protected, tenants"
+BOTH, PEER, LIMITED = "write and read", "dynamodb-encryption-sdk", "protected"
 FASTER, SMALLER, MAX_KEY_CALLS = 5.0, 3.0, 9
 
 

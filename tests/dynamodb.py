@@ -10,7 +10,7 @@ from typing import Any, Self
 import boto3
 from botocore.config import Config
 
-__all__ = ["FIRST", "SECOND", "DynamoDb"]
+__all__ = ["FIRST", "SECOND", "DynamoDb", "put_raw", "raw"]
 
 FIRST, SECOND = "us-east-1", "eu-west-1"
 _CREDENTIALS: dict[str, Any] = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
@@ -60,3 +60,14 @@ class DynamoDb:
 
     def _where(self, region: str) -> dict[str, str]:
         return {"region_name": region, "endpoint_url": self.endpoints[region]}
+
+
+def raw(dynamodb: DynamoDb, table: str, key: dict[str, Any]) -> dict[str, Any]:
+    """Return an item as DynamoDB has it."""
+    item: dict[str, Any] = dynamodb.client().get_item(TableName=table, Key=key)["Item"]
+    return item
+
+
+def put_raw(dynamodb: DynamoDb, table: str, item: dict[str, Any]) -> None:
+    """Write an item as somebody does who can write to the table."""
+    dynamodb.client().put_item(TableName=table, Item=item)

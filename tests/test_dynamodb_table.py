@@ -350,6 +350,11 @@ class TestUpdates:
 
 
 class TestRefusals:
+    @pytest.fixture
+    def dynamodb(self, moto: DynamoDb) -> DynamoDb:
+        """One is enough for what is never sent."""
+        return moto
+
     @pytest.mark.parametrize(
         "condition",
         [

@@ -1,4 +1,4 @@
-"""Decorated models: values bound to item and tenant, on moto over HTTP. Every request is searched for plaintext."""
+"""Decorated models: values bound to item and tenant. Every request is searched for plaintext."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import base64
 import datetime as dt
 import enum
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from decimal import Context, Decimal
 from typing import Any
 
@@ -49,13 +49,13 @@ from fieldcrypt import (
     key_text,
     row_context,
 )
-from fieldcrypt.testing import LocalAws
 from fieldcrypt_pynamodb import BlindIndexAttribute, EncryptedAttribute, IndexedBy, ProtectedAttributeError, encrypted
 from fieldcrypt_sqlalchemy import Encrypted
 from fieldcrypt_sqlalchemy import encrypted as encrypted_rows
 from tests.doubles import CountingProvider
-from tests.dynamodb_tables import REGION, nothing_is_sent_of, put_raw, raw, table_meta
+from tests.dynamodb import FIRST, DynamoDb, put_raw, raw
 from tests.strategies import relaxed
+from tests.wiretap import Secrets
 
 SSN = "078-05-1120"
 OTHER_SSN = "219-09-9999"
@@ -71,17 +71,10 @@ def keys() -> Encryptor:
 
 
 @pytest.fixture
-def meta(aws: LocalAws) -> Iterator[Any]:
-    """The Meta of an empty table."""
-    with table_meta(aws, "patients") as meta:
-        yield meta
-
-
-@pytest.fixture(autouse=True)
-def sent() -> Iterator[list[str]]:
-    """The bodies of all requests, without plaintext."""
-    with nothing_is_sent_of(SSN, OTHER_SSN, EMAIL) as bodies:
-        yield bodies
+def meta(dynamodb: DynamoDb, secrets: Secrets) -> Any:
+    """The Meta of an empty table, whose keys are small numbers, as some protected values are."""
+    secrets.allow(1, 2, 3)
+    return dynamodb.meta("patients")
 
 
 class Address(MapAttribute[Any, Any]):
@@ -173,12 +166,12 @@ def check(patient: Any, **other: Any) -> None:
 class TestOperations:
     """Each of PynamoDB's operations, on a model whose attributes are protected whatever their kind."""
 
-    def test_save_and_get(self, aws: LocalAws, meta: Any, keys: Encryptor) -> None:
+    def test_save_and_get(self, dynamodb: DynamoDb, meta: Any, keys: Encryptor) -> None:
         """All values come back, and all are binary in the item."""
         model = patients(meta, keys)
         ann(model).save()
         check(model.get("clinic-7", 1))
-        item = raw(aws, "patients", KEY)
+        item = raw(dynamodb, "patients", KEY)
         names = (PROTECTED - {"born"}) | {"b", "email_tag"}
         assert {name: list(item[name]) for name in names} == {name: ["B"] for name in names}
 
@@ -230,14 +223,14 @@ class TestOperations:
             batch.delete(ann(model))
         assert list(model.scan()) == []
 
-    def test_transactions(self, aws: LocalAws, meta: Any, keys: Encryptor) -> None:
+    def test_transactions(self, dynamodb: DynamoDb, meta: Any, keys: Encryptor) -> None:
         """Save, update, delete and condition check in one; then get."""
         model = patients(meta, keys)
         second, third = ann(model, 2), ann(model, 3)
         second.save()
         third.save()
         ann(model, 4).save()
-        connection = Connection(region=REGION, host=aws.endpoint(REGION))
+        connection = Connection(region=FIRST, host=dynamodb.endpoints[FIRST])
         connection.session.set_credentials("local", "local")
         with TransactWrite(connection=connection) as transaction:
             transaction.save(ann(model), condition=model.ssn.does_not_exist())
@@ -273,7 +266,7 @@ class TestOperations:
         check(patient)
         check(model.get("clinic-7", 1))
 
-    def test_an_update_removes(self, aws: LocalAws, meta: Any, keys: Encryptor) -> None:
+    def test_an_update_removes(self, dynamodb: DynamoDb, meta: Any, keys: Encryptor) -> None:
         """By remove(), by None and by an empty set; the tag as well."""
         model = patients(meta, keys)
         patient = ann(model)
@@ -282,7 +275,7 @@ class TestOperations:
             actions=[model.email.remove(), model.ssn.set(None), model.allergies.set(set()), model.visits.add(2)]
         )
         assert (patient.email, patient.ssn, patient.allergies, patient.visits) == (None, None, None, 2)
-        assert {"email", "email_tag", "ssn", "allergies"}.isdisjoint(raw(aws, "patients", KEY))
+        assert {"email", "email_tag", "ssn", "allergies"}.isdisjoint(raw(dynamodb, "patients", KEY))
 
     def test_an_update_sets_what_is_not_there(self, meta: Any, keys: Encryptor) -> None:
         """`attribute | value`, where no tag would have to follow."""
@@ -329,12 +322,12 @@ class TestOperations:
         with pytest.raises(AttributeNullError):
             read.save()
 
-    def test_expiry_stays_readable(self, aws: LocalAws, meta: Any, keys: Encryptor) -> None:
+    def test_expiry_stays_readable(self, dynamodb: DynamoDb, meta: Any, keys: Encryptor) -> None:
         """DynamoDB has to read it."""
         model = patients(meta, keys)
         patient = ann(model, expires=dt.timedelta(days=1))
         patient.save()
-        assert list(raw(aws, "patients", KEY)["expires"]) == ["N"]
+        assert list(raw(dynamodb, "patients", KEY)["expires"]) == ["N"]
         assert model.get("clinic-7", 1).expires == patient.expires
 
     def test_attributes_to_get(self, meta: Any, keys: Encryptor) -> None:
@@ -403,11 +396,11 @@ class TestOperations:
 
 
 class TestBinding:
-    def test_values_are_bound_to_hash_and_range_key(self, aws: LocalAws, meta: Any, keys: Encryptor) -> None:
+    def test_values_are_bound_to_hash_and_range_key(self, dynamodb: DynamoDb, meta: Any, keys: Encryptor) -> None:
         """As the core names them, with what boto3 gives for an item's key."""
         model = patients(meta, keys)
         ann(model).save()
-        item = raw(aws, "patients", KEY)
+        item = raw(dynamodb, "patients", KEY)
         context = row_context("clinic-7", Decimal("1"))
         field = keys.field("patients.ssn", str)
         assert field.decrypt(item["ssn"]["B"], tenant="clinic-7", context=context) == SSN
@@ -427,26 +420,26 @@ class TestBinding:
         ids=str,
     )
     def test_a_key_of_each_type_is_what_boto3_reads(
-        self, aws: LocalAws, meta: Any, keys: Encryptor, attribute: Any, key: Any
+        self, moto: DynamoDb, keys: Encryptor, attribute: Any, key: Any
     ) -> None:
-        """So that it can name the item."""
+        """So that it can name the item. ministack takes 100.0 and 100 for two keys, and DynamoDB does not."""
 
         @encrypted(keys)
         class Item(Model):
-            Meta = meta
+            Meta = moto.meta("patients")
             id = attribute()
             ssn = EncryptedAttribute(UnicodeAttribute())
 
         Item.create_table(wait=True)
         Item(key, ssn=SSN).save()
-        (item,) = aws.client("dynamodb", REGION).scan(TableName="patients")["Items"]
+        (item,) = moto.client().scan(TableName="patients")["Items"]
         item = {name: TypeDeserializer().deserialize(content) for name, content in item.items()}
         part = item["id"] if isinstance(item["id"], (str, Decimal)) else bytes(item["id"])
         field = keys.field("patients.ssn", str)
         assert field.decrypt(bytes(item["ssn"]), context=row_context(part)) == SSN
         assert Item.get(key).ssn == SSN
 
-    def test_a_member_of_a_string_enum_is_its_text(self, aws: LocalAws, meta: Any, keys: Encryptor) -> None:
+    def test_a_member_of_a_string_enum_is_its_text(self, dynamodb: DynamoDb, meta: Any, keys: Encryptor) -> None:
         """In a key and as a tenant: DynamoDB knows nothing of the member."""
 
         class Kind(enum.StrEnum):
@@ -463,7 +456,7 @@ class TestBinding:
         Item(Kind.GOLD, kind=Kind.GOLD, ssn=SSN).save()
         assert Item.get("au").ssn == SSN
 
-    def test_sqlalchemy_reads_the_same(self, aws: LocalAws, meta: Any, keys: Encryptor) -> None:
+    def test_sqlalchemy_reads_the_same(self, dynamodb: DynamoDb, meta: Any, keys: Encryptor) -> None:
         """A row and an item of the same name, key and tenant."""
 
         @encrypted(keys, tenant="clinic")
@@ -490,42 +483,44 @@ class TestBinding:
             session.connection().exec_driver_sql("INSERT INTO patients VALUES (7, 9, ?)", (data,))
             assert session.get_one(Row, 7).ssn == SSN
 
-    def test_a_value_of_another_item_does_not_decrypt(self, aws: LocalAws, meta: Any, keys: Encryptor) -> None:
+    def test_a_value_of_another_item_does_not_decrypt(self, dynamodb: DynamoDb, meta: Any, keys: Encryptor) -> None:
         """Of the same tenant and attribute."""
         model = patients(meta, keys)
         ann(model).save()
         ann(model, 2).save()
-        one, two = raw(aws, "patients", KEY), raw(aws, "patients", {**KEY, "id": {"N": "2"}})
-        put_raw(aws, "patients", {**one, "ssn": two["ssn"]})
+        one, two = raw(dynamodb, "patients", KEY), raw(dynamodb, "patients", {**KEY, "id": {"N": "2"}})
+        put_raw(dynamodb, "patients", {**one, "ssn": two["ssn"]})
         with pytest.raises(DecryptionError):
             model.get("clinic-7", 1)
 
-    def test_a_value_of_another_attribute_does_not_decrypt(self, aws: LocalAws, meta: Any, keys: Encryptor) -> None:
+    def test_a_value_of_another_attribute_does_not_decrypt(
+        self, dynamodb: DynamoDb, meta: Any, keys: Encryptor
+    ) -> None:
         """Of the same item."""
         model = patients(meta, keys)
         ann(model).save()
-        item = raw(aws, "patients", KEY)
-        put_raw(aws, "patients", {**item, "ssn": item["email"]})
+        item = raw(dynamodb, "patients", KEY)
+        put_raw(dynamodb, "patients", {**item, "ssn": item["email"]})
         with pytest.raises(DecryptionError):
             next(model.scan())
 
     def test_an_item_that_is_given_to_another_tenant_does_not_decrypt(
-        self, aws: LocalAws, meta: Any, keys: Encryptor
+        self, dynamodb: DynamoDb, meta: Any, keys: Encryptor
     ) -> None:
         """Nor one whose tenant's name is part of another's."""
         model = tenants(meta, keys)
         model("1", clinic="clinic-7", ssn=SSN).save()
-        item = raw(aws, "patients", {"id": {"S": "1"}})
-        put_raw(aws, "patients", {**item, "clinic": {"S": "clinic"}})
+        item = raw(dynamodb, "patients", {"id": {"S": "1"}})
+        put_raw(dynamodb, "patients", {**item, "clinic": {"S": "clinic"}})
         with pytest.raises(DecryptionError):
             model.get("1")
 
-    def test_plaintext_in_the_item_is_not_read(self, aws: LocalAws, meta: Any, keys: Encryptor) -> None:
+    def test_plaintext_in_the_item_is_not_read(self, dynamodb: DynamoDb, meta: Any, keys: Encryptor) -> None:
         """Whoever can write to the table cannot put values there."""
         model = tenants(meta, keys)
         model("1", clinic="clinic-7", ssn=SSN).save()
-        item = raw(aws, "patients", {"id": {"S": "1"}})
-        aws.client("dynamodb", REGION).put_item(TableName="patients", Item={**item, "ssn": {"S": "forged"}})
+        item = raw(dynamodb, "patients", {"id": {"S": "1"}})
+        dynamodb.client().put_item(TableName="patients", Item={**item, "ssn": {"S": "forged"}})
         with pytest.raises(TypeError, match="ssn"):
             model.get("1")
 
@@ -539,12 +534,14 @@ class TestBinding:
         assert (model.get("1").clinic, model.get("2").clinic) == ("clinic-7", "clinic-8")
         assert model.get("1").ssn == model.get("2").ssn == SSN
 
-    def test_what_cannot_be_read_is_not_lost(self, aws: LocalAws, meta: Any, keys: Encryptor) -> None:
+    def test_what_cannot_be_read_is_not_lost(self, dynamodb: DynamoDb, meta: Any, keys: Encryptor) -> None:
         """An instance keeps what it had when it cannot be refreshed, so that saving it harms nothing."""
         model = tenants(meta, keys)
         item = model("1", clinic="clinic-7", ssn=SSN)
         item.save()
-        put_raw(aws, "patients", {**raw(aws, "patients", {"id": {"S": "1"}}), "ssn": {"B": b"\x01" + bytes(80)}})
+        put_raw(
+            dynamodb, "patients", {**raw(dynamodb, "patients", {"id": {"S": "1"}}), "ssn": {"B": b"\x01" + bytes(80)}}
+        )
         with pytest.raises(FieldcryptError):
             item.refresh()
         assert (item.clinic, item.ssn) == ("clinic-7", SSN)
@@ -595,11 +592,11 @@ class TestTenants:
         assert model.get("1").ssn == SSN
 
     def test_an_update_of_an_item_without_a_tenant_changes_nothing(
-        self, aws: LocalAws, meta: Any, keys: Encryptor
+        self, dynamodb: DynamoDb, meta: Any, keys: Encryptor
     ) -> None:
         """It has one that is not known."""
         model = tenants(meta, keys)
-        put_raw(aws, "patients", {"id": {"S": "1"}})
+        put_raw(dynamodb, "patients", {"id": {"S": "1"}})
         with pytest.raises(UpdateError):
             model("1", clinic="clinic-8").update(actions=[model.ssn.set(OTHER_SSN)])
 
@@ -775,7 +772,7 @@ class TestInheritance:
             class Nurse(Person):
                 pass
 
-    def test_an_abstract_base_serves_several_tables(self, aws: LocalAws, meta: Any, keys: Encryptor) -> None:
+    def test_an_abstract_base_serves_several_tables(self, dynamodb: DynamoDb, meta: Any, keys: Encryptor) -> None:
         """Each table has a field of its own, so that values cannot be exchanged between them."""
 
         @encrypted(keys)
@@ -912,6 +909,11 @@ class TestInheritance:
 
 
 class TestRefusals:
+    @pytest.fixture
+    def dynamodb(self, moto: DynamoDb) -> DynamoDb:
+        """One is enough for what is never sent."""
+        return moto
+
     @pytest.mark.parametrize(
         "condition",
         [
@@ -931,12 +933,12 @@ class TestRefusals:
         ],
     )
     def test_no_condition_has_dynamodb_compare_protected_values(
-        self, meta: Any, keys: Encryptor, condition: Any, sent: list[str]
+        self, meta: Any, keys: Encryptor, condition: Any, secrets: Secrets
     ) -> None:
         """However the attribute is named, and wherever a condition is taken."""
         model = patients(meta, keys)
         patient = ann(model)
-        before = len(sent)
+        before = secrets.requests
         uses: list[Callable[[Any], Any]] = [
             model.scan,
             lambda c: model.query("clinic-7", filter_condition=c),
@@ -955,7 +957,7 @@ class TestRefusals:
             with pytest.raises(ProtectedAttributeError) as caught:
                 use(condition(model))
             assert SSN not in str(caught.value)
-        assert len(sent) == before
+        assert secrets.requests == before
 
     @pytest.mark.parametrize(
         "condition",
@@ -1019,12 +1021,12 @@ class TestRefusals:
         ],
     )
     def test_no_update_writes_what_could_not_be_read(
-        self, meta: Any, keys: Encryptor, action: Any, sent: list[str]
+        self, meta: Any, keys: Encryptor, action: Any, secrets: Secrets
     ) -> None:
         """Plaintext, ciphertext of another place, tags, and parts of what values are bound to."""
         model = patients(meta, keys)
         patient = ann(model)
-        before = len(sent)
+        before = secrets.requests
         updates: list[Callable[[Any], Any]] = [
             lambda action: patient.update([action]),
             lambda action: patient.get_update_kwargs_from_instance([action]),
@@ -1036,9 +1038,11 @@ class TestRefusals:
             assert SSN not in str(caught.value)
         with pytest.raises(TypeError):
             patient.update((action(model),))
-        assert len(sent) == before
+        assert secrets.requests == before
 
-    def test_where_the_item_is_not_known_it_is_said_what_to_do(self, aws: LocalAws, meta: Any, keys: Encryptor) -> None:
+    def test_where_the_item_is_not_known_it_is_said_what_to_do(
+        self, dynamodb: DynamoDb, meta: Any, keys: Encryptor
+    ) -> None:
         """An update by way of the connection, for example."""
         model = patients(meta, keys)
         with pytest.raises(ProtectedAttributeError, match=r"'ssn' is bound to its item.*item\.update") as caught:
@@ -1049,7 +1053,7 @@ class TestRefusals:
             model._get_connection().scan(filter_condition=model.email == EMAIL)
 
     def test_an_update_needs_the_tenant_of_an_instance_that_an_index_gave(
-        self, aws: LocalAws, meta: Any, keys: Encryptor
+        self, dynamodb: DynamoDb, meta: Any, keys: Encryptor
     ) -> None:
         """And says so, before it is sent; a condition shows nothing either."""
         model = patients(meta, keys)

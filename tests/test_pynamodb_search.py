@@ -1,9 +1,8 @@
-"""Searching protected attributes by blind index, on moto over HTTP. Every request is searched for plaintext."""
+"""Searching protected attributes by blind index. Every request is searched for plaintext."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -14,7 +13,6 @@ from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, IncludeProject
 from pynamodb.models import Model
 
 from fieldcrypt import ConfigurationError, Encryptor, LocalKeyProvider, MemoryKeyStore, Purpose
-from fieldcrypt.testing import LocalAws
 from fieldcrypt_pynamodb import (
     BlindIndexAttribute,
     EncryptedAttribute,
@@ -24,7 +22,7 @@ from fieldcrypt_pynamodb import (
     of_tenant,
 )
 from tests.conftest import Clock
-from tests.dynamodb_tables import nothing_is_sent_of, put_raw, raw, table_meta
+from tests.dynamodb import DynamoDb, put_raw, raw
 
 ANN, BOB, EVE = "ann@example.org", "bob@example.org", "eve@example.org"
 DAY = 86_400
@@ -37,17 +35,9 @@ def keys() -> Encryptor:
 
 
 @pytest.fixture
-def meta(aws: LocalAws) -> Iterator[Any]:
+def meta(dynamodb: DynamoDb) -> Any:
     """The Meta of an empty table."""
-    with table_meta(aws, "patients") as meta:
-        yield meta
-
-
-@pytest.fixture(autouse=True)
-def sent() -> Iterator[list[str]]:
-    """The bodies of all requests, without plaintext."""
-    with nothing_is_sent_of(ANN, BOB, EVE, ANN.upper()) as bodies:
-        yield bodies
+    return dynamodb.meta("patients")
 
 
 def patients(
@@ -157,11 +147,11 @@ class TestSearch:
         assert ids(model.by_email.query(equal)) == ids(model.scan(model.email == equal)) == ["1"]
         assert ids(model.by_email.query(other)) == ids(model.scan(model.email == other)) == []
 
-    def test_the_tag_is_that_of_the_core(self, aws: LocalAws, meta: Any, keys: Encryptor) -> None:
+    def test_the_tag_is_that_of_the_core(self, dynamodb: DynamoDb, meta: Any, keys: Encryptor) -> None:
         """So other programs find the item; a number's is that of a Decimal."""
         model = patients(meta, keys)
         model("1", email=ANN).save()
-        item = raw(aws, "patients", {"id": {"S": "1"}})
+        item = raw(dynamodb, "patients", {"id": {"S": "1"}})
         assert item["email_tag"]["B"] == keys.blind_index("patients.email", str).tag(ANN)
         number = model("1", email=ANN)
         assert number.serialize()["email_tag"] == item["email_tag"]
@@ -223,15 +213,15 @@ class TestWrites:
 
 
 class TestCopiedTags:
-    def test_an_item_that_only_has_the_tag_is_not_found(self, aws: LocalAws, meta: Any, keys: Encryptor) -> None:
+    def test_an_item_that_only_has_the_tag_is_not_found(self, dynamodb: DynamoDb, meta: Any, keys: Encryptor) -> None:
         """Whoever writes to the table can copy one, and point a search at an item of his choice."""
         model = patients(meta, keys)
         model("1", email=ANN).save()
         model("2", email=EVE).save()
         model("3").save()
-        tag = raw(aws, "patients", {"id": {"S": "1"}})["email_tag"]
+        tag = raw(dynamodb, "patients", {"id": {"S": "1"}})["email_tag"]
         for key in ("2", "3"):
-            put_raw(aws, "patients", {**raw(aws, "patients", {"id": {"S": key}}), "email_tag": tag})
+            put_raw(dynamodb, "patients", {**raw(dynamodb, "patients", {"id": {"S": key}}), "email_tag": tag})
         assert ids(model.by_email.query(ANN)) == ["1"]
         assert ids(model.scan(model.email == ANN)) == ["1"]
         assert ids(model.scan(model.email.is_in(ANN, BOB))) == ["1"]
@@ -267,14 +257,14 @@ class TestShortTags:
                 batch.save(model(f"{number:03}", email=f"{number}-{ANN}"))
         return model
 
-    def test_only_what_was_looked_for_is_found(self, aws: LocalAws, meta: Any, keys: Encryptor) -> None:
+    def test_only_what_was_looked_for_is_found(self, dynamodb: DynamoDb, meta: Any, keys: Encryptor) -> None:
         """By query and scan; other items have the tag."""
         model = self.short(meta, keys)
         shared = 0
         for number in range(0, 200, 10):
             sought = f"{number}-{ANN}"
             tag = keys.blind_index("patients.email", str, tag_size=1).tag(sought)
-            client = aws.client("dynamodb", "us-east-1")
+            client = dynamodb.client()
             candidates = client.query(
                 TableName="patients",
                 IndexName="by-email",
@@ -329,7 +319,7 @@ class TestTenants:
         assert ids(model.scan(of_tenant(model.email, "clinic-8").is_in(ANN, BOB))) == ["clinic-8"]
         assert model.by_email.count(sought) == 1
 
-    def test_tags_of_two_tenants_differ(self, aws: LocalAws, meta: Any, keys: Encryptor) -> None:
+    def test_tags_of_two_tenants_differ(self, dynamodb: DynamoDb, meta: Any, keys: Encryptor) -> None:
         """Who reads the table cannot tell that they have a value in common."""
         model = patients(meta, keys, self.INDEX)
         tags = [model("1", clinic=f"clinic-{n}", email=ANN).serialize()["email_tag"]["B"] for n in range(2)]
@@ -344,14 +334,14 @@ class TestTenants:
         assert ids(model.by_email.query(of_tenant(model.email, "clinic-7") == ANN)) == ["1"]
 
     def test_a_tag_that_was_copied_to_another_tenant_is_not_found(
-        self, aws: LocalAws, meta: Any, keys: Encryptor
+        self, dynamodb: DynamoDb, meta: Any, keys: Encryptor
     ) -> None:
         """Even if that has the same value."""
         model = patients(meta, keys, self.INDEX)
         model("1", clinic="clinic-7", email=ANN).save()
         model("2", clinic="clinic-8", email=ANN).save()
-        tag = raw(aws, "patients", {"id": {"S": "1"}})["email_tag"]
-        put_raw(aws, "patients", {**raw(aws, "patients", {"id": {"S": "2"}}), "email_tag": tag})
+        tag = raw(dynamodb, "patients", {"id": {"S": "1"}})["email_tag"]
+        put_raw(dynamodb, "patients", {**raw(dynamodb, "patients", {"id": {"S": "2"}}), "email_tag": tag})
         assert ids(model.scan(of_tenant(model.email, "clinic-7") == ANN)) == ["1"]
 
     @pytest.mark.parametrize(
@@ -397,7 +387,7 @@ class TestRotation:
 
     ALL: tuple[str, ...] = ("new-0", "new-1", "new-2", "old-0", "old-1", "old-2")
 
-    def test_items_are_found_under_both_keys(self, rotated: tuple[Any, Encryptor], aws: LocalAws) -> None:
+    def test_items_are_found_under_both_keys(self, rotated: tuple[Any, Encryptor], dynamodb: DynamoDb) -> None:
         """By query, scan, condition and count."""
         model, keys = rotated
         assert len(keys.blind_index("patients.email", str).tags(ANN)) == 2
@@ -460,7 +450,7 @@ class TestDeclarations:
         with pytest.raises(ProtectedAttributeError, match="'by-phone' is one of 'phone_tag'"):
             Patient.by_phone.query("1")
 
-    def test_renamed_attributes_are_found(self, aws: LocalAws, meta: Any, keys: Encryptor) -> None:
+    def test_renamed_attributes_are_found(self, dynamodb: DynamoDb, meta: Any, keys: Encryptor) -> None:
         """`attr_name` of the attribute, its companion and the index key."""
 
         class EmailIndex(GlobalSecondaryIndex[Any]):
@@ -480,7 +470,7 @@ class TestDeclarations:
 
         Patient.create_table(wait=True)
         Patient("1", email=ANN).save()
-        assert set(raw(aws, "patients", {"i": {"S": "1"}})) == {"i", "e", "t"}
+        assert set(raw(dynamodb, "patients", {"i": {"S": "1"}})) == {"i", "e", "t"}
         assert ids(Patient.by_email.query(ANN)) == ids(Patient.scan(Patient.email == ANN)) == ["1"]
 
     def test_a_store_is_needed_for_tags(self, meta: Any) -> None:
