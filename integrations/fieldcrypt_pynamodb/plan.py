@@ -9,7 +9,7 @@ from pynamodb.attributes import MapAttribute
 from pynamodb.constants import BINARY, NULL
 from pynamodb.models import Model
 
-from fieldcrypt import ConfigurationError, Encryptor
+from fieldcrypt import ConfigurationError, DecryptionError, Encryptor
 from fieldcrypt_pynamodb.attributes import EncryptedAttribute
 from fieldcrypt_pynamodb.companion import BlindIndexAttribute
 from fieldcrypt_pynamodb.declaration import check_attributes, check_shared, companion_of
@@ -162,7 +162,7 @@ class Plan:
                 continue
             data = content.get(BINARY)
             if data is None:
-                data = self.protected[name].attribute.get_value(content)  # type: ignore[arg-type]  # which raises
+                raise DecryptionError(f"{self.protected[name].attribute.described} holds a value that is not encrypted")
             if bound_to is None:
                 context, tenant = bound_to = self.item_key.of(item)
             value = decrypt(data, tenant=tenant, context=context)
