@@ -837,8 +837,14 @@ class TestClient:
         assert response["ResponseMetadata"]["HTTPStatusCode"] == 200
 
     def test_errors_of_size_tell_the_size_after_encryption(self, client: EncryptedClient) -> None:
-        with pytest.raises(ClientError, match=r"after encryption the item has 4\d\d,\d\d\d bytes"):
-            client.put_item(TableName="patients", Item={**WIRE_KEY, "ssn": {"S": "x" * 420_000}})
+        item = {**WIRE_KEY, "ssn": {"S": "x" * 420_000}}
+        for write, how in (
+            (client.put_item, {"TableName": "patients", "Item": item}),
+            (client.batch_write_item, {"RequestItems": {"patients": [{"PutRequest": {"Item": item}}]}}),
+            (client.transact_write_items, {"TransactItems": [{"Put": {"TableName": "patients", "Item": item}}]}),
+        ):
+            with pytest.raises(ClientError, match=r"after encryption the items put have these bytes: 420,08\d"):
+                write(**how)
 
     def test_a_missing_parameter_is_boto3_s_to_report(self, client: EncryptedClient) -> None:
         for call in (client.put_item, client.get_item, client.update_item, client.delete_item):

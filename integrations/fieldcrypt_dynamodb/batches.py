@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from fieldcrypt_dynamodb.description import ProtectedTable
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError
-from fieldcrypt_dynamodb.failures import decrypt_failed_item
+from fieldcrypt_dynamodb.failures import decrypt_failed_item, explain_size
 from fieldcrypt_dynamodb.forms import Form
 from fieldcrypt_dynamodb.items import Tenant
 from fieldcrypt_dynamodb.projections import Projection
@@ -89,7 +89,12 @@ class Requests:
         for name, writes in params["RequestItems"].items():
             requests = self.of(name)
             sent[name] = writes if requests is None else [_encrypted(requests, write) for write in writes]
-        response = dict(send(**{**params, "RequestItems": sent}))
+        try:
+            response = dict(send(**{**params, "RequestItems": sent}))
+        except ClientError as error:
+            writes = [write for of_table in sent.values() for write in of_table]
+            explain_size(error, [write["PutRequest"]["Item"] for write in writes if "PutRequest" in write])
+            raise
         response["UnprocessedItems"] = {
             name: self._as_given(name, writes, params["RequestItems"].get(name, ()))
             for name, writes in (response.get("UnprocessedItems") or {}).items()
@@ -153,6 +158,7 @@ class Requests:
             for reason, requests in zip(reasons, by, strict=False):
                 if requests is not None:
                     decrypt_failed_item(requests.failed_items, reason)
+            explain_size(error, [each["Put"]["Item"] for each in sent if "Put" in each])
             raise
 
 

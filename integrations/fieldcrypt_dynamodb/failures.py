@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from boto3.dynamodb.types import TypeSerializer
@@ -11,27 +11,19 @@ from botocore.exceptions import ClientError
 from fieldcrypt import FieldcryptError
 from fieldcrypt_dynamodb.items import Items
 
-__all__ = ["decrypt_failed_item", "explain", "size_of"]
+__all__ = ["decrypt_failed_item", "explain_size", "size_of"]
 
 _serialize = TypeSerializer().serialize
-
-
-def explain(error: ClientError, items: Items, request: Mapping[str, Any]) -> None:
-    """Have an error of DynamoDB carry a decrypted item, and say how large an item is after encryption.
-
-    Args:
-        error: is changed.
-        items: decrypts, in DynamoDB's own form.
-        request: what was sent.
-    """
-    decrypt_failed_item(items, error.response)
-    _explain_size(error, request.get("Item"))
 
 
 def decrypt_failed_item(items: Items, failure: Any) -> None:
     """Decrypt the item with which DynamoDB says why a condition did not hold.
 
     It is left out if it cannot be decrypted: the error is about the condition.
+
+    Args:
+        items: decrypts, in DynamoDB's own form.
+        failure: the response, or one of its cancellation reasons; it is changed.
     """
     if "Item" in failure:
         try:
@@ -40,14 +32,21 @@ def decrypt_failed_item(items: Items, failure: Any) -> None:
             del failure["Item"]
 
 
-def _explain_size(error: ClientError, item: Mapping[str, Any] | None) -> None:
-    """Add the size of an item as it was sent to an error that is about sizes."""
+def explain_size(error: ClientError, sent: Iterable[Mapping[str, Any]]) -> None:
+    """Add the sizes of items as they were sent to an error that is about sizes.
+
+    Args:
+        error: is changed.
+        sent: the items.
+    """
     said = error.response.get("Error", {})
-    if item is None or said.get("Code") != "ValidationException" or "size" not in said.get("Message", "").lower():
+    if said.get("Code") != "ValidationException" or "size" not in said.get("Message", "").lower():
         return
-    note = f"after encryption the item has {size_of(item):,} bytes"
-    said["Message"] = f"{said['Message']} ({note})"
-    error.args = (f"{error} ({note})",)
+    sizes = ", ".join(f"{size_of(item):,}" for item in sent)
+    if sizes:
+        note = f"after encryption the items put have these bytes: {sizes}"
+        said["Message"] = f"{said['Message']} ({note})"
+        error.args = (f"{error} ({note})",)
 
 
 def size_of(item: Mapping[str, Any]) -> int:

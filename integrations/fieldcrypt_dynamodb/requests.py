@@ -16,7 +16,7 @@ from fieldcrypt import DecryptionError
 from fieldcrypt_dynamodb.conditions import Comparison, KeySearch, rewrite, rewrite_key
 from fieldcrypt_dynamodb.description import ProtectedTable
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError
-from fieldcrypt_dynamodb.failures import explain
+from fieldcrypt_dynamodb.failures import decrypt_failed_item, explain_size
 from fieldcrypt_dynamodb.forms import PYTHON, WIRE, Form
 from fieldcrypt_dynamodb.items import Items, Tenant
 from fieldcrypt_dynamodb.projections import Projection
@@ -261,7 +261,8 @@ class TableRequests:
         try:
             return send(**params)
         except ClientError as error:
-            explain(error, self.failed_items, params)
+            decrypt_failed_item(self.failed_items, error.response)
+            explain_size(error, [params["Item"]] if "Item" in params else [])
             raise
 
     def _opened(self, response: dict[str, Any], part: str, key: Params | None, *, whole: bool) -> dict[str, Any]:
