@@ -63,6 +63,11 @@ class Colour(enum.Enum):
     BLUE = 2
 
 
+class Name(str, enum.Enum):  # noqa: UP042 (a StrEnum is what str makes of it)
+    PATIENTS = "patients"
+    STATEMENT = "SELECT * FROM patients"
+
+
 @pytest.fixture
 def encryptor() -> Encryptor:
     return Encryptor(LocalKeyProvider.generate(), MemoryKeyStore())
@@ -440,6 +445,24 @@ class TestRefusals:
         arn = "arn:aws:dynamodb:us-east-1:123456789012:table/patients"
         with secrets.nothing_is_sent(), pytest.raises(ProtectedAttributeError, match="email_tag"):
             client.put_item(TableName=arn, Item={**WIRE_KEY, "email_tag": {"S": SSN}})
+
+    def test_so_is_one_named_by_an_enum_member(
+        self, client: EncryptedClient, raw: Any, resource: Any, description: ProtectedTable, secrets: Secrets
+    ) -> None:
+        """Whose text is sent, though `str` makes something else of it."""
+        secrets.add(SSN)
+        encrypted = EncryptedResource(resource, [description])
+        client.put_item(TableName=Name.PATIENTS, Item=WIRE_ITEM)
+        client.batch_write_item(RequestItems={Name.PATIENTS: [{"PutRequest": {"Item": WIRE_ITEM}}]})
+        client.transact_write_items(TransactItems=[{"Put": {"TableName": Name.PATIENTS, "Item": WIRE_ITEM}}])
+        encrypted.Table(Name.PATIENTS).put_item(Item=ITEM)
+        assert "B" in stored(raw)["ssn"]
+        for operation, how in (
+            ("search_vectors", {"TableName": Name.PATIENTS}),
+            ("execute_statement", {"Statement": Name.STATEMENT}),
+        ):
+            with secrets.nothing_is_sent(), pytest.raises(ProtectedAttributeError):
+                getattr(client, operation)(**how)
 
     @pytest.mark.parametrize("attribute", ["meta"])
     def test_neither_is_the_client_behind_it(

@@ -12,6 +12,7 @@ from fieldcrypt_dynamodb.errors import ProtectedAttributeError
 from fieldcrypt_dynamodb.failures import decrypt_failed_item, explain_size
 from fieldcrypt_dynamodb.forms import Form
 from fieldcrypt_dynamodb.items import Tenant
+from fieldcrypt_dynamodb.operations import table_name
 from fieldcrypt_dynamodb.projections import Projection
 from fieldcrypt_dynamodb.requests import Params, Send, TableRequests
 
@@ -55,8 +56,8 @@ class Requests:
         Args:
             table: its name or its ARN.
         """
-        name = str(table)
-        return self._of.get(name.rpartition(":table/")[2] if name.startswith("arn:") else name)
+        name = table_name(table)
+        return None if name is None else self._of.get(name)
 
     def batch_get_item(self, send: Send, params: Params) -> dict[str, Any]:
         """Decrypt what is read; what was not processed comes back as it was asked for."""

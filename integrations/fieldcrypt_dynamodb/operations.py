@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-__all__ = ["ENCRYPTED", "NOT_ON_PROTECTED", "PASSED", "tables_named"]
+__all__ = ["ENCRYPTED", "NOT_ON_PROTECTED", "PASSED", "table_name", "tables_named"]
 
 # Items are encrypted and decrypted.
 ENCRYPTED = frozenset(
@@ -42,18 +42,33 @@ PASSED = frozenset(
 )
 
 
+def table_name(given: Any) -> str | None:
+    """Return the name of the table that a request names, by name or ARN; None if that is no text.
+
+    What is sent of an Enum member that is a text is that text, and not what `str` makes of it.
+    """
+    if not isinstance(given, str):
+        return None
+    name = str.__str__(given)
+    return name.rpartition(":table/")[2] if name.startswith("arn:") else name
+
+
 def tables_named(operation: str, params: Mapping[str, Any]) -> Iterator[str]:
     """Yield what names tables in a request of `NOT_ON_PROTECTED`: names, ARNs, or whole statements."""
     if operation == "execute_statement":
-        yield str(params.get("Statement"))
+        yield _text(params.get("Statement"))
     elif operation == "batch_execute_statement":
-        yield from (str(each.get("Statement")) for each in params.get("Statements", ()))
+        yield from (_text(each.get("Statement")) for each in params.get("Statements", ()))
     elif operation == "execute_transaction":
-        yield from (str(each.get("Statement")) for each in params.get("TransactStatements", ()))
+        yield from (_text(each.get("Statement")) for each in params.get("TransactStatements", ()))
     elif operation == "import_table":
-        yield str(params.get("TableCreationParameters", {}).get("TableName"))
+        yield _text(params.get("TableCreationParameters", {}).get("TableName"))
     elif operation == "export_table_to_point_in_time":
         if "FilterSpecification" in params:
-            yield str(params.get("TableArn"))
+            yield _text(params.get("TableArn"))
     else:
-        yield str(params.get("TableName"))
+        yield _text(params.get("TableName"))
+
+
+def _text(given: Any) -> str:
+    return str.__str__(given) if isinstance(given, str) else str(given)
