@@ -954,11 +954,20 @@ class TestDescriptions:
             {"attributes": {"a": Protected(str, index="x"), "b": Protected(str, index="x")}},
             {"attributes": {"a": Protected(str, index=IndexedBy("x", per_tenant=True))}},
             {"attributes": {"a": Protected(bool, index="x")}},
+            {"name": "arn:aws:dynamodb:us-east-1:123456789012:table/t"},
+            {"name": None},
         ],
     )
     def test_contradictions_are_refused(self, encryptor: Encryptor, how: dict[str, Any]) -> None:
         with pytest.raises(ConfigurationError):
-            ProtectedTable("t", encryptor, **{"key": ["id"], "attributes": {"a": str}, **how})
+            ProtectedTable(**{"name": "t", "encryptor": encryptor, "key": ["id"], "attributes": {"a": str}, **how})
+
+    def test_a_table_has_one_description(self, encryptor: Encryptor) -> None:
+        """Of two, one would leave the attributes of the other unprotected."""
+        both = [ProtectedTable("t", encryptor, key=["id"], attributes={name: str}) for name in ("a", "b")]
+        for wrapper in (EncryptedClient, EncryptedResource):
+            with pytest.raises(ConfigurationError, match="twice"):
+                wrapper(None, both)
 
 
 class TestStreams:

@@ -7,6 +7,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from fieldcrypt import ConfigurationError
 from fieldcrypt_dynamodb.description import ProtectedTable
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError
 from fieldcrypt_dynamodb.failures import decrypt_failed_item, explain_size
@@ -40,6 +41,7 @@ class Requests:
 
     Raises:
         TypeError: something else is given for a table.
+        ConfigurationError: a table is described twice.
     """
 
     def __init__(self, tables: Iterable[ProtectedTable], form: Form, tenant: Tenant | None = None) -> None:
@@ -49,6 +51,8 @@ class Requests:
                 raise TypeError(f"expected ProtectedTable objects, got a {type(table).__name__}")
         self._form = form
         self._of = {table.name: TableRequests(table, form, tenant) for table in self.tables}
+        if len(self._of) < len(self.tables):
+            raise ConfigurationError("a table is described twice: one description has to have all protected attributes")
 
     def of(self, table: Any) -> TableRequests | None:
         """Return the operations on a table that is protected.

@@ -57,7 +57,7 @@ class ProtectedTable:
         )
 
     Args:
-        name: the table's name.
+        name: the table's name, not its ARN.
         encryptor: where keys come from. It may be configured later.
         key: the names of the hash key and, if there is one, of the range key. To them a value is bound: copied to
             another item, it does not decrypt.
@@ -84,6 +84,8 @@ class ProtectedTable:
     ) -> None:
         if not isinstance(encryptor, Encryptor):
             raise ConfigurationError(f"ProtectedTable(name, encryptor): a {type(encryptor).__name__} is no Encryptor")
+        if not isinstance(name, str) or name.startswith("arn:"):
+            raise ConfigurationError("ProtectedTable(name, encryptor): the name of a table, also where its ARN is used")
         if isinstance(key, str) or not 1 <= len(key) <= 2:
             raise ConfigurationError('key=("hash",) or key=("hash", "range"): the names of the table\'s key attributes')
         self.name = name
