@@ -440,6 +440,28 @@ class TestRefusals:
         with secrets.nothing_is_sent(), pytest.raises(ProtectedAttributeError, match=operation):
             getattr(client, operation)(**how)
 
+    @pytest.mark.parametrize(
+        ("operation", "how"),
+        [
+            ("get_item", {"TableName": "patients", "Key": WIRE_ITEM}),
+            ("get_item", {"TableName": "patients", "Key": WIRE_ITEM, "ProjectionExpression": "ward"}),
+            ("delete_item", {"TableName": "patients", "Key": WIRE_ITEM}),
+            ("update_item", {"TableName": "patients", "Key": WIRE_ITEM, "UpdateExpression": "REMOVE ward"}),
+            ("scan", {"TableName": "patients", "ExclusiveStartKey": WIRE_ITEM}),
+            ("query", {"TableName": "patients", "KeyConditionExpression": "a = :a", "ExclusiveStartKey": WIRE_ITEM}),
+            ("batch_get_item", {"RequestItems": {"patients": {"Keys": [WIRE_KEY, WIRE_ITEM]}}}),
+            ("batch_write_item", {"RequestItems": {"patients": [{"DeleteRequest": {"Key": WIRE_ITEM}}]}}),
+            ("transact_get_items", {"TransactItems": [{"Get": {"TableName": "patients", "Key": WIRE_ITEM}}]}),
+            ("transact_write_items", {"TransactItems": [{"Delete": {"TableName": "patients", "Key": WIRE_ITEM}}]}),
+        ],
+    )
+    def test_an_item_is_no_key(
+        self, client: EncryptedClient, secrets: Secrets, operation: str, how: dict[str, Any]
+    ) -> None:
+        """DynamoDB refuses it too, but has seen the values by then."""
+        with secrets.nothing_is_sent(), pytest.raises(ProtectedAttributeError, match="key"):
+            getattr(client, operation)(**how)
+
     def test_a_table_named_by_its_arn_is_the_table(self, client: EncryptedClient, secrets: Secrets) -> None:
         """Else an item would leave as it is."""
         arn = "arn:aws:dynamodb:us-east-1:123456789012:table/patients"

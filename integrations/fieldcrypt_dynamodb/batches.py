@@ -73,6 +73,8 @@ class Requests:
             wanted[name] = keys
             if requests is not None:
                 request, projection = requests.get({key: value for key, value in keys.items() if key != "Keys"})
+                for key in keys["Keys"]:
+                    requests.check_key(key)
                 wanted[name] = {**request, "Keys": keys["Keys"]}
                 asked[name] = requests, projection
         response = dict(send(**{**params, "RequestItems": wanted}))
@@ -171,6 +173,7 @@ def _encrypted(requests: TableRequests, write: Params) -> Params:
     if set(write) == {"PutRequest"}:
         return {"PutRequest": {**write["PutRequest"], "Item": requests.items.encrypted(write["PutRequest"]["Item"])}}
     if set(write) == {"DeleteRequest"}:
+        requests.check_key(write["DeleteRequest"].get("Key"))
         return write
     raise ProtectedAttributeError(f"nobody knows what {'/'.join(write)} in a batch would do with protected items")
 

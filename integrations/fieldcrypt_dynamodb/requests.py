@@ -100,6 +100,7 @@ class TableRequests:
     def get(self, params: Params) -> tuple[dict[str, Any], Projection]:
         """Return the request of `get_item`, or of a Get in a transaction, and what was asked for."""
         if params.keys() <= _PLAIN_GET:
+            self.check_key(params.get("Key"))
             return dict(params), _EVERYTHING
         new, places = self._begun("get_item", params)
         projection = self._projected(new, places)
@@ -153,6 +154,19 @@ class TableRequests:
             needed.append(f"({new[_CONDITION]})")
         if needed:
             new[_CONDITION] = " AND ".join(needed)
+
+    def check_key(self, key: Any) -> None:
+        """Refuse a whole item in the place of a key: DynamoDB does too, but has seen its values by then.
+
+        Raises:
+            ProtectedAttributeError: it has a protected attribute.
+        """
+        if isinstance(key, Mapping) and not key.keys().isdisjoint(self.table.attributes):
+            name = next(name for name in key if name in self.table.attributes)
+            raise ProtectedAttributeError(
+                f"a key of {self.table.name} has the protected attribute {name!r}: it consists of "
+                f"{' and '.join(self.table.key)}, and what an index adds"
+            )
 
     # Several items
 
@@ -238,6 +252,8 @@ class TableRequests:
     def _begun(self, operation: str, params: Params) -> tuple[dict[str, Any], Substitutions]:
         """Return a copy of a request with its conditions as text, and its placeholders."""
         _check_known(operation, params, self.table)
+        for name in ("Key", "ExclusiveStartKey"):
+            self.check_key(params.get(name))
         new = dict(params)
         for name in (_CONDITION, _FILTER, _KEY):
             if isinstance(new.get(name), ConditionBase):
