@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import boto3
 import botocore.session
 import pytest
+from boto3.dynamodb.conditions import Attr
 from botocore import xform_name
 from botocore.exceptions import ClientError
 from hypothesis import given
@@ -18,6 +20,7 @@ from fieldcrypt_dynamodb import (
     EncryptedClient,
     EncryptedTable,
     IndexedBy,
+    ItemSeal,
     Protected,
     ProtectedAttributeError,
     ProtectedTable,
@@ -26,7 +29,7 @@ from fieldcrypt_dynamodb.conditions import rewrite
 from fieldcrypt_dynamodb.forms import PYTHON, WIRE
 from fieldcrypt_dynamodb.items import Items
 from fieldcrypt_dynamodb.operations import ENCRYPTED, NOT_ON_PROTECTED, PASSED
-from fieldcrypt_dynamodb.requests import KNOWN, LEGACY
+from fieldcrypt_dynamodb.requests import KNOWN, LEGACY, TableRequests
 from fieldcrypt_dynamodb.substitutions import Substitutions
 from fieldcrypt_dynamodb.syntax import Node, conditions
 from fieldcrypt_dynamodb.table import PASSED as TABLE_PASSED
@@ -128,6 +131,13 @@ NAMES = {"#s": "ssn", "#e": "email", "#w": "ward"}
 SECRET = "a secret that must not leave"
 
 
+SEALED = ProtectedTable(
+    "t",
+    Encryptor(LocalKeyProvider.generate(), MemoryKeyStore()),
+    key=["id"],
+    attributes={"email": Protected(str, index="tag")},
+    seal=ItemSeal("seal", ("email",)),
+)
 OPEN = ProtectedTable(
     "t", Encryptor(LocalKeyProvider.generate(), MemoryKeyStore()), key=["id"], attributes={"other": str}
 )  # the same, with nothing of it protected
@@ -221,6 +231,29 @@ def test_what_has_nothing_to_do_with_protected_attributes_leaves_as_it_is(text: 
 def test_so_do_updates(text: str) -> None:
     places = Substitutions({"UpdateExpression": text})
     assert Update(text, Items(TABLE, WIRE), places).rewritten(None) == text
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        (Attr("ward").eq(1) & Attr("email").eq("x"), "(#c_n0 = :c_v0 AND #tag = :tag)"),
+        (Attr("ward").eq(1) | Attr("email").eq("x"), "(#c_n0 = :c_v0 OR #tag = :tag)"),
+        ("a = :a AND b = :b", "a = :a AND b = :b"),
+        ("a = :a OR b = :b", "(a = :a OR b = :b)"),
+        ("(a = :a OR b = :b) OR NOT a = :b", "((a = :a OR b = :b) OR NOT a = :b)"),
+        ("(a = :a) OR (b = :b)", "((a = :a) OR (b = :b))"),
+        ("NOT (a = :a OR b = :b)", "NOT (a = :a OR b = :b)"),
+    ],
+)
+def test_what_an_update_adds_to_a_condition_needs_no_redundant_parentheses(given: Any, sent: str) -> None:
+    """Which DynamoDB refuses; neither moto nor ministack does."""
+    values = {} if not isinstance(given, str) else {"ExpressionAttributeValues": {":a": 1, ":b": 2}}
+    request = TableRequests(SEALED, PYTHON).update({"Key": {"id": "1"}, "ConditionExpression": given, **values})
+    found = request["ConditionExpression"]
+    for placeholder, name in request["ExpressionAttributeNames"].items():
+        found = found.replace(placeholder, f"#{name}") if name in ("seal", "tag") else found
+    found = re.sub(r":fieldcrypt\d+", ":tag", found)
+    assert found == f"attribute_exists(#seal) AND {sent}"
 
 
 def test_errors_of_aws_keep_their_class(resource: Any) -> None:

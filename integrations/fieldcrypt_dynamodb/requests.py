@@ -21,6 +21,7 @@ from fieldcrypt_dynamodb.forms import PYTHON, WIRE, Form
 from fieldcrypt_dynamodb.items import Items, Tenant
 from fieldcrypt_dynamodb.projections import Projection
 from fieldcrypt_dynamodb.substitutions import Substitutions
+from fieldcrypt_dynamodb.syntax import beside_and
 from fieldcrypt_dynamodb.updates import Update
 
 __all__ = ["KNOWN", "LEGACY", "TableRequests"]
@@ -151,7 +152,7 @@ class TableRequests:
         if self.table.seal is not None:
             needed.append(f"attribute_exists({places.name(self.table.seal.attribute)})")
         if needed and _CONDITION in new:
-            needed.append(f"({new[_CONDITION]})")
+            needed.append(beside_and(new[_CONDITION], places.names))
         if needed:
             new[_CONDITION] = " AND ".join(needed)
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError
 
-__all__ = ["Node", "Path", "Token", "Tokens", "conditions", "operand", "paths", "placeholders"]
+__all__ = ["Node", "Path", "Token", "Tokens", "beside_and", "conditions", "operand", "paths", "placeholders"]
 
 _COMPARISONS = frozenset({"=", "<>", "<", "<=", ">", ">="})
 _TOKEN = re.compile(
@@ -169,6 +169,16 @@ def conditions(text: str, names: dict[str, str]) -> Node:
     if tokens.peek().kind != "end":
         raise tokens.unread()
     return node
+
+
+def beside_and(text: str, names: dict[str, str]) -> str:
+    """Return a condition as it can stand beside AND: in parentheses if it has to, for DynamoDB refuses redundant ones.
+
+    Raises:
+        ProtectedAttributeError: it cannot be read.
+    """
+    node = conditions(text, names)
+    return f"({text})" if node.kind == "or" and node.start == node.parts[0].start else text
 
 
 def paths(text: str, names: dict[str, str]) -> list[Path]:
