@@ -221,6 +221,16 @@ def test_what_has_nothing_to_do_with_protected_attributes_leaves_as_it_is(text: 
     assert rewrite(text, TABLE, places, WIRE, None, compares=True).text == text
 
 
+@pytest.mark.parametrize("text", ["(#e = :a)AND(ward = :b)OR(#e = :a)", "NOT(#e = :a)AND NOT(ward = :b)"])
+def test_words_stay_apart(text: str) -> None:
+    """Also where only parentheses stood between them."""
+    places = Substitutions(
+        {"FilterExpression": text, "ExpressionAttributeNames": NAMES, "ExpressionAttributeValues": {":a": "x", ":b": 1}}
+    )
+    found = rewrite(text, TABLE, places, PYTHON, None, compares=True).text
+    assert re.sub(r":fieldcrypt\d+", ":a", re.sub(r"#fieldcrypt\d+", "#e", found)) == text
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -115,7 +115,9 @@ class _Rewriting:
         return list(dict.fromkeys(tags)) or [_NO_TAG]
 
     def replace(self, leaf: Node, text: str) -> None:
-        """Put something else in the place of a condition."""
+        """Put something else in the place of a condition, in parentheses if it has them: a word may follow at once."""
+        if self._text[leaf.start] == "(":
+            text = f"({text})"
         self._edits.append((leaf.start, leaf.end, text))
 
     def text(self) -> str:
