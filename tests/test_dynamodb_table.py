@@ -440,6 +440,22 @@ class TestRefusals:
         with secrets.nothing_is_sent(), pytest.raises(ProtectedAttributeError, match=operation):
             getattr(client, operation)(**how)
 
+    @pytest.mark.parametrize("value", [{"NULL": True, "S": SSN}, {"NULL": SSN}, {"NULL": False}, {"S": SSN, "N": "1"}])
+    def test_a_value_that_is_not_only_null_is_refused(
+        self, client: EncryptedClient, secrets: Secrets, value: dict[str, Any]
+    ) -> None:
+        calls: list[tuple[Any, dict[str, Any]]] = [
+            (client.put_item, {"Item": {**WIRE_KEY, "ssn": value}}),
+            (
+                client.update_item,
+                {"Key": WIRE_KEY, "UpdateExpression": "SET ssn = :s", "ExpressionAttributeValues": {":s": value}},
+            ),
+        ]
+        for call, how in calls:
+            with secrets.nothing_is_sent(), pytest.raises(TypeError) as refused:
+                call(TableName="patients", **how)
+            assert SSN not in str(refused.value)
+
     @pytest.mark.parametrize(
         ("operation", "how"),
         [

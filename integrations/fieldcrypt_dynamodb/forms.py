@@ -101,7 +101,7 @@ class _Wire:
         return Conversion(lambda value: _of_type(type, _to_python(value)), _to_wire)
 
     def is_null(self, value: Any) -> bool:
-        return bool(value.get("NULL")) if isinstance(value, Mapping) else value is None
+        return len(value) == 1 and value.get("NULL") is True if isinstance(value, Mapping) else value is None
 
     def binary(self, data: bytes) -> Any:
         return {"B": data}
