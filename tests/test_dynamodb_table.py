@@ -440,6 +440,20 @@ class TestRefusals:
         with secrets.nothing_is_sent(), pytest.raises(ProtectedAttributeError, match=operation):
             getattr(client, operation)(**how)
 
+    @pytest.mark.parametrize("text", [f"ssn = '{SSN}'", f"ssn = {SSN}", f'ssn = "{SSN}"', f"ssn = :{SSN}"])
+    def test_a_value_in_an_expression_is_refused_without_being_shown(
+        self, table: EncryptedTable, secrets: Secrets, text: str
+    ) -> None:
+        calls: list[tuple[Any, dict[str, Any]]] = [
+            (table.scan, {"FilterExpression": text}),
+            (table.update_item, {"Key": KEY, "UpdateExpression": f"SET {text}"}),
+            (table.get_item, {"Key": KEY, "ProjectionExpression": text}),
+        ]
+        for call, how in calls:
+            with secrets.nothing_is_sent(), pytest.raises(ProtectedAttributeError) as refused:
+                call(**how)
+            assert SSN not in str(refused.value)
+
     @pytest.mark.parametrize("value", [{"NULL": True, "S": SSN}, {"NULL": SSN}, {"NULL": False}, {"S": SSN, "N": "1"}])
     def test_a_value_that_is_not_only_null_is_refused(
         self, client: EncryptedClient, secrets: Secrets, value: dict[str, Any]

@@ -77,7 +77,6 @@ class Tokens:
     """
 
     def __init__(self, text: str, names: dict[str, str]) -> None:
-        self.text = text
         self._names = names
         self._tokens = list(_tokens(text))
         self._at = 0
@@ -135,11 +134,8 @@ class Tokens:
             raise ProtectedAttributeError(f"ExpressionAttributeNames has no {token.text}") from None
 
     def unread(self) -> ProtectedAttributeError:
-        """Return the error of an expression that cannot be read. It shows the expression, which has no values."""
-        return ProtectedAttributeError(
-            f"the expression {self.text!r} cannot be read at {self.peek().start}, so that nobody can tell what it does "
-            "with protected attributes"
-        )
+        """Return the error of an expression that cannot be read."""
+        return _unread(self.peek().start)
 
 
 def _tokens(text: str) -> Iterator[Token]:
@@ -147,10 +143,18 @@ def _tokens(text: str) -> Iterator[Token]:
     while at < end:
         match = _TOKEN.match(text, at)
         if match is None or match.lastgroup is None:
-            raise ProtectedAttributeError(f"the expression {text!r} cannot be read at {at}")
+            raise _unread(at)
         yield Token(match.lastgroup, match[match.lastgroup], match.start(match.lastgroup), match.end())
         at = match.end()
     yield Token("end", "", end, end)
+
+
+def _unread(at: int) -> ProtectedAttributeError:
+    """Return an error that does not show the expression: what cannot be read may be a value, by mistake."""
+    return ProtectedAttributeError(
+        f"the expression cannot be read from its character {at} on, so that nobody can tell what it does with "
+        'protected attributes: names are like "ssn" or "#name", values like ":value"'
+    )
 
 
 def placeholders(text: str) -> set[str]:
