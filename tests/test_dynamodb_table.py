@@ -991,6 +991,17 @@ class TestTypes:
             ProtectedTable("t", encryptor, key=["id"], attributes={"v": type_})
 
 
+    @pytest.mark.parametrize("type_", [str, dict, int, object])
+    @pytest.mark.parametrize("value", [{SSN: "x"}, {SSN: {"S": "x"}}, {"M": {"a": {SSN: 1}}}, {SSN: 1, "S": "x"}])
+    def test_what_has_not_dynamodb_s_form_is_refused_without_being_shown(
+        self, encryptor: Encryptor, type_: Any, value: Any
+    ) -> None:
+        described = ProtectedTable("t", encryptor, key=["id"], attributes={"v": type_})
+        with pytest.raises(TypeError, match="expected") as refused:
+            Items(described, WIRE).encrypted({"id": {"S": "1"}, "v": value})
+        assert SSN not in str(refused.value)
+
+
 class TestDescriptions:
     @pytest.mark.parametrize(
         "how",

@@ -29,6 +29,8 @@ _TEXTS: dict[Any, Callable[[str], Any]] = {
 }
 _NUMBERS = (int, Decimal, float)
 _SETS = {"SS": str, "NS": Decimal, "BS": bytes}
+_KINDS = frozenset({"S", "N", "B", "BOOL", "NULL", "L", "M", *_SETS})
+_NO_VALUE = 'expected a value in DynamoDB\'s form, {"S": "text"} for example'
 
 
 class Conversion(NamedTuple):
@@ -176,9 +178,15 @@ def _bytes(value: Any) -> Any:
 
 def _content(value: Any, kind: str) -> Any:
     if not isinstance(value, Mapping) or len(value) != 1 or kind not in value:
-        found = "/".join(value) if isinstance(value, Mapping) else type(value).__name__
-        raise TypeError(f"expected a DynamoDB value of type {kind}, got {found}")
+        raise TypeError(f"expected a DynamoDB value of type {kind}, got {_kinds(value)}")
     return _bytes(value[kind])
+
+
+def _kinds(value: Any) -> str:
+    """Return what kind of a value something is, without the names in what is no value of DynamoDB's."""
+    if isinstance(value, Mapping) and value and all(kind in _KINDS for kind in value):
+        return "/".join(value)
+    return type(value).__name__
 
 
 def _member(type: Any, name: Any) -> Any:
@@ -243,7 +251,7 @@ def _plain(value: Any) -> Any:
 def _to_python(value: Any) -> Any:
     """Return what a value in DynamoDB's form says: whole numbers as int, others as Decimal."""
     if not isinstance(value, Mapping) or len(value) != 1:
-        raise TypeError('expected a value in DynamoDB\'s form, {"S": "text"} for example')
+        raise TypeError(_NO_VALUE)
     ((kind, content),) = value.items()
     if kind == "NULL":
         return None
@@ -257,7 +265,7 @@ def _to_python(value: Any) -> Any:
         return {_whole_or_decimal(item) if kind == "NS" else _bytes(item) for item in content}
     if kind in ("S", "B", "BOOL"):
         return _bytes(content)
-    raise TypeError(f"DynamoDB has no type {kind!r}")
+    raise TypeError(_NO_VALUE)
 
 
 def _whole_or_decimal(text: str) -> int | Decimal:
