@@ -18,7 +18,15 @@ from botocore.exceptions import ClientError, ParamValidationError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fieldcrypt import ConfigurationError, DecryptionError, Encryptor, LocalKeyProvider, MemoryKeyStore, row_context
+from fieldcrypt import (
+    ConfigurationError,
+    DecryptionError,
+    Encryptor,
+    KeyNotFoundError,
+    LocalKeyProvider,
+    MemoryKeyStore,
+    row_context,
+)
 from fieldcrypt_dynamodb import (
     EncryptedClient,
     EncryptedResource,
@@ -669,6 +677,20 @@ class TestTenants:
                 ExpressionAttributeValues={":o": "o2"},
             )
 
+    def test_a_table_without_tenants_has_none(
+        self, raw: Any, encryptor: Encryptor, description: ProtectedTable
+    ) -> None:
+        """Also beside tables that have, and in updates as in puts."""
+        single = ProtectedTable("other", encryptor, key=("clinic", "number"), attributes={"ssn": str})
+        client = EncryptedClient(raw, [description, single]).of_tenant("north")
+        client.put_item(TableName="other", Item={**WIRE_KEY, "ssn": {"S": SSN}})
+        values = {":s": {"S": "1"}}
+        client.update_item(
+            TableName="other", Key=WIRE_KEY, UpdateExpression="SET ssn = :s", ExpressionAttributeValues=values
+        )
+        with pytest.raises(KeyNotFoundError):
+            encryptor.data_keys.shred("north", by="me")
+
     def test_a_number_can_name_a_tenant(self, raw: Any, resource: Any, encryptor: Encryptor) -> None:
         loose = ProtectedTable("patients", encryptor, key=("clinic", "number"), tenant="owner", attributes={"ssn": str})
         table = EncryptedTable(resource.Table("patients"), loose)
@@ -989,7 +1011,6 @@ class TestTypes:
     def test_other_types_are_refused(self, encryptor: Encryptor, type_: Any) -> None:
         with pytest.raises(ConfigurationError):
             ProtectedTable("t", encryptor, key=["id"], attributes={"v": type_})
-
 
     @pytest.mark.parametrize("type_", [str, dict, int, object])
     @pytest.mark.parametrize("value", [{SSN: "x"}, {SSN: {"S": "x"}}, {"M": {"a": {SSN: 1}}}, {SSN: 1, "S": "x"}])

@@ -87,7 +87,9 @@ class Items:
                 f"the key of an item of {self.table.name} does not tell its tenant, under whose keys to encrypt: use "
                 'of_tenant(…), table.of_tenant("clinic-7").update_item(…)'
             )
-        return Place(self._row(key), self._tenant(key) if name is not None and name in key else self.tenant_text)
+        if name is None:
+            return Place(self._row(key), None)
+        return Place(self._row(key), self._tenant(key) if name in key else self.tenant_text)
 
     def _row(self, item: Item) -> RowContext:
         try:
