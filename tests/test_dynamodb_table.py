@@ -72,6 +72,7 @@ class Colour(enum.Enum):
 
 
 class Name(str, enum.Enum):  # noqa: UP042 (a StrEnum is what str makes of it)
+    NORTH = "north"
     PATIENTS = "patients"
     STATEMENT = "SELECT * FROM patients"
 
@@ -612,6 +613,15 @@ class TestPlace:
         with pytest.raises(DecryptionError, match="let the index project"):
             table.query(**by_key)
         assert len(table.scan(FilterExpression=Attr("email").eq("ann@example.org"))["Items"]) == 2
+
+    def test_an_enum_member_in_a_key_is_what_dynamodb_stores_of_it(
+        self, table: EncryptedTable, client: EncryptedClient
+    ) -> None:
+        """Its text, and not its name."""
+        table.put_item(Item={**ITEM, "clinic": Name.NORTH})
+        assert table.of_tenant(Name.NORTH).get_item(Key=KEY)["Item"] == ITEM
+        client.put_item(TableName="patients", Item={**WIRE_ITEM, "clinic": {"S": Name.NORTH}})
+        assert table.of_tenant("north").get_item(Key={**KEY, "clinic": Name.NORTH})["Item"] == ITEM
 
     def test_an_item_without_its_tenant_is_refused(self, encryptor: Encryptor, raw: Any, resource: Any) -> None:
         """A key can name the tenant or not."""

@@ -113,14 +113,9 @@ class _Wire:
         return data if isinstance(data, bytes) else None
 
     def key_part(self, value: Any) -> str | Decimal | bytes:
-        if value.__class__ is dict and "S" in value and len(value) == 1:
-            return value["S"]  # type: ignore[no-any-return]
-        part = _to_python(value)
-        if isinstance(part, int) and not isinstance(part, bool):
-            return Decimal(part)
-        if not isinstance(part, (str, Decimal, bytes)):
-            raise TypeError("a key attribute is a text, a number or binary")
-        return part
+        if value.__class__ is dict and "S" in value and len(value) == 1 and value["S"].__class__ is str:
+            return value["S"]
+        return _key_part(_to_python(value))
 
     def scalar(self, value: Any) -> Any:
         return {"S": value} if isinstance(value, str) else {"N": str(value)}
@@ -151,14 +146,7 @@ class _Python:
         return found if isinstance(found, bytes) else None
 
     def key_part(self, value: Any) -> str | Decimal | bytes:
-        if value.__class__ is str:
-            return value
-        part = _bytes(value)
-        if isinstance(part, int) and not isinstance(part, bool):
-            return Decimal(part)
-        if not isinstance(part, (str, Decimal, bytes)):
-            raise TypeError("a key attribute is a text, a number or binary")
-        return part
+        return value if value.__class__ is str else _key_part(_bytes(value))
 
     def scalar(self, value: Any) -> Any:
         return value
@@ -174,6 +162,17 @@ def _bytes(value: Any) -> Any:
         return value
     plain: Any = value
     return bytes(plain)
+
+
+def _key_part(part: Any) -> str | Decimal | bytes:
+    """Return what DynamoDB stores of a part of a key: of an Enum member that is a text, that text."""
+    if isinstance(part, str):
+        return str.__str__(part)
+    if isinstance(part, int) and not isinstance(part, bool):
+        return Decimal(part)
+    if not isinstance(part, (Decimal, bytes)):
+        raise TypeError("a key attribute is a text, a number or binary")
+    return part
 
 
 def _content(value: Any, kind: str) -> Any:

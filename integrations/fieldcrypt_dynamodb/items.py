@@ -10,7 +10,7 @@ from fieldcrypt import DecryptionError, RowContext, key_text, row_context
 from fieldcrypt_dynamodb.conditions import Comparison
 from fieldcrypt_dynamodb.description import ProtectedTable
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError, renamed
-from fieldcrypt_dynamodb.forms import Form
+from fieldcrypt_dynamodb.forms import PYTHON, Form
 from fieldcrypt_dynamodb.seal import Sealing
 
 __all__ = ["Items", "Place", "Tenant"]
@@ -44,7 +44,7 @@ class Items:
         self.table = table
         self.form = form
         self.tenant = tenant
-        self.tenant_text = None if tenant is None else key_text(tenant)
+        self.tenant_text = None if tenant is None else key_text(PYTHON.key_part(tenant))
         conversions = {name: form.conversion(how.type) for name, how in table.attributes.items()}
         self._to_field = {name: conversion.to_field for name, conversion in conversions.items()}
         # What is looked up for every item.
