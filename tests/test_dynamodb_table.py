@@ -687,6 +687,15 @@ class TestTenants:
                 ExpressionAttributeValues={":o": "o2"},
             )
 
+    @pytest.mark.parametrize("tenant", [None, True, b"north", ["north"]])
+    def test_what_names_no_tenant_is_refused(
+        self, table: EncryptedTable, client: EncryptedClient, resource: Any, description: ProtectedTable, tenant: Any
+    ) -> None:
+        """None would give the items of all."""
+        for wrapper in (table, client, EncryptedResource(resource, [description])):
+            with pytest.raises(TypeError, match="of_tenant"):
+                wrapper.of_tenant(tenant)
+
     def test_a_table_without_tenants_has_none(
         self, raw: Any, encryptor: Encryptor, description: ProtectedTable
     ) -> None:

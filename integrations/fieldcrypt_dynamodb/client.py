@@ -10,7 +10,7 @@ from fieldcrypt_dynamodb.batches import Requests
 from fieldcrypt_dynamodb.description import ProtectedTable
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError
 from fieldcrypt_dynamodb.forms import WIRE
-from fieldcrypt_dynamodb.items import Tenant
+from fieldcrypt_dynamodb.items import Tenant, checked_tenant
 from fieldcrypt_dynamodb.operations import NOT_ON_PROTECTED, PASSED, tables_named
 
 __all__ = ["EncryptedClient"]
@@ -42,9 +42,12 @@ class EncryptedClient:
 
         Items of others do not decrypt there. Updates of items whose key does not tell the tenant need it, and so do
         searches for tags per tenant.
+
+        Raises:
+            TypeError: the tenant is no text or number.
         """
         other = copy(self)
-        other._requests = Requests(self._requests.tables, WIRE, tenant)
+        other._requests = Requests(self._requests.tables, WIRE, checked_tenant(tenant))
         return other
 
     # As boto3's

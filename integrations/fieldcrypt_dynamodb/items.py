@@ -13,10 +13,21 @@ from fieldcrypt_dynamodb.errors import ProtectedAttributeError, renamed
 from fieldcrypt_dynamodb.forms import PYTHON, Form
 from fieldcrypt_dynamodb.seal import Sealing
 
-__all__ = ["Items", "Place", "Tenant"]
+__all__ = ["Items", "Place", "Tenant", "checked_tenant"]
 
 Item = Mapping[str, Any]
 Tenant = str | int | Decimal
+
+
+def checked_tenant(tenant: Tenant) -> Tenant:
+    """Return a tenant that was named.
+
+    Raises:
+        TypeError: it is none. None would stand for all of them.
+    """
+    if isinstance(tenant, bool) or not isinstance(tenant, (str, int, Decimal)):
+        raise TypeError(f"of_tenant(…) takes a text or a number, not a {type(tenant).__name__}")
+    return tenant
 
 
 class Place(NamedTuple):

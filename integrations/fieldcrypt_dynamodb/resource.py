@@ -10,7 +10,7 @@ from fieldcrypt_dynamodb.batches import Requests
 from fieldcrypt_dynamodb.description import ProtectedTable
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError
 from fieldcrypt_dynamodb.forms import PYTHON
-from fieldcrypt_dynamodb.items import Tenant
+from fieldcrypt_dynamodb.items import Tenant, checked_tenant
 from fieldcrypt_dynamodb.table import EncryptedTable
 
 __all__ = ["EncryptedResource"]
@@ -35,7 +35,7 @@ class EncryptedResource:
     def of_tenant(self, tenant: Tenant) -> EncryptedResource:
         """Return a resource for the items of one tenant alone (see `EncryptedClient.of_tenant`)."""
         other = copy(self)
-        other._tenant = tenant
+        other._tenant = checked_tenant(tenant)
         other._requests = Requests(self._requests.tables, PYTHON, tenant)
         return other
 

@@ -12,7 +12,7 @@ from fieldcrypt_dynamodb.batches import Requests
 from fieldcrypt_dynamodb.description import ProtectedTable
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError
 from fieldcrypt_dynamodb.forms import PYTHON
-from fieldcrypt_dynamodb.items import Tenant
+from fieldcrypt_dynamodb.items import Tenant, checked_tenant
 from fieldcrypt_dynamodb.requests import TableRequests
 
 __all__ = ["PASSED", "EncryptedTable"]
@@ -62,7 +62,7 @@ class EncryptedTable:
     def of_tenant(self, tenant: Tenant) -> EncryptedTable:
         """Return the table for the items of one tenant alone (see `EncryptedClient.of_tenant`)."""
         other = copy(self)
-        other._name(tenant)
+        other._name(checked_tenant(tenant))
         return other
 
     # As boto3's
