@@ -253,6 +253,14 @@ class TestTable:
         with pytest.raises(AttributeError):
             table.no_such_thing  # noqa: B018
 
+    def test_a_table_that_was_updated_is_encrypted_too(self, table: EncryptedTable, raw: Any) -> None:
+        """boto3 returns it."""
+        updated = table.of_tenant("north").update(BillingMode="PAY_PER_REQUEST")
+        updated.put_item(Item=ITEM)
+        assert "B" in stored(raw)["ssn"]
+        with pytest.raises(ProtectedAttributeError):
+            updated.put_item(Item={**ITEM, "clinic": "south"})
+
     def test_a_description_of_another_table_is_refused(self, resource: Any, description: ProtectedTable) -> None:
         with pytest.raises(ConfigurationError, match="other"):
             EncryptedTable(resource.Table("other"), description)

@@ -25,7 +25,7 @@ PASSED = frozenset(
     | {"key_schema", "latest_stream_arn", "latest_stream_label", "load", "local_secondary_indexes"}
     | {"multi_region_consistency", "name", "on_demand_throughput", "provisioned_throughput", "reload", "replicas"}
     | {"restore_summary", "sse_description", "stream_specification", "table_arn", "table_class_summary", "table_id"}
-    | {"table_name", "table_size_bytes", "table_status", "update", "vector_indexes", "wait_until_exists"}
+    | {"table_name", "table_size_bytes", "table_status", "vector_indexes", "wait_until_exists"}
     | {"wait_until_not_exists", "warm_throughput"}
 )
 
@@ -90,6 +90,12 @@ class EncryptedTable:
     def scan(self, **params: Any) -> dict[str, Any]:
         """Read all items, or filter them."""
         return self._requests.scan(self._table.scan, params)
+
+    def update(self, **params: Any) -> EncryptedTable:
+        """Change the table itself, and return it."""
+        other = copy(self)
+        other._table = self._table.update(**params)
+        return other
 
     def batch_writer(self, overwrite_by_pkeys: Sequence[str] | None = None) -> BatchWriter:
         """Return a context manager that puts and deletes items in batches."""
