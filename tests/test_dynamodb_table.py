@@ -509,6 +509,21 @@ class TestRefusals:
         with secrets.nothing_is_sent(), pytest.raises(ProtectedAttributeError, match="key"):
             getattr(client, operation)(**how)
 
+    def test_tables_whose_names_only_look_alike_are_others(self, client: EncryptedClient, raw: Any) -> None:
+        raw.create_table(
+            TableName="outpatients-2",
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        )
+        client.execute_statement(Statement="INSERT INTO \"outpatients-2\" VALUE {'id': '1'}")
+        assert client.execute_statement(Statement='SELECT id FROM "outpatients-2"')["Items"] == [{"id": {"S": "1"}}]
+
+    @pytest.mark.parametrize("table", ["patients", '"patients"', '"patients"."by_email"', "patients.by_email"])
+    def test_a_statement_on_a_table_or_its_index_is_refused(self, client: EncryptedClient, table: str) -> None:
+        with pytest.raises(ProtectedAttributeError):
+            client.execute_statement(Statement=f"SELECT * FROM {table} WHERE ssn = '{SSN}'")
+
     def test_a_table_named_by_its_arn_is_the_table(self, client: EncryptedClient, secrets: Secrets) -> None:
         """Else an item would leave as it is."""
         arn = "arn:aws:dynamodb:us-east-1:123456789012:table/patients"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from copy import copy
 from typing import Any
@@ -128,7 +129,7 @@ class EncryptedClient:
     def _refuse_protected(self, operation: str, params: dict[str, Any]) -> None:
         for named in tables_named(operation, params):
             for table in self._requests.tables:
-                if table.name in named:
+                if re.search(rf"(?<![\w-]){re.escape(table.name)}(?![\w-])", named):
                     raise ProtectedAttributeError(
                         f"{operation} on the protected table {table.name}: {NOT_ON_PROTECTED[operation]}"
                     )
