@@ -231,6 +231,19 @@ def test_words_stay_apart(text: str) -> None:
     assert re.sub(r":fieldcrypt\d+", ":a", re.sub(r"#fieldcrypt\d+", "#e", found)) == text
 
 
+@pytest.mark.parametrize("text", ["email IN ({0})", "(email IN ({0}))", "NOT email IN ({0})"])
+def test_no_list_is_longer_than_dynamodb_takes(text: str) -> None:
+    """Which lists of values become while an index key rotates, for they have two tags then."""
+    Items(TABLE, PYTHON).encrypted({"id": "1", "email": "x"})  # before there is a key, there are no tags
+    values = {f":v{number}": str(number) for number in range(250)}
+    places = Substitutions({"ExpressionAttributeValues": values})
+    found = rewrite(text.format(", ".join(values)), TABLE, places, PYTHON, None, compares=True).text
+    assert [len(each.split(",")) for each in found.split(" OR ")] == [100, 100, 50]
+    assert found.removeprefix("NOT ").startswith("(#")
+    assert found.endswith("))")
+    assert conditions(found, places.names)
+
+
 @pytest.mark.parametrize(
     "text",
     [

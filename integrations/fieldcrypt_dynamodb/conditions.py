@@ -15,6 +15,7 @@ __all__ = ["Comparison", "Condition", "KeySearch", "rewrite", "rewrite_key"]
 
 _PRESENCE = frozenset({"attribute_exists", "attribute_not_exists"})
 _NO_TAG = bytes(33)  # longer than any tag
+_MOST_IN = 100  # operands that DynamoDB takes in one IN: while an index key rotates, values have two tags each
 
 
 class Comparison(NamedTuple):
@@ -114,9 +115,10 @@ class _Rewriting:
         tags = [tag for value in comparison.values for tag in index.tags(value, tenant=tenant)]
         return list(dict.fromkeys(tags)) or [_NO_TAG]
 
-    def replace(self, leaf: Node, text: str) -> None:
-        """Put something else in the place of a condition, in parentheses if it has them: a word may follow at once."""
-        if self._text[leaf.start] == "(":
+    def replace(self, leaf: Node, *conditions: str) -> None:
+        """Put one of other conditions in the place of one, in parentheses if it has them: a word may follow at once."""
+        text = " OR ".join(conditions)
+        if len(conditions) > 1 or self._text[leaf.start] == "(":
             text = f"({text})"
         self._edits.append((leaf.start, leaf.end, text))
 
@@ -176,7 +178,11 @@ def rewrite(
             comparisons.append(comparison)
         companion = places.name(table.companions[comparison.attribute])
         tags = [places.value(form.binary(tag)) for tag in rewriting.tags(comparison)]
-        rewriting.replace(leaf, f"{companion} = {tags[0]}" if len(tags) == 1 else f"{companion} IN ({', '.join(tags)})")
+        if len(tags) == 1:
+            rewriting.replace(leaf, f"{companion} = {tags[0]}")
+        else:
+            some = [tags[at : at + _MOST_IN] for at in range(0, len(tags), _MOST_IN)]
+            rewriting.replace(leaf, *[f"{companion} IN ({', '.join(each)})" for each in some])
     return Condition(rewriting.text(), comparisons)
 
 
