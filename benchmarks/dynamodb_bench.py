@@ -31,6 +31,7 @@ from benchmarks.dynamodb_workload import (
     pynamodb_models,
     pynamodb_work,
     sdk_sizes,
+    to_wire,
 )
 from fieldcrypt import Encryptor, MemoryKeyStore
 from fieldcrypt_dynamodb import size_of
@@ -99,7 +100,8 @@ def sizes() -> Iterator[Size]:
     for count in (1, len(PROTECTED)):
         chosen = PROTECTED[:count]
         mine = plain | {name: encrypted[name] for name in chosen}
-        yield Size(count, size_of(mine) - size_of(plain), size_of(sdk_sizes(chosen)) - size_of(plain))
+        floor = size_of(to_wire(plain))
+        yield Size(count, size_of(to_wire(mine)) - floor, size_of(sdk_sizes(chosen)) - floor)
 
 
 def key_calls(count: int) -> tuple[int, int]:

@@ -29,7 +29,7 @@ from fieldcrypt_dynamodb.forms import PYTHON
 from fieldcrypt_dynamodb.requests import TableRequests
 from fieldcrypt_pynamodb import BlindIndexAttribute, EncryptedAttribute, encrypted
 
-__all__ = ["PROTECTED", "Work", "boto3_tables", "boto3_work", "items", "pynamodb_models", "pynamodb_work", "sdk_sizes"]
+__all__ = ["PROTECTED", "Work", "boto3_tables", "boto3_work", "items", "pynamodb_models", "pynamodb_work", "sdk_sizes", "to_wire"]
 
 ITEMS, TENANTS = 200, 20
 PROTECTED = ("ssn", "email", "phone", "weight", "born")
@@ -113,7 +113,8 @@ def pynamodb_work(model: Any) -> Work:
 _serialize, _deserialize = TypeSerializer().serialize, TypeDeserializer().deserialize
 
 
-def _to_wire(item: Item) -> Item:
+def to_wire(item: Item) -> Item:
+    """Do what a Table does with an item that it is given."""
     return {name: _serialize(value) for name, value in item.items()}
 
 
@@ -138,13 +139,13 @@ def boto3_tables(keys: Encryptor) -> dict[str, ProtectedTable]:
 def boto3_work() -> dict[str, Work]:
     """What is measured of each contestant: an item is put, got, or both. The plain Table is the floor."""
     keys = Encryptor(LocalKeyProvider.generate(), MemoryKeyStore())
-    contestants = {"plain": _boto3(_to_wire, _to_python)}
+    contestants = {"plain": _boto3(to_wire, _to_python)}
     for name, table in boto3_tables(keys).items():
         requests = TableRequests(table, PYTHON)
         contestants[name] = _boto3(_putting(requests), _getting(requests))
     config = _sdk_config()
     contestants["dynamodb-encryption-sdk"] = _boto3(
-        lambda item: _to_wire(encrypt_python_item(item, config)),
+        lambda item: to_wire(encrypt_python_item(item, config)),
         lambda wire: decrypt_python_item(_to_python(wire), config),
     )
     return contestants
@@ -155,7 +156,7 @@ def _putting(requests: TableRequests) -> Callable[[Item], Item]:
         sent: Item = {}
 
         def send(Item: Item) -> Item:  # noqa: N803 (boto3's name)
-            sent.update(_to_wire(Item))
+            sent.update(to_wire(Item))
             return {}
 
         requests.put_item(send, {"Item": item})
@@ -216,4 +217,4 @@ def _sdk_config(protected: tuple[str, ...] = PROTECTED) -> Any:
 def sdk_sizes(protected: tuple[str, ...]) -> Item:
     """Return an item as the SDK has it sent, with these attributes protected."""
     (item,) = items(1)
-    return _to_wire(encrypt_python_item(item, _sdk_config(protected)))
+    return to_wire(encrypt_python_item(item, _sdk_config(protected)))

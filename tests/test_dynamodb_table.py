@@ -985,6 +985,10 @@ class TestClient:
             with pytest.raises(ClientError, match=r"after encryption the items put have these bytes: 420,08\d"):
                 write(**how)
 
+    def test_so_they_do_of_maps_that_look_like_values(self, table: EncryptedTable) -> None:
+        with pytest.raises(ClientError, match=r"after encryption the items put have these bytes: 42\d,\d\d\d"):
+            table.put_item(Item={**ITEM, "sizes": {"S": 3}, "ssn": "x" * 420_000})
+
     def test_a_missing_parameter_is_boto3_s_to_report(self, client: EncryptedClient) -> None:
         for call in (client.put_item, client.get_item, client.update_item, client.delete_item):
             with pytest.raises(ParamValidationError):

@@ -11,7 +11,7 @@ from fieldcrypt import ConfigurationError
 from fieldcrypt_dynamodb.description import ProtectedTable
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError
 from fieldcrypt_dynamodb.failures import decrypt_failed_item, explain_size
-from fieldcrypt_dynamodb.forms import Form
+from fieldcrypt_dynamodb.forms import PYTHON, Form
 from fieldcrypt_dynamodb.items import Tenant
 from fieldcrypt_dynamodb.operations import table_name
 from fieldcrypt_dynamodb.projections import Projection
@@ -100,7 +100,8 @@ class Requests:
             response = dict(send(**{**params, "RequestItems": sent}))
         except ClientError as error:
             writes = [write for of_table in sent.values() for write in of_table]
-            explain_size(error, [write["PutRequest"]["Item"] for write in writes if "PutRequest" in write])
+            puts = [write["PutRequest"]["Item"] for write in writes if "PutRequest" in write]
+            explain_size(error, puts, python=self._form is PYTHON)
             raise
         response["UnprocessedItems"] = {
             name: self._as_given(name, writes, params["RequestItems"].get(name, ()))
@@ -165,7 +166,7 @@ class Requests:
             for reason, requests in zip(reasons, by, strict=False):
                 if requests is not None:
                     decrypt_failed_item(requests.failed_items, reason)
-            explain_size(error, [each["Put"]["Item"] for each in sent if "Put" in each])
+            explain_size(error, [each["Put"]["Item"] for each in sent if "Put" in each], python=self._form is PYTHON)
             raise
 
 

@@ -32,16 +32,19 @@ def decrypt_failed_item(items: Items, failure: Any) -> None:
             del failure["Item"]
 
 
-def explain_size(error: ClientError, sent: Iterable[Mapping[str, Any]]) -> None:
+def explain_size(error: ClientError, sent: Iterable[Mapping[str, Any]], *, python: bool) -> None:
     """Add the sizes of items as they were sent to an error that is about sizes.
 
     Args:
         error: is changed.
         sent: the items.
+        python: True if their values are Python's.
     """
     said = error.response.get("Error", {})
     if said.get("Code") != "ValidationException" or "size" not in said.get("Message", "").lower():
         return
+    if python:
+        sent = [{name: _serialize(value) for name, value in item.items()} for item in sent]
     sizes = ", ".join(f"{size_of(item):,}" for item in sent)
     if sizes:
         note = f"after encryption the items put have these bytes: {sizes}"
@@ -53,13 +56,14 @@ def size_of(item: Mapping[str, Any]) -> int:
     """Return the size of an item as DynamoDB counts it, about: numbers are taken to be of the largest size.
 
     Source: "DynamoDB item sizes and formats", Amazon DynamoDB Developer Guide.
+
+    Args:
+        item: in DynamoDB's own form.
     """
     return sum(len(name.encode()) + _size(value) for name, value in item.items())
 
 
-def _size(value: Any) -> int:
-    if not isinstance(value, Mapping) or len(value) != 1 or not set(value) <= _KINDS:
-        value = _serialize(value)
+def _size(value: Mapping[str, Any]) -> int:
     ((kind, content),) = value.items()
     if kind == "M":
         return 3 + sum(len(name.encode()) + 1 + _size(item) for name, item in content.items())
@@ -70,6 +74,3 @@ def _size(value: Any) -> int:
     if kind == "N":
         return 2 + (len(content.strip("-0.")) + 1) // 2
     return 1 if kind in ("BOOL", "NULL") else len(content.encode() if kind == "S" else content)
-
-
-_KINDS = {"S", "N", "B", "BOOL", "NULL", "L", "M", "SS", "NS", "BS"}
