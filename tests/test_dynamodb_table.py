@@ -1068,6 +1068,25 @@ class TestTypes:
             Items(described, WIRE).encrypted({"id": {"S": "1"}, "v": value})
         assert SSN not in str(refused.value)
 
+    @pytest.mark.parametrize("type_", [int, Decimal, dict])
+    @pytest.mark.parametrize("number", [SSN, None, 5j, [SSN]])
+    def test_no_number_is_a_wrong_value(self, encryptor: Encryptor, type_: Any, number: Any) -> None:
+        described = ProtectedTable("t", encryptor, key=["id"], attributes={"v": type_})
+        value = {"M": {"a": {"N": number}}} if type_ is dict else {"N": number}
+        with pytest.raises((TypeError, ValueError), match="expected"):
+            Items(described, WIRE).encrypted({"id": {"S": "1"}, "v": value})
+
+    @pytest.mark.parametrize("number", ["Infinity", "-Infinity", "NaN", "1.5"])
+    def test_an_int_is_a_whole_number(self, encryptor: Encryptor, number: str) -> None:
+        described = ProtectedTable("t", encryptor, key=["id"], attributes={"v": int})
+        with pytest.raises(ValueError, match="whole"):
+            Items(described, WIRE).encrypted({"id": {"S": "1"}, "v": {"N": number}})
+
+    def test_a_map_is_a_mapping(self, encryptor: Encryptor) -> None:
+        described = ProtectedTable("t", encryptor, key=["id"], attributes={"v": dict})
+        with pytest.raises(TypeError, match="expected"):
+            Items(described, WIRE).encrypted({"id": {"S": "1"}, "v": {"M": SSN}})
+
 
 class TestDescriptions:
     @pytest.mark.parametrize(

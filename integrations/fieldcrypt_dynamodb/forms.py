@@ -209,11 +209,10 @@ def _number(value: Any, type: Any) -> Any:
     """Return a number in another type, if it is exactly that."""
     if isinstance(value, bool) or not isinstance(value, (str, int, Decimal)):
         raise TypeError(f"expected a number, got {value.__class__.__name__}")
-    try:
-        exact = Decimal(value)
-    except InvalidOperation:
-        raise ValueError("expected a number, and this text is none") from None
+    exact = _exact(value)
     if type is int:
+        if not exact.is_finite():
+            raise ValueError("expected a whole number")
         number: Any = int(exact)
     elif type is float:
         number = float(exact)
@@ -222,6 +221,13 @@ def _number(value: Any, type: Any) -> Any:
     if number != exact and type is int:
         raise ValueError("expected a whole number")
     return number
+
+
+def _exact(number: str | int | Decimal) -> Decimal:
+    try:
+        return Decimal(number)
+    except InvalidOperation:
+        raise ValueError("expected a number, and this text is none") from None
 
 
 def _of_number(value: Any, type: Any) -> Any:
@@ -256,7 +262,7 @@ def _to_python(value: Any) -> Any:
         return None
     if kind == "N":
         return _whole_or_decimal(content)
-    if kind == "M":
+    if kind == "M" and isinstance(content, Mapping):
         return {key: _to_python(item) for key, item in content.items()}
     if kind == "L":
         return [_to_python(item) for item in content]
@@ -267,9 +273,11 @@ def _to_python(value: Any) -> Any:
     raise TypeError(_NO_VALUE)
 
 
-def _whole_or_decimal(text: str) -> int | Decimal:
+def _whole_or_decimal(text: Any) -> int | Decimal:
+    if not isinstance(text, str):
+        raise TypeError(_NO_VALUE)
     digits = text.lstrip("-")
-    return int(text) if digits.isascii() and digits.isdigit() else Decimal(text)
+    return int(text) if digits.isascii() and digits.isdigit() else _exact(text)
 
 
 def _to_wire(value: Any) -> dict[str, Any]:
