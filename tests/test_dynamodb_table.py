@@ -996,6 +996,19 @@ class TestClient:
 
 
 class TestResource:
+    def test_a_table_named_by_its_arn_stays_that_table(
+        self, raw: Any, resource: Any, description: ProtectedTable
+    ) -> None:
+        """Which may be one of another account."""
+        arn = raw.describe_table(TableName="patients")["Table"]["TableArn"]
+        table = EncryptedResource(resource, [description]).Table(arn)
+        assert isinstance(table, EncryptedTable)
+        assert table.name == arn
+        table.put_item(Item=ITEM)
+        with table.batch_writer() as batch:
+            batch.put_item(Item={**ITEM, "number": 2})
+        assert [item["ssn"] for item in table.scan()["Items"]] == [SSN, SSN]
+
     def test_tables_and_batches(self, raw: Any, resource: Any, description: ProtectedTable) -> None:
         encrypted = EncryptedResource(resource, [description])
         assert isinstance(encrypted.Table("patients"), EncryptedTable)

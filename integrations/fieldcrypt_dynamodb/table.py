@@ -13,6 +13,7 @@ from fieldcrypt_dynamodb.description import ProtectedTable
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError
 from fieldcrypt_dynamodb.forms import PYTHON
 from fieldcrypt_dynamodb.items import Tenant, checked_tenant
+from fieldcrypt_dynamodb.operations import table_name
 from fieldcrypt_dynamodb.requests import TableRequests
 
 __all__ = ["PASSED", "EncryptedTable"]
@@ -49,7 +50,7 @@ class EncryptedTable:
     """
 
     def __init__(self, table: Any, description: ProtectedTable) -> None:
-        if table.name != description.name:
+        if table_name(table.name) != description.name:
             raise ConfigurationError(f"the table is {table.name}, and the description one of {description.name}")
         self._table = table
         self._description = description
@@ -104,7 +105,7 @@ class EncryptedTable:
         def write(items: dict[str, Any]) -> dict[str, Any]:
             return self._batches.batch_write_item(client.batch_write_item, {"RequestItems": items})
 
-        return BatchWriter(self._description.name, write, overwrite_by_pkeys)
+        return BatchWriter(self._table.name, write, overwrite_by_pkeys)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
