@@ -86,7 +86,7 @@ def encryptor() -> Encryptor:
 def raw(dynamodb: DynamoDb) -> Any:
     """boto3's client on two empty tables, `patients` and `other`."""
     client = dynamodb.client()
-    index = {"Projection": {"ProjectionType": "ALL"}}
+    index = {"KeySchema": [{"AttributeName": "email_tag", "KeyType": "HASH"}]}
     for name in ("patients", "other"):
         client.create_table(
             TableName=name,
@@ -101,7 +101,8 @@ def raw(dynamodb: DynamoDb) -> Any:
                 {"AttributeName": "number", "KeyType": "RANGE"},
             ],
             GlobalSecondaryIndexes=[
-                {"IndexName": "by_email", "KeySchema": [{"AttributeName": "email_tag", "KeyType": "HASH"}], **index}
+                {"IndexName": "by_email", **index, "Projection": {"ProjectionType": "ALL"}},
+                {"IndexName": "keys_only", **index, "Projection": {"ProjectionType": "KEYS_ONLY"}},
             ],
         )
     return client
@@ -214,6 +215,14 @@ class TestTable:
         ):
             assert [item["ssn"] for item in found["Items"]] == [SSN]
         assert table.scan(FilterExpression=Attr("email").eq("nobody@example.org"))["Items"] == []
+
+    def test_an_index_without_the_attribute_does_not_find_nothing(self, table: EncryptedTable) -> None:
+        """It would, because what is found is compared."""
+        table.put_item(Item=ITEM)
+        found = {"IndexName": "keys_only", "KeyConditionExpression": Key("email").eq("ann@example.org")}
+        with pytest.raises(DecryptionError, match="let the index project it"):
+            table.query(**found)
+        assert table.query(**found, Select="COUNT")["Count"] == 1
 
     def test_conditions_of_writes(self, table: EncryptedTable) -> None:
         """The item that a condition failed on comes decrypted."""

@@ -212,14 +212,18 @@ class TableRequests:
         if counted:
             return response
         items = [self.items.decrypted(item, whole=projection.verifies) for item in response.get("Items", ())]
-        for name in needed if "IndexName" in new else ():
-            if any(name not in item for item in items):
-                raise DecryptionError(
-                    f"an item was found by its tag that has no {self.table.name}.{name} to compare: let the index "
-                    "project it"
-                )
+        if "IndexName" in new:
+            self._check_projected(items, needed)
         kept = [projection.cut(item) for item in items if self.items.meets(item, comparisons)]
         return {**response, "Items": kept, "Count": len(kept)}
+
+    def _check_projected(self, items: list[dict[str, Any]], needed: Iterable[str]) -> None:
+        for name in needed:
+            if any(name not in item for item in items):
+                raise DecryptionError(
+                    f"an item of {self.table.name} lacks the attribute {name!r}, by which it was found: let the index "
+                    "project it"
+                )
 
     def _sent_for_each(self, send: Send, new: dict[str, Any], search: KeySearch) -> dict[str, Any]:
         """Ask for one tag after the other, and return the first page that is not the last of its tag.
