@@ -703,6 +703,27 @@ class TestTenants:
         with pytest.raises(ProtectedAttributeError):
             owned.of_tenant("o1").put_item(Item={"clinic": "x", "number": 1, "owner": "o2", "ssn": SSN})
 
+    def test_a_tenant_s_table_deletes_and_updates_no_other_items(
+        self, client: EncryptedClient, secrets: Secrets
+    ) -> None:
+        """As far as keys tell whose they are."""
+        client.put_item(TableName="patients", Item=WIRE_ITEM)
+        south, north = client.of_tenant("south"), client.of_tenant("north")
+        item: dict[str, Any] = {"TableName": "patients", "Key": WIRE_KEY}
+        update = {"UpdateExpression": "SET ward = :w", "ExpressionAttributeValues": {":w": {"N": "6"}}}
+        deletes = {"patients": [{"DeleteRequest": {"Key": WIRE_KEY}}]}
+        calls: list[tuple[Any, dict[str, Any]]] = [
+            (south.delete_item, item),
+            (south.update_item, {**item, **update}),
+            (south.batch_write_item, {"RequestItems": deletes}),
+            (south.transact_write_items, {"TransactItems": [{"Delete": item}]}),
+        ]
+        for call, how in calls:
+            with secrets.nothing_is_sent(), pytest.raises(ProtectedAttributeError, match="tenant"):
+                call(**how)
+        north.update_item(**item, **update)
+        north.batch_write_item(RequestItems=deletes)
+
     def test_tags_per_tenant_are_searched_by_tenant(self, owned: EncryptedTable) -> None:
         condition = {"IndexName": "by_email", "KeyConditionExpression": Key("email").eq("ann@example.org")}
         assert [item["number"] for item in owned.of_tenant("o2").query(**condition)["Items"]] == [1]

@@ -174,7 +174,7 @@ def _encrypted(requests: TableRequests, write: Params) -> Params:
     if set(write) == {"PutRequest"}:
         return {"PutRequest": {**write["PutRequest"], "Item": requests.items.encrypted(write["PutRequest"]["Item"])}}
     if set(write) == {"DeleteRequest"}:
-        requests.check_key(write["DeleteRequest"].get("Key"))
+        requests.check_key(write["DeleteRequest"].get("Key"), written=True)
         return write
     raise ProtectedAttributeError(f"nobody knows what {'/'.join(write)} in a batch would do with protected items")
 

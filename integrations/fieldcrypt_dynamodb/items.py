@@ -102,6 +102,15 @@ class Items:
             return Place(self._row(key), None)
         return Place(self._row(key), self._tenant(key) if name in key else self.tenant_text)
 
+    def check_tenant(self, key: Item) -> None:
+        """Look at the tenant in a key, if it has one.
+
+        Raises:
+            ProtectedAttributeError: it is not the one that was named.
+        """
+        if self.table.tenant in key:
+            self._tenant(key)
+
     def _row(self, item: Item) -> RowContext:
         try:
             return row_context(*[self.form.key_part(item[name]) for name in self.table.key])

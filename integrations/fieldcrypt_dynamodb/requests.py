@@ -156,11 +156,15 @@ class TableRequests:
         if needed:
             new[_CONDITION] = " AND ".join(needed)
 
-    def check_key(self, key: Any) -> None:
+    def check_key(self, key: Any, *, written: bool = False) -> None:
         """Refuse a whole item in the place of a key: DynamoDB does too, but has seen its values by then.
 
+        Args:
+            key: what was given for one.
+            written: True if the item is updated or deleted; what is read does not decrypt if it is not the tenant's.
+
         Raises:
-            ProtectedAttributeError: it has a protected attribute.
+            ProtectedAttributeError: it has a protected attribute, or is the key of another tenant's item.
         """
         if isinstance(key, Mapping) and not key.keys().isdisjoint(self.table.attributes):
             name = next(name for name in key if name in self.table.attributes)
@@ -168,6 +172,8 @@ class TableRequests:
                 f"a key of {self.table.name} has the protected attribute {name!r}: it consists of "
                 f"{' and '.join(self.table.key)}, and what an index adds"
             )
+        if written and isinstance(key, Mapping):
+            self.items.check_tenant(key)
 
     # Several items
 
@@ -258,7 +264,7 @@ class TableRequests:
         """Return a copy of a request with its conditions as text, and its placeholders."""
         _check_known(operation, params, self.table)
         for name in ("Key", "ExclusiveStartKey"):
-            self.check_key(params.get(name))
+            self.check_key(params.get(name), written=operation in ("delete_item", "update_item"))
         new = dict(params)
         for name in (_CONDITION, _FILTER, _KEY):
             if isinstance(new.get(name), ConditionBase):
