@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from boto3.dynamodb.conditions import Attr
 from boto3.dynamodb.types import TypeSerializer
 from botocore.exceptions import ClientError
 from hypothesis import given
@@ -113,6 +114,16 @@ def test_changes_of_sealed_attributes_are_noticed(table: EncryptedTable, raw: An
             table.get_item(Key=KEY, **how)
     with pytest.raises(DecryptionError):
         table.scan()
+
+
+def test_a_filter_finds_nothing_by_a_changed_attribute(table: EncryptedTable, raw: Any) -> None:
+    """Also if only others are read."""
+    raw.put_item(TableName="staff", Item={**stored(raw), "role": {"S": "admin"}})
+    for projection in ({}, {"ProjectionExpression": "seen"}):
+        with pytest.raises(DecryptionError, match="seal"):
+            table.scan(FilterExpression=Attr("role").eq("admin"), **projection)
+        assert table.scan(FilterExpression=Attr("role").eq("nurse"), **projection)["Items"] == []
+    assert table.scan(FilterExpression=Attr("seen").eq(1), ProjectionExpression="seen")["Items"] == [{"seen": 1}]
 
 
 def test_an_old_value_of_one_attribute_is_noticed(table: EncryptedTable, raw: Any) -> None:

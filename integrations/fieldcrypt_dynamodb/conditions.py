@@ -36,10 +36,12 @@ class Condition(NamedTuple):
     Attributes:
         text: the expression.
         comparisons: what all items that it finds have to meet after decryption.
+        attributes: all that it looks at.
     """
 
     text: str
     comparisons: list[Comparison]
+    attributes: set[str]
 
 
 class KeySearch(NamedTuple):
@@ -183,7 +185,7 @@ def rewrite(
         else:
             some = [tags[at : at + _MOST_IN] for at in range(0, len(tags), _MOST_IN)]
             rewriting.replace(leaf, *[f"{companion} IN ({', '.join(each)})" for each in some])
-    return Condition(rewriting.text(), comparisons)
+    return Condition(rewriting.text(), comparisons, set(_roots(rewriting.tree)))
 
 
 def rewrite_key(
@@ -209,7 +211,7 @@ def rewrite_key(
         tags = rewriting.tags(comparisons[0])
         search = KeySearch(places.value(form.binary(tags[0])), tags, companion)
         rewriting.replace(leaf, f"{places.name(companion)} = {search.placeholder}")
-    return Condition(rewriting.text(), comparisons), search
+    return Condition(rewriting.text(), comparisons, set(_roots(rewriting.tree))), search
 
 
 def _leaves(node: Node, holds: bool) -> Iterator[tuple[Node, bool]]:

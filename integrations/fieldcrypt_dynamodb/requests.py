@@ -13,7 +13,7 @@ from boto3.dynamodb.conditions import ConditionBase, ConditionExpressionBuilder
 from botocore.exceptions import ClientError
 
 from fieldcrypt import DecryptionError
-from fieldcrypt_dynamodb.conditions import Comparison, KeySearch, rewrite, rewrite_key
+from fieldcrypt_dynamodb.conditions import Condition, KeySearch, rewrite, rewrite_key
 from fieldcrypt_dynamodb.description import ProtectedTable
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError
 from fieldcrypt_dynamodb.failures import decrypt_failed_item, explain_size
@@ -181,50 +181,53 @@ class TableRequests:
         """Decrypt what is found by key; on a tag as the key of an index, ask for each tag of the value."""
         new, places = self._begun("query", params)
         search: KeySearch | None = None
-        comparisons: list[Comparison] = []
+        condition = None
         if _KEY in new:
             condition, search = rewrite_key(new[_KEY], self.table, places, self._form, self.items.tenant_text)
-            new[_KEY], comparisons = condition
-        return self._found(send, params, new, places, comparisons, search)
+            new[_KEY] = condition.text
+        return self._found(send, new, places, condition, search)
 
     def scan(self, send: Send, params: Params) -> dict[str, Any]:
         """Decrypt what is found."""
         new, places = self._begun("scan", params)
-        return self._found(send, params, new, places, [], None)
+        return self._found(send, new, places, None, None)
 
     def _found(
         self,
         send: Send,
-        params: Params,
         new: dict[str, Any],
         places: Substitutions,
-        comparisons: list[Comparison],
+        by_key: Condition | None,
         search: KeySearch | None,
     ) -> dict[str, Any]:
+        conditions = [by_key] if by_key is not None else []
         if _FILTER in new:
             condition = rewrite(new[_FILTER], self.table, places, self._form, self.items.tenant_text, compares=True)
             new[_FILTER] = condition.text
-            comparisons += condition.comparisons
+            conditions.append(condition)
+        comparisons = [each for condition in conditions for each in condition.comparisons]
         counted = new.get("Select") == "COUNT"
         if counted and any(self.table.indexes[name].truncated for name, _ in comparisons):
             raise ProtectedAttributeError(
                 "items that were found by tags shorter than 16 bytes cannot be counted by DynamoDB: it would count "
                 "those of other values too"
             )
-        needed = {name for name, _ in comparisons}
-        projection = self._projected(new, places, needed)
+        compared = {name for name, _ in comparisons}
+        sealed = self.table.seal.over if self.table.seal is not None else ()
+        asked_about = {name for condition in conditions for name in condition.attributes if name in sealed}
+        projection = self._projected(new, places, compared | asked_about)
         places.put_into(new)
         response = self._sent(send, new) if search is None else self._sent_for_each(send, new, search)
         if counted:
             return response
         items = [self.items.decrypted(item, whole=projection.verifies) for item in response.get("Items", ())]
         if "IndexName" in new:
-            self._check_projected(items, needed)
+            self._check_projected(items, compared)
         kept = [projection.cut(item) for item in items if self.items.meets(item, comparisons)]
         return {**response, "Items": kept, "Count": len(kept)}
 
-    def _check_projected(self, items: list[dict[str, Any]], needed: Iterable[str]) -> None:
-        for name in needed:
+    def _check_projected(self, items: list[dict[str, Any]], compared: Iterable[str]) -> None:
+        for name in compared:
             if any(name not in item for item in items):
                 raise DecryptionError(
                     f"an item of {self.table.name} lacks the attribute {name!r}, by which it was found: let the index "
