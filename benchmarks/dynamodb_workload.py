@@ -29,7 +29,17 @@ from fieldcrypt_dynamodb.forms import PYTHON
 from fieldcrypt_dynamodb.requests import TableRequests
 from fieldcrypt_pynamodb import BlindIndexAttribute, EncryptedAttribute, encrypted
 
-__all__ = ["PROTECTED", "Work", "boto3_tables", "boto3_work", "items", "pynamodb_models", "pynamodb_work", "sdk_sizes", "to_wire"]
+__all__ = [
+    "PROTECTED",
+    "Work",
+    "boto3_tables",
+    "boto3_work",
+    "items",
+    "pynamodb_models",
+    "pynamodb_work",
+    "sdk_sizes",
+    "to_wire",
+]
 
 ITEMS, TENANTS = 200, 20
 PROTECTED = ("ssn", "email", "phone", "weight", "born")

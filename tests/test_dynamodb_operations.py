@@ -29,7 +29,8 @@ from fieldcrypt_dynamodb.conditions import rewrite
 from fieldcrypt_dynamodb.forms import PYTHON, WIRE
 from fieldcrypt_dynamodb.items import Items
 from fieldcrypt_dynamodb.operations import ENCRYPTED, NOT_ON_PROTECTED, PASSED
-from fieldcrypt_dynamodb.requests import KNOWN, LEGACY, TableRequests
+from fieldcrypt_dynamodb.parameters import KNOWN, LEGACY
+from fieldcrypt_dynamodb.requests import TableRequests
 from fieldcrypt_dynamodb.substitutions import Substitutions
 from fieldcrypt_dynamodb.syntax import Node, conditions
 from fieldcrypt_dynamodb.table import PASSED as TABLE_PASSED

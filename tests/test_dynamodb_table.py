@@ -318,16 +318,13 @@ class TestUpdates:
         assert "email_tag" not in stored(raw)
         table.update_item(
             Key=KEY,
-            UpdateExpression="SET email = if_not_exists(email, :e)",
-            ExpressionAttributeValues={":e": "x"},
-        )
-        table.update_item(Key=KEY, UpdateExpression="REMOVE email")
-        table.update_item(
-            Key=KEY,
-            UpdateExpression="SET email = if_not_exists(email, :e)",
-            ExpressionAttributeValues={":e": "eve@example.org"},
+            UpdateExpression="SET email = :e",
+            ConditionExpression="attribute_type(ward, :n)",
+            ExpressionAttributeValues={":e": "eve@example.org", ":n": "N"},
         )
         assert found("eve@example.org") == 1
+        table.update_item(Key=KEY, UpdateExpression="REMOVE email")
+        assert found("eve@example.org") == 0
 
     def test_changed_attributes_are_decrypted(self, table: EncryptedTable) -> None:
         """The response has no key, which is known from the request."""
@@ -345,6 +342,7 @@ class TestUpdates:
             ("SET ssn = :v + :v", {}),
             ("SET ssn = if_not_exists(ward, :v)", {}),
             ("SET ward = if_not_exists(ssn, :v)", {}),
+            ("SET email = if_not_exists(email, :v)", {}),
             ("SET ssn = if_not_exists(ssn, email)", {}),
             ("SET ssn = list_append(ssn, :v)", {}),
             ("SET ward = list_append(:v, #s)", {"#s": "ssn"}),

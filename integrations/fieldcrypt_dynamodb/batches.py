@@ -14,6 +14,7 @@ from fieldcrypt_dynamodb.failures import decrypt_failed_item, explain_size
 from fieldcrypt_dynamodb.forms import PYTHON, Form
 from fieldcrypt_dynamodb.items import Tenant
 from fieldcrypt_dynamodb.operations import table_name
+from fieldcrypt_dynamodb.parameters import check_known
 from fieldcrypt_dynamodb.projections import Projection
 from fieldcrypt_dynamodb.requests import Params, Send, TableRequests
 
@@ -25,10 +26,6 @@ _WRITES: dict[str, Callable[[TableRequests, Params], dict[str, Any]]] = {
     "Delete": TableRequests.delete,
     "ConditionCheck": TableRequests.delete,
 }
-_BATCH_GET = frozenset({"RequestItems", "ReturnConsumedCapacity"})
-_BATCH_WRITE = _BATCH_GET | {"ReturnItemCollectionMetrics"}
-_TRANSACT_GET = frozenset({"TransactItems", "ReturnConsumedCapacity"})
-_TRANSACT_WRITE = _TRANSACT_GET | {"ReturnItemCollectionMetrics", "ClientRequestToken"}
 
 
 class Requests:
@@ -65,7 +62,7 @@ class Requests:
 
     def batch_get_item(self, send: Send, params: Params) -> dict[str, Any]:
         """Decrypt what is read; what was not processed comes back as it was asked for."""
-        _check_known("batch_get_item", params, _BATCH_GET)
+        check_known("batch_get_item", params)
         asked: dict[str, tuple[TableRequests, Projection]] = {}
         wanted: dict[str, Any] = {}
         for name, keys in params["RequestItems"].items():
@@ -91,7 +88,7 @@ class Requests:
 
     def batch_write_item(self, send: Send, params: Params) -> dict[str, Any]:
         """Encrypt what is put; what was not processed comes back as it was given."""
-        _check_known("batch_write_item", params, _BATCH_WRITE)
+        check_known("batch_write_item", params)
         sent: dict[str, Any] = {}
         for name, writes in params["RequestItems"].items():
             requests = self.of(name)
@@ -124,7 +121,7 @@ class Requests:
 
     def transact_get_items(self, send: Send, params: Params) -> dict[str, Any]:
         """Decrypt what is read."""
-        _check_known("transact_get_items", params, _TRANSACT_GET)
+        check_known("transact_get_items", params)
         asked: list[tuple[TableRequests, Projection] | None] = []
         wanted = []
         for each in params["TransactItems"]:
@@ -147,7 +144,7 @@ class Requests:
 
     def transact_write_items(self, send: Send, params: Params) -> dict[str, Any]:
         """Encrypt what is written."""
-        _check_known("transact_write_items", params, _TRANSACT_WRITE)
+        check_known("transact_write_items", params)
         sent, by = [], []
         for each in params["TransactItems"]:
             ((kind, write),) = each.items()
@@ -177,9 +174,3 @@ def _encrypted(requests: TableRequests, write: Params) -> Params:
         requests.check_key(write["DeleteRequest"].get("Key"), written=True)
         return write
     raise ProtectedAttributeError(f"nobody knows what {'/'.join(write)} in a batch would do with protected items")
-
-
-def _check_known(operation: str, params: Params, known: frozenset[str]) -> None:
-    unknown = params.keys() - known
-    if unknown:
-        raise ProtectedAttributeError(f"{operation} with {', '.join(sorted(unknown))}: nobody knows what that does")

@@ -88,7 +88,7 @@ class ProtectedTable:
             raise ConfigurationError("ProtectedTable(name, encryptor): the name of a table, also where its ARN is used")
         if isinstance(key, str) or not 1 <= len(key) <= 2:
             raise ConfigurationError('key=("hash",) or key=("hash", "range"): the names of the table\'s key attributes')
-        self.name = name
+        self.name = str.__str__(name)  # what a StrEnum adds is not stored
         self.key = tuple(key)
         self.tenant = tenant
         self.bound = bound
@@ -100,7 +100,7 @@ class ProtectedTable:
         for attribute, how in self.attributes.items():
             self._add(attribute, how, encryptor)
         self.seal = seal
-        self.seal_field = encryptor.field(f"{name}.{seal.attribute}", bytes) if seal is not None else None
+        self.seal_field = encryptor.field(f"{self.name}.{seal.attribute}", bytes) if seal is not None else None
         self._check()
 
     def _add(self, attribute: str, how: Protected, encryptor: Encryptor) -> None:

@@ -5,26 +5,27 @@ The parameters are boto3's, in either form; `send` is the method of boto3 that t
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from boto3.dynamodb.conditions import ConditionBase, ConditionExpressionBuilder
 from botocore.exceptions import ClientError
 
 from fieldcrypt import DecryptionError
+from fieldcrypt_dynamodb.condition_text import build_conditions
 from fieldcrypt_dynamodb.conditions import Condition, KeySearch, rewrite, rewrite_key
 from fieldcrypt_dynamodb.description import ProtectedTable
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError
 from fieldcrypt_dynamodb.failures import decrypt_failed_item, explain_size
 from fieldcrypt_dynamodb.forms import PYTHON, WIRE, Form
 from fieldcrypt_dynamodb.items import Items, Tenant
+from fieldcrypt_dynamodb.pages import joined
+from fieldcrypt_dynamodb.parameters import check_known
 from fieldcrypt_dynamodb.projections import Projection
 from fieldcrypt_dynamodb.substitutions import Substitutions
 from fieldcrypt_dynamodb.syntax import beside_and
 from fieldcrypt_dynamodb.updates import Update
 
-__all__ = ["KNOWN", "LEGACY", "TableRequests"]
+__all__ = ["TableRequests"]
 
 Params = Mapping[str, Any]
 Send = Callable[..., dict[str, Any]]
@@ -32,24 +33,6 @@ Send = Callable[..., dict[str, Any]]
 _CONDITION, _FILTER, _KEY = "ConditionExpression", "FilterExpression", "KeyConditionExpression"
 _UPDATE, _PROJECTION = "UpdateExpression", "ProjectionExpression"
 
-# From before there were expressions. DynamoDB takes either the one or the others.
-LEGACY = frozenset(
-    {"AttributesToGet", "AttributeUpdates", "ConditionalOperator", "Expected"}
-    | {"KeyConditions", "QueryFilter", "ScanFilter"}
-)
-_COMMON = frozenset({"TableName", "ReturnConsumedCapacity", "ExpressionAttributeNames", "ExpressionAttributeValues"})
-_WRITE = _COMMON | {_CONDITION, "ReturnValues", "ReturnItemCollectionMetrics", "ReturnValuesOnConditionCheckFailure"}
-_SEARCH = _COMMON | {
-    *("IndexName", "Select", "Limit", "ConsistentRead", "ExclusiveStartKey", _FILTER, _PROJECTION),
-}
-KNOWN: dict[str, frozenset[str]] = {
-    "put_item": _WRITE | {"Item"},
-    "delete_item": _WRITE | {"Key"},
-    "update_item": _WRITE | {"Key", _UPDATE},
-    "get_item": _COMMON | {"Key", "ConsistentRead", _PROJECTION},
-    "query": _SEARCH | {_KEY, "ScanIndexForward"},
-    "scan": _SEARCH | {"TotalSegments", "Segment"},
-}
 # The usual requests, which have no expressions.
 _PLAIN_PUT = frozenset({"TableName", "Item", "ReturnConsumedCapacity", "ReturnValues"})
 _PLAIN_GET = frozenset({"TableName", "Key", "ConsistentRead", "ReturnConsumedCapacity"})
@@ -256,7 +239,7 @@ class TableRequests:
                 request.pop("ExclusiveStartKey", None)
                 if "Limit" in new:
                     request["Limit"] = max(1, new["Limit"] - found["ScannedCount"])
-            found = _joined(found, self._sent(send, request))
+            found = joined(found, self._sent(send, request))
             if "LastEvaluatedKey" in found:
                 break
         return found
@@ -265,15 +248,11 @@ class TableRequests:
 
     def _begun(self, operation: str, params: Params) -> tuple[dict[str, Any], Substitutions]:
         """Return a copy of a request with its conditions as text, and its placeholders."""
-        _check_known(operation, params, self.table)
+        check_known(operation, params)
         for name in ("Key", "ExclusiveStartKey"):
             self.check_key(params.get(name), written=operation in ("delete_item", "update_item"))
         new = dict(params)
-        for name in (_CONDITION, _FILTER, _KEY):
-            if isinstance(new.get(name), ConditionBase):
-                if self._form is not PYTHON:
-                    raise TypeError(f"a client takes {name} as text")
-                _build(new, name)
+        build_conditions(new, allowed=self._form is PYTHON)
         places = Substitutions(new)
         if _CONDITION in new:
             condition = rewrite(new[_CONDITION], self.table, places, self._form, self.items.tenant_text, compares=False)
@@ -303,63 +282,3 @@ class TableRequests:
         if key is not None and any(name in self.table.attributes for name in response[part]):
             place = self.items.place_of_key(key)
         return {**response, part: self.items.decrypted(response[part], place=place, whole=whole)}
-
-
-def _check_known(operation: str, params: Params, table: ProtectedTable) -> None:
-    for name in params:
-        if name in LEGACY:
-            raise ProtectedAttributeError(
-                f"{operation} on the protected table {table.name} takes no {name}: use the expressions, which "
-                "replaced it"
-            )
-        if name not in KNOWN[operation]:
-            raise ProtectedAttributeError(
-                f"{operation} on the protected table {table.name}: nobody knows what {name} would do with its values"
-            )
-
-
-def _build(params: dict[str, Any], name: str) -> None:
-    """Turn a condition of boto3 into text, with placeholders that are not taken."""
-    built = ConditionExpressionBuilder().build_expression(params[name], is_key_condition=name == _KEY)
-    prefix = name[0].lower()
-    text, names, values = (
-        built.condition_expression,
-        built.attribute_name_placeholders,
-        built.attribute_value_placeholders,
-    )
-    for sign, parameter, known in (
-        ("#", "ExpressionAttributeNames", names),
-        (":", "ExpressionAttributeValues", values),
-    ):
-        taken = dict(params.get(parameter) or {})
-        for placeholder in sorted(known, key=len, reverse=True):
-            new = f"{sign}{prefix}_{placeholder[1:]}"
-            while new in taken:
-                new += "_"
-            text = re.sub(rf"{re.escape(placeholder)}\b", new, text)
-            taken[new] = known[placeholder]
-        if taken:
-            params[parameter] = taken
-    params[name] = text
-
-
-def _joined(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
-    """Return two pages as one."""
-    if not first:
-        return second
-    joined = {**second, "Items": [*first.get("Items", ()), *second.get("Items", ())]}
-    if "Items" not in first and "Items" not in second:
-        del joined["Items"]
-    for name in ("Count", "ScannedCount"):
-        joined[name] = first[name] + second[name]
-    if "ConsumedCapacity" in second:
-        joined["ConsumedCapacity"] = _summed(first.get("ConsumedCapacity", {}), second["ConsumedCapacity"])
-    return joined
-
-
-def _summed(first: Any, second: Any) -> Any:
-    """Add up the numbers of two reports of consumed capacity."""
-    if isinstance(second, Mapping):
-        missing = {name: first[name] for name in first if name not in second} if isinstance(first, Mapping) else {}
-        return {**missing, **{name: _summed(first.get(name), value) for name, value in second.items()}}
-    return second if isinstance(second, str) or first is None else first + second

@@ -94,12 +94,17 @@ class Update:
         if given is None:
             raise self._refusal(attribute, f"SET with {value.kind}")
         once = value.kind == "if_not_exists"
+        companion = self._table.companions.get(attribute)
+        if once and companion is not None:
+            raise ProtectedAttributeError(
+                f"{self._table.name}.{attribute} is searchable, and its tag would not follow: SET it with a condition, "
+                f"attribute_not_exists({attribute})"
+            )
         encrypted, tag = self._items.encrypt(attribute, self._places.take(given), place)
         clauses["SET"].append(self._assignment(attribute, encrypted, once))
-        companion = self._table.companions.get(attribute)
         if companion is not None and tag is not None:
             clauses["SET"].append(self._assignment(companion, tag, once))
-        elif companion is not None and not once:
+        elif companion is not None:
             clauses["REMOVE"].append(self._places.name(companion))
 
     def _assignment(self, attribute: str, value: Any, once: bool) -> str:

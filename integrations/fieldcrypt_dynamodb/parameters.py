@@ -1,0 +1,50 @@
+"""The parameters of the operations on items. One that is not named here is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fieldcrypt_dynamodb.errors import ProtectedAttributeError
+
+__all__ = ["KNOWN", "LEGACY", "check_known"]
+
+# From before there were expressions. DynamoDB takes either the one or the others.
+LEGACY = frozenset(
+    {"AttributesToGet", "AttributeUpdates", "ConditionalOperator", "Expected"}
+    | {"KeyConditions", "QueryFilter", "ScanFilter"}
+)
+_COMMON = frozenset({"TableName", "ReturnConsumedCapacity", "ExpressionAttributeNames", "ExpressionAttributeValues"})
+_WRITE = _COMMON | {"ConditionExpression", "ReturnValues", "ReturnItemCollectionMetrics"}
+_WRITE |= {"ReturnValuesOnConditionCheckFailure"}
+_SEARCH = _COMMON | {"IndexName", "Select", "Limit", "ConsistentRead", "ExclusiveStartKey"}
+_SEARCH |= {"FilterExpression", "ProjectionExpression"}
+_BATCH = frozenset({"RequestItems", "ReturnConsumedCapacity"})
+_TRANSACTION = frozenset({"TransactItems", "ReturnConsumedCapacity"})
+KNOWN: dict[str, frozenset[str]] = {
+    "put_item": _WRITE | {"Item"},
+    "delete_item": _WRITE | {"Key"},
+    "update_item": _WRITE | {"Key", "UpdateExpression"},
+    "get_item": _COMMON | {"Key", "ConsistentRead", "ProjectionExpression"},
+    "query": _SEARCH | {"KeyConditionExpression", "ScanIndexForward"},
+    "scan": _SEARCH | {"TotalSegments", "Segment"},
+    "batch_get_item": _BATCH,
+    "batch_write_item": _BATCH | {"ReturnItemCollectionMetrics"},
+    "transact_get_items": _TRANSACTION,
+    "transact_write_items": _TRANSACTION | {"ReturnItemCollectionMetrics", "ClientRequestToken"},
+}
+
+
+def check_known(operation: str, params: Mapping[str, Any]) -> None:
+    """Refuse parameters of a request whose values nobody would look at.
+
+    Raises:
+        ProtectedAttributeError: there is one.
+    """
+    for name in params:
+        if name in LEGACY:
+            raise ProtectedAttributeError(
+                f"{operation} on a protected table takes no {name}: use the expressions, which replaced it"
+            )
+        if name not in KNOWN[operation]:
+            raise ProtectedAttributeError(f"{operation}: nobody knows what {name} would do with protected values")
