@@ -8,9 +8,10 @@ from types import TracebackType
 from typing import Any, Self
 
 import boto3
+import pytest
 from botocore.config import Config
 
-__all__ = ["FIRST", "SECOND", "DynamoDb", "put_raw", "raw"]
+__all__ = ["FIRST", "SECOND", "DynamoDb", "OnMoto", "put_raw", "raw"]
 
 FIRST, SECOND = "us-east-1", "eu-west-1"
 _CREDENTIALS: dict[str, Any] = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
@@ -71,3 +72,12 @@ def raw(dynamodb: DynamoDb, table: str, key: dict[str, Any]) -> dict[str, Any]:
 def put_raw(dynamodb: DynamoDb, table: str, item: dict[str, Any]) -> None:
     """Write an item as somebody does who can write to the table."""
     dynamodb.client().put_item(TableName=table, Item=item)
+
+
+class OnMoto:
+    """A base of test classes whose tests run on moto alone: about what is refused, or what DynamoDB has no part in."""
+
+    @pytest.fixture
+    def dynamodb(self, moto: DynamoDb) -> DynamoDb:
+        """Return moto's, in place of each in turn."""
+        return moto

@@ -39,7 +39,7 @@ from fieldcrypt_dynamodb import (
 )
 from fieldcrypt_dynamodb.forms import PYTHON, WIRE
 from fieldcrypt_dynamodb.items import Items
-from tests.dynamodb import DynamoDb
+from tests.dynamodb import DynamoDb, OnMoto
 from tests.strategies import relaxed
 from tests.wiretap import Secrets
 
@@ -378,12 +378,7 @@ class TestUpdates:
             )
 
 
-class TestRefusals:
-    @pytest.fixture
-    def dynamodb(self, moto: DynamoDb) -> DynamoDb:
-        """One is enough for what is never sent."""
-        return moto
-
+class TestRefusals(OnMoto):
     @pytest.mark.parametrize(
         "condition",
         [
@@ -590,7 +585,7 @@ class TestRefusals:
         assert SSN not in str(refused.value)
 
 
-class TestPlace:
+class TestPlace(OnMoto):
     """What somebody who writes to the table can do."""
 
     @pytest.fixture(autouse=True)
@@ -772,7 +767,7 @@ class TestTenants:
 SEVEN = "7@example.org"
 
 
-class TestShortTags:
+class TestShortTags(OnMoto):
     @pytest.fixture
     def short(self, raw: Any, resource: Any, encryptor: Encryptor) -> EncryptedTable:
         table = EncryptedTable(
@@ -1072,7 +1067,7 @@ TYPES: list[tuple[Any, Any, Any]] = [
 ]
 
 
-class TestTypes:
+class TestTypes(OnMoto):
     @pytest.mark.parametrize(("type_", "value", "wire"), TYPES)
     def test_every_type_in_both_forms(self, encryptor: Encryptor, type_: Any, value: Any, wire: Any) -> None:
         """What one form writes the other reads."""
@@ -1160,7 +1155,7 @@ class TestDescriptions:
                 wrapper(None, both)
 
 
-class TestStreams:
+class TestStreams(OnMoto):
     def test_records_of_streams_and_of_lambda(
         self, table: EncryptedTable, raw: Any, description: ProtectedTable
     ) -> None:

@@ -53,7 +53,7 @@ from fieldcrypt_pynamodb import BlindIndexAttribute, EncryptedAttribute, Indexed
 from fieldcrypt_sqlalchemy import Encrypted
 from fieldcrypt_sqlalchemy import encrypted as encrypted_rows
 from tests.doubles import CountingProvider
-from tests.dynamodb import FIRST, DynamoDb, put_raw, raw
+from tests.dynamodb import FIRST, DynamoDb, OnMoto, put_raw, raw
 from tests.strategies import relaxed
 from tests.wiretap import Secrets
 
@@ -395,7 +395,7 @@ class TestOperations:
         assert counts[0] == counts[1] == counts[2]
 
 
-class TestBinding:
+class TestBinding(OnMoto):
     def test_values_are_bound_to_hash_and_range_key(self, dynamodb: DynamoDb, meta: Any, keys: Encryptor) -> None:
         """As the core names them, with what boto3 gives for an item's key."""
         model = patients(meta, keys)
@@ -677,7 +677,7 @@ class TestTenants:
         assert field.decrypt(data, tenant=key_text(Decimal(7)), context=row_context("1")) == SSN
 
 
-class TestInheritance:
+class TestInheritance(OnMoto):
     def polymorphic(self, meta: Any, keys: Encryptor) -> Any:
         @encrypted(keys, tenant="clinic")
         class Person(Model):
@@ -908,12 +908,7 @@ class TestInheritance:
         assert keys.field("staging-patients.ssn", str).decrypt(data, context=row_context("1")) == SSN
 
 
-class TestRefusals:
-    @pytest.fixture
-    def dynamodb(self, moto: DynamoDb) -> DynamoDb:
-        """One is enough for what is never sent."""
-        return moto
-
+class TestRefusals(OnMoto):
     @pytest.mark.parametrize(
         "condition",
         [
@@ -1098,7 +1093,7 @@ def declared(keys: Encryptor | None, tenant: str | None = None, **attributes: An
     return encrypted(keys, tenant=tenant)(model)
 
 
-class TestDeclarations:
+class TestDeclarations(OnMoto):
     @pytest.mark.parametrize(
         ("tenant", "attributes", "message"),
         [

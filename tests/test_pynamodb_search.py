@@ -22,7 +22,7 @@ from fieldcrypt_pynamodb import (
     of_tenant,
 )
 from tests.conftest import Clock
-from tests.dynamodb import DynamoDb, put_raw, raw
+from tests.dynamodb import DynamoDb, OnMoto, put_raw, raw
 
 ANN, BOB, EVE = "ann@example.org", "bob@example.org", "eve@example.org"
 DAY = 86_400
@@ -248,7 +248,7 @@ class TestCopiedTags:
         assert (found.id, found.email) == ("1", ANN)
 
 
-class TestShortTags:
+class TestShortTags(OnMoto):
     def short(self, meta: Any, keys: Encryptor) -> Any:
         """Two hundred items under tags of a byte, so that some share one."""
         model = patients(meta, keys, IndexedBy("email_tag", tag_size=1))
@@ -303,7 +303,7 @@ class TestShortTags:
             ask(model)
 
 
-class TestTenants:
+class TestTenants(OnMoto):
     INDEX = IndexedBy("email_tag", per_tenant=True)
 
     def test_a_search_names_the_tenant(self, meta: Any, keys: Encryptor) -> None:
@@ -429,7 +429,7 @@ class TestRotation:
             model.by_email.query(ANN, last_evaluated_key=results.last_evaluated_key)
 
 
-class TestDeclarations:
+class TestDeclarations(OnMoto):
     def test_an_index_of_tags_that_nothing_has_is_refused(self, meta: Any, keys: Encryptor) -> None:
         """When it is queried."""
 

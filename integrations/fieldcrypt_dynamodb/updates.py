@@ -101,13 +101,13 @@ class Update:
                 f"attribute_not_exists({attribute})"
             )
         encrypted, tag = self._items.encrypt(attribute, self._places.take(given), place)
-        clauses["SET"].append(self._assignment(attribute, encrypted, once))
+        clauses["SET"].append(self._assignment(attribute, encrypted, once=once))
         if companion is not None and tag is not None:
-            clauses["SET"].append(self._assignment(companion, tag, once))
+            clauses["SET"].append(self._assignment(companion, tag, once=False))
         elif companion is not None:
             clauses["REMOVE"].append(self._places.name(companion))
 
-    def _assignment(self, attribute: str, value: Any, once: bool) -> str:
+    def _assignment(self, attribute: str, value: Any, *, once: bool) -> str:
         name, new = self._places.name(attribute), self._places.value(value)
         return f"{name} = if_not_exists({name}, {new})" if once else f"{name} = {new}"
 
