@@ -11,7 +11,7 @@ from fieldcrypt import ConfigurationError
 from fieldcrypt_dynamodb.description import ProtectedTable
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError
 from fieldcrypt_dynamodb.failures import decrypt_failed_item, explain_size
-from fieldcrypt_dynamodb.forms import PYTHON, Form
+from fieldcrypt_dynamodb.forms import Form
 from fieldcrypt_dynamodb.items import Tenant
 from fieldcrypt_dynamodb.operations import table_name
 from fieldcrypt_dynamodb.parameters import check_known
@@ -98,7 +98,7 @@ class Requests:
         except ClientError as error:
             writes = [write for of_table in sent.values() for write in of_table]
             puts = [write["PutRequest"]["Item"] for write in writes if "PutRequest" in write]
-            explain_size(error, puts, python=self._form is PYTHON)
+            explain_size(error, puts, self._form)
             raise
         response["UnprocessedItems"] = {
             name: self._as_given(name, writes, params["RequestItems"].get(name, ()))
@@ -163,7 +163,7 @@ class Requests:
             for reason, requests in zip(reasons, by, strict=False):
                 if requests is not None:
                     decrypt_failed_item(requests.failed_items, reason)
-            explain_size(error, [each["Put"]["Item"] for each in sent if "Put" in each], python=self._form is PYTHON)
+            explain_size(error, [each["Put"]["Item"] for each in sent if "Put" in each], self._form)
             raise
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from fieldcrypt.blind_index import MAX_TAG_SIZE
 from fieldcrypt_dynamodb.description import ProtectedTable
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError, renamed
 from fieldcrypt_dynamodb.forms import Form
@@ -14,7 +15,7 @@ from fieldcrypt_dynamodb.syntax import Node, conditions
 __all__ = ["Comparison", "Condition", "KeySearch", "rewrite", "rewrite_key"]
 
 _PRESENCE = frozenset({"attribute_exists", "attribute_not_exists"})
-_NO_TAG = bytes(33)  # longer than any tag
+_NO_TAG = bytes(MAX_TAG_SIZE + 1)  # which no value has: for searching where there is nothing to find
 _MOST_IN = 100  # operands that DynamoDB takes in one IN: while an index key rotates, values have two tags each
 
 

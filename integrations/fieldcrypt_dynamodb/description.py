@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fieldcrypt import BlindIndex, ConfigurationError, Encryptor, Field, IndexedBy
-from fieldcrypt_dynamodb.forms import check_type
+from fieldcrypt_dynamodb.values import check_type
 
 __all__ = ["ItemSeal", "Protected", "ProtectedTable"]
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from boto3.dynamodb.types import TypeSerializer
 from botocore.exceptions import ClientError
 
 from fieldcrypt import FieldcryptError
+from fieldcrypt_dynamodb.forms import Form
 from fieldcrypt_dynamodb.items import Items
 
 __all__ = ["decrypt_failed_item", "explain_size", "size_of"]
-
-_serialize = TypeSerializer().serialize
 
 
 def decrypt_failed_item(items: Items, failure: Any) -> None:
@@ -32,20 +30,18 @@ def decrypt_failed_item(items: Items, failure: Any) -> None:
             del failure["Item"]
 
 
-def explain_size(error: ClientError, sent: Iterable[Mapping[str, Any]], *, python: bool) -> None:
+def explain_size(error: ClientError, sent: Iterable[Mapping[str, Any]], form: Form) -> None:
     """Add the sizes of items as they were sent to an error that is about sizes.
 
     Args:
         error: is changed.
         sent: the items.
-        python: True if their values are Python's.
+        form: of their values.
     """
     said = error.response.get("Error", {})
     if said.get("Code") != "ValidationException" or "size" not in said.get("Message", "").lower():
         return
-    if python:
-        sent = [{name: _serialize(value) for name, value in item.items()} for item in sent]
-    sizes = ", ".join(f"{size_of(item):,}" for item in sent)
+    sizes = ", ".join(f"{size_of(form.wire(item)):,}" for item in sent)
     if sizes:
         note = f"after encryption the items put have these bytes: {sizes}"
         said["Message"] = f"{said['Message']} ({note})"

@@ -271,7 +271,7 @@ class TableRequests:
             return send(**params)
         except ClientError as error:
             decrypt_failed_item(self.failed_items, error.response)
-            explain_size(error, [params["Item"]] if "Item" in params else [], python=self._form is PYTHON)
+            explain_size(error, [params["Item"]] if "Item" in params else [], self._form)
             raise
 
     def _opened(self, response: dict[str, Any], part: str, key: Params | None, *, whole: bool) -> dict[str, Any]:

@@ -11,17 +11,15 @@ from decimal import Decimal
 from typing import Any
 
 import cbor2
-from boto3.dynamodb.types import TypeSerializer
 from cryptography.hazmat.primitives.hashes import SHA256, Hash
 
 from fieldcrypt import DecryptionError, RowContext, key_text
 from fieldcrypt_dynamodb.description import ProtectedTable
-from fieldcrypt_dynamodb.forms import WIRE, Form
+from fieldcrypt_dynamodb.forms import Form
 
 __all__ = ["Sealing", "seal_digest"]
 
 _CONTEXT_KEY = "seal"
-_serialize = TypeSerializer().serialize
 
 
 class Sealing:
@@ -62,9 +60,7 @@ class Sealing:
 
     def _context(self, item: Mapping[str, Any], row: RowContext) -> dict[str, str]:
         present = {name: item[name] for name in self._over if name in item}
-        if self._form is not WIRE:
-            present = {name: _serialize(value) for name, value in present.items()}
-        return {**row, _CONTEXT_KEY: seal_digest(self._over, present).hex()}
+        return {**row, _CONTEXT_KEY: seal_digest(self._over, self._form.wire(present)).hex()}
 
 
 def seal_digest(over: Iterable[str], item: Mapping[str, Any]) -> bytes:

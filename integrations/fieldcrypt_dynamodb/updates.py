@@ -75,7 +75,7 @@ class Update:
         """
         clauses: dict[str, list[str]] = {clause: [] for clause in _CLAUSES}
         for path, value, source in self._sets:
-            if path.root in self._table.attributes and place is not None:
+            if path.root in self._table.attributes:
                 self._set(path.root, value, place, clauses)
             else:
                 self._refuse_copies(value)
@@ -89,9 +89,9 @@ class Update:
                     clauses["REMOVE"].append(self._places.name(self._table.companions[path.root]))
         return " ".join(f"{clause} {', '.join(actions)}" for clause, actions in clauses.items() if actions)
 
-    def _set(self, attribute: str, value: Node, place: Place, clauses: dict[str, list[str]]) -> None:
+    def _set(self, attribute: str, value: Node, place: Place | None, clauses: dict[str, list[str]]) -> None:
         given = _given(value, attribute)
-        if given is None:
+        if given is None or place is None:
             raise self._refusal(attribute, f"SET with {value.kind}")
         once = value.kind == "if_not_exists"
         companion = self._table.companions.get(attribute)

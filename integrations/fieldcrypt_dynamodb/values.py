@@ -1,0 +1,212 @@
+"""Values in DynamoDB's form (`{"S": "text"}`) and in Python's, and what makes one of the other."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, time
+from decimal import Decimal, InvalidOperation
+from typing import Any
+from uuid import UUID
+
+from boto3.dynamodb.types import Binary
+
+from fieldcrypt import ConfigurationError, DecryptionError
+
+__all__ = [
+    "NUMBERS",
+    "TEXTS",
+    "WIRE_KINDS",
+    "check_type",
+    "checked_key_part",
+    "content",
+    "exact_number",
+    "member",
+    "number_of",
+    "of_type",
+    "parsed",
+    "plain",
+    "plain_bytes",
+    "text_of",
+    "to_python",
+    "to_wire",
+]
+
+WIRE_KINDS: dict[Any, str] = {str: "S", bytes: "B", bool: "BOOL", list: "L", dict: "M"}
+TEXTS: dict[Any, Callable[[str], Any]] = {
+    date: date.fromisoformat,
+    datetime: datetime.fromisoformat,
+    time: time.fromisoformat,
+    UUID: UUID,
+}
+NUMBERS = (int, Decimal, float)
+_SETS = {"SS": str, "NS": Decimal, "BS": bytes}
+_KINDS = frozenset({"S", "N", "B", "BOOL", "NULL", "L", "M", *_SETS})
+_NO_VALUE = 'expected a value in DynamoDB\'s form, {"S": "text"} for example'
+
+
+def check_type(type: Any) -> None:
+    """Raise what keeps a Field's type from having a form in DynamoDB.
+
+    Raises:
+        ConfigurationError: it has none.
+    """
+    known = type in WIRE_KINDS or type in TEXTS or type in NUMBERS or type in (set, object)
+    if not known and not isinstance(type, enum.EnumMeta):
+        name = getattr(type, "__name__", repr(type))
+        raise ConfigurationError(f"a {name} has no form in DynamoDB: use another type, str or Decimal for example")
+
+
+def plain_bytes(value: Any) -> Any:
+    """Return what boto3 gives and takes for bytes as bytes, and anything else as it is."""
+    if value.__class__ is not Binary and not isinstance(value, bytearray):
+        return value
+    plain: Any = value
+    return bytes(plain)
+
+
+def checked_key_part(part: Any) -> str | Decimal | bytes:
+    """Return what DynamoDB stores of a part of a key: of an Enum member that is a text, that text."""
+    if isinstance(part, str):
+        return str.__str__(part)
+    if isinstance(part, int) and not isinstance(part, bool):
+        return Decimal(part)
+    if not isinstance(part, (Decimal, bytes)):
+        raise TypeError("a key attribute is a text, a number or binary")
+    return part
+
+
+def content(value: Any, kind: str) -> Any:
+    if not isinstance(value, Mapping) or len(value) != 1 or kind not in value:
+        raise TypeError(f"expected a DynamoDB value of type {kind}, got {_kinds(value)}")
+    return plain_bytes(value[kind])
+
+
+def _kinds(value: Any) -> str:
+    """Return what kind of a value something is, without the names in what is no value of DynamoDB's."""
+    if isinstance(value, Mapping) and value and all(kind in _KINDS for kind in value):
+        return "/".join(value)
+    return type(value).__name__
+
+
+def member(type: Any, name: Any) -> Any:
+    if not isinstance(name, str) or name not in type.__members__:
+        raise ValueError(f"no member of {type.__name__} has this name")
+    return type[name]
+
+
+def parsed(type: Any, text: str) -> Any:
+    try:
+        return TEXTS[type](text)
+    except ValueError:  # whose message may show the text
+        raise ValueError(f"expected the text of a {type.__name__}") from None
+
+
+def text_of(value: Any) -> str:
+    return str(value) if isinstance(value, UUID) else value.isoformat()
+
+
+def exact_number(value: Any, type: Any) -> Any:
+    """Return a number in another type, if it is exactly that."""
+    if isinstance(value, bool) or not isinstance(value, (str, int, Decimal)):
+        raise TypeError(f"expected a number, got {value.__class__.__name__}")
+    exact = _exact(value)
+    if type is int:
+        if not exact.is_finite():
+            raise ValueError("expected a whole number")
+        number: Any = int(exact)
+    elif type is float:
+        number = float(exact)
+    else:
+        number = exact
+    if number != exact and type is int:
+        raise ValueError("expected a whole number")
+    return number
+
+
+def _exact(number: str | int | Decimal) -> Decimal:
+    try:
+        return Decimal(number)
+    except InvalidOperation:
+        raise ValueError("expected a number, and this text is none") from None
+
+
+def number_of(value: Any, type: Any) -> Any:
+    if isinstance(value, str):
+        raise TypeError("expected a number, got str")
+    return exact_number(value, type)
+
+
+def of_type(type: Any, value: Any) -> Any:
+    if type is not object and value.__class__ is not type:
+        raise TypeError(f"expected {type.__name__}, got {value.__class__.__name__}")
+    return value
+
+
+def plain(value: Any) -> Any:
+    """Return a Python value without what boto3 wraps."""
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, (set, frozenset)):
+        return {plain(item) for item in value}
+    return plain_bytes(value)
+
+
+def to_python(value: Any) -> Any:
+    """Return what a value in DynamoDB's form says: whole numbers as int, others as Decimal."""
+    if not isinstance(value, Mapping) or len(value) != 1:
+        raise TypeError(_NO_VALUE)
+    ((kind, content),) = value.items()
+    if kind == "NULL":
+        return None
+    if kind == "N":
+        return _whole_or_decimal(content)
+    if kind == "M" and isinstance(content, Mapping):
+        return {key: to_python(item) for key, item in content.items()}
+    if kind == "L":
+        return [to_python(item) for item in content]
+    if kind in _SETS:
+        return {_whole_or_decimal(item) if kind == "NS" else plain_bytes(item) for item in content}
+    if kind in ("S", "B", "BOOL"):
+        return plain_bytes(content)
+    raise TypeError(_NO_VALUE)
+
+
+def _whole_or_decimal(text: Any) -> int | Decimal:
+    if not isinstance(text, str):
+        raise TypeError(_NO_VALUE)
+    digits = text.lstrip("-")
+    return int(text) if digits.isascii() and digits.isdigit() else _exact(text)
+
+
+def to_wire(value: Any) -> dict[str, Any]:
+    """Return DynamoDB's form of a value that was decrypted."""
+    kind = value.__class__
+    if kind is dict:
+        return {"M": {key: to_wire(item) for key, item in value.items()}}
+    if kind is list:
+        return {"L": [to_wire(item) for item in value]}
+    if kind is set:
+        return _set_to_wire(value)
+    if kind in TEXTS:
+        return {"S": text_of(value)}
+    if kind in NUMBERS:
+        return {"N": str(value)}
+    if value is None:
+        return {"NULL": True}
+    if kind in WIRE_KINDS:
+        return {WIRE_KINDS[kind]: value}
+    raise DecryptionError(f"the value is authentic, but a {kind.__name__} has no form in DynamoDB")
+
+
+def _set_to_wire(values: set[Any]) -> dict[str, Any]:
+    kinds = {value.__class__ for value in values}
+    if kinds <= {str}:
+        return {"SS": list(values)}
+    if kinds == {bytes}:
+        return {"BS": list(values)}
+    if kinds <= {int, Decimal, float}:
+        return {"NS": [str(value) for value in values]}
+    raise DecryptionError("the value is authentic, but a set of several types has no form in DynamoDB")
