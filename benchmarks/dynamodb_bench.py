@@ -23,8 +23,10 @@ from rich.table import Table
 
 from benchmarks import measure
 from benchmarks.dynamodb_workload import (
+    AS_ONE,
     PROTECTED,
     Work,
+    as_one,
     boto3_tables,
     boto3_work,
     items,
@@ -75,10 +77,18 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How many bytes protecting attributes adds to an item, as DynamoDB counts them."""
+    """How many bytes protecting attributes adds to an item, as DynamoDB counts them.
+
+    Attributes:
+        attributes: how many are protected.
+        fieldcrypt: added if each is encrypted by itself.
+        as_one: added if they are kept in one map, which is encrypted.
+        sdk: added by Amazon's SDK, which has one header and one signature an item.
+    """
 
     attributes: int
     fieldcrypt: int
+    as_one: int
     sdk: int
 
 
@@ -95,13 +105,14 @@ def compare(library: str, contestants: Mapping[str, Work], seconds: float, done:
 def sizes() -> Iterator[Size]:
     """Compare sizes for one protected attribute, and for all of them."""
     (plain,) = items(1)
-    table = boto3_tables(Encryptor(CountingProvider(), MemoryKeyStore()))["protected"]
-    encrypted = Items(table, PYTHON).encrypted(plain)
+    tables = boto3_tables(Encryptor(CountingProvider(), MemoryKeyStore()))
+    encrypted = Items(tables["protected"], PYTHON).encrypted(plain)
+    floor = size_of(to_wire(plain))
     for count in (1, len(PROTECTED)):
         chosen = PROTECTED[:count]
         mine = plain | {name: encrypted[name] for name in chosen}
-        floor = size_of(to_wire(plain))
-        yield Size(count, size_of(to_wire(mine)) - floor, size_of(sdk_sizes(chosen)) - floor)
+        one = Items(tables[AS_ONE], PYTHON).encrypted(as_one(plain, chosen))
+        yield Size(count, *(size_of(item) - floor for item in (to_wire(mine), to_wire(one), sdk_sizes(chosen))))
 
 
 def key_calls(count: int) -> tuple[int, int]:
@@ -156,7 +167,10 @@ def main() -> int:
     for library in libraries:
         console.print(_table(library, [line for line in lines if line.library == library]))
     for size in found:
-        console.print(f"{size.attributes} protected: fieldcrypt adds {size.fieldcrypt} bytes, {PEER} {size.sdk}")
+        console.print(
+            f"{size.attributes} protected: fieldcrypt adds {size.fieldcrypt} bytes, "
+            f"{size.as_one} as one map, {PEER} {size.sdk}"
+        )
     console.print(f"{arguments.items:,} items: {calls[0]} calls to wrap a key, {calls[1]} to unwrap one")
     for name, value in measure.environment().items():
         console.print(f"[dim]{name}: {value}[/]")

@@ -30,8 +30,10 @@ from fieldcrypt_dynamodb.requests import TableRequests
 from fieldcrypt_pynamodb import BlindIndexAttribute, EncryptedAttribute, encrypted
 
 __all__ = [
+    "AS_ONE",
     "PROTECTED",
     "Work",
+    "as_one",
     "boto3_tables",
     "boto3_work",
     "items",
@@ -43,6 +45,8 @@ __all__ = [
 
 ITEMS, TENANTS = 200, 20
 PROTECTED = ("ssn", "email", "phone", "weight", "born")
+AS_ONE = "protected, as one map"
+_MAP = "details"  # the attribute that holds them all, where they are protected as one
 
 Item = dict[str, Any]
 Work = Mapping[str, Callable[[], object]]
@@ -65,6 +69,12 @@ def items(count: int) -> Iterator[Item]:
             "weight": Decimal(600 + number) / 10,
             "born": born.isoformat(),
         }
+
+
+def as_one(item: Item, protected: tuple[str, ...] = PROTECTED) -> Item:
+    """Return an item with what is protected in one map, so that it is encrypted as one value."""
+    rest = {name: value for name, value in item.items() if name not in protected}
+    return rest | {_MAP: {name: item[name] for name in protected}}
 
 
 # PynamoDB
@@ -143,18 +153,22 @@ def boto3_tables(keys: Encryptor) -> dict[str, ProtectedTable]:
         "protected, sealed": ProtectedTable(
             "patients", keys, key=["id"], attributes=kinds, seal=ItemSeal("seal", (*PROTECTED, "clinic", "ward"))
         ),
+        AS_ONE: ProtectedTable("patients", keys, key=["id"], attributes={_MAP: dict}),
     }
 
 
 def boto3_work() -> dict[str, Work]:
     """What is measured of each contestant: an item is put, got, or both. The plain Table is the floor."""
     keys = Encryptor(LocalKeyProvider.generate(), MemoryKeyStore())
-    contestants = {"plain": _boto3(to_wire, _to_python)}
+    made = list(items(ITEMS))
+    contestants = {"plain": _boto3(made, to_wire, _to_python)}
     for name, table in boto3_tables(keys).items():
         requests = TableRequests(table, PYTHON)
-        contestants[name] = _boto3(_putting(requests), _getting(requests))
+        shaped = [as_one(item) for item in made] if name == AS_ONE else made
+        contestants[name] = _boto3(shaped, _putting(requests), _getting(requests))
     config = _sdk_config()
     contestants["dynamodb-encryption-sdk"] = _boto3(
+        made,
         lambda item: to_wire(encrypt_python_item(item, config)),
         lambda wire: decrypt_python_item(_to_python(wire), config),
     )
@@ -186,8 +200,7 @@ def _getting(requests: TableRequests) -> Callable[[Item], Item]:
     return get
 
 
-def _boto3(put: Callable[[Item], Item], get: Callable[[Item], Item]) -> Work:
-    made = list(items(ITEMS))
+def _boto3(made: list[Item], put: Callable[[Item], Item], get: Callable[[Item], Item]) -> Work:
     wire = [put(item) for item in made]
     if [get(sent) for sent in wire] != made:
         raise AssertionError("an item did not come back")

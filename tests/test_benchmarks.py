@@ -54,8 +54,9 @@ def test_the_dynamodb_benchmark_measures_both_libraries_and_amazon_s(tmp_path: P
     found = json.loads(figures.read_text())
     assert {line["work"] for line in found["lines"]} == {"write", "read", "write and read"}
     assert [line["ratio"] for line in found["lines"] if line["contestant"] == "plain"] == 6 * [1.0]
-    assert len(found["lines"]) == 3 * 5 + 3 * 6
-    assert [(size["attributes"], size["fieldcrypt"]) for size in found["sizes"]] == [(1, 58), (5, 293)]
+    assert len(found["lines"]) == 3 * 5 + 3 * 7
+    sizes = [(size["attributes"], size["fieldcrypt"], size["as_one"]) for size in found["sizes"]]
+    assert sizes == [(1, 58, 68), (5, 293, 79)]
     assert (found["wraps"], found["unwraps"]) == (1, 1)
 
 
