@@ -19,10 +19,10 @@ class GenerationCache(Generic[K, V]):
         recent: the newer generation; always the same dict.
     """
 
-    __slots__ = ("_limit", "_older", "recent")
+    __slots__ = ("_limit", "_most", "_older", "recent")
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
+        self._most = self._limit = limit
         self.recent: dict[K, V] = {}
         self._older: dict[K, V] = {}
 
@@ -41,6 +41,10 @@ class GenerationCache(Generic[K, V]):
             self._older = self.recent.copy()
             self.recent.clear()
         self.recent[key] = value
+
+    def narrow(self, limit: int) -> None:
+        """Have a smaller limit, or the one that the cache was made with if that is smaller still."""
+        self._limit = min(self._most, limit)
 
     def clear(self) -> None:
         """Forget everything."""

@@ -120,7 +120,8 @@ class BlindIndex(Generic[T]):
         prepared = self._recent.get(tenant)
         if prepared is None or prepared[0].deadline <= _system.monotonic():
             keyring = self._encryptor._configured()
-            prepared = self._prepare(tenant, keyring.index_keys.for_tagging(tenant, self._offload))
+            lease = keyring.index_keys.for_tagging(tenant, self._offload)
+            prepared = self._prepare(tenant, lease, keyring.policy.max_cached_keys)
         return self._tag(prepared[1][0], message)
 
     def tags(self, value: T, *, tenant: str | None = None) -> list[bytes]:
@@ -137,7 +138,8 @@ class BlindIndex(Generic[T]):
         prepared = self._recent.get(tenant)
         if prepared is None or prepared[0].deadline <= _system.monotonic() or not prepared[0].complete:
             keyring = self._encryptor._configured()
-            prepared = self._prepare(tenant, keyring.index_keys.for_searching(tenant, self._offload))
+            lease = keyring.index_keys.for_searching(tenant, self._offload)
+            prepared = self._prepare(tenant, lease, keyring.policy.max_cached_keys)
         return [self._tag(mac, message) for mac in prepared[1]]
 
     def normalise(self, value: T) -> T:
@@ -168,12 +170,13 @@ class BlindIndex(Generic[T]):
         if type(value) is not self.type:
             raise TypeError(f"expected {self.type.__name__}, got {type(value).__name__}")
 
-    def _prepare(self, tenant: str | None, lease: IndexLease) -> _Prepared:
+    def _prepare(self, tenant: str | None, lease: IndexLease, most: int) -> _Prepared:
         known = self._prepared.find(tenant)
         if known is not None and known[0] is lease:
             return known
         prepared = (lease, tuple(key.mac(self._head) for key in lease.keys))
         if lease.keys:
+            self._prepared.narrow(most)
             self._prepared.put(tenant, prepared)
         return prepared
 

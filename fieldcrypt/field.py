@@ -239,6 +239,7 @@ class Field(Generic[T]):
         if keyring.self_contained:
             head, infix = envelope.head(SELF_CONTAINED, key.key_id), envelope.infix(key.record.to_bytes())
         writer = (head + salt, infix, encrypt, envelope.aad(head, self._context), messages, lease)
+        self._writers.narrow(keyring.policy.max_cached_keys)
         self._writers.put(tenant, writer)
         return writer
 
@@ -271,6 +272,7 @@ class Field(Generic[T]):
             envelope.infix_slice(infix),
             envelope.body_slice(infix),
         )
+        self._readers.narrow(keyring.policy.max_cached_keys)
         self._readers.put(data[PREFIX], reader)
         return reader
 

@@ -44,3 +44,13 @@ def test_an_entry_is_replaced() -> None:
     cache.put(0, "new")
     assert cache.find(0) == "new"
     assert cache.find(1) == "old"
+
+
+def test_a_cache_that_is_narrowed_keeps_less() -> None:
+    """The smaller limit counts from then on, and a larger one than the first does not."""
+    cache: GenerationCache[int, str] = GenerationCache(LIMIT)
+    for limit, kept in ((1, 2), (100, 2 * LIMIT)):
+        cache.narrow(limit)
+        for key in range(100):
+            cache.put(key, "value")
+        assert sum(cache.find(key) is not None for key in range(99, -1, -1)) <= kept

@@ -5,6 +5,7 @@ The threads here are real, and so is the clock, which a test can put forward.
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 import threading
@@ -23,10 +24,12 @@ from fieldcrypt import (
     KeyPolicy,
     KeyProviderError,
     KeyShreddedError,
+    MemoryKeyStore,
     _system,
 )
 from fieldcrypt.envelope import PREFIX
 from fieldcrypt.keys.background import Background
+from fieldcrypt.keys.live_key import HeldKey
 from tests.doubles import (
     PATIENCE,
     CountingProvider,
@@ -402,6 +405,17 @@ class TestPlaces:
         assert [unwraps(0), unwraps(3)] == [0, 1]
         assert [unwraps(0), unwraps(2), unwraps(3)] == [0, 0, 0]
         assert unwraps(1) == 1
+
+    def test_what_lost_its_place_does_not_stay_in_memory(self, provider: CountingProvider) -> None:
+        """A field that has met many tenants holds on to few of their keys."""
+        encryptor = Encryptor(provider, MemoryKeyStore(), KeyPolicy(max_cached_keys=3))
+        field, index = encryptor.field("a.b", str), encryptor.blind_index("a.b")
+        for i in range(40):
+            field.decrypt(field.encrypt(SSN, tenant=f"met-{i}"))
+            index.tag(SSN, tenant=f"met-{i}")
+        gc.collect()
+        held = [key for key in gc.get_objects() if isinstance(key, HeldKey)]
+        assert 6 <= len([key for key in held if (key.record.tenant or "").startswith("met-")]) <= 24
 
 
 class TestFork:

@@ -15,8 +15,9 @@ class KeyPolicy:
         cache_ttl: how long a process uses an unwrapped data key before it asks the key store and the key provider
             again. This bounds how long a shredded or denied key stays usable; it also sets how many KMS calls there
             are (one per process, data key and `cache_ttl`).
-        max_cached_keys: how many unwrapped data keys of each purpose a process keeps; those that were not asked for
-            longest go first.
+        max_cached_keys: how many unwrapped data keys of each purpose a process uses; those that were not asked for
+            longest go first. A field drops what it had prepared with such a key a little later: it has up to twice as
+            many, and never more than 8,192 tenants and 2,048 keys.
         grace: how long after `cache_ttl` a process goes on with a key if the store or the provider cannot be
             *reached*. A refusal ends the use of a key at once, whatever the grace.
         rotate_after: the age at which an active data key is followed by a new one. Old ones go on decrypting.
