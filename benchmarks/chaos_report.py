@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from rich.table import Table
+from benchmarks.section import Table
 
-__all__ = ["Operation", "Phase", "Report", "Row"]
+__all__ = ["HEALTHY", "Operation", "Phase", "Report", "Row"]
 
 HEALTHY = "healthy"
 MAX_RATIO = 3.0  # the p99 while a region hangs, over that while all are healthy
@@ -170,19 +170,16 @@ class Report:
 
     def table(self) -> Table:
         """Lay the rows out."""
-        table = Table(box=None, padding=(0, 1, 0, 0))  # fits into 80 columns
-        for column in ("fault", "region"):
-            table.add_column(column)
-        for column in ("count", "p50 ms", "p99 ms", "ratio", "max ms", "time-outs", "held up", "failed"):
-            table.add_column(column, justify="right")
+        rows = []
         for row in self.rows:
             p50, p99, longest = (f"{time * 1000:,.0f}" for time in (row.p50, row.p99, row.longest))
             timeouts = f"{row.timeouts} of {row.allowed}" if row.fault == "hang" else str(row.timeouts)
-            table.add_row(
-                *(row.fault, row.region, f"{row.operations:,}", p50, p99, f"{self.ratio(row):.1f}", longest),
-                *(timeouts, str(row.paid), str(row.failures)),
+            where = row.fault, row.region, f"{row.operations:,}"
+            rows.append(
+                (*where, p50, p99, f"{self.ratio(row):.1f}", longest, timeouts, str(row.paid), str(row.failures))
             )
-        return table
+        figures = ("count", "p50 ms", "p99 ms", "x healthy", "max ms", "time-outs", "held up", "failed")
+        return Table("Operations, by what was wrong where", ("fault", "region", *figures), tuple(rows), labels=2)
 
     def figures(self) -> dict[str, Any]:
         """Everything, for JSON."""

@@ -7,19 +7,12 @@ with an item: TypeSerializer and TypeDeserializer.
 from __future__ import annotations
 
 import datetime as dt
-import os
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from itertools import cycle
 from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
-from dynamodb_encryption_sdk import decrypt_python_item, encrypt_python_item
-from dynamodb_encryption_sdk.delegated_keys.jce import JceNameLocalDelegatedKey
-from dynamodb_encryption_sdk.encrypted import CryptoConfig
-from dynamodb_encryption_sdk.identifiers import CryptoAction, EncryptionKeyType, KeyEncodingType
-from dynamodb_encryption_sdk.material_providers.wrapped import WrappedCryptographicMaterialsProvider
-from dynamodb_encryption_sdk.structures import AttributeActions, EncryptionContext
 from pynamodb.attributes import Attribute, NumberAttribute, UnicodeAttribute, UTCDateTimeAttribute
 from pynamodb.models import Model
 
@@ -34,12 +27,13 @@ __all__ = [
     "PROTECTED",
     "Work",
     "as_one",
+    "boto3_contest",
     "boto3_tables",
     "boto3_work",
     "items",
     "pynamodb_models",
     "pynamodb_work",
-    "sdk_sizes",
+    "to_python",
     "to_wire",
 ]
 
@@ -138,7 +132,7 @@ def to_wire(item: Item) -> Item:
     return {name: _serialize(value) for name, value in item.items()}
 
 
-def _to_python(item: Item) -> Item:
+def to_python(item: Item) -> Item:
     return {name: _deserialize(value) for name, value in item.items()}
 
 
@@ -161,17 +155,11 @@ def boto3_work() -> dict[str, Work]:
     """What is measured of each contestant: an item is put, got, or both. The plain Table is the floor."""
     keys = Encryptor(LocalKeyProvider.generate(), MemoryKeyStore())
     made = list(items(ITEMS))
-    contestants = {"plain": _boto3(made, to_wire, _to_python)}
+    contestants = {"plain": boto3_contest(made, to_wire, to_python)}
     for name, table in boto3_tables(keys).items():
         requests = TableRequests(table, PYTHON)
         shaped = [as_one(item) for item in made] if name == AS_ONE else made
-        contestants[name] = _boto3(shaped, _putting(requests), _getting(requests))
-    config = _sdk_config()
-    contestants["dynamodb-encryption-sdk"] = _boto3(
-        made,
-        lambda item: to_wire(encrypt_python_item(item, config)),
-        lambda wire: decrypt_python_item(_to_python(wire), config),
-    )
+        contestants[name] = boto3_contest(shaped, _putting(requests), _getting(requests))
     return contestants
 
 
@@ -192,7 +180,7 @@ def _putting(requests: TableRequests) -> Callable[[Item], Item]:
 def _getting(requests: TableRequests) -> Callable[[Item], Item]:
     def get(wire: Item) -> Item:
         def send(Key: Item) -> Item:  # noqa: N803 (boto3's name)
-            return {"Item": _to_python(wire)}
+            return {"Item": to_python(wire)}
 
         found: Item = requests.get_item(send, {"Key": {"id": "?"}})["Item"]
         return found
@@ -200,7 +188,8 @@ def _getting(requests: TableRequests) -> Callable[[Item], Item]:
     return get
 
 
-def _boto3(made: list[Item], put: Callable[[Item], Item], get: Callable[[Item], Item]) -> Work:
+def boto3_contest(made: list[Item], put: Callable[[Item], Item], get: Callable[[Item], Item]) -> Work:
+    """Return the works of a contestant, who has to give back what he was given."""
     wire = [put(item) for item in made]
     if [get(sent) for sent in wire] != made:
         raise AssertionError("an item did not come back")
@@ -210,34 +199,3 @@ def _boto3(made: list[Item], put: Callable[[Item], Item], get: Callable[[Item], 
         "read": lambda: get(next(reading)),
         "write and read": lambda: get(put(next(both))),
     }
-
-
-def _sdk_config(protected: tuple[str, ...] = PROTECTED) -> Any:
-    """Return what the SDK does with the same attributes: its fastest provider, which asks no KMS and no store."""
-    wrapping, signing = (
-        JceNameLocalDelegatedKey(
-            key=os.urandom(32),
-            algorithm=algorithm,
-            key_type=EncryptionKeyType.SYMMETRIC,
-            key_encoding=KeyEncodingType.RAW,
-        )
-        for algorithm in ("AES", "HmacSHA256")
-    )
-    actions = AttributeActions(
-        default_action=CryptoAction.DO_NOTHING,
-        attribute_actions=dict.fromkeys(protected, CryptoAction.ENCRYPT_AND_SIGN),
-    )
-    actions.set_index_keys("id")
-    return CryptoConfig(
-        materials_provider=WrappedCryptographicMaterialsProvider(
-            wrapping_key=wrapping, unwrapping_key=wrapping, signing_key=signing
-        ),
-        encryption_context=EncryptionContext(table_name="patients", partition_key_name="id", attributes={}),
-        attribute_actions=actions,
-    )
-
-
-def sdk_sizes(protected: tuple[str, ...]) -> Item:
-    """Return an item as the SDK has it sent, with these attributes protected."""
-    (item,) = items(1)
-    return to_wire(encrypt_python_item(item, _sdk_config(protected)))

@@ -1,52 +1,48 @@
-"""What protected columns cost in SQLAlchemy: a table unprotected, column-bound, and bound to its rows.
-
-    python -m benchmarks.sqlalchemy_bench [--rows N] [--repeat N] [--database NAME] [--check] [--json FILE]
+"""What protected columns cost in SQLAlchemy: a table unprotected, column-bound, bound to its rows, and by a peer.
 
 The table has a UUID for a key, a tenant, and five columns that are protected: two texts, a date, a Numeric and an int.
 It is written and read through the ORM and through Core, on SQLite in memory, where the database takes the least of the
-time, and on PostgreSQL over loopback. Its three forms take turns, and a ratio is taken within a round. The garbage
-collector is on, as in applications. With --check, exit code 1 if a limit does not hold.
+time, and on PostgreSQL over loopback. Its forms take turns, and a ratio is taken within a round. The garbage collector
+is on, as in applications.
 """
 
 from __future__ import annotations
 
-import argparse
 import gc
 import random
-import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path
+from importlib import import_module
 from time import perf_counter
 from typing import Any
 
-import sqlalchemy
-from rich.console import Console
-from rich.progress import Progress
-from rich.table import Table
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.exc import SAWarning
 
-from benchmarks import measure
+from benchmarks.compare import microseconds, times
 from benchmarks.measure import Result
+from benchmarks.section import Benchmark, Chart, Options, Section, Series, Table
 from benchmarks.sqlalchemy_workload import (
     GETS,
-    MEASURES,
+    PLAIN,
     ColumnBound,
     RowBound,
     Work,
     adding,
     encryptor,
     getting,
+    measures,
     patients,
     reading,
 )
 from fieldcrypt import LocalKeyProvider, MemoryKeyStore
 from tests.doubles import CountingProvider
 from tests.postgres import Postgres
+
+__all__ = ["BENCHMARK"]
 
 FEW_ROWS = 100  # of all tenants, so that no more keys are needed for any number of rows
 TITLES = {"sqlite": "SQLite, in memory", "postgresql": "PostgreSQL, over loopback"}
@@ -56,13 +52,12 @@ Contests = Mapping[str, Callable[[], AbstractContextManager[Work]]]
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of the report: one form of the table in one measure.
+    """One form of the table in one measure.
 
     Attributes:
         us: median time a row, in microseconds.
         ratio: to the plain table, the median over the rounds; 1 for that one.
         quartiles: of the ratio.
-        limit: for the ratio, or None.
     """
 
     database: str
@@ -71,12 +66,6 @@ class Line:
     us: float
     ratio: float
     quartiles: tuple[float, float]
-    limit: float | None
-
-    @property
-    def is_over(self) -> bool:
-        """Whether the limit does not hold."""
-        return self.limit is not None and self.ratio > self.limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +78,66 @@ class KeyCalls:
     unwraps: int
 
 
+def run(options: Options) -> Section:
+    """Measure on both databases."""
+    rows, rounds = (400, 3) if options.quick else (5_000, 9)
+    peer, missing = _peer()
+    lines: list[Line] = []
+    calls: list[KeyCalls] = []
+    steps = len(TITLES) * len(list(measures(None))) * rounds
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Dialect sqlite.*Decimal", SAWarning)  # the plain table loses no digit
+        for name in TITLES:
+            with database(name) as engine:
+                lines += measured(
+                    engine, rows, rounds, peer, lambda what, name=name: options.advance(1 / steps, f"{name}: {what}")
+                )
+                calls += [key_calls(engine, count) for count in (FEW_ROWS, rows)]
+    shown = {(line.database, line.measure, line.form): line for line in lines}
+    orm = [shown[name, "ORM load, read all", "decorated"].ratio for name in TITLES]
+    return Section(
+        name="sqlalchemy",
+        title="SQLAlchemy: a table with five protected columns",
+        summary=(
+            f"Objects whose five protected columns are all read take {times(orm[0])} times as long to load as "
+            f"unprotected ones on SQLite in memory, and {times(orm[1])} times as long on PostgreSQL."
+        ),
+        meaning=(
+            f"{rows:,} rows with a UUID and a tenant, and two texts, a date, a Numeric and a number that are "
+            "protected: in the model's columns alone (column-bound), or bound to the row and its tenant (decorated). "
+            "Everything is done in turn with the same table unprotected and in each of its forms, in random order, "
+            "garbage collector on; x plain is to the unprotected table in the same round.",
+            "PostgreSQL runs on the same machine. SQLite is in memory, which makes the ratio as bad as it can be: a "
+            "database that takes its time makes encryption matter less. A decorated model pays for what it reads: a "
+            "list that shows none of its protected fields costs what it costs without protection.",
+        ),
+        tables=(*(_table(name, lines) for name in TITLES), _call_table(calls)),
+        charts=tuple(_chart(name, lines) for name in TITLES),
+        figures={"lines": [asdict(line) for line in lines], "key_calls": [asdict(each) for each in calls]},
+        ratios=_ratios(lines),
+        complaints=tuple(complaints(calls)),
+        missing=missing,
+    )
+
+
+def check() -> dict[str, float]:
+    """Measure on SQLite, where a ratio is at its worst and needs no server."""
+    with warnings.catch_warnings(), database("sqlite") as engine:
+        warnings.filterwarnings("ignore", "Dialect sqlite.*Decimal", SAWarning)
+        return _ratios(measured(engine, 1_000, 7, None, lambda _: None))
+
+
+def _ratios(lines: Iterable[Line]) -> dict[str, float]:
+    return {f"{line.database}, {line.measure}, {line.form}": line.ratio for line in lines if line.form != PLAIN}
+
+
+def _peer() -> tuple[Any, dict[str, str]]:
+    try:
+        return import_module("benchmarks.sqlalchemy_peer").PEER, {}
+    except ImportError as error:
+        return None, {"sqlalchemy-utils": str(error)}
+
+
 @contextmanager
 def database(name: str) -> Iterator[Engine]:
     """Yield an engine on an empty database: SQLite in memory, or a PostgreSQL server of its own."""
@@ -98,39 +147,38 @@ def database(name: str) -> Iterator[Engine]:
         yield engine
 
 
-def run(engine: Engine, count: int, repeat: int, on_round: Callable[[str], None]) -> Iterator[Line]:
+def measured(engine: Engine, count: int, rounds: int, peer: Any, on_round: Callable[[str], None]) -> Iterator[Line]:
     """Measure everything on one database.
 
     Args:
         engine: of a database that is empty.
         count: rows.
-        repeat: rounds of each measure.
+        rounds: of each measure.
+        peer: the form of another library, or None.
         on_round: called after every round with the measure's name, for a progress bar.
     """
     encryptor.configure(LocalKeyProvider.generate(), MemoryKeyStore())
     rows = list(patients(count))
-    for what in MEASURES:
+    for what in measures(peer):
         contests = {form.name: partial(form.contest, engine, form.model, rows) for form in what.forms}
         divisor = GETS if what.forms[0].contest is getting else count
-        results = _rounds(contests, repeat, divisor, partial(on_round, what.name))
-        floor = results[what.forms[0].name]
-        for form in what.forms:
-            mine = results[form.name]
-            figures = mine.median, mine.ratio(floor), mine.spread(floor)
-            yield Line(engine.name, what.name, form.name, *figures, form.limit)
+        results = _rounds(contests, rounds, divisor, partial(on_round, what.name))
+        floor = results[PLAIN]
+        for name, mine in results.items():
+            yield Line(engine.name, what.name, name, mine.median, mine.ratio(floor), mine.spread(floor))
 
 
-def _rounds(contests: Contests, repeat: int, divisor: int, on_round: Callable[[], None]) -> dict[str, Result]:
-    times: dict[str, list[float]] = {name: [] for name in contests}
+def _rounds(contests: Contests, rounds: int, divisor: int, on_round: Callable[[], None]) -> dict[str, Result]:
+    taken: dict[str, list[float]] = {name: [] for name in contests}
     for contest in contests.values():
         _seconds(contest)  # what happens once (statements are compiled, keys are made) is not part of the measure
     order = list(contests)
-    for _ in range(repeat):
+    for _ in range(rounds):
         random.shuffle(order)
         for name in order:
-            times[name].append(_seconds(contests[name]) / divisor * 1e6)
+            taken[name].append(_seconds(contests[name]) / divisor * 1e6)
         on_round()
-    return {name: Result(tuple(values)) for name, values in times.items()}
+    return {name: Result(tuple(values)) for name, values in taken.items()}
 
 
 def _seconds(contest: Callable[[], AbstractContextManager[Work]]) -> float:
@@ -155,86 +203,46 @@ def key_calls(engine: Engine, count: int) -> KeyCalls:
     return KeyCalls(engine.name, count, provider.wraps, provider.unwraps)
 
 
-def complaints(lines: Sequence[Line], calls: Sequence[KeyCalls]) -> Iterator[str]:
+def complaints(calls: Sequence[KeyCalls]) -> Iterator[str]:
     """Say what is not as promised; nothing, if all is well."""
-    for line in lines:
-        if line.is_over:
-            yield f"{line.database}, {line.measure}, {line.form}: {line.ratio:.2f} times plain, over {line.limit}"
     if len({(call.wraps, call.unwraps) for call in calls}) > 1:
         yield "the number of calls of the key provider depends on the number of rows"
 
 
-def _table(title: str, lines: Sequence[Line]) -> Table:
-    table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))  # fits into 80 columns
-    for column in ("", "form"):
-        table.add_column(column)
-    for column in ("us/row", "x plain", "quartiles", "limit"):
-        table.add_column(column, justify="right")
-    table.add_column("")
+def _table(name: str, lines: Sequence[Line]) -> Table:
+    rows = tuple(
+        (line.measure, line.form, microseconds(line.us), times(line.ratio), "–".join(map(times, line.quartiles)))
+        for line in lines
+        if line.database == name
+    )
+    return Table(TITLES[name], ("work", "columns", "µs a row", "x plain", "quartiles"), rows, labels=2)
+
+
+def _call_table(calls: Sequence[KeyCalls]) -> Table:
+    return Table(
+        "Calls of the key provider, to write and to read all in both protected forms",
+        ("database", "rows", "to wrap a key", "to unwrap one"),
+        tuple((TITLES[call.database], f"{call.rows:,}", str(call.wraps), str(call.unwraps)) for call in calls),
+        note="One for each tenant, of 20, and one for the column-bound table; more rows need no more.",
+    )
+
+
+def _chart(name: str, lines: Sequence[Line]) -> Chart:
+    forms: dict[str, list[Line]] = {}
     for line in lines:
-        if line.form == "plain":
-            table.add_row(line.measure, line.form, f"{line.us:,.1f}")
-            continue
-        low, high = line.quartiles
-        limit = verdict = ""
-        if line.limit is not None:
-            limit, verdict = str(line.limit), "[red]over[/]" if line.is_over else "[green]holds[/]"
-        table.add_row("", line.form, f"{line.us:,.1f}", f"{line.ratio:.2f}", f"{low:.2f}-{high:.2f}", limit, verdict)
-    return table
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.sqlalchemy_bench", description=__doc__.partition("\n")[0]
+        if line.database == name and line.form != PLAIN:
+            forms.setdefault(line.form.partition(",")[0], []).append(line)
+    series = tuple(
+        Series(
+            form,
+            tuple((line.measure, line.ratio) for line in of_form),
+            tuple(line.quartiles for line in of_form),
+        )
+        for form, of_form in forms.items()
     )
-    parser.add_argument("--rows", type=int, default=10_000, metavar="N", help=f"at least {FEW_ROWS} (default 10,000)")
-    parser.add_argument(
-        "--repeat", type=int, default=11, metavar="N", help="rounds of a measure, at least 2 (default 11)"
-    )
-    parser.add_argument("--database", choices=TITLES, help="only this one")
-    parser.add_argument("--check", action="store_true", help="exit code 1 if a limit does not hold")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to a file")
-    arguments = parser.parse_args()
-    if arguments.rows < FEW_ROWS or arguments.repeat < 2:
-        parser.error(f"it takes {FEW_ROWS} rows and 2 rounds at least")
-
-    console = Console()
-    warnings.filterwarnings("ignore", "Dialect sqlite.*Decimal", SAWarning)  # the plain table's, which loses no digit
-    lines: list[Line] = []
-    calls: list[KeyCalls] = []
-    names = [arguments.database] if arguments.database else list(TITLES)
-    with Progress(console=console, transient=True) as progress:
-        task = progress.add_task("", total=len(names) * len(MEASURES) * arguments.repeat)
-        for name in names:
-
-            def on_round(what: str, name: str = name) -> None:
-                progress.update(task, advance=1, description=f"{name}: {what}")
-
-            with database(name) as engine:
-                lines += run(engine, arguments.rows, arguments.repeat, on_round)
-                calls += [key_calls(engine, count) for count in (FEW_ROWS, arguments.rows)]
-    _report(console, arguments, names, lines, calls)
-    found = list(complaints(lines, calls))
-    for complaint in found:
-        console.print(f"[red]not as promised:[/] {complaint}")
-    if arguments.json:
-        figures: dict[str, Any] = {"lines": [asdict(line) for line in lines], "key_calls": [asdict(c) for c in calls]}
-        measure.write_json(arguments.json, figures)
-    return 1 if arguments.check and found else 0
+    return Chart(f"{TITLES[name]}: beside the same table unprotected", "bars", series, y="x plain", limit=1.0)
 
 
-def _report(
-    console: Console, arguments: Any, names: Sequence[str], lines: Sequence[Line], calls: Sequence[KeyCalls]
-) -> None:
-    console.print(f"{arguments.rows:,} rows, 5 columns of 6 protected; medians of {arguments.repeat} rounds; gc is on")
-    for name in names:
-        console.print(_table(TITLES[name], [line for line in lines if line.database == name]))
-    console.print("Calls of the key provider, to write and to read all in both protected forms:")
-    for call in calls:
-        console.print(f"  {call.database}, {call.rows:,} rows: {call.wraps} to wrap, {call.unwraps} to unwrap a key")
-    for key, value in {**measure.environment(), "sqlalchemy": sqlalchemy.__version__}.items():
-        console.print(f"[dim]{key}: {value}[/]")
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+BENCHMARK = Benchmark(
+    "sqlalchemy", "SQLAlchemy: a table with five protected columns", run, seconds=(150, 12), check=check
+)

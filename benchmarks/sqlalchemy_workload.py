@@ -21,7 +21,8 @@ from fieldcrypt_sqlalchemy import Encrypted, encrypted, seal
 
 __all__ = [
     "GETS",
-    "MEASURES",
+    "PLAIN",
+    "Base",
     "ColumnBound",
     "Measure",
     "RowBound",
@@ -29,12 +30,14 @@ __all__ = [
     "adding",
     "encryptor",
     "getting",
+    "measures",
     "patients",
     "reading",
 ]
 
-GETS = 1000
+GETS = 300
 TENANTS = 20
+PLAIN = "plain"
 
 Work = Callable[[], object]
 Rows = list[dict[str, Any]]
@@ -206,13 +209,11 @@ class Form:
         name: what the report calls it.
         model: the mapped class.
         contest: what is timed.
-        limit: how many times the plain table's time it may take, or None.
     """
 
     name: str
     model: type[Base]
     contest: Contest
-    limit: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,25 +224,23 @@ class Measure:
     forms: tuple[Form, ...]
 
 
-def _measure(
-    name: str,
-    contest: Contest,
-    *,
-    column: float | None = None,
-    row: float | None = None,
-    how: str = "decorated",
-    row_contest: Contest | None = None,
-) -> Measure:
-    plain, bound = Form("plain", Plain, contest), Form("column-bound", ColumnBound, contest, column)
-    return Measure(name, (plain, bound, Form(how, RowBound, row_contest or contest, row)))
+def measures(peer: tuple[str, type[Base]] | None) -> Iterator[Measure]:
+    """Yield what is done. Those that write come first: they leave the tables full.
 
-
-# Those that write come first: they leave the tables full.
-MEASURES = (
-    _measure("ORM add_all, commit", adding, column=1.7, row=2.2),
-    _measure("Core insert", inserting, how="decorated, seal()", row_contest=sealing),
-    _measure("ORM load", loading, column=1.8, row=1.3, how="decorated, unread"),
-    _measure("ORM load, read all", reading, column=1.8, row=2.2),
-    _measure("ORM get, read all", getting, column=1.2),
-    _measure("Core select", selecting, how="decorated, unread"),
-)
+    Args:
+        peer: the name and the model of another library for the same, if there is one.
+    """
+    for name, how, contest, row_contest in (
+        ("ORM add_all, commit", "decorated", adding, adding),
+        ("Core insert", "decorated, seal()", inserting, sealing),
+        ("ORM load", "decorated, unread", loading, loading),
+        ("ORM load, read all", "decorated", reading, reading),
+        ("ORM get, read all", "decorated", getting, getting),
+        ("Core select", "decorated, unread", selecting, selecting),
+    ):
+        forms = [
+            Form(PLAIN, Plain, contest),
+            Form("column-bound", ColumnBound, contest),
+            Form(how, RowBound, row_contest),
+        ]
+        yield Measure(name, (*forms, *([Form(*peer, contest)] if peer is not None else [])))

@@ -30,7 +30,7 @@ def test_no_operation_fails_whatever_one_region_does(tmp_path: Path) -> None:
     """All faults in both regions, over real servers, sockets and time-outs; every value is read as it was written."""
     figures = tmp_path / "figures.json"
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.chaos", "--quick", "--json", str(figures)], capture_output=True, text=True
+        [sys.executable, "-m", "benchmarks", "chaos", "--quick", "--json", str(figures)], capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads(figures.read_text())
