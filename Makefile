@@ -9,7 +9,10 @@ OLDER  := $(VENV)/sqlalchemy-2.0
 # The DynamoDB whose global tables replicate, which needs another botocore than ours.
 MINISTACK := $(VENV)/ministack
 
-.PHONY: demo test test-sqlalchemy-2.0 lint types wheel-check vectors bench clean
+# What fieldcrypt is compared with stays out of the tests' environment.
+BENCH := $(VENV)/bench
+
+.PHONY: demo test test-sqlalchemy-2.0 lint types wheel-check vectors bench bench-check clean
 
 demo: $(VENV)/.stamp
 	$(BIN)/fieldcrypt demo $(ARGS)
@@ -28,8 +31,14 @@ lint: $(VENV)/.stamp
 types: $(VENV)/.stamp
 	$(BIN)/mypy
 
-bench: $(VENV)/.stamp
-	$(BIN)/python -m benchmarks.field $(ARGS)
+# For example: make bench ARGS="field peers --quick"
+bench: $(BENCH)/.stamp
+	@mkdir -p build
+	$(BENCH)/bin/python -m benchmarks --html build/benchmarks.html $(ARGS)
+
+# Fails if something takes more times as long as its floor than benchmarks/limits.toml allows.
+bench-check: $(VENV)/.stamp
+	$(BIN)/python -m benchmarks --check $(ARGS)
 
 # Builds the wheel and imports every package from it, in a venv that has never seen this checkout.
 wheel-check: $(VENV)/.stamp
@@ -56,6 +65,13 @@ $(MINISTACK)/.stamp: tests/ministack.txt $(VENV)/.stamp
 	rm -rf $(MINISTACK)
 	$(BIN)/python -m venv $(MINISTACK)
 	$(MINISTACK)/bin/python -m pip install --quiet --requirement tests/ministack.txt
+	@touch $@
+
+$(BENCH)/.stamp: pyproject.toml
+	rm -rf $(BENCH)
+	$(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(BENCH)/bin/python -m pip install --quiet --editable '.[all,demo]' --group bench
 	@touch $@
 
 # MariaDB for the tests, unless this machine has it. If it cannot be had, the tests go on, and those that need it fail.

@@ -1,33 +1,26 @@
-"""The hot path: `Field.encrypt` and `Field.decrypt` beside AES-256-GCM alone.
-
-    python -m benchmarks.field [--quick] [--json FILE]
+"""The hot path, `Field.encrypt` and `Field.decrypt`, beside AES-256-GCM alone: by size, type, binding and key cache.
 
 The floor is what no field encryption can do without: 12 random bytes and one `AESGCM.encrypt` for a value that is
-written, one `AESGCM.decrypt` for a value that is read, both with the same additional data and a cached AESGCM object.
+written, one `AESGCM.decrypt` for a value that is read, both with additional data and a cached AESGCM object.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
+from datetime import date
 
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from rich.console import Console
-from rich.progress import Progress
-from rich.table import Table
+from benchmarks import field_workload as workload
+from benchmarks.compare import VERBS, Line, compare, microseconds
+from benchmarks.field_report import FORMS, SIZES, charts, tables
+from benchmarks.section import Benchmark, Options, Section
 
-from benchmarks import measure
-from fieldcrypt import Encryptor, Field, LocalKeyProvider, MemoryKeyStore
+__all__ = ["BENCHMARK"]
 
-SIZES = (16, 64, 1024, 65_536, 1_048_576)
-LIMITS = {"encrypt": 1.5, "decrypt": 2.0}  # for a text of 64 characters, in the stored form
-_AAD = b"x" * 54  # as long as the additional data of the fields below
+FLOOR = "floor"
 
 _IMPORT = """
 import sys, time
@@ -39,88 +32,92 @@ sys.exit("boto3" in sys.modules or "sqlalchemy" in sys.modules)
 """
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.field", description=__doc__.partition("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="a few seconds a size, instead of ten")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to a file")
-    arguments = parser.parse_args()
+def run(options: Options) -> Section:
+    """Measure all."""
+    unit = 0.8 if options.quick else 9.0  # seconds for a group of contestants
+    total = len(SIZES) + 4.5
 
-    console = Console()
-    stored = Encryptor(LocalKeyProvider.generate(), MemoryKeyStore()).field("benchmark.text", str)
-    alone = Encryptor(LocalKeyProvider.generate()).field("benchmark.text", str)
-    seconds = 3.0 if arguments.quick else 10.0
-    rows = []
-    with Progress(console=console, transient=True) as progress:
-        task = progress.add_task("measuring", total=len(SIZES))
-        for size in SIZES:
-            progress.update(task, description=f"measuring {size:,} bytes")
-            rows.append(_measure(size, stored, alone, seconds))
-            progress.advance(task)
-    startup = _import_milliseconds()
+    options.advance(0, "a text of 16 B")
+    sizes, added = {}, {}
+    for size, title in SIZES.items():
+        work, added[size] = workload.of_size(size)
+        sizes[size] = compare(work, FLOOR, unit)
+        options.advance(1 / total, f"a text of {title} is done")
+    types = compare(workload.of_types(), FLOOR, unit * 1.5)
+    options.advance(1.5 / total, "what a value is bound to")
+    bindings = compare(workload.bindings(), FLOOR, unit)
+    options.advance(1 / total, "keys that are not at hand")
+    keys = compare(workload.keys_at_hand(), "prepared", unit)
+    options.advance(1 / total, "import fieldcrypt")
+    startup = import_milliseconds(3 if options.quick else 9)
+    options.advance(1 / total, "")
 
-    console.print("A str of so many bytes, beside AES-256-GCM alone (12 random bytes and one call).")
-    console.print(_table(rows, "stored", "", "bytes_added"))
-    console.print(_table(rows, "self-contained", "self-contained ", "self_contained_bytes_added"))
-    console.print(f"import fieldcrypt: {startup:.0f} ms beyond cryptography's own import")
-    for name, value in measure.environment().items():
-        console.print(f"[dim]{name}: {value}[/]")
-    if arguments.json:
-        measure.write_json(arguments.json, {"sizes": rows, "import_ms": startup, "limits_at_64": LIMITS})
-
-
-def _measure(size: int, stored: Field[str], alone: Field[str], seconds: float) -> dict[str, Any]:
-    text = "x" * size
-    raw = text.encode()
-    aesgcm = AESGCM(os.urandom(32))
-    seal, unseal, random_bytes = aesgcm.encrypt, aesgcm.decrypt, os.urandom
-    nonce = random_bytes(12)
-    sealed = seal(nonce, raw, _AAD)
-    in_store, by_itself = stored.encrypt(text), alone.encrypt(text)
-    contestants: dict[str, Callable[[], object]] = {
-        "floor encrypt": lambda: seal(random_bytes(12), raw, _AAD),
-        "floor decrypt": lambda: unseal(nonce, sealed, _AAD),
-        "encrypt": lambda: stored.encrypt(text),
-        "decrypt": lambda: stored.decrypt(in_store),
-        "self-contained encrypt": lambda: alone.encrypt(text),
-        "self-contained decrypt": lambda: alone.decrypt(by_itself),
-    }
-    results = measure.run(contestants, seconds)
-    row: dict[str, Any] = {
-        "size": size,
-        "bytes_added": len(in_store) - size,
-        "self_contained_bytes_added": len(by_itself) - size,
-    }
-    for name, result in results.items():
-        row[f"{name} us"] = result.median
-        if not name.startswith("floor"):
-            floor = results[f"floor {name.rpartition(' ')[2]}"]
-            row[f"{name} ratio"] = result.ratio(floor)
-            row[f"{name} quartiles"] = result.spread(floor)
-    return row
+    text = sizes[64]["stored"]
+    return Section(
+        name="field",
+        title="A field: encrypt and decrypt",
+        summary=(
+            f"A text of 64 bytes takes {text.ratio('encrypt'):.1f} times as long to encrypt as the bare cipher, and "
+            f"{text.ratio('decrypt'):.1f} times as long to decrypt "
+            f"({microseconds(text.results['encrypt'].median)} and {microseconds(text.results['decrypt'].median)} µs), "
+            f"and becomes {added[64]['stored']} bytes longer."
+        ),
+        meaning=(
+            "The floor is what no field encryption can do without: 12 random bytes and one AES-256-GCM to write a "
+            "value, one AES-256-GCM to read it, with a cached cipher object and additional data of the same length. "
+            "All else is what fieldcrypt does for a value: see that its data key may still be used, encode it with its "
+            "type, bind it to its place, and put together what is stored.",
+            "x floor is how many times as long that takes, the median over rounds in each of which all contestants "
+            "took their turn in random order; the quartiles of it show how noisy the machine was. Ratios carry over to "
+            "other machines, microseconds do not. Keys are wrapped by a local key, so no time of a key service is in "
+            "here.",
+        ),
+        tables=tables(sizes, added, types, bindings, keys, startup),
+        charts=charts(sizes, types, bindings),
+        figures={
+            "sizes": [
+                {"size": size, "form": form, "bytes_added": added[size][form], **lines[form].figures()}
+                for size, lines in sizes.items()
+                for form in FORMS
+            ],
+            "types": {name: line.figures() for name, line in types.items()},
+            "bindings": {name: line.figures() for name, line in bindings.items()},
+            "keys": {name: line.figures() for name, line in keys.items()},
+            "import_ms": startup,
+        },
+        ratios=_ratios(sizes, types, bindings),
+    )
 
 
-def _table(rows: list[dict[str, Any]], title: str, form: str, added: str) -> Table:
-    table = Table(title=title, title_justify="left")
-    for column in ("bytes", "encrypt us", "x floor", "decrypt us", "x floor", "added"):
-        table.add_column(column, justify="right")
-    for row in rows:
-        cells = [f"{row['size']:,}"]
-        for verb in ("encrypt", "decrypt"):
-            cells += [f"{row[f'{form}{verb} us']:,.2f}", f"{row[f'{form}{verb} ratio']:.2f}"]
-        table.add_row(*cells, str(row[added]))
-    return table
+def check() -> dict[str, float]:
+    """Measure what is limited."""
+    types = (str, bytes, int, date)
+    some = {name: line for name, line in workload.bindings().items() if name in (FLOOR, "field, tenant and row")}
+    return _ratios(
+        {size: compare(workload.of_size(size)[0], FLOOR, 2.5) for size in (64, 1024, 1_048_576)},
+        compare(workload.of_types(*types), FLOOR, 3.0),
+        compare(some, FLOOR, 2.0),
+    )
 
 
-def _import_milliseconds() -> float:
-    times = []
+def _ratios(
+    sizes: Mapping[int, Mapping[str, Line]], types: Mapping[str, Line], bindings: Mapping[str, Line]
+) -> dict[str, float]:
+    named = {f"{SIZES[size]}, {form}": lines[form] for size, lines in sizes.items() for form in FORMS}
+    named |= {name: line for lines in (types, bindings) for name, line in lines.items() if name != FLOOR}
+    return {f"{verb}, {name}": line.ratio(verb) for name, line in named.items() for verb in VERBS}
+
+
+def import_milliseconds(times: int) -> float:
+    """Return how long `import fieldcrypt` takes beyond the import of cryptography."""
+    taken = []
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    for _ in range(9):
+    for _ in range(times):
         done = subprocess.run(  # noqa: S603 (ourselves)
             [sys.executable, "-c", _IMPORT], capture_output=True, text=True, check=True, env=environment
         )
-        times.append(float(done.stdout))
-    return statistics.median(times) * 1000
+        taken.append(float(done.stdout))
+    return statistics.median(taken) * 1000
 
 
-if __name__ == "__main__":
-    main()
+BENCHMARK = Benchmark("field", "A field: encrypt and decrypt", run, seconds=(82, 9), check=check)

@@ -8,23 +8,21 @@ from __future__ import annotations
 
 import gc
 import json
-import platform
 import random
 import statistics
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-import cryptography
+from benchmarks.environment import environment
 
 __all__ = ["Result", "environment", "run", "write_json"]
 
 Work = Callable[[], object]
 
-SLICE = 0.004  # seconds that a contestant runs in one round
+SLICE = 0.001  # seconds that a contestant runs in one round: most are over before another process is let in
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +62,7 @@ def run(
         seconds: how long to go on, in total.
         on_round: called after every round, for a progress bar.
     """
-    counts = {name: _calls_per_slice(work) for name, work in contestants.items()}
+    counts = {name: _calls_per_slice(work) for name, work in contestants.items()}  # which warms them up as well
     times: dict[str, list[float]] = {name: [] for name in contestants}
     order = list(contestants)
     end = perf_counter() + seconds
@@ -91,26 +89,6 @@ def _calls_per_slice(work: Work) -> int:
     while min(_time(work, count) for _ in range(3)) < SLICE / 4:  # the best of three: a pause is no slowness
         count *= 2
     return count * 4
-
-
-def environment() -> dict[str, str]:
-    """What the figures depend on, for the report."""
-    return {
-        "python": platform.python_version(),
-        "cryptography": cryptography.__version__,
-        "machine": platform.machine(),
-        "processor": _processor(),
-        "system": platform.system(),
-    }
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if sys.platform == "linux" and cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or "unknown"
 
 
 def write_json(path: Path, figures: Mapping[str, Any]) -> None:

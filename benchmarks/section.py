@@ -79,6 +79,7 @@ class Section:
         ratios: name -> ratio, of those that `benchmarks/limits.toml` may limit.
         complaints: what is not as promised; nothing, if all is well.
         missing: what could not be measured -> the reason, of peers that do not install for example.
+        summary: what was found, in a sentence or two, for the top of the page.
     """
 
     name: str
@@ -90,6 +91,7 @@ class Section:
     ratios: Mapping[str, float] = field(default_factory=dict)
     complaints: tuple[str, ...] = ()
     missing: Mapping[str, str] = field(default_factory=dict)
+    summary: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +117,16 @@ class Benchmark:
         title: what it shows, in a line.
         run: measures.
         seconds: about how long a full run takes, and a quick one, for the progress bar.
+        check: measures only what `benchmarks/limits.toml` limits, in a short time, and returns the ratios. None takes
+            them from a quick run.
     """
 
     name: str
     title: str
     run: Callable[[Options], Section]
     seconds: tuple[float, float]
+    check: Callable[[], Mapping[str, float]] | None = None
+
+    def ratios(self) -> Mapping[str, float]:
+        """Measure what may be limited, in a short time."""
+        return self.check() if self.check is not None else self.run(Options(True, lambda _, __: None)).ratios

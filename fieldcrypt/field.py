@@ -1,7 +1,7 @@
 """One protected field: the hot path.
 
 `encrypt` and `decrypt` are written for speed: what can be prepared is prepared once per data key and salt and kept
-in a cache whose hit is one dict lookup. Measure (`python -m benchmarks.field`) before adding anything to them.
+in a cache whose hit is one dict lookup. Measure (`python -m benchmarks field`) before adding anything to them.
 """
 
 from __future__ import annotations

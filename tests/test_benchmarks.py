@@ -1,4 +1,4 @@
-"""The benchmarks run and print what they promise; their figures are looked at by people, not by tests."""
+"""The benchmarks that have commands of their own print what they promise; people look at the figures, not tests."""
 
 from __future__ import annotations
 
@@ -11,17 +11,6 @@ import pytest
 
 from benchmarks import measure
 from benchmarks.sqlalchemy_bench import KeyCalls, Line, complaints
-
-
-def test_the_field_benchmark_prints_a_table_and_writes_json(tmp_path: Path) -> None:
-    """Every size, both forms, and 57 bytes added plus the encoding byte."""
-    command = [sys.executable, "-m", "benchmarks.field", "--quick", "--json", str(tmp_path / "figures.json")]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    figures = json.loads((tmp_path / "figures.json").read_text())
-    assert "x floor" in done.stdout
-    assert {row["bytes_added"] for row in figures["sizes"]} == {58}
-    assert all(row[f"{verb} ratio"] > 0 for row in figures["sizes"] for verb in ("encrypt", "decrypt"))
-    assert figures["environment"]["python"]
 
 
 def test_a_ratio_is_taken_within_a_round() -> None:
