@@ -12,6 +12,10 @@ __all__ = ["MODULES", "load"]
 # Name -> the module that has the `BENCHMARK`, in the order of the report.
 MODULES = {
     "field": "benchmarks.field",
+    "sqlalchemy": "benchmarks.sqlalchemy_bench",
+    "dynamodb": "benchmarks.dynamodb_bench",
+    "scale": "benchmarks.scale",
+    "chaos": "benchmarks.chaos",
 }
 
 

@@ -89,9 +89,8 @@ def run(options: Options) -> Section:
         warnings.filterwarnings("ignore", "Dialect sqlite.*Decimal", SAWarning)  # the plain table loses no digit
         for name in TITLES:
             with database(name) as engine:
-                lines += measured(
-                    engine, rows, rounds, peer, lambda what, name=name: options.advance(1 / steps, f"{name}: {what}")
-                )
+                on_round = partial(_advance, options, 1 / steps, name)
+                lines += measured(engine, rows, rounds, peer, on_round)
                 calls += [key_calls(engine, count) for count in (FEW_ROWS, rows)]
     shown = {(line.database, line.measure, line.form): line for line in lines}
     orm = [shown[name, "ORM load, read all", "decorated"].ratio for name in TITLES]
@@ -129,6 +128,10 @@ def check() -> dict[str, float]:
 
 def _ratios(lines: Iterable[Line]) -> dict[str, float]:
     return {f"{line.database}, {line.measure}, {line.form}": line.ratio for line in lines if line.form != PLAIN}
+
+
+def _advance(options: Options, part: float, name: str, what: str) -> None:
+    options.advance(part, f"{name}: {what}")
 
 
 def _peer() -> tuple[Any, dict[str, str]]:
