@@ -8,7 +8,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
@@ -63,6 +63,7 @@ def run(options: Options) -> Section:
     return Section(
         name="scale",
         title="Scale: threads, processes, tenants",
+        summary=_summary(speeds, grown),
         meaning=_MEANING,
         tables=(_speed_table(speeds), _memory_table(grown)),
         charts=(_speed_chart(speeds), _memory_chart(grown)),
@@ -75,6 +76,17 @@ def run(options: Options) -> Section:
 
 
 BENCHMARK = Benchmark("scale", "Throughput by threads and processes, memory by tenants", run, seconds=(110, 15))
+
+
+def _summary(speeds: Sequence[Throughput], grown: Mapping[int, list[tuple[int, Megabytes]]]) -> str:
+    (two,) = (each for each in speeds if (each.workers, each.together, each.size) == ("processes", 2, SIZES[0]))
+    said = f"Two processes encrypt and decrypt {two.ratio:.1f} times as many short values as one."
+    if grown:
+        bound, (*_, (tenants, megabytes)) = list(grown.items())[1]
+        said += (
+            f" A process that meets {tenants:,} tenants and keeps {bound:,} keys takes {megabytes:,.0f} MB for them."
+        )
+    return said
 
 
 def _throughput(options: Options) -> list[Throughput]:

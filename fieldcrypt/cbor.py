@@ -18,8 +18,10 @@ __all__ = [
     "DATE_TAG",
     "DECIMALS",
     "DECIMAL_TAG",
+    "LOCAL_DATETIME_TAG",
     "MAX_NESTING",
     "UNREADABLE",
+    "UUID_TAG",
     "decode_cbor",
     "encode_cbor",
 ]
@@ -30,11 +32,11 @@ _MAX_DEPTH = 2 * MAX_NESTING + 2  # as cbor2 counts, where a set is two levels: 
 
 # Tags; cbor2 itself reads the first four.
 DATETIME_TAG = 0
-_UUID_TAG = 37
+UUID_TAG = 37
 _SET_TAG = 258
 DATE_TAG = 1004
 DECIMAL_TAG = 64513
-_LOCAL_DATETIME_TAG = 64514
+LOCAL_DATETIME_TAG = 64514
 _TIME_TAG = 64515
 _DURATION_TAG = 64516
 
@@ -71,7 +73,7 @@ def _to_cbor(value: Any, depth: int) -> Any:
 def _datetime_to_cbor(value: datetime, _: int) -> cbor2.CBORTag:
     offset = value.utcoffset()
     if offset is None:
-        return cbor2.CBORTag(_LOCAL_DATETIME_TAG, value.isoformat())
+        return cbor2.CBORTag(LOCAL_DATETIME_TAG, value.isoformat())
     _check_offset(offset)
     return cbor2.CBORTag(DATETIME_TAG, value.isoformat())
 
@@ -131,7 +133,7 @@ _TO_CBOR: dict[type, Callable[[Any, int], Any]] = {
     datetime: _datetime_to_cbor,
     time: _time_to_cbor,
     timedelta: lambda value, _: cbor2.CBORTag(_DURATION_TAG, value // _MICROSECOND),
-    UUID: lambda value, _: cbor2.CBORTag(_UUID_TAG, value.bytes),
+    UUID: lambda value, _: cbor2.CBORTag(UUID_TAG, value.bytes),
     list: lambda value, depth: [_to_cbor(item, depth + 1) for item in value],
     dict: _dict_to_cbor,
     set: _set_to_cbor,
@@ -176,7 +178,7 @@ def _from_cbor(item: Any) -> Any:
 
 _FROM_TAG: dict[int, Callable[[Any], Any]] = {
     DECIMAL_TAG: lambda text: Decimal(_expect(str, text)),
-    _LOCAL_DATETIME_TAG: lambda text: datetime.fromisoformat(_expect(str, text)),
+    LOCAL_DATETIME_TAG: lambda text: datetime.fromisoformat(_expect(str, text)),
     _TIME_TAG: lambda text: time.fromisoformat(_expect(str, text)),
     _DURATION_TAG: lambda count: _expect(int, count) * _MICROSECOND,
 }

@@ -10,10 +10,20 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import cbor2
 
-from fieldcrypt.cbor import DATE_TAG, DATETIME_TAG, DECIMAL_TAG, DECIMALS, UNREADABLE, encode_cbor
+from fieldcrypt.cbor import (
+    DATE_TAG,
+    DATETIME_TAG,
+    DECIMAL_TAG,
+    DECIMALS,
+    LOCAL_DATETIME_TAG,
+    UNREADABLE,
+    UUID_TAG,
+    encode_cbor,
+)
 
 __all__ = ["READ", "REFUSALS", "WRITE"]
 
@@ -37,6 +47,18 @@ _UTC_HEADS = {
 _UTC_HEAD = slice(0, 4)
 _UTC_TEXT = slice(4, None)
 
+# Of times without an offset, whose text has one of two lengths as well, by the length of the plaintext.
+_LOCAL_HEADS = {
+    len(_CBOR + encoded): _CBOR + encoded[: -len(text)]
+    for text in ("1970-01-01T00:00:00", "1970-01-01T00:00:00.000001")
+    for encoded in [cbor2.dumps(cbor2.CBORTag(LOCAL_DATETIME_TAG, text))]
+}
+_LOCAL_HEADS_OF_TEXTS = {size - len(head): head for size, head in _LOCAL_HEADS.items()}
+
+_UUID_HEAD = _CBOR + cbor2.dumps(cbor2.CBORTag(UUID_TAG, bytes(16)))[:3]
+_UUID_BYTES = slice(len(_UUID_HEAD), None)
+_UUID_SIZE = len(_UUID_HEAD) + 16
+
 _date, _datetime, _decimal_text = date.fromisoformat, datetime.fromisoformat, DECIMALS.to_sci_string
 
 
@@ -52,17 +74,33 @@ def _read_date(plaintext: bytes) -> date | None:
 
 
 def _write_datetime(value: datetime) -> bytes:
-    if value.tzinfo is not UTC:
+    zone = value.tzinfo
+    if zone is not UTC and zone is not None:
         return _CBOR + encode_cbor(value)
     text = value.isoformat().encode()
-    return _UTC_HEADS[len(text)] + text
+    return (_LOCAL_HEADS_OF_TEXTS if zone is None else _UTC_HEADS)[len(text)] + text
 
 
 def _read_datetime(plaintext: bytes) -> datetime | None:
+    head = _LOCAL_HEADS.get(len(plaintext))
+    if head is not None and plaintext.startswith(head):
+        text = plaintext[len(head) :].decode()
+        value = _datetime(text)
+        return value if value.tzinfo is None and value.isoformat() == text else None
     text = plaintext[_UTC_TEXT].decode()
     value = _datetime(text)
     same = value.tzinfo is UTC and value.isoformat() == text and _UTC_HEADS.get(len(text)) == plaintext[_UTC_HEAD]
     return value if same else None
+
+
+def _write_uuid(value: UUID) -> bytes:
+    return _UUID_HEAD + value.bytes
+
+
+def _read_uuid(plaintext: bytes) -> UUID | None:
+    if len(plaintext) != _UUID_SIZE or not plaintext.startswith(_UUID_HEAD):
+        return None
+    return UUID(bytes=plaintext[_UUID_BYTES])
 
 
 def _write_decimal(value: Decimal) -> bytes:
@@ -101,6 +139,7 @@ def _read_int(plaintext: bytes) -> Any:
 WRITE: dict[Any, Callable[[Any], bytes]] = {
     date: _write_date,
     datetime: _write_datetime,
+    UUID: _write_uuid,
     Decimal: _write_decimal,
     int: _write_number,
     float: _write_number,
@@ -109,6 +148,7 @@ WRITE: dict[Any, Callable[[Any], bytes]] = {
 READ: dict[Any, Callable[[bytes], Any]] = {
     date: _read_date,
     datetime: _read_datetime,
+    UUID: _read_uuid,
     Decimal: _read_decimal,
     int: _read_int,
     float: _number_reader(float),
