@@ -19,6 +19,11 @@ wall_clock: Callable[[], float] = time.time  # seconds since 1970; for what is w
 sleep: Callable[[float], None] = time.sleep
 
 
+def at_random() -> float:
+    """Return a number from 0 to 1, for what many processes should not do at the same moment; it is no secret."""
+    return os.urandom(1)[0] / 0xFF
+
+
 def start_thread(work: Callable[[], None]) -> None:
     """Run work in a thread that does not keep the process alive."""
     threading.Thread(target=work, name="fieldcrypt", daemon=True).start()

@@ -30,6 +30,7 @@ from fieldcrypt import (
 from fieldcrypt.envelope import PREFIX
 from fieldcrypt.keys.background import Background
 from fieldcrypt.keys.live_key import HeldKey
+from tests.conftest import Clock
 from tests.doubles import (
     PATIENCE,
     CountingProvider,
@@ -182,6 +183,24 @@ class TestRefreshAhead:
             until_idle()
         assert askers == {"fieldcrypt"}
         assert 20 <= provider.unwraps - before <= 30  # 20 cache_ttl long, and a check at 75 to 90 percent of each
+
+    def test_a_fleet_that_fetched_a_key_together_does_not_check_it_together(
+        self, clock: Clock, provider: CountingProvider, rows: RowStore
+    ) -> None:
+        """Processes that were deployed at the same moment spread their checks, or KMS would see them all at once."""
+        value = new_field(provider, rows).encrypt(SSN)
+        fleet = [new_field(provider, rows) for _ in range(40)]
+        for field in fleet:
+            field.decrypt(value)
+        calls = []
+        for _ in range(100):
+            before = provider.unwraps
+            clock.advance(0.01 * TTL)
+            for field in fleet:
+                field.decrypt(value)
+            calls.append(provider.unwraps - before)
+        assert sum(calls) >= len(fleet)
+        assert max(calls) <= len(fleet) / 2
 
     @USES
     @pytest.mark.parametrize("failure", [refusal, outage])
