@@ -26,6 +26,7 @@ LAYERS = [
     {"fieldcrypt.encryptor"},
     {"fieldcrypt.indexed_by"},
     {"fieldcrypt"},
+    {"fieldcrypt.schemes"},
     {"fieldcrypt.cli", "fieldcrypt.testing"},
 ]
 

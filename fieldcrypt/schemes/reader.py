@@ -1,0 +1,95 @@
+"""What reads values that another scheme encrypted, until they are encrypted anew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Protocol, TypeVar, runtime_checkable
+
+from fieldcrypt.errors import DecryptionError, KeyNotFoundError, KeyShreddedError
+from fieldcrypt.field import Field
+
+__all__ = ["OldReader", "read_either"]
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+@runtime_checkable
+class OldReader(Protocol[T_co]):
+    """Reads the values of another scheme as those of a field. Safe to use from many threads.
+
+    Whatever takes one (mixed mode, backfill, `read_either`) asks `recognises` first, and goes by what `read` has
+    authenticated, never by the form alone.
+    """
+
+    def recognises(self, data: bytes | str, /) -> bool:
+        """Say whether a value has the form of this scheme's values.
+
+        Cheap, without keys, and proves nothing. True of every value of the scheme; seldom of anything else. Never
+        raises.
+        """
+        ...
+
+    def read(
+        self, data: bytes | str, /, *, tenant: str | None = None, context: Mapping[str, str] | None = None
+    ) -> T_co:
+        """Authenticate and decrypt a value.
+
+        Args:
+            data: what the database has: bytes, or a str where the scheme writes text.
+            tenant: whose value it is to be, if it is somebody's.
+            context: what `Field.decrypt` would be given, `{"row": "42"}` say, for schemes that bind values to
+                something as well.
+
+        Returns:
+            The value, exactly of the field's type.
+
+        Raises:
+            DecryptionError: it is no authentic value of the scheme, of this tenant and context. Neither the error nor
+                what is behind it carries data, plaintext or keys.
+            KeyProviderError: the scheme's keys cannot be had, so that nothing can be said of the value.
+        """
+        ...
+
+
+def read_either(
+    field: Field[T],
+    readers: Iterable[OldReader[T]],
+    data: bytes | str,
+    *,
+    tenant: str | None = None,
+    context: Mapping[str, str] | None = None,
+) -> T:
+    """Return the value of a field, whether the field or another scheme encrypted it. Plaintext is refused.
+
+    Forms overlap: a message of the AWS Encryption SDK begins with the byte of a value of ours. So the form only says
+    who is asked first, and who authenticates the value, under keys of his own, has the say. Who plants a message of an
+    old scheme gains what its reader takes anyway.
+
+    Args:
+        field: the field.
+        readers: of the schemes that values may still be of.
+        data: what the database has.
+        tenant, context: as for `Field.decrypt`.
+
+    Raises:
+        DecryptionError: neither the field nor a reader that recognises the value takes it.
+        KeyProviderError, KeyStoreError: as for `Field.decrypt` and `OldReader.read`: while those who should know cannot
+            be asked, nobody else is.
+    """
+    refused = False
+    for reader in readers:
+        if reader.recognises(data):
+            try:
+                return reader.read(data, tenant=tenant, context=context)
+            except DecryptionError:
+                refused = True
+    if isinstance(data, str):
+        raise DecryptionError
+    try:
+        return field.decrypt(data, tenant=tenant, context=context)
+    except KeyNotFoundError as error:
+        # Of a forged message of another scheme, what looks like a key id is that of no key.
+        if not refused or isinstance(error, KeyShreddedError):
+            raise
+    raise DecryptionError
