@@ -15,6 +15,7 @@ __all__ = [
     "FIELD_KEY",
     "RESERVED_PREFIX",
     "ROW_KEY",
+    "TENANT_KEY",
     "RowContext",
     "application_context",
     "check_field_name",
@@ -25,6 +26,7 @@ __all__ = [
 
 RESERVED_PREFIX = "fieldcrypt:"
 FIELD_KEY = "fieldcrypt:field"
+TENANT_KEY = "fieldcrypt:tenant"  # in the contexts that others see: of key services, and of exported values
 ROW_KEY = "row"
 
 MAX_NAME_SIZE = 255  # of a field's name, in bytes of UTF-8

@@ -117,6 +117,11 @@ class Field(Generic[T]):
         """The Python type of the field's values."""
         return self._codec.type
 
+    @property
+    def context(self) -> Mapping[str, str]:
+        """The constant encryption context of the field's values: its name, and what it was made with."""
+        return dict(self._context)
+
     def encrypt(self, value: T, *, tenant: str | None = None, context: Mapping[str, str] | None = None) -> bytes:
         """Encrypt a value.
 

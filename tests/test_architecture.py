@@ -88,6 +88,7 @@ def test_who_knows_aws(library: str) -> None:
     """In the core only the KMS providers, the command line and the test support import boto3."""
     users = {module for module, path in CORE.items() if library in {name.split(".")[0] for name in imports(path)}}
     allowed = {user for user in users if user.startswith("fieldcrypt.keys.aws_kms.")}
+    allowed.add("fieldcrypt.schemes.aws_encryption_sdk")
     assert not {user for user in users - allowed if layer(user) != layer("fieldcrypt.cli")}
 
 
@@ -126,6 +127,7 @@ def test_all_that_is_public_exists() -> None:
 def test_the_core_is_light() -> None:
     """`import fieldcrypt` loads no database or AWS library."""
     heavy = ("boto3", "botocore", "sqlalchemy", "pynamodb", "moto", "typer", "rich", "asyncio", "hypothesis")
+    heavy += ("aws_encryption_sdk", "asherah", "sqlalchemy_utils", "cryptography.fernet", "fieldcrypt.schemes")
     program = f"import sys, fieldcrypt; print([name for name in {heavy!r} if name in sys.modules])"
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"

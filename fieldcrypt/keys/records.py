@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from fieldcrypt._reader import Reader
 from fieldcrypt._text import utf8
+from fieldcrypt.context import TENANT_KEY
 from fieldcrypt.envelope import KEY_ID_SIZE
 from fieldcrypt.errors import DecryptionError
 
@@ -130,7 +131,7 @@ def wrap_context(key_id: bytes, purpose: Purpose, created: int, tenant: str | No
         "fieldcrypt:created": datetime.fromtimestamp(created, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
     if tenant is not None:
-        context["fieldcrypt:tenant"] = tenant
+        context[TENANT_KEY] = tenant
     return context
 
 

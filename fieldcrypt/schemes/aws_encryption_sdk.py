@@ -1,0 +1,188 @@
+"""Messages of the AWS Encryption SDK: those that were written with it are read, and values become such messages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from io import BytesIO
+from typing import Any, Generic, TypeVar, overload
+
+from aws_encryption_sdk import EncryptionSDKClient
+from aws_encryption_sdk.exceptions import AWSEncryptionSDKClientError
+from aws_encryption_sdk.identifiers import AlgorithmSuite
+from aws_encryption_sdk.key_providers.base import MasterKeyProvider
+from aws_encryption_sdk.materials_managers.base import CryptoMaterialsManager
+from botocore.exceptions import BotoCoreError
+from cryptography.exceptions import InvalidSignature, InvalidTag
+
+from fieldcrypt.codecs import Codec
+from fieldcrypt.context import TENANT_KEY
+from fieldcrypt.errors import DecryptionError, KeyProviderError
+from fieldcrypt.field import Field
+from fieldcrypt.schemes.base64_text import STANDARD, decoded
+from fieldcrypt.schemes.esdk_form import has_form_of_a_message
+from fieldcrypt.schemes.plaintext import REFUSALS, Decode, text, value_of
+
+__all__ = ["EncryptionSdkExporter", "EncryptionSdkReader"]
+
+T = TypeVar("T")
+
+ExpectedContext = Callable[[str | None, Mapping[str, str]], Mapping[str, str]]
+
+_CLIENT = EncryptionSDKClient()
+_ENCODING_BYTE = slice(1, None)
+
+
+class EncryptionSdkReader(Generic[T]):
+    """Reads messages, as bytes or in base64.
+
+        reader = EncryptionSdkReader(materials, lambda tenant, context: {"patient": context["row"]})
+
+    Args:
+        materials: a master key provider, a cryptographic materials manager or, with the AWS Cryptographic Material
+            Providers Library, a keyring. A caching one saves a call of KMS a value.
+        context: returns the encryption context that a message must have, in part or as a whole, given the value's
+            tenant and its context (`{"row": "42"}`, or empty). Without it, a message can be copied from one row to
+            another, also while it is migrated; so say it if your messages have one. None asks for nothing.
+        decode: makes a value of what was encrypted. Default: text in UTF-8.
+        client: how messages are read. Default: the SDK's strict one, which takes no messages without key commitment.
+    """
+
+    @overload
+    def __init__(
+        self: EncryptionSdkReader[str],
+        materials: Any,
+        context: ExpectedContext | None,
+        *,
+        client: EncryptionSDKClient = _CLIENT,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        materials: Any,
+        context: ExpectedContext | None,
+        decode: Decode[T],
+        *,
+        client: EncryptionSDKClient = _CLIENT,
+    ) -> None: ...
+    def __init__(
+        self,
+        materials: Any,
+        context: ExpectedContext | None,
+        decode: Decode[T] = text,  # type: ignore[assignment]
+        *,
+        client: EncryptionSDKClient = _CLIENT,
+    ) -> None:
+        self._materials = _arguments(materials)
+        self._context = context
+        self._decode = decode
+        self._client = client
+
+    def recognises(self, data: bytes | str, /) -> bool:
+        """Say whether a value has the form of a message (see `OldReader`)."""
+        return has_form_of_a_message(_message(data))
+
+    def read(self, data: bytes | str, /, *, tenant: str | None = None, context: Mapping[str, str] | None = None) -> T:
+        """Authenticate and decrypt a message (see `OldReader`).
+
+        The SDK tells a refusal of KMS, or a throttled call, from a message under foreign keys in its log alone: all
+        three are a DecryptionError.
+        """
+        message = _message(data)
+        if not has_form_of_a_message(message):
+            raise DecryptionError
+        expected = {} if self._context is None else self._context(tenant, context or {})
+        outage = None
+        source = BytesIO(message)
+        try:
+            plaintext, header = self._client.decrypt(source=source, **self._materials)
+        except BotoCoreError as error:
+            outage = error
+        except (AWSEncryptionSDKClientError, InvalidTag, InvalidSignature, *REFUSALS):
+            pass
+        else:
+            whole = not source.read(1)  # the SDK itself does not mind what follows a message
+            if whole and header.encryption_context.items() >= expected.items():
+                return value_of(self._decode, plaintext)
+        if outage is not None:
+            raise KeyProviderError("AWS KMS cannot be reached for a message", causes={"aws-kms": outage})
+        raise DecryptionError
+
+    def __reduce__(self) -> str:
+        raise TypeError("an EncryptionSdkReader may hold keys and cannot be pickled")
+
+
+class EncryptionSdkExporter:
+    """Makes messages of a field's values, for services in any language that has the SDK: Java, Go, .NET, Rust, C.
+
+        exporter = EncryptionSdkExporter(materials)
+        message = exporter.export(ssn, value, tenant="clinic-7", context={"row": "42"})
+
+    What is in a message: of text the UTF-8, of bytes the bytes themselves, of an Enum member its name, of every other
+    type the CBOR of SPEC section 5. Its encryption context is that of the field, which names it (`fieldcrypt:field`),
+    and what the call adds: context, and `fieldcrypt:tenant`. It is not secret, and readers ought to compare it.
+
+    Args:
+        materials: as for `EncryptionSdkReader`.
+        algorithm: default: the SDK's, which signs; a service that only it writes for may do without
+            (`AES_256_GCM_HKDF_SHA512_COMMIT_KEY`), and four times as fast.
+        client: how messages are written.
+    """
+
+    def __init__(
+        self,
+        materials: Any,
+        *,
+        algorithm: AlgorithmSuite | None = None,
+        client: EncryptionSDKClient = _CLIENT,
+    ) -> None:
+        self._arguments = _arguments(materials)
+        if algorithm is not None:
+            self._arguments["algorithm"] = algorithm
+        self._client = client
+
+    def export(
+        self,
+        field: Field[Any],
+        data: bytes,
+        *,
+        tenant: str | None = None,
+        context: Mapping[str, str] | None = None,
+    ) -> bytes:
+        """Return the message that has the value of an encrypted value.
+
+        Args:
+            field, data, tenant, context: as for `Field.decrypt`.
+
+        Raises:
+            As `Field.decrypt`.
+            KeyProviderError: the SDK has no key to encrypt under.
+        """
+        value = field.decrypt(data, tenant=tenant, context=context)
+        plaintext = Codec(field.type).encode(value)[_ENCODING_BYTE]
+        whole = {**field.context, **(context or {})}
+        if tenant is not None:
+            whole[TENANT_KEY] = tenant
+        try:
+            message, _ = self._client.encrypt(source=plaintext, encryption_context=whole, **self._arguments)
+        except (AWSEncryptionSDKClientError, BotoCoreError) as error:
+            raise KeyProviderError(
+                "the AWS Encryption SDK has no key for the message", causes={"aws-encryption-sdk": error}
+            ) from None
+        return bytes(message)
+
+    def __reduce__(self) -> str:
+        raise TypeError("an EncryptionSdkExporter may hold keys and cannot be pickled")
+
+
+def _message(data: bytes | str) -> bytes:
+    """Return a message as bytes; of what is none in base64, nothing."""
+    return data if isinstance(data, bytes) else decoded(data, STANDARD) or b""
+
+
+def _arguments(materials: Any) -> dict[str, Any]:
+    """Return what the SDK's client is given for whatever kind of materials this is."""
+    if isinstance(materials, MasterKeyProvider):
+        return {"key_provider": materials}
+    if isinstance(materials, CryptoMaterialsManager):
+        return {"materials_manager": materials}
+    return {"keyring": materials}
