@@ -26,7 +26,7 @@ LAYERS = [
     {"fieldcrypt.encryptor"},
     {"fieldcrypt.indexed_by"},
     {"fieldcrypt"},
-    {"fieldcrypt.schemes"},
+    {"fieldcrypt.schemes", "fieldcrypt.columns"},
     {"fieldcrypt.cli", "fieldcrypt.testing"},
 ]
 
@@ -126,8 +126,11 @@ def test_all_that_is_public_exists() -> None:
 
 def test_the_core_is_light() -> None:
     """`import fieldcrypt` loads no database or AWS library."""
-    heavy = ("boto3", "botocore", "sqlalchemy", "pynamodb", "moto", "typer", "rich", "asyncio", "hypothesis")
-    heavy += ("aws_encryption_sdk", "asherah", "sqlalchemy_utils", "cryptography.fernet", "fieldcrypt.schemes")
+    heavy = [
+        *("boto3", "botocore", "sqlalchemy", "pynamodb", "moto", "typer", "rich", "asyncio", "hypothesis"),
+        *("fieldcrypt.schemes", "aws_encryption_sdk", "asherah", "sqlalchemy_utils", "cryptography.fernet"),
+        *("fieldcrypt.columns", "pyarrow", "pandas", "polars", "numpy"),
+    ]
     program = f"import sys, fieldcrypt; print([name for name in {heavy!r} if name in sys.modules])"
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"

@@ -1,0 +1,1 @@
+"""Whole columns at once: of pyarrow, pandas and polars, one module each. See docs/columns.md."""

@@ -1,0 +1,163 @@
+"""Columns of pyarrow: `Array` and `ChunkedArray`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from itertools import chain
+from typing import Any, TypeAlias, TypeVar, cast
+from uuid import UUID
+
+import pyarrow as pa
+
+from fieldcrypt.columns.cells import Place, decrypt_cells, encrypt_cells, in_time_zones, not_of_type
+from fieldcrypt.field import Field
+
+__all__ = ["array_of", "decrypt_column", "default_type", "encrypt_column", "python_values"]
+
+AnyColumn: TypeAlias = "pa.Array | pa.ChunkedArray"
+Column = TypeVar("Column", bound=AnyColumn)
+
+_TYPES: dict[Any, pa.DataType] = {
+    bytes: pa.binary(),
+    str: pa.string(),
+    int: pa.int64(),
+    float: pa.float64(),
+    bool: pa.bool_(),
+    date: pa.date32(),
+    time: pa.time64("us"),
+    timedelta: pa.duration("us"),
+    UUID: pa.uuid(),
+}
+_MICROSECONDS: dict[Callable[[pa.DataType], bool], Callable[[pa.DataType], pa.DataType]] = {
+    pa.types.is_timestamp: lambda type: pa.timestamp("us", type.tz),
+    pa.types.is_duration: lambda type: pa.duration("us"),
+    pa.types.is_time64: lambda type: pa.time64("us"),
+}
+
+
+def encrypt_column(
+    field: Field[Any],
+    column: Column,
+    *,
+    tenant: str | AnyColumn | None = None,
+    row: AnyColumn | Sequence[AnyColumn] | None = None,
+) -> Column:
+    """Encrypt a column: each value as `Field.encrypt` does.
+
+    Args:
+        field: the field. Its type is what Python makes of the column's: str of strings, int of all integers, Decimal
+            of decimals, date of dates, and so on. Timestamps with a time zone are aware datetimes, others naive ones.
+        column: nulls stay nulls, and chunks chunks.
+        tenant: whose data key to use: one name, or a column of them.
+        row: binds every value to its row: the primary key, a column, or several in the key's order.
+
+    Returns:
+        A column of type binary.
+
+    Raises:
+        TypeError: a value is not of the field's type.
+        ValueError: columns differ in length; a value has no tenant; a time has nanoseconds.
+        Else as `Field.encrypt`. A note says at which position of its chunk.
+    """
+    lists = [encrypt_cells(field, python_values(chunk), place) for chunk, place in _chunks(column, tenant, row)]
+    return _like(column, [array_of(field, values, pa.binary()) for values in lists], pa.binary())
+
+
+def decrypt_column(
+    field: Field[Any],
+    column: Column,
+    *,
+    type: pa.DataType | None = None,
+    tenant: str | AnyColumn | None = None,
+    row: AnyColumn | Sequence[AnyColumn] | None = None,
+) -> Column:
+    """Decrypt a column.
+
+    Args:
+        field: the field.
+        column: of type binary.
+        type: of the result. Default: string, binary, int64, float64, bool, date32, time64, duration or uuid, as the
+            field's type has it; a timestamp in microseconds, in UTC if the values have time zones; a decimal as wide as
+            the values need. Say it where several columns must agree.
+        tenant, row: as they were for `encrypt_column`. One tenant, or one each, whose value it must be.
+
+    Raises:
+        TypeError: the field's type has no default here; or the column is not binary.
+        ValueError: as for `encrypt_column`; or values do not fit into the type.
+        Else as `Field.decrypt`. A note says at which position of its chunk.
+    """
+    lists = [decrypt_cells(field, python_values(chunk), place) for chunk, place in _chunks(column, tenant, row)]
+    type = type or default_type(field, chain.from_iterable(lists))
+    return _like(column, [array_of(field, values, type) for values in lists], type)
+
+
+def default_type(field: Field[Any], values: Iterator[Any]) -> pa.DataType:
+    """Return the Arrow type of a field's values.
+
+    Raises:
+        TypeError: there is no one type for them.
+        ValueError: naive and aware datetimes are mixed.
+    """
+    if field.type is datetime:
+        return pa.timestamp("us", "UTC" if in_time_zones(values) else None)
+    if field.type is Decimal:
+        found = None
+        with suppress(pa.ArrowException, TypeError, ValueError):  # which have the values in their messages
+            found = pa.infer_type(list(values))
+        if found is None:
+            raise not_of_type(field, "decimal128")
+        return pa.decimal128(1, 0) if pa.types.is_null(found) else found
+    if field.type not in _TYPES:
+        raise TypeError(f"values of field {field.name!r} have no Arrow type by themselves: say which, type=…")
+    return _TYPES[field.type]
+
+
+def python_values(column: AnyColumn) -> list[Any]:
+    """Return the values in Python's own types; of nanoseconds, pyarrow would make those of pandas.
+
+    Raises:
+        ValueError: there are nanoseconds that microseconds do not say.
+    """
+    for is_of_kind, microseconds in _MICROSECONDS.items():
+        if is_of_kind(column.type) and column.type.unit == "ns":
+            try:
+                column = column.cast(microseconds(column.type))
+            except pa.ArrowInvalid:
+                break
+    else:
+        return cast(list[Any], column.to_pylist())
+    raise ValueError("a time has nanoseconds, which Python's do not")
+
+
+def array_of(field: Field[Any], values: list[Any], type: pa.DataType) -> pa.Array:
+    """Return an array of a field's values.
+
+    Raises:
+        ValueError: they do not fit into the type.
+    """
+    with suppress(pa.ArrowException, OverflowError, TypeError, ValueError):  # likewise
+        return pa.array(values, type)
+    raise not_of_type(field, type)
+
+
+def _chunks(
+    column: AnyColumn, tenant: str | AnyColumn | None, row: AnyColumn | Sequence[AnyColumn] | None
+) -> Iterator[tuple[pa.Array, Place]]:
+    """Yield the chunks of a column, each with the place of its values."""
+    keys = [] if row is None else [row] if isinstance(row, (pa.Array, pa.ChunkedArray)) else list(row)
+    others = keys if tenant is None or isinstance(tenant, str) else [*keys, tenant]
+    if any(len(other) != len(column) for other in others):
+        raise ValueError("the columns differ in length")
+    start = 0
+    for chunk in column.chunks if isinstance(column, pa.ChunkedArray) else [column]:
+        parts = [python_values(other.slice(start, len(chunk))) for other in others]
+        yield chunk, (tenant if others is keys else parts.pop(), parts)
+        start += len(chunk)
+
+
+def _like(column: Column, arrays: list[pa.Array], type: pa.DataType) -> Column:
+    """Return arrays as a column of the same kind."""
+    return cast(Column, pa.chunked_array(arrays, type) if isinstance(column, pa.ChunkedArray) else arrays[0])

@@ -1,0 +1,84 @@
+"""The values of a column, one after the other: what all kinds of columns have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
+from itertools import repeat
+from typing import Any, TypeVar
+
+from fieldcrypt.context import row_context
+from fieldcrypt.field import Field
+
+__all__ = ["Place", "decrypt_cells", "encrypt_cells", "in_time_zones", "not_of_type"]
+
+T = TypeVar("T")
+
+# Whose and where values are: one tenant, or one for each value, or None; the parts of row keys, each a column; and
+# how many rows that is.
+Place = tuple[str | Sequence[str | None] | None, Sequence[Sequence[Any]]]
+
+
+def encrypt_cells(field: Field[Any], values: Iterable[Any], place: Place) -> list[bytes | None]:
+    """Encrypt values one by one; None stays None.
+
+    What is raised has a note that says at which position of the column.
+
+    Raises:
+        ValueError: a value has no tenant, where the tenants are a column.
+        Else as `Field.encrypt`.
+    """
+    return _each(field.encrypt, values, place)
+
+
+def decrypt_cells(field: Field[T], values: Iterable[bytes | None], place: Place) -> list[T | None]:
+    """Decrypt values one by one, likewise."""
+    return _each(field.decrypt, values, place)
+
+
+def _each(method: Callable[..., Any], values: Iterable[Any], place: Place) -> list[Any]:
+    tenant, keys = place
+    results: list[Any] = []
+    append = results.append
+    try:
+        if keys or not (tenant is None or isinstance(tenant, str)):
+            for value, tenant_of, context in zip(values, _tenants(tenant), _rows(keys), strict=False):
+                if value is None:
+                    append(None)
+                else:
+                    if tenant_of is None and tenant is not None:
+                        # For the core that would be the key of no tenant, and decryption for any tenant.
+                        raise ValueError("the column of tenants has none for a value")
+                    append(method(value, tenant=tenant_of, context=row_context(*context) if keys else None))
+        else:
+            for value in values:
+                append(None if value is None else method(value, tenant=tenant))
+    except Exception as error:
+        error.add_note(f"at position {len(results)} of the column, counted from 0")
+        raise
+    return results
+
+
+def _tenants(tenant: str | Sequence[str | None] | None) -> Iterator[str | None]:
+    return repeat(tenant) if tenant is None or isinstance(tenant, str) else iter(tenant)
+
+
+def _rows(keys: Sequence[Sequence[Any]]) -> Iterator[tuple[Any, ...]]:
+    return zip(*keys, strict=True) if keys else repeat(())
+
+
+def in_time_zones(values: Iterable[datetime | None]) -> bool:
+    """Say whether datetimes are points in time (aware) or what a clock showed (naive); a column has one of the two.
+
+    Raises:
+        ValueError: there are some of both.
+    """
+    kinds = {value.tzinfo is not None for value in values if value is not None}
+    if len(kinds) > 1:
+        raise ValueError("some of the datetimes have a time zone and others have none: a column has only one kind")
+    return kinds == {True}
+
+
+def not_of_type(field: Field[Any], type: object) -> ValueError:
+    """Return the error for values that a column's type does not take; libraries put the values into theirs."""
+    return ValueError(f"the values of field {field.name!r} do not fit into a column of type {type}")

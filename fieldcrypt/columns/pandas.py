@@ -1,0 +1,75 @@
+"""Columns of pandas: `Series`. What comes out has the types of Arrow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import pandas as pd
+import pyarrow as pa
+
+from fieldcrypt.columns.arrow import array_of, default_type, python_values
+from fieldcrypt.columns.cells import Place, decrypt_cells, encrypt_cells
+from fieldcrypt.field import Field
+
+__all__ = ["decrypt_column", "encrypt_column"]
+
+Series: TypeAlias = "pd.Series[Any]"
+
+
+def encrypt_column(
+    field: Field[Any],
+    column: Series,
+    *,
+    tenant: str | Series | None = None,
+    row: Series | Sequence[Series] | None = None,
+) -> Series:
+    """Encrypt a column (see `fieldcrypt.columns.arrow.encrypt_column`).
+
+    Missing is what pandas takes for missing, the not-a-numbers of a float column among it. In columns of `object`
+    values are taken as they are.
+
+    Returns:
+        A column of type `binary[pyarrow]`, with the index and the name of the other.
+
+    Raises:
+        As there; and ValueError if columns differ in their index.
+    """
+    values = encrypt_cells(field, _values(column), _place(column, tenant, row))
+    return _series(array_of(field, values, pa.binary()), column)
+
+
+def decrypt_column(
+    field: Field[Any],
+    column: Series,
+    *,
+    type: pa.DataType | None = None,
+    tenant: str | Series | None = None,
+    row: Series | Sequence[Series] | None = None,
+) -> Series:
+    """Decrypt a column (see `fieldcrypt.columns.arrow.decrypt_column`), of `binary[pyarrow]` or of `object`.
+
+    Returns:
+        A column of the Arrow type, with the index and the name of the other.
+    """
+    values = decrypt_cells(field, _values(column), _place(column, tenant, row))
+    return _series(array_of(field, values, type or default_type(field, iter(values))), column)
+
+
+def _place(column: Series, tenant: str | Series | None, row: Series | Sequence[Series] | None) -> Place:
+    keys = [] if row is None else [row] if isinstance(row, pd.Series) else list(row)
+    others = [*keys, *([tenant] if isinstance(tenant, pd.Series) else [])]
+    if not all(other.index.equals(column.index) for other in others):
+        raise ValueError("the columns differ in their index")
+    return _values(tenant) if isinstance(tenant, pd.Series) else tenant, [_values(key) for key in keys]
+
+
+def _values(column: Series) -> list[Any]:
+    if column.dtype != object:
+        return python_values(pa.Array.from_pandas(column))
+    # Arrow would give all values one type: all Decimals the same number of digits, for example.
+    return [None if missing else value for value, missing in zip(column, column.isna(), strict=True)]
+
+
+def _series(array: pa.Array, like: Series) -> Series:
+    return pd.Series(pd.arrays.ArrowExtensionArray(array), index=like.index, name=like.name)

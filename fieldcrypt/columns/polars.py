@@ -1,0 +1,96 @@
+"""Columns of polars: `Series`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+
+import polars as pl
+
+from fieldcrypt.columns.cells import Place, decrypt_cells, encrypt_cells, in_time_zones, not_of_type
+from fieldcrypt.field import Field
+
+__all__ = ["decrypt_column", "encrypt_column"]
+
+_TYPES: dict[Any, type[pl.DataType] | pl.DataType] = {
+    bytes: pl.Binary,
+    str: pl.String,
+    int: pl.Int64,
+    float: pl.Float64,
+    bool: pl.Boolean,
+    Decimal: pl.Decimal,
+    date: pl.Date,
+    time: pl.Time,
+    timedelta: pl.Duration("us"),
+}
+_NANOSECONDS = 1000  # in a microsecond
+
+
+def encrypt_column(
+    field: Field[Any],
+    column: pl.Series,
+    *,
+    tenant: str | pl.Series | None = None,
+    row: pl.Series | Sequence[pl.Series] | None = None,
+) -> pl.Series:
+    """Encrypt a column (see `fieldcrypt.columns.arrow.encrypt_column`).
+
+    Returns:
+        A column of type Binary, of the same name.
+    """
+    values = encrypt_cells(field, _values(column), _place(column, tenant, row))
+    return pl.Series(column.name, values, pl.Binary)
+
+
+def decrypt_column(
+    field: Field[Any],
+    column: pl.Series,
+    *,
+    type: pl.DataType | type[pl.DataType] | None = None,
+    tenant: str | pl.Series | None = None,
+    row: pl.Series | Sequence[pl.Series] | None = None,
+) -> pl.Series:
+    """Decrypt a column (see `fieldcrypt.columns.arrow.decrypt_column`).
+
+    Args:
+        field, column, tenant, row: as there.
+        type: of the result. Default: String, Binary, Int64, Float64, Boolean, Date, Time or Duration, as the field's
+            type has it; a Datetime in microseconds, in UTC if the values have time zones; a Decimal with as many digits
+            after the point as the values need.
+
+    Returns:
+        A column of that type, of the same name.
+    """
+    values = decrypt_cells(field, _values(column), _place(column, tenant, row))
+    type = type or _default_type(field, values)
+    # These have the values in their messages.
+    with suppress(pl.exceptions.PolarsError, OverflowError, TypeError, ValueError):
+        return pl.Series(column.name, values, type)
+    raise not_of_type(field, type)
+
+
+def _default_type(field: Field[Any], values: Iterable[Any]) -> pl.DataType | type[pl.DataType]:
+    if field.type is datetime:
+        return pl.Datetime("us", "UTC" if in_time_zones(values) else None)
+    if field.type not in _TYPES:
+        raise TypeError(f"values of field {field.name!r} have no type of polars by themselves: say which, type=…")
+    return _TYPES[field.type]
+
+
+def _place(column: pl.Series, tenant: str | pl.Series | None, row: pl.Series | Sequence[pl.Series] | None) -> Place:
+    keys = [] if row is None else [row] if isinstance(row, pl.Series) else list(row)
+    others = [*keys, *([tenant] if isinstance(tenant, pl.Series) else [])]
+    if any(len(other) != len(column) for other in others):
+        raise ValueError("the columns differ in length")
+    return _values(tenant) if isinstance(tenant, pl.Series) else tenant, [_values(key) for key in keys]
+
+
+def _values(column: pl.Series) -> list[Any]:
+    """Return the values in Python's own types, of which polars would cut nanoseconds off."""
+    in_nanoseconds = column.dtype == pl.Time or getattr(column.dtype, "time_unit", None) == "ns"
+    if in_nanoseconds and (column.to_physical() % _NANOSECONDS != 0).any():
+        raise ValueError("a time has nanoseconds, which Python's do not")
+    return column.to_list()
