@@ -39,8 +39,8 @@ K = TypeVar("K", bound=HeldKey)
 RETRY_INTERVAL = 5.0  # seconds between checks while store or provider cannot be reached, or have not answered yet
 _MAX_VERIFIED = 16  # encodings remembered of one key's record
 
-# Of its time to live, how much of it a key that is in use has when it is checked: 75 to 90 percent, each time at random,
-# so that what was fetched together is not checked together: the keys of a process, nor one key by a fleet of processes.
+# Of its time to live, how much of it a key that is in use has when checked: 75 to 90 percent, each time at random,
+# so that what was fetched together is not checked together: keys of one process, nor one key by a fleet of processes.
 _CHECK_FROM, _CHECK_SPREAD = 0.75, 0.15
 
 _USES = {Purpose.ENCRYPTION: "values", Purpose.BLIND_INDEX: "blind indexes"}
