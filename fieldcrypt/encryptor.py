@@ -12,7 +12,7 @@ from fieldcrypt.blind_index import DEFAULT_TAG_SIZE, BlindIndex
 from fieldcrypt.codecs import Codec
 from fieldcrypt.data_keys import DataKeys
 from fieldcrypt.errors import ConfigurationError
-from fieldcrypt.events import Events, Observer, Stats
+from fieldcrypt.events import Event, Events, Observer, Stats
 from fieldcrypt.field import Field
 from fieldcrypt.keys.keyring import Keyring
 from fieldcrypt.keys.policy import KeyPolicy
@@ -253,6 +253,10 @@ class Encryptor:
             ConfigurationError: there is no key store.
         """
         return DataKeys(self._configured())
+
+    def report(self, event: Event) -> None:
+        """Count an event, log it, and tell the observer: for those who read and write values in another way."""
+        self._configured().events.report(event)
 
     def stats(self) -> Stats:
         """Return how often what happened to keys, in this process."""

@@ -41,9 +41,18 @@ class EventKind(enum.StrEnum):
     ROTATION_FAILED = "rotation_failed"
     RECORD_REFUSED = "record_refused"  # a record in the key store is not authentic
     DENIED = "denied"
+    PLAINTEXT_READ = "plaintext_read"  # a field that accepts plaintext for now was given some: the place is its name
+    OLD_VALUE_READ = "old_value_read"  # likewise, a value of another scheme or of a former declaration
 
 
-_DEBUG = {EventKind.CACHE_HIT, EventKind.CACHE_MISS, EventKind.KMS_CALL, EventKind.KEY_UNWRAPPED}
+_DEBUG = {
+    EventKind.CACHE_HIT,
+    EventKind.CACHE_MISS,
+    EventKind.KMS_CALL,
+    EventKind.KEY_UNWRAPPED,
+    EventKind.PLAINTEXT_READ,
+    EventKind.OLD_VALUE_READ,
+}
 _ERROR = {EventKind.DENIED, EventKind.RECORD_REFUSED}
 _WARNING = {
     EventKind.FAILED_OVER,
@@ -62,7 +71,7 @@ class Event(NamedTuple):
         kind: what.
         key_id: the data key, 32 hexadecimal digits.
         tenant: whose key it is.
-        place: where: a region, or the name of a wrapping key.
+        place: where: a region, the name of a wrapping key, or a field.
         operation: of the key service.
         seconds: how long it took.
         cause: the error, in words.

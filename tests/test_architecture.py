@@ -25,8 +25,9 @@ LAYERS = [
     {"fieldcrypt.data_keys"},
     {"fieldcrypt.encryptor"},
     {"fieldcrypt.indexed_by"},
-    {"fieldcrypt"},
     {"fieldcrypt.schemes", "fieldcrypt.columns"},
+    {"fieldcrypt.migration"},
+    {"fieldcrypt"},
     {"fieldcrypt.cli", "fieldcrypt.testing"},
 ]
 

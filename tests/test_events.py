@@ -384,7 +384,9 @@ class TestTheLog:
     """The logger `fieldcrypt`."""
 
     LEVELS = {  # noqa: RUF012 (a table)
-        logging.DEBUG: {"cache_hit", "cache_miss", "kms_call", "key_unwrapped"},
+        logging.DEBUG: {
+            *("cache_hit", "cache_miss", "kms_call", "key_unwrapped", "plaintext_read", "old_value_read"),
+        },
         logging.INFO: {"key_created", "key_rotated", "key_rewrapped", "key_repaired", "key_shredded", "key_late"},
         logging.WARNING: {
             *("failed_over", "wrap_missing", "key_unconfirmed", "key_missing", "key_lost", "rotation_failed"),

@@ -128,6 +128,7 @@ class _Pass:
         table_: the columns are of it.
         searchable: the columns.
         source: where to select from: the table, or of a class that inherits all that it consists of.
+        dialect: the database's.
         row: what values are bound to, if they are, with the columns that tell it.
     """
 
@@ -136,8 +137,10 @@ class _Pass:
         table_: Table,
         searchable: Sequence[_Searchable],
         source: FromClause,
+        dialect: Dialect,
         row: tuple[RowKey, Sequence[Any]] | None = None,
     ) -> None:
+        self._dialect = dialect
         self.key: list[Any] = list(table_.primary_key.columns)
         if not self.key:
             raise ConfigurationError(f"{table_.name} has no primary key, by which its rows could be told apart")
@@ -155,7 +158,7 @@ class _Pass:
     def page(self, after: Key | None, size: int) -> Select[Any]:
         """Return the query for the next rows."""
         query = self._query.limit(size)
-        return query if after is None else query.where(beyond(self.key, after))
+        return query if after is None else query.where(beyond(self.key, after, self._dialect))
 
     def changes(self, row: Sequence[Any], failures: dict[Key, Exception]) -> list[Update]:
         """Return what has to be done to a row, and note why something cannot be done."""
@@ -229,7 +232,7 @@ class _Job:
 def _passes(model: Any, dialect: Dialect) -> Iterator[_Pass]:
     if isinstance(model, Table):
         if columns := [_Searchable(each, None, dialect) for each in model.columns if _is_of_table(each)]:
-            yield _Pass(model, columns, model)
+            yield _Pass(model, columns, model, dialect)
         return
     seen: set[Any] = set()
     for mapper in class_mapper(model).self_and_descendants:
@@ -245,7 +248,7 @@ def _passes(model: Any, dialect: Dialect) -> Iterator[_Pass]:
                 if each.column.table is table_
             ]
             bound_to = None if row is None else (row, [mapper.columns[name] for name in row.names])
-            yield _Pass(table_, mine, mapper.persist_selectable, bound_to)
+            yield _Pass(table_, mine, mapper.persist_selectable, dialect, bound_to)
 
 
 def _is_of_table(each: Any) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 from sqlalchemy.engine import Dialect
 
 from fieldcrypt import ConfigurationError, Encryptor, FieldcryptError
+from fieldcrypt.migration import is_envelope
 from fieldcrypt_sqlalchemy.companion import Tag
 from fieldcrypt_sqlalchemy.conversion import conversion
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError, without_parameters
@@ -33,7 +34,7 @@ class Sealed:
 
     __slots__ = ("_data", "_field", "_known", "_tag")
 
-    def __init__(self, data: bytes, field: SealedField, known: Any = UNREAD, tag: Tag | None = None) -> None:
+    def __init__(self, data: Any, field: SealedField, known: Any = UNREAD, tag: Tag | None = None) -> None:
         self._data = data
         self._field = field
         self._known = known  # what the ORM was given, to be found again after the flush
@@ -77,7 +78,7 @@ class SealedField:
         field = type_.encryptor.field(type_.name, kind, pad=type_.pad, offload=in_thread)
         self.name = type_.name
         self.row_key: Any = getattr(type_, "row_key", None)
-        self._encrypt, self.decrypt = field.encrypt, field.decrypt
+        self._encrypt, self.decrypt = field.encrypt, type_.decrypting(field)
 
     def seal(self, value: Any, context: Mapping[str, str], tenant: str | None, tag: Tag | None = None) -> Sealed | None:
         """Return a value encrypted for a row, together with its tag; None stays None.
@@ -138,11 +139,15 @@ class RowBound(Encrypted):
     def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any]:
         """Return what lets sealed values of the column through to the driver, and no others."""
         to_driver = self._to_driver(dialect)
-        name = self.name
+        name, mixed = self.name, self.accepted is not None
 
         def process(value: Any) -> Any:
             if value is None:
                 return None
+            if value.__class__ is Sealed and mixed and not is_envelope(value._data):
+                raise ProtectedColumnError(
+                    f"{self.described} accepts plaintext that is stored, and writes none: open it"
+                )
             if value.__class__ is Sealed and value._field.name == name:
                 return value._data if to_driver is None else to_driver(value._data)
             raise ProtectedColumnError(
@@ -155,12 +160,15 @@ class RowBound(Encrypted):
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:
         """Return what wraps what came from the driver; nothing is decrypted before somebody reads it."""
         field = SealedField(self)
+        mixed = self.accepted is not None
 
         def process(value: Any) -> Any:
             if value.__class__ is bytes:
                 return Sealed(value, field)
             if value is None:
                 return None
+            if mixed and isinstance(value, str):
+                return Sealed(value, field)
             # SQLite lets anyone put anything into a column; what is no value fails when it is read.
             return Sealed(bytes(value) if isinstance(value, memoryview) else b"", field)
 

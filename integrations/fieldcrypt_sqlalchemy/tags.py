@@ -83,7 +83,14 @@ class Tagger:
             ProtectedColumnError: tags are per tenant, and it is not known.
             TypeError, ValueError, KeyProviderError, KeyStoreError: as for `BlindIndex.tag`.
         """
-        value = self._converted(value)
+        return self.tag_of_field(self._converted(value), tenant)
+
+    def tag_of_field(self, value: Any, tenant: str | None) -> Tag | None:
+        """Return the tag of a value as the column's Field has it.
+
+        Raises:
+            As `tag`.
+        """
         if value is None:
             return None
         if self.per_tenant and tenant is None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import date
 from typing import Any, NoReturn, Self
 
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import CompileError
 from sqlalchemy.types import LargeBinary, TypeDecorator, TypeEngine, to_instance
 
-from fieldcrypt import ConfigurationError, DecryptionError, Encryptor, FieldcryptError, IndexedBy
+from fieldcrypt import ConfigurationError, DecryptionError, Encryptor, Field, FieldcryptError, IndexedBy
+from fieldcrypt.migration import Accepted, MixedField
+from fieldcrypt.schemes import OldReader
 from fieldcrypt_sqlalchemy.comparator import Comparator
 from fieldcrypt_sqlalchemy.conversion import conversion
 from fieldcrypt_sqlalchemy.errors import without_parameters
@@ -22,6 +25,17 @@ PROTECTED_RESULT = "fieldcrypt_protected_result"  # an attribute of functions th
 HAS_PROTECTED = "fieldcrypt_has_protected"  # an attribute of tables with encrypted columns; migrations show `info`
 # Drivers that take bytes as they are. SQLAlchemy would wrap each in an object, which the garbage collector follows.
 _TAKE_BYTES = frozenset({"pysqlite", "aiosqlite", "psycopg", "psycopg_async"})
+
+
+class _Readers(tuple[OldReader[Any], ...]):
+    """Is equal to itself alone, so that SQLAlchemy can tell types apart by readers that cannot be compared."""
+
+    __slots__ = ()
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
+
+_NO_READERS = _Readers()
 
 
 class Encrypted(TypeDecorator[Any]):
@@ -40,9 +54,13 @@ class Encrypted(TypeDecorator[Any]):
         pad: hide the exact length of values by padding them to a multiple of so many bytes (2 to 65,535).
         index: make the column searchable: the name of a companion column, which `blind_index()` declares, or an
             `IndexedBy` that says more.
+        accept_plaintext: read plaintext as well, until this day begins in UTC, a year from now at the most: while a
+            column that held it is encrypted in place. Of text and bytes only. Writes are encrypted all the same.
+        accept: read values of other schemes, or of a former declaration, as well (`OldReader`, `FormerField`).
+        accept_until: until when; needed with `accept`.
 
     Raises:
-        ConfigurationError: the type cannot be encrypted.
+        ConfigurationError: the type cannot be encrypted, or something is to be accepted for ever.
     """
 
     impl = LargeBinary
@@ -57,6 +75,9 @@ class Encrypted(TypeDecorator[Any]):
         name: str | None = None,
         pad: int | None = None,
         index: str | IndexedBy | None = None,
+        accept_plaintext: date | None = None,
+        accept: Sequence[OldReader[Any]] = (),
+        accept_until: date | None = None,
     ) -> None:
         super().__init__()
         if encryptor is not None and not isinstance(encryptor, Encryptor):
@@ -67,11 +88,19 @@ class Encrypted(TypeDecorator[Any]):
         self.name = name
         self.pad = pad
         self.index = IndexedBy(index) if isinstance(index, str) else index
+        self.accept_plaintext = accept_plaintext
+        self.accept = _Readers(accept) if accept else _NO_READERS
+        self.accept_until = accept_until
+        self.accepted: Accepted | None = None
         self._derived = False
         self._tagger: Tagger | None = None
         if isinstance(self.type_, Encrypted):
             raise ConfigurationError("a column cannot be encrypted twice")
-        conversion(self.type_)  # raises now what it would raise at the first value
+        kind = conversion(self.type_).type  # raises now what it would raise at the first value
+        if accept_plaintext is not None or accept or accept_until is not None:
+            self.accepted = Accepted(accept_plaintext, accept, accept_until)
+            empty = Encryptor()
+            MixedField(empty, empty.field(name or "declared", kind), self.accepted)  # likewise
         if self.index is not None:
             check_index(self.type_, self.index)
 
@@ -145,14 +174,15 @@ class Encrypted(TypeDecorator[Any]):
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:
         """Return what decrypts a value that came from the driver."""
         _, from_field, field = self._prepared()
-        decrypt = field.decrypt
+        decrypt = self.decrypting(field)
+        stored = (bytes, memoryview) if self.accepted is None else (bytes, memoryview, str)
 
         def process(value: Any) -> Any:
             if value.__class__ is bytes:
                 return decrypt(value)
             if value is None:
                 return None
-            if not isinstance(value, (bytes, memoryview)):  # SQLite lets anyone put anything into a column
+            if not isinstance(value, stored):  # SQLite lets anyone put anything into a column
                 raise DecryptionError
             return decrypt(value)
 
@@ -165,6 +195,12 @@ class Encrypted(TypeDecorator[Any]):
 
         setattr(convert, PROTECTED_RESULT, True)
         return convert
+
+    def decrypting(self, field: Field[Any]) -> Callable[..., Any]:
+        """Return what decrypts values of the column's field, and reads what else the column accepts."""
+        if self.accepted is None or self.encryptor is None:
+            return field.decrypt
+        return MixedField(self.encryptor, field, self.accepted).decrypt
 
     def literal_processor(self, dialect: Dialect) -> Callable[[Any], str]:
         """Refuse to render a value into SQL text: it would be the plaintext, in the database's log."""

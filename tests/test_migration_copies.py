@@ -1,4 +1,4 @@
-"""Encrypting a column that exists: the job, and the whole way of docs/alembic.md while others write."""
+"""Encrypting a column that exists into a new one: the job, and the whole way of docs/alembic.md while others write."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, validates
 
 from fieldcrypt import ConfigurationError, DecryptionError, Encryptor, LocalKeyProvider, WrappedKey
+from fieldcrypt.migration import Progress
 from fieldcrypt_sqlalchemy import Encrypted, IndexedBy, SqlKeyStore, blind_index, encrypted
-from fieldcrypt_sqlalchemy.backfill import backfill, differing
+from fieldcrypt_sqlalchemy.migration import Migration
 from fieldcrypt_sqlalchemy.sealed import RowBound
 from tests.conftest import AsyncDatabase, Database
 from tests.doubles import PATIENCE
@@ -81,6 +82,11 @@ def values(engine: Engine, patient: Any, name: str = "ssn") -> list[Any]:
         return [getattr(row, name) for row in session.scalars(select(patient).order_by(patient.bed))]
 
 
+def differing(engine: Engine, patient: Any, copies: Mapping[str, str]) -> list[Any]:
+    """The keys of rows that are not as they should be."""
+    return sorted(Migration(engine, patient, copies).verify().reasons)
+
+
 class TestBackfill:
     def test_values_are_sealed_and_found(self, engine: Engine, patient: Any) -> None:
         """As if the application had written them: they decrypt, their blind index finds them, and row and tenant hold.
@@ -88,8 +94,8 @@ class TestBackfill:
         The first keys of three tenants are made meanwhile, in the same database.
         """
         add(engine, patient, *ssns(*range(20)), {"ssn_plain": None, "sex_plain": "f"})
-        report = backfill(engine, patient, COPIES)
-        assert report == (21, 0, {})
+        report = Migration(engine, patient, COPIES).backfill()
+        assert report == (21, 21, 0, {}, True, ())
         assert values(engine, patient) == [f"{SSN}{number}" for number in range(20)] + [None]
         assert values(engine, patient, "sex") == [None] * 20 + ["f"]
         with Session(engine) as session:
@@ -107,8 +113,8 @@ class TestBackfill:
         with Session(engine) as session, session.begin():
             for row in session.scalars(select(patient).where(patient.bed > 0)):
                 row.ssn = f"newer {row.bed}"
-        assert backfill(engine, patient, COPIES).filled == 1
-        assert backfill(engine, patient, COPIES).filled == 0
+        assert Migration(engine, patient, COPIES).backfill().changed == 1
+        assert Migration(engine, patient, COPIES).backfill().changed == 0
         assert values(engine, patient) == [f"{SSN}0", "newer 1", "newer 2"]
 
     def test_one_attribute_of_a_row_is_filled_where_another_is_already(self, engine: Engine, patient: Any) -> None:
@@ -116,36 +122,38 @@ class TestBackfill:
         add(engine, patient, {"ssn_plain": f"{SSN}0", "sex_plain": "m"})
         with Session(engine) as session, session.begin():
             session.scalars(select(patient)).one().ssn = "newer"
-        assert backfill(engine, patient, COPIES).filled == 1
+        assert Migration(engine, patient, COPIES).backfill().changed == 1
         assert (values(engine, patient), values(engine, patient, "sex")) == (["newer"], ["m"])
 
     @pytest.mark.parametrize("batch", [1, 3, 7, 100])
     def test_all_pages_are_read(self, engine: Engine, patient: Any, batch: int) -> None:
         """In the order of a key of two columns, whatever the number of rows on the last page."""
         add(engine, patient, *ssns(*range(9)))
-        progress: list[int] = []
-        assert backfill(engine, patient, COPIES, batch=batch, on_progress=progress.append).filled == 9
-        assert progress == [*range(batch, 9, batch), 9]
-        assert list(differing(engine, patient, COPIES, batch=batch)) == []
+        progress: list[Progress] = []
+        report = Migration(engine, patient, COPIES).backfill(batch=batch, on_progress=progress.append)
+        assert (report.rows, report.changed) == (9, 9)
+        assert [each.done for each in progress] == [*range(batch, 9, batch), *[9] * (1 + (9 % batch == 0))]
+        assert differing(engine, patient, COPIES) == []
 
     def test_it_goes_on_where_it_was_interrupted(self, engine: Engine, patient: Any) -> None:
         """What was filled stays filled."""
         add(engine, patient, *ssns(*range(10)))
 
-        def interrupt(filled: int) -> None:
+        def interrupt(progress: Progress) -> None:
             raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
-            backfill(engine, patient, COPIES, batch=4, on_progress=interrupt)
+            Migration(engine, patient, COPIES).backfill(batch=4, on_progress=interrupt)
         assert values(engine, patient).count(None) == 6
-        assert backfill(engine, patient, COPIES, batch=4).filled == 6
-        assert list(differing(engine, patient, COPIES)) == []
+        report = Migration(engine, patient, COPIES).backfill(batch=4)
+        assert (report.rows, report.changed) == (10, 10)  # of both together
+        assert differing(engine, patient, COPIES) == []
 
     def test_rows_that_cannot_be_filled_do_not_keep_the_others_from_it(self, engine: Engine, patient: Any) -> None:
         """The report names them: a value of the wrong kind, and one that the unique blind index has already."""
         add(engine, patient, {"ssn_plain": "Ann"}, {"sex_plain": "x"}, *ssns(2), {"ssn_plain": "ANN", "clinic": "0"})
-        report = backfill(engine, patient, COPIES)
-        assert (report.filled, report.failed) == (2, 2)
+        report = Migration(engine, patient, COPIES).backfill()
+        assert (report.rows, report.changed, report.failed) == (4, 2, 2)
         assert isinstance(report.failures[1, 1], ValueError)
         assert isinstance(report.failures[1, 3], IntegrityError)
         assert values(engine, patient) == ["Ann", None, f"{SSN}2", None]
@@ -163,9 +171,11 @@ class TestBackfill:
 
         async def job() -> tuple[int, list[Any]]:
             async with engine.connect() as connection:
-                report = await connection.run_sync(lambda sync: backfill(sync.engine, patient, COPIES, batch=4))
-                wrong = await connection.run_sync(lambda sync: list(differing(sync.engine, patient, COPIES)))
-            return report.filled, wrong
+                report = await connection.run_sync(
+                    lambda sync: Migration(sync.engine, patient, COPIES).backfill(batch=4)
+                )
+                wrong = await connection.run_sync(lambda sync: differing(sync.engine, patient, COPIES))
+            return report.changed, wrong
 
         assert asyncio.run(job()) == (9, [])
 
@@ -197,18 +207,18 @@ class TestBackfill:
         Base.metadata.create_all(engine)
         with Session(engine) as session, session.begin():
             session.add_all([Person(id=1, name_plain="ann"), Doctor(id=2, name_plain="bob", pay_plain=7)])
-        assert backfill(engine, Person, {"name_plain": "name"}).filled == 2
-        assert list(differing(engine, Person, {"name_plain": "name"})) == []
-        report = backfill(engine, Doctor, {"name_plain": "name", "pay_plain": "pay"})
+        assert Migration(engine, Person, {"name_plain": "name"}).backfill().changed == 2
+        assert differing(engine, Person, {"name_plain": "name"}) == []
+        report = Migration(engine, Doctor, {"name_plain": "name", "pay_plain": "pay"}).backfill()
         assert report.failures.keys() == {(2,)}
         assert isinstance(report.failures[2,], TypeError)  # an int is no str
 
-    @pytest.mark.parametrize("copies", [{}, {"ssn": "ssn"}, {"ssn_plain": "sex_plain"}, {"no": "ssn"}, {"ssn": "no"}])
+    @pytest.mark.parametrize("copies", [{"ssn": "ssn"}, {"ssn_plain": "sex_plain"}, {"no": "ssn"}, {"ssn": "no"}])
     def test_it_goes_from_plaintext_to_encrypted_attributes(self, database: Database, copies: dict[str, str]) -> None:
         """Everything else is refused before anything is read."""
         patient = model(Encryptor(), bound=False)
         with pytest.raises(ConfigurationError, match="from a plaintext column to an encrypted one"):
-            backfill(database("sqlite"), patient, copies)
+            Migration(database("sqlite"), patient, copies)
 
 
 class TestOthersWrite:
@@ -232,7 +242,7 @@ class TestOthersWrite:
                 change(connection, patient.__table__)
 
         with before_rows_are_locked(engine, write):
-            assert backfill(engine, patient, COPIES).filled == 3 - (expected != ["0", "new", "2"])
+            assert Migration(engine, patient, COPIES).backfill().changed == 3 - (expected != ["0", "new", "2"])
         assert values(engine, patient) == expected
 
     def test_a_row_that_somebody_else_filled_is_left_alone(self, engine: Engine, patient: Any) -> None:
@@ -244,7 +254,7 @@ class TestOthersWrite:
                 session.scalars(select(patient).where(patient.bed == 1)).one().ssn = "theirs"
 
         with before_rows_are_locked(engine, write):
-            assert backfill(engine, patient, COPIES).filled == 2
+            assert Migration(engine, patient, COPIES).backfill().changed == 2
         assert values(engine, patient) == [f"{SSN}0", "theirs", f"{SSN}2"]
 
     def test_keys_are_fetched_while_nothing_is_locked(self, database: Database) -> None:
@@ -266,28 +276,39 @@ class TestOthersWrite:
         patient = model(Encryptor(Watching(bytes(32)), keys), bound=True)
         patient.metadata.create_all(engine)
         add(engine, patient, *ssns(*range(10)))
-        assert backfill(engine, patient, COPIES, batch=4).filled == 10
+        assert Migration(engine, patient, COPIES).backfill(batch=4).changed == 10
         assert seen == [0] * 4  # three tenants, and the index
 
     def test_what_differs_is_told(self, engine: Engine, patient: Any) -> None:
         """Rows that are stale, empty or too full; not those that are equal, or empty in both."""
         add(engine, patient, *ssns(0, 1, 2), {}, {})
-        backfill(engine, patient, COPIES)
+        Migration(engine, patient, COPIES).backfill()
         with Session(engine) as session, session.begin():
             rows = session.scalars(select(patient).order_by(patient.bed)).all()
             rows[0].ssn_plain = "stale"
             rows[1].ssn = None
             rows[3].sex = "f"
-        assert sorted(differing(engine, patient, COPIES, batch=2), key=lambda key: key[1]) == [(0, 0), (1, 1), (1, 3)]
+        report = Migration(engine, patient, COPIES).verify()
+        assert (report.rows, report.wrong) == (5, 3)
+        assert report.reasons == {
+            (0, 0): "ssn_plain -> ssn differs",
+            (1, 1): "ssn_plain -> ssn is empty, and the plaintext column is not",
+            (1, 3): "sex_plain -> sex differs",
+        }
 
 
 @contextmanager
 def before_rows_are_locked(engine: Engine, change: Callable[[], object]) -> Iterator[None]:
     """Do something, once, just before the job locks rows that it has read."""
     changes = [change]
+    is_sqlite = engine.dialect.name == "sqlite"  # where the whole database is locked before
 
     def intervene(*arguments: Any) -> None:
-        locks = "FOR UPDATE" in arguments[2] or arguments[2].startswith("DELETE FROM patients WHERE 0 = 1")
+        locks = (
+            "FOR UPDATE" in arguments[2]
+            or "FOR NO KEY UPDATE" in arguments[2]
+            or (is_sqlite and arguments[2].startswith("UPDATE fieldcrypt_migration_ranges SET leased_until"))
+        )
         if locks and changes:
             changes.pop()()
 
@@ -408,15 +429,16 @@ class TestTheWholeWay:
         migrations.use(both)  # step 1
         assert "fieldcrypt" not in migrations.migrate()
         with writing(engine, both):
-            while backfill(engine, both, {"ssn": "ssn_encrypted"}, batch=30).filled:
+            migration = Migration(engine, both, {"ssn": "ssn_encrypted"})
+            while migration.backfill(batch=30, workers=2).changed:
                 pass
-        assert list(differing(engine, both, {"ssn": "ssn_encrypted"})) == []
+        assert differing(engine, both, {"ssn": "ssn_encrypted"}) == []
 
         migrations.use(other)  # step 2
         migrations.migrate()
         with writing(engine, both, other):
             pass
-        assert list(differing(engine, other, {"ssn_plain": "ssn"})) == []
+        assert differing(engine, other, {"ssn_plain": "ssn"}) == []
         with writing(engine, new):  # step 3
             pass
         expected = values_by_id(engine, new)

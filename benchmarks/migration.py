@@ -1,0 +1,283 @@
+"""A table of plaintext is encrypted in place while others write to it and the job is killed again and again.
+
+    python -m benchmarks.migration [--rows N] [--kills N] [--workers N] [--batch N] [--json FILE]
+
+Two processes change random rows of a PostgreSQL table throughout, and the backfill's process is killed with SIGKILL at
+random moments and started again. Then every row is read, compared with what was last committed to it, and the table's
+files are searched for plaintext. Before that, the speed of the backfill is compared with that of plain UPDATEs of as many
+rows in the same batches. Ends with exit code 1 if what is promised does not hold.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import median
+
+from sqlalchemy import Engine, LargeBinary, bindparam, column, select, table, text, update
+from sqlalchemy.orm import Session
+
+from benchmarks.migration_workload import CLINICS, COLUMNS, MARK, Base, Patient, connect, encryptor, original
+from fieldcrypt.migration import VerifyReport
+from fieldcrypt_sqlalchemy import SqlKeyStore
+from fieldcrypt_sqlalchemy.migration import Migration
+from tests.postgres import Postgres
+
+ROOT = Path(__file__).parent.parent
+MEMORY = 300  # MB that a backfill may take
+_MEASURED = 100_000  # rows for the comparison with plain UPDATEs
+_ROUNDS = 3
+_VALUE = 82  # bytes of an encrypted value, about
+
+
+@dataclass
+class Outcome:
+    """What was measured."""
+
+    rows: int
+    kills: int
+    seconds: float = 0.0
+    changes: int = 0  # that were committed by others meanwhile
+    changed_rows: int = 0
+    twice: int = 0  # rows that were sent to the database twice
+    megabytes: float = 0.0  # the most that a backfill took
+    ratio: float = 0.0
+    rows_a_second: float = 0.0
+    wrong: list[str] = field(default_factory=list)
+
+
+def run(server: Postgres, outcome: Outcome, workers: int, batch: int, directory: Path, seed: int) -> None:
+    """Fill a table, have it encrypted under these conditions, and look at what has become of it."""
+    key = os.urandom(32).hex()
+    engine = connect(server.url, key)
+    _fill(engine, outcome.rows)
+    attempts = directory / "attempts"
+    journals = [directory / f"writer-{number}" for number in range(2)]
+    chance = random.Random(seed)
+    began = time.monotonic()
+    with ExitStack() as stack:
+        for number, journal in enumerate(journals):
+            stack.enter_context(_process("write", server.url, key, str(number), str(outcome.rows), str(journal)))
+        common = (server.url, key, str(workers), str(batch), str(attempts))
+        share = 1 / (outcome.kills + 1)
+        for number in range(outcome.kills):
+            with _process("backfill", *common) as process:
+                target = share * (number + chance.uniform(0.2, 0.9)) * outcome.rows
+                _until_written(attempts, target, process, outcome)
+        with _process("backfill", *common) as process:
+            while process.poll() is None:
+                _watch(process, outcome)
+                time.sleep(0.05)
+            if process.returncode:
+                outcome.wrong.append(f"the last backfill ended with {process.returncode}")
+        outcome.seconds = time.monotonic() - began
+    _check_attempts(attempts, outcome, workers * batch)
+    _check_rows(engine, journals, outcome)
+    _check_report(Migration(engine, Patient).verify(), outcome)
+    _check_files(server, outcome)
+    engine.dispose()
+
+
+def _fill(engine: Engine, rows: int) -> None:
+    Base.metadata.create_all(engine)
+    SqlKeyStore(engine).create_table()
+    values = ", ".join(f"convert_to('{MARK}{name} of ' || n, 'UTF8')" for name in COLUMNS)
+    query = f"INSERT INTO patients (id, clinic, {', '.join(COLUMNS)}) SELECT n, 'clinic-' || n % {CLINICS}, {values}"  # noqa: S608
+    with engine.begin() as connection:
+        connection.execute(text(f"{query} FROM generate_series(0, {rows - 1}) n"))
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql("VACUUM ANALYZE patients")
+
+
+@contextmanager
+def _process(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A process of the workload, killed on leaving."""
+    command = [sys.executable, "-m", "benchmarks.migration_workload", *arguments]
+    process = subprocess.Popen(command, cwd=ROOT)  # noqa: S603 (our own)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _until_written(attempts: Path, target: float, process: subprocess.Popen[bytes], outcome: Outcome) -> None:
+    """Wait until a backfill has sent so many rows; it is killed then, wherever it is."""
+    while process.poll() is None and _lines(attempts) < target:
+        _watch(process, outcome)
+        time.sleep(0.01)
+    if process.poll() is not None:
+        outcome.wrong.append("a backfill ended before it was killed")
+
+
+def _lines(attempts: Path) -> float:
+    """Say about how many rows were sent: without reading all of it each time."""
+    return attempts.stat().st_size / 7 if attempts.exists() else 0
+
+
+def _watch(process: subprocess.Popen[bytes], outcome: Outcome) -> None:
+    try:
+        status = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")
+    except OSError:
+        return
+    for line in status.splitlines():
+        if line.startswith("VmHWM:"):
+            outcome.megabytes = max(outcome.megabytes, int(line.split()[1]) / 1024)
+
+
+def _check_attempts(attempts: Path, outcome: Outcome, at_work: int) -> None:
+    """Each row is sent once, or twice if it was being sent when the process was killed."""
+    counted: Counter[bytes] = Counter(attempts.read_bytes().split())
+    several = Counter(counted.values())
+    outcome.twice = several.pop(2, 0)
+    several.pop(1, 0)
+    if several:
+        outcome.wrong.append(f"rows were encrypted more than twice: {dict(several)}")
+    if outcome.twice > outcome.kills * at_work:
+        outcome.wrong.append(f"{outcome.twice} rows were encrypted twice, more than were at work when it was killed")
+
+
+def _check_rows(engine: Engine, journals: Sequence[Path], outcome: Outcome) -> None:
+    """Every row can be read, and has what was last committed to it."""
+    committed, begun = _journaled(journals)
+    outcome.changes = sum(len(values) for values in committed.values())
+    outcome.changed_rows = len({row for row, _ in committed})
+    before = encryptor.stats().events.get("plaintext_read", 0)
+    with Session(engine) as session:
+        for patient in session.scalars(select(Patient).execution_options(yield_per=1000)):
+            for name in COLUMNS:
+                value = getattr(patient, name)
+                value = value.decode() if isinstance(value, bytes) else value
+                place = patient.id, name
+                may_be = [committed[place][-1]] if place in committed else [original(*place)]
+                if value not in may_be + begun.get(place, []):  # a commit whose answer the writer did not live to see
+                    outcome.wrong.append(f"{place} has {value!r} in place of {may_be[-1]!r}")
+            session.expunge(patient)
+    plaintext = encryptor.stats().events.get("plaintext_read", 0) - before
+    if plaintext:
+        outcome.wrong.append(f"{plaintext} values are plaintext")
+
+
+def _journaled(journals: Sequence[Path]) -> tuple[dict[tuple[int, str], list[str]], dict[tuple[int, str], list[str]]]:
+    committed: dict[tuple[int, str], list[str]] = {}
+    begun: dict[tuple[int, str], list[str]] = {}
+    for journal in journals:
+        last = None
+        for line in journal.read_text(encoding="ascii").splitlines():
+            state, row, name, value = line.split("\t")
+            if state == "done":
+                committed.setdefault((int(row), name), []).append(value)
+                last = None
+            else:
+                last = (int(row), name), value
+        if last is not None:
+            begun[last[0]] = [last[1]]
+    return committed, begun
+
+
+def _check_report(report: VerifyReport, outcome: Outcome) -> None:
+    if report.wrong or report.rows != outcome.rows:
+        outcome.wrong.append(f"verify: {report}")
+
+
+def _check_files(server: Postgres, outcome: Outcome) -> None:
+    """No plaintext is in the table's files, once they are written anew."""
+    server.sql("VACUUM FULL patients", "CHECKPOINT")
+    query = (
+        "SELECT pg_relation_filepath(oid) FROM pg_class WHERE relname = 'patients' UNION "
+        "SELECT pg_relation_filepath(reltoastrelid) FROM pg_class WHERE relname = 'patients' AND reltoastrelid <> 0"
+    )
+    files = [path for (name,) in server.sql(query) for path in (server.directory / "data").glob(f"{name}*")]
+    if not files:
+        outcome.wrong.append("the table's files were not found")
+    for path in files:
+        if MARK.encode() in path.read_bytes():
+            outcome.wrong.append(f"{path.name} has plaintext")
+
+
+# The speed, without writers and kills
+
+
+def compare(server: Postgres, outcome: Outcome, rows: int, batch: int) -> None:
+    """Measure backfills and plain UPDATEs of as many rows in the same batches, in turns."""
+    engine = connect(server.url, os.urandom(32).hex())
+    ratios = []
+    for _ in range(_ROUNDS):
+        _fill(engine, rows)
+        began = time.perf_counter()
+        _plain_updates(engine, rows, batch)
+        plain = time.perf_counter() - began
+        Base.metadata.drop_all(engine)
+        _fill(engine, rows)
+        began = time.perf_counter()
+        report = Migration(engine, Patient).backfill(batch=batch, restart=True)
+        seconds = time.perf_counter() - began
+        if report.changed != rows:
+            outcome.wrong.append(f"the measured backfill changed {report.changed} of {rows} rows")
+        Base.metadata.drop_all(engine)
+        ratios.append(plain / seconds)
+        outcome.rows_a_second = max(outcome.rows_a_second, rows / seconds)
+    outcome.ratio = median(ratios)
+    with engine.begin() as connection:
+        for name in ("fieldcrypt_data_keys", "fieldcrypt_migrations", "fieldcrypt_migration_ranges"):
+            connection.exec_driver_sql(f"DROP TABLE {name}")
+    engine.dispose()
+
+
+def _plain_updates(engine: Engine, rows: int, batch: int) -> None:
+    names = (*COLUMNS, "email_tag")
+    target = table("patients", column("id"), *(column(name, LargeBinary) for name in names))
+    statement = update(target).where(target.c.id == bindparam("row"))
+    statement = statement.values({name: bindparam(f"new_{name}") for name in names})
+    value = {f"new_{name}": os.urandom(_VALUE) for name in names}
+    for first in range(0, rows, batch):
+        parameters = [value | {"row": row} for row in range(first, min(first + batch, rows))]
+        with engine.begin() as connection:
+            connection.execute(statement, parameters)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run, print and return the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--kills", type=int, default=5)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--batch", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args(arguments)
+    outcome = Outcome(options.rows, options.kills)
+    with Postgres() as server, tempfile.TemporaryDirectory() as directory:
+        compare(server, outcome, min(options.rows, _MEASURED), options.batch)
+        run(server, outcome, options.workers, options.batch, Path(directory), options.seed)
+    if outcome.megabytes > MEMORY:
+        outcome.wrong.append(f"a backfill took {outcome.megabytes:.0f} MB")
+    if not outcome.changes:
+        outcome.wrong.append("nobody wrote meanwhile")
+    print(
+        f"{outcome.rows:,} rows of {len(COLUMNS)} protected columns, {outcome.kills} times killed: {outcome.seconds:.0f} s\n"
+        f"{outcome.changes:,} changes of {outcome.changed_rows:,} rows by two writers meanwhile, none of them lost\n"
+        f"{outcome.twice:,} rows encrypted twice, because of the kills, all others once\n"
+        f"{outcome.megabytes:.0f} MB at the most\n"
+        f"{outcome.rows_a_second:,.0f} rows a second when alone, {outcome.ratio:.2f} of the speed of plain UPDATEs"
+    )
+    for wrong in outcome.wrong[:20]:
+        print(f"WRONG: {wrong}")
+    if options.json is not None:
+        options.json.write_text(json.dumps(asdict(outcome), indent=2))
+    return 1 if outcome.wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

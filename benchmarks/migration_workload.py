@@ -1,0 +1,107 @@
+"""What `benchmarks/migration.py` migrates, and the processes that do it and that write meanwhile.
+
+python -m benchmarks.migration_workload backfill|write …   is how it starts them
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import BigInteger, Engine, LargeBinary, String, create_engine, event
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+
+from fieldcrypt import Encryptor, LocalKeyProvider
+from fieldcrypt_sqlalchemy import Encrypted, SqlKeyStore, blind_index, encrypted
+from fieldcrypt_sqlalchemy.migration import Migration
+
+__all__ = ["COLUMNS", "MARK", "Base", "Patient", "connect", "original"]
+
+MARK = "plaintext:"  # with which every value begins, so that files can be searched for it
+COLUMNS = ("name", "ssn", "email", "notes")
+CLINICS = 20
+
+encryptor = Encryptor()
+_SOON = datetime.now(UTC).date() + timedelta(days=30)
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+@encrypted(encryptor, row="id", tenant="clinic")
+class Patient(Base):
+    """Four protected columns, bound to their row, one of them searchable; in the database they hold plaintext."""
+
+    __tablename__ = "patients"
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    clinic: Mapped[str] = mapped_column(String(20))
+    name: Mapped[str] = mapped_column(Encrypted(String, accept_plaintext=_SOON))
+    ssn: Mapped[str] = mapped_column(Encrypted(String, accept_plaintext=_SOON))
+    email: Mapped[str] = mapped_column(Encrypted(String, accept_plaintext=_SOON, index="email_tag"))
+    email_tag: Mapped[bytes | None] = blind_index()
+    notes: Mapped[bytes] = mapped_column(Encrypted(LargeBinary, accept_plaintext=_SOON))
+
+
+def original(number: int, column: str) -> str:
+    """What a row has before anybody changes it."""
+    return f"{MARK}{column} of {number}"
+
+
+def connect(url: str, key: str) -> Engine:
+    """Make an engine, and configure the Encryptor with the key store beside the data."""
+    engine = create_engine(url)
+    encryptor.configure(LocalKeyProvider(bytes.fromhex(key)), SqlKeyStore(create_engine(url)))
+    return engine
+
+
+def backfill(url: str, key: str, workers: str, batch: str, journal: str) -> None:
+    """Run the backfill; note the rows of each UPDATE before it is sent."""
+    engine = connect(url, key)
+    with Path(journal).open("a", encoding="ascii") as written:
+
+        def note(connection: Any, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+            if statement.startswith("UPDATE patients"):
+                rows = parameters if isinstance(parameters, list) else [parameters]
+                written.write("".join(f"{row['key_0']}\n" for row in rows))
+                written.flush()
+
+        event.listen(engine, "before_cursor_execute", note)
+        report = Migration(engine, Patient).backfill(workers=int(workers), batch=int(batch))
+    assert report.complete and not report.failed, report  # noqa: S101, PT018
+
+
+def write(url: str, key: str, number: str, rows: str, journal: str) -> None:
+    """Change random rows, one a transaction, until killed; note what was committed. Two writers share no row."""
+    engine = connect(url, key)
+    chance = random.Random(int(number))
+    with Path(journal).open("a", encoding="ascii") as written:
+        for serial in _forever():
+            row = 2 * chance.randrange(int(rows) // 2) + int(number)
+            column = chance.choice(COLUMNS)
+            text = f"{MARK}{column} of {row}, change {serial} of writer {number}"
+            with Session(engine) as session:
+                patient = session.get_one(Patient, row)
+                assert patient.ssn.startswith(MARK)  # noqa: S101 (read while some rows are plaintext)
+                setattr(patient, column, text.encode() if column == "notes" else text)
+                written.write(f"begin\t{row}\t{column}\t{text}\n")
+                written.flush()
+                session.commit()
+            written.write(f"done\t{row}\t{column}\t{text}\n")
+            written.flush()
+
+
+def _forever() -> Iterator[int]:
+    serial = 0
+    while True:
+        yield serial
+        serial += 1
+
+
+if __name__ == "__main__":
+    arguments: Sequence[str] = sys.argv[2:]
+    {"backfill": backfill, "write": write}[sys.argv[1]](*arguments)

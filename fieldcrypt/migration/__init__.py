@@ -1,0 +1,40 @@
+"""From plaintext, or another scheme, to protected values: what all stores have in common. See docs/migration.md."""
+
+from fieldcrypt.migration.accepted import Accepted
+from fieldcrypt.migration.examination import Examination, Finding
+from fieldcrypt.migration.former_field import FormerField, is_envelope
+from fieldcrypt.migration.job import Migration
+from fieldcrypt.migration.kind import Kind
+from fieldcrypt.migration.mixed_field import MixedField
+from fieldcrypt.migration.pace import Pace
+from fieldcrypt.migration.progress import Meter, Progress
+from fieldcrypt.migration.reports import (
+    MAX_FAILURES,
+    MigrationPlan,
+    MigrationStatus,
+    StepReport,
+    StepStatus,
+    VerifyReport,
+)
+from fieldcrypt.migration.sample import Sample
+
+__all__ = [
+    "MAX_FAILURES",
+    "Accepted",
+    "Examination",
+    "Finding",
+    "FormerField",
+    "Kind",
+    "Meter",
+    "Migration",
+    "MigrationPlan",
+    "MigrationStatus",
+    "MixedField",
+    "Pace",
+    "Progress",
+    "Sample",
+    "StepReport",
+    "StepStatus",
+    "VerifyReport",
+    "is_envelope",
+]

@@ -1,0 +1,92 @@
+"""What each stored value of a field is, for plans, backfills and verification."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from fieldcrypt import envelope
+from fieldcrypt.encryptor import Encryptor
+from fieldcrypt.errors import DecryptionError, KeyNotFoundError, KeyShreddedError
+from fieldcrypt.field import Field
+from fieldcrypt.migration.accepted import Accepted
+from fieldcrypt.migration.kind import Kind
+from fieldcrypt.migration.reading import Reading
+
+__all__ = ["Examination", "Finding"]
+
+_MAX_KNOWN = 10_000  # data keys of which is remembered whether they are old
+
+
+class Finding(NamedTuple):
+    """What a stored value is.
+
+    Attributes:
+        kind: what.
+        value: the field's value, decrypted; None if there is none to be had.
+    """
+
+    kind: Kind
+    value: Any = None
+
+    def __repr__(self) -> str:  # without the value
+        return f"Finding({self.kind.value!r})"
+
+
+class Examination:
+    """Examines the values of one field. Make one for each run: it remembers which data keys are old.
+
+    Args:
+        encryptor: knows the data keys.
+        field: whose values.
+        accepted: what else there may be; its dates do not count here.
+        pad: the padding that the field is declared with, if it has any.
+    """
+
+    __slots__ = ("_encryptor", "_field", "_old", "_pad", "_reading")
+
+    def __init__(
+        self, encryptor: Encryptor, field: Field[Any], accepted: Accepted | None = None, pad: int | None = None
+    ) -> None:
+        self._encryptor = encryptor
+        self._field = field
+        self._reading = Reading(field, accepted)
+        self._pad = pad
+        self._old: dict[bytes, bool] = {}
+
+    def examine(self, data: Any, tenant: str | None = None, context: Mapping[str, str] | None = None) -> Finding:
+        """Say what a stored value is, having decrypted it.
+
+        Raises:
+            KeyProviderError, KeyStoreError: keys cannot be had for now, so that it cannot be told.
+        """
+        if data is None:
+            return Finding(Kind.NULL)
+        if isinstance(data, (bytearray, memoryview)):
+            data = bytes(data)
+        elif not isinstance(data, (bytes, str)):  # SQLite lets anyone put anything into a column
+            return Finding(Kind.UNREADABLE)
+        try:
+            kind, value = self._reading.read(data, tenant, context)
+        except KeyShreddedError:
+            return Finding(Kind.SHREDDED)
+        except (DecryptionError, KeyNotFoundError):
+            return Finding(Kind.UNREADABLE)
+        if kind is Kind.ACTIVE:
+            kind = self._own(data, value, tenant)
+        return Finding(kind, value)
+
+    def _own(self, data: bytes, value: Any, tenant: str | None) -> Kind:
+        parts = envelope.parse(data)
+        old = self._old.get(parts.key_id)
+        if old is None:
+            if len(self._old) >= _MAX_KNOWN:
+                self._old.clear()
+            old = self._old[parts.key_id] = self._encryptor.needs_reencrypt(data)
+        if old:
+            return Kind.OLD_KEY
+        if self._pad is not None:
+            again = envelope.parse(self._field.encrypt(value, tenant=tenant))
+            if len(again.ciphertext) != len(parts.ciphertext):
+                return Kind.OLD_FORM
+        return Kind.ACTIVE

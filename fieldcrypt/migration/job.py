@@ -1,0 +1,60 @@
+"""What a migration can do, whatever data store it is for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, runtime_checkable
+
+from fieldcrypt.migration.progress import Progress
+from fieldcrypt.migration.reports import MigrationPlan, MigrationStatus, StepReport, VerifyReport
+from fieldcrypt.migration.sample import Sample
+
+__all__ = ["Migration", "OnProgress"]
+
+OnProgress = Callable[[Progress], object] | None
+
+
+@runtime_checkable
+class Migration(Protocol):
+    """Takes data that exists to protected values. Every step can be interrupted, resumed and repeated."""
+
+    @property
+    def name(self) -> str:
+        """What its checkpoints are kept under."""
+        ...
+
+    def plan(self, *, sample: Sample | None = None, on_progress: OnProgress = None) -> MigrationPlan:
+        """Say what there is; changes nothing."""
+        ...
+
+    def backfill(
+        self,
+        *,
+        workers: int = 1,
+        batch: int = 1000,
+        rate: float | None = None,
+        restart: bool = False,
+        on_progress: OnProgress = None,
+    ) -> StepReport:
+        """Encrypt, or encrypt anew, what is not protected as declared."""
+        ...
+
+    def verify(self, *, sample: Sample | None = None, on_progress: OnProgress = None) -> VerifyReport:
+        """Decrypt and compare; changes no value."""
+        ...
+
+    def finish(self, *, batch: int = 1000, on_progress: OnProgress = None) -> StepReport:
+        """Remove the plaintext that is left. There is no way back."""
+        ...
+
+    def undo(self, *, batch: int = 1000, on_progress: OnProgress = None) -> StepReport:
+        """Take back what a backfill did."""
+        ...
+
+    def pause(self) -> None:
+        """Have all processes stop at their next checkpoint; the next run of the step goes on."""
+        ...
+
+    def status(self) -> MigrationStatus:
+        """Say how far the steps are."""
+        ...

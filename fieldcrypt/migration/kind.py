@@ -1,0 +1,28 @@
+"""What a stored value is, as a migration sees it."""
+
+from __future__ import annotations
+
+import enum
+
+__all__ = ["Kind"]
+
+
+class Kind(enum.StrEnum):
+    """What there can be in the place of a protected value."""
+
+    NULL = "null"
+    ACTIVE = "active"  # protected as declared, under the data key that encrypts now
+    OLD_KEY = "old key"  # under one that is retired, or that a newer one has followed
+    OLD_FORM = "old form"  # protected, but under a former name or without the row or padding that is declared now
+    OTHER_SCHEME = "other scheme"  # encrypted by something else, for which a reader was given
+    PLAINTEXT = "plaintext"
+    SHREDDED = "shredded"  # its data keys were destroyed on purpose
+    UNREADABLE = "unreadable"
+
+    @property
+    def is_due(self) -> bool:
+        """Whether a backfill has something to do."""
+        return self in _DUE
+
+
+_DUE = frozenset({Kind.OLD_KEY, Kind.OLD_FORM, Kind.OTHER_SCHEME, Kind.PLAINTEXT})

@@ -1,0 +1,67 @@
+"""A field that reads old values beside its own, for a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fieldcrypt import envelope
+from fieldcrypt.encryptor import Encryptor
+from fieldcrypt.errors import DecryptionError
+from fieldcrypt.events import Event, EventKind
+from fieldcrypt.field import Field
+from fieldcrypt.migration.accepted import Accepted
+from fieldcrypt.migration.kind import Kind
+from fieldcrypt.migration.reading import Reading
+
+__all__ = ["MixedField"]
+
+
+class MixedField:
+    """Decrypts like a Field, and reads what else is accepted until its day. It has no `encrypt`: writes are a Field's.
+
+    How often it was needed is counted: `encryptor.stats().events["plaintext_read"]` and `["old_value_read"]`, and the
+    observer is told each time, with the field's name as the place.
+
+    Args:
+        encryptor: counts.
+        field: of the Encryptor's.
+        accepted: what else is read.
+
+    Raises:
+        ConfigurationError: as for `Reading`.
+    """
+
+    __slots__ = ("_accepted", "_encryptor", "_field", "_reading")
+
+    def __init__(self, encryptor: Encryptor, field: Field[Any], accepted: Accepted) -> None:
+        self._encryptor = encryptor
+        self._field = field
+        self._accepted = accepted
+        self._reading = Reading(field, accepted)
+
+    def decrypt(self, data: Any, *, tenant: str | None = None, context: Mapping[str, str] | None = None) -> Any:
+        """Return a value.
+
+        Raises:
+            DecryptionError: it is neither authentic nor accepted; or no longer, which the message says.
+            KeyProviderError, KeyStoreError: as for `Field.decrypt`.
+        """
+        if not self._accepted.readers and data.__class__ is bytes:
+            try:
+                return self._field.decrypt(data, tenant=tenant, context=context)
+            except DecryptionError:
+                pass  # read below, where no chained exception says more than it should
+        if not isinstance(data, (bytes, str)):
+            data = envelope.as_bytes(data)
+        kind, value = self._reading.read(data, tenant, context)
+        if kind is Kind.PLAINTEXT:
+            accepted, event, what = self._accepted.takes_plaintext(), EventKind.PLAINTEXT_READ, "plaintext"
+        elif kind is Kind.ACTIVE:
+            return value
+        else:
+            accepted, event, what = self._accepted.takes_old_values(), EventKind.OLD_VALUE_READ, "old values"
+        if not accepted:
+            raise DecryptionError(f"the time in which {self._field.name} accepted {what} is over")
+        self._encryptor.report(Event(event, place=self._field.name))
+        return value

@@ -1,0 +1,99 @@
+"""Telling what a stored value is, and reading it whatever it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from fieldcrypt.errors import ConfigurationError, DecryptionError, KeyNotFoundError, KeyShreddedError
+from fieldcrypt.field import Field
+from fieldcrypt.migration.accepted import Accepted
+from fieldcrypt.migration.former_field import is_envelope
+from fieldcrypt.migration.kind import Kind
+from fieldcrypt.schemes import OldReader
+
+__all__ = ["Reading"]
+
+_NONE: Any = object()
+
+
+class Reading:
+    """Reads a field's own values, and those that are accepted beside them.
+
+    What has the form of an encrypted value is never plaintext: if nobody authenticates it, it is an error.
+
+    Args:
+        field: whose values.
+        accepted: what else there may be. Its dates do not count here.
+
+    Raises:
+        ConfigurationError: plaintext is to be accepted of a type that has no one binary form.
+    """
+
+    __slots__ = ("_accepted", "_field", "_plaintext", "_type")
+
+    def __init__(self, field: Field[Any], accepted: Accepted | None) -> None:
+        self._field = field
+        self._accepted = Accepted() if accepted is None else accepted
+        self._plaintext = self._accepted.plaintext_until is not None
+        self._type = field.type
+        if self._plaintext and self._type not in (str, bytes):
+            raise ConfigurationError(
+                f"{field.name}: plaintext of type {getattr(self._type, '__name__', self._type)} is not read in place: "
+                "there is no one binary form of it, so encrypt it into a new column"
+            )
+
+    def read(self, data: bytes | str, tenant: str | None, context: Mapping[str, str] | None) -> tuple[Kind, Any]:
+        """Return what a value is (`ACTIVE` for all of the field's own), and the value.
+
+        Raises:
+            DecryptionError: it is nothing of all that.
+            KeyProviderError, KeyStoreError: as for `Field.decrypt` and `OldReader.read`.
+        """
+        # Other schemes first, for messages of some begin as ours do; what their reader authenticates is theirs.
+        asked = [reader for reader in self._accepted.readers if reader.recognises(data)]
+        value = self._asked(asked, data, tenant, context)
+        if value is not _NONE:
+            return Kind.OTHER_SCHEME, value
+        if isinstance(data, bytes) and is_envelope(data):
+            value = self._own(data, tenant, context, refused=bool(asked))
+            if value is not _NONE:
+                return Kind.ACTIVE, value
+            value = self._asked(self._accepted.formers, data, tenant, context)
+            if value is not _NONE:
+                return Kind.OLD_FORM, value
+        elif self._plaintext and not asked:
+            return Kind.PLAINTEXT, self._of_type(data)
+        raise DecryptionError
+
+    def _own(self, data: bytes, tenant: str | None, context: Mapping[str, str] | None, *, refused: bool) -> Any:
+        try:
+            return self._field.decrypt(data, tenant=tenant, context=context)
+        except DecryptionError:
+            return _NONE
+        except KeyNotFoundError as error:
+            # Of a forged message of another scheme, what looks like a key id is that of no key.
+            if not refused or isinstance(error, KeyShreddedError):
+                raise
+            return _NONE
+
+    def _asked(self, readers: Iterable[OldReader[Any]], data: bytes | str, tenant: str | None, context: Any) -> Any:
+        for reader in readers:
+            try:
+                return self._of_type(reader.read(data, tenant=tenant, context=context))
+            except DecryptionError:
+                continue
+        return _NONE
+
+    def _of_type(self, value: Any) -> Any:
+        """Return a value that is the field's, made of its text or bytes if need be."""
+        if type(value) is self._type or self._type is object:
+            return value
+        if self._type is str and isinstance(value, bytes):
+            try:
+                return value.decode()
+            except UnicodeDecodeError:
+                pass  # raised below, where no chained exception carries the value
+        elif self._type is bytes and isinstance(value, str):
+            return value.encode()  # a driver's text has no surrogates
+        raise DecryptionError

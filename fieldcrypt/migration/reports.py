@@ -1,0 +1,122 @@
+"""What the steps of a migration return."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from fieldcrypt.migration.kind import Kind
+from fieldcrypt.migration.sample import Sample
+
+__all__ = ["MAX_FAILURES", "MigrationPlan", "MigrationStatus", "StepReport", "StepStatus", "VerifyReport"]
+
+MAX_FAILURES = 1000  # that a report keeps, so that it fits in memory
+
+Key = tuple[Any, ...]
+
+
+class MigrationPlan(NamedTuple):
+    """What there is, and what has to be done to the schema before.
+
+    Attributes:
+        rows: how many were looked at.
+        total: how many there are.
+        fields: by field, or column, how many values are of which kind.
+        stale_tags: by field, how many rows have no blind index tag or an old one.
+        needed: what has to change before a backfill can run, in words; statements where they are known.
+    """
+
+    rows: int
+    total: int
+    fields: Mapping[str, Counter[Kind]]
+    stale_tags: Mapping[str, int]
+    needed: tuple[str, ...]
+
+    @property
+    def due(self) -> int:
+        """How many of the values that were looked at a backfill would write, or tag."""
+        values = sum(count for counts in self.fields.values() for kind, count in counts.items() if kind.is_due)
+        return values + sum(self.stale_tags.values())
+
+
+class StepReport(NamedTuple):
+    """What a backfill, an undo or a finish did, in all processes that worked at it.
+
+    Attributes:
+        rows: how many were looked at.
+        changed: how many were written.
+        failed: how many could not be.
+        failures: what is wrong by key, of the first 1,000 that failed in this process.
+        complete: False if somebody paused it: what is left is done by the next run.
+        remarks: what is left for you to do.
+    """
+
+    rows: int
+    changed: int
+    failed: int
+    failures: Mapping[Key, Exception]
+    complete: bool = True
+    remarks: tuple[str, ...] = ()
+
+
+class VerifyReport(NamedTuple):
+    """What is not as it should be.
+
+    Attributes:
+        rows: how many were looked at.
+        wrong: how many of them are not as they should be.
+        reasons: why, by key, of the first 1,000.
+        sample: what was asked for, if not all rows were looked at.
+    """
+
+    rows: int
+    wrong: int
+    reasons: Mapping[Key, str]
+    sample: Sample | None = None
+
+    def __str__(self) -> str:
+        if self.wrong:
+            return f"{self.wrong:,} of {self.rows:,} rows are not as they should be"
+        if self.sample is None:
+            return f"all {self.rows:,} rows are as they should be"
+        return (
+            f"{self.rows:,} rows, taken at random, are as they should be: with {self.sample.confidence:.4g} confidence "
+            f"fewer than {self.sample.share:.4g} of all are not"
+        )
+
+
+class StepStatus(NamedTuple):
+    """How far a step is.
+
+    Attributes:
+        step: backfill, verify, undo or finish.
+        part: the table that it is about.
+        state: running, paused, done, or failed (some rows could not be changed, or are wrong).
+        total, done, changed, failed: rows.
+        began, ended: seconds since 1970.
+        workers: who is at work, or was when it ended suddenly.
+    """
+
+    step: str
+    part: str
+    state: str
+    total: int
+    done: int
+    changed: int
+    failed: int
+    began: float
+    ended: float | None
+    workers: tuple[str, ...]
+
+
+class MigrationStatus(NamedTuple):
+    """How far a migration is.
+
+    Attributes:
+        name: its name.
+        steps: that were begun, in the order of their beginning.
+    """
+
+    name: str
+    steps: tuple[StepStatus, ...]

@@ -1,0 +1,5 @@
+"""From a live table with plaintext to a protected one, and through rotations. See docs/migration.md."""
+
+from fieldcrypt_sqlalchemy.migration.migration import Migration
+
+__all__ = ["Migration"]

@@ -1,0 +1,66 @@
+"""The tables that a migration keeps its checkpoints in, beside the data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+__all__ = ["COUNTS", "NAME_SIZE", "checkpoint_tables", "ranges", "runs"]
+
+NAME_SIZE = 150  # characters
+COUNTS = ("done", "changed", "failed")  # rows
+_STEP_SIZE = 20
+
+checkpoint_tables = MetaData()
+
+
+def _identity() -> list[Column[Any]]:
+    return [
+        Column("name", String(NAME_SIZE), primary_key=True),
+        Column("step", String(_STEP_SIZE), primary_key=True),
+        Column("part", String(NAME_SIZE), primary_key=True),
+    ]
+
+
+def _counts() -> list[Column[Any]]:
+    return [Column(each, BigInteger, nullable=False, default=0) for each in COUNTS]
+
+
+runs = Table(
+    "fieldcrypt_migrations",
+    checkpoint_tables,
+    *_identity(),
+    Column("about", Text, nullable=False),
+    Column("frontier", LargeBinary),
+    Column("exhausted", Boolean, nullable=False, default=False),
+    Column("paused", Boolean, nullable=False, default=False),
+    Column("total", BigInteger, nullable=False),
+    *_counts(),
+    Column("began", Double, nullable=False),
+    Column("touched", Double, nullable=False),
+    Column("ended", Double),
+)
+ranges = Table(
+    "fieldcrypt_migration_ranges",
+    checkpoint_tables,
+    *_identity(),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("position", LargeBinary),
+    Column("ends_at", LargeBinary),
+    Column("worker", String(200)),
+    Column("leased_until", Double, nullable=False, default=0),
+    Column("finished", Boolean, nullable=False, default=False),
+    *_counts(),
+)

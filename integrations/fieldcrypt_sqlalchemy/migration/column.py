@@ -1,0 +1,146 @@
+"""A protected column, as a migration sees it: what is stored, what it is, and what has to be stored instead."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import Column, type_coerce
+from sqlalchemy.types import NullType
+
+from fieldcrypt import DecryptionError
+from fieldcrypt.migration import Accepted, Examination, Finding, Kind
+from fieldcrypt.migration.reading import Reading
+from fieldcrypt.schemes import OldReader
+from fieldcrypt_sqlalchemy.companion import Tag
+from fieldcrypt_sqlalchemy.conversion import conversion
+from fieldcrypt_sqlalchemy.offload import in_thread
+from fieldcrypt_sqlalchemy.tags import Tagger
+from fieldcrypt_sqlalchemy.types import Encrypted, is_searchable
+
+__all__ = ["NO_ROW", "Cell", "MigratedColumn"]
+
+NO_ROW: tuple[None, None] = (None, None)
+
+
+class Cell(NamedTuple):
+    """What is stored of one protected column in one row, as the driver gives it.
+
+    Attributes:
+        stored: in the protected column.
+        tag: in its companion, if it has one.
+        plain: in the plaintext column, if it is filled from one.
+    """
+
+    stored: Any
+    tag: Any
+    plain: Any
+
+    def __repr__(self) -> str:  # without what is in it
+        return "Cell(…)"
+
+
+class MigratedColumn:
+    """A protected column.
+
+    Args:
+        name: the attribute's, for messages.
+        column: the column.
+        plain_name, plain: the plaintext attribute that it is filled from, and its column; None: in place.
+        readers: read values of another scheme in the plaintext column.
+    """
+
+    def __init__(
+        self, name: str, column: Column[Any], plain_name: str | None, plain: Column[Any] | None, readers: Sequence[Any]
+    ) -> None:
+        type_ = column.type
+        assert isinstance(type_, Encrypted) and type_.encryptor is not None and type_.name is not None  # noqa: S101, PT018
+        self.name = name if plain_name is None else f"{plain_name} -> {name}"
+        self.column = column
+        self.plain = plain
+        self.type = type_
+        self._raw_plain: Sequence[OldReader[Any]] = readers
+        kind, self._to_field, self._from_field = conversion(type_.type_)
+        self._field = type_.encryptor.field(type_.name, kind, pad=type_.pad, offload=in_thread)
+        self._examination = Examination(type_.encryptor, self._field, type_.accepted, type_.pad)
+        self._old_plain = Reading(self._field, Accepted.of_job(readers)) if readers else None
+        self.tagger: Tagger | None = type_.tagger if is_searchable(column) else None
+        self.companion = None if self.tagger is None else self.tagger.companion(column)
+
+    def selected(self) -> list[Any]:
+        """Return what is read of it in a row, in the order of a Cell."""
+        found: list[Any] = [type_coerce(self.column, NullType())]
+        if self.companion is not None:
+            found.append(type_coerce(self.companion, NullType()))
+        if self.plain is not None:
+            found.append(type_coerce(self.plain, NullType()) if self._raw_plain else self.plain)
+        return found
+
+    def cell(self, values: Any) -> Cell:
+        """Take the next values of a row."""
+        stored = _bytes(next(values))
+        tag = None if self.companion is None else _bytes(next(values))
+        return Cell(stored, tag, None if self.plain is None else next(values))
+
+    def examine(self, cell: Cell, row: tuple[Any, Any]) -> Finding:
+        """Say what is stored in the protected column.
+
+        Raises:
+            As `Examination.examine`.
+        """
+        context, tenant = row
+        return self._examination.examine(cell.stored, tenant, context)
+
+    def of_plain(self, cell: Cell, row: tuple[Any, Any]) -> Finding:
+        """Return what the plaintext column has, as a value of the field.
+
+        Raises:
+            TypeError, ValueError: the protected column's type does not take it.
+            DecryptionError: it is of another scheme, and cannot be read.
+        """
+        if cell.plain is None:
+            return Finding(Kind.NULL)
+        if self._old_plain is not None:
+            data = _bytes(cell.plain)
+            if any(reader.recognises(data) for reader in self._raw_plain):
+                kind, value = self._old_plain.read(data, row[1], row[0])
+                return Finding(kind, value)
+        value = cell.plain if self._to_field is None else self._to_field(cell.plain)
+        return Finding(Kind.NULL) if value is None else Finding(Kind.PLAINTEXT, value)
+
+    def seal(self, value: Any, row: tuple[Any, Any]) -> bytes:
+        """Encrypt a value of the field for a row.
+
+        Raises:
+            As `Field.encrypt`.
+        """
+        context, tenant = row
+        return self._field.encrypt(value, tenant=tenant, context=context)
+
+    def tag(self, value: Any, row: tuple[Any, Any]) -> Tag | None:
+        """Return the tag of a value of the field; None if it has no blind index.
+
+        Raises:
+            As `Tagger.tag`.
+        """
+        return None if self.tagger is None else self.tagger.tag_of_field(value, row[1])
+
+    def is_same(self, one: Any, other: Any) -> bool:
+        """Say whether two values of the field are one to the application."""
+        if one is None or other is None:
+            return one is other
+        if self._from_field is not None:
+            one, other = self._from_field(one), self._from_field(other)
+        return bool(self.type.type_.compare_values(one, other))
+
+    def as_plaintext(self, value: Any) -> bytes:
+        """Return a value as it was stored before it was encrypted in place: text or bytes."""
+        if isinstance(value, str):
+            return value.encode()
+        if isinstance(value, bytes):
+            return value
+        raise DecryptionError
+
+
+def _bytes(value: Any) -> Any:
+    return bytes(value) if isinstance(value, (bytearray, memoryview)) else value

@@ -1,0 +1,215 @@
+"""Mixed mode, and what an examination says of stored values: the part that all data stores share."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from fieldcrypt import (
+    ConfigurationError,
+    DecryptionError,
+    Encryptor,
+    Event,
+    FieldcryptError,
+    KeyPolicy,
+    LocalKeyProvider,
+    MemoryKeyStore,
+)
+from fieldcrypt.migration import Accepted, Examination, FormerField, Kind, Meter, MixedField, Pace, Progress, Sample
+from tests.conftest import Clock
+
+SSN = "078-05-1120"
+
+
+class Rot13:
+    """A scheme whose values are marked as its own, and may be damaged."""
+
+    def recognises(self, data: bytes | str, /) -> bool:
+        return bytes(data, "utf8").startswith(b"rot:") if isinstance(data, str) else data.startswith(b"rot:")
+
+    def read(self, data: bytes | str, /, *, tenant: str | None = None, context: Mapping[str, str] | None = None) -> str:
+        text = data if isinstance(data, str) else data.decode()
+        if text.endswith("!"):
+            raise DecryptionError
+        return text[:3:-1]
+
+
+def in_days(days: int) -> date:
+    """A day from now, in UTC."""
+    return datetime.now(UTC).date() + timedelta(days=days)
+
+
+@pytest.fixture
+def encryptor() -> Encryptor:
+    """An Encryptor with a key store."""
+    return Encryptor(LocalKeyProvider.generate(), MemoryKeyStore(), KeyPolicy(replication_wait=timedelta(0)))
+
+
+def mixed(encryptor: Encryptor, accepted: Accepted | None = None) -> MixedField:
+    """A field that accepts plaintext."""
+    return MixedField(encryptor, encryptor.field("a.b", str), accepted or Accepted(in_days(30)))
+
+
+class TestMixedField:
+    def test_it_reads_plaintext_and_its_own(self, encryptor: Encryptor) -> None:
+        """And counts how often it was given plaintext; the observer hears of which field."""
+        seen: list[Event] = []
+        encryptor.configure(encryptor.provider, encryptor.store, observer=seen.append)
+        field = mixed(encryptor)
+        for data in (SSN.encode(), SSN, bytearray(SSN, "utf8"), encryptor.field("a.b", str).encrypt(SSN)):
+            assert field.decrypt(data) == SSN
+        assert encryptor.stats().events["plaintext_read"] == 3
+        assert [event.place for event in seen if event.kind == "plaintext_read"] == ["a.b"] * 3
+        assert not [event for event in seen if SSN in repr(event)]
+
+    def test_what_has_the_form_of_a_value_is_never_plaintext(self, encryptor: Encryptor) -> None:
+        """A value that was changed, moved from another field, or bound to a row stays an error."""
+        value = encryptor.field("a.b", str).encrypt(SSN)
+        foreign = encryptor.field("x.y", str).encrypt(SSN)
+        bound = encryptor.field("a.b", str).encrypt(SSN, context={"row": "1"})
+        for data in (value[:-1] + bytes([value[-1] ^ 1]), foreign, bound, b"\x01" + bytes(60)):
+            with pytest.raises(FieldcryptError):
+                mixed(encryptor).decrypt(data)
+        assert "plaintext_read" not in encryptor.stats().events
+
+    def test_plaintext_that_is_no_text_is_an_error(self, encryptor: Encryptor) -> None:
+        """Of a str field; and nothing behind the error has it."""
+        with pytest.raises(DecryptionError) as raised:
+            mixed(encryptor).decrypt(b"\xff\xfe")
+        assert raised.value.__context__ is None
+
+    def test_it_ends_on_its_day(self, clock: Clock, encryptor: Encryptor) -> None:
+        """At the beginning of the day, in UTC: from then on plaintext is an error, which says why."""
+        clock.now = datetime(2027, 2, 28, 23, 59, tzinfo=UTC).timestamp()
+        field = mixed(encryptor, Accepted(date(2027, 3, 1)))
+        assert field.decrypt(SSN) == SSN
+        clock.advance(60)
+        with pytest.raises(DecryptionError, match=r"^the time in which a\.b accepted plaintext is over$"):
+            field.decrypt(SSN)
+
+    def test_other_schemes_are_read_and_counted(self, encryptor: Encryptor) -> None:
+        """By the reader that recognises them, until its own day."""
+        field = mixed(encryptor, Accepted(readers=[Rot13()], readers_until=in_days(1)))
+        assert field.decrypt(b"rot:0211-50-870") == "078-05-1120"
+        assert encryptor.stats().events["old_value_read"] == 1
+        for data in (b"rot:x!", SSN.encode()):
+            with pytest.raises(DecryptionError):
+                field.decrypt(data)
+
+    def test_what_a_reader_refuses_is_not_plaintext(self, encryptor: Encryptor) -> None:
+        """A damaged value of an old scheme does not come back as it is."""
+        field = mixed(encryptor, Accepted(in_days(1), [Rot13()], in_days(1)))
+        with pytest.raises(DecryptionError):
+            field.decrypt(b"rot:x!")
+
+    def test_former_declarations_are_read(self, encryptor: Encryptor) -> None:
+        """Another name, and values that were not bound to their row; neither without saying so."""
+        renamed, unbound = (encryptor.field(name, str).encrypt(SSN) for name in ("old.b", "a.b"))
+        field = mixed(
+            encryptor,
+            Accepted(
+                readers=[FormerField(encryptor.field(name, str)) for name in ("old.b", "a.b")],
+                readers_until=in_days(1),
+            ),
+        )
+        for data in (renamed, unbound):
+            assert field.decrypt(data, context={"row": "1"}) == SSN
+            with pytest.raises(DecryptionError):
+                mixed(encryptor).decrypt(data, context={"row": "1"})
+
+
+class TestAccepted:
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            (date.max,),
+            (in_days(400),),
+            (True,),
+            (datetime(2027, 1, 1, tzinfo=UTC),),
+            (None, [Rot13()]),
+            (None, [], in_days(1)),
+            (None, [Rot13], in_days(1)),
+            (None, ["x"], in_days(1)),
+        ],
+    )
+    def test_it_has_an_end(self, arguments: Any) -> None:
+        """A year ahead at the most, a date, and for readers as well."""
+        with pytest.raises(ConfigurationError):
+            Accepted(*arguments)
+
+    def test_types_without_one_binary_form_are_refused(self, encryptor: Encryptor) -> None:
+        """Nobody can say how a date was stored in a binary column."""
+        with pytest.raises(ConfigurationError, match="new column"):
+            MixedField(encryptor, encryptor.field("a.b", date), Accepted(in_days(1)))
+
+
+class TestExamination:
+    def test_kinds(self) -> None:
+        """Each value is what it is; the padding of a field counts."""
+        store = MemoryKeyStore()
+        provider = LocalKeyProvider.generate()
+        policy = KeyPolicy(propagation_delay=timedelta(0))
+        encryptor = Encryptor(provider, store, policy)
+        old = encryptor.field("a.b", str, pad=16).encrypt(SSN)
+        time.sleep(1.01)  # keys are told apart by the second
+        encryptor.data_keys.rotate()
+        encryptor = Encryptor(provider, store, policy)
+        field = encryptor.field("a.b", str, pad=16)
+        lost = encryptor.field("a.b", str).encrypt(SSN, tenant="gone")
+        encryptor.data_keys.shred("gone", by="ann")
+        accepted = Accepted(in_days(1), [Rot13(), FormerField(encryptor.field("old.b", str))], in_days(1))
+        examination = Examination(encryptor, field, accepted, pad=16)
+        active = field.encrypt(SSN)
+        values = {
+            None: Kind.NULL,
+            active: Kind.ACTIVE,
+            old: Kind.OLD_KEY,
+            encryptor.field("a.b", str).encrypt(SSN): Kind.OLD_FORM,
+            encryptor.field("old.b", str).encrypt(SSN): Kind.OLD_FORM,
+            b"rot:x": Kind.OTHER_SCHEME,
+            SSN: Kind.PLAINTEXT,
+            SSN.encode(): Kind.PLAINTEXT,
+            lost: Kind.SHREDDED,
+            active[:-1] + bytes([active[-1] ^ 1]): Kind.UNREADABLE,
+            active[:1] + bytes(16) + active[17:]: Kind.UNREADABLE,
+            7: Kind.UNREADABLE,
+            b"": Kind.PLAINTEXT,
+        }
+        assert {value: examination.examine(value).kind for value in values} == values
+        assert examination.examine(memoryview(active)).value == SSN
+        assert SSN not in repr(examination.examine(active))
+
+
+class TestWork:
+    def test_a_pace_is_kept(self, clock: Clock) -> None:
+        """By all that take from it together."""
+        pace = Pace(100)
+        began = clock.now
+        for _ in range(5):
+            pace.take(50)
+        assert clock.now - began == pytest.approx(2.0)
+        with pytest.raises(ValueError, match="rate"):
+            Pace(0)
+
+    def test_progress_is_told_and_logged(self, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+        """After each batch, and a line a minute, with the rate and the time that is left."""
+        told: list[Progress] = []
+        meter = Meter("backfill", 1000, done=100, changed=50, on_progress=told.append)
+        with caplog.at_level("INFO", "fieldcrypt"):
+            for _ in range(4):
+                clock.advance(20)
+                meter.add(100, 90, 1)
+        assert [each.done for each in told] == [200, 300, 400, 500]
+        (line,) = caplog.messages
+        assert line == "backfill: 400 of 1,000, 320 changed, 3 failed, 5 a second, 0:02:00 left"
+
+    def test_a_sample_says_what_it_says(self) -> None:
+        """So many rows miss a share of wrong ones with a probability of 1 - confidence at most."""
+        sample = Sample(0.99, 0.001)
+        assert (1 - 0.001) ** sample.size <= 0.01 < (1 - 0.001) ** (sample.size - 1)
+        with pytest.raises(ValueError, match="between 0 and 1"):
+            Sample(1.0)
