@@ -3,9 +3,9 @@
     python -m benchmarks.migration [--rows N] [--kills N] [--workers N] [--batch N] [--json FILE]
 
 Two processes change random rows of a PostgreSQL table throughout, and the backfill's process is killed with SIGKILL at
-random moments and started again. Then every row is read, compared with what was last committed to it, and the table's
-files are searched for plaintext. Before that, the speed of the backfill is compared with that of plain UPDATEs of as many
-rows in the same batches. Ends with exit code 1 if what is promised does not hold.
+random moments and started again. Then every row is read and compared with what was last committed to it, and the table's
+files are searched for plaintext. Before that, the speed of the backfill is compared with that of plain UPDATEs of as
+many rows in the same batches. Ends with exit code 1 if what is promised does not hold.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def _fill(engine: Engine, rows: int) -> None:
     Base.metadata.create_all(engine)
     SqlKeyStore(engine).create_table()
     values = ", ".join(f"convert_to('{MARK}{name} of ' || n, 'UTF8')" for name in COLUMNS)
-    query = f"INSERT INTO patients (id, clinic, {', '.join(COLUMNS)}) SELECT n, 'clinic-' || n % {CLINICS}, {values}"  # noqa: S608
+    query = f"INSERT INTO patients (id, clinic, {', '.join(COLUMNS)}) SELECT n, 'clinic-' || n % {CLINICS}, {values}"
     with engine.begin() as connection:
         connection.execute(text(f"{query} FROM generate_series(0, {rows - 1}) n"))
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
@@ -266,7 +266,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not outcome.changes:
         outcome.wrong.append("nobody wrote meanwhile")
     print(
-        f"{outcome.rows:,} rows of {len(COLUMNS)} protected columns, {outcome.kills} times killed: {outcome.seconds:.0f} s\n"
+        f"{outcome.rows:,} rows of {len(COLUMNS)} protected columns, {outcome.kills} times killed: "
+        f"{outcome.seconds:.0f} s\n"
         f"{outcome.changes:,} changes of {outcome.changed_rows:,} rows by two writers meanwhile, none of them lost\n"
         f"{outcome.twice:,} rows encrypted twice, because of the kills, all others once\n"
         f"{outcome.megabytes:.0f} MB at the most\n"

@@ -43,10 +43,11 @@ _RANDOM: Mapping[str, Any] = {
 class MigratedRow:
     """A row as it was read."""
 
-    __slots__ = ("_bound_to", "_row_key", "cells", "key", "raw")
+    __slots__ = ("_bound_to", "_row", "_row_key", "cells", "key", "raw")
 
     def __init__(self, raw: tuple[Any, ...], part: Part) -> None:
         self.raw = raw
+        self._row: tuple[Any, Any] | None = None
         values = iter(raw)
         self.key: Key = tuple(next(values) for _ in part.key)
         self._row_key = part.row_key
@@ -59,7 +60,9 @@ class MigratedRow:
         Raises:
             ProtectedColumnError: its key or its tenant is NULL.
         """
-        return NO_ROW if self._row_key is None else self._row_key.of(self._bound_to)
+        if self._row is None:
+            self._row = NO_ROW if self._row_key is None else self._row_key.of(self._bound_to)
+        return self._row
 
     def __repr__(self) -> str:  # without what is in it
         return f"MigratedRow({self.key!r})"
@@ -147,12 +150,22 @@ class Part:
         """Read so many rows of a query."""
         return [MigratedRow(tuple(row), self) for row in connection.execute(query.limit(size))]
 
-    def locked(self, connection: Connection, after: Key | None, until: Key, condition: Any) -> list[MigratedRow]:
-        """Read rows once more, so that nobody else changes them until the transaction ends."""
+    def locked(
+        self, connection: Connection, after: Key | None, until: Key, condition: Any, known: Mapping[Key, MigratedRow]
+    ) -> list[MigratedRow]:
+        """Read rows once more, so that nobody else changes them until the transaction ends.
+
+        Those that have not changed are the same objects as before.
+        """
         query = self.query(after, until, condition).with_for_update(
             key_share=True, of=self.table if self._dialect.name == "postgresql" else None
         )
-        return [MigratedRow(tuple(row), self) for row in connection.execute(query)]
+        found = []
+        for row in connection.execute(query):
+            raw = tuple(row)
+            before = known.get(raw[: len(self.key)])
+            found.append(before if before is not None and before.raw == raw else MigratedRow(raw, self))
+        return found
 
     def boundary(self, after: Key | None, rows: int) -> Select[Any]:
         """Return the query for the key of the row that ends a range of so many."""

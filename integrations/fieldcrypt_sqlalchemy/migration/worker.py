@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from threading import Event
 from typing import Any, TypeVar
 
@@ -26,6 +26,8 @@ _TRIES = 6  # of a transaction that met others
 _WAIT = 0.25  # seconds until the last ranges of others are looked at again
 
 T = TypeVar("T")
+
+Change = tuple[Values, Exception | None]  # what to write into a row, and what keeps something from being written
 
 
 class Failures:
@@ -113,7 +115,7 @@ class Worker:
             query = self._part.query(claimed.position, claimed.ends_at, self._condition)
             rows = self._part.page(connection, query, self._batch)
         # While nothing is locked: keys may have to be fetched.
-        prepared = {row.key: (row, self._change(row)) for row in rows}
+        prepared = [(row, self._change(row)) for row in rows]
         last = rows[-1].key if rows else None
         finished = len(rows) < self._batch
         try:
@@ -126,7 +128,7 @@ class Worker:
     def _write(
         self,
         claimed: Range,
-        prepared: Mapping[Key, tuple[MigratedRow, tuple[Values, Exception | None]]],
+        prepared: Sequence[tuple[MigratedRow, Change]],
         last: Key | None,
         finished: bool,
     ) -> tuple[Range, tuple[int, int, int]]:
@@ -135,9 +137,7 @@ class Worker:
         with self._engine.begin() as connection:
             self._checkpoints.hold(connection, claimed, self._name)
             changes = []
-            for row in self._locked(connection, claimed, last, prepared):
-                before, changed = prepared.get(row.key, (None, None))
-                values, error = changed if before is not None and before.raw == row.raw else self._change(row)  # type: ignore[misc]
+            for row, (values, error) in self._locked(connection, claimed, last, prepared):
                 if error is not None:
                     failures[row.key] = error
                 if values:
@@ -152,12 +152,15 @@ class Worker:
         return after, counts
 
     def _locked(
-        self, connection: Connection, claimed: Range, last: Key | None, prepared: Mapping[Key, Any]
-    ) -> Sequence[MigratedRow]:
-        """Return the rows of a page once more, locked, unless there is nothing to be done to them."""
-        if last is None or not any(values or error for _, (values, error) in prepared.values()):
-            return ()
-        return self._part.locked(connection, claimed.position, last, self._condition)
+        self, connection: Connection, claimed: Range, last: Key | None, prepared: Sequence[tuple[MigratedRow, Change]]
+    ) -> Iterator[tuple[MigratedRow, Change]]:
+        """Yield the rows of a page once more, locked, with what is to be done to them as they are now."""
+        if last is None or not any(values or error for _, (values, error) in prepared):
+            return
+        changes = {id(row): change for row, change in prepared}
+        known = {row.key: row for row, _ in prepared}
+        for row in self._part.locked(connection, claimed.position, last, self._condition, known):
+            yield row, changes[id(row)] if id(row) in changes else self._change(row)
 
     def _one_by_one(self, claimed: Range, rows: Sequence[MigratedRow], finished: bool) -> Any:
         """Change rows each in a transaction of its own, for one of them met a constraint of the database."""
@@ -178,10 +181,10 @@ class Worker:
         return Range(claimed.run, claimed.number, position, claimed.ends_at), (len(rows), changed, failed)
 
     def _write_one(self, one: Range, row: MigratedRow, last: bool) -> tuple[Key | None, tuple[int, int, int]]:
-        after, counts = _again(lambda: self._write(one, {row.key: (row, self._change(row))}, row.key, last))
+        after, counts = _again(lambda: self._write(one, [(row, self._change(row))], row.key, last))
         return after.position, counts
 
-    def _change(self, row: MigratedRow) -> tuple[Values, Exception | None]:
+    def _change(self, row: MigratedRow) -> Change:
         """Return what to write into a row, and what keeps a part of it from being written."""
         values: Values = {}
         failure: Exception | None = None
