@@ -3,9 +3,10 @@
     python -m benchmarks.migration [--rows N] [--kills N] [--workers N] [--batch N] [--json FILE]
 
 Two processes change random rows of a PostgreSQL table throughout, and the backfill's process is killed with SIGKILL at
-random moments and started again. Then every row is read and compared with what was last committed to it, and the table's
-files are searched for plaintext. Before that, the speed of the backfill is compared with that of plain UPDATEs of as
-many rows in the same batches. Ends with exit code 1 if what is promised does not hold.
+random moments and started again. Then every row is read and compared with what was last committed to it, and the
+table's files are searched for plaintext. One bit is flipped, two values are exchanged, and one is made plaintext again,
+which `verify` has to find. Before all that, the speed of the backfill is compared with that of plain UPDATEs of as many
+rows in the same batches. Ends with exit code 1 if what is promised does not hold.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ class Outcome:
     megabytes: float = 0.0  # the most that a backfill took
     ratio: float = 0.0
     rows_a_second: float = 0.0
+    verify_rows_a_second: float = 0.0
     wrong: list[str] = field(default_factory=list)
 
 
@@ -86,6 +88,7 @@ def run(server: Postgres, outcome: Outcome, workers: int, batch: int, directory:
     _check_rows(engine, journals, outcome)
     _check_report(Migration(engine, Patient).verify(), outcome)
     _check_files(server, outcome)
+    _check_that_damage_is_found(engine, outcome)
     engine.dispose()
 
 
@@ -206,6 +209,31 @@ def _check_files(server: Postgres, outcome: Outcome) -> None:
             outcome.wrong.append(f"{path.name} has plaintext")
 
 
+def _check_that_damage_is_found(engine: Engine, outcome: Outcome) -> None:
+    """A flipped bit, a swapped pair and a row of plaintext are found among all rows, and named."""
+    flipped, one, other, plain = (outcome.rows * share // 100 for share in (7, 23, 61, 88))
+    damage = {"flipped": flipped, "one": one, "other": other, "plain": plain, "planted": f"{MARK}planted"}
+    with engine.begin() as connection:
+        for statement in (
+            "UPDATE patients SET ssn = set_bit(ssn, 500, 1 - get_bit(ssn, 500)) WHERE id = :flipped",
+            "UPDATE patients p SET name = q.name FROM patients q "
+            "WHERE (p.id, q.id) IN ((:one, :other), (:other, :one))",
+            "UPDATE patients SET notes = convert_to(:planted, 'UTF8') WHERE id = :plain",
+        ):
+            connection.execute(text(statement), damage)
+    began = time.perf_counter()
+    report = Migration(engine, Patient).verify()
+    outcome.verify_rows_a_second = report.rows / (time.perf_counter() - began)
+    expected = {
+        (flipped,): "ssn does not decrypt",
+        (one,): "name does not decrypt",
+        (other,): "name does not decrypt",
+        (plain,): "notes is plaintext",
+    }
+    if dict(report.reasons) != expected:
+        outcome.wrong.append(f"verify names {dict(report.reasons)} and not {expected}")
+
+
 # The speed, without writers and kills
 
 
@@ -271,7 +299,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         f"{outcome.changes:,} changes of {outcome.changed_rows:,} rows by two writers meanwhile, none of them lost\n"
         f"{outcome.twice:,} rows encrypted twice, because of the kills, all others once\n"
         f"{outcome.megabytes:.0f} MB at the most\n"
-        f"{outcome.rows_a_second:,.0f} rows a second when alone, {outcome.ratio:.2f} of the speed of plain UPDATEs"
+        f"{outcome.rows_a_second:,.0f} rows a second when alone, {outcome.ratio:.2f} of the speed of plain UPDATEs\n"
+        f"{outcome.verify_rows_a_second:,.0f} rows a second verified; four damaged rows found among them"
     )
     for wrong in outcome.wrong[:20]:
         print(f"WRONG: {wrong}")
