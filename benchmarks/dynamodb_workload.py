@@ -159,16 +159,19 @@ def boto3_work() -> dict[str, Work]:
     for name, table in boto3_tables(keys).items():
         requests = TableRequests(table, PYTHON)
         shaped = [as_one(item) for item in made] if name == AS_ONE else made
-        contestants[name] = boto3_contest(shaped, _putting(requests), _getting(requests))
+        contestants[name] = boto3_contest(shaped, _putting(requests, to_wire), _getting(requests, to_python))
+        if name == "protected":  # what the wrapper itself takes
+            alone = boto3_contest(shaped, _putting(requests, dict), _getting(requests, dict))
+            contestants["protected, without boto3's part"] = alone
     return contestants
 
 
-def _putting(requests: TableRequests) -> Callable[[Item], Item]:
+def _putting(requests: TableRequests, serialize: Callable[[Item], Item]) -> Callable[[Item], Item]:
     def put(item: Item) -> Item:
         sent: Item = {}
 
         def send(Item: Item) -> Item:  # noqa: N803 (boto3's name)
-            sent.update(to_wire(Item))
+            sent.update(serialize(Item))
             return {}
 
         requests.put_item(send, {"Item": item})
@@ -177,10 +180,10 @@ def _putting(requests: TableRequests) -> Callable[[Item], Item]:
     return put
 
 
-def _getting(requests: TableRequests) -> Callable[[Item], Item]:
+def _getting(requests: TableRequests, deserialize: Callable[[Item], Item]) -> Callable[[Item], Item]:
     def get(wire: Item) -> Item:
         def send(Key: Item) -> Item:  # noqa: N803 (boto3's name)
-            return {"Item": to_python(wire)}
+            return {"Item": deserialize(wire)}
 
         found: Item = requests.get_item(send, {"Key": {"id": "?"}})["Item"]
         return found

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple, Protocol
 
-from boto3.dynamodb.types import TypeSerializer
+from boto3.dynamodb.types import Binary, TypeSerializer
 
 from fieldcrypt_dynamodb.values import (
     NUMBERS,
@@ -99,13 +99,15 @@ class _Wire:
         return Conversion(lambda value: of_type(type, to_python(value)), to_wire)
 
     def is_null(self, value: Any) -> bool:
-        return len(value) == 1 and value.get("NULL") is True if isinstance(value, Mapping) else value is None
+        if value.__class__ is dict or isinstance(value, Mapping):
+            return "NULL" in value and len(value) == 1 and value["NULL"] is True
+        return value is None
 
     def binary(self, data: bytes) -> Any:
         return {"B": data}
 
     def bytes_of(self, value: Any) -> bytes | None:
-        data = value.get("B") if isinstance(value, Mapping) else None
+        data = value.get("B") if value.__class__ is dict or isinstance(value, Mapping) else None
         return data if isinstance(data, bytes) else None
 
     def key_part(self, value: Any) -> str | Decimal | bytes:
@@ -141,7 +143,12 @@ class _Python:
         return data
 
     def bytes_of(self, value: Any) -> bytes | None:
-        found = plain_bytes(value)
+        data: Any = value
+        if value.__class__ is Binary:
+            data = data.value
+        if data.__class__ is bytes:
+            return data
+        found = plain_bytes(data)
         return found if isinstance(found, bytes) else None
 
     def key_part(self, value: Any) -> str | Decimal | bytes:

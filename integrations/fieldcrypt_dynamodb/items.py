@@ -10,7 +10,7 @@ from fieldcrypt import DecryptionError, RowContext, key_text, row_context
 from fieldcrypt_dynamodb.conditions import Comparison
 from fieldcrypt_dynamodb.description import ProtectedTable
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError, renamed
-from fieldcrypt_dynamodb.forms import PYTHON, Form
+from fieldcrypt_dynamodb.forms import PYTHON, WIRE, Form
 from fieldcrypt_dynamodb.seal import Sealing
 
 __all__ = ["Items", "Place", "Tenant", "checked_tenant"]
@@ -60,6 +60,7 @@ class Items:
         self._to_field = {name: conversion.to_field for name, conversion in conversions.items()}
         # What is looked up for every item.
         self._own = table.own
+        self._only_key = table.key[0] if len(table.key) == 1 else None
         self._writing: tuple[tuple[Any, ...], ...] = tuple(
             (
                 name,
@@ -112,8 +113,11 @@ class Items:
             self._tenant(key)
 
     def _row(self, item: Item) -> RowContext:
+        key_part = self.form.key_part
         try:
-            return row_context(*[self.form.key_part(item[name]) for name in self.table.key])
+            if self._only_key is not None:
+                return row_context(key_part(item[self._only_key]))
+            return row_context(*[key_part(item[name]) for name in self.table.key])
         except KeyError:
             missing = [name for name in self.table.key if name not in item]
             raise ProtectedAttributeError(
@@ -156,7 +160,7 @@ class Items:
             ProtectedAttributeError: it has an attribute that is fieldcrypt's to fill, or has no place.
             TypeError, ValueError, KeyProviderError, KeyStoreError: as for `encrypt`.
         """
-        if not self._own.isdisjoint(item):
+        if self._own and not self._own.isdisjoint(item):
             name = next(name for name in item if name in self._own)
             raise ProtectedAttributeError(f"{self.table.name}.{name} is filled by fieldcrypt, and cannot be set")
         place = self.place(item)
@@ -171,14 +175,16 @@ class Items:
         row, tenant = place
         context = row if self.table.bound else None
         is_null, binary = self.form.is_null, self.form.binary
+        own_form = self.form is WIRE  # in Python's, NULL is None and binary values are bytes: no need to ask for each
         name = ""
         try:
             for name, encrypt, to_field, index, companion, per_tenant in self._writing:
-                if name not in values or is_null(value := values[name]):
+                if name not in values or (value := values[name]) is None or (own_form and is_null(value)):
                     continue
                 if to_field is not None:
                     value = to_field(value)
-                values[name] = binary(encrypt(value, tenant=tenant, context=context))
+                data = encrypt(value, tenant=tenant, context=context)
+                values[name] = binary(data) if own_form else data
                 if index is not None:
                     values[companion] = binary(index.tag(value, tenant=tenant if per_tenant else None))
         except (TypeError, ValueError) as error:
@@ -204,9 +210,10 @@ class Items:
         for name in self._own:
             new.pop(name, None)
         is_null, bytes_of, bound = self.form.is_null, self.form.bytes_of, self.table.bound
+        own_form = self.form is WIRE
         row = tenant = None
         for name, decrypt, from_field in self._reading:
-            if name not in new or is_null(value := new[name]):
+            if name not in new or (value := new[name]) is None or (own_form and is_null(value)):
                 continue
             data = bytes_of(value)
             if data is None:

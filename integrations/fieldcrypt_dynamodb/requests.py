@@ -59,9 +59,8 @@ class TableRequests:
 
     def put_item(self, send: Send, params: Params) -> dict[str, Any]:
         """Encrypt an item; decrypt the old one, if it is returned."""
-        new = self.put(params)
-        response = self._sent(send, new)
-        return self._opened(response, "Attributes", None, whole=True)
+        response = self._sent(send, self.put(params))
+        return self._opened(response, "Attributes", None, whole=True) if "Attributes" in response else response
 
     def put(self, params: Params) -> dict[str, Any]:
         """Return the request of `put_item`, or of a Put in a transaction."""
@@ -93,7 +92,8 @@ class TableRequests:
 
     def opened(self, item: Params, projection: Projection) -> dict[str, Any]:
         """Return an item that was read, with what was asked for."""
-        return projection.cut(self.items.decrypted(item, whole=projection.verifies))
+        found = self.items.decrypted(item, whole=projection.verifies)
+        return found if projection is _EVERYTHING else projection.cut(found)
 
     def delete_item(self, send: Send, params: Params) -> dict[str, Any]:
         """Rewrite a condition; decrypt the old item, if it is returned."""
@@ -149,7 +149,7 @@ class TableRequests:
         Raises:
             ProtectedAttributeError: it has a protected attribute, or is the key of another tenant's item.
         """
-        if isinstance(key, Mapping) and not key.keys().isdisjoint(self.table.attributes):
+        if (key.__class__ is dict or isinstance(key, Mapping)) and not self.table.attributes.keys().isdisjoint(key):
             name = next(name for name in key if name in self.table.attributes)
             raise ProtectedAttributeError(
                 f"a key of {self.table.name} has the protected attribute {name!r}: it consists of "

@@ -77,6 +77,8 @@ def checked_key_part(part: Any) -> str | Decimal | bytes:
 
 
 def content(value: Any, kind: str) -> Any:
+    if value.__class__ is dict and len(value) == 1 and (found := value.get(kind)).__class__ is str:
+        return found  # the usual value, without looking further
     if not isinstance(value, Mapping) or len(value) != 1 or kind not in value:
         raise TypeError(f"expected a DynamoDB value of type {kind}, got {_kinds(value)}")
     return plain_bytes(value[kind])
