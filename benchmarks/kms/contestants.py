@@ -25,7 +25,10 @@ CONTESTANTS = (STORED, CONTAINED, SDK, ONE_CALL)
 # read differs from value to value.
 _FACTORS: Final = {STORED: 1, CONTAINED: 2, SDK: 8}
 _TENANTS: Final = 40  # at least
-_CYCLES: Final = 4  # of the lifetime of a cached key, in the window
+# How long a fleet is watched, in times of `cache_ttl`: two in which it settles, then a whole number of terms. Keys that
+# are in use all the time are asked for at the end of each, all of them since the start: fractions would be wrong.
+_TERM: Final = 0.825  # of a key in fieldcrypt, on average; the SDK's cache knows no check ahead of time
+_WATCHED: Final = {STORED: 2 + 3 * _TERM, CONTAINED: 2 + 3 * _TERM, SDK: 2 + 2}
 _STARTING: Final = 10.0  # seconds in which a start is watched
 
 
@@ -49,7 +52,7 @@ def outcome(contestant: str, fleet: Fleet, effort: Effort, tariff: Tariff, laten
     if contestant == ONE_CALL:
         return Outcome.of_one_call_a_value(fleet, tariff, latency)
     asks = effort.asks * _FACTORS[contestant]
-    window = _CYCLES * fleet.ttl
+    window = _WATCHED[contestant] * fleet.ttl
     long = _simulate(contestant, fleet, latency, asks, window, effort.seed)
     start = _simulate(contestant, fleet, latency, asks // 2, _STARTING, effort.seed) if effort.starting else long
     return Outcome.of(long, start, tariff)
@@ -59,7 +62,7 @@ def _simulate(contestant: str, fleet: Fleet, latency: Latency, asks: int, window
     """Simulate as many processes as take about so many calls of KMS, or one that takes more."""
     uses = fleet.rate * window
     if contestant == STORED:
-        tenants = max(_TENANTS, asks // 8)
+        tenants = max(_TENANTS, asks // 8) if window > fleet.ttl else fleet.tenants
         # A data key is asked for at most so often.
         most = min(fleet.data_keys, 4 * tenants) * (1 + window / fleet.ttl)
         processes = _processes(fleet, asks / min(uses, most))

@@ -24,9 +24,9 @@ MEANING = (
     "the keyrings are the genuine ones: one for each process of a sample, asked whenever that can make a difference, "
     "over a key service that counts. All other processes do alike and are scaled up.",
     "Every process writes and reads values of all tenants at random times, four reads to a write. Tenants are used by "
-    "Zipf's law. Nine of ten reads want a value of the last day or so, the tenth any value of a year. Every process is "
-    "replaced once a day, all of them in the same second. Data keys live for 15 minutes in memory and rotate after 90 "
-    "days.",
+    "Zipf's law. Nine of ten reads want a value of the last day or so, the tenth any value of a year; in one fleet all "
+    "want one of the last minutes. Every process is replaced once a day, all of them in the same second. Data keys "
+    "live for 15 minutes in memory and rotate after 90 days.",
     "With a key store, calls grow with processes and with the tenants that each of them meets within cache_ttl, and "
     "values hardly matter once these are all in use. Without one, and with a cache in the manner of "
     "aws-encryption-sdk, every process writes under data keys of its own, and every reader has to have each of them "
@@ -53,7 +53,7 @@ def section(found: Findings) -> Section:
 def _about(name: str, fleet: Fleet) -> str:
     regions = "1 region" if fleet.regions == 1 else f"{fleet.regions} regions"
     tenants = "1 tenant" if fleet.tenants == 1 else f"{fleet.tenants:,} tenants"
-    return f"{name}: {fleet.processes:,} processes, {regions}, {tenants}, {fleet.values:,.0f} values"
+    return f"{name}: {fleet.processes:,} processes, {regions}, {tenants}, {_number(fleet.values)} values"
 
 
 def _rows(found: Findings) -> Iterator[tuple[str, str, Outcome]]:

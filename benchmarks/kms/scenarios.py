@@ -15,6 +15,9 @@ LARGEST = Fleet(processes=10_000, values=1e11, regions=4, tenants=1_000)
 FLEETS: Mapping[str, Fleet] = {
     "a service": Fleet(processes=10, values=1e8, tenants=10),
     "a product": Fleet(processes=100, values=1e9, regions=2, tenants=100),
+    "a product that reads what is new": Fleet(
+        processes=100, values=1e9, regions=2, tenants=100, recent=1.0, recent_age=300.0
+    ),
     "a platform": Fleet(processes=1_000, values=1e10, regions=3, tenants=1_000),
     "the largest": LARGEST,
     "the largest, without tenants": replace(LARGEST, tenants=1),
