@@ -16,7 +16,7 @@ from fieldcrypt._text import utf8
 from fieldcrypt.cbor import decode_cbor, encode_cbor
 from fieldcrypt.errors import DecryptionError
 
-__all__ = ["BYTES", "CBOR", "PADDED", "TEXT", "TEXT_BYTE", "Codec"]
+__all__ = ["BYTES", "BYTES_BYTE", "CBOR", "PADDED", "TEXT", "TEXT_BYTE", "Codec"]
 
 # The encoding byte.
 BYTES = 0x01
@@ -24,7 +24,7 @@ TEXT = 0x02
 CBOR = 0x03
 PADDED = 0x80
 
-TEXT_BYTE = bytes([TEXT])  # for the hot path
+BYTES_BYTE, TEXT_BYTE = bytes([BYTES]), bytes([TEXT])  # for the hot path
 
 _PADDING_START = b"\x80"
 MAX_PAD = 0xFFFF

@@ -12,7 +12,9 @@ __all__ = [
     "GCM_NONCE",
     "HEAD",
     "KEY_ID_SIZE",
+    "NONCE",
     "PREFIX",
+    "SALT",
     "SELF_CONTAINED",
     "STORED",
     "Envelope",
@@ -38,6 +40,8 @@ _BODY_START = _HEAD_SIZE + NONCE_SIZE
 # Ready-made slices: on the hot path they cost less than building one from two numbers.
 HEAD = slice(0, _HEAD_SIZE)  # version | key id
 PREFIX = slice(0, _PREFIX_SIZE)  # version | key id | salt: all that selects an AES-256-GCM key
+SALT = slice(_HEAD_SIZE, _PREFIX_SIZE)
+NONCE = slice(_HEAD_SIZE, _BODY_START)
 GCM_NONCE = slice(_PREFIX_SIZE, _PREFIX_SIZE + GCM_NONCE_SIZE)
 MAX_RECORD_SIZE = 0xFFFF
 

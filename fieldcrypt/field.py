@@ -14,14 +14,14 @@ from fieldcrypt import _system, envelope
 from fieldcrypt._cache import GenerationCache
 from fieldcrypt._text import without_text
 from fieldcrypt.aead import GCM_NONCE_SIZE, InvalidTag
-from fieldcrypt.codecs import TEXT, TEXT_BYTE, Codec
+from fieldcrypt.codecs import BYTES_BYTE, TEXT_BYTE, Codec
 from fieldcrypt.context import FIELD_KEY, ROW_KEY, RowContext, application_context, check_field_name
-from fieldcrypt.envelope import GCM_NONCE, HEAD, PREFIX, SELF_CONTAINED, STORED
+from fieldcrypt.envelope import GCM_NONCE, HEAD, NONCE, PREFIX, SALT, SELF_CONTAINED, STORED
 from fieldcrypt.errors import ConfigurationError, DecryptionError
 from fieldcrypt.keys.keyring import Keyring
 from fieldcrypt.keys.live_key import Crypt, Lease, LiveKey
 from fieldcrypt.offload import Offload, in_place
-from fieldcrypt.scalars import READ, REFUSALS, WRITE
+from fieldcrypt.scalars import LONG, READ, REFUSALS, WRITE, Pieces
 
 __all__ = ["Field"]
 
@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 _WRITERS = 4096  # prepared writers kept, one per tenant
 _READERS = 1024  # prepared readers kept, one per data key and salt
-_AFTER_ENCODING = slice(1, None)
+_TEXT_MARK = TEXT_BYTE.decode()
 
 
 # What the hot path needs, prepared. Plain tuples, because Python unpacks those three times faster than named ones.
@@ -143,7 +143,7 @@ class Field(Generic[T]):
         """
         if value.__class__ is str and self._is_text:
             try:
-                plaintext = TEXT_BYTE + value.encode()  # type: ignore[attr-defined]
+                plaintext: Any = TEXT_BYTE + value.encode()  # type: ignore[attr-defined]
             except UnicodeEncodeError as error:
                 raise without_text(error) from None
         elif value.__class__ is self._scalar:
@@ -159,13 +159,16 @@ class Field(Generic[T]):
         for _ in messages:  # takes one of the salt's messages; next() would cost three times as much
             break
         else:
-            prefix, infix, encrypt, aad, _, _ = self._prepare_writer(tenant)
+            prefix, infix, encrypt, aad, _, lease = self._prepare_writer(tenant)
         if context is not None:
             if context.__class__ is RowContext and self._rows_are_last:
                 aad = aad + context.encoded
             else:
                 aad = self._aad(prefix[HEAD], context)
         nonce = _system.random_bytes(GCM_NONCE_SIZE)
+        if len(plaintext) > LONG:
+            pieces = plaintext if plaintext.__class__ is Pieces else (plaintext,)
+            return lease.key.xaes.encrypt_long(prefix + nonce + infix, prefix[SALT] + nonce, pieces, aad)
         # Joining an empty infix would cost as much as joining a full one.
         return (prefix + nonce + infix if infix else prefix + nonce) + encrypt(nonce, plaintext, aad)
 
@@ -204,15 +207,19 @@ class Field(Generic[T]):
                 aad = aad + context.encoded
             else:
                 aad = self._aad(data[HEAD], context)
+        if len(data) > LONG:
+            return self._decode_long(*key.xaes.decrypt_long(data[NONCE], memoryview(data)[body_at], 1, aad))
         try:
             plaintext = decrypt(data[GCM_NONCE], data[body_at], aad)
         except (InvalidTag, ValueError):  # ValueError: shorter than a nonce
             raise DecryptionError from None
         if self._is_text:
             try:
-                if plaintext[0] == TEXT:
-                    return plaintext[_AFTER_ENCODING].decode()  # type: ignore[return-value]
-            except (IndexError, UnicodeDecodeError):
+                marked = plaintext.decode()
+                text = marked.removeprefix(_TEXT_MARK)
+                if text is not marked:  # then there was a mark to remove
+                    return text  # type: ignore[return-value]
+            except UnicodeDecodeError:
                 pass  # the codec says so without the text
         elif self._read is not None:
             try:
@@ -222,6 +229,16 @@ class Field(Generic[T]):
             except REFUSALS:
                 pass  # likewise
         return self._codec.decode(plaintext)  # type: ignore[no-any-return]
+
+    def _decode_long(self, kind: bytes, body: bytes) -> T:
+        if kind == TEXT_BYTE and self._is_text:
+            try:
+                return body.decode()  # type: ignore[return-value]
+            except UnicodeDecodeError:
+                pass  # the codec says so without the text
+        elif kind == BYTES_BYTE and self._scalar is bytes:
+            return body  # type: ignore[return-value]
+        return self._codec.decode(kind + body)  # type: ignore[no-any-return]
 
     def forget(self) -> None:
         """Drop all that was prepared, so that the next value asks the keyring again."""

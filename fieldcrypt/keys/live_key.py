@@ -130,6 +130,11 @@ class LiveKey(HeldKey):
         """Return `AESGCM.decrypt` under the subkey of a value's salt."""
         return self._xaes.cipher(salt).decrypt
 
+    @property
+    def xaes(self) -> Xaes256Gcm:
+        """The cipher itself, for what neither sealer nor opener is made for."""
+        return self._xaes
+
     def after_fork(self) -> None:
         """Have the next sealer take a new salt: after a fork, two processes must not share one."""
         self._sealer = None
