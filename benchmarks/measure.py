@@ -86,9 +86,10 @@ def _time(work: Work, count: int) -> float:
 def _calls_per_slice(work: Work) -> int:
     work()  # what happens once (a key is unwrapped) is not part of the measure
     count = 1
-    while min(_time(work, count) for _ in range(3)) < SLICE / 4:  # the best of three: a pause is no slowness
+    # The best of three: a pause is no slowness.
+    while (best := min(_time(work, count) for _ in range(3))) < SLICE / 4:
         count *= 2
-    return count * 4
+    return max(1, round(count * SLICE / best))
 
 
 def write_json(path: Path, figures: Mapping[str, Any]) -> None:

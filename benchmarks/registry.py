@@ -12,8 +12,10 @@ __all__ = ["MODULES", "load"]
 # Name -> the module that has the `BENCHMARK`, in the order of the report.
 MODULES = {
     "field": "benchmarks.field",
+    "peers": "benchmarks.peers_bench",
     "sqlalchemy": "benchmarks.sqlalchemy_bench",
     "dynamodb": "benchmarks.dynamodb_bench",
+    "kms": "benchmarks.kms",
     "scale": "benchmarks.scale",
     "chaos": "benchmarks.chaos",
 }

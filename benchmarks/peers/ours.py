@@ -1,0 +1,37 @@
+"""fieldcrypt, in both of its forms."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from benchmarks.peers.peer import Cipher, Record, each_field
+from fieldcrypt import Encryptor, LocalKeyProvider, MemoryKeyStore
+
+__all__ = ["PEERS"]
+
+
+class Fieldcrypt:
+    """Fields of an Encryptor with a local key."""
+
+    binds = "field"
+
+    def __init__(self, name: str, keys: Encryptor) -> None:
+        self.name = name
+        self._keys = keys
+
+    def text(self, field: str) -> Cipher[str]:
+        of = self._keys.field(field, str)
+        return Cipher(of.encrypt, of.decrypt)
+
+    def data(self, field: str) -> Cipher[bytes]:
+        of = self._keys.field(field, bytes)
+        return Cipher(of.encrypt, of.decrypt)
+
+    def record(self, fields: Sequence[str]) -> Cipher[Record]:
+        return each_field(self, fields)
+
+
+PEERS = (
+    lambda: Fieldcrypt("fieldcrypt", Encryptor(LocalKeyProvider.generate(), MemoryKeyStore())),
+    lambda: Fieldcrypt("fieldcrypt, self-contained", Encryptor(LocalKeyProvider.generate())),
+)
