@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -95,7 +96,7 @@ def _bars(figure: Figure, axes: Axes, chart: Chart) -> None:
                 (reach, place + _BAR * 0.43),
                 (4, 0),
                 textcoords="offset points",
-                va="center",
+                va="center_baseline",
                 fontsize=8.5,
                 annotation_clip=False,
             )
@@ -105,7 +106,9 @@ def _bars(figure: Figure, axes: Axes, chart: Chart) -> None:
     axes.set_ylim(height, 0)
     if chart.log_y:
         axes.set_xscale("log")
-        axes.set_xlim(right=farthest * 1.6)
+        # Bars on a logarithmic axis have to begin somewhere: at a power of ten, in all charts.
+        nearest = min((y for series in chart.series for _, y in series.points if y > 0), default=1.0)
+        axes.set_xlim(10 ** math.floor(math.log10(nearest)), farthest * 1.6)
         axes.xaxis.set_minor_locator(NullLocator())
     else:
         axes.set_xlim(0, farthest * 1.08)

@@ -146,6 +146,8 @@ class Field(Generic[T]):
                 plaintext: Any = TEXT_BYTE + value.encode()  # type: ignore[attr-defined]
             except UnicodeEncodeError as error:
                 raise without_text(error) from None
+        elif value.__class__ is bytes and self._scalar is bytes and len(value) < LONG:  # type: ignore[arg-type]
+            plaintext = BYTES_BYTE + value  # type: ignore[operator]
         elif value.__class__ is self._scalar:
             plaintext = self._write(value)  # type: ignore[misc]
         else:
@@ -221,6 +223,10 @@ class Field(Generic[T]):
                     return text  # type: ignore[return-value]
             except UnicodeDecodeError:
                 pass  # the codec says so without the text
+        elif self._scalar is bytes:
+            body = plaintext.removeprefix(BYTES_BYTE)
+            if body is not plaintext:
+                return body  # type: ignore[return-value]
         elif self._read is not None:
             try:
                 value = self._read(plaintext)

@@ -77,10 +77,6 @@ def _write_bytes(value: bytes) -> bytes | Pieces:
     return _BYTES + value if len(value) < LONG else Pieces((_BYTES, value))
 
 
-def _read_bytes(plaintext: bytes) -> bytes | None:
-    return plaintext[1:] if plaintext[0] == 1 else None
-
-
 def _write_date(value: date) -> bytes:
     return _DATE_HEAD + value.isoformat().encode()
 
@@ -166,7 +162,6 @@ WRITE: dict[Any, Callable[[Any], bytes | Pieces]] = {
     bool: _write_number,
 }
 READ: dict[Any, Callable[[bytes], Any]] = {
-    bytes: _read_bytes,
     date: _read_date,
     datetime: _read_datetime,
     UUID: _read_uuid,
