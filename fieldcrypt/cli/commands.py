@@ -14,6 +14,7 @@ from fieldcrypt.cli.doctor import Finding, Verdict, examine
 from fieldcrypt.cli.inspect import facts_of, read_value
 from fieldcrypt.cli.keys import keys
 from fieldcrypt.cli.kms import kms
+from fieldcrypt.cli.migrate import migrate
 from fieldcrypt.cli.options import JsonOption
 from fieldcrypt.cli.output import fail, print_json, print_table, progress, say
 from fieldcrypt.cli.target import EncryptorOption, check_tenant_option, find_encryptor, named_encryptor
@@ -45,6 +46,7 @@ commands = typer.Typer(
 
 commands.add_typer(keys)
 commands.add_typer(kms)
+commands.add_typer(migrate)
 
 
 def _version(wanted: bool) -> None:

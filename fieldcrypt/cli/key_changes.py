@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from fieldcrypt import _system
+from fieldcrypt.cli.migrations import all_migrations
 from fieldcrypt.cli.options import JsonOption, YesOption
 from fieldcrypt.cli.output import ask, fail, print_json, printable, progress, say
 from fieldcrypt.cli.target import EncryptorOption, check_tenant_option, find_encryptor, load
@@ -75,10 +76,12 @@ def retire(
 ) -> None:
     """Give up the index keys from before a rotation, once all rows are tagged under the newest one.
 
-    Rows that are not are found no more. Exit code 2 if it is too early.
+    Rows that are not are found no more. Looks through all migrations that pyproject.toml names, and refuses while one
+    has rows with an older tag. Exit code 2 if it is too early.
     """
     found = find_encryptor(encryptor)
     tenants = _tenants(found, tenant, every, Purpose.BLIND_INDEX)
+    _check_that_none_is_left()
     if not yes:
         announced = "Rows that are not tagged under the newest index key will not be found any more."
         ask([announced], "Nothing was changed.")
@@ -163,6 +166,20 @@ def shred(
         return
     lost = f"within {found.policy.cache_ttl}, or {found.policy.grace} more without the key store"
     say(f"{count} data keys destroyed; every process loses them {lost}" if count else "all were shredded before")
+
+
+def _check_that_none_is_left() -> None:
+    """Refuse to give up index keys under which rows are tagged, as far as it is known where those are."""
+    left: dict[str, int] = {}
+    for migration in all_migrations():
+        planned = migration.plan()
+        left |= {name: count for name, count in planned.stale_tags.items() if count}
+    if left:
+        told = ", ".join(f"{count:,} of {name}" for name, count in left.items())
+        raise ConfigurationError(
+            f"rows are not tagged under the newest index key, and would not be found any more: {told}. "
+            "`fieldcrypt migrate backfill` tags them"
+        )
 
 
 def _check_that_it_reads(found: Encryptor, target: KeyProvider) -> None:

@@ -14,7 +14,7 @@ from fieldcrypt.encryptor import Encryptor
 from fieldcrypt.errors import ConfigurationError
 from fieldcrypt.keys.records import check_tenant
 
-__all__ = ["EncryptorOption", "check_tenant_option", "find_encryptor", "load", "named_encryptor"]
+__all__ = ["EncryptorOption", "check_tenant_option", "configured", "find_encryptor", "load", "named_encryptor"]
 
 _VARIABLE = "FIELDCRYPT_ENCRYPTOR"
 
@@ -69,11 +69,23 @@ def named_encryptor(name: str | None) -> str | None:
     """
     if name:
         return name
+    found = configured("encryptor")
+    if found is not None and not isinstance(found, str):
+        raise ConfigurationError("encryptor under [tool.fieldcrypt] is a text, package.module:name")
+    return found
+
+
+def configured(name: str) -> Any:
+    """Return what the nearest pyproject.toml has under [tool.fieldcrypt], or None.
+
+    Raises:
+        ConfigurationError: it is malformed.
+    """
     here = Path.cwd()
     for directory in (here, *here.parents):
         file = directory / "pyproject.toml"
         if file.is_file():
-            return _from_pyproject(file)
+            return _from_pyproject(file, name)
     return None
 
 
@@ -100,14 +112,11 @@ def load(path: str) -> Any:
     return found
 
 
-def _from_pyproject(file: Path) -> str | None:
+def _from_pyproject(file: Path, name: str) -> Any:
     try:
         with file.open("rb") as stream:
             document = tomllib.load(stream)
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise ConfigurationError(f"{file} cannot be read: {error}") from None
     table = document.get("tool", {}).get("fieldcrypt", {})
-    name = table.get("encryptor") if isinstance(table, dict) else None
-    if name is not None and not isinstance(name, str):
-        raise ConfigurationError(f"{file}: encryptor under [tool.fieldcrypt] is a text, package.module:name")
-    return name
+    return table.get(name) if isinstance(table, dict) else None

@@ -1,0 +1,248 @@
+"""`fieldcrypt migrate`: from plaintext, or another scheme, to protected values, and through rotations."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+
+from fieldcrypt import _system
+from fieldcrypt.cli.migrations import MigrationArgument, find_migration
+from fieldcrypt.cli.options import JsonOption, YesOption
+from fieldcrypt.cli.output import ask, fail, print_json, print_table, printable, say, utc
+from fieldcrypt.errors import ConfigurationError
+from fieldcrypt.migration import Kind, MigrationPlan, Progress, Sample, StepReport
+
+__all__ = ["migrate"]
+
+migrate = typer.Typer(
+    name="migrate", help="Encrypt data that exists, encrypt it anew, and verify it.", no_args_is_help=True
+)
+
+_TELL_EVERY = 60.0  # seconds, where there is no terminal
+
+ConfidenceOption = Annotated[
+    float | None,
+    typer.Option(metavar="0…1", help="Look at random rows only, so many that this confidence is reached."),
+]
+ShareOption = Annotated[
+    float, typer.Option(metavar="0…1", help="With --confidence: that less than this share of all rows is wrong.")
+]
+BatchOption = Annotated[int, typer.Option(min=1, metavar="ROWS", help="Rows a transaction.")]
+
+
+@migrate.command()
+def plan(
+    migration: MigrationArgument = None,
+    confidence: ConfidenceOption = None,
+    share: ShareOption = 0.001,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what the values of each column are, and which change of the schema is needed. Changes nothing.
+
+    Exit code 1 if a change of the schema is needed, or values cannot be read.
+    """
+    found = find_migration(migration)
+    with _showing("plan", as_json) as tell:
+        planned = found.plan(sample=_sample(confidence, share), on_progress=tell)
+    if as_json:
+        print_json(_plan_as_json(planned))
+    else:
+        _print_plan(planned)
+    if planned.needed or any(counts[Kind.UNREADABLE] for counts in planned.fields.values()):
+        raise typer.Exit(1)
+
+
+@migrate.command()
+def backfill(
+    migration: MigrationArgument = None,
+    workers: Annotated[int, typer.Option(min=1, help="Threads that work at it.")] = 1,
+    batch: BatchOption = 1000,
+    rate: Annotated[float | None, typer.Option(metavar="ROWS", help="Rows a second at the most.")] = None,
+    restart: Annotated[bool, typer.Option("--restart", help="Begin anew, whatever was begun.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Encrypt what is not protected as it is declared, while others read and write.
+
+    Interrupt it, kill it, run several at once: it goes on where it was. Exit code 1 if some rows could not be changed.
+    """
+    found = find_migration(migration)
+    with _showing("backfill", as_json) as tell:
+        report = found.backfill(workers=workers, batch=batch, rate=rate, restart=restart, on_progress=tell)
+    _print_report(report, as_json)
+
+
+@migrate.command()
+def verify(
+    migration: MigrationArgument = None,
+    confidence: ConfidenceOption = None,
+    share: ShareOption = 0.001,
+    as_json: JsonOption = False,
+) -> None:
+    """Decrypt all rows, or some, and compare. Exit code 1 if any are not as they should be, with their keys."""
+    found = find_migration(migration)
+    with _showing("verify", as_json) as tell:
+        report = found.verify(sample=_sample(confidence, share), on_progress=tell)
+    if as_json:
+        reasons = [{"key": _key(key), "reason": reason} for key, reason in report.reasons.items()]
+        print_json({"rows": report.rows, "wrong": report.wrong, "reasons": reasons})
+    else:
+        say(report)
+        for key, reason in report.reasons.items():
+            typer.echo(printable(f"{_key(key)}: {reason}"), err=True)
+    if report.wrong:
+        raise typer.Exit(1)
+
+
+@migrate.command()
+def finish(
+    migration: MigrationArgument = None, batch: BatchOption = 1000, yes: YesOption = False, as_json: JsonOption = False
+) -> None:
+    """Remove the plaintext, once nobody reads or writes it any more. There is no way back."""
+    found = find_migration(migration)
+    if not yes:
+        ask(
+            [f"The plaintext that {found.name} has beside its protected values will be removed."],
+            "Nothing was removed.",
+        )
+    with _showing("finish", as_json) as tell:
+        report = found.finish(batch=batch, on_progress=tell)
+    _print_report(report, as_json)
+
+
+@migrate.command()
+def undo(
+    migration: MigrationArgument = None, batch: BatchOption = 1000, yes: YesOption = False, as_json: JsonOption = False
+) -> None:
+    """Take back what a backfill did, until it is finished. Rows that would lose something by it stay as they are."""
+    found = find_migration(migration)
+    if not yes:
+        ask([f"What was encrypted in {found.name} will be plaintext again."], "Nothing was changed.")
+    with _showing("undo", as_json) as tell:
+        report = found.undo(batch=batch, on_progress=tell)
+    _print_report(report, as_json)
+
+
+@migrate.command()
+def pause(migration: MigrationArgument = None) -> None:
+    """Have all processes that work at it stop at their next checkpoint. Run the step again to go on."""
+    found = find_migration(migration)
+    found.pause()
+    say(f"{found.name}: all that work at it stop at their next checkpoint")
+
+
+@migrate.command()
+def status(migration: MigrationArgument = None, as_json: JsonOption = False) -> None:
+    """Say how far the steps are, and who is at work."""
+    found = find_migration(migration).status()
+    if as_json:
+        print_json([step._asdict() for step in found.steps])
+        return
+    titles = ("step", "of", "state", "rows", "changed", "failed", "began", "workers")
+    rows = [
+        (
+            step.step,
+            step.part,
+            step.state,
+            f"{step.done:,} of {step.total:,}",
+            f"{step.changed:,}",
+            f"{step.failed:,}",
+            utc(int(step.began)),
+            ", ".join(step.workers),
+        )
+        for step in found.steps
+    ]
+    if rows:
+        print_table(titles, rows)
+    else:
+        say(f"{found.name}: nothing was begun")
+
+
+def _sample(confidence: float | None, share: float) -> Sample | None:
+    try:
+        return None if confidence is None else Sample(confidence, share)
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from None
+
+
+def _key(key: tuple[Any, ...]) -> str:
+    return ", ".join(map(str, key))
+
+
+def _print_plan(planned: MigrationPlan) -> None:
+    kinds = [kind for kind in Kind if any(counts[kind] for counts in planned.fields.values())]
+    titles = ("column", *(kind.value for kind in kinds), "stale tags")
+    rows = [
+        (name, *(f"{counts[kind]:,}" for kind in kinds), f"{planned.stale_tags.get(name, 0):,}")
+        for name, counts in planned.fields.items()
+    ]
+    if rows:
+        print_table(titles, rows)
+    some = "" if planned.rows == planned.total else f", of {planned.total:,}"
+    say(f"{planned.rows:,} rows were looked at{some}: {planned.due:,} values are to be written by a backfill")
+    for needed in planned.needed:
+        typer.echo(printable(f"needed before: {needed}"), err=True)
+
+
+def _plan_as_json(planned: MigrationPlan) -> dict[str, Any]:
+    return {
+        "rows": planned.rows,
+        "total": planned.total,
+        "due": planned.due,
+        "columns": {name: {kind.value: n for kind, n in counts.items()} for name, counts in planned.fields.items()},
+        "stale_tags": dict(planned.stale_tags),
+        "needed": list(planned.needed),
+    }
+
+
+def _print_report(report: StepReport, as_json: bool) -> None:
+    if as_json:
+        failures = [{"key": _key(key), "reason": str(error)} for key, error in report.failures.items()]
+        counts = {name: getattr(report, name) for name in ("rows", "changed", "failed", "complete")}
+        print_json(counts | {"failures": failures, "remarks": list(report.remarks)})
+    else:
+        state = "" if report.complete else "; paused, run it again to go on"
+        say(f"{report.rows:,} rows, {report.changed:,} changed, {report.failed:,} failed{state}")
+        for remark in report.remarks:
+            say(f"left to do: {remark}")
+    for key, error in report.failures.items() if not as_json else ():
+        typer.echo(printable(f"{_key(key)}: {type(error).__name__}: {_first_line(error)}"), err=True)
+    if report.failed:
+        raise typer.Exit(1)
+
+
+def _first_line(error: Exception) -> str:
+    return str(getattr(error, "orig", None) or error).partition("\n")[0]
+
+
+@contextmanager
+def _showing(step: str, quiet: bool) -> Iterator[Callable[[Progress], None]]:
+    """Give what shows how far a step is: a bar on a terminal, a line a minute elsewhere."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+    from rich.progress import Progress as Bar
+
+    console = Console(stderr=True, highlight=False)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[pace]}"))
+    told = _system.monotonic()
+    with Bar(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+        task = bar.add_task(step, total=None, pace="")
+
+        def tell(progress: Progress) -> None:
+            nonlocal told
+            if console.is_terminal:
+                left = "" if progress.left is None else f", {progress.left} left"
+                bar.update(
+                    task, completed=progress.done, total=progress.total, pace=f"{progress.rate:,.0f} rows/s{left}"
+                )
+            elif not quiet and _system.monotonic() - told >= _TELL_EVERY:
+                told = _system.monotonic()
+                print(progress, file=sys.stderr, flush=True)
+
+        try:
+            yield tell
+        except KeyboardInterrupt:
+            fail("interrupted; what was done stays, run it again to go on", 130)
