@@ -211,5 +211,9 @@ class TestWork:
         """So many rows miss a share of wrong ones with a probability of 1 - confidence at most."""
         sample = Sample(0.99, 0.001)
         assert (1 - 0.001) ** sample.size <= 0.01 < (1 - 0.001) ** (sample.size - 1)
+        share = sample.share_of(1_000_000)
+        assert share is not None
+        assert share * 1_000_000 > sample.size
+        assert sample.share_of(sample.size) is None
         with pytest.raises(ValueError, match="between 0 and 1"):
             Sample(1.0)

@@ -77,7 +77,7 @@ class VerifyReport(NamedTuple):
 
     def __str__(self) -> str:
         if self.wrong:
-            return f"{self.wrong:,} of {self.rows:,} rows are not as they should be"
+            return f"rows that are not as they should be: {self.wrong:,} of {self.rows:,}"
         if self.sample is None:
             return f"all {self.rows:,} rows are as they should be"
         return (

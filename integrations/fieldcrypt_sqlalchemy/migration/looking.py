@@ -20,9 +20,7 @@ _PAGE = 1000
 
 def rows_of(engine: Engine, part: Part, total: int, sample: Sample | None, meter: Meter) -> Iterator[MigratedRow]:
     """Yield the rows of a table in the order of their keys, or so many as a sample takes, at random."""
-    share = None if sample is None or total == 0 else min(1.0, sample.size / total)
-    if share == 1.0:
-        share = None
+    share = None if sample is None else sample.share_of(total)
     after: Key | None = None
     while True:
         with engine.connect() as connection:

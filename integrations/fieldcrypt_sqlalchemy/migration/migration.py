@@ -275,7 +275,8 @@ class Migration:
             )
 
     def _check_can_undo(self, part: Part) -> None:
-        if self._checkpoints.find("finish", part.name) is not None:
+        backfill, finish = (self._checkpoints.find(step, part.name) for step in ("backfill", "finish"))
+        if finish is not None and (backfill is None or backfill.began <= finish.began):
             raise ConfigurationError(f"{part.name}: the migration is finished, or about to be: there is no way back")
         for column in part.columns:
             accepted = column.type.accepted

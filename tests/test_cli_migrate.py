@@ -1,0 +1,126 @@
+"""`fieldcrypt migrate`, as its users call it: with a module of theirs and a database in a file."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.test_cli import Run, complaint, stdout
+from tests.test_cli import run as run  # a fixture
+
+SHOP = """
+from sqlalchemy import String, create_engine
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from fieldcrypt import Encryptor, LocalKeyProvider
+from fieldcrypt_sqlalchemy import Encrypted, SqlKeyStore, blind_index
+from fieldcrypt_sqlalchemy.migration import Migration
+
+engine = create_engine("sqlite:///shop.sqlite")
+keys = SqlKeyStore(engine)
+keys.create_table()
+encryptor = Encryptor(LocalKeyProvider(bytes(32)), keys)
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class Patient(Base):
+    __tablename__ = "patients"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    ssn_plain: Mapped[str | None] = mapped_column(String(20))
+    ssn: Mapped[str | None] = mapped_column(Encrypted(String, encryptor, index="ssn_tag"))
+    ssn_tag: Mapped[bytes | None] = blind_index()
+
+
+patients = Migration(engine, Patient, {"ssn_plain": "ssn"})
+tags = Migration(engine, Patient, name="tags")
+"""
+
+
+@pytest.fixture
+def shop(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The module of a user: 20 rows of plaintext, and a migration that pyproject.toml names."""
+    (tmp_path / "application.py").write_text(SHOP)
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.fieldcrypt]\nencryptor = "application:encryptor"\nmigrations = ["application:patients"]\n'
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    module: Any = importlib.import_module("application")
+    do(
+        module,
+        "CREATE TABLE patients (id INTEGER PRIMARY KEY, ssn_plain TEXT, ssn BLOB)",
+        *(f"INSERT INTO patients VALUES ({n}, 'ssn {n}', NULL)" for n in range(20)),
+    )
+    yield module
+    module.engine.dispose()
+
+
+def do(shop: Any, *statements: str) -> None:
+    """Do statements in the shop's database."""
+    with shop.engine.begin() as connection:
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+
+
+def test_the_whole_way(run: Run, shop: Any) -> None:
+    """Each command does its step, says so for people and for scripts, and fails by its exit code."""
+    planned = run("migrate", "plan")
+    assert planned.exit_code == 1
+    assert "ALTER TABLE patients ADD COLUMN ssn_tag BLOB" in planned.stderr
+    do(shop, "ALTER TABLE patients ADD COLUMN ssn_tag BLOB")
+    plan = json.loads(stdout(run("migrate", "plan", "--json")))
+    assert plan["columns"] == {"patients.ssn_plain -> ssn": {"plaintext": 20}}
+    assert "plaintext" in stdout(run("migrate", "plan"))
+    assert stdout(run("migrate", "status")) == "patients: nothing was begun\n"
+
+    report = json.loads(stdout(run("migrate", "backfill", "--batch", "7", "--workers", "2", "--json")))
+    assert (report["rows"], report["changed"], report["complete"]) == (20, 20, True)
+    assert "as they should be" in stdout(run("migrate", "verify"))
+    do(shop, "UPDATE patients SET ssn_plain = 'other' WHERE id = 7")
+    wrong = run("migrate", "verify")
+    assert (wrong.exit_code, wrong.stderr) == (1, "7: ssn_plain -> ssn differs\n")
+    assert "verify found 1 rows" in complaint(run("migrate", "finish", "--yes"), 2)
+    assert run("migrate", "undo", "--yes").exit_code == 1  # the row that differs stays as it is
+    do(shop, "UPDATE patients SET ssn_plain = 'ssn 7', ssn = NULL WHERE id = 7")
+    stdout(run("migrate", "backfill"))
+    stdout(run("migrate", "verify"))
+    assert "left to do: drop the column" in stdout(run("migrate", "finish", "--yes"))
+    steps = json.loads(stdout(run("migrate", "status", "--json")))
+    assert [(step["step"], step["state"]) for step in steps][-1] == ("finish", "done")
+    assert "no way back" in complaint(run("migrate", "undo", "--yes"), 2)
+    assert "at their next checkpoint" in stdout(run("migrate", "pause"))
+
+
+def test_which_migration(run: Run, shop: Any, tmp_path: Path) -> None:
+    """One that is named, or the only one of pyproject.toml."""
+    assert "is a SqlKeyStore, and no Migration" in complaint(run("migrate", "status", "application:keys"), 2)
+    stdout(run("migrate", "status", "application:tags"))
+    project = tmp_path / "pyproject.toml"
+    for migrations, expected in (
+        ('["application:patients", "application:tags"]', "one of application:patients, application:tags"),
+        ('"application:patients"', "is a list of texts"),
+    ):
+        project.write_text(f"[tool.fieldcrypt]\nmigrations = {migrations}\n")
+        assert expected in complaint(run("migrate", "status"), 2)
+    project.write_text("")
+    assert "no migration is named" in run("migrate", "status").stderr
+
+
+def test_index_keys_are_not_retired_while_rows_need_them(run: Run, shop: Any) -> None:
+    """It says how many rows, of which column."""
+    do(shop, "ALTER TABLE patients ADD COLUMN ssn_tag BLOB")
+    stdout(run("migrate", "backfill"))
+    do(shop, "UPDATE patients SET ssn_tag = NULL WHERE id < 3")
+    Path("pyproject.toml").write_text(
+        '[tool.fieldcrypt]\nencryptor = "application:encryptor"\nmigrations = ["application:tags"]\n'
+    )
+    refused = complaint(run("keys", "retire", "--yes"), 2)
+    assert "would not be found any more: 3 of patients.ssn" in refused
+    stdout(run("migrate", "backfill"))
+    stdout(run("keys", "retire", "--yes"))
