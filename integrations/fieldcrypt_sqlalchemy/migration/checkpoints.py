@@ -173,7 +173,7 @@ class Checkpoints:
             left = connection.execute(select(ranges).where(*run.of(ranges)).order_by(ranges.c.number)).all()
             mine = {"worker": worker, "leased_until": now + LEASE}
             for each in left:
-                if each.worker is None or each.leased_until < now or is_dead(each.worker):
+                if not each.finished and (each.worker is None or each.leased_until < now or is_dead(each.worker)):
                     of_range = [*run.of(ranges), ranges.c.number == each.number]
                     connection.execute(update(ranges).where(*of_range).values(mine))
                     return Range(run, each.number, key_of(each.position), key_of(each.ends_at))
@@ -242,9 +242,12 @@ class Checkpoints:
 
     def _count_finished(self, connection: Connection, run: Run) -> None:
         """Add what finished ranges counted to their run, and forget them: there may be very many."""
-        finished = [*run.of(ranges), ranges.c.finished.is_(True)]
-        sums = [func.coalesce(func.sum(ranges.c[name]), 0) for name in COUNTS]
-        more = connection.execute(select(*sums).where(*finished)).one()
-        if connection.execute(delete(ranges).where(*finished)).rowcount:
-            counted = {name: runs.c[name] + int(each) for name, each in zip(COUNTS, more, strict=True)}
+        query = select(ranges.c.number, *(ranges.c[name] for name in COUNTS))
+        finished = connection.execute(query.where(*run.of(ranges), ranges.c.finished.is_(True))).all()
+        if finished:
+            more = {name: sum(getattr(each, name) for each in finished) for name in COUNTS}
+            counted = {name: runs.c[name] + each for name, each in more.items()}
             connection.execute(update(runs).where(*run.of(runs)).values(counted))
+            # Those that were counted, and none that was finished since.
+            these = ranges.c.number.in_([each.number for each in finished])
+            connection.execute(delete(ranges).where(*run.of(ranges), these))
