@@ -1,6 +1,6 @@
 """What fieldcrypt costs, and how it compares, on the machine at hand.
 
-    python -m benchmarks [NAME...] [--quick] [--json FILE] [--html FILE]
+    python -m benchmarks [NAME...] [--quick] [--json FILE] [--html FILE] [--markdown FILE]
     python -m benchmarks --check [NAME...]
 
 With --check, ratios are compared with benchmarks/limits.toml; exit code 1 if one is exceeded.
@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -41,14 +41,17 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="a look that takes seconds, and is less exact")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to a file")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with charts to a file")
+    parser.add_argument(
+        "--markdown", type=Path, metavar="FILE", help="write a page for a repository, its charts in a folder beside it"
+    )
     parser.add_argument("--check", action="store_true", help="compare with the limits; exit code 1 if one is exceeded")
     asked = parser.parse_args(arguments)
     unknown = [name for name in asked.names if name not in registry.MODULES]
     if unknown:
         parser.error(f"there is no benchmark {unknown[0]!r}, but {', '.join(registry.MODULES)}")
-    if asked.check and (asked.quick or asked.json or asked.html):
+    if asked.check and (asked.quick or asked.json or asked.html or asked.markdown):
         parser.error("--check measures in its own way and writes no files")
-    for path in (asked.json, asked.html):
+    for path in (asked.json, asked.html, asked.markdown):
         if path is not None and not path.absolute().parent.is_dir():
             parser.error(f"there is no folder {path.absolute().parent}")
     return asked
@@ -65,11 +68,22 @@ def _measure(asked: argparse.Namespace, console: Console) -> int:
         quick=asked.quick,
     )
     report.show(console)
-    for path, content in ((asked.json, report.json), (asked.html, report.html)):
-        if path is not None:
-            path.write_text(content(), encoding="utf-8")
-            console.print(f"written: {escape(str(path))}")
+    for path, content in _files(asked, report):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(content, encoding="utf-8")
+        console.print(f"written: {escape(str(path))}")
     return 1 if any(section.complaints for section in report.sections) or not report.sections else 0
+
+
+def _files(asked: argparse.Namespace, report: Report) -> Iterator[tuple[Path, str]]:
+    if asked.json is not None:
+        yield asked.json, report.json()
+    if asked.html is not None:
+        yield asked.html, report.html()
+    if asked.markdown is not None:
+        yield asked.markdown, report.markdown(asked.markdown.stem)
+        for name, content in report.pictures():
+            yield asked.markdown.with_suffix("") / name, content
 
 
 def _options(asked: argparse.Namespace) -> list[str]:

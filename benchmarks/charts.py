@@ -6,6 +6,7 @@ import io
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
@@ -15,9 +16,10 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from benchmarks.section import Chart, Series
 
-__all__ = ["SERIES_COLOURS", "svg"]
+__all__ = ["SERIES_COLOURS", "picture", "svg"]
 
 SERIES_COLOURS = 6
+PALETTE = Path(__file__).with_name("palette.css")
 
 # matplotlib wants colours; these stand for the page's custom properties, and occur nowhere else.
 _INK, _FAINT, _LIMIT = "#010101", "#020202", "#030303"
@@ -79,6 +81,13 @@ def svg(chart: Chart, name: str) -> str:
             drawn, format="svg", transparent=True, metadata=dict.fromkeys(("Creator", "Date", "Format", "Type"))
         )
     return _for_page(drawn.getvalue(), name)
+
+
+def picture(chart: Chart, name: str) -> str:
+    """Draw a chart as a file of its own, which has the colours of the page."""
+    head, _, rest = svg(chart, name).partition(">")
+    spaces = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" font-family="sans-serif"'
+    return f"{head} {spaces}>\n<style>{PALETTE.read_text(encoding='utf-8')}</style>{rest}\n"
 
 
 def _bars(figure: Figure, axes: Axes, chart: Chart) -> None:

@@ -225,22 +225,17 @@ def _call_table(count: int, calls: tuple[int, int]) -> Table:
 
 
 def _chart(library: str, lines: Sequence[Line]) -> Chart:
-    of_contestant: dict[str, list[Line]] = {}
-    for line in lines:
-        if line.library == library and line.contestant != PLAIN:
-            of_contestant.setdefault(line.contestant, []).append(line)
+    shown = [line for line in lines if line.library == library and line.contestant != PLAIN]
     series = tuple(
-        Series(name, tuple((line.work, line.ratio) for line in mine), tuple(line.quartiles for line in mine))
-        for name, mine in of_contestant.items()
+        Series(
+            work,
+            tuple((line.contestant, line.ratio) for line in shown if line.work == work),
+            tuple(line.quartiles for line in shown if line.work == work),
+        )
+        for work in ("write", "read")
     )
-    return Chart(
-        f"{library}: beside the same item unprotected",
-        "bars",
-        series,
-        y="x plain",
-        limit=1.0,
-        log_y=PEER in of_contestant,
-    )
+    over = any(line.contestant == PEER for line in shown)
+    return Chart(f"{library}: beside the same item unprotected", "bars", series, y="x plain", limit=1.0, log_y=over)
 
 
 def _size_chart(found: Sequence[Size]) -> Chart:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
+from markupsafe import escape as escape_html
 from rich.console import Console
 from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table as RichTable
 
-from benchmarks.charts import svg
+from benchmarks.charts import picture, svg
 from benchmarks.section import Chart, Section, Table
 
 __all__ = ["Report"]
@@ -42,22 +44,28 @@ class Report:
 
     def html(self) -> str:
         """Return one page that needs no other file and no network."""
+        return self._rendered("report.html.j2", draw=_draw)
+
+    def markdown(self, folder: str) -> str:
+        """Return a page for a repository or a wiki, with pictures in a folder beside it."""
+        return self._rendered("report.md.j2", folder=folder, in_cell=_in_cell)
+
+    def pictures(self) -> Iterator[tuple[str, str]]:
+        """Yield the file names of those pictures, and what is in the files."""
+        for section in self.sections:
+            for number, chart in enumerate(section.charts, 1):
+                yield f"{section.name}-{number}.svg", picture(chart, f"{section.name}{number}")
+
+    def _rendered(self, template: str, **more: Any) -> str:
         templates = Environment(
             loader=FileSystemLoader(Path(__file__).parent),
-            autoescape=True,
+            autoescape=True,  # of Markdown, too: it takes the entities of HTML
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        return templates.get_template("report.html.j2").render(
-            sections=self.sections,
-            missing=self.missing,
-            environment=self.environment,
-            command=self.command,
-            date=self.date,
-            quick=self.quick,
-            draw=_draw,
-        )
+        mine = {field.name: getattr(self, field.name) for field in fields(self)}
+        return templates.get_template(template).render(**mine, **more)
 
     def json(self) -> str:
         """Return everything that was measured."""
@@ -82,6 +90,10 @@ class Report:
         for name, reason in self.missing.items():
             console.print(f"[yellow]not measured:[/] {escape(name)}: {escape(reason)}")
         console.print("[dim]" + escape("; ".join(f"{name} {value}" for name, value in self.environment.items())))
+
+
+def _in_cell(text: str) -> Markup:
+    return Markup(escape_html(text).replace("|", "\\|"))  # noqa: S704 (escaped in the same breath)
 
 
 def _draw(chart: Chart, name: str) -> Markup:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from itertools import count
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -87,6 +88,21 @@ def test_a_page_shows_names_as_they_are(made_up: None, tmp_path: Path) -> None:
     assert "<script" not in html
     assert html.count("alert(") > 10
     assert_alone(html)
+
+
+def test_a_page_in_markdown_has_its_pictures_beside_it(made_up: None, tmp_path: Path) -> None:
+    """Each of them is a file of its own, which is XML and loads nothing; names are text here as well."""
+    page = tmp_path / "run.md"
+    main(["--markdown", str(page)])
+    text = page.read_text()
+    pictures = re.findall(r"!\[.*\]\((\S+) ", text)
+    assert len(pictures) == 2
+    for picture in pictures:
+        drawn = (tmp_path / picture).read_text()
+        assert ElementTree.fromstring(drawn).tag.endswith("svg")  # noqa: S314 (drawn here)
+        assert_alone(drawn.replace('xlink:href="#', 'href="#'))
+    assert "<script" not in text
+    assert "&lt;script&gt;" in text
 
 
 def test_charts_take_their_colours_from_the_page() -> None:
