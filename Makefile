@@ -71,7 +71,7 @@ $(BENCH)/.stamp: pyproject.toml
 	rm -rf $(BENCH)
 	$(PYTHON) -m venv $(BENCH)
 	$(BENCH)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(BENCH)/bin/python -m pip install --quiet --editable '.[all,demo]' --group bench
+	$(BENCH)/bin/python -m benchmarks.install_peers
 	@touch $@
 
 # MariaDB for the tests, unless this machine has it. If it cannot be had, the tests go on, and those that need it fail.

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from benchmarks import limits, registry
+from benchmarks import limits, peers, peers_bench, registry
 from benchmarks.__main__ import main
 from benchmarks.charts import svg
 from benchmarks.section import Benchmark, Chart, Options, Section, Series, Table
@@ -103,6 +103,20 @@ def test_a_page_in_markdown_has_its_pictures_beside_it(made_up: None, tmp_path: 
         assert_alone(drawn.replace('xlink:href="#', 'href="#'))
     assert "<script" not in text
     assert "&lt;script&gt;" in text
+
+
+def test_peers_do_the_same_work_and_those_that_are_missing_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every value comes back, or measuring fails; a library that is not there is named with the reason."""
+    monkeypatch.setitem(peers.MODULES, "no-such-library", "benchmarks.peers.no_such_module")
+    found, missing = peers.load()
+    assert {"fieldcrypt", "fieldcrypt, self-contained", "Fernet"} <= {peer.name for peer in found}
+    assert "No module named" in missing["no-such-library"]
+    assert {peer for peer in peers.MODULES if peer not in missing} >= {"fieldcrypt", "Fernet"}
+    tasks = list(peers_bench.measure(found, seconds=0.05))
+    section = peers_bench.section(found, missing, tasks)
+    assert [task.added["fieldcrypt"] for task in tasks] == [58, 5 * 58, 58, 58]
+    assert all(len(table.rows) == len(found) for table in section.tables)
+    assert section.missing.keys() == missing.keys()
 
 
 def test_charts_take_their_colours_from_the_page() -> None:

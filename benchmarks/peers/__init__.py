@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from importlib import import_module
 
+from benchmarks.install_peers import reasons
 from benchmarks.peers.peer import Peer
 
 __all__ = ["MODULES", "load"]
@@ -16,7 +17,7 @@ MODULES = {
     "asherah": "benchmarks.peers.asherah_session",
     "sqlalchemy-utils": "benchmarks.peers.sqlalchemy_utils_gcm",
     "Fernet": "benchmarks.peers.fernet",
-    "pymongocrypt": "benchmarks.peers.mongodb",
+    "pymongo": "benchmarks.peers.mongodb",
     "dynamodb-encryption-sdk": "benchmarks.peers.dynamodb_sdk",
     "aws-encryption-sdk": "benchmarks.peers.aws_sdk",
 }
@@ -34,7 +35,12 @@ def load(libraries: Iterable[str] = MODULES) -> tuple[list[Peer], dict[str, str]
         try:
             module = import_module(MODULES[library])
         except ImportError as error:
-            missing[library] = f"it cannot be imported: {error}"
+            missing[library] = _reason(library) or f"it cannot be imported: {error}"
         else:
             found += [make() for make in module.PEERS]
     return found, missing
+
+
+def _reason(library: str) -> str | None:
+    """Why a library was not installed, if that was tried."""
+    return next((f"it cannot be installed: {why}" for of, why in reasons().items() if of.startswith(library)), None)
