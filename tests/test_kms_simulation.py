@@ -9,8 +9,19 @@ import time
 from collections import Counter
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import pytest
+from aws_encryption_sdk import CachingCryptoMaterialsManager, CommitmentPolicy, LocalCryptoMaterialsCache
+from aws_encryption_sdk.identifiers import Algorithm
+from aws_encryption_sdk.materials_managers import (
+    DecryptionMaterials,
+    DecryptionMaterialsRequest,
+    EncryptionMaterials,
+    EncryptionMaterialsRequest,
+)
+from aws_encryption_sdk.materials_managers.base import CryptoMaterialsManager
+from aws_encryption_sdk.structures import DataKey, EncryptedDataKey, MasterKeyInfo
 
 from benchmarks.kms.agreement import ALL, BOTH, Agreement, compare, small_fleet
 from benchmarks.kms.contained import simulate_contained
@@ -28,6 +39,7 @@ TTL = 900.0
 TARIFF, LATENCY = Tariff(), Latency()
 SMALL = Fleet(processes=20, values=2e8, tenants=5)  # four values a second and process
 EFFORT = Effort(400)
+ALGORITHM = Algorithm.AES_256_GCM_IV12_TAG16_HKDF_SHA256
 
 
 def stored(fleet: Fleet) -> Outcome:
@@ -170,6 +182,58 @@ def test_the_cache_of_the_sdk_has_its_limits() -> None:
     assert [cache.decrypt("a", 2), cache.decrypt("a", 12), cache.decrypt("a", 12.5)] == [True, False, True]
     assert [cache.decrypt("b", 13), cache.decrypt("a", 13), cache.decrypt("c", 13)] == [True, False, True]
     assert [cache.decrypt("a", 13), cache.decrypt("b", 13)] == [False, True]
+
+
+class Counting(CryptoMaterialsManager):  # type: ignore[misc]  # the SDK has no types
+    """Makes data keys, and counts them, in the place of KMS."""
+
+    def __init__(self) -> None:
+        self.made = 0
+        self.decrypted = 0
+        self._key = DataKey(MasterKeyInfo("a", "b"), bytes(32), b"c")
+
+    def get_encryption_materials(self, request: Any) -> Any:
+        self.made += 1
+        return EncryptionMaterials(
+            algorithm=ALGORITHM, data_encryption_key=self._key, encrypted_data_keys=set(), encryption_context={}
+        )
+
+    def decrypt_materials(self, request: Any) -> Any:
+        self.decrypted += 1
+        return DecryptionMaterials(data_key=self._key)
+
+
+@pytest.mark.parametrize("most", [2**32, 10])
+def test_the_cache_of_the_sdk_does_what_the_sdk_does(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    """The same uses, through aws-encryption-sdk itself: as many data keys are made and decrypted."""
+    rng, clock = random.Random(1), 0.0
+    monkeypatch.setattr(time, "time", lambda: clock)
+    ours, theirs = SdkCache(SdkPolicy(TTL, max_messages=most)), Counting()
+    manager = CachingCryptoMaterialsManager(
+        cache=LocalCryptoMaterialsCache(10_000),
+        max_age=TTL,
+        max_messages_encrypted=most,
+        backing_materials_manager=theirs,
+    )
+    made = decrypted = 0
+    how = {"algorithm": ALGORITHM, "commitment_policy": CommitmentPolicy.FORBID_ENCRYPT_ALLOW_DECRYPT}
+    for _ in range(4000):
+        clock += rng.expovariate(1.0)
+        tenant, writer = min(int(rng.paretovariate(0.7)), 30), rng.randrange(3)
+        context = {"tenant": str(tenant)}
+        if rng.random() < 0.3:
+            made += ours.encrypt(tenant, clock)
+            manager.get_encryption_materials(
+                EncryptionMaterialsRequest(encryption_context=context, frame_length=4096, plaintext_length=64, **how)
+            )
+        else:
+            decrypted += ours.decrypt((tenant, writer), clock)
+            wrapped = EncryptedDataKey(MasterKeyInfo("aws-kms", "x"), f"{tenant} {writer}".encode())
+            manager.decrypt_materials(
+                DecryptionMaterialsRequest(encryption_context=context, encrypted_data_keys={wrapped}, **how)
+            )
+    assert (theirs.made, theirs.decrypted) == (made, decrypted)
+    assert made < decrypted < 4000
 
 
 def test_the_cache_of_the_sdk_costs_what_theory_says() -> None:

@@ -42,7 +42,7 @@ class Scale:
     processes: int
 
 
-FULL = Scale(asks=1_500, growing=600, every=1, life=5.0, lives=2, processes=400)
+FULL = Scale(asks=1_200, growing=500, every=1, life=5.0, lives=2, processes=400)
 QUICK = Scale(asks=400, growing=100, every=3, life=4.0, lives=1, processes=100)
 
 
@@ -85,12 +85,12 @@ class Findings:
 def find(options: Options, tariff: Tariff, latency: Latency) -> Findings:
     """Simulate everything, and compare a small fleet with a real one."""
     scale = QUICK if options.quick else FULL
-    options.advance(0.0, "KMS: a small fleet, really")
+    options.advance(0.0, "a small fleet, really")
     agreement = compare(small_fleet(scale.life), scale.lives, seed=1)
     if not all(one.agrees for one in agreement if one.operation == ALL):
         # A machine that has much else to do holds processes up: one more try.
         agreement = compare(small_fleet(scale.life), scale.lives, seed=2)
-    options.advance(_AGREEMENT, "KMS: fleets")
+    options.advance(_AGREEMENT, "fleets")
     known: dict[tuple[Fleet, str, Effort], Outcome] = {}
 
     def of(contestant: str, fleet: Fleet, effort: Effort) -> Outcome:
@@ -102,13 +102,13 @@ def find(options: Options, tariff: Tariff, latency: Latency) -> Findings:
     fleets: dict[str, dict[str, Outcome]] = {}
     for name, fleet in FLEETS.items():
         fleets[name] = {contestant: of(contestant, fleet, Effort(scale.asks)) for contestant in CONTESTANTS}
-        options.advance(_FLEETS / len(FLEETS), f"KMS: {name}")
+        options.advance(_FLEETS / len(FLEETS), f"{name}")
     again = {name: of(STORED, fleet, Effort(2 * scale.asks, seed=2)) for name, fleet in FLEETS.items()}
-    options.advance(_AGAIN, "KMS: what helps")
+    options.advance(_AGAIN, "what helps")
     remedies = {remedy.name: _times(of(STORED, remedy.fleet, Effort(scale.asks)), remedy.parts) for remedy in REMEDIES}
-    options.advance(_REMEDIES, "KMS: one data key")
+    options.advance(_REMEDIES, "one data key")
     moments = _moments(scale.processes, latency)
-    options.advance(_MOMENTS, "KMS: growth")
+    options.advance(_MOMENTS, "growth")
     rest = 1 - _AGREEMENT - _FLEETS - _AGAIN - _REMEDIES - _MOMENTS
     growth: dict[str, dict[str, dict[int, Outcome]]] = {}
     for axis in AXES:
@@ -117,7 +117,7 @@ def find(options: Options, tariff: Tariff, latency: Latency) -> Findings:
         for x, fleet in sorted(points.items()):
             for contestant in CONTESTANTS:
                 curves[contestant][x] = of(contestant, fleet, Effort(scale.growing, starting=False))
-            options.advance(rest / len(AXES) / len(points), f"KMS: {axis.name}")
+            options.advance(rest / len(AXES) / len(points), f"{axis.name}")
     return Findings(tariff, latency, fleets, again, remedies, growth, moments, tuple(agreement))
 
 

@@ -9,9 +9,8 @@ from typing import Any
 from benchmarks.kms.agreement import ALL, BOTH, TOLERANCE
 from benchmarks.kms.contestants import CONTAINED, CONTESTANTS, ONE_CALL, STORED
 from benchmarks.kms.findings import Findings
-from benchmarks.kms.fleet import Fleet
 from benchmarks.kms.sample import Outcome
-from benchmarks.kms.scenarios import FLEETS, LARGEST, ONE_KEY
+from benchmarks.kms.scenarios import FLEETS, ONE_KEY
 from benchmarks.section import Chart, Section, Series, Table
 
 __all__ = ["section"]
@@ -42,7 +41,9 @@ def section(found: Findings) -> Section:
         name="kms",
         title=TITLE,
         meaning=MEANING,
-        tables=tuple(table(found) for table in (_bill, _throttling, _waiting, _moments, _remedies, _again, _agreement)),
+        tables=tuple(
+            table(found) for table in (_fleets, _bill, _throttling, _waiting, _moments, _remedies, _again, _agreement)
+        ),
         charts=(_shares(found), *_growth(found)),
         figures=_figures(found),
         ratios=_ratios(found),
@@ -50,10 +51,22 @@ def section(found: Findings) -> Section:
     )
 
 
-def _about(name: str, fleet: Fleet) -> str:
-    regions = "1 region" if fleet.regions == 1 else f"{fleet.regions} regions"
-    tenants = "1 tenant" if fleet.tenants == 1 else f"{fleet.tenants:,} tenants"
-    return f"{name}: {fleet.processes:,} processes, {regions}, {tenants}, {_number(fleet.values)} values"
+def _fleets(found: Findings) -> Table:
+    return Table(
+        title="The fleets",
+        columns=("fleet", "processes", "regions", "tenants", "values a month", "values a process and second"),
+        rows=tuple(
+            (
+                name,
+                f"{fleet.processes:,}",
+                f"{fleet.regions}",
+                f"{fleet.tenants:,}",
+                _number(fleet.values),
+                _number(fleet.rate),
+            )
+            for name, fleet in FLEETS.items()
+        ),
+    )
 
 
 def _rows(found: Findings) -> Iterator[tuple[str, str, Outcome]]:
@@ -70,7 +83,7 @@ def _bill(found: Findings) -> Table:
             share = outcome.calls / outcomes[ONE_CALL].calls
             rows.append(
                 (
-                    "" if number else _about(name, FLEETS[name]),
+                    "" if number else name,
                     contestant,
                     _number(outcome.calls),
                     _number(outcome.by_region[0]),
@@ -159,7 +172,6 @@ def _remedies(found: Findings) -> Table:
             (name, _number(outcome.calls), f"{outcome.dollars:,.0f}", f"{outcome.p99 * 1e3:,.0f}")
             for name, outcome in found.remedies.items()
         ),
-        note=_about("It has", LARGEST).replace(":", "") + " a month.",
     )
 
 
@@ -232,9 +244,9 @@ def _growth(found: Findings) -> Iterator[Chart]:
 def _ratios(found: Findings) -> dict[str, float]:
     largest = found.fleets["the largest"]
     return {
-        "kms: key store over one call a value, the largest fleet": largest[STORED].calls / largest[ONE_CALL].calls,
-        **{f"kms: simulated over real calls, {one.form}": one.ratio for one in found.agreement if one.operation == ALL},
-        **({"kms: calls for ten times as many values": growth} if (growth := _with_values(found)) else {}),
+        "key store over one call a value, the largest fleet": largest[STORED].calls / largest[ONE_CALL].calls,
+        **{f"simulated over real calls, {one.form}": one.ratio for one in found.agreement if one.operation == ALL},
+        **({"calls for ten times as many values": growth} if (growth := _with_values(found)) else {}),
     }
 
 

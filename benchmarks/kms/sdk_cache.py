@@ -3,7 +3,8 @@
 A writer takes a new data key from KMS for each encryption context (here: each tenant) and uses it until it is too old
 or has served too many messages. It shares it with nobody. A value carries its data key; a reader, in the writer's own
 process too, has KMS decrypt it and keeps it until it is too old. Both live in one cache of limited capacity, and the
-one that was not used for longest goes first. Nothing is fetched ahead of time.
+one that was not used for longest goes first, as is documented (version 4 for Python removes the one that was added
+first, and makes more calls where the cache is full). Nothing is fetched ahead of time.
 """
 
 from __future__ import annotations
