@@ -17,7 +17,6 @@ MODULES = {
     "dynamodb": "benchmarks.dynamodb_bench",
     "kms": "benchmarks.kms",
     "scale": "benchmarks.scale",
-    "kms": "benchmarks.kms",
     "chaos": "benchmarks.chaos",
 }
 

@@ -263,8 +263,8 @@ def test_disagreement_of_more_than_a_tenth_is_found(simulated: float, agrees: bo
 def test_some_tenants_stand_for_all() -> None:
     """The busiest for themselves, the others for their neighbours; together for everybody."""
     fleet = replace(SMALL, tenants=1000)
-    chosen = fleet.some_tenants(100, random.Random(1))
+    chosen = fleet.some_tenants(8.0, random.Random(1))
     assert sum(chosen.values()) == pytest.approx(1000)
-    assert all(chosen[tenant] == 1 for tenant in range(50))
+    assert (len(chosen), chosen[0], chosen[39]) == (40 + 120, 1, 1)
     share = sum(weight * fleet.popularity[tenant] for tenant, weight in chosen.items())
     assert share == pytest.approx(1, rel=0.02)

@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -99,7 +99,8 @@ def compare(fleet: Fleet, lives: int, seed: int) -> list[Agreement]:
         lives: how often all processes begin anew.
         seed: of the real run; the simulations have others.
     """
-    real, latency = _count_real(fleet, lives, seed)
+    real, latency, store_time = _count_real(fleet, lives, seed)
+    fleet = replace(fleet, store_time=store_time)
     window = lives * (fleet.lifetime + PAUSE)
     # One after another, all with the same number of processes as there really are.
     simulated = {
@@ -135,9 +136,10 @@ def _operations(calls: Sequence[Call]) -> Counter[str]:
     return counts
 
 
-def _count_real(fleet: Fleet, lives: int, seed: int) -> tuple[Counter[str], Latency]:
+def _count_real(fleet: Fleet, lives: int, seed: int) -> tuple[Counter[str], Latency, float]:
     calls: Counter[str] = Counter()
     seconds: list[float] = []
+    store: list[float] = []
     with tempfile.TemporaryDirectory(prefix="fieldcrypt-kms-") as directory, LocalAws(REGIONS) as aws:
         endpoints = {region: aws.endpoint(region) for region in REGIONS}
         told = _scenario(fleet, aws.create_key(), endpoints, Path(directory))
@@ -150,12 +152,13 @@ def _count_real(fleet: Fleet, lives: int, seed: int) -> tuple[Counter[str], Late
                 for counted in json.loads(processes.ask(f"live {seed + life} {at}")):
                     calls.update(counted["calls"])
                     seconds += counted["seconds"]
+                    store += counted["store"]
         finally:
             processes.kill()
     for name, count in tuple(calls.items()):
         calls[f"{name.partition(' ')[0]} {ALL}"] += count
     percentiles = statistics.quantiles(seconds, n=100)
-    return calls, Latency(p50=percentiles[49], p99=percentiles[98])
+    return calls, Latency(p50=percentiles[49], p99=percentiles[98]), statistics.mean(store)
 
 
 def _scenario(fleet: Fleet, key: str, endpoints: dict[str, str], directory: Path) -> str:

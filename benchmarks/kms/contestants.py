@@ -24,7 +24,6 @@ CONTESTANTS = (STORED, CONTAINED, SDK, ONE_CALL)
 # Of the calls that are simulated. The model of the SDK's cache is quicker than a keyring; without a key store, what is
 # read differs from value to value.
 _FACTORS: Final = {STORED: 1, CONTAINED: 2, SDK: 8}
-_TENANTS: Final = 40  # at least
 # How long a fleet is watched, in times of `cache_ttl`: two in which it settles, then a whole number of terms. Keys that
 # are in use all the time are asked for at the end of each, all of them since the start: fractions would be wrong.
 _TERM: Final = 0.825  # of a key in fieldcrypt, on average; the SDK's cache knows no check ahead of time
@@ -62,12 +61,17 @@ def _simulate(contestant: str, fleet: Fleet, latency: Latency, asks: int, window
     """Simulate as many processes as take about so many calls of KMS, or one that takes more."""
     uses = fleet.rate * window
     if contestant == STORED:
-        tenants = max(_TENANTS, asks // 8) if window > fleet.ttl else fleet.tenants
-        # A data key is asked for at most so often.
-        most = min(fleet.data_keys, 4 * tenants) * (1 + window / fleet.ttl)
-        processes = _processes(fleet, asks / min(uses, most))
+        # A data key is asked for about so often, a tenant not more often than it is used.
+        most = fleet.data_keys / fleet.tenants * (1 + window / fleet.ttl)
+        expected = sum(min(uses * share, most) for share in fleet.popularity)
         return simulate_stored(
-            fleet, latency, processes=processes, window=window, seed=seed, tenants=tenants, asks=asks
+            fleet,
+            latency,
+            processes=_processes(fleet, asks / expected),
+            window=window,
+            seed=seed,
+            one_in=max(1.0, expected / asks) if window > fleet.ttl else 1.0,
+            asks=asks,
         )
     simulate: Callable[..., Sample] = simulate_contained if contestant == CONTAINED else simulate_sdk
     return simulate(fleet, latency, processes=_processes(fleet, asks / uses), window=window, seed=seed, asks=asks)

@@ -42,8 +42,8 @@ class Scale:
     processes: int
 
 
-FULL = Scale(asks=1_200, growing=500, every=1, life=5.0, lives=2, processes=400)
-QUICK = Scale(asks=400, growing=100, every=3, life=4.0, lives=1, processes=100)
+FULL = Scale(asks=2_000, growing=600, every=1, life=5.0, lives=2, processes=400)
+QUICK = Scale(asks=500, growing=150, every=3, life=4.0, lives=1, processes=100)
 
 
 @dataclass(frozen=True, slots=True)

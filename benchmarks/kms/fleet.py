@@ -16,6 +16,7 @@ __all__ = ["DAY", "HOUR", "MONTH", "Fleet"]
 HOUR = 3600.0  # seconds, as all times here
 DAY = 24 * HOUR
 MONTH = 30 * DAY
+_BUSIEST = 40  # tenants
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Fleet:
         recent: the share of reads that want something new, of an age that is exponential with mean `recent_age`; the
             others want any value of the last `history` with equal odds.
         lag: until what is written in one region is in the others.
+        store_time: that it takes to read from the key store, or to write to it.
         policy: of every process.
     """
 
@@ -47,6 +49,7 @@ class Fleet:
     recent_age: float = DAY
     history: float = 360 * DAY
     lag: float = 1.0
+    store_time: float = 0.005
     policy: KeyPolicy = KeyPolicy()  # noqa: RUF009 (it cannot be changed)
 
     @property
@@ -81,23 +84,22 @@ class Fleet:
     def _cumulative(self) -> list[float]:
         return list(accumulate(self.popularity))
 
-    def some_tenants(self, number: int, rng: random.Random) -> dict[int, float]:
+    def some_tenants(self, one_in: float, rng: random.Random) -> dict[int, float]:
         """Choose tenants to stand for all of them.
 
         Args:
-            number: about how many. Half of these are the busiest, each for itself; of the others, which differ little
-                from their neighbours, it is every so many-eth.
+            one_in: every so many-eth is chosen, but the busiest all are: they do more than others.
+            rng: says with which to begin.
 
         Returns:
             For how many tenants each of them stands.
         """
-        if number >= self.tenants:
-            return dict.fromkeys(range(self.tenants), 1.0)
-        first = number // 2
-        step = (self.tenants - first) / (number - first)
+        busiest = min(_BUSIEST, self.tenants)
         offset = rng.random()
-        chosen = {first + int((place + offset) * step) for place in range(number - first)}
-        return dict.fromkeys(range(first), 1.0) | dict.fromkeys(sorted(chosen), (self.tenants - first) / len(chosen))
+        wanted = int((self.tenants - busiest) / one_in)
+        chosen = [busiest + int((place + offset) * one_in) for place in range(wanted)]
+        weight = (self.tenants - busiest) / wanted if wanted else 0.0
+        return dict.fromkeys(range(busiest), 1.0) | dict.fromkeys(chosen, weight)
 
     def tenant(self, rng: random.Random) -> int:
         """Draw the tenant of a value."""

@@ -203,7 +203,7 @@ def _agreement(found: Findings) -> Table:
         ),
         labels=2,
         note="Real processes with AwsKmsKeyProvider, keys that live for 2 seconds and rotate after 3; KMS is moto. "
-        "Simulated is the mean of five runs.",
+        "Simulated is the mean of five runs, in which KMS and key store take as long as they did.",
     )
 
 

@@ -118,14 +118,18 @@ class SharedKeys:
         record = self._records.get(key_id)
         if record is None or not self._is_in(region, key_id):
             raise KeyNotFoundError(f"{key_id.hex()} is not here yet")
+        self._time.wait(self._fleet.store_time)
         return record
 
     def list(self, tenant: int, region: int) -> list[KeyRecord]:
-        return [self._records[key_id] for _, key_id in self._keys_of(tenant) if self._is_in(region, key_id)]
+        found = [self._records[key_id] for _, key_id in self._keys_of(tenant) if self._is_in(region, key_id)]
+        self._time.wait(self._fleet.store_time)
+        return found
 
     def add(self, record: KeyRecord, region: int) -> None:
         tenant = int(record.tenant or 0)
         keys = self._keys_of(tenant)
+        self._time.wait(self._fleet.store_time)
         self._arrives[record.key_id] = self._time.now, region
         self._records[record.key_id] = record
         insort(keys, (record.created, record.key_id))

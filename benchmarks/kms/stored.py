@@ -146,7 +146,7 @@ def simulate_stored(
     processes: int,
     window: float,
     seed: int,
-    tenants: int | None = None,
+    one_in: float = 1.0,
     asks: int = 1_000_000,
     together: float | None = None,
     pause: float = 0.0,
@@ -160,7 +160,7 @@ def simulate_stored(
         processes: how many.
         window: for how long, in seconds; those that end meanwhile are followed by new ones.
         seed: of all that is random.
-        tenants: about how many to simulate, if some can stand for all; default: all.
+        one_in: every how many-eth tenant to simulate, if some can stand for all (see `Fleet.some_tenants`).
         asks: where they cannot, after so many calls of KMS there were enough, and the window is shorter.
         together: when all tenants have to be rotated, in seconds from the start; if None, each at its own time.
         pause: how long after the end of a process another one takes its place.
@@ -182,7 +182,7 @@ def simulate_stored(
 
         keys = SharedKeys(fleet, kms, time, seed, together, on_rotation)
         skipping = not fleet.crowded
-        chosen = fleet.some_tenants(tenants if tenants and skipping else fleet.tenants, rng)
+        chosen = fleet.some_tenants(one_in if skipping else 1.0, rng)
         world = _World(fleet, time, kms, keys, rng, end, chosen, skipping)
 
         def begin_anew() -> None:

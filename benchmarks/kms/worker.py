@@ -14,23 +14,50 @@ import threading
 import time
 import traceback
 from collections import Counter
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import boto3
 from botocore.config import Config
 
 from benchmarks.kms.fleet import Fleet
-from fieldcrypt import Encryptor, Event, EventKind, Field, FileKeyStore, KeyPolicy
+from fieldcrypt import Encryptor, Event, EventKind, Field, FileKeyStore, KeyPolicy, KeyRecord, Tombstone
 from fieldcrypt.keys.aws_kms import AwsKmsKeyProvider
 
 __all__: list[str] = []
 
+T = TypeVar("T")
+
 FORMS = ("stored", "contained")
 THREADS = 8
+
+
+class _TimedStore(FileKeyStore):
+    """A key store that notes how long it takes."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.seconds: list[float] = []
+
+    def get(self, key_id: bytes) -> KeyRecord | Tombstone:
+        return self._timed(partial(super().get, key_id))
+
+    def list(self, tenant: str | None) -> Sequence[KeyRecord | Tombstone]:
+        return self._timed(partial(super().list, tenant))
+
+    def add(self, record: KeyRecord | Tombstone) -> None:
+        self._timed(partial(super().add, record))
+
+    def _timed(self, work: Callable[[], T]) -> T:
+        began = time.monotonic()
+        try:
+            return work()
+        finally:
+            self.seconds.append(time.monotonic() - began)
 
 
 class _Process:
@@ -43,7 +70,8 @@ class _Process:
         self._rng = random.Random(f"{seed} {number}")
         self._number = number
         self._directory = Path(told["directory"])
-        stores = {"stored": FileKeyStore(self._directory / "keys.sqlite"), "contained": None}
+        self.store = _TimedStore(self._directory / "keys.sqlite")
+        stores = {"stored": self.store, "contained": None}
         self._fields = {
             form: Encryptor(
                 AwsKmsKeyProvider(told["key"], regions=[region], client_factory=partial(_same, clients[form])),
@@ -122,7 +150,7 @@ def _live(
     time.sleep(max(0.0, start - time.monotonic()))
     process.live(start)
     process.check()
-    return {"calls": calls, "uses": process.uses, "seconds": process.seconds}
+    return {"calls": calls, "uses": process.uses, "seconds": process.seconds, "store": process.store.seconds}
 
 
 def main() -> None:
