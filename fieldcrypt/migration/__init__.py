@@ -17,6 +17,7 @@ from fieldcrypt.migration.reports import (
     VerifyReport,
 )
 from fieldcrypt.migration.sample import Sample
+from fieldcrypt.migration.worker_name import is_dead, worker_name
 
 __all__ = [
     "MAX_FAILURES",
@@ -36,5 +37,7 @@ __all__ = [
     "StepReport",
     "StepStatus",
     "VerifyReport",
+    "is_dead",
     "is_envelope",
+    "worker_name",
 ]

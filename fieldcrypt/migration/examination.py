@@ -11,7 +11,7 @@ from fieldcrypt.errors import DecryptionError, KeyNotFoundError, KeyShreddedErro
 from fieldcrypt.field import Field
 from fieldcrypt.migration.accepted import Accepted
 from fieldcrypt.migration.kind import Kind
-from fieldcrypt.migration.reading import Reading
+from fieldcrypt.migration.reading import FromPlaintext, Reading
 
 __all__ = ["Examination", "Finding"]
 
@@ -41,16 +41,23 @@ class Examination:
         field: whose values.
         accepted: what else there may be; its dates do not count here.
         pad: the padding that the field is declared with, if it has any.
+        from_plaintext: see `Reading`.
     """
 
-    __slots__ = ("_encryptor", "_field", "_old", "_pad", "_reading")
+    __slots__ = ("_encryptor", "_field", "_has_forms", "_old", "_pad", "_reading")
 
     def __init__(
-        self, encryptor: Encryptor, field: Field[Any], accepted: Accepted | None = None, pad: int | None = None
+        self,
+        encryptor: Encryptor,
+        field: Field[Any],
+        accepted: Accepted | None = None,
+        pad: int | None = None,
+        from_plaintext: FromPlaintext | None = None,
     ) -> None:
         self._encryptor = encryptor
         self._field = field
-        self._reading = Reading(field, accepted)
+        self._reading = Reading(field, accepted, from_plaintext)
+        self._has_forms = from_plaintext is not None
         self._pad = pad
         self._old: dict[bytes, bool] = {}
 
@@ -64,8 +71,8 @@ class Examination:
             return Finding(Kind.NULL)
         if isinstance(data, (bytearray, memoryview)):
             data = bytes(data)
-        elif not isinstance(data, (bytes, str)):  # SQLite lets anyone put anything into a column
-            return Finding(Kind.UNREADABLE)
+        elif not self._has_forms and not isinstance(data, (bytes, str)):
+            return Finding(Kind.UNREADABLE)  # SQLite lets anyone put anything into a column
         try:
             kind, value = self._reading.read(data, tenant, context)
         except KeyShreddedError:

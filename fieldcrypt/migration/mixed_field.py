@@ -12,7 +12,7 @@ from fieldcrypt.events import Event, EventKind
 from fieldcrypt.field import Field
 from fieldcrypt.migration.accepted import Accepted
 from fieldcrypt.migration.kind import Kind
-from fieldcrypt.migration.reading import Reading
+from fieldcrypt.migration.reading import FromPlaintext, Reading
 
 __all__ = ["MixedField"]
 
@@ -27,18 +27,26 @@ class MixedField:
         encryptor: counts.
         field: of the Encryptor's.
         accepted: what else is read.
+        from_plaintext: see `Reading`.
 
     Raises:
         ConfigurationError: as for `Reading`.
     """
 
-    __slots__ = ("_accepted", "_encryptor", "_field", "_reading")
+    __slots__ = ("_accepted", "_encryptor", "_field", "_has_forms", "_reading")
 
-    def __init__(self, encryptor: Encryptor, field: Field[Any], accepted: Accepted) -> None:
+    def __init__(
+        self,
+        encryptor: Encryptor,
+        field: Field[Any],
+        accepted: Accepted,
+        from_plaintext: FromPlaintext | None = None,
+    ) -> None:
         self._encryptor = encryptor
         self._field = field
         self._accepted = accepted
-        self._reading = Reading(field, accepted)
+        self._reading = Reading(field, accepted, from_plaintext)
+        self._has_forms = from_plaintext is not None
 
     def decrypt(self, data: Any, *, tenant: str | None = None, context: Mapping[str, str] | None = None) -> Any:
         """Return a value.
@@ -52,7 +60,7 @@ class MixedField:
                 return self._field.decrypt(data, tenant=tenant, context=context)
             except DecryptionError:
                 pass  # read below, where no chained exception says more than it should
-        if not isinstance(data, (bytes, str)):
+        if not self._has_forms and not isinstance(data, (bytes, str)):
             data = envelope.as_bytes(data)
         kind, value = self._reading.read(data, tenant, context)
         if kind is Kind.PLAINTEXT:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from fieldcrypt.errors import ConfigurationError, DecryptionError, KeyNotFoundError, KeyShreddedError
@@ -12,7 +12,9 @@ from fieldcrypt.migration.former_field import is_envelope
 from fieldcrypt.migration.kind import Kind
 from fieldcrypt.schemes import OldReader
 
-__all__ = ["Reading"]
+__all__ = ["FromPlaintext", "Reading"]
+
+FromPlaintext = Callable[[Any], Any]
 
 _NONE: Any = object()
 
@@ -25,33 +27,43 @@ class Reading:
     Args:
         field: whose values.
         accepted: what else there may be. Its dates do not count here.
+        from_plaintext: makes a value of plaintext, in databases that store each type in a form of its own; raises
+            TypeError or ValueError if it is none. Default: for text and bytes in one binary form.
 
     Raises:
         ConfigurationError: plaintext is to be accepted of a type that has no one binary form.
     """
 
-    __slots__ = ("_accepted", "_field", "_plaintext", "_type")
+    __slots__ = ("_accepted", "_field", "_from_plaintext", "_plaintext", "_type")
 
-    def __init__(self, field: Field[Any], accepted: Accepted | None) -> None:
+    def __init__(
+        self, field: Field[Any], accepted: Accepted | None, from_plaintext: FromPlaintext | None = None
+    ) -> None:
         self._field = field
         self._accepted = Accepted() if accepted is None else accepted
         self._plaintext = self._accepted.plaintext_until is not None
         self._type = field.type
-        if self._plaintext and self._type not in (str, bytes):
+        self._from_plaintext = from_plaintext
+        if self._plaintext and from_plaintext is None and self._type not in (str, bytes):
             raise ConfigurationError(
                 f"{field.name}: plaintext of type {getattr(self._type, '__name__', self._type)} is not read in place: "
                 "there is no one binary form of it, so encrypt it into a new column"
             )
 
-    def read(self, data: bytes | str, tenant: str | None, context: Mapping[str, str] | None) -> tuple[Kind, Any]:
+    def read(self, data: Any, tenant: str | None, context: Mapping[str, str] | None) -> tuple[Kind, Any]:
         """Return what a value is (`ACTIVE` for all of the field's own), and the value.
+
+        Args:
+            data: bytes or text; of what is neither, `from_plaintext` knows.
+            tenant, context: as for `Field.decrypt`.
 
         Raises:
             DecryptionError: it is nothing of all that.
             KeyProviderError, KeyStoreError: as for `Field.decrypt` and `OldReader.read`.
         """
         # Other schemes first, for messages of some begin as ours do; what their reader authenticates is theirs.
-        asked = [reader for reader in self._accepted.readers if reader.recognises(data)]
+        has_form = isinstance(data, (bytes, str))
+        asked = [reader for reader in self._accepted.readers if has_form and reader.recognises(data)]
         value = self._asked(asked, data, tenant, context)
         if value is not _NONE:
             return Kind.OTHER_SCHEME, value
@@ -63,7 +75,7 @@ class Reading:
             if value is not _NONE:
                 return Kind.OLD_FORM, value
         elif self._plaintext and not asked:
-            return Kind.PLAINTEXT, self._of_type(data)
+            return Kind.PLAINTEXT, self._of_plaintext(data)
         raise DecryptionError
 
     def _own(self, data: bytes, tenant: str | None, context: Mapping[str, str] | None, *, refused: bool) -> Any:
@@ -84,6 +96,15 @@ class Reading:
             except DecryptionError:
                 continue
         return _NONE
+
+    def _of_plaintext(self, data: Any) -> Any:
+        if self._from_plaintext is None:
+            return self._of_type(data)
+        try:
+            return self._from_plaintext(data)
+        except (TypeError, ValueError):
+            pass  # raised below, where no chained exception carries the value
+        raise DecryptionError
 
     def _of_type(self, value: Any) -> Any:
         """Return a value that is the field's, made of its text or bytes if need be."""
