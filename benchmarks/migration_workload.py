@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,6 +25,7 @@ __all__ = ["COLUMNS", "MARK", "Base", "Patient", "connect", "original"]
 MARK = "plaintext:"  # with which every value begins, so that files can be searched for it
 COLUMNS = ("name", "ssn", "email", "notes")
 CLINICS = 20
+_PAUSE = 0.005  # seconds between two changes of a writer: it is to meet the backfill, and not to hold it up
 
 encryptor = Encryptor()
 _SOON = datetime.now(UTC).date() + timedelta(days=30)
@@ -93,6 +95,7 @@ def write(url: str, key: str, number: str, rows: str, journal: str) -> None:
                 session.commit()
             written.write(f"done\t{row}\t{column}\t{text}\n")
             written.flush()
+            time.sleep(_PAUSE)
 
 
 def _forever() -> Iterator[int]:

@@ -13,7 +13,7 @@ def test_nothing_is_lost_or_left_when_a_backfill_is_killed_five_times(tmp_path: 
 
     Each row was sent to the database once, or twice where a kill fell; what is damaged afterwards is found.
     """
-    outcome = Outcome(rows=20_000, kills=5)
+    outcome = Outcome(rows=12_000, kills=5)
     with Postgres() as server:
         run(server, outcome, workers=2, batch=500, directory=tmp_path, seed=1)
     assert outcome.wrong == []
