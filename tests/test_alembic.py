@@ -33,6 +33,7 @@ TEMPLATE = Path(alembic.__file__).parent / "templates" / "generic" / "script.py.
 ENV = """
 from alembic import context
 from fieldcrypt_sqlalchemy.alembic import render_item
+from fieldcrypt_sqlalchemy.migration import checkpoint_tables
 
 Base, keys, engine = (context.config.attributes[name] for name in ("base", "keys", "engine"))
 
@@ -50,7 +51,7 @@ class Project:
         shutil.copy(TEMPLATE, directory)
         (function,) = re.findall(r"^(def run_migrations_online.*?)^```$", PAGE.read_text(), re.DOTALL | re.MULTILINE)
         if keys is None:
-            function = function.replace("[Base.metadata, keys.table.metadata]", "Base.metadata")
+            function = function.replace("[Base.metadata, keys.table.metadata, checkpoint_tables]", "Base.metadata")
         if engine.dialect.name == "sqlite":  # which cannot alter a column: Alembic makes the table anew
             function = function.replace("render_item=render_item,", "render_item=render_item, render_as_batch=True,")
         (directory / "env.py").write_text(ENV.format(function=function))

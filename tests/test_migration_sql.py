@@ -37,6 +37,7 @@ from fieldcrypt import (
     ConfigurationError,
     DecryptionError,
     Encryptor,
+    KeyAccessDeniedError,
     KeyPolicy,
     LocalKeyProvider,
     MemoryKeyStore,
@@ -51,9 +52,9 @@ from fieldcrypt_sqlalchemy import (
     blind_index,
     encrypted,
 )
-from fieldcrypt_sqlalchemy.migration import Migration
-from fieldcrypt_sqlalchemy.migration.errors import MigrationError
+from fieldcrypt_sqlalchemy.migration import Migration, MigrationError
 from tests.conftest import Database
+from tests.doubles import CountingProvider, refusal
 from tests.test_migration_values import Rot13
 
 SSN = "078-05-"
@@ -107,7 +108,7 @@ def add(engine: Engine, patient: Any, rows: int, **values: bytes | None) -> None
         connection.execute(insert(_stored), plain)
 
 
-def damage(engine: Engine, row: int, **values: bytes | None) -> None:
+def damage(engine: Engine, row: int, **values: bytes | str | None) -> None:
     """Write to a row behind everybody's back."""
     with engine.begin() as connection:
         connection.execute(_stored.update().where(_stored.c.id == row).values(values))
@@ -514,6 +515,25 @@ class TestWhatStopsIt:
         assert (report.changed, report.failed) == (4, 1)  # its other column could be
         assert isinstance(report.failures[2,], DecryptionError)
         assert str(report.failures[2,]).startswith("ssn: ")
+
+    def test_a_key_provider_that_is_away(self, database: Database) -> None:
+        """Stops it, with what was done before; when the provider is back, it goes on."""
+        engine = database("sqlite")
+        provider = CountingProvider()
+        patient = model(Encryptor(provider, MemoryKeyStore(), AT_ONCE))
+        add(engine, patient, 6)
+
+        def lose(progress: Progress) -> None:
+            provider.wrap_failure = refusal
+            damage(engine, 3, clinic="new")
+
+        migration = Migration(engine, patient)
+        with pytest.raises(KeyAccessDeniedError):
+            migration.backfill(batch=2, on_progress=lose)
+        assert migration.status().steps[0].done == 2
+        provider.wrap_failure = None
+        report = migration.backfill(batch=2)
+        assert (report.rows, report.changed, report.failed) == (6, 6, 0)
 
     def test_what_cannot_be_migrated(self, database: Database) -> None:
         """Is said when the migration is made."""

@@ -14,11 +14,11 @@ from sqlalchemy import Connection, Engine, delete, func, insert, inspect, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from fieldcrypt import ConfigurationError
-from fieldcrypt.migration import MigrationStatus, StepStatus
+from fieldcrypt.migration import MigrationStatus, StepStatus, is_dead
 from fieldcrypt_sqlalchemy.keyset import Key
 from fieldcrypt_sqlalchemy.migration.checkpoint_tables import COUNTS, NAME_SIZE, checkpoint_tables, ranges, runs
 from fieldcrypt_sqlalchemy.migration.part import Part
-from fieldcrypt_sqlalchemy.migration.run import Range, Run, is_dead, key_of, stored_key
+from fieldcrypt_sqlalchemy.migration.run import Range, Run, key_of, stored_key
 
 __all__ = ["Checkpoints", "LostRangeError"]
 

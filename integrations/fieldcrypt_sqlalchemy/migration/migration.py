@@ -23,6 +23,7 @@ from fieldcrypt.migration import (
     Sample,
     StepReport,
     VerifyReport,
+    worker_name,
 )
 from fieldcrypt.schemes import OldReader
 from fieldcrypt_sqlalchemy.migration.checkpoints import Checkpoints
@@ -31,7 +32,7 @@ from fieldcrypt_sqlalchemy.migration.looking import Counts, Verification, rows_o
 from fieldcrypt_sqlalchemy.migration.part import Part
 from fieldcrypt_sqlalchemy.migration.parts import parts_of
 from fieldcrypt_sqlalchemy.migration.remarks import after_finish
-from fieldcrypt_sqlalchemy.migration.run import Run, worker_name
+from fieldcrypt_sqlalchemy.migration.run import Run
 from fieldcrypt_sqlalchemy.migration.schema import problems
 from fieldcrypt_sqlalchemy.migration.steps import Backfill, Finish, Step, Undo
 from fieldcrypt_sqlalchemy.migration.worker import Failures, Worker

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import platform
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +11,7 @@ from fieldcrypt import ConfigurationError
 from fieldcrypt.cbor import decode_cbor, encode_cbor
 from fieldcrypt_sqlalchemy.keyset import Key
 
-__all__ = ["Range", "Run", "is_dead", "key_of", "stored_key", "worker_name"]
+__all__ = ["Range", "Run", "key_of", "stored_key"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,25 +55,6 @@ class Range:
     number: int
     position: Key | None
     ends_at: Key | None
-
-
-def worker_name(number: int) -> str:
-    """Return the name of a worker of this process."""
-    return f"{platform.node()[:150]} {os.getpid()} {number}"
-
-
-def is_dead(worker: str) -> bool:
-    """Say whether a worker was one of a process of this machine that is no more, so that nobody waits for its lease."""
-    node, _, rest = worker.rpartition(" ")[0].rpartition(" ")
-    if node != platform.node()[:150] or not rest.isdigit():
-        return False
-    try:
-        os.kill(int(rest), 0)
-    except ProcessLookupError:
-        return True
-    except OSError:
-        return False
-    return False
 
 
 def key_of(stored: bytes | None) -> Key | None:
