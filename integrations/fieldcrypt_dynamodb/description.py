@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from fieldcrypt import BlindIndex, ConfigurationError, Encryptor, Field, IndexedBy
+from fieldcrypt.migration import Accepted, MixedField
+from fieldcrypt.schemes import OldReader
+from fieldcrypt_dynamodb.plaintext import to_value
 from fieldcrypt_dynamodb.values import check_type
 
 __all__ = ["ItemSeal", "Protected", "ProtectedTable"]
@@ -23,6 +27,10 @@ class Protected:
         name: the field's name, if not `table.attribute`.
         pad: hide the exact length of values by padding them to a multiple of so many bytes (2 to 65,535).
         accept_public_key: see `Encryptor.field`.
+        accept_plaintext: read plaintext as well, in the type's own form in DynamoDB, until this day begins in UTC, a
+            year from now at the most: while a table that holds it is encrypted. Writes are encrypted all the same.
+        accept: read values of other schemes, or of a former declaration, as well (`OldReader`, `FormerField`).
+        accept_until: until when; needed with `accept`.
     """
 
     type: Any
@@ -30,6 +38,9 @@ class Protected:
     name: str | None = None
     pad: int | None = None
     accept_public_key: bool = False
+    accept_plaintext: date | None = None
+    accept: Sequence[OldReader[Any]] = ()
+    accept_until: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +50,13 @@ class ItemSeal:
     Attributes:
         attribute: the attribute that holds the seal.
         over: the attributes that it covers, plain and protected ones.
+        accept_unsealed: read items without a seal as well, until this day begins: while what exists is sealed.
+            Whoever can write to the table can take seals away until then.
     """
 
     attribute: str
     over: tuple[str, ...]
+    accept_unsealed: date | None = None
 
 
 class ProtectedTable:
@@ -88,18 +102,22 @@ class ProtectedTable:
             raise ConfigurationError("ProtectedTable(name, encryptor): the name of a table, also where its ARN is used")
         if isinstance(key, str) or not 1 <= len(key) <= 2:
             raise ConfigurationError('key=("hash",) or key=("hash", "range"): the names of the table\'s key attributes')
+        self.encryptor = encryptor
         self.name = str.__str__(name)  # what a StrEnum adds is not stored
         self.key = tuple(key)
         self.tenant = tenant
         self.bound = bound
         self.attributes = {attribute: _described(how) for attribute, how in attributes.items()}
         self.fields: dict[str, Field[Any]] = {}
+        self.accepted: dict[str, Accepted] = {}  # what else is read, for now
+        self.mixed: dict[str, MixedField] = {}  # by which it is
         self.indexes: dict[str, BlindIndex[Any]] = {}
         self.companions: dict[str, str] = {}  # of a searchable attribute, the attribute with its tags
         self.per_tenant: set[str] = set()  # searchable attributes with tags per tenant
         for attribute, how in self.attributes.items():
             self._add(attribute, how, encryptor)
         self.seal = seal
+        self.unsealed = None if seal is None or seal.accept_unsealed is None else Accepted(seal.accept_unsealed)
         self.seal_field = encryptor.field(f"{self.name}.{seal.attribute}", bytes) if seal is not None else None
         self._check()
 
@@ -109,6 +127,9 @@ class ProtectedTable:
         self.fields[attribute] = encryptor.field(
             field_name, how.type, pad=how.pad, accept_public_key=how.accept_public_key
         )
+        if how.accept_plaintext is not None or how.accept or how.accept_until is not None:
+            accepted = self.accepted[attribute] = Accepted(how.accept_plaintext, how.accept, how.accept_until)
+            self.mixed[attribute] = MixedField(encryptor, self.fields[attribute], accepted, to_value(how.type))
         if how.index is not None:
             index = IndexedBy(how.index) if isinstance(how.index, str) else how.index
             self.indexes[attribute] = index.blind_index(encryptor, field_name, how.type)

@@ -11,6 +11,7 @@ from fieldcrypt_dynamodb.conditions import Comparison
 from fieldcrypt_dynamodb.description import ProtectedTable
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError, renamed
 from fieldcrypt_dynamodb.forms import PYTHON, WIRE, Form
+from fieldcrypt_dynamodb.plaintext import stored
 from fieldcrypt_dynamodb.seal import Sealing
 
 __all__ = ["Items", "Place", "Tenant", "checked_tenant"]
@@ -73,7 +74,8 @@ class Items:
             for name, field in table.fields.items()
         )
         self._reading = tuple(
-            (name, field.decrypt, conversions[name].from_field) for name, field in table.fields.items()
+            (name, field.decrypt, conversions[name].from_field, table.mixed.get(name))
+            for name, field in table.fields.items()
         )
         self._seal = None if table.seal is None else Sealing(table, form)
 
@@ -212,11 +214,13 @@ class Items:
         is_null, bytes_of, bound = self.form.is_null, self.form.bytes_of, self.table.bound
         own_form = self.form is WIRE
         row = tenant = None
-        for name, decrypt, from_field in self._reading:
+        for name, decrypt, from_field, mixed in self._reading:
             if name not in new or (value := new[name]) is None or (own_form and is_null(value)):
                 continue
-            data = bytes_of(value)
-            if data is None:
+            data: Any = bytes_of(value)
+            if mixed is not None:
+                data, decrypt = stored(self.form.wire({name: value})[name]), mixed.decrypt
+            elif data is None:
                 raise DecryptionError(f"{self.table.name}.{name} holds a value that is not encrypted")
             if row is None:
                 row, tenant = place or self._place_read(item)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import copy
+from datetime import date
 from functools import cached_property
 from typing import Any, TypeVar, overload
 
@@ -15,9 +16,12 @@ from pynamodb.expressions.update import RemoveAction, SetAction
 from pynamodb.models import Model
 
 from fieldcrypt import ConfigurationError, Encryptor, Field, IndexedBy
+from fieldcrypt.migration import Accepted, MixedField
+from fieldcrypt.schemes import OldReader
 from fieldcrypt_pynamodb.conversion import Convert, conversion, indexed_as
 from fieldcrypt_pynamodb.errors import ProtectedAttributeError
 from fieldcrypt_pynamodb.guarded import GuardedAttribute
+from fieldcrypt_pynamodb.plaintext import stored, wire
 from fieldcrypt_pynamodb.tables import tables_of
 from fieldcrypt_pynamodb.unsealed import Unsealed, UnsealedValue, equal, one_of
 
@@ -49,9 +53,13 @@ class EncryptedAttribute(GuardedAttribute[T]):
         pad: hide the exact length of values by padding them to a multiple of so many bytes (2 to 65,535).
         index: the attribute that holds the tags by which this one is searched, or how, `IndexedBy("email_tag", …)`.
             For decorated models.
+        accept_plaintext: read plaintext as well, as the attribute inside has it, until this day begins in UTC, a year
+            from now at the most: while a table that holds it is encrypted. Writes are encrypted all the same.
+        accept: read values of other schemes, or of a former declaration, as well (`OldReader`, `FormerField`).
+        accept_until: until when; needed with `accept`.
 
     Raises:
-        ConfigurationError: the attribute cannot be encrypted, or not searched.
+        ConfigurationError: the attribute cannot be encrypted, or not searched; or something is to be accepted for ever.
         TypeError, ValueError: as for `Encryptor.blind_index`.
     """
 
@@ -65,6 +73,9 @@ class EncryptedAttribute(GuardedAttribute[T]):
         name: str | None = None,
         pad: int | None = None,
         index: str | IndexedBy | None = None,
+        accept_plaintext: date | None = None,
+        accept: Sequence[OldReader[Any]] = (),
+        accept_until: date | None = None,
     ) -> None:
         if not isinstance(inner, Attribute):
             raise ConfigurationError(
@@ -89,6 +100,9 @@ class EncryptedAttribute(GuardedAttribute[T]):
             if not isinstance(self.index, IndexedBy):
                 raise ConfigurationError('index is the name of the attribute for the tags, or IndexedBy("name", …)')
             self.index.blind_index(Encryptor(), "declared", indexed_as(inner)[0])  # raises what is wrong with it
+        self.accepted: Accepted | None = None
+        if accept_plaintext is not None or accept or accept_until is not None:
+            self.accepted = Accepted(accept_plaintext, accept, accept_until)
         self._owners: list[type[Any]] = []
         self._key: str | None = None  # its name in models, if it has the same in all of them
         self._bound_to_items = False
@@ -143,6 +157,27 @@ class EncryptedAttribute(GuardedAttribute[T]):
             )
         return self.encryptor.field(self.name or self._default_name(), self.type, pad=self.pad)
 
+    @cached_property
+    def _mixed(self) -> MixedField | None:
+        return None if self.encryptor is None else self.mixed(self.encryptor, self.field)
+
+    def mixed(self, encryptor: Encryptor, field: Field[Any]) -> MixedField | None:
+        """Return what reads the values of a field, and what else the attribute accepts; None if that is nothing."""
+        return None if self.accepted is None else MixedField(encryptor, field, self.accepted, self.of_plaintext)
+
+    def of_plaintext(self, data: Any) -> Any:
+        """Return the field's value of plaintext, given as `stored` returns it.
+
+        Raises:
+            TypeError, ValueError: it is none of the attribute inside.
+        """
+        return self.to_field(self.inner.deserialize(self.inner.get_value(dict(wire(data)))))
+
+    def as_plaintext(self, value: Any) -> dict[str, Any]:
+        """Return a value of the field's as it was before it was protected, in DynamoDB's form."""
+        plain = value if self._from_field is None else self._from_field(value)
+        return {self.inner.attr_type: self.inner.serialize(plain)}
+
     def _default_name(self) -> str:
         tables = {table for owner in self._owners for table in tables_of(owner)}
         if len(tables) > 1:
@@ -168,11 +203,15 @@ class EncryptedAttribute(GuardedAttribute[T]):
             return None
         return Unsealed(self, plain) if self._bound_to_items else self.field.encrypt(plain)
 
-    def deserialize(self, value: bytes) -> Any:
+    def get_value(self, value: dict[str, Any]) -> Any:
+        """Return what `deserialize` takes: with mixed reading any type of DynamoDB's."""
+        return super().get_value(value) if self.accepted is None else stored(value)
+
+    def deserialize(self, value: Any) -> Any:
         """Decrypt a value that is not bound to an item."""
         if self._bound_to_items:
             raise ProtectedAttributeError(f"{self.described} is bound to its item: read it through its decorated model")
-        plain = self.field.decrypt(value)
+        plain = self.field.decrypt(value) if self._mixed is None else self._mixed.decrypt(value)
         return plain if self._from_field is None else self._from_field(plain)
 
     @property

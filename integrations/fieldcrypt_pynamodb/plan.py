@@ -14,6 +14,7 @@ from fieldcrypt_pynamodb.attributes import EncryptedAttribute
 from fieldcrypt_pynamodb.companion import BlindIndexAttribute
 from fieldcrypt_pynamodb.declaration import check_attributes, check_shared, companion_of
 from fieldcrypt_pynamodb.item_key import BoundTo, Item, ItemKey
+from fieldcrypt_pynamodb.plaintext import stored
 from fieldcrypt_pynamodb.tables import table_of
 from fieldcrypt_pynamodb.tags import Tagger
 
@@ -41,7 +42,7 @@ class Protected:
         tagger: makes its tags, or None if it is not searchable.
     """
 
-    __slots__ = ("attr_name", "attribute", "decrypt", "encrypt", "key", "tagger")
+    __slots__ = ("attr_name", "attribute", "decrypt", "encrypt", "encryptor", "field", "key", "tagger")
 
     def __init__(self, model: type[Model], table: str, key: str, attribute: EncryptedAttribute[Any], spec: Spec):
         encryptor = attribute.encryptor or spec.encryptor
@@ -52,7 +53,9 @@ class Protected:
         name = attribute.name or f"{table}.{attribute.attr_name}"
         field = encryptor.field(name, attribute.type, pad=attribute.pad)
         self.key, self.attr_name, self.attribute = key, attribute.attr_name, attribute
-        self.encrypt, self.decrypt = field.encrypt, field.decrypt
+        self.encryptor, self.field = encryptor, field
+        mixed = attribute.mixed(encryptor, field)
+        self.encrypt, self.decrypt = field.encrypt, field.decrypt if mixed is None else mixed.decrypt
         self.tagger = None
         if attribute.index is not None:
             self.tagger = Tagger(attribute, companion_of(model, key, attribute, spec.tenant), encryptor, name)
@@ -60,8 +63,7 @@ class Protected:
     @property
     def field_name(self) -> str:
         """The field's name."""
-        name: str = self.encrypt.__self__.name  # type: ignore[attr-defined]  # a bound method
-        return name
+        return self.field.name
 
 
 class Plan:
@@ -102,6 +104,7 @@ class Plan:
                 each.decrypt,
                 each.attribute.from_field,
                 isinstance(each.attribute.inner, MapAttribute),
+                each.attribute.accepted is not None,
             )
             for each in found
         ]
@@ -156,11 +159,11 @@ class Plan:
         """
         bound_to: BoundTo | None = None
         values = instance.attribute_values
-        for name, key, decrypt, from_field, is_map in self._reads:
+        for name, key, decrypt, from_field, is_map, mixed in self._reads:
             content = item.get(name)
             if not content or NULL in content:
                 continue
-            data = content.get(BINARY)
+            data = stored(content) if mixed else content.get(BINARY)
             if data is None:
                 raise DecryptionError(f"{self.protected[name].attribute.described} holds a value that is not encrypted")
             if bound_to is None:

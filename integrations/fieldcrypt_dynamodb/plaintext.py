@@ -1,0 +1,42 @@
+"""Attributes as they are before they are protected: each type in DynamoDB's own form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from fieldcrypt_dynamodb.forms import WIRE
+
+__all__ = ["is_null", "stored", "to_value"]
+
+Wire = Mapping[str, Any]
+
+
+def is_null(value: Wire | None) -> bool:
+    """Say whether an attribute is absent, or DynamoDB's NULL."""
+    return value is None or WIRE.is_null(value)
+
+
+def stored(value: Wire | None) -> Any:
+    """Return an attribute as a `MixedField` takes it: binary and text as what they are, all else in DynamoDB's form."""
+    if value is None or WIRE.is_null(value):
+        return None
+    if len(value) == 1:
+        ((kind, content),) = value.items()
+        if kind == "S" and isinstance(content, str):
+            return content
+        data = WIRE.bytes_of(value)
+        if data is not None:
+            return data
+    return value
+
+
+def to_value(type: Any) -> Callable[[Any], Any]:
+    """Return what makes a Field's value of what `stored` returned. It raises TypeError or ValueError if it is none."""
+    convert = WIRE.conversion(type).to_field
+
+    def value_of(data: Any) -> Any:
+        wire = {"B": data} if isinstance(data, bytes) else {"S": data} if isinstance(data, str) else data
+        return wire if convert is None else convert(wire)
+
+    return value_of
