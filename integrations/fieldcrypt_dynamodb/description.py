@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, Protocol
 
 from fieldcrypt import BlindIndex, ConfigurationError, Encryptor, Field, IndexedBy
 from fieldcrypt.migration import Accepted, MixedField
@@ -13,7 +13,24 @@ from fieldcrypt.schemes import OldReader
 from fieldcrypt_dynamodb.plaintext import to_value
 from fieldcrypt_dynamodb.values import check_type
 
-__all__ = ["ItemSeal", "Protected", "ProtectedTable"]
+__all__ = ["ItemSeal", "OldItems", "Protected", "ProtectedTable"]
+
+
+class OldItems(Protocol):
+    """Reads items that another scheme encrypted as a whole, in either of boto3's forms."""
+
+    def recognises(self, item: Any, /) -> bool:
+        """Say whether an item has the form of this scheme's; proves nothing."""
+        ...
+
+    def read(self, item: Any, /) -> Any:
+        """Return an item as the application had it, without what the scheme added.
+
+        Raises:
+            DecryptionError: it is not authentic.
+            KeyProviderError: the scheme's keys cannot be had.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +96,8 @@ class ProtectedTable:
         tenant: the attribute that names an item's tenant, a text or a number, if tenants have keys of their own.
         bound: False binds values to table and attribute alone, as undecorated models of SQLAlchemy and PynamoDB do.
         seal: see `ItemSeal`.
+        accept: read items that another scheme encrypted as a whole as well (`OldItemReader`).
+        accept_until: the day in UTC from which they are an error again; needed with `accept`.
 
     Raises:
         ConfigurationError: the description contradicts itself.
@@ -95,6 +114,8 @@ class ProtectedTable:
         tenant: str | None = None,
         bound: bool = True,
         seal: ItemSeal | None = None,
+        accept: Sequence[OldItems] = (),
+        accept_until: date | None = None,
     ) -> None:
         if not isinstance(encryptor, Encryptor):
             raise ConfigurationError(f"ProtectedTable(name, encryptor): a {type(encryptor).__name__} is no Encryptor")
@@ -116,6 +137,10 @@ class ProtectedTable:
         self.per_tenant: set[str] = set()  # searchable attributes with tags per tenant
         for attribute, how in self.attributes.items():
             self._add(attribute, how, encryptor)
+        self.old_items: Accepted | None = None
+        readers: Any = accept
+        if accept or accept_until is not None:
+            self.old_items = Accepted(None, readers, accept_until)
         self.seal = seal
         self.unsealed = None if seal is None or seal.accept_unsealed is None else Accepted(seal.accept_unsealed)
         self.seal_field = encryptor.field(f"{self.name}.{seal.attribute}", bytes) if seal is not None else None

@@ -1,0 +1,167 @@
+"""The DynamoDB table in which migrations write down how far they are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import timedelta
+from time import sleep
+from typing import Any
+
+from fieldcrypt import ConfigurationError
+from fieldcrypt_dynamodb.migration.access import Client
+from fieldcrypt_dynamodb.migration.errors import in_words
+from fieldcrypt_dynamodb.replicas import add_replica, enable_streams
+
+__all__ = ["CheckpointTable"]
+
+_KEY = ("migration", "part")
+
+
+class CheckpointTable:
+    """The table with the checkpoints of all migrations. It has the text keys `migration` and `part`.
+
+    IAM actions: `dynamodb:Query`, `dynamodb:PutItem`, `dynamodb:UpdateItem`, `dynamodb:DeleteItem` and
+    `dynamodb:DescribeTable` on the table; for `create_table` see `DynamoKeyStore.create_table`.
+
+    Args:
+        name: the table's.
+        client_factory: makes a boto3 DynamoDB client, called at first use and again in a forked child.
+        region: of the default client, if not the one that boto3 is configured for. If the table is in one region only,
+            name that wherever a migration may be started.
+        replication: how far a replica of the table may be behind: so long a region waits before it begins to write.
+
+    Raises:
+        ConfigurationError: there are both a factory and a region.
+    """
+
+    def __init__(
+        self,
+        name: str = "fieldcrypt-migrations",
+        client_factory: Callable[[], Any] | None = None,
+        *,
+        region: str | None = None,
+        replication: timedelta = timedelta(seconds=5),
+    ) -> None:
+        if client_factory is not None and region is not None:
+            raise ConfigurationError("CheckpointTable takes a client_factory or a region: a factory knows its region")
+        self.name = name
+        self._client = Client(client_factory, region)
+        self._replication = replication.total_seconds()
+
+    def create_table(self, replicas: Sequence[str] = ()) -> None:
+        """Make the table, billed per request, unless it exists, and its replicas; return when they can be used.
+
+        Args:
+            replicas: the other regions, if the data is in a global table.
+
+        Raises:
+            MigrationError, KeyStoreError: it cannot be made.
+        """
+        client = self._client()
+        with in_words(f"the table {self.name} cannot be made"):
+            with suppress(client.exceptions.ResourceInUseException):  # it exists, or is being made elsewhere
+                client.create_table(
+                    TableName=self.name,
+                    BillingMode="PAY_PER_REQUEST",
+                    AttributeDefinitions=[{"AttributeName": part, "AttributeType": "S"} for part in _KEY],
+                    KeySchema=[
+                        {"AttributeName": part, "KeyType": kind}
+                        for part, kind in zip(_KEY, ("HASH", "RANGE"), strict=True)
+                    ],
+                )
+            client.get_waiter("table_exists").wait(TableName=self.name, WaiterConfig={"Delay": 1})
+            others = [region for region in replicas if region != self.region]
+            if others:
+                enable_streams(client, self.name)
+            for region in others:
+                add_replica(client, self.name, region)
+
+    @property
+    def region(self) -> str:
+        """The region in which it is used."""
+        return str(self._client().meta.region_name)
+
+    def regions(self) -> frozenset[str]:
+        """Return all regions that have the table; none if it does not exist."""
+        client = self._client()
+        with in_words(f"DescribeTable of {self.name}"):
+            try:
+                found = client.describe_table(TableName=self.name)["Table"]
+            except client.exceptions.ResourceNotFoundException:
+                return frozenset()
+        return frozenset(each["RegionName"] for each in found.get("Replicas", ())) | {self.region}
+
+    def settle(self) -> None:
+        """Wait until what is written here is everywhere, and what was written elsewhere at the same time is here."""
+        if len(self.regions()) > 1:
+            sleep(self._replication)
+
+    # Items
+
+    def items(self, migration: str) -> list[dict[str, Any]]:
+        """Return what is written down about a migration."""
+        with in_words(f"Query on {self.name}"):
+            pages = (
+                self._client()
+                .get_paginator("query")
+                .paginate(
+                    TableName=self.name,
+                    KeyConditionExpression="#migration = :name",
+                    ExpressionAttributeNames=_names("#migration"),
+                    ExpressionAttributeValues={":name": {"S": migration}},
+                    ConsistentRead=True,
+                )
+            )
+            return [item for page in pages for item in page["Items"]]
+
+    def add(self, migration: str, part: str, values: Mapping[str, Any]) -> None:
+        """Write down something new; what there is already stays."""
+        client = self._client()
+        with in_words(f"PutItem on {self.name}"), suppress(client.exceptions.ConditionalCheckFailedException):
+            client.put_item(
+                TableName=self.name,
+                Item={"migration": {"S": migration}, "part": {"S": part}, **values},
+                ConditionExpression="attribute_not_exists(#part)",
+                ExpressionAttributeNames=_names("#part"),
+            )
+
+    def update(
+        self, migration: str, part: str, update: str, condition: str, values: Mapping[str, Any]
+    ) -> dict[str, Any] | None:
+        """Change what is written down, and return it as it is then; None if the condition does not hold.
+
+        Args:
+            migration, part: the key.
+            update, condition: expressions in which names have a # before them.
+            values: for their placeholders.
+        """
+        client = self._client()
+        with in_words(f"UpdateItem on {self.name}"):
+            try:
+                response = client.update_item(
+                    TableName=self.name,
+                    Key={"migration": {"S": migration}, "part": {"S": part}},
+                    UpdateExpression=update,
+                    ConditionExpression=condition,
+                    ExpressionAttributeNames=_names(update + condition),
+                    ExpressionAttributeValues=values,
+                    ReturnValues="ALL_NEW",
+                )
+            except client.exceptions.ConditionalCheckFailedException:
+                return None
+        found: dict[str, Any] = response["Attributes"]
+        return found
+
+    def delete(self, item: Mapping[str, Any]) -> None:
+        """Forget something."""
+        with in_words(f"DeleteItem on {self.name}"):
+            self._client().delete_item(TableName=self.name, Key={part: item[part] for part in _KEY})
+
+    def __repr__(self) -> str:
+        return f"CheckpointTable({self.name!r})"
+
+
+def _names(expressions: str) -> dict[str, str]:
+    return {f"#{name}": name for name in re.findall(r"#(\w+)", expressions)}

@@ -1,0 +1,106 @@
+"""What a migration has to know of a model. See docs/migration-dynamodb.md."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pynamodb.models import Model
+
+from fieldcrypt import ConfigurationError, Encryptor, Field
+from fieldcrypt_pynamodb.attributes import EncryptedAttribute
+from fieldcrypt_pynamodb.item_key import Item
+from fieldcrypt_pynamodb.model import ProtectedModel
+from fieldcrypt_pynamodb.tables import table_of
+from fieldcrypt_pynamodb.tags import Tagger
+
+__all__ = ["MigratedModel"]
+
+
+class MigratedModel:
+    """A model as `TableMigration` of fieldcrypt_dynamodb takes it.
+
+        migration = TableMigration(MigratedModel(Patient))
+
+    What its attributes accept says what they are migrated from: `EncryptedAttribute(…, accept_plaintext=…)`.
+
+    Args:
+        model: with a table; of a polymorphic one the base.
+
+    Raises:
+        ConfigurationError: the model has no table, or no encrypted attribute.
+    """
+
+    def __init__(self, model: type[Model]) -> None:
+        table = table_of(model)
+        if table is None:
+            raise ConfigurationError(f"{model.__name__} has no table: its Meta names none")
+        self._model = model
+        self._known: dict[type[Model], Sequence[_Attribute]] = {}
+        self.name = table
+        keys: Any = [model._hash_keyname, model._range_keyname]
+        self.key: tuple[str, ...] = tuple(model.get_attributes()[key].attr_name for key in keys if key is not None)
+        tenant = model._fieldcrypt_plan().item_key.tenant if issubclass(model, ProtectedModel) else None
+        self.tenant: str | None = None if tenant is None else tenant.attr_name
+        found = {each.name: each for kind in (*_below(model), model) for each in self._of_class(kind)}
+        self.attributes: Sequence[Any] = tuple(found.values())
+        self.seal = None
+        self.old_items = None
+        if not self.attributes:
+            raise ConfigurationError(f"{model.__name__} has no encrypted attribute")
+
+    def attributes_of(self, item: Item) -> Sequence[Any]:
+        """Return the protected attributes that an item of this class may have."""
+        return self._of_class(self._class_of(item))
+
+    def place(self, item: Item) -> tuple[Mapping[str, str] | None, str | None]:
+        """Return what the values of an item are bound to.
+
+        Raises:
+            ProtectedAttributeError, ValueError: the item does not tell.
+        """
+        model: Any = self._class_of(item)
+        return model._fieldcrypt_plan().item_key.of(item) if issubclass(model, ProtectedModel) else (None, None)
+
+    def _class_of(self, item: Item) -> type[Model]:
+        stored: Any = self._model._get_discriminator_class(dict(item))  # type: ignore[arg-type]
+        return stored if stored is not None and issubclass(stored, self._model) else self._model
+
+    def _of_class(self, model: type[Model]) -> Sequence[_Attribute]:
+        if model not in self._known:
+            self._known[model] = tuple(_attributes(model))
+        return self._known[model]
+
+    def __repr__(self) -> str:
+        return f"MigratedModel({self._model.__name__})"
+
+
+class _Attribute:
+    """One of a model's."""
+
+    def __init__(
+        self, attribute: EncryptedAttribute[Any], encryptor: Encryptor, field: Field[Any], tagger: Tagger | None
+    ) -> None:
+        self.name = attribute.attr_name
+        self.encryptor, self.field, self.pad = encryptor, field, attribute.pad
+        self.accepted = attribute.accepted
+        self.companion = None if tagger is None else tagger.companion.attr_name
+        self.of_plaintext, self.as_plaintext = attribute.of_plaintext, attribute.as_plaintext
+        self._tagger = tagger
+
+    def tag(self, value: Any, tenant: str | None) -> bytes:
+        if self._tagger is None:
+            raise TypeError(f"{self.name} is not searchable")
+        return bytes(self._tagger.tag(value, tenant))
+
+
+def _attributes(model: type[Model]) -> list[_Attribute]:
+    if issubclass(model, ProtectedModel):
+        protected = model._fieldcrypt_plan().protected.values()
+        return [_Attribute(each.attribute, each.encryptor, each.field, each.tagger) for each in protected]
+    own = [each for each in model.get_attributes().values() if isinstance(each, EncryptedAttribute)]
+    return [_Attribute(each, each.encryptor or Encryptor(), each.field, None) for each in own]
+
+
+def _below(model: type[Model]) -> list[type[Model]]:
+    return [each for derived in model.__subclasses__() for each in (derived, *_below(derived))]
