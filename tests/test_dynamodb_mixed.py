@@ -170,7 +170,7 @@ class TestOldValues(OnMoto):
         """As text or binary, of each item what it is; plaintext is not accepted with them."""
         plain, fernet = create(dynamodb), Fernet(Fernet.generate_key())
         former = encryptor.field("patients.called", str)
-        accept = [FernetReader(fernet), FormerField(former)]
+        accept: list[Any] = [FernetReader(fernet), FormerField(former)]
         attributes = {"name": Protected(str, accept=accept, accept_until=SOON)}
         table = EncryptedTable(plain, ProtectedTable("patients", encryptor, key=["id"], attributes=attributes))
         token = fernet.encrypt(b"Ann Example")
@@ -190,8 +190,10 @@ class TestPynamoDB(OnMoto):
     ) -> None:
         """In decorated models and others; what is saved then is encrypted, and read as before."""
 
-        class Place(MapAttribute[str, Any]):
+        class Street(MapAttribute[str, Any]):
             street = UnicodeAttribute()
+
+        Place: Any = Street  # noqa: N806 (PynamoDB's maps are untyped)
 
         class Plain(Model):
             Meta = dynamodb.meta("patients")
@@ -216,7 +218,7 @@ class TestPynamoDB(OnMoto):
         model: Any = encrypted_model(tenant="clinic")(Patient) if bound else Patient
         Plain.create_table(wait=True)
         seen = dt.datetime(2026, 2, 28, 23, 59, 59, 17, dt.UTC)
-        values = {"name": "Ann Example", "visits": 17_171_717, "seen": seen, "photo": b"a photograph"}
+        values: dict[str, Any] = {"name": "Ann Example", "visits": 17_171_717, "seen": seen, "photo": b"a photograph"}
         secrets.allow(*values.values(), "High Street 7", "2026-02-28T23:59:59.000017+0000", "street")
         Plain(1, clinic="north", place=Place(street="High Street 7"), **values).save()
 
