@@ -130,7 +130,7 @@ def _check(names: Sequence[str], console: Console) -> int:
         table.add_column(column, justify="right")
     table.add_column("")
     for verdict in verdicts:
-        measured = ", then ".join(f"{ratio:.2f}" for ratio in verdict.ratios)
+        measured = f"{min(verdict.ratios):.2f}" + (f" (best of {len(verdict.ratios)})" if verdict.ratios[1:] else "")
         said = "[green]holds" if verdict.holds else "[red]exceeded"
         table.add_row(verdict.benchmark, escape(verdict.name), measured, f"{verdict.limit:.2f}", said)
     console.print(table)
