@@ -42,7 +42,7 @@ class Scale:
     processes: int
 
 
-FULL = Scale(asks=2_000, growing=600, every=1, life=5.0, lives=2, processes=400)
+FULL = Scale(asks=1_400, growing=400, every=1, life=5.0, lives=2, processes=300)
 QUICK = Scale(asks=500, growing=150, every=3, life=4.0, lives=1, processes=100)
 
 
