@@ -10,6 +10,7 @@ from fieldcrypt.events import Event, EventKind, report
 from fieldcrypt.keys.keyring import Keyring
 from fieldcrypt.keys.provider import KeyProvider
 from fieldcrypt.keys.records import KeyRecord, Purpose
+from fieldcrypt.keys.retirement import retire
 from fieldcrypt.keys.rewrap import Rewrapping, RewrapReport
 from fieldcrypt.keys.shred import shred
 from fieldcrypt.keys.store import KeyStore
@@ -83,6 +84,22 @@ class DataKeys:
         if purpose is Purpose.BLIND_INDEX:
             return self._keyring.index_keys.rotation(tenant).rotate(tenant)
         return self._keyring.rotate(tenant)
+
+    def retire(self, key_id: bytes) -> KeyRecord:
+        """Have nothing more encrypted under a data key that another one has followed, and return its record.
+
+        It decrypts as before: what is left under it is under an old key (`Encryptor.needs_reencrypt`), and a migration
+        encrypts it anew.
+
+        Args:
+            key_id: 16 bytes.
+
+        Raises:
+            ConfigurationError: it is the one that encrypts, or is to follow it; or it is an index key.
+            KeyStoreError: the key store cannot be used; `KeyNotFoundError` if it has no such key, `KeyShreddedError` if
+                that was destroyed.
+        """
+        return retire(self._keyring, self._store, key_id)
 
     def retire_index_keys(self, tenant: str | None = None) -> list[KeyRecord]:
         """Give up the index keys of a tenant from before a rotation, and return their records.

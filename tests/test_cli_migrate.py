@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fieldcrypt import _system
 from tests.test_cli import Run, complaint, stdout
 from tests.test_cli import run as run  # a fixture
 
@@ -124,3 +126,29 @@ def test_index_keys_are_not_retired_while_rows_need_them(run: Run, shop: Any) ->
     assert "would not be found any more: 3 of patients.ssn" in refused
     stdout(run("migrate", "backfill"))
     stdout(run("keys", "retire", "--yes"))
+
+
+def test_a_data_key_is_not_retired_while_values_are_under_it(
+    run: Run, shop: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says how many; nor is the one that encrypts."""
+    do(shop, "ALTER TABLE patients ADD COLUMN ssn_tag BLOB")
+    stdout(run("migrate", "backfill"))
+    stdout(run("migrate", "verify"))
+    stdout(run("migrate", "finish", "--yes"))
+    (key,) = (row["key_id"] for row in json.loads(stdout(run("keys", "list", "--json"))) if row["use"] == "encrypts")
+    assert "under the key: 20 of patients.ssn_plain -> ssn. " in complaint(run("keys", "retire", key, "--yes"), 2)
+    later = time.time() + 3600
+    monkeypatch.setattr(_system, "wall_clock", lambda: later)
+    stdout(run("keys", "rotate"))
+    later += 3600
+    shop.encryptor.configure(shop.encryptor.provider, shop.keys)
+    assert json.loads(stdout(run("migrate", "plan", "application:tags", "--json")))["due"] == 20
+    stdout(run("migrate", "backfill", "application:tags"))
+    assert "is retired for no tenant" in stdout(run("keys", "retire", key, "--yes"))
+    uses = {row["key_id"]: (row["state"], row["use"]) for row in json.loads(stdout(run("keys", "list", "--json")))}
+    assert uses.pop(key) == ("retired", "decrypts")
+    (other,) = (key for key, (_, use) in uses.items() if use == "encrypts")
+    do(shop, "UPDATE patients SET ssn = NULL")
+    assert "rotate first" in complaint(run("keys", "retire", other, "--yes"), 2)
+    assert "is not a key id" in complaint(run("keys", "retire", "7", "--yes"), 2)

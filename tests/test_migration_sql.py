@@ -247,9 +247,11 @@ class TestReencryption:
         encryptor.data_keys.rotate("c0")
         migration = Migration(engine, patient)
         assert migration.plan().fields["patients.ssn"] == {Kind.OLD_KEY: 3, Kind.ACTIVE: 3}
+        assert migration.values_under(before[0][1:17]) == {"patients.ssn": 3, "patients.notes": 3}
         assert migration.verify().wrong == 3
         assert migration.backfill().changed == 3
         assert [stored(engine, n) == before[n] for n in range(6)] == [False, True] * 3
+        assert migration.values_under(before[0][1:17]) == {}
         assert migration.verify().wrong == 0
 
     def test_after_a_declaration_has_changed(self, engine: Engine) -> None:

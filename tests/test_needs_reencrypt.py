@@ -9,13 +9,16 @@ from typing import Any
 import pytest
 
 from fieldcrypt import (
+    ConfigurationError,
     DecryptionError,
     Encryptor,
     KeyAccessDeniedError,
     KeyNotFoundError,
     KeyPolicy,
     KeyShreddedError,
+    KeyState,
     LocalKeyProvider,
+    Purpose,
 )
 from tests.conftest import Clock
 from tests.doubles import CountingProvider, RowStore, refusal
@@ -107,6 +110,28 @@ class TestStored:
         clock.advance(TTL)
         assert encryptor.needs_reencrypt(value)
         assert not encryptor.needs_reencrypt(write(encryptor))
+
+    def test_under_a_key_that_was_retired_by_its_id(self, clock: Clock, encryptor: Encryptor) -> None:
+        """Which is not done to the key that encrypts, nor to an index key; and a second time it changes nothing."""
+        value = write(encryptor)
+        with pytest.raises(ConfigurationError, match="rotate first"):
+            encryptor.data_keys.retire(value[1:17])
+        clock.advance(1)
+        encryptor.data_keys.rotate()
+        with pytest.raises(ConfigurationError, match="rotate first"):
+            encryptor.data_keys.retire(value[1:17])
+        clock.advance(DELAY)
+        for _ in range(2):
+            assert encryptor.data_keys.retire(value[1:17]).state is KeyState.RETIRED
+        assert encryptor.needs_reencrypt(value)
+        assert encryptor.field("a.b", str).decrypt(value) == "x"
+        assert not encryptor.needs_reencrypt(write(encryptor))
+        encryptor.blind_index("a.b").tag("x")
+        (index_key,) = (
+            id_ for id_, key in encryptor.data_keys.entries() if getattr(key, "purpose", 0) is Purpose.BLIND_INDEX
+        )
+        with pytest.raises(ConfigurationError, match="index key"):
+            encryptor.data_keys.retire(index_key)
 
     def test_under_a_newer_key_that_is_retired(self, clock: Clock, encryptor: Encryptor, rows: RowStore) -> None:
         """It needs it though the key that encrypts is the older one."""

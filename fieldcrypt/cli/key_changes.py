@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from fieldcrypt import _system
+from fieldcrypt.cli.key_id import key_id_of
 from fieldcrypt.cli.migrations import all_migrations
 from fieldcrypt.cli.options import JsonOption, YesOption
 from fieldcrypt.cli.output import ask, fail, print_json, printable, progress, say
@@ -23,6 +24,7 @@ from fieldcrypt.keys.provider import KeyProvider
 from fieldcrypt.keys.records import KeyRecord, Purpose, wrap_context
 from fieldcrypt.keys.rewrap import RewrapReport
 from fieldcrypt.keys.tombstone import MAX_BY_SIZE, Tombstone
+from fieldcrypt.migration import CountsValues
 
 __all__ = ["changes"]
 
@@ -68,18 +70,25 @@ def rotate(
 
 @changes.command()
 def retire(
+    key_id: Annotated[
+        str | None,
+        typer.Argument(metavar="KEY_ID", help="A data key that another one has followed. Default: index keys."),
+    ] = None,
     encryptor: EncryptorOption = None,
     tenant: TenantOption = None,
     every: EveryOption = False,
     yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Give up the index keys from before a rotation, once all rows are tagged under the newest one.
+    """Give up index keys from before a rotation, once all rows are tagged anew; or a data key with nothing under it.
 
-    Rows that are not are found no more. Looks through all migrations that pyproject.toml names, and refuses while one
-    has rows with an older tag. Exit code 2 if it is too early.
+    Looks through all migrations that pyproject.toml names, and refuses while values under the key remain. Rows that are
+    not tagged under the newest index key are found no more. Exit code 2 if it is too early.
     """
     found = find_encryptor(encryptor)
+    if key_id is not None:
+        _retire_data_key(found, key_id, yes, as_json)
+        return
     tenants = _tenants(found, tenant, every, Purpose.BLIND_INDEX)
     _check_that_none_is_left()
     if not yes:
@@ -166,6 +175,25 @@ def shred(
         return
     lost = f"within {found.policy.cache_ttl}, or {found.policy.grace} more without the key store"
     say(f"{count} data keys destroyed; every process loses them {lost}" if count else "all were shredded before")
+
+
+def _retire_data_key(found: Encryptor, text: str, yes: bool, as_json: bool) -> None:
+    key_id = key_id_of(text)
+    left: dict[str, int] = {}
+    for migration in all_migrations():
+        if not isinstance(migration, CountsValues):
+            raise ConfigurationError(f"{migration.name} cannot tell which values are under a data key")
+        left |= migration.values_under(key_id)
+    if left:
+        told = ", ".join(f"{count:,} of {name}" for name, count in left.items())
+        raise ConfigurationError(f"values are under the key: {told}. `fieldcrypt migrate backfill` encrypts them anew")
+    if not yes:
+        ask(["Values that no migration of pyproject.toml is about may be under it."], "Nothing was changed.")
+    record = found.data_keys.retire(key_id)
+    if as_json:
+        print_json(_named([record]))
+    else:
+        say(f"{text} is retired for {_whose(record.tenant)}: nothing more is encrypted under it")
 
 
 def _check_that_none_is_left() -> None:

@@ -12,13 +12,13 @@ from typing import Annotated, Any
 import typer
 
 from fieldcrypt.cli.key_changes import changes
+from fieldcrypt.cli.key_id import key_id_of
 from fieldcrypt.cli.key_rows import KeyRow, key_rows
 from fieldcrypt.cli.options import JsonOption
 from fieldcrypt.cli.output import fail, print_json, print_table, printable, say, utc
 from fieldcrypt.cli.target import EncryptorOption, check_tenant_option, find_encryptor
 from fieldcrypt.encryptor import Encryptor
-from fieldcrypt.envelope import KEY_ID_SIZE
-from fieldcrypt.errors import ConfigurationError, KeyNotFoundError, KeyStoreError
+from fieldcrypt.errors import KeyNotFoundError, KeyStoreError
 from fieldcrypt.keys.records import KeyRecord
 from fieldcrypt.keys.tombstone import Tombstone
 
@@ -57,7 +57,7 @@ def show(
     """Show all that is known of one data key."""
     found = find_encryptor(encryptor)
     store = _store(found)
-    wanted = _key_id(key_id)
+    wanted = key_id_of(key_id)
     (row,) = key_rows([(wanted, store.get(wanted))], found.provider, found.policy)
     if isinstance(row.entry, KeyRecord):  # with its tenant's other keys, which decide what it is for
         rows = key_rows([(each.key_id, each) for each in store.list(row.tenant)], found.provider, found.policy)
@@ -121,16 +121,6 @@ def _rows(found: Encryptor) -> list[KeyRow]:
 def _store(found: Encryptor) -> Any:
     _ = found.data_keys  # says what is wrong if there is no key store
     return found.store
-
-
-def _key_id(text: str) -> bytes:
-    try:
-        key_id = bytes.fromhex(text)
-    except ValueError:
-        key_id = b""
-    if len(key_id) != KEY_ID_SIZE:
-        raise ConfigurationError(f"{text!r} is not a key id: those have {2 * KEY_ID_SIZE} hexadecimal digits")
-    return key_id
 
 
 def _cells(row: KeyRow) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from fieldcrypt.migration.accepted import Accepted
 from fieldcrypt.migration.examination import Examination, Finding
 from fieldcrypt.migration.former_field import FormerField, is_envelope
-from fieldcrypt.migration.job import Migration
+from fieldcrypt.migration.job import CountsValues, Migration
 from fieldcrypt.migration.kind import Kind
 from fieldcrypt.migration.mixed_field import MixedField
 from fieldcrypt.migration.pace import Pace
@@ -22,6 +22,7 @@ from fieldcrypt.migration.worker_name import is_dead, worker_name
 __all__ = [
     "MAX_FAILURES",
     "Accepted",
+    "CountsValues",
     "Examination",
     "Finding",
     "FormerField",

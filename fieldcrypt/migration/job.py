@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol, runtime_checkable
 
 from fieldcrypt.migration.progress import Progress
 from fieldcrypt.migration.reports import MigrationPlan, MigrationStatus, StepReport, VerifyReport
 from fieldcrypt.migration.sample import Sample
 
-__all__ = ["Migration", "OnProgress"]
+__all__ = ["CountsValues", "Migration", "OnProgress"]
 
 OnProgress = Callable[[Progress], object] | None
 
@@ -57,4 +57,13 @@ class Migration(Protocol):
 
     def status(self) -> MigrationStatus:
         """Say how far the steps are."""
+        ...
+
+
+@runtime_checkable
+class CountsValues(Protocol):
+    """A migration that can tell which values are under a data key, without decrypting any."""
+
+    def values_under(self, key_id: bytes) -> Mapping[str, int]:
+        """Return how many values of each field are under a data key; nothing of those that have none."""
         ...

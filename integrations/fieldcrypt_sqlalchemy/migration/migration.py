@@ -2,46 +2,32 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from threading import Event
 from typing import Any
 
 from sqlalchemy import Engine
-from sqlalchemy.exc import DBAPIError
 
-from fieldcrypt import ConfigurationError
 from fieldcrypt.migration import (
     Meter,
     MigrationPlan,
     MigrationStatus,
-    Pace,
-    Progress,
     Sample,
     StepReport,
     VerifyReport,
-    worker_name,
 )
+from fieldcrypt.migration.job import OnProgress
 from fieldcrypt.schemes import OldReader
 from fieldcrypt_sqlalchemy.migration.checkpoints import Checkpoints
-from fieldcrypt_sqlalchemy.migration.errors import MigrationError, in_words
+from fieldcrypt_sqlalchemy.migration.guards import check_can_undo, check_verified
 from fieldcrypt_sqlalchemy.migration.looking import Counts, Verification, rows_of
-from fieldcrypt_sqlalchemy.migration.part import Part
 from fieldcrypt_sqlalchemy.migration.parts import parts_of
 from fieldcrypt_sqlalchemy.migration.remarks import after_finish
-from fieldcrypt_sqlalchemy.migration.run import Run
+from fieldcrypt_sqlalchemy.migration.runner import Runner
 from fieldcrypt_sqlalchemy.migration.schema import problems
-from fieldcrypt_sqlalchemy.migration.steps import Backfill, Finish, Step, Undo
-from fieldcrypt_sqlalchemy.migration.worker import Failures, Worker
+from fieldcrypt_sqlalchemy.migration.steps import Backfill, Finish, Undo
 
 __all__ = ["Migration"]
-
-_COUNTED = ("total", "done", "changed", "failed")
-
-OnProgress = Callable[[Progress], object] | None
 
 
 class Migration:
@@ -80,6 +66,7 @@ class Migration:
         self._parts = parts_of(model, self._copies, readers, engine.dialect)
         self.name = name or self._parts[0].name
         self._checkpoints = Checkpoints(engine, self.name)
+        self._runner = Runner(engine, self.name, self._checkpoints, self._parts)
 
     def plan(self, *, sample: Sample | None = None, on_progress: OnProgress = None) -> MigrationPlan:
         """Say what the values are, and what has to be done to the schema before. Locks and writes nothing.
@@ -92,9 +79,9 @@ class Migration:
             MigrationError: the database refuses.
             KeyProviderError, KeyStoreError: keys cannot be had.
         """
-        with self._in_words("plan"):
+        with self._runner.in_words("plan"):
             needed = problems(self._engine, self._parts, "plan")
-            counts, totals = Counts(), self._totals() if not needed else {}
+            counts, totals = Counts(), self._runner.totals() if not needed else {}
             meter = Meter("plan", sum(totals.values()), on_progress=on_progress)
             for part in self._parts if not needed else ():
                 for row in rows_of(self._engine, part, totals[part.name], sample, meter):
@@ -128,7 +115,7 @@ class Migration:
             MigrationError: the database refuses, or was lost. What is done stays; run it again to go on.
             KeyProviderError, KeyStoreError: keys cannot be had; likewise.
         """
-        return self._run(Backfill(), workers, batch, rate, on_progress, restart=restart)
+        return self._runner.run(Backfill(), workers, batch, rate, on_progress, restart=restart)
 
     def verify(self, *, sample: Sample | None = None, on_progress: OnProgress = None) -> VerifyReport:
         """Decrypt all rows, or some, and compare: with the plaintext, where there is a column of it. Locks nothing.
@@ -144,13 +131,13 @@ class Migration:
             As `plan`; ConfigurationError if tables or columns are not as the model says.
         """
         verification = Verification()
-        with self._in_words("verify"):
-            self._check("verify")
-            totals = self._totals()
+        with self._runner.in_words("verify"):
+            self._runner.check("verify")
+            totals = self._runner.totals()
             meter = Meter("verify", sum(totals.values()), on_progress=on_progress)
             for part in self._parts:
                 before = verification.wrong, verification.rows
-                run = None if sample is not None else self._begin("verify", part, restart=True)
+                run = None if sample is not None else self._runner.begin("verify", part, restart=True)
                 for row in rows_of(self._engine, part, totals[part.name], sample, meter):
                     verification.add(part, row)
                 if run is not None:
@@ -168,11 +155,11 @@ class Migration:
             ConfigurationError: `verify` has not looked at all rows since the backfill, or found something.
             As `backfill`.
         """
-        with self._in_words("finish"):
-            self._check("finish")
+        with self._runner.in_words("finish"):
+            self._runner.check("finish")
             for part in self._parts:
-                self._check_verified(part)
-        report = self._run(Finish(), 1, batch, None, on_progress)
+                check_verified(self._checkpoints, part)
+        report = self._runner.run(Finish(), 1, batch, None, on_progress)
         if report.failed or not report.complete:
             return report
         return report._replace(remarks=after_finish(self._parts, self._engine.dialect.name))
@@ -184,13 +171,13 @@ class Migration:
             ConfigurationError: it is finished; or there is no form to go back to.
             As `backfill`.
         """
-        with self._in_words("undo"):
-            self._check("undo")
+        with self._runner.in_words("undo"):
+            self._runner.check("undo")
             for part in self._parts:
-                self._check_can_undo(part)
+                check_can_undo(self._checkpoints, part)
                 for step in ("backfill", "verify"):
                     self._checkpoints.drop(step, part.name)
-        return self._run(Undo(), 1, batch, None, on_progress)
+        return self._runner.run(Undo(), 1, batch, None, on_progress)
 
     def pause(self) -> None:
         """Have all processes stop at their next checkpoint; whoever runs the step again goes on."""
@@ -202,138 +189,18 @@ class Migration:
             return MigrationStatus(self.name, ())
         return self._checkpoints.status()
 
-    # What steps have in common
+    def values_under(self, key_id: bytes) -> dict[str, int]:
+        """Return how many values of each column are under a data key; nothing of those that have none.
 
-    def _run(
-        self,
-        step: Step,
-        workers: int,
-        batch: int,
-        rate: float | None,
-        on_progress: OnProgress,
-        *,
-        restart: bool = False,
-    ) -> StepReport:
-        if batch < 1 or workers < 1:
-            raise ValueError("a batch is a row at least, and there is a worker at least")
-        if workers > 1 and self._engine.dialect.is_async:
-            raise ConfigurationError("with an AsyncEngine there is one worker: run the step in several processes")
-        failures, stop, pace = Failures(), Event(), Pace(rate)
-        with self._in_words(step.name):
-            self._check(step.name)
-            runs = [(part, self._begin(step.name, part, restart=restart)) for part in self._parts]
-            counted = {name: sum(getattr(run, name) for _, run in runs) for name in _COUNTED}
-            meter = Meter(step.name, **counted, on_progress=on_progress)
-            for part, run in runs:
-                made = [
-                    Worker(
-                        self._engine,
-                        self._checkpoints,
-                        step,
-                        part,
-                        worker_name(number),
-                        batch,
-                        pace,
-                        meter,
-                        failures,
-                        stop,
-                    )
-                    for number in range(workers)
-                ]
-                _work(made, run, stop)
-            ended = [self._checkpoints.find(step.name, part.name) for part, _ in runs]
-        known = [run for run in ended if run is not None]
-        rows, changed, failed = (sum(getattr(run, name) for run in known) for name in _COUNTED[1:])
-        complete = all(run.ended is not None for run in known) and len(known) == len(runs)
-        return StepReport(rows, changed, failed, failures.found, complete)
+        The database counts: it reads the whole table, and nothing is decrypted.
 
-    def _begin(self, step: str, part: Part, *, restart: bool = False) -> Run:
-        return self._checkpoints.begin(step, part, _about(part), restart=restart)
-
-    def _totals(self) -> dict[str, int]:
-        with self._engine.connect() as connection:
-            return {part.name: part.count(connection) for part in self._parts}
-
-    def _check(self, step: str) -> None:
-        """Raise what keeps a step from being done, before anything is; and make the tables for checkpoints."""
-        found = problems(self._engine, self._parts, step)
-        if found:
-            raise ConfigurationError("; ".join(found))
-        self._checkpoints.create()
-
-    def _check_verified(self, part: Part) -> None:
-        backfill, verify = (self._checkpoints.find(step, part.name) for step in ("backfill", "verify"))
-        if (
-            verify is None
-            or verify.ended is None
-            or (backfill is not None and verify.began < (backfill.ended or time.time()))
-        ):
-            raise ConfigurationError(f"{part.name}: verify all rows first, after the backfill is done")
-        if verify.failed:
-            raise ConfigurationError(
-                f"{part.name}: verify found {verify.failed:,} rows that are not as they should be: mend them, and "
-                "verify again"
-            )
-
-    def _check_can_undo(self, part: Part) -> None:
-        backfill, finish = (self._checkpoints.find(step, part.name) for step in ("backfill", "finish"))
-        if finish is not None and (backfill is None or backfill.began <= finish.began):
-            raise ConfigurationError(f"{part.name}: the migration is finished, or about to be: there is no way back")
-        for column in part.columns:
-            accepted = column.type.accepted
-            if column.plain is None and (accepted is None or not accepted.takes_plaintext()):
-                raise ConfigurationError(
-                    f"{part.name}.{column.name} was encrypted in place, and accepts no plaintext to go back to: what "
-                    "is encrypted anew, or of another scheme, stays as it is"
-                )
-
-    @contextmanager
-    def _in_words(self, step: str) -> Iterator[None]:
-        """Say what the database said, and what is wrong with the tables if they changed meanwhile."""
-        try:
-            yield
-        except DBAPIError as error:
-            refused, reason = error, in_words(error)
-        else:
-            return
-        try:
-            found = problems(self._engine, self._parts, step)
-        except DBAPIError:
-            found = []
-        if found:
-            raise ConfigurationError(
-                f"{step} was stopped, for the tables are not as the model says: {'; '.join(found)}. What is done stays"
-            ) from refused
-        raise MigrationError(
-            f"{self.name}: the database stopped the {step}: {reason}. What is done stays; run it again to go on"
-        ) from refused
-
-
-def _about(part: Part) -> str:
-    """Say what a run is about, so that one that was begun is not gone on with as another."""
-    columns = ", ".join(f"{each.name} ({each.type.name})" for each in part.columns)
-    key = ", ".join(f"{each.name} {type(each.type).__name__}" for each in part.key)
-    return f"{columns} by {key}"
-
-
-def _work(workers: Sequence[Worker], run: Run, stop: Event) -> None:
-    """Have workers work until all are done; what one raises stops the others at their next checkpoint."""
-    if len(workers) == 1:
-        workers[0].run(run)
-        return
-
-    def work(worker: Worker) -> None:
-        try:
-            worker.run(run)
-        except BaseException:
-            stop.set()
-            raise
-
-    with ThreadPoolExecutor(len(workers), thread_name_prefix="fieldcrypt") as pool:
-        futures = [pool.submit(work, worker) for worker in workers]
-        try:
-            for future in futures:
-                future.result()
-        except BaseException:
-            stop.set()
-            raise
+        Raises:
+            MigrationError: the database refuses.
+        """
+        with self._runner.in_words("count"), self._engine.connect() as connection:
+            counted = {
+                f"{part.name}.{each.name}": part.under(connection, each, key_id)
+                for part in self._parts
+                for each in part.columns
+            }
+        return {name: count for name, count in counted.items() if count}

@@ -24,6 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.engine import Dialect
 
 from fieldcrypt import ConfigurationError
+from fieldcrypt.envelope import SELF_CONTAINED, STORED
 from fieldcrypt_sqlalchemy.keyset import Key, beyond, up_to
 from fieldcrypt_sqlalchemy.migration.column import NO_ROW, Cell, MigratedColumn
 from fieldcrypt_sqlalchemy.row_key import RowKey
@@ -124,6 +125,12 @@ class Part:
     def count(self, connection: Connection) -> int:
         """Return how many rows there are."""
         return connection.scalar(select(func.count()).select_from(self._target)) or 0
+
+    def under(self, connection: Connection, migrated: MigratedColumn, key_id: bytes) -> int:
+        """Return how many values of a column are under a data key: they begin with its id (SPEC section 4)."""
+        heads = [bytes([version]) + key_id for version in (STORED, SELF_CONTAINED)]
+        begins = func.substr(self._target.c[migrated.column.name], 1, len(heads[0]), type_=LargeBinary).in_(heads)
+        return connection.scalar(select(func.count()).select_from(self._target).where(begins)) or 0
 
     def query(
         self, after: Key | None, until: Key | None, condition: Any = None, share: float | None = None

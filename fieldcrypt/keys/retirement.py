@@ -1,0 +1,40 @@
+"""Giving up a data key under which no value is left."""
+
+from __future__ import annotations
+
+from fieldcrypt.errors import ConfigurationError, KeyStoreError
+from fieldcrypt.keys.keyring import Keyring
+from fieldcrypt.keys.records import KeyRecord, KeyState, Purpose
+from fieldcrypt.keys.store import KeyStore
+from fieldcrypt.keys.tombstone import Tombstone
+
+__all__ = ["retire"]
+
+_MAX_CONFLICTS = 5  # with others who change the same record, until that is given up
+
+
+def retire(keyring: Keyring, store: KeyStore, key_id: bytes) -> KeyRecord:
+    """Have nothing more encrypted under a data key, and return its record.
+
+    Raises:
+        ConfigurationError: it is an index key, or the one that encrypts or is to follow it.
+        KeyStoreError: as for `DataKeys.retire`.
+    """
+    for _ in range(_MAX_CONFLICTS):
+        record = store.get(key_id)
+        if isinstance(record, Tombstone):
+            raise record.refused()
+        if record.purpose is not Purpose.ENCRYPTION:
+            raise ConfigurationError("this is an index key: those are retired together, retire_index_keys()")
+        if record.state is KeyState.RETIRED:
+            return record
+        active = keyring.active(record.tenant)
+        if active is None or (record.created, record.key_id) >= (active.created, active.key_id):
+            raise ConfigurationError(
+                f"data key {key_id.hex()} encrypts, or is to be the next one that does: rotate first, and wait until "
+                "the new key has taken over"
+            )
+        retired = record._replace(state=KeyState.RETIRED)
+        if store.replace(record, retired):
+            return retired
+    raise KeyStoreError(f"the record of data key {key_id.hex()} is changed by others all the time")
