@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import random
 import sys
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,6 +27,7 @@ MARK = "plaintext:"  # with which every value begins, so that items can be searc
 ATTRIBUTES = ("name", "ssn", "email", "notes")
 CLINICS = 20
 REGION = "us-east-1"
+_PAUSE = 0.01  # seconds between two changes of a writer
 
 _SOON = datetime.now(UTC).date() + timedelta(days=30)
 _CONFIG = Config(connect_timeout=20, read_timeout=60, retries={"total_max_attempts": 3}, max_pool_connections=64)
@@ -130,6 +132,7 @@ def write(url: str, key: str, number: str, items: str, journal: str) -> None:
             )
             written.write(f"done\t{item}\t{attribute}\t{text}\n")
             written.flush()
+            time.sleep(_PAUSE)
 
 
 if __name__ == "__main__":

@@ -219,10 +219,10 @@ class TestTheWholeWay:
         self, replicating: DynamoDb, secrets: Secrets, tmp_path: Path
     ) -> None:
         """A short run of `python -m benchmarks.dynamodb_migration`, which says what is looked at."""
-        items = 400
+        items = 200
         secrets.allow(*(original(number, name) for number in range(items) for name in ATTRIBUTES), "of")
         outcome = Outcome(items, kills=5)
-        run(replicating.endpoints[FIRST], outcome, workers=2, batch=20, directory=tmp_path, seed=1)
+        run(replicating.endpoints[FIRST], outcome, workers=2, batch=10, directory=tmp_path, seed=1)
         assert outcome.wrong == []
         assert outcome.changes > 0
         assert outcome.megabytes < MEMORY
