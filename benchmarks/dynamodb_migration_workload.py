@@ -27,7 +27,7 @@ MARK = "plaintext:"  # with which every value begins, so that items can be searc
 ATTRIBUTES = ("name", "ssn", "email", "notes")
 CLINICS = 20
 REGION = "us-east-1"
-_PAUSE = 0.01  # seconds between two changes of a writer
+_PAUSE = 0.05  # seconds between two changes of a writer
 
 _SOON = datetime.now(UTC).date() + timedelta(days=30)
 _CONFIG = Config(connect_timeout=20, read_timeout=60, retries={"total_max_attempts": 3}, max_pool_connections=64)
