@@ -6,13 +6,16 @@ BIN    := $(VENV)/bin
 # SQLAlchemy 2.0 for the tests that touch it, beside the newer one that is installed.
 OLDER  := $(VENV)/sqlalchemy-2.0
 
+# PySpark for the tests of what needs it, with the pandas that it supports.
+SPARK := $(VENV)/spark
+
 # The DynamoDB whose global tables replicate, which needs another botocore than ours.
 MINISTACK := $(VENV)/ministack
 
 # What fieldcrypt is compared with stays out of the tests' environment.
 BENCH := $(VENV)/bench
 
-.PHONY: demo test test-sqlalchemy-2.0 lint types wheel-check vectors bench bench-check clean
+.PHONY: demo test test-sqlalchemy-2.0 test-spark lint types wheel-check vectors bench bench-check clean
 
 demo: $(VENV)/.stamp
 	$(BIN)/fieldcrypt demo $(ARGS)
@@ -23,6 +26,10 @@ test: $(VENV)/.stamp $(VENV)/.mariadb $(MINISTACK)/.stamp
 # Fails if it is another SQLAlchemy after all.
 test-sqlalchemy-2.0: $(OLDER)/.stamp $(VENV)/.mariadb $(MINISTACK)/.stamp
 	PYTHONPATH=$(OLDER) $(BIN)/pytest --sqlalchemy 2.0 tests/test_docs.py $$(grep -lE '^(from|import) (fieldcrypt_)?sqlalchemy' tests/test_*.py) $(ARGS)
+
+# Not part of .ci/run: installing PySpark takes as long as half of the other tests. It needs Java 17 or later.
+test-spark: $(SPARK)/.stamp $(MINISTACK)/.stamp
+	PYTHONPATH=$(SPARK) $(BIN)/pytest --spark tests/test_spark.py tests/test_docs.py -k spark $(ARGS)
 
 lint: $(VENV)/.stamp
 	$(BIN)/ruff check .
@@ -59,6 +66,11 @@ $(VENV)/.stamp: pyproject.toml
 $(OLDER)/.stamp: $(VENV)/.stamp
 	rm -rf $(OLDER)
 	$(BIN)/python -m pip install --quiet --target $(OLDER) --no-deps 'sqlalchemy<2.1'
+	@touch $@
+
+$(SPARK)/.stamp: $(VENV)/.stamp
+	rm -rf $(SPARK)
+	$(BIN)/python -m pip install --quiet --target $(SPARK) 'pyspark>=4.0' 'pandas>=2.2,<3'
 	@touch $@
 
 $(MINISTACK)/.stamp: tests/ministack.txt $(VENV)/.stamp

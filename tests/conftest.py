@@ -31,6 +31,7 @@ WITHOUT_MARIADB = "--without-mariadb"
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("fieldcrypt")
     group.addoption(WITHOUT_MARIADB, action="store_true", help="leave out what needs MariaDB, and say so at the end")
+    group.addoption("--spark", action="store_true", help="run what needs PySpark: see `make test-spark`")
     group.addoption("--sqlalchemy", metavar="SERIES", help="run with a SQLAlchemy of this series (2.0), or not at all")
 
 
@@ -41,9 +42,16 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(f"this is SQLAlchemy {sqlalchemy.__version__}, not {series}")
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out what needs PySpark, unless the command asks for it."""
+    return True if collection_path.name == "test_spark.py" and not config.getoption("--spark") else None
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Say what the tests ran with, and without."""
     terminalreporter.write_line(f"with SQLAlchemy {sqlalchemy.__version__}")
+    if not config.getoption("--spark"):
+        terminalreporter.write_line("without Spark: `make test-spark` runs what needs it")
     if config.getoption(WITHOUT_MARIADB):
         terminalreporter.write_line("without MariaDB: what needs it was skipped, as the command said", yellow=True)
 

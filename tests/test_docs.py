@@ -25,9 +25,17 @@ def blocks(page: Path) -> list[str]:
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=lambda page: page.name)
 def test_the_examples_of_a_page_run(
-    page: Path, aws: LocalAws, kms_key: str, replicating: DynamoDb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    page: Path,
+    aws: LocalAws,
+    kms_key: str,
+    replicating: DynamoDb,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    pytestconfig: pytest.Config,
 ) -> None:
     """In order, with the example's key replaced by one that exists here."""
+    if page.name == "spark.md" and not pytestconfig.getoption("--spark"):
+        pytest.skip("it needs PySpark: see `make test-spark`")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("AWS_ENDPOINT_URL", aws.endpoint(FIRST))
     monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", replicating.endpoints[FIRST])

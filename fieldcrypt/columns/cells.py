@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 
 from fieldcrypt.context import row_context
 from fieldcrypt.field import Field
+from fieldcrypt.schemes import OldReader
 
-__all__ = ["Place", "decrypt_cells", "encrypt_cells", "in_time_zones", "not_of_type"]
+__all__ = ["Place", "decrypt_cells", "encrypt_cells", "in_time_zones", "not_of_type", "read_cells"]
 
 T = TypeVar("T")
 
@@ -36,6 +37,11 @@ def decrypt_cells(field: Field[T], values: Iterable[bytes | None], place: Place)
     return _each(field.decrypt, values, place)
 
 
+def read_cells(reader: OldReader[T], values: Iterable[bytes | str | None], place: Place) -> list[T | None]:
+    """Read another scheme's values one by one, likewise."""
+    return _each(reader.read, values, place)
+
+
 def _each(method: Callable[..., Any], values: Iterable[Any], place: Place) -> list[Any]:
     tenant, keys = place
     results: list[Any] = []
@@ -50,6 +56,9 @@ def _each(method: Callable[..., Any], values: Iterable[Any], place: Place) -> li
                         # For the core that would be the key of no tenant, and decryption for any tenant.
                         raise ValueError("the column of tenants has none for a value")
                     append(method(value, tenant=tenant_of, context=row_context(*context) if keys else None))
+        elif tenant is None:
+            for value in values:
+                append(None if value is None else method(value))
         else:
             for value in values:
                 append(None if value is None else method(value, tenant=tenant))

@@ -1,0 +1,143 @@
+"""Columns of a Spark DataFrame, as Arrow-based pandas UDFs.
+
+Of these Spark runs all that a table needs in one go. Of those over iterators it would start a Python worker for each
+column, and every worker would have keys to unwrap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+import pandas as pd
+import pyarrow as pa
+from pyspark.sql import Column
+from pyspark.sql import functions as F  # noqa: N812 (Spark's own name for it)
+from pyspark.sql.functions import pandas_udf
+from pyspark.sql.types import BinaryType, DataType
+
+from fieldcrypt import Field
+from fieldcrypt.columns.arrow import array_of, python_values
+from fieldcrypt.columns.cells import Place, decrypt_cells, encrypt_cells, read_cells
+from fieldcrypt.schemes import OldReader
+from fieldcrypt_spark.remote import Remote
+from fieldcrypt_spark.types import OPAQUE, Travel, travel
+
+__all__ = ["decrypt_column", "encrypt_column"]
+
+Name: TypeAlias = "str | Column"
+AnyField: TypeAlias = "Field[Any] | Callable[[], Field[Any]]"
+
+
+def encrypt_column(
+    field: AnyField,
+    column: Name,
+    *,
+    type: DataType | None = None,
+    tenant: Name | None = None,
+    row: Name | Sequence[Name] | None = None,
+    reader: Callable[[], OldReader[Any]] | None = None,
+) -> Column:
+    """Return a column with the encrypted values of another, of type binary.
+
+        frame.withColumn("ssn", encrypt_column(ssn, "ssn", tenant="clinic_id", row="id"))
+
+    Args:
+        field: the field, whose Encryptor can be pickled; or a function without arguments that makes it, called once in
+            each Python worker. No keys travel.
+        column: the plaintext: its name, or an expression. Nulls stay nulls.
+        type: of the plaintext, where that is not the usual one of the field's type: `TimestampNTZType()` for naive
+            datetimes; for Decimals their `DecimalType`.
+        tenant: a column that names the tenant of each value, or `lit("clinic-7")` for one.
+        row: binds every value to its row: a column with the primary key, or several in the key's order.
+        reader: another scheme has encrypted the column, as text or binary: a function that makes its reader, called
+            once in each Python worker. No plaintext gets to Java then.
+
+    Raises:
+        ConfigurationError: Spark has no such type for the field's values.
+        TypeError: the Encryptor cannot be pickled.
+        Else, while Spark runs the job, as `Field.encrypt`: a PythonException, whose text has the error's.
+    """
+    how = travel(_type_of(field), type) if reader is None else OPAQUE
+    remote: Remote[Field[Any]] = Remote(field)
+    old: Remote[OldReader[Any]] | None = None if reader is None else Remote(reader)
+    of_tenants, place = tenant is not None, _columns_of_place(tenant, row)
+
+    def encrypt(values: pd.Series, *others: pd.Series) -> pd.Series:
+        missing, others = (others[0], others[1:]) if how.filled else (None, others)
+        given, where = _given(values, missing, how), _place(others, of_tenants)
+        if old is not None:
+            given = read_cells(old.get(), given, where)
+        return _series(pa.array(encrypt_cells(remote.get(), given, where), pa.binary()))
+
+    plain = _column(column)
+    missing = [plain.isNull()] if how.filled else []
+    return pandas_udf(encrypt, BinaryType())(how.out(plain), *missing, *place)
+
+
+def decrypt_column(
+    field: AnyField,
+    column: Name,
+    *,
+    type: DataType | None = None,
+    tenant: Name | None = None,
+    row: Name | Sequence[Name] | None = None,
+) -> Column:
+    """Return a column with the decrypted values of another: the counterpart of `encrypt_column`, with its arguments.
+
+    Where tenants are named, each value must be of its tenant.
+
+    Raises:
+        ConfigurationError, TypeError: as there.
+        Else, while Spark runs the job, as `Field.decrypt`: a PythonException, whose text has the error's. ValueError
+            if a value does not fit into Spark's type.
+    """
+    how = travel(_type_of(field), type)
+    remote: Remote[Field[Any]] = Remote(field)
+    of_tenants, place = tenant is not None, _columns_of_place(tenant, row)
+
+    def decrypt(data: pd.Series, *others: pd.Series) -> pd.Series:
+        here = remote.get()
+        values = decrypt_cells(here, data.tolist(), _place(others, of_tenants))
+        if how.from_field is not None:
+            values = [None if value is None else how.from_field(value) for value in values]
+        return _series(array_of(here, values, how.arrow))
+
+    return how.back(pandas_udf(decrypt, how.type)(_column(column), *place))
+
+
+def _columns_of_place(tenant: Name | None, row: Name | Sequence[Name] | None) -> list[Column]:
+    """Return the columns that say whose and where values are, which a UDF is given beside these."""
+    keys = [] if row is None else [row] if isinstance(row, (str, Column)) else list(row)
+    return [_column(name) for name in ([] if tenant is None else [tenant]) + keys]
+
+
+def _place(columns: Sequence[pd.Series], of_tenants: bool) -> Place:
+    """Return the place of a batch's values."""
+    parts = [python_values(pa.Array.from_pandas(column)) for column in columns]
+    return (parts[0], parts[1:]) if of_tenants else (None, parts)
+
+
+def _type_of(field: AnyField) -> Any:
+    return (field if isinstance(field, Field) else field()).type
+
+
+def _column(name: Name) -> Column:
+    return F.col(name) if isinstance(name, str) else name
+
+
+def _given(values: pd.Series, missing: pd.Series | None, how: Travel) -> list[Any]:
+    """Return what a field is given."""
+    given: list[Any] = values.tolist()
+    if missing is None and values.dtype != object:  # the texts of pandas 3, where null is a not-a-number
+        missing = values.isna()
+    if missing is not None and missing.any():
+        given = [None if gone else value for value, gone in zip(given, missing.tolist(), strict=True)]
+    if how.to_field is not None:
+        given = [None if value is None else how.to_field(value) for value in given]
+    return given
+
+
+def _series(array: pa.Array) -> pd.Series:
+    """Return an Arrow array as Spark takes it; of bare objects it would look at each for what pandas calls missing."""
+    return pd.Series(pd.arrays.ArrowExtensionArray(array))
