@@ -320,7 +320,11 @@ class TestReencryption(OnMoto):
         plain = fill(4)
         attributes = {"email": Protected(str, name="old.name", accept_plaintext=SOON)}
         migration(dynamodb, described(encryptor, attributes=attributes, bound=False)).backfill()
-        how: dict[str, Any] = {"accept": [FormerField(encryptor.field("old.name", str))], "accept_until": SOON, "pad": 64}
+        how: dict[str, Any] = {
+            "accept": [FormerField(encryptor.field("old.name", str))],
+            "accept_until": SOON,
+            "pad": 64,
+        }
         table = described(encryptor, tenant=None, attributes={"email": Protected(str, **how)})
         plain.update_item(  # whose values had a tenant: they are of another key, and no former value
             Key={"clinic": "clinic 1", "number": 1}, UpdateExpression="REMOVE email"

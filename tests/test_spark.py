@@ -254,7 +254,7 @@ class TestBackfill:
     def test_from_jdbc(self, spark: SparkSession, ssn: Field[str], tmp_path: Path) -> None:
         """A table of a database, with nulls; parts of no value are a part."""
         url = f"jdbc:derby:{tmp_path / 'database'};create=true"
-        connection = spark._jvm.java.sql.DriverManager.getConnection(url)  # type: ignore[union-attr]
+        connection = spark._jvm.java.sql.DriverManager.getConnection(url)
         statement = connection.createStatement()
         statement.execute('CREATE TABLE patients ("id" BIGINT, "tenant" VARCHAR(8), "ssn" VARCHAR(16))')
         for row in ("1, 'a', '078-05-1120'", "2, 'b', NULL", "3, NULL, '078-05-1121'", "4, 'a', ''"):
