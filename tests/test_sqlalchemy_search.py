@@ -92,12 +92,12 @@ from fieldcrypt import (
     ConfigurationError,
     DecryptionError,
     Encryptor,
-    KeyShreddedError,
     KeyStoreError,
     LocalKeyProvider,
     MemoryKeyStore,
     Purpose,
 )
+from fieldcrypt.migration import Progress
 from fieldcrypt_sqlalchemy import (
     BlindIndexTag,
     Encrypted,
@@ -107,10 +107,9 @@ from fieldcrypt_sqlalchemy import (
     encrypted,
     find,
     of_tenant,
-    retag,
     seal,
 )
-from fieldcrypt_sqlalchemy.retag import RetagReport
+from fieldcrypt_sqlalchemy.migration import Migration
 from tests.conftest import AsyncDatabase, Clock, Database
 from tests.strategies import relaxed
 
@@ -1532,14 +1531,11 @@ class TestRotation:
         assert sorted(others) == [1, 2]
         assert len(self.tags(rotated)) == 2
 
-    def test_retagging_and_retiring_ends_it(self, rotated: Clinic) -> None:
+    def test_tagging_anew_and_retiring_ends_it(self, rotated: Clinic) -> None:
         """Every row is found by one tag, and the old one is not asked for."""
         old = rotated.execute(select(rotated.table.c.mail_tag).where(rotated.table.c.id == 1)).scalar_one()
-        seen: list[tuple[int, int]] = []
-        report = retag(rotated.engine, rotated.patient, batch=2, on_progress=lambda *counts: seen.append(counts))
-        assert report == RetagReport(changed=2, unchanged=2, failed=0, failures={})
-        assert report.complete
-        assert seen == [(2, 1), (4, 2)]
+        report = Migration(rotated.engine, rotated.patient).backfill(batch=2)
+        assert (report.rows, report.changed, report.failed) == (4, 2, 0)
         assert len(rotated.encryptor.data_keys.retire_index_keys()) == 1
         assert old not in self.tags(rotated)
         assert len(self.tags(rotated)) == 1
@@ -1549,13 +1545,13 @@ class TestRotation:
     def test_it_can_be_interrupted_and_repeated(self, rotated: Clinic) -> None:
         """What is done is done, and is not done again."""
 
-        def interrupt(*_: int) -> None:
+        def interrupt(_: Progress) -> None:
             raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
-            retag(rotated.engine, rotated.patient, batch=1, on_progress=interrupt)
-        assert retag(rotated.engine, rotated.table).changed == 1
-        assert retag(rotated.engine, rotated.table).changed == 0
+            Migration(rotated.engine, rotated.table).backfill(batch=1, on_progress=interrupt)
+        assert Migration(rotated.engine, rotated.table).backfill().changed == 2  # of both together
+        assert Migration(rotated.engine, rotated.table).backfill().changed == 0
 
     def tags(self, clinic: Clinic) -> list[bytes]:
         """Return the tags that are asked for to find Ann."""
@@ -1570,7 +1566,7 @@ class TestRotation:
         return sent
 
 
-class TestRetagging:
+class TestTaggingAnew:
     def spoil(self, clinic: Clinic, *numbers: int) -> None:
         """Take the tags of some patients, as if an earlier version of the application had written their rows."""
         ids = ", ".join(map(str, numbers))
@@ -1581,7 +1577,8 @@ class TestRetagging:
         """On every database, over batches."""
         clinic.execute(insert(clinic.table), [{"id": number, "email": ANN} for number in range(25)])
         self.spoil(clinic, *range(20))
-        assert retag(clinic.engine, clinic.patient, batch=7) == RetagReport(20, 5, 0, {})
+        report = Migration(clinic.engine, clinic.patient).backfill(batch=7)
+        assert (report.rows, report.changed, report.failed) == (25, 20, 0)
         assert len(clinic.found(ANN)) == 25
 
     def test_a_tag_without_a_value_is_taken_away(self, small: Clinic) -> None:
@@ -1589,34 +1586,36 @@ class TestRetagging:
         small.add(1, ANN)
         small.execute(text("UPDATE patients SET e_mail = NULL"))
         small.session.commit()
-        assert retag(small.engine, small.patient).changed == 1
+        assert Migration(small.engine, small.patient).backfill().changed == 1
         assert small.execute(select(small.table.c.mail_tag)).scalar_one() is None
 
+    OF_BOB = "(SELECT e_mail FROM (SELECT * FROM patients) p WHERE id = 2)"
+
     @pytest.mark.parametrize(
-        "change",
+        ("change", "tagged"),
         [
-            "UPDATE patients SET e_mail = (SELECT e_mail FROM (SELECT * FROM patients) p WHERE id = 2) WHERE id = 1",
-            "UPDATE patients SET e_mail = NULL WHERE id = 1",
-            "DELETE FROM patients WHERE id = 1",
+            (f"UPDATE patients SET e_mail = {OF_BOB} WHERE id = 1", 1),
+            ("UPDATE patients SET e_mail = NULL WHERE id = 1", 0),
+            ("DELETE FROM patients WHERE id = 1", 0),
         ],
     )
-    def test_a_row_that_changes_meanwhile_is_left_alone(self, clinic: Clinic, change: str) -> None:
-        """Even by somebody who makes no tags: it would get the tag of a value that it has no more."""
+    def test_a_row_that_changes_meanwhile_is_tagged_as_it_is(self, clinic: Clinic, change: str, tagged: int) -> None:
+        """Even if it was by somebody who makes no tags: it does not get the tag of a value that it has no more."""
         clinic.add(1, ANN)
         clinic.add(2, BOB)
         self.spoil(clinic, 1)
-        before_updates = iter([True])
+        before_locks = iter([True])
 
         def meanwhile(_: Any, __: Any, sql: str, *___: Any) -> None:
-            if sql.startswith("UPDATE") and next(before_updates, False):
+            if sql.startswith("UPDATE fieldcrypt_migration_ranges") and next(before_locks, False):
                 with clinic.engine.begin() as other:
                     other.execute(text(change))
 
         event.listen(clinic.engine, "before_cursor_execute", meanwhile)
-        assert retag(clinic.engine, clinic.patient).changed == 0
+        assert Migration(clinic.engine, clinic.patient).backfill().changed == tagged
         event.remove(clinic.engine, "before_cursor_execute", meanwhile)
+        assert next(before_locks, None) is None
         assert clinic.found(ANN) == []
-        retag(clinic.engine, clinic.patient)
         clinic.session.rollback()
         clinic.assert_in_step()
 
@@ -1627,8 +1626,8 @@ class TestRetagging:
         small.execute(text("UPDATE patients SET e_mail = x'00' WHERE id = 2"))
         small.execute(text("UPDATE patients SET e_mail = 'text' WHERE id = 3"))
         self.spoil(small, 1, 2, 3, 4, 5)
-        report = retag(small.engine, small.patient, batch=2)
-        assert (report.changed, report.unchanged, report.failed, report.complete) == (3, 0, 2, False)
+        report = Migration(small.engine, small.patient).backfill(batch=2)
+        assert (report.rows, report.changed, report.failed) == (5, 3, 2)
         assert {key: type(error) for key, error in report.failures.items()} == {
             (2,): DecryptionError,
             (3,): DecryptionError,
@@ -1648,7 +1647,7 @@ class TestRetagging:
             for number, mail in enumerate([ANN, ANN, BOB]):
                 connection.execute(insert(table).values(id=number, email=mail))
                 connection.execute(text("UPDATE users SET tag = NULL"))
-        report = retag(engine, table)
+        report = Migration(engine, table).backfill()
         assert (report.changed, list(report.failures)) == (2, [(1,)])
         assert isinstance(report.failures[1,], IntegrityError)
 
@@ -1658,9 +1657,8 @@ class TestRetagging:
         session.execute(text("UPDATE patients SET tag = NULL"))
         session.commit()
         patient.email.type.encryptor.data_keys.shred("north", by="test")
-        report = retag(session.get_bind(), patient)  # type: ignore[arg-type]
-        assert (report.changed, report.unchanged) == (2, 1)
-        assert [type(error) for error in report.failures.values()] == [KeyShreddedError]
+        report = Migration(session.get_bind(), patient).backfill()  # type: ignore[arg-type]
+        assert (report.rows, report.changed, report.failed) == (4, 2, 0)
         assert numbers(session, select(patient.id).where(of_tenant(patient.email, "south").in_([ANN, BOB]))) == [2, 3]
 
     def test_a_class_is_tagged_with_its_subclasses(self, engine: Engine) -> None:
@@ -1674,7 +1672,7 @@ class TestRetagging:
             session.execute(text("UPDATE persons SET email_tag = NULL, room_tag = NULL"))
             session.execute(text("UPDATE employees SET iban_tag = NULL"))
             session.commit()
-            assert retag(engine, Person).changed == 5
+            assert Migration(engine, Person).backfill().changed == 5
             found = [
                 session.scalars(select(model.id).where(condition).order_by(model.id)).all()
                 for model, condition in (
@@ -1711,22 +1709,10 @@ class TestRetagging:
             session.commit()
             session.execute(text("UPDATE visits SET tag = NULL, room_tag = NULL"))
             session.commit()
-            assert retag(engine, Visit, batch=5).changed == 12
+            assert Migration(engine, Visit).backfill(batch=5).changed == 12
             query = select(func.count()).select_from(Visit)
             found = [session.scalar(query.where(each)) for each in (Visit.who == ANN, Visit.room == "1")]
         assert found == [12, 4]
-
-    def test_what_has_no_searchable_column_is_refused(self, small: Clinic) -> None:
-        """So is a table without a key."""
-        keyless = Table("k", MetaData(), Column("v", Encrypted(String, keys, index="t")), Column("t", BlindIndexTag()))
-        for model, why in (
-            (Table("t", MetaData(), Column("id", Integer)), "t has no search"),
-            (keyless, "primary key"),
-        ):
-            with pytest.raises(ConfigurationError, match=why):
-                retag(small.engine, model)
-        with pytest.raises(ValueError, match="a row at least"):
-            retag(small.engine, small.patient, batch=0)
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
@@ -1767,7 +1753,7 @@ class TestAsync:
 
         assert asyncio.run(run(async_database(kind))) == [(1, ANN), (3, ANN)]
 
-    def test_find_and_retag_run_in_it(self, async_database: AsyncDatabase, database: Database, kind: str) -> None:
+    def test_find_and_a_migration_run_in_it(self, async_database: AsyncDatabase, database: Database, kind: str) -> None:
         """By way of `run_sync`."""
         patient = phones(new_encryptor())
         patient.metadata.create_all(database(kind))
@@ -1779,7 +1765,7 @@ class TestAsync:
                 await session.execute(text("UPDATE patients SET tag = NULL"))
                 await session.commit()
             async with engine.connect() as connection:
-                report = await connection.run_sync(lambda sync: retag(sync.engine, patient))
+                report = await connection.run_sync(lambda sync: Migration(sync.engine, patient).backfill())
             async with AsyncSession(engine) as session:
                 found = await session.run_sync(find, select(patient).where(patient.phone == "5551"))
                 return report.changed, [each.id for each in found]

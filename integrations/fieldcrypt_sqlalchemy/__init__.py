@@ -15,7 +15,6 @@ from fieldcrypt_sqlalchemy.companion import BlindIndexTag, blind_index
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
 from fieldcrypt_sqlalchemy.find import find
 from fieldcrypt_sqlalchemy.key_store import SqlKeyStore
-from fieldcrypt_sqlalchemy.retag import RetagReport, retag
 from fieldcrypt_sqlalchemy.rows import encrypted
 from fieldcrypt_sqlalchemy.sealed import Sealed
 from fieldcrypt_sqlalchemy.search import of_tenant
@@ -26,13 +25,11 @@ __all__ = [
     "Encrypted",
     "IndexedBy",
     "ProtectedColumnError",
-    "RetagReport",
     "Sealed",
     "SqlKeyStore",
     "blind_index",
     "encrypted",
     "find",
     "of_tenant",
-    "retag",
     "seal",
 ]

@@ -120,7 +120,7 @@ def blind_index(
 
     Args:
         unique: let the database refuse a second row with the same value. While index keys are being rotated it can
-            only tell those that were tagged under the same key, until `retag` has tagged all rows anew.
+            only tell those that were tagged under the same key, until a `Migration` has tagged all rows anew.
         index: have the database index the column, in vain if it is unique.
         init, repr, compare: for mapped dataclasses, as for `mapped_column`.
     """

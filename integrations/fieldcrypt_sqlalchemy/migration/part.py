@@ -78,6 +78,7 @@ class Part:
         source: where to select from: the table, or of a class that inherits all that it consists of.
         dialect: the database's.
         row: what values are bound to, if they are, with the columns that tell it.
+        name: what it is called, if not like the table: classes that share one have a part each.
 
     Raises:
         ConfigurationError: the table has no primary key.
@@ -90,9 +91,10 @@ class Part:
         source: FromClause,
         dialect: Dialect,
         row: tuple[RowKey, Sequence[Any]] | None = None,
+        name: str | None = None,
     ) -> None:
         self.table = table_
-        self.name = table_.fullname
+        self.name = name or table_.fullname
         self.key: list[Any] = list(table_.primary_key.columns)
         if not self.key:
             raise ConfigurationError(f"{self.name} has no primary key, by which its rows could be told apart")

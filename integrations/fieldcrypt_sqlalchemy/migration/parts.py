@@ -65,6 +65,7 @@ def _of_table(table: Table, copies: Mapping[str, str], readers: Readers, dialect
 
 def _of_class(model: type, copies: Mapping[str, str], readers: Readers, dialect: Dialect) -> Iterator[Part]:
     seen: set[Any] = set()
+    named: set[str] = set()
     for mapper in class_mapper(model).self_and_descendants:
         plan = plan_of(mapper)
         if plan is None:
@@ -81,7 +82,11 @@ def _of_class(model: type, copies: Mapping[str, str], readers: Readers, dialect:
             columns = _columns(mine, plain, copies, readers)
             row = None if plan.row is None else (plan.row, [mapper.columns[name] for name in plan.row.names])
             if columns:
-                yield Part(table, columns, mapper.persist_selectable, dialect, row)
+                name = (
+                    table.fullname if table.fullname not in named else f"{table.fullname} of {mapper.class_.__name__}"
+                )
+                named.add(name)
+                yield Part(table, columns, mapper.persist_selectable, dialect, row, name)
 
 
 def _columns(

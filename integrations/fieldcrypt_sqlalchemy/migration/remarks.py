@@ -22,11 +22,13 @@ def after_finish(parts: Sequence[Part], dialect: str) -> tuple[str, ...]:
     for part in parts:
         for column in part.columns:
             if column.plain is not None:
-                remarks.append(f"drop the column: ALTER TABLE {part.name} DROP COLUMN {column.plain.name}")
+                remarks.append(f"drop the column: ALTER TABLE {part.table.fullname} DROP COLUMN {column.plain.name}")
             elif column.type.accepted is not None:
-                remarks.append(f"take accept_plaintext, accept and accept_until away from {part.name}.{column.name}")
+                remarks.append(
+                    f"take accept_plaintext, accept and accept_until away from {part.table.fullname}.{column.name}"
+                )
         if dialect in _REWRITE:
-            rewrite = _REWRITE[dialect].format(part.name)
+            rewrite = _REWRITE[dialect].format(part.table.fullname)
             remarks.append(f"old versions of the rows are in the table's file until it is written anew: {rewrite}")
     remarks.append("plaintext is in write-ahead logs, backups and exports until these expire: docs/migration.md")
     return tuple(remarks)

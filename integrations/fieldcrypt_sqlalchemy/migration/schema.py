@@ -25,11 +25,11 @@ def _of_part(connection: Connection, part: Part, step: str) -> Iterator[str]:
     try:
         columns = {each["name"]: each for each in inspect(connection).get_columns(part.table.name, part.table.schema)}
     except NoSuchTableError:
-        yield f"there is no table {part.name}"
+        yield f"there is no table {part.table.fullname}"
         return
     missing = [each for each in _expected(part) if each.name not in columns]
     for column in missing:
-        yield f"{part.name} has no column {column.name}: {_add(connection, part, column)}"
+        yield f"{part.table.fullname} has no column {column.name}: {_add(connection, part, column)}"
     if missing:
         return
     for migrated in part.columns:
@@ -37,13 +37,13 @@ def _of_part(connection: Connection, part: Part, step: str) -> Iterator[str]:
         if not _is_binary(stored["type"], connection.dialect.name):
             yield _not_binary(part, migrated.column.name, stored["type"], migrated.plain is not None)
         if migrated.plain is not None and step == "undo" and not stored["nullable"]:
-            yield f"{part.name}.{migrated.column.name} is NOT NULL, so that what was filled cannot be taken out again"
+            yield f"{part.table.fullname}.{migrated.column.name} is NOT NULL, so that it cannot be emptied again"
         if migrated.plain is not None and step == "finish" and not columns[migrated.plain.name]["nullable"]:
-            yield f"{part.name}.{migrated.plain.name} is NOT NULL, so that plaintext cannot be taken out"
+            yield f"{part.table.fullname}.{migrated.plain.name} is NOT NULL, so that plaintext cannot be taken out"
     if connection.dialect.name == "sqlite":  # which takes NULL as a key, and no order finds the rows behind it
         query = select(part.key[0]).where(or_(*(each.is_(None) for each in part.key))).limit(1)
         if connection.execute(query).first() is not None:
-            yield f"{part.name} has rows whose primary key is NULL, by which they cannot be told apart"
+            yield f"{part.table.fullname} has rows whose primary key is NULL, by which they cannot be told apart"
 
 
 def _expected(part: Part) -> Iterator[Any]:
@@ -67,10 +67,10 @@ def _is_binary(type_: TypeEngine[Any], dialect: str) -> bool:
 
 
 def _not_binary(part: Part, column: str, type_: TypeEngine[Any], is_new: bool) -> str:
-    text = f"{part.name}.{column} is {type_!s}, and encrypted values are binary: "
+    text = f"{part.table.fullname}.{column} is {type_!s}, and encrypted values are binary: "
     if is_new:
         return text + "make the new column binary (docs/alembic.md)"
     return text + (
         "encrypt into a new column, copies={…}; or change the type, which writes the table anew: on PostgreSQL "
-        f"ALTER TABLE {part.name} ALTER COLUMN {column} TYPE bytea USING convert_to({column}, 'UTF8')"
+        f"ALTER TABLE {part.table.fullname} ALTER COLUMN {column} TYPE bytea USING convert_to({column}, 'UTF8')"
     )
