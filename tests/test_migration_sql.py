@@ -32,6 +32,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.types import TypeEngine
+from sqlalchemy_utils import StringEncryptedType
+from sqlalchemy_utils.types.encrypted.encrypted_type import AesGcmEngine
 
 from fieldcrypt import (
     ConfigurationError,
@@ -333,6 +335,32 @@ class TestReencryption:
         assert (report.changed, list(report.failures)) == (2, [(3,)])
         with Session(engine) as session:
             assert session.scalars(select(Client.ssn).order_by(Client.id)).all() == ["123", "plain", None]
+
+    def test_a_type_of_the_application_s_that_decrypts(self, database: Database) -> None:
+        """Its column is read by the type itself: a row that it refuses is reported, and the others are done."""
+        encryptor = keys()
+        engine = database("sqlite")
+
+        class Base(DeclarativeBase):
+            pass
+
+        class Client(Base):
+            __tablename__ = "clients"
+            id: Mapped[int] = mapped_column(primary_key=True)
+            old: Mapped[str | None] = mapped_column(StringEncryptedType(String, "secret", AesGcmEngine))
+            ssn: Mapped[str | None] = mapped_column(Encrypted(String, encryptor))
+
+        Base.metadata.create_all(engine)
+        with Session(engine) as session, session.begin():
+            session.add_all([Client(id=n, old=None if n == 3 else f"{SSN}{n}") for n in range(1, 5)])
+        with engine.begin() as connection:
+            connection.exec_driver_sql("UPDATE clients SET old = 'AAAA' || substr(old, 5) WHERE id = 2")
+        migration = Migration(engine, Client, {"old": "ssn"})
+        report = migration.backfill()
+        assert (report.rows, report.changed, list(report.failures)) == (3, 2, [(2,)])
+        with Session(engine) as session:
+            assert session.scalars(select(Client.ssn)).all() == [f"{SSN}1", None, None, f"{SSN}4"]
+        assert migration.verify().reasons == {(2,): "old -> ssn cannot be read"}
 
 
 class TestVerify:

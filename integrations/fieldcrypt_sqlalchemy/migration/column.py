@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Column, type_coerce
-from sqlalchemy.types import NullType
+from sqlalchemy.engine.default import DefaultDialect
+from sqlalchemy.types import NullType, TypeDecorator
 
 from fieldcrypt import DecryptionError
 from fieldcrypt.migration import Accepted, Examination, Finding, Kind
@@ -19,6 +20,8 @@ from fieldcrypt_sqlalchemy.tags import Tagger
 from fieldcrypt_sqlalchemy.types import Encrypted, is_searchable
 
 __all__ = ["NO_ROW", "Cell", "MigratedColumn"]
+
+_DIALECT = DefaultDialect()
 
 NO_ROW: tuple[None, None] = (None, None)
 
@@ -63,6 +66,7 @@ class MigratedColumn:
         kind, self._to_field, self._from_field = conversion(type_.type_)
         self._field = type_.encryptor.field(type_.name, kind, pad=type_.pad, offload=in_thread)
         self._examination = Examination(type_.encryptor, self._field, type_.accepted, type_.pad)
+        self._own_type = _read_in_python(plain)
         self._old_plain = Reading(self._field, Accepted.of_job(readers)) if readers else None
         self.tagger: Tagger | None = type_.tagger if is_searchable(column) else None
         self.companion = None if self.tagger is None else self.tagger.companion(column)
@@ -72,8 +76,12 @@ class MigratedColumn:
         found: list[Any] = [type_coerce(self.column, NullType())]
         if self.companion is not None:
             found.append(type_coerce(self.companion, NullType()))
-        if self.plain is not None:
-            found.append(type_coerce(self.plain, NullType()) if self._raw_plain else self.plain)
+        if self.plain is not None and self._raw_plain:
+            found.append(type_coerce(self.plain, NullType()))
+        elif self.plain is not None:
+            found.append(
+                self.plain if self._own_type is None else type_coerce(self.plain, self._own_type.impl_instance)
+            )
         return found
 
     def cell(self, values: Any) -> Cell:
@@ -105,8 +113,22 @@ class MigratedColumn:
             if any(reader.recognises(data) for reader in self._raw_plain):
                 kind, value = self._old_plain.read(data, row[1], row[0])
                 return Finding(kind, value)
-        value = cell.plain if self._to_field is None else self._to_field(cell.plain)
+        value = self._read_plain(cell.plain)
+        value = value if self._to_field is None or value is None else self._to_field(value)
         return Finding(Kind.NULL) if value is None else Finding(Kind.PLAINTEXT, value)
+
+    def _read_plain(self, stored: Any) -> Any:
+        """Return what the application reads of a plaintext column; for one of its own types row by row.
+
+        So that one row that cannot be read, of a type that decrypts for one, does not keep the others from it.
+        """
+        if self._own_type is None:
+            return stored
+        try:
+            return self._own_type.process_result_value(stored, _DIALECT)
+        except Exception:  # noqa: BLE001 (whatever the application's type raises)
+            refused = DecryptionError(f"{self.name}: the type of the plaintext column does not read it")
+        raise refused  # here, so that nothing is behind it
 
     def seal(self, value: Any, row: tuple[Any, Any]) -> bytes:
         """Encrypt a value of the field for a row.
@@ -140,6 +162,14 @@ class MigratedColumn:
         if isinstance(value, bytes):
             return value
         raise DecryptionError
+
+
+def _read_in_python(plain: Column[Any] | None) -> TypeDecorator[Any] | None:
+    """Return the type of a column if it is one of the application's own, that makes values in Python."""
+    type_ = None if plain is None else plain.type
+    if not isinstance(type_, TypeDecorator) or type(type_).process_result_value is TypeDecorator.process_result_value:
+        return None
+    return type_
 
 
 def _bytes(value: Any) -> Any:

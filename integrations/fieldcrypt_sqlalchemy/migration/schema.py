@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Engine, LargeBinary, inspect, or_, select
@@ -13,6 +13,13 @@ from sqlalchemy.types import NullType, TypeEngine, _Binary
 from fieldcrypt_sqlalchemy.migration.part import Part
 
 __all__ = ["problems"]
+
+_MODIFY = "ALTER TABLE {table} MODIFY {column} LONGBLOB"  # keeps the bytes; of a text column make it utf8mb4 before
+_TO_BINARY: Mapping[str, str] = {
+    "postgresql": "ALTER TABLE {table} ALTER COLUMN {column} TYPE bytea USING convert_to({column}, 'UTF8')",
+    "mysql": _MODIFY,
+    "mariadb": _MODIFY,
+}
 
 
 def problems(engine: Engine, parts: Sequence[Part], step: str) -> list[str]:
@@ -35,7 +42,7 @@ def _of_part(connection: Connection, part: Part, step: str) -> Iterator[str]:
     for migrated in part.columns:
         stored = columns[migrated.column.name]
         if not _is_binary(stored["type"], connection.dialect.name):
-            yield _not_binary(part, migrated.column.name, stored["type"], migrated.plain is not None)
+            yield _not_binary(connection, part, migrated.column.name, stored["type"], migrated.plain is not None)
         if migrated.plain is not None and step == "undo" and not stored["nullable"]:
             yield f"{part.table.fullname}.{migrated.column.name} is NOT NULL, so that it cannot be emptied again"
         if migrated.plain is not None and step == "finish" and not columns[migrated.plain.name]["nullable"]:
@@ -66,11 +73,13 @@ def _is_binary(type_: TypeEngine[Any], dialect: str) -> bool:
     return isinstance(type_, (_Binary, LargeBinary)) or (dialect == "sqlite" and isinstance(type_, NullType))
 
 
-def _not_binary(part: Part, column: str, type_: TypeEngine[Any], is_new: bool) -> str:
-    text = f"{part.table.fullname}.{column} is {type_!s}, and encrypted values are binary: "
+def _not_binary(connection: Connection, part: Part, column: str, type_: TypeEngine[Any], is_new: bool) -> str:
+    table = part.table.fullname
+    told = f"{table}.{column} is {type_!s}, and encrypted values are binary: "
     if is_new:
-        return text + "make the new column binary (docs/alembic.md)"
-    return text + (
-        "encrypt into a new column, copies={…}; or change the type, which writes the table anew: on PostgreSQL "
-        f"ALTER TABLE {part.table.fullname} ALTER COLUMN {column} TYPE bytea USING convert_to({column}, 'UTF8')"
-    )
+        return told + "make the new column binary (docs/alembic.md)"
+    told += "encrypt into a new column, copies={…}"
+    change = _TO_BINARY.get(connection.dialect.name)
+    if change is None:
+        return told
+    return f"{told}; or change the type, which writes the table anew: {change.format(table=table, column=column)}"
