@@ -298,6 +298,11 @@ class TestEncryptionSdk:
         reader = EncryptionSdkReader(esdk_key(), None, client=ANY_CLIENT)
         assert reader.read(base64.b64encode(esdk_message(SSN.encode())).decode()) == SSN
 
+    def test_what_has_no_keys(self) -> None:
+        """Materials of no kind are refused when the reader is made, and not taken for a foreign key."""
+        with pytest.raises(ConfigurationError, match="keyring"):
+            EncryptionSdkReader(b"a key", None)
+
     def test_messages_without_commitment_are_asked_for(self) -> None:
         """The SDK's strict client, the default, refuses messages of version 1."""
         with pytest.raises(DecryptionError):

@@ -16,7 +16,7 @@ from cryptography.exceptions import InvalidSignature, InvalidTag
 
 from fieldcrypt.codecs import Codec
 from fieldcrypt.context import TENANT_KEY
-from fieldcrypt.errors import DecryptionError, KeyProviderError
+from fieldcrypt.errors import ConfigurationError, DecryptionError, KeyProviderError
 from fieldcrypt.field import Field
 from fieldcrypt.schemes.base64_text import STANDARD, decoded
 from fieldcrypt.schemes.esdk_form import has_form_of_a_message
@@ -45,6 +45,9 @@ class EncryptionSdkReader(Generic[T]):
             another, also while it is migrated; so say it if your messages have one. None asks for nothing.
         decode: makes a value of what was encrypted. Default: text in UTF-8.
         client: how messages are read. Default: the SDK's strict one, which takes no messages without key commitment.
+
+    Raises:
+        ConfigurationError: the materials are none of these.
     """
 
     @overload
@@ -126,6 +129,9 @@ class EncryptionSdkExporter:
         algorithm: default: the SDK's, which signs; a service that only it writes for may do without
             (`AES_256_GCM_HKDF_SHA512_COMMIT_KEY`), and four times as fast.
         client: how messages are written.
+
+    Raises:
+        ConfigurationError: the materials are none of these.
     """
 
     def __init__(
@@ -180,9 +186,17 @@ def _message(data: bytes | str) -> bytes:
 
 
 def _arguments(materials: Any) -> dict[str, Any]:
-    """Return what the SDK's client is given for whatever kind of materials this is."""
+    """Return what the SDK's client is given for whatever kind of materials this is.
+
+    The interfaces of the Material Providers Library are told by their methods: it need not be installed.
+    """
     if isinstance(materials, MasterKeyProvider):
         return {"key_provider": materials}
-    if isinstance(materials, CryptoMaterialsManager):
+    if isinstance(materials, CryptoMaterialsManager) or hasattr(materials, "decrypt_materials"):
         return {"materials_manager": materials}
-    return {"keyring": materials}
+    if hasattr(materials, "on_decrypt"):
+        return {"keyring": materials}
+    raise ConfigurationError(
+        f"a {type(materials).__name__} has no keys for the AWS Encryption SDK: give a master key provider, a "
+        "cryptographic materials manager or a keyring"
+    )

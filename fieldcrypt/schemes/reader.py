@@ -68,7 +68,7 @@ def read_either(
 
     Args:
         field: the field.
-        readers: of the schemes that values may still be of.
+        readers: of the schemes that values may still be of, asked in this order; one that does not authenticate, last.
         data: what the database has.
         tenant, context: as for `Field.decrypt`.
 
