@@ -250,6 +250,21 @@ class TestOthersMeanwhile:
         assert [(item["email"], item["ward"]) for item in items(new)] == [("newer", 99), ("newer", 99), (email(2), 2)]
         assert migration(dynamodb, table).verify().wrong == 0
 
+    def test_an_item_that_changes_hands_is_encrypted_for_its_new_tenant(
+        self, moto: DynamoDb, encryptor: Encryptor, secrets: Secrets
+    ) -> None:
+        """The tenant is part of the condition, although it is not written."""
+        plain = create(moto)
+        secrets.allow("letter")
+        plain.put_item(Item={"clinic": "clinic 1", "number": 1, "owner": "old", "text": "letter"})
+        table = described(encryptor, tenant="owner", attributes={"text": Protected(str, accept_plaintext=SOON)})
+
+        def sell() -> None:
+            plain.put_item(Item={"clinic": "clinic 1", "number": 1, "owner": "new", "text": "letter"})
+
+        assert migration(moto, table, before_update(moto, sell)).backfill().changed == 1
+        assert items(EncryptedTable(plain, table).of_tenant("new"))[0]["text"] == "letter"
+
     def test_what_others_delete_stays_deleted(self, dynamodb: DynamoDb, fill: Fill, encryptor: Encryptor) -> None:
         """An update would make an item of what is left of it."""
         plain, table = fill(1), described(encryptor)

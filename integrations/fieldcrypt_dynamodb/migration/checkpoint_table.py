@@ -28,9 +28,12 @@ class CheckpointTable:
     Args:
         name: the table's.
         client_factory: makes a boto3 DynamoDB client, called at first use and again in a forked child.
-        region: of the default client, if not the one that boto3 is configured for. If the table is in one region only,
-            name that wherever a migration may be started.
+        region: of the default client, if not the one that boto3 is configured for. A table that is in one region only
+            does for data in several, if that region is named to all.
         replication: how far a replica of the table may be behind: so long a region waits before it begins to write.
+
+    Attributes:
+        is_named: its region was named.
 
     Raises:
         ConfigurationError: there are both a factory and a region.
@@ -47,6 +50,7 @@ class CheckpointTable:
         if client_factory is not None and region is not None:
             raise ConfigurationError("CheckpointTable takes a client_factory or a region: a factory knows its region")
         self.name = name
+        self.is_named = region is not None
         self._client = Client(client_factory, region)
         self._replication = replication.total_seconds()
 

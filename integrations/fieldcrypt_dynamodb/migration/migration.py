@@ -280,7 +280,7 @@ class TableMigration:
                 f"there is no table {self.checkpoints.name} for checkpoints in {self.checkpoints.region}: make it, "
                 f"migration.checkpoints.create_table({sorted(regions) if len(regions) > 1 else ''})"
             )
-        elif len(known) == 1 and not regions <= known and self.checkpoints.region == mine:
+        elif not regions <= known and not self.checkpoints.is_named:
             needed.append(
                 f"{self._table.name} is in {', '.join(sorted(regions))}, of which one region only may write: have the "
                 f"table {self.checkpoints.name} in all of them, or name its one region to all, "

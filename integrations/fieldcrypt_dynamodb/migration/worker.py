@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from threading import Event, Lock
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from fieldcrypt.migration import MAX_FAILURES, Meter, Pace
 from fieldcrypt_dynamodb.migration.access import TableAccess
 from fieldcrypt_dynamodb.migration.checkpoints import LEASE, Checkpoints, LostSegmentError
+from fieldcrypt_dynamodb.migration.errors import MigrationError
 from fieldcrypt_dynamodb.migration.item import Examiner, Key
 from fieldcrypt_dynamodb.migration.run import Run, Segment
 from fieldcrypt_dynamodb.migration.steps import Change, Step
@@ -102,7 +104,8 @@ class Worker:
             held = None  # somebody else goes on with it
         finally:
             if held is not None:
-                self._checkpoints.release(held, self._name)
+                with suppress(MigrationError):  # then its lease ends by itself
+                    self._checkpoints.release(held, self._name)
 
     def _page(self, segment: Segment) -> Segment | None:
         """Do the next items of a segment; return what is left of it."""
