@@ -20,14 +20,13 @@ def _kernel_randomness() -> Callable[[int], bytes]:
     os.getrandom is the system call behind os.urandom, without letting another thread run meanwhile: a tenth less time,
     and half of it beside a busy thread. But glibc from 2.41 on can answer os.urandom without a system call.
     """
-    library = os.confstr("CS_GNU_LIBC_VERSION") if "CS_GNU_LIBC_VERSION" in getattr(os, "confstr_names", ()) else None
-    if library is None or [int(part) for part in library.split()[1].split(".")] >= [2, 41]:
-        return os.urandom
     try:
-        os.getrandom(1)
-    except (AttributeError, OSError):  # an old kernel, or one that is told to refuse it
-        return os.urandom
-    return os.getrandom
+        library, _, version = (os.confstr("CS_GNU_LIBC_VERSION") or "").partition(" ")
+        if library == "glibc" and [int(part) for part in version.split(".")[:2]] < [2, 41] and os.getrandom(1):
+            return os.getrandom
+    except (AttributeError, OSError, ValueError):
+        pass  # another system or library, or a kernel that is old or told to refuse the call
+    return os.urandom
 
 
 random_bytes: Callable[[int], bytes] = _kernel_randomness()

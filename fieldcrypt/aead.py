@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -11,7 +10,17 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from fieldcrypt.errors import DecryptionError
 
-__all__ = ["GCM_NONCE_SIZE", "KEY_SIZE", "NONCE_SIZE", "SALT_SIZE", "TAG_SIZE", "InvalidTag", "Xaes256Gcm"]
+__all__ = [
+    "GCM_NONCE_SIZE",
+    "KEY_SIZE",
+    "LONG",
+    "NONCE_SIZE",
+    "SALT_SIZE",
+    "TAG_SIZE",
+    "InvalidTag",
+    "Pieces",
+    "Xaes256Gcm",
+]
 
 KEY_SIZE = 32
 SALT_SIZE = 12  # the first bytes of the nonce: they select the AES-256-GCM key
@@ -19,6 +28,7 @@ GCM_NONCE_SIZE = 12  # the last bytes of the nonce
 NONCE_SIZE = SALT_SIZE + GCM_NONCE_SIZE
 TAG_SIZE = 16
 
+LONG = 2**18  # bytes, from which on copying takes longer than the cipher that needs no copies takes to begin
 _BLOCK_SIZE = 16
 # Counter blocks of SP 800-108r1 in counter mode: u16 counter, the label "X", a zero byte; the salt fills the block.
 _FIRST_BLOCK = b"\x00\x01X\x00"
@@ -26,6 +36,15 @@ _SECOND_BLOCK = b"\x00\x02X\x00"
 # x^128 + x^7 + x^2 + x + 1, the polynomial of CMAC's doubling (SP 800-38B section 5.3)
 _REDUCTION = 0x87
 _BLOCK_MASK = (1 << 128) - 1
+
+
+class Pieces(tuple[bytes, ...]):
+    """A plaintext that would take long to join; its length is that of the whole."""
+
+    __slots__ = ()
+
+    def __len__(self) -> int:
+        return sum(map(len, self))
 
 
 class Xaes256Gcm:
@@ -67,7 +86,7 @@ class Xaes256Gcm:
         except InvalidTag:
             raise DecryptionError("the ciphertext is not authentic") from None
 
-    def encrypt_long(self, start: bytes, nonce: bytes, plaintext: Sequence[bytes], aad: bytes) -> bytes:
+    def encrypt_long(self, start: bytes, nonce: bytes, plaintext: Pieces, aad: bytes) -> bytes:
         """Return `start`, and behind it ciphertext and tag of a plaintext in pieces, with no copy of any of them made.
 
         It takes some ten microseconds to begin with, as long as it takes to copy a hundred kilobytes.
@@ -75,7 +94,7 @@ class Xaes256Gcm:
         encryptor = Cipher(algorithms.AES(self._subkey(nonce)), modes.GCM(nonce[SALT_SIZE:])).encryptor()
         encryptor.authenticate_additional_data(aad)
         # BytesIO hands out the bytes object that it was given and that nobody else has, where bytes() would copy.
-        whole = io.BytesIO(bytes(len(start) + sum(map(len, plaintext)) + TAG_SIZE))
+        whole = io.BytesIO(bytes(len(start) + len(plaintext) + TAG_SIZE))
         with whole.getbuffer() as buffer:
             at = len(start)
             buffer[:at] = start

@@ -13,7 +13,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from fieldcrypt import _system, envelope
 from fieldcrypt._cache import GenerationCache
 from fieldcrypt._text import without_text
-from fieldcrypt.aead import GCM_NONCE_SIZE, InvalidTag
+from fieldcrypt.aead import GCM_NONCE_SIZE, LONG, InvalidTag, Pieces
 from fieldcrypt.codecs import BYTES_BYTE, TEXT_BYTE, Codec
 from fieldcrypt.context import FIELD_KEY, ROW_KEY, RowContext, application_context, check_field_name
 from fieldcrypt.envelope import GCM_NONCE, HEAD, NONCE, PREFIX, SALT, SELF_CONTAINED, STORED
@@ -21,7 +21,7 @@ from fieldcrypt.errors import ConfigurationError, DecryptionError
 from fieldcrypt.keys.keyring import Keyring
 from fieldcrypt.keys.live_key import Crypt, Lease, LiveKey
 from fieldcrypt.offload import Offload, in_place
-from fieldcrypt.scalars import LONG, READ, REFUSALS, WRITE, Pieces
+from fieldcrypt.scalars import READ, REFUSALS, WRITE
 
 __all__ = ["Field"]
 
@@ -73,6 +73,7 @@ class Field(Generic[T]):
         "_codec",
         "_context",
         "_encryptor",
+        "_is_bytes",
         "_is_text",
         "_offload",
         "_read",
@@ -107,6 +108,7 @@ class Field(Generic[T]):
         self._scalar = codec.type if codec.type in WRITE and codec.pad is None else None
         self._write, self._read = WRITE.get(self._scalar), READ.get(self._scalar)
         self._is_text = codec.type in (str, object) and codec.pad is None
+        self._is_bytes = codec.type is bytes and codec.pad is None
         self._writers: GenerationCache[str | None, _Writer] = GenerationCache(_WRITERS)
         self._readers: GenerationCache[bytes, _Reader] = GenerationCache(_READERS)
         self._recent_writers = self._writers.recent
@@ -146,8 +148,9 @@ class Field(Generic[T]):
                 plaintext: Any = TEXT_BYTE + value.encode()  # type: ignore[attr-defined]
             except UnicodeEncodeError as error:
                 raise without_text(error) from None
-        elif value.__class__ is bytes and self._scalar is bytes and len(value) < LONG:  # type: ignore[arg-type]
-            plaintext = BYTES_BYTE + value  # type: ignore[operator]
+        elif value.__class__ is bytes and self._is_bytes:
+            body: bytes = value  # type: ignore[assignment]
+            plaintext = BYTES_BYTE + body if len(body) < LONG else Pieces((BYTES_BYTE, body))
         elif value.__class__ is self._scalar:
             plaintext = self._write(value)  # type: ignore[misc]
         else:
@@ -169,7 +172,7 @@ class Field(Generic[T]):
                 aad = self._aad(prefix[HEAD], context)
         nonce = _system.random_bytes(GCM_NONCE_SIZE)
         if len(plaintext) > LONG:
-            pieces = plaintext if plaintext.__class__ is Pieces else (plaintext,)
+            pieces = plaintext if plaintext.__class__ is Pieces else Pieces((plaintext,))
             return lease.key.xaes.encrypt_long(prefix + nonce + infix, prefix[SALT] + nonce, pieces, aad)
         # Joining an empty infix would cost as much as joining a full one.
         return (prefix + nonce + infix if infix else prefix + nonce) + encrypt(nonce, plaintext, aad)
@@ -223,7 +226,7 @@ class Field(Generic[T]):
                     return text  # type: ignore[return-value]
             except UnicodeDecodeError:
                 pass  # the codec says so without the text
-        elif self._scalar is bytes:
+        elif self._is_bytes:
             body = plaintext.removeprefix(BYTES_BYTE)
             if body is not plaintext:
                 return body  # type: ignore[return-value]
@@ -242,7 +245,7 @@ class Field(Generic[T]):
                 return body.decode()  # type: ignore[return-value]
             except UnicodeDecodeError:
                 pass  # the codec says so without the text
-        elif kind == BYTES_BYTE and self._scalar is bytes:
+        elif kind == BYTES_BYTE and self._is_bytes:
             return body  # type: ignore[return-value]
         return self._codec.decode(kind + body)  # type: ignore[no-any-return]
 

@@ -25,13 +25,11 @@ from fieldcrypt.cbor import (
     encode_cbor,
 )
 
-__all__ = ["LONG", "READ", "Pieces", "REFUSALS", "WRITE"]
+__all__ = ["READ", "REFUSALS", "WRITE"]
 
 REFUSALS = (*UNREADABLE, IndexError)
 
-_BYTES, _CBOR = b"\x01", b"\x03"  # the encoding bytes
-
-LONG = 2**18  # bytes, from which on copying takes longer than the cipher that needs no copies takes to begin
+_CBOR = b"\x03"  # the encoding byte
 
 # Head: the encoding byte, the tag, and the length of the text under it.
 _DATE_HEAD = _CBOR + cbor2.dumps(cbor2.CBORTag(DATE_TAG, "1970-01-01"))[:4]
@@ -62,19 +60,6 @@ _UUID_BYTES = slice(len(_UUID_HEAD), None)
 _UUID_SIZE = len(_UUID_HEAD) + 16
 
 _date, _datetime, _decimal_text = date.fromisoformat, datetime.fromisoformat, DECIMALS.to_sci_string
-
-
-class Pieces(tuple[bytes, ...]):
-    """A plaintext that would take long to join; its length is that of the whole."""
-
-    __slots__ = ()
-
-    def __len__(self) -> int:
-        return sum(map(len, self))
-
-
-def _write_bytes(value: bytes) -> bytes | Pieces:
-    return _BYTES + value if len(value) < LONG else Pieces((_BYTES, value))
 
 
 def _write_date(value: date) -> bytes:
@@ -151,8 +136,7 @@ def _read_int(plaintext: bytes) -> Any:
     return small if small is not None else _read_larger_int(plaintext)
 
 
-WRITE: dict[Any, Callable[[Any], bytes | Pieces]] = {
-    bytes: _write_bytes,
+WRITE: dict[Any, Callable[[Any], bytes]] = {
     date: _write_date,
     datetime: _write_datetime,
     UUID: _write_uuid,

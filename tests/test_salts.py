@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import sys
 import warnings
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from threading import Thread
+from typing import Any
 
 import pytest
 
@@ -168,3 +171,29 @@ def test_new_salts_whatever_others_do(encryptor: Encryptor) -> None:
         children = in_child(lambda: b"".join(field.encrypt("x")[17:29] for field in fields))
     assert children[:12] != salts[0]
     assert children[12:] != salts[1]
+
+
+def no_such_call(*_: object) -> bytes:
+    raise OSError(errno.ENOSYS, "Function not implemented")
+
+
+@pytest.mark.parametrize(
+    ("name", "replacement", "source"),
+    [
+        ("confstr", lambda _: "glibc 2.40", "getrandom"),
+        ("confstr", lambda _: "glibc 2.41", "urandom"),
+        ("confstr", lambda _: "glibc 3.0", "urandom"),
+        ("confstr", lambda _: "glibc", "urandom"),
+        ("confstr", lambda _: None, "urandom"),
+        ("confstr", no_such_call, "urandom"),
+        ("getrandom", no_such_call, "urandom"),
+    ],
+)
+@pytest.mark.skipif(sys.platform != "linux", reason="there is one way to the kernel's generator")
+def test_the_kernel_is_asked_wherever_this_runs(
+    name: str, replacement: Any, source: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By os.getrandom where that is known to be shorter, and by os.urandom whatever else there is."""
+    monkeypatch.setattr(os, "confstr", lambda _: "glibc 2.36")
+    monkeypatch.setattr(os, name, replacement)
+    assert _system._kernel_randomness() is getattr(os, source)
