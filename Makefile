@@ -70,7 +70,7 @@ $(OLDER)/.stamp: $(VENV)/.stamp
 
 $(SPARK)/.stamp: $(VENV)/.stamp
 	rm -rf $(SPARK)
-	$(BIN)/python -m pip install --quiet --target $(SPARK) 'pyspark>=4.0' 'pandas>=2.2,<3'
+	$(BIN)/python -m pip install --quiet --target $(SPARK) 'pyspark>=4.0' 'pandas>=2.2,<3' 'python-dateutil<3'
 	@touch $@
 
 $(MINISTACK)/.stamp: tests/ministack.txt $(VENV)/.stamp
