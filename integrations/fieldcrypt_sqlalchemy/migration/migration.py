@@ -61,7 +61,9 @@ class Migration:
         readers: Sequence[OldReader[Any]] = (),
         name: str | None = None,
     ) -> None:
-        self._engine = engine
+        # What others have committed is seen when a row is locked, and MySQL locks no more than the rows.
+        isolation = "SERIALIZABLE" if engine.dialect.name == "sqlite" else "READ COMMITTED"
+        self._engine = engine = engine.execution_options(isolation_level=isolation)
         self._copies = dict(copies or {})
         self._parts = parts_of(model, self._copies, readers, engine.dialect)
         self.name = name or self._parts[0].name
@@ -181,7 +183,9 @@ class Migration:
 
     def pause(self) -> None:
         """Have all processes stop at their next checkpoint; whoever runs the step again goes on."""
-        self._checkpoints.pause()
+        with self._runner.in_words("pause"):
+            if self._checkpoints.exist():
+                self._checkpoints.pause()
 
     def status(self) -> MigrationStatus:
         """Say how far the steps are, and who is at work."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
+
+from sqlalchemy import false, or_
 
 from fieldcrypt import DecryptionError
 from fieldcrypt.migration import Finding, Kind
 from fieldcrypt_sqlalchemy.migration.column import Cell, MigratedColumn
-from fieldcrypt_sqlalchemy.migration.part import MigratedRow, Values
+from fieldcrypt_sqlalchemy.migration.part import MigratedRow, Part, Values
 
 __all__ = ["Backfill", "Finish", "Step", "Undo", "unreadable"]
 
@@ -16,6 +18,10 @@ class Step(Protocol):
     """What is done to rows."""
 
     name: str
+
+    def condition(self, part: Part) -> Any:
+        """Return what holds of rows that there may be something to do to; None: only reading them tells."""
+        ...
 
     def change(self, column: MigratedColumn, cell: Cell, row: MigratedRow) -> Values:
         """Return what to write into a row because of one of its columns; nothing if that is as it should be.
@@ -31,6 +37,10 @@ class Backfill:
     """Encrypts what is not protected as it is declared, and sets the tags that belong to it."""
 
     name = "backfill"
+
+    def condition(self, part: Part) -> Any:
+        """Return that a new column is to be filled (see `Step.condition`)."""
+        return part.unfilled
 
     def change(self, column: MigratedColumn, cell: Cell, row: MigratedRow) -> Values:
         """Return what to write into a row (see `Step.change`)."""
@@ -59,6 +69,10 @@ class Undo:
 
     name = "undo"
 
+    def condition(self, part: Part) -> Any:
+        """Return that a protected column is filled (see `Step.condition`)."""
+        return or_(*(column.column.is_not(None) for column in part.columns))
+
     def change(self, column: MigratedColumn, cell: Cell, row: MigratedRow) -> Values:
         """Return what to write into a row (see `Step.change`)."""
         if cell.stored is None:
@@ -83,6 +97,10 @@ class Finish:
     """Removes plaintext where the encrypted column has a value that can be read."""
 
     name = "finish"
+
+    def condition(self, part: Part) -> Any:
+        """Return that there is plaintext beside (see `Step.condition`)."""
+        return or_(false(), *(column.plain.is_not(None) for column in part.columns if column.plain is not None))
 
     def change(self, column: MigratedColumn, cell: Cell, row: MigratedRow) -> Values:
         """Return what to write into a row (see `Step.change`)."""

@@ -70,9 +70,7 @@ class Worker:
         failures: Failures,
         stop: Event,
     ) -> None:
-        # What others have committed is seen when a row is locked; and MySQL locks no more than the rows.
-        is_sqlite = engine.dialect.name == "sqlite"
-        self._engine = engine if is_sqlite else engine.execution_options(isolation_level="READ COMMITTED")
+        self._engine = engine
         self._checkpoints = checkpoints
         self._step = step
         self._part = part
@@ -82,7 +80,7 @@ class Worker:
         self._meter = meter
         self._failures = failures
         self._stop = stop
-        self._condition = part.unfilled if step.name == "backfill" else None
+        self._condition = step.condition(part)
 
     def run(self, run: Run) -> None:
         """Work at a run."""
