@@ -6,13 +6,14 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from fieldcrypt import DecryptionError, Event, EventKind, RowContext, key_text, row_context
+from fieldcrypt import DecryptionError, RowContext, key_text, row_context
 from fieldcrypt_dynamodb.conditions import Comparison
 from fieldcrypt_dynamodb.description import ProtectedTable
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError, renamed
 from fieldcrypt_dynamodb.forms import PYTHON, WIRE, Form
-from fieldcrypt_dynamodb.plaintext import stored, to_value
+from fieldcrypt_dynamodb.plaintext import stored
 from fieldcrypt_dynamodb.seal import Sealing
+from fieldcrypt_dynamodb.whole_items import WholeItems
 
 __all__ = ["Items", "Place", "Tenant", "checked_tenant"]
 
@@ -78,6 +79,7 @@ class Items:
             for name, field in table.fields.items()
         )
         self._seal = None if table.seal is None else Sealing(table, form)
+        self._whole_items = None if table.old_items is None else WholeItems(table, form)
 
     # Where an item is
 
@@ -206,10 +208,8 @@ class Items:
             DecryptionError: a value is none of this attribute, of this item, of its tenant; or the seal is broken.
             KeyProviderError, KeyStoreError: as for `Field.decrypt`.
         """
-        if self.table.old_items is not None:
-            opened = self._of_old_scheme(item)
-            if opened is not None:
-                return opened
+        if self._whole_items is not None and (opened := self._whole_items.opened(item)) is not None:
+            return opened
         if self._seal is not None and whole:
             self._seal.verify(item, *(place or self._place_read(item)))
         new = dict(item)
@@ -231,32 +231,6 @@ class Items:
             value = decrypt(data, tenant=tenant, context=row if bound else None)
             new[name] = value if from_field is None else from_field(value)
         return new
-
-    def _of_old_scheme(self, item: Item) -> dict[str, Any] | None:
-        """Return an item that another scheme encrypted as a whole, with values of the declared types."""
-        accepted: Any = self.table.old_items
-        for reader in accepted.readers:
-            if not reader.recognises(item):
-                continue
-            if not accepted.takes_old_values():
-                raise DecryptionError(f"the time in which {self.table.name} accepted items of another scheme is over")
-            new: dict[str, Any] = dict(reader.read(item))
-            for name, _, from_field, _ in self._reading:
-                data = stored(self.form.wire({name: new[name]})[name]) if name in new else None
-                if data is not None:
-                    new[name] = self._from_old_scheme(name, data, from_field)
-            self.table.encryptor.report(Event(EventKind.OLD_VALUE_READ, place=self.table.name))
-            return new
-        return None
-
-    def _from_old_scheme(self, name: str, data: Any, from_field: Any) -> Any:
-        try:
-            value = to_value(self.table.attributes[name].type)(data)
-        except (TypeError, ValueError):
-            pass  # raised below, where no chained exception carries the value
-        else:
-            return value if from_field is None else from_field(value)
-        raise DecryptionError(f"{self.table.name}.{name} is authentic, but not of the declared type")
 
     def _place_read(self, item: Item) -> Place:
         try:

@@ -211,6 +211,8 @@ class TableMigration:
                     f"{self._table.name}.{attribute.name} accepts no plaintext to go back to: what is encrypted anew, "
                     "or of another scheme, stays as it is"
                 )
+        if self._table.seal is not None and not self._table.seal.is_optional:
+            raise ConfigurationError(f"{self._table.name} accepts no items without a seal to go back to")
         self._checked(self._access())
         checkpoints.refuse_other_region("undo")
         for step in ("backfill", "verify"):

@@ -91,6 +91,10 @@ class Undo:
     def change(self, item: MigratedItem) -> Change:
         """Return what to write into an item (see `Step.change`)."""
         change = Change()
+        try:
+            item.check_seal()  # what was changed does not become plaintext that nobody could tell from other
+        except (DecryptionError, TypeError, ValueError) as error:
+            return Change(failure=error)
         if item.table.seal is not None and item.is_sealed():
             change.values[item.table.seal.attribute] = None
             change.read.add(item.table.seal.attribute)
