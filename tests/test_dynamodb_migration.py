@@ -324,7 +324,10 @@ class TestReencryption(OnMoto):
         encryptor.data_keys.rotate("clinic 1")
         job = migration(dynamodb, table, name="rotation")
         assert job.plan().fields[f"{TABLE}.email"] == {Kind.ACTIVE: 8, Kind.OLD_KEY: 2}
+        old = raw(dynamodb, TABLE, key(1))["email"]["B"][1:17]
+        assert job.values_under(old) == {f"{TABLE}.email": 2, f"{TABLE}.notes": 2}
         assert job.backfill() == (10, 2, 0, {}, True, ())
+        assert job.values_under(old) == {}
         assert job.plan().due == 0
         assert [item["email"] for item in items(EncryptedTable(plain, table))] == [email(n) for n in range(10)]
 

@@ -8,13 +8,15 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from fieldcrypt import DecryptionError
-from fieldcrypt.migration import MAX_FAILURES, Kind, Meter, Sample
+from fieldcrypt import DecryptionError, envelope
+from fieldcrypt.migration import MAX_FAILURES, Kind, Meter, Sample, is_envelope
+from fieldcrypt_dynamodb.forms import WIRE
 from fieldcrypt_dynamodb.migration.access import TableAccess
 from fieldcrypt_dynamodb.migration.item import Key, MigratedItem
+from fieldcrypt_dynamodb.migration.target import Item, MigratedTable
 from fieldcrypt_dynamodb.migration.wrong import has_stale_tag, wrong
 
-__all__ = ["Counts", "Verification", "pages"]
+__all__ = ["Counts", "Verification", "pages", "under"]
 
 _PAGE = 1000
 _IN_SEGMENT = 8  # items of each random segment that a sample is taken from, about
@@ -82,6 +84,15 @@ def _told(attribute: Any, item: MigratedItem) -> tuple[Kind, bool]:
         return found.kind, is_own and has_stale_tag(attribute, item, found.value)
     except (DecryptionError, TypeError, ValueError):
         return Kind.UNREADABLE, False
+
+
+def under(table: MigratedTable, raw: Item, key_id: bytes) -> Iterator[str]:
+    """Yield of an item the names of values, and of the seal, that are under a data key."""
+    names = [attribute.name for attribute in table.attributes_of(raw)]
+    for name in names if table.seal is None else (*names, table.seal.attribute):
+        data = WIRE.bytes_of(raw.get(name))
+        if data is not None and is_envelope(data) and envelope.parse(data).key_id == key_id:
+            yield f"{table.name}.{name}"
 
 
 class Verification:

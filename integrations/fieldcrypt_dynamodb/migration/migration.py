@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
@@ -25,7 +26,7 @@ from fieldcrypt_dynamodb.migration.access import Client, TableAccess
 from fieldcrypt_dynamodb.migration.checkpoint_table import CheckpointTable
 from fieldcrypt_dynamodb.migration.checkpoints import Checkpoints
 from fieldcrypt_dynamodb.migration.item import Examiner
-from fieldcrypt_dynamodb.migration.looking import Counts, Verification, pages
+from fieldcrypt_dynamodb.migration.looking import Counts, Verification, pages, under
 from fieldcrypt_dynamodb.migration.run import Run
 from fieldcrypt_dynamodb.migration.schema import mismatch, problems, regions_of
 from fieldcrypt_dynamodb.migration.steps import Backfill, Finish, Step, Undo
@@ -228,6 +229,21 @@ class TableMigration:
         if not self.checkpoints.regions():
             return MigrationStatus(self.name, ())
         return self._checkpoints().status()
+
+    def values_under(self, key_id: bytes) -> dict[str, int]:
+        """Return how many values of each attribute, and seals, are under a data key; nothing of those that have none.
+
+        All items are read, and nothing is decrypted.
+
+        Raises:
+            MigrationError: DynamoDB refuses.
+        """
+        access = self._access()
+        counted: Counter[str] = Counter()
+        for page in pages(access, 0, None, Meter("count", 0)):
+            for raw in page:
+                counted.update(under(self._table, raw, key_id))
+        return dict(counted)
 
     # What steps have in common
 
