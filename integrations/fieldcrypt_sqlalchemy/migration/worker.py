@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from threading import Event
 from typing import Any, TypeVar
 
@@ -94,7 +95,8 @@ class Worker:
                 else:
                     return
         finally:
-            self._checkpoints.release(self._name)
+            with suppress(DBAPIError):  # if the database is gone, the lease ends by itself, and this hides no error
+                self._checkpoints.release(self._name)
 
     def _work(self, claimed: Range | None) -> None:
         try:
