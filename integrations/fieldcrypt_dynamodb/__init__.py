@@ -2,7 +2,7 @@
 
 from fieldcrypt import IndexedBy
 from fieldcrypt_dynamodb.client import EncryptedClient
-from fieldcrypt_dynamodb.description import ItemSeal, Protected, ProtectedTable
+from fieldcrypt_dynamodb.description import ItemSeal, OldItems, Protected, ProtectedTable
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError
 from fieldcrypt_dynamodb.failures import size_of
 from fieldcrypt_dynamodb.key_store import DynamoKeyStore
@@ -17,6 +17,7 @@ __all__ = [
     "EncryptedTable",
     "IndexedBy",
     "ItemSeal",
+    "OldItems",
     "Protected",
     "ProtectedAttributeError",
     "ProtectedTable",

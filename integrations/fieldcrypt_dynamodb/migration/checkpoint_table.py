@@ -159,9 +159,17 @@ class CheckpointTable:
         return found
 
     def delete(self, item: Mapping[str, Any]) -> None:
-        """Forget something."""
-        with in_words(f"DeleteItem on {self.name}"):
-            self._client().delete_item(TableName=self.name, Key={part: item[part] for part in _KEY})
+        """Forget something, unless it is a run that was begun anew since it was read."""
+        client = self._client()
+        condition: dict[str, Any] = {}
+        if "began" in item:
+            condition = {
+                "ConditionExpression": "#began = :began",
+                "ExpressionAttributeNames": _names("#began"),
+                "ExpressionAttributeValues": {":began": item["began"]},
+            }
+        with in_words(f"DeleteItem on {self.name}"), suppress(client.exceptions.ConditionalCheckFailedException):
+            client.delete_item(TableName=self.name, Key={part: item[part] for part in _KEY}, **condition)
 
     def __repr__(self) -> str:
         return f"CheckpointTable({self.name!r})"
