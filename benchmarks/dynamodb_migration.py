@@ -28,6 +28,7 @@ from typing import Any
 from boto3.dynamodb.types import TypeSerializer
 
 from benchmarks.dynamodb_migration_workload import ATTRIBUTES, CLINICS, MARK, Place, original
+from benchmarks.migration_journal import read_journals
 from tests.ministack import Ministack
 
 ROOT = Path(__file__).parent.parent
@@ -169,7 +170,7 @@ def _check_attempts(attempts: Path, outcome: Outcome, workers: int) -> None:
 
 def _check_items(place: Place, journals: Sequence[Path], outcome: Outcome) -> None:
     """Every item can be read, and has what was last acknowledged; none has plaintext, as DynamoDB has it."""
-    acknowledged, begun = _journaled(journals)
+    acknowledged, begun = read_journals(journals)
     outcome.changes = sum(len(values) for values in acknowledged.values())
     outcome.changed_items = len({item for item, _ in acknowledged})
     table, seen = place.table(), set()
@@ -204,23 +205,6 @@ def _pages(scan: Any) -> Iterator[list[Any]]:
         if "LastEvaluatedKey" not in response:
             return
         more = {"ExclusiveStartKey": response["LastEvaluatedKey"]}
-
-
-def _journaled(journals: Sequence[Path]) -> tuple[dict[tuple[int, str], list[str]], dict[tuple[int, str], list[str]]]:
-    acknowledged: dict[tuple[int, str], list[str]] = {}
-    begun: dict[tuple[int, str], list[str]] = {}
-    for journal in journals:
-        last = None
-        for line in journal.read_text(encoding="ascii").splitlines():
-            state, item, name, value = line.split("\t")
-            if state == "done":
-                acknowledged.setdefault((int(item), name), []).append(value)
-                last = None
-            else:
-                last = (int(item), name), value
-        if last is not None:
-            begun[last[0]] = [last[1]]
-    return acknowledged, begun
 
 
 def _check_that_damage_is_found(place: Place, outcome: Outcome) -> None:

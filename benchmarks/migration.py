@@ -29,6 +29,7 @@ from statistics import median
 from sqlalchemy import Engine, LargeBinary, bindparam, column, select, table, text, update
 from sqlalchemy.orm import Session
 
+from benchmarks.migration_journal import read_journals
 from benchmarks.migration_workload import CLINICS, COLUMNS, MARK, Base, Patient, connect, encryptor, original
 from fieldcrypt_sqlalchemy import SqlKeyStore
 from fieldcrypt_sqlalchemy.migration import Migration
@@ -151,7 +152,7 @@ def _check_attempts(attempts: Path, outcome: Outcome, at_work: int) -> None:
 
 def _check_rows(engine: Engine, journals: Sequence[Path], outcome: Outcome) -> None:
     """Every row can be read, and has what was last committed to it."""
-    committed, begun = _journaled(journals)
+    committed, begun = read_journals(journals)
     outcome.changes = sum(len(values) for values in committed.values())
     outcome.changed_rows = len({row for row, _ in committed})
     before = encryptor.stats().events.get("plaintext_read", 0)
@@ -168,23 +169,6 @@ def _check_rows(engine: Engine, journals: Sequence[Path], outcome: Outcome) -> N
     plaintext = encryptor.stats().events.get("plaintext_read", 0) - before
     if plaintext:
         outcome.wrong.append(f"{plaintext} values are plaintext")
-
-
-def _journaled(journals: Sequence[Path]) -> tuple[dict[tuple[int, str], list[str]], dict[tuple[int, str], list[str]]]:
-    committed: dict[tuple[int, str], list[str]] = {}
-    begun: dict[tuple[int, str], list[str]] = {}
-    for journal in journals:
-        last = None
-        for line in journal.read_text(encoding="ascii").splitlines():
-            state, row, name, value = line.split("\t")
-            if state == "done":
-                committed.setdefault((int(row), name), []).append(value)
-                last = None
-            else:
-                last = (int(row), name), value
-        if last is not None:
-            begun[last[0]] = [last[1]]
-    return committed, begun
 
 
 def _check_files(server: Postgres, outcome: Outcome) -> None:

@@ -18,6 +18,7 @@ __all__ = [
     "KeyProviderError",
     "KeyShreddedError",
     "KeyStoreError",
+    "MigrationError",
     "NotWrappedHereError",
 ]
 
@@ -72,6 +73,10 @@ class KeyAccessDeniedError(KeyProviderError):
 
     def __init__(self, message: str, *, causes: Mapping[str, Exception] | None = None) -> None:
         super().__init__(message, causes=causes, retryable=False)
+
+
+class MigrationError(FieldcryptError):
+    """A step of a migration was stopped by the data store. What it did before stays; run it again to go on."""
 
 
 class KeyStoreError(FieldcryptError):

@@ -1,7 +1,9 @@
 """From plaintext, or another scheme, to protected values: what all stores have in common. See docs/migration.md."""
 
+from fieldcrypt.errors import MigrationError
 from fieldcrypt.migration.accepted import Accepted
 from fieldcrypt.migration.examination import Examination, Finding
+from fieldcrypt.migration.failures import Failures
 from fieldcrypt.migration.former_field import FormerField, is_envelope
 from fieldcrypt.migration.job import CountsValues, Migration
 from fieldcrypt.migration.kind import Kind
@@ -17,6 +19,7 @@ from fieldcrypt.migration.reports import (
     VerifyReport,
 )
 from fieldcrypt.migration.sample import Sample
+from fieldcrypt.migration.together import work_together
 from fieldcrypt.migration.worker_name import is_dead, worker_name
 
 __all__ = [
@@ -24,11 +27,13 @@ __all__ = [
     "Accepted",
     "CountsValues",
     "Examination",
+    "Failures",
     "Finding",
     "FormerField",
     "Kind",
     "Meter",
     "Migration",
+    "MigrationError",
     "MigrationPlan",
     "MigrationStatus",
     "MixedField",
@@ -40,5 +45,6 @@ __all__ = [
     "VerifyReport",
     "is_dead",
     "is_envelope",
+    "work_together",
     "worker_name",
 ]

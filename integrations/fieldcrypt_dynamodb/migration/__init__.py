@@ -1,7 +1,7 @@
 """From a live table with plaintext to a protected one, and through rotations. See docs/migration-dynamodb.md."""
 
+from fieldcrypt.migration import MigrationError
 from fieldcrypt_dynamodb.migration.checkpoint_table import CheckpointTable
-from fieldcrypt_dynamodb.migration.errors import MigrationError
 from fieldcrypt_dynamodb.migration.migration import TableMigration
 
 __all__ = ["CheckpointTable", "MigrationError", "TableMigration"]

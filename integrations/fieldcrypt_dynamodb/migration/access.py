@@ -14,8 +14,8 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from fieldcrypt import call_after_fork
-from fieldcrypt.migration import Pace
-from fieldcrypt_dynamodb.migration.errors import MigrationError, code_of, in_words
+from fieldcrypt.migration import MigrationError, Pace
+from fieldcrypt_dynamodb.migration.errors import code_of, in_words
 from fieldcrypt_dynamodb.migration.target import Item
 
 __all__ = ["Client", "TableAccess", "client_of"]

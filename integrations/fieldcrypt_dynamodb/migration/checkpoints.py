@@ -13,9 +13,8 @@ from contextlib import suppress
 from typing import Any
 
 from fieldcrypt import ConfigurationError
-from fieldcrypt.migration import MigrationStatus, StepStatus, is_dead
+from fieldcrypt.migration import MigrationError, MigrationStatus, StepStatus, is_dead
 from fieldcrypt_dynamodb.migration.checkpoint_table import CheckpointTable
-from fieldcrypt_dynamodb.migration.errors import MigrationError
 from fieldcrypt_dynamodb.migration.run import COUNTS, Run, Segment, number, run_of
 
 __all__ = ["LEASE", "Checkpoints", "LostSegmentError"]

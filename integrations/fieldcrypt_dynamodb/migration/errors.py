@@ -7,13 +7,9 @@ from contextlib import contextmanager
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from fieldcrypt import FieldcryptError
+from fieldcrypt.migration import MigrationError
 
-__all__ = ["MigrationError", "code_of", "in_words"]
-
-
-class MigrationError(FieldcryptError):
-    """A step of a migration was stopped by DynamoDB. What it did before stays; run it again to go on."""
+__all__ = ["code_of", "in_words"]
 
 
 def code_of(error: ClientError) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from functools import partial
 from threading import Event
 from typing import Any
 
 from fieldcrypt import ConfigurationError
 from fieldcrypt.migration import (
+    Failures,
     Meter,
     MigrationPlan,
     MigrationStatus,
@@ -19,6 +20,7 @@ from fieldcrypt.migration import (
     Sample,
     StepReport,
     VerifyReport,
+    work_together,
     worker_name,
 )
 from fieldcrypt_dynamodb.description import ProtectedTable
@@ -27,11 +29,10 @@ from fieldcrypt_dynamodb.migration.checkpoint_table import CheckpointTable
 from fieldcrypt_dynamodb.migration.checkpoints import Checkpoints
 from fieldcrypt_dynamodb.migration.item import Examiner
 from fieldcrypt_dynamodb.migration.looking import Counts, Verification, pages, under
-from fieldcrypt_dynamodb.migration.run import Run
 from fieldcrypt_dynamodb.migration.schema import mismatch, problems, regions_of
 from fieldcrypt_dynamodb.migration.steps import Backfill, Finish, Step, Undo
 from fieldcrypt_dynamodb.migration.target import MigratedTable, described
-from fieldcrypt_dynamodb.migration.worker import Failures, Worker
+from fieldcrypt_dynamodb.migration.worker import Worker
 
 __all__ = ["TableMigration"]
 
@@ -268,7 +269,7 @@ class TableMigration:
             Worker(access, checkpoints, step, examiner, worker_name(at), batch, pace, meter, failures, stop)
             for at in range(workers)
         ]
-        _work(made, run, stop)
+        work_together([partial(worker.run, run) for worker in made], stop)
         ended = checkpoints.find(step.name) or run
         return StepReport(ended.done, ended.changed, ended.failed, failures.found, ended.ended is not None)
 
@@ -320,26 +321,3 @@ class TableMigration:
                 f"{self.name}: verify found {verify.failed:,} items that are not as they should be: mend them, and "
                 "verify again"
             )
-
-
-def _work(workers: Sequence[Worker], run: Run, stop: Event) -> None:
-    """Have workers work until all are done; what one raises stops the others at their next checkpoint."""
-    if len(workers) == 1:
-        workers[0].run(run)
-        return
-
-    def work(worker: Worker) -> None:
-        try:
-            worker.run(run)
-        except BaseException:
-            stop.set()
-            raise
-
-    with ThreadPoolExecutor(len(workers), thread_name_prefix="fieldcrypt") as pool:
-        futures = [pool.submit(work, worker) for worker in workers]
-        try:
-            for future in futures:
-                future.result()
-        except BaseException:
-            stop.set()
-            raise

@@ -6,36 +6,21 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
-from threading import Event, Lock
+from threading import Event
 from typing import Any
 
-from fieldcrypt.migration import MAX_FAILURES, Meter, Pace
+from fieldcrypt.migration import Failures, Meter, MigrationError, Pace
 from fieldcrypt_dynamodb.migration.access import TableAccess
 from fieldcrypt_dynamodb.migration.checkpoints import LEASE, Checkpoints, LostSegmentError
-from fieldcrypt_dynamodb.migration.errors import MigrationError
-from fieldcrypt_dynamodb.migration.item import Examiner, Key
+from fieldcrypt_dynamodb.migration.item import Examiner
 from fieldcrypt_dynamodb.migration.run import Run, Segment
 from fieldcrypt_dynamodb.migration.steps import Change, Step
 from fieldcrypt_dynamodb.migration.update import update_of
 
-__all__ = ["Failures", "Worker"]
+__all__ = ["Worker"]
 
 _TRIES = 10  # of an item that others keep changing
 _WAIT = 0.25  # seconds until the last segments of others are looked at again
-
-
-class Failures:
-    """What could not be done, and why; of the first items only, so that it fits in memory."""
-
-    def __init__(self) -> None:
-        self.found: dict[Key, Exception] = {}
-        self._lock = Lock()
-
-    def add(self, key: Key, error: Exception) -> None:
-        """Note why an item could not be changed."""
-        with self._lock:
-            if len(self.found) < MAX_FAILURES or key in self.found:
-                self.found[key] = error
 
 
 class Worker:

@@ -6,17 +6,11 @@ from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
-from fieldcrypt import FieldcryptError
-
-__all__ = ["MigrationError", "in_words", "is_transient"]
+__all__ = ["in_words", "is_transient"]
 
 # What a database says if a transaction is to be done once more: deadlocks, and what others changed at the same time.
 _AGAIN = frozenset({"40001", "40P01"})  # SQLSTATEs of PostgreSQL
 _AGAIN_ON_MYSQL = frozenset({1020, 1205, 1213})
-
-
-class MigrationError(FieldcryptError):
-    """A step of a migration was stopped by the database. What it did before stays; run it again to go on."""
 
 
 def is_transient(error: DBAPIError) -> bool:

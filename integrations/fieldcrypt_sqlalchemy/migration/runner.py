@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from threading import Event
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from fieldcrypt import ConfigurationError
-from fieldcrypt.migration import Meter, Pace, StepReport, worker_name
+from fieldcrypt.migration import Failures, Meter, MigrationError, Pace, StepReport, work_together, worker_name
 from fieldcrypt.migration.job import OnProgress
 from fieldcrypt_sqlalchemy.migration.checkpoints import Checkpoints
-from fieldcrypt_sqlalchemy.migration.errors import MigrationError, in_words
+from fieldcrypt_sqlalchemy.migration.errors import in_words
 from fieldcrypt_sqlalchemy.migration.part import Part
 from fieldcrypt_sqlalchemy.migration.run import Run
 from fieldcrypt_sqlalchemy.migration.schema import problems
 from fieldcrypt_sqlalchemy.migration.steps import Step
-from fieldcrypt_sqlalchemy.migration.worker import Failures, Worker
+from fieldcrypt_sqlalchemy.migration.worker import Worker
 
 __all__ = ["Runner"]
 
@@ -79,7 +79,7 @@ class Runner:
                     )
                     for number in range(workers)
                 ]
-                _work(made, run, stop)
+                work_together([partial(worker.run, run) for worker in made], stop)
             ended = [self._checkpoints.find(step.name, part.name) for part, _ in runs]
         known = [run for run in ended if run is not None]
         rows, changed, failed = (sum(getattr(run, name) for run in known) for name in _COUNTED[1:])
@@ -129,26 +129,3 @@ def _about(part: Part) -> str:
     columns = ", ".join(f"{each.name} ({each.type.name})" for each in part.columns)
     key = ", ".join(f"{each.name} {type(each.type).__name__}" for each in part.key)
     return f"{columns} by {key}"
-
-
-def _work(workers: Sequence[Worker], run: Run, stop: Event) -> None:
-    """Have workers work until all are done; what one raises stops the others at their next checkpoint."""
-    if len(workers) == 1:
-        workers[0].run(run)
-        return
-
-    def work(worker: Worker) -> None:
-        try:
-            worker.run(run)
-        except BaseException:
-            stop.set()
-            raise
-
-    with ThreadPoolExecutor(len(workers), thread_name_prefix="fieldcrypt") as pool:
-        futures = [pool.submit(work, worker) for worker in workers]
-        try:
-            for future in futures:
-                future.result()
-        except BaseException:
-            stop.set()
-            raise

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from fieldcrypt import DecryptionError
-from fieldcrypt.migration import MAX_FAILURES, Meter, Pace
+from fieldcrypt.migration import Failures, Meter, Pace
 from fieldcrypt_sqlalchemy.keyset import Key
 from fieldcrypt_sqlalchemy.migration.checkpoints import Checkpoints, LostRangeError
 from fieldcrypt_sqlalchemy.migration.errors import is_transient
@@ -20,7 +20,7 @@ from fieldcrypt_sqlalchemy.migration.part import MigratedRow, Part, Values
 from fieldcrypt_sqlalchemy.migration.run import Range, Run
 from fieldcrypt_sqlalchemy.migration.steps import Step
 
-__all__ = ["Failures", "Worker"]
+__all__ = ["Worker"]
 
 _PAGES = 10  # of a range
 _TRIES = 6  # of a transaction that met others
@@ -29,18 +29,6 @@ _WAIT = 0.25  # seconds until the last ranges of others are looked at again
 T = TypeVar("T")
 
 Change = tuple[Values, Exception | None]  # what to write into a row, and what keeps something from being written
-
-
-class Failures:
-    """What could not be done, and why; of the first rows only, so that it fits in memory."""
-
-    def __init__(self) -> None:
-        self.found: dict[Key, Exception] = {}
-
-    def add(self, key: Key, error: Exception) -> None:
-        """Note why a row could not be changed."""
-        if len(self.found) < MAX_FAILURES or key in self.found:
-            self.found[key] = error
 
 
 class Worker:
