@@ -429,7 +429,7 @@ class TestKeys:
         people.metadata.create_all(engine)
         raw = table("patients", *(column(name, type_) for name, type_ in columns.items()), column("ssn", LargeBinary))
         rows = [dict(zip(columns, key(n), strict=True)) | {"ssn": b"%d" % n} for n in range(14)]
-        for size in (1, 2, 5):
+        for size in (2, 5):
             with engine.begin() as connection:
                 connection.execute(raw.delete())
                 connection.execute(insert(raw), rows)
