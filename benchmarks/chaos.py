@@ -67,7 +67,7 @@ class Pace(NamedTuple):
 
 
 FULL = Pace(operations=10_000, fault=4.0, hang=8.0, pause=3.0, timeout=0.5, cooldown=2.0)
-QUICK = Pace(operations=2_000, fault=0.5, hang=2.0, pause=0.4, timeout=0.3, cooldown=0.5)
+QUICK = Pace(operations=1_500, fault=0.4, hang=1.6, pause=0.3, timeout=0.3, cooldown=0.5)
 
 
 class Chaos:

@@ -80,7 +80,7 @@ class KeyCalls:
 
 def run(options: Options) -> Section:
     """Measure on both databases."""
-    rows, rounds = (400, 3) if options.quick else (5_000, 9)
+    rows, rounds = (300, 2) if options.quick else (5_000, 9)
     peer, missing = _peer()
     lines: list[Line] = []
     calls: list[KeyCalls] = []

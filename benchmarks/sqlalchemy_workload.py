@@ -35,7 +35,7 @@ __all__ = [
     "reading",
 ]
 
-GETS = 300
+GETS = 100
 TENANTS = 20
 PLAIN = "plain"
 
