@@ -33,7 +33,7 @@ def test_no_operation_fails_whatever_one_region_does(tmp_path: Path) -> None:
         [sys.executable, "-m", "benchmarks", "chaos", "--quick", "--json", str(figures)], capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    found = json.loads(figures.read_text())
+    found = json.loads(figures.read_text())["sections"][0]["figures"]
     assert sum(row["operations"] for row in found["rows"]) >= 1500
     assert len({(row["fault"], row["region"]) for row in found["rows"] if row["region"]}) == 12
 
