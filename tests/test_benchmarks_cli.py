@@ -95,7 +95,7 @@ def test_a_page_in_markdown_has_its_pictures_beside_it(made_up: None, tmp_path: 
     page = tmp_path / "run.md"
     main(["--markdown", str(page)])
     text = page.read_text()
-    pictures = re.findall(r"!\[.*\]\((\S+) ", text)
+    pictures = re.findall(r"!\[.*\]\((\S+)\)", text)
     assert len(pictures) == 2
     for picture in pictures:
         drawn = (tmp_path / picture).read_text()
