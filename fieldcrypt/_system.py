@@ -47,6 +47,8 @@ def start_thread(work: Callable[[], None]) -> None:
 
 _registering = threading.Lock()
 _to_call_after_fork: list[weakref.WeakMethod[Callable[[], Any]]] = []
+_MANY = 64
+_sort_out_at = _MANY  # entries; at each of them would take the longer the more there are
 
 
 def call_after_fork(method: Callable[[], Any]) -> None:
@@ -55,8 +57,11 @@ def call_after_fork(method: Callable[[], Any]) -> None:
     For key providers and key stores: a child must not use connections of its parent, nor locks that another thread of
     the parent may have held.
     """
+    global _sort_out_at
     with _registering:
-        _to_call_after_fork[:] = [reference for reference in _to_call_after_fork if reference() is not None]
+        if len(_to_call_after_fork) >= _sort_out_at:
+            _to_call_after_fork[:] = [reference for reference in _to_call_after_fork if reference() is not None]
+            _sort_out_at = 2 * len(_to_call_after_fork) + _MANY
         _to_call_after_fork.append(weakref.WeakMethod(method))
 
 

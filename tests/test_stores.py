@@ -274,7 +274,7 @@ def test_a_fork_while_threads_use_a_file(tmp_path: Path) -> None:
     for thread in threads:
         thread.start()
     try:
-        for _ in range(40):
+        for _ in range(20):
             assert in_child(lambda: store.get(record.key_id).to_bytes()) == record.to_bytes()
     finally:
         done.set()
