@@ -222,13 +222,13 @@ class Field(Generic[T]):
             try:
                 marked = plaintext.decode()
                 text = marked.removeprefix(_TEXT_MARK)
-                if text is not marked:  # then there was a mark to remove
+                if len(text) < len(marked):  # then there was a mark; whether it is the same object is Python's affair
                     return text  # type: ignore[return-value]
             except UnicodeDecodeError:
                 pass  # the codec says so without the text
         elif self._is_bytes:
             body = plaintext.removeprefix(BYTES_BYTE)
-            if body is not plaintext:
+            if len(body) < len(plaintext):
                 return body  # type: ignore[return-value]
         elif self._read is not None:
             try:
