@@ -44,7 +44,7 @@ class Examination:
         from_plaintext: see `Reading`.
     """
 
-    __slots__ = ("_encryptor", "_field", "_has_forms", "_old", "_pad", "_reading")
+    __slots__ = ("_accepted", "_encryptor", "_field", "_has_forms", "_old", "_pad", "_reading")
 
     def __init__(
         self,
@@ -56,6 +56,7 @@ class Examination:
     ) -> None:
         self._encryptor = encryptor
         self._field = field
+        self._accepted = accepted
         self._reading = Reading(field, accepted, from_plaintext)
         self._has_forms = from_plaintext is not None
         self._pad = pad
@@ -82,6 +83,15 @@ class Examination:
         if kind is Kind.ACTIVE:
             kind = self._own(data, value, tenant)
         return Finding(kind, value)
+
+    def check_due(self, finding: Finding) -> None:
+        """Look whether a value may be encrypted anew: plaintext planted after its day must not become authentic.
+
+        Raises:
+            DecryptionError: it is plaintext, and the day until which that is accepted has begun.
+        """
+        if finding.kind is Kind.PLAINTEXT and not (self._accepted is not None and self._accepted.takes_plaintext()):
+            raise DecryptionError(f"the time in which {self._field.name} accepted plaintext is over")
 
     def _own(self, data: bytes, value: Any, tenant: str | None) -> Kind:
         parts = envelope.parse(data)

@@ -116,6 +116,10 @@ class MigratedItem:
         context, tenant = self.place
         return self._examiner.examination(attribute).examine(stored(self.raw[attribute.name]), tenant, context)
 
+    def check_due(self, attribute: MigratedAttribute, found: Finding) -> None:
+        """Look whether what was found may be encrypted anew (see `Examination.check_due`)."""
+        self._examiner.examination(attribute).check_due(found)
+
     def is_sealed(self) -> bool:
         """Say whether it has a seal, authentic or not."""
         return self.table.seal is not None and self.table.seal.attribute in self.raw

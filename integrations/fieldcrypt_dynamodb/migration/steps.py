@@ -74,6 +74,7 @@ class Backfill:
         if found.kind is Kind.UNREADABLE:
             raise unreadable(attribute)
         if found.kind.is_due and found.value is not None:
+            item.check_due(attribute, found)
             context, tenant = item.place
             values[attribute.name] = {"B": attribute.field.encrypt(found.value, tenant=tenant, context=context)}
         if attribute.companion is not None:

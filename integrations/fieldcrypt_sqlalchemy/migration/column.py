@@ -99,6 +99,10 @@ class MigratedColumn:
         context, tenant = row
         return self._examination.examine(cell.stored, tenant, context)
 
+    def check_due(self, found: Finding) -> None:
+        """Look whether what was found in the protected column may be encrypted anew (see `Examination.check_due`)."""
+        self._examination.check_due(found)
+
     def of_plain(self, cell: Cell, row: tuple[Any, Any]) -> Finding:
         """Return what the plaintext column has, as a value of the field.
 

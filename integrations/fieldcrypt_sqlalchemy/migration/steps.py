@@ -56,6 +56,8 @@ class Backfill:
         if found.kind is Kind.UNREADABLE:
             raise unreadable(column)
         if found.kind.is_due:
+            if column.plain is None:
+                column.check_due(found)
             values[column.column.name] = column.seal(found.value, bound_to)
         if column.companion is not None:
             tag = column.tag(found.value, bound_to)
