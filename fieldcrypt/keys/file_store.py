@@ -22,6 +22,7 @@ _APPLICATION_ID = 0x66636B73  # "fcks" in the file's header: a fieldcrypt key st
 _SCHEMA_VERSION = 1
 _LOCK_TIMEOUT = 10.0  # seconds to wait for another process that writes
 _PAGE = 1000  # key ids read at a time
+_PIECE = 16  # bytes of a wrapped key that are looked for
 
 # SQLite has locks of its own, which a child that is forked meanwhile would wait for for ever.
 _guard = ForkGuard()
@@ -94,7 +95,15 @@ class FileKeyStore:
             changed = connection.execute(
                 "UPDATE data_keys SET state = ?, record = ? WHERE key_id = ? AND state = ? AND record = ?", row
             )
-            return changed.rowcount == 1
+            if changed.rowcount != 1:
+                return False
+            # SQLite wipes what is deleted, but not what stayed behind where it once moved a row within its pages.
+            pieces = list(_secret_pieces(old, new))
+            if pieces:
+                content = connection.serialize()
+                if any(piece in content for piece in pieces):
+                    connection.execute("VACUUM")
+            return True
 
     def key_ids(self) -> Iterator[bytes]:
         """Yield all key ids (see `KeyStore.key_ids`)."""
@@ -152,6 +161,18 @@ class FileKeyStore:
 
     def __repr__(self) -> str:
         return f"FileKeyStore({self._path!r})"
+
+
+def _secret_pieces(old: KeyRecord, new: KeyRecord | Tombstone) -> Iterator[bytes]:
+    """Yield pieces of the wrapped keys that a record had and its successor has not.
+
+    Of their ends: what stands before may be the same in the wrapped keys of other records.
+    """
+    kept = {wrap.data for wrap in new.wraps} if isinstance(new, KeyRecord) else set()
+    for wrap in old.wraps:
+        if wrap.data not in kept:
+            end = wrap.data[-3 * _PIECE :]
+            yield from (end[start : start + _PIECE] for start in range(0, len(end) - _PIECE + 1, _PIECE))
 
 
 def _is_empty(connection: Connection) -> bool:
