@@ -6,15 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Column
+from sqlalchemy import Column, and_
 from sqlalchemy.orm import Mapper
 from sqlalchemy.orm.base import NO_VALUE
 
 from fieldcrypt import Encryptor, RowContext, key_text, row_context
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
 from fieldcrypt_sqlalchemy.key_part import as_stored
+from fieldcrypt_sqlalchemy.rows.bound_row import BoundRow, Parts
 
-__all__ = ["Row", "RowKey", "RowSpec", "by_column", "python_default"]
+__all__ = ["Parameters", "Row", "RowKey", "RowSpec", "by_column", "python_default"]
 
 _NO_PART = object()  # which is no part of any key
 
@@ -41,7 +42,7 @@ class RowSpec:
         return self.row if self.tenant is None else (*self.row, self.tenant)
 
 
-class _Parameters:
+class Parameters:
     """What a default of Python's gets to see: the other values of its row."""
 
     def __init__(self, values: Callable[[], Mapping[str, Any]]) -> None:
@@ -65,7 +66,7 @@ def python_default(column: Column[Any], values: Callable[[], Mapping[str, Any]])
     default: Any = column.default
     if default is None or default.is_clause_element or default.is_sequence:
         return None
-    return default.arg(_Parameters(values)) if default.is_callable else default.arg
+    return default.arg(Parameters(values)) if default.is_callable else default.arg
 
 
 def by_column(mapper: Mapper[Any], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -88,7 +89,8 @@ class RowKey:
         columns = {name: mapper.columns[name] for name in self.names}
         self._as_stored = [as_stored(f"{mapper.class_.__name__}.{name}", columns[name].type) for name in self.names]
         self._has_tenant = spec.tenant is not None
-        self.columns = frozenset(column.key for column in columns.values())
+        self._in_table: dict[Any, tuple[Any, ...]] = {}
+        self._elsewhere: dict[Any, list[Any]] = {}
         # The last row, which is asked for once for each of its attributes, and the first and last part of its key, by
         # which it is known: the usual key and tenant. One tuple, because threads share it.
         self.first_name, self.last_name = self.names[0], self.names[-1]
@@ -96,13 +98,85 @@ class RowKey:
         self.recent: tuple[Any, Any, Row] = (_NO_PART, _NO_PART, (RowContext((), b""), None))
         self._defaults = [(name, column) for name, column in columns.items() if column.default is not None]
 
-    def complete(self, values: dict[str, Any]) -> None:
-        """Give a new row the key and the tenant that SQLAlchemy would give it only when it is sent."""
+    def complete(self, values: dict[str, Any]) -> list[str]:
+        """Give a new row the key and the tenant that SQLAlchemy would give it only when it is sent.
+
+        Returns:
+            The attributes that were given a value.
+        """
+        completed = []
         for name, column in self._defaults:
             if values.get(name) is None:
                 made = python_default(column, lambda: by_column(self._mapper, values))
                 if made is not None:
                     values[name] = made
+                    completed.append(name)
+        return completed
+
+    def columns_in(self, table: Any) -> tuple[Any, ...]:
+        """Return the columns of a table that hold the parts of a row's key; None for those that another table has."""
+        found = self._in_table.get(table)
+        if found is None:
+            found = self._in_table[table] = tuple(
+                next((column for column in self.columns_of(name) if hash(column.table) == hash(table)), None)
+                for name in self.names
+            )
+        return found
+
+    def columns_of(self, name: str) -> Sequence[Any]:
+        """Return the columns of an attribute: several where the tables of classes that inherit are joined."""
+        return self._columns_with(self._mapper.columns[name])
+
+    def primary_key_in(self, table: Any) -> list[Any]:
+        """Return the columns of a table that hold the parts of the model's primary key; None for missing ones."""
+        return [
+            next((each for each in self._columns_with(column) if hash(each.table) == hash(table)), None)
+            for column in self._mapper.primary_key
+        ]
+
+    def _columns_with(self, column: Any) -> Sequence[Any]:
+        return self._mapper.get_property_by_column(column).columns  # type: ignore[no-any-return]
+
+    def bound_in(self, table: Any) -> list[str]:
+        """Return the keys of the columns of a table that are protected in the model."""
+        return [
+            column.key
+            for column in self._mapper.columns
+            if hasattr(column.type, "row_key") and hash(column.table) == hash(table)
+        ]
+
+    def bound_elsewhere(self, table: Any) -> list[Any]:
+        """Return the protected columns of the model that are in another table than this."""
+        found = self._elsewhere.get(table)
+        if found is None:
+            found = self._elsewhere[table] = [
+                column
+                for column in self._mapper.columns
+                if hasattr(column.type, "row_key") and hash(column.table) != hash(table)
+            ]
+        return found
+
+    def link(self, table: Any, other: Any) -> Any:
+        """Return the condition that rows of two of the model's tables are of one object."""
+        classes = list(self._mapper.iterate_to_root())
+        tables = [each.local_table for each in classes]
+        first, last = sorted((tables.index(table), tables.index(other)))
+        return and_(*(each.inherit_condition for each in classes[first:last]))  # type: ignore[arg-type]
+
+    @property
+    def mapper(self) -> Mapper[Any]:
+        """Of the model."""
+        return self._mapper
+
+    def is_part(self, index: int, one: Any, other: Any) -> bool:
+        """Return True if two values of an attribute are the same part of a key to the database."""
+        if one is other:
+            return True
+        find = self._as_stored[index]
+        try:
+            return bool(one == other if find is None else find(one) == find(other))
+        except TypeError:
+            return False
 
     def named(self, row: tuple[Any, ...], tenant: Any) -> Row:
         """Return the row that an application names by its key, and by its tenant if it has one.
@@ -128,12 +202,41 @@ class RowKey:
         return key_text(tenant if find is None else find(tenant))
 
     def of(self, values: dict[str, Any]) -> Row:
-        """Return the row of values that belong to no object."""
-        return self._find(values.get, None)
+        """Return what the values of a row that belongs to no object are bound to."""
+        return self._row(self._parts(values.get, None))
 
-    def current(self, state: Any) -> Row:
-        """Return what an object's row will be after the flush."""
-        return self._find(state.dict.get, state)
+    def bound(self, values: dict[str, Any]) -> BoundRow:
+        """Return the row of values that belong to no object."""
+        for name in self.names:
+            if values.get(name) is None:
+                model = self._mapper.class_.__name__
+                raise ProtectedColumnError(
+                    f"the values for seal({model}, …) have no {name!r}, which the protected values are bound to"
+                )
+        return self._bound(self._parts(values.get, None))
+
+    def current(self, state: Any, left: Parts | None = None) -> BoundRow:
+        """Return what an object's row will be after the flush.
+
+        Args:
+            state: the object's.
+            left: the parts of its key until then, if it moves.
+        """
+        return self._bound(self._parts(state.dict.get, state), left, by_flush=True)
+
+    def is_complete(self, values: Mapping[str, Any]) -> bool:
+        """Return True if values have all parts of a key, and the tenant."""
+        return all(values.get(name) is not None for name in self.names)
+
+    def left(self, state: Any) -> Parts:
+        """Return the parts of the key of the row that an object has in the database, and is about to leave."""
+        changed = state.committed_state
+
+        def stored(name: str) -> Any:
+            old = changed.get(name, NO_VALUE)
+            return state.dict.get(name) if old is NO_VALUE else old
+
+        return tuple(stored(name) for name in self.names)
 
     def committed(self, state: Any, values: dict[str, Any]) -> Row:
         """Return what an object's row is in the database.
@@ -146,7 +249,7 @@ class RowKey:
             first, last, row = self.recent
             if values.get(self.first_name) is first and values.get(self.last_name) is last:
                 return row
-            return self._find(values.get, state)
+            return self._row(self._parts(values.get, state))
 
         def stored(name: str) -> Any:
             old = changed.get(name, NO_VALUE)
@@ -155,7 +258,7 @@ class RowKey:
             # What was set before it was known what it had been: of a new object, or of one whose key tells.
             return values.get(name) if state.key is None or name not in changed else None
 
-        return self._find(stored, state)
+        return self._row(self._parts(stored, state))
 
     def has_moved(self, state: Any) -> bool:
         """Say whether an object's key or tenant changes with this flush."""
@@ -167,16 +270,23 @@ class RowKey:
 
     # Loops, for in Python 3.11 a comprehension is a call.
 
-    def _find(self, find: Callable[[str], Any], state: Any) -> Row:
-        """Return the row of the values that `find` finds."""
+    def _parts(self, find: Callable[[str], Any], state: Any) -> Parts:
+        """Return the parts that `find` finds, or that can be loaded."""
         parts = []
         for name in self.names:
             part = find(name)
             parts.append(part if part is not None else self._loaded(state, name))
+        return tuple(parts)
+
+    def _row(self, parts: Parts) -> Row:
         row = self._made(parts)
         if self._remembers:
             self.recent = parts[0], parts[-1], row
         return row
+
+    def _bound(self, parts: Parts, left: Parts | None = None, by_flush: bool = False) -> BoundRow:
+        context, tenant = self._row(parts)
+        return BoundRow(self, parts, context, tenant, left, by_flush)
 
     def _made(self, parts: Sequence[Any]) -> Row:
         stored = []
