@@ -264,14 +264,12 @@ class TestErrors:
 
     @pytest.mark.parametrize("engine", ["asyncpg"], indirect=True)  # SQLite has no server that could lose one
     def test_a_connection_that_was_lost(self, store: SqlKeyStore, database: Database) -> None:
-        """The next call but one, at the latest, has another."""
+        """The next call has another one, and tells nobody."""
         store.add(record(1))
         with database("postgresql").begin() as connection:
             connection.execute(
                 text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '{NAME}'")
             )
-        with pytest.raises(KeyStoreError, match="fieldcrypt_data_keys cannot be used"):
-            store.get(record(1).key_id)
         assert store.get(record(1).key_id) == record(1)
 
     def test_a_database_in_memory_is_refused(self) -> None:

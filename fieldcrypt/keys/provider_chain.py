@@ -38,7 +38,7 @@ class KeyProviderChain(KeyProvider):
             raise ConfigurationError("a chain has two key providers or more; a single one needs none")
         for provider in (first, *others):
             if isinstance(provider, type) or not isinstance(provider, KeyProvider):
-                raise ConfigurationError(f"a {type(provider).__name__} is no key provider")
+                raise ConfigurationError(f"an instance of {type(provider).__name__} is not a key provider")
             if provider.write_only:
                 raise ConfigurationError("a key provider that cannot unwrap cannot be part of a chain")
         self.providers = (first, *others)

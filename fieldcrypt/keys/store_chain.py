@@ -47,7 +47,7 @@ class KeyStoreChain:
             raise ConfigurationError("a chain has two key stores or more; a single one needs none")
         for store in (own, *others):
             if isinstance(store, type) or not isinstance(store, KeyStore):
-                raise ConfigurationError(f"a {type(store).__name__} is no key store")
+                raise ConfigurationError(f"an instance of {type(store).__name__} is not a key store")
         self.stores = (own, *others)
         self._others = tuple((store, Patience(REST)) for store in others)  # how long to leave each alone that failed
         self._patience = Patience(REST)  # and all of them, if they had nothing

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy.engine import Dialect
 from sqlalchemy.util import await_only
 
 from fieldcrypt import Encryptor, FieldcryptError
+from fieldcrypt_sqlalchemy.engine.results import rows_at_hand
 from fieldcrypt_sqlalchemy.offload import can_await
-from fieldcrypt_sqlalchemy.types import Encrypted
 
-__all__: list[str] = []
+__all__ = ["Columns", "fetch_keys", "is_needed"]
 
-_PROTECTED = "fieldcrypt_protected"  # noted on what SQLAlchemy compiled: where protected columns are in a row
 _KEY_ID = slice(0, 17)  # version and key id, with which a value begins (SPEC section 4)
 _FRESH_FOR = 30.0  # seconds after which a key is looked up again; in use, it is refreshed long before it ends
 _MAX_FRESH = 10_000  # keys remembered of one Encryptor
@@ -23,23 +23,28 @@ _MAX_FRESH = 10_000  # keys remembered of one Encryptor
 _fresh: WeakKeyDictionary[Encryptor, dict[bytes, float]] = WeakKeyDictionary()
 
 
-@event.listens_for(Engine, "after_cursor_execute")
-def _fetch_keys(
-    connection: Connection, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool
-) -> None:
-    if not connection.dialect.is_async or context.compiled is None or not can_await():
-        return
-    compiled = context.compiled.__dict__
-    if _PROTECTED not in compiled:
-        columns = enumerate(compiled.get("_result_columns") or ())
-        compiled[_PROTECTED] = [(at, column.type) for at, column in columns if isinstance(column.type, Encrypted)]
-    rows = getattr(cursor, "_rows", None)  # fetched already, unless the cursor is on the server's side
-    if compiled[_PROTECTED] and rows:
-        for encryptor, values in _missing(compiled[_PROTECTED], rows).items():
+Columns = Sequence[tuple[int, Any]]  # where encrypted columns are in a row, and their types
+
+
+def is_needed(dialect: Dialect) -> bool:
+    """Return True if rows are read where nothing can be awaited."""
+    return dialect.is_async and can_await()
+
+
+def fetch_keys(cursor: Any, columns: Columns) -> None:
+    """Fetch the data keys of the values in rows that a cursor has fetched already.
+
+    Args:
+        cursor: that has executed a statement.
+        columns: the encrypted ones of its rows.
+    """
+    rows = rows_at_hand(cursor)
+    if rows:
+        for encryptor, values in _missing(columns, rows).items():
             _fetch(encryptor, values)
 
 
-def _missing(columns: list[tuple[int, Any]], rows: Any) -> dict[Encryptor, dict[bytes, bytes]]:
+def _missing(columns: Columns, rows: Any) -> dict[Encryptor, dict[bytes, bytes]]:
     """Return a value for each data key that was not looked up lately."""
     now = time.monotonic()
     missing: dict[Encryptor, dict[bytes, bytes]] = {}

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import Column, Connection, Engine, LargeBinary, MetaData, String, Table, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import SingletonThreadPool, StaticPool
 from sqlalchemy.sql import ColumnElement
 
 from fieldcrypt import ConfigurationError, KeyNotFoundError, KeyRecord, KeyStoreError, Tombstone, call_after_fork
 from fieldcrypt.keys.records import MAX_TENANT_SIZE
 from fieldcrypt.keys.store import read_record
-from fieldcrypt_sqlalchemy.connections import AsyncConnections, Connections, SyncConnections
+from fieldcrypt_sqlalchemy.alembic_version import danger_of_alembic
+from fieldcrypt_sqlalchemy.key_store.connections import Connections, is_conflict, is_duplicate
+from fieldcrypt_sqlalchemy.key_store.table_creation import create_tables
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -23,8 +26,13 @@ __all__ = ["SqlKeyStore"]
 
 _ID_SIZE = 32  # a key id in hexadecimal: what every database can index, and what CloudTrail shows
 _STATE_SIZE = 16
-_MISSING = re.compile("no such table|does not exist|doesn't exist")  # as SQLite, PostgreSQL and MySQL say it
+_LOCKED = (  # SQLite
+    "; on SQLite a key cannot be made while your own transaction has written: make it before, or keep keys "
+    "in a database file of their own"
+)
+_MISSING = re.compile("no such table|relation .* does not exist|Table .* doesn't exist")  # SQLite, PostgreSQL, MySQL
 _PAGE = 1000  # key ids read at a time
+_NAME = "fieldcrypt_data_keys"
 
 T = TypeVar("T")
 
@@ -37,37 +45,62 @@ class SqlKeyStore:
 
     Args:
         engine: where the table is, an Engine or an AsyncEngine, or a function that returns one. The store opens
-            connections like the engine's, one or two as a rule; those of an AsyncEngine in an event loop of its own, in
-            a thread. With a function of a module, the store can be pickled: as a reference to the function.
-        table: the table's name.
+            connections like the engine's; those of an AsyncEngine in an event loop of its own, in a thread. With a
+            function of a module, the store can be pickled: as a reference to the function.
+        table: the table's name, or the table that `define` returned.
         schema: its schema, or None for the default one.
+        max_connections: how many connections it has at most at one time, and no more than the engine's pool allows.
+            One is opened when it is first used, and another one when all are in use.
+
+    Raises:
+        ConfigurationError: no engine, one that has a single connection, or a table that is not the key store's.
     """
 
     def __init__(
         self,
         engine: Engine | AsyncEngine | Callable[[], Engine | AsyncEngine],
-        table: str = "fieldcrypt_data_keys",
+        table: str | Table = _NAME,
         schema: str | None = None,
+        max_connections: int = 5,
     ) -> None:
         self._make_engine = engine if callable(engine) else None
         if callable(engine):
             engine = engine()
         self._engine = getattr(engine, "sync_engine", engine)  # what an AsyncEngine is a front of
         if not isinstance(self._engine, Engine):
-            raise ConfigurationError(f"SqlKeyStore takes an AsyncEngine or an Engine, not a {type(engine).__name__}")
+            raise ConfigurationError(f"SqlKeyStore takes an AsyncEngine or an Engine, not {type(engine).__name__}")
         if isinstance(self._engine.pool, (SingletonThreadPool, StaticPool)):
             raise ConfigurationError(
                 "the engine has one connection, which the key store cannot share with the application's transactions: "
                 "use a database in a file, or a MemoryKeyStore"
             )
+        if max_connections < 1:
+            raise ConfigurationError(
+                f"a key store needs a connection at least, so max_connections={max_connections} is none"
+            )
+        self.table = self.define(MetaData(), table, schema) if isinstance(table, str) else _checked(table)
         # A pool of its own: when all connections of the application's wait for a key, one has to be left to fetch it.
-        self._connections: Connections = (
-            AsyncConnections(self._engine) if self._engine.dialect.is_async else SyncConnections(self._engine)
-        )
-        call_after_fork(self._connections.start_anew)
-        self.table = Table(
+        self._connections = Connections(self._engine, max_connections)
+        self._max_connections = max_connections
+        call_after_fork(self._connections.leave_to_parent)
+
+    @staticmethod
+    def define(metadata: MetaData, table: str = _NAME, schema: str | None = None) -> Table:
+        """Declare the key store's table among an application's own, so that migrations and `create_all` make it.
+
+            SqlKeyStore.define(Base.metadata)
+
+        Args:
+            metadata: the application's.
+            table: the table's name.
+            schema: its schema; None is the metadata's, or the default one.
+
+        Returns:
+            The table. A store takes it in place of a name and a schema, and finds it by these as well.
+        """
+        return Table(
             table,
-            MetaData(),
+            metadata,
             Column("key_id", String(_ID_SIZE), primary_key=True),
             Column("tenant", String(MAX_TENANT_SIZE), index=True),
             Column("state", String(_STATE_SIZE), nullable=False),
@@ -76,8 +109,23 @@ class SqlKeyStore:
         )
 
     def create_table(self) -> None:
-        """Make the table unless it exists. Needs the right to create tables, which day-to-day use does not."""
-        self._run(lambda connection: self.table.create(connection, checkfirst=True))
+        """Make the table, with its index, unless it exists; any number of processes may at once.
+
+        Needs the right to create tables, which day-to-day use does not. Warns of an Alembic that is installed and would
+        drop the table again.
+        """
+        if danger := danger_of_alembic():
+            warnings.warn(danger, stacklevel=2)
+        create_tables(self._run, (KeyStoreError,), [self.table])
+
+    def close(self) -> None:
+        """Close the store's connections, and end its thread if it has one; the next call opens new ones.
+
+        An engine that is disposed closes its stores, so this is for those who go on using the engine. Over an asyncio
+        driver it returns when the connections are closed, or after a few seconds. A call that another thread is making
+        is not disturbed: its connection is closed when it is done.
+        """
+        self._connections.close()
 
     def get(self, key_id: bytes) -> KeyRecord | Tombstone:
         """Return a record (see `KeyStore.get`)."""
@@ -98,8 +146,10 @@ class SqlKeyStore:
         def work(connection: Connection) -> None:
             try:
                 connection.execute(insert(self.table).values(row))
-            except IntegrityError:
-                raise KeyStoreError(f"the key store already has a key {record.key_id.hex()}") from None
+            except DBAPIError as error:
+                if is_duplicate(error):
+                    raise KeyStoreError(f"the key store already has a key {record.key_id.hex()}") from None
+                raise
 
         self._run(work)
 
@@ -118,7 +168,12 @@ class SqlKeyStore:
             .where(columns.record == old.to_bytes())
             .values(state=new.state.value, record=new.to_bytes())
         )
-        return self._run(lambda connection: connection.execute(statement).rowcount) == 1
+        try:
+            return self._run(lambda connection: connection.execute(statement).rowcount) == 1
+        except KeyStoreError as error:
+            if is_conflict(error.__cause__):  # another one is replacing it, in an isolation that does not wait for that
+                return False
+            raise
 
     def key_ids(self) -> Iterator[bytes]:
         """Yield all key ids (see `KeyStore.key_ids`)."""
@@ -153,16 +208,23 @@ class SqlKeyStore:
             return self._connections.run(work)
         except self._connections.errors as error:
             reason = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
-            hint = "; create_table() makes it" if _MISSING.search(reason) else ""
+            hint = "; create_table() makes it" if _MISSING.search(reason) else _LOCKED if "is locked" in reason else ""
             raise KeyStoreError(f"the key store {self.table.name} cannot be used: {reason}{hint}") from error
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self._make_engine is None:
             raise TypeError(
-                "a SqlKeyStore with an Engine cannot be pickled, for the Engine's URL may hold a password: give it a "
-                "function of a module that returns the Engine"
+                "a SqlKeyStore with an Engine cannot be pickled, because the Engine's URL may hold a password: give it "
+                "a function of a module that returns the Engine"
             )
-        return SqlKeyStore, (self._make_engine, self.table.name, self.table.schema)
+        return SqlKeyStore, (self._make_engine, self.table.name, self.table.schema, self._max_connections)
 
     def __repr__(self) -> str:
         return f"SqlKeyStore({self._engine!r}, {self.table.fullname!r})"
+
+
+def _checked(table: Table) -> Table:
+    missing = {"key_id", "tenant", "state", "record"} - set(table.columns.keys())
+    if missing:
+        raise ConfigurationError(f"{table.name} is not a table of a key store: SqlKeyStore.define() makes one")
+    return table
