@@ -13,10 +13,16 @@ from pathlib import Path
 from zipfile import ZipFile
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("fieldcrypt", "fieldcrypt_sqlalchemy", "fieldcrypt_pynamodb", "fieldcrypt_dynamodb", "fieldcrypt_spark")
+PACKAGES = (
+    *("fieldcrypt", "fieldcrypt_sqlalchemy", "fieldcrypt_alembic", "fieldcrypt_pynamodb", "fieldcrypt_dynamodb"),
+    "fieldcrypt_spark",
+)
 
 # Each needs an extra that is not in `all`; the tests import them.
-OTHER_EXTRAS = ("fieldcrypt.schemes.", "fieldcrypt.columns.", "fieldcrypt_spark", "fieldcrypt_dynamodb.old_items")
+OTHER_EXTRAS = (
+    *("fieldcrypt.schemes.", "fieldcrypt.columns.", "fieldcrypt_spark"),
+    *("fieldcrypt_dynamodb.old_items", "fieldcrypt_alembic."),
+)
 
 CHECK = f"""
 import importlib.util, pathlib, pkgutil, sys

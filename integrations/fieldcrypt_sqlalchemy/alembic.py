@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from fieldcrypt import ConfigurationError
 from fieldcrypt.blind_index import MAX_TAG_SIZE
+from fieldcrypt_sqlalchemy.alembic_version import danger_of_alembic
 from fieldcrypt_sqlalchemy.companion import BlindIndexTag
 from fieldcrypt_sqlalchemy.types import Encrypted
 
@@ -13,14 +15,18 @@ if TYPE_CHECKING:
 
 __all__ = ["render_item"]
 
+if danger := danger_of_alembic():
+    raise ConfigurationError(danger)
+
 
 def render_item(kind: str, item: object, autogen_context: AutogenContext) -> str | Literal[False]:
     """Render the types of protected columns, and of their companions, as what the database sees: binary.
 
+    The plugin, `fieldcrypt_alembic`, calls it, so that `env.py` need not name it, and may:
+
         context.configure(…, render_item=render_item)
 
-    Without it Alembic writes the name of a class of fieldcrypt into the migration, which fails there. What is rendered
-    is the same whatever database was at hand, and right on each.
+    What is rendered is the same whatever database was at hand, and right on each.
 
     Args:
         kind: what is to be rendered; only types are, here.
@@ -33,9 +39,19 @@ def render_item(kind: str, item: object, autogen_context: AutogenContext) -> str
     if kind != "type" or not isinstance(item, (Encrypted, BlindIndexTag)):
         return False
     prefix = autogen_context.opts["sqlalchemy_module_prefix"] or ""
-    if isinstance(item, BlindIndexTag):
-        on_mysql = f"{prefix}VARBINARY(length={MAX_TAG_SIZE})"
-    else:
-        on_mysql = "mysql.LONGBLOB()"
-        autogen_context.imports.add("from sqlalchemy.dialects import mysql")
-    return f"{prefix}LargeBinary().with_variant({on_mysql}, 'mysql', 'mariadb')"
+    dialect, variants = (
+        ("oracle", _tag_variants(prefix)) if isinstance(item, BlindIndexTag) else ("mysql", _variants(prefix))
+    )
+    autogen_context.imports.add(f"from sqlalchemy.dialects import {dialect}")
+    return f"{prefix}LargeBinary(){variants}"
+
+
+def _variants(prefix: str) -> str:
+    return f".with_variant(mysql.LONGBLOB(), 'mysql', 'mariadb').with_variant({prefix}VARBINARY(length='max'), 'mssql')"
+
+
+def _tag_variants(prefix: str) -> str:
+    return (
+        f".with_variant({prefix}VARBINARY(length={MAX_TAG_SIZE}), 'mysql', 'mariadb', 'mssql')"
+        f".with_variant(oracle.RAW({MAX_TAG_SIZE}), 'oracle')"
+    )

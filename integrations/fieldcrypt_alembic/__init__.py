@@ -1,0 +1,37 @@
+"""A plugin of Alembic's autogenerate: it drops no data keys, and writes encrypted columns as the database sees them.
+
+Alembic imports it by its entry point whenever it is imported itself, in programs that use no column of fieldcrypt as
+well, and when it is only half imported. So all else is imported when a migration is generated.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from alembic.autogenerate.api import AutogenContext
+    from alembic.operations.ops import UpgradeOps
+    from alembic.runtime.plugins import Plugin
+    from alembic.util import PriorityDispatchResult
+
+__all__ = ["NAME", "setup"]
+
+NAME = "alembic.autogenerate.fieldcrypt"  # under Alembic's own name, for it leaves others out unless env.py names them
+
+
+def setup(plugin: Plugin) -> None:
+    """Have Alembic call fieldcrypt when it has compared everything else."""
+    from alembic.util import DispatchPriority
+
+    plugin.add_autogenerate_comparator(_compare, "autogenerate", "fieldcrypt", priority=DispatchPriority.LAST)
+
+
+def _compare(autogen_context: AutogenContext, upgrade_ops: UpgradeOps) -> PriorityDispatchResult:
+    from alembic.util import PriorityDispatchResult
+
+    from fieldcrypt_alembic.operations import keep_tables
+    from fieldcrypt_alembic.rendering import render_as_binary
+
+    render_as_binary(autogen_context)
+    keep_tables(autogen_context, upgrade_ops)
+    return PriorityDispatchResult.CONTINUE
