@@ -31,10 +31,12 @@ from sqlalchemy import (
     Text,
     Time,
     Uuid,
+    create_engine,
     event,
     select,
     text,
 )
+from sqlalchemy.dialects.postgresql.psycopg import PGExecutionContext_psycopg
 from sqlalchemy.exc import DataError
 from sqlalchemy.types import REAL
 
@@ -198,3 +200,47 @@ def test_without_encrypted_columns_nothing_changes(
         for _ in range(3):
             assert connection.execute(select(found.c.v)).all() == [("calm",)]
             assert formats[-1] != BINARY
+
+
+def test_a_cursor_on_the_client_s_side_reads_text(windy: Callable[[str], tuple[Engine, Table]]) -> None:
+    """psycopg's ClientCursor, which poolers need, refuses binary results."""
+    engine, found = windy("text")
+    by_client = create_engine(engine.url, connect_args={"cursor_factory": psycopg.ClientCursor})
+    with by_client.connect() as connection:
+        for _ in range(3):
+            assert connection.execute(select(found)).all() == [("calm", SECRET)]
+    by_client.dispose()
+
+
+class _Wrapped:
+    """A cursor around one of psycopg's, as those of AWS's wrapper are."""
+
+    def __init__(self, cursor: Any) -> None:
+        self.target_cursor = cursor
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.target_cursor, name)
+
+    def execute(self, *arguments: Any) -> _Wrapped:
+        self.target_cursor.execute(*arguments)
+        return self
+
+
+class _Context(PGExecutionContext_psycopg):
+    def create_cursor(self) -> Any:
+        return _Wrapped(super().create_cursor())
+
+
+def test_a_wrapper_s_cursor_reads_in_the_format_of_the_one_within(
+    windy: Callable[[str], tuple[Engine, Table]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is set on the wrapper alone would tell psycopg nothing."""
+    engine, found = windy("text")
+    monkeypatch.setattr(engine.dialect, "driver", "aws_wrapper_psycopg")
+    monkeypatch.setattr(engine.dialect, "execution_ctx_cls", _Context)
+    seen: list[int] = []
+    event.listen(engine, "after_cursor_execute", lambda *arguments: seen.append(arguments[1].target_cursor.format))
+    with engine.connect() as connection:
+        for _ in range(3):
+            assert connection.execute(select(found)).all() == [("calm", SECRET)]
+    assert seen[-1] == BINARY

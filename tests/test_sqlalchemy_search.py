@@ -882,7 +882,8 @@ class TestRefusals:
             session.scalars(lambda_stmt(lambda: select(Owner.id).where(Owner.email == mail)))
 
     @pytest.mark.parametrize(
-        ("values", "why"), [(ANN, "a list of plain values"), ([ANN, None], "no None: use is_"), (None, "a list")]
+        ("values", "why"),
+        [(ANN, "a list of plain values"), ([ANN, None], "not take None: use is_"), (None, "a list")],
     )
     def test_in_takes_a_list_of_values(self, values: Any, why: str) -> None:
         """Not a text, whose characters would be meant; nor None, which IN never finds."""
@@ -934,7 +935,7 @@ class TestRefusals:
     def test_a_subquery_without_the_companion_is_not_searched(self, session: Session) -> None:
         """The error says what to select."""
         owners = select(Owner.id, Owner.email).subquery()
-        with pytest.raises(ConfigurationError, match=r"email_tag.*select it where a subquery is searched"):
+        with pytest.raises(ConfigurationError, match=r"has no such column: select email_tag there as well"):
             select(owners.c.id).where(owners.c.email == ANN)
 
 
@@ -1095,7 +1096,7 @@ class TestTypes:
         ("companion", "why"),
         [
             (None, "has no such column"),
-            (Column("tag", LargeBinary), "no blind index column"),
+            (Column("tag", LargeBinary), "not a blind index column"),
             (Column("other", BlindIndexTag()), "has no such column"),
         ],
     )
@@ -1237,9 +1238,12 @@ class TestTenants:
             lambda s, p, row: s.execute(insert(p.__table__), seal(p, row)),
             lambda s, p, row: (
                 s.add(p(**{**row, "email": BOB})),
-                s.execute(update(p).where(p.id == row["id"]).values(seal(p, row))),
+                s.execute(update(p).where(p.id == row["id"]).values(email=seal(p, row)["email"])),
             ),
-            lambda s, p, row: (s.add(p(**{**row, "email": BOB})), s.execute(update(p), [seal(p, row)])),
+            lambda s, p, row: (
+                s.add(p(**{**row, "email": BOB})),
+                s.execute(update(p), [seal(p, row, defaults=False)]),
+            ),
             lambda s, p, row: s.merge(p(**row)),
         ],
     )

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy.orm import class_mapper
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.orm import Mapper, class_mapper
+from sqlalchemy.orm.exc import UnmappedClassError
 
 from fieldcrypt import ConfigurationError
-from fieldcrypt_sqlalchemy.rows import plan_of
+from fieldcrypt_sqlalchemy.rows.decorator import plan_of
 
 __all__ = ["seal"]
 
@@ -22,14 +24,42 @@ def seal(model: type, values: Mapping[str, Any], *, defaults: bool = True) -> di
     Args:
         model: a class that `encrypted` decorates.
         values: by attribute, the row's key and tenant among them.
-        defaults: complete a new row, with the Python-side defaults of key, tenant and protected attributes.
+        defaults: complete a new row, with the Python-side defaults of key, tenant and protected attributes. Without
+            them, and without all protected values, it is a row that stays where it is: what it is bound to is not
+            returned, apart from the primary key, for an UPDATE has it as a condition then.
 
     Raises:
         ConfigurationError: the class is not decorated.
         ProtectedColumnError: the row's key or tenant is missing.
+        TypeError: these are not a mapped class and a dict of values by its attributes.
         TypeError, ValueError, KeyProviderError, KeyStoreError: as for `Field.encrypt`.
     """
-    plan = plan_of(class_mapper(model))
+    mapper = _mapper(model)
+    plan = plan_of(mapper)
     if plan is None or plan.row is None:
         raise ConfigurationError(f"{model.__name__} is not decorated with @encrypted: its values need no sealing")
+    _check(mapper, values)
     return plan.seal(values, defaults=defaults)
+
+
+def _mapper(model: Any) -> Mapper[Any]:
+    try:
+        return class_mapper(model)
+    except (ArgumentError, UnmappedClassError):
+        given = model.__name__ if isinstance(model, type) else f"an instance of {type(model).__name__}"
+    raise TypeError(f"seal takes a mapped class and the values of a row, seal(Model, {{…}}), not {given} first")
+
+
+def _check(mapper: Mapper[Any], values: Any) -> None:
+    """Refuse what is not the values of one row by attribute."""
+    model = mapper.class_.__name__
+    if isinstance(values, (list, tuple)):
+        raise TypeError(f"seal takes the values of one row, a dict: [seal({model}, row) for row in rows]")
+    if isinstance(values, mapper.class_):
+        raise TypeError(f"seal takes a dict, not an object: add the {model} to a Session, which seals its values")
+    if not isinstance(values, Mapping):
+        raise TypeError(f"seal takes the values of a row, a dict by attribute, not {type(values).__name__}")
+    unknown = [name for name in values if not mapper.has_property(name)]
+    if unknown:
+        known = ", ".join(mapper.columns.keys())
+        raise TypeError(f"{model} has no attribute {unknown[0]!r}, which seal was given. It has {known}")

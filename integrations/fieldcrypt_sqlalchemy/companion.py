@@ -14,6 +14,7 @@ from sqlalchemy.sql.selectable import SelectBase
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from fieldcrypt.blind_index import MAX_TAG_SIZE
+from fieldcrypt_sqlalchemy.engine.internals import is_untyped
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
 
 __all__ = ["NO_TAG", "BlindIndexTag", "Tag", "blind_index", "only_tags"]
@@ -34,11 +35,11 @@ class _TagComparator(TypeDecorator.Comparator[Any]):
     def operate(self, op: Any, *other: Any, **kwargs: Any) -> Any:
         for each in other:
             if not _may_meet_tags(each):
-                raise only_tags()
+                raise only_tags(self.expr)
         return super().operate(op, *other, **kwargs)
 
     def reverse_operate(self, op: Any, other: Any, **kwargs: Any) -> Any:
-        raise only_tags()
+        raise only_tags(self.expr)
 
 
 def _may_meet_tags(other: Any) -> bool:
@@ -46,7 +47,7 @@ def _may_meet_tags(other: Any) -> bool:
         other = other.__clause_element__()
     if isinstance(other, (Null, SelectBase)):
         return True
-    if isinstance(other, BindParameter) and other.type._isnull:
+    if isinstance(other, BindParameter) and is_untyped(other.type):
         return True  # which gets the type of tags, and takes nothing else
     if isinstance(other, ClauseElement):
         return isinstance(getattr(other, "type", None), BlindIndexTag)
@@ -68,10 +69,16 @@ class BlindIndexTag(TypeDecorator[bytes]):
     cache_ok = True
     comparator_factory = _TagComparator
 
+    column: str | None = None  # the name, for messages, once it has joined a table
+
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """Return the type of a database: on MySQL, where a BLOB has no index without a prefix length, VARBINARY."""
-        if dialect.name in ("mysql", "mariadb"):
+        """Return the type of a database: a short one where long binary cannot be indexed."""
+        if dialect.name in ("mysql", "mariadb", "mssql"):
             return dialect.type_descriptor(types.VARBINARY(MAX_TAG_SIZE))
+        if dialect.name == "oracle":
+            from sqlalchemy.dialects.oracle import RAW  # here, for those who use another database
+
+            return RAW(MAX_TAG_SIZE)
         return super().load_dialect_impl(dialect)
 
     def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any]:
@@ -82,7 +89,7 @@ class BlindIndexTag(TypeDecorator[bytes]):
             if value is None:
                 return None
             if value.__class__ is not Tag:
-                raise only_tags()
+                raise only_tags(self.column)
             return bytes(value) if to_driver is None else to_driver(bytes(value))
 
         return process

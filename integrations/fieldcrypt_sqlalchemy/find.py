@@ -10,7 +10,9 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql import operators, visitors
 from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList
 
+from fieldcrypt_sqlalchemy.engine.internals import clone, is_limited_or_grouped, orm_notes, where, with_where
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
+from fieldcrypt_sqlalchemy.offload import check_session
 from fieldcrypt_sqlalchemy.search import Searched, searched
 
 __all__ = ["find"]
@@ -32,17 +34,18 @@ def find(session: Session, statement: Select[Any]) -> list[Any]:
 
     Raises:
         ProtectedColumnError: the statement is another one.
+        TypeError: the session is not a Session.
     """
+    check_session("find", session)
     entity = _entity(statement)
     criteria, comparisons = [], {}
-    for criterion in _conjuncts(statement._where_criteria):
+    for criterion in _conjuncts(where(statement)):
         sought = searched(criterion)
         if sought is not None:
             comparisons[sought] = _Comparison(sought, entity)
             criterion = _of_candidates(criterion)
         criteria.append(criterion)
-    narrowed: Any = statement._clone()
-    narrowed._where_criteria = tuple(criteria)
+    narrowed = with_where(statement, criteria)
     _check(narrowed, comparisons)
     candidates: Any = session.scalars(narrowed).unique()
     return [row for row in candidates if all(comparison.holds(row) for comparison in comparisons.values())]
@@ -57,15 +60,21 @@ def _check(statement: Any, compared: Container[Searched]) -> None:
                 f"find cannot compare {sought.tagger.described} after decryption: join the conditions on it by AND, "
                 "and select the model that it is of"
             )
-    if found and (statement._has_row_limiting_clause or statement._group_by_clauses):
-        raise ProtectedColumnError("the database cannot limit or group what is compared after decryption")
+    if found and is_limited_or_grouped(statement):
+        raise ProtectedColumnError(
+            "find cannot take limit(), offset() or group_by(): the database would apply them before rows are decrypted "
+            "and compared. Leave them out, and slice or group the list that find returns"
+        )
 
 
 def _entity(statement: Any) -> Any:
     """Return the model, or alias of one, that is selected."""
     selected: Any = statement.column_descriptions if isinstance(statement, Select) else ()
     if len(selected) != 1 or selected[0]["entity"] is None or selected[0]["expr"] is not selected[0]["entity"]:
-        raise ProtectedColumnError("find takes a SELECT of one model, for its objects are compared after decryption")
+        raise ProtectedColumnError(
+            "find takes a SELECT of one model, select(Model), whose objects are compared after decryption: not of "
+            "columns, nor of several models"
+        )
     return inspect(selected[0]["entity"])
 
 
@@ -79,7 +88,7 @@ def _conjuncts(criteria: Any) -> Iterator[Any]:
 
 def _of_candidates(match: Any) -> Any:
     """Return the condition in a form that compiles."""
-    condition: Any = match._clone()
+    condition = clone(match)
     condition.__class__ = BinaryExpression
     return condition
 
@@ -89,7 +98,7 @@ class _Comparison:
 
     def __init__(self, sought: Searched, entity: Any) -> None:
         self._tagger, self._values = sought.tagger, sought.values
-        notes = sought.column._annotations
+        notes = orm_notes(sought.column)
         parent = notes.get("parententity")
         inherited = parent is not None and parent.is_mapper and entity.is_mapper and entity.isa(parent)
         if parent is not entity and not inherited:

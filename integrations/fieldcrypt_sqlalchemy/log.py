@@ -6,11 +6,13 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Engine
 
+from fieldcrypt import ConfigurationError
+from fieldcrypt_sqlalchemy.engine.results import logged_row, row_columns, row_processors
 from fieldcrypt_sqlalchemy.types import PROTECTED_RESULT, Encrypted
 
-__all__: list[str] = []
+__all__ = ["hide_rows"]
 
 _HIDDEN = "[protected]"
 
@@ -28,33 +30,33 @@ _filter = _HideProtected()
 
 
 def _without_protected(argument: Any) -> Any:
-    row: Any = getattr(argument, "row", None)
-    parent = getattr(row, "_parent", None)
-    hidden = set() if parent is None else {*_processed(parent), *_processed_before(parent)}
+    row = logged_row(argument)
+    if row is None:
+        return argument
+    try:
+        hidden = {*_processed(row), *_processed_before(row)}
+    except ConfigurationError:  # nobody can tell, and a log is no place to fail
+        hidden = set(range(len(row)))
     return tuple(_HIDDEN if at in hidden else value for at, value in enumerate(row)) if hidden else argument
 
 
-def _processed(parent: Any) -> Iterator[int]:
+def _processed(row: Any) -> Iterator[int]:
     """Yield where the row has values that were decrypted for it."""
-    processors: Any = getattr(parent, "_processors", None) or ()
-    choose = getattr(parent, "_tuplefilter", None)  # of `Result.columns` and the like
-    if choose is not None and processors:
-        processors = choose(processors)
-    for at, processor in enumerate(processors):
+    for at, processor in enumerate(row_processors(row)):
         if hasattr(processor, PROTECTED_RESULT):
             yield at
 
 
-def _processed_before(parent: Any) -> Iterator[int]:
+def _processed_before(row: Any) -> Iterator[int]:
     """Yield where the row has protected values by its columns: those of a bulk INSERT with RETURNING come decrypted."""
-    for key, known in getattr(parent, "_keymap", {}).items():
-        if isinstance(getattr(key, "type", None), Encrypted) and known[0] is not None:
-            yield known[0]
+    for at, column in row_columns(row):
+        if isinstance(getattr(column, "type", None), Encrypted):
+            yield at
 
 
-@event.listens_for(Engine, "engine_connect")
-def _hide(connection: Connection) -> None:
-    logger: Any = connection.engine.logger
+def hide_rows(engine: Engine) -> None:
+    """Keep the values of protected columns out of an engine's log from now on."""
+    logger: Any = engine.logger
     logger = getattr(logger, "logger", logger)
     if _filter not in logger.filters:
         logger.addFilter(_filter)

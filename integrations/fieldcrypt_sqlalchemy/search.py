@@ -9,11 +9,12 @@ from typing import Any
 from sqlalchemy import BindParameter, bindparam
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import operators
-from sqlalchemy.sql.elements import BinaryExpression, ClauseElement, ColumnElement
+from sqlalchemy.sql.elements import BinaryExpression, ClauseElement, CollectionAggregate, ColumnElement
 
 from fieldcrypt import FieldcryptError, key_text
 from fieldcrypt_sqlalchemy.columns import direct
 from fieldcrypt_sqlalchemy.companion import Tag
+from fieldcrypt_sqlalchemy.engine.internals import annotate_like
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError, without_parameters
 from fieldcrypt_sqlalchemy.tags import Tagger
 
@@ -33,7 +34,7 @@ class Searched:
     values: tuple[Any, ...]
     tenant: str | None
 
-    def __call__(self) -> list[Tag]:
+    def __call__(self) -> list[Tag | None]:
         """Return the tags of the values."""
         try:
             return self.tagger.tags(self.values, self.tenant)
@@ -106,6 +107,8 @@ def of_tenant(column: Any, tenant: Any) -> Any:
         ProtectedColumnError: the column has no tags per tenant.
         TypeError: the tenant is of no type that tenants have.
     """
+    if isinstance(tenant, (ClauseElement, operators.ColumnOperators)):
+        raise TypeError("of_tenant(column, tenant): name one tenant, as a value, and not by a column")
     element = column.__clause_element__() if hasattr(column, "__clause_element__") else column
     index = getattr(getattr(element, "type", None), "index", None)
     if index is None or not index.per_tenant:
@@ -118,7 +121,7 @@ def search(column: Any, op: Any, other: Any, tenant: str | None = None) -> Colum
     """Return the condition on the companion column that stands for one on a searchable column.
 
     The tags are computed when the statement is executed: as many for each value as there are live index keys. As ever
-    in SQL, a NULL neither equals a value nor differs from one.
+    in SQL, a NULL neither equals a value nor differs from one, nor does a value that the column's type makes NULL.
 
     Args:
         column: the searchable column, of a table, an alias or a subquery.
@@ -163,11 +166,14 @@ def searched(element: Any) -> Searched | None:
 
 def _in_place_of(column: Any, companion: Any) -> Any:
     """Return the companion column as the ORM has to see it to do with it what it would do with the column."""
-    known = {name: column._annotations[name] for name in _ANNOTATIONS if name in column._annotations}
-    return companion._annotate(known)._set_propagate_attrs(column._propagate_attrs) if known else companion
+    return annotate_like(companion, column, _ANNOTATIONS)
 
 
 def _values(described: str, other: Any, *, several: bool) -> tuple[Any, ...]:
+    if isinstance(other, CollectionAggregate):
+        raise ProtectedColumnError(
+            f"{described} cannot be compared with any_(…) or all_(…): use in_(…) or not_in(…), with plain values"
+        )
     if isinstance(other, (ClauseElement, operators.ColumnOperators)) or hasattr(other, "__clause_element__"):
         raise ProtectedColumnError(
             f"{described} can be compared with plain values only, whose tags are computed before the database has "
@@ -180,6 +186,6 @@ def _values(described: str, other: Any, *, several: bool) -> tuple[Any, ...]:
     values = tuple(other)
     for value in values:
         if value is None:
-            raise ProtectedColumnError(f"in_() on {described} takes no None: use is_(None)")
+            raise ProtectedColumnError(f"in_() on {described} cannot take None: use is_(None)")
         _values(described, value, several=False)
     return values

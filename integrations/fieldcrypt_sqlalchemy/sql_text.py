@@ -6,19 +6,22 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import Select, Table, TextClause
+from sqlalchemy import Select, TableClause, TextClause
 from sqlalchemy.orm.context import FromStatement
+from sqlalchemy.sql.dml import UpdateBase
 from sqlalchemy.sql.elements import ColumnClause, Label
 from sqlalchemy.sql.operators import custom_op
-from sqlalchemy.sql.selectable import TextualSelect
+from sqlalchemy.sql.selectable import HasHints, TextualSelect
 
-from fieldcrypt_sqlalchemy.columns import refused
-from fieldcrypt_sqlalchemy.places import handed_on
-from fieldcrypt_sqlalchemy.types import HAS_PROTECTED, Encrypted
+from fieldcrypt_sqlalchemy.column.refusal import refused
+from fieldcrypt_sqlalchemy.columns import is_protected
+from fieldcrypt_sqlalchemy.engine.internals import TSTRING_TEXT, hints
+from fieldcrypt_sqlalchemy.guard.elements import texts_in
+from fieldcrypt_sqlalchemy.guard.fields import handed_on
 
 __all__ = ["check_text"]
 
-_WORD = re.compile(r"\w+")
+_QUOTES = '"`]'  # which are doubled within a quoted name
 
 
 def check_text(nodes: list[Any]) -> None:
@@ -31,14 +34,24 @@ def check_text(nodes: list[Any]) -> None:
         ProtectedColumnError: there is such a text.
     """
     own = {id(each) for node in nodes for each in _own(node)}
-    names: dict[str, Any] | None = None
-    for node in nodes[1:] if isinstance(nodes[0], TextClause) else nodes:
-        for text in _texts(node) if id(node) not in own else ():
-            if names is None:
-                names = _names(nodes)
-            for word in _WORD.findall(text):
-                if word.lower() in names:
-                    raise refused(names[word.lower()])
+    texts = [
+        text
+        for node in (nodes[1:] if isinstance(nodes[0], TextClause) else nodes)
+        if id(node) not in own
+        for text in _texts(node)
+    ]
+    if not any(texts):
+        return
+    for name, column in _names(nodes).items():
+        pattern = _pattern(name)
+        if any(map(pattern.search, texts)):
+            raise refused(column)
+
+
+def _pattern(name: str) -> re.Pattern[str]:
+    """Return what finds a name in text, quoted or not, but not as a part of a longer one."""
+    spellings = {name, *(name.replace(quote, 2 * quote) for quote in _QUOTES)}
+    return re.compile("|".join(rf"(?<!\w){re.escape(each)}(?!\w)" for each in spellings), re.IGNORECASE)
 
 
 def _own(node: Any) -> Iterator[Any]:
@@ -52,27 +65,27 @@ def _own(node: Any) -> Iterator[Any]:
 def _texts(node: Any) -> Iterator[str]:
     if isinstance(node, TextClause):
         yield node.text
-    elif isinstance(node, ColumnClause) and (node.is_literal or node.table is None):
+    elif isinstance(node, ColumnClause) and (node.is_literal or (node.table is None and not is_protected(node))):
         yield node.name
-    elif type(node).__name__ == "_TStringText":  # of SQLAlchemy 2.1
+    elif TSTRING_TEXT is not None and isinstance(node, TSTRING_TEXT):
         yield node.text
     for operator in (getattr(node, "operator", None), getattr(node, "modifier", None)):
         if isinstance(operator, custom_op):
             yield operator.opstring
-    for affix, _ in (*getattr(node, "_prefixes", ()), *getattr(node, "_suffixes", ())):
-        yield getattr(affix, "text", "")
-    for _, hint in getattr(node, "_statement_hints", ()):
-        yield hint
-    yield from dict(getattr(node, "_hints", None) or {}).values()
+    if isinstance(node, (HasHints, UpdateBase)):
+        yield from hints(node)
+    yield from texts_in(node)
 
 
 def _names(nodes: list[Any]) -> dict[str, Any]:
-    """Return the names under which protected columns may be found in text, in lower case."""
+    """Return the names under which protected columns may be found in text."""
     found: dict[str, Any] = {}
     for node in nodes:
-        if isinstance(node, Table) and hasattr(node, HAS_PROTECTED):
-            found |= {column.name.lower(): column for column in node.c if isinstance(column.type, Encrypted)}
+        if isinstance(node, TableClause):
+            found |= {column.name: column for column in node.c if is_protected(column)}
+        elif is_protected(node):
+            found[node.name] = node
         elif isinstance(node, Select):
             labels = (column for column in node.selected_columns if isinstance(column, Label))
-            found |= {label.name.lower(): column for label in labels if (column := handed_on(label)) is not None}
+            found |= {label.name: column for label in labels if (column := handed_on(label)) is not None}
     return found

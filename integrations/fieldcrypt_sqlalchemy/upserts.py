@@ -2,41 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
-__all__ = ["conflict_clauses", "upsert_conditions", "upsert_values", "upserting", "written"]
+from sqlalchemy import Insert, Update
+from sqlalchemy.sql.elements import ClauseElement
 
-_CONDITIONS = ("update_whereclause", "inferred_target_whereclause")
+from fieldcrypt_sqlalchemy.engine.internals import (
+    UPSERT_VALUES,
+    clause_list,
+    multi_values,
+    read,
+    set_values,
+    upsert_clause,
+)
+
+__all__ = [
+    "conflict_clauses",
+    "conflict_target",
+    "is_known",
+    "upsert_conditions",
+    "upsert_values",
+    "upserting",
+    "written",
+]
+
+_DO_NOTHING, _DO_UPDATE = "on_conflict_do_nothing", "on_conflict_do_update"
 
 
 def written(statement: Any) -> Iterator[tuple[Any, Any]]:
     """Yield what a statement sets in rows of its own: pairs of column, or its key, and value."""
-    values = getattr(statement, "_values", None) or ()
-    yield from values.items() if hasattr(values, "items") else values
-    yield from getattr(statement, "_ordered_values", None) or ()  # of SQLAlchemy 2.0
-    for rows in getattr(statement, "_multi_values", ()):
-        for row in rows:
-            yield from row.items() if hasattr(row, "items") else zip(statement.table.c.keys(), row, strict=False)
+    if isinstance(statement, (Insert, Update)):
+        yield from set_values(statement)
+        for row in multi_values(statement):
+            yield from row
 
 
 def upserting(statement: Any) -> Any:
     """Return the clause of an INSERT that says what becomes of a row that is there already, or None."""
-    return getattr(statement, "_post_values_clause", None)
+    return upsert_clause(statement) if isinstance(statement, Insert) else None
 
 
 def conflict_clauses(statement: Any) -> tuple[Any, ...]:
-    """Return all such clauses, of which SQLite has several."""
-    clause = upserting(statement)
-    return () if clause is None else tuple(getattr(clause, "clauses", None) or (clause,))
+    """Return all such clauses, of which SQLite has several, and applications may have more."""
+    return tuple(clause_list(upserting(statement)))
 
 
-def upsert_values(clause: Any) -> Iterable[tuple[Any, Any]]:
+def is_known(clause: Any) -> bool:
+    """Return True if a clause is one of SQLAlchemy's, whose parts are known here."""
+    return clause.__visit_name__ in (_DO_NOTHING, *UPSERT_VALUES)
+
+
+def upsert_values(clause: Any) -> list[tuple[Any, Any]]:
     """Return what such a clause sets: pairs of column, or its key, and value."""
-    values = getattr(clause, "update_values_to_set", None) or getattr(clause, "update", None) or {}
-    return dict(values).items()
+    name = UPSERT_VALUES.get(clause.__visit_name__)
+    return [] if name is None else list(dict(read(clause, name)).items())
+
+
+def conflict_target(clause: Any) -> list[Any]:
+    """Return what the index that such a clause names is of: columns, their names, expressions."""
+    if clause.__visit_name__ not in (_DO_NOTHING, _DO_UPDATE):
+        return []
+    return list(read(clause, "inferred_target_elements") or ())
 
 
 def upsert_conditions(clause: Any) -> list[Any]:
-    """Return on what such a clause depends."""
-    return [each for each in (getattr(clause, name, None) for name in _CONDITIONS) if each is not None]
+    """Return on what such a clause depends: conditions, and what the index is of that it names."""
+    kind = clause.__visit_name__
+    if kind not in (_DO_NOTHING, _DO_UPDATE):
+        return []
+    parts = [read(clause, "inferred_target_whereclause"), *conflict_target(clause)]
+    if kind == _DO_UPDATE:
+        parts.append(read(clause, "update_whereclause"))
+    return [part for part in parts if isinstance(part, ClauseElement)]

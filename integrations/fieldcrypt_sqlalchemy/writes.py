@@ -6,55 +6,53 @@ of which value it is. On a decorated model a sealed value brings its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Insert, Table, Update, bindparam, event
-from sqlalchemy.engine import Compiled
+from sqlalchemy import Insert, Table, Update, bindparam
 from sqlalchemy.sql.elements import BindParameter, ClauseElement, ColumnClause
-from sqlalchemy.util import immutabledict
 
 from fieldcrypt_sqlalchemy.columns import is_upsert_row
 from fieldcrypt_sqlalchemy.companion import Tag
+from fieldcrypt_sqlalchemy.engine.internals import (
+    multi_rows,
+    select_names,
+    set_values,
+    with_multi_rows,
+    with_set_values,
+    with_upsert_values,
+)
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
 from fieldcrypt_sqlalchemy.row_key import python_default
 from fieldcrypt_sqlalchemy.sealed import RowBound, Sealed
 from fieldcrypt_sqlalchemy.tags import Tagger
 from fieldcrypt_sqlalchemy.types import HAS_PROTECTED, is_searchable
-from fieldcrypt_sqlalchemy.upserts import upserting
 
-__all__: list[str] = []
+__all__ = ["searchable_columns", "with_tags"]
 
 Row = dict[str, Any]
 Pairs = Iterable[tuple[Any, Any]]  # of a column, or its key, and a value
 
 
-@event.listens_for(Engine, "before_execute", retval=True)
-def _add_tags(
-    connection: Connection, statement: Any, multiparams: Any, params: Any, options: Any
-) -> tuple[Any, Any, Any]:
-    compiled = isinstance(statement, Compiled)  # which SQLAlchemy 2.0 executes
-    written = statement.statement if compiled else statement
-    searchable = _searchable(written) if isinstance(written, (Insert, Update)) else ()
-    if not searchable:
-        return statement, multiparams, params
-    if compiled:
-        raise ProtectedColumnError(
-            f"{searchable[0].column.type.described} gets a tag with each value, which cannot be added to a "
-            "statement that is compiled already: execute it as it is"
-        )
-    rows = [dict(row) for row in multiparams or [params]]
-    statement = _Write(statement, searchable, rows).with_tags()
-    return (statement, rows, {}) if multiparams else (statement, [], rows[0])
+def with_tags(statement: Any, searchable: list[_Searchable], rows: list[Row]) -> Any:
+    """Return a statement that writes the tags of the values it writes, and put tags into its rows of parameters.
+
+    Args:
+        statement: an INSERT or UPDATE.
+        searchable: the searchable columns that it may write to.
+        rows: the rows of parameters; one empty row if there are none.
+
+    Raises:
+        ProtectedColumnError: it writes a tag alone, or a sealed value that has none.
+        TypeError, ValueError, KeyProviderError, KeyStoreError: as for `BlindIndex.tag`.
+    """
+    return _Write(statement, searchable, rows).with_tags() if searchable else statement
 
 
-def _searchable(statement: Any) -> list[_Searchable]:
-    """Return the searchable columns that a statement may write to."""
-    # In bulk the ORM executes it for each table of a class that inherits; what is set may be of another one then.
-    notes = statement._annotations
-    table = notes.get("_emit_insert_table", notes.get("_emit_update_table", statement.table))
+def searchable_columns(statement: Any, table: Any) -> list[_Searchable]:
+    """Return the searchable columns that an INSERT or UPDATE of a table may write to."""
     columns = () if isinstance(table, Table) and not hasattr(table, HAS_PROTECTED) else table.c
-    columns = (*columns, *(key for key in statement._values or () if not isinstance(key, str)))
+    columns = (*columns, *(key for key, _ in set_values(statement) if not isinstance(key, str)))
     found = dict.fromkeys(column for column in columns if is_searchable(column))
     return [_Searchable(column) for column in found]
 
@@ -76,38 +74,40 @@ class _Searchable:
         if value.__class__ is not Sealed:
             # One that ought to be sealed is refused by the type, which says how.
             return None if isinstance(self.column.type, RowBound) else self.tagger.tag(value, None)
-        if value._tag is None:
+        if value._origin is None:
             raise ProtectedColumnError(
                 f"{self.column.type.described} is searchable: seal its values with seal(Model, {{…}}), which makes "
                 "tags too"
             )
-        return value._tag
+        return value._origin.tag
 
 
 class _Write:
     """An INSERT or UPDATE, and the rows of parameters that it is executed with."""
 
     def __init__(self, statement: Any, searchable: list[_Searchable], rows: list[Row]) -> None:
-        self._statement = statement._clone()  # copy.copy loses what was done to a statement since it was annotated
+        self._statement = statement
         self._searchable = searchable
         self._rows = rows
 
     def with_tags(self) -> Any:
         """Return the statement with the tags of all values in it, and put those of the rows into the rows."""
-        statement = self._statement
         self._add_defaults()
-        if statement._values:
-            statement._values = immutabledict(self._tagged(statement._values.items()))
-        if getattr(statement, "_ordered_values", None):  # of SQLAlchemy 2.0
-            statement._ordered_values = self._tagged(statement._ordered_values)
-        if statement._multi_values:
-            statement._multi_values = tuple([dict(self._tagged(row)) for row in rows] for rows in self._several())
-        self._tag_upsert()
+        statement = with_set_values(self._statement, self._tagged)
+        if rows := multi_rows(statement):
+            statement = with_multi_rows(statement, [dict(self._tagged(row.items(), plain=True)) for row in rows])
+        if isinstance(statement, Insert):
+            statement = with_upsert_values(statement, self._tagged)
         self._tag_rows()
         return statement
 
-    def _tagged(self, pairs: Pairs) -> list[tuple[Any, Any]]:
-        """Return what is set, with tags."""
+    def _tagged(self, pairs: Pairs, plain: bool = False) -> list[tuple[Any, Any]]:
+        """Return what is set, with tags.
+
+        Args:
+            pairs: of a column, or its key, and a value.
+            plain: whether tags are values, which SQLAlchemy makes parameters of, and names: in one of several rows.
+        """
         pairs = list(pairs)
         for each in self._searchable:
             key, value = _found(pairs, each.column)
@@ -116,9 +116,8 @@ class _Write:
                 self._refuse_tag(each, tag)
             elif key is not None:
                 pairs = [pair for pair in pairs if pair[0] is not given]
-                pairs.append(
-                    (each.companion.key if isinstance(key, str) else each.companion, self._tag_of(each, value))
-                )
+                made = each.tag(value) if plain else self._tag_of(each, value)
+                pairs.append((each.companion.key if isinstance(key, str) else each.companion, made))
         return pairs
 
     def _tag_of(self, each: _Searchable, value: Any) -> Any:
@@ -137,7 +136,7 @@ class _Write:
 
     def _tag_rows(self) -> None:
         """Put tags into the rows, which may also override what the statement sets."""
-        set_anyway = [*(self._statement._values or ()), *(key for key, _ in _ordered(self._statement))]
+        set_anyway = [key for key, _ in set_values(self._statement)]
         # Of columns with one key, the first is of the table that is written.
         for key, each in {each.column.key: each for each in reversed(self._searchable)}.items():
             tag_key = each.companion.key
@@ -153,23 +152,6 @@ class _Write:
                 f"{each.companion.key} cannot be written alone: set {each.column.type.described}, and its tag follows"
             )
 
-    def _tag_upsert(self) -> None:
-        """Add tags to what an upsert sets in a row that is there already."""
-        clause = upserting(self._statement)
-        attribute = "update_values_to_set" if hasattr(clause, "update_values_to_set") else "update"
-        values = getattr(clause, attribute, None)
-        if not values:
-            return
-        clause = self._statement._post_values_clause = clause._clone()
-        pairs = self._tagged(values.items() if isinstance(values, Mapping) else values)
-        setattr(clause, attribute, dict(pairs) if isinstance(values, Mapping) else pairs)
-
-    def _several(self) -> Iterator[list[Pairs]]:
-        """Yield the rows of an INSERT of several."""
-        keys = self._statement.table.c.keys()
-        for rows in self._statement._multi_values:
-            yield [row.items() if isinstance(row, Mapping) else zip(keys, row, strict=False) for row in rows]
-
     # Defaults
 
     def _add_defaults(self) -> None:
@@ -178,24 +160,20 @@ class _Write:
         if isinstance(statement, Update):
             return  # `onupdate` is refused where a column is declared
         for each in self._searchable:
-            set_already = (*(statement._values or ()), *(statement._select_names or ()), *self._rows[0])
+            set_already = (*(key for key, _ in set_values(statement)), *select_names(statement), *self._rows[0])
             if each.column.default is not None and not _names(each.column, set_already):
                 self._add_default(each.column)
 
     def _add_default(self, column: Any) -> None:
         statement = self._statement
-        if statement._multi_values:
-            statement._multi_values = tuple([_completed(row, column) for row in rows] for rows in self._several())
+        if rows := multi_rows(statement):
+            self._statement = with_multi_rows(statement, [_completed(row.items(), column) for row in rows])
         elif statement.select is None:
             self._rows[:] = [_completed(row.items(), column) for row in self._rows]
         elif statement.include_insert_from_select_defaults:
             raise ProtectedColumnError(
                 f"{column.type.described} has a default, which an INSERT from a SELECT does not take: name the column"
             )
-
-
-def _ordered(statement: Any) -> Pairs:
-    return getattr(statement, "_ordered_values", None) or ()
 
 
 def _found(pairs: list[tuple[Any, Any]], column: Any) -> tuple[Any, Any]:

@@ -1,0 +1,1 @@
+"""Where fieldcrypt touches SQLAlchemy's engines: the hooks, and what is read of its insides."""

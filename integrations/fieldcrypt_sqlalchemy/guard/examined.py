@@ -1,0 +1,28 @@
+"""What is known of a compiled statement once it was examined, noted on it: SQLAlchemy caches what it compiled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from fieldcrypt_sqlalchemy.prefetch import Columns
+from fieldcrypt_sqlalchemy.result_format import Types
+
+__all__ = ["EXAMINED", "Examined"]
+
+EXAMINED = "fieldcrypt_examined"  # an attribute of what SQLAlchemy compiled
+
+
+@dataclass(slots=True, eq=False)
+class Examined:
+    """What there is to do whenever a statement with protected columns is executed.
+
+    Attributes:
+        results: where encrypted columns are in its rows, and their types.
+        written: a column that it writes to, for which it has to be prepared before it is compiled; or None.
+        binary: the types of its result if that is to be fetched in binary, () if in text, None if nobody knows yet.
+    """
+
+    results: Columns
+    written: Any
+    binary: Types | None = None
