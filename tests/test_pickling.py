@@ -225,7 +225,7 @@ class TestStores:
     def test_a_function_that_returns_no_engine(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """What is no Engine is refused without being told: it may be a URL with a password."""
         monkeypatch.setenv(DATABASE, PASSWORD)
-        with pytest.raises(ConfigurationError, match="an Engine, not a str") as caught:
+        with pytest.raises(ConfigurationError, match="an Engine, not str") as caught:
             SqlKeyStore(no_database)
         assert PASSWORD not in str(caught.value)
 

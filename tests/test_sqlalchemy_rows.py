@@ -367,7 +367,7 @@ class TestLoading:
                 sealed.open(row, tenant=tenant)
         with pytest.raises(TypeError, match="named by id, clinic_id"):
             sealed.open(id)
-        with pytest.raises(ConfigurationError, match="opened by the model"):
+        with pytest.raises(ConfigurationError, match=r"pickled value of patients.ssn cannot be opened alone"):
             pickle.loads(pickle.dumps(sealed)).open(id, tenant="north")
 
     def test_the_core_reads_what_a_model_wrote(self, clinic: Clinic) -> None:
@@ -561,7 +561,7 @@ class TestStatements:
             session.execute(insert(clinic.patient).values(rows[3:]))
             new = [seal(clinic.patient, {"id": id, "clinic_id": "north", "ssn": "new"}, defaults=False) for id in ids]
             session.execute(update(clinic.patient), new[:2])
-            session.execute(update(clinic.patient).where(clinic.patient.id == ids[2]).values(new[2]))
+            session.execute(update(clinic.patient).where(clinic.patient.id == ids[2]).values(ssn=new[2]["ssn"]))
             session.commit()
             read = {patient.id: patient.ssn for patient in session.scalars(select(clinic.patient))}
         assert read == dict(zip(ids, ["new", "new", "new", "old"], strict=True))
@@ -871,7 +871,7 @@ class TestModels:
 
         with Session(lite) as session:
             session.add(Thing(number=number, clinic=clinic, value="v"))
-            with pytest.raises(TypeError, match=r"Thing\.(number|clinic) is a (int|str), not a"):
+            with pytest.raises(TypeError, match=r"Thing\.(number|clinic) takes (int|str), not "):
                 session.flush()
 
     def test_a_type_of_the_applications_may_hold_the_key(self, engine: Engine) -> None:

@@ -8,12 +8,10 @@ from typing import Any, NoReturn
 from sqlalchemy.engine import Dialect
 
 from fieldcrypt import ConfigurationError, Encryptor, FieldcryptError
-from fieldcrypt.migration import is_envelope
 from fieldcrypt_sqlalchemy.companion import Tag
-from fieldcrypt_sqlalchemy.conversion import conversion
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError, without_parameters
-from fieldcrypt_sqlalchemy.offload import in_thread
 from fieldcrypt_sqlalchemy.row_key import RowKey
+from fieldcrypt_sqlalchemy.rows.bound_row import BoundRow, Origin
 from fieldcrypt_sqlalchemy.types import Encrypted
 
 __all__ = ["UNREAD", "RowBound", "Sealed", "SealedField"]
@@ -29,16 +27,19 @@ UNREAD: Any = _Unread()  # stands for the plaintext of a value that nobody has o
 class Sealed:
     """An encrypted value of a row. A model opens it when the attribute is read; who selects a column alone gets this.
 
-    It shows nothing of the value, and opens with the key of the row that it was written for.
+    It shows nothing of the value, and opens with the key of the row that it was written for. It can be compared with
+    another one, and has neither truth nor text: those of the value are meant, which `open` returns.
     """
 
-    __slots__ = ("_data", "_field", "_known", "_tag")
+    __slots__ = ("_data", "_field", "_known", "_origin")
 
-    def __init__(self, data: Any, field: SealedField, known: Any = UNREAD, tag: Tag | None = None) -> None:
-        self._data = data
+    def __init__(
+        self, data: Any, field: SealedField, known: Any = UNREAD, origin: Origin | BoundRow | None = None
+    ) -> None:
+        self._data = data  # None for NULL, where a statement has to tell for which row that is
         self._field = field
-        self._known = known  # what the ORM was given, to be found again after the flush
-        self._tag = tag  # of a value of a searchable column that was sealed here
+        self._known = known  # once it was opened, or before it was sealed
+        self._origin = origin
 
     def open(self, *row: Any, tenant: Any = None) -> Any:
         """Return the value.
@@ -53,7 +54,38 @@ class Sealed:
             KeyProviderError, KeyStoreError: as for `Field.decrypt`.
         """
         context, of_tenant = self._field.row_key.named(row, tenant)
-        return self._field.open(self, context, of_tenant)
+        return self._field.decrypted(self._data, context, of_tenant)
+
+    def __eq__(self, other: object) -> bool:
+        if other is None:
+            return False
+        if other.__class__ is not Sealed:
+            raise self._opaque("cannot be compared with a value")
+        return self._data == other._data and self._field.name == other._field.name
+
+    def __hash__(self) -> int:
+        return hash((self._data, self._field.name))
+
+    def __bool__(self) -> bool:
+        raise self._opaque("is neither true nor false")
+
+    def __str__(self) -> str:
+        raise self._opaque("has no text")
+
+    def __format__(self, spec: str) -> str:
+        raise self._opaque("has no text")
+
+    def _opaque(self, what: str) -> ProtectedColumnError:
+        return ProtectedColumnError(
+            f"a sealed value of {self._field.name} {what}: open it with the key of its row, "
+            "sealed.open(key, tenant=tenant), or select objects of the model"
+        )
+
+    def __copy__(self) -> Sealed:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Sealed:
+        return self
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _unpickle, (self._data, self._field.name)
@@ -74,14 +106,19 @@ class SealedField:
     def __init__(self, type_: Encrypted) -> None:
         if type_.encryptor is None or type_.name is None:
             raise ConfigurationError(f"{type_.described} has no encryptor")
-        kind, self._to_field, self.from_field = conversion(type_.type_)
-        field = type_.encryptor.field(type_.name, kind, pad=type_.pad, offload=in_thread)
+        self._to_field, self.from_field, field = type_.prepared()
         self.name = type_.name
         self.row_key: Any = getattr(type_, "row_key", None)
         self._encrypt, self.decrypt = field.encrypt, type_.decrypting(field)
 
-    def seal(self, value: Any, context: Mapping[str, str], tenant: str | None, tag: Tag | None = None) -> Sealed | None:
+    def seal(self, value: Any, row: BoundRow, tag: Tag | None = None, replaces: Sealed | None = None) -> Sealed | None:
         """Return a value encrypted for a row, together with its tag; None stays None.
+
+        Args:
+            value: as the application has it.
+            row: the row.
+            tag: the value's tag, if the column is searchable.
+            replaces: the value that has to be in the row until this one is written.
 
         Raises:
             As `Field.encrypt`, in a form that SQLAlchemy does not wrap with the statement's parameters.
@@ -89,17 +126,29 @@ class SealedField:
         try:
             plain = value if self._to_field is None else self._to_field(value)
             if plain is None:
-                return None
-            return Sealed(self._encrypt(plain, tenant=tenant, context=context), self, value, tag)
+                return None if replaces is None else self.null(row, replaces)
+            data = self._encrypt(plain, tenant=row.tenant, context=row.context)
+            origin = row if tag is None and replaces is None else Origin(row, tag, replaces)
+            return Sealed(data, self, value, origin)
         except (TypeError, ValueError, FieldcryptError) as error:
             refused = without_parameters(error)
         raise refused
 
+    def null(self, row: BoundRow, replaces: Sealed | None = None) -> Sealed:
+        """Return NULL, as the value that a row has, or that it gets in place of another one."""
+        return Sealed(None, self, None, Origin(row, None, replaces))
+
     def open(self, sealed: Sealed, context: Mapping[str, str], tenant: str | None) -> Any:
-        """Return the value in a Sealed, whatever column it says that it is of."""
-        if sealed._known is not UNREAD:
-            return sealed._known
-        value = self.decrypt(sealed._data, tenant=tenant, context=context)
+        """Return the value in a Sealed, whatever column it says that it is of, and have it remembered there."""
+        if sealed._known is UNREAD:
+            sealed._known = self.decrypted(sealed._data, context, tenant)
+        return sealed._known
+
+    def decrypted(self, data: Any, context: Mapping[str, str], tenant: str | None) -> Any:
+        """Return the value that was encrypted for a row; of NULL, None."""
+        if data is None:
+            return None
+        value = self.decrypt(data, tenant=tenant, context=context)
         return value if self.from_field is None else self.from_field(value)
 
 
@@ -113,11 +162,14 @@ class _Unpickled:
 
     @property
     def row_key(self) -> NoReturn:
-        raise ConfigurationError(f"a pickled value of {self.name} is opened by the model: read the attribute")
+        raise ConfigurationError(
+            f"a pickled value of {self.name} cannot be opened alone: pickle the object, whose attribute opens it, or "
+            "open the value before it is pickled"
+        )
 
 
-def _unpickle(data: bytes, name: str) -> Sealed:
-    return Sealed(data, _Unpickled(name))  # type: ignore[arg-type]
+def _unpickle(data: bytes | None, name: str) -> Sealed:
+    return Sealed(data, _Unpickled(name), UNREAD if data is not None else None)  # type: ignore[arg-type]
 
 
 class RowBound(Encrypted):
@@ -139,23 +191,32 @@ class RowBound(Encrypted):
     def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any]:
         """Return what lets sealed values of the column through to the driver, and no others."""
         to_driver = self._to_driver(dialect)
-        name, mixed = self.name, self.accepted is not None
+        name = self.name
 
         def process(value: Any) -> Any:
             if value is None:
                 return None
-            if value.__class__ is Sealed and mixed and not is_envelope(value._data):
-                raise ProtectedColumnError(
-                    f"{self.described} accepts plaintext that is stored, and writes none: open it"
-                )
             if value.__class__ is Sealed and value._field.name == name:
-                return value._data if to_driver is None else to_driver(value._data)
-            raise ProtectedColumnError(
-                f"{self.described} is bound to its row, which a statement does not tell: add objects of the model, or "
-                "seal the values with their row first, insert(Model).values(seal(Model, {…}))"
-            )
+                data = value._data
+                return data if to_driver is None or data is None else to_driver(data)
+            raise self._not_sealed(value)
 
         return process
+
+    def _not_sealed(self, value: Any) -> ProtectedColumnError:
+        if value.__class__ is Sealed:
+            return ProtectedColumnError(
+                f"{self.described} takes no sealed value of another column: open it, and seal its plaintext"
+            )
+        mapper = self.row_key.mapper
+        model = mapper.class_.__name__
+        named = ((key, getattr(column.type, "name", None)) for key, column in mapper.columns.items())
+        key = next((key for key, name in named if name == self.name), "attribute")
+        return ProtectedColumnError(
+            f"{self.described} is bound to its row, which a statement does not name. Add objects of the model, or seal "
+            f"the values with their row: insert({model}).values(seal({model}, {{…}})), "
+            f'update({model}).values({key}=seal({model}, {{…}}, defaults=False)["{key}"])'
+        )
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:
         """Return what wraps what came from the driver; nothing is decrypted before somebody reads it."""

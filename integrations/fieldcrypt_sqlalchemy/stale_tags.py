@@ -8,13 +8,14 @@ from typing import Any
 from sqlalchemy import event
 from sqlalchemy.orm import Mapper
 
+from fieldcrypt_sqlalchemy.engine.results import expire
 from fieldcrypt_sqlalchemy.types import is_searchable
 
-__all__: list[str] = []
+__all__ = ["follow_objects"]
 
 
-@event.listens_for(Mapper, "after_mapper_constructed")
-def _follow_objects(mapper: Mapper[Any], cls: type) -> None:
+def follow_objects(mapper: Mapper[Any], cls: type) -> None:
+    """Follow what happens to the tags that objects of a class have, if it is searchable."""
     if any(is_searchable(column) for column in mapper.columns):
         tags = _AttributesOfTags(mapper)
         event.listen(mapper, "refresh", tags.after_update_statement, raw=True)
@@ -45,4 +46,4 @@ class _AttributesOfTags:
 
     def _forget(self, state: Any, keys: list[str]) -> None:
         if keys:
-            state._expire_attributes(state.dict, keys)
+            expire(state, keys)

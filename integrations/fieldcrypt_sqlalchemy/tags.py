@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Column, PrimaryKeyConstraint, Table, UniqueConstraint, types
+from sqlalchemy import Column, PrimaryKeyConstraint, Table, TableClause, UniqueConstraint, types
 from sqlalchemy.types import TypeEngine
 
 from fieldcrypt import BlindIndex, ConfigurationError, Encryptor, IndexedBy
 from fieldcrypt.blind_index import MIN_MEMBERS
+from fieldcrypt.normalisers import NothingToTagError
 from fieldcrypt_sqlalchemy.companion import NO_TAG, BlindIndexTag, Tag
 from fieldcrypt_sqlalchemy.conversion import conversion
+from fieldcrypt_sqlalchemy.engine.internals import proxied
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
 from fieldcrypt_sqlalchemy.offload import in_thread
 
@@ -36,13 +38,15 @@ def _index(type_: TypeEngine[Any], how: IndexedBy, encryptor: Encryptor, name: s
     few = isinstance(type_, types.Enum) and kind is str and len(type_.enums) < MIN_MEMBERS
     if few and not how.accept_low_cardinality:
         raise ConfigurationError(
-            "an Enum has so few values that the tags' frequencies tell which is which: search by something else, or if "
-            "that is acceptable say accept_low_cardinality=True"
+            "an Enum has so few values that the tags' frequencies reveal which is which: search by something else, or "
+            "if that is acceptable say accept_low_cardinality=True"
         )
     return how.blind_index(encryptor, name, kind, in_thread)
 
 
 def _is_unique(column: Any) -> bool:
+    if not isinstance(column.table, Table):
+        return False  # a description in few words does not say
     constraints = (
         each for each in column.table.constraints if isinstance(each, (PrimaryKeyConstraint, UniqueConstraint))
     )
@@ -64,20 +68,22 @@ class Tagger:
         self.truncated = self._index.truncated
 
     def check(self, value: Any) -> None:
-        """Raise what tagging a value would raise, apart from what has to do with keys.
+        """Raise what searching for a value would raise, apart from what has to do with keys.
 
         Raises:
-            TypeError, ValueError: it is no value of the column's.
+            TypeError, ValueError: it is no value of the column's, or of those that have no tag.
         """
         try:
-            self._index.normalise(self._converted(value))
+            converted = self._converted(value)
+            if converted is not None:
+                self._index.normalise(converted)
         except TypeError as error:
             raise TypeError(f"{self.described} cannot be searched for that: {error}") from None
         except ValueError as error:
             raise ValueError(f"{self.described} cannot be searched for that: {error}") from None
 
     def tag(self, value: Any, tenant: str | None) -> Tag | None:
-        """Return the tag of a value that is stored.
+        """Return the tag of a value that is stored; None if it is stored without one.
 
         Raises:
             ProtectedColumnError: tags are per tenant, and it is not known.
@@ -98,20 +104,33 @@ class Tagger:
                 f"{self.described} has tags per tenant, which only a model that is decorated with "
                 "@encrypted(…, tenant=…) knows"
             )
-        return Tag(self._index.tag(value, tenant=tenant if self.per_tenant else None))
+        try:
+            return Tag(self._index.tag(value, tenant=tenant if self.per_tenant else None))
+        except NothingToTagError:
+            return None
 
-    def tags(self, values: Sequence[Any], tenant: str | None) -> list[Tag]:
+    def tags(self, values: Sequence[Any], tenant: str | None) -> list[Tag | None]:
         """Return all tags that stored values may have that are equal to one of these; `NO_TAG` if there can be none.
+
+        For what the column's type makes NULL it is None, so that the database answers as it does of NULL.
 
         Raises:
             As `tag`.
         """
-        found = [Tag(tag) for value in values for tag in self._index.tags(self._converted(value), tenant=tenant)]
+        found: list[Tag | None] = []
+        for value in map(self._converted, values):
+            found += [None] if value is None else map(Tag, self._index.tags(value, tenant=tenant))
         return list(dict.fromkeys(found)) or ([NO_TAG] if values else [])
 
     def matches(self, stored: Any, value: Any) -> bool:
         """Say whether a stored value, decrypted, is equal to one that was searched for."""
-        return stored is not None and self._index.matches(self._converted(stored), self._converted(value))
+        one, other = self._converted(stored), self._converted(value)
+        if one is None or other is None:
+            return False
+        try:
+            return self._index.matches(one, other)
+        except NothingToTagError:  # of the stored one, whose tag was copied
+            return False
 
     def companion(self, column: Any) -> Column[Any]:
         """Return the companion column, in the table, alias or subquery that a searchable column is of.
@@ -120,25 +139,30 @@ class Tagger:
             ConfigurationError: there is none, or the two do not fit.
         """
         table = column.table
-        if isinstance(table, Table):
+        if isinstance(table, TableClause):
             found = table.c.get(self._column)
             if found is not None:
                 self._check_pair(column, found)
         else:
             # By way of what the column was copied from: two tables within a subquery may have a column of this name.
-            found = table.corresponding_column(self.companion(column._proxies[0])) if column._proxies else None
+            stands_for = proxied(column)
+            found = table.corresponding_column(self.companion(stands_for[0])) if stands_for else None
         if found is None:
+            instead = (
+                f"declare it, {self._column} = blind_index(), or mend the name in index="
+                if isinstance(table, TableClause)
+                else f"select {self._column} there as well"
+            )
             raise ConfigurationError(
-                f"{self.described} is indexed by {self._column!r}, but {table} has no such column: declare it, "
-                f"{self._column} = blind_index(), and select it where a subquery is searched"
+                f"{self.described} is indexed by {self._column!r}, but {table} has no such column: {instead}"
             )
         return found  # type: ignore[no-any-return]
 
     def _check_pair(self, column: Any, companion: Any) -> None:
         if not isinstance(companion.type, BlindIndexTag):
             raise ConfigurationError(
-                f"{self.described} is indexed by {self._column!r}, which is no blind index column: declare it, "
-                f"{self._column} = blind_index()"
+                f"{self.described} is indexed by {self._column!r}, which is not a blind index column: declare "
+                f"it by {self._column} = blind_index()"
             )
         if self.truncated and _is_unique(companion):
             raise ConfigurationError(

@@ -7,20 +7,24 @@ each is leased to its worker, and taken over by another one when the lease has e
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, delete, func, insert, inspect, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from fieldcrypt import ConfigurationError
 from fieldcrypt.migration import MigrationStatus, StepStatus, is_dead
+from fieldcrypt_sqlalchemy.key_store.table_creation import create_tables
 from fieldcrypt_sqlalchemy.keyset import Key
-from fieldcrypt_sqlalchemy.migration.checkpoint_tables import COUNTS, NAME_SIZE, checkpoint_tables, ranges, runs
+from fieldcrypt_sqlalchemy.migration.checkpoint_tables import COUNTS, NAME_SIZE, ranges, runs
 from fieldcrypt_sqlalchemy.migration.part import Part
 from fieldcrypt_sqlalchemy.migration.run import Range, Run, key_of, stored_key
 
 __all__ = ["Checkpoints", "LostRangeError"]
+
+T = TypeVar("T")
 
 LEASE = 15.0  # seconds after which a range of which nothing was heard is anybody's
 
@@ -45,17 +49,16 @@ class Checkpoints:
 
     def create(self) -> None:
         """Make the tables unless they exist."""
-        try:
-            with self._engine.begin() as connection:
-                checkpoint_tables.create_all(connection)
-        except DBAPIError:
-            if not self.exist():  # another process made them at the same time
-                raise
+        create_tables(self._run, (DBAPIError,), [runs, ranges])
 
     def exist(self) -> bool:
         """Say whether the tables are there."""
         with self._engine.connect() as connection:
             return bool(inspect(connection).has_table(runs.name))
+
+    def _run(self, work: Callable[[Connection], T]) -> T:
+        with self._engine.begin() as connection:
+            return work(connection)
 
     # Runs
 

@@ -14,8 +14,6 @@ from fieldcrypt.migration import Accepted, Examination, Finding, Kind
 from fieldcrypt.migration.reading import Reading
 from fieldcrypt.schemes import OldReader
 from fieldcrypt_sqlalchemy.companion import Tag
-from fieldcrypt_sqlalchemy.conversion import conversion
-from fieldcrypt_sqlalchemy.offload import in_thread
 from fieldcrypt_sqlalchemy.tags import Tagger
 from fieldcrypt_sqlalchemy.types import Encrypted, is_searchable
 
@@ -63,8 +61,7 @@ class MigratedColumn:
         self.plain = plain
         self.type = type_
         self._raw_plain: Sequence[OldReader[Any]] = readers
-        kind, self._to_field, self._from_field = conversion(type_.type_)
-        self._field = type_.encryptor.field(type_.name, kind, pad=type_.pad, offload=in_thread)
+        self._to_field, self._from_field, self._field = type_.prepared()
         self._examination = Examination(type_.encryptor, self._field, type_.accepted, type_.pad)
         self._own_type = _read_in_python(plain)
         self._old_plain = Reading(self._field, Accepted.of_job(readers)) if readers else None

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
+    JSON,
     Connection,
     FromClause,
     LargeBinary,
@@ -81,7 +83,7 @@ class Part:
         name: what it is called, if not like the table: classes that share one have a part each.
 
     Raises:
-        ConfigurationError: the table has no primary key.
+        ConfigurationError: the table has no primary key, or one that nothing can go through in its order.
     """
 
     def __init__(
@@ -98,6 +100,12 @@ class Part:
         self.key: list[Any] = list(table_.primary_key.columns)
         if not self.key:
             raise ConfigurationError(f"{self.name} has no primary key, by which its rows could be told apart")
+        for each in self.key:
+            if isinstance(each.type, (ARRAY, JSON)):
+                raise ConfigurationError(
+                    f"{self.name}.{each.key} is part of the primary key, and of the type {type(each.type).__name__}, "
+                    "whose values have no order that a migration could go by: give the table another primary key"
+                )
         self.columns = columns
         self.row_key = None if row is None else row[0]
         self._dialect = dialect

@@ -13,7 +13,7 @@ from fieldcrypt import ConfigurationError
 from fieldcrypt.schemes import OldReader
 from fieldcrypt_sqlalchemy.migration.column import MigratedColumn
 from fieldcrypt_sqlalchemy.migration.part import Part
-from fieldcrypt_sqlalchemy.rows import plan_of
+from fieldcrypt_sqlalchemy.rows.decorator import plan_of
 from fieldcrypt_sqlalchemy.sealed import RowBound
 from fieldcrypt_sqlalchemy.types import Encrypted
 

@@ -10,6 +10,7 @@ from sqlalchemy.exc import NoSuchTableError
 from sqlalchemy.schema import CreateColumn
 from sqlalchemy.types import NullType, TypeEngine, _Binary
 
+from fieldcrypt_sqlalchemy.engine.internals import copy_column
 from fieldcrypt_sqlalchemy.migration.part import Part
 
 __all__ = ["problems"]
@@ -64,7 +65,7 @@ def _expected(part: Part) -> Iterator[Any]:
 
 def _add(connection: Connection, part: Part, column: Any) -> str:
     table = connection.dialect.identifier_preparer.format_table(part.table)
-    free = column._copy()
+    free = copy_column(column)
     free.nullable = True  # for now it is empty
     return f"ALTER TABLE {table} ADD COLUMN {CreateColumn(free).compile(dialect=connection.dialect)}".strip()
 

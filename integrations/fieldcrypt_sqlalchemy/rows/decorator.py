@@ -7,26 +7,31 @@ from contextlib import suppress
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Column, event
+from sqlalchemy import Column
 from sqlalchemy.orm import InstrumentedAttribute, Mapper, class_mapper
 from sqlalchemy.orm.attributes import instance_state
 from sqlalchemy.orm.exc import UnmappedClassError
 
-from fieldcrypt import ConfigurationError, Encryptor, FieldcryptError
+from fieldcrypt import ConfigurationError, DecryptionError, Encryptor, FieldcryptError
 from fieldcrypt_sqlalchemy.attribute import ProtectedAttribute
-from fieldcrypt_sqlalchemy.flush import Sealing, Tagging
+from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
+from fieldcrypt_sqlalchemy.flush import Sealing, Tagging, note_stored
 from fieldcrypt_sqlalchemy.key_part import as_stored
-from fieldcrypt_sqlalchemy.plan import Plan
+from fieldcrypt_sqlalchemy.plan import PLAN, Plan
 from fieldcrypt_sqlalchemy.row_key import RowKey, RowSpec
+from fieldcrypt_sqlalchemy.rows.key_column import check_key_column
+from fieldcrypt_sqlalchemy.rows.loading import load_with_key
+from fieldcrypt_sqlalchemy.rows.noted import note_row_key
+from fieldcrypt_sqlalchemy.rows.reread import read_again
 from fieldcrypt_sqlalchemy.sealed import UNREAD, RowBound, Sealed, SealedField
 from fieldcrypt_sqlalchemy.types import Encrypted
 
-__all__ = ["encrypted", "plan_of"]
+__all__ = ["bind_new", "encrypted", "plan_of"]
 
 C = TypeVar("C", bound=type)
 
 _specs: WeakKeyDictionary[type, RowSpec] = WeakKeyDictionary()  # decorated classes
-_PLAN, _TAGGING = "fieldcrypt_plan", "fieldcrypt_tagging"  # noted in the info of a class's manager
+_TAGGING = "fieldcrypt_tagging"  # noted in the info of a class's manager
 
 
 def encrypted(encryptor: Encryptor, *, row: str | tuple[str, ...], tenant: str | None = None) -> Callable[[C], C]:
@@ -48,7 +53,7 @@ def encrypted(encryptor: Encryptor, *, row: str | tuple[str, ...], tenant: str |
         ConfigurationError: an attribute is missing, is made by the database, or is of a type that has no exact text.
     """
     if not isinstance(encryptor, Encryptor):
-        raise ConfigurationError(f"encrypted(encryptor, …): a {type(encryptor).__name__} is no Encryptor")
+        raise ConfigurationError(f"encrypted(encryptor, …) takes an Encryptor, not {type(encryptor).__name__}")
     spec = RowSpec(encryptor, (row,) if isinstance(row, str) else tuple(row), tenant)
     if not spec.row:
         raise ConfigurationError("encrypted(…, row=…): a row is identified by one attribute at least")
@@ -64,7 +69,7 @@ def encrypted(encryptor: Encryptor, *, row: str | tuple[str, ...], tenant: str |
 
 def plan_of(mapper: Mapper[Any]) -> Plan | None:
     """Return what a mapped class does with its protected columns, or None if it has none."""
-    plan: Plan | None = mapper.class_manager.info.get(_PLAN)
+    plan: Plan | None = mapper.class_manager.info.get(PLAN)
     return plan
 
 
@@ -76,15 +81,15 @@ def _mappers(cls: type) -> Iterator[Mapper[Any]]:
         yield from _mappers(derived)
 
 
-@event.listens_for(Mapper, "after_mapper_constructed")
-def _bind_new(mapper: Mapper[Any], cls: type) -> None:
+def bind_new(mapper: Mapper[Any], cls: type) -> None:
+    """Give a class that is mapped its plan, if it has protected columns."""
     if any(isinstance(column.type, Encrypted) for column in mapper.columns):
         _bind(mapper)
 
 
 def _bind(mapper: Mapper[Any]) -> None:
     """Give a mapped class its plan, and the attributes and types of a decorated class."""
-    spec = _spec(mapper.class_)
+    spec = _spec(mapper.class_) or _copied_spec(mapper)
     if spec is not None:
         if mapper.configured:
             raise ConfigurationError(f"{mapper.class_.__name__} is in use already: decorate it where it is declared")
@@ -93,13 +98,16 @@ def _bind(mapper: Mapper[Any]) -> None:
             if isinstance(column.type, Encrypted) and not isinstance(column.type, RowBound):
                 column.type = RowBound.of(column.type, spec.encryptor)
     notes = mapper.class_manager.info
-    plan = notes[_PLAN] = Plan(mapper, spec)
+    plan = notes[PLAN] = Plan(mapper, spec)
     if _TAGGING in notes:
         notes.pop(_TAGGING).stop()
     if plan.row is None:
         notes[_TAGGING] = Tagging(plan)
         return
     Sealing(plan, plan.row)
+    for table in mapper.tables:
+        note_row_key(table, plan.row)
+    load_with_key(mapper, plan.row.names, plan.attributes)
     for key, attribute in plan.attributes.items():
         attribute.type.row_key = plan.row  # type: ignore[attr-defined]
         _open_on_read(plan.row, attribute, mapper.class_.__dict__.get(key))
@@ -107,6 +115,15 @@ def _bind(mapper: Mapper[Any]) -> None:
 
 def _spec(cls: type) -> RowSpec | None:
     return next((_specs[base] for base in cls.__mro__ if base in _specs), None)
+
+
+def _copied_spec(mapper: Mapper[Any]) -> RowSpec | None:
+    """Return how the model is decorated whose columns a library has copied, for a class of its own: a row's history."""
+    for column in mapper.columns:
+        if isinstance(column.type, RowBound):
+            spec = column.type.row_key.spec
+            return spec if all(name in mapper.columns for name in spec.keys) else None
+    return None
 
 
 # Declarations
@@ -119,8 +136,8 @@ def _check(mapper: Mapper[Any], spec: RowSpec) -> None:
             continue
         column = mapper.columns.get(key)
         if not isinstance(column, Column):
-            raise ConfigurationError(f"@encrypted: {model} has no attribute {key!r} that is mapped to a column")
-        _check_key(f"{model}.{key}", column)
+            raise _missing(mapper, key)
+        _check_key(f"{model}.{key}", column, is_tenant=key == spec.tenant)
         # What a value was bound to has to be known when the attribute is set.
         mapper.get_property_by_column(column).active_history = True  # type: ignore[attr-defined]
     inherits = mapper.inherits
@@ -133,23 +150,20 @@ def _check(mapper: Mapper[Any], spec: RowSpec) -> None:
             raise ConfigurationError(f"{model}.{key} is bound to its row, so it can have no onupdate")
 
 
-def _check_key(name: str, column: Column[Any]) -> None:
+def _missing(mapper: Mapper[Any], key: str) -> ConfigurationError:
+    """Return the error of a name that is no attribute of the model, which may be its column's."""
+    named = next((name for name, column in mapper.columns.items() if column.name == key), None)
+    hint = f"the column {key!r} has the attribute {named!r}: name that" if named else "its attributes are "
+    return ConfigurationError(
+        f"@encrypted: {mapper.class_.__name__} has no attribute {key!r} that is mapped to a column; "
+        + (hint if named else hint + ", ".join(mapper.columns.keys()))
+    )
+
+
+def _check_key(name: str, column: Column[Any], *, is_tenant: bool) -> None:
     if isinstance(column.type, Encrypted):
         raise ConfigurationError(f"{name} is encrypted, so it cannot identify rows or tenants")
-    made_by_database = (
-        column.server_default is not None
-        or column.identity is not None
-        or column.computed is not None
-        or (column.default is not None and (column.default.is_sequence or column.default.is_clause_element))
-        or (column.default is None and column is getattr(column.table, "autoincrement_column", None))
-    )
-    if made_by_database:
-        raise ConfigurationError(
-            f"{name} is made by the database, so that a new row's values cannot be bound to it before they are sent. "
-            "Make the key in the client, for example id: Mapped[UUID] = mapped_column(primary_key=True, "
-            "default=uuid4); or name other attributes that identify a row. An integer key that the application gives "
-            "itself is declared with autoincrement=False"
-        )
+    check_key_column(name, column, is_tenant=is_tenant)
     as_stored(name, column.type)  # raises what is wrong with the type
 
 
@@ -163,11 +177,24 @@ class _RowBoundAttribute(InstrumentedAttribute[Any]):
     inherit_cache = True
 
     def __set__(self, instance: Any, value: Any) -> None:
+        if value.__class__ is Sealed and _is_selected(value, self.property.columns[0].type):
+            raise ProtectedColumnError(
+                f"{self.class_.__name__}.{self.key} takes plaintext. A selected value belongs to its row: open it, "
+                "sealed.open(key, tenant=tenant), and assign the plaintext"
+            )
         values = instance.__dict__
-        if values.get(self.key).__class__ is Sealed:  # to be compared with the new value, and told to listeners
+        state = instance_state(instance)
+        stored = values.get(self.key)
+        if stored.__class__ is Sealed:  # to be compared with the new value, and told to listeners
+            note_stored(state, self.key, stored)
             with suppress(FieldcryptError):  # what cannot be read is replaced
-                self.__get__(instance, None)
-        self.impl.set(instance_state(instance), values, value, None)
+                values[self.key] = self.__get__(instance, None)
+        self.impl.set(state, values, value, None)
+
+
+def _is_selected(value: Sealed, type_: Any) -> bool:
+    """Return True if a sealed value was selected from a column: history tables copy those of their model."""
+    return value._origin is None and value._field.row_key is type_.row_key
 
 
 def _open_on_read(row: RowKey, attribute: ProtectedAttribute, descriptor: Any) -> None:
@@ -200,20 +227,22 @@ def _getter(key: str, row: RowKey, field: SealedField) -> Callable[[Any, Any, An
         if value.__class__ is not Sealed:
             return value
         if value._known is not UNREAD:
-            plain = value._known
-        else:
-            first, last, bound_to = row.recent
-            if (
-                values.get(first_name) is not first
-                or values.get(last_name) is not last
-                or instance._sa_instance_state.committed_state
-            ):
-                bound_to = row.committed(instance_state(instance), values)
-            context, tenant = bound_to
+            return value._known
+        first, last, bound_to = row.recent
+        if (
+            values.get(first_name) is not first
+            or values.get(last_name) is not last
+            or instance._sa_instance_state.committed_state
+        ):
+            bound_to = row.committed(instance_state(instance), values)
+        context, tenant = bound_to
+        try:
             plain = decrypt(value._data, tenant=tenant, context=context)
-            if from_field is not None:
-                plain = from_field(plain)
-        values[key] = plain
+        except DecryptionError as error:
+            return read_again(instance_state(instance), key, row, field, error)
+        if from_field is not None:
+            plain = from_field(plain)
+        value._known = plain  # and not in place of it: a pickle of the object has what the database has
         return plain
 
     return __get__
