@@ -32,6 +32,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("fieldcrypt")
     group.addoption(WITHOUT_MARIADB, action="store_true", help="leave out what needs MariaDB, and say so at the end")
     group.addoption("--spark", action="store_true", help="run what needs PySpark: see `make test-spark`")
+    group.addoption("--long", action="store_true", help="take many steps at random: see `make test-long`")
+    group.addoption("--doors", metavar="NAMES", help="try these ways to change rows alone: see tests/row_machine.py")
     group.addoption("--sqlalchemy", metavar="SERIES", help="run with a SQLAlchemy of this series (2.0), or not at all")
 
 
