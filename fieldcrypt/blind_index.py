@@ -112,6 +112,8 @@ class BlindIndex(Generic[T]):
         Raises:
             TypeError: the value is None or not of the index's type; the tenant is not text.
             ValueError: value or tenant are out of range, or the normaliser refuses the value.
+            NothingToTagError: a ValueError, for a value that is stored without a tag: a text without digits, with the
+                normaliser "digits", a decimal number that is none, a time that has no year in UTC.
             KeyProviderError: the tenant's index key cannot be had from the key provider.
             KeyStoreError: it cannot be had from, or put into, the key store.
             ConfigurationError: the Encryptor has not been configured, or so that there can be no index keys.
@@ -224,7 +226,8 @@ def _found(normaliser: Normaliser[Any] | str | None, type: Any) -> Normaliser[An
         if type is not str:
             raise TypeError(f"the normaliser {normaliser!r} is one for str, not for {type.__name__}")
         if normaliser not in NORMALISERS:
-            raise ValueError(f"there are the normalisers {', '.join(NORMALISERS)}, and none called {normaliser!r}")
+            *most, last = NORMALISERS
+            raise ValueError(f"unknown normaliser {normaliser!r}: use {', '.join(most)} or {last}")
         return NORMALISERS[normaliser]
     if normaliser is not None and not callable(normaliser):
         raise TypeError("a normaliser is a name or a function")

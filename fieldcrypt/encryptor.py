@@ -77,15 +77,15 @@ class Encryptor:
         """
         if isinstance(provider, type) or not isinstance(provider, KeyProvider):
             raise ConfigurationError(
-                f"{_kind(provider)} is no key provider: those derive from KeyProvider, with wrap, unwrap and "
-                "wrapping_keys"
+                f"{_kind(provider)} is not a key provider: it needs wrap, unwrap and wrapping_keys, and derives from "
+                "KeyProvider"
             )
         if isinstance(store, type) or (store is not None and not isinstance(store, KeyStore)):
-            raise ConfigurationError(f"{_kind(store)} is no key store: those have get, add, list, replace and key_ids")
+            raise ConfigurationError(f"{_kind(store)} is not a key store: it needs get, add, list, replace and key_ids")
         if not isinstance(policy, KeyPolicy):
-            raise ConfigurationError(f"{_kind(policy)} is no KeyPolicy")
+            raise ConfigurationError(f"{_kind(policy)} is not a KeyPolicy")
         if observer is not None and not callable(observer):
-            raise ConfigurationError(f"{_kind(observer)} is no observer: it cannot be called")
+            raise ConfigurationError(f"{_kind(observer)} is not an observer: it cannot be called")
         self._keyring = Keyring(provider, store, policy, Events(observer))
         self._observer = observer
         self._identity = None
@@ -309,4 +309,5 @@ def _unpickle(identity: bytes, *configuration: Any) -> Encryptor:
 
 
 def _kind(value: object) -> str:
-    return f"a {type(value).__name__}"  # not the value itself, which may be a key in the wrong place
+    """Return what was given, in words: not the value itself, which may be a key in the wrong place."""
+    return f"the class {value.__name__}" if isinstance(value, type) else f"an instance of {type(value).__name__}"

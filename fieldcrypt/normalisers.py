@@ -13,11 +13,18 @@ from datetime import UTC, datetime, time
 from decimal import Decimal
 from typing import Any, TypeVar
 
-__all__ = ["NORMALISERS", "Normaliser", "canonical", "casefold", "digits", "nfkc"]
+__all__ = ["NORMALISERS", "Normaliser", "NothingToTagError", "canonical", "casefold", "digits", "nfkc"]
 
 T = TypeVar("T")
 
 Normaliser = Callable[[T], T]
+
+
+class NothingToTagError(ValueError):
+    """A value has nothing by which it could be searched for, such as digits: store it without a tag.
+
+    A normaliser of one's own may raise it. One that raises another error refuses the value.
+    """
 
 
 def nfkc(text: str) -> str:
@@ -34,11 +41,11 @@ def digits(text: str) -> str:
     """Return the decimal digits of the text, of whatever script, as ASCII: 078-05-1120 and ٠٧٨ ٠٥ ١١٢٠ are one.
 
     Raises:
-        ValueError: there are none, so that it would count as equal to every other text without digits.
+        NothingToTagError: there are none, so that it would count as equal to every other text without digits.
     """
     found = "".join(str(unicodedata.decimal(character)) for character in text if character.isdecimal())
     if not found:
-        raise ValueError("a text without digits cannot be tagged by its digits")
+        raise NothingToTagError("a text without digits cannot be tagged by its digits")
     return found
 
 
@@ -60,7 +67,7 @@ def _decimal(value: Decimal) -> Decimal:
     sign, digits, exponent = value.as_tuple()
     if not isinstance(exponent, int):
         if value.is_nan():
-            raise ValueError("a decimal number that is none is equal to nothing")
+            raise NothingToTagError("a decimal number that is none is equal to nothing")
         return value
     kept = len(digits)
     while kept and digits[kept - 1] == 0:
@@ -78,7 +85,7 @@ def _datetime(value: datetime) -> datetime:
         return value.astimezone(UTC)
     except OverflowError:
         pass
-    raise ValueError("the time is out of the range of years in UTC")
+    raise NothingToTagError("the time is out of the range of years in UTC")
 
 
 def _time(value: time) -> time:

@@ -12,7 +12,9 @@ from uuid import uuid4
 
 import pytest
 from sqlalchemy import (
+    ARRAY,
     VARBINARY,
+    Boolean,
     Column,
     DateTime,
     Engine,
@@ -231,7 +233,7 @@ class TestInPlace:
         add(engine, patient, 2)
         with Session(engine) as session:
             sealed = session.scalars(select(patient.notes).where(patient.id == 0)).one()
-            with pytest.raises(ProtectedColumnError, match="writes none"):
+            with pytest.raises(ProtectedColumnError, match="open it"):
                 session.execute(patient.__table__.update().values(notes=sealed))
 
 
@@ -414,6 +416,7 @@ KEYS: dict[str, tuple[dict[str, Any], Callable[[int], Any]]] = {
     "uuid": ({"k": Uuid()}, lambda n: (uuid4(),)),
     "binary": ({"k": VARBINARY(20)}, lambda n: (bytes([n * 19 % 256, n]),)),
     "composite": ({"a": String(5), "b": Integer(), "c": String(5)}, lambda n: (TEXTS[n % 3], n // 6, TEXTS[n % 6])),
+    "boolean": ({"a": Boolean(), "b": Integer()}, lambda n: (n % 3 == 0, n)),
     "time": ({"k": DateTime()}, lambda n: (datetime(2020, 1, 1 + n * 5 % 14),)),
 }
 
@@ -447,6 +450,12 @@ class TestWhatStopsIt:
         people = Table("people", MetaData(), Column("ssn", Encrypted(String, keys())))
         with pytest.raises(ConfigurationError, match="people has no primary key"):
             Migration(database("sqlite"), people)
+
+    def test_a_primary_key_of_arrays(self) -> None:
+        """It is told when the migration is declared, and not in the middle of it."""
+        people = table_of({"k": ARRAY(Integer)}, keys())
+        with pytest.raises(ConfigurationError, match=r"patients\.k is part of the primary key.*ARRAY"):
+            Migration(create_engine("postgresql+psycopg://"), people)
 
     def test_a_key_that_is_null(self, database: Database) -> None:
         """SQLite allows it; no order of keys would find the rows behind it."""

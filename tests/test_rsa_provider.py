@@ -12,6 +12,10 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from pynamodb.attributes import UnicodeAttribute
+from pynamodb.models import Model
+from sqlalchemy import Engine, String, select
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from fieldcrypt import (
     ConfigurationError,
@@ -30,8 +34,12 @@ from fieldcrypt import (
 )
 from fieldcrypt.keys.aws_kms import AwsKmsKeyProvider, AwsKmsRsaKeyProvider
 from fieldcrypt.testing import LocalAws
+from fieldcrypt_pynamodb import EncryptedAttribute
+from fieldcrypt_pynamodb import encrypted as encrypted_items
+from fieldcrypt_sqlalchemy import Encrypted, encrypted
 from tests.conftest import Clock
 from tests.doubles import PATIENCE, RowStore, Toll, store_outage, until_waiting
+from tests.dynamodb import DynamoDb
 
 HOME, AWAY = "us-east-1", "eu-west-1"
 ARN = "arn:aws:kms:us-east-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab"
@@ -383,3 +391,60 @@ class TestReaders:
         reading, before = reader(key, aws, store), aws.calls.copy()
         assert [reading.decrypt(value) for value in values] == [f"{SSN}-{i}" for i in range(50)]
         assert (aws.calls - before).total() == 1
+
+
+class TestIntegrations:
+    """Columns and attributes that one service writes, with the public key, and another one reads."""
+
+    @pytest.fixture
+    def encryptors(self, key: str, pem: Path, aws: LocalAws, store: KeyStore | None) -> tuple[Encryptor, Encryptor]:
+        """Of the service that writes, and of the one that reads."""
+        public = AwsKmsRsaKeyProvider(key, public_key=pem, write_only=True, client_factory=no_client)
+        private = AwsKmsRsaKeyProvider(key, [AWAY], client_factory=aws.kms)
+        return Encryptor(public, store, POLICY), Encryptor(private, store, POLICY)
+
+    @pytest.mark.parametrize("decorated", [False, True])
+    def test_a_column(self, encryptors: tuple[Encryptor, Encryptor], engine: Engine, *, decorated: bool) -> None:
+        """`Encrypted(…, accept_public_key=True)` is read; one that does not say so is not."""
+
+        def person(encryptor: Encryptor, **how: Any) -> Any:
+            class Base(DeclarativeBase):
+                pass
+
+            class Person(Base):
+                __tablename__ = "patients"
+                id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+                ssn: Mapped[str] = mapped_column(Encrypted(String, encryptor, **how))
+
+            return encrypted(encryptor, row="id")(Person) if decorated else Person
+
+        writes = person(encryptors[0])
+        writes.metadata.create_all(engine)
+        with Session(engine) as session:
+            session.add(writes(id=1, ssn=SSN))
+            session.commit()
+        with Session(engine) as session:
+            accepting = person(encryptors[1], accept_public_key=True)
+            assert session.scalars(select(accepting)).one().ssn == SSN
+            with pytest.raises(ConfigurationError, match="accept_public_key=True"):
+                assert session.scalars(select(person(encryptors[1]))).one().ssn
+
+    @pytest.mark.parametrize("decorated", [False, True])
+    def test_an_attribute(self, encryptors: tuple[Encryptor, Encryptor], moto: DynamoDb, *, decorated: bool) -> None:
+        """`EncryptedAttribute(…, accept_public_key=True)` likewise."""
+
+        def person(encryptor: Encryptor, **how: Any) -> Any:
+            attributes = {
+                "Meta": moto.meta("patients"),
+                "id": UnicodeAttribute(hash_key=True),
+                "ssn": EncryptedAttribute(UnicodeAttribute(), encryptor, **how),
+            }
+            made: Any = type("Person", (Model,), attributes)
+            return encrypted_items(encryptor)(made) if decorated else made
+
+        writes = person(encryptors[0])
+        writes.create_table(wait=True)
+        writes("1", ssn=SSN).save()
+        assert person(encryptors[1], accept_public_key=True).get("1").ssn == SSN
+        with pytest.raises(ConfigurationError, match="accept_public_key=True"):
+            person(encryptors[1]).get("1")

@@ -313,13 +313,13 @@ class TestPlace:
             connection.execute(text("INSERT INTO new SELECT v FROM old"))
             assert connection.scalar(select(new.c.v)) == "x"
 
-    def test_a_type_taken_from_a_column_is_named_after_its_new_one(self) -> None:
-        """A derived name is derived again; one that was given stays."""
+    def test_a_type_taken_from_a_column_keeps_that_column_s_name(self) -> None:
+        """Whether the name was derived or given: what a copy or a view holds are values of that column."""
         table = Table("first", MetaData(), Column("a", Encrypted(String, encryptor())))
         named = Encrypted(String, encryptor(), name="given")
         other = Table("second", MetaData(), Column("a", table.c.a.type), Column("b", named))
         copied: Any = other.to_metadata(MetaData(), name="third")
-        assert [column.type.name for column in copied.c] == ["third.a", "given"]
+        assert [column.type.name for column in copied.c] == ["first.a", "given"]
 
     def test_a_mixin_s_columns_are_named_after_the_tables_they_land_in(self, database: Database) -> None:
         """The mixin's own column belongs to no table."""
@@ -444,7 +444,7 @@ class TestRefusals:
 
     def test_an_encryptor_is_needed(self) -> None:
         """Not a provider."""
-        with pytest.raises(ConfigurationError, match="no Encryptor"):
+        with pytest.raises(ConfigurationError, match="takes an Encryptor, not"):
             Encrypted(String, LocalKeyProvider.generate())  # type: ignore[arg-type]
 
 

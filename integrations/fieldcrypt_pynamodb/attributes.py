@@ -57,6 +57,7 @@ class EncryptedAttribute(GuardedAttribute[T]):
             from now at the most: while a table that holds it is encrypted. Writes are encrypted all the same.
         accept: read values of other schemes, or of a former declaration, as well (`OldReader`, `FormerField`).
         accept_until: until when; needed with `accept`.
+        accept_public_key: read values whose data key was wrapped with a public key; see `Encryptor.field`.
 
     Raises:
         ConfigurationError: the attribute cannot be encrypted, or not searched; or something is to be accepted for ever.
@@ -76,6 +77,7 @@ class EncryptedAttribute(GuardedAttribute[T]):
         accept_plaintext: date | None = None,
         accept: Sequence[OldReader[Any]] = (),
         accept_until: date | None = None,
+        accept_public_key: bool = False,
     ) -> None:
         if not isinstance(inner, Attribute):
             raise ConfigurationError(
@@ -95,6 +97,7 @@ class EncryptedAttribute(GuardedAttribute[T]):
         self.encryptor = encryptor
         self.name = name
         self.pad = pad
+        self.accept_public_key = accept_public_key
         self.index = IndexedBy(index) if isinstance(index, str) else index
         if self.index is not None:
             if not isinstance(self.index, IndexedBy):
@@ -155,7 +158,11 @@ class EncryptedAttribute(GuardedAttribute[T]):
             raise ConfigurationError(
                 f"{self.described} {what}, so its model has to be decorated: @encrypted(encryptor)"
             )
-        return self.encryptor.field(self.name or self._default_name(), self.type, pad=self.pad)
+        return self.field_of(self.encryptor, self.name or self._default_name())
+
+    def field_of(self, encryptor: Encryptor, name: str) -> Field[Any]:
+        """Return the field that encrypts the attribute's values, under a name."""
+        return encryptor.field(name, self.type, pad=self.pad, accept_public_key=self.accept_public_key)
 
     @cached_property
     def _mixed(self) -> MixedField | None:

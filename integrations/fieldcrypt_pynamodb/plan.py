@@ -51,7 +51,7 @@ class Protected:
                 f"{model.__name__}.{key} has no encryptor: @encrypted(encryptor), or EncryptedAttribute(…, encryptor)"
             )
         name = attribute.name or f"{table}.{attribute.attr_name}"
-        field = encryptor.field(name, attribute.type, pad=attribute.pad)
+        field = attribute.field_of(encryptor, name)
         self.key, self.attr_name, self.attribute = key, attribute.attr_name, attribute
         self.encryptor, self.field = encryptor, field
         mixed = attribute.mixed(encryptor, field)

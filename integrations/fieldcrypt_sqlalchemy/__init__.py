@@ -1,21 +1,14 @@
 """fieldcrypt for SQLAlchemy: encrypted columns, and a key store in the database. See docs/sqlalchemy.md."""
 
 from fieldcrypt import IndexedBy
-from fieldcrypt_sqlalchemy import (  # noqa: F401 (they listen)
-    declaration,
-    log,
-    prefetch,
-    result_format,
-    stale_tags,
-    statements,
-    writes,
-)
 from fieldcrypt_sqlalchemy.bulk import seal
 from fieldcrypt_sqlalchemy.companion import BlindIndexTag, blind_index
+from fieldcrypt_sqlalchemy.engine import hooks  # noqa: F401 (they listen from now on)
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
 from fieldcrypt_sqlalchemy.find import find
 from fieldcrypt_sqlalchemy.key_store import SqlKeyStore
-from fieldcrypt_sqlalchemy.rows import encrypted
+from fieldcrypt_sqlalchemy.opened import opened
+from fieldcrypt_sqlalchemy.rows.decorator import encrypted
 from fieldcrypt_sqlalchemy.sealed import Sealed
 from fieldcrypt_sqlalchemy.search import of_tenant
 from fieldcrypt_sqlalchemy.types import Encrypted
@@ -31,5 +24,6 @@ __all__ = [
     "encrypted",
     "find",
     "of_tenant",
+    "opened",
     "seal",
 ]

@@ -18,24 +18,26 @@ from sqlalchemy.sql.elements import (
     Label,
     Null,
     TypeCoerce,
-    _label_reference,
 )
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.selectable import ScalarSelect, TextualSelect
 
-from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
+from fieldcrypt_sqlalchemy.column.refusal import refused
+from fieldcrypt_sqlalchemy.engine.internals import LABEL_REFERENCE, listed, negate, returned, selectables
 
 __all__ = [
     "NULL_TESTS",
     "WRAPPERS",
     "NullTest",
     "ProtectedColumn",
+    "Unchanged",
+    "ProtectedType",
     "direct",
     "inner",
+    "is_protected",
     "is_upsert_row",
     "protect",
     "protected_within",
-    "refused",
     "sources",
 ]
 
@@ -43,14 +45,21 @@ _IN_NULL_TEST = "fieldcrypt_in_null_test"  # a keyword that SQLAlchemy's compile
 _LISTED = "fieldcrypt_listed"  # noted in the compiler's entry of a statement: the columns that are still to be listed
 
 _UPSERT_ROWS = frozenset({"excluded", "inserted"})  # PostgreSQL's and SQLite's name, and SQLAlchemy's for MySQL
-WRAPPERS = (Label, TypeCoerce, Grouping, _label_reference)  # what changes no value
+WRAPPERS = (Label, TypeCoerce, Grouping, LABEL_REFERENCE)  # what changes no value
 NULL_TESTS = frozenset(  # with NULL on the other side
     {operators.is_, operators.is_not, operators.is_distinct_from, operators.is_not_distinct_from}
 )
 
 
+class ProtectedType:
+    """What marks the type of encrypted values. A column is known by it, wherever it stands."""
+
+
 class ProtectedColumn(Column[Any]):
-    """A column with an encrypted type. Wherever SQLAlchemy copies it (aliases, subqueries), its class comes along."""
+    """A column of a Table with an encrypted type: it is refused where it is rendered, whatever is around it.
+
+    Wherever SQLAlchemy copies it (aliases, subqueries), its class comes along.
+    """
 
     inherit_cache = True
 
@@ -61,9 +70,20 @@ class NullTest(BinaryExpression[bool]):
     inherit_cache = True
 
     def _negate(self) -> Any:
-        negated = super()._negate()  # type: ignore[no-untyped-call]
+        negated = negate(self, NullTest)
         negated.__class__ = NullTest
         return negated
+
+
+class Unchanged(BinaryExpression[bool]):
+    """`column = ciphertext`: that a value has not been written since it was read."""
+
+    inherit_cache = True
+
+    @classmethod
+    def of(cls, column: Any, ciphertext: Any) -> Unchanged:
+        """Return the condition."""
+        return cls(column, ciphertext, operators.eq)
 
 
 _subclasses: dict[type[Column[Any]], type[Column[Any]]] = {Column: ProtectedColumn}  # an application's own Columns
@@ -86,10 +106,18 @@ def inner(element: Any) -> Any:
     return element
 
 
+def is_protected(element: Any) -> bool:
+    """Return True if an element is a protected column, of a Table or of a `table()`, or a `column()` of its own."""
+    return isinstance(element, ColumnClause) and isinstance(element.type, ProtectedType) and not element.is_literal
+
+
 def direct(element: Any) -> ColumnElement[Any] | None:
     """Return the protected column that an element is, under labels and the like; or None."""
     element = inner(element)
-    return element if isinstance(element, ProtectedColumn) else None
+    if not is_protected(element) or not all(map(is_protected, element.base_columns)):
+        return None  # a column of a subquery, which stands for an expression
+    found: ColumnElement[Any] = element
+    return found
 
 
 def sources(element: Any) -> Iterator[Any]:
@@ -110,15 +138,15 @@ def sources(element: Any) -> Iterator[Any]:
 
 def protected_within(element: ClauseElement) -> Iterator[Any]:
     """Yield the protected columns that an expression computes with, without those of subqueries and NULL tests."""
-    if isinstance(element, ProtectedColumn):
+    if is_protected(element):
         yield element
-    elif not isinstance(element, (NullTest, ScalarSelect)) and not _is_from(element):
+    elif not isinstance(element, (NullTest, ScalarSelect, Unchanged)) and not _is_from(element):
         for child in element.get_children():
             yield from protected_within(child)
 
 
 def is_upsert_row(column: Any) -> bool:
-    """Say whether a column is one of the row that an upsert could not insert."""
+    """Return True if a column is one of the row that an upsert could not insert."""
     return isinstance(column.table, Alias) and column.table.name in _UPSERT_ROWS
 
 
@@ -135,9 +163,21 @@ def _render_column(column: Any, compiler: Any, **kw: Any) -> str:
     elif not is_allowed:
         is_allowed = is_upsert_row(column) and isinstance(_rendering(compiler), Insert)  # examined in `statements.py`
     if not is_allowed:
-        raise refused(column)
+        raise refused(column, _rendering(compiler))
     rendered: str = compiler.visit_column(column, **kw)
     return rendered
+
+
+@compiles(Unchanged)
+def _render_unchanged(test: Any, compiler: Any, **kw: Any) -> str:
+    rendered: str = compiler.visit_binary(test, **{**kw, _IN_NULL_TEST: True})
+    return rendered
+
+
+@compiles(Unchanged, "oracle")
+def _render_unchanged_lob(test: Any, compiler: Any, **kw: Any) -> str:
+    kw[_IN_NULL_TEST] = True
+    return f"DBMS_LOB.COMPARE({compiler.process(test.left, **kw)}, {compiler.process(test.right, **kw)}) = 0"
 
 
 @compiles(NullTest)
@@ -148,21 +188,13 @@ def _render_null_test(test: Any, compiler: Any, **kw: Any) -> str:
     return rendered
 
 
-def refused(column: Any) -> ProtectedColumnError:
-    """Return the error of a protected column in an expression."""
-    return ProtectedColumnError(
-        f"{column.type.described} cannot be part of an SQL expression: the database holds ciphertext, and what it is "
-        "compared or combined with would be sent as plaintext. Select the column as it is, and compute in Python"
-    )
-
-
 def _rendering(compiler: Any) -> Any:
     """Return the innermost statement that is being rendered."""
     return compiler.stack[-1]["selectable"] if compiler.stack else None
 
 
 def _is_listed(column: Any, compiler: Any) -> bool:
-    """Say whether a SELECT or RETURNING lists a column as it is.
+    """Return True if a SELECT or RETURNING lists a column as it is.
 
     SQLAlchemy tells also what is within an expression that it is in the list. So each column of the list is to be
     rendered once, and then no more.
@@ -171,12 +203,13 @@ def _is_listed(column: Any, compiler: Any) -> bool:
         return True  # the ORM names what it expects of a whole text; nothing of it is rendered
     left: Counter[int] | None = compiler.stack[-1].get(_LISTED)
     if left is None:
-        listed = _listed(_rendering(compiler), compiler)
-        left = compiler.stack[-1][_LISTED] = Counter(hash(each) for each in listed)
-        for element in listed:
+        statement = _rendering(compiler)
+        elements = _listed(statement, compiler)
+        left = compiler.stack[-1][_LISTED] = Counter(hash(each) for each in elements)
+        for element in elements:
             if not isinstance(element, ColumnClause):
                 for protected in protected_within(element):
-                    raise refused(protected)
+                    raise refused(protected, statement)
     left[hash(column)] -= 1
     return left[hash(column)] >= 0
 
@@ -186,7 +219,7 @@ def _listed(statement: Any, compiler: Any) -> list[Any]:
     if isinstance(statement, TextualSelect):
         return list(statement.column_args)  # named, not rendered
     if isinstance(statement, Select):
-        elements = statement._raw_columns
+        elements = listed(statement)
     else:
-        elements = compiler.implicit_returning or statement._returning
-    return [inner(each) for element in elements for each in element._select_iterable]
+        elements = compiler.implicit_returning or returned(statement)
+    return [inner(each) for each in selectables(elements)]

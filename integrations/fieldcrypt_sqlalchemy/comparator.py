@@ -24,6 +24,38 @@ _NULL_TESTS = {
     operators.is_not_distinct_from: operators.is_,
 }
 
+_SPELT: dict[Any, str] = {
+    operators.eq: "==",
+    operators.ne: "!=",
+    operators.lt: "<",
+    operators.le: "<=",
+    operators.gt: ">",
+    operators.ge: ">=",
+    operators.add: "+",
+    operators.sub: "-",
+    operators.mul: "*",
+    operators.truediv: "/",
+    operators.floordiv: "//",
+    operators.mod: "%",
+    operators.neg: "-",
+    operators.inv: "NOT",
+    operators.getitem: "[…]",
+    operators.concat_op: "||",
+    operators.in_op: "IN",
+    operators.is_: "IS",
+    operators.asc_op: "ORDER BY … ASC",
+    operators.desc_op: "ORDER BY … DESC",
+    operators.nulls_first_op: "ORDER BY … NULLS FIRST",
+    operators.nulls_last_op: "ORDER BY … NULLS LAST",
+}  # others by their names, which say it: LIKE, BETWEEN, DISTINCT
+
+
+def _spelt(op: Any) -> str:
+    """Return an operator as it is written. The text of one of `op()` is not shown: it may hold a value."""
+    if isinstance(op, operators.custom_op):
+        return "op(…)"
+    return _SPELT.get(op) or op.__name__.removesuffix("_op").replace("_", " ").upper()
+
 
 class Comparator(TypeDecorator.Comparator[Any]):
     """Lets through the tests for NULL, has the blind index answer others, and refuses what it cannot."""
@@ -49,13 +81,12 @@ class Comparator(TypeDecorator.Comparator[Any]):
         return self.type  # an Encrypted
 
     def _refusal(self, op: Any) -> ProtectedColumnError:
-        name = getattr(op, "__name__", str(op))
         works = (
             "Only ==, !=, in_, not_in, is_(None) and is_not(None) work, by its blind index"
             if self._type.index is not None
             else "Only is_(None) and is_not(None) work; to search for equal values use a blind index"
         )
         return ProtectedColumnError(
-            f"the database cannot apply {name!r} to {self._type.described}: it holds ciphertext, which differs each "
-            f"time that a value is encrypted. {works}"
+            f"the database cannot apply {_spelt(op)} to {self._type.described}: it holds ciphertext, which differs "
+            f"each time that a value is encrypted. {works}"
         )

@@ -13,12 +13,16 @@ from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.types import TypeEngine
 
 from fieldcrypt import ConfigurationError, DecryptionError
+from fieldcrypt_sqlalchemy.column import numbers
+from fieldcrypt_sqlalchemy.engine.internals import enum_members, enum_texts, has_expressions
 
 __all__ = ["Conversion", "conversion"]
 
 Convert = Callable[[Any], Any]
 
-# What a user's TypeDecorator is told: the plaintext is the same whichever database the ciphertext goes to.
+# What a user's TypeDecorator is told: the plaintext is the same whichever database the ciphertext goes to, and the same
+# to a Field alone, to tags and to migrations. A database's own dialect would have it bind what has no encoding, such as
+# the ranges of psycopg.
 _DIALECT = DefaultDialect()
 
 
@@ -40,8 +44,8 @@ def conversion(inner: TypeEngine[Any]) -> Conversion:
     """Return the conversion of a SQLAlchemy type.
 
     Values are taken as a database would take them where nothing is lost by it: an int for a Numeric or Float column,
-    a bytearray for a LargeBinary one, a member of a StrEnum for a String one. They come back as what the column is
-    declared to hold. What would be rounded or guessed is a TypeError.
+    an integer of numpy's for any of these, a bytearray for a LargeBinary one, a member of a StrEnum for a String one.
+    They come back as what the column is declared to hold. What would be rounded or guessed is a TypeError.
 
     Raises:
         ConfigurationError: values of the type have no exact encoding, or the database would have to compute them.
@@ -65,7 +69,7 @@ def conversion(inner: TypeEngine[Any]) -> Conversion:
 
 
 def _refuse_expressions(inner: TypeEngine[Any]) -> None:
-    if inner._has_bind_expression or inner._has_column_expression:
+    if has_expressions(inner):
         raise ConfigurationError(
             f"{inner!r} cannot be encrypted: the database would apply its bind_expression or column_expression, to "
             "ciphertext. Convert values in Python, with process_bind_param and process_result_value"
@@ -111,30 +115,6 @@ def _plain(kind: type[Any], copy: Callable[[Any, Any], Any], other: type[Any] | 
     return Conversion(kind, to_field)
 
 
-def _boolean(value: Any) -> Any:
-    return value == 1 if type(value) is int and value in (0, 1) else value
-
-
-def _float(value: Any) -> Any:
-    """Take numbers that a float tells exactly, or in the same digits."""
-    if value.__class__ is float:
-        return value
-    if type(value) not in (int, decimal.Decimal):
-        return float.__float__(value) if isinstance(value, float) else value
-    as_float = float(value)
-    same = as_float == value or (type(value) is decimal.Decimal and decimal.Decimal(repr(as_float)) == value)
-    return as_float if same else value
-
-
-def _decimal(value: Any) -> Any:
-    return decimal.Decimal(value) if type(value) is int else value
-
-
-def _decimal_of_float(value: Any) -> Any:
-    """Give a Float column that reads Decimals the shortest one of a float, which says all of it."""
-    return decimal.Decimal(float.__repr__(value)) if isinstance(value, float) else _decimal(value)
-
-
 def _bytes(value: Any) -> Any:
     return bytes(value) if isinstance(value, (bytearray, memoryview, bytes)) else value
 
@@ -164,12 +144,12 @@ def _enum(inner: types.Enum) -> Conversion:
     """Members travel as their names, unless a values_callable gives them others."""
     if inner.enum_class is None or inner.values_callable is not None:
         return _enum_as_text(inner)
-    kind, members = inner.enum_class, inner._object_lookup
+    kind, members = inner.enum_class, enum_members(inner)
     return Conversion(kind, lambda value: members.get(value, value) if type(value) is str else value)
 
 
 def _enum_as_text(inner: types.Enum) -> Conversion:
-    texts, members = inner._valid_lookup, inner._object_lookup
+    texts, members = enum_texts(inner), enum_members(inner)
 
     def to_field(value: Any) -> Any:
         text = texts.get(value)
@@ -213,8 +193,8 @@ def _always(found: Conversion) -> Callable[[Any], Conversion]:
 
 
 _TEXT = _plain(str, lambda kind, v: kind.__str__(v))
-_INTEGER = _plain(int, lambda kind, v: kind.__int__(v), bool)
-_FLOAT = Conversion(float, _float)
+_INTEGER = Conversion(int, numbers.integer)
+_FLOAT = Conversion(float, numbers.floating)
 _DATETIME = _plain(
     datetime.datetime,
     lambda kind, v: kind(v.year, v.month, v.day, v.hour, v.minute, v.second, v.microsecond, v.tzinfo, fold=v.fold),
@@ -227,9 +207,9 @@ _CONVERSIONS: tuple[tuple[type[TypeEngine[Any]], Callable[[Any], Conversion]], .
     (types.Enum, _enum),
     (types.String, _always(_TEXT)),
     (types.Integer, _always(_INTEGER)),
-    (types.Float, lambda inner: Conversion(decimal.Decimal, _decimal_of_float) if inner.asdecimal else _FLOAT),
-    (types.Numeric, lambda inner: Conversion(decimal.Decimal, _decimal) if inner.asdecimal else _FLOAT),
-    (types.Boolean, _always(Conversion(bool, _boolean))),
+    (types.Float, lambda inner: Conversion(decimal.Decimal, numbers.shortest) if inner.asdecimal else _FLOAT),
+    (types.Numeric, lambda inner: Conversion(decimal.Decimal, numbers.exact) if inner.asdecimal else _FLOAT),
+    (types.Boolean, _always(Conversion(bool, numbers.boolean))),
     (types.DateTime, _always(_DATETIME)),
     (types.Date, _always(_DATE)),
     (types.Time, _always(Conversion(datetime.time))),

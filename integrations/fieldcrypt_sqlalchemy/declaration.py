@@ -5,27 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import (
-    Column,
-    ColumnDefault,
-    ForeignKeyConstraint,
-    PrimaryKeyConstraint,
-    Table,
-    UniqueConstraint,
-    event,
-)
+from sqlalchemy import Column, ColumnDefault, Table
+from sqlalchemy.orm import Mapper
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from fieldcrypt import ConfigurationError
-from fieldcrypt_sqlalchemy.columns import protect
+from fieldcrypt_sqlalchemy.columns import protect, protected_within
+from fieldcrypt_sqlalchemy.companion import BlindIndexTag
+from fieldcrypt_sqlalchemy.engine.internals import type_parts
 from fieldcrypt_sqlalchemy.types import HAS_PROTECTED, Encrypted
 
-__all__: list[str] = []
+__all__ = ["bind_to_table", "refuse_constraint", "refuse_discriminator"]
 
 
-@event.listens_for(Column, "after_parent_attach")
-def _bind_to_table(column: Column[Any], table: Any) -> None:
-    """Give a column that joins a table a type of its own, with the field's name, and have it refused in expressions.
+def bind_to_table(column: Column[Any], table: Any) -> None:
+    """Give a column that joins a table a type with its name, and have an encrypted one refused in expressions.
 
     A copy, because one type object may have been given to several columns.
     """
@@ -35,8 +29,12 @@ def _bind_to_table(column: Column[Any], table: Any) -> None:
     if isinstance(column.type, Encrypted):
         _refuse_options(name, column)
         column.type = column.type.named(name)
+        _refuse_shared_companion(name, column, table)
         protect(column)
         setattr(table, HAS_PROTECTED, True)
+    elif isinstance(column.type, BlindIndexTag):
+        column.type = column.type.copy()
+        column.type.column = name
     elif any(isinstance(part, Encrypted) for part in _parts(column.type)):
         raise ConfigurationError(
             f"{name}: Encrypted goes outermost, around the type of the values, Encrypted(YourType). Within another "
@@ -44,9 +42,21 @@ def _bind_to_table(column: Column[Any], table: Any) -> None:
         )
 
 
+def _refuse_shared_companion(name: str, column: Any, table: Table) -> None:
+    if column.type.index is None:
+        return
+    for other in table.c:
+        index = other.type.index if isinstance(other.type, Encrypted) and other.key != column.key else None
+        if index is not None and index.companion == column.type.index.companion:
+            raise ConfigurationError(
+                f"{name} and {table.name}.{other.name} are both indexed by {index.companion!r}, which has room for the "
+                "tags of one: a search would miss rows. Give each a blind index column of its own"
+            )
+
+
 def _parts(type_: TypeEngine[Any]) -> Iterator[Any]:
     """Yield the types that a type is made of."""
-    yield from type_._variant_mapping.values()
+    yield from type_parts(type_)
     yield getattr(type_, "item_type", None)
     if isinstance(type_, TypeDecorator):
         yield type_.impl_instance
@@ -70,13 +80,25 @@ def _refuse_options(name: str, column: Any) -> None:
             )
 
 
-@event.listens_for(UniqueConstraint, "after_parent_attach")
-@event.listens_for(PrimaryKeyConstraint, "after_parent_attach")
-@event.listens_for(ForeignKeyConstraint, "after_parent_attach")
-def _refuse_constraint(constraint: Any, table: Any) -> None:
+def refuse_constraint(constraint: Any, table: Any) -> None:
+    """Refuse a constraint that has the database compare ciphertext.
+
+    Raises:
+        ConfigurationError: it has an encrypted column.
+    """
     for column in constraint.columns if isinstance(table, Table) else ():
         if isinstance(column.type, Encrypted):
             raise _not_comparable(f"{table.name}.{column.name}", "in a constraint")
+
+
+def refuse_discriminator(mapper: Mapper[Any], cls: type) -> None:
+    """Refuse to tell classes by an encrypted column: each SELECT of a subclass would compare it."""
+    on = mapper.polymorphic_on
+    for column in () if on is None else protected_within(on):
+        raise ConfigurationError(
+            f"{cls.__name__} is polymorphic_on {column}, which is encrypted, so the database cannot select the rows of "
+            "a subclass: tell classes by a column that is not encrypted"
+        )
 
 
 def _not_comparable(name: str, what: str) -> ConfigurationError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Engine, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError, DontWrapMixin, StatementError
 
@@ -49,7 +48,6 @@ def _reduce(error: Exception) -> tuple[object, ...]:
     return kind, error.args, error.__dict__
 
 
-@event.listens_for(Engine, "handle_error")
 def hide_unprocessed_parameters(context: ExceptionContext) -> None:
     """Take the parameters from errors that arise before the driver has the statement.
 

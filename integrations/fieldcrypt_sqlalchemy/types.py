@@ -8,11 +8,14 @@ from typing import Any, NoReturn, Self
 
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import CompileError
-from sqlalchemy.types import LargeBinary, TypeDecorator, TypeEngine, to_instance
+from sqlalchemy.types import LargeBinary, TypeDecorator, TypeEngine
 
 from fieldcrypt import ConfigurationError, DecryptionError, Encryptor, Field, FieldcryptError, IndexedBy
 from fieldcrypt.migration import Accepted, MixedField
 from fieldcrypt.schemes import OldReader
+from fieldcrypt_sqlalchemy.column.arguments import check_encryptor, index_of, inner_type
+from fieldcrypt_sqlalchemy.column.round_trip import stored
+from fieldcrypt_sqlalchemy.columns import ProtectedType
 from fieldcrypt_sqlalchemy.comparator import Comparator
 from fieldcrypt_sqlalchemy.conversion import conversion
 from fieldcrypt_sqlalchemy.errors import without_parameters
@@ -38,13 +41,14 @@ class _Readers(tuple[OldReader[Any], ...]):
 _NO_READERS = _Readers()
 
 
-class Encrypted(TypeDecorator[Any]):
+class Encrypted(ProtectedType, TypeDecorator[Any]):
     """A column whose values are encrypted in the client and stored as binary. NULL stays NULL.
 
         ssn = mapped_column(Encrypted(String, encryptor))
 
     Values are bound to the field's name, which by default is `table.column`, with the names that the database knows
-    (without schema). Give a name to a column whose table may be renamed, or that is read through other integrations.
+    (without schema). A type that is copied from a column keeps that column's name. Give a name to a column whose table
+    may be renamed, or that is read through other integrations.
 
     Args:
         type_: what the application sees: any SQLAlchemy type but PickleType.
@@ -58,6 +62,7 @@ class Encrypted(TypeDecorator[Any]):
             column that held it is encrypted in place. Of text and bytes only. Writes are encrypted all the same.
         accept: read values of other schemes, or of a former declaration, as well (`OldReader`, `FormerField`).
         accept_until: until when; needed with `accept`.
+        accept_public_key: read values whose data key was wrapped with a public key; see `Encryptor.field`.
 
     Raises:
         ConfigurationError: the type cannot be encrypted, or something is to be accepted for ever.
@@ -78,21 +83,21 @@ class Encrypted(TypeDecorator[Any]):
         accept_plaintext: date | None = None,
         accept: Sequence[OldReader[Any]] = (),
         accept_until: date | None = None,
+        accept_public_key: bool = False,
     ) -> None:
         super().__init__()
-        if encryptor is not None and not isinstance(encryptor, Encryptor):
-            raise ConfigurationError(f"Encrypted(type, encryptor): a {type(encryptor).__name__} is no Encryptor")
+        check_encryptor(encryptor)
         # All arguments are attributes of the same names: SQLAlchemy's statement cache tells types apart by these.
-        self.type_ = to_instance(type_)
+        self.type_ = inner_type(type_)
         self.encryptor = encryptor
         self.name = name
         self.pad = pad
-        self.index = IndexedBy(index) if isinstance(index, str) else index
+        self.index = index_of(index)
         self.accept_plaintext = accept_plaintext
         self.accept = _Readers(accept) if accept else _NO_READERS
         self.accept_until = accept_until
+        self.accept_public_key = accept_public_key
         self.accepted: Accepted | None = None
-        self._derived = False
         self._tagger: Tagger | None = None
         if isinstance(self.type_, Encrypted):
             raise ConfigurationError("a column cannot be encrypted twice")
@@ -105,16 +110,25 @@ class Encrypted(TypeDecorator[Any]):
             check_index(self.type_, self.index)
 
     @property
+    def _static_cache_key(self) -> tuple[Any, ...]:
+        """What tells types apart in SQLAlchemy's statement cache, which would look at positional arguments alone."""
+        inner = None if self.type_ is None else self.type_._static_cache_key
+        accepts = (self.accept_plaintext, self.accept, self.accept_until, self.accept_public_key)
+        return type(self), inner, self.encryptor, self.name, self.pad, self.index, accepts
+
+    @property
     def described(self) -> str:
         """The field's name for messages."""
         return f"the encrypted column {self.name}" if self.name else "an encrypted column"
 
     def named(self, name: str) -> Self:
-        """Return a copy with a name that comes from a column, unless it has a name of its own."""
-        if self.name is not None and not self._derived:
-            return self
+        """Return a copy with a name that comes from a column, unless it has one: given, or of the column before.
+
+        A view, or a copy of a table, holds the values of the column that its type was taken from.
+        """
         named = self.copy()
-        named.name, named._derived, named._tagger = name, True, None
+        if named.name is None:
+            named.name, named._tagger = name, None
         return named
 
     @property
@@ -139,6 +153,11 @@ class Encrypted(TypeDecorator[Any]):
             from sqlalchemy.dialects.mysql import LONGBLOB  # here, for those who use another database
 
             return LONGBLOB()
+        if dialect.name == "mssql":
+            from sqlalchemy.dialects.mssql import VARBINARY
+
+            # Else IMAGE, until SQLAlchemy has seen the server's version.
+            return VARBINARY("max")  # type: ignore[no-untyped-call]
         return super().load_dialect_impl(dialect)
 
     def _to_driver(self, dialect: Dialect) -> Callable[[bytes], Any] | None:
@@ -150,7 +169,7 @@ class Encrypted(TypeDecorator[Any]):
 
     def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any]:
         """Return what encrypts a value on its way to the driver."""
-        to_field, _, field = self._prepared()
+        to_field, _, field = self.prepared()
         encrypt = field.encrypt
         to_driver = self._to_driver(dialect)
 
@@ -173,16 +192,16 @@ class Encrypted(TypeDecorator[Any]):
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:
         """Return what decrypts a value that came from the driver."""
-        _, from_field, field = self._prepared()
+        _, from_field, field = self.prepared()
         decrypt = self.decrypting(field)
-        stored = (bytes, memoryview) if self.accepted is None else (bytes, memoryview, str)
+        may_be_stored = (bytes, memoryview) if self.accepted is None else (bytes, memoryview, str)
 
         def process(value: Any) -> Any:
             if value.__class__ is bytes:
                 return decrypt(value)
             if value is None:
                 return None
-            if not isinstance(value, stored):  # SQLite lets anyone put anything into a column
+            if not isinstance(value, may_be_stored):  # SQLite lets anyone put anything into a column
                 raise DecryptionError
             return decrypt(value)
 
@@ -206,6 +225,15 @@ class Encrypted(TypeDecorator[Any]):
         """Refuse to render a value into SQL text: it would be the plaintext, in the database's log."""
         raise CompileError(f"a value of {self.described} cannot be rendered as a literal")
 
+    @property
+    def coercion_listener(self) -> Any:
+        """What sqlalchemy-utils' `force_auto_coercion` has called when an attribute is set, if the type inside has it.
+
+        Raises:
+            AttributeError: it has not.
+        """
+        return self.type_.coercion_listener  # type: ignore[attr-defined]
+
     def compare_values(self, x: Any, y: Any) -> bool:
         """Compare two values of the application, as the ORM does to find out what has changed."""
         return self.type_.compare_values(x, y)
@@ -215,7 +243,12 @@ class Encrypted(TypeDecorator[Any]):
         """How the ORM sorts values of the application."""
         return self.type_.sort_key_function
 
-    def _prepared(self) -> tuple[Callable[[Any], Any] | None, Callable[[Any], Any] | None, Any]:
+    def prepared(self) -> tuple[Callable[[Any], Any] | None, Callable[[Any], Any] | None, Field[Any]]:
+        """Return what is done with a value before it is stored, and after it was read, and the field between.
+
+        Raises:
+            ConfigurationError: name or encryptor are missing.
+        """
         if self.name is None or self.encryptor is None:
             raise without_parameters(
                 ConfigurationError(
@@ -226,8 +259,11 @@ class Encrypted(TypeDecorator[Any]):
                     "model with @encrypted"
                 )
             )
-        kind, to_field, from_field = conversion(self.type_)
-        return to_field, from_field, self.encryptor.field(self.name, kind, pad=self.pad, offload=in_thread)
+        kind, to_field, from_field = stored(self.type_, self.described)
+        field: Field[Any] = self.encryptor.field(
+            self.name, kind, pad=self.pad, accept_public_key=self.accept_public_key, offload=in_thread
+        )
+        return to_field, from_field, field
 
     def __repr__(self) -> str:
         return f"Encrypted({self.type_!r}, name={self.name!r})"

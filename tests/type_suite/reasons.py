@@ -52,7 +52,7 @@ REASONS = (
     ),
     Reason(
         "The database would look into the document, and has only its ciphertext. Read it whole, and look in Python.",
-        r"ProtectedColumnError: .* cannot apply 'getitem'",
+        r"ProtectedColumnError: .* cannot apply \[…\]",
         (
             r"JSONTest\.test_(index|path)_.*",
             r"JSONLegacyStringCastIndexTest\.test_string_cast_crit_(mixed|string)_path",
@@ -61,7 +61,7 @@ REASONS = (
     Reason(
         "The database would compare ciphertexts, which differ each time that a value is encrypted. A blind index is "
         "for this, and the column has none. The value would be sent as plaintext.",
-        r"ProtectedColumnError: .* cannot apply '(eq|in_op)'.* use a blind index",
+        r"ProtectedColumnError: .* cannot apply (==|IN) to.* use a blind index",
         (
             r"(Native)?U[Uu][Ii][Dd]Test\.test_uuid_(text_)?round_trip",
             r"JSONLegacyStringCastIndexTest\.test_string_cast_crit_(against_string_basic|simple_int|spaces_in_key)",
@@ -69,7 +69,7 @@ REASONS = (
     ),
     Reason(
         "The database would search in the text, and has only its ciphertext. No index of ours does that.",
-        r"ProtectedColumnError: .* cannot apply 'like_op'",
+        r"ProtectedColumnError: .* cannot apply LIKE",
         (r"StringTest\.test_dont_truncate_rightside\[.*",),
     ),
     Reason(
@@ -83,7 +83,7 @@ REASONS = (
     Reason(
         "The database would calculate with ciphertext. Before it is asked to, the test has written its values, read "
         "them, and found them equal.",
-        r"ProtectedColumnError: .* cannot apply 'add' to the encrypted column t\.x",
+        r"ProtectedColumnError: .* cannot apply \+ to the encrypted column t\.x",
         (
             r"NumericTest\.test_(enotation_decimal(_large)?|precision_decimal|many_significant_digits)",
             r"NumericTest\.test_(numeric_no_decimal|numeric_as_float|numeric_null_as_(decimal|float))",
@@ -92,7 +92,7 @@ REASONS = (
     ),
     Reason(
         "The database would calculate with ciphertext.",
-        r"ProtectedColumnError: .* cannot apply 'sub' to the encrypted column interval_table",
+        r"ProtectedColumnError: .* cannot apply - to the encrypted column interval_table",
         (r"(Precision)?IntervalTest\.test_arithmetic_operation_table_\w+",),
     ),
     Reason(

@@ -1,0 +1,1 @@
+"""A protected column, and what an application may do with it."""

@@ -1,0 +1,53 @@
+"""What `Encrypted` is given, checked before anything is made of it: so the message is about the argument."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy.types import TypeEngine, to_instance
+
+from fieldcrypt import ConfigurationError, Encryptor, IndexedBy
+
+__all__ = ["check_encryptor", "index_of", "inner_type"]
+
+
+def inner_type(type_: Any) -> TypeEngine[Any]:
+    """Return the type of the values.
+
+    Raises:
+        ConfigurationError: it is none of SQLAlchemy's.
+    """
+    if isinstance(type_, type) and not issubclass(type_, TypeEngine):
+        raise ConfigurationError(f"Encrypted takes a SQLAlchemy type, such as String, not {type_.__name__}")
+    made = to_instance(type_)
+    if not isinstance(made, TypeEngine):
+        raise ConfigurationError(
+            f"Encrypted takes a SQLAlchemy type, such as String, not an instance of {type(made).__name__}"
+        )
+    return made
+
+
+def check_encryptor(encryptor: Any) -> None:
+    """Refuse what is not an Encryptor.
+
+    Raises:
+        ConfigurationError: it is something else.
+    """
+    if encryptor is not None and not isinstance(encryptor, Encryptor):
+        raise ConfigurationError(f"Encrypted(type, encryptor) takes an Encryptor, not {type(encryptor).__name__}")
+
+
+def index_of(index: Any) -> IndexedBy | None:
+    """Return how a column is indexed.
+
+    Raises:
+        ConfigurationError: `index` is neither a name nor an `IndexedBy`.
+    """
+    if index is None or isinstance(index, IndexedBy):
+        return index
+    if not isinstance(index, str):
+        raise ConfigurationError(
+            "Encrypted(…, index=…) takes the name of the blind index column, or IndexedBy(…), not "
+            f"{type(index).__name__}"
+        )
+    return IndexedBy(index)
