@@ -3,9 +3,12 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-# SQLAlchemy 2.0 for the tests that are about it, beside the newer one that is installed.
-OLDER  := $(VENV)/sqlalchemy-2.0
-PAGES  := README alembic migration sqlalchemy sqlalchemy-rows sqlalchemy-search
+# Other SQLAlchemys for the tests that are about it, beside the one that is installed: the latest of each series, and
+# what is to come, if the package index has a pre-release.
+SQLALCHEMY_2.0  := 'sqlalchemy>=2.0,<2.1'
+SQLALCHEMY_2.1  := 'sqlalchemy>=2.1,<2.2'
+SQLALCHEMY_next := --pre 'sqlalchemy>=2.1'
+PAGES := README alembic migration sqlalchemy sqlalchemy-rows sqlalchemy-search
 
 # PySpark for the tests of what needs it, with the pandas that it supports.
 SPARK := $(VENV)/spark
@@ -16,7 +19,7 @@ MINISTACK := $(VENV)/ministack
 # What fieldcrypt is compared with stays out of the tests' environment.
 BENCH := $(VENV)/bench
 
-.PHONY: demo test test-sqlalchemy-2.0 test-spark lint types wheel-check vectors bench bench-check clean
+.PHONY: demo test test-spark test-long lint types wheel-check vectors bench bench-check clean
 
 demo: $(VENV)/.stamp
 	$(BIN)/fieldcrypt demo $(ARGS)
@@ -24,15 +27,21 @@ demo: $(VENV)/.stamp
 test: $(VENV)/.stamp $(VENV)/.mariadb $(MINISTACK)/.stamp
 	$(BIN)/pytest $(ARGS)
 
-# Fails if it is another SQLAlchemy after all.
-test-sqlalchemy-2.0: $(OLDER)/.stamp $(VENV)/.mariadb $(MINISTACK)/.stamp
-	PYTHONPATH=$(OLDER) $(BIN)/pytest --sqlalchemy 2.0 $(PAGES:%='tests/test_docs.py::test_the_examples_of_a_page_run[%.md]') $$(grep -lE '^(from|import) (fieldcrypt_)?sqlalchemy' tests/test_*.py | grep -vE 'pynamodb|same_field|old_readers') $(ARGS)
+# Of a series, such as test-sqlalchemy-2.0, it fails if it is another SQLAlchemy after all.
+test-sqlalchemy-%: $(VENV)/sqlalchemy-%/.stamp $(VENV)/.mariadb $(MINISTACK)/.stamp
+	PYTHONPATH=$(VENV)/sqlalchemy-$* $(BIN)/pytest $(if $(filter next,$*),,--sqlalchemy $*) $(PAGES:%='tests/test_docs.py::test_the_examples_of_a_page_run[%.md]') $$(grep -lE '^(from|import) (fieldcrypt_)?sqlalchemy' tests/test_*.py | grep -vE 'pynamodb|same_field|old_readers') $(ARGS)
 
 # Not part of .ci/run, which has no time for it: installing PySpark alone takes most of a minute. It needs Java 17 or later.
 # Java stays in the directory that it was started in, so the examples of docs/spark.md have one of their own.
 test-spark: $(SPARK)/.stamp $(MINISTACK)/.stamp
 	PYTHONPATH=$(SPARK) $(BIN)/pytest --spark tests/test_spark.py $(ARGS)
 	PYTHONPATH=$(SPARK) $(BIN)/pytest --spark tests/test_docs.py -k spark.md
+
+# Not part of .ci/run either: it takes some minutes, and does something else each time. Prints what it did.
+test-long: $(VENV)/.stamp $(VENV)/.mariadb
+	$(BIN)/pytest --long tests/test_row_machine.py $(ARGS)
+
+.PRECIOUS: $(VENV)/sqlalchemy-%/.stamp
 
 lint: $(VENV)/.stamp
 	$(BIN)/ruff check .
@@ -66,9 +75,9 @@ $(VENV)/.stamp: pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[all,demo]' --group dev
 	@touch $@
 
-$(OLDER)/.stamp: $(VENV)/.stamp
-	rm -rf $(OLDER)
-	$(BIN)/python -m pip install --quiet --target $(OLDER) --no-deps 'sqlalchemy<2.1'
+$(VENV)/sqlalchemy-%/.stamp: $(VENV)/.stamp
+	rm -rf $(@D)
+	$(BIN)/python -m pip install --quiet --target $(@D) --no-deps $(SQLALCHEMY_$*)
 	@touch $@
 
 $(SPARK)/.stamp: $(VENV)/.stamp
