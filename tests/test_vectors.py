@@ -21,6 +21,7 @@ from fieldcrypt import (
     LocalKeyProvider,
     MemoryKeyStore,
     Tombstone,
+    text_form,
 )
 from fieldcrypt.aead import Xaes256Gcm
 from fieldcrypt.codecs import Codec, split_plaintext
@@ -44,6 +45,8 @@ def load(path: Path) -> dict[str, Any]:
             "body_kind",
             "by",
             "field",
+            "text",
+            "json",
         ):
             vector[name] = bytes.fromhex(value)
     return vector
@@ -84,6 +87,19 @@ def read_tombstone(vector: dict[str, Any]) -> None:
     assert stone.to_bytes() == vector["tombstone"]
 
 
+def read_text(vector: dict[str, Any]) -> None:
+    stored = vector["json"] if "json" in vector else vector["text"]
+    value = text_form.decode(stored)
+    vector.setdefault("value", value)
+    assert value == vector["value"]
+    assert text_form.encode(value) == stored
+    assert len(stored) == text_form.size(len(value))
+    store = MemoryKeyStore()
+    if "record" in vector:
+        store.add(KeyRecord.from_bytes(value[1:17], vector["record"]))
+    read_with(vector, value, store)
+
+
 def read_value(vector: dict[str, Any]) -> None:
     store = MemoryKeyStore()
     if "record" in vector:
@@ -91,9 +107,13 @@ def read_value(vector: dict[str, Any]) -> None:
         intact = load(VECTORS / "value-stored.json")
         of = intact if vector["record"] == intact["record"] else vector
         store.add(KeyRecord.from_bytes(of["value"][1:17], vector["record"]))
+    read_with(vector, vector["value"], store)
+
+
+def read_with(vector: dict[str, Any], value: bytes, store: MemoryKeyStore) -> None:
     context = dict(vector["context"])
     field = Encryptor(LocalKeyProvider(vector["local_key"]), store).field(context.pop(FIELD_KEY), str)
-    text = field.decrypt(vector["value"], tenant=vector.get("tenant"), context=context or None)
+    text = field.decrypt(value, tenant=vector.get("tenant"), context=context or None)
     assert Codec(str).encode(text) == vector["plaintext"]
 
 
@@ -134,6 +154,7 @@ READERS = {
     "tombstone": read_tombstone,
     "tag": read_tag,
     "value": read_value,
+    "text": read_text,
 }
 
 

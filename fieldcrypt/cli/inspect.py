@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import binascii
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from fieldcrypt import envelope
+from fieldcrypt import envelope, text_form
 from fieldcrypt.aead import TAG_SIZE
 from fieldcrypt.cli.output import utc
 from fieldcrypt.errors import ConfigurationError, DecryptionError, FieldcryptError
@@ -21,7 +22,7 @@ _MAX_FILE_SIZE = 64 * 1024 * 1024
 
 
 def read_value(text: str) -> bytes:
-    """Return the value that an argument means: hexadecimal (also as PostgreSQL prints it), base64, or a file of either.
+    """Return the value that an argument means: text form, hexadecimal (also as PostgreSQL prints it), base64, a file.
 
     Raises:
         ConfigurationError: it is none of these, or the file cannot be read.
@@ -36,7 +37,7 @@ def read_value(text: str) -> bytes:
     except OSError:  # too long for a name, for one
         pass
     raise ConfigurationError(
-        "this is no encrypted value: neither hexadecimal nor base64 of one, nor the name of a file with one"
+        "this is no encrypted value: neither its text form, hexadecimal or base64, nor the name of a file with one"
     )
 
 
@@ -79,6 +80,8 @@ def _of_record(record: KeyRecord | Tombstone) -> dict[str, Any]:
 
 def _decoded(text: str) -> list[bytes]:
     """Return every way to read a text as bytes."""
+    with suppress(DecryptionError):
+        return [text_form.decode(text.strip('"'))]  # with the quotation marks of JSON
     found = []
     for prefix in ("", "\\x", "0x"):
         if text.startswith(prefix):

@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import json
 import re
+import string
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -377,6 +378,22 @@ def has_one_form(item: bytes) -> bool:
     return argument in (2, 3, 37, 1004, 64514, 64516)
 
 
+# Section 13: text form
+
+
+def bytes_of_text(text: Any) -> bytes:
+    """The value that a text stands for, read character by character."""
+    need(isinstance(text, str), "no text")
+    need(text[:4] == "fc1.", "prefix")
+    alphabet = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"
+    need(all(letter in alphabet for letter in text[4:]), "alphabet")
+    bits = "".join(f"{alphabet.index(letter):06b}" for letter in text[4:])
+    unused = len(bits) % 8
+    need(unused < 6, "length")
+    need("1" not in bits[len(bits) - unused :], "unused bits")
+    return bytes(int(bits[at : at + 8], 2) for at in range(0, len(bits) - unused, 8))
+
+
 # Section 10: test vectors
 
 
@@ -408,7 +425,16 @@ def check_record(vector: Vector) -> Vector:
 
 
 def check_value(vector: Vector) -> Vector:
-    local_key, value = unhex(vector, "local_key", "{32}"), unhex(vector, "value")
+    return opened(vector, unhex(vector, "value"))
+
+
+def check_text(vector: Vector) -> Vector:
+    value = bytes_of_text(vector["json"] if "json" in vector else vector["text"])
+    return opened(vector, value) | {"value": value.hex()}
+
+
+def opened(vector: Vector, value: bytes) -> Vector:
+    local_key = unhex(vector, "local_key", "{32}")
     record = None if vector.get("record") is None else unhex(vector, "record")
     plaintext, key = open_value(local_key, value, record, vector["context"])
     need("tenant" not in vector or vector["tenant"] == key.tenant, "tenant of the key")
@@ -489,6 +515,7 @@ KINDS: dict[str, Callable[[Vector], Vector]] = {
     "tombstone": check_tombstone,
     "tag": check_tag,
     "value": check_value,
+    "text": check_text,
 }
 
 

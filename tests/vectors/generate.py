@@ -19,7 +19,7 @@ from uuid import UUID
 
 import cbor2
 
-from fieldcrypt import _system, codecs, context, envelope
+from fieldcrypt import _system, codecs, context, envelope, text_form
 from fieldcrypt.aead import Xaes256Gcm
 from fieldcrypt.cbor import MAX_NESTING
 from fieldcrypt.encryptor import Encryptor
@@ -44,7 +44,7 @@ FOREIGN_NAME = "arn:aws:kms:us-east-1:111122223333:key/mrk-1234abcd12ab34cd56ef1
 def main() -> None:
     for old in DIRECTORY.glob("*.json"):
         old.unlink()
-    for scenario in (xaes, contexts, plaintexts, records, tombstones, values, tags, item_seals):
+    for scenario in (xaes, contexts, plaintexts, records, tombstones, values, tags, item_seals, texts):
         _fix_randomness(scenario.__name__)
         scenario()
 
@@ -442,6 +442,34 @@ def item_seals() -> None:
         "item-seal-nothing", "none of the attributes is there", kind="item-seal", over=over, item={"other": {"S": "x"}},
         digest=seal_digest(over, {"other": {"S": "x"}}),
     )  # fmt: skip
+
+
+def texts() -> None:
+    provider, store = LocalKeyProvider(LOCAL_KEY), MemoryKeyStore()
+    plain = "078-05-1120*"  # of a length that leaves bits unused in the last character
+    value = Encryptor(provider, store).field("patients.ssn", str).encrypt(plain, tenant=TENANT)
+    text = text_form.encode(value)
+    common = value_members(value, store) | {"kind": "text", "context": CONTEXT}
+
+    def bad(name: str, reason: str, **more: Any) -> None:
+        failure(f"text-{name}", reason, **common | more)
+
+    assert text[-1] in "AQgw" and {"-", "_"} & set(text)  # noqa: PT018
+    bad("padding", "base64 with padding", text=text + "==")
+    bad("alphabet", "the alphabet with + and /", text=text.replace("-", "+").replace("_", "/"))
+    bad("line-end", "a line end behind it", text=text + "\n")
+    bad("white-space", "white space within", text=text[:40] + " " + text[40:])
+    bad("unused-bits", "an unused bit of the last character is set", text=text[:-1] + chr(ord(text[-1]) + 1))
+    bad("length", "a length that base64 does not have", text=text[:-1])
+    bad("upper-case", "the prefix in upper case", text="FC1." + text[4:])
+    bad("other-field", "read as another field", text=text, context={"fieldcrypt:field": "patients.name"})
+    bad("json-within", "in JSON, within an array", json=[text])
+    members = common | {"value": value, "plaintext": b"\x02" + plain.encode()}
+    success("text-stored", "a stored value", **members, text=text)
+    success("text-json", "a document of JSON", **members, json=text)
+    value = Encryptor(provider).field("patients.ssn", str).encrypt(plain)
+    members |= {"record": None, "value": value}
+    success("text-self-contained", "a self-contained value", **members, text=text_form.encode(value))
 
 
 def _with_bytes(value: dict[str, Any]) -> Any:
