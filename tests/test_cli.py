@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from fieldcrypt import Encryptor, FileKeyStore, KeyRecord, LocalKeyProvider, _system
+from fieldcrypt import Encryptor, FileKeyStore, KeyRecord, LocalKeyProvider, _system, text_form
 from fieldcrypt.cli.commands import commands
 from fieldcrypt.testing import LocalAws
 
@@ -256,7 +256,9 @@ def corrupt(key_id: bytes, record: bytes) -> None:
 
 
 class TestInspect:
-    @pytest.mark.parametrize("spelling", ["hex", "postgresql", "base64", "urlsafe", "file", "hex in a file"])
+    @pytest.mark.parametrize(
+        "spelling", ["hex", "postgresql", "base64", "urlsafe", "text", "json", "file", "hex in a file"]
+    )
     def test_every_spelling(self, run: Run, application: Any, tmp_path: Path, spelling: str) -> None:
         """As databases, logs and scripts print bytes."""
         value = application.values["a"]
@@ -267,6 +269,8 @@ class TestInspect:
             "postgresql": "\\x" + value.hex(),
             "base64": base64.b64encode(value).decode(),
             "urlsafe": base64.urlsafe_b64encode(value).decode().rstrip("="),
+            "text": text_form.encode(value),
+            "json": json.dumps(text_form.encode(value)),
             "file": "raw",
             "hex in a file": "text",
         }[spelling]

@@ -95,7 +95,7 @@ class TestBackfill:
         """
         add(engine, patient, *ssns(*range(20)), {"ssn_plain": None, "sex_plain": "f"})
         report = Migration(engine, patient, COPIES).backfill()
-        assert report == (21, 21, 0, {}, True, ())
+        assert report == (21, 21, 0, {}, True, (), 21, 0)
         assert values(engine, patient) == [f"{SSN}{number}" for number in range(20)] + [None]
         assert values(engine, patient, "sex") == [None] * 20 + ["f"]
         with Session(engine) as session:

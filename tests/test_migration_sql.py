@@ -249,7 +249,6 @@ class TestReencryption:
         assert migration.backfill().changed == 0
         monkeypatch.setattr(_system, "wall_clock", lambda: time.time() + 5)  # keys are told apart by the second
         encryptor.data_keys.rotate("c0")
-        migration = Migration(engine, patient)
         assert migration.plan().fields["patients.ssn"] == {Kind.OLD_KEY: 3, Kind.ACTIVE: 3}
         assert migration.values_under(before[0][1:17]) == {"patients.ssn": 3, "patients.notes": 3}
         assert migration.verify().wrong == 3

@@ -52,7 +52,8 @@ def plan(
         print_json(_plan_as_json(planned))
     else:
         _print_plan(planned)
-    if planned.needed or any(counts[Kind.UNREADABLE] for counts in planned.fields.values()):
+    unread = any(counts[kind] for counts in planned.fields.values() for kind in (Kind.UNREADABLE, Kind.MARKED))
+    if planned.needed or planned.left or unread:
         raise typer.Exit(1)
 
 
@@ -62,16 +63,20 @@ def backfill(
     workers: Annotated[int, typer.Option(min=1, help="Threads that work at it.")] = 1,
     batch: BatchOption = 1000,
     rate: Annotated[float | None, typer.Option(metavar="ROWS", help="Rows a second at the most.")] = None,
-    restart: Annotated[bool, typer.Option("--restart", help="Begin anew, whatever was begun.")] = False,
+    restart: Annotated[bool, typer.Option("--restart", help="Begin again, whatever was begun.")] = False,
+    mend: Annotated[
+        bool, typer.Option("--mend", help="Encrypt again what does not open and has its plaintext beside it.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Encrypt what is not protected as it is declared, while others read and write.
 
-    Interrupt it, kill it, run several at once: it goes on where it was. Exit code 1 if some rows could not be changed.
+    Interrupt it, kill it, run several at once: it goes on where it was. Exit code 1 if some rows could not be changed,
+    or the database counts some that are left.
     """
     found = find_migration(migration)
     with _showing("backfill", as_json) as tell:
-        report = found.backfill(workers=workers, batch=batch, rate=rate, restart=restart, on_progress=tell)
+        report = found.backfill(workers=workers, batch=batch, rate=rate, restart=restart, mend=mend, on_progress=tell)
     _print_report(report, as_json)
 
 
@@ -88,20 +93,30 @@ def verify(
         report = found.verify(sample=_sample(confidence, share), on_progress=tell)
     if as_json:
         reasons = [{"key": _key(key), "reason": reason} for key, reason in report.reasons.items()]
-        print_json({"rows": report.rows, "wrong": report.wrong, "reasons": reasons})
+        counts = {name: getattr(report, name) for name in ("rows", "wrong", "total", "left")}
+        print_json(counts | {"reasons": reasons})
     else:
         say(report)
         for key, reason in report.reasons.items():
             typer.echo(printable(f"{_key(key)}: {reason}"), err=True)
-    if report.wrong:
+    if report.wrong or report.left:
         raise typer.Exit(1)
 
 
 @migrate.command()
 def finish(
-    migration: MigrationArgument = None, batch: BatchOption = 1000, yes: YesOption = False, as_json: JsonOption = False
+    migration: MigrationArgument = None,
+    batch: BatchOption = 1000,
+    stale_plaintext: Annotated[
+        bool, typer.Option("--stale-plaintext", help="Plaintext that differs is out of date: remove it as well.")
+    ] = False,
+    yes: YesOption = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """Remove the plaintext, once nobody reads or writes it any more. There is no way back."""
+    """Remove the plaintext, once nobody reads or writes it any more. There is no way back.
+
+    What differs from the encrypted value may be newer, and stays. Exit code 1 if something stays.
+    """
     found = find_migration(migration)
     if not yes:
         ask(
@@ -109,7 +124,7 @@ def finish(
             "Nothing was removed.",
         )
     with _showing("finish", as_json) as tell:
-        report = found.finish(batch=batch, on_progress=tell)
+        report = found.finish(batch=batch, stale_plaintext=stale_plaintext, on_progress=tell)
     _print_report(report, as_json)
 
 
@@ -183,6 +198,13 @@ def _print_plan(planned: MigrationPlan) -> None:
         print_table(titles, rows)
     some = "" if planned.rows == planned.total else f", of {planned.total:,}"
     say(f"{planned.rows:,} rows were looked at{some}: {planned.due:,} values are to be written by a backfill")
+    if planned.left:
+        say(
+            f"{planned.left:,} more are in the table, and no step would come to them: is the key sorted as it is "
+            "compared?"
+        )
+    for reason, count in planned.passed_over.items():
+        say(f"{count:,} rows are passed over: {reason}")
     for needed in planned.needed:
         typer.echo(printable(f"needed before: {needed}"), err=True)
 
@@ -192,25 +214,30 @@ def _plan_as_json(planned: MigrationPlan) -> dict[str, Any]:
         "rows": planned.rows,
         "total": planned.total,
         "due": planned.due,
+        "left": planned.left,
         "columns": {name: {kind.value: n for kind, n in counts.items()} for name, counts in planned.fields.items()},
         "stale_tags": dict(planned.stale_tags),
         "needed": list(planned.needed),
+        "passed_over": dict(planned.passed_over),
     }
 
 
 def _print_report(report: StepReport, as_json: bool) -> None:
     if as_json:
         failures = [{"key": _key(key), "reason": str(error)} for key, error in report.failures.items()]
-        counts = {name: getattr(report, name) for name in ("rows", "changed", "failed", "complete")}
+        names = ("rows", "changed", "failed", "complete", "total", "left")
+        counts = {name: getattr(report, name) for name in names}
         print_json(counts | {"failures": failures, "remarks": list(report.remarks)})
     else:
         state = "" if report.complete else "; paused, run it again to go on"
+        if report.left:
+            state = f"; of all {report.total:,} the database counts {report.left:,} that are left"
         say(f"{report.rows:,} rows, {report.changed:,} changed, {report.failed:,} failed{state}")
         for remark in report.remarks:
             say(f"left to do: {remark}")
     for key, error in report.failures.items() if not as_json else ():
         typer.echo(printable(f"{_key(key)}: {type(error).__name__}: {_first_line(error)}"), err=True)
-    if report.failed:
+    if report.failed or report.left:
         raise typer.Exit(1)
 
 

@@ -34,6 +34,7 @@ class Migration(Protocol):
         batch: int = 1000,
         rate: float | None = None,
         restart: bool = False,
+        mend: bool = False,
         on_progress: OnProgress = None,
     ) -> StepReport:
         """Encrypt, or encrypt anew, what is not protected as declared."""
@@ -43,7 +44,7 @@ class Migration(Protocol):
         """Decrypt and compare; changes no value."""
         ...
 
-    def finish(self, *, batch: int = 1000, on_progress: OnProgress = None) -> StepReport:
+    def finish(self, *, batch: int = 1000, stale_plaintext: bool = False, on_progress: OnProgress = None) -> StepReport:
         """Remove the plaintext that is left. There is no way back."""
         ...
 

@@ -18,6 +18,7 @@ class Kind(enum.StrEnum):
     PLAINTEXT = "plaintext"
     SHREDDED = "shredded"  # its data keys were destroyed on purpose
     UNREADABLE = "unreadable"
+    MARKED = "no value, begins with fc1."  # in a text column: unreadable, or plaintext that looks like a value
 
     @property
     def is_due(self) -> bool:

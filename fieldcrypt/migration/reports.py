@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from fieldcrypt.migration.kind import Kind
@@ -25,6 +26,8 @@ class MigrationPlan(NamedTuple):
         fields: by field, or column, how many values are of which kind.
         stale_tags: by field, how many rows have no blind index tag or an old one.
         needed: what has to change before a backfill can run, in words; statements where they are known.
+        left: how many were not seen although the database counts them, so that no step would come to them.
+        passed_over: why rows are none of this migration's, with how many: no step looks at them any further.
     """
 
     rows: int
@@ -32,6 +35,8 @@ class MigrationPlan(NamedTuple):
     fields: Mapping[str, Counter[Kind]]
     stale_tags: Mapping[str, int]
     needed: tuple[str, ...]
+    left: int = 0
+    passed_over: Mapping[str, int] = MappingProxyType({})
 
     @property
     def due(self) -> int:
@@ -48,8 +53,12 @@ class StepReport(NamedTuple):
         changed: how many were written.
         failed: how many could not be.
         failures: what is wrong by key, of the first 1,000 that failed in this process.
-        complete: False if somebody paused it: what is left is done by the next run.
+        complete: True if it came to its end, and the database itself then counts nothing that is left. False if
+            somebody paused it, or something is left: run it again.
         remarks: what is left for you to do.
+        total: how many there are, as the database counted them at the end.
+        left: in how many of them the database counts something to do: those that failed, and those that others wrote
+            in the old form meanwhile. Failures of another kind, a value that does not decrypt say, are not among them.
     """
 
     rows: int
@@ -58,6 +67,8 @@ class StepReport(NamedTuple):
     failures: Mapping[Key, Exception]
     complete: bool = True
     remarks: tuple[str, ...] = ()
+    total: int = 0
+    left: int = 0
 
 
 class VerifyReport(NamedTuple):
@@ -68,14 +79,23 @@ class VerifyReport(NamedTuple):
         wrong: how many of them are not as they should be.
         reasons: why, by key, of the first 1,000.
         sample: what was asked for, if not all rows were looked at.
+        total: how many there are, as the database counted them.
+        left: how many more it counts that are not protected, or that were never seen.
     """
 
     rows: int
     wrong: int
     reasons: Mapping[Key, str]
     sample: Sample | None = None
+    total: int = 0
+    left: int = 0
 
     def __str__(self) -> str:
+        if self.left:
+            return f"{self._told()}; {self.left:,} more are not protected, or were not seen, of {self.total:,} in all"
+        return self._told()
+
+    def _told(self) -> str:
         if self.wrong:
             return f"rows that are not as they should be: {self.wrong:,} of {self.rows:,}"
         if self.sample is None:

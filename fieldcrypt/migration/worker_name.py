@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import platform
+from itertools import count
 
 __all__ = ["is_dead", "worker_name"]
 
+_made = count()
 _NODE_SIZE = 150  # characters of a machine's name
 
 
 def worker_name(number: int) -> str:
-    """Return the name of a worker of this process."""
-    return f"{platform.node()[:_NODE_SIZE]} {os.getpid()} {number}"
+    """Return the name of a worker of this process, which no other one has: two steps of one process do not share it."""
+    return f"{platform.node()[:_NODE_SIZE]} {os.getpid()} {number}.{next(_made)}"
 
 
 def is_dead(worker: str) -> bool:

@@ -69,11 +69,16 @@ class ItemSeal:
         over: the attributes that it covers, plain and protected ones.
         accept_unsealed: read items without a seal as well, until this day begins: while what exists is sealed.
             Whoever can write to the table can take seals away until then.
+        accept: read items that were sealed by these descriptions as well, of the same key and tenant: after the table,
+            or what the seal covers, got another name.
+        accept_until: until when; needed with `accept`.
     """
 
     attribute: str
     over: tuple[str, ...]
     accept_unsealed: date | None = None
+    accept: Sequence[ProtectedTable] = ()
+    accept_until: date | None = None
 
 
 class ProtectedTable:
@@ -143,6 +148,7 @@ class ProtectedTable:
             self.old_items = Accepted(None, readers, accept_until)
         self.seal = seal
         self.unsealed = None if seal is None or seal.accept_unsealed is None else Accepted(seal.accept_unsealed)
+        self.former_seals = None if seal is None else _accepted_seals(seal)
         self.seal_field = encryptor.field(f"{self.name}.{seal.attribute}", bytes) if seal is not None else None
         self._check()
 
@@ -164,8 +170,11 @@ class ProtectedTable:
 
     @property
     def own(self) -> frozenset[str]:
-        """The attributes that fieldcrypt fills by itself: tags, and the seal."""
-        return frozenset(self.companions.values()) | ({self.seal.attribute} if self.seal is not None else frozenset())
+        """The attributes that fieldcrypt fills by itself: tags, and seals."""
+        if self.seal is None:
+            return frozenset(self.companions.values())
+        formers = {each.seal.attribute for each in self.seal.accept if each.seal is not None}
+        return frozenset(self.companions.values()) | formers | {self.seal.attribute}
 
     @property
     def described(self) -> frozenset[str]:
@@ -197,3 +206,11 @@ class ProtectedTable:
 
 def _described(how: Any) -> Protected:
     return how if isinstance(how, Protected) else Protected(how)
+
+
+def _accepted_seals(seal: ItemSeal) -> Accepted | None:
+    if bool(seal.accept) != (seal.accept_until is not None):
+        raise ConfigurationError("ItemSeal(accept=…) and accept_until=date(…) go together: every migration ends")
+    if any(not isinstance(each, ProtectedTable) or each.seal is None for each in seal.accept):
+        raise ConfigurationError("ItemSeal(accept=…) takes descriptions of tables that have a seal")
+    return Accepted(seal.accept_until) if seal.accept else None

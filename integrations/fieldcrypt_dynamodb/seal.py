@@ -13,7 +13,7 @@ from typing import Any
 import cbor2
 from cryptography.hazmat.primitives.hashes import SHA256, Hash
 
-from fieldcrypt import DecryptionError, Event, EventKind, RowContext, key_text
+from fieldcrypt import DecryptionError, Event, EventKind, KeyNotFoundError, RowContext, key_text
 from fieldcrypt_dynamodb.description import ProtectedTable
 from fieldcrypt_dynamodb.forms import Form
 
@@ -38,7 +38,8 @@ class Sealing:
         self._over = table.seal.over
         self._field = table.seal_field
         self._form = form
-        self._encryptor, self._unsealed = table.encryptor, table.unsealed
+        self._encryptor, self._unsealed, self._accepted = table.encryptor, table.unsealed, table.former_seals
+        self._formers = [Sealing(former, form) for former in table.seal.accept]
 
     def add(self, item: dict[str, Any], row: RowContext, tenant: str | None) -> None:
         """Seal an item, whose protected attributes are encrypted already."""
@@ -51,8 +52,10 @@ class Sealing:
         Raises:
             DecryptionError: it is missing, or not the seal of these attributes of this item.
         """
+        if self._formers and not self.is_own(item, row, tenant) and self._is_of_former(item, row, tenant):
+            return
         data = self._form.bytes_of(item.get(self._attribute))
-        if self._attribute not in item and self._unsealed is not None and self._unsealed.takes_plaintext():
+        if not self.is_on(item) and self._unsealed is not None and self._unsealed.takes_plaintext():
             self._encryptor.report(Event(EventKind.PLAINTEXT_READ, place=self._name))
             return
         if data is None:
@@ -61,6 +64,28 @@ class Sealing:
             self._field.decrypt(data, tenant=tenant, context=self._context(item, row))
         except DecryptionError:
             raise DecryptionError(f"{self._name}: the sealed attributes are not those that were sealed") from None
+
+    def is_on(self, item: Mapping[str, Any]) -> bool:
+        """Return True if an item has a seal, authentic or not, by this declaration or one before it."""
+        return self._attribute in item or any(former.is_on(item) for former in self._formers)
+
+    def is_own(self, item: Mapping[str, Any], row: RowContext, tenant: str | None) -> bool:
+        """Return True if an item has an authentic seal by this declaration."""
+        data = self._form.bytes_of(item.get(self._attribute))
+        try:
+            return (
+                data is not None and self._field.decrypt(data, tenant=tenant, context=self._context(item, row)) == b""
+            )
+        except (DecryptionError, KeyNotFoundError):
+            return False
+
+    def _is_of_former(self, item: Mapping[str, Any], row: RowContext, tenant: str | None) -> bool:
+        if not any(former.is_own(item, row, tenant) for former in self._formers):
+            return False
+        if self._accepted is None or not self._accepted.takes_plaintext():
+            raise DecryptionError(f"the time in which {self._name} accepted seals of former declarations is over")
+        self._encryptor.report(Event(EventKind.OLD_VALUE_READ, place=self._name))
+        return True
 
     def _context(self, item: Mapping[str, Any], row: RowContext) -> dict[str, str]:
         present = {name: item[name] for name in self._over if name in item}

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pynamodb.constants import NULL
 from pynamodb.models import Model
 
 from fieldcrypt import ConfigurationError, Encryptor, Field
+from fieldcrypt.migration.engine.unit import PassedOverError
 from fieldcrypt_pynamodb.attributes import EncryptedAttribute
 from fieldcrypt_pynamodb.item_key import Item
 from fieldcrypt_pynamodb.model import ProtectedModel
@@ -42,16 +44,38 @@ class MigratedModel:
         self.key: tuple[str, ...] = tuple(model.get_attributes()[key].attr_name for key in keys if key is not None)
         tenant = model._fieldcrypt_plan().item_key.tenant if issubclass(model, ProtectedModel) else None
         self.tenant: str | None = None if tenant is None else tenant.attr_name
-        found = {each.name: each for kind in (*_below(model), model) for each in self._of_class(kind)}
+        found = {each.declared: each for kind in (*_below(model), model) for each in self._of_class(kind)}
         self.attributes: Sequence[Any] = tuple(found.values())
-        self.seal = None
-        self.old_items = None
+        self.bound = issubclass(model, ProtectedModel)
+        self.seal: Any = None
+        self.old_items: Any = None
         if not self.attributes:
             raise ConfigurationError(f"{model.__name__} has no encrypted attribute")
 
+    def client(self, config: Any) -> Any:
+        """Make a client for the region and host of the model's Meta, with its credentials."""
+        connection = self._model._get_connection().connection
+        return connection.session.create_client(
+            "dynamodb", connection.region, endpoint_url=connection.host, config=config
+        )
+
     def attributes_of(self, item: Item) -> Sequence[Any]:
-        """Return the protected attributes that an item of this class may have."""
-        return self._of_class(self._class_of(item))
+        """Return the protected attributes that an item of this class may have.
+
+        Raises:
+            PassedOverError: it is of no class that is loaded, and has none of the protected attributes of any.
+            ValueError: it is of no class that is loaded.
+        """
+        try:
+            model = self._class_of(item)
+        except (TypeError, ValueError):
+            pass  # told below, where no chained exception carries what the item has
+        else:
+            return self._of_class(model)
+        what = f"of a class of {self._model.__name__} that is not loaded: their discriminator is unknown"
+        if any(_is_filled(item.get(name)) for each in self.attributes for name in (each.name, each.companion)):
+            raise ValueError(f"the item is {what}; import the module that declares its class")
+        raise PassedOverError(f"they are {what}, and have no protected attribute of the others")
 
     def place(self, item: Item) -> tuple[Mapping[str, str] | None, str | None]:
         """Return what the values of an item are bound to.
@@ -75,6 +99,10 @@ class MigratedModel:
         return f"MigratedModel({self._model.__name__})"
 
 
+def _is_filled(value: Mapping[str, Any] | None) -> bool:
+    return value is not None and NULL not in value
+
+
 class _Attribute:
     """One of a model's."""
 
@@ -84,6 +112,14 @@ class _Attribute:
         self.name = attribute.attr_name
         self.encryptor, self.field, self.pad = encryptor, field, attribute.pad
         self.accepted = attribute.accepted
+        self.index = attribute.index
+        self.declared = (
+            self.name,
+            field.name,
+            str(field),
+            self.pad,
+            str(self.index),
+        )  # alike in classes that inherit it
         self.companion = None if tagger is None else tagger.companion.attr_name
         self.of_plaintext, self.as_plaintext = attribute.of_plaintext, attribute.as_plaintext
         self._tagger = tagger

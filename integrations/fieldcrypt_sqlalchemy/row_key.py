@@ -98,6 +98,10 @@ class RowKey:
         self.recent: tuple[Any, Any, Row] = (_NO_PART, _NO_PART, (RowContext((), b""), None))
         self._defaults = [(name, column) for name, column in columns.items() if column.default is not None]
 
+    def described(self) -> tuple[str, ...]:
+        """Return, for checkpoints, what values are bound to: the same texts in every process."""
+        return (*self.names, "with a tenant" if self._has_tenant else "without a tenant")
+
     def complete(self, values: dict[str, Any]) -> list[str]:
         """Give a new row the key and the tenant that SQLAlchemy would give it only when it is sent.
 

@@ -3,37 +3,32 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping
 from threading import Lock
 from time import sleep
 from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from fieldcrypt import call_after_fork
 from fieldcrypt.migration import MigrationError, Pace
-from fieldcrypt_dynamodb.migration.errors import code_of, in_words
-from fieldcrypt_dynamodb.migration.target import Item
 
-__all__ = ["Client", "TableAccess", "client_of"]
+__all__ = ["CONFIG", "REFUSED", "Client", "TableAccess", "call"]
 
+_retries: Any = {"total_max_attempts": 5, "mode": "standard"}
+CONFIG = Config(connect_timeout=5, read_timeout=30, retries=_retries, max_pool_connections=64)  # of a job's client
+
+REFUSED = "ConditionalCheckFailedException"
 _TRIES = 8  # of a request that is throttled, beyond what boto3 tries
 _FIRST_WAIT = 0.1  # seconds; doubled each time
 _THROTTLED = frozenset(
     {"ProvisionedThroughputExceededException", "ThrottlingException", "RequestLimitExceeded"}
-    | {"TransactionConflictException", "InternalServerError"}
+    | {"TransactionConflictException", "ReplicatedWriteConflictException", "InternalServerError"}
 )
-_CONNECTIONS = 64
-
-
-def client_of(region: str | None) -> Any:
-    """Make a boto3 DynamoDB client for a job."""
-    retries: Any = {"total_max_attempts": 5, "mode": "standard"}
-    config = Config(connect_timeout=5, read_timeout=30, retries=retries, max_pool_connections=_CONNECTIONS)
-    return boto3.session.Session().client("dynamodb", region_name=region, config=config)
+# What DynamoDB says of one item, and not of the request.
+_OF_THE_ITEM = frozenset({REFUSED, "ValidationException", "ItemCollectionSizeLimitExceededException"})
 
 
 class Client:
@@ -44,8 +39,8 @@ class Client:
         region: of the default client.
     """
 
-    def __init__(self, factory: Callable[[], Any] | None, region: str | None) -> None:
-        self._factory = factory or partial(client_of, region)
+    def __init__(self, factory: Callable[[], Any] | None, region: str | None = None) -> None:
+        self._factory = factory or (lambda: boto3.session.Session().client("dynamodb", region, config=CONFIG))
         self._reset()
         call_after_fork(self._reset)
 
@@ -61,57 +56,87 @@ class Client:
             return self._client
 
 
+def call(client: Any, operation: str, table: str, answers: frozenset[str] = frozenset(), **params: Any) -> Any:
+    """Send a request about a table, again if it is throttled, and return the response.
+
+    Args:
+        client, operation, table, params: what is sent.
+        answers: errors by which DynamoDB says what the caller asked.
+
+    Raises:
+        ClientError: one of the answers.
+        MigrationError: DynamoDB refuses, or cannot be reached; it says what to do.
+    """
+    for tried in range(_TRIES + 1):
+        try:
+            return getattr(client, operation)(TableName=table, **params)
+        except BotoCoreError as error:
+            refused: Exception = error
+            break
+        except ClientError as error:
+            refused, code = error, code_of(error)
+            if code in answers:
+                raise
+            if code not in _THROTTLED or tried == _TRIES:
+                break
+        sleep(_FIRST_WAIT * 2**tried * (0.5 + random.random()))  # noqa: S311 (so that not all wait alike)
+    raise MigrationError(f"{operation} on {table}: {refused}. What is done stays; run it again to go on") from refused
+
+
+def code_of(error: ClientError) -> str:
+    """Return the name that DynamoDB gives to an error."""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
 class TableAccess:
     """A table's items in DynamoDB's own form, as they are: neither encrypted nor decrypted.
 
     Args:
-        client: boto3's.
+        client: returns boto3's.
         table: the table's name.
         capacity: read, and as many write, capacity units a second to use at most; None: as many as there are.
     """
 
-    def __init__(self, client: Any, table: str, capacity: float | None) -> None:
-        self._client = client
-        self._table = table
+    def __init__(self, client: Callable[[], Any], table: str, capacity: float | None) -> None:
+        self._client, self._table = client, table
         self._reads, self._writes = Pace(capacity), Pace(capacity)
+
+    @property
+    def region(self) -> str:
+        """The region in which it is used."""
+        return str(self._client().meta.region_name)
 
     def describe(self) -> dict[str, Any] | None:
         """Return what DynamoDB says of the table; None if there is none."""
-        with in_words(f"DescribeTable of {self._table}"):
-            try:
-                found: dict[str, Any] = self._client.describe_table(TableName=self._table)["Table"]
-            except self._client.exceptions.ResourceNotFoundException:
-                return None
-            return found
+        try:
+            found = call(self._client(), "describe_table", self._table, frozenset({"ResourceNotFoundException"}))
+        except ClientError:
+            return None
+        described: dict[str, Any] = found["Table"]
+        return described
 
     def expires_by(self) -> str | None:
         """Return the attribute that says when items expire, if one does."""
-        with in_words(f"DescribeTimeToLive of {self._table}"):
-            found = self._client.describe_time_to_live(TableName=self._table)["TimeToLiveDescription"]
-            name: str | None = found.get("AttributeName")
-            return name
+        found = call(self._client(), "describe_time_to_live", self._table)["TimeToLiveDescription"]
+        name: str | None = found.get("AttributeName")
+        return name
 
-    def scan(
-        self, segment: tuple[int, int], after: Item | None, limit: int
-    ) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
-        """Return a page of a segment, and after which key to go on; None if there is nothing more.
+    def scan(self, **params: Any) -> dict[str, Any]:
+        """Return the response about a page of the table."""
+        return self._sent(self._reads, "scan", {**params, "ConsistentRead": True})
 
-        Args:
-            segment: its number, and of how many.
-            after: the key that the last page ended with.
-            limit: items at most.
-        """
-        params: dict[str, Any] = {"Segment": segment[0], "TotalSegments": segment[1], "Limit": limit}
-        if after is not None:
-            params["ExclusiveStartKey"] = after
-        response = self._sent(self._reads, "scan", {**params, "ConsistentRead": True})
-        return response["Items"], response.get("LastEvaluatedKey")
+    def scans(self, **params: Any) -> Iterator[dict[str, Any]]:
+        """Yield the responses about all pages of the table, or of a segment."""
+        response = self.scan(**params)
+        yield response
+        while "LastEvaluatedKey" in response:
+            response = self.scan(**params, ExclusiveStartKey=response["LastEvaluatedKey"])
+            yield response
 
     def get(self, key: Mapping[str, Any]) -> dict[str, Any] | None:
         """Return an item as it is now."""
-        found: dict[str, Any] | None = self._sent(self._reads, "get_item", {"Key": key, "ConsistentRead": True}).get(
-            "Item"
-        )
+        response = self._sent(self._reads, "get_item", {"Key": key, "ConsistentRead": True})
+        found: dict[str, Any] | None = response.get("Item")
         return found
 
     def update(self, params: Mapping[str, Any]) -> bool:
@@ -121,39 +146,21 @@ class TableAccess:
             ValueError: DynamoDB does not take what it would be, because of its size for example.
         """
         try:
-            self._sent(self._writes, "update_item", params)
+            self._sent(self._writes, "update_item", params, _OF_THE_ITEM)
         except ClientError as error:
-            if code_of(error) == "ConditionalCheckFailedException":
+            self._writes.take(1.0)
+            if code_of(error) == REFUSED:
                 return False
             said = error.response["Error"].get("Message", "")
         else:
             return True
         raise ValueError(f"DynamoDB does not take the item: {said}")
 
-    def _sent(self, pace: Pace, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
-        send = getattr(self._client, operation)
-        for tried in range(_TRIES + 1):
-            with in_words(f"{operation} on {self._table}"):
-                try:
-                    response: dict[str, Any] = send(TableName=self._table, ReturnConsumedCapacity="TOTAL", **params)
-                except ClientError as error:
-                    code = code_of(error)
-                    if operation == "update_item" and code in _OF_THE_ITEM:
-                        pace.take(1.0)
-                        item_error = error
-                        break
-                    if code not in _THROTTLED or tried == _TRIES:
-                        raise
-                else:
-                    pace.take(float(response.get("ConsumedCapacity", {}).get("CapacityUnits", 0.0)))
-                    return response
-            sleep(_FIRST_WAIT * 2**tried * (0.5 + random.random()))  # noqa: S311 (so that not all wait alike)
-        else:
-            raise MigrationError(f"{operation} on {self._table} is throttled")
-        raise item_error
-
-
-# What DynamoDB says of one item, and not of the request.
-_OF_THE_ITEM = frozenset(
-    {"ConditionalCheckFailedException", "ValidationException", "ItemCollectionSizeLimitExceededException"}
-)
+    def _sent(
+        self, pace: Pace, operation: str, params: Mapping[str, Any], answers: frozenset[str] = frozenset()
+    ) -> dict[str, Any]:
+        response: dict[str, Any] = call(
+            self._client(), operation, self._table, answers, ReturnConsumedCapacity="TOTAL", **params
+        )
+        pace.take(float(response.get("ConsumedCapacity", {}).get("CapacityUnits", 0.0)))
+        return response

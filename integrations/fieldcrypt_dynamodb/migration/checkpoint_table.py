@@ -9,9 +9,11 @@ from datetime import timedelta
 from time import sleep
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from fieldcrypt import ConfigurationError
-from fieldcrypt_dynamodb.migration.access import Client
-from fieldcrypt_dynamodb.migration.errors import in_words
+from fieldcrypt.migration import MigrationError
+from fieldcrypt_dynamodb.migration.access import REFUSED, Client, call
 from fieldcrypt_dynamodb.replicas import add_replica, enable_streams
 
 __all__ = ["CheckpointTable"]
@@ -64,7 +66,7 @@ class CheckpointTable:
             MigrationError, KeyStoreError: it cannot be made.
         """
         client = self._client()
-        with in_words(f"the table {self.name} cannot be made"):
+        try:
             with suppress(client.exceptions.ResourceInUseException):  # it exists, or is being made elsewhere
                 client.create_table(
                     TableName=self.name,
@@ -76,11 +78,13 @@ class CheckpointTable:
                     ],
                 )
             client.get_waiter("table_exists").wait(TableName=self.name, WaiterConfig={"Delay": 1})
-            others = [region for region in replicas if region != self.region]
-            if others:
-                enable_streams(client, self.name)
-            for region in others:
-                add_replica(client, self.name, region)
+        except (BotoCoreError, ClientError) as error:
+            raise MigrationError(f"the table {self.name} cannot be made: {error}") from error
+        others = [region for region in replicas if region != self.region]
+        if others:
+            enable_streams(client, self.name)
+        for region in others:
+            add_replica(client, self.name, region)
 
     @property
     def region(self) -> str:
@@ -89,12 +93,10 @@ class CheckpointTable:
 
     def regions(self) -> frozenset[str]:
         """Return all regions that have the table; none if it does not exist."""
-        client = self._client()
-        with in_words(f"DescribeTable of {self.name}"):
-            try:
-                found = client.describe_table(TableName=self.name)["Table"]
-            except client.exceptions.ResourceNotFoundException:
-                return frozenset()
+        try:
+            found = call(self._client(), "describe_table", self.name, frozenset({"ResourceNotFoundException"}))["Table"]
+        except ClientError:
+            return frozenset()
         return frozenset(each["RegionName"] for each in found.get("Replicas", ())) | {self.region}
 
     def settle(self) -> None:
@@ -106,30 +108,28 @@ class CheckpointTable:
 
     def items(self, migration: str) -> list[dict[str, Any]]:
         """Return what is written down about a migration."""
-        with in_words(f"Query on {self.name}"):
-            pages = (
-                self._client()
-                .get_paginator("query")
-                .paginate(
-                    TableName=self.name,
-                    KeyConditionExpression="#migration = :name",
-                    ExpressionAttributeNames=_names("#migration"),
-                    ExpressionAttributeValues={":name": {"S": migration}},
-                    ConsistentRead=True,
-                )
-            )
-            return [item for page in pages for item in page["Items"]]
+        found: list[dict[str, Any]] = []
+        params: dict[str, Any] = {
+            "KeyConditionExpression": "#migration = :name",
+            "ExpressionAttributeNames": _names("#migration"),
+            "ExpressionAttributeValues": {":name": {"S": migration}},
+            "ConsistentRead": True,
+        }
+        while True:
+            response = call(self._client(), "query", self.name, **params)
+            found += response["Items"]
+            if "LastEvaluatedKey" not in response:
+                return found
+            params["ExclusiveStartKey"] = response["LastEvaluatedKey"]
 
     def add(self, migration: str, part: str, values: Mapping[str, Any]) -> None:
         """Write down something new; what there is already stays."""
-        client = self._client()
-        with in_words(f"PutItem on {self.name}"), suppress(client.exceptions.ConditionalCheckFailedException):
-            client.put_item(
-                TableName=self.name,
-                Item={"migration": {"S": migration}, "part": {"S": part}, **values},
-                ConditionExpression="attribute_not_exists(#part)",
-                ExpressionAttributeNames=_names("#part"),
-            )
+        self._under(
+            "put_item",
+            "attribute_not_exists(#part)",
+            Item={"migration": {"S": migration}, "part": {"S": part}, **values},
+            ExpressionAttributeNames=_names("#part"),
+        )
 
     def update(
         self, migration: str, part: str, update: str, condition: str, values: Mapping[str, Any]
@@ -141,35 +141,36 @@ class CheckpointTable:
             update, condition: expressions in which names have a # before them.
             values: for their placeholders.
         """
-        client = self._client()
-        with in_words(f"UpdateItem on {self.name}"):
-            try:
-                response = client.update_item(
-                    TableName=self.name,
-                    Key={"migration": {"S": migration}, "part": {"S": part}},
-                    UpdateExpression=update,
-                    ConditionExpression=condition,
-                    ExpressionAttributeNames=_names(update + condition),
-                    ExpressionAttributeValues=values,
-                    ReturnValues="ALL_NEW",
-                )
-            except client.exceptions.ConditionalCheckFailedException:
-                return None
-        found: dict[str, Any] = response["Attributes"]
-        return found
+        response = self._under(
+            "update_item",
+            condition,
+            Key={"migration": {"S": migration}, "part": {"S": part}},
+            UpdateExpression=update,
+            ExpressionAttributeNames=_names(update + condition),
+            ExpressionAttributeValues=values,
+            ReturnValues="ALL_NEW",
+        )
+        return None if response is None else response["Attributes"]
 
-    def delete(self, item: Mapping[str, Any]) -> None:
-        """Forget something, unless it is a run that was begun anew since it was read."""
-        client = self._client()
-        condition: dict[str, Any] = {}
-        if "began" in item:
-            condition = {
-                "ConditionExpression": "#began = :began",
-                "ExpressionAttributeNames": _names("#began"),
-                "ExpressionAttributeValues": {":began": item["began"]},
-            }
-        with in_words(f"DeleteItem on {self.name}"), suppress(client.exceptions.ConditionalCheckFailedException):
-            client.delete_item(TableName=self.name, Key={part: item[part] for part in _KEY}, **condition)
+    def delete(self, item: Mapping[str, Any]) -> bool:
+        """Forget something, and return True, unless it was begun again or leased since it was read."""
+        name = next((each for each in ("began", "leased_until") if each in item), None)
+        if name is None:
+            condition, values = "attribute_not_exists(#leased_until)", {}
+        else:
+            condition, values = f"#{name} = :before", {"ExpressionAttributeValues": {":before": item[name]}}
+        key = {part: item[part] for part in _KEY}
+        names = _names(condition)
+        return self._under("delete_item", condition, Key=key, ExpressionAttributeNames=names, **values) is not None
+
+    def _under(self, operation: str, condition: str, **params: Any) -> Any:
+        """Send what is done under a condition; return None if that does not hold."""
+        try:
+            return call(
+                self._client(), operation, self.name, frozenset({REFUSED}), ConditionExpression=condition, **params
+            )
+        except ClientError:
+            return None
 
     def __repr__(self) -> str:
         return f"CheckpointTable({self.name!r})"

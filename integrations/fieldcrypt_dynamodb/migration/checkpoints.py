@@ -8,227 +8,247 @@ only written as they were read.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 from fieldcrypt import ConfigurationError
-from fieldcrypt.migration import MigrationError, MigrationStatus, StepStatus, is_dead
+from fieldcrypt.migration import MigrationError
+from fieldcrypt.migration.engine.journal import (
+    WRITING,
+    Counts,
+    LostPortionError,
+    Nothing,
+    Portion,
+    Run,
+    at_work,
+    other_declaration,
+)
+from fieldcrypt_dynamodb.migration import entries
 from fieldcrypt_dynamodb.migration.checkpoint_table import CheckpointTable
-from fieldcrypt_dynamodb.migration.run import COUNTS, Run, Segment, number, run_of
+from fieldcrypt_dynamodb.migration.entries import Entries, RunEntry, Segment, number, part_of
+from fieldcrypt_dynamodb.migration.rivals import refuse_rivals
 
-__all__ = ["LEASE", "Checkpoints", "LostSegmentError"]
+__all__ = ["Checkpoints"]
 
-LEASE = 30.0  # seconds after which a segment, or a run, of which nothing was heard is anybody's
 _NAME_SIZE = 150
-_WRITE = ("backfill", "undo")  # the steps that write
-
-
-class LostSegmentError(Exception):
-    """A segment was taken over by another worker, for nothing was heard of this one for too long."""
 
 
 class Checkpoints:
-    """The checkpoints of one migration.
+    """The checkpoints of one migration: a `Journal`.
 
     Args:
         table: where they are.
         name: the migration's.
-        region: in which this process works at it.
+        segments: into how many the table is divided by a new run.
+        region: returns in which region this process works at it.
 
     Raises:
         ConfigurationError: the name is too long.
     """
 
-    def __init__(self, table: CheckpointTable, name: str, region: str) -> None:
+    def __init__(self, table: CheckpointTable, name: str, segments: int, region: Callable[[], str]) -> None:
         if not 1 <= len(name) <= _NAME_SIZE:
             raise ConfigurationError(f"the name of a migration has 1 to {_NAME_SIZE} characters")
-        self._table = table
-        self._name = name
-        self._region = region
+        self._table, self._name, self._segments, self._region_of = table, name, segments, region
+
+    @property
+    def lease(self) -> float:
+        """Seconds after which a segment of which nothing was heard is anybody's."""
+        return entries.LEASE
+
+    @property
+    def _region(self) -> str:
+        return self._region_of()
+
+    def exists(self) -> bool:
+        """Return True if there is the table."""
+        return bool(self._table.regions())
+
+    def create(self) -> None:
+        """Do nothing: the table is made by an administrator, who may do so."""
 
     # Runs
 
-    def find(self, step: str) -> Run | None:
-        """Return a run, with all that its segments have counted so far."""
-        return next((run for run, _ in self._runs() if run.step == step), None)
+    def runs(self) -> Sequence[Run]:
+        """Return all steps that were begun."""
+        return [entry.run for entry in self._entries().runs.values()]
 
-    def begin(self, step: str, about: str, segments: int, total: int, *, restart: bool = False) -> Run:
-        """Return the run of a step that is to be worked at: one that was begun, or a new one.
+    def find(self, step: str) -> Run | None:
+        """Return a step that was begun, with all that its segments have counted so far."""
+        entry = self._entries().runs.get(step)
+        return None if entry is None else entry.run
+
+    def begin(self, step: str, about: str, total: int, *, restart: bool, drops: Sequence[str]) -> Run:
+        """Return the run of a step that is to be worked at (see `Journal.begin`).
 
         Raises:
-            ConfigurationError: one was begun that was about something else, or another region is at work.
+            ConfigurationError: another region is at work, or as `Journal.begin`.
         """
-        self.refuse_other_region(step)
-        old = self.find(step)
-        if old is not None and not restart and old.ended is None:
-            if old.about != about:
-                raise ConfigurationError(
-                    f"{self._name}: the {step} was begun for {old.about}, and is now for {about}: finish it as it was, "
-                    "or say restart=True to begin anew; what is done stays done"
-                )
-            if old.region == self._region:
-                self._touch(old, "SET #paused = :no, #held_until = :until", {":no": {"BOOL": False}})
-                return old
-        self.drop(step)  # also in another region, where segments begin and end elsewhere
-        new = {
+        found = self._entries()
+        refuse_rivals(found, self._name, step, self._region, restart=restart)
+        old = found.runs.get(step)
+        goes_on = old is not None and old.run.ended is None and not restart
+        if old is not None and goes_on and old.run.about != about:
+            raise other_declaration(self._name, old.run, about)
+        if old is not None and old.region != self._region:
+            goes_on = False  # in another region segments begin and end elsewhere
+        for each in (*drops, *(() if goes_on else (step,))):
+            self._drop(each, found)
+        if old is not None and goes_on:
+            self._touch(old.run, "SET #paused = :no, #held_until = :until", {":no": {"BOOL": False}})
+        else:
+            self._table.add(self._name, step, self._new(about, total))
+        if step in WRITING:
+            self._table.settle()
+            found = self._entries()
+            refuse_rivals(found, self._name, step, self._region)
+        entry = self._entries().runs.get(step)
+        if entry is None or entry.region != self._region:
+            raise ConfigurationError(
+                f"{self._name}: another process, or another region, has begun a step at the same time as this {step}: "
+                "wait for its end"
+            )
+        return entry.run
+
+    def _new(self, about: str, total: int) -> dict[str, Any]:
+        return {
             "about": {"S": about},
             "region": {"S": self._region},
-            "segments": {"N": str(segments)},
+            "segments": {"N": str(self._segments)},
             "total": {"N": str(total)},
             "began": number(time.time()),
-            "held_until": number(time.time() + LEASE),
+            "held_until": number(time.time() + entries.LEASE),
         }
-        self._table.add(self._name, step, new)
-        if step in _WRITE:
-            self._table.settle()
-        found = self.find(step)
-        if found is None or found.region != self._region:
-            raise ConfigurationError(f"{self._name}: the {step} was begun in another region at the same time")
-        return found
 
-    def refuse_other_region(self, step: str) -> None:
-        """Raise ConfigurationError if a step would write, and another region is at work at one that does."""
-        for run, _ in self._runs():
-            held = run.ended is None and not run.paused and run.held_until > time.time()
-            if held and run.region != self._region and step in _WRITE and run.step in _WRITE:
-                raise ConfigurationError(
-                    f"{self._name}: the {run.step} is being done in {run.region}, and one region writes to a global "
-                    f"table: pause it there, or wait until nothing was heard of it for {LEASE:.0f} seconds"
-                )
+    def _drop(self, step: str, found: Entries) -> None:
+        """Forget a run: first its segments, of which nobody may have claimed one meanwhile."""
+        for segment in found.of(step):
+            if not self._table.delete(segment.item):
+                raise at_work(self._name, step, "somebody who has just begun", entries.LEASE)
+        if step in found.runs:
+            self._table.delete(found.runs[step].item)
 
-    def drop(self, step: str) -> None:
-        """Forget a run, so that it can be begun anew."""
-        mine = [item for item in self._table.items(self._name) if item["part"]["S"].partition("/")[0] == step]
-        for item in sorted(mine, key=lambda each: "began" in each):  # first its segments
-            self._table.delete(item)
-
-    def note(self, run: Run, done: int, changed: int, failed: int) -> None:
-        """Write down a run that was done in one piece."""
-        values = {f":{name}": {"N": str(count)} for name, count in zip(COUNTS, (done, changed, failed), strict=True)}
-        sets = ", ".join(f"#{name} = :{name}" for name in COUNTS)
-        self._touch(run, f"SET #ended = :now, {sets}", {":now": number(time.time()), **values})
+    def note(self, run: Run, counts: Counts) -> bool:
+        """Write down that a run was done in one piece (see `Journal.note`)."""
+        values = {f":{name}": {"N": str(count)} for name, count in counts._asdict().items()}
+        sets = ", ".join(f"#{name} = :{name}" for name in Counts._fields)
+        update = f"SET #ended = if_not_exists(#ended, :now), {sets}"
+        return self._touched(run, update, {":now": number(time.time()), **values}) is not None
 
     def pause(self) -> None:
-        """Have all workers stop at their next checkpoint."""
-        for run, _ in self._runs():
+        """Have all workers stop at their next checkpoint, and those that wait."""
+        for run in self.runs():
             if run.ended is None:
-                self._touch(run, "SET #paused = :yes", {":yes": {"BOOL": True}})
+                self._touched(run, "SET #paused = :yes", {":yes": {"BOOL": True}})
 
-    def status(self) -> MigrationStatus:
-        """Say how far all steps are."""
-        steps = []
-        for run, workers in sorted(self._runs(), key=lambda each: each[0].began):
-            state = "paused" if run.paused else "running"
-            if run.ended is not None:
-                state = "failed" if run.failed else "done"
-            counts = (max(run.total, run.done), run.done, run.changed, run.failed)
-            steps.append(StepStatus(run.step, self._name, state, *counts, run.began, run.ended, workers))
-        return MigrationStatus(self._name, tuple(steps))
-
-    def keep(self, run: Run) -> bool:
-        """Say that this region is at work at a run, and return whether it is to go on.
+    def goes_on(self, run: Run) -> bool:
+        """Say that this region is at work at a run, and return False if somebody asked all to stop.
 
         Raises:
-            MigrationError: it was begun anew, or another region has taken over.
+            MigrationError: it was begun again, or another region has taken it over.
         """
         return not self._touch(run, "SET #held_until = :until", {}).get("paused", {}).get("BOOL", False)
 
     # Segments
 
-    def claim(self, run: Run, worker: str) -> Segment | bool:
-        """Return a segment to work at; or True if others are at work at the last ones, False if all is done."""
-        now = time.time()
-        items = {item["part"]["S"]: item for item in self._table.items(self._name)}
-        parts = {at: items.get(_part(run, at), {}) for at in range(run.segments)}
-        open_ones = {at: item for at, item in parts.items() if not _is_finished(item)}
-        for at, item in open_ones.items():
-            holder = item.get("worker", {}).get("S")
-            if holder is None or float(item["leased_until"]["N"]) < now or is_dead(holder):
-                taken = self._take(run, at, item, worker)
+    def claim(self, run: Run, worker: str, units: int) -> Portion | Nothing:
+        """Return a segment to work at (see `Journal.claim`)."""
+        found = self._entries()
+        entry = self._current(run, found)
+        if entry is None or entry.run.ended is not None:
+            return Nothing.DONE
+        if entry.run.paused:
+            return Nothing.PAUSED
+        refuse_rivals(found, self._name, run.step, self._region)
+        known = {segment.number: segment for segment in found.of(run.step)}
+        left = [at for at in range(entry.segments) if at not in known or not known[at].is_finished]
+        for at in left:
+            segment = known.get(at)
+            if segment is None or segment.is_free():
+                taken = self._take(run, at, segment, worker)
                 if taken is not None:
-                    return taken
-        if not open_ones:
-            self._touch(run, "SET #ended = if_not_exists(#ended, :now)", {":now": number(now)})
-        return bool(open_ones)
+                    return self._portion(run, entry, at, taken, worker)
+        if not left:
+            self._touched(run, "SET #ended = if_not_exists(#ended, :now)", {":now": number(time.time())})
+        return Nothing.WAIT if left else Nothing.DONE
 
-    def _take(self, run: Run, at: int, item: Mapping[str, Any], worker: str) -> Segment | None:
-        values = {":worker": {"S": worker}, ":until": number(time.time() + LEASE)}
+    def _take(self, run: Run, at: int, segment: Segment | None, worker: str) -> dict[str, Any] | None:
+        values = {":worker": {"S": worker}, ":until": number(time.time() + entries.LEASE)}
         condition = "attribute_not_exists(#leased_until)"
-        if item:
-            condition, values[":before"] = "#leased_until = :before", item["leased_until"]
+        if segment is not None and "leased_until" in segment.item:
+            condition, values[":before"] = "#leased_until = :before", segment.item["leased_until"]
         update = "SET #worker = :worker, #leased_until = :until"
-        taken = self._table.update(self._name, _part(run, at), update, condition, values)
-        if taken is None:
-            return None
-        done, changed, failed = (int(taken.get(name, {}).get("N", "0")) for name in COUNTS)
-        return Segment(run, at, taken.get("position", {}).get("M"), (done, changed, failed))
+        return self._table.update(self._name, part_of(run.step, at), update, condition, values)
 
-    def hold(self, segment: Segment, worker: str) -> None:
-        """Prolong the lease of a segment.
+    def _portion(self, run: Run, entry: RunEntry, at: int, taken: Mapping[str, Any], worker: str) -> Portion | Nothing:
+        """Return a segment that was taken, having looked again who else is at work.
 
-        Raises:
-            LostSegmentError: it is another worker's by now.
+        Two that begin at the same time see each other: both lease first, and look afterwards.
         """
-        self._update(segment, worker, "SET #leased_until = :until", {":until": number(time.time() + LEASE)})
+        found = self._entries()
+        try:
+            refuse_rivals(found, self._name, run.step, self._region)
+            is_there = self._current(run, found) is not None
+        except (ConfigurationError, MigrationError):
+            self.release(run, worker)
+            raise
+        if not is_there:
+            self._table.delete(taken)
+            return Nothing.DONE
+        return Portion(run, at, found.position(taken), entry.segments, found.counts(taken))
 
-    def advance(self, segment: Segment, worker: str, *, finished: bool) -> None:
-        """Write down how far a segment is.
+    def _current(self, run: Run, found: Entries) -> RunEntry | None:
+        entry = found.runs.get(run.step)
+        if entry is not None and (entry.run.began != run.began or entry.region != self._region):
+            raise self._taken_over(run)
+        return entry
 
-        Args:
-            segment: as it is now.
-            worker: who has it.
-            finished: nothing is left.
+    def hold(self, batch: Any, portion: Portion, worker: str) -> None:
+        """Prolong the lease of a segment, and by itself also of the run (see `Journal.hold`)."""
+        values = {":until": number(time.time() + entries.LEASE)}
+        self._update(portion, worker, "SET #leased_until = :until", values)
+        if batch is None:
+            self.goes_on(portion.run)
 
-        Raises:
-            LostSegmentError: it is another worker's by now.
-        """
-        values = {":until": number(time.time() + LEASE), ":finished": {"BOOL": finished}}
-        values |= {f":{name}": {"N": str(count)} for name, count in zip(COUNTS, segment.counts, strict=True)}
-        sets = [f"#{name} = :{name}" for name in (*COUNTS, "finished")]
-        if segment.position is not None:
+    def advance(self, batch: Any, portion: Portion, worker: str, counts: Counts, *, finished: bool) -> None:
+        """Write down how far a segment is (see `Journal.advance`)."""
+        values = {":until": number(time.time() + entries.LEASE), ":finished": {"BOOL": finished}}
+        values |= {f":{name}": {"N": str(count)} for name, count in portion.counts._asdict().items()}
+        sets = [f"#{name} = :{name}" for name in (*Counts._fields, "finished")]
+        if portion.position is not None:
             sets.append("#position = :position")
-            values[":position"] = {"M": dict(segment.position)}
-        self._update(segment, worker, f"SET #leased_until = :until, {', '.join(sets)}", values)
+            values[":position"] = {"M": dict(portion.position)}
+        self._update(portion, worker, f"SET #leased_until = :until, {', '.join(sets)}", values)
 
-    def release(self, segment: Segment, worker: str) -> None:
-        """Give up a segment that did not come to its end."""
-        with suppress(LostSegmentError):
-            self._update(segment, worker, "REMOVE #worker", {})
+    def release(self, run: Run, worker: str) -> None:
+        """Give up what a worker has of a run (see `Journal.release`)."""
+        with suppress(MigrationError):
+            for segment in self._entries().of(run.step):
+                if segment.worker == worker and not segment.is_finished:
+                    part, mine = part_of(run.step, segment.number), {":worker": {"S": worker}}
+                    self._table.update(self._name, part, "REMOVE #worker", "#worker = :worker", mine)
 
-    def _update(self, segment: Segment, worker: str, update: str, values: Mapping[str, Any]) -> None:
+    def _update(self, portion: Portion, worker: str, update: str, values: Mapping[str, Any]) -> None:
         mine = {":worker": {"S": worker}, **values}
-        if (
-            self._table.update(self._name, _part(segment.run, segment.number), update, "#worker = :worker", mine)
-            is None
-        ):
-            raise LostSegmentError
+        part = part_of(portion.run.step, portion.number)
+        if self._table.update(self._name, part, update, "#worker = :worker", mine) is None:
+            raise LostPortionError
 
     def _touch(self, run: Run, update: str, values: Mapping[str, Any]) -> dict[str, Any]:
-        mine = {":region": {"S": run.region}, ":began": number(run.began), **values}
-        if ":until" in update:
-            mine[":until"] = number(time.time() + LEASE)
-        found = self._table.update(self._name, run.step, update, "#region = :region AND #began = :began", mine)
+        found = self._touched(run, update, values)
         if found is None:
-            raise MigrationError(f"{self._name}: the {run.step} was begun anew, or another region has taken it over")
+            raise self._taken_over(run)
         return found
 
-    def _runs(self) -> list[tuple[Run, tuple[str, ...]]]:
-        """Return all runs, and who is at work at each."""
-        items = self._table.items(self._name)
-        found = []
-        for item in items:
-            step = item["part"]["S"]
-            if "/" not in step:
-                segments = [each for each in items if each["part"]["S"].startswith(f"{step}/")]
-                at_work = {each["worker"]["S"] for each in segments if "worker" in each and not _is_finished(each)}
-                found.append((run_of(item, segments), tuple(sorted(at_work))))
-        return found
+    def _touched(self, run: Run, update: str, values: Mapping[str, Any]) -> dict[str, Any] | None:
+        mine = {":region": {"S": self._region}, ":began": number(run.began), **values}
+        if ":until" in update:
+            mine[":until"] = number(time.time() + entries.LEASE)
+        return self._table.update(self._name, run.step, update, "#region = :region AND #began = :began", mine)
 
+    def _taken_over(self, run: Run) -> MigrationError:
+        return MigrationError(f"{self._name}: the {run.step} was begun again, or another region has taken it over")
 
-def _part(run: Run, at: int) -> str:
-    return f"{run.step}/{at:06}"
-
-
-def _is_finished(item: Mapping[str, Any]) -> bool:
-    return bool(item.get("finished", {}).get("BOOL", False))
+    def _entries(self) -> Entries:
+        return Entries(self._table.items(self._name), self._name)

@@ -1,83 +1,93 @@
-"""An item as it was read: what its protected attributes are, and what they are bound to."""
+"""An item as it was read."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from fieldcrypt import DecryptionError
-from fieldcrypt.migration import Examination, Finding, Kind
-from fieldcrypt_dynamodb.migration.target import Item, MigratedAttribute, MigratedTable, Place
-from fieldcrypt_dynamodb.plaintext import is_null, stored
+from fieldcrypt import FieldcryptError
+from fieldcrypt.migration.engine.unit import Cell, PassedOverError, Place, ProtectedField
+from fieldcrypt.migration.reports import Key
+from fieldcrypt_dynamodb.migration.field import MigratedField, OfOldScheme
+from fieldcrypt_dynamodb.migration.target import Item, MigratedTable
+from fieldcrypt_dynamodb.plaintext import is_null
 from fieldcrypt_dynamodb.values import to_python
 
-__all__ = ["Examiner", "Key", "MigratedItem"]
-
-Key = tuple[Any, ...]
-
-
-class Examiner:
-    """Examines the items of a table. Make one for each run.
-
-    Args:
-        table: the table.
-    """
-
-    def __init__(self, table: MigratedTable) -> None:
-        self.table = table
-        self._examinations: dict[MigratedAttribute, Examination] = {}
-
-    def item(self, raw: Item) -> MigratedItem:
-        """Return an item."""
-        return MigratedItem(raw, self)
-
-    def examination(self, attribute: MigratedAttribute) -> Examination:
-        """Return what examines an attribute."""
-        found = self._examinations.get(attribute)
-        if found is None:
-            found = self._examinations[attribute] = Examination(
-                attribute.encryptor, attribute.field, attribute.accepted, attribute.pad, attribute.of_plaintext
-            )
-        return found
+__all__ = ["MigratedItem"]
 
 
 class MigratedItem:
-    """An item as it was read.
+    """An item as it was read: a `Unit`.
 
     Args:
         raw: in DynamoDB's own form.
-        examiner: examines.
+        table: which it is of.
+        field_of: returns the field that an attribute of the table is.
+
+    Attributes:
+        is_shredded: its seal is under a data key that was shredded.
     """
 
-    def __init__(self, raw: Item, examiner: Examiner) -> None:
-        self.raw = raw
-        self.table = examiner.table
-        self._examiner = examiner
+    def __init__(self, raw: Item, table: MigratedTable, field_of: Callable[[Any], MigratedField]) -> None:
+        self.raw, self.table = raw, table
+        self._field_of = field_of
+        self.is_shredded = False
 
     @property
-    def key(self) -> dict[str, Any]:
+    def raw_key(self) -> dict[str, Any]:
         """Its key, in DynamoDB's own form."""
         return {name: self.raw[name] for name in self.table.key}
 
     @property
-    def name(self) -> Key:
+    def key(self) -> Key:
         """Its key, for people."""
-        return tuple(to_python(part) for part in self.key.values())
-
-    @property
-    def attributes(self) -> Sequence[MigratedAttribute]:
-        """The protected attributes that it may have."""
-        return self.table.attributes_of(self.raw)
+        return tuple(to_python(part) for part in self.raw_key.values())
 
     @cached_property
-    def place(self) -> Place:
-        """What its values are bound to.
+    def fields(self) -> Sequence[MigratedField]:
+        """The protected attributes that it may have.
 
         Raises:
-            TypeError, ValueError: it does not tell.
+            PassedOverError, TypeError, ValueError: it is of no class that is known.
         """
+        return [self._field_of(attribute) for attribute in self.table.attributes_of(self.raw)]
+
+    def cells(self) -> Sequence[tuple[ProtectedField, Cell]]:
+        """Return its protected attributes (see `Unit.cells`).
+
+        What has nothing that is protected, and does not tell what it would be bound to, is passed over: an application
+        that reads it by this declaration would get an error.
+        """
+        found = [(field, self._cell(field)) for field in self.fields]
+        if not self._has_seal and all(cell.stored is None and cell.tag is None for _, cell in found):
+            self._check_place()
+        return found
+
+    def _cell(self, field: MigratedField) -> Cell:
+        value = self.raw.get(field.stored_name)
+        tag = None if field.tag_name is None else self.raw.get(field.tag_name)
+        if is_null(value):
+            return Cell(None, tag)
+        opened = self.of_old_scheme
+        return Cell(value if opened is None else OfOldScheme(opened.get(field.stored_name)), tag)
+
+    def _check_place(self) -> None:
+        try:
+            self.place()
+        except (FieldcryptError, TypeError, ValueError):
+            tenant = self.table.tenant
+            raise PassedOverError(
+                f"they have nothing protected, and no {tenant or 'key'} that values could be bound to"
+            ) from None
+
+    @cached_property
+    def _place(self) -> Place:
         return self.table.place(self.raw)
+
+    def place(self) -> Place:
+        """Return what its values are bound to (see `Unit.place`)."""
+        return self._place
 
     @cached_property
     def of_old_scheme(self) -> Mapping[str, Any] | None:
@@ -93,53 +103,14 @@ class MigratedItem:
                 return found
         return None
 
-    def has(self, attribute: MigratedAttribute) -> bool:
-        """Say whether it has a value of a protected attribute."""
-        return not is_null(self.raw.get(attribute.name))
-
-    def examine(self, attribute: MigratedAttribute) -> Finding:
-        """Say what a protected attribute is.
-
-        Raises:
-            TypeError, ValueError: the item does not tell what it is bound to.
-            KeyProviderError, KeyStoreError: as for `Examination.examine`.
-        """
-        if not self.has(attribute):
-            return Finding(Kind.NULL)
-        try:
-            opened = self.of_old_scheme
-            if opened is not None:
-                value = stored(opened.get(attribute.name))
-                return Finding(Kind.OTHER_SCHEME, None if value is None else attribute.of_plaintext(value))
-        except (DecryptionError, TypeError, ValueError):
-            return Finding(Kind.UNREADABLE)
-        context, tenant = self.place
-        return self._examiner.examination(attribute).examine(stored(self.raw[attribute.name]), tenant, context)
-
-    def check_due(self, attribute: MigratedAttribute, found: Finding) -> None:
-        """Look whether what was found may be encrypted anew (see `Examination.check_due`)."""
-        self._examiner.examination(attribute).check_due(found)
-
+    @property
     def is_sealed(self) -> bool:
-        """Say whether it has a seal, authentic or not."""
+        """True if it has a seal, authentic or not."""
         return self.table.seal is not None and self.table.seal.attribute in self.raw
 
-    def check_seal(self) -> None:
-        """Look at the seal, if items have one.
-
-        Raises:
-            DecryptionError: it is missing, and not for a time; or it is not the seal of this item.
-        """
-        seal = self.table.seal
-        if seal is None or self.of_old_scheme is not None or (seal.is_optional and not self.is_sealed()):
-            return
-        seal.verify(self.raw)
-
-    def tag_of(self, attribute: MigratedAttribute, value: Any) -> dict[str, Any] | None:
-        """Return the tag that belongs to a value of an attribute, in DynamoDB's own form; None if there is none."""
-        if attribute.companion is None or value is None:
-            return None
-        return {"B": attribute.tag(value, self.place[1])}
+    @property
+    def _has_seal(self) -> bool:
+        return self.table.seal is not None and self.table.seal.is_on(self.raw)
 
     def __repr__(self) -> str:  # without what is in it
-        return f"MigratedItem({self.name!r})"
+        return f"MigratedItem({self.key!r})"

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from fieldcrypt_dynamodb.migration.checkpoint_table import CheckpointTable
 from fieldcrypt_dynamodb.migration.target import MigratedTable
 
-__all__ = ["mismatch", "problems", "regions_of"]
+__all__ = ["mismatch", "no_place_for_checkpoints", "problems"]
 
 Description = Mapping[str, Any]  # what DescribeTable returns
 
 
 def mismatch(table: MigratedTable, found: Description | None) -> str | None:
-    """Say why items of a table cannot even be looked at; None if they can."""
+    """Return why items of a table cannot even be looked at; None if they can."""
     if found is None:
         return f"there is no table {table.name}"
     key = tuple(each["AttributeName"] for each in sorted(found["KeySchema"], key=lambda each: each["KeyType"]))
@@ -42,6 +43,20 @@ def problems(table: MigratedTable, found: Description, expires_by: str | None) -
         yield f"{table.name}.{expires_by} says when items expire, which DynamoDB has to read: it cannot be protected"
 
 
-def regions_of(found: Description, region: str) -> frozenset[str]:
-    """Return the regions of a table, of which the given one is one."""
-    return frozenset(each["RegionName"] for each in found.get("Replicas", ())) | {region}
+def no_place_for_checkpoints(
+    table: MigratedTable, found: Description, region: str, checkpoints: CheckpointTable
+) -> list[str]:
+    """Return what is missing for checkpoints of a table that is used in a region, in words."""
+    regions = frozenset(each["RegionName"] for each in found.get("Replicas", ())) | {region}
+    known = checkpoints.regions()
+    if not known:
+        return [
+            f"there is no table {checkpoints.name} for checkpoints in {checkpoints.region}: make it, "
+            f"migration.checkpoints.create_table({sorted(regions) if len(regions) > 1 else ''})"
+        ]
+    if regions <= known or checkpoints.is_named:
+        return []
+    return [
+        f"{table.name} is in {', '.join(sorted(regions))}, of which one region only may write: have the table "
+        f"{checkpoints.name} in all of them, or name its one region to all, checkpoints=CheckpointTable(…, region=…)"
+    ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from fieldcrypt import DecryptionError, Encryptor, Field
+from fieldcrypt import DecryptionError, Encryptor, Field, IndexedBy
 from fieldcrypt.migration import Accepted
 from fieldcrypt_dynamodb.description import ProtectedTable
 from fieldcrypt_dynamodb.forms import WIRE
@@ -28,6 +28,7 @@ class MigratedAttribute(Protocol):
         pad: the padding that it is declared with.
         accepted: what else there may be.
         companion: the attribute with its tags, if it is searchable.
+        index: how it is.
     """
 
     name: str
@@ -36,6 +37,7 @@ class MigratedAttribute(Protocol):
     pad: int | None
     accepted: Accepted | None
     companion: str | None
+    index: IndexedBy | None
 
     def of_plaintext(self, data: Any) -> Any:
         """Return the field's value of plaintext (see `fieldcrypt.migration.reading.Reading`)."""
@@ -56,12 +58,35 @@ class MigratedSeal:
     Attributes:
         attribute, over: as in `ItemSeal`.
         is_optional: there may be items without one, for now.
+        is_mixed: there may be items without one, or sealed by another declaration, for now.
+        formers: the attributes of seals as they were declared before.
     """
 
     def __init__(self, table: ProtectedTable, items: Items) -> None:
         self._sealing, self._items = Sealing(table, WIRE), items
         self.attribute, self.over = ("", ()) if table.seal is None else (table.seal.attribute, table.seal.over)
         self.is_optional = table.unsealed is not None
+        self.is_mixed = self.is_optional or table.former_seals is not None
+        formers = () if table.seal is None else table.seal.accept
+        self.formers = frozenset(each.seal.attribute for each in formers if each.seal is not None) - {self.attribute}
+        self._encryptor = table.encryptor
+
+    def is_old(self, item: Item) -> bool:
+        """Return True if an item, whose seal is authentic, should be sealed again: by an older key or declaration."""
+        data = WIRE.bytes_of(item.get(self.attribute))
+        return data is None or self._encryptor.needs_reencrypt(data) or self.is_of_former(item)
+
+    def is_of_former(self, item: Item) -> bool:
+        """Return True if the authentic seal of an item is by another declaration."""
+        return not self._sealing.is_own(item, *self._items.place(item))
+
+    def is_on(self, item: Item) -> bool:
+        """Return True if an item has a seal, authentic or not, by this declaration or one before it."""
+        return self._sealing.is_on(item)
+
+    def declared(self) -> Sequence[str]:
+        """Return what decides what is written (see `digest.about`)."""
+        return self.attribute, *sorted(self.over)
 
     def add(self, item: dict[str, Any]) -> None:
         """Seal an item, whose protected attributes are encrypted already."""
@@ -85,6 +110,7 @@ class MigratedTable(Protocol):
         attributes: all protected ones.
         seal: of its items, if they are sealed.
         old_items: reads items that another scheme encrypted as a whole.
+        bound: values are bound to their items.
     """
 
     name: str
@@ -93,9 +119,19 @@ class MigratedTable(Protocol):
     attributes: Sequence[Any]  # of MigratedAttribute, which mypy takes for invariant
     seal: MigratedSeal | None
     old_items: Accepted | None
+    bound: bool
+
+    def client(self, config: Any) -> Any | None:
+        """Make a client for where the table is; None if that is wherever boto3 is configured for."""
+        ...
 
     def attributes_of(self, item: Item) -> Sequence[Any]:
-        """Return the protected attributes that an item of this kind may have."""
+        """Return the protected attributes that an item of this kind may have.
+
+        Raises:
+            PassedOverError: it is of a kind that is none of this migration's.
+            TypeError, ValueError: nobody knows which kind it is.
+        """
         ...
 
     def place(self, item: Item) -> Place:
@@ -117,6 +153,7 @@ class _Attribute:
         self.accepted = table.accepted.get(name)
         self.companion = table.companions.get(name)
         self.of_plaintext = to_value(how.type)
+        self.index = IndexedBy(how.index) if isinstance(how.index, str) else how.index
         self._index, self._per_tenant = table.indexes.get(name), name in table.per_tenant
         self._from_field = WIRE.conversion(how.type).from_field
 
@@ -139,14 +176,17 @@ class _Table:
         self.old_items = table.old_items
         self._items = Items(table, WIRE)
         self.seal: MigratedSeal | None = None if table.seal is None else MigratedSeal(table, self._items)
-        self._bound = table.bound
+        self.bound = table.bound
+
+    def client(self, config: Any) -> None:
+        return None
 
     def attributes_of(self, item: Item) -> Sequence[_Attribute]:
         return self.attributes
 
     def place(self, item: Item) -> Place:
         row, tenant = self._items.place(item)
-        return (row if self._bound else None), tenant
+        return (row if self.bound else None), tenant
 
 
 def described(table: ProtectedTable | MigratedTable) -> MigratedTable:

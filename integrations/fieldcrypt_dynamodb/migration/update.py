@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from fieldcrypt.migration.engine.unit import Change
 from fieldcrypt_dynamodb.migration.item import MigratedItem
-from fieldcrypt_dynamodb.migration.steps import Change
 
 __all__ = ["update_of"]
 
@@ -42,7 +42,7 @@ def update_of(item: MigratedItem, change: Change) -> dict[str, Any]:
     update = f"SET {', '.join(sets)} " if sets else ""
     update += f"REMOVE {', '.join(removed)}" if removed else ""
     request: dict[str, Any] = {
-        "Key": item.key,
+        "Key": item.raw_key,
         "UpdateExpression": update.strip(),
         "ConditionExpression": " AND ".join(conditions),
         "ExpressionAttributeNames": names,

@@ -2,47 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from sqlalchemy import Column, type_coerce
 from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.types import NullType, TypeDecorator
 
 from fieldcrypt import DecryptionError
-from fieldcrypt.migration import Accepted, Examination, Finding, Kind
+from fieldcrypt.migration import Accepted, Examination, Finding, Kind, is_envelope
+from fieldcrypt.migration.engine.unit import Cell, Place
 from fieldcrypt.migration.reading import Reading
 from fieldcrypt.schemes import OldReader
-from fieldcrypt_sqlalchemy.companion import Tag
+from fieldcrypt_sqlalchemy.migration.stored_form import MarkedError, stored_form
 from fieldcrypt_sqlalchemy.tags import Tagger
 from fieldcrypt_sqlalchemy.types import Encrypted, is_searchable
 
-__all__ = ["NO_ROW", "Cell", "MigratedColumn"]
+__all__ = ["MigratedColumn"]
 
 _DIALECT = DefaultDialect()
 
-NO_ROW: tuple[None, None] = (None, None)
-
-
-class Cell(NamedTuple):
-    """What is stored of one protected column in one row, as the driver gives it.
-
-    Attributes:
-        stored: in the protected column.
-        tag: in its companion, if it has one.
-        plain: in the plaintext column, if it is filled from one.
-    """
-
-    stored: Any
-    tag: Any
-    plain: Any
-
-    def __repr__(self) -> str:  # without what is in it
-        return "Cell(…)"
-
 
 class MigratedColumn:
-    """A protected column.
+    """A protected column: the `ProtectedField` of a migration.
 
     Args:
         name: the attribute's, for messages.
@@ -62,15 +44,26 @@ class MigratedColumn:
         self.type = type_
         self._raw_plain: Sequence[OldReader[Any]] = readers
         self._to_field, self._from_field, self._field = type_.prepared()
-        self._examination = Examination(type_.encryptor, self._field, type_.accepted, type_.pad)
+        self.form = stored_form(type_)
+        self.begin()
         self._own_type = _read_in_python(plain)
         self._old_plain = Reading(self._field, Accepted.of_job(readers)) if readers else None
         self.tagger: Tagger | None = type_.tagger if is_searchable(column) else None
         self.companion = None if self.tagger is None else self.tagger.companion(column)
+        self.stored_name: str = column.name
+        self.tag_name: str | None = None if self.companion is None else self.companion.name
+        self.plain_name: str | None = None if plain is None else plain.name
+
+    def begin(self) -> None:
+        """Forget which data keys are old: a step may be of after a rotation."""
+        type_ = self.type
+        assert type_.encryptor is not None  # noqa: S101
+        from_plaintext = type_.from_plaintext(self._field.type)
+        self._examination = Examination(type_.encryptor, self._field, type_.accepted, type_.pad, from_plaintext)
 
     def selected(self) -> list[Any]:
         """Return what is read of it in a row, in the order of a Cell."""
-        found: list[Any] = [type_coerce(self.column, NullType())]
+        found: list[Any] = [type_coerce(self.column, self.form.read_as)]
         if self.companion is not None:
             found.append(type_coerce(self.companion, NullType()))
         if self.plain is not None and self._raw_plain:
@@ -87,20 +80,51 @@ class MigratedColumn:
         tag = None if self.companion is None else _bytes(next(values))
         return Cell(stored, tag, None if self.plain is None else next(values))
 
-    def examine(self, cell: Cell, row: tuple[Any, Any]) -> Finding:
-        """Say what is stored in the protected column.
+    def declared(self) -> Iterator[str]:
+        """Yield all of the declaration that decides what is written, and where."""
+        yield from (
+            self.name,
+            str(self.type.name),
+            repr(self.type.type_),
+            repr(self.type.pad),
+            self._field.type.__name__,
+        )
+        yield from (self.stored_name, repr(self.tag_name), repr(self.plain_name))
+        if self.type.text is not None:
+            yield repr(self.type.text.type)
+        index = self.type.index
+        if index is not None:
+            how = index.normaliser
+            name = (
+                how if how is None or isinstance(how, str) else f"{how.__module__}.{getattr(how, '__qualname__', '')}"
+            )
+            yield f"{index.companion} {name} {index.tag_size} {index.per_tenant}"
+
+    def accepts_plaintext(self) -> bool:
+        """Return True if plaintext in the column is read now."""
+        return self.type.accepted is not None and self.type.accepted.takes_plaintext()
+
+    def examine(self, cell: Cell, place: Place) -> Finding:
+        """Return what is stored in the protected column.
 
         Raises:
+            MarkedError: it looks like a value, and is none.
             As `Examination.examine`.
         """
-        context, tenant = row
-        return self._examination.examine(cell.stored, tenant, context)
+        context, tenant = place
+        try:
+            stored = self.form.load(cell.stored)
+        except DecryptionError as error:
+            if isinstance(error, MarkedError):
+                raise
+            return Finding(Kind.UNREADABLE)
+        return self._examination.examine(stored, tenant, context)
 
     def check_due(self, found: Finding) -> None:
-        """Look whether what was found in the protected column may be encrypted anew (see `Examination.check_due`)."""
+        """Look whether what was found may be encrypted again (see `Examination.check_due`)."""
         self._examination.check_due(found)
 
-    def of_plain(self, cell: Cell, row: tuple[Any, Any]) -> Finding:
+    def of_plain(self, cell: Cell, place: Place) -> Finding:
         """Return what the plaintext column has, as a value of the field.
 
         Raises:
@@ -112,7 +136,7 @@ class MigratedColumn:
         if self._old_plain is not None:
             data = _bytes(cell.plain)
             if any(reader.recognises(data) for reader in self._raw_plain):
-                kind, value = self._old_plain.read(data, row[1], row[0])
+                kind, value = self._old_plain.read(data, place[1], place[0])
                 return Finding(kind, value)
         value = self._read_plain(cell.plain)
         value = value if self._to_field is None or value is None else self._to_field(value)
@@ -131,22 +155,22 @@ class MigratedColumn:
             refused = DecryptionError(f"{self.name}: the type of the plaintext column does not read it")
         raise refused  # here, so that nothing is behind it
 
-    def seal(self, value: Any, row: tuple[Any, Any]) -> bytes:
-        """Encrypt a value of the field for a row.
+    def seal(self, value: Any, place: Place) -> Any:
+        """Encrypt a value of the field for a row, to what the column is to hold.
 
         Raises:
-            As `Field.encrypt`.
+            As `Field.encrypt`; ValueError if the column has no room for it.
         """
-        context, tenant = row
-        return self._field.encrypt(value, tenant=tenant, context=context)
+        context, tenant = place
+        return self.form.dump(self._field.encrypt(value, tenant=tenant, context=context))
 
-    def tag(self, value: Any, row: tuple[Any, Any]) -> Tag | None:
+    def tag(self, value: Any, place: Place) -> Any:
         """Return the tag of a value of the field; None if it has no blind index.
 
         Raises:
             As `Tagger.tag`.
         """
-        return None if self.tagger is None else self.tagger.tag_of_field(value, row[1])
+        return None if self.tagger is None else self.tagger.tag_of_field(value, place[1])
 
     def is_same(self, one: Any, other: Any) -> bool:
         """Say whether two values of the field are one to the application."""
@@ -156,13 +180,17 @@ class MigratedColumn:
             one, other = self._from_field(one), self._from_field(other)
         return bool(self.type.type_.compare_values(one, other))
 
-    def as_plaintext(self, value: Any) -> bytes:
-        """Return a value as it was stored before it was encrypted in place: text or bytes."""
-        if isinstance(value, str):
-            return value.encode()
-        if isinstance(value, bytes):
-            return value
-        raise DecryptionError
+    def as_plaintext(self, value: Any) -> Any:
+        """Return a value as it was stored before it was encrypted in place: text or bytes, or a document.
+
+        Raises:
+            ValueError: it has the form of an encrypted value, and would be taken for one that does not decrypt.
+            As `BinaryForm.dump_plaintext`.
+        """
+        data = self.form.dump_plaintext(value)
+        if is_envelope(data):
+            raise ValueError(f"{self.name}: the value looks like an encrypted one, and could not be read as plaintext")
+        return data
 
 
 def _read_in_python(plain: Column[Any] | None) -> TypeDecorator[Any] | None:

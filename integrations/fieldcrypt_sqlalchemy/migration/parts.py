@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Table
-from sqlalchemy.engine import Dialect
+from sqlalchemy import Engine, Table
 from sqlalchemy.orm import class_mapper
 
 from fieldcrypt import ConfigurationError
 from fieldcrypt.schemes import OldReader
 from fieldcrypt_sqlalchemy.migration.column import MigratedColumn
-from fieldcrypt_sqlalchemy.migration.part import Part
+from fieldcrypt_sqlalchemy.migration.source import SqlSource
 from fieldcrypt_sqlalchemy.rows.decorator import plan_of
 from fieldcrypt_sqlalchemy.sealed import RowBound
 from fieldcrypt_sqlalchemy.types import Encrypted
@@ -22,14 +21,14 @@ __all__ = ["parts_of"]
 Readers = Sequence[OldReader[Any]]
 
 
-def parts_of(model: Any, copies: Mapping[str, str], readers: Readers, dialect: Dialect) -> list[Part]:
+def parts_of(model: Any, copies: Mapping[str, str], readers: Readers, engine: Engine) -> list[SqlSource]:
     """Return the tables of a model that have something to be migrated.
 
     Args:
         model: a mapped class, of which derived classes are a part, or a Table.
         copies: from which plaintext attribute to which protected one; all protected ones in place if there are none.
         readers: read values of another scheme in plaintext columns.
-        dialect: the database's.
+        engine: where the rows are.
 
     Raises:
         ConfigurationError: the model has no such attributes, or none that are protected.
@@ -39,7 +38,7 @@ def parts_of(model: Any, copies: Mapping[str, str], readers: Readers, dialect: D
         raise ConfigurationError(
             f"{name}: readers are for columns that are copied; in place it is Encrypted(…, accept=…)"
         )
-    found = list((_of_table if isinstance(model, Table) else _of_class)(model, copies, readers, dialect))
+    found = list((_of_table if isinstance(model, Table) else _of_class)(model, copies, readers, engine))
     taken = {each.name for part in found for each in part.columns}
     missing = [f"{plain} -> {protected}" for plain, protected in copies.items()]
     missing = [pair for pair in missing if pair not in taken]
@@ -53,17 +52,17 @@ def parts_of(model: Any, copies: Mapping[str, str], readers: Readers, dialect: D
     return found
 
 
-def _of_table(table: Table, copies: Mapping[str, str], readers: Readers, dialect: Dialect) -> Iterator[Part]:
+def _of_table(table: Table, copies: Mapping[str, str], readers: Readers, engine: Engine) -> Iterator[SqlSource]:
     protected = {each.key: each for each in table.columns if isinstance(each.type, Encrypted)}
     for key, column in protected.items():
         if isinstance(column.type, RowBound):
             raise ConfigurationError(f"{table.fullname}.{key} is bound to its row: give the model, not its table")
     columns = _columns(protected, {each.key: each for each in table.columns}, copies, readers)
     if columns:
-        yield Part(table, columns, table, dialect)
+        yield SqlSource(engine, table, columns, table)
 
 
-def _of_class(model: type, copies: Mapping[str, str], readers: Readers, dialect: Dialect) -> Iterator[Part]:
+def _of_class(model: type, copies: Mapping[str, str], readers: Readers, engine: Engine) -> Iterator[SqlSource]:
     seen: set[Any] = set()
     named: set[str] = set()
     for mapper in class_mapper(model).self_and_descendants:
@@ -82,11 +81,9 @@ def _of_class(model: type, copies: Mapping[str, str], readers: Readers, dialect:
             columns = _columns(mine, plain, copies, readers)
             row = None if plan.row is None else (plan.row, [mapper.columns[name] for name in plan.row.names])
             if columns:
-                name = (
-                    table.fullname if table.fullname not in named else f"{table.fullname} of {mapper.class_.__name__}"
-                )
-                named.add(name)
-                yield Part(table, columns, mapper.persist_selectable, dialect, row, name)
+                of = mapper.class_.__name__ if table.fullname in named else None
+                named.add(table.fullname)
+                yield SqlSource(engine, table, columns, mapper.persist_selectable, row, of)
 
 
 def _columns(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from fieldcrypt_sqlalchemy.migration.part import Part
+from fieldcrypt_sqlalchemy.migration.column import MigratedColumn
 
 __all__ = ["after_finish"]
 
@@ -16,19 +16,16 @@ _REWRITE: Mapping[str, str] = {
 }
 
 
-def after_finish(parts: Sequence[Part], dialect: str) -> tuple[str, ...]:
-    """Return what is left to do, in words."""
+def after_finish(table: str, columns: Sequence[MigratedColumn], dialect: str) -> tuple[str, ...]:
+    """Return what is left to do to a table, in words."""
     remarks = []
-    for part in parts:
-        for column in part.columns:
-            if column.plain is not None:
-                remarks.append(f"drop the column: ALTER TABLE {part.table.fullname} DROP COLUMN {column.plain.name}")
-            elif column.type.accepted is not None:
-                remarks.append(
-                    f"take accept_plaintext, accept and accept_until away from {part.table.fullname}.{column.name}"
-                )
-        if dialect in _REWRITE:
-            rewrite = _REWRITE[dialect].format(part.table.fullname)
-            remarks.append(f"old versions of the rows are in the table's file until it is written anew: {rewrite}")
+    for column in columns:
+        if column.plain is not None:
+            remarks.append(f"drop the column: ALTER TABLE {table} DROP COLUMN {column.plain.name}")
+        elif column.type.accepted is not None:
+            remarks.append(f"take accept_plaintext, accept and accept_until away from {table}.{column.name}")
+    if dialect in _REWRITE:
+        rewrite = _REWRITE[dialect].format(table)
+        remarks.append(f"old versions of the rows are in the table's file until it is written anew: {rewrite}")
     remarks.append("plaintext is in write-ahead logs, backups and exports until these expire: docs/migration.md")
     return tuple(remarks)

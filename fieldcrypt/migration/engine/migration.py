@@ -1,0 +1,269 @@
+"""A migration: the steps, as a program calls them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+
+from fieldcrypt.errors import ConfigurationError
+from fieldcrypt.migration.engine.guards import check_can_undo, check_verified
+from fieldcrypt.migration.engine.journal import Counts
+from fieldcrypt.migration.engine.looking import Kinds, Verification
+from fieldcrypt.migration.engine.remaining import remaining, unseen
+from fieldcrypt.migration.engine.runner import Part, run_step
+from fieldcrypt.migration.engine.source import Source, Which
+from fieldcrypt.migration.engine.steps import Backfill, Finish, Step, Undo
+from fieldcrypt.migration.job import OnProgress
+from fieldcrypt.migration.pace import Pace
+from fieldcrypt.migration.progress import Meter
+from fieldcrypt.migration.reports import MigrationPlan, MigrationStatus, StepReport, StepStatus, VerifyReport
+from fieldcrypt.migration.sample import Sample
+
+__all__ = ["StoredMigration"]
+
+
+class StoredMigration(ABC):
+    """The steps of a migration over the parts of a store, which has made them.
+
+    Args:
+        name: what the checkpoints are kept under.
+        parts: at least one.
+    """
+
+    def __init__(self, name: str, parts: Sequence[Part]) -> None:
+        self.name = name
+        self._parts = parts
+
+    @abstractmethod
+    def in_words(self, step: str) -> AbstractContextManager[None]:
+        """Return what makes errors in words of what the store raises.
+
+        Raises:
+            MigrationError: the store refuses, or was lost.
+            ConfigurationError: it is not any more as it was when the step began.
+        """
+
+    @abstractmethod
+    def check_workers(self, workers: int) -> None:
+        """Raise ConfigurationError if so many threads cannot work at the store."""
+
+    def plan(self, *, sample: Sample | None = None, on_progress: OnProgress = None) -> MigrationPlan:
+        """Say what the values are, and what has to be done to the schema before. Locks and writes nothing.
+
+        Args:
+            sample: look at so many units, at random. Default: at all.
+            on_progress: is called after each page.
+
+        Raises:
+            MigrationError: the store refuses.
+            KeyProviderError, KeyStoreError: keys cannot be had.
+        """
+        with self.in_words("plan"):
+            needed = tuple(problem for part in self._parts for problem in part.source.problems("plan"))
+            if any(part.source.problems("look") for part in self._parts):
+                return MigrationPlan(0, 0, {}, {}, needed)
+            kinds, total, left = Kinds(), 0, 0
+            meter = Meter("plan", sum(part.source.estimate() for part in self._parts), on_progress=on_progress)
+            for source, _ in self._parts:
+                before, seen = _total(source, sample), kinds.units
+                for units in source.pages(Which.ALL, sample):
+                    for unit in units:
+                        kinds.add(source, unit)
+                    meter.add(len(units))
+                after = max(_total(source, sample), kinds.units - seen)
+                total += after
+                left += 0 if sample is not None else unseen(source, kinds.units - seen, before, after)
+        return MigrationPlan(kinds.units, total, kinds.counts, kinds.stale_tags, needed, left, kinds.passed_over)
+
+    def backfill(
+        self,
+        *,
+        workers: int = 1,
+        batch: int = 1000,
+        rate: float | None = None,
+        restart: bool = False,
+        mend: bool = False,
+        on_progress: OnProgress = None,
+    ) -> StepReport:
+        """Encrypt what is not protected as it is declared, and set the blind index tags.
+
+        A unit is changed as it is when it is written: nothing that somebody else has written is lost. Nor is a
+        protected field overwritten that is filled, if it is filled from another. Keys are fetched while nothing is
+        locked.
+
+        Args:
+            workers: threads that work at it; other processes may work at it too.
+            batch: units a transaction, and a checkpoint.
+            rate: units per second, of all workers of this process.
+            restart: begin again, whatever was begun.
+            mend: what does not open and has its plaintext beside it is encrypted again, as it has to be after rows
+                were moved to another key or tenant meanwhile. Do not say it when the plaintext is out of date.
+            on_progress: is called after each batch, by one worker at a time.
+
+        Raises:
+            ValueError: a batch is a unit at least, and so are the workers.
+            ConfigurationError: tables or fields are not as declared, it was begun as something else, or another step is
+                being done.
+            MigrationError: the store refuses, or was lost. What is done stays; run it again to go on.
+            KeyProviderError, KeyStoreError: keys cannot be had; likewise.
+        """
+        return self._run(Backfill(mend), workers, batch, rate, on_progress, restart=restart)
+
+    def verify(self, *, sample: Sample | None = None, on_progress: OnProgress = None) -> VerifyReport:
+        """Decrypt all units, or some, and compare: with the plaintext, where it is beside them. Locks nothing.
+
+        What was encrypted in place has nothing to be compared with: two values that were exchanged are found if they
+        are bound to their units, or by their blind index tags.
+
+        Args:
+            sample: look at so many units, at random. Default: at all, which `finish` asks for.
+            on_progress: is called after each page.
+
+        Raises:
+            As `plan`; ConfigurationError if tables or fields are not as declared.
+        """
+        found, total, left = Verification(), 0, 0
+        with self.in_words("verify"):
+            self._check("verify")
+            meter = Meter("verify", sum(part.source.estimate() for part in self._parts), on_progress=on_progress)
+            for part in self._parts:
+                counted, missing = self._verify(part, found, sample, meter)
+                total, left = total + counted, left + missing
+        return VerifyReport(found.units, found.wrong, found.reasons, sample, total, left)
+
+    def _verify(self, part: Part, found: Verification, sample: Sample | None, meter: Meter) -> tuple[int, int]:
+        """Look at one part; return how many units there are, and how many of them are due or were not seen."""
+        source, journal = part
+        run = None
+        if sample is None:
+            run = journal.begin("verify", source.describe(), source.estimate(), restart=True, drops=())
+        finishing = journal.find("finish") is not None
+        seen, wrong = found.units, found.wrong
+        before = _total(source, sample)
+        for units in source.pages(Which.ALL, sample):
+            for unit in units:
+                found.add(source, unit, finishing=finishing)
+            meter.add(len(units))
+        seen, wrong = found.units - seen, found.wrong - wrong
+        if run is None:
+            return max(before, seen), 0
+        after = source.count(Which.DUE)
+        left = unseen(source, seen, before, after.total)
+        if after.those > wrong:
+            left = max(left, remaining(source, Backfill()).those - wrong)
+        journal.note(run, Counts(seen, 0, wrong + left))
+        return after.total, left
+
+    def finish(self, *, batch: int = 1000, stale_plaintext: bool = False, on_progress: OnProgress = None) -> StepReport:
+        """Remove plaintext, wherever the encrypted field beside it has the same value. There is no way back.
+
+        For when no process is left that reads or writes the plaintext. Where it has another value than the encrypted
+        field it may be newer, and stays: that is a failure. What is left to be done to schema and declaration is in the
+        report. A finish that was interrupted goes over everything again.
+
+        Args:
+            batch: units a transaction.
+            stale_plaintext: plaintext that differs is out of date, because all that write have used the encrypted
+                field since `verify`: remove it as well.
+            on_progress: is called after each batch.
+
+        Raises:
+            ConfigurationError: `verify` has not looked at all units since the backfill, or found something.
+            As `backfill`.
+        """
+        with self.in_words("finish"):
+            self._check("finish")
+            for source, journal in self._parts:
+                check_verified(source, journal)
+        report = self._run(Finish(stale_plaintext), 1, batch, None, on_progress, restart=True)
+        if report.failed or not report.complete:
+            return report
+        return report._replace(
+            remarks=tuple(dict.fromkeys(each for part in self._parts for each in part.source.remarks()))
+        )
+
+    def undo(self, *, batch: int = 1000, on_progress: OnProgress = None) -> StepReport:
+        """Take back what a backfill did: empty the new field, or decrypt in place. Units that would lose by it stay.
+
+        It is complete if no protected value is left. The application must write plaintext again by then, or it makes
+        more of them.
+
+        Raises:
+            ConfigurationError: it is finished; or there is no form to go back to.
+            As `backfill`.
+        """
+        with self.in_words("undo"):
+            self._check("undo")
+            for source, journal in self._parts:
+                check_can_undo(source, journal)
+        return self._run(Undo(), 1, batch, None, on_progress)
+
+    def pause(self) -> None:
+        """Have all processes stop at their next checkpoint; whoever runs the step again goes on."""
+        with self.in_words("pause"):
+            for _, journal in self._parts:
+                if journal.exists():
+                    journal.pause()
+
+    def status(self) -> MigrationStatus:
+        """Say how far all steps are, and who is at work."""
+        with self.in_words("status"):
+            runs = [run for _, journal in self._parts if journal.exists() for run in journal.runs()]
+        steps = (
+            StepStatus(
+                run.step,
+                run.part,
+                run.state,
+                max(run.total, run.done),
+                run.done,
+                run.changed,
+                run.failed,
+                run.began,
+                run.ended,
+                run.workers,
+            )
+            for run in sorted(runs, key=lambda run: run.began)
+        )
+        return MigrationStatus(self.name, tuple(steps))
+
+    def _run(
+        self,
+        step: Step,
+        workers: int,
+        batch: int,
+        rate: float | None,
+        on_progress: OnProgress,
+        *,
+        restart: bool = False,
+    ) -> StepReport:
+        if batch < 1 or workers < 1:
+            raise ValueError("a batch is a row at least, and there is a worker at least")
+        pace = Pace(rate)
+        if rate is not None:
+            batch = min(batch, max(1, int(rate)))  # so that a page takes a second, and not the time of a lease
+        self.check_workers(workers)
+        with self.in_words(step.name):
+            self._check(step.name)
+            return run_step(
+                step,
+                self._parts,
+                workers=workers,
+                batch=batch,
+                pace=pace,
+                restart=restart,
+                on_progress=on_progress,
+            )
+
+    def _check(self, step: str) -> None:
+        """Raise what keeps a step from being done, before anything is; and make the place for checkpoints."""
+        found = [problem for part in self._parts for problem in part.source.problems(step)]
+        if found:
+            raise ConfigurationError("; ".join(dict.fromkeys(found)))
+        for _, journal in self._parts:
+            journal.create()
+
+
+def _total(source: Source, sample: Sample | None) -> int:
+    """Return how many units there are: of a sample about, for to count may take as long as to read all of them."""
+    return source.count(Which.ALL).total if sample is None else source.estimate()

@@ -1,0 +1,212 @@
+"""What a store has to be able to do with the data of a migration."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+from fieldcrypt.migration.engine.journal import Portion
+from fieldcrypt.migration.engine.unit import Change, ProtectedField, Unit
+from fieldcrypt.migration.reports import Key
+from fieldcrypt.migration.sample import Sample
+
+__all__ = ["Batch", "Counted", "Page", "RefusedError", "Source", "Which", "Written"]
+
+Batch = Any  # what binds a write and its entry in the journal together: a transaction, or None
+T = TypeVar("T")
+
+
+class Which(enum.Enum):
+    """Units of a kind, told by the form of what is stored, without decrypting it.
+
+    Fields in place have our form if they begin with a version byte and are as long as a value is at least (text: if
+    they begin with `fc1.`).
+    """
+
+    ALL = "all"
+    DUE = "due"  # a field in place is filled and has not our form; or there is plaintext beside, and nothing protected
+    FILLED = "filled"  # a field in place has our form; or one that is filled from another has anything
+    PLAIN = "plain"  # a field in place is filled and has not our form; or there is plaintext beside one
+
+
+class Counted(NamedTuple):
+    """What the store counted in one statement.
+
+    Attributes:
+        total: units that there are.
+        those: units of the kind that was asked for.
+    """
+
+    total: int
+    those: int
+
+
+class Page(NamedTuple):
+    """Units that were read together.
+
+    Attributes:
+        units: in the order of the store; none of them twice.
+        position: behind which to go on; None if nothing was read.
+        is_last: nothing is left of the portion.
+        which: what kind of units was asked for.
+    """
+
+    units: Sequence[Unit]
+    position: Any
+    is_last: bool
+    which: Which = Which.ALL
+
+
+@dataclass
+class Written:
+    """What became of a page.
+
+    Attributes:
+        looked_at: units that were looked at.
+        changed: units that were written: the store said so of each.
+        failures: why units could not be changed, or not all of what was to be.
+    """
+
+    looked_at: int = 0
+    changed: int = 0
+    failures: dict[Key, Exception] = field(default_factory=dict)
+
+
+class RefusedError(Exception):
+    """The store refused to write a batch because of one of its units, and undid it: a constraint, or a lost write.
+
+    Attributes:
+        reason: what is said of the unit if it is alone; nothing secret, and no value.
+    """
+
+    def __init__(self, reason: Exception) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
+
+
+class Source(Protocol):
+    """The units of one table or collection: a part of a migration.
+
+    Whatever it raises for a store that refuses or cannot be reached is turned into words by the migration's
+    `in_words`. All methods may be called by several threads.
+    """
+
+    @property
+    def name(self) -> str:
+        """What the part is called in reports and in the journal: two tables, also of two schemas, never alike."""
+        ...
+
+    @property
+    def fields(self) -> Sequence[ProtectedField]:
+        """All its protected fields."""
+        ...
+
+    def problems(self, step: str) -> list[str]:
+        """Return what keeps a step from being done, in words that say what to do; nothing is written before.
+
+        For the step "look" it is what keeps units from being looked at; for "plan" all that keeps a backfill from being
+        done. That is: what is missing or of another type than declared, keys that the store sorts otherwise than it
+        compares them, keys that are not unique, and whatever else could make a step miss units or meet others.
+        """
+        ...
+
+    def describe(self) -> str:
+        """Return what a checkpoint is about: words, and a digest of the whole declaration (`digest.about`).
+
+        Two declarations that would write anything else, or elsewhere, are never described alike.
+        """
+        ...
+
+    def check_can_undo(self) -> None:
+        """Raise ConfigurationError if there is no form to go back to, of which the fields do not know: seals."""
+        ...
+
+    def remarks(self) -> Sequence[str]:
+        """Return what only the user can do once the part is finished."""
+        ...
+
+    def estimate(self) -> int:
+        """Return about how many units there are, for progress and samples; cheap."""
+        ...
+
+    def count(self, which: Which) -> Counted:
+        """Have the store itself count, by one statement that reads everything that is committed.
+
+        It may not go by the key, nor by pages: it is what these are compared with.
+        """
+        ...
+
+    def page(self, portion: Portion, which: Which, size: int) -> Page:
+        """Read the next units of a portion: those of a kind, so many at most. Nothing is locked.
+
+        A store that cannot tell the kind may return more units than those.
+        """
+        ...
+
+    def pages(self, which: Which, sample: Sample | None = None) -> Iterator[Sequence[Unit]]:
+        """Yield all units of a kind, and no others, page by page, the way that steps go; or so many as a sample takes.
+
+        A page may be empty, so that progress is told.
+        """
+        ...
+
+    def prepare(self, step: str, unit: Unit) -> Change:
+        """Return what a step writes into a unit beside its fields, and before them: an empty Change as a rule.
+
+        Raises:
+            FieldcryptError, TypeError, ValueError: the unit as a whole is not to be changed.
+        """
+        ...
+
+    def complete(self, step: str, unit: Unit, change: Change) -> Change:
+        """Return the change of a unit with what depends on the whole of it: a new seal. The same as a rule."""
+        ...
+
+    def wrong(self, unit: Unit) -> Sequence[str]:
+        """Return what is wrong with a unit as a whole, of which the fields do not know: nothing as a rule."""
+        ...
+
+    def transact(self, work: Callable[[Batch], T]) -> T:
+        """Do work that writes units and the journal, and return what it returns.
+
+        Where the store has transactions it is one, rolled back if the work raises, and done again if it met others
+        (so that the work may be called several times). Where it has none, the work is called once: it writes the units
+        first and the journal last, so that a kill between leaves units that are done twice, to no effect.
+
+        Raises:
+            RefusedError: one of the units keeps the whole from being committed.
+        """
+        ...
+
+    def write(
+        self,
+        batch: Batch,
+        portion: Portion,
+        page: Page,
+        changes: Sequence[Change],
+        again: Callable[[Unit], Change],
+        beat: Callable[[], None],
+    ) -> Written:
+        """Write to the units of a page what is to be written, under the condition that nothing of it has changed.
+
+        A unit that somebody changed since it was read is read again, and `again` says what is to be written then. One
+        that is gone is left out. What the store did not write although it was told to is a failure of that unit, with
+        its key, and is never counted as changed.
+
+        Args:
+            batch: of `transact`.
+            portion, page: what was read. New units between them may be done as well.
+            changes: for each unit of the page.
+            again: returns the change of a unit that was read again.
+            beat: is called now and then by a write that takes long, so that the lease does not end.
+
+        Raises:
+            RefusedError: one of several units keeps the others from being written: each is written alone then.
+        """
+        ...
+
+    def position_of(self, unit: Unit) -> Any:
+        """Return the position behind a unit, as in `Page.position`."""
+        ...

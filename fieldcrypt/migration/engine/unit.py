@@ -1,0 +1,141 @@
+"""A unit of a migration, a row or an item, and what is to be written into it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+from fieldcrypt.migration.examination import Finding
+from fieldcrypt.migration.reports import Key
+
+__all__ = ["Cell", "Change", "PassedOverError", "Place", "ProtectedField", "Unit"]
+
+Place = tuple[Mapping[str, str] | None, str | None]  # what values are bound to, and the tenant whose keys they use
+
+
+class PassedOverError(Exception):
+    """A unit is none of this migration's, and why: of another service, say, with which it shares a table."""
+
+
+class Cell(NamedTuple):
+    """What a unit stores of one protected field, as the store gives it; None where there is nothing.
+
+    Attributes:
+        stored: in the protected field.
+        tag: in its companion, if it has one.
+        plain: in the plaintext field beside it, if it is filled from one.
+    """
+
+    stored: Any
+    tag: Any = None
+    plain: Any = None
+
+    def __repr__(self) -> str:  # without what is in it
+        return "Cell(…)"
+
+
+class ProtectedField(Protocol):
+    """A protected field: what its values are, and what has to be stored instead. It knows the store's form of values.
+
+    All that it raises but errors of keys (`KeyProviderError`, `KeyStoreError`) counts as a failure of one unit.
+    """
+
+    @property
+    def name(self) -> str:
+        """Its name in messages."""
+        ...
+
+    @property
+    def stored_name(self) -> str:
+        """Where the protected value is written."""
+        ...
+
+    @property
+    def tag_name(self) -> str | None:
+        """Where its tag is written; None if it is not searchable."""
+        ...
+
+    @property
+    def plain_name(self) -> str | None:
+        """Where the plaintext is that it is filled from; None if it is migrated in place."""
+        ...
+
+    def accepts_plaintext(self) -> bool:
+        """Return True if plaintext in its place is read now, so that there is something to go back to."""
+        ...
+
+    def examine(self, cell: Cell, place: Place) -> Finding:
+        """Return what is in the protected field (see `Examination.examine`)."""
+        ...
+
+    def of_plain(self, cell: Cell, place: Place) -> Finding:
+        """Return what the plaintext beside it is, as a value of the field; `Kind.NULL` if there is none."""
+        ...
+
+    def check_due(self, found: Finding) -> None:
+        """Raise DecryptionError if what was found must not become authentic (see `Examination.check_due`)."""
+        ...
+
+    def seal(self, value: Any, place: Place) -> Any:
+        """Return the protected form of a value, as it is stored."""
+        ...
+
+    def tag(self, value: Any, place: Place) -> Any:
+        """Return the tag of a value, as it is stored; None for no value. It has a `tag_name`."""
+        ...
+
+    def is_same(self, one: Any, other: Any) -> bool:
+        """Return True if two values, or None, are one to the application."""
+        ...
+
+    def as_plaintext(self, value: Any) -> Any:
+        """Return a value as it was stored in place before it was protected.
+
+        Raises:
+            ValueError: it could not be told from a protected one.
+        """
+        ...
+
+
+class Unit(Protocol):
+    """A unit as it was read: a row, or an item."""
+
+    @property
+    def key(self) -> Key:
+        """Its key, for people: a report names it by that."""
+        ...
+
+    def cells(self) -> Sequence[tuple[ProtectedField, Cell]]:
+        """Return its protected fields with what is stored of them.
+
+        Raises:
+            PassedOverError: it is none of this migration's. No step looks at it any further.
+        """
+        ...
+
+    def place(self) -> Place:
+        """Return what its values are bound to.
+
+        Raises:
+            FieldcryptError, TypeError, ValueError: it does not tell.
+        """
+        ...
+
+
+@dataclass
+class Change:
+    """What is to be done to a unit.
+
+    Attributes:
+        values: what to write, by name; None empties the field.
+        read: the names of what it was made from, which must not have changed when it is written.
+        failure: what keeps some of it from being done.
+    """
+
+    values: dict[str, Any] = field(default_factory=dict)
+    read: set[str] = field(default_factory=set)
+    failure: Exception | None = None
+
+    def __repr__(self) -> str:  # without what is in it
+        return f"Change({', '.join(self.values)})"

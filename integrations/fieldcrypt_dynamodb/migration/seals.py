@@ -1,0 +1,107 @@
+"""What a migration does to an item as a whole: its seal, and what another scheme added to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fieldcrypt import DecryptionError, KeyNotFoundError, KeyShreddedError
+from fieldcrypt.migration.engine.unit import Change
+from fieldcrypt_dynamodb.migration.item import MigratedItem
+
+__all__ = ["begun", "sealed", "wrong"]
+
+
+def begun(step: str, item: MigratedItem) -> Change:
+    """Return what a step does to an item before its attributes.
+
+    Raises:
+        DecryptionError: its seal does not hold: what was changed is never sealed again, nor made plaintext.
+        ValueError: what is encrypted by another scheme would be in the clear.
+    """
+    change = Change()
+    if step == "finish":
+        return change
+    try:
+        _check(item)
+    except KeyShreddedError:
+        item.is_shredded = True
+        return change
+    if step == "backfill":
+        _take_old_scheme_out(item, change)
+    elif item.table.seal is not None:
+        seals = {item.table.seal.attribute, *item.table.seal.formers} & item.raw.keys()
+        change.values |= dict.fromkeys(seals)
+        change.read |= seals
+    return change
+
+
+def sealed(step: str, item: MigratedItem, change: Change) -> Change:
+    """Return the change of an item with its seal; nothing is done to one whose seal went with its tenant's keys."""
+    if item.is_shredded:
+        return Change()
+    if step == "undo":
+        if item.of_old_scheme is not None:
+            return Change()  # no backfill has been there
+        # With a part of it in plaintext a sealed item could not be read.
+        return Change(failure=change.failure) if change.failure is not None and item.table.seal is not None else change
+    if step == "finish":
+        reasons = wrong(item) if change.failure is None else []
+        return Change(failure=ValueError(reasons[0])) if reasons else change
+    _seal(item, change)
+    return change
+
+
+def wrong(item: MigratedItem) -> Sequence[str]:
+    """Return what is wrong with the seal of an item."""
+    seal = item.table.seal
+    if seal is None:
+        return []
+    if not item.is_sealed:
+        return ["the item has no seal"]
+    try:
+        seal.verify(item.raw)
+        is_own = not seal.is_of_former(item.raw)
+    except KeyShreddedError:
+        return []
+    except (DecryptionError, KeyNotFoundError, TypeError, ValueError):
+        return ["the sealed attributes are not those that were sealed"]
+    return [] if is_own else ["the item is not sealed as it is declared now"]
+
+
+def _check(item: MigratedItem) -> None:
+    seal = item.table.seal
+    if seal is None or item.of_old_scheme is not None:
+        return
+    if not seal.is_optional or seal.is_on(item.raw):
+        seal.verify(item.raw)
+
+
+def _take_old_scheme_out(item: MigratedItem, change: Change) -> None:
+    """Have what another scheme added to an item taken away, if nothing is in the clear for it that was not before."""
+    opened = item.of_old_scheme
+    if opened is None:
+        return
+    protected = {field.stored_name for field in item.fields}
+    bare = [name for name in opened if name not in protected and opened[name] != item.raw.get(name)]
+    if bare:
+        raise ValueError(f"{item.table.name}.{bare[0]} is encrypted, and not declared as protected: it stays as it is")
+    for name in item.raw.keys() - opened.keys():
+        change.values[name] = None
+        change.read.add(name)
+
+
+def _seal(item: MigratedItem, change: Change) -> None:
+    """Add the seal of the item as it will be, under the condition that all it covers is as it was."""
+    seal = item.table.seal
+    if seal is None:
+        return
+    if change.failure is not None:  # what cannot be read cannot be sealed, and the rest is not without it
+        change.values.clear()
+        return
+    if not item.is_sealed or not change.values.keys().isdisjoint(seal.over) or seal.is_old(item.raw):
+        new = {**item.raw, **change.values}
+        new = {name: value for name, value in new.items() if value is not None and name != seal.attribute}
+        seal.add(new)
+        change.values[seal.attribute] = new[seal.attribute]
+        change.values |= dict.fromkeys(seal.formers & item.raw.keys())
+        change.read |= {seal.attribute, *seal.over, *seal.formers}

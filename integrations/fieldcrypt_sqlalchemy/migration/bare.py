@@ -1,0 +1,53 @@
+"""The tables of a migration, as somebody has them who knows nothing of fieldcrypt.
+
+A migration writes what is encrypted already, and compares what is stored: past what guards protected columns. They are
+Tables all the same, so that a `schema_translate_map` applies to all that is read and written alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Column, MetaData, Table
+from sqlalchemy.sql.visitors import replacement_traverse
+from sqlalchemy.types import TypeEngine
+
+__all__ = ["Bare"]
+
+
+class Bare:
+    """Copies of tables whose protected columns have the types of what is stored.
+
+    Args:
+        protected: the columns, with their companions, and the types that they have in the database.
+    """
+
+    def __init__(self, protected: Sequence[tuple[Column[Any], TypeEngine[Any]]]) -> None:
+        self._protected = protected
+        self._tables: dict[Table, Table] = {}
+
+    def table(self, table: Table) -> Table:
+        """Return the copy of a table; of a copy itself."""
+        if any(table is each for each in self._tables.values()):
+            return table
+        if table not in self._tables:
+            columns = [
+                Column(each.name, next((type_ for one, type_ in self._protected if one is each), each.type))
+                for each in table.columns
+            ]
+            self._tables[table] = Table(table.name, MetaData(), *columns, schema=table.schema)
+        return self._tables[table]
+
+    def of(self, element: Any) -> Any:
+        """Return a column, an expression or something to select from, with copies for all tables in it."""
+
+        def replace(part: Any, **_: Any) -> Any:
+            if isinstance(part, Table):
+                return self.table(part)
+            if isinstance(part, Column) and isinstance(part.table, Table):
+                return self.table(part.table).c[part.name]
+            return None
+
+        traverse: Any = replacement_traverse
+        return traverse(element, {}, replace)

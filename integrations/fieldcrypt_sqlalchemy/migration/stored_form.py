@@ -1,0 +1,202 @@
+"""What a protected column holds in the database, and the binary values that a migration works with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import ColumnElement, LargeBinary, String, and_, cast, func
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import NullType, TypeDecorator, TypeEngine
+
+from fieldcrypt import DecryptionError, text_form
+from fieldcrypt.envelope import SELF_CONTAINED, STORED
+from fieldcrypt.migration.engine.marked import MarkedError
+from fieldcrypt_sqlalchemy.column.storage import TextStorage
+from fieldcrypt_sqlalchemy.column.text_values import binary, check_plaintext
+from fieldcrypt_sqlalchemy.types import Encrypted
+
+__all__ = ["BinaryForm", "MarkedError", "StoredForm", "TextForm", "stored_form"]
+
+_SHORTEST = 57  # bytes of a value: version, key id, nonce and tag (SPEC section 4)
+_HEADS = [bytes([version]) for version in (STORED, SELF_CONTAINED)]
+
+
+class BinaryForm:
+    """A binary column: it holds values as they are, and plaintext as UTF-8 or bytes.
+
+    Attributes:
+        read_as, written_as: the types to read and to write the column with, past what guards it.
+    """
+
+    read_as: TypeEngine[Any] = NullType()
+    written_as: TypeEngine[Any] = LargeBinary()
+
+    def prepare(self, dialect: Dialect) -> None:
+        """Get ready for a database."""
+
+    def load(self, stored: Any) -> Any:
+        """Return the value, or the plaintext, that the column holds.
+
+        Raises:
+            MarkedError: it looks like a value, and is none.
+        """
+        return stored
+
+    def dump(self, value: bytes) -> Any:
+        """Return what the column is to hold of a value.
+
+        Raises:
+            ValueError: it has no room for it.
+        """
+        return value
+
+    def dump_plaintext(self, value: Any) -> Any:
+        """Return what the column held of a value before it was encrypted in place.
+
+        Raises:
+            ValueError, DecryptionError: it holds no plaintext of such values, or would not read it again.
+        """
+        if isinstance(value, str):
+            return value.encode()
+        if isinstance(value, bytes):
+            return value
+        raise DecryptionError
+
+    def is_ours(self, column: ColumnElement[Any]) -> ColumnElement[bool]:
+        """Return the condition that what is stored has the form of a value, authentic or not (SPEC section 4)."""
+        return and_(func.substr(column, 1, 1, type_=LargeBinary).in_(_HEADS), func.length(column) >= _SHORTEST)
+
+    def is_under(self, column: ColumnElement[Any], key_id: bytes) -> ColumnElement[bool]:
+        """Return the condition that a value is under a data key: it begins with its id (SPEC section 4)."""
+        heads = [head + key_id for head in _HEADS]
+        return func.substr(column, 1, len(heads[0]), type_=LargeBinary).in_(heads)
+
+
+class TextForm(BinaryForm):
+    """A column of text, or of JSON.
+
+    Args:
+        storage: the column's.
+        mixed: whether there may be something else than the field's own values.
+        name: of the column, for messages.
+    """
+
+    def __init__(self, storage: TextStorage, mixed: bool, name: str) -> None:
+        self.storage = storage
+        self.read_as = _AsHeld(storage)
+        self.written_as = storage.type
+        self._mixed = mixed
+        self._name = name
+        self._room: int | None = None
+
+    def prepare(self, dialect: Dialect) -> None:
+        """Get ready for a database."""
+        self._room = self.storage.room(dialect)
+
+    def load(self, stored: Any) -> Any:
+        """Return the value, or the plaintext, that the column holds (see `BinaryForm.load`)."""
+        if stored is None:
+            return None
+        stored = stored.content if isinstance(stored, _Document) else stored
+        try:
+            return binary(self.storage, stored, self._mixed)
+        except DecryptionError:
+            pass  # raised below, where nothing is behind it
+        raise MarkedError(self._name) if text_form.is_marked(stored) else DecryptionError
+
+    def dump(self, value: bytes) -> Any:
+        """Return the text of a value (see `BinaryForm.dump`)."""
+        stored = text_form.encode(value)
+        self.storage.check_fits(stored, self._room, self._name)
+        return stored
+
+    def dump_plaintext(self, value: Any) -> Any:
+        """Return text, or a document, as it is (see `BinaryForm.dump_plaintext`)."""
+        check_plaintext(value, self._name)
+        if self.storage.is_json:
+            if not _is_json(value):
+                raise ValueError(f"{self._name}: JSON does not hold the value as it is, so it stays encrypted")
+        elif isinstance(value, str):
+            self.storage.check_fits(value, self._room, self._name)
+        else:
+            raise DecryptionError
+        return value
+
+    def is_ours(self, column: ColumnElement[Any]) -> ColumnElement[bool]:
+        """Return the condition that what is stored begins as the text of a value does."""
+        begins_at, text = self._text(column)
+        return func.substr(text, begins_at, len(text_form.PREFIX), type_=String) == text_form.PREFIX
+
+    def _text(self, column: ColumnElement[Any]) -> tuple[int, ColumnElement[Any]]:
+        """Return where in a column's text values begin, behind the quotation mark in JSON, and the text."""
+        return (2, cast(column, String)) if self.storage.is_json else (1, column)
+
+    def is_under(self, column: ColumnElement[Any], key_id: bytes) -> ColumnElement[bool]:
+        """Return the condition that a value is under a data key: its text begins with that of its id."""
+        begins_at, text = self._text(column)
+        # 17 bytes are 22 characters, and four bits of the next one.
+        heads = {text_form.encode(head + key_id + bytes([rest << 6]))[:27] for head in _HEADS for rest in range(4)}
+        return func.substr(text, begins_at, 27, type_=String).in_(sorted(heads))
+
+
+StoredForm = BinaryForm
+
+
+class _Document:
+    """A document of JSON as it was read: equal to one that is the same in JSON, where 1, 1.0 and true differ."""
+
+    __slots__ = ("content",)
+
+    def __init__(self, content: Any) -> None:
+        self.content = content
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Document) and repr(self.content) == repr(other.content)
+
+    def __hash__(self) -> int:
+        return hash(repr(self.content))
+
+    def __repr__(self) -> str:  # without what is in it
+        return "<document>"
+
+
+class _AsHeld(TypeDecorator[Any]):
+    """Reads what a column of text or JSON holds, row by row: what is no JSON does not keep others from it."""
+
+    impl: Any = String
+    cache_ok = True
+
+    def __init__(self, storage: TextStorage) -> None:
+        super().__init__()
+        self.storage = storage
+        self.impl = storage.type
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return self.storage.type
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any] | None:
+        read = self.storage.from_driver(dialect, coltype)
+        if not self.storage.is_json:
+            return read
+
+        def process(value: Any) -> Any:
+            value = value if read is None else read(value)
+            return None if value is None else _Document(value)
+
+        return process
+
+
+def stored_form(type_: Encrypted) -> StoredForm:
+    """Return what a column of a type holds."""
+    if type_.text is None:
+        return BinaryForm()
+    return TextForm(type_.text, type_.accepted is not None, type_.described)
+
+
+def _is_json(value: Any) -> bool:
+    try:
+        return bool(json.loads(json.dumps(value)) == value)
+    except (TypeError, ValueError):
+        return False

@@ -1,0 +1,101 @@
+"""Writing to the rows of a page: as they are when they are locked, and only if the database says that it did."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, bindparam, select, update
+
+from fieldcrypt.migration.engine.source import Page, RefusedError, Written
+from fieldcrypt.migration.engine.unit import Change, Unit
+from fieldcrypt_sqlalchemy.keyset import Key, beyond, up_to
+
+if TYPE_CHECKING:
+    from fieldcrypt_sqlalchemy.migration.source import SqlSource
+
+__all__ = ["write"]
+
+Values = dict[str, Any]
+
+
+def write(
+    connection: Connection,
+    source: SqlSource,
+    after: Key | None,
+    page: Page,
+    changes: Sequence[Change],
+    again: Callable[[Unit], Change],
+) -> Written:
+    """Write to the rows of a page.
+
+    Args:
+        connection: of the transaction.
+        source: the table.
+        after: the key before the page.
+        page, changes, again: see `Source.write`.
+
+    Raises:
+        RefusedError: not all rows were met.
+    """
+    if page.position is None or not any(change.values or change.failure for change in changes):
+        return Written(len(page.units))
+    known: dict[Key, Any] = {unit.key: unit for unit in page.units}
+    prepared = {id(unit): change for unit, change in zip(page.units, changes, strict=True)}
+    written, pending = Written(), []
+    for row in source.locked(connection, after, page.position, page.which, known):
+        change = prepared[id(row)] if id(row) in prepared else again(row)
+        written.looked_at += 1
+        if change.failure is not None:
+            written.failures[row.key] = change.failure
+        if change.values:
+            pending.append((row.key, change.values))
+    met = _update(connection, source, pending)
+    if met is None:
+        met = _read_back(connection, source, after, page.position, pending)
+    if met != len(pending):
+        raise RefusedError(
+            ValueError(
+                "the database did not write the row: it does not find it by the key that it gave, because the key is "
+                "stored in another form than its type writes, or a trigger or policy keeps the row as it is"
+            )
+        )
+    written.changed = len(pending)
+    return written
+
+
+def _update(connection: Connection, source: SqlSource, pending: Sequence[tuple[Key, Values]]) -> int | None:
+    """Write values; return how many rows were met, or None if the driver does not say it of so many at once."""
+    by_columns: dict[tuple[str, ...], list[Values]] = {}
+    for key, values in pending:
+        parameters = {f"value_{name}": value for name, value in values.items()}
+        parameters |= {f"key_{at}": part for at, part in enumerate(key)}
+        by_columns.setdefault(tuple(sorted(values)), []).append(parameters)
+    met = 0
+    is_told = True
+    for names, rows in by_columns.items():
+        found = connection.execute(_statement(connection, source, names), rows).rowcount
+        is_told &= len(rows) == 1 or connection.dialect.supports_sane_multi_rowcount
+        met += found
+    return met if is_told else None
+
+
+def _statement(connection: Connection, source: SqlSource, names: tuple[str, ...]) -> Any:
+    columns = source.target.c
+    same = [mine == bindparam(f"key_{at}", type_=mine.type) for at, mine in enumerate(source.key)]
+    values: dict[Any, Any] = {name: bindparam(f"value_{name}") for name in names}
+    values |= {name: columns[name] for name in source.kept(connection) if name not in names}
+    return update(source.target).where(*same).values(values)
+
+
+def _read_back(
+    connection: Connection, source: SqlSource, after: Key | None, until: Key, pending: Sequence[tuple[Key, Values]]
+) -> int:
+    """Return how many rows have what was written to them."""
+    names = sorted({name for _, values in pending for name in values})
+    columns, key = source.target.c, source.key
+    query = select(*key, *(columns[name] for name in names)).where(up_to(key, until, connection.dialect))
+    if after is not None:
+        query = query.where(beyond(key, after, connection.dialect))
+    now = {tuple(row[: len(key)]): dict(zip(names, row[len(key) :], strict=True)) for row in connection.execute(query)}
+    return sum(all(now.get(at, {}).get(name, now) == value for name, value in new.items()) for at, new in pending)

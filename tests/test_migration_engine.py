@@ -1,0 +1,408 @@
+"""The engine of migrations, on a store in memory: complete means counted, steps exclude each other, nothing is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from fieldcrypt import ConfigurationError, DecryptionError, Encryptor, LocalKeyProvider, MemoryKeyStore
+from fieldcrypt.migration import MigrationError, is_envelope
+from fieldcrypt.migration.engine.source import Which
+from tests.memory_migration import LEASE, Data, Killed, MemoryMigration, Process, Row, number_of
+
+ENCRYPTOR = Encryptor(LocalKeyProvider.generate(), MemoryKeyStore())
+
+Make = Callable[..., MemoryMigration]
+
+
+def data_of(rows: int, *, copied: bool = True) -> Data:
+    """Rows with plaintext: beside the protected field, or in its place."""
+    return Data({n: Row(plain=f"text {n}") if copied else Row(stored=b"text %d" % n) for n in range(rows)})
+
+
+def said(data: Data) -> dict[int, Any]:
+    """What every row says, decrypted if it is protected and else as plaintext."""
+    job = MemoryMigration(data, ENCRYPTOR, copied=False)
+    return {unit.key[0]: job.source.fields[0].examine(unit.cells()[0][1], unit.place()).value for unit in units(data)}
+
+
+def units(data: Data) -> Any:
+    """All rows, as they are read."""
+    return next(iter(MemoryMigration(data, ENCRYPTOR, copied=False).source.pages(Which.ALL)))
+
+
+def kill_at(number: int) -> Process:
+    """A process that is killed at its so manieth call of the store."""
+    process = Process()
+
+    def at(call: str) -> None:
+        if len(process.calls) >= number:
+            raise Killed
+
+    process.at = at
+    return process
+
+
+@pytest.fixture(params=[True, False], ids=["copied", "in place"])
+def copied(request: pytest.FixtureRequest) -> bool:
+    """Whether the protected field is filled from another one."""
+    found: bool = request.param
+    return found
+
+
+class TestComplete:
+    def test_the_numbers_add_up(self, copied: bool) -> None:
+        """Rows that were looked at, changed and failed, all that there are, and what the store counts as left."""
+        data = data_of(7, copied=copied)
+        job = MemoryMigration(data, ENCRYPTOR, copied=copied)
+        assert number_of(job.backfill(batch=2)) == (7, 7, 0, 7, 0, True)
+        assert job.verify()[:2] == (7, 0)
+        assert job.status().steps[0].state == "done"
+
+    def test_rows_that_no_page_returns_are_counted(self, copied: bool) -> None:
+        """Then nothing is called complete, and nothing can be finished: by plan, backfill, verify and the status."""
+        data = data_of(9, copied=copied)
+        data.hidden = {3, 4}
+        job = MemoryMigration(data, ENCRYPTOR, copied=copied)
+        assert job.plan().left == 2
+        assert number_of(job.backfill()) == (7, 7, 0, 9, 2, False)
+        assert job.status().steps[0].state == "failed"
+        report = job.verify()
+        assert (report.rows, report.wrong, report.left, report.total) == (7, 0, 2, 9)
+        assert "2 more are not protected, or were not seen" in str(report)
+        with pytest.raises(ConfigurationError, match="verify found 2 rows"):
+            job.finish()
+
+    def test_a_write_that_did_not_meet_its_row_is_a_failure(self, copied: bool) -> None:
+        """With its key; it is not counted as changed, and the step is not complete."""
+        data = data_of(5, copied=copied)
+        data.swallowed = {2}
+        report = MemoryMigration(data, ENCRYPTOR, copied=copied).backfill()
+        assert number_of(report) == (5, 4, 1, 5, 1, False)
+        assert list(report.failures) == [(2,)]
+
+    def test_what_others_write_behind_the_workers_is_left(self, copied: bool) -> None:
+        """A row of plaintext that came since is counted at the end; the next backfill takes it."""
+        data = data_of(3, copied=copied)
+        job = MemoryMigration(data, ENCRYPTOR, copied=copied)
+
+        def plant(progress: Any) -> None:
+            data.rows[0] = Row(plain="late") if copied else Row(stored=b"late")
+
+        report = job.backfill(on_progress=plant)
+        assert (report.failed, report.left, report.complete) == (0, 1, False)
+        assert number_of(job.backfill())[-2:] == (0, True)
+
+    def test_what_is_none_to_the_application_is_not_left(self) -> None:
+        """A row whose plaintext is no value is looked at, and keeps nothing from being complete."""
+        data = data_of(2)
+        data.rows[2] = Row(plain="")
+        job = MemoryMigration(data, ENCRYPTOR)
+        assert number_of(job.backfill()) == (3, 2, 0, 3, 0, True)
+        assert job.verify()[:2] == (3, 0)
+        assert number_of(job.finish())[-2:] == (0, True)
+
+    def test_one_row_never_stops_the_others(self) -> None:
+        """Whatever the application's own code raises for it, and whatever constraint it meets."""
+        data = data_of(6)
+        data.rows[1].plain = 5  # at which the field raises what no library raises
+        data.unique = {"text 3"}
+        report = MemoryMigration(data, ENCRYPTOR).backfill(batch=4)
+        assert number_of(report) == (6, 4, 2, 6, 2, False)
+        assert set(report.failures) == {(1,), (3,)}
+
+    def test_a_store_whose_pages_do_not_move_on_is_stopped(self) -> None:
+        """In words, and not for ever."""
+        data = data_of(6)
+        job = MemoryMigration(data, ENCRYPTOR)
+        page = job.source.page
+        job.source.page = lambda portion, which, size: page(portion, which, size)._replace(position=portion.position)  # type: ignore[method-assign]
+        with pytest.raises(MigrationError, match="sorts keys otherwise than it compares them"):
+            job.backfill(batch=2)
+
+
+class TestNothingNewerIsRemoved:
+    def test_finish_keeps_plaintext_that_differs(self) -> None:
+        """It may be newer: it is a failure with its key, unless it is said to be stale."""
+        data = data_of(3)
+        job = MemoryMigration(data, ENCRYPTOR)
+        job.backfill()
+        job.verify()
+        data.rows[1].plain = "newer"
+        report = job.finish()
+        assert number_of(report) == (3, 2, 1, 3, 1, False)
+        assert list(report.failures) == [(1,)]
+        assert "newer" not in str(report.failures[1,]).replace("may be newer", "")
+        assert [row.plain for row in data.rows.values()] == [None, "newer", None]
+        assert number_of(job.finish(stale_plaintext=True))[-2:] == (0, True)
+
+    def test_finish_takes_the_verify_of_the_same_declaration_only(self) -> None:
+        """One of another index says nothing about the tags of this one."""
+        data = data_of(3)
+        MemoryMigration(data, ENCRYPTOR).backfill()
+        MemoryMigration(data, ENCRYPTOR).verify()
+        with pytest.raises(ConfigurationError, match="verify all rows first"):
+            MemoryMigration(data, ENCRYPTOR, indexed=True).finish()
+
+    def test_finish_in_place_looks_for_plaintext(self) -> None:
+        """What came since verify is a failure, and it is not complete."""
+        data = data_of(3, copied=False)
+        job = MemoryMigration(data, ENCRYPTOR, copied=False)
+        job.backfill()
+        job.verify()
+        data.rows[1].stored = b"planted"
+        report = job.finish()
+        assert (list(report.failures), report.left, report.complete) == ([(1,)], 1, False)
+
+    def test_mend_encrypts_again_what_does_not_open(self) -> None:
+        """A row that was moved to another tenant while it was encrypted; and nothing else is written again."""
+        data = data_of(3)
+        for row in data.rows.values():
+            row.tenant = "c1"
+        job = MemoryMigration(data, ENCRYPTOR, tenants=True)
+        job.backfill()
+        before = data.rows[0].stored
+        data.rows[1].tenant = "c2"
+        assert job.backfill().changed == 0
+        assert job.verify().reasons == {(1,): "plain -> stored does not decrypt"}
+        assert number_of(job.backfill(mend=True)) == (3, 1, 0, 3, 0, True)
+        assert job.verify().wrong == 0
+        assert data.rows[0].stored == before
+
+
+class TestStepsThatMeet:
+    @pytest.mark.parametrize(("one", "other"), [("backfill", "undo"), ("undo", "backfill"), ("finish", "backfill")])
+    def test_they_exclude_each_other(self, one: str, other: str) -> None:
+        """Whoever comes while another step has a portion is told who it is, and nothing of that is forgotten."""
+        data = data_of(9)
+        job = MemoryMigration(data, ENCRYPTOR)
+        if one != "backfill":
+            job.backfill()
+            job.verify()
+        refused = []
+
+        def meet(progress: Any) -> None:
+            if progress.done == 9:
+                return  # the last portion is nobody's any more
+            with pytest.raises(ConfigurationError, match=f"the {one} is being done by"):
+                getattr(MemoryMigration(data, ENCRYPTOR), other)()
+            refused.append(progress.done)
+
+        assert getattr(job, one)(batch=4, on_progress=meet).complete
+        assert refused
+
+    def test_two_that_begin_at_once(self) -> None:
+        """If both have begun, the one that claims first goes on, and the other one is refused at its first claim."""
+        data = data_of(9)
+        MemoryMigration(data, ENCRYPTOR).backfill()
+        process = Process()
+
+        def begin_too(call: str) -> None:
+            if call == "claim" and process.calls.count("claim") == 1:
+                undo = MemoryMigration(data, ENCRYPTOR)._parts[0].journal
+                run = undo.begin("undo", "x", 9, restart=False, drops=())
+                undo.claim(run, "somewhere 1 0", 4)
+
+        process.at = begin_too
+        with pytest.raises(ConfigurationError, match="the undo is being done by somewhere 1 0"):
+            MemoryMigration(data, ENCRYPTOR, process).backfill()
+
+    def test_undo_forgets_what_was_done_the_other_way(self, copied: bool) -> None:
+        """And a backfill forgets an undo, so that each goes over everything."""
+        data = data_of(20, copied=copied)
+        plain = {n: (row.stored, row.plain) for n, row in data.rows.items()}
+        job = MemoryMigration(data, ENCRYPTOR, copied=copied)
+        job.backfill()
+        with pytest.raises(Killed):
+            MemoryMigration(data, ENCRYPTOR, kill_at(40), copied=copied).undo(batch=1)
+        data.now += LEASE + 1
+        assert 0 < sum(is_envelope(row.stored) for row in data.rows.values()) < 20
+        assert number_of(job.backfill())[-2:] == (0, True)
+        assert number_of(job.undo()) == (20, 20, 0, 20, 0, True)
+        assert {n: (row.stored, row.plain) for n, row in data.rows.items()} == plain
+        assert [step.step for step in job.status().steps] == ["undo"]
+
+    def test_undo_ends_with_a_look_at_everything(self, copied: bool) -> None:
+        """What the application encrypts behind it is left, and it is not complete."""
+        data = data_of(3, copied=copied)
+        job = MemoryMigration(data, ENCRYPTOR, copied=copied)
+        job.backfill()
+        value = data.rows[0].stored
+
+        def write(progress: Any) -> None:
+            data.rows[0].stored = value
+
+        report = job.undo(on_progress=write)
+        assert (report.left, report.complete) == (1, False)
+
+    def test_a_backfill_is_not_gone_on_with_as_another(self) -> None:
+        """An index that was declared meanwhile makes it another one: it is refused, unless begun again."""
+        data = data_of(20)
+        with pytest.raises(Killed):
+            MemoryMigration(data, ENCRYPTOR, kill_at(30)).backfill(batch=1)
+        data.now += LEASE + 1
+        job = MemoryMigration(data, ENCRYPTOR, indexed=True)
+        with pytest.raises(ConfigurationError, match="restart=True to begin it again"):
+            job.backfill()
+
+    def test_finish_never_resumes(self) -> None:
+        """Plaintext that was planted behind a finish that was killed is found by the next one."""
+        data = data_of(20, copied=False)
+        job = MemoryMigration(data, ENCRYPTOR, copied=False)
+        job.backfill()
+        job.verify()
+        data.rows[19].stored = b"first"
+        with pytest.raises(Killed):
+            MemoryMigration(data, ENCRYPTOR, kill_at(20), copied=False).finish(batch=1)
+        data.now += LEASE + 1
+        data.rows[0].stored = b"planted"
+        assert set(job.finish().failures) == {(0,), (19,)}
+
+    def test_verify_is_forgotten_by_the_next_backfill(self) -> None:
+        """Also if that has nothing to do."""
+        data = data_of(3)
+        job = MemoryMigration(data, ENCRYPTOR)
+        job.backfill()
+        job.verify()
+        job.backfill()
+        with pytest.raises(ConfigurationError, match="verify all rows first"):
+            job.finish()
+
+    @pytest.mark.parametrize("ahead", [LEASE + 60, 3600])
+    def test_a_lease_of_a_clock_that_is_wrong_has_ended(self, ahead: float) -> None:
+        """Nobody waits an hour for a dead worker of a machine whose clock was ahead."""
+        data = data_of(20)
+        with pytest.raises(Killed):
+            MemoryMigration(data, ENCRYPTOR, kill_at(30)).backfill(batch=1)
+        for portion in data.portions.values():
+            portion["until"] = data.now + ahead
+        assert MemoryMigration(data, ENCRYPTOR).backfill().complete
+
+    def test_a_pause_reaches_those_that_wait(self) -> None:
+        """A worker that waits for the last portion of another one stops."""
+        data = data_of(5)
+        with pytest.raises(Killed):
+            MemoryMigration(data, ENCRYPTOR, kill_at(10)).backfill(batch=9)
+        process = Process()
+        job = MemoryMigration(data, ENCRYPTOR, process)
+
+        def pause(call: str) -> None:
+            if call == "claim" and process.calls.count("claim") == 2:
+                job.pause()
+
+        process.at = pause
+        assert job.backfill().complete is False
+        assert job.status().steps[0].state == "paused"
+
+
+class TestKills:
+    def test_wherever_it_is_killed_it_comes_to_its_end(self, copied: bool) -> None:
+        """At each call of the store, in each step: nothing is lost or left, and the numbers of the last run add up."""
+        for number in range(1, 400):
+            data = data_of(5, copied=copied)
+            died = 0
+            for step in ("backfill", "verify", "finish"):
+                try:
+                    getattr(MemoryMigration(data, ENCRYPTOR, kill_at(number), copied=copied), step)(
+                        **({} if step == "verify" else {"batch": 2})
+                    )
+                except Killed:
+                    died += 1
+                    data.now += LEASE + 1
+                report = getattr(MemoryMigration(data, ENCRYPTOR, copied=copied), step)()
+                assert report.wrong == 0 if step == "verify" else report.complete, (number, step, report)
+                if step == "backfill":
+                    assert report.rows == report.total or died == 0 or copied
+            assert said(data) == {n: f"text {n}" for n in range(5)}
+            assert all(row.plain is None and is_envelope(row.stored) for row in data.rows.values())
+            if not died:
+                return
+        pytest.fail("it never came to its end without being killed")
+
+    def test_a_kill_counts_nothing_twice(self, copied: bool) -> None:
+        """What is done, and that it is done, are one: so rows looked at are as many as there are."""
+        for number in range(1, 60):
+            data = data_of(7, copied=copied)
+            try:
+                MemoryMigration(data, ENCRYPTOR, kill_at(number), copied=copied).backfill(batch=2)
+            except Killed:
+                data.now += LEASE + 1
+                if "backfill" in data.runs and data.runs["backfill"].ended is None:
+                    report = MemoryMigration(data, ENCRYPTOR, copied=copied).backfill(batch=2)
+                    assert number_of(report) == (7, 7, 0, 7, 0, True)
+
+
+class Writers(RuleBasedStateMachine):
+    """Random steps, kills and writes, in any order: the application's values are never lost."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.data = data_of(6)
+        self.expected: dict[int, str | None] = {n: f"text {n}" for n in range(6)}
+        self.finished = False
+
+    def job(self, process: Process | None = None) -> MemoryMigration:
+        return MemoryMigration(self.data, ENCRYPTOR, process)
+
+    @rule(step=st.sampled_from(["backfill", "verify", "finish", "undo"]), at=st.integers(1, 60))
+    def do(self, step: str, at: int) -> None:
+        """A step, killed or not."""
+        try:
+            report = getattr(self.job(kill_at(at)), step)(**({} if step == "verify" else {"batch": 2}))
+        except Killed:
+            self.data.now += LEASE + 1
+        except ConfigurationError:
+            pass
+        else:
+            if step == "backfill" and report.complete:
+                assert all(row.stored is not None or row.plain in (None, "") for row in self.data.rows.values())
+            if step == "finish" and report.complete:
+                assert all(row.plain is None for row in self.data.rows.values())
+            if step == "undo" and report.complete:
+                assert all(row.stored is None for row in self.data.rows.values())
+
+    @rule(row=st.integers(0, 9), value=st.sampled_from(["a", "b", "c"]))
+    def write_plain(self, row: int, value: str) -> None:
+        """An old process that knows the plaintext column alone."""
+        found = self.data.rows.setdefault(row, Row())
+        found.plain, self.expected[row] = value, value
+
+    @rule(row=st.integers(0, 9), value=st.sampled_from(["a", "b", "c"]))
+    def write_both(self, row: int, value: str) -> None:
+        """A process of the time between."""
+        field = self.job().source.fields[0]
+        self.data.rows[row] = Row(field.seal(value, ({"row": str(row)}, None)), value)
+        self.expected[row] = value
+
+    @rule(row=st.integers(0, 9))
+    def delete(self, row: int) -> None:
+        """A row is deleted."""
+        self.data.rows.pop(row, None)
+        self.expected.pop(row, None)
+
+    @invariant()
+    def the_last_write_is_there(self) -> None:
+        """In the plaintext column, as long as it is filled, or else in the encrypted one."""
+        protected = said(self.data)
+        for key, row in self.data.rows.items():
+            assert self.expected[key] == (row.plain if row.plain is not None else protected[key])
+
+
+Writers.TestCase.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+TestWriters = Writers.TestCase
+
+
+def test_an_undo_in_place_makes_no_value_that_is_none() -> None:
+    """A value that does not open is a failure of its row alone."""
+    data = data_of(3, copied=False)
+    job = MemoryMigration(data, ENCRYPTOR, copied=False)
+    job.backfill()
+    data.rows[1].stored = data.rows[0].stored
+    report = job.undo()
+    assert (report.changed, list(report.failures), report.left) == (2, [(1,)], 1)
+    assert isinstance(report.failures[1,], DecryptionError)
