@@ -22,7 +22,7 @@ from alembic.config import Config
 from alembic.operations.ops import CreateTableOp, UpgradeOps
 from alembic.runtime.plugins import Plugin
 from alembic.util import CommandError
-from sqlalchemy import JSON, URL, Column, Engine, Integer, MetaData, String, Table, inspect, select
+from sqlalchemy import JSON, URL, Column, Engine, Integer, MetaData, String, Table, Text, inspect, select
 from sqlalchemy.dialects import mysql, oracle
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
@@ -229,6 +229,55 @@ assert "patients" in inspect(engine).get_table_names()
 assert not {{"fieldcrypt", "fieldcrypt_sqlalchemy"}} & {{*sys.modules}}
 """
         subprocess.run([sys.executable, "-c", program], check=True, cwd=tmp_path)
+
+
+class TestTextColumns:
+    """Columns that are encrypted where they are."""
+
+    def test_a_column_stays_as_it_is(self, project: MakeProject, engine: Engine, encryptor: Encryptor) -> None:
+        """A column of text becomes an encrypted one without a migration; a longer one is altered, nothing else."""
+
+        class Plain(DeclarativeBase):
+            pass
+
+        Table("patients", Plain.metadata, Column("ssn", Text), Column("name", String(20)), Column("notes", JSON))
+
+        class Protected(DeclarativeBase):
+            pass
+
+        Table(
+            "patients",
+            Protected.metadata,
+            Column("ssn", Encrypted(String, encryptor, storage=Text)),
+            Column("name", Encrypted(String(20), encryptor, storage=String(200))),
+            Column("notes", Encrypted(JSON, encryptor, storage=JSON)),
+        )
+        migrations = project(Plain, engine)
+        migrations.migrate()
+        migrations.use(Protected)
+        written = migrations.revision()
+        assert "Encrypted" not in written
+        assert written.count("alter_column") == 2  # of upgrade, and of downgrade
+        assert "type_=sa.String(length=200)" in written
+
+    def test_tables_are_made_with_them(self, project: MakeProject, engine: Engine, encryptor: Encryptor) -> None:
+        """With the types that they are declared with, variants and all; comparing again finds nothing."""
+
+        class Base(DeclarativeBase):
+            pass
+
+        long = Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
+        Table(
+            "patients",
+            Base.metadata,
+            Column("ssn", Encrypted(String, encryptor, storage=long)),
+            Column("name", Encrypted(String(20), encryptor, storage=String(200))),
+            Column("notes", Encrypted(JSON, encryptor, storage=JSON)),
+        )
+        written = project(Base, engine).migrate()
+        assert "fieldcrypt" not in written
+        assert "sa.Column('ssn', sa.Text().with_variant(mysql.LONGTEXT(), 'm" in written
+        assert "sa.Column('notes', sa.JSON(), " in written
 
 
 class TestRendering:

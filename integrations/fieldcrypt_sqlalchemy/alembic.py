@@ -1,4 +1,4 @@
-"""Migrations that Alembic generates: they know nothing of fieldcrypt, only of binary columns."""
+"""Migrations that Alembic generates: they know nothing of fieldcrypt, only of what the database has."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if danger := danger_of_alembic():
 
 
 def render_item(kind: str, item: object, autogen_context: AutogenContext) -> str | Literal[False]:
-    """Render the types of protected columns, and of their companions, as what the database sees: binary.
+    """Render the types of protected columns, and of their companions, as what the database sees: binary, or `storage`.
 
     The plugin, `fieldcrypt_alembic`, calls it, so that `env.py` need not name it, and may:
 
@@ -38,6 +38,10 @@ def render_item(kind: str, item: object, autogen_context: AutogenContext) -> str
     """
     if kind != "type" or not isinstance(item, (Encrypted, BlindIndexTag)):
         return False
+    if isinstance(item, Encrypted) and item.storage is not None:
+        from alembic.autogenerate.render import _repr_type  # here, for those who have no Alembic
+
+        return _repr_type(item.storage, autogen_context)
     prefix = autogen_context.opts["sqlalchemy_module_prefix"] or ""
     dialect, variants = (
         ("oracle", _tag_variants(prefix)) if isinstance(item, BlindIndexTag) else ("mysql", _variants(prefix))

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import Alias, Column, FromClause, Insert, Select
+from sqlalchemy import JSON, Alias, Column, FromClause, Insert, Select
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import (
@@ -21,8 +21,10 @@ from sqlalchemy.sql.elements import (
 )
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.selectable import ScalarSelect, TextualSelect
+from sqlalchemy.types import TypeEngine
 
 from fieldcrypt_sqlalchemy.column.refusal import refused
+from fieldcrypt_sqlalchemy.column.sql_bytes import bytes_of, document_of
 from fieldcrypt_sqlalchemy.engine.internals import LABEL_REFERENCE, listed, negate, returned, selectables
 
 __all__ = [
@@ -52,7 +54,13 @@ NULL_TESTS = frozenset(  # with NULL on the other side
 
 
 class ProtectedType:
-    """What marks the type of encrypted values. A column is known by it, wherever it stands."""
+    """What marks the type of encrypted values. A column is known by it, wherever it stands.
+
+    Attributes:
+        storage: the type that the column has in the database; None: a binary one.
+    """
+
+    storage: TypeEngine[Any] | None = None
 
 
 class ProtectedColumn(Column[Any]):
@@ -170,8 +178,14 @@ def _render_column(column: Any, compiler: Any, **kw: Any) -> str:
 
 @compiles(Unchanged)
 def _render_unchanged(test: Any, compiler: Any, **kw: Any) -> str:
-    rendered: str = compiler.visit_binary(test, **{**kw, _IN_NULL_TEST: True})
-    return rendered
+    storage = test.left.type.storage
+    if storage is None:
+        rendered: str = compiler.visit_binary(test, **{**kw, _IN_NULL_TEST: True})
+        return rendered
+    sides = [compiler.process(test.left, **{**kw, _IN_NULL_TEST: True}), compiler.process(test.right, **kw)]
+    if isinstance(storage, JSON):
+        sides = [document_of(side, compiler.dialect) for side in sides]
+    return " = ".join(bytes_of(side, compiler.dialect) for side in sides)
 
 
 @compiles(Unchanged, "oracle")

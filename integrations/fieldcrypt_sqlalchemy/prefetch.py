@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from sqlalchemy.engine import Dialect
 from sqlalchemy.util import await_only
 
-from fieldcrypt import Encryptor, FieldcryptError
+from fieldcrypt import DecryptionError, Encryptor, FieldcryptError, text_form
 from fieldcrypt_sqlalchemy.engine.results import rows_at_hand
 from fieldcrypt_sqlalchemy.offload import can_await
 
@@ -51,11 +52,20 @@ def _missing(columns: Columns, rows: Any) -> dict[Encryptor, dict[bytes, bytes]]
     for at, type_ in columns:
         encryptor = type_.encryptor
         fresh = _fresh.setdefault(encryptor, {})
-        values = {row[at][_KEY_ID]: row[at] for row in rows if isinstance(row[at], bytes)}
+        stored = (row[at] if type_.text is None else _of_text(row[at]) for row in rows)
+        values = {value[_KEY_ID]: value for value in stored if isinstance(value, bytes)}
         found = {key: value for key, value in values.items() if fresh.get(key, 0.0) <= now}
         if found:
             missing.setdefault(encryptor, {}).update(found)
     return missing
+
+
+def _of_text(stored: Any) -> bytes | None:
+    """Return the value of a text column, or of the text that a driver has of a JSON column; None if it holds none."""
+    if isinstance(stored, str):
+        with suppress(DecryptionError):
+            return text_form.decode(stored.strip('"'))
+    return None
 
 
 def _fetch(encryptor: Encryptor, values: dict[bytes, bytes]) -> None:

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 from sqlalchemy.engine import Dialect
 
 from fieldcrypt import ConfigurationError, Encryptor, FieldcryptError
+from fieldcrypt_sqlalchemy.column.text_values import reading
 from fieldcrypt_sqlalchemy.companion import Tag
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError, without_parameters
 from fieldcrypt_sqlalchemy.row_key import RowKey
@@ -64,7 +65,8 @@ class Sealed:
         return self._data == other._data and self._field.name == other._field.name
 
     def __hash__(self) -> int:
-        return hash((self._data, self._field.name))
+        data = self._data.__class__ if self._data.__class__.__hash__ is None else self._data  # of a document of JSON
+        return hash((data, self._field.name))
 
     def __bool__(self) -> bool:
         raise self._opaque("is neither true nor false")
@@ -109,7 +111,7 @@ class SealedField:
         self._to_field, self.from_field, field = type_.prepared()
         self.name = type_.name
         self.row_key: Any = getattr(type_, "row_key", None)
-        self._encrypt, self.decrypt = field.encrypt, type_.decrypting(field)
+        self._encrypt, self.decrypt = type_.encrypting(field), type_.decrypting(field)
 
     def seal(self, value: Any, row: BoundRow, tag: Tag | None = None, replaces: Sealed | None = None) -> Sealed | None:
         """Return a value encrypted for a row, together with its tag; None stays None.
@@ -198,7 +200,13 @@ class RowBound(Encrypted):
                 return None
             if value.__class__ is Sealed and value._field.name == name:
                 data = value._data
-                return data if to_driver is None or data is None else to_driver(data)
+                if to_driver is None or data is None:
+                    return data
+                try:
+                    return to_driver(data)
+                except (TypeError, ValueError) as error:  # of a column that has no room for it
+                    refused = without_parameters(error)
+                raise refused
             raise self._not_sealed(value)
 
         return process
@@ -221,6 +229,8 @@ class RowBound(Encrypted):
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:
         """Return what wraps what came from the driver; nothing is decrypted before somebody reads it."""
         field = SealedField(self)
+        if self.text is not None:
+            return reading(self.text.from_driver(dialect, coltype), lambda stored: Sealed(stored, field), None)
         mixed = self.accepted is not None
 
         def process(value: Any) -> Any:
@@ -237,8 +247,8 @@ class RowBound(Encrypted):
 
     def compare_values(self, x: Any, y: Any) -> bool:
         """Compare two values as the ORM does to find out what has changed; one that nobody read equals only itself."""
-        if x.__class__ is Sealed:
-            x = x._known if x._known is not UNREAD else x._data
-        if y.__class__ is Sealed:
-            y = y._known if y._known is not UNREAD else y._data
-        return self.type_.compare_values(x, y)
+        one = x._known if x.__class__ is Sealed else x
+        other = y._known if y.__class__ is Sealed else y
+        if one is UNREAD or other is UNREAD:  # what is stored may look like a value of the application's: it is none
+            return x.__class__ is y.__class__ is Sealed and bool(x._data == y._data)
+        return self.type_.compare_values(one, other)

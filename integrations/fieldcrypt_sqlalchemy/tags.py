@@ -63,6 +63,7 @@ class Tagger:
         self.described = type_.described
         self._column = type_.index.companion
         self.per_tenant = type_.index.per_tenant
+        self._writes = type_.write
         self._to_field = conversion(type_.type_).to_field
         self._index = _index(type_.type_, type_.index, type_.encryptor, type_.name)
         self.truncated = self._index.truncated
@@ -97,8 +98,8 @@ class Tagger:
         Raises:
             As `tag`.
         """
-        if value is None:
-            return None
+        if value is None or not self._writes:
+            return None  # of plaintext, beside which others that know of no tags would leave those of its former values
         if self.per_tenant and tenant is None:
             raise ProtectedColumnError(
                 f"{self.described} has tags per tenant, which only a model that is decorated with "

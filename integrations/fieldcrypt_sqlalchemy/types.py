@@ -12,9 +12,12 @@ from sqlalchemy.types import LargeBinary, TypeDecorator, TypeEngine
 
 from fieldcrypt import ConfigurationError, DecryptionError, Encryptor, Field, FieldcryptError, IndexedBy
 from fieldcrypt.migration import Accepted, MixedField
+from fieldcrypt.migration.reading import FromPlaintext
 from fieldcrypt.schemes import OldReader
 from fieldcrypt_sqlalchemy.column.arguments import check_encryptor, index_of, inner_type
 from fieldcrypt_sqlalchemy.column.round_trip import stored
+from fieldcrypt_sqlalchemy.column.storage import TextStorage, storage_of
+from fieldcrypt_sqlalchemy.column.text_values import opening, plaintext_writer, reading, sealing
 from fieldcrypt_sqlalchemy.columns import ProtectedType
 from fieldcrypt_sqlalchemy.comparator import Comparator
 from fieldcrypt_sqlalchemy.conversion import conversion
@@ -42,7 +45,7 @@ _NO_READERS = _Readers()
 
 
 class Encrypted(ProtectedType, TypeDecorator[Any]):
-    """A column whose values are encrypted in the client and stored as binary. NULL stays NULL.
+    """A column whose values are encrypted in the client and stored as binary, or as text. NULL stays NULL.
 
         ssn = mapped_column(Encrypted(String, encryptor))
 
@@ -59,18 +62,29 @@ class Encrypted(ProtectedType, TypeDecorator[Any]):
         index: make the column searchable: the name of a companion column, which `blind_index()` declares, or an
             `IndexedBy` that says more.
         accept_plaintext: read plaintext as well, until this day begins in UTC, a year from now at the most: while a
-            column that held it is encrypted in place. Of text and bytes only. Writes are encrypted all the same.
+            column that held it is encrypted in place. Of text and bytes only, or with `storage` of text and documents
+            of JSON. Writes are encrypted all the same.
         accept: read values of other schemes, or of a former declaration, as well (`OldReader`, `FormerField`).
         accept_until: until when; needed with `accept`.
         accept_public_key: read values whose data key was wrapped with a public key; see `Encryptor.field`.
+        storage: the type that the column has in the database, a String, a Text or a JSON, so that a column that exists
+            is encrypted where it is. Values take a third more room than in binary. Default: binary.
+        write: False for the first of two deployments (docs/migration.md): both forms are read, and plaintext is
+            written, for processes that read nothing else. Takes `storage` and `accept_plaintext`.
 
     Raises:
-        ConfigurationError: the type cannot be encrypted, or something is to be accepted for ever.
+        ConfigurationError: the type cannot be encrypted, something is to be accepted for ever, or `storage` is too
+            short, or no text.
     """
 
-    impl = LargeBinary
+    impl: Any = LargeBinary
     cache_ok = True
     comparator_factory = Comparator
+
+    # Of types that were pickled before there were others.
+    storage: TypeEngine[Any] | None = None
+    write = True
+    text: TextStorage | None = None
 
     def __init__(
         self,
@@ -84,10 +98,11 @@ class Encrypted(ProtectedType, TypeDecorator[Any]):
         accept: Sequence[OldReader[Any]] = (),
         accept_until: date | None = None,
         accept_public_key: bool = False,
+        storage: TypeEngine[Any] | type[TypeEngine[Any]] | None = None,
+        write: bool = True,
     ) -> None:
         super().__init__()
         check_encryptor(encryptor)
-        # All arguments are attributes of the same names: SQLAlchemy's statement cache tells types apart by these.
         self.type_ = inner_type(type_)
         self.encryptor = encryptor
         self.name = name
@@ -97,24 +112,34 @@ class Encrypted(ProtectedType, TypeDecorator[Any]):
         self.accept = _Readers(accept) if accept else _NO_READERS
         self.accept_until = accept_until
         self.accept_public_key = accept_public_key
+        self.storage = None if storage is None else inner_type(storage)
+        self.write = write
         self.accepted: Accepted | None = None
         self._tagger: Tagger | None = None
         if isinstance(self.type_, Encrypted):
             raise ConfigurationError("a column cannot be encrypted twice")
         kind = conversion(self.type_).type  # raises now what it would raise at the first value
+        self.text = storage_of(self.storage, self.type_, pad)
+        if self.storage is not None:
+            self.impl = self.storage  # what it is to SQLAlchemy and to Alembic, on every database
+        if not write and (self.text is None or accept_plaintext is None):
+            raise ConfigurationError(
+                "write=False is for columns with storage=, and with accept_plaintext=date(…), the day by which all is "
+                "encrypted"
+            )
         if accept_plaintext is not None or accept or accept_until is not None:
             self.accepted = Accepted(accept_plaintext, accept, accept_until)
-            empty = Encryptor()
-            MixedField(empty, empty.field(name or "declared", kind), self.accepted)  # likewise
+            empty, from_plaintext = Encryptor(), self.from_plaintext(kind)
+            MixedField(empty, empty.field(name or "declared", kind), self.accepted, from_plaintext)  # likewise
         if self.index is not None:
             check_index(self.type_, self.index)
 
     @property
     def _static_cache_key(self) -> tuple[Any, ...]:
         """What tells types apart in SQLAlchemy's statement cache, which would look at positional arguments alone."""
-        inner = None if self.type_ is None else self.type_._static_cache_key
+        types = [None if each is None else each._static_cache_key for each in (self.type_, self.storage)]
         accepts = (self.accept_plaintext, self.accept, self.accept_until, self.accept_public_key)
-        return type(self), inner, self.encryptor, self.name, self.pad, self.index, accepts
+        return type(self), *types, self.encryptor, self.name, self.pad, self.index, accepts, self.write
 
     @property
     def described(self) -> str:
@@ -145,10 +170,15 @@ class Encrypted(ProtectedType, TypeDecorator[Any]):
 
     def with_variant(self, *_: Any, **__: Any) -> NoReturn:
         """Refuse: on the other dialect the column would not be encrypted."""
-        raise ConfigurationError("an Encrypted type has no variants: it is binary on every database")
+        raise ConfigurationError(
+            "an Encrypted type has no variants: it is binary on every database, or what storage= says, which may have "
+            "some"
+        )
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """Return the binary type of a database, the one without a small limit on MySQL."""
+        """Return the declared type, or the binary type of a database, the one without a small limit on MySQL."""
+        if self.storage is not None:
+            return self.storage
         if dialect.name in ("mysql", "mariadb"):
             from sqlalchemy.dialects.mysql import LONGBLOB  # here, for those who use another database
 
@@ -160,8 +190,10 @@ class Encrypted(ProtectedType, TypeDecorator[Any]):
             return VARBINARY("max")  # type: ignore[no-untyped-call]
         return super().load_dialect_impl(dialect)
 
-    def _to_driver(self, dialect: Dialect) -> Callable[[bytes], Any] | None:
-        """Return what wraps bytes for a driver that does not take them as they are."""
+    def _to_driver(self, dialect: Dialect) -> Callable[[Any], Any] | None:
+        """Return what wraps bytes for a driver that does not take them as they are; or what does so with text."""
+        if self.text is not None:
+            return self.text.to_driver(dialect, self.described)
         if dialect.driver in _TAKE_BYTES:
             return None
         wrap: Callable[[bytes], Any] | None = self.impl_instance.bind_processor(dialect)
@@ -170,7 +202,7 @@ class Encrypted(ProtectedType, TypeDecorator[Any]):
     def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any]:
         """Return what encrypts a value on its way to the driver."""
         to_field, _, field = self.prepared()
-        encrypt = field.encrypt
+        encrypt = self.encrypting(field)
         to_driver = self._to_driver(dialect)
 
         def process(value: Any) -> Any:
@@ -182,10 +214,9 @@ class Encrypted(ProtectedType, TypeDecorator[Any]):
                     if value is None:
                         return None
                 data = encrypt(value)
+                return data if to_driver is None else to_driver(data)
             except (TypeError, ValueError, FieldcryptError) as error:
                 refused = without_parameters(error)
-            else:
-                return data if to_driver is None else to_driver(data)
             raise refused
 
         return process
@@ -194,6 +225,10 @@ class Encrypted(ProtectedType, TypeDecorator[Any]):
         """Return what decrypts a value that came from the driver."""
         _, from_field, field = self.prepared()
         decrypt = self.decrypting(field)
+        if self.text is not None:
+            of_text = reading(self.text.from_driver(dialect, coltype), decrypt, from_field)
+            setattr(of_text, PROTECTED_RESULT, True)
+            return of_text
         may_be_stored = (bytes, memoryview) if self.accepted is None else (bytes, memoryview, str)
 
         def process(value: Any) -> Any:
@@ -217,9 +252,20 @@ class Encrypted(ProtectedType, TypeDecorator[Any]):
 
     def decrypting(self, field: Field[Any]) -> Callable[..., Any]:
         """Return what decrypts values of the column's field, and reads what else the column accepts."""
-        if self.accepted is None or self.encryptor is None:
-            return field.decrypt
-        return MixedField(self.encryptor, field, self.accepted).decrypt
+        decrypt: Callable[..., Any] = field.decrypt
+        if self.accepted is not None and self.encryptor is not None:
+            decrypt = MixedField(self.encryptor, field, self.accepted, self.from_plaintext(field.type)).decrypt
+        return decrypt if self.text is None else opening(self.text, decrypt, self.accepted is not None)
+
+    def encrypting(self, field: Field[Any]) -> Callable[..., Any]:
+        """Return what makes of a value of the column's field what the column is to hold, like `Field.encrypt`."""
+        if not self.write and self.accepted is not None:
+            return plaintext_writer(field, self.accepted, self.described)
+        return field.encrypt if self.text is None else sealing(field)
+
+    def from_plaintext(self, kind: Any) -> FromPlaintext | None:
+        """Return what makes values of plaintext that the column holds, if it is not binary."""
+        return None if self.text is None else self.text.from_plaintext(kind, self.accept_plaintext is not None)
 
     def literal_processor(self, dialect: Dialect) -> Callable[[Any], str]:
         """Refuse to render a value into SQL text: it would be the plaintext, in the database's log."""

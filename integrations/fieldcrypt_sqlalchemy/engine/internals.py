@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import sqlalchemy
-from sqlalchemy import Insert, Select
+from sqlalchemy import Insert, Select, types
 from sqlalchemy.orm import ColumnProperty, Mapper
 from sqlalchemy.orm.context import FromStatement
 from sqlalchemy.sql import elements
@@ -21,6 +21,7 @@ from sqlalchemy.util import immutabledict
 from fieldcrypt import ConfigurationError
 
 __all__ = [
+    "BINARY_TYPE",
     "IS_2_0",
     "LABEL_REFERENCE",
     "TEXTUAL_LABEL_REFERENCE",
@@ -111,6 +112,7 @@ def read(owner: Any, name: str) -> Any:
 
 LABEL_REFERENCE = read(elements, "_label_reference")  # what stands in ORDER BY for what is listed
 TEXTUAL_LABEL_REFERENCE = read(elements, "_textual_label_reference")  # the same by its name
+BINARY_TYPE: type[Any] = read(types, "_Binary")  # of all types of bytes, each dialect's own ones too
 TSTRING_TEXT: Any = None if IS_2_0 else read(elements, "_TStringText")  # the texts in a template string
 
 

@@ -21,8 +21,13 @@ def handed_on(element: Any) -> Any:
 def is_same_field(one: Any, other: Any) -> bool:
     """Return True if values of a type are such of another: encrypted as the same field, or tags."""
     if isinstance(one, Encrypted) and isinstance(other, Encrypted):
-        return one.name == other.name and one.encryptor is other.encryptor
+        same_form = _form(one) == _form(other)  # else what one column holds could not be read in the other
+        return one.name == other.name and one.encryptor is other.encryptor and same_form
     return isinstance(one, BlindIndexTag) and isinstance(other, BlindIndexTag)
+
+
+def _form(type_: Encrypted) -> tuple[bool, bool]:
+    return type_.text is not None, type_.text is not None and type_.text.is_json
 
 
 def is_tag(element: Any) -> bool:

@@ -45,7 +45,7 @@ class RowCondition(NamedTuple):
         if self.value is None:
             return self.column.is_(None)  # type: ignore[no-any-return]
         if isinstance(self.column.type, RowBound):
-            return Unchanged.of(self.column, self._parameter(name, LargeBinary()))
+            return Unchanged.of(self.column, self._parameter(name, self.column.type.storage or LargeBinary()))
         condition = same_bytes(self.column, self._parameter(name, self.column.type))
         return condition if self.linked is None else exists().where(and_(self.linked, condition))
 

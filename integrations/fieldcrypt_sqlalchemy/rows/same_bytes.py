@@ -17,6 +17,7 @@ from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import BinaryExpression, Null
 from sqlalchemy.types import BINARY, VARBINARY, Boolean, NullType, TypeDecorator, TypeEngine
 
+from fieldcrypt_sqlalchemy.column.sql_bytes import bytes_template
 from fieldcrypt_sqlalchemy.engine.internals import variant_mapping, with_type
 
 __all__ = ["compares_exactly", "same_bytes"]
@@ -29,16 +30,6 @@ _EXACT_COLLATIONS: Mapping[str, frozenset[str]] = {
     "mariadb": frozenset({"utf8mb4_nopad_bin"}),
 }
 
-# How a database shows a text's bytes, without those of its collation.
-_BYTES: Mapping[str, str] = {
-    "postgresql": 'CAST({} AS TEXT) COLLATE "C"',
-    "sqlite": "CAST({} AS BLOB)",
-    "mysql": "CAST(CONVERT({} USING utf8mb4) AS BINARY)",  # two columns may have two character sets
-    "mariadb": "CAST(CONVERT({} USING utf8mb4) AS BINARY)",
-    "mssql": "CAST(CAST({} AS NVARCHAR(max)) AS VARBINARY(max))",
-    "oracle": "NLSSORT({}, 'NLS_SORT=BINARY')",
-}
-_STANDARD = "CAST({} AS VARBINARY)"  # for others, which refuse it if they have no such thing
 _KEEPS_BLANKS = frozenset({"sqlite"})  # of a CHAR, which the others fill up, or cut off when it is read
 # What to compare a CHAR with, so that the database ignores blanks and goes by its index. Others ignore them anyhow.
 _BLANK_PADDED: Mapping[str, str] = {
@@ -115,7 +106,7 @@ def _render(same: Any, compiler: Any, **kw: Any) -> str:
     if _is_exact(stored, compiler.dialect):
         plain: str = compiler.process(_compared(same, left, right), **kw)
         return plain
-    template = _BYTES.get(name, _STANDARD)
+    template = bytes_template(name)
     equal = right
     if isinstance(stored, (CHAR, NCHAR)) and name not in _KEEPS_BLANKS:
         template = template.format("RTRIM({})")

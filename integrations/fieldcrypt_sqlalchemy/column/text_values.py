@@ -1,0 +1,110 @@
+"""What a column of text or JSON holds: values in text form (SPEC section 13), and plaintext for a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from fieldcrypt import ConfigurationError, DecryptionError, Field, text_form
+from fieldcrypt.codecs import Codec
+from fieldcrypt.migration import Accepted
+from fieldcrypt.migration.former_field import is_envelope
+from fieldcrypt_sqlalchemy.column.storage import TextStorage
+
+__all__ = ["binary", "opening", "plaintext_writer", "reading", "sealing"]
+
+
+def sealing(field: Field[Any]) -> Callable[..., Any]:
+    """Return what encrypts a value to what the column holds, like `Field.encrypt`."""
+    encrypt, encode = field.encrypt, text_form.encode
+
+    def seal(value: Any, *, tenant: str | None = None, context: Any = None) -> str:
+        return encode(encrypt(value, tenant=tenant, context=context))
+
+    return seal
+
+
+def plaintext_writer(field: Field[Any], accepted: Accepted, described: str) -> Callable[..., Any]:
+    """Return what takes the place of `Field.encrypt` while a column is read in both forms, and written in plaintext.
+
+    It refuses what could not be encrypted later, and what could not be read again.
+    """
+    encoded = Codec(field.type).encode
+
+    def write(value: Any, *, tenant: str | None = None, context: Any = None) -> Any:
+        if not accepted.takes_plaintext():
+            raise ConfigurationError(
+                f"the time in which {described} accepts plaintext is over: leave out write=False, so that values are "
+                "encrypted"
+            )
+        encoded(value)
+        check_plaintext(value, described)
+        return value
+
+    return write
+
+
+def check_plaintext(value: Any, described: str) -> None:
+    """Refuse to write plaintext that would be taken for an encrypted value.
+
+    Raises:
+        ValueError: it would.
+    """
+    if text_form.is_marked(value):
+        raise ValueError(
+            f"a value of {described} begins with {text_form.PREFIX!r}, as encrypted values do, so that it would not be "
+            "read again as plaintext: it can be stored encrypted only"
+        )
+
+
+def opening(storage: TextStorage, decrypt: Callable[..., Any], mixed: bool) -> Callable[..., Any]:
+    """Return what reads what the column holds, like `decrypt`, which reads values in binary form, and plaintext.
+
+    Args:
+        storage: of the column.
+        decrypt: a Field's or a MixedField's.
+        mixed: whether it takes anything but the field's own values.
+    """
+
+    def open_(stored: Any, *, tenant: str | None = None, context: Any = None) -> Any:
+        return decrypt(binary(storage, stored, mixed), tenant=tenant, context=context)
+
+    return open_
+
+
+def binary(storage: TextStorage, stored: Any, mixed: bool) -> Any:
+    """Return the binary form of a value, or plaintext as it is.
+
+    Args:
+        storage: of the column.
+        stored: what the column holds.
+        mixed: whether there may be plaintext, or text of other schemes.
+
+    Raises:
+        DecryptionError: it is neither.
+    """
+    if not mixed:
+        return text_form.decode(stored)
+    if text_form.is_marked(stored):
+        value = text_form.decode(stored)
+        if is_envelope(value):
+            return value
+    elif isinstance(stored, str) or (storage.is_json and not isinstance(stored, bytes)):
+        return stored
+    raise DecryptionError
+
+
+def reading(
+    from_driver: Callable[[Any], Any] | None, decrypt: Callable[..., Any], from_field: Callable[[Any], Any] | None
+) -> Callable[[Any], Any]:
+    """Return what makes a value of what came from the driver."""
+
+    def process(value: Any) -> Any:
+        if from_driver is not None:
+            value = from_driver(value)
+        if value is None:
+            return None
+        value = decrypt(value)
+        return value if from_field is None else from_field(value)
+
+    return process
