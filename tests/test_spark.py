@@ -1,4 +1,4 @@
-"""Spark in two threads: columns that are encrypted and decrypted by its Python workers, and the job over a table.
+"""Spark in two threads: columns that are encrypted and decrypted by its Python workers.
 
 Run by `make test-spark`, and not with the other tests: PySpark takes longer to install than they have.
 """
@@ -39,7 +39,7 @@ from pyspark.sql.types import (
 
 from fieldcrypt import ConfigurationError, Encryptor, Field, FileKeyStore, LocalKeyProvider, row_context
 from fieldcrypt.schemes.fernet import FernetReader
-from fieldcrypt_spark import backfill, decrypt_column, encrypt_column
+from fieldcrypt_spark import decrypt_column, encrypt_column
 from fieldcrypt_spark.remote import Remote
 from tests.test_pickling import LoggedProvider
 
@@ -223,54 +223,3 @@ class TestColumns:
 
 def fernet_reader() -> FernetReader[str]:
     return FernetReader(Fernet(FERNET_KEY))
-
-
-class TestBackfill:
-    """The job that encrypts a table."""
-
-    def test_from_parquet_interrupted(self, spark: SparkSession, ssn: Field[str], tmp_path: Path) -> None:
-        """Parts that are written stay written; the next run does the rest, and one after it nothing."""
-        table = patients(spark, 300).withColumn("month", F.format_string("0%d", F.col("id") % 3 + 1))
-        table.write.parquet(str(tmp_path / "plain"))
-        plain = spark.read.parquet(str(tmp_path / "plain"))
-        target = str(tmp_path / "encrypted")
-        column = {"ssn": encrypt_column(ssn, "ssn", row="id")}
-
-        def stop(part: str | None) -> None:
-            if part == "02":
-                raise KeyboardInterrupt
-
-        with pytest.raises(KeyboardInterrupt):
-            backfill(plain, target, column, by="month", on_progress=stop)
-        assert backfill(plain, target, column, by="month") == (["03"], ["01", "02"])
-        assert backfill(plain, target, column, by="month") == ([], ["01", "02", "03"])
-        more = plain.unionByName(plain.filter("id = 0").withColumn("id", F.lit(1000)))
-        assert backfill(more, target, column, by="month") == (["01"], ["02", "03"])
-        stored = spark.read.schema("id long, tenant string, ssn binary, month string").parquet(target)
-        decrypted = stored.withColumn("ssn", decrypt_column(ssn, "ssn", row="id"))
-        assert decrypted.exceptAll(more).count() == more.exceptAll(decrypted).count() == 0
-        assert not [path for path in (tmp_path / "encrypted").rglob("*.parquet") if b"078-0" in path.read_bytes()]
-
-    def test_from_jdbc(self, spark: SparkSession, ssn: Field[str], tmp_path: Path) -> None:
-        """A table of a database, with nulls; parts of no value are a part."""
-        url = f"jdbc:derby:{tmp_path / 'database'};create=true"
-        connection = spark._jvm.java.sql.DriverManager.getConnection(url)
-        statement = connection.createStatement()
-        statement.execute('CREATE TABLE patients ("id" BIGINT, "tenant" VARCHAR(8), "ssn" VARCHAR(16))')
-        for row in ("1, 'a', '078-05-1120'", "2, 'b', NULL", "3, NULL, '078-05-1121'", "4, 'a', ''"):
-            statement.execute(f"INSERT INTO patients VALUES ({row})")
-        connection.close()
-        source = spark.read.jdbc(url, "patients")
-        report = backfill(source, str(tmp_path / "encrypted"), {"ssn": encrypt_column(ssn, "ssn")}, by="tenant")
-        assert report == ([None, "a", "b"], [])
-        stored = spark.read.parquet(str(tmp_path / "encrypted"))
-        decrypted = stored.withColumn("ssn", decrypt_column(ssn, "ssn")).select(source.columns)
-        assert decrypted.exceptAll(source).count() == source.exceptAll(decrypted).count() == 0
-
-    @pytest.mark.parametrize(("columns", "by"), [(["snn"], "tenant"), (["ssn"], "month"), (["ssn"], "ssn"), ([], "id")])
-    def test_columns_that_are_not_there(
-        self, spark: SparkSession, ssn: Field[str], columns: list[str], by: str
-    ) -> None:
-        """A name with a mistake is refused, for the column that was meant would stay plaintext."""
-        with pytest.raises(ConfigurationError):
-            backfill(patients(spark, 1), "/nowhere", dict.fromkeys(columns, encrypt_column(ssn, "ssn")), by=by)

@@ -12,10 +12,10 @@ from uuid import UUID
 
 import pyarrow as pa
 
-from fieldcrypt.columns.cells import Place, decrypt_cells, encrypt_cells, in_time_zones, not_of_type
+from fieldcrypt.columns.cells import Place, decrypt_cells, encrypt_cells, in_time_zones, not_of_type, same_values
 from fieldcrypt.field import Field
 
-__all__ = ["array_of", "decrypt_column", "default_type", "encrypt_column", "python_values"]
+__all__ = ["array_of", "decrypt_column", "default_type", "encrypt_column", "python_values", "unchanged_array_of"]
 
 AnyColumn: TypeAlias = "pa.Array | pa.ChunkedArray"
 Column = TypeVar("Column", bound=AnyColumn)
@@ -31,6 +31,7 @@ _TYPES: dict[Any, pa.DataType] = {
     timedelta: pa.duration("us"),
     UUID: pa.uuid(),
 }
+_MISFITS = (pa.ArrowException, ArithmeticError, TypeError, ValueError)  # which have the values in their messages
 _MICROSECONDS: dict[Callable[[pa.DataType], bool], Callable[[pa.DataType], pa.DataType]] = {
     pa.types.is_timestamp: lambda type: pa.timestamp("us", type.tz),
     pa.types.is_duration: lambda type: pa.duration("us"),
@@ -81,17 +82,17 @@ def decrypt_column(
         column: of type binary.
         type: of the result. Default: string, binary, int64, float64, bool, date32, time64, duration or uuid, as the
             field's type has it; a timestamp in microseconds, in UTC if the values have time zones; a decimal as wide as
-            the values need. Say it where several columns must agree.
+            the values need. Say it where several columns must agree. It has to hold the values as they are.
         tenant, row: as they were for `encrypt_column`. One tenant, or one each, whose value it must be.
 
     Raises:
         TypeError: the field's type has no default here; or the column is not binary.
-        ValueError: as for `encrypt_column`; or values do not fit into the type.
+        ValueError: as for `encrypt_column`; or a column of the type would not give back the values that went in.
         Else as `Field.decrypt`. A note says at which position of its chunk.
     """
     lists = [decrypt_cells(field, python_values(chunk), place) for chunk, place in _chunks(column, tenant, row)]
     type = type or default_type(field, chain.from_iterable(lists))
-    return _like(column, [array_of(field, values, type) for values in lists], type)
+    return _like(column, [unchanged_array_of(field, values, type) for values in lists], type)
 
 
 def default_type(field: Field[Any], values: Iterator[Any]) -> pa.DataType:
@@ -105,7 +106,7 @@ def default_type(field: Field[Any], values: Iterator[Any]) -> pa.DataType:
         return pa.timestamp("us", "UTC" if in_time_zones(values) else None)
     if field.type is Decimal:
         found = None
-        with suppress(pa.ArrowException, TypeError, ValueError):  # which have the values in their messages
+        with suppress(*_MISFITS):
             found = pa.infer_type(list(values))
         if found is None:
             raise not_of_type(field, "decimal128")
@@ -138,9 +139,36 @@ def array_of(field: Field[Any], values: list[Any], type: pa.DataType) -> pa.Arra
     Raises:
         ValueError: they do not fit into the type.
     """
-    with suppress(pa.ArrowException, OverflowError, TypeError, ValueError):  # likewise
+    with suppress(*_MISFITS):
         return pa.array(values, type)
     raise not_of_type(field, type)
+
+
+def unchanged_array_of(field: Field[Any], values: list[Any], type: pa.DataType) -> pa.Array:
+    """Return an array of a field's values, which has been compared with them: pyarrow cuts and rounds silently.
+
+    Raises:
+        ValueError: they do not fit into the type, or would come out as others.
+    """
+    array = array_of(field, values, type)
+    with suppress(*_MISFITS):
+        if _holds_all(field, type, values) or same_values(_given_back(array), values):
+            return array
+    raise not_of_type(field, type)
+
+
+def _holds_all(field: Field[Any], type: pa.DataType, values: list[Any]) -> bool:
+    """Return True if a type has every value that pyarrow takes for it, so that comparing would find nothing."""
+    if field.type is datetime:
+        micros = pa.types.is_timestamp(type) and type.unit == "us"
+        return micros and in_time_zones(values) == (type.tz is not None)
+    if field.type is time and any(value is not None and value.tzinfo for value in values):
+        return False  # which no column has
+    return pa.types.is_decimal(type) if field.type is Decimal else bool(type == _TYPES.get(field.type))
+
+
+def _given_back(array: pa.Array) -> list[Any]:
+    return array.to_pylist(maps_as_pydicts="strict") if pa.types.is_nested(array.type) else python_values(array)
 
 
 def _chunks(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import repeat
 from typing import Any, TypeVar
 
@@ -11,7 +11,7 @@ from fieldcrypt.context import row_context
 from fieldcrypt.field import Field
 from fieldcrypt.schemes import OldReader
 
-__all__ = ["Place", "decrypt_cells", "encrypt_cells", "in_time_zones", "not_of_type", "read_cells"]
+__all__ = ["Place", "decrypt_cells", "encrypt_cells", "in_time_zones", "not_of_type", "read_cells", "same_values"]
 
 T = TypeVar("T")
 
@@ -91,3 +91,19 @@ def in_time_zones(values: Iterable[datetime | None]) -> bool:
 def not_of_type(field: Field[Any], type: object) -> ValueError:
     """Return the error for values that a column's type does not take; libraries put the values into theirs."""
     return ValueError(f"the values of field {field.name!r} do not fit into a column of type {type}")
+
+
+def same_values(found: Sequence[Any], values: Sequence[Any]) -> bool:
+    """Return True if what a column gives back equals the values that were put into it; not-a-numbers are equal."""
+    return found == values or (len(found) == len(values) and all(map(_same, found, values)))
+
+
+def _same(found: Any, value: Any) -> bool:
+    if isinstance(found, list) and isinstance(value, list):
+        return same_values(found, value)
+    if isinstance(found, dict) and isinstance(value, dict):
+        return found.keys() == value.keys() and all(_same(found[key], value[key]) for key in value)
+    if isinstance(found, datetime) and isinstance(value, datetime) and found.tzinfo and value.tzinfo:
+        # In the hour that a zone has twice a year, Python takes none for equal to one of another zone.
+        return found.astimezone(UTC) == value.astimezone(UTC)
+    return bool(found == value or (found != found and value != value))

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import pandas as pd
 import pyarrow as pa
 
-from fieldcrypt.columns.arrow import array_of, default_type, python_values
+from fieldcrypt.columns.arrow import array_of, default_type, python_values, unchanged_array_of
 from fieldcrypt.columns.cells import Place, decrypt_cells, encrypt_cells
 from fieldcrypt.field import Field
 
@@ -53,7 +53,7 @@ def decrypt_column(
         A column of the Arrow type, with the index and the name of the other.
     """
     values = decrypt_cells(field, _values(column), _place(column, tenant, row))
-    return _series(array_of(field, values, type or default_type(field, iter(values))), column)
+    return _series(unchanged_array_of(field, values, type or default_type(field, iter(values))), column)
 
 
 def _place(column: Series, tenant: str | Series | None, row: Series | Sequence[Series] | None) -> Place:

@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from fieldcrypt.columns.cells import Place, decrypt_cells, encrypt_cells, in_time_zones, not_of_type
+from fieldcrypt.columns.cells import Place, decrypt_cells, encrypt_cells, in_time_zones, not_of_type, same_values
 from fieldcrypt.field import Field
 
 __all__ = ["decrypt_column", "encrypt_column"]
@@ -26,6 +26,15 @@ _TYPES: dict[Any, type[pl.DataType] | pl.DataType] = {
     time: pl.Time,
     timedelta: pl.Duration("us"),
 }
+# They have the values in their messages. Polars panics at some values that it does not expect within others.
+_MISFITS = (
+    pl.exceptions.PolarsError,
+    pl.exceptions.PanicException,
+    ArithmeticError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 _NANOSECONDS = 1000  # in a microsecond
 
 
@@ -59,16 +68,19 @@ def decrypt_column(
         field, column, tenant, row: as there.
         type: of the result. Default: String, Binary, Int64, Float64, Boolean, Date, Time or Duration, as the field's
             type has it; a Datetime in microseconds, in UTC if the values have time zones; a Decimal with as many digits
-            after the point as the values need.
+            after the point as the values need. It has to hold the values as they are.
 
     Returns:
         A column of that type, of the same name.
     """
     values = decrypt_cells(field, _values(column), _place(column, tenant, row))
+    holds_all = type is None and field.type not in (Decimal, time)  # of these polars loses digits and offsets
     type = type or _default_type(field, values)
-    # These have the values in their messages.
-    with suppress(pl.exceptions.PolarsError, OverflowError, TypeError, ValueError):
-        return pl.Series(column.name, values, type)
+    if field.type is not Decimal or all(value is None or value.is_finite() for value in values):  # else it panics
+        with suppress(*_MISFITS):
+            found = pl.Series(column.name, values, type)
+            if found.dtype == type and (holds_all or same_values(_values(found), values)):
+                return found
     raise not_of_type(field, type)
 
 

@@ -23,7 +23,9 @@ from fieldcrypt.schemes import OldReader
 from fieldcrypt_spark.remote import Remote
 from fieldcrypt_spark.types import OPAQUE, Travel, travel
 
-__all__ = ["decrypt_column", "encrypt_column"]
+__all__ = ["NAME_OF_UDF", "decrypt_column", "encrypt_column"]
+
+NAME_OF_UDF = "encrypt_column "  # and the field's, in Spark's plans and in the notes of `backfill`
 
 Name: TypeAlias = "str | Column"
 AnyField: TypeAlias = "Field[Any] | Callable[[], Field[Any]]"
@@ -58,7 +60,8 @@ def encrypt_column(
         TypeError: the Encryptor cannot be pickled.
         Else, while Spark runs the job, as `Field.encrypt`: a PythonException, whose text has the error's.
     """
-    how = travel(_type_of(field), type) if reader is None else OPAQUE
+    here = _field_of(field)
+    how = travel(here.type, type) if reader is None else OPAQUE
     remote: Remote[Field[Any]] = Remote(field)
     old: Remote[OldReader[Any]] | None = None if reader is None else Remote(reader)
     of_tenants, place = tenant is not None, _columns_of_place(tenant, row)
@@ -70,6 +73,7 @@ def encrypt_column(
             given = read_cells(old.get(), given, where)
         return _series(pa.array(encrypt_cells(remote.get(), given, where), pa.binary()))
 
+    encrypt.__name__ = f"{NAME_OF_UDF}{here.name}"
     plain = _column(column)
     missing = [plain.isNull()] if how.filled else []
     return pandas_udf(encrypt, BinaryType())(how.out(plain), *missing, *place)
@@ -92,7 +96,7 @@ def decrypt_column(
         Else, while Spark runs the job, as `Field.decrypt`: a PythonException, whose text has the error's. ValueError
             if a value does not fit into Spark's type.
     """
-    how = travel(_type_of(field), type)
+    how = travel(_field_of(field).type, type)
     remote: Remote[Field[Any]] = Remote(field)
     of_tenants, place = tenant is not None, _columns_of_place(tenant, row)
 
@@ -118,8 +122,8 @@ def _place(columns: Sequence[pd.Series], of_tenants: bool) -> Place:
     return (parts[0], parts[1:]) if of_tenants else (None, parts)
 
 
-def _type_of(field: AnyField) -> Any:
-    return (field if isinstance(field, Field) else field()).type
+def _field_of(field: AnyField) -> Field[Any]:
+    return field if isinstance(field, Field) else field()
 
 
 def _column(name: Name) -> Column:
