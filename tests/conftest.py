@@ -46,7 +46,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave out what needs PySpark, unless the command asks for it."""
-    return True if collection_path.name == "test_spark.py" and not config.getoption("--spark") else None
+    return True if collection_path.name.startswith("test_spark") and not config.getoption("--spark") else None
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

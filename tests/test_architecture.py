@@ -19,7 +19,10 @@ LAYERS = [
     {"fieldcrypt.errors"},
     {"fieldcrypt._system", "fieldcrypt.offload", "fieldcrypt.normalisers"},
     {f"fieldcrypt.{name}" for name in ("_cache", "_fork_guard", "_originals", "_reader", "_text")},
-    {f"fieldcrypt.{name}" for name in ("events", "cbor", "scalars", "context", "codecs", "envelope", "aead")},
+    {
+        f"fieldcrypt.{name}"
+        for name in ("events", "cbor", "scalars", "context", "codecs", "envelope", "aead", "text_form")
+    },
     {"fieldcrypt.keys"},
     {"fieldcrypt.field", "fieldcrypt.blind_index", "fieldcrypt.tag_plan"},
     {"fieldcrypt.data_keys"},

@@ -42,7 +42,8 @@ class EncryptionSdkReader(Generic[T]):
             Providers Library, a keyring. A caching one saves a call of KMS a value.
         context: returns the encryption context that a message must have, in part or as a whole, given the value's
             tenant and its context (`{"row": "42"}`, or empty). Without it, a message can be copied from one row to
-            another, also while it is migrated; so say it if your messages have one. None asks for nothing.
+            another, also while it is migrated; so say it if your messages have one. None asks for nothing. Pairs that
+            writers require and do not store in the message (`RequiredEncryptionContextCMM`) belong to it as well.
         decode: makes a value of what was encrypted. Default: text in UTF-8.
         client: how messages are read. Default: the SDK's strict one, which takes no messages without key commitment.
 
@@ -76,6 +77,7 @@ class EncryptionSdkReader(Generic[T]):
         client: EncryptionSDKClient = _CLIENT,
     ) -> None:
         self._materials = _arguments(materials)
+        self._checks_context = _is_of_providers_library(materials)
         self._context = context
         self._decode = decode
         self._client = client
@@ -94,21 +96,33 @@ class EncryptionSdkReader(Generic[T]):
         if not has_form_of_a_message(message):
             raise DecryptionError
         expected = {} if self._context is None else self._context(tenant, context or {})
+        arguments = dict(self._materials)
+        if self._checks_context and expected:
+            arguments["encryption_context"] = dict(expected)
         outage = None
         source = BytesIO(message)
         try:
-            plaintext, header = self._client.decrypt(source=source, **self._materials)
+            plaintext, header = self._client.decrypt(source=source, **arguments)
         except BotoCoreError as error:
             outage = error
         except (AWSEncryptionSDKClientError, InvalidTag, InvalidSignature, *REFUSALS):
             pass
         else:
             whole = not source.read(1)  # the SDK itself does not mind what follows a message
-            if whole and header.encryption_context.items() >= expected.items():
+            if whole and self._has(header.encryption_context, expected):
                 return value_of(self._decode, plaintext)
         if outage is not None:
             raise KeyProviderError("AWS KMS cannot be reached for a message", causes={"aws-kms": outage})
         raise DecryptionError
+
+    def _has(self, stored: Mapping[str, str], expected: Mapping[str, str]) -> bool:
+        """Return True if a message has the expected encryption context.
+
+        Of what it does not store, the Material Providers Library has authenticated that the writer had it.
+        """
+        if self._checks_context:
+            return all(stored[key] == value for key, value in expected.items() if key in stored)
+        return stored.items() >= expected.items()
 
     def __reduce__(self) -> str:
         raise TypeError("an EncryptionSdkReader may hold keys and cannot be pickled")
@@ -200,3 +214,9 @@ def _arguments(materials: Any) -> dict[str, Any]:
         f"a {type(materials).__name__} has no keys for the AWS Encryption SDK: give a master key provider, a "
         "cryptographic materials manager or a keyring"
     )
+
+
+def _is_of_providers_library(materials: Any) -> bool:
+    """Return True if the Material Providers Library is behind materials: the SDK takes a context for these alone."""
+    own = isinstance(materials, (MasterKeyProvider, CryptoMaterialsManager))
+    return not own or hasattr(materials, "mpl_cmm")  # which the SDK's own wrapper of the library's managers has

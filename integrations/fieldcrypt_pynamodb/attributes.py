@@ -18,7 +18,7 @@ from pynamodb.models import Model
 from fieldcrypt import ConfigurationError, Encryptor, Field, IndexedBy
 from fieldcrypt.migration import Accepted, MixedField
 from fieldcrypt.schemes import OldReader
-from fieldcrypt_pynamodb.conversion import Convert, conversion, indexed_as
+from fieldcrypt_pynamodb.conversion import CONTAINERS, Convert, conversion, indexed_as, of_form, to_form
 from fieldcrypt_pynamodb.errors import ProtectedAttributeError
 from fieldcrypt_pynamodb.guarded import GuardedAttribute
 from fieldcrypt_pynamodb.plaintext import stored, wire
@@ -176,12 +176,17 @@ class EncryptedAttribute(GuardedAttribute[T]):
         """Return the field's value of plaintext, given as `stored` returns it.
 
         Raises:
-            TypeError, ValueError: it is none of the attribute inside.
+            TypeError, ValueError: PynamoDB does not read it with the attribute inside.
         """
-        return self.to_field(self.inner.deserialize(self.inner.get_value(dict(wire(data)))))
+        form = dict(wire(data))
+        value = self.inner.deserialize(self.inner.get_value(form))
+        as_it_is = isinstance(self.inner, CONTAINERS) and self.inner.attr_type in form
+        return of_form(self.inner, form) if as_it_is else self.to_field(value)
 
     def as_plaintext(self, value: Any) -> dict[str, Any]:
         """Return a value of the field's as it was before it was protected, in DynamoDB's form."""
+        if isinstance(self.inner, CONTAINERS):
+            return to_form(value)
         plain = value if self._from_field is None else self._from_field(value)
         return {self.inner.attr_type: self.inner.serialize(plain)}
 

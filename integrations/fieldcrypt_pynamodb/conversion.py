@@ -30,9 +30,11 @@ from pynamodb.attributes import (
 
 from fieldcrypt import ConfigurationError, DecryptionError
 
-__all__ = ["Conversion", "Convert", "conversion", "indexed_as"]
+__all__ = ["CONTAINERS", "Conversion", "Convert", "conversion", "indexed_as", "of_form", "to_form"]
 
 Convert = Callable[[Any], Any]
+
+CONTAINERS = (ListAttribute, MapAttribute)
 
 # DynamoDB, or PynamoDB's own conditions, have to read these.
 _REFUSED: tuple[tuple[type[Attribute[Any]], str], ...] = (
@@ -102,6 +104,19 @@ def indexed_as(inner: Attribute[Any]) -> tuple[Any, Convert]:
     )
 
 
+def of_form(inner: Attribute[Any], form: dict[str, Any]) -> Any:
+    """Return what DynamoDB has of a list or a map as the field takes it, whatever the class of a map asks of writes.
+
+    It may be older than the class: without members that are required now, and with members that are gone.
+    """
+    return _to_python(inner.attr_type, form[inner.attr_type])
+
+
+def to_form(value: Any) -> dict[str, Any]:
+    """Return a list or a map of the field's as DynamoDB has it."""
+    return dict([_to_dynamodb(value)])
+
+
 _TEXT_OR_BYTES: dict[str, type] = {constants.STRING: str, constants.BINARY: bytes}
 
 # Exactly these classes: a subclass may convert in its own way, which DynamoDB's form respects.
@@ -138,7 +153,7 @@ def _by_dynamodb_form(inner: Attribute[Any]) -> Conversion:
     kind = inner.attr_type
 
     def to_field(value: Any) -> Any:
-        if isinstance(inner, (ListAttribute, MapAttribute)):
+        if isinstance(inner, CONTAINERS):
             return _to_python(kind, inner.serialize(value, null_check=True))
         return _to_python(kind, inner.serialize(value))
 
