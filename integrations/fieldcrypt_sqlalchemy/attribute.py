@@ -12,7 +12,7 @@ from sqlalchemy.orm import Mapper
 from fieldcrypt_sqlalchemy.row_key import by_column, python_default
 from fieldcrypt_sqlalchemy.sealed import SealedField
 from fieldcrypt_sqlalchemy.tags import Tagger
-from fieldcrypt_sqlalchemy.types import Encrypted, is_searchable
+from fieldcrypt_sqlalchemy.types import Encrypted
 
 __all__ = ["ProtectedAttribute"]
 
@@ -31,7 +31,7 @@ class ProtectedAttribute:
     @property
     def searchable(self) -> bool:
         """Whether the column has a companion."""
-        return is_searchable(self.column)
+        return self.type.index is not None
 
     @cached_property
     def field(self) -> SealedField:

@@ -45,6 +45,11 @@ class Plan:
         return [each.key for each in self.mapper.composites if protected & {hash(column) for column in each.columns}]
 
     @cached_property
+    def column_keys(self) -> frozenset[str]:
+        """The attributes that are columns, as far as there were any when it was asked first."""
+        return frozenset(self.mapper.columns.keys())
+
+    @cached_property
     def _defaults(self) -> list[tuple[str, ProtectedAttribute]]:
         """The protected attributes that have defaults."""
         return [(key, each) for key, each in self.attributes.items() if each.column.default is not None]
@@ -101,13 +106,16 @@ class Plan:
         row: Any = self.row
         if defaults:
             row.complete(sealed)
-            for key, attribute in self.attributes.items():
+            for key, attribute in self._defaults:
                 if sealed.get(key) is None and (made := attribute.default(sealed)) is not None:
                     sealed[key] = made
         bound_to = row.bound(sealed)
         for key, attribute in self.attributes.items():
             if (value := sealed.get(key)) is not None:
-                self.put(sealed, attribute, value, bound_to)
+                if attribute.searchable:
+                    self.put(sealed, attribute, value, bound_to)
+                else:  # as `put` does, without what it costs to call it
+                    sealed[key] = attribute.field.seal(value, bound_to)
             elif key in sealed and attribute.searchable:
                 sealed[attribute.tag_key] = None
         if not defaults and not sealed.keys() >= self.attributes.keys():

@@ -211,13 +211,16 @@ class RowKey:
 
     def bound(self, values: dict[str, Any]) -> BoundRow:
         """Return the row of values that belong to no object."""
+        parts = []
         for name in self.names:
-            if values.get(name) is None:
+            part = values.get(name)
+            if part is None:
                 model = self._mapper.class_.__name__
                 raise ProtectedColumnError(
                     f"the values for seal({model}, …) have no {name!r}, which the protected values are bound to"
                 )
-        return self._bound(self._parts(values.get, None))
+            parts.append(part)
+        return self._bound(tuple(parts))
 
     def current(self, state: Any, left: Parts | None = None) -> BoundRow:
         """Return what an object's row will be after the flush.

@@ -100,15 +100,14 @@ class RowRule:
         """
         self._check_tables()
         guarded = self._bound.keys() | self._parts
+        is_update = isinstance(self._statement, Update)
         several = multi_rows(self._statement)
         written: list[Values] = [*several] or [self._columns.values(row) for row in rows]
         for values, parameters in zip(written, rows if not several else [{}] * len(several), strict=True):
             row = self._row(values)
-            if not self._keys and (
-                row is not None or (isinstance(self._statement, Update) and values.keys() & guarded)
-            ):
+            if not self._keys and (row is not None or (is_update and values.keys() & guarded)):
                 raise self._not_the_models()
-            if isinstance(self._statement, Update):
+            if is_update:
                 self._check_update(values, row, parameters)
             elif row is not None and not self._is_placed(values, row):
                 self._check_insert(values, row)
@@ -141,12 +140,13 @@ class RowRule:
         It runs for each row: what is wrong with one is looked for only if something is.
         """
         row: BoundRow | None = None
+        origin: Any
+        last: Any = Sealed  # none yet
         for key in self._bound:
-            if key in values and values[key].__class__ is Sealed:
-                origin = values[key]._origin
+            if key in values and (value := values[key]).__class__ is Sealed and (origin := value._origin) is not last:
                 if origin is None or (row is not None and origin.row is not row):
                     self._check_origins(values)
-                row = origin.row
+                last, row = origin, origin.row
         return row
 
     def _check_origins(self, values: Values) -> None:
