@@ -327,6 +327,20 @@ class TestFiles:
         assert not parts(changed) & windows(path)
         assert [entry.name for entry in path.parent.iterdir()] == [path.name]
 
+    def test_a_copy_in_the_gaps_of_a_page_goes_with_its_key(self, path: Path) -> None:
+        """SQLite leaves one where it moves rows within its pages, and would never wipe it."""
+        store = FileKeyStore(path)
+        records = [make_record(PROVIDER, "t") for _ in range(2)]
+        for each in records:
+            store.add(each)
+        copy = records[0].wraps[0].data
+        content = path.read_bytes()
+        gap = content.rindex(bytes(4 * len(copy))) + len(copy)
+        path.write_bytes(content[:gap] + copy + content[gap + len(copy) :])
+        assert set(store.list("t")) == set(records)
+        assert Encryptor(PROVIDER, store).data_keys.shred("t", "ann") == len(records)
+        assert not parts(records) & windows(path)
+
     def test_a_file_that_is_not_there(self, path: Path) -> None:
         """Looking for something to replace does not make the file."""
         store = FileKeyStore(path)

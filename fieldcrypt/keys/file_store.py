@@ -102,6 +102,7 @@ class FileKeyStore:
             if pieces:
                 content = connection.serialize()
                 if any(piece in content for piece in pieces):
+                    connection.execute("PRAGMA temp_store = MEMORY")  # or a crash would leave a copy somewhere
                     connection.execute("VACUUM")
             return True
 
