@@ -11,7 +11,7 @@ from tests.postgres import Postgres
 def test_nothing_is_lost_or_left_when_a_backfill_is_killed_five_times(tmp_path: Path) -> None:
     """Every row is readable and has what was last committed to it; no plaintext is left in the table's files.
 
-    Each row was sent to the database once, or twice where a kill fell; what is damaged afterwards is found.
+    A row is sent to the database again only where a kill fell; what is damaged afterwards is found.
     """
     outcome = Outcome(rows=12_000, kills=5)
     with Postgres() as server:
