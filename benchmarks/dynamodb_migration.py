@@ -180,7 +180,7 @@ def _check_items(place: Place, journals: Sequence[Path], outcome: Outcome) -> No
                 outcome.wrong.append(f"{number} is not as it was")
             for name in ATTRIBUTES:
                 value = item[name][0] if name == "notes" else item[name]
-                spot = number, name
+                spot = str(number), name
                 first = original(number, name)
                 may_be = [acknowledged[spot][-1]] if spot in acknowledged else [first[0] if name == "notes" else first]
                 if value not in may_be + begun.get(spot, []):  # a write whose answer the writer did not live to see

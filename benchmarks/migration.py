@@ -1,6 +1,7 @@
 """A table of plaintext is encrypted in place while others write to it and the job is killed again and again.
 
-    python -m benchmarks.migration [--rows N] [--kills N] [--workers N] [--batch N] [--json FILE]
+    python -m benchmarks.migration [--rows N] [--kills N] [--workers N] [--batch N] [--key bigint|text]
+                                   [--storage binary|text] [--json FILE]
 
 Two processes change random rows of a PostgreSQL table throughout, and the backfill's process is killed with SIGKILL at
 random moments and started again. Then every row is read and compared with what was last committed to it, and the
@@ -25,12 +26,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
+from typing import Any
 
-from sqlalchemy import Engine, LargeBinary, bindparam, column, select, table, text, update
+from sqlalchemy import Engine, LargeBinary, Text, bindparam, column, select, table, text, update
 from sqlalchemy.orm import Session
 
 from benchmarks.migration_journal import read_journals
-from benchmarks.migration_workload import CLINICS, COLUMNS, MARK, Base, Patient, connect, encryptor, original
+from benchmarks.migration_workload import CLINICS, COLUMNS, MARK, Shape, connect, encryptor, original
 from fieldcrypt_sqlalchemy import SqlKeyStore
 from fieldcrypt_sqlalchemy.migration import Migration
 from tests.postgres import Postgres
@@ -48,6 +50,7 @@ class Outcome:
 
     rows: int
     kills: int
+    shape: Shape = field(default_factory=Shape)
     seconds: float = 0.0
     changes: int = 0  # that were committed by others meanwhile
     changed_rows: int = 0
@@ -62,22 +65,22 @@ class Outcome:
 def run(server: Postgres, outcome: Outcome, workers: int, batch: int, directory: Path, seed: int) -> None:
     """Fill a table, have it encrypted under these conditions, and look at what has become of it."""
     key = os.urandom(32).hex()
-    engine = connect(server.url, key)
-    _fill(engine, outcome.rows)
+    engine, shape = connect(server.url, key), outcome.shape
+    _fill(engine, shape, outcome.rows)
     attempts = directory / "attempts"
     journals = [directory / f"writer-{number}" for number in range(2)]
     chance = random.Random(seed)
     began = time.monotonic()
     with ExitStack() as stack:
         for number, journal in enumerate(journals):
-            stack.enter_context(_process("write", server.url, key, str(number), str(outcome.rows), str(journal)))
+            stack.enter_context(_process("write", shape, server.url, key, str(number), str(outcome.rows), str(journal)))
         common = (server.url, key, str(workers), str(batch), str(attempts))
         share = 1 / (outcome.kills + 1)
         for number in range(outcome.kills):
-            with _process("backfill", *common) as process:
+            with _process("backfill", shape, *common) as process:
                 target = share * (number + chance.uniform(0.2, 0.9)) * outcome.rows
                 _until_written(attempts, target, process, outcome)
-        with _process("backfill", *common) as process:
+        with _process("backfill", shape, *common) as process:
             while process.poll() is None:
                 _watch(process, outcome)
                 time.sleep(0.05)
@@ -91,11 +94,12 @@ def run(server: Postgres, outcome: Outcome, workers: int, batch: int, directory:
     engine.dispose()
 
 
-def _fill(engine: Engine, rows: int) -> None:
-    Base.metadata.create_all(engine)
+def _fill(engine: Engine, shape: Shape, rows: int) -> None:
+    shape.model.metadata.create_all(engine)
     SqlKeyStore(engine).create_table()
-    values = ", ".join(f"convert_to('{MARK}{name} of ' || n, 'UTF8')" for name in COLUMNS)
-    query = f"INSERT INTO patients (id, clinic, {', '.join(COLUMNS)}) SELECT n, 'clinic-' || n % {CLINICS}, {values}"
+    values = ", ".join(shape.plaintext_sql(f"'{MARK}{name} of ' || {shape.id_sql}") for name in COLUMNS)
+    read = f"SELECT {shape.id_sql}, 'clinic-' || n % {CLINICS}, {values}"
+    query = f"INSERT INTO patients (id, clinic, {', '.join(COLUMNS)}) {read}"
     with engine.begin() as connection:
         connection.execute(text(f"{query} FROM generate_series(0, {rows - 1}) n"))
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
@@ -103,9 +107,9 @@ def _fill(engine: Engine, rows: int) -> None:
 
 
 @contextmanager
-def _process(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+def _process(what: str, shape: Shape, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
     """A process of the workload, killed on leaving."""
-    command = [sys.executable, "-m", "benchmarks.migration_workload", *arguments]
+    command = [sys.executable, "-m", "benchmarks.migration_workload", what, shape.key, shape.storage, *arguments]
     process = subprocess.Popen(command, cwd=ROOT)  # noqa: S603 (our own)
     try:
         yield process
@@ -116,16 +120,17 @@ def _process(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
 
 def _until_written(attempts: Path, target: float, process: subprocess.Popen[bytes], outcome: Outcome) -> None:
     """Wait until a backfill has sent so many rows; it is killed then, wherever it is."""
-    while process.poll() is None and _lines(attempts) < target:
+    while process.poll() is None and _lines(attempts, outcome) < target:
         _watch(process, outcome)
         time.sleep(0.02)
     if process.poll() is not None:
         outcome.wrong.append("a backfill ended before it was killed")
 
 
-def _lines(attempts: Path) -> float:
+def _lines(attempts: Path, outcome: Outcome) -> float:
     """Say about how many rows were sent: without reading all of it each time."""
-    return attempts.stat().st_size / 7 if attempts.exists() else 0
+    size = len(f"{outcome.shape.id_of(outcome.rows)}\n") - 0.11  # of a line, in the middle
+    return attempts.stat().st_size / size if attempts.exists() else 0
 
 
 def _watch(process: subprocess.Popen[bytes], outcome: Outcome) -> None:
@@ -155,11 +160,11 @@ def _check_rows(engine: Engine, journals: Sequence[Path], outcome: Outcome) -> N
     outcome.changed_rows = len({row for row, _ in committed})
     before = encryptor.stats().events.get("plaintext_read", 0)
     with Session(engine) as session:
-        for patient in session.scalars(select(Patient).execution_options(yield_per=1000)):
+        for patient in session.scalars(select(outcome.shape.model).execution_options(yield_per=1000)):
             for name in COLUMNS:
                 value = getattr(patient, name)
                 value = value.decode() if isinstance(value, bytes) else value
-                place = patient.id, name
+                place = str(patient.id), name
                 may_be = [committed[place][-1]] if place in committed else [original(*place)]
                 if value not in may_be + begun.get(place, []):  # a commit whose answer the writer did not live to see
                     outcome.wrong.append(f"{place} has {value!r} in place of {may_be[-1]!r}")
@@ -186,18 +191,22 @@ def _check_files(server: Postgres, outcome: Outcome) -> None:
 
 def _check_that_damage_is_found(engine: Engine, outcome: Outcome) -> None:
     """A flipped bit, a swapped pair and a row of plaintext are named, and no other row is."""
-    flipped, one, other, plain = (outcome.rows * share // 100 for share in (7, 23, 61, 88))
+    shape = outcome.shape
+    flipped, one, other, plain = (shape.id_of(outcome.rows * share // 100) for share in (7, 23, 61, 88))
     damage = {"flipped": flipped, "one": one, "other": other, "plain": plain, "planted": f"{MARK}planted"}
+    flip = "set_bit(ssn, 500, 1 - get_bit(ssn, 500))"
+    if shape.storage == "text":
+        flip = "overlay(ssn placing CASE substr(ssn, 60, 1) WHEN 'A' THEN 'B' ELSE 'A' END from 60)"
     with engine.begin() as connection:
         for statement in (
-            "UPDATE patients SET ssn = set_bit(ssn, 500, 1 - get_bit(ssn, 500)) WHERE id = :flipped",
+            f"UPDATE patients SET ssn = {flip} WHERE id = :flipped",  # noqa: S608 (our own)
             "UPDATE patients p SET name = q.name FROM patients q "
             "WHERE (p.id, q.id) IN ((:one, :other), (:other, :one))",
-            "UPDATE patients SET notes = convert_to(:planted, 'UTF8') WHERE id = :plain",
+            f"UPDATE patients SET notes = {shape.plaintext_sql('CAST(:planted AS text)')} WHERE id = :plain",  # noqa: S608
         ):
             connection.execute(text(statement), damage)
     began = time.perf_counter()
-    report = Migration(engine, Patient).verify()
+    report = Migration(engine, outcome.shape.model).verify()
     outcome.verify_rows_a_second = report.rows / (time.perf_counter() - began)
     expected = {
         (flipped,): "ssn does not decrypt",
@@ -214,21 +223,21 @@ def _check_that_damage_is_found(engine: Engine, outcome: Outcome) -> None:
 
 def compare(server: Postgres, outcome: Outcome, rows: int, batch: int) -> None:
     """Measure backfills and plain UPDATEs of as many rows in the same batches, in turns."""
-    engine = connect(server.url, os.urandom(32).hex())
+    engine, shape = connect(server.url, os.urandom(32).hex()), outcome.shape
     ratios = []
     for _ in range(_ROUNDS):
-        _fill(engine, rows)
+        _fill(engine, shape, rows)
         began = time.perf_counter()
-        _plain_updates(engine, rows, batch)
+        _plain_updates(engine, shape, rows, batch)
         plain = time.perf_counter() - began
-        Base.metadata.drop_all(engine)
-        _fill(engine, rows)
+        shape.model.metadata.drop_all(engine)
+        _fill(engine, shape, rows)
         began = time.perf_counter()
-        report = Migration(engine, Patient).backfill(batch=batch, restart=True)
+        report = Migration(engine, outcome.shape.model).backfill(batch=batch, restart=True)
         seconds = time.perf_counter() - began
         if report.changed != rows:
             outcome.wrong.append(f"the measured backfill changed {report.changed} of {rows} rows")
-        Base.metadata.drop_all(engine)
+        shape.model.metadata.drop_all(engine)
         ratios.append(plain / seconds)
         outcome.rows_a_second = max(outcome.rows_a_second, rows / seconds)
     outcome.ratio = median(ratios)
@@ -238,14 +247,17 @@ def compare(server: Postgres, outcome: Outcome, rows: int, batch: int) -> None:
     engine.dispose()
 
 
-def _plain_updates(engine: Engine, rows: int, batch: int) -> None:
-    names = (*COLUMNS, "email_tag")
-    target = table("patients", column("id"), *(column(name, LargeBinary) for name in names))
+def _plain_updates(engine: Engine, shape: Shape, rows: int, batch: int) -> None:
+    stored = Text() if shape.storage == "text" else LargeBinary()
+    types = dict.fromkeys(COLUMNS, stored) | {"email_tag": LargeBinary()}
+    target = table("patients", column("id"), *(column(name, kind) for name, kind in types.items()))
     statement = update(target).where(target.c.id == bindparam("row"))
-    statement = statement.values({name: bindparam(f"new_{name}") for name in names})
-    value = {f"new_{name}": os.urandom(_VALUE) for name in names}
+    statement = statement.values({name: bindparam(f"new_{name}") for name in types})
+    value: dict[str, Any] = {f"new_{name}": os.urandom(_VALUE) for name in types}
+    if shape.storage == "text":
+        value |= {f"new_{name}": os.urandom(_VALUE * 2 // 3).hex() for name in COLUMNS}
     for first in range(0, rows, batch):
-        parameters = [value | {"row": row} for row in range(first, min(first + batch, rows))]
+        parameters = [value | {"row": shape.id_of(row)} for row in range(first, min(first + batch, rows))]
         with engine.begin() as connection:
             connection.execute(statement, parameters)
 
@@ -258,9 +270,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--batch", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--key", choices=("bigint", "text"), default="bigint")
+    parser.add_argument("--storage", choices=("binary", "text"), default="binary")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args(arguments)
-    outcome = Outcome(options.rows, options.kills)
+    outcome = Outcome(options.rows, options.kills, Shape(options.key, options.storage))
     with Postgres() as server, tempfile.TemporaryDirectory() as directory:
         compare(server, outcome, min(options.rows, _MEASURED), options.batch)
         run(server, outcome, options.workers, options.batch, Path(directory), options.seed)
@@ -269,7 +283,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not outcome.changes:
         outcome.wrong.append("nobody wrote meanwhile")
     print(
-        f"{outcome.rows:,} rows of {len(COLUMNS)} protected columns, {outcome.kills} times killed: "
+        f"{outcome.rows:,} rows ({options.key} key) of {len(COLUMNS)} protected columns ({options.storage}), "
+        f"{outcome.kills} times killed: "
         f"{outcome.seconds:.0f} s\n"
         f"{outcome.changes:,} changes of {outcome.changed_rows:,} rows by two writers meanwhile, none of them lost\n"
         f"{outcome.again:,} times a row was sent once more, because of the kills\n"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 __all__ = ["Values", "read_journals"]
 
-Values = dict[tuple[int, str], list[str]]  # by row or item, and by name
+Values = dict[tuple[str, str], list[str]]  # by the key of the row or item, as text, and by name
 
 
 def read_journals(journals: Sequence[Path]) -> tuple[Values, Values]:
@@ -17,12 +17,12 @@ def read_journals(journals: Sequence[Path]) -> tuple[Values, Values]:
     for journal in journals:
         last = None
         for line in journal.read_text(encoding="ascii").splitlines():
-            state, number, name, value = line.split("\t")
+            state, key, name, value = line.split("\t")
             if state == "done":
-                acknowledged.setdefault((int(number), name), []).append(value)
+                acknowledged.setdefault((key, name), []).append(value)
                 last = None
             else:
-                last = (int(number), name), value
+                last = (key, name), value
         if last is not None:
             begun[last[0]] = [last[1]]
     return acknowledged, begun
