@@ -28,7 +28,7 @@ from fieldcrypt.migration.engine.journal import (
 )
 from fieldcrypt.migration.engine.migration import StoredMigration
 from fieldcrypt.migration.engine.runner import Part
-from fieldcrypt.migration.engine.source import Batch, Counted, Page, RefusedError, Which, Written
+from fieldcrypt.migration.engine.source import Batch, Counted, Page, RefusedError, Source, Which, Written
 from fieldcrypt.migration.engine.unit import Cell, Change, Place, ProtectedField
 
 __all__ = ["Data", "Killed", "MemoryMigration", "Process", "Row", "number_of"]
@@ -154,7 +154,7 @@ class MemoryUnit:
         return {"row": str(self.key[0])}, self.row.tenant if self._field.tenants else None
 
 
-class MemorySource:
+class MemorySource(Source):
     """The rows."""
 
     name = "rows"
@@ -169,9 +169,6 @@ class MemorySource:
 
     def describe(self) -> str:
         return about(self._field.name, [str(self._field.tag_name), str(self._field.tenants)])
-
-    def check_can_undo(self) -> None:
-        pass
 
     def remarks(self) -> Sequence[str]:
         return ["drop the column"]
@@ -209,15 +206,6 @@ class MemorySource:
     def pages(self, which: Which, sample: Sample | None = None) -> Iterator[Sequence[MemoryUnit]]:
         self._process.call("pages")
         yield self._read(None, None, which)
-
-    def prepare(self, step: str, unit: Any) -> Change:
-        return Change()
-
-    def complete(self, step: str, unit: Any, change: Change) -> Change:
-        return change
-
-    def wrong(self, unit: Any) -> Sequence[str]:
-        return ()
 
     def transact(self, work: Callable[[Batch], T]) -> T:
         self._process.call("transact")

@@ -1,13 +1,19 @@
-"""What is wrong with a unit that should be protected."""
+"""What units are, and what is wrong with those that should be protected: all that plan and verify find.
+
+Nothing is locked, and nothing written.
+"""
 
 from __future__ import annotations
 
-from fieldcrypt.errors import ConfigurationError, KeyNotFoundError, KeyProviderError, KeyStoreError, MigrationError
-from fieldcrypt.migration.engine.marked import MarkedError
-from fieldcrypt.migration.engine.unit import Cell, ProtectedField, Unit
-from fieldcrypt.migration.kind import Kind
+from collections import Counter
 
-__all__ = ["defect", "defects", "is_stop", "kind_of"]
+from fieldcrypt.errors import ConfigurationError, KeyNotFoundError, KeyProviderError, KeyStoreError, MigrationError
+from fieldcrypt.migration.engine.source import Source
+from fieldcrypt.migration.engine.unit import Cell, MarkedError, PassedOverError, ProtectedField, Unit
+from fieldcrypt.migration.kind import Kind
+from fieldcrypt.migration.reports import MAX_FAILURES, Key
+
+__all__ = ["Kinds", "Verification", "defect", "is_stop"]
 
 _STOPS = (ConfigurationError, KeyProviderError, KeyStoreError, MigrationError)
 
@@ -29,38 +35,108 @@ def is_stop(error: Exception) -> bool:
     return isinstance(error, _STOPS) and not isinstance(error, KeyNotFoundError)
 
 
-def defects(unit: Unit, *, finishing: bool = False) -> list[str]:
-    """Return what is wrong with the fields of a unit.
+class Kinds:
+    """Counts what the values of each field are."""
 
-    Args:
-        unit: the unit.
-        finishing: plaintext beside a protected value may have been removed already.
+    def __init__(self) -> None:
+        self.units = 0
+        self.counts: dict[str, Counter[Kind]] = {}
+        self.stale_tags: Counter[str] = Counter()
+        self.passed_over: Counter[str] = Counter()
 
-    Raises:
-        KeyProviderError, KeyStoreError: it cannot be told for now.
-    """
-    found = []
-    for field, cell in unit.cells():
+    def add(self, source: Source, unit: Unit) -> None:
+        """Count a unit.
+
+        Raises:
+            KeyProviderError, KeyStoreError: it cannot be told for now.
+        """
+        self.units += 1
         try:
-            reason = defect(field, cell, unit, finishing=finishing)
-        except Exception as error:  # of one unit, whatever the application's types raise
+            cells = unit.cells()
+        except PassedOverError as reason:
+            self.passed_over[str(reason)] += 1
+            return
+        except Exception as error:  # of one unit, which never stops the others
             if is_stop(error):
                 raise
-            reason = "cannot be read"
-        if reason is not None:
-            found.append(f"{field.name} {reason}")
-    return found
+            self._count(source.name, Kind.UNREADABLE)
+            return
+        for field, cell in cells:
+            name = f"{source.name}.{field.name}"
+            kind, is_stale = _kind_of(field, cell, unit)
+            self._count(name, kind)
+            self.stale_tags.update([name] if is_stale else [])
+
+    def _count(self, name: str, kind: Kind) -> None:
+        self.counts.setdefault(name, Counter())[kind] += 1
+
+
+def _kind_of(field: ProtectedField, cell: Cell, unit: Unit) -> tuple[Kind, bool]:
+    """Return what a value is, and whether its tag is not as it should be, of one that is protected already."""
+    if cell.stored is None and cell.plain is None:
+        return Kind.NULL, cell.tag is not None
+    try:
+        place = unit.place()
+        if cell.stored is None:
+            return field.of_plain(cell, place).kind, False
+        found = field.examine(cell, place)
+        is_own = found.kind in (Kind.ACTIVE, Kind.OLD_KEY, Kind.OLD_FORM)
+        return found.kind, is_own and field.tag_name is not None and field.tag(found.value, place) != cell.tag
+    except MarkedError:
+        return Kind.MARKED, False
+    except Exception as error:  # of one unit, whatever the application's types raise
+        if is_stop(error):
+            raise
+        return Kind.UNREADABLE, False
+
+
+class Verification:
+    """Finds units that are not as they should be after a backfill."""
+
+    def __init__(self) -> None:
+        self.units = self.wrong = 0
+        self.reasons: dict[Key, str] = {}
+
+    def add(self, source: Source, unit: Unit, *, finishing: bool) -> None:
+        """Look at a unit (see `defect`).
+
+        Raises:
+            KeyProviderError, KeyStoreError: it cannot be told for now.
+        """
+        self.units += 1
+        try:
+            found = [(field.name, _told(field, cell, unit, finishing)) for field, cell in unit.cells()]
+            reasons = [f"{name} {reason}" for name, reason in found if reason is not None] or list(source.wrong(unit))
+        except PassedOverError:
+            return
+        except Exception as error:  # of one unit, which never stops the others
+            if is_stop(error):
+                raise
+            reasons = ["cannot be read"]
+        if reasons:
+            self.wrong += 1
+            if len(self.reasons) < MAX_FAILURES:
+                self.reasons[unit.key] = "; ".join(reasons)
+
+
+def _told(field: ProtectedField, cell: Cell, unit: Unit, finishing: bool) -> str | None:
+    try:
+        return defect(field, cell, unit, finishing=finishing)
+    except Exception as error:  # of one field, whatever the application's types raise
+        if is_stop(error):
+            raise
+        return "cannot be read"
 
 
 def defect(
     field: ProtectedField, cell: Cell, unit: Unit, *, old_keys: bool = True, finishing: bool = False
 ) -> str | None:
-    """Return what is wrong with one field, or None.
+    """Return what is wrong with one field of a unit, or None.
 
     Args:
         field, cell, unit: which one.
         old_keys: that a value is under an old data key is wrong too; never of one that is filled from another.
-        finishing: see `defects`.
+        finishing: plaintext beside a protected value may have been removed already.
     """
     if cell.stored is None and cell.plain is None:
         return None if cell.tag is None else "has a blind index tag, and no value"
@@ -77,26 +153,3 @@ def defect(
     if field.tag_name is not None and field.tag(found.value, place) != cell.tag:
         return "has not the blind index tag of its value"
     return None
-
-
-def kind_of(field: ProtectedField, cell: Cell, unit: Unit) -> tuple[Kind, bool]:
-    """Return what a value is, and whether its tag is not as it should be, of one that is protected already.
-
-    Raises:
-        KeyProviderError, KeyStoreError: it cannot be told for now.
-    """
-    if cell.stored is None and cell.plain is None:
-        return Kind.NULL, cell.tag is not None
-    try:
-        place = unit.place()
-        if cell.stored is None:
-            return field.of_plain(cell, place).kind, False
-        found = field.examine(cell, place)
-        is_own = found.kind in (Kind.ACTIVE, Kind.OLD_KEY, Kind.OLD_FORM)
-        return found.kind, is_own and field.tag_name is not None and field.tag(found.value, place) != cell.tag
-    except MarkedError:
-        return Kind.MARKED, False
-    except Exception as error:  # of one unit, whatever the application's types raise
-        if is_stop(error):
-            raise
-        return Kind.UNREADABLE, False

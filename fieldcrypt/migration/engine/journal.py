@@ -84,13 +84,24 @@ class Run:
             return "paused" if self.paused else "running"
         return "failed" if self.failed else "done"
 
+    def is_resumed(self, about: str, *, restart: bool) -> bool:
+        """Return True if who begins the step goes on with this run, and False if there is to be a new one.
+
+        Raises:
+            ConfigurationError: it was begun about something else (`other_declaration`).
+        """
+        if self.ended is not None or restart:
+            return False
+        if self.about != about:
+            raise other_declaration(self.part, self, about)
+        return True
+
 
 @dataclass(frozen=True, slots=True)
 class Portion:
     """Units that one worker works at: a range of keys, or a segment.
 
     Attributes:
-        run, number: which one.
         position: what is done of it, in the form of `Page.position`; None: nothing is.
         until: where it ends, in the store's form; None: with the last unit.
         counts: of what is done of it.
@@ -140,20 +151,14 @@ class Journal(Protocol):
         ...
 
     def begin(self, step: str, about: str, total: int, *, restart: bool, drops: Sequence[str]) -> Run:
-        """Return the run of a step that is to be worked at: one that was begun, or a new one.
+        """Return the run of a step that is to be worked at: one that was begun, or a new one (`Run.is_resumed`).
 
-        A run that has not ended is gone on with, and is not paused any more, unless `restart` is said. Whatever it is,
-        the runs of the steps in `drops` are forgotten in the same transaction: they look the other way.
-
-        Args:
-            step: which.
-            about, total: see `Run`.
-            restart: begin again, whatever was begun.
-            drops: steps whose runs do not hold any more.
+        One that is resumed is not paused any more. Either way the runs of the steps in `drops` are forgotten in the
+        same transaction: they look the other way.
 
         Raises:
             ConfigurationError: another step that writes is at work, or another worker at this one and `restart` was
-                said (`at_work`); or what was begun was about something else (`other_declaration`).
+                said (`at_work`); or what was begun was about something else.
         """
         ...
 
@@ -164,11 +169,8 @@ class Journal(Protocol):
     def claim(self, run: Run, worker: str, units: int) -> Portion | Nothing:
         """Return a portion to work at, leased to a worker; the run ends when there is none left to be done.
 
-        A portion whose lease is free (`is_free`) goes on behind what is done of it.
-
-        Args:
-            run, worker: which, and who asks.
-            units: how many a new portion has, where the store makes them as they are asked for.
+        A portion whose lease is free (`is_free`) goes on behind what is done of it. A new one has so many units, where
+        the store makes them as they are asked for.
 
         Raises:
             ConfigurationError: another step that writes has a portion (`at_work`).

@@ -5,22 +5,27 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from functools import partial
+from threading import Event
 
 from fieldcrypt.errors import ConfigurationError
-from fieldcrypt.migration.engine.guards import check_can_undo, check_verified
+from fieldcrypt.migration.engine.defects import Kinds, Verification
 from fieldcrypt.migration.engine.journal import Counts
-from fieldcrypt.migration.engine.looking import Kinds, Verification
-from fieldcrypt.migration.engine.remaining import remaining, unseen
-from fieldcrypt.migration.engine.runner import Part, run_step
-from fieldcrypt.migration.engine.source import Source, Which
+from fieldcrypt.migration.engine.runner import Part
 from fieldcrypt.migration.engine.steps import Backfill, Finish, Step, Undo
+from fieldcrypt.migration.engine.worker import Worker
+from fieldcrypt.migration.failures import Failures
 from fieldcrypt.migration.job import OnProgress
 from fieldcrypt.migration.pace import Pace
 from fieldcrypt.migration.progress import Meter
 from fieldcrypt.migration.reports import MigrationPlan, MigrationStatus, StepReport, StepStatus, VerifyReport
 from fieldcrypt.migration.sample import Sample
+from fieldcrypt.migration.together import work_together
+from fieldcrypt.migration.worker_name import worker_name
 
 __all__ = ["StoredMigration"]
+
+_COUNTED = ("total", *Counts._fields)
 
 
 class StoredMigration(ABC):
@@ -64,16 +69,12 @@ class StoredMigration(ABC):
             if any(part.source.problems("look") for part in self._parts):
                 return MigrationPlan(0, 0, {}, {}, needed)
             kinds, total, left = Kinds(), 0, 0
-            meter = Meter("plan", sum(part.source.estimate() for part in self._parts), on_progress=on_progress)
-            for source, _ in self._parts:
-                before, seen = _total(source, sample), kinds.units
-                for units in source.pages(Which.ALL, sample):
-                    for unit in units:
-                        kinds.add(source, unit)
-                    meter.add(len(units))
-                after = max(_total(source, sample), kinds.units - seen)
+            meter = self._meter("plan", on_progress)
+            for part in self._parts:
+                before, seen = part.look(sample, meter, partial(kinds.add, part.source))
+                after = max(part.total(sample), seen)
                 total += after
-                left += 0 if sample is not None else unseen(source, kinds.units - seen, before, after)
+                left += 0 if sample is not None else part.unseen(seen, before, after)
         return MigrationPlan(kinds.units, total, kinds.counts, kinds.stale_tags, needed, left, kinds.passed_over)
 
     def backfill(
@@ -108,7 +109,7 @@ class StoredMigration(ABC):
             MigrationError: the store refuses, or was lost. What is done stays; run it again to go on.
             KeyProviderError, KeyStoreError: keys cannot be had; likewise.
         """
-        return self._run(Backfill(mend), workers, batch, rate, on_progress, restart=restart)
+        return self._run(Backfill(mend), on_progress, workers=workers, batch=batch, rate=rate, restart=restart)
 
     def verify(self, *, sample: Sample | None = None, on_progress: OnProgress = None) -> VerifyReport:
         """Decrypt all units, or some, and compare: with the plaintext, where it is beside them. Locks nothing.
@@ -126,34 +127,11 @@ class StoredMigration(ABC):
         found, total, left = Verification(), 0, 0
         with self.in_words("verify"):
             self._check("verify")
-            meter = Meter("verify", sum(part.source.estimate() for part in self._parts), on_progress=on_progress)
+            meter = self._meter("verify", on_progress)
             for part in self._parts:
-                counted, missing = self._verify(part, found, sample, meter)
+                counted, missing = part.verify(found, sample, meter)
                 total, left = total + counted, left + missing
         return VerifyReport(found.units, found.wrong, found.reasons, sample, total, left)
-
-    def _verify(self, part: Part, found: Verification, sample: Sample | None, meter: Meter) -> tuple[int, int]:
-        """Look at one part; return how many units there are, and how many of them are due or were not seen."""
-        source, journal = part
-        run = None
-        if sample is None:
-            run = journal.begin("verify", source.describe(), source.estimate(), restart=True, drops=())
-        finishing = journal.find("finish") is not None
-        seen, wrong = found.units, found.wrong
-        before = _total(source, sample)
-        for units in source.pages(Which.ALL, sample):
-            for unit in units:
-                found.add(source, unit, finishing=finishing)
-            meter.add(len(units))
-        seen, wrong = found.units - seen, found.wrong - wrong
-        if run is None:
-            return max(before, seen), 0
-        after = source.count(Which.DUE)
-        left = unseen(source, seen, before, after.total)
-        if after.those > wrong:
-            left = max(left, remaining(source, Backfill()).those - wrong)
-        journal.note(run, Counts(seen, 0, wrong + left))
-        return after.total, left
 
     def finish(self, *, batch: int = 1000, stale_plaintext: bool = False, on_progress: OnProgress = None) -> StepReport:
         """Remove plaintext, wherever the encrypted field beside it has the same value. There is no way back.
@@ -174,14 +152,13 @@ class StoredMigration(ABC):
         """
         with self.in_words("finish"):
             self._check("finish")
-            for source, journal in self._parts:
-                check_verified(source, journal)
-        report = self._run(Finish(stale_plaintext), 1, batch, None, on_progress, restart=True)
+            for part in self._parts:
+                part.check_verified()
+        report = self._run(Finish(stale_plaintext), on_progress, batch=batch, restart=True)
         if report.failed or not report.complete:
             return report
-        return report._replace(
-            remarks=tuple(dict.fromkeys(each for part in self._parts for each in part.source.remarks()))
-        )
+        remarks = dict.fromkeys(each for part in self._parts for each in part.source.remarks())
+        return report._replace(remarks=tuple(remarks))
 
     def undo(self, *, batch: int = 1000, on_progress: OnProgress = None) -> StepReport:
         """Take back what a backfill did: empty the new field, or decrypt in place. Units that would lose by it stay.
@@ -195,9 +172,9 @@ class StoredMigration(ABC):
         """
         with self.in_words("undo"):
             self._check("undo")
-            for source, journal in self._parts:
-                check_can_undo(source, journal)
-        return self._run(Undo(), 1, batch, None, on_progress)
+            for part in self._parts:
+                part.check_can_undo()
+        return self._run(Undo(), on_progress, batch=batch)
 
     def pause(self) -> None:
         """Have all processes stop at their next checkpoint; whoever runs the step again goes on."""
@@ -210,33 +187,21 @@ class StoredMigration(ABC):
         """Say how far all steps are, and who is at work."""
         with self.in_words("status"):
             runs = [run for _, journal in self._parts if journal.exists() for run in journal.runs()]
-        steps = (
-            StepStatus(
-                run.step,
-                run.part,
-                run.state,
-                max(run.total, run.done),
-                run.done,
-                run.changed,
-                run.failed,
-                run.began,
-                run.ended,
-                run.workers,
-            )
-            for run in sorted(runs, key=lambda run: run.began)
-        )
+        told = (StepStatus._make(getattr(run, name) for name in StepStatus._fields) for run in runs)
+        steps = sorted((each._replace(total=max(each.total, each.done)) for each in told), key=lambda each: each.began)
         return MigrationStatus(self.name, tuple(steps))
 
     def _run(
         self,
         step: Step,
-        workers: int,
-        batch: int,
-        rate: float | None,
         on_progress: OnProgress,
         *,
+        workers: int = 1,
+        batch: int,
+        rate: float | None = None,
         restart: bool = False,
     ) -> StepReport:
+        """Have workers do a step to all parts, and have the store count what is left."""
         if batch < 1 or workers < 1:
             raise ValueError("a batch is a row at least, and there is a worker at least")
         pace = Pace(rate)
@@ -245,15 +210,22 @@ class StoredMigration(ABC):
         self.check_workers(workers)
         with self.in_words(step.name):
             self._check(step.name)
-            return run_step(
-                step,
-                self._parts,
-                workers=workers,
-                batch=batch,
-                pace=pace,
-                restart=restart,
-                on_progress=on_progress,
-            )
+            failures, stop = Failures(), Event()
+            runs = [part.begin(step, restart=restart) for part in self._parts]
+            total, done, changed, failed = (sum(getattr(run, name) for run in runs) for name in _COUNTED)
+            meter = Meter(step.name, total, done, changed, failed, on_progress)
+            for part, run in zip(self._parts, runs, strict=True):
+                made = [
+                    Worker(part, step, worker_name(number), batch, pace, meter, failures, stop)
+                    for number in range(workers)
+                ]
+                work_together([partial(worker.run, run) for worker in made], stop)
+            ended = [part.ended(step) for part in self._parts]
+        known = [run for run, _ in ended if run is not None]
+        done, changed, failed = (sum(getattr(run, name) for run in known) for name in Counts._fields)
+        total, left = (sum(counted[at] for _, counted in ended) for at in range(2))
+        is_complete = left == 0 and len(known) == len(ended) and all(run.ended is not None for run in known)
+        return StepReport(done, changed, failed, failures.found, is_complete, (), total, left)
 
     def _check(self, step: str) -> None:
         """Raise what keeps a step from being done, before anything is; and make the place for checkpoints."""
@@ -263,7 +235,5 @@ class StoredMigration(ABC):
         for _, journal in self._parts:
             journal.create()
 
-
-def _total(source: Source, sample: Sample | None) -> int:
-    """Return how many units there are: of a sample about, for to count may take as long as to read all of them."""
-    return source.count(Which.ALL).total if sample is None else source.estimate()
+    def _meter(self, step: str, on_progress: OnProgress) -> Meter:
+        return Meter(step, sum(part.source.estimate() for part in self._parts), on_progress=on_progress)

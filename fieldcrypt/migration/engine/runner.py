@@ -1,95 +1,143 @@
-"""Runs the steps that write over the parts of a migration, and says what became of it."""
+"""A part of a migration: how a step over it begins and ends, and what is left of it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
-from threading import Event
+import time
+from collections.abc import Callable
 from typing import NamedTuple
 
+from fieldcrypt.errors import ConfigurationError
+from fieldcrypt.migration.engine.defects import Verification
 from fieldcrypt.migration.engine.journal import Counts, Journal, Run
-from fieldcrypt.migration.engine.remaining import remaining
-from fieldcrypt.migration.engine.source import Counted, Source
-from fieldcrypt.migration.engine.steps import Step, Undo
-from fieldcrypt.migration.engine.worker import Worker
-from fieldcrypt.migration.failures import Failures
-from fieldcrypt.migration.job import OnProgress
-from fieldcrypt.migration.pace import Pace
+from fieldcrypt.migration.engine.source import Counted, Source, Which
+from fieldcrypt.migration.engine.steps import Backfill, Step, Undo
+from fieldcrypt.migration.engine.unit import Unit
 from fieldcrypt.migration.progress import Meter
-from fieldcrypt.migration.reports import StepReport
-from fieldcrypt.migration.together import work_together
-from fieldcrypt.migration.worker_name import worker_name
+from fieldcrypt.migration.sample import Sample
 
-__all__ = ["Part", "run_step"]
+__all__ = ["Part"]
 
-_COUNTED = ("total", *Counts._fields)
+_RECOUNTS = 3
 
 
 class Part(NamedTuple):
-    """A table or collection of a migration.
-
-    Attributes:
-        source: its units.
-        journal: how far the steps over it are.
-    """
+    """A table or collection of a migration: its units, and how far the steps over it are."""
 
     source: Source
     journal: Journal
 
+    def begin(self, step: Step, *, restart: bool) -> Run:
+        """Return the run of a step that writes."""
+        about = self.source.describe() + step.options
+        old = self.journal.find(step.name)
+        # An undo that goes over everything again loses nothing, so it needs no word to be begun again.
+        is_other = isinstance(step, Undo) and old is not None and old.about != about
+        total = self.source.estimate()
+        return self.journal.begin(step.name, about, total, restart=restart or is_other, drops=step.drops)
 
-def run_step(
-    step: Step,
-    parts: Sequence[Part],
-    *,
-    workers: int,
-    batch: int,
-    pace: Pace,
-    restart: bool,
-    on_progress: OnProgress,
-) -> StepReport:
-    """Have workers do a step to all parts, and have the store count what is left.
+    def ended(self, step: Step) -> tuple[Run | None, Counted]:
+        """Return the run of a step as it is now, and what is left of it if it has ended."""
+        run = self.journal.find(step.name)
+        if run is None or run.ended is None:
+            return run, Counted(0 if run is None else run.total, 0)
+        counted = self.remaining(step)
+        if counted.those > run.failed:  # more than what failed: whoever looks at the status must not take it for done
+            self.journal.note(run, Counts(run.done, run.changed, counted.those))
+        return run, counted
 
-    Args:
-        step, parts: what is done to what.
-        workers, batch, on_progress: see `StoredMigration.backfill`.
-        pace: how fast to go.
-        restart: begin again, whatever was begun.
+    def total(self, sample: Sample | None) -> int:
+        """Return how many units there are: of a sample about, for to count may take as long as to read all of them."""
+        return self.source.count(Which.ALL).total if sample is None else self.source.estimate()
 
-    Raises:
-        As `StoredMigration.backfill`.
-    """
-    failures, stop = Failures(), Event()
-    runs = [_begin(step, part, restart) for part in parts]
-    total, done, changed, failed = (sum(getattr(run, name) for run in runs) for name in _COUNTED)
-    meter = Meter(step.name, total, done, changed, failed, on_progress)
-    for part, run in zip(parts, runs, strict=True):
-        made = [
-            Worker(part.source, part.journal, step, worker_name(number), batch, pace, meter, failures, stop)
-            for number in range(workers)
-        ]
-        work_together([partial(worker.run, run) for worker in made], stop)
-    ended = [_ended(step, part) for part in parts]
-    known = [run for run, _ in ended if run is not None]
-    done, changed, failed = (sum(getattr(run, name) for run in known) for name in _COUNTED[1:])
-    total, left = (sum(counted[at] for _, counted in ended) for at in range(2))
-    is_complete = left == 0 and len(known) == len(parts) and all(run.ended is not None for run in known)
-    return StepReport(done, changed, failed, failures.found, is_complete, (), total, left)
+    def remaining(self, step: Step) -> Counted:
+        """Have the store count how many units there are, and in how many of them a step has something left to do.
 
+        It counts by the form of values. A few units have the form of one that is due, and nothing is to be done to
+        them, because the value is none to the application: these are looked at, and left out.
+        """
+        before = self.source.count(step.goal)
+        if before.those == 0:
+            return before
+        fine = 0
+        for units in self.source.pages(step.goal):
+            for unit in units:
+                change = step.change_of(self.source, unit)
+                fine += not change.values and change.failure is None
+        after = self.source.count(step.goal)
+        return Counted(after.total, max(0, max(before.those, after.those) - fine))
 
-def _begin(step: Step, part: Part, restart: bool) -> Run:
-    about = part.source.describe() + step.options
-    old = part.journal.find(step.name)
-    # An undo that goes over everything again loses nothing, so it needs no word to be begun again.
-    is_other = isinstance(step, Undo) and old is not None and old.about != about
-    return part.journal.begin(step.name, about, part.source.estimate(), restart=restart or is_other, drops=step.drops)
+    def unseen(self, seen: int, before: int, after: int) -> int:
+        """Return how many units somebody who looked at all of them has not seen, of those that there were.
 
+        Others may have added and removed units meanwhile: so a difference is looked at again, by going through all once
+        more between two counts.
+        """
+        missing = min(before, after) - seen
+        for _ in range(_RECOUNTS):
+            if missing <= 0:
+                return 0
+            before = self.total(None)
+            seen = sum(len(units) for units in self.source.pages(Which.ALL))
+            missing = min(missing, min(before, self.total(None)) - seen)
+        return max(0, missing)
 
-def _ended(step: Step, part: Part) -> tuple[Run | None, Counted]:
-    """Return a run as it is now, and what is left of it if it has ended."""
-    run = part.journal.find(step.name)
-    if run is None or run.ended is None:
-        return run, Counted(0 if run is None else run.total, 0)
-    counted = remaining(part.source, step)
-    if counted.those > run.failed:  # more than what failed: whoever looks at the status must not take it for done
-        part.journal.note(run, Counts(run.done, run.changed, counted.those))
-    return run, counted
+    def look(self, sample: Sample | None, meter: Meter, at: Callable[[Unit], object]) -> tuple[int, int]:
+        """Look at all units, or a sample; return how many there were before, and how many were seen."""
+        before, seen = self.total(sample), 0
+        for units in self.source.pages(Which.ALL, sample):
+            for unit in units:
+                at(unit)
+            seen += len(units)
+            meter.add(len(units))
+        return before, seen
+
+    def verify(self, found: Verification, sample: Sample | None, meter: Meter) -> tuple[int, int]:
+        """Look at all units, or a sample; return how many there are, and how many more are due or were not seen."""
+        source, journal = self
+        run = None
+        if sample is None:
+            run = journal.begin("verify", source.describe(), source.estimate(), restart=True, drops=())
+        finishing, wrong = journal.find("finish") is not None, found.wrong
+        before, seen = self.look(sample, meter, lambda unit: found.add(source, unit, finishing=finishing))
+        wrong = found.wrong - wrong
+        if run is None:
+            return max(before, seen), 0
+        after = source.count(Which.DUE)
+        left = self.unseen(seen, before, after.total)
+        if after.those > wrong:
+            left = max(left, self.remaining(Backfill()).those - wrong)
+        journal.note(run, Counts(seen, 0, wrong + left))
+        return after.total, left
+
+    def check_verified(self) -> None:
+        """Refuse to finish what `verify` has not found right since it was encrypted.
+
+        Raises:
+            ConfigurationError: it has not, or only what another declaration says.
+        """
+        name, backfill, verify = self.source.name, self.journal.find("backfill"), self.journal.find("verify")
+        is_since = backfill is None or (verify is not None and verify.began >= (backfill.ended or time.time()))
+        if verify is None or verify.ended is None or not is_since or verify.about != self.source.describe():
+            raise ConfigurationError(f"{name}: verify all rows first, after the backfill is done")
+        if verify.failed:
+            raise ConfigurationError(
+                f"{name}: verify found {verify.failed:,} rows that are not as they should be: mend them, and verify "
+                "again"
+            )
+
+    def check_can_undo(self) -> None:
+        """Refuse to undo what has no form to go back to.
+
+        Raises:
+            ConfigurationError: it has none any more, or never had.
+        """
+        name, backfill, finish = self.source.name, self.journal.find("backfill"), self.journal.find("finish")
+        if finish is not None and (backfill is None or backfill.began <= finish.began):
+            raise ConfigurationError(f"{name}: the migration is finished, or about to be: there is no way back")
+        for field in self.source.fields:
+            if field.plain_name is None and not field.accepts_plaintext():
+                raise ConfigurationError(
+                    f"{name}.{field.name} was encrypted in place, and accepts no plaintext to go back to: what is "
+                    "encrypted again, or of another scheme, stays as it is"
+                )
+        self.source.check_can_undo()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, TypeVar
@@ -32,12 +33,7 @@ class Which(enum.Enum):
 
 
 class Counted(NamedTuple):
-    """What the store counted in one statement.
-
-    Attributes:
-        total: units that there are.
-        those: units of the kind that was asked for.
-    """
+    """What the store counted in one statement: the units that there are, and those of the kind that was asked for."""
 
     total: int
     those: int
@@ -87,22 +83,20 @@ class RefusedError(Exception):
 
 
 class Source(Protocol):
-    """The units of one table or collection: a part of a migration.
+    """The units of one table or collection: a part of a migration. Those of stores inherit from this class.
 
     Whatever it raises for a store that refuses or cannot be reached is turned into words by the migration's
     `in_words`. All methods may be called by several threads.
+
+    Attributes:
+        name: what the part is called in reports and in the journal: two tables, also of two schemas, never alike.
+        fields: all its protected fields.
     """
 
-    @property
-    def name(self) -> str:
-        """What the part is called in reports and in the journal: two tables, also of two schemas, never alike."""
-        ...
+    name: str
+    fields: Sequence[ProtectedField]
 
-    @property
-    def fields(self) -> Sequence[ProtectedField]:
-        """All its protected fields."""
-        ...
-
+    @abstractmethod
     def problems(self, step: str) -> list[str]:
         """Return what keeps a step from being done, in words that say what to do; nothing is written before.
 
@@ -110,64 +104,64 @@ class Source(Protocol):
         done. That is: what is missing or of another type than declared, keys that the store sorts otherwise than it
         compares them, keys that are not unique, and whatever else could make a step miss units or meet others.
         """
-        ...
 
+    @abstractmethod
     def describe(self) -> str:
         """Return what a checkpoint is about: words, and a digest of the whole declaration (`digest.about`).
 
         Two declarations that would write anything else, or elsewhere, are never described alike.
         """
-        ...
 
     def check_can_undo(self) -> None:
         """Raise ConfigurationError if there is no form to go back to, of which the fields do not know: seals."""
-        ...
+        return
 
     def remarks(self) -> Sequence[str]:
         """Return what only the user can do once the part is finished."""
-        ...
+        return ()
 
     def estimate(self) -> int:
         """Return about how many units there are, for progress and samples; cheap."""
-        ...
+        return self.count(Which.ALL).total
 
+    @abstractmethod
     def count(self, which: Which) -> Counted:
         """Have the store itself count, by one statement that reads everything that is committed.
 
         It may not go by the key, nor by pages: it is what these are compared with.
         """
-        ...
 
+    @abstractmethod
     def page(self, portion: Portion, which: Which, size: int) -> Page:
         """Read the next units of a portion: those of a kind, so many at most. Nothing is locked.
 
         A store that cannot tell the kind may return more units than those.
         """
-        ...
 
+    @abstractmethod
     def pages(self, which: Which, sample: Sample | None = None) -> Iterator[Sequence[Unit]]:
         """Yield all units of a kind, and no others, page by page, the way that steps go; or so many as a sample takes.
 
         A page may be empty, so that progress is told.
         """
-        ...
 
-    def prepare(self, step: str, unit: Unit) -> Change:
-        """Return what a step writes into a unit beside its fields, and before them: an empty Change as a rule.
+    def prepare(self, step: str, unit: Any) -> Change:
+        """Return what a step writes into a unit beside its fields, and before them.
 
         Raises:
             FieldcryptError, TypeError, ValueError: the unit as a whole is not to be changed.
         """
-        ...
+        return Change()
 
-    def complete(self, step: str, unit: Unit, change: Change) -> Change:
-        """Return the change of a unit with what depends on the whole of it: a new seal. The same as a rule."""
-        ...
+    def complete(self, step: str, unit: Any, change: Change) -> Change:
+        """Return the change of a unit with what depends on the whole of it: a new seal."""
+        return change
 
-    def wrong(self, unit: Unit) -> Sequence[str]:
-        """Return what is wrong with a unit as a whole, of which the fields do not know: nothing as a rule."""
-        ...
+    def wrong(self, unit: Any) -> Sequence[str]:
+        """Return what is wrong with a unit as a whole, of which the fields do not know."""
+        return ()
 
+    @abstractmethod
     def transact(self, work: Callable[[Batch], T]) -> T:
         """Do work that writes units and the journal, and return what it returns.
 
@@ -178,15 +172,15 @@ class Source(Protocol):
         Raises:
             RefusedError: one of the units keeps the whole from being committed.
         """
-        ...
 
+    @abstractmethod
     def write(
         self,
         batch: Batch,
         portion: Portion,
         page: Page,
         changes: Sequence[Change],
-        again: Callable[[Unit], Change],
+        again: Callable[[Any], Change],
         beat: Callable[[], None],
     ) -> Written:
         """Write to the units of a page what is to be written, under the condition that nothing of it has changed.
@@ -205,8 +199,7 @@ class Source(Protocol):
         Raises:
             RefusedError: one of several units keeps the others from being written: each is written alone then.
         """
-        ...
 
-    def position_of(self, unit: Unit) -> Any:
-        """Return the position behind a unit, as in `Page.position`."""
-        ...
+    def position_of(self, unit: Any) -> Any:
+        """Return the position behind a unit, as in `Page.position`: its key."""
+        return unit.key

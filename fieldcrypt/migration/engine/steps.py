@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar
 
 from fieldcrypt.errors import DecryptionError
-from fieldcrypt.migration.engine.defects import defect
-from fieldcrypt.migration.engine.source import Which
-from fieldcrypt.migration.engine.unit import Cell, ProtectedField, Unit
+from fieldcrypt.migration.engine.defects import defect, is_stop
+from fieldcrypt.migration.engine.source import Source, Which
+from fieldcrypt.migration.engine.unit import Cell, Change, PassedOverError, ProtectedField, Unit
 from fieldcrypt.migration.examination import Finding
 from fieldcrypt.migration.kind import Kind
 
@@ -17,32 +17,28 @@ __all__ = ["Backfill", "Finish", "Step", "Undo"]
 Values = dict[str, Any]
 
 
-class Step(Protocol):
+@dataclass(frozen=True)
+class Step:
     """What is done to units.
 
     Attributes:
         name: backfill, undo or finish.
-        options: in the words of a checkpoint, what else decides what is written.
         drops: the steps whose checkpoints look the other way.
         goal: of what units there are none when it is complete.
     """
 
+    name: ClassVar[str]
+    drops: ClassVar[tuple[str, ...]]
+    goal: ClassVar[Which]
+
     @property
-    def name(self) -> str: ...
-    @property
-    def options(self) -> str: ...
-    @property
-    def drops(self) -> tuple[str, ...]: ...
-    @property
-    def goal(self) -> Which: ...
+    def options(self) -> str:
+        """What else decides what is written, in the words of a checkpoint."""
+        return "".join(f", {option}=True" for option, is_said in vars(self).items() if is_said)
 
     def looks_at(self, is_copied: bool) -> Which:
-        """Return which units there may be something to do to.
-
-        Args:
-            is_copied: all protected fields are filled from others.
-        """
-        ...
+        """Return which units there may be something to do to; `is_copied`: all fields are filled from others."""
+        return self.goal
 
     def change(self, field: ProtectedField, cell: Cell, unit: Unit) -> Values:
         """Return what to write into a unit because of one of its fields; nothing if that is as it should be.
@@ -51,11 +47,45 @@ class Step(Protocol):
             DecryptionError, TypeError, ValueError: it cannot be done, and why.
             KeyProviderError, KeyStoreError: not for now.
         """
-        ...
+        raise NotImplementedError
+
+    def change_of(self, source: Source, unit: Unit) -> Change:
+        """Return what to write into a unit. What keeps a part of it from being done does not keep the others from it.
+
+        Raises:
+            KeyProviderError, KeyStoreError: it cannot be told for now.
+        """
+        try:
+            cells = unit.cells()
+            change = source.prepare(self.name, unit)
+        except PassedOverError:
+            return Change()
+        except Exception as error:  # of one unit, which never stops the others
+            if is_stop(error):
+                raise
+            return Change(failure=error)
+        for field, cell in cells:
+            try:
+                values = self.change(field, cell, unit)
+            except Exception as error:  # likewise
+                if is_stop(error):
+                    raise
+                change.failure = error
+                continue
+            if values:
+                change.values |= values
+                change.read |= values.keys() | {field.stored_name}
+                change.read |= set() if field.plain_name is None else {field.plain_name}
+        try:
+            return source.complete(self.name, unit, change)
+        except Exception as error:  # likewise
+            if is_stop(error):
+                raise
+            return Change(failure=error)
 
 
 @dataclass(frozen=True)
-class Backfill:
+class Backfill(Step):
     """Encrypts what is not protected as it is declared, and sets the tags that belong to it.
 
     Attributes:
@@ -67,49 +97,35 @@ class Backfill:
     drops = ("undo", "verify")
     goal = Which.DUE
 
-    @property
-    def options(self) -> str:
-        """See `Step`."""
-        return ", mend=True" if self.mend else ""
-
     def looks_at(self, is_copied: bool) -> Which:
-        """Return which units (see `Step.looks_at`): in place only reading tells what is under an old key."""
+        """See `Step.looks_at`: in place only reading tells what is under an old key."""
         if not is_copied:
             return Which.ALL
         return Which.PLAIN if self.mend else Which.DUE
 
     def change(self, field: ProtectedField, cell: Cell, unit: Unit) -> Values:
-        """Return what to write into a unit (see `Step.change`)."""
+        """See `Step.change`. What is filled from another field is never overwritten: it is newer, or the same."""
         if cell.stored is None and cell.plain is None and cell.tag is None:
             return {}
         place = unit.place()
         if field.plain_name is None:
             return _protected(field, cell, unit, field.examine(cell, place))
-        if cell.stored is None or self._is_to_be_mended(field, cell, unit):
+        is_mended = self.mend and cell.plain is not None
+        if cell.stored is None or (is_mended and field.examine(cell, place).kind is Kind.UNREADABLE):
             return _protected(field, cell, unit, field.of_plain(cell, place))
-        return {}  # what is filled is never overwritten: it is newer, or the same
-
-    def _is_to_be_mended(self, field: ProtectedField, cell: Cell, unit: Unit) -> bool:
-        if not self.mend or cell.plain is None:
-            return False
-        return field.examine(cell, unit.place()).kind is Kind.UNREADABLE
+        return {}
 
 
 @dataclass(frozen=True)
-class Undo:
+class Undo(Step):
     """Takes back what a backfill did, wherever nothing is lost by it."""
 
     name = "undo"
-    options = ""
     drops = ("backfill", "verify", "finish")
     goal = Which.FILLED
 
-    def looks_at(self, is_copied: bool) -> Which:
-        """Return which units (see `Step.looks_at`)."""
-        return Which.FILLED
-
     def change(self, field: ProtectedField, cell: Cell, unit: Unit) -> Values:
-        """Return what to write into a unit (see `Step.change`)."""
+        """See `Step.change`."""
         if cell.stored is None:
             return {}
         place = unit.place()
@@ -127,7 +143,7 @@ class Undo:
 
 
 @dataclass(frozen=True)
-class Finish:
+class Finish(Step):
     """Removes plaintext beside a protected field with the same value; plaintext that is left in place is a failure.
 
     Attributes:
@@ -139,17 +155,8 @@ class Finish:
     drops = ()
     goal = Which.PLAIN
 
-    @property
-    def options(self) -> str:
-        """See `Step`."""
-        return ", stale_plaintext=True" if self.stale_plaintext else ""
-
-    def looks_at(self, is_copied: bool) -> Which:
-        """Return which units (see `Step.looks_at`)."""
-        return Which.PLAIN
-
     def change(self, field: ProtectedField, cell: Cell, unit: Unit) -> Values:
-        """Return what to write into a unit (see `Step.change`)."""
+        """See `Step.change`."""
         if field.plain_name is None:
             reason = defect(field, cell, unit, old_keys=False)
             if reason is not None:

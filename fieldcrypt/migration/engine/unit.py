@@ -6,16 +6,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
+from fieldcrypt import text_form
+from fieldcrypt.errors import DecryptionError
 from fieldcrypt.migration.examination import Finding
 from fieldcrypt.migration.reports import Key
 
-__all__ = ["Cell", "Change", "PassedOverError", "Place", "ProtectedField", "Unit"]
+__all__ = ["Cell", "Change", "MarkedError", "PassedOverError", "Place", "ProtectedField", "Unit"]
 
 Place = tuple[Mapping[str, str] | None, str | None]  # what values are bound to, and the tenant whose keys they use
 
 
 class PassedOverError(Exception):
     """A unit is none of this migration's, and why: of another service, say, with which it shares a table."""
+
+
+class MarkedError(DecryptionError):
+    """Something begins as the text of a value does, and is none: old plaintext, or a value that was damaged."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"{name} begins with {text_form.PREFIX!r} and is no encrypted value. If it is old plaintext, have the "
+            "application write it once more, which encrypts it"
+        )
 
 
 class Cell(NamedTuple):

@@ -11,7 +11,7 @@ from fieldcrypt import ConfigurationError, envelope
 from fieldcrypt.migration import Sample, is_envelope
 from fieldcrypt.migration.engine.digest import about
 from fieldcrypt.migration.engine.journal import Portion
-from fieldcrypt.migration.engine.source import Batch, Counted, Page, Which, Written
+from fieldcrypt.migration.engine.source import Batch, Counted, Page, Source, Which, Written
 from fieldcrypt.migration.engine.unit import Change, PassedOverError
 from fieldcrypt_dynamodb.forms import WIRE
 from fieldcrypt_dynamodb.migration.access import TableAccess
@@ -34,7 +34,7 @@ _IN_SEGMENT = 8  # items of each random segment that a sample is taken from, abo
 _MOST_SEGMENTS = 1_000_000  # that DynamoDB divides a table into
 
 
-class TableSource:
+class TableSource(Source):
     """The items of one table: a `Source`.
 
     Args:
@@ -47,7 +47,7 @@ class TableSource:
         self._table, self._access, self._checkpoints = table, access, checkpoints
         self.name = table.name
         self._fields: dict[Any, MigratedField] = {attribute: MigratedField(attribute) for attribute in table.attributes}
-        self.fields = list(self._fields.values())
+        self.fields: Sequence[MigratedField] = list(self._fields.values())
 
     def _item(self, raw: Item) -> MigratedItem:
         return MigratedItem(raw, self._table, self._field_of)

@@ -28,7 +28,7 @@ from fieldcrypt import ConfigurationError
 from fieldcrypt.migration import Sample
 from fieldcrypt.migration.engine.digest import about
 from fieldcrypt.migration.engine.journal import Portion
-from fieldcrypt.migration.engine.source import Counted, Page, RefusedError, Which, Written
+from fieldcrypt.migration.engine.source import Counted, Page, RefusedError, Source, Which, Written
 from fieldcrypt.migration.engine.unit import Change, Unit
 from fieldcrypt_sqlalchemy.keyset import Key, beyond, up_to
 from fieldcrypt_sqlalchemy.migration.bare import Bare
@@ -54,7 +54,7 @@ _RANDOM: Mapping[str, Any] = {
 }
 
 
-class SqlSource:
+class SqlSource(Source):
     """The rows of one table: a `Source`.
 
     What is read and what is written is one table (`Bare`), which the engine's `schema_translate_map` applies to; where
@@ -131,18 +131,11 @@ class SqlSource:
         declared = [tuple(each.declared()) for each in self.columns]
         return about(f"{words} by {key}", (self.name,), bound, *declared)
 
-    def check_can_undo(self) -> None:
-        """Do nothing: the columns know all of it."""
-
     def remarks(self) -> Sequence[str]:
         """Return what is left to do, in words."""
         return after_finish(self.full_name, self.columns, self._dialect.name)
 
     # Reading
-
-    def estimate(self) -> int:
-        """Return how many rows there are."""
-        return self.count(Which.ALL).total
 
     def count(self, which: Which) -> Counted:
         """Have the database count (see `Source.count`)."""
@@ -228,18 +221,6 @@ class SqlSource:
 
     # Writing
 
-    def prepare(self, step: str, unit: Unit) -> Change:
-        """Return an empty change: a row has nothing but its columns."""
-        return Change()
-
-    def complete(self, step: str, unit: Unit, change: Change) -> Change:
-        """Return a change as it is."""
-        return change
-
-    def wrong(self, unit: Unit) -> Sequence[str]:
-        """Return nothing: a row has nothing but its columns."""
-        return ()
-
     def transact(self, work: Callable[[Any], T]) -> T:
         """Do work in a transaction, and again if it met others (see `Source.transact`)."""
 
@@ -264,10 +245,6 @@ class SqlSource:
     ) -> Written:
         """Write to rows, which are locked and read again before (see `Source.write`)."""
         return write(batch, self, portion.position, page, changes, again)
-
-    def position_of(self, unit: Unit) -> Any:
-        """Return the position behind a row: its key."""
-        return unit.key
 
     def kept(self, connection: Connection) -> Sequence[str]:
         """Return the columns that the database would set to another value when a row is written."""

@@ -12,7 +12,7 @@ from sqlalchemy.types import NullType, TypeDecorator, TypeEngine
 
 from fieldcrypt import DecryptionError, text_form
 from fieldcrypt.envelope import SELF_CONTAINED, STORED
-from fieldcrypt.migration.engine.marked import MarkedError
+from fieldcrypt.migration.engine.unit import MarkedError
 from fieldcrypt_sqlalchemy.column.storage import TextStorage
 from fieldcrypt_sqlalchemy.column.text_values import binary, check_plaintext
 from fieldcrypt_sqlalchemy.types import Encrypted
