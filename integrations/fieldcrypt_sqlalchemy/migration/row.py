@@ -25,22 +25,21 @@ class MigratedRow:
         columns: the protected ones.
     """
 
-    __slots__ = ("_bound_to", "_cells", "_place", "_row_key", "key", "raw")
+    __slots__ = ("_columns", "_place", "_row_key", "key", "raw")
 
     def __init__(
         self, raw: tuple[Any, ...], key_size: int, row_key: RowKey | None, columns: Sequence[MigratedColumn]
     ) -> None:
         self.raw = raw
-        values = iter(raw)
-        self.key: Key = tuple(next(values) for _ in range(key_size))
-        self._row_key = row_key
+        self.key: Key = raw[:key_size]
+        self._row_key, self._columns = row_key, columns
         self._place: Place | None = None
-        self._bound_to = {} if row_key is None else {name: next(values) for name in row_key.names}
-        self._cells: list[tuple[ProtectedField, Cell]] = [(each, each.cell(values)) for each in columns]
 
     def cells(self) -> Sequence[tuple[ProtectedField, Cell]]:
         """Return the protected columns with what is stored of them."""
-        return self._cells
+        bound_to = 0 if self._row_key is None else len(self._row_key.names)
+        values = iter(self.raw[len(self.key) + bound_to :])  # made anew: a page of them is a lot to keep
+        return [(each, each.cell(values)) for each in self._columns]
 
     def place(self) -> Place:
         """Return what its values are bound to.
@@ -49,7 +48,9 @@ class MigratedRow:
             ProtectedColumnError: its key or its tenant is NULL.
         """
         if self._place is None:
-            self._place = _NO_ROW if self._row_key is None else self._row_key.of(self._bound_to)
+            if self._row_key is None:
+                return _NO_ROW
+            self._place = self._row_key.of(dict(zip(self._row_key.names, self.raw[len(self.key) :], strict=False)))
         return self._place
 
     def __repr__(self) -> str:  # without what is in it
