@@ -16,13 +16,10 @@ _NO_ROW: Place = (None, None)
 
 
 class MigratedRow:
-    """A row as it was read: the `Unit` of a migration.
+    """A row as it was read: the `Unit` of a migration, whose methods are described there.
 
     Args:
-        raw: its values: the key, what it is bound to, and the columns, in the order of the query.
-        key_size: how many of them are the key.
-        row_key: what values are bound to, if they are.
-        columns: the protected ones.
+        raw: the key, what it is bound to if there is a `row_key`, and the columns, in the order of the query.
     """
 
     __slots__ = ("_bound_to", "_cells", "_place", "_row_key", "key", "raw")
@@ -39,15 +36,9 @@ class MigratedRow:
         self._cells: list[tuple[ProtectedField, Cell]] = [(each, each.cell(values)) for each in columns]
 
     def cells(self) -> Sequence[tuple[ProtectedField, Cell]]:
-        """Return the protected columns with what is stored of them."""
         return self._cells
 
     def place(self) -> Place:
-        """Return what its values are bound to.
-
-        Raises:
-            ProtectedColumnError: its key or its tenant is NULL.
-        """
         if self._place is None:
             self._place = _NO_ROW if self._row_key is None else self._row_key.of(self._bound_to)
         return self._place
