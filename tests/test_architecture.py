@@ -29,6 +29,7 @@ LAYERS = [
     {"fieldcrypt.encryptor"},
     {"fieldcrypt.indexed_by"},
     {"fieldcrypt.schemes", "fieldcrypt.columns"},
+    {"fieldcrypt.mixed_mode"},
     {"fieldcrypt.migration"},
     {"fieldcrypt"},
     {"fieldcrypt.cli", "fieldcrypt.testing"},
@@ -133,6 +134,14 @@ def test_all_that_is_public_exists() -> None:
 def test_alembic_s_plugin_is_light() -> None:
     """Alembic imports it everywhere: neither do columns of SQLAlchemy come with it, nor the core."""
     program = "import sys, fieldcrypt_alembic; print([name for name in sys.modules if 'fieldcrypt_sql' in name])"
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("integration", ["fieldcrypt_sqlalchemy", "fieldcrypt_dynamodb", "fieldcrypt_pynamodb"])
+def test_fields_load_nothing_of_migrations(integration: str) -> None:
+    """Columns and attributes read old values by mixed mode, which knows of no steps, workers and checkpoints."""
+    program = f"import sys, {integration}; print([name for name in sys.modules if '.migration' in name])"
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
 

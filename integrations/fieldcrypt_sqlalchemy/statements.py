@@ -59,7 +59,7 @@ def examine(compiled: Any) -> Examined | None:
 
 def _statements(compiled: Any) -> list[Any]:
     """Return what was compiled, and what the ORM made of it and of its subqueries."""
-    given, made = compiled.statement, compiled.__dict__.pop(MADE, None)
+    given, made = compiled.statement, compiled.__dict__.get(MADE)  # it stays, for other threads may come as soon
     if made is None and is_made_by_orm(given):
         raise renamed("way to see what the ORM makes of a statement")
     statements = [given, *made_by_orm(compiled), *(made or ())]
