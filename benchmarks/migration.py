@@ -108,7 +108,7 @@ def _fill(engine: Engine, shape: Shape, rows: int) -> None:
 
 
 def _make_keys() -> None:
-    """Make the first key of each tenant: processes that did so at one moment would make several, and `verify` find it."""
+    """Make the first keys: processes that did so at one moment would make several each, which `verify` would tell."""
     field = encryptor.field("patients.name", str)
     encryptor.blind_index("patients.email", str).tag(MARK)
     for number in range(CLINICS):

@@ -8,13 +8,13 @@ from sqlalchemy import BigInteger, Boolean, Column, Double, Integer, LargeBinary
 
 from fieldcrypt import ConfigurationError
 from fieldcrypt.cbor import decode_cbor, encode_cbor
-from fieldcrypt.migration.engine.journal import Counts
 from fieldcrypt_sqlalchemy.keyset import Key
 
-__all__ = ["NAME_SIZE", "checkpoint_tables", "key_of", "ranges", "runs", "stored_key"]
+__all__ = ["COUNTS", "NAME_SIZE", "checkpoint_tables", "key_of", "ranges", "runs", "stored_key"]
 
 NAME_SIZE = 150  # characters
 _STEP_SIZE = 20
+COUNTS = ("done", "changed", "failed")  # of the engine's Counts, which are columns of that name
 
 checkpoint_tables = MetaData()
 
@@ -28,7 +28,7 @@ def _identity() -> list[Column[Any]]:
 
 
 def _counts() -> list[Column[Any]]:
-    return [Column(each, BigInteger, nullable=False, default=0) for each in Counts._fields]
+    return [Column(each, BigInteger, nullable=False, default=0) for each in COUNTS]
 
 
 runs = Table(

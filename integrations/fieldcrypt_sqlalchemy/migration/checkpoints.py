@@ -19,7 +19,7 @@ from fieldcrypt import ConfigurationError
 from fieldcrypt.migration.engine import journal
 from fieldcrypt.migration.engine.journal import Counts, Journal, LostPortionError, Nothing, Portion, Run
 from fieldcrypt_sqlalchemy.key_store.table_creation import create_tables
-from fieldcrypt_sqlalchemy.migration.checkpoint_tables import NAME_SIZE, key_of, ranges, runs, stored_key
+from fieldcrypt_sqlalchemy.migration.checkpoint_tables import COUNTS, NAME_SIZE, key_of, ranges, runs, stored_key
 from fieldcrypt_sqlalchemy.migration.transaction import transact
 
 if TYPE_CHECKING:
@@ -80,9 +80,9 @@ class Checkpoints(Journal):
         row = connection.execute(select(runs).where(*self._of(runs, step))).one_or_none()
         if row is None:
             return None
-        sums = [func.coalesce(func.sum(ranges.c[name]), 0) for name in Counts._fields]
+        sums = [func.coalesce(func.sum(ranges.c[name]), 0) for name in COUNTS]
         more = connection.execute(select(*sums).where(*self._of(ranges, step))).one()
-        counts = Counts(*(getattr(row, name) + int(each) for name, each in zip(Counts._fields, more, strict=True)))
+        counts = Counts(*(getattr(row, name) + int(each) for name, each in zip(COUNTS, more, strict=True)))
         query = select(ranges.c.worker).where(*self._of(ranges, step), ranges.c.finished.is_(False)).order_by("worker")
         workers = tuple(worker for worker in connection.scalars(query) if worker is not None)
         return Run(step, self._part, row.about, row.total, *counts, row.began, row.ended, bool(row.paused), workers)
@@ -199,10 +199,10 @@ class Checkpoints(Journal):
 
     def _count_finished(self, connection: Connection, step: str) -> None:
         """Add what finished ranges counted to their run, and forget them: there may be very many."""
-        query = select(ranges.c.number, *(ranges.c[name] for name in Counts._fields))
+        query = select(ranges.c.number, *(ranges.c[name] for name in COUNTS))
         finished = connection.execute(query.where(*self._of(ranges, step), ranges.c.finished.is_(True))).all()
         if finished:
-            counted = {name: runs.c[name] + sum(getattr(each, name) for each in finished) for name in Counts._fields}
+            counted = {name: runs.c[name] + sum(getattr(each, name) for each in finished) for name in COUNTS}
             connection.execute(update(runs).where(*self._of(runs, step)).values(counted))
             # Those that were counted, and none that was finished since.
             these = ranges.c.number.in_([each.number for each in finished])
