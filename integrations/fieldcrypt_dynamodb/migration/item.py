@@ -60,8 +60,15 @@ class MigratedItem:
         that reads it by this declaration would get an error.
         """
         found = [(field, self._cell(field)) for field in self.fields]
-        if not self._has_seal and all(cell.stored is None and cell.tag is None for _, cell in found):
-            self._check_place()
+        has_seal = self.table.seal is not None and self.table.seal.is_on(self.raw)
+        if not has_seal and all(cell.stored is None and cell.tag is None for _, cell in found):
+            try:
+                self.place()
+            except (FieldcryptError, TypeError, ValueError):
+                what = self.table.tenant or "key"
+                raise PassedOverError(
+                    f"they have nothing protected, and no {what} that values could be bound to"
+                ) from None
         return found
 
     def _cell(self, field: MigratedField) -> Cell:
@@ -72,21 +79,12 @@ class MigratedItem:
         opened = self.of_old_scheme
         return Cell(value if opened is None else OfOldScheme(opened.get(field.stored_name)), tag)
 
-    def _check_place(self) -> None:
-        try:
-            self.place()
-        except (FieldcryptError, TypeError, ValueError):
-            tenant = self.table.tenant
-            raise PassedOverError(
-                f"they have nothing protected, and no {tenant or 'key'} that values could be bound to"
-            ) from None
-
     @cached_property
     def _place(self) -> Place:
         return self.table.place(self.raw)
 
     def place(self) -> Place:
-        """Return what its values are bound to (see `Unit.place`)."""
+        """See `Unit.place`."""
         return self._place
 
     @cached_property
@@ -97,20 +95,12 @@ class MigratedItem:
             DecryptionError: it is not authentic.
         """
         readers: Any = () if self.table.old_items is None else self.table.old_items.readers
-        for reader in readers:
-            if reader.recognises(self.raw):
-                found: Mapping[str, Any] = reader.read(self.raw)
-                return found
-        return None
+        return next((reader.read(self.raw) for reader in readers if reader.recognises(self.raw)), None)
 
     @property
     def is_sealed(self) -> bool:
-        """True if it has a seal, authentic or not."""
+        """True if it has a seal by the present declaration's name, authentic or not."""
         return self.table.seal is not None and self.table.seal.attribute in self.raw
-
-    @property
-    def _has_seal(self) -> bool:
-        return self.table.seal is not None and self.table.seal.is_on(self.raw)
 
     def __repr__(self) -> str:  # without what is in it
         return f"MigratedItem({self.key!r})"

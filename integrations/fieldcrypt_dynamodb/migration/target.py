@@ -60,10 +60,12 @@ class MigratedSeal:
         is_optional: there may be items without one, for now.
         is_mixed: there may be items without one, or sealed by another declaration, for now.
         formers: the attributes of seals as they were declared before.
+        is_on: see `Sealing.is_on`.
     """
 
     def __init__(self, table: ProtectedTable, items: Items) -> None:
-        self._sealing, self._items = Sealing(table, WIRE), items
+        self._sealing, self._place = Sealing(table, WIRE), items.place
+        self.is_on = self._sealing.is_on
         self.attribute, self.over = ("", ()) if table.seal is None else (table.seal.attribute, table.seal.over)
         self.is_optional = table.unsealed is not None
         self.is_mixed = self.is_optional or table.former_seals is not None
@@ -71,34 +73,26 @@ class MigratedSeal:
         self.formers = frozenset(each.seal.attribute for each in formers if each.seal is not None) - {self.attribute}
         self._encryptor = table.encryptor
 
-    def is_old(self, item: Item) -> bool:
-        """Return True if an item, whose seal is authentic, should be sealed again: by an older key or declaration."""
-        data = WIRE.bytes_of(item.get(self.attribute))
-        return data is None or self._encryptor.needs_reencrypt(data) or self.is_of_former(item)
-
-    def is_of_former(self, item: Item) -> bool:
-        """Return True if the authentic seal of an item is by another declaration."""
-        return not self._sealing.is_own(item, *self._items.place(item))
-
-    def is_on(self, item: Item) -> bool:
-        """Return True if an item has a seal, authentic or not, by this declaration or one before it."""
-        return self._sealing.is_on(item)
-
     def declared(self) -> Sequence[str]:
         """Return what decides what is written (see `digest.about`)."""
         return self.attribute, *sorted(self.over)
 
+    def is_old(self, item: Item) -> bool:
+        """Return True if an item, whose seal is authentic, should be sealed again: by an older key or declaration."""
+        data = WIRE.bytes_of(item.get(self.attribute))
+        return data is None or self._encryptor.needs_reencrypt(data) or not self.is_own(item)
+
+    def is_own(self, item: Item) -> bool:
+        """See `Sealing.is_own`."""
+        return self._sealing.is_own(item, *self._place(item))
+
     def add(self, item: dict[str, Any]) -> None:
-        """Seal an item, whose protected attributes are encrypted already."""
-        self._sealing.add(item, *self._items.place(item))
+        """See `Sealing.add`."""
+        self._sealing.add(item, *self._place(item))
 
     def verify(self, item: Item) -> None:
-        """Look at the seal of an item.
-
-        Raises:
-            DecryptionError: it is missing, or not the seal of these attributes of this item.
-        """
-        self._sealing.verify(item, *self._items.place(item))
+        """See `Sealing.verify`."""
+        self._sealing.verify(item, *self._place(item))
 
 
 class MigratedTable(Protocol):
