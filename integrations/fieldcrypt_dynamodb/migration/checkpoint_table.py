@@ -19,11 +19,11 @@ from fieldcrypt_dynamodb.replicas import add_replica, enable_streams
 __all__ = ["CheckpointTable"]
 
 _KEY = ("migration", "part")
-_FORMS: dict[type, tuple[str, Callable[[Any], Any]]] = {
-    str: ("S", str),
-    bool: ("BOOL", bool),
-    int: ("N", str),
-    float: ("N", "{:.6f}".format),
+_FORMS: dict[type, Callable[[Any], dict[str, Any]]] = {
+    str: lambda text: {"S": text},
+    bool: lambda flag: {"BOOL": flag},
+    int: lambda number: {"N": str(number)},
+    float: lambda time: {"N": f"{time:.6f}"},
 }
 
 
@@ -80,8 +80,8 @@ class CheckpointTable:
                     BillingMode="PAY_PER_REQUEST",
                     AttributeDefinitions=[{"AttributeName": part, "AttributeType": "S"} for part in _KEY],
                     KeySchema=[
-                        {"AttributeName": part, "KeyType": kind}
-                        for part, kind in zip(_KEY, ("HASH", "RANGE"), strict=True)
+                        {"AttributeName": "migration", "KeyType": "HASH"},
+                        {"AttributeName": "part", "KeyType": "RANGE"},
                     ],
                 )
             client.get_waiter("table_exists").wait(TableName=self.name, WaiterConfig={"Delay": 1})
@@ -142,8 +142,4 @@ class CheckpointTable:
 
 
 def _wire(values: Mapping[str, Any]) -> dict[str, Any]:
-    found = {}
-    for name, value in values.items():
-        kind, form = _FORMS.get(type(value), ("", None))
-        found[name] = value if form is None else {kind: form(value)}
-    return found
+    return {name: _FORMS[type(value)](value) if type(value) in _FORMS else value for name, value in values.items()}

@@ -26,7 +26,7 @@ from fieldcrypt.migration.engine.journal import (
 )
 from fieldcrypt_dynamodb.migration import entries
 from fieldcrypt_dynamodb.migration.checkpoint_table import CheckpointTable
-from fieldcrypt_dynamodb.migration.entries import Entries, Segment, StoredRun
+from fieldcrypt_dynamodb.migration.entries import Entries, StoredRun
 
 __all__ = ["Checkpoints"]
 
@@ -37,8 +37,7 @@ class Checkpoints:
     """The checkpoints of one migration: a `Journal`.
 
     Args:
-        table: where they are.
-        name: the migration's.
+        table, name: where they are, and of which migration.
         segments: into how many the table is divided by a new run.
         region: returns in which region this process works at it.
 
@@ -86,17 +85,16 @@ class Checkpoints:
             old = None  # in another region segments begin and end elsewhere
         for each in (*drops, step) if old is None else drops:
             self._drop(each, found)
-        if old is not None:
-            self._touch(old, paused=False, held_until=_lease())
-        else:
+        if old is not None and self._touched(old, paused=False, held_until=_lease()) is None:
+            raise self._taken_over(old)
+        if old is None:
             new = {"about": about, "region": region, "segments": self._segments, "total": total}
             new |= {"began": time.time(), "held_until": _lease()}
             self._table.write(self._name, step, new, {"part": None})
         if step in WRITING:
             self._table.settle()
         found = self._entries()
-        if step in WRITING:
-            found.refuse_rivals(step, region)
+        found.refuse_rivals(step, region)
         run = found.runs.get(step)
         if run is None or run.region != region:
             raise ConfigurationError(
@@ -125,13 +123,10 @@ class Checkpoints:
 
     def goes_on(self, run: Run) -> bool:
         """Say that this region is at work at a run (see `Journal.goes_on`)."""
-        return not self._touch(run, held_until=_lease()).get("paused", {}).get("BOOL", False)
-
-    def _touch(self, run: Run, **values: Any) -> dict[str, Any]:
-        found = self._touched(run, **values)
-        if found is None:
+        item = self._touched(run, held_until=_lease())
+        if item is None:
             raise self._taken_over(run)
-        return found
+        return item.get("paused") != {"BOOL": True}
 
     def _touched(self, run: Run, **values: Any) -> dict[str, Any] | None:
         """Write to a run that is still this one, and return its item; None if it is not."""
@@ -150,32 +145,29 @@ class Checkpoints:
             return Nothing.DONE
         if current.paused:
             return Nothing.PAUSED
-        found.refuse_rivals(run.step, self._region())
+        found.refuse_rivals(run.step, current.region)
         known = {segment.number: segment for segment in found.of(run.step)}
-        left = [at for at in range(current.segments) if at not in known or not known[at].is_finished]
+        left = [at for at in range(current.segments) if at not in known or not known[at].finished]
         for at in left:
             segment = known.get(at)
             if segment is None or segment.is_free():
-                taken = self._take(run, at, segment, worker)
+                values = {"worker": worker, "leased_until": _lease()}
+                before = {"leased_until": None if segment is None else segment.item.get("leased_until")}
+                taken = self._write(run, at, values, before)
                 if taken is not None:
-                    return self._portion(current, at, taken, worker)
+                    return self._portion(current, taken, worker)
         if not left:
             self._table.write(self._name, run.step, {"ended": time.time()}, {**self._same(run), "ended": None})
         return Nothing.WAIT if left else Nothing.DONE
 
-    def _take(self, run: Run, at: int, segment: Segment | None, worker: str) -> dict[str, Any] | None:
-        before = {"leased_until": None if segment is None else segment.item.get("leased_until")}
-        values = {"worker": worker, "leased_until": _lease()}
-        return self._table.write(self._name, _part(run, at), values, before)
-
-    def _portion(self, run: StoredRun, at: int, taken: Mapping[str, Any], worker: str) -> Portion | Nothing:
+    def _portion(self, run: StoredRun, taken: Mapping[str, Any], worker: str) -> Portion | Nothing:
         """Return a segment that was taken, having looked again who else is at work.
 
         Two that begin at the same time see each other: both lease first, and look afterwards.
         """
         found = self._entries()
         try:
-            found.refuse_rivals(run.step, self._region())
+            found.refuse_rivals(run.step, run.region)
             is_there = self._current(run, found) is not None
         except (ConfigurationError, MigrationError):
             self.release(run, worker)
@@ -183,7 +175,8 @@ class Checkpoints:
         if not is_there:
             self._table.delete(taken)
             return Nothing.DONE
-        return Portion(run, at, found.read(taken, "position", dict, None), run.segments, found.counts(taken))
+        segment = found.segment(taken)
+        return Portion(run, segment.number, segment.position, run.segments, segment.counts)
 
     def _current(self, run: Run, found: Entries) -> StoredRun | None:
         """Return a run as it is now; None if it was forgotten."""
@@ -207,24 +200,22 @@ class Checkpoints:
         """See `Journal.release`."""
         with suppress(MigrationError):
             for segment in self._entries().of(run.step):
-                if segment.worker == worker and not segment.is_finished:
-                    self._table.write(self._name, _part(run, segment.number), {"worker": None}, {"worker": worker})
+                if segment.worker == worker and not segment.finished:
+                    self._write(run, segment.number, {"worker": None}, {"worker": worker})
 
     def _update(self, portion: Portion, worker: str, **values: Any) -> None:
         values["leased_until"] = _lease()
-        part = _part(portion.run, portion.number)
-        if self._table.write(self._name, part, values, {"worker": worker}) is None:
+        if self._write(portion.run, portion.number, values, {"worker": worker}) is None:
             raise LostPortionError
+
+    def _write(self, run: Run, at: int, values: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any] | None:
+        return self._table.write(self._name, f"{run.step}/{at:06}", values, before)
 
     def _taken_over(self, run: Run) -> MigrationError:
         return MigrationError(f"{self._name}: the {run.step} was begun again, or another region has taken it over")
 
     def _entries(self) -> Entries:
         return Entries(self._table.items(self._name), self._name)
-
-
-def _part(run: Run, at: int) -> str:
-    return f"{run.step}/{at:06}"
 
 
 def _lease() -> float:

@@ -17,8 +17,13 @@ LEASE = 30.0  # seconds after which a segment, or a run, of which nothing was he
 MOST_SEGMENTS = 1_000  # of each of which there is a checkpoint
 _SKEW = 5.0  # seconds that the clocks of two machines may differ
 
-_NEEDED: Any = object()
-_FORMS: dict[type, str] = {str: "S", float: "N", int: "N", bool: "BOOL", dict: "M"}
+# What items have, by type. A run has counts of its own if it was done in one piece.
+_COUNTS: dict[str, type] = dict.fromkeys(Counts._fields, int)
+_RUN: dict[str, type] = {"about": str, "region": str, "segments": int, "total": int}
+_RUN |= {"began": float, "held_until": float}
+_MORE_OF_RUN = {"ended": float, "paused": bool, **_COUNTS}
+_SEGMENT = {"worker": str, "leased_until": float, "finished": bool, "position": dict, **_COUNTS}
+_FORMS: dict[type, str] = {str: "S", int: "N", float: "N", bool: "BOOL", dict: "M"}  # DynamoDB's of each type
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,15 +32,14 @@ class StoredRun(Run):
 
     Attributes:
         item: as it is written down.
-        region: the one that writes.
+        region: the one that writes, and until when no other may take over.
         segments: into how many the table is divided.
-        held_until: when another region may take over.
     """
 
     item: Mapping[str, Any]
     region: str
-    segments: int
     held_until: float
+    segments: int
 
     def is_held(self) -> bool:
         """Return True if a region is at work at it; what is held longer than one can be is the mistake of a clock."""
@@ -45,21 +49,23 @@ class StoredRun(Run):
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A part of a table that one worker works at.
-
-    Attributes:
-        step, number: which one.
-        item: as it is written down.
-        worker, leased_until: whose it is, and until when.
-        is_finished: nothing is left of it.
-    """
+    """A part of a table that one worker works at, as it is written down: a `Portion` of a run."""
 
     step: str
     number: int
     item: Mapping[str, Any]
-    worker: str | None
-    leased_until: float
-    is_finished: bool
+    worker: str | None = None
+    leased_until: float = 0.0
+    finished: bool = False
+    position: Mapping[str, Any] | None = None
+    done: int = 0
+    changed: int = 0
+    failed: int = 0
+
+    @property
+    def counts(self) -> Counts:
+        """What was counted in it."""
+        return Counts(self.done, self.changed, self.failed)
 
     def is_free(self) -> bool:
         """Return True if nobody works at it."""
@@ -74,12 +80,12 @@ class Entries:
         name: the migration's.
 
     Raises:
-        MigrationError: one of them is none of ours.
+        MigrationError: one of them is not as it would be written.
     """
 
     def __init__(self, items: Sequence[Mapping[str, Any]], name: str) -> None:
         self._name = name
-        self._segments = [self._segment(item) for item in items if "/" in item["part"]["S"]]
+        self._segments = [self.segment(item) for item in items if "/" in item["part"]["S"]]
         self.runs = {item["part"]["S"]: self._run(item) for item in items if "/" not in item["part"]["S"]}
 
     def of(self, step: str) -> list[Segment]:
@@ -105,59 +111,36 @@ class Entries:
                 )
         not_meanwhile = rivals(step) | {run.step for run in away} | ({step} if restart else set())
         for segment in self._segments:
-            if segment.step in not_meanwhile and not segment.is_finished and not segment.is_free():
+            if segment.step in not_meanwhile and not segment.finished and not segment.is_free():
                 raise at_work(self._name, segment.step, str(segment.worker), LEASE)
 
-    def counts(self, item: Mapping[str, Any]) -> Counts:
-        """Return what an item has counted."""
-        return Counts(*(self.read(item, name, int, 0) for name in Counts._fields))
-
-    def read(self, item: Mapping[str, Any], name: str, kind: type, default: Any = _NEEDED) -> Any:
-        """Return an attribute of an item in Python's form.
-
-        Raises:
-            MigrationError: it is of another kind; or it is needed, and absent.
-        """
-        if name not in item and default is not _NEEDED:
-            return default
-        try:
-            return kind(item[name][_FORMS[kind]])
-        except (KeyError, TypeError, ValueError):
-            pass
-        raise self._odd(item, name)
+    def segment(self, item: Mapping[str, Any]) -> Segment:
+        """Return the segment of an item."""
+        step, _, number = item["part"]["S"].partition("/")
+        if not number.isdigit():
+            raise self._odd(item, "part")
+        return Segment(step, int(number), item, **self._values(item, {}, _SEGMENT))
 
     def _run(self, item: Mapping[str, Any]) -> StoredRun:
         step = item["part"]["S"]
         mine = self.of(step)
-        counted = map(self.counts, [item] if "done" in item else [each.item for each in mine])
-        done, changed, failed = (sum(each) for each in zip(Counts(0, 0, 0), *counted, strict=True))
-        run = StoredRun(
-            step,
-            self._name,
-            self.read(item, "about", str),
-            self.read(item, "total", int),
-            done,
-            changed,
-            failed,
-            self.read(item, "began", float),
-            self.read(item, "ended", float, None),
-            self.read(item, "paused", bool, False),
-            tuple(sorted({each.worker for each in mine if each.worker is not None and not each.is_finished})),
-            item=item,
-            region=self.read(item, "region", str),
-            segments=self.read(item, "segments", int),
-            held_until=self.read(item, "held_until", float),
-        )
-        if not 1 <= run.segments <= MOST_SEGMENTS:
+        values: dict[str, Any] = {name: sum(getattr(each, name) for each in mine) for name in _COUNTS}
+        values |= self._values(item, _RUN, _MORE_OF_RUN)
+        if not 1 <= values["segments"] <= MOST_SEGMENTS:
             raise self._odd(item, "segments")
-        return run
+        workers = {each.worker for each in mine if each.worker is not None and not each.finished}
+        return StoredRun(step=step, part=self._name, workers=tuple(sorted(workers)), item=item, **values)
 
-    def _segment(self, item: Mapping[str, Any]) -> Segment:
-        step, _, number = item["part"]["S"].partition("/")
-        if not number.isdigit():
-            raise self._odd(item, "part")
-        worker, until = self.read(item, "worker", str, None), self.read(item, "leased_until", float, 0.0)
-        return Segment(step, int(number), item, worker, until, self.read(item, "finished", bool, False))
+    def _values(self, item: Mapping[str, Any], needed: dict[str, type], more: dict[str, type]) -> dict[str, Any]:
+        """Return what an item has, in Python's form."""
+        found = {}
+        for name, kind in (needed | more).items():
+            if name in needed or name in item:
+                try:
+                    found[name] = kind(item[name][_FORMS[kind]])
+                except (KeyError, TypeError, ValueError):
+                    raise self._odd(item, name) from None
+        return found
 
     def _odd(self, item: Mapping[str, Any], name: str) -> MigrationError:
         return MigrationError(

@@ -18,12 +18,7 @@ __all__ = ["MigratedItem"]
 
 
 class MigratedItem:
-    """An item as it was read: a `Unit`.
-
-    Args:
-        raw: in DynamoDB's own form.
-        table: which it is of.
-        field_of: returns the field that an attribute of the table is.
+    """An item of a table as it was read, in DynamoDB's own form: a `Unit`.
 
     Attributes:
         is_shredded: its seal is under a data key that was shredded.
@@ -54,7 +49,7 @@ class MigratedItem:
         return [self._field_of(attribute) for attribute in self.table.attributes_of(self.raw)]
 
     def cells(self) -> Sequence[tuple[ProtectedField, Cell]]:
-        """Return its protected attributes (see `Unit.cells`).
+        """See `Unit.cells`.
 
         What has nothing that is protected, and does not tell what it would be bound to, is passed over: an application
         that reads it by this declaration would get an error.
@@ -96,11 +91,6 @@ class MigratedItem:
         """
         readers: Any = () if self.table.old_items is None else self.table.old_items.readers
         return next((reader.read(self.raw) for reader in readers if reader.recognises(self.raw)), None)
-
-    @property
-    def is_sealed(self) -> bool:
-        """True if it has a seal by the present declaration's name, authentic or not."""
-        return self.table.seal is not None and self.table.seal.attribute in self.raw
 
     def __repr__(self) -> str:  # without what is in it
         return f"MigratedItem({self.key!r})"

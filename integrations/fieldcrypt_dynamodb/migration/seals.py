@@ -64,7 +64,7 @@ def wrong(unit: Any) -> Sequence[str]:
     seal = item.table.seal
     if seal is None:
         return []
-    if not item.is_sealed:
+    if seal.attribute not in item.raw:
         return ["the item has no seal"]
     try:
         seal.verify(item.raw)
@@ -98,7 +98,7 @@ def _seal(item: MigratedItem, change: Change) -> None:
     if change.failure is not None:  # what cannot be read cannot be sealed, and the rest is not without it
         change.values.clear()
         return
-    if not item.is_sealed or not change.values.keys().isdisjoint(seal.over) or seal.is_old(item.raw):
+    if seal.attribute not in item.raw or not change.values.keys().isdisjoint(seal.over) or seal.is_old(item.raw):
         new = {**item.raw, **change.values}
         new = {name: value for name, value in new.items() if value is not None and name != seal.attribute}
         seal.add(new)

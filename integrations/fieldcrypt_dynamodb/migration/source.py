@@ -28,6 +28,8 @@ from fieldcrypt_dynamodb.migration.target import Item, MigratedTable
 __all__ = ["TableSource"]
 
 T = TypeVar("T")
+Again = Callable[[Any], Change]
+Beat = Callable[[], None]
 
 _PAGE = 1000
 _TRIES = 10  # of an item that others keep changing
@@ -36,13 +38,7 @@ _MOST_SEGMENTS = 1_000_000  # that DynamoDB divides a table into
 
 
 class TableSource:
-    """The items of one table: a `Source`.
-
-    Args:
-        table: says what is protected.
-        access: to its items.
-        checkpoints: where it is written down how far a migration is.
-    """
+    """The items of one table: a `Source`. Where checkpoints are written decides whether it can be migrated."""
 
     def __init__(self, table: MigratedTable, access: TableAccess, checkpoints: CheckpointTable) -> None:
         self._table, self._access, self._checkpoints = table, access, checkpoints
@@ -167,15 +163,9 @@ class TableSource:
         return work(self)
 
     def write(
-        self,
-        batch: Batch,
-        portion: Portion,
-        page: Page,
-        changes: Sequence[Change],
-        again: Callable[[Any], Change],
-        beat: Callable[[], None],
+        self, batch: Batch, portion: Portion, page: Page, changes: Sequence[Change], again: Again, beat: Beat
     ) -> Written:
-        """Write to the items of a page, each as it is then (see `Source.write`)."""
+        """See `Source.write`."""
         written = Written(len(page.units))
         for unit, change in zip(page.units, changes, strict=True):
             is_changed, failure = self._write(unit, change, again)
@@ -185,7 +175,7 @@ class TableSource:
             beat()
         return written
 
-    def _write(self, item: Any, change: Change, again: Callable[[Any], Change]) -> tuple[bool, Exception | None]:
+    def _write(self, item: Any, change: Change, again: Again) -> tuple[bool, Exception | None]:
         for _ in range(_TRIES):
             if not change.values:
                 return False, change.failure

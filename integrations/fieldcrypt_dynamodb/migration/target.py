@@ -2,54 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from fieldcrypt import DecryptionError, Encryptor, Field, IndexedBy
 from fieldcrypt.migration import Accepted
+from fieldcrypt.migration.engine.unit import Place
 from fieldcrypt_dynamodb.description import ProtectedTable
 from fieldcrypt_dynamodb.forms import WIRE
 from fieldcrypt_dynamodb.items import Items
 from fieldcrypt_dynamodb.plaintext import to_value
 from fieldcrypt_dynamodb.seal import Sealing
 
-__all__ = ["Item", "MigratedAttribute", "MigratedSeal", "MigratedTable", "Place", "described"]
+__all__ = ["Item", "MigratedAttribute", "MigratedSeal", "MigratedTable", "described"]
 
 Item = Mapping[str, Any]  # in DynamoDB's own form
-Place = tuple[Mapping[str, str] | None, str | None]  # what values are bound to, and whose keys they are under
 
 
 class MigratedAttribute(Protocol):
-    """A protected attribute.
+    """A protected attribute."""
 
-    Attributes:
-        name: its name in items.
-        encryptor, field: of its values.
-        pad: the padding that it is declared with.
-        accepted: what else there may be.
-        companion: the attribute with its tags, if it is searchable.
-        index: how it is.
-    """
-
-    name: str
+    name: str  # in items
     encryptor: Encryptor
     field: Field[Any]
     pad: int | None
     accepted: Accepted | None
-    companion: str | None
+    companion: str | None  # the attribute with its tags, if it is searchable
     index: IndexedBy | None
-
-    def of_plaintext(self, data: Any) -> Any:
-        """Return the field's value of plaintext (see `fieldcrypt.migration.reading.Reading`)."""
-        ...
-
-    def as_plaintext(self, value: Any) -> Item:
-        """Return a value of the field's as it is without protection, in DynamoDB's form."""
-        ...
-
-    def tag(self, value: Any, tenant: str | None) -> bytes:
-        """Return the tag of a value of the field's; it has a companion."""
-        ...
+    of_plaintext: Callable[[Any], Any]  # a value of the field's; see `fieldcrypt.migration.reading.Reading`
+    as_plaintext: Callable[[Any], Item]  # the way back, to DynamoDB's form
+    tag: Callable[[Any, str | None], bytes]  # of a value and a tenant; it has a companion
 
 
 class MigratedSeal:
@@ -96,24 +78,15 @@ class MigratedSeal:
 
 
 class MigratedTable(Protocol):
-    """A table with protected attributes.
-
-    Attributes:
-        name, key: the table's, and the names of its key attributes.
-        tenant: the attribute that names an item's tenant.
-        attributes: all protected ones.
-        seal: of its items, if they are sealed.
-        old_items: reads items that another scheme encrypted as a whole.
-        bound: values are bound to their items.
-    """
+    """A table with protected attributes."""
 
     name: str
-    key: tuple[str, ...]
-    tenant: str | None
-    attributes: Sequence[Any]  # of MigratedAttribute, which mypy takes for invariant
-    seal: MigratedSeal | None
-    old_items: Accepted | None
-    bound: bool
+    key: tuple[str, ...]  # the names of its key attributes
+    tenant: str | None  # the attribute that names an item's tenant
+    attributes: Sequence[Any]  # of MigratedAttribute, which mypy takes for invariant: all protected ones
+    seal: MigratedSeal | None  # of its items, if they are sealed
+    old_items: Accepted | None  # reads items that another scheme encrypted as a whole
+    bound: bool  # values are bound to their items
 
     def client(self, config: Any) -> Any | None:
         """Make a client for where the table is; None if that is wherever boto3 is configured for."""
