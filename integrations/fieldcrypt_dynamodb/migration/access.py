@@ -32,12 +32,7 @@ _OF_THE_ITEM = frozenset({"ValidationException", "ItemCollectionSizeLimitExceede
 
 
 class Client:
-    """A boto3 client that is made at first use, and again in a forked child.
-
-    Args:
-        factory: makes it; None: by default.
-        region: of the default client.
-    """
+    """A boto3 client that is made at first use, and again in a forked child: by a factory, or for a region."""
 
     def __init__(self, factory: Callable[[], Any] | None, region: str | None = None) -> None:
         self._factory = factory or (lambda: boto3.session.Session().client("dynamodb", region, config=CONFIG))
@@ -62,8 +57,7 @@ class TableAccess:
     Whatever DynamoDB refuses, or that it cannot be reached, is a MigrationError that says what to do.
 
     Args:
-        client: returns boto3's.
-        table: the table's name.
+        client, table: returns boto3's, and the table's name.
         capacity: read, and as many write, capacity units a second to use at most; None: as many as there are.
     """
 

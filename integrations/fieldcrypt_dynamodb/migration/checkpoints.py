@@ -85,12 +85,12 @@ class Checkpoints:
             old = None  # in another region segments begin and end elsewhere
         for each in (*drops, step) if old is None else drops:
             self._drop(each, found)
-        if old is not None and self._touched(old, paused=False, held_until=_lease()) is None:
-            raise self._taken_over(old)
+        values: dict[str, Any] = {"paused": False, "held_until": _lease()}
         if old is None:
-            new = {"about": about, "region": region, "segments": self._segments, "total": total}
-            new |= {"began": time.time(), "held_until": _lease()}
-            self._table.write(self._name, step, new, {"part": None})
+            values |= {"about": about, "region": region, "segments": self._segments, "total": total}
+            self._table.write(self._name, step, {**values, "began": time.time()}, {"part": None})
+        elif self._write_run(old, values) is None:
+            raise self._taken_over(old)
         if step in WRITING:
             self._table.settle()
         found = self._entries()
@@ -113,27 +113,25 @@ class Checkpoints:
 
     def note(self, run: Run, counts: Counts) -> bool:
         """See `Journal.note`."""
-        return self._touched(run, **counts._asdict(), ended=run.ended or time.time()) is not None
+        return self._write_run(run, {**counts._asdict(), "ended": run.ended or time.time()}) is not None
 
     def pause(self) -> None:
         """See `Journal.pause`."""
         for run in self.runs():
             if run.ended is None:
-                self._touched(run, paused=True)
+                self._write_run(run, {"paused": True})
 
     def goes_on(self, run: Run) -> bool:
         """Say that this region is at work at a run (see `Journal.goes_on`)."""
-        item = self._touched(run, held_until=_lease())
+        item = self._write_run(run, {"held_until": _lease()})
         if item is None:
             raise self._taken_over(run)
         return item.get("paused") != {"BOOL": True}
 
-    def _touched(self, run: Run, **values: Any) -> dict[str, Any] | None:
+    def _write_run(self, run: Run, values: Mapping[str, Any], **before: Any) -> dict[str, Any] | None:
         """Write to a run that is still this one, and return its item; None if it is not."""
-        return self._table.write(self._name, run.step, values, self._same(run))
-
-    def _same(self, run: Run) -> dict[str, Any]:
-        return {"region": self._region(), "began": run.began}
+        before |= {"region": self._region(), "began": run.began}
+        return self._table.write(self._name, run.step, values, before)
 
     # Segments
 
@@ -146,18 +144,15 @@ class Checkpoints:
         if current.paused:
             return Nothing.PAUSED
         found.refuse_rivals(run.step, current.region)
-        known = {segment.number: segment for segment in found.of(run.step)}
-        left = [at for at in range(current.segments) if at not in known or not known[at].finished]
-        for at in left:
-            segment = known.get(at)
-            if segment is None or segment.is_free():
+        left = found.left(current)
+        for segment in left:
+            if segment.is_free():
                 values = {"worker": worker, "leased_until": _lease()}
-                before = {"leased_until": None if segment is None else segment.item.get("leased_until")}
-                taken = self._write(run, at, values, before)
+                taken = self._write(run, segment.number, values, leased_until=segment.item.get("leased_until"))
                 if taken is not None:
                     return self._portion(current, taken, worker)
         if not left:
-            self._table.write(self._name, run.step, {"ended": time.time()}, {**self._same(run), "ended": None})
+            self._write_run(run, {"ended": time.time()}, ended=None)
         return Nothing.WAIT if left else Nothing.DONE
 
     def _portion(self, run: StoredRun, taken: Mapping[str, Any], worker: str) -> Portion | Nothing:
@@ -201,14 +196,14 @@ class Checkpoints:
         with suppress(MigrationError):
             for segment in self._entries().of(run.step):
                 if segment.worker == worker and not segment.finished:
-                    self._write(run, segment.number, {"worker": None}, {"worker": worker})
+                    self._write(run, segment.number, {"worker": None}, worker=worker)
 
     def _update(self, portion: Portion, worker: str, **values: Any) -> None:
         values["leased_until"] = _lease()
-        if self._write(portion.run, portion.number, values, {"worker": worker}) is None:
+        if self._write(portion.run, portion.number, values, worker=worker) is None:
             raise LostPortionError
 
-    def _write(self, run: Run, at: int, values: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any] | None:
+    def _write(self, run: Run, at: int, values: Mapping[str, Any], **before: Any) -> dict[str, Any] | None:
         return self._table.write(self._name, f"{run.step}/{at:06}", values, before)
 
     def _taken_over(self, run: Run) -> MigrationError:

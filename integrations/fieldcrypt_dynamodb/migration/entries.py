@@ -73,14 +73,10 @@ class Segment:
 
 
 class Entries:
-    """All that is written down about a migration.
+    """All that is written down about a migration, by its items; MigrationError if one of them is not as it is written.
 
-    Args:
-        items: as DynamoDB has them.
-        name: the migration's.
-
-    Raises:
-        MigrationError: one of them is not as it would be written.
+    Attributes:
+        runs: by their steps.
     """
 
     def __init__(self, items: Sequence[Mapping[str, Any]], name: str) -> None:
@@ -92,15 +88,17 @@ class Entries:
         """Return the segments of a step."""
         return [each for each in self._segments if each.step == step]
 
+    def left(self, run: StoredRun) -> list[Segment]:
+        """Return the segments of a run of which something is left, also those that nobody has begun."""
+        known = {each.number: each for each in self.of(run.step)}
+        every = (known.get(number) or Segment(run.step, number, {}) for number in range(run.segments))
+        return [each for each in every if not each.finished]
+
     def refuse_rivals(self, step: str, region: str, *, restart: bool = False) -> None:
-        """Refuse a step while somebody is at work at what must not be done at the same time.
+        """Refuse a step in a region while somebody is at work at another one that writes, or in another region.
 
         Args:
-            step, region: what is to be done, and where.
-            restart: it is to be begun again, so that nobody may be at work at the step itself.
-
-        Raises:
-            ConfigurationError: somebody is: at another step that writes, or in another region.
+            restart: it is to be begun again, so that nobody may be at work at the step itself either.
         """
         away = [run for run in self.runs.values() if {step, run.step} <= WRITING and run.region != region]
         for run in sorted(away, key=lambda run: run.step):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from fieldcrypt import FieldcryptError
+from fieldcrypt import FieldcryptError, envelope
+from fieldcrypt.migration import is_envelope
 from fieldcrypt.migration.engine.unit import Cell, PassedOverError, Place, ProtectedField
 from fieldcrypt.migration.reports import Key
+from fieldcrypt_dynamodb.forms import WIRE
 from fieldcrypt_dynamodb.migration.field import MigratedField, OfOldScheme
 from fieldcrypt_dynamodb.migration.target import Item, MigratedTable
 from fieldcrypt_dynamodb.plaintext import is_null
@@ -47,6 +49,18 @@ class MigratedItem:
             PassedOverError, TypeError, ValueError: it is of no class that is known.
         """
         return [self._field_of(attribute) for attribute in self.table.attributes_of(self.raw)]
+
+    def under(self, key_id: bytes) -> Iterator[str]:
+        """Yield the names of the values, and the seal, that are under a data key."""
+        try:
+            attributes = self.table.attributes_of(self.raw)
+        except (PassedOverError, TypeError, ValueError):  # nobody knows of which class it is
+            attributes = self.table.attributes
+        names = {attribute.name for attribute in attributes}
+        for name in names if self.table.seal is None else {*names, self.table.seal.attribute}:
+            data = WIRE.bytes_of(self.raw.get(name))
+            if data is not None and is_envelope(data) and envelope.parse(data).key_id == key_id:
+                yield name
 
     def cells(self) -> Sequence[tuple[ProtectedField, Cell]]:
         """See `Unit.cells`.

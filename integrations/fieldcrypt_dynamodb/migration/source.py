@@ -8,13 +8,12 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any, TypeVar
 
-from fieldcrypt import ConfigurationError, envelope
-from fieldcrypt.migration import Sample, is_envelope
+from fieldcrypt import ConfigurationError
+from fieldcrypt.migration import Sample
 from fieldcrypt.migration.engine.digest import about
 from fieldcrypt.migration.engine.journal import Portion
 from fieldcrypt.migration.engine.source import Batch, Counted, Page, Which, Written
-from fieldcrypt.migration.engine.unit import Change, PassedOverError
-from fieldcrypt_dynamodb.forms import WIRE
+from fieldcrypt.migration.engine.unit import Change
 from fieldcrypt_dynamodb.migration import seals
 from fieldcrypt_dynamodb.migration.access import TableAccess
 from fieldcrypt_dynamodb.migration.checkpoint_table import CheckpointTable
@@ -43,9 +42,8 @@ class TableSource:
     def __init__(self, table: MigratedTable, access: TableAccess, checkpoints: CheckpointTable) -> None:
         self._table, self._access, self._checkpoints = table, access, checkpoints
         self.name = table.name
-        self._names = list(dict.fromkeys(attribute.name for attribute in table.attributes))
-        # The key, else what was deleted would come back.
-        self._never_changes = {table.key[0]} | (set() if table.tenant is None else {table.tenant})
+        # Read for each write, so that what was deleted does not come back, nor is under the keys of another tenant.
+        self._always_read = {table.key[0]} if table.tenant is None else {table.key[0], table.tenant}
         self._begin()
 
     def _begin(self) -> None:
@@ -103,7 +101,8 @@ class TableSource:
         return Counted(total, those)
 
     def _filters(self, which: Which) -> Iterator[dict[str, Any]]:
-        return filters(which, self._names, None if self._table.seal is None else self._table.seal.attribute)
+        names = list(dict.fromkeys(attribute.name for attribute in self._table.attributes))
+        return filters(which, names, None if self._table.seal is None else self._table.seal.attribute)
 
     def page(self, portion: Portion, which: Which, size: int) -> Page:
         """Read the next items of a segment: of all kinds, which cost the same."""
@@ -118,39 +117,14 @@ class TableSource:
         A sample is taken from random segments of the table, which are ranges of hashed keys. So items of one hash key
         come together: where few of these have many items each, fewer than those of the sample are independent.
         """
-        total = 0 if sample is None else self.estimate()
-        if sample is None or total <= sample.size:
-            for filtered in self._filters(which):
-                yield from self._scanned(**filtered)
-            return
-        segments = min(_MOST_SEGMENTS, max(1, math.ceil(total / _IN_SEGMENT)))
-        found = 0
-        for segment in random.sample(range(segments), segments):
-            for items in self._scanned(Segment=segment, TotalSegments=segments):
-                found += len(items)
-                yield items
-            if found >= sample.size:
+        size, total = (math.inf, 0) if sample is None else (sample.size, self.estimate())
+        is_sampled, found = total > size, 0
+        for params in _random_segments(total) if is_sampled else self._filters(which):
+            for response in self._access.pages(Limit=_PAGE, **params):
+                found += len(response["Items"])
+                yield [self._item(raw) for raw in response["Items"]]
+            if is_sampled and found >= size:
                 return
-
-    def _scanned(self, **params: Any) -> Iterator[Sequence[MigratedItem]]:
-        for response in self._access.pages(Limit=_PAGE, **params):
-            yield [self._item(raw) for raw in response["Items"]]
-
-    def under(self, key_id: bytes) -> Iterator[str]:
-        """Yield the names of all values, and seals, that are under a data key, once for each."""
-        for items in self._scanned():
-            for item in items:
-                for name in self._names_of(item):
-                    data = WIRE.bytes_of(item.raw.get(name))
-                    if data is not None and is_envelope(data) and envelope.parse(data).key_id == key_id:
-                        yield f"{self.name}.{name}"
-
-    def _names_of(self, item: MigratedItem) -> Sequence[str]:
-        try:
-            names = [field.name for field in item.fields]
-        except (PassedOverError, TypeError, ValueError):  # nobody knows of which class it is
-            names = self._names
-        return names if self._table.seal is None else [*names, self._table.seal.attribute]
 
     # Writing
 
@@ -179,7 +153,7 @@ class TableSource:
         for _ in range(_TRIES):
             if not change.values:
                 return False, change.failure
-            names = sorted((change.read | self._never_changes) - set(self._table.key[1:]))
+            names = sorted((change.read | self._always_read) - set(self._table.key[1:]))
             before = {name: item.raw.get(name) for name in names}
             try:
                 if self._access.update(conditional(item.raw_key, before, change.values)):
@@ -196,3 +170,8 @@ class TableSource:
     def position_of(self, unit: Any) -> Any:
         """See `Source.position_of`."""
         return unit.raw_key
+
+
+def _random_segments(total: int) -> Iterator[dict[str, Any]]:
+    segments = min(_MOST_SEGMENTS, max(1, math.ceil(total / _IN_SEGMENT)))
+    return ({"Segment": number, "TotalSegments": segments} for number in random.sample(range(segments), segments))

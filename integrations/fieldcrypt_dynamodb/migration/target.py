@@ -35,14 +35,13 @@ class MigratedAttribute(Protocol):
 
 
 class MigratedSeal:
-    """The seals of a `ProtectedTable`.
+    """The seals of a `ProtectedTable`, as `Sealing` makes them.
 
     Attributes:
         attribute, over: as in `ItemSeal`.
         is_optional: there may be items without one, for now.
         is_mixed: there may be items without one, or sealed by another declaration, for now.
         formers: the attributes of seals as they were declared before.
-        is_on: see `Sealing.is_on`.
     """
 
     def __init__(self, table: ProtectedTable, items: Items) -> None:
