@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from pynamodb.constants import NULL
@@ -38,7 +39,7 @@ class MigratedModel:
         if table is None:
             raise ConfigurationError(f"{model.__name__} has no table: its Meta names none")
         self._model = model
-        self._known: dict[type[Model], Sequence[_Attribute]] = {}
+        self._of_class = cache(_attributes)
         self.name = table
         keys: Any = [model._hash_keyname, model._range_keyname]
         self.key: tuple[str, ...] = tuple(model.get_attributes()[key].attr_name for key in keys if key is not None)
@@ -90,11 +91,6 @@ class MigratedModel:
         stored: Any = self._model._get_discriminator_class(dict(item))  # type: ignore[arg-type]
         return stored if stored is not None and issubclass(stored, self._model) else self._model
 
-    def _of_class(self, model: type[Model]) -> Sequence[_Attribute]:
-        if model not in self._known:
-            self._known[model] = tuple(_attributes(model))
-        return self._known[model]
-
     def __repr__(self) -> str:
         return f"MigratedModel({self._model.__name__})"
 
@@ -113,13 +109,8 @@ class _Attribute:
         self.encryptor, self.field, self.pad = encryptor, field, attribute.pad
         self.accepted = attribute.accepted
         self.index = attribute.index
-        self.declared = (
-            self.name,
-            field.name,
-            str(field),
-            self.pad,
-            str(self.index),
-        )  # alike in classes that inherit it
+        # Alike in classes that inherit it.
+        self.declared = (self.name, field.name, str(field), self.pad, str(self.index))
         self.companion = None if tagger is None else tagger.companion.attr_name
         self.of_plaintext, self.as_plaintext = attribute.of_plaintext, attribute.as_plaintext
         self._tagger = tagger

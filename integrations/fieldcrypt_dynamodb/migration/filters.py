@@ -34,8 +34,7 @@ def filters(which: Which, names: Sequence[str], seal: str | None) -> Iterator[di
 
     Args:
         which: the kind.
-        names: the protected attributes.
-        seal: the attribute with the seal, if items are sealed.
+        names, seal: the protected attributes, and that with the seal, if items are sealed.
     """
     if which is Which.ALL:
         yield {}
