@@ -7,7 +7,6 @@ by BETWEEN, which real and simulated DynamoDBs do alike; `begins_with` of binary
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import count
 from typing import Any
 
 from fieldcrypt.aead import NONCE_SIZE, TAG_SIZE
@@ -41,8 +40,7 @@ def filters(which: Which, names: Sequence[str], seal: str | None) -> Iterator[di
         return
     is_filled = which is Which.FILLED
     for at in range(0, len(names), _AT_ONCE):
-        numbers = count()
-        placed = {f"#a{next(numbers)}": name for name in names[at : at + _AT_ONCE]}
+        placed = {f"#a{number}": name for number, name in enumerate(names[at : at + _AT_ONCE])}
         terms = [(_OURS if is_filled else _DUE).format(place) for place in placed]
         if seal is not None and at == 0:
             placed["#seal"] = seal

@@ -26,12 +26,12 @@ def prepare(step: str, unit: Any) -> Change:
     seal, change = item.table.seal, Change()
     if step == "finish":
         return change
-    if seal is not None and item.of_old_scheme is None and (not seal.is_optional or seal.is_on(item.raw)):
-        try:
+    try:
+        if seal is not None and item.of_old_scheme is None and (not seal.is_optional or seal.is_on(item.raw)):
             seal.verify(item.raw)
-        except KeyShreddedError:
-            item.is_shredded = True
-            return change
+    except KeyShreddedError:
+        item.is_shredded = True
+        return change
     if step == "backfill":
         _take_old_scheme_out(item, change)
     elif seal is not None:
