@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from fieldcrypt.migration import Examination, Finding, Kind, is_envelope
+from fieldcrypt.migration.engine.digest import name_of
 from fieldcrypt.migration.engine.unit import Cell, Place
 from fieldcrypt_dynamodb.migration.target import MigratedAttribute
-from fieldcrypt_dynamodb.plaintext import stored
+from fieldcrypt_dynamodb.plaintext import is_kept, stored
 
 __all__ = ["MigratedField", "OfOldScheme"]
 
@@ -44,7 +45,10 @@ class MigratedField:
     def examine(self, cell: Cell, place: Place) -> Finding:
         """See `ProtectedField.examine`."""
         if not isinstance(cell.stored, OfOldScheme):
-            return self._examination.examine(stored(cell.stored), place[1], place[0])
+            found = self._examination.examine(stored(cell.stored), place[1], place[0])
+            if found.kind is Kind.PLAINTEXT and not is_kept(cell.stored, self._attribute.as_plaintext(found.value)):
+                raise ValueError(f"{self.name}: its type does not hold the number, or the bytes, as they are stored")
+            return found
         value = stored(cell.stored.value)
         return Finding(Kind.OTHER_SCHEME, None if value is None else self._attribute.of_plaintext(value))
 
@@ -76,8 +80,7 @@ class MigratedField:
         of = self._attribute
         yield from (of.name, of.field.name, repr(of.field), str(of.pad), str(of.companion))
         if of.index is not None:
-            how = of.index.normaliser
-            yield from (str(getattr(how, "__qualname__", how)), str(of.index.tag_size), str(of.index.per_tenant))
+            yield from (name_of(of.index.normaliser), str(of.index.tag_size), str(of.index.per_tenant))
         if of.accepted is not None:
             yield str(of.accepted.plaintext_until is not None)
             yield from (repr(former) for former in of.accepted.formers)

@@ -101,7 +101,7 @@ class TableMigration(StoredMigration):
 def _client(table: MigratedTable, factory: Callable[[], Any] | None, region: str | None) -> Any:
     """Make the client of a migration, which is where the table is."""
     own = table.client(CONFIG)
-    if own is not None and factory is None and region is None:
+    if own is not None and factory is None and region in (None, own.meta.region_name):
         return own
     client = Client(factory, region)()
     if own is not None:

@@ -42,8 +42,9 @@ class TableSource(Source):
     def __init__(self, table: MigratedTable, access: TableAccess, checkpoints: CheckpointTable) -> None:
         self._table, self._access, self._checkpoints = table, access, checkpoints
         self.name = table.name
-        # Read for each write, so that what was deleted does not come back, nor is under the keys of another tenant.
-        self._always_read = {table.key[0]} if table.tenant is None else {table.key[0], table.tenant}
+        # A condition of each write, so that what was deleted does not come back, nor is what was moved to another
+        # tenant or class under the keys of the first, or a field of it.
+        self._always_read = {table.key[0], *(name for name in (table.tenant, table.discriminator) if name is not None)}
         self._begin()
 
     def _begin(self) -> None:
@@ -101,8 +102,14 @@ class TableSource(Source):
         return Counted(total, those)
 
     def _filters(self, which: Which) -> Iterator[dict[str, Any]]:
-        names = list(dict.fromkeys(attribute.name for attribute in self._table.attributes))
-        return filters(which, names, None if self._table.seal is None else self._table.seal.attribute)
+        seal = self._table.seal
+        if which is Which.DUE and seal is not None and seal.has_formers:
+            return iter([{}])  # only reading tells which declaration a seal is of
+        kinds: dict[str, bool] = {}
+        for each in self._table.attributes:
+            may_be_old = each.accepted is not None and bool(each.accepted.readers or each.accepted.formers)
+            kinds[each.name] = may_be_old or kinds.get(each.name, False)
+        return filters(which, kinds, None if seal is None else seal.attribute)
 
     def page(self, portion: Portion, which: Which, size: int) -> Page:
         """Read the next items of a segment: of all kinds, which cost the same."""

@@ -40,7 +40,8 @@ class MigratedSeal:
     Attributes:
         attribute, over: as in `ItemSeal`.
         is_optional: there may be items without one, for now.
-        is_mixed: there may be items without one, or sealed by another declaration, for now.
+        has_formers: there may be items sealed by another declaration, for now.
+        is_mixed: either of them.
         formers: the attributes of seals as they were declared before.
     """
 
@@ -49,7 +50,8 @@ class MigratedSeal:
         self.is_on = self._sealing.is_on
         self.attribute, self.over = ("", ()) if table.seal is None else (table.seal.attribute, table.seal.over)
         self.is_optional = table.unsealed is not None
-        self.is_mixed = self.is_optional or table.former_seals is not None
+        self.has_formers = table.former_seals is not None
+        self.is_mixed = self.is_optional or self.has_formers
         formers = () if table.seal is None else table.seal.accept
         self.formers = frozenset(each.seal.attribute for each in formers if each.seal is not None) - {self.attribute}
         self._encryptor = table.encryptor
@@ -82,6 +84,7 @@ class MigratedTable(Protocol):
     name: str
     key: tuple[str, ...]  # the names of its key attributes
     tenant: str | None  # the attribute that names an item's tenant
+    discriminator: str | None  # the attribute that names an item's class
     attributes: Sequence[Any]  # of MigratedAttribute, which mypy takes for invariant: all protected ones
     seal: MigratedSeal | None  # of its items, if they are sealed
     old_items: Accepted | None  # reads items that another scheme encrypted as a whole
@@ -135,6 +138,8 @@ class _Attribute:
 
 class _Table:
     """A `ProtectedTable`."""
+
+    discriminator: str | None = None
 
     def __init__(self, table: ProtectedTable) -> None:
         self.name, self.key, self.tenant = table.name, table.key, table.tenant

@@ -11,6 +11,7 @@ from sqlalchemy.types import NullType, TypeDecorator
 
 from fieldcrypt import DecryptionError
 from fieldcrypt.migration import Accepted, Examination, Finding, Kind, is_envelope
+from fieldcrypt.migration.engine.digest import name_of
 from fieldcrypt.migration.engine.unit import Cell, Place
 from fieldcrypt.migration.reading import Reading
 from fieldcrypt.schemes import OldReader
@@ -94,11 +95,7 @@ class MigratedColumn:
             yield repr(self.type.text.type)
         index = self.type.index
         if index is not None:
-            how = index.normaliser
-            name = (
-                how if how is None or isinstance(how, str) else f"{how.__module__}.{getattr(how, '__qualname__', '')}"
-            )
-            yield f"{index.companion} {name} {index.tag_size} {index.per_tenant}"
+            yield f"{index.companion} {name_of(index.normaliser)} {index.tag_size} {index.per_tenant}"
 
     def accepts_plaintext(self) -> bool:
         """Return True if plaintext in the column is read now."""
