@@ -227,8 +227,8 @@ class TestStepsThatMeet:
         table = described(encryptor)
         migration(dynamodb, table).backfill()
 
-        def undo(at: int) -> None:
-            if at == 1:
+        def undo(at: int) -> None:  # the first one begins the run, the second one leases
+            if at == 2:
                 assert migration(dynamodb, table).undo().complete
 
         checkpoints = CheckpointTable(client_factory=before(dynamodb, "UpdateItem", CHECKPOINTS, undo))
@@ -243,7 +243,7 @@ class TestStepsThatMeet:
         seen: list[Exception] = []
 
         def undo(at: int) -> None:  # after the backfill has leased, before it looks again
-            if at == 6:
+            if at == 5:
                 try:
                     migration(dynamodb, table).undo()
                 except ConfigurationError as error:
@@ -260,8 +260,8 @@ class TestStepsThatMeet:
         other = Checkpoints(job.checkpoints, TABLE, 2, lambda: FIRST)
         finish = other.begin("finish", "about", 6, restart=True, drops=())
 
-        def lease(at: int) -> None:
-            if at == 1:
+        def lease(at: int) -> None:  # as above
+            if at == 2:
                 assert isinstance(other.claim(finish, "elsewhere 1 0.0", 1), Portion)
 
         checkpoints = CheckpointTable(client_factory=before(dynamodb, "UpdateItem", CHECKPOINTS, lease))

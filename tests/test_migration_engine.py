@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from fieldcrypt import ConfigurationError, DecryptionError, Encryptor, LocalKeyProvider, MemoryKeyStore
 from fieldcrypt.migration import MigrationError, is_envelope
+from fieldcrypt.migration.engine.digest import name_of
 from fieldcrypt.migration.engine.source import Which
 from tests.memory_migration import LEASE, Data, Killed, MemoryMigration, Process, Row, number_of
 
@@ -406,3 +407,9 @@ def test_an_undo_in_place_makes_no_value_that_is_none() -> None:
     report = job.undo()
     assert (report.changed, list(report.failures), report.left) == (2, [(1,)], 1)
     assert isinstance(report.failures[1,], DecryptionError)
+
+
+def test_two_lambdas_of_one_place_are_told_apart_in_checkpoints() -> None:
+    """A backfill that was begun with one normaliser is not gone on with by another one."""
+    one, other, again = (eval(f"lambda text: text.{name}()") for name in ("lower", "upper", "lower"))  # noqa: S307
+    assert name_of(one) == name_of(again) != name_of(other)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any
 
 from fieldcrypt_dynamodb.forms import WIRE
 
-__all__ = ["is_null", "stored", "to_value"]
+__all__ = ["is_kept", "is_null", "stored", "to_value"]
 
 Wire = Mapping[str, Any]
 
@@ -29,6 +30,26 @@ def stored(value: Wire | None) -> Any:
         if data is not None:
             return data
     return value
+
+
+def is_kept(value: Wire, again: Wire) -> bool:
+    """Say whether an attribute that was read, and is written again, has the numbers and the bytes that it had.
+
+    Text may be written in another way, and a map have other members: that is the type's affair.
+    """
+    ((kind, one),) = value.items()
+    other = again.get(kind)
+    if other is None:
+        return True
+    if kind == "M":
+        return all(is_kept(one[name], other[name]) for name in one.keys() & other.keys())
+    if kind == "L":
+        return len(one) == len(other) and all(map(is_kept, one, other))
+    if kind == "N":
+        return Decimal(one) == Decimal(other)
+    if kind == "NS":
+        return set(map(Decimal, one)) == set(map(Decimal, other))
+    return bytes(one) == bytes(other) if kind == "B" else kind != "BS" or set(map(bytes, one)) == set(map(bytes, other))
 
 
 def to_value(type: Any) -> Callable[[Any], Any]:

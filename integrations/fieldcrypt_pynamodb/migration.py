@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
+from pynamodb.attributes import ListAttribute, MapAttribute
 from pynamodb.constants import NULL
 from pynamodb.models import Model
 
@@ -30,20 +32,24 @@ class MigratedModel:
         model: with a table; of a polymorphic one the base.
 
     Raises:
-        ConfigurationError: the model has no table, or no encrypted attribute.
+        ConfigurationError: the model has no table, or no encrypted attribute, or one inside of a map.
     """
 
     def __init__(self, model: type[Model]) -> None:
         table = table_of(model)
         if table is None:
             raise ConfigurationError(f"{model.__name__} has no table: its Meta names none")
+        for kind in (model, *_below(model)):
+            _check_maps(kind)
         self._model = model
-        self._known: dict[type[Model], Sequence[_Attribute]] = {}
+        self._of_class = cache(_attributes)
         self.name = table
         keys: Any = [model._hash_keyname, model._range_keyname]
         self.key: tuple[str, ...] = tuple(model.get_attributes()[key].attr_name for key in keys if key is not None)
         tenant = model._fieldcrypt_plan().item_key.tenant if issubclass(model, ProtectedModel) else None
         self.tenant: str | None = None if tenant is None else tenant.attr_name
+        discriminator = model._get_discriminator_attribute()
+        self.discriminator: str | None = None if discriminator is None else discriminator.attr_name
         found = {each.declared: each for kind in (*_below(model), model) for each in self._of_class(kind)}
         self.attributes: Sequence[Any] = tuple(found.values())
         self.bound = issubclass(model, ProtectedModel)
@@ -63,19 +69,28 @@ class MigratedModel:
         """Return the protected attributes that an item of this class may have.
 
         Raises:
-            PassedOverError: it is of no class that is loaded, and has none of the protected attributes of any.
-            ValueError: it is of no class that is loaded.
+            PassedOverError: it is of a class beside the model; or of none that is known, and has none of the protected
+                attributes of any.
+            ValueError: it is of no class that is known.
         """
         try:
             model = self._class_of(item)
         except (TypeError, ValueError):
-            pass  # told below, where no chained exception carries what the item has
-        else:
-            return self._of_class(model)
-        what = f"of a class of {self._model.__name__} that is not loaded: their discriminator is unknown"
-        if any(_is_filled(item.get(name)) for each in self.attributes for name in (each.name, each.companion)):
-            raise ValueError(f"the item is {what}; import the module that declares its class")
-        raise PassedOverError(f"they are {what}, and have no protected attribute of the others")
+            self._refuse_if_filled(item, (), "of a class that is not loaded: import the module that declares it")
+            raise PassedOverError("they are of a class that is not loaded, and have no protected attribute") from None
+        if not issubclass(model, self._model):
+            raise PassedOverError(f"they are of {model.__name__}, which is not {self._model.__name__}")
+        own = self._of_class(model)
+        if self.discriminator is not None and not _is_filled(item.get(self.discriminator)):
+            self._refuse_if_filled(item, own, f"of no class: write its {self.discriminator} to it")
+        return own
+
+    def _refuse_if_filled(self, item: Item, own: Sequence[Any], what: str) -> None:
+        """Raise ValueError if an item has protected attributes of some class beside its own ones."""
+        own_names = {name for each in own for name in (each.name, each.companion)}
+        names = {name for each in self.attributes for name in (each.name, each.companion)} - own_names
+        if any(_is_filled(item.get(name)) for name in names):
+            raise ValueError(f"the item has protected attributes, and is {what}")
 
     def place(self, item: Item) -> tuple[Mapping[str, str] | None, str | None]:
         """Return what the values of an item are bound to.
@@ -88,12 +103,7 @@ class MigratedModel:
 
     def _class_of(self, item: Item) -> type[Model]:
         stored: Any = self._model._get_discriminator_class(dict(item))  # type: ignore[arg-type]
-        return stored if stored is not None and issubclass(stored, self._model) else self._model
-
-    def _of_class(self, model: type[Model]) -> Sequence[_Attribute]:
-        if model not in self._known:
-            self._known[model] = tuple(_attributes(model))
-        return self._known[model]
+        return self._model if stored is None else stored
 
     def __repr__(self) -> str:
         return f"MigratedModel({self._model.__name__})"
@@ -113,13 +123,8 @@ class _Attribute:
         self.encryptor, self.field, self.pad = encryptor, field, attribute.pad
         self.accepted = attribute.accepted
         self.index = attribute.index
-        self.declared = (
-            self.name,
-            field.name,
-            str(field),
-            self.pad,
-            str(self.index),
-        )  # alike in classes that inherit it
+        # Alike in classes that inherit it.
+        self.declared = (self.name, field.name, str(field), self.pad, str(self.index))
         self.companion = None if tagger is None else tagger.companion.attr_name
         self.of_plaintext, self.as_plaintext = attribute.of_plaintext, attribute.as_plaintext
         self._tagger = tagger
@@ -136,6 +141,19 @@ def _attributes(model: type[Model]) -> list[_Attribute]:
         return [_Attribute(each.attribute, each.encryptor, each.field, each.tagger) for each in protected]
     own = [each for each in model.get_attributes().values() if isinstance(each, EncryptedAttribute)]
     return [_Attribute(each, each.encryptor or Encryptor(), each.field, None) for each in own]
+
+
+def _check_maps(kind: Any, path: str = "") -> None:
+    """Raise ConfigurationError if maps have encrypted attributes, to which no step would come."""
+    for name, each in kind.get_attributes().items():
+        if path and isinstance(each, EncryptedAttribute):
+            raise ConfigurationError(
+                f"{path}.{name} is encrypted inside of a map, and migrations go to whole attributes only: encrypt the "
+                "map, or write the items anew by the model"
+            )
+        inside = each.element_type if isinstance(each, ListAttribute) else type(each)
+        if isinstance(inside, type) and issubclass(inside, MapAttribute):
+            _check_maps(inside, f"{path or kind.__name__}.{name}")
 
 
 def _below(model: type[Model]) -> list[type[Model]]:

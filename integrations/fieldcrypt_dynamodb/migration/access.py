@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from threading import Lock
 from time import sleep
 from typing import Any
@@ -15,29 +15,24 @@ from botocore.exceptions import BotoCoreError, ClientError
 from fieldcrypt import call_after_fork
 from fieldcrypt.migration import MigrationError, Pace
 
-__all__ = ["CONFIG", "REFUSED", "Client", "TableAccess", "call"]
+__all__ = ["CONFIG", "Client", "TableAccess"]
 
 _retries: Any = {"total_max_attempts": 5, "mode": "standard"}
 CONFIG = Config(connect_timeout=5, read_timeout=30, retries=_retries, max_pool_connections=64)  # of a job's client
 
-REFUSED = "ConditionalCheckFailedException"
 _TRIES = 8  # of a request that is throttled, beyond what boto3 tries
 _FIRST_WAIT = 0.1  # seconds; doubled each time
 _THROTTLED = frozenset(
     {"ProvisionedThroughputExceededException", "ThrottlingException", "RequestLimitExceeded"}
     | {"TransactionConflictException", "ReplicatedWriteConflictException", "InternalServerError"}
 )
-# What DynamoDB says of one item, and not of the request.
-_OF_THE_ITEM = frozenset({REFUSED, "ValidationException", "ItemCollectionSizeLimitExceededException"})
+_NO_TABLE = "ResourceNotFoundException"
+_REFUSED = "ConditionalCheckFailedException"
+_OF_THE_ITEM = frozenset({"ValidationException", "ItemCollectionSizeLimitExceededException"})  # not of the request
 
 
 class Client:
-    """A boto3 client that is made at first use, and again in a forked child.
-
-    Args:
-        factory: makes it; None: by default.
-        region: of the default client.
-    """
+    """A boto3 client that is made at first use, and again in a forked child: by a factory, or for a region."""
 
     def __init__(self, factory: Callable[[], Any] | None, region: str | None = None) -> None:
         self._factory = factory or (lambda: boto3.session.Session().client("dynamodb", region, config=CONFIG))
@@ -56,48 +51,17 @@ class Client:
             return self._client
 
 
-def call(client: Any, operation: str, table: str, answers: frozenset[str] = frozenset(), **params: Any) -> Any:
-    """Send a request about a table, again if it is throttled, and return the response.
-
-    Args:
-        client, operation, table, params: what is sent.
-        answers: errors by which DynamoDB says what the caller asked.
-
-    Raises:
-        ClientError: one of the answers.
-        MigrationError: DynamoDB refuses, or cannot be reached; it says what to do.
-    """
-    for tried in range(_TRIES + 1):
-        try:
-            return getattr(client, operation)(TableName=table, **params)
-        except BotoCoreError as error:
-            refused: Exception = error
-            break
-        except ClientError as error:
-            refused, code = error, code_of(error)
-            if code in answers:
-                raise
-            if code not in _THROTTLED or tried == _TRIES:
-                break
-        sleep(_FIRST_WAIT * 2**tried * (0.5 + random.random()))  # noqa: S311 (so that not all wait alike)
-    raise MigrationError(f"{operation} on {table}: {refused}. What is done stays; run it again to go on") from refused
-
-
-def code_of(error: ClientError) -> str:
-    """Return the name that DynamoDB gives to an error."""
-    return str(error.response.get("Error", {}).get("Code", ""))
-
-
 class TableAccess:
     """A table's items in DynamoDB's own form, as they are: neither encrypted nor decrypted.
 
+    Whatever DynamoDB refuses, or that it cannot be reached, is a MigrationError that says what to do.
+
     Args:
-        client: returns boto3's.
-        table: the table's name.
+        client, table: returns boto3's, and the table's name.
         capacity: read, and as many write, capacity units a second to use at most; None: as many as there are.
     """
 
-    def __init__(self, client: Callable[[], Any], table: str, capacity: float | None) -> None:
+    def __init__(self, client: Callable[[], Any], table: str, capacity: float | None = None) -> None:
         self._client, self._table = client, table
         self._reads, self._writes = Pace(capacity), Pace(capacity)
 
@@ -109,35 +73,54 @@ class TableAccess:
     def describe(self) -> dict[str, Any] | None:
         """Return what DynamoDB says of the table; None if there is none."""
         try:
-            found = call(self._client(), "describe_table", self._table, frozenset({"ResourceNotFoundException"}))
+            found: dict[str, Any] = self._call("describe_table", {}, {_NO_TABLE})["Table"]
         except ClientError:
             return None
-        described: dict[str, Any] = found["Table"]
-        return described
+        return found
+
+    def regions(self, described: Mapping[str, Any] | None) -> frozenset[str]:
+        """Return all regions that have the table, to go by what `describe` returned."""
+        if described is None:
+            return frozenset()
+        return frozenset({self.region, *(each["RegionName"] for each in described.get("Replicas", ()))})
 
     def expires_by(self) -> str | None:
         """Return the attribute that says when items expire, if one does."""
-        found = call(self._client(), "describe_time_to_live", self._table)["TimeToLiveDescription"]
-        name: str | None = found.get("AttributeName")
+        name: str | None = self._call("describe_time_to_live", {})["TimeToLiveDescription"].get("AttributeName")
         return name
 
-    def scan(self, **params: Any) -> dict[str, Any]:
-        """Return the response about a page of the table."""
-        return self._sent(self._reads, "scan", {**params, "ConsistentRead": True})
+    def page(self, operation: str = "scan", **params: Any) -> dict[str, Any]:
+        """Return the response about a page of the table, as it is now."""
+        return self._paced(self._reads, operation, {**params, "ConsistentRead": True})
 
-    def scans(self, **params: Any) -> Iterator[dict[str, Any]]:
-        """Yield the responses about all pages of the table, or of a segment."""
-        response = self.scan(**params)
+    def pages(self, operation: str = "scan", **params: Any) -> Iterator[dict[str, Any]]:
+        """Yield the responses about all pages of the table, of a segment, or of a query."""
+        response = self.page(operation, **params)
         yield response
         while "LastEvaluatedKey" in response:
-            response = self.scan(**params, ExclusiveStartKey=response["LastEvaluatedKey"])
+            response = self.page(operation, **params, ExclusiveStartKey=response["LastEvaluatedKey"])
             yield response
 
     def get(self, key: Mapping[str, Any]) -> dict[str, Any] | None:
         """Return an item as it is now."""
-        response = self._sent(self._reads, "get_item", {"Key": key, "ConsistentRead": True})
-        found: dict[str, Any] | None = response.get("Item")
+        found: dict[str, Any] | None = self.page("get_item", Key=key).get("Item")
         return found
+
+    def write(
+        self, operation: str, params: Mapping[str, Any], answers: Set[str] = frozenset()
+    ) -> dict[str, Any] | None:
+        """Write to an item, and return the response; None if its condition does not hold.
+
+        Raises:
+            ClientError: one of the answers.
+        """
+        try:
+            return self._paced(self._writes, operation, params, {_REFUSED, *answers})
+        except ClientError as error:
+            self._writes.take(1.0)
+            if _code(error) != _REFUSED:
+                raise
+        return None
 
     def update(self, params: Mapping[str, Any]) -> bool:
         """Write to an item; False if its condition does not hold.
@@ -146,21 +129,39 @@ class TableAccess:
             ValueError: DynamoDB does not take what it would be, because of its size for example.
         """
         try:
-            self._sent(self._writes, "update_item", params, _OF_THE_ITEM)
+            return self.write("update_item", params, _OF_THE_ITEM) is not None
         except ClientError as error:
-            self._writes.take(1.0)
-            if code_of(error) == REFUSED:
-                return False
             said = error.response["Error"].get("Message", "")
-        else:
-            return True
         raise ValueError(f"DynamoDB does not take the item: {said}")
 
-    def _sent(
-        self, pace: Pace, operation: str, params: Mapping[str, Any], answers: frozenset[str] = frozenset()
+    def _paced(
+        self, pace: Pace, operation: str, params: Mapping[str, Any], answers: Set[str] = frozenset()
     ) -> dict[str, Any]:
-        response: dict[str, Any] = call(
-            self._client(), operation, self._table, answers, ReturnConsumedCapacity="TOTAL", **params
-        )
+        response = self._call(operation, {**params, "ReturnConsumedCapacity": "TOTAL"}, answers)
         pace.take(float(response.get("ConsumedCapacity", {}).get("CapacityUnits", 0.0)))
         return response
+
+    def _call(self, operation: str, params: Mapping[str, Any], answers: Set[str] = frozenset()) -> dict[str, Any]:
+        """Send a request, again if it is throttled; ClientErrors that answer it are the caller's."""
+        for tried in range(_TRIES + 1):
+            try:
+                found: dict[str, Any] = getattr(self._client(), operation)(TableName=self._table, **params)
+            except BotoCoreError as error:
+                refused: Exception = error
+                break
+            except ClientError as error:
+                refused = error
+                if _code(error) in answers:
+                    raise
+                if _code(error) not in _THROTTLED or tried == _TRIES:
+                    break
+            else:
+                return found
+            sleep(_FIRST_WAIT * 2**tried * (0.5 + random.random()))  # noqa: S311 (so that not all wait alike)
+        raise MigrationError(
+            f"{operation} on {self._table}: {refused}. What is done stays; run it again to go on"
+        ) from refused
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", ""))

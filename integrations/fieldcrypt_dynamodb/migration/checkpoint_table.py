@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -13,19 +12,26 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from fieldcrypt import ConfigurationError
 from fieldcrypt.migration import MigrationError
-from fieldcrypt_dynamodb.migration.access import REFUSED, Client, call
+from fieldcrypt_dynamodb.migration.access import Client, TableAccess
+from fieldcrypt_dynamodb.migration.conditional import conditional
 from fieldcrypt_dynamodb.replicas import add_replica, enable_streams
 
 __all__ = ["CheckpointTable"]
 
 _KEY = ("migration", "part")
+_FORMS: dict[type, Callable[[Any], dict[str, Any]]] = {
+    str: lambda text: {"S": text},
+    bool: lambda flag: {"BOOL": flag},
+    int: lambda number: {"N": str(number)},
+    float: lambda time: {"N": f"{time:.6f}"},
+}
 
 
 class CheckpointTable:
     """The table with the checkpoints of all migrations. It has the text keys `migration` and `part`.
 
-    IAM actions: `dynamodb:Query`, `dynamodb:PutItem`, `dynamodb:UpdateItem`, `dynamodb:DeleteItem` and
-    `dynamodb:DescribeTable` on the table; for `create_table` see `DynamoKeyStore.create_table`.
+    IAM actions: `dynamodb:Query`, `dynamodb:UpdateItem`, `dynamodb:DeleteItem` and `dynamodb:DescribeTable` on the
+    table; for `create_table` see `DynamoKeyStore.create_table`.
 
     Args:
         name: the table's.
@@ -54,6 +60,7 @@ class CheckpointTable:
         self.name = name
         self.is_named = region is not None
         self._client = Client(client_factory, region)
+        self._access = TableAccess(self._client, name)
         self._replication = replication.total_seconds()
 
     def create_table(self, replicas: Sequence[str] = ()) -> None:
@@ -73,8 +80,8 @@ class CheckpointTable:
                     BillingMode="PAY_PER_REQUEST",
                     AttributeDefinitions=[{"AttributeName": part, "AttributeType": "S"} for part in _KEY],
                     KeySchema=[
-                        {"AttributeName": part, "KeyType": kind}
-                        for part, kind in zip(_KEY, ("HASH", "RANGE"), strict=True)
+                        {"AttributeName": "migration", "KeyType": "HASH"},
+                        {"AttributeName": "part", "KeyType": "RANGE"},
                     ],
                 )
             client.get_waiter("table_exists").wait(TableName=self.name, WaiterConfig={"Delay": 1})
@@ -89,92 +96,50 @@ class CheckpointTable:
     @property
     def region(self) -> str:
         """The region in which it is used."""
-        return str(self._client().meta.region_name)
+        return self._access.region
 
     def regions(self) -> frozenset[str]:
         """Return all regions that have the table; none if it does not exist."""
-        try:
-            found = call(self._client(), "describe_table", self.name, frozenset({"ResourceNotFoundException"}))["Table"]
-        except ClientError:
-            return frozenset()
-        return frozenset(each["RegionName"] for each in found.get("Replicas", ())) | {self.region}
+        return self._access.regions(self._access.describe())
 
     def settle(self) -> None:
         """Wait until what is written here is everywhere, and what was written elsewhere at the same time is here."""
         if len(self.regions()) > 1:
             sleep(self._replication)
 
-    # Items
-
     def items(self, migration: str) -> list[dict[str, Any]]:
         """Return what is written down about a migration."""
-        found: list[dict[str, Any]] = []
-        params: dict[str, Any] = {
-            "KeyConditionExpression": "#migration = :name",
-            "ExpressionAttributeNames": _names("#migration"),
-            "ExpressionAttributeValues": {":name": {"S": migration}},
-            "ConsistentRead": True,
-        }
-        while True:
-            response = call(self._client(), "query", self.name, **params)
-            found += response["Items"]
-            if "LastEvaluatedKey" not in response:
-                return found
-            params["ExclusiveStartKey"] = response["LastEvaluatedKey"]
-
-    def add(self, migration: str, part: str, values: Mapping[str, Any]) -> None:
-        """Write down something new; what there is already stays."""
-        self._under(
-            "put_item",
-            "attribute_not_exists(#part)",
-            Item={"migration": {"S": migration}, "part": {"S": part}, **values},
-            ExpressionAttributeNames=_names("#part"),
+        pages = self._access.pages(
+            "query",
+            KeyConditionExpression="#migration = :name",
+            ExpressionAttributeNames={"#migration": "migration"},
+            ExpressionAttributeValues={":name": {"S": migration}},
         )
+        return [item for page in pages for item in page["Items"]]
 
-    def update(
-        self, migration: str, part: str, update: str, condition: str, values: Mapping[str, Any]
+    def write(
+        self, migration: str, part: str, values: Mapping[str, Any], before: Mapping[str, Any]
     ) -> dict[str, Any] | None:
-        """Change what is written down, and return it as it is then; None if the condition does not hold.
+        """Write something down, and return the item as it is then; None if it was not as it must have been.
 
         Args:
             migration, part: the key.
-            update, condition: expressions in which names have a # before them.
-            values: for their placeholders.
+            values, before: see `conditional`; Python's, or in DynamoDB's own form.
         """
-        response = self._under(
-            "update_item",
-            condition,
-            Key={"migration": {"S": migration}, "part": {"S": part}},
-            UpdateExpression=update,
-            ExpressionAttributeNames=_names(update + condition),
-            ExpressionAttributeValues=values,
-            ReturnValues="ALL_NEW",
-        )
+        key = {"migration": {"S": migration}, "part": {"S": part}}
+        request = conditional(key, _wire(before), _wire(values))
+        response = self._access.write("update_item", {**request, "ReturnValues": "ALL_NEW"})
         return None if response is None else response["Attributes"]
 
     def delete(self, item: Mapping[str, Any]) -> bool:
         """Forget something, and return True, unless it was begun again or leased since it was read."""
-        name = next((each for each in ("began", "leased_until") if each in item), None)
-        if name is None:
-            condition, values = "attribute_not_exists(#leased_until)", {}
-        else:
-            condition, values = f"#{name} = :before", {"ExpressionAttributeValues": {":before": item[name]}}
-        key = {part: item[part] for part in _KEY}
-        names = _names(condition)
-        return self._under("delete_item", condition, Key=key, ExpressionAttributeNames=names, **values) is not None
-
-    def _under(self, operation: str, condition: str, **params: Any) -> Any:
-        """Send what is done under a condition; return None if that does not hold."""
-        try:
-            return call(
-                self._client(), operation, self.name, frozenset({REFUSED}), ConditionExpression=condition, **params
-            )
-        except ClientError:
-            return None
+        name = "began" if "began" in item else "leased_until"
+        request = conditional({part: item[part] for part in _KEY}, {name: item.get(name)})
+        return self._access.write("delete_item", request) is not None
 
     def __repr__(self) -> str:
         return f"CheckpointTable({self.name!r})"
 
 
-def _names(expressions: str) -> dict[str, str]:
-    return {f"#{name}": name for name in re.findall(r"#(\w+)", expressions)}
+def _wire(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _FORMS[type(value)](value) if type(value) in _FORMS else value for name, value in values.items()}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from fieldcrypt import FieldcryptError
+from fieldcrypt import FieldcryptError, envelope
+from fieldcrypt.migration import is_envelope
 from fieldcrypt.migration.engine.unit import Cell, PassedOverError, Place, ProtectedField
 from fieldcrypt.migration.reports import Key
+from fieldcrypt_dynamodb.forms import WIRE
 from fieldcrypt_dynamodb.migration.field import MigratedField, OfOldScheme
 from fieldcrypt_dynamodb.migration.target import Item, MigratedTable
 from fieldcrypt_dynamodb.plaintext import is_null
@@ -18,12 +20,7 @@ __all__ = ["MigratedItem"]
 
 
 class MigratedItem:
-    """An item as it was read: a `Unit`.
-
-    Args:
-        raw: in DynamoDB's own form.
-        table: which it is of.
-        field_of: returns the field that an attribute of the table is.
+    """An item of a table as it was read, in DynamoDB's own form: a `Unit`.
 
     Attributes:
         is_shredded: its seal is under a data key that was shredded.
@@ -53,15 +50,34 @@ class MigratedItem:
         """
         return [self._field_of(attribute) for attribute in self.table.attributes_of(self.raw)]
 
+    def under(self, key_id: bytes) -> Iterator[str]:
+        """Yield the names of the values, and the seal, that are under a data key."""
+        try:
+            attributes = self.table.attributes_of(self.raw)
+        except (PassedOverError, TypeError, ValueError):  # nobody knows of which class it is
+            attributes = self.table.attributes
+        names = {attribute.name for attribute in attributes}
+        for name in names if self.table.seal is None else {*names, self.table.seal.attribute}:
+            data = WIRE.bytes_of(self.raw.get(name))
+            if data is not None and is_envelope(data) and envelope.parse(data).key_id == key_id:
+                yield name
+
     def cells(self) -> Sequence[tuple[ProtectedField, Cell]]:
-        """Return its protected attributes (see `Unit.cells`).
+        """See `Unit.cells`.
 
         What has nothing that is protected, and does not tell what it would be bound to, is passed over: an application
         that reads it by this declaration would get an error.
         """
         found = [(field, self._cell(field)) for field in self.fields]
-        if not self._has_seal and all(cell.stored is None and cell.tag is None for _, cell in found):
-            self._check_place()
+        has_seal = self.table.seal is not None and self.table.seal.is_on(self.raw)
+        if not has_seal and all(cell.stored is None and cell.tag is None for _, cell in found):
+            try:
+                self.place()
+            except (FieldcryptError, TypeError, ValueError):
+                what = self.table.tenant or "key"
+                raise PassedOverError(
+                    f"they have nothing protected, and no {what} that values could be bound to"
+                ) from None
         return found
 
     def _cell(self, field: MigratedField) -> Cell:
@@ -72,21 +88,12 @@ class MigratedItem:
         opened = self.of_old_scheme
         return Cell(value if opened is None else OfOldScheme(opened.get(field.stored_name)), tag)
 
-    def _check_place(self) -> None:
-        try:
-            self.place()
-        except (FieldcryptError, TypeError, ValueError):
-            tenant = self.table.tenant
-            raise PassedOverError(
-                f"they have nothing protected, and no {tenant or 'key'} that values could be bound to"
-            ) from None
-
     @cached_property
     def _place(self) -> Place:
         return self.table.place(self.raw)
 
     def place(self) -> Place:
-        """Return what its values are bound to (see `Unit.place`)."""
+        """See `Unit.place`."""
         return self._place
 
     @cached_property
@@ -97,20 +104,7 @@ class MigratedItem:
             DecryptionError: it is not authentic.
         """
         readers: Any = () if self.table.old_items is None else self.table.old_items.readers
-        for reader in readers:
-            if reader.recognises(self.raw):
-                found: Mapping[str, Any] = reader.read(self.raw)
-                return found
-        return None
-
-    @property
-    def is_sealed(self) -> bool:
-        """True if it has a seal, authentic or not."""
-        return self.table.seal is not None and self.table.seal.attribute in self.raw
-
-    @property
-    def _has_seal(self) -> bool:
-        return self.table.seal is not None and self.table.seal.is_on(self.raw)
+        return next((reader.read(self.raw) for reader in readers if reader.recognises(self.raw)), None)
 
     def __repr__(self) -> str:  # without what is in it
         return f"MigratedItem({self.key!r})"

@@ -10,6 +10,7 @@ from typing import Any
 from fieldcrypt import ConfigurationError
 from fieldcrypt.migration.engine.migration import StoredMigration
 from fieldcrypt.migration.engine.runner import Part
+from fieldcrypt.migration.engine.source import Which
 from fieldcrypt_dynamodb.description import ProtectedTable
 from fieldcrypt_dynamodb.migration.access import CONFIG, Client, TableAccess
 from fieldcrypt_dynamodb.migration.checkpoint_table import CheckpointTable
@@ -92,13 +93,15 @@ class TableMigration(StoredMigration):
         Raises:
             MigrationError: DynamoDB refuses.
         """
-        return dict(Counter(self._source.under(key_id)))
+        pages = self._source.pages(Which.ALL)
+        found = Counter(name for items in pages for item in items for name in item.under(key_id))
+        return {f"{self._source.name}.{name}": count for name, count in found.items()}
 
 
 def _client(table: MigratedTable, factory: Callable[[], Any] | None, region: str | None) -> Any:
     """Make the client of a migration, which is where the table is."""
     own = table.client(CONFIG)
-    if own is not None and factory is None and region is None:
+    if own is not None and factory is None and region in (None, own.meta.region_name):
         return own
     client = Client(factory, region)()
     if own is not None:

@@ -5,26 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from fieldcrypt_dynamodb.migration.access import TableAccess
 from fieldcrypt_dynamodb.migration.checkpoint_table import CheckpointTable
 from fieldcrypt_dynamodb.migration.target import MigratedTable
 
-__all__ = ["mismatch", "no_place_for_checkpoints", "problems"]
+__all__ = ["problems"]
 
 Description = Mapping[str, Any]  # what DescribeTable returns
 
 
-def mismatch(table: MigratedTable, found: Description | None) -> str | None:
-    """Return why items of a table cannot even be looked at; None if they can."""
+def problems(step: str, table: MigratedTable, access: TableAccess, checkpoints: CheckpointTable) -> Iterator[str]:
+    """Yield what keeps a step from being done, in words (see `Source.problems`)."""
+    found = access.describe()
     if found is None:
-        return f"there is no table {table.name}"
+        yield f"there is no table {table.name}"
+        return
     key = tuple(each["AttributeName"] for each in sorted(found["KeySchema"], key=lambda each: each["KeyType"]))
     if key != table.key:
-        return f"the key of {table.name} is {' and '.join(key)}, and described as {' and '.join(table.key)}"
-    return None
+        yield f"the key of {table.name} is {' and '.join(key)}, and described as {' and '.join(table.key)}"
+    elif step != "look":
+        yield from _unfit(table, found, access.expires_by())
+        yield from _no_place_for_checkpoints(table, access.regions(found), checkpoints)
 
 
-def problems(table: MigratedTable, found: Description, expires_by: str | None) -> Iterator[str]:
-    """Yield what keeps items from being encrypted, in words."""
+def _unfit(table: MigratedTable, found: Description, expires_by: str | None) -> Iterator[str]:
+    """Yield what keeps items from being encrypted."""
     kinds = {each["AttributeName"]: each["AttributeType"] for each in found.get("AttributeDefinitions", ())}
     protected = {each.name for each in table.attributes}
     for index in (*found.get("GlobalSecondaryIndexes", ()), *found.get("LocalSecondaryIndexes", ())):
@@ -43,20 +48,18 @@ def problems(table: MigratedTable, found: Description, expires_by: str | None) -
         yield f"{table.name}.{expires_by} says when items expire, which DynamoDB has to read: it cannot be protected"
 
 
-def no_place_for_checkpoints(
-    table: MigratedTable, found: Description, region: str, checkpoints: CheckpointTable
-) -> list[str]:
-    """Return what is missing for checkpoints of a table that is used in a region, in words."""
-    regions = frozenset(each["RegionName"] for each in found.get("Replicas", ())) | {region}
+def _no_place_for_checkpoints(
+    table: MigratedTable, regions: frozenset[str], checkpoints: CheckpointTable
+) -> Iterator[str]:
     known = checkpoints.regions()
     if not known:
-        return [
+        yield (
             f"there is no table {checkpoints.name} for checkpoints in {checkpoints.region}: make it, "
             f"migration.checkpoints.create_table({sorted(regions) if len(regions) > 1 else ''})"
-        ]
-    if regions <= known or checkpoints.is_named:
-        return []
-    return [
-        f"{table.name} is in {', '.join(sorted(regions))}, of which one region only may write: have the table "
-        f"{checkpoints.name} in all of them, or name its one region to all, checkpoints=CheckpointTable(…, region=…)"
-    ]
+        )
+    elif not regions <= known and not checkpoints.is_named:
+        yield (
+            f"{table.name} is in {', '.join(sorted(regions))}, of which one region only may write: have the "
+            f"table {checkpoints.name} in all of them, or name its one region to all, "
+            "checkpoints=CheckpointTable(…, region=…)"
+        )

@@ -1,42 +1,49 @@
-"""What a migration does to an item as a whole: its seal, and what another scheme added to it."""
+"""What a migration does to an item as a whole: its seal, and what another scheme added to it.
+
+The functions are those of `Source` with their names.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from fieldcrypt import DecryptionError, KeyNotFoundError, KeyShreddedError
 from fieldcrypt.migration.engine.unit import Change
 from fieldcrypt_dynamodb.migration.item import MigratedItem
 
-__all__ = ["begun", "sealed", "wrong"]
+__all__ = ["complete", "prepare", "wrong"]
 
 
-def begun(step: str, item: MigratedItem) -> Change:
+def prepare(step: str, unit: Any) -> Change:
     """Return what a step does to an item before its attributes.
 
     Raises:
         DecryptionError: its seal does not hold: what was changed is never sealed again, nor made plaintext.
         ValueError: what is encrypted by another scheme would be in the clear.
     """
-    change = Change()
+    item: MigratedItem = unit
+    seal, change = item.table.seal, Change()
     if step == "finish":
         return change
     try:
-        _check(item)
+        if seal is not None and item.of_old_scheme is None and (not seal.is_optional or seal.is_on(item.raw)):
+            seal.verify(item.raw)
     except KeyShreddedError:
         item.is_shredded = True
         return change
     if step == "backfill":
         _take_old_scheme_out(item, change)
-    elif item.table.seal is not None:
-        seals = {item.table.seal.attribute, *item.table.seal.formers} & item.raw.keys()
+    elif seal is not None:
+        seals = {seal.attribute, *seal.formers} & item.raw.keys()
         change.values |= dict.fromkeys(seals)
         change.read |= seals
     return change
 
 
-def sealed(step: str, item: MigratedItem, change: Change) -> Change:
+def complete(step: str, unit: Any, change: Change) -> Change:
     """Return the change of an item with its seal; nothing is done to one whose seal went with its tenant's keys."""
+    item: MigratedItem = unit
     if item.is_shredded:
         return Change()
     if step == "undo":
@@ -51,29 +58,22 @@ def sealed(step: str, item: MigratedItem, change: Change) -> Change:
     return change
 
 
-def wrong(item: MigratedItem) -> Sequence[str]:
+def wrong(unit: Any) -> Sequence[str]:
     """Return what is wrong with the seal of an item."""
+    item: MigratedItem = unit
     seal = item.table.seal
     if seal is None:
         return []
-    if not item.is_sealed:
+    if seal.attribute not in item.raw:
         return ["the item has no seal"]
     try:
         seal.verify(item.raw)
-        is_own = not seal.is_of_former(item.raw)
+        is_own = seal.is_own(item.raw)
     except KeyShreddedError:
         return []
     except (DecryptionError, KeyNotFoundError, TypeError, ValueError):
         return ["the sealed attributes are not those that were sealed"]
     return [] if is_own else ["the item is not sealed as it is declared now"]
-
-
-def _check(item: MigratedItem) -> None:
-    seal = item.table.seal
-    if seal is None or item.of_old_scheme is not None:
-        return
-    if not seal.is_optional or seal.is_on(item.raw):
-        seal.verify(item.raw)
 
 
 def _take_old_scheme_out(item: MigratedItem, change: Change) -> None:
@@ -85,9 +85,9 @@ def _take_old_scheme_out(item: MigratedItem, change: Change) -> None:
     bare = [name for name in opened if name not in protected and opened[name] != item.raw.get(name)]
     if bare:
         raise ValueError(f"{item.table.name}.{bare[0]} is encrypted, and not declared as protected: it stays as it is")
-    for name in item.raw.keys() - opened.keys():
-        change.values[name] = None
-        change.read.add(name)
+    added = item.raw.keys() - opened.keys()
+    change.values |= dict.fromkeys(added)
+    change.read |= added
 
 
 def _seal(item: MigratedItem, change: Change) -> None:
@@ -98,7 +98,7 @@ def _seal(item: MigratedItem, change: Change) -> None:
     if change.failure is not None:  # what cannot be read cannot be sealed, and the rest is not without it
         change.values.clear()
         return
-    if not item.is_sealed or not change.values.keys().isdisjoint(seal.over) or seal.is_old(item.raw):
+    if seal.attribute not in item.raw or not change.values.keys().isdisjoint(seal.over) or seal.is_old(item.raw):
         new = {**item.raw, **change.values}
         new = {name: value for name, value in new.items() if value is not None and name != seal.attribute}
         seal.add(new)

@@ -2,124 +2,93 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from fieldcrypt import DecryptionError, Encryptor, Field, IndexedBy
 from fieldcrypt.migration import Accepted
+from fieldcrypt.migration.engine.unit import Place
 from fieldcrypt_dynamodb.description import ProtectedTable
 from fieldcrypt_dynamodb.forms import WIRE
 from fieldcrypt_dynamodb.items import Items
 from fieldcrypt_dynamodb.plaintext import to_value
 from fieldcrypt_dynamodb.seal import Sealing
 
-__all__ = ["Item", "MigratedAttribute", "MigratedSeal", "MigratedTable", "Place", "described"]
+__all__ = ["Item", "MigratedAttribute", "MigratedSeal", "MigratedTable", "described"]
 
 Item = Mapping[str, Any]  # in DynamoDB's own form
-Place = tuple[Mapping[str, str] | None, str | None]  # what values are bound to, and whose keys they are under
 
 
 class MigratedAttribute(Protocol):
-    """A protected attribute.
+    """A protected attribute."""
 
-    Attributes:
-        name: its name in items.
-        encryptor, field: of its values.
-        pad: the padding that it is declared with.
-        accepted: what else there may be.
-        companion: the attribute with its tags, if it is searchable.
-        index: how it is.
-    """
-
-    name: str
+    name: str  # in items
     encryptor: Encryptor
     field: Field[Any]
     pad: int | None
     accepted: Accepted | None
-    companion: str | None
+    companion: str | None  # the attribute with its tags, if it is searchable
     index: IndexedBy | None
-
-    def of_plaintext(self, data: Any) -> Any:
-        """Return the field's value of plaintext (see `fieldcrypt.mixed_mode.reading.Reading`)."""
-        ...
-
-    def as_plaintext(self, value: Any) -> Item:
-        """Return a value of the field's as it is without protection, in DynamoDB's form."""
-        ...
-
-    def tag(self, value: Any, tenant: str | None) -> bytes:
-        """Return the tag of a value of the field's; it has a companion."""
-        ...
+    of_plaintext: Callable[[Any], Any]  # a value of the field's; see `fieldcrypt.mixed_mode.reading.Reading`
+    as_plaintext: Callable[[Any], Item]  # the way back, to DynamoDB's form
+    tag: Callable[[Any, str | None], bytes]  # of a value and a tenant; it has a companion
 
 
 class MigratedSeal:
-    """The seals of a `ProtectedTable`.
+    """The seals of a `ProtectedTable`, as `Sealing` makes them.
 
     Attributes:
         attribute, over: as in `ItemSeal`.
         is_optional: there may be items without one, for now.
-        is_mixed: there may be items without one, or sealed by another declaration, for now.
+        has_formers: there may be items sealed by another declaration, for now.
+        is_mixed: either of them.
         formers: the attributes of seals as they were declared before.
     """
 
     def __init__(self, table: ProtectedTable, items: Items) -> None:
-        self._sealing, self._items = Sealing(table, WIRE), items
+        self._sealing, self._place = Sealing(table, WIRE), items.place
+        self.is_on = self._sealing.is_on
         self.attribute, self.over = ("", ()) if table.seal is None else (table.seal.attribute, table.seal.over)
         self.is_optional = table.unsealed is not None
-        self.is_mixed = self.is_optional or table.former_seals is not None
+        self.has_formers = table.former_seals is not None
+        self.is_mixed = self.is_optional or self.has_formers
         formers = () if table.seal is None else table.seal.accept
         self.formers = frozenset(each.seal.attribute for each in formers if each.seal is not None) - {self.attribute}
         self._encryptor = table.encryptor
-
-    def is_old(self, item: Item) -> bool:
-        """Return True if an item, whose seal is authentic, should be sealed again: by an older key or declaration."""
-        data = WIRE.bytes_of(item.get(self.attribute))
-        return data is None or self._encryptor.needs_reencrypt(data) or self.is_of_former(item)
-
-    def is_of_former(self, item: Item) -> bool:
-        """Return True if the authentic seal of an item is by another declaration."""
-        return not self._sealing.is_own(item, *self._items.place(item))
-
-    def is_on(self, item: Item) -> bool:
-        """Return True if an item has a seal, authentic or not, by this declaration or one before it."""
-        return self._sealing.is_on(item)
 
     def declared(self) -> Sequence[str]:
         """Return what decides what is written (see `digest.about`)."""
         return self.attribute, *sorted(self.over)
 
+    def is_old(self, item: Item) -> bool:
+        """Return True if an item, whose seal is authentic, should be sealed again: by an older key or declaration."""
+        data = WIRE.bytes_of(item.get(self.attribute))
+        return data is None or self._encryptor.needs_reencrypt(data) or not self.is_own(item)
+
+    def is_own(self, item: Item) -> bool:
+        """See `Sealing.is_own`."""
+        return self._sealing.is_own(item, *self._place(item))
+
     def add(self, item: dict[str, Any]) -> None:
-        """Seal an item, whose protected attributes are encrypted already."""
-        self._sealing.add(item, *self._items.place(item))
+        """See `Sealing.add`."""
+        self._sealing.add(item, *self._place(item))
 
     def verify(self, item: Item) -> None:
-        """Look at the seal of an item.
-
-        Raises:
-            DecryptionError: it is missing, or not the seal of these attributes of this item.
-        """
-        self._sealing.verify(item, *self._items.place(item))
+        """See `Sealing.verify`."""
+        self._sealing.verify(item, *self._place(item))
 
 
 class MigratedTable(Protocol):
-    """A table with protected attributes.
-
-    Attributes:
-        name, key: the table's, and the names of its key attributes.
-        tenant: the attribute that names an item's tenant.
-        attributes: all protected ones.
-        seal: of its items, if they are sealed.
-        old_items: reads items that another scheme encrypted as a whole.
-        bound: values are bound to their items.
-    """
+    """A table with protected attributes."""
 
     name: str
-    key: tuple[str, ...]
-    tenant: str | None
-    attributes: Sequence[Any]  # of MigratedAttribute, which mypy takes for invariant
-    seal: MigratedSeal | None
-    old_items: Accepted | None
-    bound: bool
+    key: tuple[str, ...]  # the names of its key attributes
+    tenant: str | None  # the attribute that names an item's tenant
+    discriminator: str | None  # the attribute that names an item's class
+    attributes: Sequence[Any]  # of MigratedAttribute, which mypy takes for invariant: all protected ones
+    seal: MigratedSeal | None  # of its items, if they are sealed
+    old_items: Accepted | None  # reads items that another scheme encrypted as a whole
+    bound: bool  # values are bound to their items
 
     def client(self, config: Any) -> Any | None:
         """Make a client for where the table is; None if that is wherever boto3 is configured for."""
@@ -169,6 +138,8 @@ class _Attribute:
 
 class _Table:
     """A `ProtectedTable`."""
+
+    discriminator: str | None = None
 
     def __init__(self, table: ProtectedTable) -> None:
         self.name, self.key, self.tenant = table.name, table.key, table.tenant

@@ -12,6 +12,7 @@ from sqlalchemy.types import NullType, TypeDecorator
 
 from fieldcrypt import DecryptionError
 from fieldcrypt.migration import Accepted, Examination, Finding, Kind, is_envelope
+from fieldcrypt.migration.engine.digest import name_of
 from fieldcrypt.migration.engine.source import Which
 from fieldcrypt.migration.engine.unit import Cell, MarkedError, Place, ProtectedField
 from fieldcrypt.mixed_mode.reading import Reading
@@ -100,10 +101,7 @@ class MigratedColumn(ProtectedField):
             yield repr(self.type.text.type)
         index = self.type.index
         if index is not None:
-            how = index.normaliser
-            if how is not None and not isinstance(how, str):
-                how = f"{how.__module__}.{getattr(how, '__qualname__', '')}"
-            yield f"{index.companion} {how} {index.tag_size} {index.per_tenant}"
+            yield f"{index.companion} {name_of(index.normaliser)} {index.tag_size} {index.per_tenant}"
 
     def accepts_plaintext(self) -> bool:
         return self.type.accepted is not None and self.type.accepted.takes_plaintext()
