@@ -187,7 +187,7 @@ def test_private_names_stand_behind_the_gate() -> None:
         if path.name in {pathlib.Path(str(gate.__file__)).name for gate in GATES}:
             continue
         nodes = list(ast.walk(ast.parse(path.read_text())))
-        own = {"_replace", *Sealed.__slots__}  # of named tuples, and of our own
+        own = {"_asdict", "_replace", *Sealed.__slots__}  # of named tuples, and of our own
         own |= {"_sa_instance_state"}  # which SQLAlchemy documents
         own |= {node.attr for node in nodes if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)}
         own |= {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
