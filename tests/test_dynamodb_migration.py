@@ -39,7 +39,7 @@ from fieldcrypt_pynamodb.migration import MigratedModel
 from tests.conftest import Clock
 from tests.doubles import CountingProvider, RowStore, outage
 from tests.dynamodb import FIRST, SECOND, DynamoDb, OnMoto, raw
-from tests.test_cli import Run, stdout
+from tests.test_cli import Run, complaint, stdout
 from tests.test_cli import run as run_command  # a fixture
 from tests.test_dynamodb_mixed import PLAIN, SOON, TYPES
 from tests.test_old_items import ACTIONS, ITEM, config, materials
@@ -735,6 +735,8 @@ class TestCommands(OnMoto):
         plan = json.loads(stdout(run_command("migrate", "plan", "--json")))
         assert plan["columns"] == {"patients.email": {"plaintext": 5}, "patients.notes": {"plaintext": 5}}
         assert "5 changed" in stdout(run_command("migrate", "backfill"))
+        refused = complaint(run_command("migrate", "mend", "--as-plaintext", "1"), 2)
+        assert "patients has no columns of text, in which plaintext could begin with fc1." in refused
         assert "all 5 rows are as they should be" in stdout(run_command("migrate", "verify"))
         assert "accept_plaintext" in stdout(run_command("migrate", "finish", "--yes"))
         assert "finish" in stdout(run_command("migrate", "status"))

@@ -5,7 +5,7 @@ from fieldcrypt.migration.accepted import Accepted
 from fieldcrypt.migration.examination import Examination, Finding
 from fieldcrypt.migration.failures import Failures
 from fieldcrypt.migration.former_field import FormerField, is_envelope
-from fieldcrypt.migration.job import CountsValues, Migration
+from fieldcrypt.migration.job import CountsValues, MendsRows, Migration
 from fieldcrypt.migration.kind import Kind
 from fieldcrypt.migration.mixed_field import MixedField
 from fieldcrypt.migration.pace import Pace
@@ -31,6 +31,7 @@ __all__ = [
     "Finding",
     "FormerField",
     "Kind",
+    "MendsRows",
     "Meter",
     "Migration",
     "MigrationError",

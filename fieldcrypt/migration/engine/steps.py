@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from fieldcrypt.errors import DecryptionError
 from fieldcrypt.migration.engine.defects import defect
+from fieldcrypt.migration.engine.marked import MarkedError
 from fieldcrypt.migration.engine.source import Which
 from fieldcrypt.migration.engine.unit import Cell, ProtectedField, Unit
 from fieldcrypt.migration.examination import Finding
@@ -92,7 +93,10 @@ class Backfill:
     def _is_to_be_mended(self, field: ProtectedField, cell: Cell, unit: Unit) -> bool:
         if not self.mend or cell.plain is None:
             return False
-        return field.examine(cell, unit.place()).kind is Kind.UNREADABLE
+        try:
+            return field.examine(cell, unit.place()).kind is Kind.UNREADABLE
+        except MarkedError:
+            return True
 
 
 @dataclass(frozen=True)

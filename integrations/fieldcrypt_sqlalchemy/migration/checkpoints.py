@@ -137,6 +137,11 @@ class Checkpoints:
         same = [*self._of(runs, run.step), runs.c.began == run.began]
         return self._run(lambda connection: connection.execute(update(runs).where(*same).values(values)).rowcount) == 1
 
+    def add(self, batch: Connection, run: Run, counts: Counts) -> None:
+        """Count what a batch does for a run that has no ranges."""
+        more = {name: runs.c[name] + each for name, each in zip(COUNTS, counts, strict=True)}
+        batch.execute(update(runs).where(*self._of(runs, run.step), runs.c.began == run.began).values(more))
+
     def pause(self) -> None:
         """Have all workers stop at their next checkpoint."""
         mine = [*self._of(runs), runs.c.ended.is_(None)]

@@ -15,6 +15,7 @@ from sqlalchemy import (
     LargeBinary,
     Select,
     Table,
+    bindparam,
     case,
     cast,
     func,
@@ -193,15 +194,31 @@ class SqlSource:
 
         Those that have not changed are the same objects as before.
         """
-        query = self._of_range(after, until, which).with_for_update(
-            key_share=True, of=self.target if self._dialect.name == "postgresql" else None
-        )
         found = []
-        for row in connection.execute(query):
+        for row in connection.execute(self._locking(self._of_range(after, until, which))):
             raw = tuple(row)
             before = known.get(raw[: len(self.key)])
             found.append(before if before is not None and before.raw == raw else self._row_of(raw))
         return found
+
+    def named(self, key: Key, locking: Connection | None = None) -> MigratedRow | None:
+        """Return the row that a key names, or None.
+
+        Args:
+            key: the key.
+            locking: of the transaction until whose end nobody else is to change it. Default: nothing is locked.
+        """
+        parts = zip(self.key, key, strict=True)
+        query = self._query.where(*(mine == bindparam(None, part, mine.type) for mine, part in parts))
+        if locking is not None:
+            rows = self._rows(locking, self._locking(query))
+        else:
+            with self._engine.connect() as connection:
+                rows = self._rows(connection, query)
+        return rows[0] if rows else None
+
+    def _locking(self, query: Select[Any]) -> Select[Any]:
+        return query.with_for_update(key_share=True, of=self.target if self._dialect.name == "postgresql" else None)
 
     def boundary(self, after: Key | None, rows: int) -> Select[Any]:
         """Return the query for the key of the row that ends a range of so many."""

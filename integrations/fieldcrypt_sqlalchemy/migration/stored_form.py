@@ -36,6 +36,10 @@ class BinaryForm:
     def prepare(self, dialect: Dialect) -> None:
         """Get ready for a database."""
 
+    def content(self, stored: Any) -> Any:
+        """Return what the column holds, whatever it is."""
+        return stored
+
     def load(self, stored: Any) -> Any:
         """Return the value, or the plaintext, that the column holds.
 
@@ -95,11 +99,15 @@ class TextForm(BinaryForm):
         """Get ready for a database."""
         self._room = self.storage.room(dialect)
 
+    def content(self, stored: Any) -> Any:
+        """Return the text, or the document, that the column holds."""
+        return stored.content if isinstance(stored, _Document) else stored
+
     def load(self, stored: Any) -> Any:
         """Return the value, or the plaintext, that the column holds (see `BinaryForm.load`)."""
         if stored is None:
             return None
-        stored = stored.content if isinstance(stored, _Document) else stored
+        stored = self.content(stored)
         try:
             return binary(self.storage, stored, self._mixed)
         except DecryptionError:
