@@ -15,7 +15,7 @@ from fieldcrypt.migration.engine.migration import StoredMigration
 from fieldcrypt.migration.engine.runner import Part
 from fieldcrypt.schemes import OldReader
 from fieldcrypt_sqlalchemy.migration.checkpoints import Checkpoints
-from fieldcrypt_sqlalchemy.migration.errors import in_words
+from fieldcrypt_sqlalchemy.migration.errors import in_words, is_denied, rights
 from fieldcrypt_sqlalchemy.migration.named_row import mend_named
 from fieldcrypt_sqlalchemy.migration.parts import parts_of
 
@@ -125,6 +125,8 @@ class Migration(StoredMigration):
             raise ConfigurationError(
                 f"{step} was stopped, for the tables are not as the model says: {'; '.join(found)}. What is done stays"
             ) from refused
+        lacking = rights([source.full_name for source in self._sources]) if is_denied(refused) else ""
         raise MigrationError(
-            f"{self.name}: the database stopped the {step}: {reason}. What is done stays; run it again to go on"
+            f"{self.name}: the database stopped the {step}: {reason}. What is done stays; {lacking}run it again to go "
+            "on"
         ) from refused

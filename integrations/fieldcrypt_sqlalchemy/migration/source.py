@@ -107,7 +107,9 @@ class SqlSource:
 
     def _check_key(self) -> None:
         if not self.key:
-            raise ConfigurationError(f"{self.name} has no primary key, by which its rows could be told apart")
+            raise ConfigurationError(
+                f"{self.name} has no primary key, by which its rows could be told apart: give it one, and declare it"
+            )
         for each in self.key:
             if isinstance(each.type, (ARRAY, JSON)):
                 raise ConfigurationError(
