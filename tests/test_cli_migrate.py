@@ -15,7 +15,9 @@ from tests.test_cli import Run, complaint, stdout
 from tests.test_cli import run as run  # a fixture
 
 SHOP = """
-from sqlalchemy import String, create_engine
+from datetime import date, timedelta
+
+from sqlalchemy import String, Text, create_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from fieldcrypt import Encryptor, LocalKeyProvider
@@ -40,7 +42,17 @@ class Patient(Base):
     ssn_tag: Mapped[bytes | None] = blind_index()
 
 
+class Note(Base):
+    __tablename__ = "notes"
+    clinic: Mapped[str] = mapped_column(primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    body: Mapped[str] = mapped_column(
+        Encrypted(String, encryptor, storage=Text, accept_plaintext=date.today() + timedelta(days=30))
+    )
+
+
 patients = Migration(engine, Patient, {"ssn_plain": "ssn"})
+notes = Migration(engine, Note)
 tags = Migration(engine, Patient, name="tags")
 """
 
@@ -56,6 +68,7 @@ def shop(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     module: Any = importlib.import_module("application")
     do(
         module,
+        "CREATE TABLE notes (clinic TEXT, number INTEGER, body TEXT NOT NULL, PRIMARY KEY (clinic, number))",
         "CREATE TABLE patients (id INTEGER PRIMARY KEY, ssn_plain TEXT, ssn BLOB)",
         *(f"INSERT INTO patients VALUES ({n}, 'ssn {n}', NULL)" for n in range(20)),
     )
@@ -98,6 +111,39 @@ def test_the_whole_way(run: Run, shop: Any) -> None:
     assert [(step["step"], step["state"]) for step in steps][-1] == ("finish", "done")
     assert "no way back" in complaint(run("migrate", "undo", "--yes"), 2)
     assert "at their next checkpoint" in stdout(run("migrate", "pause"))
+
+
+def test_a_row_that_is_named(run: Run, shop: Any) -> None:
+    """Text that begins as values do: plan says what to do, and only what is named is encrypted."""
+    stdout(run("migrate", "backfill", "application:notes"))
+    do(shop, *(f"INSERT INTO notes VALUES ('c', {n}, 'fc1.note {n}')" for n in (1, 2)))
+    planned = run("migrate", "plan", "application:notes")
+    assert planned.exit_code == 1
+    assert "2 values begin with fc1. and are no encrypted values" in planned.stdout
+    assert "`fieldcrypt migrate mend --as-plaintext KEY`" in planned.stdout
+    failed = run("migrate", "backfill", "application:notes")
+    assert "c, 1: MarkedError: the encrypted column notes.body begins with 'fc1.'" in failed.stderr
+    assert "mend --as-plaintext KEY" in failed.stderr
+
+    mend = ("migrate", "mend", "application:notes", "--as-plaintext")
+    for wrong in ("1", "c, 1", '["c"]', '["c", "one"]'):
+        refused = complaint(run(*mend, wrong), 2)
+        assert "is no primary key of notes, which is clinic VARCHAR, number INTEGER" in refused
+        assert 'a JSON array in the order of ["clinic", "number"]' in refused
+    none = run(*mend, '["c", 7]')
+    assert (none.exit_code, none.stderr) == (1, "c, 7: ValueError: there is no such row\n")
+    assert stdout(run(*mend, '["c", 1]')) == (
+        "notes c, 1: what body held is encrypted as plaintext\n1 rows, 1 changed, 0 failed\n"
+    )
+    again = run(*mend, '["c", 1]')
+    assert again.exit_code == 1
+    assert "body opens: it is an encrypted value, and is not encrypted once more" in again.stderr
+    assert run("migrate", "verify", "application:notes").stderr == "c, 2: body cannot be read\n"
+    report = json.loads(stdout(run(*mend, '["c", 2]', "--column", "body", "--json")))
+    assert (report["changed"], report["remarks"]) == (1, ["notes c, 2: what body held is encrypted as plaintext"])
+    stdout(run("migrate", "verify", "application:notes"))
+    steps = json.loads(stdout(run("migrate", "status", "application:notes", "--json")))
+    assert [(step["changed"], step["state"]) for step in steps if step["step"] == "mend"] == [(1, "done")]
 
 
 def test_which_migration(run: Run, shop: Any, tmp_path: Path) -> None:

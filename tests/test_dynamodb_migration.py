@@ -39,7 +39,7 @@ from fieldcrypt_pynamodb.migration import MigratedModel
 from tests.conftest import Clock
 from tests.doubles import CountingProvider, RowStore, outage
 from tests.dynamodb import FIRST, SECOND, DynamoDb, OnMoto, raw
-from tests.test_cli import Run, stdout
+from tests.test_cli import Run, complaint, stdout
 from tests.test_cli import run as run_command  # a fixture
 from tests.test_dynamodb_mixed import PLAIN, SOON, TYPES
 from tests.test_old_items import ACTIONS, ITEM, config, materials
@@ -315,6 +315,38 @@ class TestOneRegionWrites:
         report = job(SECOND).backfill()
         assert (report.rows, report.complete) == (3, True)
         assert job(SECOND).verify().wrong == 0
+
+    def test_a_region_of_the_migration_names_none_of_the_checkpoints(
+        self, replicating: DynamoDb, encryptor: Encryptor, monkeypatch: pytest.MonkeyPatch, secrets: Secrets
+    ) -> None:
+        """It is where this process works, at checkpoints given by name as well; those of one region are named apart."""
+        create(replicating, StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"})
+        client = replicating.client()
+        client.update_table(TableName=TABLE, ReplicaUpdates=[{"Create": {"RegionName": SECOND}}])
+        secrets.allow("x@example.org")
+        client.put_item(TableName=TABLE, Item={**key(1), "email": {"S": "x@example.org"}})
+        monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", replicating.endpoints[FIRST])
+        monkeypatch.setenv("AWS_DEFAULT_REGION", FIRST)
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "local")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "local")
+        table = described(encryptor)
+
+        here, there = (TableMigration(table, region=region) for region in (FIRST, SECOND))
+        assert (here.checkpoints.region, there.checkpoints.region) == (FIRST, SECOND)
+        assert "name its one region to all, checkpoints=CheckpointTable(…, region=…)" in here.plan().needed[0]
+        assert f"no table fieldcrypt-migrations for checkpoints in {SECOND}" in there.plan().needed[0]
+        for job in (here, there):
+            with pytest.raises(ConfigurationError, match="fieldcrypt-migrations"):
+                job.backfill()
+
+        named = TableMigration(table, region=SECOND, checkpoints=CheckpointTable(region=FIRST))
+        assert named.plan().needed == ()
+        assert named.backfill().complete
+        assert named.verify().wrong == 0
+        runs = client.scan(TableName="fieldcrypt-migrations")["Items"]
+        assert any(each.get("region") == {"S": SECOND} for each in runs)
+        with pytest.raises(ConfigurationError, match="a client_factory or a region"):
+            TableMigration(table, replicating.client, region=FIRST)
 
 
 class TestReencryption(OnMoto):
@@ -735,6 +767,8 @@ class TestCommands(OnMoto):
         plan = json.loads(stdout(run_command("migrate", "plan", "--json")))
         assert plan["columns"] == {"patients.email": {"plaintext": 5}, "patients.notes": {"plaintext": 5}}
         assert "5 changed" in stdout(run_command("migrate", "backfill"))
+        refused = complaint(run_command("migrate", "mend", "--as-plaintext", "1"), 2)
+        assert "patients has no columns of text, in which plaintext could begin with fc1." in refused
         assert "all 5 rows are as they should be" in stdout(run_command("migrate", "verify"))
         assert "accept_plaintext" in stdout(run_command("migrate", "finish", "--yes"))
         assert "finish" in stdout(run_command("migrate", "status"))

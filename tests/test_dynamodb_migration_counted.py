@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from pynamodb.attributes import DiscriminatorAttribute, NumberAttribute, UnicodeAttribute
+from pynamodb.attributes import DiscriminatorAttribute, ListAttribute, NumberAttribute, UnicodeAttribute
+from pynamodb.connection import Connection
+from pynamodb.exceptions import AttributeDeserializationError
 from pynamodb.models import Model
+from pynamodb.transactions import TransactWrite
 
 from fieldcrypt import ConfigurationError, DecryptionError, Encryptor
 from fieldcrypt.migration import Kind
@@ -18,7 +21,7 @@ from fieldcrypt.migration.engine.source import Which
 from fieldcrypt_dynamodb import EncryptedTable, ItemSeal, Protected, ProtectedTable
 from fieldcrypt_dynamodb.migration import CheckpointTable, MigrationError, TableMigration
 from fieldcrypt_dynamodb.migration.checkpoints import Checkpoints
-from fieldcrypt_pynamodb import EncryptedAttribute
+from fieldcrypt_pynamodb import BlindIndexAttribute, EncryptedAttribute
 from fieldcrypt_pynamodb import encrypted as encrypted_model
 from fieldcrypt_pynamodb.migration import MigratedModel
 from tests.dynamodb import FIRST, SECOND, DynamoDb, OnMoto, raw
@@ -348,6 +351,108 @@ class TestUndo:
         assert migration(dynamodb, table, segments=1).undo(on_progress=write).complete
         assert plain_items(dynamodb) == 4
         assert not any("email_tag" in item for item in items(plain))
+
+    def test_an_application_of_pynamodb_writes_plaintext_again_meanwhile(
+        self, dynamodb: DynamoDb, encryptor: Encryptor, secrets: Secrets
+    ) -> None:
+        """It reads with the decorated model, and writes with a plain one: then undo sees all, and loses nothing."""
+
+        @encrypted_model(encryptor, tenant="clinic")
+        class Patient(Model):
+            Meta = dynamodb.meta(TABLE)
+            clinic = UnicodeAttribute(hash_key=True)
+            number = NumberAttribute(range_key=True)
+            email = EncryptedAttribute(UnicodeAttribute(), accept_plaintext=SOON, index="email_tag")
+            email_tag = BlindIndexAttribute(null=True)
+            notes: Any = EncryptedAttribute(ListAttribute(), accept_plaintext=SOON)
+            ward = NumberAttribute()
+
+        class Plain(Model):
+            Meta = dynamodb.meta(TABLE)
+            clinic = UnicodeAttribute(hash_key=True)
+            number = NumberAttribute(range_key=True)
+            email = UnicodeAttribute()
+            notes: Any = ListAttribute()
+            ward = NumberAttribute()
+
+        CheckpointTable(client_factory=dynamodb.client).create_table()
+        Patient.create_table(wait=True)
+        expected = {number: [email(number), ["n"], number] for number in range(8)}
+        for number, (mail, notes, ward) in expected.items():
+            Patient(f"clinic {number % 5}", number, email=mail, notes=notes, ward=ward).save()
+        job = migration(dynamodb, MigratedModel(Patient), segments=1)
+        job.backfill()
+
+        def of(number: int) -> tuple[str, int]:
+            return f"clinic {number % 5}", number
+
+        def write_ciphertext(progress: Any) -> None:
+            Patient(*of(0), email="late", notes=[], ward=0).save()
+
+        secrets.allow("late", "first", "n", "second", *map(email, expected))
+        report = job.undo(batch=2, on_progress=write_ciphertext)
+        assert (report.complete, report.left, report.total) == (False, 1, 8)
+        expected[0] = ["late", [], 0]
+
+        for number in range(4):  # some are encrypted again, as by a process that was deployed late
+            values: dict[str, Any] = dict(zip(("email", "notes", "ward"), expected[number], strict=True))
+            Patient(*of(number), **values).save()
+        steps: list[int] = []
+        connection = Connection(region=FIRST, host=dynamodb.endpoints[FIRST])
+        connection.session.set_credentials("local", "local")
+
+        def write_plaintext(progress: Any) -> None:
+            number = 7 - len(steps) % 8
+            steps.append(number)
+            found = Patient.get(*of(number), consistent_read=True)
+            assert [found.email, found.notes, found.ward] == expected[number]
+            if len(steps) % 2:
+                expected[number] = ["first", [number], number + 100]
+                mail, notes, ward = expected[number]
+                Plain(*of(number), email=mail, notes=notes, ward=ward).save()
+            else:
+                expected[number][0] = "second"
+                with TransactWrite(connection=connection) as transaction:
+                    transaction.update(Plain(*of(number)), actions=[Plain.email.set("second")])
+
+        write_plaintext(None)
+        write_plaintext(None)
+        report = job.undo(batch=1, on_progress=write_plaintext)
+        assert (report.failed, report.left, report.total, report.complete) == (0, 0, 8, True)
+        assert len(steps) > 4
+        found = dynamodb.client().scan(TableName=TABLE, ConsistentRead=True)["Items"]
+        assert not [item for item in found if any("B" in value for value in item.values())]
+        assert not any("email_tag" in item for item in found)
+        for patient in Plain.scan(consistent_read=True):
+            assert [patient.email, patient.notes, patient.ward] == expected.pop(int(patient.number))
+        assert not expected
+
+    def test_an_update_of_the_plain_model_writes_and_raises(
+        self, moto: DynamoDb, encryptor: Encryptor, secrets: Secrets
+    ) -> None:
+        """As the docs say of items of which something is still encrypted; nothing is lost by it."""
+
+        class Patient(Model):
+            Meta = moto.meta(TABLE)
+            id = UnicodeAttribute(hash_key=True)
+            ssn = EncryptedAttribute(UnicodeAttribute(), encryptor, accept_plaintext=SOON)
+            email = EncryptedAttribute(UnicodeAttribute(), encryptor, accept_plaintext=SOON)
+
+        class Plain(Model):
+            Meta = moto.meta(TABLE)
+            id = UnicodeAttribute(hash_key=True)
+            ssn = UnicodeAttribute()
+            email = UnicodeAttribute()
+
+        CheckpointTable(client_factory=moto.client).create_table()
+        Patient.create_table(wait=True)
+        Patient("1", ssn="ssn 1", email="old").save()
+        secrets.allow("ssn 1", "new")
+        with pytest.raises(AttributeDeserializationError):
+            Plain("1").update(actions=[Plain.email.set("new")])
+        assert (Patient.get("1").ssn, Patient.get("1").email) == ("ssn 1", "new")
+        assert migration(moto, MigratedModel(Patient)).undo().complete
+        assert (Plain.get("1").ssn, Plain.get("1").email) == ("ssn 1", "new")
 
 
 class TestItemsOfOthers(OnMoto):

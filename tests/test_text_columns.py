@@ -100,6 +100,12 @@ def read(engine: Engine, patient: Any) -> list[Any]:
         return [(each.id, each.ssn, each.notes) for each in session.scalars(select(patient).order_by(patient.id))]
 
 
+def read_ssn(engine: Engine, patient: Any) -> Any:
+    """What the application has of the first row."""
+    with Session(engine) as session:
+        return session.get_one(patient, 1).ssn
+
+
 def damage(engine: Engine, row: int, **values: Any) -> None:
     """Write to a row behind everybody's back."""
     with engine.begin() as connection:
@@ -401,6 +407,13 @@ def test_a_new_column_of_text_is_filled(engine: Engine) -> None:
     assert migration.verify().wrong == 0
     assert migration.undo().changed == 1
     assert migration.backfill().changed == 1
+    damage(engine, 1, ssn="fc1.nothing")
+    with pytest.raises(DecryptionError):
+        read_ssn(engine, Patient)
+    refused = migration.mend(as_plaintext={1})
+    assert "its plaintext is beside it, which `backfill --mend` encrypts" in str(refused.failures[1,])
+    assert migration.backfill(mend=True).changed == 1
+    assert read_ssn(engine, Patient) == f"{SSN}1"
     migration.verify()
     assert migration.finish().changed == 1
     with Session(engine) as session:

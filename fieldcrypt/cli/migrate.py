@@ -14,7 +14,7 @@ from fieldcrypt.cli.migrations import MigrationArgument, find_migration
 from fieldcrypt.cli.options import JsonOption, YesOption
 from fieldcrypt.cli.output import ask, fail, print_json, print_table, printable, say, utc
 from fieldcrypt.errors import ConfigurationError
-from fieldcrypt.migration import Kind, MigrationPlan, Progress, Sample, StepReport
+from fieldcrypt.migration import Kind, MendsRows, MigrationPlan, Progress, Sample, StepReport
 
 __all__ = ["migrate"]
 
@@ -77,6 +77,39 @@ def backfill(
     found = find_migration(migration)
     with _showing("backfill", as_json) as tell:
         report = found.backfill(workers=workers, batch=batch, rate=rate, restart=restart, mend=mend, on_progress=tell)
+    _print_report(report, as_json)
+
+
+@migrate.command()
+def mend(
+    as_plaintext: Annotated[
+        list[str],
+        typer.Option(
+            "--as-plaintext",
+            metavar="KEY",
+            help="The primary key of a row whose text begins with fc1. and is old plaintext of yours; several parts "
+            "are a JSON array. May be given several times.",
+        ),
+    ],
+    migration: MigrationArgument = None,
+    column: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The column, if several of the row begin so.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Encrypt old plaintext that begins with fc1., as encrypted text does, of the rows that you name.
+
+    Whoever can write to the database can plant such text, to have it become authentic: look at each row before. What
+    opens is never encrypted once more. Exit code 1 if a row could not be mended.
+    """
+    found = find_migration(migration)
+    if not isinstance(found, MendsRows):
+        raise ConfigurationError(f"{found.name} has no columns of text, in which plaintext could begin with fc1.")
+    report = found.mend(as_plaintext=as_plaintext, column=column)
+    if not as_json:
+        for told in report.remarks:
+            say(told)
+        report = report._replace(remarks=())
     _print_report(report, as_json)
 
 
@@ -202,6 +235,13 @@ def _print_plan(planned: MigrationPlan) -> None:
         say(
             f"{planned.left:,} more are in the table, and no step would come to them: is the key sorted as it is "
             "compared?"
+        )
+    marked = sum(counts[Kind.MARKED] for counts in planned.fields.values())
+    if marked:
+        say(
+            f"{marked:,} values begin with fc1. and are no encrypted values; `backfill` names their rows. Look at each "
+            "of them: if it is old plaintext of yours, and nobody has planted it, `fieldcrypt migrate mend "
+            "--as-plaintext KEY` encrypts it"
         )
     for reason, count in planned.passed_over.items():
         say(f"{count:,} rows are passed over: {reason}")

@@ -2,7 +2,7 @@
 
 from fieldcrypt.errors import MigrationError
 from fieldcrypt.migration.examination import Examination
-from fieldcrypt.migration.job import CountsValues, Migration
+from fieldcrypt.migration.job import CountsValues, MendsRows, Migration
 from fieldcrypt.migration.progress import Failures, Meter, Progress
 from fieldcrypt.migration.reports import (
     MAX_FAILURES,
@@ -25,6 +25,7 @@ __all__ = [
     "Finding",
     "FormerField",
     "Kind",
+    "MendsRows",
     "Meter",
     "Migration",
     "MigrationError",

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Protocol, runtime_checkable
 
 from fieldcrypt.migration.progress import Progress
 from fieldcrypt.migration.reports import MigrationPlan, MigrationStatus, StepReport, VerifyReport
 from fieldcrypt.migration.sample import Sample
 
-__all__ = ["CountsValues", "Migration", "OnProgress"]
+__all__ = ["CountsValues", "MendsRows", "Migration", "OnProgress"]
 
 OnProgress = Callable[[Progress], object] | None
 
@@ -55,3 +55,12 @@ class CountsValues(Protocol):
     """A migration that can tell which values are under a data key, without decrypting any."""
 
     def values_under(self, key_id: bytes) -> Mapping[str, int]: ...
+
+
+@runtime_checkable
+class MendsRows(Protocol):
+    """A migration of columns of text, in which old plaintext may begin as values do."""
+
+    def mend(self, *, as_plaintext: Collection[Any], column: str | None = None) -> StepReport:
+        """Encrypt what begins so, and is no value, in the rows that are named by their keys."""
+        ...

@@ -55,7 +55,7 @@ class StepReport(NamedTuple):
         failures: what is wrong by key, of the first 1,000 that failed in this process.
         complete: True if it came to its end, and the database itself then counts nothing that is left. False if
             somebody paused it, or something is left: run it again.
-        remarks: what is left for you to do.
+        remarks: what is left for you to do; of rows that were mended by their keys, what was done.
         total: how many there are, as the database counted them at the end.
         left: in how many of them the database counts something to do: those that failed, and those that others wrote
             in the old form meanwhile. Failures of another kind, a value that does not decrypt say, are not among them.

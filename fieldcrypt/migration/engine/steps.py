@@ -10,7 +10,7 @@ from fieldcrypt.errors import ConfigurationError, DecryptionError
 from fieldcrypt.migration.engine.defects import defect, is_stop
 from fieldcrypt.migration.engine.journal import Journal
 from fieldcrypt.migration.engine.source import Source, Which
-from fieldcrypt.migration.engine.unit import Cell, Change, PassedOverError, Place, ProtectedField, Unit
+from fieldcrypt.migration.engine.unit import Cell, Change, MarkedError, PassedOverError, Place, ProtectedField, Unit
 from fieldcrypt.mixed_mode.kind import Finding, Kind
 
 __all__ = ["Backfill", "Finish", "Step", "Undo"]
@@ -117,8 +117,7 @@ class Backfill(Step):
         place = unit.place()
         if field.plain_name is None:
             return _protected(field, cell, place, field.examine(cell, place))
-        is_mended = self.mend and cell.plain is not None
-        if cell.stored is None or (is_mended and field.examine(cell, place).kind is Kind.UNREADABLE):
+        if cell.stored is None or (self.mend and cell.plain is not None and _is_unreadable(field, cell, place)):
             return _protected(field, cell, place, field.of_plain(cell, place))
         return {}
 
@@ -209,6 +208,13 @@ class Finish(Step):
                 "stays; if all that write use the encrypted column by now, say stale_plaintext=True"
             )
         return {field.plain_name: None}
+
+
+def _is_unreadable(field: ProtectedField, cell: Cell, place: Place) -> bool:
+    try:
+        return field.examine(cell, place).kind is Kind.UNREADABLE
+    except MarkedError:
+        return True
 
 
 def _protected(field: ProtectedField, cell: Cell, place: Place, found: Finding) -> Values:

@@ -26,8 +26,8 @@ class MarkedError(DecryptionError):
 
     def __init__(self, name: str) -> None:
         super().__init__(
-            f"{name} begins with {text_form.PREFIX!r} and is no encrypted value. If it is old plaintext, have the "
-            "application write it once more, which encrypts it"
+            f"{name} begins with {text_form.PREFIX!r} and is no encrypted value. If it is old plaintext, and "
+            "nobody has planted it, name its row: `fieldcrypt migrate mend --as-plaintext KEY` encrypts it"
         )
 
 

@@ -40,8 +40,10 @@ class TableMigration(StoredMigration):
         client_factory: makes a boto3 DynamoDB client, called at first use and again in a forked child. Default: one
             that waits 5 seconds for a connection, 30 for an answer, and makes 5 attempts; of a model where its Meta
             says.
-        region: of the default client, if not the one that boto3 is configured for.
-        checkpoints: the table that is written down in how far it is, or its name. `create_table` makes it.
+        region: of the default client, if not the one that boto3 is configured for: where this process works at the
+            table. It does not name the region of the checkpoints to others, as a global table needs it.
+        checkpoints: the table that is written down in how far it is; or its name, and then it is used by the same
+            client as the table. `create_table` makes it.
         capacity: so many read, and as many write, capacity units a second may be used by all workers of a process;
             None: as many as there are.
         segments: into how many parts the table is divided for workers, 1 to 1,000.

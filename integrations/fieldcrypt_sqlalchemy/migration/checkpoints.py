@@ -114,6 +114,11 @@ class Checkpoints(Journal):
         same = [*self._of(runs, run.step), runs.c.began == run.began]
         return self._change(runs, same, ended=time.time(), exhausted=True, **counts._asdict()) == 1
 
+    def add(self, batch: Connection, run: Run, counts: Counts) -> None:
+        """Count what a batch does for a run that has no ranges."""
+        more = {name: runs.c[name] + each for name, each in zip(COUNTS, counts, strict=True)}
+        batch.execute(update(runs).where(*self._of(runs, run.step), runs.c.began == run.began).values(more))
+
     def pause(self) -> None:
         self._change(runs, [*self._of(runs), runs.c.ended.is_(None)], paused=True)
 

@@ -24,6 +24,19 @@ from fieldcrypt_sqlalchemy.types import Encrypted, is_searchable
 __all__ = ["MigratedColumn"]
 
 _DIALECT = DefaultDialect()
+_OPENS = "opens: it is an encrypted value, and is not encrypted once more"
+_OTHER = "has no need of it, for `backfill` encrypts what is there"
+_NOT_TAKEN = {
+    Kind.NULL: "is empty",
+    Kind.ACTIVE: _OPENS,
+    Kind.OLD_KEY: _OPENS,
+    Kind.OLD_FORM: _OPENS,
+    Kind.OTHER_SCHEME: _OTHER,
+    Kind.PLAINTEXT: _OTHER,
+    Kind.SHREDDED: "is an encrypted value whose keys were destroyed",
+    Kind.UNREADABLE: "does not open, and is no text that only begins as a value does: it was damaged, comes from "
+    "another row, or its key is not in this key store. It is not taken for plaintext",
+}
 
 
 class MigratedColumn(ProtectedField):
@@ -115,6 +128,26 @@ class MigratedColumn(ProtectedField):
         except DecryptionError:
             return Finding(Kind.UNREADABLE)
         return self._examination.examine(stored, tenant, context)
+
+    def taken_for_plaintext(self, cell: Cell, place: Place) -> Any:
+        """Return what begins as a value does, and is none, as the plaintext that somebody says it is.
+
+        Raises:
+            ValueError: it is something else, and what. What has the whole form of a value is one, though it be damaged.
+            DecryptionError: plaintext is no longer accepted.
+            As `Examination.examine`.
+        """
+        if self.plain is not None:
+            raise ValueError(f"{self.name}: its plaintext is beside it, which `backfill --mend` encrypts")
+        try:
+            found = self.examine(cell, place)
+        except MarkedError:
+            found = self._examination.examine(self.form.content(cell.stored), place[1], place[0])
+            if found.kind is not Kind.PLAINTEXT:
+                raise ValueError(f"{self.name} is declared without accept_plaintext, or is of another type") from None
+            self.check_due(found)
+            return found.value
+        raise ValueError(f"{self.name} {_NOT_TAKEN[found.kind]}")
 
     def check_due(self, found: Finding) -> None:
         self._examination.check_due(found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,13 +10,14 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from fieldcrypt import ConfigurationError
-from fieldcrypt.migration import MigrationError
+from fieldcrypt.migration import MigrationError, StepReport
 from fieldcrypt.migration.engine.migration import StoredMigration
 from fieldcrypt.migration.engine.runner import Part
 from fieldcrypt.schemes import OldReader
 from fieldcrypt_sqlalchemy.migration.checkpoints import Checkpoints
+from fieldcrypt_sqlalchemy.migration.named_row import mend_named
 from fieldcrypt_sqlalchemy.migration.parts import Parts
-from fieldcrypt_sqlalchemy.migration.transaction import in_words
+from fieldcrypt_sqlalchemy.migration.transaction import in_words, is_denied, rights
 
 __all__ = ["Migration"]
 
@@ -60,11 +61,35 @@ class Migration(StoredMigration):
         self._engine = engine = engine.execution_options(isolation_level=isolation)
         self._sources = Parts(engine, copies or {}, readers).of(model)
         name = name or self._sources[0].name
-        super().__init__(name, [Part(source, Checkpoints(engine, name, source)) for source in self._sources])
+        self._tables = [(source, Checkpoints(engine, name, source)) for source in self._sources]
+        super().__init__(name, [Part(*each) for each in self._tables])
 
     def check_workers(self, workers: int) -> None:
         if workers > 1 and self._engine.dialect.is_async:
             raise ConfigurationError("with an AsyncEngine there is one worker: run the step in several processes")
+
+    def mend(self, *, as_plaintext: Collection[Any], column: str | None = None) -> StepReport:
+        """Encrypt old plaintext that begins with `fc1.`, as values in columns of text do, of the rows that are named.
+
+        What `plan` counts as "no value, begins with fc1." could as well have been planted, by somebody who wants it
+        to become authentic. So look at each row before you name it. What opens is never encrypted once more, and what
+        has the whole form of a value is never taken for plaintext, even if it does not open. A row is written as
+        long as nobody has changed it since it was read; what was done is in the remarks of the report.
+
+        Args:
+            as_plaintext: the primary keys of the rows, each a value, or a tuple of values; or as text, several
+                values as a JSON array.
+            column: the attribute that it is in, if a row has several that begin so.
+
+        Raises:
+            TypeError: as_plaintext is one text, and no collection.
+            ConfigurationError: what is given is no primary key; or the tables are not as declared.
+            MigrationError: the database refuses.
+            KeyProviderError, KeyStoreError: keys cannot be had.
+        """
+        with self.in_words("mend"):
+            self._check("backfill")
+            return mend_named(self._tables, as_plaintext, column)
 
     def values_under(self, key_id: bytes) -> dict[str, int]:
         """Return how many values of each column are under a data key; nothing of those that have none.
@@ -98,6 +123,8 @@ class Migration(StoredMigration):
             raise ConfigurationError(
                 f"{step} was stopped, for the tables are not as the model says: {'; '.join(found)}. What is done stays"
             ) from refused
+        lacking = rights([source.full_name for source in self._sources]) if is_denied(refused) else ""
         raise MigrationError(
-            f"{self.name}: the database stopped the {step}: {reason}. What is done stays; run it again to go on"
+            f"{self.name}: the database stopped the {step}: {reason}. What is done stays; {lacking}run it again to go "
+            "on"
         ) from refused

@@ -54,14 +54,17 @@ _SET_ON_UPDATE = text(
 def problems(connection: Connection, source: SqlSource, step: str) -> list[str]:
     """Return what keeps a step from being done, in words, with the statement that helps where there is one."""
     look, table = inspect(connection), source.full_name
-    if source.table.name in look.get_view_names(source.schema):
+    views = look.get_view_names(source.schema)
+    if connection.dialect.name == "postgresql":
+        views += look.get_materialized_view_names(source.schema)
+    if source.table.name in views:
         return [f"{table} is a view: give the table whose rows it shows"]
     try:
         with warnings.catch_warnings():  # of types that SQLAlchemy does not know, about which more is said here
             warnings.simplefilter("ignore", SAWarning)
             columns = {each["name"]: each for each in look.get_columns(source.table.name, source.schema)}
     except NoSuchTableError:
-        return [f"there is no table {table}"]
+        return [f"there is no table {table}, or the user of the engine has no right to it"]
     expected = list(source.key)
     for migrated in source.columns:
         expected += [each for each in (migrated.column, migrated.companion, migrated.plain) if each is not None]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import Column, Connection, Engine, FromClause, Select, Table, case, func, or_, select, true
+from sqlalchemy import Column, Connection, Engine, FromClause, Select, Table, bindparam, case, func, or_, select, true
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.types import ARRAY, JSON, LargeBinary, NullType
 
@@ -82,7 +82,9 @@ class SqlSource(Source):
 
     def _check_key(self) -> None:
         if not self.table.primary_key.columns:
-            raise ConfigurationError(f"{self.name} has no primary key, by which its rows could be told apart")
+            raise ConfigurationError(
+                f"{self.name} has no primary key, by which its rows could be told apart: give it one, and declare it"
+            )
         for each in self.table.primary_key.columns:
             if isinstance(each.type, (ARRAY, JSON)):
                 raise ConfigurationError(
@@ -150,15 +152,29 @@ class SqlSource(Source):
 
         Those that have not changed are the same objects as before.
         """
-        query = self._of_range(after, until, which).with_for_update(
-            key_share=True, of=self.target if self.dialect.name == "postgresql" else None
-        )
         found = []
-        for row in connection.execute(query):
+        for row in connection.execute(self._locking(self._of_range(after, until, which))):
             raw = tuple(row)
             before = known.get(raw[: len(self.key)])
             found.append(before if before is not None and before.raw == raw else self._row_of(raw))
         return found
+
+    def named(self, key: Key, locking: Connection | None = None) -> MigratedRow | None:
+        """Return the row that a key names, or None.
+
+        Args:
+            key: the key.
+            locking: of the transaction until whose end nobody else is to change it. Default: nothing is locked.
+        """
+        parts = zip(self.key, key, strict=True)
+        query = self._query.where(*(mine == bindparam(None, part, mine.type) for mine, part in parts))
+        if locking is None:
+            return next(iter(self._rows(query)), None)
+        row = locking.execute(self._locking(query)).first()
+        return None if row is None else self._row_of(tuple(row))
+
+    def _locking(self, query: Select[Any]) -> Select[Any]:
+        return query.with_for_update(key_share=True, of=self.target if self.dialect.name == "postgresql" else None)
 
     def boundary(self, after: Key | None, rows: int) -> Select[Any]:
         """Return the query for the key of the row that ends a range of so many."""

@@ -33,6 +33,10 @@ class StoredForm:
     read_as: TypeEngine[Any] = NullType()
     written_as: TypeEngine[Any] = LargeBinary()
 
+    def content(self, stored: Any) -> Any:
+        """Return what the column holds, whatever it is."""
+        return stored
+
     def load(self, stored: Any) -> Any:
         """Return the value, or the plaintext, that the column holds.
 
@@ -78,10 +82,14 @@ class _TextForm(StoredForm):
         self.storage, self._room, self._mixed, self._name = storage, room, mixed, name
         self.read_as, self.written_as = _AsHeld(storage), storage.type
 
+    def content(self, stored: Any) -> Any:
+        """Return the text, or the document, that the column holds."""
+        return stored.content if isinstance(stored, _Document) else stored
+
     def load(self, stored: Any) -> Any:
         if stored is None:
             return None
-        stored = stored.content if isinstance(stored, _Document) else stored
+        stored = self.content(stored)
         try:
             return binary(self.storage, stored, self._mixed)
         except DecryptionError:

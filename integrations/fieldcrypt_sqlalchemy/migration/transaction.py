@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-__all__ = ["in_words", "transact"]
+from fieldcrypt_sqlalchemy.migration.checkpoint_tables import checkpoint_tables
+
+__all__ = ["in_words", "is_denied", "rights", "transact"]
 
 T = TypeVar("T")
 
@@ -17,6 +19,9 @@ _TRIES = 6
 # What a database says if a transaction is to be done once more: deadlocks, and what others changed at the same time.
 _AGAIN = frozenset({"40001", "40P01"})  # SQLSTATEs of PostgreSQL
 _AGAIN_ON_MYSQL = frozenset({1020, 1205, 1213})
+# And if its user lacks a right.
+_DENIED = frozenset({"42501"})
+_DENIED_ON_MYSQL = frozenset({1044, 1142, 1143})
 
 
 def transact(engine: Engine, work: Callable[[Connection], T]) -> T:
@@ -34,11 +39,32 @@ def transact(engine: Engine, work: Callable[[Connection], T]) -> T:
 
 
 def _is_transient(error: DBAPIError) -> bool:
-    driver: Any = error.orig
-    state = getattr(driver, "sqlstate", None) or getattr(driver, "pgcode", None)
-    arguments: Any = getattr(driver, "args", ())
-    code = arguments[0] if arguments else None
+    state, code = _codes(error)
     return state in _AGAIN or code in _AGAIN_ON_MYSQL or (isinstance(code, str) and "database is locked" in code)
+
+
+def is_denied(error: DBAPIError) -> bool:
+    """Say whether the user of the database lacks a right."""
+    state, code = _codes(error)
+    return state in _DENIED or code in _DENIED_ON_MYSQL
+
+
+def rights(tables: Sequence[str]) -> str:
+    """Return what the user of the database has to be allowed, in words that come before another request."""
+    own = " and ".join(checkpoint_tables.tables)
+    return (
+        f"grant the engine's user what is missing of SELECT and UPDATE on {', '.join(dict.fromkeys(tables))}, and of "
+        f"SELECT, INSERT, UPDATE and DELETE on {own} (if that user may not make these two, another one "
+        "does by checkpoint_tables.create_all(engine)), and "
+    )
+
+
+def _codes(error: DBAPIError) -> tuple[Any, Any]:
+    """Return the SQLSTATE, and what the driver says first."""
+    driver: Any = error.orig
+    arguments: Any = getattr(driver, "args", ())
+    state = getattr(driver, "sqlstate", None) or getattr(driver, "pgcode", None)
+    return state, arguments[0] if arguments else None
 
 
 def in_words(error: Exception) -> str:

@@ -14,7 +14,7 @@ from fieldcrypt_sqlalchemy.keyset import Key
 if TYPE_CHECKING:
     from fieldcrypt_sqlalchemy.migration.source import SqlSource
 
-__all__ = ["write"]
+__all__ = ["write", "write_all"]
 
 Values = dict[str, Any]
 
@@ -44,18 +44,36 @@ def write(
             written.failures[row.key] = change.failure
         if change.values:
             pending.append((row.key, change.values))
+    write_all(connection, source, pending, lambda: _read_back(connection, source, after, page.position, pending))
+    written.changed = len(pending)
+    return written
+
+
+def write_all(
+    connection: Connection,
+    source: SqlSource,
+    pending: Sequence[tuple[Key, Values]],
+    read_back: Callable[[], int] = int,
+) -> None:
+    """Write values to rows.
+
+    Args:
+        connection: of the transaction, in which they are locked.
+        source: the table.
+        pending: what to write, by key.
+        read_back: counts the rows that have it, if the driver does not say how many of several it met.
+
+    Raises:
+        RefusedError: not all rows were met.
+    """
     met = _update(connection, source, pending)
-    if met is None:
-        met = _read_back(connection, source, after, page.position, pending)
-    if met != len(pending):
+    if (read_back() if met is None else met) != len(pending):
         raise RefusedError(
             ValueError(
                 "the database did not write the row: it does not find it by the key that it gave, because the key is "
                 "stored in another form than its type writes, or a trigger or policy keeps the row as it is"
             )
         )
-    written.changed = len(pending)
-    return written
 
 
 def _update(connection: Connection, source: SqlSource, pending: Sequence[tuple[Key, Values]]) -> int | None:

@@ -1,0 +1,183 @@
+"""Old plaintext that begins as encrypted values do, encrypted because somebody names its row.
+
+Nothing tells it from text that somebody planted in the database to have it become authentic. So it goes by a key that a
+person gives, row by row, and never by a pattern.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import date, datetime, time
+from decimal import Decimal
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import Column, Connection
+from sqlalchemy.exc import DBAPIError
+
+from fieldcrypt import ConfigurationError
+from fieldcrypt.migration import Failures, StepReport
+from fieldcrypt.migration.engine.defects import is_stop
+from fieldcrypt.migration.engine.journal import Counts, Run
+from fieldcrypt.migration.engine.source import RefusedError
+from fieldcrypt_sqlalchemy.keyset import Key
+from fieldcrypt_sqlalchemy.migration.checkpoints import Checkpoints
+from fieldcrypt_sqlalchemy.migration.row import MigratedRow
+from fieldcrypt_sqlalchemy.migration.source import SqlSource
+from fieldcrypt_sqlalchemy.migration.writing import write_all
+
+__all__ = ["mend_named"]
+
+_Kept = tuple[SqlSource, Checkpoints]
+
+_FROM_TEXT: Mapping[type[Any], Callable[[str], Any]] = {
+    int: int,
+    Decimal: Decimal,
+    UUID: UUID,
+    bytes: bytes.fromhex,
+    date: date.fromisoformat,
+    datetime: datetime.fromisoformat,
+    time: time.fromisoformat,
+}
+
+
+class _Table(NamedTuple):
+    """A table of the migration, where it is written down what is done to it, and as what."""
+
+    source: SqlSource
+    journal: Checkpoints
+    run: Run
+
+
+class _Taken(NamedTuple):
+    """What is taken for plaintext: of which row and column, and what to write in its place."""
+
+    place: _Table
+    row: MigratedRow
+    column: str
+    values: dict[str, Any]
+
+    def __repr__(self) -> str:  # without what is in it
+        return f"_Taken({self.row!r}, {self.column!r})"
+
+
+def mend_named(
+    tables: Sequence[tuple[SqlSource, Checkpoints]], named: Collection[Any], column: str | None
+) -> StepReport:
+    """Encrypt what begins with `fc1.`, and is no value, as the plaintext that somebody says it is.
+
+    Args:
+        tables: of the migration, ready to be written to.
+        named, column: see `Migration.mend`.
+
+    Raises:
+        TypeError: what is given is one text.
+        ConfigurationError: what is given is no key of these tables. Nothing was done.
+        KeyProviderError, KeyStoreError: keys cannot be had.
+    """
+    if isinstance(named, (str, bytes)):  # of which each character would be a key
+        raise TypeError("as_plaintext takes a set of keys, {…}")
+    keys = [[_key(source, given) for source, _ in tables] for given in named]
+    places = [
+        _Table(source, journal, journal.begin("mend", source.describe(), len(keys), restart=True, drops=()))
+        for source, journal in tables
+    ]
+    failures, counts, told = Failures(), Counter[str](), []
+    for of_tables in keys:
+        try:
+            taken = _taken(places, of_tables, column)
+            _write(taken)
+        except DBAPIError:
+            raise
+        except Exception as error:  # of one row, which never stops the others
+            if is_stop(error):
+                raise
+            failures.add(of_tables[0], error.reason if isinstance(error, RefusedError) else error)
+            continue
+        where = taken.place.source.name
+        counts[where] += 1
+        told.append(f"{where} {_told(taken.row.key)}: what {taken.column} held is encrypted as plaintext")
+    failed = len(failures.found)
+    for number, (source, journal, run) in enumerate(places):
+        more = 0 if number else failed
+        journal.note(run, Counts(counts[source.name] + more, counts[source.name], more))
+    return StepReport(len(keys), len(told), failed, failures.found, remarks=tuple(told), total=len(keys))
+
+
+def _taken(places: Sequence[_Table], keys: Sequence[Key], column: str | None) -> _Taken:
+    """Return what is to be taken for plaintext in a row: one column of it.
+
+    Raises:
+        ValueError: there is none; or there are several, and no word which.
+        FieldcryptError, TypeError: it cannot be encrypted.
+    """
+    rows = [(place, row) for place, key in zip(places, keys, strict=True) if (row := place.source.named(key))]
+    if not rows:
+        raise ValueError("there is no such row")
+    found: list[_Taken] = []
+    reasons: list[str] = []
+    for place, row in rows:
+        for field, (_, cell) in zip(place.source.columns, row.cells(), strict=True):
+            if column not in (None, field.name):
+                continue
+            try:
+                value = field.taken_for_plaintext(cell, row.place())
+            except ValueError as reason:
+                reasons.append(str(reason))
+                continue
+            values = {field.stored_name: field.seal(value, row.place())}
+            if field.tag_name is not None:
+                values[field.tag_name] = field.tag(value, row.place())
+            found.append(_Taken(place, row, field.name, values))
+    if len(found) > 1:
+        names = ", ".join(each.column for each in found)
+        raise ValueError(f"{names} begin with fc1. and are no values: look at each, and say which one (column)")
+    if not found:
+        raise ValueError("; ".join(reasons) or f"there is no encrypted column {column}")
+    return found[0]
+
+
+def _write(taken: _Taken) -> None:
+    """Write to a row as long as it is as it was looked at, and write it down in the same transaction."""
+    (source, journal, run), row = taken.place, taken.row
+
+    def work(connection: Connection) -> None:
+        journal.add(connection, run, Counts(1, 1, 0))  # first: SQLite locks nothing for those that only read
+        now = source.named(row.key, connection)
+        if now is None or now.raw != row.raw:
+            raise ValueError("somebody has changed the row meanwhile: look at it again")
+        write_all(connection, source, [(now.key, taken.values)])
+
+    source.transact(work)
+
+
+def _key(source: SqlSource, given: Any) -> Key:
+    """Return the key that is given by a program, or in the text of a command line."""
+    columns = list(source.table.primary_key.columns)
+    parts = given if isinstance(given, (tuple, list)) else (given,)
+    try:
+        if isinstance(given, str) and len(columns) > 1:
+            parts = json.loads(given)
+        if isinstance(parts, (tuple, list)) and len(parts) == len(columns):
+            return tuple(map(_part, columns, parts))
+    except (TypeError, ValueError, ArithmeticError):
+        pass  # said below
+    how = ", ".join(f"{each.key} {each.type!s}" for each in columns)
+    example = json.dumps([each.key for each in columns])
+    several = f": give a tuple, or a JSON array in the order of {example}" if len(columns) > 1 else ""
+    raise ConfigurationError(f"{given!r} is no primary key of {source.full_name}, which is {how}{several}")
+
+
+def _part(column: Column[Any], value: Any) -> Any:
+    """Return a part of a key, made of its text if need be."""
+    try:
+        kind = column.type.python_type
+    except NotImplementedError:
+        return value
+    return _FROM_TEXT[kind](value) if isinstance(value, str) and kind in _FROM_TEXT else value
+
+
+def _told(key: Key) -> str:
+    return ", ".join(map(str, key))
