@@ -200,6 +200,16 @@ class TestKeysThatAreSortedOtherwise:
         assert Migration(engine, patients(("k", String(9)))).backfill(batch=3).left == 0
         assert is_all_encrypted(engine)
 
+    def test_uuids_that_are_text_on_postgresql(self, database: Database) -> None:
+        """A UUID that is declared to be CHAR(32) is one, and sorted and compared as text."""
+        engine = database("postgresql")
+        people = patients(("k", Uuid(native_uuid=False)))
+        people.metadata.create_all(engine)
+        do(engine, "INSERT INTO patients SELECT md5(n::text), 'x' FROM generate_series(1, 20) n")
+        report = Migration(engine, people).backfill(batch=3)
+        assert (report.changed, report.total, report.left) == (20, 20, 0)
+        assert is_all_encrypted(engine)
+
     def test_numbers_over_texts_on_mariadb(self, database: Database) -> None:
         """Sorted as text and compared as numbers."""
         engine = database("mariadb")
