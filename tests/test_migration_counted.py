@@ -29,6 +29,7 @@ from sqlalchemy import (
     select,
     table,
 )
+from sqlalchemy.dialects.postgresql import INET
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.types import TypeEngine
 
@@ -199,6 +200,18 @@ class TestKeysThatAreSortedOtherwise:
         do(engine, "INSERT INTO patients SELECT chr(65 + n), 'x' FROM generate_series(0, 30) n")
         assert Migration(engine, patients(("k", String(9)))).backfill(batch=3).left == 0
         assert is_all_encrypted(engine)
+
+    def test_types_that_no_checkpoint_holds(self, database: Database) -> None:
+        """It is said before anything is written, and not when the first page is."""
+        engine = database("postgresql")
+        do(engine, "CREATE TABLE patients (k inet PRIMARY KEY, ssn bytea)")
+        job = Migration(engine, patients(("k", INET())))
+        assert job.backfill().complete
+        do(engine, "INSERT INTO patients VALUES ('10.0.0.1', 'x')")
+        assert "cannot be written down in a checkpoint" in job.plan().needed[0]
+        for step in (job.verify, job.backfill):
+            with pytest.raises(ConfigurationError, match="cannot be written down in a checkpoint"):
+                step()
 
     def test_uuids_that_are_text_on_postgresql(self, database: Database) -> None:
         """A UUID that is declared to be CHAR(32) is one, and sorted and compared as text."""
