@@ -21,6 +21,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    Text,
     Uuid,
     column,
     create_engine,
@@ -342,6 +343,23 @@ class TestWritesThatAreNotMet:
         other.dispose()
         assert (report.changed, report.left, report.complete) == (3, 1, False)
         do(engine, "DROP OWNED BY clerk CASCADE", "DROP ROLE clerk")
+
+
+def test_plaintext_that_the_collation_takes_for_a_value(database: Database) -> None:
+    """FC1. is fc1. to MariaDB's default collation, and the database's count of what is left does not take it for it."""
+    engine = database("mariadb")
+    people = Table(
+        "patients",
+        MetaData(),
+        Column("id", Integer(), primary_key=True),
+        Column("ssn", Encrypted(String, ENCRYPTOR, name="patients.ssn", storage=Text, accept_plaintext=SOON)),
+    )
+    people.metadata.create_all(engine)
+    do(engine, "INSERT INTO patients VALUES (1, 'FC1.a'), (2, 'b')")
+    behind = "UPDATE patients SET ssn = 'FC1.c' WHERE id = 1"
+    report = Migration(engine, people).backfill(batch=1, on_progress=lambda _: do(engine, behind))
+    assert (report.left, report.complete) == (1, False)
+    assert Migration(engine, people).backfill().complete
 
 
 def test_columns_that_the_database_sets_keep_their_values(database: Database) -> None:
