@@ -72,9 +72,10 @@ def told(request: pytest.FixtureRequest) -> Iterator[dict[str, Counter[str]]]:
     """What was done in each database; it is printed at the end."""
     told: dict[str, Counter[str]] = {}
     yield told
-    reporter: Any = request.config.pluginmanager.get_plugin("terminalreporter")
-    for database, tally in told.items():
-        reporter.write_line(f"\nin all, {database}: {_in_words(tally)}")
+    capture: Any = request.config.pluginmanager.get_plugin("capturemanager")
+    with capture.global_and_fixture_disabled():
+        for database, tally in told.items():
+            print(f"\nin all, {database}: {_in_words(tally)}")
 
 
 def _in_words(tally: Counter[str]) -> str:
