@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import pytest
 from sqlalchemy import (
+    CHAR,
     Column,
     Double,
     Engine,
@@ -170,6 +171,18 @@ class TestKeysThatAreSortedOtherwise:
         do(engine, "ALTER TABLE patients MODIFY country VARCHAR(2)")
         report = job.backfill()
         assert (report.rows, report.changed, report.total, report.left) == (7000, 7000, 7000, 0)
+        assert is_all_encrypted(engine)
+
+    def test_characters_whose_blanks_count_on_mariadb(self, database: Database) -> None:
+        """A page that ends with 'a' would go on behind 'a ' as it is sorted, and pass over what sorts between."""
+        engine = database("mariadb")
+        do(engine, "CREATE TABLE patients (k char(5), ssn longblob, PRIMARY KEY (k)) COLLATE utf8mb4_nopad_bin")
+        do(engine, "INSERT INTO patients VALUES ('a', 'x'), ('a\\t', 'y'), ('b', 'z')")
+        job = Migration(engine, patients(("k", CHAR(5))))
+        with pytest.raises(ConfigurationError, match=r"counts blanks at the end.* to VARCHAR"):
+            job.backfill()
+        do(engine, "ALTER TABLE patients MODIFY k varchar(5)")
+        assert job.backfill(batch=1).changed == 3
         assert is_all_encrypted(engine)
 
     def test_a_folding_type_on_postgresql(self, database: Database) -> None:

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, LargeBinary, MetaData, Table, func, inspect, or_, select, text
+from sqlalchemy import CHAR, Connection, LargeBinary, MetaData, Table, func, inspect, or_, select, text
 from sqlalchemy.exc import NoSuchTableError, SAWarning
 from sqlalchemy.schema import CreateColumn
 from sqlalchemy.types import NullType, TypeEngine
@@ -36,6 +36,10 @@ _KIND_ON_POSTGRESQL = text(
 _SET_ON_UPDATE = text(
     "SELECT column_name FROM information_schema.columns WHERE table_name = :name AND "
     "table_schema = COALESCE(:schema, DATABASE()) AND extra LIKE '%on update%'"
+)
+_COLLATION = text(
+    "SELECT collation_name FROM information_schema.columns WHERE table_name = :name AND column_name = :column AND "
+    "table_schema = COALESCE(:schema, DATABASE())"
 )
 
 
@@ -79,7 +83,13 @@ def _of_key(connection: Connection, source: SqlSource, columns: Mapping[str, Any
     """Yield why rows cannot be told apart, or gone through, by the key that the model declares."""
     unfit = False
     for each in source.key:
-        reason = unfit_key(each, columns[each.name]["type"], connection.dialect)
+        stored = columns[each.name]["type"]
+        reason = unfit_key(each, stored, connection.dialect)
+        if reason is None and isinstance(stored, CHAR) and _counts_blanks(connection, source, each.name):
+            reason = (
+                "is CHAR with a collation that counts blanks at the end, which the database sorts with its blanks and "
+                "compares without them, so that pages would pass over rows: change it to VARCHAR"
+            )
         if reason is not None:
             unfit = True
             yield f"{source.full_name}.{each.name}, of the primary key, {reason}"
@@ -100,6 +110,14 @@ def _of_key(connection: Connection, source: SqlSource, columns: Mapping[str, Any
                 f"{source.full_name} has several rows with the same primary key, as the model declares it, by which "
                 "they cannot be told apart: give it a key that is unique, also among tables that inherit from it"
             )
+
+
+def _counts_blanks(connection: Connection, source: SqlSource, column: str) -> bool:
+    """Return True if a column has a collation of MariaDB's that does not pad."""
+    if connection.dialect.name not in ("mysql", "mariadb"):
+        return False
+    where = {"name": source.table.name, "schema": source.schema, "column": column}
+    return "nopad" in (connection.scalar(_COLLATION, where) or "")
 
 
 def _unwritable(connection: Connection, source: SqlSource) -> str | None:
