@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, MetaData, Table, cast, func, inspect, not_, or_, select, text
+from sqlalchemy import CHAR, Connection, MetaData, Table, cast, func, inspect, not_, or_, select, text
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import CompileError, NoSuchTableError, SAWarning
 from sqlalchemy.schema import CreateColumn
@@ -16,6 +16,7 @@ from fieldcrypt import ConfigurationError
 from fieldcrypt_sqlalchemy.column.storage import TextStorage, room_needed
 from fieldcrypt_sqlalchemy.engine.internals import BINARY_TYPE, copy_column
 from fieldcrypt_sqlalchemy.keyset import unfit_key
+from fieldcrypt_sqlalchemy.migration.checkpoint_tables import stored_key
 from fieldcrypt_sqlalchemy.migration.column import MigratedColumn
 
 if TYPE_CHECKING:
@@ -48,6 +49,10 @@ _KIND_ON_POSTGRESQL = text(
 _SET_ON_UPDATE = text(
     "SELECT column_name FROM information_schema.columns WHERE table_name = :name AND "
     "table_schema = COALESCE(:schema, DATABASE()) AND extra LIKE '%on update%'"
+)
+_COLLATION = text(
+    "SELECT collation_name FROM information_schema.columns WHERE table_name = :name AND column_name = :column AND "
+    "table_schema = COALESCE(:schema, DATABASE())"
 )
 
 
@@ -172,9 +177,12 @@ def _longest_plaintext(connection: Connection, source: SqlSource, migrated: Migr
 def _of_key(connection: Connection, source: SqlSource, columns: Mapping[str, Any]) -> Iterator[str]:
     """Yield why rows cannot be told apart, or gone through, by the key that the model declares."""
     key, table = source.key, source.full_name
-    unfit = [(each.name, unfit_key(each, columns[each.name]["type"], connection.dialect)) for each in key]
+    unfit = [(each.name, _unfit(connection, source, each, columns[each.name]["type"])) for each in key]
     if any(reason is not None for _, reason in unfit):
         yield from (f"{table}.{name}, of the primary key, {reason}" for name, reason in unfit if reason is not None)
+        return
+    if reason := _unwritable(connection, source):
+        yield reason
         return
     if connection.dialect.name == "sqlite" or any(columns[each.name]["nullable"] for each in key):
         query = select(key[0]).where(or_(*(each.is_(None) for each in key))).limit(1)
@@ -187,6 +195,34 @@ def _of_key(connection: Connection, source: SqlSource, columns: Mapping[str, Any
                 f"{table} has several rows with the same primary key, as the model declares it, by which they cannot "
                 "be told apart: give it a key that is unique, also among tables that inherit from it"
             )
+
+
+def _unfit(connection: Connection, source: SqlSource, column: Any, stored: Any) -> str | None:
+    reason = unfit_key(column, stored, connection.dialect)
+    if reason is None and isinstance(stored, CHAR) and _counts_blanks(connection, source, column.name):
+        return (
+            "is CHAR with a collation that counts blanks at the end, which the database sorts with its blanks and "
+            "compares without them, so that pages would pass over rows: change it to VARCHAR"
+        )
+    return reason
+
+
+def _counts_blanks(connection: Connection, source: SqlSource, column: str) -> bool:
+    """Return True if a column has a collation of MariaDB's that does not pad."""
+    if connection.dialect.name not in ("mysql", "mariadb"):
+        return False
+    where = {"name": source.table.name, "schema": source.schema, "column": column}
+    return "nopad" in (connection.scalar(_COLLATION, where) or "")
+
+
+def _unwritable(connection: Connection, source: SqlSource) -> str | None:
+    """Return why a checkpoint cannot hold keys like those of the table, as one of them shows; None if it can."""
+    row = connection.execute(select(*source.key).limit(1)).first()
+    try:
+        stored_key(source.full_name, None if row is None else tuple(row))
+    except ConfigurationError as error:
+        return str(error)
+    return None
 
 
 def _is_unique(connection: Connection, source: SqlSource) -> bool:

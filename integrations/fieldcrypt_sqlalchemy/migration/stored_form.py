@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, LargeBinary, String, and_, cast, func
+from sqlalchemy import ColumnElement, LargeBinary, String, and_, cast, collate, func
+from sqlalchemy.dialects.mysql import CHAR
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import NullType, TypeDecorator, TypeEngine
 
@@ -21,6 +22,26 @@ __all__ = ["StoredForm", "stored_form"]
 
 _SHORTEST = 57  # bytes of a value: version, key id, nonce and tag (SPEC section 4)
 _HEADS = [bytes([version]) for version in (STORED, SELF_CONTAINED)]
+
+
+Exact = Callable[[ColumnElement[Any]], ColumnElement[Any]]
+
+
+def _as_it_is(text: ColumnElement[Any]) -> ColumnElement[Any]:
+    return text
+
+
+def _exact_on_mysql(text: ColumnElement[Any]) -> ColumnElement[Any]:
+    return collate(cast(text, CHAR(charset="utf8mb4")), "utf8mb4_bin")
+
+
+# What makes a text one that is compared character by character: the collation of a column may take FC1. for fc1., and a
+# plaintext that begins so for a value. SQLite compares what functions return so anyway.
+_EXACT: Mapping[str, Exact] = {
+    "postgresql": lambda text: collate(text, "C"),
+    "mysql": _exact_on_mysql,
+    "mariadb": _exact_on_mysql,
+}
 
 
 class StoredForm:
@@ -78,8 +99,9 @@ class StoredForm:
 class _TextForm(StoredForm):
     """A column of text, or of JSON; if it is `mixed` there may be something else than the field's own values."""
 
-    def __init__(self, storage: TextStorage, room: int | None, mixed: bool, name: str) -> None:
-        self.storage, self._room, self._mixed, self._name = storage, room, mixed, name
+    def __init__(self, storage: TextStorage, dialect: Dialect, mixed: bool, name: str) -> None:
+        self.storage, self._mixed, self._name = storage, mixed, name
+        self._room, self._exact = storage.room(dialect), _EXACT.get(dialect.name, _as_it_is)
         self.read_as, self.written_as = _AsHeld(storage), storage.type
 
     def content(self, stored: Any) -> Any:
@@ -118,7 +140,7 @@ class _TextForm(StoredForm):
     def _head(self, column: ColumnElement[Any], size: int) -> ColumnElement[Any]:
         """Return the first characters of a column's text; in JSON values begin behind the quotation mark."""
         text, begins_at = (cast(column, String), 2) if self.storage.is_json else (column, 1)
-        return func.substr(text, begins_at, size, type_=String)
+        return self._exact(func.substr(text, begins_at, size, type_=String))
 
     def is_under(self, column: ColumnElement[Any], key_id: bytes) -> ColumnElement[bool]:
         # 17 bytes are 22 characters, and four bits of the next one.
@@ -170,7 +192,7 @@ def stored_form(type_: Encrypted, dialect: Dialect) -> StoredForm:
     text = type_.text
     if text is None:
         return StoredForm()
-    return _TextForm(text, text.room(dialect), type_.accepted is not None, type_.described)
+    return _TextForm(text, dialect, type_.accepted is not None, type_.described)
 
 
 def _is_json(value: Any) -> bool:
