@@ -19,7 +19,10 @@ MINISTACK := $(VENV)/ministack
 # What fieldcrypt is compared with stays out of the tests' environment.
 BENCH := $(VENV)/bench
 
-.PHONY: demo test test-spark test-long lint types wheel-check vectors bench bench-check clean
+# The fuzzer, which is for Linux and macOS, and not for every Python.
+FUZZ := $(VENV)/fuzz
+
+.PHONY: demo test test-spark test-long fuzz lint types wheel-check vectors bench bench-check clean
 
 demo: $(VENV)/.stamp
 	$(BIN)/fieldcrypt demo $(ARGS)
@@ -40,6 +43,10 @@ test-spark: $(SPARK)/.stamp $(MINISTACK)/.stamp
 # Not part of .ci/run either: it takes some minutes, and does something else each time. Prints what it did.
 test-long: $(VENV)/.stamp $(VENV)/.mariadb
 	$(BIN)/pytest --long tests/test_row_machine.py $(ARGS)
+
+# Nor is this: ten minutes of random inputs for all decoders. `make fuzz ARGS=60` takes one.
+fuzz: $(FUZZ)/.stamp
+	PYTHONPATH=$(FUZZ) $(BIN)/python -m tests.fuzz $(ARGS)
 
 .PRECIOUS: $(VENV)/sqlalchemy-%/.stamp
 
@@ -83,6 +90,11 @@ $(VENV)/sqlalchemy-%/.stamp: $(VENV)/.stamp
 $(SPARK)/.stamp: $(VENV)/.stamp
 	rm -rf $(SPARK)
 	$(BIN)/python -m pip install --quiet --target $(SPARK) 'pyspark>=4.0' 'pandas>=2.2,<3' 'python-dateutil<3'
+	@touch $@
+
+$(FUZZ)/.stamp: $(VENV)/.stamp
+	rm -rf $(FUZZ)
+	$(BIN)/python -m pip install --quiet --target $(FUZZ) 'atheris>=3'
 	@touch $@
 
 $(MINISTACK)/.stamp: tests/ministack.txt $(VENV)/.stamp

@@ -31,6 +31,7 @@ from fieldcrypt.format.cbor_items import (
     INLINE,
     LEAST,
     LOCAL_DATETIME_HEAD,
+    MAP,
     MAX_NESTING,
     MICROSECOND,
     NEGATIVE_BIG,
@@ -76,6 +77,7 @@ def decode_cbor(body: bytes) -> Any:
 
 
 _Read = Callable[[bytes, int, int], tuple[Any, int]]
+_EMPTY = (ARRAY, MAP)
 
 
 def _read_all(body: bytes, at: int, count: int, left: int) -> tuple[list[Any], int]:
@@ -95,6 +97,9 @@ def _read_all(body: bytes, at: int, count: int, left: int) -> tuple[list[Any], i
         elif first == INLINE and body[at + 1] >= INLINE:
             add(body[at + 1])
             at += 2
+        elif left and first in _EMPTY:  # of nothing else a value can have as many
+            add([] if first == ARRAY else {})
+            at += 1
         elif ARRAY <= first < ARRAY + INLINE:
             value, at = _read_all(body, at + 1, first - ARRAY, left - 1)
             add(value)
@@ -150,10 +155,12 @@ def _read_list(body: bytes, at: int, left: int) -> tuple[list[Any], int]:
 
 
 def _read_map(body: bytes, at: int, left: int) -> tuple[dict[Any, Any], int]:
-    count, at = _argument(body, at)
+    count = body[at] & ARGUMENT
+    if count < INLINE:
+        at += 1
+    else:
+        count, at = _argument(body, at)
     values, at = _read_all(body, at, 2 * count, left - 1)
-    if not count:
-        return {}, at
     keys = values[::2]
     check_members(keys)
     value = dict(zip(keys, values[1::2], strict=True))
