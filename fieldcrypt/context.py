@@ -98,7 +98,7 @@ class RowContext(Mapping[str, str]):
     __slots__ = ("_texts", "encoded")
 
     def __init__(self, texts: tuple[str, ...]) -> None:
-        if not texts or not isinstance(texts, tuple):
+        if texts.__class__ is not tuple or not texts:
             raise TypeError("a row is named by the parts of its primary key, at least one")
         self._texts = texts
         if len(texts) == 1:  # the usual row, for which sorting and joining would take three times as long
@@ -139,7 +139,7 @@ def row_context(*key: Any) -> RowContext:
         TypeError: there is no part, or one that has no text.
         ValueError: a part is longer than 65,535 bytes, or has a lone surrogate.
     """
-    return RowContext(tuple(map(key_text, key)))
+    return RowContext((key_text(key[0]),) if len(key) == 1 else tuple(map(key_text, key)))
 
 
 def key_text(value: Any) -> str:
