@@ -19,7 +19,10 @@ MINISTACK := $(VENV)/ministack
 # What fieldcrypt is compared with stays out of the tests' environment.
 BENCH := $(VENV)/bench
 
-.PHONY: demo test test-spark test-long test-long-rows test-long-migrations lint types wheel-check vectors bench bench-check clean
+# The fuzzer, which is for Linux and macOS, and not for every Python.
+FUZZ := $(VENV)/fuzz
+
+.PHONY: demo test test-spark test-long test-long-rows test-long-migrations fuzz lint types wheel-check vectors bench bench-check clean
 
 demo: $(VENV)/.stamp
 	$(BIN)/fieldcrypt demo $(ARGS)
@@ -47,6 +50,10 @@ test-long-rows: $(VENV)/.stamp $(VENV)/.mariadb
 # To tell a story again that failed: ARGS="-k 'mariadb and uuid' --seed 7"
 test-long-migrations: $(VENV)/.stamp $(VENV)/.mariadb
 	$(BIN)/pytest --long tests/test_migration_property.py $(ARGS)
+
+# Nor is this: ten minutes of random inputs for all decoders. `make fuzz ARGS=60` takes one.
+fuzz: $(FUZZ)/.stamp
+	PYTHONPATH=$(FUZZ) $(BIN)/python -m tests.fuzz $(ARGS)
 
 .PRECIOUS: $(VENV)/sqlalchemy-%/.stamp
 
@@ -90,6 +97,11 @@ $(VENV)/sqlalchemy-%/.stamp: $(VENV)/.stamp
 $(SPARK)/.stamp: $(VENV)/.stamp
 	rm -rf $(SPARK)
 	$(BIN)/python -m pip install --quiet --target $(SPARK) 'pyspark>=4.0' 'pandas>=2.2,<3' 'python-dateutil<3'
+	@touch $@
+
+$(FUZZ)/.stamp: $(VENV)/.stamp
+	rm -rf $(FUZZ)
+	$(BIN)/python -m pip install --quiet --target $(FUZZ) 'atheris>=3'
 	@touch $@
 
 $(MINISTACK)/.stamp: tests/ministack.txt $(VENV)/.stamp

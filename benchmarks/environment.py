@@ -16,7 +16,6 @@ __all__ = ["environment"]
 PACKAGES = (
     "fieldcrypt",
     "cryptography",
-    "cbor2",
     "sqlalchemy",
     "psycopg",
     "boto3",

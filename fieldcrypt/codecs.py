@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from fieldcrypt._text import utf8
-from fieldcrypt.cbor import decode_cbor, encode_cbor
+from fieldcrypt.cbor import decode_cbor, encode_cbor, type_of_cbor
 from fieldcrypt.errors import DecryptionError
 
 __all__ = ["BYTES", "BYTES_BYTE", "CBOR", "PADDED", "TEXT", "TEXT_BYTE", "Codec"]
@@ -82,17 +82,17 @@ class Codec:
             DecryptionError: the bytes are no valid encoding, or of a value of another type.
         """
         kind, body = split_plaintext(plaintext)
+        found, wanted = _type_of(kind, body), str if self._enum else self.type
+        if found is not wanted and wanted is not object:
+            raise DecryptionError(
+                f"the value is authentic, but is a {found.__name__} where the field is declared as {self.type.__name__}"
+            )
         value = _decode_body(kind, body)
         if self._enum:
-            member = self.type.__members__.get(value) if type(value) is str else None
+            member = self.type.__members__.get(value)
             if member is None:
                 raise DecryptionError(f"the value is authentic, but no member of {self.type.__name__}")
             return member
-        if self.type is not object and type(value) is not self.type:
-            raise DecryptionError(
-                f"the value is authentic, but is a {type(value).__name__} where the field is declared as "
-                f"{self.type.__name__}"
-            )
         return value
 
     def _encode_body(self, value: Any) -> tuple[int, bytes]:
@@ -130,17 +130,27 @@ def split_plaintext(plaintext: bytes) -> tuple[int, bytes]:
     return kind, body
 
 
+def _type_of(kind: int, body: bytes) -> Any:
+    """Return the type of a value before anything of it is decoded."""
+    if kind == BYTES:
+        return bytes
+    if kind == TEXT:
+        return str
+    if kind == CBOR:
+        found = type_of_cbor(body)
+        if found not in (type(None), bytes, str):  # which have no plaintext, or one without CBOR
+            return found
+    raise DecryptionError(_NOT_WHAT_WAS_WRITTEN)
+
+
 def _decode_body(kind: int, body: bytes) -> Any:
+    if kind == CBOR:
+        return decode_cbor(body)
     if kind == BYTES:
         return body
-    if kind == TEXT:
-        try:
-            return body.decode()
-        except UnicodeDecodeError:
-            pass
-    elif kind == CBOR:
-        value = decode_cbor(body)
-        if value is not None and type(value) not in (str, bytes):
-            return value
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        pass
     # Raised here and not in an except block, so that no chained exception carries the plaintext.
     raise DecryptionError(_NOT_WHAT_WAS_WRITTEN)

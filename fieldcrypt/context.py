@@ -85,13 +85,27 @@ def check_field_name(name: str) -> str:
 
 
 class RowContext(Mapping[str, str]):
-    """The context of a row, as `row_context` makes it; encoded once, because all fields of the row need it."""
+    """The context of a row, as `row_context` makes it; encoded once, because all fields of the row need it.
+
+    Args:
+        texts: of the parts of the row's primary key, at least one.
+
+    Raises:
+        TypeError: it is no tuple of str, or an empty one.
+        ValueError: a text is longer than 65,535 bytes, or has a lone surrogate.
+    """
 
     __slots__ = ("_texts", "encoded")
 
-    def __init__(self, texts: tuple[str, ...], encoded: bytes) -> None:
+    def __init__(self, texts: tuple[str, ...]) -> None:
+        if texts.__class__ is not tuple or not texts:
+            raise TypeError("a row is named by the parts of its primary key, at least one")
         self._texts = texts
-        self.encoded = encoded
+        if len(texts) == 1:  # the usual row, for which sorting and joining would take three times as long
+            value = _utf8(texts[0])
+            self.encoded = _ROW_KEY_ENCODED + len(value).to_bytes(_LENGTH_SIZE, "big") + value
+        else:
+            self.encoded = encode_context(_row_entries(texts))
 
     def __getitem__(self, key: str) -> str:
         return _row_entries(self._texts)[key]
@@ -125,14 +139,7 @@ def row_context(*key: Any) -> RowContext:
         TypeError: there is no part, or one that has no text.
         ValueError: a part is longer than 65,535 bytes, or has a lone surrogate.
     """
-    if not key:
-        raise TypeError("a row is named by the parts of its primary key, at least one")
-    if len(key) == 1:  # the usual row, for which sorting and joining would take three times as long
-        text = key_text(key[0])
-        value = _utf8(text)
-        return RowContext((text,), _ROW_KEY_ENCODED + len(value).to_bytes(_LENGTH_SIZE, "big") + value)
-    texts = tuple(map(key_text, key))
-    return RowContext(texts, encode_context(_row_entries(texts)))
+    return RowContext((key_text(key[0]),) if len(key) == 1 else tuple(map(key_text, key)))
 
 
 def key_text(value: Any) -> str:

@@ -6,56 +6,56 @@ reader returns None, or raises one of `REFUSALS`, for whatever else it is given:
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-import cbor2
-
-from fieldcrypt.cbor import (
-    DATE_TAG,
-    DATETIME_TAG,
-    DECIMAL_TAG,
+from fieldcrypt.cbor import UNREADABLE, encode_cbor, float_bytes, integer_bytes
+from fieldcrypt.format.cbor_items import (
+    DATE_HEAD,
+    DATETIME_HEAD,
+    DECIMAL_HEAD,
     DECIMALS,
-    LOCAL_DATETIME_TAG,
-    UNREADABLE,
-    UUID_TAG,
-    encode_cbor,
+    LOCAL_DATETIME_HEAD,
+    TEXT,
+    UUID_HEAD,
+    head,
 )
 
 __all__ = ["READ", "REFUSALS", "WRITE"]
 
-REFUSALS = (*UNREADABLE, IndexError)
+REFUSALS = UNREADABLE
 
 _CBOR = b"\x03"  # the encoding byte
 
 # Head: the encoding byte, the tag, and the length of the text under it.
-_DATE_HEAD = _CBOR + cbor2.dumps(cbor2.CBORTag(DATE_TAG, "1970-01-01"))[:4]
-_DATE_SIZE = len(_DATE_HEAD) + 10
-_DECIMAL_HEADS = [_CBOR + cbor2.dumps(cbor2.CBORTag(DECIMAL_TAG, "x" * size))[:4] for size in range(24)]
-_DECIMAL_SIZES = {head: size for size, head in enumerate(_DECIMAL_HEADS)}
+_DATE_HEAD = _CBOR + DATE_HEAD + head(TEXT, len("1970-01-01"))
+_DATE_SIZE = len(_DATE_HEAD) + len("1970-01-01")
+_DECIMAL_HEADS = [_CBOR + DECIMAL_HEAD + head(TEXT, size) for size in range(24)]
+_DECIMAL_SIZES = {head: len(head) + size for size, head in enumerate(_DECIMAL_HEADS)}
 _HEAD = slice(0, 5)
 _TEXT = slice(5, None)
 
-# Of times in UTC, whose text is as long as this, or by seven characters longer.
+# Of times in UTC, whose text has one of two lengths.
 _UTC_HEADS = {
-    size: _CBOR + cbor2.dumps(cbor2.CBORTag(DATETIME_TAG, "x" * size))[:3]
-    for size in (len("1970-01-01T00:00:00+00:00"), len("1970-01-01T00:00:00.000001+00:00"))
+    len(text): _CBOR + DATETIME_HEAD + head(TEXT, len(text))
+    for text in ("1970-01-01T00:00:00+00:00", "1970-01-01T00:00:00.000001+00:00")
 }
+_UTC_SIZES = {head: len(head) + size for size, head in _UTC_HEADS.items()}
 _UTC_HEAD = slice(0, 4)
 _UTC_TEXT = slice(4, None)
 
 # Of times without an offset, whose text has one of two lengths as well, by the length of the plaintext.
-_LOCAL_HEADS = {
-    len(_CBOR + encoded): _CBOR + encoded[: -len(text)]
+_LOCAL_HEADS_OF_TEXTS = {
+    len(text): _CBOR + LOCAL_DATETIME_HEAD + head(TEXT, len(text))
     for text in ("1970-01-01T00:00:00", "1970-01-01T00:00:00.000001")
-    for encoded in [cbor2.dumps(cbor2.CBORTag(LOCAL_DATETIME_TAG, text))]
 }
-_LOCAL_HEADS_OF_TEXTS = {size - len(head): head for size, head in _LOCAL_HEADS.items()}
+_LOCAL_HEADS = {size + len(head): head for size, head in _LOCAL_HEADS_OF_TEXTS.items()}
 
-_UUID_HEAD = _CBOR + cbor2.dumps(cbor2.CBORTag(UUID_TAG, bytes(16)))[:3]
+_UUID_HEAD = _CBOR + UUID_HEAD + b"\x50"
 _UUID_BYTES = slice(len(_UUID_HEAD), None)
 _UUID_SIZE = len(_UUID_HEAD) + 16
 
@@ -67,10 +67,11 @@ def _write_date(value: date) -> bytes:
 
 
 def _read_date(plaintext: bytes) -> date | None:
+    if len(plaintext) != _DATE_SIZE or plaintext[_HEAD] != _DATE_HEAD:
+        return None
     text = plaintext[_TEXT].decode()
-    value = _date(text)
     # fromisoformat takes 2024-W09-4 as well, and writing it again to compare would take longer than all the rest.
-    return value if text[7] == "-" and len(plaintext) == _DATE_SIZE and plaintext[_HEAD] == _DATE_HEAD else None
+    return _date(text) if text[7] == "-" else None
 
 
 def _write_datetime(value: datetime) -> bytes:
@@ -87,10 +88,11 @@ def _read_datetime(plaintext: bytes) -> datetime | None:
         text = plaintext[len(head) :].decode()
         value = _datetime(text)
         return value if value.tzinfo is None and value.isoformat() == text else None
+    if _UTC_SIZES.get(plaintext[_UTC_HEAD]) != len(plaintext):
+        return None
     text = plaintext[_UTC_TEXT].decode()
     value = _datetime(text)
-    same = value.tzinfo is UTC and value.isoformat() == text and _UTC_HEADS.get(len(text)) == plaintext[_UTC_HEAD]
-    return value if same else None
+    return value if value.tzinfo is UTC and value.isoformat() == text else None
 
 
 def _write_uuid(value: UUID) -> bytes:
@@ -109,31 +111,48 @@ def _write_decimal(value: Decimal) -> bytes:
 
 
 def _read_decimal(plaintext: bytes) -> Decimal | None:
+    if _DECIMAL_SIZES.get(plaintext[_HEAD]) != len(plaintext):
+        return None
     text = plaintext[_TEXT].decode()
     value = Decimal(text)
-    same = _decimal_text(value) == text and _DECIMAL_SIZES.get(plaintext[_HEAD]) == len(text)
-    return value if same else None
+    return value if _decimal_text(value) == text else None
 
 
-def _write_number(value: Any) -> bytes:
-    return _CBOR + cbor2.dumps(value)
+def _write_int(value: int) -> bytes:
+    return _SMALL.get(value) or _CBOR + integer_bytes(value)
 
 
-def _number_reader(kind: type) -> Callable[[bytes], Any]:
-    def read(plaintext: bytes) -> Any:
-        value = cbor2.loads(plaintext[1:])
-        return value if value.__class__ is kind and _CBOR + cbor2.dumps(value) == plaintext else None
-
-    return read
-
-
-_SMALL = {_write_number(number): number for number in range(256)}
-_read_larger_int = _number_reader(int)
+def _read_int(plaintext: bytes) -> int | None:
+    small = _SMALL_OF.get(plaintext)
+    if small is not None or len(plaintext) > _LONGEST_INT:
+        return small
+    value = int.from_bytes(plaintext[_ARGUMENT], "big")
+    if plaintext[1] & _MAJOR:
+        value = -1 - value
+    return value if _write_int(value) == plaintext else None
 
 
-def _read_int(plaintext: bytes) -> Any:
-    small = _SMALL.get(plaintext)
-    return small if small is not None else _read_larger_int(plaintext)
+def _write_float(value: float) -> bytes:
+    return _CBOR + float_bytes(value)
+
+
+def _read_float(plaintext: bytes) -> float | None:
+    if len(plaintext) != _FLOAT_SIZE or plaintext[_FLOAT_HEAD] != _DOUBLE:
+        return _SPECIAL_FLOATS.get(plaintext)
+    (value,) = _unpack_double(plaintext, 2)
+    return value if value - value == 0 else None
+
+
+_SMALL = {number: _CBOR + integer_bytes(number) for number in range(-256, 256)}
+_SMALL_OF = {plaintext: number for number, plaintext in _SMALL.items()}
+_LONGEST_INT = len(_CBOR + integer_bytes(2**64 - 1))
+_ARGUMENT, _MAJOR = slice(2, None), 0xE0
+_FLOAT_HEAD = slice(0, 2)
+_DOUBLE, _FLOAT_SIZE = _write_float(0.0)[_FLOAT_HEAD], len(_write_float(0.0))
+_SPECIAL_FLOATS = {_write_float(value): value for value in map(float, ("nan", "inf", "-inf"))}
+_unpack_double = struct.Struct(">d").unpack_from
+_BOOLS = {_CBOR + encode_cbor(value): value for value in (False, True)}
+_BOOL_BYTES = {value: plaintext for plaintext, value in _BOOLS.items()}
 
 
 WRITE: dict[Any, Callable[[Any], bytes]] = {
@@ -141,9 +160,9 @@ WRITE: dict[Any, Callable[[Any], bytes]] = {
     datetime: _write_datetime,
     UUID: _write_uuid,
     Decimal: _write_decimal,
-    int: _write_number,
-    float: _write_number,
-    bool: _write_number,
+    int: _write_int,
+    float: _write_float,
+    bool: _BOOL_BYTES.__getitem__,
 }
 READ: dict[Any, Callable[[bytes], Any]] = {
     date: _read_date,
@@ -151,6 +170,6 @@ READ: dict[Any, Callable[[bytes], Any]] = {
     UUID: _read_uuid,
     Decimal: _read_decimal,
     int: _read_int,
-    float: _number_reader(float),
-    bool: _number_reader(bool),
+    float: _read_float,
+    bool: _BOOLS.get,
 }

@@ -21,7 +21,7 @@ LAYERS = [
     {f"fieldcrypt.{name}" for name in ("_cache", "_fork_guard", "_originals", "_reader", "_text")},
     {
         f"fieldcrypt.{name}"
-        for name in ("events", "cbor", "scalars", "context", "codecs", "envelope", "aead", "text_form")
+        for name in ("events", "format", "cbor", "scalars", "context", "codecs", "envelope", "aead", "text_form")
     },
     {"fieldcrypt.keys"},
     {"fieldcrypt.field", "fieldcrypt.blind_index", "fieldcrypt.tag_plan"},

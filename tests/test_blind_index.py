@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import pickle
 from datetime import UTC, date, datetime, time, timedelta, timezone
-from decimal import Decimal
+from decimal import Context, Decimal, Inexact, Rounded, Subnormal, localcontext
 from threading import Thread
 from typing import Any
 from uuid import UUID
@@ -176,6 +176,25 @@ class TestTypes:
         """-0 and 0 are equal."""
         index = SHARED.blind_index("a.b", Decimal)
         assert len({index.tag(Decimal(zero)) for zero in ("0", "-0", "0E+5", "-0.00")}) == 1
+
+    @pytest.mark.parametrize(
+        "spellings",
+        [
+            ("1E+999999999999999999", "10E+999999999999999998", "1.000E+999999999999999999"),
+            ("1E-1999999999999999996", "10E-1999999999999999997"),
+            ("0", "0E+999999999999999999", "-0E-1999999999999999997"),
+            ("9" * 5000, "9" * 5000 + ".0"),
+        ],
+        ids=["largest", "smallest", "zero", "long"],
+    )
+    def test_the_most_extreme_decimals_have_one_form(self, spellings: tuple[str, ...]) -> None:
+        """Whatever decimal context the program works in."""
+        index = SHARED.blind_index("a.b", Decimal)
+        numbers = [Decimal(spelling) for spelling in spellings]
+        with localcontext(Context(prec=1, Emax=1, Emin=-1, traps=[Inexact, Rounded, Subnormal])):
+            assert len({index.tag(number) for number in numbers}) == 1
+        with localcontext(Context(prec=1, traps=[])):
+            assert index.tag(numbers[0]) == index.tag(numbers[-1])
 
     @given(st.datetimes(datetime(2, 1, 1), datetime(9998, 1, 1), timezones=OFFSETS), OFFSETS)
     @relaxed

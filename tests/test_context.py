@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fieldcrypt import DecryptionError, Encryptor, LocalKeyProvider, MemoryKeyStore, key_text, row_context
+from fieldcrypt import DecryptionError, Encryptor, LocalKeyProvider, MemoryKeyStore, RowContext, key_text, row_context
 from fieldcrypt.context import application_context, encode_context
 from tests.doubles import told
 from tests.strategies import VALUES, Access, Colour, Level, Mode, relaxed
@@ -226,3 +226,18 @@ class TestRowContext:
         assert field.decrypt(value, context={"row.1": "A", "row.2": "1"}) == "x"
         with pytest.raises(DecryptionError):
             field.decrypt(value, context=row_context("A", 2))
+
+
+@pytest.mark.parametrize("texts", [(), "42", ["42"], (42,), ("42", None)])
+def test_a_row_context_is_of_texts(texts: Any) -> None:
+    """One that binds to no row, or to another than it shows, cannot be made."""
+    with pytest.raises(TypeError):
+        RowContext(texts)
+
+
+@given(st.lists(st.text(), min_size=1, max_size=12))
+@relaxed
+def test_a_row_context_binds_to_what_it_shows(texts: list[str]) -> None:
+    """Its bytes are those of the context that it is."""
+    context = RowContext(tuple(texts))
+    assert context.encoded == encode_context(dict(context))

@@ -1112,11 +1112,17 @@ class TestTypes(OnMoto):
         with pytest.raises((TypeError, ValueError), match="expected"):
             Items(described, WIRE).encrypted({"id": {"S": "1"}, "v": value})
 
-    @pytest.mark.parametrize("number", ["Infinity", "-Infinity", "NaN", "1.5"])
+    @pytest.mark.parametrize("number", ["Infinity", "-Infinity", "NaN", "sNaN", "1.5", "1E+999999999999999999", "1E-9"])
     def test_an_int_is_a_whole_number(self, encryptor: Encryptor, number: str) -> None:
         described = ProtectedTable("t", encryptor, key=["id"], attributes={"v": int})
         with pytest.raises(ValueError, match="whole"):
             Items(described, WIRE).encrypted({"id": {"S": "1"}, "v": {"N": number}})
+
+    def test_a_signalling_not_a_number_is_kept(self, encryptor: Encryptor) -> None:
+        """It can be compared with nothing, and need not be."""
+        described = ProtectedTable("t", encryptor, key=["id"], attributes={"v": Decimal})
+        sealed = Items(described, WIRE).encrypted({"id": {"S": "1"}, "v": {"N": "sNaN"}})
+        assert Items(described, WIRE).decrypted(sealed)["v"] == {"N": "sNaN"}
 
     def test_a_map_is_a_mapping(self, encryptor: Encryptor) -> None:
         described = ProtectedTable("t", encryptor, key=["id"], attributes={"v": dict})

@@ -10,16 +10,17 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
-import cbor2
 from cryptography.hazmat.primitives.hashes import SHA256, Hash
 
 from fieldcrypt import DecryptionError, Event, EventKind, KeyNotFoundError, RowContext, key_text
+from fieldcrypt.cbor import encode_cbor
 from fieldcrypt_dynamodb.description import ProtectedTable
 from fieldcrypt_dynamodb.forms import Form
 
 __all__ = ["Sealing", "seal_digest"]
 
 _CONTEXT_KEY = "seal"
+_NESTING = 128  # lists of the encoding within each other; DynamoDB has 32 levels, each of which is two
 
 
 class Sealing:
@@ -101,7 +102,8 @@ def seal_digest(over: Iterable[str], item: Mapping[str, Any]) -> bytes:
     """
     names = sorted(over)
     digest = Hash(SHA256())
-    digest.update(cbor2.dumps([names, [[name, _canonical(item[name])] for name in names if name in item]]))
+    covered = [[name, _canonical(item[name])] for name in names if name in item]
+    digest.update(encode_cbor([names, covered], _NESTING))
     return digest.finalize()
 
 

@@ -40,6 +40,7 @@ TEXTS: dict[Any, Callable[[str], Any]] = {
     UUID: UUID,
 }
 NUMBERS = (int, Decimal, float)
+_MAX_EXPONENT = 126  # beyond DynamoDB's own; as an integer, 1E+999999999999999999 would fill all memory
 _SETS = {"SS": str, "NS": Decimal, "BS": bytes}
 _KINDS = frozenset({"S", "N", "B", "BOOL", "NULL", "L", "M", *_SETS})
 _NO_VALUE = 'expected a value in DynamoDB\'s form, {"S": "text"} for example'
@@ -114,16 +115,14 @@ def exact_number(value: Any, type: Any) -> Any:
         raise TypeError(f"expected a number, got {value.__class__.__name__}")
     exact = _exact(value)
     if type is int:
-        if not exact.is_finite():
+        exponent = exact.as_tuple().exponent
+        if not isinstance(exponent, int) or exponent > _MAX_EXPONENT:
+            raise ValueError("expected a whole number, and one that DynamoDB could have")
+        number = int(exact)
+        if number != exact:
             raise ValueError("expected a whole number")
-        number: Any = int(exact)
-    elif type is float:
-        number = float(exact)
-    else:
-        number = exact
-    if number != exact and type is int:
-        raise ValueError("expected a whole number")
-    return number
+        return number
+    return float(exact) if type is float else exact
 
 
 def _exact(number: str | int | Decimal) -> Decimal:

@@ -95,7 +95,7 @@ class RowKey:
         # which it is known: the usual key and tenant. One tuple, because threads share it.
         self.first_name, self.last_name = self.names[0], self.names[-1]
         self._remembers = len(self.names) <= 2
-        self.recent: tuple[Any, Any, Row] = (_NO_PART, _NO_PART, (RowContext((), b""), None))
+        self.recent: tuple[Any, Any, Row] = (_NO_PART, _NO_PART, (RowContext(("",)), None))
         self._defaults = [(name, column) for name, column in columns.items() if column.default is not None]
 
     def described(self) -> tuple[str, ...]:

@@ -12,11 +12,13 @@ import hmac
 import json
 import re
 import string
+import struct
 import sys
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time
 from decimal import Decimal, InvalidOperation
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -30,6 +32,7 @@ from cryptography.hazmat.primitives.ciphers.modes import ECB
 Vector = dict[str, Any]
 
 PURPOSES = {1: "encryption", 2: "blind-index"}
+MERSENNE = 2**61 - 1
 
 
 class Refused(Exception):  # noqa: N818
@@ -187,9 +190,7 @@ def cbor_item(reader: Reader, depth: int = 0) -> str:
             cbor_items(reader, argument, depth + 1)
             return "list"
         case 5:
-            keys = cbor_items(reader, 2 * argument, depth + 1)[::2]
-            need(len(set(keys)) == len(keys), "a key of a map twice")
-            need(all(may_be_member(*key) for key in keys), "key of a map that holds others, or is not a number")
+            check_members(cbor_items(reader, 2 * argument, depth + 1)[::2])
             return "map"
         case 6:
             return cbor_tagged(reader, argument, depth)
@@ -210,6 +211,97 @@ def may_be_member(kind: str, encoding: bytes) -> bool:
     """Whether an item may be a key of a map, or an element of a set."""
     not_a_number = encoding == b"\xf9\x7e\x00" or (encoding.startswith(b"\xd9\xfc\x01") and b"NaN" in encoding)
     return kind not in ("list", "map", "set") and not not_a_number
+
+
+def check_members(items: list[tuple[str, bytes]]) -> None:
+    """Check the keys of a map or the elements of a set."""
+    need(all(may_be_member(*item) for item in items), "a list, map, set or not-a-number as a key or an element")
+    members = [member_of(encoding) for _, encoding in items]
+    need(len(set(members)) == len(members), "a key or an element twice")
+    residues: dict[int, list[Member]] = {}
+    for member in members:
+        if member.residue is not None:
+            residues.setdefault(-2 if member.residue == -1 else member.residue, []).append(member)
+    for alike in residues.values():
+        need(len(alike) <= 100, "more than 100 members of one residue")
+        if len({member.is_decimal for member in alike}) > 1:
+            need(len(alike) <= 8, "more than 8 members of one residue, of decimal numbers and others")
+            need(not any(member.is_long for member in alike), "a long integer and a decimal number of one residue")
+
+
+class Member(NamedTuple):
+    """A key or an element: what it is equal by, and what hash tables would make of it."""
+
+    identity: object
+    residue: int | None = None
+    is_decimal: bool = False
+    is_long: bool = False
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Member) and self.identity == other.identity
+
+    def __hash__(self) -> int:
+        return hash(self.identity)
+
+
+def member_of(encoding: bytes) -> Member:
+    major, info, argument = cbor_head(reader := Reader(encoding))
+    if major in (0, 1):
+        return number_member(argument if major == 0 else -1 - argument)
+    if major == 6 and argument in (2, 3):
+        count = int.from_bytes(cbor_string(reader, 2), "big")
+        return number_member(count if argument == 2 else -1 - count)
+    if major == 7 and info in (20, 21):
+        return number_member(info - 20)
+    if major == 7 and info == 25:
+        return Member("Infinity" if argument == 0x7C00 else "-Infinity")
+    if major == 7 and info == 27:
+        return number_member(struct.unpack(">d", encoding[1:])[0])
+    if major == 6 and argument == 37:
+        return Member(encoding, int.from_bytes(encoding[-16:], "big") % MERSENNE)
+    if major == 6 and argument in (0, 64513, 64515):
+        text = cbor_string(reader, 3).decode()
+        if argument == 64513:
+            return decimal_member(text)
+        if argument == 0:
+            moment = datetime.fromisoformat(text)
+            local, offset = moment.replace(tzinfo=None) - datetime.min, moment.utcoffset()
+        else:
+            clock = time.fromisoformat(text)
+            local, offset = datetime.combine(date.min, clock.replace(tzinfo=None)) - datetime.min, clock.utcoffset()
+        return Member(encoding if offset is None else (argument, local - offset))
+    return Member(encoding)
+
+
+def number_member(value: int | float) -> Member:
+    number = Fraction(value)
+    residue = abs(number.numerator) % MERSENNE * pow(number.denominator, -1, MERSENNE) % MERSENNE
+    residue = -residue if number < 0 else residue
+    return Member(number, residue, is_long=abs(number) >= 2**1024)
+
+
+def decimal_member(text: str) -> Member:
+    if "Infinity" in text:
+        return Member(text)
+    sign, digits, exponent = decimal_parts(text)
+    coefficient = int(digits)
+    while coefficient and coefficient % 10 == 0:
+        coefficient, exponent = coefficient // 10, exponent + 1
+    residue = coefficient * pow(10, exponent, MERSENNE) % MERSENNE
+    if abs(exponent) <= 10_000:  # then there may be an integer or a floating point number that is equal
+        identity: object = sign * coefficient * Fraction(10) ** exponent
+    else:
+        identity = (sign, coefficient, exponent) if coefficient else Fraction(0)
+    return Member(identity, sign * residue, is_decimal=True)
+
+
+def decimal_parts(text: str) -> tuple[int, str, int]:
+    """The sign of a finite decimal number, its digits, and the exponent of the last one."""
+    matched = re.fullmatch(r"(-?)(\d+)(?:\.(\d+))?(?:E([+-]\d+))?", text, re.ASCII)
+    if matched is None:
+        raise Refused("not a decimal number")
+    sign, whole, fraction, exponent = matched.groups(default="")
+    return -1 if sign else 1, whole + fraction, int(exponent or 0) - len(fraction)
 
 
 def cbor_simple(info: int, argument: int) -> str:
@@ -254,12 +346,17 @@ def cbor_set(reader: Reader, depth: int) -> None:
     need(major == 4, "set that is not an array")
     items = cbor_items(reader, count, depth)
     need(all(one < two for (_, one), (_, two) in pairwise(items)), "order of a set")
-    need(all(may_be_member(*item) for item in items), "set element that holds others, or is not a number")
+    check_members(items)
 
 
 def canonical(tag: int, text: str) -> str:
     """The only text in which the tag may hold what this text says."""
     if tag == 64513:
+        if re.fullmatch(r"-?(s?NaN(0|[1-9]\d*)?|Infinity)", text, re.ASCII) is None:
+            _, digits, exponent = decimal_parts(text)
+            largest = exponent if int(digits) == 0 else exponent + len(digits.lstrip("0")) - 1
+            need(largest <= 999_999_999_999_999_999, "exponent that is too large")
+            need(exponent >= -1_999_999_999_999_999_997, "exponent that is too small")
         try:
             return str(Decimal(text))
         except InvalidOperation:

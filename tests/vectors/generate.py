@@ -21,8 +21,8 @@ import cbor2
 
 from fieldcrypt import _system, codecs, context, envelope, text_form
 from fieldcrypt.aead import Xaes256Gcm
-from fieldcrypt.cbor import MAX_NESTING
 from fieldcrypt.encryptor import Encryptor
+from fieldcrypt.format.cbor_items import MAX_NESTING
 from fieldcrypt.keys.data_key import DataKey
 from fieldcrypt.keys.provider import LocalKeyProvider
 from fieldcrypt.keys.records import MAX_TIME, KeyRecord, Purpose, WrappedKey, sorted_wraps, wrap_context
@@ -92,6 +92,7 @@ def plaintexts() -> None:
     nested: Any = 1
     for _ in range(MAX_NESTING):
         nested = [nested]
+    cet, p = timezone(timedelta(hours=1)), 2**61 - 1
     values: dict[str, Any] = {
         "bytes": b"\x00\x01\xff", "bytes-empty": b"", "text": "Søren 😀", "text-empty": "",
         "true": True, "false": False,
@@ -100,11 +101,16 @@ def plaintexts() -> None:
         "float": 1.5, "float-minus-zero": -0.0, "float-nan": float("nan"), "float-infinity": float("inf"),
         "float-minus-infinity": float("-inf"), "float-smallest": 5e-324,
         "decimal": Decimal("2000.000"), "decimal-exponent": Decimal("1E+3"), "decimal-minus-zero": Decimal("-0.00"),
-        "decimal-nan": Decimal("NaN"),
+        "decimal-nan": Decimal("NaN"), "decimal-minus-nan": Decimal("-NaN"), "decimal-nan-digits": Decimal("NaN123"),
+        "decimal-signalling-nan": Decimal("-sNaN7"),
+        "decimal-largest": Decimal("9.99E+999999999999999999"), "decimal-smallest": Decimal("1E-1999999999999999997"),
+        "decimal-zero-largest": Decimal("0E+999999999999999999"),
+        "decimal-zero-smallest": Decimal("-0E-1999999999999999997"), "decimal-long": Decimal("9" * 100),
         "date": date(2026, 11, 23), "date-first": date(1, 1, 1),
         "datetime-utc": datetime(2026, 11, 23, 14, 49, tzinfo=UTC),
         "datetime-offset": datetime(2026, 11, 23, 14, 49, 0, 5, timezone(timedelta(hours=-3, minutes=-30))),
         "datetime-offset-seconds": datetime(1880, 1, 1, tzinfo=timezone(timedelta(seconds=1172))),
+        "datetime-offset-largest": datetime(2026, 1, 1, tzinfo=timezone(-timedelta(hours=23, minutes=59, seconds=59))),
         "datetime-local": datetime(2026, 11, 23, 14, 49, 0, 120_000),
         "time": time(14, 49), "time-offset": time(14, 49, 1, 1, timezone(timedelta(hours=1))),
         "duration": timedelta(days=1, microseconds=1), "duration-negative": timedelta(microseconds=-1),
@@ -112,6 +118,12 @@ def plaintexts() -> None:
         "list": [None, True, 1, "a", b"b", [], {}], "list-deepest": nested,
         "map-order": {"z": 1, "a": 2}, "map-keys": {1: "int", "1": "text", b"1": "bytes", date(2026, 1, 1): "date"},
         "set": {1, 300, "a", UUID(int=1)}, "set-empty": set(), "set-null": {None, 1}, "map-null-key": {None: 1},
+        "map-times": {time(0, 30, tzinfo=cet): "00:30+01:00", time(23, 30, tzinfo=UTC): "23:30+00:00, not equal to it"},
+        "map-offsets": {datetime(2026, 1, 1, tzinfo=zone): str(zone) for zone in (UTC, cet, None)},
+        "map-numbers": {1: "integer", Decimal("1.5"): "decimal", 2.5: "float", -2: "-2 and -1", -1: "share a residue"},
+        "set-one-residue": {1 + p * i for i in range(100)},
+        "set-mixed-residue": {1 + p * i for i in range(4)} | {Decimal(1 + p * i) for i in range(4, 8)},
+        "set-powers": {2**i for i in range(500)},
     }  # fmt: skip
     for name, value in values.items():
         write_plaintext(name, _described(value), codecs.Codec(object).encode(value))
@@ -152,6 +164,35 @@ def plaintexts() -> None:
         "cbor-indefinite-map": ("a map without a length", b"\x03\xbf\x01\x01\xff"),
         "cbor-indefinite-text": ("a text in pieces", b"\x03\x81\x7f\x61a\xff"),
         "cbor-repeated-key": ("a map with a key twice", b"\x03\xa2\x01\x01\x01\x02"),
+        "cbor-equal-keys": ("1 and 1.0 are equal", b"\x03\xa2\x01\x01\xfb\x3f\xf0" + bytes(6) + b"\x02"),
+        "cbor-equal-keys-infinity": ("two infinities", of(b"\xa2\xf9\x7c\x00\x01", dec("Infinity"), b"\x02")),
+        "cbor-equal-keys-boolean": ("1 and true are equal", b"\x03\xa2\x01\x01\xf5\x02"),
+        "cbor-equal-keys-decimal": ("1.0 and 1.00 are equal", of(b"\xa2", dec("1.0"), b"\x01", dec("1.00"), b"\x02")),
+        "cbor-equal-keys-datetime": (
+            "one instant at two offsets",
+            of(b"\xa2", tag(0, "2026-01-01T01:00:00+01:00"), b"\x01", tag(0, "2026-01-01T00:00:00+00:00"), b"\x02"),
+        ),
+        "cbor-set-equal": ("a set with 1000 and 1E+3", of(b"\xd9\x01\x02\x82", b"\x19\x03\xe8", dec("1E+3"))),
+        "cbor-set-equal-time": (
+            "12:00+01:00 and 11:00+00:00 are equal",
+            of(b"\xd9\x01\x02\x82", tag(64515, "11:00:00+00:00"), tag(64515, "12:00:00+01:00")),
+        ),
+        "cbor-set-residue": (
+            "101 integers that are equal modulo 2^61 - 1",
+            of(b"\xd9\x01\x02\x98\x65", *sorted(cbor2.dumps(1 + p * i) for i in range(101))),
+        ),
+        "cbor-map-residue": (
+            "101 UUIDs that are, as keys",
+            of(b"\xb8\x65", *(cbor2.dumps(UUID(int=1 + p * i)) + b"\xf6" for i in range(101))),
+        ),
+        "cbor-set-mixed-residue": (
+            "8 integers and a decimal number that are",
+            of(b"\xd9\x01\x02\x89", *sorted(cbor2.dumps(1 + p * i) for i in range(8)), dec(str(1 + p * 8))),
+        ),
+        "cbor-set-mixed-long": (
+            "an integer beyond 2^1024 and a decimal number that are",
+            of(b"\xd9\x01\x02\x82", cbor2.dumps(1 + (p << 1024)), dec("1")),
+        ),
         "cbor-list-key": ("a map with a list as a key", b"\x03\xa1\x81\x01\x02"),
         "cbor-set-order": ("a set whose elements are not sorted", b"\x03\xd9\x01\x02\x82\x02\x01"),
         "cbor-set-repeated": ("a set with an element twice", b"\x03\xd9\x01\x02\x82\x01\x01"),
@@ -161,11 +202,42 @@ def plaintexts() -> None:
         "cbor-nested-empty": ("an empty list inside 64 lists", b"\x03" + b"\x81" * 64 + b"\x80"),
         "cbor-unknown-tag": ("tag 1 (seconds since 1970) is not in the table", b"\x03\xc1\x01"),
         "cbor-shared": ("tag 28 (shared value) is not in the table", b"\x03\xd8\x1c\x81\x01"),
+        "cbor-cycle": ("a list that contains itself, by tags 28 and 29", b"\x03\xd8\x1c\x81\xd8\x1d\x00"),
+        "cbor-laughs": ("40 lists, each of the next one twice, by tags 28 and 29: 2^40 items", b"\x03" + laughs(40)),
+        "cbor-string-references": (
+            "a text of 300 characters 50 times, by tags 256 and 25",
+            b"\x03\xd9\x01\x00\x98\x33\x79\x01\x2c" + b"x" * 300 + b"\xd8\x19\x00" * 50,
+        ),
+        "cbor-string-reference": ("tag 25 alone", b"\x03\x82\x61a\xd8\x19\x00"),
+        "cbor-big-float": ("tag 5 (big float)", b"\x03\xc5\x82\x1b\x7f" + b"\xff" * 7 + b"\x01"),
+        "cbor-big-fraction": ("tag 4 with an exponent of 2^62", b"\x03\xc4\x82\x1b\x40" + bytes(7) + b"\x01"),
+        "cbor-rational": ("tag 30 (rational number)", b"\x03\xd8\x1e\x82\x01\x02"),
+        "cbor-regex": ("tag 35 (regular expression)", b"\x03\xd8\x23\x65(a+)+"),
+        "cbor-mime": ("tag 36 (MIME message)", b"\x03\xd8\x24\x64a: b"),
+        "cbor-address": ("tag 260 (network address)", b"\x03\xd9\x01\x04\x44\x7f\x00\x00\x01"),
+        "cbor-complex": ("tag 43000 (complex number)", b"\x03\xd9\xa7\xf8\x82\x01\x02"),
+        "cbor-self-described": ("tag 55799 (self-described CBOR)", b"\x03\xd9\xd9\xf7\x01"),
+        "cbor-long-tag": ("tag 0 in two bytes", b"\x03\xd8\x00\x78\x19" + b"2026-11-23T14:49:00+00:00"),
+        "cbor-promised-array": ("an array of 2^63 - 1 items", b"\x03\x9b\x7f" + b"\xff" * 7),
+        "cbor-promised-map": ("a map of 2^32 - 1 entries", b"\x03\xba" + b"\xff" * 4),
+        "cbor-indefinite-bytes": ("a byte string in pieces", b"\x03\x81\x5f\x41a\xff"),
+        "cbor-break": ("an end without a beginning", b"\x03\x81\xff"),
+        "cbor-reserved": ("a length that is reserved", b"\x03\x9c\x01"),
         "cbor-decimal-fraction": ("tag 4 (decimal fraction) is not in the table", b"\x03\xc4\x82\x01\x02"),
         "cbor-decimal-int": ("a decimal number over an integer", b"\x03\xd9\xfc\x01\x01"),
         "cbor-decimal-spelling": ("1.0 spelt 01.0", cbor(64513, "01.0")),
         "cbor-decimal-word": ("a decimal number that is none", cbor(64513, "one")),
+        "cbor-decimal-too-large": ("1E+1000000000000000000", cbor(64513, "1E+1000000000000000000")),
+        "cbor-decimal-too-large-digits": ("1.0E+1000000000000000000", cbor(64513, "1.0E+1000000000000000000")),
+        "cbor-decimal-too-small": ("1E-1999999999999999998", cbor(64513, "1E-1999999999999999998")),
+        "cbor-decimal-zero-too-large": ("0E+1000000000000000000", cbor(64513, "0E+1000000000000000000")),
+        "cbor-decimal-nan-zeros": ("a not-a-number whose digits begin with zero", cbor(64513, "NaN0123")),
         "cbor-datetime-zulu": ("UTC spelt Z", cbor(0, "2026-11-23T14:49:00Z")),
+        "cbor-datetime-minus-zero": ("UTC spelt -00:00", cbor(0, "2026-11-23T14:49:00-00:00")),
+        "cbor-datetime-offset-day": ("an offset of 24 hours", cbor(0, "2026-11-23T14:49:00+24:00")),
+        "cbor-datetime-offset-zeros": ("seconds of an offset that are zero", cbor(0, "2026-11-23T14:49:00+01:00:00")),
+        "cbor-datetime-offset-fraction": ("half a second in an offset", cbor(0, "2026-11-23T14:49:00+01:00:00.500000")),
+        "cbor-time-offset-fraction": ("in that of a time of day", cbor(64515, "14:49:00+01:00:00.500000")),
         "cbor-datetime-local": ("tag 0 without an offset", cbor(0, "2026-11-23T14:49:00")),
         "cbor-local-offset": ("tag 64514 with an offset", cbor(64514, "2026-11-23T14:49:00+00:00")),
         "cbor-datetime-space": ("a space for the T", cbor(64514, "2026-11-23 14:49:00")),
@@ -186,6 +258,24 @@ def _described(value: Any) -> str:
 
 def cbor(tag: int, content: Any) -> bytes:
     return b"\x03" + cbor2.dumps(cbor2.CBORTag(tag, content))
+
+
+def of(*pieces: bytes) -> bytes:
+    return b"\x03" + b"".join(pieces)
+
+
+def tag(number: int, text: str) -> bytes:
+    return cbor2.dumps(cbor2.CBORTag(number, text))
+
+
+def dec(text: str) -> bytes:
+    return tag(64513, text)
+
+
+def laughs(depth: int) -> bytes:
+    """Lists within each other, each with a reference to the one in it."""
+    references = (b"\xd8\x1d" + cbor2.dumps(number) for number in range(depth - 1, 0, -1))
+    return b"\xd8\x1c\x82" * depth + b"\x01\x01" + b"".join(references)
 
 
 def write_plaintext(name: str, reason: str, plaintext: bytes) -> None:
@@ -236,6 +326,16 @@ def records() -> None:
     bad("cut", "the last byte is missing", encoded[:-1])
     bad("trailing", "a byte too many", encoded + b"\x00")
     bad("empty", "nothing at all", b"")
+    own = next(wrap for wrap in record.wraps if wrap.name.startswith("local:"))
+    for size in (71, 73):
+        other = record._replace(wraps=(own._replace(data=(own.data + b"\x00")[:size]),))
+        bad(f"local-wrap-{size}", f"a local wrap of {size} bytes, under a good tag", _tagged_anyway(data_key, other))
+    named = record._replace(wraps=(own, own._replace(name="\x1b[2J\u202e", data=b"x")))
+    success(
+        "record-name-controls", "the name of a wrapping key holds control characters", **common, key_id=record.key_id,
+        record=data_key.seal(record._replace(wraps=sorted_wraps(named.wraps))).to_bytes(), purpose="encryption",
+        created=CREATED, tenant=TENANT, data_key=data_key.secret,
+    )  # fmt: skip
     unsorted = record._replace(wraps=tuple(reversed(record.wraps)))
     bad("unsorted", "wraps in the wrong order, under a good tag", _tagged_anyway(data_key, unsorted))
     twice = record._replace(wraps=(record.wraps[1], record.wraps[1]))
