@@ -213,7 +213,12 @@ class TestRefusals:
         world.deny(AWAY)
         for sick in (False, True):
             if sick:
-                provider._access.failover.health.failed(("123456789012", HOME))  # type: ignore[arg-type]
+                for proxy in world.proxies.values():
+                    proxy.throttle()
+                with pytest.raises(KeyProviderError, match="ThrottlingException"):
+                    provider.unwrap(wraps, CONTEXT)
+                for proxy in world.proxies.values():
+                    proxy.healthy()
             with pytest.raises(KeyAccessDeniedError):
                 watch(provider.unwrap, wraps, CONTEXT)
             assert watch.calls() == [(AWAY, "AccessDeniedException")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from threading import Lock
 from typing import Any, NamedTuple
@@ -37,9 +38,11 @@ class Place(NamedTuple):
         return cls(key.account, key.region)
 
 
-class _Kept(NamedTuple):
+@dataclass(slots=True)
+class _Kept:
     client: Any
     number: int  # of all clients that were made
+    used: float  # when, on the monotonic clock
 
 
 def client_config(timeout: timedelta = timedelta(seconds=2)) -> Config:
@@ -91,7 +94,6 @@ class Clients:
     def _reset(self) -> None:
         self._lock = Lock()
         self._clients: dict[Place, _Kept] = {}
-        self._used: dict[Place, float] = {}
         self.made = 0
         self._session: boto3.session.Session | None = None
         self._own_region: str | None = None  # not yet asked for; empty if there is none
@@ -104,9 +106,8 @@ class Clients:
             after: make a fresh client, with credentials that are looked for afresh, unless that was done since so many
                 had been made.
         """
-        kept = self._clients.get(place)
-        now = _system.monotonic()
-        if kept is None or kept.number <= after or now - self._used[place] > _MAX_IDLE:
+        kept, now = self._clients.get(place), _system.monotonic()
+        if kept is None or kept.number <= after or now - kept.used > _MAX_IDLE:
             with self._lock:  # boto3 sessions are not thread-safe, clients are
                 kept = self._clients.get(place)
                 if kept is not None and kept.number <= after:
@@ -115,11 +116,11 @@ class Clients:
                 if kept is None:
                     client = self._make(place)
                     self.made += 1
-                    kept = self._clients[place] = _Kept(client, self.made)
-                elif now - self._used[place] > _MAX_IDLE:
+                    kept = self._clients[place] = _Kept(client, self.made, now)
+                elif now - kept.used > _MAX_IDLE:
                     close_connections(kept.client)
-                self._used[place] = now
-        self._used[place] = now
+                kept.used = now
+        kept.used = now
         return kept.client
 
     def give_up(self, place: Place, client: Any) -> None:
