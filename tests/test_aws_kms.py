@@ -477,10 +477,25 @@ class TestConfiguration:
         monkeypatch.setenv("AWS_DEFAULT_REGION", "us-gov-west-1")
         assert list(AwsKmsKeyProvider(kms_key, client_factory=aws.kms).places()) == [HOME]
 
+    def test_a_configured_region_that_is_newer_than_botocore_is_asked(
+        self, kms_key: str, aws: LocalAws, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """boto3 takes it too; its name says the partition. Elsewhere such a name is taken for misspelt."""
+        with pytest.raises(ConfigurationError, match="eu-northeast-7"):
+            AwsKmsKeyProvider(kms_key, ["eu-northeast-7"])
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-northeast-7")
+        assert list(AwsKmsKeyProvider(kms_key, client_factory=aws.kms).places()) == ["eu-northeast-7", HOME]
+
     def test_a_region_in_which_no_key_can_be_used_is_refused(self) -> None:
         """Whoever names it counts on it, for the law or for an outage."""
         with pytest.raises(ConfigurationError, match=f"can be used in {AWAY}"):
             AwsKmsKeyProvider(SINGLE_ARN, [AWAY])
+
+    def test_a_key_that_can_be_used_in_none_of_the_regions_is_refused(self) -> None:
+        """Though another key can, so that every region is of use."""
+        chinese = SINGLE_ARN.replace("arn:aws:", "arn:aws-cn:").replace(HOME, "cn-north-1")
+        with pytest.raises(ConfigurationError, match="in any of the regions"):
+            AwsKmsKeyProvider([ARN, chinese], ["cn-north-1"])
 
     def test_a_region_is_fine_if_one_of_the_keys_can_be_used_there(self, aws: LocalAws, kms_key: str) -> None:
         """Then the others are used elsewhere; and so when there are fewer keys."""
@@ -489,8 +504,9 @@ class TestConfiguration:
             [kms_key],
             [kms_key.replace(HOME, AWAY), SINGLE_ARN.replace(HOME, AWAY)],
         ]
-        several = AwsKmsKeyProvider([SINGLE_ARN, SINGLE_ARN.replace(HOME, AWAY)], [HOME, AWAY])
-        assert several.wrapping_with([SINGLE_ARN]).wrapping_keys() == [SINGLE_ARN]
+        for regions in ([HOME, AWAY], [AWAY]):
+            several = AwsKmsKeyProvider([SINGLE_ARN, SINGLE_ARN.replace(HOME, AWAY)], regions)
+            assert several.wrapping_with([SINGLE_ARN]).wrapping_keys() == [SINGLE_ARN]
 
     @pytest.mark.parametrize(
         "url",

@@ -350,7 +350,7 @@ class TestOutages:
         with refused() as nobody, silent() as mute, failing("ThrottlingException") as busy:
             urls = dict(zip(REGIONS, (nobody.url, mute.url, busy.url), strict=True))
             tested = AwsKmsKeyProvider(
-                key, REGIONS, session_factory=session, endpoint_urls=urls, timeout=TIMEOUT, deadline=TIMEOUT * 2
+                key, REGIONS, session_factory=session, endpoint_urls=urls, timeout=TIMEOUT, deadline=TIMEOUT * 10
             )
             with pytest.raises(KeyProviderError) as caught:
                 tested.unwrap(wraps, CONTEXT)

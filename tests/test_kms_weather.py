@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -507,6 +508,31 @@ class TestCredentials:
         for proxy in world.proxies.values():
             proxy.healthy()
         assert world.field(provider, store).decrypt(value) == "x"
+
+    def test_sts_that_refuses_within_a_call_of_kms(
+        self, world: World, watch: Watch, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        """As in a pod of EKS: botocore asks STS when it signs, and the error looks like one of KMS."""
+        refusal = (
+            '<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type>'
+            "<Code>AccessDenied</Code><Message>Not authorized to perform sts:AssumeRoleWithWebIdentity</Message>"
+            "</Error><RequestId>x</RequestId></ErrorResponse>"
+        )
+        (tmp_path / "token").write_text("a token")
+        urls = {region: proxy.url for region, proxy in world.proxies.items()}
+        provider = AwsKmsKeyProvider(world.key, [HOME, AWAY], endpoint_urls=urls)
+        with answering(refusal.encode(), "403 Forbidden") as sts:
+            pod = {
+                "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/pod",
+                "AWS_WEB_IDENTITY_TOKEN_FILE": str(tmp_path / "token"),
+                "AWS_ENDPOINT_URL_STS": sts.url,
+                "AWS_DEFAULT_REGION": HOME,
+            }
+            with environment(monkeypatch, **pod), pytest.raises(KeyProviderError, match="WebIdentity") as caught:
+                watch(provider.wrap, DATA_KEY, CONTEXT)
+        assert not isinstance(caught.value, KeyAccessDeniedError)
+        assert (caught.value.retryable, caught.value.grace) == (True, True)
+        assert list(caught.value.causes) == [HOME, AWAY]
 
 
 @contextmanager

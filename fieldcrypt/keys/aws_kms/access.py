@@ -51,8 +51,10 @@ class Access:
                 raise TypeError(f"{name} is a timedelta, not {type(value).__name__}")
         if grace is not None and grace < timedelta(0):
             raise ValueError("grace cannot be negative")
+        self.clients = Clients(client_factory, session_factory, endpoint_urls, timeout)
+        self._regions = _checked(regions, self.clients.own_region)
         self.configuration: dict[str, Any] = {
-            "regions": _checked(regions),
+            "regions": self._regions,
             "session_factory": session_factory,
             "endpoint_urls": endpoint_urls,
             "grant_tokens": grant_tokens,
@@ -63,10 +65,11 @@ class Access:
             "grace": grace,
             "failover_on_denied": failover_on_denied,
         }
-        self._regions = _checked(regions)
         for key in keys:
             if partition_of(key.region) != key.partition:
                 raise ConfigurationError(f"{key} is in no region that there is: {key.partition} has no {key.region}")
+            if self._regions and not self.in_its_regions(key):
+                raise ConfigurationError(f"{key} cannot be used in any of the regions")
         for region in self._regions or ():
             if not any(_usable_in(region, key) for key in keys):
                 raise ConfigurationError(
@@ -74,7 +77,6 @@ class Access:
                     "partition of AWS, any other key in its own region alone"
                 )
         self._grants = {"GrantTokens": list(grant_tokens)} if grant_tokens else {}
-        self.clients = Clients(client_factory, session_factory, endpoint_urls, timeout)
         self.failover = Failover(
             self.clients,
             deadline.total_seconds(),
@@ -91,12 +93,8 @@ class Access:
         return [key._replace(region=region) for region in regions if _usable_in(region, key)]
 
     def regions_of(self, keys: Sequence[KeyArn]) -> list[str] | None:
-        """Return those of the configured regions in which one of these keys can be used."""
-        return (
-            [region for region in self._regions if any(_usable_in(region, key) for key in keys)]
-            if self._regions
-            else None
-        )
+        """Return those of the configured regions in which one of these keys can be used; None if there are none."""
+        return [region for region in self._regions or () if any(_usable_in(region, key) for key in keys)] or None
 
     def nearest_first(self, arns: Sequence[KeyArn]) -> list[KeyArn]:
         """Return keys, those in the preferred regions first, else in the given order."""
@@ -155,14 +153,23 @@ def _state_of(client: Any, named: Mapping[str, Any]) -> str:
     return part_of(part_of(client.describe_key(**named), "KeyMetadata", dict), "KeyState", str)
 
 
-def _checked(regions: Sequence[str] | None) -> list[str] | None:
+def _checked(regions: Sequence[str] | None, own: Callable[[], str | None]) -> list[str] | None:
     if regions is None:
         return None
     if isinstance(regions, str):
         raise ConfigurationError("regions is a list of regions, best first, not a single name")
     if not regions:
         raise ConfigurationError("regions is empty: leave it out, or name at least one region")
-    checked = [check_region(region) for region in regions]
+    checked = [_known(region, own) for region in regions]
     if len(set(checked)) != len(checked):
         raise ConfigurationError("a region is named twice")
     return checked
+
+
+def _known(region: str, own: Callable[[], str | None]) -> str:
+    try:
+        return check_region(region)
+    except ConfigurationError:
+        if region != own():  # where a program runs there is a region, though botocore may be too old to know it
+            raise
+        return region

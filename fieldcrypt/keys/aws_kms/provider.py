@@ -27,13 +27,14 @@ class AwsKmsKeyProvider(KeyProvider):
 
     A multi-Region key is used in any of its regions: in the order given, or the caller's own region first. If a region
     cannot be reached or fails, the next one is asked, and the failed one is left alone for the cool-down. A refusal
-    (no permission, key disabled or pending deletion) is a decision and ends the attempt.
+    (no permission, key disabled or pending deletion) is a decision and ends the attempt, once every region before the
+    one that refuses has answered.
 
     Of several keys each wraps every data key, and any of them unwraps it.
 
     IAM actions: `kms:Encrypt` to make data keys, `kms:Decrypt` to use them, on the key in every region; for aliases
-    also `kms:DescribeKey`. The first two can be restricted by `kms:EncryptionContext:fieldcrypt:tenant` and the other
-    keys of SPEC section 6.
+    also `kms:DescribeKey`, which for other keys tells the state of one that KMS calls invalid. The first two can be
+    restricted by `kms:EncryptionContext:fieldcrypt:tenant` and the other keys of SPEC section 6.
 
     Args:
         keys: the ARN of a KMS key (of any of a multi-Region key's regions), or several ARNs. The ARN of an alias

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Sequence
 from functools import cache
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from botocore import __version__ as botocore_version
@@ -17,13 +17,19 @@ from fieldcrypt.errors import ConfigurationError
 __all__ = ["check_endpoint", "check_region", "partition_of"]
 
 
+class _Partition(NamedTuple):
+    name: str
+    pattern: re.Pattern[str]
+    regions: frozenset[str]  # without those that are none, like aws-global
+
+
 def check_region(region: str) -> str:
     """Return the region.
 
     Raises:
         ConfigurationError: it is not the name of an AWS region.
     """
-    if not isinstance(region, str) or not any(region in names for names in _regions().values()):
+    if not isinstance(region, str) or not any(region in partition.regions for partition in _partitions()):
         raise ConfigurationError(
             f"{region!r} is not an AWS region like us-east-1 that botocore {botocore_version} knows: a newer botocore "
             "knows newer regions"
@@ -32,8 +38,11 @@ def check_region(region: str) -> str:
 
 
 def partition_of(region: str) -> str | None:
-    """Return the partition of AWS (`aws`, `aws-cn`, …) that a region is in, or None if there is no such region."""
-    return next((partition for partition, names in _regions().items() if region in names), None)
+    """Return the partition of AWS (`aws`, `aws-cn`, …) that a region is in by its name, or None.
+
+    It may be newer than botocore.
+    """
+    return next((partition.name for partition in _partitions() if partition.pattern.fullmatch(region)), None)
 
 
 def check_endpoint(url: str) -> str:
@@ -63,10 +72,11 @@ def _is_loopback(host: str) -> bool:
 
 
 @cache
-def _regions() -> Mapping[str, frozenset[str]]:
-    """Return the names of the regions of each partition, as botocore has them beside its code."""
-    partitions: list[dict[str, Any]] = create_loader().load_data("partitions")["partitions"]
-    return {
-        partition["id"]: frozenset(name for name in partition["regions"] if re.search(r"-\d+$", name))  # not aws-global
-        for partition in partitions
-    }
+def _partitions() -> Sequence[_Partition]:
+    """Return the partitions as botocore has them beside its code."""
+    found: list[dict[str, Any]] = create_loader().load_data("partitions")["partitions"]
+    partitions = [(each["id"], re.compile(each["regionRegex"], re.ASCII), each["regions"]) for each in found]
+    return [
+        _Partition(name, pattern, frozenset(region for region in regions if pattern.fullmatch(region)))
+        for name, pattern, regions in partitions
+    ]
