@@ -126,6 +126,7 @@ class Proxy:
         elif self._mode == "fail":
             writer.write(self._failure)
         elif signed and signed[1] in self._expired:
+            await asyncio.sleep(self._delay)
             writer.write(_EXPIRED)
         else:
             await asyncio.sleep(self._delay)
