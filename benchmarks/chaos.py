@@ -8,6 +8,7 @@ most operations need KMS at that very moment.
 from __future__ import annotations
 
 import itertools
+import json
 import logging
 import random
 import time
@@ -21,7 +22,7 @@ from typing import Any, NamedTuple
 
 from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
 
-from benchmarks.chaos_report import HEALTHY, Phase, Report
+from benchmarks.chaos_report import DENIED, HEALTHY, Phase, Report
 from benchmarks.chaos_workload import Workload
 from benchmarks.section import Benchmark, Chart, Options, Section, Series, Table
 from fieldcrypt import Encryptor, Field, KeyPolicy, MemoryKeyStore
@@ -31,25 +32,49 @@ from fieldcrypt.testing import FaultyProxy, LocalAws
 REGIONS = ("us-east-1", "eu-west-1")
 THREADS = 4
 SLOW = timedelta(seconds=0.15)  # late, but within the time-out
-FAULTS: Mapping[str, Callable[[FaultyProxy], None]] = {
-    "refuse": FaultyProxy.refuse,
-    "hang": FaultyProxy.hang,
-    "reset": FaultyProxy.reset,
-    "delay": lambda proxy: proxy.delay(SLOW),
-    "error": FaultyProxy.error,
-    "throttle": FaultyProxy.throttle,
+
+
+class Fault(NamedTuple):
+    """How things fail.
+
+    Attributes:
+        strike: makes them fail in a region of a run.
+        again: after so many seconds it strikes again, or not at all.
+    """
+
+    strike: Callable[[Chaos, str], None]
+    again: float | None = None
+
+
+FAULTS: Mapping[str, Fault] = {
+    "refuse": Fault(lambda chaos, region: chaos.proxies[region].refuse()),
+    "hang": Fault(lambda chaos, region: chaos.proxies[region].hang()),
+    "reset": Fault(lambda chaos, region: chaos.proxies[region].reset()),
+    "delay": Fault(lambda chaos, region: chaos.proxies[region].delay(SLOW)),
+    "error": Fault(lambda chaos, region: chaos.proxies[region].error()),
+    "throttle": Fault(lambda chaos, region: chaos.proxies[region].throttle()),
+    "idle resets": Fault(lambda chaos, region: chaos.proxies[region].forget_connections(), again=0.1),
+    "key store": Fault(lambda chaos, region: chaos.fail(region, "KMSInvalidStateException", _SILENT)),
+    "clock skew": Fault(lambda chaos, region: chaos.fail(region, "InvalidSignatureException", _SKEWED)),
+    "credentials": Fault(lambda chaos, region: chaos.expire_credentials(), again=0.7),
+    DENIED: Fault(lambda chaos, region: chaos.deny(region), again=0.1),
 }
+_SILENT = "The external key store proxy did not respond to the request in the time allotted. Retry the request."
+_SKEWED = "Signature expired: 20261129T180000Z is now earlier than 20261129T181000Z (20261129T181500Z - 5 min.)"
 POLICY = KeyPolicy(cache_ttl=timedelta(seconds=1), max_cached_keys=24, grace=timedelta(0))
 MAX_ROUNDS = 4
 _MEANING = (
     "Two applications in two regions, with two threads each, write and read the same data under one multi-Region "
     "key. Each prefers its own region. Every region is a KMS server process of its own behind a proxy that makes one "
-    "of them at a time refuse, hang, break off, answer late or with errors, or throttle. There are four times as "
-    "many tenants as cached keys, cached for a second and without grace, so that no failure hides behind a cached "
-    "key: the p99 is that of a call of KMS.",
+    "of them at a time refuse, hang, break off, answer late or with errors, or throttle; reset connections that were "
+    "idle; find the clock wrong; or say that the key's external key store is silent. Credentials expire in both "
+    "regions at once, again and again. And one region's key policy denies the key while the other resets idle "
+    "connections. There are four times as many tenants as cached keys, cached for a second and without grace, so that "
+    "no failure hides behind a cached key: the p99 is that of a call of KMS.",
     "A region that is down, resets, fails or throttles costs one quick answer more, now and then. One that hangs "
     "costs the time-out, which is yours to choose, to a few callers and to those who wait for the same key: held up. "
-    "One that is merely slow is not passed over. The p99 while a region hangs leaves out those that were held up.",
+    "One that is merely slow is not passed over. The p99 while a region hangs leaves out those that were held up. "
+    "Where its own region denies the key, an application is refused, and stops at once: that is no failure.",
     "Nothing may fail and nothing may be read wrong; while a region hangs, the p99 may be three times the healthy "
     "one, and no more calls may run into the time-out than have to, so that somebody finds out.",
 )
@@ -71,14 +96,23 @@ QUICK = Pace(operations=1_500, fault=0.4, hang=1.6, pause=0.3, timeout=0.3, cool
 
 
 class Chaos:
-    """A run over two regions of AWS, each behind its proxy."""
+    """A run over two regions of AWS, each behind its proxy.
+
+    Attributes:
+        proxies: those, by region.
+    """
+
+    proxies: Mapping[str, FaultyProxy]
 
     def __init__(self, aws: LocalAws, proxies: Mapping[str, FaultyProxy], seed: int, pace: Pace) -> None:
         self._aws = aws
-        self._proxies = proxies
+        self.proxies = proxies
         self._pace = pace
         self._rng = random.Random(seed)
         self._key = aws.create_key()
+        self._key_id = self._key.rpartition("/")[2]
+        self._policy = aws.kms(REGIONS[0]).get_key_policy(KeyId=self._key_id, PolicyName="default")["Policy"]
+        self._access_keys = (f"chaos{number}" for number in itertools.count())
         self._store = MemoryKeyStore()
         self._phases = [Phase()]
         self._workload = Workload(seed, self._phases)
@@ -93,7 +127,10 @@ class Chaos:
         fields = [self._application(region) for region in REGIONS]
         with ThreadPoolExecutor(THREADS) as executor:
             threads = [
-                executor.submit(self._workload.work, number, fields[number % len(fields)]) for number in range(THREADS)
+                executor.submit(
+                    self._workload.work, number, fields[number % len(fields)], REGIONS[number % len(fields)]
+                )
+                for number in range(THREADS)
             ]
             try:
                 self._let_faults_come_and_go(on_phase)
@@ -103,7 +140,7 @@ class Chaos:
             thread.result()  # raises what ended it, if not the request to stop
         self._phases.append(Phase("restarted"))
         for region in REGIONS:
-            self._workload.read_everything(self._application(region))
+            self._workload.read_everything(self._application(region), region)
         return Report.of(
             self._phases,
             self._workload.operations,
@@ -116,18 +153,19 @@ class Chaos:
 
     def _application(self, home: str) -> Field[str]:
         # Making a client takes a tenth of a second of this process's time, once, which is not what is measured here.
-        clients = {region: self._client(region) for region in REGIONS}
+        made = {region: self._client(region) for region in REGIONS}
         provider = AwsKmsKeyProvider(
             self._key,
             regions=[home, *(region for region in REGIONS if region != home)],
-            client_factory=clients.__getitem__,
+            client_factory=lambda region: made.pop(region, None) or self._client(region),
             cooldown=timedelta(seconds=self._pace.cooldown),
         )
         return Encryptor(provider, self._store, POLICY).field("chaos.text", str)
 
     def _client(self, region: str) -> Any:
         timeout = timedelta(seconds=self._pace.timeout)
-        client = self._aws.client("kms", region, timeout, endpoint_url=self._proxies[region].url)
+        url, access_key = self.proxies[region].url, next(self._access_keys)
+        client = self._aws.client("kms", region, timeout, endpoint_url=url, access_key=access_key)
         client.meta.events.register("after-call-error.kms", partial(self._note_timeout, region))
         return client
 
@@ -140,7 +178,7 @@ class Chaos:
     def _let_faults_come_and_go(self, on_phase: Callable[[Phase, int], None]) -> None:
         for number in range(MAX_ROUNDS):
             for phase in _round(self._rng):
-                done = len(self._workload.operations)
+                done = sum(not operation.refused for operation in self._workload.operations)
                 if number and done >= self._pace.operations:
                     return  # after one whole round, so that every fault has been there
                 on_phase(phase, done)
@@ -151,13 +189,38 @@ class Chaos:
         """Let a phase come and go. When this returns all regions are healthy: there are never two that are not."""
         start = time.perf_counter()
         if phase.region:
-            proxy = self._proxies[phase.region]
-            FAULTS[phase.fault](proxy)
-            time.sleep(self._pace.hang if phase.fault == "hang" else self._pace.fault)
-            proxy.healthy()
+            fault = FAULTS[phase.fault]
+            end = start + (self._pace.hang if phase.fault == "hang" else self._pace.fault)
+            while (left := end - time.perf_counter()) > 0:
+                fault.strike(self, phase.region)
+                time.sleep(left if fault.again is None else min(fault.again, left))
+            for proxy in self.proxies.values():
+                proxy.healthy()
+            if phase.fault == DENIED:
+                self._set_policy(phase.region, self._policy)
         else:
             time.sleep(self._pace.pause)
         phase.seconds = time.perf_counter() - start
+
+    def fail(self, region: str, code: str, message: str) -> None:
+        """Have a region answer with an error."""
+        self.proxies[region].fail(code, message)
+
+    def expire_credentials(self) -> None:
+        """Have all clients that were made so far signed with credentials that no region takes any more."""
+        for proxy in self.proxies.values():
+            proxy.expire_credentials()
+
+    def deny(self, region: str) -> None:
+        """Have a region's key policy deny the key, while the others reset connections that were idle."""
+        denial = {"Effect": "Deny", "Principal": "*", "Action": ["kms:Decrypt", "kms:Encrypt"], "Resource": "*"}
+        policy = json.loads(self._policy)
+        self._set_policy(region, json.dumps({**policy, "Statement": [*policy["Statement"], denial]}))
+        for other in set(REGIONS) - {region}:
+            self.proxies[other].forget_connections()
+
+    def _set_policy(self, region: str, policy: str) -> None:
+        self._aws.kms(region).put_key_policy(KeyId=self._key_id, PolicyName="default", Policy=policy)
 
 
 def _round(rng: random.Random) -> Iterator[Phase]:
@@ -193,7 +256,9 @@ def run(options: Options) -> Section:
         title="Chaos: what happens while a region fails",
         summary=(
             f"{report.operations:,} operations while one region's KMS at a time refused, hung, broke off, answered "
-            f"late or with errors, or throttled: {len(report.failures):,} failed, {report.wrong:,} values were wrong."
+            f"late or with errors, throttled, reset idle connections, found the clock wrong or its key store silent, "
+            f"or denied the key, and credentials expired: {len(report.failures):,} failed, {report.wrong:,} values "
+            f"were wrong. {report.refused:,} were refused, as their own region's key policy said."
         ),
         meaning=_MEANING,
         tables=(
@@ -218,4 +283,4 @@ def _chart(report: Report) -> Chart:
     return Chart("The slowest hundredth of operations begins here", "bars", tuple(series), y="p99, milliseconds")
 
 
-BENCHMARK = Benchmark("chaos", "What happens while a region fails", run, seconds=(95, 18))
+BENCHMARK = Benchmark("chaos", "What happens while a region fails", run, seconds=(150, 30))

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from benchmarks.section import Table
 
-__all__ = ["HEALTHY", "Operation", "Phase", "Report", "Row"]
+__all__ = ["DENIED", "HEALTHY", "Operation", "Phase", "Report", "Row"]
 
 HEALTHY = "healthy"
+DENIED = "denied"  # by the key policy of the region
 MAX_RATIO = 3.0  # the p99 while a region hangs, over that while all are healthy
 
 
@@ -41,12 +43,14 @@ class Operation:
         seconds: how long it took.
         failure: the error it ended in, or empty.
         wrong: it returned another value than was written.
+        refused: the region that decides for its application denied the key, so that it had to end in an error.
     """
 
     phases: tuple[int, int]
     seconds: float
     failure: str = ""
     wrong: bool = False
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,7 @@ class Row:
             that did; left out of the p99 if the region hung.
         timeouts: calls of KMS that ran into it.
         allowed: how many may: one a thread when the fault begins, and one an application after each cool-down.
+        refused: operations whose own region denied the key.
     """
 
     fault: str
@@ -70,6 +75,7 @@ class Row:
     paid: int
     timeouts: int
     allowed: int
+    refused: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +112,14 @@ class Report:
     ) -> Report:
         """Sum up a run."""
         seconds: dict[tuple[str, str], list[float]] = {}
+        refused = Counter[tuple[str, str]]()
         failures: dict[tuple[str, str], list[str]] = {}
         for operation in operations:
             first, last = operation.phases
             # One that a switch fell into counts for the fault, and rather for one that hangs.
             phase = max(phases[first : last + 1], key=lambda phase: (phase.fault == "hang", bool(phase.region)))
             seconds.setdefault((phase.region, phase.fault), []).append(operation.seconds)
+            refused[phase.region, phase.fault] += operation.refused
             if operation.failure:
                 failures.setdefault((phase.region, phase.fault), []).append(operation.failure)
         rows = []
@@ -130,6 +138,7 @@ class Report:
                     paid=sum(time >= timeout for time in times),
                     timeouts=sum(phase.timeouts for phase in mine),
                     allowed=sum(threads + applications * int(phase.seconds / (timeout + cooldown)) for phase in mine),
+                    refused=refused[region, fault],
                 )
             )
         wrong = sum(operation.wrong for operation in operations)
@@ -140,8 +149,13 @@ class Report:
 
     @property
     def operations(self) -> int:
-        """How many there were."""
-        return sum(row.operations for row in self.rows)
+        """How many there were, without those that were refused as they should."""
+        return sum(row.operations for row in self.rows) - self.refused
+
+    @property
+    def refused(self) -> int:
+        """How many were refused by their own region."""
+        return sum(row.refused for row in self.rows)
 
     def ratio(self, row: Row) -> float:
         """A row's p99 over the healthy one."""
@@ -176,9 +190,12 @@ class Report:
             timeouts = f"{row.timeouts} of {row.allowed}" if row.fault == "hang" else str(row.timeouts)
             where = row.fault, row.region, f"{row.operations:,}"
             rows.append(
-                (*where, p50, p99, f"{self.ratio(row):.1f}", longest, timeouts, str(row.paid), str(row.failures))
+                (
+                    *(*where, p50, p99, f"{self.ratio(row):.1f}", longest, timeouts),
+                    *(str(row.paid), f"{row.refused:,}" if row.refused else "", str(row.failures)),
+                )
             )
-        figures = ("count", "p50 ms", "p99 ms", "x healthy", "max ms", "time-outs", "held up", "failed")
+        figures = ("count", "p50 ms", "p99 ms", "x healthy", "max ms", "time-outs", "held up", "refused", "failed")
         return Table("Operations, by what was wrong where", ("fault", "region", *figures), tuple(rows), labels=2)
 
     def figures(self) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from functools import partial
 from threading import Event, Lock
 from typing import NamedTuple
 
-from benchmarks.chaos_report import Operation, Phase
-from fieldcrypt import Field, FieldcryptError
+from benchmarks.chaos_report import DENIED, Operation, Phase
+from fieldcrypt import Field, FieldcryptError, KeyAccessDeniedError
 
 __all__ = ["Workload"]
 
@@ -72,39 +72,50 @@ class Workload:
         self._stop = Event()
         self.operations: list[Operation] = []  # appended to by all threads
 
-    def work(self, number: int, field: Field[str]) -> None:
-        """Be one of the threads, until told to stop: read and write in turns that its number decides."""
+    def work(self, number: int, field: Field[str], home: str) -> None:
+        """Be one of the threads, until told to stop: read and write in turns that its number decides.
+
+        Args:
+            number: of the thread.
+            field: of its application.
+            home: the region that the application prefers, so that what it says of the key counts.
+        """
         rng = random.Random(f"{self._seed} {number}")
         for count in itertools.count():
             if self._stop.is_set():
                 return
             written = self._pool.any(rng) if rng.random() < 0.5 else None
             if written is not None:
-                self._operate(partial(_read, field, written))
+                self._operate(partial(_read, field, written), home)
             else:
                 tenant = f"tenant-{count // OPERATIONS_PER_TENANT + rng.randrange(TENANTS)}"
-                self._operate(partial(self._write, field, tenant, rng))
+                self._operate(partial(self._write, field, tenant, rng), home)
 
     def stop(self) -> None:
         """Let all threads come to their end."""
         self._stop.set()
 
-    def read_everything(self, field: Field[str]) -> None:
+    def read_everything(self, field: Field[str], home: str) -> None:
         """Read all that is left, once."""
         for written in self._pool.by_tenant():
-            self._operate(partial(_read, field, written))
+            self._operate(partial(_read, field, written), home)
 
-    def _operate(self, work: Callable[[], bool]) -> None:
+    def _operate(self, work: Callable[[], bool], home: str) -> None:
         """Time an operation, which says whether what it saw is right."""
-        failure, right = "", True
+        failure, right, refused = "", True, False
         first = len(self._phases) - 1
         start = time.perf_counter()
         try:
             right = work()
         except FieldcryptError as error:
-            failure = f"{type(error).__name__}: {error}"
+            refused = isinstance(error, KeyAccessDeniedError) and self._denied(home, first)
+            failure = "" if refused else f"{type(error).__name__}: {error}"
         seconds = time.perf_counter() - start
-        self.operations.append(Operation((first, len(self._phases) - 1), seconds, failure, not right))
+        self.operations.append(Operation((first, len(self._phases) - 1), seconds, failure, not right, refused))
+
+    def _denied(self, home: str, first: int) -> bool:
+        """Say whether a region denied the key since a phase began, or in the one before: answers may be shared."""
+        return any((phase.fault, phase.region) == (DENIED, home) for phase in self._phases[max(first - 1, 0) :])
 
     def _write(self, field: Field[str], tenant: str, rng: random.Random) -> bool:
         text = f"{tenant} {rng.random()}"

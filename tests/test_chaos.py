@@ -35,7 +35,8 @@ def test_no_operation_fails_whatever_one_region_does(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads(figures.read_text())["sections"][0]["figures"]
     assert sum(row["operations"] for row in found["rows"]) >= 1500
-    assert len({(row["fault"], row["region"]) for row in found["rows"] if row["region"]}) == 12
+    assert len({(row["fault"], row["region"]) for row in found["rows"] if row["region"]}) == 22
+    assert {row["fault"] for row in found["rows"] if row["refused"]} == {"denied"}
 
 
 def test_a_good_run_gives_no_cause_for_complaint() -> None:
@@ -63,6 +64,13 @@ def test_one_bad_operation_is_enough(bad: Operation, said: str) -> None:
     """Among any number of good ones."""
     (complaint,) = report([*GOOD, bad]).complaints()
     assert complaint.startswith(said)
+
+
+def test_an_operation_that_its_own_region_refused_is_no_failure_and_does_not_count() -> None:
+    """It ended as it should; but a run has to show that so many were served."""
+    refused = report([*GOOD, Operation((HEALTHY, HEALTHY), 0.001, refused=True)])
+    assert not list(refused.complaints())
+    assert (refused.operations, refused.refused) == (204, 1)
 
 
 def test_slow_operations_while_a_region_hangs_are_complained_of() -> None:

@@ -249,3 +249,43 @@ def test_it_ends_with_its_parent() -> None:
         parent.kill()
         _, said = parent.communicate(timeout=PATIENCE)  # until the child, too, has closed the standard error they share
         assert said == ""
+
+
+class TestFail:
+    def test_any_error_of_aws_can_be_the_answer(self, proxy: FaultyProxy, client: Any) -> None:
+        """With its code and its words."""
+        proxy.fail("KMSInvalidStateException", "is 'pending import' \N{SNOWMAN}")
+        with pytest.raises(ClientError, match="'pending import' \N{SNOWMAN}") as caught:
+            client.list_keys()
+        assert caught.value.response["Error"]["Code"] == "KMSInvalidStateException"
+
+
+class TestForgetConnections:
+    def test_a_connection_is_reset_when_it_is_used_again(self, proxy: FaultyProxy) -> None:
+        """Not before: who holds it cannot tell."""
+        with connect(proxy) as connection, connect(proxy) as other:
+            proxy.forget_connections()
+            with pytest.raises(ConnectionResetError):
+                get(connection)
+            with pytest.raises(ConnectionResetError):
+                get(other)
+
+    def test_new_connections_are_served(self, proxy: FaultyProxy) -> None:
+        """The server is well."""
+        with connect(proxy):
+            proxy.forget_connections()
+            with connect(proxy) as connection:
+                assert get(connection) == 200
+
+
+class TestExpireCredentials:
+    def test_those_seen_before_are_expired_and_others_are_not(self, aws: LocalAws, proxy: FaultyProxy) -> None:
+        """Until the proxy is told that all is well."""
+        old, new = (aws.client("kms", HOME, endpoint_url=proxy.url, access_key=name) for name in ("old", "new"))
+        old.list_keys()
+        proxy.expire_credentials()
+        with pytest.raises(ClientError, match="ExpiredToken"):
+            old.list_keys()
+        new.list_keys()
+        proxy.healthy()
+        old.list_keys()

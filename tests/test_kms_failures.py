@@ -121,9 +121,9 @@ def answering(body: bytes, status: str = "200 OK", *, missing: int = 0) -> Serve
     return Server(lambda connection: connection.sendall(f"{head}Connection: close\r\n\r\n".encode() + body))
 
 
-def failing(code: str, status: str = "400 Bad Request") -> Server:
+def failing(code: str, status: str = "400 Bad Request", message: str = "made up") -> Server:
     """A KMS that answers with an error."""
-    return answering(json.dumps({"__type": code, "message": "made up"}).encode(), status)
+    return answering(json.dumps({"__type": code, "message": message}).encode(), status)
 
 
 @contextmanager
@@ -180,7 +180,7 @@ def encoded(part: object) -> bytes:
 
 OUTAGES: dict[str, tuple[Callable[[], AbstractContextManager[Any]], str]] = {
     "refused": (refused, "EndpointConnectionError"),
-    "unknown name": (lambda: _url("http://nonexistent.invalid"), "EndpointConnectionError"),
+    "unknown name": (lambda: _url("https://nonexistent.invalid"), "EndpointConnectionError"),
     "no TLS": (plain_where_tls_is_due, "SSLError"),
     "time to connect": (unreachable, "ConnectTimeoutError"),
     "time to read": (silent, "ReadTimeoutError"),
@@ -206,6 +206,8 @@ OUTAGES: dict[str, tuple[Callable[[], AbstractContextManager[Any]], str]] = {
     "no base64": (lambda: answering(encoded("A")), "IncompleteAnswerError"),
     "an error that is none": (lambda: answering(b'{"__type": 7}', "500 Error"), "IncompleteAnswerError"),
 }
+# Where the connection ends without an answer it may have been dead before, so a fresh one is tried.
+TRIED_TWICE = {"reset", "closed"}
 
 
 class Aws(LocalAws):
@@ -298,7 +300,8 @@ class TestOutages:
         with fail() as failed:
             tested = provider(aws, key, failed.url)
             assert watch(tested.unwrap, wraps, CONTEXT) == DATA_KEY
-            assert watch.calls() == [(HOME, cause), (AWAY, None)]
+            tries = 2 if name in TRIED_TWICE else 1
+            assert watch.calls() == [*[(HOME, cause)] * tries, (AWAY, None)]
             assert watch(tested.unwrap, wraps, CONTEXT) == DATA_KEY
             assert watch.calls() == [(AWAY, None)]
 
@@ -347,7 +350,7 @@ class TestOutages:
         with refused() as nobody, silent() as mute, failing("ThrottlingException") as busy:
             urls = dict(zip(REGIONS, (nobody.url, mute.url, busy.url), strict=True))
             tested = AwsKmsKeyProvider(
-                key, REGIONS, session_factory=session, endpoint_urls=urls, timeout=TIMEOUT, deadline=TIMEOUT * 2
+                key, REGIONS, session_factory=session, endpoint_urls=urls, timeout=TIMEOUT, deadline=TIMEOUT * 10
             )
             with pytest.raises(KeyProviderError) as caught:
                 tested.unwrap(wraps, CONTEXT)
@@ -362,7 +365,7 @@ class TestDecisions:
     """What somebody decided, or what is the same everywhere, stops."""
 
     @pytest.mark.parametrize(
-        "code", ["AccessDeniedException", "DisabledException", "KMSInvalidStateException", "InvalidGrantTokenException"]
+        "code", ["AccessDeniedException", "DisabledException", "InvalidGrantTokenException", "InvalidKeyUsageException"]
     )
     def test_a_refusal(self, aws: LocalAws, key: str, wraps: list[WrappedKey], watch: Watch, code: str) -> None:
         """It names region and cause, and no other region is asked; nor is it taken for an outage."""
@@ -415,7 +418,7 @@ class TestDecisions:
             watch(provider(aws, key, strict.url).unwrap, wraps, CONTEXT)
         assert watch.calls() == [(HOME, code)]
 
-    @pytest.mark.parametrize("code", ["ValidationException", "UnrecognizedClientException", "SomethingNew"])
+    @pytest.mark.parametrize("code", ["ValidationException", "SomethingNew"])
     def test_a_wrong_request(self, aws: LocalAws, key: str, wraps: list[WrappedKey], watch: Watch, code: str) -> None:
         """What would be wrong everywhere is said at once, as an error that waiting does not cure."""
         with failing(code) as strict, pytest.raises(KeyProviderError, match=code) as caught:

@@ -139,6 +139,7 @@ class TestProviders:
             "timeout": timedelta(seconds=1),
             "deadline": timedelta(seconds=3),
             "cooldown": timedelta(seconds=5),
+            "grace": timedelta(minutes=5),
             "failover_on_denied": True,
         }
         arrived = pickle.loads(pickle.dumps(AwsKmsKeyProvider(**options)))

@@ -48,7 +48,7 @@ def create(
     document = None if policy is None else _read_policy(policy)
     with missing_packages():
         from fieldcrypt.cli.kms_keys import KeySetup, SetupError, default_clients
-        from fieldcrypt.keys.aws_kms.arn import check_region
+        from fieldcrypt.keys.aws_kms.regions import check_region
     name = alias if alias.startswith("alias/") else f"alias/{alias}"
     if not _ALIAS.fullmatch(name):
         fail(f"{alias!r} is not an alias: letters, digits, /, _ and -, and not aws/ at the beginning", 2)

@@ -196,7 +196,8 @@ class IndexKeys:
             raise
         except (KeyStoreError, KeyProviderError) as error:
             refused = isinstance(error, KeyProviderError) and not error.retryable
-            if refused or lease is None or listed >= lease.listed + self._cache_ttl + self._grace:
+            grace = 0.0 if isinstance(error, KeyProviderError) and not error.grace else self._grace
+            if refused or lease is None or listed >= lease.listed + self._cache_ttl + grace:
                 raise
             if not (make or lease.complete):
                 raise  # a search that looks for keys which have come to light must not do without

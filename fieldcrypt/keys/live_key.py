@@ -53,11 +53,22 @@ class HeldKey:
         deadline: when to ask the keyring again, on the monotonic clock, seconds. The hot path looks at nothing else.
         usable_until: until when the keyring lets the key be used while it is being checked.
         expires: `cache_ttl` after the last time that store and provider confirmed the key; a grace counts from here.
+        graceless: True if since then the provider said something that may be a refusal. No later outage has a grace.
         verified: encodings of records of this key that are known to be authentic (there are two while values
             from before and after a rewrap are read).
     """
 
-    __slots__ = ("deadline", "embedded", "expires", "lease", "made_here", "record", "usable_until", "verified")
+    __slots__ = (
+        "deadline",
+        "embedded",
+        "expires",
+        "graceless",
+        "lease",
+        "made_here",
+        "record",
+        "usable_until",
+        "verified",
+    )
 
     purpose: ClassVar[Purpose]
 
@@ -65,6 +76,7 @@ class HeldKey:
         self.record = record
         self.embedded = embedded
         self.made_here = False
+        self.graceless = False
         self.lease: Term | None = None
         self.deadline = self.usable_until = self.expires = float("-inf")
         self.verified = {record.to_bytes()}

@@ -199,11 +199,10 @@ class LiveKeys(Generic[K]):
     def _refresh(self, key: K) -> K:
         """Confirm a key, or go on with it for a while if nobody can be asked."""
         drops = self._drops
-        grace_ends = key.expires + self._grace
         with self._lock:
             if key.usable_until > key.expires:
                 # The last attempt failed. While this thread waits for the next one, the others need not.
-                key.deadline = min(_system.monotonic() + RETRY_INTERVAL, grace_ends)
+                key.deadline = min(_system.monotonic() + RETRY_INTERVAL, key.usable_until)
         try:
             record = key.record if key.embedded else self._load(key.key_id)
             if not (self._provider.write_only and record == key.record):
@@ -215,8 +214,8 @@ class LiveKeys(Generic[K]):
             raise
         except (KeyProviderError, KeyStoreError) as error:
             now = _system.monotonic()
-            outage = not isinstance(error, KeyProviderError) or error.retryable
-            usable_until = grace_ends if outage else key.expires
+            key.graceless |= isinstance(error, KeyProviderError) and not error.grace
+            usable_until = key.expires if key.graceless else key.expires + self._grace_now()
             if now >= usable_until or key.expires == float("-inf"):  # its time is over, or it was ended meanwhile
                 self._drop(key)
                 raise
@@ -224,6 +223,11 @@ class LiveKeys(Generic[K]):
             return self._keep(key, key.expires, usable_until, min(now + RETRY_INTERVAL, usable_until))
         key.record = record
         return self._unless_dropped(self._confirm(key), drops)
+
+    def _grace_now(self) -> float:
+        """Return for how long a key goes on after its time to live while nobody can be asked."""
+        allowed = self._provider.grace
+        return self._grace if allowed is None else min(self._grace, allowed.total_seconds())
 
     def _unless_dropped(self, key: K, drops: int) -> K:
         """Return a key that was confirmed just now, unless it was shredded while the provider was being asked."""
@@ -269,7 +273,9 @@ class LiveKeys(Generic[K]):
         """Hold a key that was confirmed just now for its time to live."""
         now = _system.monotonic()
         check = now + self._cache_ttl * (_CHECK_FROM + _CHECK_SPREAD * _system.at_random())
-        return self._keep(key, now + self._cache_ttl, now + self._cache_ttl, check)
+        kept = self._keep(key, now + self._cache_ttl, now + self._cache_ttl, check)
+        kept.graceless = False
+        return kept
 
     def _keep(self, key: K, expires: float, usable_until: float, deadline: float) -> K:
         """Return the one live key of its id, which is this one unless another came first, with its new times.

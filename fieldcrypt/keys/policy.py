@@ -19,7 +19,8 @@ class KeyPolicy:
             longest go first. A field drops what it had prepared with such a key a little later: it has up to twice as
             many, and never more than 8,192 tenants and 2,048 keys.
         grace: how long after `cache_ttl` a process goes on with a key if the store or the provider cannot be
-            *reached*. A refusal ends the use of a key at once, whatever the grace.
+            *reached*. A refusal ends the use of a key at once, whatever the grace; the provider may allow less
+            (`KeyProvider.grace`).
         rotate_after: the age at which an active data key is followed by a new one. Old ones go on decrypting.
         propagation_delay: how long a new data key waits in the key store, so that it can reach every region, before
             anything is encrypted under it. The first key of a tenant does not wait.

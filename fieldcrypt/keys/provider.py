@@ -5,6 +5,7 @@ from __future__ import annotations
 import binascii
 import os
 from collections.abc import Collection, Mapping, Sequence
+from datetime import timedelta
 from typing import Any, Protocol, runtime_checkable
 
 from fieldcrypt import _system
@@ -37,10 +38,13 @@ class KeyProvider(Protocol):
         public_key_wrapping: True if whoever knows a public key can wrap, so that an unwrapped key proves nothing about
             who made it. Fields have to accept that one by one.
         write_only: True if this provider can wrap but not unwrap.
+        grace: how long live keys go on at most while nobody can be asked, if that is to be less than
+            `KeyPolicy.grace`: zero where silence is how the owner of the wrapping key says no.
     """
 
     public_key_wrapping: bool = False
     write_only: bool = False
+    grace: timedelta | None = None
 
     def wrap(self, data_key: bytes, context: Mapping[str, str]) -> Sequence[WrappedKey]:
         """Encrypt a data key under every wrapping key.

@@ -43,6 +43,7 @@ class KeyProviderChain(KeyProvider):
                 raise ConfigurationError("a key provider that cannot unwrap cannot be part of a chain")
         self.providers = (first, *others)
         self.public_key_wrapping = any(provider.public_key_wrapping for provider in self.providers)
+        self.grace = min((other.grace for other in self.providers if other.grace is not None), default=None)
 
     def wrap(self, data_key: bytes, context: Mapping[str, str]) -> Sequence[WrappedKey]:
         """Encrypt a data key with the first provider (see `KeyProvider.wrap`)."""
@@ -62,7 +63,8 @@ class KeyProviderChain(KeyProvider):
                 failures.append(error)
         if failures:
             causes = {place: cause for failure in failures for place, cause in failure.causes.items()}
-            raise KeyProviderError("; ".join(str(failure) for failure in failures), causes=causes)
+            grace = all(failure.grace for failure in failures)
+            raise KeyProviderError("; ".join(str(failure) for failure in failures), causes=causes, grace=grace)
         raise NotWrappedHereError("the data key is wrapped under no key of these providers")
 
     def wrapping_keys(self) -> Sequence[str]:

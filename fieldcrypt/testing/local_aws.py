@@ -79,7 +79,13 @@ class LocalAws:
         return self.client("kms", region, endpoint_url=endpoint_url)
 
     def client(
-        self, service: str, region: str, timeout: timedelta = _TIMEOUT, *, endpoint_url: str | None = None
+        self,
+        service: str,
+        region: str,
+        timeout: timedelta = _TIMEOUT,
+        *,
+        endpoint_url: str | None = None,
+        access_key: str = "local",
     ) -> Any:
         """Make a boto3 client for a region, with one attempt a call and a count of the answers in `calls`.
 
@@ -88,6 +94,7 @@ class LocalAws:
             region: one of those that run.
             timeout: how long to wait for a connection, and for an answer.
             endpoint_url: where to reach the region instead of its own port: a FaultyProxy before it.
+            access_key: what the client signs with. moto takes any.
         """
         config = Config(
             connect_timeout=timeout.total_seconds(),
@@ -96,7 +103,12 @@ class LocalAws:
         )
         with self._making:  # sessions are not thread-safe
             client = self._session.client(
-                service, region_name=region, endpoint_url=endpoint_url or self.endpoint(region), config=config
+                service,
+                region_name=region,
+                endpoint_url=endpoint_url or self.endpoint(region),
+                aws_access_key_id=access_key,
+                aws_secret_access_key="local",  # noqa: S106
+                config=config,
             )
         client.meta.events.register(f"after-call.{service}", self._count(service, region))
         return client

@@ -63,7 +63,7 @@ class FaultyProxy:
         return self._count("requests")
 
     def healthy(self) -> None:
-        """Pass requests on. Connections that hang are closed."""
+        """Pass requests on. Connections that hang are closed, and no credentials are expired any more."""
         self._ask("healthy")
 
     def refuse(self) -> None:
@@ -89,6 +89,24 @@ class FaultyProxy:
     def throttle(self) -> None:
         """Answer HTTP 400 and `ThrottlingException`, as AWS does if requests come too fast."""
         self._ask("throttle")
+
+    def fail(self, code: str, message: str) -> None:
+        """Answer HTTP 400 and any error of AWS."""
+        self._ask(f"fail {json.dumps([code, message])}")
+
+    def forget_connections(self) -> None:
+        """Reset every connection that is open now when it is used again, as a NAT gateway does with idle ones.
+
+        New ones are served, in whatever mode the proxy is.
+        """
+        self._ask("forget")
+
+    def expire_credentials(self) -> None:
+        """Answer `ExpiredTokenException` to every access key that was seen so far, and serve others.
+
+        This too is apart from the mode, and lasts until `healthy`.
+        """
+        self._ask("expire")
 
     def _count(self, name: str) -> int:
         counts: dict[str, int] = json.loads(self._ask("count"))

@@ -1,13 +1,14 @@
 """The process behind `FaultyProxy`.
 
-Commands come by standard input, one a line: the name of a mode, or `count`. The process ends with it, so it cannot
-outlive its parent.
+Commands come by standard input, one a line: the name of a mode, `fail` with code and message, `forget`, `expire`, or
+`count`. The process ends with it, so it cannot outlive its parent.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import re
 import socket
 import struct
 import sys
@@ -20,10 +21,11 @@ HOST = "127.0.0.1"
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # struct linger: on, zero seconds
 _BROKEN_OFF = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{"
 _READ_SIZE = 65_536
+_ACCESS_KEY = re.compile(rb"^authorization:.*Credential=([^/]+)/", re.IGNORECASE | re.MULTILINE)
 
 
-def _answer(status: str, kind: str) -> bytes:
-    body = json.dumps({"__type": kind, "message": "made up by FaultyProxy"})
+def _answer(status: str, kind: str, message: str = "made up by FaultyProxy") -> bytes:
+    body = json.dumps({"__type": kind, "message": message})
     head = f"HTTP/1.1 {status}\r\nContent-Type: application/x-amz-json-1.1\r\nContent-Length: {len(body)}\r\n\r\n"
     return (head + body).encode()
 
@@ -32,7 +34,8 @@ _ANSWERS: Mapping[str, bytes] = {
     "error": _answer("500 Internal Server Error", "KMSInternalException"),
     "throttle": _answer("400 Bad Request", "ThrottlingException"),
 }
-_MODES = ("healthy", "refuse", "hang", "reset", "delay", *_ANSWERS)
+_EXPIRED = _answer("400 Bad Request", "ExpiredTokenException", "The security token included in the request is expired")
+_MODES = ("healthy", "refuse", "hang", "reset", "delay", "fail", *_ANSWERS)
 
 
 class Proxy:
@@ -53,6 +56,23 @@ class Proxy:
         self._listener: asyncio.Server | None = None
         self._open: set[StreamWriter] = set()
         self._hanging: set[StreamWriter] = set()
+        self._forgotten: set[StreamWriter] = set()
+        self._failure = b""
+        self._access_keys: set[bytes] = set()
+        self._expired: set[bytes] = set()
+
+    def forget(self) -> None:
+        """Reset the connections that are open now when something comes over them."""
+        self._forgotten |= self._open
+
+    def expire(self) -> None:
+        """Take the access keys that were seen so far for expired."""
+        self._expired |= self._access_keys
+
+    async def fail(self, code: str, message: str) -> None:
+        """Answer everything with an error."""
+        self._failure = _answer("400 Bad Request", code, message)
+        await self.switch("fail")
 
     async def switch(self, mode: str, delay: float = 0.0) -> None:
         """Take on a mode; it is in force when this returns."""
@@ -64,6 +84,8 @@ class Proxy:
             self._listener = None
         elif mode != "refuse" and self._listener is None:
             self._listener = await asyncio.start_server(self._serve, sock=_bind(self.port))
+        if mode == "healthy":
+            self._expired.clear()
         if mode != "hang":
             for writer in self._open if mode == "refuse" else self._hanging:
                 _reset(writer)
@@ -76,6 +98,9 @@ class Proxy:
                 _reset(writer)
             while not writer.is_closing():
                 request = b"".join(await _read_message(reader))
+                if writer in self._forgotten:
+                    _reset(writer)
+                    break
                 self.counts["requests"] += 1
                 await self._respond(request, reader, writer)
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
@@ -83,9 +108,12 @@ class Proxy:
         finally:
             self._open.discard(writer)
             self._hanging.discard(writer)
+            self._forgotten.discard(writer)
             writer.close()
 
     async def _respond(self, request: bytes, reader: StreamReader, writer: StreamWriter) -> None:
+        signed = _ACCESS_KEY.search(request)
+        self._access_keys |= {signed[1]} if signed else set()
         if self._mode == "hang":
             self._hanging.add(writer)
             while await reader.read(_READ_SIZE):
@@ -95,6 +123,11 @@ class Proxy:
             _reset(writer)
         elif self._mode in _ANSWERS:
             writer.write(_ANSWERS[self._mode])
+        elif self._mode == "fail":
+            writer.write(self._failure)
+        elif signed and signed[1] in self._expired:
+            await asyncio.sleep(self._delay)
+            writer.write(_EXPIRED)
         else:
             await asyncio.sleep(self._delay)
             writer.write(await self._forward(request))
@@ -142,12 +175,22 @@ async def main() -> None:
     commands = StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(commands), sys.stdin)
     while line := await commands.readline():
-        if line.strip() == b"count":
-            print(json.dumps(proxy.counts), flush=True)
-        else:
-            mode, *delay = line.decode().split()
-            await proxy.switch(mode, *map(float, delay))
-            print("done", flush=True)
+        print(await _obey(proxy, *line.decode().split(maxsplit=1)), flush=True)
+
+
+async def _obey(proxy: Proxy, command: str, argument: str = "") -> str:
+    match command:
+        case "count":
+            return json.dumps(proxy.counts)
+        case "forget":
+            proxy.forget()
+        case "expire":
+            proxy.expire()
+        case "fail":
+            await proxy.fail(*json.loads(argument))
+        case mode:
+            await proxy.switch(mode, *map(float, argument.split()))
+    return "done"
 
 
 if __name__ == "__main__":

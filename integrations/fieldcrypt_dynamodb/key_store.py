@@ -13,6 +13,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from fieldcrypt import ConfigurationError, KeyNotFoundError, KeyRecord, KeyStoreError, Tombstone, call_after_fork
+from fieldcrypt.keys.aws_kms.answers import Answer, classify
 from fieldcrypt.keys.store import read_record
 from fieldcrypt_dynamodb.replicas import add_replica, enable_streams
 
@@ -38,8 +39,9 @@ class DynamoKeyStore:
 
     Args:
         table: the table's name.
-        client_factory: makes a boto3 DynamoDB client, called at first use and again in a forked child. Default: a
-            client that waits 2 seconds for a connection, 5 for an answer, and makes 3 attempts.
+        client_factory: makes a boto3 DynamoDB client, called at first use, again in a forked child, and again when the
+            client has no credentials that work. Default: a client that waits 2 seconds for a connection, 5 for an
+            answer, and makes 3 attempts.
         region: of the default client, if not the one that boto3 is configured for.
 
     Raises:
@@ -176,12 +178,16 @@ class DynamoKeyStore:
 
     @contextmanager
     def _failures(self) -> Iterator[Any]:
+        client: Any = None
         try:
             with self._lock:
                 if self._client is None:
                     self._client = self._client_factory()
-            yield self._client
+                client = self._client
+            yield client
         except (ClientError, BotoCoreError) as error:
+            if classify(error) is Answer.CREDENTIALS and self._client is client:
+                self._client = None  # it would look for no others
             raise KeyStoreError(f"the key store {self._place()} cannot be used: {error}") from error
 
     def _place(self) -> str:

@@ -115,6 +115,8 @@ def _failure(arn: KeyArn, check: str, error: Exception) -> Finding:
         return Finding(arn.region, check, Verdict.FAILED, detail, advice)
     if said is Answer.DENIED:
         return Finding(arn.region, check, Verdict.UNKNOWN, "this role may not kms:DescribeKey")
+    if said is Answer.KEY_AWAY:
+        return Finding(arn.region, check, Verdict.FAILED, str(error), "look at its own key store, or imported material")
     if said is Answer.OUTAGE:
         detail = f"KMS cannot be reached: {error_name(error)}"
         return Finding(arn.region, "reachable", Verdict.FAILED, detail, "look at the network and the endpoint")

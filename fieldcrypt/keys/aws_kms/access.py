@@ -7,9 +7,11 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from fieldcrypt.errors import ConfigurationError
-from fieldcrypt.keys.aws_kms.arn import KeyArn, check_region
+from fieldcrypt.keys.aws_kms.answers import part_of
+from fieldcrypt.keys.aws_kms.arn import KeyArn
 from fieldcrypt.keys.aws_kms.clients import ClientFactory, Clients, SessionFactory
 from fieldcrypt.keys.aws_kms.failover import MAX_PASSES, Attempt, Failover
+from fieldcrypt.keys.aws_kms.regions import check_region, partition_of
 
 __all__ = ["MAX_CIPHERTEXT_SIZE", "Access"]
 
@@ -22,12 +24,15 @@ class Access:
     """What all providers of KMS share. Their docstrings say what the arguments mean.
 
     Raises:
-        ConfigurationError: regions that are none, are named twice, or are no list; arguments that exclude each other.
+        ConfigurationError: regions that are none, are named twice, are no list, or in which no key can be used;
+            arguments that exclude each other; an endpoint without TLS.
         TypeError: a time is not a timedelta.
+        ValueError: the grace is negative.
     """
 
     def __init__(
         self,
+        keys: Sequence[KeyArn],
         *,
         regions: Sequence[str] | None,
         session_factory: SessionFactory | None,
@@ -37,13 +42,19 @@ class Access:
         timeout: timedelta,
         deadline: timedelta,
         cooldown: timedelta,
+        grace: timedelta | None,
         failover_on_denied: bool,
     ) -> None:
-        for name, value in (("timeout", timeout), ("deadline", deadline), ("cooldown", cooldown)):
+        times = {"timeout": timeout, "deadline": deadline, "cooldown": cooldown}
+        for name, value in (times if grace is None else {**times, "grace": grace}).items():
             if not isinstance(value, timedelta):
                 raise TypeError(f"{name} is a timedelta, not {type(value).__name__}")
+        if grace is not None and grace < timedelta(0):
+            raise ValueError("grace cannot be negative")
+        self.clients = Clients(client_factory, session_factory, endpoint_urls, timeout)
+        self._regions = _checked(regions, self.clients.own_region)
         self.configuration: dict[str, Any] = {
-            "regions": _checked(regions),
+            "regions": self._regions,
             "session_factory": session_factory,
             "endpoint_urls": endpoint_urls,
             "grant_tokens": grant_tokens,
@@ -51,21 +62,39 @@ class Access:
             "timeout": timeout,
             "deadline": deadline,
             "cooldown": cooldown,
+            "grace": grace,
             "failover_on_denied": failover_on_denied,
         }
-        self._regions = _checked(regions)
+        for key in keys:
+            if partition_of(key.region) != key.partition:
+                raise ConfigurationError(f"{key} is in no region that there is: {key.partition} has no {key.region}")
+            if self._regions and not self.in_its_regions(key):
+                raise ConfigurationError(f"{key} cannot be used in any of the regions")
+        for region in self._regions or ():
+            if not any(_usable_in(region, key) for key in keys):
+                raise ConfigurationError(
+                    f"none of the keys can be used in {region}: a multi-Region key is used in the regions of its "
+                    "partition of AWS, any other key in its own region alone"
+                )
         self._grants = {"GrantTokens": list(grant_tokens)} if grant_tokens else {}
-        self.clients = Clients(client_factory, session_factory, endpoint_urls, timeout)
         self.failover = Failover(
-            self.clients, deadline.total_seconds(), cooldown.total_seconds(), failover_on_denied=failover_on_denied
+            self.clients,
+            deadline.total_seconds(),
+            cooldown.total_seconds(),
+            failover_on_denied=failover_on_denied,
+            grace_without_key=grace is not None,
         )
 
     def in_its_regions(self, key: KeyArn) -> list[KeyArn]:
         """Return a key as it is named in each region where it is used, best first."""
         if not (key.multi_region or key.is_alias):
             return [key]
-        regions = self._regions or [*self._preferred(), key.region]
-        return [key._replace(region=region) for region in dict.fromkeys(regions)]
+        regions = dict.fromkeys(self._regions or [*self._preferred(), key.region])
+        return [key._replace(region=region) for region in regions if _usable_in(region, key)]
+
+    def regions_of(self, keys: Sequence[KeyArn]) -> list[str] | None:
+        """Return those of the configured regions in which one of these keys can be used; None if there are none."""
+        return [region for region in self._regions or () if any(_usable_in(region, key) for key in keys)] or None
 
     def nearest_first(self, arns: Sequence[KeyArn]) -> list[KeyArn]:
         """Return keys, those in the preferred regions first, else in the given order."""
@@ -95,7 +124,8 @@ class Access:
         """
 
         def attempt(arn: KeyArn) -> Attempt[T]:
-            return Attempt(arn, lambda client: call(client, KeyId=str(arn), **self._grants))
+            named = {"KeyId": str(arn), **self._grants}
+            return Attempt(arn, lambda client: call(client, **named), lambda client: _state_of(client, named))
 
         until = self.failover.end() if end is None else end
         return self.failover.first_success(operation, [attempt(arn) for arn in arns], until, passes)
@@ -112,14 +142,34 @@ class Access:
         return [own] if own else []
 
 
-def _checked(regions: Sequence[str] | None) -> list[str] | None:
+def _usable_in(region: str, key: KeyArn) -> bool:
+    """Say whether a key may be there: which replicas a multi-Region key has, KMS says when it is asked."""
+    if key.multi_region or key.is_alias:
+        return region == key.region or partition_of(region) == key.partition
+    return region == key.region
+
+
+def _state_of(client: Any, named: Mapping[str, Any]) -> str:
+    return part_of(part_of(client.describe_key(**named), "KeyMetadata", dict), "KeyState", str)
+
+
+def _checked(regions: Sequence[str] | None, own: Callable[[], str | None]) -> list[str] | None:
     if regions is None:
         return None
     if isinstance(regions, str):
         raise ConfigurationError("regions is a list of regions, best first, not a single name")
     if not regions:
         raise ConfigurationError("regions is empty: leave it out, or name at least one region")
-    checked = [check_region(region) for region in regions]
+    checked = [_known(region, own) for region in regions]
     if len(set(checked)) != len(checked):
         raise ConfigurationError("a region is named twice")
     return checked
+
+
+def _known(region: str, own: Callable[[], str | None]) -> str:
+    try:
+        return check_region(region)
+    except ConfigurationError:
+        if region != own():  # where a program runs there is a region, though botocore may be too old to know it
+            raise
+        return region

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from botocore import exceptions
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    ConnectionClosedError,
     ConnectionError,
     CredentialRetrievalError,
     HTTPClientError,
     IncompleteReadError,
+    MetadataRetrievalError,
+    NoAuthTokenError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    SSLError,
+    SSOError,
+    TokenRetrievalError,
 )
 from botocore.parsers import ResponseParserError
+from urllib3.exceptions import ClosedPoolError
 
 __all__ = [
     "FAILURES",
@@ -23,8 +34,10 @@ __all__ = [
     "answer_of",
     "classify",
     "error_name",
+    "is_dead_connection",
     "is_missing_key",
     "part_of",
+    "with_key_state",
     "without_request",
 ]
 
@@ -42,27 +55,54 @@ _NETWORK = (
     ConnectionError,  # botocore's: refused, DNS, TLS, proxies, time to connect
     HTTPClientError,  # time to read, connections that end early
     IncompleteReadError,
-    CredentialRetrievalError,  # from a metadata service, which is one more thing that can be down
     ResponseParserError,
     IncompleteAnswerError,
 )
+_NO_CREDENTIALS = (
+    CredentialRetrievalError,
+    MetadataRetrievalError,
+    NoAuthTokenError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    SSOError,
+    TokenRetrievalError,
+    getattr(exceptions, "LoginError", SSOError),  # of `aws login`, which is younger than the oldest botocore we take
+)
+# Of STS, IAM Identity Center and AWS Sign-In, from which botocore fetches credentials within a call of KMS.
+_CREDENTIAL_OPERATIONS = {
+    "AssumeRole",
+    "AssumeRoleWithSAML",
+    "AssumeRoleWithWebIdentity",
+    "CreateOAuth2Token",
+    "CreateToken",
+    "GetFederationToken",
+    "GetRoleCredentials",
+    "GetSessionToken",
+}
 
 
 class Answer(enum.Enum):
     """The kinds of errors."""
 
     OUTAGE = "outage"  # says nothing of the key: the next region may do better, and this one later
+    KEY_AWAY = "key away"  # an outage of this key here: its own key store is silent, or its imported material is gone
+    CREDENTIALS = (
+        "credentials"  # expired, missing, not known in this region, or the clock is wrong: says nothing either
+    )
     NO_REPLICA = "no replica"  # the key is not in this region
     DENIED = "denied"  # somebody decided so
     NOT_AUTHENTIC = "not authentic"  # the wrapped key, or its context, is not what the key wrapped
-    WRONG = "wrong"  # the request or the credentials; the same everywhere and later
+    WRONG = "wrong"  # the request; the same everywhere and later
+
+    @property
+    def passing(self) -> bool:
+        """True if the region might still say yes or no."""
+        return self in (Answer.OUTAGE, Answer.KEY_AWAY, Answer.CREDENTIALS)
 
 
 _BY_CODE = {
     Answer.OUTAGE: (
         "DependencyTimeoutException",
-        "ExpiredToken",  # of credentials that are fetched anew: the next attempt has others
-        "ExpiredTokenException",
         "InternalFailure",
         "KMSInternalException",
         "KeyUnavailableException",
@@ -75,30 +115,81 @@ _BY_CODE = {
         "ThrottlingException",
         "TooManyRequestsException",
     ),
-    Answer.NO_REPLICA: ("NotFoundException", "OptInRequired"),
+    Answer.CREDENTIALS: (
+        "AuthFailure",
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "IncompleteSignature",
+        "IncompleteSignatureException",
+        "InvalidClientTokenId",
+        "InvalidSignatureException",
+        "MissingAuthenticationToken",
+        "MissingAuthenticationTokenException",
+        "OptInRequired",
+        "RequestExpired",
+        "RequestTimeTooSkewed",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
+    ),
+    Answer.NO_REPLICA: ("NotFoundException",),
     Answer.DENIED: (
         "AccessDenied",
         "AccessDeniedException",
         "DisabledException",
         "InvalidGrantTokenException",
         "InvalidKeyUsageException",
-        "KMSInvalidStateException",
     ),
     Answer.NOT_AUTHENTIC: ("InvalidCiphertextException", "IncorrectKeyException"),
 }
 _ANSWERS = {code: kind for kind, codes in _BY_CODE.items() for code in codes}
 _OUTAGE_STATUSES = (408, 429)
 
+# AWS says KMSInvalidStateException for a key that is pending deletion, for one whose imported material is gone, and for
+# every failure of a custom or external key store.
+_INVALID_STATE = "KMSInvalidStateException"
+_PENDING_DELETION = re.compile("pending (replica )?deletion", re.IGNORECASE)
+_DECIDED_STATES = ("Disabled", "PendingDeletion", "PendingReplicaDeletion")
+
 
 def classify(error: Exception) -> Answer:
     """Return what one of `FAILURES` means. An unknown error code counts by its HTTP status."""
     if isinstance(error, ClientError):
+        if error.operation_name in _CREDENTIAL_OPERATIONS:
+            return Answer.CREDENTIALS
+        if error_name(error) == _INVALID_STATE:
+            return Answer.DENIED if _PENDING_DELETION.search(str(error)) else Answer.KEY_AWAY
         known = _ANSWERS.get(error_name(error))
         if known is not None:
             return known
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         return Answer.OUTAGE if status in _OUTAGE_STATUSES or status >= 500 else Answer.WRONG
+    if isinstance(error, _NO_CREDENTIALS):
+        return Answer.CREDENTIALS
     return Answer.OUTAGE if isinstance(error, _NETWORK) else Answer.WRONG
+
+
+def with_key_state(error: Exception, describe: Callable[[], str]) -> Answer:
+    """Return what an error means, asking for the state of the key if only that tells.
+
+    Args:
+        error: one of `FAILURES`.
+        describe: asks KMS for the `KeyState`; raises one of `FAILURES` if that cannot be had.
+    """
+    if isinstance(error, ClientError) and error_name(error) == _INVALID_STATE:
+        try:
+            return Answer.DENIED if describe() in _DECIDED_STATES else Answer.KEY_AWAY
+        except FAILURES:  # no permission, as a rule: then the words of the error have to do
+            return classify(error)
+    return classify(error)
+
+
+def is_dead_connection(error: Exception) -> bool:
+    """Say whether the connection of a call was dead, or died under it, so that a fresh one may do."""
+    if isinstance(error, SSLError):
+        return "EOF occurred" in str(error)
+    if isinstance(error, HTTPClientError) and isinstance(error.kwargs.get("error"), ClosedPoolError):
+        return True  # closed by another thread, which found its own connection dead
+    return isinstance(error, ConnectionClosedError)
 
 
 def is_missing_key(error: Exception) -> bool:
@@ -125,15 +216,22 @@ def answer_of(call: Callable[[Any], T], client: Any) -> T:
         raise IncompleteAnswerError(f"an answer that is none ({type(error).__name__}): is this KMS?") from None
 
 
-def part_of(answer: Mapping[str, Any], name: str) -> Any:
+def part_of(answer: Mapping[str, Any], name: str, kind: type[T], size: int | None = None) -> T:
     """Return a part of an answer of KMS.
 
+    Args:
+        answer: what a client returned.
+        name: of the part.
+        kind: its type.
+        size: how long it is at most.
+
     Raises:
-        IncompleteAnswerError: it is not there.
+        IncompleteAnswerError: it is not there, empty, too long, or of another type.
     """
-    if name not in answer:
-        raise IncompleteAnswerError(f"an answer without {name}: is this KMS?")
-    return answer[name]
+    part = answer.get(name)
+    if not isinstance(part, kind) or not part or (size is not None and len(part) > size):  # type: ignore[arg-type]
+        raise IncompleteAnswerError(f"an answer without {name}, or with one of the wrong form: is this KMS?")
+    return part
 
 
 def without_request(error: Exception) -> Exception:

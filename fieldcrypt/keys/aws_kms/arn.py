@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from fieldcrypt.errors import ConfigurationError
 
-__all__ = ["KeyArn", "check_region"]
+__all__ = ["KeyArn"]
 
 _HINT = (
     "use the ARN of a customer managed key, like arn:aws:kms:us-east-1:111122223333:key/mrk-… (`aws kms describe-key`)"
@@ -62,17 +62,6 @@ class KeyArn(NamedTuple):
     def __str__(self) -> str:
         resource = self.key_id if self.is_alias else f"key/{self.key_id}"
         return f"arn:{self.partition}:kms:{self.region}:{self.account}:{resource}"
-
-
-def check_region(region: str) -> str:
-    """Return the region.
-
-    Raises:
-        ConfigurationError: it is not the name of an AWS region.
-    """
-    if not isinstance(region, str) or not re.fullmatch(_REGION, region, re.ASCII):
-        raise ConfigurationError(f"{region!r} is not an AWS region like us-east-1")
-    return region
 
 
 def _complaint(text: object) -> str:

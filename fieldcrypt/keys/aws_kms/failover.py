@@ -5,19 +5,30 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from fieldcrypt import _system
 from fieldcrypt.errors import DecryptionError, KeyAccessDeniedError, KeyProviderError
 from fieldcrypt.events import Event, EventKind, report
-from fieldcrypt.keys.aws_kms.answers import FAILURES, Answer, answer_of, classify, error_name, without_request
+from fieldcrypt.keys.aws_kms.answers import (
+    FAILURES,
+    Answer,
+    answer_of,
+    classify,
+    error_name,
+    is_dead_connection,
+    with_key_state,
+    without_request,
+)
 from fieldcrypt.keys.aws_kms.arn import KeyArn
-from fieldcrypt.keys.aws_kms.clients import Clients, Place
+from fieldcrypt.keys.aws_kms.clients import Clients, Place, close_connections
 from fieldcrypt.keys.aws_kms.health import RegionHealth
 
 __all__ = ["MAX_PASSES", "Attempt", "Failover"]
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 MAX_PASSES = 3  # over all regions, while they answer with errors that a moment's patience may cure
 _FIRST_PAUSE = 0.1  # seconds between passes, doubled each time
@@ -31,10 +42,35 @@ _IN_WORDS = {
 
 
 class Attempt(NamedTuple, Generic[T]):
-    """A key in one region, and what to ask of the KMS client there."""
+    """A key in one region, what to ask of the KMS client there, and how to ask it for the state of the key."""
 
     arn: KeyArn
     call: Callable[[Any], T]
+    state: Callable[[Any], str]
+
+
+class _Failure(NamedTuple):
+    answer: Answer
+    cause: Exception
+
+
+@dataclass(slots=True)
+class _Tried:
+    """What one operation has met with.
+
+    Attributes:
+        clients: how many had been made when it began.
+        limit: how many of the attempts still count: those before the first that was refused.
+        answers: what each attempt failed with last, by its number.
+        causes: the same for people, by place.
+        retried: the places that had their second try in this operation, with how many clients it may not be one of.
+    """
+
+    clients: int
+    limit: int
+    answers: dict[int, Answer] = field(default_factory=dict)
+    causes: dict[str, Exception] = field(default_factory=dict)
+    retried: dict[Place, int] = field(default_factory=dict)
 
 
 class Failover:
@@ -45,13 +81,17 @@ class Failover:
         deadline: seconds after which an operation starts no further call.
         cooldown: seconds for which a failed region is left alone.
         failover_on_denied: take a refusal in one region as an outage there.
+        grace_without_key: let live keys have their grace, too, while the key is away and KMS is not.
     """
 
-    def __init__(self, clients: Clients, deadline: float, cooldown: float, *, failover_on_denied: bool) -> None:
+    def __init__(
+        self, clients: Clients, deadline: float, cooldown: float, *, failover_on_denied: bool, grace_without_key: bool
+    ) -> None:
         self.clients = clients
         self.health = RegionHealth(cooldown)
         self._deadline = deadline
         self._failover_on_denied = failover_on_denied
+        self._graceless = {Answer.DENIED} if grace_without_key else {Answer.DENIED, Answer.KEY_AWAY}
 
     def end(self) -> float:
         """Return when an operation that begins now has to end, on the monotonic clock."""
@@ -59,6 +99,9 @@ class Failover:
 
     def first_success(self, operation: str, attempts: Sequence[Attempt[T]], end: float, passes: int = MAX_PASSES) -> T:
         """Make the attempts in their order, those in sick regions last, until one succeeds.
+
+        A refusal leaves the attempts before it, which would have decided had their regions been well: it is final
+        once all of these have answered.
 
         Args:
             operation: of KMS, for messages and events.
@@ -69,38 +112,46 @@ class Failover:
         Raises:
             DecryptionError, KeyAccessDeniedError, KeyProviderError: as `KeyProvider` says.
         """
-        causes: dict[str, Exception] = {}
-        answers: set[Answer] = set()
-        remaining = list(attempts)
-        several_keys = len({arn.key_id for arn, _ in attempts}) > 1
+        tried = _Tried(self.clients.made, limit=len(attempts))
+        remaining = list(range(len(attempts)))
+        several_keys = len({attempt.arn.key_id for attempt in attempts}) > 1
         for number in range(passes):
             again = []
-            for attempt in self._healthy_first(remaining, end):
+            for position in self._healthy_first(remaining, attempts, tried, end):
+                attempt = attempts[position]
                 place = str(attempt.arn) if several_keys else attempt.arn.region
                 if _system.monotonic() >= end:
-                    causes.setdefault(place, TimeoutError("not asked, because the deadline had passed"))
-                    answers.add(Answer.OUTAGE)
+                    tried.causes.setdefault(place, TimeoutError("not asked, because the deadline had passed"))
+                    tried.answers.setdefault(position, Answer.OUTAGE)
                     continue
-                try:
-                    result = self._call(operation, attempt)
-                except FAILURES as error:
-                    causes[place] = without_request(error)
-                    said = classify(error)
-                    answers.add(said)
-                    if said is Answer.OUTAGE:
-                        again.append(attempt)
-                    self._stop_unless_elsewhere(said, operation, place, causes)
-                else:
-                    if causes and attempt is not attempts[0]:
-                        tried = _causes_in_words(causes)
-                        report(Event(EventKind.FAILED_OVER, place=place, operation=operation, cause=tried))
-                    return result
-            remaining = again
+                outcome = self._outcome(operation, attempt, tried, end)
+                if not isinstance(outcome, _Failure):
+                    if tried.causes and position > 0:
+                        cause = _causes_in_words(tried.causes)
+                        report(Event(EventKind.FAILED_OVER, place=place, operation=operation, cause=cause))
+                    return outcome
+                tried.answers[position], tried.causes[place] = outcome
+                if outcome.answer is Answer.NOT_AUTHENTIC:
+                    raise DecryptionError(f"KMS in {place} finds that the wrapped data key is not authentic")
+                if outcome.answer is Answer.WRONG:
+                    raise KeyProviderError(_message(operation, tried.causes), causes=tried.causes, retryable=False)
+                if outcome.answer is Answer.DENIED and not self._failover_on_denied:
+                    tried.limit = position
+                if outcome.answer in (Answer.OUTAGE, Answer.KEY_AWAY):
+                    again.append(position)
+            remaining = [position for position in again if position < tried.limit]
             if not remaining or number + 1 == passes or not self.pause(number, end):
                 break
-        if answers == {Answer.DENIED}:
-            raise KeyAccessDeniedError(_message(operation, causes), causes=causes)
-        raise KeyProviderError(_message(operation, causes), causes=causes, retryable=Answer.OUTAGE in answers)
+        raise self._error(operation, tried)
+
+    def _error(self, operation: str, tried: _Tried) -> KeyProviderError:
+        """Return what an operation without success ends with."""
+        message, answers = _message(operation, tried.causes), tried.answers
+        unsettled = any(answer.passing for position, answer in answers.items() if position < tried.limit)
+        if Answer.DENIED in answers.values() and not unsettled:
+            return KeyAccessDeniedError(message, causes=tried.causes)
+        grace = self._graceless.isdisjoint(answers.values())
+        return KeyProviderError(message, causes=tried.causes, retryable=unsettled, grace=grace)
 
     def pause(self, number: int, end: float) -> bool:
         """Wait after the pass of a number; return False at once if the operation would have to end meanwhile."""
@@ -114,45 +165,65 @@ class Failover:
         """Say whether none of the places in which a key is used answered lately."""
         return len(self.health.sick(places := {Place.of(arn) for arn in arns})) == len(places)
 
-    def _healthy_first(self, attempts: Sequence[Attempt[T]], end: float) -> Iterator[Attempt[T]]:
-        """Yield attempts, those in sick regions last; each is looked at when its turn comes."""
+    def _healthy_first(
+        self, positions: Sequence[int], attempts: Sequence[Attempt[T]], tried: _Tried, end: float
+    ) -> Iterator[int]:
+        """Yield the numbers of attempts that count, those in sick regions last; each is looked at in its turn."""
         sick = []
-        for attempt in attempts:
-            if _system.monotonic() >= end or self.health.admits(Place.of(attempt.arn)):
-                yield attempt
+        for position in positions:
+            if position >= tried.limit:
+                break
+            if _system.monotonic() >= end or self.health.admits(Place.of(attempts[position].arn)):
+                yield position
             else:
-                sick.append(attempt)
-        yield from sick
+                sick.append(position)
+        for position in sick:
+            if position < tried.limit:
+                yield position
 
-    def _call(self, operation: str, attempt: Attempt[T]) -> T:
+    def _outcome(self, operation: str, attempt: Attempt[T], tried: _Tried, end: float) -> T | _Failure:
+        """Make an attempt, and a second one if it was not KMS that failed but what there was to reach it with."""
         place = Place.of(attempt.arn)
+        client: Any = None
+        try:
+            client = self.clients.at(place, after=tried.retried.get(place, 0))
+            result = self._request(operation, place, client, attempt.call)
+        except FAILURES as error:
+            failure = error
+        else:
+            self.health.succeeded(place)
+            return result
+        dead, answer = is_dead_connection(failure), classify(failure)
+        if (dead or answer is Answer.CREDENTIALS) and place not in tried.retried and _system.monotonic() < end:
+            without_request(failure)
+            if dead:
+                close_connections(client)
+            tried.retried[place] = 0 if dead else tried.clients
+            return self._outcome(operation, attempt, tried, end)
+        if _system.monotonic() < end:
+            answer = with_key_state(failure, lambda: self._request("DescribeKey", place, client, attempt.state))
+        if answer.passing:
+            self.health.failed(place)
+        else:
+            self.health.succeeded(place)  # it works, whatever it says
+        if answer is Answer.CREDENTIALS:
+            self.clients.give_up(place, client)
+        return _Failure(answer, without_request(failure))
+
+    def _request(self, operation: str, place: Place, client: Any, call: Callable[[Any], R]) -> R:
         began = _system.monotonic()
         cause: str | None = "interrupted"
         try:
-            result = answer_of(attempt.call, self.clients.at(place))
+            result = answer_of(call, client)
         except FAILURES as error:
             cause = error_name(error)
-            if classify(error) is Answer.OUTAGE:
-                self.health.failed(place)
-            else:
-                self.health.succeeded(place)  # it works, whatever it says
             raise
         else:
-            self.health.succeeded(place)
             cause = None
             return result
         finally:
             seconds = _system.monotonic() - began
             report(Event(EventKind.KMS_CALL, place=place.region, operation=operation, seconds=seconds, cause=cause))
-
-    def _stop_unless_elsewhere(self, said: Answer, operation: str, place: str, causes: Mapping[str, Exception]) -> None:
-        """Raise, unless an answer leaves hope for the next region."""
-        if said is Answer.NOT_AUTHENTIC:
-            raise DecryptionError(f"KMS in {place} finds that the wrapped data key is not authentic") from None
-        if said is Answer.DENIED and not self._failover_on_denied:
-            raise KeyAccessDeniedError(_message(operation, causes), causes=causes) from None
-        if said is Answer.WRONG:
-            raise KeyProviderError(_message(operation, causes), causes=causes, retryable=False) from None
 
 
 def _message(operation: str, causes: Mapping[str, Exception]) -> str:

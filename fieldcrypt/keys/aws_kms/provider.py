@@ -12,7 +12,7 @@ from fieldcrypt.errors import ConfigurationError, KeyProviderError, NotWrappedHe
 from fieldcrypt.events import Event, EventKind, report
 from fieldcrypt.keys.aws_kms.access import MAX_CIPHERTEXT_SIZE, Access
 from fieldcrypt.keys.aws_kms.aliases import Aliases
-from fieldcrypt.keys.aws_kms.answers import is_missing_key, part_of
+from fieldcrypt.keys.aws_kms.answers import IncompleteAnswerError, is_missing_key, part_of
 from fieldcrypt.keys.aws_kms.arn import KeyArn
 from fieldcrypt.keys.aws_kms.clients import ClientFactory, Place, SessionFactory, client_config
 from fieldcrypt.keys.aws_kms.failover import MAX_PASSES
@@ -27,13 +27,14 @@ class AwsKmsKeyProvider(KeyProvider):
 
     A multi-Region key is used in any of its regions: in the order given, or the caller's own region first. If a region
     cannot be reached or fails, the next one is asked, and the failed one is left alone for the cool-down. A refusal
-    (no permission, key disabled or pending deletion) is a decision and ends the attempt.
+    (no permission, key disabled or pending deletion) is a decision and ends the attempt, once every region before the
+    one that refuses has answered.
 
     Of several keys each wraps every data key, and any of them unwraps it.
 
     IAM actions: `kms:Encrypt` to make data keys, `kms:Decrypt` to use them, on the key in every region; for aliases
-    also `kms:DescribeKey`. The first two can be restricted by `kms:EncryptionContext:fieldcrypt:tenant` and the other
-    keys of SPEC section 6.
+    also `kms:DescribeKey`, which for other keys tells the state of one that KMS calls invalid. The first two can be
+    restricted by `kms:EncryptionContext:fieldcrypt:tenant` and the other keys of SPEC section 6.
 
     Args:
         keys: the ARN of a KMS key (of any of a multi-Region key's regions), or several ARNs. The ARN of an alias
@@ -53,11 +54,16 @@ class AwsKmsKeyProvider(KeyProvider):
         timeout: how long to wait for a connection, and for an answer.
         deadline: when this time is over, an operation starts no further call to any region.
         cooldown: how long a failed region is left alone.
+        grace: how long after `KeyPolicy.cache_ttl` live keys go on at most while KMS cannot be asked; more than
+            `KeyPolicy.grace` it never is. Default: as that says while KMS is away, and none while KMS answers that a
+            custom or external key store does not, or that imported material is gone, for so their owners say no.
         failover_on_denied: take a refusal in one region as an outage there.
 
     Raises:
-        ConfigurationError: an ARN or a region is malformed; the message says what to use instead.
+        ConfigurationError: an ARN or a region is malformed, none of the keys can be used in a region, or an endpoint
+            has no TLS; the message says what to use instead.
         TypeError: a time is not a timedelta.
+        ValueError: the grace is negative.
     """
 
     def __init__(
@@ -73,9 +79,12 @@ class AwsKmsKeyProvider(KeyProvider):
         timeout: timedelta = timedelta(seconds=2),
         deadline: timedelta = timedelta(seconds=10),
         cooldown: timedelta = timedelta(seconds=30),
+        grace: timedelta | None = None,
         failover_on_denied: bool = False,
     ) -> None:
+        self._keys = _configured_keys([keys] if isinstance(keys, str) else keys)
         self._access = Access(
+            self._keys,
             regions=regions,
             session_factory=session_factory,
             endpoint_urls=endpoint_urls,
@@ -84,9 +93,10 @@ class AwsKmsKeyProvider(KeyProvider):
             timeout=timeout,
             deadline=deadline,
             cooldown=cooldown,
+            grace=grace,
             failover_on_denied=failover_on_denied,
         )
-        self._keys = _configured_keys([keys] if isinstance(keys, str) else keys)
+        self.grace = grace
         self._required = _required(require, len(self._keys))
         self._configuration = {"keys": keys, "require": require, **self._access.configuration}
         self._aliases = Aliases(self._describe)
@@ -119,8 +129,7 @@ class AwsKmsKeyProvider(KeyProvider):
         def decrypt(client: Any, **key: Any) -> bytes:
             blob = usable[key["KeyId"]].data
             answer = client.decrypt(CiphertextBlob=blob, EncryptionContext=dict(context), **key)
-            plaintext: bytes = part_of(answer, "Plaintext")
-            return plaintext
+            return part_of(answer, "Plaintext", bytes)
 
         nearest = self._access.nearest_first([KeyArn.configured(arn) for arn in usable])
         return self._access.ask("Decrypt", nearest, decrypt, end=end)
@@ -151,7 +160,8 @@ class AwsKmsKeyProvider(KeyProvider):
         if len(self._keys) == 1:
             return self
         some = [key for key, name in zip(self._keys, self.wrapping_keys(), strict=True) if name in names]
-        return AwsKmsKeyProvider(**{**self._configuration, "keys": [str(key) for key in some], "require": "any"})
+        fewer = {"keys": [str(key) for key in some], "regions": self._access.regions_of(some), "require": "any"}
+        return AwsKmsKeyProvider(**{**self._configuration, **fewer})
 
     def keys_at(self, region: str) -> list[KeyArn]:
         """Return the configured keys and aliases as they are named in a region, for those who inspect them."""
@@ -224,16 +234,18 @@ class AwsKmsKeyProvider(KeyProvider):
     ) -> WrappedKey:
         def encrypt(client: Any, KeyId: str, **grants: Any) -> WrappedKey:  # noqa: N803 (KMS's name)
             answer = client.encrypt(KeyId=KeyId, Plaintext=data_key, EncryptionContext=dict(context), **grants)
-            name = part_of(answer, "KeyId") if key.is_alias else KeyId
             if key.is_alias:
-                self._aliases.note(key, KeyArn.configured(name))
-            return WrappedKey(name, part_of(answer, "CiphertextBlob"))
+                named = _key_named(answer, "KeyId")
+                self._aliases.note(key, named)
+            else:
+                named = KeyArn.configured(KeyId)
+            return WrappedKey(str(named), part_of(answer, "CiphertextBlob", bytes, MAX_CIPHERTEXT_SIZE))
 
         return self._access.ask("Encrypt", self._access.in_its_regions(key), encrypt, end=end, passes=passes)
 
     def _describe(self, alias: KeyArn, end: float) -> KeyArn:
         def describe(client: Any, **key: Any) -> KeyArn:
-            return KeyArn.configured(part_of(part_of(client.describe_key(**key), "KeyMetadata"), "Arn"))
+            return _key_named(part_of(client.describe_key(**key), "KeyMetadata", dict), "Arn")
 
         return self._access.ask("DescribeKey", self._access.in_its_regions(alias), describe, end=end, passes=1)
 
@@ -242,6 +254,13 @@ class AwsKmsKeyProvider(KeyProvider):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return partial(AwsKmsKeyProvider, **self._configuration), ()
+
+
+def _key_named(answer: Mapping[str, Any], name: str) -> KeyArn:
+    arn = KeyArn.match(part_of(answer, name, str))
+    if arn is None:
+        raise IncompleteAnswerError(f"an answer whose {name} is not the ARN of a key: is this KMS?")
+    return arn
 
 
 def _configured_keys(keys: Sequence[str]) -> list[KeyArn]:

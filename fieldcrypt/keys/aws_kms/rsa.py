@@ -49,11 +49,13 @@ class AwsKmsRsaKeyProvider(KeyProvider):
         write_only: True if this process is not to read: it never asks KMS to unwrap, keeps the data keys that it made
             until they are rotated, and refuses to decrypt.
         regions, session_factory, endpoint_urls, grant_tokens, client_factory, timeout, deadline, cooldown,
-            failover_on_denied: as in `AwsKmsKeyProvider`.
+            grace, failover_on_denied: as in `AwsKmsKeyProvider`.
 
     Raises:
-        ConfigurationError: the ARN or a region is malformed, or the file has no RSA public key of 2048 bits or more.
+        ConfigurationError: the ARN or a region is malformed, the key cannot be used in a region, an endpoint has no
+            TLS, or the file has no RSA public key of 2048 bits or more.
         TypeError: a time is not a timedelta.
+        ValueError: the grace is negative.
     """
 
     public_key_wrapping = True
@@ -72,9 +74,14 @@ class AwsKmsRsaKeyProvider(KeyProvider):
         timeout: timedelta = timedelta(seconds=2),
         deadline: timedelta = timedelta(seconds=10),
         cooldown: timedelta = timedelta(seconds=30),
+        grace: timedelta | None = None,
         failover_on_denied: bool = False,
     ) -> None:
+        self._key = KeyArn.configured(key)
+        if self._key.is_alias:
+            raise ConfigurationError(f"{key!r} is an alias: a public key belongs to one key, so name that by its ARN")
         self._access = Access(
+            [self._key],
             regions=regions,
             session_factory=session_factory,
             endpoint_urls=endpoint_urls,
@@ -83,11 +90,10 @@ class AwsKmsRsaKeyProvider(KeyProvider):
             timeout=timeout,
             deadline=deadline,
             cooldown=cooldown,
+            grace=grace,
             failover_on_denied=failover_on_denied,
         )
-        self._key = KeyArn.configured(key)
-        if self._key.is_alias:
-            raise ConfigurationError(f"{key!r} is an alias: a public key belongs to one key, so name that by its ARN")
+        self.grace = grace
         self.write_only = write_only
         self._configuration = {
             "key": key,
@@ -146,8 +152,7 @@ class AwsKmsRsaKeyProvider(KeyProvider):
     def _decrypt(self, data: bytes) -> bytes:
         def decrypt(client: Any, **key: Any) -> bytes:
             answer = client.decrypt(CiphertextBlob=data, EncryptionAlgorithm=_ALGORITHM, **key)
-            plaintext: bytes = part_of(answer, "Plaintext")
-            return plaintext
+            return part_of(answer, "Plaintext", bytes)
 
         return self._access.ask("Decrypt", self._access.in_its_regions(self._key), decrypt)
 
@@ -158,7 +163,7 @@ class AwsKmsRsaKeyProvider(KeyProvider):
     def _fetch_public_key(self) -> RSAPublicKey:
         def get(client: Any, **key: Any) -> tuple[bytes, str]:
             answer = client.get_public_key(**key)
-            return part_of(answer, "PublicKey"), part_of(answer, "KeyUsage")
+            return part_of(answer, "PublicKey", bytes), part_of(answer, "KeyUsage", str)
 
         if self._public_key is None:
             der, usage = self._access.ask("GetPublicKey", self._access.in_its_regions(self._key), get)
