@@ -9,7 +9,7 @@ from pynamodb.constants import NULL
 from pynamodb.models import Model
 
 from fieldcrypt import ConfigurationError, Encryptor, Field
-from fieldcrypt.migration.engine.unit import PassedOverError
+from fieldcrypt.migration.engine.unit import PassedOverError, UnitError
 from fieldcrypt_pynamodb.attributes import EncryptedAttribute
 from fieldcrypt_pynamodb.item_key import Item
 from fieldcrypt_pynamodb.model import ProtectedModel
@@ -74,7 +74,7 @@ class MigratedModel:
             return self._of_class(model)
         what = f"of a class of {self._model.__name__} that is not loaded: their discriminator is unknown"
         if any(_is_filled(item.get(name)) for each in self.attributes for name in (each.name, each.companion)):
-            raise ValueError(f"the item is {what}; import the module that declares its class")
+            raise UnitError(f"the item is {what}; import the module that declares its class")
         raise PassedOverError(f"they are {what}, and have no protected attribute of the others")
 
     def place(self, item: Item) -> tuple[Mapping[str, str] | None, str | None]:

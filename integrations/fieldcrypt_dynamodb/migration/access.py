@@ -56,18 +56,28 @@ class Client:
             return self._client
 
 
-def call(client: Any, operation: str, table: str, answers: frozenset[str] = frozenset(), **params: Any) -> Any:
+def call(
+    client: Any,
+    operation: str,
+    table: str,
+    answers: frozenset[str] = frozenset(),
+    beat: Callable[[], object] | None = None,
+    **params: Any,
+) -> Any:
     """Send a request about a table, again if it is throttled, and return the response.
 
     Args:
         client, operation, table, params: what is sent.
         answers: errors by which DynamoDB says what the caller asked.
+        beat: is called before each time that it is sent.
 
     Raises:
         ClientError: one of the answers.
         MigrationError: DynamoDB refuses, or cannot be reached; it says what to do.
     """
     for tried in range(_TRIES + 1):
+        if beat is not None:
+            beat()
         try:
             return getattr(client, operation)(TableName=table, **params)
         except BotoCoreError as error:
@@ -139,14 +149,14 @@ class TableAccess:
         found: dict[str, Any] | None = response.get("Item")
         return found
 
-    def update(self, params: Mapping[str, Any]) -> bool:
-        """Write to an item; False if its condition does not hold.
+    def update(self, params: Mapping[str, Any], beat: Callable[[], object]) -> bool:
+        """Write to an item; False if its condition does not hold. `beat` is called before each time that it is sent.
 
         Raises:
             ValueError: DynamoDB does not take what it would be, because of its size for example.
         """
         try:
-            self._sent(self._writes, "update_item", params, _OF_THE_ITEM)
+            self._sent(self._writes, "update_item", params, _OF_THE_ITEM, beat)
         except ClientError as error:
             self._writes.take(1.0)
             if code_of(error) == REFUSED:
@@ -157,10 +167,15 @@ class TableAccess:
         raise ValueError(f"DynamoDB does not take the item: {said}")
 
     def _sent(
-        self, pace: Pace, operation: str, params: Mapping[str, Any], answers: frozenset[str] = frozenset()
+        self,
+        pace: Pace,
+        operation: str,
+        params: Mapping[str, Any],
+        answers: frozenset[str] = frozenset(),
+        beat: Callable[[], object] | None = None,
     ) -> dict[str, Any]:
         response: dict[str, Any] = call(
-            self._client(), operation, self._table, answers, ReturnConsumedCapacity="TOTAL", **params
+            self._client(), operation, self._table, answers, beat, ReturnConsumedCapacity="TOTAL", **params
         )
         pace.take(float(response.get("ConsumedCapacity", {}).get("CapacityUnits", 0.0)))
         return response

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from fieldcrypt.migration import Examination, Finding, Kind, is_envelope
-from fieldcrypt.migration.engine.unit import Cell, Place, ProtectedField
+from fieldcrypt.migration.engine.unit import Cell, Place, ProtectedField, UnitError
 from fieldcrypt_dynamodb.migration.target import MigratedAttribute
 from fieldcrypt_dynamodb.plaintext import stored
 
@@ -73,10 +73,6 @@ class MigratedField(ProtectedField):
         """Return the tag of a value."""
         return None if value is None else {"B": self._attribute.tag(value, place[1])}
 
-    def is_same(self, one: Any, other: Any) -> bool:
-        """Return True if two values are one."""
-        return bool(one == other)
-
     def as_plaintext(self, value: Any) -> Any:
         """Return a value as it is without protection.
 
@@ -85,7 +81,7 @@ class MigratedField(ProtectedField):
         """
         plain = self._attribute.as_plaintext(value)
         if is_envelope(stored(plain)):
-            raise ValueError(f"{self.name}: as plaintext it could not be told from an encrypted value")
+            raise UnitError(f"{self.name}: as plaintext it could not be told from an encrypted value")
         return plain
 
     def declared(self) -> Iterator[str]:

@@ -189,19 +189,20 @@ class TableSource(Source):
         """Write to the items of a page, each as it is then (see `Source.write`)."""
         written = Written(len(page.units))
         for unit, change in zip(page.units, changes, strict=True):
-            is_changed, failure = self._write(unit, change, again)
+            is_changed, failure = self._write(unit, change, again, beat)
             written.changed += is_changed
             if failure is not None:
                 written.failures[unit.key] = failure
-            beat()
         return written
 
-    def _write(self, item: Any, change: Change, again: Callable[[Any], Change]) -> tuple[bool, Exception | None]:
+    def _write(
+        self, item: Any, change: Change, again: Callable[[Any], Change], beat: Callable[[], None]
+    ) -> tuple[bool, Exception | None]:
         for _ in range(_TRIES):
             if not change.values:
                 return False, change.failure
             try:
-                if self._access.update(update_of(item, change)):
+                if self._access.update(update_of(item, change), beat):
                     return True, change.failure
             except ValueError as error:
                 return False, error

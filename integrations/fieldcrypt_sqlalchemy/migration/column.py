@@ -11,7 +11,7 @@ from sqlalchemy.types import NullType, TypeDecorator
 
 from fieldcrypt import DecryptionError
 from fieldcrypt.migration import Accepted, Examination, Finding, Kind, is_envelope
-from fieldcrypt.migration.engine.unit import Cell, Place, ProtectedField
+from fieldcrypt.migration.engine.unit import Cell, Place, ProtectedField, UnitError, is_exactly
 from fieldcrypt.mixed_mode.reading import Reading
 from fieldcrypt.schemes import OldReader
 from fieldcrypt_sqlalchemy.migration.stored_form import MarkedError, stored_form
@@ -173,12 +173,12 @@ class MigratedColumn(ProtectedField):
         return None if self.tagger is None else self.tagger.tag_of_field(value, place[1])
 
     def is_same(self, one: Any, other: Any) -> bool:
-        """Say whether two values of the field are one to the application."""
-        if one is None or other is None:
-            return one is other
-        if self._from_field is not None:
-            one, other = self._from_field(one), self._from_field(other)
-        return bool(self.type.type_.compare_values(one, other))
+        """Return True if two values of the field are one; pickled ones are compared as they are read."""
+        if is_exactly(one, other):
+            return True
+        if self._from_field is None or not isinstance(one, bytes) or not isinstance(other, bytes):
+            return False
+        return is_exactly(self._from_field(one), self._from_field(other))
 
     def as_plaintext(self, value: Any) -> Any:
         """Return a value as it was stored before it was encrypted in place: text or bytes, or a document.
@@ -189,7 +189,7 @@ class MigratedColumn(ProtectedField):
         """
         data = self.form.dump_plaintext(value)
         if is_envelope(data):
-            raise ValueError(f"{self.name}: the value looks like an encrypted one, and could not be read as plaintext")
+            raise UnitError(f"{self.name}: the value looks like an encrypted one, and could not be read as plaintext")
         return data
 
 

@@ -89,17 +89,21 @@ class Migration(StoredMigration):
         try:
             yield
         except DBAPIError as error:
-            refused, reason = error, in_words(error)
+            reason = in_words(error)
         else:
             return
         try:
             found = [problem for source in self._sources for problem in source.problems(step)]
         except DBAPIError:
             found = []
-        if found:
-            raise ConfigurationError(
-                f"{step} was stopped, for the tables are not as the model says: {'; '.join(found)}. What is done stays"
-            ) from refused
-        raise MigrationError(
+        stopped: Exception = MigrationError(
             f"{self.name}: the database stopped the {step}: {reason}. What is done stays; run it again to go on"
-        ) from refused
+        )
+        if found:
+            stopped = ConfigurationError(
+                f"{step} was stopped, for the tables are not as the model says: {'; '.join(found)}. What is done stays"
+            )
+        try:
+            raise stopped
+        finally:
+            stopped.__context__ = None  # the database's error, which has the statement and its values

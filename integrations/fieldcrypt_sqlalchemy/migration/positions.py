@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
-from fieldcrypt import ConfigurationError
+from contextlib import suppress
+
+from fieldcrypt import ConfigurationError, DecryptionError
 from fieldcrypt.cbor import decode_cbor, encode_cbor
 from fieldcrypt_sqlalchemy.keyset import Key
 
 __all__ = ["key_of", "stored_key"]
 
 
-def key_of(stored: bytes | None) -> Key | None:
-    """Return a key that was written down."""
-    return None if stored is None else tuple(decode_cbor(bytes(stored)))
+def key_of(part: str, stored: bytes | None, parts: int) -> Key | None:
+    """Return a key that was written down.
+
+    Args:
+        part: whose, for messages.
+        stored: as it was.
+        parts: of how many columns a key is.
+
+    Raises:
+        ConfigurationError: it is no key.
+    """
+    if stored is None:
+        return None
+    with suppress(DecryptionError, TypeError, ValueError):
+        key = decode_cbor(bytes(stored))
+        if isinstance(key, list) and len(key) == parts and None not in key:
+            return tuple(key)
+    raise ConfigurationError(
+        f"{part}: what the checkpoints say of how far a step is was not written by a migration: begin it again, "
+        "restart=True; what is done stays done"
+    )
 
 
 def stored_key(part: str, key: Key | None) -> bytes | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import count
 from typing import Any, TypeVar
 
 from sqlalchemy import (
@@ -14,6 +15,7 @@ from sqlalchemy import (
     FromClause,
     LargeBinary,
     Select,
+    String,
     Table,
     case,
     cast,
@@ -21,7 +23,6 @@ from sqlalchemy import (
     not_,
     select,
 )
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.types import NullType
 
 from fieldcrypt import ConfigurationError
@@ -29,10 +30,11 @@ from fieldcrypt.migration import Sample
 from fieldcrypt.migration.engine.digest import about
 from fieldcrypt.migration.engine.journal import Portion
 from fieldcrypt.migration.engine.source import Counted, Page, RefusedError, Source, Which, Written
-from fieldcrypt.migration.engine.unit import Change, Unit
-from fieldcrypt_sqlalchemy.keyset import Key, beyond, up_to
+from fieldcrypt.migration.engine.unit import Change, Unit, UnitError, UnreadableUnit, is_exactly
+from fieldcrypt_sqlalchemy.keyset import Key, beyond, typed, up_to
 from fieldcrypt_sqlalchemy.migration.bare import Bare
 from fieldcrypt_sqlalchemy.migration.column import MigratedColumn
+from fieldcrypt_sqlalchemy.migration.errors import ROW_ERRORS, in_words, is_of_a_row
 from fieldcrypt_sqlalchemy.migration.form import condition
 from fieldcrypt_sqlalchemy.migration.remarks import after_finish
 from fieldcrypt_sqlalchemy.migration.row import MigratedRow
@@ -100,7 +102,8 @@ class SqlSource(Source):
         self.target, self.key = bare.table(table), [bare.of(each) for each in self.key]
         bound_to = () if row is None else row[1]
         read = [each for migrated in columns for each in migrated.selected()]
-        named = [bare.of(each).label(f"c{at}") for at, each in enumerate((*self.key, *bound_to, *read))]
+        self._read_columns = [bare.of(each) for each in (*self.key, *bound_to, *read)]
+        named = [each.label(f"c{at}") for at, each in enumerate(self._read_columns)]
         self._query = select(*named).select_from(bare.of(selected)).order_by(*self.key)
         self._kept: Sequence[str] | None = None
 
@@ -160,48 +163,113 @@ class SqlSource(Source):
 
     def page(self, portion: Portion, which: Which, size: int) -> Page:
         """Read the next rows of a portion (see `Source.page`)."""
-        with self._engine.connect() as connection:
-            units = self._rows(connection, self._of_range(portion.position, portion.until, which).limit(size))
-        return Page(units, units[-1].key if units else None, len(units) < size, which)
+        return self._read(portion.position, portion.until, which, size)
+
+    def _read(self, after: Key | None, until: Key | None, which: Which, size: int, share: float | None = None) -> Page:
+        """Read rows of a range, so many at most; one that cannot be read is in a page of its own.
+
+        If also its key cannot be read the next row is with it, whose key says how to go on.
+        """
+        unreadable: list[Unit] = []
+        while True:
+            query = self._of_range(after, until, which).limit(size)
+            if unreadable:
+                query = query.offset(len(unreadable))
+            elif share is not None:
+                query = query.where(_RANDOM.get(self._dialect.name, func.random()) < share)
+            units, error = self._tried(query)
+            if error is None:
+                position = units[-1].key if units else None
+                return Page([*unreadable, *units], position, len(units) < size, which, bool(unreadable))
+            share = None  # so that it is the same rows
+            if size > 1:
+                size //= 2
+                continue
+            found = self._unreadable(query, error)
+            unreadable += [] if found is None else [found]
+            if found is not None and found.position is not None:
+                return Page(unreadable, found.position, False, which)
+
+    def _tried(self, query: Select[Any]) -> tuple[list[MigratedRow], str | None]:
+        """Read rows; return what is said, without their values, if one of them cannot be read."""
+        try:
+            with self._engine.connect() as connection:
+                return [self._row_of(tuple(row)) for row in connection.execute(query)], None
+        except ROW_ERRORS as error:
+            if not is_of_a_row(error):
+                raise
+            return [], in_words(error)
+
+    def _unreadable(self, query: Select[Any], error: str) -> UnreadableUnit | None:
+        """Return the row of a query, which cannot be read, with its key and the columns that keep it from being.
+
+        None: it is gone meanwhile.
+        """
+        bad = [each for each in self._read_columns if self._tried(query.with_only_columns(each))[1] is not None]
+        names = (getattr(each, "wrapped_column_expression", each).name for each in bad)  # of a type_coerce
+        reason = f"{', '.join(names) or 'the row'} cannot be read: {error}"
+        found, is_told = self._tried(query.with_only_columns(*self.key))
+        if is_told is None:
+            return UnreadableUnit(found[0].key, reason, found[0].key) if found else None
+        kind: Any = LargeBinary if self._dialect.name == "sqlite" else String
+        texts, _ = self._tried(query.with_only_columns(*(cast(each, kind) for each in self.key)))
+        parts = texts[0].key if texts else ()
+        key = tuple(each.decode("utf-8", "replace") if isinstance(each, bytes) else each for each in parts)
+        return UnreadableUnit(key, reason) if texts else None
 
     def pages(self, which: Which, sample: Sample | None = None) -> Iterator[Sequence[Unit]]:
         """Yield all rows of a kind in the order of their keys, or random ones (see `Source.pages`)."""
         share = None if sample is None else sample.share_of(self.estimate())
         after: Key | None = None
         while True:
-            query = self._of_range(after, None, which).limit(_PAGE)
-            if share is not None:
-                query = query.where(_RANDOM.get(self._dialect.name, func.random()) < share)
-            with self._engine.connect() as connection:
-                units = self._rows(connection, query)
-            yield units
-            if len(units) < _PAGE or units[-1].key == after:
+            page = self._read(after, None, which, _PAGE, share)
+            yield page.units
+            if page.is_last or page.position == after:
                 return
-            after = units[-1].key
+            after = page.position
 
     def locked(
-        self, connection: Connection, after: Key | None, until: Key, which: Which, known: Mapping[Key, MigratedRow]
+        self, connection: Connection, after: Key | None, page: Page, known: Mapping[Key, MigratedRow]
     ) -> list[MigratedRow]:
-        """Read rows again, so that nobody else changes them until the transaction ends.
+        """Read the rows of a page again, so that nobody else changes them until the transaction ends.
 
         Those that have not changed are the same objects as before.
         """
-        query = self._of_range(after, until, which).with_for_update(
-            key_share=True, of=self.target if self._dialect.name == "postgresql" else None
-        )
+        query = self.again(self._query, after, page)
+        if page.which is not Which.ALL:
+            query = query.where(condition(page.which, self.columns, self._bare.of))
+        query = query.with_for_update(key_share=True, of=self.target if self._dialect.name == "postgresql" else None)
         found = []
         for row in connection.execute(query):
             raw = tuple(row)
             before = known.get(raw[: len(self.key)])
-            found.append(before if before is not None and before.raw == raw else self._row_of(raw))
+            is_same = before is not None and before.raw == raw and is_exactly(before.raw, raw)
+            found.append(before if before is not None and is_same else self._row_of(raw))
         return found
 
-    def boundary(self, after: Key | None, rows: int) -> Select[Any]:
-        """Return the query for the key of the row that ends a range of so many."""
-        query = select(*self.key).select_from(self.target).order_by(*self.key)
+    def again(self, query: Select[Any], after: Key | None, page: Page) -> Select[Any]:
+        """Return a query for the rows of a page, behind the key before it."""
+        if page.is_apart:
+            return query.where(
+                *(mine == part for mine, part in zip(self.key, typed(self.key, page.position), strict=True))
+            )
+        query = query.where(up_to(self.key, page.position, self._dialect))
+        return query if after is None else query.where(beyond(self.key, after, self._dialect))
+
+    def boundary(self, connection: Connection, after: Key | None, rows: int) -> Key | None:
+        """Return the key of the row that ends a range of so many, or some more; None: the table ends before."""
+        query = select(*self.key).select_from(self.target).order_by(*self.key).limit(1)
         if after is not None:
             query = query.where(beyond(self.key, after, self._dialect))
-        return query.limit(1).offset(rows - 1)
+        for at in count(rows - 1):
+            try:
+                found = connection.execute(query.offset(at)).one_or_none()
+            except ROW_ERRORS as error:  # a key that cannot be read ends no range
+                if not is_of_a_row(error):
+                    raise
+                continue
+            return None if found is None else tuple(found)
+        raise AssertionError
 
     def _of_range(self, after: Key | None, until: Key | None, which: Which) -> Select[Any]:
         query = self._query
@@ -212,9 +280,6 @@ class SqlSource(Source):
         if which is not Which.ALL:
             query = query.where(condition(which, self.columns, self._bare.of))
         return query
-
-    def _rows(self, connection: Connection, query: Select[Any]) -> list[MigratedRow]:
-        return [self._row_of(tuple(row)) for row in connection.execute(query)]
 
     def _row_of(self, raw: tuple[Any, ...]) -> MigratedRow:
         return MigratedRow(raw, len(self.key), None if self._row is None else self._row[0], self.columns)
@@ -230,9 +295,11 @@ class SqlSource(Source):
 
         try:
             return again_if_it_met_others(once)
-        except IntegrityError as error:
-            refused = error
-        raise RefusedError(refused)
+        except ROW_ERRORS as error:
+            if not is_of_a_row(error):
+                raise
+            refused = in_words(error)
+        raise RefusedError(UnitError(f"the database, or its driver, refuses the row: {refused}"))
 
     def write(
         self,

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, bindparam, select, update
 
 from fieldcrypt.migration.engine.source import Page, RefusedError, Written
-from fieldcrypt.migration.engine.unit import Change, Unit
-from fieldcrypt_sqlalchemy.keyset import Key, beyond, up_to
+from fieldcrypt.migration.engine.unit import Change, Unit, UnitError
+from fieldcrypt_sqlalchemy.keyset import Key
 
 if TYPE_CHECKING:
     from fieldcrypt_sqlalchemy.migration.source import SqlSource
@@ -43,7 +43,7 @@ def write(
     known: dict[Key, Any] = {unit.key: unit for unit in page.units}
     prepared = {id(unit): change for unit, change in zip(page.units, changes, strict=True)}
     written, pending = Written(), []
-    for row in source.locked(connection, after, page.position, page.which, known):
+    for row in source.locked(connection, after, page, known):
         change = prepared[id(row)] if id(row) in prepared else again(row)
         written.looked_at += 1
         if change.failure is not None:
@@ -52,10 +52,10 @@ def write(
             pending.append((row.key, change.values))
     met = _update(connection, source, pending)
     if met is None:
-        met = _read_back(connection, source, after, page.position, pending)
+        met = _read_back(connection, source, after, page, pending)
     if met != len(pending):
         raise RefusedError(
-            ValueError(
+            UnitError(
                 "the database did not write the row: it does not find it by the key that it gave, because the key is "
                 "stored in another form than its type writes, or a trigger or policy keeps the row as it is"
             )
@@ -89,13 +89,11 @@ def _statement(connection: Connection, source: SqlSource, names: tuple[str, ...]
 
 
 def _read_back(
-    connection: Connection, source: SqlSource, after: Key | None, until: Key, pending: Sequence[tuple[Key, Values]]
+    connection: Connection, source: SqlSource, after: Key | None, page: Page, pending: Sequence[tuple[Key, Values]]
 ) -> int:
     """Return how many rows have what was written to them."""
     names = sorted({name for _, values in pending for name in values})
     columns, key = source.target.c, source.key
-    query = select(*key, *(columns[name] for name in names)).where(up_to(key, until, connection.dialect))
-    if after is not None:
-        query = query.where(beyond(key, after, connection.dialect))
+    query = source.again(select(*key, *(columns[name] for name in names)), after, page)
     now = {tuple(row[: len(key)]): dict(zip(names, row[len(key) :], strict=True)) for row in connection.execute(query)}
     return sum(all(now.get(at, {}).get(name, now) == value for name, value in new.items()) for at, new in pending)
