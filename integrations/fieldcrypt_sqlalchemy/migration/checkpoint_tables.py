@@ -1,26 +1,20 @@
-"""The tables that a migration keeps its checkpoints in, beside the data."""
+"""The tables that a migration keeps its checkpoints in, beside the data, and how keys stand in them."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    Column,
-    Double,
-    Integer,
-    LargeBinary,
-    MetaData,
-    String,
-    Table,
-    Text,
-)
+from sqlalchemy import BigInteger, Boolean, Column, Double, Integer, LargeBinary, MetaData, String, Table, Text
 
-__all__ = ["COUNTS", "NAME_SIZE", "checkpoint_tables", "ranges", "runs"]
+from fieldcrypt import ConfigurationError, DecryptionError
+from fieldcrypt.cbor import decode_cbor, encode_cbor
+from fieldcrypt.migration.engine.journal import Counts
+from fieldcrypt_sqlalchemy.keyset import Key
+
+__all__ = ["NAME_SIZE", "checkpoint_tables", "key_of", "ranges", "runs", "stored_key"]
 
 NAME_SIZE = 150  # characters
-COUNTS = ("done", "changed", "failed")  # rows
 _STEP_SIZE = 20
 
 checkpoint_tables = MetaData()
@@ -35,7 +29,7 @@ def _identity() -> list[Column[Any]]:
 
 
 def _counts() -> list[Column[Any]]:
-    return [Column(each, BigInteger, nullable=False, default=0) for each in COUNTS]
+    return [Column(each, BigInteger, nullable=False, default=0) for each in Counts._fields]
 
 
 runs = Table(
@@ -64,3 +58,37 @@ ranges = Table(
     Column("finished", Boolean, nullable=False, default=False),
     *_counts(),
 )
+
+
+def key_of(part: str, stored: bytes | None, columns: int) -> Key | None:
+    """Return a key that was written down, of so many columns.
+
+    Raises:
+        ConfigurationError: it is no such key.
+    """
+    if stored is None:
+        return None
+    with suppress(DecryptionError, TypeError, ValueError):
+        key = decode_cbor(bytes(stored))
+        if isinstance(key, list) and len(key) == columns and None not in key:
+            return tuple(key)
+    raise ConfigurationError(
+        f"{part}: what the checkpoints say of how far a step is was not written by a migration: begin it again, "
+        "restart=True; what is done stays done"
+    )
+
+
+def stored_key(part: str, key: Key | None) -> bytes | None:
+    """Return a key as it is written down.
+
+    Raises:
+        ConfigurationError: it cannot be.
+    """
+    try:
+        return None if key is None else encode_cbor(list(key))
+    except (TypeError, ValueError):
+        kinds = ", ".join(type(each).__name__ for each in key or ())
+        raise ConfigurationError(
+            f"{part}: a primary key of {kinds} cannot be written down in a checkpoint; it can be made of int, "
+            "str, bytes, UUID, Decimal, date and time"
+        ) from None

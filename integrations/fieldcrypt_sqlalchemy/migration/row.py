@@ -36,7 +36,6 @@ class MigratedRow:
         self._place: Place | None = None
 
     def cells(self) -> Sequence[tuple[ProtectedField, Cell]]:
-        """Return the protected columns with what is stored of them."""
         bound_to = 0 if self._row_key is None else len(self._row_key.names)
         values = iter(self.raw[len(self.key) + bound_to :])  # made anew: a page of them is a lot to keep
         return [(each, each.cell(values)) for each in self._columns]

@@ -6,24 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count
 from typing import Any, TypeVar
 
-from sqlalchemy import (
-    ARRAY,
-    JSON,
-    Column,
-    Connection,
-    Engine,
-    FromClause,
-    LargeBinary,
-    Select,
-    String,
-    Table,
-    case,
-    cast,
-    func,
-    not_,
-    select,
-)
-from sqlalchemy.types import NullType
+from sqlalchemy import Column, Connection, Engine, FromClause, Select, Table, case, cast, func, or_, select, true
+from sqlalchemy.types import ARRAY, JSON, LargeBinary, NullType, String
 
 from fieldcrypt import ConfigurationError
 from fieldcrypt.migration import Sample
@@ -35,11 +19,9 @@ from fieldcrypt_sqlalchemy.keyset import Key, beyond, typed, up_to
 from fieldcrypt_sqlalchemy.migration.bare import Bare
 from fieldcrypt_sqlalchemy.migration.column import MigratedColumn
 from fieldcrypt_sqlalchemy.migration.errors import ROW_ERRORS, in_words, is_of_a_row
-from fieldcrypt_sqlalchemy.migration.form import condition
-from fieldcrypt_sqlalchemy.migration.remarks import after_finish
 from fieldcrypt_sqlalchemy.migration.row import MigratedRow
-from fieldcrypt_sqlalchemy.migration.schema import columns_set_on_update, problems
-from fieldcrypt_sqlalchemy.migration.transaction import again_if_it_met_others
+from fieldcrypt_sqlalchemy.migration.schema import columns_set_on_update, problems, remarks
+from fieldcrypt_sqlalchemy.migration.transaction import transact
 from fieldcrypt_sqlalchemy.migration.writing import write
 from fieldcrypt_sqlalchemy.row_key import RowKey
 
@@ -49,7 +31,6 @@ T = TypeVar("T")
 
 _PAGE = 1000
 _RANDOM: Mapping[str, Any] = {
-    "postgresql": func.random(),
     "mysql": func.rand(),
     "mariadb": func.rand(),
     "sqlite": func.abs(func.random() % 1_000_000_000) / 1e9,
@@ -57,15 +38,13 @@ _RANDOM: Mapping[str, Any] = {
 
 
 class SqlSource(Source):
-    """The rows of one table: a `Source`.
+    """The rows of one table; every step begins with `problems`, which also finds what the writes need.
 
     What is read and what is written is one table (`Bare`), which the engine's `schema_translate_map` applies to; where
     it leads to is a part of the name.
 
     Args:
-        engine: of the database.
-        table: the columns are of it.
-        columns: the protected ones.
+        table, columns: the protected columns are of the table.
         selected: where to select from: the table, or of a class that inherits all that it consists of.
         row: what values are bound to, if they are, with the columns that tell it.
         of: the class, if it shares the table with another part.
@@ -83,34 +62,30 @@ class SqlSource(Source):
         row: tuple[RowKey, Sequence[Any]] | None = None,
         of: str | None = None,
     ) -> None:
-        self._engine, self._dialect = engine, engine.dialect
+        self._engine, self.dialect = engine, engine.dialect
         self.table, self.columns, self.fields = table, columns, columns
         translated = engine.get_execution_options().get("schema_translate_map") or {}
         self.schema: str | None = translated.get(table.schema, table.schema)
         self.full_name = table.name if self.schema is None else f"{self.schema}.{table.name}"
         self.name = self.full_name if of is None else f"{self.full_name} of {of}"
-        self.key: list[Any] = list(table.primary_key.columns)
         self._check_key()
-        self._row = row
-        for each in columns:
-            each.form.prepare(self._dialect)
-        stored = [(each.column, each.form.written_as) for each in columns]
-        tags: list[tuple[Any, Any]] = [
-            (each.companion, LargeBinary()) for each in columns if each.companion is not None
-        ]
+        self._row_key: RowKey | None = None if row is None else row[0]
+        stored: list[tuple[Any, Any]] = [(each.column, each.form.written_as) for each in columns]
+        tags = [(each.companion, LargeBinary()) for each in columns if each.companion is not None]
         self._bare = bare = Bare([*stored, *tags])
-        self.target, self.key = bare.table(table), [bare.of(each) for each in self.key]
-        bound_to = () if row is None else row[1]
+        self.target = bare.table(table)
+        self.key: list[Any] = [bare.of(each) for each in table.primary_key.columns]
         read = [each for migrated in columns for each in migrated.selected()]
+        bound_to = () if row is None else row[1]
         self._read_columns = [bare.of(each) for each in (*self.key, *bound_to, *read)]
         named = [each.label(f"c{at}") for at, each in enumerate(self._read_columns)]
         self._query = select(*named).select_from(bare.of(selected)).order_by(*self.key)
-        self._kept: Sequence[str] | None = None
+        self.kept: Sequence[str] = ()  # the columns that the database would set to another value when a row is written
 
     def _check_key(self) -> None:
-        if not self.key:
+        if not self.table.primary_key.columns:
             raise ConfigurationError(f"{self.name} has no primary key, by which its rows could be told apart")
-        for each in self.key:
+        for each in self.table.primary_key.columns:
             if isinstance(each.type, (ARRAY, JSON)):
                 raise ConfigurationError(
                     f"{self.name}.{each.key} is part of the primary key, and of the type {type(each.type).__name__}, "
@@ -120,30 +95,29 @@ class SqlSource(Source):
     # What it is
 
     def problems(self, step: str) -> list[str]:
-        """Return what keeps a step from being done (see `Source.problems`); every step begins with it."""
         for each in self.columns:
             each.begin()
         with self._engine.connect() as connection:
+            self.kept = columns_set_on_update(connection, self.table.name, self.schema)
+            for name in self.kept:
+                if name not in self.target.c:
+                    self.target.append_column(Column(name, NullType()))
             return problems(connection, self, step)
 
     def describe(self) -> str:
-        """Return what a checkpoint is about (see `Source.describe`)."""
         words = ", ".join(f"{each.name} ({each.type.name})" for each in self.columns)
         key = ", ".join(f"{each.name} {type(each.type).__name__}" for each in self.key)
-        bound = () if self._row is None else self._row[0].described()
+        bound = () if self._row_key is None else self._row_key.described()
         declared = [tuple(each.declared()) for each in self.columns]
         return about(f"{words} by {key}", (self.name,), bound, *declared)
 
     def remarks(self) -> Sequence[str]:
-        """Return what is left to do, in words."""
-        return after_finish(self.full_name, self.columns, self._dialect.name)
+        return list(remarks(self, self.dialect.name))
 
     # Reading
 
     def count(self, which: Which) -> Counted:
-        """Have the database count (see `Source.count`)."""
-        those = condition(which, self.columns, self._bare.of)
-        query = select(func.count(), func.sum(case((those, 1), else_=0))).select_from(self.target)
+        query = select(func.count(), func.sum(case((self._is(which), 1), else_=0))).select_from(self.target)
         with self._engine.connect() as connection:
             total, found = connection.execute(query).one()
         return Counted(total, int(found or 0))
@@ -154,15 +128,7 @@ class SqlSource(Source):
         with self._engine.connect() as connection:
             return connection.scalar(select(func.count()).select_from(self.target).where(is_under)) or 0
 
-    def longest_plaintext(self, connection: Connection, migrated: MigratedColumn) -> int:
-        """Return how many bytes the longest text has that a column holds, beside encrypted values."""
-        text = self.target.c[migrated.stored_name]
-        octets = func.length(cast(text, LargeBinary)) if self._dialect.name == "sqlite" else func.octet_length(text)
-        plain = not_(migrated.form.is_ours(text))
-        return connection.scalar(select(func.max(octets)).where(plain)) or 0
-
     def page(self, portion: Portion, which: Which, size: int) -> Page:
-        """Read the next rows of a portion (see `Source.page`)."""
         return self._read(portion.position, portion.until, which, size)
 
     def _read(self, after: Key | None, until: Key | None, which: Which, size: int, share: float | None = None) -> Page:
@@ -176,7 +142,7 @@ class SqlSource(Source):
             if unreadable:
                 query = query.offset(len(unreadable))
             elif share is not None:
-                query = query.where(_RANDOM.get(self._dialect.name, func.random()) < share)
+                query = query.where(_RANDOM.get(self.dialect.name, func.random()) < share)
             units, error = self._tried(query)
             if error is None:
                 position = units[-1].key if units else None
@@ -211,14 +177,13 @@ class SqlSource(Source):
         found, is_told = self._tried(query.with_only_columns(*self.key))
         if is_told is None:
             return UnreadableUnit(found[0].key, reason, found[0].key) if found else None
-        kind: Any = LargeBinary if self._dialect.name == "sqlite" else String
+        kind: Any = LargeBinary if self.dialect.name == "sqlite" else String
         texts, _ = self._tried(query.with_only_columns(*(cast(each, kind) for each in self.key)))
         parts = texts[0].key if texts else ()
         key = tuple(each.decode("utf-8", "replace") if isinstance(each, bytes) else each for each in parts)
         return UnreadableUnit(key, reason) if texts else None
 
     def pages(self, which: Which, sample: Sample | None = None) -> Iterator[Sequence[Unit]]:
-        """Yield all rows of a kind in the order of their keys, or random ones (see `Source.pages`)."""
         share = None if sample is None else sample.share_of(self.estimate())
         after: Key | None = None
         while True:
@@ -235,10 +200,9 @@ class SqlSource(Source):
 
         Those that have not changed are the same objects as before.
         """
-        query = self.again(self._query, after, page)
-        if page.which is not Which.ALL:
-            query = query.where(condition(page.which, self.columns, self._bare.of))
-        query = query.with_for_update(key_share=True, of=self.target if self._dialect.name == "postgresql" else None)
+        query = self._query.where(*self.rows_of(after, page), self._is(page.which)).with_for_update(
+            key_share=True, of=self.target if self.dialect.name == "postgresql" else None
+        )
         found = []
         for row in connection.execute(query):
             raw = tuple(row)
@@ -247,23 +211,12 @@ class SqlSource(Source):
             found.append(before if before is not None and is_same else self._row_of(raw))
         return found
 
-    def again(self, query: Select[Any], after: Key | None, page: Page) -> Select[Any]:
-        """Return a query for the rows of a page, behind the key before it."""
-        if page.is_apart:
-            return query.where(
-                *(mine == part for mine, part in zip(self.key, typed(self.key, page.position), strict=True))
-            )
-        query = query.where(up_to(self.key, page.position, self._dialect))
-        return query if after is None else query.where(beyond(self.key, after, self._dialect))
-
     def boundary(self, connection: Connection, after: Key | None, rows: int) -> Key | None:
         """Return the key of the row that ends a range of so many, or some more; None: the table ends before."""
-        query = select(*self.key).select_from(self.target).order_by(*self.key).limit(1)
-        if after is not None:
-            query = query.where(beyond(self.key, after, self._dialect))
+        query = select(*self.key).select_from(self.target).where(*self._between(after, None)).order_by(*self.key)
         for at in count(rows - 1):
             try:
-                found = connection.execute(query.offset(at)).one_or_none()
+                found = connection.execute(query.limit(1).offset(at)).one_or_none()
             except ROW_ERRORS as error:  # a key that cannot be read ends no range
                 if not is_of_a_row(error):
                     raise
@@ -271,30 +224,33 @@ class SqlSource(Source):
             return None if found is None else tuple(found)
         raise AssertionError
 
+    def rows_of(self, after: Key | None, page: Page) -> list[Any]:
+        """Return the conditions that a row is of a page, which comes after a key."""
+        if page.is_apart:
+            return [mine == part for mine, part in zip(self.key, typed(self.key, page.position), strict=True)]
+        return self._between(after, page.position)
+
+    def _between(self, after: Key | None, until: Key | None) -> list[Any]:
+        """Return the conditions that a row comes after a key, and not after another one."""
+        found = [] if after is None else [beyond(self.key, after, self.dialect)]
+        return found if until is None else [*found, up_to(self.key, until, self.dialect)]
+
     def _of_range(self, after: Key | None, until: Key | None, which: Which) -> Select[Any]:
-        query = self._query
-        if after is not None:
-            query = query.where(beyond(self.key, after, self._dialect))
-        if until is not None:
-            query = query.where(up_to(self.key, until, self._dialect))
-        if which is not Which.ALL:
-            query = query.where(condition(which, self.columns, self._bare.of))
-        return query
+        query = self._query.where(*self._between(after, until))
+        return query if which is Which.ALL else query.where(self._is(which))
+
+    def _is(self, which: Which) -> Any:
+        """Return the condition that a row is of a kind."""
+        return true() if which is Which.ALL else or_(*(each.is_of(which, self._bare.of) for each in self.columns))
 
     def _row_of(self, raw: tuple[Any, ...]) -> MigratedRow:
-        return MigratedRow(raw, len(self.key), None if self._row is None else self._row[0], self.columns)
+        return MigratedRow(raw, len(self.key), self._row_key, self.columns)
 
     # Writing
 
     def transact(self, work: Callable[[Any], T]) -> T:
-        """Do work in a transaction, and again if it met others (see `Source.transact`)."""
-
-        def once() -> T:
-            with self._engine.begin() as connection:
-                return work(connection)
-
         try:
-            return again_if_it_met_others(once)
+            return transact(self._engine, work)
         except ROW_ERRORS as error:
             if not is_of_a_row(error):
                 raise
@@ -310,15 +266,5 @@ class SqlSource(Source):
         again: Callable[[Unit], Change],
         beat: Callable[[], None],
     ) -> Written:
-        """Write to rows, which are locked and read again before (see `Source.write`)."""
+        """See `Source.write`: rows are locked and read again before."""
         return write(batch, self, portion.position, page, changes, again)
-
-    def kept(self, connection: Connection) -> Sequence[str]:
-        """Return the columns that the database would set to another value when a row is written."""
-        if self._kept is None:
-            kept = columns_set_on_update(connection, self.table.name, self.schema)
-            for name in kept:
-                if name not in self.target.c:
-                    self.target.append_column(Column(name, NullType()))
-            self._kept = kept
-        return self._kept

@@ -1,4 +1,4 @@
-"""Transactions that meet others."""
+"""Transactions, done once more if they met others."""
 
 from __future__ import annotations
 
@@ -6,24 +6,27 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from fieldcrypt_sqlalchemy.migration.errors import is_transient
 
-__all__ = ["again_if_it_met_others"]
+__all__ = ["transact"]
 
 T = TypeVar("T")
 
 _TRIES = 6
 
 
-def again_if_it_met_others(work: Callable[[], T]) -> T:
-    """Do a transaction, and do it once more if it met others."""
-    for tried in range(1, _TRIES):
+def transact(engine: Engine, work: Callable[[Connection], T]) -> T:
+    """Do work in a transaction, and once more if it met others."""
+    tried = 0
+    while True:
+        tried += 1
         try:
-            return work()
+            with engine.begin() as connection:
+                return work(connection)
         except DBAPIError as error:
-            if isinstance(error, IntegrityError) or not is_transient(error):
+            if tried == _TRIES or isinstance(error, IntegrityError) or not is_transient(error):
                 raise
         time.sleep(0.02 * 2**tried)
-    return work()
