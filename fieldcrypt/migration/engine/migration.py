@@ -110,8 +110,8 @@ class StoredMigration:
             mend: what does not open and has its plaintext beside it is encrypted again, as it has to be after rows
                 were moved to another key or tenant meanwhile. Do not say it when the plaintext is out of date.
             newer_plaintext: where the plaintext beside an encrypted value is another one, it is the newer one: encrypt
-                it, and where there is none any more, take the value away. True: everywhere; or the keys of the units,
-                as `verify` has reported them. It always begins again.
+                it. True: everywhere; or the keys of the units, as `verify` has reported them: if these have no
+                plaintext any more, their values are taken away. It always begins again.
             on_progress: is called after each batch, by one worker at a time.
 
         Raises:
@@ -121,7 +121,7 @@ class StoredMigration:
             MigrationError: the store refuses, or was lost. What is done stays; run it again to go on.
             KeyProviderError, KeyStoreError: keys cannot be had; likewise.
         """
-        newer = newer_plaintext if isinstance(newer_plaintext, bool) else frozenset(newer_plaintext)
+        newer = newer_plaintext if isinstance(newer_plaintext, bool) else frozenset(newer_plaintext) or False
         step = Backfill(mend, newer)
         restart = restart or bool(newer)
         return self._run(step, on_progress, workers=workers, batch=batch, rate=rate, restart=restart)

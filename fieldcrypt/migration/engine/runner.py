@@ -37,12 +37,14 @@ class Look(NamedTuple, Generic[F]):
         rows: at how many it was.
         total: how many there are.
         left: how many were not seen; of a verify also how many are due, and were not found.
+        counted: how many of the kind that was to be counted there are.
     """
 
     found: F
     rows: int
     total: int
     left: int
+    counted: int
 
 
 class Part(NamedTuple):
@@ -72,10 +74,6 @@ class Part(NamedTuple):
             self.journal.note(run, Counts(run.done, run.changed, counted.those))
         return run, counted
 
-    def total(self, sample: Sample | None) -> int:
-        """Return how many units there are: of a sample about, for to count may take as long as to read all of them."""
-        return self.source.count(Which.ALL).total if sample is None else self.source.estimate()
-
     def remaining(self, step: Step) -> Counted:
         """Have the store count how many units there are, and in how many of them a step has something left to do.
 
@@ -93,7 +91,7 @@ class Part(NamedTuple):
         after = self.source.count(step.goal)
         return Counted(after.total, max(0, max(before.those, after.those) - fine))
 
-    def look(self, sample: Sample | None, meter: Meter, new: Callable[[], F]) -> Look[F]:
+    def look(self, sample: Sample | None, meter: Meter, new: Callable[[], F], which: Which = Which.ALL) -> Look[F]:
         """Look at all units, or a sample.
 
         Others may have added, moved and removed units meanwhile. If fewer were seen than there were, before and after,
@@ -101,19 +99,25 @@ class Part(NamedTuple):
 
         Args:
             new: makes what looks at the units, for each time.
+            which: what units to count at the end.
         """
+        counted = self._counted(sample, Which.ALL)
         for _ in range(_LOOKS):
-            finder, before, seen = new(), self.total(sample), 0
+            finder, before, seen = new(), counted.total, 0
             for units in self.source.pages(Which.ALL, sample):
                 for unit in units:
                     finder.add(unit)
                 seen += len(units)
                 meter.add(len(units))
-            total = self.total(sample)
-            unseen = 0 if sample is not None else max(0, min(before, total) - seen)
+            counted = self._counted(sample, which)
+            unseen = 0 if sample is not None else max(0, min(before, counted.total) - seen)
             if unseen == 0:
                 break
-        return Look(finder, seen, max(total, seen), unseen)
+        return Look(finder, seen, max(counted.total, seen), unseen, counted.those)
+
+    def _counted(self, sample: Sample | None, which: Which) -> Counted:
+        """Have the store count; for a sample about, for to count may take as long as to read all."""
+        return self.source.count(which) if sample is None else Counted(self.source.estimate(), 0)
 
     def verify(self, sample: Sample | None, meter: Meter) -> Look[Verification]:
         """Look at all units, or a sample, and write down what was found of all."""
@@ -122,11 +126,10 @@ class Part(NamedTuple):
         if sample is None:
             run = journal.begin("verify", source.describe(), source.estimate(), restart=True, drops=())
         new = partial(Verification, source, finishing=journal.find("finish") is not None)
-        look = self.look(sample, meter, new)
+        look = self.look(sample, meter, new, Which.DUE)
         if run is not None:
             found, left = look.found, look.left
-            due = source.count(Which.DUE).those
-            if due > found.wrong:
+            if look.counted > found.wrong:
                 left = max(left, self.remaining(Backfill()).those - found.wrong)
             look = look._replace(left=left)
             journal.note(run, Counts(look.rows, found.differing, found.wrong + left))

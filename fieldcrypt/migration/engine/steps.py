@@ -120,8 +120,8 @@ class Backfill(Step):
 
     Attributes:
         mend: values that do not open, and have their plaintext beside them, are encrypted again.
-        newer_plaintext: plaintext that differs is newer than the encrypted value, and is encrypted over it; nothing
-            beside a value is newer too, and takes it away. Of all units, or of those with these keys.
+        newer_plaintext: plaintext that differs is newer than the encrypted value, and encrypted over it. Of all units,
+            or of those with these keys; of these also no plaintext is newer, and takes the value away.
     """
 
     mend: bool = False
@@ -132,9 +132,18 @@ class Backfill(Step):
 
     def looks_at(self, fields: Sequence[ProtectedField]) -> Which:
         """See `Step.looks_at`: only reading tells what is under an old key, has an old tag, or differs."""
-        if self.newer_plaintext or any(field.plain_name is None or field.tag_name is not None for field in fields):
+        is_named = not isinstance(self.newer_plaintext, bool)
+        if is_named or any(field.plain_name is None or field.tag_name is not None for field in fields):
             return Which.ALL
-        return Which.PLAIN if self.mend else Which.DUE
+        return Which.PLAIN if self.mend or self.newer_plaintext else Which.DUE
+
+    def check(self, source: Source, journal: Journal) -> None:
+        """See `Step.check`: a finish has left values without plaintext, none of which may be taken away."""
+        if not isinstance(self.newer_plaintext, bool) and journal.find("finish") is not None:
+            raise ConfigurationError(
+                f"{source.name}: a finish was begun, which takes plaintext away, so that it cannot be told where there "
+                "was none: newer_plaintext=True, without keys, encrypts what is left of it"
+            )
 
     def change(self, field: ProtectedField, cell: Cell, unit: Unit) -> Values:
         """See `Step.change`. What is filled from another field is not overwritten by itself: it may be newer."""
@@ -153,16 +162,16 @@ class Backfill(Step):
             return _protected(field, cell, place, field.of_plain(cell, place)) if is_mended else {}
         if found.kind is Kind.SHREDDED:
             return {}
-        if self._takes_plaintext(unit.key):
+        if self._takes_plaintext(unit.key, cell):
             plain = field.of_plain(cell, place)
             if not field.is_same(found.value, plain.value):
                 return {field.stored_name: None} | _protected(field, cell, place, plain)
         tag = field.tag(found.value, place) if field.tag_name is not None else None
         return {} if field.tag_name is None or tag == cell.tag else {field.tag_name: tag}
 
-    def _takes_plaintext(self, key: Key) -> bool:
+    def _takes_plaintext(self, key: Key, cell: Cell) -> bool:
         if isinstance(self.newer_plaintext, bool):
-            return self.newer_plaintext
+            return self.newer_plaintext and cell.plain is not None
         return key in self.newer_plaintext or key_in_words(key) in self.newer_plaintext
 
 

@@ -10,10 +10,11 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from fieldcrypt import call_after_fork
 from fieldcrypt.migration import MigrationError, Pace
+from fieldcrypt.migration.engine.unit import UnitError
 
 __all__ = ["CONFIG", "REFUSED", "Client", "TableAccess", "call"]
 
@@ -73,6 +74,7 @@ def call(
 
     Raises:
         ClientError: one of the answers.
+        ParamValidationError: boto3 does not send it, and its message has the values.
         MigrationError: DynamoDB refuses, or cannot be reached; it says what to do.
     """
     for tried in range(_TRIES + 1):
@@ -80,6 +82,8 @@ def call(
             beat()
         try:
             return getattr(client, operation)(TableName=table, **params)
+        except ParamValidationError:
+            raise
         except BotoCoreError as error:
             refused: Exception = error
             break
@@ -161,10 +165,12 @@ class TableAccess:
             self._writes.take(1.0)
             if code_of(error) == REFUSED:
                 return False
-            said = error.response["Error"].get("Message", "")
+            said = error.response["Error"].get("Message", "").partition(" numeric value")[0]  # which would follow
+        except ParamValidationError as error:
+            said = type(error).__name__
         else:
             return True
-        raise ValueError(f"DynamoDB does not take the item: {said}")
+        raise UnitError(f"DynamoDB does not take the item: {said}")
 
     def _sent(
         self,
