@@ -146,6 +146,50 @@ def test_a_row_that_is_named(run: Run, shop: Any) -> None:
     assert [(step["changed"], step["state"]) for step in steps if step["step"] == "mend"] == [(1, "done")]
 
 
+def test_a_step_that_is_not_complete_exits_with_1(run: Run, shop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that no script goes on: if it was paused, and if another step dropped it, which is something else."""
+    do(shop, "ALTER TABLE patients ADD COLUMN ssn_tag BLOB")
+    backfill = shop.Migration.backfill
+
+    def meeting(what: str) -> None:
+        def meet(progress: Any) -> None:
+            monkeypatch.setattr(shop.Migration, "backfill", backfill)
+            do(shop, "UPDATE fieldcrypt_migration_ranges SET leased_until = 0")
+            getattr(shop.Migration(shop.engine, shop.Patient, {"ssn_plain": "ssn"}), what)()
+
+        met: list[Any] = []
+
+        def tell(progress: Any) -> None:
+            if not met:
+                met.append(progress)
+                meet(progress)
+
+        def backfill_and_meet(self: Any, **how: Any) -> Any:
+            return backfill(self, **{**how, "batch": 5, "on_progress": tell})
+
+        monkeypatch.setattr(shop.Migration, "backfill", backfill_and_meet)
+
+    meeting("pause")
+    paused = run("migrate", "backfill")
+    assert (paused.exit_code, paused.stdout) == (1, "5 rows, 5 changed, 0 failed; paused, run it again to go on\n")
+    meeting("undo")
+    dropped = run("migrate", "backfill")
+    assert dropped.exit_code == 1
+    assert "this backfill was dropped" in dropped.stdout
+    assert "paused" not in dropped.stdout
+
+
+def test_rows_that_differ_by_their_keys(run: Run, shop: Any) -> None:
+    """Named as verify prints them, their plaintext is encrypted; the others stay for --stale-plaintext."""
+    do(shop, "ALTER TABLE patients ADD COLUMN ssn_tag BLOB")
+    stdout(run("migrate", "backfill"))
+    do(shop, "UPDATE patients SET ssn_plain = 'other' WHERE id IN (7, 8)")
+    assert run("migrate", "verify").exit_code == 1
+    assert "1 changed" in stdout(run("migrate", "backfill", "--newer-plaintext-of", "7"))
+    assert run("migrate", "verify").stderr == "8: ssn_plain -> ssn differs\n"
+    stdout(run("migrate", "finish", "--yes", "--stale-plaintext"))
+
+
 def test_which_migration(run: Run, shop: Any, tmp_path: Path) -> None:
     """One that is named, or the only one of pyproject.toml."""
     assert "is a SqlKeyStore, and no Migration" in complaint(run("migrate", "status", "application:keys"), 2)

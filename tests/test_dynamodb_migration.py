@@ -189,7 +189,7 @@ class TestTheWholeWay:
             FilterExpression="email = :e", ExpressionAttributeValues={":e": email(7).upper()}
         )
         assert [item["number"] for item in found["Items"]] == [7]
-        assert job.verify() == (9, 0, {}, None, 9, 0)
+        assert job.verify() == (9, 0, {}, None, 9, 0, 0)
         assert told(job.undo()) == (9, 9, 0, True)
         assert items(plain) == [{**item, "notes": [item["email"], Decimal(7_777_777)]} for item in before]
         with pytest.raises(ConfigurationError, match="verify"):

@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Connection, Engine, Enum, ForeignKey, String, event, insert, inspect, select, text, update
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, validates
 
 from fieldcrypt import ConfigurationError, DecryptionError, Encryptor, LocalKeyProvider, WrappedKey
@@ -95,7 +94,7 @@ class TestBackfill:
         """
         add(engine, patient, *ssns(*range(20)), {"ssn_plain": None, "sex_plain": "f"})
         report = Migration(engine, patient, COPIES).backfill()
-        assert report == (21, 21, 0, {}, True, (), 21, 0)
+        assert report == (21, 21, 0, {}, True, (), 21, 0, False)
         assert values(engine, patient) == [f"{SSN}{number}" for number in range(20)] + [None]
         assert values(engine, patient, "sex") == [None] * 20 + ["f"]
         with Session(engine) as session:
@@ -155,7 +154,7 @@ class TestBackfill:
         report = Migration(engine, patient, COPIES).backfill()
         assert (report.rows, report.changed, report.failed) == (4, 2, 2)
         assert isinstance(report.failures[1, 1], ValueError)
-        assert isinstance(report.failures[1, 3], IntegrityError)
+        assert "ssn_tag" in str(report.failures[1, 3])
         assert values(engine, patient) == ["Ann", None, f"{SSN}2", None]
         assert "ANN" not in str(report.failures[1, 3])
 
@@ -211,7 +210,7 @@ class TestBackfill:
         assert differing(engine, Person, {"name_plain": "name"}) == []
         report = Migration(engine, Doctor, {"name_plain": "name", "pay_plain": "pay"}).backfill()
         assert report.failures.keys() == {(2,)}
-        assert isinstance(report.failures[2,], TypeError)  # an int is no str
+        assert "its type does not take the value (TypeError)" in str(report.failures[2,])  # an int is no str
 
     @pytest.mark.parametrize("copies", [{"ssn": "ssn"}, {"ssn_plain": "sex_plain"}, {"no": "ssn"}, {"ssn": "no"}])
     def test_it_goes_from_plaintext_to_encrypted_attributes(self, database: Database, copies: dict[str, str]) -> None:

@@ -10,10 +10,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from fieldcrypt import ConfigurationError, DecryptionError, Encryptor, LocalKeyProvider, MemoryKeyStore
-from fieldcrypt.migration import MigrationError, is_envelope
+from fieldcrypt import ConfigurationError, DecryptionError, Encryptor, LocalKeyProvider, MemoryKeyStore, _system
+from fieldcrypt.migration import Finding, Kind, MigrationError, is_envelope
 from fieldcrypt.migration.engine.digest import name_of
 from fieldcrypt.migration.engine.source import Which
+from fieldcrypt.migration.engine.unit import Cell, is_exactly
 from tests.memory_migration import LEASE, Data, Killed, MemoryMigration, Process, Row, number_of
 
 ENCRYPTOR = Encryptor(LocalKeyProvider.generate(), MemoryKeyStore())
@@ -117,6 +118,25 @@ class TestComplete:
         assert number_of(report) == (6, 4, 2, 6, 2, False)
         assert set(report.failures) == {(1,), (3,)}
 
+    def test_a_row_that_moves_behind_a_verify_is_looked_at(self) -> None:
+        """Fewer were seen than there are, so all are looked at again, and what the row has is found."""
+        data = data_of(5, copied=False)
+        job = MemoryMigration(data, ENCRYPTOR, copied=False)
+        job.backfill()
+        pages = job.source.pages
+
+        def move(which: Which, sample: Any = None) -> Any:
+            seen = next(iter(pages(which, sample)))
+            if 4 in data.rows:
+                data.rows[-1] = data.rows.pop(4)  # whose value is bound to its key
+                yield seen[:4]
+            else:
+                yield from pages(which, sample)
+
+        job.source.pages = move  # type: ignore[method-assign]
+        report = job.verify()
+        assert (report.rows, report.reasons, report.left) == (5, {(-1,): "stored does not decrypt"}, 0)
+
     def test_a_store_whose_pages_do_not_move_on_is_stopped(self) -> None:
         """In words, and not for ever."""
         data = data_of(6)
@@ -134,13 +154,84 @@ class TestNothingNewerIsRemoved:
         job = MemoryMigration(data, ENCRYPTOR)
         job.backfill()
         job.verify()
-        data.rows[1].plain = "newer"
+        data.rows[1].plain = "of late"
         report = job.finish()
         assert number_of(report) == (3, 2, 1, 3, 1, False)
         assert list(report.failures) == [(1,)]
-        assert "newer" not in str(report.failures[1,]).replace("may be newer", "")
-        assert [row.plain for row in data.rows.values()] == [None, "newer", None]
+        assert "of late" not in str(report.failures[1,])
+        assert [row.plain for row in data.rows.values()] == [None, "of late", None]
         assert number_of(job.finish(stale_plaintext=True))[-2:] == (0, True)
+
+    def test_values_are_compared_with_their_types(self) -> None:
+        """True is no 1, wherever it stands in a document: the plaintext that it came to be stays."""
+        for one, other in ((1, True), (0, False), (1, 1.0), (0.0, -0.0)):
+            assert not is_exactly({"a": [one]}, {"a": [other]})
+            assert is_exactly({"a": [one], "b": None}, {"b": None, "a": [one]})
+        assert is_exactly(float("nan"), float("nan"))
+
+    def test_rows_that_only_differ_have_two_ways_out(self) -> None:
+        """The encrypted value is newer: finish removes the plaintext. Or that is: a backfill encrypts it."""
+        data = data_of(4)
+        job = MemoryMigration(data, ENCRYPTOR, indexed=True)
+        job.backfill()
+        for row in data.rows.values():
+            row.plain = None if row.plain == "text 2" else row.plain + " of late"
+        assert (job.verify().wrong, job.verify().differing) == (4, 4)
+        with pytest.raises(ConfigurationError, match="newer_plaintext=True, and verify again"):
+            job.finish()
+        assert job.backfill(newer_plaintext=[(0,), "2"]).changed == 2  # the keys as they are, or as verify prints them
+        assert data.rows[2] == Row()
+        assert set(job.verify().reasons) == {(1,), (3,)}
+        assert job.finish(stale_plaintext=True).complete
+        assert said(data) == {0: "text 0 of late", 1: "text 1", 2: None, 3: "text 3"}
+
+    def test_newer_plaintext_takes_no_value_away_that_nobody_names(self) -> None:
+        """Finish has removed the plaintext beside it, or new code writes none; by its key only before a finish."""
+        data = data_of(3)
+        job = MemoryMigration(data, ENCRYPTOR)
+        job.backfill()
+        job.verify()
+        data.rows[1].plain = "of late"
+        assert job.finish().failed == 1
+        with pytest.raises(ConfigurationError, match="a finish was begun"):
+            job.backfill(newer_plaintext=[(0,)])
+        assert job.backfill(newer_plaintext=True).changed == 1
+        assert said(data) == {0: "text 0", 1: "of late", 2: "text 2"}
+
+    def test_a_finish_with_stale_plaintext_takes_nothing_that_is_worse(self) -> None:
+        """One row that does not decrypt among those that differ keeps it from beginning."""
+        data = data_of(3)
+        job = MemoryMigration(data, ENCRYPTOR)
+        job.backfill()
+        data.rows[0].plain, data.rows[1].stored = "of late", data.rows[2].stored
+        assert (job.verify().wrong, job.verify().differing) == (2, 1)
+        with pytest.raises(ConfigurationError, match="verify found 1 rows"):
+            job.finish(stale_plaintext=True)
+
+    def test_plaintext_that_is_gone_after_verify_cannot_be_told_from_none(self) -> None:
+        """Code that writes the encrypted field alone leaves it empty: the value stays. A verify before finish tells."""
+        data = data_of(2)
+        job = MemoryMigration(data, ENCRYPTOR)
+        job.backfill()
+        job.verify()
+        data.rows[0].plain = None
+        assert job.verify().differing == 1
+        data.rows[0].plain = "text 0"
+        job.verify()
+        data.rows[0].plain = None
+        assert job.finish().complete
+        assert said(data)[0] == "text 0"
+
+    def test_a_backfill_sets_the_tags_of_what_is_filled(self) -> None:
+        """The field got its index later, or its keys were rotated."""
+        data = data_of(3)
+        MemoryMigration(data, ENCRYPTOR).backfill()
+        before = {n: row.stored for n, row in data.rows.items()}
+        job = MemoryMigration(data, ENCRYPTOR, indexed=True)
+        assert job.plan().due == 3
+        assert job.backfill(restart=True).changed == 3
+        assert job.verify().wrong == 0
+        assert {n: row.stored for n, row in data.rows.items()} == before
 
     def test_finish_takes_the_verify_of_the_same_declaration_only(self) -> None:
         """One of another index says nothing about the tags of this one."""
@@ -240,6 +331,76 @@ class TestStepsThatMeet:
 
         report = job.undo(on_progress=write)
         assert (report.left, report.complete) == (1, False)
+
+    def test_undo_takes_tags_of_values_that_are_gone(self, copied: bool) -> None:
+        """Whoever wrote NULL to the field left the tag."""
+        data = data_of(3, copied=copied)
+        job = MemoryMigration(data, ENCRYPTOR, copied=copied, indexed=True)
+        job.backfill()
+        data.rows[1].stored = data.rows[1].plain = None
+        assert job.undo().complete
+        assert [row.tag for row in data.rows.values()] == [None] * 3
+
+    def test_undo_leaves_other_schemes_alone(self) -> None:
+        """No backfill has made what it finds."""
+        data = data_of(2, copied=False)
+        job = MemoryMigration(data, ENCRYPTOR, copied=False)
+        job.backfill()
+        field = job.source.fields[0]
+        examine, other = field.examine, data.rows[0].stored
+
+        def of_another(cell: Cell, place: Any) -> Finding:
+            found = examine(cell, place)
+            return found._replace(kind=Kind.OTHER_SCHEME) if cell.stored == other else found
+
+        field.examine = of_another  # type: ignore[method-assign]
+        report = job.undo()
+        assert (report.changed, report.failed, report.complete) == (1, 0, True)
+        assert data.rows[0].stored == other
+
+    def test_undo_stops_when_plaintext_is_not_accepted_any_more(self) -> None:
+        """It looks before each page, so that little is written that nobody reads."""
+        data = data_of(9, copied=False)
+        job = MemoryMigration(data, ENCRYPTOR, copied=False)
+        job.backfill()
+
+        def end(progress: Any) -> None:
+            job.source.fields[0].accepts_plaintext = lambda: False  # type: ignore[method-assign]
+
+        with pytest.raises(ConfigurationError, match="declare accept_plaintext with a day to come"):
+            job.undo(batch=2, on_progress=end)
+        assert sum(is_envelope(row.stored) for row in data.rows.values()) == 7
+
+    def test_a_step_that_was_dropped_says_so(self) -> None:
+        """By another one that was begun when its lease had ended; it is not paused, and never complete."""
+        data = data_of(9)
+        job = MemoryMigration(data, ENCRYPTOR)
+
+        def undo(progress: Any) -> None:
+            data.now += LEASE + 1
+            MemoryMigration(data, ENCRYPTOR).undo()
+
+        report = job.backfill(batch=2, on_progress=undo)
+        assert (report.changed, report.complete, report.dropped) == (2, False, True)
+
+    def test_a_worker_that_slept_finds_out_that_its_lease_has_ended(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """By the clock that the lease goes by, before it writes another unit."""
+        data = data_of(9)
+        now = [0.0]
+        monkeypatch.setattr(_system, "wall_clock", lambda: now[0])
+        process = Process()
+        job = MemoryMigration(data, ENCRYPTOR, process)
+        write = job.source.write
+
+        def sleep(*arguments: Any) -> Any:
+            now[0] += LEASE
+            held = process.calls.count("hold")
+            arguments[-1]()
+            assert process.calls.count("hold") == held + 1
+            return write(*arguments)
+
+        job.source.write = sleep  # type: ignore[assignment, method-assign]
+        assert job.backfill().complete
 
     def test_a_backfill_is_not_gone_on_with_as_another(self) -> None:
         """An index that was declared meanwhile makes it another one: it is refused, unless begun again."""

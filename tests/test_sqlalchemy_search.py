@@ -1653,7 +1653,7 @@ class TestTaggingAnew:
                 connection.execute(text("UPDATE users SET tag = NULL"))
         report = Migration(engine, table).backfill()
         assert (report.changed, list(report.failures)) == (2, [(1,)])
-        assert isinstance(report.failures[1,], IntegrityError)
+        assert "refuses the row" in str(report.failures[1,])
 
     def test_a_decorated_model_is_tagged_by_tenant(self, tenants: tuple[Session, Any]) -> None:
         """Except rows of a tenant whose keys were destroyed."""

@@ -15,6 +15,7 @@ from fieldcrypt.cli.options import JsonOption, YesOption
 from fieldcrypt.cli.output import ask, fail, print_json, print_table, printable, say, utc
 from fieldcrypt.errors import ConfigurationError
 from fieldcrypt.migration import Kind, MendsRows, MigrationPlan, Progress, Sample, StepReport
+from fieldcrypt.migration.reports import key_in_words
 
 __all__ = ["migrate"]
 
@@ -67,17 +68,32 @@ def backfill(
     mend: Annotated[
         bool, typer.Option("--mend", help="Encrypt again what does not open and has its plaintext beside it.")
     ] = False,
+    newer_plaintext: Annotated[
+        bool, typer.Option("--newer-plaintext", help="Plaintext that differs is the newer one: encrypt it.")
+    ] = False,
+    newer_plaintext_of: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY", help="The same for one row, by its key as verify prints it. Repeat it for more."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Encrypt what is not protected as it is declared, while others read and write.
 
-    Interrupt it, kill it, run several at once: it goes on where it was. Exit code 1 if some rows could not be changed,
-    or the database counts some that are left.
+    Interrupt it, kill it, run several at once: it goes on where it was. Exit code 1 unless it is complete: if it was
+    paused, some rows could not be changed, or the database counts some that are left.
     """
     found = find_migration(migration)
     with _showing("backfill", as_json) as tell:
-        report = found.backfill(workers=workers, batch=batch, rate=rate, restart=restart, mend=mend, on_progress=tell)
-    _print_report(report, as_json)
+        report = found.backfill(
+            workers=workers,
+            batch=batch,
+            rate=rate,
+            restart=restart,
+            mend=mend,
+            newer_plaintext=newer_plaintext or newer_plaintext_of or False,
+            on_progress=tell,
+        )
+    _print_report(report, as_json, "backfill")
 
 
 @migrate.command()
@@ -110,7 +126,7 @@ def mend(
         for told in report.remarks:
             say(told)
         report = report._replace(remarks=())
-    _print_report(report, as_json)
+    _print_report(report, as_json, "mend")
 
 
 @migrate.command()
@@ -125,13 +141,13 @@ def verify(
     with _showing("verify", as_json) as tell:
         report = found.verify(sample=_sample(confidence, share), on_progress=tell)
     if as_json:
-        reasons = [{"key": _key(key), "reason": reason} for key, reason in report.reasons.items()]
-        counts = {name: getattr(report, name) for name in ("rows", "wrong", "total", "left")}
+        reasons = [{"key": key_in_words(key), "reason": reason} for key, reason in report.reasons.items()]
+        counts = {name: getattr(report, name) for name in ("rows", "wrong", "differing", "total", "left")}
         print_json(counts | {"reasons": reasons})
     else:
         say(report)
         for key, reason in report.reasons.items():
-            typer.echo(printable(f"{_key(key)}: {reason}"), err=True)
+            typer.echo(printable(f"{key_in_words(key)}: {reason}"), err=True)
     if report.wrong or report.left:
         raise typer.Exit(1)
 
@@ -148,7 +164,7 @@ def finish(
 ) -> None:
     """Remove the plaintext, once nobody reads or writes it any more. There is no way back.
 
-    What differs from the encrypted value may be newer, and stays. Exit code 1 if something stays.
+    What differs from the encrypted value may be newer, and stays. Exit code 1 unless it is complete, and nothing stays.
     """
     found = find_migration(migration)
     if not yes:
@@ -158,20 +174,23 @@ def finish(
         )
     with _showing("finish", as_json) as tell:
         report = found.finish(batch=batch, stale_plaintext=stale_plaintext, on_progress=tell)
-    _print_report(report, as_json)
+    _print_report(report, as_json, "finish")
 
 
 @migrate.command()
 def undo(
     migration: MigrationArgument = None, batch: BatchOption = 1000, yes: YesOption = False, as_json: JsonOption = False
 ) -> None:
-    """Take back what a backfill did, until it is finished. Rows that would lose something by it stay as they are."""
+    """Take back what a backfill did, until it is finished. Rows that would lose something by it stay as they are.
+
+    Exit code 1 unless it is complete.
+    """
     found = find_migration(migration)
     if not yes:
         ask([f"What was encrypted in {found.name} will be plaintext again."], "Nothing was changed.")
     with _showing("undo", as_json) as tell:
         report = found.undo(batch=batch, on_progress=tell)
-    _print_report(report, as_json)
+    _print_report(report, as_json, "undo")
 
 
 @migrate.command()
@@ -216,10 +235,6 @@ def _sample(confidence: float | None, share: float) -> Sample | None:
         raise ConfigurationError(str(error)) from None
 
 
-def _key(key: tuple[Any, ...]) -> str:
-    return ", ".join(map(str, key))
-
-
 def _print_plan(planned: MigrationPlan) -> None:
     kinds = [kind for kind in Kind if any(counts[kind] for counts in planned.fields.values())]
     titles = ("column", *(kind.value for kind in kinds), "stale tags")
@@ -262,27 +277,28 @@ def _plan_as_json(planned: MigrationPlan) -> dict[str, Any]:
     }
 
 
-def _print_report(report: StepReport, as_json: bool) -> None:
+def _print_report(report: StepReport, as_json: bool, step: str) -> None:
     if as_json:
-        failures = [{"key": _key(key), "reason": str(error)} for key, error in report.failures.items()]
-        names = ("rows", "changed", "failed", "complete", "total", "left")
+        failures = [{"key": key_in_words(key), "reason": str(error)} for key, error in report.failures.items()]
+        names = ("rows", "changed", "failed", "complete", "dropped", "total", "left")
         counts = {name: getattr(report, name) for name in names}
         print_json(counts | {"failures": failures, "remarks": list(report.remarks)})
     else:
         state = "" if report.complete else "; paused, run it again to go on"
-        if report.left:
+        if report.dropped:
+            state = f"; another step was begun meanwhile, and this {step} was dropped: look at the status"
+        elif report.left:
             state = f"; of all {report.total:,} the database counts {report.left:,} that are left"
         say(f"{report.rows:,} rows, {report.changed:,} changed, {report.failed:,} failed{state}")
+        untold = report.failed - len(report.failures)
+        if untold > 0:
+            say(f"{untold:,} that failed are not named here: they were told when they were met, or are too many")
         for remark in report.remarks:
             say(f"left to do: {remark}")
     for key, error in report.failures.items() if not as_json else ():
-        typer.echo(printable(f"{_key(key)}: {type(error).__name__}: {_first_line(error)}"), err=True)
-    if report.failed or report.left:
+        typer.echo(printable(f"{key_in_words(key)}: {error}"), err=True)
+    if report.failed or not report.complete:
         raise typer.Exit(1)
-
-
-def _first_line(error: Exception) -> str:
-    return str(getattr(error, "orig", None) or error).partition("\n")[0]
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 from fieldcrypt.migration.progress import Progress
-from fieldcrypt.migration.reports import MigrationPlan, MigrationStatus, StepReport, VerifyReport
+from fieldcrypt.migration.reports import Key, MigrationPlan, MigrationStatus, StepReport, VerifyReport
 from fieldcrypt.migration.sample import Sample
 
 __all__ = ["CountsValues", "MendsRows", "Migration", "OnProgress"]
@@ -34,6 +34,7 @@ class Migration(Protocol):
         rate: float | None = None,
         restart: bool = False,
         mend: bool = False,
+        newer_plaintext: bool | Collection[Key | str] = False,
         on_progress: OnProgress = None,
     ) -> StepReport: ...
 

@@ -67,6 +67,11 @@ class Meter:
         self._began = self._logged = _system.monotonic()
         self._began_at = done
 
+    @property
+    def counts(self) -> tuple[int, int, int]:
+        """What was done, changed and failed so far."""
+        return self._done, self._changed, self._failed
+
     def add(self, done: int, changed: int = 0, failed: int = 0) -> None:
         """Count what a batch did."""
         with self._lock:
@@ -97,9 +102,12 @@ class Failures:
         self._lock = Lock()
 
     def add(self, key: Key, error: Exception) -> None:
-        """Note why the row or item of a key could not be changed."""
+        """Note why the row or item of a key could not be changed; of two parts there may be a reason each."""
         with self._lock:
-            if len(self.found) < MAX_FAILURES or key in self.found:
+            before = self.found.get(key)
+            if before is not None and str(error) not in str(before):
+                self.found[key] = ValueError(f"{before}; {error}")
+            elif before is None and len(self.found) < MAX_FAILURES:
                 self.found[key] = error
 
 

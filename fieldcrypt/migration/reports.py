@@ -10,11 +10,24 @@ from typing import Any, NamedTuple
 from fieldcrypt.migration.sample import Sample
 from fieldcrypt.mixed_mode.kind import Kind
 
-__all__ = ["MAX_FAILURES", "MigrationPlan", "MigrationStatus", "StepReport", "StepStatus", "VerifyReport"]
+__all__ = [
+    "MAX_FAILURES",
+    "MigrationPlan",
+    "MigrationStatus",
+    "StepReport",
+    "StepStatus",
+    "VerifyReport",
+    "key_in_words",
+]
 
 MAX_FAILURES = 1000  # that a report keeps, so that it fits in memory
 
 Key = tuple[Any, ...]
+
+
+def key_in_words(key: Key) -> str:
+    """Return a key as people are told it."""
+    return ", ".join(map(str, key))
 
 
 class MigrationPlan(NamedTuple):
@@ -52,13 +65,16 @@ class StepReport(NamedTuple):
         rows: how many were looked at.
         changed: how many were written.
         failed: how many could not be.
-        failures: what is wrong by key, of the first 1,000 that failed in this process.
+        failures: what is wrong by key, of the first 1,000 that failed in this process, in words without values. What
+            failed in others, or before it was resumed, was told then.
         complete: True if it came to its end, and the database itself then counts nothing that is left. False if
             somebody paused it, or something is left: run it again.
         remarks: what is left for you to do; of rows that were mended by their keys, what was done.
         total: how many there are, as the database counted them at the end.
         left: in how many of them the database counts something to do: those that failed, and those that others wrote
             in the old form meanwhile. Failures of another kind, a value that does not decrypt say, are not among them.
+        dropped: another step that looks the other way was begun meanwhile, and what this one had written down of how
+            far it was is forgotten; the numbers are those of this process.
     """
 
     rows: int
@@ -69,6 +85,7 @@ class StepReport(NamedTuple):
     remarks: tuple[str, ...] = ()
     total: int = 0
     left: int = 0
+    dropped: bool = False
 
 
 class VerifyReport(NamedTuple):
@@ -78,6 +95,7 @@ class VerifyReport(NamedTuple):
         rows: how many were looked at.
         wrong: how many of them are not as they should be.
         reasons: why, by key, of the first 1,000.
+        differing: of those that are wrong, in how many it is only that the plaintext beside a value is another one.
         sample: what was asked for, if not all rows were looked at.
         total: how many there are, as the database counted them.
         left: how many more it counts that are not protected, or that were never seen.
@@ -89,6 +107,7 @@ class VerifyReport(NamedTuple):
     sample: Sample | None = None
     total: int = 0
     left: int = 0
+    differing: int = 0
 
     def __str__(self) -> str:
         if self.wrong:
@@ -109,7 +128,8 @@ class StepStatus(NamedTuple):
         step: backfill, verify, undo or finish.
         part: the table that it is about.
         state: running, paused, done, or failed (some rows could not be changed, or are wrong).
-        total, done, changed, failed: rows.
+        total, done, changed, failed: rows. `changed` of a verify: those that failed only because the plaintext beside
+            their value is another one.
         began, ended: seconds since 1970.
         workers: who is at work, or was when it ended suddenly.
     """

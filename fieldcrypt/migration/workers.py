@@ -26,12 +26,14 @@ def worker_name(number: int) -> str:
 def is_dead(worker: str) -> bool:
     """Say whether a worker was one of a process of this machine that is no more, so that nobody waits for its lease."""
     node, _, process = worker.rpartition(" ")[0].rpartition(" ")
-    if node != platform.node()[:_NODE_SIZE] or not process.isdigit():
+    if node != platform.node()[:_NODE_SIZE] or not process.isdecimal():
         return False
     try:
         os.kill(int(process), 0)
     except OSError as error:
         return isinstance(error, ProcessLookupError)
+    except (OverflowError, ValueError):  # no process has such a number: somebody else wrote it
+        return True
     return False
 
 

@@ -11,7 +11,7 @@ from pynamodb.constants import NULL
 from pynamodb.models import Model
 
 from fieldcrypt import ConfigurationError, Encryptor, Field
-from fieldcrypt.migration.engine.unit import PassedOverError
+from fieldcrypt.migration.engine.unit import PassedOverError, UnitError
 from fieldcrypt_pynamodb.attributes import EncryptedAttribute
 from fieldcrypt_pynamodb.item_key import Item
 from fieldcrypt_pynamodb.model import ProtectedModel
@@ -86,11 +86,11 @@ class MigratedModel:
         return own
 
     def _refuse_if_filled(self, item: Item, own: Sequence[Any], what: str) -> None:
-        """Raise ValueError if an item has protected attributes of some class beside its own ones."""
+        """Raise UnitError if an item has protected attributes of some class beside its own ones."""
         own_names = {name for each in own for name in (each.name, each.companion)}
         names = {name for each in self.attributes for name in (each.name, each.companion)} - own_names
         if any(_is_filled(item.get(name)) for name in names):
-            raise ValueError(f"the item has protected attributes, and is {what}")
+            raise UnitError(f"the item has protected attributes, and is {what}")
 
     def place(self, item: Item) -> tuple[Mapping[str, str] | None, str | None]:
         """Return what the values of an item are bound to.

@@ -16,7 +16,7 @@ from sqlalchemy.engine import Dialect
 
 from fieldcrypt_sqlalchemy.engine.internals import BINARY_TYPE
 
-__all__ = ["Key", "beyond", "unfit_key", "up_to"]
+__all__ = ["Key", "beyond", "typed", "unfit_key", "up_to"]
 
 Key = tuple[Any, ...]
 
@@ -44,28 +44,28 @@ _FAMILIES: tuple[tuple[type[Any], str], ...] = (
 def beyond(columns: Sequence[Any], key: Key, dialect: Dialect) -> Any:
     """Return the condition that a row comes after another in the order of its key."""
     if len(columns) > 1 and dialect.name in _COMPARE_ROWS:
-        return tuple_(*columns) > tuple_(*_typed(columns, key))
+        return tuple_(*columns) > tuple_(*typed(columns, key))
     return _spelt_out(columns, key)
 
 
 def up_to(columns: Sequence[Any], key: Key, dialect: Dialect) -> Any:
     """Return the condition that a row does not come after another; it may be that one."""
     if len(columns) == 1:
-        (value,) = _typed(columns, key)
+        (value,) = typed(columns, key)
         return columns[0] <= value
     if dialect.name in _COMPARE_ROWS:
-        return tuple_(*columns) <= tuple_(*_typed(columns, key))
-    first, value = columns[0], _typed(columns[:1], key[:1])[0]
+        return tuple_(*columns) <= tuple_(*typed(columns, key))
+    first, value = columns[0], typed(columns[:1], key[:1])[0]
     return or_(first < value, and_(first == value, up_to(columns[1:], key[1:], dialect)))
 
 
-def _typed(columns: Sequence[Any], key: Key) -> list[Any]:
+def typed(columns: Sequence[Any], key: Key) -> list[Any]:
     """Return a key's values as parameters: SQLAlchemy compares no column with True, which a part of a key may be."""
     return [bindparam(None, value, type_=column.type) for column, value in zip(columns, key, strict=True)]
 
 
 def _spelt_out(columns: Sequence[Any], key: Key) -> Any:
-    first, value = columns[0], _typed(columns[:1], key[:1])[0]
+    first, value = columns[0], typed(columns[:1], key[:1])[0]
     if len(columns) == 1:
         return first > value
     return or_(first > value, and_(first == value, _spelt_out(columns[1:], key[1:])))

@@ -9,11 +9,13 @@ from collections import Counter
 
 from fieldcrypt.errors import ConfigurationError, KeyNotFoundError, KeyProviderError, KeyStoreError, MigrationError
 from fieldcrypt.migration.engine.source import Source
-from fieldcrypt.migration.engine.unit import Cell, MarkedError, PassedOverError, ProtectedField, Unit
+from fieldcrypt.migration.engine.unit import Cell, MarkedError, PassedOverError, ProtectedField, Unit, UnitError
 from fieldcrypt.migration.reports import MAX_FAILURES, Key
 from fieldcrypt.mixed_mode.kind import Kind
 
-__all__ = ["Kinds", "Verification", "defect", "is_stop"]
+__all__ = ["DIFFERS", "Kinds", "Verification", "defect", "is_stop"]
+
+DIFFERS = "differs"  # the plaintext beside a value that is as it should be
 
 _STOPS = (ConfigurationError, KeyProviderError, KeyStoreError, MigrationError)
 
@@ -36,21 +38,21 @@ def is_stop(error: Exception) -> bool:
 
 
 class Kinds:
-    """Counts what the values of each field are."""
+    """Counts what the values of each field of a part are."""
 
-    def __init__(self) -> None:
-        self.units = 0
+    def __init__(self, source: Source) -> None:
+        self._source = source
         self.counts: dict[str, Counter[Kind]] = {}
         self.stale_tags: Counter[str] = Counter()
         self.passed_over: Counter[str] = Counter()
 
-    def add(self, source: Source, unit: Unit) -> None:
+    def add(self, unit: Unit) -> None:
         """Count a unit.
 
         Raises:
             KeyProviderError, KeyStoreError: it cannot be told for now.
         """
-        self.units += 1
+        source = self._source
         try:
             cells = unit.cells()
         except PassedOverError as reason:
@@ -92,28 +94,40 @@ def _kind_of(field: ProtectedField, cell: Cell, unit: Unit) -> tuple[Kind, bool]
 
 
 class Verification:
-    """Finds units that are not as they should be after a backfill."""
+    """Finds units of a part that are not as they should be after a backfill.
 
-    def __init__(self) -> None:
-        self.units = self.wrong = 0
+    Args:
+        source: the part.
+        finishing: as for `defect`.
+
+    Attributes:
+        wrong: how many are not.
+        differing: in how many of them nothing is wrong but that the plaintext beside a value is another one.
+        reasons: why, of the first ones.
+    """
+
+    def __init__(self, source: Source, *, finishing: bool) -> None:
+        self._source, self._finishing = source, finishing
+        self.wrong = self.differing = 0
         self.reasons: dict[Key, str] = {}
 
-    def add(self, source: Source, unit: Unit, *, finishing: bool) -> None:
+    def add(self, unit: Unit) -> None:
         """Look at a unit (see `defect`).
 
         Raises:
             KeyProviderError, KeyStoreError: it cannot be told for now.
         """
-        self.units += 1
         try:
-            found = [(field.name, _told(field, cell, unit, finishing)) for field, cell in unit.cells()]
-            reasons = [f"{name} {reason}" for name, reason in found if reason is not None] or list(source.wrong(unit))
+            told = [(field.name, _told(field, cell, unit, self._finishing)) for field, cell in unit.cells()]
+            found = [(name, reason) for name, reason in told if reason is not None]
+            reasons = [f"{name} {reason}" for name, reason in found] or list(self._source.wrong(unit))
+            self.differing += bool(found) and all(reason == DIFFERS for _, reason in found)
         except PassedOverError:
             return
         except Exception as error:  # of one unit, which never stops the others
             if is_stop(error):
                 raise
-            reasons = ["cannot be read"]
+            reasons = [str(error) if isinstance(error, UnitError) else "cannot be read"]
         if reasons:
             self.wrong += 1
             if len(self.reasons) < MAX_FAILURES:
@@ -148,8 +162,9 @@ def defect(
     if found.kind in _WRONG and not (found.kind is Kind.OLD_KEY and (is_copied or not old_keys)):
         return _WRONG[found.kind]
     is_removed = finishing and cell.plain is None
-    if is_copied and not is_removed and not field.is_same(found.value, field.of_plain(cell, place).value):
-        return "is empty, and the plaintext column is not" if cell.stored is None else "differs"
+    differs = is_copied and not is_removed and not field.is_same(found.value, field.of_plain(cell, place).value)
+    if differs and cell.stored is None:
+        return "is empty, and the plaintext column is not"
     if field.tag_name is not None and field.tag(found.value, place) != cell.tag:
         return "has not the blind index tag of its value"
-    return None
+    return DIFFERS if differs else None

@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
+from itertools import islice
 from threading import Event
 
 from fieldcrypt.errors import ConfigurationError
-from fieldcrypt.migration.engine.defects import Kinds, Verification
+from fieldcrypt.migration.engine.defects import Kinds
 from fieldcrypt.migration.engine.journal import Counts
 from fieldcrypt.migration.engine.runner import Part
 from fieldcrypt.migration.engine.steps import Backfill, Finish, Step, Undo
 from fieldcrypt.migration.engine.worker import Worker
 from fieldcrypt.migration.job import OnProgress
 from fieldcrypt.migration.progress import Failures, Meter
-from fieldcrypt.migration.reports import MigrationPlan, MigrationStatus, StepReport, StepStatus, VerifyReport
+from fieldcrypt.migration.reports import (
+    MAX_FAILURES,
+    Key,
+    MigrationPlan,
+    MigrationStatus,
+    StepReport,
+    StepStatus,
+    VerifyReport,
+)
 from fieldcrypt.migration.sample import Sample
 from fieldcrypt.migration.workers import Pace, work_together, worker_name
+from fieldcrypt.mixed_mode.kind import Kind
 
 __all__ = ["StoredMigration"]
+
+_LOOKED_AT = ("rows", "total", "left")
 
 
 class StoredMigration:
@@ -61,14 +74,16 @@ class StoredMigration:
             needed = tuple(problem for part in self._parts for problem in part.source.problems("plan"))
             if any(part.source.problems("look") for part in self._parts):
                 return MigrationPlan(0, 0, {}, {}, needed)
-            kinds, total, left = Kinds(), 0, 0
             meter = self._meter("plan", on_progress)
-            for part in self._parts:
-                before, seen = part.look(sample, meter, partial(kinds.add, part.source))
-                after = max(part.total(sample), seen)
-                total += after
-                left += 0 if sample is not None else part.unseen(seen, before, after)
-        return MigrationPlan(kinds.units, total, kinds.counts, kinds.stale_tags, needed, left, kinds.passed_over)
+            looks = [part.look(sample, meter, partial(Kinds, part.source)) for part in self._parts]
+        rows, total, left = (sum(getattr(look, name) for look in looks) for name in _LOOKED_AT)
+        fields: dict[str, Counter[Kind]] = {}
+        stale_tags, passed_over = Counter[str](), Counter[str]()
+        for kinds in (look.found for look in looks):
+            fields |= kinds.counts
+            stale_tags += kinds.stale_tags
+            passed_over += kinds.passed_over
+        return MigrationPlan(rows, total, fields, stale_tags, needed, left, passed_over)
 
     def backfill(
         self,
@@ -78,6 +93,7 @@ class StoredMigration:
         rate: float | None = None,
         restart: bool = False,
         mend: bool = False,
+        newer_plaintext: bool | Collection[Key | str] = False,
         on_progress: OnProgress = None,
     ) -> StepReport:
         """Encrypt what is not protected as it is declared, and set the blind index tags.
@@ -93,6 +109,9 @@ class StoredMigration:
             restart: begin again, whatever was begun.
             mend: what does not open and has its plaintext beside it is encrypted again, as it has to be after rows
                 were moved to another key or tenant meanwhile. Do not say it when the plaintext is out of date.
+            newer_plaintext: where the plaintext beside an encrypted value is another one, it is the newer one: encrypt
+                it. True: everywhere; or the keys of the units, as `verify` has reported them: if these have no
+                plaintext any more, their values are taken away. It always begins again.
             on_progress: is called after each batch, by one worker at a time.
 
         Raises:
@@ -102,7 +121,10 @@ class StoredMigration:
             MigrationError: the store refuses, or was lost. What is done stays; run it again to go on.
             KeyProviderError, KeyStoreError: keys cannot be had; likewise.
         """
-        return self._run(Backfill(mend), on_progress, workers=workers, batch=batch, rate=rate, restart=restart)
+        newer = newer_plaintext if isinstance(newer_plaintext, bool) else frozenset(newer_plaintext) or False
+        step = Backfill(mend, newer)
+        restart = restart or bool(newer)
+        return self._run(step, on_progress, workers=workers, batch=batch, rate=rate, restart=restart)
 
     def verify(self, *, sample: Sample | None = None, on_progress: OnProgress = None) -> VerifyReport:
         """Decrypt all units, or some, and compare: with the plaintext, where it is beside them. Locks nothing.
@@ -117,14 +139,17 @@ class StoredMigration:
         Raises:
             As `plan`; ConfigurationError if tables or fields are not as declared.
         """
-        found, total, left = Verification(), 0, 0
         with self.in_words("verify"):
             self._check("verify")
             meter = self._meter("verify", on_progress)
-            for part in self._parts:
-                counted, missing = part.verify(found, sample, meter)
-                total, left = total + counted, left + missing
-        return VerifyReport(found.units, found.wrong, found.reasons, sample, total, left)
+            looks = [part.verify(sample, meter) for part in self._parts]
+        rows, total, left = (sum(getattr(look, name) for look in looks) for name in _LOOKED_AT)
+        wrong, differing = (sum(getattr(look.found, name) for look in looks) for name in ("wrong", "differing"))
+        reasons: dict[Key, str] = {}
+        for look in looks:
+            for key, reason in islice(look.found.reasons.items(), MAX_FAILURES - len(reasons)):
+                reasons[key] = f"{reasons[key]}; {reason}" if key in reasons else reason
+        return VerifyReport(rows, wrong, reasons, sample, total, left, differing)
 
     def finish(self, *, batch: int = 1000, stale_plaintext: bool = False, on_progress: OnProgress = None) -> StepReport:
         """Remove plaintext, wherever the encrypted field beside it has the same value. There is no way back.
@@ -136,11 +161,12 @@ class StoredMigration:
         Args:
             batch: units a transaction.
             stale_plaintext: plaintext that differs is out of date, because all that write have used the encrypted
-                field since `verify`: remove it as well.
+                field: remove it as well.
             on_progress: is called after each batch.
 
         Raises:
-            ConfigurationError: `verify` has not looked at all units since the backfill, or found something.
+            ConfigurationError: `verify` has not looked at all units since the backfill, or found something; with
+                `stale_plaintext`, something else than plaintext that differs.
             As `backfill`.
         """
         report = self._run(Finish(stale_plaintext), on_progress, batch=batch, restart=True)
@@ -207,12 +233,15 @@ class StoredMigration:
                     for number in range(workers)
                 ]
                 work_together([partial(worker.run, run) for worker in made], stop)
-            ended = [part.ended(step) for part in self._parts]
+            ended = [part.ended(step, run) for part, run in zip(self._parts, runs, strict=True)]
         known = [run for run, _ in ended if run is not None]
         done, changed, failed = (sum(getattr(run, name) for run in known) for name in Counts._fields)
         total, left = (sum(counted[at] for _, counted in ended) for at in range(2))
         is_complete = left == 0 and len(known) == len(ended) and all(run.ended is not None for run in known)
-        return StepReport(done, changed, failed, failures.found, is_complete, (), total, left)
+        is_dropped = len(known) < len(ended)
+        if is_dropped:
+            done, changed, failed = meter.counts
+        return StepReport(done, changed, failed, failures.found, is_complete, (), total, left, is_dropped)
 
     def _check(self, step: str) -> None:
         """Raise what keeps a step from being done, before anything is; and make the place for checkpoints."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from functools import partial
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from fieldcrypt.migration.engine.defects import Verification
 from fieldcrypt.migration.engine.journal import Counts, Journal, Run
@@ -15,7 +16,35 @@ from fieldcrypt.migration.sample import Sample
 
 __all__ = ["Part"]
 
-_RECOUNTS = 3
+_LOOKS = 4
+
+
+class Finder(Protocol):
+    """Looks at units."""
+
+    def add(self, unit: Unit) -> None:
+        """Look at a unit."""
+
+
+F = TypeVar("F", bound=Finder)
+
+
+class Look(NamedTuple, Generic[F]):
+    """What came of looking at the units of a part.
+
+    Attributes:
+        found: by whoever looked at all of them the last time.
+        rows: at how many it was.
+        total: how many there are.
+        left: how many were not seen; of a verify also how many are due, and were not found.
+        counted: how many of the kind that was to be counted there are.
+    """
+
+    found: F
+    rows: int
+    total: int
+    left: int
+    counted: int
 
 
 class Part(NamedTuple):
@@ -33,19 +62,17 @@ class Part(NamedTuple):
         total = self.source.estimate()
         return self.journal.begin(step.name, about, total, restart=restart or is_other, drops=step.drops)
 
-    def ended(self, step: Step) -> tuple[Run | None, Counted]:
-        """Return the run of a step as it is now, and what is left of it if it has ended."""
+    def ended(self, step: Step, begun: Run) -> tuple[Run | None, Counted]:
+        """Return a run as it is now, None if it was dropped meanwhile, and what is left of it if it has ended."""
         run = self.journal.find(step.name)
-        if run is None or run.ended is None:
-            return run, Counted(0 if run is None else run.total, 0)
+        if run is None or run.began != begun.began:
+            return None, Counted(begun.total, 0)
+        if run.ended is None:
+            return run, Counted(run.total, 0)
         counted = self.remaining(step)
         if counted.those > run.failed:  # more than what failed: whoever looks at the status must not take it for done
             self.journal.note(run, Counts(run.done, run.changed, counted.those))
         return run, counted
-
-    def total(self, sample: Sample | None) -> int:
-        """Return how many units there are: of a sample about, for to count may take as long as to read all of them."""
-        return self.source.count(Which.ALL).total if sample is None else self.source.estimate()
 
     def remaining(self, step: Step) -> Counted:
         """Have the store count how many units there are, and in how many of them a step has something left to do.
@@ -64,45 +91,46 @@ class Part(NamedTuple):
         after = self.source.count(step.goal)
         return Counted(after.total, max(0, max(before.those, after.those) - fine))
 
-    def unseen(self, seen: int, before: int, after: int) -> int:
-        """Return how many units somebody who looked at all of them has not seen, of those that there were.
+    def look(self, sample: Sample | None, meter: Meter, new: Callable[[], F], which: Which = Which.ALL) -> Look[F]:
+        """Look at all units, or a sample.
 
-        Others may have added and removed units meanwhile: so a difference is looked at again, by going through all once
-        more between two counts.
+        Others may have added, moved and removed units meanwhile. If fewer were seen than there were, before and after,
+        all are looked at once more: one that moved behind whoever looks was never looked at.
+
+        Args:
+            new: makes what looks at the units, for each time.
+            which: what units to count at the end.
         """
-        missing = min(before, after) - seen
-        for _ in range(_RECOUNTS):
-            if missing <= 0:
-                return 0
-            before = self.total(None)
-            seen = sum(len(units) for units in self.source.pages(Which.ALL))
-            missing = min(missing, min(before, self.total(None)) - seen)
-        return max(0, missing)
+        counted = self._counted(sample, Which.ALL)
+        for _ in range(_LOOKS):
+            finder, before, seen = new(), counted.total, 0
+            for units in self.source.pages(Which.ALL, sample):
+                for unit in units:
+                    finder.add(unit)
+                seen += len(units)
+                meter.add(len(units))
+            counted = self._counted(sample, which)
+            unseen = 0 if sample is not None else max(0, min(before, counted.total) - seen)
+            if unseen == 0:
+                break
+        return Look(finder, seen, max(counted.total, seen), unseen, counted.those)
 
-    def look(self, sample: Sample | None, meter: Meter, at: Callable[[Unit], object]) -> tuple[int, int]:
-        """Look at all units, or a sample; return how many there were before, and how many were seen."""
-        before, seen = self.total(sample), 0
-        for units in self.source.pages(Which.ALL, sample):
-            for unit in units:
-                at(unit)
-            seen += len(units)
-            meter.add(len(units))
-        return before, seen
+    def _counted(self, sample: Sample | None, which: Which) -> Counted:
+        """Have the store count; for a sample about, for to count may take as long as to read all."""
+        return self.source.count(which) if sample is None else Counted(self.source.estimate(), 0)
 
-    def verify(self, found: Verification, sample: Sample | None, meter: Meter) -> tuple[int, int]:
-        """Look at all units, or a sample; return how many there are, and how many more are due or were not seen."""
+    def verify(self, sample: Sample | None, meter: Meter) -> Look[Verification]:
+        """Look at all units, or a sample, and write down what was found of all."""
         source, journal = self
         run = None
         if sample is None:
             run = journal.begin("verify", source.describe(), source.estimate(), restart=True, drops=())
-        finishing, wrong = journal.find("finish") is not None, found.wrong
-        before, seen = self.look(sample, meter, lambda unit: found.add(source, unit, finishing=finishing))
-        wrong = found.wrong - wrong
-        if run is None:
-            return max(before, seen), 0
-        after = source.count(Which.DUE)
-        left = self.unseen(seen, before, after.total)
-        if after.those > wrong:
-            left = max(left, self.remaining(Backfill()).those - wrong)
-        journal.note(run, Counts(seen, 0, wrong + left))
-        return after.total, left
+        new = partial(Verification, source, finishing=journal.find("finish") is not None)
+        look = self.look(sample, meter, new, Which.DUE)
+        if run is not None:
+            found, left = look.found, look.left
+            if look.counted > found.wrong:
+                left = max(left, self.remaining(Backfill()).those - found.wrong)
+            look = look._replace(left=left)
+            journal.note(run, Counts(look.rows, found.differing, found.wrong + left))
+        return look

@@ -44,15 +44,17 @@ class Page(NamedTuple):
 
     Attributes:
         units: in the order of the store; none of them twice.
-        position: behind which to go on; None if nothing was read.
+        position: behind which to go on; None if nothing was read, or no key could be.
         is_last: nothing is left of the portion.
         which: what kind of units was asked for.
+        is_apart: what cannot be read stands before the one unit that can: it is read again by its key alone.
     """
 
     units: Sequence[Unit]
     position: Any
     is_last: bool
     which: Which = Which.ALL
+    is_apart: bool = False
 
 
 @dataclass
@@ -70,9 +72,9 @@ class Written:
 
 
 class RefusedError(Exception):
-    """The store refused to write a batch because of one of its units, and undid it: a constraint, or a lost write.
+    """The store refused to write a batch, maybe because of one of its units, and undid it: a constraint, or a trigger.
 
-    The reason is what is said of the unit if it is alone: nothing secret, and no value.
+    The reason is what is said of the unit if it is alone: nothing secret, and no value, nor any error behind it.
     """
 
     def __init__(self, reason: Exception) -> None:
@@ -133,7 +135,8 @@ class Source(Protocol):
     def page(self, portion: Portion, which: Which, size: int) -> Page:
         """Read the next units of a portion: those of a kind, so many at most. Nothing is locked.
 
-        A store that cannot tell the kind may return more units than those.
+        A store that cannot tell the kind may return more units than those. One that cannot read a unit returns what is
+        before it, and then the `UnreadableUnit` in a page with no others but the one that says how to go on.
         """
 
     @abstractmethod
@@ -192,12 +195,13 @@ class Source(Protocol):
             portion, page, changes: what was read, and a change for each unit. New units between them may be done as
                 well.
             again: returns the change of a unit that was read again.
-            beat: is called now and then by a write that takes long, so that the lease does not end.
+            beat: is called before each request of a store that writes unit by unit, so that the lease does not end
+                meanwhile, and nothing is written when it has.
 
         Raises:
             RefusedError: one of several units keeps the others from being written: each is written alone then.
         """
 
     def position_of(self, unit: Any) -> Any:
-        """Return the position behind a unit, as in `Page.position`: its key."""
+        """Return the position behind a unit that was read, as in `Page.position`: its key."""
         return unit.key

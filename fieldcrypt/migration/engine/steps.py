@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -10,12 +11,28 @@ from fieldcrypt.errors import ConfigurationError, DecryptionError
 from fieldcrypt.migration.engine.defects import defect, is_stop
 from fieldcrypt.migration.engine.journal import Journal
 from fieldcrypt.migration.engine.source import Source, Which
-from fieldcrypt.migration.engine.unit import Cell, Change, MarkedError, PassedOverError, Place, ProtectedField, Unit
+from fieldcrypt.migration.engine.unit import (
+    Cell,
+    Change,
+    MarkedError,
+    PassedOverError,
+    Place,
+    ProtectedField,
+    Unit,
+    UnitError,
+    without_values,
+)
+from fieldcrypt.migration.reports import Key, key_in_words
 from fieldcrypt.mixed_mode.kind import Finding, Kind
 
 __all__ = ["Backfill", "Finish", "Step", "Undo"]
 
 Values = dict[str, Any]
+
+_DIFFERENT = (
+    "if all that write use the encrypted column by now, finish with stale_plaintext=True; if it is newer, "
+    "backfill with newer_plaintext=True, and verify again"
+)
 
 
 @dataclass(frozen=True)
@@ -44,8 +61,15 @@ class Step:
             ConfigurationError: it may not, and why.
         """
 
-    def looks_at(self, is_copied: bool) -> Which:
-        """Return which units there may be something to do to; `is_copied`: all fields are filled from others."""
+    def check_still(self, source: Source) -> None:
+        """Look before each page whether the step may go on.
+
+        Raises:
+            ConfigurationError: it may not, because a day has come, and what to do.
+        """
+
+    def looks_at(self, fields: Sequence[ProtectedField]) -> Which:
+        """Return which units there may be something to do to, of a part with these fields."""
         return self.goal
 
     def change(self, field: ProtectedField, cell: Cell, unit: Unit) -> Values:
@@ -71,14 +95,14 @@ class Step:
         except Exception as error:  # of one unit, which never stops the others
             if is_stop(error):
                 raise
-            return Change(failure=error)
+            return Change(failure=without_values(source.name, error))
         for field, cell in cells:
             try:
                 values = self.change(field, cell, unit)
             except Exception as error:  # likewise
                 if is_stop(error):
                     raise
-                change.failure = error
+                change.failure = without_values(field.name, error)
                 continue
             if values:
                 change.values |= values
@@ -88,7 +112,7 @@ class Step:
         except Exception as error:  # likewise
             if is_stop(error):
                 raise
-            return Change(failure=error)
+            return Change(failure=without_values(source.name, error))
 
 
 @dataclass(frozen=True)
@@ -97,29 +121,59 @@ class Backfill(Step):
 
     Attributes:
         mend: values that do not open, and have their plaintext beside them, are encrypted again.
+        newer_plaintext: plaintext that differs is newer than the encrypted value, and encrypted over it. Of all units,
+            or of those with these keys; of these also no plaintext is newer, and takes the value away.
     """
 
     mend: bool = False
+    newer_plaintext: bool | frozenset[Key | str] = False
     name = "backfill"
     drops = ("undo", "verify")
     goal = Which.DUE
 
-    def looks_at(self, is_copied: bool) -> Which:
-        """See `Step.looks_at`: in place only reading tells what is under an old key."""
-        if not is_copied:
+    def looks_at(self, fields: Sequence[ProtectedField]) -> Which:
+        """See `Step.looks_at`: only reading tells what is under an old key, has an old tag, or differs."""
+        is_named = not isinstance(self.newer_plaintext, bool)
+        if is_named or any(field.plain_name is None or field.tag_name is not None for field in fields):
             return Which.ALL
-        return Which.PLAIN if self.mend else Which.DUE
+        return Which.PLAIN if self.mend or self.newer_plaintext else Which.DUE
+
+    def check(self, source: Source, journal: Journal) -> None:
+        """See `Step.check`: a finish has left values without plaintext, none of which may be taken away."""
+        if not isinstance(self.newer_plaintext, bool) and journal.find("finish") is not None:
+            raise ConfigurationError(
+                f"{source.name}: a finish was begun, which takes plaintext away, so that it cannot be told where there "
+                "was none: newer_plaintext=True, without keys, encrypts what is left of it"
+            )
 
     def change(self, field: ProtectedField, cell: Cell, unit: Unit) -> Values:
-        """See `Step.change`. What is filled from another field is never overwritten: it is newer, or the same."""
+        """See `Step.change`. What is filled from another field is not overwritten by itself: it may be newer."""
         if cell.stored is None and cell.plain is None and cell.tag is None:
             return {}
         place = unit.place()
         if field.plain_name is None:
             return _protected(field, cell, place, field.examine(cell, place))
-        if cell.stored is None or (self.mend and cell.plain is not None and _is_unreadable(field, cell, place)):
+        if cell.stored is None:
             return _protected(field, cell, place, field.of_plain(cell, place))
-        return {}
+        if not self.mend and not self.newer_plaintext and field.tag_name is None:
+            return {}
+        found = _examined(field, cell, place) if self.mend else field.examine(cell, place)
+        if found.kind is Kind.UNREADABLE:
+            is_mended = self.mend and cell.plain is not None
+            return _protected(field, cell, place, field.of_plain(cell, place)) if is_mended else {}
+        if found.kind is Kind.SHREDDED:
+            return {}
+        if self._takes_plaintext(unit.key, cell):
+            plain = field.of_plain(cell, place)
+            if not field.is_same(found.value, plain.value):
+                return {field.stored_name: None} | _protected(field, cell, place, plain)
+        tag = field.tag(found.value, place) if field.tag_name is not None else None
+        return {} if field.tag_name is None or tag == cell.tag else {field.tag_name: tag}
+
+    def _takes_plaintext(self, key: Key, cell: Cell) -> bool:
+        if isinstance(self.newer_plaintext, bool):
+            return self.newer_plaintext and cell.plain is not None
+        return key in self.newer_plaintext or key_in_words(key) in self.newer_plaintext
 
 
 @dataclass(frozen=True)
@@ -135,29 +189,39 @@ class Undo(Step):
         backfill, finish = journal.find("backfill"), journal.find("finish")
         if finish is not None and (backfill is None or backfill.began <= finish.began):
             raise ConfigurationError(f"{source.name}: the migration is finished, or about to be: there is no way back")
+        self.check_still(source)
+        source.check_can_undo()
+
+    def check_still(self, source: Source) -> None:
+        """See `Step.check_still`: what is decrypted in place has to be read as plaintext."""
         for field in source.fields:
             if field.plain_name is None and not field.accepts_plaintext():
                 raise ConfigurationError(
-                    f"{source.name}.{field.name} was encrypted in place, and accepts no plaintext to go back to: what "
-                    "is encrypted again, or of another scheme, stays as it is"
+                    f"{source.name}.{field.name} was encrypted in place, and accepts no plaintext to go back to, or "
+                    "not any more: declare accept_plaintext with a day to come. What is done stays"
                 )
-        source.check_can_undo()
+
+    def looks_at(self, fields: Sequence[ProtectedField]) -> Which:
+        """See `Step.looks_at`: a tag may be left of a value that is gone."""
+        return self.goal if all(field.tag_name is None for field in fields) else Which.ALL
 
     def change(self, field: ProtectedField, cell: Cell, unit: Unit) -> Values:
         """See `Step.change`."""
+        values: Values = {}
+        if field.tag_name is not None and cell.tag is not None:
+            values[field.tag_name] = None
         if cell.stored is None:
-            return {}
+            return values
         place = unit.place()
         found = _readable(field, cell, place)
-        values: Values = {}
+        if found.kind is Kind.OTHER_SCHEME:
+            return {}  # no backfill has been there
         if field.plain_name is not None:
             if not field.is_same(found.value, field.of_plain(cell, place).value):
-                raise ValueError(f"{field.name}: the encrypted column has a value that the plaintext one has not")
+                raise UnitError(f"{field.name}: the encrypted column has a value that the plaintext one has not")
             values[field.stored_name] = None
         elif found.kind is not Kind.PLAINTEXT:  # plaintext may have the tag of the value that it followed
             values[field.stored_name] = field.as_plaintext(found.value)
-        if field.tag_name is not None and cell.tag is not None:
-            values[field.tag_name] = None
         return values
 
 
@@ -180,10 +244,12 @@ class Finish(Step):
         is_since = backfill is None or (verify is not None and verify.began >= (backfill.ended or time.time()))
         if verify is None or verify.ended is None or not is_since or verify.about != source.describe():
             raise ConfigurationError(f"{source.name}: verify all rows first, after the backfill is done")
-        if verify.failed:
+        wrong = verify.failed - (verify.changed if self.stale_plaintext else 0)
+        if wrong:
             raise ConfigurationError(
-                f"{source.name}: verify found {verify.failed:,} rows that are not as they should be: mend them, and "
-                "verify again"
+                f"{source.name}: verify found {wrong:,} rows that are not as they should be: mend them, and verify "
+                "again"
+                + (f". In {verify.changed:,} of them the plaintext differs: {_DIFFERENT}" if verify.changed else "")
             )
 
     def change(self, field: ProtectedField, cell: Cell, unit: Unit) -> Values:
@@ -191,7 +257,7 @@ class Finish(Step):
         if field.plain_name is None:
             reason = defect(field, cell, unit, old_keys=False)
             if reason is not None:
-                raise ValueError(f"{field.name} {reason}")
+                raise UnitError(f"{field.name} {reason}")
             return {}
         if cell.plain is None:
             return {}
@@ -200,21 +266,22 @@ class Finish(Step):
         if cell.stored is None:
             if plain is not None and plain.kind is Kind.NULL:
                 return {field.plain_name: None}  # nothing, to the application
-            raise ValueError(f"{field.name}: the plaintext column has a value, and the encrypted one has none")
+            raise UnitError(f"{field.name}: the plaintext column has a value, and the encrypted one has none")
         found = _readable(field, cell, place)
         if plain is not None and not field.is_same(found.value, plain.value):
-            raise ValueError(
+            raise UnitError(
                 f"{field.name}: the plaintext column has another value than the encrypted one, and may be newer: it "
-                "stays; if all that write use the encrypted column by now, say stale_plaintext=True"
+                f"stays. {_DIFFERENT}"
             )
         return {field.plain_name: None}
 
 
-def _is_unreadable(field: ProtectedField, cell: Cell, place: Place) -> bool:
+def _examined(field: ProtectedField, cell: Cell, place: Place) -> Finding:
+    """Return what is in a field that may be mended; what only begins as a value does is unreadable then."""
     try:
-        return field.examine(cell, place).kind is Kind.UNREADABLE
+        return field.examine(cell, place)
     except MarkedError:
-        return True
+        return Finding(Kind.UNREADABLE)
 
 
 def _protected(field: ProtectedField, cell: Cell, place: Place, found: Finding) -> Values:

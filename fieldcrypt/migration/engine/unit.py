@@ -8,11 +8,23 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from fieldcrypt import text_form
-from fieldcrypt.errors import DecryptionError
+from fieldcrypt.errors import DecryptionError, FieldcryptError
 from fieldcrypt.migration.reports import Key
 from fieldcrypt.mixed_mode.kind import Finding, Kind
 
-__all__ = ["Cell", "Change", "MarkedError", "PassedOverError", "Place", "ProtectedField", "Unit"]
+__all__ = [
+    "Cell",
+    "Change",
+    "MarkedError",
+    "PassedOverError",
+    "Place",
+    "ProtectedField",
+    "Unit",
+    "UnitError",
+    "UnreadableUnit",
+    "is_exactly",
+    "without_values",
+]
 
 Place = tuple[Mapping[str, str] | None, str | None]  # what values are bound to, and the tenant whose keys they use
 
@@ -29,6 +41,35 @@ class MarkedError(DecryptionError):
             f"{name} begins with {text_form.PREFIX!r} and is no encrypted value. If it is old plaintext, and "
             "nobody has planted it, name its row: `fieldcrypt migrate mend --as-plaintext KEY` encrypts it"
         )
+
+
+class UnitError(ValueError):
+    """Why something cannot be done to a unit, in words that say nothing of its values."""
+
+
+def without_values(name: str, error: Exception) -> Exception:
+    """Return what a report may say of an error: those of an application's types have the value in them, or behind them.
+
+    Args:
+        name: the field's, or the part's.
+    """
+    if not isinstance(error, (FieldcryptError, UnitError)):
+        return UnitError(f"{name}: its type does not take the value ({type(error).__name__})")
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)  # its frames have the values
+
+
+def is_exactly(one: Any, other: Any) -> bool:
+    """Return True if two values are one, types and all: `==` takes 1 for True, and 0.0 for -0.0."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(is_exactly(value, other[name]) for name, value in one.items())
+    if isinstance(one, (list, tuple)):
+        return len(one) == len(other) and all(map(is_exactly, one, other))
+    if isinstance(one, float):
+        return repr(one) == repr(other)
+    return bool(one == other or (one != one and other != other))  # the NaN of Decimal
 
 
 class Cell(NamedTuple):
@@ -91,8 +132,8 @@ class ProtectedField(Protocol):
         """Return the tag of a value, as it is stored; None for no value. It has a `tag_name`."""
 
     def is_same(self, one: Any, other: Any) -> bool:
-        """Return True if two values, or None, are one to the application."""
-        return bool(one == other)
+        """Return True if two values, or None, are one: nothing is lost if one of them is taken for the other."""
+        return is_exactly(one, other)
 
     @abstractmethod
     def as_plaintext(self, value: Any) -> Any:
@@ -123,6 +164,28 @@ class Unit(Protocol):
         Raises:
             FieldcryptError, TypeError, ValueError: it does not tell.
         """
+
+
+class UnreadableUnit(NamedTuple):
+    """A unit that the store has, and that cannot be read: a `Unit`, which every step fails at.
+
+    Attributes:
+        key: as far as it can be read.
+        reason: why the rest cannot be, in words that say nothing of its values.
+        position: as in `Page.position`; None if its key cannot be read as one.
+    """
+
+    key: Key
+    reason: str
+    position: Any = None
+
+    def cells(self) -> Sequence[tuple[ProtectedField, Cell]]:
+        """Raise UnitError."""
+        raise UnitError(self.reason)
+
+    def place(self) -> Place:
+        """Raise UnitError."""
+        raise UnitError(self.reason)
 
 
 @dataclass

@@ -13,7 +13,7 @@ from fieldcrypt.migration.engine.journal import Counts, LostPortionError, Nothin
 from fieldcrypt.migration.engine.runner import Part
 from fieldcrypt.migration.engine.source import Batch, Page, RefusedError, Written
 from fieldcrypt.migration.engine.steps import Step
-from fieldcrypt.migration.engine.unit import Change, Unit
+from fieldcrypt.migration.engine.unit import Change, Unit, UnitError, UnreadableUnit
 from fieldcrypt.migration.progress import Failures, Meter
 from fieldcrypt.migration.workers import Pace
 
@@ -43,16 +43,17 @@ class Worker:
 
     def __post_init__(self) -> None:
         self._source, self._journal = self.part
-        self._which = self.step.looks_at(all(field.plain_name is not None for field in self._source.fields))
-        self._held = _system.monotonic()
+        self._which = self.step.looks_at(self._source.fields)
+        self._held = _system.wall_clock()  # as the lease goes by: a machine may have slept meanwhile
 
     def run(self, run: Run) -> None:
         """Work at a run."""
         try:
             while not self.stop.is_set():
+                now = _system.wall_clock()
                 claimed = self._journal.claim(run, self.name, self.batch * _PAGES)
                 if isinstance(claimed, Portion):
-                    self._held = _system.monotonic()
+                    self._held = now
                     self._work(claimed)
                 elif claimed is Nothing.WAIT:
                     self.stop.wait(_WAIT)
@@ -64,6 +65,7 @@ class Worker:
     def _work(self, portion: Portion | None) -> None:
         with suppress(LostPortionError):  # somebody else goes on with it
             while portion is not None and not self.stop.is_set():
+                self.step.check_still(self._source)
                 if not self._journal.goes_on(portion.run):
                     self.stop.set()
                     return
@@ -80,9 +82,13 @@ class Worker:
         self.pace.take(len(page.units), lambda: self._beat(portion))
         # While nothing is locked: keys may have to be fetched.
         changes = [self._change(unit) for unit in page.units]
-        try:
-            portion = self._write(portion, page, changes)
-        except RefusedError:
+        is_whole = not any(isinstance(unit, UnreadableUnit) for unit in page.units)
+        if is_whole:
+            try:
+                portion = self._write(portion, page, changes)
+            except RefusedError:
+                is_whole = False
+        if not is_whole:
             portion = self._one_by_one(portion, page, changes)
         return None if page.is_last else portion
 
@@ -98,11 +104,18 @@ class Worker:
         """Write to units each in a batch of its own, for one of them keeps the others from being written."""
         for unit, change in zip(page.units, changes, strict=True):
             is_last = page.is_last and unit is page.units[-1]
+            if isinstance(unit, UnreadableUnit):
+                alone = page._replace(units=[unit], position=unit.position, is_last=is_last)
+                portion = self._fail(portion, alone, UnitError(unit.reason))
+                continue
             alone = page._replace(units=[unit], position=self._source.position_of(unit), is_last=is_last)
             try:
                 portion = self._write(portion, alone, [change])
             except RefusedError as error:
-                portion = self._fail(portion, alone, error.reason)
+                refused = error.reason
+            else:
+                continue
+            portion = self._fail(portion, alone, refused)
         return portion
 
     def _fail(self, portion: Portion, page: Page, reason: Exception) -> Portion:
@@ -113,7 +126,9 @@ class Worker:
         """Do work to a page, and write down that it is done; return what is left of the portion."""
 
         def together(batch: Batch) -> tuple[Portion, Written, Counts]:
+            now = _system.wall_clock()
             self._journal.hold(batch, portion, self.name)
+            self._held = now
             written = work(batch)
             counts = Counts(written.looked_at, written.changed, len(written.failures))
             after = portion.behind(page.position, counts)
@@ -121,7 +136,6 @@ class Worker:
             return after, written, counts
 
         after, written, counts = self._source.transact(together)
-        self._held = _system.monotonic()
         for key, error in written.failures.items():
             self.failures.add(key, error)
         self.meter.add(*counts)
@@ -131,7 +145,12 @@ class Worker:
         return self.step.change_of(self._source, unit)
 
     def _beat(self, portion: Portion) -> None:
-        """Say that the worker lives, if it is time."""
-        if _system.monotonic() - self._held > self._journal.lease / 3:
-            self._held = _system.monotonic()
+        """Say that the worker lives, if it is time, and find out whether its portion is another's by now.
+
+        Raises:
+            LostPortionError: it is, so that nothing may be written to it any more.
+        """
+        now = _system.wall_clock()
+        if not 0 <= now - self._held <= self._journal.lease / 3:
             self._journal.hold(None, portion, self.name)
+            self._held = now

@@ -10,10 +10,11 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from fieldcrypt import call_after_fork
 from fieldcrypt.migration import MigrationError, Pace
+from fieldcrypt.migration.engine.unit import UnitError
 
 __all__ = ["CONFIG", "Client", "TableAccess"]
 
@@ -107,7 +108,11 @@ class TableAccess:
         return found
 
     def write(
-        self, operation: str, params: Mapping[str, Any], answers: Set[str] = frozenset()
+        self,
+        operation: str,
+        params: Mapping[str, Any],
+        answers: Set[str] = frozenset(),
+        beat: Callable[[], object] | None = None,
     ) -> dict[str, Any] | None:
         """Write to an item, and return the response; None if its condition does not hold.
 
@@ -115,37 +120,54 @@ class TableAccess:
             ClientError: one of the answers.
         """
         try:
-            return self._paced(self._writes, operation, params, {_REFUSED, *answers})
+            return self._paced(self._writes, operation, params, {_REFUSED, *answers}, beat)
         except ClientError as error:
             self._writes.take(1.0)
             if _code(error) != _REFUSED:
                 raise
         return None
 
-    def update(self, params: Mapping[str, Any]) -> bool:
-        """Write to an item; False if its condition does not hold.
+    def update(self, params: Mapping[str, Any], beat: Callable[[], object]) -> bool:
+        """Write to an item; False if its condition does not hold. `beat` is called before each time that it is sent.
 
         Raises:
             ValueError: DynamoDB does not take what it would be, because of its size for example.
         """
         try:
-            return self.write("update_item", params, _OF_THE_ITEM) is not None
+            return self.write("update_item", params, _OF_THE_ITEM, beat) is not None
         except ClientError as error:
-            said = error.response["Error"].get("Message", "")
-        raise ValueError(f"DynamoDB does not take the item: {said}")
+            said = error.response["Error"].get("Message", "").partition(" numeric value")[0]  # which would follow
+        except ParamValidationError as error:
+            said = type(error).__name__
+        raise UnitError(f"DynamoDB does not take the item: {said}")
 
     def _paced(
-        self, pace: Pace, operation: str, params: Mapping[str, Any], answers: Set[str] = frozenset()
+        self,
+        pace: Pace,
+        operation: str,
+        params: Mapping[str, Any],
+        answers: Set[str] = frozenset(),
+        beat: Callable[[], object] | None = None,
     ) -> dict[str, Any]:
-        response = self._call(operation, {**params, "ReturnConsumedCapacity": "TOTAL"}, answers)
+        response = self._call(operation, {**params, "ReturnConsumedCapacity": "TOTAL"}, answers, beat)
         pace.take(float(response.get("ConsumedCapacity", {}).get("CapacityUnits", 0.0)))
         return response
 
-    def _call(self, operation: str, params: Mapping[str, Any], answers: Set[str] = frozenset()) -> dict[str, Any]:
+    def _call(
+        self,
+        operation: str,
+        params: Mapping[str, Any],
+        answers: Set[str] = frozenset(),
+        beat: Callable[[], object] | None = None,
+    ) -> dict[str, Any]:
         """Send a request, again if it is throttled; ClientErrors that answer it are the caller's."""
         for tried in range(_TRIES + 1):
+            if beat is not None:
+                beat()
             try:
                 found: dict[str, Any] = getattr(self._client(), operation)(TableName=self._table, **params)
+            except ParamValidationError:  # which boto3 does not send, and whose message has the values
+                raise
             except BotoCoreError as error:
                 refused: Exception = error
                 break

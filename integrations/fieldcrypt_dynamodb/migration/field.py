@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from fieldcrypt.migration import Examination, Finding, Kind, is_envelope
 from fieldcrypt.migration.engine.digest import name_of
-from fieldcrypt.migration.engine.unit import Cell, Place, ProtectedField
+from fieldcrypt.migration.engine.unit import Cell, Place, ProtectedField, UnitError
 from fieldcrypt_dynamodb.migration.target import MigratedAttribute
 from fieldcrypt_dynamodb.plaintext import is_kept, stored
 
@@ -44,7 +44,7 @@ class MigratedField(ProtectedField):
         if not isinstance(cell.stored, OfOldScheme):
             found = self._examination.examine(stored(cell.stored), place[1], place[0])
             if found.kind is Kind.PLAINTEXT and not is_kept(cell.stored, self._attribute.as_plaintext(found.value)):
-                raise ValueError(f"{self.name}: its type does not hold the number, or the bytes, as they are stored")
+                raise UnitError(f"{self.name}: its type does not hold the number, or the bytes, as they are stored")
             return found
         value = stored(cell.stored.value)
         return Finding(Kind.OTHER_SCHEME, None if value is None else self._attribute.of_plaintext(value))
@@ -65,7 +65,7 @@ class MigratedField(ProtectedField):
         """See `ProtectedField.as_plaintext`."""
         plain = self._attribute.as_plaintext(value)
         if is_envelope(stored(plain)):
-            raise ValueError(f"{self.name}: as plaintext it could not be told from an encrypted value")
+            raise UnitError(f"{self.name}: as plaintext it could not be told from an encrypted value")
         return plain
 
     def declared(self) -> Iterator[str]:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fieldcrypt import DecryptionError, KeyNotFoundError, KeyShreddedError
-from fieldcrypt.migration.engine.unit import Change
+from fieldcrypt.migration.engine.unit import Change, UnitError
 from fieldcrypt_dynamodb.migration.item import MigratedItem
 
 __all__ = ["complete", "prepare", "wrong"]
@@ -53,7 +53,7 @@ def complete(step: str, unit: Any, change: Change) -> Change:
         return Change(failure=change.failure) if change.failure is not None and item.table.seal is not None else change
     if step == "finish":
         reasons = wrong(item) if change.failure is None else []
-        return Change(failure=ValueError(reasons[0])) if reasons else change
+        return Change(failure=UnitError(reasons[0])) if reasons else change
     _seal(item, change)
     return change
 
@@ -84,7 +84,7 @@ def _take_old_scheme_out(item: MigratedItem, change: Change) -> None:
     protected = {field.stored_name for field in item.fields}
     bare = [name for name in opened if name not in protected and opened[name] != item.raw.get(name)]
     if bare:
-        raise ValueError(f"{item.table.name}.{bare[0]} is encrypted, and not declared as protected: it stays as it is")
+        raise UnitError(f"{item.table.name}.{bare[0]} is encrypted, and not declared as protected: it stays as it is")
     added = item.raw.keys() - opened.keys()
     change.values |= dict.fromkeys(added)
     change.read |= added

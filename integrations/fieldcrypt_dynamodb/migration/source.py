@@ -149,21 +149,20 @@ class TableSource(Source):
         """See `Source.write`."""
         written = Written(len(page.units))
         for unit, change in zip(page.units, changes, strict=True):
-            is_changed, failure = self._write(unit, change, again)
+            is_changed, failure = self._write(unit, change, again, beat)
             written.changed += is_changed
             if failure is not None:
                 written.failures[unit.key] = failure
-            beat()
         return written
 
-    def _write(self, item: Any, change: Change, again: Again) -> tuple[bool, Exception | None]:
+    def _write(self, item: Any, change: Change, again: Again, beat: Beat) -> tuple[bool, Exception | None]:
         for _ in range(_TRIES):
             if not change.values:
                 return False, change.failure
             names = sorted((change.read | self._always_read) - set(self._table.key[1:]))
             before = {name: item.raw.get(name) for name in names}
             try:
-                if self._access.update(conditional(item.raw_key, before, change.values)):
+                if self._access.update(conditional(item.raw_key, before, change.values), beat):
                     return True, change.failure
             except ValueError as error:
                 return False, error

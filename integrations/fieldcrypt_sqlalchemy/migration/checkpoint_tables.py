@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import BigInteger, Boolean, Column, Double, Integer, LargeBinary, MetaData, String, Table, Text
 
-from fieldcrypt import ConfigurationError
+from fieldcrypt import ConfigurationError, DecryptionError
 from fieldcrypt.cbor import decode_cbor, encode_cbor
 from fieldcrypt_sqlalchemy.keyset import Key
 
@@ -59,9 +60,22 @@ ranges = Table(
 )
 
 
-def key_of(stored: bytes | None) -> Key | None:
-    """Return a key that was written down."""
-    return None if stored is None else tuple(decode_cbor(bytes(stored)))
+def key_of(part: str, stored: bytes | None, columns: int) -> Key | None:
+    """Return a key that was written down, of so many columns.
+
+    Raises:
+        ConfigurationError: it is no such key.
+    """
+    if stored is None:
+        return None
+    with suppress(DecryptionError, TypeError, ValueError):
+        key = decode_cbor(bytes(stored))
+        if isinstance(key, list) and len(key) == columns and None not in key:
+            return tuple(key)
+    raise ConfigurationError(
+        f"{part}: what the checkpoints say of how far a step is was not written by a migration: begin it again, "
+        "restart=True; what is done stays done"
+    )
 
 
 def stored_key(part: str, key: Key | None) -> bytes | None:

@@ -158,7 +158,7 @@ class Checkpoints(Journal):
         for each in left:
             if not each.finished and journal.is_free(each.worker, each.leased_until, now, self.lease):
                 connection.execute(update(ranges).where(*of_ranges, ranges.c.number == each.number).values(mine))
-                return Portion(run, each.number, key_of(each.position), key_of(each.ends_at))
+                return Portion(run, each.number, self._key(each.position), self._key(each.ends_at))
         if row.exhausted:
             if not left:
                 connection.execute(update(runs).where(*of_run).values(ended=now))
@@ -171,14 +171,17 @@ class Checkpoints(Journal):
     ) -> Portion:
         """Make the next range."""
         assert self._source is not None  # noqa: S101 (whoever claims has one)
-        ends_at = connection.execute(self._source.boundary(key_of(frontier), units)).one_or_none()
-        new = None if ends_at is None else tuple(ends_at)
+        new = self._source.boundary(connection, self._key(frontier), units)
         stored = stored_key(self._part, new)
         values = {"name": self._name, "step": run.step, "part": self._part, "number": number} | mine
         connection.execute(insert(ranges).values(values | {"position": frontier, "ends_at": stored}))
         moved = {"exhausted": True} if new is None else {"frontier": stored}
         connection.execute(update(runs).where(*self._of(runs, run.step)).values(moved))
-        return Portion(run, number, key_of(frontier), new)
+        return Portion(run, number, self._key(frontier), new)
+
+    def _key(self, stored: bytes | None) -> Any:
+        assert self._source is not None  # noqa: S101 (as above)
+        return key_of(self._part, stored, len(self._source.key))
 
     def hold(self, batch: Connection | None, portion: Portion, worker: str) -> None:
         self._update(batch, portion, worker, {"leased_until": time.time() + self.lease})

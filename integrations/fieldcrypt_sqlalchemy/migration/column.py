@@ -14,7 +14,7 @@ from fieldcrypt import DecryptionError
 from fieldcrypt.migration import Accepted, Examination, Finding, Kind, is_envelope
 from fieldcrypt.migration.engine.digest import name_of
 from fieldcrypt.migration.engine.source import Which
-from fieldcrypt.migration.engine.unit import Cell, MarkedError, Place, ProtectedField
+from fieldcrypt.migration.engine.unit import Cell, MarkedError, Place, ProtectedField, UnitError, is_exactly
 from fieldcrypt.mixed_mode.reading import Reading
 from fieldcrypt.schemes import OldReader
 from fieldcrypt_sqlalchemy.migration.stored_form import stored_form
@@ -190,16 +190,16 @@ class MigratedColumn(ProtectedField):
         return None if self.tagger is None else self.tagger.tag_of_field(value, place[1])
 
     def is_same(self, one: Any, other: Any) -> bool:
-        if one is None or other is None:
-            return one is other
-        if self._from_field is not None:
-            one, other = self._from_field(one), self._from_field(other)
-        return bool(self.type.type_.compare_values(one, other))
+        if is_exactly(one, other):
+            return True
+        if self._from_field is None or not isinstance(one, bytes) or not isinstance(other, bytes):
+            return False
+        return is_exactly(self._from_field(one), self._from_field(other))  # what pickles has several forms of one value
 
     def as_plaintext(self, value: Any) -> Any:
         data = self.form.dump_plaintext(value)
         if is_envelope(data):
-            raise ValueError(f"{self.name}: the value looks like an encrypted one, and could not be read as plaintext")
+            raise UnitError(f"{self.name}: the value looks like an encrypted one, and could not be read as plaintext")
         return data
 
 

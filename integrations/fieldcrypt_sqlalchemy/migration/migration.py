@@ -15,9 +15,9 @@ from fieldcrypt.migration.engine.migration import StoredMigration
 from fieldcrypt.migration.engine.runner import Part
 from fieldcrypt.schemes import OldReader
 from fieldcrypt_sqlalchemy.migration.checkpoints import Checkpoints
+from fieldcrypt_sqlalchemy.migration.errors import in_words, is_denied, rights
 from fieldcrypt_sqlalchemy.migration.named_row import mend_named
 from fieldcrypt_sqlalchemy.migration.parts import Parts
-from fieldcrypt_sqlalchemy.migration.transaction import in_words, is_denied, rights
 
 __all__ = ["Migration"]
 
@@ -112,19 +112,23 @@ class Migration(StoredMigration):
         try:
             yield
         except DBAPIError as error:
-            refused, reason = error, in_words(error)
+            reason, lacks_rights = in_words(error), is_denied(error)
         else:
             return
         try:
             found = [problem for source in self._sources for problem in source.problems(step)]
         except DBAPIError:
             found = []
-        if found:
-            raise ConfigurationError(
-                f"{step} was stopped, for the tables are not as the model says: {'; '.join(found)}. What is done stays"
-            ) from refused
-        lacking = rights([source.full_name for source in self._sources]) if is_denied(refused) else ""
-        raise MigrationError(
+        lacking = rights([source.full_name for source in self._sources]) if lacks_rights else ""
+        stopped: Exception = MigrationError(
             f"{self.name}: the database stopped the {step}: {reason}. What is done stays; {lacking}run it again to go "
             "on"
-        ) from refused
+        )
+        if found:
+            stopped = ConfigurationError(
+                f"{step} was stopped, for the tables are not as the model says: {'; '.join(found)}. What is done stays"
+            )
+        try:
+            raise stopped
+        finally:
+            stopped.__context__ = None  # the database's error, which has the statement and its values

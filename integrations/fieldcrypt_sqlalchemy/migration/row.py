@@ -16,10 +16,13 @@ _NO_ROW: Place = (None, None)
 
 
 class MigratedRow:
-    """A row as it was read: the `Unit` of a migration, whose methods are described there.
+    """A row as it was read: the `Unit` of a migration.
 
     Args:
-        raw: the key, what it is bound to if there is a `row_key`, and the columns, in the order of the query.
+        raw: its values: the key, what it is bound to, and the columns, in the order of the query.
+        key_size: how many of them are the key.
+        row_key: what values are bound to, if they are.
+        columns: the protected ones.
     """
 
     __slots__ = ("_columns", "_place", "_row_key", "key", "raw")
@@ -38,6 +41,11 @@ class MigratedRow:
         return [(each, each.cell(values)) for each in self._columns]
 
     def place(self) -> Place:
+        """Return what its values are bound to.
+
+        Raises:
+            ProtectedColumnError: its key or its tenant is NULL.
+        """
         if self._place is None:
             if self._row_key is None:
                 return _NO_ROW

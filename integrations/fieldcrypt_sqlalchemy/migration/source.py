@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import count
 from typing import Any, TypeVar
 
-from sqlalchemy import Column, Connection, Engine, FromClause, Select, Table, bindparam, case, func, or_, select, true
-from sqlalchemy.exc import IntegrityError
-from sqlalchemy.types import ARRAY, JSON, LargeBinary, NullType
+from sqlalchemy import (
+    Column,
+    Connection,
+    Engine,
+    FromClause,
+    Select,
+    Table,
+    bindparam,
+    case,
+    cast,
+    func,
+    or_,
+    select,
+    true,
+)
+from sqlalchemy.types import ARRAY, JSON, LargeBinary, NullType, String
 
 from fieldcrypt import ConfigurationError
 from fieldcrypt.migration import Sample
 from fieldcrypt.migration.engine.digest import about
 from fieldcrypt.migration.engine.journal import Portion
 from fieldcrypt.migration.engine.source import Counted, Page, RefusedError, Source, Which, Written
-from fieldcrypt.migration.engine.unit import Change, Unit
-from fieldcrypt_sqlalchemy.keyset import Key, beyond, up_to
+from fieldcrypt.migration.engine.unit import Change, Unit, UnitError, UnreadableUnit, is_exactly
+from fieldcrypt_sqlalchemy.keyset import Key, beyond, typed, up_to
 from fieldcrypt_sqlalchemy.migration.bare import Bare
 from fieldcrypt_sqlalchemy.migration.column import MigratedColumn
+from fieldcrypt_sqlalchemy.migration.errors import ROW_ERRORS, in_words, is_of_a_row
 from fieldcrypt_sqlalchemy.migration.row import MigratedRow
 from fieldcrypt_sqlalchemy.migration.schema import columns_set_on_update, problems, remarks
 from fieldcrypt_sqlalchemy.migration.transaction import transact
@@ -76,7 +91,8 @@ class SqlSource(Source):
         self.key: list[Any] = [bare.of(each) for each in table.primary_key.columns]
         read = [each for migrated in columns for each in migrated.selected()]
         bound_to = () if row is None else row[1]
-        named = [bare.of(each).label(f"c{at}") for at, each in enumerate((*self.key, *bound_to, *read))]
+        self._read_columns = [bare.of(each) for each in (*self.key, *bound_to, *read)]
+        named = [each.label(f"c{at}") for at, each in enumerate(self._read_columns)]
         self._query = select(*named).select_from(bare.of(selected)).order_by(*self.key)
         self.kept: Sequence[str] = ()  # the columns that the database would set to another value when a row is written
 
@@ -129,34 +145,83 @@ class SqlSource(Source):
             return connection.scalar(select(func.count()).select_from(self.target).where(is_under)) or 0
 
     def page(self, portion: Portion, which: Which, size: int) -> Page:
-        units = self._rows(self._of_range(portion.position, portion.until, which).limit(size))
-        return Page(units, units[-1].key if units else None, len(units) < size, which)
+        return self._read(portion.position, portion.until, which, size)
+
+    def _read(self, after: Key | None, until: Key | None, which: Which, size: int, share: float | None = None) -> Page:
+        """Read rows of a range, so many at most; one that cannot be read is in a page of its own.
+
+        If also its key cannot be read the next row is with it, whose key says how to go on.
+        """
+        unreadable: list[Unit] = []
+        while True:
+            query = self._of_range(after, until, which).limit(size)
+            if unreadable:
+                query = query.offset(len(unreadable))
+            elif share is not None:
+                query = query.where(_RANDOM.get(self.dialect.name, func.random()) < share)
+            units, error = self._tried(query)
+            if error is None:
+                position = units[-1].key if units else None
+                return Page([*unreadable, *units], position, len(units) < size, which, bool(unreadable))
+            share = None  # so that it is the same rows
+            if size > 1:
+                size //= 2
+                continue
+            found = self._unreadable(query, error)
+            unreadable += [] if found is None else [found]
+            if found is not None and found.position is not None:
+                return Page(unreadable, found.position, False, which)
+
+    def _tried(self, query: Select[Any]) -> tuple[list[MigratedRow], str | None]:
+        """Read rows; return what is said, without their values, if one of them cannot be read."""
+        try:
+            with self._engine.connect() as connection:
+                return [self._row_of(tuple(row)) for row in connection.execute(query)], None
+        except ROW_ERRORS as error:
+            if not is_of_a_row(error):
+                raise
+            return [], in_words(error)
+
+    def _unreadable(self, query: Select[Any], error: str) -> UnreadableUnit | None:
+        """Return the row of a query, which cannot be read, with its key and the columns that keep it from being.
+
+        None: it is gone meanwhile.
+        """
+        bad = [each for each in self._read_columns if self._tried(query.with_only_columns(each))[1] is not None]
+        names = (getattr(each, "wrapped_column_expression", each).name for each in bad)  # of a type_coerce
+        reason = f"{', '.join(names) or 'the row'} cannot be read: {error}"
+        found, is_told = self._tried(query.with_only_columns(*self.key))
+        if is_told is None:
+            return UnreadableUnit(found[0].key, reason, found[0].key) if found else None
+        kind: Any = LargeBinary if self.dialect.name == "sqlite" else String
+        texts, _ = self._tried(query.with_only_columns(*(cast(each, kind) for each in self.key)))
+        parts = texts[0].key if texts else ()
+        key = tuple(each.decode("utf-8", "replace") if isinstance(each, bytes) else each for each in parts)
+        return UnreadableUnit(key, reason) if texts else None
 
     def pages(self, which: Which, sample: Sample | None = None) -> Iterator[Sequence[Unit]]:
         share = None if sample is None else sample.share_of(self.estimate())
         after: Key | None = None
         while True:
-            query = self._of_range(after, None, which).limit(_PAGE)
-            if share is not None:
-                query = query.where(_RANDOM.get(self.dialect.name, func.random()) < share)
-            units = self._rows(query)
-            yield units
-            if len(units) < _PAGE or units[-1].key == after:
+            page = self._read(after, None, which, _PAGE, share)
+            yield page.units
+            if page.is_last or page.position == after:
                 return
-            after = units[-1].key
+            after = page.position
 
     def locked(
-        self, connection: Connection, after: Key | None, until: Key, which: Which, known: Mapping[Key, MigratedRow]
+        self, connection: Connection, after: Key | None, page: Page, known: Mapping[Key, MigratedRow]
     ) -> list[MigratedRow]:
-        """Read rows again, so that nobody else changes them until the transaction ends.
+        """Read the rows of a page again, so that nobody else changes them until the transaction ends.
 
         Those that have not changed are the same objects as before.
         """
-        found = []
-        for row in connection.execute(self._locking(self._of_range(after, until, which))):
+        found, query = [], self._query.where(*self.rows_of(after, page), self._is(page.which))
+        for row in connection.execute(self._locking(query)):
             raw = tuple(row)
             before = known.get(raw[: len(self.key)])
-            found.append(before if before is not None and before.raw == raw else self._row_of(raw))
+            is_same = before is not None and before.raw == raw and is_exactly(before.raw, raw)
+            found.append(before if before is not None and is_same else self._row_of(raw))
         return found
 
     def named(self, key: Key, locking: Connection | None = None) -> MigratedRow | None:
@@ -169,34 +234,46 @@ class SqlSource(Source):
         parts = zip(self.key, key, strict=True)
         query = self._query.where(*(mine == bindparam(None, part, mine.type) for mine, part in parts))
         if locking is None:
-            return next(iter(self._rows(query)), None)
-        row = locking.execute(self._locking(query)).first()
+            with self._engine.connect() as connection:
+                row = connection.execute(query).first()
+        else:
+            row = locking.execute(self._locking(query)).first()
         return None if row is None else self._row_of(tuple(row))
 
     def _locking(self, query: Select[Any]) -> Select[Any]:
         return query.with_for_update(key_share=True, of=self.target if self.dialect.name == "postgresql" else None)
 
-    def boundary(self, after: Key | None, rows: int) -> Select[Any]:
-        """Return the query for the key of the row that ends a range of so many."""
-        query = select(*self.key).select_from(self.target).where(*self.between(after, None)).order_by(*self.key)
-        return query.limit(1).offset(rows - 1)
+    def boundary(self, connection: Connection, after: Key | None, rows: int) -> Key | None:
+        """Return the key of the row that ends a range of so many, or some more; None: the table ends before."""
+        query = select(*self.key).select_from(self.target).where(*self._between(after, None)).order_by(*self.key)
+        for at in count(rows - 1):
+            try:
+                found = connection.execute(query.limit(1).offset(at)).one_or_none()
+            except ROW_ERRORS as error:  # a key that cannot be read ends no range
+                if not is_of_a_row(error):
+                    raise
+                continue
+            return None if found is None else tuple(found)
+        raise AssertionError
 
-    def between(self, after: Key | None, until: Key | None) -> list[Any]:
+    def rows_of(self, after: Key | None, page: Page) -> list[Any]:
+        """Return the conditions that a row is of a page, which comes after a key."""
+        if page.is_apart:
+            return [mine == part for mine, part in zip(self.key, typed(self.key, page.position), strict=True)]
+        return self._between(after, page.position)
+
+    def _between(self, after: Key | None, until: Key | None) -> list[Any]:
         """Return the conditions that a row comes after a key, and not after another one."""
         found = [] if after is None else [beyond(self.key, after, self.dialect)]
         return found if until is None else [*found, up_to(self.key, until, self.dialect)]
 
     def _of_range(self, after: Key | None, until: Key | None, which: Which) -> Select[Any]:
-        query = self._query.where(*self.between(after, until))
+        query = self._query.where(*self._between(after, until))
         return query if which is Which.ALL else query.where(self._is(which))
 
     def _is(self, which: Which) -> Any:
         """Return the condition that a row is of a kind."""
         return true() if which is Which.ALL else or_(*(each.is_of(which, self._bare.of) for each in self.columns))
-
-    def _rows(self, query: Select[Any]) -> list[MigratedRow]:
-        with self._engine.connect() as connection:
-            return [self._row_of(tuple(row)) for row in connection.execute(query)]
 
     def _row_of(self, raw: tuple[Any, ...]) -> MigratedRow:
         return MigratedRow(raw, len(self.key), self._row_key, self.columns)
@@ -206,9 +283,11 @@ class SqlSource(Source):
     def transact(self, work: Callable[[Any], T]) -> T:
         try:
             return transact(self._engine, work)
-        except IntegrityError as error:
-            refused = error
-        raise RefusedError(refused)
+        except ROW_ERRORS as error:
+            if not is_of_a_row(error):
+                raise
+            refused = in_words(error)
+        raise RefusedError(UnitError(f"the database, or its driver, refuses the row: {refused}"))
 
     def write(
         self,

@@ -13,7 +13,7 @@ from sqlalchemy.types import NullType, TypeDecorator, TypeEngine
 
 from fieldcrypt import DecryptionError, text_form
 from fieldcrypt.envelope import SELF_CONTAINED, STORED
-from fieldcrypt.migration.engine.unit import MarkedError
+from fieldcrypt.migration.engine.unit import MarkedError, UnitError
 from fieldcrypt_sqlalchemy.column.storage import TextStorage
 from fieldcrypt_sqlalchemy.column.text_values import binary, check_plaintext
 from fieldcrypt_sqlalchemy.types import Encrypted
@@ -120,16 +120,25 @@ class _TextForm(StoredForm):
 
     def dump(self, value: bytes) -> Any:
         stored = text_form.encode(value)
-        self.storage.check_fits(stored, self._room, self._name)
+        self._check(self.storage.check_fits, stored, self._room)
         return stored
 
+    def _check(self, check: Callable[..., None], value: Any, *how: Any) -> None:
+        try:
+            check(value, *how, self._name)
+        except ValueError as error:
+            refused = str(error)  # which is of the column
+        else:
+            return
+        raise UnitError(refused)
+
     def dump_plaintext(self, value: Any) -> Any:
-        check_plaintext(value, self._name)
+        self._check(check_plaintext, value)
         if self.storage.is_json:
             if not _is_json(value):
-                raise ValueError(f"{self._name}: JSON does not hold the value as it is, so it stays encrypted")
+                raise UnitError(f"{self._name}: JSON does not hold the value as it is, so it stays encrypted")
         elif isinstance(value, str):
-            self.storage.check_fits(value, self._room, self._name)
+            self._check(self.storage.check_fits, value, self._room)
         else:
             raise DecryptionError
         return value

@@ -1,27 +1,21 @@
-"""Transactions: done once more if they met others, and what stops one for good, in words."""
+"""Transactions, done once more if they met others."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import TypeVar
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from fieldcrypt_sqlalchemy.migration.checkpoint_tables import checkpoint_tables
+from fieldcrypt_sqlalchemy.migration.errors import is_transient
 
-__all__ = ["in_words", "is_denied", "rights", "transact"]
+__all__ = ["transact"]
 
 T = TypeVar("T")
 
 _TRIES = 6
-# What a database says if a transaction is to be done once more: deadlocks, and what others changed at the same time.
-_AGAIN = frozenset({"40001", "40P01"})  # SQLSTATEs of PostgreSQL
-_AGAIN_ON_MYSQL = frozenset({1020, 1205, 1213})
-# And if its user lacks a right.
-_DENIED = frozenset({"42501"})
-_DENIED_ON_MYSQL = frozenset({1044, 1142, 1143})
 
 
 def transact(engine: Engine, work: Callable[[Connection], T]) -> T:
@@ -33,44 +27,6 @@ def transact(engine: Engine, work: Callable[[Connection], T]) -> T:
             with engine.begin() as connection:
                 return work(connection)
         except DBAPIError as error:
-            if tried == _TRIES or isinstance(error, IntegrityError) or not _is_transient(error):
+            if tried == _TRIES or isinstance(error, IntegrityError) or not is_transient(error):
                 raise
         time.sleep(0.02 * 2**tried)
-
-
-def _is_transient(error: DBAPIError) -> bool:
-    state, code = _codes(error)
-    return state in _AGAIN or code in _AGAIN_ON_MYSQL or (isinstance(code, str) and "database is locked" in code)
-
-
-def is_denied(error: DBAPIError) -> bool:
-    """Say whether the user of the database lacks a right."""
-    state, code = _codes(error)
-    return state in _DENIED or code in _DENIED_ON_MYSQL
-
-
-def rights(tables: Sequence[str]) -> str:
-    """Return what the user of the database has to be allowed, in words that come before another request."""
-    own = " and ".join(checkpoint_tables.tables)
-    return (
-        f"grant the engine's user what is missing of SELECT and UPDATE on {', '.join(dict.fromkeys(tables))}, and of "
-        f"SELECT, INSERT, UPDATE and DELETE on {own} (if that user may not make these two, another one "
-        "does by checkpoint_tables.create_all(engine)), and "
-    )
-
-
-def _codes(error: DBAPIError) -> tuple[Any, Any]:
-    """Return the SQLSTATE, and what the driver says first."""
-    driver: Any = error.orig
-    arguments: Any = getattr(driver, "args", ())
-    state = getattr(driver, "sqlstate", None) or getattr(driver, "pgcode", None)
-    return state, arguments[0] if arguments else None
-
-
-def in_words(error: Exception) -> str:
-    """Return what the database said, in a line, without the statement and its parameters."""
-    reason = getattr(error, "orig", None) or error
-    arguments: Any = getattr(reason, "args", ())
-    if len(arguments) > 1 and isinstance(arguments[0], int):  # of MySQL: number and words
-        return str(arguments[1])
-    return str(reason).strip().partition("\n")[0]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, bindparam, select, update
 
 from fieldcrypt.migration.engine.source import Page, RefusedError, Written
-from fieldcrypt.migration.engine.unit import Change, Unit
+from fieldcrypt.migration.engine.unit import Change, Unit, UnitError
 from fieldcrypt_sqlalchemy.keyset import Key
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def write(
     known: dict[Key, Any] = {unit.key: unit for unit in page.units}
     prepared = {id(unit): change for unit, change in zip(page.units, changes, strict=True)}
     written, pending = Written(), []
-    for row in source.locked(connection, after, page.position, page.which, known):
+    for row in source.locked(connection, after, page, known):
         change = prepared[id(row)] if id(row) in prepared else again(row)
         written.looked_at += 1
         if change.failure is not None:
@@ -69,7 +69,7 @@ def write_all(
     met = _update(connection, source, pending)
     if (read_back() if met is None else met) != len(pending):
         raise RefusedError(
-            ValueError(
+            UnitError(
                 "the database did not write the row: it does not find it by the key that it gave, because the key is "
                 "stored in another form than its type writes, or a trigger or policy keeps the row as it is"
             )
@@ -95,11 +95,11 @@ def _update(connection: Connection, source: SqlSource, pending: Sequence[tuple[K
 
 
 def _read_back(
-    connection: Connection, source: SqlSource, after: Key | None, until: Key, pending: Sequence[tuple[Key, Values]]
+    connection: Connection, source: SqlSource, after: Key | None, page: Page, pending: Sequence[tuple[Key, Values]]
 ) -> int:
     """Return how many rows have what was written to them."""
     names = sorted({name for _, values in pending for name in values})
     columns, size = source.target.c, len(source.key)
-    query = select(*source.key, *(columns[name] for name in names)).where(*source.between(after, until))
+    query = select(*source.key, *(columns[name] for name in names)).where(*source.rows_of(after, page))
     now = {tuple(row[:size]): dict(zip(names, row[size:], strict=True)) for row in connection.execute(query)}
     return sum(all(now.get(at, {}).get(name, now) == value for name, value in new.items()) for at, new in pending)
