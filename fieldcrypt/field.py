@@ -20,6 +20,7 @@ from fieldcrypt.envelope import GCM_NONCE, HEAD, NONCE, PREFIX, SALT, SELF_CONTA
 from fieldcrypt.errors import ConfigurationError, DecryptionError
 from fieldcrypt.keys.keyring import Keyring
 from fieldcrypt.keys.live_key import Crypt, Lease, LiveKey
+from fieldcrypt.keys.store import KeyStore
 from fieldcrypt.offload import Offload, in_place
 from fieldcrypt.scalars import READ, REFUSALS, WRITE
 
@@ -118,6 +119,16 @@ class Field(Generic[T]):
     def type(self) -> Any:
         """The Python type of the field's values."""
         return self._codec.type
+
+    @property
+    def pad(self) -> int | None:
+        """What the sizes of values are padded to, in bytes; None if they are not."""
+        return self._codec.pad
+
+    @property
+    def store(self) -> KeyStore | None:
+        """The key store of the field's Encryptor."""
+        return self._encryptor._configured().store
 
     @property
     def context(self) -> Mapping[str, str]:

@@ -107,7 +107,9 @@ def equal(found: Any, value: Any) -> bool:
         return found.tzinfo is not None and (found - datetime(1970, 1, 1, tzinfo=UTC)) == (
             value - datetime(1970, 1, 1, tzinfo=UTC)
         )
-    return bool(found == value)
+    if isinstance(found, bool) or isinstance(value, bool):
+        return found is value
+    return bool(found == value) and str(found).startswith("-") == str(value).startswith("-")
 
 
 class TestUnchanged:
@@ -176,6 +178,18 @@ MISFITS = {
     "number in a text": Case("12", [pa.int64(), pa.float64()], [pl.Int64, pl.Decimal(5, 2)]),
     "text": Case(SSN, [pa.binary()], [pl.Binary]),
     "member": Case({"a": 1, "b": 2}, [pa.struct({"a": pa.int64()})], [pl.Struct({"a": pl.Int64})]),
+    "true as a number": Case(True, [pa.float16(), pa.float64()], [pl.Int8, pl.Int64, pl.Float64]),
+    "true in a list": Case([True, 1], [pa.list_(pa.float32())], [pl.List(pl.Int64), pl.Array(pl.Int64, 2)]),
+    "true in a member": Case({"a": True}, [pa.struct({"a": pa.float64()})], [pl.Struct({"a": pl.Int64})]),
+    "number as false": Case(0, [pa.bool8()], [pl.Boolean]),
+    "decimal as false": Case(Decimal(0), [pa.bool8()], [pl.Boolean]),
+    "minus of a decimal zero": Case(
+        Decimal("-0.0"), [pa.decimal128(10, 2), pa.decimal256(60, 20)], [pl.Decimal(10, 2), pl.Decimal]
+    ),
+    "minus of a zero": Case(-0.0, [pa.int64()], [pl.Decimal(10, 2), pl.Decimal(38, 0)]),
+    "no members": Case([None], [pa.map_(pa.string(), pa.int64()), pa.struct({"a": pa.int64()})], []),
+    "pairs": Case([["a", 1]], [pa.map_(pa.string(), pa.int64())], []),
+    "no members within": Case([[None]], [pa.list_(pa.map_(pa.string(), pa.int64()))], []),
     "element": Case([0.1], [pa.list_(pa.float32())], [pl.List(pl.Float32)]),
 }
 
@@ -216,6 +230,28 @@ class TestMisfits:
             with pytest.raises(ValueError, match="do not fit"):
                 module.decrypt_column(field_of(time), column)
 
+    @pytest.mark.parametrize(
+        ("value", "zone"),
+        [
+            (datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=5))), None),
+            (datetime(9999, 12, 31, 23, tzinfo=timezone(timedelta(hours=-5))), "UTC"),
+            (datetime(1, 1, 1, tzinfo=UTC), "America/New_York"),
+            (datetime(9999, 12, 31, 23, 30, tzinfo=UTC), BERLIN),
+        ],
+        ids=str,
+    )
+    def test_years_that_python_lacks(
+        self, value: datetime, zone: str | None, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        """Moments that no datetime of the column's time zone says would make a column that cannot be listed."""
+        data = sealed(datetime, [AWARE, None, value])
+        of_arrow, of_polars = (pa.timestamp("us", zone), pl.Datetime("us", zone)) if zone else (None, None)
+        attempts = ((arrow, pa.array(data), of_arrow), (pandas, pd.Series(data), of_arrow))
+        for module, column, type in (*attempts, (polars, pl.Series(data), of_polars)):
+            with pytest.raises(ValueError, match="do not fit"):
+                module.decrypt_column(field_of(datetime), column, type=type)
+        assert capfd.readouterr().err == ""
+
 
 class TestFits:
     """What fits is not refused."""
@@ -236,6 +272,9 @@ class TestFits:
             (1.5, pa.float16(), pl.Float32),
             (float("nan"), pa.float16(), pl.Float32),
             (2.0, pa.int8(), pl.Float64),
+            (-0.0, pa.float16(), pl.Float32),
+            (datetime.max.replace(tzinfo=UTC), pa.timestamp("us", "UTC"), pl.Datetime("us", "UTC")),
+            (datetime.min.replace(tzinfo=UTC), pa.timestamp("us", BERLIN), pl.Datetime("us", BERLIN)),
             (Decimal("1.5"), pa.decimal128(10, 2), pl.Decimal(10, 2)),
             (NOON, pa.timestamp("s"), pl.Datetime("ms")),
             (NOON, pa.timestamp("ns"), pl.Datetime("ns")),

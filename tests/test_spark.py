@@ -61,7 +61,11 @@ TYPES: dict[str, tuple[type, DataType, list[Any]]] = {
         TimestampType(),
         [datetime(2026, 7, 1, 12, 0, 0, 5, UTC), datetime(1600, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)],
     ),
-    "local": (datetime, TimestampNTZType(), [datetime(2026, 3, 8, 2, 30), datetime(1600, 1, 1), datetime(9999, 1, 1)]),
+    "local": (
+        datetime,
+        TimestampNTZType(),
+        [datetime(2026, 3, 8, 2, 30), datetime(1600, 1, 1, 1, 2, 3, 4), datetime(9999, 1, 1, 23, 59, 59, 999999)],
+    ),
     "weight": (Decimal, DecimalType(10, 2), [Decimal("70.50"), Decimal("-0.01"), Decimal("0.00")]),
 }
 NAMED = ("local", "weight")  # whose type has to be said

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 import shutil
+from base64 import b64encode
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 (Spark's own name for it)
 
-from fieldcrypt import ConfigurationError, Encryptor, Field
+from fieldcrypt import ConfigurationError, Encryptor, Field, FileKeyStore, LocalKeyProvider
+from fieldcrypt.errors import MigrationError
+from fieldcrypt.schemes.fernet import FernetReader
 from fieldcrypt_spark import backfill, decrypt_column, encrypt_column
-from tests.test_spark import encryptor, log, patients, spark, ssn  # fixtures
+from fieldcrypt_spark.parts import parts_of
+from tests.test_spark import FERNET_KEY, KEY, encryptor, log, patients, spark, ssn  # fixtures
 
 __all__ = ["encryptor", "log", "spark", "ssn"]
 
@@ -63,6 +68,13 @@ class TestNotes:
                 "ssn": "encrypt_column patients.ssn(ssn, id)",
                 "dob": "encrypt_column patients.dob(dob, id)",
             },
+            "declared": {
+                name: [
+                    {"context": {"fieldcrypt:field": f"patients.{name}"}, "type": "str", "pad": None, "reader": None}
+                ]
+                for name in ("ssn", "dob")
+            },
+            "zone": None,
         }
         files = {path.name: path.stat().st_size for path in (target / "clinic=a").glob("*.parquet")}
         key_id = encryptor.field("patients.ssn", str).encrypt("")[1:17].hex().upper()
@@ -89,16 +101,24 @@ class TestNotes:
             backfill(table, str(target), columns, by="clinic")
         assert sorted(target.rglob("*")) == before
 
-    @pytest.mark.parametrize("what", ["field", "row", "tenant", "fewer", "table", "by"])
+    @pytest.mark.parametrize(
+        "what", ["field", "row", "tenant", "type", "pad", "context", "reader", "fewer", "table", "by"]
+    )
     def test_written_otherwise(
         self, table: DataFrame, columns: dict[str, Any], encryptor: Encryptor, target: Path, what: str
     ) -> None:
-        """Nor is what was written under another field's name, row or tenant, of another table, or in other parts."""
+        """Nor is what another field, row, tenant or reader wrote, or another table, or what has other parts."""
         ssn = encryptor.field("patients.ssn", str)
         others: dict[str, Callable[[], Any]] = {
             "field": lambda: encrypt_column(encryptor.field("people.ssn", str), "ssn", row="id"),
             "row": lambda: encrypt_column(ssn, "ssn"),
             "tenant": lambda: encrypt_column(ssn, "ssn", row="id", tenant=F.lit("a")),
+            "type": lambda: encrypt_column(encryptor.field("patients.ssn", bytes), "ssn", row="id"),
+            "pad": lambda: encrypt_column(encryptor.field("patients.ssn", str, pad=64), "ssn", row="id"),
+            "context": lambda: encrypt_column(
+                encryptor.field("patients.ssn", str, context={"a": "b"}), "ssn", row="id"
+            ),
+            "reader": lambda: encrypt_column(ssn, "ssn", row="id", reader=fernet),
         }
         other = {**columns, "ssn": others[what]()} if what in others else dict(columns)
         if what == "fewer":
@@ -107,6 +127,33 @@ class TestNotes:
         backfill(table, str(target), columns, by="clinic")
         with pytest.raises(ConfigurationError, match="other columns"):
             backfill(changed, str(target), other, by="id" if what == "by" else "clinic")
+
+    def test_keys_of_another_encryptor(
+        self, table: DataFrame, columns: dict[str, Any], target: Path, tmp_path: Path
+    ) -> None:
+        """Nor is what was written under keys that the field's key store does not have."""
+        backfill(table, str(target), columns, by="clinic")
+        (tmp_path / "other.key").write_bytes(b64encode(KEY))
+        other = Encryptor(LocalKeyProvider.from_file(tmp_path / "other.key"), FileKeyStore(tmp_path / "other.sqlite"))
+        elsewhere = {name: encrypt_column(other.field(f"patients.{name}", str), name, row="id") for name in columns}
+        before = sorted(target.rglob("*"))
+        with pytest.raises(ConfigurationError, match=r"'ssn'.*keys that its field does not have"):
+            backfill(table, str(target), elsewhere, by="clinic")
+        assert sorted(target.rglob("*")) == before
+
+    def test_notes_of_version_1(self, table: DataFrame, columns: dict[str, Any], target: Path) -> None:
+        """They did not have the whole declaration: what they have is compared."""
+        backfill(table, str(target), columns, by="clinic")
+        for path in (target / "_fieldcrypt" / "notes").glob("*.txt"):
+            note = json.loads(path.read_text())
+            note["version"] = 1
+            del note["about"]["declared"], note["about"]["zone"]
+            path.write_text(json.dumps(note))
+        for path in (target / "_fieldcrypt" / "notes").glob(".*.crc"):
+            path.unlink()
+        assert backfill(table, str(target), columns, by="clinic").complete == ["a", "b"]
+        with pytest.raises(ConfigurationError, match=r"other columns.*dob"):
+            backfill(table, str(target), {"ssn": columns["ssn"]}, by="clinic")
 
     @pytest.mark.parametrize("what", ["other", "cast", "renamed"])
     def test_what_is_no_encrypted_column(
@@ -129,7 +176,7 @@ class TestNotes:
                 backfill(table, str(target), {**columns, "ssn": some}, by="clinic")
             assert "078-05" not in str(caught.value)
 
-    @pytest.mark.parametrize("note", ['{"version": 2}', '{"version": 1, "par', "[]"])
+    @pytest.mark.parametrize("note", ['{"version": 3}', '{"version": 1, "par', "[]"])
     def test_notes_that_cannot_be_read(
         self, table: DataFrame, columns: dict[str, Any], target: Path, note: str
     ) -> None:
@@ -138,6 +185,11 @@ class TestNotes:
         (target / "_fieldcrypt" / "notes" / "other.txt").write_text(note)
         with pytest.raises(ConfigurationError, match="cannot read"):
             backfill(table, str(target), columns, by="clinic")
+
+
+def fernet() -> FernetReader[str]:
+    """A reader of another scheme."""
+    return FernetReader(Fernet(FERNET_KEY))
 
 
 class TestOtherFiles:
@@ -180,7 +232,7 @@ class TestOtherFiles:
         """A part that has lost a file is written again."""
         backfill(table, str(target), columns, by="clinic")
         next((target / "clinic=b").glob("*.parquet")).unlink()
-        assert backfill(table, str(target), columns, by="clinic") == (["b"], ["a"])
+        assert backfill(table, str(target), columns, by="clinic") == (["b"], ["a"], [])
 
 
 class Killed(BaseException):
@@ -211,12 +263,16 @@ class TestKilled:
 
         with monkeypatch.context() as patch:
             patch.setattr(
-                import_module("fieldcrypt_spark.backfill"), "_write" if moment == "before the data" else "_written", die
+                import_module("fieldcrypt_spark.backfill"),
+                "_write" if moment == "before the data" else "_keys_of_written",
+                die,
             )
             with pytest.raises(Killed):
                 backfill(table, str(target), columns, by="clinic")
-        assert backfill(table, str(target), columns, by="clinic") == ((["a"], ["b"]) if again else (["a", "b"], []))
-        assert backfill(table, str(target), columns, by="clinic") == ([], ["a", "b"])
+        assert backfill(table, str(target), columns, by="clinic") == (
+            (["a"], ["b"], []) if again else (["a", "b"], [], [])
+        )
+        assert backfill(table, str(target), columns, by="clinic") == ([], ["a", "b"], [])
         assert spark.read.parquet(str(target)).count() == 3
         assert b"078-05" not in texts(target)
 
@@ -279,6 +335,88 @@ class TestDirectories:
         assert table.exceptAll(stored.select(table.columns)).isEmpty()
 
 
+class TestEveryRow:
+    """A part is written only if each of its rows is."""
+
+    @pytest.mark.parametrize(
+        "values",
+        [
+            "TIMESTAMP_NTZ'2026-03-29 02:30:00', TIMESTAMP_NTZ'2026-01-25 02:30:00', TIMESTAMP_NTZ'1890-01-01 01:02'",
+            "TIMESTAMP'2026-03-29 02:30:00Z', TIMESTAMP'1890-01-01 01:02:03.000004Z', TIMESTAMP'0001-01-02 00:00:00Z'",
+            "DATE'0001-01-01', DATE'1582-10-04', DATE'9999-12-31'",
+            "CAST('NaN' AS FLOAT), CAST(0.1 AS FLOAT), CAST(3.4E38 AS FLOAT)",
+            "CAST(1.10 AS DECIMAL(38, 10)), CAST(-0.0000000001 AS DECIMAL(38, 10)), CAST(0 AS DECIMAL(38, 10))",
+            "true, false, NULL",
+            "CAST(-128 AS TINYINT), CAST(127 AS TINYINT), NULL",
+        ],
+    )
+    def test_of_each_type(self, spark: SparkSession, ssn: Field[str], tmp_path: Path, values: str) -> None:
+        """Whatever the type of the column, and the hour that the session's time zone does not have."""
+        table = spark.sql(
+            f"SELECT pos AS id, col AS `a ``b`, '078-05-1120' AS ssn FROM (SELECT posexplode(array({values})))"
+        )
+        columns = {"ssn": encrypt_column(ssn, "ssn", row="id")}
+        zone = spark.conf.get("spark.sql.session.timeZone")
+        spark.conf.set("spark.sql.session.timeZone", "Europe/Berlin")
+        try:
+            written = backfill(table, str(tmp_path / "out"), columns, by="a `b").written
+            assert len(set(written)) == 3
+            assert backfill(table, str(tmp_path / "out"), columns, by="a `b") == ([], written, [])
+        finally:
+            spark.conf.set("spark.sql.session.timeZone", zone)
+        assert spark.read.schema("id int, ssn binary").parquet(str(tmp_path / "out")).count() == 3
+
+    def test_more_or_fewer(self, table: DataFrame, columns: dict[str, Any], target: Path, monkeypatch: Any) -> None:
+        """If other rows were written than were counted, the job ends, and the next one writes the part again."""
+        with monkeypatch.context() as patch:
+            patch.setattr(import_module("fieldcrypt_spark.backfill"), "_write", lambda *_: None)
+            with pytest.raises(MigrationError, match="2 rows whose 'clinic' is 'a', and 0 were written"):
+                backfill(table, str(target), columns, by="clinic")
+        assert backfill(table, str(target), columns, by="clinic") == (["a", "b"], [], [])
+
+    @pytest.mark.parametrize(
+        ("value", "name"),
+        [
+            ("TIMESTAMP'2026-10-25 01:30:00Z'", "part"),
+            ("'a'", ".part"),
+            ("X'FF'", "part"),
+            ("named_struct('a', 1)", "part"),
+            ("INTERVAL '1' DAY", "part"),
+        ],
+    )
+    def test_directories_that_tell_less(
+        self, spark: SparkSession, ssn: Field[str], target: Path, value: str, name: str
+    ) -> None:
+        """A value that its directory does not tell, or that readers do not find, is refused before all others."""
+        table = spark.sql(f"SELECT {value} AS `{name}`, '078-05-1120' AS ssn")
+        zone = spark.conf.get("spark.sql.session.timeZone")
+        spark.conf.set("spark.sql.session.timeZone", "Europe/Berlin")
+        try:
+            with pytest.raises(ConfigurationError, match="part'"):
+                backfill(table, str(target), {"ssn": encrypt_column(ssn, "ssn")}, by=name)
+        finally:
+            spark.conf.set("spark.sql.session.timeZone", zone)
+        assert not target.exists()
+
+    def test_parts_that_are_gone(
+        self, spark: SparkSession, table: DataFrame, columns: dict[str, Any], target: Path
+    ) -> None:
+        """What the table has no more is named, and stays."""
+        backfill(table, str(target), columns, by="clinic")
+        assert backfill(table.filter("clinic = 'a'"), str(target), columns, by="clinic") == ([], ["a"], ["b"])
+        assert spark.read.parquet(str(target)).count() == 3
+        shutil.rmtree(target / "clinic=b")
+        assert backfill(table.filter("clinic = 'a'"), str(target), columns, by="clinic") == ([], ["a"], [])
+
+    def test_pushed_down(self, spark: SparkSession, ssn: Field[str], tmp_path: Path) -> None:
+        """The filter of a part goes to the source, also that of a time."""
+        spark.sql("SELECT TIMESTAMP'2026-01-01 00:00:00Z' AS at").write.parquet(str(tmp_path / "plain"))
+        table = spark.read.parquet(str(tmp_path / "plain"))
+        rows = table.filter(parts_of(table, "at")[0].rows_of)
+        plan = rows._jdf.queryExecution().executedPlan().toString()
+        assert "EqualNullSafe(at,2026-01-01" in plan
+
+
 class TestWritten:
     """What it writes, and that it goes on where it was interrupted."""
 
@@ -296,10 +434,10 @@ class TestWritten:
 
         with pytest.raises(KeyboardInterrupt):
             backfill(plain, target, column, by="month", on_progress=stop)
-        assert backfill(plain, target, column, by="month") == (["03"], ["01", "02"])
-        assert backfill(plain, target, column, by="month") == ([], ["01", "02", "03"])
+        assert backfill(plain, target, column, by="month") == (["03"], ["01", "02"], [])
+        assert backfill(plain, target, column, by="month") == ([], ["01", "02", "03"], [])
         more = plain.unionByName(plain.filter("id = 0").withColumn("id", F.lit(1000)))
-        assert backfill(more, target, column, by="month") == (["01"], ["02", "03"])
+        assert backfill(more, target, column, by="month") == (["01"], ["02", "03"], [])
         stored = spark.read.schema("id long, tenant string, ssn binary, month string").parquet(target)
         decrypted = stored.withColumn("ssn", decrypt_column(ssn, "ssn", row="id"))
         assert decrypted.exceptAll(more).count() == more.exceptAll(decrypted).count() == 0
@@ -316,7 +454,7 @@ class TestWritten:
         connection.close()
         source = spark.read.jdbc(url, "patients")
         report = backfill(source, str(tmp_path / "encrypted"), {"ssn": encrypt_column(ssn, "ssn")}, by="tenant")
-        assert report == ([None, "a", "b"], [])
+        assert report == ([None, "a", "b"], [], [])
         stored = spark.read.parquet(str(tmp_path / "encrypted"))
         decrypted = stored.withColumn("ssn", decrypt_column(ssn, "ssn")).select(source.columns)
         assert decrypted.exceptAll(source).count() == source.exceptAll(decrypted).count() == 0

@@ -12,7 +12,16 @@ from uuid import UUID
 
 import pyarrow as pa
 
-from fieldcrypt.columns.cells import Place, decrypt_cells, encrypt_cells, in_time_zones, not_of_type, same_values
+from fieldcrypt.columns.cells import (
+    Place,
+    at_the_edge,
+    decrypt_cells,
+    encrypt_cells,
+    in_time_zones,
+    is_negative_zero,
+    not_of_type,
+    same_values,
+)
 from fieldcrypt.field import Field
 
 __all__ = ["array_of", "decrypt_column", "default_type", "encrypt_column", "python_values", "unchanged_array_of"]
@@ -150,6 +159,8 @@ def unchanged_array_of(field: Field[Any], values: list[Any], type: pa.DataType) 
     Raises:
         ValueError: they do not fit into the type, or would come out as others.
     """
+    if not all(_has_members(value, type) for value in values):
+        raise not_of_type(field, type)
     array = array_of(field, values, type)
     with suppress(*_MISFITS):
         if _holds_all(field, type, values) or same_values(_given_back(array), values):
@@ -161,10 +172,25 @@ def _holds_all(field: Field[Any], type: pa.DataType, values: list[Any]) -> bool:
     """Return True if a type has every value that pyarrow takes for it, so that comparing would find nothing."""
     if field.type is datetime:
         micros = pa.types.is_timestamp(type) and type.unit == "us"
-        return micros and in_time_zones(values) == (type.tz is not None)
+        return micros and in_time_zones(values) == (type.tz is not None) and not at_the_edge(values)
     if field.type is time and any(value is not None and value.tzinfo for value in values):
         return False  # which no column has
-    return pa.types.is_decimal(type) if field.type is Decimal else bool(type == _TYPES.get(field.type))
+    if field.type is Decimal:
+        return pa.types.is_decimal(type) and not any(map(is_negative_zero, values))
+    return bool(type == _TYPES.get(field.type))
+
+
+def _has_members(value: Any, type: pa.DataType) -> bool:
+    """Return True if all that has named members in a type is a dict, for pyarrow ends the process at some lists."""
+    if isinstance(type, pa.BaseExtensionType):
+        return _has_members(value, type.storage_type)
+    if value is None or not pa.types.is_nested(type):
+        return True
+    if pa.types.is_map(type):
+        return isinstance(value, dict) and all(_has_members(member, type.item_type) for member in value.values())
+    if pa.types.is_struct(type):
+        return isinstance(value, dict) and all(_has_members(value.get(member.name), member.type) for member in type)
+    return not isinstance(value, list) or all(_has_members(member, type.field(0).type) for member in value)
 
 
 def _given_back(array: pa.Array) -> list[Any]:

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from itertools import repeat
+from math import copysign
 from typing import Any, TypeVar
 
 from fieldcrypt.context import row_context
 from fieldcrypt.field import Field
 from fieldcrypt.schemes import OldReader
 
-__all__ = ["Place", "decrypt_cells", "encrypt_cells", "in_time_zones", "not_of_type", "read_cells", "same_values"]
+__all__ = [
+    "Place",
+    "at_the_edge",
+    "decrypt_cells",
+    "encrypt_cells",
+    "in_time_zones",
+    "is_negative_zero",
+    "not_of_type",
+    "read_cells",
+    "same_values",
+]
 
 T = TypeVar("T")
 
@@ -93,9 +105,17 @@ def not_of_type(field: Field[Any], type: object) -> ValueError:
     return ValueError(f"the values of field {field.name!r} do not fit into a column of type {type}")
 
 
+def at_the_edge(values: Iterable[datetime | None]) -> bool:
+    """Return True if another offset could take one of the datetimes out of the years that Python has."""
+    return any(value is not None and value.year in (1, 9999) and value.tzinfo is not None for value in values)
+
+
 def same_values(found: Sequence[Any], values: Sequence[Any]) -> bool:
-    """Return True if what a column gives back equals the values that were put into it; not-a-numbers are equal."""
-    return found == values or (len(found) == len(values) and all(map(_same, found, values)))
+    """Return True if what a column gives back is what was put into it, to the sign of a zero.
+
+    Not-a-numbers are the same, and numbers of other types; true and false are no numbers.
+    """
+    return len(found) == len(values) and all(map(_same, found, values))
 
 
 def _same(found: Any, value: Any) -> bool:
@@ -106,4 +126,15 @@ def _same(found: Any, value: Any) -> bool:
     if isinstance(found, datetime) and isinstance(value, datetime) and found.tzinfo and value.tzinfo:
         # In the hour that a zone has twice a year, Python takes none for equal to one of another zone.
         return found.astimezone(UTC) == value.astimezone(UTC)
-    return bool(found == value or (found != found and value != value))
+    if found != value:
+        return bool(found != found and value != value)
+    if isinstance(found, bool) or isinstance(value, bool):
+        return found is value
+    return bool(value) or is_negative_zero(found) == is_negative_zero(value)
+
+
+def is_negative_zero(value: Any) -> bool:
+    """Return True for the zeros that have a minus."""
+    if isinstance(value, float):
+        return value == 0 and copysign(1, value) < 0
+    return isinstance(value, Decimal) and value.is_signed() and not value

@@ -7,10 +7,19 @@ from contextlib import suppress
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from fieldcrypt.columns.cells import Place, decrypt_cells, encrypt_cells, in_time_zones, not_of_type, same_values
+from fieldcrypt.columns.cells import (
+    Place,
+    at_the_edge,
+    decrypt_cells,
+    encrypt_cells,
+    in_time_zones,
+    not_of_type,
+    same_values,
+)
 from fieldcrypt.field import Field
 
 __all__ = ["decrypt_column", "encrypt_column"]
@@ -79,6 +88,8 @@ def decrypt_column(
     if field.type is not Decimal or all(value is None or value.is_finite() for value in values):  # else it panics
         with suppress(*_MISFITS):
             found = pl.Series(column.name, values, type)
+            if field.type is datetime and at_the_edge(values):
+                _check_years(values, getattr(found.dtype, "time_zone", None))
             if found.dtype == type and (holds_all or same_values(_values(found), values)):
                 return found
     raise not_of_type(field, type)
@@ -90,6 +101,13 @@ def _default_type(field: Field[Any], values: Iterable[Any]) -> pl.DataType | typ
     if field.type not in _TYPES:
         raise TypeError(f"values of field {field.name!r} have no type of polars by themselves: say which, type=…")
     return _TYPES[field.type]
+
+
+def _check_years(values: Iterable[datetime | None], zone: str | None) -> None:
+    """Raise OverflowError if a time zone takes a datetime out of the years that Python has: polars would panic."""
+    for value in values:
+        if value is not None:
+            value.astimezone(ZoneInfo(zone or "UTC"))
 
 
 def _place(column: pl.Series, tenant: str | pl.Series | None, row: pl.Series | Sequence[pl.Series] | None) -> Place:

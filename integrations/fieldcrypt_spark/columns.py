@@ -20,12 +20,11 @@ from fieldcrypt import Field
 from fieldcrypt.columns.arrow import array_of, python_values
 from fieldcrypt.columns.cells import Place, decrypt_cells, encrypt_cells, read_cells
 from fieldcrypt.schemes import OldReader
+from fieldcrypt_spark.declarations import name_of_udf
 from fieldcrypt_spark.remote import Remote
 from fieldcrypt_spark.types import OPAQUE, Travel, travel
 
-__all__ = ["NAME_OF_UDF", "decrypt_column", "encrypt_column"]
-
-NAME_OF_UDF = "encrypt_column "  # and the field's, in Spark's plans and in the notes of `backfill`
+__all__ = ["decrypt_column", "encrypt_column"]
 
 Name: TypeAlias = "str | Column"
 AnyField: TypeAlias = "Field[Any] | Callable[[], Field[Any]]"
@@ -73,7 +72,7 @@ def encrypt_column(
             given = read_cells(old.get(), given, where)
         return _series(pa.array(encrypt_cells(remote.get(), given, where), pa.binary()))
 
-    encrypt.__name__ = f"{NAME_OF_UDF}{here.name}"
+    encrypt.__name__ = name_of_udf(field, here, reader)
     plain = _column(column)
     missing = [plain.isNull()] if how.filled else []
     return pandas_udf(encrypt, BinaryType())(how.out(plain), *missing, *place)

@@ -7,7 +7,7 @@ reads the data passes over. So files that were left by a run that was killed can
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 from urllib.parse import unquote
@@ -22,7 +22,8 @@ from fieldcrypt_spark.parts import Name, directory_of
 __all__ = ["Notes"]
 
 _FOLDER = "_fieldcrypt/notes"
-_VERSION = 1
+_VERSION = 2
+_OF_VERSION_1 = ("by", "columns", "encrypted")  # what its notes have of `about`
 
 Files = dict[str, int]  # names and sizes
 
@@ -46,11 +47,13 @@ class Notes:
         self._attempts: dict[Name, int] = {}
         self._whole: dict[Name, dict[str, Any]] = {}
         notes = _notes(spark, path)
-        if any(note["about"] != about for note in notes):
-            raise ConfigurationError(
-                f"{path} was written with other columns, fields or rows: {_difference(notes, about)}. Nothing was "
-                "written; write to another path"
-            )
+        for note in notes:
+            now = about if note["version"] == _VERSION else {name: about[name] for name in _OF_VERSION_1}
+            if note["about"] != now:
+                raise ConfigurationError(
+                    f"{path} was written with other columns, fields or rows: {_difference(note['about'], now)}. "
+                    "Nothing was written; write to another path"
+                )
         for note in sorted(notes, key=lambda note: note["attempt"]):
             self._attempts[note["part"]] = note["attempt"]
             if "files" in note:
@@ -62,6 +65,19 @@ class Notes:
     def has_files(self) -> bool:
         """Whether there are data already."""
         return bool(self._files)
+
+    def keys(self) -> dict[str, set[str]]:
+        """Return the ids of the keys, in hexadecimal, that values of each encrypted column were under at last."""
+        found: dict[str, set[str]] = {}
+        for note in self._whole.values():
+            for name, ids in note["keys"].items():
+                found.setdefault(name, set()).update(ids)
+        return found
+
+    def gone(self, parts: Iterable[Name]) -> list[Name]:
+        """Return the parts that have files here, and are none of these."""
+        left = {part for part in self._attempts if self._files_of(part)} - set(parts)
+        return sorted(left, key=lambda part: (part is not None, part or ""))
 
     def is_whole(self, part: Name, rows: int) -> bool:
         """Return True if a part is there as it was noted, with so many rows."""
@@ -115,7 +131,7 @@ def _notes(spark: SparkSession, path: str) -> list[dict[str, Any]]:
 def _note(line: str, path: str) -> dict[str, Any]:
     with suppress(ValueError):
         note = json.loads(line)
-        if isinstance(note, dict) and note.get("version") == _VERSION:
+        if isinstance(note, dict) and note.get("version") in (1, _VERSION):
             return note
     raise ConfigurationError(f"{path}/{_FOLDER} has a note that this version cannot read: write to another path")
 
@@ -136,7 +152,6 @@ def _files(spark: SparkSession, path: str) -> dict[str, Files]:
     return files
 
 
-def _difference(notes: list[dict[str, Any]], about: Mapping[str, Any]) -> str:
-    former = next(note["about"] for note in notes if note["about"] != about)
+def _difference(former: Mapping[str, Any], about: Mapping[str, Any]) -> str:
     names = sorted(name for name in {*former, *about} if former.get(name) != about.get(name))
     return "; ".join(f"{name}: {former.get(name)!r}, and now {about.get(name)!r}" for name in names)

@@ -29,7 +29,7 @@ from pyspark.sql.types import (
 
 from fieldcrypt import ConfigurationError
 
-__all__ = ["OPAQUE", "Travel", "travel"]
+__all__ = ["OPAQUE", "Travel", "at_clock_micros", "clock_micros", "travel"]
 
 Convert = Callable[[Any], Any]
 
@@ -79,11 +79,23 @@ def _point_in_time(column: Column) -> Column:
     return F.coalesce(F.unix_micros(column), F.lit(0))
 
 
-def _clock_time(column: Column) -> Column:
+def clock_micros(column: Column) -> Column:
+    """Return the microseconds since 1970 of timestamps without a time zone; those of null are null."""
     # Not timestamp_diff, which goes by the session's time zone, and so through its summer time.
     since = column - F.expr(_EPOCH_SQL)
-    micros = sum((F.extract(F.lit(part), since) * size for part, size in _PARTS.items()), F.lit(0))
-    return F.coalesce(micros.cast("bigint"), F.lit(0))
+    # As bigint, for an hour of microseconds does not fit into the integer that Spark takes.
+    sizes = {part: F.lit(size).cast("bigint") for part, size in _PARTS.items()}
+    micros = sum((F.extract(F.lit(part), since) * size for part, size in sizes.items()), F.lit(0))
+    return micros.cast("bigint")
+
+
+def at_clock_micros(micros: Column) -> Column:
+    """Return the timestamps again."""
+    return F.timestamp_add("MICROSECOND", micros, F.expr(_EPOCH_SQL))
+
+
+def _clock_time(column: Column) -> Column:
+    return F.coalesce(clock_micros(column), F.lit(0))
 
 
 _TRAVELS = {
@@ -105,7 +117,7 @@ _TRAVELS = {
         LongType(),
         pa.int64(),
         _clock_time,
-        lambda micros: F.timestamp_add("MICROSECOND", micros, F.expr(_EPOCH_SQL)),
+        at_clock_micros,
         lambda micros: _EPOCH + timedelta(microseconds=micros),
         lambda value: (value - _EPOCH) // _MICROSECOND,
     ),
