@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from fieldcrypt import ConfigurationError, DecryptionError, Encryptor, LocalKeyProvider, MemoryKeyStore
 from fieldcrypt.migration import MigrationError, is_envelope
 from fieldcrypt.migration.engine.source import Which
+from fieldcrypt.migration.engine.unit import Place
 from tests.memory_migration import LEASE, Data, Killed, MemoryMigration, Process, Row, number_of
 
 ENCRYPTOR = Encryptor(LocalKeyProvider.generate(), MemoryKeyStore())
@@ -376,7 +377,7 @@ class Writers(RuleBasedStateMachine):
     def write_both(self, row: int, value: str) -> None:
         """A process of the time between."""
         field = self.job().source.fields[0]
-        self.data.rows[row] = Row(field.seal(value, ({"row": str(row)}, None)), value)
+        self.data.rows[row] = Row(field.seal(value, Place({"row": str(row)}, None)), value)
         self.expected[row] = value
 
     @rule(row=st.integers(0, 9))

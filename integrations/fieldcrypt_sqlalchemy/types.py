@@ -253,7 +253,9 @@ class Encrypted(ProtectedType, TypeDecorator[Any]):
         """Return what decrypts values of the column's field, and reads what else the column accepts."""
         decrypt: Callable[..., Any] = field.decrypt
         if self.accepted is not None and self.encryptor is not None:
-            decrypt = MixedField(self.encryptor, field, self.accepted, self.from_plaintext(field.type)).decrypt
+            to_field = stored(self.type_, self.described)[1]
+            from_plaintext = self.from_plaintext(field.type)
+            decrypt = MixedField(self.encryptor, field, self.accepted, from_plaintext, to_field).decrypt
         return decrypt if self.text is None else opening(self.text, decrypt, self.accepted is not None)
 
     def encrypting(self, field: Field[Any]) -> Callable[..., Any]:

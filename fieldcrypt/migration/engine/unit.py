@@ -10,11 +10,24 @@ from typing import Any, NamedTuple, Protocol
 from fieldcrypt import text_form
 from fieldcrypt.errors import DecryptionError
 from fieldcrypt.migration.reports import Key
+from fieldcrypt.mixed_mode.former_field import PartOf
 from fieldcrypt.mixed_mode.kind import Finding, Kind
 
 __all__ = ["Cell", "Change", "MarkedError", "PassedOverError", "Place", "ProtectedField", "Unit"]
 
-Place = tuple[Mapping[str, str] | None, str | None]  # what values are bound to, and the tenant whose keys they use
+
+class Place(NamedTuple):
+    """What the values of a unit are bound to.
+
+    Attributes:
+        context: of the row.
+        tenant: whose keys they use.
+        part: tells what they may have been bound to before (see `FormerField`).
+    """
+
+    context: Mapping[str, str] | None
+    tenant: str | None
+    part: PartOf | None = None
 
 
 class PassedOverError(Exception):

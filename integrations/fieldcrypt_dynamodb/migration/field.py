@@ -44,7 +44,7 @@ class MigratedField(ProtectedField):
     def begin(self) -> None:
         """Forget which data keys are old, as each step does: they may have been rotated."""
         of = self._attribute
-        self._examination = Examination(of.encryptor, of.field, of.accepted, of.pad, of.of_plaintext)
+        self._examination = Examination(of.encryptor, of.field, of.accepted, of.pad, of.of_plaintext, of.to_field)
 
     def accepts_plaintext(self) -> bool:
         """Return True if plaintext is read now."""
@@ -53,7 +53,7 @@ class MigratedField(ProtectedField):
     def examine(self, cell: Cell, place: Place) -> Finding:
         """Return what an attribute has (see `ProtectedField.examine`)."""
         if not isinstance(cell.stored, OfOldScheme):
-            return self._examination.examine(stored(cell.stored), place[1], place[0])
+            return self._examination.examine(stored(cell.stored), place.tenant, place.context, place.part)
         value = stored(cell.stored.value)
         return Finding(Kind.OTHER_SCHEME, None if value is None else self._attribute.of_plaintext(value))
 
@@ -67,11 +67,11 @@ class MigratedField(ProtectedField):
 
     def seal(self, value: Any, place: Place) -> Any:
         """Return the protected form of a value."""
-        return {"B": self._attribute.field.encrypt(value, tenant=place[1], context=place[0])}
+        return {"B": self._attribute.field.encrypt(value, tenant=place.tenant, context=place.context)}
 
     def tag(self, value: Any, place: Place) -> Any:
         """Return the tag of a value."""
-        return None if value is None else {"B": self._attribute.tag(value, place[1])}
+        return None if value is None else {"B": self._attribute.tag(value, place.tenant)}
 
     def is_same(self, one: Any, other: Any) -> bool:
         """Return True if two values are one."""

@@ -9,9 +9,10 @@ from typing import Any
 from fieldcrypt import FieldcryptError
 from fieldcrypt.migration.engine.unit import Cell, PassedOverError, Place, ProtectedField
 from fieldcrypt.migration.reports import Key
+from fieldcrypt_dynamodb.forms import WIRE
 from fieldcrypt_dynamodb.migration.field import MigratedField, OfOldScheme
 from fieldcrypt_dynamodb.migration.target import Item, MigratedTable
-from fieldcrypt_dynamodb.plaintext import is_null
+from fieldcrypt_dynamodb.plaintext import is_null, part_of
 from fieldcrypt_dynamodb.values import to_python
 
 __all__ = ["MigratedItem"]
@@ -83,7 +84,7 @@ class MigratedItem:
 
     @cached_property
     def _place(self) -> Place:
-        return self.table.place(self.raw)
+        return Place(*self.table.place(self.raw), part_of(self.raw, WIRE))
 
     def place(self) -> Place:
         """Return what its values are bound to (see `Unit.place`)."""

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from fieldcrypt import DecryptionError, Encryptor, Field, IndexedBy
 from fieldcrypt.migration import Accepted
 from fieldcrypt_dynamodb.description import ProtectedTable
-from fieldcrypt_dynamodb.forms import WIRE
+from fieldcrypt_dynamodb.forms import PYTHON, WIRE
 from fieldcrypt_dynamodb.items import Items
 from fieldcrypt_dynamodb.plaintext import to_value
 from fieldcrypt_dynamodb.seal import Sealing
@@ -38,6 +38,10 @@ class MigratedAttribute(Protocol):
     accepted: Accepted | None
     companion: str | None
     index: IndexedBy | None
+
+    def to_field(self, value: Any) -> Any:
+        """Return the field's value of one that the application has."""
+        ...
 
     def of_plaintext(self, data: Any) -> Any:
         """Return the field's value of plaintext (see `fieldcrypt.mixed_mode.reading.Reading`)."""
@@ -152,10 +156,13 @@ class _Attribute:
         self.encryptor, self.field, self.pad = table.encryptor, table.fields[name], how.pad
         self.accepted = table.accepted.get(name)
         self.companion = table.companions.get(name)
-        self.of_plaintext = to_value(how.type)
+        self.of_plaintext, self._to_field = to_value(how.type), PYTHON.conversion(how.type).to_field
         self.index = IndexedBy(how.index) if isinstance(how.index, str) else how.index
         self._index, self._per_tenant = table.indexes.get(name), name in table.per_tenant
         self._from_field = WIRE.conversion(how.type).from_field
+
+    def to_field(self, value: Any) -> Any:
+        return value if self._to_field is None else self._to_field(value)
 
     def as_plaintext(self, value: Any) -> Item:
         found: Item = value if self._from_field is None else self._from_field(value)

@@ -65,8 +65,8 @@ def opening(storage: TextStorage, decrypt: Callable[..., Any], mixed: bool) -> C
         mixed: whether it takes anything but the field's own values.
     """
 
-    def open_(stored: Any, *, tenant: str | None = None, context: Any = None) -> Any:
-        return decrypt(binary(storage, stored, mixed), tenant=tenant, context=context)
+    def open_(stored: Any, **place: Any) -> Any:
+        return decrypt(binary(storage, stored, mixed), **place)
 
     return open_
 

@@ -58,8 +58,8 @@ class MigratedColumn(ProtectedField):
         """Forget which data keys are old: a step may be of after a rotation."""
         type_ = self.type
         assert type_.encryptor is not None  # noqa: S101
-        from_plaintext = type_.from_plaintext(self._field.type)
-        self._examination = Examination(type_.encryptor, self._field, type_.accepted, type_.pad, from_plaintext)
+        how = type_.from_plaintext(self._field.type), self._to_field
+        self._examination = Examination(type_.encryptor, self._field, type_.accepted, type_.pad, *how)
 
     def selected(self) -> list[Any]:
         """Return what is read of it in a row, in the order of a Cell."""
@@ -92,6 +92,8 @@ class MigratedColumn(ProtectedField):
         yield from (self.stored_name, repr(self.tag_name), repr(self.plain_name))
         if self.type.text is not None:
             yield repr(self.type.text.type)
+        if self.type.accepted is not None:
+            yield from map(repr, self.type.accepted.formers)
         index = self.type.index
         if index is not None:
             how = index.normaliser
@@ -111,14 +113,13 @@ class MigratedColumn(ProtectedField):
             MarkedError: it looks like a value, and is none.
             As `Examination.examine`.
         """
-        context, tenant = place
         try:
             stored = self.form.load(cell.stored)
         except DecryptionError as error:
             if isinstance(error, MarkedError):
                 raise
             return Finding(Kind.UNREADABLE)
-        return self._examination.examine(stored, tenant, context)
+        return self._examination.examine(stored, place.tenant, place.context, place.part)
 
     def check_due(self, found: Finding) -> None:
         """Look whether what was found may be encrypted again (see `Examination.check_due`)."""
@@ -136,7 +137,7 @@ class MigratedColumn(ProtectedField):
         if self._old_plain is not None:
             data = _bytes(cell.plain)
             if any(reader.recognises(data) for reader in self._raw_plain):
-                kind, value = self._old_plain.read(data, place[1], place[0])
+                kind, value = self._old_plain.read(data, place.tenant, place.context)
                 return Finding(kind, value)
         value = self._read_plain(cell.plain)
         value = value if self._to_field is None or value is None else self._to_field(value)
@@ -161,8 +162,7 @@ class MigratedColumn(ProtectedField):
         Raises:
             As `Field.encrypt`; ValueError if the column has no room for it.
         """
-        context, tenant = place
-        return self.form.dump(self._field.encrypt(value, tenant=tenant, context=context))
+        return self.form.dump(self._field.encrypt(value, tenant=place.tenant, context=place.context))
 
     def tag(self, value: Any, place: Place) -> Any:
         """Return the tag of a value of the field; None if it has no blind index.
@@ -170,7 +170,7 @@ class MigratedColumn(ProtectedField):
         Raises:
             As `Tagger.tag`.
         """
-        return None if self.tagger is None else self.tagger.tag_of_field(value, place[1])
+        return None if self.tagger is None else self.tagger.tag_of_field(value, place.tenant)
 
     def is_same(self, one: Any, other: Any) -> bool:
         """Say whether two values of the field are one to the application."""

@@ -35,11 +35,10 @@ from fieldcrypt_sqlalchemy.migration.bare import Bare
 from fieldcrypt_sqlalchemy.migration.column import MigratedColumn
 from fieldcrypt_sqlalchemy.migration.form import condition
 from fieldcrypt_sqlalchemy.migration.remarks import after_finish
-from fieldcrypt_sqlalchemy.migration.row import MigratedRow
+from fieldcrypt_sqlalchemy.migration.row import Binding, MigratedRow
 from fieldcrypt_sqlalchemy.migration.schema import columns_set_on_update, problems
 from fieldcrypt_sqlalchemy.migration.transaction import again_if_it_met_others
 from fieldcrypt_sqlalchemy.migration.writing import write
-from fieldcrypt_sqlalchemy.row_key import RowKey
 
 __all__ = ["SqlSource"]
 
@@ -65,7 +64,7 @@ class SqlSource(Source):
         table: the columns are of it.
         columns: the protected ones.
         selected: where to select from: the table, or of a class that inherits all that it consists of.
-        row: what values are bound to, if they are, with the columns that tell it.
+        binding: what values are bound to.
         of: the class, if it shares the table with another part.
 
     Raises:
@@ -78,7 +77,7 @@ class SqlSource(Source):
         table: Table,
         columns: Sequence[MigratedColumn],
         selected: FromClause,
-        row: tuple[RowKey, Sequence[Any]] | None = None,
+        binding: Binding,
         of: str | None = None,
     ) -> None:
         self._engine, self._dialect = engine, engine.dialect
@@ -89,7 +88,7 @@ class SqlSource(Source):
         self.name = self.full_name if of is None else f"{self.full_name} of {of}"
         self.key: list[Any] = list(table.primary_key.columns)
         self._check_key()
-        self._row = row
+        self._binding = binding
         for each in columns:
             each.form.prepare(self._dialect)
         stored = [(each.column, each.form.written_as) for each in columns]
@@ -98,9 +97,8 @@ class SqlSource(Source):
         ]
         self._bare = bare = Bare([*stored, *tags])
         self.target, self.key = bare.table(table), [bare.of(each) for each in self.key]
-        bound_to = () if row is None else row[1]
         read = [each for migrated in columns for each in migrated.selected()]
-        named = [bare.of(each).label(f"c{at}") for at, each in enumerate((*self.key, *bound_to, *read))]
+        named = [bare.of(each).label(f"c{at}") for at, each in enumerate((*self.key, *binding.columns.values(), *read))]
         self._query = select(*named).select_from(bare.of(selected)).order_by(*self.key)
         self._kept: Sequence[str] | None = None
 
@@ -127,7 +125,8 @@ class SqlSource(Source):
         """Return what a checkpoint is about (see `Source.describe`)."""
         words = ", ".join(f"{each.name} ({each.type.name})" for each in self.columns)
         key = ", ".join(f"{each.name} {type(each.type).__name__}" for each in self.key)
-        bound = () if self._row is None else self._row[0].described()
+        row_key = self._binding.row_key
+        bound = () if row_key is None else row_key.described()
         declared = [tuple(each.declared()) for each in self.columns]
         return about(f"{words} by {key}", (self.name,), bound, *declared)
 
@@ -217,7 +216,7 @@ class SqlSource(Source):
         return [self._row_of(tuple(row)) for row in connection.execute(query)]
 
     def _row_of(self, raw: tuple[Any, ...]) -> MigratedRow:
-        return MigratedRow(raw, len(self.key), None if self._row is None else self._row[0], self.columns)
+        return MigratedRow(raw, len(self.key), self._binding, self.columns)
 
     # Writing
 
