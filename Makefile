@@ -19,7 +19,7 @@ MINISTACK := $(VENV)/ministack
 # What fieldcrypt is compared with stays out of the tests' environment.
 BENCH := $(VENV)/bench
 
-.PHONY: demo test test-spark test-long lint types wheel-check vectors bench bench-check clean
+.PHONY: demo test test-spark test-long test-long-rows test-long-migrations lint types wheel-check vectors bench bench-check clean
 
 demo: $(VENV)/.stamp
 	$(BIN)/fieldcrypt demo $(ARGS)
@@ -37,9 +37,16 @@ test-spark: $(SPARK)/.stamp $(MINISTACK)/.stamp
 	PYTHONPATH=$(SPARK) $(BIN)/pytest --spark tests/test_spark*.py $(ARGS)
 	PYTHONPATH=$(SPARK) $(BIN)/pytest --spark tests/test_docs.py -k spark.md
 
-# Not part of .ci/run either: it takes some minutes, and does something else each time. Prints what it did.
-test-long: $(VENV)/.stamp $(VENV)/.mariadb
+# Not part of .ci/run either: they take some minutes, and do something else each time. They print what they did. With
+# make -j2 both go at once.
+test-long: test-long-rows test-long-migrations
+
+test-long-rows: $(VENV)/.stamp $(VENV)/.mariadb
 	$(BIN)/pytest --long tests/test_row_machine.py $(ARGS)
+
+# To tell a story again that failed: ARGS="-k 'mariadb and uuid' --seed 7"
+test-long-migrations: $(VENV)/.stamp $(VENV)/.mariadb
+	$(BIN)/pytest --long tests/test_migration_property.py $(ARGS)
 
 .PRECIOUS: $(VENV)/sqlalchemy-%/.stamp
 

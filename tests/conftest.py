@@ -22,7 +22,7 @@ from tests.doubles import CountingProvider, RowStore
 from tests.dynamodb import FIRST, SECOND, DynamoDb
 from tests.mariadb import DATABASE, Installation, MariaDb
 from tests.ministack import Ministack
-from tests.postgres import Postgres
+from tests.postgres import Postgres, with_icu
 from tests.wiretap import Secrets, wiretap
 
 WITHOUT_MARIADB = "--without-mariadb"
@@ -34,6 +34,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--spark", action="store_true", help="run what needs PySpark: see `make test-spark`")
     group.addoption("--long", action="store_true", help="take many steps at random: see `make test-long`")
     group.addoption("--doors", metavar="NAMES", help="try these ways to change rows alone: see tests/row_machine.py")
+    group.addoption(
+        "--seed", type=int, help="tell one story of a migration again: see tests/test_migration_property.py"
+    )
     group.addoption("--sqlalchemy", metavar="SERIES", help="run with a SQLAlchemy of this series (2.0), or not at all")
 
 
@@ -183,6 +186,16 @@ def postgres() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+def postgres_with_icu() -> Iterator[str]:
+    """The SQLAlchemy URL of a PostgreSQL server that has collations of ICU, and citext."""
+    installation = with_icu()
+    if installation is None:
+        pytest.skip("there is no PostgreSQL with ICU: Debian's package postgresql has it")
+    with Postgres(installation) as server:
+        yield server.url
+
+
+@pytest.fixture(scope="session")
 def mariadb_installation(pytestconfig: pytest.Config) -> Installation:
     """Where MariaDB is. A test that needs it fails if it is nowhere, and is skipped only if the command said so."""
     if pytestconfig.getoption(WITHOUT_MARIADB):
@@ -200,10 +213,13 @@ def mariadb(mariadb_installation: Installation) -> Iterator[str]:
 Database = Callable[[str], Engine]
 AsyncDatabase = Callable[[str], AsyncEngine]
 
-_SERVERS = {"postgresql": "postgres", "mariadb": "mariadb"}  # the fixtures
+# The fixtures.
+_SERVERS = {"postgresql": "postgres", "postgresql with ICU": "postgres_with_icu", "mariadb": "mariadb"}
+_EMPTYING_POSTGRES = ("DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
 _EMPTYING = {
     "sqlite": (),
-    "postgresql": ("DROP SCHEMA public CASCADE", "CREATE SCHEMA public"),
+    "postgresql": _EMPTYING_POSTGRES,
+    "postgresql with ICU": _EMPTYING_POSTGRES,
     "mariadb": (f"DROP DATABASE {DATABASE}", f"CREATE DATABASE {DATABASE}", f"USE {DATABASE}"),
 }
 _ASYNC_DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
@@ -211,7 +227,10 @@ _ASYNC_DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncp
 
 @pytest.fixture
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    """Makes an engine on an empty database, the same one for the same kind: "sqlite", "postgresql" or "mariadb"."""
+    """Makes an engine on an empty database, the same one for the same kind: "sqlite", "postgresql" or "mariadb".
+
+    Where collations matter there is "postgresql with ICU", too.
+    """
     engines: dict[str, Engine] = {}
 
     def database(kind: str) -> Engine:

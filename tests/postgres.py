@@ -13,14 +13,27 @@ from pathlib import Path
 from tests.servers import HOST, NOBODY, Replica, Server, is_root, not_as_root, until
 
 INSTALLATION = "pginstall18"  # PostgreSQL 18
+DEBIAN = Path("/usr/lib/postgresql")  # where Debian puts each version
 SUPERUSER = "postgres"
 _SHARED_MEMORY_LINE = 6  # of postmaster.pid: key and id of a System V segment
 
 
-class Postgres(Server):
-    """A PostgreSQL server."""
+def with_icu() -> Path | None:
+    """Return an installed PostgreSQL that has ICU, and the extensions that come with it; the package has neither."""
+    installed = [path for path in DEBIAN.glob("*") if (path / "bin" / "initdb").exists()]
+    return max(installed, key=lambda path: int(path.name), default=None)
 
-    installation: Path
+
+class Postgres(Server):
+    """A PostgreSQL server.
+
+    Args:
+        installation: where its binaries are. Default: in the package.
+    """
+
+    def __init__(self, installation: Path | None = None) -> None:
+        self._is_packaged = installation is None
+        self.installation = _package() / INSTALLATION if installation is None else installation
 
     @property
     def url(self) -> str:
@@ -40,8 +53,9 @@ class Postgres(Server):
         return self._data / "postmaster.pid"
 
     def _start(self) -> None:
-        self.installation = _package() / INSTALLATION
         if is_root():
+            os.chown(self.directory, NOBODY, NOBODY)
+        if is_root() and self._is_packaged:
             # Whoever PostgreSQL runs as may not be let into the directory that this checkout is in. The libraries lie
             # beside the package, and are found by the path from one to the other.
             copy = self.directory / "package" / _package().name
@@ -49,7 +63,6 @@ class Postgres(Server):
             libraries = f"{_package().name}.libs"
             shutil.copytree(_package().with_name(libraries), copy.with_name(libraries))
             self.installation = copy / INSTALLATION
-            os.chown(self.directory, NOBODY, NOBODY)
         self._run("initdb", "-U", SUPERUSER, "--auth=trust", "--encoding=UTF8", "--no-sync")
         self._serve()
 
@@ -92,11 +105,11 @@ class Standby(Postgres, Replica):
     """
 
     def __init__(self, primary: Postgres, *, synchronous: bool = False) -> None:
+        super().__init__(primary.installation)
         self._primary = primary
         self._synchronous = synchronous
 
     def _start(self) -> None:
-        self.installation = self._primary.installation
         if is_root():
             os.chown(self.directory, NOBODY, NOBODY)
         source = f"host={HOST} port={self._primary.port} user={SUPERUSER}"

@@ -21,6 +21,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    Text,
     Uuid,
     column,
     create_engine,
@@ -29,6 +30,7 @@ from sqlalchemy import (
     select,
     table,
 )
+from sqlalchemy.dialects.postgresql import INET
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.types import TypeEngine
 
@@ -200,6 +202,28 @@ class TestKeysThatAreSortedOtherwise:
         assert Migration(engine, patients(("k", String(9)))).backfill(batch=3).left == 0
         assert is_all_encrypted(engine)
 
+    def test_types_that_no_checkpoint_holds(self, database: Database) -> None:
+        """It is said before anything is written, and not when the first page is."""
+        engine = database("postgresql")
+        do(engine, "CREATE TABLE patients (k inet PRIMARY KEY, ssn bytea)")
+        job = Migration(engine, patients(("k", INET())))
+        assert job.backfill().complete
+        do(engine, "INSERT INTO patients VALUES ('10.0.0.1', 'x')")
+        assert "cannot be written down in a checkpoint" in job.plan().needed[0]
+        for step in (job.verify, job.backfill):
+            with pytest.raises(ConfigurationError, match="cannot be written down in a checkpoint"):
+                step()
+
+    def test_uuids_that_are_text_on_postgresql(self, database: Database) -> None:
+        """A UUID that is declared to be CHAR(32) is one, and sorted and compared as text."""
+        engine = database("postgresql")
+        people = patients(("k", Uuid(native_uuid=False)))
+        people.metadata.create_all(engine)
+        do(engine, "INSERT INTO patients SELECT md5(n::text), 'x' FROM generate_series(1, 20) n")
+        report = Migration(engine, people).backfill(batch=3)
+        assert (report.changed, report.total, report.left) == (20, 20, 0)
+        assert is_all_encrypted(engine)
+
     def test_numbers_over_texts_on_mariadb(self, database: Database) -> None:
         """Sorted as text and compared as numbers."""
         engine = database("mariadb")
@@ -319,6 +343,23 @@ class TestWritesThatAreNotMet:
         other.dispose()
         assert (report.changed, report.left, report.complete) == (3, 1, False)
         do(engine, "DROP OWNED BY clerk CASCADE", "DROP ROLE clerk")
+
+
+def test_plaintext_that_the_collation_takes_for_a_value(database: Database) -> None:
+    """FC1. is fc1. to MariaDB's default collation, and the database's count of what is left does not take it for it."""
+    engine = database("mariadb")
+    people = Table(
+        "patients",
+        MetaData(),
+        Column("id", Integer(), primary_key=True),
+        Column("ssn", Encrypted(String, ENCRYPTOR, name="patients.ssn", storage=Text, accept_plaintext=SOON)),
+    )
+    people.metadata.create_all(engine)
+    do(engine, "INSERT INTO patients VALUES (1, 'FC1.a'), (2, 'b')")
+    behind = "UPDATE patients SET ssn = 'FC1.c' WHERE id = 1"
+    report = Migration(engine, people).backfill(batch=1, on_progress=lambda _: do(engine, behind))
+    assert (report.left, report.complete) == (1, False)
+    assert Migration(engine, people).backfill().complete
 
 
 def test_columns_that_the_database_sets_keep_their_values(database: Database) -> None:

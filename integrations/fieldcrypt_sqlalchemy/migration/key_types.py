@@ -81,4 +81,6 @@ def _family(type_: Any) -> str:
         return _family(type_.data_type)
     if isinstance(type_, types.Enum) and not type_.native_enum:
         return "text"
+    if isinstance(type_, types.Uuid) and not type_.native_uuid:
+        return "text"
     return next((word for kind, word in _FAMILIES if isinstance(type_, kind)), f"of the type {type_!s}")

@@ -11,8 +11,10 @@ from sqlalchemy.exc import NoSuchTableError, SAWarning
 from sqlalchemy.schema import CreateColumn
 from sqlalchemy.types import NullType, TypeEngine
 
+from fieldcrypt import ConfigurationError
 from fieldcrypt_sqlalchemy.engine.internals import BINARY_TYPE, copy_column
 from fieldcrypt_sqlalchemy.migration.key_types import unfit_key
+from fieldcrypt_sqlalchemy.migration.positions import stored_key
 from fieldcrypt_sqlalchemy.migration.text_schema import problems_of_text
 
 if TYPE_CHECKING:
@@ -84,6 +86,9 @@ def _of_key(connection: Connection, source: SqlSource, columns: Mapping[str, Any
     if unfit:
         return
     key = source.key
+    if reason := _unwritable(connection, source):
+        yield reason
+        return
     if connection.dialect.name == "sqlite" or any(columns[each.name]["nullable"] for each in source.key):
         query = select(key[0]).where(or_(*(each.is_(None) for each in key))).limit(1)
         if connection.execute(query).first() is not None:
@@ -95,6 +100,16 @@ def _of_key(connection: Connection, source: SqlSource, columns: Mapping[str, Any
                 f"{source.full_name} has several rows with the same primary key, as the model declares it, by which "
                 "they cannot be told apart: give it a key that is unique, also among tables that inherit from it"
             )
+
+
+def _unwritable(connection: Connection, source: SqlSource) -> str | None:
+    """Return why a checkpoint cannot hold keys like those of the table, as one of them shows; None if it can."""
+    row = connection.execute(select(*source.key).limit(1)).first()
+    try:
+        stored_key(source.full_name, None if row is None else tuple(row))
+    except ConfigurationError as error:
+        return str(error)
+    return None
 
 
 def _is_unique(connection: Connection, source: SqlSource) -> bool:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, LargeBinary, String, and_, cast, func
+from sqlalchemy import ColumnElement, LargeBinary, String, and_, cast, collate, func
+from sqlalchemy.dialects.mysql import CHAR
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import NullType, TypeDecorator, TypeEngine
 
@@ -21,6 +22,26 @@ __all__ = ["BinaryForm", "MarkedError", "StoredForm", "TextForm", "stored_form"]
 
 _SHORTEST = 57  # bytes of a value: version, key id, nonce and tag (SPEC section 4)
 _HEADS = [bytes([version]) for version in (STORED, SELF_CONTAINED)]
+
+
+Exact = Callable[[ColumnElement[Any]], ColumnElement[Any]]
+
+
+def _as_it_is(text: ColumnElement[Any]) -> ColumnElement[Any]:
+    return text
+
+
+def _exact_on_mysql(text: ColumnElement[Any]) -> ColumnElement[Any]:
+    return collate(cast(text, CHAR(charset="utf8mb4")), "utf8mb4_bin")
+
+
+# What makes a text one that is compared character by character: the collation of a column may take FC1. for fc1., and a
+# plaintext that begins so for a value. SQLite compares what functions return so anyway.
+_EXACT: Mapping[str, Exact] = {
+    "postgresql": lambda text: collate(text, "C"),
+    "mysql": _exact_on_mysql,
+    "mariadb": _exact_on_mysql,
+}
 
 
 class BinaryForm:
@@ -90,10 +111,12 @@ class TextForm(BinaryForm):
         self._mixed = mixed
         self._name = name
         self._room: int | None = None
+        self._exact: Exact = _as_it_is
 
     def prepare(self, dialect: Dialect) -> None:
         """Get ready for a database."""
         self._room = self.storage.room(dialect)
+        self._exact = _EXACT.get(dialect.name, _as_it_is)
 
     def load(self, stored: Any) -> Any:
         """Return the value, or the plaintext, that the column holds (see `BinaryForm.load`)."""
@@ -126,19 +149,18 @@ class TextForm(BinaryForm):
 
     def is_ours(self, column: ColumnElement[Any]) -> ColumnElement[bool]:
         """Return the condition that what is stored begins as the text of a value does."""
-        begins_at, text = self._text(column)
-        return func.substr(text, begins_at, len(text_form.PREFIX), type_=String) == text_form.PREFIX
+        return self._head(column, len(text_form.PREFIX)) == text_form.PREFIX
 
-    def _text(self, column: ColumnElement[Any]) -> tuple[int, ColumnElement[Any]]:
-        """Return where in a column's text values begin, behind the quotation mark in JSON, and the text."""
-        return (2, cast(column, String)) if self.storage.is_json else (1, column)
+    def _head(self, column: ColumnElement[Any], size: int) -> ColumnElement[Any]:
+        """Return the first characters of a column's text, behind the quotation mark in JSON."""
+        begins_at, text = (2, cast(column, String)) if self.storage.is_json else (1, column)
+        return self._exact(func.substr(text, begins_at, size, type_=String))
 
     def is_under(self, column: ColumnElement[Any], key_id: bytes) -> ColumnElement[bool]:
         """Return the condition that a value is under a data key: its text begins with that of its id."""
-        begins_at, text = self._text(column)
         # 17 bytes are 22 characters, and four bits of the next one.
         heads = {text_form.encode(head + key_id + bytes([rest << 6]))[:27] for head in _HEADS for rest in range(4)}
-        return func.substr(text, begins_at, 27, type_=String).in_(sorted(heads))
+        return self._head(column, 27).in_(sorted(heads))
 
 
 StoredForm = BinaryForm
