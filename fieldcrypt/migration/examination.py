@@ -27,9 +27,12 @@ class Examination:
         accepted: what else there may be; its dates do not count here.
         pad: the padding that the field is declared with, if it has any.
         from_plaintext, to_field: see `Reading`.
+
+    Attributes:
+        waits_until: when a newer data key begins to encrypt, if values were found that are to be encrypted anew then.
     """
 
-    __slots__ = ("_accepted", "_encryptor", "_field", "_has_forms", "_old", "_pad", "_reading")
+    __slots__ = ("_accepted", "_encryptor", "_field", "_has_forms", "_old", "_pad", "_reading", "waits_until")
 
     def __init__(
         self,
@@ -47,6 +50,7 @@ class Examination:
         self._has_forms = from_plaintext is not None
         self._pad = pad
         self._old: dict[bytes, bool] = {}
+        self.waits_until: float | None = None
 
     def examine(
         self,
@@ -90,6 +94,9 @@ class Examination:
             if len(self._old) >= _MAX_KNOWN:
                 self._old.clear()
             old = self._old[parts.key_id] = self._encryptor.needs_reencrypt(data)
+            at = None if old else self._encryptor.followed_at(data)
+            if at is not None:
+                self.waits_until = max(at, self.waits_until or at)
         if old:
             return Finding(Kind.OLD_KEY, value)
         if self._pad is not None:

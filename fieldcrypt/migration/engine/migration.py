@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from datetime import UTC, datetime
 from functools import partial
 from threading import Event
 
@@ -70,7 +72,8 @@ class StoredMigration:
                 after = max(part.total(sample), seen)
                 total += after
                 left += 0 if sample is not None else part.unseen(seen, before, after)
-        return MigrationPlan(kinds.units, total, kinds.counts, kinds.stale_tags, needed, left, kinds.passed_over)
+        more = left, kinds.passed_over, self._waiting()
+        return MigrationPlan(kinds.units, total, kinds.counts, kinds.stale_tags, needed, *more)
 
     def backfill(
         self,
@@ -104,7 +107,8 @@ class StoredMigration:
             MigrationError: the store refuses, or was lost. What is done stays; run it again to go on.
             KeyProviderError, KeyStoreError: keys cannot be had; likewise.
         """
-        return self._run(Backfill(mend), on_progress, workers=workers, batch=batch, rate=rate, restart=restart)
+        report = self._run(Backfill(mend), on_progress, workers=workers, batch=batch, rate=rate, restart=restart)
+        return report._replace(remarks=self._waiting())
 
     def verify(self, *, sample: Sample | None = None, on_progress: OnProgress = None) -> VerifyReport:
         """Decrypt all units, or some, and compare: with the plaintext, where it is beside them. Locks nothing.
@@ -223,6 +227,18 @@ class StoredMigration:
             raise ConfigurationError("; ".join(dict.fromkeys(found)))
         for _, journal in self._parts:
             journal.create()
+
+    def _waiting(self) -> tuple[str, ...]:
+        """Return, in words, that it is too early to encrypt under a key that was made just now."""
+        found = [field.waits_until() for part in self._parts for field in part.source.fields]
+        latest = max((each for each in found if each is not None), default=None)
+        if latest is None:
+            return ()
+        at = datetime.fromtimestamp(math.ceil(latest), UTC)
+        return (
+            f"a newer data key encrypts from {at:%Y-%m-%d %H:%M:%S} UTC on, once it has waited out its propagation "
+            "delay: values under the key before it are due only then. Run the backfill after that",
+        )
 
     def _meter(self, step: str, on_progress: OnProgress) -> Meter:
         return Meter(step, sum(part.source.estimate() for part in self._parts), on_progress=on_progress)

@@ -120,6 +120,12 @@ class Backfill(Step):
         is_mended = self.mend and cell.plain is not None
         if cell.stored is None or (is_mended and field.examine(cell, place).kind is Kind.UNREADABLE):
             return _protected(field, cell, place, field.of_plain(cell, place))
+        is_other = cell.plain is not None and not field.has_form(cell)
+        if is_other and field.examine(cell, place).kind in (Kind.UNREADABLE, Kind.PLAINTEXT):
+            raise ValueError(
+                f"{field.name}: the encrypted column has something that is no encrypted value. Empty it, or say "
+                "mend=True, which encrypts the plaintext beside it in place of what cannot be read"
+            )
         return {}
 
 

@@ -87,9 +87,17 @@ class ProtectedField(Protocol):
     def examine(self, cell: Cell, place: Place) -> Finding:
         """Return what is in the protected field (see `Examination.examine`)."""
 
+    def has_form(self, cell: Cell) -> bool:
+        """Return True if what is in the protected field has the form of a protected value, authentic or not."""
+        return True
+
     def of_plain(self, cell: Cell, place: Place) -> Finding:
         """Return what the plaintext beside it is, as a value of the field; `Kind.NULL` if there is none."""
         return Finding(Kind.NULL)
+
+    def waits_until(self) -> float | None:
+        """Return when values that were examined will be under an old data key (see `Examination.waits_until`)."""
+        return None
 
     @abstractmethod
     def check_due(self, found: Finding) -> None:

@@ -61,6 +61,10 @@ class MigratedField(ProtectedField):
         """Return nothing: it is migrated in place."""
         return Finding(Kind.NULL)
 
+    def waits_until(self) -> float | None:
+        """Return when values are under an old data key (see `ProtectedField.waits_until`)."""
+        return self._examination.waits_until
+
     def check_due(self, found: Finding) -> None:
         """Look whether what was found may be encrypted again (see `Examination.check_due`)."""
         self._examination.check_due(found)

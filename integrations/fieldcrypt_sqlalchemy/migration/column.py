@@ -77,6 +77,8 @@ class MigratedColumn(ProtectedField):
     def cell(self, values: Any) -> Cell:
         """Take the next values of a row."""
         stored = _bytes(next(values))
+        if self.plain is not None and stored in (b"", ""):  # the default of a new column that is NOT NULL
+            stored = None
         tag = None if self.companion is None else _bytes(next(values))
         return Cell(stored, tag, None if self.plain is None else next(values))
 
@@ -120,6 +122,17 @@ class MigratedColumn(ProtectedField):
                 raise
             return Finding(Kind.UNREADABLE)
         return self._examination.examine(stored, place.tenant, place.context, place.part)
+
+    def has_form(self, cell: Cell) -> bool:
+        """Return True if what is stored has the form of an encrypted value."""
+        try:
+            return is_envelope(self.form.load(cell.stored))
+        except DecryptionError:
+            return False
+
+    def waits_until(self) -> float | None:
+        """Return when values are under an old data key (see `ProtectedField.waits_until`)."""
+        return self._examination.waits_until
 
     def check_due(self, found: Finding) -> None:
         """Look whether what was found may be encrypted again (see `Examination.check_due`)."""

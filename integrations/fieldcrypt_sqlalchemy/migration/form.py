@@ -36,4 +36,5 @@ def _of_column(which: Which, migrated: MigratedColumn, at: At) -> Any:
     if which is Which.FILLED:
         return stored.is_not(None)
     plain = at(migrated.plain).is_not(None)
-    return and_(plain, stored.is_(None)) if which is Which.DUE else plain
+    empty = or_(stored.is_(None), not_(migrated.form.is_ours(stored)))
+    return and_(plain, empty) if which is Which.DUE else plain

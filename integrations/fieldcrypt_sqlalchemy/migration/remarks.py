@@ -16,7 +16,7 @@ _REWRITE: Mapping[str, str] = {
 }
 
 
-def after_finish(table: str, columns: Sequence[MigratedColumn], dialect: str) -> tuple[str, ...]:
+def after_finish(table: str, columns: Sequence[MigratedColumn], dialect: str, has_history: bool) -> tuple[str, ...]:
     """Return what is left to do to a table, in words."""
     remarks = []
     for column in columns:
@@ -24,6 +24,11 @@ def after_finish(table: str, columns: Sequence[MigratedColumn], dialect: str) ->
             remarks.append(f"drop the column: ALTER TABLE {table} DROP COLUMN {column.plain.name}")
         elif column.type.accepted is not None:
             remarks.append(f"take accept_plaintext, accept and accept_until away from {table}.{column.name}")
+    if has_history:
+        remarks.append(
+            "the database keeps former versions of the rows (SYSTEM VERSIONING), with their plaintext. Remove them: "
+            f"DELETE HISTORY FROM {table}"
+        )
     if dialect in _REWRITE:
         rewrite = _REWRITE[dialect].format(table)
         remarks.append(f"old versions of the rows are in the table's file until it is written anew: {rewrite}")

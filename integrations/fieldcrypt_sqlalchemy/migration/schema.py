@@ -20,7 +20,7 @@ from fieldcrypt_sqlalchemy.migration.text_schema import problems_of_text
 if TYPE_CHECKING:
     from fieldcrypt_sqlalchemy.migration.source import SqlSource
 
-__all__ = ["columns_set_on_update", "problems"]
+__all__ = ["columns_set_on_update", "has_history", "problems"]
 
 _MODIFY = "ALTER TABLE {table} MODIFY {column} LONGBLOB"  # keeps the bytes; of a text column make it utf8mb4 before
 _TO_BINARY: Mapping[str, str] = {
@@ -33,9 +33,15 @@ _KIND_ON_POSTGRESQL = text(
     "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relname = :name AND "
     "CASE WHEN CAST(:schema AS text) IS NULL THEN pg_table_is_visible(c.oid) ELSE n.nspname = :schema END"
 )
+_HIDES_ROWS = text("SELECT row_security_active(CAST(:name AS text))")
 _SET_ON_UPDATE = text(
     "SELECT column_name FROM information_schema.columns WHERE table_name = :name AND "
     "table_schema = COALESCE(:schema, DATABASE()) AND extra LIKE '%on update%'"
+)
+
+_HAS_HISTORY = text(
+    "SELECT 1 FROM information_schema.tables WHERE table_name = :name AND "
+    "table_schema = COALESCE(:schema, DATABASE()) AND table_type = 'SYSTEM VERSIONED'"
 )
 
 
@@ -50,6 +56,11 @@ def problems(connection: Connection, source: SqlSource, step: str) -> list[str]:
             columns = {each["name"]: each for each in look.get_columns(source.table.name, source.schema)}
     except NoSuchTableError:
         return [f"there is no table {source.full_name}"]
+    if _hides_rows(connection, source):
+        return [
+            f"{source.full_name} has row-level security, which may hide rows from this user of the database, so that "
+            "no step would come to them: work as a user with BYPASSRLS, or as the owner if it is not forced on that"
+        ]
     missing = [each for each in _expected(source) if each.name not in columns]
     if missing:
         told = (f"{source.full_name} has no column {each.name}: {_add(connection, source, each)}" for each in missing)
@@ -132,6 +143,13 @@ def columns_set_on_update(connection: Connection, name: str, schema: str | None)
     return list(connection.scalars(_SET_ON_UPDATE, {"name": name, "schema": schema}))
 
 
+def has_history(connection: Connection, name: str, schema: str | None) -> bool:
+    """Return True if the database keeps former versions of the rows of a table."""
+    if connection.dialect.name not in ("mysql", "mariadb"):
+        return False
+    return connection.scalar(_HAS_HISTORY, {"name": name, "schema": schema}) is not None
+
+
 def _expected(source: SqlSource) -> Iterator[Any]:
     yield from source.key
     for migrated in source.columns:
@@ -142,11 +160,21 @@ def _expected(source: SqlSource) -> Iterator[Any]:
 
 
 def _add(connection: Connection, source: SqlSource, column: Any) -> str:
-    there = Table(source.table.name, MetaData(), schema=source.schema)
-    table = connection.dialect.identifier_preparer.format_table(there)
+    table = _quoted(connection, source)
     free = copy_column(column)
     free.nullable = True  # for now it is empty
     return f"ALTER TABLE {table} ADD COLUMN {CreateColumn(free).compile(dialect=connection.dialect)}".strip()
+
+
+def _hides_rows(connection: Connection, source: SqlSource) -> bool:
+    if connection.dialect.name != "postgresql":
+        return False
+    return bool(connection.scalar(_HIDES_ROWS, {"name": _quoted(connection, source)}))
+
+
+def _quoted(connection: Connection, source: SqlSource) -> str:
+    there = Table(source.table.name, MetaData(), schema=source.schema)
+    return connection.dialect.identifier_preparer.format_table(there)
 
 
 def _is_binary(type_: TypeEngine[Any], dialect: str) -> bool:

@@ -21,6 +21,7 @@ from sqlalchemy import (
     not_,
     select,
 )
+from sqlalchemy.dialects.mysql import CHAR
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.types import NullType
 
@@ -36,7 +37,7 @@ from fieldcrypt_sqlalchemy.migration.column import MigratedColumn
 from fieldcrypt_sqlalchemy.migration.form import condition
 from fieldcrypt_sqlalchemy.migration.remarks import after_finish
 from fieldcrypt_sqlalchemy.migration.row import Binding, MigratedRow
-from fieldcrypt_sqlalchemy.migration.schema import columns_set_on_update, problems
+from fieldcrypt_sqlalchemy.migration.schema import columns_set_on_update, has_history, problems
 from fieldcrypt_sqlalchemy.migration.transaction import again_if_it_met_others
 from fieldcrypt_sqlalchemy.migration.writing import write
 
@@ -50,6 +51,14 @@ _RANDOM: Mapping[str, Any] = {
     "mysql": func.rand(),
     "mariadb": func.rand(),
     "sqlite": func.abs(func.random() % 1_000_000_000) / 1e9,
+}
+
+# How many bytes a text has in UTF-8, whatever the database keeps it in.
+_OCTETS: Mapping[str, Callable[[Any], Any]] = {
+    "postgresql": lambda text: func.octet_length(func.convert_to(text, "UTF8")),
+    "mysql": lambda text: func.octet_length(cast(text, CHAR(charset="utf8mb4"))),
+    "mariadb": lambda text: func.octet_length(cast(text, CHAR(charset="utf8mb4"))),
+    "sqlite": lambda text: func.length(cast(text, LargeBinary)),
 }
 
 
@@ -132,7 +141,9 @@ class SqlSource(Source):
 
     def remarks(self) -> Sequence[str]:
         """Return what is left to do, in words."""
-        return after_finish(self.full_name, self.columns, self._dialect.name)
+        with self._engine.connect() as connection:
+            versioned = has_history(connection, self.table.name, self.schema)
+        return after_finish(self.full_name, self.columns, self._dialect.name, versioned)
 
     # Reading
 
@@ -153,7 +164,7 @@ class SqlSource(Source):
     def longest_plaintext(self, connection: Connection, migrated: MigratedColumn) -> int:
         """Return how many bytes the longest text has that a column holds, beside encrypted values."""
         text = self.target.c[migrated.stored_name]
-        octets = func.length(cast(text, LargeBinary)) if self._dialect.name == "sqlite" else func.octet_length(text)
+        octets = _OCTETS[self._dialect.name](text) if self._dialect.name in _OCTETS else func.octet_length(text)
         plain = not_(migrated.form.is_ours(text))
         return connection.scalar(select(func.max(octets)).where(plain)) or 0
 

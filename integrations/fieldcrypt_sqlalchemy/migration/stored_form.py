@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, LargeBinary, String, and_, cast, collate, func
@@ -111,12 +111,12 @@ class TextForm(BinaryForm):
         self._mixed = mixed
         self._name = name
         self._room: int | None = None
-        self._exact: Exact = _as_it_is
+        self._dialect = ""
 
     def prepare(self, dialect: Dialect) -> None:
         """Get ready for a database."""
         self._room = self.storage.room(dialect)
-        self._exact = _EXACT.get(dialect.name, _as_it_is)
+        self._dialect = dialect.name
 
     def load(self, stored: Any) -> Any:
         """Return the value, or the plaintext, that the column holds (see `BinaryForm.load`)."""
@@ -148,19 +148,27 @@ class TextForm(BinaryForm):
         return value
 
     def is_ours(self, column: ColumnElement[Any]) -> ColumnElement[bool]:
-        """Return the condition that what is stored begins as the text of a value does."""
-        return self._head(column, len(text_form.PREFIX)) == text_form.PREFIX
+        """Return the condition that what is stored begins as the text of a value does, and is as long at least."""
+        text, before = self._text(column)
+        length = func.length(text) if self._dialect == "sqlite" else func.char_length(text)
+        is_long = length >= text_form.size(_SHORTEST) + 2 * len(before)
+        return and_(self._begins_with(column, [text_form.PREFIX]), is_long)
 
-    def _head(self, column: ColumnElement[Any], size: int) -> ColumnElement[Any]:
-        """Return the first characters of a column's text, behind the quotation mark in JSON."""
-        begins_at, text = (2, cast(column, String)) if self.storage.is_json else (1, column)
-        return self._exact(func.substr(text, begins_at, size, type_=String))
+    def _text(self, column: ColumnElement[Any]) -> tuple[ColumnElement[Any], str]:
+        """Return a column's text, and what stands in it before a value: in JSON a quotation mark."""
+        return (cast(column, String), '"') if self.storage.is_json else (column, "")
+
+    def _begins_with(self, column: ColumnElement[Any], heads: Sequence[str]) -> ColumnElement[bool]:
+        """Return the condition that a column's text begins with one of several texts of one length."""
+        text, before = self._text(column)
+        head = func.substr(text, 1, len(before + heads[0]), type_=String)
+        return _EXACT.get(self._dialect, _as_it_is)(head).in_([before + each for each in heads])
 
     def is_under(self, column: ColumnElement[Any], key_id: bytes) -> ColumnElement[bool]:
         """Return the condition that a value is under a data key: its text begins with that of its id."""
         # 17 bytes are 22 characters, and four bits of the next one.
         heads = {text_form.encode(head + key_id + bytes([rest << 6]))[:27] for head in _HEADS for rest in range(4)}
-        return self._head(column, 27).in_(sorted(heads))
+        return self._begins_with(column, sorted(heads))
 
 
 StoredForm = BinaryForm
