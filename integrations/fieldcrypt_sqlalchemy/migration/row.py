@@ -35,13 +35,10 @@ class Binding(NamedTuple):
 
 
 class MigratedRow:
-    """A row as it was read: the `Unit` of a migration.
+    """A row as it was read: the `Unit` of a migration, whose methods are described there.
 
     Args:
-        raw: its values: the key, what it is bound to, and the columns, in the order of the query.
-        key_size: how many of them are the key.
-        binding: what values are bound to.
-        columns: the protected ones.
+        raw: the key, what it is bound to, and the columns, in the order of the query.
     """
 
     __slots__ = ("_binding", "_columns", "_place", "key", "raw")
@@ -55,16 +52,10 @@ class MigratedRow:
         self._place: Place | None = None
 
     def cells(self) -> Sequence[tuple[ProtectedField, Cell]]:
-        """Return the protected columns with what is stored of them."""
         values = iter(self.raw[len(self.key) + len(self._binding.columns) :])  # made anew: a page of them is a lot
         return [(each, each.cell(values)) for each in self._columns]
 
     def place(self) -> Place:
-        """Return what its values are bound to.
-
-        Raises:
-            ProtectedColumnError: its key or its tenant is NULL.
-        """
         if self._place is None:
             self._place = self._binding.place(self.raw[len(self.key) :])
         return self._place

@@ -5,25 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import (
-    ARRAY,
-    JSON,
-    Column,
-    Connection,
-    Engine,
-    FromClause,
-    LargeBinary,
-    Select,
-    Table,
-    case,
-    cast,
-    func,
-    not_,
-    select,
-)
-from sqlalchemy.dialects.mysql import CHAR
+from sqlalchemy import Column, Connection, Engine, FromClause, Select, Table, case, func, or_, select, true
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.types import NullType
+from sqlalchemy.types import ARRAY, JSON, LargeBinary, NullType
 
 from fieldcrypt import ConfigurationError
 from fieldcrypt.migration import Sample
@@ -34,11 +18,9 @@ from fieldcrypt.migration.engine.unit import Change, Unit
 from fieldcrypt_sqlalchemy.keyset import Key, beyond, up_to
 from fieldcrypt_sqlalchemy.migration.bare import Bare
 from fieldcrypt_sqlalchemy.migration.column import MigratedColumn
-from fieldcrypt_sqlalchemy.migration.form import condition
-from fieldcrypt_sqlalchemy.migration.remarks import after_finish
 from fieldcrypt_sqlalchemy.migration.row import Binding, MigratedRow
-from fieldcrypt_sqlalchemy.migration.schema import columns_set_on_update, has_history, problems
-from fieldcrypt_sqlalchemy.migration.transaction import again_if_it_met_others
+from fieldcrypt_sqlalchemy.migration.schema import columns_set_on_update, problems, remarks
+from fieldcrypt_sqlalchemy.migration.transaction import transact
 from fieldcrypt_sqlalchemy.migration.writing import write
 
 __all__ = ["SqlSource"]
@@ -47,31 +29,20 @@ T = TypeVar("T")
 
 _PAGE = 1000
 _RANDOM: Mapping[str, Any] = {
-    "postgresql": func.random(),
     "mysql": func.rand(),
     "mariadb": func.rand(),
     "sqlite": func.abs(func.random() % 1_000_000_000) / 1e9,
 }
 
-# How many bytes a text has in UTF-8, whatever the database keeps it in.
-_OCTETS: Mapping[str, Callable[[Any], Any]] = {
-    "postgresql": lambda text: func.octet_length(func.convert_to(text, "UTF8")),
-    "mysql": lambda text: func.octet_length(cast(text, CHAR(charset="utf8mb4"))),
-    "mariadb": lambda text: func.octet_length(cast(text, CHAR(charset="utf8mb4"))),
-    "sqlite": lambda text: func.length(cast(text, LargeBinary)),
-}
-
 
 class SqlSource(Source):
-    """The rows of one table: a `Source`.
+    """The rows of one table; every step begins with `problems`, which also finds what the writes need.
 
     What is read and what is written is one table (`Bare`), which the engine's `schema_translate_map` applies to; where
     it leads to is a part of the name.
 
     Args:
-        engine: of the database.
-        table: the columns are of it.
-        columns: the protected ones.
+        table, columns: the protected columns are of the table.
         selected: where to select from: the table, or of a class that inherits all that it consists of.
         binding: what values are bound to.
         of: the class, if it shares the table with another part.
@@ -89,32 +60,28 @@ class SqlSource(Source):
         binding: Binding,
         of: str | None = None,
     ) -> None:
-        self._engine, self._dialect = engine, engine.dialect
+        self._engine, self.dialect = engine, engine.dialect
         self.table, self.columns, self.fields = table, columns, columns
         translated = engine.get_execution_options().get("schema_translate_map") or {}
         self.schema: str | None = translated.get(table.schema, table.schema)
         self.full_name = table.name if self.schema is None else f"{self.schema}.{table.name}"
         self.name = self.full_name if of is None else f"{self.full_name} of {of}"
-        self.key: list[Any] = list(table.primary_key.columns)
         self._check_key()
         self._binding = binding
-        for each in columns:
-            each.form.prepare(self._dialect)
-        stored = [(each.column, each.form.written_as) for each in columns]
-        tags: list[tuple[Any, Any]] = [
-            (each.companion, LargeBinary()) for each in columns if each.companion is not None
-        ]
+        stored: list[tuple[Any, Any]] = [(each.column, each.form.written_as) for each in columns]
+        tags = [(each.companion, LargeBinary()) for each in columns if each.companion is not None]
         self._bare = bare = Bare([*stored, *tags])
-        self.target, self.key = bare.table(table), [bare.of(each) for each in self.key]
+        self.target = bare.table(table)
+        self.key: list[Any] = [bare.of(each) for each in table.primary_key.columns]
         read = [each for migrated in columns for each in migrated.selected()]
         named = [bare.of(each).label(f"c{at}") for at, each in enumerate((*self.key, *binding.columns.values(), *read))]
         self._query = select(*named).select_from(bare.of(selected)).order_by(*self.key)
-        self._kept: Sequence[str] | None = None
+        self.kept: Sequence[str] = ()  # the columns that the database would set to another value when a row is written
 
     def _check_key(self) -> None:
-        if not self.key:
+        if not self.table.primary_key.columns:
             raise ConfigurationError(f"{self.name} has no primary key, by which its rows could be told apart")
-        for each in self.key:
+        for each in self.table.primary_key.columns:
             if isinstance(each.type, (ARRAY, JSON)):
                 raise ConfigurationError(
                     f"{self.name}.{each.key} is part of the primary key, and of the type {type(each.type).__name__}, "
@@ -124,33 +91,30 @@ class SqlSource(Source):
     # What it is
 
     def problems(self, step: str) -> list[str]:
-        """Return what keeps a step from being done (see `Source.problems`); every step begins with it."""
         for each in self.columns:
             each.begin()
         with self._engine.connect() as connection:
+            self.kept = columns_set_on_update(connection, self.table.name, self.schema)
+            for name in self.kept:
+                if name not in self.target.c:
+                    self.target.append_column(Column(name, NullType()))
             return problems(connection, self, step)
 
     def describe(self) -> str:
-        """Return what a checkpoint is about (see `Source.describe`)."""
         words = ", ".join(f"{each.name} ({each.type.name})" for each in self.columns)
         key = ", ".join(f"{each.name} {type(each.type).__name__}" for each in self.key)
-        row_key = self._binding.row_key
-        bound = () if row_key is None else row_key.described()
+        bound = () if self._binding.row_key is None else self._binding.row_key.described()
         declared = [tuple(each.declared()) for each in self.columns]
         return about(f"{words} by {key}", (self.name,), bound, *declared)
 
     def remarks(self) -> Sequence[str]:
-        """Return what is left to do, in words."""
         with self._engine.connect() as connection:
-            versioned = has_history(connection, self.table.name, self.schema)
-        return after_finish(self.full_name, self.columns, self._dialect.name, versioned)
+            return list(remarks(connection, self))
 
     # Reading
 
     def count(self, which: Which) -> Counted:
-        """Have the database count (see `Source.count`)."""
-        those = condition(which, self.columns, self._bare.of)
-        query = select(func.count(), func.sum(case((those, 1), else_=0))).select_from(self.target)
+        query = select(func.count(), func.sum(case((self._is(which), 1), else_=0))).select_from(self.target)
         with self._engine.connect() as connection:
             total, found = connection.execute(query).one()
         return Counted(total, int(found or 0))
@@ -161,29 +125,18 @@ class SqlSource(Source):
         with self._engine.connect() as connection:
             return connection.scalar(select(func.count()).select_from(self.target).where(is_under)) or 0
 
-    def longest_plaintext(self, connection: Connection, migrated: MigratedColumn) -> int:
-        """Return how many bytes the longest text has that a column holds, beside encrypted values."""
-        text = self.target.c[migrated.stored_name]
-        octets = _OCTETS[self._dialect.name](text) if self._dialect.name in _OCTETS else func.octet_length(text)
-        plain = not_(migrated.form.is_ours(text))
-        return connection.scalar(select(func.max(octets)).where(plain)) or 0
-
     def page(self, portion: Portion, which: Which, size: int) -> Page:
-        """Read the next rows of a portion (see `Source.page`)."""
-        with self._engine.connect() as connection:
-            units = self._rows(connection, self._of_range(portion.position, portion.until, which).limit(size))
+        units = self._rows(self._of_range(portion.position, portion.until, which).limit(size))
         return Page(units, units[-1].key if units else None, len(units) < size, which)
 
     def pages(self, which: Which, sample: Sample | None = None) -> Iterator[Sequence[Unit]]:
-        """Yield all rows of a kind in the order of their keys, or random ones (see `Source.pages`)."""
         share = None if sample is None else sample.share_of(self.estimate())
         after: Key | None = None
         while True:
             query = self._of_range(after, None, which).limit(_PAGE)
             if share is not None:
-                query = query.where(_RANDOM.get(self._dialect.name, func.random()) < share)
-            with self._engine.connect() as connection:
-                units = self._rows(connection, query)
+                query = query.where(_RANDOM.get(self.dialect.name, func.random()) < share)
+            units = self._rows(query)
             yield units
             if len(units) < _PAGE or units[-1].key == after:
                 return
@@ -197,7 +150,7 @@ class SqlSource(Source):
         Those that have not changed are the same objects as before.
         """
         query = self._of_range(after, until, which).with_for_update(
-            key_share=True, of=self.target if self._dialect.name == "postgresql" else None
+            key_share=True, of=self.target if self.dialect.name == "postgresql" else None
         )
         found = []
         for row in connection.execute(query):
@@ -208,23 +161,25 @@ class SqlSource(Source):
 
     def boundary(self, after: Key | None, rows: int) -> Select[Any]:
         """Return the query for the key of the row that ends a range of so many."""
-        query = select(*self.key).select_from(self.target).order_by(*self.key)
-        if after is not None:
-            query = query.where(beyond(self.key, after, self._dialect))
+        query = select(*self.key).select_from(self.target).where(*self.between(after, None)).order_by(*self.key)
         return query.limit(1).offset(rows - 1)
 
-    def _of_range(self, after: Key | None, until: Key | None, which: Which) -> Select[Any]:
-        query = self._query
-        if after is not None:
-            query = query.where(beyond(self.key, after, self._dialect))
-        if until is not None:
-            query = query.where(up_to(self.key, until, self._dialect))
-        if which is not Which.ALL:
-            query = query.where(condition(which, self.columns, self._bare.of))
-        return query
+    def between(self, after: Key | None, until: Key | None) -> list[Any]:
+        """Return the conditions that a row comes after a key, and not after another one."""
+        found = [] if after is None else [beyond(self.key, after, self.dialect)]
+        return found if until is None else [*found, up_to(self.key, until, self.dialect)]
 
-    def _rows(self, connection: Connection, query: Select[Any]) -> list[MigratedRow]:
-        return [self._row_of(tuple(row)) for row in connection.execute(query)]
+    def _of_range(self, after: Key | None, until: Key | None, which: Which) -> Select[Any]:
+        query = self._query.where(*self.between(after, until))
+        return query if which is Which.ALL else query.where(self._is(which))
+
+    def _is(self, which: Which) -> Any:
+        """Return the condition that a row is of a kind."""
+        return true() if which is Which.ALL else or_(*(each.is_of(which, self._bare.of) for each in self.columns))
+
+    def _rows(self, query: Select[Any]) -> list[MigratedRow]:
+        with self._engine.connect() as connection:
+            return [self._row_of(tuple(row)) for row in connection.execute(query)]
 
     def _row_of(self, raw: tuple[Any, ...]) -> MigratedRow:
         return MigratedRow(raw, len(self.key), self._binding, self.columns)
@@ -232,14 +187,8 @@ class SqlSource(Source):
     # Writing
 
     def transact(self, work: Callable[[Any], T]) -> T:
-        """Do work in a transaction, and again if it met others (see `Source.transact`)."""
-
-        def once() -> T:
-            with self._engine.begin() as connection:
-                return work(connection)
-
         try:
-            return again_if_it_met_others(once)
+            return transact(self._engine, work)
         except IntegrityError as error:
             refused = error
         raise RefusedError(refused)
@@ -253,15 +202,5 @@ class SqlSource(Source):
         again: Callable[[Unit], Change],
         beat: Callable[[], None],
     ) -> Written:
-        """Write to rows, which are locked and read again before (see `Source.write`)."""
+        """See `Source.write`: rows are locked and read again before."""
         return write(batch, self, portion.position, page, changes, again)
-
-    def kept(self, connection: Connection) -> Sequence[str]:
-        """Return the columns that the database would set to another value when a row is written."""
-        if self._kept is None:
-            kept = columns_set_on_update(connection, self.table.name, self.schema)
-            for name in kept:
-                if name not in self.target.c:
-                    self.target.append_column(Column(name, NullType()))
-            self._kept = kept
-        return self._kept

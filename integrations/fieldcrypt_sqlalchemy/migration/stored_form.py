@@ -1,4 +1,4 @@
-"""What a protected column holds in the database, and the binary values that a migration works with."""
+"""What a protected column holds in the database: how a migration reads, writes, and has it counted by its form."""
 
 from __future__ import annotations
 
@@ -18,17 +18,10 @@ from fieldcrypt_sqlalchemy.column.storage import TextStorage
 from fieldcrypt_sqlalchemy.column.text_values import binary, check_plaintext
 from fieldcrypt_sqlalchemy.types import Encrypted
 
-__all__ = ["BinaryForm", "MarkedError", "StoredForm", "TextForm", "stored_form"]
+__all__ = ["StoredForm", "stored_form"]
 
 _SHORTEST = 57  # bytes of a value: version, key id, nonce and tag (SPEC section 4)
 _HEADS = [bytes([version]) for version in (STORED, SELF_CONTAINED)]
-
-
-Exact = Callable[[ColumnElement[Any]], ColumnElement[Any]]
-
-
-def _as_it_is(text: ColumnElement[Any]) -> ColumnElement[Any]:
-    return text
 
 
 def _exact_on_mysql(text: ColumnElement[Any]) -> ColumnElement[Any]:
@@ -37,14 +30,14 @@ def _exact_on_mysql(text: ColumnElement[Any]) -> ColumnElement[Any]:
 
 # What makes a text one that is compared character by character: the collation of a column may take FC1. for fc1., and a
 # plaintext that begins so for a value. SQLite compares what functions return so anyway.
-_EXACT: Mapping[str, Exact] = {
+_EXACT: Mapping[str, Callable[[ColumnElement[Any]], ColumnElement[Any]]] = {
     "postgresql": lambda text: collate(text, "C"),
     "mysql": _exact_on_mysql,
     "mariadb": _exact_on_mysql,
 }
 
 
-class BinaryForm:
+class StoredForm:
     """A binary column: it holds values as they are, and plaintext as UTF-8 or bytes.
 
     Attributes:
@@ -53,9 +46,6 @@ class BinaryForm:
 
     read_as: TypeEngine[Any] = NullType()
     written_as: TypeEngine[Any] = LargeBinary()
-
-    def prepare(self, dialect: Dialect) -> None:
-        """Get ready for a database."""
 
     def load(self, stored: Any) -> Any:
         """Return the value, or the plaintext, that the column holds.
@@ -95,31 +85,15 @@ class BinaryForm:
         return func.substr(column, 1, len(heads[0]), type_=LargeBinary).in_(heads)
 
 
-class TextForm(BinaryForm):
-    """A column of text, or of JSON.
+class _TextForm(StoredForm):
+    """A column of text, or of JSON; if it is `mixed` there may be something else than the field's own values."""
 
-    Args:
-        storage: the column's.
-        mixed: whether there may be something else than the field's own values.
-        name: of the column, for messages.
-    """
-
-    def __init__(self, storage: TextStorage, mixed: bool, name: str) -> None:
-        self.storage = storage
-        self.read_as = _AsHeld(storage)
-        self.written_as = storage.type
-        self._mixed = mixed
-        self._name = name
-        self._room: int | None = None
-        self._dialect = ""
-
-    def prepare(self, dialect: Dialect) -> None:
-        """Get ready for a database."""
-        self._room = self.storage.room(dialect)
-        self._dialect = dialect.name
+    def __init__(self, storage: TextStorage, dialect: Dialect, mixed: bool, name: str) -> None:
+        self.storage, self._mixed, self._name = storage, mixed, name
+        self._room, self._dialect = storage.room(dialect), dialect.name
+        self.read_as, self.written_as = _AsHeld(storage), storage.type
 
     def load(self, stored: Any) -> Any:
-        """Return the value, or the plaintext, that the column holds (see `BinaryForm.load`)."""
         if stored is None:
             return None
         stored = stored.content if isinstance(stored, _Document) else stored
@@ -130,13 +104,11 @@ class TextForm(BinaryForm):
         raise MarkedError(self._name) if text_form.is_marked(stored) else DecryptionError
 
     def dump(self, value: bytes) -> Any:
-        """Return the text of a value (see `BinaryForm.dump`)."""
         stored = text_form.encode(value)
         self.storage.check_fits(stored, self._room, self._name)
         return stored
 
     def dump_plaintext(self, value: Any) -> Any:
-        """Return text, or a document, as it is (see `BinaryForm.dump_plaintext`)."""
         check_plaintext(value, self._name)
         if self.storage.is_json:
             if not _is_json(value):
@@ -148,7 +120,6 @@ class TextForm(BinaryForm):
         return value
 
     def is_ours(self, column: ColumnElement[Any]) -> ColumnElement[bool]:
-        """Return the condition that what is stored begins as the text of a value does, and is as long at least."""
         text, before = self._text(column)
         length = func.length(text) if self._dialect == "sqlite" else func.char_length(text)
         is_long = length >= text_form.size(_SHORTEST) + 2 * len(before)
@@ -161,32 +132,24 @@ class TextForm(BinaryForm):
     def _begins_with(self, column: ColumnElement[Any], heads: Sequence[str]) -> ColumnElement[bool]:
         """Return the condition that a column's text begins with one of several texts of one length."""
         text, before = self._text(column)
-        head = func.substr(text, 1, len(before + heads[0]), type_=String)
-        return _EXACT.get(self._dialect, _as_it_is)(head).in_([before + each for each in heads])
+        head: ColumnElement[Any] = func.substr(text, 1, len(before + heads[0]), type_=String)
+        head = _EXACT[self._dialect](head) if self._dialect in _EXACT else head
+        return head.in_([before + each for each in heads])
 
     def is_under(self, column: ColumnElement[Any], key_id: bytes) -> ColumnElement[bool]:
-        """Return the condition that a value is under a data key: its text begins with that of its id."""
         # 17 bytes are 22 characters, and four bits of the next one.
         heads = {text_form.encode(head + key_id + bytes([rest << 6]))[:27] for head in _HEADS for rest in range(4)}
         return self._begins_with(column, sorted(heads))
 
 
-StoredForm = BinaryForm
-
-
 class _Document:
     """A document of JSON as it was read: equal to one that is the same in JSON, where 1, 1.0 and true differ."""
-
-    __slots__ = ("content",)
 
     def __init__(self, content: Any) -> None:
         self.content = content
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Document) and repr(self.content) == repr(other.content)
-
-    def __hash__(self) -> int:
-        return hash(repr(self.content))
 
     def __repr__(self) -> str:  # without what is in it
         return "<document>"
@@ -218,11 +181,12 @@ class _AsHeld(TypeDecorator[Any]):
         return process
 
 
-def stored_form(type_: Encrypted) -> StoredForm:
-    """Return what a column of a type holds."""
-    if type_.text is None:
-        return BinaryForm()
-    return TextForm(type_.text, type_.accepted is not None, type_.described)
+def stored_form(type_: Encrypted, dialect: Dialect) -> StoredForm:
+    """Return what a column of a type holds in a database."""
+    text = type_.text
+    if text is None:
+        return StoredForm()
+    return _TextForm(text, dialect, type_.accepted is not None, type_.described)
 
 
 def _is_json(value: Any) -> bool:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, bindparam, select, update
 
 from fieldcrypt.migration.engine.source import Page, RefusedError, Written
 from fieldcrypt.migration.engine.unit import Change, Unit
-from fieldcrypt_sqlalchemy.keyset import Key, beyond, up_to
+from fieldcrypt_sqlalchemy.keyset import Key
 
 if TYPE_CHECKING:
     from fieldcrypt_sqlalchemy.migration.source import SqlSource
@@ -27,13 +27,7 @@ def write(
     changes: Sequence[Change],
     again: Callable[[Unit], Change],
 ) -> Written:
-    """Write to the rows of a page.
-
-    Args:
-        connection: of the transaction.
-        source: the table.
-        after: the key before the page.
-        page, changes, again: see `Source.write`.
+    """Write to the rows of a page, which comes after a key, in a transaction (see `Source.write`).
 
     Raises:
         RefusedError: not all rows were met.
@@ -71,21 +65,15 @@ def _update(connection: Connection, source: SqlSource, pending: Sequence[tuple[K
         parameters = {f"value_{name}": value for name, value in values.items()}
         parameters |= {f"key_{at}": part for at, part in enumerate(key)}
         by_columns.setdefault(tuple(sorted(values)), []).append(parameters)
-    met = 0
-    is_told = True
-    for names, rows in by_columns.items():
-        found = connection.execute(_statement(connection, source, names), rows).rowcount
-        is_told &= len(rows) == 1 or connection.dialect.supports_sane_multi_rowcount
-        met += found
-    return met if is_told else None
-
-
-def _statement(connection: Connection, source: SqlSource, names: tuple[str, ...]) -> Any:
+    met, is_told = 0, True
     columns = source.target.c
     same = [mine == bindparam(f"key_{at}", type_=mine.type) for at, mine in enumerate(source.key)]
-    values: dict[Any, Any] = {name: bindparam(f"value_{name}") for name in names}
-    values |= {name: columns[name] for name in source.kept(connection) if name not in names}
-    return update(source.target).where(*same).values(values)
+    for names, rows in by_columns.items():
+        new: dict[Any, Any] = {name: columns[name] for name in source.kept}
+        new |= {name: bindparam(f"value_{name}") for name in names}
+        met += connection.execute(update(source.target).where(*same).values(new), rows).rowcount
+        is_told &= len(rows) == 1 or connection.dialect.supports_sane_multi_rowcount
+    return met if is_told else None
 
 
 def _read_back(
@@ -93,9 +81,7 @@ def _read_back(
 ) -> int:
     """Return how many rows have what was written to them."""
     names = sorted({name for _, values in pending for name in values})
-    columns, key = source.target.c, source.key
-    query = select(*key, *(columns[name] for name in names)).where(up_to(key, until, connection.dialect))
-    if after is not None:
-        query = query.where(beyond(key, after, connection.dialect))
-    now = {tuple(row[: len(key)]): dict(zip(names, row[len(key) :], strict=True)) for row in connection.execute(query)}
+    columns, size = source.target.c, len(source.key)
+    query = select(*source.key, *(columns[name] for name in names)).where(*source.between(after, until))
+    now = {tuple(row[:size]): dict(zip(names, row[size:], strict=True)) for row in connection.execute(query)}
     return sum(all(now.get(at, {}).get(name, now) == value for name, value in new.items()) for at, new in pending)
