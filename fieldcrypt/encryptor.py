@@ -245,6 +245,19 @@ class Encryptor:
         followed = active is not None and (active.created, active.key_id) > (record.created, record.key_id)
         return record.state is not KeyState.ACTIVE or followed
 
+    def followed_at(self, data: bytes) -> float | None:
+        """Return from when on a value is under an old data key, because a newer one waits for now; None if none does.
+
+        Returns:
+            Seconds since 1970: the newer key has waited out the policy's propagation delay then.
+
+        Raises:
+            As `needs_reencrypt`.
+        """
+        keyring = self._configured()
+        value = envelope.parse(envelope.as_bytes(data))
+        return keyring.followed_at(keyring.for_decryption(value.key_id, value.record).record)
+
     @property
     def data_keys(self) -> DataKeys:
         """The data keys in the key store: to list, rotate, rewrap, repair and shred.

@@ -114,7 +114,7 @@ class MemoryField(ProtectedField):
         return self.plain_name is None
 
     def examine(self, cell: Cell, place: Place) -> Finding:
-        return self._examination.examine(cell.stored, place[1], place[0])
+        return self._examination.examine(cell.stored, place.tenant, place.context)
 
     def of_plain(self, cell: Cell, place: Place) -> Finding:
         if cell.plain in (None, ""):  # "" is none to the application
@@ -127,7 +127,7 @@ class MemoryField(ProtectedField):
         self._examination.check_due(found)
 
     def seal(self, value: Any, place: Place) -> Any:
-        return self._field.encrypt(value, tenant=place[1], context=place[0])
+        return self._field.encrypt(value, tenant=place.tenant, context=place.context)
 
     def tag(self, value: Any, place: Place) -> Any:
         return None if value is None else self._index.tag(value)
@@ -148,7 +148,7 @@ class MemoryUnit:
         return [(self._field, Cell(self.row.stored, self.row.tag, self.row.plain))]
 
     def place(self) -> Place:
-        return {"row": str(self.key[0])}, self.row.tenant if self._field.tenants else None
+        return Place({"row": str(self.key[0])}, self.row.tenant if self._field.tenants else None)
 
 
 class MemorySource(Source):

@@ -14,10 +14,12 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import (
     CHAR,
+    JSON,
     Column,
     Double,
     Engine,
     Integer,
+    Interval,
     LargeBinary,
     MetaData,
     String,
@@ -31,12 +33,13 @@ from sqlalchemy import (
     select,
     table,
 )
-from sqlalchemy.dialects.postgresql import INET
+from sqlalchemy.dialects.postgresql import INET, INT4RANGE
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.types import TypeEngine
 
 from fieldcrypt import ConfigurationError, Encryptor, LocalKeyProvider, MemoryKeyStore
 from fieldcrypt.migration import is_envelope
+from fieldcrypt.migration.engine.source import Which
 from fieldcrypt_sqlalchemy import Encrypted, blind_index, encrypted
 from fieldcrypt_sqlalchemy.migration import Migration
 from tests.conftest import AsyncDatabase, Database
@@ -336,27 +339,6 @@ class TestWritesThatAreNotMet:
         report = Migration(engine, patients(("id", Integer()))).backfill()
         assert (report.changed, report.left, report.total, report.complete) == (5, 1, 5, False)
 
-    def test_rows_that_a_policy_hides_for_writing(self, database: Database) -> None:
-        """Row-level security lets them be read and not written."""
-        engine = database("postgresql")
-        do(
-            engine,
-            "CREATE TABLE patients (id int PRIMARY KEY, ssn bytea)",
-            "INSERT INTO patients SELECT n, 'x' FROM generate_series(1, 4) n",
-            "DROP ROLE IF EXISTS clerk",
-            "CREATE ROLE clerk LOGIN",
-            "GRANT CREATE, USAGE ON SCHEMA public TO clerk",
-            "GRANT SELECT, UPDATE ON patients TO clerk",
-            "ALTER TABLE patients ENABLE ROW LEVEL SECURITY",
-            "CREATE POLICY reading ON patients FOR SELECT USING (true)",
-            "CREATE POLICY writing ON patients FOR UPDATE USING (id <> 2)",
-        )
-        other = create_engine(engine.url.set(username="clerk"))
-        report = Migration(other, patients(("id", Integer()))).backfill()
-        other.dispose()
-        assert (report.changed, report.left, report.complete) == (3, 1, False)
-        do(engine, "DROP OWNED BY clerk CASCADE", "DROP ROLE clerk")
-
 
 def test_plaintext_that_the_collation_takes_for_a_value(database: Database) -> None:
     """FC1. is fc1. to MariaDB's default collation, and the database's count of what is left does not take it for it."""
@@ -586,3 +568,103 @@ def test_an_asyncio_driver_that_does_not_count(database: Database, async_databas
 
     report = asyncio.run(run())
     assert (report.changed, report.failed, report.left, list(report.failures)) == (8, 1, 1, [(3,)])
+
+
+class TestWhatIsNoValue:
+    """The database's count goes by the whole form of a value, and by nothing that merely resembles it."""
+
+    def test_rows_that_a_policy_hides(self, database: Database) -> None:
+        """Nothing is begun by a user of PostgreSQL who may not see all rows, and the plan says so too."""
+        engine = database("postgresql")
+        do(
+            engine,
+            "CREATE TABLE patients (id int PRIMARY KEY, ssn bytea)",
+            "INSERT INTO patients SELECT n, 'x' FROM generate_series(1, 6) n",
+            "DROP ROLE IF EXISTS clerk",
+            "CREATE ROLE clerk LOGIN",
+            "GRANT CREATE, USAGE ON SCHEMA public TO clerk",
+            "GRANT SELECT, UPDATE ON patients TO clerk",
+            "ALTER TABLE patients ENABLE ROW LEVEL SECURITY",
+            "CREATE POLICY few ON patients USING (id <= 3)",
+        )
+        other = create_engine(engine.url.set(username="clerk"))
+        job = Migration(other, patients(("id", Integer())))
+        plan = job.plan()
+        assert plan.rows == 0
+        assert "row-level security, which may hide rows" in plan.needed[0]
+        for step in (job.backfill, job.verify, job.undo, job.finish):
+            with pytest.raises(ConfigurationError, match="work as a user with BYPASSRLS"):
+                step()
+        assert Migration(engine, patients(("id", Integer()))).backfill().changed == 6  # the owner sees all
+        other.dispose()
+        do(engine, "DROP OWNED BY clerk CASCADE", "DROP ROLE clerk")
+
+    @pytest.mark.parametrize("storage", [Text, JSON])
+    @pytest.mark.parametrize("kind", ["sqlite", "postgresql", "mariadb"])
+    def test_text_that_begins_like_a_value(self, database: Database, kind: str, storage: Any) -> None:
+        """In another case, with an accent, or too short to be one: it is counted as left, also in JSON."""
+        engine = database(kind)
+        inner: Any = JSON if storage is JSON else String
+        how = Encrypted(inner, ENCRYPTOR, name="patients.ssn", storage=storage, accept_plaintext=SOON)
+        people = Table("patients", MetaData(), Column("id", Integer(), primary_key=True), Column("ssn", how))
+        people.metadata.create_all(engine)
+        spelt = '"{}"'.format if storage is JSON else "{}".format
+        do(engine, f"INSERT INTO patients VALUES (1, '{spelt('a')}'), (2, '{spelt('b')}')")
+        job = Migration(engine, people)
+        assert job.backfill().complete
+        for left, text_ in enumerate(("FC1." + "A" * 90, "f\u00e7\u0031." + "A" * 90, "fc1.short"), 3):
+            do(engine, f"INSERT INTO patients VALUES ({left}, '{spelt(text_)}')")
+            assert job._sources[0].count(Which.DUE).those == left - 2
+            assert not (left == 5 and job.backfill().complete)  # the last one is old plaintext that nobody can tell
+
+    def test_a_new_column_with_something_in_it(self, database: Database) -> None:
+        """Its default of NOT NULL is nothing, and filled; other bytes are failures with a key until mended."""
+        engine = database("mariadb")
+        do(
+            engine,
+            "CREATE TABLE patients (id int PRIMARY KEY, plain varchar(50), ssn longblob NOT NULL DEFAULT '')",
+            "INSERT INTO patients (id, plain, ssn) VALUES (1, 'ann', ''), (2, 'bob', 'planted'), (3, 'cy', '')",
+        )
+        job = Migration(engine, patients(("id", Integer()), copied=True), {"plain": "ssn"})
+        report = job.backfill()
+        assert (report.changed, list(report.failures), report.left, report.complete) == (2, [(2,)], 1, False)
+        assert "say mend=True" in str(report.failures)
+        assert job.backfill(mend=True).complete
+        assert job.verify().wrong == 0
+
+    def test_rows_that_the_database_keeps_of_before(self, database: Database) -> None:
+        """MariaDB's SYSTEM VERSIONING: what is left to do names them."""
+        engine = database("mariadb")
+        do(
+            engine,
+            "CREATE TABLE patients (id int PRIMARY KEY, ssn longblob) WITH SYSTEM VERSIONING",
+            "INSERT INTO patients VALUES (1, 'secret')",
+        )
+        job = Migration(engine, patients(("id", Integer())))
+        job.backfill()
+        job.verify()
+        assert any("DELETE HISTORY FROM patients" in remark for remark in job.finish().remarks)
+
+    def test_the_room_that_text_takes_in_utf_8(self, database: Database) -> None:
+        """Of a column in latin1, whose octets are fewer: the plan knows before a backfill fails."""
+        engine = database("mariadb")
+        do(
+            engine,
+            "CREATE TABLE patients (id int PRIMARY KEY, ssn varchar(200)) CHARACTER SET latin1",
+            "INSERT INTO patients VALUES (1, repeat('\u00e9', 80))",
+        )
+        how = Encrypted(String, ENCRYPTOR, name="patients.ssn", storage=String(200), accept_plaintext=SOON)
+        people = Table("patients", MetaData(), Column("id", Integer(), primary_key=True), Column("ssn", how))
+        assert "longest value of 160 bytes" in Migration(engine, people).plan().needed[0]
+
+    @pytest.mark.parametrize(("type_", "key", "refusal"), [(INT4RANGE, "'[1,2)'", "of Range"), (Interval, "'2 h'", "")])
+    def test_keys_of_intervals_and_ranges(self, database: Database, type_: Any, key: str, refusal: str) -> None:
+        """PostgreSQL's intervals are gone through; a range is refused, as what it is."""
+        engine = database("postgresql")
+        name = "interval" if type_ is Interval else "int4range"
+        do(engine, f"CREATE TABLE patients (id {name} PRIMARY KEY, ssn bytea)")
+        do(engine, f"INSERT INTO patients VALUES ({key}, 'x')")
+        needed = " ".join(Migration(engine, patients(("id", type_()))).plan().needed)
+        assert (refusal in needed) if refusal else (needed == "")
+        if not refusal:
+            assert Migration(engine, patients(("id", type_()))).backfill().complete

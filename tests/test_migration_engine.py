@@ -14,7 +14,7 @@ from fieldcrypt import ConfigurationError, DecryptionError, Encryptor, LocalKeyP
 from fieldcrypt.migration import Finding, Kind, MigrationError, is_envelope
 from fieldcrypt.migration.engine.digest import name_of
 from fieldcrypt.migration.engine.source import Which
-from fieldcrypt.migration.engine.unit import Cell, is_exactly
+from fieldcrypt.migration.engine.unit import Cell, Place, is_exactly
 from tests.memory_migration import LEASE, Data, Killed, MemoryMigration, Process, Row, number_of
 
 ENCRYPTOR = Encryptor(LocalKeyProvider.generate(), MemoryKeyStore())
@@ -538,7 +538,7 @@ class Writers(RuleBasedStateMachine):
     def write_both(self, row: int, value: str) -> None:
         """A process of the time between."""
         field = self.job().source.fields[0]
-        self.data.rows[row] = Row(field.seal(value, ({"row": str(row)}, None)), value)
+        self.data.rows[row] = Row(field.seal(value, Place({"row": str(row)}, None)), value)
         self.expected[row] = value
 
     @rule(row=st.integers(0, 9))

@@ -189,6 +189,31 @@ class TestInPlace:
         assert migration.backfill().changed == 5
         assert migration.verify().wrong == 0
 
+    def test_writers_of_plaintext_while_it_is_undone(self, engine: Engine) -> None:
+        """Declared with write=False a binary column is read in both forms and written in plaintext, without tags."""
+        encryptor = keys()
+        add(engine, model(encryptor), 6)
+        assert Migration(engine, model(encryptor)).backfill().changed == 6
+        patient = model(encryptor, accept_plaintext=soon(), write=False)
+        migration = Migration(engine, patient)
+
+        def write(_: Progress) -> None:
+            with Session(engine) as session, session.begin():
+                session.get_one(patient, 0).ssn = "written"
+
+        report = migration.undo(batch=2, on_progress=write)
+        assert (report.failed, report.left, report.complete) == (0, 0, True)
+        assert (stored(engine, 0), ssns(engine, patient)) == (
+            b"written",
+            ["written", *(f"{SSN}{n}" for n in range(1, 6))],
+        )
+        with pytest.raises(ConfigurationError, match="declared with write=False"):
+            migration.backfill()
+        with Session(engine) as session:
+            session.get_one(patient, 0).notes = encryptor.field("a.b", str).encrypt("c")
+            with pytest.raises(ValueError, match="looks like an encrypted one"):
+                session.commit()
+
     def test_undo_has_to_have_something_to_go_back_to(self, database: Database) -> None:
         """What was of another scheme, or under an older key, stays as it is."""
         engine = database("sqlite")
@@ -256,6 +281,26 @@ class TestReencryption:
         assert [stored(engine, n) == before[n] for n in range(6)] == [False, True] * 3
         assert migration.values_under(before[0][1:17]) == {}
         assert migration.verify().wrong == 0
+
+    def test_too_early_after_a_rotation(self, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The new key waits for a time: the plan and the report say until when, and nothing is due before."""
+        engine = database("sqlite")
+        encryptor = keys(KeyPolicy(propagation_delay=timedelta(minutes=5)))
+        patient = model(encryptor)
+        add(engine, patient, 3)
+        migration = Migration(engine, patient)
+        assert migration.backfill().remarks == ()
+        encryptor.data_keys.rotate("c1")
+        report, plan = migration.backfill(), migration.plan()
+        assert (report.changed, plan.due) == (0, 0)
+        assert report.remarks == plan.remarks
+        assert "a newer data key encrypts from 20" in report.remarks[0]
+        assert "Run the backfill after that" in report.remarks[0]
+        monkeypatch.setattr(_system, "wall_clock", lambda: time.time() + 301)
+        encryptor.configure(encryptor.provider, encryptor.store, encryptor.policy)  # and forgets what it knew
+        assert migration.plan().due == 2
+        report = migration.backfill()
+        assert (report.changed, report.remarks) == (1, ())
 
     def test_after_a_declaration_has_changed(self, engine: Engine) -> None:
         """A new name, binding to the row, and padding: each makes values old that were right."""

@@ -158,6 +158,24 @@ class Keyring:
             return self.for_encryption(tenant).key.record
         return choice.record
 
+    def followed_at(self, record: KeyRecord) -> float | None:
+        """Return when a newer key that waits out its propagation delay follows one, in seconds since 1970.
+
+        It is what records say that nobody has opened: for people, to whom it explains why nothing is due.
+
+        Raises:
+            As `records`.
+        """
+        if self.store is None or self.provider.public_key_wrapping:
+            return None
+        now, delay = _system.wall_clock(), self.policy.propagation_delay.total_seconds()
+        newer = [
+            each.created + delay
+            for each in self.records(record.tenant)
+            if each.state is KeyState.ACTIVE and record.created < each.created <= now + MAX_CLOCK_DIFFERENCE
+        ]
+        return max((at for at in newer if at > now), default=None)
+
     def records(self, tenant: str | None) -> list[KeyRecord]:
         """Return the records of a tenant's data keys for values, of those that may encrypt in this process.
 

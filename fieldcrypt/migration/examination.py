@@ -10,6 +10,7 @@ from fieldcrypt.encryptor import Encryptor
 from fieldcrypt.errors import DecryptionError, KeyNotFoundError, KeyShreddedError
 from fieldcrypt.field import Field
 from fieldcrypt.mixed_mode.accepted import Accepted
+from fieldcrypt.mixed_mode.former_field import PartOf
 from fieldcrypt.mixed_mode.kind import Finding, Kind
 from fieldcrypt.mixed_mode.reading import FromPlaintext, Reading
 
@@ -25,10 +26,13 @@ class Examination:
         encryptor, field: whose values.
         accepted: what else there may be; its dates do not count here.
         pad: the padding that the field is declared with, if it has any.
-        from_plaintext: see `Reading`.
+        from_plaintext, to_field: see `Reading`.
+
+    Attributes:
+        waits_until: when a newer data key begins to encrypt, if values were found that are to be encrypted anew then.
     """
 
-    __slots__ = ("_accepted", "_encryptor", "_field", "_has_forms", "_old", "_pad", "_reading")
+    __slots__ = ("_accepted", "_encryptor", "_field", "_has_forms", "_old", "_pad", "_reading", "waits_until")
 
     def __init__(
         self,
@@ -37,17 +41,25 @@ class Examination:
         accepted: Accepted | None = None,
         pad: int | None = None,
         from_plaintext: FromPlaintext | None = None,
+        to_field: FromPlaintext | None = None,
     ) -> None:
         self._encryptor = encryptor
         self._field = field
         self._accepted = accepted
-        self._reading = Reading(field, accepted, from_plaintext)
+        self._reading = Reading(field, accepted, from_plaintext, to_field)
         self._has_forms = from_plaintext is not None
         self._pad = pad
         self._old: dict[bytes, bool] = {}
+        self.waits_until: float | None = None
 
-    def examine(self, data: Any, tenant: str | None = None, context: Mapping[str, str] | None = None) -> Finding:
-        """Say what a stored value is, having decrypted it.
+    def examine(
+        self,
+        data: Any,
+        tenant: str | None = None,
+        context: Mapping[str, str] | None = None,
+        part: PartOf | None = None,
+    ) -> Finding:
+        """Say what a stored value is, having decrypted it (see `Reading.read`).
 
         Raises:
             KeyProviderError, KeyStoreError: keys cannot be had for now, so that it cannot be told.
@@ -59,7 +71,7 @@ class Examination:
         elif not self._has_forms and not isinstance(data, (bytes, str)):
             return Finding(Kind.UNREADABLE)  # SQLite lets anyone put anything into a column
         try:
-            found = self._reading.read(data, tenant, context)
+            found = self._reading.read(data, tenant, context, part)
         except KeyShreddedError:
             return Finding(Kind.SHREDDED)
         except (DecryptionError, KeyNotFoundError):
@@ -82,6 +94,9 @@ class Examination:
             if len(self._old) >= _MAX_KNOWN:
                 self._old.clear()
             old = self._old[parts.key_id] = self._encryptor.needs_reencrypt(data)
+            at = None if old else self._encryptor.followed_at(data)
+            if at is not None:
+                self.waits_until = max(at, self.waits_until or at)
         if old:
             return Finding(Kind.OLD_KEY, value)
         if self._pad is not None:

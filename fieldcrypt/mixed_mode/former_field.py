@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Generic, TypeVar
+import enum
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Generic, TypeVar
 
 from fieldcrypt import envelope
-from fieldcrypt.errors import DecryptionError
+from fieldcrypt.context import key_text, row_context
+from fieldcrypt.errors import ConfigurationError, DecryptionError
 from fieldcrypt.field import Field
 
-__all__ = ["FormerField", "is_envelope"]
+__all__ = ["FormerField", "PartOf", "is_envelope"]
 
 T = TypeVar("T")
+
+# Returns another value of the row or item, by name, as `row_context` takes it; None if it has none.
+PartOf = Callable[[str], Any]
 
 _VERSIONS = frozenset({bytes([envelope.STORED]), bytes([envelope.SELF_CONTAINED])})
 
@@ -28,36 +33,130 @@ def is_envelope(data: object) -> bool:
 
 
 class FormerField(Generic[T]):
-    """Reads values that were written under another name, or without being bound to their row: an `OldReader`.
+    """Reads values that were written under another name, type or binding: an `OldReader`.
 
         Encrypted(String, accept=[FormerField(encryptor.field("patients.social", str))], accept_until=date(2027, 3, 1))
+        FormerField(encryptor.field("patients.born", str), row=True, convert=date.fromisoformat)
+        FormerField(encryptor.field("patients.ssn", str), row="number", tenant="region")
 
-    A value that is not bound to its row can be moved to another one: while such are accepted, that is not noticed.
+    What is authentic by the declaration of now is never read by a former one. A value is accepted if it is bound as
+    it was then, and no more: one that is not bound to its row can be moved to another, and while such are accepted,
+    that is not noticed.
 
     Args:
         field: as it was declared.
-        row: its values were bound to their row and tenant, by the same key as now.
+        row: what its values were bound to: True for the same key as now; the names of the attributes that were the
+            key, in their order, whose values the row still has; False for nothing.
+        tenant: the attribute that was the tenant. None: with `row=True` the tenant is the one of now, else there was
+            none.
+        convert: makes the attribute's value of now of a value of then, if its type was another one. It raises
+            ValueError or TypeError for what is none.
     """
 
-    __slots__ = ("_field", "_row")
+    __slots__ = ("_field", "_row", "_tenant", "convert")
 
-    def __init__(self, field: Field[T], *, row: bool = False) -> None:
+    def __init__(
+        self,
+        field: Field[T],
+        *,
+        row: bool | str | Sequence[str] = False,
+        tenant: str | None = None,
+        convert: Callable[[T], Any] | None = None,
+    ) -> None:
         self._field = field
-        self._row = row
+        self._row = row if isinstance(row, bool) else (row,) if isinstance(row, str) else tuple(row)
+        self._tenant = tenant
+        self.convert = convert
+        if self._row == ():
+            raise ConfigurationError("FormerField(…, row=…): the names of one attribute at least, True or False")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The attributes that it needs of a row beside those that values are bound to now."""
+        named = () if isinstance(self._row, bool) else self._row
+        return named if self._tenant is None else (*named, self._tenant)
+
+    def check(self, field: Field[Any]) -> None:
+        """Look whether its values can be told from those of the field of now, and read as such.
+
+        Raises:
+            ConfigurationError: they cannot, and what to say instead.
+        """
+        then, now = self._field, field
+        are_alike = object in (then.type, now.type) or _travels_as(then.type) is _travels_as(now.type)
+        if self.convert is not None and then.name == now.name and are_alike:
+            raise ConfigurationError(
+                f"{now.name}: values of {_named(then.type)} that are to be converted cannot be told from those that "
+                "are already: have the field under a new name, name=…"
+            )
+        are_texts = {then.type, now.type} == {str, bytes}
+        if self.convert is None and then.type is not now.type and now.type is not object and not are_texts:
+            raise ConfigurationError(
+                f"{now.name}: values of {_named(then.type)} were declared, and now {_named(now.type)}: say how one is "
+                "made of the other, FormerField(…, convert=…)"
+            )
 
     def recognises(self, data: bytes | str, /) -> bool:
         """Say whether a value has the form of one of fieldcrypt's."""
         return is_envelope(data)
 
-    def read(self, data: bytes | str, /, *, tenant: str | None = None, context: Mapping[str, str] | None = None) -> T:
-        """Return a value that was written then.
+    def read(
+        self,
+        data: bytes | str,
+        /,
+        *,
+        tenant: str | None = None,
+        context: Mapping[str, str] | None = None,
+        part: PartOf | None = None,
+    ) -> Any:
+        """Return a value that was written then, converted.
+
+        Args:
+            data: the value.
+            tenant, context: what values are bound to now.
+            part: tells what they were bound to, if that is something else.
 
         Raises:
+            DecryptionError: it was not, or what it may have been bound to is not known.
             As `Field.decrypt`.
         """
         if isinstance(data, str):
             raise DecryptionError
-        return self._field.decrypt(data, tenant=tenant, context=context) if self._row else self._field.decrypt(data)
+        if isinstance(self._row, bool):
+            context, tenant = (context, tenant) if self._row else (None, None)
+        else:
+            context, tenant = row_context(*[self._part(part, name) for name in self._row]), None
+        if self._tenant is not None:
+            tenant = key_text(self._part(part, self._tenant))
+        value = self._field.decrypt(data, tenant=tenant, context=context)
+        if self.convert is None:
+            return value
+        try:
+            return self.convert(value)
+        except Exception:  # noqa: BLE001 (whatever the application's function raises)
+            refused = DecryptionError(f"{self._field.name}: a former value cannot be converted")
+        raise refused  # here, where no chained exception carries the value
+
+    def _part(self, part: PartOf | None, name: str) -> Any:
+        found = None if part is None else part(name)
+        if found is None:
+            raise DecryptionError(
+                f"{self._field.name} was bound to {name!r}, of which there is no value here. Read it by an object of "
+                "the model, or a whole item, or run the backfill before"
+            )
+        return found
 
     def __repr__(self) -> str:
-        return f"FormerField({self._field!r}, row={self._row})"
+        more = "" if self._tenant is None else f", tenant={self._tenant!r}"
+        if self.convert is not None:
+            more += f", convert={getattr(self.convert, '__qualname__', type(self.convert).__qualname__)}"
+        return f"FormerField({self._field!r}, row={self._row}{more})"
+
+
+def _travels_as(type_: Any) -> Any:
+    """Return the type whose values those of another one cannot be told from, once they are encrypted."""
+    return str if isinstance(type_, enum.EnumMeta) else type_
+
+
+def _named(type_: Any) -> str:
+    return getattr(type_, "__name__", str(type_))

@@ -11,6 +11,7 @@ from fieldcrypt.errors import DecryptionError
 from fieldcrypt.events import Event, EventKind
 from fieldcrypt.field import Field
 from fieldcrypt.mixed_mode.accepted import Accepted
+from fieldcrypt.mixed_mode.former_field import PartOf
 from fieldcrypt.mixed_mode.kind import Kind
 from fieldcrypt.mixed_mode.reading import FromPlaintext, Reading
 
@@ -27,7 +28,7 @@ class MixedField:
         encryptor: counts.
         field: of the Encryptor's.
         accepted: what else is read.
-        from_plaintext: see `Reading`.
+        from_plaintext, to_field: see `Reading`.
 
     Raises:
         ConfigurationError: as for `Reading`.
@@ -41,15 +42,27 @@ class MixedField:
         field: Field[Any],
         accepted: Accepted,
         from_plaintext: FromPlaintext | None = None,
+        to_field: FromPlaintext | None = None,
     ) -> None:
         self._encryptor = encryptor
         self._field = field
         self._accepted = accepted
-        self._reading = Reading(field, accepted, from_plaintext)
+        self._reading = Reading(field, accepted, from_plaintext, to_field)
         self._has_forms = from_plaintext is not None
 
-    def decrypt(self, data: Any, *, tenant: str | None = None, context: Mapping[str, str] | None = None) -> Any:
+    def decrypt(
+        self,
+        data: Any,
+        *,
+        tenant: str | None = None,
+        context: Mapping[str, str] | None = None,
+        part: PartOf | None = None,
+    ) -> Any:
         """Return a value.
+
+        Args:
+            data, tenant, context: as for `Field.decrypt`.
+            part: see `Reading.read`.
 
         Raises:
             DecryptionError: it is neither authentic nor accepted; or no longer, which the message says.
@@ -62,7 +75,7 @@ class MixedField:
                 pass  # read below, where no chained exception says more than it should
         if not self._has_forms and not isinstance(data, (bytes, str)):
             data = envelope.as_bytes(data)
-        kind, value = self._reading.read(data, tenant, context)
+        kind, value = self._reading.read(data, tenant, context, part)
         if kind is Kind.PLAINTEXT:
             accepted, event, what = self._accepted.takes_plaintext(), EventKind.PLAINTEXT_READ, "plaintext"
         elif kind is Kind.ACTIVE:

@@ -8,7 +8,7 @@ from typing import Any
 from fieldcrypt.errors import ConfigurationError, DecryptionError, KeyNotFoundError, KeyShreddedError
 from fieldcrypt.field import Field
 from fieldcrypt.mixed_mode.accepted import Accepted
-from fieldcrypt.mixed_mode.former_field import is_envelope
+from fieldcrypt.mixed_mode.former_field import PartOf, is_envelope
 from fieldcrypt.mixed_mode.kind import Finding, Kind
 from fieldcrypt.schemes import OldReader
 
@@ -29,33 +29,44 @@ class Reading:
         accepted: what else there may be. Its dates do not count here.
         from_plaintext: makes a value of plaintext, in databases that store each type in a form of its own; raises
             TypeError or ValueError if it is none. Default: for text and bytes in one binary form.
+        to_field: makes a value of what the application has, which former fields are converted to.
 
     Raises:
-        ConfigurationError: plaintext is to be accepted of a type that has no one binary form.
+        ConfigurationError: plaintext is to be accepted of a type that has no one binary form; or values of a former
+            field could not be told from those of now, or not be read as such.
     """
 
-    __slots__ = ("_accepted", "_field", "_from_plaintext", "_plaintext", "_type")
+    __slots__ = ("_accepted", "_field", "_from_plaintext", "_plaintext", "_to_field", "_type")
 
     def __init__(
-        self, field: Field[Any], accepted: Accepted | None, from_plaintext: FromPlaintext | None = None
+        self,
+        field: Field[Any],
+        accepted: Accepted | None,
+        from_plaintext: FromPlaintext | None = None,
+        to_field: FromPlaintext | None = None,
     ) -> None:
         self._field = field
         self._accepted = Accepted() if accepted is None else accepted
         self._plaintext = self._accepted.plaintext_until is not None
         self._type = field.type
-        self._from_plaintext = from_plaintext
+        self._from_plaintext, self._to_field = from_plaintext, to_field
+        for former in self._accepted.formers:
+            former.check(field)
         if self._plaintext and from_plaintext is None and self._type not in (str, bytes):
             raise ConfigurationError(
                 f"{field.name}: plaintext of type {getattr(self._type, '__name__', self._type)} is not read in place: "
                 "there is no one binary form of it, so encrypt it into a new column"
             )
 
-    def read(self, data: Any, tenant: str | None, context: Mapping[str, str] | None) -> Finding:
+    def read(
+        self, data: Any, tenant: str | None, context: Mapping[str, str] | None, part: PartOf | None = None
+    ) -> Finding:
         """Return what a value is (`ACTIVE` for all of the field's own), and the value.
 
         Args:
             data: bytes or text; of what is neither, `from_plaintext` knows.
             tenant, context: as for `Field.decrypt`.
+            part: tells what else it may have been bound to (see `FormerField`).
 
         Raises:
             DecryptionError: it is nothing of all that.
@@ -71,9 +82,8 @@ class Reading:
             value = self._own(data, tenant, context, refused=bool(asked))
             if value is not _NONE:
                 return Finding(Kind.ACTIVE, value)
-            value = self._asked(self._accepted.formers, data, tenant, context)
-            if value is not _NONE:
-                return Finding(Kind.OLD_FORM, value)
+            if self._accepted.formers:
+                return Finding(Kind.OLD_FORM, self._of_former(data, tenant, context, part))
         elif self._plaintext and not asked:
             return Finding(Kind.PLAINTEXT, self._of_plaintext(data))
         raise DecryptionError
@@ -96,6 +106,20 @@ class Reading:
             except DecryptionError:
                 continue
         return _NONE
+
+    def _of_former(self, data: bytes, tenant: str | None, context: Any, part: PartOf | None) -> Any:
+        refused = DecryptionError()
+        for former in self._accepted.formers:
+            try:
+                value = former.read(data, tenant=tenant, context=context, part=part)
+                if former.convert is not None and self._to_field is not None:
+                    value = self._to_field(value)
+                return self._of_type(value)
+            except DecryptionError as error:
+                refused = error
+            except (TypeError, ValueError):
+                refused = DecryptionError(f"{self._field.name}: a former value was converted to none of the field's")
+        raise DecryptionError(*refused.args)  # here, where no chained exception carries a value
 
     def _of_plaintext(self, data: Any) -> Any:
         if self._from_plaintext is None:

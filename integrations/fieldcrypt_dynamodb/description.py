@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from fieldcrypt import BlindIndex, ConfigurationError, Encryptor, Field, IndexedBy
 from fieldcrypt.mixed_mode import Accepted, MixedField
 from fieldcrypt.schemes import OldReader
+from fieldcrypt_dynamodb.forms import PYTHON
 from fieldcrypt_dynamodb.plaintext import to_value
 from fieldcrypt_dynamodb.values import check_type
 
@@ -69,8 +70,8 @@ class ItemSeal:
         over: the attributes that it covers, plain and protected ones.
         accept_unsealed: read items without a seal as well, until this day begins: while what exists is sealed.
             Whoever can write to the table can take seals away until then.
-        accept: read items that were sealed by these descriptions as well, of the same key and tenant: after the table,
-            or what the seal covers, got another name.
+        accept: read items that were sealed by these descriptions as well: after the table, what the seal covers, or
+            the tenant, became another one.
         accept_until: until when; needed with `accept`.
     """
 
@@ -160,7 +161,8 @@ class ProtectedTable:
         )
         if how.accept_plaintext is not None or how.accept or how.accept_until is not None:
             accepted = self.accepted[attribute] = Accepted(how.accept_plaintext, how.accept, how.accept_until)
-            self.mixed[attribute] = MixedField(encryptor, self.fields[attribute], accepted, to_value(how.type))
+            conversions = to_value(how.type), PYTHON.conversion(how.type).to_field
+            self.mixed[attribute] = MixedField(encryptor, self.fields[attribute], accepted, *conversions)
         if how.index is not None:
             index = IndexedBy(how.index) if isinstance(how.index, str) else how.index
             self.indexes[attribute] = index.blind_index(encryptor, field_name, how.type)
@@ -181,6 +183,12 @@ class ProtectedTable:
         """The attributes that say where a value is: the key's, and the tenant."""
         return frozenset(self.key) | ({self.tenant} if self.tenant is not None else frozenset())
 
+    @property
+    def former(self) -> frozenset[str]:
+        """The attributes that said where a value was, by former declarations."""
+        formers = (former for accepted in self.accepted.values() for former in accepted.formers)
+        return frozenset(name for former in formers for name in former.names) - self.described
+
     def _check(self) -> None:
         if not self.attributes:
             raise ConfigurationError(f"the table {self.name} has no protected attributes: attributes={{…}}")
@@ -191,7 +199,7 @@ class ProtectedTable:
                     f"the attribute {attribute!r} of {self.name} cannot hold tags or a seal as well"
                 )
         for attribute in self.attributes:
-            if attribute in self.described:
+            if attribute in self.described | self.former:
                 raise ConfigurationError(f"{self.name}.{attribute} cannot be protected: it is a key, or the tenant")
         if self.per_tenant and self.tenant is None:
             raise ConfigurationError(f"{self.name} has tags per tenant, but no tenant=")

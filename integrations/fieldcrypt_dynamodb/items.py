@@ -11,7 +11,7 @@ from fieldcrypt_dynamodb.conditions import Comparison
 from fieldcrypt_dynamodb.description import ProtectedTable
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError, renamed
 from fieldcrypt_dynamodb.forms import PYTHON, WIRE, Form
-from fieldcrypt_dynamodb.plaintext import stored
+from fieldcrypt_dynamodb.plaintext import part_of, stored
 from fieldcrypt_dynamodb.seal import Sealing
 from fieldcrypt_dynamodb.whole_items import WholeItems
 
@@ -218,17 +218,19 @@ class Items:
         is_null, bytes_of, bound = self.form.is_null, self.form.bytes_of, self.table.bound
         own_form = self.form is WIRE
         row = tenant = None
+        part: dict[str, Any] = {}
         for name, decrypt, from_field, mixed in self._reading:
             if name not in new or (value := new[name]) is None or (own_form and is_null(value)):
                 continue
             data: Any = bytes_of(value)
             if mixed is not None:
+                part = {"part": part_of(item, self.form)}
                 data, decrypt = stored(self.form.wire({name: value})[name]), mixed.decrypt
             elif data is None:
                 raise DecryptionError(f"{self.table.name}.{name} holds a value that is not encrypted")
             if row is None:
                 row, tenant = place or self._place_read(item)
-            value = decrypt(data, tenant=tenant, context=row if bound else None)
+            value = decrypt(data, tenant=tenant, context=row if bound else None, **part)
             new[name] = value if from_field is None else from_field(value)
         return new
 

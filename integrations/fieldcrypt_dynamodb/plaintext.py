@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from fieldcrypt_dynamodb.forms import WIRE
+from fieldcrypt.mixed_mode import PartOf
+from fieldcrypt_dynamodb.forms import WIRE, Form
 
-__all__ = ["is_kept", "is_null", "stored", "to_value"]
+__all__ = ["is_kept", "is_null", "part_of", "stored", "to_value"]
 
 Wire = Mapping[str, Any]
 
@@ -61,3 +62,15 @@ def to_value(type: Any) -> Callable[[Any], Any]:
         return wire if convert is None else convert(wire)
 
     return value_of
+
+
+def part_of(item: Mapping[str, Any], form: Form) -> PartOf:
+    """Return what tells a `FormerField` what a value of an item was bound to."""
+
+    def part(name: str) -> Any:
+        try:
+            return form.key_part(item[name])
+        except (KeyError, TypeError):
+            return None
+
+    return part

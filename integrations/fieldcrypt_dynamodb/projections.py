@@ -57,7 +57,7 @@ class Projection:
         if table.seal is not None and verifies:
             more |= sealed | {table.seal.attribute}
         if verifies or not (asked | more).isdisjoint(table.attributes):
-            more |= table.described
+            more |= table.described | table.former
         return cls(", ".join([text, *map(places.name, sorted(more - asked))]), asked, verifies)
 
     def cut(self, item: dict[str, Any]) -> dict[str, Any]:

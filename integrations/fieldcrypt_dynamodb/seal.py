@@ -12,10 +12,11 @@ from typing import Any
 
 from cryptography.hazmat.primitives.hashes import SHA256, Hash
 
-from fieldcrypt import DecryptionError, Event, EventKind, KeyNotFoundError, RowContext, key_text
+from fieldcrypt import DecryptionError, Event, EventKind, KeyNotFoundError, RowContext, key_text, row_context
 from fieldcrypt.cbor import encode_cbor
 from fieldcrypt_dynamodb.description import ProtectedTable
 from fieldcrypt_dynamodb.forms import Form
+from fieldcrypt_dynamodb.plaintext import part_of
 
 __all__ = ["Sealing", "seal_digest"]
 
@@ -39,6 +40,7 @@ class Sealing:
         self._over = table.seal.over
         self._field = table.seal_field
         self._form = form
+        self._key, self._tenant = table.key, table.tenant
         self._encryptor, self._unsealed, self._accepted = table.encryptor, table.unsealed, table.former_seals
         self._formers = [Sealing(former, form) for former in table.seal.accept]
 
@@ -53,7 +55,7 @@ class Sealing:
         Raises:
             DecryptionError: it is missing, or not the seal of these attributes of this item.
         """
-        if self._formers and not self.is_own(item, row, tenant) and self._is_of_former(item, row, tenant):
+        if self._formers and not self.is_own(item, row, tenant) and self._is_of_former(item):
             return
         data = self._form.bytes_of(item.get(self._attribute))
         if not self.is_on(item) and self._unsealed is not None and self._unsealed.takes_plaintext():
@@ -80,8 +82,17 @@ class Sealing:
         except (DecryptionError, KeyNotFoundError):
             return False
 
-    def _is_of_former(self, item: Mapping[str, Any], row: RowContext, tenant: str | None) -> bool:
-        if not any(former.is_own(item, row, tenant) for former in self._formers):
+    def _is_own_place(self, item: Mapping[str, Any]) -> bool:
+        """Return True if an item has an authentic seal by this declaration, and for its own key and tenant."""
+        part = part_of(item, self._form)
+        parts = [part(name) for name in self._key]
+        tenant = None if self._tenant is None else part(self._tenant)
+        if None in parts or (tenant is None) != (self._tenant is None):
+            return False
+        return self.is_own(item, row_context(*parts), None if tenant is None else key_text(tenant))
+
+    def _is_of_former(self, item: Mapping[str, Any]) -> bool:
+        if not any(former._is_own_place(item) for former in self._formers):
             return False
         if self._accepted is None or not self._accepted.takes_plaintext():
             raise DecryptionError(f"the time in which {self._name} accepted seals of former declarations is over")

@@ -150,6 +150,11 @@ def _check(table: ProtectedTable, path: Path) -> None:
             f"{table.name}.{path.root} is the tenant, under whose keys the item is encrypted: put the whole item to "
             "change it"
         )
+    if path.root in table.former:
+        raise ProtectedAttributeError(
+            f"{table.name}.{path.root} is what values were bound to before, and may be until all are encrypted anew: "
+            "put the whole item to change it"
+        )
     if table.seal is not None and path.root in table.seal.over:
         raise ProtectedAttributeError(
             f"{table.name}.{path.root} is sealed together with other attributes: read the item, change it, and put it "

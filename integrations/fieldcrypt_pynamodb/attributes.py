@@ -170,7 +170,9 @@ class EncryptedAttribute(GuardedAttribute[T]):
 
     def mixed(self, encryptor: Encryptor, field: Field[Any]) -> MixedField | None:
         """Return what reads the values of a field, and what else the attribute accepts; None if that is nothing."""
-        return None if self.accepted is None else MixedField(encryptor, field, self.accepted, self.of_plaintext)
+        if self.accepted is None:
+            return None
+        return MixedField(encryptor, field, self.accepted, self.of_plaintext, self.to_field)
 
     def of_plaintext(self, data: Any) -> Any:
         """Return the field's value of plaintext, given as `stored` returns it.

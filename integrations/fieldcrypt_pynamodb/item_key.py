@@ -11,10 +11,11 @@ from pynamodb.constants import BINARY, NUMBER, STRING
 from pynamodb.models import Model
 
 from fieldcrypt import ConfigurationError, RowContext, key_text, row_context
+from fieldcrypt.mixed_mode import PartOf
 from fieldcrypt_pynamodb.errors import ProtectedAttributeError
 from fieldcrypt_pynamodb.guarded import GuardedAttribute
 
-__all__ = ["BoundTo", "Item", "ItemKey", "KeyPart"]
+__all__ = ["BoundTo", "Item", "ItemKey", "KeyPart", "part_of"]
 
 Item = Mapping[str, Mapping[str, Any]]  # an item in DynamoDB's own form, {"id": {"S": "1"}}
 BoundTo = tuple[RowContext, str | None]  # the context that values are bound to, and whose data keys they use
@@ -26,6 +27,18 @@ def _text(value: Any) -> Any:
 
 # What boto3 gives for a part of a key, so that who reads the table with it can name the item.
 _AS_STORED: dict[str, Callable[[Any], Any]] = {STRING: _text, NUMBER: Decimal, BINARY: bytes}
+
+
+def part_of(item: Item) -> PartOf:
+    """Return what tells a `FormerField` what a value of an item was bound to."""
+
+    def part(name: str) -> Any:
+        for kind, content in item.get(name, {}).items():
+            if kind in _AS_STORED:
+                return _AS_STORED[kind](content)
+        return None
+
+    return part
 
 
 class KeyPart:

@@ -127,6 +127,7 @@ class _Attribute:
         self.declared = (self.name, field.name, str(field), self.pad, str(self.index))
         self.companion = None if tagger is None else tagger.companion.attr_name
         self.of_plaintext, self.as_plaintext = attribute.of_plaintext, attribute.as_plaintext
+        self.to_field = attribute.to_field
         self._tagger = tagger
 
     def tag(self, value: Any, tenant: str | None) -> bytes:

@@ -13,7 +13,7 @@ from fieldcrypt import ConfigurationError, DecryptionError, Encryptor
 from fieldcrypt_pynamodb.attributes import EncryptedAttribute
 from fieldcrypt_pynamodb.companion import BlindIndexAttribute
 from fieldcrypt_pynamodb.declaration import check_attributes, check_shared, companion_of
-from fieldcrypt_pynamodb.item_key import BoundTo, Item, ItemKey
+from fieldcrypt_pynamodb.item_key import BoundTo, Item, ItemKey, part_of
 from fieldcrypt_pynamodb.plaintext import stored
 from fieldcrypt_pynamodb.tables import table_of
 from fieldcrypt_pynamodb.tags import Tagger
@@ -74,6 +74,7 @@ class Plan:
         item_key: tells what an item's values are bound to.
         protected: the attributes, by their names in items.
         companions: the names of all attributes in items that hold tags.
+        former: likewise, of those that values were bound to by former declarations.
     """
 
     def __init__(self, model: type[Model], spec: Spec) -> None:
@@ -95,6 +96,8 @@ class Plan:
         }
         check_shared(model, "field", [each.field_name for each in found])
         check_shared(model, "companion", [each.tagger.key for each in found if each.tagger is not None])
+        accepted = [each.attribute.accepted for each in found if each.attribute.accepted is not None]
+        self.former = {name for each in accepted for former in each.formers for name in former.names}
         # The hot path unpacks tuples, which costs less than to look attributes up.
         self._names = tuple(self.protected)
         self._reads = [
@@ -168,7 +171,8 @@ class Plan:
                 raise DecryptionError(f"{self.protected[name].attribute.described} holds a value that is not encrypted")
             if bound_to is None:
                 context, tenant = bound_to = self.item_key.of(item)
-            value = decrypt(data, tenant=tenant, context=context)
+            former = {"part": part_of(item)} if mixed else {}
+            value = decrypt(data, tenant=tenant, context=context, **former)
             if from_field is not None:
                 value = from_field(value)
             if is_map:

@@ -25,7 +25,7 @@ def widened(model: Any, attributes_to_get: Any, sought: Sequence[Sought] = ()) -
     needed: list[str] = []
     for plan in plans(model):
         if sought or not names.isdisjoint(plan.protected):
-            needed += plan.item_key.attr_names
+            needed += [*plan.item_key.attr_names, *plan.former]
             discriminator = plan.model._get_discriminator_attribute()
             if discriminator is not None:
                 needed.append(discriminator.attr_name)

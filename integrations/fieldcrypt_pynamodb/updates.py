@@ -91,7 +91,7 @@ class _Update:
 
     def _check(self, action: Action, target: Path) -> None:
         """Refuse an action that changes what values are bound to, or has to do with ciphertext after all."""
-        if root(target) in self._plan.item_key.attr_names:
+        if root(target) in self._plan.former.union(self._plan.item_key.attr_names):
             raise ProtectedAttributeError(
                 f"{root(target)!r} is what the protected values of the item are bound to, which an update does not "
                 "encrypt anew: assign it, and save() the whole item"

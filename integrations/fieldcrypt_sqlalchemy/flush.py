@@ -115,7 +115,7 @@ class Sealing:
         values = state.dict
         for key, attribute in self._attributes.items():
             if key in values and values[key].__class__ is Sealed:
-                values[key] = attribute.field.open(values[key], *self._row.committed(state, values))
+                values[key] = attribute.field.open(values[key], *self._row.place(state, values))
         for key in self._plan.complete(values):
             state.committed_state.setdefault(key, NO_VALUE)  # for an UPDATE: see `_put_null`
         row: BoundRow | None = None
@@ -225,7 +225,7 @@ class Sealing:
         if value is NO_VALUE:
             return getattr(state.obj(), attribute.key)  # deferred or expired
         if value.__class__ is Sealed:
-            return attribute.field.open(value, *self._row.committed(state, state.dict))
+            return attribute.field.open(value, *self._row.place(state, state.dict))
         return value
 
     def _is_unchanged(self, state: Any, attribute: ProtectedAttribute, value: Any) -> bool:
@@ -233,7 +233,7 @@ class Sealing:
         old = state.committed_state[attribute.key]
         if old.__class__ is Sealed:
             try:
-                old = attribute.field.open(old, *self._row.committed(state, state.dict))
+                old = attribute.field.open(old, *self._row.place(state, state.dict))
             except FieldcryptError:
                 return False  # nobody can tell; and what does not decrypt can be repaired so
         if old is NO_VALUE or old is NEVER_SET:
@@ -246,7 +246,7 @@ class Sealing:
         for attribute in self._eager:
             sealed = values.get(attribute.key)
             if sealed.__class__ is Sealed:
-                values[attribute.key] = attribute.field.open(sealed, *self._row.committed(state, state.dict))
+                values[attribute.key] = attribute.field.open(sealed, *self._row.place(state, state.dict))
                 note_stored(state, attribute.key, sealed)
 
     def _open_flushed(self, mapper: Any, connection: Any, state: Any) -> None:

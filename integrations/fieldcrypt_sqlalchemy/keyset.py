@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Column, and_, bindparam, or_, tuple_, types
 from sqlalchemy.dialects.mysql import ENUM, SET
-from sqlalchemy.dialects.postgresql import CITEXT, DOMAIN
+from sqlalchemy.dialects.postgresql import CITEXT, DOMAIN, INTERVAL
 from sqlalchemy.engine import Dialect
 
 from fieldcrypt_sqlalchemy.engine.internals import BINARY_TYPE
@@ -38,6 +38,7 @@ _FAMILIES: tuple[tuple[type[Any], str], ...] = (
     (types.Date, "a date"),
     (types.Time, "a time of day"),
     (types.Interval, "an interval"),
+    (INTERVAL, "an interval"),
 )
 
 
@@ -101,7 +102,7 @@ def unfit_key(column: Column[Any], stored: Any, dialect: Dialect) -> str | None:
 
 def _declared(column: Column[Any], dialect: Dialect) -> Any:
     type_: Any = column.type
-    while isinstance(type_, types.TypeDecorator):
+    while isinstance(type_, types.TypeDecorator) and not isinstance(type_, types.Interval):
         type_ = type_.load_dialect_impl(dialect)
     return type_.dialect_impl(dialect)
 
@@ -114,4 +115,4 @@ def _family(type_: Any) -> str:
         return "text"
     if isinstance(type_, types.Uuid) and not type_.native_uuid:
         return "text"
-    return next((word for kind, word in _FAMILIES if isinstance(type_, kind)), f"of the type {type_!s}")
+    return next((word for kind, word in _FAMILIES if isinstance(type_, kind)), f"of the type {type_.__visit_name__}")

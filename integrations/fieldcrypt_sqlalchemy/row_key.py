@@ -11,9 +11,11 @@ from sqlalchemy.orm import Mapper
 from sqlalchemy.orm.base import NO_VALUE
 
 from fieldcrypt import Encryptor, RowContext, key_text, row_context
+from fieldcrypt.mixed_mode import PartOf
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
 from fieldcrypt_sqlalchemy.key_part import as_stored
 from fieldcrypt_sqlalchemy.rows.bound_row import BoundRow, Parts
+from fieldcrypt_sqlalchemy.rows.former_columns import FormerColumns
 
 __all__ = ["Parameters", "Row", "RowKey", "RowSpec", "by_column", "python_default"]
 
@@ -80,6 +82,10 @@ class RowKey:
     Args:
         spec: the attributes.
         mapper: the class's.
+
+    Attributes:
+        formers: what values of former declarations are bound to.
+        guarded: all attributes that are never written without the protected ones.
     """
 
     def __init__(self, spec: RowSpec, mapper: Mapper[Any]) -> None:
@@ -89,6 +95,8 @@ class RowKey:
         columns = {name: mapper.columns[name] for name in self.names}
         self._as_stored = [as_stored(f"{mapper.class_.__name__}.{name}", columns[name].type) for name in self.names]
         self._has_tenant = spec.tenant is not None
+        self.formers = FormerColumns(mapper.class_.__name__, dict(mapper.columns.items()), mapper.columns)
+        self.guarded = tuple(dict.fromkeys((*self.names, *self.formers.columns)))
         self._in_table: dict[Any, tuple[Any, ...]] = {}
         self._elsewhere: dict[Any, list[Any]] = {}
         # The last row, which is asked for once for each of its attributes, and the first and last part of its key, by
@@ -267,12 +275,23 @@ class RowKey:
 
         return self._row(self._parts(stored, state))
 
+    def place(self, state: Any, values: dict[str, Any]) -> tuple[RowContext, str | None, PartOf | None]:
+        """Return what the values of an object's row are bound to in the database, and may have been bound to before."""
+
+        def stored(name: str) -> Any:
+            old = state.committed_state.get(name, NO_VALUE)
+            if old is not NO_VALUE:
+                return old
+            return getattr(state.obj(), name) if name not in values and state.key is not None else values.get(name)
+
+        return *self.committed(state, values), self.formers.part(stored)
+
     def has_moved(self, state: Any) -> bool:
-        """Say whether an object's key or tenant changes with this flush."""
+        """Say whether an object's key or tenant, also one of a former declaration, changes with this flush."""
         changed, values = state.committed_state, state.dict
         return any(
             name in changed and changed[name] is not NO_VALUE and changed[name] != values.get(name)
-            for name in self.names
+            for name in self.guarded
         )
 
     # Loops, for in Python 3.11 a comprehension is a call.

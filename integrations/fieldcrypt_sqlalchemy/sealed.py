@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 from sqlalchemy.engine import Dialect
 
 from fieldcrypt import ConfigurationError, Encryptor, FieldcryptError
+from fieldcrypt.mixed_mode import PartOf
 from fieldcrypt_sqlalchemy.column.text_values import reading
 from fieldcrypt_sqlalchemy.companion import Tag
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError, without_parameters
@@ -103,7 +104,7 @@ class SealedField:
         type_: the column's type, with name and encryptor.
     """
 
-    __slots__ = ("_encrypt", "_to_field", "decrypt", "from_field", "name", "row_key")
+    __slots__ = ("_encrypt", "_is_mixed", "_to_field", "decrypt", "from_field", "name", "row_key")
 
     def __init__(self, type_: Encrypted) -> None:
         if type_.encryptor is None or type_.name is None:
@@ -112,6 +113,7 @@ class SealedField:
         self.name = type_.name
         self.row_key: Any = getattr(type_, "row_key", None)
         self._encrypt, self.decrypt = type_.encrypting(field), type_.decrypting(field)
+        self._is_mixed = type_.accepted is not None
 
     def seal(self, value: Any, row: BoundRow, tag: Tag | None = None, replaces: Sealed | None = None) -> Sealed | None:
         """Return a value encrypted for a row, together with its tag; None stays None.
@@ -140,17 +142,18 @@ class SealedField:
         """Return NULL, as the value that a row has, or that it gets in place of another one."""
         return Sealed(None, self, None, Origin(row, None, replaces))
 
-    def open(self, sealed: Sealed, context: Mapping[str, str], tenant: str | None) -> Any:
+    def open(self, sealed: Sealed, context: Mapping[str, str], tenant: str | None, part: PartOf | None = None) -> Any:
         """Return the value in a Sealed, whatever column it says that it is of, and have it remembered there."""
         if sealed._known is UNREAD:
-            sealed._known = self.decrypted(sealed._data, context, tenant)
+            sealed._known = self.decrypted(sealed._data, context, tenant, part)
         return sealed._known
 
-    def decrypted(self, data: Any, context: Mapping[str, str], tenant: str | None) -> Any:
+    def decrypted(self, data: Any, context: Mapping[str, str], tenant: str | None, part: PartOf | None = None) -> Any:
         """Return the value that was encrypted for a row; of NULL, None."""
         if data is None:
             return None
-        value = self.decrypt(data, tenant=tenant, context=context)
+        former = {} if part is None or not self._is_mixed else {"part": part}
+        value = self.decrypt(data, tenant=tenant, context=context, **former)
         return value if self.from_field is None else self.from_field(value)
 
 

@@ -68,8 +68,8 @@ class Encrypted(ProtectedType, TypeDecorator[Any]):
         accept_public_key: read values whose data key was wrapped with a public key; see `Encryptor.field`.
         storage: the type that the column has in the database, a String, a Text or a JSON, so that a column that exists
             is encrypted where it is. Values take a third more room than in binary. Default: binary.
-        write: False for the first of two deployments (docs/migration.md): both forms are read, and plaintext is
-            written, for processes that read nothing else. Takes `storage` and `accept_plaintext`.
+        write: False for the first of two deployments, or while an `undo` runs (docs/migration.md): both forms are read,
+            and plaintext is written, for processes that read nothing else. Takes `accept_plaintext`.
 
     Raises:
         ConfigurationError: the type cannot be encrypted, something is to be accepted for ever, or `storage` is too
@@ -121,11 +121,8 @@ class Encrypted(ProtectedType, TypeDecorator[Any]):
         self.text = storage_of(self.storage, self.type_, pad)
         if self.storage is not None:
             self.impl = self.storage  # what it is to SQLAlchemy and to Alembic, on every database
-        if not write and (self.text is None or accept_plaintext is None):
-            raise ConfigurationError(
-                "write=False is for columns with storage=, and with accept_plaintext=date(…), the day by which all is "
-                "encrypted"
-            )
+        if not write and accept_plaintext is None:
+            raise ConfigurationError("write=False takes accept_plaintext=date(…), the day by which all is encrypted")
         if accept_plaintext is not None or accept or accept_until is not None:
             self.accepted = Accepted(accept_plaintext, accept, accept_until)
             empty, from_plaintext = Encryptor(), self.from_plaintext(kind)
@@ -253,13 +250,15 @@ class Encrypted(ProtectedType, TypeDecorator[Any]):
         """Return what decrypts values of the column's field, and reads what else the column accepts."""
         decrypt: Callable[..., Any] = field.decrypt
         if self.accepted is not None and self.encryptor is not None:
-            decrypt = MixedField(self.encryptor, field, self.accepted, self.from_plaintext(field.type)).decrypt
+            to_field = stored(self.type_, self.described)[1]
+            from_plaintext = self.from_plaintext(field.type)
+            decrypt = MixedField(self.encryptor, field, self.accepted, from_plaintext, to_field).decrypt
         return decrypt if self.text is None else opening(self.text, decrypt, self.accepted is not None)
 
     def encrypting(self, field: Field[Any]) -> Callable[..., Any]:
         """Return what makes of a value of the column's field what the column is to hold, like `Field.encrypt`."""
         if not self.write and self.accepted is not None:
-            return plaintext_writer(field, self.accepted, self.described)
+            return plaintext_writer(field, self.accepted, self.described, is_text=self.text is not None)
         return field.encrypt if self.text is None else sealing(field)
 
     def from_plaintext(self, kind: Any) -> FromPlaintext | None:

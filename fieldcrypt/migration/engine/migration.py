@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
 from threading import Event
@@ -83,7 +85,7 @@ class StoredMigration:
             fields |= kinds.counts
             stale_tags += kinds.stale_tags
             passed_over += kinds.passed_over
-        return MigrationPlan(rows, total, fields, stale_tags, needed, left, passed_over)
+        return MigrationPlan(rows, total, fields, stale_tags, needed, left, passed_over, self._waiting())
 
     def backfill(
         self,
@@ -123,8 +125,8 @@ class StoredMigration:
         """
         newer = newer_plaintext if isinstance(newer_plaintext, bool) else frozenset(newer_plaintext) or False
         step = Backfill(mend, newer)
-        restart = restart or bool(newer)
-        return self._run(step, on_progress, workers=workers, batch=batch, rate=rate, restart=restart)
+        report = self._run(step, on_progress, workers=workers, batch=batch, rate=rate, restart=restart or bool(newer))
+        return report._replace(remarks=self._waiting())
 
     def verify(self, *, sample: Sample | None = None, on_progress: OnProgress = None) -> VerifyReport:
         """Decrypt all units, or some, and compare: with the plaintext, where it is beside them. Locks nothing.
@@ -250,6 +252,18 @@ class StoredMigration:
             raise ConfigurationError("; ".join(dict.fromkeys(found)))
         for _, journal in self._parts:
             journal.create()
+
+    def _waiting(self) -> tuple[str, ...]:
+        """Return, in words, that it is too early to encrypt under a key that was made just now."""
+        found = [field.waits_until() for part in self._parts for field in part.source.fields]
+        latest = max((each for each in found if each is not None), default=None)
+        if latest is None:
+            return ()
+        at = datetime.fromtimestamp(math.ceil(latest), UTC)
+        return (
+            f"a newer data key encrypts from {at:%Y-%m-%d %H:%M:%S} UTC on, once it has waited out its propagation "
+            "delay: values under the key before it are due only then. Run the backfill after that",
+        )
 
     def _meter(self, step: str, on_progress: OnProgress) -> Meter:
         return Meter(step, sum(part.source.estimate() for part in self._parts), on_progress=on_progress)

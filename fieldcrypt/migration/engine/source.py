@@ -22,12 +22,11 @@ T = TypeVar("T")
 class Which(enum.Enum):
     """Units of a kind, told by the form of what is stored, without decrypting it.
 
-    Fields in place have our form if they begin with a version byte and are as long as a value is at least (text: if
-    they begin with `fc1.`).
+    A field has our form if it begins with a version byte (text: with `fc1.`) and is as long as a value is at least.
     """
 
     ALL = "all"
-    DUE = "due"  # a field in place is filled and has not our form; or there is plaintext beside, and nothing protected
+    DUE = "due"  # a field in place is filled, and not with our form; or one is not, and there is plaintext beside
     FILLED = "filled"  # a field in place has our form; or one that is filled from another has anything
     PLAIN = "plain"  # a field in place is filled and has not our form; or there is plaintext beside one
 

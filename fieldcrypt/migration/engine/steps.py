@@ -155,9 +155,15 @@ class Backfill(Step):
             return _protected(field, cell, place, field.examine(cell, place))
         if cell.stored is None:
             return _protected(field, cell, place, field.of_plain(cell, place))
-        if not self.mend and not self.newer_plaintext and field.tag_name is None:
+        is_other = cell.plain is not None and not field.has_form(cell)
+        if not self.mend and not self.newer_plaintext and field.tag_name is None and not is_other:
             return {}
         found = _examined(field, cell, place) if self.mend else field.examine(cell, place)
+        if is_other and (found.kind is Kind.PLAINTEXT or (found.kind is Kind.UNREADABLE and not self.mend)):
+            raise UnitError(
+                f"{field.name}: the encrypted column has something that is no encrypted value. Empty it, or say "
+                "mend=True, which encrypts the plaintext beside it in place of what cannot be read"
+            )
         if found.kind is Kind.UNREADABLE:
             is_mended = self.mend and cell.plain is not None
             return _protected(field, cell, place, field.of_plain(cell, place)) if is_mended else {}

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol
 from fieldcrypt import text_form
 from fieldcrypt.errors import DecryptionError, FieldcryptError
 from fieldcrypt.migration.reports import Key
+from fieldcrypt.mixed_mode.former_field import PartOf
 from fieldcrypt.mixed_mode.kind import Finding, Kind
 
 __all__ = [
@@ -26,7 +27,19 @@ __all__ = [
     "without_values",
 ]
 
-Place = tuple[Mapping[str, str] | None, str | None]  # what values are bound to, and the tenant whose keys they use
+
+class Place(NamedTuple):
+    """What the values of a unit are bound to.
+
+    Attributes:
+        context: of the row.
+        tenant: whose keys they use.
+        part: tells what they may have been bound to before (see `FormerField`).
+    """
+
+    context: Mapping[str, str] | None
+    tenant: str | None
+    part: PartOf | None = None
 
 
 class PassedOverError(Exception):
@@ -115,9 +128,17 @@ class ProtectedField(Protocol):
     def examine(self, cell: Cell, place: Place) -> Finding:
         """Return what is in the protected field (see `Examination.examine`)."""
 
+    def has_form(self, cell: Cell) -> bool:
+        """Return True if what is in the protected field has the form of a protected value, authentic or not."""
+        return True
+
     def of_plain(self, cell: Cell, place: Place) -> Finding:
         """Return what the plaintext beside it is, as a value of the field; `Kind.NULL` if there is none."""
         return Finding(Kind.NULL)
+
+    def waits_until(self) -> float | None:
+        """Return when values that were examined will be under an old data key (see `Examination.waits_until`)."""
+        return None
 
     @abstractmethod
     def check_due(self, found: Finding) -> None:

@@ -33,7 +33,7 @@ class MigratedField(ProtectedField):
         self._attribute = of = attribute
         self.name = self.stored_name = of.name
         self.tag_name = of.companion
-        self._examination = Examination(of.encryptor, of.field, of.accepted, of.pad, of.of_plaintext)
+        self._examination = Examination(of.encryptor, of.field, of.accepted, of.pad, of.of_plaintext, of.to_field)
 
     def accepts_plaintext(self) -> bool:
         """See `ProtectedField.accepts_plaintext`."""
@@ -42,12 +42,16 @@ class MigratedField(ProtectedField):
     def examine(self, cell: Cell, place: Place) -> Finding:
         """See `ProtectedField.examine`."""
         if not isinstance(cell.stored, OfOldScheme):
-            found = self._examination.examine(stored(cell.stored), place[1], place[0])
+            found = self._examination.examine(stored(cell.stored), place.tenant, place.context, place.part)
             if found.kind is Kind.PLAINTEXT and not is_kept(cell.stored, self._attribute.as_plaintext(found.value)):
                 raise UnitError(f"{self.name}: its type does not hold the number, or the bytes, as they are stored")
             return found
         value = stored(cell.stored.value)
         return Finding(Kind.OTHER_SCHEME, None if value is None else self._attribute.of_plaintext(value))
+
+    def waits_until(self) -> float | None:
+        """See `ProtectedField.waits_until`."""
+        return self._examination.waits_until
 
     def check_due(self, found: Finding) -> None:
         """See `ProtectedField.check_due`."""
@@ -55,11 +59,11 @@ class MigratedField(ProtectedField):
 
     def seal(self, value: Any, place: Place) -> Any:
         """See `ProtectedField.seal`."""
-        return {"B": self._attribute.field.encrypt(value, tenant=place[1], context=place[0])}
+        return {"B": self._attribute.field.encrypt(value, tenant=place.tenant, context=place.context)}
 
     def tag(self, value: Any, place: Place) -> Any:
         """See `ProtectedField.tag`."""
-        return None if value is None else {"B": self._attribute.tag(value, place[1])}
+        return None if value is None else {"B": self._attribute.tag(value, place.tenant)}
 
     def as_plaintext(self, value: Any) -> Any:
         """See `ProtectedField.as_plaintext`."""

@@ -13,7 +13,7 @@ from fieldcrypt.migration.reports import Key
 from fieldcrypt_dynamodb.forms import WIRE
 from fieldcrypt_dynamodb.migration.field import MigratedField, OfOldScheme
 from fieldcrypt_dynamodb.migration.target import Item, MigratedTable
-from fieldcrypt_dynamodb.plaintext import is_null
+from fieldcrypt_dynamodb.plaintext import is_null, part_of
 from fieldcrypt_dynamodb.values import to_python
 
 __all__ = ["MigratedItem"]
@@ -90,7 +90,7 @@ class MigratedItem:
 
     @cached_property
     def _place(self) -> Place:
-        return self.table.place(self.raw)
+        return Place(*self.table.place(self.raw), part_of(self.raw, WIRE))
 
     def place(self) -> Place:
         """See `Unit.place`."""

@@ -7,9 +7,8 @@ from typing import Any, Protocol
 
 from fieldcrypt import DecryptionError, Encryptor, Field, IndexedBy
 from fieldcrypt.migration import Accepted
-from fieldcrypt.migration.engine.unit import Place
 from fieldcrypt_dynamodb.description import ProtectedTable
-from fieldcrypt_dynamodb.forms import WIRE
+from fieldcrypt_dynamodb.forms import PYTHON, WIRE
 from fieldcrypt_dynamodb.items import Items
 from fieldcrypt_dynamodb.plaintext import to_value
 from fieldcrypt_dynamodb.seal import Sealing
@@ -29,6 +28,7 @@ class MigratedAttribute(Protocol):
     accepted: Accepted | None
     companion: str | None  # the attribute with its tags, if it is searchable
     index: IndexedBy | None
+    to_field: Callable[[Any], Any]  # the field's value of one that the application has
     of_plaintext: Callable[[Any], Any]  # a value of the field's; see `fieldcrypt.mixed_mode.reading.Reading`
     as_plaintext: Callable[[Any], Item]  # the way back, to DynamoDB's form
     tag: Callable[[Any, str | None], bytes]  # of a value and a tenant; it has a companion
@@ -103,7 +103,7 @@ class MigratedTable(Protocol):
         """
         ...
 
-    def place(self, item: Item) -> Place:
+    def place(self, item: Item) -> tuple[Mapping[str, str] | None, str | None]:
         """Return what the values of an item are bound to.
 
         Raises:
@@ -121,10 +121,13 @@ class _Attribute:
         self.encryptor, self.field, self.pad = table.encryptor, table.fields[name], how.pad
         self.accepted = table.accepted.get(name)
         self.companion = table.companions.get(name)
-        self.of_plaintext = to_value(how.type)
+        self.of_plaintext, self._to_field = to_value(how.type), PYTHON.conversion(how.type).to_field
         self.index = IndexedBy(how.index) if isinstance(how.index, str) else how.index
         self._index, self._per_tenant = table.indexes.get(name), name in table.per_tenant
         self._from_field = WIRE.conversion(how.type).from_field
+
+    def to_field(self, value: Any) -> Any:
+        return value if self._to_field is None else self._to_field(value)
 
     def as_plaintext(self, value: Any) -> Item:
         found: Item = value if self._from_field is None else self._from_field(value)
@@ -155,7 +158,7 @@ class _Table:
     def attributes_of(self, item: Item) -> Sequence[_Attribute]:
         return self.attributes
 
-    def place(self, item: Item) -> Place:
+    def place(self, item: Item) -> tuple[Mapping[str, str] | None, str | None]:
         row, tenant = self._items.place(item)
         return (row if self.bound else None), tenant
 

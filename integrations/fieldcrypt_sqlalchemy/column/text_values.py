@@ -23,7 +23,7 @@ def sealing(field: Field[Any]) -> Callable[..., Any]:
     return seal
 
 
-def plaintext_writer(field: Field[Any], accepted: Accepted, described: str) -> Callable[..., Any]:
+def plaintext_writer(field: Field[Any], accepted: Accepted, described: str, *, is_text: bool) -> Callable[..., Any]:
     """Return what takes the place of `Field.encrypt` while a column is read in both forms, and written in plaintext.
 
     It refuses what could not be encrypted later, and what could not be read again.
@@ -37,8 +37,13 @@ def plaintext_writer(field: Field[Any], accepted: Accepted, described: str) -> C
                 "encrypted"
             )
         encoded(value)
-        check_plaintext(value, described)
-        return value
+        if is_text:
+            check_plaintext(value, described)
+            return value
+        data = value.encode() if isinstance(value, str) else value
+        if is_envelope(data):
+            raise ValueError(f"a value of {described} looks like an encrypted one: it can be stored encrypted only")
+        return data
 
     return write
 
@@ -65,8 +70,8 @@ def opening(storage: TextStorage, decrypt: Callable[..., Any], mixed: bool) -> C
         mixed: whether it takes anything but the field's own values.
     """
 
-    def open_(stored: Any, *, tenant: str | None = None, context: Any = None) -> Any:
-        return decrypt(binary(storage, stored, mixed), tenant=tenant, context=context)
+    def open_(stored: Any, **place: Any) -> Any:
+        return decrypt(binary(storage, stored, mixed), **place)
 
     return open_
 

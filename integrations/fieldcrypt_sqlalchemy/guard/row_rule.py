@@ -38,7 +38,8 @@ def check_nested(statement: Any) -> None:
     changed = columns.upserted | (inserted if isinstance(statement, Update) else set())
     bound = {column.key for column in table.c if isinstance(column.type, RowBound)}
     keys = [*row_keys_of(table), *row_keys_behind(table)]
-    parts = {column.key for key in keys for name in key.names for column in key.columns_of(name)} & set(table.c.keys())
+    parts = {column.key for key in keys for name in key.guarded for column in key.columns_of(name)}
+    parts &= set(table.c.keys())
     for column in columns.elsewhere:
         raise ProtectedColumnError(f"{column} is written by a statement of another table, within another one")
     for key in (inserted & bound) | (changed & (bound | parts)):
@@ -79,7 +80,7 @@ class RowRule:
         self._keys = row_keys_of(table)
         behind = self._keys or row_keys_behind(table)
         self._bound: dict[str, Any] = {column.key: column for column in table.c if isinstance(column.type, RowBound)}
-        parts = {column.key for key in behind for name in key.names for column in key.columns_of(name)}
+        parts = {column.key for key in behind for name in key.guarded for column in key.columns_of(name)}
         self._parts = parts & set(table.c.keys())
         self._columns = WrittenColumns(statement, table)
         self._part_keys: dict[Any, list[str | None]] = {}

@@ -57,6 +57,8 @@ class _Clause:
         self._parts = key.columns_in(table)
         self._set = {columns.upsert_key(name): value for name, value in upsert_values(clause)}
         self._target = target = {columns.upsert_key(name) for name in conflict_target(clause)}
+        former = {column.key for name in key.formers.columns for column in key.columns_of(name)}
+        self._sets_former = not former.isdisjoint(self._set)
         self._loose = [
             each
             for each in self._parts
@@ -66,9 +68,9 @@ class _Clause:
     def check(self, inserted: Sequence[Values]) -> None:
         values = [column for column in self._bound if column.key in self._set]
         parts = [column for column in self._parts if column is not None and column.key in self._set]
-        if not values and not parts:
+        if not values and not parts and not self._sets_former:
             return
-        if parts or self._loose:
+        if parts or self._loose or self._sets_former:
             self._check_complete()
         for column in (*values, *parts):
             value = self._set[column.key]

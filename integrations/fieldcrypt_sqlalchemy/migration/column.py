@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Column, and_, not_, type_coerce
+from sqlalchemy import Column, and_, not_, or_, type_coerce
 from sqlalchemy.engine import Dialect
 from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.types import NullType, TypeDecorator
@@ -75,8 +75,8 @@ class MigratedColumn(ProtectedField):
 
     def begin(self) -> None:
         """Forget which data keys are old: a step may be of after a rotation."""
-        of, from_plaintext = self.type, self.type.from_plaintext(self._field.type)
-        self._examination = Examination(self._encryptor, self._field, of.accepted, of.pad, from_plaintext)
+        of, how = self.type, (self.type.from_plaintext(self._field.type), self._to_field)
+        self._examination = Examination(self._encryptor, self._field, of.accepted, of.pad, *how)
 
     def selected(self) -> list[Any]:
         """Return what is read of it in a row, in the order of a Cell."""
@@ -92,6 +92,8 @@ class MigratedColumn(ProtectedField):
     def cell(self, values: Any) -> Cell:
         """Take the next values of a row."""
         stored = _bytes(next(values))
+        if self.plain is not None and stored in (b"", ""):  # the default of a new column that is NOT NULL
+            stored = None
         tag = None if self.companion is None else _bytes(next(values))
         return Cell(stored, tag, None if self.plain is None else next(values))
 
@@ -104,7 +106,8 @@ class MigratedColumn(ProtectedField):
         if which is Which.FILLED:
             return stored.is_not(None)
         plain = at(self.plain).is_not(None)
-        return and_(plain, stored.is_(None)) if which is Which.DUE else plain
+        empty = or_(stored.is_(None), not_(self.form.is_ours(stored)))
+        return and_(plain, empty) if which is Which.DUE else plain
 
     def declared(self) -> Iterator[str]:
         """Yield all of the declaration that decides what is written, and where."""
@@ -112,6 +115,8 @@ class MigratedColumn(ProtectedField):
         yield from (self._field.type.__name__, self.stored_name, repr(self.tag_name), repr(self.plain_name))
         if self.type.text is not None:
             yield repr(self.type.text.type)
+        if self.type.accepted is not None:
+            yield from map(repr, self.type.accepted.formers)
         index = self.type.index
         if index is not None:
             yield f"{index.companion} {name_of(index.normaliser)} {index.tag_size} {index.per_tenant}"
@@ -120,14 +125,22 @@ class MigratedColumn(ProtectedField):
         return self.type.accepted is not None and self.type.accepted.takes_plaintext()
 
     def examine(self, cell: Cell, place: Place) -> Finding:
-        context, tenant = place
         try:
             stored = self.form.load(cell.stored)
         except MarkedError:
             raise
         except DecryptionError:
             return Finding(Kind.UNREADABLE)
-        return self._examination.examine(stored, tenant, context)
+        return self._examination.examine(stored, place.tenant, place.context, place.part)
+
+    def has_form(self, cell: Cell) -> bool:
+        try:
+            return is_envelope(self.form.load(cell.stored))
+        except DecryptionError:
+            return False
+
+    def waits_until(self) -> float | None:
+        return self._examination.waits_until
 
     def taken_for_plaintext(self, cell: Cell, place: Place) -> Any:
         """Return what begins as a value does, and is none, as the plaintext that somebody says it is.
@@ -164,7 +177,7 @@ class MigratedColumn(ProtectedField):
         if self._old_plain is not None:
             data = _bytes(cell.plain)
             if any(reader.recognises(data) for reader in self._raw_plain):
-                return self._old_plain.read(data, place[1], place[0])
+                return self._old_plain.read(data, place.tenant, place.context)
         value = self._read_plain(cell.plain)
         value = value if self._to_field is None or value is None else self._to_field(value)
         return Finding(Kind.NULL) if value is None else Finding(Kind.PLAINTEXT, value)
@@ -183,11 +196,10 @@ class MigratedColumn(ProtectedField):
         raise refused  # here, so that nothing is behind it
 
     def seal(self, value: Any, place: Place) -> Any:
-        context, tenant = place
-        return self.form.dump(self._field.encrypt(value, tenant=tenant, context=context))
+        return self.form.dump(self._field.encrypt(value, tenant=place.tenant, context=place.context))
 
     def tag(self, value: Any, place: Place) -> Any:
-        return None if self.tagger is None else self.tagger.tag_of_field(value, place[1])
+        return None if self.tagger is None else self.tagger.tag_of_field(value, place.tenant)
 
     def is_same(self, one: Any, other: Any) -> bool:
         if is_exactly(one, other):

@@ -12,8 +12,10 @@ from sqlalchemy.orm import class_mapper
 from fieldcrypt import ConfigurationError
 from fieldcrypt.schemes import OldReader
 from fieldcrypt_sqlalchemy.migration.column import MigratedColumn
+from fieldcrypt_sqlalchemy.migration.row import Binding
 from fieldcrypt_sqlalchemy.migration.source import SqlSource
 from fieldcrypt_sqlalchemy.rows.decorator import plan_of
+from fieldcrypt_sqlalchemy.rows.former_columns import FormerColumns
 from fieldcrypt_sqlalchemy.sealed import RowBound
 from fieldcrypt_sqlalchemy.types import Encrypted
 
@@ -57,9 +59,11 @@ class Parts:
         for key, column in protected.items():
             if isinstance(column.type, RowBound):
                 raise ConfigurationError(f"{table.fullname}.{key} is bound to its row: give the model, not its table")
-        columns = self._columns(protected, {each.key: each for each in table.columns})
+        every = {each.key: each for each in table.columns}
+        columns = self._columns(protected, every)
         if columns:
-            yield SqlSource(self.engine, table, columns, table)
+            formers = FormerColumns(table.fullname, every, protected.values())
+            yield SqlSource(self.engine, table, columns, table, Binding(None, formers, formers.columns))
 
     def _of_class(self, model: type) -> Iterator[SqlSource]:
         seen: set[Any] = set()
@@ -77,11 +81,13 @@ class Parts:
             for table in dict.fromkeys(column.table for column in protected.values()):
                 mine = {key: column for key, column in protected.items() if column.table is table}
                 columns = self._columns(mine, {key: at for key, at in mapper.columns.items() if at.table is table})
-                row = None if plan.row is None else (plan.row, [mapper.columns[name] for name in plan.row.names])
                 if columns:
+                    formers = FormerColumns(mapper.class_.__name__, dict(mapper.columns.items()), mine.values())
+                    names = dict.fromkeys((*(() if plan.row is None else plan.row.names), *formers.columns))
+                    binding = Binding(plan.row, formers, {name: mapper.columns[name] for name in names})
                     of = mapper.class_.__name__ if table.fullname in named else None
                     named.add(table.fullname)
-                    yield SqlSource(self.engine, table, columns, mapper.persist_selectable, row, of)
+                    yield SqlSource(self.engine, table, columns, mapper.persist_selectable, binding, of)
 
     def _columns(self, protected: Mapping[str, Any], others: Mapping[str, Any]) -> list[MigratedColumn]:
         dialect = self.engine.dialect

@@ -2,42 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from fieldcrypt.migration.engine.unit import Cell, Place, ProtectedField
 from fieldcrypt_sqlalchemy.keyset import Key
 from fieldcrypt_sqlalchemy.migration.column import MigratedColumn
 from fieldcrypt_sqlalchemy.row_key import RowKey
+from fieldcrypt_sqlalchemy.rows.former_columns import FormerColumns
 
-__all__ = ["MigratedRow"]
+__all__ = ["Binding", "MigratedRow"]
 
-_NO_ROW: Place = (None, None)
+
+class Binding(NamedTuple):
+    """What the values of a row are bound to.
+
+    Attributes:
+        row_key: tells the row and its tenant; None if they are not bound to it.
+        formers: tells what they may have been bound to before.
+        columns: of which both are made, by attribute.
+    """
+
+    row_key: RowKey | None
+    formers: FormerColumns
+    columns: Mapping[str, Any]
+
+    def place(self, values: Sequence[Any]) -> Place:
+        """Return what values are bound to in a row that has these in the columns, and perhaps others behind."""
+        named = dict(zip(self.columns, values, strict=False))
+        context, tenant = (None, None) if self.row_key is None else self.row_key.of(named)
+        return Place(context, tenant, self.formers.part(named.get))
 
 
 class MigratedRow:
     """A row as it was read: the `Unit` of a migration.
 
     Args:
-        raw: its values: the key, what it is bound to, and the columns, in the order of the query.
-        key_size: how many of them are the key.
-        row_key: what values are bound to, if they are.
-        columns: the protected ones.
+        raw: the key, what it is bound to, and the columns, in the order of the query.
     """
 
-    __slots__ = ("_columns", "_place", "_row_key", "key", "raw")
+    __slots__ = ("_binding", "_columns", "_place", "key", "raw")
 
     def __init__(
-        self, raw: tuple[Any, ...], key_size: int, row_key: RowKey | None, columns: Sequence[MigratedColumn]
+        self, raw: tuple[Any, ...], key_size: int, binding: Binding, columns: Sequence[MigratedColumn]
     ) -> None:
         self.raw = raw
         self.key: Key = raw[:key_size]
-        self._row_key, self._columns = row_key, columns
+        self._binding, self._columns = binding, columns
         self._place: Place | None = None
 
     def cells(self) -> Sequence[tuple[ProtectedField, Cell]]:
-        bound_to = 0 if self._row_key is None else len(self._row_key.names)
-        values = iter(self.raw[len(self.key) + bound_to :])  # made anew: a page of them is a lot to keep
+        values = iter(self.raw[len(self.key) + len(self._binding.columns) :])  # made anew: a page of them is a lot
         return [(each, each.cell(values)) for each in self._columns]
 
     def place(self) -> Place:
@@ -47,9 +62,7 @@ class MigratedRow:
             ProtectedColumnError: its key or its tenant is NULL.
         """
         if self._place is None:
-            if self._row_key is None:
-                return _NO_ROW
-            self._place = self._row_key.of(dict(zip(self._row_key.names, self.raw[len(self.key) :], strict=False)))
+            self._place = self._binding.place(self.raw[len(self.key) :])
         return self._place
 
     def __repr__(self) -> str:  # without what is in it

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import CHAR, Connection, MetaData, Table, cast, func, inspect, not_, or_, select, text
+from sqlalchemy import Connection, MetaData, Table, cast, func, inspect, not_, or_, select, text, types
+from sqlalchemy.dialects.mysql import CHAR
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import CompileError, NoSuchTableError, SAWarning
 from sqlalchemy.schema import CreateColumn
@@ -18,6 +19,7 @@ from fieldcrypt_sqlalchemy.engine.internals import BINARY_TYPE, copy_column
 from fieldcrypt_sqlalchemy.keyset import unfit_key
 from fieldcrypt_sqlalchemy.migration.checkpoint_tables import stored_key
 from fieldcrypt_sqlalchemy.migration.column import MigratedColumn
+from fieldcrypt_sqlalchemy.migration.errors import ROW_ERRORS
 
 if TYPE_CHECKING:
     from fieldcrypt_sqlalchemy.migration.source import SqlSource
@@ -41,10 +43,22 @@ _REWRITE: Mapping[str, str] = {
     "mariadb": "OPTIMIZE TABLE {}",
     "sqlite": "VACUUM",
 }
+# How many bytes a text has in UTF-8, whatever the database keeps it in.
+_OCTETS: Mapping[str, Callable[[Any], Any]] = {
+    "postgresql": lambda held: func.octet_length(func.convert_to(held, "UTF8")),
+    "mysql": lambda held: func.octet_length(cast(held, CHAR(charset="utf8mb4"))),
+    "mariadb": lambda held: func.octet_length(cast(held, CHAR(charset="utf8mb4"))),
+    "sqlite": lambda held: func.length(cast(held, LargeBinary)),
+}
 _KIND_ON_POSTGRESQL = text(
     "SELECT c.relkind, EXISTS (SELECT 1 FROM pg_inherits i WHERE i.inhparent = c.oid) FROM pg_class c "
     "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relname = :name AND "
     "CASE WHEN CAST(:schema AS text) IS NULL THEN pg_table_is_visible(c.oid) ELSE n.nspname = :schema END"
+)
+_HIDES_ROWS = text("SELECT row_security_active(CAST(:name AS text))")
+_HAS_HISTORY = text(
+    "SELECT 1 FROM information_schema.tables WHERE table_name = :name AND "
+    "table_schema = COALESCE(:schema, DATABASE()) AND table_type = 'SYSTEM VERSIONED'"
 )
 _SET_ON_UPDATE = text(
     "SELECT column_name FROM information_schema.columns WHERE table_name = :name AND "
@@ -70,6 +84,11 @@ def problems(connection: Connection, source: SqlSource, step: str) -> list[str]:
             columns = {each["name"]: each for each in look.get_columns(source.table.name, source.schema)}
     except NoSuchTableError:
         return [f"there is no table {table}, or the user of the engine has no right to it"]
+    if connection.dialect.name == "postgresql" and connection.scalar(_HIDES_ROWS, {"name": _quoted(source)}):
+        return [
+            f"{table} has row-level security, which may hide rows from this user of the database, so that no step "
+            "would come to them: work as a user with BYPASSRLS, or as the owner if it is not forced on that"
+        ]
     expected = list(source.key)
     for migrated in source.columns:
         expected += [each for each in (migrated.column, migrated.companion, migrated.plain) if each is not None]
@@ -79,12 +98,15 @@ def problems(connection: Connection, source: SqlSource, step: str) -> list[str]:
     return [*_of_key(connection, source, columns), *_of_columns(connection, source, columns, step)]
 
 
-def _add(connection: Connection, source: SqlSource, column: Any) -> str:
+def _quoted(source: SqlSource) -> str:
     there = Table(source.table.name, MetaData(), schema=source.schema)
-    table = connection.dialect.identifier_preparer.format_table(there)
+    return source.dialect.identifier_preparer.format_table(there)
+
+
+def _add(connection: Connection, source: SqlSource, column: Any) -> str:
     free = copy_column(column)
     free.nullable = True  # for now it is empty
-    return f"ALTER TABLE {table} ADD COLUMN {CreateColumn(free).compile(dialect=connection.dialect)}".strip()
+    return f"ALTER TABLE {_quoted(source)} ADD COLUMN {CreateColumn(free).compile(dialect=connection.dialect)}".strip()
 
 
 def _of_columns(connection: Connection, source: SqlSource, columns: Mapping[str, Any], step: str) -> Iterator[str]:
@@ -170,7 +192,7 @@ def _to_declared(source: SqlSource, migrated: MigratedColumn, stored: Mapping[st
 def _longest_plaintext(connection: Connection, source: SqlSource, migrated: MigratedColumn) -> int:
     """Return how many bytes the longest text has that a column holds, beside encrypted values."""
     held = source.target.c[migrated.stored_name]
-    octets = func.length(cast(held, LargeBinary)) if connection.dialect.name == "sqlite" else func.octet_length(held)
+    octets = _OCTETS.get(connection.dialect.name, func.octet_length)(held)
     return connection.scalar(select(func.max(octets)).where(not_(migrated.form.is_ours(held)))) or 0
 
 
@@ -199,7 +221,7 @@ def _of_key(connection: Connection, source: SqlSource, columns: Mapping[str, Any
 
 def _unfit(connection: Connection, source: SqlSource, column: Any, stored: Any) -> str | None:
     reason = unfit_key(column, stored, connection.dialect)
-    if reason is None and isinstance(stored, CHAR) and _counts_blanks(connection, source, column.name):
+    if reason is None and isinstance(stored, types.CHAR) and _counts_blanks(connection, source, column.name):
         return (
             "is CHAR with a collation that counts blanks at the end, which the database sorts with its blanks and "
             "compares without them, so that pages would pass over rows: change it to VARCHAR"
@@ -217,7 +239,10 @@ def _counts_blanks(connection: Connection, source: SqlSource, column: str) -> bo
 
 def _unwritable(connection: Connection, source: SqlSource) -> str | None:
     """Return why a checkpoint cannot hold keys like those of the table, as one of them shows; None if it can."""
-    row = connection.execute(select(*source.key).limit(1)).first()
+    try:
+        row = connection.execute(select(*source.key).limit(1)).first()
+    except ROW_ERRORS:  # such a row is told by its page
+        return None
     try:
         stored_key(source.full_name, None if row is None else tuple(row))
     except ConfigurationError as error:
@@ -245,14 +270,20 @@ def columns_set_on_update(connection: Connection, name: str, schema: str | None)
     return list(connection.scalars(_SET_ON_UPDATE, {"name": name, "schema": schema}))
 
 
-def remarks(source: SqlSource, dialect: str) -> Iterator[str]:
+def remarks(connection: Connection, source: SqlSource) -> Iterator[str]:
     """Yield what only you can do when a migration is finished, in words."""
-    table = source.full_name
+    table, dialect = source.full_name, connection.dialect.name
     for column in source.columns:
         if column.plain is not None:
             yield f"drop the column: ALTER TABLE {table} DROP COLUMN {column.plain.name}"
         elif column.type.accepted is not None:
             yield f"take accept_plaintext, accept and accept_until away from {table}.{column.name}"
+    of_table = {"name": source.table.name, "schema": source.schema}
+    if dialect in ("mysql", "mariadb") and connection.scalar(_HAS_HISTORY, of_table) is not None:
+        yield (
+            "the database keeps former versions of the rows (SYSTEM VERSIONING), with their plaintext. Remove them: "
+            f"DELETE HISTORY FROM {table}"
+        )
     if dialect in _REWRITE:
         rewrite = _REWRITE[dialect].format(table)
         yield f"old versions of the rows are in the table's file until it is written anew: {rewrite}"

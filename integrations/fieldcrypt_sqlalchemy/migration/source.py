@@ -33,11 +33,10 @@ from fieldcrypt_sqlalchemy.keyset import Key, beyond, typed, up_to
 from fieldcrypt_sqlalchemy.migration.bare import Bare
 from fieldcrypt_sqlalchemy.migration.column import MigratedColumn
 from fieldcrypt_sqlalchemy.migration.errors import ROW_ERRORS, in_words, is_of_a_row
-from fieldcrypt_sqlalchemy.migration.row import MigratedRow
+from fieldcrypt_sqlalchemy.migration.row import Binding, MigratedRow
 from fieldcrypt_sqlalchemy.migration.schema import columns_set_on_update, problems, remarks
 from fieldcrypt_sqlalchemy.migration.transaction import transact
 from fieldcrypt_sqlalchemy.migration.writing import write
-from fieldcrypt_sqlalchemy.row_key import RowKey
 
 __all__ = ["SqlSource"]
 
@@ -60,7 +59,7 @@ class SqlSource(Source):
     Args:
         table, columns: the protected columns are of the table.
         selected: where to select from: the table, or of a class that inherits all that it consists of.
-        row: what values are bound to, if they are, with the columns that tell it.
+        binding: what values are bound to.
         of: the class, if it shares the table with another part.
 
     Raises:
@@ -73,7 +72,7 @@ class SqlSource(Source):
         table: Table,
         columns: Sequence[MigratedColumn],
         selected: FromClause,
-        row: tuple[RowKey, Sequence[Any]] | None = None,
+        binding: Binding,
         of: str | None = None,
     ) -> None:
         self._engine, self.dialect = engine, engine.dialect
@@ -83,15 +82,14 @@ class SqlSource(Source):
         self.full_name = table.name if self.schema is None else f"{self.schema}.{table.name}"
         self.name = self.full_name if of is None else f"{self.full_name} of {of}"
         self._check_key()
-        self._row_key: RowKey | None = None if row is None else row[0]
+        self._binding = binding
         stored: list[tuple[Any, Any]] = [(each.column, each.form.written_as) for each in columns]
         tags = [(each.companion, LargeBinary()) for each in columns if each.companion is not None]
         self._bare = bare = Bare([*stored, *tags])
         self.target = bare.table(table)
         self.key: list[Any] = [bare.of(each) for each in table.primary_key.columns]
         read = [each for migrated in columns for each in migrated.selected()]
-        bound_to = () if row is None else row[1]
-        self._read_columns = [bare.of(each) for each in (*self.key, *bound_to, *read)]
+        self._read_columns = [bare.of(each) for each in (*self.key, *binding.columns.values(), *read)]
         named = [each.label(f"c{at}") for at, each in enumerate(self._read_columns)]
         self._query = select(*named).select_from(bare.of(selected)).order_by(*self.key)
         self.kept: Sequence[str] = ()  # the columns that the database would set to another value when a row is written
@@ -123,12 +121,13 @@ class SqlSource(Source):
     def describe(self) -> str:
         words = ", ".join(f"{each.name} ({each.type.name})" for each in self.columns)
         key = ", ".join(f"{each.name} {type(each.type).__name__}" for each in self.key)
-        bound = () if self._row_key is None else self._row_key.described()
+        bound = () if self._binding.row_key is None else self._binding.row_key.described()
         declared = [tuple(each.declared()) for each in self.columns]
         return about(f"{words} by {key}", (self.name,), bound, *declared)
 
     def remarks(self) -> Sequence[str]:
-        return list(remarks(self, self.dialect.name))
+        with self._engine.connect() as connection:
+            return list(remarks(connection, self))
 
     # Reading
 
@@ -276,7 +275,7 @@ class SqlSource(Source):
         return true() if which is Which.ALL else or_(*(each.is_of(which, self._bare.of) for each in self.columns))
 
     def _row_of(self, raw: tuple[Any, ...]) -> MigratedRow:
-        return MigratedRow(raw, len(self.key), self._row_key, self.columns)
+        return MigratedRow(raw, len(self.key), self._binding, self.columns)
 
     # Writing
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, LargeBinary, String, and_, cast, collate, func
@@ -24,20 +24,13 @@ _SHORTEST = 57  # bytes of a value: version, key id, nonce and tag (SPEC section
 _HEADS = [bytes([version]) for version in (STORED, SELF_CONTAINED)]
 
 
-Exact = Callable[[ColumnElement[Any]], ColumnElement[Any]]
-
-
-def _as_it_is(text: ColumnElement[Any]) -> ColumnElement[Any]:
-    return text
-
-
 def _exact_on_mysql(text: ColumnElement[Any]) -> ColumnElement[Any]:
     return collate(cast(text, CHAR(charset="utf8mb4")), "utf8mb4_bin")
 
 
 # What makes a text one that is compared character by character: the collation of a column may take FC1. for fc1., and a
 # plaintext that begins so for a value. SQLite compares what functions return so anyway.
-_EXACT: Mapping[str, Exact] = {
+_EXACT: Mapping[str, Callable[[ColumnElement[Any]], ColumnElement[Any]]] = {
     "postgresql": lambda text: collate(text, "C"),
     "mysql": _exact_on_mysql,
     "mariadb": _exact_on_mysql,
@@ -101,7 +94,7 @@ class _TextForm(StoredForm):
 
     def __init__(self, storage: TextStorage, dialect: Dialect, mixed: bool, name: str) -> None:
         self.storage, self._mixed, self._name = storage, mixed, name
-        self._room, self._exact = storage.room(dialect), _EXACT.get(dialect.name, _as_it_is)
+        self._room, self._dialect = storage.room(dialect), dialect.name
         self.read_as, self.written_as = _AsHeld(storage), storage.type
 
     def content(self, stored: Any) -> Any:
@@ -144,17 +137,26 @@ class _TextForm(StoredForm):
         return value
 
     def is_ours(self, column: ColumnElement[Any]) -> ColumnElement[bool]:
-        return self._head(column, len(text_form.PREFIX)) == text_form.PREFIX
+        text, before = self._text(column)
+        length = func.length(text) if self._dialect == "sqlite" else func.char_length(text)
+        is_long = length >= text_form.size(_SHORTEST) + 2 * len(before)
+        return and_(self._begins_with(column, [text_form.PREFIX]), is_long)
 
-    def _head(self, column: ColumnElement[Any], size: int) -> ColumnElement[Any]:
-        """Return the first characters of a column's text; in JSON values begin behind the quotation mark."""
-        text, begins_at = (cast(column, String), 2) if self.storage.is_json else (column, 1)
-        return self._exact(func.substr(text, begins_at, size, type_=String))
+    def _text(self, column: ColumnElement[Any]) -> tuple[ColumnElement[Any], str]:
+        """Return a column's text, and what stands in it before a value: in JSON a quotation mark."""
+        return (cast(column, String), '"') if self.storage.is_json else (column, "")
+
+    def _begins_with(self, column: ColumnElement[Any], heads: Sequence[str]) -> ColumnElement[bool]:
+        """Return the condition that a column's text begins with one of several texts of one length."""
+        text, before = self._text(column)
+        head: ColumnElement[Any] = func.substr(text, 1, len(before + heads[0]), type_=String)
+        head = _EXACT[self._dialect](head) if self._dialect in _EXACT else head
+        return head.in_([before + each for each in heads])
 
     def is_under(self, column: ColumnElement[Any], key_id: bytes) -> ColumnElement[bool]:
         # 17 bytes are 22 characters, and four bits of the next one.
         heads = {text_form.encode(head + key_id + bytes([rest << 6]))[:27] for head in _HEADS for rest in range(4)}
-        return self._head(column, 27).in_(sorted(heads))
+        return self._begins_with(column, sorted(heads))
 
 
 class _Document:

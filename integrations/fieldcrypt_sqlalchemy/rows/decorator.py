@@ -107,7 +107,9 @@ def _bind(mapper: Mapper[Any]) -> None:
     Sealing(plan, plan.row)
     for table in mapper.tables:
         note_row_key(table, plan.row)
-    load_with_key(mapper, plan.row.names, plan.attributes)
+    for name in plan.row.formers.columns:  # what a value was bound to has to be known when the attribute is set
+        mapper.get_property_by_column(mapper.columns[name]).active_history = True  # type: ignore[attr-defined]
+    load_with_key(mapper, plan.row.guarded, plan.attributes)
     for key, attribute in plan.attributes.items():
         attribute.type.row_key = plan.row  # type: ignore[attr-defined]
         _open_on_read(plan.row, attribute, mapper.class_.__dict__.get(key))
@@ -202,10 +204,28 @@ def _open_on_read(row: RowKey, attribute: ProtectedAttribute, descriptor: Any) -
         members = {
             "__slots__": (),
             "__module__": __name__,
-            "__get__": _getter(attribute.key, row, attribute.field),
+            "__get__": (_mixed_getter if row.formers.columns else _getter)(attribute.key, row, attribute.field),
             "inherit_cache": True,
         }
         descriptor.__class__ = type("RowBoundAttribute", (_RowBoundAttribute,), members)
+
+
+def _mixed_getter(key: str, row: RowKey, field: SealedField) -> Callable[[Any, Any, Any], Any]:
+    """Return the `__get__` of an attribute of a model whose values may have been bound to something else."""
+
+    def __get__(self: Any, instance: Any, owner: Any) -> Any:  # noqa: N807
+        if instance is None:
+            return self
+        state, values = instance_state(instance), instance.__dict__
+        value = values[key] if key in values else self.impl.get(state, values)
+        if value.__class__ is not Sealed:
+            return value
+        try:
+            return field.open(value, *row.place(state, values))
+        except DecryptionError as error:
+            return read_again(state, key, row, field, error)
+
+    return __get__
 
 
 def _getter(key: str, row: RowKey, field: SealedField) -> Callable[[Any, Any, Any], Any]:

@@ -62,7 +62,7 @@ class _ProtectedProperty(ColumnProperty[Any]):
         if sealed.__class__ is Sealed:
             column: Any = self.columns[0]
             with suppress(FieldcryptError):  # whoever reads it is told
-                SealedField(column.type).open(sealed, *column.type.row_key.committed(source_state, source_dict))
+                SealedField(column.type).open(sealed, *column.type.row_key.place(source_state, source_dict))
         super().merge(session, source_state, source_dict, dest_state, dest_dict, *options)
 
     def _missing(self, loaded: Any) -> list[Any]:
@@ -70,7 +70,7 @@ class _ProtectedProperty(ColumnProperty[Any]):
         if not loaded:
             return []
         row_key = self.columns[0].type.row_key  # type: ignore[attr-defined]
-        return [self.parent.attrs[name] for name in row_key.names if name not in loaded]
+        return [self.parent.attrs[name] for name in row_key.guarded if name not in loaded]
 
 
 def _unless_changed(key: str, getter: Any) -> Any:

@@ -31,7 +31,7 @@ def read_again(state: Any, key: str, row: RowKey, field: SealedField, error: Dec
         DecryptionError: it does not open all the same; or the object belongs to no session, or was changed, so that it
             cannot be loaded.
     """
-    names = {*row.names, key}
+    names = {*row.guarded, key}
     values = state.dict
     if state.key is None or state.session is None or names & state.committed_state.keys():
         raise error
@@ -42,4 +42,4 @@ def read_again(state: Any, key: str, row: RowKey, field: SealedField, error: Dec
     except SQLAlchemyError:  # there is no such row any more, or this is no place to wait for the database
         raise error from None
     again = values.get(key)
-    return field.open(again, *row.committed(state, values)) if again.__class__ is Sealed else again
+    return field.open(again, *row.place(state, values)) if again.__class__ is Sealed else again
