@@ -96,7 +96,7 @@ class Process:
             raise
 
 
-class MemoryField:
+class MemoryField(ProtectedField):
     """One protected field, in place or filled from plaintext beside it."""
 
     stored_name = "stored"
@@ -131,9 +131,6 @@ class MemoryField:
 
     def tag(self, value: Any, place: Place) -> Any:
         return None if value is None else self._index.tag(value)
-
-    def is_same(self, one: Any, other: Any) -> bool:
-        return bool(one == other)
 
     def as_plaintext(self, value: Any) -> Any:
         return value.encode()

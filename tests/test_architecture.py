@@ -29,6 +29,7 @@ LAYERS = [
     {"fieldcrypt.encryptor"},
     {"fieldcrypt.indexed_by"},
     {"fieldcrypt.schemes", "fieldcrypt.columns"},
+    {"fieldcrypt.mixed_mode"},
     {"fieldcrypt.migration"},
     {"fieldcrypt"},
     {"fieldcrypt.cli", "fieldcrypt.testing"},

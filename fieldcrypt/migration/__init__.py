@@ -1,15 +1,9 @@
 """From plaintext, or another scheme, to protected values: what all stores have in common. See docs/migration.md."""
 
 from fieldcrypt.errors import MigrationError
-from fieldcrypt.migration.accepted import Accepted
-from fieldcrypt.migration.examination import Examination, Finding
-from fieldcrypt.migration.failures import Failures
-from fieldcrypt.migration.former_field import FormerField, is_envelope
+from fieldcrypt.migration.examination import Examination
 from fieldcrypt.migration.job import CountsValues, Migration
-from fieldcrypt.migration.kind import Kind
-from fieldcrypt.migration.mixed_field import MixedField
-from fieldcrypt.migration.pace import Pace
-from fieldcrypt.migration.progress import Meter, Progress
+from fieldcrypt.migration.progress import Failures, Meter, Progress
 from fieldcrypt.migration.reports import (
     MAX_FAILURES,
     MigrationPlan,
@@ -19,8 +13,8 @@ from fieldcrypt.migration.reports import (
     VerifyReport,
 )
 from fieldcrypt.migration.sample import Sample
-from fieldcrypt.migration.together import work_together
-from fieldcrypt.migration.worker_name import is_dead, worker_name
+from fieldcrypt.migration.workers import Pace, is_dead, work_together, worker_name
+from fieldcrypt.mixed_mode import Accepted, Finding, FormerField, Kind, MixedField, is_envelope
 
 __all__ = [
     "MAX_FAILURES",

@@ -3,42 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from fieldcrypt import envelope
 from fieldcrypt.encryptor import Encryptor
 from fieldcrypt.errors import DecryptionError, KeyNotFoundError, KeyShreddedError
 from fieldcrypt.field import Field
-from fieldcrypt.migration.accepted import Accepted
-from fieldcrypt.migration.kind import Kind
-from fieldcrypt.migration.reading import FromPlaintext, Reading
+from fieldcrypt.mixed_mode.accepted import Accepted
+from fieldcrypt.mixed_mode.kind import Finding, Kind
+from fieldcrypt.mixed_mode.reading import FromPlaintext, Reading
 
-__all__ = ["Examination", "Finding"]
+__all__ = ["Examination"]
 
 _MAX_KNOWN = 10_000  # data keys of which is remembered whether they are old
-
-
-class Finding(NamedTuple):
-    """What a stored value is.
-
-    Attributes:
-        kind: what.
-        value: the field's value, decrypted; None if there is none to be had.
-    """
-
-    kind: Kind
-    value: Any = None
-
-    def __repr__(self) -> str:  # without the value
-        return f"Finding({self.kind.value!r})"
 
 
 class Examination:
     """Examines the values of one field. Make one for each run: it remembers which data keys are old.
 
     Args:
-        encryptor: knows the data keys.
-        field: whose values.
+        encryptor, field: whose values.
         accepted: what else there may be; its dates do not count here.
         pad: the padding that the field is declared with, if it has any.
         from_plaintext: see `Reading`.
@@ -75,14 +59,12 @@ class Examination:
         elif not self._has_forms and not isinstance(data, (bytes, str)):
             return Finding(Kind.UNREADABLE)  # SQLite lets anyone put anything into a column
         try:
-            kind, value = self._reading.read(data, tenant, context)
+            found = self._reading.read(data, tenant, context)
         except KeyShreddedError:
             return Finding(Kind.SHREDDED)
         except (DecryptionError, KeyNotFoundError):
             return Finding(Kind.UNREADABLE)
-        if kind is Kind.ACTIVE:
-            kind = self._own(data, value, tenant)
-        return Finding(kind, value)
+        return self._own(data, found.value, tenant) if found.kind is Kind.ACTIVE else found
 
     def check_due(self, finding: Finding) -> None:
         """Look whether a value may be encrypted anew: plaintext planted after its day must not become authentic.
@@ -93,7 +75,7 @@ class Examination:
         if finding.kind is Kind.PLAINTEXT and not (self._accepted is not None and self._accepted.takes_plaintext()):
             raise DecryptionError(f"the time in which {self._field.name} accepted plaintext is over")
 
-    def _own(self, data: bytes, value: Any, tenant: str | None) -> Kind:
+    def _own(self, data: bytes, value: Any, tenant: str | None) -> Finding:
         parts = envelope.parse(data)
         old = self._old.get(parts.key_id)
         if old is None:
@@ -101,9 +83,9 @@ class Examination:
                 self._old.clear()
             old = self._old[parts.key_id] = self._encryptor.needs_reencrypt(data)
         if old:
-            return Kind.OLD_KEY
+            return Finding(Kind.OLD_KEY, value)
         if self._pad is not None:
             again = envelope.parse(self._field.encrypt(value, tenant=tenant))
             if len(again.ciphertext) != len(parts.ciphertext):
-                return Kind.OLD_FORM
-        return Kind.ACTIVE
+                return Finding(Kind.OLD_FORM, value)
+        return Finding(Kind.ACTIVE, value)

@@ -16,16 +16,15 @@ OnProgress = Callable[[Progress], object] | None
 
 @runtime_checkable
 class Migration(Protocol):
-    """Takes data that exists to protected values. Every step can be interrupted, resumed and repeated."""
+    """Takes data that exists to protected values. Every step can be interrupted, resumed and repeated.
+
+    See `fieldcrypt.migration.engine.migration.StoredMigration` for what each step does.
+    """
 
     @property
-    def name(self) -> str:
-        """What its checkpoints are kept under."""
-        ...
+    def name(self) -> str: ...
 
-    def plan(self, *, sample: Sample | None = None, on_progress: OnProgress = None) -> MigrationPlan:
-        """Say what there is; changes nothing."""
-        ...
+    def plan(self, *, sample: Sample | None = None, on_progress: OnProgress = None) -> MigrationPlan: ...
 
     def backfill(
         self,
@@ -36,35 +35,23 @@ class Migration(Protocol):
         restart: bool = False,
         mend: bool = False,
         on_progress: OnProgress = None,
-    ) -> StepReport:
-        """Encrypt, or encrypt anew, what is not protected as declared."""
-        ...
+    ) -> StepReport: ...
 
-    def verify(self, *, sample: Sample | None = None, on_progress: OnProgress = None) -> VerifyReport:
-        """Decrypt and compare; changes no value."""
-        ...
+    def verify(self, *, sample: Sample | None = None, on_progress: OnProgress = None) -> VerifyReport: ...
 
-    def finish(self, *, batch: int = 1000, stale_plaintext: bool = False, on_progress: OnProgress = None) -> StepReport:
-        """Remove the plaintext that is left. There is no way back."""
-        ...
+    def finish(
+        self, *, batch: int = 1000, stale_plaintext: bool = False, on_progress: OnProgress = None
+    ) -> StepReport: ...
 
-    def undo(self, *, batch: int = 1000, on_progress: OnProgress = None) -> StepReport:
-        """Take back what a backfill did."""
-        ...
+    def undo(self, *, batch: int = 1000, on_progress: OnProgress = None) -> StepReport: ...
 
-    def pause(self) -> None:
-        """Have all processes stop at their next checkpoint; the next run of the step goes on."""
-        ...
+    def pause(self) -> None: ...
 
-    def status(self) -> MigrationStatus:
-        """Say how far the steps are."""
-        ...
+    def status(self) -> MigrationStatus: ...
 
 
 @runtime_checkable
 class CountsValues(Protocol):
     """A migration that can tell which values are under a data key, without decrypting any."""
 
-    def values_under(self, key_id: bytes) -> Mapping[str, int]:
-        """Return how many values of each field are under a data key; nothing of those that have none."""
-        ...
+    def values_under(self, key_id: bytes) -> Mapping[str, int]: ...

@@ -1,4 +1,4 @@
-"""How far a job is, for whoever waits for it."""
+"""How far a job is, and what it could not do, for whoever waits for it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from threading import Lock
 from typing import NamedTuple
 
 from fieldcrypt import _system
+from fieldcrypt.migration.reports import MAX_FAILURES, Key
 
-__all__ = ["Meter", "Progress"]
+__all__ = ["Failures", "Meter", "Progress"]
 
 _LOG_EVERY = 60.0  # seconds
 
@@ -45,8 +46,6 @@ class Meter:
     """Counts for the workers of a step, tells whoever wants to know, and logs a line a minute.
 
     Args:
-        step: what is done.
-        total: how much there is.
         done, changed, failed: what was done before.
         on_progress: is called after each batch, by one worker at a time.
     """
@@ -88,6 +87,20 @@ class Meter:
         remaining = max(0, self._total - self._done)
         left = timedelta(seconds=round(remaining / rate)) if rate > 0 else None
         return Progress(self._step, self._done, self._total, self._changed, self._failed, rate, left)
+
+
+class Failures:
+    """Why rows or items could not be changed; of the first ones only, so that it fits in memory. Of several workers."""
+
+    def __init__(self) -> None:
+        self.found: dict[Key, Exception] = {}
+        self._lock = Lock()
+
+    def add(self, key: Key, error: Exception) -> None:
+        """Note why the row or item of a key could not be changed."""
+        with self._lock:
+            if len(self.found) < MAX_FAILURES or key in self.found:
+                self.found[key] = error
 
 
 def _log(line: str) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from fieldcrypt.migration.kind import Kind
 from fieldcrypt.migration.sample import Sample
+from fieldcrypt.mixed_mode.kind import Kind
 
 __all__ = ["MAX_FAILURES", "MigrationPlan", "MigrationStatus", "StepReport", "StepStatus", "VerifyReport"]
 
@@ -91,19 +91,15 @@ class VerifyReport(NamedTuple):
     left: int = 0
 
     def __str__(self) -> str:
-        if self.left:
-            return f"{self._told()}; {self.left:,} more are not protected, or were not seen, of {self.total:,} in all"
-        return self._told()
-
-    def _told(self) -> str:
         if self.wrong:
-            return f"rows that are not as they should be: {self.wrong:,} of {self.rows:,}"
-        if self.sample is None:
-            return f"all {self.rows:,} rows are as they should be"
-        return (
-            f"{self.rows:,} rows, taken at random, are as they should be: with {self.sample.confidence:.4g} confidence "
-            f"fewer than {self.sample.share:.4g} of all are not"
-        )
+            told = f"rows that are not as they should be: {self.wrong:,} of {self.rows:,}"
+        elif self.sample is None:
+            told = f"all {self.rows:,} rows are as they should be"
+        else:
+            told = f"{self.rows:,} rows, taken at random, are as they should be: with {self.sample.confidence:.4g} "
+            told += f"confidence fewer than {self.sample.share:.4g} of all are not"
+        more = f"; {self.left:,} more are not protected, or were not seen, of {self.total:,} in all"
+        return told + more if self.left else told
 
 
 class StepStatus(NamedTuple):

@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any, Protocol
 
 from fieldcrypt import BlindIndex, ConfigurationError, Encryptor, Field, IndexedBy
-from fieldcrypt.migration import Accepted, MixedField
+from fieldcrypt.mixed_mode import Accepted, MixedField
 from fieldcrypt.schemes import OldReader
 from fieldcrypt_dynamodb.plaintext import to_value
 from fieldcrypt_dynamodb.values import check_type

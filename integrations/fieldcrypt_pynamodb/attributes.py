@@ -16,7 +16,7 @@ from pynamodb.expressions.update import RemoveAction, SetAction
 from pynamodb.models import Model
 
 from fieldcrypt import ConfigurationError, Encryptor, Field, IndexedBy
-from fieldcrypt.migration import Accepted, MixedField
+from fieldcrypt.mixed_mode import Accepted, MixedField
 from fieldcrypt.schemes import OldReader
 from fieldcrypt_pynamodb.conversion import CONTAINERS, Convert, conversion, indexed_as, of_form, to_form
 from fieldcrypt_pynamodb.errors import ProtectedAttributeError

@@ -11,8 +11,7 @@ from sqlalchemy.exc import CompileError
 from sqlalchemy.types import LargeBinary, TypeDecorator, TypeEngine
 
 from fieldcrypt import ConfigurationError, DecryptionError, Encryptor, Field, FieldcryptError, IndexedBy
-from fieldcrypt.migration import Accepted, MixedField
-from fieldcrypt.migration.reading import FromPlaintext
+from fieldcrypt.mixed_mode import Accepted, FromPlaintext, MixedField
 from fieldcrypt.schemes import OldReader
 from fieldcrypt_sqlalchemy.column.arguments import check_encryptor, index_of, inner_type
 from fieldcrypt_sqlalchemy.column.round_trip import stored

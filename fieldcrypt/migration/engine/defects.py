@@ -10,8 +10,8 @@ from collections import Counter
 from fieldcrypt.errors import ConfigurationError, KeyNotFoundError, KeyProviderError, KeyStoreError, MigrationError
 from fieldcrypt.migration.engine.source import Source
 from fieldcrypt.migration.engine.unit import Cell, MarkedError, PassedOverError, ProtectedField, Unit
-from fieldcrypt.migration.kind import Kind
 from fieldcrypt.migration.reports import MAX_FAILURES, Key
+from fieldcrypt.mixed_mode.kind import Kind
 
 __all__ = ["Kinds", "Verification", "defect", "is_stop"]
 
@@ -65,7 +65,8 @@ class Kinds:
             name = f"{source.name}.{field.name}"
             kind, is_stale = _kind_of(field, cell, unit)
             self._count(name, kind)
-            self.stale_tags.update([name] if is_stale else [])
+            if is_stale:
+                self.stale_tags[name] += 1
 
     def _count(self, name: str, kind: Kind) -> None:
         self.counts.setdefault(name, Counter())[kind] += 1
@@ -134,7 +135,6 @@ def defect(
     """Return what is wrong with one field of a unit, or None.
 
     Args:
-        field, cell, unit: which one.
         old_keys: that a value is under an old data key is wrong too; never of one that is filled from another.
         finishing: plaintext beside a protected value may have been removed already.
     """

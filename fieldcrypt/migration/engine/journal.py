@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
 from fieldcrypt.errors import ConfigurationError
-from fieldcrypt.migration.worker_name import is_dead
+from fieldcrypt.migration.workers import is_dead
 
 __all__ = [
     "WRITING",
@@ -56,7 +56,6 @@ class Run:
     """A step over one part, as it is written down.
 
     Attributes:
-        step, part: which one.
         about: what it was begun for: `Source.describe`, and the options that change what is written.
         total: units, about, at its beginning.
         done, changed, failed: of them so far, in all processes.
@@ -129,26 +128,21 @@ class Journal(Protocol):
     @property
     def lease(self) -> float:
         """Seconds after which a portion of which nothing was heard is anybody's."""
-        ...
 
     def exists(self) -> bool:
         """Return True if there is a place to write to."""
-        ...
 
     def create(self) -> None:
         """Make the place unless there is one, also if others make it at the same time.
 
         A store whose place is made by its administrator does nothing here, and tells in `Source.problems`.
         """
-        ...
 
     def runs(self) -> Sequence[Run]:
         """Return all steps that were begun."""
-        ...
 
     def find(self, step: str) -> Run | None:
         """Return a step that was begun, with all that its portions have counted so far."""
-        ...
 
     def begin(self, step: str, about: str, total: int, *, restart: bool, drops: Sequence[str]) -> Run:
         """Return the run of a step that is to be worked at: one that was begun, or a new one (`Run.is_resumed`).
@@ -160,11 +154,9 @@ class Journal(Protocol):
             ConfigurationError: another step that writes is at work, or another worker at this one and `restart` was
                 said (`at_work`); or what was begun was about something else.
         """
-        ...
 
     def note(self, run: Run, counts: Counts) -> bool:
         """Write down that a run was done in one piece; return False if it was forgotten meanwhile."""
-        ...
 
     def claim(self, run: Run, worker: str, units: int) -> Portion | Nothing:
         """Return a portion to work at, leased to a worker; the run ends when there is none left to be done.
@@ -175,7 +167,6 @@ class Journal(Protocol):
         Raises:
             ConfigurationError: another step that writes has a portion (`at_work`).
         """
-        ...
 
     def goes_on(self, run: Run) -> bool:
         """Return False if somebody asked all to stop; called before each page.
@@ -183,34 +174,28 @@ class Journal(Protocol):
         Raises:
             MigrationError: another region has taken the run over.
         """
-        ...
 
     def hold(self, batch: Any, portion: Portion, worker: str) -> None:
-        """Prolong the lease of a portion; in a transaction nobody else has it until that ends.
+        """Prolong the lease of a worker's portion: in a batch of `Source.transact`, or by itself if that is None.
 
-        Args:
-            batch: of `Source.transact`, or None: by itself.
-            portion, worker: which, and whose.
+        In a transaction nobody else has it until that ends.
 
         Raises:
             LostPortionError: it is another worker's by now, or is finished, or the run was forgotten.
         """
-        ...
 
     def advance(self, batch: Any, portion: Portion, worker: str, counts: Counts, *, finished: bool) -> None:
         """Write down how far a portion is, with the units where the store has transactions, and after them elsewhere.
 
         Args:
-            batch: of `Source.transact`.
+            batch, worker: as for `hold`.
             portion: as it is now, behind what was done.
-            worker: whose.
             counts: what was done since it was last written down.
             finished: nothing is left of it.
 
         Raises:
             LostPortionError: as for `hold`.
         """
-        ...
 
     def release(self, run: Run, worker: str) -> None:
         """Give up what a worker has of a run, which did not come to its end, so that nobody waits for its lease.
@@ -218,11 +203,9 @@ class Journal(Protocol):
         If the store is away, it does nothing and raises nothing: the lease ends by itself, and what stopped the worker
         is the error to be told.
         """
-        ...
 
     def pause(self) -> None:
         """Have all workers of all steps stop at their next checkpoint, and those that wait."""
-        ...
 
 
 def is_free(worker: str | None, leased_until: float, now: float, lease: float) -> bool:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from threading import Event
 
@@ -14,21 +13,18 @@ from fieldcrypt.migration.engine.journal import Counts
 from fieldcrypt.migration.engine.runner import Part
 from fieldcrypt.migration.engine.steps import Backfill, Finish, Step, Undo
 from fieldcrypt.migration.engine.worker import Worker
-from fieldcrypt.migration.failures import Failures
 from fieldcrypt.migration.job import OnProgress
-from fieldcrypt.migration.pace import Pace
-from fieldcrypt.migration.progress import Meter
+from fieldcrypt.migration.progress import Failures, Meter
 from fieldcrypt.migration.reports import MigrationPlan, MigrationStatus, StepReport, StepStatus, VerifyReport
 from fieldcrypt.migration.sample import Sample
-from fieldcrypt.migration.together import work_together
-from fieldcrypt.migration.worker_name import worker_name
+from fieldcrypt.migration.workers import Pace, work_together, worker_name
 
 __all__ = ["StoredMigration"]
 
 _COUNTED = ("total", *Counts._fields)
 
 
-class StoredMigration(ABC):
+class StoredMigration:
     """The steps of a migration over the parts of a store, which has made them.
 
     Args:
@@ -40,16 +36,15 @@ class StoredMigration(ABC):
         self.name = name
         self._parts = parts
 
-    @abstractmethod
     def in_words(self, step: str) -> AbstractContextManager[None]:
-        """Return what makes errors in words of what the store raises.
+        """Return what makes errors in words of what the store raises, unless it raises such errors itself.
 
         Raises:
             MigrationError: the store refuses, or was lost.
             ConfigurationError: it is not any more as it was when the step began.
         """
+        return nullcontext()
 
-    @abstractmethod
     def check_workers(self, workers: int) -> None:
         """Raise ConfigurationError if so many threads cannot work at the store."""
 
@@ -150,10 +145,6 @@ class StoredMigration(ABC):
             ConfigurationError: `verify` has not looked at all units since the backfill, or found something.
             As `backfill`.
         """
-        with self.in_words("finish"):
-            self._check("finish")
-            for part in self._parts:
-                part.check_verified()
         report = self._run(Finish(stale_plaintext), on_progress, batch=batch, restart=True)
         if report.failed or not report.complete:
             return report
@@ -170,10 +161,6 @@ class StoredMigration(ABC):
             ConfigurationError: it is finished; or there is no form to go back to.
             As `backfill`.
         """
-        with self.in_words("undo"):
-            self._check("undo")
-            for part in self._parts:
-                part.check_can_undo()
         return self._run(Undo(), on_progress, batch=batch)
 
     def pause(self) -> None:
@@ -210,6 +197,8 @@ class StoredMigration(ABC):
         self.check_workers(workers)
         with self.in_words(step.name):
             self._check(step.name)
+            for source, journal in self._parts:
+                step.check(source, journal)
             failures, stop = Failures(), Event()
             runs = [part.begin(step, restart=restart) for part in self._parts]
             total, done, changed, failed = (sum(getattr(run, name) for run in runs) for name in _COUNTED)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from fieldcrypt.errors import ConfigurationError
 from fieldcrypt.migration.engine.defects import Verification
 from fieldcrypt.migration.engine.journal import Counts, Journal, Run
 from fieldcrypt.migration.engine.source import Counted, Source, Which
@@ -108,36 +106,3 @@ class Part(NamedTuple):
             left = max(left, self.remaining(Backfill()).those - wrong)
         journal.note(run, Counts(seen, 0, wrong + left))
         return after.total, left
-
-    def check_verified(self) -> None:
-        """Refuse to finish what `verify` has not found right since it was encrypted.
-
-        Raises:
-            ConfigurationError: it has not, or only what another declaration says.
-        """
-        name, backfill, verify = self.source.name, self.journal.find("backfill"), self.journal.find("verify")
-        is_since = backfill is None or (verify is not None and verify.began >= (backfill.ended or time.time()))
-        if verify is None or verify.ended is None or not is_since or verify.about != self.source.describe():
-            raise ConfigurationError(f"{name}: verify all rows first, after the backfill is done")
-        if verify.failed:
-            raise ConfigurationError(
-                f"{name}: verify found {verify.failed:,} rows that are not as they should be: mend them, and verify "
-                "again"
-            )
-
-    def check_can_undo(self) -> None:
-        """Refuse to undo what has no form to go back to.
-
-        Raises:
-            ConfigurationError: it has none any more, or never had.
-        """
-        name, backfill, finish = self.source.name, self.journal.find("backfill"), self.journal.find("finish")
-        if finish is not None and (backfill is None or backfill.began <= finish.began):
-            raise ConfigurationError(f"{name}: the migration is finished, or about to be: there is no way back")
-        for field in self.source.fields:
-            if field.plain_name is None and not field.accepts_plaintext():
-                raise ConfigurationError(
-                    f"{name}.{field.name} was encrypted in place, and accepts no plaintext to go back to: what is "
-                    "encrypted again, or of another scheme, stays as it is"
-                )
-        self.source.check_can_undo()

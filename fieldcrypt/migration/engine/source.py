@@ -60,7 +60,6 @@ class Written:
     """What became of a page.
 
     Attributes:
-        looked_at: units that were looked at.
         changed: units that were written: the store said so of each.
         failures: why units could not be changed, or not all of what was to be.
     """
@@ -73,8 +72,7 @@ class Written:
 class RefusedError(Exception):
     """The store refused to write a batch because of one of its units, and undid it: a constraint, or a lost write.
 
-    Attributes:
-        reason: what is said of the unit if it is alone; nothing secret, and no value.
+    The reason is what is said of the unit if it is alone: nothing secret, and no value.
     """
 
     def __init__(self, reason: Exception) -> None:
@@ -191,8 +189,8 @@ class Source(Protocol):
 
         Args:
             batch: of `transact`.
-            portion, page: what was read. New units between them may be done as well.
-            changes: for each unit of the page.
+            portion, page, changes: what was read, and a change for each unit. New units between them may be done as
+                well.
             again: returns the change of a unit that was read again.
             beat: is called now and then by a write that takes long, so that the lease does not end.
 

@@ -1,16 +1,17 @@
-"""What each step does to a unit. Pure: a unit in, what to write out."""
+"""What each step that writes needs, and what it does to a unit: a unit in, what to write out."""
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from fieldcrypt.errors import DecryptionError
+from fieldcrypt.errors import ConfigurationError, DecryptionError
 from fieldcrypt.migration.engine.defects import defect, is_stop
+from fieldcrypt.migration.engine.journal import Journal
 from fieldcrypt.migration.engine.source import Source, Which
-from fieldcrypt.migration.engine.unit import Cell, Change, PassedOverError, ProtectedField, Unit
-from fieldcrypt.migration.examination import Finding
-from fieldcrypt.migration.kind import Kind
+from fieldcrypt.migration.engine.unit import Cell, Change, PassedOverError, Place, ProtectedField, Unit
+from fieldcrypt.mixed_mode.kind import Finding, Kind
 
 __all__ = ["Backfill", "Finish", "Step", "Undo"]
 
@@ -35,6 +36,13 @@ class Step:
     def options(self) -> str:
         """What else decides what is written, in the words of a checkpoint."""
         return "".join(f", {option}=True" for option, is_said in vars(self).items() if is_said)
+
+    def check(self, source: Source, journal: Journal) -> None:
+        """Look whether the step may be done to a part, which is as it is declared.
+
+        Raises:
+            ConfigurationError: it may not, and why.
+        """
 
     def looks_at(self, is_copied: bool) -> Which:
         """Return which units there may be something to do to; `is_copied`: all fields are filled from others."""
@@ -74,8 +82,7 @@ class Step:
                 continue
             if values:
                 change.values |= values
-                change.read |= values.keys() | {field.stored_name}
-                change.read |= set() if field.plain_name is None else {field.plain_name}
+                change.read |= values.keys() | {field.stored_name, field.plain_name or field.stored_name}
         try:
             return source.complete(self.name, unit, change)
         except Exception as error:  # likewise
@@ -109,10 +116,10 @@ class Backfill(Step):
             return {}
         place = unit.place()
         if field.plain_name is None:
-            return _protected(field, cell, unit, field.examine(cell, place))
+            return _protected(field, cell, place, field.examine(cell, place))
         is_mended = self.mend and cell.plain is not None
         if cell.stored is None or (is_mended and field.examine(cell, place).kind is Kind.UNREADABLE):
-            return _protected(field, cell, unit, field.of_plain(cell, place))
+            return _protected(field, cell, place, field.of_plain(cell, place))
         return {}
 
 
@@ -124,12 +131,25 @@ class Undo(Step):
     drops = ("backfill", "verify", "finish")
     goal = Which.FILLED
 
+    def check(self, source: Source, journal: Journal) -> None:
+        """See `Step.check`: there has to be a form to go back to."""
+        backfill, finish = journal.find("backfill"), journal.find("finish")
+        if finish is not None and (backfill is None or backfill.began <= finish.began):
+            raise ConfigurationError(f"{source.name}: the migration is finished, or about to be: there is no way back")
+        for field in source.fields:
+            if field.plain_name is None and not field.accepts_plaintext():
+                raise ConfigurationError(
+                    f"{source.name}.{field.name} was encrypted in place, and accepts no plaintext to go back to: what "
+                    "is encrypted again, or of another scheme, stays as it is"
+                )
+        source.check_can_undo()
+
     def change(self, field: ProtectedField, cell: Cell, unit: Unit) -> Values:
         """See `Step.change`."""
         if cell.stored is None:
             return {}
         place = unit.place()
-        found = _readable(field, cell, unit)
+        found = _readable(field, cell, place)
         values: Values = {}
         if field.plain_name is not None:
             if not field.is_same(found.value, field.of_plain(cell, place).value):
@@ -155,6 +175,18 @@ class Finish(Step):
     drops = ()
     goal = Which.PLAIN
 
+    def check(self, source: Source, journal: Journal) -> None:
+        """See `Step.check`: `verify` has to have found this declaration right since it was encrypted."""
+        backfill, verify = journal.find("backfill"), journal.find("verify")
+        is_since = backfill is None or (verify is not None and verify.began >= (backfill.ended or time.time()))
+        if verify is None or verify.ended is None or not is_since or verify.about != source.describe():
+            raise ConfigurationError(f"{source.name}: verify all rows first, after the backfill is done")
+        if verify.failed:
+            raise ConfigurationError(
+                f"{source.name}: verify found {verify.failed:,} rows that are not as they should be: mend them, and "
+                "verify again"
+            )
+
     def change(self, field: ProtectedField, cell: Cell, unit: Unit) -> Values:
         """See `Step.change`."""
         if field.plain_name is None:
@@ -170,7 +202,7 @@ class Finish(Step):
             if plain is not None and plain.kind is Kind.NULL:
                 return {field.plain_name: None}  # nothing, to the application
             raise ValueError(f"{field.name}: the plaintext column has a value, and the encrypted one has none")
-        found = _readable(field, cell, unit)
+        found = _readable(field, cell, place)
         if plain is not None and not field.is_same(found.value, plain.value):
             raise ValueError(
                 f"{field.name}: the plaintext column has another value than the encrypted one, and may be newer: it "
@@ -179,14 +211,13 @@ class Finish(Step):
         return {field.plain_name: None}
 
 
-def _protected(field: ProtectedField, cell: Cell, unit: Unit, found: Finding) -> Values:
+def _protected(field: ProtectedField, cell: Cell, place: Place, found: Finding) -> Values:
     """Return what to write so that a value that was found is protected, with its tag."""
     values: Values = {}
     if found.kind is Kind.SHREDDED:
         return values
     if found.kind is Kind.UNREADABLE:
         raise _unreadable(field)
-    place = unit.place()
     if found.kind.is_due and found.value is not None:
         if field.plain_name is None:
             field.check_due(found)
@@ -198,8 +229,8 @@ def _protected(field: ProtectedField, cell: Cell, unit: Unit, found: Finding) ->
     return values
 
 
-def _readable(field: ProtectedField, cell: Cell, unit: Unit) -> Finding:
-    found = field.examine(cell, unit.place())
+def _readable(field: ProtectedField, cell: Cell, place: Place) -> Finding:
+    found = field.examine(cell, place)
     if found.kind in (Kind.UNREADABLE, Kind.SHREDDED):
         raise _unreadable(field)
     return found

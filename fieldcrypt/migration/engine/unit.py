@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from fieldcrypt import text_form
 from fieldcrypt.errors import DecryptionError
-from fieldcrypt.migration.examination import Finding
 from fieldcrypt.migration.reports import Key
+from fieldcrypt.mixed_mode.kind import Finding, Kind
 
 __all__ = ["Cell", "Change", "MarkedError", "PassedOverError", "Place", "ProtectedField", "Unit"]
 
@@ -50,64 +51,56 @@ class Cell(NamedTuple):
 class ProtectedField(Protocol):
     """A protected field: what its values are, and what has to be stored instead. It knows the store's form of values.
 
-    All that it raises but errors of keys (`KeyProviderError`, `KeyStoreError`) counts as a failure of one unit.
+    Those of stores inherit from this class. All that they raise but errors of keys (`KeyProviderError`,
+    `KeyStoreError`) counts as a failure of one unit.
+
+    Attributes:
+        name: its name in messages.
+        stored_name: where the protected value is written.
+        tag_name: where its tag is written; None if it is not searchable.
+        plain_name: where the plaintext is that it is filled from; None if it is migrated in place.
     """
 
-    @property
-    def name(self) -> str:
-        """Its name in messages."""
-        ...
+    name: str
+    stored_name: str
+    tag_name: str | None
+    plain_name: str | None = None
 
-    @property
-    def stored_name(self) -> str:
-        """Where the protected value is written."""
-        ...
-
-    @property
-    def tag_name(self) -> str | None:
-        """Where its tag is written; None if it is not searchable."""
-        ...
-
-    @property
-    def plain_name(self) -> str | None:
-        """Where the plaintext is that it is filled from; None if it is migrated in place."""
-        ...
-
+    @abstractmethod
     def accepts_plaintext(self) -> bool:
         """Return True if plaintext in its place is read now, so that there is something to go back to."""
-        ...
 
+    @abstractmethod
     def examine(self, cell: Cell, place: Place) -> Finding:
         """Return what is in the protected field (see `Examination.examine`)."""
-        ...
 
     def of_plain(self, cell: Cell, place: Place) -> Finding:
         """Return what the plaintext beside it is, as a value of the field; `Kind.NULL` if there is none."""
-        ...
+        return Finding(Kind.NULL)
 
+    @abstractmethod
     def check_due(self, found: Finding) -> None:
         """Raise DecryptionError if what was found must not become authentic (see `Examination.check_due`)."""
-        ...
 
+    @abstractmethod
     def seal(self, value: Any, place: Place) -> Any:
         """Return the protected form of a value, as it is stored."""
-        ...
 
+    @abstractmethod
     def tag(self, value: Any, place: Place) -> Any:
         """Return the tag of a value, as it is stored; None for no value. It has a `tag_name`."""
-        ...
 
     def is_same(self, one: Any, other: Any) -> bool:
         """Return True if two values, or None, are one to the application."""
-        ...
+        return bool(one == other)
 
+    @abstractmethod
     def as_plaintext(self, value: Any) -> Any:
         """Return a value as it was stored in place before it was protected.
 
         Raises:
             ValueError: it could not be told from a protected one.
         """
-        ...
 
 
 class Unit(Protocol):
@@ -116,7 +109,6 @@ class Unit(Protocol):
     @property
     def key(self) -> Key:
         """Its key, for people: a report names it by that."""
-        ...
 
     def cells(self) -> Sequence[tuple[ProtectedField, Cell]]:
         """Return its protected fields with what is stored of them.
@@ -124,7 +116,6 @@ class Unit(Protocol):
         Raises:
             PassedOverError: it is none of this migration's. No step looks at it any further.
         """
-        ...
 
     def place(self) -> Place:
         """Return what its values are bound to.
@@ -132,7 +123,6 @@ class Unit(Protocol):
         Raises:
             FieldcryptError, TypeError, ValueError: it does not tell.
         """
-        ...
 
 
 @dataclass

@@ -14,9 +14,8 @@ from fieldcrypt.migration.engine.runner import Part
 from fieldcrypt.migration.engine.source import Batch, Page, RefusedError, Written
 from fieldcrypt.migration.engine.steps import Step
 from fieldcrypt.migration.engine.unit import Change, Unit
-from fieldcrypt.migration.failures import Failures
-from fieldcrypt.migration.pace import Pace
-from fieldcrypt.migration.progress import Meter
+from fieldcrypt.migration.progress import Failures, Meter
+from fieldcrypt.migration.workers import Pace
 
 __all__ = ["Worker"]
 
@@ -29,11 +28,7 @@ class Worker:
     """Works at a step over one part until nothing is left, or it is told to stop.
 
     Attributes:
-        part, step: what is done, and to what.
-        name: of this worker.
-        batch: units a page, and a checkpoint.
-        pace: how fast to go.
-        meter, failures: what is told of it.
+        batch: units per page, and per checkpoint.
         stop: set when all are to stop at their next checkpoint.
     """
 

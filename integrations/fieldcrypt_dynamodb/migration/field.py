@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from fieldcrypt.migration import Examination, Finding, Kind, is_envelope
-from fieldcrypt.migration.engine.unit import Cell, Place
+from fieldcrypt.migration.engine.unit import Cell, Place, ProtectedField
 from fieldcrypt_dynamodb.migration.target import MigratedAttribute
 from fieldcrypt_dynamodb.plaintext import stored
 
@@ -26,7 +26,7 @@ class OfOldScheme(NamedTuple):
         return "OfOldScheme(…)"
 
 
-class MigratedField:
+class MigratedField(ProtectedField):
     """A protected attribute, which is migrated in place: a `ProtectedField`. Values are in DynamoDB's own form.
 
     Args:

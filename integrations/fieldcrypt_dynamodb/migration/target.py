@@ -40,7 +40,7 @@ class MigratedAttribute(Protocol):
     index: IndexedBy | None
 
     def of_plaintext(self, data: Any) -> Any:
-        """Return the field's value of plaintext (see `fieldcrypt.migration.reading.Reading`)."""
+        """Return the field's value of plaintext (see `fieldcrypt.mixed_mode.reading.Reading`)."""
         ...
 
     def as_plaintext(self, value: Any) -> Item:

@@ -10,7 +10,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from fieldcrypt import ConfigurationError, text_form
-from fieldcrypt.migration.reading import FromPlaintext
+from fieldcrypt.mixed_mode import FromPlaintext
 from fieldcrypt_sqlalchemy.engine.internals import variant_mapping
 
 __all__ = ["TextStorage", "room_needed", "storage_of"]

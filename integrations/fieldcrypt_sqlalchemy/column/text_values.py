@@ -7,8 +7,7 @@ from typing import Any
 
 from fieldcrypt import ConfigurationError, DecryptionError, Field, text_form
 from fieldcrypt.codecs import Codec
-from fieldcrypt.migration import Accepted
-from fieldcrypt.migration.former_field import is_envelope
+from fieldcrypt.mixed_mode import Accepted, is_envelope
 from fieldcrypt_sqlalchemy.column.storage import TextStorage
 
 __all__ = ["binary", "opening", "plaintext_writer", "reading", "sealing"]

@@ -11,8 +11,8 @@ from sqlalchemy.types import NullType, TypeDecorator
 
 from fieldcrypt import DecryptionError
 from fieldcrypt.migration import Accepted, Examination, Finding, Kind, is_envelope
-from fieldcrypt.migration.engine.unit import Cell, Place
-from fieldcrypt.migration.reading import Reading
+from fieldcrypt.migration.engine.unit import Cell, Place, ProtectedField
+from fieldcrypt.mixed_mode.reading import Reading
 from fieldcrypt.schemes import OldReader
 from fieldcrypt_sqlalchemy.migration.stored_form import MarkedError, stored_form
 from fieldcrypt_sqlalchemy.tags import Tagger
@@ -23,7 +23,7 @@ __all__ = ["MigratedColumn"]
 _DIALECT = DefaultDialect()
 
 
-class MigratedColumn:
+class MigratedColumn(ProtectedField):
     """A protected column: the `ProtectedField` of a migration.
 
     Args:

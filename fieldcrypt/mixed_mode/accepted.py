@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from fieldcrypt import _system
 from fieldcrypt.errors import ConfigurationError
-from fieldcrypt.migration.former_field import FormerField
+from fieldcrypt.mixed_mode.former_field import FormerField
 from fieldcrypt.schemes import OldReader
 
 __all__ = ["Accepted"]

@@ -1,10 +1,11 @@
-"""What a stored value is, as a migration sees it."""
+"""What a stored value is."""
 
 from __future__ import annotations
 
 import enum
+from typing import Any, NamedTuple
 
-__all__ = ["Kind"]
+__all__ = ["Finding", "Kind"]
 
 
 class Kind(enum.StrEnum):
@@ -27,3 +28,13 @@ class Kind(enum.StrEnum):
 
 
 _DUE = frozenset({Kind.OLD_KEY, Kind.OLD_FORM, Kind.OTHER_SCHEME, Kind.PLAINTEXT})
+
+
+class Finding(NamedTuple):
+    """What a stored value is, and the field's value, decrypted; None if there is none to be had."""
+
+    kind: Kind
+    value: Any = None
+
+    def __repr__(self) -> str:  # without the value
+        return f"Finding({self.kind.value!r})"

@@ -7,9 +7,9 @@ from typing import Any
 
 from fieldcrypt.errors import ConfigurationError, DecryptionError, KeyNotFoundError, KeyShreddedError
 from fieldcrypt.field import Field
-from fieldcrypt.migration.accepted import Accepted
-from fieldcrypt.migration.former_field import is_envelope
-from fieldcrypt.migration.kind import Kind
+from fieldcrypt.mixed_mode.accepted import Accepted
+from fieldcrypt.mixed_mode.former_field import is_envelope
+from fieldcrypt.mixed_mode.kind import Finding, Kind
 from fieldcrypt.schemes import OldReader
 
 __all__ = ["FromPlaintext", "Reading"]
@@ -50,7 +50,7 @@ class Reading:
                 "there is no one binary form of it, so encrypt it into a new column"
             )
 
-    def read(self, data: Any, tenant: str | None, context: Mapping[str, str] | None) -> tuple[Kind, Any]:
+    def read(self, data: Any, tenant: str | None, context: Mapping[str, str] | None) -> Finding:
         """Return what a value is (`ACTIVE` for all of the field's own), and the value.
 
         Args:
@@ -66,16 +66,16 @@ class Reading:
         asked = [reader for reader in self._accepted.readers if has_form and reader.recognises(data)]
         value = self._asked(asked, data, tenant, context)
         if value is not _NONE:
-            return Kind.OTHER_SCHEME, value
+            return Finding(Kind.OTHER_SCHEME, value)
         if isinstance(data, bytes) and is_envelope(data):
             value = self._own(data, tenant, context, refused=bool(asked))
             if value is not _NONE:
-                return Kind.ACTIVE, value
+                return Finding(Kind.ACTIVE, value)
             value = self._asked(self._accepted.formers, data, tenant, context)
             if value is not _NONE:
-                return Kind.OLD_FORM, value
+                return Finding(Kind.OLD_FORM, value)
         elif self._plaintext and not asked:
-            return Kind.PLAINTEXT, self._of_plaintext(data)
+            return Finding(Kind.PLAINTEXT, self._of_plaintext(data))
         raise DecryptionError
 
     def _own(self, data: bytes, tenant: str | None, context: Mapping[str, str] | None, *, refused: bool) -> Any:

@@ -10,9 +10,9 @@ from fieldcrypt.encryptor import Encryptor
 from fieldcrypt.errors import DecryptionError
 from fieldcrypt.events import Event, EventKind
 from fieldcrypt.field import Field
-from fieldcrypt.migration.accepted import Accepted
-from fieldcrypt.migration.kind import Kind
-from fieldcrypt.migration.reading import FromPlaintext, Reading
+from fieldcrypt.mixed_mode.accepted import Accepted
+from fieldcrypt.mixed_mode.kind import Kind
+from fieldcrypt.mixed_mode.reading import FromPlaintext, Reading
 
 __all__ = ["MixedField"]
 

@@ -1,0 +1,95 @@
+"""Several workers at one step: what they are called, how they work together, and how fast they may go."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from itertools import count
+from threading import Event, Lock
+
+from fieldcrypt import _system
+
+__all__ = ["Pace", "is_dead", "work_together", "worker_name"]
+
+_made = count()
+_NODE_SIZE = 150  # characters of a machine's name
+_NAP = 1.0  # seconds
+
+
+def worker_name(number: int) -> str:
+    """Return the name of a worker of this process, which no other one has: two steps of one process do not share it."""
+    return f"{platform.node()[:_NODE_SIZE]} {os.getpid()} {number}.{next(_made)}"
+
+
+def is_dead(worker: str) -> bool:
+    """Say whether a worker was one of a process of this machine that is no more, so that nobody waits for its lease."""
+    node, _, process = worker.rpartition(" ")[0].rpartition(" ")
+    if node != platform.node()[:_NODE_SIZE] or not process.isdigit():
+        return False
+    try:
+        os.kill(int(process), 0)
+    except OSError as error:
+        return isinstance(error, ProcessLookupError)
+    return False
+
+
+def work_together(workers: Sequence[Callable[[], object]], stop: Event) -> None:
+    """Have workers work until all are done, each in a thread of its own if there are several.
+
+    When one of them raises something, `stop` is set, so that the others stop at their next checkpoint.
+
+    Raises:
+        What the first of them raised.
+    """
+    if len(workers) == 1:
+        workers[0]()
+        return
+
+    with ThreadPoolExecutor(len(workers), thread_name_prefix="fieldcrypt") as pool:
+        futures = [pool.submit(worker) for worker in workers]
+        try:
+            for future in as_completed(futures):
+                future.result()
+        except BaseException:
+            stop.set()
+            raise
+
+
+class Pace:
+    """Keeps all workers of a process below a rate, by having them wait.
+
+    Args:
+        rate: how much a second, rows as a rule; None: as fast as can be.
+
+    Raises:
+        ValueError: the rate is not positive.
+    """
+
+    def __init__(self, rate: float | None = None) -> None:
+        if rate is not None and rate <= 0:
+            raise ValueError("a rate is more than nothing a second")
+        self._rate = rate
+        self._lock = Lock()
+        self._free_at = 0.0
+
+    def take(self, amount: float, meanwhile: Callable[[], object] | None = None) -> None:
+        """Wait until so much more may be done, after what was taken before.
+
+        Args:
+            amount: how much.
+            meanwhile: is called about once a second while it waits.
+        """
+        if self._rate is None:
+            return
+        with self._lock:
+            now = _system.monotonic()
+            start = max(now, self._free_at)
+            self._free_at = start + amount / self._rate
+        left = start - now
+        while left > 0:
+            _system.sleep(left if meanwhile is None else min(left, _NAP))
+            left -= _NAP if meanwhile is not None else left
+            if meanwhile is not None:
+                meanwhile()
