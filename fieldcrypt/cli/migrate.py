@@ -205,6 +205,8 @@ def _print_plan(planned: MigrationPlan) -> None:
         )
     for reason, count in planned.passed_over.items():
         say(f"{count:,} rows are passed over: {reason}")
+    for remark in planned.remarks:
+        typer.echo(printable(f"remark: {remark}"), err=True)
     for needed in planned.needed:
         typer.echo(printable(f"needed before: {needed}"), err=True)
 
@@ -219,6 +221,7 @@ def _plan_as_json(planned: MigrationPlan) -> dict[str, Any]:
         "stale_tags": dict(planned.stale_tags),
         "needed": list(planned.needed),
         "passed_over": dict(planned.passed_over),
+        "remarks": list(planned.remarks),
     }
 
 

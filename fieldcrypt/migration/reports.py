@@ -28,6 +28,7 @@ class MigrationPlan(NamedTuple):
         needed: what has to change before a backfill can run, in words; statements where they are known.
         left: how many were not seen although the database counts them, so that no step would come to them.
         passed_over: why rows are none of this migration's, with how many: no step looks at them any further.
+        remarks: what to know before, though nothing keeps a backfill from being done: triggers.
     """
 
     rows: int
@@ -37,6 +38,7 @@ class MigrationPlan(NamedTuple):
     needed: tuple[str, ...]
     left: int = 0
     passed_over: Mapping[str, int] = MappingProxyType({})
+    remarks: tuple[str, ...] = ()
 
     @property
     def due(self) -> int:

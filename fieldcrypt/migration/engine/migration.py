@@ -63,6 +63,7 @@ class StoredMigration:
             needed = tuple(problem for part in self._parts for problem in part.source.problems("plan"))
             if any(part.source.problems("look") for part in self._parts):
                 return MigrationPlan(0, 0, {}, {}, needed)
+            remarks = tuple(each for part in self._parts for each in part.source.cautions())
             kinds, total, left = Kinds(), 0, 0
             meter = self._meter("plan", on_progress)
             for part in self._parts:
@@ -70,7 +71,9 @@ class StoredMigration:
                 after = max(part.total(sample), seen)
                 total += after
                 left += 0 if sample is not None else part.unseen(seen, before, after)
-        return MigrationPlan(kinds.units, total, kinds.counts, kinds.stale_tags, needed, left, kinds.passed_over)
+        return MigrationPlan(
+            kinds.units, total, kinds.counts, kinds.stale_tags, needed, left, kinds.passed_over, remarks
+        )
 
     def backfill(
         self,

@@ -16,21 +16,25 @@ from sqlalchemy import (
     Table,
     Text,
 )
+from sqlalchemy.dialects.mysql import VARCHAR
 
 __all__ = ["COUNTS", "NAME_SIZE", "checkpoint_tables", "ranges", "runs"]
 
 NAME_SIZE = 150  # characters
 COUNTS = ("done", "changed", "failed")  # rows
 _STEP_SIZE = 20
+_EXACT = VARCHAR(NAME_SIZE, charset="utf8mb4", collation="utf8mb4_bin")  # names of tables may differ only in case
+_NAME = String(NAME_SIZE).with_variant(_EXACT, "mysql", "mariadb")
+_ENGINE = "InnoDB"  # whatever the server's default is: it has to have transactions
 
 checkpoint_tables = MetaData()
 
 
 def _identity() -> list[Column[Any]]:
     return [
-        Column("name", String(NAME_SIZE), primary_key=True),
+        Column("name", _NAME, primary_key=True),
         Column("step", String(_STEP_SIZE), primary_key=True),
-        Column("part", String(NAME_SIZE), primary_key=True),
+        Column("part", _NAME, primary_key=True),
     ]
 
 
@@ -51,6 +55,8 @@ runs = Table(
     Column("began", Double, nullable=False),
     Column("touched", Double, nullable=False),
     Column("ended", Double),
+    mysql_engine=_ENGINE,
+    mariadb_engine=_ENGINE,
 )
 ranges = Table(
     "fieldcrypt_migration_ranges",
@@ -63,4 +69,6 @@ ranges = Table(
     Column("leased_until", Double, nullable=False, default=0),
     Column("finished", Boolean, nullable=False, default=False),
     *_counts(),
+    mysql_engine=_ENGINE,
+    mariadb_engine=_ENGINE,
 )

@@ -199,6 +199,7 @@ class Checkpoints:
         assert self._source is not None  # noqa: S101 (whoever claims has one)
         ends_at = connection.execute(self._source.boundary(key_of(frontier), units)).one_or_none()
         new = None if ends_at is None else tuple(ends_at)
+        self._source.check_forward(connection, key_of(frontier), new)
         stored = stored_key(self._part, new)
         values = {"name": self._name, "step": run.step, "part": self._part, "number": number} | mine
         connection.execute(insert(ranges).values(values | {"position": frontier, "ends_at": stored}))

@@ -14,7 +14,7 @@ from fieldcrypt.migration import Accepted, Examination, Finding, Kind, is_envelo
 from fieldcrypt.migration.engine.unit import Cell, Place, ProtectedField
 from fieldcrypt.mixed_mode.reading import Reading
 from fieldcrypt.schemes import OldReader
-from fieldcrypt_sqlalchemy.migration.stored_form import MarkedError, stored_form
+from fieldcrypt_sqlalchemy.migration.stored_form import MarkedError, as_told, stored_form
 from fieldcrypt_sqlalchemy.tags import Tagger
 from fieldcrypt_sqlalchemy.types import Encrypted, is_searchable
 
@@ -53,6 +53,8 @@ class MigratedColumn(ProtectedField):
         self.stored_name: str = column.name
         self.tag_name: str | None = None if self.companion is None else self.companion.name
         self.plain_name: str | None = None if plain is None else plain.name
+        names = (self.stored_name, self.tag_name, self.plain_name)
+        self.names = [each for each in names if each is not None]  # in the order of a Cell
 
     def begin(self) -> None:
         """Forget which data keys are old: a step may be of after a rotation."""
@@ -76,8 +78,8 @@ class MigratedColumn(ProtectedField):
 
     def cell(self, values: Any) -> Cell:
         """Take the next values of a row."""
-        stored = _bytes(next(values))
-        tag = None if self.companion is None else _bytes(next(values))
+        stored = as_told(next(values))
+        tag = None if self.companion is None else as_told(next(values))
         return Cell(stored, tag, None if self.plain is None else next(values))
 
     def declared(self) -> Iterator[str]:
@@ -134,7 +136,7 @@ class MigratedColumn(ProtectedField):
         if cell.plain is None:
             return Finding(Kind.NULL)
         if self._old_plain is not None:
-            data = _bytes(cell.plain)
+            data = as_told(cell.plain)
             if any(reader.recognises(data) for reader in self._raw_plain):
                 kind, value = self._old_plain.read(data, place[1], place[0])
                 return Finding(kind, value)
@@ -199,7 +201,3 @@ def _read_in_python(plain: Column[Any] | None) -> TypeDecorator[Any] | None:
     if not isinstance(type_, TypeDecorator) or type(type_).process_result_value is TypeDecorator.process_result_value:
         return None
     return type_
-
-
-def _bytes(value: Any) -> Any:
-    return bytes(value) if isinstance(value, (bytearray, memoryview)) else value

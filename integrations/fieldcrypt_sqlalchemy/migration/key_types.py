@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any
 
 from sqlalchemy import Column, types
@@ -11,7 +12,7 @@ from sqlalchemy.engine import Dialect
 
 from fieldcrypt_sqlalchemy.engine.internals import BINARY_TYPE
 
-__all__ = ["unfit_key"]
+__all__ = ["is_read_as_stored", "unfit_key"]
 
 _OTHER_KEY = "give the table another primary key, or change the type of the column"
 _FAMILIES: tuple[tuple[type[Any], str], ...] = (
@@ -51,7 +52,11 @@ def unfit_key(column: Column[Any], stored: Any, dialect: Dialect) -> str | None:
             f"{_OTHER_KEY}, to NUMERIC"
         )
     if dialect.name == "postgresql":
-        is_unfit = declared != found or getattr(stored, "timezone", None) != _timezone(column, dialect)
+        is_unfit = (
+            declared != found
+            or getattr(stored, "timezone", None) != _timezone(column, dialect)
+            or _decimals(stored) > _decimals(_declared(column, dialect))
+        )
     elif dialect.name in ("mysql", "mariadb"):
         is_unfit = {declared, found} == {"text", "a number"}
     else:  # SQLite compares and sorts by what is stored, whatever was declared
@@ -64,6 +69,14 @@ def unfit_key(column: Column[Any], stored: Any, dialect: Dialect) -> str | None:
     )
 
 
+def is_read_as_stored(column: Column[Any], dialect: Dialect) -> bool:
+    """Return True if no code in Python makes the key that is read of what is stored, so that no two are alike."""
+    type_: Any = _declared(column, dialect)
+    if isinstance(column.type, types.TypeDecorator) or isinstance(type_, (types.Numeric, types.Float)):
+        return False
+    return type_.bind_processor(dialect) is None and type_.result_processor(dialect, None) is None
+
+
 def _declared(column: Column[Any], dialect: Dialect) -> Any:
     type_: Any = column.type
     while isinstance(type_, types.TypeDecorator):
@@ -73,6 +86,14 @@ def _declared(column: Column[Any], dialect: Dialect) -> Any:
 
 def _timezone(column: Column[Any], dialect: Dialect) -> Any:
     return getattr(_declared(column, dialect), "timezone", None)
+
+
+def _decimals(type_: Any) -> float:
+    """Return how many digits behind the point a number may have."""
+    if isinstance(type_, DOMAIN):
+        return _decimals(type_.data_type)
+    scale: int | None = getattr(type_, "scale", 0)
+    return inf if scale is None else scale
 
 
 def _family(type_: Any) -> str:

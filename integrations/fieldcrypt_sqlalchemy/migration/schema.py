@@ -6,41 +6,38 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, LargeBinary, MetaData, Table, func, inspect, or_, select, text
+from sqlalchemy import BINARY, Connection, LargeBinary, MetaData, Table, func, inspect, or_, select
 from sqlalchemy.exc import NoSuchTableError, SAWarning
 from sqlalchemy.schema import CreateColumn
 from sqlalchemy.types import NullType, TypeEngine
 
+from fieldcrypt_sqlalchemy.column.storage import size_needed
 from fieldcrypt_sqlalchemy.engine.internals import BINARY_TYPE, copy_column
+from fieldcrypt_sqlalchemy.migration.column import MigratedColumn
+from fieldcrypt_sqlalchemy.migration.database import changes_of_values, kind_on_postgresql
 from fieldcrypt_sqlalchemy.migration.key_types import unfit_key
 from fieldcrypt_sqlalchemy.migration.text_schema import problems_of_text
 
 if TYPE_CHECKING:
     from fieldcrypt_sqlalchemy.migration.source import SqlSource
 
-__all__ = ["columns_set_on_update", "problems"]
+__all__ = ["problems"]
 
 _MODIFY = "ALTER TABLE {table} MODIFY {column} LONGBLOB"  # keeps the bytes; of a text column make it utf8mb4 before
+_ROOM_OF_MYSQL = {"tinyblob": 255, "blob": 65_535, "mediumblob": 16_777_215, "longblob": None}  # bytes
 _TO_BINARY: Mapping[str, str] = {
     "postgresql": "ALTER TABLE {table} ALTER COLUMN {column} TYPE bytea USING convert_to({column}, 'UTF8')",
     "mysql": _MODIFY,
     "mariadb": _MODIFY,
 }
-_KIND_ON_POSTGRESQL = text(
-    "SELECT c.relkind, EXISTS (SELECT 1 FROM pg_inherits i WHERE i.inhparent = c.oid) FROM pg_class c "
-    "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relname = :name AND "
-    "CASE WHEN CAST(:schema AS text) IS NULL THEN pg_table_is_visible(c.oid) ELSE n.nspname = :schema END"
-)
-_SET_ON_UPDATE = text(
-    "SELECT column_name FROM information_schema.columns WHERE table_name = :name AND "
-    "table_schema = COALESCE(:schema, DATABASE()) AND extra LIKE '%on update%'"
-)
 
 
 def problems(connection: Connection, source: SqlSource, step: str) -> list[str]:
     """Return what keeps a step from being done, in words, with the statement that helps where there is one."""
-    look = inspect(connection)
-    if source.table.name in look.get_view_names(source.schema):
+    look, is_view = inspect(connection), False
+    if connection.dialect.name == "postgresql":  # where a name may lead into another schema
+        is_view = kind_on_postgresql(connection, source)[0] in ("v", "m")
+    if is_view or source.table.name in look.get_view_names(source.schema):
         return [f"{source.full_name} is a view: give the table whose rows it shows"]
     try:
         with warnings.catch_warnings():  # of types that SQLAlchemy does not know, about which more is said here
@@ -52,7 +49,8 @@ def problems(connection: Connection, source: SqlSource, step: str) -> list[str]:
     if missing:
         told = (f"{source.full_name} has no column {each.name}: {_add(connection, source, each)}" for each in missing)
         return list(told)
-    return [*_of_key(connection, source, columns), *_of_columns(connection, source, columns, step)]
+    found = list(changes_of_values(connection, source))
+    return [*found, *_of_key(connection, source, columns), *_of_columns(connection, source, columns, step)]
 
 
 def _of_columns(connection: Connection, source: SqlSource, columns: Mapping[str, Any], step: str) -> Iterator[str]:
@@ -67,6 +65,8 @@ def _of_columns(connection: Connection, source: SqlSource, columns: Mapping[str,
             yield from problems_of_text(connection, source, migrated, stored)
         elif not _is_binary(stored["type"], connection.dialect.name):
             yield _not_binary(connection, source, migrated.stored_name, stored["type"], migrated.plain is not None)
+        else:
+            yield from _too_short(connection, source, migrated, stored["type"])
         if migrated.plain is not None and step == "undo" and not stored["nullable"]:
             yield f"{source.full_name}.{migrated.stored_name} is NOT NULL, so that it cannot be emptied again"
         if migrated.plain is not None and step == "finish" and not columns[migrated.plain.name]["nullable"]:
@@ -101,20 +101,13 @@ def _is_unique(connection: Connection, source: SqlSource) -> bool:
     """Return True if the database itself keeps the key unique."""
     name, schema = source.table.name, source.schema
     if connection.dialect.name == "postgresql":
-        kind, has_children = connection.execute(_KIND_ON_POSTGRESQL, {"name": name, "schema": schema}).one()
+        kind, has_children = kind_on_postgresql(connection, source)
         if kind == "r" and has_children:
             return False  # rows of tables that inherit have keys of their own
     look, key = inspect(connection), {each.name for each in source.key}
     unique: list[Sequence[Any]] = [look.get_pk_constraint(name, schema)["constrained_columns"]]
     unique += [each["column_names"] for each in look.get_unique_constraints(name, schema)]
     return any(columns and key.issuperset(columns) for columns in unique)
-
-
-def columns_set_on_update(connection: Connection, name: str, schema: str | None) -> list[str]:
-    """Return the columns that the database sets to another value when a row is written."""
-    if connection.dialect.name not in ("mysql", "mariadb"):
-        return []
-    return list(connection.scalars(_SET_ON_UPDATE, {"name": name, "schema": schema}))
 
 
 def _expected(source: SqlSource) -> Iterator[Any]:
@@ -136,6 +129,18 @@ def _add(connection: Connection, source: SqlSource, column: Any) -> str:
 
 def _is_binary(type_: TypeEngine[Any], dialect: str) -> bool:
     return isinstance(type_, (BINARY_TYPE, LargeBinary)) or (dialect == "sqlite" and isinstance(type_, NullType))
+
+
+def _too_short(connection: Connection, source: SqlSource, migrated: MigratedColumn, type_: Any) -> Iterator[str]:
+    """Yield that a binary column has no room for the longest text that there is, once it is encrypted."""
+    room = _ROOM_OF_MYSQL.get(type_.__visit_name__.lower(), getattr(type_, "length", None))
+    if room is None or connection.dialect.name not in ("mysql", "mariadb"):
+        return
+    needed = size_needed(source.longest_plaintext(connection, migrated), migrated.type.pad)
+    if needed > room or isinstance(type_, BINARY):  # which fills up with zeros
+        name = f"{source.full_name}.{migrated.stored_name}"
+        change = _MODIFY.format(table=source.full_name, column=migrated.stored_name)
+        yield f"{name} is {type_!s}, and the longest value takes {needed} bytes once it is encrypted: {change}"
 
 
 def _not_binary(connection: Connection, source: SqlSource, column: str, type_: TypeEngine[Any], is_new: bool) -> str:

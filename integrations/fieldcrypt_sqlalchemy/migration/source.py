@@ -14,18 +14,21 @@ from sqlalchemy import (
     FromClause,
     LargeBinary,
     Select,
+    String,
     Table,
     case,
     cast,
     func,
     not_,
     select,
+    true,
 )
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.sql.visitors import iterate
 from sqlalchemy.types import NullType
 
 from fieldcrypt import ConfigurationError
-from fieldcrypt.migration import Sample
+from fieldcrypt.migration import MigrationError, Sample
 from fieldcrypt.migration.engine.digest import about
 from fieldcrypt.migration.engine.journal import Portion
 from fieldcrypt.migration.engine.source import Counted, Page, RefusedError, Source, Which, Written
@@ -33,10 +36,12 @@ from fieldcrypt.migration.engine.unit import Change, Unit
 from fieldcrypt_sqlalchemy.keyset import Key, beyond, up_to
 from fieldcrypt_sqlalchemy.migration.bare import Bare
 from fieldcrypt_sqlalchemy.migration.column import MigratedColumn
+from fieldcrypt_sqlalchemy.migration.database import columns_set_on_update, triggers, writes_as_told
 from fieldcrypt_sqlalchemy.migration.form import condition
+from fieldcrypt_sqlalchemy.migration.key_types import is_read_as_stored
 from fieldcrypt_sqlalchemy.migration.remarks import after_finish
 from fieldcrypt_sqlalchemy.migration.row import MigratedRow
-from fieldcrypt_sqlalchemy.migration.schema import columns_set_on_update, problems
+from fieldcrypt_sqlalchemy.migration.schema import problems
 from fieldcrypt_sqlalchemy.migration.transaction import again_if_it_met_others
 from fieldcrypt_sqlalchemy.migration.writing import write
 from fieldcrypt_sqlalchemy.row_key import RowKey
@@ -89,6 +94,9 @@ class SqlSource(Source):
         self.name = self.full_name if of is None else f"{self.full_name} of {of}"
         self.key: list[Any] = list(table.primary_key.columns)
         self._check_key()
+        # The driver of MySQL reads times of two different hours alike, where clocks are set back.
+        as_stored = all(is_read_as_stored(each, engine.dialect) for each in self.key)
+        self._is_read_as_stored = as_stored and engine.dialect.name in ("postgresql", "sqlite")
         self._row = row
         for each in columns:
             each.form.prepare(self._dialect)
@@ -100,8 +108,11 @@ class SqlSource(Source):
         self.target, self.key = bare.table(table), [bare.of(each) for each in self.key]
         bound_to = () if row is None else row[1]
         read = [each for migrated in columns for each in migrated.selected()]
+        self.names = [name for each in columns for name in each.names]  # of what is read last
         named = [bare.of(each).label(f"c{at}") for at, each in enumerate((*self.key, *bound_to, *read))]
         self._query = select(*named).select_from(bare.of(selected)).order_by(*self.key)
+        # All tables that tell what a row is bound to.
+        self.tables = [each for each in iterate(bare.of(selected)) if isinstance(each, Table)]
         self._kept: Sequence[str] | None = None
 
     def _check_key(self) -> None:
@@ -131,6 +142,13 @@ class SqlSource(Source):
         declared = [tuple(each.declared()) for each in self.columns]
         return about(f"{words} by {key}", (self.name,), bound, *declared)
 
+    def cautions(self) -> Sequence[str]:
+        """Return what to know of the table before it is encrypted (see `Source.cautions`)."""
+        with self._engine.connect() as connection:
+            found = triggers(connection, self.table.name, self.schema)
+        told = "see that they copy no plaintext elsewhere; a row in which they change what is written stays as it is"
+        return [f"{self.full_name} has triggers for UPDATE ({', '.join(found)}): {told}"] if found else []
+
     def remarks(self) -> Sequence[str]:
         """Return what is left to do, in words."""
         return after_finish(self.full_name, self.columns, self._dialect.name)
@@ -152,16 +170,19 @@ class SqlSource(Source):
             return connection.scalar(select(func.count()).select_from(self.target).where(is_under)) or 0
 
     def longest_plaintext(self, connection: Connection, migrated: MigratedColumn) -> int:
-        """Return how many bytes the longest text has that a column holds, beside encrypted values."""
-        text = self.target.c[migrated.stored_name]
+        """Return how many bytes the longest text has that a column holds or is filled from, beside encrypted values."""
+        text = self.target.c[migrated.plain_name or migrated.stored_name]
+        if migrated.plain is not None and not isinstance(migrated.plain.type, String):
+            return 0  # nobody knows but Python
         octets = func.length(cast(text, LargeBinary)) if self._dialect.name == "sqlite" else func.octet_length(text)
-        plain = not_(migrated.form.is_ours(text))
+        plain = not_(migrated.form.is_ours(text)) if migrated.plain is None else true()
         return connection.scalar(select(func.max(octets)).where(plain)) or 0
 
     def page(self, portion: Portion, which: Which, size: int) -> Page:
         """Read the next rows of a portion (see `Source.page`)."""
         with self._engine.connect() as connection:
-            units = self._rows(connection, self._of_range(portion.position, portion.until, which).limit(size))
+            units = self.rows(connection, portion.position, portion.until, which, size)
+            self.check_forward(connection, portion.position, units[-1].key if units else None)
         return Page(units, units[-1].key if units else None, len(units) < size, which)
 
     def pages(self, which: Which, sample: Sample | None = None) -> Iterator[Sequence[Unit]]:
@@ -173,11 +194,27 @@ class SqlSource(Source):
             if share is not None:
                 query = query.where(_RANDOM.get(self._dialect.name, func.random()) < share)
             with self._engine.connect() as connection:
-                units = self._rows(connection, query)
+                units = [self._row_of(tuple(row)) for row in connection.execute(query)]
+                self.check_forward(connection, after, units[-1].key if units else None)
             yield units
             if len(units) < _PAGE or units[-1].key == after:
                 return
             after = units[-1].key
+
+    def check_forward(self, connection: Connection, after: Key | None, until: Key | None) -> None:
+        """Refuse a key, read behind another one, that leads back: two forms of a key that read alike make a circle.
+
+        Raises:
+            MigrationError: it does, as the database compares them.
+        """
+        if after is None or until is None or self._is_read_as_stored:
+            return
+        between = beyond(self.key, after, self._dialect), up_to(self.key, until, self._dialect)
+        if connection.execute(select(self.key[0]).where(*between).limit(1)).first() is None:
+            raise MigrationError(
+                f"{self.name}: keys that read alike are stored in several forms, so that nothing can go through them: "
+                "store them in the form that their type writes. What is done stays"
+            )
 
     def locked(
         self, connection: Connection, after: Key | None, until: Key, which: Which, known: Mapping[Key, MigratedRow]
@@ -187,7 +224,7 @@ class SqlSource(Source):
         Those that have not changed are the same objects as before.
         """
         query = self._of_range(after, until, which).with_for_update(
-            key_share=True, of=self.target if self._dialect.name == "postgresql" else None
+            key_share=True, of=self.tables if self._dialect.name == "postgresql" else None
         )
         found = []
         for row in connection.execute(query):
@@ -213,7 +250,16 @@ class SqlSource(Source):
             query = query.where(condition(which, self.columns, self._bare.of))
         return query
 
-    def _rows(self, connection: Connection, query: Select[Any]) -> list[MigratedRow]:
+    def rows(
+        self,
+        connection: Connection,
+        after: Key | None,
+        until: Key | None,
+        which: Which = Which.ALL,
+        size: int | None = None,
+    ) -> list[MigratedRow]:
+        """Read the rows of a range of keys; nothing is locked."""
+        query = self._of_range(after, until, which).limit(size)
         return [self._row_of(tuple(row)) for row in connection.execute(query)]
 
     def _row_of(self, raw: tuple[Any, ...]) -> MigratedRow:
@@ -245,6 +291,17 @@ class SqlSource(Source):
     ) -> Written:
         """Write to rows, which are locked and read again before (see `Source.write`)."""
         return write(batch, self, portion.position, page, changes, again)
+
+    def is_faithful(self, connection: Connection) -> bool:
+        """Return True if the database says of itself that it writes what it is told, and to the row that it is told.
+
+        Only PostgreSQL does: others do not show everybody their triggers, cut values off, or keep keys as texts that
+        types in Python make.
+        """
+        dialect = self._dialect
+        if dialect.name != "postgresql" or not dialect.supports_sane_multi_rowcount:
+            return False
+        return self._is_read_as_stored and writes_as_told(connection, self)
 
     def kept(self, connection: Connection) -> Sequence[str]:
         """Return the columns that the database would set to another value when a row is written."""

@@ -17,7 +17,7 @@ from fieldcrypt_sqlalchemy.column.storage import TextStorage
 from fieldcrypt_sqlalchemy.column.text_values import binary, check_plaintext
 from fieldcrypt_sqlalchemy.types import Encrypted
 
-__all__ = ["BinaryForm", "MarkedError", "StoredForm", "TextForm", "stored_form"]
+__all__ = ["BinaryForm", "MarkedError", "StoredForm", "TextForm", "as_told", "stored_form"]
 
 _SHORTEST = 57  # bytes of a value: version, key id, nonce and tag (SPEC section 4)
 _HEADS = [bytes([version]) for version in (STORED, SELF_CONTAINED)]
@@ -99,7 +99,6 @@ class TextForm(BinaryForm):
         """Return the value, or the plaintext, that the column holds (see `BinaryForm.load`)."""
         if stored is None:
             return None
-        stored = stored.content if isinstance(stored, _Document) else stored
         try:
             return binary(self.storage, stored, self._mixed)
         except DecryptionError:
@@ -160,6 +159,13 @@ class _Document:
 
     def __repr__(self) -> str:  # without what is in it
         return "<document>"
+
+
+def as_told(value: Any) -> Any:
+    """Return what was read of a column as other drivers and other columns tell it."""
+    if isinstance(value, (bytearray, memoryview)):
+        return bytes(value)
+    return value.content if isinstance(value, _Document) else value
 
 
 class _AsHeld(TypeDecorator[Any]):

@@ -1,22 +1,32 @@
-"""Writing to the rows of a page: as they are when they are locked, and only if the database says that it did."""
+"""Writing to the rows of a page: as they are when they are locked, and only if they then read as was meant."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, bindparam, text, update
 
 from fieldcrypt.migration.engine.source import Page, RefusedError, Written
 from fieldcrypt.migration.engine.unit import Change, Unit
-from fieldcrypt_sqlalchemy.keyset import Key, beyond, up_to
+from fieldcrypt_sqlalchemy.keyset import Key
+from fieldcrypt_sqlalchemy.migration.row import MigratedRow
+from fieldcrypt_sqlalchemy.migration.stored_form import as_told
 
 if TYPE_CHECKING:
     from fieldcrypt_sqlalchemy.migration.source import SqlSource
 
 __all__ = ["write"]
 
-Values = dict[str, Any]
+Pending = Sequence[tuple[MigratedRow, dict[str, Any]]]  # rows, with what is written to them
+
+_ALIKE = "the keys of several rows read alike, so that one would be written over another"
+_NOT_AS_MEANT = (
+    "the row is not as it was to be written, so the write was undone: the database does not find it by the key that it "
+    "gave, because the key is stored in another form than its type writes; or a trigger, a rule or a policy changes "
+    "what is written, or keeps the row as it is; or the value does not fit the column, and is cut off"
+)
 
 
 def write(
@@ -27,7 +37,7 @@ def write(
     changes: Sequence[Change],
     again: Callable[[Unit], Change],
 ) -> Written:
-    """Write to the rows of a page.
+    """Write to the rows of a page, and read them again before the transaction ends.
 
     Args:
         connection: of the transaction.
@@ -36,66 +46,81 @@ def write(
         page, changes, again: see `Source.write`.
 
     Raises:
-        RefusedError: not all rows were met.
+        RefusedError: a row is not what was meant.
     """
     if page.position is None or not any(change.values or change.failure for change in changes):
         return Written(len(page.units))
     known: dict[Key, Any] = {unit.key: unit for unit in page.units}
     prepared = {id(unit): change for unit, change in zip(page.units, changes, strict=True)}
     written, pending = Written(), []
-    for row in source.locked(connection, after, page.position, page.which, known):
+    rows = source.locked(connection, after, page.position, page.which, known)
+    if len(page.units) == 1:  # it would be blamed for a row that came between
+        rows = [row for row in rows if row.key in known]
+    times = Counter(row.key for row in rows)
+    for row in rows:
         change = prepared[id(row)] if id(row) in prepared else again(row)
+        if times[row.key] > 1:
+            change = Change(failure=ValueError(_ALIKE))
         written.looked_at += 1
         if change.failure is not None:
             written.failures[row.key] = change.failure
         if change.values:
-            pending.append((row.key, change.values))
-    met = _update(connection, source, pending)
-    if met is None:
-        met = _read_back(connection, source, after, page.position, pending)
-    if met != len(pending):
-        raise RefusedError(
-            ValueError(
-                "the database did not write the row: it does not find it by the key that it gave, because the key is "
-                "stored in another form than its type writes, or a trigger or policy keeps the row as it is"
-            )
-        )
+            pending.append((row, change.values))
+    is_written = not pending or (
+        _update(connection, source, pending)
+        and (source.is_faithful(connection) or _is_as_meant(connection, source, after, page, pending))
+    )
+    if not is_written:
+        raise RefusedError(ValueError(_NOT_AS_MEANT))
     written.changed = len(pending)
     return written
 
 
-def _update(connection: Connection, source: SqlSource, pending: Sequence[tuple[Key, Values]]) -> int | None:
-    """Write values; return how many rows were met, or None if the driver does not say it of so many at once."""
-    by_columns: dict[tuple[str, ...], list[Values]] = {}
-    for key, values in pending:
-        parameters = {f"value_{name}": value for name, value in values.items()}
-        parameters |= {f"key_{at}": part for at, part in enumerate(key)}
-        by_columns.setdefault(tuple(sorted(values)), []).append(parameters)
-    met = 0
-    is_told = True
+def _update(connection: Connection, source: SqlSource, pending: Pending) -> bool:
+    """Write values; return False if the driver says that other rows were met than these, or none."""
+    kept = source.kept(connection)
+    free = max(source.target.c.keys(), key=len)  # no column is called as a parameter that is longer
+    by_columns: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for row, values in pending:
+        names = tuple(sorted(values))
+        parameters = {f"{free}_{at}": values[name] for at, name in enumerate(names)}
+        parameters |= {f"{free}_key_{at}": part for at, part in enumerate(row.key)}
+        by_columns.setdefault(names, []).append(parameters)
     for names, rows in by_columns.items():
-        found = connection.execute(_statement(connection, source, names), rows).rowcount
-        is_told &= len(rows) == 1 or connection.dialect.supports_sane_multi_rowcount
-        met += found
-    return met if is_told else None
+        columns = source.target.c
+        same = [mine == bindparam(f"{free}_key_{at}", type_=mine.type) for at, mine in enumerate(source.key)]
+        new: dict[str, Any] = {name: columns[name] for name in kept}
+        new |= {name: bindparam(f"{free}_{at}", type_=columns[name].type) for at, name in enumerate(names)}
+        met = connection.execute(update(source.target).where(*same).values(new), rows).rowcount
+        is_told = len(rows) == 1 or connection.dialect.supports_sane_multi_rowcount
+        if is_told and met != len(rows):
+            return False
+    return True
 
 
-def _statement(connection: Connection, source: SqlSource, names: tuple[str, ...]) -> Any:
-    columns = source.target.c
-    same = [mine == bindparam(f"key_{at}", type_=mine.type) for at, mine in enumerate(source.key)]
-    values: dict[Any, Any] = {name: bindparam(f"value_{name}") for name in names}
-    values |= {name: columns[name] for name in source.kept(connection) if name not in names}
-    return update(source.target).where(*same).values(values)
+def _is_as_meant(connection: Connection, source: SqlSource, after: Key | None, page: Page, pending: Pending) -> bool:
+    """Return True if rows read as was meant: what was written, and beside it what was there.
+
+    So nothing is taken for written that a trigger changed or a column cut off, nor a row for met whose key reads like
+    that of another one.
+    """
+    if connection.dialect.name == "postgresql":  # triggers that would come when nobody looks any more
+        connection.execute(text("SET CONSTRAINTS ALL IMMEDIATE"))
+    now: dict[Key, list[Any]] = {}
+    for row in source.rows(connection, after, page.position):
+        now.setdefault(row.key, []).append(row.raw)
+    names = source.names
+    for row, values in pending:
+        found, before = now.get(row.key, ()), row.raw
+        if len(found) != 1:
+            return False
+        at = len(before) - len(names)
+        meant = (*before[:at], *(values.get(name, old) for name, old in zip(names, before[at:], strict=True)))
+        if found[0] != meant and not all(map(_is_same, found[0], meant)):
+            return False
+    return True
 
 
-def _read_back(
-    connection: Connection, source: SqlSource, after: Key | None, until: Key, pending: Sequence[tuple[Key, Values]]
-) -> int:
-    """Return how many rows have what was written to them."""
-    names = sorted({name for _, values in pending for name in values})
-    columns, key = source.target.c, source.key
-    query = select(*key, *(columns[name] for name in names)).where(up_to(key, until, connection.dialect))
-    if after is not None:
-        query = query.where(beyond(key, after, connection.dialect))
-    now = {tuple(row[: len(key)]): dict(zip(names, row[len(key) :], strict=True)) for row in connection.execute(query)}
-    return sum(all(now.get(at, {}).get(name, now) == value for name, value in new.items()) for at, new in pending)
+def _is_same(one: Any, other: Any) -> bool:
+    one, other = as_told(one), as_told(other)
+    return bool(one == other or (one != one and other != other))  # not a number is never equal
