@@ -138,6 +138,14 @@ def test_alembic_s_plugin_is_light() -> None:
     assert result.stdout.strip() == "[]"
 
 
+@pytest.mark.parametrize("integration", ["fieldcrypt_sqlalchemy", "fieldcrypt_dynamodb", "fieldcrypt_pynamodb"])
+def test_fields_load_nothing_of_migrations(integration: str) -> None:
+    """Columns and attributes read old values by mixed mode, which knows of no steps, workers and checkpoints."""
+    program = f"import sys, {integration}; print([name for name in sys.modules if '.migration' in name])"
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
+
+
 def test_the_core_is_light() -> None:
     """`import fieldcrypt` loads no database or AWS library."""
     heavy = [

@@ -11,10 +11,9 @@ _SIZE = 16  # hexadecimal digits
 
 
 def about(words: str, *declared: Iterable[str]) -> str:
-    """Return words for people, and a digest of all that is declared.
+    """Return words for people, the fields, and a digest of all that is declared.
 
     Args:
-        words: the fields, shortly.
         declared: everything that decides what is written, and where: each a list of texts that are the same in every
             process. Not days until which something is accepted, which move.
     """

@@ -84,7 +84,7 @@ class Run:
         return "failed" if self.failed else "done"
 
     def is_resumed(self, about: str, *, restart: bool) -> bool:
-        """Return True if who begins the step goes on with this run, and False if there is to be a new one.
+        """Return True if whoever begins the step goes on with this run, and False if there is to be a new one.
 
         Raises:
             ConfigurationError: it was begun about something else (`other_declaration`).
@@ -188,7 +188,6 @@ class Journal(Protocol):
         """Write down how far a portion is, with the units where the store has transactions, and after them elsewhere.
 
         Args:
-            batch, worker: as for `hold`.
             portion: as it is now, behind what was done.
             counts: what was done since it was last written down.
             finished: nothing is left of it.

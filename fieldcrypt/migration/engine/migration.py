@@ -21,8 +21,6 @@ from fieldcrypt.migration.workers import Pace, work_together, worker_name
 
 __all__ = ["StoredMigration"]
 
-_COUNTED = ("total", *Counts._fields)
-
 
 class StoredMigration:
     """The steps of a migration over the parts of a store, which has made them.
@@ -204,8 +202,8 @@ class StoredMigration:
                 step.check(source, journal)
             failures, stop = Failures(), Event()
             runs = [part.begin(step, restart=restart) for part in self._parts]
-            total, done, changed, failed = (sum(getattr(run, name) for run in runs) for name in _COUNTED)
-            meter = Meter(step.name, total, done, changed, failed, on_progress)
+            done, changed, failed = (sum(getattr(run, name) for run in runs) for name in Counts._fields)
+            meter = Meter(step.name, sum(run.total for run in runs), done, changed, failed, on_progress)
             for part, run in zip(self._parts, runs, strict=True):
                 made = [
                     Worker(part, step, worker_name(number), batch, pace, meter, failures, stop)

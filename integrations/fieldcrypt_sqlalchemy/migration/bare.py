@@ -17,11 +17,7 @@ __all__ = ["Bare"]
 
 
 class Bare:
-    """Copies of tables whose protected columns have the types of what is stored.
-
-    Args:
-        protected: the columns, with their companions, and the types that they have in the database.
-    """
+    """Copies of tables whose protected columns and companions have the types that are given: of what is stored."""
 
     def __init__(self, protected: Sequence[tuple[Column[Any], TypeEngine[Any]]]) -> None:
         self._protected = protected

@@ -1,27 +1,20 @@
-"""The tables that a migration keeps its checkpoints in, beside the data."""
+"""The tables that a migration keeps its checkpoints in, beside the data, and how keys stand in them."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    Column,
-    Double,
-    Integer,
-    LargeBinary,
-    MetaData,
-    String,
-    Table,
-    Text,
-)
+from sqlalchemy import BigInteger, Boolean, Column, Double, Integer, LargeBinary, MetaData, String, Table, Text
 from sqlalchemy.dialects.mysql import VARCHAR
 
-__all__ = ["COUNTS", "NAME_SIZE", "checkpoint_tables", "ranges", "runs"]
+from fieldcrypt import ConfigurationError
+from fieldcrypt.cbor import decode_cbor, encode_cbor
+from fieldcrypt.migration.engine.journal import Counts
+from fieldcrypt_sqlalchemy.keyset import Key
+
+__all__ = ["NAME_SIZE", "checkpoint_tables", "key_of", "ranges", "runs", "stored_key"]
 
 NAME_SIZE = 150  # characters
-COUNTS = ("done", "changed", "failed")  # rows
 _STEP_SIZE = 20
 _EXACT = VARCHAR(NAME_SIZE, charset="utf8mb4", collation="utf8mb4_bin")  # names of tables may differ only in case
 _NAME = String(NAME_SIZE).with_variant(_EXACT, "mysql", "mariadb")
@@ -39,7 +32,7 @@ def _identity() -> list[Column[Any]]:
 
 
 def _counts() -> list[Column[Any]]:
-    return [Column(each, BigInteger, nullable=False, default=0) for each in COUNTS]
+    return [Column(each, BigInteger, nullable=False, default=0) for each in Counts._fields]
 
 
 runs = Table(
@@ -72,3 +65,24 @@ ranges = Table(
     mysql_engine=_ENGINE,
     mariadb_engine=_ENGINE,
 )
+
+
+def key_of(stored: bytes | None) -> Key | None:
+    """Return a key that was written down."""
+    return None if stored is None else tuple(decode_cbor(bytes(stored)))
+
+
+def stored_key(part: str, key: Key | None) -> bytes | None:
+    """Return a key as it is written down.
+
+    Raises:
+        ConfigurationError: it cannot be.
+    """
+    try:
+        return None if key is None else encode_cbor(list(key))
+    except (TypeError, ValueError):
+        kinds = ", ".join(type(each).__name__ for each in key or ())
+        raise ConfigurationError(
+            f"{part}: a primary key of {kinds} cannot be written down in a checkpoint; it can be made of int, "
+            "str, bytes, UUID, Decimal, date and time"
+        ) from None

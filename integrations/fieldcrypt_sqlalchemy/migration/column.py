@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Column, type_coerce
+from sqlalchemy import Column, and_, not_, type_coerce
+from sqlalchemy.engine import Dialect
 from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.types import NullType, TypeDecorator
 
 from fieldcrypt import DecryptionError
 from fieldcrypt.migration import Accepted, Examination, Finding, Kind, is_envelope
-from fieldcrypt.migration.engine.unit import Cell, Place, ProtectedField
+from fieldcrypt.migration.engine.source import Which
+from fieldcrypt.migration.engine.unit import Cell, MarkedError, Place, ProtectedField
 from fieldcrypt.mixed_mode.reading import Reading
 from fieldcrypt.schemes import OldReader
-from fieldcrypt_sqlalchemy.migration.stored_form import MarkedError, as_told, stored_form
+from fieldcrypt_sqlalchemy.migration.stored_form import as_told, stored_form
 from fieldcrypt_sqlalchemy.tags import Tagger
 from fieldcrypt_sqlalchemy.types import Encrypted, is_searchable
 
@@ -24,57 +26,56 @@ _DIALECT = DefaultDialect()
 
 
 class MigratedColumn(ProtectedField):
-    """A protected column: the `ProtectedField` of a migration.
+    """A protected column.
 
     Args:
         name: the attribute's, for messages.
-        column: the column.
         plain_name, plain: the plaintext attribute that it is filled from, and its column; None: in place.
         readers: read values of another scheme in the plaintext column.
     """
 
     def __init__(
-        self, name: str, column: Column[Any], plain_name: str | None, plain: Column[Any] | None, readers: Sequence[Any]
+        self,
+        dialect: Dialect,
+        name: str,
+        column: Column[Any],
+        plain_name: str | None = None,
+        plain: Column[Any] | None = None,
+        readers: Sequence[OldReader[Any]] = (),
     ) -> None:
         type_ = column.type
         assert isinstance(type_, Encrypted) and type_.encryptor is not None and type_.name is not None  # noqa: S101, PT018
         self.name = name if plain_name is None else f"{plain_name} -> {name}"
-        self.column = column
-        self.plain = plain
-        self.type = type_
-        self._raw_plain: Sequence[OldReader[Any]] = readers
+        self.column, self.plain, self.type, self._encryptor = column, plain, type_, type_.encryptor
+        self._raw_plain = readers
         self._to_field, self._from_field, self._field = type_.prepared()
-        self.form = stored_form(type_)
+        self.form = stored_form(type_, dialect)
         self.begin()
         self._own_type = _read_in_python(plain)
         self._old_plain = Reading(self._field, Accepted.of_job(readers)) if readers else None
         self.tagger: Tagger | None = type_.tagger if is_searchable(column) else None
         self.companion = None if self.tagger is None else self.tagger.companion(column)
-        self.stored_name: str = column.name
-        self.tag_name: str | None = None if self.companion is None else self.companion.name
-        self.plain_name: str | None = None if plain is None else plain.name
+        self.stored_name = column.name
+        self.tag_name = None if self.companion is None else self.companion.name
+        self.plain_name = None if plain is None else plain.name
         names = (self.stored_name, self.tag_name, self.plain_name)
         self.names = [each for each in names if each is not None]  # in the order of a Cell
 
     def begin(self) -> None:
         """Forget which data keys are old: a step may be of after a rotation."""
-        type_ = self.type
-        assert type_.encryptor is not None  # noqa: S101
-        from_plaintext = type_.from_plaintext(self._field.type)
-        self._examination = Examination(type_.encryptor, self._field, type_.accepted, type_.pad, from_plaintext)
+        of, from_plaintext = self.type, self.type.from_plaintext(self._field.type)
+        self._examination = Examination(self._encryptor, self._field, of.accepted, of.pad, from_plaintext)
 
     def selected(self) -> list[Any]:
         """Return what is read of it in a row, in the order of a Cell."""
         found: list[Any] = [type_coerce(self.column, self.form.read_as)]
         if self.companion is not None:
             found.append(type_coerce(self.companion, NullType()))
-        if self.plain is not None and self._raw_plain:
-            found.append(type_coerce(self.plain, NullType()))
-        elif self.plain is not None:
-            found.append(
-                self.plain if self._own_type is None else type_coerce(self.plain, self._own_type.impl_instance)
-            )
-        return found
+        if self.plain is None:
+            return found
+        as_stored = None if self._own_type is None else self._own_type.impl_instance
+        read_as = NullType() if self._raw_plain else as_stored
+        return [*found, self.plain if read_as is None else type_coerce(self.plain, read_as)]
 
     def cell(self, values: Any) -> Cell:
         """Take the next values of a row."""
@@ -82,52 +83,48 @@ class MigratedColumn(ProtectedField):
         tag = None if self.companion is None else as_told(next(values))
         return Cell(stored, tag, None if self.plain is None else next(values))
 
+    def is_of(self, which: Which, at: Callable[[Any], Any]) -> Any:
+        """Return the condition that a row is of a kind by this column; `at` says what stands for one of the model's."""
+        stored = at(self.column)
+        if self.plain is None:
+            ours = self.form.is_ours(stored)
+            return ours if which is Which.FILLED else and_(stored.is_not(None), not_(ours))
+        if which is Which.FILLED:
+            return stored.is_not(None)
+        plain = at(self.plain).is_not(None)
+        return and_(plain, stored.is_(None)) if which is Which.DUE else plain
+
     def declared(self) -> Iterator[str]:
         """Yield all of the declaration that decides what is written, and where."""
-        yield from (
-            self.name,
-            str(self.type.name),
-            repr(self.type.type_),
-            repr(self.type.pad),
-            self._field.type.__name__,
-        )
-        yield from (self.stored_name, repr(self.tag_name), repr(self.plain_name))
+        yield from (self.name, str(self.type.name), repr(self.type.type_), repr(self.type.pad))
+        yield from (self._field.type.__name__, self.stored_name, repr(self.tag_name), repr(self.plain_name))
         if self.type.text is not None:
             yield repr(self.type.text.type)
         index = self.type.index
         if index is not None:
             how = index.normaliser
-            name = (
-                how if how is None or isinstance(how, str) else f"{how.__module__}.{getattr(how, '__qualname__', '')}"
-            )
-            yield f"{index.companion} {name} {index.tag_size} {index.per_tenant}"
+            if how is not None and not isinstance(how, str):
+                how = f"{how.__module__}.{getattr(how, '__qualname__', '')}"
+            yield f"{index.companion} {how} {index.tag_size} {index.per_tenant}"
 
     def accepts_plaintext(self) -> bool:
-        """Return True if plaintext in the column is read now."""
         return self.type.accepted is not None and self.type.accepted.takes_plaintext()
 
     def examine(self, cell: Cell, place: Place) -> Finding:
-        """Return what is stored in the protected column.
-
-        Raises:
-            MarkedError: it looks like a value, and is none.
-            As `Examination.examine`.
-        """
         context, tenant = place
         try:
             stored = self.form.load(cell.stored)
-        except DecryptionError as error:
-            if isinstance(error, MarkedError):
-                raise
+        except MarkedError:
+            raise
+        except DecryptionError:
             return Finding(Kind.UNREADABLE)
         return self._examination.examine(stored, tenant, context)
 
     def check_due(self, found: Finding) -> None:
-        """Look whether what was found may be encrypted again (see `Examination.check_due`)."""
         self._examination.check_due(found)
 
     def of_plain(self, cell: Cell, place: Place) -> Finding:
-        """Return what the plaintext column has, as a value of the field.
+        """See `ProtectedField.of_plain`.
 
         Raises:
             TypeError, ValueError: the protected column's type does not take it.
@@ -138,8 +135,7 @@ class MigratedColumn(ProtectedField):
         if self._old_plain is not None:
             data = as_told(cell.plain)
             if any(reader.recognises(data) for reader in self._raw_plain):
-                kind, value = self._old_plain.read(data, place[1], place[0])
-                return Finding(kind, value)
+                return self._old_plain.read(data, place[1], place[0])
         value = self._read_plain(cell.plain)
         value = value if self._to_field is None or value is None else self._to_field(value)
         return Finding(Kind.NULL) if value is None else Finding(Kind.PLAINTEXT, value)
@@ -158,24 +154,13 @@ class MigratedColumn(ProtectedField):
         raise refused  # here, so that nothing is behind it
 
     def seal(self, value: Any, place: Place) -> Any:
-        """Encrypt a value of the field for a row, to what the column is to hold.
-
-        Raises:
-            As `Field.encrypt`; ValueError if the column has no room for it.
-        """
         context, tenant = place
         return self.form.dump(self._field.encrypt(value, tenant=tenant, context=context))
 
     def tag(self, value: Any, place: Place) -> Any:
-        """Return the tag of a value of the field; None if it has no blind index.
-
-        Raises:
-            As `Tagger.tag`.
-        """
         return None if self.tagger is None else self.tagger.tag_of_field(value, place[1])
 
     def is_same(self, one: Any, other: Any) -> bool:
-        """Say whether two values of the field are one to the application."""
         if one is None or other is None:
             return one is other
         if self._from_field is not None:
@@ -183,12 +168,6 @@ class MigratedColumn(ProtectedField):
         return bool(self.type.type_.compare_values(one, other))
 
     def as_plaintext(self, value: Any) -> Any:
-        """Return a value as it was stored before it was encrypted in place: text or bytes, or a document.
-
-        Raises:
-            ValueError: it has the form of an encrypted value, and would be taken for one that does not decrypt.
-            As `BinaryForm.dump_plaintext`.
-        """
         data = self.form.dump_plaintext(value)
         if is_envelope(data):
             raise ValueError(f"{self.name}: the value looks like an encrypted one, and could not be read as plaintext")

@@ -15,8 +15,8 @@ from fieldcrypt.migration.engine.migration import StoredMigration
 from fieldcrypt.migration.engine.runner import Part
 from fieldcrypt.schemes import OldReader
 from fieldcrypt_sqlalchemy.migration.checkpoints import Checkpoints
-from fieldcrypt_sqlalchemy.migration.errors import in_words
-from fieldcrypt_sqlalchemy.migration.parts import parts_of
+from fieldcrypt_sqlalchemy.migration.parts import Parts
+from fieldcrypt_sqlalchemy.migration.transaction import in_words
 
 __all__ = ["Migration"]
 
@@ -58,12 +58,11 @@ class Migration(StoredMigration):
         # What others have committed is seen when a row is locked, and MySQL locks no more than the rows.
         isolation = "SERIALIZABLE" if engine.dialect.name == "sqlite" else "READ COMMITTED"
         self._engine = engine = engine.execution_options(isolation_level=isolation)
-        self._sources = parts_of(model, dict(copies or {}), readers, engine)
+        self._sources = Parts(engine, copies or {}, readers).of(model)
         name = name or self._sources[0].name
         super().__init__(name, [Part(source, Checkpoints(engine, name, source)) for source in self._sources])
 
     def check_workers(self, workers: int) -> None:
-        """Raise ConfigurationError if so many threads cannot work at the database."""
         if workers > 1 and self._engine.dialect.is_async:
             raise ConfigurationError("with an AsyncEngine there is one worker: run the step in several processes")
 
@@ -85,7 +84,6 @@ class Migration(StoredMigration):
 
     @contextmanager
     def in_words(self, step: str) -> Iterator[None]:
-        """Say what the database said, and what is wrong with the tables if they changed meanwhile."""
         try:
             yield
         except DBAPIError as error:

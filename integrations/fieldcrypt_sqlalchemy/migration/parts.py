@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Engine, Table
@@ -16,86 +17,81 @@ from fieldcrypt_sqlalchemy.rows.decorator import plan_of
 from fieldcrypt_sqlalchemy.sealed import RowBound
 from fieldcrypt_sqlalchemy.types import Encrypted
 
-__all__ = ["parts_of"]
-
-Readers = Sequence[OldReader[Any]]
+__all__ = ["Parts"]
 
 
-def parts_of(model: Any, copies: Mapping[str, str], readers: Readers, engine: Engine) -> list[SqlSource]:
-    """Return the tables of a model that have something to be migrated.
+@dataclass(frozen=True)
+class Parts:
+    """Finds the tables of a model that have something to be migrated: see `Migration` for what is given."""
 
-    Args:
-        model: a mapped class, of which derived classes are a part, or a Table.
-        copies: from which plaintext attribute to which protected one; all protected ones in place if there are none.
-        readers: read values of another scheme in plaintext columns.
-        engine: where the rows are.
+    engine: Engine
+    copies: Mapping[str, str]
+    readers: Sequence[OldReader[Any]]
 
-    Raises:
-        ConfigurationError: the model has no such attributes, or none that are protected.
-    """
-    name = model.fullname if isinstance(model, Table) else model.__name__
-    if readers and not copies:
-        raise ConfigurationError(
-            f"{name}: readers are for columns that are copied; in place it is Encrypted(…, accept=…)"
-        )
-    found = list((_of_table if isinstance(model, Table) else _of_class)(model, copies, readers, engine))
-    taken = {each.name for part in found for each in part.columns}
-    missing = [f"{plain} -> {protected}" for plain, protected in copies.items()]
-    missing = [pair for pair in missing if pair not in taken]
-    if missing:
-        raise ConfigurationError(
-            f"{name}: copies go by attribute from a plaintext column to an encrypted one of the same table; "
-            f"{missing[0]!r} does not"
-        )
-    if not found:
-        raise ConfigurationError(f"{name} has no encrypted column")
-    return found
+    def of(self, model: Any) -> list[SqlSource]:
+        """Return the tables of a model, at least one.
 
+        Raises:
+            ConfigurationError: the model has no such attributes, or none that are protected.
+        """
+        name = model.fullname if isinstance(model, Table) else model.__name__
+        if self.readers and not self.copies:
+            raise ConfigurationError(
+                f"{name}: readers are for columns that are copied; in place it is Encrypted(…, accept=…)"
+            )
+        found = list(self._of_table(model) if isinstance(model, Table) else self._of_class(model))
+        taken = {each.name for part in found for each in part.columns}
+        for plain, protected in self.copies.items():
+            pair = f"{plain} -> {protected}"
+            if pair not in taken:
+                raise ConfigurationError(
+                    f"{name}: copies go by attribute from a plaintext column to an encrypted one of the same table; "
+                    f"{pair!r} does not"
+                )
+        if not found:
+            raise ConfigurationError(f"{name} has no encrypted column")
+        return found
 
-def _of_table(table: Table, copies: Mapping[str, str], readers: Readers, engine: Engine) -> Iterator[SqlSource]:
-    protected = {each.key: each for each in table.columns if isinstance(each.type, Encrypted)}
-    for key, column in protected.items():
-        if isinstance(column.type, RowBound):
-            raise ConfigurationError(f"{table.fullname}.{key} is bound to its row: give the model, not its table")
-    columns = _columns(protected, {each.key: each for each in table.columns}, copies, readers)
-    if columns:
-        yield SqlSource(engine, table, columns, table)
+    def _of_table(self, table: Table) -> Iterator[SqlSource]:
+        protected = {each.key: each for each in table.columns if isinstance(each.type, Encrypted)}
+        for key, column in protected.items():
+            if isinstance(column.type, RowBound):
+                raise ConfigurationError(f"{table.fullname}.{key} is bound to its row: give the model, not its table")
+        columns = self._columns(protected, {each.key: each for each in table.columns})
+        if columns:
+            yield SqlSource(self.engine, table, columns, table)
 
+    def _of_class(self, model: type) -> Iterator[SqlSource]:
+        seen: set[Any] = set()
+        named: set[str] = set()
+        for mapper in class_mapper(model).self_and_descendants:
+            plan = plan_of(mapper)
+            if plan is None:
+                continue
+            protected = {
+                key: each.column
+                for key, each in plan.attributes.items()
+                if isinstance(each.column.table, Table) and each.column not in seen
+            }
+            seen.update(protected.values())
+            for table in dict.fromkeys(column.table for column in protected.values()):
+                mine = {key: column for key, column in protected.items() if column.table is table}
+                columns = self._columns(mine, {key: at for key, at in mapper.columns.items() if at.table is table})
+                row = None if plan.row is None else (plan.row, [mapper.columns[name] for name in plan.row.names])
+                if columns:
+                    of = mapper.class_.__name__ if table.fullname in named else None
+                    named.add(table.fullname)
+                    yield SqlSource(self.engine, table, columns, mapper.persist_selectable, row, of)
 
-def _of_class(model: type, copies: Mapping[str, str], readers: Readers, engine: Engine) -> Iterator[SqlSource]:
-    seen: set[Any] = set()
-    named: set[str] = set()
-    for mapper in class_mapper(model).self_and_descendants:
-        plan = plan_of(mapper)
-        if plan is None:
-            continue
-        protected = {
-            key: each.column
-            for key, each in plan.attributes.items()
-            if isinstance(each.column.table, Table) and each.column not in seen
-        }
-        seen.update(protected.values())
-        for table in dict.fromkeys(column.table for column in protected.values()):
-            mine = {key: column for key, column in protected.items() if column.table is table}
-            plain = {key: each for key, each in mapper.columns.items() if each.table is table}
-            columns = _columns(mine, plain, copies, readers)
-            row = None if plan.row is None else (plan.row, [mapper.columns[name] for name in plan.row.names])
-            if columns:
-                of = mapper.class_.__name__ if table.fullname in named else None
-                named.add(table.fullname)
-                yield SqlSource(engine, table, columns, mapper.persist_selectable, row, of)
-
-
-def _columns(
-    protected: Mapping[str, Any], others: Mapping[str, Any], copies: Mapping[str, str], readers: Readers
-) -> list[MigratedColumn]:
-    for key, column in protected.items():
-        if column.type.encryptor is None:
-            raise ConfigurationError(f"{key}: {column.type.described} has no encryptor")
-    if not copies:
-        return [MigratedColumn(key, column, None, None, ()) for key, column in protected.items()]
-    return [
-        MigratedColumn(to, protected[to], source, others[source], readers)
-        for source, to in copies.items()
-        if to in protected and source in others and not isinstance(others[source].type, Encrypted)
-    ]
+    def _columns(self, protected: Mapping[str, Any], others: Mapping[str, Any]) -> list[MigratedColumn]:
+        dialect = self.engine.dialect
+        for key, column in protected.items():
+            if column.type.encryptor is None:
+                raise ConfigurationError(f"{key}: {column.type.described} has no encryptor")
+        if not self.copies:
+            return [MigratedColumn(dialect, key, column) for key, column in protected.items()]
+        return [
+            MigratedColumn(dialect, to, protected[to], source, others[source], self.readers)
+            for source, to in self.copies.items()
+            if to in protected and source in others and not isinstance(others[source].type, Encrypted)
+        ]

@@ -16,13 +16,10 @@ _NO_ROW: Place = (None, None)
 
 
 class MigratedRow:
-    """A row as it was read: the `Unit` of a migration.
+    """A row as it was read: the `Unit` of a migration, whose methods are described there.
 
     Args:
-        raw: its values: the key, what it is bound to, and the columns, in the order of the query.
-        key_size: how many of them are the key.
-        row_key: what values are bound to, if they are.
-        columns: the protected ones.
+        raw: the key, what it is bound to if there is a `row_key`, and the columns, in the order of the query.
     """
 
     __slots__ = ("_columns", "_place", "_row_key", "key", "raw")
@@ -36,17 +33,11 @@ class MigratedRow:
         self._place: Place | None = None
 
     def cells(self) -> Sequence[tuple[ProtectedField, Cell]]:
-        """Return the protected columns with what is stored of them."""
         bound_to = 0 if self._row_key is None else len(self._row_key.names)
         values = iter(self.raw[len(self.key) + bound_to :])  # made anew: a page of them is a lot to keep
         return [(each, each.cell(values)) for each in self._columns]
 
     def place(self) -> Place:
-        """Return what its values are bound to.
-
-        Raises:
-            ProtectedColumnError: its key or its tenant is NULL.
-        """
         if self._place is None:
             if self._row_key is None:
                 return _NO_ROW

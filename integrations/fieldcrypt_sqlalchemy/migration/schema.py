@@ -1,4 +1,4 @@
-"""Whether a table is as the model says, and what has to change if it is not."""
+"""Whether a table is as the model says, what has to change if it is not, and what is left to do to it at the end."""
 
 from __future__ import annotations
 
@@ -6,94 +6,196 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BINARY, Connection, LargeBinary, MetaData, Table, func, inspect, or_, select
-from sqlalchemy.exc import NoSuchTableError, SAWarning
+from sqlalchemy import Connection, MetaData, Table, cast, func, inspect, not_, or_, select, true
+from sqlalchemy.engine import Dialect
+from sqlalchemy.exc import CompileError, NoSuchTableError, SAWarning
 from sqlalchemy.schema import CreateColumn
-from sqlalchemy.types import NullType, TypeEngine
+from sqlalchemy.types import BINARY, JSON, LargeBinary, NullType, String, TypeEngine
 
-from fieldcrypt_sqlalchemy.column.storage import size_needed
+from fieldcrypt import ConfigurationError
+from fieldcrypt_sqlalchemy.column.storage import TextStorage, room_needed, size_needed
 from fieldcrypt_sqlalchemy.engine.internals import BINARY_TYPE, copy_column
+from fieldcrypt_sqlalchemy.keyset import unfit_key
 from fieldcrypt_sqlalchemy.migration.column import MigratedColumn
 from fieldcrypt_sqlalchemy.migration.database import changes_of_values, kind_on_postgresql
-from fieldcrypt_sqlalchemy.migration.key_types import unfit_key
-from fieldcrypt_sqlalchemy.migration.text_schema import problems_of_text
 
 if TYPE_CHECKING:
     from fieldcrypt_sqlalchemy.migration.source import SqlSource
 
-__all__ = ["problems"]
+__all__ = ["problems", "remarks"]
 
-_MODIFY = "ALTER TABLE {table} MODIFY {column} LONGBLOB"  # keeps the bytes; of a text column make it utf8mb4 before
-_ROOM_OF_MYSQL = {"tinyblob": 255, "blob": 65_535, "mediumblob": 16_777_215, "longblob": None}  # bytes
-_TO_BINARY: Mapping[str, str] = {
-    "postgresql": "ALTER TABLE {table} ALTER COLUMN {column} TYPE bytea USING convert_to({column}, 'UTF8')",
+_MODIFY = "ALTER TABLE {table} MODIFY {column} {type}{null}"
+_CHANGE: Mapping[str, str] = {
+    "postgresql": "ALTER TABLE {table} ALTER COLUMN {column} TYPE {type}",
     "mysql": _MODIFY,
     "mariadb": _MODIFY,
+}
+_BINARY: Mapping[str, str] = {  # which keep the bytes; of a text column of MySQL make it utf8mb4 before
+    "postgresql": "bytea USING convert_to({column}, 'UTF8')",
+    "mysql": "LONGBLOB",
+    "mariadb": "LONGBLOB",
+}
+_ROOM_OF_MYSQL = {"tinyblob": 255, "blob": 65_535, "mediumblob": 16_777_215, "longblob": None}  # bytes
+_REWRITE: Mapping[str, str] = {
+    "postgresql": "VACUUM FULL {}",
+    "mysql": "OPTIMIZE TABLE {}",
+    "mariadb": "OPTIMIZE TABLE {}",
+    "sqlite": "VACUUM",
 }
 
 
 def problems(connection: Connection, source: SqlSource, step: str) -> list[str]:
     """Return what keeps a step from being done, in words, with the statement that helps where there is one."""
-    look, is_view = inspect(connection), False
-    if connection.dialect.name == "postgresql":  # where a name may lead into another schema
-        is_view = kind_on_postgresql(connection, source)[0] in ("v", "m")
+    look, table = inspect(connection), source.full_name
+    # On PostgreSQL a name without a schema may lead into any.
+    is_view = connection.dialect.name == "postgresql" and kind_on_postgresql(connection, source)[0] in ("v", "m")
     if is_view or source.table.name in look.get_view_names(source.schema):
-        return [f"{source.full_name} is a view: give the table whose rows it shows"]
+        return [f"{table} is a view: give the table whose rows it shows"]
     try:
         with warnings.catch_warnings():  # of types that SQLAlchemy does not know, about which more is said here
             warnings.simplefilter("ignore", SAWarning)
             columns = {each["name"]: each for each in look.get_columns(source.table.name, source.schema)}
     except NoSuchTableError:
-        return [f"there is no table {source.full_name}"]
-    missing = [each for each in _expected(source) if each.name not in columns]
+        return [f"there is no table {table}"]
+    expected = list(source.key)
+    for migrated in source.columns:
+        expected += [each for each in (migrated.column, migrated.companion, migrated.plain) if each is not None]
+    missing = [each for each in expected if each.name not in columns]
     if missing:
-        told = (f"{source.full_name} has no column {each.name}: {_add(connection, source, each)}" for each in missing)
-        return list(told)
+        return [f"{table} has no column {each.name}: {_add(connection, source, each)}" for each in missing]
     found = list(changes_of_values(connection, source))
     return [*found, *_of_key(connection, source, columns), *_of_columns(connection, source, columns, step)]
 
 
+def _add(connection: Connection, source: SqlSource, column: Any) -> str:
+    there = Table(source.table.name, MetaData(), schema=source.schema)
+    table = connection.dialect.identifier_preparer.format_table(there)
+    free = copy_column(column)
+    free.nullable = True  # for now it is empty
+    return f"ALTER TABLE {table} ADD COLUMN {CreateColumn(free).compile(dialect=connection.dialect)}".strip()
+
+
 def _of_columns(connection: Connection, source: SqlSource, columns: Mapping[str, Any], step: str) -> Iterator[str]:
     for migrated in source.columns:
-        stored = columns[migrated.stored_name]
+        name, stored = f"{source.full_name}.{migrated.stored_name}", columns[migrated.stored_name]
         if step == "backfill" and not migrated.type.write:
             yield (
-                f"{source.full_name}.{migrated.stored_name} is declared with write=False, for as long as there are "
-                "processes that read plaintext alone: encrypt when all run a release without it"
+                f"{name} is declared with write=False, for as long as there are processes that read plaintext alone: "
+                "encrypt when all run a release without it"
             )
-        if migrated.type.text is not None:
-            yield from problems_of_text(connection, source, migrated, stored)
-        elif not _is_binary(stored["type"], connection.dialect.name):
-            yield _not_binary(connection, source, migrated.stored_name, stored["type"], migrated.plain is not None)
-        else:
-            yield from _too_short(connection, source, migrated, stored["type"])
+        yield from (_of_binary if migrated.type.text is None else _of_text)(connection, source, migrated, stored, name)
+        if step in ("plan", "backfill") and migrated.type.text is None:
+            yield from _too_short(connection, source, migrated, stored["type"], name)
         if migrated.plain is not None and step == "undo" and not stored["nullable"]:
-            yield f"{source.full_name}.{migrated.stored_name} is NOT NULL, so that it cannot be emptied again"
+            yield f"{name} is NOT NULL, so that it cannot be emptied again"
         if migrated.plain is not None and step == "finish" and not columns[migrated.plain.name]["nullable"]:
             yield f"{source.full_name}.{migrated.plain.name} is NOT NULL, so that plaintext cannot be taken out"
 
 
+def _of_binary(
+    connection: Connection, source: SqlSource, migrated: MigratedColumn, stored: Mapping[str, Any], name: str
+) -> Iterator[str]:
+    type_, dialect, column = stored["type"], connection.dialect.name, migrated.stored_name
+    if isinstance(type_, (BINARY_TYPE, LargeBinary)) or (dialect == "sqlite" and isinstance(type_, NullType)):
+        return
+    told = f"{name} is {type_!s}, and encrypted values are binary: "
+    if migrated.plain is not None:
+        yield told + "make the new column binary (docs/alembic.md)"
+        return
+    told += "declare storage=, or encrypt into a new column, copies={…}"
+    if dialect in _BINARY:
+        type_ = _BINARY[dialect].format(column=column)
+        change = _CHANGE[dialect].format(table=source.full_name, column=column, type=type_, null="")
+        told += f"; or change the type, which writes the table anew: {change}"
+    yield told
+
+
+def _too_short(
+    connection: Connection, source: SqlSource, migrated: MigratedColumn, type_: Any, name: str
+) -> Iterator[str]:
+    room = _ROOM_OF_MYSQL.get(type_.__visit_name__.lower(), getattr(type_, "length", None))
+    if room is None or connection.dialect.name not in ("mysql", "mariadb") or not isinstance(type_, BINARY_TYPE):
+        return
+    needed = size_needed(_longest_plaintext(connection, source, migrated), migrated.type.pad)
+    if needed > room or isinstance(type_, BINARY):  # which fills up with zeros
+        change = _MODIFY.format(table=source.full_name, column=migrated.stored_name, type="LONGBLOB", null="")
+        yield f"{name} is {type_!s}, and the longest value takes {needed} bytes once it is encrypted: {change}"
+
+
+def _of_text(
+    connection: Connection, source: SqlSource, migrated: MigratedColumn, stored: Mapping[str, Any], name: str
+) -> Iterator[str]:
+    """Yield what keeps a column of text or JSON from being encrypted where it is, or from having room for it."""
+    declared, dialect, type_ = migrated.type.text, connection.dialect, stored["type"]
+    assert declared is not None  # noqa: S101
+    there, change = _storage(type_), _to_declared(source, migrated, stored, dialect)
+    if there is None or (declared.is_json and not _holds_json(type_, dialect.name)):
+        if dialect.name != "sqlite" or not isinstance(type_, NullType):
+            yield f"{name} is {type_!s}, and is declared with storage={declared.type!r}: {change}"
+        return
+    room, promised = there.room(dialect), declared.room(dialect)
+    if dialect.name == "sqlite":
+        room = promised  # it knows no lengths
+    if room is not None and (promised is None or room < promised):
+        yield f"{name} is {type_!s}, too short for encrypted values as they are declared: {change}"
+    elif room is not None and migrated.type.accept_plaintext is not None:
+        longest = _longest_plaintext(connection, source, migrated)
+        needed = room_needed(longest, migrated.type.pad)
+        if needed > room:
+            yield (
+                f"{name} has room for {room} characters, and its longest value of {longest} bytes takes {needed} once "
+                "it is encrypted: make the column longer, and declare it so"
+            )
+
+
+def _storage(type_: TypeEngine[Any]) -> TextStorage | None:
+    try:
+        return TextStorage(type_)
+    except ConfigurationError:
+        return None
+
+
+def _holds_json(type_: TypeEngine[Any], dialect: str) -> bool:
+    return isinstance(type_, JSON) or (dialect in ("mysql", "mariadb") and isinstance(type_, String))
+
+
+def _to_declared(source: SqlSource, migrated: MigratedColumn, stored: Mapping[str, Any], dialect: Dialect) -> str:
+    """Return the statement that gives a column the declared type."""
+    try:
+        type_ = migrated.type.load_dialect_impl(dialect).compile(dialect=dialect)
+    except CompileError:  # of MySQL, where a String needs a length
+        return "declare a length"
+    null, change = "" if stored["nullable"] else " NOT NULL", _CHANGE.get(dialect.name, "change its type")
+    return change.format(table=source.full_name, column=migrated.stored_name, type=type_, null=null)
+
+
+def _longest_plaintext(connection: Connection, source: SqlSource, migrated: MigratedColumn) -> int:
+    """Return how many bytes the longest text has that a column holds or is filled from, beside encrypted values."""
+    if migrated.plain is not None and not isinstance(migrated.plain.type, String):
+        return 0  # only Python knows
+    held = source.target.c[migrated.plain_name or migrated.stored_name]
+    plain = not_(migrated.form.is_ours(held)) if migrated.plain is None else true()
+    octets = func.length(cast(held, LargeBinary)) if connection.dialect.name == "sqlite" else func.octet_length(held)
+    return connection.scalar(select(func.max(octets)).where(plain)) or 0
+
+
 def _of_key(connection: Connection, source: SqlSource, columns: Mapping[str, Any]) -> Iterator[str]:
     """Yield why rows cannot be told apart, or gone through, by the key that the model declares."""
-    unfit = False
-    for each in source.key:
-        reason = unfit_key(each, columns[each.name]["type"], connection.dialect)
-        if reason is not None:
-            unfit = True
-            yield f"{source.full_name}.{each.name}, of the primary key, {reason}"
-    if unfit:
+    key, table = source.key, source.full_name
+    unfit = [(each.name, unfit_key(each, columns[each.name]["type"], connection.dialect)) for each in key]
+    if any(reason is not None for _, reason in unfit):
+        yield from (f"{table}.{name}, of the primary key, {reason}" for name, reason in unfit if reason is not None)
         return
-    key = source.key
-    if connection.dialect.name == "sqlite" or any(columns[each.name]["nullable"] for each in source.key):
+    if connection.dialect.name == "sqlite" or any(columns[each.name]["nullable"] for each in key):
         query = select(key[0]).where(or_(*(each.is_(None) for each in key))).limit(1)
         if connection.execute(query).first() is not None:
-            yield f"{source.full_name} has rows whose primary key is NULL, by which they cannot be told apart"
+            yield f"{table} has rows whose primary key is NULL, by which they cannot be told apart"
     if not _is_unique(connection, source):
         query = select(func.count()).select_from(source.target).group_by(*key).having(func.count() > 1).limit(1)
         if connection.execute(query).first() is not None:
             yield (
-                f"{source.full_name} has several rows with the same primary key, as the model declares it, by which "
-                "they cannot be told apart: give it a key that is unique, also among tables that inherit from it"
+                f"{table} has several rows with the same primary key, as the model declares it, by which they cannot "
+                "be told apart: give it a key that is unique, also among tables that inherit from it"
             )
 
 
@@ -110,46 +212,15 @@ def _is_unique(connection: Connection, source: SqlSource) -> bool:
     return any(columns and key.issuperset(columns) for columns in unique)
 
 
-def _expected(source: SqlSource) -> Iterator[Any]:
-    yield from source.key
-    for migrated in source.columns:
-        yield migrated.column
-        for other in (migrated.companion, migrated.plain):
-            if other is not None:
-                yield other
-
-
-def _add(connection: Connection, source: SqlSource, column: Any) -> str:
-    there = Table(source.table.name, MetaData(), schema=source.schema)
-    table = connection.dialect.identifier_preparer.format_table(there)
-    free = copy_column(column)
-    free.nullable = True  # for now it is empty
-    return f"ALTER TABLE {table} ADD COLUMN {CreateColumn(free).compile(dialect=connection.dialect)}".strip()
-
-
-def _is_binary(type_: TypeEngine[Any], dialect: str) -> bool:
-    return isinstance(type_, (BINARY_TYPE, LargeBinary)) or (dialect == "sqlite" and isinstance(type_, NullType))
-
-
-def _too_short(connection: Connection, source: SqlSource, migrated: MigratedColumn, type_: Any) -> Iterator[str]:
-    """Yield that a binary column has no room for the longest text that there is, once it is encrypted."""
-    room = _ROOM_OF_MYSQL.get(type_.__visit_name__.lower(), getattr(type_, "length", None))
-    if room is None or connection.dialect.name not in ("mysql", "mariadb"):
-        return
-    needed = size_needed(source.longest_plaintext(connection, migrated), migrated.type.pad)
-    if needed > room or isinstance(type_, BINARY):  # which fills up with zeros
-        name = f"{source.full_name}.{migrated.stored_name}"
-        change = _MODIFY.format(table=source.full_name, column=migrated.stored_name)
-        yield f"{name} is {type_!s}, and the longest value takes {needed} bytes once it is encrypted: {change}"
-
-
-def _not_binary(connection: Connection, source: SqlSource, column: str, type_: TypeEngine[Any], is_new: bool) -> str:
+def remarks(source: SqlSource, dialect: str) -> Iterator[str]:
+    """Yield what only you can do when a migration is finished, in words."""
     table = source.full_name
-    told = f"{table}.{column} is {type_!s}, and encrypted values are binary: "
-    if is_new:
-        return told + "make the new column binary (docs/alembic.md)"
-    told += "declare storage=, or encrypt into a new column, copies={…}"
-    change = _TO_BINARY.get(connection.dialect.name)
-    if change is None:
-        return told
-    return f"{told}; or change the type, which writes the table anew: {change.format(table=table, column=column)}"
+    for column in source.columns:
+        if column.plain is not None:
+            yield f"drop the column: ALTER TABLE {table} DROP COLUMN {column.plain.name}"
+        elif column.type.accepted is not None:
+            yield f"take accept_plaintext, accept and accept_until away from {table}.{column.name}"
+    if dialect in _REWRITE:
+        rewrite = _REWRITE[dialect].format(table)
+        yield f"old versions of the rows are in the table's file until it is written anew: {rewrite}"
+    yield "plaintext is in write-ahead logs, backups and exports until these expire: docs/migration.md"

@@ -1,4 +1,4 @@
-"""What a protected column holds in the database, and the binary values that a migration works with."""
+"""What a protected column holds in the database: how a migration reads, writes, and has it counted by its form."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from fieldcrypt_sqlalchemy.column.storage import TextStorage
 from fieldcrypt_sqlalchemy.column.text_values import binary, check_plaintext
 from fieldcrypt_sqlalchemy.types import Encrypted
 
-__all__ = ["BinaryForm", "MarkedError", "StoredForm", "TextForm", "as_told", "stored_form"]
+__all__ = ["StoredForm", "as_told", "stored_form"]
 
 _SHORTEST = 57  # bytes of a value: version, key id, nonce and tag (SPEC section 4)
 _HEADS = [bytes([version]) for version in (STORED, SELF_CONTAINED)]
 
 
-class BinaryForm:
+class StoredForm:
     """A binary column: it holds values as they are, and plaintext as UTF-8 or bytes.
 
     Attributes:
@@ -32,9 +32,6 @@ class BinaryForm:
 
     read_as: TypeEngine[Any] = NullType()
     written_as: TypeEngine[Any] = LargeBinary()
-
-    def prepare(self, dialect: Dialect) -> None:
-        """Get ready for a database."""
 
     def load(self, stored: Any) -> Any:
         """Return the value, or the plaintext, that the column holds.
@@ -74,29 +71,14 @@ class BinaryForm:
         return func.substr(column, 1, len(heads[0]), type_=LargeBinary).in_(heads)
 
 
-class TextForm(BinaryForm):
-    """A column of text, or of JSON.
+class _TextForm(StoredForm):
+    """A column of text, or of JSON; if it is `mixed` there may be something else than the field's own values."""
 
-    Args:
-        storage: the column's.
-        mixed: whether there may be something else than the field's own values.
-        name: of the column, for messages.
-    """
-
-    def __init__(self, storage: TextStorage, mixed: bool, name: str) -> None:
-        self.storage = storage
-        self.read_as = _AsHeld(storage)
-        self.written_as = storage.type
-        self._mixed = mixed
-        self._name = name
-        self._room: int | None = None
-
-    def prepare(self, dialect: Dialect) -> None:
-        """Get ready for a database."""
-        self._room = self.storage.room(dialect)
+    def __init__(self, storage: TextStorage, room: int | None, mixed: bool, name: str) -> None:
+        self.storage, self._room, self._mixed, self._name = storage, room, mixed, name
+        self.read_as, self.written_as = _AsHeld(storage), storage.type
 
     def load(self, stored: Any) -> Any:
-        """Return the value, or the plaintext, that the column holds (see `BinaryForm.load`)."""
         if stored is None:
             return None
         try:
@@ -106,13 +88,11 @@ class TextForm(BinaryForm):
         raise MarkedError(self._name) if text_form.is_marked(stored) else DecryptionError
 
     def dump(self, value: bytes) -> Any:
-        """Return the text of a value (see `BinaryForm.dump`)."""
         stored = text_form.encode(value)
         self.storage.check_fits(stored, self._room, self._name)
         return stored
 
     def dump_plaintext(self, value: Any) -> Any:
-        """Return text, or a document, as it is (see `BinaryForm.dump_plaintext`)."""
         check_plaintext(value, self._name)
         if self.storage.is_json:
             if not _is_json(value):
@@ -124,38 +104,27 @@ class TextForm(BinaryForm):
         return value
 
     def is_ours(self, column: ColumnElement[Any]) -> ColumnElement[bool]:
-        """Return the condition that what is stored begins as the text of a value does."""
-        begins_at, text = self._text(column)
-        return func.substr(text, begins_at, len(text_form.PREFIX), type_=String) == text_form.PREFIX
+        return self._head(column, len(text_form.PREFIX)) == text_form.PREFIX
 
-    def _text(self, column: ColumnElement[Any]) -> tuple[int, ColumnElement[Any]]:
-        """Return where in a column's text values begin, behind the quotation mark in JSON, and the text."""
-        return (2, cast(column, String)) if self.storage.is_json else (1, column)
+    def _head(self, column: ColumnElement[Any], size: int) -> ColumnElement[Any]:
+        """Return the first characters of a column's text; in JSON values begin behind the quotation mark."""
+        text, begins_at = (cast(column, String), 2) if self.storage.is_json else (column, 1)
+        return func.substr(text, begins_at, size, type_=String)
 
     def is_under(self, column: ColumnElement[Any], key_id: bytes) -> ColumnElement[bool]:
-        """Return the condition that a value is under a data key: its text begins with that of its id."""
-        begins_at, text = self._text(column)
         # 17 bytes are 22 characters, and four bits of the next one.
         heads = {text_form.encode(head + key_id + bytes([rest << 6]))[:27] for head in _HEADS for rest in range(4)}
-        return func.substr(text, begins_at, 27, type_=String).in_(sorted(heads))
-
-
-StoredForm = BinaryForm
+        return self._head(column, 27).in_(sorted(heads))
 
 
 class _Document:
     """A document of JSON as it was read: equal to one that is the same in JSON, where 1, 1.0 and true differ."""
-
-    __slots__ = ("content",)
 
     def __init__(self, content: Any) -> None:
         self.content = content
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Document) and repr(self.content) == repr(other.content)
-
-    def __hash__(self) -> int:
-        return hash(repr(self.content))
 
     def __repr__(self) -> str:  # without what is in it
         return "<document>"
@@ -194,11 +163,12 @@ class _AsHeld(TypeDecorator[Any]):
         return process
 
 
-def stored_form(type_: Encrypted) -> StoredForm:
-    """Return what a column of a type holds."""
-    if type_.text is None:
-        return BinaryForm()
-    return TextForm(type_.text, type_.accepted is not None, type_.described)
+def stored_form(type_: Encrypted, dialect: Dialect) -> StoredForm:
+    """Return what a column of a type holds in a database."""
+    text = type_.text
+    if text is None:
+        return StoredForm()
+    return _TextForm(text, text.room(dialect), type_.accepted is not None, type_.described)
 
 
 def _is_json(value: Any) -> bool:

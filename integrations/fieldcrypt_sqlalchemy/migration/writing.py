@@ -78,7 +78,6 @@ def write(
 
 def _update(connection: Connection, source: SqlSource, pending: Pending) -> bool:
     """Write values; return False if the driver says that other rows were met than these, or none."""
-    kept = source.kept(connection)
     free = max(source.target.c.keys(), key=len)  # no column is called as a parameter that is longer
     by_columns: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for row, values in pending:
@@ -89,7 +88,7 @@ def _update(connection: Connection, source: SqlSource, pending: Pending) -> bool
     for names, rows in by_columns.items():
         columns = source.target.c
         same = [mine == bindparam(f"{free}_key_{at}", type_=mine.type) for at, mine in enumerate(source.key)]
-        new: dict[str, Any] = {name: columns[name] for name in kept}
+        new: dict[str, Any] = {name: columns[name] for name in source.kept}
         new |= {name: bindparam(f"{free}_{at}", type_=columns[name].type) for at, name in enumerate(names)}
         met = connection.execute(update(source.target).where(*same).values(new), rows).rowcount
         is_told = len(rows) == 1 or connection.dialect.supports_sane_multi_rowcount
@@ -107,9 +106,9 @@ def _is_as_meant(connection: Connection, source: SqlSource, after: Key | None, p
     if connection.dialect.name == "postgresql":  # triggers that would come when nobody looks any more
         connection.execute(text("SET CONSTRAINTS ALL IMMEDIATE"))
     now: dict[Key, list[Any]] = {}
-    for row in source.rows(connection, after, page.position):
-        now.setdefault(row.key, []).append(row.raw)
-    names = source.names
+    names, size = source.names, len(source.key)
+    for raw in source.now(connection, after, page.position):
+        now.setdefault(raw[:size], []).append(raw)
     for row, values in pending:
         found, before = now.get(row.key, ()), row.raw
         if len(found) != 1:
