@@ -104,7 +104,8 @@ def backfill(shape: Shape, url: str, key: str, workers: str, batch: str, journal
         def note(connection: Any, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
             if statement.startswith("UPDATE patients"):
                 rows = parameters if isinstance(parameters, list) else [parameters]
-                written.write("".join(f"{row['key_0']}\n" for row in rows))
+                name = next(each for each in rows[0] if each.endswith("_key_0"))
+                written.write("".join(f"{row[name]}\n" for row in rows))
                 written.flush()
 
         event.listen(engine, "before_cursor_execute", note)

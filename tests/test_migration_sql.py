@@ -651,7 +651,8 @@ def counted(engine: Engine) -> Iterator[list[Any]]:
 
     def note(connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
         if statement.startswith("UPDATE patients"):
-            written.extend(row["key_0"] for row in context.compiled_parameters)
+            rows = context.compiled_parameters
+            written.extend(value for row in rows for name, value in row.items() if name.endswith("_key_0"))
 
     event.listen(engine, "before_cursor_execute", note)
     yield written

@@ -261,7 +261,7 @@ def _print_plan(planned: MigrationPlan) -> None:
     for reason, count in planned.passed_over.items():
         say(f"{count:,} rows are passed over: {reason}")
     for remark in planned.remarks:
-        say(f"too early: {remark}")
+        typer.echo(printable(f"remark: {remark}"), err=True)
     for needed in planned.needed:
         typer.echo(printable(f"needed before: {needed}"), err=True)
 

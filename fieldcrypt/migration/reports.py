@@ -41,7 +41,8 @@ class MigrationPlan(NamedTuple):
         needed: what has to change before a backfill can run, in words; statements where they are known.
         left: how many were not seen although the database counts them, so that no step would come to them.
         passed_over: why rows are none of this migration's, with how many: no step looks at them any further.
-        remarks: that a newer data key waits, so that it is too early to encrypt anew.
+        remarks: what to know before, though nothing keeps a backfill from being done: triggers, or a newer data key
+            that waits, so that it is too early to encrypt anew.
     """
 
     rows: int

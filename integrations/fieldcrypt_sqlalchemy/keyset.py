@@ -7,6 +7,7 @@ keys that a database sorts otherwise than it compares them with a parameter no p
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 from typing import Any
 
 from sqlalchemy import Column, and_, bindparam, or_, tuple_, types
@@ -16,7 +17,7 @@ from sqlalchemy.engine import Dialect
 
 from fieldcrypt_sqlalchemy.engine.internals import BINARY_TYPE
 
-__all__ = ["Key", "beyond", "typed", "unfit_key", "up_to"]
+__all__ = ["Key", "beyond", "is_read_as_stored", "typed", "unfit_key", "up_to"]
 
 Key = tuple[Any, ...]
 
@@ -87,7 +88,11 @@ def unfit_key(column: Column[Any], stored: Any, dialect: Dialect) -> str | None:
             f"{_OTHER_KEY}, to NUMERIC"
         )
     if dialect.name == "postgresql":
-        is_unfit = declared != found or getattr(stored, "timezone", None) != getattr(type_, "timezone", None)
+        is_unfit = (
+            declared != found
+            or getattr(stored, "timezone", None) != getattr(type_, "timezone", None)
+            or _decimals(stored) > _decimals(type_)
+        )
     elif dialect.name in ("mysql", "mariadb"):
         is_unfit = {declared, found} == {"text", "a number"}
     else:  # SQLite compares and sorts by what is stored, whatever was declared
@@ -100,11 +105,27 @@ def unfit_key(column: Column[Any], stored: Any, dialect: Dialect) -> str | None:
     )
 
 
+def is_read_as_stored(column: Column[Any], dialect: Dialect) -> bool:
+    """Return True if no code in Python makes the key that is read of what is stored, so that no two are alike."""
+    type_: Any = _declared(column, dialect)
+    if isinstance(column.type, types.TypeDecorator) or isinstance(type_, (types.Numeric, types.Float)):
+        return False
+    return type_.bind_processor(dialect) is None and type_.result_processor(dialect, None) is None
+
+
 def _declared(column: Column[Any], dialect: Dialect) -> Any:
     type_: Any = column.type
     while isinstance(type_, types.TypeDecorator) and not isinstance(type_, types.Interval):
         type_ = type_.load_dialect_impl(dialect)
     return type_.dialect_impl(dialect)
+
+
+def _decimals(type_: Any) -> float:
+    """Return how many digits behind the point a number may have."""
+    if isinstance(type_, DOMAIN):
+        return _decimals(type_.data_type)
+    scale: int | None = getattr(type_, "scale", 0)
+    return inf if scale is None else scale
 
 
 def _family(type_: Any) -> str:

@@ -76,6 +76,7 @@ class StoredMigration:
             needed = tuple(problem for part in self._parts for problem in part.source.problems("plan"))
             if any(part.source.problems("look") for part in self._parts):
                 return MigrationPlan(0, 0, {}, {}, needed)
+            cautions = tuple(each for part in self._parts for each in part.source.cautions())
             meter = self._meter("plan", on_progress)
             looks = [part.look(sample, meter, partial(Kinds, part.source)) for part in self._parts]
         rows, total, left = (sum(getattr(look, name) for look in looks) for name in _LOOKED_AT)
@@ -85,7 +86,8 @@ class StoredMigration:
             fields |= kinds.counts
             stale_tags += kinds.stale_tags
             passed_over += kinds.passed_over
-        return MigrationPlan(rows, total, fields, stale_tags, needed, left, passed_over, self._waiting())
+        remarks = (*cautions, *self._waiting())
+        return MigrationPlan(rows, total, fields, stale_tags, needed, left, passed_over, remarks)
 
     def backfill(
         self,

@@ -115,6 +115,10 @@ class Source(Protocol):
         """Raise ConfigurationError if there is no form to go back to, of which the fields do not know: seals."""
         return
 
+    def cautions(self) -> Sequence[str]:
+        """Return what to know before a backfill, in words, though nothing keeps it from being done."""
+        return ()
+
     def remarks(self) -> Sequence[str]:
         """Return what only the user can do once the part is finished."""
         return ()

@@ -13,7 +13,7 @@ from fieldcrypt import ConfigurationError, text_form
 from fieldcrypt.mixed_mode import FromPlaintext
 from fieldcrypt_sqlalchemy.engine.internals import variant_mapping
 
-__all__ = ["TextStorage", "room_needed", "storage_of"]
+__all__ = ["TextStorage", "room_needed", "size_needed", "storage_of"]
 
 _OVERHEAD = 58  # bytes that a stored value has beside the text or the bytes that it is of (SPEC section 4)
 _UNREADABLE = b""  # stands for what is no JSON: nobody reads it
@@ -150,9 +150,13 @@ def storage_of(storage: TypeEngine[Any] | None, inner: TypeEngine[Any], pad: int
 
 
 def room_needed(length: int, pad: int | None) -> int:
-    """Return how many characters the stored form of a text of so many bytes takes (SPEC section 13)."""
-    body = length if pad is None else (length // pad + 1) * pad
-    return text_form.size(_OVERHEAD + body)
+    """Return how many characters the stored form of a text of so many bytes takes ."""
+    return text_form.size(size_needed(length, pad))
+
+
+def size_needed(length: int, pad: int | None) -> int:
+    """Return how many bytes the stored form of a text of so many bytes takes (SPEC section 13)."""
+    return _OVERHEAD + (length if pad is None else (length // pad + 1) * pad)
 
 
 def _each(type_: TypeEngine[Any]) -> Iterator[TypeEngine[Any]]:

@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import BigInteger, Boolean, Column, Double, Integer, LargeBinary, MetaData, String, Table, Text
+from sqlalchemy.dialects.mysql import VARCHAR
 
 from fieldcrypt import ConfigurationError, DecryptionError
 from fieldcrypt.cbor import decode_cbor, encode_cbor
@@ -16,15 +17,18 @@ __all__ = ["COUNTS", "NAME_SIZE", "checkpoint_tables", "key_of", "ranges", "runs
 NAME_SIZE = 150  # characters
 _STEP_SIZE = 20
 COUNTS = ("done", "changed", "failed")  # of the engine's Counts, which are columns of that name
+_EXACT = VARCHAR(NAME_SIZE, charset="utf8mb4", collation="utf8mb4_bin")  # names of tables may differ only in case
+_NAME = String(NAME_SIZE).with_variant(_EXACT, "mysql", "mariadb")
+_ENGINE = "InnoDB"  # whatever the server's default is: it has to have transactions
 
 checkpoint_tables = MetaData()
 
 
 def _identity() -> list[Column[Any]]:
     return [
-        Column("name", String(NAME_SIZE), primary_key=True),
+        Column("name", _NAME, primary_key=True),
         Column("step", String(_STEP_SIZE), primary_key=True),
-        Column("part", String(NAME_SIZE), primary_key=True),
+        Column("part", _NAME, primary_key=True),
     ]
 
 
@@ -45,6 +49,8 @@ runs = Table(
     Column("began", Double, nullable=False),
     Column("touched", Double, nullable=False),
     Column("ended", Double),
+    mysql_engine=_ENGINE,
+    mariadb_engine=_ENGINE,
 )
 ranges = Table(
     "fieldcrypt_migration_ranges",
@@ -57,6 +63,8 @@ ranges = Table(
     Column("leased_until", Double, nullable=False, default=0),
     Column("finished", Boolean, nullable=False, default=False),
     *_counts(),
+    mysql_engine=_ENGINE,
+    mariadb_engine=_ENGINE,
 )
 
 

@@ -17,7 +17,7 @@ from fieldcrypt.migration.engine.source import Which
 from fieldcrypt.migration.engine.unit import Cell, MarkedError, Place, ProtectedField, UnitError, is_exactly
 from fieldcrypt.mixed_mode.reading import Reading
 from fieldcrypt.schemes import OldReader
-from fieldcrypt_sqlalchemy.migration.stored_form import stored_form
+from fieldcrypt_sqlalchemy.migration.stored_form import as_told, stored_form
 from fieldcrypt_sqlalchemy.tags import Tagger
 from fieldcrypt_sqlalchemy.types import Encrypted, is_searchable
 
@@ -72,6 +72,8 @@ class MigratedColumn(ProtectedField):
         self.stored_name = column.name
         self.tag_name = None if self.companion is None else self.companion.name
         self.plain_name = None if plain is None else plain.name
+        names = (self.stored_name, self.tag_name, self.plain_name)
+        self.names = [each for each in names if each is not None]  # in the order of a Cell
 
     def begin(self) -> None:
         """Forget which data keys are old: a step may be of after a rotation."""
@@ -91,10 +93,10 @@ class MigratedColumn(ProtectedField):
 
     def cell(self, values: Any) -> Cell:
         """Take the next values of a row."""
-        stored = _bytes(next(values))
+        stored = as_told(next(values))
         if self.plain is not None and stored in (b"", ""):  # the default of a new column that is NOT NULL
             stored = None
-        tag = None if self.companion is None else _bytes(next(values))
+        tag = None if self.companion is None else as_told(next(values))
         return Cell(stored, tag, None if self.plain is None else next(values))
 
     def is_of(self, which: Which, at: Callable[[Any], Any]) -> Any:
@@ -155,7 +157,7 @@ class MigratedColumn(ProtectedField):
         try:
             found = self.examine(cell, place)
         except MarkedError:
-            found = self._examination.examine(self.form.content(cell.stored), place[1], place[0])
+            found = self._examination.examine(cell.stored, place.tenant, place.context, place.part)
             if found.kind is not Kind.PLAINTEXT:
                 raise ValueError(f"{self.name} is declared without accept_plaintext, or is of another type") from None
             self.check_due(found)
@@ -175,7 +177,7 @@ class MigratedColumn(ProtectedField):
         if cell.plain is None:
             return Finding(Kind.NULL)
         if self._old_plain is not None:
-            data = _bytes(cell.plain)
+            data = as_told(cell.plain)
             if any(reader.recognises(data) for reader in self._raw_plain):
                 return self._old_plain.read(data, place.tenant, place.context)
         value = self._read_plain(cell.plain)
@@ -221,7 +223,3 @@ def _read_in_python(plain: Column[Any] | None) -> TypeDecorator[Any] | None:
     if not isinstance(type_, TypeDecorator) or type(type_).process_result_value is TypeDecorator.process_result_value:
         return None
     return type_
-
-
-def _bytes(value: Any) -> Any:
-    return bytes(value) if isinstance(value, (bytearray, memoryview)) else value

@@ -148,7 +148,7 @@ def _write(taken: _Taken) -> None:
         now = source.named(row.key, connection)
         if now is None or now.raw != row.raw:
             raise ValueError("somebody has changed the row meanwhile: look at it again")
-        write_all(connection, source, [(now.key, taken.values)])
+        write_all(connection, source, source.at(now.key), [(now, taken.values)])
 
     source.transact(work)
 

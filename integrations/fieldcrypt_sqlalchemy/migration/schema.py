@@ -6,25 +6,26 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, MetaData, Table, cast, func, inspect, not_, or_, select, text, types
+from sqlalchemy import Connection, MetaData, Table, cast, func, inspect, not_, or_, select, text, true, types
 from sqlalchemy.dialects.mysql import CHAR
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import CompileError, NoSuchTableError, SAWarning
 from sqlalchemy.schema import CreateColumn
-from sqlalchemy.types import JSON, LargeBinary, NullType, String, TypeEngine
+from sqlalchemy.types import BINARY, JSON, LargeBinary, NullType, String, TypeEngine
 
 from fieldcrypt import ConfigurationError
-from fieldcrypt_sqlalchemy.column.storage import TextStorage, room_needed
+from fieldcrypt_sqlalchemy.column.storage import TextStorage, room_needed, size_needed
 from fieldcrypt_sqlalchemy.engine.internals import BINARY_TYPE, copy_column
 from fieldcrypt_sqlalchemy.keyset import unfit_key
 from fieldcrypt_sqlalchemy.migration.checkpoint_tables import stored_key
 from fieldcrypt_sqlalchemy.migration.column import MigratedColumn
+from fieldcrypt_sqlalchemy.migration.database import changes_of_values, kind_on_postgresql
 from fieldcrypt_sqlalchemy.migration.errors import ROW_ERRORS
 
 if TYPE_CHECKING:
     from fieldcrypt_sqlalchemy.migration.source import SqlSource
 
-__all__ = ["columns_set_on_update", "problems", "remarks"]
+__all__ = ["problems", "remarks"]
 
 _MODIFY = "ALTER TABLE {table} MODIFY {column} {type}{null}"
 _CHANGE: Mapping[str, str] = {
@@ -37,6 +38,7 @@ _BINARY: Mapping[str, str] = {  # which keep the bytes; of a text column of MySQ
     "mysql": "LONGBLOB",
     "mariadb": "LONGBLOB",
 }
+_ROOM_OF_MYSQL = {"tinyblob": 255, "blob": 65_535, "mediumblob": 16_777_215, "longblob": None}  # bytes
 _REWRITE: Mapping[str, str] = {
     "postgresql": "VACUUM FULL {}",
     "mysql": "OPTIMIZE TABLE {}",
@@ -50,19 +52,10 @@ _OCTETS: Mapping[str, Callable[[Any], Any]] = {
     "mariadb": lambda held: func.octet_length(cast(held, CHAR(charset="utf8mb4"))),
     "sqlite": lambda held: func.length(cast(held, LargeBinary)),
 }
-_KIND_ON_POSTGRESQL = text(
-    "SELECT c.relkind, EXISTS (SELECT 1 FROM pg_inherits i WHERE i.inhparent = c.oid) FROM pg_class c "
-    "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relname = :name AND "
-    "CASE WHEN CAST(:schema AS text) IS NULL THEN pg_table_is_visible(c.oid) ELSE n.nspname = :schema END"
-)
 _HIDES_ROWS = text("SELECT row_security_active(CAST(:name AS text))")
 _HAS_HISTORY = text(
     "SELECT 1 FROM information_schema.tables WHERE table_name = :name AND "
     "table_schema = COALESCE(:schema, DATABASE()) AND table_type = 'SYSTEM VERSIONED'"
-)
-_SET_ON_UPDATE = text(
-    "SELECT column_name FROM information_schema.columns WHERE table_name = :name AND "
-    "table_schema = COALESCE(:schema, DATABASE()) AND extra LIKE '%on update%'"
 )
 _COLLATION = text(
     "SELECT collation_name FROM information_schema.columns WHERE table_name = :name AND column_name = :column AND "
@@ -73,10 +66,9 @@ _COLLATION = text(
 def problems(connection: Connection, source: SqlSource, step: str) -> list[str]:
     """Return what keeps a step from being done, in words, with the statement that helps where there is one."""
     look, table = inspect(connection), source.full_name
-    views = look.get_view_names(source.schema)
-    if connection.dialect.name == "postgresql":
-        views += look.get_materialized_view_names(source.schema)
-    if source.table.name in views:
+    # On PostgreSQL a name without a schema may lead into any.
+    is_view = connection.dialect.name == "postgresql" and kind_on_postgresql(connection, source)[0] in ("v", "m")
+    if is_view or source.table.name in look.get_view_names(source.schema):
         return [f"{table} is a view: give the table whose rows it shows"]
     try:
         with warnings.catch_warnings():  # of types that SQLAlchemy does not know, about which more is said here
@@ -95,7 +87,8 @@ def problems(connection: Connection, source: SqlSource, step: str) -> list[str]:
     missing = [each for each in expected if each.name not in columns]
     if missing:
         return [f"{table} has no column {each.name}: {_add(connection, source, each)}" for each in missing]
-    return [*_of_key(connection, source, columns), *_of_columns(connection, source, columns, step)]
+    found = list(changes_of_values(connection, source))
+    return [*found, *_of_key(connection, source, columns), *_of_columns(connection, source, columns, step)]
 
 
 def _quoted(source: SqlSource) -> str:
@@ -118,6 +111,8 @@ def _of_columns(connection: Connection, source: SqlSource, columns: Mapping[str,
                 "encrypt when all run a release without it"
             )
         yield from (_of_binary if migrated.type.text is None else _of_text)(connection, source, migrated, stored, name)
+        if step in ("plan", "backfill") and migrated.type.text is None:
+            yield from _too_short(connection, source, migrated, stored["type"], name)
         if migrated.plain is not None and step == "undo" and not stored["nullable"]:
             yield f"{name} is NOT NULL, so that it cannot be emptied again"
         if migrated.plain is not None and step == "finish" and not columns[migrated.plain.name]["nullable"]:
@@ -140,6 +135,18 @@ def _of_binary(
         change = _CHANGE[dialect].format(table=source.full_name, column=column, type=type_, null="")
         told += f"; or change the type, which writes the table anew: {change}"
     yield told
+
+
+def _too_short(
+    connection: Connection, source: SqlSource, migrated: MigratedColumn, type_: Any, name: str
+) -> Iterator[str]:
+    room = _ROOM_OF_MYSQL.get(type_.__visit_name__.lower(), getattr(type_, "length", None))
+    if room is None or connection.dialect.name not in ("mysql", "mariadb") or not isinstance(type_, BINARY_TYPE):
+        return
+    needed = size_needed(_longest_plaintext(connection, source, migrated), migrated.type.pad)
+    if needed > room or isinstance(type_, BINARY):  # which fills up with zeros
+        change = _MODIFY.format(table=source.full_name, column=migrated.stored_name, type="LONGBLOB", null="")
+        yield f"{name} is {type_!s}, and the longest value takes {needed} bytes once it is encrypted: {change}"
 
 
 def _of_text(
@@ -190,10 +197,13 @@ def _to_declared(source: SqlSource, migrated: MigratedColumn, stored: Mapping[st
 
 
 def _longest_plaintext(connection: Connection, source: SqlSource, migrated: MigratedColumn) -> int:
-    """Return how many bytes the longest text has that a column holds, beside encrypted values."""
-    held = source.target.c[migrated.stored_name]
+    """Return how many bytes the longest text has that a column holds or is filled from, beside encrypted values."""
+    if migrated.plain is not None and not isinstance(migrated.plain.type, String):
+        return 0  # only Python knows
+    held = source.target.c[migrated.plain_name or migrated.stored_name]
+    plain = not_(migrated.form.is_ours(held)) if migrated.plain is None else true()
     octets = _OCTETS.get(connection.dialect.name, func.octet_length)(held)
-    return connection.scalar(select(func.max(octets)).where(not_(migrated.form.is_ours(held)))) or 0
+    return connection.scalar(select(func.max(octets)).where(plain)) or 0
 
 
 def _of_key(connection: Connection, source: SqlSource, columns: Mapping[str, Any]) -> Iterator[str]:
@@ -254,20 +264,13 @@ def _is_unique(connection: Connection, source: SqlSource) -> bool:
     """Return True if the database itself keeps the key unique."""
     name, schema = source.table.name, source.schema
     if connection.dialect.name == "postgresql":
-        kind, has_children = connection.execute(_KIND_ON_POSTGRESQL, {"name": name, "schema": schema}).one()
+        kind, has_children = kind_on_postgresql(connection, source)
         if kind == "r" and has_children:
             return False  # rows of tables that inherit have keys of their own
     look, key = inspect(connection), {each.name for each in source.key}
     unique: list[Sequence[Any]] = [look.get_pk_constraint(name, schema)["constrained_columns"]]
     unique += [each["column_names"] for each in look.get_unique_constraints(name, schema)]
     return any(columns and key.issuperset(columns) for columns in unique)
-
-
-def columns_set_on_update(connection: Connection, name: str, schema: str | None) -> list[str]:
-    """Return the columns that the database sets to another value when a row is written."""
-    if connection.dialect.name not in ("mysql", "mariadb"):
-        return []
-    return list(connection.scalars(_SET_ON_UPDATE, {"name": name, "schema": schema}))
 
 
 def remarks(connection: Connection, source: SqlSource) -> Iterator[str]:

@@ -6,35 +6,23 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count
 from typing import Any, TypeVar
 
-from sqlalchemy import (
-    Column,
-    Connection,
-    Engine,
-    FromClause,
-    Select,
-    Table,
-    bindparam,
-    case,
-    cast,
-    func,
-    or_,
-    select,
-    true,
-)
+from sqlalchemy import Column, Connection, Engine, FromClause, Select, Table, case, cast, func, or_, select, true
+from sqlalchemy.sql.visitors import iterate
 from sqlalchemy.types import ARRAY, JSON, LargeBinary, NullType, String
 
 from fieldcrypt import ConfigurationError
-from fieldcrypt.migration import Sample
+from fieldcrypt.migration import MigrationError, Sample
 from fieldcrypt.migration.engine.digest import about
 from fieldcrypt.migration.engine.journal import Portion
 from fieldcrypt.migration.engine.source import Counted, Page, RefusedError, Source, Which, Written
 from fieldcrypt.migration.engine.unit import Change, Unit, UnitError, UnreadableUnit, is_exactly
-from fieldcrypt_sqlalchemy.keyset import Key, beyond, typed, up_to
+from fieldcrypt_sqlalchemy.keyset import Key, beyond, is_read_as_stored, typed, up_to
 from fieldcrypt_sqlalchemy.migration.bare import Bare
 from fieldcrypt_sqlalchemy.migration.column import MigratedColumn
+from fieldcrypt_sqlalchemy.migration.database import columns_set_on_update, triggers, writes_as_told
 from fieldcrypt_sqlalchemy.migration.errors import ROW_ERRORS, in_words, is_of_a_row
 from fieldcrypt_sqlalchemy.migration.row import Binding, MigratedRow
-from fieldcrypt_sqlalchemy.migration.schema import columns_set_on_update, problems, remarks
+from fieldcrypt_sqlalchemy.migration.schema import problems, remarks
 from fieldcrypt_sqlalchemy.migration.transaction import transact
 from fieldcrypt_sqlalchemy.migration.writing import write
 
@@ -89,9 +77,15 @@ class SqlSource(Source):
         self.target = bare.table(table)
         self.key: list[Any] = [bare.of(each) for each in table.primary_key.columns]
         read = [each for migrated in columns for each in migrated.selected()]
+        self.names = [name for each in columns for name in each.names]  # of what is read last
         self._read_columns = [bare.of(each) for each in (*self.key, *binding.columns.values(), *read)]
         named = [each.label(f"c{at}") for at, each in enumerate(self._read_columns)]
         self._query = select(*named).select_from(bare.of(selected)).order_by(*self.key)
+        # All tables that tell what a row is bound to.
+        self.tables = [each for each in iterate(bare.of(selected)) if isinstance(each, Table)]
+        # The driver of MySQL reads times of two different hours alike, where clocks are set back.
+        as_stored = all(is_read_as_stored(each, engine.dialect) for each in self.key)
+        self._is_read_as_stored = as_stored and engine.dialect.name in ("postgresql", "sqlite")
         self.kept: Sequence[str] = ()  # the columns that the database would set to another value when a row is written
 
     def _check_key(self) -> None:
@@ -124,6 +118,12 @@ class SqlSource(Source):
         bound = () if self._binding.row_key is None else self._binding.row_key.described()
         declared = [tuple(each.declared()) for each in self.columns]
         return about(f"{words} by {key}", (self.name,), bound, *declared)
+
+    def cautions(self) -> Sequence[str]:
+        with self._engine.connect() as connection:
+            found = triggers(connection, self.table.name, self.schema)
+        told = "see that they copy no plaintext elsewhere; a row in which they change what is written stays as it is"
+        return [f"{self.full_name} has triggers for UPDATE ({', '.join(found)}): {told}"] if found else []
 
     def remarks(self) -> Sequence[str]:
         with self._engine.connect() as connection:
@@ -161,6 +161,9 @@ class SqlSource(Source):
             units, error = self._tried(query)
             if error is None:
                 position = units[-1].key if units else None
+                if not self._is_read_as_stored:
+                    with self._engine.connect() as connection:
+                        self.check_forward(connection, after, position)
                 return Page([*unreadable, *units], position, len(units) < size, which, bool(unreadable))
             share = None  # so that it is the same rows
             if size > 1:
@@ -208,6 +211,21 @@ class SqlSource(Source):
                 return
             after = page.position
 
+    def check_forward(self, connection: Connection, after: Key | None, until: Key | None) -> None:
+        """Refuse a key, read behind another one, that leads back: two forms of a key that read alike make a circle.
+
+        Raises:
+            MigrationError: it does, as the database compares them.
+        """
+        if after is None or until is None or self._is_read_as_stored:
+            return
+        query = select(self.key[0]).where(*self._between(after, until)).limit(1)
+        if connection.execute(query).first() is None:
+            raise MigrationError(
+                f"{self.name}: keys that read alike are stored in several forms, so that nothing can go through them: "
+                "store them in the form that their type writes. What is done stays"
+            )
+
     def locked(
         self, connection: Connection, after: Key | None, page: Page, known: Mapping[Key, MigratedRow]
     ) -> list[MigratedRow]:
@@ -223,6 +241,10 @@ class SqlSource(Source):
             found.append(before if before is not None and is_same else self._row_of(raw))
         return found
 
+    def now(self, connection: Connection, those: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
+        """Read again what rows are in a transaction that wrote to some, as they are in `MigratedRow.raw`."""
+        return map(tuple, connection.execute(self._query.where(*those)))
+
     def named(self, key: Key, locking: Connection | None = None) -> MigratedRow | None:
         """Return the row that a key names, or None.
 
@@ -230,8 +252,7 @@ class SqlSource(Source):
             key: the key.
             locking: of the transaction until whose end nobody else is to change it. Default: nothing is locked.
         """
-        parts = zip(self.key, key, strict=True)
-        query = self._query.where(*(mine == bindparam(None, part, mine.type) for mine, part in parts))
+        query = self._query.where(*self.at(key))
         if locking is None:
             with self._engine.connect() as connection:
                 row = connection.execute(query).first()
@@ -240,7 +261,7 @@ class SqlSource(Source):
         return None if row is None else self._row_of(tuple(row))
 
     def _locking(self, query: Select[Any]) -> Select[Any]:
-        return query.with_for_update(key_share=True, of=self.target if self.dialect.name == "postgresql" else None)
+        return query.with_for_update(key_share=True, of=self.tables if self.dialect.name == "postgresql" else None)
 
     def boundary(self, connection: Connection, after: Key | None, rows: int) -> Key | None:
         """Return the key of the row that ends a range of so many, or some more; None: the table ends before."""
@@ -255,10 +276,14 @@ class SqlSource(Source):
             return None if found is None else tuple(found)
         raise AssertionError
 
+    def at(self, key: Key) -> list[Any]:
+        """Return the conditions that a row has a key."""
+        return [mine == part for mine, part in zip(self.key, typed(self.key, key), strict=True)]
+
     def rows_of(self, after: Key | None, page: Page) -> list[Any]:
         """Return the conditions that a row is of a page, which comes after a key."""
         if page.is_apart:
-            return [mine == part for mine, part in zip(self.key, typed(self.key, page.position), strict=True)]
+            return self.at(page.position)
         return self._between(after, page.position)
 
     def _between(self, after: Key | None, until: Key | None) -> list[Any]:
@@ -299,3 +324,13 @@ class SqlSource(Source):
     ) -> Written:
         """See `Source.write`: rows are locked and read again before."""
         return write(batch, self, portion.position, page, changes, again)
+
+    def is_faithful(self, connection: Connection) -> bool:
+        """Return True if the database says of itself that it writes what it is told, and to the row that it is told.
+
+        Only PostgreSQL does: others do not show everybody their triggers, cut values off, or keep keys as texts that
+        types in Python make.
+        """
+        if self.dialect.name != "postgresql" or not self.dialect.supports_sane_multi_rowcount:
+            return False
+        return self._is_read_as_stored and writes_as_told(connection, self)

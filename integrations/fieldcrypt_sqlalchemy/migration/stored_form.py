@@ -18,7 +18,7 @@ from fieldcrypt_sqlalchemy.column.storage import TextStorage
 from fieldcrypt_sqlalchemy.column.text_values import binary, check_plaintext
 from fieldcrypt_sqlalchemy.types import Encrypted
 
-__all__ = ["StoredForm", "stored_form"]
+__all__ = ["StoredForm", "as_told", "stored_form"]
 
 _SHORTEST = 57  # bytes of a value: version, key id, nonce and tag (SPEC section 4)
 _HEADS = [bytes([version]) for version in (STORED, SELF_CONTAINED)]
@@ -46,10 +46,6 @@ class StoredForm:
 
     read_as: TypeEngine[Any] = NullType()
     written_as: TypeEngine[Any] = LargeBinary()
-
-    def content(self, stored: Any) -> Any:
-        """Return what the column holds, whatever it is."""
-        return stored
 
     def load(self, stored: Any) -> Any:
         """Return the value, or the plaintext, that the column holds.
@@ -97,14 +93,9 @@ class _TextForm(StoredForm):
         self._room, self._dialect = storage.room(dialect), dialect.name
         self.read_as, self.written_as = _AsHeld(storage), storage.type
 
-    def content(self, stored: Any) -> Any:
-        """Return the text, or the document, that the column holds."""
-        return stored.content if isinstance(stored, _Document) else stored
-
     def load(self, stored: Any) -> Any:
         if stored is None:
             return None
-        stored = self.content(stored)
         try:
             return binary(self.storage, stored, self._mixed)
         except DecryptionError:
@@ -170,6 +161,13 @@ class _Document:
 
     def __repr__(self) -> str:  # without what is in it
         return "<document>"
+
+
+def as_told(value: Any) -> Any:
+    """Return what was read of a column as other drivers and other columns tell it."""
+    if isinstance(value, (bytearray, memoryview)):
+        return bytes(value)
+    return value.content if isinstance(value, _Document) else value
 
 
 class _AsHeld(TypeDecorator[Any]):

@@ -1,22 +1,32 @@
-"""Writing to the rows of a page: as they are when they are locked, and only if the database says that it did."""
+"""Writing to the rows of a page: as they are when they are locked, and only if they then read as was meant."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, bindparam, text, update
 
 from fieldcrypt.migration.engine.source import Page, RefusedError, Written
 from fieldcrypt.migration.engine.unit import Change, Unit, UnitError
 from fieldcrypt_sqlalchemy.keyset import Key
+from fieldcrypt_sqlalchemy.migration.row import MigratedRow
+from fieldcrypt_sqlalchemy.migration.stored_form import as_told
 
 if TYPE_CHECKING:
     from fieldcrypt_sqlalchemy.migration.source import SqlSource
 
 __all__ = ["write", "write_all"]
 
-Values = dict[str, Any]
+Pending = Sequence[tuple[MigratedRow, dict[str, Any]]]  # rows, with what is written to them
+
+_ALIKE = "the keys of several rows read alike, so that one would be written over another"
+_NOT_AS_MEANT = (
+    "the row is not as it was to be written, so the write was undone: the database does not find it by the key that it "
+    "gave, because the key is stored in another form than its type writes; or a trigger, a rule or a policy changes "
+    "what is written, or keeps the row as it is; or the value does not fit the column, and is cut off"
+)
 
 
 def write(
@@ -27,79 +37,104 @@ def write(
     changes: Sequence[Change],
     again: Callable[[Unit], Change],
 ) -> Written:
-    """Write to the rows of a page, which comes after a key, in a transaction (see `Source.write`).
+    """Write to the rows of a page, and read them again before the transaction ends.
+
+    Args:
+        connection: of the transaction.
+        source: the table.
+        after: the key before the page.
+        page, changes, again: see `Source.write`.
 
     Raises:
-        RefusedError: not all rows were met.
+        RefusedError: a row is not what was meant.
     """
     if page.position is None or not any(change.values or change.failure for change in changes):
         return Written(len(page.units))
     known: dict[Key, Any] = {unit.key: unit for unit in page.units}
     prepared = {id(unit): change for unit, change in zip(page.units, changes, strict=True)}
     written, pending = Written(), []
-    for row in source.locked(connection, after, page, known):
+    rows = source.locked(connection, after, page, known)
+    if len(page.units) == 1:  # it would be blamed for a row that came between
+        rows = [row for row in rows if row.key in known]
+    times = Counter(row.key for row in rows)
+    for row in rows:
         change = prepared[id(row)] if id(row) in prepared else again(row)
+        if times[row.key] > 1:
+            change = Change(failure=UnitError(_ALIKE))
         written.looked_at += 1
         if change.failure is not None:
             written.failures[row.key] = change.failure
         if change.values:
-            pending.append((row.key, change.values))
-    write_all(connection, source, pending, lambda: _read_back(connection, source, after, page.position, pending))
+            pending.append((row, change.values))
+    if pending:
+        write_all(connection, source, source.rows_of(after, page), pending)
     written.changed = len(pending)
     return written
 
 
-def write_all(
-    connection: Connection,
-    source: SqlSource,
-    pending: Sequence[tuple[Key, Values]],
-    read_back: Callable[[], int] = int,
-) -> None:
-    """Write values to rows.
+def write_all(connection: Connection, source: SqlSource, those: Sequence[Any], pending: Pending) -> None:
+    """Write values to rows, which are locked.
 
     Args:
-        connection: of the transaction, in which they are locked.
+        connection: of the transaction.
         source: the table.
-        pending: what to write, by key.
-        read_back: counts the rows that have it, if the driver does not say how many of several it met.
+        those: the conditions that the rows fulfil, and few others.
+        pending: rows, with what is written to them.
 
     Raises:
-        RefusedError: not all rows were met.
+        RefusedError: a row is not what was meant.
     """
-    met = _update(connection, source, pending)
-    if (read_back() if met is None else met) != len(pending):
-        raise RefusedError(
-            UnitError(
-                "the database did not write the row: it does not find it by the key that it gave, because the key is "
-                "stored in another form than its type writes, or a trigger or policy keeps the row as it is"
-            )
-        )
+    is_written = _update(connection, source, pending) and (
+        source.is_faithful(connection) or _is_as_meant(connection, source, those, pending)
+    )
+    if not is_written:
+        raise RefusedError(UnitError(_NOT_AS_MEANT))
 
 
-def _update(connection: Connection, source: SqlSource, pending: Sequence[tuple[Key, Values]]) -> int | None:
-    """Write values; return how many rows were met, or None if the driver does not say it of so many at once."""
-    by_columns: dict[tuple[str, ...], list[Values]] = {}
-    for key, values in pending:
-        parameters = {f"value_{name}": value for name, value in values.items()}
-        parameters |= {f"key_{at}": part for at, part in enumerate(key)}
-        by_columns.setdefault(tuple(sorted(values)), []).append(parameters)
-    met, is_told = 0, True
-    columns = source.target.c
-    same = [mine == bindparam(f"key_{at}", type_=mine.type) for at, mine in enumerate(source.key)]
+def _update(connection: Connection, source: SqlSource, pending: Pending) -> bool:
+    """Write values; return False if the driver says that other rows were met than these, or none."""
+    free = max(source.target.c.keys(), key=len)  # no column is called as a parameter that is longer
+    by_columns: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for row, values in pending:
+        names = tuple(sorted(values))
+        parameters = {f"{free}_{at}": values[name] for at, name in enumerate(names)}
+        parameters |= {f"{free}_key_{at}": part for at, part in enumerate(row.key)}
+        by_columns.setdefault(names, []).append(parameters)
     for names, rows in by_columns.items():
-        new: dict[Any, Any] = {name: columns[name] for name in source.kept}
-        new |= {name: bindparam(f"value_{name}") for name in names}
-        met += connection.execute(update(source.target).where(*same).values(new), rows).rowcount
-        is_told &= len(rows) == 1 or connection.dialect.supports_sane_multi_rowcount
-    return met if is_told else None
+        columns = source.target.c
+        same = [mine == bindparam(f"{free}_key_{at}", type_=mine.type) for at, mine in enumerate(source.key)]
+        new: dict[str, Any] = {name: columns[name] for name in source.kept}
+        new |= {name: bindparam(f"{free}_{at}", type_=columns[name].type) for at, name in enumerate(names)}
+        met = connection.execute(update(source.target).where(*same).values(new), rows).rowcount
+        is_told = len(rows) == 1 or connection.dialect.supports_sane_multi_rowcount
+        if is_told and met != len(rows):
+            return False
+    return True
 
 
-def _read_back(
-    connection: Connection, source: SqlSource, after: Key | None, page: Page, pending: Sequence[tuple[Key, Values]]
-) -> int:
-    """Return how many rows have what was written to them."""
-    names = sorted({name for _, values in pending for name in values})
-    columns, size = source.target.c, len(source.key)
-    query = select(*source.key, *(columns[name] for name in names)).where(*source.rows_of(after, page))
-    now = {tuple(row[:size]): dict(zip(names, row[size:], strict=True)) for row in connection.execute(query)}
-    return sum(all(now.get(at, {}).get(name, now) == value for name, value in new.items()) for at, new in pending)
+def _is_as_meant(connection: Connection, source: SqlSource, those: Sequence[Any], pending: Pending) -> bool:
+    """Return True if rows read as was meant: what was written, and beside it what was there.
+
+    So nothing is taken for written that a trigger changed or a column cut off, nor a row for met whose key reads like
+    that of another one.
+    """
+    if connection.dialect.name == "postgresql":  # triggers that would come when nobody looks any more
+        connection.execute(text("SET CONSTRAINTS ALL IMMEDIATE"))
+    now: dict[Key, list[Any]] = {}
+    names, size = source.names, len(source.key)
+    for raw in source.now(connection, those):
+        now.setdefault(raw[:size], []).append(raw)
+    for row, values in pending:
+        found, before = now.get(row.key, ()), row.raw
+        if len(found) != 1:
+            return False
+        at = len(before) - len(names)
+        meant = (*before[:at], *(values.get(name, old) for name, old in zip(names, before[at:], strict=True)))
+        if found[0] != meant and not all(map(_is_same, found[0], meant)):
+            return False
+    return True
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    one, other = as_told(one), as_told(other)
+    return bool(one == other or (one != one and other != other))  # not a number is never equal
