@@ -151,14 +151,18 @@ class TestWhatIsWritten:
         do(engine, "INSERT INTO patients VALUES (1, 'ann'), (2, repeat('x', 60))")
         (needed,) = Migration(engine, patients()).plan().needed
         assert "takes 118 bytes once it is encrypted: ALTER TABLE patients MODIFY ssn LONGBLOB" in needed
-        columns = "ssn varbinary(100), plain varchar(100) CHARACTER SET latin1"  # whose characters become longer
+        columns = "ssn varbinary(100), plain varchar(100)"
         do(engine, "DROP TABLE patients", f"CREATE TABLE patients (id int PRIMARY KEY, {columns})")
-        do(engine, "INSERT INTO patients VALUES (1, NULL, repeat('\u00e9', 40)), (2, NULL, 'bob')")
+        do(engine, "INSERT INTO patients VALUES (1, NULL, 'ann'), (2, NULL, 'bob')")
         lax = create_engine(engine.url, connect_args={"init_command": LAX})
-        report = Migration(lax, patients(copied=True), {"plain": "ssn"}).backfill()
+
+        def come(progress: Any) -> None:  # when the room has been looked at
+            do(engine, "INSERT IGNORE INTO patients VALUES (3, NULL, repeat('x', 60))")
+
+        report = Migration(lax, patients(copied=True), {"plain": "ssn"}).backfill(batch=1, on_progress=come)
         lax.dispose()
-        assert (report.changed, list(report.failures)) == (1, [(1,)])
-        assert rows(engine)[0] == (1, None, "\u00e9" * 40)
+        assert (report.changed, list(report.failures)) == (2, [(3,)])
+        assert rows(engine)[2] == (3, None, "x" * 60)
 
     def test_a_column_that_does_not_take_the_characters_back(self, database: Database) -> None:
         engine = database("mariadb")

@@ -93,13 +93,17 @@ class TestTheDatabaseRefuses:
         assert "words" in str(report.failures[2,])
 
     def test_a_value_that_is_too_long_on_mariadb(self, database: Database) -> None:
-        """It names the column."""
+        """It came when the room had been looked at; the column is named."""
         engine = database("mariadb")
         do(engine, "CREATE TABLE patients (id int PRIMARY KEY, ssn varbinary(80))")
-        do(engine, f"INSERT INTO patients VALUES (0, 'x'), (1, '{SECRET * 3}'), (2, 'y')")
-        report = Migration(engine, patients()).backfill()
-        assert (report.changed, list(report.failures)) == (2, [(1,)])
-        assert str(report.failures[1,]).endswith("1406 22001 ssn")
+        do(engine, "INSERT INTO patients VALUES (0, 'x'), (1, 'y')")
+
+        def come(progress: Any) -> None:
+            do(engine, f"INSERT IGNORE INTO patients VALUES (2, '{SECRET * 3}')")
+
+        report = Migration(engine, patients()).backfill(batch=1, on_progress=come)
+        assert (report.changed, list(report.failures)) == (2, [(2,)])
+        assert str(report.failures[2,]).endswith("1406 22001 ssn")
 
     def test_what_a_driver_does_not_send(self, database: Database) -> None:
         """PostgreSQL has no NUL in text, so that an undo cannot write this back: all others are."""

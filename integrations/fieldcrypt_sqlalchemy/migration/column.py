@@ -148,21 +148,21 @@ class MigratedColumn(ProtectedField):
         """Return what begins as a value does, and is none, as the plaintext that somebody says it is.
 
         Raises:
-            ValueError: it is something else, and what. What has the whole form of a value is one, though it be damaged.
+            UnitError: it is something else, and what. What has the whole form of a value is one, though it be damaged.
             DecryptionError: plaintext is no longer accepted.
             As `Examination.examine`.
         """
         if self.plain is not None:
-            raise ValueError(f"{self.name}: its plaintext is beside it, which `backfill --mend` encrypts")
+            raise UnitError(f"{self.name}: its plaintext is beside it, which `backfill --mend` encrypts")
         try:
             found = self.examine(cell, place)
         except MarkedError:
             found = self._examination.examine(cell.stored, place.tenant, place.context, place.part)
             if found.kind is not Kind.PLAINTEXT:
-                raise ValueError(f"{self.name} is declared without accept_plaintext, or is of another type") from None
+                raise UnitError(f"{self.name} is declared without accept_plaintext, or is of another type") from None
             self.check_due(found)
             return found.value
-        raise ValueError(f"{self.name} {_NOT_TAKEN[found.kind]}")
+        raise UnitError(f"{self.name} {_NOT_TAKEN[found.kind]}")
 
     def check_due(self, found: Finding) -> None:
         self._examination.check_due(found)

@@ -22,6 +22,7 @@ from fieldcrypt.migration import Failures, StepReport
 from fieldcrypt.migration.engine.defects import is_stop
 from fieldcrypt.migration.engine.journal import Counts, Run
 from fieldcrypt.migration.engine.source import RefusedError
+from fieldcrypt.migration.engine.unit import UnitError, without_values
 from fieldcrypt_sqlalchemy.keyset import Key
 from fieldcrypt_sqlalchemy.migration.checkpoints import Checkpoints
 from fieldcrypt_sqlalchemy.migration.row import MigratedRow
@@ -94,7 +95,8 @@ def mend_named(
         except Exception as error:  # of one row, which never stops the others
             if is_stop(error):
                 raise
-            failures.add(of_tables[0], error.reason if isinstance(error, RefusedError) else error)
+            reason = error.reason if isinstance(error, RefusedError) else without_values("the row", error)
+            failures.add(of_tables[0], reason)
             continue
         where = taken.place.source.name
         counts[where] += 1
@@ -110,12 +112,12 @@ def _taken(places: Sequence[_Table], keys: Sequence[Key], column: str | None) ->
     """Return what is to be taken for plaintext in a row: one column of it.
 
     Raises:
-        ValueError: there is none; or there are several, and no word which.
+        UnitError: there is none; or there are several, and no word which.
         FieldcryptError, TypeError: it cannot be encrypted.
     """
     rows = [(place, row) for place, key in zip(places, keys, strict=True) if (row := place.source.named(key))]
     if not rows:
-        raise ValueError("there is no such row")
+        raise UnitError("there is no such row")
     found: list[_Taken] = []
     reasons: list[str] = []
     for place, row in rows:
@@ -124,7 +126,7 @@ def _taken(places: Sequence[_Table], keys: Sequence[Key], column: str | None) ->
                 continue
             try:
                 value = field.taken_for_plaintext(cell, row.place())
-            except ValueError as reason:
+            except UnitError as reason:
                 reasons.append(str(reason))
                 continue
             values = {field.stored_name: field.seal(value, row.place())}
@@ -133,9 +135,9 @@ def _taken(places: Sequence[_Table], keys: Sequence[Key], column: str | None) ->
             found.append(_Taken(place, row, field.name, values))
     if len(found) > 1:
         names = ", ".join(each.column for each in found)
-        raise ValueError(f"{names} begin with fc1. and are no values: look at each, and say which one (column)")
+        raise UnitError(f"{names} begin with fc1. and are no values: look at each, and say which one (column)")
     if not found:
-        raise ValueError("; ".join(reasons) or f"there is no encrypted column {column}")
+        raise UnitError("; ".join(reasons) or f"there is no encrypted column {column}")
     return found[0]
 
 
@@ -147,7 +149,7 @@ def _write(taken: _Taken) -> None:
         journal.add(connection, run, Counts(1, 1, 0))  # first: SQLite locks nothing for those that only read
         now = source.named(row.key, connection)
         if now is None or now.raw != row.raw:
-            raise ValueError("somebody has changed the row meanwhile: look at it again")
+            raise UnitError("somebody has changed the row meanwhile: look at it again")
         write_all(connection, source, source.at(now.key), [(now, taken.values)])
 
     source.transact(work)

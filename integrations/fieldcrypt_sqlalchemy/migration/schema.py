@@ -20,7 +20,7 @@ from fieldcrypt_sqlalchemy.keyset import unfit_key
 from fieldcrypt_sqlalchemy.migration.checkpoint_tables import stored_key
 from fieldcrypt_sqlalchemy.migration.column import MigratedColumn
 from fieldcrypt_sqlalchemy.migration.database import changes_of_values, kind_on_postgresql
-from fieldcrypt_sqlalchemy.migration.errors import ROW_ERRORS
+from fieldcrypt_sqlalchemy.migration.errors import ROW_ERRORS, is_of_a_row
 
 if TYPE_CHECKING:
     from fieldcrypt_sqlalchemy.migration.source import SqlSource
@@ -251,8 +251,10 @@ def _unwritable(connection: Connection, source: SqlSource) -> str | None:
     """Return why a checkpoint cannot hold keys like those of the table, as one of them shows; None if it can."""
     try:
         row = connection.execute(select(*source.key).limit(1)).first()
-    except ROW_ERRORS:  # such a row is told by its page
-        return None
+    except ROW_ERRORS as error:
+        if not is_of_a_row(error):
+            raise
+        return None  # it is told when its page is read
     try:
         stored_key(source.full_name, None if row is None else tuple(row))
     except ConfigurationError as error:
