@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from fieldcrypt.errors import ConfigurationError, DecryptionError, KeyNotFoundError, KeyShreddedError
@@ -73,11 +73,12 @@ class Reading:
             KeyProviderError, KeyStoreError: as for `Field.decrypt` and `OldReader.read`.
         """
         # Other schemes first, for messages of some begin as ours do; what their reader authenticates is theirs.
-        has_form = isinstance(data, (bytes, str))
-        asked = [reader for reader in self._accepted.readers if has_form and reader.recognises(data)]
-        value = self._asked(asked, data, tenant, context)
-        if value is not _NONE:
-            return Finding(Kind.OTHER_SCHEME, value)
+        asked: Sequence[OldReader[Any]] = ()
+        if self._accepted.readers and isinstance(data, (bytes, str)):
+            asked = [reader for reader in self._accepted.readers if reader.recognises(data)]
+            value = self._asked(asked, data, tenant, context)
+            if value is not _NONE:
+                return Finding(Kind.OTHER_SCHEME, value)
         if isinstance(data, bytes) and is_envelope(data):
             value = self._own(data, tenant, context, refused=bool(asked))
             if value is not _NONE:

@@ -106,7 +106,7 @@ class Step:
                 continue
             if values:
                 change.values |= values
-                change.read |= values.keys() | {field.stored_name, field.plain_name or field.stored_name}
+                change.read.update(values, (field.stored_name, field.plain_name or field.stored_name))
         try:
             return source.complete(self.name, unit, change)
         except Exception as error:  # likewise

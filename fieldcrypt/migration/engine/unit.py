@@ -72,10 +72,16 @@ def without_values(name: str, error: Exception) -> Exception:
     return error.with_traceback(None)  # its frames have the values
 
 
+_COMPARED = frozenset({str, bytes, int, bool, type(None)})  # equal values of one of these types are one value
+
+
 def is_exactly(one: Any, other: Any) -> bool:
     """Return True if two values are one, types and all: `==` takes 1 for True, and 0.0 for -0.0."""
-    if type(one) is not type(other):
+    kind = type(one)
+    if kind is not type(other):
         return False
+    if kind in _COMPARED:
+        return bool(one == other)
     if isinstance(one, dict):
         return one.keys() == other.keys() and all(is_exactly(value, other[name]) for name, value in one.items())
     if isinstance(one, (list, tuple)):
@@ -209,7 +215,7 @@ class UnreadableUnit(NamedTuple):
         raise UnitError(self.reason)
 
 
-@dataclass
+@dataclass(slots=True)
 class Change:
     """What is to be done to a unit.
 

@@ -98,15 +98,15 @@ def write_all(
 def _update(connection: Connection, source: SqlSource, pending: Pending) -> bool:
     """Write values; return False if the driver says that other rows were met than these, or none."""
     free = max(source.target.c.keys(), key=len)  # no column is called as a parameter that is longer
-    by_columns: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    by_columns: dict[tuple[str, ...], list[tuple[Any, ...]]] = {}
     for row, values in pending:
-        names = tuple(sorted(values))
-        parameters = {f"{free}_{at}": values[name] for at, name in enumerate(names)}
-        parameters |= {f"{free}_key_{at}": part for at, part in enumerate(row.key)}
-        by_columns.setdefault(names, []).append(parameters)
-    for names, rows in by_columns.items():
+        by_columns.setdefault(tuple(values), []).append((*values.values(), *row.key))
+    keys = [f"{free}_key_{at}" for at in range(len(source.key))]
+    for names, written in by_columns.items():
+        parameters = [*(f"{free}_{at}" for at in range(len(names))), *keys]
+        rows = [dict(zip(parameters, each, strict=True)) for each in written]
         columns = source.target.c
-        same = [mine == bindparam(f"{free}_key_{at}", type_=mine.type) for at, mine in enumerate(source.key)]
+        same = [mine == bindparam(name, type_=mine.type) for name, mine in zip(keys, source.key, strict=True)]
         new: dict[str, Any] = {name: columns[name] for name in source.kept}
         new |= {name: bindparam(f"{free}_{at}", type_=columns[name].type) for at, name in enumerate(names)}
         met = connection.execute(update(source.target).where(*same).values(new), rows).rowcount
