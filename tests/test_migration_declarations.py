@@ -12,6 +12,7 @@ from pynamodb.attributes import NumberAttribute, UnicodeAttribute, UTCDateTimeAt
 from pynamodb.models import Model
 from sqlalchemy import Date, Engine, String, Text, create_engine, select, text, update
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, load_only, mapped_column
+from sqlalchemy.pool import StaticPool
 
 from fieldcrypt import (
     ConfigurationError,
@@ -105,6 +106,19 @@ CHANGES = {
 
 
 class TestColumns:
+    def test_a_former_value_that_comes_behind_a_backfill_is_counted(self, encryptor: Encryptor) -> None:
+        """It has the form of an encrypted value, and only reading tells that it is due."""
+        engine = create_engine("sqlite://", poolclass=StaticPool)
+        before, now = CHANGES["type"].models(encryptor)
+        fill(engine, before)
+
+        def come(progress: Any) -> None:
+            with Session(engine) as session, session.begin():
+                session.merge(before(id=-1, number="late", clinic="c1", born="1970-05-05"))
+
+        report = Migration(engine, now).backfill(batch=1, on_progress=come)
+        assert (report.changed, report.left, report.complete) == (4, 1, False)
+
     @pytest.mark.parametrize("change", CHANGES)
     def test_a_changed_declaration_is_one_migration(self, engine: Engine, encryptor: Encryptor, change: str) -> None:
         """Values are read before it, counted as due, and moved with their tags by one backfill; then nothing is due."""
