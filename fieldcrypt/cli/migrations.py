@@ -16,7 +16,8 @@ MigrationArgument = Annotated[
     str | None,
     typer.Argument(
         metavar="MODULE:NAME",
-        help="Where the Migration is. Default: the only one of `migrations` under [tool.fieldcrypt] in pyproject.toml.",
+        help="Where the Migration is. Default: the only one of `migrations` "
+        "under \\[tool.fieldcrypt] in pyproject.toml.",
     ),
 ]
 

@@ -24,7 +24,7 @@ EncryptorOption = Annotated[
         "--encryptor",
         metavar="MODULE:NAME",
         envvar=_VARIABLE,
-        help="Where the Encryptor is. Default: `encryptor` under [tool.fieldcrypt] in pyproject.toml.",
+        help="Where the Encryptor is. Default: `encryptor` under \\[tool.fieldcrypt] in pyproject.toml.",
     ),
 ]
 
