@@ -172,7 +172,8 @@ class TestKeys:
         evil = "x\x1b[2J\x1b]0;pwned\x07"
         value = application.ssn.encrypt(SSN, tenant=evil)
         application.encryptor.data_keys.shred(evil, "y\x1b[31m")
-        for command in (["keys", "list"], ["keys", "show", value[1:17].hex()], ["inspect", value.hex()], ["doctor"]):
+        inspect = ["inspect", value.hex(), "--encryptor", "application:encryptor"]
+        for command in (["keys", "list"], ["keys", "show", value[1:17].hex()], inspect, ["doctor"]):
             assert "\x1b" not in run(*command).output
 
     def test_show(self, run: Run, application: Any) -> None:
@@ -275,8 +276,26 @@ class TestInspect:
             "hex in a file": "text",
         }[spelling]
         facts = json.loads(stdout(run("inspect", argument, "--json")))
-        assert (facts["form"], facts["key_id"], facts["tenant"]) == ("stored", value[1:17].hex(), "a")
+        assert (facts["form"], facts["key_id"]) == ("stored", value[1:17].hex())
         assert facts["plaintext_bytes"] == len(SSN) + 1
+
+    def test_the_key_store_knows_more(self, run: Run, application: Any) -> None:
+        """Whose the data key is, for one; if one asks."""
+        value = application.values["a"].hex()
+        facts = json.loads(stdout(run("inspect", value, "--encryptor", "application:encryptor", "--json")))
+        assert facts["tenant"] == "a"
+
+    def test_a_value_is_looked_at_without_running_any_code(
+        self, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Whoever can put a file into this directory, or one above, could have it do anything."""
+        (tmp_path / "broken.py").write_text("raise SystemExit('CODE RAN')")
+        (tmp_path / "pyproject.toml").write_text('[tool.fieldcrypt]\nencryptor = "broken:encryptor"\n')
+        monkeypatch.setenv("FIELDCRYPT_ENCRYPTOR", "broken:encryptor")
+        value = Encryptor(LocalKeyProvider.generate()).field("a.b", str).encrypt(SSN)
+        before = list(sys.path)
+        stdout(run("inspect", value.hex()))
+        assert sys.path == before
 
     def test_a_self_contained_value_needs_no_encryptor(self, run: Run) -> None:
         """It says itself whose it is."""

@@ -17,7 +17,7 @@ from fieldcrypt.cli.kms import kms
 from fieldcrypt.cli.migrate import migrate
 from fieldcrypt.cli.options import JsonOption
 from fieldcrypt.cli.output import fail, print_json, print_table, progress, say
-from fieldcrypt.cli.target import EncryptorOption, check_tenant_option, find_encryptor, named_encryptor
+from fieldcrypt.cli.target import EncryptorOption, check_tenant_option, find_encryptor
 from fieldcrypt.errors import ConfigurationError, FieldcryptError
 
 __all__ = ["commands"]
@@ -92,13 +92,18 @@ def demo(
 @commands.command()
 def inspect(
     value: Annotated[str, typer.Argument(metavar="VALUE", help="Hexadecimal, base64, or a file.")],
-    encryptor: EncryptorOption = None,
+    encryptor: Annotated[
+        str | None,
+        typer.Option(metavar="MODULE:NAME", help="Look the data key up in the key store of this Encryptor."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Tell what an encrypted value says of itself: form, data key, sizes, tenant. Nothing is decrypted or verified."""
+    """Tell what an encrypted value says of itself: form, data key, sizes, tenant. Nothing is decrypted or verified.
+
+    Without --encryptor no code of any program is imported, whatever the environment and pyproject.toml name.
+    """
     data = read_value(value)
-    name = named_encryptor(encryptor)
-    facts = facts_of(data, None if name is None else find_encryptor(name).store)
+    facts = facts_of(data, None if encryptor is None else find_encryptor(encryptor).store)
     if as_json:
         print_json(facts)
         return
