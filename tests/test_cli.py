@@ -32,6 +32,22 @@ encryptor = Encryptor(KeyProviderChain(old, new), FileKeyStore("keys.sqlite"))
 moved = Encryptor(new, FileKeyStore("keys.sqlite"))
 without_store = Encryptor(old)
 unconfigured = Encryptor()
+late = Encryptor()
+
+
+def start():
+    late.configure(old, FileKeyStore("keys.sqlite"))
+    return late
+
+
+def forgetful():
+    late.configure(old)
+
+
+def failing():
+    raise LookupError("no settings")
+
+
 ssn = encryptor.field("patients.ssn", str)
 """
 
@@ -52,13 +68,14 @@ Run = Callable[..., Result]
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     """Runs a command in a directory of its own."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("FIELDCRYPT_ENCRYPTOR", raising=False)
+    for variable in ("FIELDCRYPT_ENCRYPTOR", "FIELDCRYPT_MIGRATIONS"):
+        monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "local")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "local")
     before = list(sys.path)
     yield lambda *arguments, **more: CliRunner().invoke(commands, arguments, **more)
     sys.path[:] = before
-    for name in ("application", "broken", "elsewhere", "vault"):
+    for name in ("application", "broken", "elsewhere", "late", "vault"):
         sys.modules.pop(name, None)
 
 
@@ -326,6 +343,11 @@ class TestTarget:
         monkeypatch.setenv("FIELDCRYPT_ENCRYPTOR", "application:without_store")
         assert "no key store" in complaint(run("keys", "list"), 2)
 
+    def test_a_function_that_configures(self, run: Run, application: Any) -> None:
+        """Programs that know their keys at start-up name what they call there."""
+        rows = json.loads(stdout(run("keys", "list", "--json", "--encryptor", "application:start")))
+        assert [row["tenant"] for row in rows] == ["a", "b"]
+
     @pytest.mark.parametrize(
         ("path", "said"),
         [
@@ -335,6 +357,9 @@ class TestTarget:
             ("application:ssn", "is a Field"),
             ("application:unconfigured", "no keys yet"),
             ("broken:encryptor", "ZeroDivisionError"),
+            ("application:late", "name a function that does so and returns it"),
+            ("application:forgetful", "application:forgetful() returned None, and no Encryptor"),
+            ("application:failing", "application:failing() failed: LookupError: no settings"),
         ],
     )
     def test_what_is_no_encryptor(self, run: Run, application: Any, tmp_path: Path, path: str, said: str) -> None:

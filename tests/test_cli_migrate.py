@@ -56,6 +56,30 @@ notes = Migration(engine, Note)
 tags = Migration(engine, Patient, name="tags")
 """
 
+LATE = """
+encryptor = Encryptor()
+
+
+def start():
+    global engine
+    engine = create_engine("sqlite:///shop.sqlite")
+    keys = SqlKeyStore(engine)
+    keys.create_table()
+    encryptor.configure(LocalKeyProvider(bytes(32)), keys)
+    return encryptor
+
+
+"""
+
+MIGRATIONS = """
+def patients():
+    return Migration(engine, Patient, {"ssn_plain": "ssn"})
+
+
+def tags():
+    return Migration(engine, Patient, name="tags")
+"""
+
 
 @pytest.fixture
 def shop(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
@@ -159,6 +183,23 @@ def test_which_migration(run: Run, shop: Any, tmp_path: Path) -> None:
         assert expected in complaint(run("migrate", "status"), 2)
     project.write_text("")
     assert "no migration is named" in run("migrate", "status").stderr
+
+
+def test_a_program_that_configures_at_start_up(
+    run: Run, shop: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is made at import, and no pyproject.toml is there: functions make the Encryptor, then the migrations."""
+    engine, models, migrations = (SHOP.index(begin) for begin in ("engine =", "class Base", "patients ="))
+    (tmp_path / "late.py").write_text(SHOP[:engine] + LATE + SHOP[models:migrations] + MIGRATIONS)
+    (tmp_path / "pyproject.toml").unlink()
+    do(shop, "ALTER TABLE patients ADD COLUMN ssn_tag BLOB")
+    monkeypatch.setenv("FIELDCRYPT_ENCRYPTOR", "late:start")
+    monkeypatch.setenv("FIELDCRYPT_MIGRATIONS", "late:patients")
+    assert json.loads(stdout(run("migrate", "backfill", "--json")))["changed"] == 20
+    monkeypatch.setenv("FIELDCRYPT_MIGRATIONS", "late:patients, late:tags")
+    assert "one of late:patients, late:tags" in complaint(run("migrate", "status"), 2)
+    do(shop, "UPDATE patients SET ssn_tag = NULL WHERE id < 3")
+    assert "would not be found any more: 3 of patients" in complaint(run("keys", "retire", "--yes"), 2)
 
 
 def test_index_keys_are_not_retired_while_rows_need_them(run: Run, shop: Any) -> None:

@@ -15,7 +15,7 @@ from fieldcrypt.cli.key_id import key_id_of
 from fieldcrypt.cli.migrations import all_migrations
 from fieldcrypt.cli.options import JsonOption, YesOption
 from fieldcrypt.cli.output import ask, fail, print_json, printable, progress, say
-from fieldcrypt.cli.target import EncryptorOption, check_tenant_option, find_encryptor, load
+from fieldcrypt.cli.target import EncryptorOption, check_tenant_option, find, find_encryptor
 from fieldcrypt.encryptor import Encryptor
 from fieldcrypt.errors import ConfigurationError, DecryptionError, KeyStoreError
 from fieldcrypt.keys.data_key import DataKey
@@ -82,8 +82,8 @@ def retire(
 ) -> None:
     """Give up index keys from before a rotation, once all rows are tagged anew; or a data key with nothing under it.
 
-    Looks through all migrations that pyproject.toml names, and refuses while values under the key remain. Rows that are
-    not tagged under the newest index key are found no more. Exit code 2 if it is too early.
+    Looks through all migrations that FIELDCRYPT_MIGRATIONS or pyproject.toml names, and refuses while values under the
+    key remain. Rows that are not tagged under the newest index key are found no more. Exit code 2 if it is too early.
     """
     found = find_encryptor(encryptor)
     if key_id is not None:
@@ -110,7 +110,7 @@ def retire(
 def rewrap(
     encryptor: EncryptorOption = None,
     to: Annotated[
-        str | None, typer.Option(metavar="MODULE:NAME", help="The new key provider. Default: the Encryptor's own.")
+        str | None, typer.Option(metavar="MODULE:NAME", help="The new key provider. Default: that of the Encryptor.")
     ] = None,
     accept_public_key: AcceptOption = False,
     dry_run: DryRunOption = False,
@@ -123,9 +123,7 @@ def rewrap(
     KeyProviderChain of the new and the old key provider before. Exit code 1 if some keys were left.
     """
     found = find_encryptor(encryptor)
-    target = found.provider if to is None else load(to)
-    if not isinstance(target, KeyProvider):
-        raise ConfigurationError(f"{to} is a {type(target).__name__}, and no key provider")
+    target: KeyProvider = found.provider if to is None else find(to, KeyProvider)
     if to is not None:
         _check_that_it_reads(found, target)
     if not dry_run and not yes:
@@ -188,7 +186,7 @@ def _retire_data_key(found: Encryptor, text: str, yes: bool, as_json: bool) -> N
         told = ", ".join(f"{count:,} of {name}" for name, count in left.items())
         raise ConfigurationError(f"values are under the key: {told}. `fieldcrypt migrate backfill` encrypts them anew")
     if not yes:
-        ask(["Values that no migration of pyproject.toml is about may be under it."], "Nothing was changed.")
+        ask(["Values that no named migration is about may be under it."], "Nothing was changed.")
     record = found.data_keys.retire(key_id)
     if as_json:
         print_json(_named([record]))
