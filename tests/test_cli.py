@@ -193,6 +193,16 @@ class TestKeys:
         for command in (["keys", "list"], ["keys", "show", value[1:17].hex()], inspect, ["doctor"]):
             assert "\x1b" not in run(*command).output
 
+    @pytest.mark.parametrize("command", [["list", "--json"], ["export"]], ids=lambda command: command[0])
+    def test_json_is_plain_ascii(self, run: Run, application: Any, command: list[str]) -> None:
+        """DEL, a terminal's CSI, text that runs backwards, a line that ends: none gets out of a tenant's name."""
+        evil = "\x7f\x9b2J\u202e\u2028é"
+        application.ssn.encrypt(SSN, tenant=evil)
+        told = stdout(run("keys", *command, "--tenant", evil))
+        assert set(told) <= {"\n", *map(chr, range(0x20, 0x7F))}
+        facts = json.loads(told)
+        assert (facts[0] if isinstance(facts, list) else facts)["tenant"] == evil
+
     def test_show(self, run: Run, application: Any) -> None:
         """One key with all that is known of it."""
         key_id = application.values["a"][1:17].hex()

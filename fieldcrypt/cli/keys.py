@@ -111,7 +111,7 @@ def _exported(key_id: bytes, entry: KeyRecord | Tombstone) -> str:
         "created": utc(entry.created),
         "record": entry.to_bytes().hex(),
     }
-    return json.dumps(facts, ensure_ascii=False) + "\n"
+    return json.dumps(facts) + "\n"
 
 
 def _rows(found: Encryptor) -> list[KeyRow]:
