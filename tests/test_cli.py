@@ -11,14 +11,20 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
+from botocore.stub import Stubber
 from typer.testing import CliRunner, Result
 
 from fieldcrypt import Encryptor, FileKeyStore, KeyRecord, LocalKeyProvider, _system, text_form
 from fieldcrypt.cli.commands import commands
+from fieldcrypt.cli.doctor import Verdict
+from fieldcrypt.cli.doctor.kms import examine_region
+from fieldcrypt.keys.aws_kms import AwsKmsKeyProvider
 from fieldcrypt.testing import LocalAws
 
 HOME, AWAY = "us-east-1", "eu-west-1"
@@ -527,9 +533,39 @@ class TestDoctor:
         assert "cannot be reached" in wrong[AWAY, "reachable"]
 
     def test_rotation_that_is_off(self, run: Run, vault: Any, aws: LocalAws) -> None:
-        """KMS would rotate by itself."""
+        """A warning, for so KMS makes its keys; whoever wants it on says `--strict`."""
         vault(aws.create_key(), [HOME, AWAY])
-        assert set(self.failed(run("doctor", "--json"))) == {(HOME, "rotation"), (AWAY, "rotation")}
+        told = json.loads(stdout(run("doctor", "--json")))
+        assert told["ok"]
+        warnings = [finding for finding in told["findings"] if finding["verdict"] != "ok"]
+        assert [(each["place"], each["check"], each["verdict"]) for each in warnings] == [
+            (region, "rotation", "warning") for region in (HOME, AWAY)
+        ]
+        assert not json.loads(stdout(run("doctor", "--strict", "--json"), 1))["ok"]
+        for_people = stdout(run("doctor"))
+        assert "Nothing fails. Warnings: 2." in for_people
+        assert "aws kms enable-key-rotation" in for_people
+
+    @pytest.mark.parametrize(
+        ("metadata", "warned"),
+        [
+            ({"Origin": "EXTERNAL_KEY_STORE", "CustomKeyStoreId": "cks-1234567890abcdef0"}, False),
+            ({"Origin": "AWS_CLOUDHSM", "CustomKeyStoreId": "cks-1234567890abcdef0"}, False),
+            ({"Origin": "EXTERNAL"}, False),
+            ({"Origin": "EXTERNAL", "ValidTo": datetime.now(UTC) + timedelta(days=31)}, False),
+            ({"Origin": "EXTERNAL", "ValidTo": datetime.now(UTC) + timedelta(days=29)}, True),
+        ],
+    )
+    def test_keys_whose_material_is_not_made_by_kms(self, metadata: dict[str, Any], warned: bool) -> None:
+        """KMS cannot rotate them, and is not asked; imported material may end, and that is said a month ahead."""
+        arn = "arn:aws:kms:us-east-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab"
+        client = boto3.client("kms", region_name=HOME)
+        described = {"KeyId": arn.rpartition("/")[2], "Arn": arn, "KeyState": "Enabled", "MultiRegion": True}
+        with Stubber(client) as stub:
+            stub.add_response("describe_key", {"KeyMetadata": described | metadata})
+            provider = AwsKmsKeyProvider(arn, [HOME], client_factory=lambda region: client)
+            findings = list(examine_region(provider, HOME, [arn]))
+        assert [f.check for f in findings if f.verdict is not Verdict.OK] == (["key material"] if warned else [])
 
     def test_a_shredded_tenant_with_a_key(self, run: Run, application: Any) -> None:
         """Some process was making one while the tenant was shredded."""

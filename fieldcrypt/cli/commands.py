@@ -118,39 +118,46 @@ def doctor(
         str | None, typer.Option(metavar="TENANT", help="For whom to wrap, if this role may for certain tenants only.")
     ] = None,
     reads_only: Annotated[bool, typer.Option("--reads-only", help="This role is not to wrap: do not try.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit code 1 for warnings, too.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Check that every region can really read the data: its key, its permissions, and every data key.
 
-    Makes some KMS calls for each region, and one for each data key and region. Exit code 1 if anything is wrong.
+    Makes some KMS calls for each region, and one for each data key and region. Exit code 1 if anything is wrong; what
+    works, and could be better, is a warning.
     """
     check_tenant_option(tenant)
     found = find_encryptor(encryptor)
     with progress("") as bar:
         findings = list(examine(found, tenant=tenant, reads_only=reads_only, on_place=bar.say, on_progress=bar))
-    wrong = [finding for finding in findings if finding.verdict is Verdict.FAILED]
+    bad = {Verdict.FAILED, Verdict.WARNING} if strict else {Verdict.FAILED}
+    wrong = any(finding.verdict in bad for finding in findings)
     if as_json:
         print_json({"ok": not wrong, "findings": [finding.as_json() for finding in findings]})
     else:
-        _print_findings(findings, wrong)
+        _print_findings(findings)
     if wrong:
         raise typer.Exit(1)
 
 
-_COLOURS = {Verdict.OK: "green", Verdict.UNKNOWN: "yellow", Verdict.FAILED: "red"}
+_COLOURS = {Verdict.OK: "green", Verdict.UNKNOWN: "yellow", Verdict.WARNING: "yellow", Verdict.FAILED: "red"}
 
 
-def _print_findings(findings: list[Finding], wrong: list[Finding]) -> None:
+def _print_findings(findings: list[Finding]) -> None:
     from rich.text import Text
 
+    told = [finding for finding in findings if finding.verdict in (Verdict.FAILED, Verdict.WARNING)]
     rows = []
     for finding in findings:
         verdict = Text(finding.verdict.value, _COLOURS[finding.verdict])
-        detail = f"see {wrong.index(finding) + 1} below" if finding in wrong else finding.detail
+        detail = f"see {told.index(finding) + 1} below" if finding in told else finding.detail
         rows.append((finding.place, finding.check, verdict, detail))
     print_table(("where", "what", "", ""), rows)
-    for number, finding in enumerate(wrong, 1):
+    for number, finding in enumerate(told, 1):
         say(f"\n{number}. {finding.place}, {finding.check}\n   {finding.detail}\n   What to do: {finding.advice}")
-    unknown = any(finding.verdict is Verdict.UNKNOWN for finding in findings)
-    if not wrong:
-        say("Nothing is wrong, as far as this role may look." if unknown else "All is well.")
+    found = {finding.verdict for finding in findings}
+    if found == {Verdict.OK}:
+        say("All is well.")
+    elif Verdict.FAILED not in found:
+        seen = ", as far as this role may look" if Verdict.UNKNOWN in found else ""
+        say(f"Nothing is wrong{seen}." if not told else f"\nNothing fails{seen}. Warnings: {len(told)}.")
