@@ -142,6 +142,7 @@ class TestKeys:
         stdout(run("keys", "shred", "--tenant", "b", "--yes"))
         made = json.loads(stdout(run("keys", "rotate", "--all", "--json")))
         assert [entry["tenant"] for entry in made] == ["a"]
+        assert "1 data key made, to encrypt after" in stdout(run("keys", "rotate", "--tenant", "a"))
 
     def test_index_keys_are_shown_by_what_they_do(
         self, run: Run, application: Any, monkeypatch: pytest.MonkeyPatch
@@ -165,7 +166,7 @@ class TestKeys:
         assert uses() == ["searches", "tags"]
         assert "will not be found" in run("keys", "retire", "--tenant", "a", input="n\n").stderr
         assert uses() == ["searches", "tags"]
-        assert "1 index keys retired" in stdout(run("keys", "retire", "--all", "--yes"))
+        assert "1 index key retired" in stdout(run("keys", "retire", "--all", "--yes"))
         assert uses() == ["retired", "tags"]
         table = stdout(run("keys", "list"))
         assert "blind-index" in table
@@ -243,7 +244,7 @@ class TestKeys:
         """No answer is no."""
         result = run("keys", "shred", "--tenant", "a", input="")
         assert result.exit_code == 1
-        assert "1 data keys of tenant 'a' will be destroyed" in result.stderr
+        assert "1 data key of tenant 'a' will be destroyed" in result.stderr
         assert application.ssn.decrypt(application.values["a"]) == SSN
 
     def test_shred_leaves_a_tombstone(self, run: Run, application: Any) -> None:
@@ -543,7 +544,7 @@ class TestDoctor:
         ]
         assert not json.loads(stdout(run("doctor", "--strict", "--json"), 1))["ok"]
         for_people = stdout(run("doctor"))
-        assert "Nothing fails. Warnings: 2." in for_people
+        assert "Nothing fails; 2 warnings." in for_people
         assert "aws kms enable-key-rotation" in for_people
 
     @pytest.mark.parametrize(

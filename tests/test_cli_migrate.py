@@ -125,7 +125,7 @@ def test_the_whole_way(run: Run, shop: Any) -> None:
     do(shop, "UPDATE patients SET ssn_plain = 'other' WHERE id = 7")
     wrong = run("migrate", "verify")
     assert (wrong.exit_code, wrong.stderr) == (1, "7: ssn_plain -> ssn differs\n")
-    assert "verify found 1 rows" in complaint(run("migrate", "finish", "--yes"), 2)
+    assert "verify found 1 row to be mended" in complaint(run("migrate", "finish", "--yes"), 2)
     assert run("migrate", "undo", "--yes").exit_code == 1  # the row that differs stays as it is
     do(shop, "UPDATE patients SET ssn_plain = 'ssn 7', ssn = NULL WHERE id = 7")
     stdout(run("migrate", "backfill"))
@@ -143,7 +143,7 @@ def test_a_row_that_is_named(run: Run, shop: Any) -> None:
     do(shop, *(f"INSERT INTO notes VALUES ('c', {n}, 'fc1.note {n}')" for n in (1, 2)))
     planned = run("migrate", "plan", "application:notes")
     assert planned.exit_code == 1
-    assert "2 values begin with fc1. and are no encrypted values" in planned.stdout
+    assert "2 values with fc1. at the beginning cannot be read as encrypted" in planned.stdout
     assert "`fieldcrypt migrate mend --as-plaintext KEY`" in planned.stdout
     failed = run("migrate", "backfill", "application:notes")
     assert "c, 1: MarkedError: the encrypted column notes.body begins with 'fc1.'" in failed.stderr
@@ -157,7 +157,7 @@ def test_a_row_that_is_named(run: Run, shop: Any) -> None:
     none = run(*mend, '["c", 7]')
     assert (none.exit_code, none.stderr) == (1, "c, 7: ValueError: there is no such row\n")
     assert stdout(run(*mend, '["c", 1]')) == (
-        "notes c, 1: what body held is encrypted as plaintext\n1 rows, 1 changed, 0 failed\n"
+        "notes c, 1: what body held is encrypted as plaintext\n1 row, 1 changed, 0 failed\n"
     )
     again = run(*mend, '["c", 1]')
     assert again.exit_code == 1

@@ -75,7 +75,7 @@ class TestComplete:
         assert job.status().steps[0].state == "failed"
         report = job.verify()
         assert (report.rows, report.wrong, report.left, report.total) == (7, 0, 2, 9)
-        assert "2 more are not protected, or were not seen" in str(report)
+        assert "not protected, or not seen: 2 more" in str(report)
         with pytest.raises(ConfigurationError, match="verify found 2 rows"):
             job.finish()
 

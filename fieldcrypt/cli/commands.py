@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 import fieldcrypt
+from fieldcrypt._text import counted
 from fieldcrypt.cli.doctor import Finding, Verdict, examine
 from fieldcrypt.cli.inspect import facts_of, read_value
 from fieldcrypt.cli.keys import keys
@@ -160,4 +161,4 @@ def _print_findings(findings: list[Finding]) -> None:
         say("All is well.")
     elif Verdict.FAILED not in found:
         seen = ", as far as this role may look" if Verdict.UNKNOWN in found else ""
-        say(f"Nothing is wrong{seen}." if not told else f"\nNothing fails{seen}. Warnings: {len(told)}.")
+        say(f"Nothing is wrong{seen}." if not told else f"\nNothing fails{seen}; {counted(len(told), 'warning')}.")

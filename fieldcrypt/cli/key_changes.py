@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from fieldcrypt import _system
+from fieldcrypt._text import counted
 from fieldcrypt.cli.key_id import key_id_of
 from fieldcrypt.cli.migrations import all_migrations
 from fieldcrypt.cli.options import JsonOption, YesOption
@@ -62,10 +63,11 @@ def rotate(
     if as_json:
         print_json(_named(made))
     elif index:
-        say(f"{len(made)} index keys made; they tag after {settling_time(found.policy)}: then tag all rows anew")
+        delay = settling_time(found.policy)
+        say(f"{counted(len(made), 'index key')} made, to tag after {delay}: then tag all rows anew")
     else:
         delay = found.policy.propagation_delay
-        say(f"{len(made)} data keys made; they encrypt after {delay}, old values stay readable")
+        say(f"{counted(len(made), 'data key')} made, to encrypt after {delay}; old values stay readable")
 
 
 @changes.command()
@@ -103,7 +105,7 @@ def retire(
     if as_json:
         print_json(_named(retired))
     else:
-        say(f"{len(retired)} index keys retired")
+        say(f"{counted(len(retired), 'index key')} retired")
 
 
 @changes.command()
@@ -162,8 +164,9 @@ def shred(
     _ = found.data_keys  # says what is wrong if there is no key store
     living = [] if found.store is None else [key for key in found.store.list(tenant) if isinstance(key, KeyRecord)]
     if living and not yes:
-        announced = f"{len(living)} data keys of tenant {tenant!r} will be destroyed, and with them all of its values."
-        ask([announced, "Backups of the key store have them still."], "Nothing was destroyed.")
+        keys = counted(len(living), "data key")
+        announced = f"{keys} of tenant {tenant!r} will be destroyed. All values of the tenant are lost with that."
+        ask([announced, "Backups of the key store are not touched."], "Nothing was destroyed.")
     who = by or f"{_user()}@{platform.node()}"
     if len(who.encode(errors="replace")) > MAX_BY_SIZE:
         raise ConfigurationError(f"--by has {MAX_BY_SIZE} bytes at most")
@@ -172,7 +175,8 @@ def shred(
         print_json({"tenant": tenant, "keys": count, "by": who})
         return
     lost = f"within {found.policy.cache_ttl}, or {found.policy.grace} more without the key store"
-    say(f"{count} data keys destroyed; every process loses them {lost}" if count else "all were shredded before")
+    destroyed = f"{counted(count, 'data key')} destroyed, and gone from every process {lost}"
+    say(destroyed if count else "all were shredded before")
 
 
 def _retire_data_key(found: Encryptor, text: str, yes: bool, as_json: bool) -> None:
@@ -261,7 +265,7 @@ def _print_report(report: RewrapReport, done: str, as_json: bool) -> None:
             }
         )
     else:
-        say(f"{report.changed} data keys {done}, {report.unchanged} were as they should be")
+        say(f"{counted(report.changed, 'data key')} {done}; as they should be before: {report.unchanged:,}")
     for key_id, error in report.failures.items():
         typer.echo(printable(f"{key_id}: {error}"), err=True)
     if report.stopped is not None:

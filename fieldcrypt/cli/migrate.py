@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from fieldcrypt import _system
+from fieldcrypt._text import counted
 from fieldcrypt.cli.migrations import MigrationArgument, find_migration
 from fieldcrypt.cli.options import JsonOption, YesOption
 from fieldcrypt.cli.output import ask, fail, print_json, print_table, printable, say, utc
@@ -230,21 +231,21 @@ def _print_plan(planned: MigrationPlan) -> None:
     if rows:
         print_table(titles, rows)
     some = "" if planned.rows == planned.total else f", of {planned.total:,}"
-    say(f"{planned.rows:,} rows were looked at{some}: {planned.due:,} values are to be written by a backfill")
+    say(f"{counted(planned.rows, 'row')} looked at{some}: a backfill has {counted(planned.due, 'value')} to write")
     if planned.left:
         say(
-            f"{planned.left:,} more are in the table, and no step would come to them: is the key sorted as it is "
+            f"no step would come to {counted(planned.left, 'more row')} of the table: is the key sorted as it is "
             "compared?"
         )
     marked = sum(counts[Kind.MARKED] for counts in planned.fields.values())
     if marked:
         say(
-            f"{marked:,} values begin with fc1. and are no encrypted values; `backfill` names their rows. Look at each "
-            "of them: if it is old plaintext of yours, and nobody has planted it, `fieldcrypt migrate mend "
+            f"{counted(marked, 'value')} with fc1. at the beginning cannot be read as encrypted; `backfill` names the "
+            "rows. Look at each: if it is old plaintext of yours, and nobody has planted it, `fieldcrypt migrate mend "
             "--as-plaintext KEY` encrypts it"
         )
     for reason, count in planned.passed_over.items():
-        say(f"{count:,} rows are passed over: {reason}")
+        say(f"{counted(count, 'row')} passed over: {reason}")
     for needed in planned.needed:
         typer.echo(printable(f"needed before: {needed}"), err=True)
 
@@ -271,8 +272,8 @@ def _print_report(report: StepReport, as_json: bool) -> None:
     else:
         state = "" if report.complete else "; paused, run it again to go on"
         if report.left:
-            state = f"; of all {report.total:,} the database counts {report.left:,} that are left"
-        say(f"{report.rows:,} rows, {report.changed:,} changed, {report.failed:,} failed{state}")
+            state = f"; the database counts {report.left:,} of {report.total:,} as left"
+        say(f"{counted(report.rows, 'row')}, {report.changed:,} changed, {report.failed:,} failed{state}")
         for remark in report.remarks:
             say(f"left to do: {remark}")
     for key, error in report.failures.items() if not as_json else ():

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 
+from fieldcrypt._text import counted
 from fieldcrypt.cli.doctor.causes import explain
 from fieldcrypt.cli.doctor.finding import Finding, Verdict
 from fieldcrypt.data_keys import DataKeys
@@ -57,7 +58,7 @@ class DataKeyExamination:
         if not self._total:
             yield Finding(STORE, "readable", Verdict.UNKNOWN, "no data keys: is this the right key store?")
             return
-        yield Finding(STORE, "readable", Verdict.OK, f"{self._total} data keys")
+        yield Finding(STORE, "readable", Verdict.OK, counted(self._total, "data key"))
         for place, count in self._opened.items():
             if place not in {failed for failed, _, _ in self._failures}:
                 whose = "all" if self._tenant is None else f"of tenant {self._tenant!r}"

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from fieldcrypt._text import counted
 from fieldcrypt.errors import ConfigurationError, DecryptionError
 from fieldcrypt.migration.engine.defects import defect, is_stop
 from fieldcrypt.migration.engine.journal import Journal
@@ -182,8 +183,7 @@ class Finish(Step):
             raise ConfigurationError(f"{source.name}: verify all rows first, after the backfill is done")
         if verify.failed:
             raise ConfigurationError(
-                f"{source.name}: verify found {verify.failed:,} rows that are not as they should be: mend them, and "
-                "verify again"
+                f"{source.name}: verify found {counted(verify.failed, 'row')} to be mended: do that, and verify again"
             )
 
     def change(self, field: ProtectedField, cell: Cell, unit: Unit) -> Values:
