@@ -6,7 +6,7 @@ import base64
 import importlib
 import json
 import os
-import shlex
+import re
 import sqlite3
 import sys
 import time
@@ -20,7 +20,7 @@ import pytest
 from botocore.stub import Stubber
 from typer.testing import CliRunner, Result
 
-from fieldcrypt import Encryptor, FileKeyStore, KeyRecord, LocalKeyProvider, _system, text_form
+from fieldcrypt import Encryptor, FileKeyStore, KeyRecord, LocalKeyProvider, Purpose, Tombstone, _system, text_form
 from fieldcrypt.cli.commands import commands
 from fieldcrypt.cli.doctor import Verdict
 from fieldcrypt.cli.doctor.kms import examine_region
@@ -570,23 +570,45 @@ class TestDoctor:
 
     def test_a_shredded_tenant_with_a_key(self, run: Run, application: Any) -> None:
         """Some process was making one while the tenant was shredded."""
-        stdout(run("keys", "shred", "--tenant", "a", "--yes"))
+        stdout(run("keys", "shred", "--tenant", "a", "--by", "ann", "--yes"))
         late = Encryptor(application.old, FileKeyStore("late.sqlite"))
         late.field("a.b", str).encrypt(SSN, tenant="a")
         application.encryptor.store.add(*late.store.list("a"))  # type: ignore[union-attr]
-        assert "'a' was shredded" in self.failed(run("doctor", "--json"))["key store", "shredded tenants"]
+        told = self.failed(run("doctor", "--json"))["key store", "shredded tenants"]
+        assert "tenant 'a' has 1 data key beside tombstones" in told
+        assert "by 'ann', 1 tombstone of that" in told
+        assert "0 of the living keys older" in told
 
-    def test_advice_is_safe_to_paste(self, run: Run, application: Any) -> None:
-        """Whoever can write to the key store can give a tenant a name that a shell would take for a command."""
+    @pytest.mark.parametrize(("tenant", "shredded"), [(None, 1_700_000_000), ("c", 4_000_000_000)])
+    def test_a_tombstone_that_no_shredding_makes(
+        self, run: Run, application: Any, tenant: str | None, shredded: int
+    ) -> None:
+        """Keys of no tenant cannot be shredded, nor is anything shredded in the future."""
+        application.encryptor.store.add(
+            Tombstone(stone := os.urandom(16), Purpose.ENCRYPTION, 1, tenant, shredded, "x", 1)
+        )
+        assert stone.hex() in self.failed(run("doctor", "--json"))["key store", "shredded tenants"]
+
+    def test_a_forged_tombstone_destroys_nothing(self, run: Run, application: Any) -> None:
+        """It needs no key to write. What it claims is told, with what speaks against it, and no command is advised."""
         evil = "x; rm -rf ~"
         application.ssn.encrypt(SSN, tenant=evil)
-        application.encryptor.data_keys.shred(evil, "ann")
-        late = Encryptor(application.old, FileKeyStore("late.sqlite"))
-        late.field("a.b", str).encrypt(SSN, tenant=evil)
-        application.encryptor.store.add(*late.store.list(evil))  # type: ignore[union-attr]
+        for number in range(5):
+            stone = Tombstone(os.urandom(16), Purpose.ENCRYPTION, 1, evil, 2_000_000_000 + number, "nobody", 4)
+            application.encryptor.store.add(stone)
         findings = json.loads(stdout(run("doctor", "--json"), 1))["findings"]
-        (advice,) = (finding["advice"] for finding in findings if finding["check"] == "shredded tenants")
-        assert shlex.split(advice) == ["fieldcrypt", "keys", "shred", "--tenant", evil]
+        (found,) = (finding for finding in findings if finding["check"] == "shredded tenants")
+        assert "claim: 4 keys shredded on 2033-05-18T03:33:20Z by 'nobody', 1 tombstone of that" in found["detail"]
+        assert "1 of the living keys older" in found["detail"]
+        assert found["detail"].endswith("; 2 more of the kind")
+        assert "the tombstone is forged" in found["advice"]
+        assert evil not in found["advice"]
+        assert "fieldcrypt keys" not in found["advice"]
+
+    def test_no_advice_destroys_anything(self) -> None:
+        """Whatever is wrong may be wrong because somebody wants it repaired like that."""
+        sources = "".join(path.read_text() for path in Path(examine_region.__code__.co_filename).parent.glob("*.py"))
+        assert not re.findall(r"keys (?:shred|retire)|schedule-key-deletion|disable-key\b|delete-[a-z]+", sources)
 
     def test_a_role_for_one_tenant(self, run: Run, vault: Any, key: str) -> None:
         """It looks at that tenant's data keys alone."""
