@@ -8,7 +8,6 @@ from collections.abc import Iterator
 
 import pytest
 import typer
-from rich.text import Text
 from typer.testing import CliRunner
 
 from fieldcrypt import __version__
@@ -29,22 +28,31 @@ assert isinstance(ROOT, typer.core.TyperGroup)
 COMMANDS = dict(every(ROOT))
 
 
+def help_of(path: tuple[str, ...]) -> str:
+    """What a terminal that is wide enough shows."""
+    return CliRunner().invoke(commands, [*path, "--help"], env={"COLUMNS": "400"}).stdout
+
+
+def squeezed(text: str) -> str:
+    """A text without what may be laid out in another way."""
+    return "".join(character for character in text if not character.isspace() and character not in "`│")
+
+
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
-def test_no_help_text_is_taken_for_markup(path: tuple[str, ...]) -> None:
-    """Rich takes [square brackets] for orders about colour, and leaves them out, unless they are escaped."""
+def test_help_shows_every_word(path: tuple[str, ...]) -> None:
+    """Nothing is taken for markup: square brackets vanished so once, and with them where things are configured."""
     command = COMMANDS[path]
-    texts = [command.help, *(getattr(parameter, "help", None) for parameter in command.params)]
-    for text in filter(None, texts):
-        assert Text.from_markup(text).plain == text.replace("\\[", "[")
+    shown = squeezed(help_of(path))
+    for text in (command.help, *(getattr(parameter, "help", None) for parameter in command.params)):
+        assert squeezed(text or "") in shown
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
 def test_help_shows_where_things_are_configured(path: tuple[str, ...]) -> None:
     """Wherever the Encryptor or a migration can come from pyproject.toml, and nowhere else."""
-    shown = CliRunner().invoke(commands, [*path, "--help"], env={"COLUMNS": "200"}).stdout
     configured = any(parameter.name in ("encryptor", "migration") for parameter in COMMANDS[path].params)
     configured &= path != ("inspect",)  # which imports only what it is told to
-    assert ("under [tool.fieldcrypt] in pyproject.toml" in shown) == configured
+    assert ("under [tool.fieldcrypt] in pyproject.toml" in help_of(path)) == configured
 
 
 def test_python_m_fieldcrypt() -> None:

@@ -42,6 +42,7 @@ commands = typer.Typer(
     help="Client-side field encryption for data stores that replicate across regions.",
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode="markdown",  # with "rich", [square brackets] vanish and lines do not flow
     pretty_exceptions_show_locals=False,  # locals would show plaintext and keys
 )
 

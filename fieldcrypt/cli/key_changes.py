@@ -154,7 +154,7 @@ def repair(
 def shred(
     tenant: Annotated[str, typer.Option(metavar="TENANT", help="Whose keys.")],
     encryptor: EncryptorOption = None,
-    by: Annotated[str, typer.Option(metavar="WHO", help="Who does it, for the record. \\[default: user@host]")] = "",
+    by: Annotated[str, typer.Option(metavar="WHO", help="Who does it, for the record. [default: user@host]")] = "",
     yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:

@@ -30,7 +30,7 @@ def create(
     region: Annotated[str, typer.Option(help="The primary region.", metavar="REGION")],
     replica: Annotated[list[str] | None, typer.Option(help="A region with a replica.", metavar="REGION")] = None,
     rotation_days: Annotated[
-        int | None, typer.Option(help="Days between rotations. \\[default: 365]", min=90, max=2560)
+        int | None, typer.Option(help="Days between rotations. [default: 365]", min=90, max=2560)
     ] = None,
     policy: Annotated[
         Path | None, typer.Option(help="The key policy of keys that are made.", metavar="FILE.json")

@@ -20,7 +20,7 @@ MigrationArgument = Annotated[
     typer.Argument(
         metavar="MODULE:NAME",
         help=f"The Migration, or a function that returns it. Default: the only one that {_VARIABLE} names, "
-        "or `migrations` under \\[tool.fieldcrypt] in pyproject.toml.",
+        "or `migrations` under [tool.fieldcrypt] in pyproject.toml.",
     ),
 ]
 

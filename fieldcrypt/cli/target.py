@@ -26,7 +26,7 @@ EncryptorOption = Annotated[
         metavar="MODULE:NAME",
         envvar=_VARIABLE,
         help="The Encryptor, or a function that returns it. "
-        "Default: `encryptor` under \\[tool.fieldcrypt] in pyproject.toml.",
+        "Default: `encryptor` under [tool.fieldcrypt] in pyproject.toml.",
     ),
 ]
 
