@@ -365,6 +365,13 @@ class TestTarget:
         rows = json.loads(stdout(run("keys", "list", "--json", "--encryptor", "application:start")))
         assert [row["tenant"] for row in rows] == ["a", "b"]
 
+    def test_a_function_that_only_configures(self, run: Run, application: Any, tmp_path: Path) -> None:
+        """It need not return the Encryptor, if its module knows one and no more."""
+        lines = ("from application import late as encryptor, start as begin", "def start(): begin()")
+        (tmp_path / "elsewhere.py").write_text("\n".join(lines))
+        rows = json.loads(stdout(run("keys", "list", "--json", "--encryptor", "elsewhere:start")))
+        assert [row["tenant"] for row in rows] == ["a", "b"]
+
     @pytest.mark.parametrize(
         ("path", "said"),
         [
@@ -375,7 +382,7 @@ class TestTarget:
             ("application:unconfigured", "no keys yet"),
             ("broken:encryptor", "ZeroDivisionError"),
             ("application:late", "name a function that does so and returns it"),
-            ("application:forgetful", "application:forgetful() returned None, and no Encryptor"),
+            ("application:forgetful", "application:forgetful() returned nothing: have it return the Encryptor"),
             ("application:failing", "application:failing() failed: LookupError: no settings"),
         ],
     )

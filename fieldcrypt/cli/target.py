@@ -7,6 +7,7 @@ import os
 import sys
 import tomllib
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated, Any
 
 import typer
@@ -81,6 +82,8 @@ def check_tenant_option(tenant: str | None) -> None:
 def find(path: str, kind: type) -> Any:
     """Return the object of a kind that a path, `package.module:name`, means, or that the function there returns.
 
+    A function that returns nothing has configured the one object of this kind that its module knows.
+
     Raises:
         ConfigurationError: it cannot be imported, the function fails, or this is no such object.
     """
@@ -92,9 +95,14 @@ def find(path: str, kind: type) -> Any:
             found = found()
         except Exception as error:  # noqa: BLE001 (whatever the application's function raises)
             raise ConfigurationError(f"{path}() failed: {_in_a_line(error)}") from None
+        if found is None:
+            # Not isinstance, which would have proxies, of a web framework say, look up what they stand for.
+            known = {id(each): each for each in vars(_module(path)).values() if kind in type(each).__mro__}
+            if len(known) != 1:
+                raise ConfigurationError(f"{path}() returned nothing: have it return the {kind.__name__} that it makes")
+            (found,) = known.values()
     if not isinstance(found, kind):
-        what = "None" if found is None else f"a {type(found).__name__}"
-        raise ConfigurationError(f"{said} {what}, and no {kind.__name__}")
+        raise ConfigurationError(f"{said} a {type(found).__name__}, and no {kind.__name__}")
     return found
 
 
@@ -120,21 +128,27 @@ def _configured_encryptor() -> str | None:
 
 
 def _imported(path: str) -> Any:
-    """Return the object that a path means; modules are looked for in this directory too."""
+    """Return the object that a path means."""
     module_name, colon, attributes = path.partition(":")
     if not (colon and module_name and attributes):
         raise ConfigurationError(f"{path!r} is not of the form package.module:name")
-    if "" not in sys.path and str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
-    try:
-        found: Any = importlib.import_module(module_name)
-    except Exception as error:  # noqa: BLE001 (whatever the application's module raises)
-        raise ConfigurationError(f"{module_name} cannot be imported: {_in_a_line(error)}") from None
+    found: Any = _module(path)
     for attribute in attributes.split("."):
         if not hasattr(found, attribute):
             raise ConfigurationError(f"{module_name} has no {attributes}")
         found = getattr(found, attribute)
     return found
+
+
+def _module(path: str) -> ModuleType:
+    """Return the module of a path; it is looked for in this directory too."""
+    module_name = path.partition(":")[0]
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        return importlib.import_module(module_name)
+    except Exception as error:  # noqa: BLE001 (whatever the application's module raises)
+        raise ConfigurationError(f"{module_name} cannot be imported: {_in_a_line(error)}") from None
 
 
 def _from_pyproject(file: Path, name: str) -> Any:
