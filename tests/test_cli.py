@@ -583,8 +583,8 @@ class TestDoctor:
         application.encryptor.store.add(*late.store.list("a"))  # type: ignore[union-attr]
         told = self.failed(run("doctor", "--json"))["key store", "shredded tenants"]
         assert "tenant 'a' has 1 data key beside tombstones" in told
-        assert "by 'ann', 1 tombstone of that" in told
-        assert "0 of the living keys older" in told
+        assert "by 'ann' (1 tombstone: " in told
+        assert "living data keys from before: 0 of 1" in told
 
     @pytest.mark.parametrize(("tenant", "shredded"), [(None, 1_700_000_000), ("c", 4_000_000_000)])
     def test_a_tombstone_that_no_shredding_makes(
@@ -605,8 +605,8 @@ class TestDoctor:
             application.encryptor.store.add(stone)
         findings = json.loads(stdout(run("doctor", "--json"), 1))["findings"]
         (found,) = (finding for finding in findings if finding["check"] == "shredded tenants")
-        assert "claim: 4 keys shredded on 2033-05-18T03:33:20Z by 'nobody', 1 tombstone of that" in found["detail"]
-        assert "1 of the living keys older" in found["detail"]
+        assert "claim: 4 keys shredded on 2033-05-18T03:33:20Z by 'nobody' (1 tombstone: " in found["detail"]
+        assert "living data keys from before: 1 of 1" in found["detail"]
         assert found["detail"].endswith("; 2 more of the kind")
         assert "the tombstone is forged" in found["advice"]
         assert evil not in found["advice"]

@@ -130,8 +130,8 @@ def _claims(tenant: str | None, living: list[int], stones: list[Tombstone]) -> s
     for stone in stones:
         claims[stone.shredded, stone.by, stone.keys].append(stone.key_id)
     told = [
-        f"{counted(keys, 'key')} shredded on {utc(shredded)} by {by!r}, {counted(len(key_ids), 'tombstone')} of that "
-        f"({_some(key_ids)}), and {sum(created < shredded for created in living)} of the living keys older"
+        f"{counted(keys, 'key')} shredded on {utc(shredded)} by {by!r} ({counted(len(key_ids), 'tombstone')}: "
+        f"{_some(key_ids)}; living data keys from before: {sum(made < shredded for made in living)} of {len(living)})"
         for (shredded, by, keys), key_ids in sorted(claims.items())[:_NAMED]
     ]
     more = [f"{len(claims) - _NAMED} more of the kind"] if len(claims) > _NAMED else []
