@@ -1,4 +1,4 @@
-"""Text to UTF-8, without leaving the text behind in an exception."""
+"""Text to UTF-8, without leaving the text behind in an exception; and numbers in messages."""
 
 from __future__ import annotations
 
@@ -20,3 +20,8 @@ def without_text(error: UnicodeEncodeError, what: str = "the text") -> ValueErro
     error.object = ""
     error.args = ()
     return ValueError(f"{what} is not valid Unicode (it has lone surrogates)")
+
+
+def counted(number: int, thing: str) -> str:
+    """Return a number of things as a message has it: "1 data key", "2,000 data keys"."""
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from fieldcrypt._text import counted
 from fieldcrypt.blind_index import DEFAULT_TAG_SIZE
 
 __all__ = ["TagPlan", "TagSize", "plan_tags"]
@@ -40,7 +41,10 @@ class TagPlan(NamedTuple):
     recommended: int | None
 
     def __str__(self) -> str:
-        lines = [f"{self.rows:,} rows, {self.distinct:,} values", "bytes  false positives  hidden among"]
+        lines = [
+            f"{counted(self.rows, 'row')}, {counted(self.distinct, 'value')}",
+            "bytes  false positives  hidden among",
+        ]
         for size, false_positives, hidden_among in self.sizes:
             mark = "  recommended" if size == self.recommended else ""
             lines.append(f"{size:5}  {false_positives:15,.4g}  {hidden_among:12,.4g}{mark}")

@@ -33,6 +33,7 @@ LAYERS = [
     {"fieldcrypt.migration"},
     {"fieldcrypt"},
     {"fieldcrypt.cli", "fieldcrypt.testing"},
+    {"fieldcrypt.__main__"},
 ]
 
 

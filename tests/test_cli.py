@@ -6,19 +6,25 @@ import base64
 import importlib
 import json
 import os
-import shlex
+import re
 import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
+from botocore.stub import Stubber
 from typer.testing import CliRunner, Result
 
-from fieldcrypt import Encryptor, FileKeyStore, KeyRecord, LocalKeyProvider, _system, text_form
+from fieldcrypt import Encryptor, FileKeyStore, KeyRecord, LocalKeyProvider, Purpose, Tombstone, _system, text_form
 from fieldcrypt.cli.commands import commands
+from fieldcrypt.cli.doctor import Verdict
+from fieldcrypt.cli.doctor.kms import examine_region
+from fieldcrypt.keys.aws_kms import AwsKmsKeyProvider
 from fieldcrypt.testing import LocalAws
 
 HOME, AWAY = "us-east-1", "eu-west-1"
@@ -32,6 +38,22 @@ encryptor = Encryptor(KeyProviderChain(old, new), FileKeyStore("keys.sqlite"))
 moved = Encryptor(new, FileKeyStore("keys.sqlite"))
 without_store = Encryptor(old)
 unconfigured = Encryptor()
+late = Encryptor()
+
+
+def start():
+    late.configure(old, FileKeyStore("keys.sqlite"))
+    return late
+
+
+def forgetful():
+    late.configure(old)
+
+
+def failing():
+    raise LookupError("no settings")
+
+
 ssn = encryptor.field("patients.ssn", str)
 """
 
@@ -52,13 +74,14 @@ Run = Callable[..., Result]
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     """Runs a command in a directory of its own."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("FIELDCRYPT_ENCRYPTOR", raising=False)
+    for variable in ("FIELDCRYPT_ENCRYPTOR", "FIELDCRYPT_MIGRATIONS"):
+        monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "local")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "local")
     before = list(sys.path)
     yield lambda *arguments, **more: CliRunner().invoke(commands, arguments, **more)
     sys.path[:] = before
-    for name in ("application", "broken", "elsewhere", "vault"):
+    for name in ("application", "broken", "elsewhere", "late", "vault"):
         sys.modules.pop(name, None)
 
 
@@ -119,6 +142,7 @@ class TestKeys:
         stdout(run("keys", "shred", "--tenant", "b", "--yes"))
         made = json.loads(stdout(run("keys", "rotate", "--all", "--json")))
         assert [entry["tenant"] for entry in made] == ["a"]
+        assert "1 data key made, to encrypt after" in stdout(run("keys", "rotate", "--tenant", "a"))
 
     def test_index_keys_are_shown_by_what_they_do(
         self, run: Run, application: Any, monkeypatch: pytest.MonkeyPatch
@@ -142,7 +166,7 @@ class TestKeys:
         assert uses() == ["searches", "tags"]
         assert "will not be found" in run("keys", "retire", "--tenant", "a", input="n\n").stderr
         assert uses() == ["searches", "tags"]
-        assert "1 index keys retired" in stdout(run("keys", "retire", "--all", "--yes"))
+        assert "1 index key retired" in stdout(run("keys", "retire", "--all", "--yes"))
         assert uses() == ["retired", "tags"]
         table = stdout(run("keys", "list"))
         assert "blind-index" in table
@@ -172,8 +196,19 @@ class TestKeys:
         evil = "x\x1b[2J\x1b]0;pwned\x07"
         value = application.ssn.encrypt(SSN, tenant=evil)
         application.encryptor.data_keys.shred(evil, "y\x1b[31m")
-        for command in (["keys", "list"], ["keys", "show", value[1:17].hex()], ["inspect", value.hex()], ["doctor"]):
+        inspect = ["inspect", value.hex(), "--encryptor", "application:encryptor"]
+        for command in (["keys", "list"], ["keys", "show", value[1:17].hex()], inspect, ["doctor"]):
             assert "\x1b" not in run(*command).output
+
+    @pytest.mark.parametrize("command", [["list", "--json"], ["export"]], ids=lambda command: command[0])
+    def test_json_is_plain_ascii(self, run: Run, application: Any, command: list[str]) -> None:
+        """DEL, a terminal's CSI, text that runs backwards, a line that ends: none gets out of a tenant's name."""
+        evil = "\x7f\x9b2J\u202e\u2028é"
+        application.ssn.encrypt(SSN, tenant=evil)
+        told = stdout(run("keys", *command, "--tenant", evil))
+        assert set(told) <= {"\n", *map(chr, range(0x20, 0x7F))}
+        facts = json.loads(told)
+        assert (facts[0] if isinstance(facts, list) else facts)["tenant"] == evil
 
     def test_show(self, run: Run, application: Any) -> None:
         """One key with all that is known of it."""
@@ -209,7 +244,7 @@ class TestKeys:
         """No answer is no."""
         result = run("keys", "shred", "--tenant", "a", input="")
         assert result.exit_code == 1
-        assert "1 data keys of tenant 'a' will be destroyed" in result.stderr
+        assert "1 data key of tenant 'a' will be destroyed" in result.stderr
         assert application.ssn.decrypt(application.values["a"]) == SSN
 
     def test_shred_leaves_a_tombstone(self, run: Run, application: Any) -> None:
@@ -275,8 +310,26 @@ class TestInspect:
             "hex in a file": "text",
         }[spelling]
         facts = json.loads(stdout(run("inspect", argument, "--json")))
-        assert (facts["form"], facts["key_id"], facts["tenant"]) == ("stored", value[1:17].hex(), "a")
+        assert (facts["form"], facts["key_id"]) == ("stored", value[1:17].hex())
         assert facts["plaintext_bytes"] == len(SSN) + 1
+
+    def test_the_key_store_knows_more(self, run: Run, application: Any) -> None:
+        """Whose the data key is, for one; if one asks."""
+        value = application.values["a"].hex()
+        facts = json.loads(stdout(run("inspect", value, "--encryptor", "application:encryptor", "--json")))
+        assert facts["tenant"] == "a"
+
+    def test_a_value_is_looked_at_without_running_any_code(
+        self, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Whoever can put a file into this directory, or one above, could have it do anything."""
+        (tmp_path / "broken.py").write_text("raise SystemExit('CODE RAN')")
+        (tmp_path / "pyproject.toml").write_text('[tool.fieldcrypt]\nencryptor = "broken:encryptor"\n')
+        monkeypatch.setenv("FIELDCRYPT_ENCRYPTOR", "broken:encryptor")
+        value = Encryptor(LocalKeyProvider.generate()).field("a.b", str).encrypt(SSN)
+        before = list(sys.path)
+        stdout(run("inspect", value.hex()))
+        assert sys.path == before
 
     def test_a_self_contained_value_needs_no_encryptor(self, run: Run) -> None:
         """It says itself whose it is."""
@@ -307,6 +360,18 @@ class TestTarget:
         monkeypatch.setenv("FIELDCRYPT_ENCRYPTOR", "application:without_store")
         assert "no key store" in complaint(run("keys", "list"), 2)
 
+    def test_a_function_that_configures(self, run: Run, application: Any) -> None:
+        """Programs that know their keys at start-up name what they call there."""
+        rows = json.loads(stdout(run("keys", "list", "--json", "--encryptor", "application:start")))
+        assert [row["tenant"] for row in rows] == ["a", "b"]
+
+    def test_a_function_that_only_configures(self, run: Run, application: Any, tmp_path: Path) -> None:
+        """It need not return the Encryptor, if its module knows one and no more."""
+        lines = ("from application import late as encryptor, start as begin", "def start(): begin()")
+        (tmp_path / "elsewhere.py").write_text("\n".join(lines))
+        rows = json.loads(stdout(run("keys", "list", "--json", "--encryptor", "elsewhere:start")))
+        assert [row["tenant"] for row in rows] == ["a", "b"]
+
     @pytest.mark.parametrize(
         ("path", "said"),
         [
@@ -316,6 +381,9 @@ class TestTarget:
             ("application:ssn", "is a Field"),
             ("application:unconfigured", "no keys yet"),
             ("broken:encryptor", "ZeroDivisionError"),
+            ("application:late", "name a function that does so and returns it"),
+            ("application:forgetful", "application:forgetful() returned nothing: have it return the Encryptor"),
+            ("application:failing", "application:failing() failed: LookupError: no settings"),
         ],
     )
     def test_what_is_no_encryptor(self, run: Run, application: Any, tmp_path: Path, path: str, said: str) -> None:
@@ -473,29 +541,81 @@ class TestDoctor:
         assert "cannot be reached" in wrong[AWAY, "reachable"]
 
     def test_rotation_that_is_off(self, run: Run, vault: Any, aws: LocalAws) -> None:
-        """KMS would rotate by itself."""
+        """A warning, for so KMS makes its keys; whoever wants it on says `--strict`."""
         vault(aws.create_key(), [HOME, AWAY])
-        assert set(self.failed(run("doctor", "--json"))) == {(HOME, "rotation"), (AWAY, "rotation")}
+        told = json.loads(stdout(run("doctor", "--json")))
+        assert told["ok"]
+        warnings = [finding for finding in told["findings"] if finding["verdict"] != "ok"]
+        assert [(each["place"], each["check"], each["verdict"]) for each in warnings] == [
+            (region, "rotation", "warning") for region in (HOME, AWAY)
+        ]
+        assert not json.loads(stdout(run("doctor", "--strict", "--json"), 1))["ok"]
+        for_people = stdout(run("doctor"))
+        assert "Nothing fails; 2 warnings." in for_people
+        assert "aws kms enable-key-rotation" in for_people
+
+    @pytest.mark.parametrize(
+        ("metadata", "warned"),
+        [
+            ({"Origin": "EXTERNAL_KEY_STORE", "CustomKeyStoreId": "cks-1234567890abcdef0"}, False),
+            ({"Origin": "AWS_CLOUDHSM", "CustomKeyStoreId": "cks-1234567890abcdef0"}, False),
+            ({"Origin": "EXTERNAL"}, False),
+            ({"Origin": "EXTERNAL", "ValidTo": datetime.now(UTC) + timedelta(days=31)}, False),
+            ({"Origin": "EXTERNAL", "ValidTo": datetime.now(UTC) + timedelta(days=29)}, True),
+        ],
+    )
+    def test_keys_whose_material_is_not_made_by_kms(self, metadata: dict[str, Any], warned: bool) -> None:
+        """KMS cannot rotate them, and is not asked; imported material may end, and that is said a month ahead."""
+        arn = "arn:aws:kms:us-east-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab"
+        client = boto3.client("kms", region_name=HOME)
+        described = {"KeyId": arn.rpartition("/")[2], "Arn": arn, "KeyState": "Enabled", "MultiRegion": True}
+        with Stubber(client) as stub:
+            stub.add_response("describe_key", {"KeyMetadata": described | metadata})
+            provider = AwsKmsKeyProvider(arn, [HOME], client_factory=lambda region: client)
+            findings = list(examine_region(provider, HOME, [arn]))
+        assert [f.check for f in findings if f.verdict is not Verdict.OK] == (["key material"] if warned else [])
 
     def test_a_shredded_tenant_with_a_key(self, run: Run, application: Any) -> None:
         """Some process was making one while the tenant was shredded."""
-        stdout(run("keys", "shred", "--tenant", "a", "--yes"))
+        stdout(run("keys", "shred", "--tenant", "a", "--by", "ann", "--yes"))
         late = Encryptor(application.old, FileKeyStore("late.sqlite"))
         late.field("a.b", str).encrypt(SSN, tenant="a")
         application.encryptor.store.add(*late.store.list("a"))  # type: ignore[union-attr]
-        assert "'a' was shredded" in self.failed(run("doctor", "--json"))["key store", "shredded tenants"]
+        told = self.failed(run("doctor", "--json"))["key store", "shredded tenants"]
+        assert "tenant 'a' has 1 data key beside tombstones" in told
+        assert "by 'ann' (1 tombstone: " in told
+        assert "living data keys from before: 0 of 1" in told
 
-    def test_advice_is_safe_to_paste(self, run: Run, application: Any) -> None:
-        """Whoever can write to the key store can give a tenant a name that a shell would take for a command."""
+    @pytest.mark.parametrize(("tenant", "shredded"), [(None, 1_700_000_000), ("c", 4_000_000_000)])
+    def test_a_tombstone_that_no_shredding_makes(
+        self, run: Run, application: Any, tenant: str | None, shredded: int
+    ) -> None:
+        """Keys of no tenant cannot be shredded, nor is anything shredded in the future."""
+        application.encryptor.store.add(
+            Tombstone(stone := os.urandom(16), Purpose.ENCRYPTION, 1, tenant, shredded, "x", 1)
+        )
+        assert stone.hex() in self.failed(run("doctor", "--json"))["key store", "shredded tenants"]
+
+    def test_a_forged_tombstone_destroys_nothing(self, run: Run, application: Any) -> None:
+        """It needs no key to write. What it claims is told, with what speaks against it, and no command is advised."""
         evil = "x; rm -rf ~"
         application.ssn.encrypt(SSN, tenant=evil)
-        application.encryptor.data_keys.shred(evil, "ann")
-        late = Encryptor(application.old, FileKeyStore("late.sqlite"))
-        late.field("a.b", str).encrypt(SSN, tenant=evil)
-        application.encryptor.store.add(*late.store.list(evil))  # type: ignore[union-attr]
+        for number in range(5):
+            stone = Tombstone(os.urandom(16), Purpose.ENCRYPTION, 1, evil, 2_000_000_000 + number, "nobody", 4)
+            application.encryptor.store.add(stone)
         findings = json.loads(stdout(run("doctor", "--json"), 1))["findings"]
-        (advice,) = (finding["advice"] for finding in findings if finding["check"] == "shredded tenants")
-        assert shlex.split(advice) == ["fieldcrypt", "keys", "shred", "--tenant", evil]
+        (found,) = (finding for finding in findings if finding["check"] == "shredded tenants")
+        assert "claim: 4 keys shredded on 2033-05-18T03:33:20Z by 'nobody' (1 tombstone: " in found["detail"]
+        assert "living data keys from before: 1 of 1" in found["detail"]
+        assert found["detail"].endswith("; 2 more of the kind")
+        assert "the tombstone is forged" in found["advice"]
+        assert evil not in found["advice"]
+        assert "fieldcrypt keys" not in found["advice"]
+
+    def test_no_advice_destroys_anything(self) -> None:
+        """Whatever is wrong may be wrong because somebody wants it repaired like that."""
+        sources = "".join(path.read_text() for path in Path(examine_region.__code__.co_filename).parent.glob("*.py"))
+        assert not re.findall(r"keys (?:shred|retire)|schedule-key-deletion|disable-key\b|delete-[a-z]+", sources)
 
     def test_a_role_for_one_tenant(self, run: Run, vault: Any, key: str) -> None:
         """It looks at that tenant's data keys alone."""

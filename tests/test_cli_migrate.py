@@ -56,6 +56,30 @@ notes = Migration(engine, Note)
 tags = Migration(engine, Patient, name="tags")
 """
 
+LATE = """
+encryptor = Encryptor()
+
+
+def start():
+    global engine
+    engine = create_engine("sqlite:///shop.sqlite")
+    keys = SqlKeyStore(engine)
+    keys.create_table()
+    encryptor.configure(LocalKeyProvider(bytes(32)), keys)
+    return encryptor
+
+
+"""
+
+MIGRATIONS = """
+def patients():
+    return Migration(engine, Patient, {"ssn_plain": "ssn"})
+
+
+def tags():
+    return Migration(engine, Patient, name="tags")
+"""
+
 
 @pytest.fixture
 def shop(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
@@ -101,7 +125,7 @@ def test_the_whole_way(run: Run, shop: Any) -> None:
     do(shop, "UPDATE patients SET ssn_plain = 'other' WHERE id = 7")
     wrong = run("migrate", "verify")
     assert (wrong.exit_code, wrong.stderr) == (1, "7: ssn_plain -> ssn differs\n")
-    assert "verify found 1 rows" in complaint(run("migrate", "finish", "--yes"), 2)
+    assert "verify found 1 row to be mended" in complaint(run("migrate", "finish", "--yes"), 2)
     assert run("migrate", "undo", "--yes").exit_code == 1  # the row that differs stays as it is
     do(shop, "UPDATE patients SET ssn_plain = 'ssn 7', ssn = NULL WHERE id = 7")
     stdout(run("migrate", "backfill"))
@@ -119,7 +143,7 @@ def test_a_row_that_is_named(run: Run, shop: Any) -> None:
     do(shop, *(f"INSERT INTO notes VALUES ('c', {n}, 'fc1.note {n}')" for n in (1, 2)))
     planned = run("migrate", "plan", "application:notes")
     assert planned.exit_code == 1
-    assert "2 values begin with fc1. and are no encrypted values" in planned.stdout
+    assert "2 values with fc1. at the beginning cannot be read as encrypted" in planned.stdout
     assert "`fieldcrypt migrate mend --as-plaintext KEY`" in planned.stdout
     failed = run("migrate", "backfill", "application:notes")
     assert "c, 1: the encrypted column notes.body begins with 'fc1.'" in failed.stderr
@@ -133,7 +157,7 @@ def test_a_row_that_is_named(run: Run, shop: Any) -> None:
     none = run(*mend, '["c", 7]')
     assert (none.exit_code, none.stderr) == (1, "c, 7: there is no such row\n")
     assert stdout(run(*mend, '["c", 1]')) == (
-        "notes c, 1: what body held is encrypted as plaintext\n1 rows, 1 changed, 0 failed\n"
+        "notes c, 1: what body held is encrypted as plaintext\n1 row, 1 changed, 0 failed\n"
     )
     again = run(*mend, '["c", 1]')
     assert again.exit_code == 1
@@ -203,6 +227,23 @@ def test_which_migration(run: Run, shop: Any, tmp_path: Path) -> None:
         assert expected in complaint(run("migrate", "status"), 2)
     project.write_text("")
     assert "no migration is named" in run("migrate", "status").stderr
+
+
+def test_a_program_that_configures_at_start_up(
+    run: Run, shop: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is made at import, and no pyproject.toml is there: functions make the Encryptor, then the migrations."""
+    engine, models, migrations = (SHOP.index(begin) for begin in ("engine =", "class Base", "patients ="))
+    (tmp_path / "late.py").write_text(SHOP[:engine] + LATE + SHOP[models:migrations] + MIGRATIONS)
+    (tmp_path / "pyproject.toml").unlink()
+    do(shop, "ALTER TABLE patients ADD COLUMN ssn_tag BLOB")
+    monkeypatch.setenv("FIELDCRYPT_ENCRYPTOR", "late:start")
+    monkeypatch.setenv("FIELDCRYPT_MIGRATIONS", "late:patients")
+    assert json.loads(stdout(run("migrate", "backfill", "--json")))["changed"] == 20
+    monkeypatch.setenv("FIELDCRYPT_MIGRATIONS", "late:patients, late:tags")
+    assert "one of late:patients, late:tags" in complaint(run("migrate", "status"), 2)
+    do(shop, "UPDATE patients SET ssn_tag = NULL WHERE id < 3")
+    assert "would not be found any more: 3 of patients" in complaint(run("keys", "retire", "--yes"), 2)
 
 
 def test_index_keys_are_not_retired_while_rows_need_them(run: Run, shop: Any) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 
 def demo(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "fieldcrypt.cli", "demo", *map(str, arguments)]
+    command = [sys.executable, "-m", "fieldcrypt", "demo", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "COLUMNS": "120"})
 
 

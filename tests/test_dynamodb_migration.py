@@ -560,7 +560,7 @@ class TestVerify(OnMoto):
         sample = Sample(confidence=0.9, share=0.05)
         report = job.verify(sample=sample)
         assert sample.size <= report.rows < 300
-        assert f"{report.rows} rows, taken at random" in str(report)
+        assert f"none of {report.rows} rows, taken at random" in str(report)
         assert job.plan(sample=Sample(0.99, 0.001)).rows == 300
 
 

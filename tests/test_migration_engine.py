@@ -76,7 +76,7 @@ class TestComplete:
         assert job.status().steps[0].state == "failed"
         report = job.verify()
         assert (report.rows, report.wrong, report.left, report.total) == (7, 0, 2, 9)
-        assert "2 more are not protected, or were not seen" in str(report)
+        assert "not protected, or not seen: 2 more" in str(report)
         with pytest.raises(ConfigurationError, match="verify found 2 rows"):
             job.finish()
 
@@ -205,7 +205,7 @@ class TestNothingNewerIsRemoved:
         job.backfill()
         data.rows[0].plain, data.rows[1].stored = "of late", data.rows[2].stored
         assert (job.verify().wrong, job.verify().differing) == (2, 1)
-        with pytest.raises(ConfigurationError, match="verify found 1 rows"):
+        with pytest.raises(ConfigurationError, match="verify found 1 row to be mended"):
             job.finish(stale_plaintext=True)
 
     def test_plaintext_that_is_gone_after_verify_cannot_be_told_from_none(self) -> None:

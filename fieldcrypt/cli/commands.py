@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 import fieldcrypt
+from fieldcrypt._text import counted
 from fieldcrypt.cli.doctor import Finding, Verdict, examine
 from fieldcrypt.cli.inspect import facts_of, read_value
 from fieldcrypt.cli.keys import keys
@@ -17,7 +18,7 @@ from fieldcrypt.cli.kms import kms
 from fieldcrypt.cli.migrate import migrate
 from fieldcrypt.cli.options import JsonOption
 from fieldcrypt.cli.output import fail, print_json, print_table, progress, say
-from fieldcrypt.cli.target import EncryptorOption, check_tenant_option, find_encryptor, named_encryptor
+from fieldcrypt.cli.target import EncryptorOption, check_tenant_option, find_encryptor
 from fieldcrypt.errors import ConfigurationError, FieldcryptError
 
 __all__ = ["commands"]
@@ -41,6 +42,7 @@ commands = typer.Typer(
     help="Client-side field encryption for data stores that replicate across regions.",
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode="markdown",  # with "rich", [square brackets] vanish and lines do not flow
     pretty_exceptions_show_locals=False,  # locals would show plaintext and keys
 )
 
@@ -92,13 +94,18 @@ def demo(
 @commands.command()
 def inspect(
     value: Annotated[str, typer.Argument(metavar="VALUE", help="Hexadecimal, base64, or a file.")],
-    encryptor: EncryptorOption = None,
+    encryptor: Annotated[
+        str | None,
+        typer.Option(metavar="MODULE:NAME", help="Look the data key up in the key store of this Encryptor."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Tell what an encrypted value says of itself: form, data key, sizes, tenant. Nothing is decrypted or verified."""
+    """Tell what an encrypted value says of itself: form, data key, sizes, tenant. Nothing is decrypted or verified.
+
+    Without --encryptor no code of any program is imported, whatever the environment and pyproject.toml name.
+    """
     data = read_value(value)
-    name = named_encryptor(encryptor)
-    facts = facts_of(data, None if name is None else find_encryptor(name).store)
+    facts = facts_of(data, None if encryptor is None else find_encryptor(encryptor).store)
     if as_json:
         print_json(facts)
         return
@@ -113,39 +120,46 @@ def doctor(
         str | None, typer.Option(metavar="TENANT", help="For whom to wrap, if this role may for certain tenants only.")
     ] = None,
     reads_only: Annotated[bool, typer.Option("--reads-only", help="This role is not to wrap: do not try.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit code 1 for warnings, too.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Check that every region can really read the data: its key, its permissions, and every data key.
 
-    Makes some KMS calls for each region, and one for each data key and region. Exit code 1 if anything is wrong.
+    Makes some KMS calls for each region, and one for each data key and region. Exit code 1 if anything is wrong; what
+    works, and could be better, is a warning.
     """
     check_tenant_option(tenant)
     found = find_encryptor(encryptor)
     with progress("") as bar:
         findings = list(examine(found, tenant=tenant, reads_only=reads_only, on_place=bar.say, on_progress=bar))
-    wrong = [finding for finding in findings if finding.verdict is Verdict.FAILED]
+    bad = {Verdict.FAILED, Verdict.WARNING} if strict else {Verdict.FAILED}
+    wrong = any(finding.verdict in bad for finding in findings)
     if as_json:
         print_json({"ok": not wrong, "findings": [finding.as_json() for finding in findings]})
     else:
-        _print_findings(findings, wrong)
+        _print_findings(findings)
     if wrong:
         raise typer.Exit(1)
 
 
-_COLOURS = {Verdict.OK: "green", Verdict.UNKNOWN: "yellow", Verdict.FAILED: "red"}
+_COLOURS = {Verdict.OK: "green", Verdict.UNKNOWN: "yellow", Verdict.WARNING: "yellow", Verdict.FAILED: "red"}
 
 
-def _print_findings(findings: list[Finding], wrong: list[Finding]) -> None:
+def _print_findings(findings: list[Finding]) -> None:
     from rich.text import Text
 
+    told = [finding for finding in findings if finding.verdict in (Verdict.FAILED, Verdict.WARNING)]
     rows = []
     for finding in findings:
         verdict = Text(finding.verdict.value, _COLOURS[finding.verdict])
-        detail = f"see {wrong.index(finding) + 1} below" if finding in wrong else finding.detail
+        detail = f"see {told.index(finding) + 1} below" if finding in told else finding.detail
         rows.append((finding.place, finding.check, verdict, detail))
     print_table(("where", "what", "", ""), rows)
-    for number, finding in enumerate(wrong, 1):
+    for number, finding in enumerate(told, 1):
         say(f"\n{number}. {finding.place}, {finding.check}\n   {finding.detail}\n   What to do: {finding.advice}")
-    unknown = any(finding.verdict is Verdict.UNKNOWN for finding in findings)
-    if not wrong:
-        say("Nothing is wrong, as far as this role may look." if unknown else "All is well.")
+    found = {finding.verdict for finding in findings}
+    if found == {Verdict.OK}:
+        say("All is well.")
+    elif Verdict.FAILED not in found:
+        seen = ", as far as this role may look" if Verdict.UNKNOWN in found else ""
+        say(f"Nothing is wrong{seen}." if not told else f"\nNothing fails{seen}; {counted(len(told), 'warning')}.")

@@ -11,11 +11,12 @@ from typing import Annotated
 import typer
 
 from fieldcrypt import _system
+from fieldcrypt._text import counted
 from fieldcrypt.cli.key_id import key_id_of
 from fieldcrypt.cli.migrations import all_migrations
 from fieldcrypt.cli.options import JsonOption, YesOption
 from fieldcrypt.cli.output import ask, fail, print_json, printable, progress, say
-from fieldcrypt.cli.target import EncryptorOption, check_tenant_option, find_encryptor, load
+from fieldcrypt.cli.target import EncryptorOption, check_tenant_option, find, find_encryptor
 from fieldcrypt.encryptor import Encryptor
 from fieldcrypt.errors import ConfigurationError, DecryptionError, KeyStoreError
 from fieldcrypt.keys.data_key import DataKey
@@ -62,10 +63,11 @@ def rotate(
     if as_json:
         print_json(_named(made))
     elif index:
-        say(f"{len(made)} index keys made; they tag after {settling_time(found.policy)}: then tag all rows anew")
+        delay = settling_time(found.policy)
+        say(f"{counted(len(made), 'index key')} made, to tag after {delay}: then tag all rows anew")
     else:
         delay = found.policy.propagation_delay
-        say(f"{len(made)} data keys made; they encrypt after {delay}, old values stay readable")
+        say(f"{counted(len(made), 'data key')} made, to encrypt after {delay}; old values stay readable")
 
 
 @changes.command()
@@ -82,8 +84,8 @@ def retire(
 ) -> None:
     """Give up index keys from before a rotation, once all rows are tagged anew; or a data key with nothing under it.
 
-    Looks through all migrations that pyproject.toml names, and refuses while values under the key remain. Rows that are
-    not tagged under the newest index key are found no more. Exit code 2 if it is too early.
+    Looks through all migrations that FIELDCRYPT_MIGRATIONS or pyproject.toml names, and refuses while values under the
+    key remain. Rows that are not tagged under the newest index key are found no more. Exit code 2 if it is too early.
     """
     found = find_encryptor(encryptor)
     if key_id is not None:
@@ -103,14 +105,14 @@ def retire(
     if as_json:
         print_json(_named(retired))
     else:
-        say(f"{len(retired)} index keys retired")
+        say(f"{counted(len(retired), 'index key')} retired")
 
 
 @changes.command()
 def rewrap(
     encryptor: EncryptorOption = None,
     to: Annotated[
-        str | None, typer.Option(metavar="MODULE:NAME", help="The new key provider. Default: the Encryptor's own.")
+        str | None, typer.Option(metavar="MODULE:NAME", help="The new key provider. Default: that of the Encryptor.")
     ] = None,
     accept_public_key: AcceptOption = False,
     dry_run: DryRunOption = False,
@@ -123,9 +125,7 @@ def rewrap(
     KeyProviderChain of the new and the old key provider before. Exit code 1 if some keys were left.
     """
     found = find_encryptor(encryptor)
-    target = found.provider if to is None else load(to)
-    if not isinstance(target, KeyProvider):
-        raise ConfigurationError(f"{to} is a {type(target).__name__}, and no key provider")
+    target: KeyProvider = found.provider if to is None else find(to, KeyProvider)
     if to is not None:
         _check_that_it_reads(found, target)
     if not dry_run and not yes:
@@ -164,8 +164,9 @@ def shred(
     _ = found.data_keys  # says what is wrong if there is no key store
     living = [] if found.store is None else [key for key in found.store.list(tenant) if isinstance(key, KeyRecord)]
     if living and not yes:
-        announced = f"{len(living)} data keys of tenant {tenant!r} will be destroyed, and with them all of its values."
-        ask([announced, "Backups of the key store have them still."], "Nothing was destroyed.")
+        keys = counted(len(living), "data key")
+        announced = f"{keys} of tenant {tenant!r} will be destroyed. All values of the tenant are lost with that."
+        ask([announced, "Backups of the key store are not touched."], "Nothing was destroyed.")
     who = by or f"{_user()}@{platform.node()}"
     if len(who.encode(errors="replace")) > MAX_BY_SIZE:
         raise ConfigurationError(f"--by has {MAX_BY_SIZE} bytes at most")
@@ -174,7 +175,8 @@ def shred(
         print_json({"tenant": tenant, "keys": count, "by": who})
         return
     lost = f"within {found.policy.cache_ttl}, or {found.policy.grace} more without the key store"
-    say(f"{count} data keys destroyed; every process loses them {lost}" if count else "all were shredded before")
+    destroyed = f"{counted(count, 'data key')} destroyed, and gone from every process {lost}"
+    say(destroyed if count else "all were shredded before")
 
 
 def _retire_data_key(found: Encryptor, text: str, yes: bool, as_json: bool) -> None:
@@ -188,7 +190,7 @@ def _retire_data_key(found: Encryptor, text: str, yes: bool, as_json: bool) -> N
         told = ", ".join(f"{count:,} of {name}" for name, count in left.items())
         raise ConfigurationError(f"values are under the key: {told}. `fieldcrypt migrate backfill` encrypts them anew")
     if not yes:
-        ask(["Values that no migration of pyproject.toml is about may be under it."], "Nothing was changed.")
+        ask(["Values that no named migration is about may be under it."], "Nothing was changed.")
     record = found.data_keys.retire(key_id)
     if as_json:
         print_json(_named([record]))
@@ -263,7 +265,7 @@ def _print_report(report: RewrapReport, done: str, as_json: bool) -> None:
             }
         )
     else:
-        say(f"{report.changed} data keys {done}, {report.unchanged} were as they should be")
+        say(f"{counted(report.changed, 'data key')} {done}; as they should be before: {report.unchanged:,}")
     for key_id, error in report.failures.items():
         typer.echo(printable(f"{key_id}: {error}"), err=True)
     if report.stopped is not None:

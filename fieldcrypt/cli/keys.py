@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from fieldcrypt._text import counted
 from fieldcrypt.cli.key_changes import changes
 from fieldcrypt.cli.key_id import key_id_of
 from fieldcrypt.cli.key_rows import KeyRow, key_rows
@@ -43,7 +44,7 @@ def list_keys(encryptor: EncryptorOption = None, tenant: TenantOption = None, as
         print_table(
             ("key id", "tenant", "purpose", "created", "use", "wraps", "remarks"), [_cells(row) for row in rows]
         )
-        say(f"{len(rows)} data keys")
+        say(counted(len(rows), "data key"))
     if any(row.use == "unreadable" for row in rows):
         raise typer.Exit(1)
 
@@ -111,7 +112,7 @@ def _exported(key_id: bytes, entry: KeyRecord | Tombstone) -> str:
         "created": utc(entry.created),
         "record": entry.to_bytes().hex(),
     }
-    return json.dumps(facts, ensure_ascii=False) + "\n"
+    return json.dumps(facts) + "\n"
 
 
 def _rows(found: Encryptor) -> list[KeyRow]:
@@ -139,6 +140,9 @@ def _cells(row: KeyRow) -> tuple[str, ...]:
 
 def _in_words(value: Any) -> str:
     if isinstance(value, list):
-        parts = [f"{part['name']} ({part['bytes']} bytes)" if isinstance(part, dict) else str(part) for part in value]
+        parts = [
+            f"{part['name']} ({counted(part['bytes'], 'byte')})" if isinstance(part, dict) else str(part)
+            for part in value
+        ]
         return ", ".join(parts) or "none"
     return "none" if value is None else str(value)

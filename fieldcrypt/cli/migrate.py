@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from fieldcrypt import _system
+from fieldcrypt._text import counted
 from fieldcrypt.cli.migrations import MigrationArgument, find_migration
 from fieldcrypt.cli.options import JsonOption, YesOption
 from fieldcrypt.cli.output import ask, fail, print_json, print_table, printable, say, utc
@@ -245,21 +246,21 @@ def _print_plan(planned: MigrationPlan) -> None:
     if rows:
         print_table(titles, rows)
     some = "" if planned.rows == planned.total else f", of {planned.total:,}"
-    say(f"{planned.rows:,} rows were looked at{some}: {planned.due:,} values are to be written by a backfill")
+    say(f"{counted(planned.rows, 'row')} looked at{some}: a backfill has {counted(planned.due, 'value')} to write")
     if planned.left:
         say(
-            f"{planned.left:,} more are in the table, and no step would come to them: is the key sorted as it is "
+            f"no step would come to {counted(planned.left, 'more row')} of the table: is the key sorted as it is "
             "compared?"
         )
     marked = sum(counts[Kind.MARKED] for counts in planned.fields.values())
     if marked:
         say(
-            f"{marked:,} values begin with fc1. and are no encrypted values; `backfill` names their rows. Look at each "
-            "of them: if it is old plaintext of yours, and nobody has planted it, `fieldcrypt migrate mend "
+            f"{counted(marked, 'value')} with fc1. at the beginning cannot be read as encrypted; `backfill` names the "
+            "rows. Look at each: if it is old plaintext of yours, and nobody has planted it, `fieldcrypt migrate mend "
             "--as-plaintext KEY` encrypts it"
         )
     for reason, count in planned.passed_over.items():
-        say(f"{count:,} rows are passed over: {reason}")
+        say(f"{counted(count, 'row')} passed over: {reason}")
     for remark in planned.remarks:
         typer.echo(printable(f"remark: {remark}"), err=True)
     for needed in planned.needed:
@@ -291,8 +292,8 @@ def _print_report(report: StepReport, as_json: bool, step: str) -> None:
         if report.dropped:
             state = f"; another step was begun meanwhile, and this {step} was dropped: look at the status"
         elif report.left:
-            state = f"; of all {report.total:,} the database counts {report.left:,} that are left"
-        say(f"{report.rows:,} rows, {report.changed:,} changed, {report.failed:,} failed{state}")
+            state = f"; the database counts {report.left:,} of {report.total:,} as left"
+        say(f"{counted(report.rows, 'row')}, {report.changed:,} changed, {report.failed:,} failed{state}")
         untold = report.failed - len(report.failures)
         if untold > 0:
             say(f"{untold:,} that failed are not named here: they were told when they were met, or are too many")

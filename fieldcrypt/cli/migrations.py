@@ -2,54 +2,61 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
 
-from fieldcrypt.cli.target import configured, load
+from fieldcrypt.cli.target import configured, find, set_up
 from fieldcrypt.errors import ConfigurationError
 from fieldcrypt.migration import Migration
 
 __all__ = ["MigrationArgument", "all_migrations", "find_migration"]
 
+_VARIABLE = "FIELDCRYPT_MIGRATIONS"
+
 MigrationArgument = Annotated[
     str | None,
     typer.Argument(
         metavar="MODULE:NAME",
-        help="Where the Migration is. Default: the only one of `migrations` under [tool.fieldcrypt] in pyproject.toml.",
+        help=f"The Migration, or a function that returns it. Default: the only one that {_VARIABLE} names, "
+        "or `migrations` under [tool.fieldcrypt] in pyproject.toml.",
     ),
 ]
 
 
 def find_migration(path: str | None) -> Migration:
-    """Return the migration that an argument, or pyproject.toml, names.
+    """Return the migration that an argument, the environment or pyproject.toml names.
 
     Raises:
         ConfigurationError: none is named, or several are, or what is named is none.
     """
+    set_up()
     if path is not None:
-        return _loaded(path)
+        return _found(path)
     names = _named()
     if len(names) != 1:
         raise ConfigurationError(
             f"say which migration, package.module:name: one of {', '.join(names)}"
             if names
-            else "no migration is named: give package.module:name, or write\n"
+            else f"no migration is named: give package.module:name, set {_VARIABLE}, or write\n"
             '[tool.fieldcrypt]\nmigrations = ["package.module:name"]\ninto pyproject.toml'
         )
-    return _loaded(names[0])
+    return _found(names[0])
 
 
 def all_migrations() -> list[Migration]:
-    """Return all migrations that pyproject.toml names.
+    """Return all migrations that the environment or pyproject.toml names, for a command that has its Encryptor.
 
     Raises:
         ConfigurationError: what is named is none.
     """
-    return [_loaded(name) for name in _named()]
+    return [_found(name) for name in _named()]
 
 
 def _named() -> list[str]:
+    if names := os.environ.get(_VARIABLE, "").replace(",", " ").split():
+        return names
     names = configured("migrations")
     if names is None:
         return []
@@ -58,8 +65,6 @@ def _named() -> list[str]:
     return names
 
 
-def _loaded(path: str) -> Migration:
-    found = load(path)
-    if not isinstance(found, Migration):
-        raise ConfigurationError(f"{path} is a {type(found).__name__}, and no Migration")
+def _found(path: str) -> Migration:
+    found: Migration = find(path, Migration)
     return found

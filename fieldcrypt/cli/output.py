@@ -59,8 +59,8 @@ def ask(announced: Sequence[str], otherwise: str) -> None:
 
 
 def print_json(value: Any) -> None:
-    """Print JSON for a script."""
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    """Print JSON for a script, in ASCII: other characters could give a terminal orders, or hide what stands there."""
+    typer.echo(json.dumps(value, indent=2))
 
 
 def print_table(titles: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

@@ -1,11 +1,13 @@
-"""Which Encryptor a command is about."""
+"""What a command is about: objects of the program, or what its functions return."""
 
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 import tomllib
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated, Any
 
 import typer
@@ -14,7 +16,7 @@ from fieldcrypt.encryptor import Encryptor
 from fieldcrypt.errors import ConfigurationError
 from fieldcrypt.keys.records import check_tenant
 
-__all__ = ["EncryptorOption", "check_tenant_option", "configured", "find_encryptor", "load", "named_encryptor"]
+__all__ = ["EncryptorOption", "check_tenant_option", "configured", "find", "find_encryptor", "set_up"]
 
 _VARIABLE = "FIELDCRYPT_ENCRYPTOR"
 
@@ -24,7 +26,8 @@ EncryptorOption = Annotated[
         "--encryptor",
         metavar="MODULE:NAME",
         envvar=_VARIABLE,
-        help="Where the Encryptor is. Default: `encryptor` under [tool.fieldcrypt] in pyproject.toml.",
+        help="The Encryptor, or a function that returns it. "
+        "Default: `encryptor` under [tool.fieldcrypt] in pyproject.toml.",
     ),
 ]
 
@@ -35,17 +38,32 @@ def find_encryptor(name: str | None) -> Encryptor:
     Raises:
         ConfigurationError: none is named, or what is named is none, or it has no keys.
     """
-    path = named_encryptor(name)
+    path = name or _configured_encryptor()
     if path is None:
         raise ConfigurationError(
             f"no Encryptor is named: use --encryptor package.module:name, set {_VARIABLE}, or write\n"
             '[tool.fieldcrypt]\nencryptor = "package.module:name"\ninto pyproject.toml'
         )
-    encryptor = load(path)
-    if not isinstance(encryptor, Encryptor):
-        raise ConfigurationError(f"{path} is a {type(encryptor).__name__}, and no Encryptor")
-    _ = encryptor.provider  # says now if it was never configured
+    encryptor: Encryptor = find(path, Encryptor)
+    try:
+        _ = encryptor.provider
+    except ConfigurationError:
+        raise ConfigurationError(
+            f"the Encryptor of {path} has no keys yet: if your program configures it at start-up, name a function that "
+            "does so and returns it"
+        ) from None
     return encryptor
+
+
+def set_up() -> None:
+    """Look up the Encryptor that the environment or pyproject.toml names, for a function there may configure it.
+
+    Raises:
+        ConfigurationError: what is named is none.
+    """
+    path = os.environ.get(_VARIABLE) or _configured_encryptor()
+    if path is not None:
+        find(path, Encryptor)
 
 
 def check_tenant_option(tenant: str | None) -> None:
@@ -61,17 +79,30 @@ def check_tenant_option(tenant: str | None) -> None:
         raise ConfigurationError(f"--tenant: {error}") from None
 
 
-def named_encryptor(name: str | None) -> str | None:
-    """Return the path of the Encryptor, `package.module:name`, or None if nobody names one.
+def find(path: str, kind: type) -> Any:
+    """Return the object of a kind that a path, `package.module:name`, means, or that the function there returns.
+
+    A function that returns nothing has configured the one object of this kind that its module knows.
 
     Raises:
-        ConfigurationError: pyproject.toml is malformed.
+        ConfigurationError: it cannot be imported, the function fails, or this is no such object.
     """
-    if name:
-        return name
-    found = configured("encryptor")
-    if found is not None and not isinstance(found, str):
-        raise ConfigurationError("encryptor under [tool.fieldcrypt] is a text, package.module:name")
+    found = _imported(path)
+    said = f"{path} is"
+    if callable(found) and not isinstance(found, kind):
+        said = f"{path}() returned"
+        try:
+            found = found()
+        except Exception as error:  # noqa: BLE001 (whatever the application's function raises)
+            raise ConfigurationError(f"{path}() failed: {_in_a_line(error)}") from None
+        if found is None:
+            # Not isinstance, which would have proxies, of a web framework say, look up what they stand for.
+            known = {id(each): each for each in vars(_module(path)).values() if kind in type(each).__mro__}
+            if len(known) != 1:
+                raise ConfigurationError(f"{path}() returned nothing: have it return the {kind.__name__} that it makes")
+            (found,) = known.values()
+    if not isinstance(found, kind):
+        raise ConfigurationError(f"{said} a {type(found).__name__}, and no {kind.__name__}")
     return found
 
 
@@ -89,27 +120,35 @@ def configured(name: str) -> Any:
     return None
 
 
-def load(path: str) -> Any:
-    """Return the object that a path, `package.module:name`, means; modules are looked for in this directory too.
+def _configured_encryptor() -> str | None:
+    found = configured("encryptor")
+    if found is not None and not isinstance(found, str):
+        raise ConfigurationError("encryptor under [tool.fieldcrypt] is a text, package.module:name")
+    return found
 
-    Raises:
-        ConfigurationError: it cannot be imported.
-    """
+
+def _imported(path: str) -> Any:
+    """Return the object that a path means."""
     module_name, colon, attributes = path.partition(":")
     if not (colon and module_name and attributes):
         raise ConfigurationError(f"{path!r} is not of the form package.module:name")
-    if "" not in sys.path and str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
-    try:
-        found: Any = importlib.import_module(module_name)
-    except Exception as error:  # noqa: BLE001 (whatever the application's module raises)
-        reason = str(error).partition("\n")[0]
-        raise ConfigurationError(f"{module_name} cannot be imported: {type(error).__name__}: {reason}") from None
+    found: Any = _module(path)
     for attribute in attributes.split("."):
         if not hasattr(found, attribute):
             raise ConfigurationError(f"{module_name} has no {attributes}")
         found = getattr(found, attribute)
     return found
+
+
+def _module(path: str) -> ModuleType:
+    """Return the module of a path; it is looked for in this directory too."""
+    module_name = path.partition(":")[0]
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        return importlib.import_module(module_name)
+    except Exception as error:  # noqa: BLE001 (whatever the application's module raises)
+        raise ConfigurationError(f"{module_name} cannot be imported: {_in_a_line(error)}") from None
 
 
 def _from_pyproject(file: Path, name: str) -> Any:
@@ -120,3 +159,7 @@ def _from_pyproject(file: Path, name: str) -> Any:
         raise ConfigurationError(f"{file} cannot be read: {error}") from None
     table = document.get("tool", {}).get("fieldcrypt", {})
     return table.get(name) if isinstance(table, dict) else None
+
+
+def _in_a_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"

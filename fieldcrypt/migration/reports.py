@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from fieldcrypt._text import counted
 from fieldcrypt.migration.sample import Sample
 from fieldcrypt.mixed_mode.kind import Kind
 
@@ -116,11 +117,12 @@ class VerifyReport(NamedTuple):
         if self.wrong:
             told = f"rows that are not as they should be: {self.wrong:,} of {self.rows:,}"
         elif self.sample is None:
-            told = f"all {self.rows:,} rows are as they should be"
+            one = self.rows == 1
+            told = "the only row is as it should be" if one else f"all {self.rows:,} rows are as they should be"
         else:
-            told = f"{self.rows:,} rows, taken at random, are as they should be: with {self.sample.confidence:.4g} "
-            told += f"confidence fewer than {self.sample.share:.4g} of all are not"
-        more = f"; {self.left:,} more are not protected, or were not seen, of {self.total:,} in all"
+            told = f"none of {counted(self.rows, 'row')}, taken at random, is wrong: with {self.sample.confidence:.4g} "
+            told += f"confidence fewer than {self.sample.share:.4g} of all are"
+        more = f"; not protected, or not seen: {self.left:,} more, of {self.total:,} in all"
         return told + more if self.left else told
 
 

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fieldcrypt import KeyProviderError
+from fieldcrypt._text import counted
 from fieldcrypt.cli.demo.customers import PROTECTED, Customer, InputError, read_customers, sample
 from fieldcrypt.cli.demo.stores import DynamoCustomers, SqlCustomers
 from fieldcrypt.keys.aws_kms import AwsKmsKeyProvider
@@ -66,8 +67,8 @@ class _Story:
             with self._timed(f"{store.title} write"):
                 store.write(self._customers)
         self._say(
-            f"[bold]Write in {HOME}.[/] {len(self._customers)} customers, each into SQLite (SQLAlchemy) and DynamoDB "
-            f"(PynamoDB), with {', '.join(PROTECTED[:-1])} and {PROTECTED[-1]} encrypted."
+            f"[bold]Write in {HOME}.[/] {counted(len(self._customers), 'customer')}, each into SQLite (SQLAlchemy) "
+            f"and DynamoDB (PynamoDB), with {', '.join(PROTECTED[:-1])} and {PROTECTED[-1]} encrypted."
         )
         found = self._search_at_rest(home_sql, home_dynamo)
 
@@ -94,7 +95,7 @@ class _Story:
             different += abs(len(self._customers) - len(read))
         self._say(
             f"[bold]Read in {AWAY}[/], with that region's own key: "
-            + ("[green]every row is equal.[/]" if not different else f"[red]{different} rows differ![/]")
+            + ("[green]every row is equal.[/]" if not different else f"[red]different: {counted(different, 'row')}![/]")
         )
 
         prefers_lost = SqlCustomers(away_path, self._provider(HOME, AWAY))
@@ -124,7 +125,7 @@ class _Story:
             )
         )
         if self._left_out:
-            self._console.print(f"[dim]The file has {self._left_out:,} more rows, which the demo leaves out.[/]")
+            self._console.print(f"[dim]The file has {counted(self._left_out, 'more row')}, left out of the demo.[/]")
 
     def _search_at_rest(self, sql: SqlCustomers, dynamo: DynamoCustomers) -> int:
         """Look for every protected value in all that the databases hold; return how often one was found."""
@@ -142,7 +143,8 @@ class _Story:
             found += hits
             verdict = "[green]none found[/]" if not hits else f"[red]{hits} found![/]"
             self._console.print(
-                f"  Looked for {len(needles)} values in {len(haystack):,} bytes of {store.title}: {verdict}."
+                f"  Looked for {counted(len(needles), 'value')} in {counted(len(haystack), 'byte')} of {store.title}: "
+                f"{verdict}."
             )
         if skipped := len(protected) - len(needles):
             self._console.print(

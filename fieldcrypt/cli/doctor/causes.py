@@ -20,7 +20,7 @@ def explain(error: FieldcryptError) -> tuple[str, str]:
     if isinstance(error, KeyProviderError):
         return str(error), "look at what is said of this region above"
     if isinstance(error, NotWrappedHereError):
-        return "not wrapped under a key of this place", "fieldcrypt keys repair, or fieldcrypt keys rewrap"
+        return "not wrapped under a key of this place", "fieldcrypt keys repair, which adds the wraps that are missing"
     if isinstance(error, KeyStoreError):
         return "the record cannot be read", _RESTORE
     return "the record was changed: it is not what fieldcrypt wrote", _RESTORE

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 
+from fieldcrypt import _system
+from fieldcrypt._text import counted
 from fieldcrypt.cli.doctor.causes import explain
 from fieldcrypt.cli.doctor.finding import Finding, Verdict
+from fieldcrypt.cli.output import utc
 from fieldcrypt.data_keys import DataKeys
 from fieldcrypt.errors import FieldcryptError, KeyProviderError, KeyStoreError
 from fieldcrypt.keys.data_key import DataKey
@@ -22,7 +24,16 @@ STORE = "key store"
 
 _THREADS = 16
 _PAGE = 1000  # data keys examined at a time
-_NAMED = 3  # of the data keys with the same trouble
+_CLOCKS = 86_400  # seconds that the clock of whoever shreds may be ahead
+_NAMED = 3  # of the data keys with the same trouble, and of the shreddings of a tenant
+
+# Never a command: a tombstone needs no key to write, and whoever forges one would have us destroy what is under the
+# tenant's real keys. It names no tenant either, for whoever writes to the key store can write one that a shell obeys.
+_ASK_FIRST = (
+    "ask whoever may shred tenants whether that was meant, and destroy nothing before. If it was not, the tombstone is "
+    "forged: remove its row from the key store, and find out who can write there. If it was, a shredding was "
+    "interrupted, a process was making a data key meanwhile, or a backup was restored: docs/keys.md, Shred a tenant"
+)
 
 
 class DataKeyExamination:
@@ -44,8 +55,8 @@ class DataKeyExamination:
         self._opened = dict.fromkeys(places, 0)
         self._closed: set[str] = set()  # places that refused or could not be reached
         self._failures: defaultdict[tuple[str, str, str], list[bytes]] = defaultdict(list)
-        self._living: set[str | None] = set()
-        self._shredded: set[str | None] = set()
+        self._living: defaultdict[str | None, list[int]] = defaultdict(list)  # when their data keys were made
+        self._shredded: defaultdict[str | None, list[Tombstone]] = defaultdict(list)
 
     def run(self, on_progress: Callable[[int, int], object]) -> Iterator[Finding]:
         """Look at all data keys, and yield what is found."""
@@ -57,18 +68,17 @@ class DataKeyExamination:
         if not self._total:
             yield Finding(STORE, "readable", Verdict.UNKNOWN, "no data keys: is this the right key store?")
             return
-        yield Finding(STORE, "readable", Verdict.OK, f"{self._total} data keys")
+        yield Finding(STORE, "readable", Verdict.OK, counted(self._total, "data key"))
         for place, count in self._opened.items():
             if place not in {failed for failed, _, _ in self._failures}:
                 whose = "all" if self._tenant is None else f"of tenant {self._tenant!r}"
                 yield Finding(place, "data keys open", Verdict.OK, f"{whose} {count}")
         for (place, cause, advice), key_ids in self._failures.items():
             yield Finding(place, "data keys open", Verdict.FAILED, f"{_some(key_ids)}: {cause}", advice)
-        for tenant in self._living & self._shredded:
-            detail = f"tenant {tenant!r} was shredded and has data keys all the same: some process was making one"
-            # Quoted, for it will be pasted into a shell, and whoever can write to the key store can write a tenant.
-            advice = f"fieldcrypt keys shred --tenant {shlex.quote(str(tenant))}"
-            yield Finding(STORE, "shredded tenants", Verdict.FAILED, detail, advice)
+        for tenant, stones in self._shredded.items():
+            living = self._living.get(tenant, [])
+            if living or tenant is None or max(stone.shredded for stone in stones) > _system.wall_clock() + _CLOCKS:
+                yield Finding(STORE, "shredded tenants", Verdict.FAILED, _claims(tenant, living, stones), _ASK_FIRST)
 
     def _look(self, on_progress: Callable[[int, int], object]) -> None:
         from concurrent.futures import ThreadPoolExecutor
@@ -82,9 +92,9 @@ class DataKeyExamination:
                     if isinstance(entry, KeyStoreError):
                         self._failures[STORE, *explain(entry)].append(key_id)
                     elif isinstance(entry, Tombstone):
-                        self._shredded.add(entry.tenant)
+                        self._shredded[entry.tenant].append(entry)
                     else:
-                        self._living.add(entry.tenant)
+                        self._living[entry.tenant].append(entry.created)
                     if isinstance(entry, KeyRecord) and self._tenant in (None, entry.tenant):
                         jobs += [(key_id, place, pool.submit(self._open, entry, place)) for place in self._places]
                 for key_id, place, job in jobs:
@@ -112,3 +122,18 @@ class DataKeyExamination:
 def _some(key_ids: list[bytes]) -> str:
     named = ", ".join(key_id.hex() for key_id in key_ids[:_NAMED])
     return named if len(key_ids) <= _NAMED else f"{named} and {len(key_ids) - _NAMED} more"
+
+
+def _claims(tenant: str | None, living: list[int], stones: list[Tombstone]) -> str:
+    """Tell what tombstones claim that fits no shredding, and what speaks for or against it."""
+    claims: defaultdict[tuple[int, str, int], list[bytes]] = defaultdict(list)
+    for stone in stones:
+        claims[stone.shredded, stone.by, stone.keys].append(stone.key_id)
+    told = [
+        f"{counted(keys, 'key')} shredded on {utc(shredded)} by {by!r} ({counted(len(key_ids), 'tombstone')}: "
+        f"{_some(key_ids)}; living data keys from before: {sum(made < shredded for made in living)} of {len(living)})"
+        for (shredded, by, keys), key_ids in sorted(claims.items())[:_NAMED]
+    ]
+    more = [f"{len(claims) - _NAMED} more of the kind"] if len(claims) > _NAMED else []
+    whose = "no tenant, whose keys cannot be shredded," if tenant is None else f"tenant {tenant!r}"
+    return f"{whose} has {counted(len(living), 'data key')} beside tombstones, which claim: {'; '.join([*told, *more])}"

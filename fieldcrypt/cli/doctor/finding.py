@@ -13,6 +13,7 @@ class Verdict(enum.StrEnum):
 
     OK = "ok"
     UNKNOWN = "unknown"  # this role may not look; nothing says that anything is wrong
+    WARNING = "warning"  # everything works, and could be better, or will not work for ever
     FAILED = "failed"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from fieldcrypt import _system
@@ -12,6 +13,8 @@ from fieldcrypt.keys.aws_kms.answers import FAILURES, Answer, classify, error_na
 from fieldcrypt.keys.aws_kms.arn import KeyArn
 
 __all__ = ["KmsProvider", "examine_region"]
+
+_SOON = timedelta(days=30)  # to find the key material that was imported, and import it again
 
 KmsProvider = AwsKmsKeyProvider | AwsKmsRsaKeyProvider
 
@@ -43,8 +46,11 @@ def _examine_key(provider: KmsProvider, arn: KeyArn, wrapping_keys: list[KeyArn]
     yield Finding(arn.region, "key exists", Verdict.OK, metadata["Arn"])
     yield _enabled(arn, metadata)
     yield _multi_region(arn, metadata, wrapping_keys)
-    if metadata.get("KeySpec", "SYMMETRIC_DEFAULT") == "SYMMETRIC_DEFAULT" and metadata.get("Origin") != "EXTERNAL":
-        yield _rotation(provider, arn, metadata["KeyId"])
+    origin = metadata.get("Origin", "AWS_KMS")
+    if origin == "AWS_KMS" and metadata.get("KeySpec", "SYMMETRIC_DEFAULT") == "SYMMETRIC_DEFAULT":
+        yield _rotation(provider, arn, metadata["KeyId"])  # KMS rotates no others by itself
+    if origin == "EXTERNAL" and metadata["KeyState"] == "Enabled":
+        yield _key_material(arn, metadata)
 
 
 def _enabled(arn: KeyArn, metadata: dict[str, Any]) -> Finding:
@@ -99,10 +105,22 @@ def _rotation(provider: KmsProvider, arn: KeyArn, key_id: str) -> Finding:
     return Finding(
         arn.region,
         "rotation",
-        Verdict.FAILED,
+        Verdict.WARNING,
         "automatic rotation of the key in KMS is off",
         f"aws kms enable-key-rotation --key-id {key_id}, in the primary's region (costs nothing to readers)",
     )
+
+
+def _key_material(arn: KeyArn, metadata: dict[str, Any]) -> Finding:
+    """Look at material that was imported, into each region by itself: KMS deletes it when its time is over."""
+    end: datetime | None = metadata.get("ValidTo")
+    if end is None:
+        return Finding(arn.region, "key material", Verdict.OK, "imported, without an end")
+    detail = f"the imported key material ends on {end.astimezone(UTC):%Y-%m-%d %H:%M:%S UTC}"
+    if end - datetime.fromtimestamp(_system.wall_clock(), UTC) > _SOON:
+        return Finding(arn.region, "key material", Verdict.OK, detail)
+    advice = f"import the same material into {arn} again, for longer: nothing can be read in this region without it"
+    return Finding(arn.region, "key material", Verdict.WARNING, detail, advice)
 
 
 def _failure(arn: KeyArn, check: str, error: Exception) -> Finding:

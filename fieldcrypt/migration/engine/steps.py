@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from fieldcrypt._text import counted
 from fieldcrypt.errors import ConfigurationError, DecryptionError
 from fieldcrypt.migration.engine.defects import defect, is_stop
 from fieldcrypt.migration.engine.journal import Journal
@@ -253,8 +254,7 @@ class Finish(Step):
         wrong = verify.failed - (verify.changed if self.stale_plaintext else 0)
         if wrong:
             raise ConfigurationError(
-                f"{source.name}: verify found {wrong:,} rows that are not as they should be: mend them, and verify "
-                "again"
+                f"{source.name}: verify found {counted(wrong, 'row')} to be mended: do that, and verify again"
                 + (f". In {verify.changed:,} of them the plaintext differs: {_DIFFERENT}" if verify.changed else "")
             )
 

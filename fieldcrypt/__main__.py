@@ -1,4 +1,4 @@
-"""`python -m fieldcrypt.cli`."""
+"""`python -m fieldcrypt`."""
 
 from fieldcrypt.cli import app
 
