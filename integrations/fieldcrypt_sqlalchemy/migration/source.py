@@ -219,8 +219,11 @@ class SqlSource(Source):
         """
         if after is None or until is None or self._is_read_as_stored:
             return
-        query = select(true()).select_from(self.target).where(*self._between(after, until)).limit(1)
-        if connection.execute(query).first() is None:
+        query = select(true()).select_from(self.target).limit(1)
+        # Others may remove the row meanwhile: it has to be there, and not between.
+        asked = (self._between(after, until), self.at(until), self._between(after, until))
+        is_none = (connection.execute(query.where(*each)).first() is None for each in asked)
+        if next(is_none) and not next(is_none) and next(is_none):
             raise MigrationError(
                 f"{self.name}: keys that read alike are stored in several forms, so that nothing can go through them: "
                 "store them in the form that their type writes. What is done stays"
@@ -316,6 +319,8 @@ class SqlSource(Source):
     def transact(self, work: Callable[[Any], T]) -> T:
         try:
             return transact(self._engine, work)
+        except UnitError:  # of the work itself
+            raise
         except ROW_ERRORS as error:
             if not is_of_a_row(error):
                 raise
