@@ -18,6 +18,7 @@ from fieldcrypt.codecs import BYTES_BYTE, TEXT_BYTE, Codec
 from fieldcrypt.context import FIELD_KEY, ROW_KEY, RowContext, application_context, check_field_name
 from fieldcrypt.envelope import GCM_NONCE, HEAD, NONCE, PREFIX, SALT, SELF_CONTAINED, STORED
 from fieldcrypt.errors import ConfigurationError, DecryptionError
+from fieldcrypt.events import Event, EventKind
 from fieldcrypt.keys.keyring import Keyring
 from fieldcrypt.keys.live_key import Crypt, Lease, LiveKey
 from fieldcrypt.offload import Offload, in_place
@@ -76,6 +77,7 @@ class Field(Generic[T]):
         "_is_bytes",
         "_is_text",
         "_offload",
+        "_original",
         "_read",
         "_readers",
         "_recent_readers",
@@ -113,6 +115,7 @@ class Field(Generic[T]):
         self._readers: GenerationCache[bytes, _Reader] = GenerationCache(_READERS)
         self._recent_writers = self._writers.recent
         self._recent_readers = self._readers.recent
+        self._original: Field[T] | None = None  # of a quiet field: the one whose it is
 
     @property
     def type(self) -> Any:
@@ -193,51 +196,55 @@ class Field(Generic[T]):
             ConfigurationError: the Encryptor has not been configured.
         """
         try:
-            decrypt, aad, key, infix, infix_at, body_at = self._recent_readers[data[PREFIX]]
-        except (KeyError, TypeError, ValueError):  # unknown, or a mutable buffer, or nothing that could be a value
-            key = _NO_KEY  # as above: the exception has a piece of the data, which should not be plaintext but may be
-        if key.deadline <= _system.monotonic():
-            data = envelope.as_bytes(data)
-            decrypt, aad, key, infix, infix_at, body_at = self._prepare_reader(data)
-        if infix and data[infix_at] != infix:
-            # Another wrapping of the same data key, or a forged one: it is opened before it counts.
-            data = envelope.as_bytes(data)
-            decrypt, aad, key, infix, infix_at, body_at = self._prepare_reader(data)
-        if tenant is not None and tenant != key.record.tenant:
-            if not isinstance(tenant, str):
-                raise TypeError(f"a tenant is a str, not {type(tenant).__name__}")
-            raise DecryptionError
-        if context is not None:
-            if context.__class__ is RowContext and self._rows_are_last:
-                aad = aad + context.encoded
-            else:
-                aad = self._aad(data[HEAD], context)
-        if len(data) > LONG:
-            return self._decode_long(*key.xaes.decrypt_long(data[NONCE], memoryview(data)[body_at], 1, aad))
-        try:
-            plaintext = decrypt(data[GCM_NONCE], data[body_at], aad)
-        except (InvalidTag, ValueError):  # ValueError: shorter than a nonce
-            raise DecryptionError from None
-        if self._is_text:
             try:
-                marked = plaintext.decode()
-                text = marked.removeprefix(_TEXT_MARK)
-                if len(text) < len(marked):  # then there was a mark; whether it is the same object is Python's affair
-                    return text  # type: ignore[return-value]
-            except UnicodeDecodeError:
-                pass  # the codec says so without the text
-        elif self._is_bytes:
-            body = plaintext.removeprefix(BYTES_BYTE)
-            if len(body) < len(plaintext):
-                return body  # type: ignore[return-value]
-        elif self._read is not None:
+                decrypt, aad, key, infix, infix_at, body_at = self._recent_readers[data[PREFIX]]
+            except (KeyError, TypeError, ValueError):  # unknown, or a mutable buffer, or nothing that could be a value
+                key = _NO_KEY  # as above: the exception has a piece of the data, which may be plaintext by mistake
+            if key.deadline <= _system.monotonic():
+                data = envelope.as_bytes(data)
+                decrypt, aad, key, infix, infix_at, body_at = self._prepare_reader(data)
+            if infix and data[infix_at] != infix:
+                # Another wrapping of the same data key, or a forged one: it is opened before it counts.
+                data = envelope.as_bytes(data)
+                decrypt, aad, key, infix, infix_at, body_at = self._prepare_reader(data)
+            if tenant is not None and tenant != key.record.tenant:
+                if not isinstance(tenant, str):
+                    raise TypeError(f"a tenant is a str, not {type(tenant).__name__}")
+                raise DecryptionError
+            if context is not None:
+                if context.__class__ is RowContext and self._rows_are_last:
+                    aad = aad + context.encoded
+                else:
+                    aad = self._aad(data[HEAD], context)
+            if len(data) > LONG:
+                return self._decode_long(*key.xaes.decrypt_long(data[NONCE], memoryview(data)[body_at], 1, aad))
             try:
-                value = self._read(plaintext)
-                if value is not None:
-                    return value  # type: ignore[no-any-return]
-            except REFUSALS:
-                pass  # likewise
-        return self._codec.decode(plaintext)  # type: ignore[no-any-return]
+                plaintext = decrypt(data[GCM_NONCE], data[body_at], aad)
+            except (InvalidTag, ValueError):  # ValueError: shorter than a nonce
+                raise DecryptionError from None
+            if self._is_text:
+                try:
+                    marked = plaintext.decode()
+                    text = marked.removeprefix(_TEXT_MARK)
+                    if len(text) < len(marked):  # then there was a mark; whether it is a new object is Python's affair
+                        return text  # type: ignore[return-value]
+                except UnicodeDecodeError:
+                    pass  # the codec says so without the text
+            elif self._is_bytes:
+                body = plaintext.removeprefix(BYTES_BYTE)
+                if len(body) < len(plaintext):
+                    return body  # type: ignore[return-value]
+            elif self._read is not None:
+                try:
+                    value = self._read(plaintext)
+                    if value is not None:
+                        return value  # type: ignore[no-any-return]
+                except REFUSALS:
+                    pass  # likewise
+            return self._codec.decode(plaintext)  # type: ignore[no-any-return]
+        except DecryptionError:
+            self.refused(data, tenant)
+            raise
 
     def _decode_long(self, kind: bytes, body: bytes) -> T:
         if kind == TEXT_BYTE and self._is_text:
@@ -248,6 +255,28 @@ class Field(Generic[T]):
         elif kind == BYTES_BYTE and self._is_bytes:
             return body  # type: ignore[return-value]
         return self._codec.decode(kind + body)  # type: ignore[no-any-return]
+
+    @property
+    def quiet(self) -> Field[T]:
+        """The same field, whose refusals are not reported: for whoever tries several forms and calls `refused` last."""
+        twin: Field[T] = object.__new__(Field)
+        for name in self.__slots__:
+            if name != "__weakref__":
+                setattr(twin, name, getattr(self, name))
+        twin._original = self  # which the Encryptor knows, and empties what both have prepared
+        return twin
+
+    def refused(self, data: object = None, tenant: str | None = None) -> None:
+        """Tell those who watch that a value was refused in the end.
+
+        Args:
+            data: the value, as it was stored.
+            tenant: whose value it was to be.
+        """
+        if self._original is None:
+            key_id = envelope.key_id(data)
+            event = Event(EventKind.VALUE_REFUSED, key_id, tenant if isinstance(tenant, str) else None, self.name)
+            self._encryptor._configured().events.report(event)
 
     def forget(self) -> None:
         """Drop all that was prepared, so that the next value asks the keyring again."""
@@ -308,6 +337,8 @@ class Field(Generic[T]):
         return reader
 
     def __reduce__(self) -> tuple[Any, ...]:
+        if self._original is not None:
+            return _quieted, (self._original,)
         made = {key: value for key, value in self._context.items() if key != FIELD_KEY}
         how = {
             "context": made,
@@ -319,3 +350,7 @@ class Field(Generic[T]):
 
     def __repr__(self) -> str:
         return f"Field({self.name!r}, {getattr(self.type, '__name__', self.type)})"
+
+
+def _quieted(field: Field[T]) -> Field[T]:
+    return field.quiet

@@ -39,9 +39,9 @@ class Examination:
         from_plaintext: FromPlaintext | None = None,
     ) -> None:
         self._encryptor = encryptor
-        self._field = field
+        self._field = field.quiet  # what is refused is found, and counted in the run's report
         self._accepted = accepted
-        self._reading = Reading(field, accepted, from_plaintext)
+        self._reading = Reading(self._field, accepted, from_plaintext)
         self._has_forms = from_plaintext is not None
         self._pad = pad
         self._old: dict[bytes, bool] = {}

@@ -42,7 +42,7 @@ class FormerField(Generic[T]):
     __slots__ = ("_field", "_row")
 
     def __init__(self, field: Field[T], *, row: bool = False) -> None:
-        self._field = field
+        self._field = field.quiet  # for who asks it tells in the end
         self._row = row
 
     def recognises(self, data: bytes | str, /) -> bool:

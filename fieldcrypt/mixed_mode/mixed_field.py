@@ -33,7 +33,7 @@ class MixedField:
         ConfigurationError: as for `Reading`.
     """
 
-    __slots__ = ("_accepted", "_encryptor", "_field", "_has_forms", "_reading")
+    __slots__ = ("_accepted", "_encryptor", "_field", "_has_forms", "_quiet", "_reading")
 
     def __init__(
         self,
@@ -45,7 +45,8 @@ class MixedField:
         self._encryptor = encryptor
         self._field = field
         self._accepted = accepted
-        self._reading = Reading(field, accepted, from_plaintext)
+        self._quiet = field.quiet
+        self._reading = Reading(self._quiet, accepted, from_plaintext)
         self._has_forms = from_plaintext is not None
 
     def decrypt(self, data: Any, *, tenant: str | None = None, context: Mapping[str, str] | None = None) -> Any:
@@ -57,11 +58,18 @@ class MixedField:
         """
         if not self._accepted.readers and data.__class__ is bytes:
             try:
-                return self._field.decrypt(data, tenant=tenant, context=context)
+                return self._quiet.decrypt(data, tenant=tenant, context=context)
             except DecryptionError:
                 pass  # read below, where no chained exception says more than it should
         if not self._has_forms and not isinstance(data, (bytes, str)):
             data = envelope.as_bytes(data)
+        try:
+            return self._read(data, tenant, context)
+        except DecryptionError:
+            self._field.refused(data, tenant)
+            raise
+
+    def _read(self, data: Any, tenant: str | None, context: Mapping[str, str] | None) -> Any:
         kind, value = self._reading.read(data, tenant, context)
         if kind is Kind.PLAINTEXT:
             accepted, event, what = self._accepted.takes_plaintext(), EventKind.PLAINTEXT_READ, "plaintext"

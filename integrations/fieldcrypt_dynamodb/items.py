@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from fieldcrypt import DecryptionError, RowContext, key_text, row_context
+from fieldcrypt import DecryptionError, Event, EventKind, RowContext, key_text, row_context
 from fieldcrypt_dynamodb.conditions import Comparison
 from fieldcrypt_dynamodb.description import ProtectedTable
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError, renamed
@@ -225,17 +225,23 @@ class Items:
             if mixed is not None:
                 data, decrypt = stored(self.form.wire({name: value})[name]), mixed.decrypt
             elif data is None:
+                self.table.fields[name].refused(tenant=None if place is None else place.tenant)
                 raise DecryptionError(f"{self.table.name}.{name} holds a value that is not encrypted")
             if row is None:
                 row, tenant = place or self._place_read(item)
             value = decrypt(data, tenant=tenant, context=row if bound else None)
-            new[name] = value if from_field is None else from_field(value)
+            try:
+                new[name] = value if from_field is None else from_field(value)
+            except DecryptionError:
+                self.table.fields[name].refused(data, tenant)
+                raise
         return new
 
     def _place_read(self, item: Item) -> Place:
         try:
             return self.place(item)
         except (ProtectedAttributeError, TypeError, ValueError) as error:  # what the database holds is not a misuse
+            self.table.encryptor.report(Event(EventKind.VALUE_REFUSED, place=self.table.name))
             raise DecryptionError(str(error)) from None
 
     def meets(self, item: Item, comparisons: Iterable[Comparison]) -> bool:

@@ -60,6 +60,7 @@ class Sealing:
             self._encryptor.report(Event(EventKind.PLAINTEXT_READ, place=self._name))
             return
         if data is None:
+            self._field.refused(tenant=tenant)
             raise DecryptionError(f"{self._name}: the item has no seal, or was read without it")
         try:
             self._field.decrypt(data, tenant=tenant, context=self._context(item, row))
@@ -73,10 +74,10 @@ class Sealing:
     def is_own(self, item: Mapping[str, Any], row: RowContext, tenant: str | None) -> bool:
         """Return True if an item has an authentic seal by this declaration."""
         data = self._form.bytes_of(item.get(self._attribute))
+        if data is None:
+            return False
         try:
-            return (
-                data is not None and self._field.decrypt(data, tenant=tenant, context=self._context(item, row)) == b""
-            )
+            return self._field.quiet.decrypt(data, tenant=tenant, context=self._context(item, row)) == b""
         except (DecryptionError, KeyNotFoundError):
             return False
 
@@ -84,6 +85,7 @@ class Sealing:
         if not any(former.is_own(item, row, tenant) for former in self._formers):
             return False
         if self._accepted is None or not self._accepted.takes_plaintext():
+            self._field.refused(tenant=tenant)
             raise DecryptionError(f"the time in which {self._name} accepted seals of former declarations is over")
         self._encryptor.report(Event(EventKind.OLD_VALUE_READ, place=self._name))
         return True

@@ -15,7 +15,7 @@ from pynamodb.expressions.operand import Path, Value, _IfNotExists, _Operand
 from pynamodb.expressions.update import RemoveAction, SetAction
 from pynamodb.models import Model
 
-from fieldcrypt import ConfigurationError, Encryptor, Field, IndexedBy
+from fieldcrypt import ConfigurationError, DecryptionError, Encryptor, Field, IndexedBy
 from fieldcrypt.mixed_mode import Accepted, MixedField
 from fieldcrypt.schemes import OldReader
 from fieldcrypt_pynamodb.conversion import CONTAINERS, Convert, conversion, indexed_as, of_form, to_form
@@ -224,7 +224,11 @@ class EncryptedAttribute(GuardedAttribute[T]):
         if self._bound_to_items:
             raise ProtectedAttributeError(f"{self.described} is bound to its item: read it through its decorated model")
         plain = self.field.decrypt(value) if self._mixed is None else self._mixed.decrypt(value)
-        return plain if self._from_field is None else self._from_field(plain)
+        try:
+            return plain if self._from_field is None else self._from_field(plain)
+        except DecryptionError:
+            self.field.refused(value)
+            raise
 
     @property
     def converts(self) -> bool:

@@ -165,12 +165,17 @@ class Plan:
                 continue
             data = stored(content) if mixed else content.get(BINARY)
             if data is None:
+                self.protected[name].field.refused()
                 raise DecryptionError(f"{self.protected[name].attribute.described} holds a value that is not encrypted")
             if bound_to is None:
                 context, tenant = bound_to = self.item_key.of(item)
             value = decrypt(data, tenant=tenant, context=context)
             if from_field is not None:
-                value = from_field(value)
+                try:
+                    value = from_field(value)
+                except DecryptionError:
+                    self.protected[name].field.refused(data, tenant)
+                    raise
             if is_map:
                 setattr(instance, key, value)
             else:

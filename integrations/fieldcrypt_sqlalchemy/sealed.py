@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 from sqlalchemy.engine import Dialect
 
-from fieldcrypt import ConfigurationError, Encryptor, FieldcryptError
+from fieldcrypt import ConfigurationError, DecryptionError, Encryptor, FieldcryptError
 from fieldcrypt_sqlalchemy.column.text_values import reading
 from fieldcrypt_sqlalchemy.companion import Tag
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError, without_parameters
@@ -101,17 +101,24 @@ class SealedField:
 
     Args:
         type_: the column's type, with name and encryptor.
+        tells: report values that are refused (see `Field.quiet`).
+
+    Attributes:
+        decrypt: decrypts a value, given its tenant and context.
+        attempt: does so, and tells nobody if the value is refused.
     """
 
-    __slots__ = ("_encrypt", "_to_field", "decrypt", "from_field", "name", "row_key")
+    __slots__ = ("_encrypt", "_to_field", "attempt", "decrypt", "field", "from_field", "name", "row_key")
 
-    def __init__(self, type_: Encrypted) -> None:
+    def __init__(self, type_: Encrypted, *, tells: bool = True) -> None:
         if type_.encryptor is None or type_.name is None:
             raise ConfigurationError(f"{type_.described} has no encryptor")
         self._to_field, self.from_field, field = type_.prepared()
+        self.field = field if tells else field.quiet
         self.name = type_.name
         self.row_key: Any = getattr(type_, "row_key", None)
-        self._encrypt, self.decrypt = type_.encrypting(field), type_.decrypting(field)
+        self._encrypt, self.decrypt = type_.encrypting(self.field), type_.decrypting(self.field)
+        self.attempt = type_.decrypting(self.field.quiet)
 
     def seal(self, value: Any, row: BoundRow, tag: Tag | None = None, replaces: Sealed | None = None) -> Sealed | None:
         """Return a value encrypted for a row, together with its tag; None stays None.
@@ -151,7 +158,15 @@ class SealedField:
         if data is None:
             return None
         value = self.decrypt(data, tenant=tenant, context=context)
-        return value if self.from_field is None else self.from_field(value)
+        return value if self.from_field is None else self.converted(value, data, tenant)
+
+    def converted(self, value: Any, data: Any, tenant: str | None) -> Any:
+        """Return a decrypted value as the application has it."""
+        try:
+            return value if self.from_field is None else self.from_field(value)
+        except DecryptionError:
+            self.field.refused(data, tenant)
+            raise
 
 
 class _Unpickled:
@@ -230,7 +245,7 @@ class RowBound(Encrypted):
         """Return what wraps what came from the driver; nothing is decrypted before somebody reads it."""
         field = SealedField(self)
         if self.text is not None:
-            return reading(self.text.from_driver(dialect, coltype), lambda stored: Sealed(stored, field), None)
+            return reading(self.text.from_driver(dialect, coltype), lambda stored: Sealed(stored, field))
         mixed = self.accepted is not None
 
         def process(value: Any) -> Any:

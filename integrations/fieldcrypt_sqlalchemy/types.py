@@ -225,7 +225,7 @@ class Encrypted(ProtectedType, TypeDecorator[Any]):
         _, from_field, field = self.prepared()
         decrypt = self.decrypting(field)
         if self.text is not None:
-            of_text = reading(self.text.from_driver(dialect, coltype), decrypt, from_field)
+            of_text = reading(self.text.from_driver(dialect, coltype), decrypt, from_field, field)
             setattr(of_text, PROTECTED_RESULT, True)
             return of_text
         may_be_stored = (bytes, memoryview) if self.accepted is None else (bytes, memoryview, str)
@@ -236,6 +236,7 @@ class Encrypted(ProtectedType, TypeDecorator[Any]):
             if value is None:
                 return None
             if not isinstance(value, may_be_stored):  # SQLite lets anyone put anything into a column
+                field.refused()
                 raise DecryptionError
             return decrypt(value)
 
@@ -244,7 +245,12 @@ class Encrypted(ProtectedType, TypeDecorator[Any]):
             return process
 
         def convert(value: Any) -> Any:
-            return None if value is None else from_field(process(value))
+            plain = process(value)
+            try:
+                return None if plain is None else from_field(plain)
+            except DecryptionError:
+                field.refused(value)
+                raise
 
         setattr(convert, PROTECTED_RESULT, True)
         return convert
@@ -254,7 +260,7 @@ class Encrypted(ProtectedType, TypeDecorator[Any]):
         decrypt: Callable[..., Any] = field.decrypt
         if self.accepted is not None and self.encryptor is not None:
             decrypt = MixedField(self.encryptor, field, self.accepted, self.from_plaintext(field.type)).decrypt
-        return decrypt if self.text is None else opening(self.text, decrypt, self.accepted is not None)
+        return decrypt if self.text is None else opening(self.text, field, decrypt, self.accepted is not None)
 
     def encrypting(self, field: Field[Any]) -> Callable[..., Any]:
         """Return what makes of a value of the column's field what the column is to hold, like `Field.encrypt`."""

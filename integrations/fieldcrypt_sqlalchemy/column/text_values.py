@@ -56,17 +56,23 @@ def check_plaintext(value: Any, described: str) -> None:
         )
 
 
-def opening(storage: TextStorage, decrypt: Callable[..., Any], mixed: bool) -> Callable[..., Any]:
+def opening(storage: TextStorage, field: Field[Any], decrypt: Callable[..., Any], mixed: bool) -> Callable[..., Any]:
     """Return what reads what the column holds, like `decrypt`, which reads values in binary form, and plaintext.
 
     Args:
         storage: of the column.
+        field: of the column.
         decrypt: a Field's or a MixedField's.
         mixed: whether it takes anything but the field's own values.
     """
 
     def open_(stored: Any, *, tenant: str | None = None, context: Any = None) -> Any:
-        return decrypt(binary(storage, stored, mixed), tenant=tenant, context=context)
+        try:
+            data = binary(storage, stored, mixed)
+        except DecryptionError:
+            field.refused(tenant=tenant)
+            raise
+        return decrypt(data, tenant=tenant, context=context)
 
     return open_
 
@@ -94,7 +100,10 @@ def binary(storage: TextStorage, stored: Any, mixed: bool) -> Any:
 
 
 def reading(
-    from_driver: Callable[[Any], Any] | None, decrypt: Callable[..., Any], from_field: Callable[[Any], Any] | None
+    from_driver: Callable[[Any], Any] | None,
+    decrypt: Callable[..., Any],
+    from_field: Callable[[Any], Any] | None = None,
+    field: Field[Any] | None = None,
 ) -> Callable[[Any], Any]:
     """Return what makes a value of what came from the driver."""
 
@@ -104,6 +113,11 @@ def reading(
         if value is None:
             return None
         value = decrypt(value)
-        return value if from_field is None else from_field(value)
+        try:
+            return value if from_field is None else from_field(value)
+        except DecryptionError:
+            if field is not None:
+                field.refused()
+            raise
 
     return process

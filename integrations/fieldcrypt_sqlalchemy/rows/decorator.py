@@ -214,7 +214,7 @@ def _getter(key: str, row: RowKey, field: SealedField) -> Callable[[Any, Any, An
     Written for speed: a list view reads thousands. It is a closure, for an InstrumentedAttribute is slow to tell its
     own attributes, and what is inlined in it is `RowKey.committed` and `SealedField.open`.
     """
-    first_name, last_name, decrypt, from_field = row.first_name, row.last_name, field.decrypt, field.from_field
+    first_name, last_name, decrypt, from_field = row.first_name, row.last_name, field.attempt, field.from_field
 
     def __get__(self: Any, instance: Any, owner: Any) -> Any:  # noqa: N807
         if instance is None:
@@ -239,9 +239,9 @@ def _getter(key: str, row: RowKey, field: SealedField) -> Callable[[Any, Any, An
         try:
             plain = decrypt(value._data, tenant=tenant, context=context)
         except DecryptionError as error:
-            return read_again(instance_state(instance), key, row, field, error)
+            return read_again(instance_state(instance), key, row, field, tenant, error)
         if from_field is not None:
-            plain = from_field(plain)
+            plain = field.converted(plain, value._data, tenant)
         value._known = plain  # and not in place of it: a pickle of the object has what the database has
         return plain
 

@@ -17,7 +17,9 @@ from fieldcrypt_sqlalchemy.sealed import Sealed, SealedField
 __all__ = ["read_again"]
 
 
-def read_again(state: Any, key: str, row: RowKey, field: SealedField, error: DecryptionError) -> Any:
+def read_again(
+    state: Any, key: str, row: RowKey, field: SealedField, tenant: str | None, error: DecryptionError
+) -> Any:
     """Return the value of an attribute, once it was loaded together with what it is bound to.
 
     Args:
@@ -25,6 +27,7 @@ def read_again(state: Any, key: str, row: RowKey, field: SealedField, error: Dec
         key: the attribute.
         row: tells the object's row.
         field: opens the attribute's values.
+        tenant: whose value it was taken for.
         error: why the value that the object has does not open.
 
     Raises:
@@ -33,13 +36,16 @@ def read_again(state: Any, key: str, row: RowKey, field: SealedField, error: Dec
     """
     names = {*row.names, key}
     values = state.dict
+    stored = values[key]._data
     if state.key is None or state.session is None or names & state.committed_state.keys():
+        field.field.refused(stored, tenant)
         raise error
     session = state.session
     try:
         with session.no_autoflush:
             session.refresh(state.obj(), sorted(names))
     except SQLAlchemyError:  # there is no such row any more, or this is no place to wait for the database
+        field.field.refused(stored, tenant)
         raise error from None
     again = values.get(key)
     return field.open(again, *row.committed(state, values)) if again.__class__ is Sealed else again
