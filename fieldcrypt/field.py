@@ -17,7 +17,7 @@ from fieldcrypt.aead import GCM_NONCE_SIZE, LONG, InvalidTag, Pieces
 from fieldcrypt.codecs import BYTES_BYTE, TEXT_BYTE, Codec
 from fieldcrypt.context import FIELD_KEY, ROW_KEY, RowContext, application_context, check_field_name
 from fieldcrypt.envelope import GCM_NONCE, HEAD, NONCE, PREFIX, SALT, SELF_CONTAINED, STORED
-from fieldcrypt.errors import ConfigurationError, DecryptionError
+from fieldcrypt.errors import ConfigurationError, DecryptionError, FieldcryptError, located
 from fieldcrypt.events import Event, EventKind
 from fieldcrypt.keys.keyring import Keyring
 from fieldcrypt.keys.live_key import Crypt, Lease, LiveKey
@@ -27,6 +27,7 @@ from fieldcrypt.scalars import READ, REFUSALS, WRITE
 __all__ = ["Field"]
 
 T = TypeVar("T")
+E = TypeVar("E", bound=Exception)
 
 _WRITERS = 4096  # prepared writers kept, one per tenant
 _READERS = 1024  # prepared readers kept, one per data key and salt
@@ -146,39 +147,43 @@ class Field(Generic[T]):
             KeyStoreError: it cannot be had from, or put into, the key store.
             ConfigurationError: the Encryptor has not been configured.
         """
-        if value.__class__ is str and self._is_text:
-            try:
-                plaintext: Any = TEXT_BYTE + value.encode()  # type: ignore[attr-defined]
-            except UnicodeEncodeError as error:
-                raise without_text(error) from None
-        elif value.__class__ is bytes and self._is_bytes:
-            body: bytes = value  # type: ignore[assignment]
-            plaintext = BYTES_BYTE + body if len(body) < LONG else Pieces((BYTES_BYTE, body))
-        elif value.__class__ is self._scalar:
-            plaintext = self._write(value)  # type: ignore[misc]
-        else:
-            plaintext = self._codec.encode(value)
         try:
-            prefix, infix, encrypt, aad, messages, lease = self._recent_writers[tenant]
-        except KeyError:
-            lease = _NO_LEASE  # prepared below and not here, where what it raises would be chained to this one
-        if lease.deadline <= _system.monotonic():
-            messages = _NO_MESSAGES
-        for _ in messages:  # takes one of the salt's messages; next() would cost three times as much
-            break
-        else:
-            prefix, infix, encrypt, aad, _, lease = self._prepare_writer(tenant)
-        if context is not None:
-            if context.__class__ is RowContext and self._rows_are_last:
-                aad = aad + context.encoded
+            if value.__class__ is str and self._is_text:
+                try:
+                    plaintext: Any = TEXT_BYTE + value.encode()  # type: ignore[attr-defined]
+                except UnicodeEncodeError as error:
+                    raise without_text(error) from None
+            elif value.__class__ is bytes and self._is_bytes:
+                body: bytes = value  # type: ignore[assignment]
+                plaintext = BYTES_BYTE + body if len(body) < LONG else Pieces((BYTES_BYTE, body))
+            elif value.__class__ is self._scalar:
+                plaintext = self._write(value)  # type: ignore[misc]
             else:
-                aad = self._aad(prefix[HEAD], context)
-        nonce = _system.random_bytes(GCM_NONCE_SIZE)
-        if len(plaintext) > LONG:
-            pieces = plaintext if plaintext.__class__ is Pieces else Pieces((plaintext,))
-            return lease.key.xaes.encrypt_long(prefix + nonce + infix, prefix[SALT] + nonce, pieces, aad)
-        # Joining an empty infix would cost as much as joining a full one.
-        return (prefix + nonce + infix if infix else prefix + nonce) + encrypt(nonce, plaintext, aad)
+                plaintext = self._codec.encode(value)
+            try:
+                prefix, infix, encrypt, aad, messages, lease = self._recent_writers[tenant]
+            except KeyError:
+                lease = _NO_LEASE  # prepared below and not here, where what it raises would be chained to this one
+            if lease.deadline <= _system.monotonic():
+                messages = _NO_MESSAGES
+            for _ in messages:  # takes one of the salt's messages; next() would cost three times as much
+                break
+            else:
+                prefix, infix, encrypt, aad, _, lease = self._prepare_writer(tenant)
+            if context is not None:
+                if context.__class__ is RowContext and self._rows_are_last:
+                    aad = aad + context.encoded
+                else:
+                    aad = self._aad(prefix[HEAD], context)
+            nonce = _system.random_bytes(GCM_NONCE_SIZE)
+            if len(plaintext) > LONG:
+                pieces = plaintext if plaintext.__class__ is Pieces else Pieces((plaintext,))
+                return lease.key.xaes.encrypt_long(prefix + nonce + infix, prefix[SALT] + nonce, pieces, aad)
+            # Joining an empty infix would cost as much as joining a full one.
+            return (prefix + nonce + infix if infix else prefix + nonce) + encrypt(nonce, plaintext, aad)
+        except (FieldcryptError, TypeError, ValueError) as error:
+            refused = located(error, field=self.name, tenant=tenant)
+        raise refused
 
     def decrypt(self, data: bytes, *, tenant: str | None = None, context: Mapping[str, str] | None = None) -> T:
         """Decrypt a value.
@@ -242,9 +247,9 @@ class Field(Generic[T]):
                 except REFUSALS:
                     pass  # likewise
             return self._codec.decode(plaintext)  # type: ignore[no-any-return]
-        except DecryptionError:
-            self.refused(data, tenant)
-            raise
+        except (FieldcryptError, TypeError, ValueError) as error:
+            refused = self.refused(error, data, tenant)
+        raise refused
 
     def _decode_long(self, kind: bytes, body: bytes) -> T:
         if kind == TEXT_BYTE and self._is_text:
@@ -266,17 +271,19 @@ class Field(Generic[T]):
         twin._original = self  # which the Encryptor knows, and empties what both have prepared
         return twin
 
-    def refused(self, data: object = None, tenant: str | None = None) -> None:
-        """Tell those who watch that a value was refused in the end.
+    def refused(self, error: E, data: object = None, tenant: str | None = None) -> E:
+        """Return the error to raise, which says where; of a value that was refused in the end, tell those who watch.
 
         Args:
+            error: a DecryptionError, unless it cannot be told whether the value is authentic.
             data: the value, as it was stored.
             tenant: whose value it was to be.
         """
-        if self._original is None:
-            key_id = envelope.key_id(data)
+        key_id = envelope.key_id(data)
+        if self._original is None and isinstance(error, DecryptionError):
             event = Event(EventKind.VALUE_REFUSED, key_id, tenant if isinstance(tenant, str) else None, self.name)
             self._encryptor._configured().events.report(event)
+        return located(error, field=self.name, key_id=key_id, tenant=tenant)
 
     def forget(self) -> None:
         """Drop all that was prepared, so that the next value asks the keyring again."""

@@ -18,6 +18,7 @@ from fieldcrypt.errors import (
     KeyNotFoundError,
     KeyProviderError,
     KeyStoreError,
+    located,
 )
 from fieldcrypt.events import Event, EventKind, Events
 from fieldcrypt.keys.background import Background
@@ -124,7 +125,11 @@ class LiveKeys(Generic[K]):
 
             # A key that was there is not late but lost.
             patient = patient and record is None and (key_id, False) not in self._keys
-            key = offload((lambda: self._late.get(key_id, fetch)) if patient else fetch)
+            try:
+                key = offload((lambda: self._late.get(key_id, fetch)) if patient else fetch)
+            except FieldcryptError as error:
+                refused = located(error, key_id=key_id.hex())
+                raise refused from refused.__cause__
         return key
 
     def made(self, record: KeyRecord) -> bool:

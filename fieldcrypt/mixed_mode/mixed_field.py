@@ -65,9 +65,9 @@ class MixedField:
             data = envelope.as_bytes(data)
         try:
             return self._read(data, tenant, context)
-        except DecryptionError:
-            self._field.refused(data, tenant)
-            raise
+        except DecryptionError as error:
+            refused = self._field.refused(error, data, tenant)
+        raise refused
 
     def _read(self, data: Any, tenant: str | None, context: Mapping[str, str] | None) -> Any:
         kind, value = self._reading.read(data, tenant, context)

@@ -86,13 +86,11 @@ def read_either(
             except DecryptionError:
                 refused = True
     if isinstance(data, str):
-        field.refused(tenant=tenant)
-        raise DecryptionError
+        raise field.refused(DecryptionError(), tenant=tenant)
     try:
         return field.decrypt(data, tenant=tenant, context=context)
     except KeyNotFoundError as error:
         # Of a forged message of another scheme, what looks like a key id is that of no key.
         if not refused or isinstance(error, KeyShreddedError):
             raise
-    field.refused(data, tenant)
-    raise DecryptionError
+    raise field.refused(DecryptionError(), data, tenant)

@@ -192,7 +192,7 @@ class Items:
                 if index is not None:
                     values[companion] = binary(index.tag(value, tenant=tenant if per_tenant else None))
         except (TypeError, ValueError) as error:
-            raise renamed(error, f"{self.table.name}.{name}") from None
+            raise renamed(error, f"{self.table.name}.{name}", tenant) from None
 
     # Decryption
 
@@ -225,16 +225,15 @@ class Items:
             if mixed is not None:
                 data, decrypt = stored(self.form.wire({name: value})[name]), mixed.decrypt
             elif data is None:
-                self.table.fields[name].refused(tenant=None if place is None else place.tenant)
-                raise DecryptionError(f"{self.table.name}.{name} holds a value that is not encrypted")
+                plain = DecryptionError(f"{self.table.name}.{name} holds a value that is not encrypted")
+                raise self.table.fields[name].refused(plain, tenant=None if place is None else place.tenant)
             if row is None:
                 row, tenant = place or self._place_read(item)
             value = decrypt(data, tenant=tenant, context=row if bound else None)
             try:
                 new[name] = value if from_field is None else from_field(value)
-            except DecryptionError:
-                self.table.fields[name].refused(data, tenant)
-                raise
+            except DecryptionError as error:
+                raise self.table.fields[name].refused(error, data, tenant) from None
         return new
 
     def _place_read(self, item: Item) -> Place:

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.hashes import SHA256, Hash
 
 from fieldcrypt import DecryptionError, Event, EventKind, KeyNotFoundError, RowContext, key_text
 from fieldcrypt.cbor import encode_cbor
+from fieldcrypt.errors import located
 from fieldcrypt_dynamodb.description import ProtectedTable
 from fieldcrypt_dynamodb.forms import Form
 
@@ -60,12 +61,13 @@ class Sealing:
             self._encryptor.report(Event(EventKind.PLAINTEXT_READ, place=self._name))
             return
         if data is None:
-            self._field.refused(tenant=tenant)
-            raise DecryptionError(f"{self._name}: the item has no seal, or was read without it")
+            missing = DecryptionError(f"{self._name}: the item has no seal, or was read without it")
+            raise self._field.refused(missing, tenant=tenant)
         try:
             self._field.decrypt(data, tenant=tenant, context=self._context(item, row))
-        except DecryptionError:
-            raise DecryptionError(f"{self._name}: the sealed attributes are not those that were sealed") from None
+        except DecryptionError as error:
+            broken = DecryptionError(f"{self._name}: the sealed attributes are not those that were sealed")
+            raise located(broken, field=error.field, key_id=error.key_id, tenant=error.tenant) from None
 
     def is_on(self, item: Mapping[str, Any]) -> bool:
         """Return True if an item has a seal, authentic or not, by this declaration or one before it."""
@@ -85,8 +87,8 @@ class Sealing:
         if not any(former.is_own(item, row, tenant) for former in self._formers):
             return False
         if self._accepted is None or not self._accepted.takes_plaintext():
-            self._field.refused(tenant=tenant)
-            raise DecryptionError(f"the time in which {self._name} accepted seals of former declarations is over")
+            over = DecryptionError(f"the time in which {self._name} accepted seals of former declarations is over")
+            raise self._field.refused(over, tenant=tenant)
         self._encryptor.report(Event(EventKind.OLD_VALUE_READ, place=self._name))
         return True
 

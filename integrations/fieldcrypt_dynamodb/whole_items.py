@@ -63,5 +63,5 @@ class WholeItems:
             pass  # raised below, where no chained exception carries the value
         else:
             return value if from_field is None else from_field(value)
-        self._table.fields[name].refused()
-        raise DecryptionError(f"{self._table.name}.{name} is authentic, but not of the declared type")
+        wrong = DecryptionError(f"{self._table.name}.{name} is authentic, but not of the declared type")
+        raise self._table.fields[name].refused(wrong)

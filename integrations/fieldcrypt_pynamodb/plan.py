@@ -165,17 +165,17 @@ class Plan:
                 continue
             data = stored(content) if mixed else content.get(BINARY)
             if data is None:
-                self.protected[name].field.refused()
-                raise DecryptionError(f"{self.protected[name].attribute.described} holds a value that is not encrypted")
+                each = self.protected[name]
+                plain = DecryptionError(f"{each.attribute.described} holds a value that is not encrypted")
+                raise each.field.refused(plain, tenant=None if bound_to is None else bound_to[1])
             if bound_to is None:
                 context, tenant = bound_to = self.item_key.of(item)
             value = decrypt(data, tenant=tenant, context=context)
             if from_field is not None:
                 try:
                     value = from_field(value)
-                except DecryptionError:
-                    self.protected[name].field.refused(data, tenant)
-                    raise
+                except DecryptionError as error:
+                    raise self.protected[name].field.refused(error, data, tenant) from None
             if is_map:
                 setattr(instance, key, value)
             else:

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 from sqlalchemy.engine import Dialect
 
 from fieldcrypt import ConfigurationError, DecryptionError, Encryptor, FieldcryptError
+from fieldcrypt.errors import located
 from fieldcrypt_sqlalchemy.column.text_values import reading
 from fieldcrypt_sqlalchemy.companion import Tag
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError, without_parameters
@@ -140,7 +141,7 @@ class SealedField:
             origin = row if tag is None and replaces is None else Origin(row, tag, replaces)
             return Sealed(data, self, value, origin)
         except (TypeError, ValueError, FieldcryptError) as error:
-            refused = without_parameters(error)
+            refused = without_parameters(located(error, field=self.name, tenant=row.tenant))
         raise refused
 
     def null(self, row: BoundRow, replaces: Sealed | None = None) -> Sealed:
@@ -164,9 +165,8 @@ class SealedField:
         """Return a decrypted value as the application has it."""
         try:
             return value if self.from_field is None else self.from_field(value)
-        except DecryptionError:
-            self.field.refused(data, tenant)
-            raise
+        except DecryptionError as error:
+            raise self.field.refused(error, data, tenant) from None
 
 
 class _Unpickled:

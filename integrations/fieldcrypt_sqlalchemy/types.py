@@ -11,6 +11,7 @@ from sqlalchemy.exc import CompileError
 from sqlalchemy.types import LargeBinary, TypeDecorator, TypeEngine
 
 from fieldcrypt import ConfigurationError, DecryptionError, Encryptor, Field, FieldcryptError, IndexedBy
+from fieldcrypt.errors import located
 from fieldcrypt.mixed_mode import Accepted, FromPlaintext, MixedField
 from fieldcrypt.schemes import OldReader
 from fieldcrypt_sqlalchemy.column.arguments import check_encryptor, index_of, inner_type
@@ -215,7 +216,7 @@ class Encrypted(ProtectedType, TypeDecorator[Any]):
                 data = encrypt(value)
                 return data if to_driver is None else to_driver(data)
             except (TypeError, ValueError, FieldcryptError) as error:
-                refused = without_parameters(error)
+                refused = without_parameters(located(error, field=field.name))
             raise refused
 
         return process
@@ -236,8 +237,7 @@ class Encrypted(ProtectedType, TypeDecorator[Any]):
             if value is None:
                 return None
             if not isinstance(value, may_be_stored):  # SQLite lets anyone put anything into a column
-                field.refused()
-                raise DecryptionError
+                raise field.refused(DecryptionError())
             return decrypt(value)
 
         setattr(process, PROTECTED_RESULT, True)
@@ -248,9 +248,8 @@ class Encrypted(ProtectedType, TypeDecorator[Any]):
             plain = process(value)
             try:
                 return None if plain is None else from_field(plain)
-            except DecryptionError:
-                field.refused(value)
-                raise
+            except DecryptionError as error:
+                raise field.refused(error, value) from None
 
         setattr(convert, PROTECTED_RESULT, True)
         return convert

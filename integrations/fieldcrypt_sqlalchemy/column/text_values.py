@@ -69,9 +69,8 @@ def opening(storage: TextStorage, field: Field[Any], decrypt: Callable[..., Any]
     def open_(stored: Any, *, tenant: str | None = None, context: Any = None) -> Any:
         try:
             data = binary(storage, stored, mixed)
-        except DecryptionError:
-            field.refused(tenant=tenant)
-            raise
+        except DecryptionError as error:
+            raise field.refused(error, tenant=tenant) from None
         return decrypt(data, tenant=tenant, context=context)
 
     return open_
@@ -115,9 +114,7 @@ def reading(
         value = decrypt(value)
         try:
             return value if from_field is None else from_field(value)
-        except DecryptionError:
-            if field is not None:
-                field.refused()
-            raise
+        except DecryptionError as error:
+            raise error if field is None else field.refused(error) from None
 
     return process

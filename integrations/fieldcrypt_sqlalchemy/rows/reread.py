@@ -38,14 +38,12 @@ def read_again(
     values = state.dict
     stored = values[key]._data
     if state.key is None or state.session is None or names & state.committed_state.keys():
-        field.field.refused(stored, tenant)
-        raise error
+        raise field.field.refused(error, stored, tenant)
     session = state.session
     try:
         with session.no_autoflush:
             session.refresh(state.obj(), sorted(names))
     except SQLAlchemyError:  # there is no such row any more, or this is no place to wait for the database
-        field.field.refused(stored, tenant)
-        raise error from None
+        raise field.field.refused(error, stored, tenant) from None
     again = values.get(key)
     return field.open(again, *row.committed(state, values)) if again.__class__ is Sealed else again
