@@ -15,7 +15,15 @@ from fieldcrypt._cache import GenerationCache
 from fieldcrypt._text import without_text
 from fieldcrypt.aead import GCM_NONCE_SIZE, LONG, InvalidTag, Pieces
 from fieldcrypt.codecs import BYTES_BYTE, TEXT_BYTE, Codec
-from fieldcrypt.context import FIELD_KEY, ROW_KEY, RowContext, application_context, check_field_name
+from fieldcrypt.context import (
+    FIELD_KEY,
+    NO_TENANT,
+    ROW_KEY,
+    NoTenant,
+    RowContext,
+    application_context,
+    check_field_name,
+)
 from fieldcrypt.envelope import GCM_NONCE, HEAD, NONCE, PREFIX, SALT, SELF_CONTAINED, STORED
 from fieldcrypt.errors import ConfigurationError, DecryptionError, FieldcryptError, located
 from fieldcrypt.events import Event, EventKind
@@ -185,12 +193,15 @@ class Field(Generic[T]):
             refused = located(error, field=self.name, tenant=tenant)
         raise refused
 
-    def decrypt(self, data: bytes, *, tenant: str | None = None, context: Mapping[str, str] | None = None) -> T:
+    def decrypt(
+        self, data: bytes, *, tenant: str | NoTenant | None = None, context: Mapping[str, str] | None = None
+    ) -> T:
         """Decrypt a value.
 
         Args:
             data: what `encrypt` returned; bytes, bytearray or memoryview.
-            tenant: if given, the tenant whose value it must be. If None, any tenant's value is decrypted.
+            tenant: if given, the tenant whose value it must be; `NO_TENANT` if it must be nobody's. If None, any
+                tenant's value is decrypted.
             context: what was given to `encrypt`.
 
         Raises:
@@ -213,9 +224,10 @@ class Field(Generic[T]):
                 data = envelope.as_bytes(data)
                 decrypt, aad, key, infix, infix_at, body_at = self._prepare_reader(data)
             if tenant is not None and tenant != key.record.tenant:
-                if not isinstance(tenant, str):
+                if not isinstance(tenant, (str, NoTenant)):
                     raise TypeError(f"a tenant is a str, not {type(tenant).__name__}")
-                raise DecryptionError
+                if tenant is not NO_TENANT or key.record.tenant is not None:
+                    raise DecryptionError
             if context is not None:
                 if context.__class__ is RowContext and self._rows_are_last:
                     aad = aad + context.encoded
@@ -271,7 +283,7 @@ class Field(Generic[T]):
         twin._original = self  # which the Encryptor knows, and empties what both have prepared
         return twin
 
-    def refused(self, error: E, data: object = None, tenant: str | None = None) -> E:
+    def refused(self, error: E, data: object = None, tenant: str | NoTenant | None = None) -> E:
         """Return the error to raise, which says where; of a value that was refused in the end, tell those who watch.
 
         Args:

@@ -74,7 +74,7 @@ class Items:
             )
             for name, field in table.fields.items()
         )
-        self._reading = tuple(
+        self._reading: tuple[tuple[Any, ...], ...] = tuple(
             (name, field.decrypt, conversions[name].from_field, table.mixed.get(name))
             for name, field in table.fields.items()
         )
