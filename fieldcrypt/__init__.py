@@ -2,7 +2,7 @@
 
 from fieldcrypt._system import call_after_fork
 from fieldcrypt.blind_index import BlindIndex
-from fieldcrypt.context import RowContext, key_text, row_context
+from fieldcrypt.context import NO_TENANT, RowContext, key_text, row_context
 from fieldcrypt.encryptor import Encryptor
 from fieldcrypt.errors import (
     ConfigurationError,
@@ -41,6 +41,8 @@ __all__ = [
     "plan_tags",
     "TagPlan",
     "TagSize",
+    # of whom a value is to be
+    "NO_TENANT",
     # what binds a value to its row
     "RowContext",
     "row_context",

@@ -15,7 +15,7 @@ from fieldcrypt import _system
 from fieldcrypt._cache import GenerationCache
 from fieldcrypt.codecs import Codec
 from fieldcrypt.context import FIELD_KEY, check_field_name, encode_context
-from fieldcrypt.errors import ConfigurationError
+from fieldcrypt.errors import ConfigurationError, FieldcryptError, located
 from fieldcrypt.keys.index_key import IndexLease
 from fieldcrypt.keys.keyring import Keyring
 from fieldcrypt.normalisers import NORMALISERS, Normaliser, canonical
@@ -118,13 +118,17 @@ class BlindIndex(Generic[T]):
             KeyStoreError: it cannot be had from, or put into, the key store.
             ConfigurationError: the Encryptor has not been configured, or so that there can be no index keys.
         """
-        message = self._codec.encode(self.normalise(value))
-        prepared = self._recent.get(tenant)
-        if prepared is None or prepared[0].deadline <= _system.monotonic():
-            keyring = self._encryptor._configured()
-            lease = keyring.index_keys.for_tagging(tenant, self._offload)
-            prepared = self._prepare(tenant, lease, keyring.policy.max_cached_keys)
-        return self._tag(prepared[1][0], message)
+        try:
+            message = self._codec.encode(self.normalise(value))
+            prepared = self._recent.get(tenant)
+            if prepared is None or prepared[0].deadline <= _system.monotonic():
+                keyring = self._encryptor._configured()
+                lease = keyring.index_keys.for_tagging(tenant, self._offload)
+                prepared = self._prepare(tenant, lease, keyring.policy.max_cached_keys)
+            return self._tag(prepared[1][0], message)
+        except (FieldcryptError, TypeError, ValueError) as error:
+            refused = located(error, field=self.name, tenant=tenant)
+        raise refused
 
     def tags(self, value: T, *, tenant: str | None = None) -> list[bytes]:
         """Return what to search for: under every key with which a row may have been tagged, the active one first.
@@ -136,13 +140,17 @@ class BlindIndex(Generic[T]):
         Raises:
             As `tag`.
         """
-        message = self._codec.encode(self.normalise(value))
-        prepared = self._recent.get(tenant)
-        if prepared is None or prepared[0].deadline <= _system.monotonic() or not prepared[0].complete:
-            keyring = self._encryptor._configured()
-            lease = keyring.index_keys.for_searching(tenant, self._offload)
-            prepared = self._prepare(tenant, lease, keyring.policy.max_cached_keys)
-        return [self._tag(mac, message) for mac in prepared[1]]
+        try:
+            message = self._codec.encode(self.normalise(value))
+            prepared = self._recent.get(tenant)
+            if prepared is None or prepared[0].deadline <= _system.monotonic() or not prepared[0].complete:
+                keyring = self._encryptor._configured()
+                lease = keyring.index_keys.for_searching(tenant, self._offload)
+                prepared = self._prepare(tenant, lease, keyring.policy.max_cached_keys)
+            return [self._tag(mac, message) for mac in prepared[1]]
+        except (FieldcryptError, TypeError, ValueError) as error:
+            refused = located(error, field=self.name, tenant=tenant)
+        raise refused
 
     def normalise(self, value: T) -> T:
         """Return the value that stands for all that count as equal to this one.
@@ -162,7 +170,11 @@ class BlindIndex(Generic[T]):
         Raises:
             TypeError, ValueError: as for `tag`.
         """
-        return self._codec.encode(self.normalise(one)) == self._codec.encode(self.normalise(other))
+        try:
+            return self._codec.encode(self.normalise(one)) == self._codec.encode(self.normalise(other))
+        except (TypeError, ValueError) as error:
+            refused = located(error, field=self.name)
+        raise refused
 
     def forget(self) -> None:
         """Drop all that was prepared, so that the next value asks the keyring again."""

@@ -6,16 +6,18 @@ import enum
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from fieldcrypt._text import utf8
 
 __all__ = [
     "FIELD_KEY",
+    "NO_TENANT",
     "RESERVED_PREFIX",
     "ROW_KEY",
     "TENANT_KEY",
+    "NoTenant",
     "RowContext",
     "application_context",
     "check_field_name",
@@ -35,6 +37,16 @@ _LENGTH_SIZE = 2
 _MAX_EXPONENT = 200  # of a Decimal in a key; DynamoDB's numbers go from 10^-130 to 10^126
 _EXACT_TEXTS: dict[type, Callable[[Any], str]] = {str: str, int: int.__repr__, UUID: UUID.__str__}
 _ROW_KEY_ENCODED = len(ROW_KEY).to_bytes(_LENGTH_SIZE, "big") + ROW_KEY.encode()
+
+
+class NoTenant(enum.Enum):
+    """The type of `NO_TENANT`."""
+
+    NO_TENANT = "no tenant"
+
+
+NO_TENANT: Final = NoTenant.NO_TENANT
+"""Named to `decrypt`, it demands a value that is no tenant's, where None takes any tenant's."""
 
 
 def encode_context(context: Mapping[str, str]) -> bytes:

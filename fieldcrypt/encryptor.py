@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar, overload
+from typing import Any, Self, TypeVar, overload
 
 from fieldcrypt import _system, envelope
+from fieldcrypt._base.snapshots import forget_after_restore
 from fieldcrypt._originals import Originals
 from fieldcrypt.blind_index import DEFAULT_TAG_SIZE, BlindIndex
 from fieldcrypt.codecs import Codec
@@ -56,8 +57,10 @@ class Encryptor:
         self._fields: weakref.WeakSet[Field[Any] | BlindIndex[Any]] = weakref.WeakSet()
         self._keyring: Keyring | None = None
         self._observer = observer
+        self._closed = False
         self._identity: bytes | None = None  # of the configuration; there once it was pickled
         _system.call_after_fork(self._forget)
+        forget_after_restore(self)
         if provider is not None:
             self.configure(provider, store, policy, observer)
         elif store is not None or policy is not _DEFAULT_POLICY or observer is not None:
@@ -86,6 +89,9 @@ class Encryptor:
             raise ConfigurationError(f"{_kind(policy)} is not a KeyPolicy")
         if observer is not None and not callable(observer):
             raise ConfigurationError(f"{_kind(observer)} is not an observer: it cannot be called")
+        if self._keyring is not None:
+            self._keyring.forget()
+        self._closed = False
         self._keyring = Keyring(provider, store, policy, Events(observer))
         self._observer = observer
         self._identity = None
@@ -267,6 +273,34 @@ class Encryptor:
         """
         return DataKeys(self._configured())
 
+    def forget(self) -> None:
+        """Drop live keys, salts and all that was prepared with them; what is needed again is fetched again.
+
+        For the moment before a snapshot of the process is taken, and for tests. AWS Lambda with SnapStart has it called
+        after each restore by itself: else clones of one process would share keys longer than any limit says.
+        """
+        if self._keyring is not None:
+            self._keyring.forget()
+        self._forget()
+
+    def close(self) -> None:
+        """Drop live keys as `forget` does, and take the configuration away: whoever uses the Encryptor then is told.
+
+        `with Encryptor(provider, store) as encryptor:` closes it at the end; it can be configured again. Provider and
+        store stay open, for others may use them.
+        """
+        keyring, self._keyring = self._keyring, None
+        if keyring is not None:
+            keyring.forget()
+        self._identity, self._closed = None, True
+        self._forget()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def report(self, event: Event) -> None:
         """Count an event, log it, and tell the observer: for those who read and write values in another way."""
         self._configured().events.report(event)
@@ -293,6 +327,8 @@ class Encryptor:
 
     def _configured(self) -> Keyring:
         if self._keyring is None:
+            if self._closed:
+                raise ConfigurationError("this Encryptor is closed: call encryptor.configure(provider, store) first")
             raise ConfigurationError(
                 "this Encryptor has no keys yet: call encryptor.configure(provider, store) at start-up, before the "
                 "first value is encrypted or decrypted"

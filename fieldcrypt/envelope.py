@@ -24,6 +24,7 @@ __all__ = [
     "head",
     "infix",
     "infix_slice",
+    "key_id",
     "parse",
 ]
 
@@ -80,6 +81,17 @@ def parse(data: bytes) -> Envelope:
     if len(body) < TAG_SIZE:
         raise DecryptionError
     return Envelope(version, key_id, nonce, record, body)
+
+
+def key_id(data: Any) -> str | None:
+    """Return which data key a value names, 32 hexadecimal digits; None of what has not the form of a value.
+
+    What has it is never plaintext, so that these digits may be shown.
+    """
+    try:
+        return parse(as_bytes(data)).key_id.hex()
+    except (DecryptionError, TypeError):
+        return None
 
 
 def as_bytes(data: Any) -> bytes:

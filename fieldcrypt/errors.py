@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 __all__ = [
     "ConfigurationError",
@@ -20,7 +20,10 @@ __all__ = [
     "KeyStoreError",
     "MigrationError",
     "NotWrappedHereError",
+    "located",
 ]
+
+E = TypeVar("E", bound=Exception)
 
 _REFUSED = (
     "the value cannot be decrypted: it was changed or cut, belongs to another field, row or tenant, "
@@ -29,7 +32,20 @@ _REFUSED = (
 
 
 class FieldcryptError(Exception):
-    """Base of all errors of fieldcrypt."""
+    """Base of all errors of fieldcrypt. They say where, and so do the TypeErrors and ValueErrors for values of a field.
+
+    Attributes:
+        field: the name of the field whose value it was about.
+        key_id: the data key, 32 hexadecimal digits.
+        tenant: the tenant that the caller named.
+    """
+
+    field: str | None = None
+    key_id: str | None = None
+    tenant: str | None = None
+
+    def __str__(self) -> str:
+        return _with_place(super().__str__(), self.field, self.key_id, self.tenant)
 
 
 class ConfigurationError(FieldcryptError):
@@ -40,7 +56,7 @@ class DecryptionError(FieldcryptError):
     """A value is not what was encrypted for this place.
 
     It was changed or cut, belongs to another field, row or tenant, or was encrypted under foreign keys. On purpose
-    the error does not say which (SPEC section 7).
+    the error does not say which (SPEC section 7): where it says is what the caller named, and what the value names.
     """
 
     def __init__(self, message: str = _REFUSED) -> None:
@@ -48,7 +64,7 @@ class DecryptionError(FieldcryptError):
 
 
 class NotWrappedHereError(DecryptionError):
-    """A data key is wrapped under no key of this key provider; another one may have it."""
+    """A data key is wrapped under no key of this key provider; another one may have it. The message names its keys."""
 
 
 class KeyProviderError(FieldcryptError):
@@ -114,4 +130,37 @@ class KeyShreddedError(KeyNotFoundError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         how: dict[str, Any] = {"shredded": self.shredded, "by": self.by, "keys": self.keys}
-        return partial(KeyShreddedError, **how), self.args
+        return partial(KeyShreddedError, **how), self.args, self.__dict__
+
+
+def located(error: E, *, field: str | None = None, key_id: str | None = None, tenant: object = None) -> E:
+    """Return the same error, saying where it happened; what it says already stays.
+
+    It is a copy, for others may raise the same one elsewhere at the same time.
+
+    Args:
+        error: a FieldcryptError, TypeError or ValueError.
+        field, key_id: see `FieldcryptError`.
+        tenant: as the caller named it; what is no text is left out.
+    """
+    kind = type(error)
+    place = {"field": field, "key_id": key_id, "tenant": tenant if isinstance(tenant, str) else None}
+    new = {name: value for name, value in place.items() if value is not None and getattr(error, name, None) is None}
+    args = error.args
+    if not isinstance(error, FieldcryptError):
+        args = (_with_place(str(error), **{**dict.fromkeys(place), **new}),)
+    copy = kind.__new__(kind, *args)
+    copy.args = args
+    copy.__dict__.update(error.__dict__, **new)
+    copy.__cause__ = error.__cause__
+    return copy.with_traceback(error.__traceback__)
+
+
+def _with_place(message: str, field: str | None, key_id: str | None, tenant: str | None) -> str:
+    """Return a message that says where, unless it does so already."""
+    if field is not None and field not in message:
+        message = f"{field}: {message}"
+    parts = [f"data key {key_id}"] if key_id is not None and key_id not in message else []
+    if tenant is not None and repr(tenant) not in message:  # quoted: no forged log lines
+        parts.append(f"tenant {tenant!r}")
+    return f"{message} ({', '.join(parts)})" if parts else message

@@ -41,6 +41,7 @@ class EventKind(enum.StrEnum):
     ROTATION_FAILED = "rotation_failed"
     RECORD_REFUSED = "record_refused"  # a record in the key store is not authentic
     DENIED = "denied"
+    VALUE_REFUSED = "value_refused"  # a value does not decrypt, or not to what it should be: the place is its field
     PLAINTEXT_READ = "plaintext_read"  # a field that accepts plaintext for now was given some: the place is its name
     OLD_VALUE_READ = "old_value_read"  # likewise, a value of another scheme or of a former declaration
 
@@ -53,7 +54,7 @@ _DEBUG = {
     EventKind.PLAINTEXT_READ,
     EventKind.OLD_VALUE_READ,
 }
-_ERROR = {EventKind.DENIED, EventKind.RECORD_REFUSED}
+_ERROR = {EventKind.DENIED, EventKind.RECORD_REFUSED, EventKind.VALUE_REFUSED}
 _WARNING = {
     EventKind.FAILED_OVER,
     EventKind.WRAP_MISSING,

@@ -15,9 +15,18 @@ from fieldcrypt._cache import GenerationCache
 from fieldcrypt._text import without_text
 from fieldcrypt.aead import GCM_NONCE_SIZE, LONG, InvalidTag, Pieces
 from fieldcrypt.codecs import BYTES_BYTE, TEXT_BYTE, Codec
-from fieldcrypt.context import FIELD_KEY, ROW_KEY, RowContext, application_context, check_field_name
+from fieldcrypt.context import (
+    FIELD_KEY,
+    NO_TENANT,
+    ROW_KEY,
+    NoTenant,
+    RowContext,
+    application_context,
+    check_field_name,
+)
 from fieldcrypt.envelope import GCM_NONCE, HEAD, NONCE, PREFIX, SALT, SELF_CONTAINED, STORED
-from fieldcrypt.errors import ConfigurationError, DecryptionError
+from fieldcrypt.errors import ConfigurationError, DecryptionError, FieldcryptError, located
+from fieldcrypt.events import Event, EventKind
 from fieldcrypt.keys.keyring import Keyring
 from fieldcrypt.keys.live_key import Crypt, Lease, LiveKey
 from fieldcrypt.keys.store import KeyStore
@@ -27,6 +36,7 @@ from fieldcrypt.scalars import READ, REFUSALS, WRITE
 __all__ = ["Field"]
 
 T = TypeVar("T")
+E = TypeVar("E", bound=Exception)
 
 _WRITERS = 4096  # prepared writers kept, one per tenant
 _READERS = 1024  # prepared readers kept, one per data key and salt
@@ -77,6 +87,7 @@ class Field(Generic[T]):
         "_is_bytes",
         "_is_text",
         "_offload",
+        "_original",
         "_read",
         "_readers",
         "_recent_readers",
@@ -114,6 +125,7 @@ class Field(Generic[T]):
         self._readers: GenerationCache[bytes, _Reader] = GenerationCache(_READERS)
         self._recent_writers = self._writers.recent
         self._recent_readers = self._readers.recent
+        self._original: Field[T] | None = None  # of a quiet field: the one whose it is
 
     @property
     def type(self) -> Any:
@@ -154,46 +166,53 @@ class Field(Generic[T]):
             KeyStoreError: it cannot be had from, or put into, the key store.
             ConfigurationError: the Encryptor has not been configured.
         """
-        if value.__class__ is str and self._is_text:
-            try:
-                plaintext: Any = TEXT_BYTE + value.encode()  # type: ignore[attr-defined]
-            except UnicodeEncodeError as error:
-                raise without_text(error) from None
-        elif value.__class__ is bytes and self._is_bytes:
-            body: bytes = value  # type: ignore[assignment]
-            plaintext = BYTES_BYTE + body if len(body) < LONG else Pieces((BYTES_BYTE, body))
-        elif value.__class__ is self._scalar:
-            plaintext = self._write(value)  # type: ignore[misc]
-        else:
-            plaintext = self._codec.encode(value)
         try:
-            prefix, infix, encrypt, aad, messages, lease = self._recent_writers[tenant]
-        except KeyError:
-            lease = _NO_LEASE  # prepared below and not here, where what it raises would be chained to this one
-        if lease.deadline <= _system.monotonic():
-            messages = _NO_MESSAGES
-        for _ in messages:  # takes one of the salt's messages; next() would cost three times as much
-            break
-        else:
-            prefix, infix, encrypt, aad, _, lease = self._prepare_writer(tenant)
-        if context is not None:
-            if context.__class__ is RowContext and self._rows_are_last:
-                aad = aad + context.encoded
+            if value.__class__ is str and self._is_text:
+                try:
+                    plaintext: Any = TEXT_BYTE + value.encode()  # type: ignore[attr-defined]
+                except UnicodeEncodeError as error:
+                    raise without_text(error) from None
+            elif value.__class__ is bytes and self._is_bytes:
+                body: bytes = value  # type: ignore[assignment]
+                plaintext = BYTES_BYTE + body if len(body) < LONG else Pieces((BYTES_BYTE, body))
+            elif value.__class__ is self._scalar:
+                plaintext = self._write(value)  # type: ignore[misc]
             else:
-                aad = self._aad(prefix[HEAD], context)
-        nonce = _system.random_bytes(GCM_NONCE_SIZE)
-        if len(plaintext) > LONG:
-            pieces = plaintext if plaintext.__class__ is Pieces else Pieces((plaintext,))
-            return lease.key.xaes.encrypt_long(prefix + nonce + infix, prefix[SALT] + nonce, pieces, aad)
-        # Joining an empty infix would cost as much as joining a full one.
-        return (prefix + nonce + infix if infix else prefix + nonce) + encrypt(nonce, plaintext, aad)
+                plaintext = self._codec.encode(value)
+            try:
+                prefix, infix, encrypt, aad, messages, lease = self._recent_writers[tenant]
+            except KeyError:
+                lease = _NO_LEASE  # prepared below and not here, where what it raises would be chained to this one
+            if lease.deadline <= _system.monotonic():
+                messages = _NO_MESSAGES
+            for _ in messages:  # takes one of the salt's messages; next() would cost three times as much
+                break
+            else:
+                prefix, infix, encrypt, aad, _, lease = self._prepare_writer(tenant)
+            if context is not None:
+                if context.__class__ is RowContext and self._rows_are_last:
+                    aad = aad + context.encoded
+                else:
+                    aad = self._aad(prefix[HEAD], context)
+            nonce = _system.random_bytes(GCM_NONCE_SIZE)
+            if len(plaintext) > LONG:
+                pieces = plaintext if plaintext.__class__ is Pieces else Pieces((plaintext,))
+                return lease.key.xaes.encrypt_long(prefix + nonce + infix, prefix[SALT] + nonce, pieces, aad)
+            # Joining an empty infix would cost as much as joining a full one.
+            return (prefix + nonce + infix if infix else prefix + nonce) + encrypt(nonce, plaintext, aad)
+        except (FieldcryptError, TypeError, ValueError) as error:
+            refused = located(error, field=self.name, tenant=tenant)
+        raise refused
 
-    def decrypt(self, data: bytes, *, tenant: str | None = None, context: Mapping[str, str] | None = None) -> T:
+    def decrypt(
+        self, data: bytes, *, tenant: str | NoTenant | None = None, context: Mapping[str, str] | None = None
+    ) -> T:
         """Decrypt a value.
 
         Args:
             data: what `encrypt` returned; bytes, bytearray or memoryview.
-            tenant: if given, the tenant whose value it must be. If None, any tenant's value is decrypted.
+            tenant: if given, the tenant whose value it must be; `NO_TENANT` if it must be nobody's. If None, any
+                tenant's value is decrypted.
             context: what was given to `encrypt`.
 
         Raises:
@@ -204,51 +223,56 @@ class Field(Generic[T]):
             ConfigurationError: the Encryptor has not been configured.
         """
         try:
-            decrypt, aad, key, infix, infix_at, body_at = self._recent_readers[data[PREFIX]]
-        except (KeyError, TypeError, ValueError):  # unknown, or a mutable buffer, or nothing that could be a value
-            key = _NO_KEY  # as above: the exception has a piece of the data, which should not be plaintext but may be
-        if key.deadline <= _system.monotonic():
-            data = envelope.as_bytes(data)
-            decrypt, aad, key, infix, infix_at, body_at = self._prepare_reader(data)
-        if infix and data[infix_at] != infix:
-            # Another wrapping of the same data key, or a forged one: it is opened before it counts.
-            data = envelope.as_bytes(data)
-            decrypt, aad, key, infix, infix_at, body_at = self._prepare_reader(data)
-        if tenant is not None and tenant != key.record.tenant:
-            if not isinstance(tenant, str):
-                raise TypeError(f"a tenant is a str, not {type(tenant).__name__}")
-            raise DecryptionError
-        if context is not None:
-            if context.__class__ is RowContext and self._rows_are_last:
-                aad = aad + context.encoded
-            else:
-                aad = self._aad(data[HEAD], context)
-        if len(data) > LONG:
-            return self._decode_long(*key.xaes.decrypt_long(data[NONCE], memoryview(data)[body_at], 1, aad))
-        try:
-            plaintext = decrypt(data[GCM_NONCE], data[body_at], aad)
-        except (InvalidTag, ValueError):  # ValueError: shorter than a nonce
-            raise DecryptionError from None
-        if self._is_text:
             try:
-                marked = plaintext.decode()
-                text = marked.removeprefix(_TEXT_MARK)
-                if len(text) < len(marked):  # then there was a mark; whether it is the same object is Python's affair
-                    return text  # type: ignore[return-value]
-            except UnicodeDecodeError:
-                pass  # the codec says so without the text
-        elif self._is_bytes:
-            body = plaintext.removeprefix(BYTES_BYTE)
-            if len(body) < len(plaintext):
-                return body  # type: ignore[return-value]
-        elif self._read is not None:
+                decrypt, aad, key, infix, infix_at, body_at = self._recent_readers[data[PREFIX]]
+            except (KeyError, TypeError, ValueError):  # unknown, or a mutable buffer, or nothing that could be a value
+                key = _NO_KEY  # as above: the exception has a piece of the data, which may be plaintext by mistake
+            if key.deadline <= _system.monotonic():
+                data = envelope.as_bytes(data)
+                decrypt, aad, key, infix, infix_at, body_at = self._prepare_reader(data)
+            if infix and data[infix_at] != infix:
+                # Another wrapping of the same data key, or a forged one: it is opened before it counts.
+                data = envelope.as_bytes(data)
+                decrypt, aad, key, infix, infix_at, body_at = self._prepare_reader(data)
+            if tenant is not None and tenant != key.record.tenant:
+                if not isinstance(tenant, (str, NoTenant)):
+                    raise TypeError(f"a tenant is a str, not {type(tenant).__name__}")
+                if tenant is not NO_TENANT or key.record.tenant is not None:
+                    raise DecryptionError
+            if context is not None:
+                if context.__class__ is RowContext and self._rows_are_last:
+                    aad = aad + context.encoded
+                else:
+                    aad = self._aad(data[HEAD], context)
+            if len(data) > LONG:
+                return self._decode_long(*key.xaes.decrypt_long(data[NONCE], memoryview(data)[body_at], 1, aad))
             try:
-                value = self._read(plaintext)
-                if value is not None:
-                    return value  # type: ignore[no-any-return]
-            except REFUSALS:
-                pass  # likewise
-        return self._codec.decode(plaintext)  # type: ignore[no-any-return]
+                plaintext = decrypt(data[GCM_NONCE], data[body_at], aad)
+            except (InvalidTag, ValueError):  # ValueError: shorter than a nonce
+                raise DecryptionError from None
+            if self._is_text:
+                try:
+                    marked = plaintext.decode()
+                    text = marked.removeprefix(_TEXT_MARK)
+                    if len(text) < len(marked):  # then there was a mark; whether it is a new object is Python's affair
+                        return text  # type: ignore[return-value]
+                except UnicodeDecodeError:
+                    pass  # the codec says so without the text
+            elif self._is_bytes:
+                body = plaintext.removeprefix(BYTES_BYTE)
+                if len(body) < len(plaintext):
+                    return body  # type: ignore[return-value]
+            elif self._read is not None:
+                try:
+                    value = self._read(plaintext)
+                    if value is not None:
+                        return value  # type: ignore[no-any-return]
+                except REFUSALS:
+                    pass  # likewise
+            return self._codec.decode(plaintext)  # type: ignore[no-any-return]
+        except (FieldcryptError, TypeError, ValueError) as error:
+            refused = self.refused(error, data, tenant)
+        raise refused
 
     def _decode_long(self, kind: bytes, body: bytes) -> T:
         if kind == TEXT_BYTE and self._is_text:
@@ -259,6 +283,30 @@ class Field(Generic[T]):
         elif kind == BYTES_BYTE and self._is_bytes:
             return body  # type: ignore[return-value]
         return self._codec.decode(kind + body)  # type: ignore[no-any-return]
+
+    @property
+    def quiet(self) -> Field[T]:
+        """The same field, whose refusals are not reported: for whoever tries several forms and calls `refused` last."""
+        twin: Field[T] = object.__new__(Field)
+        for name in self.__slots__:
+            if name != "__weakref__":
+                setattr(twin, name, getattr(self, name))
+        twin._original = self  # which the Encryptor knows, and empties what both have prepared
+        return twin
+
+    def refused(self, error: E, data: object = None, tenant: str | NoTenant | None = None) -> E:
+        """Return the error to raise, which says where; of a value that was refused in the end, tell those who watch.
+
+        Args:
+            error: a DecryptionError, unless it cannot be told whether the value is authentic.
+            data: the value, as it was stored.
+            tenant: whose value it was to be.
+        """
+        key_id = envelope.key_id(data)
+        if self._original is None and isinstance(error, DecryptionError):
+            event = Event(EventKind.VALUE_REFUSED, key_id, tenant if isinstance(tenant, str) else None, self.name)
+            self._encryptor._configured().events.report(event)
+        return located(error, field=self.name, key_id=key_id, tenant=tenant)
 
     def forget(self) -> None:
         """Drop all that was prepared, so that the next value asks the keyring again."""
@@ -319,6 +367,8 @@ class Field(Generic[T]):
         return reader
 
     def __reduce__(self) -> tuple[Any, ...]:
+        if self._original is not None:
+            return _quieted, (self._original,)
         made = {key: value for key, value in self._context.items() if key != FIELD_KEY}
         how = {
             "context": made,
@@ -330,3 +380,7 @@ class Field(Generic[T]):
 
     def __repr__(self) -> str:
         return f"Field({self.name!r}, {getattr(self.type, '__name__', self.type)})"
+
+
+def _quieted(field: Field[T]) -> Field[T]:
+    return field.quiet

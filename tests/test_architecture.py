@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent.parent
 LAYERS = [
     {"fieldcrypt.errors"},
     {"fieldcrypt._system", "fieldcrypt.offload", "fieldcrypt.normalisers"},
-    {f"fieldcrypt.{name}" for name in ("_cache", "_fork_guard", "_originals", "_reader", "_text")},
+    {f"fieldcrypt.{name}" for name in ("_base", "_cache", "_fork_guard", "_originals", "_reader", "_text")},
     {
         f"fieldcrypt.{name}"
         for name in ("events", "format", "cbor", "scalars", "context", "codecs", "envelope", "aead", "text_form")

@@ -376,7 +376,7 @@ class TestKeyService:
             AWAY: (3, 0),
         }
         assert all(0 <= calls.seconds < 5 for calls in stats.calls.values())
-        assert stats.events == {"cache_miss": 3, "kms_call": 4, "failed_over": 1}
+        assert stats.events == {"cache_miss": 3, "kms_call": 4, "failed_over": 1, "value_refused": 3}
         assert stats.live_keys == 0
 
 
@@ -391,7 +391,7 @@ class TestTheLog:
         logging.WARNING: {
             *("failed_over", "wrap_missing", "key_unconfirmed", "key_missing", "key_lost", "rotation_failed"),
         },
-        logging.ERROR: {"record_refused", "denied"},
+        logging.ERROR: {"record_refused", "denied", "value_refused"},
     }
 
     @pytest.mark.parametrize("kind", EventKind)

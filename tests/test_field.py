@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fieldcrypt import (
+    NO_TENANT,
     ConfigurationError,
     DecryptionError,
     Encryptor,
@@ -286,3 +287,32 @@ class TestOffload:
                 field.decrypt(b"\x02" + bytes(200))
             with pytest.raises(ValueError, match="a tenant"):
                 field.encrypt(SSN, tenant="")
+
+
+class TestNoTenant:
+    """Demanding a value that is no tenant's."""
+
+    @pytest.mark.parametrize("store", [MemoryKeyStore(), None], ids=["stored", "self-contained"])
+    def test_takes_only_such_a_value(self, store: MemoryKeyStore | None) -> None:
+        """The attack: a tenant's own value is put in the place of a value of all."""
+        field = Encryptor(LocalKeyProvider.generate(), store).field("settings.sender", str)
+        assert field.decrypt(field.encrypt("ours"), tenant=NO_TENANT) == "ours"
+        planted = field.encrypt("theirs", tenant="A")
+        for _ in range(2):  # prepared, too
+            with pytest.raises(DecryptionError) as caught:
+                field.decrypt(planted, tenant=NO_TENANT)
+        assert caught.value.args == DecryptionError().args
+        assert field.decrypt(planted) == "theirs"
+
+    def test_is_no_tenant_of_that_name(self) -> None:
+        """A tenant may have any text for a name."""
+        field = Encryptor(LocalKeyProvider.generate(), MemoryKeyStore()).field("a.b", str)
+        for name in ("no tenant", "NO_TENANT", str(NO_TENANT)):
+            with pytest.raises(DecryptionError):
+                field.decrypt(field.encrypt("x", tenant=name), tenant=NO_TENANT)
+
+    def test_does_not_encrypt(self) -> None:
+        """For that, None says it already."""
+        field = Encryptor(LocalKeyProvider.generate(), MemoryKeyStore()).field("a.b", str)
+        with pytest.raises(TypeError, match="a tenant is a str"):
+            field.encrypt("x", tenant=NO_TENANT)  # type: ignore[arg-type]

@@ -506,7 +506,7 @@ class TestSecrets:
         with pytest.raises(TypeError) as caught:
             session.flush()
         again = pickle.loads(pickle.dumps(caught.value))
-        assert (type(again), str(again)) == (TypeError, "expected str, got int")
+        assert (type(again), str(again)) == (TypeError, "patients.ssn: expected str, got int")
 
     def test_a_failed_statement_shows_ciphertext(self, session: Any) -> None:
         """The driver never had the plaintext, so its errors cannot show it."""

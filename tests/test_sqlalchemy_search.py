@@ -977,7 +977,10 @@ class TestSecrets:
 
         keys.configure(LocalKeyProvider.generate(), Down())
         Base.metadata.create_all(database("sqlite"))
-        with Session(database("sqlite")) as session, pytest.raises(KeyStoreError, match=r"^down") as caught:
+        with (
+            Session(database("sqlite")) as session,
+            pytest.raises(KeyStoreError, match=r"^owners\.email: down") as caught,
+        ):
             session.execute(select(Owner.id).where(Owner.email == ANN))
         assert "ann@" not in repr(vars(caught.value))
 

@@ -173,7 +173,10 @@ class TestPlaces:
 
 
 def test_all_refusals_are_one(encryptor: Encryptor) -> None:
-    """Changed, cut, misplaced: the errors have one type and one text, and nothing secret is behind them."""
+    """Changed, cut, misplaced: the errors have one type and one text, and nothing secret is behind them.
+
+    Where they say is what the caller named, and what the value itself names; neither is a cause.
+    """
     field = encryptor.field("patients.ssn", str)
     value = field.encrypt(SSN, tenant=TENANT, context=ROW)
     name = encryptor.field("patients.name", str)
@@ -196,5 +199,10 @@ def test_all_refusals_are_one(encryptor: Encryptor) -> None:
             refused()
         errors.append(caught.value)
     assert {type(error) for error in errors} == {DecryptionError}
-    assert len({str(error) for error in errors}) == 1
+    assert {error.args for error in errors} == {DecryptionError().args}
+    assert {(error.field, error.tenant) for error in errors} == {
+        ("patients.ssn", TENANT),
+        ("patients.ssn", "clinic-8"),
+        ("patients.name", TENANT),
+    }
     assert all(error.__cause__ is None and SSN not in told(error) for error in errors)

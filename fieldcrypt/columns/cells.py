@@ -10,6 +10,7 @@ from math import copysign
 from typing import Any, TypeVar
 
 from fieldcrypt.context import row_context
+from fieldcrypt.errors import FieldcryptError, located
 from fieldcrypt.field import Field
 from fieldcrypt.schemes import OldReader
 
@@ -41,12 +42,12 @@ def encrypt_cells(field: Field[Any], values: Iterable[Any], place: Place) -> lis
         ValueError: a value has no tenant, where the tenants are a column.
         Else as `Field.encrypt`.
     """
-    return _each(field.encrypt, values, place)
+    return _each(field.encrypt, values, place, field.name)
 
 
 def decrypt_cells(field: Field[T], values: Iterable[bytes | None], place: Place) -> list[T | None]:
     """Decrypt values one by one, likewise."""
-    return _each(field.decrypt, values, place)
+    return _each(field.decrypt, values, place, field.name)
 
 
 def read_cells(reader: OldReader[T], values: Iterable[bytes | str | None], place: Place) -> list[T | None]:
@@ -54,7 +55,7 @@ def read_cells(reader: OldReader[T], values: Iterable[bytes | str | None], place
     return _each(reader.read, values, place)
 
 
-def _each(method: Callable[..., Any], values: Iterable[Any], place: Place) -> list[Any]:
+def _each(method: Callable[..., Any], values: Iterable[Any], place: Place, field: str | None = None) -> list[Any]:
     tenant, keys = place
     results: list[Any] = []
     append = results.append
@@ -74,6 +75,10 @@ def _each(method: Callable[..., Any], values: Iterable[Any], place: Place) -> li
         else:
             for value in values:
                 append(None if value is None else method(value, tenant=tenant))
+    except (TypeError, ValueError, FieldcryptError) as error:
+        refused = located(error, field=field)
+        refused.add_note(f"at position {len(results)} of the column, counted from 0")
+        raise refused from None
     except Exception as error:
         error.add_note(f"at position {len(results)} of the column, counted from 0")
         raise
@@ -102,7 +107,8 @@ def in_time_zones(values: Iterable[datetime | None]) -> bool:
 
 def not_of_type(field: Field[Any], type: object) -> ValueError:
     """Return the error for values that a column's type does not take; libraries put the values into theirs."""
-    return ValueError(f"the values of field {field.name!r} do not fit into a column of type {type}")
+    wrong = ValueError(f"the values of field {field.name!r} do not fit into a column of type {type}")
+    return located(wrong, field=field.name)
 
 
 def at_the_edge(values: Iterable[datetime | None]) -> bool:

@@ -114,6 +114,14 @@ class IndexKeys:
         self._check(tenant)
         return offload(lambda: self._search(tenant))
 
+    def forget(self) -> None:
+        """End all live keys and leases, also for indexes that still hold them."""
+        self._live_keys.forget()
+        with self._lock:
+            for lease in self._leases.values():
+                lease.deadline = lease.usable_until = float("-inf")
+            self._leases.clear()
+
     def rotation(self, tenant: str | None) -> IndexRotation:
         """Return what rotates the index keys of a tenant; this process looks at them anew afterwards.
 

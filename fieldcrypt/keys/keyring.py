@@ -148,6 +148,15 @@ class Keyring:
         """End the use of data keys in this process."""
         self._records.drop(key_ids)
 
+    def forget(self) -> None:
+        """End all live keys and leases, also for fields that still hold them; what is needed again is fetched again."""
+        self.live_keys.forget()
+        self.index_keys.forget()
+        with self._lock:
+            for lease in self._leases.values():
+                lease.deadline = float("-inf")
+            self._leases.clear()
+
     def active(self, tenant: str | None) -> KeyRecord | None:
         """Return the record of the key that encrypts for a tenant, having it ready if that takes no new key."""
         lease = self._leases.get(tenant)

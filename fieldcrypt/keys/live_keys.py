@@ -18,6 +18,7 @@ from fieldcrypt.errors import (
     KeyNotFoundError,
     KeyProviderError,
     KeyStoreError,
+    located,
 )
 from fieldcrypt.events import Event, EventKind, Events
 from fieldcrypt.keys.background import Background
@@ -82,6 +83,7 @@ class LiveKeys(Generic[K]):
         self._keys: OrderedDict[tuple[bytes, bool], K] = OrderedDict()
         self._tombstones: OrderedDict[bytes, Tombstone] = OrderedDict()
         self._drops = 0
+        self._forgotten = 0
         self._reset()
         _system.call_after_fork(self._reset)
 
@@ -124,7 +126,11 @@ class LiveKeys(Generic[K]):
 
             # A key that was there is not late but lost.
             patient = patient and record is None and (key_id, False) not in self._keys
-            key = offload((lambda: self._late.get(key_id, fetch)) if patient else fetch)
+            try:
+                key = offload((lambda: self._late.get(key_id, fetch)) if patient else fetch)
+            except FieldcryptError as error:
+                refused = located(error, key_id=key_id.hex())
+                raise refused from refused.__cause__
         return key
 
     def made(self, record: KeyRecord) -> bool:
@@ -147,6 +153,16 @@ class LiveKeys(Generic[K]):
         for key in self._both(key_id):
             if key is not None:
                 self._drop(key)
+
+    def forget(self) -> None:
+        """End the use of all keys; one that is being fetched now is given to those who wait for it, and not kept."""
+        with self._lock:
+            self._forgotten += 1
+            for key in self._keys.values():
+                key.end()
+                key.after_fork()  # should a check that is under way bring it back for a moment
+            self._keys.clear()
+            self._tombstones.clear()
 
     def _both(self, key_id: bytes) -> tuple[K | None, K | None]:
         return self._keys.get((key_id, False)), self._keys.get((key_id, True))
@@ -188,17 +204,17 @@ class LiveKeys(Generic[K]):
             if key.deadline > _system.monotonic():
                 return key  # someone fetched it between our look and our flight
             return self._refresh(key)
-        drops = self._drops
+        before = self._drops, self._forgotten
         key_record = self._load(key_id) if record is None else KeyRecord.from_bytes(key_id, record)
         key = self.admit(key_record, self._unwrap(key_record), embedded=record is not None)
         if len(key.verified) >= _MAX_VERIFIED:
             key.verified.clear()
         key.verified.add(key_record.to_bytes())
-        return self._unless_dropped(key, drops)
+        return self._unless_dropped(key, *before)
 
     def _refresh(self, key: K) -> K:
         """Confirm a key, or go on with it for a while if nobody can be asked."""
-        drops = self._drops
+        before = self._drops, self._forgotten
         with self._lock:
             if key.usable_until > key.expires:
                 # The last attempt failed. While this thread waits for the next one, the others need not.
@@ -222,15 +238,20 @@ class LiveKeys(Generic[K]):
             self._events.report(Event(EventKind.KEY_UNCONFIRMED, key.key_id.hex(), key.tenant, cause=str(error)))
             return self._keep(key, key.expires, usable_until, min(now + RETRY_INTERVAL, usable_until))
         key.record = record
-        return self._unless_dropped(self._confirm(key), drops)
+        return self._unless_dropped(self._confirm(key), *before)
 
     def _grace_now(self) -> float:
         """Return for how long a key goes on after its time to live while nobody can be asked."""
         allowed = self._provider.grace
         return self._grace if allowed is None else min(self._grace, allowed.total_seconds())
 
-    def _unless_dropped(self, key: K, drops: int) -> K:
-        """Return a key that was confirmed just now, unless it was shredded while the provider was being asked."""
+    def _unless_dropped(self, key: K, drops: int, forgotten: int) -> K:
+        """Return a key that was confirmed just now, unless it was shredded while the provider was being asked.
+
+        If all were to be forgotten meanwhile, it serves those who wait for it, and nobody else.
+        """
+        if forgotten != self._forgotten:
+            self._drop(key)
         if drops != self._drops and not key.embedded:
             try:
                 self._load(key.key_id)

@@ -15,12 +15,13 @@ from fieldcrypt.errors import ConfigurationError, NotWrappedHereError
 from fieldcrypt.keys.data_key import DATA_KEY_SIZE, derive
 from fieldcrypt.keys.records import WrappedKey
 
-__all__ = ["KeyProvider", "LocalKeyProvider"]
+__all__ = ["KeyProvider", "LocalKeyProvider", "not_wrapped"]
 
 _NAME_LABEL = b"fieldcrypt/v1 local name"
 _WRAP_LABEL = b"fieldcrypt/v1 local wrap"
 _NAME_SIZE = 8
 _MAX_FILE_SIZE = 1024  # more than a key in base64 with white space around it
+_NAMES, _NAME_CHARACTERS = 4, 300  # shown of the names in a record, which may be anybody's
 _WRAPPED_SIZE = NONCE_SIZE + DATA_KEY_SIZE + TAG_SIZE
 
 
@@ -152,7 +153,7 @@ class LocalKeyProvider(KeyProvider):
             if wrap.name == self._name and len(wrap.data) == _WRAPPED_SIZE:
                 nonce, ciphertext = wrap.data[:NONCE_SIZE], wrap.data[NONCE_SIZE:]
                 return self._cipher.decrypt(nonce, ciphertext, encode_context(context))
-        raise NotWrappedHereError("the data key is not wrapped under the local key of this provider")
+        raise not_wrapped(wraps, f"not the local key of this provider, {self._name!r}")
 
     def wrapping_keys(self) -> Sequence[str]:
         """Return the name of the key, which is derived from it."""
@@ -165,3 +166,9 @@ class LocalKeyProvider(KeyProvider):
         if self._path is None:
             raise TypeError("a local key provider holds a key and cannot be pickled, unless from_file made it")
         return LocalKeyProvider.from_file, (self._path,)
+
+
+def not_wrapped(wraps: Sequence[WrappedKey], wanted: str) -> NotWrappedHereError:
+    """Return the error that names the keys that a data key is under, quoted, and `wanted`, those of the provider."""
+    names = [repr(wrap.name[:_NAME_CHARACTERS]) for wrap in wraps[:_NAMES]]
+    return NotWrappedHereError(f"the data key is wrapped under {', '.join(names)}: that is {wanted}")

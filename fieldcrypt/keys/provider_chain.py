@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from fieldcrypt.errors import ConfigurationError, KeyProviderError, NotWrappedHereError
-from fieldcrypt.keys.provider import KeyProvider
+from fieldcrypt.keys.provider import KeyProvider, not_wrapped
 from fieldcrypt.keys.records import WrappedKey
 
 __all__ = ["KeyProviderChain"]
@@ -65,7 +65,7 @@ class KeyProviderChain(KeyProvider):
             causes = {place: cause for failure in failures for place, cause in failure.causes.items()}
             grace = all(failure.grace for failure in failures)
             raise KeyProviderError("; ".join(str(failure) for failure in failures), causes=causes, grace=grace)
-        raise NotWrappedHereError("the data key is wrapped under no key of these providers")
+        raise not_wrapped(wraps, "no key of these providers")
 
     def wrapping_keys(self) -> Sequence[str]:
         """Return those of the first provider: under the others' no data key should stay."""

@@ -44,9 +44,9 @@ class Examination:
         to_field: FromPlaintext | None = None,
     ) -> None:
         self._encryptor = encryptor
-        self._field = field
+        self._field = field.quiet  # what is refused is found, and counted in the run's report
         self._accepted = accepted
-        self._reading = Reading(field, accepted, from_plaintext, to_field)
+        self._reading = Reading(self._field, accepted, from_plaintext, to_field)
         self._has_forms = from_plaintext is not None
         self._pad = pad
         self._old: dict[bytes, bool] = {}

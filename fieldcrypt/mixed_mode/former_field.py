@@ -63,7 +63,7 @@ class FormerField(Generic[T]):
         tenant: str | None = None,
         convert: Callable[[T], Any] | None = None,
     ) -> None:
-        self._field = field
+        self._field = field.quiet  # for who asks it tells in the end
         self._row = row if isinstance(row, bool) else (row,) if isinstance(row, str) else tuple(row)
         self._tenant = tenant
         self.convert = convert

@@ -34,7 +34,7 @@ class MixedField:
         ConfigurationError: as for `Reading`.
     """
 
-    __slots__ = ("_accepted", "_encryptor", "_field", "_has_forms", "_reading")
+    __slots__ = ("_accepted", "_encryptor", "_field", "_has_forms", "_quiet", "_reading")
 
     def __init__(
         self,
@@ -47,7 +47,8 @@ class MixedField:
         self._encryptor = encryptor
         self._field = field
         self._accepted = accepted
-        self._reading = Reading(field, accepted, from_plaintext, to_field)
+        self._quiet = field.quiet
+        self._reading = Reading(self._quiet, accepted, from_plaintext, to_field)
         self._has_forms = from_plaintext is not None
 
     def decrypt(
@@ -70,11 +71,18 @@ class MixedField:
         """
         if not self._accepted.readers and data.__class__ is bytes:
             try:
-                return self._field.decrypt(data, tenant=tenant, context=context)
+                return self._quiet.decrypt(data, tenant=tenant, context=context)
             except DecryptionError:
                 pass  # read below, where no chained exception says more than it should
         if not self._has_forms and not isinstance(data, (bytes, str)):
             data = envelope.as_bytes(data)
+        try:
+            return self._read(data, tenant, context, part)
+        except DecryptionError as error:
+            refused = self._field.refused(error, data, tenant)
+        raise refused
+
+    def _read(self, data: Any, tenant: str | None, context: Mapping[str, str] | None, part: PartOf | None) -> Any:
         kind, value = self._reading.read(data, tenant, context, part)
         if kind is Kind.PLAINTEXT:
             accepted, event, what = self._accepted.takes_plaintext(), EventKind.PLAINTEXT_READ, "plaintext"

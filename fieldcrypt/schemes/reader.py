@@ -19,7 +19,8 @@ class OldReader(Protocol[T_co]):
     """Reads the values of another scheme as those of a field. Safe to use from many threads.
 
     Whatever takes one (mixed mode, backfill, `read_either`) asks `recognises` first, and goes by what `read` has
-    authenticated, never by the form alone.
+    authenticated, never by the form alone. It reports a value that nobody takes, so a reader that asks a Field asks
+    `Field.quiet`.
     """
 
     def recognises(self, data: bytes | str, /) -> bool:
@@ -85,11 +86,11 @@ def read_either(
             except DecryptionError:
                 refused = True
     if isinstance(data, str):
-        raise DecryptionError
+        raise field.refused(DecryptionError(), tenant=tenant)
     try:
         return field.decrypt(data, tenant=tenant, context=context)
     except KeyNotFoundError as error:
         # Of a forged message of another scheme, what looks like a key id is that of no key.
         if not refused or isinstance(error, KeyShreddedError):
             raise
-    raise DecryptionError
+    raise field.refused(DecryptionError(), data, tenant)

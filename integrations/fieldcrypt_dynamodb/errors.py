@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fieldcrypt import FieldcryptError
+from fieldcrypt.errors import located
 
 __all__ = ["ProtectedAttributeError", "renamed"]
 
@@ -15,7 +16,10 @@ class ProtectedAttributeError(FieldcryptError, TypeError):
     """
 
 
-def renamed(error: TypeError | ValueError, attribute: str) -> TypeError | ValueError:
+def renamed(error: TypeError | ValueError, attribute: str, tenant: str | None = None) -> TypeError | ValueError:
     """Return an error about a value with the attribute's name before it."""
+    message = str(error)
     kind = TypeError if isinstance(error, TypeError) else ValueError
-    return kind(f"{attribute}: {error}")
+    new = kind(message if attribute in message else f"{attribute}: {message}")
+    new.__dict__.update(error.__dict__)
+    return located(new, field=attribute, tenant=tenant)

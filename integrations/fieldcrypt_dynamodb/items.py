@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from fieldcrypt import DecryptionError, RowContext, key_text, row_context
+from fieldcrypt import DecryptionError, Event, EventKind, RowContext, key_text, row_context
 from fieldcrypt_dynamodb.conditions import Comparison
 from fieldcrypt_dynamodb.description import ProtectedTable
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError, renamed
@@ -74,7 +74,7 @@ class Items:
             )
             for name, field in table.fields.items()
         )
-        self._reading = tuple(
+        self._reading: tuple[tuple[Any, ...], ...] = tuple(
             (name, field.decrypt, conversions[name].from_field, table.mixed.get(name))
             for name, field in table.fields.items()
         )
@@ -192,7 +192,7 @@ class Items:
                 if index is not None:
                     values[companion] = binary(index.tag(value, tenant=tenant if per_tenant else None))
         except (TypeError, ValueError) as error:
-            raise renamed(error, f"{self.table.name}.{name}") from None
+            raise renamed(error, f"{self.table.name}.{name}", tenant) from None
 
     # Decryption
 
@@ -227,17 +227,22 @@ class Items:
                 part = {"part": part_of(item, self.form)}
                 data, decrypt = stored(self.form.wire({name: value})[name]), mixed.decrypt
             elif data is None:
-                raise DecryptionError(f"{self.table.name}.{name} holds a value that is not encrypted")
+                plain = DecryptionError(f"{self.table.name}.{name} holds a value that is not encrypted")
+                raise self.table.fields[name].refused(plain, tenant=None if place is None else place.tenant)
             if row is None:
                 row, tenant = place or self._place_read(item)
             value = decrypt(data, tenant=tenant, context=row if bound else None, **part)
-            new[name] = value if from_field is None else from_field(value)
+            try:
+                new[name] = value if from_field is None else from_field(value)
+            except DecryptionError as error:
+                raise self.table.fields[name].refused(error, data, tenant) from None
         return new
 
     def _place_read(self, item: Item) -> Place:
         try:
             return self.place(item)
         except (ProtectedAttributeError, TypeError, ValueError) as error:  # what the database holds is not a misuse
+            self.table.encryptor.report(Event(EventKind.VALUE_REFUSED, place=self.table.name))
             raise DecryptionError(str(error)) from None
 
     def meets(self, item: Item, comparisons: Iterable[Comparison]) -> bool:

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.hashes import SHA256, Hash
 
 from fieldcrypt import DecryptionError, Event, EventKind, KeyNotFoundError, RowContext, key_text, row_context
 from fieldcrypt.cbor import encode_cbor
+from fieldcrypt.errors import located
 from fieldcrypt_dynamodb.description import ProtectedTable
 from fieldcrypt_dynamodb.forms import Form
 from fieldcrypt_dynamodb.plaintext import part_of
@@ -55,18 +56,20 @@ class Sealing:
         Raises:
             DecryptionError: it is missing, or not the seal of these attributes of this item.
         """
-        if self._formers and not self.is_own(item, row, tenant) and self._is_of_former(item):
+        if self._formers and not self.is_own(item, row, tenant) and self._is_of_former(item, tenant):
             return
         data = self._form.bytes_of(item.get(self._attribute))
         if not self.is_on(item) and self._unsealed is not None and self._unsealed.takes_plaintext():
             self._encryptor.report(Event(EventKind.PLAINTEXT_READ, place=self._name))
             return
         if data is None:
-            raise DecryptionError(f"{self._name}: the item has no seal, or was read without it")
+            missing = DecryptionError(f"{self._name}: the item has no seal, or was read without it")
+            raise self._field.refused(missing, tenant=tenant)
         try:
             self._field.decrypt(data, tenant=tenant, context=self._context(item, row))
-        except DecryptionError:
-            raise DecryptionError(f"{self._name}: the sealed attributes are not those that were sealed") from None
+        except DecryptionError as error:
+            broken = DecryptionError(f"{self._name}: the sealed attributes are not those that were sealed")
+            raise located(broken, field=error.field, key_id=error.key_id, tenant=error.tenant) from None
 
     def is_on(self, item: Mapping[str, Any]) -> bool:
         """Return True if an item has a seal, authentic or not, by this declaration or one before it."""
@@ -75,10 +78,10 @@ class Sealing:
     def is_own(self, item: Mapping[str, Any], row: RowContext, tenant: str | None) -> bool:
         """Return True if an item has an authentic seal by this declaration."""
         data = self._form.bytes_of(item.get(self._attribute))
+        if data is None:
+            return False
         try:
-            return (
-                data is not None and self._field.decrypt(data, tenant=tenant, context=self._context(item, row)) == b""
-            )
+            return self._field.quiet.decrypt(data, tenant=tenant, context=self._context(item, row)) == b""
         except (DecryptionError, KeyNotFoundError):
             return False
 
@@ -91,11 +94,12 @@ class Sealing:
             return False
         return self.is_own(item, row_context(*parts), None if tenant is None else key_text(tenant))
 
-    def _is_of_former(self, item: Mapping[str, Any]) -> bool:
+    def _is_of_former(self, item: Mapping[str, Any], tenant: str | None) -> bool:
         if not any(former._is_own_place(item) for former in self._formers):
             return False
         if self._accepted is None or not self._accepted.takes_plaintext():
-            raise DecryptionError(f"the time in which {self._name} accepted seals of former declarations is over")
+            over = DecryptionError(f"the time in which {self._name} accepted seals of former declarations is over")
+            raise self._field.refused(over, tenant=tenant)
         self._encryptor.report(Event(EventKind.OLD_VALUE_READ, place=self._name))
         return True
 

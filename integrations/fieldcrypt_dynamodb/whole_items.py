@@ -40,8 +40,13 @@ class WholeItems:
             if not reader.recognises(item):
                 continue
             if accepted is None or not accepted.takes_old_values():
+                self._table.encryptor.report(Event(EventKind.VALUE_REFUSED, place=self._table.name))
                 raise DecryptionError(f"the time in which {self._table.name} accepted items of another scheme is over")
-            new: dict[str, Any] = dict(reader.read(item))
+            try:
+                new: dict[str, Any] = dict(reader.read(item))
+            except DecryptionError:
+                self._table.encryptor.report(Event(EventKind.VALUE_REFUSED, place=self._table.name))
+                raise
             for name in self._attributes.keys() & new.keys():
                 data = stored(self._form.wire({name: new[name]})[name])
                 if data is not None:
@@ -58,4 +63,5 @@ class WholeItems:
             pass  # raised below, where no chained exception carries the value
         else:
             return value if from_field is None else from_field(value)
-        raise DecryptionError(f"{self._table.name}.{name} is authentic, but not of the declared type")
+        wrong = DecryptionError(f"{self._table.name}.{name} is authentic, but not of the declared type")
+        raise self._table.fields[name].refused(wrong)

@@ -15,7 +15,8 @@ from pynamodb.expressions.operand import Path, Value, _IfNotExists, _Operand
 from pynamodb.expressions.update import RemoveAction, SetAction
 from pynamodb.models import Model
 
-from fieldcrypt import ConfigurationError, Encryptor, Field, IndexedBy
+from fieldcrypt import ConfigurationError, DecryptionError, Encryptor, Field, IndexedBy
+from fieldcrypt.errors import located
 from fieldcrypt.mixed_mode import Accepted, MixedField
 from fieldcrypt.schemes import OldReader
 from fieldcrypt_pynamodb.conversion import CONTAINERS, Convert, conversion, indexed_as, of_form, to_form
@@ -209,10 +210,9 @@ class EncryptedAttribute(GuardedAttribute[T]):
 
     def serialize(self, value: Any) -> Any:
         """Encrypt a value, or leave that to the model that knows the item. PynamoDB takes None for an absent one."""
-        to_field = self._to_field
-        if to_field is None:
+        if self._to_field is None:
             return self._unconverted if self._bound_to_items else self.field.encrypt(value)
-        plain = to_field(value)
+        plain = self.to_field(value)
         if plain is None:
             return None
         return Unsealed(self, plain) if self._bound_to_items else self.field.encrypt(plain)
@@ -226,7 +226,10 @@ class EncryptedAttribute(GuardedAttribute[T]):
         if self._bound_to_items:
             raise ProtectedAttributeError(f"{self.described} is bound to its item: read it through its decorated model")
         plain = self.field.decrypt(value) if self._mixed is None else self._mixed.decrypt(value)
-        return plain if self._from_field is None else self._from_field(plain)
+        try:
+            return plain if self._from_field is None else self._from_field(plain)
+        except DecryptionError as error:
+            raise self.field.refused(error, value) from None
 
     @property
     def converts(self) -> bool:
@@ -235,7 +238,12 @@ class EncryptedAttribute(GuardedAttribute[T]):
 
     def to_field(self, value: Any) -> Any:
         """Return a value as the field takes it."""
-        return value if self._to_field is None else self._to_field(value)
+        try:
+            return value if self._to_field is None else self._to_field(value)
+        except (TypeError, ValueError) as error:
+            tables = {table for owner in self._owners for table in tables_of(owner)}
+            table = f"{tables.pop()}." if len(tables) == 1 else ""
+            raise located(error, field=self.name or f"{table}{self.attr_name}") from None
 
     @property
     def from_field(self) -> Convert | None:

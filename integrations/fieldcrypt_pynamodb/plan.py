@@ -168,13 +168,18 @@ class Plan:
                 continue
             data = stored(content) if mixed else content.get(BINARY)
             if data is None:
-                raise DecryptionError(f"{self.protected[name].attribute.described} holds a value that is not encrypted")
+                each = self.protected[name]
+                plain = DecryptionError(f"{each.attribute.described} holds a value that is not encrypted")
+                raise each.field.refused(plain, tenant=None if bound_to is None else bound_to[1])
             if bound_to is None:
                 context, tenant = bound_to = self.item_key.of(item)
             former = {"part": part_of(item)} if mixed else {}
             value = decrypt(data, tenant=tenant, context=context, **former)
             if from_field is not None:
-                value = from_field(value)
+                try:
+                    value = from_field(value)
+                except DecryptionError as error:
+                    raise self.protected[name].field.refused(error, data, tenant) from None
             if is_map:
                 setattr(instance, key, value)
             else:

@@ -19,6 +19,7 @@ from pyspark.sql.types import BinaryType, DataType
 from fieldcrypt import Field
 from fieldcrypt.columns.arrow import array_of, python_values
 from fieldcrypt.columns.cells import Place, decrypt_cells, encrypt_cells, read_cells
+from fieldcrypt.errors import located
 from fieldcrypt.schemes import OldReader
 from fieldcrypt_spark.declarations import name_of_udf
 from fieldcrypt_spark.remote import Remote
@@ -63,11 +64,11 @@ def encrypt_column(
     how = travel(here.type, type) if reader is None else OPAQUE
     remote: Remote[Field[Any]] = Remote(field)
     old: Remote[OldReader[Any]] | None = None if reader is None else Remote(reader)
-    of_tenants, place = tenant is not None, _columns_of_place(tenant, row)
+    of_tenants, place, name = tenant is not None, _columns_of_place(tenant, row), here.name
 
     def encrypt(values: pd.Series, *others: pd.Series) -> pd.Series:
         missing, others = (others[0], others[1:]) if how.filled else (None, others)
-        given, where = _given(values, missing, how), _place(others, of_tenants)
+        given, where = _given(values, missing, how, name), _place(others, of_tenants)
         if old is not None:
             given = read_cells(old.get(), given, where)
         return _series(pa.array(encrypt_cells(remote.get(), given, where), pa.binary()))
@@ -129,7 +130,7 @@ def _column(name: Name) -> Column:
     return F.col(name) if isinstance(name, str) else name
 
 
-def _given(values: pd.Series, missing: pd.Series | None, how: Travel) -> list[Any]:
+def _given(values: pd.Series, missing: pd.Series | None, how: Travel, field: str) -> list[Any]:
     """Return what a field is given."""
     given: list[Any] = values.tolist()
     if missing is None and values.dtype != object:  # the texts of pandas 3, where null is a not-a-number
@@ -137,7 +138,10 @@ def _given(values: pd.Series, missing: pd.Series | None, how: Travel) -> list[An
     if missing is not None and missing.any():
         given = [None if gone else value for value, gone in zip(given, missing.tolist(), strict=True)]
     if how.to_field is not None:
-        given = [None if value is None else how.to_field(value) for value in given]
+        try:
+            given = [None if value is None else how.to_field(value) for value in given]
+        except (TypeError, ValueError) as error:
+            raise located(error, field=field) from None
     return given
 
 

@@ -7,7 +7,8 @@ from typing import Any, NoReturn
 
 from sqlalchemy.engine import Dialect
 
-from fieldcrypt import ConfigurationError, Encryptor, FieldcryptError
+from fieldcrypt import ConfigurationError, DecryptionError, Encryptor, FieldcryptError
+from fieldcrypt.errors import located
 from fieldcrypt.mixed_mode import PartOf
 from fieldcrypt_sqlalchemy.column.text_values import reading
 from fieldcrypt_sqlalchemy.companion import Tag
@@ -102,17 +103,24 @@ class SealedField:
 
     Args:
         type_: the column's type, with name and encryptor.
+        tells: report values that are refused (see `Field.quiet`).
+
+    Attributes:
+        decrypt: decrypts a value, given its tenant and context.
+        attempt: does so, and tells nobody if the value is refused.
     """
 
-    __slots__ = ("_encrypt", "_is_mixed", "_to_field", "decrypt", "from_field", "name", "row_key")
+    __slots__ = ("_encrypt", "_is_mixed", "_to_field", "attempt", "decrypt", "field", "from_field", "name", "row_key")
 
-    def __init__(self, type_: Encrypted) -> None:
+    def __init__(self, type_: Encrypted, *, tells: bool = True) -> None:
         if type_.encryptor is None or type_.name is None:
             raise ConfigurationError(f"{type_.described} has no encryptor")
         self._to_field, self.from_field, field = type_.prepared()
+        self.field = field if tells else field.quiet
         self.name = type_.name
         self.row_key: Any = getattr(type_, "row_key", None)
-        self._encrypt, self.decrypt = type_.encrypting(field), type_.decrypting(field)
+        self._encrypt, self.decrypt = type_.encrypting(self.field), type_.decrypting(self.field)
+        self.attempt = type_.decrypting(self.field.quiet)
         self._is_mixed = type_.accepted is not None
 
     def seal(self, value: Any, row: BoundRow, tag: Tag | None = None, replaces: Sealed | None = None) -> Sealed | None:
@@ -135,7 +143,7 @@ class SealedField:
             origin = row if tag is None and replaces is None else Origin(row, tag, replaces)
             return Sealed(data, self, value, origin)
         except (TypeError, ValueError, FieldcryptError) as error:
-            refused = without_parameters(error)
+            refused = without_parameters(located(error, field=self.name, tenant=row.tenant))
         raise refused
 
     def null(self, row: BoundRow, replaces: Sealed | None = None) -> Sealed:
@@ -148,13 +156,28 @@ class SealedField:
             sealed._known = self.decrypted(sealed._data, context, tenant, part)
         return sealed._known
 
-    def decrypted(self, data: Any, context: Mapping[str, str], tenant: str | None, part: PartOf | None = None) -> Any:
+    def decrypted(
+        self,
+        data: Any,
+        context: Mapping[str, str],
+        tenant: str | None,
+        part: PartOf | None = None,
+        *,
+        tells: bool = True,
+    ) -> Any:
         """Return the value that was encrypted for a row; of NULL, None."""
         if data is None:
             return None
         former = {} if part is None or not self._is_mixed else {"part": part}
-        value = self.decrypt(data, tenant=tenant, context=context, **former)
-        return value if self.from_field is None else self.from_field(value)
+        value = (self.decrypt if tells else self.attempt)(data, tenant=tenant, context=context, **former)
+        return value if self.from_field is None else self.converted(value, data, tenant)
+
+    def converted(self, value: Any, data: Any, tenant: str | None) -> Any:
+        """Return a decrypted value as the application has it."""
+        try:
+            return value if self.from_field is None else self.from_field(value)
+        except DecryptionError as error:
+            raise self.field.refused(error, data, tenant) from None
 
 
 class _Unpickled:
@@ -233,7 +256,7 @@ class RowBound(Encrypted):
         """Return what wraps what came from the driver; nothing is decrypted before somebody reads it."""
         field = SealedField(self)
         if self.text is not None:
-            return reading(self.text.from_driver(dialect, coltype), lambda stored: Sealed(stored, field), None)
+            return reading(self.text.from_driver(dialect, coltype), lambda stored: Sealed(stored, field))
         mixed = self.accepted is not None
 
         def process(value: Any) -> Any:

@@ -12,6 +12,7 @@ from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import BinaryExpression, ClauseElement, CollectionAggregate, ColumnElement
 
 from fieldcrypt import FieldcryptError, key_text
+from fieldcrypt.errors import located
 from fieldcrypt_sqlalchemy.columns import direct
 from fieldcrypt_sqlalchemy.companion import Tag
 from fieldcrypt_sqlalchemy.engine.internals import annotate_like
@@ -39,7 +40,7 @@ class Searched:
         try:
             return self.tagger.tags(self.values, self.tenant)
         except (TypeError, ValueError, FieldcryptError) as error:
-            refused = without_parameters(error)
+            refused = without_parameters(located(error, field=self.column.type.name, tenant=self.tenant))
         raise refused
 
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Column, PrimaryKeyConstraint, Table, TableClause, UniqueConstraint, types
 from sqlalchemy.types import TypeEngine
 
-from fieldcrypt import BlindIndex, ConfigurationError, Encryptor, IndexedBy
+from fieldcrypt import BlindIndex, ConfigurationError, Encryptor, FieldcryptError, IndexedBy
 from fieldcrypt.blind_index import MIN_MEMBERS
+from fieldcrypt.errors import located
 from fieldcrypt.normalisers import NothingToTagError
 from fieldcrypt_sqlalchemy.companion import NO_TAG, BlindIndexTag, Tag
 from fieldcrypt_sqlalchemy.conversion import conversion
@@ -90,7 +91,10 @@ class Tagger:
             ProtectedColumnError: tags are per tenant, and it is not known.
             TypeError, ValueError, KeyProviderError, KeyStoreError: as for `BlindIndex.tag`.
         """
-        return self.tag_of_field(self._converted(value), tenant)
+        try:
+            return self.tag_of_field(self._converted(value), tenant)
+        except (TypeError, ValueError, FieldcryptError) as error:
+            raise located(error, field=self._index.name, tenant=tenant) from error.__cause__
 
     def tag_of_field(self, value: Any, tenant: str | None) -> Tag | None:
         """Return the tag of a value as the column's Field has it.

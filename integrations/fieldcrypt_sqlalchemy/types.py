@@ -11,6 +11,7 @@ from sqlalchemy.exc import CompileError
 from sqlalchemy.types import LargeBinary, TypeDecorator, TypeEngine
 
 from fieldcrypt import ConfigurationError, DecryptionError, Encryptor, Field, FieldcryptError, IndexedBy
+from fieldcrypt.errors import located
 from fieldcrypt.mixed_mode import Accepted, FromPlaintext, MixedField
 from fieldcrypt.schemes import OldReader
 from fieldcrypt_sqlalchemy.column.arguments import check_encryptor, index_of, inner_type
@@ -212,7 +213,7 @@ class Encrypted(ProtectedType, TypeDecorator[Any]):
                 data = encrypt(value)
                 return data if to_driver is None else to_driver(data)
             except (TypeError, ValueError, FieldcryptError) as error:
-                refused = without_parameters(error)
+                refused = without_parameters(located(error, field=field.name))
             raise refused
 
         return process
@@ -222,7 +223,7 @@ class Encrypted(ProtectedType, TypeDecorator[Any]):
         _, from_field, field = self.prepared()
         decrypt = self.decrypting(field)
         if self.text is not None:
-            of_text = reading(self.text.from_driver(dialect, coltype), decrypt, from_field)
+            of_text = reading(self.text.from_driver(dialect, coltype), decrypt, from_field, field)
             setattr(of_text, PROTECTED_RESULT, True)
             return of_text
         may_be_stored = (bytes, memoryview) if self.accepted is None else (bytes, memoryview, str)
@@ -233,7 +234,7 @@ class Encrypted(ProtectedType, TypeDecorator[Any]):
             if value is None:
                 return None
             if not isinstance(value, may_be_stored):  # SQLite lets anyone put anything into a column
-                raise DecryptionError
+                raise field.refused(DecryptionError())
             return decrypt(value)
 
         setattr(process, PROTECTED_RESULT, True)
@@ -241,7 +242,11 @@ class Encrypted(ProtectedType, TypeDecorator[Any]):
             return process
 
         def convert(value: Any) -> Any:
-            return None if value is None else from_field(process(value))
+            plain = process(value)
+            try:
+                return None if plain is None else from_field(plain)
+            except DecryptionError as error:
+                raise field.refused(error, value) from None
 
         setattr(convert, PROTECTED_RESULT, True)
         return convert
@@ -253,7 +258,7 @@ class Encrypted(ProtectedType, TypeDecorator[Any]):
             to_field = stored(self.type_, self.described)[1]
             from_plaintext = self.from_plaintext(field.type)
             decrypt = MixedField(self.encryptor, field, self.accepted, from_plaintext, to_field).decrypt
-        return decrypt if self.text is None else opening(self.text, decrypt, self.accepted is not None)
+        return decrypt if self.text is None else opening(self.text, field, decrypt, self.accepted is not None)
 
     def encrypting(self, field: Field[Any]) -> Callable[..., Any]:
         """Return what makes of a value of the column's field what the column is to hold, like `Field.encrypt`."""

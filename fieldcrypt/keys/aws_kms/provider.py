@@ -8,7 +8,7 @@ from functools import partial
 from itertools import combinations
 from typing import Any, Literal
 
-from fieldcrypt.errors import ConfigurationError, KeyProviderError, NotWrappedHereError
+from fieldcrypt.errors import ConfigurationError, KeyProviderError
 from fieldcrypt.events import Event, EventKind, report
 from fieldcrypt.keys.aws_kms.access import MAX_CIPHERTEXT_SIZE, Access
 from fieldcrypt.keys.aws_kms.aliases import Aliases
@@ -16,7 +16,7 @@ from fieldcrypt.keys.aws_kms.answers import IncompleteAnswerError, is_missing_ke
 from fieldcrypt.keys.aws_kms.arn import KeyArn
 from fieldcrypt.keys.aws_kms.clients import ClientFactory, Place, SessionFactory, client_config
 from fieldcrypt.keys.aws_kms.failover import MAX_PASSES
-from fieldcrypt.keys.provider import KeyProvider
+from fieldcrypt.keys.provider import KeyProvider, not_wrapped
 from fieldcrypt.keys.records import WrappedKey
 
 __all__ = ["AwsKmsKeyProvider"]
@@ -124,7 +124,9 @@ class AwsKmsKeyProvider(KeyProvider):
         if not usable and failures:
             raise failures[0]
         if not usable:
-            raise NotWrappedHereError("the data key is wrapped under none of the configured KMS keys")
+            raise not_wrapped(
+                wraps, "none of the configured KMS keys, " + ", ".join(repr(str(key)) for key in self._keys)
+            )
 
         def decrypt(client: Any, **key: Any) -> bytes:
             blob = usable[key["KeyId"]].data

@@ -15,12 +15,12 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_public_key, load_pem_public_key
 
 from fieldcrypt import _system
-from fieldcrypt.errors import ConfigurationError, KeyAccessDeniedError, NotWrappedHereError
+from fieldcrypt.errors import ConfigurationError, KeyAccessDeniedError
 from fieldcrypt.keys.aws_kms.access import MAX_CIPHERTEXT_SIZE, Access
 from fieldcrypt.keys.aws_kms.answers import part_of
 from fieldcrypt.keys.aws_kms.arn import KeyArn
 from fieldcrypt.keys.aws_kms.clients import ClientFactory, Place, SessionFactory
-from fieldcrypt.keys.provider import KeyProvider
+from fieldcrypt.keys.provider import KeyProvider, not_wrapped
 from fieldcrypt.keys.records import WrappedKey
 from fieldcrypt.keys.single_flight import SingleFlight
 
@@ -123,7 +123,7 @@ class AwsKmsRsaKeyProvider(KeyProvider):
         for wrap in wraps:
             if len(wrap.data) <= MAX_CIPHERTEXT_SIZE and self.wrapping_key(wrap.name) is not None:
                 return self._decrypt(wrap.data)
-        raise NotWrappedHereError("the data key is not wrapped under the configured RSA key")
+        raise not_wrapped(wraps, f"not the configured RSA key, {str(self._key)!r}")
 
     def wrapping_keys(self) -> Sequence[str]:
         """Return the ARN of the key (see `KeyProvider.wrapping_keys`)."""

@@ -61,17 +61,22 @@ def check_plaintext(value: Any, described: str) -> None:
         )
 
 
-def opening(storage: TextStorage, decrypt: Callable[..., Any], mixed: bool) -> Callable[..., Any]:
+def opening(storage: TextStorage, field: Field[Any], decrypt: Callable[..., Any], mixed: bool) -> Callable[..., Any]:
     """Return what reads what the column holds, like `decrypt`, which reads values in binary form, and plaintext.
 
     Args:
         storage: of the column.
+        field: of the column.
         decrypt: a Field's or a MixedField's.
         mixed: whether it takes anything but the field's own values.
     """
 
     def open_(stored: Any, **place: Any) -> Any:
-        return decrypt(binary(storage, stored, mixed), **place)
+        try:
+            data = binary(storage, stored, mixed)
+        except DecryptionError as error:
+            raise field.refused(error, tenant=place.get("tenant")) from None
+        return decrypt(data, **place)
 
     return open_
 
@@ -99,7 +104,10 @@ def binary(storage: TextStorage, stored: Any, mixed: bool) -> Any:
 
 
 def reading(
-    from_driver: Callable[[Any], Any] | None, decrypt: Callable[..., Any], from_field: Callable[[Any], Any] | None
+    from_driver: Callable[[Any], Any] | None,
+    decrypt: Callable[..., Any],
+    from_field: Callable[[Any], Any] | None = None,
+    field: Field[Any] | None = None,
 ) -> Callable[[Any], Any]:
     """Return what makes a value of what came from the driver."""
 
@@ -109,6 +117,9 @@ def reading(
         if value is None:
             return None
         value = decrypt(value)
-        return value if from_field is None else from_field(value)
+        try:
+            return value if from_field is None else from_field(value)
+        except DecryptionError as error:
+            raise error if field is None else field.refused(error) from None
 
     return process

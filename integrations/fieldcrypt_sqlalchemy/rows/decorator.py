@@ -220,10 +220,13 @@ def _mixed_getter(key: str, row: RowKey, field: SealedField) -> Callable[[Any, A
         value = values[key] if key in values else self.impl.get(state, values)
         if value.__class__ is not Sealed:
             return value
-        try:
-            return field.open(value, *row.place(state, values))
-        except DecryptionError as error:
-            return read_again(state, key, row, field, error)
+        if value._known is UNREAD:
+            place = row.place(state, values)
+            try:
+                value._known = field.decrypted(value._data, *place, tells=False)
+            except DecryptionError as error:
+                return read_again(state, key, row, field, place[1], error)
+        return value._known
 
     return __get__
 
@@ -234,7 +237,7 @@ def _getter(key: str, row: RowKey, field: SealedField) -> Callable[[Any, Any, An
     Written for speed: a list view reads thousands. It is a closure, for an InstrumentedAttribute is slow to tell its
     own attributes, and what is inlined in it is `RowKey.committed` and `SealedField.open`.
     """
-    first_name, last_name, decrypt, from_field = row.first_name, row.last_name, field.decrypt, field.from_field
+    first_name, last_name, decrypt, from_field = row.first_name, row.last_name, field.attempt, field.from_field
 
     def __get__(self: Any, instance: Any, owner: Any) -> Any:  # noqa: N807
         if instance is None:
@@ -259,9 +262,9 @@ def _getter(key: str, row: RowKey, field: SealedField) -> Callable[[Any, Any, An
         try:
             plain = decrypt(value._data, tenant=tenant, context=context)
         except DecryptionError as error:
-            return read_again(instance_state(instance), key, row, field, error)
+            return read_again(instance_state(instance), key, row, field, tenant, error)
         if from_field is not None:
-            plain = from_field(plain)
+            plain = field.converted(plain, value._data, tenant)
         value._known = plain  # and not in place of it: a pickle of the object has what the database has
         return plain
 

@@ -62,7 +62,8 @@ class _ProtectedProperty(ColumnProperty[Any]):
         if sealed.__class__ is Sealed:
             column: Any = self.columns[0]
             with suppress(FieldcryptError):  # whoever reads it is told
-                SealedField(column.type).open(sealed, *column.type.row_key.place(source_state, source_dict))
+                field = SealedField(column.type, tells=False)
+                field.open(sealed, *column.type.row_key.place(source_state, source_dict))
         super().merge(session, source_state, source_dict, dest_state, dest_dict, *options)
 
     def _missing(self, loaded: Any) -> list[Any]:

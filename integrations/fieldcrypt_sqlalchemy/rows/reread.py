@@ -17,7 +17,9 @@ from fieldcrypt_sqlalchemy.sealed import Sealed, SealedField
 __all__ = ["read_again"]
 
 
-def read_again(state: Any, key: str, row: RowKey, field: SealedField, error: DecryptionError) -> Any:
+def read_again(
+    state: Any, key: str, row: RowKey, field: SealedField, tenant: str | None, error: DecryptionError
+) -> Any:
     """Return the value of an attribute, once it was loaded together with what it is bound to.
 
     Args:
@@ -25,6 +27,7 @@ def read_again(state: Any, key: str, row: RowKey, field: SealedField, error: Dec
         key: the attribute.
         row: tells the object's row.
         field: opens the attribute's values.
+        tenant: whose value it was taken for.
         error: why the value that the object has does not open.
 
     Raises:
@@ -33,13 +36,14 @@ def read_again(state: Any, key: str, row: RowKey, field: SealedField, error: Dec
     """
     names = {*row.guarded, key}
     values = state.dict
+    stored = values[key]._data
     if state.key is None or state.session is None or names & state.committed_state.keys():
-        raise error
+        raise field.field.refused(error, stored, tenant)
     session = state.session
     try:
         with session.no_autoflush:
             session.refresh(state.obj(), sorted(names))
     except SQLAlchemyError:  # there is no such row any more, or this is no place to wait for the database
-        raise error from None
+        raise field.field.refused(error, stored, tenant) from None
     again = values.get(key)
     return field.open(again, *row.place(state, values)) if again.__class__ is Sealed else again

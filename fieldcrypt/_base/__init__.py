@@ -1,0 +1,1 @@
+"""What the rest stands on: threads, caches, forks and snapshots."""

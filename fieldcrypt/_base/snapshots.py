@@ -1,0 +1,40 @@
+"""Word of a process that was restored from a snapshot: AWS Lambda with SnapStart clones processes that have started."""
+
+from __future__ import annotations
+
+import weakref
+from threading import Lock
+from typing import Protocol
+
+__all__ = ["forget_after_restore"]
+
+
+class _Forgets(Protocol):
+    def forget(self) -> None: ...
+
+
+_lock = Lock()
+_registered: weakref.WeakSet[_Forgets] = weakref.WeakSet()
+_looked_for_hook = False
+
+
+def forget_after_restore(one: _Forgets) -> None:
+    """Have `forget` of an object called whenever the process was restored, while the object lives."""
+    global _looked_for_hook
+    with _lock:
+        _registered.add(one)
+        if _looked_for_hook:
+            return
+        _looked_for_hook = True
+    try:
+        from snapshot_restore_py import register_after_restore  # which Lambda's runtime brings
+    except ImportError:
+        return
+    register_after_restore(_restored)
+
+
+def _restored() -> None:
+    with _lock:
+        everyone = tuple(_registered)
+    for one in everyone:
+        one.forget()
