@@ -89,7 +89,7 @@ class TestSql:
         """As one of the states that there are, and never as done where rows are left."""
         engine = opened(name)
         steps = {step.step: step for step in JOBS[model](engine).status().steps}
-        assert {step.state for step in steps.values()} <= {"running", "paused", "done", "failed"}
+        assert {step.state for step in steps.values()} <= {"running", "stopped", "paused", "done", "failed"}
         if name in ("paused-backfill", "killed-backfill"):
             assert all(step.state != "done" for step in steps.values())
 
@@ -235,7 +235,7 @@ class TestDynamoDb:
     def test_its_status_is_read(self, name: str, began: Begin) -> None:
         """As one of the states that there are, and never as done where items are left."""
         steps = {step.step: step for step in began(name).status().steps}
-        assert {step.state for step in steps.values()} <= {"running", "paused", "done", "failed"}
+        assert {step.state for step in steps.values()} <= {"running", "stopped", "paused", "done", "failed"}
         if name in ("paused-backfill", "killed-backfill"):
             assert all(step.state != "done" for step in steps.values())
 

@@ -64,7 +64,7 @@ def backfill(
     migration: MigrationArgument = None,
     workers: Annotated[int, typer.Option(min=1, help="Threads that work at it.")] = 1,
     batch: BatchOption = 1000,
-    rate: Annotated[float | None, typer.Option(metavar="ROWS", help="Rows a second at the most.")] = None,
+    rate: Annotated[float | None, typer.Option(min=0.01, metavar="ROWS", help="Rows a second at the most.")] = None,
     restart: Annotated[bool, typer.Option("--restart", help="Begin again, whatever was begun.")] = False,
     mend: Annotated[
         bool, typer.Option("--mend", help="Encrypt again what does not open and has its plaintext beside it.")
@@ -296,7 +296,7 @@ def _print_report(report: StepReport, as_json: bool, step: str) -> None:
         say(f"{counted(report.rows, 'row')}, {report.changed:,} changed, {report.failed:,} failed{state}")
         untold = report.failed - len(report.failures)
         if untold > 0:
-            say(f"{untold:,} that failed are not named here: they were told when they were met, or are too many")
+            say(f"{untold:,} that failed are not named here: `fieldcrypt migrate verify` names them")
         for remark in report.remarks:
             say(f"left to do: {remark}")
     for key, error in report.failures.items() if not as_json else ():

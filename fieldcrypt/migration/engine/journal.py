@@ -78,9 +78,9 @@ class Run:
 
     @property
     def state(self) -> str:
-        """One word for it: running, paused, done or failed."""
+        """One word for it: running, stopped (nobody is at work), paused, done or failed."""
         if self.ended is None:
-            return "paused" if self.paused else "running"
+            return "paused" if self.paused else "running" if self.workers else "stopped"
         return "failed" if self.failed else "done"
 
     def is_resumed(self, about: str, *, restart: bool) -> bool:

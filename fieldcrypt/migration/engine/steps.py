@@ -31,8 +31,8 @@ __all__ = ["Backfill", "Finish", "Step", "Undo"]
 Values = dict[str, Any]
 
 _DIFFERENT = (
-    "if all that write use the encrypted column by now, finish with stale_plaintext=True; if it is newer, "
-    "backfill with newer_plaintext=True, and verify again"
+    "if all that write use the encrypted column by now, finish with stale_plaintext=True (--stale-plaintext); if it is "
+    "newer, backfill with newer_plaintext=True (--newer-plaintext), and verify again"
 )
 
 
@@ -163,7 +163,7 @@ class Backfill(Step):
         if is_other and (found.kind is Kind.PLAINTEXT or (found.kind is Kind.UNREADABLE and not self.mend)):
             raise UnitError(
                 f"{field.name}: the encrypted column has something that is no encrypted value. Empty it, or say "
-                "mend=True, which encrypts the plaintext beside it in place of what cannot be read"
+                "mend=True (--mend), which encrypts the plaintext beside it in place of what cannot be read"
             )
         if found.kind is Kind.UNREADABLE:
             is_mended = self.mend and cell.plain is not None
@@ -250,12 +250,15 @@ class Finish(Step):
         backfill, verify = journal.find("backfill"), journal.find("verify")
         is_since = backfill is None or (verify is not None and verify.began >= (backfill.ended or time.time()))
         if verify is None or verify.ended is None or not is_since or verify.about != source.describe():
-            raise ConfigurationError(f"{source.name}: verify all rows first, after the backfill is done")
+            is_other = verify is not None and verify.about != source.describe()
+            other = ": the last verify was of another declaration, and says nothing of this one" if is_other else ""
+            raise ConfigurationError(f"{source.name}: verify all rows first, after the backfill is done{other}")
         wrong = verify.failed - (verify.changed if self.stale_plaintext else 0)
         if wrong:
+            differ = f". In {verify.changed:,} of them the plaintext differs: {_DIFFERENT}" if verify.changed else ""
             raise ConfigurationError(
                 f"{source.name}: verify found {counted(wrong, 'row')} to be mended: do that, and verify again"
-                + (f". In {verify.changed:,} of them the plaintext differs: {_DIFFERENT}" if verify.changed else "")
+                + ("" if self.stale_plaintext else differ)
             )
 
     def change(self, field: ProtectedField, cell: Cell, unit: Unit) -> Values:
@@ -296,7 +299,7 @@ def _protected(field: ProtectedField, cell: Cell, place: Place, found: Finding) 
     if found.kind is Kind.SHREDDED:
         return values
     if found.kind is Kind.UNREADABLE:
-        raise _unreadable(field)
+        raise _unreadable(field, cell)
     if found.kind.is_due and found.value is not None:
         if field.plain_name is None:
             field.check_due(found)
@@ -311,9 +314,11 @@ def _protected(field: ProtectedField, cell: Cell, place: Place, found: Finding) 
 def _readable(field: ProtectedField, cell: Cell, place: Place) -> Finding:
     found = field.examine(cell, place)
     if found.kind in (Kind.UNREADABLE, Kind.SHREDDED):
-        raise _unreadable(field)
+        raise _unreadable(field, cell)
     return found
 
 
-def _unreadable(field: ProtectedField) -> DecryptionError:
-    return DecryptionError(f"{field.name}: {DecryptionError()}")
+def _unreadable(field: ProtectedField, cell: Cell) -> Exception:
+    if field.has_form(cell):
+        return DecryptionError(f"{field.name}: {DecryptionError()}")
+    return UnitError(f"{field.name} is no encrypted value, and no plaintext that is accepted: see accept_plaintext")

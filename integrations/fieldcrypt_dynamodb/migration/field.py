@@ -49,6 +49,10 @@ class MigratedField(ProtectedField):
         value = stored(cell.stored.value)
         return Finding(Kind.OTHER_SCHEME, None if value is None else self._attribute.of_plaintext(value))
 
+    def has_form(self, cell: Cell) -> bool:
+        """See `ProtectedField.has_form`."""
+        return isinstance(cell.stored, OfOldScheme) or is_envelope(stored(cell.stored))
+
     def waits_until(self) -> float | None:
         """See `ProtectedField.waits_until`."""
         return self._examination.waits_until
