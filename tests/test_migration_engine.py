@@ -177,7 +177,7 @@ class TestNothingNewerIsRemoved:
         for row in data.rows.values():
             row.plain = None if row.plain == "text 2" else row.plain + " of late"
         assert (job.verify().wrong, job.verify().differing) == (4, 4)
-        with pytest.raises(ConfigurationError, match="--newer-plaintext.*, and verify again"):
+        with pytest.raises(ConfigurationError, match=r"--newer-plaintext.*, and verify again"):
             job.finish()
         assert job.backfill(newer_plaintext=[(0,), "2"]).changed == 2  # the keys as they are, or as verify prints them
         assert data.rows[2] == Row()
