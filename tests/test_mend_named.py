@@ -94,6 +94,18 @@ def test_values_whose_keys_were_destroyed_are_none(database: Database) -> None:
     assert raw(engine) == held
 
 
+def test_only_the_row_with_that_very_key(database: Database) -> None:
+    """A database rounds a key of another type, to that of another row; one that it does not take stops no others."""
+    engine, patient = database("postgresql"), model(keys())
+    add(engine, patient, 3, ssn="fc1.of old", notes=None)
+    migration = Migration(engine, patient)
+    for key in (1.5, True, None):
+        with pytest.raises(ConfigurationError, match="no primary key"):
+            migration.mend(as_plaintext=[key])
+    report = migration.mend(as_plaintext=[2**40, 1])
+    assert (report.changed, list(report.failures)) == (1, [(2**40,)])
+
+
 def test_one_column_at_a_time(engine: Engine) -> None:
     """Of a row in which somebody has planted more than what was looked at, nothing is taken without its column."""
     patient = model(keys())

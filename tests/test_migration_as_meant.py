@@ -328,6 +328,21 @@ class TestWhatIsRefused:
         assert "several rows with the same primary key" in asyncio.run(run()).needed[0]
 
 
+def test_keys_of_uuids_with_asyncpg(database: Database, async_database: AsyncDatabase) -> None:
+    """It has a class of its own for them."""
+    engine = database("postgresql")
+    do(engine, "CREATE TABLE patients (id uuid PRIMARY KEY, ssn bytea)")
+    do(engine, "INSERT INTO patients SELECT gen_random_uuid(), 'x' FROM generate_series(1, 3)")
+
+    async def run() -> Any:
+        async with async_database("postgresql").connect() as connection:
+            return await connection.run_sync(
+                lambda sync: Migration(sync.engine, patients(key=Uuid())).backfill(batch=2)
+            )
+
+    assert asyncio.run(run()).changed == 3
+
+
 def test_tables_whose_names_differ_in_case_have_checkpoints_of_their_own(database: Database) -> None:
     """MariaDB on Linux has such tables, and compares texts without case."""
     engine = database("mariadb")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from itertools import count
 from typing import Any
 
 import pytest
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute, UTCDateTimeAttribute
 from pynamodb.models import Model
-from sqlalchemy import Date, Engine, String, Text, create_engine, select, text, update
+from sqlalchemy import Date, Engine, String, Text, create_engine, event, select, text, update
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, load_only, mapped_column
 from sqlalchemy.pool import StaticPool
 
@@ -118,6 +119,28 @@ class TestColumns:
 
         report = Migration(engine, now).backfill(batch=1, on_progress=come)
         assert (report.changed, report.left, report.complete) == (4, 1, False)
+
+    def test_what_is_written_as_declared_meanwhile_is_not_left(self, encryptor: Encryptor) -> None:
+        """However many rows come and go while it is counted what is due."""
+        engine = create_engine("sqlite://", poolclass=StaticPool)
+        before, now = CHANGES["type"].models(encryptor)
+        fill(engine, before)
+
+        def come(*_: Any) -> None:
+            with Session(engine) as session, session.begin():
+                session.add(now(id=-next(numbers), number="late", clinic="c1", born=BORN[0]))
+
+        numbers = count(1)
+        job = Migration(engine, now)
+
+        @event.listens_for(engine, "before_cursor_execute")
+        def count_is_asked(connection: Any, cursor: Any, statement: str, *how: Any) -> None:
+            if statement.startswith("SELECT count"):
+                come()
+
+        report = job.backfill(on_progress=come)
+        assert (report.changed, report.left, report.complete) == (4, 0, True)
+        assert (job.verify().wrong, job.verify().left) == (0, 0)
 
     @pytest.mark.parametrize("change", CHANGES)
     def test_a_changed_declaration_is_one_migration(self, engine: Engine, encryptor: Encryptor, change: str) -> None:

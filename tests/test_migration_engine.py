@@ -13,7 +13,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from fieldcrypt import ConfigurationError, DecryptionError, Encryptor, LocalKeyProvider, MemoryKeyStore, _system
 from fieldcrypt.migration import Finding, Kind, MigrationError, is_envelope
 from fieldcrypt.migration.engine.digest import name_of
+from fieldcrypt.migration.engine.migration import texts_of
 from fieldcrypt.migration.engine.source import Which
+from fieldcrypt.migration.engine.steps import Backfill
 from fieldcrypt.migration.engine.unit import Cell, Place, is_exactly
 from tests.memory_migration import LEASE, Data, Killed, MemoryMigration, Process, Row, number_of
 
@@ -184,6 +186,18 @@ class TestNothingNewerIsRemoved:
         assert set(job.verify().reasons) == {(1,), (3,)}
         assert job.finish(stale_plaintext=True).complete
         assert said(data) == {0: "text 0 of late", 1: "text 1", 2: None, 3: "text 3"}
+
+    def test_keys_of_newer_plaintext_name_no_others(self) -> None:
+        """A text is one key, and no set of its characters; parts that read alike together are no one key."""
+        data = data_of(13)
+        job = MemoryMigration(data, ENCRYPTOR)
+        job.backfill()
+        with pytest.raises(TypeError, match="a set of keys"):
+            job.backfill(newer_plaintext="12")
+        takes = Backfill(newer_plaintext=texts_of(['["a, b", "c"]', ("d", 1)]))._takes_plaintext
+        assert [takes(key, Cell(None)) for key in (("a, b", "c"), ("a", "b, c"), ("d", 1), ("d",))] == [
+            *(True, False, True, False)
+        ]
 
     def test_newer_plaintext_takes_no_value_away_that_nobody_names(self) -> None:
         """Finish has removed the plaintext beside it, or new code writes none; by its key only before a finish."""

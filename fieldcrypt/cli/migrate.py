@@ -74,7 +74,9 @@ def backfill(
     ] = False,
     newer_plaintext_of: Annotated[
         list[str] | None,
-        typer.Option(metavar="KEY", help="The same for one row, by its key as verify prints it. Repeat it for more."),
+        typer.Option(
+            metavar="KEY", help="The same for one row, by its key; several parts are a JSON array. Repeat it for more."
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -83,6 +85,8 @@ def backfill(
     Interrupt it, kill it, run several at once: it goes on where it was. Exit code 1 unless it is complete: if it was
     paused, some rows could not be changed, or the database counts some that are left.
     """
+    if newer_plaintext and newer_plaintext_of:
+        raise typer.BadParameter("--newer-plaintext is of all rows, and --newer-plaintext-of of some: say one of them")
     found = find_migration(migration)
     with _showing("backfill", as_json) as tell:
         report = found.backfill(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter
 from collections.abc import Collection, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
 from threading import Event
+from typing import Any
 
 from fieldcrypt.errors import ConfigurationError
 from fieldcrypt.migration.engine.defects import Kinds
@@ -32,7 +34,7 @@ from fieldcrypt.migration.sample import Sample
 from fieldcrypt.migration.workers import Pace, work_together, worker_name
 from fieldcrypt.mixed_mode.kind import Kind
 
-__all__ = ["StoredMigration"]
+__all__ = ["StoredMigration", "texts_of"]
 
 _LOOKED_AT = ("rows", "total", "left")
 
@@ -125,7 +127,7 @@ class StoredMigration:
             MigrationError: the store refuses, or was lost. What is done stays; run it again to go on.
             KeyProviderError, KeyStoreError: keys cannot be had; likewise.
         """
-        newer = newer_plaintext if isinstance(newer_plaintext, bool) else frozenset(newer_plaintext) or False
+        newer = newer_plaintext if isinstance(newer_plaintext, bool) else texts_of(newer_plaintext) or False
         step = Backfill(mend, newer)
         report = self._run(step, on_progress, workers=workers, batch=batch, rate=rate, restart=restart or bool(newer))
         return report._replace(remarks=self._waiting())
@@ -269,3 +271,18 @@ class StoredMigration:
 
     def _meter(self, step: str, on_progress: OnProgress) -> Meter:
         return Meter(step, sum(part.source.estimate() for part in self._parts), on_progress=on_progress)
+
+
+def texts_of(keys: Collection[Key | str]) -> frozenset[tuple[str, ...]]:
+    """Return keys by the texts of their parts; a text stands for one part, or is a JSON array of several."""
+    if isinstance(keys, (str, bytes)):  # of which each character would be a key
+        raise TypeError("newer_plaintext takes a set of keys, {…}")
+    found = set()
+    for key in keys:
+        parts: Any = key
+        if isinstance(key, str):
+            with suppress(ValueError):
+                parts = json.loads(key)
+            parts = parts if isinstance(parts, list) and len(parts) > 1 else (key,)
+        found.add(tuple(map(str, parts if isinstance(parts, (tuple, list)) else (parts,))))
+    return frozenset(found)

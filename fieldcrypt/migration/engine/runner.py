@@ -80,16 +80,19 @@ class Part(NamedTuple):
         It counts by the form of values. A few units have the form of one that is due, and nothing is to be done to
         them, because the value is none to the application: these are looked at, and left out.
         """
+        hidden = 0
+        if step.goal is Which.DUE and not self.source.is_told_by_form:  # these all are looked at
+            hidden = sum(not self._is_fine(step, unit) for units in self.source.pages(Which.ALL) for unit in units)
         before = self.source.count(step.goal)
         if before.those == 0:
-            return before
-        fine = 0
-        for units in self.source.pages(step.goal):
-            for unit in units:
-                change = step.change_of(self.source, unit)
-                fine += not change.values and change.failure is None
+            return before._replace(those=hidden)
+        fine = sum(self._is_fine(step, unit) for units in self.source.pages(step.goal) for unit in units)
         after = self.source.count(step.goal)
-        return Counted(after.total, max(0, max(before.those, after.those) - fine))
+        return Counted(after.total, max(hidden, max(before.those, after.those) - fine))
+
+    def _is_fine(self, step: Step, unit: Unit) -> bool:
+        change = step.change_of(self.source, unit)
+        return not change.values and change.failure is None
 
     def look(self, sample: Sample | None, meter: Meter, new: Callable[[], F], which: Which = Which.ALL) -> Look[F]:
         """Look at all units, or a sample.

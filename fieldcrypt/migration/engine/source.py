@@ -123,6 +123,11 @@ class Source(Protocol):
         """Return what only the user can do once the part is finished."""
         return ()
 
+    @property
+    def is_told_by_form(self) -> bool:
+        """False if the store cannot count all that is due, for some of it has the form of what is not."""
+        return all(field.is_told_by_form for field in self.fields)
+
     def estimate(self) -> int:
         """Return about how many units there are, for progress and samples; cheap."""
         return self.count(Which.ALL).total

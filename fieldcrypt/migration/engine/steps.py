@@ -23,7 +23,7 @@ from fieldcrypt.migration.engine.unit import (
     UnitError,
     without_values,
 )
-from fieldcrypt.migration.reports import Key, key_in_words
+from fieldcrypt.migration.reports import Key
 from fieldcrypt.mixed_mode.kind import Finding, Kind
 
 __all__ = ["Backfill", "Finish", "Step", "Undo"]
@@ -123,11 +123,11 @@ class Backfill(Step):
     Attributes:
         mend: values that do not open, and have their plaintext beside them, are encrypted again.
         newer_plaintext: plaintext that differs is newer than the encrypted value, and encrypted over it. Of all units,
-            or of those with these keys; of these also no plaintext is newer, and takes the value away.
+            or of those whose keys have these texts; of these also no plaintext is newer, and takes the value away.
     """
 
     mend: bool = False
-    newer_plaintext: bool | frozenset[Key | str] = False
+    newer_plaintext: bool | frozenset[tuple[str, ...]] = False
     name = "backfill"
     drops = ("undo", "verify")
     goal = Which.DUE
@@ -180,7 +180,7 @@ class Backfill(Step):
     def _takes_plaintext(self, key: Key, cell: Cell) -> bool:
         if isinstance(self.newer_plaintext, bool):
             return self.newer_plaintext and cell.plain is not None
-        return key in self.newer_plaintext or key_in_words(key) in self.newer_plaintext
+        return tuple(map(str, key)) in self.newer_plaintext
 
 
 @dataclass(frozen=True)

@@ -126,6 +126,11 @@ class ProtectedField(Protocol):
     tag_name: str | None
     plain_name: str | None = None
 
+    @property
+    def is_told_by_form(self) -> bool:
+        """False if a value that has our form may be due: another scheme's, or one by a former declaration."""
+        return True
+
     @abstractmethod
     def accepts_plaintext(self) -> bool:
         """Return True if plaintext in its place is read now, so that there is something to go back to."""

@@ -35,6 +35,12 @@ class MigratedField(ProtectedField):
         self.tag_name = of.companion
         self._examination = Examination(of.encryptor, of.field, of.accepted, of.pad, of.of_plaintext, of.to_field)
 
+    @property
+    def is_told_by_form(self) -> bool:
+        """See `ProtectedField.is_told_by_form`."""
+        accepted = self._attribute.accepted
+        return accepted is None or not (accepted.readers or accepted.formers)
+
     def accepts_plaintext(self) -> bool:
         """See `ProtectedField.accepts_plaintext`."""
         return self._attribute.accepted is not None and self._attribute.accepted.takes_plaintext()

@@ -6,7 +6,7 @@ by BETWEEN, which real and simulated DynamoDBs do alike; `begins_with` of binary
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from fieldcrypt.aead import NONCE_SIZE, TAG_SIZE
@@ -25,27 +25,23 @@ _VALUES: dict[str, Any] = {
     ":behind": {"B": bytes([SELF_CONTAINED + 1])},  # which is itself shorter than what is counted
 }
 _OURS = "(attribute_type({0}, :binary) AND size({0}) >= :size AND {0} BETWEEN :first AND :behind)"
-_FILLED = "(attribute_exists({0}) AND NOT attribute_type({0}, :null))"
-_DUE = f"({_FILLED} AND NOT {_OURS})"
+_DUE = f"(attribute_exists({{0}}) AND NOT attribute_type({{0}}, :null) AND NOT {_OURS})"
 
 
-def filters(which: Which, names: Mapping[str, bool], seal: str | None) -> Iterator[dict[str, Any]]:
+def filters(which: Which, names: Sequence[str], seal: str | None) -> Iterator[dict[str, Any]]:
     """Yield the parameters of scans that find all items of a kind: of one, unless there are very many attributes.
 
     Args:
         which: the kind.
-        names: the protected attributes, and whether an encrypted value may be due as well: another scheme's, or by a
-            former declaration, of which many have our form. All values count as due then, for who counts looks at them.
-        seal: the attribute with the seal, if items are sealed.
+        names, seal: the protected attributes, and that with the seal, if items are sealed.
     """
     if which is Which.ALL:
         yield {}
         return
     is_filled = which is Which.FILLED
     for at in range(0, len(names), _AT_ONCE):
-        placed = {f"#a{number}": name for number, name in enumerate(list(names)[at : at + _AT_ONCE])}
-        due = {place: _FILLED if names[name] else _DUE for place, name in placed.items()}
-        terms = [(_OURS if is_filled else due[place]).format(place) for place in placed]
+        placed = {f"#a{number}": name for number, name in enumerate(names[at : at + _AT_ONCE])}
+        terms = [(_OURS if is_filled else _DUE).format(place) for place in placed]
         if seal is not None and at == 0:
             placed["#seal"] = seal
             terms.append("attribute_exists(#seal)" if is_filled else "attribute_not_exists(#seal)")

@@ -102,14 +102,13 @@ class TableSource(Source):
         return Counted(total, those)
 
     def _filters(self, which: Which) -> Iterator[dict[str, Any]]:
-        seal = self._table.seal
-        if which is Which.DUE and seal is not None and seal.has_formers:
-            return iter([{}])  # only reading tells which declaration a seal is of
-        kinds: dict[str, bool] = {}
-        for each in self._table.attributes:
-            may_be_old = each.accepted is not None and bool(each.accepted.readers or each.accepted.formers)
-            kinds[each.name] = may_be_old or kinds.get(each.name, False)
-        return filters(which, kinds, None if seal is None else seal.attribute)
+        names = list(dict.fromkeys(attribute.name for attribute in self._table.attributes))
+        return filters(which, names, None if self._table.seal is None else self._table.seal.attribute)
+
+    @property
+    def is_told_by_form(self) -> bool:
+        """See `Source.is_told_by_form`: of a seal only reading tells which declaration it is of."""
+        return super().is_told_by_form and (self._table.seal is None or not self._table.seal.has_formers)
 
     def page(self, portion: Portion, which: Which, size: int) -> Page:
         """Read the next items of a segment: of all kinds, which cost the same."""

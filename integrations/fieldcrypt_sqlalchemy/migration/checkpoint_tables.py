@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import BigInteger, Boolean, Column, Double, Integer, LargeBinary, MetaData, String, Table, Text
 from sqlalchemy.dialects.mysql import VARCHAR
@@ -93,10 +94,14 @@ def stored_key(part: str, key: Key | None) -> bytes | None:
         ConfigurationError: it cannot be.
     """
     try:
-        return None if key is None else encode_cbor(list(key))
+        return None if key is None else encode_cbor([_plain(part) for part in key])
     except (TypeError, ValueError):
         kinds = ", ".join(type(each).__name__ for each in key or ())
         raise ConfigurationError(
             f"{part}: a primary key of {kinds} cannot be written down in a checkpoint; it can be made of int, "
             "str, bytes, UUID, Decimal, date and time"
         ) from None
+
+
+def _plain(part: Any) -> Any:
+    return UUID(int=part.int) if isinstance(part, UUID) else part  # of asyncpg it is a class of its own

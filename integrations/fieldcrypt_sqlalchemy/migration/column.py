@@ -103,12 +103,8 @@ class MigratedColumn(ProtectedField):
         """Return the condition that a row is of a kind by this column; `at` says what stands for one of the model's."""
         stored = at(self.column)
         if self.plain is None:
-            ours, accepted = self.form.is_ours(stored), self.type.accepted
-            if which is Which.FILLED:
-                return ours
-            if accepted is not None and (accepted.readers or accepted.formers):  # many of whose values have our form
-                return stored.is_not(None)  # so that who counts looks at all of them
-            return and_(stored.is_not(None), not_(ours))
+            ours = self.form.is_ours(stored)
+            return ours if which is Which.FILLED else and_(stored.is_not(None), not_(ours))
         if which is Which.FILLED:
             return stored.is_not(None)
         plain = at(self.plain).is_not(None)
@@ -126,6 +122,11 @@ class MigratedColumn(ProtectedField):
         index = self.type.index
         if index is not None:
             yield f"{index.companion} {name_of(index.normaliser)} {index.tag_size} {index.per_tenant}"
+
+    @property
+    def is_told_by_form(self) -> bool:
+        accepted = self.type.accepted
+        return accepted is None or not (accepted.readers or accepted.formers)
 
     def accepts_plaintext(self) -> bool:
         return self.type.accepted is not None and self.type.accepted.takes_plaintext()

@@ -25,6 +25,7 @@ from fieldcrypt.migration.engine.source import RefusedError
 from fieldcrypt.migration.engine.unit import UnitError, without_values
 from fieldcrypt_sqlalchemy.keyset import Key
 from fieldcrypt_sqlalchemy.migration.checkpoints import Checkpoints
+from fieldcrypt_sqlalchemy.migration.errors import is_of_a_row
 from fieldcrypt_sqlalchemy.migration.row import MigratedRow
 from fieldcrypt_sqlalchemy.migration.source import SqlSource
 from fieldcrypt_sqlalchemy.migration.writing import write_all
@@ -90,10 +91,8 @@ def mend_named(
         try:
             taken = _taken(places, of_tables, column)
             _write(taken)
-        except DBAPIError:
-            raise
         except Exception as error:  # of one row, which never stops the others
-            if is_stop(error):
+            if is_stop(error) or (isinstance(error, DBAPIError) and not is_of_a_row(error)):
                 raise
             reason = error.reason if isinstance(error, RefusedError) else without_values("the row", error)
             failures.add(of_tables[0], reason)
@@ -178,7 +177,11 @@ def _part(column: Column[Any], value: Any) -> Any:
         kind = column.type.python_type
     except NotImplementedError:
         return value
-    return _FROM_TEXT[kind](value) if isinstance(value, str) and kind in _FROM_TEXT else value
+    if isinstance(value, str) and kind in _FROM_TEXT:
+        return _FROM_TEXT[kind](value)
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise TypeError  # a database may round it, to the key of another row
+    return value
 
 
 def _told(key: Key) -> str:

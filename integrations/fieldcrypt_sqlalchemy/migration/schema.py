@@ -76,7 +76,8 @@ def problems(connection: Connection, source: SqlSource, step: str) -> list[str]:
             columns = {each["name"]: each for each in look.get_columns(source.table.name, source.schema)}
     except NoSuchTableError:
         return [f"there is no table {table}, or the user of the engine has no right to it"]
-    if connection.dialect.name == "postgresql" and connection.scalar(_HIDES_ROWS, {"name": _quoted(source)}):
+    name = _quoted(source).replace("%%", "%")  # which SQLAlchemy doubles for statements
+    if connection.dialect.name == "postgresql" and connection.scalar(_HIDES_ROWS, {"name": name}):
         return [
             f"{table} has row-level security, which may hide rows from this user of the database, so that no step "
             "would come to them: work as a user with BYPASSRLS, or as the owner if it is not forced on that"

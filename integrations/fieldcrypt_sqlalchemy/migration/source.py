@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count
 from typing import Any, TypeVar
@@ -86,6 +87,7 @@ class SqlSource(Source):
         # The driver of MySQL reads times of two different hours alike, where clocks are set back.
         as_stored = all(is_read_as_stored(each, engine.dialect) for each in self.key)
         self._is_read_as_stored = as_stored and engine.dialect.name in ("postgresql", "sqlite")
+        self._readable = sys.maxsize  # rows that could be read at once, of late
         self.kept: Sequence[str] = ()  # the columns that the database would set to another value when a row is written
 
     def _check_key(self) -> None:
@@ -152,22 +154,24 @@ class SqlSource(Source):
         If also its key cannot be read the next row is with it, whose key says how to go on.
         """
         unreadable: list[Unit] = []
+        size = min(size, self._readable)
         while True:
             query = self._of_range(after, until, which).limit(size)
             if unreadable:
                 query = query.offset(len(unreadable))
             elif share is not None:
                 query = query.where(_RANDOM.get(self.dialect.name, func.random()) < share)
-            units, error = self._tried(query)
+            asked, (units, error) = size, self._tried(query)
             if error is None:
+                self._readable = max(self._readable, 2 * size)
                 position = units[-1].key if units else None
                 if not self._is_read_as_stored:
                     with self._engine.connect() as connection:
                         self.check_forward(connection, after, position)
                 return Page([*unreadable, *units], position, len(units) < size, which, bool(unreadable))
             share = None  # so that it is the same rows
-            if size > 1:
-                size //= 2
+            self._readable = size = max(1, size // 2)
+            if asked > 1:
                 continue
             found = self._unreadable(query, error)
             unreadable += [] if found is None else [found]
