@@ -194,7 +194,7 @@ def test_plaintext_that_begins_as_a_value_is_told(engine: Engine, bound: bool, p
     assert f"patients.{name} begins with 'fc1.'" in str(error)
     assert planted == "fc1." or planted not in str(error)
     assert migration.verify().wrong == 1
-    with pytest.raises(ConfigurationError, match="mend them"):
+    with pytest.raises(ConfigurationError, match="to be mended"):
         migration.finish()
     with Session(engine) as session:  # as the message says
         if bound:
