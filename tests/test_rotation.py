@@ -245,3 +245,18 @@ class TestForgedRecords:
         store.add(forged)
         assert field.encrypt("x", tenant="A")[1:17] == value[1:17]
         assert provider.wraps == 2
+
+
+class TestSomebodyAsksForIt:
+    def test_a_record_that_does_not_open_does_not_put_it_off(self, clock: Clock, provider: CountingProvider) -> None:
+        """The new key is dated now, whatever others say that are not authentic, and after those that are."""
+        store = MemoryKeyStore()
+        encryptor = Encryptor(provider, store)
+        encryptor.field("t.c", str).encrypt("x", tenant="A")
+        for number in range(1, 11):
+            ahead = int(clock.now) + 86_000 + number
+            wrapped = (WrappedKey("k", b"x"),)
+            store.add(KeyRecord(bytes([number] * 16), Purpose.ENCRYPTION, ahead, "A", wrapped, bytes(32)))
+        made = encryptor.data_keys.rotate("A")
+        assert made.created - clock.now <= 1
+        assert encryptor.data_keys.rotate("A").created > made.created

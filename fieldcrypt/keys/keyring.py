@@ -39,6 +39,7 @@ from fieldcrypt.offload import Offload, in_place
 __all__ = ["Keyring"]
 
 ROTATION_RETRY_INTERVAL = 60.0  # seconds; each costs a call of the provider, and nothing is lost by waiting
+_OPENED = 16  # records of a tenant at the most, to find the newest one that is authentic
 
 
 class Keyring:
@@ -135,9 +136,12 @@ class Keyring:
                 f"the key store has no data key of {'no tenant' if tenant is None else repr(tenant)}"
             )
         now = _system.wall_clock()
-        believed = (record.created for record in records if record.created <= now + MAX_CLOCK_DIFFERENCE)
-        # Younger than all others: of two keys of one second either may be taken for the newer one.
-        key = self._maker.make(tenant, max(now, max(believed, default=0) + 1))
+        # Younger than all others: of two keys of one second either may be taken for the newer one. What a record says
+        # counts if it opens: anybody who can write to the store can date one, to put this key off.
+        later = [each for each in records if now - 1 < each.created <= now + MAX_CLOCK_DIFFERENCE]
+        later = sorted(later, key=lambda record: record.created, reverse=True)[:_OPENED]
+        newest = next((record.created for record in later if self._opens(record)), now - 1)
+        key = self._maker.make(tenant, max(now, newest + 1))
         self.events.report(Event(EventKind.KEY_ROTATED, key.key_id.hex(), tenant))
         lease = self._leases.get(tenant)
         if lease is not None:
