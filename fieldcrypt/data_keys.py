@@ -54,9 +54,14 @@ class DataKeys:
                 return key_id, error
 
         key_ids = self._store.key_ids()
-        with ThreadPoolExecutor(_THREADS, thread_name_prefix="fieldcrypt") as pool:
+        pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="fieldcrypt")
+        try:
             while page := list(islice(key_ids, _PAGE)):
                 yield from pool.map(get, page)
+        finally:
+            pool.shutdown(
+                wait=False
+            )  # who stops early may be collected by one of its threads, which cannot wait for itself
 
     def count(self) -> int:
         """Return how many records and tombstones there are.

@@ -98,12 +98,12 @@ REASONS = (
     Reason(
         "A float for a Numeric column, which a database would round to the column's scale. Nothing rounds an encrypted "
         "value, so that the sum of 0.1 and 0.2 would be stored as 0.30000000000000004: it is refused.",
-        r"TypeError: expected Decimal, got float",
+        r"TypeError: .*expected Decimal, got float",
         (r"NumericTest\.test_numeric_as_decimal",),
     ),
     Reason(
         "A datetime for a Date column, whose time of day a database would cut off. What loses a part is refused.",
-        r"TypeError: expected date, got datetime",
+        r"TypeError: .*expected date, got datetime",
         (r"DateTimeCoercedToDateTimeTest\.test_(round_trip(_decorated)?|null_bound_comparison)",),
     ),
     Reason(
@@ -118,7 +118,7 @@ REASONS = (
     ),
     Reason(
         "The same, for who asks for the null of JSON by name: what cannot be told apart is not taken for the other.",
-        r"TypeError: an encrypted JSON column has no JSON\.NULL",
+        r"TypeError: .*an encrypted JSON column has no JSON\.NULL",
         (r"JSONTest\.test_round_trip_json_null_as_json_null",),
     ),
     Reason(
@@ -130,7 +130,7 @@ REASONS = (
     Reason(
         "A PickleType cannot be encrypted: whoever could forge a value would run code. In the test's table is a column "
         "of bytes in its place, which takes no objects.",
-        r"TypeError: expected bytes, got dict",
+        r"TypeError: .*expected bytes, got dict",
         (r"BinaryTest\.test_pickle_roundtrip",),
     ),
     Reason(

@@ -160,8 +160,8 @@ def defect(
         return None
     is_copied = field.plain_name is not None
     if found.kind in _WRONG and not (found.kind is Kind.OLD_KEY and (is_copied or not old_keys)):
-        is_foreign = found.kind is Kind.UNREADABLE and cell.stored is not None and not field.has_form(cell)
-        return "is no encrypted value" if is_foreign else _WRONG[found.kind]
+        is_plain = found.kind is Kind.UNREADABLE and field.is_told_by_form and not field.has_form(cell)
+        return "is no encrypted value" if is_plain else _WRONG[found.kind]
     is_removed = finishing and cell.plain is None
     differs = is_copied and not is_removed and not field.is_same(found.value, field.of_plain(cell, place).value)
     if differs and cell.stored is None:

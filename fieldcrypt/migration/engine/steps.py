@@ -318,7 +318,9 @@ def _readable(field: ProtectedField, cell: Cell, place: Place) -> Finding:
     return found
 
 
-def _unreadable(field: ProtectedField, cell: Cell) -> Exception:
-    if field.has_form(cell):
+def _unreadable(field: ProtectedField, cell: Cell) -> DecryptionError:
+    if field.has_form(cell) or not field.is_told_by_form:
         return DecryptionError(f"{field.name}: {DecryptionError()}")
-    return UnitError(f"{field.name} is no encrypted value, and no plaintext that is accepted: see accept_plaintext")
+    return DecryptionError(
+        f"{field.name} is no encrypted value, and no plaintext that is accepted: see accept_plaintext"
+    )
