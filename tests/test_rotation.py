@@ -248,8 +248,14 @@ class TestForgedRecords:
 
 
 class TestSomebodyAsksForIt:
-    def test_a_record_that_does_not_open_does_not_put_it_off(self, clock: Clock, provider: CountingProvider) -> None:
-        """The new key is dated now, whatever others say that are not authentic, and after those that are."""
+    @pytest.mark.parametrize("failure", [None, outage])
+    def test_a_record_that_does_not_open_does_not_put_it_off(
+        self, clock: Clock, provider: CountingProvider, failure: Failure | None
+    ) -> None:
+        """The new key is dated now, whatever others say that are not authentic, and after those that are.
+
+        Nor does one of which nobody says for now whether it is: its region may be cut off on purpose.
+        """
         store = MemoryKeyStore()
         encryptor = Encryptor(provider, store)
         encryptor.field("t.c", str).encrypt("x", tenant="A")
@@ -257,6 +263,7 @@ class TestSomebodyAsksForIt:
             ahead = int(clock.now) + 86_000 + number
             wrapped = (WrappedKey("k", b"x"),)
             store.add(KeyRecord(bytes([number] * 16), Purpose.ENCRYPTION, ahead, "A", wrapped, bytes(32)))
+        provider.unwrap_failure = failure
         made = encryptor.data_keys.rotate("A")
         assert made.created - clock.now <= 1
         assert encryptor.data_keys.rotate("A").created > made.created

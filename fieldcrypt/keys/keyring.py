@@ -137,10 +137,11 @@ class Keyring:
             )
         now = _system.wall_clock()
         # Younger than all others: of two keys of one second either may be taken for the newer one. What a record says
-        # counts if it opens: anybody who can write to the store can date one, to put this key off.
+        # counts if it opens, now: anybody who can write to the store can date one, under a key that a region which
+        # cannot be reached would have to refuse, to put this key off.
         later = [each for each in records if now - 1 < each.created <= now + MAX_CLOCK_DIFFERENCE]
         later = sorted(later, key=lambda record: record.created, reverse=True)[:_OPENED]
-        newest = next((record.created for record in later if self._opens(record)), now - 1)
+        newest = next((record.created for record in later if self._opens(record, or_later=False)), now - 1)
         key = self._maker.make(tenant, max(now, newest + 1))
         self.events.report(Event(EventKind.KEY_ROTATED, key.key_id.hex(), tenant))
         lease = self._leases.get(tenant)
@@ -264,15 +265,15 @@ class Keyring:
                 raise
             return self._maker.make(record.tenant, now)  # somebody rewrapped the record, which cannot be opened here
 
-    def _opens(self, record: KeyRecord) -> bool:
-        """Say whether a record is authentic; one that cannot be opened for now counts as such."""
+    def _opens(self, record: KeyRecord, *, or_later: bool = True) -> bool:
+        """Say whether a record is authentic; `or_later`: one that cannot be opened for now counts as such."""
         try:
             self.live_keys.get(record.key_id)
         except DecryptionError as error:
             self.events.report(Event(EventKind.RECORD_REFUSED, record.key_id.hex(), record.tenant, cause=str(error)))
             return False
         except (KeyProviderError, KeyStoreError):
-            return True
+            return or_later
         return True
 
     def _follow(self, tenant: str | None, active: KeyRecord, now: float) -> tuple[LiveKey, float]:
