@@ -244,7 +244,7 @@ class Encryptor:
         """
         keyring = self._configured()
         value = envelope.parse(envelope.as_bytes(data))
-        record = keyring.for_decryption(value.key_id, value.record).record
+        record = keyring.for_decryption(value.key_id, value.record).record.stored
         if keyring.store is None or keyring.provider.public_key_wrapping:
             return record.created + keyring.policy.rotate_after.total_seconds() <= _system.wall_clock()
         active = keyring.active(record.tenant)
@@ -262,7 +262,7 @@ class Encryptor:
         """
         keyring = self._configured()
         value = envelope.parse(envelope.as_bytes(data))
-        return keyring.followed_at(keyring.for_decryption(value.key_id, value.record).record)
+        return keyring.followed_at(keyring.for_decryption(value.key_id, value.record).record.stored)
 
     @property
     def data_keys(self) -> DataKeys:

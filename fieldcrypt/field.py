@@ -327,7 +327,7 @@ class Field(Generic[T]):
         salt, encrypt, messages = key.sealer()
         head, infix = envelope.head(STORED, key.key_id), b""
         if keyring.self_contained:
-            head, infix = envelope.head(SELF_CONTAINED, key.key_id), envelope.infix(key.record.to_bytes())
+            head, infix = envelope.head(SELF_CONTAINED, key.key_id), envelope.infix(key.record.stored.to_bytes())
         writer = (head + salt, infix, encrypt, envelope.aad(head, self._context), messages, lease)
         self._writers.narrow(keyring.policy.max_cached_keys)
         self._writers.put(tenant, writer)

@@ -378,7 +378,7 @@ class TestElsewhere:
         assert repr(index) == "BlindIndex('patients.email', str, tag_size=16)"
         keyring = encryptor._configured()
         lease = keyring.index_keys.for_tagging(None)
-        record = lease.keys[0].record
+        record = lease.keys[0].record.stored
         key = DataKey(keyring.provider.unwrap(record.wraps, record.context())).index_key()
         for holder in (index, keyring.index_keys, lease, lease.keys[0]):
             shown = repr(holder) + str(holder)

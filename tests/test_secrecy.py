@@ -68,7 +68,7 @@ def world(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Wo
     keyring = encryptor._keyring
     assert keyring is not None
     lease = keyring.for_encryption(None)
-    record = lease.key.record
+    record = lease.key.record.stored
     data_key = DataKey(provider.unwrap(record.wraps, record.context()))
     assert data_key.secret in secrets
     return World(encryptor, field, provider, keyring, lease, lease.key, data_key.cipher(), data_key, record, secrets)

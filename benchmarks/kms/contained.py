@@ -95,7 +95,7 @@ class _Life:
     def _write(self, tenant: int) -> None:
         self._kms.using = "write"
         lease = self._keyring.for_encryption(str(tenant))
-        self.records[tenant] = lease.key.record
+        self.records[tenant] = lease.key.record.stored
         self._next_write(tenant, max(lease.deadline, self._time.now))
 
     def _next_read(self) -> None:

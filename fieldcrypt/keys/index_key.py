@@ -10,7 +10,8 @@ from cryptography.hazmat.primitives.hmac import HMAC
 
 from fieldcrypt.keys.data_key import DataKey
 from fieldcrypt.keys.live_key import HeldKey, Term
-from fieldcrypt.keys.records import KeyRecord, Purpose
+from fieldcrypt.keys.record.authentic import AuthenticRecord
+from fieldcrypt.keys.records import Purpose
 
 __all__ = ["IndexKey", "IndexLease"]
 
@@ -22,12 +23,12 @@ class IndexKey(HeldKey):
 
     purpose = Purpose.BLIND_INDEX
 
-    def __init__(self, record: KeyRecord, mac: HMAC, *, embedded: bool) -> None:
+    def __init__(self, record: AuthenticRecord, mac: HMAC, *, embedded: bool) -> None:
         super().__init__(record, embedded=embedded)
         self._mac = mac
 
     @classmethod
-    def of(cls, record: KeyRecord, data_key: DataKey, *, embedded: bool) -> Self:
+    def of(cls, record: AuthenticRecord, data_key: DataKey, *, embedded: bool) -> Self:
         """Return the key of an authentic record for blind indexes and its data key."""
         return cls(record, HMAC(data_key.index_key(), SHA256()), embedded=embedded)
 

@@ -231,7 +231,7 @@ class IndexKeys:
         if not by_id:
             return IndexLease((), complete=False, listed=listed)  # kept by nobody: the first key may be made any time
         wall, now = _system.wall_clock(), _system.monotonic()
-        choice = choose_index_key([key.record for key in by_id.values()], wall, self._policy)
+        choice = choose_index_key([key.record.stored for key in by_id.values()], wall, self._policy)
         keys = (by_id.pop(choice.active.key_id), *by_id.values())
         change = now + choice.until - wall
         complete = choice.complete_from <= wall - (now - listed)

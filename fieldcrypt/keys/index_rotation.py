@@ -52,7 +52,7 @@ class IndexRotation:
         _, choice = self._found(tenant, now)
         key = self._maker.make(tenant, next_created(choice.newest, now, self._policy))
         self._events.report(Event(EventKind.KEY_ROTATED, key.key_id.hex(), tenant))
-        return key.record
+        return key.record.stored
 
     def retire(self, tenant: str | None) -> list[KeyRecord]:
         """Give up all index keys of a tenant but the active one of the newest generation, and return their records.
@@ -72,7 +72,7 @@ class IndexRotation:
                 f"some process may still tag under an older index key: on {when} at the earliest tag all rows anew, "
                 "and then retire the old keys"
             )
-        return [retired for record in old if (retired := self._retire(record)) is not None]
+        return [retired for record in old if (retired := self._retire(record.key_id)) is not None]
 
     def _found(self, tenant: str | None, now: float) -> tuple[list[IndexKey], IndexChoice]:
         keys = self._stored.find(tenant)
@@ -80,11 +80,11 @@ class IndexRotation:
             raise KeyNotFoundError(
                 f"the key store has no index key of {'no tenant' if tenant is None else repr(tenant)}"
             )
-        return keys, choose_index_key([key.record for key in keys], now, self._policy)
+        return keys, choose_index_key([key.record.stored for key in keys], now, self._policy)
 
-    def _retire(self, record: KeyRecord) -> KeyRecord | None:
+    def _retire(self, key_id: bytes) -> KeyRecord | None:
         for _ in range(_MAX_CONFLICTS):
-            current = self._store.get(record.key_id)
+            current = self._store.get(key_id)
             if isinstance(current, Tombstone):
                 raise current.refused()
             if current.state is KeyState.RETIRED:
@@ -92,4 +92,4 @@ class IndexRotation:
             retired = current._replace(state=KeyState.RETIRED)
             if self._store.replace(current, retired):
                 return retired
-        raise KeyStoreError(f"the record of data key {record.key_id.hex()} is changed by others all the time")
+        raise KeyStoreError(f"the record of data key {key_id.hex()} is changed by others all the time")

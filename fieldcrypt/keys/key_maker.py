@@ -10,6 +10,7 @@ from fieldcrypt.keys.data_key import DataKey
 from fieldcrypt.keys.live_key import HeldKey
 from fieldcrypt.keys.live_keys import LiveKeys
 from fieldcrypt.keys.provider import KeyProvider
+from fieldcrypt.keys.record.authentic import AuthenticRecord
 from fieldcrypt.keys.records import KeyRecord, sorted_wraps, wrap_context
 from fieldcrypt.keys.store import KeyStore
 
@@ -55,4 +56,6 @@ class KeyMaker(Generic[K]):
             # Before its first use: a key that is not kept loses what it encrypted.
             self._events.watch(lambda: store.add(record))
         self._events.report(Event(EventKind.KEY_CREATED, record.key_id.hex(), tenant))
-        return self._live_keys.admit(record, data_key, embedded=store is None, made_here=True)
+        return self._live_keys.admit(
+            AuthenticRecord(record, data_key), data_key, embedded=store is None, made_here=True
+        )

@@ -147,7 +147,7 @@ class Keyring:
         lease = self._leases.get(tenant)
         if lease is not None:
             lease.deadline = float("-inf")  # so that the time of the new key is noted
-        return key.record
+        return key.record.stored
 
     def drop(self, key_ids: Iterable[bytes]) -> None:
         """End the use of data keys in this process."""
@@ -166,10 +166,10 @@ class Keyring:
         """Return the record of the key that encrypts for a tenant, having it ready if that takes no new key."""
         lease = self._leases.get(tenant)
         if lease is not None and lease.deadline > _system.monotonic():
-            return lease.key.record
+            return lease.key.record.stored
         choice = choose(self.records(tenant), _system.wall_clock(), self.policy)
         if choice.record is not None and not choice.due:
-            return self.for_encryption(tenant).key.record
+            return self.for_encryption(tenant).key.record.stored
         return choice.record
 
     def followed_at(self, record: KeyRecord) -> float | None:
@@ -226,14 +226,18 @@ class Keyring:
         lease = self._leases.get(tenant)
         try:
             records = (
-                self.records(tenant) if self.store is not None else [lease.key.record] if lease is not None else []
+                self.records(tenant)
+                if self.store is not None
+                else [lease.key.record.stored]
+                if lease is not None
+                else []
             )
         except KeyShreddedError:
             raise
         except KeyStoreError as error:
             if lease is None:
                 raise
-            key = self._confirmed(lease.key.record)
+            key = self._confirmed(lease.key.record.stored)
             if key.record.state is not KeyState.ACTIVE:
                 raise
             self.events.report(Event(EventKind.KEY_UNCONFIRMED, key.key_id.hex(), tenant, cause=str(error)))

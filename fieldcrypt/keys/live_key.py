@@ -8,7 +8,8 @@ from typing import ClassVar, NamedTuple, Self
 from fieldcrypt import _system
 from fieldcrypt.aead import SALT_SIZE, Xaes256Gcm
 from fieldcrypt.keys.data_key import DataKey
-from fieldcrypt.keys.records import KeyRecord, Purpose
+from fieldcrypt.keys.record.authentic import AuthenticRecord
+from fieldcrypt.keys.records import Purpose
 
 __all__ = ["MESSAGES_PER_SALT", "HeldKey", "Lease", "LiveKey", "Sealer", "Term"]
 
@@ -46,7 +47,7 @@ class HeldKey:
 
     Attributes:
         purpose: the only one whose data keys may become such keys.
-        record: where it came from; authentic.
+        record: where it came from.
         embedded: True if the record came with a self-contained value and not from the key store.
         made_here: True if this process made the key, so that nobody else can have chosen it.
         lease: the term under which the key is in use for its tenant, if there is one; it ends with the key.
@@ -72,17 +73,17 @@ class HeldKey:
 
     purpose: ClassVar[Purpose]
 
-    def __init__(self, record: KeyRecord, *, embedded: bool) -> None:
+    def __init__(self, record: AuthenticRecord, *, embedded: bool) -> None:
         self.record = record
         self.embedded = embedded
         self.made_here = False
         self.graceless = False
         self.lease: Term | None = None
         self.deadline = self.usable_until = self.expires = float("-inf")
-        self.verified = {record.to_bytes()}
+        self.verified = {record.stored.to_bytes()}
 
     @classmethod
-    def of(cls, record: KeyRecord, data_key: DataKey, *, embedded: bool) -> Self:
+    def of(cls, record: AuthenticRecord, data_key: DataKey, *, embedded: bool) -> Self:
         """Return the key of an authentic record of this purpose and its data key."""
         raise NotImplementedError
 
@@ -118,13 +119,13 @@ class LiveKey(HeldKey):
 
     purpose = Purpose.ENCRYPTION
 
-    def __init__(self, record: KeyRecord, xaes: Xaes256Gcm, *, embedded: bool) -> None:
+    def __init__(self, record: AuthenticRecord, xaes: Xaes256Gcm, *, embedded: bool) -> None:
         super().__init__(record, embedded=embedded)
         self._xaes = xaes
         self._sealer: Sealer | None = None
 
     @classmethod
-    def of(cls, record: KeyRecord, data_key: DataKey, *, embedded: bool) -> Self:
+    def of(cls, record: AuthenticRecord, data_key: DataKey, *, embedded: bool) -> Self:
         """Return the key of an authentic record for values and its data key."""
         return cls(record, data_key.cipher(), embedded=embedded)
 

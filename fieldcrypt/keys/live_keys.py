@@ -27,6 +27,7 @@ from fieldcrypt.keys.late_records import LateRecords
 from fieldcrypt.keys.live_key import HeldKey
 from fieldcrypt.keys.policy import KeyPolicy
 from fieldcrypt.keys.provider import KeyProvider
+from fieldcrypt.keys.record.authentic import AuthenticRecord
 from fieldcrypt.keys.records import KeyRecord, Purpose
 from fieldcrypt.keys.single_flight import SingleFlight
 from fieldcrypt.keys.store import KeyStore
@@ -136,11 +137,11 @@ class LiveKeys(Generic[K]):
     def made(self, record: KeyRecord) -> bool:
         """Say whether this process made the key of just this record, and has it still."""
         return any(
-            key is not None and key.made_here and key.record.to_bytes() == record.to_bytes()
+            key is not None and key.made_here and key.record.stored.to_bytes() == record.to_bytes()
             for key in self._both(record.key_id)
         )
 
-    def admit(self, record: KeyRecord, data_key: DataKey, *, embedded: bool, made_here: bool = False) -> K:
+    def admit(self, record: AuthenticRecord, data_key: DataKey, *, embedded: bool, made_here: bool = False) -> K:
         """Return the live key of an authentic record and its data key."""
         key = self._kind.of(record, data_key, embedded=embedded)
         key.made_here = made_here
@@ -188,7 +189,7 @@ class LiveKeys(Generic[K]):
         """Refresh a key for nobody in particular; those who use it learn by its end if it has to end."""
         if key.usable_until <= _system.monotonic():
             return
-        record = key.record.to_bytes() if key.embedded else None
+        record = key.record.stored.to_bytes() if key.embedded else None
         try:
             self._fetches.run((key.key_id, record), lambda: self._refresh(key))
         except (KeyAccessDeniedError, KeyNotFoundError):
@@ -206,7 +207,8 @@ class LiveKeys(Generic[K]):
             return self._refresh(key)
         before = self._drops, self._forgotten
         key_record = self._load(key_id) if record is None else KeyRecord.from_bytes(key_id, record)
-        key = self.admit(key_record, self._unwrap(key_record), embedded=record is not None)
+        authentic, data_key = self._open(key_record)
+        key = self.admit(authentic, data_key, embedded=record is not None)
         if len(key.verified) >= _MAX_VERIFIED:
             key.verified.clear()
         key.verified.add(key_record.to_bytes())
@@ -220,9 +222,9 @@ class LiveKeys(Generic[K]):
                 # The last attempt failed. While this thread waits for the next one, the others need not.
                 key.deadline = min(_system.monotonic() + RETRY_INTERVAL, key.usable_until)
         try:
-            record = key.record if key.embedded else self._load(key.key_id)
-            if not (self._provider.write_only and record == key.record):
-                self._unwrap(record)
+            record = key.record.stored if key.embedded else self._load(key.key_id)
+            if not (self._provider.write_only and record == key.record.stored):
+                key.record, _ = self._open(record)
         except (KeyAccessDeniedError, KeyNotFoundError, DecryptionError) as error:
             self._drop(key)
             if isinstance(error, KeyNotFoundError):
@@ -237,7 +239,6 @@ class LiveKeys(Generic[K]):
                 raise
             self._events.report(Event(EventKind.KEY_UNCONFIRMED, key.key_id.hex(), key.tenant, cause=str(error)))
             return self._keep(key, key.expires, usable_until, min(now + RETRY_INTERVAL, usable_until))
-        key.record = record
         return self._unless_dropped(self._confirm(key), *before)
 
     def _grace_now(self) -> float:
@@ -275,7 +276,7 @@ class LiveKeys(Generic[K]):
             raise record.lost()
         return record
 
-    def _unwrap(self, record: KeyRecord) -> DataKey:
+    def _open(self, record: KeyRecord) -> tuple[AuthenticRecord, DataKey]:
         if self._provider.write_only:
             raise DecryptionError("the key record is not the one that this process made, and it cannot open others")
         try:
@@ -284,11 +285,11 @@ class LiveKeys(Generic[K]):
             self._events.report(Event(EventKind.DENIED, record.key_id.hex(), record.tenant, cause=str(error)))
             raise
         data_key = DataKey(secret)
-        data_key.verify(record)
+        authentic = AuthenticRecord(record, data_key)
         if record.purpose is not self.purpose:
             raise DecryptionError(f"the data key is not one for {_USES[self.purpose]}")
         self._events.report(Event(EventKind.KEY_UNWRAPPED, record.key_id.hex(), record.tenant))
-        return data_key
+        return authentic, data_key
 
     def _confirm(self, key: K) -> K:
         """Hold a key that was confirmed just now for its time to live."""

@@ -1,0 +1,68 @@
+"""Records that were opened: what one of these says is what the maker of its data key wrote."""
+
+from __future__ import annotations
+
+from typing import Final, Self
+
+from fieldcrypt.keys.data_key import DataKey
+from fieldcrypt.keys.records import KeyRecord, KeyState
+
+__all__ = ["AuthenticRecord"]
+
+
+class AuthenticRecord:
+    """A key record whose data key was unwrapped, and whose tag fits.
+
+    Nothing that a record says counts before that (SPEC section 6), so whatever decides between keys takes these, and
+    no other way leads to one. What the tag does not cover is the state, which a key store notes beside the record.
+
+    Attributes:
+        stored: the record itself.
+        key_id: 16 bytes.
+        created: seconds since 1970, UTC.
+        tenant: whose key it is, or None.
+        state: what the key store says of it.
+    """
+
+    __slots__ = ("created", "key_id", "state", "stored", "tenant")
+
+    def __init__(self, record: KeyRecord, data_key: DataKey) -> None:
+        """Verify a record with its data key.
+
+        Raises:
+            DecryptionError: the key id or the tag does not fit.
+        """
+        data_key.verify(record)
+        self.stored: Final = record
+        self.key_id: Final = record.key_id
+        self.created: Final = record.created
+        self.tenant: Final = record.tenant
+        self.state: Final = record.state
+
+    @property
+    def age(self) -> tuple[int, bytes]:
+        """Its place among the records of its tenant, from the oldest to the newest."""
+        return self.created, self.key_id
+
+    def in_state(self, state: KeyState) -> Self:
+        """Return the record with what a key store says of it now."""
+        if state is self.state:
+            return self
+        other = object.__new__(type(self))
+        for name in self.__slots__:
+            object.__setattr__(other, name, getattr(self, name))
+        object.__setattr__(other, "state", state)
+        object.__setattr__(other, "stored", self.stored._replace(state=state))
+        return other
+
+    def __eq__(self, other: object) -> bool:
+        return self.stored == other.stored if isinstance(other, AuthenticRecord) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.stored)
+
+    def __repr__(self) -> str:
+        return f"AuthenticRecord({self.key_id.hex()})"
+
+    def __reduce__(self) -> str:
+        raise TypeError("an authentic record cannot be pickled: whoever reads a pickle has verified nothing")
