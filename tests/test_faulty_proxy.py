@@ -278,6 +278,16 @@ class TestForgetConnections:
                 assert get(connection) == 200
 
 
+class TestLoseAnswer:
+    def test_what_was_asked_for_is_done_and_not_answered(self, aws: LocalAws, proxy: FaultyProxy, client: Any) -> None:
+        """Once: the next request is answered."""
+        before = len(aws.kms(HOME).list_keys()["Keys"])
+        proxy.lose_answer()
+        with pytest.raises(ConnectionClosedError):
+            client.create_key()
+        assert len(client.list_keys()["Keys"]) == before + 1
+
+
 class TestExpireCredentials:
     def test_those_seen_before_are_expired_and_others_are_not(self, aws: LocalAws, proxy: FaultyProxy) -> None:
         """Until the proxy is told that all is well."""

@@ -123,7 +123,17 @@ class TestSql:
         with pytest.raises(KeyStoreError):
             store.list(change.get("tenant", "clinic-7"))
 
-    @pytest.mark.parametrize("edit", ["record = 'text'", "record = 7", "record = 1.5", "state = x'00'", "key_id = 7"])
+    @pytest.mark.parametrize(
+        "edit",
+        [
+            "record = 'text'",
+            "record = 1.5",
+            "record = 1000000000000000",
+            "state = x'00'",
+            "key_id = 7",
+            "key_id = x'00'",
+        ],
+    )
     def test_a_row_of_another_type_is_refused(self, database: Database, edit: str) -> None:
         """SQLite takes any value in any column."""
         store = SqlKeyStore(database("sqlite"))

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from threading import Event, Thread
+from typing import Any
 
 import pytest
 
@@ -24,6 +25,7 @@ from fieldcrypt import (
     MemoryKeyStore,
 )
 from fieldcrypt._fork_guard import ForkGuard
+from fieldcrypt.keys.store import read_record
 from tests.doubles import Gate, make_record, until_waiting
 from tests.processes import add_records, encrypt_values, in_child, start
 
@@ -152,7 +154,7 @@ class TestFiles:
         assert FileKeyStore(path).get(record.key_id) == record
 
     @pytest.mark.parametrize("value", ["'text'", "7", "1.5", "zeroblob(7)", "''"])
-    @pytest.mark.parametrize("column", ["tenant", "state", "record"])
+    @pytest.mark.parametrize("column", ["key_id", "tenant", "state", "record"])
     def test_edited_columns(self, path: Path, column: str, value: str) -> None:
         """Columns of the wrong type or content, which SQLite takes, are KeyStoreErrors."""
         store, record = FileKeyStore(path), make_record(PROVIDER, "a")
@@ -163,6 +165,9 @@ class TestFiles:
         connection.close()
         with pytest.raises(KeyStoreError):
             store.get(record.key_id)
+        if column == "key_id" and "zeroblob" not in value:
+            with pytest.raises(KeyStoreError):
+                list(store.key_ids())
         if column != "tenant":  # it is no longer listed under this one
             with pytest.raises(KeyStoreError):
                 store.list("a")
@@ -303,3 +308,31 @@ def test_a_fork_waits_for_what_it_must_not_interrupt() -> None:
     assert forked == [b"done"]
     with guard.held():  # and afterwards all is as before
         pass
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_any_kind_of_bytes_is_a_record(kind: type) -> None:
+    """Drivers differ in what they give."""
+    record = make_record(PROVIDER, "a")
+    read = read_record(kind(record.key_id), kind(record.to_bytes()), tenant="a", state="active")
+    assert read == record
+    assert type(read.key_id) is bytes
+
+
+@pytest.mark.parametrize("odd", [None, 7, 10**15, "text", 1.5, [1]])
+def test_what_is_no_bytes_is_no_record(odd: Any) -> None:
+    """Whichever of both it is, and whatever memory it would take to make bytes of it."""
+    record = make_record(PROVIDER, "a")
+    for key_id, data in ((odd, record.to_bytes()), (record.key_id, odd)):
+        with pytest.raises(KeyStoreError, match="no key record"):
+            read_record(key_id, data, tenant="a", state="active")
+
+
+@pytest.mark.parametrize("answer", [None, b"record", ("key", "record")])
+def test_a_store_that_gives_no_record(answer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody's own store may be wrong in any way: a KeyStoreError names the data key."""
+    store = MemoryKeyStore()
+    value = Encryptor(PROVIDER, store).field("a.b", str).encrypt("x")
+    monkeypatch.setattr(MemoryKeyStore, "get", lambda *_: answer)
+    with pytest.raises(KeyStoreError, match=value[1:17].hex()):
+        Encryptor(PROVIDER, store).field("a.b", str).decrypt(value)

@@ -108,17 +108,21 @@ class FileKeyStore:
 
     def key_ids(self) -> Iterator[bytes]:
         """Yield all key ids (see `KeyStore.key_ids`)."""
-        last = b""
+        last: bytes | None = None
         while self._exists():
-            with self._connect() as connection:
-                page: list[tuple[bytes]] = []
-                if not _is_empty(connection):
-                    query = "SELECT key_id FROM data_keys WHERE key_id > ? ORDER BY key_id LIMIT ?"
-                    page = connection.execute(query, (last, _PAGE)).fetchall()
-            yield from (key_id for (key_id,) in page)
+            page = self._page(last)
+            if not all(isinstance(key_id, bytes) for key_id in page):  # SQLite lets anyone put anything into a column
+                raise KeyStoreError(f"the key store {self._path} holds a row that is no key record")
+            yield from page
             if len(page) < _PAGE:
                 return
-            (last,) = page[-1]
+            last = page[-1]
+
+    def _page(self, after: bytes | None) -> list[bytes]:
+        condition, values = ("", (_PAGE,)) if after is None else ("WHERE key_id > ?", (after, _PAGE))
+        query = f"SELECT key_id FROM data_keys {condition} ORDER BY key_id LIMIT ?"  # noqa: S608 (ours)
+        with self._connect() as connection:
+            return [] if _is_empty(connection) else [key_id for (key_id,) in connection.execute(query, values)]
 
     def _exists(self) -> bool:
         directory = os.path.dirname(self._path)

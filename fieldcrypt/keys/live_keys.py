@@ -266,7 +266,7 @@ class LiveKeys(Generic[K]):
             raise KeyStoreError("the value was written with a key store, but the Encryptor has none")
         store = self._store
         record = self._events.watch(lambda: store.get(key_id))
-        if record.key_id != key_id:
+        if not isinstance(record, (KeyRecord, Tombstone)) or record.key_id != key_id:
             raise KeyStoreError(f"the key store gave another key than {key_id.hex()}")
         if isinstance(record, Tombstone):
             with self._lock:

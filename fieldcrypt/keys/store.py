@@ -75,8 +75,8 @@ def read_record(key_id: bytes, data: bytes, *, tenant: str | None, state: str) -
     """Make a record or a tombstone of what a store kept: for implementers of key stores.
 
     Args:
-        key_id: the 16 bytes that the record was found under.
-        data: what its `to_bytes` returned.
+        key_id: the 16 bytes that the record was found under, as any kind of bytes that a driver gives.
+        data: what its `to_bytes` returned, likewise.
         tenant: the store's copy of the tenant, which must be the record's.
         state: the store's state of the record.
 
@@ -84,12 +84,16 @@ def read_record(key_id: bytes, data: bytes, *, tenant: str | None, state: str) -
         KeyStoreError: this is no record, its copy of the tenant was edited, or its state is unknown.
     """
     record: KeyRecord | Tombstone
+    try:  # a database may give back something else than bytes
+        key_id, data = bytes(memoryview(key_id)), bytes(memoryview(data))
+    except TypeError:
+        raise KeyStoreError("the key store holds a row that is no key record") from None
     try:
         if KeyState(state) is KeyState.SHREDDED:
             record = Tombstone.from_bytes(key_id, data)
         else:
             record = KeyRecord.from_bytes(key_id, data, KeyState(state))
-    except (DecryptionError, TypeError, ValueError):  # a database may give back something else than bytes
+    except (DecryptionError, ValueError):
         raise KeyStoreError(f"the key store holds no valid record under key id {key_id.hex()}") from None
     if record.tenant != tenant:
         raise KeyStoreError(f"the key store lists the key {key_id.hex()} under a tenant that is not the record's")

@@ -101,6 +101,13 @@ class FaultyProxy:
         """
         self._ask("forget")
 
+    def lose_answer(self) -> None:
+        """Pass the next request on, and reset the connection in place of the answer: what it asked for is done.
+
+        It is apart from the mode, which has to be healthy.
+        """
+        self._ask("lose")
+
     def expire_credentials(self) -> None:
         """Answer `ExpiredTokenException` to every access key that was seen so far, and serve others.
 

@@ -1,7 +1,7 @@
 """The process behind `FaultyProxy`.
 
-Commands come by standard input, one a line: the name of a mode, `fail` with code and message, `forget`, `expire`, or
-`count`. The process ends with it, so it cannot outlive its parent.
+Commands come by standard input, one a line: the name of a mode, `fail` with code and message, `forget`, `lose`,
+`expire`, or `count`. The process ends with it, so it cannot outlive its parent.
 """
 
 from __future__ import annotations
@@ -58,12 +58,17 @@ class Proxy:
         self._hanging: set[StreamWriter] = set()
         self._forgotten: set[StreamWriter] = set()
         self._failure = b""
+        self._losing = False
         self._access_keys: set[bytes] = set()
         self._expired: set[bytes] = set()
 
     def forget(self) -> None:
         """Reset the connections that are open now when something comes over them."""
         self._forgotten |= self._open
+
+    def lose(self) -> None:
+        """Reset the connection in place of the next answer."""
+        self._losing = True
 
     def expire(self) -> None:
         """Take the access keys that were seen so far for expired."""
@@ -130,7 +135,11 @@ class Proxy:
             writer.write(_EXPIRED)
         else:
             await asyncio.sleep(self._delay)
-            writer.write(await self._forward(request))
+            answer, losing, self._losing = await self._forward(request), self._losing, False
+            if losing:
+                _reset(writer)
+            else:
+                writer.write(answer)
         await writer.drain()
 
     async def _forward(self, request: bytes) -> bytes:
@@ -184,6 +193,8 @@ async def _obey(proxy: Proxy, command: str, argument: str = "") -> str:
             return json.dumps(proxy.counts)
         case "forget":
             proxy.forget()
+        case "lose":
+            proxy.lose()
         case "expire":
             proxy.expire()
         case "fail":

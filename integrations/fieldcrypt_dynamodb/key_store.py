@@ -131,14 +131,15 @@ class DynamoKeyStore:
         return _read(item)
 
     def add(self, record: KeyRecord | Tombstone) -> None:
-        """Add a record (see `KeyStore.add`). IAM action: `dynamodb:PutItem`."""
+        """Add a record (see `KeyStore.add`). IAM actions: `dynamodb:PutItem`; `dynamodb:GetItem` if one is there."""
         with self._failures() as client:
             try:
                 client.put_item(
                     TableName=self.table, Item=_item(record), ConditionExpression="attribute_not_exists(key_id)"
                 )
             except client.exceptions.ConditionalCheckFailedException:
-                raise KeyStoreError(f"the key store already has a key {record.key_id.hex()}") from None
+                if not self._has(record):
+                    raise KeyStoreError(f"the key store already has a key {record.key_id.hex()}") from None
 
     def list(self, tenant: str | None) -> Sequence[KeyRecord | Tombstone]:
         """Return a tenant's records (see `KeyStore.list`). IAM action: `dynamodb:Query` on the index."""
@@ -153,7 +154,7 @@ class DynamoKeyStore:
         return [_read(item) for item in items]
 
     def replace(self, old: KeyRecord, new: KeyRecord | Tombstone) -> bool:
-        """Replace a record (see `KeyStore.replace`). IAM action: `dynamodb:PutItem`."""
+        """Replace a record (see `KeyStore.replace`). IAM actions: as `add`."""
         with self._failures() as client:
             try:
                 client.put_item(
@@ -164,8 +165,17 @@ class DynamoKeyStore:
                     ExpressionAttributeValues={":record": {"B": old.to_bytes()}, ":state": {"S": old.state.value}},
                 )
             except client.exceptions.ConditionalCheckFailedException:
-                return False
+                return self._has(new)
         return True
+
+    def _has(self, record: KeyRecord | Tombstone) -> bool:
+        """Say whether just this record is there, after it was refused.
+
+        boto3 sends a request again whose answer it did not get; what is in the way may be what the first one wrote.
+        """
+        with suppress(KeyNotFoundError):
+            return self.get(record.key_id) == record
+        return False
 
     def key_ids(self) -> Iterator[bytes]:
         """Yield all key ids (see `KeyStore.key_ids`). IAM action: `dynamodb:Scan`."""
