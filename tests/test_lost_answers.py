@@ -15,7 +15,7 @@ from fieldcrypt_dynamodb import DynamoKeyStore
 from tests.dynamodb import FIRST, DynamoDb
 from tests.test_key_store_changes import record, rewrapped, tombstone
 
-CREDENTIALS = {"aws_access_key_id": "local", "aws_secret_access_key": "local", "region_name": FIRST}
+CREDENTIALS: dict[str, Any] = {"aws_access_key_id": "local", "aws_secret_access_key": "local", "region_name": FIRST}
 
 
 class Behind:

@@ -118,7 +118,7 @@ class FileKeyStore:
                 return
             last = page[-1]
 
-    def _page(self, after: bytes | None) -> list[bytes]:
+    def _page(self, after: bytes | None) -> Sequence[bytes]:
         condition, values = ("", (_PAGE,)) if after is None else ("WHERE key_id > ?", (after, _PAGE))
         query = f"SELECT key_id FROM data_keys {condition} ORDER BY key_id LIMIT ?"  # noqa: S608 (ours)
         with self._connect() as connection:
