@@ -13,6 +13,7 @@ from fieldcrypt import (
     DecryptionError,
     Encryptor,
     Event,
+    EventKind,
     FieldcryptError,
     KeyPolicy,
     LocalKeyProvider,
@@ -74,6 +75,16 @@ class TestMixedField:
             with pytest.raises(FieldcryptError):
                 mixed(encryptor).decrypt(data)
         assert "plaintext_read" not in encryptor.stats().events
+
+    def test_what_is_refused_is_tried_once(self, encryptor: Encryptor) -> None:
+        """A value that somebody planted costs no more calls than one in a field that reads nothing else."""
+        seen: list[Event] = []
+        value = bytearray(Encryptor(encryptor.provider).field("a.b", str).encrypt(SSN))
+        value[60] ^= 1  # in the key record
+        encryptor.configure(encryptor.provider, observer=seen.append)
+        with pytest.raises(DecryptionError):
+            mixed(encryptor).decrypt(bytes(value))
+        assert [event.kind for event in seen] == [EventKind.CACHE_MISS, EventKind.VALUE_REFUSED]
 
     def test_plaintext_that_is_no_text_is_an_error(self, encryptor: Encryptor) -> None:
         """Of a str field; and nothing behind the error has it."""

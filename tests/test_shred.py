@@ -42,6 +42,7 @@ from tests.doubles import (
     Failure,
     Gate,
     LaggingStore,
+    Row,
     RowStore,
     make_record,
     outage,
@@ -567,6 +568,20 @@ class TestForgeries:
             with pytest.raises(DecryptionError):
                 process.field.decrypt(b"\x02" + value[1:41] + infix(record) + value[41:])
             assert_lost(lambda process=process: process.field.decrypt(value), process.write)  # type: ignore[misc]
+
+    def test_a_tombstone_that_was_removed(self, clock: Clock, provider: CountingProvider, rows: RowStore) -> None:
+        """One in the place of a record ends the key for `cache_ttl` after it was seen, once the record is put back."""
+        value = Process(provider, rows).write("stays")
+        genuine = rows.rows[value[1:17]]
+        stone = Tombstone(value[1:17], Purpose.ENCRYPTION, int(clock.now), "stays", int(clock.now), "ann", 1)
+        rows.rows[stone.key_id] = Row("stays", KeyState.SHREDDED.value, stone.to_bytes())
+        reader = Process(provider, rows).field
+        assert_lost(lambda: reader.decrypt(value))
+        rows.rows[stone.key_id] = genuine
+        clock.advance(TTL - 1)
+        assert_lost(lambda: reader.decrypt(value))
+        clock.advance(1)
+        assert reader.decrypt(value) == SSN
 
     def test_a_planted_tombstone(self, provider: CountingProvider, rows: RowStore) -> None:
         """A tombstone of one tenant does not close another one."""

@@ -24,6 +24,7 @@ from fieldcrypt.events import Event, EventKind, Events
 from fieldcrypt.keys.background import Background
 from fieldcrypt.keys.data_key import DataKey
 from fieldcrypt.keys.late_records import LateRecords
+from fieldcrypt.keys.live.tombstones import Tombstones
 from fieldcrypt.keys.live_key import HeldKey
 from fieldcrypt.keys.policy import KeyPolicy
 from fieldcrypt.keys.provider import KeyProvider
@@ -82,7 +83,7 @@ class LiveKeys(Generic[K]):
         # By key id and whether the record came with the value. A key that the store has lost, or that was taken from
         # it, must not come back for stored values because somebody put its record into a self-contained one.
         self._keys: OrderedDict[tuple[bytes, bool], K] = OrderedDict()
-        self._tombstones: OrderedDict[bytes, Tombstone] = OrderedDict()
+        self._tombstones = Tombstones(store, policy, events)
         self._drops = 0
         self._forgotten = 0
         self._reset()
@@ -114,8 +115,8 @@ class LiveKeys(Generic[K]):
             KeyProviderError: the data key cannot be unwrapped.
             KeyStoreError: the key store cannot be used; `KeyNotFoundError` if it has no such key.
         """
-        stone = self._tombstones.get(key_id)
-        if stone is not None and record is None:
+        stone = self._tombstones.of_key(key_id) if record is None else None
+        if stone is not None:
             raise stone.lost()
         key = self._usable(key_id, record)
         self._events.report(Event(EventKind.CACHE_MISS if key is None else EventKind.CACHE_HIT, key_id.hex()))
@@ -269,10 +270,7 @@ class LiveKeys(Generic[K]):
         if not isinstance(record, (KeyRecord, Tombstone)) or record.key_id != key_id:
             raise KeyStoreError(f"the key store gave another key than {key_id.hex()}")
         if isinstance(record, Tombstone):
-            with self._lock:
-                self._tombstones[key_id] = record  # and is not asked for again
-                while len(self._tombstones) > self._limit:
-                    self._tombstones.popitem(last=False)
+            self._tombstones.note(record)
             raise record.lost()
         return record
 

@@ -69,21 +69,29 @@ class MixedField:
             DecryptionError: it is neither authentic nor accepted; or no longer, which the message says.
             KeyProviderError, KeyStoreError: as for `Field.decrypt`.
         """
+        said = None
         if not self._accepted.readers and data.__class__ is bytes:
             try:
                 return self._quiet.decrypt(data, tenant=tenant, context=context)
-            except DecryptionError:
-                pass  # read below, where no chained exception says more than it should
+            except DecryptionError as error:
+                said = error  # read below, where no chained exception says more than it should
         if not self._has_forms and not isinstance(data, (bytes, str)):
             data = envelope.as_bytes(data)
         try:
-            return self._read(data, tenant, context, part)
+            return self._read(data, tenant, context, part, said)
         except DecryptionError as error:
             refused = self._field.refused(error, data, tenant)
         raise refused
 
-    def _read(self, data: Any, tenant: str | None, context: Mapping[str, str] | None, part: PartOf | None) -> Any:
-        kind, value = self._reading.read(data, tenant, context, part)
+    def _read(
+        self,
+        data: Any,
+        tenant: str | None,
+        context: Mapping[str, str] | None,
+        part: PartOf | None,
+        said: DecryptionError | None,
+    ) -> Any:
+        kind, value = self._reading.read(data, tenant, context, part, said)
         if kind is Kind.PLAINTEXT:
             accepted, event, what = self._accepted.takes_plaintext(), EventKind.PLAINTEXT_READ, "plaintext"
         elif kind is Kind.ACTIVE:

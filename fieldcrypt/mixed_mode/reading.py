@@ -59,7 +59,12 @@ class Reading:
             )
 
     def read(
-        self, data: Any, tenant: str | None, context: Mapping[str, str] | None, part: PartOf | None = None
+        self,
+        data: Any,
+        tenant: str | None,
+        context: Mapping[str, str] | None,
+        part: PartOf | None = None,
+        refused: DecryptionError | None = None,
     ) -> Finding:
         """Return what a value is (`ACTIVE` for all of the field's own), and the value.
 
@@ -67,9 +72,10 @@ class Reading:
             data: bytes or text; of what is neither, `from_plaintext` knows.
             tenant, context: as for `Field.decrypt`.
             part: tells what else it may have been bound to (see `FormerField`).
+            refused: what the field has said of the value, which it is then not asked again.
 
         Raises:
-            DecryptionError: it is nothing of all that.
+            DecryptionError: it is nothing of all that; what the field said of it, if it has the form of its values.
             KeyProviderError, KeyStoreError: as for `Field.decrypt` and `OldReader.read`.
         """
         # Other schemes first, for messages of some begin as ours do; what their reader authenticates is theirs.
@@ -80,25 +86,21 @@ class Reading:
             if value is not _NONE:
                 return Finding(Kind.OTHER_SCHEME, value)
         if isinstance(data, bytes) and is_envelope(data):
-            value = self._own(data, tenant, context, refused=bool(asked))
-            if value is not _NONE:
-                return Finding(Kind.ACTIVE, value)
+            if refused is None:
+                try:
+                    return Finding(Kind.ACTIVE, self._field.decrypt(data, tenant=tenant, context=context))
+                except DecryptionError as error:
+                    refused = error
+                except KeyNotFoundError as error:
+                    # Of a forged message of another scheme, what looks like a key id is that of no key.
+                    if not asked or isinstance(error, KeyShreddedError):
+                        raise
             if self._accepted.formers:
                 return Finding(Kind.OLD_FORM, self._of_former(data, tenant, context, part))
-        elif self._plaintext and not asked:
+            raise refused or DecryptionError()
+        if self._plaintext and not asked:
             return Finding(Kind.PLAINTEXT, self._of_plaintext(data))
         raise DecryptionError
-
-    def _own(self, data: bytes, tenant: str | None, context: Mapping[str, str] | None, *, refused: bool) -> Any:
-        try:
-            return self._field.decrypt(data, tenant=tenant, context=context)
-        except DecryptionError:
-            return _NONE
-        except KeyNotFoundError as error:
-            # Of a forged message of another scheme, what looks like a key id is that of no key.
-            if not refused or isinstance(error, KeyShreddedError):
-                raise
-            return _NONE
 
     def _asked(self, readers: Iterable[OldReader[Any]], data: bytes | str, tenant: str | None, context: Any) -> Any:
         for reader in readers:

@@ -1,0 +1,1 @@
+"""Data keys while a process has them unwrapped. Internal; import from `fieldcrypt`."""
