@@ -245,7 +245,7 @@ class Encryptor:
         keyring = self._configured()
         value = envelope.parse(envelope.as_bytes(data))
         record = keyring.for_decryption(value.key_id, value.record).record.stored
-        if keyring.store is None or keyring.provider.public_key_wrapping:
+        if keyring.of_its_own(record.tenant):
             return record.created + keyring.policy.rotate_after.total_seconds() <= _system.wall_clock()
         active = keyring.active(record.tenant)
         followed = active is not None and (active.created, active.key_id) > (record.created, record.key_id)

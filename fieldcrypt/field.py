@@ -229,11 +229,11 @@ class Field(Generic[T]):
                 key = _NO_KEY  # as above: the exception has a piece of the data, which may be plaintext by mistake
             if key.deadline <= _system.monotonic():
                 data = envelope.as_bytes(data)
-                decrypt, aad, key, infix, infix_at, body_at = self._prepare_reader(data)
+                decrypt, aad, key, infix, infix_at, body_at = self._prepare_reader(data, tenant)
             if infix and data[infix_at] != infix:
                 # Another wrapping of the same data key, or a forged one: it is opened before it counts.
                 data = envelope.as_bytes(data)
-                decrypt, aad, key, infix, infix_at, body_at = self._prepare_reader(data)
+                decrypt, aad, key, infix, infix_at, body_at = self._prepare_reader(data, tenant)
             if tenant is not None and tenant != key.record.tenant:
                 if not isinstance(tenant, (str, NoTenant)):
                     raise TypeError(f"a tenant is a str, not {type(tenant).__name__}")
@@ -333,17 +333,17 @@ class Field(Generic[T]):
         self._writers.put(tenant, writer)
         return writer
 
-    def _prepare_reader(self, data: bytes) -> _Reader:
+    def _prepare_reader(self, data: bytes, tenant: str | NoTenant | None) -> _Reader:
         """Return a reader for a value whose data key and key record are authentic; the value may still not be."""
         value = envelope.parse(data)
         keyring = self._encryptor._configured()
-        if keyring.provider.public_key_wrapping and not self._accepts_public_key:
+        if not self._accepts_public_key and keyring.providers.of_reader(tenant).public_key_wrapping:
             raise ConfigurationError(
                 f"the data keys of field {self.name!r} are wrapped with a public key, so whoever knows that can make "
                 "values: if that is acceptable here, declare the field with accept_public_key=True"
             )
         try:
-            key = keyring.for_decryption(value.key_id, value.record, self._offload)
+            key = keyring.for_decryption(value.key_id, value.record, self._offload, tenant=tenant)
         except DecryptionError:
             if value.record is None:
                 raise  # it is the key store that holds something wrong, and its keeper is told what

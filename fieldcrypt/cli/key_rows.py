@@ -83,15 +83,16 @@ def key_rows(entries: Iterable[Entry], provider: KeyProvider, policy: KeyPolicy)
     uses: dict[bytes, str] = {}
     for records in by_tenant.values():
         uses |= _uses(records, now, policy) | _index_uses(records, now, policy)
-    wanted = list(provider.wrapping_keys())
+    of_tenant = {tenant: provider.for_tenant(tenant) for tenant in by_tenant}
+    wanted = {tenant: list(each.wrapping_keys()) for tenant, each in of_tenant.items()}
 
     def row(key_id: bytes, entry: KeyRecord | Tombstone | KeyStoreError) -> KeyRow:
         if isinstance(entry, KeyStoreError):
             return KeyRow(key_id.hex(), entry, "unreadable", [], [])
         if isinstance(entry, Tombstone):
             return KeyRow(key_id.hex(), entry, "shredded", [], [])
-        meant = {wrap.name: provider.wrapping_key(wrap.name) for wrap in entry.wraps}
-        missing = [name for name in wanted if name not in meant.values()]
+        meant = {wrap.name: of_tenant[entry.tenant].wrapping_key(wrap.name) for wrap in entry.wraps}
+        missing = [name for name in wanted[entry.tenant] if name not in meant.values()]
         foreign = [name for name, key in meant.items() if key is None]
         return KeyRow(key_id.hex(), entry, uses[entry.key_id], missing, foreign)
 

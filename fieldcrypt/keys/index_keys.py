@@ -24,7 +24,7 @@ from fieldcrypt.keys.key_maker import KeyMaker
 from fieldcrypt.keys.live_keys import RETRY_INTERVAL, LiveKeys
 from fieldcrypt.keys.living_records import LivingRecords
 from fieldcrypt.keys.policy import KeyPolicy
-from fieldcrypt.keys.provider import KeyProvider
+from fieldcrypt.keys.providers.tenant_providers import TenantProviders
 from fieldcrypt.keys.records import check_tenant
 from fieldcrypt.keys.single_flight import SingleFlight
 from fieldcrypt.keys.store import KeyStore
@@ -40,7 +40,7 @@ class IndexKeys:
     """Leases of index keys by tenant, over live keys and a key store.
 
     Args:
-        provider: wraps and unwraps data keys.
+        providers: wrap and unwrap data keys.
         store: keeps wrapped data keys; None if values carry their own, in which case there are no index keys.
         policy: limits in time and number.
         events: where to tell what happens.
@@ -51,7 +51,7 @@ class IndexKeys:
 
     def __init__(
         self,
-        provider: KeyProvider,
+        providers: TenantProviders,
         store: KeyStore | None,
         policy: KeyPolicy,
         events: Events,
@@ -59,14 +59,14 @@ class IndexKeys:
         live_keys: LiveKeys[IndexKey],
         records: LivingRecords,
     ) -> None:
-        self._provider = provider
+        self._providers = providers
         self._store = store
         self._policy = policy
         self._events = events
         self._background = background
         self._live_keys = live_keys
         self._stored = StoredIndexKeys(live_keys, records, policy, events)
-        self._maker = KeyMaker(provider, store, live_keys, events)
+        self._maker = KeyMaker(providers, store, live_keys, events)
         self._cache_ttl = policy.cache_ttl.total_seconds()
         self._grace = policy.grace.total_seconds()
         self._leases: OrderedDict[str | None, IndexLease] = OrderedDict()
@@ -81,10 +81,10 @@ class IndexKeys:
     def __len__(self) -> int:
         return len(self._live_keys)
 
-    @property
-    def possible(self) -> bool:
-        """True if this process can have index keys (see `for_tagging`)."""
-        return self._store is not None and not self._provider.public_key_wrapping and not self._provider.write_only
+    def possible(self, tenant: str | None) -> bool:
+        """Say whether this process can have index keys of a tenant (see `for_tagging`)."""
+        provider = self._providers.of(tenant)
+        return self._store is not None and not provider.public_key_wrapping and not provider.write_only
 
     def for_tagging(self, tenant: str | None, offload: Offload = in_place) -> IndexLease:
         """Return the index keys of a tenant, the one that tags first, making it if the tenant has none.
@@ -166,15 +166,16 @@ class IndexKeys:
                 "a blind index needs an Encryptor with a key store: equal values get equal tags only under one index "
                 "key, which all processes have to find in the same place"
             )
-        if self._provider.public_key_wrapping:
+        if tenant is not None:
+            check_tenant(tenant)
+        provider = self._providers.of(tenant)
+        if provider.public_key_wrapping:
             raise ConfigurationError(
                 "a blind index needs a key provider with symmetric wrapping keys: whoever knows a public key could "
                 "plant an index key that he knows, and try out what is behind each tag"
             )
-        if self._provider.write_only:
+        if provider.write_only:
             raise ConfigurationError("a blind index needs a key provider that can unwrap: tags need the tenant's key")
-        if tenant is not None:
-            check_tenant(tenant)
         return self._store
 
     # Leases

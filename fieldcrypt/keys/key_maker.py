@@ -9,7 +9,7 @@ from fieldcrypt.events import Event, EventKind, Events
 from fieldcrypt.keys.data_key import DataKey
 from fieldcrypt.keys.live_key import HeldKey
 from fieldcrypt.keys.live_keys import LiveKeys
-from fieldcrypt.keys.provider import KeyProvider
+from fieldcrypt.keys.providers.tenant_providers import TenantProviders
 from fieldcrypt.keys.record.authentic import AuthenticRecord
 from fieldcrypt.keys.records import KeyRecord, sorted_wraps, wrap_context
 from fieldcrypt.keys.store import KeyStore
@@ -23,14 +23,16 @@ class KeyMaker(Generic[K]):
     """Makes data keys.
 
     Args:
-        provider: wraps them.
+        providers: wrap them.
         store: keeps them; None if values carry them.
         live_keys: where they are live from the first moment; says of which purpose they are.
         events: where to tell of them.
     """
 
-    def __init__(self, provider: KeyProvider, store: KeyStore | None, live_keys: LiveKeys[K], events: Events) -> None:
-        self._provider = provider
+    def __init__(
+        self, providers: TenantProviders, store: KeyStore | None, live_keys: LiveKeys[K], events: Events
+    ) -> None:
+        self._providers = providers
         self._store = store
         self._live_keys = live_keys
         self._events = events
@@ -46,7 +48,7 @@ class KeyMaker(Generic[K]):
         created, purpose = int(now), self._live_keys.purpose
         context = wrap_context(data_key.key_id, purpose, created, tenant)
         try:
-            wraps = sorted_wraps(self._events.watch(lambda: self._provider.wrap(data_key.secret, context)))
+            wraps = sorted_wraps(self._events.watch(lambda: self._providers.of(tenant).wrap(data_key.secret, context)))
         except KeyAccessDeniedError as error:
             self._events.report(Event(EventKind.DENIED, data_key.key_id.hex(), tenant, cause=str(error)))
             raise

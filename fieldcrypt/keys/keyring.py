@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from threading import Lock
 
 from fieldcrypt import _system
+from fieldcrypt.context import NoTenant
 from fieldcrypt.errors import (
     ConfigurationError,
     DecryptionError,
@@ -30,6 +31,7 @@ from fieldcrypt.keys.live_keys import RETRY_INTERVAL, LiveKeys
 from fieldcrypt.keys.living_records import LivingRecords
 from fieldcrypt.keys.policy import KeyPolicy
 from fieldcrypt.keys.provider import KeyProvider
+from fieldcrypt.keys.providers.tenant_providers import TenantProviders
 from fieldcrypt.keys.records import KeyRecord, KeyState, Purpose, check_tenant
 from fieldcrypt.keys.rotation import MAX_CLOCK_DIFFERENCE, choose
 from fieldcrypt.keys.single_flight import SingleFlight
@@ -54,15 +56,18 @@ class Keyring:
 
     def __init__(self, provider: KeyProvider, store: KeyStore | None, policy: KeyPolicy, events: Events) -> None:
         self.provider = provider
+        self.providers = TenantProviders(provider)
         self.store = store
         self.policy = policy
         self.events = events
         self._background = Background()
-        self.live_keys = LiveKeys(provider, store, policy, events, self._background, LiveKey)
-        self._maker = KeyMaker(provider, store, self.live_keys, events)
-        live_index_keys = LiveKeys(provider, store, policy, events, self._background, IndexKey)
+        self.live_keys = LiveKeys(self.providers, store, policy, events, self._background, LiveKey)
+        self._maker = KeyMaker(self.providers, store, self.live_keys, events)
+        live_index_keys = LiveKeys(self.providers, store, policy, events, self._background, IndexKey)
         self._records = LivingRecords(store, events, self.live_keys, live_index_keys)
-        self.index_keys = IndexKeys(provider, store, policy, events, self._background, live_index_keys, self._records)
+        self.index_keys = IndexKeys(
+            self.providers, store, policy, events, self._background, live_index_keys, self._records
+        )
         self._leases: OrderedDict[str | None, Lease] = OrderedDict()
         self._reset()
         _system.call_after_fork(self._reset)
@@ -78,6 +83,10 @@ class Keyring:
     def self_contained(self) -> bool:
         """True if values carry their key records."""
         return self.store is None
+
+    def of_its_own(self, tenant: str | None) -> bool:
+        """Say whether every process has data keys of its own for a tenant."""
+        return self.store is None or self.providers.of(tenant).public_key_wrapping
 
     def for_encryption(self, tenant: str | None, offload: Offload = in_place) -> Lease:
         """Return the live key that encrypts for a tenant, making it if need be.
@@ -108,13 +117,20 @@ class Keyring:
             check_tenant(tenant)
         return offload(lambda: self._choices.run(tenant, lambda: self._choose_anew(tenant)))
 
-    def for_decryption(self, key_id: bytes, record: bytes | None = None, offload: Offload = in_place) -> LiveKey:
-        """Return the live key of an id, unwrapping it if need be (see `LiveKeys.get`).
+    def for_decryption(
+        self,
+        key_id: bytes,
+        record: bytes | None = None,
+        offload: Offload = in_place,
+        *,
+        tenant: str | NoTenant | None = None,
+    ) -> LiveKey:
+        """Return the live key of an id, unwrapping it if need be (see `LiveKeys.get`), for a tenant that was named.
 
         Raises:
             KeyAccessDeniedError: the key provider only writes.
         """
-        if self.provider.write_only:
+        if self.providers.of_reader(tenant).write_only:
             raise KeyAccessDeniedError("the key provider of this Encryptor is write_only: it cannot decrypt")
         return self.live_keys.get(key_id, record, offload, patient=True)
 
@@ -126,10 +142,10 @@ class Keyring:
             ConfigurationError: every process has data keys of its own.
             KeyNotFoundError: the tenant has no data key.
         """
-        if self.store is None or self.provider.public_key_wrapping:
-            raise ConfigurationError("here every process has data keys of its own, which rotate by themselves")
         if tenant is not None:
             check_tenant(tenant)
+        if self.of_its_own(tenant):
+            raise ConfigurationError("here every process has data keys of its own, which rotate by themselves")
         records = self.records(tenant)
         if not records:
             raise KeyNotFoundError(
@@ -180,7 +196,7 @@ class Keyring:
         Raises:
             As `records`.
         """
-        if self.store is None or self.provider.public_key_wrapping:
+        if self.of_its_own(record.tenant):
             return None
         now, delay = _system.wall_clock(), self.policy.propagation_delay.total_seconds()
         newer = [
@@ -201,7 +217,7 @@ class Keyring:
             KeyStoreError: there is no key store, or it cannot be used.
         """
         records = self._records.list(tenant, Purpose.ENCRYPTION)
-        if self.provider.public_key_wrapping:
+        if self.providers.of(tenant).public_key_wrapping:
             return [record for record in records if self.live_keys.made(record)]
         return records
 
@@ -265,7 +281,7 @@ class Keyring:
         try:
             return self._confirmed(record)
         except KeyStoreError:
-            if not self.provider.write_only:
+            if not self.providers.of(record.tenant).write_only:
                 raise
             return self._maker.make(record.tenant, now)  # somebody rewrapped the record, which cannot be opened here
 

@@ -27,7 +27,7 @@ from fieldcrypt.keys.late_records import LateRecords
 from fieldcrypt.keys.live.tombstones import Tombstones
 from fieldcrypt.keys.live_key import HeldKey
 from fieldcrypt.keys.policy import KeyPolicy
-from fieldcrypt.keys.provider import KeyProvider
+from fieldcrypt.keys.providers.tenant_providers import TenantProviders
 from fieldcrypt.keys.record.authentic import AuthenticRecord
 from fieldcrypt.keys.records import KeyRecord, Purpose
 from fieldcrypt.keys.single_flight import SingleFlight
@@ -53,7 +53,7 @@ class LiveKeys(Generic[K]):
     """Live keys of one purpose by key id, over a key provider and, unless values are self-contained, a key store.
 
     Args:
-        provider: unwraps data keys.
+        providers: unwrap data keys.
         store: keeps wrapped data keys; None if every value carries its own.
         policy: limits in time and number.
         events: where to tell what happens.
@@ -63,7 +63,7 @@ class LiveKeys(Generic[K]):
 
     def __init__(
         self,
-        provider: KeyProvider,
+        providers: TenantProviders,
         store: KeyStore | None,
         policy: KeyPolicy,
         events: Events,
@@ -72,7 +72,7 @@ class LiveKeys(Generic[K]):
     ) -> None:
         self.purpose = kind.purpose
         self._kind = kind
-        self._provider = provider
+        self._providers = providers
         self._store = store
         self._events = events
         self._background = background
@@ -196,7 +196,7 @@ class LiveKeys(Generic[K]):
         except (KeyAccessDeniedError, KeyNotFoundError):
             return  # reported where it was said
         except FieldcryptError as error:
-            refused = isinstance(error, DecryptionError) and not self._provider.write_only
+            refused = isinstance(error, DecryptionError) and not self._providers.of(key.tenant).write_only
             kind = EventKind.RECORD_REFUSED if refused else EventKind.KEY_UNCONFIRMED
             self._events.report(Event(kind, key.key_id.hex(), key.tenant, cause=str(error)))
 
@@ -224,7 +224,7 @@ class LiveKeys(Generic[K]):
                 key.deadline = min(_system.monotonic() + RETRY_INTERVAL, key.usable_until)
         try:
             record = key.record.stored if key.embedded else self._load(key.key_id)
-            if not (self._provider.write_only and record == key.record.stored):
+            if not (record == key.record.stored and self._providers.of(key.tenant).write_only):
                 key.record, _ = self._open(record)
         except (KeyAccessDeniedError, KeyNotFoundError, DecryptionError) as error:
             self._drop(key)
@@ -234,7 +234,7 @@ class LiveKeys(Generic[K]):
         except (KeyProviderError, KeyStoreError) as error:
             now = _system.monotonic()
             key.graceless |= isinstance(error, KeyProviderError) and not error.grace
-            usable_until = key.expires if key.graceless else key.expires + self._grace_now()
+            usable_until = key.expires if key.graceless else key.expires + self._grace_now(key.tenant)
             if now >= usable_until or key.expires == float("-inf"):  # its time is over, or it was ended meanwhile
                 self._drop(key)
                 raise
@@ -242,9 +242,9 @@ class LiveKeys(Generic[K]):
             return self._keep(key, key.expires, usable_until, min(now + RETRY_INTERVAL, usable_until))
         return self._unless_dropped(self._confirm(key), *before)
 
-    def _grace_now(self) -> float:
-        """Return for how long a key goes on after its time to live while nobody can be asked."""
-        allowed = self._provider.grace
+    def _grace_now(self, tenant: str | None) -> float:
+        """Return for how long a tenant's key goes on after its time to live while nobody can be asked."""
+        allowed = self._providers.of(tenant).grace
         return self._grace if allowed is None else min(self._grace, allowed.total_seconds())
 
     def _unless_dropped(self, key: K, drops: int, forgotten: int) -> K:
@@ -275,10 +275,11 @@ class LiveKeys(Generic[K]):
         return record
 
     def _open(self, record: KeyRecord) -> tuple[AuthenticRecord, DataKey]:
-        if self._provider.write_only:
+        provider = self._providers.of(record.tenant)
+        if provider.write_only:
             raise DecryptionError("the key record is not the one that this process made, and it cannot open others")
         try:
-            secret = self._events.watch(lambda: self._provider.unwrap(record.wraps, record.context()))
+            secret = self._events.watch(lambda: provider.unwrap(record.wraps, record.context()))
         except KeyAccessDeniedError as error:
             self._events.report(Event(EventKind.DENIED, record.key_id.hex(), record.tenant, cause=str(error)))
             raise

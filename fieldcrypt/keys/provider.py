@@ -95,6 +95,14 @@ class KeyProvider(Protocol):
         """Return the places in which the keys are used, best first, each with a provider that works in it alone."""
         return {type(self).__name__: self}
 
+    def for_tenant(self, tenant: str | None) -> KeyProvider:
+        """Return the provider that wraps and unwraps a tenant's data keys, or those of no tenant: as a rule, itself.
+
+        Raises:
+            KeyProviderError: that cannot be found out.
+        """
+        return self
+
 
 class LocalKeyProvider(KeyProvider):
     """Wraps data keys under one 32-byte key that the application holds: for tests, development, and a single machine.

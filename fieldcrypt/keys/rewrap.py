@@ -70,7 +70,7 @@ class Rewrapping:
         self._source = source
         self._target = target
         self._repair = repair
-        self._restricted: dict[frozenset[str], KeyProvider] = {}  # the target, for some of its keys alone
+        self._restricted: dict[tuple[KeyProvider, frozenset[str]], KeyProvider] = {}  # the target, for some keys alone
 
     def needed(self, record: KeyRecord | Tombstone) -> bool:
         """Say whether a record is to be changed; asks no key service."""
@@ -120,7 +120,7 @@ class Rewrapping:
         from contextvars import copy_context
 
         key_ids = list(self._store.key_ids())
-        self._target.wrapping_keys()  # fails here, if at all, and not once for every key
+        self._target.for_tenant(None).wrapping_keys()  # fails here, if at all, and not once for every key
         counts = dict.fromkeys(Outcome, 0)
         failures: dict[str, FieldcryptError] = {}
         stopped: list[KeyProviderError] = []
@@ -167,38 +167,40 @@ class Rewrapping:
         """Change one record; return False if somebody else changed it meanwhile."""
         own, others, missing = self._sorted(record)
         context = record.context()
-        data_key = DataKey(self._source.unwrap(record.wraps, context))
+        source, target = (each.for_tenant(record.tenant) for each in (self._source, self._target))
+        data_key = DataKey(source.unwrap(record.wraps, context))
         data_key.verify(record)
-        made = self._wrapping_with(missing).wrap(data_key.secret, context) if missing else []
-        new = [wrap for wrap in made if self._target.wrapping_key(wrap.name) in missing]
+        made = self._wrapping_with(target, missing).wrap(data_key.secret, context) if missing else []
+        new = [wrap for wrap in made if target.wrapping_key(wrap.name) in missing]
         # Before they are written: who has the target's keys tries no other wrap if one of its own is not authentic.
         for wrap in new or own:
-            DataKey(self._target.unwrap([wrap], context)).verify(record)
+            DataKey(target.unwrap([wrap], context)).verify(record)
         if new:
             both = data_key.seal(record._replace(wraps=sorted_wraps([*own, *new, *others])))
             if not self._store.replace(record, both) or self._store.get(record.key_id) != both:
                 return False
             record = both
-        unmade = missing.difference(self._target.wrapping_key(wrap.name) or "" for wrap in new)
+        unmade = missing.difference(target.wrapping_key(wrap.name) or "" for wrap in new)
         if unmade:
             raise KeyProviderError(f"no wrap could be made under {', '.join(sorted(unmade))}")
         if self._repair or not others:
             return True
         return self._store.replace(record, data_key.seal(record._replace(wraps=sorted_wraps([*own, *new]))))
 
-    def _wrapping_with(self, names: set[str]) -> KeyProvider:
-        key = frozenset(names)
+    def _wrapping_with(self, target: KeyProvider, names: set[str]) -> KeyProvider:
+        key = target, frozenset(names)
         if key not in self._restricted:
-            self._restricted[key] = self._target.wrapping_with(names)
+            self._restricted[key] = target.wrapping_with(names)
         return self._restricted[key]
 
     def _sorted(self, record: KeyRecord) -> tuple[list[WrappedKey], list[WrappedKey], set[str]]:
         """Return the wraps under the target's keys, those under others, and the target's keys that have none."""
         own: list[WrappedKey] = []
         others: list[WrappedKey] = []
-        missing = set(self._target.wrapping_keys())
+        target = self._target.for_tenant(record.tenant)
+        missing = set(target.wrapping_keys())
         for wrap in record.wraps:
-            name = self._target.wrapping_key(wrap.name)
+            name = target.wrapping_key(wrap.name)
             (others if name is None else own).append(wrap)
             missing.discard(name or "")
         return own, others, missing

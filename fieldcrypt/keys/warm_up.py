@@ -50,7 +50,7 @@ def warm_up(keyring: Keyring, tenants: Iterable[str | None], values: Iterable[by
     _in_parallel(lambda key: keyring.for_decryption(*key), list(wanted), errors)
     living = [tenant for tenant, _ in found]
     _in_parallel(keyring.active, living, errors)
-    indexed = _in_parallel(keyring.index_keys.for_searching, living if keyring.index_keys.possible else [], errors)
+    indexed = _in_parallel(keyring.index_keys.for_searching, list(filter(keyring.index_keys.possible, living)), errors)
     if errors:
         raise errors[0]
     return len(wanted) + sum(len(lease.keys) for lease in indexed)
