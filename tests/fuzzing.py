@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -59,6 +60,7 @@ from fieldcrypt_dynamodb import ProtectedTable
 from fieldcrypt_dynamodb.forms import WIRE
 from fieldcrypt_dynamodb.items import Items
 from fieldcrypt_sqlalchemy import Encrypted
+from tests.old_schemes import ROW, TENANT, scheme
 from tests.strategies import VALUES, Colour
 
 MOST_CPU = 0.05  # seconds, the best of three, of an input of
@@ -66,6 +68,7 @@ MOST_BYTES = 64 * 1024  # or fewer
 
 VECTORS = Path(__file__).parent / "vectors"
 MERSENNE = 2**61 - 1
+FOREIGN = ("fernet", "sqlalchemy-utils-gcm", "esdk", "esdk-version-1")  # schemes; Asherah's is not in Python
 
 Target = Callable[[bytes], None]
 
@@ -107,6 +110,7 @@ class Fuzzer:
             **{f"plaintext {kind.__name__}": self._plaintext(kind) for kind in (*VALUES, object)},
             **{f"DynamoDB {name}": target for name, target in self._dynamodb()},
             **{f"SQL {name}": target for name, target in self._sql()},
+            **{f"scheme {name}": partial(_read_foreign, name) for name in FOREIGN},
         }
         self._in_order = list(self.targets.values())
 
@@ -240,9 +244,18 @@ class Fuzzer:
         yield self.input("record", self._record.to_bytes())
         stone = Tombstone(self._record.key_id, Purpose.ENCRYPTION, 1, "tenant", 2, "somebody", 3)
         yield self.input("tombstone", stone.to_bytes())
+        for name in FOREIGN:
+            data = scheme(name).data
+            yield self.input(f"scheme {name}", data if isinstance(data, bytes) else data.encode())
 
 
 _DIALECT = sqlite.dialect()
+
+
+def _read_foreign(name: str, data: bytes) -> None:
+    reader = scheme(name).reader
+    reader.read(data, tenant=TENANT, context=ROW)
+    assert reader.recognises(data)
 
 
 def _read_as_text(read: Callable[[Any], Any], data: bytes) -> None:
@@ -334,6 +347,7 @@ def mutated(seeds: list[bytes], random: Random) -> bytes:
 
 def main(paths: list[str]) -> None:
     """Time inputs that are in files, and print the slowest."""
+    logging.disable()
     fuzzer = Fuzzer()
     slowest = max(((fuzzer.best_of_three(Path(path).read_bytes()), path) for path in paths), default=(0, ""))
     print(f"of {len(paths)} slow inputs the slowest takes {slowest[0] * 1000:.1f} ms by itself: {slowest[1]}")
