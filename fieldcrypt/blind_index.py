@@ -121,7 +121,7 @@ class BlindIndex(Generic[T]):
         try:
             message = self._codec.encode(self.normalise(value))
             prepared = self._recent.get(tenant)
-            if prepared is None or prepared[0].deadline <= _system.monotonic():
+            if prepared is None or prepared[0].at_hand_until <= _system.monotonic():
                 keyring = self._encryptor._configured()
                 lease = keyring.index_keys.for_tagging(tenant, self._offload)
                 prepared = self._prepare(tenant, lease, keyring.policy.max_cached_keys)
@@ -143,7 +143,7 @@ class BlindIndex(Generic[T]):
         try:
             message = self._codec.encode(self.normalise(value))
             prepared = self._recent.get(tenant)
-            if prepared is None or prepared[0].deadline <= _system.monotonic() or not prepared[0].complete:
+            if prepared is None or prepared[0].at_hand_until <= _system.monotonic() or not prepared[0].complete:
                 keyring = self._encryptor._configured()
                 lease = keyring.index_keys.for_searching(tenant, self._offload)
                 prepared = self._prepare(tenant, lease, keyring.policy.max_cached_keys)

@@ -54,7 +54,7 @@ class _Expired:
     """Stands for a lease or a live key that is not there."""
 
     __slots__ = ()
-    deadline = float("-inf")
+    at_hand_until = float("-inf")
 
 
 _NO_MESSAGES: Iterator[int] = iter(())
@@ -183,7 +183,7 @@ class Field(Generic[T]):
                 prefix, infix, encrypt, aad, messages, lease = self._recent_writers[tenant]
             except KeyError:
                 lease = _NO_LEASE  # prepared below and not here, where what it raises would be chained to this one
-            if lease.deadline <= _system.monotonic():
+            if lease.at_hand_until <= _system.monotonic():
                 messages = _NO_MESSAGES
             for _ in messages:  # takes one of the salt's messages; next() would cost three times as much
                 break
@@ -227,7 +227,7 @@ class Field(Generic[T]):
                 decrypt, aad, key, infix, infix_at, body_at = self._recent_readers[data[PREFIX]]
             except (KeyError, TypeError, ValueError):  # unknown, or a mutable buffer, or nothing that could be a value
                 key = _NO_KEY  # as above: the exception has a piece of the data, which may be plaintext by mistake
-            if key.deadline <= _system.monotonic():
+            if key.at_hand_until <= _system.monotonic():
                 data = envelope.as_bytes(data)
                 decrypt, aad, key, infix, infix_at, body_at = self._prepare_reader(data, tenant)
             if infix and data[infix_at] != infix:

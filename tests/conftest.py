@@ -66,12 +66,20 @@ class Clock:
 
     def __init__(self) -> None:
         self.now = 1_800_000_000.0
+        self.ahead = 0.0  # the wall clock, of the monotonic one
 
     def __call__(self) -> float:
         return self.now
 
+    def wall(self) -> float:
+        return self.now + self.ahead
+
     def advance(self, seconds: float) -> None:
         self.now += seconds
+
+    def lose(self, seconds: float) -> None:
+        """Have the machine stand still, or set the wall clock back: the monotonic clock knows nothing of it."""
+        self.ahead += seconds
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -90,7 +98,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Clocks that only the test moves; work in the background is done at once, for real threads would not wait."""
     clock = Clock()
     monkeypatch.setattr(_system, "monotonic", clock)
-    monkeypatch.setattr(_system, "wall_clock", clock)
+    monkeypatch.setattr(_system, "wall_clock", clock.wall)
     monkeypatch.setattr(_system, "sleep", clock.advance)
     monkeypatch.setattr(_system, "start_thread", lambda work: work())
     return clock

@@ -59,3 +59,9 @@ class IndexLease(Term):
         self.usable_until = float("-inf")
         for key in keys:
             key.lease = self
+
+    def bring_forward(self, seconds: float) -> None:
+        """Count time that was lost, as if it had passed."""
+        self.listed -= seconds
+        self.usable_until -= seconds
+        super().bring_forward(seconds)

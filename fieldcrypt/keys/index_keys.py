@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from threading import Lock
 
 from fieldcrypt import _system
+from fieldcrypt._base.lost_time import LostTime
 from fieldcrypt.errors import (
     ConfigurationError,
     FieldcryptError,
@@ -47,6 +48,7 @@ class IndexKeys:
         background: does what nobody has to wait for.
         live_keys: of blind indexes.
         records: lists what the store keeps.
+        lost_time: is looked at whenever somebody asks.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class IndexKeys:
         background: Background,
         live_keys: LiveKeys[IndexKey],
         records: LivingRecords,
+        lost_time: LostTime,
     ) -> None:
         self._providers = providers
         self._store = store
@@ -65,6 +68,7 @@ class IndexKeys:
         self._events = events
         self._background = background
         self._live_keys = live_keys
+        self._lost_time = lost_time
         self._stored = StoredIndexKeys(live_keys, records, policy, events)
         self._maker = KeyMaker(providers, store, live_keys, events)
         self._cache_ttl = policy.cache_ttl.total_seconds()
@@ -122,6 +126,13 @@ class IndexKeys:
                 lease.deadline = lease.usable_until = float("-inf")
             self._leases.clear()
 
+    def bring_forward(self, seconds: float) -> None:
+        """Count time that was lost as if it had passed."""
+        self._live_keys.bring_forward(seconds)
+        with self._lock:
+            for lease in self._leases.values():
+                lease.bring_forward(seconds)
+
     def rotation(self, tenant: str | None) -> IndexRotation:
         """Return what rotates the index keys of a tenant; this process looks at them anew afterwards.
 
@@ -147,6 +158,7 @@ class IndexKeys:
 
     def _at_hand(self, tenant: str | None) -> IndexLease | None:
         """Return a lease that holds; if it is time to choose again, have that done."""
+        self._lost_time.look()
         lease = self._leases.get(tenant)
         if lease is None:
             return None
@@ -158,6 +170,7 @@ class IndexKeys:
                 lease.deadline = float("-inf")
             self._background.submit(("index", tenant), lambda: self._renew(tenant))
             lease = self._leases.get(tenant, lease)
+        lease.extend()
         return lease if lease.deadline > now else None
 
     def _check(self, tenant: str | None) -> KeyStore:

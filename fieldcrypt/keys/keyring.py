@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from threading import Lock
 
 from fieldcrypt import _system
+from fieldcrypt._base.lost_time import LostTime
 from fieldcrypt.context import NoTenant
 from fieldcrypt.errors import (
     ConfigurationError,
@@ -61,12 +62,13 @@ class Keyring:
         self.policy = policy
         self.events = events
         self._background = Background()
+        self._lost_time = LostTime(self._bring_forward)
         self.live_keys = LiveKeys(self.providers, store, policy, events, self._background, LiveKey)
         self._maker = KeyMaker(self.providers, store, self.live_keys, events)
         live_index_keys = LiveKeys(self.providers, store, policy, events, self._background, IndexKey)
         self._records = LivingRecords(store, events, self.live_keys, live_index_keys)
         self.index_keys = IndexKeys(
-            self.providers, store, policy, events, self._background, live_index_keys, self._records
+            self.providers, store, policy, events, self._background, live_index_keys, self._records, self._lost_time
         )
         self._leases: OrderedDict[str | None, Lease] = OrderedDict()
         self._reset()
@@ -101,6 +103,7 @@ class Keyring:
             KeyStoreError: the key store cannot be used, or holds a record that is not authentic; `KeyShreddedError` if
                 the tenant was shredded.
         """
+        self._lost_time.look()
         lease = self._leases.get(tenant)
         if lease is not None:
             now = _system.monotonic()
@@ -112,6 +115,7 @@ class Keyring:
                 self._background.submit(("lease", tenant), lambda: self._renew(tenant))
                 lease = self._leases.get(tenant, lease)
             if lease.deadline > now:
+                lease.extend()
                 return lease
         if tenant is not None:
             check_tenant(tenant)
@@ -132,6 +136,7 @@ class Keyring:
         """
         if self.providers.of_reader(tenant).write_only:
             raise KeyAccessDeniedError("the key provider of this Encryptor is write_only: it cannot decrypt")
+        self._lost_time.look()
         return self.live_keys.get(key_id, record, offload, patient=True)
 
     def rotate(self, tenant: str | None) -> KeyRecord:
@@ -177,6 +182,14 @@ class Keyring:
             for lease in self._leases.values():
                 lease.deadline = float("-inf")
             self._leases.clear()
+
+    def _bring_forward(self, seconds: float) -> None:
+        """Count time that was lost while the process stood still; fields come to know of it within seconds."""
+        self.live_keys.bring_forward(seconds)
+        self.index_keys.bring_forward(seconds)
+        with self._lock:
+            for lease in self._leases.values():
+                lease.bring_forward(seconds)
 
     def active(self, tenant: str | None) -> KeyRecord | None:
         """Return the record of the key that encrypts for a tenant, having it ready if that takes no new key."""

@@ -14,6 +14,7 @@ from fieldcrypt.keys.records import Purpose
 __all__ = ["MESSAGES_PER_SALT", "HeldKey", "Lease", "LiveKey", "Sealer", "Term"]
 
 MESSAGES_PER_SALT = 2**20  # SPEC section 3
+_AT_HAND = 10.0  # seconds after which whoever uses a key comes back, so that somebody looks at the wall clock too
 
 # AESGCM.encrypt and .decrypt: (nonce, data, aad) -> bytes
 Crypt = Callable[[bytes, bytes, bytes], bytes]
@@ -34,15 +35,40 @@ class Sealer(NamedTuple):
 
 
 class Term:
-    """How long somebody may go on with what he was given: until a deadline on the monotonic clock, which may move."""
+    """How long somebody may go on with what they were given: until a deadline on the monotonic clock, which may move.
 
-    __slots__ = ("deadline",)
+    Attributes:
+        at_hand_until: when to ask the keyring again, on the monotonic clock, seconds. The hot path looks at nothing
+            else. It comes long before the deadline, for the keyring also sees what the monotonic clock does not.
+    """
+
+    __slots__ = ("_deadline", "at_hand_until")
 
     def __init__(self) -> None:
-        self.deadline = float("-inf")
+        self._deadline = self.at_hand_until = float("-inf")
+
+    @property
+    def deadline(self) -> float:
+        """When the keyring has to do something, on the monotonic clock, seconds."""
+        return self._deadline
+
+    @deadline.setter
+    def deadline(self, moment: float) -> None:
+        self._deadline = moment
+        self.extend()
+
+    def extend(self) -> None:
+        """Have it at hand for some seconds more, within the deadline."""
+        self.at_hand_until = min(self._deadline, _system.monotonic() + _AT_HAND)
+        if self._deadline < self.at_hand_until:  # ended just now; looked at last, for whoever ends it sets this last
+            self.at_hand_until = self._deadline
+
+    def bring_forward(self, seconds: float) -> None:
+        """Count time that was lost: have the keyring look at it now. What it rests on is brought forward by itself."""
+        self.deadline = min(self.deadline, _system.monotonic())
 
 
-class HeldKey:
+class HeldKey(Term):
     """A data key that was unwrapped, and until when it may be used.
 
     Attributes:
@@ -51,7 +77,7 @@ class HeldKey:
         embedded: True if the record came with a self-contained value and not from the key store.
         made_here: True if this process made the key, so that nobody else can have chosen it.
         lease: the term under which the key is in use for its tenant, if there is one; it ends with the key.
-        deadline: when to ask the keyring again, on the monotonic clock, seconds. The hot path looks at nothing else.
+        deadline: when to check the key with store and provider.
         usable_until: until when the keyring lets the key be used while it is being checked.
         expires: `cache_ttl` after the last time that store and provider confirmed the key; a grace counts from here.
         graceless: True if since then the provider said something that may be a refusal. No later outage has a grace.
@@ -60,7 +86,6 @@ class HeldKey:
     """
 
     __slots__ = (
-        "deadline",
         "embedded",
         "expires",
         "graceless",
@@ -74,12 +99,13 @@ class HeldKey:
     purpose: ClassVar[Purpose]
 
     def __init__(self, record: AuthenticRecord, *, embedded: bool) -> None:
+        super().__init__()
         self.record = record
         self.embedded = embedded
         self.made_here = False
         self.graceless = False
         self.lease: Term | None = None
-        self.deadline = self.usable_until = self.expires = float("-inf")
+        self.usable_until = self.expires = float("-inf")
         self.verified = {record.stored.to_bytes()}
 
     @classmethod
@@ -101,6 +127,13 @@ class HeldKey:
         self.deadline = float("-inf")  # last, for those who look at the others without a lock
         if self.lease is not None:
             self.lease.deadline = self.deadline
+
+    def bring_forward(self, seconds: float) -> None:
+        """Count time that was lost, as if it had passed; this process may also be a clone of another one by now."""
+        self.expires -= seconds
+        self.usable_until -= seconds
+        self.deadline -= seconds
+        self.after_fork()
 
     def after_fork(self) -> None:
         """Give up what two processes must not share."""

@@ -166,6 +166,13 @@ class LiveKeys(Generic[K]):
             self._keys.clear()
             self._tombstones.clear()
 
+    def bring_forward(self, seconds: float) -> None:
+        """Count time that was lost as if it had passed; a key that is being fetched now is not kept."""
+        with self._lock:
+            self._forgotten += 1
+            for key in self._keys.values():
+                key.bring_forward(seconds)
+
     def _both(self, key_id: bytes) -> tuple[K | None, K | None]:
         return self._keys.get((key_id, False)), self._keys.get((key_id, True))
 
@@ -182,6 +189,7 @@ class LiveKeys(Generic[K]):
                 key.deadline = min(now + RETRY_INTERVAL, key.usable_until)
             if slot in self._keys:
                 self._keys.move_to_end(slot)
+            key.extend()
         if due:
             self._background.submit(slot, lambda: self._check(key))
         return key if key.deadline > now else None
