@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import traceback
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
@@ -11,7 +12,21 @@ from typing import Any
 import pytest
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute, UTCDateTimeAttribute
 from pynamodb.models import Model
-from sqlalchemy import Date, Engine, String, Text, create_engine, event, select, text, update
+from sqlalchemy import (
+    Column,
+    Date,
+    Engine,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    create_engine,
+    event,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, load_only, mapped_column
 from sqlalchemy.pool import StaticPool
 
@@ -23,6 +38,7 @@ from fieldcrypt import (
     KeyPolicy,
     LocalKeyProvider,
     MemoryKeyStore,
+    _system,
 )
 from fieldcrypt.migration import Accepted, FormerField, Kind, MixedField
 from fieldcrypt_dynamodb import EncryptedTable, ItemSeal, Protected, ProtectedAttributeError, ProtectedTable
@@ -95,6 +111,17 @@ class Change:
         return patients(encryptor, String, **self.before), now
 
 
+class Numbered:
+    """Reads values of another scheme: all that it knows is a number."""
+
+    def recognises(self, data: bytes | str) -> bool:
+        return isinstance(data, bytes) and data.startswith(b"rot13:")
+
+    def read(self, data: bytes | str, *, tenant: str | None = None, context: Any = None) -> str:
+        number = bytes(data).decode().removeprefix("rot13:") if isinstance(data, bytes) else ""
+        return "newer" if number == "0" else f"ssn {number}"
+
+
 CHANGES = {
     "type": Change({}, {"row": True}),
     "row key": Change({"row": "number"}, {"row": "number", "tenant": "clinic"}),
@@ -141,6 +168,41 @@ class TestColumns:
         report = job.backfill(on_progress=come)
         assert (report.changed, report.left, report.complete) == (4, 0, True)
         assert (job.verify().wrong, job.verify().left) == (0, 0)
+
+    @pytest.mark.parametrize("what", ["former", "padding", "another scheme", "old key"])
+    def test_a_column_that_is_filled_from_another_is_kept_as_declared(
+        self, encryptor: Encryptor, what: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A backfill writes its own value anew, and never the plaintext beside it, which may be older."""
+        engine = create_engine("sqlite://", poolclass=StaticPool)
+
+        def people(**how: Any) -> Any:
+            protected = Encrypted(String, encryptor, name=how.pop("name", "people.ssn"), **how)
+            identity: Column[Any] = Column("id", Integer, primary_key=True)
+            return Table("people", MetaData(), identity, Column("plain", String), Column("ssn", protected))
+
+        before = people(name="people.old" if what == "former" else "people.ssn")
+        before.metadata.create_all(engine)
+        rows = [{"id": n, "plain": f"ssn {n}", "ssn": f"ssn {n}" if n else "newer"} for n in range(3)]
+        with engine.begin() as connection:
+            connection.execute(before.insert(), rows)
+            if what == "another scheme":
+                connection.execute(text("UPDATE people SET ssn = CAST('rot13:' || id AS BLOB)"))
+        former, other = FormerField(encryptor.field("people.old", str)), Numbered()
+        accept: Any = {"former": former, "another scheme": other}.get(what)
+        now = people(
+            **({} if accept is None else {"accept": [accept], "accept_until": SOON}),
+            **({"pad": 64} if what == "padding" else {}),
+        )
+        if what == "old key":
+            monkeypatch.setattr(_system, "wall_clock", lambda: time.time() + 5)  # keys are told apart by the second
+            encryptor.data_keys.rotate()
+        job = Migration(engine, now, {"plain": "ssn"})
+        assert (job.plan().due, job.backfill().changed, job.plan().due) == (3, 3, 0)
+        assert job.verify().reasons == {(0,): "plain -> ssn differs"}
+        assert job.finish(stale_plaintext=True).complete
+        with engine.connect() as connection:
+            assert connection.scalars(select(people(pad=64).c.ssn).order_by("id")).all() == ["newer", "ssn 1", "ssn 2"]
 
     @pytest.mark.parametrize("change", CHANGES)
     def test_a_changed_declaration_is_one_migration(self, engine: Engine, encryptor: Encryptor, change: str) -> None:

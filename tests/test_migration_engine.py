@@ -12,10 +12,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from fieldcrypt import ConfigurationError, DecryptionError, Encryptor, LocalKeyProvider, MemoryKeyStore, _system
 from fieldcrypt.migration import Finding, Kind, MigrationError, is_envelope
+from fieldcrypt.migration.engine.backfill import Backfill
 from fieldcrypt.migration.engine.digest import name_of
 from fieldcrypt.migration.engine.migration import texts_of
 from fieldcrypt.migration.engine.source import Which
-from fieldcrypt.migration.engine.steps import Backfill
 from fieldcrypt.migration.engine.unit import Cell, Place, is_exactly
 from tests.memory_migration import LEASE, Data, Killed, MemoryMigration, Process, Row, number_of
 
@@ -199,6 +199,16 @@ class TestNothingNewerIsRemoved:
             *(True, False, True, False)
         ]
 
+    def test_keys_of_newer_plaintext_that_no_row_has_are_failures(self) -> None:
+        """A mistyped key does nothing to any row, and is not passed over."""
+        data = data_of(3)
+        job = MemoryMigration(data, ENCRYPTOR)
+        job.backfill()
+        data.rows[1].plain = "of late"
+        report = job.backfill(newer_plaintext={(1,), "11"})
+        assert (report.changed, report.failed, said(data)[1]) == (1, 1, "of late")
+        assert {key: str(why) for key, why in report.failures.items()} == {("11",): "there is no such row"}
+
     def test_newer_plaintext_takes_no_value_away_that_nobody_names(self) -> None:
         """Finish has removed the plaintext beside it, or new code writes none; by its key only before a finish."""
         data = data_of(3)
@@ -355,10 +365,10 @@ class TestStepsThatMeet:
         assert job.undo().complete
         assert [row.tag for row in data.rows.values()] == [None] * 3
 
-    def test_undo_leaves_other_schemes_alone(self) -> None:
-        """No backfill has made what it finds."""
-        data = data_of(2, copied=False)
-        job = MemoryMigration(data, ENCRYPTOR, copied=False)
+    def test_undo_leaves_other_schemes_alone(self, copied: bool) -> None:
+        """No backfill has made what it finds in place; beside its plaintext it is no loss."""
+        data = data_of(2, copied=copied)
+        job = MemoryMigration(data, ENCRYPTOR, copied=copied)
         job.backfill()
         field = job.source.fields[0]
         examine, other = field.examine, data.rows[0].stored
@@ -369,8 +379,8 @@ class TestStepsThatMeet:
 
         field.examine = of_another  # type: ignore[method-assign]
         report = job.undo()
-        assert (report.changed, report.failed, report.complete) == (1, 0, True)
-        assert data.rows[0].stored == other
+        assert (report.changed, report.failed, report.complete) == (1 + copied, 0, True)
+        assert data.rows[0].stored == (None if copied else other)
 
     def test_undo_stops_when_plaintext_is_not_accepted_any_more(self) -> None:
         """It looks before each page, so that little is written that nobody reads."""

@@ -14,10 +14,12 @@ from threading import Event
 from typing import Any
 
 from fieldcrypt.errors import ConfigurationError
+from fieldcrypt.migration.engine.backfill import Backfill
 from fieldcrypt.migration.engine.defects import Kinds
 from fieldcrypt.migration.engine.journal import Counts
 from fieldcrypt.migration.engine.runner import Part
-from fieldcrypt.migration.engine.steps import Backfill, Finish, Step, Undo
+from fieldcrypt.migration.engine.steps import Finish, Step, Undo
+from fieldcrypt.migration.engine.unit import UnitError
 from fieldcrypt.migration.engine.worker import Worker
 from fieldcrypt.migration.job import OnProgress
 from fieldcrypt.migration.progress import Failures, Meter
@@ -104,9 +106,9 @@ class StoredMigration:
     ) -> StepReport:
         """Encrypt what is not protected as it is declared, and set the blind index tags.
 
-        A unit is changed as it is when it is written: nothing that somebody else has written is lost. Nor is a
-        protected field overwritten that is filled, if it is filled from another. Keys are fetched while nothing is
-        locked.
+        A unit is changed as it is when it is written: nothing that somebody else has written is lost. A protected
+        field that is filled from another, and has a value already, keeps that value: under an old key, or of a former
+        declaration or another scheme, it is encrypted anew. Keys are fetched while nothing is locked.
 
         Args:
             workers: threads that work at it; other processes may work at it too.
@@ -117,7 +119,8 @@ class StoredMigration:
                 were moved to another key or tenant meanwhile. Do not say it when the plaintext is out of date.
             newer_plaintext: where the plaintext beside an encrypted value is another one, it is the newer one: encrypt
                 it. True: everywhere; or the keys of the units, as `verify` has reported them: if these have no
-                plaintext any more, their values are taken away. It always begins again.
+                plaintext any more, their values are taken away, and keys that no unit has are failures. It always
+                begins again.
             on_progress: is called after each batch, by one worker at a time.
 
         Raises:
@@ -243,10 +246,14 @@ class StoredMigration:
         known = [run for run, _ in ended if run is not None]
         done, changed, failed = (sum(getattr(run, name) for run in known) for name in Counts._fields)
         total, left = (sum(counted[at] for _, counted in ended) for at in range(2))
-        is_complete = left == 0 and len(known) == len(ended) and all(run.ended is not None for run in known)
         is_dropped = len(known) < len(ended)
+        has_ended = not is_dropped and all(run.ended is not None for run in known)
         if is_dropped:
             done, changed, failed = meter.counts
+        for key in step.unmet() if has_ended else ():
+            failures.add(key, UnitError("there is no such row"))
+            failed += 1
+        is_complete = has_ended and left == 0
         return StepReport(done, changed, failed, failures.found, is_complete, (), total, left, is_dropped)
 
     def _check(self, step: str) -> None:

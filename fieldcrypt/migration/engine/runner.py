@@ -6,10 +6,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
+from fieldcrypt.migration.engine.backfill import Backfill
 from fieldcrypt.migration.engine.defects import Verification
 from fieldcrypt.migration.engine.journal import Counts, Journal, Run
 from fieldcrypt.migration.engine.source import Counted, Source, Which
-from fieldcrypt.migration.engine.steps import Backfill, Step, Undo
+from fieldcrypt.migration.engine.steps import Step, Undo
 from fieldcrypt.migration.engine.unit import Unit
 from fieldcrypt.migration.progress import Meter
 from fieldcrypt.migration.sample import Sample

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 from fieldcrypt._text import counted
@@ -15,7 +15,6 @@ from fieldcrypt.migration.engine.source import Source, Which
 from fieldcrypt.migration.engine.unit import (
     Cell,
     Change,
-    MarkedError,
     PassedOverError,
     Place,
     ProtectedField,
@@ -26,7 +25,7 @@ from fieldcrypt.migration.engine.unit import (
 from fieldcrypt.migration.reports import Key
 from fieldcrypt.mixed_mode.kind import Finding, Kind
 
-__all__ = ["Backfill", "Finish", "Step", "Undo"]
+__all__ = ["Finish", "Step", "Undo", "Values", "unreadable"]
 
 Values = dict[str, Any]
 
@@ -53,7 +52,7 @@ class Step:
     @property
     def options(self) -> str:
         """What else decides what is written, in the words of a checkpoint."""
-        return "".join(f", {option}=True" for option, is_said in vars(self).items() if is_said)
+        return "".join(f", {each.name}=True" for each in fields(self) if each.init and getattr(self, each.name))
 
     def check(self, source: Source, journal: Journal) -> None:
         """Look whether the step may be done to a part, which is as it is declared.
@@ -72,6 +71,10 @@ class Step:
     def looks_at(self, fields: Sequence[ProtectedField]) -> Which:
         """Return which units there may be something to do to, of a part with these fields."""
         return self.goal
+
+    def unmet(self) -> Collection[Key]:
+        """Return the keys that the step was told, and that no unit has: once all are looked at."""
+        return ()
 
     def change(self, field: ProtectedField, cell: Cell, unit: Unit) -> Values:
         """Return what to write into a unit because of one of its fields; nothing if that is as it should be.
@@ -117,73 +120,6 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Backfill(Step):
-    """Encrypts what is not protected as it is declared, and sets the tags that belong to it.
-
-    Attributes:
-        mend: values that do not open, and have their plaintext beside them, are encrypted again.
-        newer_plaintext: plaintext that differs is newer than the encrypted value, and encrypted over it. Of all units,
-            or of those whose keys have these texts; of these also no plaintext is newer, and takes the value away.
-    """
-
-    mend: bool = False
-    newer_plaintext: bool | frozenset[tuple[str, ...]] = False
-    name = "backfill"
-    drops = ("undo", "verify")
-    goal = Which.DUE
-
-    def looks_at(self, fields: Sequence[ProtectedField]) -> Which:
-        """See `Step.looks_at`: only reading tells what is under an old key, has an old tag, or differs."""
-        is_named = not isinstance(self.newer_plaintext, bool)
-        if is_named or any(field.plain_name is None or field.tag_name is not None for field in fields):
-            return Which.ALL
-        return Which.PLAIN if self.mend or self.newer_plaintext else Which.DUE
-
-    def check(self, source: Source, journal: Journal) -> None:
-        """See `Step.check`: a finish has left values without plaintext, none of which may be taken away."""
-        if not isinstance(self.newer_plaintext, bool) and journal.find("finish") is not None:
-            raise ConfigurationError(
-                f"{source.name}: a finish was begun, which takes plaintext away, so that it cannot be told where there "
-                "was none: newer_plaintext=True, without keys, encrypts what is left of it"
-            )
-
-    def change(self, field: ProtectedField, cell: Cell, unit: Unit) -> Values:
-        """See `Step.change`. What is filled from another field is not overwritten by itself: it may be newer."""
-        if cell.stored is None and cell.plain is None and cell.tag is None:
-            return {}
-        place = unit.place()
-        if field.plain_name is None:
-            return _protected(field, cell, place, field.examine(cell, place))
-        if cell.stored is None:
-            return _protected(field, cell, place, field.of_plain(cell, place))
-        is_other = cell.plain is not None and not field.has_form(cell)
-        if not self.mend and not self.newer_plaintext and field.tag_name is None and not is_other:
-            return {}
-        found = _examined(field, cell, place) if self.mend else field.examine(cell, place)
-        if is_other and (found.kind is Kind.PLAINTEXT or (found.kind is Kind.UNREADABLE and not self.mend)):
-            raise UnitError(
-                f"{field.name}: the encrypted column has something that is no encrypted value. Empty it, or say "
-                "mend=True (--mend), which encrypts the plaintext beside it in place of what cannot be read"
-            )
-        if found.kind is Kind.UNREADABLE:
-            is_mended = self.mend and cell.plain is not None
-            return _protected(field, cell, place, field.of_plain(cell, place)) if is_mended else {}
-        if found.kind is Kind.SHREDDED:
-            return {}
-        if self._takes_plaintext(unit.key, cell):
-            plain = field.of_plain(cell, place)
-            if not field.is_same(found.value, plain.value):
-                return {field.stored_name: None} | _protected(field, cell, place, plain)
-        tag = field.tag(found.value, place) if field.tag_name is not None else None
-        return {} if field.tag_name is None or tag == cell.tag else {field.tag_name: tag}
-
-    def _takes_plaintext(self, key: Key, cell: Cell) -> bool:
-        if isinstance(self.newer_plaintext, bool):
-            return self.newer_plaintext and cell.plain is not None
-        return tuple(map(str, key)) in self.newer_plaintext
-
-
-@dataclass(frozen=True)
 class Undo(Step):
     """Takes back what a backfill did, wherever nothing is lost by it."""
 
@@ -220,13 +156,13 @@ class Undo(Step):
         if cell.stored is None:
             return values
         place = unit.place()
-        found = _readable(field, cell, place)
-        if found.kind is Kind.OTHER_SCHEME:
-            return {}  # no backfill has been there
+        found = readable(field, cell, place)
         if field.plain_name is not None:
             if not field.is_same(found.value, field.of_plain(cell, place).value):
                 raise UnitError(f"{field.name}: the encrypted column has a value that the plaintext one has not")
             values[field.stored_name] = None
+        elif found.kind is Kind.OTHER_SCHEME:
+            return {}  # no backfill has been there
         elif found.kind is not Kind.PLAINTEXT:  # plaintext may have the tag of the value that it followed
             values[field.stored_name] = field.as_plaintext(found.value)
         return values
@@ -276,7 +212,7 @@ class Finish(Step):
             if plain is not None and plain.kind is Kind.NULL:
                 return {field.plain_name: None}  # nothing, to the application
             raise UnitError(f"{field.name}: the plaintext column has a value, and the encrypted one has none")
-        found = _readable(field, cell, place)
+        found = readable(field, cell, place)
         if plain is not None and not field.is_same(found.value, plain.value):
             raise UnitError(
                 f"{field.name}: the plaintext column has another value than the encrypted one, and may be newer: it "
@@ -285,40 +221,14 @@ class Finish(Step):
         return {field.plain_name: None}
 
 
-def _examined(field: ProtectedField, cell: Cell, place: Place) -> Finding:
-    """Return what is in a field that may be mended; what only begins as a value does is unreadable then."""
-    try:
-        return field.examine(cell, place)
-    except MarkedError:
-        return Finding(Kind.UNREADABLE)
-
-
-def _protected(field: ProtectedField, cell: Cell, place: Place, found: Finding) -> Values:
-    """Return what to write so that a value that was found is protected, with its tag."""
-    values: Values = {}
-    if found.kind is Kind.SHREDDED:
-        return values
-    if found.kind is Kind.UNREADABLE:
-        raise _unreadable(field, cell)
-    if found.kind.is_due and found.value is not None:
-        if field.plain_name is None:
-            field.check_due(found)
-        values[field.stored_name] = field.seal(found.value, place)
-    if field.tag_name is not None:
-        tag = field.tag(found.value, place)
-        if tag != cell.tag:
-            values[field.tag_name] = tag
-    return values
-
-
-def _readable(field: ProtectedField, cell: Cell, place: Place) -> Finding:
+def readable(field: ProtectedField, cell: Cell, place: Place) -> Finding:
     found = field.examine(cell, place)
     if found.kind in (Kind.UNREADABLE, Kind.SHREDDED):
-        raise _unreadable(field, cell)
+        raise unreadable(field, cell)
     return found
 
 
-def _unreadable(field: ProtectedField, cell: Cell) -> DecryptionError:
+def unreadable(field: ProtectedField, cell: Cell) -> DecryptionError:
     if field.has_form(cell) or not field.is_told_by_form:
         return DecryptionError(f"{field.name}: {DecryptionError()}")
     return DecryptionError(

@@ -1,0 +1,119 @@
+"""The step that encrypts: what it does to a unit."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+
+from fieldcrypt.errors import ConfigurationError
+from fieldcrypt.migration.engine.journal import Journal
+from fieldcrypt.migration.engine.source import Source, Which
+from fieldcrypt.migration.engine.steps import Step, Values, unreadable
+from fieldcrypt.migration.engine.unit import Cell, Change, MarkedError, Place, ProtectedField, Unit, UnitError
+from fieldcrypt.migration.reports import Key
+from fieldcrypt.mixed_mode.kind import Finding, Kind
+
+__all__ = ["Backfill"]
+
+
+@dataclass(frozen=True)
+class Backfill(Step):
+    """Encrypts what is not protected as it is declared, and sets the tags that belong to it.
+
+    Attributes:
+        mend: values that do not open, and have their plaintext beside them, are encrypted again.
+        newer_plaintext: plaintext that differs is newer than the encrypted value, and encrypted over it. Of all units,
+            or of those whose keys have these texts; of these also no plaintext is newer, and takes the value away.
+        met: the keys of units that were looked at because they are named.
+    """
+
+    mend: bool = False
+    newer_plaintext: bool | frozenset[tuple[str, ...]] = False
+    met: set[tuple[str, ...]] = field(default_factory=set, init=False, compare=False, repr=False)
+    name = "backfill"
+    drops = ("undo", "verify")
+    goal = Which.DUE
+
+    def looks_at(self, fields: Sequence[ProtectedField]) -> Which:
+        """See `Step.looks_at`: only reading tells what is under an old key, is of old, or differs."""
+        return Which.ALL
+
+    def check(self, source: Source, journal: Journal) -> None:
+        """See `Step.check`: a finish has left values without plaintext, none of which may be taken away."""
+        if not isinstance(self.newer_plaintext, bool) and journal.find("finish") is not None:
+            raise ConfigurationError(
+                f"{source.name}: a finish was begun, which takes plaintext away, so that it cannot be told where there "
+                "was none: newer_plaintext=True, without keys, encrypts what is left of it"
+            )
+
+    def unmet(self) -> Collection[Key]:
+        """See `Step.unmet`."""
+        return () if isinstance(self.newer_plaintext, bool) else sorted(self.newer_plaintext - self.met)
+
+    def change_of(self, source: Source, unit: Unit) -> Change:
+        """See `Step.change_of`."""
+        if not isinstance(self.newer_plaintext, bool):
+            self.met.add(tuple(map(str, unit.key)))
+        return super().change_of(source, unit)
+
+    def change(self, field: ProtectedField, cell: Cell, unit: Unit) -> Values:
+        """See `Step.change`. What is filled from another field keeps its value: that may be newer."""
+        if cell.stored is None and cell.plain is None and cell.tag is None:
+            return {}
+        place = unit.place()
+        if field.plain_name is not None and cell.stored is None:
+            return _protected(field, cell, place, field.of_plain(cell, place))
+        if field.plain_name is not None:
+            return self._refilled(field, cell, place, unit.key)
+        found = field.examine(cell, place)
+        field.check_due(found)
+        return _protected(field, cell, place, found)
+
+    def _refilled(self, field: ProtectedField, cell: Cell, place: Place, key: Key) -> Values:
+        """Return what to write into a field that is filled from another, and has something already."""
+        found = _examined(field, cell, place) if self.mend else field.examine(cell, place)
+        if found.kind in (Kind.UNREADABLE, Kind.PLAINTEXT) and cell.plain is not None:
+            if self.mend:
+                return _protected(field, cell, place, field.of_plain(cell, place))
+            if not field.has_form(cell):
+                raise UnitError(
+                    f"{field.name}: the encrypted column has something that is no encrypted value. Empty it, or say "
+                    "mend=True (--mend), which encrypts the plaintext beside it in place of what cannot be read"
+                )
+        if found.kind in (Kind.UNREADABLE, Kind.SHREDDED):
+            return {}
+        if self._takes_plaintext(key, cell):
+            plain = field.of_plain(cell, place)
+            if not field.is_same(found.value, plain.value):
+                return {field.stored_name: None} | _protected(field, cell, place, plain)
+        field.check_due(found)
+        return _protected(field, cell, place, found)
+
+    def _takes_plaintext(self, key: Key, cell: Cell) -> bool:
+        if isinstance(self.newer_plaintext, bool):
+            return self.newer_plaintext and cell.plain is not None
+        return tuple(map(str, key)) in self.newer_plaintext
+
+
+def _examined(field: ProtectedField, cell: Cell, place: Place) -> Finding:
+    """Return what is in a field that may be mended; what only begins as a value does is unreadable then."""
+    try:
+        return field.examine(cell, place)
+    except MarkedError:
+        return Finding(Kind.UNREADABLE)
+
+
+def _protected(field: ProtectedField, cell: Cell, place: Place, found: Finding) -> Values:
+    """Return what to write so that a value that was found is protected, with its tag."""
+    values: Values = {}
+    if found.kind is Kind.SHREDDED:
+        return values
+    if found.kind is Kind.UNREADABLE:
+        raise unreadable(field, cell)
+    if found.kind.is_due and found.value is not None:
+        values[field.stored_name] = field.seal(found.value, place)
+    if field.tag_name is not None:
+        tag = field.tag(found.value, place)
+        if tag != cell.tag:
+            values[field.tag_name] = tag
+    return values
