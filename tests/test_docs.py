@@ -6,7 +6,9 @@ KMS is moto's, DynamoDB is ministack's.
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -48,6 +50,9 @@ def test_the_examples_of_a_page_run(
     monkeypatch.setenv("AWS_DEFAULT_REGION", FIRST)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "local")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "local")
+    hooks = ModuleType("snapshot_restore_py")  # which only Lambda's runtime brings
+    vars(hooks)["register_after_restore"] = lambda hook: hook()
+    monkeypatch.setitem(sys.modules, "snapshot_restore_py", hooks)
     namespace: dict[str, Any] = {"__name__": page.stem}
     for block in blocks(page):
         code = compile(block.replace(EXAMPLE_KEY, kms_key), str(page), "exec", dont_inherit=True)
