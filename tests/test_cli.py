@@ -29,6 +29,7 @@ from fieldcrypt.testing import LocalAws
 
 HOME, AWAY = "us-east-1", "eu-west-1"
 SSN = "078-05-1120"
+WHO_MAY = {"who may wrap", "who may unwrap", "who may let others in"}  # which moto's key policy leaves to the account
 
 LOCAL = """
 from fieldcrypt import Encryptor, FileKeyStore, KeyProviderChain, LocalKeyProvider
@@ -454,9 +455,25 @@ class TestDoctor:
             assert checks == {
                 *("reachable", "key exists", "key enabled", "multi-Region key", "rotation"),
                 *("wrap", "unwrap", "data keys open"),
+                *WHO_MAY,
             }
-        assert {finding["verdict"] for finding in findings} == {"ok"}
-        assert "All is well" in stdout(run("doctor"))
+        assert {finding["check"] for finding in findings if finding["verdict"] != "ok"} == WHO_MAY
+        assert "Nothing is wrong, as far as can be told from here." in stdout(run("doctor"))
+
+    def test_a_principal_that_only_wraps(self, run: Run, vault: Any, key: str, aws: LocalAws) -> None:
+        """A warning, which fails with `--strict`, in the region whose policy has it."""
+        vault(key, [HOME, AWAY])
+        loader = "arn:aws:iam::123456789012:role/loader"
+        policy = {
+            "Statement": [{"Effect": "Allow", "Principal": {"AWS": loader}, "Action": "kms:Encrypt", "Resource": "*"}]
+        }
+        aws.kms(AWAY).put_key_policy(KeyId=key.rpartition("/")[2], PolicyName="default", Policy=json.dumps(policy))
+        told = json.loads(stdout(run("doctor", "--json")))
+        assert told["ok"]
+        (warned,) = (finding for finding in told["findings"] if finding["verdict"] == "warning")
+        assert (warned["place"], warned["check"]) == (AWAY, "who may wrap")
+        assert loader in warned["detail"]
+        assert not json.loads(stdout(run("doctor", "--strict", "--json"), 1))["ok"]
 
     def test_a_disabled_replica(self, run: Run, vault: Any, key: str, aws: LocalAws) -> None:
         """Named with its region, and only there."""
@@ -545,13 +562,13 @@ class TestDoctor:
         vault(aws.create_key(), [HOME, AWAY])
         told = json.loads(stdout(run("doctor", "--json")))
         assert told["ok"]
-        warnings = [finding for finding in told["findings"] if finding["verdict"] != "ok"]
+        warnings = [finding for finding in told["findings"] if finding["verdict"] not in ("ok", "unknown")]
         assert [(each["place"], each["check"], each["verdict"]) for each in warnings] == [
             (region, "rotation", "warning") for region in (HOME, AWAY)
         ]
         assert not json.loads(stdout(run("doctor", "--strict", "--json"), 1))["ok"]
         for_people = stdout(run("doctor"))
-        assert "Nothing fails; 2 warnings." in for_people
+        assert "Nothing fails, as far as can be told from here; 2 warnings." in for_people
         assert "aws kms enable-key-rotation" in for_people
 
     @pytest.mark.parametrize(
@@ -571,9 +588,10 @@ class TestDoctor:
         described = {"KeyId": arn.rpartition("/")[2], "Arn": arn, "KeyState": "Enabled", "MultiRegion": True}
         with Stubber(client) as stub:
             stub.add_response("describe_key", {"KeyMetadata": described | metadata})
+            stub.add_client_error("get_key_policy", "AccessDeniedException")
             provider = AwsKmsKeyProvider(arn, [HOME], client_factory=lambda region: client)
             findings = list(examine_region(provider, HOME, [arn]))
-        assert [f.check for f in findings if f.verdict is not Verdict.OK] == (["key material"] if warned else [])
+        assert [f.check for f in findings if f.verdict is Verdict.WARNING] == (["key material"] if warned else [])
 
     def test_a_shredded_tenant_with_a_key(self, run: Run, application: Any) -> None:
         """Some process was making one while the tenant was shredded."""

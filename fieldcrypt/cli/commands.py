@@ -161,5 +161,5 @@ def _print_findings(findings: list[Finding]) -> None:
     if found == {Verdict.OK}:
         say("All is well.")
     elif Verdict.FAILED not in found:
-        seen = ", as far as this role may look" if Verdict.UNKNOWN in found else ""
+        seen = ", as far as can be told from here" if Verdict.UNKNOWN in found else ""
         say(f"Nothing is wrong{seen}." if not told else f"\nNothing fails{seen}; {counted(len(told), 'warning')}.")

@@ -8,6 +8,7 @@ from typing import Any
 
 from fieldcrypt import _system
 from fieldcrypt.cli.doctor.finding import Finding, Verdict
+from fieldcrypt.cli.doctor.key_access import examine_access
 from fieldcrypt.keys.aws_kms import AwsKmsKeyProvider, AwsKmsRsaKeyProvider
 from fieldcrypt.keys.aws_kms.answers import FAILURES, Answer, classify, error_name, without_request
 from fieldcrypt.keys.aws_kms.arn import KeyArn
@@ -22,7 +23,8 @@ KmsProvider = AwsKmsKeyProvider | AwsKmsRsaKeyProvider
 def examine_region(provider: KmsProvider, region: str, wrapping_keys: Sequence[str]) -> Iterator[Finding]:
     """Look at every key of a region.
 
-    IAM actions: `kms:DescribeKey` and `kms:GetKeyRotationStatus`; without them some findings are unknown.
+    IAM actions: `kms:DescribeKey`, `kms:GetKeyRotationStatus`, `kms:GetKeyPolicy` and `kms:ListGrants`; without them
+    some findings are unknown.
 
     Args:
         provider: works in this region alone.
@@ -47,8 +49,10 @@ def _examine_key(provider: KmsProvider, arn: KeyArn, wrapping_keys: list[KeyArn]
     yield _enabled(arn, metadata)
     yield _multi_region(arn, metadata, wrapping_keys)
     origin = metadata.get("Origin", "AWS_KMS")
-    if origin == "AWS_KMS" and metadata.get("KeySpec", "SYMMETRIC_DEFAULT") == "SYMMETRIC_DEFAULT":
+    symmetric = metadata.get("KeySpec", "SYMMETRIC_DEFAULT") == "SYMMETRIC_DEFAULT"
+    if origin == "AWS_KMS" and symmetric:
         yield _rotation(provider, arn, metadata["KeyId"])  # KMS rotates no others by itself
+    yield from examine_access(client, KeyArn.configured(metadata["Arn"]), rsa=not symmetric)
     if origin == "EXTERNAL" and metadata["KeyState"] == "Enabled":
         yield _key_material(arn, metadata)
 
