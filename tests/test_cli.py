@@ -604,15 +604,31 @@ class TestDoctor:
         assert "by 'ann' (1 tombstone: " in told
         assert "living data keys from before: 0 of 1" in told
 
-    @pytest.mark.parametrize(("tenant", "shredded"), [(None, 1_700_000_000), ("c", 4_000_000_000)])
+    @pytest.mark.parametrize(
+        ("tenant", "created", "shredded", "keys"),
+        [
+            (None, 1, 1_700_000_000, 1),
+            ("c", 1, 4_000_000_000, 1),
+            ("c", 1_700_100_000, 1_700_000_000, 1),
+            ("c", 1, 1_700_000_000, 2),
+        ],
+    )
     def test_a_tombstone_that_no_shredding_makes(
-        self, run: Run, application: Any, tenant: str | None, shredded: int
+        self, run: Run, application: Any, tenant: str | None, created: int, shredded: int, keys: int
     ) -> None:
-        """Keys of no tenant cannot be shredded, nor is anything shredded in the future."""
-        application.encryptor.store.add(
-            Tombstone(stone := os.urandom(16), Purpose.ENCRYPTION, 1, tenant, shredded, "x", 1)
-        )
-        assert stone.hex() in self.failed(run("doctor", "--json"))["key store", "shredded tenants"]
+        """Of no tenant's key, in the future, before the key was made, or of keys that left no tombstone."""
+        stone = Tombstone(os.urandom(16), Purpose.ENCRYPTION, created, tenant, shredded, "x", keys)
+        application.encryptor.store.add(stone)
+        assert stone.key_id.hex() in self.failed(run("doctor", "--json"))["key store", "shredded tenants"]
+
+    def test_tombstones_of_a_shredding_are_no_trouble(self, run: Run, application: Any) -> None:
+        """Nor of one that was begun again after a key had been added."""
+        stdout(run("keys", "shred", "--tenant", "a", "--by", "ann", "--yes"))
+        late = Encryptor(application.old, FileKeyStore("late.sqlite"))
+        late.field("a.b", str).encrypt(SSN, tenant="a")
+        application.encryptor.store.add(*late.store.list("a"))  # type: ignore[union-attr]
+        stdout(run("keys", "shred", "--tenant", "a", "--by", "bob", "--yes"))
+        stdout(run("doctor"))
 
     def test_a_forged_tombstone_destroys_nothing(self, run: Run, application: Any) -> None:
         """It needs no key to write. What it claims is told, with what speaks against it, and no command is advised."""

@@ -24,7 +24,7 @@ STORE = "key store"
 
 _THREADS = 16
 _PAGE = 1000  # data keys examined at a time
-_CLOCKS = 86_400  # seconds that the clock of whoever shreds may be ahead
+_CLOCKS = 86_400  # seconds that the clock of whoever makes keys, or shreds them, may be ahead
 _NAMED = 3  # of the data keys with the same trouble, and of the shreddings of a tenant
 
 # Never a command: a tombstone needs no key to write, and whoever forges one would have us destroy what is under the
@@ -77,7 +77,7 @@ class DataKeyExamination:
             yield Finding(place, "data keys open", Verdict.FAILED, f"{_some(key_ids)}: {cause}", advice)
         for tenant, stones in self._shredded.items():
             living = self._living.get(tenant, [])
-            if living or tenant is None or max(stone.shredded for stone in stones) > _system.wall_clock() + _CLOCKS:
+            if living or tenant is None or any(_fits_nothing(stone, len(stones)) for stone in stones):
                 yield Finding(STORE, "shredded tenants", Verdict.FAILED, _claims(tenant, living, stones), _ASK_FIRST)
 
     def _look(self, on_progress: Callable[[int, int], object]) -> None:
@@ -117,6 +117,12 @@ class DataKeyExamination:
         except FieldcryptError as error:
             return error
         return None
+
+
+def _fits_nothing(stone: Tombstone, stones: int) -> bool:
+    """Say whether no shredding leaves such a tombstone where the tenant has so many of them and no living data keys."""
+    too_late = max(stone.shredded - _system.wall_clock(), stone.created - stone.shredded) > _CLOCKS
+    return too_late or stone.keys > stones
 
 
 def _some(key_ids: list[bytes]) -> str:
