@@ -234,7 +234,8 @@ class Encryptor:
         return await asyncio.to_thread(self.warm_up, tenants, values)
 
     def needs_reencrypt(self, data: bytes) -> bool:
-        """Say whether a value is under an old data key: one that is retired, or that a newer one has followed.
+        """Say whether a value is under an old data key: one that is retired, that a newer one has followed, or that
+        was made before the policy's `not_before`.
 
         Where every process has data keys of its own (without a key store, or with a public key): one older than the
         policy's `rotate_after`. Makes no key, and asks the key store once for a tenant, unless a new key is due.
@@ -244,12 +245,13 @@ class Encryptor:
         """
         keyring = self._configured()
         value = envelope.parse(envelope.as_bytes(data))
-        record = keyring.for_decryption(value.key_id, value.record).record.stored
+        record = keyring.for_decryption(value.key_id, value.record).record
+        if record.created < keyring.policy.earliest:
+            return True
         if keyring.of_its_own(record.tenant):
             return record.created + keyring.policy.rotate_after.total_seconds() <= _system.wall_clock()
         active = keyring.active(record.tenant)
-        followed = active is not None and (active.created, active.key_id) > (record.created, record.key_id)
-        return record.state is not KeyState.ACTIVE or followed
+        return record.state is not KeyState.ACTIVE or (active is not None and active.age > record.age)
 
     def followed_at(self, data: bytes) -> float | None:
         """Return from when on a value is under an old data key, because a newer one waits for now; None if none does.
@@ -262,7 +264,7 @@ class Encryptor:
         """
         keyring = self._configured()
         value = envelope.parse(envelope.as_bytes(data))
-        return keyring.followed_at(keyring.for_decryption(value.key_id, value.record).record.stored)
+        return keyring.followed_at(keyring.for_decryption(value.key_id, value.record).record)
 
     @property
     def data_keys(self) -> DataKeys:

@@ -143,7 +143,7 @@ class TestKeys:
         stdout(run("keys", "shred", "--tenant", "b", "--yes"))
         made = json.loads(stdout(run("keys", "rotate", "--all", "--json")))
         assert [entry["tenant"] for entry in made] == ["a"]
-        assert "1 data key made, to encrypt after" in stdout(run("keys", "rotate", "--tenant", "a"))
+        assert "and encrypts from 20" in stdout(run("keys", "rotate", "--tenant", "a"))
 
     def test_index_keys_are_shown_by_what_they_do(
         self, run: Run, application: Any, monkeypatch: pytest.MonkeyPatch

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -23,7 +23,7 @@ def test_the_limits_are_kept() -> None:
 
 def test_zero_is_a_limit() -> None:
     """No cache, no grace, no delay, no wait and a single key are all allowed."""
-    times = dict.fromkeys(("cache_ttl", "grace", "propagation_delay", "replication_wait"), timedelta(0))
+    times: dict[str, Any] = dict.fromkeys(("cache_ttl", "grace", "propagation_delay", "replication_wait"), timedelta(0))
     assert KeyPolicy(**times, max_cached_keys=1)
 
 
@@ -61,3 +61,17 @@ def test_keys_are_used_before_they_are_followed(delay: timedelta) -> None:
     """A delay as long as the time to the next rotation is a ValueError: no key would ever be in use."""
     with pytest.raises(ValueError, match="rotate_after must be longer than propagation_delay"):
         KeyPolicy(rotate_after=timedelta(days=90), propagation_delay=delay)
+
+
+def test_the_earliest_key_is_one_of_a_full_second() -> None:
+    """Keys are dated in seconds: what is made in the same second as `not_before` but ahead of it does not encrypt."""
+    moment = datetime(2026, 11, 29, 12, 0, 0, 1, timezone(timedelta(hours=2)))
+    assert KeyPolicy(not_before=moment).earliest == datetime(2026, 11, 29, 10, 0, 1, tzinfo=UTC).timestamp()
+    assert KeyPolicy().earliest == float("-inf")
+
+
+@pytest.mark.parametrize(("value", "error"), [(datetime(2026, 11, 29), ValueError), (1_800_000_000, TypeError)])
+def test_a_moment_is_the_same_everywhere(value: Any, error: type[Exception]) -> None:
+    """A datetime without an offset would mean another moment on each machine; a number has no unit."""
+    with pytest.raises(error, match="not_before"):
+        KeyPolicy(not_before=value)

@@ -15,15 +15,17 @@ from fieldcrypt._text import counted
 from fieldcrypt.cli.key_id import key_id_of
 from fieldcrypt.cli.migrations import all_migrations
 from fieldcrypt.cli.options import JsonOption, YesOption
-from fieldcrypt.cli.output import ask, fail, print_json, printable, progress, say
+from fieldcrypt.cli.output import ask, fail, print_json, printable, progress, say, utc
 from fieldcrypt.cli.target import EncryptorOption, check_tenant_option, find, find_encryptor
 from fieldcrypt.encryptor import Encryptor
 from fieldcrypt.errors import ConfigurationError, DecryptionError, KeyStoreError
 from fieldcrypt.keys.data_key import DataKey
 from fieldcrypt.keys.index_choice import settling_time
+from fieldcrypt.keys.policy import KeyPolicy
 from fieldcrypt.keys.provider import KeyProvider
 from fieldcrypt.keys.records import KeyRecord, Purpose, wrap_context
 from fieldcrypt.keys.rewrap import RewrapReport
+from fieldcrypt.keys.rotation import encrypts_from
 from fieldcrypt.keys.tombstone import MAX_BY_SIZE, Tombstone
 from fieldcrypt.migration import CountsValues
 
@@ -57,17 +59,18 @@ def rotate(
     found = find_encryptor(encryptor)
     made = []
     for each in _tenants(found, tenant, every, purpose):
-        made.append(record := found.data_keys.rotate(each, purpose))
+        record = found.data_keys.rotate(each, purpose)
+        start = utc(int(_start(record, found.policy)))
+        made.append({"tenant": record.tenant, "key_id": record.key_id.hex(), "from": start})
         if not as_json:
-            say(f"{record.key_id.hex()} follows for {_whose(record.tenant)}")
+            does = "tags" if index else "encrypts"
+            say(f"{record.key_id.hex()} follows for {_whose(record.tenant)}, and {does} from {start} on")
     if as_json:
-        print_json(_named(made))
+        print_json(made)
     elif index:
-        delay = settling_time(found.policy)
-        say(f"{counted(len(made), 'index key')} made, to tag after {delay}: then tag all rows anew")
+        say(f"{counted(len(made), 'index key')} made: tag all rows anew after that")
     else:
-        delay = found.policy.propagation_delay
-        say(f"{counted(len(made), 'data key')} made, to encrypt after {delay}; old values stay readable")
+        say(f"{counted(len(made), 'data key')} made; old values stay readable")
 
 
 @changes.command()
@@ -236,6 +239,13 @@ def _tenants(found: Encryptor, tenant: str | None, every: bool, purpose: Purpose
     known = [entry for _, entry in entries if not isinstance(entry, KeyStoreError)]
     closed = {entry.tenant for entry in known if isinstance(entry, Tombstone)}
     return list(dict.fromkeys(e.tenant for e in known if e.purpose is purpose and e.tenant not in closed))
+
+
+def _start(record: KeyRecord, policy: KeyPolicy) -> float:
+    """Return from when on a key that was made now is the one that is used, in seconds since 1970."""
+    if record.purpose is Purpose.BLIND_INDEX:
+        return record.created + settling_time(policy).total_seconds()
+    return encrypts_from(record.created, _system.wall_clock(), policy)
 
 
 def _named(records: Sequence[KeyRecord]) -> list[dict[str, str | None]]:

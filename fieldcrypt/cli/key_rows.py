@@ -9,11 +9,10 @@ from typing import Any, NamedTuple
 from fieldcrypt import _system
 from fieldcrypt.cli.output import utc
 from fieldcrypt.errors import KeyStoreError
-from fieldcrypt.keys.index_choice import choose_index_key
+from fieldcrypt.keys import index_choice, rotation
 from fieldcrypt.keys.policy import KeyPolicy
 from fieldcrypt.keys.provider import KeyProvider
 from fieldcrypt.keys.records import KeyRecord, KeyState, Purpose
-from fieldcrypt.keys.rotation import choose
 from fieldcrypt.keys.tombstone import Tombstone
 
 __all__ = ["KeyRow", "key_rows"]
@@ -28,7 +27,9 @@ class KeyRow(NamedTuple):
         key_id: 32 hexadecimal digits.
         entry: what the key store holds of it.
         use: `encrypts`, `waits` (to reach every region and process) or `decrypts`; of index keys `tags`, `waits`,
-            `searches` (for what was tagged under it) or `retired`; of either `shredded` or `unreadable`.
+            `searches` (for what was tagged under it) or `retired`; of either `too old` (made before the policy's
+            `not_before`: only decrypts, or is only searched for), `shredded` or `unreadable`. It is what the record
+            says, which nobody has verified.
         missing: names of wrapping keys that it should be under and is not.
         foreign: names of those that it is under and the key provider does not wrap with.
     """
@@ -103,12 +104,16 @@ def key_rows(entries: Iterable[Entry], provider: KeyProvider, policy: KeyPolicy)
 def _uses(records: list[KeyRecord], now: float, policy: KeyPolicy) -> dict[bytes, str]:
     delay = policy.propagation_delay.total_seconds()
     uses = {
-        record.key_id: "waits" if record.created + delay > now else "decrypts"
+        record.key_id: _too_old(record, policy) or ("waits" if record.created + delay > now else "decrypts")
         for record in records
         if record.purpose is Purpose.ENCRYPTION
     }
-    active = choose(records, now, policy).record
+    active = rotation.presumed(records, now, policy).record
     return uses if active is None else uses | {active.key_id: "encrypts"}
+
+
+def _too_old(record: KeyRecord, policy: KeyPolicy) -> str:
+    return "too old" if record.created < policy.earliest else ""
 
 
 def _index_uses(records: list[KeyRecord], now: float, policy: KeyPolicy) -> dict[bytes, str]:
@@ -117,9 +122,8 @@ def _index_uses(records: list[KeyRecord], now: float, policy: KeyPolicy) -> dict
     active = [record for record in records if record.state is KeyState.ACTIVE]
     if not active:
         return uses
-    choice = choose_index_key(active, now, policy)
-    return (
-        uses
-        | {record.key_id: "searches" for record in active}
-        | {choice.newest.key_id: "waits", choice.active.key_id: "tags"}
-    )
+    choice = index_choice.presumed(active, now, policy)
+    uses |= {record.key_id: _too_old(record, policy) or "searches" for record in active}
+    if choice.active is not None:
+        uses |= {choice.newest.key_id: "waits", choice.active.key_id: "tags"}
+    return uses

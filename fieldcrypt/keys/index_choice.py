@@ -9,35 +9,37 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import timedelta
-from typing import NamedTuple
+from typing import Generic, NamedTuple
 
 from fieldcrypt.keys.policy import KeyPolicy
+from fieldcrypt.keys.record.authentic import AuthenticRecord
 from fieldcrypt.keys.records import KeyRecord
-from fieldcrypt.keys.rotation import MAX_CLOCK_DIFFERENCE
+from fieldcrypt.keys.rotation import R
 
-__all__ = ["IndexChoice", "choose_index_key", "next_created", "retires_from", "settling_time"]
+__all__ = ["IndexChoice", "choose_index_key", "next_created", "presumed", "retires_from", "settling_time"]
 
+_CLOCKS = 86_400  # seconds; what is dated later than that from now counts only if there is nothing else
 _SLACK = 60.0  # seconds; for clocks that differ, and for making a key while the first region does not answer
 
 
-class IndexChoice(NamedTuple):
+class IndexChoice(NamedTuple, Generic[R]):
     """What to tag under.
 
     Attributes:
-        active: the record whose key tags.
+        active: the record whose key tags; None if all are older than a key that tags may be.
         newest: the oldest record of the newest generation: `active`, once that has settled.
         until: when to choose again, in seconds since 1970.
         complete_from: when the store has to be asked, or later, to know all keys that others tag under already; in
             seconds since 1970.
     """
 
-    active: KeyRecord
-    newest: KeyRecord
+    active: R | None
+    newest: R
     until: float
     complete_from: float
 
 
-def choose_index_key(records: Iterable[KeyRecord], now: float, policy: KeyPolicy) -> IndexChoice:
+def choose_index_key(records: Iterable[AuthenticRecord], now: float, policy: KeyPolicy) -> IndexChoice[AuthenticRecord]:
     """Choose among the index keys of one tenant, so that every process that knows the same keys chooses the same.
 
     The first key of a tenant tags at once, so two processes or regions may make and use one each before they see the
@@ -49,10 +51,23 @@ def choose_index_key(records: Iterable[KeyRecord], now: float, policy: KeyPolicy
         records: at least one, all authentic and active. Those that claim to be made more than a day from now, by a
             wrong clock, count only if there are no others.
         now: seconds since 1970.
-        policy: `propagation_delay`, `cache_ttl` and `grace` count.
+        policy: `propagation_delay`, `cache_ttl`, `grace` and `not_before` count.
     """
+    return _choose(records, now, policy)
+
+
+def presumed(records: Iterable[KeyRecord], now: float, policy: KeyPolicy) -> IndexChoice[KeyRecord]:
+    """Return what `choose_index_key` would say if records were authentic: for people, and for no decision."""
+    return _choose(records, now, policy)
+
+
+def _choose(records: Iterable[R], now: float, policy: KeyPolicy) -> IndexChoice[R]:
     known = sorted(records, key=lambda record: (record.created, record.key_id))
-    known = [record for record in known if record.created <= now + MAX_CLOCK_DIFFERENCE] or known
+    known = [record for record in known if record.created <= now + _CLOCKS] or known
+    may_tag = [record for record in known if record.created >= policy.earliest]
+    if not may_tag:  # one is made that tags at once, at any time and by anybody: no list is complete
+        return IndexChoice(None, known[-1], until=float("inf"), complete_from=float("inf"))
+    known = may_tag
     firsts = [known[0]]  # of each generation
     for record in known:
         if record.created > firsts[-1].created + _window(policy):
@@ -63,12 +78,12 @@ def choose_index_key(records: Iterable[KeyRecord], now: float, policy: KeyPolicy
     return IndexChoice(active, firsts[-1], min(changes, default=float("inf")), known[0].created + _window(policy))
 
 
-def next_created(newest: KeyRecord, now: float, policy: KeyPolicy) -> float:
+def next_created(newest: AuthenticRecord, now: float, policy: KeyPolicy) -> float:
     """Return what time to put on a new key, so that it is a generation of its own."""
-    return max(now, newest.created + _window(policy) + 1)
+    return max(now, policy.earliest, newest.created + _window(policy) + 1)
 
 
-def retires_from(choice: IndexChoice, policy: KeyPolicy) -> float:
+def retires_from(choice: IndexChoice[AuthenticRecord], policy: KeyPolicy) -> float:
     """Return from when all keys but the newest generation's may be given up, if all rows are tagged under that one."""
     return choice.newest.created + _settling(policy) + _window(policy)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from threading import Lock
 
 from fieldcrypt import _system
@@ -18,10 +18,11 @@ from fieldcrypt.errors import (
 )
 from fieldcrypt.events import Event, EventKind, Events
 from fieldcrypt.keys.background import Background
-from fieldcrypt.keys.index_choice import choose_index_key
+from fieldcrypt.keys.index_choice import choose_index_key, next_created
 from fieldcrypt.keys.index_key import IndexKey, IndexLease
 from fieldcrypt.keys.index_rotation import IndexRotation
 from fieldcrypt.keys.key_maker import KeyMaker
+from fieldcrypt.keys.live.refused_records import RefusedRecords
 from fieldcrypt.keys.live_keys import RETRY_INTERVAL, LiveKeys
 from fieldcrypt.keys.living_records import LivingRecords
 from fieldcrypt.keys.policy import KeyPolicy
@@ -48,6 +49,7 @@ class IndexKeys:
         background: does what nobody has to wait for.
         live_keys: of blind indexes.
         records: lists what the store keeps.
+        refused: those that are known not to be authentic.
         lost_time: is looked at whenever somebody asks.
     """
 
@@ -60,6 +62,7 @@ class IndexKeys:
         background: Background,
         live_keys: LiveKeys[IndexKey],
         records: LivingRecords,
+        refused: RefusedRecords,
         lost_time: LostTime,
     ) -> None:
         self._providers = providers
@@ -69,7 +72,7 @@ class IndexKeys:
         self._background = background
         self._live_keys = live_keys
         self._lost_time = lost_time
-        self._stored = StoredIndexKeys(live_keys, records, policy, events)
+        self._stored = StoredIndexKeys(live_keys, records, refused, events)
         self._maker = KeyMaker(providers, store, live_keys, events)
         self._cache_ttl = policy.cache_ttl.total_seconds()
         self._grace = policy.grace.total_seconds()
@@ -225,27 +228,31 @@ class IndexKeys:
                 raise  # a search that looks for keys which have come to light must not do without
             keys, listed = self._stored.confirmed(known), lease.listed
             self._events.report(Event(EventKind.KEY_UNCONFIRMED, tenant=tenant, cause=str(error)))
-        if not keys and make:
-            keys = self._first(tenant)
+        if make and not any(key.record.created >= self._policy.earliest for key in keys):
+            keys = self._first(tenant, keys)
         return self._lease(tenant, keys, listed)
 
-    def _first(self, tenant: str | None) -> list[IndexKey]:
+    def _first(self, tenant: str | None, old: Sequence[IndexKey]) -> list[IndexKey]:
         """Make a first key; others may have made one at the same time, of which one has to be agreed on."""
-        key = self._maker.make(tenant, _system.wall_clock())
+        now = max(_system.wall_clock(), self._policy.earliest)
+        newest = max((key.record for key in old), key=lambda record: record.age, default=None)
+        key = self._maker.make(tenant, now if newest is None else next_created(newest, now, self._policy))
         try:
-            return self._stored.find(tenant, [key])
+            return self._stored.find(tenant, [*old, key])
         except (KeyStoreError, KeyProviderError) as error:
             if isinstance(error, KeyShreddedError):
                 raise
             self._events.report(Event(EventKind.KEY_UNCONFIRMED, key.key_id.hex(), tenant, cause=str(error)))
-            return [key]
+            return [*old, key]
 
     def _lease(self, tenant: str | None, found: Iterable[IndexKey], listed: float) -> IndexLease:
         by_id = {key.key_id: key for key in found}
         if not by_id:
             return IndexLease((), complete=False, listed=listed)  # kept by nobody: the first key may be made any time
         wall, now = _system.wall_clock(), _system.monotonic()
-        choice = choose_index_key([key.record.stored for key in by_id.values()], wall, self._policy)
+        choice = choose_index_key([key.record for key in by_id.values()], wall, self._policy)
+        if choice.active is None:
+            return IndexLease(list(by_id.values()), complete=False, listed=listed)  # likewise; for searching alone
         keys = (by_id.pop(choice.active.key_id), *by_id.values())
         change = now + choice.until - wall
         complete = choice.complete_from <= wall - (now - listed)

@@ -11,6 +11,7 @@ from fieldcrypt.keys.index_choice import IndexChoice, choose_index_key, next_cre
 from fieldcrypt.keys.index_key import IndexKey
 from fieldcrypt.keys.key_maker import KeyMaker
 from fieldcrypt.keys.policy import KeyPolicy
+from fieldcrypt.keys.record.authentic import AuthenticRecord
 from fieldcrypt.keys.records import KeyRecord, KeyState
 from fieldcrypt.keys.store import KeyStore
 from fieldcrypt.keys.stored_index_keys import StoredIndexKeys
@@ -74,13 +75,13 @@ class IndexRotation:
             )
         return [retired for record in old if (retired := self._retire(record.key_id)) is not None]
 
-    def _found(self, tenant: str | None, now: float) -> tuple[list[IndexKey], IndexChoice]:
+    def _found(self, tenant: str | None, now: float) -> tuple[list[IndexKey], IndexChoice[AuthenticRecord]]:
         keys = self._stored.find(tenant)
         if not keys:
             raise KeyNotFoundError(
                 f"the key store has no index key of {'no tenant' if tenant is None else repr(tenant)}"
             )
-        return keys, choose_index_key([key.record.stored for key in keys], now, self._policy)
+        return keys, choose_index_key([key.record for key in keys], now, self._policy)
 
     def _retire(self, key_id: bytes) -> KeyRecord | None:
         for _ in range(_MAX_CONFLICTS):

@@ -14,10 +14,8 @@ from fieldcrypt._base.lost_time import LostTime
 from fieldcrypt.context import NoTenant
 from fieldcrypt.errors import (
     ConfigurationError,
-    DecryptionError,
     FieldcryptError,
     KeyAccessDeniedError,
-    KeyNotFoundError,
     KeyProviderError,
     KeyShreddedError,
     KeyStoreError,
@@ -27,22 +25,23 @@ from fieldcrypt.keys.background import Background
 from fieldcrypt.keys.index_key import IndexKey
 from fieldcrypt.keys.index_keys import IndexKeys
 from fieldcrypt.keys.key_maker import KeyMaker
+from fieldcrypt.keys.live.encrypting_keys import ROTATION_RETRY_INTERVAL, EncryptingKeys
+from fieldcrypt.keys.live.opened_records import OpenedRecords
+from fieldcrypt.keys.live.refused_records import RefusedRecords
 from fieldcrypt.keys.live_key import Lease, LiveKey
 from fieldcrypt.keys.live_keys import RETRY_INTERVAL, LiveKeys
 from fieldcrypt.keys.living_records import LivingRecords
 from fieldcrypt.keys.policy import KeyPolicy
 from fieldcrypt.keys.provider import KeyProvider
 from fieldcrypt.keys.providers.tenant_providers import TenantProviders
-from fieldcrypt.keys.records import KeyRecord, KeyState, Purpose, check_tenant
-from fieldcrypt.keys.rotation import MAX_CLOCK_DIFFERENCE, choose
+from fieldcrypt.keys.record.authentic import AuthenticRecord
+from fieldcrypt.keys.records import KeyRecord, KeyState, check_tenant
+from fieldcrypt.keys.rotation import Choice
 from fieldcrypt.keys.single_flight import SingleFlight
 from fieldcrypt.keys.store import KeyStore
 from fieldcrypt.offload import Offload, in_place
 
 __all__ = ["Keyring"]
-
-ROTATION_RETRY_INTERVAL = 60.0  # seconds; each costs a call of the provider, and nothing is lost by waiting
-_OPENED = 16  # records of a tenant at the most, to find the newest one that is authentic
 
 
 class Keyring:
@@ -64,11 +63,28 @@ class Keyring:
         self._background = Background()
         self._lost_time = LostTime(self._bring_forward)
         self.live_keys = LiveKeys(self.providers, store, policy, events, self._background, LiveKey)
-        self._maker = KeyMaker(self.providers, store, self.live_keys, events)
         live_index_keys = LiveKeys(self.providers, store, policy, events, self._background, IndexKey)
         self._records = LivingRecords(store, events, self.live_keys, live_index_keys)
+        self._refused = RefusedRecords(policy.cache_ttl.total_seconds(), policy.max_cached_keys)
+        self._encrypting = EncryptingKeys(
+            self.providers,
+            None if store is None else self._records,
+            self.live_keys,
+            OpenedRecords(self.live_keys, self._refused, events),
+            KeyMaker(self.providers, store, self.live_keys, events),
+            policy,
+            events,
+        )
         self.index_keys = IndexKeys(
-            self.providers, store, policy, events, self._background, live_index_keys, self._records, self._lost_time
+            self.providers,
+            store,
+            policy,
+            events,
+            self._background,
+            live_index_keys,
+            self._records,
+            self._refused,
+            self._lost_time,
         )
         self._leases: OrderedDict[str | None, Lease] = OrderedDict()
         self._reset()
@@ -100,8 +116,8 @@ class Keyring:
         Raises:
             TypeError, ValueError: the tenant is not a str of 1 to 255 bytes.
             KeyProviderError: the data key cannot be wrapped or unwrapped.
-            KeyStoreError: the key store cannot be used, or holds a record that is not authentic; `KeyShreddedError` if
-                the tenant was shredded.
+            KeyStoreError: the key store cannot be used, or not one of the records in it can be opened here;
+                `KeyShreddedError` if the tenant was shredded.
         """
         self._lost_time.look()
         lease = self._leases.get(tenant)
@@ -151,20 +167,7 @@ class Keyring:
             check_tenant(tenant)
         if self.of_its_own(tenant):
             raise ConfigurationError("here every process has data keys of its own, which rotate by themselves")
-        records = self.records(tenant)
-        if not records:
-            raise KeyNotFoundError(
-                f"the key store has no data key of {'no tenant' if tenant is None else repr(tenant)}"
-            )
-        now = _system.wall_clock()
-        # Younger than all others: of two keys of one second either may be taken for the newer one. What a record says
-        # counts if it opens, now: anybody who can write to the store can date one, under a key that a region which
-        # cannot be reached would have to refuse, to put this key off.
-        later = [each for each in records if now - 1 < each.created <= now + MAX_CLOCK_DIFFERENCE]
-        later = sorted(later, key=lambda record: record.created, reverse=True)[:_OPENED]
-        newest = next((record.created for record in later if self._opens(record, or_later=False)), now - 1)
-        key = self._maker.make(tenant, max(now, newest + 1))
-        self.events.report(Event(EventKind.KEY_ROTATED, key.key_id.hex(), tenant))
+        key = self._encrypting.rotate(tenant)
         lease = self._leases.get(tenant)
         if lease is not None:
             lease.deadline = float("-inf")  # so that the time of the new key is noted
@@ -178,6 +181,7 @@ class Keyring:
         """End all live keys and leases, also for fields that still hold them; what is needed again is fetched again."""
         self.live_keys.forget()
         self.index_keys.forget()
+        self._refused.forget()
         with self._lock:
             for lease in self._leases.values():
                 lease.deadline = float("-inf")
@@ -191,48 +195,42 @@ class Keyring:
             for lease in self._leases.values():
                 lease.bring_forward(seconds)
 
-    def active(self, tenant: str | None) -> KeyRecord | None:
-        """Return the record of the key that encrypts for a tenant, having it ready if that takes no new key."""
-        lease = self._leases.get(tenant)
-        if lease is not None and lease.deadline > _system.monotonic():
-            return lease.key.record.stored
-        choice = choose(self.records(tenant), _system.wall_clock(), self.policy)
-        if choice.record is not None and not choice.due:
-            return self.for_encryption(tenant).key.record.stored
-        return choice.record
-
-    def followed_at(self, record: KeyRecord) -> float | None:
-        """Return when a newer key that waits out its propagation delay follows one, in seconds since 1970.
-
-        It is what records say that nobody has opened: for people, to whom it explains why nothing is due.
+    def active(self, tenant: str | None) -> AuthenticRecord | None:
+        """Return the record of the key that encrypts for a tenant, having it ready if that takes no new key.
 
         Raises:
-            As `records`.
+            As `for_encryption`.
+        """
+        lease = self._leases.get(tenant)
+        if lease is not None and lease.deadline > _system.monotonic():
+            return lease.key.record
+        choice = self._choice(tenant)
+        if choice.record is not None and not choice.due:
+            return self.for_encryption(tenant).key.record
+        return choice.record
+
+    def followed_at(self, record: AuthenticRecord) -> float | None:
+        """Return when a newer key that waits out its propagation delay follows one, in seconds since 1970.
+
+        Raises:
+            As `for_encryption`.
         """
         if self.of_its_own(record.tenant):
             return None
-        now, delay = _system.wall_clock(), self.policy.propagation_delay.total_seconds()
-        newer = [
-            each.created + delay
-            for each in self.records(record.tenant)
-            if each.state is KeyState.ACTIVE and record.created < each.created <= now + MAX_CLOCK_DIFFERENCE
-        ]
-        return max((at for at in newer if at > now), default=None)
+        newer = [each for each in self._choice(record.tenant).waiting if each.age > record.age]
+        return newer[-1].created + self.policy.propagation_delay.total_seconds() if newer else None
 
     def records(self, tenant: str | None) -> list[KeyRecord]:
         """Return the records of a tenant's data keys for values, of those that may encrypt in this process.
 
-        Of keys that were wrapped with a public key, those that others made may not: whoever knows the public key can
-        have planted one that he knows. Nor can a write-only provider open them.
-
         Raises:
-            KeyShreddedError: the tenant was shredded: keys that it has all the same are not to be used.
-            KeyStoreError: there is no key store, or it cannot be used.
+            As `EncryptingKeys.records`.
         """
-        records = self._records.list(tenant, Purpose.ENCRYPTION)
-        if self.providers.of(tenant).public_key_wrapping:
-            return [record for record in records if self.live_keys.made(record)]
-        return records
+        return self._encrypting.records(tenant)
+
+    def _choice(self, tenant: str | None) -> Choice[AuthenticRecord]:
+        lease = self._leases.get(tenant)
+        return self._encrypting.choice(tenant, None if lease is None else lease.key, _system.wall_clock())
 
     # Leases
 
@@ -252,74 +250,25 @@ class Keyring:
         return self._choose(tenant)
 
     def _choose(self, tenant: str | None) -> Lease:
-        lease = self._leases.get(tenant)
+        lease, now = self._leases.get(tenant), _system.wall_clock()
         try:
-            records = (
-                self.records(tenant)
-                if self.store is not None
-                else [lease.key.record.stored]
-                if lease is not None
-                else []
-            )
+            choice = self._choice(tenant)
         except KeyShreddedError:
             raise
-        except KeyStoreError as error:
-            if lease is None:
+        except (KeyProviderError, KeyStoreError) as error:
+            if lease is None or lease.key.usable_until == float("-inf"):  # refused, or lost, just now
                 raise
-            key = self._confirmed(lease.key.record.stored)
+            # The store is away, or a record cannot be opened for now, which may be anybody's: no reason to stop.
+            key = self._encrypting.confirmed(lease.key.record)
             if key.record.state is not KeyState.ACTIVE:
                 raise
             self.events.report(Event(EventKind.KEY_UNCONFIRMED, key.key_id.hex(), tenant, cause=str(error)))
-            return self._lease(tenant, key, RETRY_INTERVAL)
-        now = _system.wall_clock()
-        choice = choose(records, now, self.policy, replicated=self.store is not None)
-        if choice.record is None:
-            key, until = self._maker.make(tenant, now), now + self.policy.rotate_after.total_seconds()
-        elif choice.due or (choice.successor is not None and not self._opens(choice.successor)):
-            key, until = self._follow(tenant, choice.record, now)
+            until = now + (ROTATION_RETRY_INTERVAL if isinstance(error, KeyProviderError) else RETRY_INTERVAL)
         else:
-            key, until = self._confirmed_or_new(choice.record, now), choice.until
+            key, until = self._encrypting.key(tenant, choice, now)
         if key.tenant != tenant:
             raise KeyStoreError(f"the key store gave a key of another tenant: {key.key_id.hex()}")
         return self._lease(tenant, key, until - now)
-
-    def _confirmed(self, record: KeyRecord) -> LiveKey:
-        embedded = record.to_bytes() if self.store is None else None
-        try:
-            return self.live_keys.get(record.key_id, embedded)
-        except DecryptionError as error:
-            raise KeyStoreError(f"the record of data key {record.key_id.hex()} cannot be opened: {error}") from None
-
-    def _confirmed_or_new(self, record: KeyRecord, now: float) -> LiveKey:
-        try:
-            return self._confirmed(record)
-        except KeyStoreError:
-            if not self.providers.of(record.tenant).write_only:
-                raise
-            return self._maker.make(record.tenant, now)  # somebody rewrapped the record, which cannot be opened here
-
-    def _opens(self, record: KeyRecord, *, or_later: bool = True) -> bool:
-        """Say whether a record is authentic; `or_later`: one that cannot be opened for now counts as such."""
-        try:
-            self.live_keys.get(record.key_id)
-        except DecryptionError as error:
-            self.events.report(Event(EventKind.RECORD_REFUSED, record.key_id.hex(), record.tenant, cause=str(error)))
-            return False
-        except (KeyProviderError, KeyStoreError):
-            return or_later
-        return True
-
-    def _follow(self, tenant: str | None, active: KeyRecord, now: float) -> tuple[LiveKey, float]:
-        """Make the next key; encrypt under the old one until the new one has reached every region."""
-        try:
-            new = self._maker.make(tenant, now)
-        except (KeyProviderError, KeyStoreError) as error:
-            self.events.report(Event(EventKind.ROTATION_FAILED, active.key_id.hex(), tenant, cause=str(error)))
-            return self._confirmed(active), now + ROTATION_RETRY_INTERVAL
-        self.events.report(Event(EventKind.KEY_ROTATED, new.key_id.hex(), tenant))
-        if self.store is None:
-            return new, now + self.policy.rotate_after.total_seconds()
-        return self._confirmed(active), now + self.policy.propagation_delay.total_seconds()
 
     def _lease(self, tenant: str | None, key: LiveKey, seconds: float) -> Lease:
         ends = _system.monotonic() + seconds

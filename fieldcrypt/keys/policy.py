@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Final
+import math
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 __all__ = ["KeyPolicy"]
 
@@ -27,9 +28,20 @@ class KeyPolicy:
         replication_wait: how long a reader waits for the record of a value's data key if the key store does not have
             it, for it may be replicated after the value. Waits in vain are few, whatever is read: after one there is
             none for thirty times as long.
+        not_before: no data key that was made earlier encrypts or tags any more, whatever the key store says of it; a
+            new one is made where there is no other. For the time after a leak (docs/on-call.md): a key store that was
+            put back, or whose newer records were deleted, cannot bring an old key back into use.
     """
 
-    __slots__ = ("cache_ttl", "grace", "max_cached_keys", "propagation_delay", "replication_wait", "rotate_after")
+    __slots__ = (
+        "cache_ttl",
+        "grace",
+        "max_cached_keys",
+        "not_before",
+        "propagation_delay",
+        "replication_wait",
+        "rotate_after",
+    )
 
     def __init__(
         self,
@@ -39,12 +51,13 @@ class KeyPolicy:
         rotate_after: timedelta = timedelta(days=90),
         propagation_delay: timedelta = timedelta(minutes=5),
         replication_wait: timedelta = timedelta(seconds=2),
+        not_before: datetime | None = None,
     ) -> None:
         """Take the limits.
 
         Raises:
-            TypeError: a time is not a timedelta, or `max_cached_keys` not an int.
-            ValueError: a limit is negative, or the limits cannot work together.
+            TypeError: a time is not a timedelta, `not_before` not a datetime, or `max_cached_keys` not an int.
+            ValueError: a limit is negative, `not_before` has no offset, or the limits cannot work together.
         """
         self.cache_ttl: Final = _duration("cache_ttl", cache_ttl)
         self.grace: Final = _duration("grace", grace)
@@ -58,9 +71,27 @@ class KeyPolicy:
         if rotate_after <= propagation_delay:
             raise ValueError("rotate_after must be longer than propagation_delay, or no key would ever be in use")
         self.max_cached_keys: Final = max_cached_keys
+        if not_before is not None:
+            if not isinstance(not_before, datetime):
+                raise TypeError(f"not_before is a datetime, not {type(not_before).__name__}")
+            if not_before.utcoffset() is None:
+                raise ValueError("not_before needs an offset: datetime.now(UTC), for example")
+        self.not_before: Final = not_before
+
+    @property
+    def earliest(self) -> float:
+        """When a key that encrypts or tags is made at the earliest, in seconds since 1970."""
+        return float("-inf") if self.not_before is None else math.ceil(self.not_before.timestamp())
+
+    def __setstate__(self, state: tuple[None, dict[str, Any]]) -> None:
+        for name, value in (_SINCE_THE_FIRST_PICKLES | state[1]).items():
+            object.__setattr__(self, name, value)
 
     def __repr__(self) -> str:
         return f"KeyPolicy({', '.join(f'{name}={getattr(self, name)!r}' for name in self.__slots__)})"
+
+
+_SINCE_THE_FIRST_PICKLES = {"not_before": None}
 
 
 def _duration(name: str, value: timedelta) -> timedelta:

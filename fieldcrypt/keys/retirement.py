@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from fieldcrypt.errors import ConfigurationError, KeyStoreError
+from fieldcrypt.errors import ConfigurationError, DecryptionError, KeyStoreError
 from fieldcrypt.keys.keyring import Keyring
+from fieldcrypt.keys.record.authentic import AuthenticRecord
 from fieldcrypt.keys.records import KeyRecord, KeyState, Purpose
 from fieldcrypt.keys.store import KeyStore
 from fieldcrypt.keys.tombstone import Tombstone
@@ -28,8 +29,8 @@ def retire(keyring: Keyring, store: KeyStore, key_id: bytes) -> KeyRecord:
             raise ConfigurationError("this is an index key: those are retired together, retire_index_keys()")
         if record.state is KeyState.RETIRED:
             return record
-        active = keyring.active(record.tenant)
-        if active is None or (record.created, record.key_id) >= (active.created, active.key_id):
+        active, authentic = keyring.active(record.tenant), _opened(keyring, key_id)
+        if active is None or authentic.age >= active.age:
             raise ConfigurationError(
                 f"data key {key_id.hex()} encrypts, or is to be the next one that does: rotate first, and wait until "
                 "the new key has taken over"
@@ -38,3 +39,10 @@ def retire(keyring: Keyring, store: KeyStore, key_id: bytes) -> KeyRecord:
         if store.replace(record, retired):
             return retired
     raise KeyStoreError(f"the record of data key {key_id.hex()} is changed by others all the time")
+
+
+def _opened(keyring: Keyring, key_id: bytes) -> AuthenticRecord:
+    try:
+        return keyring.live_keys.get(key_id).record
+    except DecryptionError as error:
+        raise KeyStoreError(f"the record of data key {key_id.hex()} cannot be opened: {error}") from None

@@ -1,73 +1,114 @@
-"""Which data key of a tenant encrypts, and when the next one is due. Pure: records and a time in, a decision out."""
+"""Which data key of a tenant encrypts, and when the next one is due (SPEC section 6). Pure: records and a time in."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
+from fieldcrypt.errors import KeyStoreError
 from fieldcrypt.keys.policy import KeyPolicy
-from fieldcrypt.keys.records import KeyRecord, KeyState, Purpose
-from fieldcrypt.keys.tombstone import Tombstone
+from fieldcrypt.keys.record.authentic import AuthenticRecord
+from fieldcrypt.keys.records import MAX_TIME, KeyRecord, KeyState, Purpose
 
-__all__ = ["Choice", "choose"]
+__all__ = ["Choice", "choose", "encrypts_from", "next_created", "presumed"]
+
+_CLOCKS = 60  # seconds; a key that is dated later than that from now does not wait for its date to come
 
 
-MAX_CLOCK_DIFFERENCE = 86_400.0  # seconds; what claims to be made later than that from now counts for nothing yet
+class _Dated(Protocol):
+    """What the choice looks at."""
+
+    @property
+    def key_id(self) -> bytes: ...
+    @property
+    def created(self) -> int: ...
+    @property
+    def state(self) -> KeyState: ...
 
 
-class Choice(NamedTuple):
+R = TypeVar("R", bound=_Dated)
+
+
+class Choice(NamedTuple, Generic[R]):
     """What to encrypt under.
 
     Attributes:
-        record: the active record, or None if there is none and the first has to be made.
-        due: True if the newest record is so old that the next one has to be made.
-        successor: a record that waits out its propagation delay and is the only reason why none is due. It is not
-            authentic until it was opened; if it cannot be, one is due.
+        record: whose key encrypts, or None if one has to be made that does at once.
+        newest: the newest of all, or None if there is none.
+        due: True if that is so old that the next key has to be made.
+        waiting: newer ones than `record` that will encrypt, from the oldest to the newest.
         until: when to choose again, in seconds since 1970.
     """
 
-    record: KeyRecord | None
+    record: R | None
+    newest: R | None
     due: bool
-    successor: KeyRecord | None
+    waiting: tuple[R, ...]
     until: float
 
 
 def choose(
-    records: Iterable[KeyRecord | Tombstone], now: float, policy: KeyPolicy, *, replicated: bool = True
-) -> Choice:
-    """Choose among all records of one tenant, so that every process that sees the same records chooses the same.
+    newest_first: Iterable[AuthenticRecord], now: float, policy: KeyPolicy, *, replicated: bool = True
+) -> Choice[AuthenticRecord]:
+    """Choose among a tenant's keys for values, so that every process that sees the same records chooses the same.
 
-    The newest key that has waited out the propagation delay encrypts. If none has (a new tenant), the oldest does:
-    two processes that both made a first key agree on one as soon as they see both.
+    The newest key that has waited out the propagation delay encrypts, if it may; whatever its state, none that is
+    older ever does again. If it may not, the oldest of the newer ones that may encrypts at once; and if none has waited
+    (a new tenant), likewise: two processes that both made a first key agree on one as soon as they see both.
 
     Args:
-        records: in any order; tombstones and those of other purposes and states are passed over, and those that claim
-            to be made more than a day from now: by a wrong clock, or by someone who wants to keep rotation from
-            happening.
+        newest_first: no more of them are asked for than decide.
         now: seconds since 1970.
-        policy: `rotate_after` and `propagation_delay` count.
+        policy: `rotate_after`, `propagation_delay` and `not_before` count.
         replicated: False if the records never leave this process, so that there is nothing to wait for.
     """
-    usable = sorted(
-        (
-            record
-            for record in records
-            if isinstance(record, KeyRecord)
-            and record.purpose is Purpose.ENCRYPTION
-            and record.state is KeyState.ACTIVE
-            and record.created <= now + MAX_CLOCK_DIFFERENCE
-        ),
-        key=lambda record: (record.created, record.key_id),
-    )
-    if not usable:
-        return Choice(None, due=False, successor=None, until=now)
-    delay = policy.propagation_delay.total_seconds() if replicated else 0.0
-    arrived = [record for record in usable if record.created + delay <= now]
-    waiting = [record for record in usable if record.created + delay > now]
-    lifetime = policy.rotate_after.total_seconds()
-    active = arrived[-1] if arrived else usable[0]
-    retires, next_due = active.created + lifetime, usable[-1].created + lifetime
-    successor = usable[-1] if retires <= now < next_due else None
-    changes = [next_due, *(record.created + delay for record in waiting)]
-    until = min(changes if retires <= now else [retires, *changes])
-    return Choice(active, due=next_due <= now, successor=successor, until=until)
+    return _choose(newest_first, now, policy, policy.propagation_delay.total_seconds() if replicated else 0.0)
+
+
+def presumed(records: Iterable[KeyRecord], now: float, policy: KeyPolicy) -> Choice[KeyRecord]:
+    """Return what `choose` would say if all of a tenant's records were authentic: for people, and for no decision."""
+    for_values = (record for record in records if record.purpose is Purpose.ENCRYPTION)
+    newest_first = sorted(for_values, key=lambda record: (record.created, record.key_id), reverse=True)
+    return _choose(newest_first, now, policy, policy.propagation_delay.total_seconds())
+
+
+def encrypts_from(created: float, now: float, policy: KeyPolicy) -> float:
+    """Return from when on a new key of a date encrypts, in seconds since 1970."""
+    return now if created > now + _CLOCKS else created + policy.propagation_delay.total_seconds()
+
+
+def next_created(newest: AuthenticRecord | None, earliest: float, policy: KeyPolicy) -> float:
+    """Return what time to put on a new key, so that it is the newest and may encrypt.
+
+    Raises:
+        KeyStoreError: there is no later time than that of the newest key.
+    """
+    created = max(earliest, policy.earliest, float("-inf") if newest is None else newest.created + 1)
+    if created > MAX_TIME:
+        raise KeyStoreError("the newest data key is dated at the end of the year 9999: no key can be newer")
+    return created
+
+
+def _choose(newest_first: Iterable[R], now: float, policy: KeyPolicy, delay: float) -> Choice[R]:
+    newer: list[R] = []  # those that wait
+    arrived: R | None = None
+    for each in newest_first:
+        if now < each.created + delay and each.created <= now + _CLOCKS:
+            newer.insert(0, each)
+        else:
+            arrived = each
+            break
+    newest = newer[-1] if newer else arrived
+    if newest is None:
+        return Choice(None, None, due=False, waiting=(), until=now)
+    waiting = [each for each in newer if _may_encrypt(each, policy)]
+    record = arrived if arrived is not None and _may_encrypt(arrived, policy) else waiting.pop(0) if waiting else None
+    next_due = newest.created + policy.rotate_after.total_seconds()
+    changes = [next_due, *(each.created + delay for each in newer)]
+    if arrived is not None and arrived.created > now + _CLOCKS:
+        changes.append(arrived.created - _CLOCKS)  # from when on it waits like any other
+    return Choice(record, newest, due=next_due <= now, waiting=tuple(waiting), until=min(changes))
+
+
+def _may_encrypt(record: _Dated, policy: KeyPolicy) -> bool:
+    return record.state is KeyState.ACTIVE and record.created >= policy.earliest

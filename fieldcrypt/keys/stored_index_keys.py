@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from fieldcrypt import _system
 from fieldcrypt.errors import DecryptionError, KeyNotFoundError, KeyShreddedError, KeyStoreError
 from fieldcrypt.events import Event, EventKind, Events
 from fieldcrypt.keys.index_key import IndexKey
+from fieldcrypt.keys.live.refused_records import RefusedRecords
 from fieldcrypt.keys.live_keys import LiveKeys
 from fieldcrypt.keys.living_records import LivingRecords
-from fieldcrypt.keys.policy import KeyPolicy
 from fieldcrypt.keys.records import KeyRecord, KeyState, Purpose
 
 __all__ = ["StoredIndexKeys"]
@@ -22,17 +21,17 @@ class StoredIndexKeys:
     Args:
         live_keys: of blind indexes.
         records: lists what the store keeps.
-        policy: `cache_ttl` and `max_cached_keys` count.
+        refused: those that are known not to be authentic.
         events: where to tell of what was planted.
     """
 
-    def __init__(self, live_keys: LiveKeys[IndexKey], records: LivingRecords, policy: KeyPolicy, events: Events):
+    def __init__(
+        self, live_keys: LiveKeys[IndexKey], records: LivingRecords, refused: RefusedRecords, events: Events
+    ) -> None:
         self._live_keys = live_keys
         self._records = records
         self._events = events
-        self._cache_ttl = policy.cache_ttl.total_seconds()
-        self._limit = policy.max_cached_keys
-        self._refused: dict[KeyRecord, float] = {}  # not authentic -> until when that is not looked into again
+        self._refused = refused
 
     def find(self, tenant: str | None, known: Iterable[IndexKey] = ()) -> list[IndexKey]:
         """Return all authentic, active index keys of a tenant; none if it has no index keys at all.
@@ -71,19 +70,17 @@ class StoredIndexKeys:
 
     def _opened(self, record: KeyRecord) -> IndexKey | None:
         """Return the key of a record, or None if it is not authentic: then somebody has planted it, and it is told."""
-        if self._refused.get(record, float("-inf")) > _system.monotonic():
+        if self._refused.why(record) is not None:
             return None
         try:
             key = self._live_keys.get(record.key_id)
             if key.tenant == record.tenant:
                 return key
-            cause = "it is another tenant's"
+            refused = DecryptionError("it is another tenant's")
         except DecryptionError as error:
-            cause = str(error)
-        self._events.report(Event(EventKind.RECORD_REFUSED, record.key_id.hex(), record.tenant, cause=cause))
-        if len(self._refused) >= self._limit:
-            self._refused.clear()
-        self._refused[record] = _system.monotonic() + self._cache_ttl
+            refused = error
+        self._events.report(Event(EventKind.RECORD_REFUSED, record.key_id.hex(), record.tenant, cause=str(refused)))
+        self._refused.note(record, refused)
         return None
 
     def _unlisted(self, key: IndexKey) -> IndexKey | None:

@@ -1,0 +1,190 @@
+"""The key that encrypts for a tenant: choosing it (SPEC section 6), and making it where there is none that may."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from threading import Lock
+
+from fieldcrypt import _system
+from fieldcrypt.errors import DecryptionError, KeyNotFoundError, KeyProviderError, KeyShreddedError, KeyStoreError
+from fieldcrypt.events import Event, EventKind, Events
+from fieldcrypt.keys.key_maker import KeyMaker
+from fieldcrypt.keys.live.opened_records import OpenedRecords
+from fieldcrypt.keys.live_key import LiveKey
+from fieldcrypt.keys.live_keys import LiveKeys
+from fieldcrypt.keys.living_records import LivingRecords
+from fieldcrypt.keys.policy import KeyPolicy
+from fieldcrypt.keys.providers.tenant_providers import TenantProviders
+from fieldcrypt.keys.record.authentic import AuthenticRecord
+from fieldcrypt.keys.records import KeyRecord, Purpose
+from fieldcrypt.keys.rotation import Choice, choose, encrypts_from, next_created
+
+__all__ = ["ROTATION_RETRY_INTERVAL", "EncryptingKeys"]
+
+ROTATION_RETRY_INTERVAL = 60.0  # seconds; each costs a call of the provider, and nothing is lost by waiting
+
+
+class EncryptingKeys:
+    """Chooses the keys that encrypt, and makes keys.
+
+    Args:
+        providers: wrap and unwrap data keys.
+        listed: what the key store has; None if values carry their records.
+        live_keys: for values.
+        opened: opens records.
+        maker: makes keys.
+        policy: when to make the next one, and from when on it encrypts.
+        events: where to tell of rotations.
+    """
+
+    def __init__(
+        self,
+        providers: TenantProviders,
+        listed: LivingRecords | None,
+        live_keys: LiveKeys[LiveKey],
+        opened: OpenedRecords,
+        maker: KeyMaker[LiveKey],
+        policy: KeyPolicy,
+        events: Events,
+    ) -> None:
+        self._providers = providers
+        self._listed = listed
+        self._live_keys = live_keys
+        self._opened = opened
+        self._maker = maker
+        self._policy = policy
+        self._events = events
+        self._made: OrderedDict[str | None, tuple[LiveKey, float]] = OrderedDict()  # of each tenant the last, and when
+        self._reset()
+        _system.call_after_fork(self._reset)
+
+    def _reset(self) -> None:
+        self._lock = Lock()
+
+    def records(self, tenant: str | None) -> list[KeyRecord]:
+        """Return the records of a tenant's data keys for values, of those that may encrypt in this process.
+
+        Of keys that were wrapped with a public key, those that others made may not: whoever knows the public key can
+        have planted one that he knows. Nor can a write-only provider open them.
+
+        Raises:
+            KeyShreddedError: the tenant was shredded: keys that it has all the same are not to be used.
+            KeyStoreError: there is no key store, or it cannot be used.
+        """
+        if self._listed is None:
+            raise KeyStoreError("without a key store there are no data keys to list")
+        records = self._listed.list(tenant, Purpose.ENCRYPTION)
+        if self._providers.of(tenant).public_key_wrapping:
+            return [record for record in records if self._live_keys.made(record)]
+        return records
+
+    def choice(self, tenant: str | None, in_use: LiveKey | None, now: float) -> Choice[AuthenticRecord]:
+        """Choose among a tenant's keys, those included that this process has and the store's list lacks.
+
+        Args:
+            tenant: whose keys.
+            in_use: the one that encrypted last in this process.
+            now: seconds since 1970.
+
+        Raises:
+            KeyProviderError, KeyStoreError: as for `OpenedRecords.newest_first` and `records`.
+        """
+        if self._listed is None:
+            return choose([] if in_use is None else [in_use.record], now, self._policy, replicated=False)
+        records = {record.key_id: record for record in self.records(tenant)}
+        made, _ = self._made.get(tenant, (None, 0.0))
+        for key in (made, in_use):
+            if key is not None and key.key_id not in records and self._is_there(key):
+                records[key.key_id] = key.record.stored
+        return choose(self._opened.newest_first(records.values()), now, self._policy)
+
+    def key(self, tenant: str | None, choice: Choice[AuthenticRecord], now: float) -> tuple[LiveKey, float]:
+        """Return the key that encrypts, and when to choose again; make it, or the next one, if need be.
+
+        Raises:
+            KeyProviderError, KeyStoreError: it cannot be made, or not be confirmed.
+        """
+        if choice.newest is None:
+            key = self._make(tenant, next_created(None, now, self._policy))
+        elif choice.record is None:
+            key = self._replacement(tenant, choice.newest)
+        elif choice.due:
+            return self._followed(tenant, choice.record, choice.newest, now)
+        else:
+            return self.confirmed(choice.record), choice.until
+        return key, now + self._policy.rotate_after.total_seconds()
+
+    def confirmed(self, record: AuthenticRecord) -> LiveKey:
+        """Return the live key of a record.
+
+        Raises:
+            KeyProviderError, KeyStoreError: it may not be used any more, or cannot be unwrapped.
+        """
+        embedded = record.stored.to_bytes() if self._listed is None else None
+        try:
+            return self._live_keys.get(record.key_id, embedded)
+        except DecryptionError as error:
+            raise KeyStoreError(f"the record of data key {record.key_id.hex()} cannot be opened: {error}") from None
+
+    def rotate(self, tenant: str | None) -> LiveKey:
+        """Make a key that is newer than all others.
+
+        Raises:
+            KeyNotFoundError: the tenant has no data key.
+            KeyProviderError, KeyStoreError: it cannot be made.
+        """
+        records = self.records(tenant)
+        if not records:
+            whose = "no tenant" if tenant is None else repr(tenant)
+            raise KeyNotFoundError(f"the key store has no data key of {whose}")
+        now = _system.wall_clock()
+        # A record that cannot be opened for now does not count: anybody who can write to the store can date one, under
+        # a key that a region which cannot be reached would have to refuse, to put this key off.
+        later = [record for record in records if record.created > now - 1]
+        newest = next(self._opened.newest_first(later, insist=False), None)
+        key = self._make(tenant, next_created(newest, now, self._policy))
+        self._events.report(Event(EventKind.KEY_ROTATED, key.key_id.hex(), tenant))
+        return key
+
+    def _is_there(self, key: LiveKey) -> bool:
+        """Say whether a key that the store does not list can be used all the same, for the list may lag behind."""
+        try:
+            self._live_keys.get(key.key_id)
+        except KeyShreddedError:
+            raise
+        except (DecryptionError, KeyNotFoundError):
+            return False  # reported where it was found
+        return True
+
+    def _followed(
+        self, tenant: str | None, active: AuthenticRecord, newest: AuthenticRecord, now: float
+    ) -> tuple[LiveKey, float]:
+        """Make the next key; encrypt under the old one until the new one has reached every region."""
+        try:
+            new = self._make(tenant, next_created(newest, now, self._policy))
+        except (KeyProviderError, KeyStoreError) as error:
+            self._events.report(Event(EventKind.ROTATION_FAILED, active.key_id.hex(), tenant, cause=str(error)))
+            return self.confirmed(active), now + ROTATION_RETRY_INTERVAL
+        self._events.report(Event(EventKind.KEY_ROTATED, new.key_id.hex(), tenant))
+        if self._listed is None:
+            return new, now + self._policy.rotate_after.total_seconds()
+        return self.confirmed(active), encrypts_from(new.record.created, now, self._policy)
+
+    def _replacement(self, tenant: str | None, newest: AuthenticRecord) -> LiveKey:
+        """Make a key that encrypts at once, for none that is there may; but not one after the other."""
+        made, when = self._made.get(tenant, (None, 0.0))
+        if made is not None and _system.monotonic() < when + self._policy.propagation_delay.total_seconds():
+            raise KeyStoreError(
+                f"data key {made.key_id.hex()} was made a short while ago, and may not encrypt: another one is made "
+                f"{self._policy.propagation_delay} after it"
+            )
+        return self._make(tenant, next_created(newest, float("-inf"), self._policy))
+
+    def _make(self, tenant: str | None, created: float) -> LiveKey:
+        key = self._maker.make(tenant, created)
+        with self._lock:
+            self._made[tenant] = key, _system.monotonic()
+            self._made.move_to_end(tenant)
+            while len(self._made) > self._policy.max_cached_keys:
+                self._made.popitem(last=False)
+        return key

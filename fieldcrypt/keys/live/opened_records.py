@@ -1,0 +1,100 @@
+"""The authentic ones among a tenant's records, opened one after the other until somebody has seen enough."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from fieldcrypt.errors import (
+    DecryptionError,
+    KeyProviderError,
+    KeyShreddedError,
+    KeyStoreError,
+    NotWrappedHereError,
+)
+from fieldcrypt.events import Event, EventKind, Events
+from fieldcrypt.keys.live.refused_records import RefusedRecords
+from fieldcrypt.keys.live_keys import LiveKeys
+from fieldcrypt.keys.record.authentic import AuthenticRecord
+from fieldcrypt.keys.records import KeyRecord
+
+__all__ = ["OpenedRecords"]
+
+_IN_VAIN = 16  # records at the most that are opened in vain before somebody is told so
+
+
+class OpenedRecords:
+    """Opens records that a key store listed.
+
+    Args:
+        live_keys: of their purpose.
+        refused: those that are known not to be authentic.
+        events: where to tell of what was planted.
+    """
+
+    def __init__(self, live_keys: LiveKeys[Any], refused: RefusedRecords, events: Events) -> None:
+        self._live_keys = live_keys
+        self._refused = refused
+        self._events = events
+
+    def newest_first(self, records: Iterable[KeyRecord], *, insist: bool = True) -> Iterator[AuthenticRecord]:
+        """Yield the authentic ones among a tenant's records, the newest first; each is opened when it is asked for.
+
+        Args:
+            records: in any order.
+            insist: raise what stands in the way of an answer. Else what cannot be opened for now is passed over.
+
+        Raises:
+            KeyProviderError: a record cannot be opened for now.
+            KeyStoreError: likewise; or many are not authentic, of which some are left for the next time; or all are
+                wrapped under keys that are not configured here. `KeyShreddedError` if the tenant was shredded.
+        """
+        in_vain, found, foreign = 0, False, None
+        for record in sorted(records, key=lambda record: (record.created, record.key_id), reverse=True):
+            why = self._refused.why(record)
+            if why is None:
+                if in_vain == _IN_VAIN:
+                    if insist:
+                        raise _too_many(record)
+                    return
+                try:
+                    opened = self._opened(record)
+                except KeyShreddedError:
+                    raise
+                except (KeyProviderError, KeyStoreError):
+                    if insist:
+                        raise
+                    in_vain += 1
+                    continue
+                except DecryptionError as error:
+                    self._note(record, error)
+                    in_vain += 1
+                    why = error
+                else:
+                    found = True
+                    yield opened
+                    continue
+            if isinstance(why, NotWrappedHereError):
+                foreign = why
+        if insist and foreign is not None and not found:
+            # It may be this process that is wrong here. Another first key would be easy to make, and nobody could read
+            # what is written under it.
+            raise KeyStoreError(f"none of the data keys in the key store can be opened here: {foreign}") from None
+
+    def _opened(self, record: KeyRecord) -> AuthenticRecord:
+        authentic: AuthenticRecord = self._live_keys.get(record.key_id).record
+        if (authentic.tenant, authentic.created) != (record.tenant, record.created):
+            raise DecryptionError("the key record is not authentic")  # the key is live by what the record was before
+        return authentic.in_state(record.state)
+
+    def _note(self, record: KeyRecord, error: DecryptionError) -> None:
+        self._refused.note(record, error)
+        self._events.report(Event(EventKind.RECORD_REFUSED, record.key_id.hex(), record.tenant, cause=str(error)))
+
+
+def _too_many(record: KeyRecord) -> KeyStoreError:
+    whose = "no tenant" if record.tenant is None else f"tenant {record.tenant!r}"
+    return KeyStoreError(
+        f"the {_IN_VAIN} newest records of {whose} that were not looked at before are not authentic: somebody has "
+        "planted them. Those before them are looked at the next time"
+    )
