@@ -110,7 +110,13 @@ class KeyStoreError(FieldcryptError):
 
 
 class KeyNotFoundError(KeyStoreError):
-    """A key store has no record of a key id."""
+    """A key store has no record of a key id.
+
+    Attributes:
+        final: False if another store that may have it could not be asked.
+    """
+
+    final: bool = True
 
 
 class KeyShreddedError(KeyNotFoundError):

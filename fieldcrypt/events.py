@@ -37,7 +37,8 @@ class EventKind(enum.StrEnum):
     KEY_UNCONFIRMED = "key_unconfirmed"  # store or provider cannot be reached; going on with what is live
     KEY_LATE = "key_late"  # the record of a value's key arrived after the value, and was waited for: seconds
     KEY_MISSING = "key_missing"  # it was waited for in vain; where that was not even tried, this is not reported
-    KEY_LOST = "key_lost"  # the key store does not have it any more: it was shredded elsewhere, or deleted
+    KEY_LOST = "key_lost"  # it was shredded elsewhere; or a store that has lost it did not take it back until its end
+    RECORD_PUT_BACK = "record_put_back"  # the key store had lost the record of a live key, and has it again
     ROTATION_FAILED = "rotation_failed"
     RECORD_REFUSED = "record_refused"  # a record in the key store is not authentic
     DENIED = "denied"
@@ -61,6 +62,7 @@ _WARNING = {
     EventKind.KEY_UNCONFIRMED,
     EventKind.KEY_MISSING,
     EventKind.KEY_LOST,
+    EventKind.RECORD_PUT_BACK,
     EventKind.ROTATION_FAILED,
 }
 

@@ -232,6 +232,10 @@ class MariaDbReplica(MariaDb, Replica):
         """Go on with applying them."""
         self.sql("START SLAVE SQL_THREAD")
 
+    def cut_off(self) -> None:
+        """Receive nothing more."""
+        self.sql("STOP SLAVE IO_THREAD")
+
     def promote(self) -> None:
         """Apply what was received, and take writes."""
         # In this order: if both threads ever stand still, MariaDB throws away what was received and not yet applied.

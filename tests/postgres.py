@@ -135,6 +135,11 @@ class Standby(Postgres, Replica):
         """Go on with the replay."""
         self.sql("SELECT pg_wal_replay_resume()")
 
+    def cut_off(self) -> None:
+        """Receive nothing more."""
+        self.sql("ALTER SYSTEM SET primary_conninfo = ''", "SELECT pg_reload_conf()")
+        until(lambda: self.sql("SELECT count(*) FROM pg_stat_wal_receiver") == [(0,)], "nothing is received")
+
     def promote(self) -> None:
         """Replay what was received, and take writes."""
         assert self.sql("SELECT pg_promote()") == [(True,)]

@@ -103,6 +103,10 @@ class Replica(Server):
         """Let them be seen again."""
 
     @abstractmethod
+    def cut_off(self) -> None:
+        """Receive no further changes: what the primary commits from now on, it alone has."""
+
+    @abstractmethod
     def promote(self) -> None:
         """Become a server of its own that can be written to, with all that has arrived. The primary may be gone."""
 

@@ -393,6 +393,7 @@ class TestTheLog:
         logging.INFO: {"key_created", "key_rotated", "key_rewrapped", "key_repaired", "key_shredded", "key_late"},
         logging.WARNING: {
             *("failed_over", "wrap_missing", "key_unconfirmed", "key_missing", "key_lost", "rotation_failed"),
+            "record_put_back",
         },
         logging.ERROR: {"record_refused", "denied", "value_refused"},
     }

@@ -294,18 +294,19 @@ class TestLife:
                 use()
         assert other.encryptor.stats().live_keys == 0
 
-    def test_a_lost_record_is_a_lost_key(self, process: Process, clock: Clock, rows: RowStore) -> None:
-        """The others go on, and the next list does not bring it back."""
+    def test_a_lost_record_is_put_back(self, process: Process, clock: Clock, rows: RowStore) -> None:
+        """By whoever has it: what was tagged under it is found."""
         process.tag()
         clock.advance(GROWN_UP)
         process.rotate()
         clock.advance(SETTLING)
-        newer, _ = process.tags()
+        tags = process.tags()
         key_id = next(record.key_id for record in sorted(rows.list("a"), key=lambda record: record.created))
         del rows.rows[key_id]
         clock.advance(TTL)
-        assert process.tags() == [newer]
-        assert process.told(EventKind.KEY_LOST)
+        assert process.tags() == tags
+        assert process.told(EventKind.RECORD_PUT_BACK)
+        assert key_id in rows.rows
 
     def test_warming_up_fetches_index_keys_too(
         self, process: Process, other: Process, provider: CountingProvider, clock: Clock

@@ -145,17 +145,17 @@ class Pair(NamedTuple):
 
 
 @contextmanager
-def running(request: pytest.FixtureRequest) -> Iterator[Pair]:
+def running(request: pytest.FixtureRequest, *, synchronous: bool = True) -> Iterator[Pair]:
     """Run a pair of the kind that a fixture's parameter says, with empty tables."""
     with ExitStack() as stack:
         primary: Server
         replica: Replica
         if request.param == "postgresql":
             primary = postgres = stack.enter_context(Postgres())
-            replica = stack.enter_context(Standby(postgres, synchronous=True))
+            replica = stack.enter_context(Standby(postgres, synchronous=synchronous))
         else:
             primary = mariadb = stack.enter_context(MariaDb(request.getfixturevalue("mariadb_installation")))
-            replica = stack.enter_context(MariaDbReplica(mariadb, synchronous=True))
+            replica = stack.enter_context(MariaDbReplica(mariadb, synchronous=synchronous))
         aws = stack.enter_context(LocalAws((FIRST, SECOND), isolated=True))
         pair = Pair(aws, aws.create_key(), primary, replica)
         pair.first().create_tables()

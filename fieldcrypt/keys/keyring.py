@@ -260,7 +260,7 @@ class Keyring:
                 raise
             # The store is away, or a record cannot be opened for now, which may be anybody's: no reason to stop.
             key = self._encrypting.confirmed(lease.key.record)
-            if key.record.state is not KeyState.ACTIVE:
+            if key.record.state is not KeyState.ACTIVE or self.live_keys.lost(key):
                 raise
             self.events.report(Event(EventKind.KEY_UNCONFIRMED, key.key_id.hex(), tenant, cause=str(error)))
             until = now + (ROTATION_RETRY_INTERVAL if isinstance(error, KeyProviderError) else RETRY_INTERVAL)

@@ -79,6 +79,7 @@ class HeldKey(Term):
         lease: the term under which the key is in use for its tenant, if there is one; it ends with the key.
         deadline: when to check the key with store and provider.
         usable_until: until when the keyring lets the key be used while it is being checked.
+        confirm_at: when it is time to ask both key store and provider; before, it is at most looked for in the store.
         expires: `cache_ttl` after the last time that store and provider confirmed the key; a grace counts from here.
         graceless: True if since then the provider said something that may be a refusal. No later outage has a grace.
         verified: encodings of records of this key that are known to be authentic (there are two while values
@@ -86,6 +87,7 @@ class HeldKey(Term):
     """
 
     __slots__ = (
+        "confirm_at",
         "embedded",
         "expires",
         "graceless",
@@ -105,7 +107,7 @@ class HeldKey(Term):
         self.made_here = False
         self.graceless = False
         self.lease: Term | None = None
-        self.usable_until = self.expires = float("-inf")
+        self.usable_until = self.expires = self.confirm_at = float("-inf")
         self.verified = {record.stored.to_bytes()}
 
     @classmethod
@@ -123,7 +125,7 @@ class HeldKey(Term):
 
     def end(self) -> None:
         """Take the key out of use; whoever still holds it finds its deadline passed."""
-        self.usable_until = self.expires = float("-inf")
+        self.usable_until = self.expires = self.confirm_at = float("-inf")
         self.deadline = float("-inf")  # last, for those who look at the others without a lock
         if self.lease is not None:
             self.lease.deadline = self.deadline
@@ -132,8 +134,15 @@ class HeldKey(Term):
         """Count time that was lost, as if it had passed; this process may also be a clone of another one by now."""
         self.expires -= seconds
         self.usable_until -= seconds
+        self.confirm_at -= seconds
         self.deadline -= seconds
         self.after_fork()
+
+    def look_by(self, time: float) -> None:
+        """Have whoever uses the key ask the keyring by then, on the monotonic clock."""
+        self.deadline = min(self.deadline, time)
+        if self.lease is not None:
+            self.lease.deadline = min(self.lease.deadline, time)
 
     def after_fork(self) -> None:
         """Give up what two processes must not share."""

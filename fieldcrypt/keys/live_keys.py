@@ -7,6 +7,7 @@ for KMS at the limit. Only a key that nobody used for so long has its next reade
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from threading import Lock
 from typing import Generic, TypeVar
 
@@ -24,6 +25,7 @@ from fieldcrypt.events import Event, EventKind, Events
 from fieldcrypt.keys.background import Background
 from fieldcrypt.keys.data_key import DataKey
 from fieldcrypt.keys.late_records import LateRecords
+from fieldcrypt.keys.live.stored_records import StoredRecords
 from fieldcrypt.keys.live.tombstones import Tombstones
 from fieldcrypt.keys.live_key import HeldKey
 from fieldcrypt.keys.policy import KeyPolicy
@@ -32,7 +34,6 @@ from fieldcrypt.keys.record.authentic import AuthenticRecord
 from fieldcrypt.keys.records import KeyRecord, Purpose
 from fieldcrypt.keys.single_flight import SingleFlight
 from fieldcrypt.keys.store import KeyStore
-from fieldcrypt.keys.tombstone import Tombstone
 from fieldcrypt.offload import Offload, in_place
 
 __all__ = ["RETRY_INTERVAL", "LiveKeys"]
@@ -45,6 +46,11 @@ _MAX_VERIFIED = 16  # encodings remembered of one key's record
 # Of its time to live, how much of it a key that is in use has when checked: 75 to 90 percent, each time at random,
 # so that what was fetched together is not checked together: keys of one process, nor one key by a fleet of processes.
 _CHECK_FROM, _CHECK_SPREAD = 0.75, 0.15
+
+# A record that was made lately may be lost with the region that it was made in, before others have it. So whether the
+# store has it still is looked at often, as it is for all keys when the store answers again after an error.
+_YOUNG = 600.0  # seconds since its data key was made
+_LOOK = 30.0  # seconds from one look to the next
 
 _USES = {Purpose.ENCRYPTION: "values", Purpose.BLIND_INDEX: "blind indexes"}
 
@@ -73,7 +79,6 @@ class LiveKeys(Generic[K]):
         self.purpose = kind.purpose
         self._kind = kind
         self._providers = providers
-        self._store = store
         self._events = events
         self._background = background
         self._cache_ttl = policy.cache_ttl.total_seconds()
@@ -84,6 +89,7 @@ class LiveKeys(Generic[K]):
         # it, must not come back for stored values because somebody put its record into a self-contained one.
         self._keys: OrderedDict[tuple[bytes, bool], K] = OrderedDict()
         self._tombstones = Tombstones(store, policy, events)
+        self._records = StoredRecords(store, self._tombstones, events, self._look_soon)
         self._drops = 0
         self._forgotten = 0
         self._reset()
@@ -148,6 +154,29 @@ class LiveKeys(Generic[K]):
         key.made_here = made_here
         return self._confirm(key)
 
+    def record_of(self, key: K) -> KeyRecord:
+        """Return the record of a key as the key store has it, having put it back if it was lost there.
+
+        Raises:
+            KeyShreddedError: the key was shredded, or its tenant.
+            KeyStoreError: the store cannot be used. If it has lost the record and does not take it, nothing more is
+                encrypted under the key.
+        """
+        try:
+            return self._records.load_or_put_back(key.record)
+        except KeyStoreError:
+            if key.lease is not None and self.lost(key):
+                key.lease.deadline = float("-inf")
+            raise
+
+    def lost(self, key: K) -> bool:
+        """Say whether the key store lacks the record of a live key, and does not take it."""
+        return key.key_id in self._records.lost
+
+    def heard(self, error: KeyStoreError | None) -> None:
+        """Take note of how the key store answered somebody else: with an error, or not."""
+        self._records.heard(error)
+
     def drop(self, key_id: bytes) -> None:
         """End the use of a key."""
         with self._lock:
@@ -160,11 +189,13 @@ class LiveKeys(Generic[K]):
         """End the use of all keys; one that is being fetched now is given to those who wait for it, and not kept."""
         with self._lock:
             self._forgotten += 1
-            for key in self._keys.values():
+            forgotten = list(self._keys.values())
+            for key in forgotten:
                 key.end()
                 key.after_fork()  # should a check that is under way bring it back for a moment
             self._keys.clear()
             self._tombstones.clear()
+        self._tell_of_lost(forgotten)
 
     def bring_forward(self, seconds: float) -> None:
         """Count time that was lost as if it had passed; a key that is being fetched now is not kept."""
@@ -215,7 +246,7 @@ class LiveKeys(Generic[K]):
                 return key  # someone fetched it between our look and our flight
             return self._refresh(key)
         before = self._drops, self._forgotten
-        key_record = self._load(key_id) if record is None else KeyRecord.from_bytes(key_id, record)
+        key_record = self._records.load(key_id) if record is None else KeyRecord.from_bytes(key_id, record)
         authentic, data_key = self._open(key_record)
         key = self.admit(authentic, data_key, embedded=record is not None)
         if len(key.verified) >= _MAX_VERIFIED:
@@ -231,7 +262,9 @@ class LiveKeys(Generic[K]):
                 # The last attempt failed. While this thread waits for the next one, the others need not.
                 key.deadline = min(_system.monotonic() + RETRY_INTERVAL, key.usable_until)
         try:
-            record = key.record.stored if key.embedded else self._load(key.key_id)
+            record = key.record.stored if key.embedded else self.record_of(key)
+            if record == key.record.stored and _system.monotonic() < key.confirm_at:
+                return self._unless_dropped(self._looked_at(key), *before)
             if not (record == key.record.stored and self._providers.of(key.tenant).write_only):
                 key.record, _ = self._open(record)
         except (KeyAccessDeniedError, KeyNotFoundError, DecryptionError) as error:
@@ -244,7 +277,8 @@ class LiveKeys(Generic[K]):
             key.graceless |= isinstance(error, KeyProviderError) and not error.grace
             usable_until = key.expires if key.graceless else key.expires + self._grace_now(key.tenant)
             if now >= usable_until or key.expires == float("-inf"):  # its time is over, or it was ended meanwhile
-                self._drop(key)
+                if not self.lost(key):  # else this may be the last copy, and is put back if that can be
+                    self._drop(key)
                 raise
             self._events.report(Event(EventKind.KEY_UNCONFIRMED, key.key_id.hex(), key.tenant, cause=str(error)))
             return self._keep(key, key.expires, usable_until, min(now + RETRY_INTERVAL, usable_until))
@@ -264,23 +298,11 @@ class LiveKeys(Generic[K]):
             self._drop(key)
         if drops != self._drops and not key.embedded:
             try:
-                self._load(key.key_id)
+                self._records.load_or_put_back(key.record)
             except KeyStoreError:
                 self._drop(key)
                 raise
         return key
-
-    def _load(self, key_id: bytes) -> KeyRecord:
-        if self._store is None:
-            raise KeyStoreError("the value was written with a key store, but the Encryptor has none")
-        store = self._store
-        record = self._events.watch(lambda: store.get(key_id))
-        if not isinstance(record, (KeyRecord, Tombstone)) or record.key_id != key_id:
-            raise KeyStoreError(f"the key store gave another key than {key_id.hex()}")
-        if isinstance(record, Tombstone):
-            self._tombstones.note(record)
-            raise record.lost()
-        return record
 
     def _open(self, record: KeyRecord) -> tuple[AuthenticRecord, DataKey]:
         provider = self._providers.of(record.tenant)
@@ -301,10 +323,28 @@ class LiveKeys(Generic[K]):
     def _confirm(self, key: K) -> K:
         """Hold a key that was confirmed just now for its time to live."""
         now = _system.monotonic()
-        check = now + self._cache_ttl * (_CHECK_FROM + _CHECK_SPREAD * _system.at_random())
-        kept = self._keep(key, now + self._cache_ttl, now + self._cache_ttl, check)
+        key.confirm_at = now + self._cache_ttl * (_CHECK_FROM + _CHECK_SPREAD * _system.at_random())
+        kept = self._keep(key, now + self._cache_ttl, now + self._cache_ttl, self._next_look(key))
+        kept.confirm_at = key.confirm_at
         kept.graceless = False
         return kept
+
+    def _looked_at(self, key: K) -> K:
+        """Go on with a key whose record is in the store as it was, up to the next look or the time to confirm it."""
+        return self._keep(key, key.expires, key.expires, min(self._next_look(key), key.expires))
+
+    def _next_look(self, key: K) -> float:
+        if key.embedded or abs(_system.wall_clock() - key.record.created) > _YOUNG:
+            return key.confirm_at
+        return min(key.confirm_at, _system.monotonic() + _LOOK * (1 - _CHECK_SPREAD * _system.at_random()))
+
+    def _look_soon(self) -> None:
+        """Have all keys looked for in the key store, those that are in use: it failed, and may have lost some."""
+        now = _system.monotonic()
+        with self._lock:
+            for key in self._keys.values():
+                if not key.embedded:
+                    key.look_by(now + _LOOK * _system.at_random())
 
     def _keep(self, key: K, expires: float, usable_until: float, deadline: float) -> K:
         """Return the one live key of its id, which is this one unless another came first, with its new times.
@@ -318,15 +358,24 @@ class LiveKeys(Generic[K]):
             self._keys.move_to_end(slot)
             if kept is key or deadline > kept.deadline:
                 kept.expires, kept.usable_until, kept.deadline = expires, usable_until, deadline
-            while len(self._keys) > self._limit:
-                _, oldest = self._keys.popitem(last=False)
+            evicted = [self._keys.popitem(last=False)[1] for _ in range(len(self._keys) - self._limit)]
+            for oldest in evicted:
                 oldest.end()
+        self._tell_of_lost(evicted)
         return kept
+
+    def _tell_of_lost(self, keys: Iterable[K]) -> None:
+        """Tell of keys that are given up while the store lacks their records: these may be the last copies."""
+        for key in keys:
+            if not key.embedded and self.lost(key):
+                cause = "the key store has lost its record and did not take it back"
+                self._events.report(Event(EventKind.KEY_LOST, key.key_id.hex(), key.tenant, cause=cause))
 
     def _drop(self, key: K) -> None:
         with self._lock:
             for ended in (key, self._keys.pop((key.key_id, key.embedded), key)):
                 ended.end()
+        self._tell_of_lost([key])
 
     def __reduce__(self) -> str:
         raise TypeError("live keys cannot be pickled")

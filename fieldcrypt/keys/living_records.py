@@ -39,12 +39,21 @@ class LivingRecords:
         store = self._store
         if store is None:
             raise KeyStoreError("without a key store there are no data keys to list")
-        stored = self._events.watch(lambda: store.list(tenant))
+        try:
+            stored = self._events.watch(lambda: store.list(tenant))
+        except KeyStoreError as error:
+            self._tell(error)
+            raise
+        self._tell(None)
         for record in stored:
             if isinstance(record, Tombstone):
                 self.drop(record.key_id for record in stored)
                 raise record.refused()
         return [record for record in stored if isinstance(record, KeyRecord) and record.purpose is purpose]
+
+    def _tell(self, error: KeyStoreError | None) -> None:
+        for live_keys in self._live_keys:
+            live_keys.heard(error)
 
     def drop(self, key_ids: Iterable[bytes]) -> None:
         """End the use of data keys in this process."""

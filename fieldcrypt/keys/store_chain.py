@@ -60,14 +60,14 @@ class KeyStoreChain:
         asked in vain, unless the own one cannot be reached: values without keys cannot hold up readers.
 
         Raises:
-            KeyNotFoundError: the own store has no record, and no other gave one.
+            KeyNotFoundError: the own store has no record, and no other gave one; `final` if all were asked.
             KeyStoreError: the own store cannot be read, and no other gave a record.
         """
         try:
             return self.stores[0].get(key_id)
         except KeyNotFoundError as error:
             if self._patience.exhausted:
-                raise KeyNotFoundError(f"{error}; other key stores were not asked: that was in vain lately") from None
+                raise _not_final(f"{error}; other key stores were not asked: that was in vain lately") from None
             own: KeyStoreError = error
         except KeyStoreError as error:
             own = error
@@ -78,7 +78,9 @@ class KeyStoreChain:
             if not isinstance(own, KeyNotFoundError):
                 raise KeyStoreError(said) from own
             self._patience.in_vain(_system.monotonic() - started)
-            raise KeyNotFoundError(said)
+            if all(isinstance(failure, KeyNotFoundError) for failure in failures):
+                raise KeyNotFoundError(said)
+            raise _not_final(said)
         record, store = found
         report(Event(EventKind.FAILED_OVER, key_id.hex(), record.tenant, place=repr(store), cause=str(own)))
         return record
@@ -124,3 +126,9 @@ class KeyStoreChain:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return KeyStoreChain, self.stores
+
+
+def _not_final(said: str) -> KeyNotFoundError:
+    error = KeyNotFoundError(said)
+    error.final = False
+    return error

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from threading import Lock
 
 from fieldcrypt import _system
-from fieldcrypt.errors import DecryptionError, KeyNotFoundError, KeyProviderError, KeyShreddedError, KeyStoreError
+from fieldcrypt.errors import DecryptionError, KeyNotFoundError, KeyProviderError, KeyStoreError
 from fieldcrypt.events import Event, EventKind, Events
 from fieldcrypt.keys.key_maker import KeyMaker
 from fieldcrypt.keys.live.opened_records import OpenedRecords
@@ -94,8 +94,8 @@ class EncryptingKeys:
         records = {record.key_id: record for record in self.records(tenant)}
         made, _ = self._made.get(tenant, (None, 0.0))
         for key in (made, in_use):
-            if key is not None and key.key_id not in records and self._is_there(key):
-                records[key.key_id] = key.record.stored
+            if key is not None and key.key_id not in records:
+                records[key.key_id] = self._live_keys.record_of(key)  # not listed yet; or lost, and is put back now
         return choose(self._opened.newest_first(records.values()), now, self._policy)
 
     def key(self, tenant: str | None, choice: Choice[AuthenticRecord], now: float) -> tuple[LiveKey, float]:
@@ -145,16 +145,6 @@ class EncryptingKeys:
         key = self._make(tenant, next_created(newest, now, self._policy))
         self._events.report(Event(EventKind.KEY_ROTATED, key.key_id.hex(), tenant))
         return key
-
-    def _is_there(self, key: LiveKey) -> bool:
-        """Say whether a key that the store does not list can be used all the same, for the list may lag behind."""
-        try:
-            self._live_keys.get(key.key_id)
-        except KeyShreddedError:
-            raise
-        except (DecryptionError, KeyNotFoundError):
-            return False  # reported where it was found
-        return True
 
     def _followed(
         self, tenant: str | None, active: AuthenticRecord, newest: AuthenticRecord, now: float

@@ -1,0 +1,119 @@
+"""The records of live keys in their key store, also when it fails, and when it has lost some of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from fieldcrypt.errors import KeyNotFoundError, KeyShreddedError, KeyStoreError
+from fieldcrypt.events import Event, EventKind, Events
+from fieldcrypt.keys.live.tombstones import Tombstones
+from fieldcrypt.keys.record.authentic import AuthenticRecord
+from fieldcrypt.keys.records import KeyRecord
+from fieldcrypt.keys.store import KeyStore
+from fieldcrypt.keys.tombstone import Tombstone
+
+__all__ = ["StoredRecords"]
+
+T = TypeVar("T")
+
+
+class StoredRecords:
+    """Reads records, and puts back those that the store has lost: what was acknowledged is not always kept.
+
+    A failover to a replica that lagged, or a restore to an earlier moment, takes away records that were there, while
+    values go on to be written under their keys. Whoever has such a key has its record, too, which is sealed: to put it
+    back trusts nobody. A key that is meant to end leaves a tombstone.
+
+    Args:
+        store: keeps the records; None if every value carries its own.
+        tombstones: where to note those that are met.
+        events: where to tell what happens.
+        recovered: what to do when the store answers again after an error.
+
+    Attributes:
+        lost: key ids of live keys whose records the store lacks, and does not take.
+    """
+
+    def __init__(
+        self, store: KeyStore | None, tombstones: Tombstones, events: Events, recovered: Callable[[], None]
+    ) -> None:
+        self._store = store
+        self._tombstones = tombstones
+        self._events = events
+        self._recovered = recovered
+        self._failed = False
+        self.lost: set[bytes] = set()
+
+    def load(self, key_id: bytes) -> KeyRecord:
+        """Return the record of a key id.
+
+        Raises:
+            KeyNotFoundError: there is none; `KeyShreddedError` if it was shredded.
+            KeyStoreError: the store cannot be used, or there is none.
+        """
+        store = self._required()
+        record = self._ask(lambda: store.get(key_id))
+        if not isinstance(record, (KeyRecord, Tombstone)) or record.key_id != key_id:
+            raise KeyStoreError(f"the key store gave another key than {key_id.hex()}")
+        if isinstance(record, Tombstone):
+            self._tombstones.note(record)
+            raise record.lost()
+        self.lost.discard(key_id)
+        return record
+
+    def load_or_put_back(self, known: AuthenticRecord) -> KeyRecord:
+        """Return the record of a key that is live, putting back what is known of it if the store has it no more.
+
+        Raises:
+            KeyShreddedError: the key was shredded, or its tenant.
+            KeyStoreError: the store cannot be used. If it lacks the record and does not take it, that is one of `lost`.
+        """
+        try:
+            return self.load(known.key_id)
+        except KeyShreddedError:
+            raise
+        except KeyNotFoundError as error:
+            if not error.final:
+                raise KeyStoreError(str(error)) from error
+            return self._put_back(known.stored)
+
+    def heard(self, error: KeyStoreError | None) -> None:
+        """Take note of how the store answered somebody; after an error, also that it does again."""
+        failed, self._failed = self._failed, error is not None and not isinstance(error, KeyNotFoundError)
+        if failed and not self._failed:
+            self._recovered()
+
+    def _put_back(self, record: KeyRecord) -> KeyRecord:
+        store, tenant = self._required(), record.tenant
+        if tenant is not None:  # keys of no tenant cannot be shredded, so whatever says so is forged
+            for stone in self._ask(lambda: store.list(tenant)):
+                if isinstance(stone, Tombstone):
+                    raise stone.refused()
+        try:
+            self._ask(lambda: store.add(record))
+        except KeyStoreError as error:
+            try:
+                return self.load(record.key_id)  # another process was faster
+            except KeyShreddedError:
+                raise
+            except KeyStoreError:
+                self.lost.add(record.key_id)
+                raise KeyStoreError(f"the key store has lost the record of a live data key: {error}") from error
+        self.lost.discard(record.key_id)
+        self._events.report(Event(EventKind.RECORD_PUT_BACK, record.key_id.hex(), tenant))
+        return record
+
+    def _required(self) -> KeyStore:
+        if self._store is None:
+            raise KeyStoreError("the value was written with a key store, but the Encryptor has none")
+        return self._store
+
+    def _ask(self, work: Callable[[], T]) -> T:
+        try:
+            answer = self._events.watch(work)
+        except KeyStoreError as error:
+            self.heard(error)
+            raise
+        self.heard(None)
+        return answer
