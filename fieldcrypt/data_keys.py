@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from itertools import islice
 
+from fieldcrypt._text import counted
 from fieldcrypt.errors import ConfigurationError, KeyStoreError
 from fieldcrypt.events import Event, EventKind, report
 from fieldcrypt.keys.keyring import Keyring
@@ -22,6 +23,7 @@ Progress = Callable[[int, int], object]
 
 _THREADS = 8  # that read the key store
 _PAGE = 1000  # records read ahead
+_NAMED = 4  # key ids in a message, at the most
 
 
 class DataKeys:
@@ -123,6 +125,7 @@ class DataKeys:
         to: KeyProvider | None = None,
         *,
         accept_public_key: bool = False,
+        accept_foreign_keys: bool = False,
         dry_run: bool = False,
         on_progress: Progress | None = None,
     ) -> RewrapReport:
@@ -136,30 +139,50 @@ class DataKeys:
                 more afterwards. Default: those of the Encryptor's own provider.
             accept_public_key: go on although the provider wraps with a public key. Whoever knows that may have
                 planted data keys, and once rewrapped these pass for authentic.
+            accept_foreign_keys: go on although there are data keys that nobody can vouch for, with a public key or
+                under `KeyPolicy(own_keys_only=True)`. `unvouched` names them.
             dry_run: only count what would be done; no key service is asked for anything but names.
             on_progress: called with how many keys are done, and of how many.
 
         Raises:
-            ConfigurationError: see `accept_public_key`.
+            ConfigurationError: see `accept_public_key` and `accept_foreign_keys`.
             KeyProviderError, KeyStoreError: it could not begin. What happens later is in the report.
         """
-        provider = self._authentic_source(accept_public_key)
+        provider = self._source(accept_public_key, accept_foreign_keys)
         return self._run(Rewrapping(self._store, provider, to or provider), dry_run, on_progress)
 
     def repair(
-        self, *, accept_public_key: bool = False, dry_run: bool = False, on_progress: Progress | None = None
+        self,
+        *,
+        accept_public_key: bool = False,
+        accept_foreign_keys: bool = False,
+        dry_run: bool = False,
+        on_progress: Progress | None = None,
     ) -> RewrapReport:
         """Add the wraps that data keys lack: of a region that failed when they were made, or a new wrapping key.
 
         Args:
-            accept_public_key, dry_run, on_progress: as for `rewrap`.
+            accept_public_key, accept_foreign_keys, dry_run, on_progress: as for `rewrap`.
 
         Raises:
-            ConfigurationError: see `accept_public_key`.
+            ConfigurationError: see `accept_public_key` and `accept_foreign_keys`.
             KeyProviderError, KeyStoreError: it could not begin. What happens later is in the report.
         """
-        provider = self._authentic_source(accept_public_key)
+        provider = self._source(accept_public_key, accept_foreign_keys)
         return self._run(Rewrapping(self._store, provider, provider, repair=True), dry_run, on_progress)
+
+    def unvouched(self) -> Iterator[KeyRecord]:
+        """Yield the records of data keys that somebody may have planted who knows them, in the store's order.
+
+        None, unless data keys are wrapped with a public key or the policy is `own_keys_only`. Then all but those that
+        this process made, and the policy's `index_keys`.
+
+        Raises:
+            KeyStoreError: the key ids cannot be read.
+        """
+        for _, entry in self.entries():
+            if isinstance(entry, KeyRecord) and not self._keyring.vouches(entry):
+                yield entry
 
     def shred(self, tenant: str, by: str) -> int:
         """Destroy all data keys of a tenant. What was encrypted under them is lost; nothing more is encrypted for it.
@@ -180,13 +203,18 @@ class DataKeys:
         """
         return self._keyring.events.watch(lambda: self._shred(tenant, by))
 
-    def _authentic_source(self, accept_public_key: bool) -> KeyProvider:
-        provider = self._keyring.provider
-        if provider.public_key_wrapping and not accept_public_key:
-            raise ConfigurationError(
-                "the data keys are wrapped with a public key, so some may have been planted, and rewrapped they would "
-                "pass for authentic: if you are sure of the key store, say accept_public_key=True"
-            )
+    def _source(self, accept_public_key: bool, accept_foreign_keys: bool) -> KeyProvider:
+        provider, own_keys_only = self._keyring.provider, self._keyring.policy.own_keys_only
+        accepted = accept_foreign_keys or (accept_public_key and not own_keys_only)
+        if (provider.public_key_wrapping or own_keys_only) and not accepted:
+            ids = [record.key_id.hex() for record in self.unvouched()]
+            if ids:
+                why = "the policy is own_keys_only" if own_keys_only else "they are wrapped with a public key"
+                raise ConfigurationError(
+                    f"{counted(len(ids), 'data key')} may have been planted, for {why}, and rewrapped would pass for "
+                    f"authentic: {', '.join(ids[:_NAMED])}{', …' * (len(ids) > _NAMED)}. If you are sure of them, say "
+                    f"accept_{'foreign_keys' if own_keys_only else 'public_key'}=True"
+                )
         return provider
 
     def _shred(self, tenant: str, by: str) -> int:

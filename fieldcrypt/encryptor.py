@@ -106,6 +106,7 @@ class Encryptor:
         context: Mapping[str, str] | None = None,
         pad: int | None = None,
         accept_public_key: bool = False,
+        accept_foreign_keys: bool = False,
         offload: Offload | None = None,
     ) -> Field[T]: ...
 
@@ -117,6 +118,7 @@ class Encryptor:
         context: Mapping[str, str] | None = None,
         pad: int | None = None,
         accept_public_key: bool = False,
+        accept_foreign_keys: bool = False,
         offload: Offload | None = None,
     ) -> Field[bytes]: ...
 
@@ -128,6 +130,7 @@ class Encryptor:
         context: Mapping[str, str] | None = None,
         pad: int | None = None,
         accept_public_key: bool = False,
+        accept_foreign_keys: bool = False,
         offload: Offload | None = None,
     ) -> Field[Any]:
         """Make a field.
@@ -141,6 +144,8 @@ class Encryptor:
             pad: hide the exact length of values by padding them to a multiple of so many bytes (2 to 65,535).
             accept_public_key: read values whose data key was wrapped with a public key, though whoever knows it can
                 make such values. Only key providers that wrap so need it.
+            accept_foreign_keys: read values under data keys of whoever can wrap, with a public key or not, though they
+                can make such values. Needed under `KeyPolicy(own_keys_only=True)`.
             offload: does what has to wait for key store or provider: a function of a module, if the field is to be
                 pickled. Default: that is done in place.
 
@@ -148,7 +153,9 @@ class Encryptor:
             TypeError: the type is none of these, or name and context are not text.
             ValueError: name, context or pad are out of range.
         """
-        field: Field[Any] = Field(name, Codec(type, pad), context, self, accept_public_key, offload or in_place)
+        field: Field[Any] = Field(
+            name, Codec(type, pad), context, self, accept_public_key, offload or in_place, accept_foreign_keys
+        )
         self._fields.add(field)
         return field
 

@@ -80,6 +80,7 @@ class Field(Generic[T]):
 
     __slots__ = (
         "__weakref__",
+        "_accepts_foreign_keys",
         "_accepts_public_key",
         "_codec",
         "_context",
@@ -107,6 +108,7 @@ class Field(Generic[T]):
         encryptor: _Encryptor,
         accept_public_key: bool = False,
         offload: Offload = in_place,
+        accept_foreign_keys: bool = False,
     ) -> None:
         self.name = check_field_name(name)
         self._codec = codec
@@ -115,7 +117,8 @@ class Field(Generic[T]):
         # Then a row's context comes after the field's own in the canonical order, and can be appended to it.
         self._rows_are_last = all(key.encode() < ROW_KEY.encode() for key in self._context)
         self._encryptor = encryptor
-        self._accepts_public_key = accept_public_key
+        self._accepts_public_key = accept_public_key or accept_foreign_keys
+        self._accepts_foreign_keys = accept_foreign_keys
         self._offload = offload
         self._scalar = codec.type if codec.type in WRITE and codec.pad is None else None
         self._write, self._read = WRITE.get(self._scalar), READ.get(self._scalar)
@@ -342,6 +345,11 @@ class Field(Generic[T]):
                 f"the data keys of field {self.name!r} are wrapped with a public key, so whoever knows that can make "
                 "values: if that is acceptable here, declare the field with accept_public_key=True"
             )
+        if not self._accepts_foreign_keys and keyring.policy.own_keys_only:
+            raise ConfigurationError(
+                f"the policy is own_keys_only, for somebody may plant data keys, and whoever does can make values of "
+                f"field {self.name!r}: if that is acceptable here, declare the field with accept_foreign_keys=True"
+            )
         try:
             key = keyring.for_decryption(value.key_id, value.record, self._offload, tenant=tenant)
         except DecryptionError:
@@ -374,6 +382,7 @@ class Field(Generic[T]):
             "context": made,
             "pad": self._codec.pad,
             "accept_public_key": self._accepts_public_key,
+            "accept_foreign_keys": self._accepts_foreign_keys,
             "offload": self._offload,
         }
         return partial(self._encryptor.field, self.name, self.type, **how), ()

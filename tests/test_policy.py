@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import pickle
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 
-from fieldcrypt import KeyPolicy
+from fieldcrypt import NO_TENANT, KeyPolicy
 
 TIMES = ["cache_ttl", "grace", "rotate_after", "propagation_delay", "replication_wait"]
 
@@ -75,3 +76,36 @@ def test_a_moment_is_the_same_everywhere(value: Any, error: type[Exception]) -> 
     """A datetime without an offset would mean another moment on each machine; a number has no unit."""
     with pytest.raises(error, match="not_before"):
         KeyPolicy(not_before=value)
+
+
+ID, OTHER = bytes(range(16)), bytes(16)
+
+
+def test_index_keys_are_named_in_either_form() -> None:
+    """Bytes or hexadecimal digits, for a tenant or for none, in whichever spelling."""
+    policy = KeyPolicy(index_keys={"clinic-7": [ID.hex(), OTHER, ID], NO_TENANT: iter([OTHER])})
+    assert policy.index_keys == {"clinic-7": (ID, OTHER), None: (OTHER,)}
+    assert pickle.loads(pickle.dumps(policy)).index_keys == policy.index_keys
+
+
+@pytest.mark.parametrize(
+    ("index_keys", "error"),
+    [
+        ({"clinic-7": [ID[:15]]}, "16 bytes"),
+        ({"clinic-7": ["no digits, and so many characters"]}, "32 hexadecimal digits"),
+        ({"clinic-7": []}, "no key of 'clinic-7'"),
+        ({None: [ID], NO_TENANT: [ID]}, "twice"),
+        ({"": [ID]}, "tenant"),
+    ],
+)
+def test_index_keys_that_are_none(index_keys: Any, error: str) -> None:
+    """A misspelt id, or none at all, is a ValueError now and not when somebody searches."""
+    with pytest.raises(ValueError, match=error):
+        KeyPolicy(index_keys=index_keys)
+
+
+@pytest.mark.parametrize("how", [{"index_keys": {"a": ID.hex()}}, {"index_keys": {"a": [1]}}, {"own_keys_only": 1}])
+def test_what_is_no_list_of_keys(how: Any) -> None:
+    """A single id in place of a list is a TypeError: its digits would be taken for ids."""
+    with pytest.raises(TypeError):
+        KeyPolicy(**how)

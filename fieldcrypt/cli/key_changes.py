@@ -36,6 +36,9 @@ changes = typer.Typer()
 AcceptOption = Annotated[
     bool, typer.Option("--accept-public-key", help="Go on although data keys are wrapped with a public key.")
 ]
+AcceptForeignOption = Annotated[
+    bool, typer.Option("--accept-foreign-keys", help="Go on although somebody may have planted data keys.")
+]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
 
 
@@ -118,6 +121,7 @@ def rewrap(
         str | None, typer.Option(metavar="MODULE:NAME", help="The new key provider. Default: that of the Encryptor.")
     ] = None,
     accept_public_key: AcceptOption = False,
+    accept_foreign_keys: AcceptForeignOption = False,
     dry_run: DryRunOption = False,
     yes: YesOption = False,
     as_json: JsonOption = False,
@@ -134,8 +138,16 @@ def rewrap(
     if not dry_run and not yes:
         names = [f"  {name}" for name in target.wrapping_keys()]
         ask(["All data keys will be wrapped under these keys, and under no others:", *names], "Nothing was changed.")
+    if accept_public_key or accept_foreign_keys:
+        _tell_unvouched(found)
     with progress("data keys") as tell:
-        report = found.data_keys.rewrap(target, accept_public_key=accept_public_key, dry_run=dry_run, on_progress=tell)
+        report = found.data_keys.rewrap(
+            target,
+            accept_public_key=accept_public_key,
+            accept_foreign_keys=accept_foreign_keys,
+            dry_run=dry_run,
+            on_progress=tell,
+        )
     _print_report(report, "to be rewrapped" if dry_run else "rewrapped", as_json)
 
 
@@ -143,13 +155,21 @@ def rewrap(
 def repair(
     encryptor: EncryptorOption = None,
     accept_public_key: AcceptOption = False,
+    accept_foreign_keys: AcceptForeignOption = False,
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Add the wraps that data keys lack: of a region that failed, or a new wrapping key. Exit code 1 if some stay."""
     found = find_encryptor(encryptor)
+    if accept_public_key or accept_foreign_keys:
+        _tell_unvouched(found)
     with progress("data keys") as tell:
-        report = found.data_keys.repair(accept_public_key=accept_public_key, dry_run=dry_run, on_progress=tell)
+        report = found.data_keys.repair(
+            accept_public_key=accept_public_key,
+            accept_foreign_keys=accept_foreign_keys,
+            dry_run=dry_run,
+            on_progress=tell,
+        )
     _print_report(report, "to be repaired" if dry_run else "repaired", as_json)
 
 
@@ -226,6 +246,11 @@ def _check_that_it_reads(found: Encryptor, target: KeyProvider) -> None:
             "after that this Encryptor could not read any more: configure it, and all others, with a KeyProviderChain "
             "of the new and the old key provider before"
         ) from None
+
+
+def _tell_unvouched(found: Encryptor) -> None:
+    for record in found.data_keys.unvouched():
+        typer.echo(printable(f"{record.key_id.hex()} of {_whose(record.tenant)} may have been planted"), err=True)
 
 
 def _tenants(found: Encryptor, tenant: str | None, every: bool, purpose: Purpose) -> list[str | None]:

@@ -72,7 +72,7 @@ class IndexKeys:
         self._background = background
         self._live_keys = live_keys
         self._lost_time = lost_time
-        self._stored = StoredIndexKeys(live_keys, records, refused, events)
+        self._stored = StoredIndexKeys(live_keys, records, refused, policy, events)
         self._maker = KeyMaker(providers, store, live_keys, events)
         self._cache_ttl = policy.cache_ttl.total_seconds()
         self._grace = policy.grace.total_seconds()
@@ -91,7 +91,8 @@ class IndexKeys:
     def possible(self, tenant: str | None) -> bool:
         """Say whether this process can have index keys of a tenant (see `for_tagging`)."""
         provider = self._providers.of(tenant)
-        return self._store is not None and not provider.public_key_wrapping and not provider.write_only
+        known = tenant in self._policy.index_keys or not self._policy.own_keys_only
+        return self._store is not None and known and not provider.public_key_wrapping and not provider.write_only
 
     def for_tagging(self, tenant: str | None, offload: Offload = in_place) -> IndexLease:
         """Return the index keys of a tenant, the one that tags first, making it if the tenant has none.
@@ -190,6 +191,11 @@ class IndexKeys:
                 "a blind index needs a key provider with symmetric wrapping keys: whoever knows a public key could "
                 "plant an index key that he knows, and try out what is behind each tag"
             )
+        if self._policy.own_keys_only and tenant not in self._policy.index_keys:
+            raise ConfigurationError(
+                "the policy is own_keys_only, for somebody may plant data keys, and index keys cannot be of one "
+                "process alone: name those that count, KeyPolicy(index_keys={tenant: [key id]})"
+            )
         if provider.write_only:
             raise ConfigurationError("a blind index needs a key provider that can unwrap: tags need the tenant's key")
         return self._store
@@ -234,6 +240,10 @@ class IndexKeys:
 
     def _first(self, tenant: str | None, old: Sequence[IndexKey]) -> list[IndexKey]:
         """Make a first key; others may have made one at the same time, of which one has to be agreed on."""
+        if tenant in self._policy.index_keys:
+            raise ConfigurationError(
+                "all index keys that the policy names were made before its not_before: name a new one"
+            )
         now = max(_system.wall_clock(), self._policy.earliest)
         newest = max((key.record for key in old), key=lambda record: record.age, default=None)
         key = self._maker.make(tenant, now if newest is None else next_created(newest, now, self._policy))

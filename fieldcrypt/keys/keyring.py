@@ -56,7 +56,7 @@ class Keyring:
 
     def __init__(self, provider: KeyProvider, store: KeyStore | None, policy: KeyPolicy, events: Events) -> None:
         self.provider = provider
-        self.providers = TenantProviders(provider)
+        self.providers = TenantProviders(provider, policy)
         self.store = store
         self.policy = policy
         self.events = events
@@ -104,7 +104,7 @@ class Keyring:
 
     def of_its_own(self, tenant: str | None) -> bool:
         """Say whether every process has data keys of its own for a tenant."""
-        return self.store is None or self.providers.of(tenant).public_key_wrapping
+        return self.store is None or self.providers.own_keys_only(tenant)
 
     def for_encryption(self, tenant: str | None, offload: Offload = in_place) -> Lease:
         """Return the live key that encrypts for a tenant, making it if need be.
@@ -231,6 +231,11 @@ class Keyring:
     def _choice(self, tenant: str | None) -> Choice[AuthenticRecord]:
         lease = self._leases.get(tenant)
         return self._encrypting.choice(tenant, None if lease is None else lease.key, _system.wall_clock())
+
+    def vouches(self, record: KeyRecord) -> bool:
+        """Say of a record that opens whether nobody can have planted it who knows the data key."""
+        pinned = self.policy.index_keys.get(record.tenant, ())
+        return not self.providers.own_keys_only(record.tenant) or record.key_id in pinned or self.live_keys.made(record)
 
     # Leases
 

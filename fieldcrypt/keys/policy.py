@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
+
+from fieldcrypt.context import NO_TENANT, NoTenant
+from fieldcrypt.envelope import KEY_ID_SIZE
+from fieldcrypt.keys.records import check_tenant
 
 __all__ = ["KeyPolicy"]
 
@@ -31,13 +36,21 @@ class KeyPolicy:
         not_before: no data key that was made earlier encrypts or tags any more, whatever the key store says of it; a
             new one is made where there is no other. For the time after a leak (docs/on-call.md): a key store that was
             put back, or whose newer records were deleted, cannot bring an old key back into use.
+        own_keys_only: encrypt under none but the data keys that this process made itself, as with a public key. For
+            where others may wrap under the wrapping keys (`kms:Encrypt`): they can plant data keys that they know.
+            What is read may be under such a key all the same, so fields declare `accept_foreign_keys`; blind indexes
+            need `index_keys`. Costs a data key for each process and tenant (docs/keys.md).
+        index_keys: by tenant (None or `NO_TENANT` for values of no tenant), the ids of the only index keys that tag
+            and search for it: 16 bytes each, or 32 hexadecimal digits. The key store has no say in it any more.
     """
 
     __slots__ = (
         "cache_ttl",
         "grace",
+        "index_keys",
         "max_cached_keys",
         "not_before",
+        "own_keys_only",
         "propagation_delay",
         "replication_wait",
         "rotate_after",
@@ -52,12 +65,17 @@ class KeyPolicy:
         propagation_delay: timedelta = timedelta(minutes=5),
         replication_wait: timedelta = timedelta(seconds=2),
         not_before: datetime | None = None,
+        *,
+        own_keys_only: bool = False,
+        index_keys: Mapping[str | NoTenant | None, Iterable[bytes | str]] | None = None,
     ) -> None:
         """Take the limits.
 
         Raises:
-            TypeError: a time is not a timedelta, `not_before` not a datetime, or `max_cached_keys` not an int.
-            ValueError: a limit is negative, `not_before` has no offset, or the limits cannot work together.
+            TypeError: a time is not a timedelta, `not_before` not a datetime, `max_cached_keys` not an int,
+                `own_keys_only` not a bool, a tenant not text, or a key id neither bytes nor text.
+            ValueError: a limit is negative, `not_before` has no offset, the limits cannot work together, a tenant is
+                out of range, has no index key or is named twice, or a key id is none.
         """
         self.cache_ttl: Final = _duration("cache_ttl", cache_ttl)
         self.grace: Final = _duration("grace", grace)
@@ -77,6 +95,10 @@ class KeyPolicy:
             if not_before.utcoffset() is None:
                 raise ValueError("not_before needs an offset: datetime.now(UTC), for example")
         self.not_before: Final = not_before
+        if not isinstance(own_keys_only, bool):
+            raise TypeError("own_keys_only is a bool")
+        self.own_keys_only: Final = own_keys_only
+        self.index_keys: Final = _pinned(index_keys or {})
 
     @property
     def earliest(self) -> float:
@@ -84,14 +106,10 @@ class KeyPolicy:
         return float("-inf") if self.not_before is None else math.ceil(self.not_before.timestamp())
 
     def __setstate__(self, state: tuple[None, dict[str, Any]]) -> None:
-        for name, value in (_SINCE_THE_FIRST_PICKLES | state[1]).items():
-            object.__setattr__(self, name, value)
+        self.__init__(**state[1])  # type: ignore[misc]  # what a pickle does not know has its default
 
     def __repr__(self) -> str:
         return f"KeyPolicy({', '.join(f'{name}={getattr(self, name)!r}' for name in self.__slots__)})"
-
-
-_SINCE_THE_FIRST_PICKLES = {"not_before": None}
 
 
 def _duration(name: str, value: timedelta) -> timedelta:
@@ -100,3 +118,32 @@ def _duration(name: str, value: timedelta) -> timedelta:
     if value < timedelta(0):
         raise ValueError(f"{name} cannot be negative")
     return value
+
+
+def _pinned(
+    index_keys: Mapping[str | NoTenant | None, Iterable[bytes | str]],
+) -> dict[str | None, tuple[bytes, ...]]:
+    pinned: dict[str | None, tuple[bytes, ...]] = {}
+    for name, key_ids in index_keys.items():
+        tenant = None if name is NO_TENANT else name
+        if tenant is not None:
+            check_tenant(tenant)
+        if isinstance(key_ids, (bytes, str)):
+            raise TypeError("index_keys has a list of key ids for each tenant")
+        ids = tuple(_key_id(key_id) for key_id in key_ids)
+        if tenant in pinned or not ids:
+            raise ValueError(f"index_keys names {'no key of ' if not ids else 'twice '}{name!r}")
+        pinned[tenant] = tuple(dict.fromkeys(ids))
+    return pinned
+
+
+def _key_id(key_id: bytes | str) -> bytes:
+    if not isinstance(key_id, (bytes, str)):
+        raise TypeError(f"a key id is bytes or hexadecimal digits, not {type(key_id).__name__}")
+    try:
+        found = bytes.fromhex(key_id) if isinstance(key_id, str) else key_id
+    except ValueError:
+        found = b""
+    if len(found) != KEY_ID_SIZE:
+        raise ValueError(f"a key id has {KEY_ID_SIZE} bytes, or {2 * KEY_ID_SIZE} hexadecimal digits: not {key_id!r}")
+    return found

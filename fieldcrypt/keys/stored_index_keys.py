@@ -10,6 +10,7 @@ from fieldcrypt.keys.index_key import IndexKey
 from fieldcrypt.keys.live.refused_records import RefusedRecords
 from fieldcrypt.keys.live_keys import LiveKeys
 from fieldcrypt.keys.living_records import LivingRecords
+from fieldcrypt.keys.policy import KeyPolicy
 from fieldcrypt.keys.records import KeyRecord, KeyState, Purpose
 
 __all__ = ["StoredIndexKeys"]
@@ -22,19 +23,29 @@ class StoredIndexKeys:
         live_keys: of blind indexes.
         records: lists what the store keeps.
         refused: those that are known not to be authentic.
+        policy: `index_keys` counts.
         events: where to tell of what was planted.
     """
 
     def __init__(
-        self, live_keys: LiveKeys[IndexKey], records: LivingRecords, refused: RefusedRecords, events: Events
+        self,
+        live_keys: LiveKeys[IndexKey],
+        records: LivingRecords,
+        refused: RefusedRecords,
+        policy: KeyPolicy,
+        events: Events,
     ) -> None:
         self._live_keys = live_keys
         self._records = records
         self._events = events
         self._refused = refused
+        self._pinned = policy.index_keys
 
     def find(self, tenant: str | None, known: Iterable[IndexKey] = ()) -> list[IndexKey]:
         """Return all authentic, active index keys of a tenant; none if it has no index keys at all.
+
+        Of a tenant whose index keys the policy names: those, whatever the state in the key store, and no others. One
+        that is missing is an error, for tags under it would not be found.
 
         Args:
             tenant: whose keys.
@@ -46,6 +57,8 @@ class StoredIndexKeys:
                 `KeyShreddedError` if the tenant was shredded.
         """
         records = self._records.list(tenant, Purpose.BLIND_INDEX)
+        if tenant in self._pinned:
+            return [self._of(tenant, key_id) for key_id in self._pinned[tenant]]
         active = [record for record in records if record.state is KeyState.ACTIVE]
         keys = [key for record in active if (key := self._opened(record)) is not None]
         listed = {record.key_id for record in records}
@@ -67,6 +80,15 @@ class StoredIndexKeys:
             return [self._live_keys.get(key.key_id) for key in keys]
         except DecryptionError as error:
             raise KeyStoreError(f"the record of an index key cannot be opened: {error}") from None
+
+    def _of(self, tenant: str | None, key_id: bytes) -> IndexKey:
+        try:
+            key = self._live_keys.get(key_id)
+        except DecryptionError as error:
+            raise KeyStoreError(f"the record of index key {key_id.hex()} cannot be opened: {error}") from None
+        if key.tenant != tenant:
+            raise KeyStoreError(f"the policy names index key {key_id.hex()} for another tenant than it has")
+        return key
 
     def _opened(self, record: KeyRecord) -> IndexKey | None:
         """Return the key of a record, or None if it is not authentic: then somebody has planted it, and it is told."""

@@ -44,7 +44,7 @@ class Protected:
         index: make it searchable: the name of the attribute that holds the tags, or an `IndexedBy` that says more.
         name: the field's name, if not `table.attribute`.
         pad: hide the exact length of values by padding them to a multiple of so many bytes (2 to 65,535).
-        accept_public_key: see `Encryptor.field`.
+        accept_public_key, accept_foreign_keys: see `Encryptor.field`.
         accept_plaintext: read plaintext as well, in the type's own form in DynamoDB, until this day begins in UTC, a
             year from now at the most: while a table that holds it is encrypted. Writes are encrypted all the same.
         accept: read values of other schemes, or of a former declaration, as well (`OldReader`, `FormerField`).
@@ -59,6 +59,7 @@ class Protected:
     accept_plaintext: date | None = None
     accept: Sequence[OldReader[Any]] = ()
     accept_until: date | None = None
+    accept_foreign_keys: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +158,11 @@ class ProtectedTable:
         check_type(how.type)
         field_name = how.name or f"{self.name}.{attribute}"
         self.fields[attribute] = encryptor.field(
-            field_name, how.type, pad=how.pad, accept_public_key=how.accept_public_key
+            field_name,
+            how.type,
+            pad=how.pad,
+            accept_public_key=how.accept_public_key,
+            accept_foreign_keys=how.accept_foreign_keys,
         )
         if how.accept_plaintext is not None or how.accept or how.accept_until is not None:
             accepted = self.accepted[attribute] = Accepted(how.accept_plaintext, how.accept, how.accept_until)

@@ -58,7 +58,8 @@ class EncryptedAttribute(GuardedAttribute[T]):
             from now at the most: while a table that holds it is encrypted. Writes are encrypted all the same.
         accept: read values of other schemes, or of a former declaration, as well (`OldReader`, `FormerField`).
         accept_until: until when; needed with `accept`.
-        accept_public_key: read values whose data key was wrapped with a public key; see `Encryptor.field`.
+        accept_public_key, accept_foreign_keys: read values under data keys that others can have planted; see
+            `Encryptor.field`.
 
     Raises:
         ConfigurationError: the attribute cannot be encrypted, or not searched; or something is to be accepted for ever.
@@ -79,6 +80,7 @@ class EncryptedAttribute(GuardedAttribute[T]):
         accept: Sequence[OldReader[Any]] = (),
         accept_until: date | None = None,
         accept_public_key: bool = False,
+        accept_foreign_keys: bool = False,
     ) -> None:
         if not isinstance(inner, Attribute):
             raise ConfigurationError(
@@ -99,6 +101,7 @@ class EncryptedAttribute(GuardedAttribute[T]):
         self.name = name
         self.pad = pad
         self.accept_public_key = accept_public_key
+        self.accept_foreign_keys = accept_foreign_keys
         self.index = IndexedBy(index) if isinstance(index, str) else index
         if self.index is not None:
             if not isinstance(self.index, IndexedBy):
@@ -163,7 +166,13 @@ class EncryptedAttribute(GuardedAttribute[T]):
 
     def field_of(self, encryptor: Encryptor, name: str) -> Field[Any]:
         """Return the field that encrypts the attribute's values, under a name."""
-        return encryptor.field(name, self.type, pad=self.pad, accept_public_key=self.accept_public_key)
+        return encryptor.field(
+            name,
+            self.type,
+            pad=self.pad,
+            accept_public_key=self.accept_public_key,
+            accept_foreign_keys=self.accept_foreign_keys,
+        )
 
     @cached_property
     def _mixed(self) -> MixedField | None:

@@ -66,7 +66,8 @@ class Encrypted(ProtectedType, TypeDecorator[Any]):
             of JSON. Writes are encrypted all the same.
         accept: read values of other schemes, or of a former declaration, as well (`OldReader`, `FormerField`).
         accept_until: until when; needed with `accept`.
-        accept_public_key: read values whose data key was wrapped with a public key; see `Encryptor.field`.
+        accept_public_key, accept_foreign_keys: read values under data keys that others can have planted; see
+            `Encryptor.field`.
         storage: the type that the column has in the database, a String, a Text or a JSON, so that a column that exists
             is encrypted where it is. Values take a third more room than in binary. Default: binary.
         write: False for the first of two deployments, or while an `undo` runs (docs/migration.md): both forms are read,
@@ -98,6 +99,7 @@ class Encrypted(ProtectedType, TypeDecorator[Any]):
         accept: Sequence[OldReader[Any]] = (),
         accept_until: date | None = None,
         accept_public_key: bool = False,
+        accept_foreign_keys: bool = False,
         storage: TypeEngine[Any] | type[TypeEngine[Any]] | None = None,
         write: bool = True,
     ) -> None:
@@ -112,6 +114,7 @@ class Encrypted(ProtectedType, TypeDecorator[Any]):
         self.accept = _Readers(accept) if accept else _NO_READERS
         self.accept_until = accept_until
         self.accept_public_key = accept_public_key
+        self.accept_foreign_keys = accept_foreign_keys
         self.storage = None if storage is None else inner_type(storage)
         self.write = write
         self.accepted: Accepted | None = None
@@ -135,7 +138,8 @@ class Encrypted(ProtectedType, TypeDecorator[Any]):
     def _static_cache_key(self) -> tuple[Any, ...]:
         """What tells types apart in SQLAlchemy's statement cache, which would look at positional arguments alone."""
         types = [None if each is None else each._static_cache_key for each in (self.type_, self.storage)]
-        accepts = (self.accept_plaintext, self.accept, self.accept_until, self.accept_public_key)
+        accepted_keys = (self.accept_public_key, self.accept_foreign_keys)
+        accepts = (self.accept_plaintext, self.accept, self.accept_until, *accepted_keys)
         return type(self), *types, self.encryptor, self.name, self.pad, self.index, accepts, self.write
 
     @property
@@ -310,7 +314,12 @@ class Encrypted(ProtectedType, TypeDecorator[Any]):
             )
         kind, to_field, from_field = stored(self.type_, self.described)
         field: Field[Any] = self.encryptor.field(
-            self.name, kind, pad=self.pad, accept_public_key=self.accept_public_key, offload=in_thread
+            self.name,
+            kind,
+            pad=self.pad,
+            accept_public_key=self.accept_public_key,
+            accept_foreign_keys=self.accept_foreign_keys,
+            offload=in_thread,
         )
         return to_field, from_field, field
 

@@ -64,8 +64,8 @@ class EncryptingKeys:
     def records(self, tenant: str | None) -> list[KeyRecord]:
         """Return the records of a tenant's data keys for values, of those that may encrypt in this process.
 
-        Of keys that were wrapped with a public key, those that others made may not: whoever knows the public key can
-        have planted one that he knows. Nor can a write-only provider open them.
+        Those that others made may not where whoever can wrap is not trusted (`TenantProviders.own_keys_only`). Nor
+        can a write-only provider open them.
 
         Raises:
             KeyShreddedError: the tenant was shredded: keys that it has all the same are not to be used.
@@ -74,7 +74,7 @@ class EncryptingKeys:
         if self._listed is None:
             raise KeyStoreError("without a key store there are no data keys to list")
         records = self._listed.list(tenant, Purpose.ENCRYPTION)
-        if self._providers.of(tenant).public_key_wrapping:
+        if self._providers.own_keys_only(tenant):
             return [record for record in records if self._live_keys.made(record)]
         return records
 
