@@ -170,8 +170,8 @@ class MemorySource(Source):
     def remarks(self) -> Sequence[str]:
         return ["drop the column"]
 
-    def estimate(self) -> int:
-        return len(self._data.rows)
+    def estimate(self, which: Which = Which.ALL) -> int:
+        return sum(self._is(row, which) for row in self._data.rows.values())
 
     def _is(self, row: Row, which: Which) -> bool:
         copied, ours = self._field.plain_name is not None, is_envelope(row.stored)

@@ -490,12 +490,14 @@ class TestSealedItems(OnMoto):
 
         assert migration(dynamodb, table()).backfill().failed == 3  # nobody said that seals may be missing
         job = migration(dynamodb, lax, before_update(dynamodb, promote), name="lax")
+        assert job.plan().stale_seals == 3
         assert told(job.backfill()) == (3, 3, 0, True)
         assert sorted(item["ward"] for item in items(EncryptedTable(plain, table()))) == [1, 2, 99]
         assert job.verify().wrong == 0
         later(monkeypatch, 5)
         encryptor.data_keys.rotate("clinic 1")
-        assert job.backfill().changed == 1
+        assert (job.plan().stale_seals, job.backfill().changed) == (1, 1)
+        assert job.plan().due == 0
         plain.update_item(
             Key={"clinic": "clinic 2", "number": 2},
             UpdateExpression="SET ward = :new",

@@ -152,6 +152,26 @@ def test_while_a_backfill_is_at_work(engine: Engine) -> None:
     assert Migration(engine, patient).verify().wrong == 0
 
 
+def test_not_while_an_undo_is_at_work(database: Database) -> None:
+    """It would encrypt behind the undo; and one that was stopped goes over everything again after it."""
+    engine, patient = database("sqlite"), model(keys())
+    before = add(engine, patient, 3)
+    migration = Migration(engine, patient)
+    migration.backfill()
+    damage(engine, 0, ssn="fc1.of old")
+
+    def mend(progress: Any) -> None:
+        with pytest.raises(ConfigurationError, match="the undo is being done by"):
+            migration.mend(as_plaintext={0})
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        migration.undo(batch=2, on_progress=mend)
+    assert migration.mend(as_plaintext={0}).changed == 1
+    assert list(migration.undo().failures) == [(0,)]  # which could not be told from a value
+    assert [ssn for _, ssn, _ in raw(engine)][1:] == [ssn for _, ssn, _ in before][1:]
+
+
 def test_one_text_is_no_set_of_keys(database: Database) -> None:
     """Its characters might be keys."""
     engine, patient = database("sqlite"), model(keys())

@@ -102,6 +102,19 @@ class TestComplete:
         assert (report.failed, report.left, report.complete) == (0, 1, False)
         assert number_of(job.backfill())[-2:] == (0, True)
 
+    def test_a_step_counts_what_it_looks_at(self) -> None:
+        """A finish has nothing to do with rows that have no plaintext, and comes to the end of its count."""
+        data = data_of(5)
+        for number in (1, 2):
+            data.rows[number].plain = None
+        job = MemoryMigration(data, ENCRYPTOR)
+        job.backfill()
+        job.verify()
+        told: list[str] = []
+        assert job.finish(batch=2, on_progress=lambda progress: told.append(str(progress))).rows == 3
+        assert told[-1].startswith("finish: 3 of 3, 3 changed, 0 failed")
+        assert [(step.done, step.total) for step in job.status().steps] == [(5, 5), (5, 5), (3, 3)]
+
     def test_what_is_none_to_the_application_is_not_left(self) -> None:
         """A row whose plaintext is no value is looked at, and keeps nothing from being complete."""
         data = data_of(2)

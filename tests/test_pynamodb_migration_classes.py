@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from pynamodb.attributes import DiscriminatorAttribute, MapAttribute, UnicodeAttribute
+from pynamodb.attributes import DiscriminatorAttribute, JSONAttribute, MapAttribute, UnicodeAttribute
 from pynamodb.models import Model
 
 from fieldcrypt import ConfigurationError, Encryptor
@@ -155,3 +155,20 @@ class TestExactness(OnMoto):
         assert (report.changed, report.failed) == ((1, 0) if is_held else (0, 1))
         if not is_held:
             assert Decimal(raw(dynamodb, TABLE, key(1))["weight"]["N"]) == Decimal(plain)
+
+    def test_the_null_of_json_is_nothing_before_and_after(self, dynamodb: DynamoDb, encryptor: Encryptor) -> None:
+        """PynamoDB reads it as None; nothing has no ciphertext, and the text would be read by nobody in the end."""
+
+        class Patient(Model):
+            Meta = dynamodb.meta(TABLE)
+            id = UnicodeAttribute(hash_key=True)
+            notes = EncryptedAttribute(JSONAttribute(null=True), encryptor, accept_plaintext=SOON)
+
+        CheckpointTable(client_factory=dynamodb.client).create_table()
+        Patient.create_table(wait=True)
+        put(dynamodb, 1, notes={"S": "null"})
+        job = TableMigration(MigratedModel(Patient))
+        assert Patient.get("1").notes is None
+        assert (job.plan().due, job.backfill().complete, job.verify().wrong) == (1, True, 0)
+        assert "notes" not in stored(dynamodb, 1)
+        assert Patient.get("1").notes is None

@@ -263,6 +263,8 @@ def _print_plan(planned: MigrationPlan) -> None:
             "rows. Look at each: if it is old plaintext of yours, and nobody has planted it, `fieldcrypt migrate mend "
             "--as-plaintext KEY` encrypts it"
         )
+    if planned.stale_seals:
+        say(f"{counted(planned.stale_seals, 'item')} to be sealed")
     for reason, count in planned.passed_over.items():
         say(f"{counted(count, 'row')} passed over: {reason}")
     for remark in planned.remarks:
@@ -279,6 +281,7 @@ def _plan_as_json(planned: MigrationPlan) -> dict[str, Any]:
         "left": planned.left,
         "columns": {name: {kind.value: n for kind, n in counts.items()} for name, counts in planned.fields.items()},
         "stale_tags": dict(planned.stale_tags),
+        "stale_seals": planned.stale_seals,
         "needed": list(planned.needed),
         "passed_over": dict(planned.passed_over),
         "remarks": list(planned.remarks),

@@ -42,8 +42,10 @@ class MigrationPlan(NamedTuple):
         needed: what has to change before a backfill can run, in words; statements where they are known.
         left: how many were not seen although the database counts them, so that no step would come to them.
         passed_over: why rows are none of this migration's, with how many: no step looks at them any further.
-        remarks: what to know before, though nothing keeps a backfill from being done: triggers, or a newer data key
-            that waits, so that it is too early to encrypt anew.
+        remarks: what to know before, though nothing keeps a backfill from being done: triggers, constraints and
+            defaults of a column that becomes ciphertext, or a newer data key that waits, so that it is too early to
+            encrypt anew.
+        stale_seals: how many have no seal, or not one as it is declared now.
     """
 
     rows: int
@@ -54,12 +56,13 @@ class MigrationPlan(NamedTuple):
     left: int = 0
     passed_over: Mapping[str, int] = MappingProxyType({})
     remarks: tuple[str, ...] = ()
+    stale_seals: int = 0
 
     @property
     def due(self) -> int:
-        """How many of the values that were looked at a backfill would write, or tag."""
+        """How many values, tags and seals of what was looked at a backfill would write."""
         values = sum(count for counts in self.fields.values() for kind, count in counts.items() if kind.is_due)
-        return values + sum(self.stale_tags.values())
+        return values + sum(self.stale_tags.values()) + self.stale_seals
 
 
 class StepReport(NamedTuple):

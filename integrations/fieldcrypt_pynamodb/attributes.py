@@ -193,7 +193,9 @@ class EncryptedAttribute(GuardedAttribute[T]):
         form = dict(wire(data))
         value = self.inner.deserialize(self.inner.get_value(form))
         as_it_is = isinstance(self.inner, CONTAINERS) and self.inner.attr_type in form
-        return of_form(self.inner, form) if as_it_is else self.to_field(value)
+        if as_it_is:
+            return of_form(self.inner, form)
+        return None if value is None else self.to_field(value)  # the null of JSON
 
     def as_plaintext(self, value: Any) -> dict[str, Any]:
         """Return a value of the field's as it was before it was protected, in DynamoDB's form."""

@@ -110,8 +110,8 @@ def _protected(field: ProtectedField, cell: Cell, place: Place, found: Finding) 
         return values
     if found.kind is Kind.UNREADABLE:
         raise unreadable(field, cell)
-    if found.kind.is_due and found.value is not None:
-        values[field.stored_name] = field.seal(found.value, place)
+    if found.kind.is_due:  # the null of JSON is nothing, which has no encrypted form
+        values[field.stored_name] = None if found.value is None else field.seal(found.value, place)
     if field.tag_name is not None:
         tag = field.tag(found.value, place)
         if tag != cell.tag:

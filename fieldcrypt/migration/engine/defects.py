@@ -6,6 +6,7 @@ Nothing is locked, and nothing written.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 from fieldcrypt.errors import ConfigurationError, KeyNotFoundError, KeyProviderError, KeyStoreError, MigrationError
 from fieldcrypt.migration.engine.source import Source
@@ -44,6 +45,7 @@ class Kinds:
         self._source = source
         self.counts: dict[str, Counter[Kind]] = {}
         self.stale_tags: Counter[str] = Counter()
+        self.stale_seals = 0
         self.passed_over: Counter[str] = Counter()
 
     def add(self, unit: Unit) -> None:
@@ -53,8 +55,10 @@ class Kinds:
             KeyProviderError, KeyStoreError: it cannot be told for now.
         """
         source = self._source
+        cells: Sequence[tuple[ProtectedField, Cell]] = ()
         try:
             cells = unit.cells()
+            self.stale_seals += source.is_whole_due(unit)
         except PassedOverError as reason:
             self.passed_over[str(reason)] += 1
             return
@@ -62,7 +66,6 @@ class Kinds:
             if is_stop(error):
                 raise
             self._count(source.name, Kind.UNREADABLE)
-            return
         for field, cell in cells:
             name = f"{source.name}.{field.name}"
             kind, is_stale = _kind_of(field, cell, unit)

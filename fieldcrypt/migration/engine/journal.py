@@ -217,7 +217,7 @@ def is_free(worker: str | None, leased_until: float, now: float, lease: float) -
 
 def rivals(step: str) -> frozenset[str]:
     """Return the steps that must not be at work while a step is."""
-    return WRITING - {step} if step in WRITING else frozenset()
+    return WRITING - {step} if step in WRITING else frozenset({"undo"} if step == "mend" else ())
 
 
 def at_work(part: str, step: str, worker: str, lease: float) -> ConfigurationError:

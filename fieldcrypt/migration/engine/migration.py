@@ -91,7 +91,8 @@ class StoredMigration:
             stale_tags += kinds.stale_tags
             passed_over += kinds.passed_over
         remarks = (*cautions, *self._waiting())
-        return MigrationPlan(rows, total, fields, stale_tags, needed, left, passed_over, remarks)
+        stale_seals = sum(look.found.stale_seals for look in looks)
+        return MigrationPlan(rows, total, fields, stale_tags, needed, left, passed_over, remarks, stale_seals)
 
     def backfill(
         self,

@@ -60,7 +60,7 @@ class Part(NamedTuple):
         old = self.journal.find(step.name)
         # An undo that goes over everything again loses nothing, so it needs no word to be begun again.
         is_other = isinstance(step, Undo) and old is not None and old.about != about
-        total = self.source.estimate()
+        total = self.source.estimate(step.looks_at(self.source.fields))
         return self.journal.begin(step.name, about, total, restart=restart or is_other, drops=step.drops)
 
     def ended(self, step: Step, begun: Run) -> tuple[Run | None, Counted]:

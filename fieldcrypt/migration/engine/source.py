@@ -128,9 +128,9 @@ class Source(Protocol):
         """False if the store cannot count all that is due, for some of it has the form of what is not."""
         return all(field.is_told_by_form for field in self.fields)
 
-    def estimate(self) -> int:
-        """Return about how many units there are, for progress and samples; cheap."""
-        return self.count(Which.ALL).total
+    @abstractmethod
+    def estimate(self, which: Which = Which.ALL) -> int:
+        """Return about how many units `page` will return of those of a kind, for progress and samples; cheap."""
 
     @abstractmethod
     def count(self, which: Which) -> Counted:
@@ -165,6 +165,14 @@ class Source(Protocol):
     def complete(self, step: str, unit: Any, change: Change) -> Change:
         """Return the change of a unit with what depends on the whole of it: a new seal."""
         return change
+
+    def is_whole_due(self, unit: Any) -> bool:
+        """Return True if a backfill writes to a unit for what depends on the whole of it: a seal.
+
+        Raises:
+            FieldcryptError, TypeError, ValueError: it cannot, because what there is does not hold.
+        """
+        return False
 
     def wrong(self, unit: Any) -> Sequence[str]:
         """Return what is wrong with a unit as a whole, of which the fields do not know."""

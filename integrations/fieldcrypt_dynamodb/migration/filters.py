@@ -7,13 +7,16 @@ by BETWEEN, which real and simulated DynamoDBs do alike; `begins_with` of binary
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from fieldcrypt.aead import NONCE_SIZE, TAG_SIZE
 from fieldcrypt.envelope import KEY_ID_SIZE, SELF_CONTAINED, STORED
 from fieldcrypt.migration.engine.source import Which
+from fieldcrypt_dynamodb.forms import WIRE
+from fieldcrypt_dynamodb.migration.target import Item
+from fieldcrypt_dynamodb.plaintext import is_null
 
-__all__ = ["filters"]
+__all__ = ["Scan", "scans"]
 
 _AT_ONCE = 20  # attributes; DynamoDB takes 300 operators in an expression
 _SIZE = 1 + KEY_ID_SIZE + NONCE_SIZE + TAG_SIZE
@@ -28,15 +31,39 @@ _OURS = "(attribute_type({0}, :binary) AND size({0}) >= :size AND {0} BETWEEN :f
 _DUE = f"(attribute_exists({{0}}) AND NOT attribute_type({{0}}, :null) AND NOT {_OURS})"
 
 
-def filters(which: Which, names: Sequence[str], seal: str | None) -> Iterator[dict[str, Any]]:
-    """Yield the parameters of scans that find all items of a kind: of one, unless there are very many attributes.
+class Scan(NamedTuple):
+    """A scan of one filter, and what those before it have found.
+
+    Attributes:
+        params: of the request.
+        which: the kind of items.
+        before: the attributes that were filtered by already.
+        seal: the attribute that was, if items are sealed.
+    """
+
+    params: dict[str, Any]
+    which: Which = Which.ALL
+    before: Sequence[str] = ()
+    seal: str | None = None
+
+    def is_first(self, item: Item) -> bool:
+        """Return True if no scan before has found an item that this one finds."""
+        if not self.before:
+            return True
+        is_filled = self.which is Which.FILLED
+        has_seal = self.seal is not None and (self.seal in item) == is_filled
+        return not has_seal and not any(_is(is_filled, item.get(name)) for name in self.before)
+
+
+def scans(which: Which, names: Sequence[str], seal: str | None) -> Iterator[Scan]:
+    """Yield the scans that find all items of a kind: one, unless there are very many attributes.
 
     Args:
         which: the kind.
         names, seal: the protected attributes, and that with the seal, if items are sealed.
     """
     if which is Which.ALL:
-        yield {}
+        yield Scan({})
         return
     is_filled = which is Which.FILLED
     for at in range(0, len(names), _AT_ONCE):
@@ -46,8 +73,13 @@ def filters(which: Which, names: Sequence[str], seal: str | None) -> Iterator[di
             placed["#seal"] = seal
             terms.append("attribute_exists(#seal)" if is_filled else "attribute_not_exists(#seal)")
         expression = " OR ".join(terms)
-        yield {
-            "FilterExpression": expression,
-            "ExpressionAttributeNames": placed,
-            "ExpressionAttributeValues": {name: value for name, value in _VALUES.items() if name in expression},
-        }
+        values = {name: value for name, value in _VALUES.items() if name in expression}
+        params = {"FilterExpression": expression, "ExpressionAttributeNames": placed}
+        yield Scan({**params, "ExpressionAttributeValues": values}, which, names[:at], seal)
+
+
+def _is(is_filled: bool, value: Any) -> bool:
+    """Return True if an attribute is what a filter asks for."""
+    data = WIRE.bytes_of(value)
+    is_ours = data is not None and len(data) >= _SIZE and data[0] in (STORED, SELF_CONTAINED)
+    return is_ours if is_filled else not (is_ours or is_null(value))

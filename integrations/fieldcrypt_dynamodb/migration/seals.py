@@ -12,7 +12,7 @@ from fieldcrypt import DecryptionError, KeyNotFoundError, KeyShreddedError
 from fieldcrypt.migration.engine.unit import Change, UnitError
 from fieldcrypt_dynamodb.migration.item import MigratedItem
 
-__all__ = ["complete", "prepare", "wrong"]
+__all__ = ["complete", "is_due", "prepare", "wrong"]
 
 
 def prepare(step: str, unit: Any) -> Change:
@@ -58,6 +58,17 @@ def complete(step: str, unit: Any, change: Change) -> Change:
     return change
 
 
+def is_due(unit: Any) -> bool:
+    """Return True if an item has no seal, or not one as it is declared now, and will get one.
+
+    Raises:
+        As `prepare`.
+    """
+    item: MigratedItem = unit
+    prepare("backfill", item)
+    return not item.is_shredded and _is_unsealed(item)
+
+
 def wrong(unit: Any) -> Sequence[str]:
     """Return what is wrong with the seal of an item."""
     item: MigratedItem = unit
@@ -98,10 +109,16 @@ def _seal(item: MigratedItem, change: Change) -> None:
     if change.failure is not None:  # what cannot be read cannot be sealed, and the rest is not without it
         change.values.clear()
         return
-    if seal.attribute not in item.raw or not change.values.keys().isdisjoint(seal.over) or seal.is_old(item.raw):
+    if not change.values.keys().isdisjoint(seal.over) or _is_unsealed(item):
         new = {**item.raw, **change.values}
         new = {name: value for name, value in new.items() if value is not None and name != seal.attribute}
         seal.add(new)
         change.values[seal.attribute] = new[seal.attribute]
         change.values |= dict.fromkeys(seal.formers & item.raw.keys())
         change.read |= {seal.attribute, *seal.over, *seal.formers}
+
+
+def _is_unsealed(item: MigratedItem) -> bool:
+    """Return True if an item has no seal, or one by an older key or declaration."""
+    seal = item.table.seal
+    return seal is not None and (seal.attribute not in item.raw or seal.is_old(item.raw))

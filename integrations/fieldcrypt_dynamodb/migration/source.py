@@ -19,7 +19,7 @@ from fieldcrypt_dynamodb.migration.access import TableAccess
 from fieldcrypt_dynamodb.migration.checkpoint_table import CheckpointTable
 from fieldcrypt_dynamodb.migration.conditional import conditional
 from fieldcrypt_dynamodb.migration.field import MigratedField
-from fieldcrypt_dynamodb.migration.filters import filters
+from fieldcrypt_dynamodb.migration.filters import Scan, scans
 from fieldcrypt_dynamodb.migration.item import MigratedItem
 from fieldcrypt_dynamodb.migration.schema import problems
 from fieldcrypt_dynamodb.migration.target import Item, MigratedTable
@@ -88,22 +88,23 @@ class TableSource(Source):
 
     # Reading
 
-    def estimate(self) -> int:
-        """Return how many items there are, as DynamoDB last counted them some hours ago."""
+    def estimate(self, which: Which = Which.ALL) -> int:
+        """Return how many items there are, as DynamoDB last counted them some hours ago: pages return those of all."""
         return int((self._access.describe() or {}).get("ItemCount", 0))
 
     def count(self, which: Which) -> Counted:
         """Have DynamoDB count in a scan of its own, which knows neither of segments nor of checkpoints."""
         total = those = 0
-        for filtered in self._filters(which):
-            pages = list(self._access.pages(Select="COUNT", **filtered))
-            total = sum(page["ScannedCount"] for page in pages)
-            those += sum(page["Count"] for page in pages)
+        for scan in self._scans(which):
+            total, only = 0, {} if scan.before else {"Select": "COUNT"}
+            for page in self._access.pages(**only, **scan.params):
+                total += page["ScannedCount"]
+                those += sum(map(scan.is_first, page["Items"])) if scan.before else page["Count"]
         return Counted(total, those)
 
-    def _filters(self, which: Which) -> Iterator[dict[str, Any]]:
+    def _scans(self, which: Which) -> Iterator[Scan]:
         names = list(dict.fromkeys(attribute.name for attribute in self._table.attributes))
-        return filters(which, names, None if self._table.seal is None else self._table.seal.attribute)
+        return scans(which, names, None if self._table.seal is None else self._table.seal.attribute)
 
     @property
     def is_told_by_form(self) -> bool:
@@ -125,10 +126,10 @@ class TableSource(Source):
         """
         size, total = (math.inf, 0) if sample is None else (sample.size, self.estimate())
         is_sampled, found = total > size, 0
-        for params in _random_segments(total) if is_sampled else self._filters(which):
-            for response in self._access.pages(Limit=_PAGE, **params):
+        for scan in _random_segments(total) if is_sampled else self._scans(which):
+            for response in self._access.pages(Limit=_PAGE, **scan.params):
                 found += len(response["Items"])
-                yield [self._item(raw) for raw in response["Items"]]
+                yield [self._item(raw) for raw in response["Items"] if scan.is_first(raw)]
             if is_sampled and found >= size:
                 return
 
@@ -136,6 +137,7 @@ class TableSource(Source):
 
     prepare = staticmethod(seals.prepare)
     complete = staticmethod(seals.complete)
+    is_whole_due = staticmethod(seals.is_due)
     wrong = staticmethod(seals.wrong)
 
     def transact(self, work: Callable[[Batch], T]) -> T:
@@ -177,6 +179,6 @@ class TableSource(Source):
         return unit.raw_key
 
 
-def _random_segments(total: int) -> Iterator[dict[str, Any]]:
+def _random_segments(total: int) -> Iterator[Scan]:
     segments = min(_MOST_SEGMENTS, max(1, math.ceil(total / _IN_SEGMENT)))
-    return ({"Segment": number, "TotalSegments": segments} for number in random.sample(range(segments), segments))
+    return (Scan({"Segment": number, "TotalSegments": segments}) for number in random.sample(range(segments), segments))

@@ -83,7 +83,7 @@ class Migration(StoredMigration):
 
         Raises:
             TypeError: as_plaintext is one text, and no collection.
-            ConfigurationError: what is given is no primary key; or the tables are not as declared.
+            ConfigurationError: what is given is no primary key; the tables are not as declared; or an undo is at work.
             MigrationError: the database refuses.
             KeyProviderError, KeyStoreError: keys cannot be had.
         """

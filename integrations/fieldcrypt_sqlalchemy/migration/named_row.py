@@ -19,6 +19,7 @@ from sqlalchemy.exc import DBAPIError
 
 from fieldcrypt import ConfigurationError
 from fieldcrypt.migration import Failures, StepReport
+from fieldcrypt.migration.engine.backfill import Backfill
 from fieldcrypt.migration.engine.defects import is_stop
 from fieldcrypt.migration.engine.journal import Counts, Run
 from fieldcrypt.migration.engine.source import RefusedError
@@ -76,14 +77,14 @@ def mend_named(
 
     Raises:
         TypeError: what is given is one text.
-        ConfigurationError: what is given is no key of these tables. Nothing was done.
+        ConfigurationError: what is given is no key of these tables, or an undo is at work. Nothing was done.
         KeyProviderError, KeyStoreError: keys cannot be had.
     """
     if isinstance(named, (str, bytes)):  # of which each character would be a key
         raise TypeError("as_plaintext takes a set of keys, {…}")
     keys = [[_key(source, given) for source, _ in tables] for given in named]
     places = [
-        _Table(source, journal, journal.begin("mend", source.describe(), len(keys), restart=True, drops=()))
+        _Table(source, journal, journal.begin("mend", source.describe(), len(keys), restart=True, drops=Backfill.drops))
         for source, journal in tables
     ]
     failures, counts, told = Failures(), Counter[str](), []

@@ -19,8 +19,9 @@ from fieldcrypt.migration.engine.source import Counted, Page, RefusedError, Sour
 from fieldcrypt.migration.engine.unit import Change, Unit, UnitError, UnreadableUnit, is_exactly
 from fieldcrypt_sqlalchemy.keyset import Key, beyond, is_read_as_stored, typed, up_to
 from fieldcrypt_sqlalchemy.migration.bare import Bare
+from fieldcrypt_sqlalchemy.migration.cautions import cautions
 from fieldcrypt_sqlalchemy.migration.column import MigratedColumn
-from fieldcrypt_sqlalchemy.migration.database import columns_set_on_update, triggers, writes_as_told
+from fieldcrypt_sqlalchemy.migration.database import columns_set_on_update, writes_as_told
 from fieldcrypt_sqlalchemy.migration.errors import ROW_ERRORS, in_words, is_of_a_row
 from fieldcrypt_sqlalchemy.migration.row import Binding, MigratedRow
 from fieldcrypt_sqlalchemy.migration.schema import problems, remarks
@@ -123,15 +124,17 @@ class SqlSource(Source):
 
     def cautions(self) -> Sequence[str]:
         with self._engine.connect() as connection:
-            found = triggers(connection, self.table.name, self.schema)
-        told = "see that they copy no plaintext elsewhere; a row in which they change what is written stays as it is"
-        return [f"{self.full_name} has triggers for UPDATE ({', '.join(found)}): {told}"] if found else []
+            return list(cautions(connection, self))
 
     def remarks(self) -> Sequence[str]:
         with self._engine.connect() as connection:
             return list(remarks(connection, self))
 
     # Reading
+
+    def estimate(self, which: Which = Which.ALL) -> int:
+        counted = self.count(which)
+        return counted.total if which is Which.ALL else counted.those
 
     def count(self, which: Which) -> Counted:
         query = select(func.count(), func.sum(case((self._is(which), 1), else_=0))).select_from(self.target)
