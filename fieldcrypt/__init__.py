@@ -22,6 +22,7 @@ from fieldcrypt.keys.file_store import FileKeyStore
 from fieldcrypt.keys.policy import KeyPolicy
 from fieldcrypt.keys.provider import KeyProvider, LocalKeyProvider
 from fieldcrypt.keys.provider_chain import KeyProviderChain
+from fieldcrypt.keys.providers.tenant import USE_DEFAULT, TenantKeyProvider
 from fieldcrypt.keys.records import KeyRecord, KeyState, Purpose, WrappedKey
 from fieldcrypt.keys.store import KeyStore, MemoryKeyStore
 from fieldcrypt.keys.store_chain import KeyStoreChain
@@ -51,6 +52,8 @@ __all__ = [
     "KeyProvider",
     "LocalKeyProvider",
     "KeyProviderChain",
+    "TenantKeyProvider",
+    "USE_DEFAULT",
     "KeyStore",
     "MemoryKeyStore",
     "FileKeyStore",

@@ -11,6 +11,7 @@ from fieldcrypt._base.snapshots import forget_after_restore
 from fieldcrypt._originals import Originals
 from fieldcrypt.blind_index import DEFAULT_TAG_SIZE, BlindIndex
 from fieldcrypt.codecs import Codec
+from fieldcrypt.context import NoTenant
 from fieldcrypt.data_keys import DataKeys
 from fieldcrypt.errors import ConfigurationError
 from fieldcrypt.events import Event, Events, Observer, Stats
@@ -222,7 +223,8 @@ class Encryptor:
 
         Args:
             tenants: all of whose data keys are wanted, index keys included; None for those of no tenant.
-            values: encrypted values whose data keys are wanted.
+            values: encrypted values whose data keys are wanted; where tenants have key providers of their own, values
+                of these tenants.
 
         Returns:
             How many data keys those are.
@@ -240,19 +242,23 @@ class Encryptor:
 
         return await asyncio.to_thread(self.warm_up, tenants, values)
 
-    def needs_reencrypt(self, data: bytes) -> bool:
+    def needs_reencrypt(self, data: bytes, *, tenant: str | NoTenant | None = None) -> bool:
         """Say whether a value is under an old data key: one that is retired, that a newer one has followed, or that
         was made before the policy's `not_before`.
 
         Where every process has data keys of its own (without a key store, or with a public key): one older than the
         policy's `rotate_after`. Makes no key, and asks the key store once for a tenant, unless a new key is due.
 
+        Args:
+            data: the value.
+            tenant: as for `Field.decrypt`.
+
         Raises:
             As `Field.decrypt`; the value itself is not decrypted, only its data key is unwrapped.
         """
         keyring = self._configured()
         value = envelope.parse(envelope.as_bytes(data))
-        record = keyring.for_decryption(value.key_id, value.record).record
+        record = keyring.for_decryption(value.key_id, value.record, tenant=tenant).record
         if record.created < keyring.policy.earliest:
             return True
         if keyring.of_its_own(record.tenant):
@@ -260,8 +266,11 @@ class Encryptor:
         active = keyring.active(record.tenant)
         return record.state is not KeyState.ACTIVE or (active is not None and active.age > record.age)
 
-    def followed_at(self, data: bytes) -> float | None:
+    def followed_at(self, data: bytes, *, tenant: str | NoTenant | None = None) -> float | None:
         """Return from when on a value is under an old data key, because a newer one waits for now; None if none does.
+
+        Args:
+            data, tenant: as for `needs_reencrypt`.
 
         Returns:
             Seconds since 1970: the newer key has waited out the policy's propagation delay then.
@@ -271,7 +280,7 @@ class Encryptor:
         """
         keyring = self._configured()
         value = envelope.parse(envelope.as_bytes(data))
-        return keyring.followed_at(keyring.for_decryption(value.key_id, value.record).record)
+        return keyring.followed_at(keyring.for_decryption(value.key_id, value.record, tenant=tenant).record)
 
     @property
     def data_keys(self) -> DataKeys:

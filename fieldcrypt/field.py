@@ -46,8 +46,9 @@ _TEXT_MARK = TEXT_BYTE.decode()
 # What the hot path needs, prepared. Plain tuples, because Python unpacks those three times faster than named ones.
 # Writer: version | key id | salt, infix (empty in a stored value), AESGCM.encrypt, additional data, messages, lease.
 _Writer = tuple[bytes, bytes, Crypt, bytes, Iterator[int], Lease]
-# Reader: AESGCM.decrypt, additional data, live key, infix, where infix and ciphertext stand in a value.
-_Reader = tuple[Crypt, bytes, LiveKey, bytes, slice, slice]
+# Reader: AESGCM.decrypt, additional data, live key, infix, where infix and ciphertext stand in a value, and what to
+# name as the tenant if anybody's value will do: None, or what nobody can name.
+_Reader = tuple[Crypt, bytes, LiveKey, bytes, slice, slice, Any]
 
 
 class _Expired:
@@ -60,6 +61,7 @@ class _Expired:
 _NO_MESSAGES: Iterator[int] = iter(())
 _NO_LEASE: Any = _Expired()
 _NO_KEY: Any = _Expired()
+_NOBODY: Any = object()
 
 
 class _Encryptor(Protocol):
@@ -227,17 +229,18 @@ class Field(Generic[T]):
         """
         try:
             try:
-                decrypt, aad, key, infix, infix_at, body_at = self._recent_readers[data[PREFIX]]
+                decrypt, aad, key, infix, infix_at, body_at, anyone = self._recent_readers[data[PREFIX]]
             except (KeyError, TypeError, ValueError):  # unknown, or a mutable buffer, or nothing that could be a value
                 key = _NO_KEY  # as above: the exception has a piece of the data, which may be plaintext by mistake
             if key.at_hand_until <= _system.monotonic():
                 data = envelope.as_bytes(data)
-                decrypt, aad, key, infix, infix_at, body_at = self._prepare_reader(data, tenant)
+                decrypt, aad, key, infix, infix_at, body_at, anyone = self._prepare_reader(data, tenant)
             if infix and data[infix_at] != infix:
                 # Another wrapping of the same data key, or a forged one: it is opened before it counts.
                 data = envelope.as_bytes(data)
-                decrypt, aad, key, infix, infix_at, body_at = self._prepare_reader(data, tenant)
-            if tenant is not None and tenant != key.record.tenant:
+                decrypt, aad, key, infix, infix_at, body_at, anyone = self._prepare_reader(data, tenant)
+            if tenant is not anyone and (tenant is None or tenant != key.record.tenant):
+                self._encryptor._configured().providers.check_named(tenant)
                 if not isinstance(tenant, (str, NoTenant)):
                     raise TypeError(f"a tenant is a str, not {type(tenant).__name__}")
                 if tenant is not NO_TENANT or key.record.tenant is not None:
@@ -340,7 +343,7 @@ class Field(Generic[T]):
         """Return a reader for a value whose data key and key record are authentic; the value may still not be."""
         value = envelope.parse(data)
         keyring = self._encryptor._configured()
-        if not self._accepts_public_key and keyring.providers.of_reader(tenant).public_key_wrapping:
+        if not self._accepts_public_key and keyring.providers.of_reader(tenant, self._offload).public_key_wrapping:
             raise ConfigurationError(
                 f"the data keys of field {self.name!r} are wrapped with a public key, so whoever knows that can make "
                 "values: if that is acceptable here, declare the field with accept_public_key=True"
@@ -369,6 +372,7 @@ class Field(Generic[T]):
             infix,
             envelope.infix_slice(infix),
             envelope.body_slice(infix),
+            _NOBODY if keyring.providers.by_tenant else None,
         )
         self._readers.narrow(keyring.policy.max_cached_keys)
         self._readers.put(data[PREFIX], reader)

@@ -107,7 +107,7 @@ class IndexKeys:
         lease = self._at_hand(tenant)
         if lease is not None:
             return lease
-        self._check(tenant)
+        self._check(tenant, offload)
         return offload(lambda: self._choices.run((tenant, True), lambda: self._choose_anew(tenant, make=True)))
 
     def for_searching(self, tenant: str | None, offload: Offload = in_place) -> IndexLease:
@@ -119,7 +119,7 @@ class IndexKeys:
         lease = self._at_hand(tenant)
         if lease is not None and lease.complete:
             return lease
-        self._check(tenant)
+        self._check(tenant, offload)
         return offload(lambda: self._search(tenant))
 
     def forget(self) -> None:
@@ -136,6 +136,14 @@ class IndexKeys:
         with self._lock:
             for lease in self._leases.values():
                 lease.bring_forward(seconds)
+
+    def forget_tenant(self, tenant: str) -> None:
+        """End a tenant's live keys and lease, for its provider is another one now."""
+        self._live_keys.forget_tenant(tenant)
+        with self._lock:
+            lease = self._leases.pop(tenant, None)
+        if lease is not None:
+            lease.deadline = lease.usable_until = float("-inf")
 
     def rotation(self, tenant: str | None) -> IndexRotation:
         """Return what rotates the index keys of a tenant; this process looks at them anew afterwards.
@@ -177,7 +185,7 @@ class IndexKeys:
         lease.extend()
         return lease if lease.deadline > now else None
 
-    def _check(self, tenant: str | None) -> KeyStore:
+    def _check(self, tenant: str | None, offload: Offload = in_place) -> KeyStore:
         if self._store is None:
             raise ConfigurationError(
                 "a blind index needs an Encryptor with a key store: equal values get equal tags only under one index "
@@ -185,7 +193,7 @@ class IndexKeys:
             )
         if tenant is not None:
             check_tenant(tenant)
-        provider = self._providers.of(tenant)
+        provider = self._providers.of(tenant, offload)
         if provider.public_key_wrapping:
             raise ConfigurationError(
                 "a blind index needs a key provider with symmetric wrapping keys: whoever knows a public key could "

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Generic, TypeVar
 
-from fieldcrypt.errors import KeyAccessDeniedError
+from fieldcrypt.errors import DecryptionError, KeyAccessDeniedError
 from fieldcrypt.events import Event, EventKind, Events
 from fieldcrypt.keys.data_key import DataKey
 from fieldcrypt.keys.live_key import HeldKey
 from fieldcrypt.keys.live_keys import LiveKeys
+from fieldcrypt.keys.provider_chain import recognises
 from fieldcrypt.keys.providers.tenant_providers import TenantProviders
 from fieldcrypt.keys.record.authentic import AuthenticRecord
 from fieldcrypt.keys.records import KeyRecord, sorted_wraps, wrap_context
@@ -44,11 +46,13 @@ class KeyMaker(Generic[K]):
             KeyProviderError: it cannot be wrapped.
             KeyStoreError: it cannot be kept.
         """
+        self._check_default(tenant)
         data_key = DataKey.generate()
         created, purpose = int(now), self._live_keys.purpose
         context = wrap_context(data_key.key_id, purpose, created, tenant)
         try:
-            wraps = sorted_wraps(self._events.watch(lambda: self._providers.of(tenant).wrap(data_key.secret, context)))
+            provider = self._providers.of(tenant, fresh=True)
+            wraps = sorted_wraps(self._events.watch(lambda: provider.wrap(data_key.secret, context)))
         except KeyAccessDeniedError as error:
             self._events.report(Event(EventKind.DENIED, data_key.key_id.hex(), tenant, cause=str(error)))
             raise
@@ -61,3 +65,13 @@ class KeyMaker(Generic[K]):
         return self._live_keys.admit(
             AuthenticRecord(record, data_key), data_key, embedded=store is None, made_here=True
         )
+
+    def _check_default(self, tenant: str | None) -> None:
+        """Raise an error if a tenant is to get a key under the default key, and has one elsewhere."""
+        if self._store is None or tenant is None or not self._providers.is_default(tenant):
+            return
+        store = self._store
+        for record in self._events.watch(lambda: store.list(tenant)):
+            if isinstance(record, KeyRecord) and not recognises(self._providers.of(tenant), record.wraps):
+                with suppress(DecryptionError):  # what is under the default key, by a name that is not known any more
+                    self._live_keys.get(record.key_id, tenant=tenant)

@@ -11,7 +11,6 @@ from threading import Lock
 
 from fieldcrypt import _system
 from fieldcrypt._base.lost_time import LostTime
-from fieldcrypt.context import NoTenant
 from fieldcrypt.errors import (
     ConfigurationError,
     FieldcryptError,
@@ -33,7 +32,7 @@ from fieldcrypt.keys.live_keys import RETRY_INTERVAL, LiveKeys
 from fieldcrypt.keys.living_records import LivingRecords
 from fieldcrypt.keys.policy import KeyPolicy
 from fieldcrypt.keys.provider import KeyProvider
-from fieldcrypt.keys.providers.tenant_providers import TenantProviders
+from fieldcrypt.keys.providers.tenant_providers import Named, TenantProviders
 from fieldcrypt.keys.record.authentic import AuthenticRecord
 from fieldcrypt.keys.records import KeyRecord, KeyState, check_tenant
 from fieldcrypt.keys.rotation import Choice
@@ -56,7 +55,7 @@ class Keyring:
 
     def __init__(self, provider: KeyProvider, store: KeyStore | None, policy: KeyPolicy, events: Events) -> None:
         self.provider = provider
-        self.providers = TenantProviders(provider, policy)
+        self.providers = TenantProviders(provider, policy, self._provider_changed)
         self.store = store
         self.policy = policy
         self.events = events
@@ -143,17 +142,17 @@ class Keyring:
         record: bytes | None = None,
         offload: Offload = in_place,
         *,
-        tenant: str | NoTenant | None = None,
+        tenant: Named = None,
     ) -> LiveKey:
         """Return the live key of an id, unwrapping it if need be (see `LiveKeys.get`), for a tenant that was named.
 
         Raises:
             KeyAccessDeniedError: the key provider only writes.
         """
-        if self.providers.of_reader(tenant).write_only:
+        if self.providers.of_reader(tenant, offload).write_only:
             raise KeyAccessDeniedError("the key provider of this Encryptor is write_only: it cannot decrypt")
         self._lost_time.look()
-        return self.live_keys.get(key_id, record, offload, patient=True)
+        return self.live_keys.get(key_id, record, offload, patient=True, tenant=tenant)
 
     def rotate(self, tenant: str | None) -> KeyRecord:
         """Make the next data key of a tenant now. It waits out its propagation delay.
@@ -179,6 +178,7 @@ class Keyring:
 
     def forget(self) -> None:
         """End all live keys and leases, also for fields that still hold them; what is needed again is fetched again."""
+        self.providers.forget()
         self.live_keys.forget()
         self.index_keys.forget()
         self._refused.forget()
@@ -194,6 +194,16 @@ class Keyring:
         with self._lock:
             for lease in self._leases.values():
                 lease.bring_forward(seconds)
+
+    def _provider_changed(self, tenant: str) -> None:
+        """Have a tenant's keys opened by its new provider, or end."""
+        self.live_keys.forget_tenant(tenant)
+        self.index_keys.forget_tenant(tenant)
+        self._refused.forget()  # what the other one refused
+        with self._lock:
+            lease = self._leases.pop(tenant, None)
+        if lease is not None:
+            lease.deadline = float("-inf")
 
     def active(self, tenant: str | None) -> AuthenticRecord | None:
         """Return the record of the key that encrypts for a tenant, having it ready if that takes no new key.

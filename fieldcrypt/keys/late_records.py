@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from threading import Lock
 from typing import Generic, TypeVar
 
@@ -45,8 +45,13 @@ class LateRecords(Generic[K]):
         self._lock = Lock()
         self._flights: SingleFlight[K] = SingleFlight()
 
-    def get(self, key_id: bytes, ask: Callable[[], K]) -> K:
+    def get(self, key_id: bytes, ask: Callable[[], K], asking: Hashable = None) -> K:
         """Return what `ask` returns, asking again while that may help.
+
+        Args:
+            key_id: of the record.
+            ask: asks for it.
+            asking: what those have in common who may share an answer.
 
         Raises:
             KeyNotFoundError: there is no such record, or it was not waited for; the message says which.
@@ -65,7 +70,7 @@ class LateRecords(Generic[K]):
                 f"{missing}. If it is new its record may still be on its way, but it was not waited for: that was in "
                 "vain lately"
             )
-        return self._flights.run(key_id, lambda: self._ask_again(key_id, ask, missing))
+        return self._flights.run(asking or key_id, lambda: self._ask_again(key_id, ask, missing))
 
     def _ask_again(self, key_id: bytes, ask: Callable[[], K], missing: str) -> K:
         started, pause = _system.monotonic(), FIRST_PAUSE

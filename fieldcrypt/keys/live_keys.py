@@ -29,7 +29,8 @@ from fieldcrypt.keys.live.stored_records import StoredRecords
 from fieldcrypt.keys.live.tombstones import Tombstones
 from fieldcrypt.keys.live_key import HeldKey
 from fieldcrypt.keys.policy import KeyPolicy
-from fieldcrypt.keys.providers.tenant_providers import TenantProviders
+from fieldcrypt.keys.provider import KeyProvider
+from fieldcrypt.keys.providers.tenant_providers import Named, TenantProviders, whose
 from fieldcrypt.keys.record.authentic import AuthenticRecord
 from fieldcrypt.keys.records import KeyRecord, Purpose
 from fieldcrypt.keys.single_flight import SingleFlight
@@ -106,7 +107,13 @@ class LiveKeys(Generic[K]):
         return len(self._keys)
 
     def get(
-        self, key_id: bytes, record: bytes | None = None, offload: Offload = in_place, *, patient: bool = False
+        self,
+        key_id: bytes,
+        record: bytes | None = None,
+        offload: Offload = in_place,
+        *,
+        patient: bool = False,
+        tenant: Named = None,
     ) -> K:
         """Return the live key of an id, unwrapping it if need be.
 
@@ -115,12 +122,15 @@ class LiveKeys(Generic[K]):
             record: the key record that came with a self-contained value, or None to ask the store.
             offload: does what has to wait.
             patient: wait for a while if the store does not have the key yet (see `KeyPolicy.replication_wait`).
+            tenant: for whom; it counts if tenants have key providers of their own (see `TenantProviders`).
 
         Raises:
-            DecryptionError: the record, or the key in it, is not authentic.
+            DecryptionError: the record, or the key in it, is not authentic, or not that tenant's.
             KeyProviderError: the data key cannot be unwrapped.
             KeyStoreError: the key store cannot be used; `KeyNotFoundError` if it has no such key.
         """
+        self._providers.check_named(tenant)
+        tenant = tenant if self._providers.by_tenant else None  # else it makes no difference, nor two flights
         stone = self._tombstones.of_key(key_id) if record is None else None
         if stone is not None:
             raise stone.lost()
@@ -130,15 +140,17 @@ class LiveKeys(Generic[K]):
 
             def fetch() -> K:
                 # Keyed by the record too: a forged one must not decide for those who brought the right one.
-                return self._fetches.run((key_id, record), lambda: self._fetch(key_id, record))
+                return self._fetches.run((key_id, record, tenant), lambda: self._fetch(key_id, record, tenant))
 
             # A key that was there is not late but lost.
             patient = patient and record is None and (key_id, False) not in self._keys
             try:
-                key = offload((lambda: self._late.get(key_id, fetch)) if patient else fetch)
+                key = offload((lambda: self._late.get(key_id, fetch, (key_id, tenant))) if patient else fetch)
             except FieldcryptError as error:
-                refused = located(error, key_id=key_id.hex())
+                misplaced = self._providers.misplaced(error, tenant) if record is None else None
+                refused = located(misplaced or error, key_id=key_id.hex())
                 raise refused from refused.__cause__
+        self._providers.check_tenant(key.tenant, tenant)
         return key
 
     def made(self, record: KeyRecord) -> bool:
@@ -204,6 +216,15 @@ class LiveKeys(Generic[K]):
             for key in self._keys.values():
                 key.bring_forward(seconds)
 
+    def forget_tenant(self, tenant: str) -> None:
+        """End the use of a tenant's keys, for its provider is another one now."""
+        with self._lock:
+            ended = [key for key in self._keys.values() if key.tenant == tenant]
+            for key in ended:
+                key.end()
+                del self._keys[key.key_id, key.embedded]
+        self._tell_of_lost(ended)
+
     def _both(self, key_id: bytes) -> tuple[K | None, K | None]:
         return self._keys.get((key_id, False)), self._keys.get((key_id, True))
 
@@ -231,7 +252,8 @@ class LiveKeys(Generic[K]):
             return
         record = key.record.stored.to_bytes() if key.embedded else None
         try:
-            self._fetches.run((key.key_id, record), lambda: self._refresh(key))
+            tenant = whose(key.tenant) if self._providers.by_tenant else None
+            self._fetches.run((key.key_id, record, tenant), lambda: self._refresh(key))
         except (KeyAccessDeniedError, KeyNotFoundError):
             return  # reported where it was said
         except FieldcryptError as error:
@@ -239,7 +261,7 @@ class LiveKeys(Generic[K]):
             kind = EventKind.RECORD_REFUSED if refused else EventKind.KEY_UNCONFIRMED
             self._events.report(Event(kind, key.key_id.hex(), key.tenant, cause=str(error)))
 
-    def _fetch(self, key_id: bytes, record: bytes | None) -> K:
+    def _fetch(self, key_id: bytes, record: bytes | None, tenant: Named) -> K:
         key = self._keys.get((key_id, record is not None))
         if key is not None and (record is None or record in key.verified):
             if key.deadline > _system.monotonic():
@@ -247,12 +269,13 @@ class LiveKeys(Generic[K]):
             return self._refresh(key)
         before = self._drops, self._forgotten
         key_record = self._records.load(key_id) if record is None else KeyRecord.from_bytes(key_id, record)
-        authentic, data_key = self._open(key_record)
+        provider = self._providers.to_open(key_record.tenant, tenant)
+        authentic, data_key = self._open(key_record, provider)
         key = self.admit(authentic, data_key, embedded=record is not None)
         if len(key.verified) >= _MAX_VERIFIED:
             key.verified.clear()
         key.verified.add(key_record.to_bytes())
-        return self._unless_dropped(key, *before)
+        return self._unless_dropped(key, provider, *before)
 
     def _refresh(self, key: K) -> K:
         """Confirm a key, or go on with it for a while if nobody can be asked."""
@@ -264,9 +287,10 @@ class LiveKeys(Generic[K]):
         try:
             record = key.record.stored if key.embedded else self.record_of(key)
             if record == key.record.stored and _system.monotonic() < key.confirm_at:
-                return self._unless_dropped(self._looked_at(key), *before)
-            if not (record == key.record.stored and self._providers.of(key.tenant).write_only):
-                key.record, _ = self._open(record)
+                return self._unless_dropped(self._looked_at(key), None, *before)
+            provider = self._providers.to_open(record.tenant, whose(key.tenant))
+            if not (record == key.record.stored and provider.write_only):
+                key.record, _ = self._open(record, provider)
         except (KeyAccessDeniedError, KeyNotFoundError, DecryptionError) as error:
             self._drop(key)
             if isinstance(error, KeyNotFoundError):
@@ -282,19 +306,20 @@ class LiveKeys(Generic[K]):
                 raise
             self._events.report(Event(EventKind.KEY_UNCONFIRMED, key.key_id.hex(), key.tenant, cause=str(error)))
             return self._keep(key, key.expires, usable_until, min(now + RETRY_INTERVAL, usable_until))
-        return self._unless_dropped(self._confirm(key), *before)
+        return self._unless_dropped(self._confirm(key), provider, *before)
 
     def _grace_now(self, tenant: str | None) -> float:
         """Return for how long a tenant's key goes on after its time to live while nobody can be asked."""
-        allowed = self._providers.of(tenant).grace
+        allowed = self._providers.grace(tenant)
         return self._grace if allowed is None else min(self._grace, allowed.total_seconds())
 
-    def _unless_dropped(self, key: K, drops: int, forgotten: int) -> K:
+    def _unless_dropped(self, key: K, provider: KeyProvider | None, drops: int, forgotten: int) -> K:
         """Return a key that was confirmed just now, unless it was shredded while the provider was being asked.
 
-        If all were to be forgotten meanwhile, it serves those who wait for it, and nobody else.
+        If all were to be forgotten meanwhile, or the tenant's provider is another one now, it serves those who wait
+        for it, and nobody else.
         """
-        if forgotten != self._forgotten:
+        if forgotten != self._forgotten or not (provider is None or self._providers.holds(key.tenant, provider)):
             self._drop(key)
         if drops != self._drops and not key.embedded:
             try:
@@ -304,8 +329,7 @@ class LiveKeys(Generic[K]):
                 raise
         return key
 
-    def _open(self, record: KeyRecord) -> tuple[AuthenticRecord, DataKey]:
-        provider = self._providers.of(record.tenant)
+    def _open(self, record: KeyRecord, provider: KeyProvider) -> tuple[AuthenticRecord, DataKey]:
         if provider.write_only:
             raise DecryptionError("the key record is not the one that this process made, and it cannot open others")
         try:
@@ -322,7 +346,7 @@ class LiveKeys(Generic[K]):
 
     def _confirm(self, key: K) -> K:
         """Hold a key that was confirmed just now for its time to live."""
-        now = _system.monotonic()
+        now = min(_system.monotonic(), self._providers.asked(key.tenant))
         key.confirm_at = now + self._cache_ttl * (_CHECK_FROM + _CHECK_SPREAD * _system.at_random())
         kept = self._keep(key, now + self._cache_ttl, now + self._cache_ttl, self._next_look(key))
         kept.confirm_at = key.confirm_at

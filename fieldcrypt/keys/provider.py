@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import binascii
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, MutableMapping, Sequence
 from datetime import timedelta
 from typing import Any, Protocol, runtime_checkable
 
@@ -41,11 +41,13 @@ class KeyProvider(Protocol):
         write_only: True if this provider can wrap but not unwrap.
         grace: how long live keys go on at most while nobody can be asked, if that is to be less than
             `KeyPolicy.grace`: zero where silence is how the owner of the wrapping key says no.
+        by_tenant: True if `for_tenant` does not return the provider itself: then whoever reads has to say for whom.
     """
 
     public_key_wrapping: bool = False
     write_only: bool = False
     grace: timedelta | None = None
+    by_tenant: bool = False
 
     def wrap(self, data_key: bytes, context: Mapping[str, str]) -> Sequence[WrappedKey]:
         """Encrypt a data key under every wrapping key.
@@ -94,6 +96,10 @@ class KeyProvider(Protocol):
     def places(self) -> Mapping[str, KeyProvider]:
         """Return the places in which the keys are used, best first, each with a provider that works in it alone."""
         return {type(self).__name__: self}
+
+    def share(self, connections: MutableMapping[Any, Any]) -> None:
+        """Use connections to key services together with all other providers that are given the same mapping."""
+        return
 
     def for_tenant(self, tenant: str | None) -> KeyProvider:
         """Return the provider that wraps and unwraps a tenant's data keys, or those of no tenant: as a rule, itself.

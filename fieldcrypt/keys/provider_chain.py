@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, MutableMapping, Sequence
 from typing import Any
 
 from fieldcrypt.errors import ConfigurationError, KeyProviderError, NotWrappedHereError
 from fieldcrypt.keys.provider import KeyProvider, not_wrapped
 from fieldcrypt.keys.records import WrappedKey
 
-__all__ = ["KeyProviderChain"]
+__all__ = ["KeyProviderChain", "recognises"]
 
 
 class KeyProviderChain(KeyProvider):
@@ -41,6 +41,10 @@ class KeyProviderChain(KeyProvider):
                 raise ConfigurationError(f"an instance of {type(provider).__name__} is not a key provider")
             if provider.write_only:
                 raise ConfigurationError("a key provider that cannot unwrap cannot be part of a chain")
+            if provider.by_tenant:
+                raise ConfigurationError(
+                    "a TenantKeyProvider is no part of a chain: make chains its default, or its answers"
+                )
         self.providers = (first, *others)
         self.public_key_wrapping = any(provider.public_key_wrapping for provider in self.providers)
         self.grace = min((other.grace for other in self.providers if other.grace is not None), default=None)
@@ -52,7 +56,7 @@ class KeyProviderChain(KeyProvider):
     def unwrap(self, wraps: Sequence[WrappedKey], context: Mapping[str, str]) -> bytes:
         """Decrypt a data key with the first provider that has a key of one of the wraps (see `KeyProvider.unwrap`)."""
         failures: list[KeyProviderError] = []
-        for provider in sorted(self.providers, key=lambda provider: not _recognises(provider, wraps)):
+        for provider in sorted(self.providers, key=lambda provider: not recognises(provider, wraps)):
             try:
                 return provider.unwrap(wraps, context)
             except NotWrappedHereError:
@@ -87,6 +91,17 @@ class KeyProviderChain(KeyProvider):
             for place, first in self.providers[0].places().items()
         }
 
+    def share(self, connections: MutableMapping[Any, Any]) -> None:
+        """Have all providers share connections (see `KeyProvider.share`)."""
+        for provider in self.providers:
+            provider.share(connections)
+
+    def __eq__(self, other: object) -> bool:
+        return self.providers == other.providers if isinstance(other, KeyProviderChain) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.providers)
+
     def __repr__(self) -> str:
         return f"KeyProviderChain({', '.join(repr(provider) for provider in self.providers)})"
 
@@ -94,8 +109,10 @@ class KeyProviderChain(KeyProvider):
         return KeyProviderChain, self.providers
 
 
-def _recognises(provider: KeyProvider, wraps: Sequence[WrappedKey]) -> bool:
+def recognises(provider: KeyProvider, wraps: Sequence[WrappedKey]) -> bool:
     """Say whether a provider should be asked first. One that does not may still have a key: that an alias had."""
+    if isinstance(provider, KeyProviderChain):
+        return any(recognises(each, wraps) for each in provider.providers)
     try:
         return any(provider.wrapping_key(wrap.name) is not None for wrap in wraps)
     except KeyProviderError as error:

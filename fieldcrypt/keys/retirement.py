@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fieldcrypt.errors import ConfigurationError, DecryptionError, KeyStoreError
 from fieldcrypt.keys.keyring import Keyring
+from fieldcrypt.keys.providers.tenant_providers import whose
 from fieldcrypt.keys.record.authentic import AuthenticRecord
 from fieldcrypt.keys.records import KeyRecord, KeyState, Purpose
 from fieldcrypt.keys.store import KeyStore
@@ -29,7 +30,7 @@ def retire(keyring: Keyring, store: KeyStore, key_id: bytes) -> KeyRecord:
             raise ConfigurationError("this is an index key: those are retired together, retire_index_keys()")
         if record.state is KeyState.RETIRED:
             return record
-        active, authentic = keyring.active(record.tenant), _opened(keyring, key_id)
+        active, authentic = keyring.active(record.tenant), _opened(keyring, record)
         if active is None or authentic.age >= active.age:
             raise ConfigurationError(
                 f"data key {key_id.hex()} encrypts, or is to be the next one that does: rotate first, and wait until "
@@ -41,8 +42,8 @@ def retire(keyring: Keyring, store: KeyStore, key_id: bytes) -> KeyRecord:
     raise KeyStoreError(f"the record of data key {key_id.hex()} is changed by others all the time")
 
 
-def _opened(keyring: Keyring, key_id: bytes) -> AuthenticRecord:
+def _opened(keyring: Keyring, record: KeyRecord) -> AuthenticRecord:
     try:
-        return keyring.live_keys.get(key_id).record
+        return keyring.live_keys.get(record.key_id, tenant=whose(record.tenant)).record
     except DecryptionError as error:
-        raise KeyStoreError(f"the record of data key {key_id.hex()} cannot be opened: {error}") from None
+        raise KeyStoreError(f"the record of data key {record.key_id.hex()} cannot be opened: {error}") from None

@@ -11,6 +11,7 @@ from fieldcrypt.keys.live.refused_records import RefusedRecords
 from fieldcrypt.keys.live_keys import LiveKeys
 from fieldcrypt.keys.living_records import LivingRecords
 from fieldcrypt.keys.policy import KeyPolicy
+from fieldcrypt.keys.providers.tenant_providers import whose
 from fieldcrypt.keys.records import KeyRecord, KeyState, Purpose
 
 __all__ = ["StoredIndexKeys"]
@@ -77,13 +78,13 @@ class StoredIndexKeys:
             As `find`.
         """
         try:
-            return [self._live_keys.get(key.key_id) for key in keys]
+            return [self._live_keys.get(key.key_id, tenant=whose(key.tenant)) for key in keys]
         except DecryptionError as error:
             raise KeyStoreError(f"the record of an index key cannot be opened: {error}") from None
 
     def _of(self, tenant: str | None, key_id: bytes) -> IndexKey:
         try:
-            key = self._live_keys.get(key_id)
+            key = self._live_keys.get(key_id, tenant=whose(tenant))
         except DecryptionError as error:
             raise KeyStoreError(f"the record of index key {key_id.hex()} cannot be opened: {error}") from None
         if key.tenant != tenant:
@@ -95,7 +96,7 @@ class StoredIndexKeys:
         if self._refused.why(record) is not None:
             return None
         try:
-            key = self._live_keys.get(record.key_id)
+            key = self._live_keys.get(record.key_id, tenant=whose(record.tenant))
             if key.tenant == record.tenant:
                 return key
             refused = DecryptionError("it is another tenant's")
@@ -108,7 +109,7 @@ class StoredIndexKeys:
     def _unlisted(self, key: IndexKey) -> IndexKey | None:
         """Return a known key, or None if it is gone from the store or not what it was."""
         try:
-            confirmed = self._live_keys.get(key.key_id)
+            confirmed = self._live_keys.get(key.key_id, tenant=whose(key.tenant))
         except KeyShreddedError:
             raise
         except (KeyNotFoundError, DecryptionError):

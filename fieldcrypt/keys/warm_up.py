@@ -9,6 +9,7 @@ from typing import TypeVar
 from fieldcrypt import envelope
 from fieldcrypt.errors import DecryptionError, FieldcryptError
 from fieldcrypt.keys.keyring import Keyring
+from fieldcrypt.keys.providers.tenant_providers import Named, whose
 from fieldcrypt.keys.records import KeyRecord, check_tenant
 
 __all__ = ["warm_up"]
@@ -25,7 +26,8 @@ def warm_up(keyring: Keyring, tenants: Iterable[str | None], values: Iterable[by
     Args:
         keyring: where they are to be live.
         tenants: all of whose data keys are wanted, the one that encrypts included.
-        values: encrypted values whose data keys are wanted.
+        values: encrypted values whose data keys are wanted; where tenants have key providers of their own, of these
+            tenants.
 
     Returns:
         How many data keys those are.
@@ -34,26 +36,39 @@ def warm_up(keyring: Keyring, tenants: Iterable[str | None], values: Iterable[by
         As `Field.decrypt` for the first key that fails, after all have been tried.
     """
     errors: list[FieldcryptError] = []
-    wanted: dict[tuple[bytes, bytes | None], None] = {}
+    names = _checked(tenants)
+    wanted: dict[tuple[bytes, bytes | None], list[Named]] = {}  # for whom
+    readers: list[Named] = [whose(name) for name in names] if keyring.providers.by_tenant else [None]
     for data in values:
         try:
             value = envelope.parse(envelope.as_bytes(data))
-            wanted[value.key_id, value.record] = None
+            wanted[value.key_id, value.record] = readers
         except DecryptionError as error:
             errors.append(error)
 
     def listed(tenant: str | None) -> tuple[str | None, list[KeyRecord]]:
         return tenant, keyring.records(tenant)
 
-    found = _in_parallel(listed, _checked(tenants) if keyring.store is not None else [], errors)
-    wanted.update(dict.fromkeys((record.key_id, None) for _, records in found for record in records))
-    _in_parallel(lambda key: keyring.for_decryption(*key), list(wanted), errors)
+    found = _in_parallel(listed, names if keyring.store is not None else [], errors)
+    wanted.update({(record.key_id, None): [whose(tenant)] for tenant, records in found for record in records})
+    _in_parallel(lambda key: _fetch(keyring, *key, wanted[key]), list(wanted), errors)
     living = [tenant for tenant, _ in found]
     _in_parallel(keyring.active, living, errors)
     indexed = _in_parallel(keyring.index_keys.for_searching, list(filter(keyring.index_keys.possible, living)), errors)
     if errors:
         raise errors[0]
     return len(wanted) + sum(len(lease.keys) for lease in indexed)
+
+
+def _fetch(keyring: Keyring, key_id: bytes, record: bytes | None, named: Sequence[Named]) -> None:
+    """Have a data key live, for whichever of these tenants it is."""
+    for tenant in named[:-1]:
+        try:
+            keyring.for_decryption(key_id, record, tenant=tenant)
+        except DecryptionError:
+            continue
+        return
+    keyring.for_decryption(key_id, record, tenant=named[-1] if named else None)
 
 
 def _checked(tenants: Iterable[str | None]) -> list[str | None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -18,6 +18,13 @@ __all__ = ["MAX_CIPHERTEXT_SIZE", "Access"]
 T = TypeVar("T")
 
 MAX_CIPHERTEXT_SIZE = 6144  # bytes; KMS takes no longer ones
+_CLIENTS = (
+    "session_factory",
+    "endpoint_urls",
+    "client_factory",
+    "timeout",
+    "cooldown",
+)  # what they are made of
 
 
 class Access:
@@ -129,6 +136,16 @@ class Access:
 
         until = self.failover.end() if end is None else end
         return self.failover.first_success(operation, [attempt(arn) for arn in arns], until, passes)
+
+    def share(self, connections: MutableMapping[Any, Any]) -> None:
+        """Use the clients of those who make them as this one does, and remember with these which regions are sick."""
+        made = {name: self.configuration[name] for name in _CLIENTS}
+        made["endpoint_urls"] = tuple(sorted((made["endpoint_urls"] or {}).items()))
+        try:
+            self.failover.health = connections.setdefault(("health", *made.values()), self.failover.health)
+        except TypeError:  # a factory that cannot be compared with others
+            return
+        self.clients = self.failover.clients = connections.setdefault(("clients", *made.values()), self.clients)
 
     def is_away(self, key: KeyArn) -> bool:
         """Say whether a key's regions all failed lately."""

@@ -163,7 +163,8 @@ class Failover:
 
     def all_sick(self, arns: Sequence[KeyArn]) -> bool:
         """Say whether none of the places in which a key is used answered lately."""
-        return len(self.health.sick(places := {Place.of(arn) for arn in arns})) == len(places)
+        sick = self.health.sick({*arns, *map(Place.of, arns)})
+        return all(arn in sick or Place.of(arn) in sick for arn in arns)
 
     def _healthy_first(
         self, positions: Sequence[int], attempts: Sequence[Attempt[T]], tried: _Tried, end: float
@@ -173,7 +174,8 @@ class Failover:
         for position in positions:
             if position >= tried.limit:
                 break
-            if _system.monotonic() >= end or self.health.admits(Place.of(attempts[position].arn)):
+            arn = attempts[position].arn
+            if _system.monotonic() >= end or (self.health.admits(Place.of(arn)) and self.health.admits(arn)):
                 yield position
             else:
                 sick.append(position)
@@ -192,6 +194,7 @@ class Failover:
             failure = error
         else:
             self.health.succeeded(place)
+            self.health.succeeded(attempt.arn)
             return result
         dead, answer = is_dead_connection(failure), classify(failure)
         if (dead or answer is Answer.CREDENTIALS) and place not in tried.retried and _system.monotonic() < end:
@@ -202,7 +205,9 @@ class Failover:
             return self._outcome(operation, attempt, tried, end)
         if _system.monotonic() < end:
             answer = with_key_state(failure, lambda: self._request("DescribeKey", place, client, attempt.state))
-        if answer.passing:
+        if answer is Answer.KEY_AWAY:
+            self.health.failed(attempt.arn)  # and no others there
+        elif answer.passing:
             self.health.failed(place)
         else:
             self.health.succeeded(place)  # it works, whatever it says

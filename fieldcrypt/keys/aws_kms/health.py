@@ -6,13 +6,14 @@ from collections.abc import Iterable
 from threading import Lock
 
 from fieldcrypt import _system
+from fieldcrypt.keys.aws_kms.arn import KeyArn
 from fieldcrypt.keys.aws_kms.clients import Place
 
 __all__ = ["RegionHealth"]
 
 
 class RegionHealth:
-    """Remembers failed regions for a while, so that only the first callers wait for them.
+    """Remembers failed regions for a while, so that only the first callers wait for them; and keys that are away there.
 
     Args:
         cooldown: seconds until one caller tries a failed region again.
@@ -20,20 +21,20 @@ class RegionHealth:
 
     def __init__(self, cooldown: float) -> None:
         self._cooldown = cooldown
-        self._sick_until: dict[Place, float] = {}
+        self._sick_until: dict[Place | KeyArn, float] = {}
         self._reset()
         _system.call_after_fork(self._reset)
 
     def _reset(self) -> None:
         self._lock = Lock()
 
-    def sick(self, places: Iterable[Place]) -> set[Place]:
+    def sick(self, places: Iterable[Place | KeyArn]) -> set[Place | KeyArn]:
         """Return those places that are to be left alone for now."""
         now = _system.monotonic()
         with self._lock:
             return {place for place in places if self._sick_until.get(place, now) > now}
 
-    def admits(self, place: Place) -> bool:
+    def admits(self, place: Place | KeyArn) -> bool:
         """Say whether to try a place now. If it was sick until now, that is a probe, and others leave it alone."""
         now = _system.monotonic()
         with self._lock:
@@ -43,12 +44,12 @@ class RegionHealth:
                 self._sick_until[place] = now + self._cooldown
             return True
 
-    def failed(self, place: Place) -> None:
+    def failed(self, place: Place | KeyArn) -> None:
         """Note that a place did not answer as it should."""
         with self._lock:
             self._sick_until[place] = _system.monotonic() + self._cooldown
 
-    def succeeded(self, place: Place) -> None:
+    def succeeded(self, place: Place | KeyArn) -> None:
         """Note that a place answered."""
         if place in self._sick_until:
             with self._lock:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, MutableMapping, Sequence
 from datetime import timedelta
 from functools import partial
 from itertools import combinations
@@ -165,6 +165,10 @@ class AwsKmsKeyProvider(KeyProvider):
         fewer = {"keys": [str(key) for key in some], "regions": self._access.regions_of(some), "require": "any"}
         return AwsKmsKeyProvider(**{**self._configuration, **fewer})
 
+    def share(self, connections: MutableMapping[Any, Any]) -> None:
+        """Share clients, and which regions are sick (see `KeyProvider.share`)."""
+        self._access.share(connections)
+
     def keys_at(self, region: str) -> list[KeyArn]:
         """Return the configured keys and aliases as they are named in a region, for those who inspect them."""
         return [arn for key in self._keys for arn in self._access.in_its_regions(key) if arn.region == region]
@@ -250,6 +254,12 @@ class AwsKmsKeyProvider(KeyProvider):
             return _key_named(part_of(client.describe_key(**key), "KeyMetadata", dict), "Arn")
 
         return self._access.ask("DescribeKey", self._access.in_its_regions(alias), describe, end=end, passes=1)
+
+    def __eq__(self, other: object) -> bool:
+        return self._configuration == other._configuration if isinstance(other, AwsKmsKeyProvider) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(repr(self))
 
     def __repr__(self) -> str:
         return f"AwsKmsKeyProvider({[str(key) for key in self._keys]!r}, {self._configuration['regions']!r})"

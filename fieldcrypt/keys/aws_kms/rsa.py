@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -141,6 +141,10 @@ class AwsKmsRsaKeyProvider(KeyProvider):
             for arn in self._access.in_its_regions(self._key)
         }
 
+    def share(self, connections: MutableMapping[Any, Any]) -> None:
+        """Share clients, and which regions are sick (see `KeyProvider.share`)."""
+        self._access.share(connections)
+
     def keys_at(self, region: str) -> list[KeyArn]:
         """Return the key as it is named in a region, for those who inspect it."""
         return [arn for arn in self._access.in_its_regions(self._key) if arn.region == region]
@@ -174,6 +178,14 @@ class AwsKmsRsaKeyProvider(KeyProvider):
             except (ValueError, UnsupportedAlgorithm):
                 raise ConfigurationError(f"{self._key} has a public key that cannot be used") from None
         return self._public_key
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            self._configuration == other._configuration if isinstance(other, AwsKmsRsaKeyProvider) else NotImplemented
+        )
+
+    def __hash__(self) -> int:
+        return hash(repr(self))
 
     def __repr__(self) -> str:
         return f"AwsKmsRsaKeyProvider({str(self._key)!r}, {self._configuration['regions']!r})"

@@ -14,7 +14,7 @@ from fieldcrypt.keys.live_key import LiveKey
 from fieldcrypt.keys.live_keys import LiveKeys
 from fieldcrypt.keys.living_records import LivingRecords
 from fieldcrypt.keys.policy import KeyPolicy
-from fieldcrypt.keys.providers.tenant_providers import TenantProviders
+from fieldcrypt.keys.providers.tenant_providers import TenantProviders, whose
 from fieldcrypt.keys.record.authentic import AuthenticRecord
 from fieldcrypt.keys.records import KeyRecord, Purpose
 from fieldcrypt.keys.rotation import Choice, choose, encrypts_from, next_created
@@ -122,7 +122,7 @@ class EncryptingKeys:
         """
         embedded = record.stored.to_bytes() if self._listed is None else None
         try:
-            return self._live_keys.get(record.key_id, embedded)
+            return self._live_keys.get(record.key_id, embedded, tenant=whose(record.tenant))
         except DecryptionError as error:
             raise KeyStoreError(f"the record of data key {record.key_id.hex()} cannot be opened: {error}") from None
 
@@ -135,8 +135,8 @@ class EncryptingKeys:
         """
         records = self.records(tenant)
         if not records:
-            whose = "no tenant" if tenant is None else repr(tenant)
-            raise KeyNotFoundError(f"the key store has no data key of {whose}")
+            named = "no tenant" if tenant is None else repr(tenant)
+            raise KeyNotFoundError(f"the key store has no data key of {named}")
         now = _system.wall_clock()
         # A record that cannot be opened for now does not count: anybody who can write to the store can date one, under
         # a key that a region which cannot be reached would have to refuse, to put this key off.

@@ -15,6 +15,7 @@ from fieldcrypt.errors import (
 from fieldcrypt.events import Event, EventKind, Events
 from fieldcrypt.keys.live.refused_records import RefusedRecords
 from fieldcrypt.keys.live_keys import LiveKeys
+from fieldcrypt.keys.providers.tenant_providers import whose
 from fieldcrypt.keys.record.authentic import AuthenticRecord
 from fieldcrypt.keys.records import KeyRecord
 
@@ -82,7 +83,7 @@ class OpenedRecords:
             raise KeyStoreError(f"none of the data keys in the key store can be opened here: {foreign}") from None
 
     def _opened(self, record: KeyRecord) -> AuthenticRecord:
-        authentic: AuthenticRecord = self._live_keys.get(record.key_id).record
+        authentic: AuthenticRecord = self._live_keys.get(record.key_id, tenant=whose(record.tenant)).record
         if (authentic.tenant, authentic.created) != (record.tenant, record.created):
             raise DecryptionError("the key record is not authentic")  # the key is live by what the record was before
         return authentic.in_state(record.state)
@@ -93,8 +94,8 @@ class OpenedRecords:
 
 
 def _too_many(record: KeyRecord) -> KeyStoreError:
-    whose = "no tenant" if record.tenant is None else f"tenant {record.tenant!r}"
+    named = "no tenant" if record.tenant is None else f"tenant {record.tenant!r}"
     return KeyStoreError(
-        f"the {_IN_VAIN} newest records of {whose} that were not looked at before are not authentic: somebody has "
+        f"the {_IN_VAIN} newest records of {named} that were not looked at before are not authentic: somebody has "
         "planted them. Those before them are looked at the next time"
     )

@@ -2,32 +2,96 @@
 
 from __future__ import annotations
 
-from fieldcrypt.context import NoTenant
+from collections import OrderedDict
+from collections.abc import Callable
+from datetime import timedelta
+from threading import Lock
+from typing import NamedTuple
+
+from fieldcrypt import _system
+from fieldcrypt.context import NO_TENANT, NoTenant
+from fieldcrypt.errors import ConfigurationError, DecryptionError, KeyStoreError, NotWrappedHereError
 from fieldcrypt.keys.policy import KeyPolicy
 from fieldcrypt.keys.provider import KeyProvider
+from fieldcrypt.keys.provider_chain import KeyProviderChain
+from fieldcrypt.keys.single_flight import SingleFlight
+from fieldcrypt.offload import Offload, in_place
 
-__all__ = ["TenantProviders"]
+__all__ = ["Named", "TenantProviders", "whose"]
+
+Named = str | NoTenant | None  # for whom a caller reads; None: whoever it is, which not all key providers allow
+
+_FRESH = 0.1  # of cache_ttl: so old an answer may be to confirm keys by
+
+
+def whose(tenant: str | None) -> str | NoTenant:
+    """Return the tenant of a record, or none, as a caller names it."""
+    return NO_TENANT if tenant is None else tenant
+
+
+class _Answer(NamedTuple):
+    provider: KeyProvider
+    asked: float  # on the monotonic clock
+    wall: float
 
 
 class TenantProviders:
-    """The key provider of each tenant, as an Encryptor's provider names it.
+    """The key provider of each tenant, as an Encryptor's provider names it, for `cache_ttl`.
 
     Args:
         provider: the Encryptor's own.
-        policy: `own_keys_only` counts.
+        policy: `cache_ttl`, `max_cached_keys` and `own_keys_only` count.
+        on_change: told of a tenant whose provider is another one now.
+
+    Attributes:
+        by_tenant: True if tenants have providers of their own, so that whoever reads says for whom.
     """
 
-    def __init__(self, provider: KeyProvider, policy: KeyPolicy) -> None:
+    def __init__(self, provider: KeyProvider, policy: KeyPolicy, on_change: Callable[[str], object]) -> None:
+        self.by_tenant = provider.by_tenant
         self._provider = provider
         self._own_keys_only = policy.own_keys_only
+        self._cache_ttl = policy.cache_ttl.total_seconds()
+        self._limit = policy.max_cached_keys
+        self._on_change = on_change
+        self._answers: OrderedDict[str, _Answer] = OrderedDict()
+        self._reset()
+        _system.call_after_fork(self._reset)
 
-    def of(self, tenant: str | None) -> KeyProvider:
-        """Return the provider of a tenant, or of data keys that are no tenant's."""
-        return self._provider.for_tenant(tenant)
+    def _reset(self) -> None:
+        """Start with locks that nobody holds; also runs in a forked child."""
+        self._lock = Lock()
+        self._flights: SingleFlight[_Answer] = SingleFlight()
 
-    def of_reader(self, tenant: str | NoTenant | None) -> KeyProvider:
-        """Return the provider with which to read for a tenant as the caller of `Field.decrypt` names it."""
-        return self.of(tenant if isinstance(tenant, str) else None)
+    def of(self, tenant: str | None, offload: Offload = in_place, *, fresh: bool = False) -> KeyProvider:
+        """Return the provider of a tenant, or of data keys that are no tenant's.
+
+        Args:
+            tenant: whose.
+            offload: does what has to wait.
+            fresh: do not go by an answer that is older than a moment: to confirm keys.
+
+        Raises:
+            KeyProviderError: it cannot be found out.
+            ConfigurationError: there is none.
+        """
+        if tenant is None or not self.by_tenant:
+            return self._provider.for_tenant(tenant)
+        answer = self._known(tenant, _FRESH if fresh else 1.0)
+        if answer is None:
+            answer = offload(lambda: self._flights.run(tenant, lambda: self._asked(tenant)))
+        return answer.provider
+
+    def of_reader(self, named: Named, offload: Offload = in_place) -> KeyProvider:
+        """Return the provider with which to read for a tenant as the caller names it.
+
+        Raises:
+            TypeError: what was named is no text.
+            ConfigurationError: the caller has to name a tenant, and does not.
+            KeyProviderError: as for `of`.
+        """
+        self.check_named(named)
+        return self.of(named if isinstance(named, str) else None, offload)
 
     def own_keys_only(self, tenant: str | None) -> bool:
         """Say whether this process encrypts for a tenant under none but the data keys that it made itself.
@@ -36,3 +100,110 @@ class TenantProviders:
         them, may use the wrapping key.
         """
         return self._own_keys_only or self.of(tenant).public_key_wrapping
+
+    def check_named(self, named: object) -> None:
+        """Raise an error if a caller has to say for whom it reads, and does not."""
+        if not self.by_tenant:
+            return
+        if named is None:
+            raise ConfigurationError(
+                "tenants have key providers of their own here, so whoever reads says for whom: tenant=…, or "
+                "tenant=NO_TENANT for what is no tenant's"
+            )
+        if not isinstance(named, (str, NoTenant)):
+            raise TypeError(f"a tenant is a str, not {type(named).__name__}")
+
+    def to_open(self, tenant: str | None, named: Named) -> KeyProvider:
+        """Return the provider to open a record with.
+
+        Args:
+            tenant: whom the record names.
+            named: whom the caller names.
+
+        Raises:
+            DecryptionError: these are not the same; no key service is asked.
+            KeyProviderError, ConfigurationError: as for `of`.
+        """
+        self.check_tenant(tenant, named)
+        return self.of(tenant, fresh=True)
+
+    def check_tenant(self, tenant: str | None, named: Named) -> None:
+        """Raise an error if a record or key is not of the tenant whom the caller names."""
+        if self.by_tenant and named != whose(tenant):
+            raise DecryptionError
+
+    def holds(self, tenant: str | None, provider: KeyProvider) -> bool:
+        """Say whether a provider still is a tenant's, as far as is known."""
+        answer = None if tenant is None else self._answers.get(tenant)
+        return answer is None or answer.provider is provider
+
+    def asked(self, tenant: str | None) -> float:
+        """Return when the answer that counts for a tenant was asked for, on the monotonic clock; infinity: it lasts."""
+        answer = None if tenant is None else self._answers.get(tenant)
+        return float("inf") if answer is None else answer.asked
+
+    def grace(self, tenant: str | None) -> timedelta | None:
+        """Return what the grace of a tenant's keys is limited to: zero for keys of its own, unless they say more."""
+        default = self._provider.for_tenant(None)
+        if tenant is None or not self.by_tenant:
+            return default.grace
+        answer = self._answers.get(tenant)
+        if answer is None:
+            return timedelta(0)
+        provider = answer.provider
+        if provider is default:
+            return default.grace
+        parts = provider.providers if isinstance(provider, KeyProviderChain) else (provider,)
+        return min(timedelta(0) if part.grace is None else part.grace for part in parts if part is not default)
+
+    def misplaced(self, error: Exception, named: Named) -> KeyStoreError | None:
+        """Return what to raise if the key store has a data key for a tenant of the default that is not wrapped so.
+
+        Such a tenant had a key of its own: nothing is encrypted under the default's until all its keys are.
+        """
+        if not isinstance(named, str) or not isinstance(error, NotWrappedHereError) or not self.is_default(named):
+            return None
+        return KeyStoreError(
+            f"tenant {named!r} has a data key that is not under the default wrapping key, though the lookup says that "
+            f"its keys are there: {error}"
+        )
+
+    def is_default(self, tenant: str) -> bool:
+        """Say whether tenants have providers of their own, and this one the default.
+
+        Raises:
+            KeyProviderError, ConfigurationError: as for `of`.
+        """
+        return self.by_tenant and self.of(tenant) is self.of(None)
+
+    def forget(self) -> None:
+        """Have every tenant's provider looked up again."""
+        with self._lock:
+            self._answers.clear()
+
+    def _known(self, tenant: str, part: float) -> _Answer | None:
+        """Return an answer that is younger than a part of `cache_ttl`, by both clocks."""
+        answer, most = self._answers.get(tenant), self._cache_ttl * part
+        if answer is None or _system.monotonic() - answer.asked >= most or _system.wall_clock() - answer.wall >= most:
+            return None
+        return answer
+
+    def _asked(self, tenant: str) -> _Answer:
+        answer = self._known(tenant, _FRESH)  # someone asked between our look and our flight
+        if answer is not None:
+            return answer
+        asked, wall = _system.monotonic(), _system.wall_clock()
+        answer = _Answer(self._provider.for_tenant(tenant), asked, wall)
+        with self._lock:
+            before = self._answers.pop(tenant, None)
+            if before is not None and before.provider == answer.provider:
+                answer = answer._replace(provider=before.provider)
+            self._answers[tenant] = answer
+            while len(self._answers) > self._limit:
+                self._answers.popitem(last=False)
+        if before is not None and before.provider is not answer.provider:
+            self._on_change(tenant)
+        return answer
+
+    def __reduce__(self) -> str:
+        raise TypeError("the providers of a keyring's tenants cannot be pickled")

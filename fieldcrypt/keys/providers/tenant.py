@@ -1,0 +1,126 @@
+"""Tenants with wrapping keys of their own, which the tenants themselves may hold."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Final, NoReturn
+from weakref import WeakValueDictionary
+
+from fieldcrypt.errors import ConfigurationError, KeyProviderError
+from fieldcrypt.keys.provider import KeyProvider
+from fieldcrypt.keys.provider_chain import KeyProviderChain
+from fieldcrypt.keys.records import WrappedKey
+
+__all__ = ["USE_DEFAULT", "TenantKeyProvider", "UseDefault"]
+
+
+class UseDefault(enum.Enum):
+    """The type of `USE_DEFAULT`."""
+
+    USE_DEFAULT = "use default"
+
+
+USE_DEFAULT: Final = UseDefault.USE_DEFAULT
+
+Lookup = Callable[[str], KeyProvider | UseDefault]
+
+
+class TenantKeyProvider(KeyProvider):
+    """Wraps each tenant's data keys under the tenant's own wrapping keys, or under the default's.
+
+    A tenant who owns a wrapping key can wrap under it, so it is an adversary for all others: a data key is opened only
+    with the key provider of the tenant whom the *caller* names, and only if its record names that tenant too. Hence
+    decrypting and searching name the tenant, or say `NO_TENANT`. Data keys of no tenant are the default's.
+
+    What the lookup returns counts for `KeyPolicy.cache_ttl`. Another answer than before ends the tenant's live keys,
+    unless they open under it. While it raises, live keys go on to the end of their `cache_ttl`, and nothing else is
+    done for the tenant. A tenant's own keys have no `KeyPolicy.grace` unless their provider says so by `grace`, for by
+    silence their owner may say no. To take a tenant to a key of its own, and back: docs/tenant-keys.md.
+
+    Attributes:
+        default: the provider of all who have none of their own.
+
+    Args:
+        lookup: is given a tenant and returns its key provider, or `USE_DEFAULT`. Never None: what is not known is not
+            the default's. Called from several threads at once.
+        default: see above.
+
+    Raises:
+        ConfigurationError: the lookup cannot be called, or the default is not a key provider of one kind for all.
+    """
+
+    def __init__(self, lookup: Lookup, default: KeyProvider) -> None:
+        if not callable(lookup):
+            raise ConfigurationError("lookup is a function of a tenant's name that returns a key provider")
+        self._lookup = lookup
+        self._connections: WeakValueDictionary[Any, Any] = WeakValueDictionary()
+        self.default = self._checked(default, "the default")
+
+    def for_tenant(self, tenant: str | None) -> KeyProvider:
+        """Return the key provider of a tenant (see `KeyProvider.for_tenant`).
+
+        Raises:
+            KeyProviderError: the lookup raised an exception, which is the error's cause.
+            ConfigurationError: it returned something else than it should.
+        """
+        if tenant is None:
+            return self.default
+        try:
+            found = self._lookup(tenant)
+        except Exception as error:
+            raise KeyProviderError(
+                f"the key provider of tenant {tenant!r} cannot be looked up: {type(error).__name__}",
+                causes={"lookup": error},
+                grace=False,
+            ) from error
+        if found is USE_DEFAULT:
+            return self.default
+        if found is None:
+            raise ConfigurationError(f"the lookup returned None for tenant {tenant!r}: USE_DEFAULT says the default")
+        return self._checked(found, f"what the lookup returned for tenant {tenant!r}")
+
+    def _checked(self, provider: Any, what: str) -> KeyProvider:
+        if isinstance(provider, type) or not isinstance(provider, KeyProvider) or provider.by_tenant:
+            raise ConfigurationError(f"{what} is not a key provider for one tenant: {type(provider).__name__}")
+        if provider is getattr(self, "default", None) or _first(provider) is getattr(self, "default", None):
+            raise ConfigurationError(f"{what} wraps under the default key: say USE_DEFAULT if that is meant")
+        provider.share(self._connections)
+        return provider
+
+    # Nothing is done for whomever a context or a record names: the caller says for whom.
+
+    by_tenant = True
+
+    def wrap(self, data_key: bytes, context: Mapping[str, str]) -> Sequence[WrappedKey]:
+        """Refuse: `for_tenant` returns what wraps."""
+        self._refuse()
+
+    def unwrap(self, wraps: Sequence[WrappedKey], context: Mapping[str, str]) -> bytes:
+        """Refuse: `for_tenant` returns what unwraps."""
+        self._refuse()
+
+    def wrapping_keys(self) -> Sequence[str]:
+        """Refuse: `for_tenant` returns what names its keys."""
+        self._refuse()
+
+    def wrapping_with(self, names: Collection[str]) -> KeyProvider:
+        """Refuse: `for_tenant` returns what can be restricted."""
+        self._refuse()
+
+    def places(self) -> Mapping[str, KeyProvider]:
+        """Refuse: `for_tenant` returns what has places."""
+        self._refuse()
+
+    def _refuse(self) -> NoReturn:
+        raise ConfigurationError("a TenantKeyProvider has no keys itself: ask for_tenant(tenant) first")
+
+    def __repr__(self) -> str:
+        return f"TenantKeyProvider({self._lookup!r}, {self.default!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return TenantKeyProvider, (self._lookup, self.default)
+
+
+def _first(provider: KeyProvider) -> KeyProvider:
+    return provider.providers[0] if isinstance(provider, KeyProviderChain) else provider
