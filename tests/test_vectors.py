@@ -25,7 +25,7 @@ from fieldcrypt import (
 )
 from fieldcrypt.aead import Xaes256Gcm
 from fieldcrypt.codecs import Codec, split_plaintext
-from fieldcrypt.context import FIELD_KEY, encode_context
+from fieldcrypt.context import FIELD_KEY, NO_TENANT, encode_context
 from fieldcrypt.keys.data_key import DataKey
 from fieldcrypt_dynamodb.seal import seal_digest
 
@@ -113,7 +113,8 @@ def read_value(vector: dict[str, Any]) -> None:
 def read_with(vector: dict[str, Any], value: bytes, store: MemoryKeyStore) -> None:
     context = dict(vector["context"])
     field = Encryptor(LocalKeyProvider(vector["local_key"]), store).field(context.pop(FIELD_KEY), str)
-    text = field.decrypt(value, tenant=vector.get("tenant"), context=context or None)
+    tenant = NO_TENANT if "tenant" in vector and vector["tenant"] is None else vector.get("tenant")
+    text = field.decrypt(value, tenant=tenant, context=context or None)
     assert Codec(str).encode(text) == vector["plaintext"]
 
 

@@ -311,6 +311,7 @@ def records() -> None:
     bad("other-key-id", "stored under the id of another key", encoded, _flip(record.key_id, 0))
     bad("other-local-key", "wrapped under another local key", encoded, local_key=OTHER_LOCAL_KEY)
     bad("format", "an unknown format", b"\x02" + encoded[1:])
+    bad("endorsed", "a version that is reserved", b"\x03" + encoded[1:])
     bad("purpose-unknown", "an unknown purpose", encoded[:1] + b"\x03" + encoded[2:])
     bad("purpose-changed", "the purpose was changed", encoded[:1] + b"\x02" + encoded[2:])
     bad("created-changed", "made younger by a second", _flip(encoded, 9))
@@ -399,6 +400,8 @@ def values() -> None:
         for form, field in (("stored", stored), ("self-contained", alone)):
             value = field.encrypt(text, tenant=tenant, context=row)
             write_value(f"{form}{suffix}", f"{form}, tenant {tenant}, row {row}", value, store, CONTEXT | (row or {}))
+            if tenant is None:
+                write_value(f"{form}-nobodys", "a value of no tenant, read as such", value, store, CONTEXT, tenant=None)
     for kind in ("stored", "self-contained"):
         field = stored if kind == "stored" else alone
         write_value(f"{kind}-empty", "an empty text", field.encrypt("", tenant=TENANT), store, CONTEXT)
@@ -411,6 +414,7 @@ def values() -> None:
         bad("other-field", "read as another field", value, context={"fieldcrypt:field": "patients.name"})
         bad("row-added", "written without a row, read with one", value, context=ROW_CONTEXT)
         bad("other-tenant", "read for another tenant", value, tenant="clinic-6")
+        bad("not-nobodys", "a tenant's value, read as one of no tenant", value, tenant=None)
         bad("other-local-key", "read with another local key", value, local_key=OTHER_LOCAL_KEY)
         bad("version", "an unknown version", b"\x03" + value[1:])
         bad("key-id", "another key id", _flip(value, 1))
@@ -585,14 +589,16 @@ def value_members(value: bytes, store: MemoryKeyStore) -> dict[str, Any]:
     return {"kind": "value", "local_key": LOCAL_KEY, "record": record}
 
 
-def write_value(name: str, reason: str, value: bytes, store: MemoryKeyStore, context: dict[str, str]) -> None:
+def write_value(
+    name: str, reason: str, value: bytes, store: MemoryKeyStore, context: dict[str, str], **more: Any
+) -> None:
     parts = envelope.parse(value)
     members = value_members(value, store)
     record = KeyRecord.from_bytes(parts.key_id, parts.record or members["record"])
     data_key = DataKey(LocalKeyProvider(LOCAL_KEY).unwrap(record.wraps, record.context()))
     aad = envelope.aad(value[envelope.HEAD], context)
     plaintext = data_key.cipher().decrypt(parts.nonce, parts.ciphertext, aad)
-    success(f"value-{name}", reason, **members, context=context, value=value, plaintext=plaintext)
+    success(f"value-{name}", reason, **members, **more, context=context, value=value, plaintext=plaintext)
 
 
 def make_record(

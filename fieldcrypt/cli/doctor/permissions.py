@@ -13,7 +13,7 @@ DECRYPT = "kms:Decrypt"
 # kms:GenerateDataKey makes no data key of ours: the encryption context names the key id, which is a hash of the key.
 WRAP = ("kms:Encrypt", "kms:ReEncryptTo")
 UNWRAP = (DECRYPT, "kms:ReEncryptFrom")  # from this key to one of the caller's own
-HAND_ON = ("kms:CreateGrant", "kms:PutKeyPolicy")  # with which everything else can be had, or given
+HAND_ON = ("kms:CreateGrant", "kms:PutKeyPolicy", "kms:ReplicateKey")  # with which everything else can be had, or given
 
 _ROOT = re.compile(r"(?:arn:[^:]*:iam::)?([0-9]{12})(?::root)?", re.ASCII)
 _ACCOUNT = re.compile(r"arn:[^:]*:[^:]*:[^:]*:([0-9]{12}):.*", re.ASCII | re.DOTALL)
