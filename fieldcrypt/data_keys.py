@@ -223,7 +223,7 @@ class DataKeys:
             self._keyring.drop([key_id])  # one by one: who is interrupted has lost those that are destroyed
             report(Event(EventKind.KEY_SHREDDED, key_id.hex(), tenant))
             count += 1
-        self._keyring.drop(record.key_id for record in self._store.list(tenant))  # also what others destroyed
+        self._keyring.shredded(self._store.list(tenant))  # also what others destroyed
         return count
 
     def _run(self, work: Rewrapping, dry_run: bool, on_progress: Progress | None) -> RewrapReport:

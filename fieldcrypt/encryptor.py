@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any, Self, TypeVar, overload
 
 from fieldcrypt import _system, envelope
@@ -46,6 +47,9 @@ class Encryptor:
         store: keeps wrapped data keys beside the data. None makes every value carry its wrapped data key.
         policy: how long keys live.
         observer: is told what happens to keys (see `Observer`).
+        read_self_contained: read values that carry their wrapped data key beside those whose key is in the store.
+            Default: only if there is no store, for whoever writes to the data can plant such values, and each unknown
+            one costs calls of provider and store.
     """
 
     def __init__(
@@ -54,6 +58,8 @@ class Encryptor:
         store: KeyStore | None = None,
         policy: KeyPolicy = _DEFAULT_POLICY,
         observer: Observer | None = None,
+        *,
+        read_self_contained: bool | None = None,
     ) -> None:
         self._fields: weakref.WeakSet[Field[Any] | BlindIndex[Any]] = weakref.WeakSet()
         self._keyring: Keyring | None = None
@@ -63,8 +69,8 @@ class Encryptor:
         _system.call_after_fork(self._forget)
         forget_after_restore(self)
         if provider is not None:
-            self.configure(provider, store, policy, observer)
-        elif store is not None or policy is not _DEFAULT_POLICY or observer is not None:
+            self.configure(provider, store, policy, observer, read_self_contained=read_self_contained)
+        elif (store, observer, read_self_contained) != (None, None, None) or policy is not _DEFAULT_POLICY:
             raise ConfigurationError("an Encryptor with a key store, a policy or an observer needs a key provider too")
 
     def configure(
@@ -73,11 +79,14 @@ class Encryptor:
         store: KeyStore | None = None,
         policy: KeyPolicy = _DEFAULT_POLICY,
         observer: Observer | None = None,
+        *,
+        read_self_contained: bool | None = None,
     ) -> None:
         """Set or replace keys and limits; fields made before follow. For start-up and tests, not for use under load.
 
         Raises:
-            ConfigurationError: provider, store, policy or observer are not what they should be.
+            ConfigurationError: provider, store, policy or observer are not what they should be; or neither is there a
+                store nor are values without one to be read.
         """
         if isinstance(provider, type) or not isinstance(provider, KeyProvider):
             raise ConfigurationError(
@@ -90,10 +99,12 @@ class Encryptor:
             raise ConfigurationError(f"{_kind(policy)} is not a KeyPolicy")
         if observer is not None and not callable(observer):
             raise ConfigurationError(f"{_kind(observer)} is not an observer: it cannot be called")
+        if store is None and read_self_contained is False:
+            raise ConfigurationError("without a key store there are only self-contained values: some are to be read")
         if self._keyring is not None:
             self._keyring.forget()
         self._closed = False
-        self._keyring = Keyring(provider, store, policy, Events(observer))
+        self._keyring = Keyring(provider, store, policy, Events(observer), read_self_contained=read_self_contained)
         self._observer = observer
         self._identity = None
         self._forget()
@@ -243,8 +254,8 @@ class Encryptor:
         return await asyncio.to_thread(self.warm_up, tenants, values)
 
     def needs_reencrypt(self, data: bytes, *, tenant: str | NoTenant | None = None) -> bool:
-        """Say whether a value is under an old data key: one that is retired, that a newer one has followed, or that
-        was made before the policy's `not_before`.
+        """Say whether a value is under an old data key: one that is retired, that a newer one has followed, that was
+        made before the policy's `not_before`, or that came with the value, though there is a key store now.
 
         Where every process has data keys of its own (without a key store, or with a public key): one older than the
         policy's `rotate_after`. Makes no key, and asks the key store once for a tenant, unless a new key is due.
@@ -259,7 +270,7 @@ class Encryptor:
         keyring = self._configured()
         value = envelope.parse(envelope.as_bytes(data))
         record = keyring.for_decryption(value.key_id, value.record, tenant=tenant).record
-        if record.created < keyring.policy.earliest:
+        if record.created < keyring.policy.earliest or (value.record is not None and keyring.store is not None):
             return True
         if keyring.of_its_own(record.tenant):
             return record.created + keyring.policy.rotate_after.total_seconds() <= _system.wall_clock()
@@ -365,14 +376,15 @@ class Encryptor:
         if self._keyring is None:
             return _unpickle, (identity,)
         keyring = self._keyring
-        return _unpickle, (identity, keyring.provider, keyring.store, keyring.policy, self._observer)
+        unpickle = partial(_unpickle, reads=keyring.reads_self_contained)
+        return unpickle, (identity, keyring.provider, keyring.store, keyring.policy, self._observer)
 
 
 _originals: Originals[Encryptor] = Originals()
 
 
-def _unpickle(identity: bytes, *configuration: Any) -> Encryptor:
-    return _originals.find(identity, lambda: Encryptor(*configuration))
+def _unpickle(identity: bytes, *configuration: Any, reads: bool | None = None) -> Encryptor:
+    return _originals.find(identity, lambda: Encryptor(*configuration, read_self_contained=reads))
 
 
 def _kind(value: object) -> str:

@@ -356,8 +356,8 @@ class Field(Generic[T]):
         try:
             key = keyring.for_decryption(value.key_id, value.record, self._offload, tenant=tenant)
         except DecryptionError:
-            if value.record is None:
-                raise  # it is the key store that holds something wrong, and its keeper is told what
+            if value.record is None or not keyring.reads_self_contained:
+                raise  # it is the key store or the configuration that has something wrong, and its keeper is told what
             key = None
         if key is None:
             raise DecryptionError

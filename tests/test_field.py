@@ -247,11 +247,10 @@ class TestConfiguration:
         with pytest.raises(KeyStoreError, match="written with a key store"):
             Encryptor(LocalKeyProvider.generate()).field("patients.ssn", str).decrypt(value)
 
-    def test_a_self_contained_value_needs_no_store(self) -> None:
-        """An Encryptor that was given a key store still reads what was written before it had one."""
-        provider = LocalKeyProvider.generate()
-        value = Encryptor(provider).field("patients.ssn", str).encrypt(SSN)
-        assert Encryptor(provider, MemoryKeyStore()).field("patients.ssn", str).decrypt(value) == SSN
+    def test_something_is_to_be_read(self) -> None:
+        """Without a key store there are only self-contained values, so that not to read them is a mistake."""
+        with pytest.raises(ConfigurationError, match="self-contained"):
+            Encryptor(LocalKeyProvider.generate(), read_self_contained=False)
 
 
 class TestOffload:

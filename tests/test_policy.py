@@ -11,6 +11,7 @@ import pytest
 from fieldcrypt import NO_TENANT, KeyPolicy
 
 TIMES = ["cache_ttl", "grace", "rotate_after", "propagation_delay", "replication_wait"]
+NUMBERS = ["max_cached_keys", "unknown_records_per_second"]
 
 
 def test_the_limits_are_kept() -> None:
@@ -43,18 +44,20 @@ def test_times_are_not_negative(name: str) -> None:
         KeyPolicy(**{name: timedelta(microseconds=-1)})  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("name", NUMBERS)
 @pytest.mark.parametrize("value", [True, 10.0, "10", None])
-def test_keys_are_counted_in_ints(value: Any) -> None:
+def test_keys_are_counted_in_ints(name: str, value: Any) -> None:
     """A number of keys that is no int is a TypeError."""
-    with pytest.raises(TypeError, match="max_cached_keys"):
-        KeyPolicy(max_cached_keys=value)
+    with pytest.raises(TypeError, match=name):
+        KeyPolicy(**{name: value})
 
 
+@pytest.mark.parametrize("name", NUMBERS)
 @pytest.mark.parametrize("value", [0, -1])
-def test_a_process_keeps_a_key(value: int) -> None:
+def test_a_process_keeps_a_key(name: str, value: Any) -> None:
     """Fewer keys than one is a ValueError."""
-    with pytest.raises(ValueError, match="max_cached_keys"):
-        KeyPolicy(max_cached_keys=value)
+    with pytest.raises(ValueError, match=name):
+        KeyPolicy(**{name: value})
 
 
 @pytest.mark.parametrize("delay", [timedelta(days=90), timedelta(days=91)])

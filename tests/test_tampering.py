@@ -14,6 +14,7 @@ from fieldcrypt import (
     Field,
     FieldcryptError,
     KeyNotFoundError,
+    KeyPolicy,
     LocalKeyProvider,
     MemoryKeyStore,
 )
@@ -27,6 +28,13 @@ TENANT = "clinic-7"
 ROW = {"row": "42"}
 
 Opener = Callable[[bytes], object]
+
+
+@pytest.fixture(params=["stored", "self-contained"])
+def encryptor(request: pytest.FixtureRequest) -> Encryptor:
+    """One that opens as many planted key records as there are."""
+    policy = KeyPolicy(unknown_records_per_second=1_000_000)
+    return Encryptor(LocalKeyProvider.generate(), MemoryKeyStore() if request.param == "stored" else None, policy)
 
 
 @pytest.fixture

@@ -112,7 +112,8 @@ def read_value(vector: dict[str, Any]) -> None:
 
 def read_with(vector: dict[str, Any], value: bytes, store: MemoryKeyStore) -> None:
     context = dict(vector["context"])
-    field = Encryptor(LocalKeyProvider(vector["local_key"]), store).field(context.pop(FIELD_KEY), str)
+    encryptor = Encryptor(LocalKeyProvider(vector["local_key"]), store, read_self_contained=True)
+    field = encryptor.field(context.pop(FIELD_KEY), str)
     tenant = NO_TENANT if "tenant" in vector and vector["tenant"] is None else vector.get("tenant")
     text = field.decrypt(value, tenant=tenant, context=context or None)
     assert Codec(str).encode(text) == vector["plaintext"]

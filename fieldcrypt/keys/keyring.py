@@ -38,6 +38,7 @@ from fieldcrypt.keys.records import KeyRecord, KeyState, check_tenant
 from fieldcrypt.keys.rotation import Choice
 from fieldcrypt.keys.single_flight import SingleFlight
 from fieldcrypt.keys.store import KeyStore
+from fieldcrypt.keys.tombstone import Tombstone
 from fieldcrypt.offload import Offload, in_place
 
 __all__ = ["Keyring"]
@@ -51,17 +52,29 @@ class Keyring:
         store: keeps wrapped data keys; None if every value carries its own.
         policy: limits in time and number.
         events: where to tell what happens.
+        read_self_contained: read values that carry their key records. Default: only if there is no key store.
     """
 
-    def __init__(self, provider: KeyProvider, store: KeyStore | None, policy: KeyPolicy, events: Events) -> None:
+    def __init__(
+        self,
+        provider: KeyProvider,
+        store: KeyStore | None,
+        policy: KeyPolicy,
+        events: Events,
+        *,
+        read_self_contained: bool | None = None,
+    ) -> None:
         self.provider = provider
         self.providers = TenantProviders(provider, policy, self._provider_changed)
         self.store = store
         self.policy = policy
         self.events = events
+        self.reads_self_contained = store is None if read_self_contained is None else read_self_contained
         self._background = Background()
         self._lost_time = LostTime(self._bring_forward)
-        self.live_keys = LiveKeys(self.providers, store, policy, events, self._background, LiveKey)
+        self.live_keys = LiveKeys(
+            self.providers, store, policy, events, self._background, LiveKey, read_embedded=self.reads_self_contained
+        )
         live_index_keys = LiveKeys(self.providers, store, policy, events, self._background, IndexKey)
         self._records = LivingRecords(store, events, self.live_keys, live_index_keys)
         self._refused = RefusedRecords(policy.cache_ttl.total_seconds(), policy.max_cached_keys)
@@ -175,6 +188,13 @@ class Keyring:
     def drop(self, key_ids: Iterable[bytes]) -> None:
         """End the use of data keys in this process."""
         self._records.drop(key_ids)
+
+    def shredded(self, stored: Iterable[KeyRecord | Tombstone]) -> None:
+        """End the use of all data keys of a tenant that was shredded, by what the key store has of it."""
+        for record in stored:
+            self.drop([record.key_id])
+            if isinstance(record, Tombstone):
+                self.live_keys.end(record)
 
     def forget(self) -> None:
         """End all live keys and leases, also for fields that still hold them; what is needed again is fetched again."""

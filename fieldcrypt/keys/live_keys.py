@@ -25,6 +25,7 @@ from fieldcrypt.events import Event, EventKind, Events
 from fieldcrypt.keys.background import Background
 from fieldcrypt.keys.data_key import DataKey
 from fieldcrypt.keys.late_records import LateRecords
+from fieldcrypt.keys.live.embedded_records import EmbeddedRecords
 from fieldcrypt.keys.live.stored_records import StoredRecords
 from fieldcrypt.keys.live.tombstones import Tombstones
 from fieldcrypt.keys.live_key import HeldKey
@@ -35,6 +36,7 @@ from fieldcrypt.keys.record.authentic import AuthenticRecord
 from fieldcrypt.keys.records import KeyRecord, Purpose
 from fieldcrypt.keys.single_flight import SingleFlight
 from fieldcrypt.keys.store import KeyStore
+from fieldcrypt.keys.tombstone import Tombstone
 from fieldcrypt.offload import Offload, in_place
 
 __all__ = ["RETRY_INTERVAL", "LiveKeys"]
@@ -66,6 +68,7 @@ class LiveKeys(Generic[K]):
         events: where to tell what happens.
         background: does what nobody has to wait for.
         kind: what a data key becomes, and of which purpose it has to be for that.
+        read_embedded: False if key records that come with self-contained values are not to be opened.
     """
 
     def __init__(
@@ -76,6 +79,8 @@ class LiveKeys(Generic[K]):
         events: Events,
         background: Background,
         kind: type[K],
+        *,
+        read_embedded: bool = True,
     ) -> None:
         self.purpose = kind.purpose
         self._kind = kind
@@ -91,6 +96,7 @@ class LiveKeys(Generic[K]):
         self._keys: OrderedDict[tuple[bytes, bool], K] = OrderedDict()
         self._tombstones = Tombstones(store, policy, events)
         self._records = StoredRecords(store, self._tombstones, events, self._look_soon)
+        self._embedded = EmbeddedRecords(self._tombstones, policy, read=read_embedded)
         self._drops = 0
         self._forgotten = 0
         self._reset()
@@ -169,11 +175,16 @@ class LiveKeys(Generic[K]):
     def record_of(self, key: K) -> KeyRecord:
         """Return the record of a key as the key store has it, having put it back if it was lost there.
 
+        One that came with a value is as it was, unless a tombstone ends it.
+
         Raises:
             KeyShreddedError: the key was shredded, or its tenant.
             KeyStoreError: the store cannot be used. If it has lost the record and does not take it, nothing more is
                 encrypted under the key.
         """
+        if key.embedded:
+            self._embedded.check(key.record.stored)
+            return key.record.stored
         try:
             return self._records.load_or_put_back(key.record)
         except KeyStoreError:
@@ -197,6 +208,14 @@ class LiveKeys(Generic[K]):
             if key is not None:
                 self._drop(key)
 
+    def end(self, stone: Tombstone) -> None:
+        """End the use of keys whose records came with self-contained values and that were shredded with another one."""
+        with self._lock:
+            self._drops += 1
+            ended = [key for key in self._keys.values() if key.embedded and stone.ends(key.record)]
+        for key in ended:
+            self._drop(key)
+
     def forget(self) -> None:
         """End the use of all keys; one that is being fetched now is given to those who wait for it, and not kept."""
         with self._lock:
@@ -207,6 +226,7 @@ class LiveKeys(Generic[K]):
                 key.after_fork()  # should a check that is under way bring it back for a moment
             self._keys.clear()
             self._tombstones.clear()
+            self._embedded.forget()
         self._tell_of_lost(forgotten)
 
     def bring_forward(self, seconds: float) -> None:
@@ -270,7 +290,10 @@ class LiveKeys(Generic[K]):
         before = self._drops, self._forgotten
         key_record = self._records.load(key_id) if record is None else KeyRecord.from_bytes(key_id, record)
         provider = self._providers.to_open(key_record.tenant, tenant)
-        authentic, data_key = self._open(key_record, provider)
+        if record is None:
+            authentic, data_key = self._open(key_record, provider)
+        else:
+            authentic, data_key = self._embedded.open(key_record, provider, self._open)
         key = self.admit(authentic, data_key, embedded=record is not None)
         if len(key.verified) >= _MAX_VERIFIED:
             key.verified.clear()
@@ -285,7 +308,7 @@ class LiveKeys(Generic[K]):
                 # The last attempt failed. While this thread waits for the next one, the others need not.
                 key.deadline = min(_system.monotonic() + RETRY_INTERVAL, key.usable_until)
         try:
-            record = key.record.stored if key.embedded else self.record_of(key)
+            record = self.record_of(key)
             if record == key.record.stored and _system.monotonic() < key.confirm_at:
                 return self._unless_dropped(self._looked_at(key), None, *before)
             provider = self._providers.to_open(record.tenant, whose(key.tenant))
@@ -321,9 +344,9 @@ class LiveKeys(Generic[K]):
         """
         if forgotten != self._forgotten or not (provider is None or self._providers.holds(key.tenant, provider)):
             self._drop(key)
-        if drops != self._drops and not key.embedded:
+        if drops != self._drops:
             try:
-                self._records.load_or_put_back(key.record)
+                self.record_of(key)
             except KeyStoreError:
                 self._drop(key)
                 raise

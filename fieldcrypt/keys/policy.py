@@ -36,6 +36,9 @@ class KeyPolicy:
         not_before: no data key that was made earlier encrypts or tags any more, whatever the key store says of it; a
             new one is made where there is no other. For the time after a leak (docs/on-call.md): a key store that was
             put back, or whose newer records were deleted, cannot bring an old key back into use.
+        unknown_records_per_second: how many data keys in self-contained values a process tries to unwrap in a second
+            and in vain, for whoever can write to the data can plant them; then it raises a KeyProviderError that is
+            worth a retry. Keys that are unwrapped do not count, unless anybody can wrap them with a public key.
         own_keys_only: encrypt under none but the data keys that this process made itself, as with a public key. For
             where others may wrap under the wrapping keys (`kms:Encrypt`): they can plant data keys that they know.
             What is read may be under such a key all the same, so fields declare `accept_foreign_keys`; blind indexes
@@ -54,6 +57,7 @@ class KeyPolicy:
         "propagation_delay",
         "replication_wait",
         "rotate_after",
+        "unknown_records_per_second",
     )
 
     def __init__(
@@ -65,6 +69,7 @@ class KeyPolicy:
         propagation_delay: timedelta = timedelta(minutes=5),
         replication_wait: timedelta = timedelta(seconds=2),
         not_before: datetime | None = None,
+        unknown_records_per_second: int = 5,
         *,
         own_keys_only: bool = False,
         index_keys: Mapping[str | NoTenant | None, Iterable[bytes | str]] | None = None,
@@ -72,7 +77,7 @@ class KeyPolicy:
         """Take the limits.
 
         Raises:
-            TypeError: a time is not a timedelta, `not_before` not a datetime, `max_cached_keys` not an int,
+            TypeError: a time is not a timedelta, `not_before` not a datetime, a number not an int,
                 `own_keys_only` not a bool, a tenant not text, or a key id neither bytes nor text.
             ValueError: a limit is negative, `not_before` has no offset, the limits cannot work together, a tenant is
                 out of range, has no index key or is named twice, or a key id is none.
@@ -82,13 +87,10 @@ class KeyPolicy:
         self.rotate_after: Final = _duration("rotate_after", rotate_after)
         self.propagation_delay: Final = _duration("propagation_delay", propagation_delay)
         self.replication_wait: Final = _duration("replication_wait", replication_wait)
-        if not isinstance(max_cached_keys, int) or isinstance(max_cached_keys, bool):
-            raise TypeError("max_cached_keys is an int")
-        if max_cached_keys < 1:
-            raise ValueError("max_cached_keys is at least 1")
+        self.max_cached_keys: Final = _number("max_cached_keys", max_cached_keys)
+        self.unknown_records_per_second: Final = _number("unknown_records_per_second", unknown_records_per_second)
         if rotate_after <= propagation_delay:
             raise ValueError("rotate_after must be longer than propagation_delay, or no key would ever be in use")
-        self.max_cached_keys: Final = max_cached_keys
         if not_before is not None:
             if not isinstance(not_before, datetime):
                 raise TypeError(f"not_before is a datetime, not {type(not_before).__name__}")
@@ -106,10 +108,19 @@ class KeyPolicy:
         return float("-inf") if self.not_before is None else math.ceil(self.not_before.timestamp())
 
     def __setstate__(self, state: tuple[None, dict[str, Any]]) -> None:
-        self.__init__(**state[1])  # type: ignore[misc]  # what a pickle does not know has its default
+        """Take what was pickled, by an older version too: limits that it did not know have their defaults."""
+        KeyPolicy.__init__(self, **state[1])
 
     def __repr__(self) -> str:
         return f"KeyPolicy({', '.join(f'{name}={getattr(self, name)!r}' for name in self.__slots__)})"
+
+
+def _number(name: str, value: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"{name} is an int")
+    if value < 1:
+        raise ValueError(f"{name} is at least 1")
+    return value
 
 
 def _duration(name: str, value: timedelta) -> timedelta:

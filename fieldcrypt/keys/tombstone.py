@@ -9,7 +9,8 @@ from fieldcrypt._reader import Reader
 from fieldcrypt._text import utf8
 from fieldcrypt.envelope import KEY_ID_SIZE
 from fieldcrypt.errors import DecryptionError, KeyShreddedError
-from fieldcrypt.keys.records import TIME_SIZE, KeyState, Purpose, head_bytes, read_head, time_bytes
+from fieldcrypt.keys.record.authentic import AuthenticRecord
+from fieldcrypt.keys.records import TIME_SIZE, KeyRecord, KeyState, Purpose, head_bytes, read_head, time_bytes
 
 __all__ = ["MAX_BY_SIZE", "Tombstone", "check_by"]
 
@@ -83,9 +84,15 @@ class Tombstone(NamedTuple):
             raise DecryptionError("not a valid tombstone") from None
         return tombstone
 
-    def lost(self) -> KeyShreddedError:
-        """Return what whoever reads a value under the key is told."""
-        return self._error(f"the data key {self.key_id.hex()}", "values under it are lost for good")
+    def ends(self, record: KeyRecord | AuthenticRecord) -> bool:
+        """Say whether a data key whose record came with a self-contained value was destroyed with this one."""
+        if self.key_id == record.key_id:
+            return True
+        return self.tenant is not None and self.tenant == record.tenant and record.created <= self.shredded
+
+    def lost(self, key_id: bytes | None = None) -> KeyShreddedError:
+        """Return what whoever reads a value under the key, or under another one that it ends, is told."""
+        return self._error(f"the data key {(key_id or self.key_id).hex()}", "values under it are lost for good")
 
     def refused(self) -> KeyShreddedError:
         """Return what whoever writes for the tenant is told."""

@@ -88,12 +88,12 @@ class Examination:
             raise DecryptionError(f"the time in which {self._field.name} accepted plaintext is over")
 
     def _own(self, data: bytes, value: Any, tenant: str | None) -> Finding:
-        parts = envelope.parse(data)
-        old = self._old.get(parts.key_id)
+        parts, head = envelope.parse(data), data[envelope.HEAD]
+        old = self._old.get(head)
         if old is None:
             if len(self._old) >= _MAX_KNOWN:
                 self._old.clear()
-            old = self._old[parts.key_id] = self._encryptor.needs_reencrypt(data)
+            old = self._old[head] = self._encryptor.needs_reencrypt(data)
             at = None if old else self._encryptor.followed_at(data)
             if at is not None:
                 self.waits_until = max(at, self.waits_until or at)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from threading import Lock
-
 from cryptography.hazmat.primitives.hashes import SHA256, Hash
 
-from fieldcrypt import _system
+from fieldcrypt._base.remembered import Remembered
 from fieldcrypt.errors import DecryptionError
 from fieldcrypt.keys.records import KeyRecord
 
-__all__ = ["RefusedRecords"]
+__all__ = ["Place", "RefusedRecords", "place_of"]
 
-_Place = tuple[bytes, bytes]  # key id, SHA-256 of the record
+Place = tuple[bytes, bytes]  # key id, SHA-256 of the record
 
 
 class RefusedRecords:
@@ -25,36 +22,23 @@ class RefusedRecords:
     """
 
     def __init__(self, seconds: float, limit: int) -> None:
-        self._seconds = seconds
-        self._limit = limit
-        self._refused: OrderedDict[_Place, tuple[float, DecryptionError]] = OrderedDict()
-        self._reset()
-        _system.call_after_fork(self._reset)
-
-    def _reset(self) -> None:
-        self._lock = Lock()
+        self._refused: Remembered[Place, DecryptionError] = Remembered(seconds, limit)
 
     def why(self, record: KeyRecord) -> DecryptionError | None:
         """Return why a record was refused, if it was."""
-        until, error = self._refused.get(_place(record), (float("-inf"), None))
-        return error if until > _system.monotonic() else None
+        return self._refused.get(place_of(record))
 
     def note(self, record: KeyRecord, error: DecryptionError) -> None:
         """Remember that a record is not authentic."""
-        place, until = _place(record), _system.monotonic() + self._seconds
-        with self._lock:
-            self._refused[place] = until, error.with_traceback(None)
-            self._refused.move_to_end(place)
-            while len(self._refused) > self._limit:
-                self._refused.popitem(last=False)
+        self._refused.put(place_of(record), error.with_traceback(None))
 
     def forget(self) -> None:
         """Have all of them looked at again."""
-        with self._lock:
-            self._refused.clear()
+        self._refused.clear()
 
 
-def _place(record: KeyRecord) -> _Place:
+def place_of(record: KeyRecord) -> Place:
+    """Return what tells a record from all others, also from one of the same data key."""
     digest = Hash(SHA256())
     digest.update(record.to_bytes())
     return record.key_id, digest.finalize()

@@ -16,6 +16,9 @@ __all__ = ["Tombstones"]
 class Tombstones:
     """Remembers tombstones for `cache_ttl`, so that one that was forged and removed ends nothing for longer.
 
+    Attributes:
+        are_kept: True if there is a key store, which may have some.
+
     Args:
         store: has them; None if there is no key store, and so no tombstone.
         policy: `cache_ttl` and `max_cached_keys` count.
@@ -24,6 +27,7 @@ class Tombstones:
 
     def __init__(self, store: KeyStore | None, policy: KeyPolicy, events: Events) -> None:
         self._store = store
+        self.are_kept = store is not None
         self._events = events
         seconds, limit = policy.cache_ttl.total_seconds(), policy.max_cached_keys
         self._of_keys: Remembered[bytes, Tombstone] = Remembered(seconds, limit)
@@ -42,8 +46,7 @@ class Tombstones:
         stone = self._of_keys.get(record.key_id)
         if stone is None and record.tenant is not None:
             stone = self._of_tenants.get(record.tenant)
-            stone = stone if stone is not None and record.created <= stone.shredded else None
-        return stone
+        return stone if stone is not None and stone.ends(record) else None
 
     def look_up(self, record: KeyRecord) -> Tombstone | None:
         """Return what ends a data key whose record came with a self-contained value, by asking the key store.
