@@ -229,11 +229,11 @@ class Encryptor:
         self._fields.add(index)
         return index
 
-    def warm_up(self, tenants: Iterable[str | None] = (), values: Iterable[bytes] = ()) -> int:
+    def warm_up(self, tenants: Iterable[str | NoTenant | None] = (), values: Iterable[bytes] = ()) -> int:
         """Unwrap data keys before they are needed, several at once; make none.
 
         Args:
-            tenants: all of whose data keys are wanted, index keys included; None for those of no tenant.
+            tenants: all of whose data keys are wanted, index keys included; None or `NO_TENANT` for those of no tenant.
             values: encrypted values whose data keys are wanted; where tenants have key providers of their own, values
                 of these tenants.
 
@@ -247,7 +247,7 @@ class Encryptor:
             raise TypeError("tenants is an iterable of names, not a single name")
         return warm_up(self._configured(), tenants, values)
 
-    async def warm_up_async(self, tenants: Iterable[str | None] = (), values: Iterable[bytes] = ()) -> int:
+    async def warm_up_async(self, tenants: Iterable[str | NoTenant | None] = (), values: Iterable[bytes] = ()) -> int:
         """Do what `warm_up` does in another thread, so that the event loop goes on."""
         import asyncio  # three times the time of `import fieldcrypt`
 

@@ -15,7 +15,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from fieldcrypt import DecryptionError, Encryptor, Field, LocalKeyProvider, MemoryKeyStore, row_context
+from fieldcrypt import NO_TENANT, DecryptionError, Encryptor, Field, LocalKeyProvider, MemoryKeyStore, row_context
 from fieldcrypt.columns import arrow, pandas, polars
 from tests.doubles import told
 
@@ -184,6 +184,17 @@ class TestColumns:
         encrypted = library.ours.encrypt_column(ssn, library.make([SSN, SSN]), tenant="a")
         with pytest.raises(ValueError, match="column of tenants"):
             library.ours.decrypt_column(ssn, encrypted, tenant=tenants)
+
+    @pytest.mark.parametrize("bound", [True, False])
+    def test_values_that_must_be_nobodys(self, library: Library, ssn: Field[str], bound: bool) -> None:
+        """A tenant's value that was put among them is refused."""
+        where = {"row": library.make([1, 2])} if bound else {}
+        ours, theirs = (
+            library.ours.encrypt_column(ssn, library.make([SSN] * 2), tenant=tenant, **where) for tenant in (None, "a")
+        )
+        assert library.values(library.ours.decrypt_column(ssn, ours, tenant=NO_TENANT, **where)) == [SSN] * 2
+        with pytest.raises(DecryptionError):
+            library.ours.decrypt_column(ssn, theirs, tenant=NO_TENANT, **where)
 
     @pytest.mark.parametrize("name", ["tenant", "row"])
     def test_columns_of_other_lengths(self, library: Library, ssn: Field[str], name: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from fieldcrypt import (
+    NO_TENANT,
     ConfigurationError,
     DecryptionError,
     Encryptor,
@@ -18,6 +19,7 @@ from fieldcrypt import (
     KeyPolicy,
     LocalKeyProvider,
     MemoryKeyStore,
+    row_context,
 )
 from fieldcrypt.migration import Accepted, Examination, FormerField, Kind, Meter, MixedField, Pace, Progress, Sample
 from tests.conftest import Clock
@@ -32,6 +34,7 @@ class Rot13:
         return bytes(data, "utf8").startswith(b"rot:") if isinstance(data, str) else data.startswith(b"rot:")
 
     def read(self, data: bytes | str, /, *, tenant: str | None = None, context: Mapping[str, str] | None = None) -> str:
+        assert tenant is None or isinstance(tenant, str)
         text = data if isinstance(data, str) else data.decode()
         if text.endswith("!"):
             raise DecryptionError
@@ -91,6 +94,35 @@ class TestMixedField:
         with pytest.raises(DecryptionError) as raised:
             mixed(encryptor).decrypt(b"\xff\xfe")
         assert raised.value.__context__ is None
+
+    @pytest.mark.parametrize("stored", [5, 0.5, True, None, [SSN], object()])
+    def test_what_is_neither_bytes_nor_text_is_an_error(self, encryptor: Encryptor, stored: Any) -> None:
+        """SQLite keeps whatever somebody puts into a column: that is no plaintext."""
+        with pytest.raises(DecryptionError, match=r"^a\.b: "):
+            mixed(encryptor).decrypt(stored)
+        assert encryptor.stats().events == {EventKind.VALUE_REFUSED: 1}
+
+    @pytest.mark.parametrize("readers", [[], [Rot13()]])
+    def test_a_value_can_be_asked_to_be_nobodys(self, encryptor: Encryptor, readers: list[Any]) -> None:
+        """A tenant's is refused, and what else is accepted belongs to nobody."""
+        accepted = Accepted(in_days(30), readers, in_days(30) if readers else None)
+        field, ours = mixed(encryptor, accepted), encryptor.field("a.b", str)
+        assert field.decrypt(ours.encrypt(SSN), tenant=NO_TENANT) == SSN
+        assert field.decrypt(SSN, tenant=NO_TENANT) == SSN
+        with pytest.raises(DecryptionError):
+            field.decrypt(ours.encrypt(SSN, tenant="A"), tenant=NO_TENANT)
+        if readers:
+            assert field.decrypt(b"rot:x", tenant=NO_TENANT) == "x"
+
+    @pytest.mark.parametrize("row", [False, True, "id"])
+    def test_former_values_of_no_tenant_are_not_somebodys(self, encryptor: Encryptor, row: bool | str) -> None:
+        """Where the former field had no tenant, a tenant's value of its name is one that was put there."""
+        then, context = encryptor.field("a.then", str), row_context(1) if row else None
+        former = FormerField(then, row=row)
+        where: Any = {"context": context if row is True else None, "part": {"id": 1}.get}
+        assert former.read(then.encrypt(SSN, context=context), **where) == SSN
+        with pytest.raises(DecryptionError):
+            former.read(then.encrypt(SSN, tenant="A", context=context), **where)
 
     def test_it_ends_on_its_day(self, clock: Clock, encryptor: Encryptor) -> None:
         """At the beginning of the day, in UTC: from then on plaintext is an error, which says why."""

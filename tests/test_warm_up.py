@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 from threading import Barrier
+from typing import Any
 
 import pytest
 
 from fieldcrypt import (
+    NO_TENANT,
     ConfigurationError,
     DecryptionError,
     Encryptor,
@@ -81,11 +83,12 @@ class TestWhatIsReady:
         assert encryptor.field("a.b", str).decrypt(old) == SSN
         assert calls(provider, rows) == before
 
-    def test_the_keys_of_no_tenant(self, provider: CountingProvider, rows: RowStore) -> None:
-        """`None` stands for the data keys that belong to no tenant."""
+    @pytest.mark.parametrize("tenants", [[None], [NO_TENANT], [None, NO_TENANT]])
+    def test_the_keys_of_no_tenant(self, provider: CountingProvider, rows: RowStore, tenants: list[Any]) -> None:
+        """`None` and `NO_TENANT` stand for the data keys that belong to no tenant."""
         value = Encryptor(provider, rows).field("a.b", str).encrypt(SSN)
         encryptor = Encryptor(provider, rows)
-        assert encryptor.warm_up([None]) == 1
+        assert encryptor.warm_up(tenants) == 1
         before = calls(provider, rows)
         assert encryptor.field("a.b", str).decrypt(value) == SSN
         assert calls(provider, rows) == before

@@ -13,6 +13,7 @@ from uuid import UUID
 import pyarrow as pa
 
 from fieldcrypt.columns.cells import (
+    ONE,
     Place,
     at_the_edge,
     decrypt_cells,
@@ -22,6 +23,7 @@ from fieldcrypt.columns.cells import (
     not_of_type,
     same_values,
 )
+from fieldcrypt.context import NoTenant
 from fieldcrypt.field import Field
 
 __all__ = ["array_of", "decrypt_column", "default_type", "encrypt_column", "python_values", "unchanged_array_of"]
@@ -81,7 +83,7 @@ def decrypt_column(
     column: Column,
     *,
     type: pa.DataType | None = None,
-    tenant: str | AnyColumn | None = None,
+    tenant: str | NoTenant | AnyColumn | None = None,
     row: AnyColumn | Sequence[AnyColumn] | None = None,
 ) -> Column:
     """Decrypt a column.
@@ -92,7 +94,8 @@ def decrypt_column(
         type: of the result. Default: string, binary, int64, float64, bool, date32, time64, duration or uuid, as the
             field's type has it; a timestamp in microseconds, in UTC if the values have time zones; a decimal as wide as
             the values need. Say it where several columns must agree. It has to hold the values as they are.
-        tenant, row: as they were for `encrypt_column`. One tenant, or one each, whose value it must be.
+        tenant, row: as they were for `encrypt_column`. One tenant, or one each, whose value it must be; `NO_TENANT` if
+            all must be nobody's. If None, values of any tenant are decrypted.
 
     Raises:
         TypeError: the field's type has no default here; or the column is not binary.
@@ -198,11 +201,11 @@ def _given_back(array: pa.Array) -> list[Any]:
 
 
 def _chunks(
-    column: AnyColumn, tenant: str | AnyColumn | None, row: AnyColumn | Sequence[AnyColumn] | None
+    column: AnyColumn, tenant: str | NoTenant | AnyColumn | None, row: AnyColumn | Sequence[AnyColumn] | None
 ) -> Iterator[tuple[pa.Array, Place]]:
     """Yield the chunks of a column, each with the place of its values."""
     keys = [] if row is None else [row] if isinstance(row, (pa.Array, pa.ChunkedArray)) else list(row)
-    others = keys if tenant is None or isinstance(tenant, str) else [*keys, tenant]
+    others = keys if isinstance(tenant, ONE) else [*keys, tenant]
     if any(len(other) != len(column) for other in others):
         raise ValueError("the columns differ in length")
     start = 0

@@ -7,14 +7,16 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import repeat
 from math import copysign
+from types import NoneType
 from typing import Any, TypeVar
 
-from fieldcrypt.context import row_context
+from fieldcrypt.context import NoTenant, row_context
 from fieldcrypt.errors import FieldcryptError, located
 from fieldcrypt.field import Field
 from fieldcrypt.schemes import OldReader
 
 __all__ = [
+    "ONE",
     "Place",
     "at_the_edge",
     "decrypt_cells",
@@ -28,9 +30,10 @@ __all__ = [
 
 T = TypeVar("T")
 
+ONE = (str, NoTenant, NoneType)  # what a tenant is that is the same for all values; else it is a column
 # Whose and where values are: one tenant, or one for each value, or None; the parts of row keys, each a column; and
 # how many rows that is.
-Place = tuple[str | Sequence[str | None] | None, Sequence[Sequence[Any]]]
+Place = tuple[str | NoTenant | Sequence[str | None] | None, Sequence[Sequence[Any]]]
 
 
 def encrypt_cells(field: Field[Any], values: Iterable[Any], place: Place) -> list[bytes | None]:
@@ -60,7 +63,7 @@ def _each(method: Callable[..., Any], values: Iterable[Any], place: Place, field
     results: list[Any] = []
     append = results.append
     try:
-        if keys or not (tenant is None or isinstance(tenant, str)):
+        if keys or not isinstance(tenant, ONE):
             for value, tenant_of, context in zip(values, _tenants(tenant), _rows(keys), strict=False):
                 if value is None:
                     append(None)
@@ -85,8 +88,8 @@ def _each(method: Callable[..., Any], values: Iterable[Any], place: Place, field
     return results
 
 
-def _tenants(tenant: str | Sequence[str | None] | None) -> Iterator[str | None]:
-    return repeat(tenant) if tenant is None or isinstance(tenant, str) else iter(tenant)
+def _tenants(tenant: str | NoTenant | Sequence[str | None] | None) -> Iterator[str | NoTenant | None]:
+    return repeat(tenant) if isinstance(tenant, ONE) else iter(tenant)
 
 
 def _rows(keys: Sequence[Sequence[Any]]) -> Iterator[tuple[Any, ...]]:

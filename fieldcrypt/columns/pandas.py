@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from fieldcrypt.columns.arrow import array_of, default_type, python_values, unchanged_array_of
 from fieldcrypt.columns.cells import Place, decrypt_cells, encrypt_cells
+from fieldcrypt.context import NoTenant
 from fieldcrypt.field import Field
 
 __all__ = ["decrypt_column", "encrypt_column"]
@@ -44,7 +45,7 @@ def decrypt_column(
     column: Series,
     *,
     type: pa.DataType | None = None,
-    tenant: str | Series | None = None,
+    tenant: str | NoTenant | Series | None = None,
     row: Series | Sequence[Series] | None = None,
 ) -> Series:
     """Decrypt a column (see `fieldcrypt.columns.arrow.decrypt_column`), of `binary[pyarrow]` or of `object`.
@@ -56,7 +57,7 @@ def decrypt_column(
     return _series(unchanged_array_of(field, values, type or default_type(field, iter(values))), column)
 
 
-def _place(column: Series, tenant: str | Series | None, row: Series | Sequence[Series] | None) -> Place:
+def _place(column: Series, tenant: str | NoTenant | Series | None, row: Series | Sequence[Series] | None) -> Place:
     keys = [] if row is None else [row] if isinstance(row, pd.Series) else list(row)
     others = [*keys, *([tenant] if isinstance(tenant, pd.Series) else [])]
     if not all(other.index.equals(column.index) for other in others):

@@ -20,6 +20,7 @@ from fieldcrypt.columns.cells import (
     not_of_type,
     same_values,
 )
+from fieldcrypt.context import NoTenant
 from fieldcrypt.field import Field
 
 __all__ = ["decrypt_column", "encrypt_column"]
@@ -68,7 +69,7 @@ def decrypt_column(
     column: pl.Series,
     *,
     type: pl.DataType | type[pl.DataType] | None = None,
-    tenant: str | pl.Series | None = None,
+    tenant: str | NoTenant | pl.Series | None = None,
     row: pl.Series | Sequence[pl.Series] | None = None,
 ) -> pl.Series:
     """Decrypt a column (see `fieldcrypt.columns.arrow.decrypt_column`).
@@ -110,7 +111,9 @@ def _check_years(values: Iterable[datetime | None], zone: str | None) -> None:
             value.astimezone(ZoneInfo(zone or "UTC"))
 
 
-def _place(column: pl.Series, tenant: str | pl.Series | None, row: pl.Series | Sequence[pl.Series] | None) -> Place:
+def _place(
+    column: pl.Series, tenant: str | NoTenant | pl.Series | None, row: pl.Series | Sequence[pl.Series] | None
+) -> Place:
     keys = [] if row is None else [row] if isinstance(row, pl.Series) else list(row)
     others = [*keys, *([tenant] if isinstance(tenant, pl.Series) else [])]
     if any(len(other) != len(column) for other in others):

@@ -7,6 +7,7 @@ from contextvars import copy_context
 from typing import TypeVar
 
 from fieldcrypt import envelope
+from fieldcrypt.context import NO_TENANT, NoTenant
 from fieldcrypt.errors import DecryptionError, FieldcryptError
 from fieldcrypt.keys.keyring import Keyring
 from fieldcrypt.keys.providers.tenant_providers import Named, whose
@@ -20,7 +21,7 @@ R = TypeVar("R")
 _MAX_THREADS = 16
 
 
-def warm_up(keyring: Keyring, tenants: Iterable[str | None], values: Iterable[bytes]) -> int:
+def warm_up(keyring: Keyring, tenants: Iterable[str | NoTenant | None], values: Iterable[bytes]) -> int:
     """Unwrap the data keys of tenants, index keys included, and of values, several at once; make none.
 
     Args:
@@ -71,8 +72,8 @@ def _fetch(keyring: Keyring, key_id: bytes, record: bytes | None, named: Sequenc
     keyring.for_decryption(key_id, record, tenant=named[-1] if named else None)
 
 
-def _checked(tenants: Iterable[str | None]) -> list[str | None]:
-    names = list(dict.fromkeys(tenants))
+def _checked(tenants: Iterable[str | NoTenant | None]) -> list[str | None]:
+    names = list(dict.fromkeys(None if tenant is NO_TENANT else tenant for tenant in tenants))
     for name in names:
         if name is not None:
             check_tenant(name)

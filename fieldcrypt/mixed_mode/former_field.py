@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from fieldcrypt import envelope
-from fieldcrypt.context import key_text, row_context
+from fieldcrypt.context import NO_TENANT, NoTenant, key_text, row_context
 from fieldcrypt.errors import ConfigurationError, DecryptionError
 from fieldcrypt.field import Field
 
@@ -105,7 +105,7 @@ class FormerField(Generic[T]):
         data: bytes | str,
         /,
         *,
-        tenant: str | None = None,
+        tenant: str | NoTenant | None = None,
         context: Mapping[str, str] | None = None,
         part: PartOf | None = None,
     ) -> Any:
@@ -113,7 +113,7 @@ class FormerField(Generic[T]):
 
         Args:
             data: the value.
-            tenant, context: what values are bound to now.
+            tenant, context: what values are bound to now; None: to no tenant.
             part: tells what they were bound to, if that is something else.
 
         Raises:
@@ -122,10 +122,12 @@ class FormerField(Generic[T]):
         """
         if isinstance(data, str):
             raise DecryptionError
+        if tenant is None or self._row is not True:
+            tenant = NO_TENANT
         if isinstance(self._row, bool):
-            context, tenant = (context, tenant) if self._row else (None, None)
+            context = context if self._row else None
         else:
-            context, tenant = row_context(*[self._part(part, name) for name in self._row]), None
+            context = row_context(*[self._part(part, name) for name in self._row])
         if self._tenant is not None:
             tenant = key_text(self._part(part, self._tenant))
         value = self._field.decrypt(data, tenant=tenant, context=context)

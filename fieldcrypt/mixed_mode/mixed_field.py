@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fieldcrypt import envelope
+from fieldcrypt.context import NoTenant
 from fieldcrypt.encryptor import Encryptor
 from fieldcrypt.errors import DecryptionError
 from fieldcrypt.events import Event, EventKind
@@ -55,7 +55,7 @@ class MixedField:
         self,
         data: Any,
         *,
-        tenant: str | None = None,
+        tenant: str | NoTenant | None = None,
         context: Mapping[str, str] | None = None,
         part: PartOf | None = None,
     ) -> Any:
@@ -75,9 +75,11 @@ class MixedField:
                 return self._quiet.decrypt(data, tenant=tenant, context=context)
             except DecryptionError as error:
                 said = error  # read below, where no chained exception says more than it should
-        if not self._has_forms and not isinstance(data, (bytes, str)):
-            data = envelope.as_bytes(data)
+        if isinstance(data, (bytearray, memoryview)):
+            data = bytes(data)
         try:
+            if not self._has_forms and not isinstance(data, (bytes, str)):
+                raise DecryptionError  # a number, say: SQLite keeps whatever somebody puts into a column
             return self._read(data, tenant, context, part, said)
         except DecryptionError as error:
             refused = self._field.refused(error, data, tenant)
@@ -86,7 +88,7 @@ class MixedField:
     def _read(
         self,
         data: Any,
-        tenant: str | None,
+        tenant: str | NoTenant | None,
         context: Mapping[str, str] | None,
         part: PartOf | None,
         said: DecryptionError | None,

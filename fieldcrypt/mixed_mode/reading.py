@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from fieldcrypt.context import NO_TENANT, NoTenant
 from fieldcrypt.errors import ConfigurationError, DecryptionError, KeyNotFoundError, KeyShreddedError
 from fieldcrypt.field import Field
 from fieldcrypt.mixed_mode.accepted import Accepted
@@ -61,7 +62,7 @@ class Reading:
     def read(
         self,
         data: Any,
-        tenant: str | None,
+        tenant: str | NoTenant | None,
         context: Mapping[str, str] | None,
         part: PartOf | None = None,
         refused: DecryptionError | None = None,
@@ -102,15 +103,18 @@ class Reading:
             return Finding(Kind.PLAINTEXT, self._of_plaintext(data))
         raise DecryptionError
 
-    def _asked(self, readers: Iterable[OldReader[Any]], data: bytes | str, tenant: str | None, context: Any) -> Any:
+    def _asked(
+        self, readers: Iterable[OldReader[Any]], data: bytes | str, tenant: str | NoTenant | None, context: Any
+    ) -> Any:
+        whose = None if tenant is NO_TENANT else tenant
         for reader in readers:
             try:
-                return self._of_type(reader.read(data, tenant=tenant, context=context))
+                return self._of_type(reader.read(data, tenant=whose, context=context))
             except DecryptionError:
                 continue
         return _NONE
 
-    def _of_former(self, data: bytes, tenant: str | None, context: Any, part: PartOf | None) -> Any:
+    def _of_former(self, data: bytes, tenant: str | NoTenant | None, context: Any, part: PartOf | None) -> Any:
         refused = DecryptionError()
         for former in self._accepted.formers:
             try:

@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError
 from cryptography.exceptions import InvalidSignature, InvalidTag
 
 from fieldcrypt.codecs import Codec
-from fieldcrypt.context import TENANT_KEY
+from fieldcrypt.context import TENANT_KEY, NoTenant
 from fieldcrypt.errors import ConfigurationError, DecryptionError, KeyProviderError
 from fieldcrypt.field import Field
 from fieldcrypt.schemes.base64_text import STANDARD, decoded
@@ -165,7 +165,7 @@ class EncryptionSdkExporter:
         field: Field[Any],
         data: bytes,
         *,
-        tenant: str | None = None,
+        tenant: str | NoTenant | None = None,
         context: Mapping[str, str] | None = None,
     ) -> bytes:
         """Return the message that has the value of an encrypted value.
@@ -180,7 +180,7 @@ class EncryptionSdkExporter:
         value = field.decrypt(data, tenant=tenant, context=context)
         plaintext = Codec(field.type).encode(value)[_ENCODING_BYTE]
         whole = {**field.context, **(context or {})}
-        if tenant is not None:
+        if isinstance(tenant, str):
             whole[TENANT_KEY] = tenant
         try:
             message, _ = self._client.encrypt(source=plaintext, encryption_context=whole, **self._arguments)

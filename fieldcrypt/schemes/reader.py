@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Protocol, TypeVar, runtime_checkable
 
+from fieldcrypt.context import NO_TENANT, NoTenant
 from fieldcrypt.errors import DecryptionError, KeyNotFoundError, KeyShreddedError
 from fieldcrypt.field import Field
 
@@ -58,7 +59,7 @@ def read_either(
     readers: Iterable[OldReader[T]],
     data: bytes | str,
     *,
-    tenant: str | None = None,
+    tenant: str | NoTenant | None = None,
     context: Mapping[str, str] | None = None,
 ) -> T:
     """Return the value of a field, whether the field or another scheme encrypted it. Plaintext is refused.
@@ -82,7 +83,7 @@ def read_either(
     for reader in readers:
         if reader.recognises(data):
             try:
-                return reader.read(data, tenant=tenant, context=context)
+                return reader.read(data, tenant=None if tenant is NO_TENANT else tenant, context=context)
             except DecryptionError:
                 refused = True
     if isinstance(data, str):

@@ -264,10 +264,10 @@ class RowBound(Encrypted):
                 return Sealed(value, field)
             if value is None:
                 return None
-            if mixed and isinstance(value, str):
-                return Sealed(value, field)
+            if isinstance(value, memoryview):
+                return Sealed(bytes(value), field)
             # SQLite lets anyone put anything into a column; what is no value fails when it is read.
-            return Sealed(bytes(value) if isinstance(value, memoryview) else b"", field)
+            return Sealed(value if mixed else b"", field)
 
         return process
 
