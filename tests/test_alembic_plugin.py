@@ -40,6 +40,7 @@ from tests.test_key_store_changes import record
 
 ROOT = Path(__file__).parent.parent
 KEYS = "fieldcrypt_data_keys"
+CLAIMS = "fieldcrypt_data_keys_claims"
 CHECKPOINTS = {"fieldcrypt_migrations", "fieldcrypt_migration_ranges"}
 
 MakeProject = Callable[..., Project]
@@ -76,7 +77,7 @@ class TestTablesThatAreThere:
         written = migrations.migrate()
         assert "create_table('people'" in written
         assert "fieldcrypt" not in written
-        assert tables(engine) == {"people", KEYS, *CHECKPOINTS}
+        assert tables(engine) == {"people", KEYS, CLAIMS, *CHECKPOINTS}
 
     def test_whatever_they_are_called(self, project: MakeProject, database: Database) -> None:
         """A store's table can have any name, and be in any schema that is compared."""
@@ -170,7 +171,7 @@ class TestTablesThatAMigrationMakes:
         SqlKeyStore(engine).add(record(1))
         for _ in range(2):
             migrations.downgrade()
-            assert tables(engine) == {KEYS, *CHECKPOINTS}
+            assert tables(engine) == {KEYS, CLAIMS, *CHECKPOINTS}
             migrations.upgrade()
         assert SqlKeyStore(engine).get(record(1).key_id) == record(1)
         (index,) = inspect(engine).get_indexes(KEYS)
@@ -183,7 +184,7 @@ class TestTablesThatAMigrationMakes:
         migrations = project(base, engine)
         migrations.migrate()
         migrations.downgrade()
-        assert tables(engine) == {KEYS}
+        assert tables(engine) == {KEYS, CLAIMS}
 
     def test_it_gets_along_with_create_table(self, project: MakeProject, database: Database) -> None:
         """A migration that was generated elsewhere meets a database where a store has made its table already."""
@@ -208,7 +209,7 @@ class TestTablesThatAMigrationMakes:
         assert "mysql" not in left
         monkeypatch.setattr(operations, "_INDEXES_IF_NOT_EXISTS", left)
         written = migrations.revision()
-        assert written.count("if_not_exists") == 1
+        assert written.count("if_not_exists") == 2
         assert "op.drop_index(" in way_back(written)
         assert "op.drop_table(" not in way_back(written)
         command.upgrade(migrations.config, "head")
@@ -234,7 +235,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import MetaData, create_engine, inspect
 engine = create_engine({str(engine.url)!r})
 with engine.connect() as connection:
-    assert inspect(connection).get_table_names() == [{KEYS!r}]
+    assert inspect(connection).get_table_names() == [{KEYS!r}, {CLAIMS!r}]
     script = produce_migrations(MigrationContext.configure(connection), MetaData())
 assert script.upgrade_ops.ops == [], script.upgrade_ops.ops
 """

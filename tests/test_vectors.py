@@ -20,6 +20,7 @@ from fieldcrypt import (
     KeyRecord,
     LocalKeyProvider,
     MemoryKeyStore,
+    Purpose,
     Tombstone,
     text_form,
 )
@@ -27,6 +28,7 @@ from fieldcrypt.aead import Xaes256Gcm
 from fieldcrypt.codecs import Codec, split_plaintext
 from fieldcrypt.context import FIELD_KEY, NO_TENANT, encode_context
 from fieldcrypt.keys.data_key import DataKey
+from fieldcrypt.keys.record.claim import claim_of, claim_place, claimed
 from fieldcrypt_dynamodb.seal import seal_digest
 
 VECTORS = Path(__file__).parent / "vectors"
@@ -85,6 +87,18 @@ def read_tombstone(vector: dict[str, Any]) -> None:
     found = (stone.purpose.label, stone.created, stone.tenant, stone.shredded, stone.by, stone.keys)
     assert found == tuple(vector[name] for name in ("purpose", "created", "tenant", "shredded", "by", "keys"))
     assert stone.to_bytes() == vector["tombstone"]
+
+
+def read_claim(vector: dict[str, Any]) -> None:
+    purpose = next(purpose for purpose in Purpose if purpose.label == vector["purpose"])
+    record = claimed(vector["claim"], purpose, vector["tenant"])
+    if isinstance(record, Tombstone):
+        raise record.lost()
+    data_key = DataKey(LocalKeyProvider(vector["local_key"]).unwrap(record.wraps, record.context()))
+    data_key.verify(record)
+    assert (record.key_id, data_key.secret) == (vector["key_id"], vector["data_key"])
+    assert claim_place(purpose, vector["tenant"]) == vector["place"]
+    assert claim_of(record) == vector["claim"]
 
 
 def read_text(vector: dict[str, Any]) -> None:
@@ -154,6 +168,7 @@ READERS = {
     "plaintext": read_plaintext,
     "record": read_record,
     "tombstone": read_tombstone,
+    "claim": read_claim,
     "tag": read_tag,
     "value": read_value,
     "text": read_text,

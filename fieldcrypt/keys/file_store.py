@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from fieldcrypt._fork_guard import ForkGuard
-from fieldcrypt.errors import ConfigurationError, KeyNotFoundError, KeyStoreError
+from fieldcrypt.envelope import KEY_ID_SIZE
+from fieldcrypt.errors import ConfigurationError, DecryptionError, KeyNotFoundError, KeyStoreError
 from fieldcrypt.keys.records import KeyRecord
 from fieldcrypt.keys.store import read_record
 from fieldcrypt.keys.tombstone import Tombstone
@@ -41,6 +42,9 @@ PRAGMA user_version = {_SCHEMA_VERSION};
 COMMIT;
 """
 
+# A table that files from before claims get when they need it.
+_CLAIMS = "CREATE TABLE IF NOT EXISTS claims (place BLOB PRIMARY KEY NOT NULL, claim BLOB NOT NULL) WITHOUT ROWID"
+
 
 class FileKeyStore:
     """Keeps key records in one SQLite file, which brings locking between processes and safety from crashes.
@@ -56,6 +60,8 @@ class FileKeyStore:
     """
 
     __slots__ = ("_path",)
+
+    keeps_claims: ClassVar[bool] = True
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         if not os.fspath(path):
@@ -97,13 +103,7 @@ class FileKeyStore:
             )
             if changed.rowcount != 1:
                 return False
-            # SQLite wipes what is deleted, but not what stayed behind where it once moved a row within its pages.
-            pieces = list(_secret_pieces(old, new))
-            if pieces:
-                content = connection.serialize()
-                if any(piece in content for piece in pieces):
-                    connection.execute("PRAGMA temp_store = MEMORY")  # or a crash would leave a copy somewhere
-                    connection.execute("VACUUM")
+            _wipe(connection, list(_secret_pieces(old, new)))
             return True
 
     def key_ids(self) -> Iterator[bytes]:
@@ -123,6 +123,33 @@ class FileKeyStore:
         query = f"SELECT key_id FROM data_keys {condition} ORDER BY key_id LIMIT ?"  # noqa: S608 (ours)
         with self._connect() as connection:
             return [] if _is_empty(connection) else [key_id for (key_id,) in connection.execute(query, values)]
+
+    def get_claim(self, place: bytes) -> bytes | None:
+        """Return a claim (see `ClaimingKeyStore.get_claim`)."""
+        if not self._exists():
+            return None
+        with self._connect() as connection:
+            if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'claims'").fetchone():
+                return None
+            # As bytes whatever it is: what cannot be read as a claim must not be in the way of one.
+            row = connection.execute("SELECT CAST(claim AS BLOB) FROM claims WHERE place = ?", (place,)).fetchone()
+        return None if row is None else row[0]
+
+    def put_claim(self, place: bytes, claim: bytes, replacing: bytes | None) -> bool:
+        """Put a claim and wait until it is on the disk (see `ClaimingKeyStore.put_claim`)."""
+        if replacing is not None and self.get_claim(place) != replacing:
+            return False
+        with self._connect() as connection:
+            if replacing is None:
+                connection.executescript(_SCHEMA)
+                connection.execute(_CLAIMS)
+                insert = "INSERT INTO claims (place, claim) VALUES (?, ?) ON CONFLICT DO NOTHING"
+                return connection.execute(insert, (place, claim)).rowcount == 1
+            update = "UPDATE claims SET claim = ? WHERE place = ? AND CAST(claim AS BLOB) = ?"
+            if connection.execute(update, (claim, place, replacing)).rowcount != 1:
+                return False
+            _wipe(connection, list(_secret_pieces(_claimed(replacing), _claimed(claim))))
+            return True
 
     def _exists(self) -> bool:
         directory = os.path.dirname(self._path)
@@ -168,16 +195,34 @@ class FileKeyStore:
         return f"FileKeyStore({self._path!r})"
 
 
-def _secret_pieces(old: KeyRecord, new: KeyRecord | Tombstone) -> Iterator[bytes]:
+def _secret_pieces(old: KeyRecord | None, new: KeyRecord | Tombstone | None) -> Iterator[bytes]:
     """Yield pieces of the wrapped keys that a record had and its successor has not.
 
     Of their ends: what stands before may be the same in the wrapped keys of other records.
     """
     kept = {wrap.data for wrap in new.wraps} if isinstance(new, KeyRecord) else set()
-    for wrap in old.wraps:
+    for wrap in old.wraps if old is not None else ():
         if wrap.data not in kept:
             end = wrap.data[-3 * _PIECE :]
             yield from (end[start : start + _PIECE] for start in range(0, len(end) - _PIECE + 1, _PIECE))
+
+
+def _claimed(claim: bytes) -> KeyRecord | None:
+    """Return the record in a claim."""
+    try:
+        return KeyRecord.from_bytes(claim[:KEY_ID_SIZE], claim[KEY_ID_SIZE:])
+    except DecryptionError:
+        return None
+
+
+def _wipe(connection: Connection, pieces: Sequence[bytes]) -> None:
+    """Make sure that none of some pieces of wrapped keys is left anywhere in the file, if nothing points to them."""
+    # SQLite wipes what is deleted, but not what stayed behind where it once moved a row within its pages.
+    if pieces:
+        content = connection.serialize()
+        if any(piece in content for piece in pieces):
+            connection.execute("PRAGMA temp_store = MEMORY")  # or a crash would leave a copy somewhere
+            connection.execute("VACUUM")
 
 
 def _is_empty(connection: Connection) -> bool:

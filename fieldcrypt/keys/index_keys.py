@@ -22,6 +22,7 @@ from fieldcrypt.keys.index_choice import choose_index_key, next_created
 from fieldcrypt.keys.index_key import IndexKey, IndexLease
 from fieldcrypt.keys.index_rotation import IndexRotation
 from fieldcrypt.keys.key_maker import KeyMaker
+from fieldcrypt.keys.live.first_keys import FirstKeys
 from fieldcrypt.keys.live.refused_records import RefusedRecords
 from fieldcrypt.keys.live_keys import RETRY_INTERVAL, LiveKeys
 from fieldcrypt.keys.living_records import LivingRecords
@@ -74,6 +75,7 @@ class IndexKeys:
         self._lost_time = lost_time
         self._stored = StoredIndexKeys(live_keys, records, refused, policy, events)
         self._maker = KeyMaker(providers, store, live_keys, events)
+        self._first_keys = FirstKeys(self._maker, providers, store, live_keys, policy, events)
         self._cache_ttl = policy.cache_ttl.total_seconds()
         self._grace = policy.grace.total_seconds()
         self._leases: OrderedDict[str | None, IndexLease] = OrderedDict()
@@ -247,14 +249,17 @@ class IndexKeys:
         return self._lease(tenant, keys, listed)
 
     def _first(self, tenant: str | None, old: Sequence[IndexKey]) -> list[IndexKey]:
-        """Make a first key; others may have made one at the same time, of which one has to be agreed on."""
+        """Make a first key; other regions may have made one at the same time, of which one has to be agreed on."""
         if tenant in self._policy.index_keys:
             raise ConfigurationError(
                 "all index keys that the policy names were made before its not_before: name a new one"
             )
         now = max(_system.wall_clock(), self._policy.earliest)
         newest = max((key.record for key in old), key=lambda record: record.age, default=None)
-        key = self._maker.make(tenant, now if newest is None else next_created(newest, now, self._policy))
+        if newest is None:
+            key = self._first_keys.make(tenant, now)
+        else:
+            key = self._maker.make(tenant, next_created(newest, now, self._policy))
         try:
             return self._stored.find(tenant, [*old, key])
         except (KeyStoreError, KeyProviderError) as error:

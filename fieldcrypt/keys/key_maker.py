@@ -46,6 +46,21 @@ class KeyMaker(Generic[K]):
             KeyProviderError: it cannot be wrapped.
             KeyStoreError: it cannot be kept.
         """
+        authentic, data_key = self.wrapped(tenant, now)
+        store = self._store
+        if store is not None:
+            # Before its first use: a key that is not kept loses what it encrypted.
+            self._events.watch(lambda: store.add(authentic.stored))
+        self._events.report(Event(EventKind.KEY_CREATED, authentic.key_id.hex(), tenant))
+        return self._live_keys.admit(authentic, data_key, embedded=store is None, made_here=True)
+
+    def wrapped(self, tenant: str | None, now: float) -> tuple[AuthenticRecord, DataKey]:
+        """Return a new data key and its record, which is kept nowhere yet.
+
+        Raises:
+            KeyProviderError: it cannot be wrapped.
+            KeyStoreError: it may not be wrapped, for the tenant has keys elsewhere; or the store cannot be listed.
+        """
         self._check_default(tenant)
         data_key = DataKey.generate()
         created, purpose = int(now), self._live_keys.purpose
@@ -57,14 +72,7 @@ class KeyMaker(Generic[K]):
             self._events.report(Event(EventKind.DENIED, data_key.key_id.hex(), tenant, cause=str(error)))
             raise
         record = data_key.seal(KeyRecord(data_key.key_id, purpose, created, tenant, wraps))
-        store = self._store
-        if store is not None:
-            # Before its first use: a key that is not kept loses what it encrypted.
-            self._events.watch(lambda: store.add(record))
-        self._events.report(Event(EventKind.KEY_CREATED, record.key_id.hex(), tenant))
-        return self._live_keys.admit(
-            AuthenticRecord(record, data_key), data_key, embedded=store is None, made_here=True
-        )
+        return AuthenticRecord(record, data_key), data_key
 
     def _check_default(self, tenant: str | None) -> None:
         """Raise an error if a tenant is to get a key under the default key, and has one elsewhere."""

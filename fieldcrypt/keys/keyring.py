@@ -25,6 +25,7 @@ from fieldcrypt.keys.index_key import IndexKey
 from fieldcrypt.keys.index_keys import IndexKeys
 from fieldcrypt.keys.key_maker import KeyMaker
 from fieldcrypt.keys.live.encrypting_keys import ROTATION_RETRY_INTERVAL, EncryptingKeys
+from fieldcrypt.keys.live.first_keys import FirstKeys
 from fieldcrypt.keys.live.opened_records import OpenedRecords
 from fieldcrypt.keys.live.refused_records import RefusedRecords
 from fieldcrypt.keys.live_key import Lease, LiveKey
@@ -78,12 +79,14 @@ class Keyring:
         live_index_keys = LiveKeys(self.providers, store, policy, events, self._background, IndexKey)
         self._records = LivingRecords(store, events, self.live_keys, live_index_keys)
         self._refused = RefusedRecords(policy.cache_ttl.total_seconds(), policy.max_cached_keys)
+        maker = KeyMaker(self.providers, store, self.live_keys, events)
         self._encrypting = EncryptingKeys(
             self.providers,
             None if store is None else self._records,
             self.live_keys,
             OpenedRecords(self.live_keys, self._refused, events),
-            KeyMaker(self.providers, store, self.live_keys, events),
+            FirstKeys(maker, self.providers, store, self.live_keys, policy, events),
+            maker,
             policy,
             events,
         )

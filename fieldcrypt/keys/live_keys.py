@@ -352,6 +352,15 @@ class LiveKeys(Generic[K]):
                 raise
         return key
 
+    def open(self, record: KeyRecord) -> tuple[AuthenticRecord, DataKey]:
+        """Return what a record and its data key are, once that was unwrapped; neither is kept.
+
+        Raises:
+            DecryptionError: the record, or the key in it, is not authentic, or of another purpose.
+            KeyProviderError: the data key cannot be unwrapped.
+        """
+        return self._open(record, self._providers.to_open(record.tenant, whose(record.tenant)))
+
     def _open(self, record: KeyRecord, provider: KeyProvider) -> tuple[AuthenticRecord, DataKey]:
         if provider.write_only:
             raise DecryptionError("the key record is not the one that this process made, and it cannot open others")

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from fieldcrypt.errors import FieldcryptError, KeyProviderError, KeyStoreError
 from fieldcrypt.events import Event, EventKind, report
+from fieldcrypt.keys.admin.claims import refresh_claim
 from fieldcrypt.keys.data_key import DataKey
 from fieldcrypt.keys.provider import KeyProvider
 from fieldcrypt.keys.records import KeyRecord, WrappedKey, sorted_wraps
@@ -92,8 +93,11 @@ class Rewrapping:
             if isinstance(record, Tombstone):
                 return Outcome.SHREDDED
             if not self.needed(record):
+                refresh_claim(self._store, record)  # whoever changed the record may not have come to that
                 return Outcome.UNCHANGED
-            if self._rewrapped(record):
+            changed = self._rewrapped(record)
+            if changed is not None:
+                refresh_claim(self._store, changed)
                 kind = EventKind.KEY_REPAIRED if self._repair else EventKind.KEY_REWRAPPED
                 report(Event(kind, key_id.hex(), record.tenant))
                 return Outcome.CHANGED
@@ -163,8 +167,8 @@ class Rewrapping:
             return Outcome.SHREDDED
         return Outcome.CHANGED if self.needed(record) else Outcome.UNCHANGED
 
-    def _rewrapped(self, record: KeyRecord) -> bool:
-        """Change one record; return False if somebody else changed it meanwhile."""
+    def _rewrapped(self, record: KeyRecord) -> KeyRecord | None:
+        """Change one record, and return what it is then; None if somebody else changed it meanwhile."""
         own, others, missing = self._sorted(record)
         context = record.context()
         source, target = (each.for_tenant(record.tenant) for each in (self._source, self._target))
@@ -178,14 +182,15 @@ class Rewrapping:
         if new:
             both = data_key.seal(record._replace(wraps=sorted_wraps([*own, *new, *others])))
             if not self._store.replace(record, both) or self._store.get(record.key_id) != both:
-                return False
+                return None
             record = both
         unmade = missing.difference(target.wrapping_key(wrap.name) or "" for wrap in new)
         if unmade:
             raise KeyProviderError(f"no wrap could be made under {', '.join(sorted(unmade))}")
         if self._repair or not others:
-            return True
-        return self._store.replace(record, data_key.seal(record._replace(wraps=sorted_wraps([*own, *new]))))
+            return record
+        alone = data_key.seal(record._replace(wraps=sorted_wraps([*own, *new])))
+        return alone if self._store.replace(record, alone) else None
 
     def _wrapping_with(self, target: KeyProvider, names: set[str]) -> KeyProvider:
         key = target, frozenset(names)

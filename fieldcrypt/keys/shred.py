@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from fieldcrypt import _system
 from fieldcrypt.errors import KeyNotFoundError, KeyStoreError
+from fieldcrypt.keys.admin.claims import bury_claims, unwritten_records
 from fieldcrypt.keys.records import KeyRecord, check_tenant
 from fieldcrypt.keys.store import KeyStore
 from fieldcrypt.keys.tombstone import Tombstone, check_by
@@ -16,7 +17,7 @@ _MAX_ROUNDS = 10  # in which somebody else adds keys or changes their records, u
 
 
 def shred(store: KeyStore, tenant: str, by: str) -> Iterator[bytes]:
-    """Put a tombstone in the place of every record of a tenant.
+    """Put a tombstone in the place of every record of a tenant, and into its claims.
 
     Can be interrupted and begun again; the tenant is closed to new values from the first tombstone on.
 
@@ -38,19 +39,32 @@ def shred(store: KeyStore, tenant: str, by: str) -> Iterator[bytes]:
     check_by(by)
     for _ in range(_MAX_ROUNDS):
         stored, unreadable = _stored(store, tenant)
-        if not stored and unreadable is None:
+        unwritten = list(unwritten_records(store, tenant))
+        if not (stored or unwritten) and unreadable is None:
             raise KeyNotFoundError(f"the key store has no data key of tenant {tenant!r}")
         living = [record for record in stored if isinstance(record, KeyRecord)]
-        if not living:
+        if not living and not unwritten:
+            if not bury_claims(store, tenant, (stone for stone in stored if isinstance(stone, Tombstone))):
+                continue
             if unreadable is not None:
                 raise unreadable
             return
-        now = int(_system.wall_clock())
-        for record in living:
-            stone = Tombstone(record.key_id, record.purpose, record.created, tenant, now, by, len(stored))
-            if store.replace(record, stone):
+        now, keys = int(_system.wall_clock()), len(stored) + len(unwritten)
+        for record in [*living, *unwritten]:
+            stone = Tombstone(record.key_id, record.purpose, record.created, tenant, now, by, keys)
+            if _added(store, stone) if record in unwritten else store.replace(record, stone):
                 yield record.key_id
     raise KeyStoreError(f"tenant {tenant!r} keeps getting new data keys: stop what writes for it, and shred again")
+
+
+def _added(store: KeyStore, stone: Tombstone) -> bool:
+    """Bar the place of a record that is claimed and not written; return False if it has been written meanwhile."""
+    try:
+        store.add(stone)
+    except KeyStoreError:
+        store.get(stone.key_id)  # raises if it is not that, but the store
+        return False
+    return True
 
 
 def _stored(store: KeyStore, tenant: str) -> tuple[list[KeyRecord | Tombstone], KeyStoreError | None]:

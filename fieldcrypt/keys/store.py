@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from threading import Lock
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, cast, runtime_checkable
 
 from fieldcrypt._system import call_after_fork
 from fieldcrypt.errors import DecryptionError, KeyNotFoundError, KeyStoreError
 from fieldcrypt.keys.records import KeyRecord, KeyState
 from fieldcrypt.keys.tombstone import Tombstone
 
-__all__ = ["KeyStore", "MemoryKeyStore", "read_record"]
+__all__ = ["ClaimingKeyStore", "KeyStore", "MemoryKeyStore", "keeping_claims", "read_record"]
 
 
 @runtime_checkable
@@ -71,6 +71,48 @@ class KeyStore(Protocol):
         ...
 
 
+class ClaimingKeyStore(KeyStore, Protocol):
+    """A key store that also keeps claims of first keys (SPEC section 6), so that a burst of processes makes one key.
+
+    A key store without these goes on working: processes that start together may then make a first key each. Claims
+    stand apart from records: `list` and `key_ids` do not return them.
+    """
+
+    @property
+    def keeps_claims(self) -> bool:
+        """True if it can keep claims as it is set up now."""
+        ...
+
+    def get_claim(self, place: bytes) -> bytes | None:
+        """Return the claim at a place of 16 bytes, as it is now and not as an index may have it; None if there is none.
+
+        Raises:
+            KeyStoreError: the store cannot be read.
+        """
+        ...
+
+    def put_claim(self, place: bytes, claim: bytes, replacing: bytes | None) -> bool:
+        """Put a claim into its place; when this returns True, it is there for good.
+
+        Args:
+            place: 16 bytes.
+            claim: any bytes.
+            replacing: what was read there; None if there was nothing.
+
+        Returns:
+            False, with nothing changed, if something else is there than was read.
+
+        Raises:
+            KeyStoreError: the store cannot be written.
+        """
+        ...
+
+
+def keeping_claims(store: KeyStore | None) -> ClaimingKeyStore | None:
+    """Return a key store if it keeps claims, else None."""
+    return cast(ClaimingKeyStore, store) if getattr(store, "keeps_claims", False) else None
+
+
 def read_record(key_id: bytes, data: bytes, *, tenant: str | None, state: str) -> KeyRecord | Tombstone:
     """Make a record or a tombstone of what a store kept: for implementers of key stores.
 
@@ -103,9 +145,12 @@ def read_record(key_id: bytes, data: bytes, *, tenant: str | None, state: str) -
 class MemoryKeyStore:
     """A key store that ends with the process: for tests, and for data that ends with it too."""
 
-    __slots__ = ("__weakref__", "_lock", "_records")
+    __slots__ = ("__weakref__", "_claims", "_lock", "_records")
+
+    keeps_claims: ClassVar[bool] = True
 
     def __init__(self) -> None:
+        self._claims: dict[bytes, bytes] = {}
         self._records: dict[bytes, KeyRecord | Tombstone] = {}
         self._reset()
         call_after_fork(self._reset)
@@ -145,6 +190,18 @@ class MemoryKeyStore:
         with self._lock:
             key_ids = tuple(self._records)
         yield from key_ids
+
+    def get_claim(self, place: bytes) -> bytes | None:
+        """Return a claim (see `ClaimingKeyStore.get_claim`)."""
+        return self._claims.get(place)
+
+    def put_claim(self, place: bytes, claim: bytes, replacing: bytes | None) -> bool:
+        """Put a claim (see `ClaimingKeyStore.put_claim`)."""
+        with self._lock:
+            if self._claims.get(place) != replacing:
+                return False
+            self._claims[place] = claim
+            return True
 
     def __reduce__(self) -> str:
         raise TypeError(

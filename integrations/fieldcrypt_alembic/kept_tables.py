@@ -9,11 +9,13 @@ from sqlalchemy import MetaData
 from sqlalchemy.types import TypeEngine
 
 from fieldcrypt_sqlalchemy.key_store import SqlKeyStore
+from fieldcrypt_sqlalchemy.key_store.claims import Claims
 from fieldcrypt_sqlalchemy.migration.checkpoint_tables import ranges, runs
 
 __all__ = ["content_of"]
 
 _KEPT = {
+    Claims.define(MetaData(), "data_keys", None): "claims of first data keys, without which processes make one each",
     SqlKeyStore.define(MetaData()): "data keys, without which nothing that is encrypted under them can be read",
     runs: "how far migrations of fieldcrypt are",
     ranges: "how far migrations of fieldcrypt are",

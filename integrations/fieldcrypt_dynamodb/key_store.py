@@ -6,13 +6,21 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from threading import Lock
-from typing import Any
+from typing import Any, ClassVar
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from fieldcrypt import ConfigurationError, KeyNotFoundError, KeyRecord, KeyStoreError, Tombstone, call_after_fork
+from fieldcrypt import (
+    ConfigurationError,
+    KeyNotFoundError,
+    KeyRecord,
+    KeyStoreError,
+    Purpose,
+    Tombstone,
+    call_after_fork,
+)
 from fieldcrypt.keys.aws_kms.answers import Answer, classify
 from fieldcrypt.keys.store import read_record
 from fieldcrypt_dynamodb.replicas import add_replica, enable_streams
@@ -24,14 +32,15 @@ _TENANT_INDEX = "by_tenant"
 # An index cannot have empty keys, so the absence of a tenant is a value too, one that no tenant's can be.
 _NO_TENANT = "no tenant"
 _TENANT_PREFIX = "tenant:"
+_CLAIM_PREFIX = "first key:"
 
 
 class DynamoKeyStore:
     """Keeps key records in a DynamoDB table of their own.
 
     The table has the binary hash key `key_id` and a global secondary index `by_tenant` over the text `tenant`;
-    `create_table` makes it. Records are read consistently; an index lags by some milliseconds, so that two processes
-    may each make the first key of a tenant, which does no harm.
+    `create_table` makes it. Records are read consistently. The index lags by some milliseconds; the claim of a tenant's
+    first key does not (SPEC section 6), so that processes which start together in one region make one.
 
     IAM actions: `dynamodb:GetItem` and `dynamodb:PutItem` on the table, `dynamodb:Query` on its index;
     `dynamodb:Scan` for what goes over all keys (rewrap, repair, doctor, `keys list` and `export`);
@@ -47,6 +56,8 @@ class DynamoKeyStore:
     Raises:
         ConfigurationError: there is no name, or both a factory and a region.
     """
+
+    keeps_claims: ClassVar[bool] = True
 
     def __init__(
         self, table: str, client_factory: Callable[[], Any] | None = None, *, region: str | None = None
@@ -181,10 +192,41 @@ class DynamoKeyStore:
         """Yield all key ids (see `KeyStore.key_ids`). IAM action: `dynamodb:Scan`."""
         with self._failures() as client:
             pages = client.get_paginator("scan").paginate(
-                TableName=self.table, ProjectionExpression="key_id", ConsistentRead=True
+                TableName=self.table,
+                ProjectionExpression="key_id",
+                FilterExpression="NOT begins_with(tenant, :claim)",
+                ExpressionAttributeValues={":claim": {"S": _CLAIM_PREFIX}},
+                ConsistentRead=True,
             )
             for page in pages:
                 yield from (bytes(item["key_id"]["B"]) for item in page["Items"])
+
+    def get_claim(self, place: bytes) -> bytes | None:
+        """Return a claim (see `ClaimingKeyStore.get_claim`). IAM action: `dynamodb:GetItem`."""
+        with self._failures() as client:
+            found = client.get_item(TableName=self.table, Key={"key_id": {"B": place}}, ConsistentRead=True)
+        claim = found.get("Item", {}).get("claim", {}).get("B")
+        return None if claim is None else bytes(claim)
+
+    def put_claim(self, place: bytes, claim: bytes, replacing: bytes | None) -> bool:
+        """Put a claim (see `ClaimingKeyStore.put_claim`). IAM action: `dynamodb:PutItem`."""
+        if replacing is None:
+            # Whatever is there and is no claim must not be in the way of one: no data key has this place.
+            expected: dict[str, Any] = {"S": "B"}
+            condition = "NOT attribute_type(claim, :expected)"
+        else:
+            condition, expected = "claim = :expected", {"B": replacing}
+        with self._failures() as client:
+            try:
+                client.put_item(
+                    TableName=self.table,
+                    Item=_claim_item(place, claim),
+                    ConditionExpression=condition,
+                    ExpressionAttributeValues={":expected": expected},
+                )
+            except client.exceptions.ConditionalCheckFailedException:
+                return False
+        return True
 
     @contextmanager
     def _failures(self) -> Iterator[Any]:
@@ -226,6 +268,22 @@ def _item(record: KeyRecord | Tombstone) -> dict[str, Any]:
         "tenant": {"S": _tenant_key(record.tenant)},
         "state": {"S": record.state.value},
         "record": {"B": record.to_bytes()},
+    }
+
+
+def _claim_item(place: bytes, claim: bytes) -> dict[str, Any]:
+    """Return a claim as an item that those who know no claims pass over: a tombstone of what can be no tenant.
+
+    They find it in a scan; no list has it, for the names of tenants begin with a prefix in the index.
+    """
+    tenant = _CLAIM_PREFIX + place.hex()
+    stone = Tombstone(place, Purpose.ENCRYPTION, 0, tenant, 0, "fieldcrypt: no key, the claim of a first key", 1)
+    return {
+        "key_id": {"B": place},
+        "tenant": {"S": tenant},
+        "state": {"S": stone.state.value},
+        "record": {"B": stone.to_bytes()},
+        "claim": {"B": claim},
     }
 
 

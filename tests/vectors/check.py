@@ -544,6 +544,15 @@ def check_tombstone(vector: Vector) -> Vector:
     return read_tombstone(unhex(vector, "tombstone"))
 
 
+def check_claim(vector: Vector) -> Vector:
+    claim, tenant = unhex(vector, "claim"), (vector["tenant"] or "").encode()
+    key = open_record(unhex(vector, "local_key", "{32}"), claim[:16], claim[16:])
+    need(key.purpose == vector["purpose"] and key.tenant == vector["tenant"], "purpose or tenant")
+    number = next(number for number, name in PURPOSES.items() if name == key.purpose)
+    place = hashlib.sha256(b"fieldcrypt/v1 first key" + bytes([number, len(tenant)]) + tenant).hexdigest()[:32]
+    return {"place": place, "key_id": claim[:16].hex(), "data_key": key.data_key.hex()}
+
+
 def check_tag(vector: Vector) -> Vector:
     key = open_record(unhex(vector, "local_key", "{32}"), unhex(vector, "key_id", "{16}"), unhex(vector, "record"))
     need("tenant" not in vector or vector["tenant"] == key.tenant, "tenant of the key")
@@ -610,6 +619,7 @@ KINDS: dict[str, Callable[[Vector], Vector]] = {
     "plaintext": check_plaintext,
     "record": check_record,
     "tombstone": check_tombstone,
+    "claim": check_claim,
     "tag": check_tag,
     "value": check_value,
     "text": check_text,

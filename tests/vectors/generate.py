@@ -25,6 +25,7 @@ from fieldcrypt.encryptor import Encryptor
 from fieldcrypt.format.cbor_items import MAX_NESTING
 from fieldcrypt.keys.data_key import DataKey
 from fieldcrypt.keys.provider import LocalKeyProvider
+from fieldcrypt.keys.record.claim import claim_of, claim_place
 from fieldcrypt.keys.records import MAX_TIME, KeyRecord, Purpose, WrappedKey, sorted_wraps, wrap_context
 from fieldcrypt.keys.store import MemoryKeyStore
 from fieldcrypt.keys.tombstone import Tombstone
@@ -44,7 +45,7 @@ FOREIGN_NAME = "arn:aws:kms:us-east-1:111122223333:key/mrk-1234abcd12ab34cd56ef1
 def main() -> None:
     for old in DIRECTORY.glob("*.json"):
         old.unlink()
-    for scenario in (xaes, contexts, plaintexts, records, tombstones, values, tags, item_seals, texts):
+    for scenario in (xaes, contexts, plaintexts, records, tombstones, claims, values, tags, item_seals, texts):
         _fix_randomness(scenario.__name__)
         scenario()
 
@@ -371,6 +372,39 @@ def tombstones() -> None:
         ("time", "after the year 9999", encoded[:-17] + (MAX_TIME + 1).to_bytes(8, "big") + encoded[-9:]),
     ):
         failure(f"tombstone-{name}", reason, kind="tombstone", key_id=key_id, tombstone=changed)
+
+
+def claims() -> None:
+    common: dict[str, Any] = {"kind": "claim", "local_key": LOCAL_KEY}
+    for name, reason, tenant, purpose in (
+        ("tenant", "a tenant's first key for values", TENANT, Purpose.ENCRYPTION),
+        ("no-tenant", "the first key of no tenant", None, Purpose.ENCRYPTION),
+        ("blind-index", "a tenant's first key for blind indexes", TENANT, Purpose.BLIND_INDEX),
+        ("longest-tenant", "a tenant's name of 255 bytes", "ü" * 127 + "x", Purpose.ENCRYPTION),
+    ):
+        data_key, record = make_record(tenant, purpose)
+        success(
+            f"claim-{name}", reason, **common, purpose=purpose.label, tenant=tenant, claim=claim_of(record),
+            place=claim_place(purpose, tenant), key_id=record.key_id, data_key=data_key.secret,
+        )  # fmt: skip
+    data_key, record = make_record(TENANT)
+    claim = claim_of(record)
+    stone = Tombstone(record.key_id, record.purpose, CREATED, TENANT, CREATED + 60, "ann", 1)
+    wanted: dict[str, Any] = {**common, "purpose": "encryption", "tenant": TENANT}
+    for name, reason, more in (
+        ("other-tenant", "the claim of another tenant's first key", {"tenant": "clinic-8", "claim": claim}),
+        ("of-no-tenant", "a tenant's claim where that of no tenant is looked for", {"tenant": None, "claim": claim}),
+        ("other-purpose", "the claim of a key for values, where one for blind indexes is looked for",
+         {"purpose": "blind-index", "claim": claim}),
+        ("other-key-id", "the record is another data key's", {"claim": _flip(claim, 0)}),
+        ("record-alone", "a record without a key id", {"claim": record.to_bytes()}),
+        ("tombstone", "the key was shredded", {"claim": claim_of(stone)}),
+        ("tag", "one bit of the record's tag is wrong", {"claim": _flip(claim, -1)}),
+        ("cut", "the last byte is missing", {"claim": claim[:-1]}),
+        ("trailing", "a byte too many", {"claim": claim + b"\x00"}),
+        ("empty", "nothing at all", {"claim": b""}),
+    ):  # fmt: skip
+        failure(f"claim-{name}", reason, **wanted | more)
 
 
 def _tagged_anyway(data_key: DataKey, record: KeyRecord) -> bytes:

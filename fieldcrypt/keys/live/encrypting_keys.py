@@ -9,6 +9,7 @@ from fieldcrypt import _system
 from fieldcrypt.errors import DecryptionError, KeyNotFoundError, KeyProviderError, KeyStoreError
 from fieldcrypt.events import Event, EventKind, Events
 from fieldcrypt.keys.key_maker import KeyMaker
+from fieldcrypt.keys.live.first_keys import FirstKeys
 from fieldcrypt.keys.live.opened_records import OpenedRecords
 from fieldcrypt.keys.live_key import LiveKey
 from fieldcrypt.keys.live_keys import LiveKeys
@@ -32,7 +33,8 @@ class EncryptingKeys:
         listed: what the key store has; None if values carry their records.
         live_keys: for values.
         opened: opens records.
-        maker: makes keys.
+        first_keys: makes the first key of a tenant.
+        maker: makes those that follow.
         policy: when to make the next one, and from when on it encrypts.
         events: where to tell of rotations.
     """
@@ -43,6 +45,7 @@ class EncryptingKeys:
         listed: LivingRecords | None,
         live_keys: LiveKeys[LiveKey],
         opened: OpenedRecords,
+        first_keys: FirstKeys[LiveKey],
         maker: KeyMaker[LiveKey],
         policy: KeyPolicy,
         events: Events,
@@ -51,6 +54,7 @@ class EncryptingKeys:
         self._listed = listed
         self._live_keys = live_keys
         self._opened = opened
+        self._first_keys = first_keys
         self._maker = maker
         self._policy = policy
         self._events = events
@@ -105,14 +109,14 @@ class EncryptingKeys:
             KeyProviderError, KeyStoreError: it cannot be made, or not be confirmed.
         """
         if choice.newest is None:
-            key = self._make(tenant, next_created(None, now, self._policy))
+            key = self._noted(tenant, self._first_keys.make(tenant, next_created(None, now, self._policy)))
         elif choice.record is None:
             key = self._replacement(tenant, choice.newest)
         elif choice.due:
             return self._followed(tenant, choice.record, choice.newest, now)
         else:
             return self.confirmed(choice.record), choice.until
-        return key, now + self._policy.rotate_after.total_seconds()
+        return key, min(now, key.record.created) + self._policy.rotate_after.total_seconds()
 
     def confirmed(self, record: AuthenticRecord) -> LiveKey:
         """Return the live key of a record.
@@ -171,7 +175,9 @@ class EncryptingKeys:
         return self._make(tenant, next_created(newest, float("-inf"), self._policy))
 
     def _make(self, tenant: str | None, created: float) -> LiveKey:
-        key = self._maker.make(tenant, created)
+        return self._noted(tenant, self._maker.make(tenant, created))
+
+    def _noted(self, tenant: str | None, key: LiveKey) -> LiveKey:
         with self._lock:
             self._made[tenant] = key, _system.monotonic()
             self._made.move_to_end(tenant)

@@ -16,6 +16,7 @@ from fieldcrypt import ConfigurationError, KeyNotFoundError, KeyRecord, KeyStore
 from fieldcrypt.keys.records import MAX_TENANT_SIZE
 from fieldcrypt.keys.store import read_record
 from fieldcrypt_sqlalchemy.alembic_version import danger_of_alembic
+from fieldcrypt_sqlalchemy.key_store.claims import Claims
 from fieldcrypt_sqlalchemy.key_store.connections import Connections, is_conflict, is_duplicate
 from fieldcrypt_sqlalchemy.key_store.table_creation import create_tables
 
@@ -38,7 +39,7 @@ T = TypeVar("T")
 
 
 class SqlKeyStore:
-    """Keeps key records in a table of their own, on any database that SQLAlchemy speaks.
+    """Keeps key records in a table of their own, on any database that SQLAlchemy speaks, and claims in another.
 
     Every call uses a transaction of its own, over connections of its own, so that a new data key is there for good
     before anything is encrypted under it, whatever becomes of the application's transaction.
@@ -82,11 +83,12 @@ class SqlKeyStore:
         # A pool of its own: when all connections of the application's wait for a key, one has to be left to fetch it.
         self._connections = Connections(self._engine, max_connections)
         self._max_connections = max_connections
+        self._claims = Claims(self.table)
         call_after_fork(self._connections.leave_to_parent)
 
     @staticmethod
     def define(metadata: MetaData, table: str = _NAME, schema: str | None = None) -> Table:
-        """Declare the key store's table among an application's own, so that migrations and `create_all` make it.
+        """Declare the key store's tables among an application's own, so that migrations and `create_all` make them.
 
             SqlKeyStore.define(Base.metadata)
 
@@ -96,8 +98,10 @@ class SqlKeyStore:
             schema: its schema; None is the metadata's, or the default one.
 
         Returns:
-            The table. A store takes it in place of a name and a schema, and finds it by these as well.
+            The table of data keys. A store takes it in place of a name and a schema, and finds it by these as well. The
+            other one, of claims, is called like it, with `_claims` at the end.
         """
+        Claims.define(metadata, table, schema)
         return Table(
             table,
             metadata,
@@ -109,14 +113,14 @@ class SqlKeyStore:
         )
 
     def create_table(self) -> None:
-        """Make the table, with its index, unless it exists; any number of processes may at once.
+        """Make the table, with its index, and that of claims, unless they exist; any number of processes may at once.
 
         Needs the right to create tables, which day-to-day use does not. Warns of an Alembic that is installed and would
         drop the table again.
         """
         if danger := danger_of_alembic():
             warnings.warn(danger, stacklevel=2)
-        create_tables(self._run, (KeyStoreError,), [self.table])
+        create_tables(self._run, (KeyStoreError,), [self.table, self._claims.table])
 
     def close(self) -> None:
         """Close the store's connections, and end its thread if it has one; the next call opens new ones.
@@ -187,6 +191,19 @@ class SqlKeyStore:
             if len(page) < _PAGE:
                 return
             last = page[-1]
+
+    @property
+    def keeps_claims(self) -> bool:
+        """True if the table of claims is there, which stores from before claims lack until `create_table` is called."""
+        return self._claims.exist(self._run)
+
+    def get_claim(self, place: bytes) -> bytes | None:
+        """Return a claim (see `ClaimingKeyStore.get_claim`)."""
+        return self._claims.get(self._run, place)
+
+    def put_claim(self, place: bytes, claim: bytes, replacing: bytes | None) -> bool:
+        """Put a claim and commit (see `ClaimingKeyStore.put_claim`)."""
+        return self._claims.put(self._run, place, claim, replacing)
 
     def _page(self, after: str) -> Sequence[str]:
         column = self.table.c.key_id

@@ -1,0 +1,79 @@
+"""Claims of first keys, when the data keys in them get other wraps or are destroyed (SPEC section 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from fieldcrypt.errors import DecryptionError, KeyNotFoundError, KeyStoreError
+from fieldcrypt.keys.record.claim import claim_of, claim_place, claimed
+from fieldcrypt.keys.records import KeyRecord, Purpose
+from fieldcrypt.keys.store import KeyStore, keeping_claims
+from fieldcrypt.keys.tombstone import Tombstone
+
+__all__ = ["bury_claims", "refresh_claim", "unwritten_records"]
+
+_MAX_CONFLICTS = 5  # with others who change the same claim, until that is given up
+
+
+def refresh_claim(store: KeyStore, record: KeyRecord) -> None:
+    """Put the record of a data key that got other wraps into the claim too, if it is a first key.
+
+    Raises:
+        KeyStoreError: the store does not work, or others change the claim all the time.
+    """
+    claims = keeping_claims(store)
+    if claims is None:
+        return
+    place, new = claim_place(record.purpose, record.tenant), claim_of(record)
+    for _ in range(_MAX_CONFLICTS):
+        claim = claims.get_claim(place)
+        if claim is None or claim == new or not claim.startswith(record.key_id):
+            return
+        if claims.put_claim(place, new, claim):
+            return
+    raise KeyStoreError(f"the claim of data key {record.key_id.hex()} is changed by others all the time")
+
+
+def unwritten_records(store: KeyStore, tenant: str) -> Iterator[KeyRecord]:
+    """Yield what a tenant's claims hold and the key store has under no key id: somebody is making it, or died of it.
+
+    Raises:
+        KeyStoreError: the store does not work.
+    """
+    for _, _, record in _claims(store, tenant):
+        if isinstance(record, KeyRecord):
+            try:
+                store.get(record.key_id)
+            except KeyNotFoundError:
+                yield record
+
+
+def bury_claims(store: KeyStore, tenant: str, stones: Iterable[Tombstone]) -> bool:
+    """Put tombstones that the key store has into the claims of a tenant that was shredded.
+
+    Returns:
+        False if somebody else changed a claim meanwhile.
+
+    Raises:
+        KeyStoreError: the store does not work.
+    """
+    claims, known, buried = keeping_claims(store), list(stones), True
+    for purpose, claim, record in _claims(store, tenant):
+        stone = next((stone for stone in known if stone.purpose is purpose), None)
+        if claims is not None and stone is not None and not isinstance(record, Tombstone):
+            buried &= claims.put_claim(claim_place(purpose, tenant), claim_of(stone), claim)
+    return buried
+
+
+def _claims(store: KeyStore, tenant: str) -> Iterator[tuple[Purpose, bytes, KeyRecord | Tombstone | None]]:
+    """Yield a tenant's claims, and what is in them; None if that is nothing that could be the tenant's."""
+    claims = keeping_claims(store)
+    if claims is None:
+        return
+    for purpose in Purpose:
+        claim = claims.get_claim(claim_place(purpose, tenant))
+        if claim is not None:
+            try:
+                yield purpose, claim, claimed(claim, purpose, tenant)
+            except DecryptionError:
+                yield purpose, claim, None

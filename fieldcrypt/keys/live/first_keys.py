@@ -1,0 +1,135 @@
+"""The first data key of a tenant: one, however many processes need it at the same moment (SPEC section 6)."""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+from fieldcrypt.errors import DecryptionError, KeyNotFoundError, KeyStoreError
+from fieldcrypt.events import Event, EventKind, Events
+from fieldcrypt.keys.data_key import DataKey
+from fieldcrypt.keys.key_maker import KeyMaker
+from fieldcrypt.keys.live_key import HeldKey
+from fieldcrypt.keys.live_keys import LiveKeys
+from fieldcrypt.keys.policy import KeyPolicy
+from fieldcrypt.keys.providers.tenant_providers import TenantProviders, whose
+from fieldcrypt.keys.record.authentic import AuthenticRecord
+from fieldcrypt.keys.record.claim import claim_of, claim_place, claimed
+from fieldcrypt.keys.records import KeyRecord, KeyState
+from fieldcrypt.keys.store import ClaimingKeyStore, KeyStore, keeping_claims
+from fieldcrypt.keys.tombstone import Tombstone
+
+__all__ = ["FirstKeys"]
+
+_MAX_CONFLICTS = 8  # with others who change the same claim, until that is given up
+
+K = TypeVar("K", bound=HeldKey)
+
+
+class FirstKeys(Generic[K]):
+    """Makes first data keys, or finds those that other processes are making.
+
+    Args:
+        maker: makes them.
+        providers: say where every process has data keys of its own, of which nobody claims one.
+        store: keeps records, and claims if it can.
+        live_keys: where they are live from the first moment; says of which purpose they are.
+        policy: which data keys may be used.
+        events: where to tell of them.
+    """
+
+    def __init__(
+        self,
+        maker: KeyMaker[K],
+        providers: TenantProviders,
+        store: KeyStore | None,
+        live_keys: LiveKeys[K],
+        policy: KeyPolicy,
+        events: Events,
+    ) -> None:
+        self._maker = maker
+        self._providers = providers
+        self._store = store
+        self._live_keys = live_keys
+        self._policy = policy
+        self._events = events
+
+    def make(self, tenant: str | None, created: float) -> K:
+        """Return the first data key of a tenant that has no authentic record and no tombstone.
+
+        Args:
+            tenant: whose.
+            created: what time to put on it, if nobody has claimed one, in seconds since 1970.
+
+        Raises:
+            KeyProviderError: it cannot be wrapped; or the one that somebody has claimed cannot be opened for now.
+            KeyStoreError: it cannot be kept; `KeyShreddedError` if the tenant was shredded meanwhile.
+        """
+        store, claims = self._store, self._claims(tenant)
+        if store is None or claims is None:
+            return self._maker.make(tenant, created)
+        place = claim_place(self._live_keys.purpose, tenant)
+        for _ in range(_MAX_CONFLICTS):
+            claim = self._events.watch(lambda: claims.get_claim(place))
+            key = None if claim is None else self._found(store, claim, tenant)
+            if key is not None:
+                return key
+            authentic, data_key = self._maker.wrapped(tenant, created)
+            if self._put(claims, place, claim_of(authentic.stored), claim):
+                return self._kept(store, authentic, data_key)
+        whose = "no tenant" if tenant is None else f"tenant {tenant!r}"
+        raise KeyStoreError(f"the claim of the first data key of {whose} is changed by others all the time")
+
+    def _claims(self, tenant: str | None) -> ClaimingKeyStore | None:
+        """Return what keeps claims, unless every process has keys of its own."""
+        if self._providers.own_keys_only(tenant) or self._providers.of(tenant).write_only:
+            return None
+        return keeping_claims(self._store)
+
+    def _put(self, claims: ClaimingKeyStore, place: bytes, claim: bytes, replacing: bytes | None) -> bool:
+        return self._events.watch(lambda: claims.put_claim(place, claim, replacing))
+
+    def _found(self, store: KeyStore, claim: bytes, tenant: str | None) -> K | None:
+        """Return the key that somebody claimed, its record being kept; None if that must not be anybody's first key."""
+        try:
+            record = claimed(claim, self._live_keys.purpose, tenant)
+            stored = self._stored(store, record.key_id)
+            if isinstance(stored, Tombstone) and stored.tenant == tenant:
+                raise stored.refused()
+            if isinstance(stored, Tombstone) or isinstance(record, Tombstone):
+                raise DecryptionError("a data key was shredded that is not this tenant's, or was not shredded")
+            if stored is None:
+                authentic, data_key = self._live_keys.open(record)
+                return self._kept(store, authentic, data_key) if self._may_serve(authentic, authentic.state) else None
+            key = self._live_keys.get(record.key_id, tenant=whose(tenant))
+            if key.tenant != tenant:
+                raise DecryptionError("it names another tenant's data key")
+        except DecryptionError as error:
+            cause = f"the claim of the first data key: {error}"
+            self._events.report(Event(EventKind.RECORD_REFUSED, claim[:16].hex(), tenant, cause=cause))
+            return None
+        return key if self._may_serve(key.record, stored.state) else None
+
+    def _may_serve(self, record: AuthenticRecord, state: KeyState) -> bool:
+        """Say whether a key may be used for what is new: it may have come back from an old time, claim and all."""
+        return state is KeyState.ACTIVE and record.created >= self._policy.earliest
+
+    def _kept(self, store: KeyStore, authentic: AuthenticRecord, data_key: DataKey) -> K:
+        """Return the live key of a claimed record when that is in the store; another process may have put it there."""
+        record = authentic.stored
+        try:
+            self._events.watch(lambda: store.add(record))
+        except KeyStoreError:
+            stored = self._stored(store, record.key_id)
+            if isinstance(stored, Tombstone):
+                raise stored.refused() from None
+            if stored is None:
+                raise
+        else:
+            self._events.report(Event(EventKind.KEY_CREATED, record.key_id.hex(), record.tenant))
+        return self._live_keys.admit(authentic, data_key, embedded=False)
+
+    def _stored(self, store: KeyStore, key_id: bytes) -> KeyRecord | Tombstone | None:
+        try:
+            return self._events.watch(lambda: store.get(key_id))
+        except KeyNotFoundError:
+            return None

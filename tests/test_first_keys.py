@@ -1,0 +1,311 @@
+"""The first data key of a tenant: one, however many processes need it at once, whatever stands in its claim."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
+from typing import Any
+
+import pytest
+
+from fieldcrypt import (
+    Encryptor,
+    FileKeyStore,
+    KeyProvider,
+    KeyProviderError,
+    KeyRecord,
+    KeyShreddedError,
+    KeyState,
+    KeyStoreError,
+    LocalKeyProvider,
+    MemoryKeyStore,
+    Purpose,
+    Tombstone,
+)
+from fieldcrypt.events import Event, EventKind
+from fieldcrypt.keys.record.claim import claim_of, claim_place, claimed
+from fieldcrypt.keys.store import KeyStore
+from tests.doubles import CountingProvider, PublicKeyProvider, make_record, outage, store_outage
+
+PLACE = claim_place(Purpose.ENCRYPTION, "a")
+BOTH = list(Purpose)
+
+
+class DyingStore(MemoryKeyStore):
+    """A key store in which nothing is added while it is told to fail: what a process that died left behind."""
+
+    dying = False
+
+    def add(self, record: KeyRecord | Tombstone) -> None:
+        if self.dying:
+            raise store_outage()
+        super().add(record)
+
+
+class LateList(MemoryKeyStore):
+    """A key store whose list is always late, as an index of DynamoDB may be for a while."""
+
+    def list(self, tenant: str | None) -> list[KeyRecord | Tombstone]:
+        return []
+
+
+@pytest.fixture
+def store() -> DyingStore:
+    """An empty one."""
+    return DyingStore()
+
+
+def need(purpose: Purpose, provider: KeyProvider, store: KeyStore, **options: Any) -> None:
+    """Do in a cold process what takes a key of a purpose."""
+    encryptor = Encryptor(provider, store, **options)
+    if purpose is Purpose.ENCRYPTION:
+        encryptor.field("a.b", str).encrypt("x", tenant="a")
+    else:
+        encryptor.blind_index("a.b").tag("x", tenant="a")
+
+
+def made(store: MemoryKeyStore, purpose: Purpose = Purpose.ENCRYPTION) -> list[KeyRecord]:
+    """The records of a purpose in a store."""
+    records = [store.get(key_id) for key_id in store.key_ids()]
+    return [record for record in records if isinstance(record, KeyRecord) and record.purpose is purpose]
+
+
+@pytest.mark.parametrize("purpose", BOTH)
+class TestOneKey:
+    def test_of_a_burst_of_cold_processes(self, purpose: Purpose, provider: CountingProvider) -> None:
+        """All have seen that there is none before the first one is wrapped."""
+        store, barrier = MemoryKeyStore(), Barrier(8, timeout=20)
+        provider.before_wrap = barrier.wait
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda _: need(purpose, provider, store), range(8)))
+        assert len(made(store, purpose)) == 1
+
+    def test_though_the_list_lags_behind(self, purpose: Purpose, provider: CountingProvider) -> None:
+        """The claim is read where it stands, and not in an index."""
+        store = LateList()
+        for _ in range(3):
+            need(purpose, provider, store)
+        assert len(made(store, purpose)) == 1
+
+    def test_though_its_maker_died_before_it_was_kept(
+        self, purpose: Purpose, provider: CountingProvider, store: DyingStore
+    ) -> None:
+        """Whoever comes next keeps it, the same bytes, and makes none."""
+        store.dying = True
+        with pytest.raises(KeyStoreError):
+            need(purpose, provider, store)
+        store.dying = False
+        (claim,) = filter(None, [store.get_claim(claim_place(purpose, "a"))])
+        need(purpose, provider, store)
+        assert made(store, purpose) == [claimed(claim, purpose, "a")]
+        assert provider.wraps == 1
+
+    def test_is_told_once(self, purpose: Purpose, provider: CountingProvider, store: DyingStore) -> None:
+        """By whoever put it into the store."""
+        events: list[Event] = []
+        for dying in (True, False, False):
+            store.dying = dying
+            try:
+                need(purpose, provider, store, observer=events.append)
+            except KeyStoreError:
+                assert dying
+        assert [event.kind for event in events].count(EventKind.KEY_CREATED) == 1
+
+
+class TestAClaimIsNoAuthority:
+    """Whoever writes to the key store can put a claim there; it cannot choose what encrypts, nor stop anybody."""
+
+    @pytest.fixture
+    def claims(self, provider: CountingProvider) -> dict[str, bytes]:
+        """What such a person has at hand."""
+        inner = provider.inner
+        of_another = make_record(inner, "b")
+        mine = make_record(LocalKeyProvider.generate(), "a")
+        stone = Tombstone(bytes(16), Purpose.ENCRYPTION, 1, "a", 2, "nobody", 1)
+        return {
+            "empty": b"",
+            "junk": b"junk" * 100,
+            "another tenant's": claim_of(of_another),
+            "another tenant's by name": claim_of(of_another._replace(tenant="a")),
+            "of another purpose": claim_of(make_record(inner, "a", purpose=Purpose.BLIND_INDEX)),
+            "under a foreign key": claim_of(mine),
+            "under another key id": bytes(16) + make_record(inner, "a").to_bytes(),
+            "of a shredding that never was": claim_of(stone),
+        }
+
+    NAMES = (
+        "empty",
+        "junk",
+        "another tenant's",
+        "another tenant's by name",
+        "of another purpose",
+        "under a foreign key",
+        "under another key id",
+        "of a shredding that never was",
+    )
+
+    @pytest.mark.parametrize("name", NAMES)
+    def test_one_that_is_not_authentic_is_replaced_and_told(
+        self, provider: CountingProvider, store: DyingStore, claims: dict[str, bytes], name: str
+    ) -> None:
+        """By one new key, which all find."""
+        store.put_claim(PLACE, claims[name], None)
+        events: list[Event] = []
+        for _ in range(3):
+            need(Purpose.ENCRYPTION, provider, store, observer=events.append)
+        (record,) = made(store)
+        assert store.get_claim(PLACE) == claim_of(record)
+        assert [event.tenant for event in events if event.kind is EventKind.RECORD_REFUSED] == ["a"]
+
+    def test_one_that_names_another_tenant_s_key_gives_nobody_that_key(
+        self, provider: CountingProvider, store: DyingStore
+    ) -> None:
+        """Nor does it tombstone it when the tenant is shredded."""
+        other = make_record(provider.inner, "b")
+        store.add(other)
+        store.put_claim(PLACE, claim_of(other._replace(tenant="a")), None)
+        encryptor = Encryptor(provider, store)
+        value = encryptor.field("a.b", str).encrypt("x", tenant="a")
+        assert value[1:17] != other.key_id
+        encryptor.data_keys.shred("a", "ann")
+        assert store.get(other.key_id) == other
+
+    def test_overwritten_or_deleted_it_changes_nothing(self, provider: CountingProvider, store: DyingStore) -> None:
+        """Once the record is there nobody looks at it."""
+        need(Purpose.ENCRYPTION, provider, store)
+        (record,) = made(store)
+        for claim in (b"junk", claim_of(make_record(provider.inner, "a"))):
+            store.put_claim(PLACE, claim, store.get_claim(PLACE))
+            need(Purpose.ENCRYPTION, provider, store)
+        assert made(store) == [record]
+
+    def test_replayed_it_brings_back_no_key_that_was_retired(
+        self, provider: CountingProvider, store: DyingStore
+    ) -> None:
+        """Even where the list of the tenant's keys is late."""
+        late = LateList()
+        need(Purpose.ENCRYPTION, provider, late)
+        (record,) = made(late)
+        late.replace(record, record._replace(state=KeyState.RETIRED))
+        encryptor = Encryptor(provider, late)
+        assert encryptor.field("a.b", str).encrypt("x", tenant="a")[1:17] != record.key_id
+
+    def test_one_that_cannot_be_opened_for_now_stays(self, provider: CountingProvider, store: DyingStore) -> None:
+        """An outage is no reason for a second key; the error says that it passes."""
+        claim = claim_of(make_record(provider.inner, "a"))
+        store.put_claim(PLACE, claim, None)
+        provider.unwrap_failure = outage
+        with pytest.raises(KeyProviderError) as caught:
+            need(Purpose.ENCRYPTION, provider, store)
+        assert caught.value.retryable
+        assert (store.get_claim(PLACE), made(store)) == (claim, [])
+
+    def test_it_ends_where_others_change_it_all_the_time(self, provider: CountingProvider) -> None:
+        """With an error, and not in a loop."""
+
+        class Restless(MemoryKeyStore):
+            def get_claim(self, place: bytes) -> bytes:
+                return b"junk"
+
+        store = Restless()
+        with pytest.raises(KeyStoreError, match="changed by others all the time"):
+            need(Purpose.ENCRYPTION, provider, store)
+        assert made(store) == []
+
+
+class TestWithoutClaims:
+    @pytest.mark.parametrize("write_only", [False, True])
+    def test_where_every_process_has_keys_of_its_own(self, store: DyingStore, write_only: bool) -> None:
+        """Keys that others wrapped with a public key are not used, and a writer that cannot read opens none."""
+
+        class WriteOnly(CountingProvider):
+            write_only = True
+
+        need(Purpose.ENCRYPTION, WriteOnly() if write_only else PublicKeyProvider(), store)
+        assert store.get_claim(PLACE) is None
+        assert len(made(store)) == 1
+
+
+class TestShredding:
+    def test_puts_a_tombstone_into_the_claims(self, provider: CountingProvider, store: DyingStore) -> None:
+        """No wrapped key is left anywhere, and nobody makes another one though the list is late."""
+        for purpose in BOTH:
+            need(purpose, provider, store)
+        assert Encryptor(provider, store).data_keys.shred("a", "ann") == 2
+        for purpose in BOTH:
+            claim = store.get_claim(claim_place(purpose, "a"))
+            assert claim is not None
+            assert isinstance(claimed(claim, purpose, "a"), Tombstone)
+        late = LateList()
+        late._records, late._claims = store._records, store._claims
+        for purpose in BOTH:
+            with pytest.raises(KeyShreddedError, match="'a' was shredded"):
+                need(purpose, provider, late)
+
+    def test_ends_a_key_that_is_claimed_and_not_written(self, provider: CountingProvider, store: DyingStore) -> None:
+        """Its maker may write the record any time: its place is barred, and counts as a key that was shredded."""
+        store.dying = True
+        with pytest.raises(KeyStoreError):
+            need(Purpose.ENCRYPTION, provider, store)
+        store.dying = False
+        assert Encryptor(provider, store).data_keys.shred("a", "ann") == 1
+        with pytest.raises(KeyShreddedError):
+            need(Purpose.ENCRYPTION, provider, store)
+        assert made(store) == []
+
+    def test_in_between_claim_and_record_ends_the_maker(self, provider: CountingProvider) -> None:
+        """It cannot write its record any more, and is told why."""
+
+        class Slow(MemoryKeyStore):
+            before_add: Callable[[], object] = staticmethod(lambda: None)
+
+            def add(self, record: KeyRecord | Tombstone) -> None:
+                if isinstance(record, KeyRecord):
+                    self.before_add()
+                super().add(record)
+
+        store = Slow()
+        store.before_add = lambda: Encryptor(provider, store).data_keys.shred("a", "ann")
+        with pytest.raises(KeyShreddedError, match="by 'ann'"):
+            need(Purpose.ENCRYPTION, provider, store)
+        assert made(store) == []
+
+    def test_leaves_no_wrapped_key_in_a_file(self, tmp_path: Path) -> None:
+        """Neither of the record nor of the claim."""
+        path, provider = tmp_path / "keys.sqlite", LocalKeyProvider.generate()
+        store = FileKeyStore(path)
+        for purpose in BOTH:
+            need(purpose, provider, store)
+        pieces = [
+            wrap.data[-16:] for record in store.list("a") if isinstance(record, KeyRecord) for wrap in record.wraps
+        ]
+        assert all(piece in path.read_bytes() for piece in pieces)
+        assert Encryptor(provider, store).data_keys.shred("a", "ann") == 2
+        assert not [piece for piece in pieces if piece in path.read_bytes()]
+
+
+class TestRewrapping:
+    @pytest.mark.parametrize("interrupted", [False, True])
+    def test_brings_the_claim_under_the_new_keys_too(
+        self, provider: CountingProvider, store: DyingStore, interrupted: bool
+    ) -> None:
+        """Or whoever keeps the old wrapping key would keep the data key; also when an earlier run died before that."""
+        need(Purpose.ENCRYPTION, provider, store)
+        old, new = store.get_claim(PLACE), LocalKeyProvider.generate()
+        keys = Encryptor(provider, store).data_keys
+        assert keys.rewrap(new).changed == 1
+        if interrupted:
+            store.put_claim(PLACE, old or b"", store.get_claim(PLACE))
+            assert Encryptor(new, store).data_keys.rewrap().unchanged == 1
+        (record,) = made(store)
+        assert {wrap.name for wrap in record.wraps} == set(new.wrapping_keys())
+        assert store.get_claim(PLACE) == claim_of(record)
+
+    def test_leaves_claims_of_other_keys_alone(self, provider: CountingProvider, store: DyingStore) -> None:
+        """Those of keys that are not the tenant's first one."""
+        need(Purpose.ENCRYPTION, provider, store)
+        store.put_claim(PLACE, b"junk", store.get_claim(PLACE))
+        Encryptor(provider, store).data_keys.rewrap(LocalKeyProvider.generate())
+        assert store.get_claim(PLACE) == b"junk"
