@@ -87,6 +87,7 @@ class Scene:
 
     def __init__(self, arn: str, aws: LocalAws, clock: Clock) -> None:
         self.clock, self.store = clock, RowStore()
+        self.planted: set[bytes] = set()
         self.provider = AwsKmsKeyProvider(arn, ["us-east-1"], client_factory=aws.kms)
         self.wrapping = AwsKmsKeyProvider(
             arn, ["us-east-1"], client_factory=lambda region: EncryptOnly(aws.kms(region))
@@ -99,6 +100,7 @@ class Scene:
         wraps = sorted_wraps(self.wrapping.wrap(data_key.secret, context))
         record = data_key.seal(KeyRecord(data_key.key_id, purpose, created, tenant, wraps))
         self.store.add(record)
+        self.planted.add(record.key_id)
         return Planted(data_key, record)
 
     def encryptor(self, *, own_keys_only: bool = True, **policy: Any) -> Encryptor:
@@ -193,6 +195,39 @@ class TestWriting:
         reading(scene.encryptor()).encrypt(SSN, tenant=TENANT)
         with pytest.raises(ConfigurationError, match="rotate by themselves"):
             scene.encryptor().data_keys.rotate(TENANT)
+
+
+class TestDecisions:
+    """What a planted key does to the rest of what is decided: the last column of the table in docs/keys.md."""
+
+    def test_it_puts_off_no_other_key_and_makes_none_due(self, scene: Scene) -> None:
+        """Neither one that is dated later, nor one that is old."""
+        field = reading(scene.encryptor())
+        own = field.encrypt(SSN, tenant=TENANT)
+        for ago in (-DAY + 60, 90 * DAY):
+            scene.plant(ago=ago)
+        scene.clock.advance(89 * DAY)
+        assert field.encrypt(SSN, tenant=TENANT)[1:17] == own[1:17]
+        scene.clock.advance(DAY)
+        field.encrypt(SSN, tenant=TENANT)
+        scene.clock.advance(DELAY + 1)
+        assert field.encrypt(SSN, tenant=TENANT)[1:17] not in {own[1:17], *scene.planted}
+
+    def test_it_is_not_retired(self, scene: Scene) -> None:
+        planted = scene.plant(ago=DAY).record.key_id
+        with pytest.raises(ConfigurationError, match=planted.hex()):
+            scene.encryptor().data_keys.retire(planted)
+
+    def test_it_makes_no_value_old(self, scene: Scene) -> None:
+        """A value goes by the age of its own data key, which for a planted one is what its maker says."""
+        encryptor = scene.encryptor()
+        value = encryptor.field(NAME, str).encrypt(SSN, tenant=TENANT)
+        old = scene.plant(ago=90 * DAY)
+        scene.plant(ago=-60)
+        scene.clock.advance(DELAY + 61)
+        assert not encryptor.needs_reencrypt(value)
+        assert encryptor.followed_at(value) is None
+        assert encryptor.needs_reencrypt(old.value())
 
 
 class TestReading:
