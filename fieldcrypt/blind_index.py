@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.hmac import HMAC
 from fieldcrypt import _system
 from fieldcrypt._cache import GenerationCache
 from fieldcrypt.codecs import Codec
-from fieldcrypt.context import FIELD_KEY, check_field_name, encode_context
+from fieldcrypt.context import FIELD_KEY, NO_TENANT, NoTenant, check_field_name, encode_context
 from fieldcrypt.errors import ConfigurationError, FieldcryptError, located
 from fieldcrypt.keys.index_key import IndexLease
 from fieldcrypt.keys.keyring import Keyring
@@ -59,6 +59,7 @@ class BlindIndex(Generic[T]):
 
     __slots__ = (
         "__weakref__",
+        "_accepts_default_key",
         "_accepts_low_cardinality",
         "_codec",
         "_encryptor",
@@ -66,6 +67,7 @@ class BlindIndex(Generic[T]):
         "_normalise",
         "_normaliser",
         "_offload",
+        "_per_tenant",
         "_prepared",
         "_recent",
         "name",
@@ -82,6 +84,8 @@ class BlindIndex(Generic[T]):
         encryptor: _Encryptor,
         accept_low_cardinality: bool = False,
         offload: Offload = in_place,
+        per_tenant: bool = True,
+        accept_default_key: bool = False,
     ) -> None:
         self.name = check_field_name(name)
         self.type = _checked_type(type, accept_low_cardinality)
@@ -92,6 +96,8 @@ class BlindIndex(Generic[T]):
         self._accepts_low_cardinality = accept_low_cardinality
         self._encryptor = encryptor
         self._offload = offload
+        self._per_tenant = per_tenant
+        self._accepts_default_key = accept_default_key
         context = encode_context({FIELD_KEY: name})
         self._head = len(context).to_bytes(_LENGTH_SIZE, "big") + context
         self._prepared: GenerationCache[str | None, _Prepared] = GenerationCache(_TENANTS)
@@ -120,6 +126,9 @@ class BlindIndex(Generic[T]):
         """
         try:
             message = self._codec.encode(self.normalise(value))
+            if not self._per_tenant:
+                self._check_owner(tenant)
+                tenant = None
             prepared = self._recent.get(tenant)
             if prepared is None or prepared[0].at_hand_until <= _system.monotonic():
                 keyring = self._encryptor._configured()
@@ -130,23 +139,27 @@ class BlindIndex(Generic[T]):
             refused = located(error, field=self.name, tenant=tenant)
         raise refused
 
-    def tags(self, value: T, *, tenant: str | None = None) -> list[bytes]:
+    def tags(self, value: T, *, tenant: str | NoTenant | None = None) -> list[bytes]:
         """Return what to search for: under every key with which a row may have been tagged, the active one first.
 
         Args:
             value: as for `tag`.
             tenant: whose rows to search. If it has no index key yet, there is nothing to find and nothing is made.
+                `NO_TENANT` for those of none, which None means too unless tenants have wrapping keys of their own.
 
         Raises:
             As `tag`.
         """
         try:
             message = self._codec.encode(self.normalise(value))
-            prepared = self._recent.get(tenant)
+            if tenant is None and self._per_tenant:
+                self._encryptor._configured().providers.check_named(tenant)
+            owner = None if tenant is NO_TENANT or not self._per_tenant else tenant
+            prepared = self._recent.get(owner)
             if prepared is None or prepared[0].at_hand_until <= _system.monotonic() or not prepared[0].complete:
                 keyring = self._encryptor._configured()
-                lease = keyring.index_keys.for_searching(tenant, self._offload)
-                prepared = self._prepare(tenant, lease, keyring.policy.max_cached_keys)
+                lease = keyring.index_keys.for_searching(owner, self._offload)
+                prepared = self._prepare(owner, lease, keyring.policy.max_cached_keys)
             return [self._tag(mac, message) for mac in prepared[1]]
         except (FieldcryptError, TypeError, ValueError) as error:
             refused = located(error, field=self.name, tenant=tenant)
@@ -180,6 +193,16 @@ class BlindIndex(Generic[T]):
         """Drop all that was prepared, so that the next value asks the keyring again."""
         self._prepared.clear()
 
+    def _check_owner(self, tenant: str | None) -> None:
+        """Refuse to tag the values of a tenant with wrapping keys of its own under an index key of no tenant."""
+        providers = self._encryptor._configured().providers
+        if self._accepts_default_key or tenant is None or not providers.by_tenant or providers.is_default(tenant):
+            return
+        raise ConfigurationError(
+            "the tenant has a wrapping key of its own, and tags that are not per tenant are under the default key: "
+            "declare the index with per_tenant=True, or if that is acceptable with accept_default_key=True"
+        )
+
     def _check(self, value: Any) -> None:
         if type(value) is not self.type:
             raise TypeError(f"expected {self.type.__name__}, got {type(value).__name__}")
@@ -205,6 +228,8 @@ class BlindIndex(Generic[T]):
             "normaliser": self._normaliser,
             "accept_low_cardinality": self._accepts_low_cardinality,
             "offload": self._offload,
+            "per_tenant": self._per_tenant,
+            "accept_default_key": self._accepts_default_key,
         }
         return partial(self._encryptor.blind_index, self.name, self.type, **how), ()
 

@@ -119,6 +119,7 @@ class Encryptor:
         pad: int | None = None,
         accept_public_key: bool = False,
         accept_foreign_keys: bool = False,
+        names_tenant: bool = False,
         offload: Offload | None = None,
     ) -> Field[T]: ...
 
@@ -131,6 +132,7 @@ class Encryptor:
         pad: int | None = None,
         accept_public_key: bool = False,
         accept_foreign_keys: bool = False,
+        names_tenant: bool = False,
         offload: Offload | None = None,
     ) -> Field[bytes]: ...
 
@@ -143,6 +145,7 @@ class Encryptor:
         pad: int | None = None,
         accept_public_key: bool = False,
         accept_foreign_keys: bool = False,
+        names_tenant: bool = False,
         offload: Offload | None = None,
     ) -> Field[Any]:
         """Make a field.
@@ -160,13 +163,22 @@ class Encryptor:
                 can make such values. Needed under `KeyPolicy(own_keys_only=True)`.
             offload: does what has to wait for key store or provider: a function of a module, if the field is to be
                 pickled. Default: that is done in place.
+            names_tenant: to decrypt without a tenant means `NO_TENANT` where tenants have wrapping keys of their own,
+                for whoever uses the field always knows: as integrations do, of records that are declared without one.
 
         Raises:
             TypeError: the type is none of these, or name and context are not text.
             ValueError: name, context or pad are out of range.
         """
         field: Field[Any] = Field(
-            name, Codec(type, pad), context, self, accept_public_key, offload or in_place, accept_foreign_keys
+            name,
+            Codec(type, pad),
+            context,
+            self,
+            accept_public_key,
+            offload or in_place,
+            accept_foreign_keys,
+            names_tenant,
         )
         self._fields.add(field)
         return field
@@ -181,6 +193,8 @@ class Encryptor:
         normaliser: Normaliser[T] | str | None = None,
         accept_low_cardinality: bool = False,
         offload: Offload | None = None,
+        per_tenant: bool = True,
+        accept_default_key: bool = False,
     ) -> BlindIndex[T]: ...
 
     @overload
@@ -192,6 +206,8 @@ class Encryptor:
         normaliser: Normaliser[str] | str | None = None,
         accept_low_cardinality: bool = False,
         offload: Offload | None = None,
+        per_tenant: bool = True,
+        accept_default_key: bool = False,
     ) -> BlindIndex[str]: ...
 
     def blind_index(
@@ -203,6 +219,8 @@ class Encryptor:
         normaliser: Normaliser[Any] | str | None = None,
         accept_low_cardinality: bool = False,
         offload: Offload | None = None,
+        per_tenant: bool = True,
+        accept_default_key: bool = False,
     ) -> BlindIndex[Any]:
         """Make a blind index: tags by which encrypted values can be searched for. What they tell: docs/blind-index.md.
 
@@ -217,6 +235,10 @@ class Encryptor:
                 a module, if the index is to be pickled. Change it, and all rows have to be tagged anew.
             accept_low_cardinality: make tags of a bool or a small Enum all the same.
             offload: as for `field`.
+            per_tenant: False to tag all tenants' values under the index key of no tenant, so that they can be searched
+                together; then the tenant that `tag` is given says whose the value is.
+            accept_default_key: do so for tenants with wrapping keys of their own too, who then have no say in who can
+                make their tags: the index key of no tenant is under the default's.
 
         Raises:
             TypeError: there are no tags of this type, or an argument is of a wrong type.
@@ -224,7 +246,15 @@ class Encryptor:
             ConfigurationError: see `accept_low_cardinality`.
         """
         index: BlindIndex[Any] = BlindIndex(
-            name, type, tag_size, normaliser, self, accept_low_cardinality, offload or in_place
+            name,
+            type,
+            tag_size,
+            normaliser,
+            self,
+            accept_low_cardinality,
+            offload or in_place,
+            per_tenant,
+            accept_default_key,
         )
         self._fields.add(index)
         return index

@@ -89,6 +89,7 @@ class Field(Generic[T]):
         "_encryptor",
         "_is_bytes",
         "_is_text",
+        "_names_tenant",
         "_offload",
         "_original",
         "_read",
@@ -111,6 +112,7 @@ class Field(Generic[T]):
         accept_public_key: bool = False,
         offload: Offload = in_place,
         accept_foreign_keys: bool = False,
+        names_tenant: bool = False,
     ) -> None:
         self.name = check_field_name(name)
         self._codec = codec
@@ -121,6 +123,7 @@ class Field(Generic[T]):
         self._encryptor = encryptor
         self._accepts_public_key = accept_public_key or accept_foreign_keys
         self._accepts_foreign_keys = accept_foreign_keys
+        self._names_tenant = names_tenant
         self._offload = offload
         self._scalar = codec.type if codec.type in WRITE and codec.pad is None else None
         self._write, self._read = WRITE.get(self._scalar), READ.get(self._scalar)
@@ -217,7 +220,7 @@ class Field(Generic[T]):
         Args:
             data: what `encrypt` returned; bytes, bytearray or memoryview.
             tenant: if given, the tenant whose value it must be; `NO_TENANT` if it must be nobody's. If None, any
-                tenant's value is decrypted.
+                tenant's value is decrypted, unless tenants have wrapping keys of their own (`TenantKeyProvider`).
             context: what was given to `encrypt`.
 
         Raises:
@@ -225,7 +228,7 @@ class Field(Generic[T]):
             TypeError: data is not bytes; tenant or context are not text.
             KeyProviderError: the data key cannot be unwrapped.
             KeyStoreError: the data key cannot be had from the key store; `KeyNotFoundError` if it is not there.
-            ConfigurationError: the Encryptor has not been configured.
+            ConfigurationError: the Encryptor has not been configured, or a tenant has to be named and is not.
         """
         try:
             try:
@@ -240,11 +243,7 @@ class Field(Generic[T]):
                 data = envelope.as_bytes(data)
                 decrypt, aad, key, infix, infix_at, body_at, anyone = self._prepare_reader(data, tenant)
             if tenant is not anyone and (tenant is None or tenant != key.record.tenant):
-                self._encryptor._configured().providers.check_named(tenant)
-                if not isinstance(tenant, (str, NoTenant)):
-                    raise TypeError(f"a tenant is a str, not {type(tenant).__name__}")
-                if tenant is not NO_TENANT or key.record.tenant is not None:
-                    raise DecryptionError
+                self._check_nobody(tenant, key)
             if context is not None:
                 if context.__class__ is RowContext and self._rows_are_last:
                     aad = aad + context.encoded
@@ -319,6 +318,15 @@ class Field(Generic[T]):
         self._writers.clear()
         self._readers.clear()
 
+    def _check_nobody(self, tenant: object, key: LiveKey) -> None:
+        """Raise an error unless a value is to be, and is, no tenant's."""
+        if tenant is None and not self._names_tenant:
+            raise self._encryptor._configured().providers.unnamed()
+        if tenant is not None and not isinstance(tenant, (str, NoTenant)):
+            raise TypeError(f"a tenant is a str, not {type(tenant).__name__}")
+        if tenant is not NO_TENANT or key.record.tenant is not None:
+            raise DecryptionError
+
     def _aad(self, head: bytes, context: Mapping[str, str]) -> bytes:
         added = application_context(context)
         if not self._context.keys().isdisjoint(added):
@@ -343,6 +351,8 @@ class Field(Generic[T]):
         """Return a reader for a value whose data key and key record are authentic; the value may still not be."""
         value = envelope.parse(data)
         keyring = self._encryptor._configured()
+        if tenant is None and self._names_tenant:
+            tenant = NO_TENANT
         if not self._accepts_public_key and keyring.providers.of_reader(tenant, self._offload).public_key_wrapping:
             raise ConfigurationError(
                 f"the data keys of field {self.name!r} are wrapped with a public key, so whoever knows that can make "
@@ -372,7 +382,7 @@ class Field(Generic[T]):
             infix,
             envelope.infix_slice(infix),
             envelope.body_slice(infix),
-            _NOBODY if keyring.providers.by_tenant else None,
+            _NOBODY if keyring.providers.by_tenant and not (self._names_tenant and key.tenant is None) else None,
         )
         self._readers.narrow(keyring.policy.max_cached_keys)
         self._readers.put(data[PREFIX], reader)
@@ -387,6 +397,7 @@ class Field(Generic[T]):
             "pad": self._codec.pad,
             "accept_public_key": self._accepts_public_key,
             "accept_foreign_keys": self._accepts_foreign_keys,
+            "names_tenant": self._names_tenant,
             "offload": self._offload,
         }
         return partial(self._encryptor.field, self.name, self.type, **how), ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from fieldcrypt.blind_index import DEFAULT_TAG_SIZE, BlindIndex
@@ -23,6 +23,7 @@ class IndexedBy:
             share a value's tag, and what a search finds has to be compared after decryption.
         per_tenant: use index keys of the row's or item's tenant, so that tags of two tenants cannot be compared. Needs
             a decorated model with a tenant, and searches that name it.
+        accept_default_key: see `Encryptor.blind_index`; for indexes that are not per tenant, of rows that have one.
     """
 
     companion: str
@@ -30,6 +31,12 @@ class IndexedBy:
     tag_size: int = DEFAULT_TAG_SIZE
     per_tenant: bool = False
     accept_low_cardinality: bool = False
+    accept_default_key: bool = False
+
+    def __setstate__(self, state: list[Any]) -> None:
+        names = [field.name for field in fields(self)]
+        for name, value in zip(names, [*state, False], strict=False):  # an older pickle has one less
+            object.__setattr__(self, name, value)
 
     def blind_index(
         self, encryptor: Encryptor, name: str, type: Any, offload: Offload | None = None
@@ -51,4 +58,6 @@ class IndexedBy:
             normaliser=self.normaliser,
             accept_low_cardinality=self.accept_low_cardinality,
             offload=offload,
+            per_tenant=self.per_tenant,
+            accept_default_key=self.accept_default_key,
         )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fieldcrypt import envelope
+from fieldcrypt.context import NO_TENANT
 from fieldcrypt.encryptor import Encryptor
 from fieldcrypt.errors import DecryptionError, KeyNotFoundError, KeyShreddedError
 from fieldcrypt.field import Field
@@ -93,8 +94,8 @@ class Examination:
         if old is None:
             if len(self._old) >= _MAX_KNOWN:
                 self._old.clear()
-            old = self._old[head] = self._encryptor.needs_reencrypt(data)
-            at = None if old else self._encryptor.followed_at(data)
+            old = self._old[head] = self._encryptor.needs_reencrypt(data, tenant=tenant or NO_TENANT)
+            at = None if old else self._encryptor.followed_at(data, tenant=tenant or NO_TENANT)
             if at is not None:
                 self.waits_until = max(at, self.waits_until or at)
         if old:

@@ -151,7 +151,9 @@ class ProtectedTable:
         self.seal = seal
         self.unsealed = None if seal is None or seal.accept_unsealed is None else Accepted(seal.accept_unsealed)
         self.former_seals = None if seal is None else _accepted_seals(seal)
-        self.seal_field = encryptor.field(f"{self.name}.{seal.attribute}", bytes) if seal is not None else None
+        self.seal_field = (
+            encryptor.field(f"{self.name}.{seal.attribute}", bytes, names_tenant=True) if seal is not None else None
+        )
         self._check()
 
     def _add(self, attribute: str, how: Protected, encryptor: Encryptor) -> None:
@@ -163,6 +165,7 @@ class ProtectedTable:
             pad=how.pad,
             accept_public_key=how.accept_public_key,
             accept_foreign_keys=how.accept_foreign_keys,
+            names_tenant=True,
         )
         if how.accept_plaintext is not None or how.accept or how.accept_until is not None:
             accepted = self.accepted[attribute] = Accepted(how.accept_plaintext, how.accept, how.accept_until)

@@ -64,14 +64,7 @@ class Items:
         self._own = table.own
         self._only_key = table.key[0] if len(table.key) == 1 else None
         self._writing: tuple[tuple[Any, ...], ...] = tuple(
-            (
-                name,
-                field.encrypt,
-                self._to_field[name],
-                table.indexes.get(name),
-                table.companions.get(name),
-                name in table.per_tenant,
-            )
+            (name, field.encrypt, self._to_field[name], table.indexes.get(name), table.companions.get(name))
             for name, field in table.fields.items()
         )
         self._reading: tuple[tuple[Any, ...], ...] = tuple(
@@ -182,7 +175,7 @@ class Items:
         own_form = self.form is WIRE  # in Python's, NULL is None and binary values are bytes: no need to ask for each
         name = ""
         try:
-            for name, encrypt, to_field, index, companion, per_tenant in self._writing:
+            for name, encrypt, to_field, index, companion in self._writing:
                 if name not in values or (value := values[name]) is None or (own_form and is_null(value)):
                     continue
                 if to_field is not None:
@@ -190,7 +183,7 @@ class Items:
                 data = encrypt(value, tenant=tenant, context=context)
                 values[name] = binary(data) if own_form else data
                 if index is not None:
-                    values[companion] = binary(index.tag(value, tenant=tenant if per_tenant else None))
+                    values[companion] = binary(index.tag(value, tenant=tenant))
         except (TypeError, ValueError) as error:
             raise renamed(error, f"{self.table.name}.{name}", tenant) from None
 

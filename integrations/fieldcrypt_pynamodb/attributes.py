@@ -172,6 +172,7 @@ class EncryptedAttribute(GuardedAttribute[T]):
             pad=self.pad,
             accept_public_key=self.accept_public_key,
             accept_foreign_keys=self.accept_foreign_keys,
+            names_tenant=True,
         )
 
     @cached_property

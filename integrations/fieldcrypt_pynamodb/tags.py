@@ -38,7 +38,7 @@ class Tagger:
         Raises:
             As `BlindIndex.tag`.
         """
-        return Tag(self._index.tag(self._to_index(plain), tenant=tenant if self.per_tenant else None))
+        return Tag(self._index.tag(self._to_index(plain), tenant=tenant))
 
     def tags(self, plains: list[Any], tenant: str | None) -> list[Tag]:
         """Return all tags that stored values may have that are equal to one of these, in the order of the values.

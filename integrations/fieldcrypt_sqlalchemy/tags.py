@@ -110,7 +110,7 @@ class Tagger:
                 "@encrypted(…, tenant=…) knows"
             )
         try:
-            return Tag(self._index.tag(value, tenant=tenant if self.per_tenant else None))
+            return Tag(self._index.tag(value, tenant=tenant))
         except NothingToTagError:
             return None
 

@@ -319,6 +319,7 @@ class Encrypted(ProtectedType, TypeDecorator[Any]):
             pad=self.pad,
             accept_public_key=self.accept_public_key,
             accept_foreign_keys=self.accept_foreign_keys,
+            names_tenant=True,
             offload=in_thread,
         )
         return to_field, from_field, field

@@ -106,12 +106,16 @@ class TenantProviders:
         if not self.by_tenant:
             return
         if named is None:
-            raise ConfigurationError(
-                "tenants have key providers of their own here, so whoever reads says for whom: tenant=…, or "
-                "tenant=NO_TENANT for what is no tenant's"
-            )
+            raise self.unnamed()
         if not isinstance(named, (str, NoTenant)):
             raise TypeError(f"a tenant is a str, not {type(named).__name__}")
+
+    def unnamed(self) -> ConfigurationError:
+        """Return what to raise if a caller has to say for whom it reads, and does not."""
+        return ConfigurationError(
+            "tenants have key providers of their own here, so whoever reads says for whom: tenant=…, or "
+            "tenant=NO_TENANT for what is no tenant's"
+        )
 
     def to_open(self, tenant: str | None, named: Named) -> KeyProvider:
         """Return the provider to open a record with.

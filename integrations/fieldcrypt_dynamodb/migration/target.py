@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from fieldcrypt import DecryptionError, Encryptor, Field, IndexedBy
+from fieldcrypt import NO_TENANT, DecryptionError, Encryptor, Field, IndexedBy
 from fieldcrypt.migration import Accepted
 from fieldcrypt_dynamodb.description import ProtectedTable
 from fieldcrypt_dynamodb.forms import PYTHON, WIRE
@@ -62,8 +62,10 @@ class MigratedSeal:
 
     def is_old(self, item: Item) -> bool:
         """Return True if an item, whose seal is authentic, should be sealed again: by an older key or declaration."""
-        data = WIRE.bytes_of(item.get(self.attribute))
-        return data is None or self._encryptor.needs_reencrypt(data) or not self.is_own(item)
+        data, (_, tenant) = WIRE.bytes_of(item.get(self.attribute)), self._place(item)
+        if data is None or self._encryptor.needs_reencrypt(data, tenant=tenant or NO_TENANT):
+            return True
+        return not self.is_own(item)
 
     def is_own(self, item: Item) -> bool:
         """See `Sealing.is_own`."""
@@ -123,7 +125,7 @@ class _Attribute:
         self.companion = table.companions.get(name)
         self.of_plaintext, self._to_field = to_value(how.type), PYTHON.conversion(how.type).to_field
         self.index = IndexedBy(how.index) if isinstance(how.index, str) else how.index
-        self._index, self._per_tenant = table.indexes.get(name), name in table.per_tenant
+        self._index = table.indexes.get(name)
         self._from_field = WIRE.conversion(how.type).from_field
 
     def to_field(self, value: Any) -> Any:
@@ -136,7 +138,7 @@ class _Attribute:
     def tag(self, value: Any, tenant: str | None) -> bytes:
         if self._index is None:
             raise DecryptionError
-        return self._index.tag(value, tenant=tenant if self._per_tenant else None)
+        return self._index.tag(value, tenant=tenant)
 
 
 class _Table:
