@@ -22,7 +22,7 @@ BENCH := $(VENV)/bench
 # The fuzzer, which is for Linux and macOS, and not for every Python.
 FUZZ := $(VENV)/fuzz
 
-.PHONY: demo test test-spark test-long test-long-rows test-long-migrations fuzz lint types wheel-check vectors bench bench-check clean
+.PHONY: demo test test-spark test-long test-long-rows test-long-migrations test-long-keys fuzz lint types wheel-check vectors bench bench-check clean
 
 demo: $(VENV)/.stamp
 	$(BIN)/fieldcrypt demo $(ARGS)
@@ -42,7 +42,7 @@ test-spark: $(SPARK)/.stamp $(MINISTACK)/.stamp
 
 # Not part of .ci/run either: they take some minutes, and do something else each time. They print what they did. With
 # make -j2 both go at once.
-test-long: test-long-rows test-long-migrations
+test-long: test-long-rows test-long-migrations test-long-keys
 
 test-long-rows: $(VENV)/.stamp $(VENV)/.mariadb
 	$(BIN)/pytest --long tests/test_row_machine.py $(ARGS)
@@ -50,6 +50,9 @@ test-long-rows: $(VENV)/.stamp $(VENV)/.mariadb
 # To tell a story again that failed: ARGS="-k 'mariadb and uuid' --seed 7"
 test-long-migrations: $(VENV)/.stamp $(VENV)/.mariadb
 	$(BIN)/pytest --long tests/test_migration_property.py $(ARGS)
+
+test-long-keys: $(VENV)/.stamp
+	$(BIN)/pytest --long tests/test_key_model.py $(ARGS)
 
 # Nor is this: ten minutes of random inputs for all decoders. `make fuzz ARGS=60` takes one.
 fuzz: $(FUZZ)/.stamp

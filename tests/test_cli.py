@@ -533,7 +533,7 @@ class TestDoctor:
         """The data key is named; the other one is fine."""
         vault(key, [HOME, AWAY])
         record = sys.modules["vault"].encryptor.store.list("a")[0]
-        wrap = record.wraps[0]._replace(data=record.wraps[0].data[:-1] + b"!")
+        wrap = record.wraps[0]._replace(data=record.wraps[0].data[:-1] + bytes([record.wraps[0].data[-1] ^ 1]))
         corrupt(record.key_id, record._replace(wraps=(wrap,)).to_bytes())
         wrong = self.failed(run("doctor", "--json"))
         assert set(wrong) == {(HOME, "data keys open"), (AWAY, "data keys open")}

@@ -1,0 +1,1 @@
+"""A model of two regions whose processes choose, make, rotate, retire and shred data keys, under attack."""
