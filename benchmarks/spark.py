@@ -147,7 +147,7 @@ def _field(directory: Path, name: str) -> Field[str]:
     key = directory / "key"
     if not key.exists():
         key.write_bytes(b64encode(os.urandom(32)))
-    encryptor = Encryptor(LocalKeyProvider.from_file(key), FileKeyStore(directory / "keys.sqlite"))
+    encryptor = Encryptor(LocalKeyProvider.from_file(key), FileKeyStore.create(directory / "keys.sqlite"))
     field = encryptor.field(f"benchmark.{name}", str)
     field.encrypt("")  # so that there is a data key before many ask for one
     return field

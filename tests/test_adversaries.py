@@ -206,7 +206,7 @@ class TestSeesQuestions:
 class TestHasOldBackups:
     def test_shredding_is_as_strong_as_the_oldest_backup(self, provider: CountingProvider, tmp_path: Path) -> None:
         """Of the key store, for whoever may unwrap; the backup alone opens nothing."""
-        store = FileKeyStore(tmp_path / "keys.sqlite")
+        store = FileKeyStore.create(tmp_path / "keys.sqlite")
         encryptor = Encryptor(provider, store)
         value = encryptor.field(NAME, str).encrypt(SSN, tenant=TENANT)
         (tmp_path / "backup.sqlite").write_bytes((tmp_path / "keys.sqlite").read_bytes())

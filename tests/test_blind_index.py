@@ -337,7 +337,9 @@ class TestElsewhere:
     def test_a_pickle_is_the_same_index(self, tmp_path: Any) -> None:
         """With its size, normaliser and all, and without keys."""
         (tmp_path / "key").write_bytes(b"MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=")
-        encryptor = Encryptor(LocalKeyProvider.from_file(tmp_path / "key"), FileKeyStore(tmp_path / "keys.sqlite"))
+        encryptor = Encryptor(
+            LocalKeyProvider.from_file(tmp_path / "key"), FileKeyStore.create(tmp_path / "keys.sqlite")
+        )
         index = encryptor.blind_index("a.b", tag_size=5, normaliser=reverse, offload=elsewhere)
         small = encryptor.blind_index("a.b", bool, accept_low_cardinality=True)
         tag = index.tag(EMAIL)

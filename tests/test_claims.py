@@ -47,7 +47,7 @@ def store(
     if kind == "memory":
         return MemoryKeyStore()
     if kind == "file":
-        return FileKeyStore(tmp_path / "keys.sqlite")
+        return FileKeyStore.create(tmp_path / "keys.sqlite")
     if kind == "dynamodb":
         dynamo: DynamoKeyStore = request.getfixturevalue("dynamo")
         return dynamo
@@ -118,7 +118,7 @@ class TestProgramsThatKnowNoClaims:
 
     def test_a_file_of_before_gets_its_table_when_it_is_needed(self, tmp_path: Path) -> None:
         """Which the first version never looks at."""
-        store = FileKeyStore(tmp_path / "keys.sqlite")
+        store = FileKeyStore.create(tmp_path / "keys.sqlite")
         encryptor = Encryptor(LocalKeyProvider.generate(), store)
         encryptor.field("a.b", str).encrypt("x", tenant="a")
         with closing(sqlite3.connect(tmp_path / "keys.sqlite")) as connection:
@@ -154,7 +154,7 @@ class TestWhatIsNoClaimIsNotInTheWay:
     @pytest.mark.parametrize("junk", ["'text'", "17", "x''"])
     def test_in_a_file(self, tmp_path: Path, junk: str) -> None:
         """SQLite takes values of any type."""
-        store = FileKeyStore(tmp_path / "keys.sqlite")
+        store = FileKeyStore.create(tmp_path / "keys.sqlite")
         store.put_claim(PLACE, b"", None)
         with closing(sqlite3.connect(tmp_path / "keys.sqlite")) as connection, connection:
             connection.execute(f"UPDATE claims SET claim = {junk}")

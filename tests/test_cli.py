@@ -92,6 +92,7 @@ def application(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> An
     for name in ("old", "new"):
         (tmp_path / f"{name}.key").write_bytes(base64.b64encode(os.urandom(32)))
     (tmp_path / "application.py").write_text(LOCAL)
+    FileKeyStore.create(tmp_path / "keys.sqlite")
     (tmp_path / "pyproject.toml").write_text('[tool.fieldcrypt]\nencryptor = "application:encryptor"\n')
     monkeypatch.syspath_prepend(str(tmp_path))
     module: Any = importlib.import_module("application")
@@ -258,7 +259,7 @@ class TestKeys:
     def test_export_is_a_backup(self, run: Run, application: Any, tmp_path: Path) -> None:
         """What it wrote makes a key store that opens the values."""
         stdout(run("keys", "export", "--output", "keys.jsonl"))
-        store = FileKeyStore(tmp_path / "restored.sqlite")
+        store = FileKeyStore.create(tmp_path / "restored.sqlite")
         for line in (tmp_path / "keys.jsonl").read_text().splitlines():
             facts = json.loads(line)
             store.add(KeyRecord.from_bytes(bytes.fromhex(facts["key_id"]), bytes.fromhex(facts["record"])))
@@ -399,6 +400,7 @@ class TestTarget:
 
     def test_a_malformed_arn(self, run: Run, tmp_path: Path) -> None:
         """The module that makes the provider cannot be imported, and the line says why."""
+        FileKeyStore.create(tmp_path / "keys.sqlite")
         (tmp_path / "vault.py").write_text(AWS.format(arn="arn:aws:kms:nowhere", regions=None, endpoints=None))
         assert "is not the ARN of a KMS key" in complaint(run("doctor", "--encryptor", "vault:encryptor"), 2)
 
@@ -422,6 +424,7 @@ class TestDoctor:
 
         def vault(arn: str, regions: list[str]) -> None:
             endpoints = {region: aws.endpoint(region) for region in (HOME, AWAY)}
+            FileKeyStore.create(tmp_path / "keys.sqlite")
             (tmp_path / "vault.py").write_text(AWS.format(arn=arn, regions=regions, endpoints=endpoints))
             (tmp_path / "pyproject.toml").write_text('[tool.fieldcrypt]\nencryptor = "vault:encryptor"\n')
             sys.path.insert(0, str(tmp_path))
@@ -516,6 +519,7 @@ class TestDoctor:
         endpoints = {region: aws.endpoint(region) for region in (HOME, AWAY)}
         module = AWS.replace("AwsKmsKeyProvider", "AwsKmsRsaKeyProvider")
         module = module.format(arn=metadata["Arn"], regions=[HOME, AWAY], endpoints=endpoints)
+        FileKeyStore.create(tmp_path / "keys.sqlite")
         (tmp_path / "vault.py").write_text(module + "ssn.encrypt('078-05-1120')\n")
         stdout(run("doctor", "--encryptor", "vault:encryptor"))
 
@@ -596,7 +600,7 @@ class TestDoctor:
     def test_a_shredded_tenant_with_a_key(self, run: Run, application: Any) -> None:
         """Some process was making one while the tenant was shredded."""
         stdout(run("keys", "shred", "--tenant", "a", "--by", "ann", "--yes"))
-        late = Encryptor(application.old, FileKeyStore("late.sqlite"))
+        late = Encryptor(application.old, FileKeyStore.create("late.sqlite"))
         late.field("a.b", str).encrypt(SSN, tenant="a")
         application.encryptor.store.add(*late.store.list("a"))  # type: ignore[union-attr]
         told = self.failed(run("doctor", "--json"))["key store", "shredded tenants"]
@@ -624,7 +628,7 @@ class TestDoctor:
     def test_tombstones_of_a_shredding_are_no_trouble(self, run: Run, application: Any) -> None:
         """Nor of one that was begun again after a key had been added."""
         stdout(run("keys", "shred", "--tenant", "a", "--by", "ann", "--yes"))
-        late = Encryptor(application.old, FileKeyStore("late.sqlite"))
+        late = Encryptor(application.old, FileKeyStore.create("late.sqlite"))
         late.field("a.b", str).encrypt(SSN, tenant="a")
         application.encryptor.store.add(*late.store.list("a"))  # type: ignore[union-attr]
         stdout(run("keys", "shred", "--tenant", "a", "--by", "bob", "--yes"))
@@ -660,13 +664,14 @@ class TestDoctor:
 
     def test_an_empty_key_store(self, run: Run, application: Any, tmp_path: Path) -> None:
         """It may be the wrong one."""
-        (tmp_path / "keys.sqlite").unlink()
-        assert "is this the right key store?" in stdout(run("doctor"))
+        (tmp_path / "elsewhere.py").write_text(LOCAL.replace("keys.sqlite", "empty.sqlite"))
+        FileKeyStore.create(tmp_path / "empty.sqlite")
+        assert "is this the right key store?" in stdout(run("doctor", "--encryptor", "elsewhere:encryptor"))
 
     def test_a_key_store_in_a_directory_that_is_not_there(self, run: Run, application: Any, tmp_path: Path) -> None:
         """Nor is a wrong path an empty key store."""
         (tmp_path / "elsewhere.py").write_text(LOCAL.replace("keys.sqlite", "nowhere/keys.sqlite"))
-        assert "there is no directory" in complaint(run("keys", "list", "--encryptor", "elsewhere:encryptor"), 1)
+        assert "there is no such file" in complaint(run("keys", "list", "--encryptor", "elsewhere:encryptor"), 1)
 
     def test_a_move_under_way(self, run: Run, application: Any) -> None:
         """While a chain is configured, data keys open by the old or by the new provider."""

@@ -22,6 +22,7 @@ from benchmarks.dynamodb_migration_workload import ATTRIBUTES, original
 from fieldcrypt import (
     ConfigurationError,
     Encryptor,
+    FileKeyStore,
     IndexedBy,
     KeyPolicy,
     KeyProviderError,
@@ -761,6 +762,7 @@ class TestCommands(OnMoto):
         """A user's module in the present directory."""
         source = APPLICATION.format(region=FIRST, url=dynamodb.endpoints[FIRST])
         (tmp_path / "application.py").write_text(source)
+        FileKeyStore.create(tmp_path / "keys.sqlite")
         (tmp_path / "pyproject.toml").write_text('[tool.fieldcrypt]\nmigrations = ["application:patients"]\n')
 
     def test_the_whole_way(self, run_command: Run, shop: None, fill: Fill) -> None:

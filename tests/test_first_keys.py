@@ -275,7 +275,7 @@ class TestShredding:
     def test_leaves_no_wrapped_key_in_a_file(self, tmp_path: Path) -> None:
         """Neither of the record nor of the claim."""
         path, provider = tmp_path / "keys.sqlite", LocalKeyProvider.generate()
-        store = FileKeyStore(path)
+        store = FileKeyStore.create(path)
         for purpose in BOTH:
             need(purpose, provider, store)
         pieces = [

@@ -348,6 +348,7 @@ class TestFirstKey:
         key = os.urandom(32).hex()
         files = [str(tmp_path / name) for name in ("one", "two")]
         store = str(tmp_path / "keys.sqlite")
+        FileKeyStore.create(store)
         with (
             start(tag_and_search, store, key, *files) as one,
             start(tag_and_search, store, key, *reversed(files)) as two,

@@ -193,7 +193,7 @@ class TestStores:
 
     def test_a_file(self, tmp_path: Path) -> None:
         """A file's path is absolute, so that it means the same in a process with another directory."""
-        store = FileKeyStore(tmp_path / "keys.sqlite")
+        store = FileKeyStore.create(tmp_path / "keys.sqlite")
         assert repr(pickle.loads(pickle.dumps(store))) == repr(store)
 
     def test_a_dynamodb_table(self) -> None:
@@ -246,7 +246,7 @@ class TestEncryptors:
 
     def test_all_of_it_arrives(self, local: LocalKeyProvider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Provider, store, policy and observer."""
-        original = Encryptor(local, FileKeyStore(tmp_path / "keys.sqlite"), POLICY, observe)
+        original = Encryptor(local, FileKeyStore.create(tmp_path / "keys.sqlite"), POLICY, observe)
         arrived = elsewhere(pickle.dumps(original), monkeypatch)
         assert arrived is not original
         assert arrived.provider.wrapping_keys() == local.wrapping_keys()
@@ -256,7 +256,7 @@ class TestEncryptors:
 
     def test_keys_and_plaintext_stay(self, local: LocalKeyProvider, tmp_path: Path, secrets: list[bytes]) -> None:
         """Nothing that was drawn, derived or encrypted in use is in the pickle of Encryptor or field."""
-        original = Encryptor(local, FileKeyStore(tmp_path / "keys.sqlite"), observer=observe)
+        original = Encryptor(local, FileKeyStore.create(tmp_path / "keys.sqlite"), observer=observe)
         field = original.field("patients.ssn", str)
         original.field("patients.ssn", str).decrypt(field.encrypt(SSN, tenant="clinic-7"))
         assert len(secrets) > 1
@@ -392,7 +392,7 @@ class TestProcessPools:
         """Each process unwraps a data key once at most, however many tasks it is given."""
         log = tmp_path / "log"
         log.touch()
-        store = FileKeyStore(tmp_path / "keys.sqlite") if stored else None
+        store = FileKeyStore.create(tmp_path / "keys.sqlite") if stored else None
         field = Encryptor(LoggedProvider(str(key_file), str(log)), store).field("a.b", str)
         values = [field.encrypt(f"{SSN}-{i}") for i in range(60)]
         assert list(pool.map(field.decrypt, values)) == [f"{SSN}-{i}" for i in range(60)]

@@ -652,7 +652,7 @@ class TestConflicts:
     def test_two_processes(self, tmp_path: Path) -> None:
         """So do two processes on one file."""
         path, old, new = tmp_path / "keys.sqlite", bytes(range(32)), bytes(range(1, 33))
-        store = FileKeyStore(path)
+        store = FileKeyStore.create(path)
         values = write(LocalKeyProvider(old), store)
         for number in range(50):
             store.add(make_record(LocalKeyProvider(old), f"tenant {number}"))
@@ -722,7 +722,7 @@ class TestUnderLoad:
         path, written, end = tmp_path / "keys.sqlite", tmp_path / "written", tmp_path / "end"
         old, new = LocalKeyProvider(bytes(range(32))), LocalKeyProvider(bytes(range(1, 33)))
         arguments = (str(path), bytes(range(32)).hex(), bytes(range(1, 33)).hex())
-        store = FileKeyStore(path)
+        store = FileKeyStore.create(path)
         values = write(old, store)
         for number in range(400):
             store.add(make_record(old, f"tenant {number}"))

@@ -330,7 +330,7 @@ class TestOtherProcesses:
     def test_a_process_with_warm_keys(self, tmp_path: Path) -> None:
         """Another process loses the tenant, and only that, when its cache_ttl is over; the error says shredded."""
         path, key = tmp_path / "keys.sqlite", bytes(range(32))
-        here = Encryptor(LocalKeyProvider(key), FileKeyStore(path))
+        here = Encryptor(LocalKeyProvider(key), FileKeyStore.create(path))
         field = here.field("a.b", str)
         gone, stays = (field.encrypt(SSN, tenant=tenant) for tenant in ("gone", "stays"))
         with start(read_until_shredded, str(path), key.hex(), gone.hex(), stays.hex()) as other:

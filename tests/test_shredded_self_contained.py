@@ -222,8 +222,9 @@ class TestSwitch:
         key.write_text("A" * 43 + "=")
         provider = LocalKeyProvider.from_file(key)
         value = Encryptor(provider).field("a.b", str).encrypt(SSN)
+        store = FileKeyStore.create(tmp_path / "keys.sqlite")
         for reads in (True, False):
-            encryptor = Encryptor(provider, FileKeyStore(tmp_path / "keys.sqlite"), read_self_contained=reads)
+            encryptor = Encryptor(provider, store, read_self_contained=reads)
             pickled = pickle.dumps(encryptor)
             del encryptor
             field = pickle.loads(pickled).field("a.b", str)

@@ -106,7 +106,9 @@ def log(tmp_path: Path) -> Path:
 def encryptor(tmp_path: Path, log: Path) -> Encryptor:
     """An Encryptor that can be pickled, with a data key for each tenant of the tests."""
     (tmp_path / "key").write_bytes(b64encode(KEY))
-    encryptor = Encryptor(LoggedProvider(str(tmp_path / "key"), str(log)), FileKeyStore(tmp_path / "keys.sqlite"))
+    encryptor = Encryptor(
+        LoggedProvider(str(tmp_path / "key"), str(log)), FileKeyStore.create(tmp_path / "keys.sqlite")
+    )
     for tenant in (None, "a", "b"):
         encryptor.field("any", str).encrypt("", tenant=tenant)
     return encryptor

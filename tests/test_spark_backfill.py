@@ -134,7 +134,9 @@ class TestNotes:
         """Nor is what was written under keys that the field's key store does not have."""
         backfill(table, str(target), columns, by="clinic")
         (tmp_path / "other.key").write_bytes(b64encode(KEY))
-        other = Encryptor(LocalKeyProvider.from_file(tmp_path / "other.key"), FileKeyStore(tmp_path / "other.sqlite"))
+        other = Encryptor(
+            LocalKeyProvider.from_file(tmp_path / "other.key"), FileKeyStore.create(tmp_path / "other.sqlite")
+        )
         elsewhere = {name: encrypt_column(other.field(f"patients.{name}", str), name, row="id") for name in columns}
         before = sorted(target.rglob("*"))
         with pytest.raises(ConfigurationError, match=r"'ssn'.*keys that its field does not have"):

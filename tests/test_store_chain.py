@@ -253,7 +253,7 @@ class TestValues:
 
 def test_it_pickles(tmp_path: Path) -> None:
     """If its stores do."""
-    chain = KeyStoreChain(FileKeyStore(tmp_path / "a"), FileKeyStore(tmp_path / "b"))
+    chain = KeyStoreChain(FileKeyStore.create(tmp_path / "a"), FileKeyStore.create(tmp_path / "b"))
     assert repr(pickle.loads(pickle.dumps(chain))) == repr(chain)
 
 

@@ -17,7 +17,7 @@ from benchmarks.kms.contained import simulate_contained
 from benchmarks.kms.fleet import MONTH, Fleet
 from benchmarks.kms.service import Call, Latency
 from benchmarks.kms.stored import simulate_stored
-from fieldcrypt import KeyPolicy
+from fieldcrypt import FileKeyStore, KeyPolicy
 from fieldcrypt.testing import LocalAws
 from fieldcrypt.testing.child_process import ChildProcess
 
@@ -142,6 +142,7 @@ def _count_real(fleet: Fleet, lives: int, seed: int) -> tuple[Counter[str], Late
     store: list[float] = []
     with tempfile.TemporaryDirectory(prefix="fieldcrypt-kms-") as directory, LocalAws(REGIONS) as aws:
         endpoints = {region: aws.endpoint(region) for region in REGIONS}
+        FileKeyStore.create(Path(directory) / "keys.sqlite")
         told = _scenario(fleet, aws.create_key(), endpoints, Path(directory))
         processes = ChildProcess("benchmarks.kms.worker", told)
         try:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from fieldcrypt import _system
 from fieldcrypt._fork_guard import ForkGuard
 from fieldcrypt.envelope import KEY_ID_SIZE
 from fieldcrypt.errors import ConfigurationError, DecryptionError, KeyNotFoundError, KeyStoreError
@@ -30,17 +31,19 @@ _guard = ForkGuard()
 
 _SCHEMA = f"""
 BEGIN IMMEDIATE;
-CREATE TABLE IF NOT EXISTS data_keys (
+CREATE TABLE data_keys (
     key_id BLOB PRIMARY KEY NOT NULL,
     tenant TEXT,
     state TEXT NOT NULL,
     record BLOB NOT NULL
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS data_keys_by_tenant ON data_keys (tenant);
+CREATE INDEX data_keys_by_tenant ON data_keys (tenant);
+CREATE TABLE store (id BLOB NOT NULL);
 PRAGMA application_id = {_APPLICATION_ID};
 PRAGMA user_version = {_SCHEMA_VERSION};
-COMMIT;
 """
+_ID_SIZE = 16
+_UNKNOWN = b""
 
 # A table that files from before claims get when they need it.
 _CLAIMS = "CREATE TABLE IF NOT EXISTS claims (place BLOB PRIMARY KEY NOT NULL, claim BLOB NOT NULL) WITHOUT ROWID"
@@ -49,8 +52,11 @@ _CLAIMS = "CREATE TABLE IF NOT EXISTS claims (place BLOB PRIMARY KEY NOT NULL, c
 class FileKeyStore:
     """Keeps key records in one SQLite file, which brings locking between processes and safety from crashes.
 
-    The file is made when the first key is added; its directory has to exist. Like any SQLite file it belongs on a
-    local disk, not on a network file system.
+    `FileKeyStore.create(path)` makes it, once; after that a file that is missing, empty or cut is an error and no new
+    store: the volume may not be mounted, and what would be written under new keys could not be read once it is. For
+    the same reason one that was exchanged for another store is an error to whoever used it before.
+
+    Like any SQLite file it belongs on a local disk, not on a network file system.
 
     Args:
         path: the file.
@@ -59,14 +65,39 @@ class FileKeyStore:
         ConfigurationError: the path is empty.
     """
 
-    __slots__ = ("_path",)
+    _id: bytes | None = _UNKNOWN  # of the store that was used here; None if that was made when stores had none
 
     keeps_claims: ClassVar[bool] = True
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        if not os.fspath(path):
+        if not os.fspath(path) or "\0" in os.fspath(path):
             raise ConfigurationError("FileKeyStore takes the path of a file")
         self._path = os.path.abspath(path)  # SQLite gives other paths, like ":memory:", a meaning of their own
+
+    @classmethod
+    def create(cls, path: str | os.PathLike[str]) -> Self:
+        """Make a new key store, and return it; for when an application is set up, and not for its every start.
+
+        Args:
+            path: a file that is not there yet, in a directory that is.
+
+        Raises:
+            ConfigurationError: the path is empty.
+            KeyStoreError: something is there, or it cannot be made.
+        """
+        store = cls(path)
+        try:
+            with open(store._path, "xb"):
+                pass
+        except FileExistsError:
+            raise KeyStoreError(f"no key store can be made at {store._path}: something is there already") from None
+        except OSError as error:
+            raise KeyStoreError(f"no key store can be made at {store._path}: {error.strerror}") from error
+        with store._opened() as connection:
+            connection.executescript(_SCHEMA)
+            connection.execute("INSERT INTO store (id) VALUES (?)", (_system.random_bytes(_ID_SIZE),))
+            connection.execute("COMMIT")
+        return store
 
     def get(self, key_id: bytes) -> KeyRecord | Tombstone:
         """Return a record (see `KeyStore.get`)."""
@@ -79,7 +110,6 @@ class FileKeyStore:
         """Add a record and wait until it is on the disk (see `KeyStore.add`)."""
         row = (record.key_id, record.tenant, record.state.value, record.to_bytes())
         with self._connect() as connection:
-            connection.executescript(_SCHEMA)
             added = connection.execute(
                 "INSERT INTO data_keys (key_id, tenant, state, record) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", row
             )
@@ -92,12 +122,8 @@ class FileKeyStore:
 
     def replace(self, old: KeyRecord, new: KeyRecord | Tombstone) -> bool:
         """Replace a record, wiping what it occupied in the file (see `KeyStore.replace`)."""
-        if not self._exists():
-            return False
         row = (new.state.value, new.to_bytes(), old.key_id, old.state.value, old.to_bytes())
         with self._connect() as connection:
-            if _is_empty(connection):
-                return False
             changed = connection.execute(
                 "UPDATE data_keys SET state = ?, record = ? WHERE key_id = ? AND state = ? AND record = ?", row
             )
@@ -109,7 +135,7 @@ class FileKeyStore:
     def key_ids(self) -> Iterator[bytes]:
         """Yield all key ids (see `KeyStore.key_ids`)."""
         last: bytes | None = None
-        while self._exists():
+        while True:
             page = self._page(last)
             if not all(isinstance(key_id, bytes) for key_id in page):  # SQLite lets anyone put anything into a column
                 raise KeyStoreError(f"the key store {self._path} holds a row that is no key record")
@@ -122,12 +148,10 @@ class FileKeyStore:
         condition, values = ("", (_PAGE,)) if after is None else ("WHERE key_id > ?", (after, _PAGE))
         query = f"SELECT key_id FROM data_keys {condition} ORDER BY key_id LIMIT ?"  # noqa: S608 (ours)
         with self._connect() as connection:
-            return [] if _is_empty(connection) else [key_id for (key_id,) in connection.execute(query, values)]
+            return [key_id for (key_id,) in connection.execute(query, values)]
 
     def get_claim(self, place: bytes) -> bytes | None:
         """Return a claim (see `ClaimingKeyStore.get_claim`)."""
-        if not self._exists():
-            return None
         with self._connect() as connection:
             if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'claims'").fetchone():
                 return None
@@ -141,7 +165,6 @@ class FileKeyStore:
             return False
         with self._connect() as connection:
             if replacing is None:
-                connection.executescript(_SCHEMA)
                 connection.execute(_CLAIMS)
                 insert = "INSERT INTO claims (place, claim) VALUES (?, ?) ON CONFLICT DO NOTHING"
                 return connection.execute(insert, (place, claim)).rowcount == 1
@@ -151,18 +174,8 @@ class FileKeyStore:
             _wipe(connection, list(_secret_pieces(_claimed(replacing), _claimed(claim))))
             return True
 
-    def _exists(self) -> bool:
-        directory = os.path.dirname(self._path)
-        if not os.path.isdir(directory):  # a wrong path must not pass for an empty key store
-            raise KeyStoreError(f"the key store {self._path} cannot be used: there is no directory {directory}")
-        return os.path.exists(self._path)
-
     def _select(self, condition: str, value: bytes | str | None) -> Sequence[KeyRecord | Tombstone]:
-        if not self._exists():
-            return []
         with self._connect() as connection:
-            if _is_empty(connection):
-                return []
             rows = connection.execute(
                 f"SELECT key_id, record, tenant, state FROM data_keys WHERE {condition}",  # noqa: S608 (ours)
                 (value,),
@@ -171,25 +184,52 @@ class FileKeyStore:
 
     @contextmanager
     def _connect(self) -> Iterator[Connection]:
+        """Open the store that this process has used before, if it has used one."""
+        with self._opened() as connection:
+            tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+            if not tables:
+                raise KeyStoreError(f"{self._path} is empty: it is no key store, or was one and is cut off")
+            (application,) = connection.execute("PRAGMA application_id").fetchone()
+            if application != _APPLICATION_ID:
+                raise KeyStoreError(f"{self._path} is an SQLite database, but not a fieldcrypt key store")
+            found = connection.execute("SELECT id FROM store").fetchone() if "store" in tables else None
+            store_id = found[0] if found else None
+            if self._id not in (_UNKNOWN, store_id):
+                raise KeyStoreError(f"{self._path} is another key store than the one that was there before")
+            self._id = store_id
+            yield connection
+
+    @contextmanager
+    def _opened(self) -> Iterator[Connection]:
         # A connection each time: they are cheap, must not cross a fork, and key stores are asked rarely.
         import sqlite3  # here, because those who keep their keys elsewhere should not wait for it at import
+        from pathlib import Path
 
+        file = f"{Path(self._path).as_uri()}?mode=rw"  # which makes none
         try:
             with (
                 _guard.held(),
-                closing(sqlite3.connect(self._path, timeout=_LOCK_TIMEOUT, isolation_level=None)) as connection,
+                closing(sqlite3.connect(file, timeout=_LOCK_TIMEOUT, isolation_level=None, uri=True)) as connection,
             ):
                 connection.execute("PRAGMA trusted_schema = OFF")
                 # Always: what `add` moves from one page to another must not lie about there when it is shredded.
                 connection.execute("PRAGMA secure_delete = ON")
-                # In this order: another process may be making the tables, and sets the id in the same transaction.
-                if not _is_empty(connection):
-                    (application,) = connection.execute("PRAGMA application_id").fetchone()
-                    if application != _APPLICATION_ID:
-                        raise KeyStoreError(f"{self._path} is an SQLite database, but not a fieldcrypt key store")
                 yield connection
         except sqlite3.Error as error:
-            raise KeyStoreError(f"the key store {self._path} cannot be used: {error}") from error
+            raise KeyStoreError(f"the key store {self._path} cannot be used: {self._reason(error)}") from error
+
+    def _reason(self, error: Exception) -> str:
+        """Say why a file cannot be used, which SQLite does not."""
+        try:
+            os.stat(self._path)
+        except FileNotFoundError:
+            return "there is no such file; a new key store is made by FileKeyStore.create()"
+        except OSError as refused:
+            return refused.strerror or str(refused)
+        return str(error)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return FileKeyStore, (self._path,)
 
     def __repr__(self) -> str:
         return f"FileKeyStore({self._path!r})"
@@ -223,8 +263,3 @@ def _wipe(connection: Connection, pieces: Sequence[bytes]) -> None:
         if any(piece in content for piece in pieces):
             connection.execute("PRAGMA temp_store = MEMORY")  # or a crash would leave a copy somewhere
             connection.execute("VACUUM")
-
-
-def _is_empty(connection: Connection) -> bool:
-    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    return not tables

@@ -153,7 +153,7 @@ PLAIN: Mapping[str, Any] = {
 def kept(directory: Path) -> dict[str, Any]:
     """Make what is pickled over the files of a directory, by name: providers, stores, Encryptors and what they make."""
     local = LocalKeyProvider.from_file(directory / "local.key")
-    store = FileKeyStore(directory / "keys.sqlite")
+    store = FileKeyStore.create(directory / "keys.sqlite")
     encryptor = Encryptor(local, store, POLICY, observe)
     field = encryptor.field("pickled.ssn", str, context={"table": "pickled"}, pad=32, offload=offload)
     index = encryptor.blind_index("pickled.ssn", tag_size=8, normaliser="digits", offload=offload)

@@ -34,7 +34,7 @@ def main(directory: Path) -> None:
     platform.node = lambda: NODE
     write_json(directory / "values.json", _values(directory))
     lives: dict[str, Any] = {}
-    store = FileKeyStore(directory / "keys" / "life.sqlite")
+    store = FileKeyStore.create(directory / "keys" / "life.sqlite")
     lives["file"] = life.lead(keys.encryptor(store), clock.advance)
     lives |= write_sql(directory, clock.advance)
     lives["dynamodb"] = write_dynamodb(directory, clock.advance)
@@ -44,7 +44,7 @@ def main(directory: Path) -> None:
 
 def _values(directory: Path) -> dict[str, Any]:
     """Encrypt and tag values of every type, under the keys of a file, and with none."""
-    stored = keys.encryptor(FileKeyStore(directory / "keys" / "values.sqlite"))
+    stored = keys.encryptor(FileKeyStore.create(directory / "keys" / "values.sqlite"))
     return {
         "stored": _encrypted(stored),
         "self-contained": _encrypted(keys.encryptor()),
