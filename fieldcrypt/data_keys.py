@@ -148,8 +148,8 @@ class DataKeys:
             ConfigurationError: see `accept_public_key` and `accept_foreign_keys`.
             KeyProviderError, KeyStoreError: it could not begin. What happens later is in the report.
         """
-        provider = self._source(accept_public_key, accept_foreign_keys)
-        return self._run(Rewrapping(self._store, provider, to or provider), dry_run, on_progress)
+        provider, vouches = self._source(accept_public_key, accept_foreign_keys)
+        return self._run(Rewrapping(self._store, provider, to or provider, vouches=vouches), dry_run, on_progress)
 
     def repair(
         self,
@@ -168,8 +168,9 @@ class DataKeys:
             ConfigurationError: see `accept_public_key` and `accept_foreign_keys`.
             KeyProviderError, KeyStoreError: it could not begin. What happens later is in the report.
         """
-        provider = self._source(accept_public_key, accept_foreign_keys)
-        return self._run(Rewrapping(self._store, provider, provider, repair=True), dry_run, on_progress)
+        provider, vouches = self._source(accept_public_key, accept_foreign_keys)
+        work = Rewrapping(self._store, provider, provider, repair=True, vouches=vouches)
+        return self._run(work, dry_run, on_progress)
 
     def unvouched(self) -> Iterator[KeyRecord]:
         """Yield the records of data keys that somebody may have planted who knows them, in the store's order.
@@ -203,10 +204,14 @@ class DataKeys:
         """
         return self._keyring.events.watch(lambda: self._shred(tenant, by))
 
-    def _source(self, accept_public_key: bool, accept_foreign_keys: bool) -> KeyProvider:
+    def _source(
+        self, accept_public_key: bool, accept_foreign_keys: bool
+    ) -> tuple[KeyProvider, Callable[[KeyRecord], bool]]:
+        """Return what opens records, and what says which of them may be rewrapped."""
         provider, own_keys_only = self._keyring.provider, self._keyring.policy.own_keys_only
-        accepted = accept_foreign_keys or (accept_public_key and not own_keys_only)
-        if (provider.public_key_wrapping or own_keys_only) and not accepted:
+        if accept_foreign_keys or (accept_public_key and not own_keys_only):
+            return provider, lambda _: True
+        if provider.public_key_wrapping or own_keys_only:
             ids = [record.key_id.hex() for record in self.unvouched()]
             if ids:
                 why = "the policy is own_keys_only" if own_keys_only else "they are wrapped with a public key"
@@ -215,7 +220,7 @@ class DataKeys:
                     f"authentic: {', '.join(ids[:_NAMED])}{', …' * (len(ids) > _NAMED)}. If you are sure of them, say "
                     f"accept_{'foreign_keys' if own_keys_only else 'public_key'}=True"
                 )
-        return provider
+        return provider, self._keyring.vouches
 
     def _shred(self, tenant: str, by: str) -> int:
         count = 0

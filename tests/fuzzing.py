@@ -56,6 +56,7 @@ from fieldcrypt.cbor import encode_cbor
 from fieldcrypt.codecs import Codec
 from fieldcrypt.envelope import GCM_NONCE, HEAD, NONCE, PREFIX, aad
 from fieldcrypt.keys.data_key import DataKey
+from fieldcrypt.keys.record.claim import claim_of, claimed
 from fieldcrypt_dynamodb import ProtectedTable
 from fieldcrypt_dynamodb.forms import WIRE
 from fieldcrypt_dynamodb.items import Items
@@ -106,6 +107,7 @@ class Fuzzer:
             "value": self._decrypt,
             "record": self._read_record,
             "tombstone": self._read_tombstone,
+            "claim": self._read_claim,
             "text form": self._read_text,
             "independent check": self._compare,
             **{f"plaintext {kind.__name__}": self._plaintext(kind) for kind in (*VALUES, object)},
@@ -161,6 +163,9 @@ class Fuzzer:
 
     def _read_tombstone(self, data: bytes) -> None:
         assert Tombstone.from_bytes(self._record.key_id, data).to_bytes() == data
+
+    def _read_claim(self, data: bytes) -> None:
+        assert claim_of(claimed(data, Purpose.ENCRYPTION, self._record.tenant)) == data
 
     def _read_text(self, data: bytes) -> None:
         text = data.decode("latin-1")
@@ -245,6 +250,8 @@ class Fuzzer:
         yield self.input("record", self._record.to_bytes())
         stone = Tombstone(self._record.key_id, Purpose.ENCRYPTION, 1, "tenant", 2, "somebody", 3)
         yield self.input("tombstone", stone.to_bytes())
+        yield self.input("claim", claim_of(self._record))
+        yield self.input("claim", claim_of(stone._replace(tenant=None)))
         for name in FOREIGN:
             data = scheme(name).data
             yield self.input(f"scheme {name}", data if isinstance(data, bytes) else data.encode())

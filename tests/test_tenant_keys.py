@@ -349,6 +349,17 @@ def test_the_rules_of_public_keys_are_one_tenants(stored: Scene) -> None:
         assert len(stored.names(tenant)) == 2  # one data key, one index key
 
 
+def test_a_data_key_under_one_tenants_public_key_is_not_rewrapped_unasked(stored: Scene) -> None:
+    """Somebody may have planted it; those of other tenants are rewrapped all the same."""
+    public = stored.answers["a"] = PublicKeyProvider()
+    doubtful, _ = (stored.field.encrypt("x", tenant=tenant)[1:17].hex() for tenant in ("a", "b"))
+    for tenant, before in (("a", public), ("b", stored.b)):
+        stored.answers[tenant] = KeyProviderChain(CountingProvider(), before)
+    report = stored.another().data_keys.rewrap()
+    assert (report.changed, list(report.failures)) == (1, [doubtful])
+    assert stored.another().data_keys.rewrap(accept_public_key=True).changed == 1
+
+
 def test_one_that_names_the_wrong_tenant_does_not_decide_for_others(stored: Scene) -> None:
     """Who comes for the same key meanwhile, and names the right tenant, does not share the refusal."""
     data = stored.field.encrypt("x", tenant="a")

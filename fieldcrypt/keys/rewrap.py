@@ -10,7 +10,7 @@ import enum
 from collections.abc import Callable
 from typing import NamedTuple
 
-from fieldcrypt.errors import FieldcryptError, KeyProviderError, KeyStoreError
+from fieldcrypt.errors import ConfigurationError, FieldcryptError, KeyProviderError, KeyStoreError
 from fieldcrypt.events import Event, EventKind, report
 from fieldcrypt.keys.admin.claims import refresh_claim
 from fieldcrypt.keys.data_key import DataKey
@@ -64,13 +64,23 @@ class Rewrapping:
         source: unwraps data keys as they are now.
         target: whose wrapping keys they should be under.
         repair: only add wraps that are missing; leave those under other keys where they are.
+        vouches: says of a record whether nobody can have planted it who knows the data key; if not, it is left alone.
     """
 
-    def __init__(self, store: KeyStore, source: KeyProvider, target: KeyProvider, *, repair: bool = False) -> None:
+    def __init__(
+        self,
+        store: KeyStore,
+        source: KeyProvider,
+        target: KeyProvider,
+        *,
+        repair: bool = False,
+        vouches: Callable[[KeyRecord], bool] = lambda _: True,
+    ) -> None:
         self._store = store
         self._source = source
         self._target = target
         self._repair = repair
+        self._vouches = vouches
         self._restricted: dict[tuple[KeyProvider, frozenset[str]], KeyProvider] = {}  # the target, for some keys alone
 
     def needed(self, record: KeyRecord | Tombstone) -> bool:
@@ -84,6 +94,7 @@ class Rewrapping:
         """Bring one record under the wrapping keys.
 
         Raises:
+            ConfigurationError: somebody may have planted it.
             DecryptionError: the record is not authentic, or not wrapped for the source.
             KeyProviderError: source or target do not work.
             KeyStoreError: the store does not work, or others change the record all the time.
@@ -92,7 +103,7 @@ class Rewrapping:
             record = self._store.get(key_id)
             if isinstance(record, Tombstone):
                 return Outcome.SHREDDED
-            if not self.needed(record):
+            if not self._to_change(record):
                 refresh_claim(self._store, record)  # whoever changed the record may not have come to that
                 return Outcome.UNCHANGED
             changed = self._rewrapped(record)
@@ -165,7 +176,17 @@ class Rewrapping:
         record = self._store.get(key_id)
         if isinstance(record, Tombstone):
             return Outcome.SHREDDED
-        return Outcome.CHANGED if self.needed(record) else Outcome.UNCHANGED
+        return Outcome.CHANGED if self._to_change(record) else Outcome.UNCHANGED
+
+    def _to_change(self, record: KeyRecord) -> bool:
+        if not self.needed(record):
+            return False
+        if not self._vouches(record):
+            raise ConfigurationError(
+                "the data key may have been planted by somebody who knows it, and rewrapped would pass for authentic: "
+                "if you are sure of it, say accept_public_key=True, or under own_keys_only accept_foreign_keys=True"
+            )
+        return True
 
     def _rewrapped(self, record: KeyRecord) -> KeyRecord | None:
         """Change one record, and return what it is then; None if somebody else changed it meanwhile."""
