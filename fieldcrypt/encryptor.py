@@ -325,7 +325,7 @@ class Encryptor:
 
     @property
     def data_keys(self) -> DataKeys:
-        """The data keys in the key store: to list, rotate, rewrap, repair and shred.
+        """The data keys in the key store: to count, look at, rotate, rewrap, repair, retire and shred.
 
         Raises:
             ConfigurationError: there is no key store.

@@ -200,9 +200,9 @@ def _log(event: Event) -> None:
         level = logging.WARNING if event.kind in _WARNING else logging.INFO
     logger = logging.getLogger("fieldcrypt")
     if logger.isEnabledFor(level):
+        known = {name: value for name, value in event._asdict().items() if value is not None and name != "kind"}
         details = " ".join(
             f"{name}={value:.3f}" if isinstance(value, float) else f"{name}={value!r}"  # quoted: no forged log lines
-            for name, value in zip(event._fields[1:], event[1:], strict=True)
-            if value is not None
+            for name, value in known.items()
         )
-        logger.log(level, "%s %s", event.kind.value, details)
+        logger.log(level, "%s %s", event.kind.value, details, extra={"event": event.kind.value, **known})

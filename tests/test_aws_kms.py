@@ -443,17 +443,22 @@ class TestConfiguration:
             ("arn:aws:kms:us-east-1:111122223333:key/short", "not the ARN"),
             ("arn:aws:s3:::bucket", "not the ARN"),
             (ARN + "\n", "not the ARN"),
-            ("", "which account"),
+            ("", "is empty"),
+            (" ", "is empty"),
+            (None, "named by a str"),
             (7, "named by a str"),
         ],
     )
     def test_a_wrong_key_is_refused_with_what_to_use_instead(self, key: Any, said: str) -> None:
         """Before anything was sent."""
-        with pytest.raises(ConfigurationError, match=said) as caught:
-            AwsKmsKeyProvider([key])
-        assert "use the ARN of a customer managed key" in str(caught.value)
+        for keys in (key, [key]) if key != 7 else ([key],):
+            with pytest.raises(ConfigurationError, match=said) as caught:
+                AwsKmsKeyProvider(keys)
+            assert "use the ARN of a customer managed key" in str(caught.value)
 
-    @pytest.mark.parametrize("regions", [[], ["us-east-1", "us-east-1"], ["Frankfurt"], ["eu-wst-1"], "us-east-1", [7]])
+    @pytest.mark.parametrize(
+        "regions", [[], ["us-east-1", "us-east-1"], ["Frankfurt"], ["eu-wst-1"], "us-east-1", [7], [""], [None]]
+    )
     def test_wrong_regions_are_refused(self, regions: Any) -> None:
         """Empty, repeated, misspelt, or a single name for a list."""
         with pytest.raises(ConfigurationError):

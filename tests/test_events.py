@@ -410,6 +410,16 @@ class TestTheLog:
             f"{kind.value} key_id='{'00' * 16}' tenant='A' cause='because'",
         )
 
+    def test_what_it_knows_is_in_attributes_too(self, caplog: pytest.LogCaptureFixture) -> None:
+        """Logs of JSON need not take the line apart."""
+        event = Event(EventKind.KMS_CALL, tenant="A\n", place="eu-west-1", operation="Decrypt", seconds=0.25)
+        with caplog.at_level(logging.DEBUG, "fieldcrypt"):
+            report(event)
+        (record,) = caplog.records
+        known = {name: value for name, value in event._asdict().items() if value is not None and name != "kind"}
+        assert {"event": "kms_call", **known}.items() <= vars(record).items()
+        assert "key_id" not in vars(record)
+
     def test_no_line_is_forged(self, field: Field[str], caplog: pytest.LogCaptureFixture) -> None:
         """A tenant with line ends, or escapes of a terminal, stays in its line, quoted."""
         tenant = "A\r\nERROR fieldcrypt denied\x1b[2J\u2028"

@@ -187,6 +187,6 @@ def _known(region: str, own: Callable[[], str | None]) -> str:
     try:
         return check_region(region)
     except ConfigurationError:
-        if region != own():  # where a program runs there is a region, though botocore may be too old to know it
-            raise
+        if not region or region != own():
+            raise  # where a program runs there is a region, though botocore may be too old to know it
         return region

@@ -36,7 +36,7 @@ class KeyArn(NamedTuple):
         return cls(*found.groups()) if found else None
 
     @classmethod
-    def configured(cls, text: str) -> KeyArn:
+    def configured(cls, text: object) -> KeyArn:
         """Return the parts of the ARN of a key or alias that someone configured.
 
         Raises:
@@ -67,6 +67,8 @@ class KeyArn(NamedTuple):
 def _complaint(text: object) -> str:
     if not isinstance(text, str):
         return f"a KMS key is named by a str, not {type(text).__name__}: {_HINT}"
+    if not text.strip():
+        return f"the name of a KMS key is empty, as that of an environment variable that is not set: {_HINT}"
     if "alias/aws/" in text:
         return f"{text!r} is an AWS managed key, which only AWS services can use: {_HINT}"
     if not text.startswith("arn:"):

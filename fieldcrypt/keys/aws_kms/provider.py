@@ -82,7 +82,7 @@ class AwsKmsKeyProvider(KeyProvider):
         grace: timedelta | None = None,
         failover_on_denied: bool = False,
     ) -> None:
-        self._keys = _configured_keys([keys] if isinstance(keys, str) else keys)
+        self._keys = _configured_keys(keys)
         self._access = Access(
             self._keys,
             regions=regions,
@@ -275,9 +275,9 @@ def _key_named(answer: Mapping[str, Any], name: str) -> KeyArn:
     return arn
 
 
-def _configured_keys(keys: Sequence[str]) -> list[KeyArn]:
+def _configured_keys(keys: str | Sequence[str] | None) -> list[KeyArn]:
     arns: list[KeyArn] = []
-    for text in keys:
+    for text in [keys] if keys is None or isinstance(keys, str) else keys:
         arn = KeyArn.configured(text)
         if any(arn.same_key(other) for other in arns):
             raise ConfigurationError(f"{text} is named twice; the regions of a multi-Region key go into `regions`")
