@@ -49,18 +49,21 @@ def copied(engine: Engine, plain: Any, inner: Any, ddl: str, *values: str) -> Mi
 
 class TestTheDatabaseRefuses:
     @pytest.mark.parametrize("kind", ["sqlite", "postgresql", "mariadb"])
-    def test_a_check_and_what_it_says_of_the_row(self, database: Database, kind: str) -> None:
-        """The report has the kind of the error and the constraint: DETAIL has all of the row."""
-        engine = database(kind)
+    def test_a_check_and_what_it_says_of_the_row(
+        self, database: Database, kind: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """The report has the kind of the error and the constraint: DETAIL has all of the row. Nothing is logged beside."""
+        engine, rows = database(kind), 3000 if kind == "postgresql" else 4  # more than psycopg sends at once
         binary = BINARY[kind]
         do(
             engine,
             f"CREATE TABLE patients (id int PRIMARY KEY, ssn {binary}, plain varchar(20), "
             "CONSTRAINT archived CHECK (id <> 1 OR ssn IS NULL))",
-            *(f"INSERT INTO patients VALUES ({n}, NULL, '{SECRET}')" for n in range(4)),
+            *(f"INSERT INTO patients VALUES ({n}, NULL, '{SECRET}')" for n in range(rows)),
         )
         report = Migration(engine, patients(plain=Text()), {"plain": "ssn"}).backfill()
-        assert (report.changed, list(report.failures), report.left, report.complete) == (3, [(1,)], 1, False)
+        assert caplog.messages == []
+        assert (report.changed, list(report.failures), report.left, report.complete) == (rows - 1, [(1,)], 1, False)
         error = report.failures[1,]
         assert "archived" in str(error)
         assert SECRET not in "".join(traceback.format_exception(error))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count
 from typing import Any, TypeVar
 
-from sqlalchemy import Column, Connection, Engine, FromClause, Select, Table, and_, case, cast, func, or_, select, true
+from sqlalchemy import Column, Connection, Engine, FromClause, Select, Table, case, cast, func, or_, select, true
 from sqlalchemy.sql.visitors import iterate
 from sqlalchemy.types import ARRAY, JSON, LargeBinary, NullType, String
 
@@ -251,18 +251,9 @@ class SqlSource(Source):
             found.append(before if before is not None and is_same else self._row_of(raw))
         return found
 
-    def now(
-        self, connection: Connection, those: Sequence[Any], which: Which = Which.ALL, key: Key | None = None
-    ) -> Iterator[tuple[Any, ...]]:
-        """Read again what rows are in a transaction that wrote to some, as they are in `MigratedRow.raw`.
-
-        Args:
-            connection: of the transaction.
-            those: the conditions that they fulfil.
-            which, key: those of a kind alone, and that with a key.
-        """
-        is_meant = self._is(which) if key is None else or_(self._is(which), and_(*self.at(key)))
-        return map(tuple, connection.execute(self._query.where(*those, is_meant)))
+    def now(self, connection: Connection, those: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
+        """Read again, in a transaction that wrote to some, what rows are that fulfil conditions: `MigratedRow.raw`."""
+        return map(tuple, connection.execute(self._query.where(*those)))
 
     def named(self, key: Key, locking: Connection | None = None) -> MigratedRow | None:
         """Return the row that a key names, or None.

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import get_ident
 from typing import TypeVar
 
 from sqlalchemy import Connection, Engine
@@ -24,9 +27,24 @@ def transact(engine: Engine, work: Callable[[Connection], T]) -> T:
     while True:
         tried += 1
         try:
-            with engine.begin() as connection:
+            with _quietly(), engine.begin() as connection:
                 return work(connection)
         except DBAPIError as error:
             if tried == _TRIES or isinstance(error, IntegrityError) or not is_transient(error):
                 raise
         time.sleep(0.02 * 2**tried)
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Keep psycopg from warning of an error behind the one that it raises, and that is told in a report."""
+    me, logger = get_ident(), logging.getLogger("psycopg")
+
+    def is_news(record: logging.LogRecord) -> bool:
+        return record.thread != me or not str(record.msg).startswith("error ignored terminating")
+
+    logger.addFilter(is_news)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_news)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, bindparam, text, update
+from sqlalchemy import Connection, and_, bindparam, or_, text, update
 
-from fieldcrypt.migration.engine.source import Page, RefusedError, Which, Written
+from fieldcrypt.migration.engine.source import Page, RefusedError, Written
 from fieldcrypt.migration.engine.unit import Change, Unit, UnitError
 from fieldcrypt_sqlalchemy.keyset import Key
 from fieldcrypt_sqlalchemy.migration.errors import ROW_ERRORS, is_of_a_row
@@ -22,6 +23,7 @@ __all__ = ["write", "write_all"]
 
 Pending = Sequence[tuple[MigratedRow, dict[str, Any]]]  # rows, with what is written to them
 
+_AT_ONCE = 100  # keys in a statement
 _ALIKE = "the keys of several rows read alike, so that one would be written over another"
 _NOT_AS_MEANT = (
     "the row is not as it was to be written, so the write was undone: the database does not find it by the key that it "
@@ -68,14 +70,12 @@ def write(
         if change.values:
             pending.append((row, change.values))
     if pending:
-        write_all(connection, source, source.rows_of(after, page), pending, page.which)
+        write_all(connection, source, source.rows_of(after, page), pending)
     written.changed = len(pending)
     return written
 
 
-def write_all(
-    connection: Connection, source: SqlSource, those: Sequence[Any], pending: Pending, which: Which = Which.ALL
-) -> None:
+def write_all(connection: Connection, source: SqlSource, those: Sequence[Any], pending: Pending) -> None:
     """Write values to rows, which are locked.
 
     Args:
@@ -83,13 +83,12 @@ def write_all(
         source: the table.
         those: the conditions that the rows fulfil, and few others.
         pending: rows, with what is written to them.
-        which: of what kind they were.
 
     Raises:
         RefusedError: a row is not what was meant.
     """
     is_written = _update(connection, source, pending) and (
-        source.is_faithful(connection) or _is_as_meant(connection, source, those, pending, which)
+        source.is_faithful(connection) or _is_as_meant(connection, source, those, pending)
     )
     if not is_written:
         raise RefusedError(UnitError(_NOT_AS_MEANT))
@@ -116,9 +115,7 @@ def _update(connection: Connection, source: SqlSource, pending: Pending) -> bool
     return True
 
 
-def _is_as_meant(
-    connection: Connection, source: SqlSource, those: Sequence[Any], pending: Pending, which: Which
-) -> bool:
+def _is_as_meant(connection: Connection, source: SqlSource, those: Sequence[Any], pending: Pending) -> bool:
     """Return True if rows read as was meant: what was written, and beside it what was there.
 
     So nothing is taken for written that a trigger changed or a column cut off, nor a row for met whose key reads like
@@ -128,13 +125,7 @@ def _is_as_meant(
         connection.execute(text("SET CONSTRAINTS ALL IMMEDIATE"))
     now: dict[Key, list[Any]] = {}
     names, size = source.names, len(source.key)
-    try:
-        read = list(source.now(connection, those))
-    except ROW_ERRORS as error:  # of a row between them that cannot be read
-        if not is_of_a_row(error) or len(pending) > 1:  # then each is looked at alone
-            raise
-        read = list(source.now(connection, those, which, pending[0][0].key))
-    for raw in read:
+    for raw in _read_again(connection, source, those, pending):
         now.setdefault(raw[:size], []).append(raw)
     for row, values in pending:
         found, before = now.get(row.key, ()), row.raw
@@ -145,6 +136,24 @@ def _is_as_meant(
         if found[0] != meant and not all(map(_is_same, found[0], meant)):
             return False
     return True
+
+
+def _read_again(
+    connection: Connection, source: SqlSource, those: Sequence[Any], pending: Pending
+) -> list[tuple[Any, ...]]:
+    """Read the rows that fulfil conditions; if one of them cannot be read, those alone that were written."""
+    is_postgresql = connection.dialect.name == "postgresql"  # where nothing can be asked after an error
+    try:
+        with connection.begin_nested() if is_postgresql else nullcontext():
+            return list(source.now(connection, those))
+    except ROW_ERRORS as error:
+        if not is_of_a_row(error):
+            raise
+    found: list[tuple[Any, ...]] = []
+    for at in range(0, len(pending), _AT_ONCE):
+        written = [and_(*source.at(row.key)) for row, _ in pending[at : at + _AT_ONCE]]
+        found += source.now(connection, [or_(*written)])
+    return found
 
 
 def _is_same(one: Any, other: Any) -> bool:
