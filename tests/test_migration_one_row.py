@@ -52,7 +52,7 @@ class TestTheDatabaseRefuses:
     def test_a_check_and_what_it_says_of_the_row(
         self, database: Database, kind: str, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """The report has the kind of the error and the constraint: DETAIL has all of the row. Nothing is logged beside."""
+        """The report has the kind of the error and the constraint: DETAIL has all of the row. Nothing is logged."""
         engine, rows = database(kind), 3000 if kind == "postgresql" else 4  # more than psycopg sends at once
         binary = BINARY[kind]
         do(
