@@ -23,11 +23,28 @@ class Genuine(NamedTuple):
 
 
 class Region(RowStore):
-    """What processes in one region see: their own writes at once, new records of the other region after a while."""
+    """What processes in one region see: their own writes at once, new records of the other region after a while.
+
+    Attributes:
+        claims: by place, when each was written, and what it says.
+    """
+
+    keeps_claims = True
 
     def __init__(self, world: World) -> None:
         super().__init__()
         self._world = world
+        self.claims: dict[bytes, tuple[float, bytes]] = {}
+
+    def get_claim(self, place: bytes) -> bytes | None:
+        return self.claims.get(place, (0.0, None))[1]
+
+    def put_claim(self, place: bytes, claim: bytes, replacing: bytes | None) -> bool:
+        if self.get_claim(place) != replacing:
+            return False
+        self.claims[place] = (self._world.now, claim)
+        self._world.claimed(self, place)
+        return True
 
     def add(self, record: KeyRecord | Tombstone) -> None:
         super().add(record)
@@ -47,7 +64,7 @@ class World:
         now: both clocks.
         regions: two.
         genuine: the data keys that were ever made, by key id.
-        rows: all rows that there ever were, for whoever puts one back.
+        rows, claims: all that there ever were, for whoever puts one back.
         down: regions whose key service cannot be reached.
         lag: how long the next new record takes to the other region.
     """
@@ -59,15 +76,18 @@ class World:
         self.regions = (Region(self), Region(self))
         self.genuine: dict[bytes, Genuine] = {}
         self.rows: list[tuple[bytes, Row]] = []
+        self.claims: list[bytes] = []
         self.down: set[int] = set()
         self._key = LocalKeyProvider.generate()
+        self._claims_on_their_way: list[tuple[float, Region, bytes]] = []  # likewise, of places
         self._on_their_way: list[tuple[float, Region, bytes]] = []  # when they arrive, where from
 
     def made(self, region: Region, record: KeyRecord | Tombstone) -> None:
-        """Note a new record, and send it on its way."""
-        assert isinstance(record, KeyRecord)
+        """Note a new record, and send it on its way; a tombstone may be new too, where somebody deleted the record."""
         assert record.tenant is not None
-        self.genuine[record.key_id] = Genuine(record.tenant, record.created, record.to_bytes(), self.now)
+        if isinstance(record, KeyRecord):
+            genuine = Genuine(record.tenant, record.created, record.to_bytes(), self.now)
+            assert self.genuine.setdefault(record.key_id, genuine).record == genuine.record  # or put back as it was
         self.rows.append((record.key_id, region.rows[record.key_id]))
         self._on_their_way.append((self.now + self.lag, region, record.key_id))
         self._deliver()
@@ -78,6 +98,12 @@ class World:
         other = self._other(region)
         if key_id in other.rows:
             other.rows[key_id] = region.rows[key_id]
+
+    def claimed(self, region: Region, place: bytes) -> None:
+        """Send a claim on its way."""
+        self.claims.append(region.claims[place][1])
+        self._claims_on_their_way.append((self.now + self.lag, region, place))
+        self._deliver()
 
     def advance(self, seconds: int) -> None:
         """Let time pass."""
@@ -121,6 +147,13 @@ class World:
                 self._on_their_way.remove((when, region, key_id))
                 if key_id in region.rows:
                     self._other(region).rows.setdefault(key_id, region.rows[key_id])
+
+        for when, region, place in list(self._claims_on_their_way):
+            if when <= self.now:
+                self._claims_on_their_way.remove((when, region, place))
+                there, new = self._other(region).claims, region.claims.get(place)
+                if new is not None and new[0] >= there.get(place, new)[0]:  # the last writer wins
+                    there[place] = new
 
     def _other(self, region: Region) -> Region:
         return self.regions[1] if region is self.regions[0] else self.regions[0]
