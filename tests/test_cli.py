@@ -340,6 +340,14 @@ class TestInspect:
         assert "self-contained" in facts
         assert "clinic-7" in facts
 
+    def test_the_key_store_knows_that_a_self_contained_value_was_shredded(self, run: Run, application: Any) -> None:
+        """By whom, for one; the value itself does not."""
+        value = application.without_store.field("a.b", str).encrypt(SSN, tenant="a").hex()
+        application.encryptor.data_keys.shred("a", by="ann")
+        for arguments, state in ((), "active"), (("--encryptor", "application:encryptor"), "shredded"):
+            facts = json.loads(stdout(run("inspect", value, *arguments, "--json")))
+            assert (facts["tenant"], facts["key_state"], facts.get("by")) == ("a", state, "ann" if arguments else None)
+
     def test_plaintext_is_never_shown(self, run: Run, application: Any) -> None:
         """Though this process could decrypt."""
         assert SSN not in run("inspect", application.values["a"].hex()).output

@@ -265,6 +265,24 @@ class TestPlantedValues:
             clock.advance(REST)
         assert waited == 0
 
+    def test_one_that_is_read_often_is_asked_for_once_a_second(
+        self, encryptor: Encryptor, provider: CountingProvider, region: Region, clock: Clock
+    ) -> None:
+        """So that it costs the key store little; one that comes meanwhile is read a second later."""
+        field, data = encryptor.field("a.b", str), written(provider, region)
+        region.arrival = clock.now + WAIT + 0.5
+        with pytest.raises(KeyNotFoundError):
+            field.decrypt(data)
+        asked = len(region.asked)
+        clock.advance(1)
+        region.arrival = clock.now + 0.5
+        for _ in range(200):
+            with pytest.raises(KeyNotFoundError, match="was not waited for"):
+                field.decrypt(data)
+        assert len(region.asked) == asked + 1
+        clock.advance(1)
+        assert field.decrypt(data) == SSN
+
     def test_late_records_are_waited_for_again_after_a_while(
         self, encryptor: Encryptor, provider: CountingProvider, region: Region, clock: Clock
     ) -> None:

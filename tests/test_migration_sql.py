@@ -282,6 +282,28 @@ class TestReencryption:
         assert migration.values_under(before[0][1:17]) == {}
         assert migration.verify().wrong == 0
 
+    def test_what_is_from_before_there_was_a_key_store(self, database: Database) -> None:
+        """Values that carry their keys are encrypted anew where they are read, and named as unreadable elsewhere."""
+        engine, encryptor = database("sqlite"), keys()
+        patient = model(encryptor, bound=False)
+        add(engine, patient, 3)
+        alone = Encryptor(encryptor.provider)
+        for n in range(3):
+            damage(
+                engine,
+                n,
+                ssn=alone.field("patients.ssn", str).encrypt(f"{SSN}{n}"),
+                notes=alone.field("patients.notes", bytes, pad=16).encrypt(b"short"),
+            )
+        migration = Migration(engine, patient)
+        assert migration.plan().fields["patients.ssn"] == {Kind.UNREADABLE: 3}
+        encryptor.configure(encryptor.provider, encryptor.store, encryptor.policy, read_self_contained=True)
+        assert migration.plan().fields["patients.ssn"] == {Kind.OLD_KEY: 3}
+        assert migration.backfill().changed == 3
+        encryptor.configure(encryptor.provider, encryptor.store, encryptor.policy)
+        assert migration.verify().wrong == 0
+        assert ssns(engine, patient) == [f"{SSN}{n}" for n in range(3)]
+
     def test_too_early_after_a_rotation(self, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
         """The new key waits for a time: the plan and the report say until when, and nothing is due before."""
         engine = database("sqlite")

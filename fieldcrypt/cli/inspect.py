@@ -11,7 +11,10 @@ from typing import Any
 from fieldcrypt import envelope, text_form
 from fieldcrypt.aead import TAG_SIZE
 from fieldcrypt.cli.output import utc
-from fieldcrypt.errors import ConfigurationError, DecryptionError, FieldcryptError
+from fieldcrypt.errors import ConfigurationError, DecryptionError, KeyStoreError
+from fieldcrypt.events import Events
+from fieldcrypt.keys.live.tombstones import Tombstones
+from fieldcrypt.keys.policy import KeyPolicy
 from fieldcrypt.keys.records import KeyRecord
 from fieldcrypt.keys.store import KeyStore
 from fieldcrypt.keys.tombstone import Tombstone
@@ -57,13 +60,14 @@ def facts_of(value: bytes, store: KeyStore | None) -> dict[str, Any]:
         "bytes_added": added,
         "plaintext_bytes": len(value) - added,
     }
-    if parts.record is not None:
-        return facts | _of_record(KeyRecord.from_bytes(parts.key_id, parts.record))
-    if store is None:
-        return facts
     try:
-        return facts | _of_record(store.get(parts.key_id))
-    except FieldcryptError as error:
+        if parts.record is not None:
+            record = KeyRecord.from_bytes(parts.key_id, parts.record)
+            facts |= _of_record(record)
+            stone = Tombstones(store, KeyPolicy(), Events()).look_up(record)
+            return facts if stone is None else facts | {"key_state": stone.state.value} | _of_shredding(stone)
+        return facts if store is None else facts | _of_record(store.get(parts.key_id))
+    except KeyStoreError as error:
         return facts | {"key_store": str(error)}
 
 
@@ -74,8 +78,12 @@ def _of_record(record: KeyRecord | Tombstone) -> dict[str, Any]:
         "key_state": record.state.value,
     }
     if isinstance(record, Tombstone):
-        return facts | {"key_shredded": utc(record.shredded), "by": record.by}
+        return facts | _of_shredding(record)
     return facts | {"wrapped_under": [wrap.name for wrap in record.wraps]}
+
+
+def _of_shredding(stone: Tombstone) -> dict[str, Any]:
+    return {"key_shredded": utc(stone.shredded), "by": stone.by}
 
 
 def _decoded(text: str) -> list[bytes]:

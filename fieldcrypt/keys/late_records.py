@@ -8,6 +8,7 @@ from threading import Lock
 from typing import Generic, TypeVar
 
 from fieldcrypt import _system
+from fieldcrypt._base.remembered import Remembered
 from fieldcrypt.errors import KeyNotFoundError, KeyShreddedError
 from fieldcrypt.events import Event, EventKind, Events
 from fieldcrypt.keys.patience import Patience
@@ -19,6 +20,7 @@ K = TypeVar("K")
 
 FIRST_PAUSE = 0.05  # seconds; each further one is twice as long
 REST = 30.0  # a wait of 2 seconds in vain, and for a minute there is none
+NOT_AGAIN = 1.0  # seconds in which nobody asks again for a record that was not there, unless to wait for it
 _REMEMBERED = 1_000  # key ids that were waited for in vain
 
 
@@ -38,6 +40,7 @@ class LateRecords(Generic[K]):
         self._events = events
         self._patience = Patience(REST)
         self._missing: OrderedDict[bytes, None] = OrderedDict()
+        self._said: Remembered[bytes, str] = Remembered(NOT_AGAIN, _REMEMBERED)  # of those that were not there just now
         self._reset()
         _system.call_after_fork(self._reset)
 
@@ -57,14 +60,17 @@ class LateRecords(Generic[K]):
             KeyNotFoundError: there is no such record, or it was not waited for; the message says which.
             As `ask`.
         """
-        try:
-            return ask()
-        except KeyShreddedError:
-            raise
-        except KeyNotFoundError as error:
-            if not self._wait:
+        missing = self._said.get(key_id)
+        if missing is None:
+            try:
+                return ask()
+            except KeyShreddedError:
                 raise
-            missing = str(error)
+            except KeyNotFoundError as error:
+                if not self._wait:
+                    raise
+                missing = str(error)
+                self._said.put(key_id, missing)
         if key_id in self._missing or self._patience.exhausted:
             raise KeyNotFoundError(
                 f"{missing}. If it is new its record may still be on its way, but it was not waited for: that was in "
