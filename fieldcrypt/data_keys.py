@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
 from fieldcrypt._text import counted
 from fieldcrypt.errors import ConfigurationError, KeyStoreError
 from fieldcrypt.events import Event, EventKind, report
+from fieldcrypt.keys.admin.tenant_key import Move, check_tenant_key, check_unshared, move, own_provider
 from fieldcrypt.keys.keyring import Keyring
 from fieldcrypt.keys.provider import KeyProvider
-from fieldcrypt.keys.records import KeyRecord, Purpose
+from fieldcrypt.keys.records import KeyRecord, Purpose, check_tenant
 from fieldcrypt.keys.retirement import retire
 from fieldcrypt.keys.rewrap import Rewrapping, RewrapReport
 from fieldcrypt.keys.shred import shred
@@ -124,6 +125,8 @@ class DataKeys:
         self,
         to: KeyProvider | None = None,
         *,
+        tenant: str | None = None,
+        to_default: bool = False,
         accept_public_key: bool = False,
         accept_foreign_keys: bool = False,
         dry_run: bool = False,
@@ -137,6 +140,9 @@ class DataKeys:
         Args:
             to: whose wrapping keys. If the Encryptor's own provider cannot use them, this Encryptor cannot read any
                 more afterwards. Default: those of the Encryptor's own provider.
+            tenant: whose data keys alone. Default: all. Where tenants have wrapping keys of their own, nothing else can
+                come under what is not each tenant's own.
+            to_default: bring those of a tenant under the default key, so that it can do without its own.
             accept_public_key: go on although the provider wraps with a public key. Whoever knows that may have
                 planted data keys, and once rewrapped these pass for authentic.
             accept_foreign_keys: go on although there are data keys that nobody can vouch for, with a public key or
@@ -145,11 +151,51 @@ class DataKeys:
             on_progress: called with how many keys are done, and of how many.
 
         Raises:
-            ConfigurationError: see `accept_public_key` and `accept_foreign_keys`.
+            ConfigurationError: see `accept_public_key` and `accept_foreign_keys`; or a tenant's wrapping keys would be
+                another's.
             KeyProviderError, KeyStoreError: it could not begin. What happens later is in the report.
         """
         provider, vouches = self._source(accept_public_key, accept_foreign_keys)
-        return self._run(Rewrapping(self._store, provider, to or provider, vouches=vouches), dry_run, on_progress)
+        target = self._target(provider, to, tenant, to_default)
+        rewrapping = Rewrapping(self._store, provider, target, tenant=tenant, vouches=vouches)
+        return self._run(rewrapping, dry_run, on_progress)
+
+    def move(self, tenant: str, *, on_progress: Progress | None = None) -> Move:
+        """Take a tenant's data keys from the default wrapping key to the tenant's own, in a way that lasts.
+
+        Rewrapping is no move: old records, in backups, open under the default key for ever. So first the next data key
+        and index key are made, which the default key never opens, and then the old ones are rewrapped. What is
+        under those has to be encrypted and tagged anew, by a migration, and they to be retired. Can be interrupted and
+        repeated. Before, have the lookup return `KeyProviderChain(its own, the default)` in all processes.
+
+        Args:
+            tenant: whose.
+            on_progress: as for `rewrap`.
+
+        Raises:
+            ConfigurationError: the tenant has no wrapping key of its own, or one that others have.
+            KeyProviderError, KeyStoreError: it could not begin, or a data key not be made.
+        """
+        check_unshared(self._keyring, own_provider(self._keyring, tenant), tenant, self.entries())
+
+        def work() -> Move:
+            return move(self._keyring, self._store, tenant, lambda purpose: self.rotate(tenant, purpose), on_progress)
+
+        return self._keyring.events.watch(work)
+
+    def check_tenant_key(self, tenant: str, others: Iterable[str] = ()) -> list[str]:
+        """Find out whether a tenant's own wrapping keys can be used, and return their names: before it gets data keys.
+
+        Args:
+            tenant: whose. A data key that nothing is encrypted under is wrapped for it, and unwrapped.
+            others: tenants that may have no data keys yet, whose wrapping keys these must not be either.
+
+        Raises:
+            ConfigurationError: the tenant has no wrapping key of its own, or the default's, or another tenant's.
+            KeyProviderError: a key cannot be used; `KeyAccessDeniedError` if that was refused.
+            KeyStoreError: the key store cannot be used.
+        """
+        return self._keyring.events.watch(lambda: check_tenant_key(self._keyring, tenant, others, self.entries()))
 
     def repair(
         self,
@@ -221,6 +267,20 @@ class DataKeys:
                     f"accept_{'foreign_keys' if own_keys_only else 'public_key'}=True"
                 )
         return provider, self._keyring.vouches
+
+    def _target(self, source: KeyProvider, to: KeyProvider | None, tenant: str | None, to_default: bool) -> KeyProvider:
+        if tenant is not None:
+            check_tenant(tenant)
+        if to_default:
+            if to is not None or tenant is None or not source.by_tenant:
+                raise ConfigurationError("to_default is for a tenant, who is to be named, and for no other key")
+            return source.for_tenant(None)
+        if to is None or not source.by_tenant or to.by_tenant:
+            return to or source
+        if tenant is None:
+            raise ConfigurationError("tenants have wrapping keys of their own here: say whose data keys are to move")
+        check_unshared(self._keyring, to, tenant, self.entries())
+        return to
 
     def _shred(self, tenant: str, by: str) -> int:
         count = 0

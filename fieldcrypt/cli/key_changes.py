@@ -29,7 +29,7 @@ from fieldcrypt.keys.rotation import encrypts_from
 from fieldcrypt.keys.tombstone import MAX_BY_SIZE, Tombstone
 from fieldcrypt.migration import CountsValues
 
-__all__ = ["changes"]
+__all__ = ["changes", "tell_failures"]
 
 changes = typer.Typer()
 
@@ -43,6 +43,9 @@ DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only say what wou
 
 
 TenantOption = Annotated[str | None, typer.Option(metavar="TENANT", help="Whose key. Default: the key of no tenant.")]
+OneTenantOption = Annotated[
+    str | None, typer.Option("--tenant", metavar="TENANT", help="Whose data keys. Default: all.")
+]
 EveryOption = Annotated[bool, typer.Option("--all", help="The keys of all tenants that have some.")]
 
 
@@ -120,29 +123,37 @@ def rewrap(
     to: Annotated[
         str | None, typer.Option(metavar="MODULE:NAME", help="The new key provider. Default: that of the Encryptor.")
     ] = None,
+    tenant: OneTenantOption = None,
+    to_default: Annotated[
+        bool, typer.Option("--to-default", help="Bring those of a tenant with a key of its own under the default key.")
+    ] = False,
     accept_public_key: AcceptOption = False,
     accept_foreign_keys: AcceptForeignOption = False,
     dry_run: DryRunOption = False,
     yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Bring all data keys under other wrapping keys, and under no others.
+    """Bring data keys under other wrapping keys, and under no others: all of them, or a tenant's.
 
     No value is touched, and readers and writers go on. Can be interrupted and repeated. Configure all processes with a
     KeyProviderChain of the new and the old key provider before. Exit code 1 if some keys were left.
     """
+    check_tenant_option(tenant)
     found = find_encryptor(encryptor)
     target: KeyProvider = found.provider if to is None else find(to, KeyProvider)
     if to is not None:
-        _check_that_it_reads(found, target)
+        _check_that_it_reads(found, target, tenant)
     if not dry_run and not yes:
-        names = [f"  {name}" for name in target.wrapping_keys()]
-        ask(["All data keys will be wrapped under these keys, and under no others:", *names], "Nothing was changed.")
+        whose = "All data keys" if tenant is None else f"The data keys of tenant {tenant!r}"
+        names = [f"  {name}" for name in _names_of(target, None if to_default else tenant, to_default)]
+        ask([f"{whose} will be wrapped under these keys, and under no others:", *names], "Nothing was changed.")
     if accept_public_key or accept_foreign_keys:
         _tell_unvouched(found)
     with progress("data keys") as tell:
         report = found.data_keys.rewrap(
-            target,
+            None if to is None else target,
+            tenant=tenant,
+            to_default=to_default,
             accept_public_key=accept_public_key,
             accept_foreign_keys=accept_foreign_keys,
             dry_run=dry_run,
@@ -235,12 +246,19 @@ def _check_that_none_is_left() -> None:
         )
 
 
-def _check_that_it_reads(found: Encryptor, target: KeyProvider) -> None:
+def _names_of(target: KeyProvider, tenant: str | None, to_default: bool) -> Sequence[str]:
+    if target.by_tenant and tenant is None and not to_default:
+        return ["those of each tenant"]
+    return target.for_tenant(tenant).wrapping_keys()
+
+
+def _check_that_it_reads(found: Encryptor, target: KeyProvider, tenant: str | None) -> None:
     """Wrap a data key that nothing is encrypted under, and see whether the Encryptor could still read."""
     data_key = DataKey.generate()
-    context = wrap_context(data_key.key_id, Purpose.ENCRYPTION, int(_system.wall_clock()), None)
+    context = wrap_context(data_key.key_id, Purpose.ENCRYPTION, int(_system.wall_clock()), tenant)
     try:
-        found.provider.unwrap(target.wrap(data_key.secret, context), context)
+        wraps = target.for_tenant(tenant).wrap(data_key.secret, context)
+        found.provider.for_tenant(tenant).unwrap(wraps, context)
     except DecryptionError:
         raise ConfigurationError(
             "after that this Encryptor could not read any more: configure it, and all others, with a KeyProviderChain "
@@ -301,6 +319,11 @@ def _print_report(report: RewrapReport, done: str, as_json: bool) -> None:
         )
     else:
         say(f"{counted(report.changed, 'data key')} {done}; as they should be before: {report.unchanged:,}")
+    tell_failures(report)
+
+
+def tell_failures(report: RewrapReport) -> None:
+    """Print what went wrong to stderr, and end with exit code 1 if anything did."""
     for key_id, error in report.failures.items():
         typer.echo(printable(f"{key_id}: {error}"), err=True)
     if report.stopped is not None:

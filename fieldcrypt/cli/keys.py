@@ -18,6 +18,7 @@ from fieldcrypt.cli.key_rows import KeyRow, key_rows
 from fieldcrypt.cli.options import JsonOption
 from fieldcrypt.cli.output import fail, print_json, print_table, printable, say, utc
 from fieldcrypt.cli.target import EncryptorOption, check_tenant_option, find_encryptor
+from fieldcrypt.cli.tenant_keys import tenant_keys
 from fieldcrypt.encryptor import Encryptor
 from fieldcrypt.errors import KeyNotFoundError, KeyStoreError
 from fieldcrypt.keys.records import KeyRecord
@@ -27,6 +28,7 @@ __all__ = ["keys"]
 
 keys = typer.Typer(name="keys", help="Look after the data keys in a key store.", no_args_is_help=True)
 keys.add_typer(changes)
+keys.add_typer(tenant_keys)
 
 TenantOption = Annotated[str | None, typer.Option("--tenant", metavar="TENANT", help="Only keys of this tenant.")]
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
-from fieldcrypt.errors import ConfigurationError, FieldcryptError, KeyProviderError, KeyStoreError
+from fieldcrypt.errors import ConfigurationError, FieldcryptError, KeyProviderError, KeyStoreError, located
 from fieldcrypt.events import Event, EventKind, report
 from fieldcrypt.keys.admin.claims import refresh_claim
 from fieldcrypt.keys.data_key import DataKey
@@ -20,6 +20,8 @@ from fieldcrypt.keys.store import KeyStore
 from fieldcrypt.keys.tombstone import Tombstone
 
 __all__ = ["Outcome", "Rewrapping", "RewrapReport"]
+
+T = TypeVar("T")
 
 _MAX_CONFLICTS = 5  # with others who change the same record, until that is given up
 
@@ -65,6 +67,7 @@ class Rewrapping:
         target: whose wrapping keys they should be under.
         repair: only add wraps that are missing; leave those under other keys where they are.
         vouches: says of a record whether nobody can have planted it who knows the data key; if not, it is left alone.
+        tenant: whose records alone; None for all.
     """
 
     def __init__(
@@ -75,12 +78,14 @@ class Rewrapping:
         *,
         repair: bool = False,
         vouches: Callable[[KeyRecord], bool] = lambda _: True,
+        tenant: str | None = None,
     ) -> None:
         self._store = store
         self._source = source
         self._target = target
         self._repair = repair
         self._vouches = vouches
+        self._tenant = tenant
         self._restricted: dict[tuple[KeyProvider, frozenset[str]], KeyProvider] = {}  # the target, for some keys alone
 
     def needed(self, record: KeyRecord | Tombstone) -> bool:
@@ -103,10 +108,10 @@ class Rewrapping:
             record = self._store.get(key_id)
             if isinstance(record, Tombstone):
                 return Outcome.SHREDDED
-            if not self._to_change(record):
+            if not self._of_tenant(record, self._to_change):
                 refresh_claim(self._store, record)  # whoever changed the record may not have come to that
                 return Outcome.UNCHANGED
-            changed = self._rewrapped(record)
+            changed = self._of_tenant(record, self._rewrapped)
             if changed is not None:
                 refresh_claim(self._store, changed)
                 kind = EventKind.KEY_REPAIRED if self._repair else EventKind.KEY_REWRAPPED
@@ -119,8 +124,8 @@ class Rewrapping:
     ) -> RewrapReport:
         """Bring all records under the wrapping keys.
 
-        A record that is not authentic is reported, and the rest goes on. A key service that refuses or cannot be
-        reached ends the run: begin again when it works.
+        A record that is not authentic is reported, and the rest goes on; so does a tenant's own key service that fails.
+        One for many that refuses or cannot be reached ends the run: begin again when it works.
 
         Args:
             dry_run: only count; no key service is asked for anything but names.
@@ -134,8 +139,11 @@ class Rewrapping:
         from concurrent.futures import ThreadPoolExecutor  # a tenth of the time of `import fieldcrypt`
         from contextvars import copy_context
 
-        key_ids = list(self._store.key_ids())
-        self._target.for_tenant(None).wrapping_keys()  # fails here, if at all, and not once for every key
+        if self._tenant is None:
+            key_ids = list(self._store.key_ids())
+        else:
+            key_ids = [record.key_id for record in self._store.list(self._tenant)]
+        self._target.for_tenant(self._tenant).wrapping_keys()  # fails here, if at all, and not once for every key
         counts = dict.fromkeys(Outcome, 0)
         failures: dict[str, FieldcryptError] = {}
         stopped: list[KeyProviderError] = []
@@ -146,6 +154,9 @@ class Rewrapping:
             try:
                 return self._dry(key_id) if dry_run else self.rewrap(key_id)
             except KeyProviderError as error:
+                if error.tenant is not None and self._tenant is None and self._has_own(error.tenant):
+                    failures[key_id.hex()] = error.with_traceback(None)
+                    return Outcome.FAILED
                 stopped.append(error.with_traceback(None))  # whose frames hold a data key
                 return None
             except FieldcryptError as error:
@@ -176,7 +187,7 @@ class Rewrapping:
         record = self._store.get(key_id)
         if isinstance(record, Tombstone):
             return Outcome.SHREDDED
-        return Outcome.CHANGED if self._to_change(record) else Outcome.UNCHANGED
+        return Outcome.CHANGED if self._of_tenant(record, self._to_change) else Outcome.UNCHANGED
 
     def _to_change(self, record: KeyRecord) -> bool:
         if not self.needed(record):
@@ -187,6 +198,20 @@ class Rewrapping:
                 "if you are sure of it, say accept_public_key=True, or under own_keys_only accept_foreign_keys=True"
             )
         return True
+
+    def _of_tenant(self, record: KeyRecord, work: Callable[[KeyRecord], T]) -> T:
+        """Return what work on a record returns; of a key service that fails it says whose."""
+        try:
+            return work(record)
+        except KeyProviderError as error:
+            raise located(error, key_id=record.key_id.hex(), tenant=record.tenant) from error.__cause__
+
+    def _has_own(self, tenant: str) -> bool:
+        """Say whether a tenant's key provider is nobody else's."""
+        try:
+            return any(each.for_tenant(tenant) is not each.for_tenant(None) for each in (self._source, self._target))
+        except KeyProviderError:
+            return True  # that it cannot be looked up is the tenant's affair too
 
     def _rewrapped(self, record: KeyRecord) -> KeyRecord | None:
         """Change one record, and return what it is then; None if somebody else changed it meanwhile."""

@@ -1,0 +1,140 @@
+"""A tenant's own wrapping key: trying it out, and moving the tenant's data keys to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from fieldcrypt import _system
+from fieldcrypt.errors import ConfigurationError, DecryptionError, KeyStoreError
+from fieldcrypt.keys.data_key import DataKey
+from fieldcrypt.keys.keyring import Keyring
+from fieldcrypt.keys.provider import KeyProvider
+from fieldcrypt.keys.record.authentic import AuthenticRecord
+from fieldcrypt.keys.records import KeyRecord, KeyState, Purpose, check_tenant, wrap_context
+from fieldcrypt.keys.rewrap import Rewrapping, RewrapReport
+from fieldcrypt.keys.store import KeyStore
+from fieldcrypt.keys.tombstone import Tombstone
+
+__all__ = ["Move", "check_tenant_key", "check_unshared", "move", "own_provider"]
+
+Entries = Iterable[tuple[bytes, KeyRecord | Tombstone | KeyStoreError]]
+
+
+class Move(NamedTuple):
+    """How far a tenant's data keys are under its own wrapping key.
+
+    Attributes:
+        made: data keys that were made now, to follow those that the default key could open.
+        rewrapped: what became of the tenant's data keys.
+        left: those that newer ones follow, and which are not retired. What is under them is to be encrypted and tagged
+            anew before they are.
+    """
+
+    made: list[KeyRecord]
+    rewrapped: RewrapReport
+    left: list[KeyRecord]
+
+
+def check_tenant_key(keyring: Keyring, tenant: str, others: Iterable[str], entries: Entries) -> list[str]:
+    """Wrap a data key that nothing is encrypted under for a tenant, unwrap it, and return the wrapping keys' names.
+
+    Raises:
+        ConfigurationError: the tenant has no key of its own, or one that somebody else has.
+        DecryptionError, KeyProviderError: the key cannot be used.
+    """
+    provider = own_provider(keyring, tenant)
+    data_key = DataKey.generate()
+    context = wrap_context(data_key.key_id, Purpose.ENCRYPTION, int(_system.wall_clock()), tenant)
+    wraps = provider.wrap(data_key.secret, context)
+    if not provider.write_only and DataKey(provider.unwrap(wraps, context)).key_id != data_key.key_id:
+        raise DecryptionError("the wrapping key gives another data key back than it was given")
+    for other in others:
+        if other != tenant:
+            _check_names(provider, tenant, keyring.providers.of(other).wrapping_keys(), f"tenant {other!r}")
+    check_unshared(keyring, provider, tenant, entries)
+    return [wrap.name for wrap in wraps]
+
+
+def check_unshared(keyring: Keyring, provider: KeyProvider, tenant: str, entries: Entries) -> None:
+    """Refuse wrapping keys for a tenant under which there are data keys of somebody else, or that are the default.
+
+    Raises:
+        ConfigurationError: it is so.
+    """
+    _check_names(provider, tenant, keyring.providers.of(None).wrapping_keys(), "the default")
+    for key_id, entry in entries:
+        if isinstance(entry, KeyRecord) and entry.tenant != tenant:
+            owner = "no tenant" if entry.tenant is None else f"tenant {entry.tenant!r}"
+            names = [wrap.name for wrap in entry.wraps]
+            _check_names(provider, tenant, names, f"data key {key_id.hex()} of {owner}")
+
+
+def own_provider(keyring: Keyring, tenant: str) -> KeyProvider:
+    """Return the key provider of a tenant that has one of its own."""
+    check_tenant(tenant)
+    if not keyring.providers.by_tenant or keyring.providers.is_default(tenant):
+        raise ConfigurationError(f"tenant {tenant!r} has no wrapping key of its own: its key provider is the default's")
+    return keyring.providers.of(tenant, fresh=True)
+
+
+def move(
+    keyring: Keyring,
+    store: KeyStore,
+    tenant: str,
+    rotate: Callable[[Purpose], KeyRecord],
+    on_progress: Callable[[int, int], object] | None = None,
+) -> Move:
+    """Bring a tenant's data keys under its own wrapping key, followed by such that the default key never opened.
+
+    Can be interrupted, and repeated: as long as a purpose's newest data key is not under the own key alone, the next
+    one is made, and only then the old ones are rewrapped.
+
+    Raises:
+        ConfigurationError: the tenant has no key of its own; or its provider cannot open what is to be moved.
+        KeyProviderError, KeyStoreError: it could not begin, or a data key not be made.
+    """
+    provider = own_provider(keyring, tenant)
+    rewrapping = Rewrapping(store, provider, provider, tenant=tenant, vouches=keyring.vouches)
+    made: list[KeyRecord] = []
+    for purpose in Purpose:
+        newest = _newest(provider, _records(store, tenant, purpose))
+        if newest is not None and rewrapping.needed(newest.stored) and not keyring.of_its_own(tenant):
+            made.append(rotate(purpose))
+    rewrapped = rewrapping.run(on_progress=on_progress)
+    return Move(made, rewrapped, [old for purpose in Purpose for old in _followed(provider, store, tenant, purpose)])
+
+
+def _followed(provider: KeyProvider, store: KeyStore, tenant: str, purpose: Purpose) -> list[KeyRecord]:
+    records = _records(store, tenant, purpose)
+    newest = _newest(provider, records)
+    return [each for each in records if each.state is KeyState.ACTIVE and newest is not None and each != newest.stored]
+
+
+def _records(store: KeyStore, tenant: str, purpose: Purpose) -> list[KeyRecord]:
+    records = [each for each in store.list(tenant) if isinstance(each, KeyRecord) and each.purpose is purpose]
+    return sorted(records, key=lambda record: (record.created, record.key_id))
+
+
+def _newest(provider: KeyProvider, records: list[KeyRecord]) -> AuthenticRecord | None:
+    """Return the newest authentic one of a tenant's records; None if there are none."""
+    refused: DecryptionError | None = None
+    for record in reversed(records):
+        try:
+            return AuthenticRecord(record, DataKey(provider.unwrap(record.wraps, record.context())))
+        except DecryptionError as error:
+            refused = error
+    if refused is not None:
+        raise ConfigurationError(
+            "the tenant's key provider opens none of its data keys: have the lookup return "
+            f"KeyProviderChain(its own, the default) for it in all processes before ({refused})"
+        )
+    return None
+
+
+def _check_names(provider: KeyProvider, tenant: str, names: Iterable[str], whose: str) -> None:
+    shared = [name for name in names if provider.wrapping_key(name) is not None]
+    if shared:
+        raise ConfigurationError(
+            f"{shared[0]!r} cannot be the wrapping key of tenant {tenant!r} alone: {whose} is under it"
+        )
