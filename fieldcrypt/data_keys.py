@@ -231,6 +231,20 @@ class DataKeys:
             if isinstance(entry, KeyRecord) and not self._keyring.vouches(entry):
                 yield entry
 
+    def put_back(self) -> int:
+        """Look for the records of all data keys that are live in this process, and put back those that the store lost.
+
+        That happens by itself when a key is used and checked. This is for the hour after a failover or a restore,
+        before processes are restarted: what none of them has is lost then. The key service is not called.
+
+        Returns:
+            How many records were put back.
+
+        Raises:
+            KeyStoreError: the key store cannot be used, or does not take a record back; the others were tried.
+        """
+        return self._keyring.put_back()
+
     def shred(self, tenant: str, by: str) -> int:
         """Destroy all data keys of a tenant. What was encrypted under them is lost; nothing more is encrypted for it.
 

@@ -279,6 +279,22 @@ class TestWhenItIsNoticed:
         assert {value[1:17] for value in values} == set(rows.rows)
         assert provider.unwraps == unwraps
 
+    @pytest.mark.parametrize("use", [Process.write, Process.tag], ids=["data key", "index key"])
+    def test_keys_that_were_written_under_are_looked_for_though_nobody_uses_them(
+        self, process: Process, rows: RowStore, clock: Clock, use: Callable[[Process], bytes]
+    ) -> None:
+        """Their last values may have been written after the loss, and the process may end."""
+        use(process)
+        kept = dict(rows.rows)
+        rows.rows.clear()
+        rows.go_down()
+        with pytest.raises(KeyStoreError, match="does not answer"):
+            ask_for_a_tenant(process)
+        rows.get_failure = rows.list_failure = rows.add_failure = None
+        with pytest.raises(KeyNotFoundError):
+            ask_for_a_tenant(process)
+        assert rows.rows == kept
+
     def test_a_look_does_not_prolong_a_key(
         self, process: Process, provider: CountingProvider, rows: RowStore, clock: Clock
     ) -> None:
@@ -290,6 +306,44 @@ class TestWhenItIsNoticed:
                 process.read(value)
             clock.advance(LOOK)
         assert clock.now - began < TTL
+
+
+class TestByHand:
+    """After a restore, before the processes are restarted."""
+
+    def test_all_live_keys_are_put_back(self, process: Process, other: Process, rows: RowStore, clock: Clock) -> None:
+        """Whatever they are used for; those that are there are left alone."""
+        values = [process.write("a"), process.write("b")]
+        process.tag()
+        clock.advance(YOUNG + 1)
+        other.read(values[1])
+        kept = dict(rows.rows)
+        for key_id in list(rows.rows)[:2]:
+            del rows.rows[key_id]
+        assert (process.encryptor.data_keys.put_back(), process.encryptor.data_keys.put_back()) == (2, 0)
+        assert rows.rows == kept
+
+    def test_one_that_is_not_taken_does_not_hold_up_the_others(
+        self, process: Process, rows: RowStore, clock: Clock
+    ) -> None:
+        """And it is told, with the reason."""
+        for tenant in ("a", "b", "c"):
+            process.write(tenant)
+        rows.rows.clear()
+        failures = iter([store_outage, None, None])
+        rows.before_add = lambda: setattr(rows, "add_failure", next(failures))
+        with pytest.raises(KeyStoreError, match=r"has lost the record .* does not answer"):
+            process.encryptor.data_keys.put_back()
+        assert len(rows.rows) == 2
+
+    def test_a_shredded_key_ends(self, process: Process, other: Process, rows: RowStore, clock: Clock) -> None:
+        """Nothing of it is put back."""
+        value = process.write()
+        other.encryptor.data_keys.shred("a", by="ann")
+        assert process.encryptor.data_keys.put_back() == 0
+        for use in USES:
+            with pytest.raises(KeyShreddedError):
+                use(process, value)
 
 
 class TestAStoreThatDoesNotTakeIt:

@@ -192,6 +192,10 @@ class Keyring:
         """End the use of data keys in this process."""
         self._records.drop(key_ids)
 
+    def put_back(self) -> int:
+        """Put back what the key store has lost (see `LivingRecords.put_back`)."""
+        return self._records.put_back()
+
     def shredded(self, stored: Iterable[KeyRecord | Tombstone]) -> None:
         """End the use of all data keys of a tenant that was shredded, by what the key store has of it."""
         for record in stored:

@@ -18,6 +18,7 @@ from fieldcrypt.errors import (
     KeyAccessDeniedError,
     KeyNotFoundError,
     KeyProviderError,
+    KeyShreddedError,
     KeyStoreError,
     located,
 )
@@ -192,6 +193,31 @@ class LiveKeys(Generic[K]):
                 key.lease.deadline = float("-inf")
             raise
 
+    def put_back(self, *, written: bool = False) -> int:
+        """Look for the records of all keys in the key store, and return how many it had lost and has again.
+
+        Args:
+            written: look only for those under which this process writes.
+
+        Raises:
+            KeyStoreError: the store cannot be used, or does not take a record back; the others were tried.
+        """
+        with self._lock:
+            keys = [key for key in self._keys.values() if not key.embedded and (key.lease is not None or not written)]
+        before, not_taken = self._records.returned, None
+        for key in keys:
+            try:
+                self.record_of(key)
+            except KeyShreddedError as error:
+                self._lose(key, error)
+            except KeyStoreError as error:
+                if not self.lost(key):
+                    raise
+                not_taken = error
+        if not_taken is not None:
+            raise not_taken
+        return self._records.returned - before
+
     def lost(self, key: K) -> bool:
         """Say whether the key store lacks the record of a live key, and does not take it."""
         return key.key_id in self._records.lost
@@ -315,9 +341,7 @@ class LiveKeys(Generic[K]):
             if not (record == key.record.stored and provider.write_only):
                 key.record, _ = self._open(record, provider)
         except (KeyAccessDeniedError, KeyNotFoundError, DecryptionError) as error:
-            self._drop(key)
-            if isinstance(error, KeyNotFoundError):
-                self._events.report(Event(EventKind.KEY_LOST, key.key_id.hex(), key.tenant, cause=str(error)))
+            self._lose(key, error)
             raise
         except (KeyProviderError, KeyStoreError) as error:
             now = _system.monotonic()
@@ -395,12 +419,22 @@ class LiveKeys(Generic[K]):
         return min(key.confirm_at, _system.monotonic() + _LOOK * (1 - _CHECK_SPREAD * _system.at_random()))
 
     def _look_soon(self) -> None:
-        """Have all keys looked for in the key store, those that are in use: it failed, and may have lost some."""
+        """Have all keys looked for in the key store, which failed and may have lost some.
+
+        First those that this process writes under, whether or not it goes on to; the others when they are used.
+        """
         now = _system.monotonic()
         with self._lock:
             for key in self._keys.values():
                 if not key.embedded:
                     key.look_by(now + _LOOK * _system.at_random())
+        self._background.submit(("look", self.purpose), self._look_at_written)
+
+    def _look_at_written(self) -> None:
+        try:
+            self.put_back(written=True)
+        except KeyStoreError as error:
+            self._events.report(Event(EventKind.KEY_UNCONFIRMED, cause=str(error)))
 
     def _keep(self, key: K, expires: float, usable_until: float, deadline: float) -> K:
         """Return the one live key of its id, which is this one unless another came first, with its new times.
@@ -419,6 +453,12 @@ class LiveKeys(Generic[K]):
                 oldest.end()
         self._tell_of_lost(evicted)
         return kept
+
+    def _lose(self, key: K, error: FieldcryptError) -> None:
+        """End the use of a key that may not be used any more, and tell if it is gone from the store."""
+        self._drop(key)
+        if isinstance(error, KeyNotFoundError):
+            self._events.report(Event(EventKind.KEY_LOST, key.key_id.hex(), key.tenant, cause=str(error)))
 
     def _tell_of_lost(self, keys: Iterable[K]) -> None:
         """Tell of keys that are given up while the store lacks their records: these may be the last copies."""

@@ -55,6 +55,14 @@ class LivingRecords:
         for live_keys in self._live_keys:
             live_keys.heard(error)
 
+    def put_back(self) -> int:
+        """Look for the records of all live keys, and return how many the store had lost and has again.
+
+        Raises:
+            KeyStoreError: the store cannot be used, or does not take a record back.
+        """
+        return sum(live_keys.put_back() for live_keys in self._live_keys)
+
     def drop(self, key_ids: Iterable[bytes]) -> None:
         """End the use of data keys in this process."""
         for key_id in key_ids:

@@ -33,6 +33,7 @@ class StoredRecords:
 
     Attributes:
         lost: key ids of live keys whose records the store lacks, and does not take.
+        returned: how many records were put back.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class StoredRecords:
         self._recovered = recovered
         self._failed = False
         self.lost: set[bytes] = set()
+        self.returned = 0
 
     def load(self, key_id: bytes) -> KeyRecord:
         """Return the record of a key id.
@@ -91,7 +93,7 @@ class StoredRecords:
                 if isinstance(stone, Tombstone):
                     raise stone.refused()
         try:
-            self._ask(lambda: store.add(record))
+            self._events.watch(lambda: store.add(record))
         except KeyStoreError as error:
             try:
                 return self.load(record.key_id)  # another process was faster
@@ -101,6 +103,7 @@ class StoredRecords:
                 self.lost.add(record.key_id)
                 raise KeyStoreError(f"the key store has lost the record of a live data key: {error}") from error
         self.lost.discard(record.key_id)
+        self.returned += 1
         self._events.report(Event(EventKind.RECORD_PUT_BACK, record.key_id.hex(), tenant))
         return record
 
