@@ -195,6 +195,29 @@ class TestJunkWithoutEnd:
         assert set(scene.rows.rows) == scene.keys
 
 
+class TestJunkForIndexesWithoutEnd:
+    """A search asks under all keys, so all records have to be looked at some time."""
+
+    def test_a_process_that_has_keys_goes_on(self, scene: Scene, clock: Clock) -> None:
+        index = scene.fresh().blind_index("a.b")
+        index.tag("x", tenant="a")
+        scene.plant_junk(count=40)
+        before = scene.provider.unwraps
+        clock.advance(850)
+        assert index.tag("x", tenant="a") == scene.second_tag
+        assert scene.provider.unwraps - before <= 18
+
+    def test_one_that_has_none_gets_through(self, scene: Scene) -> None:
+        """And looks at none twice."""
+        scene.plant_junk(count=40)
+        index, before = scene.fresh().blind_index("a.b"), scene.provider.unwraps
+        for _ in range(2):
+            with pytest.raises(KeyStoreError, match="planted"):
+                index.tag("x", tenant="a")
+        assert index.tag("x", tenant="a") == scene.second_tag
+        assert scene.provider.unwraps - before == 42
+
+
 class TestWhenNobodySaysWhatIsAuthentic:
     """A record that cannot be opened for now."""
 

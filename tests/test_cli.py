@@ -20,7 +20,17 @@ import pytest
 from botocore.stub import Stubber
 from typer.testing import CliRunner, Result
 
-from fieldcrypt import Encryptor, FileKeyStore, KeyRecord, LocalKeyProvider, Purpose, Tombstone, _system, text_form
+from fieldcrypt import (
+    Encryptor,
+    FileKeyStore,
+    KeyPolicy,
+    KeyRecord,
+    LocalKeyProvider,
+    Purpose,
+    Tombstone,
+    _system,
+    text_form,
+)
 from fieldcrypt.cli.commands import commands
 from fieldcrypt.cli.doctor import Verdict
 from fieldcrypt.cli.doctor.kms import examine_region
@@ -145,6 +155,15 @@ class TestKeys:
         made = json.loads(stdout(run("keys", "rotate", "--all", "--json")))
         assert [entry["tenant"] for entry in made] == ["a"]
         assert "and encrypts from 20" in stdout(run("keys", "rotate", "--tenant", "a"))
+
+    def test_keys_from_before_a_leak_are_shown_so(
+        self, run: Run, application: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """With a policy that says `not_before`, none of them encrypts or tags."""
+        application.encryptor.blind_index("a.b").tag("x", tenant="a")
+        policy = KeyPolicy(not_before=datetime.now(UTC) + timedelta(hours=1))
+        application.encryptor.configure(application.encryptor.provider, application.encryptor.store, policy)
+        assert {row["use"] for row in json.loads(stdout(run("keys", "list", "--json")))} == {"too old"}
 
     def test_index_keys_are_shown_by_what_they_do(
         self, run: Run, application: Any, monkeypatch: pytest.MonkeyPatch

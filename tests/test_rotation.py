@@ -246,6 +246,42 @@ class TestRotationInUse:
         assert key_id(one) == key_id(other) != old
 
 
+class TestWhatItCosts:
+    """Unwraps, each of which is a call of the key service."""
+
+    @pytest.fixture
+    def old(self, clock: Clock, provider: CountingProvider, rows: RowStore) -> Encryptor:
+        """A process of a tenant that has twenty data keys."""
+        encryptor = Encryptor(provider, rows, POLICY)
+        encryptor.field("a.b", str).encrypt(SSN, tenant="A")
+        for _ in range(19):
+            clock.advance(DAY)
+            encryptor.data_keys.rotate("A")
+        clock.advance(DAY)
+        return encryptor
+
+    def test_a_new_process_opens_the_newest_key_alone(
+        self, old: Encryptor, provider: CountingProvider, rows: RowStore
+    ) -> None:
+        """However many there are."""
+        before = provider.unwraps
+        key_id(new_field(provider, rows))
+        assert (len(rows.rows), provider.unwraps - before) == (20, 1)
+
+    def test_and_the_one_that_waits(self, old: Encryptor, provider: CountingProvider, rows: RowStore) -> None:
+        """Which it needs soon anyway."""
+        old.data_keys.rotate("A")
+        before = provider.unwraps
+        key_id(new_field(provider, rows))
+        assert provider.unwraps - before == 2
+
+    def test_a_rotation_opens_none(self, old: Encryptor, provider: CountingProvider, rows: RowStore) -> None:
+        """Unless some are dated now or later."""
+        before = provider.unwraps
+        Encryptor(provider, rows, POLICY).data_keys.rotate("A")
+        assert provider.unwraps == before
+
+
 class TestForgedRecords:
     """Whoever writes to the key store cannot keep keys from being rotated."""
 

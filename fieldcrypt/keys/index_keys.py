@@ -285,6 +285,8 @@ class IndexKeys:
             deadline = min(deadline, now + RETRY_INTERVAL)
         if listed + self._cache_ttl <= now:  # an outage: the keys last, and from time to time it is tried again
             deadline = usable_until = min(change, now + RETRY_INTERVAL, *(key.deadline for key in keys))
+        elif deadline <= now:  # likewise, in time
+            deadline = min(now + RETRY_INTERVAL, usable_until)
         with self._lock:
             lease = self._leases.get(tenant)
             if lease is None or lease.keys != keys:

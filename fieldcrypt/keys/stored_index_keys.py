@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from fieldcrypt.errors import DecryptionError, KeyNotFoundError, KeyShreddedError, KeyStoreError
 from fieldcrypt.events import Event, EventKind, Events
 from fieldcrypt.keys.index_key import IndexKey
+from fieldcrypt.keys.live.opened_records import IN_VAIN, too_many
 from fieldcrypt.keys.live.refused_records import RefusedRecords
 from fieldcrypt.keys.live_keys import LiveKeys
 from fieldcrypt.keys.living_records import LivingRecords
@@ -54,14 +55,15 @@ class StoredIndexKeys:
 
         Raises:
             KeyProviderError: a key cannot be unwrapped.
-            KeyStoreError: the key store cannot be used, or holds index keys none of which is authentic or active;
-                `KeyShreddedError` if the tenant was shredded.
+            KeyStoreError: the key store cannot be used, or holds index keys none of which is authentic or active, or
+                many that are not, of which some are left for the next time; `KeyShreddedError` if the tenant was
+                shredded.
         """
         records = self._records.list(tenant, Purpose.BLIND_INDEX)
         if tenant in self._pinned:
             return [self._of(tenant, key_id) for key_id in self._pinned[tenant]]
         active = [record for record in records if record.state is KeyState.ACTIVE]
-        keys = [key for record in active if (key := self._opened(record)) is not None]
+        keys = list(self._authentic(active))
         listed = {record.key_id for record in records}
         keys += [key for one in known if one.key_id not in listed and (key := self._unlisted(one)) is not None]
         if records and not keys:
@@ -91,10 +93,21 @@ class StoredIndexKeys:
             raise KeyStoreError(f"the policy names index key {key_id.hex()} for another tenant than it has")
         return key
 
+    def _authentic(self, records: Iterable[KeyRecord]) -> Iterator[IndexKey]:
+        in_vain = 0
+        for record in records:
+            if self._refused.why(record) is not None:
+                continue
+            if in_vain == IN_VAIN:
+                raise too_many(record)
+            key = self._opened(record)
+            if key is None:
+                in_vain += 1
+            else:
+                yield key
+
     def _opened(self, record: KeyRecord) -> IndexKey | None:
         """Return the key of a record, or None if it is not authentic: then somebody has planted it, and it is told."""
-        if self._refused.why(record) is not None:
-            return None
         try:
             key = self._live_keys.get(record.key_id, tenant=whose(record.tenant))
             if key.tenant == record.tenant:

@@ -19,9 +19,9 @@ from fieldcrypt.keys.providers.tenant_providers import whose
 from fieldcrypt.keys.record.authentic import AuthenticRecord
 from fieldcrypt.keys.records import KeyRecord
 
-__all__ = ["OpenedRecords"]
+__all__ = ["IN_VAIN", "OpenedRecords", "too_many"]
 
-_IN_VAIN = 16  # records at the most that are opened in vain before somebody is told so
+IN_VAIN = 16  # records at the most that are opened in vain before somebody is told so
 
 
 class OpenedRecords:
@@ -54,9 +54,9 @@ class OpenedRecords:
         for record in sorted(records, key=lambda record: (record.created, record.key_id), reverse=True):
             why = self._refused.why(record)
             if why is None:
-                if in_vain == _IN_VAIN:
+                if in_vain == IN_VAIN:
                     if insist:
-                        raise _too_many(record)
+                        raise too_many(record)
                     return
                 try:
                     opened = self._opened(record)
@@ -93,9 +93,10 @@ class OpenedRecords:
         self._events.report(Event(EventKind.RECORD_REFUSED, record.key_id.hex(), record.tenant, cause=str(error)))
 
 
-def _too_many(record: KeyRecord) -> KeyStoreError:
+def too_many(record: KeyRecord) -> KeyStoreError:
+    """Return what somebody is told who has opened many of a tenant's records in vain, and has come to this one."""
     named = "no tenant" if record.tenant is None else f"tenant {record.tenant!r}"
     return KeyStoreError(
-        f"the {_IN_VAIN} newest records of {named} that were not looked at before are not authentic: somebody has "
-        "planted them. Those before them are looked at the next time"
+        f"{IN_VAIN} records of {named} that nobody had looked at before are not authentic: somebody has planted them. "
+        "The others are looked at the next time"
     )
