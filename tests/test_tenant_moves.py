@@ -256,7 +256,7 @@ class TestCommands:
         application.encryptor = coming.encryptor
         monkeypatch.setitem(sys.modules, application.__name__, application)
         options = ["--encryptor", f"{application.__name__}:encryptor"]
-        return lambda *arguments: CliRunner().invoke(commands, ["keys", *arguments, *options])
+        return lambda *arguments, group="keys": CliRunner().invoke(commands, [group, *arguments, *options])
 
     def test_move_says_what_is_left(self, run: Callable[..., Any], coming: Scene) -> None:
         """And what backups stay readable with."""
@@ -282,3 +282,35 @@ class TestCommands:
         assert coming.all_under("a", "a")
         assert run("rewrap", "--tenant", "a", "--to-default", "--yes").exit_code == 0
         assert coming.all_under("a", "default")
+
+    def test_keys_are_listed_with_their_tenants_own_key(self, run: Callable[..., Any], coming: Scene) -> None:
+        """And a lookup that knows nothing of one tenant does not hide the keys of the others."""
+        coming.answers |= {"b": None}  # type: ignore[dict-item]
+        rows = json.loads(run("list", "--json").output)
+        told = {row["tenant"]: row.get("own_wrapping_keys") for row in rows}
+        assert told["a"] == list(coming.a.wrapping_keys())
+        assert "USE_DEFAULT" in told["b"]
+        assert told["other"] is told[None] is None
+
+    def test_doctor_opens_each_data_key_for_its_tenant(self, run: Callable[..., Any], coming: Scene) -> None:
+        """What one tenant's key service refuses is said of that tenant alone."""
+        coming.a.unwrap_failure = refusal
+        coming.answers["a"] = coming.a
+        found = _findings(run)
+        (wrong,) = [finding for finding in found if finding["verdict"] == "failed"]
+        assert wrong["place"].endswith("tenant 'a'")
+        assert "disabled" in wrong["detail"]
+        opened = {finding["place"]: finding["detail"] for finding in found if finding["check"] == "data keys open"}
+        assert opened["CountingProvider"] == "all 4"
+        assert opened["CountingProvider, tenant 'b'"] == "all 2"
+
+    def test_doctor_names_the_provider_of_a_tenant(self, run: Callable[..., Any], coming: Scene) -> None:
+        """The one that its lookup returns, which is then tried out."""
+        told = {finding["check"]: finding["detail"] for finding in _findings(run, "--tenant", "b")}
+        assert told["key provider"] == f"tenant 'b' has its own: {coming.b.wrapping_keys()[0]}"
+        assert coming.b.contexts[-1]["fieldcrypt:tenant"] == "b"
+
+
+def _findings(run: Callable[..., Any], *arguments: str) -> list[dict[str, str]]:
+    found: list[dict[str, str]] = json.loads(run("--json", *arguments, group="doctor").output)["findings"]
+    return found

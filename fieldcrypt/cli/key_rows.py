@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from fieldcrypt import _system
 from fieldcrypt.cli.output import utc
-from fieldcrypt.errors import KeyStoreError
+from fieldcrypt.errors import ConfigurationError, KeyProviderError, KeyStoreError
 from fieldcrypt.keys import index_choice, rotation
 from fieldcrypt.keys.policy import KeyPolicy
 from fieldcrypt.keys.provider import KeyProvider
@@ -32,6 +32,7 @@ class KeyRow(NamedTuple):
             says, which nobody has verified.
         missing: names of wrapping keys that it should be under and is not.
         foreign: names of those that it is under and the key provider does not wrap with.
+        own: names of the tenant's own wrapping keys, if it has some; or why that cannot be told.
     """
 
     key_id: str
@@ -39,6 +40,7 @@ class KeyRow(NamedTuple):
     use: str
     missing: list[str]
     foreign: list[str]
+    own: list[str] | str | None = None
 
     @property
     def tenant(self) -> str | None:
@@ -66,6 +68,7 @@ class KeyRow(NamedTuple):
             "wraps": [{"name": wrap.name, "bytes": len(wrap.data)} for wrap in self.entry.wraps],
             "missing": self.missing,
             "foreign": self.foreign,
+            **({} if self.own is None else {"own_wrapping_keys": self.own}),
         }
 
 
@@ -84,21 +87,43 @@ def key_rows(entries: Iterable[Entry], provider: KeyProvider, policy: KeyPolicy)
     uses: dict[bytes, str] = {}
     for records in by_tenant.values():
         uses |= _uses(records, now, policy) | _index_uses(records, now, policy)
-    of_tenant = {tenant: provider.for_tenant(tenant) for tenant in by_tenant}
-    wanted = {tenant: list(each.wrapping_keys()) for tenant, each in of_tenant.items()}
+    meanings = {tenant: _Meanings(provider, tenant) for tenant in by_tenant}
 
     def row(key_id: bytes, entry: KeyRecord | Tombstone | KeyStoreError) -> KeyRow:
         if isinstance(entry, KeyStoreError):
             return KeyRow(key_id.hex(), entry, "unreadable", [], [])
         if isinstance(entry, Tombstone):
             return KeyRow(key_id.hex(), entry, "shredded", [], [])
-        meant = {wrap.name: of_tenant[entry.tenant].wrapping_key(wrap.name) for wrap in entry.wraps}
-        missing = [name for name in wanted[entry.tenant] if name not in meant.values()]
-        foreign = [name for name, key in meant.items() if key is None]
-        return KeyRow(key_id.hex(), entry, uses[entry.key_id], missing, foreign)
+        return KeyRow(key_id.hex(), entry, uses[entry.key_id], *meanings[entry.tenant].of(entry))
 
     rows = [row(key_id, entry) for key_id, entry in found]
     return sorted(rows, key=lambda row: (row.tenant or "", getattr(row.entry, "created", 0), row.key_id))
+
+
+class _Meanings:
+    """What the wrapping keys that records name are to a tenant's key provider."""
+
+    def __init__(self, provider: KeyProvider, tenant: str | None) -> None:
+        self.own: list[str] | str | None = None
+        self._wanted: list[str] = []
+        self._provider: KeyProvider | None = None
+        try:
+            self._provider = provider.for_tenant(tenant)
+            self._wanted = list(self._provider.wrapping_keys())
+            if tenant is not None and self._provider is not provider.for_tenant(None):
+                self.own = self._wanted
+        except (KeyProviderError, ConfigurationError) as error:
+            if not provider.by_tenant or tenant is None:
+                raise
+            self._provider, self.own = None, str(error)  # the tenant's affair, which keeps no other row from being told
+
+    def of(self, record: KeyRecord) -> tuple[list[str], list[str], list[str] | str | None]:
+        """Return which wraps a record lacks, which are foreign, and the tenant's own wrapping keys."""
+        if self._provider is None:
+            return [], [], self.own
+        meant = {wrap.name: self._provider.wrapping_key(wrap.name) for wrap in record.wraps}
+        missing = [name for name in self._wanted if name not in meant.values()]
+        return missing, [name for name, key in meant.items() if key is None], self.own
 
 
 def _uses(records: list[KeyRecord], now: float, policy: KeyPolicy) -> dict[bytes, str]:

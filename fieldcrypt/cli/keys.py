@@ -130,6 +130,8 @@ def _cells(row: KeyRow) -> tuple[str, ...]:
     if isinstance(row.entry, KeyStoreError):
         return row.key_id, "", "", "", row.use, "", str(row.entry)
     remarks = [f"no wrap under {name}" for name in row.missing] + [f"also under {name}" for name in row.foreign]
+    if row.own is not None:
+        remarks.insert(0, row.own if isinstance(row.own, str) else f"own key {', '.join(row.own)}")
     wraps = ""
     if isinstance(row.entry, KeyRecord):
         wraps = str(len(row.entry.wraps))

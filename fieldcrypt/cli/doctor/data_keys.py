@@ -10,6 +10,7 @@ from fieldcrypt import _system
 from fieldcrypt._text import counted
 from fieldcrypt.cli.doctor.causes import explain
 from fieldcrypt.cli.doctor.finding import Finding, Verdict
+from fieldcrypt.cli.doctor.tenant_places import TenantPlaces
 from fieldcrypt.cli.output import utc
 from fieldcrypt.data_keys import DataKeys
 from fieldcrypt.errors import FieldcryptError, KeyProviderError, KeyStoreError
@@ -43,16 +44,16 @@ class DataKeyExamination:
 
     Args:
         data_keys: of the key store.
-        places: by name, a provider that works in that place alone.
+        places: of each tenant, by name, with a provider that works in that place alone.
         tenant: the only one whose data keys this role may open; None if it may open all.
     """
 
-    def __init__(self, data_keys: DataKeys, places: Mapping[str, KeyProvider], tenant: str | None) -> None:
+    def __init__(self, data_keys: DataKeys, places: TenantPlaces, tenant: str | None) -> None:
         self._data_keys = data_keys
         self._places = places
         self._tenant = tenant
         self._total = 0
-        self._opened = dict.fromkeys(places, 0)
+        self._opened = dict.fromkeys(places.of(tenant) if tenant is not None else places.shared, 0)
         self._closed: set[str] = set()  # places that refused or could not be reached
         self._failures: defaultdict[tuple[str, str, str], list[bytes]] = defaultdict(list)
         self._living: defaultdict[str | None, list[int]] = defaultdict(list)  # when their data keys were made
@@ -96,21 +97,32 @@ class DataKeyExamination:
                     else:
                         self._living[entry.tenant].append(entry.created)
                     if isinstance(entry, KeyRecord) and self._tenant in (None, entry.tenant):
-                        jobs += [(key_id, place, pool.submit(self._open, entry, place)) for place in self._places]
+                        jobs += [
+                            (key_id, place, pool.submit(self._open, entry, place, provider))
+                            for place, provider in self._places_of(entry).items()
+                        ]
                 for key_id, place, job in jobs:
                     error = job.result()
                     if error is None:
-                        self._opened[place] += 1
+                        self._opened[place] = self._opened.get(place, 0) + 1
                     else:
                         self._failures[place, *explain(error)].append(key_id)
                 self._total += len(page)
                 on_progress(self._total, expected)
 
-    def _open(self, record: KeyRecord, place: str) -> FieldcryptError | None:
+    def _places_of(self, record: KeyRecord) -> Mapping[str, KeyProvider]:
+        try:
+            return self._places.of(record.tenant)
+        except FieldcryptError as error:
+            advice = "mend the lookup of the TenantKeyProvider, or what it asks"
+            self._failures[f"tenant {record.tenant!r}", str(error), advice].append(record.key_id)
+            return {}
+
+    def _open(self, record: KeyRecord, place: str, provider: KeyProvider) -> FieldcryptError | None:
         if place in self._closed:
             return None  # said once for all
         try:
-            DataKey(self._places[place].unwrap(record.wraps, record.context())).verify(record)
+            DataKey(provider.unwrap(record.wraps, record.context())).verify(record)
         except KeyProviderError as error:
             self._closed.add(place)
             return error

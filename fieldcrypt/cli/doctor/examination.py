@@ -8,6 +8,7 @@ from fieldcrypt import _system
 from fieldcrypt.cli.doctor.causes import explain
 from fieldcrypt.cli.doctor.data_keys import STORE, DataKeyExamination
 from fieldcrypt.cli.doctor.finding import Finding, Verdict
+from fieldcrypt.cli.doctor.tenant_places import TenantPlaces
 from fieldcrypt.encryptor import Encryptor
 from fieldcrypt.errors import FieldcryptError
 from fieldcrypt.keys.data_key import DataKey
@@ -35,17 +36,20 @@ def examine(
         on_place: called with the name of each place before it is looked at.
         on_progress: called with how many data keys were looked at, and of how many.
     """
-    places = encryptor.provider.places()
-    for place, provider in places.items():
+    provider = encryptor.provider.for_tenant(tenant)
+    if encryptor.provider.by_tenant and tenant is not None:
+        own = "the default" if provider is encryptor.provider.for_tenant(None) else "its own"
+        names = ", ".join(provider.wrapping_keys())
+        yield Finding("lookup", "key provider", Verdict.OK, f"tenant {tenant!r} has {own}: {names}")
+    for place, there in provider.places().items():
         on_place(place)
-        yield from _examine_key_service(encryptor.provider, place)
-        yield from _try_out(provider, place, tenant, reads_only)
+        yield from _examine_key_service(provider, place)
+        yield from _try_out(there, place, tenant, reads_only)
     if encryptor.store is None:
         yield Finding(STORE, "readable", Verdict.OK, "there is none: values carry their data keys with them")
         return
     on_place("data keys")
-    readable = {} if encryptor.provider.write_only else places
-    yield from DataKeyExamination(encryptor.data_keys, readable, tenant).run(on_progress)
+    yield from DataKeyExamination(encryptor.data_keys, TenantPlaces(encryptor.provider), tenant).run(on_progress)
 
 
 def _examine_key_service(provider: KeyProvider, place: str) -> Iterator[Finding]:

@@ -1,0 +1,55 @@
+"""Where each tenant's data keys can be opened."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from fieldcrypt.errors import ConfigurationError, FieldcryptError, KeyProviderError
+from fieldcrypt.keys.provider import KeyProvider
+
+__all__ = ["TenantPlaces"]
+
+Places = Mapping[str, KeyProvider]
+
+
+class TenantPlaces:
+    """The places of each tenant's key provider.
+
+    Attributes:
+        shared: those of the default, or of the only provider.
+
+    Args:
+        provider: the Encryptor's.
+    """
+
+    def __init__(self, provider: KeyProvider) -> None:
+        self._provider = provider
+        self._default = provider.for_tenant(None)
+        self.shared: Places = {} if self._default.write_only else self._default.places()
+        self._own: dict[str, Places | FieldcryptError] = {}
+
+    def of(self, tenant: str | None) -> Places:
+        """Return the places of a tenant's provider; those of its own have its name, for they can fail by themselves.
+
+        Raises:
+            KeyProviderError, ConfigurationError: the provider cannot be looked up.
+        """
+        if tenant is None or not self._provider.by_tenant:
+            return self.shared
+        if tenant not in self._own:
+            self._own[tenant] = self._look_up(tenant)
+        found = self._own[tenant]
+        if isinstance(found, FieldcryptError):
+            raise found
+        return found
+
+    def _look_up(self, tenant: str) -> Places | FieldcryptError:
+        try:
+            provider = self._provider.for_tenant(tenant)
+            if provider is self._default:
+                return self.shared
+            if provider.write_only:
+                return {}
+            return {f"{place}, tenant {tenant!r}": there for place, there in provider.places().items()}
+        except (KeyProviderError, ConfigurationError) as error:
+            return error.with_traceback(None)
