@@ -52,9 +52,10 @@ from fieldcrypt import (
     Tombstone,
     text_form,
 )
+from fieldcrypt.aead import GCM_NONCE_SIZE
 from fieldcrypt.cbor import encode_cbor
 from fieldcrypt.codecs import Codec
-from fieldcrypt.envelope import GCM_NONCE, HEAD, NONCE, PREFIX, aad
+from fieldcrypt.envelope import HEAD, PREFIX, SALT, aad
 from fieldcrypt.keys.data_key import DataKey
 from fieldcrypt.keys.record.claim import claim_of, claimed
 from fieldcrypt_dynamodb import ProtectedTable
@@ -146,12 +147,12 @@ class Fuzzer:
 
     # The decoders
 
-    def _sealed(self, name: str, plaintext: bytes, **row: str) -> bytes:
-        """Return an authentic value of any plaintext, as whoever knows a public key can make it."""
-        prefix = self._value[PREFIX] + bytes(12)
-        sealed = self._cipher.encrypt(prefix[NONCE], plaintext, aad(prefix[HEAD], {"fieldcrypt:field": name, **row}))
-        assert prefix[GCM_NONCE] == bytes(12)
-        return prefix + sealed
+    def _sealer(self, name: str, **row: str) -> Callable[[bytes], bytes]:
+        """Return what makes an authentic value of any plaintext, as whoever knows a public key can make it."""
+        prefix, nonce = self._value[PREFIX], bytes(GCM_NONCE_SIZE)
+        encrypt, context = self._cipher.cipher(prefix[SALT]).encrypt, {"fieldcrypt:field": name, **row}
+        data = aad(prefix[HEAD], context)
+        return lambda plaintext: prefix + nonce + encrypt(nonce, plaintext, data)
 
     def _decrypt(self, data: bytes) -> None:
         self._field.decrypt(data)
@@ -191,9 +192,10 @@ class Fuzzer:
 
     def _plaintext(self, kind: Any) -> Target:
         field = self._encryptor.field("fuzzed.plaintext", kind)
+        sealed = self._sealer(field.name)
 
         def read(data: bytes) -> None:
-            value = field.decrypt(self._sealed(field.name, data))
+            value = field.decrypt(sealed(data))
             assert kind is object or type(value) is kind
 
         return read
@@ -202,10 +204,10 @@ class Fuzzer:
         attributes = {kind.__name__: kind for kind in VALUES if kind is not timedelta}
         items = Items(ProtectedTable("fuzzed", self._encryptor, key=("id",), attributes=attributes), WIRE)
         for name in attributes:
+            sealed = self._sealer(f"fuzzed.{name}", row="1")
 
-            def read(data: bytes, name: str = name) -> None:
-                value = self._sealed(f"fuzzed.{name}", data, row="1")
-                items.decrypted({"id": {"S": "1"}, name: {"B": value}})
+            def read(data: bytes, name: str = name, sealed: Callable[[bytes], bytes] = sealed) -> None:
+                items.decrypted({"id": {"S": "1"}, name: {"B": sealed(data)}})
 
             yield name, read
 
@@ -217,13 +219,10 @@ class Fuzzer:
         for number, type_ in enumerate(types):
             name = f"fuzzed.c{number}"
             read = self._column(Encrypted(type_, self._encryptor, name=name))
-            yield f"{type_!r}", partial(self._read_sealed, name, read)
+            yield f"{type_!r}", partial(_read_sealed, read, self._sealer(name))
         for storage in (Text(), JSON()):
             column = self._column(Encrypted(String(), self._encryptor, name="fuzzed.text", storage=storage))
             yield f"in {storage!r}", partial(_read_as_text, column)
-
-    def _read_sealed(self, name: str, read: Callable[[Any], Any], data: bytes) -> None:
-        read(self._sealed(name, data))
 
     def _column(self, type_: Encrypted) -> Callable[[Any], Any]:
         process = type_.dialect_impl(_DIALECT).result_processor(_DIALECT, None)
@@ -258,6 +257,10 @@ class Fuzzer:
 
 
 _DIALECT = sqlite.dialect()
+
+
+def _read_sealed(read: Callable[[Any], Any], sealed: Callable[[bytes], bytes], data: bytes) -> None:
+    read(sealed(data))
 
 
 def _read_foreign(name: str, data: bytes) -> None:
