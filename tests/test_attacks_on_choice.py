@@ -28,7 +28,7 @@ from fieldcrypt import (
     WrappedKey,
 )
 from tests.conftest import Clock
-from tests.doubles import CountingProvider, Row, RowStore, outage
+from tests.doubles import CountingProvider, Row, RowStore, make_record, outage
 
 DAY = 86_400.0
 INDEX = Purpose.BLIND_INDEX
@@ -243,6 +243,15 @@ class TestTheDateOfTheNextKey:
     def test_junk_does_not_put_it_off(self, scene: Scene, ahead: float) -> None:
         scene.plant_junk(ahead)
         assert scene.fresh().data_keys.rotate("a").created <= scene.clock.now
+
+    def test_a_clock_that_was_ahead_does_not_put_it_off(self, scene: Scene) -> None:
+        """What an honest maker dated a day ahead encrypts, and so does what somebody asks for after that."""
+        ahead = make_record(scene.provider.inner, "a", created=int(scene.clock.now) + 86_400)
+        scene.rows.add(ahead)
+        assert scene.encrypts() == ahead.key_id
+        made = scene.fresh().data_keys.rotate("a")
+        assert made.created == ahead.created + 1
+        assert scene.encrypts() == made.key_id
 
     def test_states_do_not_put_it_off(self, scene: Scene) -> None:
         scene.swap_states()

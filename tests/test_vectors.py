@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ from fieldcrypt import (
     Encryptor,
     FieldcryptError,
     KeyNotFoundError,
+    KeyPolicy,
     KeyRecord,
+    KeyState,
     LocalKeyProvider,
     MemoryKeyStore,
     Purpose,
@@ -29,6 +32,7 @@ from fieldcrypt.codecs import Codec, split_plaintext
 from fieldcrypt.context import FIELD_KEY, NO_TENANT, encode_context
 from fieldcrypt.keys.data_key import DataKey
 from fieldcrypt.keys.record.claim import claim_of, claim_place, claimed
+from fieldcrypt.keys.rotation import next_created, presumed
 from fieldcrypt_dynamodb.seal import seal_digest
 
 VECTORS = Path(__file__).parent / "vectors"
@@ -101,6 +105,26 @@ def read_claim(vector: dict[str, Any]) -> None:
     assert claim_of(record) == vector["claim"]
 
 
+def read_choice(vector: dict[str, Any]) -> None:
+    earliest = vector.get("not_before")
+    policy = KeyPolicy(
+        propagation_delay=timedelta(seconds=vector["delay"]),
+        not_before=None if earliest is None else datetime.fromtimestamp(earliest, UTC),
+    )
+    records = [
+        KeyRecord(
+            bytes.fromhex(each["key_id"]), Purpose.ENCRYPTION, each["created"], "a", (), b"", KeyState(each["state"])
+        )
+        for each in vector["records"]
+    ]
+    choice = presumed(records, vector["now"], policy)
+    if choice.record is not None:
+        assert choice.record.key_id == vector["key_id"]
+    else:
+        newest: Any = choice.newest
+        assert next_created(newest, vector["now"] if newest is None else 0, policy) == vector["created"]
+
+
 def read_text(vector: dict[str, Any]) -> None:
     stored = vector["json"] if "json" in vector else vector["text"]
     value = text_form.decode(stored)
@@ -169,6 +193,7 @@ READERS = {
     "record": read_record,
     "tombstone": read_tombstone,
     "claim": read_claim,
+    "choice": read_choice,
     "tag": read_tag,
     "value": read_value,
     "text": read_text,

@@ -553,6 +553,19 @@ def check_claim(vector: Vector) -> Vector:
     return {"place": place, "key_id": claim[:16].hex(), "data_key": key.data_key.hex()}
 
 
+def check_choice(vector: Vector) -> Vector:
+    now, earliest = vector["now"], vector.get("not_before", 0)
+    records = sorted((each["created"], each["key_id"], each["state"]) for each in vector["records"])
+    usable = [state == "active" and created >= earliest for created, _, state in records]
+    waited = [created + vector["delay"] <= now or created > now + 60 for created, _, _ in records]
+    newest = max((place for place, has in enumerate(waited) if has), default=-1)
+    places = [newest] if newest >= 0 and usable[newest] else []
+    places += [place for place in range(newest + 1, len(records)) if usable[place]]
+    if places:
+        return {"key_id": records[places[0]][1]}
+    return {"created": max(records[-1][0] + 1 if records else now, earliest)}
+
+
 def check_tag(vector: Vector) -> Vector:
     key = open_record(unhex(vector, "local_key", "{32}"), unhex(vector, "key_id", "{16}"), unhex(vector, "record"))
     need("tenant" not in vector or vector["tenant"] == key.tenant, "tenant of the key")
@@ -620,6 +633,7 @@ KINDS: dict[str, Callable[[Vector], Vector]] = {
     "record": check_record,
     "tombstone": check_tombstone,
     "claim": check_claim,
+    "choice": check_choice,
     "tag": check_tag,
     "value": check_value,
     "text": check_text,

@@ -45,7 +45,7 @@ FOREIGN_NAME = "arn:aws:kms:us-east-1:111122223333:key/mrk-1234abcd12ab34cd56ef1
 def main() -> None:
     for old in DIRECTORY.glob("*.json"):
         old.unlink()
-    for scenario in (xaes, contexts, plaintexts, records, tombstones, claims, values, tags, item_seals, texts):
+    for scenario in (xaes, contexts, plaintexts, records, tombstones, claims, choices, values, tags, item_seals, texts):
         _fix_randomness(scenario.__name__)
         scenario()
 
@@ -423,6 +423,45 @@ def _tagged_anyway(data_key: DataKey, record: KeyRecord) -> bytes:
             return body
 
     return body + data_key._mac(Letter()).finalize()  # type: ignore[arg-type]
+
+
+def choices() -> None:
+    day, delay, now = 86_400, 300, CREATED + 10 * 86_400
+    old, new = (now - 2 * day, "active"), (now - day, "active")
+    young, retired = (now - 299, "active"), (now - day, "retired")
+    cases: dict[str, tuple[str, list[tuple[int, str]], int | None, int | None]] = {
+        # reason, records by age, which of them encrypts, not before
+        "none": ("a tenant's first key is dated now", [], None, None),
+        "newest": ("the newest that has waited", [old, new], 1, None),
+        "waits": ("it has not reached every region", [old, young], 0, None),
+        "waited": ("it has, this very second", [old, (now - 300, "active")], 1, None),
+        "first-keys": ("none has waited: the oldest", [young, (now - 1, "active")], 0, None),
+        "one-second": ("of one second, the key id decides", [(now - 1, "active"), (now - 1, "active")], 0, None),
+        "retired-older": ("an older one that is retired changes nothing", [(old[0], "retired"), new], 1, None),
+        "retired-newest": ("no older one comes back: one is made, a second newer", [old, retired], None, None),
+        "retired-all": ("likewise, dated after one that waits", [retired, (now - 9, "retired")], None, None),
+        "retired-then-waits": ("a newer one encrypts at once", [old, retired, young], 2, None),
+        "retired-then-several": ("the oldest of those that may", [retired, young, (now - 9, "active")], 1, None),
+        "clock-ahead": ("dated 61 seconds ahead: nobody waits", [old, (now + 61, "active")], 1, None),
+        "clock-a-little-ahead": ("dated 60 seconds ahead: it waits", [old, (now + 60, "active")], 0, None),
+        "clock-ahead-retired": ("and what replaces it is newer", [old, (now + 61, "retired")], None, None),
+        "not-before": ("none is young enough: one is made, dated so", [old, new], None, now - day // 2),
+        "not-before-second": ("dated at that very second is young enough", [old, new], 1, now - day),
+        "not-before-waits": ("the one that waits encrypts at once", [old, new, young], 2, now - 1_000),
+        "not-before-first": ("a first key is not dated earlier either", [], None, now + day),
+    }
+    for name, (reason, dated, encrypts, not_before) in cases.items():
+        dated = sorted(dated)
+        records = [
+            {"key_id": f"{place:032x}", "created": created, "state": state}
+            for place, (created, state) in enumerate(dated)
+        ]
+        common = {"kind": "choice", "records": records[::-1], "now": now, "delay": delay, "not_before": not_before}
+        if encrypts is not None:
+            success(f"choice-{name}", reason, **common, key_id=bytes.fromhex(f"{encrypts:032x}"))
+        else:
+            newest = max((created for created, _ in dated), default=now - 1)
+            success(f"choice-{name}", reason, **common, created=max(newest + 1, not_before or 0))
 
 
 def values() -> None:
