@@ -321,6 +321,20 @@ def test_nor_when_its_next_key_is_asked_for(stored: Scene) -> None:
         stored.another().data_keys.rotate("a")
 
 
+def test_a_record_under_a_foreign_name_stops_writing_until_it_is_removed(stored: Scene, rows: RowStore) -> None:
+    """It may be authentic, and the lookup wrong: nobody here can tell. What there is goes on being read."""
+    data = stored.field.encrypt("x", tenant="other")
+    known = set(rows.rows)
+    plant(stored, CountingProvider(), "other")
+    cold = stored.another().field("t.c", str)
+    assert cold.decrypt(data, tenant="other") == "x"
+    with pytest.raises(KeyStoreError, match="not under the default"):
+        cold.encrypt("y", tenant="other")
+    for key_id in set(rows.rows) - known:
+        del rows.rows[key_id]
+    assert cold.decrypt(cold.encrypt("y", tenant="other"), tenant="other") == "y"
+
+
 def test_a_tenant_of_the_default_rotates_while_that_is_moved(stored: Scene) -> None:
     """Data keys under either of the keys of a chain are the default's."""
     stored.field.encrypt("x", tenant="other")
