@@ -477,7 +477,7 @@ class TestFork:
         assert keyring is not None
         locks = [
             keyring._lock,
-            keyring.live_keys._lock,
+            keyring.live_keys._keys._lock,
             keyring.live_keys._fetches._lock,
             keyring._choices._lock,
             keyring._background._lock,

@@ -175,7 +175,8 @@ class TestPuttingBack:
     def test_a_record_that_somebody_edited_is_not_lost(self, process: Process, rows: RowStore, clock: Clock) -> None:
         """It is refused, and told as that."""
         value = process.write()
-        rows.rows[value[1:17]] = Row("a", "active", rows.rows[value[1:17]].record[:-1] + b"\0")
+        record = rows.rows[value[1:17]].record
+        rows.rows[value[1:17]] = Row("a", "active", record[:-1] + bytes([record[-1] ^ 1]))
         clock.advance(LOOK)
         process.write()
         assert process.count() == 0
@@ -382,6 +383,19 @@ class TestAStoreThatDoesNotTakeIt:
             process.read(value)
         rows.add_failure = None
         assert process.read(value) == other.read(value) == process.read(process.write()) == SSN
+
+    def test_junk_of_its_tenant_does_not_take_the_last_copy(
+        self, process: Process, other: Process, rows: RowStore, clock: Clock
+    ) -> None:
+        """Whether the tenant was shredded cannot be said while somebody's row spoils the list."""
+        value = process.write()
+        rows.rows.clear()
+        rows.rows[bytes(16)] = Row("a", "active", b"junk")
+        clock.advance(10 * (TTL + GRACE))
+        with pytest.raises(KeyStoreError):
+            process.read(value)
+        rows.rows.clear()
+        assert process.read(value) == other.read(value) == SSN
 
     def test_to_forget_it_is_told(self, process: Process, value: bytes) -> None:
         """Then it is lost."""

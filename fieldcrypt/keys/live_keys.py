@@ -6,9 +6,6 @@ for KMS at the limit. Only a key that nobody used for so long has its next reade
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Iterable
-from threading import Lock
 from typing import Generic, TypeVar
 
 from fieldcrypt import _system
@@ -27,6 +24,7 @@ from fieldcrypt.keys.background import Background
 from fieldcrypt.keys.data_key import DataKey
 from fieldcrypt.keys.late_records import LateRecords
 from fieldcrypt.keys.live.embedded_records import EmbeddedRecords
+from fieldcrypt.keys.live.held_keys import HeldKeys
 from fieldcrypt.keys.live.stored_records import StoredRecords
 from fieldcrypt.keys.live.tombstones import Tombstones
 from fieldcrypt.keys.live_key import HeldKey
@@ -90,25 +88,17 @@ class LiveKeys(Generic[K]):
         self._background = background
         self._cache_ttl = policy.cache_ttl.total_seconds()
         self._grace = policy.grace.total_seconds()
-        self._limit = policy.max_cached_keys
         self._late: LateRecords[K] = LateRecords(policy.replication_wait.total_seconds(), events)
-        # By key id and whether the record came with the value. A key that the store has lost, or that was taken from
-        # it, must not come back for stored values because somebody put its record into a self-contained one.
-        self._keys: OrderedDict[tuple[bytes, bool], K] = OrderedDict()
+        self._keys: HeldKeys[K] = HeldKeys(policy.max_cached_keys, self._tell_if_lost)
         self._tombstones = Tombstones(store, policy, events)
         self._records = StoredRecords(store, self._tombstones, events, self._look_soon)
         self._embedded = EmbeddedRecords(self._tombstones, policy, read=read_embedded)
-        self._drops = 0
-        self._forgotten = 0
         self._reset()
         _system.call_after_fork(self._reset)
 
     def _reset(self) -> None:
-        """Start with locks that nobody holds and salts that nobody shares; also runs in a forked child."""
-        self._lock = Lock()
+        """Start with a lock that nobody holds; also runs in a forked child."""
         self._fetches: SingleFlight[K] = SingleFlight()
-        for key in self._keys.values():
-            key.after_fork()
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -150,7 +140,7 @@ class LiveKeys(Generic[K]):
                 return self._fetches.run((key_id, record, tenant), lambda: self._fetch(key_id, record, tenant))
 
             # A key that was there is not late but lost.
-            patient = patient and record is None and (key_id, False) not in self._keys
+            patient = patient and record is None and self._keys.get(key_id, embedded=False) is None
             try:
                 key = offload((lambda: self._late.get(key_id, fetch, (key_id, tenant))) if patient else fetch)
             except FieldcryptError as error:
@@ -162,9 +152,9 @@ class LiveKeys(Generic[K]):
 
     def made(self, record: KeyRecord) -> bool:
         """Say whether this process made the key of just this record, and has it still."""
+        made = [self._keys.get(record.key_id, embedded=embedded) for embedded in (False, True)]
         return any(
-            key is not None and key.made_here and key.record.stored.to_bytes() == record.to_bytes()
-            for key in self._both(record.key_id)
+            key is not None and key.made_here and key.record.stored.to_bytes() == record.to_bytes() for key in made
         )
 
     def admit(self, record: AuthenticRecord, data_key: DataKey, *, embedded: bool, made_here: bool = False) -> K:
@@ -202,8 +192,7 @@ class LiveKeys(Generic[K]):
         Raises:
             KeyStoreError: the store cannot be used, or does not take a record back; the others were tried.
         """
-        with self._lock:
-            keys = [key for key in self._keys.values() if not key.embedded and (key.lease is not None or not written)]
+        keys = self._keys.all(lambda key: not key.embedded and (key.lease is not None or not written))
         before, not_taken = self._records.returned, None
         for key in keys:
             try:
@@ -228,69 +217,35 @@ class LiveKeys(Generic[K]):
 
     def drop(self, key_id: bytes) -> None:
         """End the use of a key."""
-        with self._lock:
-            self._drops += 1
-        for key in self._both(key_id):
-            if key is not None:
-                self._drop(key)
+        self._keys.drop_id(key_id)
 
     def end(self, stone: Tombstone) -> None:
         """End the use of keys whose records came with self-contained values and that were shredded with another one."""
-        with self._lock:
-            self._drops += 1
-            ended = [key for key in self._keys.values() if key.embedded and stone.ends(key.record)]
-        for key in ended:
-            self._drop(key)
+        self._keys.drop_shredded(lambda key: key.embedded and stone.ends(key.record))
 
     def forget(self) -> None:
         """End the use of all keys; one that is being fetched now is given to those who wait for it, and not kept."""
-        with self._lock:
-            self._forgotten += 1
-            forgotten = list(self._keys.values())
-            for key in forgotten:
-                key.end()
-                key.after_fork()  # should a check that is under way bring it back for a moment
-            self._keys.clear()
-            self._tombstones.clear()
-            self._embedded.forget()
-        self._tell_of_lost(forgotten)
+        self._keys.clear()
+        self._tombstones.clear()
+        self._embedded.forget()
 
     def bring_forward(self, seconds: float) -> None:
         """Count time that was lost as if it had passed; a key that is being fetched now is not kept."""
-        with self._lock:
-            self._forgotten += 1
-            for key in self._keys.values():
-                key.bring_forward(seconds)
+        self._keys.bring_forward(seconds)
 
     def forget_tenant(self, tenant: str) -> None:
         """End the use of a tenant's keys, for its provider is another one now."""
-        with self._lock:
-            ended = [key for key in self._keys.values() if key.tenant == tenant]
-            for key in ended:
-                key.end()
-                del self._keys[key.key_id, key.embedded]
-        self._tell_of_lost(ended)
-
-    def _both(self, key_id: bytes) -> tuple[K | None, K | None]:
-        return self._keys.get((key_id, False)), self._keys.get((key_id, True))
+        for key in self._keys.all(lambda key: key.tenant == tenant):
+            self._keys.drop(key)
 
     def _usable(self, key_id: bytes, record: bytes | None) -> K | None:
         """Return a key that may be used as it is; if it is time to check it, have that done."""
-        slot = (key_id, record is not None)
-        key = self._keys.get(slot)
+        key = self._keys.get(key_id, embedded=record is not None)
         if key is None or not (record is None or record in key.verified):
             return None
-        now = _system.monotonic()
-        with self._lock:  # under which keys end, too: one that has ended is not given time again
-            due = key.deadline <= now < key.usable_until
-            if due:
-                key.deadline = min(now + RETRY_INTERVAL, key.usable_until)
-            if slot in self._keys:
-                self._keys.move_to_end(slot)
-            key.extend()
-        if due:
-            self._background.submit(slot, lambda: self._check(key))
-        return key if key.deadline > now else None
+        if self._keys.due(key, RETRY_INTERVAL):
+            self._background.submit((key_id, key.embedded), lambda: self._check(key))
+        return key if key.deadline > _system.monotonic() else None
 
     def _check(self, key: K) -> None:
         """Refresh a key for nobody in particular; those who use it learn by its end if it has to end."""
@@ -308,12 +263,12 @@ class LiveKeys(Generic[K]):
             self._events.report(Event(kind, key.key_id.hex(), key.tenant, cause=str(error)))
 
     def _fetch(self, key_id: bytes, record: bytes | None, tenant: Named) -> K:
-        key = self._keys.get((key_id, record is not None))
+        key = self._keys.get(key_id, embedded=record is not None)
         if key is not None and (record is None or record in key.verified):
             if key.deadline > _system.monotonic():
                 return key  # someone fetched it between our look and our flight
             return self._refresh(key)
-        before = self._drops, self._forgotten
+        before = self._keys.shredded, self._keys.forgotten
         key_record = self._records.load(key_id) if record is None else KeyRecord.from_bytes(key_id, record)
         provider = self._providers.to_open(key_record.tenant, tenant)
         if record is None:
@@ -328,11 +283,10 @@ class LiveKeys(Generic[K]):
 
     def _refresh(self, key: K) -> K:
         """Confirm a key, or go on with it for a while if nobody can be asked."""
-        before = self._drops, self._forgotten
-        with self._lock:
-            if key.usable_until > key.expires:
-                # The last attempt failed. While this thread waits for the next one, the others need not.
-                key.deadline = min(_system.monotonic() + RETRY_INTERVAL, key.usable_until)
+        before = self._keys.shredded, self._keys.forgotten
+        if key.usable_until > key.expires:
+            # The last attempt failed. While this thread waits for the next one, the others need not.
+            self._keys.put_off(key, RETRY_INTERVAL)
         try:
             record = self.record_of(key)
             if record == key.record.stored and _system.monotonic() < key.confirm_at:
@@ -349,10 +303,10 @@ class LiveKeys(Generic[K]):
             usable_until = key.expires if key.graceless else key.expires + self._grace_now(key.tenant)
             if now >= usable_until or key.expires == float("-inf"):  # its time is over, or it was ended meanwhile
                 if not self.lost(key):  # else this may be the last copy, and is put back if that can be
-                    self._drop(key)
+                    self._keys.drop(key)
                 raise
             self._events.report(Event(EventKind.KEY_UNCONFIRMED, key.key_id.hex(), key.tenant, cause=str(error)))
-            return self._keep(key, key.expires, usable_until, min(now + RETRY_INTERVAL, usable_until))
+            return self._keys.keep(key, key.expires, usable_until, min(now + RETRY_INTERVAL, usable_until))
         return self._unless_dropped(self._confirm(key), provider, *before)
 
     def _grace_now(self, tenant: str | None) -> float:
@@ -360,19 +314,19 @@ class LiveKeys(Generic[K]):
         allowed = self._providers.grace(tenant)
         return self._grace if allowed is None else min(self._grace, allowed.total_seconds())
 
-    def _unless_dropped(self, key: K, provider: KeyProvider | None, drops: int, forgotten: int) -> K:
+    def _unless_dropped(self, key: K, provider: KeyProvider | None, shredded: int, forgotten: int) -> K:
         """Return a key that was confirmed just now, unless it was shredded while the provider was being asked.
 
         If all were to be forgotten meanwhile, or the tenant's provider is another one now, it serves those who wait
         for it, and nobody else.
         """
-        if forgotten != self._forgotten or not (provider is None or self._providers.holds(key.tenant, provider)):
-            self._drop(key)
-        if drops != self._drops:
+        if forgotten != self._keys.forgotten or not (provider is None or self._providers.holds(key.tenant, provider)):
+            self._keys.drop(key)
+        if shredded != self._keys.shredded:
             try:
                 self.record_of(key)
             except KeyStoreError:
-                self._drop(key)
+                self._keys.drop(key)
                 raise
         return key
 
@@ -404,14 +358,14 @@ class LiveKeys(Generic[K]):
         """Hold a key that was confirmed just now for its time to live."""
         now = min(_system.monotonic(), self._providers.asked(key.tenant))
         key.confirm_at = now + self._cache_ttl * (_CHECK_FROM + _CHECK_SPREAD * _system.at_random())
-        kept = self._keep(key, now + self._cache_ttl, now + self._cache_ttl, self._next_look(key))
+        kept = self._keys.keep(key, now + self._cache_ttl, now + self._cache_ttl, self._next_look(key))
         kept.confirm_at = key.confirm_at
         kept.graceless = False
         return kept
 
     def _looked_at(self, key: K) -> K:
         """Go on with a key whose record is in the store as it was, up to the next look or the time to confirm it."""
-        return self._keep(key, key.expires, key.expires, min(self._next_look(key), key.expires))
+        return self._keys.keep(key, key.expires, key.expires, min(self._next_look(key), key.expires))
 
     def _next_look(self, key: K) -> float:
         if key.embedded or abs(_system.wall_clock() - key.record.created) > _YOUNG:
@@ -424,10 +378,7 @@ class LiveKeys(Generic[K]):
         First those that this process writes under, whether or not it goes on to; the others when they are used.
         """
         now = _system.monotonic()
-        with self._lock:
-            for key in self._keys.values():
-                if not key.embedded:
-                    key.look_by(now + _LOOK * _system.at_random())
+        self._keys.look_by(lambda: now + _LOOK * _system.at_random())
         self._background.submit(("look", self.purpose), self._look_at_written)
 
     def _look_at_written(self) -> None:
@@ -436,42 +387,17 @@ class LiveKeys(Generic[K]):
         except KeyStoreError as error:
             self._events.report(Event(EventKind.KEY_UNCONFIRMED, cause=str(error)))
 
-    def _keep(self, key: K, expires: float, usable_until: float, deadline: float) -> K:
-        """Return the one live key of its id, which is this one unless another came first, with its new times.
-
-        A key that was confirmed may have been evicted meanwhile: it takes its place again, for whoever uses it must be
-        found by a refusal and after a fork.
-        """
-        slot = (key.key_id, key.embedded)
-        with self._lock:
-            kept = self._keys.setdefault(slot, key)
-            self._keys.move_to_end(slot)
-            if kept is key or deadline > kept.deadline:
-                kept.expires, kept.usable_until, kept.deadline = expires, usable_until, deadline
-            evicted = [self._keys.popitem(last=False)[1] for _ in range(len(self._keys) - self._limit)]
-            for oldest in evicted:
-                oldest.end()
-        self._tell_of_lost(evicted)
-        return kept
-
     def _lose(self, key: K, error: FieldcryptError) -> None:
         """End the use of a key that may not be used any more, and tell if it is gone from the store."""
-        self._drop(key)
+        self._keys.drop(key)
         if isinstance(error, KeyNotFoundError):
             self._events.report(Event(EventKind.KEY_LOST, key.key_id.hex(), key.tenant, cause=str(error)))
 
-    def _tell_of_lost(self, keys: Iterable[K]) -> None:
-        """Tell of keys that are given up while the store lacks their records: these may be the last copies."""
-        for key in keys:
-            if not key.embedded and self.lost(key):
-                cause = "the key store has lost its record and did not take it back"
-                self._events.report(Event(EventKind.KEY_LOST, key.key_id.hex(), key.tenant, cause=cause))
-
-    def _drop(self, key: K) -> None:
-        with self._lock:
-            for ended in (key, self._keys.pop((key.key_id, key.embedded), key)):
-                ended.end()
-        self._tell_of_lost([key])
+    def _tell_if_lost(self, key: K) -> None:
+        """Tell of a key that is given up while the store lacks its record: this may be the last copy."""
+        if not key.embedded and self.lost(key):
+            cause = "the key store has lost its record and did not take it back"
+            self._events.report(Event(EventKind.KEY_LOST, key.key_id.hex(), key.tenant, cause=cause))
 
     def __reduce__(self) -> str:
         raise TypeError("live keys cannot be pickled")

@@ -32,7 +32,7 @@ class StoredRecords:
         recovered: what to do when the store answers again after an error.
 
     Attributes:
-        lost: key ids of live keys whose records the store lacks, and does not take.
+        lost: key ids of live keys whose records the store lacks, and has not taken back.
         returned: how many records were put back.
     """
 
@@ -58,10 +58,10 @@ class StoredRecords:
         record = self._ask(lambda: store.get(key_id))
         if not isinstance(record, (KeyRecord, Tombstone)) or record.key_id != key_id:
             raise KeyStoreError(f"the key store gave another key than {key_id.hex()}")
+        self.lost.discard(key_id)
         if isinstance(record, Tombstone):
             self._tombstones.note(record)
             raise record.lost()
-        self.lost.discard(key_id)
         return record
 
     def load_or_put_back(self, known: AuthenticRecord) -> KeyRecord:
@@ -69,7 +69,7 @@ class StoredRecords:
 
         Raises:
             KeyShreddedError: the key was shredded, or its tenant.
-            KeyStoreError: the store cannot be used. If it lacks the record and does not take it, that is one of `lost`.
+            KeyStoreError: the store cannot be used, or lacks the record and does not take it: then it is one of `lost`.
         """
         try:
             return self.load(known.key_id)
@@ -88,9 +88,11 @@ class StoredRecords:
 
     def _put_back(self, record: KeyRecord) -> KeyRecord:
         store, tenant = self._required(), record.tenant
+        self.lost.add(record.key_id)
         if tenant is not None:  # keys of no tenant cannot be shredded, so whatever says so is forged
             for stone in self._ask(lambda: store.list(tenant)):
                 if isinstance(stone, Tombstone):
+                    self.lost.discard(record.key_id)
                     raise stone.refused()
         try:
             self._events.watch(lambda: store.add(record))
@@ -100,7 +102,6 @@ class StoredRecords:
             except KeyShreddedError:
                 raise
             except KeyStoreError:
-                self.lost.add(record.key_id)
                 raise KeyStoreError(f"the key store has lost the record of a live data key: {error}") from error
         self.lost.discard(record.key_id)
         self.returned += 1
