@@ -271,6 +271,11 @@ class TestIndexes:
         with pytest.raises(ConfigurationError, match="index_keys"):
             getattr(index, verb)(SSN, tenant=TENANT)
 
+    def test_warming_up_passes_over_them(self, scene: Scene) -> None:
+        """It has nothing to fetch, and is no error."""
+        self.pinned(scene)
+        assert scene.encryptor().warm_up([TENANT]) == 0
+
     @pytest.mark.parametrize("own_keys_only", [True, False])
     def test_nothing_but_the_named_key_counts(self, scene: Scene, *, own_keys_only: bool) -> None:
         """However many are planted, and whatever state the store says that it has."""
