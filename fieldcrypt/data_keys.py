@@ -74,6 +74,25 @@ class DataKeys:
         """
         return sum(1 for _ in self._store.key_ids())
 
+    def create(self, tenant: str | None = None, *, index: bool = False) -> KeyRecord:
+        """Make the first data key of a tenant now, unless it has one, and return the record of the one that encrypts.
+
+        For a tenant whose first values many processes will write at once, or in several regions; and to name index keys
+        in a `KeyPolicy`. Can be repeated.
+
+        Args:
+            tenant: whose key.
+            index: the key of its blind indexes, which tags, and not that of values.
+
+        Raises:
+            TypeError, ValueError: the tenant is not a str of 1 to 255 bytes.
+            ConfigurationError: every process has data keys of its own; or there can be no index keys.
+            KeyProviderError, KeyStoreError: as for `Field.encrypt` and `BlindIndex.tag`.
+        """
+        if index:
+            return self._keyring.index_keys.for_tagging(tenant).keys[0].record.stored
+        return self._keyring.create(tenant).stored
+
     def rotate(self, tenant: str | None = None, purpose: Purpose = Purpose.ENCRYPTION) -> KeyRecord:
         """Make the next data key of a tenant now, whatever the age of the last, and return its record.
 

@@ -149,6 +149,18 @@ class TestKeys:
         assert uses[made[0]["key_id"]] == "waits"
         assert uses[application.values["a"][1:17].hex()] == "encrypts"
 
+    @pytest.mark.parametrize("index", [[], ["--index"]])
+    def test_create(self, run: Run, application: Any, index: list[str]) -> None:
+        """It says which key it is, and the next time too; a tenant that was shredded gets none."""
+        made = json.loads(stdout(run("keys", "create", "--tenant", "new", *index, "--json")))
+        told = stdout(run("keys", "create", "--tenant", "new", *index))
+        assert told.startswith(f"{made['key_id']} {'tags' if index else 'encrypts'} for tenant 'new', made 20")
+        rows = json.loads(stdout(run("keys", "list", "--tenant", "new", "--json")))
+        purpose = "blind-index" if index else "encryption"
+        assert [(row["key_id"], row["purpose"]) for row in rows] == [(made["key_id"], purpose)]
+        stdout(run("keys", "shred", "--tenant", "new", "--yes"))
+        assert "was shredded" in complaint(run("keys", "create", "--tenant", "new", *index), 1)
+
     def test_rotate_all(self, run: Run, application: Any) -> None:
         """Every tenant that has keys gets its next one; a shredded one does not."""
         stdout(run("keys", "shred", "--tenant", "b", "--yes"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Barrier
 from typing import Any
@@ -11,8 +12,10 @@ from typing import Any
 import pytest
 
 from fieldcrypt import (
+    ConfigurationError,
     Encryptor,
     FileKeyStore,
+    KeyPolicy,
     KeyProvider,
     KeyProviderError,
     KeyRecord,
@@ -49,6 +52,18 @@ class LateList(MemoryKeyStore):
 
     def list(self, tenant: str | None) -> list[KeyRecord | Tombstone]:
         return []
+
+
+class SlowStore(MemoryKeyStore):
+    """A key store in which something happens before the next record is added."""
+
+    before_add: Callable[[], object] | None = None
+
+    def add(self, record: KeyRecord | Tombstone) -> None:
+        before, self.before_add = self.before_add, None
+        if before is not None:
+            before()
+        super().add(record)
 
 
 @pytest.fixture
@@ -101,6 +116,13 @@ class TestOneKey:
         need(purpose, provider, store)
         assert made(store, purpose) == [claimed(claim, purpose, "a")]
         assert provider.wraps == 1
+
+    def test_though_another_process_writes_the_record_first(self, purpose: Purpose, provider: CountingProvider) -> None:
+        """Having found the claim; the same bytes, so that is no error."""
+        store = SlowStore()
+        store.before_add = lambda: need(purpose, provider, store)
+        need(purpose, provider, store)
+        assert len(made(store, purpose)) == 1
 
     def test_is_told_once(self, purpose: Purpose, provider: CountingProvider, store: DyingStore) -> None:
         """By whoever put it into the store."""
@@ -171,6 +193,26 @@ class TestAClaimIsNoAuthority:
         assert value[1:17] != other.key_id
         encryptor.data_keys.shred("a", "ann")
         assert store.get(other.key_id) == other
+
+    def test_one_that_names_another_tenant_s_tombstone_stops_nobody(
+        self, provider: CountingProvider, store: DyingStore
+    ) -> None:
+        """A tombstone ends what its own tenant has."""
+        other = make_record(provider.inner, "b")
+        store.add(Tombstone(other.key_id, other.purpose, other.created, "b", other.created, "ann", 1))
+        store.put_claim(PLACE, claim_of(other._replace(tenant="a")), None)
+        need(Purpose.ENCRYPTION, provider, store)
+        assert made(store)
+
+    @pytest.mark.parametrize("purpose", BOTH)
+    def test_replayed_after_a_leak_it_brings_back_no_old_key(
+        self, provider: CountingProvider, store: DyingStore, purpose: Purpose
+    ) -> None:
+        """Though all records are deleted: the policy says what is too old."""
+        leaked = make_record(provider.inner, "a", created=1_700_000_000, purpose=purpose)
+        store.put_claim(claim_place(purpose, "a"), claim_of(leaked), None)
+        need(purpose, provider, store, policy=KeyPolicy(not_before=datetime(2026, 1, 1, tzinfo=UTC)))
+        assert leaked.key_id not in store.key_ids()
 
     def test_overwritten_or_deleted_it_changes_nothing(self, provider: CountingProvider, store: DyingStore) -> None:
         """Once the record is there nobody looks at it."""
@@ -257,16 +299,7 @@ class TestShredding:
 
     def test_in_between_claim_and_record_ends_the_maker(self, provider: CountingProvider) -> None:
         """It cannot write its record any more, and is told why."""
-
-        class Slow(MemoryKeyStore):
-            before_add: Callable[[], object] = staticmethod(lambda: None)
-
-            def add(self, record: KeyRecord | Tombstone) -> None:
-                if isinstance(record, KeyRecord):
-                    self.before_add()
-                super().add(record)
-
-        store = Slow()
+        store = SlowStore()
         store.before_add = lambda: Encryptor(provider, store).data_keys.shred("a", "ann")
         with pytest.raises(KeyShreddedError, match="by 'ann'"):
             need(Purpose.ENCRYPTION, provider, store)
@@ -284,6 +317,39 @@ class TestShredding:
         assert all(piece in path.read_bytes() for piece in pieces)
         assert Encryptor(provider, store).data_keys.shred("a", "ann") == 2
         assert not [piece for piece in pieces if piece in path.read_bytes()]
+
+
+class TestCreate:
+    """`data_keys.create`: the key that is there before the first value."""
+
+    @pytest.mark.parametrize("index", [False, True])
+    def test_makes_the_key_that_the_first_value_is_under(
+        self, provider: CountingProvider, store: DyingStore, index: bool
+    ) -> None:
+        """Once, however often it is called."""
+        made_first = [Encryptor(provider, store).data_keys.create("a", index=index) for _ in range(2)]
+        need(Purpose.BLIND_INDEX if index else Purpose.ENCRYPTION, provider, store)
+        assert made_first == [store.get(key_id) for key_id in store.key_ids()] * 2
+
+    def test_is_refused_where_every_process_has_keys_of_its_own(self, store: DyingStore) -> None:
+        """Nobody would ever use it."""
+        for provider, policy in (
+            (PublicKeyProvider(), KeyPolicy()),
+            (CountingProvider(), KeyPolicy(own_keys_only=True)),
+        ):
+            for index in (False, True):
+                with pytest.raises(ConfigurationError):
+                    Encryptor(provider, store, policy).data_keys.create("a", index=index)
+        assert list(store.key_ids()) == []
+
+    def test_takes_a_tenant_and_nothing_else(self, provider: CountingProvider, store: DyingStore) -> None:
+        """Whatever a command line makes of one."""
+        keys = Encryptor(provider, store).data_keys
+        for tenant in ("", "x" * 256, "\ud800"):
+            with pytest.raises(ValueError, match="tenant"):
+                keys.create(tenant)
+        with pytest.raises(TypeError):
+            keys.create(7)  # type: ignore[arg-type]
 
 
 class TestRewrapping:

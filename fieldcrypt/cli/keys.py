@@ -13,6 +13,7 @@ import typer
 
 from fieldcrypt._text import counted
 from fieldcrypt.cli.key_changes import changes
+from fieldcrypt.cli.key_creation import creation
 from fieldcrypt.cli.key_id import key_id_of
 from fieldcrypt.cli.key_rows import KeyRow, key_rows
 from fieldcrypt.cli.options import JsonOption
@@ -27,6 +28,7 @@ from fieldcrypt.keys.tombstone import Tombstone
 __all__ = ["keys"]
 
 keys = typer.Typer(name="keys", help="Look after the data keys in a key store.", no_args_is_help=True)
+keys.add_typer(creation)
 keys.add_typer(changes)
 keys.add_typer(tenant_keys)
 

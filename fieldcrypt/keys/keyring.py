@@ -170,6 +170,19 @@ class Keyring:
         self._lost_time.look()
         return self.live_keys.get(key_id, record, offload, patient=True, tenant=tenant)
 
+    def create(self, tenant: str | None) -> AuthenticRecord:
+        """Return the record of the key that encrypts for a tenant, making one if it has none.
+
+        Raises:
+            As `for_encryption`.
+            ConfigurationError: every process has data keys of its own.
+        """
+        if tenant is not None:
+            check_tenant(tenant)
+        if self.of_its_own(tenant):
+            raise ConfigurationError("here every process has data keys of its own: one made ahead of time helps nobody")
+        return self.for_encryption(tenant).key.record
+
     def rotate(self, tenant: str | None) -> KeyRecord:
         """Make the next data key of a tenant now. It waits out its propagation delay.
 

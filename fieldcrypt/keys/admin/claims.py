@@ -57,11 +57,11 @@ def bury_claims(store: KeyStore, tenant: str, stones: Iterable[Tombstone]) -> bo
     Raises:
         KeyStoreError: the store does not work.
     """
-    claims, known, buried = keeping_claims(store), list(stones), True
+    claims, stone, buried = keeping_claims(store), next(iter(stones), None), True
     for purpose, claim, record in _claims(store, tenant):
-        stone = next((stone for stone in known if stone.purpose is purpose), None)
         if claims is not None and stone is not None and not isinstance(record, Tombstone):
-            buried &= claims.put_claim(claim_place(purpose, tenant), claim_of(stone), claim)
+            new = claim_of(stone._replace(purpose=purpose))  # any one of the tenant's says that it was shredded
+            buried &= claims.put_claim(claim_place(purpose, tenant), new, claim)
     return buried
 
 
