@@ -26,7 +26,7 @@ from fieldcrypt.keys.index_keys import IndexKeys
 from fieldcrypt.keys.key_maker import KeyMaker
 from fieldcrypt.keys.live.encrypting_keys import ROTATION_RETRY_INTERVAL, EncryptingKeys
 from fieldcrypt.keys.live.first_keys import FirstKeys
-from fieldcrypt.keys.live.opened_records import OpenedRecords
+from fieldcrypt.keys.live.opened_records import OpenedRecords, PlantedRecordsError
 from fieldcrypt.keys.live.refused_records import RefusedRecords
 from fieldcrypt.keys.live_key import Lease, LiveKey
 from fieldcrypt.keys.live_keys import RETRY_INTERVAL, LiveKeys
@@ -318,7 +318,8 @@ class Keyring:
             if key.record.state is not KeyState.ACTIVE or self.live_keys.lost(key):
                 raise
             self.events.report(Event(EventKind.KEY_UNCONFIRMED, key.key_id.hex(), tenant, cause=str(error)))
-            until = now + (ROTATION_RETRY_INTERVAL if isinstance(error, KeyProviderError) else RETRY_INTERVAL)
+            opening = isinstance(error, (KeyProviderError, PlantedRecordsError))
+            until = now + (ROTATION_RETRY_INTERVAL if opening else RETRY_INTERVAL)
         else:
             key, until = self._encrypting.key(tenant, choice, now)
         if key.tenant != tenant:

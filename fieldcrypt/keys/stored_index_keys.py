@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from fieldcrypt.errors import DecryptionError, KeyNotFoundError, KeyShreddedError, KeyStoreError
 from fieldcrypt.events import Event, EventKind, Events
 from fieldcrypt.keys.index_key import IndexKey
-from fieldcrypt.keys.live.opened_records import IN_VAIN, too_many
+from fieldcrypt.keys.live.opened_records import IN_VAIN, PlantedRecordsError
 from fieldcrypt.keys.live.refused_records import RefusedRecords
 from fieldcrypt.keys.live_keys import LiveKeys
 from fieldcrypt.keys.living_records import LivingRecords
@@ -99,7 +99,7 @@ class StoredIndexKeys:
             if self._refused.why(record) is not None:
                 continue
             if in_vain == IN_VAIN:
-                raise too_many(record)
+                raise PlantedRecordsError(record.tenant)
             key = self._opened(record)
             if key is None:
                 in_vain += 1

@@ -19,9 +19,19 @@ from fieldcrypt.keys.providers.tenant_providers import whose
 from fieldcrypt.keys.record.authentic import AuthenticRecord
 from fieldcrypt.keys.records import KeyRecord
 
-__all__ = ["IN_VAIN", "OpenedRecords", "too_many"]
+__all__ = ["IN_VAIN", "OpenedRecords", "PlantedRecordsError"]
 
 IN_VAIN = 16  # records at the most that are opened in vain before somebody is told so
+
+
+class PlantedRecordsError(KeyStoreError):
+    """Many of a tenant's records were opened in vain, and some are left for the next time."""
+
+    def __init__(self, tenant: str | None) -> None:
+        super().__init__(
+            f"{IN_VAIN} records of {'no tenant' if tenant is None else f'tenant {tenant!r}'} that nobody had looked at "
+            "before are not authentic: somebody has planted them. The others are looked at the next time"
+        )
 
 
 class OpenedRecords:
@@ -56,7 +66,7 @@ class OpenedRecords:
             if why is None:
                 if in_vain == IN_VAIN:
                     if insist:
-                        raise too_many(record)
+                        raise PlantedRecordsError(record.tenant)
                     return
                 try:
                     opened = self._opened(record)
@@ -91,12 +101,3 @@ class OpenedRecords:
     def _note(self, record: KeyRecord, error: DecryptionError) -> None:
         self._refused.note(record, error)
         self._events.report(Event(EventKind.RECORD_REFUSED, record.key_id.hex(), record.tenant, cause=str(error)))
-
-
-def too_many(record: KeyRecord) -> KeyStoreError:
-    """Return what somebody is told who has opened many of a tenant's records in vain, and has come to this one."""
-    named = "no tenant" if record.tenant is None else f"tenant {record.tenant!r}"
-    return KeyStoreError(
-        f"{IN_VAIN} records of {named} that nobody had looked at before are not authentic: somebody has planted them. "
-        "The others are looked at the next time"
-    )
