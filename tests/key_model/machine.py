@@ -84,7 +84,14 @@ class KeyMachine(Attacks):
         else:
             self.count("rotate", "done")
             self.asked_for[tenant] += 1
-            assert made.created == max(self.world.now, max(dates, default=0) + 1)
+            assert made.created == max(self.world.now + self.clock_ahead, max(dates, default=0) + 1)
+
+    @rule(region=REGIONS, tenant=st.sampled_from(STORMY), ahead=st.sampled_from([59, 61, 3_600]))
+    def rotate_by_a_clock_that_is_ahead(self, region: int, tenant: str, ahead: int) -> None:
+        """An honest mistake, which goes on for as long as it is dated ahead."""
+        self.clock_ahead = ahead
+        self.rotate(region, tenant, lag=0)
+        self.clock_ahead = 0
 
     @rule(region=REGIONS, tenant=TENANTS, lag=st.integers(0, DELAY))
     def replace_and_retire(self, region: int, tenant: str, lag: int) -> None:

@@ -58,9 +58,10 @@ class Story(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.world = World(DELAY)
+        self.clock_ahead = 0  # of whoever acts now
         self._patch = pytest.MonkeyPatch()
         self._patch.setattr(_system, "monotonic", lambda: float(self.world.now))
-        self._patch.setattr(_system, "wall_clock", lambda: float(self.world.now))
+        self._patch.setattr(_system, "wall_clock", lambda: float(self.world.now + self.clock_ahead))
         self._patch.setattr(_system, "start_thread", lambda work: work())
         self.processes = [Process(self.world, region, None) for region in (0, 0, 1, 1)]
         self.floors: defaultdict[tuple[int, str], list[tuple[float, Known | None]]] = defaultdict(list)
