@@ -296,6 +296,21 @@ class TestWhenItIsNoticed:
             ask_for_a_tenant(process)
         assert rows.rows == kept
 
+    def test_a_store_that_fails_now_and_then_is_not_asked_for_all_keys_each_time(
+        self, process: Process, rows: RowStore, clock: Clock
+    ) -> None:
+        """It may fail because it is asked too often."""
+        for number in range(20):
+            process.write(str(number))
+        reads = rows.reads
+        for _ in range(100):
+            clock.advance(0.1)
+            for failure in (store_outage, None):
+                rows.get_failure = failure
+                with suppress(KeyStoreError):
+                    process.read(b"\1" + bytes([rows.reads % 256]) * 70)
+        assert rows.reads - reads < 100 * 2 + 2 * 20
+
     def test_a_look_does_not_prolong_a_key(
         self, process: Process, provider: CountingProvider, rows: RowStore, clock: Clock
     ) -> None:

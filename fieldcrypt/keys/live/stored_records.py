@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
+from fieldcrypt import _system
 from fieldcrypt.errors import KeyNotFoundError, KeyShreddedError, KeyStoreError
 from fieldcrypt.events import Event, EventKind, Events
 from fieldcrypt.keys.live.tombstones import Tombstones
@@ -14,6 +15,8 @@ from fieldcrypt.keys.store import KeyStore
 from fieldcrypt.keys.tombstone import Tombstone
 
 __all__ = ["StoredRecords"]
+
+_REST = 30.0  # seconds from one recovery to the next, for a store that is short of capacity fails now and then
 
 T = TypeVar("T")
 
@@ -44,6 +47,7 @@ class StoredRecords:
         self._events = events
         self._recovered = recovered
         self._failed = False
+        self._rested = float("-inf")
         self.lost: set[bytes] = set()
         self.returned = 0
 
@@ -82,8 +86,10 @@ class StoredRecords:
 
     def heard(self, error: KeyStoreError | None) -> None:
         """Take note of how the store answered somebody; after an error, also that it does again."""
-        failed, self._failed = self._failed, error is not None and not isinstance(error, KeyNotFoundError)
-        if failed and not self._failed:
+        if error is not None and not isinstance(error, KeyNotFoundError):
+            self._failed = True
+        elif self._failed and _system.monotonic() >= self._rested:
+            self._failed, self._rested = False, _system.monotonic() + _REST
             self._recovered()
 
     def _put_back(self, record: KeyRecord) -> KeyRecord:
