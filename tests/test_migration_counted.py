@@ -22,6 +22,7 @@ from sqlalchemy import (
     Interval,
     LargeBinary,
     MetaData,
+    Numeric,
     String,
     Table,
     Text,
@@ -355,6 +356,15 @@ def test_plaintext_that_the_collation_takes_for_a_value(database: Database) -> N
     report = Migration(engine, people).backfill(batch=1, on_progress=lambda _: do(engine, behind))
     assert (report.left, report.complete) == (1, False)
     assert Migration(engine, people).backfill().complete
+
+
+@pytest.mark.parametrize("asdecimal", [True, False])
+def test_a_key_that_is_no_number_is_met_on_a_page_of_its_own(database: Database, asdecimal: bool) -> None:
+    """PostgreSQL finds a row by NaN, which in Python equals nothing, and sorts it behind all numbers."""
+    engine = database("postgresql")
+    do(engine, "CREATE TABLE patients (id numeric PRIMARY KEY, ssn bytea)", "INSERT INTO patients VALUES ('NaN', 'x')")
+    report = Migration(engine, patients(("id", Numeric(asdecimal=asdecimal)))).backfill()
+    assert (report.changed, report.left, report.complete) == (1, 0, True)
 
 
 def test_columns_that_the_database_sets_keep_their_values(database: Database) -> None:

@@ -95,7 +95,7 @@ _SQLITE: Mapping[str, Kind] = {
 }
 
 _POSTGRESQL: Mapping[str, Kind] = {
-    "interval": Kind.of(Interval(), lambda chance: timedelta(hours=chance.randint(0, 90)), refused=True),
+    "interval": Kind.of(Interval(), lambda chance: timedelta(hours=chance.randint(0, 90))),
     "text in C": Kind.of(Text(collation="C"), letters()),
     "text in C with code points": Kind.of(Text(collation="pg_c_utf8"), letters()),
     "text in Unicode": Kind.of(Text(collation="pg_unicode_fast"), letters()),

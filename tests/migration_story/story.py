@@ -180,7 +180,7 @@ class Story:
             self.step("backfill")
             counts = self._ended("backfill")
         failed = set() if self.way.copied else self._damaged()
-        assert counts == (len(due if self.way.copied else rows), len(due), len(failed))
+        assert counts == (len(rows), len(due), len(failed))
 
     def _ended(self, name: str) -> tuple[int, int, int] | None:
         """Return how many rows a step that has ended has looked at, changed, and failed to change."""
@@ -194,7 +194,7 @@ class Story:
         due = self._left(rows)
         failed = set() if self.way.copied else self._damaged()
         report = self.step("backfill")
-        self._has_numbers(report, len(due if self.way.copied else rows), len(due), failed, 0)
+        self._has_numbers(report, len(rows), len(due), failed, 0)
         self.scene.check()
         for mark, row in self.scene.rows().items():
             is_filled = self.scene.expected[mark].value is not None or self.scene.expected[mark].is_damaged

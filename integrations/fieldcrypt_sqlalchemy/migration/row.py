@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from math import nan
 from typing import Any, NamedTuple
 
 from fieldcrypt.migration.engine.unit import Cell, Place, ProtectedField
@@ -11,7 +13,9 @@ from fieldcrypt_sqlalchemy.migration.column import MigratedColumn
 from fieldcrypt_sqlalchemy.row_key import RowKey
 from fieldcrypt_sqlalchemy.rows.former_columns import FormerColumns
 
-__all__ = ["Binding", "MigratedRow"]
+__all__ = ["Binding", "MigratedRow", "with_one_nan"]
+
+_NANS: Mapping[type[Any], Any] = {Decimal: Decimal("NaN"), float: nan}  # those that signal are in no database
 
 
 class Binding(NamedTuple):
@@ -67,3 +71,11 @@ class MigratedRow:
 
     def __repr__(self) -> str:  # without what is in it
         return f"MigratedRow({self.key!r})"
+
+
+def with_one_nan(row: Iterable[Any]) -> tuple[Any, ...]:
+    """Return what was read of a row, in which each "not a number" is the same object: it equals and hashes as no other.
+
+    PostgreSQL has it in keys, and finds rows by it.
+    """
+    return tuple(_NANS[type(each)] if type(each) in _NANS and each != each else each for each in row)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Column, Connection, Engine, FromClause, Select, Table, case, cast, func, or_, select, true
 from sqlalchemy.sql.visitors import iterate
-from sqlalchemy.types import ARRAY, JSON, LargeBinary, NullType, String
+from sqlalchemy.types import ARRAY, JSON, LargeBinary, NullType, Numeric, String
 
 from fieldcrypt import ConfigurationError
 from fieldcrypt.migration import MigrationError, Sample
@@ -23,7 +23,7 @@ from fieldcrypt_sqlalchemy.migration.cautions import cautions
 from fieldcrypt_sqlalchemy.migration.column import MigratedColumn
 from fieldcrypt_sqlalchemy.migration.database import columns_set_on_update, writes_as_told
 from fieldcrypt_sqlalchemy.migration.errors import ROW_ERRORS, in_words, is_of_a_row
-from fieldcrypt_sqlalchemy.migration.row import Binding, MigratedRow
+from fieldcrypt_sqlalchemy.migration.row import Binding, MigratedRow, with_one_nan
 from fieldcrypt_sqlalchemy.migration.schema import problems, remarks
 from fieldcrypt_sqlalchemy.migration.transaction import transact
 from fieldcrypt_sqlalchemy.migration.writing import write
@@ -78,6 +78,7 @@ class SqlSource(Source):
         self._bare = bare = Bare([*stored, *tags])
         self.target = bare.table(table)
         self.key: list[Any] = [bare.of(each) for each in table.primary_key.columns]
+        self._raw = with_one_nan if any(isinstance(each.type, Numeric) for each in self.key) else tuple
         read = [each for migrated in columns for each in migrated.selected()]
         self.names = [name for each in columns for name in each.names]  # of what is read last
         self._read_columns = [bare.of(each) for each in (*self.key, *binding.columns.values(), *read)]
@@ -185,7 +186,7 @@ class SqlSource(Source):
         """Read rows; return what is said, without their values, if one of them cannot be read."""
         try:
             with self._engine.connect() as connection:
-                return [self._row_of(tuple(row)) for row in connection.execute(query)], None
+                return [self._row_of(self._raw(row)) for row in connection.execute(query)], None
         except ROW_ERRORS as error:
             if not is_of_a_row(error):
                 raise
@@ -245,7 +246,7 @@ class SqlSource(Source):
         """
         found, query = [], self._query.where(*self.rows_of(after, page), self._is(page.which))
         for row in connection.execute(self._locking(query)):
-            raw = tuple(row)
+            raw = self._raw(row)
             before = known.get(raw[: len(self.key)])
             is_same = before is not None and before.raw == raw and is_exactly(before.raw, raw)
             found.append(before if before is not None and is_same else self._row_of(raw))
@@ -253,7 +254,7 @@ class SqlSource(Source):
 
     def now(self, connection: Connection, those: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
         """Read again, in a transaction that wrote to some, what rows are that fulfil conditions: `MigratedRow.raw`."""
-        return map(tuple, connection.execute(self._query.where(*those)))
+        return map(self._raw, connection.execute(self._query.where(*those)))
 
     def named(self, key: Key, locking: Connection | None = None) -> MigratedRow | None:
         """Return the row that a key names, or None.
@@ -268,7 +269,7 @@ class SqlSource(Source):
                 row = connection.execute(query).first()
         else:
             row = locking.execute(self._locking(query)).first()
-        return None if row is None else self._row_of(tuple(row))
+        return None if row is None else self._row_of(self._raw(row))
 
     def _locking(self, query: Select[Any]) -> Select[Any]:
         return query.with_for_update(key_share=True, of=self.tables if self.dialect.name == "postgresql" else None)
