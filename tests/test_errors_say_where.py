@@ -6,16 +6,17 @@ import copy
 import pickle
 import traceback
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import boto3
 import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute, UTCDateTimeAttribute
 from pynamodb.models import Model
-from sqlalchemy import Date, LargeBinary, Numeric, String, create_engine, select, text
+from sqlalchemy import Date, LargeBinary, Numeric, String, Text, create_engine, func, select, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from fieldcrypt import (
@@ -29,11 +30,12 @@ from fieldcrypt import (
     MemoryKeyStore,
     NotWrappedHereError,
     WrappedKey,
+    text_form,
 )
 from fieldcrypt.columns import arrow, pandas, polars
 from fieldcrypt.errors import FieldcryptError, located
 from fieldcrypt.keys.aws_kms import AwsKmsKeyProvider
-from fieldcrypt_dynamodb import Protected, ProtectedTable
+from fieldcrypt_dynamodb import EncryptedClient, Protected, ProtectedTable
 from fieldcrypt_dynamodb.forms import PYTHON, WIRE
 from fieldcrypt_dynamodb.items import Items
 from fieldcrypt_pynamodb import EncryptedAttribute
@@ -46,6 +48,7 @@ TENANT = "clinic-7"
 FIELD = "patients.ssn"
 POLICY = KeyPolicy(replication_wait=timedelta(0))
 
+SOON = datetime.now(UTC).date() + timedelta(days=30)
 keys = Encryptor(LocalKeyProvider.generate(), MemoryKeyStore(), POLICY)
 ssn = keys.field(FIELD, str)
 email = keys.blind_index("patients.email", str)
@@ -74,6 +77,28 @@ class Bound(Base):
     clinic: Mapped[str]
     ssn: Mapped[Any] = mapped_column(Encrypted(String, index="tag", name=FIELD))
     tag: Mapped[Any] = blind_index()
+
+
+class Mixed(Base):
+    __tablename__ = "mixed"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    ssn: Mapped[Any] = mapped_column(Encrypted(String, keys, name=FIELD, accept_plaintext=SOON))
+
+
+@encrypted(keys, row="id", tenant="clinic")
+class MixedBound(Base):
+    __tablename__ = "mixed_bound"
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    clinic: Mapped[str]
+    ssn: Mapped[Any] = mapped_column(Encrypted(String, name=FIELD, accept_plaintext=SOON))
+
+
+class Texts(Base):
+    __tablename__ = "texts"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    ssn: Mapped[Any] = mapped_column(Encrypted(String, keys, name=FIELD, storage=Text), nullable=True)
+    mail: Mapped[Any] = mapped_column(Encrypted(String, keys, index="mail_tag"), nullable=True)
+    mail_tag: Mapped[Any] = blind_index()
 
 
 class Item(Model):
@@ -113,13 +138,28 @@ def read(model: Any, table: str, data: Any) -> None:
     """Read one that somebody has put into the database."""
     engine = create_engine("sqlite://")
     Base.metadata.create_all(engine)
-    columns, values = (
-        ("id, clinic, ssn, tag", f"1, '{TENANT}', :data, x''") if model is Bound else ("id, ssn", "1, :data")
-    )
+    columns, values = {
+        Bound: ("id, clinic, ssn, tag", f"1, '{TENANT}', :data, x''"),
+        MixedBound: ("id, clinic, ssn", f"1, '{TENANT}', :data"),
+    }.get(model, ("id, ssn", "1, :data"))
     with Session(engine) as session:
         session.execute(text(f"INSERT INTO {table} ({columns}) VALUES ({values})"), {"data": data})
         session.commit()
         _ = session.scalars(select(model)).one().ssn
+
+
+def search(condition: Callable[[], Any]) -> None:
+    """Make a condition, and a SELECT of it."""
+    engine = create_engine("sqlite://")
+    Base.metadata.create_all(engine)
+    with Session(engine) as session:
+        session.execute(select(Patient.id).where(condition()))
+
+
+def scan(condition: str) -> None:
+    """Ask for items through the wrapper of boto3."""
+    client = EncryptedClient(boto3.client("dynamodb", region_name="us-east-1"), [TABLE])
+    client.scan(TableName="patients", FilterExpression=condition, ExpressionAttributeValues={":x": {"S": SSN}})
 
 
 # What goes wrong, and where the error says that it did: field, whether the data key is known, tenant.
@@ -145,6 +185,26 @@ CASES: dict[str, tuple[Callable[[], object], str, bool, str | None]] = {
     "SQLAlchemy: changed": (lambda: read(Patient, "patients", BROKEN), FIELD, True, None),
     "SQLAlchemy: bound, changed": (lambda: read(Bound, "bound", BROKEN), FIELD, True, TENANT),
     "SQLAlchemy: plaintext": (lambda: read(Patient, "patients", SSN), FIELD, False, None),
+    "SQLAlchemy: mixed, changed": (lambda: read(Mixed, "mixed", BROKEN), FIELD, True, None),
+    "SQLAlchemy: mixed, a number": (lambda: read(Mixed, "mixed", NUMBER), FIELD, False, None),
+    "SQLAlchemy: mixed and bound, a number": (
+        lambda: read(MixedBound, "mixed_bound", NUMBER),
+        FIELD,
+        False,
+        TENANT,
+    ),
+    "SQLAlchemy: text, plain": (lambda: read(Texts, "texts", SSN), FIELD, False, None),
+    "SQLAlchemy: text, changed": (lambda: read(Texts, "texts", text_form.encode(BROKEN)), FIELD, True, None),
+    "SQLAlchemy: a wrong type sought": (lambda: search(lambda: Texts.mail == NUMBER), "texts.mail", False, None),
+    "SQLAlchemy: one of several sought": (
+        lambda: search(lambda: Texts.mail.in_([NUMBER])),
+        "texts.mail",
+        False,
+        None,
+    ),
+    "SQLAlchemy: LIKE": (lambda: search(lambda: Patient.ssn.like(SSN)), FIELD, False, None),
+    "SQLAlchemy: a function": (lambda: search(lambda: func.lower(Patient.ssn) == "x"), FIELD, False, None),
+    "SQLAlchemy: another column": (lambda: search(lambda: Texts.mail == Texts.ssn), "texts.mail", False, None),
     "boto3: a wrong type": (
         lambda: Items(TABLE, PYTHON).encrypted({"id": 1, "clinic": TENANT, "ssn": NUMBER}),
         FIELD,
@@ -159,6 +219,10 @@ CASES: dict[str, tuple[Callable[[], object], str, bool, str | None]] = {
     ),
     "boto3: changed": (lambda: Items(TABLE, WIRE).decrypted({**ITEM, "ssn": {"B": BROKEN}}), FIELD, True, TENANT),
     "boto3: plaintext": (lambda: Items(TABLE, WIRE).decrypted({**ITEM, "ssn": {"S": SSN}}), FIELD, False, None),
+    "boto3: compared": (lambda: scan("begins_with(ssn, :x)"), FIELD, False, None),
+    "PynamoDB: compared": (lambda: Item.ssn == SSN, FIELD, False, None),
+    "PynamoDB: bound, compared": (lambda: BoundItem.ssn.startswith(SSN), FIELD, False, None),
+    "PynamoDB: computed": (lambda: Item.ssn.set(Item.seen), FIELD, False, None),
     "PynamoDB: a wrong type": (lambda: Item(1, ssn=NUMBER).serialize(), FIELD, False, None),
     "PynamoDB: no datetime": (lambda: Item(1, seen=SSN).serialize(), "patients.seen", False, None),
     "PynamoDB: bound": (lambda: BoundItem(1, clinic=TENANT, ssn=NUMBER).serialize(), FIELD, False, TENANT),
@@ -199,7 +263,8 @@ def test_where(case: str) -> None:
         tenant,
     )
     message = str(error)
-    assert [message.count(part) for part in (field, KEY_ID, repr(tenant))] == [1, int(has_key), int(tenant is not None)]
+    told = [message.count(part) for part in (field, KEY_ID, f"tenant {tenant!r}")]
+    assert told == [1, int(has_key), int(tenant is not None)]
     shown = "".join(traceback.format_exception_only(error)) + repr(error) + repr(vars(error))
     assert not any(secret in shown for secret in (SSN, str(NUMBER), SSN.encode().hex()))
 

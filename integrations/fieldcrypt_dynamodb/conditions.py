@@ -96,7 +96,8 @@ class _Rewriting:
         table = self._table
         if self._form.is_null(given):
             raise ProtectedAttributeError(
-                f"{table.name}.{attribute} cannot be compared with NULL: use attribute_exists and attribute_not_exists"
+                f"{table.name}.{attribute} cannot be compared with NULL: use attribute_exists and attribute_not_exists",
+                field=table.field_name(attribute),
             )
         try:
             to_field = self._form.conversion(table.attributes[attribute].type).to_field
@@ -112,7 +113,8 @@ class _Rewriting:
             tenant = self._tenant
             if tenant is None:
                 raise ProtectedAttributeError(
-                    f"{table.name}.{attribute} has tags per tenant: search with of_tenant(…), which names it"
+                    f"{table.name}.{attribute} has tags per tenant: search with of_tenant(…), which names it",
+                    field=table.field_name(attribute),
                 )
         index = table.indexes[attribute]
         tags = [tag for value in comparison.values for tag in index.tags(value, tenant=tenant)]
@@ -141,7 +143,8 @@ class _Rewriting:
         works = "attribute_exists and attribute_not_exists work"
         works += ", = and IN too, with plain values" if name in self._table.companions else ""
         return ProtectedAttributeError(
-            f"DynamoDB cannot compare the protected attribute {what}: it holds ciphertext ({leaf.kind}). {works}"
+            f"DynamoDB cannot compare the protected attribute {what}: it holds ciphertext ({leaf.kind}). {works}",
+            field=self._table.field_name(name),
         )
 
 
@@ -175,7 +178,8 @@ def rewrite(
         if table.indexes[comparison.attribute].truncated and not (holds and compares):
             raise ProtectedAttributeError(
                 f"{table.name}.{comparison.attribute} has tags shorter than 16 bytes, which other values share: it can "
-                "be searched in filters and key conditions, joined by AND, whose items are compared after decryption"
+                "be searched in filters and key conditions, joined by AND, whose items are compared after decryption",
+                field=table.field_name(comparison.attribute),
             )
         if holds:
             comparisons.append(comparison)

@@ -197,6 +197,10 @@ class ProtectedTable:
         formers = (former for accepted in self.accepted.values() for former in accepted.formers)
         return frozenset(name for former in formers for name in former.names) - self.described
 
+    def field_name(self, attribute: str) -> str | None:
+        """Return the name of an attribute's field, for messages; None if the attribute is not protected."""
+        return self.fields[attribute].name if attribute in self.fields else None
+
     def _check(self) -> None:
         if not self.attributes:
             raise ConfigurationError(f"the table {self.name} has no protected attributes: attributes={{…}}")

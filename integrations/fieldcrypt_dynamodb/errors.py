@@ -13,7 +13,15 @@ class ProtectedAttributeError(FieldcryptError, TypeError):
 
     It would send plaintext of a protected attribute to DynamoDB, write what is no encrypted value of the attribute's,
     or have DynamoDB compute with ciphertext.
+
+    Args:
+        message: what is refused, and what works instead.
+        field: of the attribute, if there is one.
     """
+
+    def __init__(self, message: str, *, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
 
 
 def renamed(error: TypeError | ValueError, attribute: str, tenant: str | None = None) -> TypeError | ValueError:

@@ -49,7 +49,8 @@ class Projection:
             if not path.whole and (path.root in table.attributes or path.root in sealed):
                 raise ProtectedAttributeError(
                     f"DynamoDB cannot read a part of {table.name}.{path.root}, which is protected or sealed: "
-                    "project it as a whole"
+                    "project it as a whole",
+                    field=table.field_name(path.root),
                 )
         asked = frozenset(path.root for path in found)
         more = set(needed)

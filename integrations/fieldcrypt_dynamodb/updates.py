@@ -98,7 +98,8 @@ class Update:
         if once and companion is not None:
             raise ProtectedAttributeError(
                 f"{self._table.name}.{attribute} is searchable, and its tag would not follow: SET it with a condition, "
-                f"attribute_not_exists({attribute})"
+                f"attribute_not_exists({attribute})",
+                field=self._table.field_name(attribute),
             )
         encrypted, tag = self._items.encrypt(attribute, self._places.take(given), place)
         clauses["SET"].append(self._assignment(attribute, encrypted, once=once))
@@ -121,7 +122,8 @@ class Update:
     def _refusal(self, attribute: str, what: str) -> ProtectedAttributeError:
         return ProtectedAttributeError(
             f"DynamoDB cannot compute with the protected attribute {self._table.name}.{attribute}, which holds "
-            f"ciphertext ({what}): SET with a plain value, if_not_exists on the attribute itself, and REMOVE work"
+            f"ciphertext ({what}): SET with a plain value, if_not_exists on the attribute itself, and REMOVE work",
+            field=self._table.field_name(attribute),
         )
 
 
@@ -141,7 +143,8 @@ def _sum(tokens: Tokens) -> Node:
 def _check(table: ProtectedTable, path: Path) -> None:
     if path.root in table.attributes and not path.whole:
         raise ProtectedAttributeError(
-            f"DynamoDB cannot change a part of the protected attribute {table.name}.{path.root}: set it as a whole"
+            f"DynamoDB cannot change a part of the protected attribute {table.name}.{path.root}: set it as a whole",
+            field=table.field_name(path.root),
         )
     if path.root in table.own:
         raise ProtectedAttributeError(f"{table.name}.{path.root} is filled by fieldcrypt, and cannot be set")

@@ -175,6 +175,12 @@ class EncryptedAttribute(GuardedAttribute[T]):
             names_tenant=True,
         )
 
+    @property
+    def field_name(self) -> str:
+        """The name of the field, for messages; of an attribute of several tables, or of none, its own."""
+        tables = {table for owner in self._owners for table in tables_of(owner)}
+        return self.name or (f"{tables.pop()}.{self.attr_name}" if len(tables) == 1 else self.attr_name)
+
     @cached_property
     def _mixed(self) -> MixedField | None:
         return None if self.encryptor is None else self.mixed(self.encryptor, self.field)
@@ -236,7 +242,9 @@ class EncryptedAttribute(GuardedAttribute[T]):
     def deserialize(self, value: Any) -> Any:
         """Decrypt a value that is not bound to an item."""
         if self._bound_to_items:
-            raise ProtectedAttributeError(f"{self.described} is bound to its item: read it through its decorated model")
+            raise ProtectedAttributeError(
+                f"{self.described} is bound to its item: read it through its decorated model", field=self.field_name
+            )
         plain = self.field.decrypt(value) if self._mixed is None else self._mixed.decrypt(value)
         try:
             return plain if self._from_field is None else self._from_field(plain)
@@ -253,9 +261,7 @@ class EncryptedAttribute(GuardedAttribute[T]):
         try:
             return value if self._to_field is None else self._to_field(value)
         except (TypeError, ValueError) as error:
-            tables = {table for owner in self._owners for table in tables_of(owner)}
-            table = f"{tables.pop()}." if len(tables) == 1 else ""
-            raise located(error, field=self.name or f"{table}{self.attr_name}") from None
+            raise located(error, field=self.field_name) from None
 
     @property
     def from_field(self) -> Convert | None:
@@ -298,7 +304,8 @@ class EncryptedAttribute(GuardedAttribute[T]):
     def _sought(self, value: Any) -> Unsealed:
         if self.index is not None and self.index.per_tenant:
             raise ProtectedAttributeError(
-                f"{self.described} has tags per tenant: name the tenant, of_tenant(attribute, tenant) == value"
+                f"{self.described} has tags per tenant: name the tenant, of_tenant(attribute, tenant) == value",
+                field=self.field_name,
             )
         return self.unsealed(value)
 
@@ -306,7 +313,8 @@ class EncryptedAttribute(GuardedAttribute[T]):
         plain = None if value is None or _is_expression(value) else self.to_field(value)
         if plain is None:
             raise ProtectedAttributeError(
-                f"{self.described} takes plain values only, which are encrypted before DynamoDB has them"
+                f"{self.described} takes plain values only, which are encrypted before DynamoDB has them",
+                field=self.field_name,
             )
         return (
             UnsealedValue(Unsealed(self, plain)) if self._bound_to_items else Value({BINARY: self.field.encrypt(plain)})
@@ -317,7 +325,8 @@ class EncryptedAttribute(GuardedAttribute[T]):
         equality = ", and == and is_in() with plain values" if self.index is not None else ""
         return ProtectedAttributeError(
             f"DynamoDB cannot compare or change {self.described}: it holds ciphertext, which differs each time that a "
-            f"value is encrypted. exists(), does_not_exist(), set() and remove() work{equality}"
+            f"value is encrypted. exists(), does_not_exist(), set() and remove() work{equality}",
+            field=self.field_name,
         )
 
     __hash__ = object.__hash__

@@ -103,7 +103,8 @@ class _Rewriting:
                 raise ProtectedAttributeError(
                     f"{sought.protected.attribute.described} has tags shorter than 16 bytes, which other values share, "
                     "so that what is found has to be compared after decryption: that is done for filters of query and "
-                    "scan that are joined by &, and not where DynamoDB counts, writes or negates"
+                    "scan that are joined by &, and not where DynamoDB counts, writes or negates",
+                    field=sought.protected.attribute.field_name,
                 )
             return sought.condition()
         for path in paths(condition):

@@ -12,4 +12,12 @@ class ProtectedAttributeError(FieldcryptError, TypeError):
 
     It would send plaintext of a protected attribute to DynamoDB, write what could not be read again, or have DynamoDB
     compute with ciphertext; nothing was sent. Or what was read lacks the key or the tenant that it is bound to.
+
+    Args:
+        message: what is refused, and what works instead.
+        field: of the attribute, if there is one.
     """
+
+    def __init__(self, message: str, *, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field

@@ -55,5 +55,7 @@ def of_tenant(attribute: Any, tenant: Any) -> Any:
     if index is None or not index.per_tenant:
         raise ProtectedAttributeError("of_tenant takes an encrypted attribute that is indexed with per_tenant=True")
     if tenant is None:
-        raise ProtectedAttributeError(f"{attribute.described} is searched for a tenant, which None is not")
+        raise ProtectedAttributeError(
+            f"{attribute.described} is searched for a tenant, which None is not", field=attribute.field_name
+        )
     return _OfTenant(attribute, tenant)

@@ -154,7 +154,8 @@ class ReadingModel(Model):
             if each.tagger.truncated:
                 raise ProtectedAttributeError(
                     f"{each.protected.attribute.described} has tags shorter than 16 bytes, which other values share, "
-                    "so that DynamoDB cannot count: count what a query finds, sum(1 for _ in index.query(value))"
+                    "so that DynamoDB cannot count: count what a query finds, sum(1 for _ in index.query(value))",
+                    field=each.protected.attribute.field_name,
                 )
         total = 0
         for variant in found:

@@ -47,7 +47,8 @@ class UnsealedValue(Value):
         raise ProtectedAttributeError(
             f"{self.unsealed.attribute.described} is bound to its item, which is not known here: write it through an "
             "instance of its model, item.update(actions=[…]), transaction.update(item, actions=[…]) or item.save(), "
-            "and search it through the model's own methods. The model is decorated with @encrypted"
+            "and search it through the model's own methods. The model is decorated with @encrypted",
+            field=self.unsealed.attribute.field_name,
         )
 
 

@@ -66,7 +66,8 @@ class _Update:
             if tagger is not None:
                 raise ProtectedAttributeError(
                     f"{protected.attribute.described} is searchable, and its tag would not follow: set it if it does "
-                    "not exist with a condition, item.update(actions=[…], condition=….does_not_exist())"
+                    "not exist with a condition, item.update(actions=[…], condition=….does_not_exist())",
+                    field=protected.attribute.field_name,
                 )
             return self._set(protected, value.values[1], if_not_exists=True)
         raise protected.attribute.refusal()

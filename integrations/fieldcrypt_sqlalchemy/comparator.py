@@ -88,5 +88,6 @@ class Comparator(TypeDecorator.Comparator[Any]):
         )
         return ProtectedColumnError(
             f"the database cannot apply {_spelt(op)} to {self._type.described}: it holds ciphertext, which differs "
-            f"each time that a value is encrypted. {works}"
+            f"each time that a value is encrypted. {works}",
+            field=self._type.name,
         )

@@ -15,7 +15,15 @@ class ProtectedColumnError(FieldcryptError, TypeError, DontWrapMixin):
 
     It would send plaintext of a protected column to the database, write what is no encrypted value of the column's, or
     have the database compute with ciphertext.
+
+    Args:
+        message: what is refused, and what works instead.
+        field: of the column, if there is one.
     """
+
+    def __init__(self, message: str, *, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
 
 
 _passed: dict[type[Exception], type[Exception]] = {}  # a class of errors -> the same with the mixin

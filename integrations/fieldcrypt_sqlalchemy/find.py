@@ -58,7 +58,8 @@ def _check(statement: Any, compared: Container[Searched]) -> None:
         if sought not in compared:
             raise ProtectedColumnError(
                 f"find cannot compare {sought.tagger.described} after decryption: join the conditions on it by AND, "
-                "and select the model that it is of"
+                "and select the model that it is of",
+                field=sought.tagger.name,
             )
     if found and is_limited_or_grouped(statement):
         raise ProtectedColumnError(
@@ -104,7 +105,8 @@ class _Comparison:
         if parent is not entity and not inherited:
             raise ProtectedColumnError(
                 f"{self._tagger.described} is no attribute of the model that is selected, and cannot be compared after "
-                "decryption: select the model that it is of"
+                "decryption: select the model that it is of",
+                field=self._tagger.name,
             )
         self._key = notes["proxy_key"]
 

@@ -88,5 +88,6 @@ def _place(key: RowKey, name: str, column: Any, listed: Sequence[Any]) -> int:
         if (table == own or {table, own} <= tables) and wanted & {hash(base) for base in each.base_columns}:
             return at
     raise ProtectedColumnError(
-        f"{column.type.described} is bound to {name!r}, which the statement does not list beside it: add it"
+        f"{column.type.described} is bound to {name!r}, which the statement does not list beside it: add it",
+        field=column.type.name,
     )

@@ -82,7 +82,8 @@ class Sealed:
     def _opaque(self, what: str) -> ProtectedColumnError:
         return ProtectedColumnError(
             f"a sealed value of {self._field.name} {what}: open it with the key of its row, "
-            "sealed.open(key, tenant=tenant), or select objects of the model"
+            "sealed.open(key, tenant=tenant), or select objects of the model",
+            field=self._field.name,
         )
 
     def __copy__(self) -> Sealed:
@@ -240,7 +241,8 @@ class RowBound(Encrypted):
     def _not_sealed(self, value: Any) -> ProtectedColumnError:
         if value.__class__ is Sealed:
             return ProtectedColumnError(
-                f"{self.described} takes no sealed value of another column: open it, and seal its plaintext"
+                f"{self.described} takes no sealed value of another column: open it, and seal its plaintext",
+                field=self.name,
             )
         mapper = self.row_key.mapper
         model = mapper.class_.__name__
@@ -249,7 +251,8 @@ class RowBound(Encrypted):
         return ProtectedColumnError(
             f"{self.described} is bound to its row, which a statement does not name. Add objects of the model, or seal "
             f"the values with their row: insert({model}).values(seal({model}, {{…}})), "
-            f'update({model}).values({key}=seal({model}, {{…}}, defaults=False)["{key}"])'
+            f'update({model}).values({key}=seal({model}, {{…}}, defaults=False)["{key}"])',
+            field=self.name,
         )
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:

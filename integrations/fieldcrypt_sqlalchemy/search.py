@@ -66,7 +66,8 @@ def _render_truncated(match: Any, compiler: Any, **kw: Any) -> str:
 
 def _shared(searched: Searched, why: str) -> ProtectedColumnError:
     return ProtectedColumnError(
-        f"{searched.tagger.described} has tags shorter than 16 bytes, which other values share, {why}"
+        f"{searched.tagger.described} has tags shorter than 16 bytes, which other values share, {why}",
+        field=searched.tagger.name,
     )
 
 
@@ -137,13 +138,16 @@ def search(column: Any, op: Any, other: Any, tenant: str | None = None) -> Colum
     described = column.type.described
     protected: Any = direct(column)
     if protected is None:
-        raise ProtectedColumnError(f"{described} can be searched only as it is, not within an expression")
+        raise ProtectedColumnError(
+            f"{described} can be searched only as it is, not within an expression", field=column.type.name
+        )
     tagger: Tagger = column.type.tagger
     if tagger.per_tenant and tenant is None:
         raise ProtectedColumnError(
-            f"{described} has tags per tenant: name the tenant, of_tenant(column, tenant) == value"
+            f"{described} has tags per tenant: name the tenant, of_tenant(column, tenant) == value",
+            field=column.type.name,
         )
-    values = _values(described, other, several=op in (operators.in_op, operators.not_in_op))
+    values = _values(column.type, other, several=op in (operators.in_op, operators.not_in_op))
     for value in values:
         tagger.check(value)
     companion = _in_place_of(protected, tagger.companion(protected))
@@ -170,23 +174,25 @@ def _in_place_of(column: Any, companion: Any) -> Any:
     return annotate_like(companion, column, _ANNOTATIONS)
 
 
-def _values(described: str, other: Any, *, several: bool) -> tuple[Any, ...]:
+def _values(type_: Any, other: Any, *, several: bool) -> tuple[Any, ...]:
     if isinstance(other, CollectionAggregate):
         raise ProtectedColumnError(
-            f"{described} cannot be compared with any_(…) or all_(…): use in_(…) or not_in(…), with plain values"
+            f"{type_.described} cannot be compared with any_(…) or all_(…): use in_(…) or not_in(…), with plain values",
+            field=type_.name,
         )
     if isinstance(other, (ClauseElement, operators.ColumnOperators)) or hasattr(other, "__clause_element__"):
         raise ProtectedColumnError(
-            f"{described} can be compared with plain values only, whose tags are computed before the database has "
-            "them: not with other columns, subqueries, parameters that are given later, or variables of a lambda"
+            f"{type_.described} can be compared with plain values only, whose tags are computed before the database "
+            "has them: not with other columns, subqueries, parameters that are given later, or variables of a lambda",
+            field=type_.name,
         )
     if not several:
         return (other,)
     if isinstance(other, (str, bytes)) or not isinstance(other, Iterable):
-        raise ProtectedColumnError(f"in_() on {described} takes a list of plain values")
+        raise ProtectedColumnError(f"in_() on {type_.described} takes a list of plain values", field=type_.name)
     values = tuple(other)
     for value in values:
         if value is None:
-            raise ProtectedColumnError(f"in_() on {described} cannot take None: use is_(None)")
-        _values(described, value, several=False)
+            raise ProtectedColumnError(f"in_() on {type_.described} cannot take None: use is_(None)", field=type_.name)
+        _values(type_, value, several=False)
     return values

@@ -61,7 +61,7 @@ class Tagger:
     def __init__(self, type_: Encrypted) -> None:
         if type_.encryptor is None or type_.name is None or type_.index is None:
             raise ConfigurationError(f"{type_.described} has no encryptor, so it cannot be searched")
-        self.described = type_.described
+        self.name, self.described = type_.name, type_.described
         self._column = type_.index.companion
         self.per_tenant = type_.index.per_tenant
         self._writes = type_.write
@@ -79,10 +79,12 @@ class Tagger:
             converted = self._converted(value)
             if converted is not None:
                 self._index.normalise(converted)
-        except TypeError as error:
-            raise TypeError(f"{self.described} cannot be searched for that: {error}") from None
-        except ValueError as error:
-            raise ValueError(f"{self.described} cannot be searched for that: {error}") from None
+        except (TypeError, ValueError) as error:
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            refused = kind(f"{self.described} cannot be searched for that: {error}")
+        else:
+            return
+        raise located(refused, field=self.name)
 
     def tag(self, value: Any, tenant: str | None) -> Tag | None:
         """Return the tag of a value that is stored; None if it is stored without one.
@@ -107,7 +109,8 @@ class Tagger:
         if self.per_tenant and tenant is None:
             raise ProtectedColumnError(
                 f"{self.described} has tags per tenant, which only a model that is decorated with "
-                "@encrypted(…, tenant=…) knows"
+                "@encrypted(…, tenant=…) knows",
+                field=self.name,
             )
         try:
             return Tag(self._index.tag(value, tenant=tenant))

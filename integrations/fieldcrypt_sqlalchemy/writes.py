@@ -77,7 +77,8 @@ class _Searchable:
         if value._origin is None:
             raise ProtectedColumnError(
                 f"{self.column.type.described} is searchable: seal its values with seal(Model, {{…}}), which makes "
-                "tags too"
+                "tags too",
+                field=self.column.type.name,
             )
         return value._origin.tag
 
@@ -149,7 +150,8 @@ class _Write:
     def _refuse_tag(self, each: _Searchable, tag: Any) -> None:
         if isinstance(self._statement, Update) or tag is not None:
             raise ProtectedColumnError(
-                f"{each.companion.key} cannot be written alone: set {each.column.type.described}, and its tag follows"
+                f"{each.companion.key} cannot be written alone: set {each.column.type.described}, and its tag follows",
+                field=each.column.type.name,
             )
 
     # Defaults
@@ -172,7 +174,8 @@ class _Write:
             self._rows[:] = [_completed(row.items(), column) for row in self._rows]
         elif statement.include_insert_from_select_defaults:
             raise ProtectedColumnError(
-                f"{column.type.described} has a default, which an INSERT from a SELECT does not take: name the column"
+                f"{column.type.described} has a default, which an INSERT from a SELECT does not take: name the column",
+                field=column.type.name,
             )
 
 

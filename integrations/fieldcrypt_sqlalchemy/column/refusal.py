@@ -38,7 +38,8 @@ def refused(column: Any, statement: Any = None) -> ProtectedColumnError:
     searchable = getattr(column.type, "index", None) is not None
     return ProtectedColumnError(
         f"{column.type.described} cannot be part of an SQL expression: the database holds ciphertext, {why}"
-        + _SEARCH * (searchable and why is _COMPARED)
+        + _SEARCH * (searchable and why is _COMPARED),
+        field=column.type.name,
     )
 
 
@@ -47,7 +48,8 @@ def mixed(column: Any) -> ProtectedColumnError:
     return ProtectedColumnError(
         f"a UNION or the like mixes the values of {column.type.described} with others, in one column, which opens as "
         "one field. To read several tables so, as a base of concrete classes does, give their columns one name, "
-        "Encrypted(…, name=…), or decorate the classes with @encrypted; no other set operation can compare ciphertext"
+        "Encrypted(…, name=…), or decorate the classes with @encrypted; no other set operation can compare ciphertext",
+        field=column.type.name,
     )
 
 

@@ -53,7 +53,8 @@ def _not_prepared(column: Any) -> ProtectedColumnError:
     return ProtectedColumnError(
         f"{column.type.described} is written together with its tag, or bound to its row, which is looked after before "
         "a statement is compiled; this one was compiled already, or came here by a way that fieldcrypt does not know. "
-        "Execute the insert() or update() itself, with connection.execute() or session.execute(). Nothing was sent"
+        "Execute the insert() or update() itself, with connection.execute() or session.execute(). Nothing was sent",
+        field=column.type.name,
     )
 
 

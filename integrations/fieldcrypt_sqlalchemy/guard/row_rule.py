@@ -157,10 +157,13 @@ class RowRule:
             if value._origin is None:
                 raise ProtectedColumnError(
                     f"{column.type.described} takes no value as it was selected, which may be another row's: open it, "
-                    "and seal it for the row, seal(Model, {…})"
+                    "and seal it for the row, seal(Model, {…})",
+                    field=column.type.name,
                 )
             if row is not None and not row.is_same(value._origin.row):
-                raise ProtectedColumnError(f"{column.type.described} and others are sealed for different rows")
+                raise ProtectedColumnError(
+                    f"{column.type.described} and others are sealed for different rows", field=column.type.name
+                )
             row = value._origin.row
 
     def _is_placed(self, values: Values, row: BoundRow) -> bool:
@@ -200,7 +203,8 @@ class RowRule:
             for column in row_key.bound_elsewhere(self._table):
                 raise ProtectedColumnError(
                     f"{column.type.described} is in another table than {moved[0]!r}, to which it is bound. The "
-                    "statement writes one table alone, which would make it unreadable: change the object"
+                    "statement writes one table alone, which would make it unreadable: change the object",
+                    field=column.type.name,
                 )
 
     def _check_tables(self) -> None:
@@ -216,7 +220,8 @@ class RowRule:
             for key in self._keys:
                 for column in key.bound_elsewhere(self._table):
                     raise ProtectedColumnError(
-                        f"{column.type.described} is in another table than what REPLACE would write, and bound to it"
+                        f"{column.type.described} is in another table than what REPLACE would write, and bound to it",
+                        field=column.type.name,
                     )
 
     def _not_the_models(self) -> ProtectedColumnError:

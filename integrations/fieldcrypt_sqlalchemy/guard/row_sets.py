@@ -87,7 +87,8 @@ def _compared(column: Any, keyword: str) -> ProtectedColumnError:
     return ProtectedColumnError(
         f"{column.type.described} cannot be compared by {keyword}: the database holds ciphertext, which differs each "
         "time that a value is encrypted, so that equal values stay apart. Select the primary key of its table as well, "
-        "use UNION ALL, or compare the values in Python. Nothing was sent"
+        "use UNION ALL, or compare the values in Python. Nothing was sent",
+        field=column.type.name,
     )
 
 
@@ -137,5 +138,6 @@ def _of_null(column: Any) -> ProtectedColumnError:
     return ProtectedColumnError(
         f"{column.type.described} stands after a NULL without its type, by which all rows would be read, so that they "
         "came as ciphertext. Give the NULL the column's type, type_coerce(null(), Model.attribute.type), or put the "
-        "SELECT with the column first. Nothing was sent"
+        "SELECT with the column first. Nothing was sent",
+        field=column.type.name,
     )

@@ -40,7 +40,10 @@ def check_writes(statement: Any) -> None:
         if column is None:
             column = next((c for c in columns if c.name == key), None)
             if column is not None and _is_guarded(column):  # rendered under this name, but without the column's type
-                raise ProtectedColumnError(f"{_described(column)} is to be named by its key, {column.key!r}")
+                raise ProtectedColumnError(
+                    f"{_described(column)} is to be named by its key, {column.key!r}",
+                    field=getattr(column.type, "name", None),
+                )
             column = None
         if is_upsert and (column is None or column.key not in columns):
             raise ProtectedColumnError(
@@ -76,7 +79,10 @@ def _check_copies(statement: Any) -> None:
                 raise _not_encrypted(column)
             index = getattr(column.type, "index", None)
             if index is not None and index.companion not in names:
-                raise ProtectedColumnError(f"{_described(column)} is copied without its tags, {index.companion!r}")
+                raise ProtectedColumnError(
+                    f"{_described(column)} is copied without its tags, {index.companion!r}",
+                    field=getattr(column.type, "name", None),
+                )
 
 
 def _check_tags(columns: set[Any]) -> None:
@@ -87,7 +93,8 @@ def _check_tags(columns: set[Any]) -> None:
         if index is not None and index.companion not in keys:
             raise ProtectedColumnError(
                 f"{_described(column)} is searchable, and tags are added to a statement by itself: not to one that is "
-                "within another, nor to several ON CONFLICT clauses"
+                "within another, nor to several ON CONFLICT clauses",
+                field=getattr(column.type, "name", None),
             )
 
 
@@ -129,5 +136,6 @@ def _is_stored(source: Any) -> bool:
 def _not_encrypted(column: Any) -> ProtectedColumnError:
     return ProtectedColumnError(
         f"{_described(column)} takes plain values only, which are encrypted in this process: an SQL expression, or a "
-        "literal() of another type, would be computed by the database, in plaintext. Nothing was sent"
+        "literal() of another type, would be computed by the database, in plaintext. Nothing was sent",
+        field=getattr(column.type, "name", None),
     )
