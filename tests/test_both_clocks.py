@@ -135,6 +135,19 @@ def test_the_grace_is_counted_by_both_clocks_together(
             use()
 
 
+def test_many_small_losses_add_up(clock: Clock, provider: CountingProvider, store: RowStore) -> None:
+    """An environment that is frozen between calls, each for a moment."""
+    process = Process(provider, store)
+    Encryptor(provider, store).data_keys.shred("A", "ann")
+    for _ in range(round(TTL / 3)):
+        clock.lose(3)
+        clock.advance(0.01)
+    clock.advance(AT_HAND)
+    for use in process.uses.values():
+        with pytest.raises(KeyShreddedError):
+            use()
+
+
 def test_a_machine_that_wakes_up_asks_once(clock: Clock, provider: CountingProvider, store: RowStore) -> None:
     """Its keys are confirmed, each by one call, and all goes on."""
     process = Process(provider, store)

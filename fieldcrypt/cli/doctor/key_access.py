@@ -80,7 +80,10 @@ class _Access:
         if alone := self._blind_wrappers():
             unless = f" (unless IAM policies let them {DECRYPT})" if self._decrypting_is_delegated() else ""
             told.append(f"may wrap data keys that they know and not {DECRYPT}{unless}: {self._some(alone)}")
-            advice.append(f"let nobody wrap who may not {DECRYPT}: SECURITY.md says what such a principal can do")
+            advice.append(
+                f"let nobody wrap who may not {DECRYPT}, or say KeyPolicy(own_keys_only=True); SECURITY.md says what "
+                "such a principal can do"
+            )
         if wide := [who for who in self._named if self._is_wide(who)]:
             told.append(f"more than roles and users of this account: {self._some(wide)}")
             advice.append("name roles in the key policy: fieldcrypt kms policy; revoke grants that nobody needs")
