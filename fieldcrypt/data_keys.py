@@ -78,7 +78,8 @@ class DataKeys:
         """Make the first data key of a tenant now, unless it has one, and return the record of the one that encrypts.
 
         For a tenant whose first values many processes will write at once, or in several regions; and to name index keys
-        in a `KeyPolicy`. Can be repeated.
+        in a `KeyPolicy`. Can be repeated; but under `own_keys_only`, an index key for the policy to name is a new one
+        each time, for one that is there may have been planted.
 
         Args:
             tenant: whose key.
@@ -90,7 +91,7 @@ class DataKeys:
             KeyProviderError, KeyStoreError: as for `Field.encrypt` and `BlindIndex.tag`.
         """
         if index:
-            return self._keyring.index_keys.for_tagging(tenant).keys[0].record.stored
+            return self._keyring.index_keys.create(tenant)
         return self._keyring.create(tenant).stored
 
     def rotate(self, tenant: str | None = None, purpose: Purpose = Purpose.ENCRYPTION) -> KeyRecord:

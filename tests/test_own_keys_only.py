@@ -271,6 +271,22 @@ class TestIndexes:
         with pytest.raises(ConfigurationError, match="index_keys"):
             getattr(index, verb)(SSN, tenant=TENANT)
 
+    def test_one_is_made_to_be_named(self, scene: Scene) -> None:
+        """A new one each time, for any that is there may have been planted; once it is named, there is no other."""
+        planted = scene.plant(Purpose.BLIND_INDEX, ago=DAY).record.key_id
+        made = {scene.encryptor().data_keys.create(TENANT, index=True).key_id for _ in range(2)}
+        assert len(made - {planted}) == 2
+        named = made.pop()
+        encryptor = scene.encryptor(index_keys={TENANT: [named]})
+        assert encryptor.data_keys.create(TENANT, index=True).key_id == named
+        assert len(encryptor.blind_index(NAME).tags(SSN, tenant=TENANT)) == 1
+
+    def test_none_is_made_for_a_shredded_tenant(self, scene: Scene) -> None:
+        self.pinned(scene)
+        scene.encryptor(own_keys_only=False).data_keys.shred(TENANT, "ann")
+        with pytest.raises(KeyShreddedError):
+            scene.encryptor().data_keys.create(TENANT, index=True)
+
     def test_warming_up_passes_over_them(self, scene: Scene) -> None:
         """It has nothing to fetch, and is no error."""
         self.pinned(scene)

@@ -9,6 +9,7 @@ import typer
 from fieldcrypt.cli.options import JsonOption
 from fieldcrypt.cli.output import print_json, say, utc
 from fieldcrypt.cli.target import EncryptorOption, check_tenant_option, find_encryptor
+from fieldcrypt.keys.index.refusal import unnamed
 
 __all__ = ["creation"]
 
@@ -26,12 +27,17 @@ def create(
 ) -> None:
     """Make the first data key of a tenant ahead of time, unless it has one, and say which key it is.
 
-    With --index the first index key. Can be repeated, and run by many at once: it is one key.
+    With --index the first index key. Can be repeated, and run by many at once: it is one key, unless the policy is
+    own_keys_only and names no index key yet. Then each is another one, for it to name.
     """
     check_tenant_option(tenant)
-    record = find_encryptor(encryptor).data_keys.create(tenant, index=index)
+    found = find_encryptor(encryptor)
+    record = found.data_keys.create(tenant, index=index)
     if as_json:
         print_json({"tenant": tenant, "key_id": record.key_id.hex()})
+        return
+    whose = "no tenant" if tenant is None else f"tenant {tenant!r}"
+    if index and unnamed(found.policy, tenant) is not None:
+        say(f"{record.key_id.hex()} is for {whose}, and tags when KeyPolicy(index_keys=…) names it")
     else:
-        whose = "no tenant" if tenant is None else f"tenant {tenant!r}"
         say(f"{record.key_id.hex()} {'tags' if index else 'encrypts'} for {whose}, made {utc(record.created)}")

@@ -18,6 +18,7 @@ from fieldcrypt.errors import (
 )
 from fieldcrypt.events import Event, EventKind, Events
 from fieldcrypt.keys.background import Background
+from fieldcrypt.keys.index.refusal import WITHOUT_STORE, refusal, unnamed
 from fieldcrypt.keys.index_choice import choose_index_key, next_created
 from fieldcrypt.keys.index_key import IndexKey, IndexLease
 from fieldcrypt.keys.index_rotation import IndexRotation
@@ -28,7 +29,7 @@ from fieldcrypt.keys.live_keys import RETRY_INTERVAL, LiveKeys
 from fieldcrypt.keys.living_records import LivingRecords
 from fieldcrypt.keys.policy import KeyPolicy
 from fieldcrypt.keys.providers.tenant_providers import TenantProviders
-from fieldcrypt.keys.records import check_tenant
+from fieldcrypt.keys.records import KeyRecord, Purpose, check_tenant
 from fieldcrypt.keys.single_flight import SingleFlight
 from fieldcrypt.keys.store import KeyStore
 from fieldcrypt.keys.stored_index_keys import StoredIndexKeys
@@ -73,6 +74,7 @@ class IndexKeys:
         self._background = background
         self._live_keys = live_keys
         self._lost_time = lost_time
+        self._records = records
         self._stored = StoredIndexKeys(live_keys, records, refused, policy, events)
         self._maker = KeyMaker(providers, store, live_keys, events)
         self._first_keys = FirstKeys(self._maker, providers, store, live_keys, policy, events)
@@ -92,9 +94,8 @@ class IndexKeys:
 
     def possible(self, tenant: str | None) -> bool:
         """Say whether this process can have index keys of a tenant (see `for_tagging`)."""
-        provider = self._providers.of(tenant)
-        known = tenant in self._policy.index_keys or not self._policy.own_keys_only
-        return self._store is not None and known and not provider.public_key_wrapping and not provider.write_only
+        refused = refusal(self._providers.of(tenant)) or unnamed(self._policy, tenant)
+        return self._store is not None and refused is None
 
     def for_tagging(self, tenant: str | None, offload: Offload = in_place) -> IndexLease:
         """Return the index keys of a tenant, the one that tags first, making it if the tenant has none.
@@ -111,6 +112,20 @@ class IndexKeys:
             return lease
         self._check(tenant, offload)
         return offload(lambda: self._choices.run((tenant, True), lambda: self._choose_anew(tenant, make=True)))
+
+    def create(self, tenant: str | None) -> KeyRecord:
+        """Return the record of the index key that tags for a tenant, making one if it has none.
+
+        Where index keys count only if the policy names them, and it names none of the tenant: of a new one, each time.
+
+        Raises:
+            As `for_tagging`.
+        """
+        if unnamed(self._policy, tenant) is None:
+            return self.for_tagging(tenant).keys[0].record.stored
+        self._check(tenant, named=False)
+        self._records.list(tenant, Purpose.BLIND_INDEX)  # raises if the tenant was shredded
+        return self._maker.make(tenant, _system.wall_clock()).record.stored
 
     def for_searching(self, tenant: str | None, offload: Offload = in_place) -> IndexLease:
         """Return all index keys under which there may be tags of a tenant; none if it has none, and none is made.
@@ -187,27 +202,14 @@ class IndexKeys:
         lease.extend()
         return lease if lease.deadline > now else None
 
-    def _check(self, tenant: str | None, offload: Offload = in_place) -> KeyStore:
+    def _check(self, tenant: str | None, offload: Offload = in_place, *, named: bool = True) -> KeyStore:
         if self._store is None:
-            raise ConfigurationError(
-                "a blind index needs an Encryptor with a key store: equal values get equal tags only under one index "
-                "key, which all processes have to find in the same place"
-            )
+            raise ConfigurationError(WITHOUT_STORE)
         if tenant is not None:
             check_tenant(tenant)
-        provider = self._providers.of(tenant, offload)
-        if provider.public_key_wrapping:
-            raise ConfigurationError(
-                "a blind index needs a key provider with symmetric wrapping keys: whoever knows a public key could "
-                "plant an index key that he knows, and try out what is behind each tag"
-            )
-        if self._policy.own_keys_only and tenant not in self._policy.index_keys:
-            raise ConfigurationError(
-                "the policy is own_keys_only, for somebody may plant data keys, and index keys cannot be of one "
-                "process alone: name those that count, KeyPolicy(index_keys={tenant: [key id]})"
-            )
-        if provider.write_only:
-            raise ConfigurationError("a blind index needs a key provider that can unwrap: tags need the tenant's key")
+        why = refusal(self._providers.of(tenant, offload)) or (unnamed(self._policy, tenant) if named else None)
+        if why is not None:
+            raise ConfigurationError(why)
         return self._store
 
     # Leases

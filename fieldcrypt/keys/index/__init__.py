@@ -1,0 +1,1 @@
+"""Data keys for blind indexes. Internal; import from `fieldcrypt`."""
