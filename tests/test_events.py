@@ -264,6 +264,27 @@ class TestWhen:
         assert [event.key_id for event in recorder.of(EventKind.KEY_LOST)] == [value[1:17].hex()]
         assert not recorder.of(EventKind.KEY_UNCONFIRMED)
 
+    @pytest.mark.parametrize("use", ["encrypts", "tags"])
+    def test_a_tenant_is_shredded_elsewhere(
+        self,
+        clock: Clock,
+        provider: CountingProvider,
+        rows: RowStore,
+        encryptor: Encryptor,
+        recorder: Recorder,
+        use: str,
+    ) -> None:
+        """Who looks for a newer key finds its tombstones, which is no outage either."""
+        uses = {"encrypts": encryptor.field("a.b", str).encrypt, "tags": encryptor.blind_index("a.b", str).tag}
+        uses[use](SSN, tenant="A")
+        Encryptor(provider, rows).data_keys.shred("A", "a test")
+        clock.advance(0.91 * TTL)
+        recorder.kinds()
+        with pytest.raises(KeyShreddedError):
+            uses[use](SSN, tenant="A")
+        assert [event.tenant for event in recorder.of(EventKind.KEY_LOST)] == ["A"]
+        assert not recorder.of(EventKind.KEY_UNCONFIRMED)
+
     def test_a_tenant_is_shredded(self, encryptor: Encryptor, field: Field[str], recorder: Recorder) -> None:
         """Each of its keys is named, once."""
         field.encrypt(SSN, tenant="A")

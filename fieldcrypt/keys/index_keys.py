@@ -221,7 +221,8 @@ class IndexKeys:
         except KeyAccessDeniedError:
             return  # reported where it was said
         except FieldcryptError as error:
-            self._events.report(Event(EventKind.KEY_UNCONFIRMED, tenant=tenant, cause=str(error)))
+            kind = EventKind.KEY_LOST if isinstance(error, KeyShreddedError) else EventKind.KEY_UNCONFIRMED
+            self._events.report(Event(kind, tenant=tenant, cause=str(error)))
 
     def _choose_anew(self, tenant: str | None, *, make: bool) -> IndexLease:
         lease = self._leases.get(tenant)

@@ -296,7 +296,8 @@ class Keyring:
         except KeyAccessDeniedError:
             return  # reported where it was said
         except FieldcryptError as error:
-            self.events.report(Event(EventKind.KEY_UNCONFIRMED, tenant=tenant, cause=str(error)))
+            kind = EventKind.KEY_LOST if isinstance(error, KeyShreddedError) else EventKind.KEY_UNCONFIRMED
+            self.events.report(Event(kind, tenant=tenant, cause=str(error)))
 
     def _choose_anew(self, tenant: str | None) -> Lease:
         lease = self._leases.get(tenant)
