@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from fieldcrypt import _system
+from fieldcrypt.cli import output
 from tests.test_cli import Run, complaint, stdout
 from tests.test_cli import run as run  # a fixture
 
@@ -212,6 +214,56 @@ def test_rows_that_differ_by_their_keys(run: Run, shop: Any) -> None:
     assert "1 changed" in stdout(run("migrate", "backfill", "--newer-plaintext-of", "7"))
     assert run("migrate", "verify").stderr == "8: ssn_plain -> ssn differs\n"
     stdout(run("migrate", "finish", "--yes", "--stale-plaintext"))
+
+
+def test_many_rows_of_one_reason_are_one_line(run: Run, shop: Any) -> None:
+    """With the first keys, so that another reason is not lost among them; a script is told all keys."""
+    do(shop, "ALTER TABLE patients ADD COLUMN ssn_tag BLOB")
+    stdout(run("migrate", "backfill"))
+    do(shop, "UPDATE patients SET ssn_plain = 'other' WHERE id <> 7", "UPDATE patients SET ssn_tag = NULL WHERE id = 7")
+    assert run("migrate", "verify").stderr.splitlines() == [
+        "19 rows (0; 1; 2; 3; 4; …): ssn_plain -> ssn differs",
+        "7: ssn_plain -> ssn has not the blind index tag of its value",
+        "--json names them all",
+    ]
+    assert len(json.loads(run("migrate", "verify", "--json").stdout)["reasons"]) == 20
+
+
+def test_the_status_fits_on_a_terminal(run: Run, shop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 80 columns: nothing is cut off, and no word of it broken."""
+    do(shop, "ALTER TABLE patients ADD COLUMN ssn_tag BLOB")
+    stdout(run("migrate", "backfill"))
+    do(shop, "UPDATE fieldcrypt_migrations SET total = 1000000, done = 999999, changed = 999999")
+    monkeypatch.setattr(output, "_WIDTH", 80)
+    lines = stdout(run("migrate", "status")).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert all(any(word in line for line in lines) for word in ("backfill", "done", "999,999", "1,000,000", "failed"))
+
+
+def test_what_finish_asks(run: Run, shop: Any) -> None:
+    """What goes, and that it does not come back."""
+    asked = run("migrate", "finish", input="no\n")
+    assert asked.exit_code == 1
+    assert "removed for good, wherever the two are the same. There is no undo" in asked.stderr
+    assert "also where the two differ" in run("migrate", "finish", "--stale-plaintext", input="no\n").stderr
+
+
+def test_a_model_is_no_migration(run: Run, shop: Any) -> None:
+    """Its class is called as a function would be, and what comes of it is said."""
+    assert "application:Patient() returned a Patient, and no Migration" in complaint(
+        run("migrate", "plan", "application:Patient"), 2
+    )
+
+
+def test_modules_are_found_beside_pyproject(
+    run: Run, shop: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also in a directory below it, as the names in it are."""
+    sys.path[:] = [each for each in sys.path if each not in ("", str(tmp_path))]
+    del sys.modules["application"]
+    (tmp_path / "below").mkdir()
+    monkeypatch.chdir(tmp_path / "below")
+    assert "cannot be imported" not in run("migrate", "status").stderr
 
 
 def test_which_migration(run: Run, shop: Any, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -11,6 +12,8 @@ from sqlalchemy import Boolean, Column, Engine, Integer, MetaData, String, Table
 
 from fieldcrypt import ConfigurationError
 from fieldcrypt.migration import Kind
+from fieldcrypt_dynamodb.migration import TableMigration
+from fieldcrypt_pynamodb.migration import MigratedModel
 from fieldcrypt_sqlalchemy import Encrypted
 from fieldcrypt_sqlalchemy.migration import Migration, MigrationError, checkpoint_tables
 from tests.conftest import Database
@@ -36,6 +39,29 @@ def cast(engine: Engine) -> str:
 def is_untouched(engine: Engine) -> bool:
     """Whether nothing was written, not even that something was begun."""
     return set(stored(engine)) <= {b"x"} and not CHECKPOINTS & set(inspect(engine).get_table_names())
+
+
+class Plain:
+    """A class that no data store knows."""
+
+
+def test_what_is_no_model_is_named() -> None:
+    """Instead of an attribute that it lacks."""
+    engine = create_engine("sqlite://")
+    makers: dict[str, Callable[[Any], Any]] = {
+        "a mapped class or a Table": lambda given: Migration(engine, given),
+        "a ProtectedTable, or of PynamoDB MigratedModel(model)": TableMigration,
+    }
+    for given, said in ((Plain, "no class Plain"), (Plain(), "no Plain"), ("patients", "no str")):
+        for wanted, make in makers.items():
+            with pytest.raises(ConfigurationError, match=re.escape(f"{wanted}, and {said}")):
+                make(given)
+        with pytest.raises(ConfigurationError, match="a Model of PynamoDB, and no"):
+            MigratedModel(given)  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="an Engine, and no str"):
+        Migration("sqlite://", patients(("id", Integer())))  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="copies are a mapping"):
+        Migration(engine, patients(("id", Integer())), ["plain"])  # type: ignore[arg-type]
 
 
 class TestTables:

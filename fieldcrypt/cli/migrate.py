@@ -5,18 +5,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from fieldcrypt import _system
-from fieldcrypt._text import counted
+from fieldcrypt.cli.migrate_reports import print_plan, print_report, print_status, print_verified
 from fieldcrypt.cli.migrations import MigrationArgument, find_migration
 from fieldcrypt.cli.options import JsonOption, YesOption
-from fieldcrypt.cli.output import ask, fail, print_json, print_table, printable, say, utc
+from fieldcrypt.cli.output import ask, fail, say
 from fieldcrypt.errors import ConfigurationError
-from fieldcrypt.migration import Kind, MendsRows, MigrationPlan, Progress, Sample, StepReport
-from fieldcrypt.migration.reports import key_in_words
+from fieldcrypt.migration import Kind, MendsRows, Progress, Sample, StepReport
 
 __all__ = ["migrate"]
 
@@ -50,10 +49,7 @@ def plan(
     found = find_migration(migration)
     with _showing("plan", as_json) as tell:
         planned = found.plan(sample=_sample(confidence, share), on_progress=tell)
-    if as_json:
-        print_json(_plan_as_json(planned))
-    else:
-        _print_plan(planned)
+    print_plan(planned, as_json)
     unread = any(counts[kind] for counts in planned.fields.values() for kind in (Kind.UNREADABLE, Kind.MARKED))
     if planned.needed or planned.left or unread:
         raise typer.Exit(1)
@@ -145,14 +141,7 @@ def verify(
     found = find_migration(migration)
     with _showing("verify", as_json) as tell:
         report = found.verify(sample=_sample(confidence, share), on_progress=tell)
-    if as_json:
-        reasons = [{"key": key_in_words(key), "reason": reason} for key, reason in report.reasons.items()]
-        counts = {name: getattr(report, name) for name in ("rows", "wrong", "differing", "total", "left")}
-        print_json(counts | {"reasons": reasons})
-    else:
-        say(report)
-        for key, reason in report.reasons.items():
-            typer.echo(printable(f"{key_in_words(key)}: {reason}"), err=True)
+    print_verified(report, as_json)
     if report.wrong or report.left:
         raise typer.Exit(1)
 
@@ -173,8 +162,12 @@ def finish(
     """
     found = find_migration(migration)
     if not yes:
+        where = "also where the two differ" if stale_plaintext else "wherever the two are the same"
         ask(
-            [f"The plaintext that {found.name} has beside its protected values will be removed."],
+            [
+                f"{found.name}: plaintext beside an encrypted value is removed for good, {where}. There is no undo.",
+                "No process may read or write that plaintext any more.",
+            ],
             "Nothing was removed.",
         )
     with _showing("finish", as_json) as tell:
@@ -209,28 +202,7 @@ def pause(migration: MigrationArgument = None) -> None:
 @migrate.command()
 def status(migration: MigrationArgument = None, as_json: JsonOption = False) -> None:
     """Say how far the steps are, and who is at work."""
-    found = find_migration(migration).status()
-    if as_json:
-        print_json([step._asdict() for step in found.steps])
-        return
-    titles = ("step", "of", "state", "rows", "changed", "failed", "began", "workers")
-    rows = [
-        (
-            step.step,
-            step.part,
-            step.state,
-            f"{step.done:,} of {step.total:,}",
-            f"{step.changed:,}",
-            f"{step.failed:,}",
-            utc(int(step.began)),
-            ", ".join(step.workers),
-        )
-        for step in found.steps
-    ]
-    if rows:
-        print_table(titles, rows)
-    else:
-        say(f"{found.name}: nothing was begun")
+    print_status(find_migration(migration).status(), as_json)
 
 
 def _sample(confidence: float | None, share: float) -> Sample | None:
@@ -240,74 +212,8 @@ def _sample(confidence: float | None, share: float) -> Sample | None:
         raise ConfigurationError(str(error)) from None
 
 
-def _print_plan(planned: MigrationPlan) -> None:
-    kinds = [kind for kind in Kind if any(counts[kind] for counts in planned.fields.values())]
-    titles = ("column", *(kind.value for kind in kinds), "stale tags")
-    rows = [
-        (name, *(f"{counts[kind]:,}" for kind in kinds), f"{planned.stale_tags.get(name, 0):,}")
-        for name, counts in planned.fields.items()
-    ]
-    if rows:
-        print_table(titles, rows)
-    some = "" if planned.rows == planned.total else f", of {planned.total:,}"
-    say(f"{counted(planned.rows, 'row')} looked at{some}: a backfill has {counted(planned.due, 'value')} to write")
-    if planned.left:
-        say(
-            f"no step would come to {counted(planned.left, 'more row')} of the table: is the key sorted as it is "
-            "compared?"
-        )
-    marked = sum(counts[Kind.MARKED] for counts in planned.fields.values())
-    if marked:
-        say(
-            f"{counted(marked, 'value')} with fc1. at the beginning cannot be read as encrypted; `backfill` names the "
-            "rows. Look at each: if it is old plaintext of yours, and nobody has planted it, `fieldcrypt migrate mend "
-            "--as-plaintext KEY` encrypts it"
-        )
-    if planned.stale_seals:
-        say(f"{counted(planned.stale_seals, 'item')} to be sealed")
-    for reason, count in planned.passed_over.items():
-        say(f"{counted(count, 'row')} passed over: {reason}")
-    for remark in planned.remarks:
-        typer.echo(printable(f"remark: {remark}"), err=True)
-    for needed in planned.needed:
-        typer.echo(printable(f"needed before: {needed}"), err=True)
-
-
-def _plan_as_json(planned: MigrationPlan) -> dict[str, Any]:
-    return {
-        "rows": planned.rows,
-        "total": planned.total,
-        "due": planned.due,
-        "left": planned.left,
-        "columns": {name: {kind.value: n for kind, n in counts.items()} for name, counts in planned.fields.items()},
-        "stale_tags": dict(planned.stale_tags),
-        "stale_seals": planned.stale_seals,
-        "needed": list(planned.needed),
-        "passed_over": dict(planned.passed_over),
-        "remarks": list(planned.remarks),
-    }
-
-
 def _print_report(report: StepReport, as_json: bool, step: str) -> None:
-    if as_json:
-        failures = [{"key": key_in_words(key), "reason": str(error)} for key, error in report.failures.items()]
-        names = ("rows", "changed", "failed", "complete", "dropped", "total", "left")
-        counts = {name: getattr(report, name) for name in names}
-        print_json(counts | {"failures": failures, "remarks": list(report.remarks)})
-    else:
-        state = "" if report.complete else "; paused, run it again to go on"
-        if report.dropped:
-            state = f"; another step was begun meanwhile, and this {step} was dropped: look at the status"
-        elif report.left:
-            state = f"; the database counts {report.left:,} of {report.total:,} as left"
-        say(f"{counted(report.rows, 'row')}, {report.changed:,} changed, {report.failed:,} failed{state}")
-        untold = report.failed - len(report.failures)
-        if untold > 0:
-            say(f"{untold:,} that failed are not named here: `fieldcrypt migrate verify` names them")
-        for remark in report.remarks:
-            say(f"left to do: {remark}")
-    for key, error in report.failures.items() if not as_json else ():
-        typer.echo(printable(f"{key_in_words(key)}: {error}"), err=True)
+    print_report(report, as_json, step)
     if report.failed or not report.complete:
         raise typer.Exit(1)
 

@@ -112,12 +112,14 @@ def configured(name: str) -> Any:
     Raises:
         ConfigurationError: it is malformed.
     """
+    file = _pyproject()
+    return None if file is None else _from_pyproject(file, name)
+
+
+def _pyproject() -> Path | None:
     here = Path.cwd()
-    for directory in (here, *here.parents):
-        file = directory / "pyproject.toml"
-        if file.is_file():
-            return _from_pyproject(file, name)
-    return None
+    files = (directory / "pyproject.toml" for directory in (here, *here.parents))
+    return next((file for file in files if file.is_file()), None)
 
 
 def _configured_encryptor() -> str | None:
@@ -141,10 +143,11 @@ def _imported(path: str) -> Any:
 
 
 def _module(path: str) -> ModuleType:
-    """Return the module of a path; it is looked for in this directory too."""
-    module_name = path.partition(":")[0]
-    if "" not in sys.path and str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
+    """Return the module of a path; it is looked for in this directory too, and in that of pyproject.toml."""
+    module_name, file = path.partition(":")[0], _pyproject()
+    for directory in (*(() if file is None else (file.parent,)), Path.cwd()):
+        if str(directory) not in sys.path and not (directory == Path.cwd() and "" in sys.path):
+            sys.path.insert(0, str(directory))
     try:
         return importlib.import_module(module_name)
     except Exception as error:  # noqa: BLE001 (whatever the application's module raises)

@@ -36,6 +36,9 @@ class MigratedModel:
     """
 
     def __init__(self, model: type[Model]) -> None:
+        if not (isinstance(model, type) and issubclass(model, Model)):
+            given = getattr(model, "__name__", type(model).__name__)
+            raise ConfigurationError(f"MigratedModel(model): a Model of PynamoDB, and no {given}")
         table = table_of(model)
         if table is None:
             raise ConfigurationError(f"{model.__name__} has no table: its Meta names none")

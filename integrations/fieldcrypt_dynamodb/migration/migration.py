@@ -50,8 +50,8 @@ class TableMigration(StoredMigration):
         name: what its checkpoints are kept under. Default: the table's name.
 
     Raises:
-        ConfigurationError: there are both a factory and a region, or too many segments. At first use: the client is of
-            another region or endpoint than the model.
+        ConfigurationError: the table is none; there are both a factory and a region, or too many segments. At first
+            use: the client is of another region or endpoint than the model.
     """
 
     def __init__(

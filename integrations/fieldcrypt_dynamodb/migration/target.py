@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from fieldcrypt import NO_TENANT, DecryptionError, Encryptor, Field, IndexedBy
+from fieldcrypt import NO_TENANT, ConfigurationError, DecryptionError, Encryptor, Field, IndexedBy
 from fieldcrypt.migration import Accepted
 from fieldcrypt_dynamodb.description import ProtectedTable
 from fieldcrypt_dynamodb.forms import PYTHON, WIRE
@@ -166,5 +166,16 @@ class _Table:
 
 
 def described(table: ProtectedTable | MigratedTable) -> MigratedTable:
-    """Return what a migration has to know of a description."""
-    return _Table(table) if isinstance(table, ProtectedTable) else table
+    """Return what a migration has to know of a description.
+
+    Raises:
+        ConfigurationError: it is none.
+    """
+    if isinstance(table, ProtectedTable):
+        return _Table(table)
+    if isinstance(table, type) or not hasattr(table, "attributes_of"):
+        given = f"class {table.__name__}" if isinstance(table, type) else type(table).__name__
+        raise ConfigurationError(
+            f"TableMigration(table): a ProtectedTable, or of PynamoDB MigratedModel(model), and no {given}"
+        )
+    return table

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import NoneType
 from typing import Any
 
 from sqlalchemy import Engine
@@ -44,7 +45,8 @@ class Migration(StoredMigration):
         name: what its checkpoints are kept under. Default: the name of the model's table, with its schema.
 
     Raises:
-        ConfigurationError: there are no such attributes, or the table has no primary key.
+        ConfigurationError: what is given is no engine, model or mapping; there are no such attributes, or the table has
+            no primary key.
     """
 
     def __init__(
@@ -56,6 +58,10 @@ class Migration(StoredMigration):
         readers: Sequence[OldReader[Any]] = (),
         name: str | None = None,
     ) -> None:
+        if not isinstance(engine, Engine):
+            raise ConfigurationError(f"Migration(engine, model): an Engine, and no {type(engine).__name__}")
+        if not isinstance(copies, (Mapping, NoneType)):
+            raise ConfigurationError('Migration(engine, model, {"ssn_plain": "ssn"}): copies are a mapping')
         # What others have committed is seen when a row is locked, and MySQL locks no more than the rows.
         isolation = "SERIALIZABLE" if engine.dialect.name == "sqlite" else "READ COMMITTED"
         self._engine = engine = engine.execution_options(isolation_level=isolation)

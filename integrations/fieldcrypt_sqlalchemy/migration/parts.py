@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Engine, Table
-from sqlalchemy.orm import class_mapper
+from sqlalchemy import Engine, Table, inspect
+from sqlalchemy.orm import Mapper, class_mapper
 
 from fieldcrypt import ConfigurationError
 from fieldcrypt.schemes import OldReader
@@ -34,8 +34,11 @@ class Parts:
         """Return the tables of a model, at least one.
 
         Raises:
-            ConfigurationError: the model has no such attributes, or none that are protected.
+            ConfigurationError: it is no model, or has no such attributes, or none that are protected.
         """
+        if not isinstance(inspect(model, raiseerr=False), (Table, Mapper)):
+            given = f"class {model.__name__}" if isinstance(model, type) else type(model).__name__
+            raise ConfigurationError(f"Migration(engine, model): a mapped class or a Table, and no {given}")
         name = model.fullname if isinstance(model, Table) else model.__name__
         if self.readers and not self.copies:
             raise ConfigurationError(
