@@ -377,7 +377,7 @@ class TestReencryption(OnMoto):
         attributes = {"email": Protected(str, name="old.name", accept_plaintext=SOON)}
         migration(dynamodb, described(encryptor, attributes=attributes, bound=False)).backfill()
         how: dict[str, Any] = {
-            "accept": [FormerField(encryptor.field("old.name", str))],
+            "accept": [FormerField(encryptor.field("old.name", str), tenant="clinic")],
             "accept_until": SOON,
             "pad": 64,
         }

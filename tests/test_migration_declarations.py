@@ -329,7 +329,10 @@ class TestItems(OnMoto):
         with pytest.raises(ProtectedAttributeError, match="bound to before"):
             mixed.of_tenant("c1").update_item(Key={"id": 1}, UpdateExpression="REMOVE #r", **NAMES)
         job = TableMigration(now, dynamodb.client)
-        assert job.plan().fields == {"patients.born": {Kind.OLD_FORM: 3, Kind.UNREADABLE: 1}}
+        plan = job.plan()
+        assert plan.fields["patients.born"] == {Kind.OLD_FORM: 3, Kind.UNREADABLE: 1}
+        assert plan.fields["patients"] == {Kind.UNREADABLE: 1}  # the seal of what was copied
+        assert plan.stale_seals == 3
         report = job.backfill()
         assert (report.changed, list(report.failures)) == (3, [(3,)])
         assert list(job.verify().reasons) == [(3,)]
