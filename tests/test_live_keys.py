@@ -476,7 +476,8 @@ class TestFork:
         value, keyring, held = field.encrypt(SSN), encryptor._keyring, Toll()
         assert keyring is not None
         locks = [
-            keyring._lock,
+            keyring._leases._lock,
+            keyring._encrypting._lock,
             keyring.live_keys._keys._lock,
             keyring.live_keys._fetches._lock,
             keyring._choices._lock,

@@ -5,9 +5,7 @@ Everything here is off the hot path: fields keep what they got, and come back wh
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterable
-from threading import Lock
 
 from fieldcrypt import _system
 from fieldcrypt._base.lost_time import LostTime
@@ -26,6 +24,7 @@ from fieldcrypt.keys.index_keys import IndexKeys
 from fieldcrypt.keys.key_maker import KeyMaker
 from fieldcrypt.keys.live.encrypting_keys import ROTATION_RETRY_INTERVAL, EncryptingKeys
 from fieldcrypt.keys.live.first_keys import FirstKeys
+from fieldcrypt.keys.live.leases import Leases
 from fieldcrypt.keys.live.opened_records import OpenedRecords, PlantedRecordsError
 from fieldcrypt.keys.live.refused_records import RefusedRecords
 from fieldcrypt.keys.live_key import Lease, LiveKey
@@ -101,16 +100,12 @@ class Keyring:
             self._refused,
             self._lost_time,
         )
-        self._leases: OrderedDict[str | None, Lease] = OrderedDict()
+        self._leases = Leases(policy.max_cached_keys)
         self._reset()
         _system.call_after_fork(self._reset)
 
     def _reset(self) -> None:
-        """Start with locks that nobody holds and salts that nobody shares; also runs in a forked child."""
-        self._lock = Lock()
-        self._choices: SingleFlight[Lease] = SingleFlight()
-        for lease in self._leases.values():
-            lease.key.after_fork()
+        self._choices: SingleFlight[Lease] = SingleFlight()  # whose lock nobody holds; also in a forked child
 
     @property
     def self_contained(self) -> bool:
@@ -144,7 +139,7 @@ class Keyring:
                 if lease.key.usable_until <= now:  # ended just now; looked at last, for that ends a lease first
                     lease.deadline = float("-inf")
                 self._background.submit(("lease", tenant), lambda: self._renew(tenant))
-                lease = self._leases.get(tenant, lease)
+                lease = self._leases.get(tenant) or lease
             if lease.deadline > now:
                 lease.extend()
                 return lease
@@ -196,9 +191,7 @@ class Keyring:
         if self.of_its_own(tenant):
             raise ConfigurationError("here every process has data keys of its own, which rotate by themselves")
         key = self._encrypting.rotate(tenant)
-        lease = self._leases.get(tenant)
-        if lease is not None:
-            lease.deadline = float("-inf")  # so that the time of the new key is noted
+        self._leases.look_again(tenant)  # so that the time of the new key is noted
         return key.record.stored
 
     def drop(self, key_ids: Iterable[bytes]) -> None:
@@ -222,28 +215,20 @@ class Keyring:
         self.live_keys.forget()
         self.index_keys.forget()
         self._refused.forget()
-        with self._lock:
-            for lease in self._leases.values():
-                lease.deadline = float("-inf")
-            self._leases.clear()
+        self._leases.forget()
 
     def _bring_forward(self, seconds: float) -> None:
         """Count time that was lost while the process stood still; fields come to know of it within seconds."""
         self.live_keys.bring_forward(seconds)
         self.index_keys.bring_forward(seconds)
-        with self._lock:
-            for lease in self._leases.values():
-                lease.bring_forward(seconds)
+        self._leases.bring_forward(seconds)
 
     def _provider_changed(self, tenant: str) -> None:
         """Have a tenant's keys opened by its new provider, or end."""
         self.live_keys.forget_tenant(tenant)
         self.index_keys.forget_tenant(tenant)
         self._refused.forget()  # what the other one refused
-        with self._lock:
-            lease = self._leases.pop(tenant, None)
-        if lease is not None:
-            lease.deadline = float("-inf")
+        self._leases.forget_tenant(tenant)
 
     def active(self, tenant: str | None) -> AuthenticRecord | None:
         """Return the record of the key that encrypts for a tenant, having it ready if that takes no new key.
@@ -279,8 +264,7 @@ class Keyring:
         return self._encrypting.records(tenant)
 
     def _choice(self, tenant: str | None) -> Choice[AuthenticRecord]:
-        lease = self._leases.get(tenant)
-        return self._encrypting.choice(tenant, None if lease is None else lease.key, _system.wall_clock())
+        return self._encrypting.choice(tenant, self._leases.in_use(tenant), _system.wall_clock())
 
     def vouches(self, record: KeyRecord) -> bool:
         """Say of a record that opens whether nobody can have planted it who knows the data key."""
@@ -325,24 +309,7 @@ class Keyring:
             key, until = self._encrypting.key(tenant, choice, now)
         if key.tenant != tenant:
             raise KeyStoreError(f"the key store gave a key of another tenant: {key.key_id.hex()}")
-        return self._lease(tenant, key, until - now)
-
-    def _lease(self, tenant: str | None, key: LiveKey, seconds: float) -> Lease:
-        ends = _system.monotonic() + seconds
-        with self._lock:
-            lease = self._leases.get(tenant)
-            if lease is None or lease.key is not key:
-                if lease is not None:
-                    lease.deadline = float("-inf")  # for fields that still hold it
-                lease = self._leases[tenant] = Lease(key)
-            lease.deadline = min(ends, key.deadline)
-            if key.deadline == float("-inf"):  # dropped just now; looked at last, for that ends a lease last
-                lease.deadline = key.deadline
-            self._leases.move_to_end(tenant)
-            while len(self._leases) > self.policy.max_cached_keys:
-                _, oldest = self._leases.popitem(last=False)
-                oldest.deadline = float("-inf")
-        return lease
+        return self._leases.hold(tenant, key, until - now)
 
     def __reduce__(self) -> str:
         raise TypeError("a keyring holds live keys and cannot be pickled")
