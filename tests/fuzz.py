@@ -7,6 +7,7 @@ that atheris has not slowed down.
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import re
@@ -42,6 +43,7 @@ def fuzz(directory: Path, seconds: int, longest: int) -> None:
         from tests.fuzzing import Fuzzer
 
         fuzzer = Fuzzer()
+    gc.freeze()  # what is there stays
     logging.disable()  # every second input is a refusal, whose log line takes longer than the decoder
     corpus, slow, slowest = directory / "corpus", directory / "slow", 0.0
 

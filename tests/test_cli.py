@@ -264,6 +264,30 @@ class TestKeys:
         field = application.moved.field("patients.ssn", str)
         assert [field.decrypt(value) for value in application.values.values()] == [SSN, SSN]
 
+    def test_data_keys_that_may_have_been_planted(self, run: Run, application: Any) -> None:
+        """Are rewrapped and repaired by consent alone, and named before and after."""
+        keyring = application.encryptor
+        keyring.configure(keyring.provider, keyring.store, KeyPolicy(own_keys_only=True))
+        planted = sorted(value[1:17].hex() for value in application.values.values())
+        for command in (("rewrap", "--to", "application:new", "--dry-run"), ("repair",)):
+            refused = run("keys", *command)
+            assert refused.exit_code == 2
+            assert all(key_id in refused.stderr for key_id in planted)
+            assert "accept_foreign_keys" in refused.stderr
+            accepted = run("keys", *command, "--accept-foreign-keys")
+            assert accepted.exit_code == 0
+            named = [line.split()[0] for line in accepted.stderr.splitlines() if "may have been planted" in line]
+            assert sorted(named) == planted
+
+    def test_an_index_key_that_the_policy_is_to_name(self, run: Run, application: Any) -> None:
+        """Does not tag before."""
+        keyring = application.encryptor
+        keyring.configure(keyring.provider, keyring.store, KeyPolicy(own_keys_only=True))
+        told = stdout(run("keys", "create", "--tenant", "a", "--index"))
+        keyring.configure(keyring.provider, keyring.store, KeyPolicy(index_keys={"a": [told.split()[0]]}))
+        assert "tags when KeyPolicy(index_keys" in told
+        assert f"{told.split()[0]} tags for" in stdout(run("keys", "create", "--tenant", "a", "--index"))
+
     def test_repair_adds_what_is_missing(self, run: Run, application: Any) -> None:
         """The old wraps stay where they are."""
         report = json.loads(stdout(run("keys", "repair", "--encryptor", "application:encryptor", "--json")))
