@@ -12,7 +12,7 @@ import json
 import logging
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import timedelta
@@ -22,6 +22,9 @@ from typing import Any, NamedTuple
 
 from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
 
+from benchmarks.chaos_burst import PROCESSES, bursts
+from benchmarks.chaos_burst import complaints as burst_complaints
+from benchmarks.chaos_burst import table as burst_table
 from benchmarks.chaos_report import DENIED, HEALTHY, Phase, Report
 from benchmarks.chaos_workload import Workload
 from benchmarks.section import Benchmark, Chart, Options, Section, Series, Table
@@ -75,6 +78,9 @@ _MEANING = (
     "costs the time-out, which is yours to choose, to a few callers and to those who wait for the same key: held up. "
     "One that is merely slow is not passed over. The p99 while a region hangs leaves out those that were held up. "
     "Where its own region denies the key, an application is refused, and stops at once: that is no failure.",
+    "Then processes start together, each with one value and one tag of a tenant that has no keys yet, while KMS takes "
+    "long enough for all of them to see that. One data key and one index key have to come of it, over a file and over "
+    "a table of DynamoDB whose index shows nothing of all that.",
     "Nothing may fail and nothing may be read wrong; while a region hangs, the p99 may be three times the healthy "
     "one, and no more calls may run into the time-out than have to, so that somebody finds out.",
 )
@@ -249,6 +255,7 @@ def run(options: Options) -> Section:
         aws = stack.enter_context(LocalAws(REGIONS, isolated=True))
         proxies = {region: stack.enter_context(FaultyProxy(aws.endpoint(region))) for region in REGIONS}
         report = Chaos(aws, proxies, seed, pace).run(on_phase)
+        found = bursts(aws, proxies)
         verbs = ("Decrypt", "Encrypt")
         calls = {f"{verb} in {region}": aws.calls["kms", verb, region] for verb in verbs for region in REGIONS}
     return Section(
@@ -258,17 +265,24 @@ def run(options: Options) -> Section:
             f"{report.operations:,} operations while one region's KMS at a time refused, hung, broke off, answered "
             f"late or with errors, throttled, reset idle connections, found the clock wrong or its key store silent, "
             f"or denied the key, and credentials expired: {len(report.failures):,} failed, {report.wrong:,} values "
-            f"were wrong. {report.refused:,} were refused, as their own region's key policy said."
+            f"were wrong. {report.refused:,} were refused, as their own region's key policy said. "
+            f"{PROCESSES} processes that started together on a new tenant made "
+            f"{_counts(b.data_keys for b in found)} data key and {_counts(b.index_keys for b in found)} index key."
         ),
         meaning=_MEANING,
         tables=(
             report.table(),
+            burst_table(found),
             Table("Calls of KMS that were answered", ("call", "count"), tuple((c, f"{n:,}") for c, n in calls.items())),
         ),
         charts=(_chart(report),),
-        figures={"seed": seed, "calls": calls, **report.figures()},
-        complaints=(*report.complaints(), *report.failures[:10]),
+        figures={"seed": seed, "calls": calls, "bursts": [each._asdict() for each in found], **report.figures()},
+        complaints=(*report.complaints(), *report.failures[:10], *burst_complaints(found)),
     )
+
+
+def _counts(counts: Iterable[int]) -> str:
+    return " or ".join(map(str, sorted(set(counts))))
 
 
 def _chart(report: Report) -> Chart:

@@ -8,9 +8,11 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from benchmarks.chaos_burst import Burst, complaints
 from benchmarks.chaos_report import Operation, Phase, Report
 
 HEALTHY, HANG = 0, 1  # phases
@@ -37,6 +39,8 @@ def test_no_operation_fails_whatever_one_region_does(tmp_path: Path) -> None:
     assert sum(row["operations"] for row in found["rows"]) >= 1500
     assert len({(row["fault"], row["region"]) for row in found["rows"] if row["region"]}) == 22
     assert {row["fault"] for row in found["rows"] if row["refused"]} == {"denied"}
+    keys = [(each["store"], each["processes"], each["data_keys"], each["index_keys"]) for each in found["bursts"]]
+    assert keys == [("file", 40, 1, 1), ("dynamodb", 40, 1, 1)]
 
 
 def test_a_good_run_gives_no_cause_for_complaint() -> None:
@@ -103,6 +107,23 @@ def test_a_run_in_which_no_region_hung_is_complained_of() -> None:
     """Nor does one without the fault that costs most."""
     (complaint,) = report(GOOD[:100], PHASES[:1], asked=100).complaints()
     assert complaint == "no region hung"
+
+
+@pytest.mark.parametrize(
+    ("bad", "said"),
+    [
+        ({"data_keys": 7}, "made 7 data keys and 1 index keys, and used 2"),
+        ({"index_keys": 2}, "made 1 data keys and 2 index keys, and used 2"),
+        ({"used": 3}, "made 1 data keys and 1 index keys, and used 3"),
+        ({"failures": ["KeyStoreError: locked"]}, "1 failed, the first with KeyStoreError: locked"),
+    ],
+)
+def test_processes_that_start_together_and_make_more_keys_are_complained_of(bad: dict[str, Any], said: str) -> None:
+    """Or that fail, or come away with a key that nobody else has."""
+    good = Burst("file", 40, data_keys=1, index_keys=1, used=2, failures=[], seconds=1.0)
+    assert not list(complaints([good]))
+    (complaint,) = complaints([good, good._replace(**bad)])
+    assert complaint.endswith(said)
 
 
 def test_an_operation_that_a_switch_fell_into_counts_for_the_fault() -> None:

@@ -17,6 +17,7 @@ from moto.core import DEFAULT_ACCOUNT_ID
 from moto.kms.models import kms_backends
 from moto.server import ThreadedMotoServer
 
+from fieldcrypt.testing.moto_dynamodb import correct_dynamodb
 from fieldcrypt.testing.moto_kms import correct_kms
 
 HOST = "127.0.0.1"
@@ -26,6 +27,7 @@ _COPIED = ("id", "arn", "creation_date", "description", "policy", "multi_region_
 def main() -> None:
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     correct_kms()
+    correct_dynamodb()
     servers = {region: _serve(0) for region in sys.argv[1:]}
     ports = {region: server.get_host_and_port()[1] for region, server in servers.items()}
     print(json.dumps(ports), flush=True)
