@@ -196,7 +196,9 @@ class BlindIndex(Generic[T]):
     def _check_owner(self, tenant: str | None) -> None:
         """Refuse to tag the values of a tenant with wrapping keys of its own under an index key of no tenant."""
         providers = self._encryptor._configured().providers
-        if self._accepts_default_key or tenant is None or not providers.by_tenant or providers.is_default(tenant):
+        if self._accepts_default_key or not providers.by_tenant or not isinstance(tenant, str):
+            return
+        if providers.is_default(tenant, self._offload):
             return
         raise ConfigurationError(
             "the tenant has a wrapping key of its own, and tags that are not per tenant are under the default key: "

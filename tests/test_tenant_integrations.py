@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
 import pytest
-from sqlalchemy import String, create_engine, select
+from sqlalchemy import String, create_engine, select, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from fieldcrypt import (
@@ -13,14 +17,21 @@ from fieldcrypt import (
     DecryptionError,
     Encryptor,
     IndexedBy,
+    KeyProviderChain,
     LocalKeyProvider,
     MemoryKeyStore,
+    Purpose,
     TenantKeyProvider,
+    row_context,
 )
 from fieldcrypt_dynamodb import ItemSeal, ProtectedTable
 from fieldcrypt_dynamodb.forms import PYTHON
 from fieldcrypt_dynamodb.items import Items
 from fieldcrypt_sqlalchemy import Encrypted, blind_index, encrypted, of_tenant
+from fieldcrypt_sqlalchemy.migration import Migration
+
+from .conftest import Clock
+from .doubles import RowStore
 
 OWN = {"a": LocalKeyProvider.generate(), "b": LocalKeyProvider.generate()}
 
@@ -61,6 +72,58 @@ def test_models_name_their_tenant_or_none(encryptor: Encryptor) -> None:
         assert session.scalars(select(Note.id).where(of_tenant(Note.text, "b") == "x")).all() == [1]
         for _ in range(2):
             assert session.scalars(select(Setting.value)).all() == ["on"]
+
+
+def test_a_tenant_moves_with_all_its_rows(clock: Clock, tmp_path: Path) -> None:
+    """In the end the default key opens nothing of it, and a backup from before as ever."""
+    default, own, answers = LocalKeyProvider.generate(), LocalKeyProvider.generate(), dict[str, Any]()
+    rows = RowStore()
+    encryptor = Encryptor(TenantKeyProvider(lambda tenant: answers.get(tenant, USE_DEFAULT), default), rows)
+
+    class Base(DeclarativeBase):
+        pass
+
+    @encrypted(encryptor, row="id", tenant="owner")
+    class Note(Base):
+        __tablename__ = "notes"
+        id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+        owner: Mapped[str]
+        text: Mapped[str] = mapped_column(Encrypted(String, index=IndexedBy("text_tag", per_tenant=True)))
+        text_tag: Mapped[bytes | None] = blind_index()
+
+    engine = create_engine(f"sqlite:///{tmp_path / 'notes.sqlite'}")
+    Base.metadata.create_all(engine)
+    with Session(engine) as session:
+        session.add_all([Note(id=n, owner=owner, text="x") for n, owner in enumerate(("a", "other", "a"))])
+        session.commit()
+        before = session.connection().execute(text("SELECT text FROM notes WHERE id = 0")).scalar_one()
+    backup = dict(rows.rows)
+
+    answers["a"] = KeyProviderChain(own, default)
+    encryptor.forget()
+    left = encryptor.data_keys.move("a").left
+    clock.advance(timedelta(hours=3).total_seconds())
+    assert Migration(engine, Note).backfill().changed == 2
+    for record in left:
+        if record.purpose is Purpose.ENCRYPTION:
+            encryptor.data_keys.retire(record.key_id)
+    assert len(encryptor.data_keys.retire_index_keys("a")) == 1
+    assert encryptor.data_keys.move("a").left == []
+
+    answers["a"] = own
+    encryptor.forget()
+    with Session(engine) as session:
+        assert [note.text for note in session.scalars(select(Note))] == ["x"] * 3
+        assert session.scalars(select(Note.id).where(of_tenant(Note.text, "a") == "x")).all() == [0, 2]
+        stored = session.connection().execute(text("SELECT id, text, text_tag FROM notes")).all()
+    old_keys = {record.key_id for record in left}
+    assert not [value for _, value, _ in stored if bytes(value)[1:17] in old_keys]
+    with pytest.raises(DecryptionError):
+        Encryptor(default, rows).warm_up(["a"])
+    old = RowStore()
+    old.rows = backup
+    field = Encryptor(default, old).field("notes.text", str)
+    assert field.decrypt(before, tenant="a", context=row_context(0)) == "x"
 
 
 def test_tables_name_their_tenant_or_none(encryptor: Encryptor) -> None:

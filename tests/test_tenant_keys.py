@@ -6,6 +6,7 @@ import pickle
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from threading import Thread
+from typing import Any
 
 import pytest
 
@@ -175,6 +176,22 @@ def test_none_is_no_answer(scene: Scene) -> None:
     with pytest.raises(ConfigurationError, match="USE_DEFAULT"):
         scene.field.encrypt("x", tenant="c")
     assert scene.calls() == 0
+
+
+@pytest.mark.parametrize("tenant", ["", "x" * 256, "\ud800", 7, b"a", ["a"]])
+def test_the_lookup_is_given_tenants_alone(scene: Scene, tenant: Any) -> None:
+    """What no tenant can be ends before somebody's database is asked for it."""
+    data = scene.field.encrypt("x", tenant="a")
+    scene.lookups = 0
+    for work in (
+        lambda: scene.field.decrypt(data, tenant=tenant),
+        lambda: scene.field.encrypt("x", tenant=tenant),
+        lambda: scene.another().field("t.c", str).decrypt(data, tenant=tenant),
+        lambda: scene.encryptor.blind_index("t.c").tags("x", tenant=tenant),
+    ):
+        with pytest.raises((TypeError, ValueError, DecryptionError, ConfigurationError)):
+            work()
+    assert scene.lookups == 0
 
 
 @pytest.mark.parametrize("answer", ["default", "chain", "class", "nested", "text"])

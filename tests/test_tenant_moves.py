@@ -283,6 +283,14 @@ class TestCommands:
         assert run("rewrap", "--tenant", "a", "--to-default", "--yes").exit_code == 0
         assert coming.all_under("a", "default")
 
+    def test_a_key_that_fails_holds_up_the_rotation_of_no_other(self, run: Callable[..., Any], coming: Scene) -> None:
+        """Its tenant is named on stderr, and the exit code is 1."""
+        coming.b.wrap_failure = refusal
+        result = run("rotate", "--all", "--json")
+        assert result.exit_code == 1
+        assert {each["tenant"] for each in json.loads(result.stdout)} == {"a", "other", None}
+        assert "tenant 'b'" in result.stderr
+
     def test_keys_are_listed_with_their_tenants_own_key(self, run: Callable[..., Any], coming: Scene) -> None:
         """And a lookup that knows nothing of one tenant does not hide the keys of the others."""
         coming.answers |= {"b": None}  # type: ignore[dict-item]

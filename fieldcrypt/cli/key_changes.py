@@ -18,7 +18,7 @@ from fieldcrypt.cli.options import JsonOption, YesOption
 from fieldcrypt.cli.output import ask, fail, print_json, printable, progress, say, utc
 from fieldcrypt.cli.target import EncryptorOption, check_tenant_option, find, find_encryptor
 from fieldcrypt.encryptor import Encryptor
-from fieldcrypt.errors import ConfigurationError, DecryptionError, KeyStoreError
+from fieldcrypt.errors import ConfigurationError, DecryptionError, KeyProviderError, KeyStoreError
 from fieldcrypt.keys.data_key import DataKey
 from fieldcrypt.keys.index_choice import settling_time
 from fieldcrypt.keys.policy import KeyPolicy
@@ -63,9 +63,16 @@ def rotate(
     """
     purpose = Purpose.BLIND_INDEX if index else Purpose.ENCRYPTION
     found = find_encryptor(encryptor)
-    made = []
+    made, failed = [], False
     for each in _tenants(found, tenant, every, purpose):
-        record = found.data_keys.rotate(each, purpose)
+        try:
+            record = found.data_keys.rotate(each, purpose)
+        except KeyProviderError as error:
+            if not (every and found.provider.by_tenant):
+                raise
+            failed = True  # the key of this tenant, as a rule, which holds up no other
+            typer.echo(printable(f"{_whose(each)}: {error}"), err=True)
+            continue
         start = utc(int(_start(record, found.policy)))
         made.append({"tenant": record.tenant, "key_id": record.key_id.hex(), "from": start})
         if not as_json:
@@ -77,6 +84,8 @@ def rotate(
         say(f"{counted(len(made), 'index key')} made: tag all rows anew after that")
     else:
         say(f"{counted(len(made), 'data key')} made; old values stay readable")
+    if failed:
+        raise typer.Exit(1)
 
 
 @changes.command()

@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 from fieldcrypt.errors import ConfigurationError, KeyProviderError
 from fieldcrypt.keys.provider import KeyProvider
 from fieldcrypt.keys.provider_chain import KeyProviderChain
-from fieldcrypt.keys.records import WrappedKey
+from fieldcrypt.keys.records import WrappedKey, check_tenant
 
 __all__ = ["USE_DEFAULT", "TenantKeyProvider", "UseDefault"]
 
@@ -61,11 +61,13 @@ class TenantKeyProvider(KeyProvider):
         """Return the key provider of a tenant (see `KeyProvider.for_tenant`).
 
         Raises:
+            TypeError, ValueError: it is no tenant that there can be; the lookup is not asked.
             KeyProviderError: the lookup raised an exception, which is the error's cause.
             ConfigurationError: it returned something else than it should.
         """
         if tenant is None:
             return self.default
+        check_tenant(tenant)
         try:
             found = self._lookup(tenant)
         except Exception as error:

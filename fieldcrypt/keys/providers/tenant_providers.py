@@ -172,13 +172,13 @@ class TenantProviders:
             f"its keys are there: {error}"
         )
 
-    def is_default(self, tenant: str) -> bool:
+    def is_default(self, tenant: str, offload: Offload = in_place) -> bool:
         """Say whether tenants have providers of their own, and this one the default.
 
         Raises:
             KeyProviderError, ConfigurationError: as for `of`.
         """
-        return self.by_tenant and self.of(tenant) is self.of(None)
+        return self.by_tenant and self.of(tenant, offload) is self.of(None)
 
     def forget(self) -> None:
         """Have every tenant's provider looked up again."""
