@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from uuid import UUID, uuid4
 
@@ -11,7 +12,7 @@ from sqlalchemy import ForeignKey, String, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship, selectinload
 
-from fieldcrypt import Encryptor, MemoryKeyStore
+from fieldcrypt import Encryptor, MemoryKeyStore, _system
 from fieldcrypt_sqlalchemy import Encrypted, IndexedBy, Sealed, blind_index, encrypted, find, seal
 from tests.conftest import AsyncDatabase, Database
 from tests.loop_lag import ATTEMPTS, MAX_LAG, SlowProvider, lag_during
@@ -110,6 +111,33 @@ class TestSession:
                 return SlowProvider.calls - fetched
 
         assert asyncio.run(story()) == 0
+
+    def test_keys_that_ended_while_the_machine_slept_are_fetched_with_the_rows(
+        self, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Though they were looked up a moment ago, by the clock that slept as well."""
+        wall_clock = time.time
+
+        async def read() -> int:
+            async with AsyncSession(engine) as session:
+                rows = (await session.scalars(select(Bound))).all()
+                fetched = SlowProvider.calls
+                assert [row.ssn for row in rows] == ["1"]
+                return SlowProvider.calls - fetched
+
+        async def story() -> None:
+            async with AsyncSession(engine) as session:
+                session.add(Bound(clinic_id="north", ssn="1"))
+                await session.commit()
+            assert await read() == 0
+            monkeypatch.setattr(_system, "monotonic", lambda: time.monotonic() + 11)  # after which the core looks
+            for module, name in ((time, "time"), (_system, "wall_clock")):
+                monkeypatch.setattr(module, name, lambda: wall_clock() + 86_400)
+            before = SlowProvider.calls
+            assert await read() == 0
+            assert SlowProvider.calls > before
+
+        asyncio.run(story())
 
 
 class TestConnection:

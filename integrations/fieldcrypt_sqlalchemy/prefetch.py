@@ -21,7 +21,9 @@ _KEY_ID = slice(0, 17)  # version and key id, with which a value begins (SPEC se
 _FRESH_FOR = 30.0  # seconds after which a key is looked up again; in use, it is refreshed long before it ends
 _MAX_FRESH = 10_000  # keys remembered of one Encryptor
 
-_fresh: WeakKeyDictionary[Encryptor, dict[bytes, float]] = WeakKeyDictionary()
+# Until when, on the monotonic and on the wall clock: a machine that slept knows by the latter that its keys have ended.
+_fresh: WeakKeyDictionary[Encryptor, dict[bytes, tuple[float, float]]] = WeakKeyDictionary()
+_NEVER = 0.0, 0.0
 
 
 Columns = Sequence[tuple[int, Any]]  # where encrypted columns are in a row, and their types
@@ -48,14 +50,15 @@ def fetch_keys(cursor: Any, columns: Columns) -> None:
 
 def _missing(columns: Columns, rows: Any) -> dict[Encryptor, dict[bytes, bytes]]:
     """Return a value for each data key that was not looked up lately."""
-    now = time.monotonic()
+    now, wall = time.monotonic(), time.time()
     missing: dict[Encryptor, dict[bytes, bytes]] = {}
     for at, type_ in columns:
         encryptor = type_.encryptor
         fresh = _fresh.setdefault(encryptor, {})
         stored = (row[at] if type_.text is None else _of_text(row[at]) for row in rows)
         values = {value[_KEY_ID]: value for value in stored if isinstance(value, bytes)}
-        found = {key: value for key, value in values.items() if fresh.get(key, 0.0) <= now}
+        untils = {key: fresh.get(key, _NEVER) for key in values}
+        found = {key: values[key] for key, (until, by_wall) in untils.items() if until <= now or by_wall <= wall}
         if found:
             missing.setdefault(encryptor, {}).update(found)
     return missing
@@ -77,5 +80,5 @@ def _fetch(encryptor: Encryptor, values: dict[bytes, bytes]) -> None:
         await_only(encryptor.warm_up_async(values=values.values()))
     except FieldcryptError:
         return  # whoever reads the value is told
-    until = time.monotonic() + min(_FRESH_FOR, encryptor.policy.cache_ttl.total_seconds() / 10)
-    fresh.update(dict.fromkeys(values, until))
+    seconds = min(_FRESH_FOR, encryptor.policy.cache_ttl.total_seconds() / 10)
+    fresh.update(dict.fromkeys(values, (time.monotonic() + seconds, time.time() + seconds)))
