@@ -144,11 +144,15 @@ def test_genuine_ones_wait_for_each_other(provider: CountingProvider) -> None:
     assert provider.unwraps == 40
 
 
-def test_what_anybody_can_wrap_counts(clock: Clock) -> None:
-    """A record under a public key opens, and may have been planted all the same."""
-    provider = PublicKeyProvider()
+@pytest.mark.parametrize("kind", [PublicKeyProvider, CountingProvider], ids=["public key", "own keys only"])
+def test_what_others_can_wrap_counts(clock: Clock, kind: type[CountingProvider]) -> None:
+    """A record under a public key opens, or under one that others may use, and may have been planted all the same."""
+    provider = kind()
     values = [genuine(provider) for _ in range(10)]
-    field = Encryptor(provider).field("a.b", str, accept_public_key=True)
+    policy = KeyPolicy(own_keys_only=kind is CountingProvider)
+    field = Encryptor(provider, policy=policy).field(
+        "a.b", str, accept_public_key=True, accept_foreign_keys=policy.own_keys_only
+    )
     assert [field.decrypt(value) for value in values[:PER_SECOND]] == [SSN] * PER_SECOND
     with pytest.raises(KeyProviderError, match="unknown_records_per_second"):
         field.decrypt(values[PER_SECOND])
@@ -174,6 +178,16 @@ def test_foreign_ones_cost_nothing_and_do_not_count(provider: CountingProvider, 
     foreign = [genuine(CountingProvider()) for _ in range(20)]
     field = reader(provider)
     assert [read(field, value) for value in foreign] == [DecryptionError] * 20
+
+
+def test_foreign_ones_cost_a_key_store_so_many_a_second(
+    provider: CountingProvider, rows: RowStore, clock: Clock
+) -> None:
+    """Which is asked before: there they count."""
+    field = reader(provider, rows)
+    refused = [read(field, genuine(CountingProvider())) for _ in range(20)]
+    assert refused == [DecryptionError] * PER_SECOND + [KeyProviderError] * (20 - PER_SECOND)
+    assert rows.reads == PER_SECOND
 
 
 def test_another_provider_is_asked_again(provider: CountingProvider) -> None:

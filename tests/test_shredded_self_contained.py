@@ -119,6 +119,16 @@ class TestTombstones:
             field.decrypt(rewritten(value, "gone", int(clock.now)))
         assert field.decrypt(value, tenant="stays") == SSN
 
+    @pytest.mark.parametrize("read", [True, False], ids=["read", "not read"])
+    def test_many_are_told_as_such(self, provider: CountingProvider, rows: RowStore, clock: Clock, read: bool) -> None:
+        """Values of shredded tenants are no planted ones, and take nothing from what is tried in a second."""
+        field = Encryptor(provider, rows, POLICY, read_self_contained=read).field("a.b", str)
+        for number in range(20):
+            value = alone(provider, f"gone-{number}")
+            bury(rows, f"gone-{number}", clock.now, key_id=bytes([number]) * 16)
+            with pytest.raises(KeyShreddedError):
+                field.decrypt(value)
+
     def test_live_keys_end_with_the_shredding(self, provider: CountingProvider, rows: RowStore, clock: Clock) -> None:
         """In the process that shreds at once, in others at their check."""
         value = alone(provider)
@@ -211,10 +221,15 @@ class TestSwitch:
         """The store is asked once for each in `cache_ttl`, and for a few in a second."""
         field = Encryptor(provider, rows, POLICY).field("a.b", str)
         values = [alone(provider, None) for _ in range(100)]
-        for value in values * 2:
+        for value in [*values[:1] * 100, *values]:
             with pytest.raises(DecryptionError, match=r"read_self_contained=True"):
                 field.decrypt(value)
         assert rows.reads == POLICY.unknown_records_per_second
+        for seconds, reads in (TTL - 1, 5), (1, 6):
+            clock.advance(seconds)
+            with pytest.raises(DecryptionError, match=r"read_self_contained=True"):
+                field.decrypt(values[0])
+            assert rows.reads == reads
 
     def test_it_goes_with_the_encryptor(self, tmp_path: Path) -> None:
         """Into another process."""
