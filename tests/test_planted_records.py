@@ -14,6 +14,7 @@ from fieldcrypt import (
     Encryptor,
     Field,
     FieldcryptError,
+    KeyAccessDeniedError,
     KeyPolicy,
     KeyProviderError,
     NotWrappedHereError,
@@ -171,6 +172,22 @@ def test_only_what_is_not_authentic_is_remembered(provider: CountingProvider, cl
         read(field, value)
     provider.unwrap_failure = None
     assert field.decrypt(value) == SSN
+
+
+@pytest.mark.parametrize(("failure", "kind"), [(outage, KeyProviderError), (refusal, KeyAccessDeniedError)])
+def test_what_the_key_service_said_is_told_again(
+    provider: CountingProvider, clock: Clock, failure: Failure, kind: type[FieldcryptError]
+) -> None:
+    """Where no more is tried in this second: a refusal stays one, and nobody is told to try again."""
+    value, other = genuine(provider), genuine(provider)
+    field = reader(provider)
+    provider.unwrap_failure = failure
+    for _ in range(20):
+        with pytest.raises(kind, match=str(failure())):
+            field.decrypt(value)
+    assert provider.unwraps == PER_SECOND
+    with pytest.raises(KeyProviderError, match="unknown_records_per_second"):
+        field.decrypt(other)
 
 
 def test_foreign_ones_cost_nothing_and_do_not_count(provider: CountingProvider, clock: Clock) -> None:

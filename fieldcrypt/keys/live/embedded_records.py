@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from fieldcrypt._base.remembered import Remembered
 from fieldcrypt._base.token_bucket import TokenBucket
-from fieldcrypt.errors import DecryptionError, KeyProviderError, KeyShreddedError, NotWrappedHereError
+from fieldcrypt.errors import DecryptionError, KeyProviderError, KeyShreddedError, NotWrappedHereError, located
 from fieldcrypt.keys.data_key import DataKey
 from fieldcrypt.keys.live.refused_records import Place, place_of
 from fieldcrypt.keys.live.tombstones import Tombstones
@@ -20,6 +20,8 @@ __all__ = ["EmbeddedRecords"]
 
 Opened = tuple[AuthenticRecord, DataKey]
 Unwrap = Callable[[KeyRecord, KeyProvider], Opened]
+
+_FAILED = 10.0  # seconds for which the words of the key service are kept
 
 _NOT_READ = (
     "the value carries its own data key, and this Encryptor, which has a key store, reads no such values: if "
@@ -47,6 +49,7 @@ class EmbeddedRecords:
         self._bucket = TokenBucket(self._per_second)
         # What is not authentic for a provider stays so.
         self._refused: Remembered[Place, KeyProvider] = Remembered(float("inf"), policy.max_cached_keys)
+        self._failed: Remembered[Place, KeyProviderError] = Remembered(_FAILED, policy.max_cached_keys)
         self._unread: Remembered[Place, bool] = Remembered(policy.cache_ttl.total_seconds(), policy.max_cached_keys)
 
     def open(self, record: KeyRecord, provider: KeyProvider, unwrap: Unwrap) -> Opened:
@@ -70,10 +73,7 @@ class EmbeddedRecords:
         if self._refused.get(place_of(record)) is provider:
             raise DecryptionError("the key record in the value is not authentic")
         if not self._bucket.take():
-            raise KeyProviderError(
-                "the value's data key is unknown here, and was not unwrapped: as many such were refused lately as may "
-                f"be in a second, {self._per_second} (KeyPolicy.unknown_records_per_second)"
-            )
+            raise self._not_tried(record)
         in_vain = True
         try:
             self.check(record)  # before the key service is asked: its answer would change nothing
@@ -88,6 +88,9 @@ class EmbeddedRecords:
             raise
         except DecryptionError:
             self._refused.put(place_of(record), provider)
+            raise
+        except KeyProviderError as error:
+            self._failed.put(place_of(record), located(error).with_traceback(None))
             raise
         finally:
             self._bucket.done(in_vain=in_vain)
@@ -104,7 +107,18 @@ class EmbeddedRecords:
     def forget(self) -> None:
         """Forget what was found out."""
         self._refused.clear()
+        self._failed.clear()
         self._unread.clear()
+
+    def _not_tried(self, record: KeyRecord) -> KeyProviderError:
+        """Return what the key service said of a record when it was tried last, or why it was not tried."""
+        failed = self._failed.get(place_of(record))
+        if failed is not None:
+            return located(failed)
+        return KeyProviderError(
+            "the value's data key is unknown here, and was not unwrapped: as many others could not be lately as may be "
+            f"in a second, {self._per_second} (KeyPolicy.unknown_records_per_second)"
+        )
 
     def _look_once(self, record: KeyRecord) -> None:
         """Ask the key store whether a data key was shredded, unless that was done lately, or others were too often."""
