@@ -35,7 +35,9 @@ from fieldcrypt.keys.aws_kms import AwsKmsKeyProvider
 from fieldcrypt.keys.data_key import DataKey
 from fieldcrypt.keys.records import sorted_wraps, wrap_context
 from fieldcrypt.testing import LocalAws
-from fieldcrypt_dynamodb import Protected, ProtectedTable
+from fieldcrypt_dynamodb import ItemSeal, Protected, ProtectedTable
+from fieldcrypt_dynamodb.forms import PYTHON
+from fieldcrypt_dynamodb.items import Items
 from fieldcrypt_pynamodb import EncryptedAttribute
 from fieldcrypt_sqlalchemy import Encrypted
 from tests.conftest import Clock
@@ -423,14 +425,21 @@ class TestIntegrations:
         with pytest.raises(ConfigurationError, match="accept_foreign_keys=True"):
             person().get("1")
 
-    def test_a_described_table(self, scene: Scene) -> None:
-        """Of boto3."""
-        attributes = {"ssn": str, "born": Protected(str, accept_foreign_keys=True)}
-        table = ProtectedTable("patients", scene.encryptor(), key=("id",), attributes=attributes)
-        values = {name: field.encrypt(SSN) for name, field in table.fields.items()}
-        assert table.fields["born"].decrypt(values["born"]) == SSN
-        with pytest.raises(ConfigurationError, match=r"'patients\.ssn'"):
-            table.fields["ssn"].decrypt(values["ssn"])
+    @pytest.mark.parametrize("accept", [True, False])
+    def test_a_described_table(self, scene: Scene, *, accept: bool) -> None:
+        """Of boto3; its seal takes it, too."""
+        attributes = {"ssn": Protected(str, accept_foreign_keys=True)}
+        seal = ItemSeal("seal", ("ssn", "role"), accept_foreign_keys=accept)
+        items = Items(
+            ProtectedTable("patients", scene.encryptor(), key=("id",), attributes=attributes, seal=seal), PYTHON
+        )
+        item = {"id": "1", "ssn": SSN, "role": "nurse"}
+        stored = items.encrypted(item)
+        if accept:
+            assert items.decrypted(stored) == item
+        else:
+            with pytest.raises(ConfigurationError, match=r"'patients\.seal'.*accept_foreign_keys"):
+                items.decrypted(stored)
 
 
 def retire(scene: Scene, key_id: bytes) -> None:

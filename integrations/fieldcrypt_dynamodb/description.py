@@ -74,6 +74,7 @@ class ItemSeal:
         accept: read items that were sealed by these descriptions as well: after the table, what the seal covers, or
             the tenant, became another one.
         accept_until: until when; needed with `accept`.
+        accept_public_key, accept_foreign_keys: believe seals of whoever can wrap data keys, too; see `Encryptor.field`.
     """
 
     attribute: str
@@ -81,6 +82,8 @@ class ItemSeal:
     accept_unsealed: date | None = None
     accept: Sequence[ProtectedTable] = ()
     accept_until: date | None = None
+    accept_public_key: bool = False
+    accept_foreign_keys: bool = False
 
 
 class ProtectedTable:
@@ -151,10 +154,17 @@ class ProtectedTable:
         self.seal = seal
         self.unsealed = None if seal is None or seal.accept_unsealed is None else Accepted(seal.accept_unsealed)
         self.former_seals = None if seal is None else _accepted_seals(seal)
-        self.seal_field = (
-            encryptor.field(f"{self.name}.{seal.attribute}", bytes, names_tenant=True) if seal is not None else None
-        )
+        self.seal_field = None if seal is None else self._seal_field(seal, encryptor)
         self._check()
+
+    def _seal_field(self, seal: ItemSeal, encryptor: Encryptor) -> Field[bytes]:
+        return encryptor.field(
+            f"{self.name}.{seal.attribute}",
+            bytes,
+            accept_public_key=seal.accept_public_key,
+            accept_foreign_keys=seal.accept_foreign_keys,
+            names_tenant=True,
+        )
 
     def _add(self, attribute: str, how: Protected, encryptor: Encryptor) -> None:
         check_type(how.type)
