@@ -15,6 +15,7 @@ import pytest
 from sqlalchemy import text
 
 from fieldcrypt import Encryptor, FileKeyStore, KeyStoreChain, LocalKeyProvider, MemoryKeyStore, Purpose, Tombstone
+from fieldcrypt.cli.doctor import Verdict, examine
 from fieldcrypt.keys.record.claim import claim_place
 from fieldcrypt.keys.store import ClaimingKeyStore
 from fieldcrypt.testing import LocalAws
@@ -140,6 +141,26 @@ class TestProgramsThatKnowNoClaims:
         sql.create_table()
         assert field.decrypt(field.encrypt("x", tenant="b")) == "x"
         assert sql.get_claim(claim_place(Purpose.ENCRYPTION, "b")) is not None
+
+    def test_doctor_warns_of_such_a_database(self, database: Database) -> None:
+        """And of no other."""
+        engine = database("sqlite")
+        sql = SqlKeyStore(engine)
+        sql.create_table()
+        encryptor = Encryptor(LocalKeyProvider.generate(), sql)
+        encryptor.field("a.b", str).encrypt("x", tenant="a")
+
+        def warnings() -> list[str]:
+            found = examine(
+                encryptor, tenant=None, reads_only=False, on_place=lambda _: None, on_progress=lambda *_: None
+            )
+            return [finding.check for finding in found if finding.verdict is Verdict.WARNING]
+
+        assert warnings() == []
+        with engine.begin() as connection:
+            connection.execute(text("DROP TABLE fieldcrypt_data_keys_claims"))
+        encryptor.configure(encryptor.provider, SqlKeyStore(engine))
+        assert warnings() == ["first keys"]
 
     def test_a_key_store_that_somebody_wrote_goes_on_without(self, rows: RowStore) -> None:
         """So does a chain in front of it."""

@@ -179,7 +179,8 @@ class TestAClaimIsNoAuthority:
             need(Purpose.ENCRYPTION, provider, store, observer=events.append)
         (record,) = made(store)
         assert store.get_claim(PLACE) == claim_of(record)
-        assert [event.tenant for event in events if event.kind is EventKind.RECORD_REFUSED] == ["a"]
+        refused = [(event.key_id, event.tenant) for event in events if event.kind is EventKind.RECORD_REFUSED]
+        assert refused == [(PLACE.hex(), "a")]
 
     def test_one_that_names_another_tenant_s_key_gives_nobody_that_key(
         self, provider: CountingProvider, store: DyingStore

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 from fieldcrypt import _system
 from fieldcrypt.cli.doctor.causes import explain
@@ -10,11 +11,12 @@ from fieldcrypt.cli.doctor.data_keys import STORE, DataKeyExamination
 from fieldcrypt.cli.doctor.finding import Finding, Verdict
 from fieldcrypt.cli.doctor.tenant_places import TenantPlaces
 from fieldcrypt.encryptor import Encryptor
-from fieldcrypt.errors import FieldcryptError
+from fieldcrypt.errors import FieldcryptError, KeyStoreError
 from fieldcrypt.keys.data_key import DataKey
 from fieldcrypt.keys.provider import KeyProvider
 from fieldcrypt.keys.provider_chain import KeyProviderChain
 from fieldcrypt.keys.records import Purpose, WrappedKey, wrap_context
+from fieldcrypt.keys.store import KeyStore
 
 __all__ = ["examine"]
 
@@ -50,6 +52,20 @@ def examine(
         return
     on_place("data keys")
     yield from DataKeyExamination(encryptor.data_keys, TenantPlaces(encryptor.provider), tenant).run(on_progress)
+    yield from _examine_claims(encryptor.store)
+
+
+def _examine_claims(store: KeyStore) -> Iterator[Finding]:
+    """Warn of a key store that could keep claims, and has no place for them."""
+    with suppress(KeyStoreError):  # which was said of its data keys
+        if not getattr(store, "keeps_claims", True):  # one that somebody wrote without them is as it was meant
+            yield Finding(
+                STORE,
+                "first keys",
+                Verdict.WARNING,
+                "it keeps no claims, so processes that start together may make a first data key each",
+                "a SqlKeyStore keeps them in a second table: call create_table() again, or generate a migration",
+            )
 
 
 def _examine_key_service(provider: KeyProvider, place: str) -> Iterator[Finding]:

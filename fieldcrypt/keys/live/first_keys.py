@@ -70,7 +70,7 @@ class FirstKeys(Generic[K]):
         place = claim_place(self._live_keys.purpose, tenant)
         for _ in range(_MAX_CONFLICTS):
             claim = self._events.watch(lambda: claims.get_claim(place))
-            key = None if claim is None else self._found(store, claim, tenant)
+            key = None if claim is None else self._found(store, place, claim, tenant)
             if key is not None:
                 return key
             authentic, data_key = self._maker.wrapped(tenant, created)
@@ -88,7 +88,7 @@ class FirstKeys(Generic[K]):
     def _put(self, claims: ClaimingKeyStore, place: bytes, claim: bytes, replacing: bytes | None) -> bool:
         return self._events.watch(lambda: claims.put_claim(place, claim, replacing))
 
-    def _found(self, store: KeyStore, claim: bytes, tenant: str | None) -> K | None:
+    def _found(self, store: KeyStore, place: bytes, claim: bytes, tenant: str | None) -> K | None:
         """Return the key that somebody claimed, its record being kept; None if that must not be anybody's first key."""
         try:
             record = claimed(claim, self._live_keys.purpose, tenant)
@@ -96,7 +96,7 @@ class FirstKeys(Generic[K]):
             if isinstance(stored, Tombstone) and stored.tenant == tenant:
                 raise stored.refused()
             if isinstance(stored, Tombstone) or isinstance(record, Tombstone):
-                raise DecryptionError("a data key was shredded that is not this tenant's, or was not shredded")
+                raise DecryptionError("it is about a shredding that no tombstone of this tenant tells of")
             if stored is None:
                 authentic, data_key = self._live_keys.open(record)
                 return self._kept(store, authentic, data_key) if self._may_serve(authentic, authentic.state) else None
@@ -105,7 +105,7 @@ class FirstKeys(Generic[K]):
                 raise DecryptionError("it names another tenant's data key")
         except DecryptionError as error:
             cause = f"the claim of the first data key: {error}"
-            self._events.report(Event(EventKind.RECORD_REFUSED, claim[:16].hex(), tenant, cause=cause))
+            self._events.report(Event(EventKind.RECORD_REFUSED, place.hex(), tenant, cause=cause))
             return None
         return key if self._may_serve(key.record, stored.state) else None
 
