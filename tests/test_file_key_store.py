@@ -130,6 +130,15 @@ class TestWhatIsNoStore:
         assert path.stat().st_size == size
 
     @each_call
+    def test_a_file_whose_last_byte_is_missing(self, path: Path, call: Call) -> None:
+        """SQLite does not mind, and gives zeros in its place."""
+        store = FileKeyStore.create(path)
+        for _ in range(60):
+            store.add(make_record(PROVIDER))
+        os.truncate(path, path.stat().st_size - 1)
+        assert "is cut off" in refused(FileKeyStore(path), call)
+
+    @each_call
     def test_a_directory_that_cannot_be_searched(self, tmp_path: Path, call: Call) -> None:
         """What is in there cannot be said."""
         directory = tmp_path / "locked"

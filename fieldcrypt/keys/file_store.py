@@ -187,6 +187,9 @@ class FileKeyStore:
         """Open the store that this process has used before, if it has used one."""
         with self._opened() as connection:
             tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+            (page_size,) = connection.execute("PRAGMA page_size").fetchone()
+            if os.stat(self._path).st_size % page_size:  # SQLite takes what is missing of the last page for zeros
+                raise KeyStoreError(f"{self._path} is cut off: it ends in the middle of a page")
             if not tables:
                 raise KeyStoreError(f"{self._path} is empty: it is no key store, or was one and is cut off")
             (application,) = connection.execute("PRAGMA application_id").fetchone()
@@ -215,7 +218,7 @@ class FileKeyStore:
                 # Always: what `add` moves from one page to another must not lie about there when it is shredded.
                 connection.execute("PRAGMA secure_delete = ON")
                 yield connection
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise KeyStoreError(f"the key store {self._path} cannot be used: {self._reason(error)}") from error
 
     def _reason(self, error: Exception) -> str:
