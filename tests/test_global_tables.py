@@ -287,9 +287,9 @@ class TestAtTheSameMoment:
             thread.join(PATIENCE)
 
     def test_both_first_keys_of_a_tenant_live(self, world: World) -> None:
-        """And all values under them are read everywhere."""
+        """One of each region, or one alone if its claim arrives in time; all values are read everywhere."""
         self.at_once(world, lambda application: application.write(application.region, SSN, tenant="new"))
-        assert len(world.keys(FIRST).list("new")) == 2
+        assert len(world.keys(FIRST).list("new")) in (1, 2)
         for region in (FIRST, SECOND):
             application = world.application(region)
             assert [application.read(account, tenant="new") for account in (FIRST, SECOND)] == [SSN, SSN]
