@@ -280,12 +280,18 @@ class TestKeys:
             assert sorted(named) == planted
 
     def test_an_index_key_that_the_policy_is_to_name(self, run: Run, application: Any) -> None:
-        """Does not tag before."""
+        """Does not tag before, and is listed as such."""
+
+        def uses() -> set[str]:
+            return {row["use"] for row in json.loads(stdout(run("keys", "list", "--json")))}
+
         keyring = application.encryptor
         keyring.configure(keyring.provider, keyring.store, KeyPolicy(own_keys_only=True))
         told = stdout(run("keys", "create", "--tenant", "a", "--index"))
-        keyring.configure(keyring.provider, keyring.store, KeyPolicy(index_keys={"a": [told.split()[0]]}))
         assert "tags when KeyPolicy(index_keys" in told
+        assert uses() == {"not named", "of one process"}
+        keyring.configure(keyring.provider, keyring.store, KeyPolicy(index_keys={"a": [told.split()[0]]}))
+        assert uses() == {"tags", "encrypts"}
         assert f"{told.split()[0]} tags for" in stdout(run("keys", "create", "--tenant", "a", "--index"))
 
     def test_repair_adds_what_is_missing(self, run: Run, application: Any) -> None:

@@ -85,8 +85,8 @@ def key_rows(entries: Iterable[Entry], provider: KeyProvider, policy: KeyPolicy)
             by_tenant[entry.tenant].append(entry)
     now = _system.wall_clock()
     uses: dict[bytes, str] = {}
-    for records in by_tenant.values():
-        uses |= _uses(records, now, policy) | _index_uses(records, now, policy)
+    for tenant, records in by_tenant.items():
+        uses |= _uses(records, now, policy) | _index_uses(records, now, policy, tenant)
     meanings = {tenant: _Meanings(provider, tenant) for tenant in by_tenant}
 
     def row(key_id: bytes, entry: KeyRecord | Tombstone | KeyStoreError) -> KeyRow:
@@ -133,6 +133,8 @@ def _uses(records: list[KeyRecord], now: float, policy: KeyPolicy) -> dict[bytes
         for record in records
         if record.purpose is Purpose.ENCRYPTION
     }
+    if policy.own_keys_only:  # and nobody can tell from outside which process goes by which
+        return {key_id: use if use == "too old" else "of one process" for key_id, use in uses.items()}
     active = rotation.presumed(records, now, policy).record
     return uses if active is None else uses | {active.key_id: "encrypts"}
 
@@ -141,10 +143,11 @@ def _too_old(record: KeyRecord, policy: KeyPolicy) -> str:
     return "too old" if record.created < policy.earliest else ""
 
 
-def _index_uses(records: list[KeyRecord], now: float, policy: KeyPolicy) -> dict[bytes, str]:
+def _index_uses(records: list[KeyRecord], now: float, policy: KeyPolicy, tenant: str | None) -> dict[bytes, str]:
     records = [record for record in records if record.purpose is Purpose.BLIND_INDEX]
-    uses = {record.key_id: "retired" for record in records}
-    active = [record for record in records if record.state is KeyState.ACTIVE]
+    named = policy.index_keys.get(tenant, () if policy.own_keys_only else None)
+    uses = {record.key_id: "retired" if named is None else "not named" for record in records}
+    active = [r for r in records if (r.state is KeyState.ACTIVE if named is None else r.key_id in named)]
     if not active:
         return uses
     choice = index_choice.presumed(active, now, policy)
