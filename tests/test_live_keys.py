@@ -387,7 +387,7 @@ class TestTheEndOfAKey:
                 try:
                     field.decrypt(field.encrypt(SSN))
                     field.decrypt(value)
-                except KeyAccessDeniedError:
+                except KeyProviderError:  # or that so many unknown keys are not asked for
                     return
                 if after:
                     late.append(SSN)
@@ -397,7 +397,7 @@ class TestTheEndOfAKey:
             thread.start()
         provider.unwrap_failure = refusal
         later.advance(CHECKED)
-        with suppress(KeyAccessDeniedError):
+        with suppress(KeyProviderError):
             while True:
                 field.decrypt(value)
         refused.set()
