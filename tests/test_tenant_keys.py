@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from threading import Thread
@@ -28,10 +29,12 @@ from fieldcrypt import (
     Purpose,
     TenantKeyProvider,
     WrappedKey,
+    _system,
 )
 from fieldcrypt import envelope as forms
 from fieldcrypt.codecs import TEXT_BYTE
 from fieldcrypt.keys.data_key import DataKey
+from fieldcrypt.keys.providers.tenant_providers import TenantProviders
 from fieldcrypt.keys.records import wrap_context
 
 from .conftest import Clock
@@ -224,17 +227,40 @@ def test_a_lookup_that_fails_is_an_outage_without_grace(scene: Scene, clock: Clo
     assert scene.field.decrypt(other, tenant=NO_TENANT) == "y"
 
 
-def test_an_answer_counts_for_cache_ttl(scene: Scene, clock: Clock) -> None:
-    """A data key is confirmed through an answer no longer than that one counts."""
-    first = scene.field.encrypt("x", tenant="a")
-    clock.advance(0.05 * TTL)
-    other = scene.encryptor.field("t.d", str).encrypt("x", tenant="a")
-    assert scene.lookups == 1
+def test_a_lookup_that_fails_leaves_no_grace_that_a_key_has(scene: Scene, clock: Clock) -> None:
+    """Nobody can tell whether the tenant still has that key."""
+    scene.a.grace = timedelta(minutes=30)
+    data = scene.field.encrypt("x", tenant="a")
     scene.failure = ConnectionError
+    clock.advance(1.1 * TTL)
+    with pytest.raises(KeyProviderError):
+        scene.field.decrypt(data, tenant="a")
+    with pytest.raises(KeyProviderError):
+        scene.field.encrypt("y", tenant="a")
+
+
+def test_an_answer_counts_for_cache_ttl(stored: Scene, clock: Clock) -> None:
+    """A data key that is confirmed through an answer ends with it, however late that was."""
+    stored.field.encrypt("x", tenant="a")
+    clock.advance(0.05 * TTL)
+    index = stored.encryptor.blind_index("t.c")
+    index.tag("x", tenant="a")
+    assert stored.lookups == 1
+    stored.failure = ConnectionError
     clock.advance(0.96 * TTL)
-    for name, data in (("t.c", first), ("t.d", other)):
-        with pytest.raises(KeyProviderError):
-            scene.encryptor.field(name, str).decrypt(data, tenant="a")
+    with pytest.raises(KeyProviderError):
+        index.tag("x", tenant="a")
+
+
+def test_an_answer_ages_by_the_wall_clock_too(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that was suspended, or is a clone, looks again."""
+    ahead = 0.0
+    monkeypatch.setattr(_system, "wall_clock", lambda: time.time() + ahead)
+    providers = TenantProviders(scene.encryptor.provider, POLICY, lambda _: None)
+    providers.of("a")
+    ahead = TTL
+    providers.of("a")
+    assert scene.lookups == 2
 
 
 def test_another_answer_ends_live_keys_that_it_does_not_open(scene: Scene, clock: Clock) -> None:
@@ -245,6 +271,52 @@ def test_another_answer_ends_live_keys_that_it_does_not_open(scene: Scene, clock
     with pytest.raises(DecryptionError):
         scene.field.decrypt(old, tenant="a")
     assert scene.field.decrypt(other, tenant="b") == "y"
+
+
+def test_another_answer_ends_keys_that_are_not_looked_at(stored: Scene, clock: Clock) -> None:
+    """Whatever brought it to light: here a first index key."""
+    data = stored.field.encrypt("x", tenant="a")
+    stored.answers["a"] = CountingProvider()
+    clock.advance(0.2 * TTL)
+    stored.encryptor.blind_index("t.c").tag("x", tenant="a")
+    with pytest.raises(DecryptionError):
+        stored.field.decrypt(data, tenant="a")
+
+
+def test_another_answer_ends_index_keys(stored: Scene, clock: Clock) -> None:
+    """As it does those for values."""
+    index = stored.encryptor.blind_index("t.c")
+    index.tag("x", tenant="a")
+    stored.answers["a"] = CountingProvider()
+    clock.advance(0.2 * TTL)
+    stored.field.encrypt("x", tenant="a")
+    with pytest.raises(KeyStoreError):
+        index.tag("x", tenant="a")
+
+
+def test_another_answer_has_new_data_keys_made_where_values_carry_them(clock: Clock) -> None:
+    """The one that was in use cannot be opened any more, and the next value is under the new wrapping key."""
+    scene = Scene(None)
+    other = scene.another().field("t.c", str).encrypt("x", tenant="a")
+    scene.field.encrypt("x", tenant="a")
+    scene.answers["a"] = CountingProvider()
+    clock.advance(0.2 * TTL)
+    with pytest.raises(DecryptionError):
+        scene.field.decrypt(other, tenant="a")  # brings it to light
+    assert scene.field.decrypt(scene.field.encrypt("z", tenant="a"), tenant="a") == "z"
+
+
+def test_what_another_answer_refused_is_opened_again(stored: Scene, clock: Clock) -> None:
+    """A lookup that was wrong for a moment leaves nothing behind."""
+    data = stored.field.encrypt("x", tenant="a")
+    process = stored.another()
+    stored.answers["a"] = CountingProvider()
+    with pytest.raises(KeyStoreError):
+        process.field("t.c", str).encrypt("y", tenant="a")
+    stored.answers["a"] = stored.a
+    clock.advance(0.2 * TTL)
+    assert process.field("t.c", str).decrypt(data, tenant="a") == "x"
+    assert process.field("t.c", str).encrypt("y", tenant="a")[1:17] == data[1:17]
 
 
 def test_another_answer_that_opens_a_key_goes_on_with_it(scene: Scene, clock: Clock) -> None:
@@ -299,6 +371,16 @@ def test_the_default_in_a_chain_gives_a_tenants_key_no_grace(scene: Scene, clock
     clock.advance(1.1 * TTL)
     with pytest.raises(KeyProviderError):
         scene.field.decrypt(data, tenant="a")
+
+
+def test_the_default_in_a_chain_takes_no_grace_away(scene: Scene, clock: Clock) -> None:
+    """What counts is what the tenant's own provider says."""
+    scene.a.grace = timedelta(minutes=30)
+    scene.answers["a"] = KeyProviderChain(scene.a, scene.default)
+    data = scene.field.encrypt("x", tenant="a")
+    scene.a.unwrap_failure = outage
+    clock.advance(1.1 * TTL)
+    assert scene.field.decrypt(data, tenant="a") == "x"
 
 
 def test_a_disabled_key_ends_its_tenant_within_cache_ttl(scene: Scene, clock: Clock) -> None:

@@ -247,6 +247,14 @@ class TestOnboarding:
         with pytest.raises(ConfigurationError):
             scene.encryptor().data_keys.check_tenant_key("new", ["other"])
 
+    def test_the_default_key_by_another_provider(self, scene: Scene) -> None:
+        """Before there is any data key that would tell."""
+        same = CountingProvider()
+        same.inner = scene.default.inner
+        scene.answers["new"] = same
+        with pytest.raises(ConfigurationError, match="the default"):
+            scene.encryptor().data_keys.check_tenant_key("new")
+
 
 class TestCommands:
     @pytest.fixture
