@@ -251,7 +251,8 @@ def compare(server: Postgres, outcome: Outcome, rows: int, batch: int) -> None:
         outcome.rows_a_second = max(outcome.rows_a_second, rows / seconds)
     outcome.ratio = median(ratios)
     with engine.begin() as connection:
-        for name in ("fieldcrypt_data_keys", "fieldcrypt_migrations", "fieldcrypt_migration_ranges"):
+        keys = "fieldcrypt_data_keys"
+        for name in (keys, f"{keys}_claims", "fieldcrypt_migrations", "fieldcrypt_migration_ranges"):
             connection.exec_driver_sql(f"DROP TABLE {name}")
     engine.dispose()
 

@@ -17,7 +17,7 @@ from sqlalchemy import text
 from fieldcrypt import Encryptor, FileKeyStore, KeyStoreChain, LocalKeyProvider, MemoryKeyStore, Purpose, Tombstone
 from fieldcrypt.cli.doctor import Verdict, examine
 from fieldcrypt.keys.record.claim import claim_place
-from fieldcrypt.keys.store import ClaimingKeyStore
+from fieldcrypt.keys.store import ClaimingKeyStore, keeping_claims
 from fieldcrypt.testing import LocalAws
 from fieldcrypt_dynamodb import DynamoKeyStore
 from fieldcrypt_sqlalchemy import SqlKeyStore
@@ -53,7 +53,11 @@ def store(
         dynamo: DynamoKeyStore = request.getfixturevalue("dynamo")
         return dynamo
     if kind == "chain":
-        return KeyStoreChain(MemoryKeyStore(), MemoryKeyStore())
+        chain = KeyStoreChain(MemoryKeyStore(), MemoryKeyStore())
+        own = keeping_claims(chain)
+        assert own is not None
+        assert own is chain.own
+        return own
     name = kind.removeprefix("async ")
     sql = SqlKeyStore(async_database(name) if name != kind else database(name))
     sql.create_table()

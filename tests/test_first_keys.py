@@ -21,6 +21,7 @@ from fieldcrypt import (
     KeyRecord,
     KeyShreddedError,
     KeyState,
+    KeyStoreChain,
     KeyStoreError,
     LocalKeyProvider,
     MemoryKeyStore,
@@ -30,7 +31,7 @@ from fieldcrypt import (
 from fieldcrypt.events import Event, EventKind
 from fieldcrypt.keys.record.claim import claim_of, claim_place, claimed
 from fieldcrypt.keys.store import KeyStore
-from tests.doubles import CountingProvider, PublicKeyProvider, make_record, outage, store_outage
+from tests.doubles import CountingProvider, PublicKeyProvider, RowStore, make_record, outage, store_outage
 
 PLACE = claim_place(Purpose.ENCRYPTION, "a")
 BOTH = list(Purpose)
@@ -123,6 +124,17 @@ class TestOneKey:
         store.before_add = lambda: need(purpose, provider, store)
         need(purpose, provider, store)
         assert len(made(store, purpose)) == 1
+
+    def test_in_a_chain_without_a_look_elsewhere(self, purpose: Purpose, provider: CountingProvider) -> None:
+        """A region that is away must not hold up first keys here; not even one that was claimed and not kept."""
+        own, elsewhere = DyingStore(), RowStore()
+        own.dying = True
+        with pytest.raises(KeyStoreError):
+            need(purpose, provider, KeyStoreChain(own, elsewhere))
+        own.dying = False
+        for _ in range(2):
+            need(purpose, provider, KeyStoreChain(own, elsewhere))
+        assert (len(made(own, purpose)), elsewhere.reads) == (1, 0)
 
     def test_is_told_once(self, purpose: Purpose, provider: CountingProvider, store: DyingStore) -> None:
         """By whoever put it into the store."""

@@ -109,8 +109,9 @@ class ClaimingKeyStore(KeyStore, Protocol):
 
 
 def keeping_claims(store: KeyStore | None) -> ClaimingKeyStore | None:
-    """Return a key store if it keeps claims, else None."""
-    return cast(ClaimingKeyStore, store) if getattr(store, "keeps_claims", False) else None
+    """Return where claims are kept, the key store itself or the own one of a chain; None if nowhere."""
+    own = getattr(store, "own", store)
+    return cast(ClaimingKeyStore, own) if getattr(own, "keeps_claims", False) else None
 
 
 def read_record(key_id: bytes, data: bytes, *, tenant: str | None, state: str) -> KeyRecord | Tombstone:

@@ -10,7 +10,7 @@ from fieldcrypt.errors import ConfigurationError, KeyNotFoundError, KeyStoreErro
 from fieldcrypt.events import Event, EventKind, report
 from fieldcrypt.keys.patience import Patience
 from fieldcrypt.keys.records import KeyRecord
-from fieldcrypt.keys.store import ClaimingKeyStore, KeyStore, keeping_claims
+from fieldcrypt.keys.store import KeyStore
 from fieldcrypt.keys.tombstone import Tombstone
 
 __all__ = ["KeyStoreChain"]
@@ -51,6 +51,11 @@ class KeyStoreChain:
         self.stores = (own, *others)
         self._others = tuple((store, Patience(REST)) for store in others)  # how long to leave each alone that failed
         self._patience = Patience(REST)  # and all of them, if they had nothing
+
+    @property
+    def own(self) -> KeyStore:
+        """The key store that is written to. Claims are kept there alone, for each region makes its own first keys."""
+        return self.stores[0]
 
     def get(self, key_id: bytes) -> KeyRecord | Tombstone:
         """Return the own store's record; else a tombstone that another one has; else the first record of the others.
@@ -120,25 +125,6 @@ class KeyStoreChain:
     def key_ids(self) -> Iterator[bytes]:
         """Yield all key ids of the own store (see `KeyStore.key_ids`)."""
         return self.stores[0].key_ids()
-
-    @property
-    def keeps_claims(self) -> bool:
-        """True if the own store keeps claims."""
-        return keeping_claims(self.stores[0]) is not None
-
-    def get_claim(self, place: bytes) -> bytes | None:
-        """Return a claim in the own store (see `ClaimingKeyStore.get_claim`): each region makes its own first keys."""
-        return self._claiming().get_claim(place)
-
-    def put_claim(self, place: bytes, claim: bytes, replacing: bytes | None) -> bool:
-        """Put a claim into the own store (see `ClaimingKeyStore.put_claim`)."""
-        return self._claiming().put_claim(place, claim, replacing)
-
-    def _claiming(self) -> ClaimingKeyStore:
-        own = keeping_claims(self.stores[0])
-        if own is None:
-            raise KeyStoreError(f"{self.stores[0]!r} keeps no claims")
-        return own
 
     def __repr__(self) -> str:
         return f"KeyStoreChain({', '.join(map(repr, self.stores))})"

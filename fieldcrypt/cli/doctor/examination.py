@@ -57,8 +57,9 @@ def examine(
 
 def _examine_claims(store: KeyStore) -> Iterator[Finding]:
     """Warn of a key store that could keep claims, and has no place for them."""
+    own = getattr(store, "own", store)  # of a chain
     with suppress(KeyStoreError):  # which was said of its data keys
-        if not getattr(store, "keeps_claims", True):  # one that somebody wrote without them is as it was meant
+        if not getattr(own, "keeps_claims", True):  # one that somebody wrote without them is as it was meant
             yield Finding(
                 STORE,
                 "first keys",

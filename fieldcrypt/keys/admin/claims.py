@@ -40,10 +40,11 @@ def unwritten_records(store: KeyStore, tenant: str) -> Iterator[KeyRecord]:
     Raises:
         KeyStoreError: the store does not work.
     """
+    claims = keeping_claims(store)
     for _, _, record in _claims(store, tenant):
-        if isinstance(record, KeyRecord):
+        if claims is not None and isinstance(record, KeyRecord):
             try:
-                store.get(record.key_id)
+                claims.get(record.key_id)
             except KeyNotFoundError:
                 yield record
 

@@ -64,18 +64,18 @@ class FirstKeys(Generic[K]):
             KeyProviderError: it cannot be wrapped; or the one that somebody has claimed cannot be opened for now.
             KeyStoreError: it cannot be kept; `KeyShreddedError` if the tenant was shredded meanwhile.
         """
-        store, claims = self._store, self._claims(tenant)
-        if store is None or claims is None:
+        claims = self._claims(tenant)
+        if claims is None:
             return self._maker.make(tenant, created)
         place = claim_place(self._live_keys.purpose, tenant)
         for _ in range(_MAX_CONFLICTS):
             claim = self._events.watch(lambda: claims.get_claim(place))
-            key = None if claim is None else self._found(store, place, claim, tenant)
+            key = None if claim is None else self._found(claims, place, claim, tenant)
             if key is not None:
                 return key
             authentic, data_key = self._maker.wrapped(tenant, created)
             if self._put(claims, place, claim_of(authentic.stored), claim):
-                return self._kept(store, authentic, data_key)
+                return self._kept(claims, authentic, data_key)
         whose = "no tenant" if tenant is None else f"tenant {tenant!r}"
         raise KeyStoreError(f"the claim of the first data key of {whose} is changed by others all the time")
 
@@ -88,7 +88,7 @@ class FirstKeys(Generic[K]):
     def _put(self, claims: ClaimingKeyStore, place: bytes, claim: bytes, replacing: bytes | None) -> bool:
         return self._events.watch(lambda: claims.put_claim(place, claim, replacing))
 
-    def _found(self, store: KeyStore, place: bytes, claim: bytes, tenant: str | None) -> K | None:
+    def _found(self, store: ClaimingKeyStore, place: bytes, claim: bytes, tenant: str | None) -> K | None:
         """Return the key that somebody claimed, its record being kept; None if that must not be anybody's first key."""
         try:
             record = claimed(claim, self._live_keys.purpose, tenant)
@@ -113,7 +113,7 @@ class FirstKeys(Generic[K]):
         """Say whether a key may be used for what is new: it may have come back from an old time, claim and all."""
         return state is KeyState.ACTIVE and record.created >= self._policy.earliest
 
-    def _kept(self, store: KeyStore, authentic: AuthenticRecord, data_key: DataKey) -> K:
+    def _kept(self, store: ClaimingKeyStore, authentic: AuthenticRecord, data_key: DataKey) -> K:
         """Return the live key of a claimed record when that is in the store; another process may have put it there."""
         record = authentic.stored
         try:
@@ -128,7 +128,7 @@ class FirstKeys(Generic[K]):
             self._events.report(Event(EventKind.KEY_CREATED, record.key_id.hex(), record.tenant))
         return self._live_keys.admit(authentic, data_key, embedded=False)
 
-    def _stored(self, store: KeyStore, key_id: bytes) -> KeyRecord | Tombstone | None:
+    def _stored(self, store: ClaimingKeyStore, key_id: bytes) -> KeyRecord | Tombstone | None:
         try:
             return self._events.watch(lambda: store.get(key_id))
         except KeyNotFoundError:
