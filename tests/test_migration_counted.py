@@ -359,7 +359,7 @@ def test_plaintext_that_the_collation_takes_for_a_value(database: Database) -> N
 
 
 @pytest.mark.parametrize("asdecimal", [True, False])
-def test_a_key_that_is_no_number_is_met_on_a_page_of_its_own(database: Database, asdecimal: bool) -> None:
+def test_a_key_that_is_no_number_is_met_on_a_page_of_its_own(database: Database, asdecimal: Any) -> None:
     """PostgreSQL finds a row by NaN, which in Python equals nothing, and sorts it behind all numbers."""
     engine = database("postgresql")
     do(engine, "CREATE TABLE patients (id numeric PRIMARY KEY, ssn bytea)", "INSERT INTO patients VALUES ('NaN', 'x')")
