@@ -172,7 +172,7 @@ class Checkpoints(Journal):
         """Make the next range."""
         assert self._source is not None  # noqa: S101 (whoever claims has one)
         new = self._source.boundary(connection, self._key(frontier), units)
-        self._source.check_forward(connection, self._key(frontier), new)
+        self._source.check_forward(self._key(frontier), new, connection)
         stored = stored_key(self._part, new)
         values = {"name": self._name, "step": run.step, "part": self._part, "number": number} | mine
         connection.execute(insert(ranges).values(values | {"position": frontier, "ends_at": stored}))

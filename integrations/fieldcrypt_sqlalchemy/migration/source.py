@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from itertools import count
 from typing import Any, TypeVar
 
-from sqlalchemy import Column, Connection, Engine, FromClause, Select, Table, case, cast, func, or_, select, true
+from sqlalchemy import Column, Connection, Engine, FromClause, Select, Table, case, func, or_, select, true
 from sqlalchemy.sql.visitors import iterate
-from sqlalchemy.types import ARRAY, JSON, LargeBinary, NullType, Numeric, String
+from sqlalchemy.types import ARRAY, JSON, LargeBinary, NullType, Numeric
 
 from fieldcrypt import ConfigurationError
 from fieldcrypt.migration import MigrationError, Sample
 from fieldcrypt.migration.engine.digest import about
 from fieldcrypt.migration.engine.journal import Portion
 from fieldcrypt.migration.engine.source import Counted, Page, RefusedError, Source, Which, Written
-from fieldcrypt.migration.engine.unit import Change, Unit, UnitError, UnreadableUnit, is_exactly
+from fieldcrypt.migration.engine.unit import Change, Unit, UnitError, is_exactly
 from fieldcrypt_sqlalchemy.keyset import Key, beyond, is_read_as_stored, typed, up_to
 from fieldcrypt_sqlalchemy.migration.bare import Bare
 from fieldcrypt_sqlalchemy.migration.cautions import cautions
 from fieldcrypt_sqlalchemy.migration.column import MigratedColumn
 from fieldcrypt_sqlalchemy.migration.database import columns_set_on_update, writes_as_told
 from fieldcrypt_sqlalchemy.migration.errors import ROW_ERRORS, in_words, is_of_a_row
+from fieldcrypt_sqlalchemy.migration.reading import read_page
 from fieldcrypt_sqlalchemy.migration.row import Binding, MigratedRow, with_one_nan
 from fieldcrypt_sqlalchemy.migration.schema import problems, remarks
 from fieldcrypt_sqlalchemy.migration.transaction import transact
@@ -33,11 +35,6 @@ __all__ = ["SqlSource"]
 T = TypeVar("T")
 
 _PAGE = 1000
-_RANDOM: Mapping[str, Any] = {
-    "mysql": func.rand(),
-    "mariadb": func.rand(),
-    "sqlite": func.abs(func.random() % 1_000_000_000) / 1e9,
-}
 
 
 class SqlSource(Source):
@@ -81,15 +78,15 @@ class SqlSource(Source):
         self._raw = with_one_nan if any(isinstance(each.type, Numeric) for each in self.key) else tuple
         read = [each for migrated in columns for each in migrated.selected()]
         self.names = [name for each in columns for name in each.names]  # of what is read last
-        self._read_columns = [bare.of(each) for each in (*self.key, *binding.columns.values(), *read)]
-        named = [each.label(f"c{at}") for at, each in enumerate(self._read_columns)]
+        self.read_columns = [bare.of(each) for each in (*self.key, *binding.columns.values(), *read)]
+        named = [each.label(f"c{at}") for at, each in enumerate(self.read_columns)]
         self._query = select(*named).select_from(bare.of(selected)).order_by(*self.key)
         # All tables that tell what a row is bound to.
         self.tables = [each for each in iterate(bare.of(selected)) if isinstance(each, Table)]
         # The driver of MySQL reads times of two different hours alike, where clocks are set back.
         as_stored = all(is_read_as_stored(each, engine.dialect) for each in self.key)
         self._is_read_as_stored = as_stored and engine.dialect.name in ("postgresql", "sqlite")
-        self._readable = sys.maxsize  # rows that could be read at once, of late
+        self.readable = sys.maxsize  # rows that could be read at once, of late
         self.kept: Sequence[str] = ()  # the columns that the database would set to another value when a row is written
 
     def _check_key(self) -> None:
@@ -150,76 +147,24 @@ class SqlSource(Source):
             return connection.scalar(select(func.count()).select_from(self.target).where(is_under)) or 0
 
     def page(self, portion: Portion, which: Which, size: int) -> Page:
-        return self._read(portion.position, portion.until, which, size)
+        return read_page(self, portion.position, portion.until, which, size)
 
-    def _read(self, after: Key | None, until: Key | None, which: Which, size: int, share: float | None = None) -> Page:
-        """Read rows of a range, so many at most; one that cannot be read is in a page of its own.
-
-        If also its key cannot be read the next row is with it, whose key says how to go on.
-        """
-        unreadable: list[Unit] = []
-        size = min(size, self._readable)
-        while True:
-            query = self._of_range(after, until, which).limit(size)
-            if unreadable:
-                query = query.offset(len(unreadable))
-            elif share is not None:
-                query = query.where(_RANDOM.get(self.dialect.name, func.random()) < share)
-            asked, (units, error) = size, self._tried(query)
-            if error is None:
-                self._readable = max(self._readable, 2 * size)
-                position = units[-1].key if units else None
-                if not self._is_read_as_stored:
-                    with self._engine.connect() as connection:
-                        self.check_forward(connection, after, position)
-                return Page([*unreadable, *units], position, len(units) < size, which, bool(unreadable))
-            share = None  # so that it is the same rows
-            self._readable = size = max(1, size // 2)
-            if asked > 1:
-                continue
-            found = self._unreadable(query, error)
-            unreadable += [] if found is None else [found]
-            if found is not None and found.position is not None:
-                return Page(unreadable, found.position, False, which)
-
-    def _tried(self, query: Select[Any]) -> tuple[list[MigratedRow], str | None]:
-        """Read rows; return what is said, without their values, if one of them cannot be read."""
-        try:
-            with self._engine.connect() as connection:
-                return [self._row_of(self._raw(row)) for row in connection.execute(query)], None
-        except ROW_ERRORS as error:
-            if not is_of_a_row(error):
-                raise
-            return [], in_words(error)
-
-    def _unreadable(self, query: Select[Any], error: str) -> UnreadableUnit | None:
-        """Return the row of a query, which cannot be read, with its key and the columns that keep it from being.
-
-        None: it is gone meanwhile.
-        """
-        bad = [each for each in self._read_columns if self._tried(query.with_only_columns(each))[1] is not None]
-        names = (getattr(each, "wrapped_column_expression", each).name for each in bad)  # of a type_coerce
-        reason = f"{', '.join(names) or 'the row'} cannot be read: {error}"
-        found, is_told = self._tried(query.with_only_columns(*self.key))
-        if is_told is None:
-            return UnreadableUnit(found[0].key, reason, found[0].key) if found else None
-        kind: Any = LargeBinary if self.dialect.name == "sqlite" else String
-        texts, _ = self._tried(query.with_only_columns(*(cast(each, kind) for each in self.key)))
-        parts = texts[0].key if texts else ()
-        key = tuple(each.decode("utf-8", "replace") if isinstance(each, bytes) else each for each in parts)
-        return UnreadableUnit(key, reason) if texts else None
+    def rows_found_by(self, query: Select[Any]) -> list[MigratedRow]:
+        """Read the rows of a query; nothing is locked."""
+        with self._engine.connect() as connection:
+            return [self._row_of(self._raw(row)) for row in connection.execute(query)]
 
     def pages(self, which: Which, sample: Sample | None = None) -> Iterator[Sequence[Unit]]:
         share = None if sample is None else sample.share_of(self.estimate())
         after: Key | None = None
         while True:
-            page = self._read(after, None, which, _PAGE, share)
+            page = read_page(self, after, None, which, _PAGE, share)
             yield page.units
             if page.is_last or page.position == after:
                 return
             after = page.position
 
-    def check_forward(self, connection: Connection, after: Key | None, until: Key | None) -> None:
+    def check_forward(self, after: Key | None, until: Key | None, transaction: Connection | None = None) -> None:
         """Refuse a key, read behind another one, that leads back: two forms of a key that read alike make a circle.
 
         Raises:
@@ -230,8 +175,10 @@ class SqlSource(Source):
         query = select(true()).select_from(self.target).limit(1)
         # Others may remove the row meanwhile: it has to be there, and not between.
         asked = (self._between(after, until), self.at(until), self._between(after, until))
-        is_none = (connection.execute(query.where(*each)).first() is None for each in asked)
-        if next(is_none) and not next(is_none) and next(is_none):
+        with nullcontext(transaction) if transaction is not None else self._engine.connect() as connection:
+            is_none = (connection.execute(query.where(*each)).first() is None for each in asked)
+            leads_back = next(is_none) and not next(is_none) and next(is_none)
+        if leads_back:
             raise MigrationError(
                 f"{self.name}: keys that read alike are stored in several forms, so that nothing can go through them: "
                 "store them in the form that their type writes. What is done stays"
@@ -302,7 +249,8 @@ class SqlSource(Source):
         found = [] if after is None else [beyond(self.key, after, self.dialect)]
         return found if until is None else [*found, up_to(self.key, until, self.dialect)]
 
-    def _of_range(self, after: Key | None, until: Key | None, which: Which) -> Select[Any]:
+    def of_range(self, after: Key | None, until: Key | None, which: Which) -> Select[Any]:
+        """Return the query of the rows of a kind in a range of keys."""
         query = self._query.where(*self._between(after, until))
         return query if which is Which.ALL else query.where(self._is(which))
 
