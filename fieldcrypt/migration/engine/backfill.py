@@ -47,11 +47,9 @@ class Backfill(Step):
             )
 
     def unmet(self) -> Collection[Key]:
-        """See `Step.unmet`."""
         return () if isinstance(self.newer_plaintext, bool) else sorted(self.newer_plaintext - self.met)
 
     def change_of(self, source: Source, unit: Unit) -> Change:
-        """See `Step.change_of`."""
         if not isinstance(self.newer_plaintext, bool):
             self.met.add(tuple(map(str, unit.key)))
         return super().change_of(source, unit)

@@ -149,7 +149,6 @@ class Undo(Step):
         return self.goal if all(field.tag_name is None for field in fields) else Which.ALL
 
     def change(self, field: ProtectedField, cell: Cell, unit: Unit) -> Values:
-        """See `Step.change`."""
         values: Values = {}
         if field.tag_name is not None and cell.tag is not None:
             values[field.tag_name] = None
@@ -198,7 +197,6 @@ class Finish(Step):
             )
 
     def change(self, field: ProtectedField, cell: Cell, unit: Unit) -> Values:
-        """See `Step.change`."""
         if field.plain_name is None:
             reason = defect(field, cell, unit, old_keys=False)
             if reason is not None:

@@ -17,12 +17,12 @@ from fieldcrypt.migration import MigrationError
 from fieldcrypt.migration.engine.journal import (
     WRITING,
     Counts,
+    Journal,
     LostPortionError,
     Nothing,
     Portion,
     Run,
     at_work,
-    other_declaration,
 )
 from fieldcrypt_dynamodb.migration import entries
 from fieldcrypt_dynamodb.migration.checkpoint_table import CheckpointTable
@@ -33,8 +33,8 @@ __all__ = ["Checkpoints"]
 _NAME_SIZE = 150
 
 
-class Checkpoints:
-    """The checkpoints of one migration: a `Journal`.
+class Checkpoints(Journal):
+    """The checkpoints of one migration, in a table that an administrator makes.
 
     Args:
         table, name: where they are, and of which migration.
@@ -45,31 +45,25 @@ class Checkpoints:
         ConfigurationError: the name is too long.
     """
 
+    lease = entries.LEASE
+
     def __init__(self, table: CheckpointTable, name: str, segments: int, region: Callable[[], str]) -> None:
         if not 1 <= len(name) <= _NAME_SIZE:
             raise ConfigurationError(f"the name of a migration has 1 to {_NAME_SIZE} characters")
         self._table, self._name, self._segments, self._region = table, name, segments, region
 
-    @property
-    def lease(self) -> float:
-        """See `Journal.lease`."""
-        return entries.LEASE
-
     def exists(self) -> bool:
-        """See `Journal.exists`."""
         return bool(self._table.regions())
 
     def create(self) -> None:
-        """Do nothing: the table is made by an administrator, who may do so."""
+        """Do nothing: who may make tables makes it."""
 
     # Runs
 
     def runs(self) -> Sequence[Run]:
-        """See `Journal.runs`."""
         return list(self._entries().runs.values())
 
     def find(self, step: str) -> Run | None:
-        """See `Journal.find`."""
         return self._entries().runs.get(step)
 
     def begin(self, step: str, about: str, total: int, *, restart: bool, drops: Sequence[str]) -> Run:
@@ -77,11 +71,7 @@ class Checkpoints:
         region, found = self._region(), self._entries()
         found.refuse_rivals(step, region, restart=restart)
         old = found.runs.get(step)
-        if old is not None and (old.ended is not None or restart):
-            old = None
-        if old is not None and old.about != about:
-            raise other_declaration(self._name, old, about)
-        if old is not None and old.region != region:
+        if old is not None and not (old.is_resumed(about, restart=restart) and old.region == region):
             old = None  # in another region segments begin and end elsewhere
         for each in (*drops, step) if old is None else drops:
             self._drop(each, found)
@@ -112,11 +102,9 @@ class Checkpoints:
             self._table.delete(found.runs[step].item)
 
     def note(self, run: Run, counts: Counts) -> bool:
-        """See `Journal.note`."""
         return self._write_run(run, {**counts._asdict(), "ended": run.ended or time.time()}) is not None
 
     def pause(self) -> None:
-        """See `Journal.pause`."""
         for run in self.runs():
             if run.ended is None:
                 self._write_run(run, {"paused": True})
@@ -136,7 +124,6 @@ class Checkpoints:
     # Segments
 
     def claim(self, run: Run, worker: str, units: int) -> Portion | Nothing:
-        """See `Journal.claim`."""
         found = self._entries()
         current = self._current(run, found)
         if current is None or current.ended is not None:
@@ -187,12 +174,10 @@ class Checkpoints:
             self.goes_on(portion.run)
 
     def advance(self, batch: Any, portion: Portion, worker: str, counts: Counts, *, finished: bool) -> None:
-        """See `Journal.advance`."""
         at = {} if portion.position is None else {"position": {"M": dict(portion.position)}}
         self._update(portion, worker, finished=finished, **portion.counts._asdict(), **at)
 
     def release(self, run: Run, worker: str) -> None:
-        """See `Journal.release`."""
         with suppress(MigrationError):
             for segment in self._entries().of(run.step):
                 if segment.worker == worker and not segment.finished:

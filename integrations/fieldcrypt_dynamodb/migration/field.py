@@ -37,16 +37,13 @@ class MigratedField(ProtectedField):
 
     @property
     def is_told_by_form(self) -> bool:
-        """See `ProtectedField.is_told_by_form`."""
         accepted = self._attribute.accepted
         return accepted is None or not (accepted.readers or accepted.formers)
 
     def accepts_plaintext(self) -> bool:
-        """See `ProtectedField.accepts_plaintext`."""
         return self._attribute.accepted is not None and self._attribute.accepted.takes_plaintext()
 
     def examine(self, cell: Cell, place: Place) -> Finding:
-        """See `ProtectedField.examine`."""
         if not isinstance(cell.stored, OfOldScheme):
             found = self._examination.examine(stored(cell.stored), place.tenant, place.context, place.part)
             if found.kind is Kind.PLAINTEXT and not is_kept(cell.stored, self._attribute.as_plaintext(found.value)):
@@ -56,27 +53,21 @@ class MigratedField(ProtectedField):
         return Finding(Kind.OTHER_SCHEME, None if value is None else self._attribute.of_plaintext(value))
 
     def has_form(self, cell: Cell) -> bool:
-        """See `ProtectedField.has_form`."""
         return isinstance(cell.stored, OfOldScheme) or is_envelope(stored(cell.stored))
 
     def waits_until(self) -> float | None:
-        """See `ProtectedField.waits_until`."""
         return self._examination.waits_until
 
     def check_due(self, found: Finding) -> None:
-        """See `ProtectedField.check_due`."""
         self._examination.check_due(found)
 
     def seal(self, value: Any, place: Place) -> Any:
-        """See `ProtectedField.seal`."""
         return {"B": self._attribute.field.encrypt(value, tenant=place.tenant, context=place.context)}
 
     def tag(self, value: Any, place: Place) -> Any:
-        """See `ProtectedField.tag`."""
         return None if value is None else {"B": self._attribute.tag(value, place.tenant)}
 
     def as_plaintext(self, value: Any) -> Any:
-        """See `ProtectedField.as_plaintext`."""
         plain = self._attribute.as_plaintext(value)
         if is_envelope(stored(plain)):
             raise UnitError(f"{self.name}: as plaintext it could not be told from an encrypted value")

@@ -93,7 +93,6 @@ class MigratedItem:
         return Place(*self.table.place(self.raw), part_of(self.raw, WIRE))
 
     def place(self) -> Place:
-        """See `Unit.place`."""
         return self._place
 
     @cached_property

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from fieldcrypt import ConfigurationError
@@ -79,13 +78,6 @@ class TableMigration(StoredMigration):
         name = name or migrated.name
         journal = Checkpoints(checkpoints, name, segments, lambda: access.region)
         super().__init__(name, [Part(self._source, journal)])
-
-    def in_words(self, step: str) -> AbstractContextManager[None]:
-        """Return nothing that does anything: each request says in words what DynamoDB says of it."""
-        return nullcontext()
-
-    def check_workers(self, workers: int) -> None:
-        """Do nothing: as many threads as one likes may work at a table."""
 
     def values_under(self, key_id: bytes) -> dict[str, int]:
         """Return how many values of each attribute, and seals, are under a data key; nothing of those that have none.

@@ -63,7 +63,6 @@ class TableSource(Source):
         return list(problems(step, self._table, self._access, self._checkpoints))
 
     def describe(self) -> str:
-        """See `Source.describe`."""
         table = self._table
         words = ", ".join(f"{each.name} ({each.field.name})" for each in table.attributes)
         place = (table.name, *table.key, f"tenant={table.tenant}", f"bound={table.bound}")
@@ -72,12 +71,10 @@ class TableSource(Source):
         return about(words, place, seal, old, *(field.declared() for field in self.fields))
 
     def check_can_undo(self) -> None:
-        """See `Source.check_can_undo`."""
         if self._table.seal is not None and not self._table.seal.is_optional:
             raise ConfigurationError(f"{self.name} accepts no items without a seal to go back to")
 
     def remarks(self) -> Sequence[str]:
-        """See `Source.remarks`."""
         mixed = [each.name for each in self._table.attributes if each.accepted is not None]
         remarks = [f"take accept_plaintext, accept and accept_until away from {self.name}.{name}" for name in mixed]
         if self._table.old_items is not None:
@@ -147,7 +144,6 @@ class TableSource(Source):
     def write(
         self, batch: Batch, portion: Portion, page: Page, changes: Sequence[Change], again: Again, beat: Beat
     ) -> Written:
-        """See `Source.write`."""
         written = Written(len(page.units))
         for unit, change in zip(page.units, changes, strict=True):
             is_changed, failure = self._write(unit, change, again, beat)
@@ -175,7 +171,6 @@ class TableSource(Source):
         return False, ValueError("others change the item all the time")
 
     def position_of(self, unit: Any) -> Any:
-        """See `Source.position_of`."""
         return unit.raw_key
 
 

@@ -24,6 +24,7 @@ from fieldcrypt.migration.engine.defects import is_stop
 from fieldcrypt.migration.engine.journal import Counts, Run
 from fieldcrypt.migration.engine.source import RefusedError
 from fieldcrypt.migration.engine.unit import UnitError, without_values
+from fieldcrypt.migration.reports import key_in_words
 from fieldcrypt_sqlalchemy.keyset import Key
 from fieldcrypt_sqlalchemy.migration.checkpoints import Checkpoints
 from fieldcrypt_sqlalchemy.migration.errors import is_of_a_row
@@ -100,7 +101,7 @@ def mend_named(
             continue
         where = taken.place.source.name
         counts[where] += 1
-        told.append(f"{where} {_told(taken.row.key)}: what {taken.column} held is encrypted as plaintext")
+        told.append(f"{where} {key_in_words(taken.row.key)}: what {taken.column} held is encrypted as plaintext")
     failed = len(failures.found)
     for number, (source, journal, run) in enumerate(places):
         more = 0 if number else failed
@@ -183,7 +184,3 @@ def _part(column: Column[Any], value: Any) -> Any:
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise TypeError  # a database may round it, to the key of another row
     return value
-
-
-def _told(key: Key) -> str:
-    return ", ".join(map(str, key))
