@@ -150,6 +150,8 @@ def read_value(vector: dict[str, Any]) -> None:
 
 def read_with(vector: dict[str, Any], value: bytes, store: MemoryKeyStore) -> None:
     context = dict(vector["context"])
+    for stone in vector.get("tombstones", ()):
+        store.add(Tombstone.from_bytes(bytes.fromhex(stone["key_id"]), bytes.fromhex(stone["tombstone"])))
     encryptor = Encryptor(LocalKeyProvider(vector["local_key"]), store, read_self_contained=True)
     field = encryptor.field(context.pop(FIELD_KEY), str)
     tenant = NO_TENANT if "tenant" in vector and vector["tenant"] is None else vector.get("tenant")

@@ -534,9 +534,17 @@ def opened(vector: Vector, value: bytes) -> Vector:
     local_key = unhex(vector, "local_key", "{32}")
     record = None if vector.get("record") is None else unhex(vector, "record")
     plaintext, key = open_value(local_key, value, record, vector["context"])
+    for stone in vector.get("tombstones", ()):
+        need(not ends(stone["key_id"], read_tombstone(unhex(stone, "tombstone")), value[1:17].hex(), key), "shredded")
     need("tenant" not in vector or vector["tenant"] == key.tenant, "tenant of the key")
     read_plaintext(plaintext)
     return {"plaintext": plaintext.hex()}
+
+
+def ends(key_id: str, stone: Vector, own_key_id: str, key: Key) -> bool:
+    """Whether a tombstone in the key store ends the data key of a self-contained value."""
+    of_tenant = stone["tenant"] is not None and stone["tenant"] == key.tenant
+    return key_id == own_key_id or (of_tenant and key.created <= stone["shredded"])
 
 
 def check_tombstone(vector: Vector) -> Vector:

@@ -45,7 +45,8 @@ FOREIGN_NAME = "arn:aws:kms:us-east-1:111122223333:key/mrk-1234abcd12ab34cd56ef1
 def main() -> None:
     for old in DIRECTORY.glob("*.json"):
         old.unlink()
-    for scenario in (xaes, contexts, plaintexts, records, tombstones, claims, choices, values, tags, item_seals, texts):
+    of_keys, of_values = (records, tombstones, claims, choices), (values, shreddings, tags, item_seals, texts)
+    for scenario in (xaes, contexts, plaintexts, *of_keys, *of_values):
         _fix_randomness(scenario.__name__)
         scenario()
 
@@ -513,6 +514,35 @@ def values() -> None:
         "value-index-key", "encrypted under a key whose purpose is the blind index", kind="value", local_key=LOCAL_KEY,
         record=record.to_bytes(), context=CONTEXT, value=head + nonce + sealed,
     )  # fmt: skip
+
+
+def shreddings() -> None:
+    alone = Encryptor(LocalKeyProvider(LOCAL_KEY)).field("patients.ssn", str)
+    value, nobodys = (alone.encrypt("078-05-1120", tenant=tenant) for tenant in (TENANT, None))
+    own, other, third = value[1:17], bytes(15) + b"\x01", bytes(15) + b"\x02"
+
+    def stone(key_id: bytes, tenant: str | None, later: int, purpose: Purpose = Purpose.ENCRYPTION) -> dict[str, str]:
+        tombstone = Tombstone(key_id, purpose, CREATED - 60, tenant, CREATED + later, "ann", 1)
+        return {"key_id": key_id.hex(), "tombstone": tombstone.to_bytes().hex()}
+
+    index = Purpose.BLIND_INDEX
+    ended: dict[str, tuple[str, list[dict[str, str]]]] = {
+        "own-key": ("a tombstone under the key id, whatever it says of tenant and time", [stone(own, "clinic-8", -1)]),
+        "same-second": ("the tenant was shredded in the second in which the key was made", [stone(other, TENANT, 0)]),
+        "later": ("the tenant was shredded later", [stone(other, TENANT, 1)]),
+        "index-key": ("the tombstone of an index key of the tenant", [stone(other, TENANT, 1, index)]),
+        "latest": ("the latest shredding counts", [stone(other, TENANT, 1), stone(third, TENANT, -1)]),
+    }
+    for name, (reason, stones) in ended.items():
+        failure(f"value-shredded-{name}", reason, **value_members(value, MemoryKeyStore()), context=CONTEXT,
+                value=value, tombstones=stones)  # fmt: skip
+    living: dict[str, tuple[str, bytes, list[dict[str, str]]]] = {
+        "earlier": ("the key is younger than the shredding", value, [stone(other, TENANT, -1)]),
+        "other-tenant": ("another tenant was shredded", value, [stone(other, "clinic-8", 1)]),
+        "no-tenant": ("a tombstone of no tenant ends its own key alone", nobodys, [stone(other, None, 1)]),
+    }
+    for name, (reason, data, stones) in living.items():
+        write_value(f"not-shredded-{name}", reason, data, MemoryKeyStore(), CONTEXT, tombstones=stones)
 
 
 def tags() -> None:
