@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import pytest
+from botocore.exceptions import ClientError
 from pynamodb.attributes import UnicodeAttribute
 from pynamodb.models import Model
 from sqlalchemy import Engine, String, select
@@ -19,6 +20,7 @@ from fieldcrypt import (
     DecryptionError,
     Encryptor,
     Field,
+    KeyAccessDeniedError,
     KeyNotFoundError,
     KeyPolicy,
     KeyRecord,
@@ -33,7 +35,7 @@ from fieldcrypt.context import encode_context
 from fieldcrypt.envelope import aad, head
 from fieldcrypt.keys.aws_kms import AwsKmsKeyProvider
 from fieldcrypt.keys.data_key import DataKey
-from fieldcrypt.keys.records import sorted_wraps, wrap_context
+from fieldcrypt.keys.records import MAX_TIME, sorted_wraps, wrap_context
 from fieldcrypt.testing import LocalAws
 from fieldcrypt_dynamodb import ItemSeal, Protected, ProtectedTable
 from fieldcrypt_dynamodb.forms import PYTHON
@@ -58,6 +60,21 @@ class EncryptOnly:
 
     def __getattr__(self, name: str) -> Any:
         raise AssertionError(f"{name} is not allowed")
+
+
+class Denying:
+    """A KMS client whose key policy denies Decrypt for some data keys, by their ids in the encryption context."""
+
+    def __init__(self, client: Any, denied: set[str]) -> None:
+        self._client, self._denied = client, denied
+
+    def decrypt(self, **call: Any) -> Any:
+        if call["EncryptionContext"]["fieldcrypt:key-id"] in self._denied:
+            raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "explicit deny"}}, "Decrypt")
+        return self._client.decrypt(**call)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
 
 
 class Planted(NamedTuple):
@@ -90,7 +107,10 @@ class Scene:
     def __init__(self, arn: str, aws: LocalAws, clock: Clock) -> None:
         self.clock, self.store = clock, RowStore()
         self.planted: set[bytes] = set()
-        self.provider = AwsKmsKeyProvider(arn, ["us-east-1"], client_factory=aws.kms)
+        self.denied: set[str] = set()
+        self.provider = AwsKmsKeyProvider(
+            arn, ["us-east-1"], client_factory=lambda region: Denying(aws.kms(region), self.denied)
+        )
         self.wrapping = AwsKmsKeyProvider(
             arn, ["us-east-1"], client_factory=lambda region: EncryptOnly(aws.kms(region))
         )
@@ -152,6 +172,37 @@ class TestWithout:
         value = scene.encryptor(own_keys_only=False).field(NAME, str).encrypt(SSN, tenant=TENANT)
         with pytest.raises(DecryptionError):
             scene.plant().reads(value)
+
+    @pytest.mark.parametrize("ahead", [-60, 30, DAY, 3650 * DAY])
+    def test_a_rotation_follows_a_planted_key(self, scene: Scene, ahead: float) -> None:
+        """Whatever its date: so that is what to do when the attacker may not wrap any more."""
+        field = scene.encryptor(own_keys_only=False).field(NAME, str)
+        field.encrypt(SSN, tenant=TENANT)
+        scene.plant(ago=-ahead)
+        scene.clock.advance(DELAY + 901)
+        field.encrypt(SSN, tenant=TENANT)
+        scene.encryptor(own_keys_only=False).data_keys.rotate(TENANT)
+        scene.clock.advance(DELAY + 901)
+        assert field.encrypt(SSN, tenant=TENANT)[1:17] not in scene.planted
+
+    def test_a_planted_key_that_kms_refuses_ends(self, scene: Scene) -> None:
+        """Though it is dated so that no key can be newer; its record is removed when no process has it any more."""
+        encryptor = scene.encryptor(own_keys_only=False)
+        field = encryptor.field(NAME, str)
+        own = field.encrypt(SSN, tenant=TENANT)
+        planted = scene.plant(ago=scene.clock.wall() - MAX_TIME)
+        scene.clock.advance(901)
+        assert field.encrypt(SSN, tenant=TENANT)[1:17] == planted.record.key_id
+        assert field.decrypt(planted.value()) == "forged"
+        scene.denied.add(planted.record.key_id.hex())
+        scene.clock.advance(901)
+        with pytest.raises(KeyAccessDeniedError):
+            field.decrypt(planted.value())
+        encryptor.forget()
+        del scene.store.rows[planted.record.key_id]
+        for process in (field, scene.encryptor(own_keys_only=False).field(NAME, str)):
+            assert process.encrypt(SSN, tenant=TENANT)[1:17] == own[1:17]
+        assert planted.record.key_id not in scene.store.rows
 
     def test_tags_are_made_under_a_planted_index_key(self, scene: Scene) -> None:
         """One that is dated a second before the real one tags at once."""
