@@ -6,7 +6,7 @@ import enum
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from functools import partial
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
 from cryptography.hazmat.primitives.hmac import HMAC
@@ -17,9 +17,11 @@ from fieldcrypt.codecs import Codec
 from fieldcrypt.context import FIELD_KEY, NO_TENANT, NoTenant, check_field_name, encode_context
 from fieldcrypt.errors import ConfigurationError, FieldcryptError, located
 from fieldcrypt.keys.index_key import IndexLease
-from fieldcrypt.keys.keyring import Keyring
 from fieldcrypt.normalisers import NORMALISERS, Normaliser, canonical
 from fieldcrypt.offload import Offload, in_place
+
+if TYPE_CHECKING:
+    from fieldcrypt.keys.keyring import Keyring
 
 __all__ = ["DEFAULT_TAG_SIZE", "MAX_TAG_SIZE", "MIN_MEMBERS", "BlindIndex"]
 

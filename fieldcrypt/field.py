@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from fieldcrypt import _system, envelope
 from fieldcrypt._cache import GenerationCache
@@ -27,11 +27,13 @@ from fieldcrypt.context import (
 from fieldcrypt.envelope import GCM_NONCE, HEAD, NONCE, PREFIX, SALT, SELF_CONTAINED, STORED
 from fieldcrypt.errors import ConfigurationError, DecryptionError, FieldcryptError, located
 from fieldcrypt.events import Event, EventKind
-from fieldcrypt.keys.keyring import Keyring
 from fieldcrypt.keys.live_key import Crypt, Lease, LiveKey
 from fieldcrypt.keys.store import KeyStore
 from fieldcrypt.offload import Offload, in_place
 from fieldcrypt.scalars import READ, REFUSALS, WRITE
+
+if TYPE_CHECKING:
+    from fieldcrypt.keys.keyring import Keyring
 
 __all__ = ["Field"]
 

@@ -363,7 +363,7 @@ def test_a_key_that_is_no_number_is_met_on_a_page_of_its_own(database: Database,
     """PostgreSQL finds a row by NaN, which in Python equals nothing, and sorts it behind all numbers."""
     engine = database("postgresql")
     do(engine, "CREATE TABLE patients (id numeric PRIMARY KEY, ssn bytea)", "INSERT INTO patients VALUES ('NaN', 'x')")
-    number: Any = Numeric(asdecimal=asdecimal)  # type: ignore[call-overload]
+    number: Any = Numeric(asdecimal=asdecimal)
     report = Migration(engine, patients(("id", number))).backfill()
     assert (report.changed, report.left, report.complete) == (1, 0, True)
 
