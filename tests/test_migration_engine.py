@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from secrets import token_bytes
 from typing import Any
 
 import pytest
@@ -10,7 +11,16 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from fieldcrypt import ConfigurationError, DecryptionError, Encryptor, LocalKeyProvider, MemoryKeyStore, _system
+from fieldcrypt import (
+    ConfigurationError,
+    DecryptionError,
+    Encryptor,
+    KeyRecord,
+    LocalKeyProvider,
+    MemoryKeyStore,
+    WrappedKey,
+    _system,
+)
 from fieldcrypt.migration import Finding, Kind, MigrationError, is_envelope
 from fieldcrypt.migration.engine.backfill import Backfill
 from fieldcrypt.migration.engine.digest import name_of
@@ -132,6 +142,21 @@ class TestComplete:
         report = MemoryMigration(data, ENCRYPTOR).backfill(batch=4)
         assert number_of(report) == (6, 4, 2, 6, 2, False)
         assert set(report.failures) == {(1,), (3,)}
+
+    def test_planted_key_records_do_not_stop_a_job(self, copied: bool) -> None:
+        """Each process would begin anew to open them in vain: it goes on until it has come behind them."""
+        store, provider = MemoryKeyStore(), LocalKeyProvider.generate()
+        MemoryMigration(data_of(1), Encryptor(provider, store)).backfill()
+        (real,) = store.list(None)
+        assert isinstance(real, KeyRecord)
+        for number in range(40):
+            wraps = (WrappedKey(real.wraps[0].name, token_bytes(60)),)
+            store.add(KeyRecord(token_bytes(16), real.purpose, real.created + number, None, wraps, token_bytes(32)))
+        data = data_of(3, copied=copied)
+        jobs = [MemoryMigration(data, Encryptor(provider, store), copied=copied) for _ in range(3)]
+        assert jobs[0].plan().due == 3
+        assert number_of(jobs[1].backfill()) == (3, 3, 0, 3, 0, True)
+        assert jobs[2].verify()[:2] == (3, 0)
 
     def test_a_row_that_moves_behind_a_verify_is_looked_at(self) -> None:
         """Fewer were seen than there are, so all are looked at again, and what the row has is found."""

@@ -6,18 +6,23 @@ Nothing is locked, and nothing written.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from fieldcrypt.errors import ConfigurationError, KeyNotFoundError, KeyProviderError, KeyStoreError, MigrationError
+from fieldcrypt.keys.live.opened_records import PlantedRecordsError
 from fieldcrypt.migration.engine.source import Source
 from fieldcrypt.migration.engine.unit import Cell, MarkedError, PassedOverError, ProtectedField, Unit, UnitError
 from fieldcrypt.migration.reports import MAX_FAILURES, Key
 from fieldcrypt.mixed_mode.kind import Kind
 
-__all__ = ["DIFFERS", "Kinds", "Verification", "defect", "is_stop"]
+__all__ = ["DIFFERS", "Kinds", "Verification", "defect", "is_stop", "patiently"]
+
+T = TypeVar("T")
 
 DIFFERS = "differs"  # the plaintext beside a value that is as it should be
 
+_TRIES = 64  # of 16 records that are not authentic each
 _STOPS = (ConfigurationError, KeyProviderError, KeyStoreError, MigrationError)
 
 _WRONG = {
@@ -38,6 +43,19 @@ def is_stop(error: Exception) -> bool:
     return isinstance(error, _STOPS) and not isinstance(error, KeyNotFoundError)
 
 
+def patiently(work: Callable[[], T]) -> T:
+    """Do work, and again while planted records of a key store are in its way, some more of which are known each time.
+
+    A job has the time. Each process that begins has to open them once more, and might never come behind them.
+    """
+    for _ in range(_TRIES):
+        try:
+            return work()
+        except PlantedRecordsError:
+            continue
+    return work()
+
+
 class Kinds:
     """Counts what the values of each field of a part are."""
 
@@ -56,22 +74,25 @@ class Kinds:
         """
         source = self._source
         cells: Sequence[tuple[ProtectedField, Cell]] = ()
+        is_readable = True
+        is_unsealed = False
         try:
             cells = unit.cells()
-            self.stale_seals += source.is_whole_due(unit)
+            is_unsealed = source.is_whole_due(unit)
         except PassedOverError as reason:
             self.passed_over[str(reason)] += 1
             return
         except Exception as error:  # of one unit, which never stops the others
             if is_stop(error):
                 raise
+            is_readable = False
+        found = [(f"{source.name}.{field.name}", *_kind_of(field, cell, unit)) for field, cell in cells]
+        if not is_readable:  # from here on nothing is raised, so that it can be counted once
             self._count(source.name, Kind.UNREADABLE)
-        for field, cell in cells:
-            name = f"{source.name}.{field.name}"
-            kind, is_stale = _kind_of(field, cell, unit)
+        self.stale_seals += is_unsealed
+        for name, kind, is_stale in found:
             self._count(name, kind)
-            if is_stale:
-                self.stale_tags[name] += 1
+            self.stale_tags[name] += is_stale
 
     def _count(self, name: str, kind: Kind) -> None:
         self.counts.setdefault(name, Counter())[kind] += 1

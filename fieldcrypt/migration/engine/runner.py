@@ -7,7 +7,7 @@ from functools import partial
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from fieldcrypt.migration.engine.backfill import Backfill
-from fieldcrypt.migration.engine.defects import Verification
+from fieldcrypt.migration.engine.defects import Verification, patiently
 from fieldcrypt.migration.engine.journal import Counts, Journal, Run
 from fieldcrypt.migration.engine.source import Counted, Source, Which
 from fieldcrypt.migration.engine.steps import Step, Undo
@@ -92,7 +92,7 @@ class Part(NamedTuple):
         return Counted(after.total, max(hidden, max(before.those, after.those) - fine))
 
     def _is_fine(self, step: Step, unit: Unit) -> bool:
-        change = step.change_of(self.source, unit)
+        change = patiently(partial(step.change_of, self.source, unit))
         return not change.values and change.failure is None
 
     def look(self, sample: Sample | None, meter: Meter, new: Callable[[], F], which: Which = Which.ALL) -> Look[F]:
@@ -110,7 +110,7 @@ class Part(NamedTuple):
             finder, before, seen = new(), counted.total, 0
             for units in self.source.pages(Which.ALL, sample):
                 for unit in units:
-                    finder.add(unit)
+                    patiently(partial(finder.add, unit))
                 seen += len(units)
                 meter.add(len(units))
             counted = self._counted(sample, which)

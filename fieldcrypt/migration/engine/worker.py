@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from threading import Event
 
 from fieldcrypt import _system
 from fieldcrypt.errors import MigrationError
+from fieldcrypt.migration.engine.defects import patiently
 from fieldcrypt.migration.engine.journal import Counts, LostPortionError, Nothing, Portion, Run
 from fieldcrypt.migration.engine.runner import Part
 from fieldcrypt.migration.engine.source import Batch, Page, RefusedError, Written
@@ -142,7 +144,7 @@ class Worker:
         return after
 
     def _change(self, unit: Unit) -> Change:
-        return self.step.change_of(self._source, unit)
+        return patiently(partial(self.step.change_of, self._source, unit))
 
     def _beat(self, portion: Portion) -> None:
         """Say that the worker lives, if it is time, and find out whether its portion is another's by now.

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
+from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -20,7 +21,7 @@ from sqlalchemy.exc import DBAPIError
 from fieldcrypt import ConfigurationError
 from fieldcrypt.migration import Failures, StepReport
 from fieldcrypt.migration.engine.backfill import Backfill
-from fieldcrypt.migration.engine.defects import is_stop
+from fieldcrypt.migration.engine.defects import is_stop, patiently
 from fieldcrypt.migration.engine.journal import Counts, Run
 from fieldcrypt.migration.engine.source import RefusedError
 from fieldcrypt.migration.engine.unit import UnitError, without_values
@@ -91,7 +92,7 @@ def mend_named(
     failures, counts, told = Failures(), Counter[str](), []
     for of_tables in keys:
         try:
-            taken = _taken(places, of_tables, column)
+            taken = patiently(partial(_taken, places, of_tables, column))
             _write(taken)
         except Exception as error:  # of one row, which never stops the others
             if is_stop(error) or (isinstance(error, DBAPIError) and not is_of_a_row(error)):
