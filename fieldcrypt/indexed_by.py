@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Final
 
 from fieldcrypt.blind_index import DEFAULT_TAG_SIZE, BlindIndex
 from fieldcrypt.encryptor import Encryptor
@@ -13,7 +12,6 @@ from fieldcrypt.offload import Offload
 __all__ = ["IndexedBy"]
 
 
-@dataclass(frozen=True, slots=True)
 class IndexedBy:
     """A blind index, as it is declared with an encrypted column or attribute: `index=IndexedBy("email_tag", …)`.
 
@@ -26,17 +24,47 @@ class IndexedBy:
         accept_default_key: see `Encryptor.blind_index`; for indexes that are not per tenant, of rows that have one.
     """
 
-    companion: str
-    normaliser: str | Callable[[Any], Any] | None = None
-    tag_size: int = DEFAULT_TAG_SIZE
-    per_tenant: bool = False
-    accept_low_cardinality: bool = False
-    accept_default_key: bool = False
+    # No dataclass: to import these would take a sixth of the time of `import fieldcrypt`.
+    __slots__ = ("accept_default_key", "accept_low_cardinality", "companion", "normaliser", "per_tenant", "tag_size")
+
+    def __init__(
+        self,
+        companion: str,
+        normaliser: str | Callable[[Any], Any] | None = None,
+        tag_size: int = DEFAULT_TAG_SIZE,
+        per_tenant: bool = False,
+        accept_low_cardinality: bool = False,
+        accept_default_key: bool = False,
+    ) -> None:
+        self.companion: Final = companion
+        self.normaliser: Final = normaliser
+        self.tag_size: Final = tag_size
+        self.per_tenant: Final = per_tenant
+        self.accept_low_cardinality: Final = accept_low_cardinality
+        self.accept_default_key: Final = accept_default_key
+
+    def __getstate__(self) -> list[Any]:
+        return [
+            self.companion,
+            self.normaliser,
+            self.tag_size,
+            self.per_tenant,
+            self.accept_low_cardinality,
+            self.accept_default_key,
+        ]
 
     def __setstate__(self, state: list[Any]) -> None:
-        names = [field.name for field in fields(self)]
-        for name, value in zip(names, [*state, False], strict=False):  # an older pickle has one less
-            object.__setattr__(self, name, value)
+        IndexedBy.__init__(self, *state)  # an older pickle has one less
+
+    def __eq__(self, other: object) -> bool:
+        return self.__getstate__() == other.__getstate__() if isinstance(other, IndexedBy) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(tuple(self.__getstate__()))
+
+    def __repr__(self) -> str:
+        companion, *how = self.__getstate__()
+        return f"IndexedBy({companion!r}, {', '.join(map(repr, how))})"
 
     def blind_index(
         self, encryptor: Encryptor, name: str, type: Any, offload: Offload | None = None

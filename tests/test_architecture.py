@@ -148,8 +148,9 @@ def test_fields_load_nothing_of_migrations(integration: str) -> None:
 
 
 def test_the_core_is_light() -> None:
-    """`import fieldcrypt` loads no database or AWS library."""
+    """`import fieldcrypt` loads no database or AWS library, nor what of the standard library takes long."""
     heavy = [
+        *("dataclasses", "inspect", "logging", "sqlite3", "pathlib"),
         *("boto3", "botocore", "sqlalchemy", "pynamodb", "moto", "typer", "rich", "asyncio", "hypothesis"),
         *("fieldcrypt.schemes", "aws_encryption_sdk", "asherah", "sqlalchemy_utils", "cryptography.fernet"),
         *("fieldcrypt.columns", "pyarrow", "pandas", "polars", "numpy"),

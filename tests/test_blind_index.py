@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import enum
 import pickle
 from datetime import UTC, date, datetime, time, timedelta, timezone
@@ -21,6 +22,7 @@ from fieldcrypt import (
     ConfigurationError,
     Encryptor,
     FileKeyStore,
+    IndexedBy,
     LocalKeyProvider,
     MemoryKeyStore,
 )
@@ -281,6 +283,13 @@ class TestNormalisers:
 
 
 class TestDeclaration:
+    def test_declarations_are_equal_by_what_they_say(self) -> None:
+        """Also of one that came out of a pickle."""
+        one = IndexedBy("tag", "nfkc", tag_size=8, accept_default_key=True)
+        assert pickle.loads(pickle.dumps(one)) == one == IndexedBy("tag", "nfkc", 8, False, False, True)
+        assert len({one, copy.deepcopy(one), IndexedBy("tag", "nfkc", 8)}) == 2
+        assert repr(one) == "IndexedBy('tag', 'nfkc', 8, False, False, True)"
+
     @pytest.mark.parametrize("size", [0, 33, -1])
     def test_a_tag_has_1_to_32_bytes(self, encryptor: Encryptor, size: int) -> None:
         """As many as HMAC-SHA-256 gives."""
