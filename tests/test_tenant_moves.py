@@ -291,6 +291,24 @@ class TestCommands:
         assert run("rewrap", "--tenant", "a", "--to-default", "--yes").exit_code == 0
         assert coming.all_under("a", "default")
 
+    def test_it_goes_nowhere_where_nobody_could_read(self, run: Callable[..., Any], coming: Scene) -> None:
+        """A lookup that returns the own key provider alone would make the tenant unreadable under the default key."""
+        assert run("rewrap", "--tenant", "a", "--yes").exit_code == 0
+        coming.answers["a"] = coming.a
+        result = run("rewrap", "--tenant", "a", "--to-default", "--yes")
+        assert result.exit_code == 2
+        assert "whose lookup returns a KeyProviderChain" in result.stderr
+        assert coming.all_under("a", "a")
+
+    @pytest.mark.parametrize("more", [[], ["--tenant", "a", "--to", "vault:x"]])
+    def test_to_default_is_refused_before_anybody_is_asked(
+        self, run: Callable[..., Any], coming: Scene, more: list[str]
+    ) -> None:
+        """It is for one tenant, and for no other key."""
+        result = run("rewrap", "--to-default", *more)
+        assert result.exit_code == 2
+        assert "Go on?" not in result.output
+
     def test_a_key_that_fails_holds_up_the_rotation_of_no_other(self, run: Callable[..., Any], coming: Scene) -> None:
         """Its tenant is named on stderr, and the exit code is 1."""
         coming.b.wrap_failure = refusal
@@ -319,6 +337,13 @@ class TestCommands:
         opened = {finding["place"]: finding["detail"] for finding in found if finding["check"] == "data keys open"}
         assert opened["CountingProvider"] == "all 4"
         assert opened["CountingProvider, tenant 'b'"] == "all 2"
+
+    def test_doctor_says_how_keys_from_before_are_read(self, run: Callable[..., Any], coming: Scene) -> None:
+        """No wrap can be added by a key provider that opens none."""
+        coming.answers["a"] = coming.a
+        (wrong,) = [finding for finding in _findings(run) if finding["verdict"] == "failed"]
+        assert "KeyProviderChain" in wrong["advice"]
+        assert "keys move" in wrong["advice"]
 
     def test_doctor_names_the_provider_of_a_tenant(self, run: Callable[..., Any], coming: Scene) -> None:
         """The one that its lookup returns, which is then tried out."""

@@ -149,12 +149,16 @@ def rewrap(
     """
     check_tenant_option(tenant)
     found = find_encryptor(encryptor)
+    if to_default and (tenant is None or to is not None or not found.provider.by_tenant):
+        raise ConfigurationError("--to-default is for a tenant with a key of its own, who is to be named, without --to")
     target: KeyProvider = found.provider if to is None else find(to, KeyProvider)
-    if to is not None:
+    if to_default:
+        target = found.provider.for_tenant(None)
+    if to is not None or to_default:
         _check_that_it_reads(found, target, tenant)
     if not dry_run and not yes:
         whose = "All data keys" if tenant is None else f"The data keys of tenant {tenant!r}"
-        names = [f"  {name}" for name in _names_of(target, None if to_default else tenant, to_default)]
+        names = [f"  {name}" for name in _names_of(target, tenant)]
         ask([f"{whose} will be wrapped under these keys, and under no others:", *names], "Nothing was changed.")
     if accept_public_key or accept_foreign_keys:
         _tell_unvouched(found)
@@ -255,8 +259,8 @@ def _check_that_none_is_left() -> None:
         )
 
 
-def _names_of(target: KeyProvider, tenant: str | None, to_default: bool) -> Sequence[str]:
-    if target.by_tenant and tenant is None and not to_default:
+def _names_of(target: KeyProvider, tenant: str | None) -> Sequence[str]:
+    if target.by_tenant and tenant is None:
         return ["those of each tenant"]
     return target.for_tenant(tenant).wrapping_keys()
 
@@ -269,9 +273,11 @@ def _check_that_it_reads(found: Encryptor, target: KeyProvider, tenant: str | No
         wraps = target.for_tenant(tenant).wrap(data_key.secret, context)
         found.provider.for_tenant(tenant).unwrap(wraps, context)
     except DecryptionError:
+        chain = "a KeyProviderChain of the new and the old key provider"
+        if found.provider.by_tenant:
+            chain = f"a TenantKeyProvider whose lookup returns {chain} for the tenant"
         raise ConfigurationError(
-            "after that this Encryptor could not read any more: configure it, and all others, with a KeyProviderChain "
-            "of the new and the old key provider before"
+            f"after that this Encryptor could not read any more: configure it, and all others, with {chain} before"
         ) from None
 
 

@@ -13,7 +13,7 @@ from fieldcrypt.cli.doctor.finding import Finding, Verdict
 from fieldcrypt.cli.doctor.tenant_places import TenantPlaces
 from fieldcrypt.cli.output import utc
 from fieldcrypt.data_keys import DataKeys
-from fieldcrypt.errors import FieldcryptError, KeyProviderError, KeyStoreError
+from fieldcrypt.errors import FieldcryptError, KeyProviderError, KeyStoreError, NotWrappedHereError
 from fieldcrypt.keys.data_key import DataKey
 from fieldcrypt.keys.provider import KeyProvider
 from fieldcrypt.keys.records import KeyRecord
@@ -30,6 +30,10 @@ _NAMED = 3  # of the data keys with the same trouble, and of the shreddings of a
 
 # Never a command: a tombstone needs no key to write, and whoever forges one would have us destroy what is under the
 # tenant's real keys. It names no tenant either, for whoever writes to the key store can write one that a shell obeys.
+_BOTH = (
+    "fieldcrypt keys repair, if another place of this tenant opens them. If none does, they may be from before its own "
+    "key: have the lookup return a KeyProviderChain of that and the default, then fieldcrypt keys move"
+)
 _ASK_FIRST = (
     "ask whoever may shred tenants whether that was meant, and destroy nothing before. If it was not, the tombstone is "
     "forged: remove its row from the key store, and find out who can write there. If it was, a shredding was "
@@ -106,7 +110,7 @@ class DataKeyExamination:
                     if error is None:
                         self._opened[place] = self._opened.get(place, 0) + 1
                     else:
-                        self._failures[place, *explain(error)].append(key_id)
+                        self._failures[place, *self._explained(error, place)].append(key_id)
                 self._total += len(page)
                 on_progress(self._total, expected)
 
@@ -117,6 +121,12 @@ class DataKeyExamination:
             advice = "mend the lookup of the TenantKeyProvider, or what it asks"
             self._failures[f"tenant {record.tenant!r}", str(error), advice].append(record.key_id)
             return {}
+
+    def _explained(self, error: FieldcryptError, place: str) -> tuple[str, str]:
+        cause, advice = explain(error)
+        if isinstance(error, NotWrappedHereError) and place not in self._places.shared:
+            advice = _BOTH
+        return cause, advice
 
     def _open(self, record: KeyRecord, place: str, provider: KeyProvider) -> FieldcryptError | None:
         if place in self._closed:
