@@ -114,11 +114,17 @@ class TestCreate:
 class TestWhatIsNoStore:
     @each_call
     def test_a_missing_file(self, path: Path, call: Call) -> None:
-        """It is not made; the error says how one is."""
-        assert "there is no such file; a new key store is made by FileKeyStore.create()" in refused(
-            FileKeyStore(path), call
-        )
+        """It is not made; the error says where to look for it first, and then how one is made."""
+        said = refused(FileKeyStore(path), call)
+        assert "there is no such file; mount its volume" in said
+        assert "FileKeyStore.create() makes a new one" in said
         assert list(path.parent.iterdir()) == []
+
+    @each_call
+    def test_a_directory(self, path: Path, call: Call) -> None:
+        """As a container engine makes one in place of a file that it is to mount: the error says so."""
+        path.mkdir()
+        assert refused(FileKeyStore(path), call).endswith("it is a directory")
 
     @each_call
     @pytest.mark.parametrize("size", [0, 1])

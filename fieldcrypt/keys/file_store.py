@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -224,11 +225,16 @@ class FileKeyStore:
     def _reason(self, error: Exception) -> str:
         """Say why a file cannot be used, which SQLite does not."""
         try:
-            os.stat(self._path)
+            found = os.stat(self._path)
         except FileNotFoundError:
-            return "there is no such file; a new key store is made by FileKeyStore.create()"
+            return (
+                "there is no such file; mount its volume, or restore it from a backup "
+                "(where an application is set up, FileKeyStore.create() makes a new one)"
+            )
         except OSError as refused:
             return refused.strerror or str(refused)
+        if stat.S_ISDIR(found.st_mode):  # which a container engine makes in place of a file that it cannot mount
+            return "it is a directory"
         return str(error)
 
     def __reduce__(self) -> tuple[Any, ...]:

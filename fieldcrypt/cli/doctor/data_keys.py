@@ -34,6 +34,7 @@ _BOTH = (
     "fieldcrypt keys repair, if another place of this tenant opens them. If none does, they may be from before its own "
     "key: have the lookup return a KeyProviderChain of that and the default, then fieldcrypt keys move"
 )
+_STORE_AWAY = "look at the database, or at the file and its volume, and at the permissions"
 _ASK_FIRST = (
     "ask whoever may shred tenants whether that was meant, and destroy nothing before. If it was not, the tombstone is "
     "forged: remove its row from the key store, and find out who can write there. If it was, a shredding was "
@@ -68,7 +69,7 @@ class DataKeyExamination:
         try:
             self._look(on_progress)
         except KeyStoreError as error:
-            yield Finding(STORE, "readable", Verdict.FAILED, str(error), "look at the database and its permissions")
+            yield Finding(STORE, "readable", Verdict.FAILED, str(error), _STORE_AWAY)
             return
         if not self._total:
             yield Finding(STORE, "readable", Verdict.UNKNOWN, "no data keys: is this the right key store?")
