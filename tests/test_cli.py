@@ -205,6 +205,19 @@ class TestKeys:
         assert "blind-index" in table
         assert "encryption" in table
 
+    def test_when_to_tag_again(self, run: Run, application: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Rotation says the moment before which the old key cannot be retired."""
+        ahead = 0.0
+        began = time.time()
+        monkeypatch.setattr(_system, "wall_clock", lambda: began + ahead)
+        application.encryptor.blind_index("patients.email").tag("ann@example.org", tenant="a")
+        told = re.search(r"again from (\S+)Z on", stdout(run("keys", "rotate", "--index", "--tenant", "a")))
+        assert told is not None
+        when = datetime.fromisoformat(told[1]).replace(tzinfo=UTC)
+        assert f"on {when:%Y-%m-%d %H:%M:%S} UTC" in complaint(run("keys", "retire", "--tenant", "a", "--yes"), 2)
+        ahead = when.timestamp() + 1 - began
+        assert "1 index key retired" in stdout(run("keys", "retire", "--tenant", "a", "--yes"))
+
     def test_rotating_values_leaves_index_keys_alone(self, run: Run, application: Any) -> None:
         """And tenants that have nothing else."""
         application.encryptor.blind_index("patients.email").tag("ann@example.org", tenant="c")

@@ -488,7 +488,7 @@ class TestRotation:
         process.rotate()
         process.tags()
         clock.advance(SETTLING + 2 * DELAY + 59)
-        with pytest.raises(ConfigurationError, match=r"on 2027-01-15 .* at the earliest tag all rows anew"):
+        with pytest.raises(ConfigurationError, match=r"tag all rows again on 2027-01-15 .* at the earliest"):
             process.retire()
         assert len(process.tags()) == 2
         clock.advance(1)

@@ -20,7 +20,7 @@ from fieldcrypt.cli.target import EncryptorOption, check_tenant_option, find, fi
 from fieldcrypt.encryptor import Encryptor
 from fieldcrypt.errors import ConfigurationError, DecryptionError, KeyProviderError, KeyStoreError
 from fieldcrypt.keys.data_key import DataKey
-from fieldcrypt.keys.index_choice import settling_time
+from fieldcrypt.keys.index_choice import retires_from, settling_time
 from fieldcrypt.keys.policy import KeyPolicy
 from fieldcrypt.keys.provider import KeyProvider
 from fieldcrypt.keys.records import KeyRecord, Purpose, wrap_context
@@ -63,7 +63,7 @@ def rotate(
     """
     purpose = Purpose.BLIND_INDEX if index else Purpose.ENCRYPTION
     found = find_encryptor(encryptor)
-    made, failed = [], False
+    made, failed, tagging_ends = [], False, 0.0
     for each in _tenants(found, tenant, every, purpose):
         try:
             record = found.data_keys.rotate(each, purpose)
@@ -74,6 +74,7 @@ def rotate(
             typer.echo(printable(f"{_whose(each)}: {error}"), err=True)
             continue
         start = utc(int(_start(record, found.policy)))
+        tagging_ends = max(tagging_ends, retires_from(record, found.policy))
         made.append({"tenant": record.tenant, "key_id": record.key_id.hex(), "from": start})
         if not as_json:
             does = "tags" if index else "encrypts"
@@ -81,7 +82,9 @@ def rotate(
     if as_json:
         print_json(made)
     elif index:
-        say(f"{counted(len(made), 'index key')} made: tag all rows anew after that")
+        say(f"{counted(len(made), 'index key')} made")
+        if made:
+            say(f"tag all rows again from {utc(int(tagging_ends))} on: some process may tag under an old one before")
     else:
         say(f"{counted(len(made), 'data key')} made; old values stay readable")
     if failed:
@@ -237,7 +240,7 @@ def _retire_data_key(found: Encryptor, text: str, yes: bool, as_json: bool) -> N
         told = ", ".join(f"{count:,} of {name}" for name, count in left.items())
         raise ConfigurationError(f"values are under the key: {told}. `fieldcrypt migrate backfill` encrypts them anew")
     if not yes:
-        ask(["Values that no named migration is about may be under it."], "Nothing was changed.")
+        ask(["Values that no migration here is about may still be under this data key."], "Nothing was changed.")
     record = found.data_keys.retire(key_id)
     if as_json:
         print_json(_named([record]))
@@ -333,7 +336,7 @@ def _print_report(report: RewrapReport, done: str, as_json: bool) -> None:
             }
         )
     else:
-        say(f"{counted(report.changed, 'data key')} {done}; as they should be before: {report.unchanged:,}")
+        say(f"{counted(report.changed, 'data key')} {done}; {report.unchanged:,} already as they should be")
     tell_failures(report)
 
 

@@ -83,9 +83,12 @@ def next_created(newest: AuthenticRecord, now: float, policy: KeyPolicy) -> floa
     return max(now, policy.earliest, newest.created + _window(policy) + 1)
 
 
-def retires_from(choice: IndexChoice[AuthenticRecord], policy: KeyPolicy) -> float:
-    """Return from when all keys but the newest generation's may be given up, if all rows are tagged under that one."""
-    return choice.newest.created + _settling(policy) + _window(policy)
+def retires_from(newest: AuthenticRecord | KeyRecord, policy: KeyPolicy) -> float:
+    """Return from when nobody tags under keys from before the newest generation, so that all rows can be tagged again.
+
+    When they are, those keys may be given up.
+    """
+    return newest.created + _settling(policy) + _window(policy)
 
 
 def _window(policy: KeyPolicy) -> float:

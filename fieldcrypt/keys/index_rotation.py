@@ -66,11 +66,11 @@ class IndexRotation:
         now = _system.wall_clock()
         keys, choice = self._found(tenant, now)
         old = [key.record for key in keys if key.key_id != choice.newest.key_id]
-        earliest = retires_from(choice, self._policy)
+        earliest = retires_from(choice.newest, self._policy)
         if old and now < earliest:
             when = datetime.fromtimestamp(earliest, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
             raise ConfigurationError(
-                f"some process may still tag under an older index key: on {when} at the earliest tag all rows anew, "
+                f"some process may still tag under an older index key: tag all rows again on {when} at the earliest, "
                 "and then retire the old keys"
             )
         return [retired for record in old if (retired := self._retire(record.key_id)) is not None]
