@@ -31,6 +31,7 @@ from fieldcrypt import (
     _system,
     text_form,
 )
+from fieldcrypt.cli import output
 from fieldcrypt.cli.commands import commands
 from fieldcrypt.cli.doctor import Verdict
 from fieldcrypt.cli.doctor.kms import examine_region
@@ -140,6 +141,19 @@ class TestKeys:
         table = stdout(run("keys", "list", "--tenant", "a"))
         assert application.values["a"][1:17].hex() in table
         assert application.values["b"][1:17].hex() not in table
+
+    def test_list_on_a_narrow_terminal(self, run: Run, application: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Key ids and names of wrapping keys are not broken, and all else is in 80 columns."""
+        monkeypatch.setattr(output, "_WIDTH", 80)
+        lines = stdout(run("keys", "list", "--tenant", "a")).splitlines()
+        assert lines[0] == application.values["a"][1:17].hex()
+        assert re.fullmatch(r"  tenant a; purpose encryption; created 20\S+Z; use encrypts", lines[1])
+        assert lines[2:] == ["  wraps 1", "1 data key"]
+        (name,) = application.moved.provider.wrapping_keys()
+        monkeypatch.setattr(application, "encryptor", application.moved)
+        assert any(
+            f"remarks no wrap under {name}; also under " in line for line in run("keys", "list").stdout.splitlines()
+        )
 
     def test_a_key_that_waits_is_shown_so(self, run: Run, application: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         """After a rotation the old key still encrypts."""

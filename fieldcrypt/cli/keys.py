@@ -45,9 +45,8 @@ def list_keys(encryptor: EncryptorOption = None, tenant: TenantOption = None, as
     if as_json:
         print_json([row.as_json() for row in rows])
     else:
-        print_table(
-            ("key id", "tenant", "purpose", "created", "use", "wraps", "remarks"), [_cells(row) for row in rows]
-        )
+        titles = ("key id", "tenant", "purpose", "created", "use", "wraps", "remarks")
+        print_table(titles, [_cells(row) for row in rows], whole=True)
         say(counted(len(rows), "data key"))
     if any(row.use == "unreadable" for row in rows):
         raise typer.Exit(1)

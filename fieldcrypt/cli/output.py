@@ -29,6 +29,7 @@ __all__ = [
 ]
 
 _WIDTH = 400  # columns of a table where no terminal sets them, so that an ARN stays in one piece
+_ENDLESS = 100_000  # columns, to find out how many a table would take
 
 
 def fail(message: object, code: int) -> NoReturn:
@@ -63,8 +64,14 @@ def print_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=2))
 
 
-def print_table(titles: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print a table. Cells are texts, or renderables of rich; square brackets in texts mean nothing."""
+def print_table(titles: Sequence[str], rows: Sequence[Sequence[object]], *, whole: bool = False) -> None:
+    """Print a table. Cells are texts, or renderables of rich; square brackets in texts mean nothing.
+
+    Args:
+        titles: of the columns.
+        rows: a cell for each column.
+        whole: on a terminal that is too narrow print paragraphs, in which every cell can be copied in one piece.
+    """
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -75,7 +82,24 @@ def print_table(titles: Sequence[str], rows: Sequence[Sequence[object]]) -> None
         table.add_column(title, overflow="fold")
     for row in rows:
         table.add_row(*(escape(printable(cell)) if isinstance(cell, str) else cell for cell in row))  # type: ignore[arg-type]
-    console.print(table)
+    wanted = console.measure(table, options=console.options.update(width=_ENDLESS)).maximum
+    if not whole or wanted <= console.width:
+        console.print(table)
+        return
+    for first, *others in rows:
+        say(first)
+        _say_parts([f"{title} {cell}" for title, cell in zip(titles[1:], others, strict=True) if cell], console.width)
+
+
+def _say_parts(parts: Sequence[str], width: int) -> None:
+    """Print texts, indented, as many on a line as there is room for."""
+    line = ""
+    for part in map(printable, parts):
+        if line and len(f"{line}; {part}") > width:
+            say(line)
+            line = ""
+        line = f"{line}; {part}" if line else f"  {part}"
+    say(line)
 
 
 @contextmanager
