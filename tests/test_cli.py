@@ -152,7 +152,7 @@ class TestKeys:
         (name,) = application.moved.provider.wrapping_keys()
         monkeypatch.setattr(application, "encryptor", application.moved)
         assert any(
-            f"remarks no wrap under {name}; also under " in line for line in run("keys", "list").stdout.splitlines()
+            f"remarks no wrap under {name}; under local:" in line for line in run("keys", "list").stdout.splitlines()
         )
 
     def test_a_key_that_waits_is_shown_so(self, run: Run, application: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -768,6 +768,16 @@ class TestDoctor:
         """Nor is a wrong path an empty key store."""
         (tmp_path / "elsewhere.py").write_text(LOCAL.replace("keys.sqlite", "nowhere/keys.sqlite"))
         assert "there is no such file" in complaint(run("keys", "list", "--encryptor", "elsewhere:encryptor"), 1)
+
+    def test_the_keys_of_another_environment(self, run: Run, application: Any) -> None:
+        """No command helps if no place opens a data key: what is configured is to be looked at."""
+        findings = json.loads(stdout(run("doctor", "--json", "--encryptor", "application:moved"), 1))["findings"]
+        (found,) = (finding for finding in findings if finding["verdict"] == "failed")
+        assert "if another place opens them" in found["advice"]
+        assert "the configuration of another environment" in found["advice"]
+        remarks = stdout(run("keys", "list", "--encryptor", "application:moved"))
+        assert "instead" in remarks
+        assert "also under" not in remarks
 
     def test_a_move_under_way(self, run: Run, application: Any) -> None:
         """While a chain is configured, data keys open by the old or by the new provider."""

@@ -130,7 +130,10 @@ def _store(found: Encryptor) -> Any:
 def _cells(row: KeyRow) -> tuple[str, ...]:
     if isinstance(row.entry, KeyStoreError):
         return row.key_id, "", "", "", row.use, "", str(row.entry)
-    remarks = [f"no wrap under {name}" for name in row.missing] + [f"also under {name}" for name in row.foreign]
+    remarks = [f"no wrap under {name}" for name in row.missing]
+    if isinstance(row.entry, KeyRecord) and row.foreign:
+        alone = len(row.foreign) == len(row.entry.wraps)
+        remarks += [f"under {name} instead" if alone else f"also under {name}" for name in row.foreign]
     if row.own is not None:
         remarks.insert(0, row.own if isinstance(row.own, str) else f"own key {', '.join(row.own)}")
     wraps = ""

@@ -20,10 +20,15 @@ def explain(error: FieldcryptError) -> tuple[str, str]:
     if isinstance(error, KeyProviderError):
         return str(error), "look at what is said of this region above"
     if isinstance(error, NotWrappedHereError):
-        return "not wrapped under a key of this place", "fieldcrypt keys repair, which adds the wraps that are missing"
+        return "not wrapped under a key of this place", _NOT_HERE
     if isinstance(error, KeyStoreError):
         return "the record cannot be read", _RESTORE
     return "the record was changed: it is not what fieldcrypt wrote", _RESTORE
 
 
+_NOT_HERE = (
+    "fieldcrypt keys repair, which adds the wraps that are missing, if another place opens them. If none does, is this "
+    "the configuration of another environment, or has a tenant's lookup changed? fieldcrypt keys list names the "
+    "wrapping keys that they are under"
+)
 _RESTORE = "restore it from a backup of the key store; without it the values under this data key are lost"
