@@ -237,3 +237,36 @@ def test_a_child_waits_for_nobody(provider: CountingProvider) -> None:
         hanging.open()
         for thread in threads:
             thread.join()
+
+
+class TestStored:
+    """Records in the key store that somebody has spoiled there, or that are named by values of another kind."""
+
+    def test_a_spoiled_one_costs_one_call_in_cache_ttl(self, provider: CountingProvider, clock: Clock) -> None:
+        """However many values name it; and it is opened at once when it is as it was."""
+        rows = RowStore()
+        value = Encryptor(provider, rows).field("a.b", str).encrypt(SSN)
+        key_id, field = value[1:17], reader(provider, rows)
+        was = rows.rows[key_id]
+        rows.rows[key_id] = was._replace(record=was.record[:-1] + bytes([was.record[-1] ^ 1]))
+        assert [read(field, value) for _ in range(1_000)] == [DecryptionError] * 1_000
+        assert provider.unwraps == 1
+        clock.advance(901)
+        assert read(field, value) is DecryptionError
+        assert provider.unwraps == 2
+        rows.rows[key_id] = was
+        assert field.decrypt(value) == SSN
+
+    def test_one_of_an_index_key_costs_one_call_and_no_search(self, provider: CountingProvider) -> None:
+        """A value that names the key of tags is refused, and tags are made all the same."""
+        rows = RowStore()
+        encryptor = Encryptor(provider, rows)
+        value = encryptor.field("a.b", str).encrypt(SSN)
+        tag = encryptor.blind_index("a.b").tag(SSN)
+        (index_key,) = (key_id for key_id in rows.rows if key_id != value[1:17])
+        named = value[:1] + index_key + value[17:]
+        encryptor.forget()
+        provider.unwraps = 0
+        assert [read(encryptor.field("a.b", str), named) for _ in range(100)] == [DecryptionError] * 100
+        assert provider.unwraps == 1
+        assert encryptor.blind_index("a.b").tag(SSN) == tag

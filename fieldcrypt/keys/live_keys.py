@@ -91,7 +91,7 @@ class LiveKeys(Generic[K]):
         self._late: LateRecords[K] = LateRecords(policy.replication_wait.total_seconds(), events)
         self._keys: HeldKeys[K] = HeldKeys(policy.max_cached_keys, self._tell_if_lost)
         self._tombstones = Tombstones(store, policy, events)
-        self._records = StoredRecords(store, self._tombstones, events, self._look_soon)
+        self._records = StoredRecords(store, self._tombstones, policy, events, self._look_soon)
         self._embedded = EmbeddedRecords(self._tombstones, policy, read=read_embedded)
         self._reset()
         _system.call_after_fork(self._reset)
@@ -227,6 +227,7 @@ class LiveKeys(Generic[K]):
         """End the use of all keys; one that is being fetched now is given to those who wait for it, and not kept."""
         self._keys.clear()
         self._tombstones.clear()
+        self._records.forget()
         self._embedded.forget()
 
     def bring_forward(self, seconds: float) -> None:
@@ -271,10 +272,8 @@ class LiveKeys(Generic[K]):
         before = self._keys.shredded, self._keys.forgotten
         key_record = self._records.load(key_id) if record is None else KeyRecord.from_bytes(key_id, record)
         provider = self._providers.to_open(key_record.tenant, tenant)
-        if record is None:
-            authentic, data_key = self._open(key_record, provider)
-        else:
-            authentic, data_key = self._embedded.open(key_record, provider, self._open)
+        records = self._records if record is None else self._embedded
+        authentic, data_key = records.open(key_record, provider, self._open)
         key = self.admit(authentic, data_key, embedded=record is not None)
         if len(key.verified) >= _MAX_VERIFIED:
             key.verified.clear()

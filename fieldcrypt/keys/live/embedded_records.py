@@ -16,7 +16,7 @@ from fieldcrypt.keys.record.authentic import AuthenticRecord
 from fieldcrypt.keys.records import KeyRecord
 from fieldcrypt.keys.tombstone import Tombstone
 
-__all__ = ["EmbeddedRecords"]
+__all__ = ["EmbeddedRecords", "Opened", "Unwrap"]
 
 Opened = tuple[AuthenticRecord, DataKey]
 Unwrap = Callable[[KeyRecord, KeyProvider], Opened]

@@ -6,9 +6,21 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from fieldcrypt import _system
-from fieldcrypt.errors import KeyNotFoundError, KeyShreddedError, KeyStoreError
+from fieldcrypt._base.remembered import Remembered
+from fieldcrypt.errors import (
+    DecryptionError,
+    KeyNotFoundError,
+    KeyShreddedError,
+    KeyStoreError,
+    NotWrappedHereError,
+    located,
+)
 from fieldcrypt.events import Event, EventKind, Events
+from fieldcrypt.keys.live.embedded_records import Opened, Unwrap
+from fieldcrypt.keys.live.refused_records import Place, place_of
 from fieldcrypt.keys.live.tombstones import Tombstones
+from fieldcrypt.keys.policy import KeyPolicy
+from fieldcrypt.keys.provider import KeyProvider
 from fieldcrypt.keys.record.authentic import AuthenticRecord
 from fieldcrypt.keys.records import KeyRecord
 from fieldcrypt.keys.store import KeyStore
@@ -31,6 +43,7 @@ class StoredRecords:
     Args:
         store: keeps the records; None if every value carries its own.
         tombstones: where to note those that are met.
+        policy: `cache_ttl` and `max_cached_keys` count.
         events: where to tell what happens.
         recovered: what to do when the store answers again after an error.
 
@@ -40,10 +53,17 @@ class StoredRecords:
     """
 
     def __init__(
-        self, store: KeyStore | None, tombstones: Tombstones, events: Events, recovered: Callable[[], None]
+        self,
+        store: KeyStore | None,
+        tombstones: Tombstones,
+        policy: KeyPolicy,
+        events: Events,
+        recovered: Callable[[], None],
     ) -> None:
         self._store = store
         self._tombstones = tombstones
+        seconds, limit = policy.cache_ttl.total_seconds(), policy.max_cached_keys
+        self._refused: Remembered[Place, tuple[KeyProvider, DecryptionError]] = Remembered(seconds, limit)
         self._events = events
         self._recovered = recovered
         self._failed = False
@@ -67,6 +87,36 @@ class StoredRecords:
             self._tombstones.note(record)
             raise record.lost()
         return record
+
+    def open(self, record: KeyRecord, provider: KeyProvider, unwrap: Unwrap) -> Opened:
+        """Return a record, authentic, and its data key.
+
+        Whoever writes to the store can spoil a record that a million values name. So what is not authentic is not
+        unwrapped again for a while.
+
+        Args:
+            record: as the store has it.
+            provider: the one to open it with.
+            unwrap: has it do that.
+
+        Raises:
+            DecryptionError: it is not authentic.
+            KeyProviderError: the data key cannot be unwrapped.
+        """
+        by, why = self._refused.get(place_of(record)) or (None, None)
+        if why is not None and by is provider:
+            raise located(why)
+        try:
+            return unwrap(record, provider)
+        except NotWrappedHereError:
+            raise  # an alias may move
+        except DecryptionError as error:
+            self._refused.put(place_of(record), (provider, located(error).with_traceback(None)))
+            raise
+
+    def forget(self) -> None:
+        """Forget which records are not authentic."""
+        self._refused.clear()
 
     def load_or_put_back(self, known: AuthenticRecord) -> KeyRecord:
         """Return the record of a key that is live, putting back what is known of it if the store has it no more.
