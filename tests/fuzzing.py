@@ -136,7 +136,9 @@ class Fuzzer:
         """
         seconds = self.one(data)
         if seconds > most and len(data) <= MOST_BYTES:
-            seconds = min(seconds, self.one(data), self.one(data))
+            for _ in range(2):
+                time.sleep(0.5)  # or all three may fall into one moment in which the machine is busy with others
+                seconds = min(seconds, self.one(data))
             if seconds > most:
                 raise SlowError(f"{seconds * 1000:.0f} ms for {len(data)} bytes: {data[:40].hex()}…")
         return seconds
