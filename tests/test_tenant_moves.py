@@ -219,9 +219,12 @@ class TestMove:
     def test_a_tenant_of_the_default_has_nowhere_to_move(self, coming: Scene) -> None:
         """Nor has one whose key is another tenant's."""
         coming.answers["a"] = KeyProviderChain(coming.b, coming.default)
-        for tenant in ("a", "other"):
-            with pytest.raises(ConfigurationError):
-                coming.encryptor().data_keys.move(tenant)
+        with pytest.raises(ConfigurationError):
+            coming.encryptor().data_keys.move("a")
+        with pytest.raises(ConfigurationError, match="the lookup gives it the default"):
+            coming.encryptor().data_keys.move("other")
+        with pytest.raises(ConfigurationError, match="there is no TenantKeyProvider"):
+            Encryptor(coming.default, coming.rows).data_keys.move("a")
         assert coming.all_under("a", "default")
 
 

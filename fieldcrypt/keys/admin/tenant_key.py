@@ -73,8 +73,10 @@ def check_unshared(keyring: Keyring, provider: KeyProvider, tenant: str, entries
 def own_provider(keyring: Keyring, tenant: str) -> KeyProvider:
     """Return the key provider of a tenant that has one of its own."""
     check_tenant(tenant)
-    if not keyring.providers.by_tenant or keyring.providers.is_default(tenant):
-        raise ConfigurationError(f"tenant {tenant!r} has no wrapping key of its own: its key provider is the default's")
+    if not keyring.providers.by_tenant:
+        raise ConfigurationError("tenants have no wrapping keys of their own here: there is no TenantKeyProvider")
+    if keyring.providers.is_default(tenant):
+        raise ConfigurationError(f"tenant {tenant!r} has no wrapping key of its own: the lookup gives it the default")
     return keyring.providers.of(tenant, fresh=True)
 
 

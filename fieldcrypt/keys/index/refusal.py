@@ -18,7 +18,7 @@ def refusal(provider: KeyProvider) -> str | None:
     if provider.public_key_wrapping:
         return (
             "a blind index needs a key provider with symmetric wrapping keys: whoever knows a public key could plant "
-            "an index key that he knows, and try out what is behind each tag"
+            "an index key that they know, and try out what is behind each tag"
         )
     if provider.write_only:
         return "a blind index needs a key provider that can unwrap: tags need the tenant's key"
