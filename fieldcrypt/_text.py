@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 
 def utf8(text: str, what: str = "the text") -> bytes:
     """Return the UTF-8 of a text.
@@ -20,6 +22,15 @@ def without_text(error: UnicodeEncodeError, what: str = "the text") -> ValueErro
     error.object = ""
     error.args = ()
     return ValueError(f"{what} is not valid Unicode (it has lone surrogates)")
+
+
+def in_words(time: timedelta) -> str:
+    """Return a time as a message has it: "15 minutes", "1 hour", "90 seconds"."""
+    for unit in ("day", "hour", "minute"):
+        number, rest = divmod(time, timedelta(**{f"{unit}s": 1}))
+        if number and not rest:
+            return counted(number, unit)
+    return f"{time.total_seconds():,g} second{'' if time == timedelta(seconds=1) else 's'}"
 
 
 def counted(number: int, thing: str) -> str:

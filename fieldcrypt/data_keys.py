@@ -295,10 +295,11 @@ class DataKeys:
             ids = [record.key_id.hex() for record in self.unvouched()]
             if ids:
                 why = "the policy is own_keys_only" if own_keys_only else "they are wrapped with a public key"
+                switch = "accept_foreign_keys" if own_keys_only else "accept_public_key"
                 raise ConfigurationError(
                     f"{counted(len(ids), 'data key')} may have been planted, for {why}, and rewrapped would pass for "
                     f"authentic: {', '.join(ids[:_NAMED])}{', …' * (len(ids) > _NAMED)}. If you are sure of them, say "
-                    f"accept_{'foreign_keys' if own_keys_only else 'public_key'}=True"
+                    f"{switch}=True, or on the command line --{switch.replace('_', '-')}"
                 )
         return provider, self._keyring.vouches
 

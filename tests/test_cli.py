@@ -31,6 +31,7 @@ from fieldcrypt import (
     _system,
     text_form,
 )
+from fieldcrypt._text import in_words
 from fieldcrypt.cli import output
 from fieldcrypt.cli.commands import commands
 from fieldcrypt.cli.doctor import Verdict
@@ -727,8 +728,9 @@ class TestDoctor:
         late = Encryptor(application.old, FileKeyStore.create("late.sqlite"))
         late.field("a.b", str).encrypt(SSN, tenant="a")
         application.encryptor.store.add(*late.store.list("a"))  # type: ignore[union-attr]
-        stdout(run("keys", "shred", "--tenant", "a", "--by", "bob", "--yes"))
-        stdout(run("doctor"))
+        told = stdout(run("keys", "shred", "--tenant", "a", "--by", "bob", "--yes"))
+        assert "within 15 minutes; from one that cannot reach the key store within 1 hour more" in told
+        assert "1 data key, and 2 shredded" in stdout(run("doctor"))
 
     def test_a_forged_tombstone_destroys_nothing(self, run: Run, application: Any) -> None:
         """It needs no key to write. What it claims is told, with what speaks against it, and no command is advised."""
@@ -795,3 +797,21 @@ class TestDoctor:
             )
         assert set(self.failed(run("doctor", "--json"))) == {(HOME, "wrap"), (AWAY, "wrap")}
         stdout(run("doctor", "--reads-only"))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0, "0 seconds"),
+        (1, "1 second"),
+        (90, "90 seconds"),
+        (900, "15 minutes"),
+        (3600, "1 hour"),
+        (5400, "90 minutes"),
+        (86_400 * 90, "90 days"),
+        (1.5, "1.5 seconds"),
+    ],
+)
+def test_times_are_said_in_words(seconds: float, said: str) -> None:
+    """In the largest unit that leaves nothing over."""
+    assert in_words(timedelta(seconds=seconds)) == said

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from fieldcrypt import _system
-from fieldcrypt._text import counted
+from fieldcrypt._text import counted, in_words
 from fieldcrypt.cli.key_id import key_id_of
 from fieldcrypt.cli.migrations import all_migrations
 from fieldcrypt.cli.options import JsonOption, YesOption
@@ -224,7 +224,8 @@ def shred(
     if as_json:
         print_json({"tenant": tenant, "keys": count, "by": who})
         return
-    lost = f"within {found.policy.cache_ttl}, or {found.policy.grace} more without the key store"
+    ttl, grace = in_words(found.policy.cache_ttl), in_words(found.policy.grace)
+    lost = f"within {ttl}; from one that cannot reach the key store within {grace} more"
     destroyed = f"{counted(count, 'data key')} destroyed, and gone from every process {lost}"
     say(destroyed if count else "all were shredded before")
 

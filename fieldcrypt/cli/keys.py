@@ -69,8 +69,10 @@ def show(
     if as_json:
         print_json(row.as_json())
         return
-    for name, value in row.as_json().items():
-        say(f"{name + ':':12} {_in_words(value)}")
+    facts = row.as_json()
+    width = max(map(len, facts)) + 1
+    for name, value in facts.items():
+        say(f"{name + ':':{width}} {_in_words(value)}")
 
 
 @keys.command()

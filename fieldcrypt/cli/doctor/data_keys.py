@@ -74,7 +74,9 @@ class DataKeyExamination:
         if not self._total:
             yield Finding(STORE, "readable", Verdict.UNKNOWN, "no data keys: is this the right key store?")
             return
-        yield Finding(STORE, "readable", Verdict.OK, counted(self._total, "data key"))
+        shredded = sum(map(len, self._shredded.values()))
+        told = counted(self._total - shredded, "data key") + (f", and {shredded:,} shredded" if shredded else "")
+        yield Finding(STORE, "readable", Verdict.OK, told)
         for place, count in self._opened.items():
             if place not in {failed for failed, _, _ in self._failures}:
                 whose = "all" if self._tenant is None else f"of tenant {self._tenant!r}"

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from threading import Lock
 
 from fieldcrypt import _system
+from fieldcrypt._text import in_words
 from fieldcrypt.errors import DecryptionError, KeyNotFoundError, KeyProviderError, KeyStoreError
 from fieldcrypt.events import Event, EventKind, Events
 from fieldcrypt.keys.key_maker import KeyMaker
@@ -170,7 +171,7 @@ class EncryptingKeys:
         if made is not None and _system.monotonic() < when + self._policy.propagation_delay.total_seconds():
             raise KeyStoreError(
                 f"data key {made.key_id.hex()} was made a short while ago, and may not encrypt: another one is made "
-                f"{self._policy.propagation_delay} after it"
+                f"{in_words(self._policy.propagation_delay)} after it"
             )
         return self._make(tenant, next_created(newest, float("-inf"), self._policy))
 
