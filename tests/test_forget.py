@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
 from fieldcrypt import ConfigurationError, Encryptor, LocalKeyProvider, MemoryKeyStore, WrappedKey
-from tests.doubles import CountingProvider
+from fieldcrypt.keys.live_key import HeldKey
+from tests.doubles import CountingProvider, Toll
 from tests.processes import ROOT
 
 SSN = "078-05-1120"
-SALT = slice(17, 29)
+KEY_ID, SALT = slice(1, 17), slice(17, 29)
 
 
 @pytest.fixture
 def encryptor() -> Encryptor:
     """An Encryptor with keys in a store."""
     return Encryptor(LocalKeyProvider.generate(), MemoryKeyStore())
+
+
+def _live(key_ids: set[bytes]) -> set[bytes]:
+    """Return the ids of those live keys that are anywhere in memory."""
+    gc.collect()
+    return {each.key_id for each in gc.get_objects() if isinstance(each, HeldKey)} & key_ids
 
 
 class TestForget:
@@ -71,6 +80,43 @@ class TestForget:
         thread.join(10)
         assert read == [SSN]
         assert encryptor.stats().live_keys == 0
+
+    @pytest.mark.parametrize("stored", [True, False])
+    def test_no_key_stays_in_memory(self, stored: bool) -> None:
+        """Nor one that this process has made: a snapshot has nothing to tell."""
+        encryptor = Encryptor(CountingProvider(), MemoryKeyStore() if stored else None)
+        field = encryptor.field("a.b", str)
+        made = {field.encrypt(SSN, tenant=tenant)[KEY_ID] for tenant in ("A", "B")}
+        if stored:
+            made |= {encryptor.data_keys.rotate("A").key_id, encryptor.data_keys.create("A", index=True).key_id}
+        assert _live(made) == made
+        encryptor.forget()
+        assert _live(made) == set()
+
+    @pytest.mark.parametrize("end", [Encryptor.forget, Encryptor.close])
+    def test_a_key_that_is_being_made_is_not_kept(self, end: Callable[[Encryptor], None]) -> None:
+        """Whoever waits for it gets it, this once; a field that comes back asks again, or is told."""
+        provider, hanging = CountingProvider(), Toll()
+        encryptor = Encryptor(provider, MemoryKeyStore())
+        field, index, got = encryptor.field("a.b", str), encryptor.blind_index("a.b"), []
+        provider.before_wrap = hanging.wait
+        threads = [Thread(target=lambda use=use: got.append(use(SSN))) for use in (field.encrypt, index.tag)]
+        for thread in threads:
+            thread.start()
+        hanging.until_reached(2)
+        end(encryptor)
+        hanging.open()
+        for thread in threads:
+            thread.join(10)
+        assert len(got) == 2
+        (data,) = (each for each in got if len(each) > 32)
+        if end is Encryptor.forget:
+            assert encryptor.stats().live_keys == 0
+            assert field.encrypt(SSN)[SALT] != data[SALT]
+        else:
+            for use in (field.encrypt, index.tag):
+                with pytest.raises(ConfigurationError, match="is closed"):
+                    use(SSN)
 
     def test_before_it_is_configured(self) -> None:
         """There is nothing to forget."""

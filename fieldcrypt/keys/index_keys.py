@@ -157,6 +157,9 @@ class IndexKeys:
     def forget_tenant(self, tenant: str) -> None:
         """End a tenant's live keys and lease, for its provider is another one now."""
         self._live_keys.forget_tenant(tenant)
+        self._end_lease(tenant)
+
+    def _end_lease(self, tenant: str | None) -> None:
         with self._lock:
             lease = self._leases.pop(tenant, None)
         if lease is not None:
@@ -231,7 +234,7 @@ class IndexKeys:
         return self._choose(tenant, make=make)
 
     def _choose(self, tenant: str | None, *, make: bool) -> IndexLease:
-        lease = self._leases.get(tenant)
+        lease, forgotten = self._leases.get(tenant), self._live_keys.forgotten
         known = () if lease is None else lease.keys
         listed = _system.monotonic()
         try:
@@ -249,7 +252,12 @@ class IndexKeys:
             self._events.report(Event(EventKind.KEY_UNCONFIRMED, tenant=tenant, cause=str(error)))
         if make and not any(key.record.created >= self._policy.earliest for key in keys):
             keys = self._first(tenant, keys)
-        return self._lease(tenant, keys, listed)
+        lease = self._lease(tenant, keys, listed)
+        if forgotten != self._live_keys.forgotten:  # meanwhile: it serves those who wait for it, and nobody else
+            for key in keys:
+                self._live_keys.let_go(key)
+            self._end_lease(tenant)
+        return lease
 
     def _first(self, tenant: str | None, old: Sequence[IndexKey]) -> list[IndexKey]:
         """Make a first key; other regions may have made one at the same time, of which one has to be agreed on."""

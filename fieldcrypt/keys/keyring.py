@@ -290,7 +290,7 @@ class Keyring:
         return self._choose(tenant)
 
     def _choose(self, tenant: str | None) -> Lease:
-        lease, now = self._leases.get(tenant), _system.wall_clock()
+        lease, now, forgotten = self._leases.get(tenant), _system.wall_clock(), self.live_keys.forgotten
         try:
             choice = self._choice(tenant)
         except KeyShreddedError:
@@ -309,7 +309,11 @@ class Keyring:
             key, until = self._encrypting.key(tenant, choice, now)
         if key.tenant != tenant:
             raise KeyStoreError(f"the key store gave a key of another tenant: {key.key_id.hex()}")
-        return self._leases.hold(tenant, key, until - now)
+        lease = self._leases.hold(tenant, key, until - now)
+        if forgotten != self.live_keys.forgotten:  # meanwhile: it serves those who wait for it, and nobody else
+            self.live_keys.let_go(key)
+            self._leases.forget_tenant(tenant)
+        return lease
 
     def __reduce__(self) -> str:
         raise TypeError("a keyring holds live keys and cannot be pickled")

@@ -177,11 +177,21 @@ class LiveKeys(Generic[K]):
             self._embedded.check(key.record.stored)
             return key.record.stored
         try:
-            return self._records.load_or_put_back(key.record)
+            return self.record_in_store(key.record)
         except KeyStoreError:
             if key.lease is not None and self.lost(key):
                 key.lease.deadline = float("-inf")
             raise
+
+    def record_in_store(self, known: AuthenticRecord) -> KeyRecord:
+        """Return a record as the key store has it, having put it back if it was lost there, as it was seen last.
+
+        Raises:
+            KeyShreddedError: the key was shredded, or its tenant.
+            KeyStoreError: the store cannot be used, or has lost the record and does not take it.
+        """
+        key = self._keys.get(known.key_id, embedded=False)
+        return self._records.load_or_put_back(known if key is None else key.record)
 
     def put_back(self, *, written: bool = False) -> int:
         """Look for the records of all keys in the key store, and return how many it had lost and has again.
@@ -229,6 +239,15 @@ class LiveKeys(Generic[K]):
         self._tombstones.clear()
         self._records.forget()
         self._embedded.forget()
+
+    @property
+    def forgotten(self) -> int:
+        """How often all keys were to be forgotten, or lost time was found: who makes a key looks before and after."""
+        return self._keys.forgotten
+
+    def let_go(self, key: K) -> None:
+        """End the use of a key that was made while all were to be forgotten."""
+        self._keys.drop(key)
 
     def bring_forward(self, seconds: float) -> None:
         """Count time that was lost as if it had passed; a key that is being fetched now is not kept."""

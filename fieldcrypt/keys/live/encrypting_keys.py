@@ -59,7 +59,8 @@ class EncryptingKeys:
         self._maker = maker
         self._policy = policy
         self._events = events
-        self._made: OrderedDict[str | None, tuple[LiveKey, float]] = OrderedDict()  # of each tenant the last, and when
+        # Of each tenant the last, and when. Without the key itself, which is to be forgotten with all others.
+        self._made: OrderedDict[str | None, tuple[AuthenticRecord, float]] = OrderedDict()
         self._reset()
         _system.call_after_fork(self._reset)
 
@@ -97,10 +98,12 @@ class EncryptingKeys:
         if self._listed is None:
             return choose([] if in_use is None else [in_use.record], now, self._policy, replicated=False)
         records = {record.key_id: record for record in self.records(tenant)}
+        # Those that are not listed yet; or were lost, and are put back now.
+        if in_use is not None and in_use.key_id not in records:
+            records[in_use.key_id] = self._live_keys.record_of(in_use)
         made, _ = self._made.get(tenant, (None, 0.0))
-        for key in (made, in_use):
-            if key is not None and key.key_id not in records:
-                records[key.key_id] = self._live_keys.record_of(key)  # not listed yet; or lost, and is put back now
+        if made is not None and made.key_id not in records:
+            records[made.key_id] = self._live_keys.record_in_store(made)
         return choose(self._opened.newest_first(records.values()), now, self._policy)
 
     def key(self, tenant: str | None, choice: Choice[AuthenticRecord], now: float) -> tuple[LiveKey, float]:
@@ -180,7 +183,7 @@ class EncryptingKeys:
 
     def _noted(self, tenant: str | None, key: LiveKey) -> LiveKey:
         with self._lock:
-            self._made[tenant] = key, _system.monotonic()
+            self._made[tenant] = key.record, _system.monotonic()
             self._made.move_to_end(tenant)
             while len(self._made) > self._policy.max_cached_keys:
                 self._made.popitem(last=False)
