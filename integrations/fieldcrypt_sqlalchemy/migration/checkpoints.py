@@ -171,14 +171,17 @@ class Checkpoints(Journal):
     ) -> Portion:
         """Make the next range."""
         assert self._source is not None  # noqa: S101 (whoever claims has one)
-        new = self._source.boundary(connection, self._key(frontier), units)
-        self._source.check_forward(self._key(frontier), new, connection)
+        after = self._key(frontier)
+        new = self._source.boundary(connection, after, units)
+        if new is not None and new == after:  # each range would be this one
+            raise self._source.leads_back()
+        self._source.check_forward(after, new, connection)
         stored = stored_key(self._part, new)
         values = {"name": self._name, "step": run.step, "part": self._part, "number": number} | mine
         connection.execute(insert(ranges).values(values | {"position": frontier, "ends_at": stored}))
         moved = {"exhausted": True} if new is None else {"frontier": stored}
         connection.execute(update(runs).where(*self._of(runs, run.step)).values(moved))
-        return Portion(run, number, self._key(frontier), new)
+        return Portion(run, number, after, new)
 
     def _key(self, stored: bytes | None) -> Any:
         assert self._source is not None  # noqa: S101 (as above)

@@ -160,29 +160,34 @@ class SqlSource(Source):
         while True:
             page = read_page(self, after, None, which, _PAGE, share)
             yield page.units
-            if page.is_last or page.position == after:
+            if page.is_last:
                 return
+            if page.position == after:  # nobody would see the rows behind
+                raise self.leads_back()
             after = page.position
 
     def check_forward(self, after: Key | None, until: Key | None, transaction: Connection | None = None) -> None:
-        """Refuse a key, read behind another one, that leads back: two forms of a key that read alike make a circle.
+        """Refuse a key, read behind another one, that leads back: it is stored in another form than its type writes.
+
+        Whoever went on behind it would read the same rows again, and perhaps for ever.
 
         Raises:
             MigrationError: it does, as the database compares them.
         """
         if after is None or until is None or self._is_read_as_stored:
             return
-        query = select(true()).select_from(self.target).limit(1)
-        # Others may remove the row meanwhile: it has to be there, and not between.
-        asked = (self._between(after, until), self.at(until), self._between(after, until))
+        # No row can be between if the second key is the greater one, whatever others write meanwhile.
+        back = self.at(until) if until == after else self._between(until, after)
+        query = select(true()).select_from(self.target).where(*back).limit(1)
         with nullcontext(transaction) if transaction is not None else self._engine.connect() as connection:
-            is_none = (connection.execute(query.where(*each)).first() is None for each in asked)
-            leads_back = next(is_none) and not next(is_none) and next(is_none)
-        if leads_back:
-            raise MigrationError(
-                f"{self.name}: keys that read alike are stored in several forms, so that nothing can go through them: "
-                "store them in the form that their type writes. What is done stays"
-            )
+            if connection.execute(query).first() is not None:
+                raise self.leads_back()
+
+    def leads_back(self) -> MigrationError:
+        return MigrationError(
+            f"{self.name}: keys are stored in other forms than their type writes, so that nothing can go through them: "
+            "store them in that form. What is done stays"
+        )
 
     def locked(
         self, connection: Connection, after: Key | None, page: Page, known: Mapping[Key, MigratedRow]
