@@ -295,6 +295,22 @@ class TestNothingNewerIsRemoved:
         assert job.verify().wrong == 0
         assert {n: row.stored for n, row in data.rows.items()} == before
 
+    def test_an_undo_after_a_finish_takes_nothing_that_only_the_value_has(self) -> None:
+        """Which plaintext was taken away stays known, so that no row without one is named as newer; it can be repeated."""
+        data = data_of(3)
+        job = MemoryMigration(data, ENCRYPTOR)
+        job.backfill()
+        job.verify()
+        assert job.finish().complete
+        job.backfill()
+        for _ in range(2):
+            report = job.undo()
+            assert (report.changed, report.failed, report.complete) == (0, 3, False)
+        assert job.verify().wrong == 0
+        with pytest.raises(ConfigurationError, match="a finish was begun"):
+            job.backfill(newer_plaintext=[(0,)])
+        assert said(data) == {0: "text 0", 1: "text 1", 2: "text 2"}
+
     def test_finish_takes_the_verify_of_the_same_declaration_only(self) -> None:
         """One of another index says nothing about the tags of this one."""
         data = data_of(3)

@@ -72,6 +72,10 @@ class Step:
         """Return which units there may be something to do to, of a part with these fields."""
         return self.goal
 
+    def dropped(self, fields: Sequence[ProtectedField]) -> Sequence[str]:
+        """Return the steps whose checkpoints it drops when it begins, over a part with these fields."""
+        return self.drops
+
     def unmet(self) -> Collection[Key]:
         """Return the keys that the step was told, and that no unit has: once all are looked at."""
         return ()
@@ -129,8 +133,9 @@ class Undo(Step):
 
     def check(self, source: Source, journal: Journal) -> None:
         """See `Step.check`: there has to be a form to go back to."""
-        backfill, finish = journal.find("backfill"), journal.find("finish")
-        if finish is not None and (backfill is None or backfill.began <= finish.began):
+        finish = journal.find("finish")
+        later = [run.began for run in map(journal.find, ("backfill", self.name)) if run is not None]
+        if finish is not None and finish.began >= max(later, default=0):
             raise ConfigurationError(f"{source.name}: the migration is finished, or about to be: there is no way back")
         self.check_still(source)
         source.check_can_undo()
@@ -143,6 +148,11 @@ class Undo(Step):
                     f"{source.name}.{field.name} was encrypted in place, and accepts no plaintext to go back to, or "
                     "not any more: declare accept_plaintext with a day to come. What is done stays"
                 )
+
+    def dropped(self, fields: Sequence[ProtectedField]) -> Sequence[str]:
+        """See `Step.dropped`: it stays known that a finish took plaintext away, which nothing brings back."""
+        is_copied = any(field.plain_name is not None for field in fields)
+        return tuple(step for step in self.drops if not (is_copied and step == "finish"))
 
     def looks_at(self, fields: Sequence[ProtectedField]) -> Which:
         """See `Step.looks_at`: a tag may be left of a value that is gone."""
