@@ -219,6 +219,12 @@ class TestBackfill:
         with pytest.raises(ConfigurationError, match="from a plaintext column to an encrypted one"):
             Migration(database("sqlite"), patient, copies)
 
+    def test_an_attribute_is_filled_from_one(self, database: Database) -> None:
+        """Of two one would be lost, and neither could be compared."""
+        patient = model(Encryptor(), bound=False)
+        with pytest.raises(ConfigurationError, match="ssn is filled from one plaintext column, and not from 2"):
+            Migration(database("sqlite"), patient, {"ssn_plain": "ssn", "clinic": "ssn"})
+
 
 class TestOthersWrite:
     @pytest.mark.parametrize(

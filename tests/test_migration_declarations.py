@@ -260,6 +260,24 @@ class TestColumns:
             assert session.get_one(now, 1).born
         assert "secret" not in "".join(traceback.format_exception(raised.value))
 
+    def test_what_cannot_be_converted_is_a_failure_beside_its_plaintext(self, encryptor: Encryptor) -> None:
+        """Of a column that is filled from another as well: it stays as it is, and nobody takes it for done."""
+        engine = create_engine("sqlite://", poolclass=StaticPool)
+        before = Table("people", MetaData(), Column("id", Integer, primary_key=True), Column("plain", Date))
+        before.append_column(Column("born", Encrypted(String, encryptor, name="people.old")))
+        before.metadata.create_all(engine)
+        with engine.begin() as connection:
+            rows = [{"id": n, "plain": BORN[n], "born": text} for n, text in enumerate([str(BORN[0]), "never"])]
+            connection.execute(before.insert(), rows)
+        former = FormerField(encryptor.field("people.old", str), convert=date.fromisoformat)
+        how = Encrypted(Date, encryptor, name="people.born", accept=[former], accept_until=SOON)
+        columns = Column("id", Integer, primary_key=True), Column("plain", Date), Column("born", how)
+        job = Migration(engine, Table("people", MetaData(), *columns), {"plain": "born"})
+        report = job.backfill()
+        assert (report.changed, list(report.failures), report.left, report.complete) == (1, [(1,)], 1, False)
+        assert list(job.verify().reasons) == [(1,)]
+        assert job.backfill(mend=True).complete
+
     def test_writers_do_not_lose_former_values(self, encryptor: Encryptor) -> None:
         """Whoever changes what a value was bound to seals it anew: the ORM does, and a statement alone is refused."""
         engine = create_engine("sqlite://")

@@ -247,6 +247,16 @@ class TestNothingNewerIsRemoved:
         assert (report.changed, report.failed, said(data)[1]) == (1, 1, "of late")
         assert {key: str(why) for key, why in report.failures.items()} == {("11",): "there is no such row"}
 
+    def test_a_row_of_newer_plaintext_whose_value_does_not_open_is_a_failure(self) -> None:
+        """What was asked for is not done to it, for that is what mend is for, and nobody takes it for done."""
+        data = data_of(2)
+        job = MemoryMigration(data, ENCRYPTOR)
+        job.backfill()
+        data.rows[1].stored = data.rows[1].stored[:-1] + bytes([data.rows[1].stored[-1] ^ 1])
+        report = job.backfill(newer_plaintext=[(0,), (1,)])
+        assert (report.changed, list(report.failures)) == (0, [(1,)])
+        assert job.backfill(newer_plaintext=[(0,), (1,)], mend=True).changed == 1
+
     def test_newer_plaintext_takes_no_value_away_that_nobody_names(self) -> None:
         """Finish has removed the plaintext beside it, or new code writes none; by its key only before a finish."""
         data = data_of(3)

@@ -79,7 +79,9 @@ class Backfill(Step):
                     "mend=True (--mend), which encrypts the plaintext beside it in place of what cannot be read"
                 )
         if found.kind in (Kind.UNREADABLE, Kind.SHREDDED):
-            return {}
+            if self._names(key) or (found.kind is Kind.UNREADABLE and not field.is_told_by_form):
+                raise unreadable(field, cell)
+            return {}  # verify says it
         if self._takes_plaintext(key, cell):
             plain = field.of_plain(cell, place)
             if not field.is_same(found.value, plain.value):
@@ -90,7 +92,10 @@ class Backfill(Step):
     def _takes_plaintext(self, key: Key, cell: Cell) -> bool:
         if isinstance(self.newer_plaintext, bool):
             return self.newer_plaintext and cell.plain is not None
-        return tuple(map(str, key)) in self.newer_plaintext
+        return self._names(key)
+
+    def _names(self, key: Key) -> bool:
+        return not isinstance(self.newer_plaintext, bool) and tuple(map(str, key)) in self.newer_plaintext
 
 
 def _examined(field: ProtectedField, cell: Cell, place: Place) -> Finding:

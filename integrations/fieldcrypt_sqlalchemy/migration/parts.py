@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -44,6 +45,9 @@ class Parts:
             raise ConfigurationError(
                 f"{name}: readers are for columns that are copied; in place it is Encrypted(…, accept=…)"
             )
+        for protected, times in Counter(self.copies.values()).items():
+            if times > 1:
+                raise ConfigurationError(f"{name}: {protected} is filled from one plaintext column, and not from {times}")
         found = list(self._of_table(model) if isinstance(model, Table) else self._of_class(model))
         taken = {each.name for part in found for each in part.columns}
         for plain, protected in self.copies.items():
