@@ -271,7 +271,7 @@ class TestColumns:
             connection.execute(before.insert(), rows)
         former = FormerField(encryptor.field("people.old", str), convert=date.fromisoformat)
         how = Encrypted(Date, encryptor, name="people.born", accept=[former], accept_until=SOON)
-        columns = Column("id", Integer, primary_key=True), Column("plain", Date), Column("born", how)
+        columns: Any = (Column("id", Integer, primary_key=True), Column("plain", Date), Column("born", how))
         job = Migration(engine, Table("people", MetaData(), *columns), {"plain": "born"})
         report = job.backfill()
         assert (report.changed, list(report.failures), report.left, report.complete) == (1, [(1,)], 1, False)

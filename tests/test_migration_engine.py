@@ -306,7 +306,7 @@ class TestNothingNewerIsRemoved:
         assert {n: row.stored for n, row in data.rows.items()} == before
 
     def test_an_undo_after_a_finish_takes_nothing_that_only_the_value_has(self) -> None:
-        """Which plaintext was taken away stays known, so that no row without one is named as newer; it can be repeated."""
+        """Which plaintext was taken away stays known, so that no row without one is named as newer; it is repeated."""
         data = data_of(3)
         job = MemoryMigration(data, ENCRYPTOR)
         job.backfill()

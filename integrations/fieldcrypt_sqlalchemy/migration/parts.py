@@ -47,7 +47,9 @@ class Parts:
             )
         for protected, times in Counter(self.copies.values()).items():
             if times > 1:
-                raise ConfigurationError(f"{name}: {protected} is filled from one plaintext column, and not from {times}")
+                raise ConfigurationError(
+                    f"{name}: {protected} is filled from one plaintext column, and not from {times}"
+                )
         found = list(self._of_table(model) if isinstance(model, Table) else self._of_class(model))
         taken = {each.name for part in found for each in part.columns}
         for plain, protected in self.copies.items():
