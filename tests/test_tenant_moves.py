@@ -270,9 +270,11 @@ class TestCommands:
         return lambda *arguments, group="keys": CliRunner().invoke(commands, [group, *arguments, *options])
 
     def test_move_says_what_is_left(self, run: Callable[..., Any], coming: Scene) -> None:
-        """And what backups stay readable with."""
+        """And from when on it can be done, and what backups stay readable with."""
         result = run("move", "--tenant", "a")
         assert result.exit_code == 0, result.output
+        for told in ("follows, and encrypts from 20", "follows, and tags from 20", "tag all rows again from 20"):
+            assert told in result.output
         for record in coming.encryptor().data_keys.move("a").left:
             if record.purpose is Purpose.ENCRYPTION:
                 assert f"keys retire {record.key_id.hex()}" in result.output

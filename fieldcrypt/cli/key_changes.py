@@ -29,7 +29,7 @@ from fieldcrypt.keys.rotation import encrypts_from
 from fieldcrypt.keys.tombstone import MAX_BY_SIZE, Tombstone
 from fieldcrypt.migration import CountsValues
 
-__all__ = ["changes", "tell_failures"]
+__all__ = ["changes", "start_of", "tell_failures", "tell_when_to_tag"]
 
 changes = typer.Typer()
 
@@ -73,7 +73,7 @@ def rotate(
             failed = True  # the key of this tenant, as a rule, which holds up no other
             typer.echo(printable(f"{_whose(each)}: {error}"), err=True)
             continue
-        start = utc(int(_start(record, found.policy)))
+        start = start_of(record, found.policy)
         tagging_ends = max(tagging_ends, retires_from(record, found.policy))
         made.append({"tenant": record.tenant, "key_id": record.key_id.hex(), "from": start})
         if not as_json:
@@ -84,7 +84,7 @@ def rotate(
     elif index:
         say(f"{counted(len(made), 'index key')} made")
         if made:
-            say(f"tag all rows again from {utc(int(tagging_ends))} on: some process may tag under an old one before")
+            tell_when_to_tag(tagging_ends)
     else:
         say(f"{counted(len(made), 'data key')} made; old values stay readable")
     if failed:
@@ -303,11 +303,11 @@ def _tenants(found: Encryptor, tenant: str | None, every: bool, purpose: Purpose
     return list(dict.fromkeys(e.tenant for e in known if e.purpose is purpose and e.tenant not in closed))
 
 
-def _start(record: KeyRecord, policy: KeyPolicy) -> float:
-    """Return from when on a key that was made now is the one that is used, in seconds since 1970."""
+def start_of(record: KeyRecord, policy: KeyPolicy) -> str:
+    """Return from when on a key that was made now is the one that is used, as people and scripts read it."""
     if record.purpose is Purpose.BLIND_INDEX:
-        return record.created + settling_time(policy).total_seconds()
-    return encrypts_from(record.created, _system.wall_clock(), policy)
+        return utc(int(record.created + settling_time(policy).total_seconds()))
+    return utc(int(encrypts_from(record.created, _system.wall_clock(), policy)))
 
 
 def _named(records: Sequence[KeyRecord]) -> list[dict[str, str | None]]:
@@ -339,6 +339,11 @@ def _print_report(report: RewrapReport, done: str, as_json: bool) -> None:
     else:
         say(f"{counted(report.changed, 'data key')} {done}; {report.unchanged:,} already as they should be")
     tell_failures(report)
+
+
+def tell_when_to_tag(tagging_ends: float) -> None:
+    """Say from when on, in seconds since 1970, nobody tags under older index keys."""
+    say(f"tag all rows again from {utc(int(tagging_ends))} on: some process may tag under an old one before")
 
 
 def tell_failures(report: RewrapReport) -> None:

@@ -8,11 +8,13 @@ from typing import Annotated
 import typer
 
 from fieldcrypt._text import counted
-from fieldcrypt.cli.key_changes import tell_failures
+from fieldcrypt.cli.key_changes import start_of, tell_failures, tell_when_to_tag
 from fieldcrypt.cli.options import JsonOption
 from fieldcrypt.cli.output import print_json, progress, say
 from fieldcrypt.cli.target import EncryptorOption, check_tenant_option, find_encryptor
 from fieldcrypt.keys.admin.tenant_key import Move
+from fieldcrypt.keys.index_choice import retires_from
+from fieldcrypt.keys.policy import KeyPolicy
 from fieldcrypt.keys.records import Purpose
 
 __all__ = ["tenant_keys"]
@@ -69,13 +71,16 @@ def move(tenant: TenantOption, encryptor: EncryptorOption = None, as_json: JsonO
             }
         )
     else:
-        _tell(tenant, done)
+        _tell(tenant, done, found.policy)
     tell_failures(done.rewrapped)
 
 
-def _tell(tenant: str, done: Move) -> None:
+def _tell(tenant: str, done: Move, policy: KeyPolicy) -> None:
     for record in done.made:
-        say(f"{record.key_id.hex()} follows for {record.purpose.label}")
+        does = "encrypts" if record.purpose is Purpose.ENCRYPTION else "tags"
+        say(f"{record.key_id.hex()} follows, and {does} from {start_of(record, policy)} on")
+        if record.purpose is Purpose.BLIND_INDEX:
+            tell_when_to_tag(retires_from(record, policy))
     say(f"{counted(done.rewrapped.changed, 'data key')} rewrapped")
     if not done.left:
         say(f"nothing of tenant {tenant!r} is left under a data key that the default key could open")
@@ -85,6 +90,6 @@ def _tell(tenant: str, done: Move) -> None:
         if record.purpose is Purpose.ENCRYPTION:
             say(f"  fieldcrypt migrate backfill …, then: fieldcrypt keys retire {record.key_id.hex()}")
     if any(record.purpose is Purpose.BLIND_INDEX for record in done.left):
-        say(f"  fieldcrypt migrate backfill …, which tags anew, then: fieldcrypt keys retire --tenant {quote(tenant)}")
+        say(f"  fieldcrypt migrate backfill …, which tags again, then: fieldcrypt keys retire --tenant {quote(tenant)}")
     say("Then have the lookup return its own key provider alone.")
     say("Backups from before stay readable with the default key.")
