@@ -86,8 +86,8 @@ class Encryptor:
         """Set or replace keys and limits; fields made before follow. For start-up and tests, not for use under load.
 
         Raises:
-            ConfigurationError: provider, store, policy or observer are not what they should be; or neither is there a
-                store nor are values without one to be read.
+            ConfigurationError: one of these is not what it should be; or neither is there a store nor are values
+                without one to be read.
         """
         if isinstance(provider, type) or not isinstance(provider, KeyProvider):
             raise ConfigurationError(
@@ -100,6 +100,8 @@ class Encryptor:
             raise ConfigurationError(f"{_kind(policy)} is not a KeyPolicy")
         if observer is not None and not callable(observer):
             raise ConfigurationError(f"{_kind(observer)} is not an observer: it cannot be called")
+        if not (read_self_contained is None or isinstance(read_self_contained, bool)):
+            raise ConfigurationError("read_self_contained is a bool")
         if store is None and read_self_contained is False:
             raise ConfigurationError("without a key store there are only self-contained values: some are to be read")
         if self._keyring is not None:

@@ -252,6 +252,11 @@ class TestConfiguration:
         with pytest.raises(ConfigurationError, match="self-contained"):
             Encryptor(LocalKeyProvider.generate(), read_self_contained=False)
 
+    def test_whether_they_are_read_is_said_with_a_bool(self, rows: RowStore) -> None:
+        """The text of a setting, "no" for example, would count as yes."""
+        with pytest.raises(ConfigurationError, match="bool"):
+            Encryptor(LocalKeyProvider.generate(), rows, read_self_contained="no")  # type: ignore[arg-type]
+
 
 class TestOffload:
     """What has to wait for key store or provider can be done elsewhere."""

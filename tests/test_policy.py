@@ -107,7 +107,15 @@ def test_index_keys_that_are_none(index_keys: Any, error: str) -> None:
         KeyPolicy(index_keys=index_keys)
 
 
-@pytest.mark.parametrize("how", [{"index_keys": {"a": ID.hex()}}, {"index_keys": {"a": [1]}}, {"own_keys_only": 1}])
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"index_keys": {"a": ID.hex()}},
+        {"index_keys": {"a": [1]}},
+        {"index_keys": [ID]},
+        {"own_keys_only": 1},
+    ],
+)
 def test_what_is_no_list_of_keys(how: Any) -> None:
     """A single id in place of a list is a TypeError: its digits would be taken for ids."""
     with pytest.raises(TypeError):

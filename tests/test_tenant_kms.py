@@ -7,7 +7,15 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from fieldcrypt import USE_DEFAULT, Encryptor, KeyAccessDeniedError, KeyPolicy, MemoryKeyStore, TenantKeyProvider
+from fieldcrypt import (
+    USE_DEFAULT,
+    ConfigurationError,
+    Encryptor,
+    KeyAccessDeniedError,
+    KeyPolicy,
+    MemoryKeyStore,
+    TenantKeyProvider,
+)
 from fieldcrypt.keys.aws_kms import AwsKmsKeyProvider
 from fieldcrypt.keys.provider import KeyProvider
 from fieldcrypt.keys.providers.tenant_providers import TenantProviders
@@ -93,6 +101,13 @@ def test_a_key_that_is_away_is_its_tenants_affair(kms: Kms, keys: dict[str, str]
     for tenant in ("a", "b", "other"):
         encryptor.field("t.c", str).encrypt("x", tenant=tenant)
     assert [region for _, region in kms.calls] == [HOME, AWAY, HOME, HOME]
+
+
+def test_the_default_key_in_another_provider_is_no_key_of_a_tenant(kms: Kms, keys: dict[str, str]) -> None:
+    """A lookup that makes the default's provider again is told to say so, as if it had returned that one."""
+    of = provider(kms, keys | {"c": keys["default"]})
+    with pytest.raises(ConfigurationError, match="say USE_DEFAULT"):
+        of.for_tenant("c")
 
 
 def test_an_equal_answer_is_no_other_one(kms: Kms, keys: dict[str, str], clock: Clock) -> None:

@@ -100,7 +100,7 @@ class KeyPolicy:
         if not isinstance(own_keys_only, bool):
             raise TypeError("own_keys_only is a bool")
         self.own_keys_only: Final = own_keys_only
-        self.index_keys: Final = _pinned(index_keys or {})
+        self.index_keys: Final = _pinned({} if index_keys is None else index_keys)
 
     @property
     def earliest(self) -> float:
@@ -134,6 +134,8 @@ def _duration(name: str, value: timedelta) -> timedelta:
 def _pinned(
     index_keys: Mapping[str | NoTenant | None, Iterable[bytes | str]],
 ) -> dict[str | None, tuple[bytes, ...]]:
+    if not isinstance(index_keys, Mapping):
+        raise TypeError("index_keys has key ids by tenant: {tenant: [key id, …]}")
     pinned: dict[str | None, tuple[bytes, ...]] = {}
     for name, key_ids in index_keys.items():
         tenant = None if name is NO_TENANT else name

@@ -84,8 +84,9 @@ class TenantKeyProvider(KeyProvider):
 
     def _checked(self, provider: Any, what: str) -> KeyProvider:
         if isinstance(provider, type) or not isinstance(provider, KeyProvider) or provider.by_tenant:
-            raise ConfigurationError(f"{what} is not a key provider for one tenant: {type(provider).__name__}")
-        if provider is getattr(self, "default", None) or _first(provider) is getattr(self, "default", None):
+            kind = f"the class {provider.__name__}" if isinstance(provider, type) else type(provider).__name__
+            raise ConfigurationError(f"{what} is not a key provider for one tenant: {kind}")
+        if getattr(self, "default", None) in (provider, _first(provider)):
             raise ConfigurationError(f"{what} wraps under the default key: say USE_DEFAULT if that is meant")
         provider.share(self._connections)
         return provider
