@@ -123,6 +123,7 @@ class DataKeys:
             key_id: 16 bytes.
 
         Raises:
+            TypeError: the key id is not bytes.
             ConfigurationError: it is the one that encrypts, or is to follow it; or it is an index key.
             KeyStoreError: the key store cannot be used; `KeyNotFoundError` if it has no such key, `KeyShreddedError` if
                 that was destroyed.

@@ -364,6 +364,11 @@ class TestRetire:
                 scene.fresh().data_keys.retire(key_id)
         assert scene.fresh().data_keys.retire(scene.first[1:17]).state is KeyState.RETIRED
 
+    def test_a_key_id_is_bytes(self, scene: Scene) -> None:
+        """Hexadecimal digits, as `keys list` prints them, are a TypeError that says what to call."""
+        with pytest.raises(TypeError, match=r"bytes\.fromhex"):
+            scene.fresh().data_keys.retire(scene.first[1:17].hex())  # type: ignore[arg-type]
+
     def test_a_date_that_was_edited_is_refused(self, scene: Scene) -> None:
         """The key that encrypts cannot be given up by having it look older."""
         edited = scene.record(scene.second[1:17])._replace(created=1)

@@ -247,6 +247,11 @@ class TestKeys:
         assert "no data key of" in complaint(run("keys", *command, "--tenant", "typo"), 1)
         assert Path("keys.sqlite").read_bytes() == before
 
+    def test_rewrap_to_what_is_no_key_provider(self, run: Run, application: Any) -> None:
+        """The line says what it is, and what it should be."""
+        said = complaint(run("keys", "rewrap", "--to", "application:encryptor", "--dry-run"), 2)
+        assert "application:encryptor is an Encryptor, and no KeyProvider" in said
+
     def test_rewrap_to_what_the_program_cannot_read(self, run: Run, application: Any) -> None:
         """It would lock itself out; a chain is to be configured before."""
         result = run("keys", "rewrap", "--encryptor", "application:moved", "--to", "application:old", "--yes")

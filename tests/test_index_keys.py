@@ -498,7 +498,7 @@ class TestRotation:
         """There would be none left."""
         process.tag()
         assert process.retire() == []
-        with pytest.raises(KeyNotFoundError, match="no index key of 'b'"):
+        with pytest.raises(KeyNotFoundError, match="no index key of tenant 'b'"):
             process.encryptor.data_keys.retire_index_keys("b")
 
     def test_forged_keys_are_not_retired_for(

@@ -153,7 +153,7 @@ def rewrap(
     check_tenant_option(tenant)
     found = find_encryptor(encryptor)
     if to_default and (tenant is None or to is not None or not found.provider.by_tenant):
-        raise ConfigurationError("--to-default is for a tenant with a key of its own, who is to be named, without --to")
+        raise ConfigurationError("--to-default takes --tenant and not --to, and an Encryptor with a TenantKeyProvider")
     target: KeyProvider = found.provider if to is None else find(to, KeyProvider)
     if to_default:
         target = found.provider.for_tenant(None)

@@ -102,7 +102,7 @@ def find(path: str, kind: type) -> Any:
                 raise ConfigurationError(f"{path}() returned nothing: have it return the {kind.__name__} that it makes")
             (found,) = known.values()
     if not isinstance(found, kind):
-        raise ConfigurationError(f"{said} a {type(found).__name__}, and no {kind.__name__}")
+        raise ConfigurationError(f"{said} {_with_article(type(found).__name__)}, and no {kind.__name__}")
     return found
 
 
@@ -162,6 +162,10 @@ def _from_pyproject(file: Path, name: str) -> Any:
         raise ConfigurationError(f"{file} cannot be read: {error}") from None
     table = document.get("tool", {}).get("fieldcrypt", {})
     return table.get(name) if isinstance(table, dict) else None
+
+
+def _with_article(name: str) -> str:
+    return f"{'an' if name[0] in 'AEIOUaeiou' else 'a'} {name}"
 
 
 def _in_a_line(error: Exception) -> str:

@@ -79,7 +79,7 @@ class IndexRotation:
         keys = self._stored.find(tenant)
         if not keys:
             raise KeyNotFoundError(
-                f"the key store has no index key of {'no tenant' if tenant is None else repr(tenant)}"
+                f"the key store has no index key of {'no tenant' if tenant is None else f'tenant {tenant!r}'}"
             )
         return keys, choose_index_key([key.record for key in keys], now, self._policy)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fieldcrypt.envelope import KEY_ID_SIZE
 from fieldcrypt.errors import ConfigurationError, DecryptionError, KeyStoreError
 from fieldcrypt.keys.keyring import Keyring
 from fieldcrypt.keys.providers.tenant_providers import whose
@@ -22,6 +23,8 @@ def retire(keyring: Keyring, store: KeyStore, key_id: bytes) -> KeyRecord:
         ConfigurationError: it is an index key, or the one that encrypts or is to follow it.
         KeyStoreError: as for `DataKeys.retire`.
     """
+    if not isinstance(key_id, bytes):
+        raise TypeError(f"a key id is {KEY_ID_SIZE} bytes, not {type(key_id).__name__}: bytes.fromhex() makes them")
     for _ in range(_MAX_CONFLICTS):
         record = store.get(key_id)
         if isinstance(record, Tombstone):

@@ -143,7 +143,7 @@ class EncryptingKeys:
         """
         records = self.records(tenant)
         if not records:
-            named = "no tenant" if tenant is None else repr(tenant)
+            named = "no tenant" if tenant is None else f"tenant {tenant!r}"
             raise KeyNotFoundError(f"the key store has no data key of {named}")
         now = _system.wall_clock()
         # A record that cannot be opened for now does not count: anybody who can write to the store can date one, under
