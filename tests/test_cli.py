@@ -763,7 +763,14 @@ class TestDoctor:
         vault(key, [HOME, AWAY])
         findings = json.loads(stdout(run("doctor", "--tenant", "a", "--json")))["findings"]
         opened = {finding["detail"] for finding in findings if finding["check"] == "data keys open"}
-        assert opened == {"of tenant 'a' 1"}
+        assert opened == {"all 1 of tenant 'a'"}
+
+    def test_a_tenant_without_data_keys(self, run: Run, vault: Any, key: str) -> None:
+        """Its name may be misspelt, so that none of its data keys opens is not said to be well."""
+        vault(key, [HOME, AWAY])
+        findings = json.loads(stdout(run("doctor", "--tenant", "typo", "--json")))["findings"]
+        opened = {(f["verdict"], f["detail"]) for f in findings if f["check"] == "data keys open"}
+        assert opened == {("unknown", "there is none of tenant 'typo': is that its name?")}
 
     def test_an_empty_key_store(self, run: Run, application: Any, tmp_path: Path) -> None:
         """It may be the wrong one."""

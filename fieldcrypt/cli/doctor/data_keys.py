@@ -79,8 +79,11 @@ class DataKeyExamination:
         yield Finding(STORE, "readable", Verdict.OK, told)
         for place, count in self._opened.items():
             if place not in {failed for failed, _, _ in self._failures}:
-                whose = "all" if self._tenant is None else f"of tenant {self._tenant!r}"
-                yield Finding(place, "data keys open", Verdict.OK, f"{whose} {count}")
+                whose = "" if self._tenant is None else f" of tenant {self._tenant!r}"
+                if whose and not count:
+                    yield Finding(place, "data keys open", Verdict.UNKNOWN, f"there is none{whose}: is that its name?")
+                else:
+                    yield Finding(place, "data keys open", Verdict.OK, f"all {count}{whose}")
         for (place, cause, advice), key_ids in self._failures.items():
             yield Finding(place, "data keys open", Verdict.FAILED, f"{_some(key_ids)}: {cause}", advice)
         for tenant, stones in self._shredded.items():
