@@ -24,3 +24,4 @@ def test_the_oldest_gives_way(clock: Clock) -> None:
     for number in (1, 2, 1, 3):
         remembered.put(number, number)
     assert [remembered.get(number) for number in (1, 2, 3)] == [1, None, 3]
+    assert len(remembered) == 2

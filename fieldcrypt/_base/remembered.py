@@ -33,6 +33,9 @@ class Remembered(Generic[K, V]):
     def _reset(self) -> None:
         self._lock = Lock()
 
+    def __len__(self) -> int:
+        return len(self._entries)  # also those that do not count any more
+
     def get(self, key: K) -> V | None:
         """Return what is remembered, or None."""
         value, until = self._entries.get(key, (None, float("-inf")))

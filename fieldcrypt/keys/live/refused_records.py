@@ -26,7 +26,7 @@ class RefusedRecords:
 
     def why(self, record: KeyRecord) -> DecryptionError | None:
         """Return why a record was refused, if it was."""
-        return self._refused.get(place_of(record))
+        return self._refused.get(place_of(record)) if self._refused else None  # as a rule there is none to look for
 
     def note(self, record: KeyRecord, error: DecryptionError) -> None:
         """Remember that a record is not authentic."""
