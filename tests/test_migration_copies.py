@@ -116,6 +116,19 @@ class TestBackfill:
         assert Migration(engine, patient, COPIES).backfill().changed == 0
         assert values(engine, patient) == [f"{SSN}0", "newer 1", "newer 2"]
 
+    @pytest.mark.parametrize("mend", [False, True])
+    def test_plaintext_in_the_encrypted_column_is_never_taken_for_done(
+        self, engine: Engine, patient: Any, mend: bool
+    ) -> None:
+        """Also with no plaintext beside it: it is a failure, and the database counts it as left."""
+        add(engine, patient, *ssns(0), {}, {})
+        with engine.begin() as connection:
+            connection.execute(text("UPDATE patients SET ssn = :raw WHERE bed = 1"), {"raw": b"078-05-1"})
+        job = Migration(engine, patient, COPIES)
+        report = job.backfill(mend=mend)
+        assert (report.changed, list(report.failures), report.left, report.complete) == (1, [(1, 1)], 1, False)
+        assert list(job.verify().reasons.values()) == ["ssn_plain -> ssn is no encrypted value"]
+
     def test_one_attribute_of_a_row_is_filled_where_another_is_already(self, engine: Engine, patient: Any) -> None:
         """Each is looked at by itself."""
         add(engine, patient, {"ssn_plain": f"{SSN}0", "sex_plain": "m"})

@@ -15,6 +15,11 @@ from fieldcrypt.mixed_mode.kind import Finding, Kind
 
 __all__ = ["Backfill"]
 
+_EMPTY_IT = (
+    "Empty it, or say mend=True (--mend), which encrypts the plaintext beside it, if there is any, in place of what "
+    "cannot be read"
+)
+
 
 @dataclass(frozen=True)
 class Backfill(Step):
@@ -70,14 +75,11 @@ class Backfill(Step):
     def _refilled(self, field: ProtectedField, cell: Cell, place: Place, key: Key) -> Values:
         """Return what to write into a field that is filled from another, and has something already."""
         found = _examined(field, cell, place) if self.mend else field.examine(cell, place)
-        if found.kind in (Kind.UNREADABLE, Kind.PLAINTEXT) and cell.plain is not None:
-            if self.mend:
-                return _protected(field, cell, place, field.of_plain(cell, place))
-            if not field.has_form(cell):
-                raise UnitError(
-                    f"{field.name}: the encrypted column has something that is no encrypted value. Empty it, or say "
-                    "mend=True (--mend), which encrypts the plaintext beside it in place of what cannot be read"
-                )
+        if found.kind in (Kind.UNREADABLE, Kind.PLAINTEXT) and cell.plain is not None and self.mend:
+            return _protected(field, cell, place, field.of_plain(cell, place))
+        is_odd = found.kind is Kind.UNREADABLE or (found.kind is Kind.PLAINTEXT and cell.plain is not None)
+        if is_odd and not field.has_form(cell):
+            raise UnitError(f"{field.name}: the encrypted column has something that is no encrypted value. {_EMPTY_IT}")
         if found.kind in (Kind.UNREADABLE, Kind.SHREDDED):
             if self._names(key) or (found.kind is Kind.UNREADABLE and not field.is_told_by_form):
                 raise unreadable(field, cell)

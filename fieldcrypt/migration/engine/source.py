@@ -26,7 +26,7 @@ class Which(enum.Enum):
     """
 
     ALL = "all"
-    DUE = "due"  # a field in place is filled, and not with our form; or one is not, and there is plaintext beside
+    DUE = "due"  # a field is filled, and not with our form; or it is not filled, and there is plaintext beside it
     FILLED = "filled"  # a field in place has our form; or one that is filled from another has anything
     PLAIN = "plain"  # a field in place is filled and has not our form; or there is plaintext beside one
 

@@ -108,8 +108,10 @@ class MigratedColumn(ProtectedField):
         if which is Which.FILLED:
             return stored.is_not(None)
         plain = at(self.plain).is_not(None)
-        empty = or_(stored.is_(None), not_(self.form.is_ours(stored)))
-        return and_(plain, empty) if which is Which.DUE else plain
+        if which is Which.PLAIN:
+            return plain
+        is_odd = and_(stored.is_not(None), not_(self.form.is_ours(stored)))
+        return or_(and_(plain, stored.is_(None)), and_(is_odd, or_(plain, self.form.is_filled(stored))))
 
     def declared(self) -> Iterator[str]:
         """Yield all of the declaration that decides what is written, and where."""

@@ -79,6 +79,10 @@ class StoredForm:
         """Return the condition that what is stored has the form of a value, authentic or not (SPEC section 4)."""
         return and_(func.substr(column, 1, 1, type_=LargeBinary).in_(_HEADS), func.length(column) >= _SHORTEST)
 
+    def is_filled(self, column: ColumnElement[Any]) -> ColumnElement[bool]:
+        """Return the condition that something is stored, be it a value or not, and not an empty text."""
+        return func.length(column) > 0
+
     def is_under(self, column: ColumnElement[Any], key_id: bytes) -> ColumnElement[bool]:
         """Return the condition that a value is under a data key: it begins with its id (SPEC section 4)."""
         heads = [head + key_id for head in _HEADS]
@@ -132,6 +136,9 @@ class _TextForm(StoredForm):
         length = func.length(text) if self._dialect == "sqlite" else func.char_length(text)
         is_long = length >= text_form.size(_SHORTEST) + 2 * len(before)
         return and_(self._begins_with(column, [text_form.PREFIX]), is_long)
+
+    def is_filled(self, column: ColumnElement[Any]) -> ColumnElement[bool]:
+        return func.length(self._text(column)[0]) > 0
 
     def _text(self, column: ColumnElement[Any]) -> tuple[ColumnElement[Any], str]:
         """Return a column's text, and what stands in it before a value: in JSON a quotation mark."""
