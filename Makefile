@@ -32,31 +32,31 @@ test: $(VENV)/.stamp $(VENV)/.mariadb $(MINISTACK)/.stamp
 
 # Of a series, such as test-sqlalchemy-2.0, it fails if it is another SQLAlchemy after all.
 test-sqlalchemy-%: $(VENV)/sqlalchemy-%/.stamp $(VENV)/.mariadb $(MINISTACK)/.stamp
-	PYTHONPATH=$(VENV)/sqlalchemy-$* $(BIN)/pytest $(if $(filter next,$*),,--sqlalchemy $*) $(PAGES:%='tests/test_docs.py::test_the_examples_of_a_page_run[%.md]') $$(grep -lE '^(from|import) (fieldcrypt_)?sqlalchemy' tests/test_*.py | grep -vE 'pynamodb|same_field|old_readers') $(ARGS)
+	PYTHONPATH=$(VENV)/sqlalchemy-$* $(BIN)/pytest $(if $(filter next,$*),,--sqlalchemy $*) $(PAGES:%='tests/project/test_docs.py::test_the_examples_of_a_page_run[%.md]') $$(grep -rlE --include='test_*.py' '^(from|import) (fieldcrypt_)?sqlalchemy' tests | grep -vE 'pynamodb|same_field|old_readers') $(ARGS)
 
 # Not part of .ci/run, which has no time for it: installing PySpark alone takes most of a minute. It needs Java 17 or later.
 # Java stays in the directory that it was started in, so the examples of docs/spark.md have one of their own.
 test-spark: $(SPARK)/.stamp $(MINISTACK)/.stamp
-	PYTHONPATH=$(SPARK) $(BIN)/pytest --spark tests/test_spark*.py $(ARGS)
-	PYTHONPATH=$(SPARK) $(BIN)/pytest --spark tests/test_docs.py -k spark.md
+	PYTHONPATH=$(SPARK) $(BIN)/pytest --spark tests/columns/test_spark*.py $(ARGS)
+	PYTHONPATH=$(SPARK) $(BIN)/pytest --spark tests/project/test_docs.py -k spark.md
 
 # Not part of .ci/run either: they take some minutes, and do something else each time. They print what they did. With
 # make -j2 both go at once.
 test-long: test-long-rows test-long-migrations test-long-keys
 
 test-long-rows: $(VENV)/.stamp $(VENV)/.mariadb
-	$(BIN)/pytest --long tests/test_row_machine.py $(ARGS)
+	$(BIN)/pytest --long tests/sqlalchemy/test_row_machine.py $(ARGS)
 
 # To tell a story again that failed: ARGS="-k 'mariadb and uuid' --seed 7"
 test-long-migrations: $(VENV)/.stamp $(VENV)/.mariadb
-	$(BIN)/pytest --long tests/test_migration_property.py $(ARGS)
+	$(BIN)/pytest --long tests/migration/test_property.py $(ARGS)
 
 test-long-keys: $(VENV)/.stamp
-	$(BIN)/pytest --long tests/test_key_model.py $(ARGS)
+	$(BIN)/pytest --long tests/keys/test_key_model.py $(ARGS)
 
 # Nor is this: ten minutes of random inputs for all decoders. `make fuzz ARGS=60` takes one.
 fuzz: $(FUZZ)/.stamp
-	PYTHONPATH=$(FUZZ) $(BIN)/python -m tests.fuzz $(ARGS)
+	PYTHONPATH=$(FUZZ) $(BIN)/python -m tests.format.fuzz $(ARGS)
 
 .PRECIOUS: $(VENV)/sqlalchemy-%/.stamp
 
@@ -78,7 +78,7 @@ bench-check: $(VENV)/.stamp
 
 # Builds the wheel and imports every package from it, in a venv that has never seen this checkout.
 wheel-check: $(VENV)/.stamp
-	$(BIN)/python tests/check_wheel.py
+	$(BIN)/python tests/support/check_wheel.py
 
 # Rewrites tests/vectors from the code; the independent check then has to agree.
 vectors: $(VENV)/.stamp
@@ -107,10 +107,10 @@ $(FUZZ)/.stamp: $(VENV)/.stamp
 	$(BIN)/python -m pip install --quiet --target $(FUZZ) 'atheris>=3'
 	@touch $@
 
-$(MINISTACK)/.stamp: tests/ministack.txt $(VENV)/.stamp
+$(MINISTACK)/.stamp: tests/support/ministack.txt $(VENV)/.stamp
 	rm -rf $(MINISTACK)
 	$(BIN)/python -m venv $(MINISTACK)
-	$(MINISTACK)/bin/python -m pip install --quiet --requirement tests/ministack.txt
+	$(MINISTACK)/bin/python -m pip install --quiet --requirement tests/support/ministack.txt
 	@touch $@
 
 $(BENCH)/.stamp: pyproject.toml
@@ -122,7 +122,7 @@ $(BENCH)/.stamp: pyproject.toml
 
 # MariaDB for the tests, unless this machine has it. If it cannot be had, the tests go on, and those that need it fail.
 $(VENV)/.mariadb: $(VENV)/.stamp
-	-$(BIN)/python -m tests.install_mariadb && touch $@
+	-$(BIN)/python -m tests.support.install_mariadb && touch $@
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -29,9 +29,9 @@ from benchmarks.dynamodb_workload import (
 from benchmarks.section import Benchmark, Chart, Options, Section, Series, Table
 from fieldcrypt import Encryptor, MemoryKeyStore
 from fieldcrypt_dynamodb import size_of
-from fieldcrypt_dynamodb.forms import PYTHON
-from fieldcrypt_dynamodb.items import Items
-from tests.doubles import CountingProvider
+from fieldcrypt_dynamodb.item.forms import PYTHON
+from fieldcrypt_dynamodb.item.items import Items
+from tests.support.doubles import CountingProvider
 
 __all__ = ["BENCHMARK"]
 

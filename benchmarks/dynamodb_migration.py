@@ -29,7 +29,7 @@ from boto3.dynamodb.types import TypeSerializer
 
 from benchmarks.dynamodb_migration_workload import ATTRIBUTES, CLINICS, MARK, Place, original
 from benchmarks.migration_journal import read_journals
-from tests.ministack import Ministack
+from tests.support.ministack import Ministack
 
 ROOT = Path(__file__).parent.parent
 MEMORY = 300  # MB that a backfill may take

@@ -18,8 +18,8 @@ from pynamodb.models import Model
 
 from fieldcrypt import Encryptor, LocalKeyProvider, MemoryKeyStore
 from fieldcrypt_dynamodb import ItemSeal, Protected, ProtectedTable
-from fieldcrypt_dynamodb.forms import PYTHON
-from fieldcrypt_dynamodb.requests import TableRequests
+from fieldcrypt_dynamodb.item.forms import PYTHON
+from fieldcrypt_dynamodb.request.table import TableRequests
 from fieldcrypt_pynamodb import BlindIndexAttribute, EncryptedAttribute, encrypted
 
 __all__ = [

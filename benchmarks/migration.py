@@ -35,7 +35,7 @@ from benchmarks.migration_journal import read_journals
 from benchmarks.migration_workload import CLINICS, COLUMNS, MARK, Shape, connect, encryptor, original
 from fieldcrypt_sqlalchemy import SqlKeyStore
 from fieldcrypt_sqlalchemy.migration import Migration
-from tests.postgres import Postgres
+from tests.support.postgres import Postgres
 
 ROOT = Path(__file__).parent.parent
 MEMORY = 300  # MB that a backfill may take

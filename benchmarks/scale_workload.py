@@ -21,7 +21,7 @@ from fieldcrypt import (
     MemoryKeyStore,
     Tombstone,
 )
-from fieldcrypt.keys.store import read_record
+from fieldcrypt.keys.stores.store import read_record
 
 __all__ = ["Megabytes", "begin", "field", "memory", "round_trips"]
 

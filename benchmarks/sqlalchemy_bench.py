@@ -39,8 +39,8 @@ from benchmarks.sqlalchemy_workload import (
     reading,
 )
 from fieldcrypt import LocalKeyProvider, MemoryKeyStore
-from tests.doubles import CountingProvider
-from tests.postgres import Postgres
+from tests.support.doubles import CountingProvider
+from tests.support.postgres import Postgres
 
 __all__ = ["BENCHMARK"]
 

@@ -1,8 +1,8 @@
 """Client-side encryption of chosen fields in data stores. See README.md and docs/."""
 
+from fieldcrypt import _moved
 from fieldcrypt._system import call_after_fork
-from fieldcrypt.blind_index import BlindIndex
-from fieldcrypt.context import NO_TENANT, RowContext, key_text, row_context
+from fieldcrypt.declaration.indexed_by import IndexedBy
 from fieldcrypt.encryptor import Encryptor
 from fieldcrypt.errors import (
     ConfigurationError,
@@ -17,18 +17,21 @@ from fieldcrypt.errors import (
 )
 from fieldcrypt.events import Event, EventKind, Observer, Stats
 from fieldcrypt.field import Field
-from fieldcrypt.indexed_by import IndexedBy
-from fieldcrypt.keys.file_store import FileKeyStore
+from fieldcrypt.format.context import NO_TENANT, RowContext, key_text, row_context
 from fieldcrypt.keys.policy import KeyPolicy
-from fieldcrypt.keys.provider import KeyProvider, LocalKeyProvider
-from fieldcrypt.keys.provider_chain import KeyProviderChain
+from fieldcrypt.keys.providers.chain import KeyProviderChain
+from fieldcrypt.keys.providers.provider import KeyProvider, LocalKeyProvider
 from fieldcrypt.keys.providers.tenant import USE_DEFAULT, TenantKeyProvider
-from fieldcrypt.keys.records import KeyRecord, KeyState, Purpose, WrappedKey
-from fieldcrypt.keys.store import KeyStore, MemoryKeyStore
-from fieldcrypt.keys.store_chain import KeyStoreChain
-from fieldcrypt.keys.tombstone import Tombstone
+from fieldcrypt.keys.record.record import KeyRecord, KeyState, Purpose, WrappedKey
+from fieldcrypt.keys.record.tombstone import Tombstone
+from fieldcrypt.keys.stores.chain import KeyStoreChain
+from fieldcrypt.keys.stores.file import FileKeyStore
+from fieldcrypt.keys.stores.store import KeyStore, MemoryKeyStore
 from fieldcrypt.offload import Offload
-from fieldcrypt.tag_plan import TagPlan, TagSize, plan_tags
+from fieldcrypt.search.blind_index import BlindIndex
+from fieldcrypt.search.plan import TagPlan, TagSize, plan_tags
+
+_moved.install()
 
 __version__ = "0.1.0"
 

@@ -7,24 +7,25 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
-from fieldcrypt import _system, envelope
+from fieldcrypt import _system
+from fieldcrypt._base.originals import Originals
 from fieldcrypt._base.snapshots import forget_after_restore
-from fieldcrypt._originals import Originals
-from fieldcrypt.blind_index import DEFAULT_TAG_SIZE, BlindIndex
-from fieldcrypt.codecs import Codec
-from fieldcrypt.context import NoTenant
 from fieldcrypt.errors import ConfigurationError
 from fieldcrypt.events import Event, Events, Observer, Stats
 from fieldcrypt.field import Field
+from fieldcrypt.format import envelope
+from fieldcrypt.format.codecs import Codec
+from fieldcrypt.format.context import NoTenant
 from fieldcrypt.keys.policy import KeyPolicy
-from fieldcrypt.keys.provider import KeyProvider
-from fieldcrypt.keys.records import KeyState
-from fieldcrypt.keys.store import KeyStore
+from fieldcrypt.keys.providers.provider import KeyProvider
+from fieldcrypt.keys.record.record import KeyState
+from fieldcrypt.keys.stores.store import KeyStore
 from fieldcrypt.normalisers import Normaliser
 from fieldcrypt.offload import Offload, in_place
+from fieldcrypt.search.blind_index import DEFAULT_TAG_SIZE, BlindIndex
 
 if TYPE_CHECKING:
-    from fieldcrypt.data_keys import DataKeys
+    from fieldcrypt.keys.admin.data_keys import DataKeys
     from fieldcrypt.keys.keyring import Keyring
 
 __all__ = ["Encryptor"]
@@ -280,7 +281,7 @@ class Encryptor:
         """
         if isinstance(tenants, str):
             raise TypeError("tenants is an iterable of names, not a single name")
-        from fieldcrypt.keys.warm_up import warm_up
+        from fieldcrypt.keys.admin.warm_up import warm_up
 
         return warm_up(self._configured(), tenants, values)
 
@@ -337,7 +338,7 @@ class Encryptor:
         Raises:
             ConfigurationError: there is no key store.
         """
-        from fieldcrypt.data_keys import DataKeys
+        from fieldcrypt.keys.admin.data_keys import DataKeys
 
         return DataKeys(self._configured())
 

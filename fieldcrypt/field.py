@@ -10,12 +10,15 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from fieldcrypt import _system, envelope
-from fieldcrypt._cache import GenerationCache
-from fieldcrypt._text import without_text
-from fieldcrypt.aead import GCM_NONCE_SIZE, LONG, InvalidTag, Pieces
-from fieldcrypt.codecs import BYTES_BYTE, TEXT_BYTE, Codec
-from fieldcrypt.context import (
+from fieldcrypt import _system
+from fieldcrypt._base.cache import GenerationCache
+from fieldcrypt.errors import ConfigurationError, DecryptionError, FieldcryptError, located
+from fieldcrypt.events import Event, EventKind
+from fieldcrypt.format import envelope
+from fieldcrypt.format._text import without_text
+from fieldcrypt.format.aead import GCM_NONCE_SIZE, LONG, InvalidTag, Pieces
+from fieldcrypt.format.codecs import BYTES_BYTE, TEXT_BYTE, Codec
+from fieldcrypt.format.context import (
     FIELD_KEY,
     NO_TENANT,
     ROW_KEY,
@@ -24,13 +27,11 @@ from fieldcrypt.context import (
     application_context,
     check_field_name,
 )
-from fieldcrypt.envelope import GCM_NONCE, HEAD, NONCE, PREFIX, SALT, SELF_CONTAINED, STORED
-from fieldcrypt.errors import ConfigurationError, DecryptionError, FieldcryptError, located
-from fieldcrypt.events import Event, EventKind
-from fieldcrypt.keys.live_key import Crypt, Lease, LiveKey
-from fieldcrypt.keys.store import KeyStore
+from fieldcrypt.format.envelope import GCM_NONCE, HEAD, NONCE, PREFIX, SALT, SELF_CONTAINED, STORED
+from fieldcrypt.format.scalars import READ, REFUSALS, WRITE
+from fieldcrypt.keys.live.live_key import Crypt, Lease, LiveKey
+from fieldcrypt.keys.stores.store import KeyStore
 from fieldcrypt.offload import Offload, in_place
-from fieldcrypt.scalars import READ, REFUSALS, WRITE
 
 if TYPE_CHECKING:
     from fieldcrypt.keys.keyring import Keyring

@@ -18,12 +18,12 @@ from sqlalchemy.pool import NullPool, Pool
 
 from fieldcrypt import Encryptor, LocalKeyProvider, MemoryKeyStore, _system
 from fieldcrypt.testing import LocalAws
-from tests.doubles import CountingProvider, RowStore
-from tests.dynamodb import FIRST, SECOND, DynamoDb
-from tests.mariadb import DATABASE, Installation, MariaDb
-from tests.ministack import Ministack
-from tests.postgres import Postgres, with_icu
-from tests.wiretap import Secrets, wiretap
+from tests.support.doubles import CountingProvider, RowStore
+from tests.support.dynamodb import FIRST, SECOND, DynamoDb
+from tests.support.mariadb import DATABASE, Installation, MariaDb
+from tests.support.ministack import Ministack
+from tests.support.postgres import Postgres, with_icu
+from tests.support.wiretap import Secrets, wiretap
 
 WITHOUT_MARIADB = "--without-mariadb"
 
@@ -33,9 +33,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(WITHOUT_MARIADB, action="store_true", help="leave out what needs MariaDB, and say so at the end")
     group.addoption("--spark", action="store_true", help="run what needs PySpark: see `make test-spark`")
     group.addoption("--long", action="store_true", help="take many steps at random: see `make test-long`")
-    group.addoption("--doors", metavar="NAMES", help="try these ways to change rows alone: see tests/row_machine.py")
     group.addoption(
-        "--seed", type=int, help="tell one story of a migration again: see tests/test_migration_property.py"
+        "--doors",
+        metavar="NAMES",
+        help="try these ways to change rows alone: see tests/sqlalchemy/row_rule/row_machine.py",
+    )
+    group.addoption(
+        "--seed", type=int, help="tell one story of a migration again: see tests/migration/test_property.py"
     )
     group.addoption("--sqlalchemy", metavar="SERIES", help="run with a SQLAlchemy of this series (2.0), or not at all")
 

@@ -10,8 +10,8 @@ from benchmarks.kms.fleet import Fleet
 from benchmarks.kms.service import Kms
 from benchmarks.kms.virtual_time import VirtualTime
 from fieldcrypt import KeyNotFoundError, KeyRecord, KeyStore, Purpose, Tombstone
-from fieldcrypt.keys.data_key import DataKey
-from fieldcrypt.keys.records import wrap_context
+from fieldcrypt.keys.record.data_key import DataKey
+from fieldcrypt.keys.record.record import wrap_context
 
 __all__ = ["SharedKeys", "past_record"]
 

@@ -10,16 +10,16 @@ import typer
 from typer.core import TyperGroup
 
 import fieldcrypt
-from fieldcrypt._text import counted
 from fieldcrypt.cli.doctor import Finding, Verdict, examine
 from fieldcrypt.cli.inspect import facts_of, read_value
-from fieldcrypt.cli.keys import keys
-from fieldcrypt.cli.kms import kms
-from fieldcrypt.cli.migrate import migrate
+from fieldcrypt.cli.keys.commands import keys
+from fieldcrypt.cli.kms.commands import kms
+from fieldcrypt.cli.migrate.commands import migrate
 from fieldcrypt.cli.options import JsonOption
 from fieldcrypt.cli.output import fail, print_json, print_table, progress, say
 from fieldcrypt.cli.target import EncryptorOption, check_tenant_option, find_encryptor
 from fieldcrypt.errors import ConfigurationError, FieldcryptError
+from fieldcrypt.format._text import counted
 
 __all__ = ["commands"]
 

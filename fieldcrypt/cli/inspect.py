@@ -8,16 +8,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from fieldcrypt import envelope, text_form
-from fieldcrypt.aead import TAG_SIZE
 from fieldcrypt.cli.output import utc
 from fieldcrypt.errors import ConfigurationError, DecryptionError, KeyStoreError
 from fieldcrypt.events import Events
-from fieldcrypt.keys.live.tombstones import Tombstones
+from fieldcrypt.format import envelope, text_form
+from fieldcrypt.format.aead import TAG_SIZE
+from fieldcrypt.keys.lookup.tombstones import Tombstones
 from fieldcrypt.keys.policy import KeyPolicy
-from fieldcrypt.keys.records import KeyRecord
-from fieldcrypt.keys.store import KeyStore
-from fieldcrypt.keys.tombstone import Tombstone
+from fieldcrypt.keys.record.record import KeyRecord
+from fieldcrypt.keys.record.tombstone import Tombstone
+from fieldcrypt.keys.stores.store import KeyStore
 
 __all__ = ["facts_of", "read_value"]
 

@@ -14,7 +14,7 @@ import typer
 
 from fieldcrypt.encryptor import Encryptor
 from fieldcrypt.errors import ConfigurationError
-from fieldcrypt.keys.records import check_tenant
+from fieldcrypt.keys.record.record import check_tenant
 
 __all__ = ["EncryptorOption", "check_tenant_option", "configured", "find", "find_encryptor", "set_up"]
 

@@ -23,8 +23,8 @@ from fieldcrypt.columns.cells import (
     not_of_type,
     same_values,
 )
-from fieldcrypt.context import NoTenant
 from fieldcrypt.field import Field
+from fieldcrypt.format.context import NoTenant
 
 __all__ = ["array_of", "decrypt_column", "default_type", "encrypt_column", "python_values", "unchanged_array_of"]
 

@@ -10,9 +10,9 @@ from math import copysign
 from types import NoneType
 from typing import Any, TypeVar
 
-from fieldcrypt.context import NoTenant, row_context
 from fieldcrypt.errors import FieldcryptError, located
 from fieldcrypt.field import Field
+from fieldcrypt.format.context import NoTenant, row_context
 from fieldcrypt.schemes import OldReader
 
 __all__ = [

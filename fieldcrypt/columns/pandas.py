@@ -10,8 +10,8 @@ import pyarrow as pa
 
 from fieldcrypt.columns.arrow import array_of, default_type, python_values, unchanged_array_of
 from fieldcrypt.columns.cells import Place, decrypt_cells, encrypt_cells
-from fieldcrypt.context import NoTenant
 from fieldcrypt.field import Field
+from fieldcrypt.format.context import NoTenant
 
 __all__ = ["decrypt_column", "encrypt_column"]
 

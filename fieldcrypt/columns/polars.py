@@ -20,8 +20,8 @@ from fieldcrypt.columns.cells import (
     not_of_type,
     same_values,
 )
-from fieldcrypt.context import NoTenant
 from fieldcrypt.field import Field
+from fieldcrypt.format.context import NoTenant
 
 __all__ = ["decrypt_column", "encrypt_column"]
 

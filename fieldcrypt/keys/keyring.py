@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from fieldcrypt import _system
+from fieldcrypt._base.background import Background
 from fieldcrypt._base.lost_time import LostTime
+from fieldcrypt._base.single_flight import SingleFlight
 from fieldcrypt.errors import (
     ConfigurationError,
     FieldcryptError,
@@ -18,27 +20,25 @@ from fieldcrypt.errors import (
     KeyStoreError,
 )
 from fieldcrypt.events import Event, EventKind, Events
-from fieldcrypt.keys.background import Background
-from fieldcrypt.keys.index_key import IndexKey
-from fieldcrypt.keys.index_keys import IndexKeys
-from fieldcrypt.keys.key_maker import KeyMaker
+from fieldcrypt.keys.index.index_key import IndexKey
+from fieldcrypt.keys.index.index_keys import IndexKeys
 from fieldcrypt.keys.live.encrypting_keys import ROTATION_RETRY_INTERVAL, EncryptingKeys
 from fieldcrypt.keys.live.first_keys import FirstKeys
+from fieldcrypt.keys.live.key_maker import KeyMaker
 from fieldcrypt.keys.live.leases import Leases
+from fieldcrypt.keys.live.listing import LivingRecords
+from fieldcrypt.keys.live.live_key import Lease, LiveKey
+from fieldcrypt.keys.live.live_keys import RETRY_INTERVAL, LiveKeys
 from fieldcrypt.keys.live.opened_records import OpenedRecords, PlantedRecordsError
-from fieldcrypt.keys.live.refused_records import RefusedRecords
-from fieldcrypt.keys.live_key import Lease, LiveKey
-from fieldcrypt.keys.live_keys import RETRY_INTERVAL, LiveKeys
-from fieldcrypt.keys.living_records import LivingRecords
+from fieldcrypt.keys.lookup.refused_records import RefusedRecords
 from fieldcrypt.keys.policy import KeyPolicy
-from fieldcrypt.keys.provider import KeyProvider
+from fieldcrypt.keys.providers.provider import KeyProvider
 from fieldcrypt.keys.providers.tenant_providers import Named, TenantProviders
 from fieldcrypt.keys.record.authentic import AuthenticRecord
-from fieldcrypt.keys.records import KeyRecord, KeyState, check_tenant
+from fieldcrypt.keys.record.record import KeyRecord, KeyState, check_tenant
+from fieldcrypt.keys.record.tombstone import Tombstone
 from fieldcrypt.keys.rotation import Choice
-from fieldcrypt.keys.single_flight import SingleFlight
-from fieldcrypt.keys.store import KeyStore
-from fieldcrypt.keys.tombstone import Tombstone
+from fieldcrypt.keys.stores.store import KeyStore
 from fieldcrypt.offload import Offload, in_place
 
 __all__ = ["Keyring"]

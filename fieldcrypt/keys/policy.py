@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from fieldcrypt.context import NO_TENANT, NoTenant
-from fieldcrypt.envelope import KEY_ID_SIZE
-from fieldcrypt.keys.records import check_tenant
+from fieldcrypt.format.context import NO_TENANT, NoTenant
+from fieldcrypt.format.envelope import KEY_ID_SIZE
+from fieldcrypt.keys.record.record import check_tenant
 
 __all__ = ["KeyPolicy"]
 

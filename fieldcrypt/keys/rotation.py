@@ -8,7 +8,7 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 from fieldcrypt.errors import KeyStoreError
 from fieldcrypt.keys.policy import KeyPolicy
 from fieldcrypt.keys.record.authentic import AuthenticRecord
-from fieldcrypt.keys.records import MAX_TIME, KeyRecord, KeyState, Purpose
+from fieldcrypt.keys.record.record import MAX_TIME, KeyRecord, KeyState, Purpose
 
 __all__ = ["Choice", "choose", "encrypts_from", "next_created", "presumed"]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fieldcrypt import envelope
-from fieldcrypt.context import NO_TENANT
 from fieldcrypt.encryptor import Encryptor
 from fieldcrypt.errors import DecryptionError, KeyNotFoundError, KeyShreddedError
 from fieldcrypt.field import Field
+from fieldcrypt.format import envelope
+from fieldcrypt.format.context import NO_TENANT
 from fieldcrypt.mixed_mode.accepted import Accepted
 from fieldcrypt.mixed_mode.former_field import PartOf
 from fieldcrypt.mixed_mode.kind import Finding, Kind

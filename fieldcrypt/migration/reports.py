@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from fieldcrypt._text import counted
+from fieldcrypt.format._text import counted
 from fieldcrypt.migration.sample import Sample
 from fieldcrypt.mixed_mode.kind import Kind
 

@@ -6,10 +6,10 @@ import enum
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
-from fieldcrypt import envelope
-from fieldcrypt.context import NO_TENANT, NoTenant, key_text, row_context
 from fieldcrypt.errors import ConfigurationError, DecryptionError
 from fieldcrypt.field import Field
+from fieldcrypt.format import envelope
+from fieldcrypt.format.context import NO_TENANT, NoTenant, key_text, row_context
 
 __all__ = ["FormerField", "PartOf", "is_envelope"]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fieldcrypt.context import NoTenant
 from fieldcrypt.encryptor import Encryptor
 from fieldcrypt.errors import DecryptionError
 from fieldcrypt.events import Event, EventKind
 from fieldcrypt.field import Field
+from fieldcrypt.format.context import NoTenant
 from fieldcrypt.mixed_mode.accepted import Accepted
 from fieldcrypt.mixed_mode.former_field import PartOf
 from fieldcrypt.mixed_mode.kind import Kind

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from fieldcrypt.context import NO_TENANT, NoTenant
 from fieldcrypt.errors import ConfigurationError, DecryptionError, KeyNotFoundError, KeyShreddedError
 from fieldcrypt.field import Field
+from fieldcrypt.format.context import NO_TENANT, NoTenant
 from fieldcrypt.mixed_mode.accepted import Accepted
 from fieldcrypt.mixed_mode.former_field import PartOf, is_envelope
 from fieldcrypt.mixed_mode.kind import Finding, Kind

@@ -14,10 +14,10 @@ from aws_encryption_sdk.materials_managers.base import CryptoMaterialsManager
 from botocore.exceptions import BotoCoreError
 from cryptography.exceptions import InvalidSignature, InvalidTag
 
-from fieldcrypt.codecs import Codec
-from fieldcrypt.context import TENANT_KEY, NoTenant
 from fieldcrypt.errors import ConfigurationError, DecryptionError, KeyProviderError
 from fieldcrypt.field import Field
+from fieldcrypt.format.codecs import Codec
+from fieldcrypt.format.context import TENANT_KEY, NoTenant
 from fieldcrypt.schemes.base64_text import STANDARD, decoded
 from fieldcrypt.schemes.esdk_form import has_form_of_a_message
 from fieldcrypt.schemes.plaintext import REFUSALS, Decode, text, value_of

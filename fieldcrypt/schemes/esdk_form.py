@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from aws_encryption_sdk.identifiers import AlgorithmSuite, ContentType, ObjectType
 
-from fieldcrypt._reader import Reader
+from fieldcrypt.format._reader import Reader
 
 __all__ = ["FIRST_BYTES", "has_form_of_a_message"]
 

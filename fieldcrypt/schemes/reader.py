@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Protocol, TypeVar, runtime_checkable
 
-from fieldcrypt.context import NO_TENANT, NoTenant
 from fieldcrypt.errors import DecryptionError, KeyNotFoundError, KeyShreddedError
 from fieldcrypt.field import Field
+from fieldcrypt.format.context import NO_TENANT, NoTenant
 
 __all__ = ["OldReader", "read_either"]
 

@@ -10,7 +10,7 @@ from sqlalchemy.types import TypeEngine
 
 from fieldcrypt_sqlalchemy.key_store import SqlKeyStore
 from fieldcrypt_sqlalchemy.key_store.claims import Claims
-from fieldcrypt_sqlalchemy.migration.checkpoint_tables import ranges, runs
+from fieldcrypt_sqlalchemy.migration.journal.checkpoint_tables import ranges, runs
 
 __all__ = ["content_of"]
 

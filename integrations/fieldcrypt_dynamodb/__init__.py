@@ -2,10 +2,10 @@
 
 from fieldcrypt import IndexedBy
 from fieldcrypt_dynamodb.client import EncryptedClient
-from fieldcrypt_dynamodb.description import ItemSeal, OldItems, Protected, ProtectedTable
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError
-from fieldcrypt_dynamodb.failures import size_of
-from fieldcrypt_dynamodb.key_store import DynamoKeyStore
+from fieldcrypt_dynamodb.item.description import ItemSeal, OldItems, Protected, ProtectedTable
+from fieldcrypt_dynamodb.key_store.store import DynamoKeyStore
+from fieldcrypt_dynamodb.request.failures import size_of
 from fieldcrypt_dynamodb.resource import EncryptedResource
 from fieldcrypt_dynamodb.stream_record import decrypt_stream_record
 from fieldcrypt_dynamodb.table import EncryptedTable

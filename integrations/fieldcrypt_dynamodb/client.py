@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from copy import copy
 from typing import Any
 
-from fieldcrypt_dynamodb.batches import Requests
-from fieldcrypt_dynamodb.description import ProtectedTable
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError
-from fieldcrypt_dynamodb.forms import WIRE
-from fieldcrypt_dynamodb.items import Tenant, checked_tenant
-from fieldcrypt_dynamodb.operations import NOT_ON_PROTECTED, PASSED, tables_named
+from fieldcrypt_dynamodb.item.description import ProtectedTable
+from fieldcrypt_dynamodb.item.forms import WIRE
+from fieldcrypt_dynamodb.item.items import Tenant, checked_tenant
+from fieldcrypt_dynamodb.request.batches import Requests
+from fieldcrypt_dynamodb.request.operations import NOT_ON_PROTECTED, PASSED, tables_named
 
 __all__ = ["EncryptedClient"]
 

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from copy import copy
 from typing import Any
 
-from fieldcrypt_dynamodb.batches import Requests
-from fieldcrypt_dynamodb.description import ProtectedTable
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError
-from fieldcrypt_dynamodb.forms import PYTHON
-from fieldcrypt_dynamodb.items import Tenant, checked_tenant
+from fieldcrypt_dynamodb.item.description import ProtectedTable
+from fieldcrypt_dynamodb.item.forms import PYTHON
+from fieldcrypt_dynamodb.item.items import Tenant, checked_tenant
+from fieldcrypt_dynamodb.request.batches import Requests
 from fieldcrypt_dynamodb.table import EncryptedTable
 
 __all__ = ["EncryptedResource"]

@@ -8,13 +8,13 @@ from typing import Any
 
 from fieldcrypt import ConfigurationError
 from fieldcrypt_dynamodb.batch_writer import BatchWriter
-from fieldcrypt_dynamodb.batches import Requests
-from fieldcrypt_dynamodb.description import ProtectedTable
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError
-from fieldcrypt_dynamodb.forms import PYTHON
-from fieldcrypt_dynamodb.items import Tenant, checked_tenant
-from fieldcrypt_dynamodb.operations import table_name
-from fieldcrypt_dynamodb.requests import TableRequests
+from fieldcrypt_dynamodb.item.description import ProtectedTable
+from fieldcrypt_dynamodb.item.forms import PYTHON
+from fieldcrypt_dynamodb.item.items import Tenant, checked_tenant
+from fieldcrypt_dynamodb.request.batches import Requests
+from fieldcrypt_dynamodb.request.operations import table_name
+from fieldcrypt_dynamodb.request.table import TableRequests
 
 __all__ = ["PASSED", "EncryptedTable"]
 

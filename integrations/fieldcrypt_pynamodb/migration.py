@@ -12,11 +12,11 @@ from pynamodb.models import Model
 
 from fieldcrypt import ConfigurationError, Encryptor, Field
 from fieldcrypt.migration.engine.unit import PassedOverError, UnitError
-from fieldcrypt_pynamodb.attributes import EncryptedAttribute
-from fieldcrypt_pynamodb.item_key import Item
-from fieldcrypt_pynamodb.model import ProtectedModel
-from fieldcrypt_pynamodb.tables import table_of
-from fieldcrypt_pynamodb.tags import Tagger
+from fieldcrypt_pynamodb.attribute.encrypted import EncryptedAttribute
+from fieldcrypt_pynamodb.attribute.tables import table_of
+from fieldcrypt_pynamodb.binding.item_key import Item
+from fieldcrypt_pynamodb.binding.tagger import Tagger
+from fieldcrypt_pynamodb.model.protected_model import ProtectedModel
 
 __all__ = ["MigratedModel"]
 

@@ -9,9 +9,10 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812 (Spark's own name for it)
 from pyspark.sql.types import BinaryType, StringType, StructField, StructType, TimestampType
 
-from fieldcrypt import ConfigurationError, KeyNotFoundError, KeyStore, envelope
-from fieldcrypt.aead import NONCE_SIZE, TAG_SIZE
+from fieldcrypt import ConfigurationError, KeyNotFoundError, KeyStore
 from fieldcrypt.errors import MigrationError
+from fieldcrypt.format import envelope
+from fieldcrypt.format.aead import NONCE_SIZE, TAG_SIZE
 from fieldcrypt_spark.declarations import Declaration, declarations_in, without_numbers
 from fieldcrypt_spark.notes import Notes
 from fieldcrypt_spark.parts import Name, Part, named, parts_of

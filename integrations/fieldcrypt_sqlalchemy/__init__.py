@@ -1,17 +1,17 @@
 """fieldcrypt for SQLAlchemy: encrypted columns, and a key store in the database. See docs/sqlalchemy.md."""
 
 from fieldcrypt import IndexedBy
-from fieldcrypt_sqlalchemy.bulk import seal
-from fieldcrypt_sqlalchemy.companion import BlindIndexTag, blind_index
-from fieldcrypt_sqlalchemy.engine import hooks  # noqa: F401 (they listen from now on)
+from fieldcrypt_sqlalchemy import hooks  # noqa: F401 (they listen from now on)
+from fieldcrypt_sqlalchemy.column.companion import BlindIndexTag, blind_index
+from fieldcrypt_sqlalchemy.column.search import of_tenant
+from fieldcrypt_sqlalchemy.column.type import Encrypted
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
 from fieldcrypt_sqlalchemy.find import find
+from fieldcrypt_sqlalchemy.flush.bulk import seal
 from fieldcrypt_sqlalchemy.key_store import SqlKeyStore
-from fieldcrypt_sqlalchemy.opened import opened
 from fieldcrypt_sqlalchemy.rows.decorator import encrypted
-from fieldcrypt_sqlalchemy.sealed import Sealed
-from fieldcrypt_sqlalchemy.search import of_tenant
-from fieldcrypt_sqlalchemy.types import Encrypted
+from fieldcrypt_sqlalchemy.rows.opened import opened
+from fieldcrypt_sqlalchemy.rows.sealed import Sealed
 
 __all__ = [
     "BlindIndexTag",

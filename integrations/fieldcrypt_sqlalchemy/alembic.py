@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from fieldcrypt import ConfigurationError
-from fieldcrypt.blind_index import MAX_TAG_SIZE
+from fieldcrypt.search.blind_index import MAX_TAG_SIZE
 from fieldcrypt_sqlalchemy.alembic_version import danger_of_alembic
-from fieldcrypt_sqlalchemy.companion import BlindIndexTag
-from fieldcrypt_sqlalchemy.types import Encrypted
+from fieldcrypt_sqlalchemy.column.companion import BlindIndexTag
+from fieldcrypt_sqlalchemy.column.type import Encrypted
 
 if TYPE_CHECKING:
     from alembic.autogenerate.api import AutogenContext

@@ -10,10 +10,10 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql import operators, visitors
 from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList
 
+from fieldcrypt_sqlalchemy.column.search import Searched, searched
 from fieldcrypt_sqlalchemy.engine.internals import clone, is_limited_or_grouped, orm_notes, where, with_where
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
 from fieldcrypt_sqlalchemy.offload import check_session
-from fieldcrypt_sqlalchemy.search import Searched, searched
 
 __all__ = ["find"]
 

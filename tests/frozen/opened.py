@@ -9,9 +9,9 @@ from sqlalchemy import Engine
 
 from fieldcrypt import Encryptor
 from fieldcrypt_sqlalchemy import SqlKeyStore
-from tests.dynamodb import DynamoDb
 from tests.frozen import keys, models, tables
 from tests.frozen.data import load_items, load_postgres, load_sqlite
+from tests.support.dynamodb import DynamoDb
 
 __all__ = ["Opening", "opened_database", "opened_items"]
 

@@ -26,9 +26,9 @@ from fieldcrypt_dynamodb import DynamoKeyStore, ItemSeal, Protected, ProtectedTa
 from fieldcrypt_dynamodb.migration import TableMigration
 from fieldcrypt_pynamodb import BlindIndexAttribute, EncryptedAttribute, encrypted
 from fieldcrypt_pynamodb.migration import MigratedModel
-from tests.dynamodb import DynamoDb
 from tests.frozen import keys
 from tests.frozen.values import BERLIN, Colour
+from tests.support.dynamodb import DynamoDb
 
 SOON = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=30)
 

@@ -20,9 +20,9 @@ from fieldcrypt.migration import Progress
 from fieldcrypt.testing import LocalAws
 from fieldcrypt_dynamodb import DynamoKeyStore, EncryptedTable
 from fieldcrypt_dynamodb.migration import CheckpointTable
-from tests.dynamodb import FIRST, SECOND, DynamoDb
 from tests.frozen import life, tables
 from tests.frozen.data import to_json, write_json
+from tests.support.dynamodb import FIRST, SECOND, DynamoDb
 
 KILLED = 9
 Scenario = Callable[[DynamoDb, Encryptor, str], object]

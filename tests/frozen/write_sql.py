@@ -23,8 +23,8 @@ from sqlalchemy.orm import Session
 from fieldcrypt.migration import Progress
 from fieldcrypt_sqlalchemy import SqlKeyStore
 from tests.frozen import keys, life, migrated, models
-from tests.postgres import SUPERUSER, Postgres
-from tests.servers import HOST
+from tests.support.postgres import SUPERUSER, Postgres
+from tests.support.servers import HOST
 
 KILLED = 9
 HALF = 12  # checkpoints

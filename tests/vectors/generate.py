@@ -19,17 +19,18 @@ from uuid import UUID
 
 import cbor2
 
-from fieldcrypt import _system, codecs, context, envelope, text_form
-from fieldcrypt.aead import Xaes256Gcm
+from fieldcrypt import _system
 from fieldcrypt.encryptor import Encryptor
+from fieldcrypt.format import codecs, context, envelope, text_form
+from fieldcrypt.format.aead import Xaes256Gcm
 from fieldcrypt.format.cbor_items import MAX_NESTING
-from fieldcrypt.keys.data_key import DataKey
-from fieldcrypt.keys.provider import LocalKeyProvider
+from fieldcrypt.keys.providers.provider import LocalKeyProvider
 from fieldcrypt.keys.record.claim import claim_of, claim_place
-from fieldcrypt.keys.records import MAX_TIME, KeyRecord, Purpose, WrappedKey, sorted_wraps, wrap_context
-from fieldcrypt.keys.store import MemoryKeyStore
-from fieldcrypt.keys.tombstone import Tombstone
-from fieldcrypt_dynamodb.seal import seal_digest
+from fieldcrypt.keys.record.data_key import DataKey
+from fieldcrypt.keys.record.record import MAX_TIME, KeyRecord, Purpose, WrappedKey, sorted_wraps, wrap_context
+from fieldcrypt.keys.record.tombstone import Tombstone
+from fieldcrypt.keys.stores.store import MemoryKeyStore
+from fieldcrypt_dynamodb.item.seal import seal_digest
 
 DIRECTORY = Path(__file__).parent
 

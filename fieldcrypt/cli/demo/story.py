@@ -15,9 +15,9 @@ from rich.table import Table
 from rich.text import Text
 
 from fieldcrypt import KeyProviderError
-from fieldcrypt._text import counted
 from fieldcrypt.cli.demo.customers import PROTECTED, Customer, InputError, read_customers, sample
 from fieldcrypt.cli.demo.stores import DynamoCustomers, SqlCustomers
+from fieldcrypt.format._text import counted
 from fieldcrypt.keys.aws_kms import AwsKmsKeyProvider
 from fieldcrypt.testing import LocalAws
 

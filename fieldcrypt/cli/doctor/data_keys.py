@@ -7,17 +7,17 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 
 from fieldcrypt import _system
-from fieldcrypt._text import counted
 from fieldcrypt.cli.doctor.causes import explain
 from fieldcrypt.cli.doctor.finding import Finding, Verdict
 from fieldcrypt.cli.doctor.tenant_places import TenantPlaces
 from fieldcrypt.cli.output import utc
-from fieldcrypt.data_keys import DataKeys
 from fieldcrypt.errors import FieldcryptError, KeyProviderError, KeyStoreError, NotWrappedHereError
-from fieldcrypt.keys.data_key import DataKey
-from fieldcrypt.keys.provider import KeyProvider
-from fieldcrypt.keys.records import KeyRecord
-from fieldcrypt.keys.tombstone import Tombstone
+from fieldcrypt.format._text import counted
+from fieldcrypt.keys.admin.data_keys import DataKeys
+from fieldcrypt.keys.providers.provider import KeyProvider
+from fieldcrypt.keys.record.data_key import DataKey
+from fieldcrypt.keys.record.record import KeyRecord
+from fieldcrypt.keys.record.tombstone import Tombstone
 
 __all__ = ["STORE", "DataKeyExamination"]
 

@@ -12,11 +12,11 @@ from fieldcrypt.cli.doctor.finding import Finding, Verdict
 from fieldcrypt.cli.doctor.tenant_places import TenantPlaces
 from fieldcrypt.encryptor import Encryptor
 from fieldcrypt.errors import FieldcryptError, KeyStoreError
-from fieldcrypt.keys.data_key import DataKey
-from fieldcrypt.keys.provider import KeyProvider
-from fieldcrypt.keys.provider_chain import KeyProviderChain
-from fieldcrypt.keys.records import Purpose, WrappedKey, wrap_context
-from fieldcrypt.keys.store import KeyStore
+from fieldcrypt.keys.providers.chain import KeyProviderChain
+from fieldcrypt.keys.providers.provider import KeyProvider
+from fieldcrypt.keys.record.data_key import DataKey
+from fieldcrypt.keys.record.record import Purpose, WrappedKey, wrap_context
+from fieldcrypt.keys.stores.store import KeyStore
 
 __all__ = ["examine"]
 

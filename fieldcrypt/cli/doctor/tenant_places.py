@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from fieldcrypt.errors import ConfigurationError, FieldcryptError, KeyProviderError
-from fieldcrypt.keys.provider import KeyProvider
+from fieldcrypt.keys.providers.provider import KeyProvider
 
 __all__ = ["TenantPlaces"]
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 
 from fieldcrypt.errors import DecryptionError, KeyNotFoundError, KeyStoreError
 from fieldcrypt.keys.record.claim import claim_of, claim_place, claimed
-from fieldcrypt.keys.records import KeyRecord, Purpose
-from fieldcrypt.keys.store import KeyStore, keeping_claims
-from fieldcrypt.keys.tombstone import Tombstone
+from fieldcrypt.keys.record.record import KeyRecord, Purpose
+from fieldcrypt.keys.record.tombstone import Tombstone
+from fieldcrypt.keys.stores.store import KeyStore, keeping_claims
 
 __all__ = ["bury_claims", "refresh_claim", "unwritten_records"]
 

@@ -7,14 +7,14 @@ from typing import NamedTuple
 
 from fieldcrypt import _system
 from fieldcrypt.errors import ConfigurationError, DecryptionError, KeyStoreError
-from fieldcrypt.keys.data_key import DataKey
+from fieldcrypt.keys.admin.rewrap import Rewrapping, RewrapReport
 from fieldcrypt.keys.keyring import Keyring
-from fieldcrypt.keys.provider import KeyProvider
+from fieldcrypt.keys.providers.provider import KeyProvider
 from fieldcrypt.keys.record.authentic import AuthenticRecord
-from fieldcrypt.keys.records import KeyRecord, KeyState, Purpose, check_tenant, wrap_context
-from fieldcrypt.keys.rewrap import Rewrapping, RewrapReport
-from fieldcrypt.keys.store import KeyStore
-from fieldcrypt.keys.tombstone import Tombstone
+from fieldcrypt.keys.record.data_key import DataKey
+from fieldcrypt.keys.record.record import KeyRecord, KeyState, Purpose, check_tenant, wrap_context
+from fieldcrypt.keys.record.tombstone import Tombstone
+from fieldcrypt.keys.stores.store import KeyStore
 
 __all__ = ["Move", "check_tenant_key", "check_unshared", "move", "own_provider"]
 

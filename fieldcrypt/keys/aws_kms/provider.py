@@ -16,8 +16,8 @@ from fieldcrypt.keys.aws_kms.answers import IncompleteAnswerError, is_missing_ke
 from fieldcrypt.keys.aws_kms.arn import KeyArn
 from fieldcrypt.keys.aws_kms.clients import ClientFactory, Place, SessionFactory, client_config
 from fieldcrypt.keys.aws_kms.failover import MAX_PASSES
-from fieldcrypt.keys.provider import KeyProvider, not_wrapped
-from fieldcrypt.keys.records import WrappedKey
+from fieldcrypt.keys.providers.provider import KeyProvider, not_wrapped
+from fieldcrypt.keys.record.record import WrappedKey
 
 __all__ = ["AwsKmsKeyProvider"]
 

@@ -15,14 +15,14 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_public_key, load_pem_public_key
 
 from fieldcrypt import _system
+from fieldcrypt._base.single_flight import SingleFlight
 from fieldcrypt.errors import ConfigurationError, KeyAccessDeniedError
 from fieldcrypt.keys.aws_kms.access import MAX_CIPHERTEXT_SIZE, Access
 from fieldcrypt.keys.aws_kms.answers import part_of
 from fieldcrypt.keys.aws_kms.arn import KeyArn
 from fieldcrypt.keys.aws_kms.clients import ClientFactory, Place, SessionFactory
-from fieldcrypt.keys.provider import KeyProvider, not_wrapped
-from fieldcrypt.keys.records import WrappedKey
-from fieldcrypt.keys.single_flight import SingleFlight
+from fieldcrypt.keys.providers.provider import KeyProvider, not_wrapped
+from fieldcrypt.keys.record.record import WrappedKey
 
 __all__ = ["AwsKmsRsaKeyProvider"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fieldcrypt.keys.policy import KeyPolicy
-from fieldcrypt.keys.provider import KeyProvider
+from fieldcrypt.keys.providers.provider import KeyProvider
 
 __all__ = ["WITHOUT_STORE", "refusal", "unnamed"]
 

@@ -6,19 +6,19 @@ from collections import OrderedDict
 from threading import Lock
 
 from fieldcrypt import _system
-from fieldcrypt._text import in_words
 from fieldcrypt.errors import DecryptionError, KeyNotFoundError, KeyProviderError, KeyStoreError
 from fieldcrypt.events import Event, EventKind, Events
-from fieldcrypt.keys.key_maker import KeyMaker
+from fieldcrypt.format._text import in_words
 from fieldcrypt.keys.live.first_keys import FirstKeys
+from fieldcrypt.keys.live.key_maker import KeyMaker
+from fieldcrypt.keys.live.listing import LivingRecords
+from fieldcrypt.keys.live.live_key import LiveKey
+from fieldcrypt.keys.live.live_keys import LiveKeys
 from fieldcrypt.keys.live.opened_records import OpenedRecords
-from fieldcrypt.keys.live_key import LiveKey
-from fieldcrypt.keys.live_keys import LiveKeys
-from fieldcrypt.keys.living_records import LivingRecords
 from fieldcrypt.keys.policy import KeyPolicy
 from fieldcrypt.keys.providers.tenant_providers import TenantProviders, whose
 from fieldcrypt.keys.record.authentic import AuthenticRecord
-from fieldcrypt.keys.records import KeyRecord, Purpose
+from fieldcrypt.keys.record.record import KeyRecord, Purpose
 from fieldcrypt.keys.rotation import Choice, choose, encrypts_from, next_created
 
 __all__ = ["ROTATION_RETRY_INTERVAL", "EncryptingKeys"]

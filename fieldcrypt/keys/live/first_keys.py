@@ -6,17 +6,17 @@ from typing import Generic, TypeVar
 
 from fieldcrypt.errors import DecryptionError, KeyNotFoundError, KeyStoreError
 from fieldcrypt.events import Event, EventKind, Events
-from fieldcrypt.keys.data_key import DataKey
-from fieldcrypt.keys.key_maker import KeyMaker
-from fieldcrypt.keys.live_key import HeldKey
-from fieldcrypt.keys.live_keys import LiveKeys
+from fieldcrypt.keys.live.key_maker import KeyMaker
+from fieldcrypt.keys.live.live_key import HeldKey
+from fieldcrypt.keys.live.live_keys import LiveKeys
 from fieldcrypt.keys.policy import KeyPolicy
 from fieldcrypt.keys.providers.tenant_providers import TenantProviders, whose
 from fieldcrypt.keys.record.authentic import AuthenticRecord
 from fieldcrypt.keys.record.claim import claim_of, claim_place, claimed
-from fieldcrypt.keys.records import KeyRecord, KeyState
-from fieldcrypt.keys.store import ClaimingKeyStore, KeyStore, keeping_claims
-from fieldcrypt.keys.tombstone import Tombstone
+from fieldcrypt.keys.record.data_key import DataKey
+from fieldcrypt.keys.record.record import KeyRecord, KeyState
+from fieldcrypt.keys.record.tombstone import Tombstone
+from fieldcrypt.keys.stores.store import ClaimingKeyStore, KeyStore, keeping_claims
 
 __all__ = ["FirstKeys"]
 

@@ -8,7 +8,7 @@ from threading import Lock
 from typing import Generic, TypeVar
 
 from fieldcrypt import _system
-from fieldcrypt.keys.live_key import HeldKey
+from fieldcrypt.keys.live.live_key import HeldKey
 
 __all__ = ["HeldKeys"]
 

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from threading import Lock
 
 from fieldcrypt import _system
-from fieldcrypt.keys.live_key import Lease, LiveKey
+from fieldcrypt.keys.live.live_key import Lease, LiveKey
 
 __all__ = ["Leases"]
 

@@ -13,11 +13,11 @@ from fieldcrypt.errors import (
     NotWrappedHereError,
 )
 from fieldcrypt.events import Event, EventKind, Events
-from fieldcrypt.keys.live.refused_records import RefusedRecords
-from fieldcrypt.keys.live_keys import LiveKeys
+from fieldcrypt.keys.live.live_keys import LiveKeys
+from fieldcrypt.keys.lookup.refused_records import RefusedRecords
 from fieldcrypt.keys.providers.tenant_providers import whose
 from fieldcrypt.keys.record.authentic import AuthenticRecord
-from fieldcrypt.keys.records import KeyRecord
+from fieldcrypt.keys.record.record import KeyRecord
 
 __all__ = ["IN_VAIN", "OpenedRecords", "PlantedRecordsError"]
 

@@ -8,9 +8,9 @@ from typing import Any, Final, NoReturn
 from weakref import WeakValueDictionary
 
 from fieldcrypt.errors import ConfigurationError, KeyProviderError
-from fieldcrypt.keys.provider import KeyProvider
-from fieldcrypt.keys.provider_chain import KeyProviderChain
-from fieldcrypt.keys.records import WrappedKey, check_tenant
+from fieldcrypt.keys.providers.chain import KeyProviderChain
+from fieldcrypt.keys.providers.provider import KeyProvider
+from fieldcrypt.keys.record.record import WrappedKey, check_tenant
 
 __all__ = ["USE_DEFAULT", "TenantKeyProvider", "UseDefault"]
 

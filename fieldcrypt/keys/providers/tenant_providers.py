@@ -9,12 +9,12 @@ from threading import Lock
 from typing import NamedTuple
 
 from fieldcrypt import _system
-from fieldcrypt.context import NO_TENANT, NoTenant
+from fieldcrypt._base.single_flight import SingleFlight
 from fieldcrypt.errors import ConfigurationError, DecryptionError, KeyStoreError, NotWrappedHereError
+from fieldcrypt.format.context import NO_TENANT, NoTenant
 from fieldcrypt.keys.policy import KeyPolicy
-from fieldcrypt.keys.provider import KeyProvider
-from fieldcrypt.keys.provider_chain import KeyProviderChain
-from fieldcrypt.keys.single_flight import SingleFlight
+from fieldcrypt.keys.providers.chain import KeyProviderChain
+from fieldcrypt.keys.providers.provider import KeyProvider
 from fieldcrypt.offload import Offload, in_place
 
 __all__ = ["Named", "TenantProviders", "whose"]

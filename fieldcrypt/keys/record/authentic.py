@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final, Self
 
-from fieldcrypt.keys.data_key import DataKey
-from fieldcrypt.keys.records import KeyRecord, KeyState
+from fieldcrypt.keys.record.data_key import DataKey
+from fieldcrypt.keys.record.record import KeyRecord, KeyState
 
 __all__ = ["AuthenticRecord"]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from cryptography.hazmat.primitives.hashes import SHA256, Hash
 
-from fieldcrypt.envelope import KEY_ID_SIZE
 from fieldcrypt.errors import DecryptionError
-from fieldcrypt.keys.records import KeyRecord, Purpose, check_tenant
-from fieldcrypt.keys.tombstone import Tombstone
+from fieldcrypt.format.envelope import KEY_ID_SIZE
+from fieldcrypt.keys.record.record import KeyRecord, Purpose, check_tenant
+from fieldcrypt.keys.record.tombstone import Tombstone
 
 __all__ = ["claim_of", "claim_place", "claimed"]
 

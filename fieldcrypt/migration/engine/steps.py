@@ -7,8 +7,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
-from fieldcrypt._text import counted
 from fieldcrypt.errors import ConfigurationError, DecryptionError
+from fieldcrypt.format._text import counted
 from fieldcrypt.migration.engine.defects import defect, is_stop
 from fieldcrypt.migration.engine.journal import Journal
 from fieldcrypt.migration.engine.source import Source, Which

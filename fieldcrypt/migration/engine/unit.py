@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
-from fieldcrypt import text_form
 from fieldcrypt.errors import DecryptionError, FieldcryptError
+from fieldcrypt.format import text_form
 from fieldcrypt.migration.reports import Key
 from fieldcrypt.mixed_mode.former_field import PartOf
 from fieldcrypt.mixed_mode.kind import Finding, Kind

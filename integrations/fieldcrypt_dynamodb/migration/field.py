@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 from fieldcrypt.migration import Examination, Finding, Kind, is_envelope
 from fieldcrypt.migration.engine.digest import name_of
 from fieldcrypt.migration.engine.unit import Cell, Place, ProtectedField, UnitError
+from fieldcrypt_dynamodb.item.plaintext import is_kept, stored
 from fieldcrypt_dynamodb.migration.target import MigratedAttribute
-from fieldcrypt_dynamodb.plaintext import is_kept, stored
 
 __all__ = ["MigratedField", "OfOldScheme"]
 

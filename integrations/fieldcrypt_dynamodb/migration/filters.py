@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from fieldcrypt.aead import NONCE_SIZE, TAG_SIZE
-from fieldcrypt.envelope import KEY_ID_SIZE, SELF_CONTAINED, STORED
+from fieldcrypt.format.aead import NONCE_SIZE, TAG_SIZE
+from fieldcrypt.format.envelope import KEY_ID_SIZE, SELF_CONTAINED, STORED
 from fieldcrypt.migration.engine.source import Which
-from fieldcrypt_dynamodb.forms import WIRE
+from fieldcrypt_dynamodb.item.forms import WIRE
+from fieldcrypt_dynamodb.item.plaintext import is_null
 from fieldcrypt_dynamodb.migration.target import Item
-from fieldcrypt_dynamodb.plaintext import is_null
 
 __all__ = ["Scan", "scans"]
 

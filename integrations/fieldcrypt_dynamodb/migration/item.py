@@ -6,15 +6,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from fieldcrypt import FieldcryptError, envelope
+from fieldcrypt import FieldcryptError
+from fieldcrypt.format import envelope
 from fieldcrypt.migration import is_envelope
 from fieldcrypt.migration.engine.unit import Cell, PassedOverError, Place, ProtectedField
 from fieldcrypt.migration.reports import Key
-from fieldcrypt_dynamodb.forms import WIRE
+from fieldcrypt_dynamodb.item.forms import WIRE
+from fieldcrypt_dynamodb.item.plaintext import is_null, part_of
+from fieldcrypt_dynamodb.item.values import to_python
 from fieldcrypt_dynamodb.migration.field import MigratedField, OfOldScheme
 from fieldcrypt_dynamodb.migration.target import Item, MigratedTable
-from fieldcrypt_dynamodb.plaintext import is_null, part_of
-from fieldcrypt_dynamodb.values import to_python
 
 __all__ = ["MigratedItem"]
 

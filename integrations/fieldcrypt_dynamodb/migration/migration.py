@@ -10,7 +10,7 @@ from fieldcrypt import ConfigurationError
 from fieldcrypt.migration.engine.migration import StoredMigration
 from fieldcrypt.migration.engine.runner import Part
 from fieldcrypt.migration.engine.source import Which
-from fieldcrypt_dynamodb.description import ProtectedTable
+from fieldcrypt_dynamodb.item.description import ProtectedTable
 from fieldcrypt_dynamodb.migration.access import CONFIG, Client, TableAccess
 from fieldcrypt_dynamodb.migration.checkpoint_table import CheckpointTable
 from fieldcrypt_dynamodb.migration.checkpoints import Checkpoints

@@ -10,7 +10,7 @@ from sqlalchemy import Column
 from sqlalchemy.ext.mutable import Mutable
 from sqlalchemy.orm import Mapper
 
-from fieldcrypt_sqlalchemy.types import Encrypted
+from fieldcrypt_sqlalchemy.column.type import Encrypted
 
 __all__: list[str] = []
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from fieldcrypt_sqlalchemy.prefetch import Columns
-from fieldcrypt_sqlalchemy.result_format import Types
+from fieldcrypt_sqlalchemy.engine.binary_results import Types
+from fieldcrypt_sqlalchemy.engine.prefetch import Columns
 
 __all__ = ["EXAMINED", "Examined"]
 

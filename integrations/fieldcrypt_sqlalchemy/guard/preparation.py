@@ -13,7 +13,8 @@ from sqlalchemy.orm.context import FromStatement
 from sqlalchemy.sql.elements import ColumnClause
 from sqlalchemy.sql.lambdas import LambdaElement
 
-from fieldcrypt_sqlalchemy.companion import BlindIndexTag
+from fieldcrypt_sqlalchemy.column.companion import BlindIndexTag
+from fieldcrypt_sqlalchemy.column.type import HAS_PROTECTED, Encrypted, is_searchable
 from fieldcrypt_sqlalchemy.engine.internals import (
     bulk_table,
     is_plain_write,
@@ -22,10 +23,9 @@ from fieldcrypt_sqlalchemy.engine.internals import (
     with_element,
 )
 from fieldcrypt_sqlalchemy.engine.wrapping import Options, Proceed, Rows
-from fieldcrypt_sqlalchemy.guard.write import Write
-from fieldcrypt_sqlalchemy.rows.noted import ROW_KEYS, row_keys_behind, row_keys_of
-from fieldcrypt_sqlalchemy.sealed import RowBound
-from fieldcrypt_sqlalchemy.types import HAS_PROTECTED, Encrypted, is_searchable
+from fieldcrypt_sqlalchemy.row_key.noted import ROW_KEYS, row_keys_behind, row_keys_of
+from fieldcrypt_sqlalchemy.row_rule.write import Write
+from fieldcrypt_sqlalchemy.rows.sealed import RowBound
 
 __all__ = ["execute", "needs_preparation"]
 

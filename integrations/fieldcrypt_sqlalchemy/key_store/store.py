@@ -13,8 +13,8 @@ from sqlalchemy.pool import SingletonThreadPool, StaticPool
 from sqlalchemy.sql import ColumnElement
 
 from fieldcrypt import ConfigurationError, KeyNotFoundError, KeyRecord, KeyStoreError, Tombstone, call_after_fork
-from fieldcrypt.keys.records import MAX_TENANT_SIZE
-from fieldcrypt.keys.store import read_record
+from fieldcrypt.keys.record.record import MAX_TENANT_SIZE
+from fieldcrypt.keys.stores.store import read_record
 from fieldcrypt_sqlalchemy.alembic_version import danger_of_alembic
 from fieldcrypt_sqlalchemy.key_store.claims import Claims
 from fieldcrypt_sqlalchemy.key_store.connections import Connections, is_conflict, is_duplicate

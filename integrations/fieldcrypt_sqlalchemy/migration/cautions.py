@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, inspect
 
-from fieldcrypt_sqlalchemy.migration.database import triggers
+from fieldcrypt_sqlalchemy.migration.table.database import triggers
 
 if TYPE_CHECKING:
     from fieldcrypt_sqlalchemy.migration.source import SqlSource

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy.exc import DBAPIError, OperationalError, StatementError
 
-from fieldcrypt_sqlalchemy.migration.checkpoint_tables import checkpoint_tables
+from fieldcrypt_sqlalchemy.migration.journal.checkpoint_tables import checkpoint_tables
 
 __all__ = ["ROW_ERRORS", "in_words", "is_denied", "is_of_a_row", "is_transient", "rights"]
 

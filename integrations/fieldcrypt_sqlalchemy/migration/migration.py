@@ -15,10 +15,10 @@ from fieldcrypt.migration import MigrationError, StepReport
 from fieldcrypt.migration.engine.migration import StoredMigration
 from fieldcrypt.migration.engine.runner import Part
 from fieldcrypt.schemes import OldReader
-from fieldcrypt_sqlalchemy.migration.checkpoints import Checkpoints
 from fieldcrypt_sqlalchemy.migration.errors import in_words, is_denied, rights
+from fieldcrypt_sqlalchemy.migration.journal.checkpoints import Checkpoints
 from fieldcrypt_sqlalchemy.migration.named_row import mend_named
-from fieldcrypt_sqlalchemy.migration.parts import Parts
+from fieldcrypt_sqlalchemy.migration.tables import Parts
 
 __all__ = ["Migration"]
 

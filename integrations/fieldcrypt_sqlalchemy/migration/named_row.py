@@ -26,12 +26,12 @@ from fieldcrypt.migration.engine.journal import Counts, Run
 from fieldcrypt.migration.engine.source import RefusedError
 from fieldcrypt.migration.engine.unit import UnitError, without_values
 from fieldcrypt.migration.reports import key_in_words
-from fieldcrypt_sqlalchemy.keyset import Key
-from fieldcrypt_sqlalchemy.migration.checkpoints import Checkpoints
 from fieldcrypt_sqlalchemy.migration.errors import is_of_a_row
-from fieldcrypt_sqlalchemy.migration.row import MigratedRow
+from fieldcrypt_sqlalchemy.migration.journal.checkpoints import Checkpoints
+from fieldcrypt_sqlalchemy.migration.row.row import MigratedRow
+from fieldcrypt_sqlalchemy.migration.row.writing import write_all
 from fieldcrypt_sqlalchemy.migration.source import SqlSource
-from fieldcrypt_sqlalchemy.migration.writing import write_all
+from fieldcrypt_sqlalchemy.migration.table.keyset import Key
 
 __all__ = ["mend_named"]
 

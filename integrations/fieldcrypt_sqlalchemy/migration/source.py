@@ -18,17 +18,17 @@ from fieldcrypt.migration.engine.digest import about
 from fieldcrypt.migration.engine.journal import Portion
 from fieldcrypt.migration.engine.source import Counted, Page, RefusedError, Source, Which, Written
 from fieldcrypt.migration.engine.unit import Change, Unit, UnitError, is_exactly
-from fieldcrypt_sqlalchemy.keyset import Key, beyond, is_read_as_stored, typed, up_to
-from fieldcrypt_sqlalchemy.migration.bare import Bare
 from fieldcrypt_sqlalchemy.migration.cautions import cautions
-from fieldcrypt_sqlalchemy.migration.column import MigratedColumn
-from fieldcrypt_sqlalchemy.migration.database import columns_set_on_update, writes_as_told
 from fieldcrypt_sqlalchemy.migration.errors import ROW_ERRORS, in_words, is_of_a_row
-from fieldcrypt_sqlalchemy.migration.reading import read_page
-from fieldcrypt_sqlalchemy.migration.row import Binding, MigratedRow, with_one_nan
-from fieldcrypt_sqlalchemy.migration.schema import problems, remarks
-from fieldcrypt_sqlalchemy.migration.transaction import transact
-from fieldcrypt_sqlalchemy.migration.writing import write
+from fieldcrypt_sqlalchemy.migration.journal.transaction import transact
+from fieldcrypt_sqlalchemy.migration.row.bare import Bare
+from fieldcrypt_sqlalchemy.migration.row.column import MigratedColumn
+from fieldcrypt_sqlalchemy.migration.row.reading import read_page
+from fieldcrypt_sqlalchemy.migration.row.row import Binding, MigratedRow, with_one_nan
+from fieldcrypt_sqlalchemy.migration.row.writing import write
+from fieldcrypt_sqlalchemy.migration.table.database import columns_set_on_update, writes_as_told
+from fieldcrypt_sqlalchemy.migration.table.keyset import Key, beyond, is_read_as_stored, typed, up_to
+from fieldcrypt_sqlalchemy.migration.table.schema import problems, remarks
 
 __all__ = ["SqlSource"]
 

@@ -13,18 +13,18 @@ from sqlalchemy.orm.attributes import instance_state
 from sqlalchemy.orm.exc import UnmappedClassError
 
 from fieldcrypt import ConfigurationError, DecryptionError, Encryptor, FieldcryptError
-from fieldcrypt_sqlalchemy.attribute import ProtectedAttribute
+from fieldcrypt_sqlalchemy.column.type import Encrypted
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
-from fieldcrypt_sqlalchemy.flush import Sealing, Tagging, note_stored
-from fieldcrypt_sqlalchemy.key_part import as_stored
-from fieldcrypt_sqlalchemy.plan import PLAN, Plan
-from fieldcrypt_sqlalchemy.row_key import RowKey, RowSpec
-from fieldcrypt_sqlalchemy.rows.key_column import check_key_column
+from fieldcrypt_sqlalchemy.flush.flush import Sealing, Tagging, note_stored
+from fieldcrypt_sqlalchemy.flush.reread import read_again
+from fieldcrypt_sqlalchemy.row_key.key_column import check_key_column
+from fieldcrypt_sqlalchemy.row_key.key_part import as_stored
+from fieldcrypt_sqlalchemy.row_key.noted import note_row_key
+from fieldcrypt_sqlalchemy.row_key.row_key import RowKey, RowSpec
+from fieldcrypt_sqlalchemy.rows.attribute import ProtectedAttribute
 from fieldcrypt_sqlalchemy.rows.loading import load_with_key
-from fieldcrypt_sqlalchemy.rows.noted import note_row_key
-from fieldcrypt_sqlalchemy.rows.reread import read_again
-from fieldcrypt_sqlalchemy.sealed import UNREAD, RowBound, Sealed, SealedField
-from fieldcrypt_sqlalchemy.types import Encrypted
+from fieldcrypt_sqlalchemy.rows.plan import PLAN, Plan
+from fieldcrypt_sqlalchemy.rows.sealed import UNREAD, RowBound, Sealed, SealedField
 
 __all__ = ["bind_new", "encrypted", "plan_of"]
 

@@ -14,7 +14,7 @@ from sqlalchemy.orm import ColumnProperty, Mapper
 
 from fieldcrypt import FieldcryptError
 from fieldcrypt_sqlalchemy.engine.internals import loaded_names, never_defer
-from fieldcrypt_sqlalchemy.sealed import Sealed, SealedField
+from fieldcrypt_sqlalchemy.rows.sealed import Sealed, SealedField
 
 __all__ = ["load_with_key"]
 

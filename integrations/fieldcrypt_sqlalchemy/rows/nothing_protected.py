@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy.orm import Mapper
 
-from fieldcrypt_sqlalchemy.plan import PLAN
+from fieldcrypt_sqlalchemy.rows.plan import PLAN
 
 __all__ = ["warn_if_nothing_protected"]
 

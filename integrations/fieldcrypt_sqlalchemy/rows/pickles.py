@@ -12,9 +12,9 @@ from sqlalchemy.sql.elements import ClauseElement
 
 from fieldcrypt import FieldcryptError
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
-from fieldcrypt_sqlalchemy.plan import PLAN, Plan
-from fieldcrypt_sqlalchemy.rows.bound_row import BoundRow
-from fieldcrypt_sqlalchemy.sealed import Sealed
+from fieldcrypt_sqlalchemy.row_key.bound_row import BoundRow
+from fieldcrypt_sqlalchemy.rows.plan import PLAN, Plan
+from fieldcrypt_sqlalchemy.rows.sealed import Sealed
 
 __all__ = ["seal_pickles"]
 

@@ -1,0 +1,1 @@
+"""`fieldcrypt keys`: what there is, and every change of it."""

@@ -1,0 +1,158 @@
+"""`fieldcrypt keys`: what there is, and what each data key does."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import nullcontext
+from itertools import chain, islice
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fieldcrypt.cli.keys.changes import changes
+from fieldcrypt.cli.keys.creation import creation
+from fieldcrypt.cli.keys.key_id import key_id_of
+from fieldcrypt.cli.keys.rows import KeyRow, key_rows
+from fieldcrypt.cli.keys.tenant_keys import tenant_keys
+from fieldcrypt.cli.options import JsonOption
+from fieldcrypt.cli.output import fail, print_json, print_table, printable, say, utc
+from fieldcrypt.cli.target import EncryptorOption, check_tenant_option, find_encryptor
+from fieldcrypt.encryptor import Encryptor
+from fieldcrypt.errors import KeyNotFoundError, KeyStoreError
+from fieldcrypt.format._text import counted
+from fieldcrypt.keys.record.record import KeyRecord
+from fieldcrypt.keys.record.tombstone import Tombstone
+
+__all__ = ["keys"]
+
+keys = typer.Typer(name="keys", help="Look after the data keys in a key store.", no_args_is_help=True)
+keys.add_typer(creation)
+keys.add_typer(changes)
+keys.add_typer(tenant_keys)
+
+TenantOption = Annotated[str | None, typer.Option("--tenant", metavar="TENANT", help="Only keys of this tenant.")]
+
+
+@keys.command("list")
+def list_keys(encryptor: EncryptorOption = None, tenant: TenantOption = None, as_json: JsonOption = False) -> None:
+    """List data keys: whose, how old, what for, and which wraps they lack. Exit code 1 if a record is unreadable."""
+    check_tenant_option(tenant)
+    rows = [row for row in _rows(find_encryptor(encryptor)) if tenant in (None, row.tenant)]
+    if tenant is not None and not rows:
+        raise KeyNotFoundError(f"the key store has no data key of tenant {tenant!r}")
+    if as_json:
+        print_json([row.as_json() for row in rows])
+    else:
+        titles = ("key id", "tenant", "purpose", "created", "use", "wraps", "remarks")
+        print_table(titles, [_cells(row) for row in rows], whole=True)
+        say(counted(len(rows), "data key"))
+    if any(row.use == "unreadable" for row in rows):
+        raise typer.Exit(1)
+
+
+@keys.command()
+def show(
+    key_id: Annotated[str, typer.Argument(metavar="KEY_ID", help="32 hexadecimal digits, as `keys list` shows them.")],
+    encryptor: EncryptorOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show all that is known of one data key."""
+    found = find_encryptor(encryptor)
+    store = _store(found)
+    wanted = key_id_of(key_id)
+    (row,) = key_rows([(wanted, store.get(wanted))], found.provider, found.policy)
+    if isinstance(row.entry, KeyRecord):  # with its tenant's other keys, which decide what it is for
+        rows = key_rows([(each.key_id, each) for each in store.list(row.tenant)], found.provider, found.policy)
+        row = next((each for each in rows if each.key_id == row.key_id), row)
+    if as_json:
+        print_json(row.as_json())
+        return
+    facts = row.as_json()
+    width = max(map(len, facts)) + 1
+    for name, value in facts.items():
+        say(f"{name + ':':{width}} {_in_words(value)}")
+
+
+@keys.command()
+def export(
+    encryptor: EncryptorOption = None,
+    tenant: TenantOption = None,
+    output: Annotated[Path | None, typer.Option(metavar="FILE", help="Where to. Default: standard output.")] = None,
+) -> None:
+    """Write the records of data keys, wrapped as they are, as a line of JSON each: a backup, or for an audit.
+
+    Exit code 1 if a record was unreadable.
+    """
+    check_tenant_option(tenant)
+    entries = find_encryptor(encryptor).data_keys.entries()
+    first = list(islice(entries, 1))  # before a file is made, for the key store may be down
+    exported = unreadable = 0
+    try:
+        with nullcontext(sys.stdout) if output is None else output.open("x", encoding="utf-8") as stream:
+            for key_id, entry in chain(first, entries):
+                if isinstance(entry, KeyStoreError):
+                    unreadable += 1
+                    typer.echo(printable(entry), err=True)
+                elif tenant in (None, entry.tenant):
+                    exported += 1
+                    stream.write(_exported(key_id, entry))
+    except OSError as error:
+        if output is None:
+            raise
+        fail(f"{output} cannot be written: {error.strerror}", 2)
+    if tenant is not None and not exported:
+        raise KeyNotFoundError(f"the key store has no data key of tenant {tenant!r}")
+    if unreadable:
+        raise typer.Exit(1)
+
+
+def _exported(key_id: bytes, entry: KeyRecord | Tombstone) -> str:
+    facts = {
+        "key_id": key_id.hex(),
+        "tenant": entry.tenant,
+        "purpose": entry.purpose.label,
+        "state": entry.state.value,
+        "created": utc(entry.created),
+        "record": entry.to_bytes().hex(),
+    }
+    return json.dumps(facts) + "\n"
+
+
+def _rows(found: Encryptor) -> list[KeyRow]:
+    return key_rows(found.data_keys.entries(), found.provider, found.policy)
+
+
+def _store(found: Encryptor) -> Any:
+    _ = found.data_keys  # says what is wrong if there is no key store
+    return found.store
+
+
+def _cells(row: KeyRow) -> tuple[str, ...]:
+    if isinstance(row.entry, KeyStoreError):
+        return row.key_id, "", "", "", row.use, "", str(row.entry)
+    remarks = [f"no wrap under {name}" for name in row.missing]
+    if isinstance(row.entry, KeyRecord) and row.foreign:
+        alone = len(row.foreign) == len(row.entry.wraps)
+        remarks += [f"under {name} instead" if alone else f"also under {name}" for name in row.foreign]
+    if row.own is not None:
+        remarks.insert(0, row.own if isinstance(row.own, str) else f"own key {', '.join(row.own)}")
+    wraps = ""
+    if isinstance(row.entry, KeyRecord):
+        wraps = str(len(row.entry.wraps))
+        remarks += ["retired"] if row.entry.state.value == "retired" and row.use != "retired" else []
+    else:
+        remarks = [f"shredded {utc(row.entry.shredded)} by {row.entry.by}"]
+    purpose = row.entry.purpose.label
+    return row.key_id, row.tenant or "", purpose, utc(row.entry.created), row.use, wraps, "; ".join(remarks)
+
+
+def _in_words(value: Any) -> str:
+    if isinstance(value, list):
+        parts = [
+            f"{part['name']} ({counted(part['bytes'], 'byte')})" if isinstance(part, dict) else str(part)
+            for part in value
+        ]
+        return ", ".join(parts) or "none"
+    return "none" if value is None else str(value)

@@ -1,0 +1,1 @@
+"""`fieldcrypt kms`: KMS keys and their policies."""

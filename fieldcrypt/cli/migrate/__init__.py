@@ -1,0 +1,1 @@
+"""`fieldcrypt migrate`: steps of migrations and their reports."""

@@ -1,0 +1,248 @@
+"""`fieldcrypt migrate`: from plaintext, or another scheme, to protected values, and through rotations."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+
+from fieldcrypt import _system
+from fieldcrypt.cli.migrate.reports import print_plan, print_report, print_status, print_verified
+from fieldcrypt.cli.migrations import MigrationArgument, find_migration
+from fieldcrypt.cli.options import JsonOption, YesOption
+from fieldcrypt.cli.output import ask, fail, say
+from fieldcrypt.errors import ConfigurationError
+from fieldcrypt.migration import Kind, MendsRows, Progress, Sample, StepReport
+
+__all__ = ["migrate"]
+
+migrate = typer.Typer(
+    name="migrate", help="Encrypt data that exists, encrypt it anew, and verify it.", no_args_is_help=True
+)
+
+_TELL_EVERY = 60.0  # seconds, where there is no terminal
+
+ConfidenceOption = Annotated[
+    float | None,
+    typer.Option(metavar="0…1", help="Look at random rows only, so many that this confidence is reached."),
+]
+ShareOption = Annotated[
+    float, typer.Option(metavar="0…1", help="With --confidence: that less than this share of all rows is wrong.")
+]
+BatchOption = Annotated[int, typer.Option(min=1, metavar="ROWS", help="Rows a transaction.")]
+
+
+@migrate.command()
+def plan(
+    migration: MigrationArgument = None,
+    confidence: ConfidenceOption = None,
+    share: ShareOption = 0.001,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what the values of each column are, and which change of the schema is needed. Changes nothing.
+
+    Exit code 1 if a change of the schema is needed, or values cannot be read.
+    """
+    found = find_migration(migration)
+    with _showing("plan", as_json) as tell:
+        planned = found.plan(sample=_sample(confidence, share), on_progress=tell)
+    print_plan(planned, as_json)
+    unread = any(counts[kind] for counts in planned.fields.values() for kind in (Kind.UNREADABLE, Kind.MARKED))
+    if planned.needed or planned.left or unread:
+        raise typer.Exit(1)
+
+
+@migrate.command()
+def backfill(
+    migration: MigrationArgument = None,
+    workers: Annotated[int, typer.Option(min=1, help="Threads that work at it.")] = 1,
+    batch: BatchOption = 1000,
+    rate: Annotated[float | None, typer.Option(min=0.01, metavar="ROWS", help="Rows a second at the most.")] = None,
+    restart: Annotated[bool, typer.Option("--restart", help="Begin again, whatever was begun.")] = False,
+    mend: Annotated[
+        bool, typer.Option("--mend", help="Encrypt again what does not open and has its plaintext beside it.")
+    ] = False,
+    newer_plaintext: Annotated[
+        bool, typer.Option("--newer-plaintext", help="Plaintext that differs is the newer one: encrypt it.")
+    ] = False,
+    newer_plaintext_of: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY", help="The same for one row, by its key; several parts are a JSON array. Repeat it for more."
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Encrypt what is not protected as it is declared, while others read and write.
+
+    Interrupt it, kill it, run several at once: it goes on where it was. Exit code 1 unless it is complete: if it was
+    paused, some rows could not be changed, or the database counts some that are left.
+    """
+    if newer_plaintext and newer_plaintext_of:
+        raise typer.BadParameter("--newer-plaintext is of all rows, and --newer-plaintext-of of some: say one of them")
+    found = find_migration(migration)
+    with _showing("backfill", as_json) as tell:
+        report = found.backfill(
+            workers=workers,
+            batch=batch,
+            rate=rate,
+            restart=restart,
+            mend=mend,
+            newer_plaintext=newer_plaintext or newer_plaintext_of or False,
+            on_progress=tell,
+        )
+    _print_report(report, as_json, "backfill")
+
+
+@migrate.command()
+def mend(
+    as_plaintext: Annotated[
+        list[str],
+        typer.Option(
+            "--as-plaintext",
+            metavar="KEY",
+            help="The primary key of a row whose text begins with fc1. and is old plaintext of yours; several parts "
+            "are a JSON array. May be given several times.",
+        ),
+    ],
+    migration: MigrationArgument = None,
+    column: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The column, if several of the row begin so.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Encrypt old plaintext that begins with fc1., as encrypted text does, of the rows that you name.
+
+    Whoever can write to the database can plant such text, to have it become authentic: look at each row before. What
+    opens is never encrypted once more. Exit code 1 if a row could not be mended.
+    """
+    found = find_migration(migration)
+    if not isinstance(found, MendsRows):
+        raise ConfigurationError(f"{found.name} has no columns of text, in which plaintext could begin with fc1.")
+    report = found.mend(as_plaintext=as_plaintext, column=column)
+    if not as_json:
+        for told in report.remarks:
+            say(told)
+        report = report._replace(remarks=())
+    _print_report(report, as_json, "mend")
+
+
+@migrate.command()
+def verify(
+    migration: MigrationArgument = None,
+    confidence: ConfidenceOption = None,
+    share: ShareOption = 0.001,
+    as_json: JsonOption = False,
+) -> None:
+    """Decrypt all rows, or some, and compare. Exit code 1 if any are not as they should be, with their keys."""
+    found = find_migration(migration)
+    with _showing("verify", as_json) as tell:
+        report = found.verify(sample=_sample(confidence, share), on_progress=tell)
+    print_verified(report, as_json)
+    if report.wrong or report.left:
+        raise typer.Exit(1)
+
+
+@migrate.command()
+def finish(
+    migration: MigrationArgument = None,
+    batch: BatchOption = 1000,
+    stale_plaintext: Annotated[
+        bool, typer.Option("--stale-plaintext", help="Plaintext that differs is out of date: remove it as well.")
+    ] = False,
+    yes: YesOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Remove the plaintext, once nobody reads or writes it any more. There is no way back.
+
+    What differs from the encrypted value may be newer, and stays. Exit code 1 unless it is complete, and nothing stays.
+    """
+    found = find_migration(migration)
+    if not yes:
+        where = "also where the two differ" if stale_plaintext else "wherever the two are the same"
+        ask(
+            [
+                f"{found.name}: plaintext beside an encrypted value is removed for good, {where}. There is no undo.",
+                "No process may read or write that plaintext any more.",
+            ],
+            "Nothing was removed.",
+        )
+    with _showing("finish", as_json) as tell:
+        report = found.finish(batch=batch, stale_plaintext=stale_plaintext, on_progress=tell)
+    _print_report(report, as_json, "finish")
+
+
+@migrate.command()
+def undo(
+    migration: MigrationArgument = None, batch: BatchOption = 1000, yes: YesOption = False, as_json: JsonOption = False
+) -> None:
+    """Take back what a backfill did, until it is finished. Rows that would lose something by it stay as they are.
+
+    Exit code 1 unless it is complete.
+    """
+    found = find_migration(migration)
+    if not yes:
+        ask([f"What was encrypted in {found.name} will be plaintext again."], "Nothing was changed.")
+    with _showing("undo", as_json) as tell:
+        report = found.undo(batch=batch, on_progress=tell)
+    _print_report(report, as_json, "undo")
+
+
+@migrate.command()
+def pause(migration: MigrationArgument = None) -> None:
+    """Have all processes that work at it stop at their next checkpoint. Run the step again to go on."""
+    found = find_migration(migration)
+    found.pause()
+    say(f"{found.name}: all that work at it stop at their next checkpoint")
+
+
+@migrate.command()
+def status(migration: MigrationArgument = None, as_json: JsonOption = False) -> None:
+    """Say how far the steps are, and who is at work."""
+    print_status(find_migration(migration).status(), as_json)
+
+
+def _sample(confidence: float | None, share: float) -> Sample | None:
+    try:
+        return None if confidence is None else Sample(confidence, share)
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from None
+
+
+def _print_report(report: StepReport, as_json: bool, step: str) -> None:
+    print_report(report, as_json, step)
+    if report.failed or not report.complete:
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _showing(step: str, quiet: bool) -> Iterator[Callable[[Progress], None]]:
+    """Give what shows how far a step is: a bar on a terminal, a line a minute elsewhere."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+    from rich.progress import Progress as Bar
+
+    console = Console(stderr=True, highlight=False)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[pace]}"))
+    told = _system.monotonic()
+    with Bar(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+        task = bar.add_task(step, total=None, pace="")
+
+        def tell(progress: Progress) -> None:
+            nonlocal told
+            if console.is_terminal:
+                left = "" if progress.left is None else f", {progress.left} left"
+                bar.update(
+                    task, completed=progress.done, total=progress.total, pace=f"{progress.rate:,.0f} rows/s{left}"
+                )
+            elif not quiet and _system.monotonic() - told >= _TELL_EVERY:
+                told = _system.monotonic()
+                print(progress, file=sys.stderr, flush=True)
+
+        try:
+            yield tell
+        except KeyboardInterrupt:
+            fail("interrupted; what was done stays, run it again to go on", 130)

@@ -1,0 +1,149 @@
+"""What `fieldcrypt migrate` says of plans and reports, to people and to scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import typer
+
+from fieldcrypt.cli.output import print_json, print_table, printable, say, utc
+from fieldcrypt.format._text import counted
+from fieldcrypt.migration import Kind, MigrationPlan, MigrationStatus, StepReport, StepStatus, VerifyReport
+from fieldcrypt.migration.reports import Key, key_in_words
+
+__all__ = ["print_plan", "print_report", "print_status", "print_verified"]
+
+_NAMED = 10  # keys of one reason that have a line each; of more only the first ones are named
+_FIRST = 5
+
+
+def print_plan(planned: MigrationPlan, as_json: bool) -> None:
+    """Print what there is, and on stderr what has to be done or known before."""
+    if as_json:
+        print_json(_plan_as_json(planned))
+        return
+    kinds = [kind for kind in Kind if any(counts[kind] for counts in planned.fields.values())]
+    titles = ("column", *(kind.value for kind in kinds), "stale tags")
+    rows = [
+        (name, *(f"{counts[kind]:,}" for kind in kinds), f"{planned.stale_tags.get(name, 0):,}")
+        for name, counts in planned.fields.items()
+    ]
+    if rows:
+        print_table(titles, rows)
+    some = "" if planned.rows == planned.total else f", of {planned.total:,}"
+    say(f"{counted(planned.rows, 'row')} looked at{some}: a backfill has {counted(planned.due, 'value')} to write")
+    if planned.left:
+        say(
+            f"no step would come to {counted(planned.left, 'more row')} of the table: is the key sorted as it is "
+            "compared?"
+        )
+    marked = sum(counts[Kind.MARKED] for counts in planned.fields.values())
+    if marked:
+        say(
+            f"{counted(marked, 'value')} with fc1. at the beginning cannot be read as encrypted; `backfill` names the "
+            "rows. Look at each: if it is old plaintext of yours, and nobody has planted it, `fieldcrypt migrate mend "
+            "--as-plaintext KEY` encrypts it"
+        )
+    if planned.stale_seals:
+        say(f"{counted(planned.stale_seals, 'item')} to be sealed")
+    for reason, count in planned.passed_over.items():
+        say(f"{counted(count, 'row')} passed over: {reason}")
+    for remark in planned.remarks:
+        _complain(f"remark: {remark}")
+    for needed in planned.needed:
+        _complain(f"needed before: {needed}")
+
+
+def _plan_as_json(planned: MigrationPlan) -> dict[str, Any]:
+    return {
+        "rows": planned.rows,
+        "total": planned.total,
+        "due": planned.due,
+        "left": planned.left,
+        "columns": {name: {kind.value: n for kind, n in counts.items()} for name, counts in planned.fields.items()},
+        "stale_tags": dict(planned.stale_tags),
+        "stale_seals": planned.stale_seals,
+        "needed": list(planned.needed),
+        "passed_over": dict(planned.passed_over),
+        "remarks": list(planned.remarks),
+    }
+
+
+def print_report(report: StepReport, as_json: bool, step: str) -> None:
+    """Print what a step did, and on stderr what it could not do."""
+    reasons = {key: str(error) for key, error in report.failures.items()}
+    if as_json:
+        names = ("rows", "changed", "failed", "complete", "dropped", "total", "left")
+        counts = {name: getattr(report, name) for name in names}
+        print_json(counts | {"failures": _as_json(reasons), "remarks": list(report.remarks)})
+        return
+    state = "" if report.complete else "; paused, run it again to go on"
+    if report.dropped:
+        state = f"; another step was begun meanwhile, and this {step} was dropped: look at the status"
+    elif report.left:
+        state = f"; the database counts {report.left:,} of {report.total:,} as left"
+    say(f"{counted(report.rows, 'row')}, {report.changed:,} changed, {report.failed:,} failed{state}")
+    untold = report.failed - len(report.failures)
+    if untold > 0:
+        say(f"{untold:,} that failed are not named here: `fieldcrypt migrate verify` names them")
+    for remark in report.remarks:
+        say(f"left to do: {remark}")
+    _name(reasons)
+
+
+def print_verified(report: VerifyReport, as_json: bool) -> None:
+    """Print how many rows are not as they should be, and on stderr which."""
+    if as_json:
+        counts = {name: getattr(report, name) for name in ("rows", "wrong", "differing", "total", "left")}
+        print_json(counts | {"reasons": _as_json(report.reasons)})
+        return
+    say(report)
+    _name(report.reasons)
+
+
+def print_status(found: MigrationStatus, as_json: bool) -> None:
+    """Print how far the steps are."""
+    if as_json:
+        print_json([step._asdict() for step in found.steps])
+        return
+    if not found.steps:
+        say(f"{found.name}: nothing was begun")
+    parts = dict.fromkeys(step.part for step in found.steps)
+    for part in parts:
+        steps = [step for step in found.steps if step.part == part]
+        if len(parts) > 1:
+            say(part)
+        print_table(("step", "state", "rows", "changed", "failed", "began"), [_row(step) for step in steps])
+        for step in steps:
+            for worker in step.workers:
+                say(f"at work at the {step.step}: {worker}")
+
+
+def _row(step: StepStatus) -> tuple[str, ...]:
+    rows = f"{step.done:,}" if step.done == step.total else f"{step.done:,} of {step.total:,}"
+    began = utc(int(step.began)).replace("T", " ")  # where a narrow terminal may break it
+    return step.step, step.state, rows, f"{step.changed:,}", f"{step.failed:,}", began
+
+
+def _as_json(reasons: Mapping[Key, str]) -> list[dict[str, str]]:
+    return [{"key": key_in_words(key), "reason": reason} for key, reason in reasons.items()]
+
+
+def _name(reasons: Mapping[Key, str]) -> None:
+    """Print rows with what is wrong; many of one reason together, with the first keys."""
+    by_reason: dict[str, list[str]] = {}
+    for key, reason in reasons.items():
+        by_reason.setdefault(reason, []).append(key_in_words(key))
+    for reason, keys in by_reason.items():
+        if len(keys) <= _NAMED:
+            for each in keys:
+                _complain(f"{each}: {reason}")
+        else:
+            _complain(f"{len(keys):,} rows ({'; '.join(keys[:_FIRST])}; …): {reason}")
+    if any(len(keys) > _NAMED for keys in by_reason.values()):
+        _complain("--json names them all")
+
+
+def _complain(text: str) -> None:
+    typer.echo(printable(text), err=True)

@@ -1,0 +1,257 @@
+"""Data keys under other wrapping keys, while everything runs: no value is touched, and no data key can be lost.
+
+For each data key: the new wraps are opened, written beside the old ones and read back; only then the old ones go. It
+can be interrupted anywhere and begun again, and any number of processes may do it at once.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
+
+from fieldcrypt.errors import ConfigurationError, FieldcryptError, KeyProviderError, KeyStoreError, located
+from fieldcrypt.events import Event, EventKind, report
+from fieldcrypt.keys.admin.claims import refresh_claim
+from fieldcrypt.keys.providers.provider import KeyProvider
+from fieldcrypt.keys.record.data_key import DataKey
+from fieldcrypt.keys.record.record import KeyRecord, WrappedKey, sorted_wraps
+from fieldcrypt.keys.record.tombstone import Tombstone
+from fieldcrypt.keys.stores.store import KeyStore
+
+__all__ = ["Outcome", "Rewrapping", "RewrapReport"]
+
+T = TypeVar("T")
+
+_MAX_CONFLICTS = 5  # with others who change the same record, until that is given up
+
+
+class Outcome(enum.Enum):
+    """What became of one data key."""
+
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"  # it was as it should be
+    SHREDDED = "shredded"  # a tombstone, which has nothing to wrap
+    FAILED = "failed"
+
+
+class RewrapReport(NamedTuple):
+    """What became of all data keys of a key store.
+
+    Attributes:
+        changed, unchanged, shredded: how many. In a dry run, `changed` is how many would be.
+        failures: error by key id (32 hexadecimal digits), of keys that are as readable as before.
+        stopped: the error for which the rest was left alone: the key service refused or could not be reached.
+    """
+
+    changed: int
+    unchanged: int
+    shredded: int
+    failures: dict[str, FieldcryptError]
+    stopped: KeyProviderError | None
+
+    @property
+    def complete(self) -> bool:
+        """True if every data key is as it should be."""
+        return not self.failures and self.stopped is None
+
+
+class Rewrapping:
+    """Brings the records of a key store under the wrapping keys of a provider.
+
+    Provider calls for each data key that changes: one unwrap, and for each new wrapping key one wrap and one unwrap.
+
+    Args:
+        store: holds the records.
+        source: unwraps data keys as they are now.
+        target: whose wrapping keys they should be under.
+        repair: only add wraps that are missing; leave those under other keys where they are.
+        vouches: says of a record whether nobody can have planted it who knows the data key; if not, it is left alone.
+        tenant: whose records alone; None for all.
+    """
+
+    def __init__(
+        self,
+        store: KeyStore,
+        source: KeyProvider,
+        target: KeyProvider,
+        *,
+        repair: bool = False,
+        vouches: Callable[[KeyRecord], bool] = lambda _: True,
+        tenant: str | None = None,
+    ) -> None:
+        self._store = store
+        self._source = source
+        self._target = target
+        self._repair = repair
+        self._vouches = vouches
+        self._tenant = tenant
+        self._restricted: dict[tuple[KeyProvider, frozenset[str]], KeyProvider] = {}  # the target, for some keys alone
+
+    def needed(self, record: KeyRecord | Tombstone) -> bool:
+        """Say whether a record is to be changed; asks no key service."""
+        if isinstance(record, Tombstone):
+            return False
+        _, others, missing = self._sorted(record)
+        return bool(missing or (others and not self._repair))
+
+    def rewrap(self, key_id: bytes) -> Outcome:
+        """Bring one record under the wrapping keys.
+
+        Raises:
+            ConfigurationError: somebody may have planted it.
+            DecryptionError: the record is not authentic, or not wrapped for the source.
+            KeyProviderError: source or target do not work.
+            KeyStoreError: the store does not work, or others change the record all the time.
+        """
+        for _ in range(_MAX_CONFLICTS):
+            record = self._store.get(key_id)
+            if isinstance(record, Tombstone):
+                return Outcome.SHREDDED
+            if not self._of_tenant(record, self._to_change):
+                refresh_claim(self._store, record)  # whoever changed the record may not have come to that
+                return Outcome.UNCHANGED
+            changed = self._of_tenant(record, self._rewrapped)
+            if changed is not None:
+                refresh_claim(self._store, changed)
+                kind = EventKind.KEY_REPAIRED if self._repair else EventKind.KEY_REWRAPPED
+                report(Event(kind, key_id.hex(), record.tenant))
+                return Outcome.CHANGED
+        raise KeyStoreError(f"the record of data key {key_id.hex()} is changed by others all the time")
+
+    def run(
+        self, *, dry_run: bool = False, threads: int = 8, on_progress: Callable[[int, int], object] | None = None
+    ) -> RewrapReport:
+        """Bring all records under the wrapping keys.
+
+        A record that is not authentic is reported, and the rest goes on; so does a tenant's own key service that fails.
+        One for many that refuses or cannot be reached ends the run: begin again when it works.
+
+        Args:
+            dry_run: only count; no key service is asked for anything but names.
+            threads: how many keys to work at at once.
+            on_progress: called with how many keys are done, and of how many.
+
+        Raises:
+            KeyStoreError: the key ids cannot be read.
+            KeyProviderError: the target cannot name its keys.
+        """
+        from concurrent.futures import ThreadPoolExecutor  # a tenth of the time of `import fieldcrypt`
+        from contextvars import copy_context
+
+        if self._tenant is None:
+            key_ids = list(self._store.key_ids())
+        else:
+            key_ids = [record.key_id for record in self._store.list(self._tenant)]
+        self._target.for_tenant(self._tenant).wrapping_keys()  # fails here, if at all, and not once for every key
+        counts = dict.fromkeys(Outcome, 0)
+        failures: dict[str, FieldcryptError] = {}
+        stopped: list[KeyProviderError] = []
+
+        def work(key_id: bytes) -> Outcome | None:
+            if stopped:
+                return None
+            try:
+                return self._dry(key_id) if dry_run else self.rewrap(key_id)
+            except KeyProviderError as error:
+                if error.tenant is not None and self._tenant is None and self._has_own(error.tenant):
+                    failures[key_id.hex()] = error.with_traceback(None)
+                    return Outcome.FAILED
+                stopped.append(error.with_traceback(None))  # whose frames hold a data key
+                return None
+            except FieldcryptError as error:
+                failures[key_id.hex()] = error.with_traceback(None)
+                return Outcome.FAILED
+
+        with ThreadPoolExecutor(threads, thread_name_prefix="fieldcrypt") as pool:
+            # The context says whose events these are, and one context cannot be entered twice.
+            futures = [pool.submit(copy_context().run, work, key_id) for key_id in key_ids]
+            try:
+                for done, future in enumerate(futures, 1):
+                    outcome = future.result()
+                    if outcome is not None:
+                        counts[outcome] += 1
+                        if on_progress is not None:
+                            on_progress(done, len(key_ids))
+            finally:
+                pool.shutdown(cancel_futures=True)  # an interruption ends it here, and not after the last key
+        return RewrapReport(
+            counts[Outcome.CHANGED],
+            counts[Outcome.UNCHANGED],
+            counts[Outcome.SHREDDED],
+            failures,
+            stopped[0] if stopped else None,
+        )
+
+    def _dry(self, key_id: bytes) -> Outcome:
+        record = self._store.get(key_id)
+        if isinstance(record, Tombstone):
+            return Outcome.SHREDDED
+        return Outcome.CHANGED if self._of_tenant(record, self._to_change) else Outcome.UNCHANGED
+
+    def _to_change(self, record: KeyRecord) -> bool:
+        if not self.needed(record):
+            return False
+        if not self._vouches(record):
+            raise ConfigurationError(
+                "the data key may have been planted by somebody who knows it, and rewrapped would pass for authentic: "
+                "if you are sure of it, say accept_public_key=True, or under own_keys_only accept_foreign_keys=True"
+            )
+        return True
+
+    def _of_tenant(self, record: KeyRecord, work: Callable[[KeyRecord], T]) -> T:
+        """Return what work on a record returns; of a key service that fails it says whose."""
+        try:
+            return work(record)
+        except KeyProviderError as error:
+            raise located(error, key_id=record.key_id.hex(), tenant=record.tenant) from error.__cause__
+
+    def _has_own(self, tenant: str) -> bool:
+        """Say whether a tenant's key provider is nobody else's."""
+        try:
+            return any(each.for_tenant(tenant) is not each.for_tenant(None) for each in (self._source, self._target))
+        except KeyProviderError:
+            return True  # that it cannot be looked up is the tenant's affair too
+
+    def _rewrapped(self, record: KeyRecord) -> KeyRecord | None:
+        """Change one record, and return what it is then; None if somebody else changed it meanwhile."""
+        own, others, missing = self._sorted(record)
+        context = record.context()
+        source, target = (each.for_tenant(record.tenant) for each in (self._source, self._target))
+        data_key = DataKey(source.unwrap(record.wraps, context))
+        data_key.verify(record)
+        made = self._wrapping_with(target, missing).wrap(data_key.secret, context) if missing else []
+        new = [wrap for wrap in made if target.wrapping_key(wrap.name) in missing]
+        # Before they are written: who has the target's keys tries no other wrap if one of its own is not authentic.
+        for wrap in new or own:
+            DataKey(target.unwrap([wrap], context)).verify(record)
+        if new:
+            both = data_key.seal(record._replace(wraps=sorted_wraps([*own, *new, *others])))
+            if not self._store.replace(record, both) or self._store.get(record.key_id) != both:
+                return None
+            record = both
+        unmade = missing.difference(target.wrapping_key(wrap.name) or "" for wrap in new)
+        if unmade:
+            raise KeyProviderError(f"no wrap could be made under {', '.join(sorted(unmade))}")
+        if self._repair or not others:
+            return record
+        alone = data_key.seal(record._replace(wraps=sorted_wraps([*own, *new])))
+        return alone if self._store.replace(record, alone) else None
+
+    def _wrapping_with(self, target: KeyProvider, names: set[str]) -> KeyProvider:
+        key = target, frozenset(names)
+        if key not in self._restricted:
+            self._restricted[key] = target.wrapping_with(names)
+        return self._restricted[key]
+
+    def _sorted(self, record: KeyRecord) -> tuple[list[WrappedKey], list[WrappedKey], set[str]]:
+        """Return the wraps under the target's keys, those under others, and the target's keys that have none."""
+        own: list[WrappedKey] = []
+        others: list[WrappedKey] = []
+        target = self._target.for_tenant(record.tenant)
+        missing = set(target.wrapping_keys())
+        for wrap in record.wraps:
+            name = target.wrapping_key(wrap.name)
+            (others if name is None else own).append(wrap)
+            missing.discard(name or "")
+        return own, others, missing

@@ -1,0 +1,108 @@
+"""Which index key of a tenant tags, and when that changes. Pure: records and a time in, a decision out.
+
+Tags cannot be opened, so a search finds a row only if it asks for the tag under the very key that tagged it. Two rules
+follow, which everything here serves: nobody tags under a key before everybody who searches knows it; and what one
+process tags under, all go on with as long as they can.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Generic, NamedTuple
+
+from fieldcrypt.keys.policy import KeyPolicy
+from fieldcrypt.keys.record.authentic import AuthenticRecord
+from fieldcrypt.keys.record.record import KeyRecord
+from fieldcrypt.keys.rotation import R
+
+__all__ = ["IndexChoice", "choose_index_key", "next_created", "presumed", "retires_from", "settling_time"]
+
+_CLOCKS = 86_400  # seconds; what is dated later than that from now counts only if there is nothing else
+_SLACK = 60.0  # seconds; for clocks that differ, and for making a key while the first region does not answer
+
+
+class IndexChoice(NamedTuple, Generic[R]):
+    """What to tag under.
+
+    Attributes:
+        active: the record whose key tags; None if all are older than a key that tags may be.
+        newest: the oldest record of the newest generation: `active`, once that has settled.
+        until: when to choose again, in seconds since 1970.
+        complete_from: when the store has to be asked, or later, to know all keys that others tag under already; in
+            seconds since 1970.
+    """
+
+    active: R | None
+    newest: R
+    until: float
+    complete_from: float
+
+
+def choose_index_key(records: Iterable[AuthenticRecord], now: float, policy: KeyPolicy) -> IndexChoice[AuthenticRecord]:
+    """Choose among the index keys of one tenant, so that every process that knows the same keys chooses the same.
+
+    The first key of a tenant tags at once, so two processes or regions may make and use one each before they see the
+    other's. Keys made within so short a time are one *generation*, of which the oldest tags. A rotation makes a new
+    generation, which tags when it has *settled*: when it has reached every region, and every process has listed the
+    keys again since or has failed.
+
+    Args:
+        records: at least one, all authentic and active. Those that claim to be made more than a day from now, by a
+            wrong clock, count only if there are no others.
+        now: seconds since 1970.
+        policy: `propagation_delay`, `cache_ttl`, `grace` and `not_before` count.
+    """
+    return _choose(records, now, policy)
+
+
+def presumed(records: Iterable[KeyRecord], now: float, policy: KeyPolicy) -> IndexChoice[KeyRecord]:
+    """Return what `choose_index_key` would say if records were authentic: for people, and for no decision."""
+    return _choose(records, now, policy)
+
+
+def _choose(records: Iterable[R], now: float, policy: KeyPolicy) -> IndexChoice[R]:
+    known = sorted(records, key=lambda record: (record.created, record.key_id))
+    known = [record for record in known if record.created <= now + _CLOCKS] or known
+    may_tag = [record for record in known if record.created >= policy.earliest]
+    if not may_tag:  # one is made that tags at once, at any time and by anybody: no list is complete
+        return IndexChoice(None, known[-1], until=float("inf"), complete_from=float("inf"))
+    known = may_tag
+    firsts = [known[0]]  # of each generation
+    for record in known:
+        if record.created > firsts[-1].created + _window(policy):
+            firsts.append(record)
+    settled = [record for record in firsts if record.created + _settling(policy) <= now]
+    active = settled[-1] if settled else firsts[0]
+    changes = [record.created + _settling(policy) for record in firsts if record.created > active.created]
+    return IndexChoice(active, firsts[-1], min(changes, default=float("inf")), known[0].created + _window(policy))
+
+
+def next_created(newest: AuthenticRecord, now: float, policy: KeyPolicy) -> float:
+    """Return what time to put on a new key, so that it is a generation of its own."""
+    return max(now, policy.earliest, newest.created + _window(policy) + 1)
+
+
+def retires_from(newest: AuthenticRecord | KeyRecord, policy: KeyPolicy) -> float:
+    """Return from when nobody tags under keys from before the newest generation, so that all rows can be tagged again.
+
+    When they are, those keys may be given up.
+    """
+    return newest.created + _settling(policy) + _window(policy)
+
+
+def _window(policy: KeyPolicy) -> float:
+    """Return within how many seconds of each other keys may be made because their makers did not see each other's.
+
+    One delay until the second maker would have seen the first key, and one more until a third party sees the second.
+    """
+    return 2 * policy.propagation_delay.total_seconds() + _SLACK
+
+
+def settling_time(policy: KeyPolicy) -> timedelta:
+    """Return how long after a rotation every process that still works knows the new key."""
+    return policy.propagation_delay + policy.cache_ttl + policy.grace + timedelta(seconds=_SLACK)
+
+
+def _settling(policy: KeyPolicy) -> float:
+    return settling_time(policy).total_seconds()

@@ -1,0 +1,67 @@
+"""Unwrapped data keys for blind indexes (SPEC section 11)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Self
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hmac import HMAC
+
+from fieldcrypt.keys.live.live_key import HeldKey, Term
+from fieldcrypt.keys.record.authentic import AuthenticRecord
+from fieldcrypt.keys.record.data_key import DataKey
+from fieldcrypt.keys.record.record import Purpose
+
+__all__ = ["IndexKey", "IndexLease"]
+
+
+class IndexKey(HeldKey):
+    """A data key for blind indexes, as its HMAC."""
+
+    __slots__ = ("_mac",)
+
+    purpose = Purpose.BLIND_INDEX
+
+    def __init__(self, record: AuthenticRecord, mac: HMAC, *, embedded: bool) -> None:
+        super().__init__(record, embedded=embedded)
+        self._mac = mac
+
+    @classmethod
+    def of(cls, record: AuthenticRecord, data_key: DataKey, *, embedded: bool) -> Self:
+        """Return the key of an authentic record for blind indexes and its data key."""
+        return cls(record, HMAC(data_key.index_key(), SHA256()), embedded=embedded)
+
+    def mac(self, head: bytes) -> HMAC:
+        """Return HMAC-SHA-256 under the index key that has taken in the head of a message: to copy for each message."""
+        mac = self._mac.copy()
+        mac.update(head)
+        return mac
+
+
+class IndexLease(Term):
+    """The index keys of a tenant, until a deadline on the monotonic clock.
+
+    Attributes:
+        keys: all under which there may be tags, the active one first; none if the tenant has none yet.
+        complete: False if there may be others that are used already: then every search has to look for them.
+        listed: when the key store was asked for them.
+        usable_until: until when they may be used while that is done again.
+    """
+
+    __slots__ = ("complete", "keys", "listed", "usable_until")
+
+    def __init__(self, keys: Sequence[IndexKey], *, complete: bool, listed: float) -> None:
+        super().__init__()
+        self.keys = tuple(keys)
+        self.complete = complete
+        self.listed = listed
+        self.usable_until = float("-inf")
+        for key in keys:
+            key.lease = self
+
+    def bring_forward(self, seconds: float) -> None:
+        """Count time that was lost, as if it had passed."""
+        self.listed -= seconds
+        self.usable_until -= seconds
+        super().bring_forward(seconds)

@@ -1,0 +1,320 @@
+"""The index keys of a process: under which keys a tenant's values are tagged, and are searched for."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from threading import Lock
+
+from fieldcrypt import _system
+from fieldcrypt._base.background import Background
+from fieldcrypt._base.lost_time import LostTime
+from fieldcrypt._base.single_flight import SingleFlight
+from fieldcrypt.errors import (
+    ConfigurationError,
+    FieldcryptError,
+    KeyAccessDeniedError,
+    KeyProviderError,
+    KeyShreddedError,
+    KeyStoreError,
+)
+from fieldcrypt.events import Event, EventKind, Events
+from fieldcrypt.keys.index.choice import choose_index_key, next_created
+from fieldcrypt.keys.index.index_key import IndexKey, IndexLease
+from fieldcrypt.keys.index.refusal import WITHOUT_STORE, refusal, unnamed
+from fieldcrypt.keys.index.rotation import IndexRotation
+from fieldcrypt.keys.index.stored import StoredIndexKeys
+from fieldcrypt.keys.live.first_keys import FirstKeys
+from fieldcrypt.keys.live.key_maker import KeyMaker
+from fieldcrypt.keys.live.listing import LivingRecords
+from fieldcrypt.keys.live.live_keys import RETRY_INTERVAL, LiveKeys
+from fieldcrypt.keys.lookup.refused_records import RefusedRecords
+from fieldcrypt.keys.policy import KeyPolicy
+from fieldcrypt.keys.providers.tenant_providers import TenantProviders
+from fieldcrypt.keys.record.record import KeyRecord, Purpose, check_tenant
+from fieldcrypt.keys.stores.store import KeyStore
+from fieldcrypt.offload import Offload, in_place
+
+__all__ = ["IndexKeys"]
+
+_LIST_FROM = 0.75  # of cache_ttl: from then on the keys are listed again, in the background
+
+
+class IndexKeys:
+    """Leases of index keys by tenant, over live keys and a key store.
+
+    Args:
+        providers: wrap and unwrap data keys.
+        store: keeps wrapped data keys; None if values carry their own, in which case there are no index keys.
+        policy: limits in time and number.
+        events: where to tell what happens.
+        background: does what nobody has to wait for.
+        live_keys: of blind indexes.
+        records: lists what the store keeps.
+        refused: those that are known not to be authentic.
+        lost_time: is looked at whenever somebody asks.
+    """
+
+    def __init__(
+        self,
+        providers: TenantProviders,
+        store: KeyStore | None,
+        policy: KeyPolicy,
+        events: Events,
+        background: Background,
+        live_keys: LiveKeys[IndexKey],
+        records: LivingRecords,
+        refused: RefusedRecords,
+        lost_time: LostTime,
+    ) -> None:
+        self._providers = providers
+        self._store = store
+        self._policy = policy
+        self._events = events
+        self._background = background
+        self._live_keys = live_keys
+        self._lost_time = lost_time
+        self._records = records
+        self._stored = StoredIndexKeys(live_keys, records, refused, policy, events)
+        self._maker = KeyMaker(providers, store, live_keys, events)
+        self._first_keys = FirstKeys(self._maker, providers, store, live_keys, policy, events)
+        self._cache_ttl = policy.cache_ttl.total_seconds()
+        self._grace = policy.grace.total_seconds()
+        self._leases: OrderedDict[str | None, IndexLease] = OrderedDict()
+        self._reset()
+        _system.call_after_fork(self._reset)
+
+    def _reset(self) -> None:
+        """Start with locks that nobody holds; also runs in a forked child."""
+        self._lock = Lock()
+        self._choices: SingleFlight[IndexLease] = SingleFlight()
+
+    def __len__(self) -> int:
+        return len(self._live_keys)
+
+    def possible(self, tenant: str | None) -> bool:
+        """Say whether this process can have index keys of a tenant (see `for_tagging`)."""
+        refused = refusal(self._providers.of(tenant)) or unnamed(self._policy, tenant)
+        return self._store is not None and refused is None
+
+    def for_tagging(self, tenant: str | None, offload: Offload = in_place) -> IndexLease:
+        """Return the index keys of a tenant, the one that tags first, making it if the tenant has none.
+
+        Raises:
+            TypeError, ValueError: the tenant is not a str of 1 to 255 bytes.
+            ConfigurationError: there can be no index keys here.
+            KeyProviderError: an index key cannot be wrapped or unwrapped.
+            KeyStoreError: the key store cannot be used, or holds index keys none of which is authentic or active;
+                `KeyShreddedError` if the tenant was shredded.
+        """
+        lease = self._at_hand(tenant)
+        if lease is not None:
+            return lease
+        self._check(tenant, offload)
+        return offload(lambda: self._choices.run((tenant, True), lambda: self._choose_anew(tenant, make=True)))
+
+    def create(self, tenant: str | None) -> KeyRecord:
+        """Return the record of the index key that tags for a tenant, making one if it has none.
+
+        Where index keys count only if the policy names them, and it names none of the tenant: of a new one, each time.
+
+        Raises:
+            As `for_tagging`.
+        """
+        if unnamed(self._policy, tenant) is None:
+            return self.for_tagging(tenant).keys[0].record.stored
+        self._check(tenant, named=False)
+        self._records.list(tenant, Purpose.BLIND_INDEX)  # raises if the tenant was shredded
+        return self._maker.make(tenant, _system.wall_clock()).record.stored
+
+    def for_searching(self, tenant: str | None, offload: Offload = in_place) -> IndexLease:
+        """Return all index keys under which there may be tags of a tenant; none if it has none, and none is made.
+
+        Raises:
+            As `for_tagging`.
+        """
+        lease = self._at_hand(tenant)
+        if lease is not None and lease.complete:
+            return lease
+        self._check(tenant, offload)
+        return offload(lambda: self._search(tenant))
+
+    def forget(self) -> None:
+        """End all live keys and leases, also for indexes that still hold them."""
+        self._live_keys.forget()
+        with self._lock:
+            for lease in self._leases.values():
+                lease.deadline = lease.usable_until = float("-inf")
+            self._leases.clear()
+
+    def bring_forward(self, seconds: float) -> None:
+        """Count time that was lost as if it had passed."""
+        self._live_keys.bring_forward(seconds)
+        with self._lock:
+            for lease in self._leases.values():
+                lease.bring_forward(seconds)
+
+    def forget_tenant(self, tenant: str) -> None:
+        """End a tenant's live keys and lease, for its provider is another one now."""
+        self._live_keys.forget_tenant(tenant)
+        self._end_lease(tenant)
+
+    def _end_lease(self, tenant: str | None) -> None:
+        with self._lock:
+            lease = self._leases.pop(tenant, None)
+        if lease is not None:
+            lease.deadline = lease.usable_until = float("-inf")
+
+    def rotation(self, tenant: str | None) -> IndexRotation:
+        """Return what rotates the index keys of a tenant; this process looks at them anew afterwards.
+
+        Raises:
+            As `for_tagging`.
+        """
+        store = self._check(tenant)
+        lease = self._leases.get(tenant)
+        if lease is not None:
+            lease.deadline = lease.usable_until = float("-inf")
+        return IndexRotation(store, self._stored, self._maker, self._policy, self._events)
+
+    def _search(self, tenant: str | None) -> IndexLease:
+        own: list[None] = []
+
+        def choose() -> IndexLease:
+            own.append(None)
+            return self._choose_anew(tenant, make=False)
+
+        lease = self._choices.run((tenant, False), choose)
+        # While keys may come to light, somebody else's look is not good enough: it may have begun before ours.
+        return lease if lease.complete or own else self._choose(tenant, make=False)
+
+    def _at_hand(self, tenant: str | None) -> IndexLease | None:
+        """Return a lease that holds; if it is time to choose again, have that done."""
+        self._lost_time.look()
+        lease = self._leases.get(tenant)
+        if lease is None:
+            return None
+        now = _system.monotonic()
+        if lease.deadline <= now < lease.usable_until:
+            # Until that is done it serves.
+            lease.deadline = min(now + RETRY_INTERVAL, lease.usable_until)
+            if _ended(lease.keys):  # just now; looked at last, for that ends a lease first
+                lease.deadline = float("-inf")
+            self._background.submit(("index", tenant), lambda: self._renew(tenant))
+            lease = self._leases.get(tenant, lease)
+        lease.extend()
+        return lease if lease.deadline > now else None
+
+    def _check(self, tenant: str | None, offload: Offload = in_place, *, named: bool = True) -> KeyStore:
+        if self._store is None:
+            raise ConfigurationError(WITHOUT_STORE)
+        if tenant is not None:
+            check_tenant(tenant)
+        why = refusal(self._providers.of(tenant, offload)) or (unnamed(self._policy, tenant) if named else None)
+        if why is not None:
+            raise ConfigurationError(why)
+        return self._store
+
+    # Leases
+
+    def _renew(self, tenant: str | None) -> None:
+        """Choose again, for nobody in particular; keys that must not be used any more end by that."""
+        try:
+            self._choices.run((tenant, False), lambda: self._choose(tenant, make=False))
+        except KeyAccessDeniedError:
+            return  # reported where it was said
+        except FieldcryptError as error:
+            kind = EventKind.KEY_LOST if isinstance(error, KeyShreddedError) else EventKind.KEY_UNCONFIRMED
+            self._events.report(Event(kind, tenant=tenant, cause=str(error)))
+
+    def _choose_anew(self, tenant: str | None, *, make: bool) -> IndexLease:
+        lease = self._leases.get(tenant)
+        if lease is not None and lease.deadline > _system.monotonic() and (make or lease.complete):
+            return lease  # someone chose between our look and our flight
+        return self._choose(tenant, make=make)
+
+    def _choose(self, tenant: str | None, *, make: bool) -> IndexLease:
+        lease, forgotten = self._leases.get(tenant), self._live_keys.forgotten
+        known = () if lease is None else lease.keys
+        listed = _system.monotonic()
+        try:
+            keys = self._stored.find(tenant, known)
+        except KeyShreddedError:
+            raise
+        except (KeyStoreError, KeyProviderError) as error:
+            refused = isinstance(error, KeyProviderError) and not error.retryable
+            grace = 0.0 if isinstance(error, KeyProviderError) and not error.grace else self._grace
+            if refused or lease is None or listed >= lease.listed + self._cache_ttl + grace:
+                raise
+            if not (make or lease.complete):
+                raise  # a search that looks for keys which have come to light must not do without
+            keys, listed = self._stored.confirmed(known), lease.listed
+            self._events.report(Event(EventKind.KEY_UNCONFIRMED, tenant=tenant, cause=str(error)))
+        if make and not any(key.record.created >= self._policy.earliest for key in keys):
+            keys = self._first(tenant, keys)
+        lease = self._lease(tenant, keys, listed)
+        if forgotten != self._live_keys.forgotten:  # meanwhile: it serves those who wait for it, and nobody else
+            for key in keys:
+                self._live_keys.let_go(key)
+            self._end_lease(tenant)
+        return lease
+
+    def _first(self, tenant: str | None, old: Sequence[IndexKey]) -> list[IndexKey]:
+        """Make a first key; other regions may have made one at the same time, of which one has to be agreed on."""
+        if tenant in self._policy.index_keys:
+            raise ConfigurationError(
+                "all index keys that the policy names were made before its not_before: name a new one"
+            )
+        now = max(_system.wall_clock(), self._policy.earliest)
+        newest = max((key.record for key in old), key=lambda record: record.age, default=None)
+        if newest is None:
+            key = self._first_keys.make(tenant, now)
+        else:
+            key = self._maker.make(tenant, next_created(newest, now, self._policy))
+        try:
+            return self._stored.find(tenant, [*old, key])
+        except (KeyStoreError, KeyProviderError) as error:
+            if isinstance(error, KeyShreddedError):
+                raise
+            self._events.report(Event(EventKind.KEY_UNCONFIRMED, key.key_id.hex(), tenant, cause=str(error)))
+            return [*old, key]
+
+    def _lease(self, tenant: str | None, found: Iterable[IndexKey], listed: float) -> IndexLease:
+        by_id = {key.key_id: key for key in found}
+        if not by_id:
+            return IndexLease((), complete=False, listed=listed)  # kept by nobody: the first key may be made any time
+        wall, now = _system.wall_clock(), _system.monotonic()
+        choice = choose_index_key([key.record for key in by_id.values()], wall, self._policy)
+        if choice.active is None:
+            return IndexLease(list(by_id.values()), complete=False, listed=listed)  # likewise; for searching alone
+        keys = (by_id.pop(choice.active.key_id), *by_id.values())
+        change = now + choice.until - wall
+        complete = choice.complete_from <= wall - (now - listed)
+        usable_until = min(listed + self._cache_ttl, change, *(key.usable_until for key in keys))
+        deadline = min(listed + _LIST_FROM * self._cache_ttl, usable_until, *(key.deadline for key in keys))
+        if not complete:
+            deadline = min(deadline, now + RETRY_INTERVAL)
+        if listed + self._cache_ttl <= now:  # an outage: the keys last, and from time to time it is tried again
+            deadline = usable_until = min(change, now + RETRY_INTERVAL, *(key.deadline for key in keys))
+        elif deadline <= now:  # likewise, in time
+            deadline = min(now + RETRY_INTERVAL, usable_until)
+        with self._lock:
+            lease = self._leases.get(tenant)
+            if lease is None or lease.keys != keys:
+                if lease is not None:
+                    lease.deadline = lease.usable_until = float("-inf")  # for indexes that still hold it
+                lease = self._leases[tenant] = IndexLease(keys, complete=complete, listed=listed)
+            lease.complete, lease.listed, lease.usable_until = complete, listed, usable_until
+            lease.deadline = float("-inf") if _ended(keys) else deadline
+            self._leases.move_to_end(tenant)
+            while len(self._leases) > self._policy.max_cached_keys:
+                _, oldest = self._leases.popitem(last=False)
+                oldest.deadline = oldest.usable_until = float("-inf")
+        return lease
+
+    def __reduce__(self) -> str:
+        raise TypeError("index keys hold live keys and cannot be pickled")
+
+
+def _ended(keys: Iterable[IndexKey]) -> bool:
+    return any(key.deadline == float("-inf") for key in keys)

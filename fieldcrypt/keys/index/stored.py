@@ -1,0 +1,130 @@
+"""The index keys of a tenant in a key store: those that are authentic, for no tag is made under any other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from fieldcrypt.errors import DecryptionError, KeyNotFoundError, KeyShreddedError, KeyStoreError
+from fieldcrypt.events import Event, EventKind, Events
+from fieldcrypt.keys.index.index_key import IndexKey
+from fieldcrypt.keys.live.listing import LivingRecords
+from fieldcrypt.keys.live.live_keys import LiveKeys
+from fieldcrypt.keys.live.opened_records import IN_VAIN, PlantedRecordsError
+from fieldcrypt.keys.lookup.refused_records import RefusedRecords
+from fieldcrypt.keys.policy import KeyPolicy
+from fieldcrypt.keys.providers.tenant_providers import whose
+from fieldcrypt.keys.record.record import KeyRecord, KeyState, Purpose
+
+__all__ = ["StoredIndexKeys"]
+
+
+class StoredIndexKeys:
+    """Lists index keys and opens them.
+
+    Args:
+        live_keys: of blind indexes.
+        records: lists what the store keeps.
+        refused: those that are known not to be authentic.
+        policy: `index_keys` counts.
+        events: where to tell of what was planted.
+    """
+
+    def __init__(
+        self,
+        live_keys: LiveKeys[IndexKey],
+        records: LivingRecords,
+        refused: RefusedRecords,
+        policy: KeyPolicy,
+        events: Events,
+    ) -> None:
+        self._live_keys = live_keys
+        self._records = records
+        self._events = events
+        self._refused = refused
+        self._pinned = policy.index_keys
+
+    def find(self, tenant: str | None, known: Iterable[IndexKey] = ()) -> list[IndexKey]:
+        """Return all authentic, active index keys of a tenant; none if it has no index keys at all.
+
+        Of a tenant whose index keys the policy names: those, whatever the state in the key store, and no others. One
+        that is missing is an error, for tags under it would not be found.
+
+        Args:
+            tenant: whose keys.
+            known: keys that were found before, which the store's list may lack, for it may lag behind.
+
+        Raises:
+            KeyProviderError: a key cannot be unwrapped.
+            KeyStoreError: the key store cannot be used, or holds index keys none of which is authentic or active, or
+                many that are not, of which some are left for the next time; `KeyShreddedError` if the tenant was
+                shredded.
+        """
+        records = self._records.list(tenant, Purpose.BLIND_INDEX)
+        if tenant in self._pinned:
+            return [self._of(tenant, key_id) for key_id in self._pinned[tenant]]
+        active = [record for record in records if record.state is KeyState.ACTIVE]
+        keys = list(self._authentic(active))
+        listed = {record.key_id for record in records}
+        keys += [key for one in known if one.key_id not in listed and (key := self._unlisted(one)) is not None]
+        if records and not keys:
+            # Another first key would be easy to make, and nothing that is there would ever be found again.
+            whose = "no tenant" if tenant is None else f"tenant {tenant!r}"
+            what = "is authentic here" if active else "is active"
+            raise KeyStoreError(f"the key store has index keys of {whose}, but none of them {what}")
+        return keys
+
+    def confirmed(self, keys: Iterable[IndexKey]) -> list[IndexKey]:
+        """Return keys that were found before, if they may still be used.
+
+        Raises:
+            As `find`.
+        """
+        try:
+            return [self._live_keys.get(key.key_id, tenant=whose(key.tenant)) for key in keys]
+        except DecryptionError as error:
+            raise KeyStoreError(f"the record of an index key cannot be opened: {error}") from None
+
+    def _of(self, tenant: str | None, key_id: bytes) -> IndexKey:
+        try:
+            key = self._live_keys.get(key_id, tenant=whose(tenant))
+        except DecryptionError as error:
+            raise KeyStoreError(f"the record of index key {key_id.hex()} cannot be opened: {error}") from None
+        if key.tenant != tenant:
+            raise KeyStoreError(f"the policy names index key {key_id.hex()} for another tenant than it has")
+        return key
+
+    def _authentic(self, records: Iterable[KeyRecord]) -> Iterator[IndexKey]:
+        in_vain = 0
+        for record in records:
+            if self._refused.why(record) is not None:
+                continue
+            if in_vain == IN_VAIN:
+                raise PlantedRecordsError(record.tenant)
+            key = self._opened(record)
+            if key is None:
+                in_vain += 1
+            else:
+                yield key
+
+    def _opened(self, record: KeyRecord) -> IndexKey | None:
+        """Return the key of a record, or None if it is not authentic: then somebody has planted it, and it is told."""
+        try:
+            key = self._live_keys.get(record.key_id, tenant=whose(record.tenant))
+            if key.tenant == record.tenant:
+                return key
+            refused = DecryptionError("it is another tenant's")
+        except DecryptionError as error:
+            refused = error
+        self._events.report(Event(EventKind.RECORD_REFUSED, record.key_id.hex(), record.tenant, cause=str(refused)))
+        self._refused.note(record, refused)
+        return None
+
+    def _unlisted(self, key: IndexKey) -> IndexKey | None:
+        """Return a known key, or None if it is gone from the store or not what it was."""
+        try:
+            confirmed = self._live_keys.get(key.key_id, tenant=whose(key.tenant))
+        except KeyShreddedError:
+            raise
+        except (KeyNotFoundError, DecryptionError):
+            return None  # reported where it was found
+        return confirmed if confirmed.record.state is KeyState.ACTIVE else None

@@ -1,0 +1,206 @@
+"""Unwrapped data keys while a process uses them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import ClassVar, NamedTuple, Self
+
+from fieldcrypt import _system
+from fieldcrypt.format.aead import SALT_SIZE, Xaes256Gcm
+from fieldcrypt.keys.record.authentic import AuthenticRecord
+from fieldcrypt.keys.record.data_key import DataKey
+from fieldcrypt.keys.record.record import Purpose
+
+__all__ = ["MESSAGES_PER_SALT", "HeldKey", "Lease", "LiveKey", "Sealer", "Term"]
+
+MESSAGES_PER_SALT = 2**20  # SPEC section 3
+_AT_HAND = 10.0  # seconds after which whoever uses a key comes back, so that somebody looks at the wall clock too
+
+# AESGCM.encrypt and .decrypt: (nonce, data, aad) -> bytes
+Crypt = Callable[[bytes, bytes, bytes], bytes]
+
+
+class Sealer(NamedTuple):
+    """AES-256-GCM under one random salt, shared by all fields that encrypt under a live key.
+
+    Attributes:
+        salt: 12 bytes.
+        encrypt: `AESGCM.encrypt` under the salt's subkey.
+        messages: yields once for every message that the salt may still serve.
+    """
+
+    salt: bytes
+    encrypt: Crypt
+    messages: Iterator[int]
+
+
+class Term:
+    """How long somebody may go on with what they were given: until a deadline on the monotonic clock, which may move.
+
+    Attributes:
+        at_hand_until: when to ask the keyring again, on the monotonic clock, seconds. The hot path looks at nothing
+            else. It comes long before the deadline, for the keyring also sees what the monotonic clock does not.
+    """
+
+    __slots__ = ("_deadline", "at_hand_until")
+
+    def __init__(self) -> None:
+        self._deadline = self.at_hand_until = float("-inf")
+
+    @property
+    def deadline(self) -> float:
+        """When the keyring has to do something, on the monotonic clock, seconds."""
+        return self._deadline
+
+    @deadline.setter
+    def deadline(self, moment: float) -> None:
+        self._deadline = moment
+        self.extend()
+
+    def extend(self) -> None:
+        """Have it at hand for some seconds more, within the deadline."""
+        self.at_hand_until = min(self._deadline, _system.monotonic() + _AT_HAND)
+        if self._deadline < self.at_hand_until:  # ended just now; looked at last, for whoever ends it sets this last
+            self.at_hand_until = self._deadline
+
+    def bring_forward(self, seconds: float) -> None:
+        """Count time that was lost: have the keyring look at it now. What it rests on is brought forward by itself."""
+        self.deadline = min(self.deadline, _system.monotonic())
+
+
+class HeldKey(Term):
+    """A data key that was unwrapped, and until when it may be used.
+
+    Attributes:
+        purpose: the only one whose data keys may become such keys.
+        record: where it came from.
+        embedded: True if the record came with a self-contained value and not from the key store.
+        made_here: True if this process made the key, so that nobody else can have chosen it.
+        lease: the term under which the key is in use for its tenant, if there is one; it ends with the key.
+        deadline: when to check the key with store and provider.
+        usable_until: until when the keyring lets the key be used while it is being checked.
+        confirm_at: when it is time to ask both key store and provider; before, it is at most looked for in the store.
+        expires: `cache_ttl` after the last time that store and provider confirmed the key; a grace counts from here.
+        graceless: True if since then the provider said something that may be a refusal. No later outage has a grace.
+        verified: encodings of records of this key that are known to be authentic (there are two while values
+            from before and after a rewrap are read).
+    """
+
+    __slots__ = (
+        "confirm_at",
+        "embedded",
+        "expires",
+        "graceless",
+        "lease",
+        "made_here",
+        "record",
+        "usable_until",
+        "verified",
+    )
+
+    purpose: ClassVar[Purpose]
+
+    def __init__(self, record: AuthenticRecord, *, embedded: bool) -> None:
+        super().__init__()
+        self.record = record
+        self.embedded = embedded
+        self.made_here = False
+        self.graceless = False
+        self.lease: Term | None = None
+        self.usable_until = self.expires = self.confirm_at = float("-inf")
+        self.verified = {record.stored.to_bytes()}
+
+    @classmethod
+    def of(cls, record: AuthenticRecord, data_key: DataKey, *, embedded: bool) -> Self:
+        """Return the key of an authentic record of this purpose and its data key."""
+        raise NotImplementedError
+
+    @property
+    def key_id(self) -> bytes:
+        return self.record.key_id
+
+    @property
+    def tenant(self) -> str | None:
+        return self.record.tenant
+
+    def end(self) -> None:
+        """Take the key out of use; whoever still holds it finds its deadline passed."""
+        self.usable_until = self.expires = self.confirm_at = float("-inf")
+        self.deadline = float("-inf")  # last, for those who look at the others without a lock
+        if self.lease is not None:
+            self.lease.deadline = self.deadline
+
+    def bring_forward(self, seconds: float) -> None:
+        """Count time that was lost, as if it had passed; this process may also be a clone of another one by now."""
+        self.expires -= seconds
+        self.usable_until -= seconds
+        self.confirm_at -= seconds
+        self.deadline -= seconds
+        self.after_fork()
+
+    def look_by(self, time: float) -> None:
+        """Have whoever uses the key ask the keyring by then, on the monotonic clock."""
+        self.deadline = min(self.deadline, time)
+        if self.lease is not None:
+            self.lease.deadline = min(self.lease.deadline, time)
+
+    def after_fork(self) -> None:
+        """Give up what two processes must not share."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.key_id.hex()})"
+
+    def __reduce__(self) -> str:
+        raise TypeError("a live key cannot be pickled")
+
+
+class LiveKey(HeldKey):
+    """A data key for values, as its cipher."""
+
+    __slots__ = ("_sealer", "_xaes")
+
+    purpose = Purpose.ENCRYPTION
+
+    def __init__(self, record: AuthenticRecord, xaes: Xaes256Gcm, *, embedded: bool) -> None:
+        super().__init__(record, embedded=embedded)
+        self._xaes = xaes
+        self._sealer: Sealer | None = None
+
+    @classmethod
+    def of(cls, record: AuthenticRecord, data_key: DataKey, *, embedded: bool) -> Self:
+        """Return the key of an authentic record for values and its data key."""
+        return cls(record, data_key.cipher(), embedded=embedded)
+
+    def sealer(self) -> Sealer:
+        """Return the current sealer, with one message taken from it for the caller."""
+        sealer = self._sealer
+        if sealer is None or next(sealer.messages, None) is None:
+            salt = _system.random_bytes(SALT_SIZE)
+            sealer = Sealer(salt, self._xaes.cipher(salt).encrypt, iter(range(MESSAGES_PER_SALT)))
+            next(sealer.messages)
+            self._sealer = sealer
+        return sealer
+
+    def opener(self, salt: bytes) -> Crypt:
+        """Return `AESGCM.decrypt` under the subkey of a value's salt."""
+        return self._xaes.cipher(salt).decrypt
+
+    @property
+    def xaes(self) -> Xaes256Gcm:
+        """The cipher itself, for what neither sealer nor opener is made for."""
+        return self._xaes
+
+    def after_fork(self) -> None:
+        """Have the next sealer take a new salt: after a fork, two processes must not share one."""
+        self._sealer = None
+
+
+class Lease(Term):
+    """The live key that encrypts for a tenant, until a deadline on the monotonic clock."""
+
+    __slots__ = ("key",)
+
+    def __init__(self, key: LiveKey) -> None:
+        super().__init__()
+        self.key = key
+        key.lease = self

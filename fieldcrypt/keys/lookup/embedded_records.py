@@ -1,0 +1,138 @@
+"""Key records that come with self-contained values: which are opened, and how often that is tried."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fieldcrypt._base.remembered import Remembered
+from fieldcrypt._base.token_bucket import TokenBucket
+from fieldcrypt.errors import DecryptionError, KeyProviderError, KeyShreddedError, NotWrappedHereError, located
+from fieldcrypt.keys.lookup.refused_records import Place, place_of
+from fieldcrypt.keys.lookup.tombstones import Tombstones
+from fieldcrypt.keys.policy import KeyPolicy
+from fieldcrypt.keys.providers.provider import KeyProvider
+from fieldcrypt.keys.record.authentic import AuthenticRecord
+from fieldcrypt.keys.record.data_key import DataKey
+from fieldcrypt.keys.record.record import KeyRecord
+from fieldcrypt.keys.record.tombstone import Tombstone
+
+__all__ = ["EmbeddedRecords", "Opened", "Unwrap"]
+
+Opened = tuple[AuthenticRecord, DataKey]
+Unwrap = Callable[[KeyRecord, KeyProvider], Opened]
+
+_FAILED = 10.0  # seconds for which the words of the key service are kept
+
+_NOT_READ = (
+    "the value carries its own data key, and this Encryptor, which has a key store, reads no such values: if "
+    "some of them are yours, say Encryptor(…, read_self_contained=True)"
+)
+
+
+class EmbeddedRecords:
+    """Opens records that whoever writes to the data can forge, at a price of few calls of key service and key store.
+
+    One that was found not to be authentic is remembered. All others that nobody has opened yet share so many attempts
+    a second as the policy says, of which those that turn out well do not count.
+
+    Args:
+        tombstones: of the key store, if there is one.
+        policy: `unknown_records_per_second`, `own_keys_only`, `max_cached_keys` and `cache_ttl` count.
+        read: False if none is to be opened. It is still said of values that were shredded that they were.
+    """
+
+    def __init__(self, tombstones: Tombstones, policy: KeyPolicy, *, read: bool) -> None:
+        self._tombstones = tombstones
+        self._read = read
+        self._trusts_nobody = policy.own_keys_only
+        self._per_second = policy.unknown_records_per_second
+        self._bucket = TokenBucket(self._per_second)
+        # What is not authentic for a provider stays so.
+        self._refused: Remembered[Place, KeyProvider] = Remembered(float("inf"), policy.max_cached_keys)
+        self._failed: Remembered[Place, KeyProviderError] = Remembered(_FAILED, policy.max_cached_keys)
+        self._unread: Remembered[Place, bool] = Remembered(policy.cache_ttl.total_seconds(), policy.max_cached_keys)
+
+    def open(self, record: KeyRecord, provider: KeyProvider, unwrap: Unwrap) -> Opened:
+        """Return a record, authentic, and its data key.
+
+        Args:
+            record: as it came with the value.
+            provider: the one to open it with.
+            unwrap: has it do that.
+
+        Raises:
+            DecryptionError: it is not authentic, or not read here.
+            KeyShreddedError: a tombstone ends the data key.
+            KeyStoreError: the key store cannot be asked for one.
+            KeyProviderError: the data key cannot be unwrapped; or was not, for too many were refused lately.
+        """
+        _raise(self._tombstones.known(record), record)
+        if not self._read:
+            self._look_once(record)
+            raise DecryptionError(_NOT_READ)
+        if self._refused.get(place_of(record)) is provider:
+            raise DecryptionError("the key record in the value is not authentic")
+        if not self._bucket.take():
+            raise self._not_tried(record)
+        in_vain = True
+        try:
+            self.check(record)  # before the key service is asked: its answer would change nothing
+            opened = unwrap(record, provider)
+            in_vain = self._trusts_nobody or provider.public_key_wrapping  # others can make as many as they want
+            return opened
+        except KeyShreddedError:
+            in_vain = False  # that is known from now on
+            raise
+        except NotWrappedHereError:
+            in_vain = self._tombstones.are_kept  # else nobody was asked. Not remembered, for an alias may move
+            raise
+        except DecryptionError:
+            self._refused.put(place_of(record), provider)
+            raise
+        except KeyProviderError as error:
+            self._failed.put(place_of(record), located(error).with_traceback(None))
+            raise
+        finally:
+            self._bucket.done(in_vain=in_vain)
+
+    def check(self, record: KeyRecord) -> None:
+        """Ask the key store whether a data key was shredded.
+
+        Raises:
+            KeyShreddedError: a tombstone ends it.
+            KeyStoreError: the key store cannot be asked.
+        """
+        _raise(self._tombstones.look_up(record), record)
+
+    def forget(self) -> None:
+        """Forget what was found out."""
+        self._refused.clear()
+        self._failed.clear()
+        self._unread.clear()
+
+    def _not_tried(self, record: KeyRecord) -> KeyProviderError:
+        """Return what the key service said of a record when it was tried last, or why it was not tried."""
+        failed = self._failed.get(place_of(record))
+        if failed is not None:
+            return located(failed)
+        return KeyProviderError(
+            "the value's data key is unknown here, and was not unwrapped: as many others could not be lately as may be "
+            f"in a second, {self._per_second} (KeyPolicy.unknown_records_per_second)"
+        )
+
+    def _look_once(self, record: KeyRecord) -> None:
+        """Ask the key store whether a data key was shredded, unless that was done lately, or others were too often."""
+        if self._unread.get(place_of(record)) or not self._bucket.take():
+            return
+        stone = None
+        try:
+            stone = self._tombstones.look_up(record)
+            self._unread.put(place_of(record), True)
+        finally:
+            self._bucket.done(in_vain=stone is None)
+        _raise(stone, record)
+
+
+def _raise(stone: Tombstone | None, record: KeyRecord) -> None:
+    if stone is not None:
+        raise stone.lost(record.key_id)

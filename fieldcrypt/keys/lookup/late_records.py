@@ -1,0 +1,105 @@
+"""Key records that arrive after the values that need them, as they may where tables are replicated one by one."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from threading import Lock
+from typing import Generic, TypeVar
+
+from fieldcrypt import _system
+from fieldcrypt._base.backoff import Patience
+from fieldcrypt._base.remembered import Remembered
+from fieldcrypt._base.single_flight import SingleFlight
+from fieldcrypt.errors import KeyNotFoundError, KeyShreddedError
+from fieldcrypt.events import Event, EventKind, Events
+
+__all__ = ["LateRecords"]
+
+K = TypeVar("K")
+
+FIRST_PAUSE = 0.05  # seconds; each further one is twice as long
+REST = 30.0  # a wait of 2 seconds in vain, and for a minute there is none
+NOT_AGAIN = 1.0  # seconds in which nobody asks again for a record that was not there, unless to wait for it
+_REMEMBERED = 1_000  # key ids that were waited for in vain
+
+
+class LateRecords(Generic[K]):
+    """Asks again for records that are not there yet, for a bounded time, and one of many who need the same one.
+
+    Waits in vain are bounded for all records together, and nobody waits twice in vain for one of them: it is cheap to
+    make values whose records never come.
+
+    Args:
+        wait: how long, in seconds.
+        events: where to tell of what was late and of what is missing.
+    """
+
+    def __init__(self, wait: float, events: Events) -> None:
+        self._wait = wait
+        self._events = events
+        self._patience = Patience(REST)
+        self._missing: OrderedDict[bytes, None] = OrderedDict()
+        self._said: Remembered[bytes, str] = Remembered(NOT_AGAIN, _REMEMBERED)  # of those that were not there just now
+        self._reset()
+        _system.call_after_fork(self._reset)
+
+    def _reset(self) -> None:
+        self._lock = Lock()
+        self._flights: SingleFlight[K] = SingleFlight()
+
+    def get(self, key_id: bytes, ask: Callable[[], K], asking: Hashable = None) -> K:
+        """Return what `ask` returns, asking again while that may help.
+
+        Args:
+            key_id: of the record.
+            ask: asks for it.
+            asking: what those have in common who may share an answer.
+
+        Raises:
+            KeyNotFoundError: there is no such record, or it was not waited for; the message says which.
+            As `ask`.
+        """
+        missing = self._said.get(key_id)
+        if missing is None:
+            try:
+                return ask()
+            except KeyShreddedError:
+                raise
+            except KeyNotFoundError as error:
+                if not self._wait:
+                    raise
+                missing = str(error)
+                self._said.put(key_id, missing)
+        if key_id in self._missing or self._patience.exhausted:
+            raise KeyNotFoundError(
+                f"{missing}. If it is new its record may still be on its way, but it was not waited for: that was in "
+                "vain lately"
+            )
+        return self._flights.run(asking or key_id, lambda: self._ask_again(key_id, ask, missing))
+
+    def _ask_again(self, key_id: bytes, ask: Callable[[], K], missing: str) -> K:
+        started, pause = _system.monotonic(), FIRST_PAUSE
+        while (left := started + self._wait - _system.monotonic()) > 0:
+            _system.sleep(min(pause, left))
+            pause *= 2
+            try:
+                found = ask()
+            except KeyShreddedError:
+                raise
+            except KeyNotFoundError as error:
+                missing = str(error)
+            else:
+                self._events.report(Event(EventKind.KEY_LATE, key_id.hex(), seconds=_system.monotonic() - started))
+                return found
+        waited = _system.monotonic() - started
+        self._give_up(key_id)
+        self._events.report(Event(EventKind.KEY_MISSING, key_id.hex(), seconds=waited, cause=missing))
+        raise KeyNotFoundError(f"{missing}. Its record may not have been replicated to here yet: waited {waited:.1f} s")
+
+    def _give_up(self, key_id: bytes) -> None:
+        self._patience.in_vain(self._wait)
+        with self._lock:
+            self._missing[key_id] = None
+            while len(self._missing) > _REMEMBERED:
+                self._missing.popitem(last=False)

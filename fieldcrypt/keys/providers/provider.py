@@ -1,0 +1,188 @@
+"""Key providers: what wraps and unwraps data keys. The protocol, and a provider for keys held by the application."""
+
+from __future__ import annotations
+
+import binascii
+import os
+from collections.abc import Collection, Mapping, MutableMapping, Sequence
+from datetime import timedelta
+from typing import Any, Protocol, runtime_checkable
+
+from fieldcrypt import _system
+from fieldcrypt.errors import ConfigurationError, NotWrappedHereError
+from fieldcrypt.format.aead import KEY_SIZE, NONCE_SIZE, TAG_SIZE, Xaes256Gcm
+from fieldcrypt.format.context import encode_context
+from fieldcrypt.keys.record.data_key import DATA_KEY_SIZE, derive
+from fieldcrypt.keys.record.record import WrappedKey
+
+__all__ = ["KeyProvider", "LocalKeyProvider", "not_wrapped"]
+
+_NAME_LABEL = b"fieldcrypt/v1 local name"
+_WRAP_LABEL = b"fieldcrypt/v1 local wrap"
+_NAME_SIZE = 8
+_MAX_FILE_SIZE = 1024  # more than a key in base64 with white space around it
+_NAMES, _NAME_CHARACTERS = 4, 300  # shown of the names in a record, which may be anybody's
+_WRAPPED_SIZE = NONCE_SIZE + DATA_KEY_SIZE + TAG_SIZE
+
+
+@runtime_checkable
+class KeyProvider(Protocol):
+    """Wraps data keys under wrapping keys, and unwraps them. Called from several threads at once.
+
+    A provider uses only wrapping keys that it was configured with: the name in a wrapped key is looked up among
+    them and never followed, for whoever can write to the database can write a name.
+
+    Providers of your own derive from this class, define the two verbs and `wrapping_keys`, and are reported on if they
+    call `fieldcrypt.events.report`.
+
+    Attributes:
+        public_key_wrapping: True if whoever knows a public key can wrap, so that an unwrapped key proves nothing about
+            who made it. Fields have to accept that one by one.
+        write_only: True if this provider can wrap but not unwrap.
+        grace: how long live keys go on at most while nobody can be asked, if that is to be less than
+            `KeyPolicy.grace`: zero where silence is how the owner of the wrapping key says no.
+        by_tenant: True if `for_tenant` does not return the provider itself: then whoever reads has to say for whom.
+    """
+
+    public_key_wrapping: bool = False
+    write_only: bool = False
+    grace: timedelta | None = None
+    by_tenant: bool = False
+
+    def wrap(self, data_key: bytes, context: Mapping[str, str]) -> Sequence[WrappedKey]:
+        """Encrypt a data key under every wrapping key.
+
+        Args:
+            data_key: 32 bytes.
+            context: authenticated with the key, and needed to unwrap it (SPEC section 6).
+
+        Returns:
+            One wrapped key or more, under different names.
+
+        Raises:
+            KeyProviderError: it could not be done; `KeyAccessDeniedError` if it was refused.
+        """
+        ...
+
+    def unwrap(self, wraps: Sequence[WrappedKey], context: Mapping[str, str]) -> bytes:
+        """Decrypt a data key by whichever of the wraps works.
+
+        Returns:
+            32 bytes.
+
+        Raises:
+            NotWrappedHereError: no wrap is under a key of this provider.
+            DecryptionError: key and context are not authentic.
+            KeyProviderError: it could not be done; `KeyAccessDeniedError` if it was refused.
+        """
+        ...
+
+    def wrapping_keys(self) -> Sequence[str]:
+        """Return the names of the keys under which a data key should be wrapped.
+
+        Raises:
+            KeyProviderError: that has to be asked of a key service, which does not answer.
+        """
+        ...
+
+    def wrapping_key(self, name: str) -> str | None:
+        """Return which of `wrapping_keys()` the name in a wrapped key means, or None if it is a foreign one."""
+        return name if name in self.wrapping_keys() else None
+
+    def wrapping_with(self, names: Collection[str]) -> KeyProvider:
+        """Return a provider that wraps under some of `wrapping_keys()` alone; one with a single key returns itself."""
+        return self
+
+    def places(self) -> Mapping[str, KeyProvider]:
+        """Return the places in which the keys are used, best first, each with a provider that works in it alone."""
+        return {type(self).__name__: self}
+
+    def share(self, connections: MutableMapping[Any, Any]) -> None:
+        """Use connections to key services together with all other providers that are given the same mapping."""
+        return
+
+    def for_tenant(self, tenant: str | None) -> KeyProvider:
+        """Return the provider that wraps and unwraps a tenant's data keys, or those of no tenant: as a rule, itself.
+
+        Raises:
+            KeyProviderError: that cannot be found out.
+        """
+        return self
+
+
+class LocalKeyProvider(KeyProvider):
+    """Wraps data keys under one 32-byte key that the application holds: for tests, development, and a single machine.
+
+    Nothing but that key stands between an attacker and the data; in production prefer a key service.
+
+    Args:
+        key: 32 bytes.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        if not isinstance(key, bytes) or len(key) != KEY_SIZE:
+            raise ConfigurationError(f"a local key is {KEY_SIZE} bytes")
+        self._name = f"local:{derive(key, _NAME_LABEL, _NAME_SIZE).hex()}"
+        self._cipher = Xaes256Gcm(derive(key, _WRAP_LABEL, KEY_SIZE))
+        self._path: str | None = None
+
+    @classmethod
+    def generate(cls) -> LocalKeyProvider:
+        """Make a provider with a new key, which is lost with the provider: for tests."""
+        return cls(_system.random_bytes(KEY_SIZE))
+
+    @classmethod
+    def from_file(cls, path: str | os.PathLike[str]) -> LocalKeyProvider:
+        """Read the key from a file that `openssl rand -base64 32` made.
+
+        Raises:
+            ConfigurationError: the file cannot be read, or is not 32 bytes in base64.
+        """
+        try:
+            with open(path, "rb") as file:  # not pathlib, which would double the time of `import fieldcrypt`
+                text = file.read(_MAX_FILE_SIZE)
+        except OSError as error:
+            raise ConfigurationError(f"the key file {path} cannot be read: {error.strerror}") from None
+        try:
+            key = binascii.a2b_base64(text.strip(), strict_mode=True)
+        except binascii.Error:
+            key = b""
+        if len(key) != KEY_SIZE:
+            raise ConfigurationError(
+                f"the key file {path} does not hold {KEY_SIZE} bytes in base64; make one with "
+                f"`openssl rand -base64 {KEY_SIZE}`"
+            )
+        provider = cls(key)
+        provider._path = os.path.abspath(path)
+        return provider
+
+    def wrap(self, data_key: bytes, context: Mapping[str, str]) -> Sequence[WrappedKey]:
+        """Encrypt a data key (see `KeyProvider.wrap`)."""
+        nonce = _system.random_bytes(NONCE_SIZE)
+        return [WrappedKey(self._name, nonce + self._cipher.encrypt(nonce, data_key, encode_context(context)))]
+
+    def unwrap(self, wraps: Sequence[WrappedKey], context: Mapping[str, str]) -> bytes:
+        """Decrypt a data key (see `KeyProvider.unwrap`)."""
+        for wrap in wraps:
+            if wrap.name == self._name and len(wrap.data) == _WRAPPED_SIZE:
+                nonce, ciphertext = wrap.data[:NONCE_SIZE], wrap.data[NONCE_SIZE:]
+                return self._cipher.decrypt(nonce, ciphertext, encode_context(context))
+        raise not_wrapped(wraps, f"not the local key of this provider, {self._name!r}")
+
+    def wrapping_keys(self) -> Sequence[str]:
+        """Return the name of the key, which is derived from it."""
+        return [self._name]
+
+    def __repr__(self) -> str:
+        return f"LocalKeyProvider({self._name!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self._path is None:
+            raise TypeError("a local key provider holds a key and cannot be pickled, unless from_file made it")
+        return LocalKeyProvider.from_file, (self._path,)
+
+
+def not_wrapped(wraps: Sequence[WrappedKey], wanted: str) -> NotWrappedHereError:
+    """Return the error that names the keys that a data key is under, quoted, and `wanted`, those of the provider."""
+    names = [repr(wrap.name[:_NAME_CHARACTERS]) for wrap in wraps[:_NAMES]]
+    return NotWrappedHereError(f"the data key is wrapped under {', '.join(names)}: that is {wanted}")

@@ -1,0 +1,1 @@
+"""Key stores: the protocol, files and memory, and the stores of several regions as one."""

@@ -1,0 +1,139 @@
+"""Several key stores, of which one is this region's: for key records that have not arrived, or cannot be reached."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from fieldcrypt import _system
+from fieldcrypt._base.backoff import Patience
+from fieldcrypt.errors import ConfigurationError, KeyNotFoundError, KeyStoreError
+from fieldcrypt.events import Event, EventKind, report
+from fieldcrypt.keys.record.record import KeyRecord
+from fieldcrypt.keys.record.tombstone import Tombstone
+from fieldcrypt.keys.stores.store import KeyStore
+
+__all__ = ["KeyStoreChain"]
+
+REST = 10.0  # a look in other regions of 0.1 seconds in vain, and for a second there is none; likewise after an outage
+
+
+class KeyStoreChain:
+    """Keeps data keys in one key store, and looks for those that it does not have in replicas of it elsewhere.
+
+    For global tables, where a value may be here before its data key's record is:
+
+        KeyStoreChain(
+            DynamoKeyStore("data-keys"),
+            DynamoKeyStore("data-keys", region="us-east-1"),
+        )
+
+    A record that is found elsewhere is as good as one that is found here, for all are authenticated when they are
+    opened. The others help, and never harm: whether they can be reached or not, what the own store gives is given.
+
+    Attributes:
+        stores: the own one and the others.
+
+    Args:
+        own: is read first, and alone is written to and listed.
+        others: are read if the own one has no record, or cannot be reached.
+
+    Raises:
+        ConfigurationError: there are no others, or one of them is no key store.
+    """
+
+    def __init__(self, own: KeyStore, *others: KeyStore) -> None:
+        if not others:
+            raise ConfigurationError("a chain has two key stores or more; a single one needs none")
+        for store in (own, *others):
+            if isinstance(store, type) or not isinstance(store, KeyStore):
+                raise ConfigurationError(f"an instance of {type(store).__name__} is not a key store")
+        self.stores = (own, *others)
+        self._others = tuple((store, Patience(REST)) for store in others)  # how long to leave each alone that failed
+        self._patience = Patience(REST)  # and all of them, if they had nothing
+
+    @property
+    def own(self) -> KeyStore:
+        """The key store that is written to. Claims are kept there alone, for each region makes its own first keys."""
+        return self.stores[0]
+
+    def get(self, key_id: bytes) -> KeyRecord | Tombstone:
+        """Return the own store's record; else a tombstone that another one has; else the first record of the others.
+
+        All others are asked, for one of them may know that the key was shredded. Those that cannot be reached do not
+        count, and are left alone for ten times as long as it took to find that out. So are all of them after they were
+        asked in vain, unless the own one cannot be reached: values without keys cannot hold up readers.
+
+        Raises:
+            KeyNotFoundError: the own store has no record, and no other gave one; `final` if all were asked.
+            KeyStoreError: the own store cannot be read, and no other gave a record.
+        """
+        try:
+            return self.stores[0].get(key_id)
+        except KeyNotFoundError as error:
+            if self._patience.exhausted:
+                raise _not_final(f"{error}; other key stores were not asked: that was in vain lately") from None
+            own: KeyStoreError = error
+        except KeyStoreError as error:
+            own = error
+        started = _system.monotonic()
+        found, failures = self._elsewhere(key_id)
+        if found is None:
+            said = "; ".join(map(str, (own, *failures)))
+            if not isinstance(own, KeyNotFoundError):
+                raise KeyStoreError(said) from own
+            self._patience.in_vain(_system.monotonic() - started)
+            if all(isinstance(failure, KeyNotFoundError) for failure in failures):
+                raise KeyNotFoundError(said)
+            raise _not_final(said)
+        record, store = found
+        report(Event(EventKind.FAILED_OVER, key_id.hex(), record.tenant, place=repr(store), cause=str(own)))
+        return record
+
+    def _elsewhere(self, key_id: bytes) -> tuple[tuple[KeyRecord | Tombstone, KeyStore] | None, list[KeyStoreError]]:
+        found: tuple[KeyRecord | Tombstone, KeyStore] | None = None
+        failures = []
+        for store, patience in self._others:
+            if patience.exhausted:
+                failures.append(KeyStoreError(f"{store!r} was not asked: it could not be reached lately"))
+                continue
+            started = _system.monotonic()
+            try:
+                record = store.get(key_id)
+            except KeyStoreError as error:
+                failures.append(error)
+                if not isinstance(error, KeyNotFoundError):
+                    patience.in_vain(_system.monotonic() - started)
+                continue
+            if isinstance(record, Tombstone):
+                return (record, store), failures
+            found = found or (record, store)
+        return found, failures
+
+    def add(self, record: KeyRecord | Tombstone) -> None:
+        """Add a record to the own store (see `KeyStore.add`)."""
+        self.stores[0].add(record)
+
+    def list(self, tenant: str | None) -> Sequence[KeyRecord | Tombstone]:
+        """Return a tenant's records in the own store (see `KeyStore.list`)."""
+        return self.stores[0].list(tenant)
+
+    def replace(self, old: KeyRecord, new: KeyRecord | Tombstone) -> bool:
+        """Replace a record in the own store (see `KeyStore.replace`)."""
+        return self.stores[0].replace(old, new)
+
+    def key_ids(self) -> Iterator[bytes]:
+        """Yield all key ids of the own store (see `KeyStore.key_ids`)."""
+        return self.stores[0].key_ids()
+
+    def __repr__(self) -> str:
+        return f"KeyStoreChain({', '.join(map(repr, self.stores))})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return KeyStoreChain, self.stores
+
+
+def _not_final(said: str) -> KeyNotFoundError:
+    error = KeyNotFoundError(said)
+    error.final = False
+    return error

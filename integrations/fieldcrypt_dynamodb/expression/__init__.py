@@ -1,0 +1,1 @@
+"""Expressions of DynamoDB: read, checked, and rewritten for protected attributes."""

@@ -1,0 +1,238 @@
+"""Conditions and filters: equality with a searchable attribute becomes one with its tags, the rest is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from fieldcrypt.search.blind_index import MAX_TAG_SIZE
+from fieldcrypt_dynamodb.errors import ProtectedAttributeError, renamed
+from fieldcrypt_dynamodb.expression.placeholders import Substitutions
+from fieldcrypt_dynamodb.expression.syntax import Node, conditions
+from fieldcrypt_dynamodb.item.description import ProtectedTable
+from fieldcrypt_dynamodb.item.forms import Form
+
+__all__ = ["Comparison", "Condition", "KeySearch", "rewrite", "rewrite_key"]
+
+_PRESENCE = frozenset({"attribute_exists", "attribute_not_exists"})
+_NO_TAG = bytes(MAX_TAG_SIZE + 1)  # which no value has: for searching where there is nothing to find
+_MOST_IN = 100  # operands that DynamoDB takes in one IN: while an index key rotates, values have two tags each
+
+
+class Comparison(NamedTuple):
+    """What an attribute has to be equal to, compared after decryption.
+
+    Attributes:
+        attribute: a searchable one.
+        values: what it may be.
+    """
+
+    attribute: str
+    values: tuple[Any, ...]
+
+
+class Condition(NamedTuple):
+    """A condition as it leaves.
+
+    Attributes:
+        text: the expression.
+        comparisons: what all items that it finds have to meet after decryption.
+        attributes: all that it looks at.
+    """
+
+    text: str
+    comparisons: list[Comparison]
+    attributes: set[str]
+
+
+class KeySearch(NamedTuple):
+    """A key condition on the tags of an attribute, which asks for one of them at a time.
+
+    Attributes:
+        placeholder: stands for the tag.
+        tags: all of them.
+        companion: the key attribute.
+    """
+
+    placeholder: str
+    tags: list[bytes]
+    companion: str
+
+
+class _Rewriting:
+    def __init__(self, text: str, table: ProtectedTable, places: Substitutions, form: Form, tenant: str | None) -> None:
+        self._text, self._table, self._places, self._form, self._tenant = text, table, places, form, tenant
+        self.tree = conditions(text, places.names)
+        self._edits: list[tuple[int, int, str]] = []
+
+    def leaves(self) -> Iterator[tuple[Node, bool]]:
+        """Yield the conditions that are not made of others, each with whether it has to hold for all that is found."""
+        yield from _leaves(self.tree, True)
+
+    def touches(self, leaf: Node) -> set[str]:
+        """Return the attributes in a condition that are protected, or filled by fieldcrypt."""
+        return {root for root in _roots(leaf) if root in self._table.attributes or root in self._table.own}
+
+    def asks_for_presence(self, leaf: Node) -> bool:
+        """Say whether all that is asked is whether an attribute is there."""
+        return leaf.kind in _PRESENCE and len(leaf.parts) == 1 and _whole(leaf.parts[0]) is not None
+
+    def searched(self, leaf: Node) -> tuple[str, tuple[str, ...]] | None:
+        """Return the attribute that a condition compares with values, and their placeholders, if there are tags."""
+        parts = leaf.parts
+        if leaf.kind == "=" and parts[0].kind == "value":
+            parts = parts[::-1]
+        attribute = _whole(parts[0]) if leaf.kind in ("=", "in") and parts else None
+        if attribute not in self._table.companions or any(part.value is None for part in parts[1:]):
+            return None
+        return attribute, tuple(part.value for part in parts[1:] if part.value is not None)
+
+    def comparison(self, attribute: str, placeholders: tuple[str, ...]) -> Comparison:
+        """Return what is searched for, in the field's own type."""
+        values = tuple(self._value(attribute, self._places.take(each)) for each in placeholders)
+        return Comparison(attribute, values)
+
+    def _value(self, attribute: str, given: Any) -> Any:
+        table = self._table
+        if self._form.is_null(given):
+            raise ProtectedAttributeError(
+                f"{table.name}.{attribute} cannot be compared with NULL: use attribute_exists and attribute_not_exists",
+                field=table.field_name(attribute),
+            )
+        try:
+            to_field = self._form.conversion(table.attributes[attribute].type).to_field
+            return given if to_field is None else to_field(given)
+        except (TypeError, ValueError) as error:
+            raise renamed(error, f"{table.name}.{attribute}") from None
+
+    def tags(self, comparison: Comparison) -> list[bytes]:
+        """Return all tags that items can have which meet a comparison; at least one."""
+        table, attribute = self._table, comparison.attribute
+        tenant = None
+        if attribute in table.per_tenant:
+            tenant = self._tenant
+            if tenant is None:
+                raise ProtectedAttributeError(
+                    f"{table.name}.{attribute} has tags per tenant: search with of_tenant(…), which names it",
+                    field=table.field_name(attribute),
+                )
+        index = table.indexes[attribute]
+        tags = [tag for value in comparison.values for tag in index.tags(value, tenant=tenant)]
+        return list(dict.fromkeys(tags)) or [_NO_TAG]
+
+    def replace(self, leaf: Node, *conditions: str) -> None:
+        """Put one of other conditions in the place of one, in parentheses if it has them: a word may follow at once."""
+        text = " OR ".join(conditions)
+        if len(conditions) > 1 or self._text[leaf.start] == "(":
+            text = f"({text})"
+        self._edits.append((leaf.start, leaf.end, text))
+
+    def text(self) -> str:
+        """Return the expression with all replacements."""
+        text = self._text
+        for start, end, new in sorted(self._edits, reverse=True):
+            text = text[:start] + new + text[end:]
+        return text
+
+    def refusal(self, leaf: Node, names: set[str]) -> ProtectedAttributeError:
+        """Return why a condition is refused."""
+        name = sorted(names)[0]
+        what = f"{self._table.name}.{name}"
+        if name in self._table.own:
+            return ProtectedAttributeError(f"{what} is filled by fieldcrypt: conditions ask for the attribute itself")
+        works = "attribute_exists and attribute_not_exists work"
+        works += ", = and IN too, with plain values" if name in self._table.companions else ""
+        return ProtectedAttributeError(
+            f"DynamoDB cannot compare the protected attribute {what}: it holds ciphertext ({leaf.kind}). {works}",
+            field=self._table.field_name(name),
+        )
+
+
+def rewrite(
+    text: str, table: ProtectedTable, places: Substitutions, form: Form, tenant: str | None, *, compares: bool
+) -> Condition:
+    """Rewrite a condition or a filter.
+
+    Args:
+        text: the expression.
+        table: what is protected.
+        places: the request's placeholders.
+        form: of its values.
+        tenant: whose tags, if they are per tenant.
+        compares: True if what is found is compared after decryption; a condition of a write is not.
+
+    Raises:
+        ProtectedAttributeError: DynamoDB would have to compare ciphertext.
+        TypeError, ValueError: a value is not one of the attribute's.
+    """
+    rewriting = _Rewriting(text, table, places, form, tenant)
+    comparisons = []
+    for leaf, holds in rewriting.leaves():
+        names = rewriting.touches(leaf)
+        if not names or rewriting.asks_for_presence(leaf):
+            continue
+        searched = rewriting.searched(leaf)
+        if searched is None:
+            raise rewriting.refusal(leaf, names)
+        comparison = rewriting.comparison(*searched)
+        if table.indexes[comparison.attribute].truncated and not (holds and compares):
+            raise ProtectedAttributeError(
+                f"{table.name}.{comparison.attribute} has tags shorter than 16 bytes, which other values share: it can "
+                "be searched in filters and key conditions, joined by AND, whose items are compared after decryption",
+                field=table.field_name(comparison.attribute),
+            )
+        if holds:
+            comparisons.append(comparison)
+        companion = places.name(table.companions[comparison.attribute])
+        tags = [places.value(form.binary(tag)) for tag in rewriting.tags(comparison)]
+        if len(tags) == 1:
+            rewriting.replace(leaf, f"{companion} = {tags[0]}")
+        else:
+            some = [tags[at : at + _MOST_IN] for at in range(0, len(tags), _MOST_IN)]
+            rewriting.replace(leaf, *[f"{companion} IN ({', '.join(each)})" for each in some])
+    return Condition(rewriting.text(), comparisons, set(_roots(rewriting.tree)))
+
+
+def rewrite_key(
+    text: str, table: ProtectedTable, places: Substitutions, form: Form, tenant: str | None
+) -> tuple[Condition, KeySearch | None]:
+    """Rewrite a key condition. On the key of an index, DynamoDB takes one tag at a time.
+
+    Raises:
+        As `rewrite`.
+    """
+    rewriting = _Rewriting(text, table, places, form, tenant)
+    comparisons: list[Comparison] = []
+    search = None
+    for leaf, holds in rewriting.leaves():
+        names = rewriting.touches(leaf)
+        if not names:
+            continue
+        searched = rewriting.searched(leaf)
+        if searched is None or leaf.kind != "=" or not holds or comparisons:
+            raise rewriting.refusal(leaf, names)
+        comparisons.append(rewriting.comparison(*searched))
+        companion = table.companions[comparisons[0].attribute]
+        tags = rewriting.tags(comparisons[0])
+        search = KeySearch(places.value(form.binary(tags[0])), tags, companion)
+        rewriting.replace(leaf, f"{places.name(companion)} = {search.placeholder}")
+    return Condition(rewriting.text(), comparisons, set(_roots(rewriting.tree))), search
+
+
+def _leaves(node: Node, holds: bool) -> Iterator[tuple[Node, bool]]:
+    if node.kind in ("and", "or", "not"):
+        for part in node.parts:
+            yield from _leaves(part, holds and node.kind == "and")
+    else:
+        yield node, holds
+
+
+def _roots(node: Node) -> Iterator[str]:
+    if node.path is not None:
+        yield node.path.root
+    for part in node.parts:
+        yield from _roots(part)
+
+
+def _whole(node: Node) -> str | None:
+    return node.path.root if node.path is not None and node.path.whole else None

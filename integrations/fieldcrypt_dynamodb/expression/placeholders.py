@@ -1,0 +1,92 @@
+"""The placeholders of a request: which are added, and which must not leave."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fieldcrypt_dynamodb.errors import ProtectedAttributeError
+from fieldcrypt_dynamodb.expression.syntax import placeholders
+
+__all__ = ["EXPRESSIONS", "Substitutions"]
+
+EXPRESSIONS = (
+    "ConditionExpression",
+    "FilterExpression",
+    "KeyConditionExpression",
+    "ProjectionExpression",
+    "UpdateExpression",
+)
+_NAMES, _VALUES = "ExpressionAttributeNames", "ExpressionAttributeValues"
+_PREFIX = "fieldcrypt"
+
+
+class Substitutions:
+    """`ExpressionAttributeNames` and `ExpressionAttributeValues` of one request, while its expressions are rewritten.
+
+    Args:
+        params: the request's parameters, whose expressions are texts.
+    """
+
+    def __init__(self, params: Mapping[str, Any]) -> None:
+        self.names: dict[str, str] = dict(params.get(_NAMES) or {})
+        self.values: dict[str, Any] = dict(params.get(_VALUES) or {})
+        self._given_values = frozenset(self.values)
+        self._before = _placeholders(params) if self.names or self.values else set()
+        self._taken: set[str] = set()
+
+    def name(self, attribute: str) -> str:
+        """Return a placeholder for an attribute."""
+        return self._add("#", self.names, attribute)
+
+    def value(self, value: Any) -> str:
+        """Return a placeholder for a value that may leave."""
+        return self._add(":", self.values, value)
+
+    def _add(self, sign: str, known: dict[str, Any], content: Any) -> str:
+        number = len(known)
+        while f"{sign}{_PREFIX}{number}" in known:
+            number += 1
+        known[f"{sign}{_PREFIX}{number}"] = content
+        return f"{sign}{_PREFIX}{number}"
+
+    def take(self, placeholder: str) -> Any:
+        """Return a value that was given for a protected attribute, and must not leave as it is.
+
+        Raises:
+            ProtectedAttributeError: there is none.
+        """
+        if placeholder not in self._given_values:
+            raise ProtectedAttributeError(f"{_VALUES} has no {placeholder}")
+        self._taken.add(placeholder)
+        return self.values[placeholder]
+
+    def put_into(self, params: dict[str, Any]) -> None:
+        """Set both parameters of a request, with what its rewritten expressions refer to.
+
+        Raises:
+            ProtectedAttributeError: a value that was given for a protected attribute would leave all the same.
+        """
+        if not self.names and not self.values:
+            return
+        before, after = self._before, _placeholders(params)
+        unused = self._given_values - before
+        if unused:
+            raise ProtectedAttributeError(
+                f"no expression uses {', '.join(sorted(unused))}: DynamoDB refuses that, but has seen the value by then"
+            )
+        if self._taken & after:
+            raise ProtectedAttributeError(
+                f"{', '.join(sorted(self._taken & after))} is the value of a protected attribute, and of another "
+                "one in plain: give them a placeholder each"
+            )
+        names = {key: name for key, name in self.names.items() if key in after or key not in before}
+        values = {key: value for key, value in self.values.items() if key in after}
+        for key, content in ((_NAMES, names), (_VALUES, values)):
+            params.pop(key, None)
+            if content:
+                params[key] = content
+
+
+def _placeholders(params: Mapping[str, Any]) -> set[str]:
+    return {each for name in EXPRESSIONS if name in params for each in placeholders(params[name])}

@@ -1,0 +1,1 @@
+"""Items: their values, their seals, and what is protected in them."""

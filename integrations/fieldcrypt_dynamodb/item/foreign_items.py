@@ -1,0 +1,67 @@
+"""Items that another scheme encrypted as a whole, read for a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fieldcrypt import DecryptionError, Event, EventKind
+from fieldcrypt_dynamodb.item.description import ProtectedTable
+from fieldcrypt_dynamodb.item.forms import Form
+from fieldcrypt_dynamodb.item.plaintext import stored, to_value
+
+__all__ = ["WholeItems"]
+
+
+class WholeItems:
+    """Reads the items that a table's `accept` recognises.
+
+    Args:
+        table: the description.
+        form: in which items come and go.
+    """
+
+    def __init__(self, table: ProtectedTable, form: Form) -> None:
+        self._table, self._form = table, form
+        self._readers: Any = () if table.old_items is None else table.old_items.readers
+        self._attributes = {
+            name: (to_value(how.type), form.conversion(how.type).from_field) for name, how in table.attributes.items()
+        }
+
+    def opened(self, item: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return an item with values of the declared types; None if no reader recognises it.
+
+        Raises:
+            DecryptionError: it is not authentic, not of these types, or not accepted any more.
+            KeyProviderError: the scheme's keys cannot be had.
+        """
+        accepted = self._table.old_items
+        for reader in self._readers:
+            if not reader.recognises(item):
+                continue
+            if accepted is None or not accepted.takes_old_values():
+                self._table.encryptor.report(Event(EventKind.VALUE_REFUSED, place=self._table.name))
+                raise DecryptionError(f"the time in which {self._table.name} accepted items of another scheme is over")
+            try:
+                new: dict[str, Any] = dict(reader.read(item))
+            except DecryptionError:
+                self._table.encryptor.report(Event(EventKind.VALUE_REFUSED, place=self._table.name))
+                raise
+            for name in self._attributes.keys() & new.keys():
+                data = stored(self._form.wire({name: new[name]})[name])
+                if data is not None:
+                    new[name] = self._value(name, data)
+            self._table.encryptor.report(Event(EventKind.OLD_VALUE_READ, place=self._table.name))
+            return new
+        return None
+
+    def _value(self, name: str, data: Any) -> Any:
+        to_value, from_field = self._attributes[name]
+        try:
+            value = to_value(data)
+        except (TypeError, ValueError):
+            pass  # raised below, where no chained exception carries the value
+        else:
+            return value if from_field is None else from_field(value)
+        wrong = DecryptionError(f"{self._table.name}.{name} is authentic, but not of the declared type")
+        raise self._table.fields[name].refused(wrong)

@@ -1,0 +1,250 @@
+"""Items: how their protected attributes are encrypted and decrypted, in one of boto3's two forms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from fieldcrypt import DecryptionError, Event, EventKind, RowContext, key_text, row_context
+from fieldcrypt_dynamodb.errors import ProtectedAttributeError, renamed
+from fieldcrypt_dynamodb.expression.conditions import Comparison
+from fieldcrypt_dynamodb.item.description import ProtectedTable
+from fieldcrypt_dynamodb.item.foreign_items import WholeItems
+from fieldcrypt_dynamodb.item.forms import PYTHON, WIRE, Form
+from fieldcrypt_dynamodb.item.plaintext import part_of, stored
+from fieldcrypt_dynamodb.item.seal import Sealing
+
+__all__ = ["Items", "Place", "Tenant", "checked_tenant"]
+
+Item = Mapping[str, Any]
+Tenant = str | int | Decimal
+
+
+def checked_tenant(tenant: Tenant) -> Tenant:
+    """Return a tenant that was named.
+
+    Raises:
+        TypeError: it is none. None would stand for all of them.
+    """
+    if isinstance(tenant, bool) or not isinstance(tenant, (str, int, Decimal)):
+        raise TypeError(f"of_tenant(…) takes a text or a number, not a {type(tenant).__name__}")
+    return tenant
+
+
+class Place(NamedTuple):
+    """What the values of an item are bound to.
+
+    Attributes:
+        row: its key, as a context.
+        tenant: whose keys they are encrypted under.
+    """
+
+    row: RowContext
+    tenant: str | None
+
+
+class Items:
+    """Encrypts and decrypts the items of a table. Nothing that it is given is changed.
+
+    Args:
+        table: the description.
+        form: in which items come and go.
+        tenant: the only tenant whose items these are, or None if each item says it.
+    """
+
+    def __init__(self, table: ProtectedTable, form: Form, tenant: Tenant | None = None) -> None:
+        self.table = table
+        self.form = form
+        self.tenant = tenant
+        self.tenant_text = None if tenant is None else key_text(PYTHON.key_part(tenant))
+        conversions = {name: form.conversion(how.type) for name, how in table.attributes.items()}
+        self._to_field = {name: conversion.to_field for name, conversion in conversions.items()}
+        # What is looked up for every item.
+        self._own = table.own
+        self._only_key = table.key[0] if len(table.key) == 1 else None
+        self._writing: tuple[tuple[Any, ...], ...] = tuple(
+            (name, field.encrypt, self._to_field[name], table.indexes.get(name), table.companions.get(name))
+            for name, field in table.fields.items()
+        )
+        self._reading: tuple[tuple[Any, ...], ...] = tuple(
+            (name, field.decrypt, conversions[name].from_field, table.mixed.get(name))
+            for name, field in table.fields.items()
+        )
+        self._seal = None if table.seal is None else Sealing(table, form)
+        self._whole_items = None if table.old_items is None else WholeItems(table, form)
+
+    # Where an item is
+
+    def place(self, item: Item) -> Place:
+        """Return the place of an item that has its key, and its tenant if the table has tenants.
+
+        Raises:
+            ProtectedAttributeError: it lacks one of them, or is another tenant's.
+        """
+        return Place(self._row(item), self._tenant(item))
+
+    def place_of_key(self, key: Item) -> Place:
+        """Return the place of an item of which only the key is known.
+
+        Raises:
+            ProtectedAttributeError: the table has tenants, and the key does not say which.
+        """
+        name = self.table.tenant
+        if name is not None and name not in key and self.tenant is None:
+            raise ProtectedAttributeError(
+                f"the key of an item of {self.table.name} does not tell its tenant, under whose keys to encrypt: use "
+                'of_tenant(…), table.of_tenant("clinic-7").update_item(…)'
+            )
+        if name is None:
+            return Place(self._row(key), None)
+        return Place(self._row(key), self._tenant(key) if name in key else self.tenant_text)
+
+    def check_tenant(self, key: Item) -> None:
+        """Look at the tenant in a key, if it has one.
+
+        Raises:
+            ProtectedAttributeError: it is not the one that was named.
+        """
+        if self.table.tenant in key:
+            self._tenant(key)
+
+    def _row(self, item: Item) -> RowContext:
+        key_part = self.form.key_part
+        try:
+            if self._only_key is not None:
+                return row_context(key_part(item[self._only_key]))
+            return row_context(*[key_part(item[name]) for name in self.table.key])
+        except KeyError:
+            missing = [name for name in self.table.key if name not in item]
+            raise ProtectedAttributeError(
+                f"an item of {self.table.name} lacks its key attribute {missing[0]!r}"
+            ) from None
+
+    def _tenant(self, item: Item) -> str | None:
+        name = self.table.tenant
+        if name is None:
+            return None
+        if name not in item:
+            raise ProtectedAttributeError(
+                f"an item of {self.table.name} lacks the attribute {name!r}, which names its tenant: if it comes "
+                "from an index, let that project it"
+            )
+        part = self.form.key_part(item[name])
+        tenant = key_text(part)
+        if not isinstance(part, (str, Decimal)) or self.tenant_text not in (None, tenant):
+            raise ProtectedAttributeError(f"an item of {self.table.name} is not one of the tenant that was named")
+        return tenant
+
+    # Encryption
+
+    def encrypt(self, name: str, value: Any, place: Place) -> tuple[Any, Any | None]:
+        """Return an encrypted value in the form, and its tag, if it has one. NULL stays NULL, and has none.
+
+        Raises:
+            TypeError, ValueError: the value is not one of the attribute's.
+            KeyProviderError, KeyStoreError: as for `Field.encrypt`.
+        """
+        values = {name: value}
+        self._encrypt(values, place)
+        companion = self.table.companions.get(name)
+        return values[name], None if companion is None else values.get(companion)
+
+    def encrypted(self, item: Item) -> dict[str, Any]:
+        """Return an item as it leaves.
+
+        Raises:
+            ProtectedAttributeError: it has an attribute that is fieldcrypt's to fill, or has no place.
+            TypeError, ValueError, KeyProviderError, KeyStoreError: as for `encrypt`.
+        """
+        if self._own and not self._own.isdisjoint(item):
+            name = next(name for name in item if name in self._own)
+            raise ProtectedAttributeError(f"{self.table.name}.{name} is filled by fieldcrypt, and cannot be set")
+        place = self.place(item)
+        new = dict(item)
+        self._encrypt(new, place)
+        if self._seal is not None:
+            self._seal.add(new, place.row, place.tenant)
+        return new
+
+    def _encrypt(self, values: dict[str, Any], place: Place) -> None:
+        """Put encrypted values, and tags, into the place of values."""
+        row, tenant = place
+        context = row if self.table.bound else None
+        is_null, binary = self.form.is_null, self.form.binary
+        own_form = self.form is WIRE  # in Python's, NULL is None and binary values are bytes: no need to ask for each
+        name = ""
+        try:
+            for name, encrypt, to_field, index, companion in self._writing:
+                if name not in values or (value := values[name]) is None or (own_form and is_null(value)):
+                    continue
+                if to_field is not None:
+                    value = to_field(value)
+                data = encrypt(value, tenant=tenant, context=context)
+                values[name] = binary(data) if own_form else data
+                if index is not None:
+                    values[companion] = binary(index.tag(value, tenant=tenant))
+        except (TypeError, ValueError) as error:
+            raise renamed(error, f"{self.table.name}.{name}", tenant) from None
+
+    # Decryption
+
+    def decrypted(self, item: Item, *, place: Place | None = None, whole: bool = True) -> dict[str, Any]:
+        """Return an item as the application has it: decrypted, and without tags and seal.
+
+        Args:
+            item: as DynamoDB has it.
+            place: its place, if the item does not tell.
+            whole: False if attributes may have been left out on purpose, so that the seal cannot be looked at.
+
+        Raises:
+            DecryptionError: a value is none of this attribute, of this item, of its tenant; or the seal is broken.
+            KeyProviderError, KeyStoreError: as for `Field.decrypt`.
+        """
+        if self._whole_items is not None and (opened := self._whole_items.opened(item)) is not None:
+            return opened
+        if self._seal is not None and whole:
+            self._seal.verify(item, *(place or self._place_read(item)))
+        new = dict(item)
+        for name in self._own:
+            new.pop(name, None)
+        is_null, bytes_of, bound = self.form.is_null, self.form.bytes_of, self.table.bound
+        own_form = self.form is WIRE
+        row = tenant = None
+        part: dict[str, Any] = {}
+        for name, decrypt, from_field, mixed in self._reading:
+            if name not in new or (value := new[name]) is None or (own_form and is_null(value)):
+                continue
+            data: Any = bytes_of(value)
+            if mixed is not None:
+                part = {"part": part_of(item, self.form)}
+                data, decrypt = stored(self.form.wire({name: value})[name]), mixed.decrypt
+            elif data is None:
+                plain = DecryptionError(f"{self.table.name}.{name} holds a value that is not encrypted")
+                raise self.table.fields[name].refused(plain, tenant=None if place is None else place.tenant)
+            if row is None:
+                row, tenant = place or self._place_read(item)
+            value = decrypt(data, tenant=tenant, context=row if bound else None, **part)
+            try:
+                new[name] = value if from_field is None else from_field(value)
+            except DecryptionError as error:
+                raise self.table.fields[name].refused(error, data, tenant) from None
+        return new
+
+    def _place_read(self, item: Item) -> Place:
+        try:
+            return self.place(item)
+        except (ProtectedAttributeError, TypeError, ValueError) as error:  # what the database holds is not a misuse
+            self.table.encryptor.report(Event(EventKind.VALUE_REFUSED, place=self.table.name))
+            raise DecryptionError(str(error)) from None
+
+    def meets(self, item: Item, comparisons: Iterable[Comparison]) -> bool:
+        """Say whether a decrypted item has the values that were searched for."""
+        for name, values in comparisons:
+            if name not in item or self.form.is_null(item[name]):
+                return False
+            to_field, index = self._to_field[name], self.table.indexes[name]
+            found = item[name] if to_field is None else to_field(item[name])
+            if not any(index.matches(found, value) for value in values):
+                return False
+        return True

@@ -1,0 +1,76 @@
+"""Attributes as they are before they are protected: each type in DynamoDB's own form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from fieldcrypt.mixed_mode import PartOf
+from fieldcrypt_dynamodb.item.forms import WIRE, Form
+
+__all__ = ["is_kept", "is_null", "part_of", "stored", "to_value"]
+
+Wire = Mapping[str, Any]
+
+
+def is_null(value: Wire | None) -> bool:
+    """Say whether an attribute is absent, or DynamoDB's NULL."""
+    return value is None or WIRE.is_null(value)
+
+
+def stored(value: Wire | None) -> Any:
+    """Return an attribute as a `MixedField` takes it: binary and text as what they are, all else in DynamoDB's form."""
+    if value is None or WIRE.is_null(value):
+        return None
+    if len(value) == 1:
+        ((kind, content),) = value.items()
+        if kind == "S" and isinstance(content, str):
+            return content
+        data = WIRE.bytes_of(value)
+        if data is not None:
+            return data
+    return value
+
+
+def is_kept(value: Wire, again: Wire) -> bool:
+    """Say whether an attribute that was read, and is written again, has the numbers and the bytes that it had.
+
+    Text may be written in another way, and a map have other members: that is the type's affair.
+    """
+    ((kind, one),) = value.items()
+    other = again.get(kind)
+    if other is None:
+        return True
+    if kind == "M":
+        return all(is_kept(one[name], other[name]) for name in one.keys() & other.keys())
+    if kind == "L":
+        return len(one) == len(other) and all(map(is_kept, one, other))
+    if kind == "N":
+        return Decimal(one) == Decimal(other)
+    if kind == "NS":
+        return set(map(Decimal, one)) == set(map(Decimal, other))
+    return bytes(one) == bytes(other) if kind == "B" else kind != "BS" or set(map(bytes, one)) == set(map(bytes, other))
+
+
+def to_value(type: Any) -> Callable[[Any], Any]:
+    """Return what makes a Field's value of what `stored` returned. It raises TypeError or ValueError if it is none."""
+    convert = WIRE.conversion(type).to_field
+
+    def value_of(data: Any) -> Any:
+        wire = {"B": data} if isinstance(data, bytes) else {"S": data} if isinstance(data, str) else data
+        return wire if convert is None else convert(wire)
+
+    return value_of
+
+
+def part_of(item: Mapping[str, Any], form: Form) -> PartOf:
+    """Return what tells a `FormerField` what a value of an item was bound to."""
+
+    def part(name: str) -> Any:
+        try:
+            return form.key_part(item[name])
+        except (KeyError, TypeError):
+            return None
+
+    return part

@@ -1,0 +1,138 @@
+"""Item seals: attributes of an item bound to each other (SPEC section 12).
+
+A seal is a value of a field of its own that encrypts nothing, and has a digest of what it covers in its context. So
+it is made and verified with data keys like any other value, and is bound to the item and its tenant as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from cryptography.hazmat.primitives.hashes import SHA256, Hash
+
+from fieldcrypt import DecryptionError, Event, EventKind, KeyNotFoundError, RowContext, key_text, row_context
+from fieldcrypt.errors import located
+from fieldcrypt.format.cbor import encode_cbor
+from fieldcrypt_dynamodb.item.description import ProtectedTable
+from fieldcrypt_dynamodb.item.forms import Form
+from fieldcrypt_dynamodb.item.plaintext import part_of
+
+__all__ = ["Sealing", "seal_digest"]
+
+_CONTEXT_KEY = "seal"
+_NESTING = 128  # lists of the encoding within each other; DynamoDB has 32 levels, each of which is two
+
+
+class Sealing:
+    """Makes and verifies the seals of a table.
+
+    Args:
+        table: the description; it has a seal.
+        form: in which items come.
+    """
+
+    def __init__(self, table: ProtectedTable, form: Form) -> None:
+        if table.seal is None or table.seal_field is None:
+            raise TypeError("the table has no seal")
+        self._name = f"{table.name}.{table.seal.attribute}"
+        self._attribute = table.seal.attribute
+        self._over = table.seal.over
+        self._field = table.seal_field
+        self._form = form
+        self._key, self._tenant = table.key, table.tenant
+        self._encryptor, self._unsealed, self._accepted = table.encryptor, table.unsealed, table.former_seals
+        self._formers = [Sealing(former, form) for former in table.seal.accept]
+
+    def add(self, item: dict[str, Any], row: RowContext, tenant: str | None) -> None:
+        """Seal an item, whose protected attributes are encrypted already."""
+        data = self._field.encrypt(b"", tenant=tenant, context=self._context(item, row))
+        item[self._attribute] = self._form.binary(data)
+
+    def verify(self, item: Mapping[str, Any], row: RowContext, tenant: str | None) -> None:
+        """Look at the seal of an item, as DynamoDB has it.
+
+        Raises:
+            DecryptionError: it is missing, or not the seal of these attributes of this item.
+        """
+        if self._formers and not self.is_own(item, row, tenant) and self._is_of_former(item, tenant):
+            return
+        data = self._form.bytes_of(item.get(self._attribute))
+        if not self.is_on(item) and self._unsealed is not None and self._unsealed.takes_plaintext():
+            self._encryptor.report(Event(EventKind.PLAINTEXT_READ, place=self._name))
+            return
+        if data is None:
+            missing = DecryptionError(f"{self._name}: the item has no seal, or was read without it")
+            raise self._field.refused(missing, tenant=tenant)
+        try:
+            self._field.decrypt(data, tenant=tenant, context=self._context(item, row))
+        except DecryptionError as error:
+            broken = DecryptionError(f"{self._name}: the sealed attributes are not those that were sealed")
+            raise located(broken, field=error.field, key_id=error.key_id, tenant=error.tenant) from None
+
+    def is_on(self, item: Mapping[str, Any]) -> bool:
+        """Return True if an item has a seal, authentic or not, by this declaration or one before it."""
+        return self._attribute in item or any(former.is_on(item) for former in self._formers)
+
+    def is_own(self, item: Mapping[str, Any], row: RowContext, tenant: str | None) -> bool:
+        """Return True if an item has an authentic seal by this declaration."""
+        data = self._form.bytes_of(item.get(self._attribute))
+        if data is None:
+            return False
+        try:
+            return self._field.quiet.decrypt(data, tenant=tenant, context=self._context(item, row)) == b""
+        except (DecryptionError, KeyNotFoundError):
+            return False
+
+    def _is_own_place(self, item: Mapping[str, Any]) -> bool:
+        """Return True if an item has an authentic seal by this declaration, and for its own key and tenant."""
+        part = part_of(item, self._form)
+        parts = [part(name) for name in self._key]
+        tenant = None if self._tenant is None else part(self._tenant)
+        if None in parts or (tenant is None) != (self._tenant is None):
+            return False
+        return self.is_own(item, row_context(*parts), None if tenant is None else key_text(tenant))
+
+    def _is_of_former(self, item: Mapping[str, Any], tenant: str | None) -> bool:
+        if not any(former._is_own_place(item) for former in self._formers):
+            return False
+        if self._accepted is None or not self._accepted.takes_plaintext():
+            over = DecryptionError(f"the time in which {self._name} accepted seals of former declarations is over")
+            raise self._field.refused(over, tenant=tenant)
+        self._encryptor.report(Event(EventKind.OLD_VALUE_READ, place=self._name))
+        return True
+
+    def _context(self, item: Mapping[str, Any], row: RowContext) -> dict[str, str]:
+        present = {name: item[name] for name in self._over if name in item}
+        return {**row, _CONTEXT_KEY: seal_digest(self._over, self._form.wire(present)).hex()}
+
+
+def seal_digest(over: Iterable[str], item: Mapping[str, Any]) -> bytes:
+    """Return the 32 bytes that stand for the sealed attributes of an item.
+
+    Args:
+        over: the names of all that is sealed.
+        item: in DynamoDB's own form.
+    """
+    names = sorted(over)
+    digest = Hash(SHA256())
+    covered = [[name, _canonical(item[name])] for name in names if name in item]
+    digest.update(encode_cbor([names, covered], _NESTING))
+    return digest.finalize()
+
+
+def _canonical(value: Any) -> list[Any]:
+    """Return what a value is to DynamoDB, however it is written: 1.0 is 1, and sets have no order."""
+    ((kind, content),) = value.items()
+    if kind == "M":
+        return [kind, [[name, _canonical(content[name])] for name in sorted(content)]]
+    if kind == "L":
+        return [kind, [_canonical(item) for item in content]]
+    if kind == "N":
+        return [kind, key_text(Decimal(content))]
+    if kind == "NS":
+        return [kind, sorted(key_text(Decimal(number)) for number in content)]
+    if kind in ("SS", "BS"):
+        return [kind, sorted(content)]
+    return [kind, bytes(content) if kind == "B" else content]

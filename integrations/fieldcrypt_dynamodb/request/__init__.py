@@ -1,0 +1,1 @@
+"""Requests to DynamoDB: what each operation sends and answers."""

@@ -1,0 +1,176 @@
+"""Operations on several items, perhaps of several tables, of which some may be protected."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from fieldcrypt import ConfigurationError
+from fieldcrypt_dynamodb.errors import ProtectedAttributeError
+from fieldcrypt_dynamodb.expression.projections import Projection
+from fieldcrypt_dynamodb.item.description import ProtectedTable
+from fieldcrypt_dynamodb.item.forms import Form
+from fieldcrypt_dynamodb.item.items import Tenant
+from fieldcrypt_dynamodb.request.failures import decrypt_failed_item, explain_size
+from fieldcrypt_dynamodb.request.operations import table_name
+from fieldcrypt_dynamodb.request.parameters import check_known
+from fieldcrypt_dynamodb.request.table import Params, Send, TableRequests
+
+__all__ = ["Requests"]
+
+_WRITES: dict[str, Callable[[TableRequests, Params], dict[str, Any]]] = {
+    "Put": TableRequests.put,
+    "Update": TableRequests.update,
+    "Delete": TableRequests.delete,
+    "ConditionCheck": TableRequests.delete,
+}
+
+
+class Requests:
+    """The operations of a client or a resource.
+
+    Args:
+        tables: those that are protected.
+        form: of the values.
+        tenant: the only tenant whose items these are, or None.
+
+    Raises:
+        TypeError: something else is given for a table.
+        ConfigurationError: a table is described twice.
+    """
+
+    def __init__(self, tables: Iterable[ProtectedTable], form: Form, tenant: Tenant | None = None) -> None:
+        self.tables = tuple(tables)
+        for table in self.tables:
+            if not isinstance(table, ProtectedTable):
+                raise TypeError(f"expected ProtectedTable objects, got a {type(table).__name__}")
+        self._form = form
+        self._of = {table.name: TableRequests(table, form, tenant) for table in self.tables}
+        if len(self._of) < len(self.tables):
+            raise ConfigurationError("a table is described twice: one description has to have all protected attributes")
+
+    def of(self, table: Any) -> TableRequests | None:
+        """Return the operations on a table that is protected.
+
+        Args:
+            table: its name or its ARN.
+        """
+        name = table_name(table)
+        return None if name is None else self._of.get(name)
+
+    def batch_get_item(self, send: Send, params: Params) -> dict[str, Any]:
+        """Decrypt what is read; what was not processed comes back as it was asked for."""
+        check_known("batch_get_item", params)
+        asked: dict[str, tuple[TableRequests, Projection]] = {}
+        wanted: dict[str, Any] = {}
+        for name, keys in params["RequestItems"].items():
+            requests = self.of(name)
+            wanted[name] = keys
+            if requests is not None:
+                request, projection = requests.get({key: value for key, value in keys.items() if key != "Keys"})
+                for key in keys["Keys"]:
+                    requests.check_key(key)
+                wanted[name] = {**request, "Keys": keys["Keys"]}
+                asked[name] = requests, projection
+        response = dict(send(**{**params, "RequestItems": wanted}))
+        response["Responses"] = {
+            name: [asked[name][0].opened(item, asked[name][1]) for item in items] if name in asked else items
+            for name, items in response.get("Responses", {}).items()
+        }
+        unprocessed = response.get("UnprocessedKeys") or {}
+        response["UnprocessedKeys"] = {
+            name: {**params["RequestItems"][name], "Keys": keys["Keys"]} if name in asked else keys
+            for name, keys in unprocessed.items()
+        }
+        return response
+
+    def batch_write_item(self, send: Send, params: Params) -> dict[str, Any]:
+        """Encrypt what is put; what was not processed comes back as it was given."""
+        check_known("batch_write_item", params)
+        sent: dict[str, Any] = {}
+        for name, writes in params["RequestItems"].items():
+            requests = self.of(name)
+            sent[name] = writes if requests is None else [_encrypted(requests, write) for write in writes]
+        try:
+            response = dict(send(**{**params, "RequestItems": sent}))
+        except ClientError as error:
+            writes = [write for of_table in sent.values() for write in of_table]
+            puts = [write["PutRequest"]["Item"] for write in writes if "PutRequest" in write]
+            explain_size(error, puts, self._form)
+            raise
+        response["UnprocessedItems"] = {
+            name: self._as_given(name, writes, params["RequestItems"].get(name, ()))
+            for name, writes in (response.get("UnprocessedItems") or {}).items()
+        }
+        return response
+
+    def _as_given(self, name: str, writes: list[Any], given: Any) -> list[Any]:
+        """Return writes that were not processed as they were before encryption, so that they can be sent again."""
+        requests = self.of(name)
+        if requests is None:
+            return writes
+
+        def key(write: Any) -> tuple[Any, ...]:
+            item = write["PutRequest"]["Item"] if "PutRequest" in write else write["DeleteRequest"]["Key"]
+            return tuple(self._form.key_part(item[part]) for part in requests.table.key)
+
+        before = {key(write): write for write in given}
+        return [before[key(write)] for write in writes]
+
+    def transact_get_items(self, send: Send, params: Params) -> dict[str, Any]:
+        """Decrypt what is read."""
+        check_known("transact_get_items", params)
+        asked: list[tuple[TableRequests, Projection] | None] = []
+        wanted = []
+        for each in params["TransactItems"]:
+            requests = self.of(each["Get"]["TableName"])
+            if requests is None:
+                wanted.append(each)
+                asked.append(None)
+            else:
+                request, projection = requests.get(each["Get"])
+                wanted.append({**each, "Get": request})
+                asked.append((requests, projection))
+        response = dict(send(**{**params, "TransactItems": wanted}))
+        opened = []
+        for found, how in zip(response.get("Responses", ()), asked, strict=True):
+            if how is not None and found.get("Item"):
+                found = {**found, "Item": how[0].opened(found["Item"], how[1])}
+            opened.append(found)
+        response["Responses"] = opened
+        return response
+
+    def transact_write_items(self, send: Send, params: Params) -> dict[str, Any]:
+        """Encrypt what is written."""
+        check_known("transact_write_items", params)
+        sent, by = [], []
+        for each in params["TransactItems"]:
+            ((kind, write),) = each.items()
+            requests = self.of(write["TableName"])
+            by.append(requests)
+            if requests is None:
+                sent.append(each)
+            elif kind not in _WRITES:
+                raise ProtectedAttributeError(f"nobody knows what a {kind} would do with protected items")
+            else:
+                sent.append({kind: _WRITES[kind](requests, write)})
+        try:
+            return send(**{**params, "TransactItems": sent})
+        except ClientError as error:
+            reasons = error.response.get("CancellationReasons", [])  # one for each write
+            for reason, requests in zip(reasons, by, strict=False):
+                if requests is not None:
+                    decrypt_failed_item(requests.failed_items, reason)
+            explain_size(error, [each["Put"]["Item"] for each in sent if "Put" in each], self._form)
+            raise
+
+
+def _encrypted(requests: TableRequests, write: Params) -> Params:
+    if set(write) == {"PutRequest"}:
+        return {"PutRequest": {**write["PutRequest"], "Item": requests.items.encrypted(write["PutRequest"]["Item"])}}
+    if set(write) == {"DeleteRequest"}:
+        requests.check_key(write["DeleteRequest"].get("Key"), written=True)
+        return write
+    raise ProtectedAttributeError(f"nobody knows what {'/'.join(write)} in a batch would do with protected items")

@@ -1,0 +1,284 @@
+"""What each operation of DynamoDB needs done to its request and its response.
+
+The parameters are boto3's, in either form; `send` is the method of boto3 that takes what is made of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from fieldcrypt import DecryptionError
+from fieldcrypt_dynamodb.errors import ProtectedAttributeError
+from fieldcrypt_dynamodb.expression.condition_text import build_conditions
+from fieldcrypt_dynamodb.expression.conditions import Condition, KeySearch, rewrite, rewrite_key
+from fieldcrypt_dynamodb.expression.placeholders import Substitutions
+from fieldcrypt_dynamodb.expression.projections import Projection
+from fieldcrypt_dynamodb.expression.syntax import beside_and
+from fieldcrypt_dynamodb.expression.updates import Update
+from fieldcrypt_dynamodb.item.description import ProtectedTable
+from fieldcrypt_dynamodb.item.forms import PYTHON, WIRE, Form
+from fieldcrypt_dynamodb.item.items import Items, Tenant
+from fieldcrypt_dynamodb.request.failures import decrypt_failed_item, explain_size
+from fieldcrypt_dynamodb.request.pages import joined
+from fieldcrypt_dynamodb.request.parameters import check_known
+
+__all__ = ["TableRequests"]
+
+Params = Mapping[str, Any]
+Send = Callable[..., dict[str, Any]]
+
+_CONDITION, _FILTER, _KEY = "ConditionExpression", "FilterExpression", "KeyConditionExpression"
+_UPDATE, _PROJECTION = "UpdateExpression", "ProjectionExpression"
+
+# The usual requests, which have no expressions.
+_PLAIN_PUT = frozenset({"TableName", "Item", "ReturnConsumedCapacity", "ReturnValues"})
+_PLAIN_GET = frozenset({"TableName", "Key", "ConsistentRead", "ReturnConsumedCapacity"})
+_EVERYTHING = Projection(None)
+
+
+class TableRequests:
+    """The operations on one protected table.
+
+    Args:
+        table: the description.
+        form: of the values.
+        tenant: the only tenant whose items these are, or None.
+    """
+
+    def __init__(self, table: ProtectedTable, form: Form, tenant: Tenant | None = None) -> None:
+        self.table = table
+        self.items = Items(table, form, tenant)
+        # In errors items have DynamoDB's form, also where boto3 gives all else in Python's.
+        self.failed_items = self.items if form is WIRE else Items(table, WIRE, tenant)
+        self._form = form
+
+    # One item
+
+    def put_item(self, send: Send, params: Params) -> dict[str, Any]:
+        """Encrypt an item; decrypt the old one, if it is returned."""
+        response = self._sent(send, self.put(params))
+        return self._opened(response, "Attributes", None, whole=True) if "Attributes" in response else response
+
+    def put(self, params: Params) -> dict[str, Any]:
+        """Return the request of `put_item`, or of a Put in a transaction."""
+        if params.keys() <= _PLAIN_PUT and "Item" in params:  # no expressions, so no placeholders
+            return {**params, "Item": self.items.encrypted(params["Item"])}
+        new, places = self._begun("put_item", params)
+        if "Item" in new:  # else boto3 says that it is missing
+            new["Item"] = self.items.encrypted(new["Item"])
+        places.put_into(new)
+        return new
+
+    def get_item(self, send: Send, params: Params) -> dict[str, Any]:
+        """Decrypt an item."""
+        new, projection = self.get(params)
+        response = self._sent(send, new)
+        if "Item" in response:
+            response = {**response, "Item": self.opened(response["Item"], projection)}
+        return response
+
+    def get(self, params: Params) -> tuple[dict[str, Any], Projection]:
+        """Return the request of `get_item`, or of a Get in a transaction, and what was asked for."""
+        if params.keys() <= _PLAIN_GET:
+            self.check_key(params.get("Key"))
+            return dict(params), _EVERYTHING
+        new, places = self._begun("get_item", params)
+        projection = self._projected(new, places)
+        places.put_into(new)
+        return new, projection
+
+    def opened(self, item: Params, projection: Projection) -> dict[str, Any]:
+        """Return an item that was read, with what was asked for."""
+        found = self.items.decrypted(item, whole=projection.verifies)
+        return found if projection is _EVERYTHING else projection.cut(found)
+
+    def delete_item(self, send: Send, params: Params) -> dict[str, Any]:
+        """Rewrite a condition; decrypt the old item, if it is returned."""
+        response = self._sent(send, self.delete(params))
+        return self._opened(response, "Attributes", None, whole=True)
+
+    def delete(self, params: Params) -> dict[str, Any]:
+        """Return the request of `delete_item`, or of a Delete or ConditionCheck in a transaction."""
+        new, places = self._begun("delete_item", params)
+        places.put_into(new)
+        return new
+
+    def update_item(self, send: Send, params: Params) -> dict[str, Any]:
+        """Encrypt what is set on protected attributes; decrypt what is returned."""
+        new = self.update(params)
+        response = self._sent(send, new)
+        whole = str(params.get("ReturnValues", "")).startswith("ALL")
+        return self._opened(response, "Attributes", None if whole else params["Key"], whole=whole)
+
+    def update(self, params: Params) -> dict[str, Any]:
+        """Return the request of `update_item`, or of an Update in a transaction."""
+        new, places = self._begun("update_item", params)
+        key, protected = params.get("Key", {}), False
+        if _UPDATE in new:
+            update = Update(new[_UPDATE], self.items, places)
+            protected = update.protected
+            new[_UPDATE] = update.rewritten(self.items.place_of_key(key) if protected else None)
+        self._restrict(new, key, places, protected)
+        places.put_into(new)
+        return new
+
+    def _restrict(self, new: dict[str, Any], key: Params, places: Substitutions, protected: bool) -> None:
+        """Add to the condition of an update what must hold for the item to be readable afterwards."""
+        needed = []
+        tenant = self.table.tenant
+        if protected and tenant is not None and tenant not in key:
+            named = places.value(self._form.scalar(self.items.tenant))
+            needed.append(f"{places.name(tenant)} = {named}")
+        if self.table.seal is not None:
+            needed.append(f"attribute_exists({places.name(self.table.seal.attribute)})")
+        if needed and _CONDITION in new:
+            needed.append(beside_and(new[_CONDITION], places.names))
+        if needed:
+            new[_CONDITION] = " AND ".join(needed)
+
+    def check_key(self, key: Any, *, written: bool = False) -> None:
+        """Refuse a whole item in the place of a key: DynamoDB does too, but has seen its values by then.
+
+        Args:
+            key: what was given for one.
+            written: True if the item is updated or deleted; what is read does not decrypt if it is not the tenant's.
+
+        Raises:
+            ProtectedAttributeError: it has a protected attribute, or is the key of another tenant's item.
+        """
+        if (key.__class__ is dict or isinstance(key, Mapping)) and not self.table.attributes.keys().isdisjoint(key):
+            name = next(name for name in key if name in self.table.attributes)
+            raise ProtectedAttributeError(
+                f"a key of {self.table.name} has the protected attribute {name!r}: it consists of "
+                f"{' and '.join(self.table.key)}, and what an index adds"
+            )
+        if written and isinstance(key, Mapping):
+            self.items.check_tenant(key)
+
+    # Several items
+
+    def query(self, send: Send, params: Params) -> dict[str, Any]:
+        """Decrypt what is found by key; on a tag as the key of an index, ask for each tag of the value."""
+        new, places = self._begun("query", params)
+        search: KeySearch | None = None
+        condition = None
+        if _KEY in new:
+            condition, search = rewrite_key(new[_KEY], self.table, places, self._form, self.items.tenant_text)
+            new[_KEY] = condition.text
+        return self._found(send, new, places, condition, search)
+
+    def scan(self, send: Send, params: Params) -> dict[str, Any]:
+        """Decrypt what is found."""
+        new, places = self._begun("scan", params)
+        return self._found(send, new, places, None, None)
+
+    def _found(
+        self,
+        send: Send,
+        new: dict[str, Any],
+        places: Substitutions,
+        by_key: Condition | None,
+        search: KeySearch | None,
+    ) -> dict[str, Any]:
+        conditions = [by_key] if by_key is not None else []
+        if _FILTER in new:
+            condition = rewrite(new[_FILTER], self.table, places, self._form, self.items.tenant_text, compares=True)
+            new[_FILTER] = condition.text
+            conditions.append(condition)
+        comparisons = [each for condition in conditions for each in condition.comparisons]
+        counted = new.get("Select") == "COUNT"
+        if counted and any(self.table.indexes[name].truncated for name, _ in comparisons):
+            raise ProtectedAttributeError(
+                "items that were found by tags shorter than 16 bytes cannot be counted by DynamoDB: it would count "
+                "those of other values too"
+            )
+        compared = {name for name, _ in comparisons}
+        sealed = self.table.seal.over if self.table.seal is not None else ()
+        asked_about = {name for condition in conditions for name in condition.attributes if name in sealed}
+        projection = self._projected(new, places, compared | asked_about)
+        places.put_into(new)
+        response = self._sent(send, new) if search is None else self._sent_for_each(send, new, search)
+        if counted:
+            return response
+        items = [self.items.decrypted(item, whole=projection.verifies) for item in response.get("Items", ())]
+        if "IndexName" in new:
+            self._check_projected(items, compared)
+        kept = [projection.cut(item) for item in items if self.items.meets(item, comparisons)]
+        return {**response, "Items": kept, "Count": len(kept)}
+
+    def _check_projected(self, items: list[dict[str, Any]], compared: Iterable[str]) -> None:
+        for name in compared:
+            if any(name not in item for item in items):
+                raise DecryptionError(
+                    f"an item of {self.table.name} lacks the attribute {name!r}, by which it was found: let the index "
+                    "project it"
+                )
+
+    def _sent_for_each(self, send: Send, new: dict[str, Any], search: KeySearch) -> dict[str, Any]:
+        """Ask for one tag after the other, and return the first page that is not the last of its tag.
+
+        While DynamoDB has more for a tag, its LastEvaluatedKey has the tag, so that one sees where to go on. If a tag
+        ends where the limit is reached, the page has one item more, of the next tag, for without it there is no key.
+        """
+        start = new.get("ExclusiveStartKey")
+        tags = search.tags
+        if start is not None and search.companion in start:
+            tag = self._form.bytes_of(start[search.companion])
+            tags = tags[tags.index(tag) :] if tag in tags else tags
+        found: dict[str, Any] = {}
+        for tag in tags:
+            request = dict(new)
+            request["ExpressionAttributeValues"] = {
+                **new["ExpressionAttributeValues"],
+                search.placeholder: self._form.binary(tag),
+            }
+            if found:
+                request.pop("ExclusiveStartKey", None)
+                if "Limit" in new:
+                    request["Limit"] = max(1, new["Limit"] - found["ScannedCount"])
+            found = joined(found, self._sent(send, request))
+            if "LastEvaluatedKey" in found:
+                break
+        return found
+
+    # What they have in common
+
+    def _begun(self, operation: str, params: Params) -> tuple[dict[str, Any], Substitutions]:
+        """Return a copy of a request with its conditions as text, and its placeholders."""
+        check_known(operation, params)
+        for name in ("Key", "ExclusiveStartKey"):
+            self.check_key(params.get(name), written=operation in ("delete_item", "update_item"))
+        new = dict(params)
+        build_conditions(new, allowed=self._form is PYTHON)
+        places = Substitutions(new)
+        if _CONDITION in new:
+            condition = rewrite(new[_CONDITION], self.table, places, self._form, self.items.tenant_text, compares=False)
+            new[_CONDITION] = condition.text
+        return new, places
+
+    def _projected(self, new: dict[str, Any], places: Substitutions, needed: Iterable[str] = ()) -> Projection:
+        if _PROJECTION not in new:
+            return _EVERYTHING
+        projection = Projection.of(new[_PROJECTION], self.table, places, needed)
+        new[_PROJECTION] = projection.text
+        return projection
+
+    def _sent(self, send: Send, params: dict[str, Any]) -> dict[str, Any]:
+        try:
+            return send(**params)
+        except ClientError as error:
+            decrypt_failed_item(self.failed_items, error.response)
+            explain_size(error, [params["Item"]] if "Item" in params else [], self._form)
+            raise
+
+    def _opened(self, response: dict[str, Any], part: str, key: Params | None, *, whole: bool) -> dict[str, Any]:
+        """Return a response with its item decrypted."""
+        if part not in response:
+            return response
+        place = None
+        if key is not None and any(name in self.table.attributes for name in response[part]):
+            place = self.items.place_of_key(key)
+        return {**response, part: self.items.decrypted(response[part], place=place, whole=whole)}

@@ -1,0 +1,1 @@
+"""Attributes: the encrypted one, its companion for tags, and what they convert."""

@@ -1,0 +1,193 @@
+"""What has to happen to the protected attributes of a decorated model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pynamodb.attributes import MapAttribute
+from pynamodb.constants import BINARY, NULL
+from pynamodb.models import Model
+
+from fieldcrypt import ConfigurationError, DecryptionError, Encryptor
+from fieldcrypt_pynamodb.attribute.companion import BlindIndexAttribute
+from fieldcrypt_pynamodb.attribute.encrypted import EncryptedAttribute
+from fieldcrypt_pynamodb.attribute.plaintext import stored
+from fieldcrypt_pynamodb.attribute.tables import table_of
+from fieldcrypt_pynamodb.binding.declaration import check_attributes, check_shared, companion_of
+from fieldcrypt_pynamodb.binding.item_key import BoundTo, Item, ItemKey, part_of
+from fieldcrypt_pynamodb.binding.tagger import Tagger
+
+__all__ = ["Plan", "Protected", "Spec"]
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """What `encrypted` was told.
+
+    Attributes:
+        encryptor: for attributes that have none of their own.
+        tenant: the attribute that says whose data keys to use, or None.
+    """
+
+    encryptor: Encryptor | None
+    tenant: str | None
+
+
+class Protected:
+    """A protected attribute of one model.
+
+    Attributes:
+        key, attr_name: its name in the model, and in the item.
+        tagger: makes its tags, or None if it is not searchable.
+    """
+
+    __slots__ = ("attr_name", "attribute", "decrypt", "encrypt", "encryptor", "field", "key", "tagger")
+
+    def __init__(self, model: type[Model], table: str, key: str, attribute: EncryptedAttribute[Any], spec: Spec):
+        encryptor = attribute.encryptor or spec.encryptor
+        if encryptor is None:
+            raise ConfigurationError(
+                f"{model.__name__}.{key} has no encryptor: @encrypted(encryptor), or EncryptedAttribute(…, encryptor)"
+            )
+        name = attribute.name or f"{table}.{attribute.attr_name}"
+        field = attribute.field_of(encryptor, name)
+        self.key, self.attr_name, self.attribute = key, attribute.attr_name, attribute
+        self.encryptor, self.field = encryptor, field
+        mixed = attribute.mixed(encryptor, field)
+        self.encrypt, self.decrypt = field.encrypt, field.decrypt if mixed is None else mixed.decrypt
+        self.tagger = None
+        if attribute.index is not None:
+            self.tagger = Tagger(attribute, companion_of(model, key, attribute, spec.tenant), encryptor, name)
+
+    @property
+    def field_name(self) -> str:
+        """The field's name."""
+        return self.field.name
+
+
+class Plan:
+    """The protected attributes of a decorated model, and what they are bound to.
+
+    Attributes:
+        model, table: the model, and its table's name.
+        item_key: tells what an item's values are bound to.
+        protected: the attributes, by their names in items.
+        companions: the names of all attributes in items that hold tags.
+        former: likewise, of those that values were bound to by former declarations.
+    """
+
+    def __init__(self, model: type[Model], spec: Spec) -> None:
+        table = table_of(model)
+        if table is None:
+            raise ConfigurationError(f"{model.__name__} has no table: its Meta names none")
+        self.model, self.table = model, table
+        self.item_key = ItemKey(model, spec.tenant)
+        attributes = model.get_attributes()
+        check_attributes(model)
+        found = [
+            Protected(model, table, key, attribute, spec)
+            for key, attribute in attributes.items()
+            if isinstance(attribute, EncryptedAttribute)
+        ]
+        self.protected = {each.attr_name: each for each in found}
+        self.companions = {
+            attribute.attr_name for attribute in attributes.values() if isinstance(attribute, BlindIndexAttribute)
+        }
+        check_shared(model, "field", [each.field_name for each in found])
+        check_shared(model, "companion", [each.tagger.key for each in found if each.tagger is not None])
+        accepted = [each.attribute.accepted for each in found if each.attribute.accepted is not None]
+        self.former = {name for each in accepted for former in each.formers for name in former.names}
+        # The hot path unpacks tuples, which costs less than to look attributes up.
+        self._names = tuple(self.protected)
+        self._reads = [
+            (
+                each.attr_name,
+                each.key,
+                each.decrypt,
+                each.attribute.from_field,
+                isinstance(each.attribute.inner, MapAttribute),
+                each.attribute.accepted is not None,
+            )
+            for each in found
+        ]
+        self._writes = [
+            (
+                each.attr_name,
+                each.key,
+                each.encrypt,
+                each.attribute.converts,
+                each.tagger,
+                None if each.tagger is None else each.tagger.companion.attr_name,
+            )
+            for each in found
+        ]
+
+    def seal(self, item: dict[str, dict[str, Any]], values: dict[str, Any]) -> None:
+        """Encrypt, in place, the values of an item that PynamoDB has serialized.
+
+        Args:
+            item: in DynamoDB's form.
+            values: the instance's, which gets the tags.
+        """
+        bound_to: BoundTo | None = None
+        for name, key, encrypt, converts, tagger, companion in self._writes:
+            content = item.get(name)
+            if content is None:
+                if tagger is not None:
+                    item.pop(companion, None)  # type: ignore[arg-type]
+                    values.pop(tagger.key, None)
+                continue
+            if bound_to is None:
+                context, tenant = bound_to = self.item_key.of(item)
+            plain = content[BINARY].plain if converts else values[key]
+            if tagger is not None:
+                tag = values[tagger.key] = tagger.tag(plain, tenant)
+                item[companion] = {BINARY: bytes(tag)}  # type: ignore[index]
+            content[BINARY] = encrypt(plain, tenant=tenant, context=context)
+
+    def unprotected(self, item: Item) -> Any:
+        """Return the part of an item that PynamoDB deserializes."""
+        rest = dict(item)
+        for name in self._names:
+            rest.pop(name, None)
+        return rest
+
+    def open(self, item: Item, instance: Any) -> None:
+        """Decrypt the values of an item into an instance.
+
+        Raises:
+            ProtectedAttributeError: the item lacks what they are bound to.
+            DecryptionError, KeyProviderError, KeyStoreError: as for `Field.decrypt`.
+        """
+        bound_to: BoundTo | None = None
+        values = instance.attribute_values
+        for name, key, decrypt, from_field, is_map, mixed in self._reads:
+            content = item.get(name)
+            if not content or NULL in content:
+                continue
+            data = stored(content) if mixed else content.get(BINARY)
+            if data is None:
+                each = self.protected[name]
+                plain = DecryptionError(f"{each.attribute.described} holds a value that is not encrypted")
+                raise each.field.refused(plain, tenant=None if bound_to is None else bound_to[1])
+            if bound_to is None:
+                context, tenant = bound_to = self.item_key.of(item)
+            former = {"part": part_of(item)} if mixed else {}
+            value = decrypt(data, tenant=tenant, context=context, **former)
+            if from_field is not None:
+                try:
+                    value = from_field(value)
+                except DecryptionError as error:
+                    raise self.protected[name].field.refused(error, data, tenant) from None
+            if is_map:
+                setattr(instance, key, value)
+            else:
+                values[key] = value
+
+    def of_attribute(self, attribute: Any) -> Protected | None:
+        """Return the protected attribute that an attribute of the model is."""
+        for protected in self.protected.values():
+            if protected.attribute is attribute:
+                return protected
+        return None

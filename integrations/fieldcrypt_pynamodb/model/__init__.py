@@ -1,0 +1,1 @@
+"""Decorated models: reading, writing and updating their items."""

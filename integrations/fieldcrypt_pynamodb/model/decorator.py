@@ -1,0 +1,75 @@
+"""Models whose protected values are bound to their item and tenant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from pynamodb.models import Model
+
+from fieldcrypt import ConfigurationError, Encryptor
+from fieldcrypt_pynamodb.attribute.encrypted import EncryptedAttribute
+from fieldcrypt_pynamodb.attribute.tables import table_of
+from fieldcrypt_pynamodb.binding.item_key import check_tenant
+from fieldcrypt_pynamodb.binding.plan import Plan, Spec
+from fieldcrypt_pynamodb.model.protected_model import ProtectedModel
+
+__all__ = ["encrypted"]
+
+M = TypeVar("M", bound=type[Model])
+
+
+def encrypted(encryptor: Encryptor | None = None, *, tenant: str | None = None) -> Callable[[M], M]:
+    """Decorate a model: bind its encrypted attributes to their item, and use the data keys of the item's tenant.
+
+        @encrypted(encryptor, tenant="clinic_id")
+        class Patient(Model): ...
+
+    A value that is copied to another item, attribute or tenant does not decrypt. Goes on models and on abstract bases,
+    and holds for what derives from them.
+
+    Args:
+        encryptor: where keys come from, for attributes whose `EncryptedAttribute` names no other.
+        tenant: the attribute, by its name in the model, whose value is the tenant: a text or a number in DynamoDB.
+
+    Raises:
+        ConfigurationError: the model has no key, or no such attribute; or its protected attributes are declared so
+            that they could not be bound to items.
+    """
+    if encryptor is not None and not isinstance(encryptor, Encryptor):
+        raise ConfigurationError(f"encrypted(encryptor, …): a {type(encryptor).__name__} is no Encryptor")
+    spec = Spec(encryptor, tenant)
+
+    def decorate(model: M) -> M:
+        if not (isinstance(model, type) and issubclass(model, Model)):
+            raise ConfigurationError("@encrypted goes on models of PynamoDB")
+        _refuse_bases(model)
+        if table_of(model) is not None:
+            Plan(model, spec)
+        elif tenant is not None and tenant in model.get_attributes():
+            check_tenant(model, tenant)
+        protected: Any = model
+        if not issubclass(model, ProtectedModel):
+            protected.__bases__ = _with_protection(model.__bases__)
+        protected._fieldcrypt_spec, protected._fieldcrypt_known = spec, None
+        protected._fieldcrypt_bind()
+        return model
+
+    return decorate
+
+
+def _with_protection(bases: tuple[type, ...]) -> tuple[type, ...]:
+    """Return the bases of a model that becomes a protected one: right before Model, after all that users override."""
+    if Model in bases:
+        return tuple(ProtectedModel if base is Model else base for base in bases)
+    return (*bases, ProtectedModel)
+
+
+def _refuse_bases(model: type[Model]) -> None:
+    """Refuse a model that shares protected attributes, or items, with a base that would not know what to do."""
+    polymorphic = model._get_discriminator_attribute() is not None
+    for base in model.__mro__[1:]:
+        if not issubclass(base, Model) or table_of(base) is None or issubclass(base, ProtectedModel):
+            continue
+        if polymorphic or any(isinstance(kind, EncryptedAttribute) for kind in base.get_attributes().values()):
+            raise ConfigurationError(f"{base.__name__} reads and writes what {model.__name__} does: decorate that")

@@ -1,0 +1,162 @@
+"""What a decorated model does otherwise than PynamoDB's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, ClassVar, TypeVar
+
+from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.update import Action
+
+from fieldcrypt_pynamodb.attribute.encrypted import EncryptedAttribute
+from fieldcrypt_pynamodb.binding.plan import Plan, Spec
+from fieldcrypt_pynamodb.model.reading import ReadingModel
+from fieldcrypt_pynamodb.model.simple_dict import simple_dict
+from fieldcrypt_pynamodb.model.updates import sealed_actions
+from fieldcrypt_pynamodb.search.conditions import exact
+
+__all__ = ["ProtectedModel"]
+
+M = TypeVar("M", bound="ProtectedModel")
+
+
+class ProtectedModel(ReadingModel):
+    """A model whose protected attributes are bound to their item. `@encrypted` makes one of a Model."""
+
+    _discriminator: ClassVar[str | None]  # which PynamoDB sets, and does not declare
+    _fieldcrypt_spec: ClassVar[Spec]
+    _fieldcrypt_known: ClassVar[Plan | None] = None
+
+    @classmethod
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls._fieldcrypt_bind()
+
+    @classmethod
+    def _fieldcrypt_bind(cls) -> None:
+        """Have the model, and not its attributes, encrypt."""
+        for owner in (*cls.__mro__, *_below(cls)):
+            for attribute in vars(owner).values():
+                if isinstance(attribute, EncryptedAttribute):
+                    attribute.bind_to_items()
+
+    @classmethod
+    def _fieldcrypt_plan(cls) -> Plan:
+        """Return the plan of this very class, for its table's present name."""
+        plan = cls._fieldcrypt_known
+        if plan is None or plan.model is not cls or plan.table != cls.Meta.table_name:
+            plan = cls._fieldcrypt_known = Plan(cls, cls._fieldcrypt_spec)
+        return plan
+
+    # Writing and reading. PynamoDB's serializers leave values of protected attributes unsealed.
+
+    def _container_serialize(self, null_check: bool = True) -> dict[str, dict[str, Any]]:
+        item = super()._container_serialize(null_check=null_check)
+        self._fieldcrypt_plan().seal(item, self.attribute_values)
+        return item
+
+    @classmethod
+    def _instantiate(cls: type[M], attribute_values: dict[str, dict[str, Any]]) -> M:
+        stored = None if cls._discriminator is None else cls._get_discriminator_class(attribute_values)
+        of: type[M] = cls if stored is None or not issubclass(stored, cls) else stored
+        plan = of._fieldcrypt_plan()
+        instance = super()._instantiate(plan.unprotected(attribute_values))
+        plan.open(attribute_values, instance)
+        return instance
+
+    def _container_deserialize(self, attribute_values: dict[str, dict[str, Any]]) -> None:
+        plan, before = self._fieldcrypt_plan(), self.attribute_values
+        done = False
+        try:
+            super()._container_deserialize(plan.unprotected(attribute_values))
+            plan.open(attribute_values, self)
+            done = True
+        finally:
+            if not done:  # an instance that lost what could not be read would be saved without it
+                self.attribute_values = before
+
+    def to_simple_dict(self, *, force: bool = False) -> dict[str, Any]:
+        """Return the item as a mapping for JSON: protected attributes and tags as base64 text, the rest as ever.
+
+        Args:
+            force: as in PynamoDB, for other binary attributes and for sets.
+        """
+        return simple_dict(self._container_serialize(null_check=False), self._fieldcrypt_plan(), force=force)
+
+    def __repr__(self) -> str:
+        """Show the instance without the values of its protected attributes."""
+        hidden = {key for key, kind in self.get_attributes().items() if isinstance(kind, EncryptedAttribute)}
+        shown = (
+            f"{key}=<protected>" if key in hidden else f"{key}={value!r}"
+            for key, value in self.attribute_values.items()
+        )
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    # Conditions and updates
+
+    def update(
+        self, actions: list[Action], condition: Condition | None = None, *, add_version_condition: bool = True
+    ) -> Any:
+        """As in PynamoDB. Values are encrypted for the instance's key and tenant, which the item must have."""
+        if isinstance(actions, list):  # PynamoDB refuses anything else
+            actions, condition = self._fieldcrypt_update(actions, condition)
+        return super().update(actions, condition, add_version_condition=add_version_condition)
+
+    def get_update_kwargs_from_instance(
+        self,
+        actions: list[Action],
+        condition: Condition | None = None,
+        return_values_on_condition_failure: str | None = None,
+        *,
+        add_version_condition: bool = True,
+    ) -> dict[str, Any]:
+        """As in PynamoDB, and see `update`."""
+        actions, condition = self._fieldcrypt_update(actions, condition)
+        return super().get_update_kwargs_from_instance(
+            actions, condition, return_values_on_condition_failure, add_version_condition=add_version_condition
+        )
+
+    def _fieldcrypt_update(
+        self, actions: Iterable[Action], condition: Condition | None
+    ) -> tuple[list[Action], Condition | None]:
+        sealed, same_tenant = sealed_actions(self, actions)
+        condition = exact(condition, type(self))
+        if same_tenant is None:
+            return sealed, condition
+        return sealed, same_tenant if condition is None else condition & same_tenant
+
+    def _get_save_args(
+        self, condition: Condition | None = None, *, add_version_condition: bool = True
+    ) -> tuple[Iterable[Any], dict[str, Any]]:
+        return super()._get_save_args(exact(condition, type(self)), add_version_condition=add_version_condition)
+
+    def delete(self, condition: Condition | None = None, *, add_version_condition: bool = True) -> Any:
+        """As in PynamoDB."""
+        return super().delete(exact(condition, type(self)), add_version_condition=add_version_condition)
+
+    def get_delete_kwargs_from_instance(
+        self,
+        condition: Condition | None = None,
+        return_values_on_condition_failure: str | None = None,
+        *,
+        add_version_condition: bool = True,
+    ) -> dict[str, Any]:
+        """As in PynamoDB."""
+        return super().get_delete_kwargs_from_instance(
+            exact(condition, type(self)),
+            return_values_on_condition_failure,
+            add_version_condition=add_version_condition,
+        )
+
+    @classmethod
+    def get_operation_kwargs_from_class(
+        cls, hash_key: Any, range_key: Any | None = None, condition: Condition | None = None
+    ) -> dict[str, Any]:
+        """As in PynamoDB."""
+        return super().get_operation_kwargs_from_class(hash_key, range_key, exact(condition, cls))
+
+
+def _below(model: type[Any]) -> Iterator[type[Any]]:
+    for derived in model.__subclasses__():
+        yield derived
+        yield from _below(derived)

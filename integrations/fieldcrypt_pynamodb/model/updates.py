@@ -1,0 +1,103 @@
+"""Update actions, encrypted for the item that they are of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from pynamodb.constants import BINARY
+from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.operand import Path, _IfNotExists
+from pynamodb.expressions.update import Action, RemoveAction, SetAction
+
+from fieldcrypt_pynamodb.attribute.unsealed import UnsealedValue
+from fieldcrypt_pynamodb.binding.item_key import BoundTo
+from fieldcrypt_pynamodb.binding.plan import Plan, Protected
+from fieldcrypt_pynamodb.errors import ProtectedAttributeError
+from fieldcrypt_pynamodb.search.expressions import guarded, paths, root
+
+__all__ = ["sealed_actions"]
+
+
+def sealed_actions(instance: Any, actions: Iterable[Action]) -> tuple[list[Action], Condition | None]:
+    """Return the actions of an update as they are sent, and the condition under which they are right.
+
+    There is one if values are encrypted for a tenant that is no part of the key: the item must be that tenant's, or
+    not exist. What the instance says may be out of date, or come from a request.
+
+    Raises:
+        ProtectedAttributeError: an action would send plaintext, or change what values are bound to.
+        TypeError, ValueError, KeyProviderError, KeyStoreError: as for `Field.encrypt` and `BlindIndex.tag`.
+    """
+    return _Update(instance).seal(actions)
+
+
+class _Update:
+    def __init__(self, instance: Any) -> None:
+        self._instance = instance
+        self._plan: Plan = instance._fieldcrypt_plan()
+        self._guarded = guarded(type(instance))
+        self._bound_to: BoundTo | None = None
+
+    def seal(self, actions: Iterable[Action]) -> tuple[list[Action], Condition | None]:
+        sealed: list[Action] = []
+        for action in actions:
+            sealed += self._sealed(action)
+        tenant = self._plan.item_key.tenant
+        if self._bound_to is None or tenant is None or self._plan.item_key.tenant_is_in_key:
+            return sealed, None
+        path, value = Path([tenant.attr_name]), tenant.of_value(getattr(self._instance, tenant.key))
+        new = Path([self._plan.item_key.parts[0].attr_name]).does_not_exist()
+        return [*sealed, path.set(value)], (path == value) | new
+
+    def _sealed(self, action: Action) -> list[Action]:
+        target: Path = action.values[0]  # type: ignore[assignment]  # all actions have one
+        protected = self._plan.protected.get(root(target))
+        if protected is None or target.path != [protected.attr_name]:
+            self._check(action, target)
+            return [action]
+        tagger = protected.tagger
+        if isinstance(action, RemoveAction):
+            return [action] if tagger is None else [action, Path([tagger.companion.attr_name]).remove()]
+        value: Any = action.values[1] if isinstance(action, SetAction) else None
+        if isinstance(value, UnsealedValue):
+            return self._set(protected, value)
+        if isinstance(value, _IfNotExists) and isinstance(value.values[1], UnsealedValue):
+            if tagger is not None:
+                raise ProtectedAttributeError(
+                    f"{protected.attribute.described} is searchable, and its tag would not follow: set it if it does "
+                    "not exist with a condition, item.update(actions=[…], condition=….does_not_exist())",
+                    field=protected.attribute.field_name,
+                )
+            return self._set(protected, value.values[1], if_not_exists=True)
+        raise protected.attribute.refusal()
+
+    def _set(self, protected: Protected, value: UnsealedValue, *, if_not_exists: bool = False) -> list[Action]:
+        if value.unsealed.attribute is not protected.attribute:
+            raise protected.attribute.refusal()
+        context, tenant = self._bound_to = self._bound_to or self._plan.item_key.of(self._key())
+        plain, path = value.unsealed.plain, Path([protected.attr_name])
+        data: Any = {BINARY: protected.encrypt(plain, tenant=tenant, context=context)}
+        actions: list[Action] = [path.set(path | data if if_not_exists else data)]
+        if protected.tagger is not None:
+            tag = bytes(protected.tagger.tag(plain, tenant))
+            actions.append(Path([protected.tagger.companion.attr_name]).set({BINARY: tag}))
+        return actions
+
+    def _key(self) -> dict[str, dict[str, Any]]:
+        """Return the part of the item that values are bound to, as the instance has it."""
+        bound = [*self._plan.item_key.parts, self._plan.item_key.tenant]
+        values = [(part, getattr(self._instance, part.key)) for part in bound if part is not None]
+        return {part.attr_name: part.of_value(value) for part, value in values if value is not None}
+
+    def _check(self, action: Action, target: Path) -> None:
+        """Refuse an action that changes what values are bound to, or has to do with ciphertext after all."""
+        if root(target) in self._plan.former.union(self._plan.item_key.attr_names):
+            raise ProtectedAttributeError(
+                f"{root(target)!r} is what the protected values of the item are bound to, which an update does not "
+                "encrypt anew: assign it, and save() the whole item"
+            )
+        for path in paths(action):
+            attribute = self._guarded.get(root(path))
+            if attribute is not None:
+                raise attribute.refusal()

@@ -1,0 +1,130 @@
+"""Conditions on protected attributes: those on searchable ones are rewritten to their companions, others refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pynamodb.constants import BINARY
+from pynamodb.expressions.condition import And, Comparison, Condition, Exists, In, Not, NotExists, Or
+from pynamodb.expressions.operand import Path
+
+from fieldcrypt.search.blind_index import MAX_TAG_SIZE
+from fieldcrypt_pynamodb.attribute.companion import Tag
+from fieldcrypt_pynamodb.attribute.unsealed import UnsealedValue
+from fieldcrypt_pynamodb.binding.plan import Plan, Protected
+from fieldcrypt_pynamodb.binding.tagger import Tagger
+from fieldcrypt_pynamodb.errors import ProtectedAttributeError
+from fieldcrypt_pynamodb.search.expressions import guarded, paths, plans, root
+
+__all__ = ["Sought", "exact", "found_by", "sought_by"]
+
+# Longer than any tag, so that no value has it: for searching where there is nothing to find.
+_NO_TAG = Tag(bytes(MAX_TAG_SIZE + 1))
+
+
+class Sought:
+    """What a condition looks for.
+
+    Attributes:
+        protected: the attribute.
+        tagger: makes its tags.
+    """
+
+    def __init__(self, plan: Plan, protected: Protected, plains: list[Any], tenant: str | None) -> None:
+        if protected.tagger is None:
+            raise protected.attribute.refusal()
+        self.protected = protected
+        self.tagger: Tagger = protected.tagger
+        self._plan, self._plains, self._tenant = plan, plains, tenant
+
+    def tags(self) -> list[Tag]:
+        """Return all tags that an item may have that is looked for; none if there is no index key yet."""
+        return self.tagger.tags(self._plains, self._tenant)
+
+    def condition(self) -> Condition:
+        """Return the condition on the companion."""
+        found = self.tags() or [_NO_TAG]
+        path, values = Path([self.tagger.companion.attr_name]), [{BINARY: bytes(tag)} for tag in found]
+        return path == values[0] if len(values) == 1 else path.is_in(*values)
+
+    def holds(self, instance: Any) -> bool:
+        """Say whether an item that was found by its tag has the value, and is of the tenant, that was looked for."""
+        key = self.protected.key
+        stored = instance.attribute_values.get(key)
+        if stored is None or instance.get_attributes().get(key) is not self.protected.attribute:
+            return False
+        if self._tenant is not None and self._plan.item_key.tenant_of(instance) != self._tenant:
+            return False
+        return any(self.tagger.matches(stored, plain) for plain in self._plains)
+
+
+def found_by(condition: Condition | None, model: Any) -> tuple[Condition | None, list[Sought]]:
+    """Return a filter as it is sent, and what the items that it lets through are compared with after decryption.
+
+    Raises:
+        ProtectedAttributeError: DynamoDB cannot answer that.
+        TypeError, ValueError, KeyProviderError, KeyStoreError: as for `BlindIndex.tags`.
+    """
+    found: list[Sought] = []
+    return _rewritten(condition, model, found), found
+
+
+def exact(condition: Condition | None, model: Any) -> Condition | None:
+    """Return a condition as it is sent where DynamoDB acts on it, so that nothing can be compared after decryption.
+
+    Raises:
+        As `found_by`; ProtectedAttributeError also if other values may have the tags.
+    """
+    return _rewritten(condition, model, None)
+
+
+def _rewritten(condition: Condition | None, model: Any, found: list[Sought] | None) -> Condition | None:
+    if condition is None or not isinstance(condition, Condition):  # PynamoDB says what is wrong with it
+        return condition
+    return _Rewriting(model, found).rewrite(condition, compared=found is not None)
+
+
+class _Rewriting:
+    def __init__(self, model: Any, found: list[Sought] | None) -> None:
+        self._model = model
+        self._found = found
+        self._guarded = guarded(model)
+
+    def rewrite(self, condition: Condition, *, compared: bool) -> Condition:
+        if isinstance(condition, (And, Or, Not)):
+            compared = compared and isinstance(condition, And)
+            parts = [self.rewrite(part, compared=compared) for part in condition.values]
+            return type(condition)(*parts)
+        sought = sought_by(condition, self._model)
+        if sought is not None:
+            if compared and self._found is not None:
+                self._found.append(sought)
+            elif sought.tagger.truncated:
+                raise ProtectedAttributeError(
+                    f"{sought.protected.attribute.described} has tags shorter than 16 bytes, which other values share, "
+                    "so that what is found has to be compared after decryption: that is done for filters of query and "
+                    "scan that are joined by &, and not where DynamoDB counts, writes or negates",
+                    field=sought.protected.attribute.field_name,
+                )
+            return sought.condition()
+        for path in paths(condition):
+            attribute = self._guarded.get(root(path))
+            if attribute is not None and not (isinstance(condition, (Exists, NotExists)) and path.path == [root(path)]):
+                raise attribute.refusal()
+        return condition
+
+
+def sought_by(condition: Any, model: Any) -> Sought | None:
+    """Return what a condition of a model looks for by a blind index; of any other condition, None."""
+    if not isinstance(condition, (Comparison, In)) or condition.operator not in ("=", "IN"):
+        return None
+    path, *values = condition.values
+    if not values or not isinstance(path, Path) or not all(isinstance(value, UnsealedValue) for value in values):
+        return None
+    for plan in plans(model):
+        protected = plan.of_attribute(path.attribute)
+        if protected is not None:
+            tenant = values[0].tenant
+            plains = [value.unsealed.plain for value in values]
+            return Sought(plan, protected, plains, None if tenant is None else plan.item_key.tenant_text(tenant))
+    return None

@@ -1,0 +1,108 @@
+"""What becomes of an encrypted column when it joins its table, and what it cannot be declared as."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import Column, ColumnDefault, Table
+from sqlalchemy.orm import Mapper
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from fieldcrypt import ConfigurationError
+from fieldcrypt_sqlalchemy.column.companion import BlindIndexTag
+from fieldcrypt_sqlalchemy.column.protected import protect, protected_within
+from fieldcrypt_sqlalchemy.column.type import HAS_PROTECTED, Encrypted
+from fieldcrypt_sqlalchemy.engine.internals import type_parts
+
+__all__ = ["bind_to_table", "refuse_constraint", "refuse_discriminator"]
+
+
+def bind_to_table(column: Column[Any], table: Any) -> None:
+    """Give a column that joins a table a type with its name, and have an encrypted one refused in expressions.
+
+    A copy, because one type object may have been given to several columns.
+    """
+    if not isinstance(table, Table):
+        return
+    name = f"{table.name}.{column.name}"
+    if isinstance(column.type, Encrypted):
+        _refuse_options(name, column)
+        column.type = column.type.named(name)
+        _refuse_shared_companion(name, column, table)
+        protect(column)
+        setattr(table, HAS_PROTECTED, True)
+    elif isinstance(column.type, BlindIndexTag):
+        column.type = column.type.copy()
+        column.type.column = name
+    elif any(isinstance(part, Encrypted) for part in _parts(column.type)):
+        raise ConfigurationError(
+            f"{name}: Encrypted goes outermost, around the type of the values, Encrypted(YourType). Within another "
+            "type it would be an encrypted column that nobody knows of"
+        )
+
+
+def _refuse_shared_companion(name: str, column: Any, table: Table) -> None:
+    if column.type.index is None:
+        return
+    for other in table.c:
+        index = other.type.index if isinstance(other.type, Encrypted) and other.key != column.key else None
+        if index is not None and index.companion == column.type.index.companion:
+            raise ConfigurationError(
+                f"{name} and {table.name}.{other.name} are both indexed by {index.companion!r}, which has room for the "
+                "tags of one: a search would miss rows. Give each a blind index column of its own"
+            )
+
+
+def _parts(type_: TypeEngine[Any]) -> Iterator[Any]:
+    """Yield the types that a type is made of."""
+    yield from type_parts(type_)
+    yield getattr(type_, "item_type", None)
+    if isinstance(type_, TypeDecorator):
+        yield type_.impl_instance
+
+
+def _refuse_options(name: str, column: Any) -> None:
+    if column.primary_key or column.unique or column.index or column.foreign_keys:
+        raise _not_comparable(name, "a key, unique or indexed")
+    if column.server_default is not None or column.server_onupdate is not None:
+        raise ConfigurationError(
+            f"{name} is encrypted, so the database cannot make its values, which it would have to know: use a default "
+            "of Python's, default=…"
+        )
+    if column.type.index is not None and column.onupdate is not None:
+        raise ConfigurationError(f"{name} is searchable, so it can have no onupdate: its tag would not follow")
+    for default in (column.default, column.onupdate):
+        if default is not None and not (isinstance(default, ColumnDefault) and not default.is_clause_element):
+            raise ConfigurationError(
+                f"{name} is encrypted, so its default must be a value or a function of Python's: an SQL expression "
+                "would be computed, and known, by the database"
+            )
+
+
+def refuse_constraint(constraint: Any, table: Any) -> None:
+    """Refuse a constraint that has the database compare ciphertext.
+
+    Raises:
+        ConfigurationError: it has an encrypted column.
+    """
+    for column in constraint.columns if isinstance(table, Table) else ():
+        if isinstance(column.type, Encrypted):
+            raise _not_comparable(f"{table.name}.{column.name}", "in a constraint")
+
+
+def refuse_discriminator(mapper: Mapper[Any], cls: type) -> None:
+    """Refuse to tell classes by an encrypted column: each SELECT of a subclass would compare it."""
+    on = mapper.polymorphic_on
+    for column in () if on is None else protected_within(on):
+        raise ConfigurationError(
+            f"{cls.__name__} is polymorphic_on {column}, which is encrypted, so the database cannot select the rows of "
+            "a subclass: tell classes by a column that is not encrypted"
+        )
+
+
+def _not_comparable(name: str, what: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"{name} is encrypted, so it cannot be {what}: the database would compare ciphertext, which differs each time "
+        "that a value is encrypted. For a unique or searchable value declare a blind index: Encrypted(…, index=…)"
+    )

@@ -1,0 +1,333 @@
+"""The encrypted column type."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import date
+from typing import Any, NoReturn, Self
+
+from sqlalchemy.engine import Dialect
+from sqlalchemy.exc import CompileError
+from sqlalchemy.types import LargeBinary, TypeDecorator, TypeEngine
+
+from fieldcrypt import ConfigurationError, DecryptionError, Encryptor, Field, FieldcryptError, IndexedBy
+from fieldcrypt.errors import located
+from fieldcrypt.mixed_mode import Accepted, FromPlaintext, MixedField
+from fieldcrypt.schemes import OldReader
+from fieldcrypt_sqlalchemy.column.arguments import check_encryptor, index_of, inner_type
+from fieldcrypt_sqlalchemy.column.comparator import Comparator
+from fieldcrypt_sqlalchemy.column.protected import ProtectedType
+from fieldcrypt_sqlalchemy.column.tagger import Tagger, check_index
+from fieldcrypt_sqlalchemy.errors import without_parameters
+from fieldcrypt_sqlalchemy.offload import in_thread
+from fieldcrypt_sqlalchemy.value.conversion import conversion
+from fieldcrypt_sqlalchemy.value.round_trip import stored
+from fieldcrypt_sqlalchemy.value.storage import TextStorage, storage_of
+from fieldcrypt_sqlalchemy.value.text_values import opening, plaintext_writer, reading, sealing
+
+__all__ = ["HAS_PROTECTED", "PROTECTED_RESULT", "Encrypted", "is_searchable"]
+
+PROTECTED_RESULT = "fieldcrypt_protected_result"  # an attribute of functions that return plaintext
+HAS_PROTECTED = "fieldcrypt_has_protected"  # an attribute of tables with encrypted columns; migrations show `info`
+# Drivers that take bytes as they are. SQLAlchemy would wrap each in an object, which the garbage collector follows.
+_TAKE_BYTES = frozenset({"pysqlite", "aiosqlite", "psycopg", "psycopg_async"})
+
+
+class _Readers(tuple[OldReader[Any], ...]):
+    """Is equal to itself alone, so that SQLAlchemy can tell types apart by readers that cannot be compared."""
+
+    __slots__ = ()
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
+
+_NO_READERS = _Readers()
+
+
+class Encrypted(ProtectedType, TypeDecorator[Any]):
+    """A column whose values are encrypted in the client and stored as binary, or as text. NULL stays NULL.
+
+        ssn = mapped_column(Encrypted(String, encryptor))
+
+    Values are bound to the field's name, which by default is `table.column`, with the names that the database knows
+    (without schema). A type that is copied from a column keeps that column's name. Give a name to a column whose table
+    may be renamed, or that is read through other integrations.
+
+    Args:
+        type_: what the application sees: any SQLAlchemy type but PickleType.
+        encryptor: where keys come from. It may be configured after the models are declared. Not given on a model that
+            `encrypted` decorates.
+        name: the field's name, if not `table.column`.
+        pad: hide the exact length of values by padding them to a multiple of so many bytes (2 to 65,535).
+        index: make the column searchable: the name of a companion column, which `blind_index()` declares, or an
+            `IndexedBy` that says more.
+        accept_plaintext: read plaintext as well, until this day begins in UTC, a year from now at the most: while a
+            column that held it is encrypted in place. Of text and bytes only, or with `storage` of text and documents
+            of JSON. Writes are encrypted all the same.
+        accept: read values of other schemes, or of a former declaration, as well (`OldReader`, `FormerField`).
+        accept_until: until when; needed with `accept`.
+        accept_public_key, accept_foreign_keys: read values under data keys that others can have planted; see
+            `Encryptor.field`.
+        storage: the type that the column has in the database, a String, a Text or a JSON, so that a column that exists
+            is encrypted where it is. Values take a third more room than in binary. Default: binary.
+        write: False for the first of two deployments, or while an `undo` runs (docs/migration.md): both forms are read,
+            and plaintext is written, for processes that read nothing else. Takes `accept_plaintext`.
+
+    Raises:
+        ConfigurationError: the type cannot be encrypted, something is to be accepted for ever, or `storage` is too
+            short, or no text.
+    """
+
+    impl: Any = LargeBinary
+    cache_ok = True
+    comparator_factory = Comparator
+
+    # Of types that were pickled before there were others.
+    storage: TypeEngine[Any] | None = None
+    write = True
+    text: TextStorage | None = None
+
+    def __init__(
+        self,
+        type_: TypeEngine[Any] | type[TypeEngine[Any]],
+        encryptor: Encryptor | None = None,
+        *,
+        name: str | None = None,
+        pad: int | None = None,
+        index: str | IndexedBy | None = None,
+        accept_plaintext: date | None = None,
+        accept: Sequence[OldReader[Any]] = (),
+        accept_until: date | None = None,
+        accept_public_key: bool = False,
+        accept_foreign_keys: bool = False,
+        storage: TypeEngine[Any] | type[TypeEngine[Any]] | None = None,
+        write: bool = True,
+    ) -> None:
+        super().__init__()
+        check_encryptor(encryptor)
+        self.type_ = inner_type(type_)
+        self.encryptor = encryptor
+        self.name = name
+        self.pad = pad
+        self.index = index_of(index)
+        self.accept_plaintext = accept_plaintext
+        self.accept = _Readers(accept) if accept else _NO_READERS
+        self.accept_until = accept_until
+        self.accept_public_key = accept_public_key
+        self.accept_foreign_keys = accept_foreign_keys
+        self.storage = None if storage is None else inner_type(storage)
+        self.write = write
+        self.accepted: Accepted | None = None
+        self._tagger: Tagger | None = None
+        if isinstance(self.type_, Encrypted):
+            raise ConfigurationError("a column cannot be encrypted twice")
+        kind = conversion(self.type_).type  # raises now what it would raise at the first value
+        self.text = storage_of(self.storage, self.type_, pad)
+        if self.storage is not None:
+            self.impl = self.storage  # what it is to SQLAlchemy and to Alembic, on every database
+        if not write and accept_plaintext is None:
+            raise ConfigurationError("write=False takes accept_plaintext=date(…), the day by which all is encrypted")
+        if accept_plaintext is not None or accept or accept_until is not None:
+            self.accepted = Accepted(accept_plaintext, accept, accept_until)
+            empty, from_plaintext = Encryptor(), self.from_plaintext(kind)
+            MixedField(empty, empty.field(name or "declared", kind), self.accepted, from_plaintext)  # likewise
+        if self.index is not None:
+            check_index(self.type_, self.index)
+
+    @property
+    def _static_cache_key(self) -> tuple[Any, ...]:
+        """What tells types apart in SQLAlchemy's statement cache, which would look at positional arguments alone."""
+        types = [None if each is None else each._static_cache_key for each in (self.type_, self.storage)]
+        accepted_keys = (self.accept_public_key, self.accept_foreign_keys)
+        accepts = (self.accept_plaintext, self.accept, self.accept_until, *accepted_keys)
+        return type(self), *types, self.encryptor, self.name, self.pad, self.index, accepts, self.write
+
+    @property
+    def described(self) -> str:
+        """The field's name for messages."""
+        return f"the encrypted column {self.name}" if self.name else "an encrypted column"
+
+    def named(self, name: str) -> Self:
+        """Return a copy with a name that comes from a column, unless it has one: given, or of the column before.
+
+        A view, or a copy of a table, holds the values of the column that its type was taken from.
+        """
+        named = self.copy()
+        if named.name is None:
+            named.name, named._tagger = name, None
+        return named
+
+    @property
+    def tagger(self) -> Tagger:
+        """What makes the tags of a searchable column."""
+        if self._tagger is None:
+            self._tagger = Tagger(self)
+        return self._tagger
+
+    @property
+    def python_type(self) -> type[Any]:
+        """The Python type of the values that the application sees."""
+        return self.type_.python_type
+
+    def with_variant(self, *_: Any, **__: Any) -> NoReturn:
+        """Refuse: on the other dialect the column would not be encrypted."""
+        raise ConfigurationError(
+            "an Encrypted type has no variants: it is binary on every database, or what storage= says, which may have "
+            "some"
+        )
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Return the declared type, or the binary type of a database, the one without a small limit on MySQL."""
+        if self.storage is not None:
+            return self.storage
+        if dialect.name in ("mysql", "mariadb"):
+            from sqlalchemy.dialects.mysql import LONGBLOB  # here, for those who use another database
+
+            return LONGBLOB()
+        if dialect.name == "mssql":
+            from sqlalchemy.dialects.mssql import VARBINARY
+
+            # Else IMAGE, until SQLAlchemy has seen the server's version.
+            return VARBINARY("max")  # type: ignore[no-untyped-call]
+        return super().load_dialect_impl(dialect)
+
+    def _to_driver(self, dialect: Dialect) -> Callable[[Any], Any] | None:
+        """Return what wraps bytes for a driver that does not take them as they are; or what does so with text."""
+        if self.text is not None:
+            return self.text.to_driver(dialect, self.described)
+        if dialect.driver in _TAKE_BYTES:
+            return None
+        wrap: Callable[[bytes], Any] | None = self.impl_instance.bind_processor(dialect)
+        return wrap
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any]:
+        """Return what encrypts a value on its way to the driver."""
+        to_field, _, field = self.prepared()
+        encrypt = self.encrypting(field)
+        to_driver = self._to_driver(dialect)
+
+        def process(value: Any) -> Any:
+            if value is None:
+                return None
+            try:
+                if to_field is not None:
+                    value = to_field(value)
+                    if value is None:
+                        return None
+                data = encrypt(value)
+                return data if to_driver is None else to_driver(data)
+            except (TypeError, ValueError, FieldcryptError) as error:
+                refused = without_parameters(located(error, field=field.name))
+            raise refused
+
+        return process
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:
+        """Return what decrypts a value that came from the driver."""
+        _, from_field, field = self.prepared()
+        decrypt = self.decrypting(field)
+        if self.text is not None:
+            of_text = reading(self.text.from_driver(dialect, coltype), decrypt, from_field, field)
+            setattr(of_text, PROTECTED_RESULT, True)
+            return of_text
+        may_be_stored = (bytes, memoryview) if self.accepted is None else (bytes, memoryview, str)
+
+        def process(value: Any) -> Any:
+            if value.__class__ is bytes:
+                return decrypt(value)
+            if value is None:
+                return None
+            if not isinstance(value, may_be_stored):  # SQLite lets anyone put anything into a column
+                raise field.refused(DecryptionError())
+            return decrypt(value)
+
+        setattr(process, PROTECTED_RESULT, True)
+        if from_field is None:
+            return process
+
+        def convert(value: Any) -> Any:
+            plain = process(value)
+            try:
+                return None if plain is None else from_field(plain)
+            except DecryptionError as error:
+                raise field.refused(error, value) from None
+
+        setattr(convert, PROTECTED_RESULT, True)
+        return convert
+
+    def decrypting(self, field: Field[Any]) -> Callable[..., Any]:
+        """Return what decrypts values of the column's field, and reads what else the column accepts."""
+        decrypt: Callable[..., Any] = field.decrypt
+        if self.accepted is not None and self.encryptor is not None:
+            to_field = stored(self.type_, self.described)[1]
+            from_plaintext = self.from_plaintext(field.type)
+            decrypt = MixedField(self.encryptor, field, self.accepted, from_plaintext, to_field).decrypt
+        return decrypt if self.text is None else opening(self.text, field, decrypt, self.accepted is not None)
+
+    def encrypting(self, field: Field[Any]) -> Callable[..., Any]:
+        """Return what makes of a value of the column's field what the column is to hold, like `Field.encrypt`."""
+        if not self.write and self.accepted is not None:
+            return plaintext_writer(field, self.accepted, self.described, is_text=self.text is not None)
+        return field.encrypt if self.text is None else sealing(field)
+
+    def from_plaintext(self, kind: Any) -> FromPlaintext | None:
+        """Return what makes values of plaintext that the column holds, if it is not binary."""
+        return None if self.text is None else self.text.from_plaintext(kind, self.accept_plaintext is not None)
+
+    def literal_processor(self, dialect: Dialect) -> Callable[[Any], str]:
+        """Refuse to render a value into SQL text: it would be the plaintext, in the database's log."""
+        raise CompileError(f"a value of {self.described} cannot be rendered as a literal")
+
+    @property
+    def coercion_listener(self) -> Any:
+        """What sqlalchemy-utils' `force_auto_coercion` has called when an attribute is set, if the type inside has it.
+
+        Raises:
+            AttributeError: it has not.
+        """
+        return self.type_.coercion_listener  # type: ignore[attr-defined]
+
+    def compare_values(self, x: Any, y: Any) -> bool:
+        """Compare two values of the application, as the ORM does to find out what has changed."""
+        return self.type_.compare_values(x, y)
+
+    @property
+    def sort_key_function(self) -> Callable[[Any], Any] | None:  # type: ignore[override]
+        """How the ORM sorts values of the application."""
+        return self.type_.sort_key_function
+
+    def prepared(self) -> tuple[Callable[[Any], Any] | None, Callable[[Any], Any] | None, Field[Any]]:
+        """Return what is done with a value before it is stored, and after it was read, and the field between.
+
+        Raises:
+            ConfigurationError: name or encryptor are missing.
+        """
+        if self.name is None or self.encryptor is None:
+            raise without_parameters(
+                ConfigurationError(
+                    "this Encrypted type belongs to no column, so its field has no name: give it one, "
+                    "Encrypted(…, name=…)"
+                    if self.name is None
+                    else f"{self.described} has no encryptor: give it one, Encrypted(type, encryptor), or decorate the "
+                    "model with @encrypted"
+                )
+            )
+        kind, to_field, from_field = stored(self.type_, self.described)
+        field: Field[Any] = self.encryptor.field(
+            self.name,
+            kind,
+            pad=self.pad,
+            accept_public_key=self.accept_public_key,
+            accept_foreign_keys=self.accept_foreign_keys,
+            names_tenant=True,
+            offload=in_thread,
+        )
+        return to_field, from_field, field
+
+    def __repr__(self) -> str:
+        return f"Encrypted({self.type_!r}, name={self.name!r})"
+
+
+def is_searchable(column: Any) -> bool:
+    """Say whether a column is encrypted and has a companion with tags."""
+    return isinstance(column.type, Encrypted) and column.type.index is not None

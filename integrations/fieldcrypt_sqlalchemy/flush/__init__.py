@@ -1,0 +1,1 @@
+"""The ORM's writes: sealing what a session flushes, and rows that moved."""

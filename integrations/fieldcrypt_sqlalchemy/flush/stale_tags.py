@@ -1,0 +1,49 @@
+"""Tags that an object of a mapped class keeps after a statement, or the application, has made them wrong."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.orm import Mapper
+
+from fieldcrypt_sqlalchemy.column.type import is_searchable
+from fieldcrypt_sqlalchemy.engine.results import expire
+
+__all__ = ["follow_objects"]
+
+
+def follow_objects(mapper: Mapper[Any], cls: type) -> None:
+    """Follow what happens to the tags that objects of a class have, if it is searchable."""
+    if any(is_searchable(column) for column in mapper.columns):
+        tags = _AttributesOfTags(mapper)
+        event.listen(mapper, "refresh", tags.after_update_statement, raw=True)
+        event.listen(mapper, "before_update", tags.before_flush, raw=True, insert=True)
+
+
+class _AttributesOfTags:
+    """The companions of a mapped class's searchable columns, as attributes of its objects."""
+
+    def __init__(self, mapper: Mapper[Any]) -> None:
+        self._mapper = mapper
+
+    @cached_property
+    def _tags(self) -> dict[str, str]:
+        """By the attribute that they are tags of."""
+        found: dict[str, Any] = {key: column for key, column in self._mapper.columns.items() if is_searchable(column)}
+        companions = {key: column.type.tagger.companion(column) for key, column in found.items()}
+        return {key: self._mapper.get_property_by_column(column).key for key, column in companions.items()}
+
+    def after_update_statement(self, state: Any, context: Any, keys: Any) -> None:
+        """Forget the tags of an object that got values from an UPDATE statement, for which the ORM has no new tags."""
+        if context is None and keys:
+            self._forget(state, [tag for key, tag in self._tags.items() if key in keys])
+
+    def before_flush(self, mapper: Any, connection: Any, state: Any) -> None:
+        """Forget tags that the application set: merging an object that was made without them sets None."""
+        self._forget(state, [tag for tag in self._tags.values() if tag in state.committed_state])
+
+    def _forget(self, state: Any, keys: list[str]) -> None:
+        if keys:
+            expire(state, keys)

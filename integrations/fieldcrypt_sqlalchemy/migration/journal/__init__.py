@@ -1,0 +1,1 @@
+"""The journal of a migration, in the same database."""

@@ -1,0 +1,90 @@
+"""Reading the rows of a page, of which some may be such that nobody can read them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Select, cast, func
+from sqlalchemy.types import LargeBinary, String
+
+from fieldcrypt.migration.engine.source import Page, Which
+from fieldcrypt.migration.engine.unit import Unit, UnreadableUnit
+from fieldcrypt_sqlalchemy.migration.errors import ROW_ERRORS, in_words, is_of_a_row
+from fieldcrypt_sqlalchemy.migration.row.row import MigratedRow
+from fieldcrypt_sqlalchemy.migration.table.keyset import Key
+
+if TYPE_CHECKING:
+    from fieldcrypt_sqlalchemy.migration.source import SqlSource
+
+__all__ = ["read_page"]
+
+_RANDOM: Mapping[str, Any] = {
+    "mysql": func.rand(),
+    "mariadb": func.rand(),
+    "sqlite": func.abs(func.random() % 1_000_000_000) / 1e9,
+}
+
+
+def read_page(
+    source: SqlSource, after: Key | None, until: Key | None, which: Which, size: int, share: float | None = None
+) -> Page:
+    """Read rows of a range, so many at most; one that cannot be read is in a page of its own.
+
+    If also its key cannot be read the next row is with it, whose key says how to go on.
+
+    Args:
+        after, until: the range.
+        which: of what kind.
+        share: with which probability each row is read. Default: all are.
+    """
+    unreadable: list[Unit] = []
+    size = min(size, source.readable)
+    while True:
+        query = source.of_range(after, until, which).limit(size)
+        if unreadable:
+            query = query.offset(len(unreadable))
+        elif share is not None:
+            query = query.where(_RANDOM.get(source.dialect.name, func.random()) < share)
+        asked, (units, error) = size, _tried(source, query)
+        if error is None:
+            source.readable = max(source.readable, 2 * size)
+            position = units[-1].key if units else None
+            source.check_forward(after, position)
+            return Page([*unreadable, *units], position, len(units) < size, which, bool(unreadable))
+        share = None  # so that it is the same rows
+        source.readable = size = max(1, size // 2)
+        if asked > 1:
+            continue
+        found = _unreadable(source, query, error)
+        unreadable += [] if found is None else [found]
+        if found is not None and found.position is not None:
+            return Page(unreadable, found.position, False, which)
+
+
+def _tried(source: SqlSource, query: Select[Any]) -> tuple[list[MigratedRow], str | None]:
+    """Read rows; return what is said, without their values, if one of them cannot be read."""
+    try:
+        return source.rows_found_by(query), None
+    except ROW_ERRORS as error:
+        if not is_of_a_row(error):
+            raise
+        return [], in_words(error)
+
+
+def _unreadable(source: SqlSource, query: Select[Any], error: str) -> UnreadableUnit | None:
+    """Return the row of a query, which cannot be read, with its key and the columns that keep it from being.
+
+    None: it is gone meanwhile.
+    """
+    bad = [each for each in source.read_columns if _tried(source, query.with_only_columns(each))[1] is not None]
+    names = (getattr(each, "wrapped_column_expression", each).name for each in bad)  # of a type_coerce
+    reason = f"{', '.join(names) or 'the row'} cannot be read: {error}"
+    found, is_told = _tried(source, query.with_only_columns(*source.key))
+    if is_told is None:
+        return UnreadableUnit(found[0].key, reason, found[0].key) if found else None
+    kind: Any = LargeBinary if source.dialect.name == "sqlite" else String
+    texts, _ = _tried(source, query.with_only_columns(*(cast(each, kind) for each in source.key)))
+    parts = texts[0].key if texts else ()
+    key = tuple(each.decode("utf-8", "replace") if isinstance(each, bytes) else each for each in parts)
+    return UnreadableUnit(key, reason) if texts else None

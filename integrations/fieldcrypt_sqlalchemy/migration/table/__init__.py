@@ -1,0 +1,1 @@
+"""The migrated table: its schema, its keys, its database."""

@@ -1,0 +1,112 @@
+"""What a migration is about: the tables and columns of a model."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Engine, Table, inspect
+from sqlalchemy.orm import Mapper, class_mapper
+
+from fieldcrypt import ConfigurationError
+from fieldcrypt.schemes import OldReader
+from fieldcrypt_sqlalchemy.column.type import Encrypted
+from fieldcrypt_sqlalchemy.migration.row.column import MigratedColumn
+from fieldcrypt_sqlalchemy.migration.row.row import Binding
+from fieldcrypt_sqlalchemy.migration.source import SqlSource
+from fieldcrypt_sqlalchemy.row_key.former_columns import FormerColumns
+from fieldcrypt_sqlalchemy.rows.decorator import plan_of
+from fieldcrypt_sqlalchemy.rows.sealed import RowBound
+
+__all__ = ["Parts"]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Finds the tables of a model that have something to be migrated: see `Migration` for what is given."""
+
+    engine: Engine
+    copies: Mapping[str, str]
+    readers: Sequence[OldReader[Any]]
+
+    def of(self, model: Any) -> list[SqlSource]:
+        """Return the tables of a model, at least one.
+
+        Raises:
+            ConfigurationError: it is no model, or has no such attributes, or none that are protected.
+        """
+        if not isinstance(inspect(model, raiseerr=False), (Table, Mapper)):
+            given = f"class {model.__name__}" if isinstance(model, type) else type(model).__name__
+            raise ConfigurationError(f"Migration(engine, model): a mapped class or a Table, and no {given}")
+        name = model.fullname if isinstance(model, Table) else model.__name__
+        if self.readers and not self.copies:
+            raise ConfigurationError(
+                f"{name}: readers are for columns that are copied; in place it is Encrypted(…, accept=…)"
+            )
+        for protected, times in Counter(self.copies.values()).items():
+            if times > 1:
+                raise ConfigurationError(
+                    f"{name}: {protected} is filled from one plaintext column, and not from {times}"
+                )
+        found = list(self._of_table(model) if isinstance(model, Table) else self._of_class(model))
+        taken = {each.name for part in found for each in part.columns}
+        for plain, protected in self.copies.items():
+            pair = f"{plain} -> {protected}"
+            if pair not in taken:
+                raise ConfigurationError(
+                    f"{name}: copies go by attribute from a plaintext column to an encrypted one of the same table; "
+                    f"{pair!r} does not"
+                )
+        if not found:
+            raise ConfigurationError(f"{name} has no encrypted column")
+        return found
+
+    def _of_table(self, table: Table) -> Iterator[SqlSource]:
+        protected = {each.key: each for each in table.columns if isinstance(each.type, Encrypted)}
+        for key, column in protected.items():
+            if isinstance(column.type, RowBound):
+                raise ConfigurationError(f"{table.fullname}.{key} is bound to its row: give the model, not its table")
+        every = {each.key: each for each in table.columns}
+        columns = self._columns(protected, every)
+        if columns:
+            formers = FormerColumns(table.fullname, every, protected.values())
+            yield SqlSource(self.engine, table, columns, table, Binding(None, formers, formers.columns))
+
+    def _of_class(self, model: type) -> Iterator[SqlSource]:
+        seen: set[Any] = set()
+        named: set[str] = set()
+        for mapper in class_mapper(model).self_and_descendants:
+            plan = plan_of(mapper)
+            if plan is None:
+                continue
+            protected = {
+                key: each.column
+                for key, each in plan.attributes.items()
+                if isinstance(each.column.table, Table) and each.column not in seen
+            }
+            seen.update(protected.values())
+            for table in dict.fromkeys(column.table for column in protected.values()):
+                mine = {key: column for key, column in protected.items() if column.table is table}
+                columns = self._columns(mine, {key: at for key, at in mapper.columns.items() if at.table is table})
+                if columns:
+                    formers = FormerColumns(mapper.class_.__name__, dict(mapper.columns.items()), mine.values())
+                    names = dict.fromkeys((*(() if plan.row is None else plan.row.names), *formers.columns))
+                    binding = Binding(plan.row, formers, {name: mapper.columns[name] for name in names})
+                    of = mapper.class_.__name__ if table.fullname in named else None
+                    named.add(table.fullname)
+                    yield SqlSource(self.engine, table, columns, mapper.persist_selectable, binding, of)
+
+    def _columns(self, protected: Mapping[str, Any], others: Mapping[str, Any]) -> list[MigratedColumn]:
+        dialect = self.engine.dialect
+        for key, column in protected.items():
+            if column.type.encryptor is None:
+                raise ConfigurationError(f"{key}: {column.type.described} has no encryptor")
+        if not self.copies:
+            return [MigratedColumn(dialect, key, column) for key, column in protected.items()]
+        return [
+            MigratedColumn(dialect, to, protected[to], source, others[source], self.readers)
+            for source, to in self.copies.items()
+            if to in protected and source in others and not isinstance(others[source].type, Encrypted)
+        ]

@@ -1,0 +1,1 @@
+"""The key and tenant of a row, in one spelling for all databases."""

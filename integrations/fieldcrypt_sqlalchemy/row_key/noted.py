@@ -1,0 +1,36 @@
+"""What is noted on tables about the decorated models that they belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy.sql.selectable import AliasedReturnsRows
+
+if TYPE_CHECKING:
+    from fieldcrypt_sqlalchemy.row_key.row_key import RowKey
+
+__all__ = ["ROW_KEYS", "note_row_key", "row_keys_behind", "row_keys_of"]
+
+ROW_KEYS = "fieldcrypt_row_keys"  # an attribute of tables; migrations show `info`
+
+
+def note_row_key(table: Any, key: RowKey) -> None:
+    """Note that a table has rows of a decorated model: its key, its tenant, or protected values."""
+    keys = table.__dict__.setdefault(ROW_KEYS, [])
+    keys[:] = [each for each in keys if each.mapper is not key.mapper] + [key]
+
+
+def row_keys_of(table: Any) -> Sequence[RowKey]:
+    """Return what tells the rows of the decorated models that a table has rows of."""
+    keys: Sequence[RowKey] = getattr(table, ROW_KEYS, ())
+    return keys
+
+
+def row_keys_behind(table: Any) -> Sequence[RowKey]:
+    """Return what tells the rows of the models that an alias, or a copy, of their table stands for."""
+    base = table
+    while isinstance(base, AliasedReturnsRows):
+        base = base.element
+    of_types = [column.type.row_key for column in table.c if hasattr(column.type, "row_key")]
+    return [*row_keys_of(base), *of_types]

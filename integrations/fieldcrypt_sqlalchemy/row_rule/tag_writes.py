@@ -1,0 +1,200 @@
+"""Keeps companion columns in step when statements write to searchable columns.
+
+What objects of a model write has its tags already (`flush.py`); they are computed anew here, because a tag does not say
+of which value it is. On a decorated model a sealed value brings its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import Insert, Table, Update, bindparam
+from sqlalchemy.sql.elements import BindParameter, ClauseElement, ColumnClause
+
+from fieldcrypt_sqlalchemy.column.companion import Tag
+from fieldcrypt_sqlalchemy.column.protected import is_upsert_row
+from fieldcrypt_sqlalchemy.column.tagger import Tagger
+from fieldcrypt_sqlalchemy.column.type import HAS_PROTECTED, is_searchable
+from fieldcrypt_sqlalchemy.engine.internals import (
+    multi_rows,
+    select_names,
+    set_values,
+    with_multi_rows,
+    with_set_values,
+    with_upsert_values,
+)
+from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
+from fieldcrypt_sqlalchemy.row_key.row_key import python_default
+from fieldcrypt_sqlalchemy.rows.sealed import RowBound, Sealed
+
+__all__ = ["searchable_columns", "with_tags"]
+
+Row = dict[str, Any]
+Pairs = Iterable[tuple[Any, Any]]  # of a column, or its key, and a value
+
+
+def with_tags(statement: Any, searchable: list[_Searchable], rows: list[Row]) -> Any:
+    """Return a statement that writes the tags of the values it writes, and put tags into its rows of parameters.
+
+    Args:
+        statement: an INSERT or UPDATE.
+        searchable: the searchable columns that it may write to.
+        rows: the rows of parameters; one empty row if there are none.
+
+    Raises:
+        ProtectedColumnError: it writes a tag alone, or a sealed value that has none.
+        TypeError, ValueError, KeyProviderError, KeyStoreError: as for `BlindIndex.tag`.
+    """
+    return _Write(statement, searchable, rows).with_tags() if searchable else statement
+
+
+def searchable_columns(statement: Any, table: Any) -> list[_Searchable]:
+    """Return the searchable columns that an INSERT or UPDATE of a table may write to."""
+    columns = () if isinstance(table, Table) and not hasattr(table, HAS_PROTECTED) else table.c
+    columns = (*columns, *(key for key, _ in set_values(statement) if not isinstance(key, str)))
+    found = dict.fromkeys(column for column in columns if is_searchable(column))
+    return [_Searchable(column) for column in found]
+
+
+class _Searchable:
+    """A searchable column that a statement may write to, and its companion."""
+
+    def __init__(self, column: Any) -> None:
+        self.column = column
+        self.tagger: Tagger = column.type.tagger
+        self.companion = self.tagger.companion(column)
+
+    def tag(self, value: Any) -> Tag | None:
+        """Return the tag of a value as a statement has it."""
+        if isinstance(value, BindParameter):
+            value = value.effective_value
+        if isinstance(value, ClauseElement):
+            return None  # NULL; anything else is refused when the statement is examined
+        if value.__class__ is not Sealed:
+            # One that ought to be sealed is refused by the type, which says how.
+            return None if isinstance(self.column.type, RowBound) else self.tagger.tag(value, None)
+        if value._origin is None:
+            raise ProtectedColumnError(
+                f"{self.column.type.described} is searchable: seal its values with seal(Model, {{…}}), which makes "
+                "tags too",
+                field=self.column.type.name,
+            )
+        return value._origin.tag
+
+
+class _Write:
+    """An INSERT or UPDATE, and the rows of parameters that it is executed with."""
+
+    def __init__(self, statement: Any, searchable: list[_Searchable], rows: list[Row]) -> None:
+        self._statement = statement
+        self._searchable = searchable
+        self._rows = rows
+
+    def with_tags(self) -> Any:
+        """Return the statement with the tags of all values in it, and put those of the rows into the rows."""
+        self._add_defaults()
+        statement = with_set_values(self._statement, self._tagged)
+        if rows := multi_rows(statement):
+            statement = with_multi_rows(statement, [dict(self._tagged(row.items(), plain=True)) for row in rows])
+        if isinstance(statement, Insert):
+            statement = with_upsert_values(statement, self._tagged)
+        self._tag_rows()
+        return statement
+
+    def _tagged(self, pairs: Pairs, plain: bool = False) -> list[tuple[Any, Any]]:
+        """Return what is set, with tags.
+
+        Args:
+            pairs: of a column, or its key, and a value.
+            plain: whether tags are values, which SQLAlchemy makes parameters of, and names: in one of several rows.
+        """
+        pairs = list(pairs)
+        for each in self._searchable:
+            key, value = _found(pairs, each.column)
+            given, tag = _found(pairs, each.companion)
+            if key is None and given is not None:
+                self._refuse_tag(each, tag)
+            elif key is not None:
+                pairs = [pair for pair in pairs if pair[0] is not given]
+                made = each.tag(value) if plain else self._tag_of(each, value)
+                pairs.append((each.companion.key if isinstance(key, str) else each.companion, made))
+        return pairs
+
+    def _tag_of(self, each: _Searchable, value: Any) -> Any:
+        """Return the expression that sets the companion of a column that is set to a value."""
+        if isinstance(value, ColumnClause) and is_upsert_row(value):
+            return value.table.c[each.companion.key]  # type: ignore[union-attr]
+        if not isinstance(value, BindParameter) or value.unique:
+            return bindparam(None, each.tag(value), unique=True, type_=each.companion.type)
+        name = f"{each.companion.key}_of_{value.key}"
+        for row in self._rows:
+            if value.key in row:
+                row[name] = each.tag(row[value.key])
+        if value.required:
+            return bindparam(name, type_=each.companion.type)
+        return bindparam(name, each.tag(value), type_=each.companion.type)
+
+    def _tag_rows(self) -> None:
+        """Put tags into the rows, which may also override what the statement sets."""
+        set_anyway = [key for key, _ in set_values(self._statement)]
+        # Of columns with one key, the first is of the table that is written.
+        for key, each in {each.column.key: each for each in reversed(self._searchable)}.items():
+            tag_key = each.companion.key
+            for row in self._rows:
+                if key in row:
+                    row[tag_key] = each.tag(row[key])
+                elif tag_key in row and not _names(each.column, set_anyway):
+                    self._refuse_tag(each, row[tag_key])
+
+    def _refuse_tag(self, each: _Searchable, tag: Any) -> None:
+        if isinstance(self._statement, Update) or tag is not None:
+            raise ProtectedColumnError(
+                f"{each.companion.key} cannot be written alone: set {each.column.type.described}, and its tag follows",
+                field=each.column.type.name,
+            )
+
+    # Defaults
+
+    def _add_defaults(self) -> None:
+        """Set what SQLAlchemy would set only later: a default is a value whose tag is needed now."""
+        statement = self._statement
+        if isinstance(statement, Update):
+            return  # `onupdate` is refused where a column is declared
+        for each in self._searchable:
+            set_already = (*(key for key, _ in set_values(statement)), *select_names(statement), *self._rows[0])
+            if each.column.default is not None and not _names(each.column, set_already):
+                self._add_default(each.column)
+
+    def _add_default(self, column: Any) -> None:
+        statement = self._statement
+        if rows := multi_rows(statement):
+            self._statement = with_multi_rows(statement, [_completed(row.items(), column) for row in rows])
+        elif statement.select is None:
+            self._rows[:] = [_completed(row.items(), column) for row in self._rows]
+        elif statement.include_insert_from_select_defaults:
+            raise ProtectedColumnError(
+                f"{column.type.described} has a default, which an INSERT from a SELECT does not take: name the column",
+                field=column.type.name,
+            )
+
+
+def _found(pairs: list[tuple[Any, Any]], column: Any) -> tuple[Any, Any]:
+    """Return under which key pairs have a column, and its value."""
+    return next(((key, value) for key, value in pairs if _is(key, column)), (None, None))
+
+
+def _names(column: Any, keys: Iterable[Any]) -> bool:
+    return any(_is(key, column) for key in keys)
+
+
+def _is(key: Any, column: Any) -> bool:
+    return key == column.key if isinstance(key, str) else hash(key) == hash(column)
+
+
+def _completed(row: Pairs, column: Any) -> Row:
+    values = dict(row)
+    if not _names(column, values):
+        others = {getattr(key, "key", key): value for key, value in values.items()}
+        values[column.key] = python_default(column, lambda: others)
+    return values

@@ -1,0 +1,66 @@
+"""An attribute of a mapped class with an encrypted column."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+from sqlalchemy import Column
+from sqlalchemy.orm import Mapper
+
+from fieldcrypt_sqlalchemy.column.tagger import Tagger
+from fieldcrypt_sqlalchemy.column.type import Encrypted
+from fieldcrypt_sqlalchemy.row_key.row_key import by_column, python_default
+from fieldcrypt_sqlalchemy.rows.sealed import SealedField
+
+__all__ = ["ProtectedAttribute"]
+
+_MUTABLE = frozenset({"_ext_mutable_orig_type", "ext_mutable_orig_type"})  # noted by sqlalchemy.ext.mutable
+
+
+class ProtectedAttribute:
+    """An attribute with an encrypted column."""
+
+    def __init__(self, key: str, column: Column[Any], mapper: Mapper[Any]) -> None:
+        self.key = key
+        self.column = column
+        self.type: Encrypted = column.type  # type: ignore[assignment]
+        self._mapper = mapper
+
+    @property
+    def searchable(self) -> bool:
+        """Whether the column has a companion."""
+        return self.type.index is not None
+
+    @cached_property
+    def field(self) -> SealedField:
+        """What seals the column's values."""
+        return SealedField(self.type)
+
+    @cached_property
+    def tagger(self) -> Tagger:
+        """What makes the column's tags."""
+        return self.type.tagger
+
+    @cached_property
+    def tag_key(self) -> str:
+        """The attribute of the companion column."""
+        key: str = self._mapper.get_property_by_column(self.tagger.companion(self.column)).key
+        return key
+
+    @property
+    def is_read_past(self) -> bool:
+        """Whether something reads the value past the attribute; known once the mapper is configured.
+
+        Pydantic does, and so do SQLAlchemy's composite values, and its tracking of changes within values.
+        """
+        return (
+            hasattr(self._mapper.class_, "__pydantic_fields__")
+            or not _MUTABLE.isdisjoint(self.column.info)
+            or any(self.column in composite.columns for composite in self._mapper.composites)
+        )
+
+    def default(self, values: Mapping[str, Any]) -> Any:
+        """Return the Python-side default for a new row of these values, or None."""
+        return python_default(self.column, lambda: by_column(self._mapper, values))

@@ -1,0 +1,41 @@
+"""A searchable attribute and its companion: what is wrong with the two is said when the class is mapped."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Column, Table
+from sqlalchemy.orm import Mapper
+
+from fieldcrypt import ConfigurationError
+from fieldcrypt_sqlalchemy.column.type import is_searchable
+from fieldcrypt_sqlalchemy.rows.plan import PLAN
+
+__all__ = ["check_pairs"]
+
+
+def check_pairs(mapper: Mapper[Any], cls: Any) -> None:
+    """Refuse a searchable attribute without its blind index column, or with tags per tenant and no tenant.
+
+    A class that reads the columns of another one, those of a view for example, may do without.
+
+    Raises:
+        ConfigurationError: the class has one.
+    """
+    plan = mapper.class_manager.info.get(PLAN)
+    column: Any
+    for key, column in mapper.columns.items():
+        if not is_searchable(column) or not _is_first(column) or column.type.encryptor is None:
+            continue
+        column.type.tagger.companion(column)
+        if column.type.index.per_tenant and (plan is None or plan.row is None or plan.row.spec.tenant is None):
+            raise ConfigurationError(
+                f"{cls.__name__}.{key} has tags per tenant, but nothing says whose the row is: "
+                "@encrypted(…, tenant=…) on the class does"
+            )
+
+
+def _is_first(column: Any) -> bool:
+    """Return True if a column's field was declared with it, and not with a column that its type was taken from."""
+    is_of_table = isinstance(column, Column) and isinstance(column.table, Table)
+    return is_of_table and column.type.name == f"{column.table.name}.{column.name}"

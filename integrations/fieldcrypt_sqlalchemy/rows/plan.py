@@ -1,0 +1,135 @@
+"""What has to happen to the protected attributes of a mapped class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+from sqlalchemy.orm import Mapper
+from sqlalchemy.orm.attributes import set_attribute
+
+from fieldcrypt_sqlalchemy.column.type import Encrypted
+from fieldcrypt_sqlalchemy.row_key.bound_row import BoundRow
+from fieldcrypt_sqlalchemy.row_key.row_key import Parameters, RowKey, RowSpec, by_column
+from fieldcrypt_sqlalchemy.rows.attribute import ProtectedAttribute
+
+__all__ = ["PLAN", "Plan"]
+
+PLAN = "fieldcrypt_plan"  # noted in the info of a class's manager
+
+
+class Plan:
+    """The protected attributes of a mapped class, and what they are bound to.
+
+    Attributes:
+        mapper: the class's.
+        row: tells an object's row, or None if the class is not decorated.
+        attributes: by key.
+    """
+
+    def __init__(self, mapper: Mapper[Any], spec: RowSpec | None) -> None:
+        self.mapper = mapper
+        self.row = None if spec is None else RowKey(spec, mapper)
+        self._functions: dict[str, list[tuple[str, Any]]] = {}
+        self.attributes = {
+            key: ProtectedAttribute(key, column, mapper)
+            for key, column in mapper.columns.items()
+            if isinstance(column.type, Encrypted)
+        }
+
+    @cached_property
+    def composites(self) -> list[str]:
+        """The attributes that are composed of protected ones among others."""
+        protected = {hash(each.column) for each in self.attributes.values()}
+        return [each.key for each in self.mapper.composites if protected & {hash(column) for column in each.columns}]
+
+    @cached_property
+    def column_keys(self) -> frozenset[str]:
+        """The attributes that are columns, as far as there were any when it was asked first."""
+        return frozenset(self.mapper.columns.keys())
+
+    @cached_property
+    def _defaults(self) -> list[tuple[str, ProtectedAttribute]]:
+        """The protected attributes that have defaults."""
+        return [(key, each) for key, each in self.attributes.items() if each.column.default is not None]
+
+    def complete(self, values: dict[str, Any]) -> list[str]:
+        """Give a new row, before it is sealed, all that Python-side defaults would give it when it is sent.
+
+        Those that look at the other values of their row see plaintext here; later they would not.
+
+        Returns:
+            The attributes that were given a value.
+        """
+        row: Any = self.row
+        completed: list[str] = row.complete(values)
+        for key, attribute in self._defaults:
+            if values.get(key) is None and (made := attribute.default(values)) is not None:
+                values[key] = made
+                completed.append(key)
+        for key, column in self._computed("default"):
+            if values.get(key) is None and (made := self._made(column.default, values)) is not None:
+                values[key] = made
+                completed.append(key)
+        return completed
+
+    def complete_update(self, state: Any, sealed: Mapping[str, Any]) -> None:
+        """Set the attributes that have an `onupdate` which is computed in Python, as an UPDATE of an object would.
+
+        Args:
+            state: the object's.
+            sealed: the values of protected attributes that are about to be sealed.
+        """
+        for key, column in self._computed("onupdate"):
+            if key not in state.committed_state:
+                changed = {name: state.dict[name] for name in state.committed_state if name in state.dict}
+                set_attribute(state.obj(), key, self._made(column.onupdate, {**changed, **sealed}))
+
+    def _computed(self, kind: str) -> list[tuple[str, Any]]:
+        """Return the attributes, and their columns, that a function of Python's gives values."""
+        found = self._functions.get(kind)
+        if found is None:
+            found = self._functions[kind] = [
+                (key, column)
+                for key, column in self.mapper.columns.items()
+                if key not in self.attributes and getattr(getattr(column, kind, None), "is_callable", False)
+            ]
+        return found
+
+    def _made(self, default: Any, values: Mapping[str, Any]) -> Any:
+        return default.arg(Parameters(lambda: by_column(self.mapper, values)))
+
+    def seal(self, values: Mapping[str, Any], *, defaults: bool) -> dict[str, Any]:
+        """Return the values of a row, of a decorated class, with the protected ones sealed for it."""
+        sealed = dict(values)
+        row: Any = self.row
+        if defaults:
+            row.complete(sealed)
+            for key, attribute in self._defaults:
+                if sealed.get(key) is None and (made := attribute.default(sealed)) is not None:
+                    sealed[key] = made
+        bound_to = row.bound(sealed)
+        for key, attribute in self.attributes.items():
+            if (value := sealed.get(key)) is not None:
+                if attribute.searchable:
+                    self.put(sealed, attribute, value, bound_to)
+                else:  # as `put` does, without what it costs to call it
+                    sealed[key] = attribute.field.seal(value, bound_to)
+            elif key in sealed and attribute.searchable:
+                sealed[attribute.tag_key] = None
+        if not defaults and not sealed.keys() >= self.attributes.keys():
+            primary = {self.mapper.get_property_by_column(column).key for column in self.mapper.primary_key}
+            for name in row.names:  # the row stays where it is: a sealed value brings this as a condition
+                if name not in primary:
+                    del sealed[name]
+        return sealed
+
+    def put(
+        self, values: dict[str, Any], attribute: ProtectedAttribute, value: Any, row: BoundRow | None = None
+    ) -> None:
+        """Put a value into a row as it is written, and its tag."""
+        tag = None
+        if attribute.searchable:
+            tag = values[attribute.tag_key] = attribute.tagger.tag(value, None if row is None else row.tenant)
+        values[attribute.key] = value if row is None else attribute.field.seal(value, row, tag)

@@ -1,0 +1,1 @@
+"""Reading statements: where protected columns stand in them."""

@@ -1,0 +1,463 @@
+"""`replace` and `key_ids` of every key store: what rewrap and shred stand on."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from threading import Barrier
+from typing import Any
+
+import pytest
+from sqlalchemy import insert, update
+
+from fieldcrypt import (
+    Encryptor,
+    FileKeyStore,
+    KeyNotFoundError,
+    KeyRecord,
+    KeyState,
+    KeyStore,
+    KeyStoreError,
+    LocalKeyProvider,
+    MemoryKeyStore,
+    Purpose,
+    Tombstone,
+    WrappedKey,
+)
+from fieldcrypt.testing import LocalAws
+from fieldcrypt_dynamodb import DynamoKeyStore
+from fieldcrypt_sqlalchemy import SqlKeyStore
+from tests.conftest import Database
+from tests.support.doubles import PATIENCE, RowStore, make_record
+from tests.support.processes import bury, start
+
+REGION = "us-east-1"
+PROVIDER = LocalKeyProvider.generate()
+
+
+def record(number: int, tenant: str | None = "t") -> KeyRecord:
+    wraps = (WrappedKey("local:x", b"wrapped"),)
+    return KeyRecord(number.to_bytes(16, "big"), Purpose.ENCRYPTION, 1_800_000_000 + number, tenant, wraps, bytes(32))
+
+
+def rewrapped(old: KeyRecord, data: bytes = b"wrapped anew") -> KeyRecord:
+    return old._replace(wraps=(WrappedKey("local:y", data),), tag=bytes([1]) * 32)
+
+
+def tombstone(old: KeyRecord, by: str = "ann") -> Tombstone:
+    return Tombstone(old.key_id, old.purpose, old.created, old.tenant, 1_900_000_000, by, 1)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A file that does not exist yet."""
+    return tmp_path / "keys.sqlite"
+
+
+@pytest.fixture
+def dynamo(aws: LocalAws) -> Iterator[DynamoKeyStore]:
+    """An empty table on moto."""
+    client = aws.client("dynamodb", REGION)
+    store = DynamoKeyStore("changing-keys", lambda: client)
+    store.create_table()
+    yield store
+    client.delete_table(TableName=store.table)
+
+
+@pytest.fixture(params=["memory", "file", "sqlite", "postgresql", "mariadb", "dynamodb", "rows"])
+def store(request: pytest.FixtureRequest, path: Path, database: Database) -> KeyStore:
+    """An empty key store of each kind; the last one is that of other tests."""
+    if request.param == "memory":
+        return MemoryKeyStore()
+    if request.param == "file":
+        return FileKeyStore.create(path)
+    if request.param == "rows":
+        return RowStore()
+    if request.param == "dynamodb":
+        dynamo: KeyStore = request.getfixturevalue("dynamo")
+        return dynamo
+    sql = SqlKeyStore(database(request.param))
+    sql.create_table()
+    return sql
+
+
+class TestReplace:
+    """Compare and swap."""
+
+    def test_a_record_takes_its_place(self, store: KeyStore) -> None:
+        """The new record is read back by key id and tenant, and the others stay."""
+        store.add(record(1))
+        store.add(record(2))
+        assert store.replace(record(1), rewrapped(record(1)))
+        assert store.get(record(1).key_id) == rewrapped(record(1))
+        assert set(store.list("t")) == {rewrapped(record(1)), record(2)}
+
+    def test_a_tombstone_takes_its_place(self, store: KeyStore) -> None:
+        """A tombstone comes back from `get` and from `list`."""
+        store.add(record(1))
+        store.add(record(2))
+        assert store.replace(record(1), tombstone(record(1)))
+        assert store.get(record(1).key_id) == tombstone(record(1))
+        assert set(store.list("t")) == {tombstone(record(1)), record(2)}
+
+    def test_records_of_no_tenant(self, store: KeyStore) -> None:
+        """They are replaced as well, and stay listed under none."""
+        store.add(record(1, None))
+        assert store.replace(record(1, None), rewrapped(record(1, None)))
+        assert list(store.list(None)) == [rewrapped(record(1, None))]
+
+    def test_states_change_both_ways(self, store: KeyStore) -> None:
+        """The state is replaced with the record."""
+        active, retired = record(1), record(1)._replace(state=KeyState.RETIRED)
+        store.add(active)
+        assert store.replace(active, retired)
+        assert store.get(active.key_id) == retired
+        assert store.replace(retired, active)
+        assert store.get(active.key_id) == active
+
+    @pytest.mark.parametrize(
+        "old",
+        [
+            rewrapped(record(1)),
+            record(1)._replace(tag=bytes([7]) * 32),
+            record(1)._replace(created=1),
+            record(1)._replace(state=KeyState.RETIRED),
+            record(9),
+        ],
+        ids=["other wraps", "other tag", "other time", "other state", "missing"],
+    )
+    def test_what_was_not_read_is_not_replaced(self, store: KeyStore, old: KeyRecord) -> None:
+        """If the store holds something else, `replace` says False and nothing changes."""
+        store.add(record(1))
+        for new in (rewrapped(old, b"third"), tombstone(old)):
+            assert not store.replace(old, new)
+            assert list(store.list("t")) == [record(1)]
+            assert list(store.key_ids()) == [record(1).key_id]
+
+    def test_a_tombstone_stays(self, store: KeyStore) -> None:
+        """What was shredded meanwhile is not brought back by who read it before, nor shredded twice."""
+        store.add(record(1))
+        store.replace(record(1), tombstone(record(1)))
+        assert not store.replace(record(1), rewrapped(record(1)))
+        assert not store.replace(record(1), record(1))
+        assert not store.replace(record(1), tombstone(record(1), "bob"))
+        assert store.get(record(1).key_id) == tombstone(record(1))
+
+    def test_a_tombstones_place_is_taken(self, store: KeyStore) -> None:
+        """The record cannot be added again."""
+        store.add(record(1))
+        store.replace(record(1), tombstone(record(1)))
+        with pytest.raises(KeyStoreError, match=r"taken|already has"):
+            store.add(record(1))
+        assert store.get(record(1).key_id) == tombstone(record(1))
+
+    def test_an_empty_store(self, store: KeyStore) -> None:
+        """There is nothing to replace."""
+        assert not store.replace(record(1), rewrapped(record(1)))
+        with pytest.raises(KeyNotFoundError):
+            store.get(record(1).key_id)
+
+    def test_the_same_again(self, store: KeyStore) -> None:
+        """Replacing a record by itself works and changes nothing."""
+        store.add(record(1))
+        assert store.replace(record(1), record(1))
+        assert store.get(record(1).key_id) == record(1)
+
+    # Not on moto, which looks at the condition and writes without a lock between.
+    @pytest.mark.parametrize("store", ["memory", "file", "sqlite", "postgresql", "mariadb", "rows"], indirect=True)
+    @pytest.mark.parametrize("rival", ["record", "tombstone"])
+    def test_one_of_two_wins(self, store: KeyStore, rival: str) -> None:
+        """Of two threads that replace one record at the same time one is told True, and its record is there."""
+        for number in range(20):
+            old = record(number)
+            store.add(old)
+            news: list[KeyRecord | Tombstone] = [
+                rewrapped(old, b"one"),
+                rewrapped(old, b"other") if rival == "record" else tombstone(old),
+            ]
+            meeting = Barrier(2, timeout=PATIENCE)
+
+            def replace(
+                new: KeyRecord | Tombstone, old: KeyRecord = old, meeting: Barrier = meeting
+            ) -> KeyRecord | Tombstone | None:
+                meeting.wait()
+                return new if store.replace(old, new) else None
+
+            with ThreadPoolExecutor(2) as pool:
+                winners = [new for new in pool.map(replace, news) if new is not None]
+            assert winners == [store.get(old.key_id)]
+
+
+class TestKeyIds:
+    """All key ids, each once."""
+
+    def test_an_empty_store(self, store: KeyStore) -> None:
+        """It has none."""
+        assert list(store.key_ids()) == []
+
+    def test_all_tenants_and_tombstones(self, store: KeyStore) -> None:
+        """Records of every tenant and of none count, tombstones too."""
+        records = [record(number, tenant) for number, tenant in enumerate([None, "a", "b"])]
+        for each in records:
+            store.add(each)
+        store.replace(records[1], tombstone(records[1]))
+        assert Counter(store.key_ids()) == Counter(each.key_id for each in records)
+
+    def test_changes_on_the_way(self, store: KeyStore) -> None:
+        """Records that are replaced while the ids are read come neither twice nor not at all."""
+        records = [record(number) for number in range(20)]
+        for each in records:
+            store.add(each)
+        seen = []
+        for key_id in store.key_ids():
+            seen.append(key_id)
+            number = int.from_bytes(key_id, "big")
+            assert store.replace(records[number], tombstone(records[number]))
+        assert sorted(seen) == [each.key_id for each in records]
+
+    def test_the_store_is_free_on_the_way(self, store: KeyStore) -> None:
+        """Who stops in the middle holds nobody up."""
+        for number in range(3):
+            store.add(record(number))
+        key_ids = store.key_ids()
+        next(key_ids)
+        store.add(record(7))
+        assert store.replace(record(1), tombstone(record(1)))
+
+
+MANY = 2345  # more than two pages
+
+
+class TestPages:
+    """More key ids than are read at a time."""
+
+    def test_memory(self) -> None:
+        """A store in memory has them all."""
+        store = MemoryKeyStore()
+        for number in range(MANY):
+            store.add(record(number))
+        assert_all(store, range(MANY))
+
+    @pytest.mark.parametrize("many", [999, 1000, 1001, 2000, MANY])
+    def test_files(self, path: Path, many: int) -> None:
+        """A file gives them page by page, whatever the number of those on the last page."""
+        store = FileKeyStore.create(path)
+        store.add(record(0))
+        rows = [(each.key_id, "t", "active", each.to_bytes()) for each in map(record, range(1, many))]
+        with closing(sqlite3.connect(path)) as connection, connection:
+            connection.executemany("INSERT INTO data_keys (key_id, tenant, state, record) VALUES (?, ?, ?, ?)", rows)
+        assert_all(store, range(many))
+
+    @pytest.mark.parametrize("many", [999, 1000, 1001, 2000, MANY])
+    @pytest.mark.parametrize("kind", ["sqlite", "postgresql", "mariadb"])
+    def test_sql(self, database: Database, kind: str, many: int) -> None:
+        """So does a table."""
+        store = SqlKeyStore(database(kind))
+        store.create_table()
+        with database(kind).begin() as connection:
+            connection.execute(insert(store.table), [row(record(number)) for number in range(many)])
+        assert_all(store, range(many))
+
+    def test_dynamodb(self, aws: LocalAws, dynamo: DynamoKeyStore) -> None:
+        """DynamoDB gives pages of a megabyte."""
+        records = [rewrapped(record(number), bytes(60_000)) for number in range(40)]
+        for each in records:
+            dynamo.add(each)
+        before = aws.calls["dynamodb", "Scan", REGION]
+        assert_all(dynamo, range(40))
+        assert aws.calls["dynamodb", "Scan", REGION] > before + 1
+
+
+def row(each: KeyRecord | Tombstone) -> dict[str, object]:
+    """What SqlKeyStore keeps."""
+    return {
+        "key_id": each.key_id.hex(),
+        "tenant": each.tenant,
+        "state": each.state.value,
+        "record": each.to_bytes(),
+    }
+
+
+def assert_all(store: KeyStore, numbers: Sequence[int]) -> None:
+    """The store has the key ids of these records, each once, before and after some of them are shredded."""
+    expected = Counter(record(number).key_id for number in numbers)
+    assert Counter(store.key_ids()) == expected
+    for number in (numbers[0], numbers[len(numbers) // 2], numbers[-1]):
+        old = store.get(record(number).key_id)
+        assert isinstance(old, KeyRecord)
+        assert store.replace(old, tombstone(old))
+    assert Counter(store.key_ids()) == expected
+
+
+class TestFiles:
+    """What is only true of files."""
+
+    @pytest.mark.parametrize("count", [1, 7, 60])
+    @pytest.mark.parametrize("secure", ["ON", "OFF"])
+    def test_nothing_is_left_of_a_shredded_key(
+        self, path: Path, count: int, secure: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """No part of a wrapped key that was replaced by a tombstone is in the file, nor in a file beside it.
+
+        Whatever is the default of the SQLite that Python was built with.
+        """
+        connect = sqlite3.connect
+
+        def with_default(*arguments: Any, **options: Any) -> sqlite3.Connection:
+            connection: sqlite3.Connection = connect(*arguments, **options)
+            connection.execute(f"PRAGMA secure_delete = {secure}")
+            return connection
+
+        monkeypatch.setattr(sqlite3, "connect", with_default)
+        store = FileKeyStore.create(path)
+        records = [make_record(PROVIDER, "t") for _ in range(count)]
+        for each in records:
+            store.add(each)
+        assert parts(records) <= windows(path)
+        again = Encryptor(PROVIDER, store).data_keys.rewrap(LocalKeyProvider.generate())
+        assert again.changed == count
+        assert not parts(records) & windows(path)
+        changed = [each for each in store.list("t") if isinstance(each, KeyRecord)]
+        assert parts(changed) <= windows(path)
+        assert Encryptor(PROVIDER, store).data_keys.shred("t", "ann") == count
+        assert not parts(changed) & windows(path)
+        assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+
+    def test_a_copy_in_the_gaps_of_a_page_goes_with_its_key(self, path: Path) -> None:
+        """SQLite leaves one where it moves rows within its pages, and would never wipe it."""
+        store = FileKeyStore.create(path)
+        records = [make_record(PROVIDER, "t") for _ in range(2)]
+        for each in records:
+            store.add(each)
+        copy = records[0].wraps[0].data
+        content = path.read_bytes()
+        gap = content.rindex(bytes(4 * len(copy))) + len(copy)
+        path.write_bytes(content[:gap] + copy + content[gap + len(copy) :])
+        assert set(store.list("t")) == set(records)
+        assert Encryptor(PROVIDER, store).data_keys.shred("t", "ann") == len(records)
+        assert not parts(records) & windows(path)
+
+    @pytest.mark.parametrize(
+        "content", [b"hello", b"not a database", b"SQLite format 3\x00" + bytes(100), b"\x00" * 8192]
+    )
+    def test_files_of_another_kind(self, path: Path, content: bytes) -> None:
+        """A file that is no SQLite database is a KeyStoreError with its path, and keeps its content."""
+        path.write_bytes(content)
+        assert_refused(path)
+        assert path.read_bytes() == content
+
+    def test_databases_of_others(self, path: Path) -> None:
+        """An SQLite database that is no key store is a KeyStoreError, and keeps its content."""
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("CREATE TABLE data_keys (key_id, tenant, state, record)")
+        content = path.read_bytes()
+        assert_refused(path)
+        assert path.read_bytes() == content
+
+    @pytest.mark.parametrize("keep", [1, 2, -1])
+    def test_files_that_were_half_written(self, path: Path, keep: int) -> None:
+        """A key store that lost its end is a KeyStoreError, and keeps what it has."""
+        store = FileKeyStore.create(path)
+        for number in range(60):
+            store.add(record(number))
+        content = path.read_bytes()[: keep * 4096]
+        path.write_bytes(content)
+        with pytest.raises(KeyStoreError, match=str(path)):
+            store.replace(record(1), rewrapped(record(1)))
+        with pytest.raises(KeyStoreError, match=str(path)):
+            list(store.key_ids())
+        assert path.read_bytes() == content
+
+    def test_one_of_two_processes_wins(self, path: Path) -> None:
+        """Two processes that bury the same keys at the same time bury each once."""
+        store = FileKeyStore.create(path)
+        for number in range(50):
+            store.add(record(number))
+        with start(bury, str(path), "one") as one, start(bury, str(path), "other") as other:
+            one.go()
+            other.go()
+            buried = {"one": one.finished(), "other": other.finished()}
+        assert Counter(buried["one"] + buried["other"]) == Counter(key_id.hex() for key_id in store.key_ids())
+        for by, key_ids in buried.items():
+            for key_id in key_ids:
+                stone = store.get(bytes.fromhex(key_id))
+                assert isinstance(stone, Tombstone)
+                assert stone.by == by
+
+
+PART = 16  # bytes of a wrapped key that would be something left of it
+
+
+def parts(records: Sequence[KeyRecord]) -> set[bytes]:
+    """The middle of each wrapped key, where the data key is."""
+    return {wrap.data[24 : 24 + PART] for each in records for wrap in each.wraps}
+
+
+def windows(path: Path) -> set[bytes]:
+    """All that the files in a directory hold, in pieces as long as a part."""
+    found = set()
+    for entry in path.parent.iterdir():
+        content = entry.read_bytes()
+        found |= {content[start : start + PART] for start in range(len(content) - PART + 1)}
+    return found
+
+
+def assert_refused(path: Path) -> None:
+    """Both are a KeyStoreError that names the file."""
+    store = FileKeyStore(path)
+    with pytest.raises(KeyStoreError, match=str(path)):
+        store.replace(record(1), rewrapped(record(1)))
+    with pytest.raises(KeyStoreError, match=str(path)):
+        list(store.key_ids())
+
+
+class TestSql:
+    """What is only true of tables."""
+
+    @pytest.mark.parametrize("kind", ["sqlite", "postgresql", "mariadb"])
+    def test_an_edited_key_id(self, database: Database, kind: str) -> None:
+        """A key id that is none is a KeyStoreError."""
+        store = SqlKeyStore(database(kind))
+        store.create_table()
+        store.add(record(1))
+        with database(kind).begin() as connection:
+            connection.execute(update(store.table).values(key_id="not hexadecimal"))
+        with pytest.raises(KeyStoreError, match="no key record"):
+            list(store.key_ids())
+
+    @pytest.mark.parametrize("kind", ["sqlite", "postgresql", "mariadb"])
+    def test_a_missing_table(self, database: Database, kind: str) -> None:
+        """`create_table` has not been called: both are a KeyStoreError."""
+        store = SqlKeyStore(database(kind))
+        with pytest.raises(KeyStoreError, match="fieldcrypt_data_keys"):
+            store.replace(record(1), rewrapped(record(1)))
+        with pytest.raises(KeyStoreError, match="fieldcrypt_data_keys"):
+            list(store.key_ids())
+
+    @pytest.mark.parametrize("kind", ["sqlite", "postgresql", "mariadb"])
+    def test_it_is_committed(self, database: Database, kind: str) -> None:
+        """Another connection sees the new record when `replace` returns, and the application's rollback keeps it."""
+        engine = database(kind)
+        store = SqlKeyStore(engine)
+        store.create_table()
+        store.add(record(1))
+        with engine.connect() as connection, connection.begin() as transaction:
+            assert store.replace(record(1), tombstone(record(1)))
+            transaction.rollback()
+        assert SqlKeyStore(engine).get(record(1).key_id) == tombstone(record(1))
+
+
+class TestDynamo:
+    """What is only true of DynamoDB."""
+
+    def test_a_missing_table(self, aws: LocalAws) -> None:
+        """Both are a KeyStoreError, with the table's name."""
+        store = DynamoKeyStore("nowhere", lambda: aws.client("dynamodb", REGION))
+        with pytest.raises(KeyStoreError, match="nowhere"):
+            store.replace(record(1), rewrapped(record(1)))
+        with pytest.raises(KeyStoreError, match="nowhere"):
+            list(store.key_ids())

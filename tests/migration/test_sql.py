@@ -1,0 +1,748 @@
+"""Migrations of SQL tables in place: every step, every kind of key, and what stops them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import (
+    ARRAY,
+    VARBINARY,
+    Boolean,
+    Column,
+    DateTime,
+    Engine,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Uuid,
+    column,
+    create_engine,
+    event,
+    insert,
+    select,
+    table,
+    text,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from sqlalchemy.types import TypeEngine
+from sqlalchemy_utils import StringEncryptedType
+from sqlalchemy_utils.types.encrypted.encrypted_type import AesGcmEngine
+
+from fieldcrypt import (
+    ConfigurationError,
+    DecryptionError,
+    Encryptor,
+    KeyAccessDeniedError,
+    KeyPolicy,
+    LocalKeyProvider,
+    MemoryKeyStore,
+    Purpose,
+    _system,
+)
+from fieldcrypt.migration import FormerField, Kind, Progress, Sample
+from fieldcrypt_sqlalchemy import (
+    BlindIndexTag,
+    Encrypted,
+    ProtectedColumnError,
+    blind_index,
+    encrypted,
+)
+from fieldcrypt_sqlalchemy.migration import Migration, MigrationError
+from tests.conftest import Database
+from tests.migration.test_values import Rot13
+from tests.support.doubles import CountingProvider, refusal
+
+SSN = "078-05-"
+AT_ONCE = KeyPolicy(propagation_delay=timedelta(0), replication_wait=timedelta(0))
+
+
+def soon() -> date:
+    """A day until which plaintext is accepted."""
+    return datetime.now(UTC).date() + timedelta(days=30)
+
+
+def keys(policy: KeyPolicy = AT_ONCE) -> Encryptor:
+    """An Encryptor with a key store."""
+    return Encryptor(LocalKeyProvider.generate(), MemoryKeyStore(), policy)
+
+
+def model(encryptor: Encryptor, *, bound: bool = True, **accept: Any) -> Any:
+    """A model whose columns hold plaintext, in part."""
+    accept = accept or {"accept_plaintext": soon()}
+
+    class Base(DeclarativeBase):
+        pass
+
+    class Patient(Base):
+        __tablename__ = "patients"
+        id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+        clinic: Mapped[str] = mapped_column(String(10), default="c")
+        ssn: Mapped[str | None] = mapped_column(Encrypted(String, encryptor, index="ssn_tag", **accept))
+        ssn_tag: Mapped[bytes | None] = blind_index()
+        notes: Mapped[bytes | None] = mapped_column(Encrypted(LargeBinary, encryptor, pad=16, **accept))
+
+    return encrypted(encryptor, row="id", tenant="clinic")(Patient) if bound else Patient
+
+
+_stored = table(
+    "patients",
+    *(column(name, LargeBinary) for name in ("ssn", "ssn_tag", "notes")),
+    column("id"),
+    column("clinic", String),
+)
+
+
+def add(engine: Engine, patient: Any, rows: int, **values: bytes | None) -> None:
+    """Add rows as they were before anything was encrypted."""
+    patient.metadata.create_all(engine)
+    with engine.begin() as connection:
+        plain = [
+            {"id": n, "clinic": f"c{n % 2}", "ssn": f"{SSN}{n}".encode(), "notes": b"\xff" + bytes([n])} | values
+            for n in range(rows)
+        ]
+        connection.execute(insert(_stored), plain)
+
+
+def damage(engine: Engine, row: int, **values: bytes | str | None) -> None:
+    """Write to a row behind everybody's back."""
+    with engine.begin() as connection:
+        connection.execute(_stored.update().where(_stored.c.id == row).values(values))
+
+
+def stored(engine: Engine, row: int, name: str = "ssn") -> bytes:
+    """What is in the database."""
+    with engine.connect() as connection:
+        return bytes(connection.scalar(select(_stored.c[name]).where(_stored.c.id == row)))  # type: ignore[arg-type]
+
+
+def ssns(engine: Engine, patient: Any) -> list[str]:
+    """The values, as the application reads them."""
+    with Session(engine) as session:
+        return [each.ssn for each in session.scalars(select(patient).order_by(patient.id))]
+
+
+class TestInPlace:
+    """A binary column that holds text, in part."""
+
+    @pytest.mark.parametrize("bound", [True, False])
+    def test_from_plan_to_finish(self, engine: Engine, bound: bool) -> None:
+        """Counts are right before and after; values are read all the time, found afterwards, and counted."""
+        encryptor = keys()
+        patient = model(encryptor, bound=bound)
+        add(engine, patient, 9)
+        damage(engine, 8, ssn=None)
+        with Session(engine) as session, session.begin():
+            session.get_one(patient, 3).ssn = "new"  # encrypts: writes are never plaintext
+        migration = Migration(engine, patient)
+        planned = migration.plan()
+        assert planned.fields == {
+            "patients.ssn": {Kind.PLAINTEXT: 7, Kind.ACTIVE: 1, Kind.NULL: 1},
+            "patients.notes": {Kind.PLAINTEXT: 9},
+        }
+        assert (planned.rows, planned.total, planned.due, planned.needed) == (9, 9, 16, ())
+        expected = [f"{SSN}{n}" for n in range(8)]
+        expected[3] = "new"
+        assert ssns(engine, patient) == [*expected, None]
+        needed = encryptor.stats().events["plaintext_read"]
+        assert needed >= 7
+        with pytest.raises(ConfigurationError, match="verify all rows first"):
+            migration.finish()
+
+        report = migration.backfill(batch=4)
+        assert (report.rows, report.changed, report.failed, report.complete) == (9, 9, 0, True)
+        assert migration.verify()[:3] == (9, 0, {})
+        assert migration.plan().due == 0
+        assert ssns(engine, patient) == [*expected, None]
+        assert encryptor.stats().events["plaintext_read"] == needed
+        with Session(engine) as session:
+            assert session.scalars(select(patient.id).where(patient.ssn == f"{SSN}5")).all() == [5]
+        assert migration.backfill().changed == 0
+        assert migration.verify().wrong == 0
+        assert any("accept_plaintext" in remark for remark in migration.finish().remarks)
+        with pytest.raises(ConfigurationError, match="no way back"):
+            migration.undo()
+        assert [(step.step, step.state) for step in migration.status().steps] == [
+            ("backfill", "done"),
+            ("verify", "done"),
+            ("finish", "done"),
+        ]
+
+    def test_undo(self, engine: Engine) -> None:
+        """All is as it was, and a backfill can begin anew."""
+        patient = model(keys())
+        add(engine, patient, 5)
+        migration = Migration(engine, patient)
+        migration.backfill()
+        assert migration.undo(batch=2).changed == 5
+        assert [stored(engine, n) for n in range(5)] == [f"{SSN}{n}".encode() for n in range(5)]
+        assert stored(engine, 3, "notes") == b"\xff\x03"
+        assert migration.plan().due == 10
+        assert migration.backfill().changed == 5
+        assert migration.verify().wrong == 0
+
+    def test_writers_of_plaintext_while_it_is_undone(self, engine: Engine) -> None:
+        """Declared with write=False a binary column is read in both forms and written in plaintext, without tags."""
+        encryptor = keys()
+        add(engine, model(encryptor), 6)
+        assert Migration(engine, model(encryptor)).backfill().changed == 6
+        patient = model(encryptor, accept_plaintext=soon(), write=False)
+        migration = Migration(engine, patient)
+
+        def write(_: Progress) -> None:
+            with Session(engine) as session, session.begin():
+                session.get_one(patient, 0).ssn = "written"
+
+        report = migration.undo(batch=2, on_progress=write)
+        assert (report.failed, report.left, report.complete) == (0, 0, True)
+        assert (stored(engine, 0), ssns(engine, patient)) == (
+            b"written",
+            ["written", *(f"{SSN}{n}" for n in range(1, 6))],
+        )
+        with pytest.raises(ConfigurationError, match="declared with write=False"):
+            migration.backfill()
+        with Session(engine) as session:
+            session.get_one(patient, 0).notes = encryptor.field("a.b", str).encrypt("c")
+            with pytest.raises(ValueError, match="looks like an encrypted one"):
+                session.commit()
+
+    def test_undo_has_to_have_something_to_go_back_to(self, database: Database) -> None:
+        """What was of another scheme, or under an older key, stays as it is."""
+        engine = database("sqlite")
+        patient = model(keys(), accept=[Rot13()], accept_until=soon())
+        add(engine, patient, 1)
+        with pytest.raises(ConfigurationError, match="accepts no plaintext to go back to"):
+            Migration(engine, patient).undo()
+
+    def test_sqlite_holds_text_in_any_column(self, database: Database) -> None:
+        """Which is read, and encrypted, like bytes."""
+        engine = database("sqlite")
+        patient = model(keys())
+        add(engine, patient, 2)
+        with engine.begin() as connection:
+            connection.execute(text("UPDATE patients SET ssn = 'text' WHERE id = 1"))
+        assert ssns(engine, patient) == [f"{SSN}0", "text"]
+        assert Migration(engine, patient).backfill().changed == 2
+        assert ssns(engine, patient) == [f"{SSN}0", "text"]
+
+    def test_a_table_of_core(self, engine: Engine) -> None:
+        """Is migrated like a model."""
+        encryptor = keys()
+        people = Table(
+            "people",
+            MetaData(),
+            Column("id", Integer, primary_key=True),
+            Column("email", Encrypted(String, encryptor, index="tag", accept_plaintext=soon())),
+            Column("tag", BlindIndexTag()),
+        )
+        people.metadata.create_all(engine)
+        with engine.begin() as connection:
+            raw = table("people", column("id"), column("email", LargeBinary))
+            connection.execute(insert(raw), [{"id": n, "email": f"{n}@x".encode()} for n in range(1, 4)])
+        assert Migration(engine, people).backfill().changed == 3
+        with engine.connect() as connection:
+            assert connection.scalars(select(people.c.id).where(people.c.email == "1@x")).all() == [1]
+
+    def test_a_stored_plaintext_is_not_handed_on(self, database: Database) -> None:
+        """A sealed value that is plaintext is not written to another row."""
+        engine = database("sqlite")
+        patient = model(keys())
+        add(engine, patient, 2)
+        with Session(engine) as session:
+            sealed = session.scalars(select(patient.notes).where(patient.id == 0)).one()
+            with pytest.raises(ProtectedColumnError, match="open it"):
+                session.execute(patient.__table__.update().values(notes=sealed))
+
+
+class TestReencryption:
+    def test_after_a_rotation(self, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Values under an old key are encrypted anew, others are left alone, and so is nothing else."""
+        encryptor = keys()
+        patient = model(encryptor)
+        add(engine, patient, 6)
+        migration = Migration(engine, patient)
+        migration.backfill()
+        before = [stored(engine, n) for n in range(6)]
+        assert migration.backfill().changed == 0
+        monkeypatch.setattr(_system, "wall_clock", lambda: time.time() + 5)  # keys are told apart by the second
+        encryptor.data_keys.rotate("c0")
+        assert migration.plan().fields["patients.ssn"] == {Kind.OLD_KEY: 3, Kind.ACTIVE: 3}
+        assert migration.values_under(before[0][1:17]) == {"patients.ssn": 3, "patients.notes": 3}
+        assert migration.verify().wrong == 3
+        assert migration.backfill().changed == 3
+        assert [stored(engine, n) == before[n] for n in range(6)] == [False, True] * 3
+        assert migration.values_under(before[0][1:17]) == {}
+        assert migration.verify().wrong == 0
+
+    def test_what_is_from_before_there_was_a_key_store(self, database: Database) -> None:
+        """Values that carry their keys are encrypted anew where they are read, and named as unreadable elsewhere."""
+        engine, encryptor = database("sqlite"), keys()
+        patient = model(encryptor, bound=False)
+        add(engine, patient, 3)
+        alone = Encryptor(encryptor.provider)
+        for n in range(3):
+            damage(
+                engine,
+                n,
+                ssn=alone.field("patients.ssn", str).encrypt(f"{SSN}{n}"),
+                notes=alone.field("patients.notes", bytes, pad=16).encrypt(b"short"),
+            )
+        migration = Migration(engine, patient)
+        assert migration.plan().fields["patients.ssn"] == {Kind.UNREADABLE: 3}
+        encryptor.configure(encryptor.provider, encryptor.store, encryptor.policy, read_self_contained=True)
+        assert migration.plan().fields["patients.ssn"] == {Kind.OLD_KEY: 3}
+        assert migration.backfill().changed == 3
+        encryptor.configure(encryptor.provider, encryptor.store, encryptor.policy)
+        assert migration.verify().wrong == 0
+        assert ssns(engine, patient) == [f"{SSN}{n}" for n in range(3)]
+
+    def test_too_early_after_a_rotation(self, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The new key waits for a time: the plan and the report say until when, and nothing is due before."""
+        engine = database("sqlite")
+        encryptor = keys(KeyPolicy(propagation_delay=timedelta(minutes=5)))
+        patient = model(encryptor)
+        add(engine, patient, 3)
+        migration = Migration(engine, patient)
+        assert migration.backfill().remarks == ()
+        encryptor.data_keys.rotate("c1")
+        report, plan = migration.backfill(), migration.plan()
+        assert (report.changed, plan.due) == (0, 0)
+        assert report.remarks == plan.remarks
+        assert "a newer data key encrypts from 20" in report.remarks[0]
+        assert "Run the backfill after that" in report.remarks[0]
+        monkeypatch.setattr(_system, "wall_clock", lambda: time.time() + 301)
+        encryptor.configure(encryptor.provider, encryptor.store, encryptor.policy)  # and forgets what it knew
+        assert migration.plan().due == 2
+        report = migration.backfill()
+        assert (report.changed, report.remarks) == (1, ())
+
+    def test_after_a_declaration_has_changed(self, engine: Engine) -> None:
+        """A new name, binding to the row, and padding: each makes values old that were right."""
+        encryptor = keys()
+        old = model(encryptor, bound=False)
+        old.metadata.create_all(engine)
+        names = {"ssn": "clients.ssn", "notes": "patients.notes"}
+        fields: dict[str, Any] = {
+            "ssn": encryptor.field(names["ssn"], str),
+            "notes": encryptor.field(names["notes"], bytes),
+        }
+        add(engine, old, 4)
+        for n in range(4):
+            damage(engine, n, ssn=fields["ssn"].encrypt(f"{SSN}{n}"), notes=fields["notes"].encrypt(b"short"))
+        formers = [FormerField(encryptor.field("clients.ssn", str))]
+        padded = model(encryptor, bound=False, accept=formers, accept_until=soon())
+        migration = Migration(engine, padded)
+        assert migration.plan().fields["patients.notes"] == {Kind.OLD_FORM: 4}
+        assert ssns(engine, padded) == [f"{SSN}{n}" for n in range(4)]
+        assert migration.backfill().changed == 4
+        unbound = [
+            FormerField(encryptor.field("patients.ssn", str)),
+            FormerField(encryptor.field("patients.notes", bytes, pad=16)),
+        ]
+        bound = model(encryptor, accept=unbound, accept_until=soon())
+        assert Migration(engine, bound).verify().wrong == 4
+        assert Migration(engine, bound).backfill().changed == 4
+        assert Migration(engine, bound).verify().wrong == 0
+        assert ssns(engine, bound) == [f"{SSN}{n}" for n in range(4)]
+
+    def test_after_an_index_key_has_rotated(self, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Tags are made anew, and values are not."""
+        engine = database("sqlite")
+        encryptor = keys()
+        patient = model(encryptor)
+        add(engine, patient, 3)
+        migration = Migration(engine, patient)
+        migration.backfill()
+        before = stored(engine, 1)
+        encryptor.data_keys.rotate(purpose=Purpose.BLIND_INDEX)
+        monkeypatch.setattr(_system, "wall_clock", lambda: time.time() + 2 * 86400)
+        encryptor.configure(encryptor.provider, encryptor.store, AT_ONCE)
+        assert migration.plan().stale_tags == {"patients.ssn": 3}
+        assert migration.backfill().changed == 3
+        assert stored(engine, 1) == before
+        assert migration.plan().stale_tags == {}
+
+    def test_other_schemes(self, engine: Engine) -> None:
+        """Are read by their readers, in place and out of a text column."""
+        encryptor = keys()
+        patient = model(encryptor, accept=[Rot13()], accept_until=soon())
+        add(engine, patient, 2, notes=None)
+        for n in range(2):
+            damage(engine, n, ssn=b"rot:" + f"{SSN}{n}".encode()[::-1])
+        assert Migration(engine, patient).plan().fields["patients.ssn"] == {Kind.OTHER_SCHEME: 2}
+        assert Migration(engine, patient).backfill().changed == 2
+        assert ssns(engine, patient) == [f"{SSN}0", f"{SSN}1"]
+
+        class Base(DeclarativeBase):
+            pass
+
+        class Client(Base):
+            __tablename__ = "clients"
+            id: Mapped[int] = mapped_column(primary_key=True)
+            token: Mapped[str | None] = mapped_column(String(50))
+            ssn: Mapped[str | None] = mapped_column(Encrypted(String, encryptor))
+
+        Base.metadata.create_all(engine)
+        with Session(engine) as session, session.begin():
+            session.add_all([Client(id=1, token="rot:321"), Client(id=2, token="plain"), Client(id=3, token="rot:!")])
+        migration = Migration(engine, Client, {"token": "ssn"}, readers=[Rot13()])
+        assert migration.plan().fields["clients.token -> ssn"] == {
+            Kind.OTHER_SCHEME: 1,
+            Kind.PLAINTEXT: 1,
+            Kind.UNREADABLE: 1,
+        }
+        report = migration.backfill()
+        assert (report.changed, list(report.failures)) == (2, [(3,)])
+        with Session(engine) as session:
+            assert session.scalars(select(Client.ssn).order_by(Client.id)).all() == ["123", "plain", None]
+
+    def test_a_type_of_the_application_s_that_decrypts(self, database: Database) -> None:
+        """Its column is read by the type itself: a row that it refuses is reported, and the others are done."""
+        encryptor = keys()
+        engine = database("sqlite")
+
+        class Base(DeclarativeBase):
+            pass
+
+        class Client(Base):
+            __tablename__ = "clients"
+            id: Mapped[int] = mapped_column(primary_key=True)
+            old: Mapped[str | None] = mapped_column(StringEncryptedType(String, "secret", AesGcmEngine))
+            ssn: Mapped[str | None] = mapped_column(Encrypted(String, encryptor))
+
+        Base.metadata.create_all(engine)
+        with Session(engine) as session, session.begin():
+            session.add_all([Client(id=n, old=None if n == 3 else f"{SSN}{n}") for n in range(1, 5)])
+        with engine.begin() as connection:
+            connection.exec_driver_sql("UPDATE clients SET old = 'AAAA' || substr(old, 5) WHERE id = 2")
+        migration = Migration(engine, Client, {"old": "ssn"})
+        report = migration.backfill()
+        assert (report.rows, report.changed, list(report.failures)) == (4, 2, [(2,)])
+        with Session(engine) as session:
+            assert session.scalars(select(Client.ssn)).all() == [f"{SSN}1", None, None, f"{SSN}4"]
+        assert migration.verify().reasons == {(2,): "old -> ssn cannot be read"}
+
+
+class TestVerify:
+    def test_it_names_what_is_wrong(self, engine: Engine) -> None:
+        """A flipped bit, two values that were exchanged, plaintext, a tag of another value."""
+        patient = model(keys())
+        add(engine, patient, 40)
+        migration = Migration(engine, patient)
+        migration.backfill(batch=7)
+        value, one, other = (stored(engine, n) for n in (5, 10, 30))
+        damage(engine, 5, ssn=value[:-3] + bytes([value[-3] ^ 4]) + value[-2:])
+        damage(engine, 10, ssn=other, ssn_tag=stored(engine, 30, "ssn_tag"))
+        damage(engine, 30, ssn=one)
+        damage(engine, 20, notes=b"plain")
+        damage(engine, 21, ssn_tag=stored(engine, 22, "ssn_tag"))
+        report = migration.verify()
+        assert (report.rows, report.wrong) == (40, 5)
+        assert report.reasons == {
+            (5,): "ssn does not decrypt",
+            (10,): "ssn does not decrypt",
+            (20,): "notes is plaintext",
+            (21,): "ssn has not the blind index tag of its value",
+            (30,): "ssn does not decrypt",
+        }
+        with pytest.raises(ConfigurationError, match="verify found 5 rows"):
+            migration.finish()
+
+    def test_a_sample_is_as_large_as_it_says(self, engine: Engine) -> None:
+        """And taken at random; it does not do for finish."""
+        patient = model(keys())
+        add(engine, patient, 200)
+        migration = Migration(engine, patient)
+        migration.backfill()
+        report = migration.verify(sample=Sample(0.9, 0.05))
+        assert 10 < report.rows < 100
+        assert "0.9 confidence" in str(report)
+        with pytest.raises(ConfigurationError, match="verify all rows first"):
+            migration.finish()
+
+
+def table_of(key: Mapping[str, TypeEngine[Any]], encryptor: Encryptor) -> Table:
+    """A table with a primary key of these columns."""
+    columns = [Column(name, type_, primary_key=True, autoincrement=False) for name, type_ in key.items()]
+    protected: Column[Any] = Column("ssn", Encrypted(String, encryptor, accept_plaintext=soon()))
+    return Table("patients", MetaData(), *columns, protected)
+
+
+TEXTS = ["a", "B", "c ", "dä", "E", "f1", "ß", "_", "", "ga", "A-1", "hé", "ｗ", "~"]  # none alike in any collation
+KEYS: dict[str, tuple[dict[str, Any], Callable[[int], Any]]] = {
+    "text": ({"k": String(20)}, lambda n: (TEXTS[n],)),
+    "uuid": ({"k": Uuid()}, lambda n: (uuid4(),)),
+    "binary": ({"k": VARBINARY(20)}, lambda n: (bytes([n * 19 % 256, n]),)),
+    "composite": ({"a": String(5), "b": Integer(), "c": String(5)}, lambda n: (TEXTS[n % 3], n // 6, TEXTS[n % 6])),
+    "boolean": ({"a": Boolean(), "b": Integer()}, lambda n: (n % 3 == 0, n)),
+    "time": ({"k": DateTime()}, lambda n: (datetime(2020, 1, 1 + n * 5 % 14),)),
+}
+
+
+class TestKeys:
+    @pytest.mark.parametrize("kind", KEYS)
+    def test_every_page_is_read(self, engine: Engine, kind: str) -> None:
+        """In the order of the database, whatever it is: each row once, for pages of every size."""
+        columns, key = KEYS[kind]
+        if kind == "binary" and engine.dialect.name == "postgresql":
+            columns = {"k": LargeBinary()}
+        people = table_of(columns, keys())
+        people.metadata.create_all(engine)
+        raw = table("patients", *(column(name, type_) for name, type_ in columns.items()), column("ssn", LargeBinary))
+        rows = [dict(zip(columns, key(n), strict=True)) | {"ssn": b"%d" % n} for n in range(14)]
+        for size in (2, 5):
+            with engine.begin() as connection:
+                connection.execute(raw.delete())
+                connection.execute(insert(raw), rows)
+            report = Migration(engine, people).backfill(batch=size, restart=True)
+            assert (report.rows, report.changed) == (14, 14)
+        with engine.connect() as connection:
+            assert sorted(connection.scalars(select(people.c.ssn)), key=int) == [str(n) for n in range(14)]
+
+
+class TestWhatStopsIt:
+    """A clear error before anything is done, or nothing that a further run does not go on with."""
+
+    def test_a_table_without_a_primary_key(self, database: Database) -> None:
+        """Rows could not be told apart."""
+        people = Table("people", MetaData(), Column("ssn", Encrypted(String, keys())))
+        with pytest.raises(ConfigurationError, match="people has no primary key"):
+            Migration(database("sqlite"), people)
+
+    def test_a_primary_key_of_arrays(self) -> None:
+        """It is told when the migration is declared, and not in the middle of it."""
+        people = table_of({"k": ARRAY(Integer)}, keys())
+        with pytest.raises(ConfigurationError, match=r"patients\.k is part of the primary key.*ARRAY"):
+            Migration(create_engine("postgresql+psycopg://"), people)
+
+    def test_a_key_that_is_null(self, database: Database) -> None:
+        """SQLite allows it; no order of keys would find the rows behind it."""
+        engine = database("sqlite")
+        with engine.begin() as connection:
+            connection.exec_driver_sql("CREATE TABLE patients (k VARCHAR PRIMARY KEY, ssn BLOB)")
+            connection.exec_driver_sql("INSERT INTO patients VALUES (NULL, 'x'), ('a', 'y')")
+        with pytest.raises(ConfigurationError, match="primary key is NULL"):
+            Migration(engine, table_of({"k": String(20)}, keys())).backfill()
+
+    def test_columns_that_are_missing_or_not_binary(self, database: Database) -> None:
+        """The plan says with which statement they come; no other step begins."""
+        engine = database("postgresql")
+        patient = model(keys())
+        with engine.begin() as connection:
+            connection.exec_driver_sql("CREATE TABLE patients (id int PRIMARY KEY, clinic text, ssn text)")
+        migration = Migration(engine, patient)
+        assert migration.plan().needed == (
+            "patients has no column ssn_tag: ALTER TABLE patients ADD COLUMN ssn_tag BYTEA",
+            "patients has no column notes: ALTER TABLE patients ADD COLUMN notes BYTEA",
+        )
+        with engine.begin() as connection:
+            for needed in migration.plan().needed:
+                connection.exec_driver_sql(needed.partition(": ")[2])
+        (needed,) = migration.plan().needed
+        assert needed.startswith("patients.ssn is TEXT, and encrypted values are binary")
+        with pytest.raises(ConfigurationError, match="ssn is TEXT"):
+            migration.backfill()
+        with engine.begin() as connection:
+            connection.exec_driver_sql(needed[needed.index("ALTER") :])
+        assert migration.plan().needed == ()
+
+    def test_no_permission(self, database: Database) -> None:
+        """Nothing is half done, and the run goes on when it is granted."""
+        engine = database("postgresql")
+        patient = model(keys())
+        add(engine, patient, 5)
+        with engine.begin() as connection:
+            for statement in (
+                "DROP ROLE IF EXISTS reader",
+                "CREATE ROLE reader LOGIN",
+                "GRANT CREATE, USAGE ON SCHEMA public TO reader",
+                "GRANT SELECT ON patients TO reader",
+            ):
+                connection.exec_driver_sql(statement)
+        other = create_engine(engine.url.set(username="reader"))
+        migration = Migration(other, patient)
+        with pytest.raises(MigrationError, match=r"permission denied for table patients\. What is done stays"):
+            migration.backfill()
+        with engine.begin() as connection:
+            connection.exec_driver_sql("GRANT UPDATE ON patients TO reader")
+        assert migration.backfill().changed == 5
+        other.dispose()
+        with engine.begin() as connection:
+            connection.exec_driver_sql("DROP OWNED BY reader CASCADE")
+            connection.exec_driver_sql("DROP ROLE reader")
+
+    def test_a_schema_that_changes_meanwhile(self, engine: Engine) -> None:
+        """It says what is missing; when that is there again, the run goes on."""
+        patient = model(keys())
+        add(engine, patient, 6)
+
+        def drop(progress: Progress) -> None:
+            if progress.done == 2:
+                with engine.begin() as connection:
+                    connection.exec_driver_sql("ALTER TABLE patients RENAME COLUMN ssn_tag TO away")
+
+        migration = Migration(engine, patient)
+        with pytest.raises(ConfigurationError, match="patients has no column ssn_tag"):
+            migration.backfill(batch=2, on_progress=drop)
+        with engine.begin() as connection:
+            connection.exec_driver_sql("ALTER TABLE patients RENAME COLUMN away TO ssn_tag")
+        report = migration.backfill(batch=2)
+        assert (report.rows, report.changed) == (6, 6)
+
+    def test_a_migration_that_is_another_one_by_now(self, database: Database) -> None:
+        """What was begun is not gone on with as something else, unless that is said."""
+        engine = database("sqlite")
+        patient = model(keys())
+        add(engine, patient, 6)
+        interrupted(Migration(engine, patient), batch=2)
+        renamed = table_of({"id": Integer()}, keys())
+        with pytest.raises(ConfigurationError, match=r"was begun for .*notes .*and is now for ssn"):
+            Migration(engine, renamed).backfill()
+
+    @pytest.mark.parametrize("lost", ["key", "provider"])
+    def test_missing_keys(self, database: Database, lost: str) -> None:
+        """A value whose key is gone is a failure, of its row alone; the others are done."""
+        engine = database("sqlite")
+        encryptor = keys()
+        patient = model(encryptor)
+        add(engine, patient, 4)
+        value = keys().field("patients.ssn", str).encrypt("x") if lost == "provider" else b"\x01" + bytes(70)
+        damage(engine, 2, ssn=value)
+        report = Migration(engine, patient).backfill()
+        assert (report.changed, report.failed) == (4, 1)  # its other column could be
+        assert isinstance(report.failures[2,], DecryptionError)
+        assert str(report.failures[2,]).startswith("ssn: ")
+
+    def test_a_key_provider_that_is_away(self, database: Database) -> None:
+        """Stops it, with what was done before; when the provider is back, it goes on."""
+        engine = database("sqlite")
+        provider = CountingProvider()
+        patient = model(Encryptor(provider, MemoryKeyStore(), AT_ONCE))
+        add(engine, patient, 6)
+
+        def lose(progress: Progress) -> None:
+            provider.wrap_failure = refusal
+            damage(engine, 3, clinic="new")
+
+        migration = Migration(engine, patient)
+        with pytest.raises(KeyAccessDeniedError):
+            migration.backfill(batch=2, on_progress=lose)
+        assert migration.status().steps[0].done == 2
+        provider.wrap_failure = None
+        report = migration.backfill(batch=2)
+        assert (report.rows, report.changed, report.failed) == (6, 6, 0)
+
+    def test_what_cannot_be_migrated(self, database: Database) -> None:
+        """Is said when the migration is made."""
+        engine = database("sqlite")
+        patient = model(keys())
+        with pytest.raises(ConfigurationError, match="give the model, not its table"):
+            Migration(engine, patient.__table__)
+        with pytest.raises(ConfigurationError, match="has no encrypted column"):
+            Migration(engine, Table("t", MetaData(), Column("id", Integer, primary_key=True)))
+        with pytest.raises(ConfigurationError, match="accept="):
+            Migration(engine, patient, readers=[Rot13()])
+        wrong: list[dict[str, Any]] = [{"batch": 0}, {"workers": 0}, {"rate": 0}]
+        for arguments in wrong:
+            with pytest.raises(ValueError, match=r"at least|more than"):
+                Migration(engine, patient).backfill(**arguments)
+
+
+def interrupted(migration: Migration, **options: Any) -> None:
+    """Begin a backfill, and interrupt it after a batch."""
+
+    def stop(progress: Progress) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        migration.backfill(on_progress=stop, **options)
+
+
+@contextmanager
+def counted(engine: Engine) -> Iterator[list[Any]]:
+    """The keys of rows that are written."""
+    written: list[Any] = []
+
+    def note(connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
+        if statement.startswith("UPDATE patients"):
+            rows = context.compiled_parameters
+            written.extend(value for row in rows for name, value in row.items() if name.endswith("_key_0"))
+
+    event.listen(engine, "before_cursor_execute", note)
+    yield written
+    event.remove(engine, "before_cursor_execute", note)
+
+
+class TestWorkers:
+    def test_several_share_the_work(self, engine: Engine) -> None:
+        """Each row is written once."""
+        patient = model(keys())
+        add(engine, patient, 200)
+        with counted(engine) as written:
+            report = Migration(engine, patient).backfill(workers=3, batch=4)
+        assert (report.rows, report.changed, report.complete) == (200, 200, True)
+        assert sorted(written) == list(range(200))
+
+    def test_an_interrupted_one_goes_on_where_it_was(self, engine: Engine) -> None:
+        """Nothing is done twice."""
+        patient = model(keys())
+        add(engine, patient, 50)
+        with counted(engine) as written:
+            interrupted(Migration(engine, patient), batch=3)
+            report = Migration(engine, patient).backfill(batch=3, workers=2)
+        assert (report.rows, report.changed) == (50, 50)
+        assert sorted(written) == list(range(50))
+
+    def test_a_pause_stops_all(self, engine: Engine) -> None:
+        """At the next checkpoint; the next run goes on."""
+        patient = model(keys())
+        add(engine, patient, 30)
+        migration = Migration(engine, patient)
+        report = migration.backfill(batch=5, on_progress=lambda progress: migration.pause())
+        assert (report.rows, report.complete) == (5, False)
+        assert migration.status().steps[0].state == "paused"
+        report = migration.backfill(batch=5)
+        assert (report.rows, report.changed, report.complete) == (30, 30, True)
+
+    def test_a_lease_that_has_ended_is_taken_over(self, database: Database) -> None:
+        """And the worker that had it does nothing more when it wakes up."""
+        engine = database("postgresql")
+        patient = model(keys())
+        add(engine, patient, 40)
+        migration = Migration(engine, patient)
+        asleep, wake = threading.Event(), threading.Event()
+
+        def sleep(progress: Progress) -> None:
+            if not asleep.is_set():
+                with engine.begin() as connection:
+                    connection.execute(text("UPDATE fieldcrypt_migration_ranges SET leased_until = 0"))
+                asleep.set()
+                assert wake.wait(60)
+
+        with counted(engine) as written:
+            sleeper = threading.Thread(target=lambda: migration.backfill(batch=10, on_progress=sleep))
+            sleeper.start()
+            assert asleep.wait(60)
+            report = Migration(engine, patient).backfill(batch=10)
+            wake.set()
+            sleeper.join(60)
+        assert (report.rows, report.changed) == (40, 40)
+        assert sorted(written) == list(range(40))
+
+    def test_a_rate_is_kept(self, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+        """By all workers together."""
+        slept: list[float] = []
+        monkeypatch.setattr(_system, "sleep", slept.append)
+        engine = database("sqlite")
+        patient = model(keys())
+        add(engine, patient, 20)
+        Migration(engine, patient).backfill(batch=5, rate=1)
+        assert len(slept) >= 3

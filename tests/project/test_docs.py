@@ -1,0 +1,66 @@
+"""README and docs: their Python blocks run, page by page, against two regions of AWS on this machine.
+
+KMS is moto's, DynamoDB is ministack's.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from fieldcrypt.testing import LocalAws
+from tests.support.dynamodb import FIRST, DynamoDb
+from tests.support.wiretap import Secrets
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+IN_THE_CLEAR = {  # what a table has before it is encrypted
+    "migration-dynamodb.md": [f"078-05-{number}" for number in range(1120, 1140)] + ["north-4", "ward"],
+}
+EXAMPLE_KEY = "arn:aws:kms:us-east-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab"
+
+
+def blocks(page: Path) -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=lambda page: page.name)
+def test_the_examples_of_a_page_run(
+    page: Path,
+    aws: LocalAws,
+    kms_key: str,
+    replicating: DynamoDb,
+    secrets: Secrets,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    pytestconfig: pytest.Config,
+) -> None:
+    """In order, with the example's key replaced by one that exists here."""
+    if page.name == "spark.md" and not pytestconfig.getoption("--spark"):
+        pytest.skip("it needs PySpark: see `make test-spark`")
+    secrets.allow(*IN_THE_CLEAR.get(page.name, ()))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", aws.endpoint(FIRST))
+    monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", replicating.endpoints[FIRST])
+    monkeypatch.setenv("AWS_DEFAULT_REGION", FIRST)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "local")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "local")
+    hooks = ModuleType("snapshot_restore_py")  # which only Lambda's runtime brings
+    vars(hooks)["register_after_restore"] = lambda hook: hook()
+    monkeypatch.setitem(sys.modules, "snapshot_restore_py", hooks)
+    namespace: dict[str, Any] = {"__name__": page.stem}
+    for block in blocks(page):
+        code = compile(block.replace(EXAMPLE_KEY, kms_key), str(page), "exec", dont_inherit=True)
+        exec(code, namespace)  # noqa: S102 (our own)
+
+
+@pytest.mark.parametrize("page", [*PAGES, *ROOT.glob("*.md")], ids=lambda page: page.name)
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    """Relative links name files that exist."""
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
+        assert (page.parent / target).exists(), f"{page.name} links to {target}"
