@@ -15,8 +15,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 
-# From the bottom up. A module imports from its own layer and those below it. A name is a module, or a room with all that is
-# in it; of names that fit, the longest counts. A package itself is its front door.
+# From the bottom up. A module imports from its own layer and those below it. A name is a module, or a room with all
+# that is in it; of names that fit, the longest counts. A package itself is its front door.
 LAYERS = {
     "fieldcrypt": [
         "errors",
