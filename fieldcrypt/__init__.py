@@ -1,5 +1,7 @@
 """Client-side encryption of chosen fields in data stores. See README.md and docs/."""
 
+from typing import TYPE_CHECKING, Any
+
 from fieldcrypt import _moved
 from fieldcrypt._system import call_after_fork
 from fieldcrypt.declaration.indexed_by import IndexedBy
@@ -31,6 +33,9 @@ from fieldcrypt.offload import Offload
 from fieldcrypt.search.blind_index import BlindIndex
 from fieldcrypt.search.plan import TagPlan, TagSize, plan_tags
 
+if TYPE_CHECKING:
+    from fieldcrypt.declaration.protection import Protection
+
 _moved.install()
 
 __version__ = "0.1.0"
@@ -41,6 +46,9 @@ __all__ = [
     "Field",
     "BlindIndex",
     "KeyPolicy",
+    # what a protected field is
+    "Protection",
+    "IndexedBy",
     # how long tags should be
     "plan_tags",
     "TagPlan",
@@ -69,7 +77,6 @@ __all__ = [
     "Tombstone",
     "call_after_fork",
     # for integrations
-    "IndexedBy",
     "Offload",
     # what happens to keys
     "Event",
@@ -87,3 +94,14 @@ __all__ = [
     "KeyNotFoundError",
     "KeyShreddedError",
 ]
+
+_LATER = {"Protection": "fieldcrypt.declaration.protection"}  # each takes as long to import as all of the above
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    found = globals()[name] = getattr(import_module(_LATER[name]), name)
+    return found

@@ -1,0 +1,150 @@
+"""What one protected field is, wherever it is declared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field
+from datetime import date
+from typing import Any, Literal
+
+from fieldcrypt.declaration.indexed_by import IndexedBy
+from fieldcrypt.encryptor import Encryptor
+from fieldcrypt.errors import ConfigurationError
+from fieldcrypt.field import Field
+from fieldcrypt.format.context import application_context
+from fieldcrypt.mixed_mode import Accepted, FromPlaintext, MixedField
+from fieldcrypt.offload import Offload
+from fieldcrypt.schemes import OldReader
+from fieldcrypt.search.blind_index import BlindIndex
+
+__all__ = ["Protection"]
+
+
+@dataclass(frozen=True, slots=True)
+class Protection:
+    """A protected field: `Protection(str, index="email_tag")`. A bare type, `str`, is short for `Protection(str)`.
+
+    Attributes:
+        type: of its values: bytes, str, bool, int, float, Decimal, date, datetime, time, timedelta, UUID, list, dict,
+            set, an Enum class, or `object` for any of these but Enum members.
+        name: the field's name, if not `record.field`.
+        context: constant encryption context beside the name; keys must not begin with `fieldcrypt:`.
+        pad: hide the exact length of values by padding them to a multiple of so many bytes (2 to 65,535).
+        index: make it searchable: the name of the companion that holds the tags, an `IndexedBy` that says more, or
+            several of these.
+        accept_public_key, accept_foreign_keys: read values under data keys that others can have planted; see
+            `Encryptor.field`.
+        accept_plaintext: read plaintext as well, until this day begins in UTC, a year from now at the most: while data
+            that exists is encrypted. Writes are encrypted all the same.
+        accept: read values of other schemes, or of a former declaration, as well (`OldReader`, `FormerField`).
+        accept_until: until when; needed with `accept`.
+        storage: "text" for stores that hold text only (SPEC section 13); a value takes a third more room.
+        accepted: what all `accept` arguments together say; None if nothing else is read.
+
+    Raises:
+        ConfigurationError: something is to be accepted for ever, or by what is no reader; or an argument is of a wrong
+            type.
+        TypeError, ValueError: the context is no mapping from text to text, or has a reserved key.
+    """
+
+    type: Any
+    _: KW_ONLY
+    name: str | None = None
+    context: Mapping[str, str] | None = field(default=None, hash=False)
+    pad: int | None = None
+    index: str | IndexedBy | Sequence[str | IndexedBy] | None = None
+    accept_public_key: bool = False
+    accept_foreign_keys: bool = False
+    accept_plaintext: date | None = None
+    accept: Sequence[OldReader[Any]] = ()
+    accept_until: date | None = None
+    storage: Literal["binary", "text"] = "binary"
+    accepted: Accepted | None = field(init=False, repr=False, compare=False, default=None)
+
+    def __post_init__(self) -> None:
+        if self.storage not in ("binary", "text"):
+            raise ConfigurationError('storage is "binary" or "text"')
+        self._set("index", None if self.index is None else tuple(map(_index, _several(self.index))))
+        self._set("accept", tuple(self.accept))
+        if self.context is not None:
+            self._set("context", application_context(self.context))
+        if self.accept_plaintext is not None or self.accept or self.accept_until is not None:
+            self._set("accepted", Accepted(self.accept_plaintext, self.accept, self.accept_until))
+
+    def _set(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+
+    @property
+    def indexes(self) -> tuple[IndexedBy, ...]:
+        """How it is searched, each way with a companion of its own; empty if it is not."""
+        return self.index or ()  # type: ignore[return-value]  # what __post_init__ made of it
+
+    def field(
+        self, encryptor: Encryptor, name: str, *, offload: Offload | None = None, names_tenant: bool = True
+    ) -> Field[Any]:
+        """Make the field.
+
+        Args:
+            encryptor: where keys come from.
+            name: the field's name, unless the protection has one.
+            offload, names_tenant: see `Encryptor.field`.
+
+        Raises:
+            TypeError, ValueError: as for `Encryptor.field`.
+        """
+        return encryptor.field(
+            self.name or name,
+            self.type,
+            context=self.context,
+            pad=self.pad,
+            accept_public_key=self.accept_public_key,
+            accept_foreign_keys=self.accept_foreign_keys,
+            names_tenant=names_tenant,
+            offload=offload,
+        )
+
+    def mixed(
+        self,
+        encryptor: Encryptor,
+        field: Field[Any],
+        from_plaintext: FromPlaintext | None = None,
+        to_field: FromPlaintext | None = None,
+    ) -> MixedField | None:
+        """Make what reads a field's values, and all else that is accepted; None if nothing else is.
+
+        Args:
+            encryptor: counts what else is read.
+            field: which `field` made.
+            from_plaintext, to_field: see `MixedField`.
+
+        Raises:
+            ConfigurationError: as for `MixedField`.
+        """
+        if self.accepted is None:
+            return None
+        return MixedField(encryptor, field, self.accepted, from_plaintext, to_field)
+
+    def blind_indexes(
+        self, encryptor: Encryptor, name: str, offload: Offload | None = None
+    ) -> tuple[BlindIndex[Any], ...]:
+        """Make the blind indexes, in the order of `indexes`.
+
+        Args:
+            encryptor, name, offload: as for `field`.
+
+        Raises:
+            TypeError, ValueError, ConfigurationError: as for `Encryptor.blind_index`.
+        """
+        return tuple(each.blind_index(encryptor, self.name or name, self.type, offload) for each in self.indexes)
+
+
+def _several(index: Any) -> Sequence[Any]:
+    return index if isinstance(index, (list, tuple)) else (index,)
+
+
+def _index(index: Any) -> IndexedBy:
+    if isinstance(index, str):
+        return IndexedBy(index)
+    if not isinstance(index, IndexedBy):
+        raise ConfigurationError('index is the name of the companion for the tags, or IndexedBy("name", …)')
+    return index
