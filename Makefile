@@ -45,14 +45,14 @@ test-spark: $(SPARK)/.stamp $(MINISTACK)/.stamp
 test-long: test-long-rows test-long-migrations test-long-keys
 
 test-long-rows: $(VENV)/.stamp $(VENV)/.mariadb
-	$(BIN)/pytest --long tests/sqlalchemy/test_row_machine.py $(ARGS)
+	$(BIN)/pytest --long -o faulthandler_timeout=1800 tests/sqlalchemy/test_row_machine.py $(ARGS)
 
 # To tell a story again that failed: ARGS="-k 'mariadb and uuid' --seed 7"
 test-long-migrations: $(VENV)/.stamp $(VENV)/.mariadb
-	$(BIN)/pytest --long tests/migration/test_property.py $(ARGS)
+	$(BIN)/pytest --long -o faulthandler_timeout=1800 tests/migration/test_property.py $(ARGS)
 
 test-long-keys: $(VENV)/.stamp
-	$(BIN)/pytest --long tests/keys/test_key_model.py $(ARGS)
+	$(BIN)/pytest --long -o faulthandler_timeout=1800 tests/keys/test_key_model.py $(ARGS)
 
 # Nor is this: ten minutes of random inputs for all decoders. `make fuzz ARGS=60` takes one.
 fuzz: $(FUZZ)/.stamp

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -26,6 +27,8 @@ from tests.support.postgres import Postgres, with_icu
 from tests.support.wiretap import Secrets, wiretap
 
 WITHOUT_MARIADB = "--without-mariadb"
+STDERR = 2  # itself, and not what pytest has in its place while tests run
+SHUTDOWN = 60.0  # seconds that Python may take to end after the last test
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -49,6 +52,11 @@ def pytest_configure(config: pytest.Config) -> None:
     series = config.getoption("--sqlalchemy")
     if series and not sqlalchemy.__version__.startswith(f"{series}."):
         raise pytest.UsageError(f"this is SQLAlchemy {sqlalchemy.__version__}, not {series}")
+
+
+def pytest_unconfigure() -> None:
+    """Have no thread or process that a test left behind hold up the end of the run: show its stack, and fail."""
+    faulthandler.dump_traceback_later(SHUTDOWN, exit=True, file=STDERR)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
