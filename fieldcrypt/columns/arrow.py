@@ -204,7 +204,7 @@ def _chunks(
     column: AnyColumn, tenant: str | NoTenant | AnyColumn | None, row: AnyColumn | Sequence[AnyColumn] | None
 ) -> Iterator[tuple[pa.Array, Place]]:
     """Yield the chunks of a column, each with the place of its values."""
-    keys = [] if row is None else [row] if isinstance(row, (pa.Array, pa.ChunkedArray)) else list(row)
+    keys: list[AnyColumn] = [] if row is None else [row] if isinstance(row, (pa.Array, pa.ChunkedArray)) else list(row)
     others = keys if isinstance(tenant, ONE) else [*keys, tenant]
     if any(len(other) != len(column) for other in others):
         raise ValueError("the columns differ in length")

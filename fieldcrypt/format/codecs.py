@@ -59,7 +59,7 @@ class Codec:
             raise TypeError("pad is a number of bytes")
         if pad is not None and not 2 <= pad <= MAX_PAD:
             raise ValueError(f"pad is 2 to {MAX_PAD} bytes, not {pad}")
-        self.type = type
+        self.type: Any = type
         self.pad = pad
 
     def encode(self, value: Any) -> bytes:

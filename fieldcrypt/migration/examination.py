@@ -88,7 +88,7 @@ class Examination:
         if finding.kind is Kind.PLAINTEXT and not (self._accepted is not None and self._accepted.takes_plaintext()):
             raise DecryptionError(f"the time in which {self._field.name} accepted plaintext is over")
 
-    def _own(self, data: bytes, value: Any, tenant: str | None) -> Finding:
+    def _own(self, data: Any, value: Any, tenant: str | None) -> Finding:
         parts, head = envelope.parse(data), data[envelope.HEAD]
         old = self._old.get(head)
         if old is None:

@@ -41,15 +41,10 @@ class AsherahReader(Generic[T]):
     def __init__(self: AsherahReader[str], factory: SessionFactory, partition: Partition) -> None: ...
     @overload
     def __init__(self, factory: SessionFactory, partition: Partition, decode: Decode[T]) -> None: ...
-    def __init__(
-        self,
-        factory: SessionFactory,
-        partition: Partition,
-        decode: Decode[T] = text,  # type: ignore[assignment]
-    ) -> None:
+    def __init__(self, factory: SessionFactory, partition: Partition, decode: Decode[Any] = text) -> None:
         self._factory = factory
         self._partition = partition
-        self._decode = decode
+        self._decode: Decode[T] = decode
 
     def recognises(self, data: bytes | str, /) -> bool:
         """Say whether a value has the form of a record (see `OldReader`)."""

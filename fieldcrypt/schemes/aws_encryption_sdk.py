@@ -72,14 +72,14 @@ class EncryptionSdkReader(Generic[T]):
         self,
         materials: Any,
         context: ExpectedContext | None,
-        decode: Decode[T] = text,  # type: ignore[assignment]
+        decode: Decode[Any] = text,
         *,
         client: EncryptionSDKClient = _CLIENT,
     ) -> None:
         self._materials = _arguments(materials)
         self._checks_context = _is_of_providers_library(materials)
         self._context = context
-        self._decode = decode
+        self._decode: Decode[T] = decode
         self._client = client
 
     def recognises(self, data: bytes | str, /) -> bool:

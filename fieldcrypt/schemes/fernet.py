@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Generic, TypeVar, overload
+from typing import Any, Generic, TypeVar, overload
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
@@ -39,9 +39,9 @@ class FernetReader(Generic[T]):
     def __init__(self: FernetReader[str], fernet: Fernet | MultiFernet) -> None: ...
     @overload
     def __init__(self, fernet: Fernet | MultiFernet, decode: Decode[T]) -> None: ...
-    def __init__(self, fernet: Fernet | MultiFernet, decode: Decode[T] = text) -> None:  # type: ignore[assignment]
+    def __init__(self, fernet: Fernet | MultiFernet, decode: Decode[Any] = text) -> None:
         self._fernet = fernet
-        self._decode = decode
+        self._decode: Decode[T] = decode
 
     def recognises(self, data: bytes | str, /) -> bool:
         """Say whether a value has the form of a token (see `OldReader`)."""

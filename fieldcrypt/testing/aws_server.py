@@ -13,7 +13,7 @@ import logging
 import sys
 from typing import Any
 
-from moto.core import DEFAULT_ACCOUNT_ID
+from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.kms.models import kms_backends
 from moto.server import ThreadedMotoServer
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -52,15 +53,12 @@ def check_policy(key: Any, action: str) -> None:
 
 def statements(policy: str) -> list[dict[str, Any]]:
     """Return the statements of a policy document, or answer that it is malformed."""
-    try:
+    with suppress(ValueError, LookupError, TypeError, AttributeError):
         found = json.loads(policy)["Statement"]
         listed = found if isinstance(found, list) else [found]
-        complete = all({"Effect", "Principal", "Action", "Resource"} <= statement.keys() for statement in listed)
-    except (ValueError, LookupError, TypeError, AttributeError):
-        complete = False
-    if not complete:
-        raise error("MalformedPolicyDocumentException", "The new key policy is malformed.")
-    return listed
+        if all({"Effect", "Principal", "Action", "Resource"} <= statement.keys() for statement in listed):
+            return listed
+    raise error("MalformedPolicyDocumentException", "The new key policy is malformed.")
 
 
 def error(code: str, message: str) -> JsonRESTError:

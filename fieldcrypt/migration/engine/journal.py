@@ -123,14 +123,16 @@ class Journal(Protocol):
 
     At any time one of the steps that write (`WRITING`) has portions, of each part: `begin` refuses while another one
     of them is at work (`at_work`), and `claim` looks again where two may have begun at once.
+
+    Attributes:
+        lease: seconds after which a portion of which nothing was heard is anybody's.
     """
 
-    @property
-    def lease(self) -> float:
-        """Seconds after which a portion of which nothing was heard is anybody's."""
+    lease: float
 
     def exists(self) -> bool:
         """Return True if there is a place to write to."""
+        ...
 
     def create(self) -> None:
         """Make the place unless there is one, also if others make it at the same time.
@@ -140,9 +142,11 @@ class Journal(Protocol):
 
     def runs(self) -> Sequence[Run]:
         """Return all steps that were begun."""
+        ...
 
     def find(self, step: str) -> Run | None:
         """Return a step that was begun, with all that its portions have counted so far."""
+        ...
 
     def begin(self, step: str, about: str, total: int, *, restart: bool, drops: Sequence[str]) -> Run:
         """Return the run of a step that is to be worked at: one that was begun, or a new one (`Run.is_resumed`).
@@ -154,9 +158,11 @@ class Journal(Protocol):
             ConfigurationError: another step that writes is at work, or another worker at this one and `restart` was
                 said (`at_work`); or what was begun was about something else.
         """
+        ...
 
     def note(self, run: Run, counts: Counts) -> bool:
         """Write down that a run was done in one piece; return False if it was forgotten meanwhile."""
+        ...
 
     def claim(self, run: Run, worker: str, units: int) -> Portion | Nothing:
         """Return a portion to work at, leased to a worker; the run ends when there is none left to be done.
@@ -167,6 +173,7 @@ class Journal(Protocol):
         Raises:
             ConfigurationError: another step that writes has a portion (`at_work`).
         """
+        ...
 
     def goes_on(self, run: Run) -> bool:
         """Return False if somebody asked all to stop; called before each page.
@@ -174,6 +181,7 @@ class Journal(Protocol):
         Raises:
             MigrationError: another region has taken the run over.
         """
+        ...
 
     def hold(self, batch: Any, portion: Portion, worker: str) -> None:
         """Prolong the lease of a worker's portion: in a batch of `Source.transact`, or by itself if that is None.

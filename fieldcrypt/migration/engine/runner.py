@@ -107,7 +107,9 @@ class Part(NamedTuple):
             which: what units to count at the end.
         """
         counted = self._counted(sample, Which.ALL)
-        for _ in range(_LOOKS):
+        looks = 0
+        while True:
+            looks += 1
             finder, before, seen = new(), counted.total, 0
             for units in self.source.pages(Which.ALL, sample):
                 for unit in units:
@@ -116,9 +118,8 @@ class Part(NamedTuple):
                 meter.add(len(units))
             counted = self._counted(sample, which)
             unseen = 0 if sample is not None else max(0, min(before, counted.total) - seen)
-            if unseen == 0:
-                break
-        return Look(finder, seen, max(counted.total, seen), unseen, counted.those)
+            if unseen == 0 or looks == _LOOKS:
+                return Look(finder, seen, max(counted.total, seen), unseen, counted.those)
 
     def _counted(self, sample: Sample | None, which: Which) -> Counted:
         """Have the store count; for a sample about, for to count may take as long as to read all."""

@@ -182,6 +182,7 @@ class Unit(Protocol):
     @property
     def key(self) -> Key:
         """Its key, for people: a report names it by that."""
+        ...
 
     def cells(self) -> Sequence[tuple[ProtectedField, Cell]]:
         """Return its protected fields with what is stored of them.
@@ -189,6 +190,7 @@ class Unit(Protocol):
         Raises:
             PassedOverError: it is none of this migration's. No step looks at it any further.
         """
+        ...
 
     def place(self) -> Place:
         """Return what its values are bound to.
@@ -196,6 +198,7 @@ class Unit(Protocol):
         Raises:
             FieldcryptError, TypeError, ValueError: it does not tell.
         """
+        ...
 
 
 class UnreadableUnit(NamedTuple):
