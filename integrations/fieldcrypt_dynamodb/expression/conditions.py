@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from fieldcrypt.search.blind_index import MAX_TAG_SIZE
@@ -11,8 +11,9 @@ from fieldcrypt_dynamodb.expression.placeholders import Substitutions
 from fieldcrypt_dynamodb.expression.syntax import Node, conditions
 from fieldcrypt_dynamodb.item.description import ProtectedTable
 from fieldcrypt_dynamodb.item.forms import Form
+from fieldcrypt_dynamodb.item.items import Items
 
-__all__ = ["Comparison", "Condition", "KeySearch", "rewrite", "rewrite_key"]
+__all__ = ["Comparison", "Condition", "KeySearch", "meets", "rewrite", "rewrite_key"]
 
 _PRESENCE = frozenset({"attribute_exists", "attribute_not_exists"})
 _NO_TAG = bytes(MAX_TAG_SIZE + 1)  # which no value has: for searching where there is nothing to find
@@ -29,6 +30,18 @@ class Comparison(NamedTuple):
 
     attribute: str
     values: tuple[Any, ...]
+
+
+def meets(item: Mapping[str, Any], comparisons: Iterable[Comparison], items: Items) -> bool:
+    """Return True if an item that `items` decrypted has the values that were searched for."""
+    for name, values in comparisons:
+        if name not in item or items.form.is_null(item[name]):
+            return False
+        to_field, index = items.to_field[name], items.table.indexes[name]
+        found = item[name] if to_field is None else to_field(item[name])
+        if not any(index.matches(found, value) for value in values):
+            return False
+    return True
 
 
 class Condition(NamedTuple):

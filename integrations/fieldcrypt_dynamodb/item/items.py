@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
 
 from fieldcrypt import DecryptionError, Event, EventKind, RowContext, key_text, row_context
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError, renamed
-from fieldcrypt_dynamodb.expression.conditions import Comparison
 from fieldcrypt_dynamodb.item.description import ProtectedTable
 from fieldcrypt_dynamodb.item.foreign_items import WholeItems
 from fieldcrypt_dynamodb.item.forms import PYTHON, WIRE, Form
@@ -59,12 +58,12 @@ class Items:
         self.tenant = tenant
         self.tenant_text = None if tenant is None else key_text(PYTHON.key_part(tenant))
         conversions = {name: form.conversion(how.type) for name, how in table.attributes.items()}
-        self._to_field = {name: conversion.to_field for name, conversion in conversions.items()}
+        self.to_field = {name: conversion.to_field for name, conversion in conversions.items()}
         # What is looked up for every item.
         self._own = table.own
         self._only_key = table.key[0] if len(table.key) == 1 else None
         self._writing: tuple[tuple[Any, ...], ...] = tuple(
-            (name, field.encrypt, self._to_field[name], table.indexes.get(name), table.companions.get(name))
+            (name, field.encrypt, self.to_field[name], table.indexes.get(name), table.companions.get(name))
             for name, field in table.fields.items()
         )
         self._reading: tuple[tuple[Any, ...], ...] = tuple(
@@ -237,14 +236,3 @@ class Items:
         except (ProtectedAttributeError, TypeError, ValueError) as error:  # what the database holds is not a misuse
             self.table.encryptor.report(Event(EventKind.VALUE_REFUSED, place=self.table.name))
             raise DecryptionError(str(error)) from None
-
-    def meets(self, item: Item, comparisons: Iterable[Comparison]) -> bool:
-        """Say whether a decrypted item has the values that were searched for."""
-        for name, values in comparisons:
-            if name not in item or self.form.is_null(item[name]):
-                return False
-            to_field, index = self._to_field[name], self.table.indexes[name]
-            found = item[name] if to_field is None else to_field(item[name])
-            if not any(index.matches(found, value) for value in values):
-                return False
-        return True

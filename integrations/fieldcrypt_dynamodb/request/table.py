@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from fieldcrypt import DecryptionError
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError
 from fieldcrypt_dynamodb.expression.condition_text import build_conditions
-from fieldcrypt_dynamodb.expression.conditions import Condition, KeySearch, rewrite, rewrite_key
+from fieldcrypt_dynamodb.expression.conditions import Condition, KeySearch, meets, rewrite, rewrite_key
 from fieldcrypt_dynamodb.expression.placeholders import Substitutions
 from fieldcrypt_dynamodb.expression.projections import Projection
 from fieldcrypt_dynamodb.expression.syntax import beside_and
@@ -206,7 +206,7 @@ class TableRequests:
         items = [self.items.decrypted(item, whole=projection.verifies) for item in response.get("Items", ())]
         if "IndexName" in new:
             self._check_projected(items, compared)
-        kept = [projection.cut(item) for item in items if self.items.meets(item, comparisons)]
+        kept = [projection.cut(item) for item in items if meets(item, comparisons, self.items)]
         return {**response, "Items": kept, "Count": len(kept)}
 
     def _check_projected(self, items: list[dict[str, Any]], compared: Iterable[str]) -> None:
