@@ -201,6 +201,7 @@ class Encryptor:
         offload: Offload | None = None,
         per_tenant: bool = True,
         accept_default_key: bool = False,
+        path: str | None = None,
     ) -> BlindIndex[T]: ...
 
     @overload
@@ -214,6 +215,7 @@ class Encryptor:
         offload: Offload | None = None,
         per_tenant: bool = True,
         accept_default_key: bool = False,
+        path: str | None = None,
     ) -> BlindIndex[str]: ...
 
     def blind_index(
@@ -227,6 +229,7 @@ class Encryptor:
         offload: Offload | None = None,
         per_tenant: bool = True,
         accept_default_key: bool = False,
+        path: str | None = None,
     ) -> BlindIndex[Any]:
         """Make a blind index: tags by which encrypted values can be searched for. What they tell: docs/blind-index.md.
 
@@ -245,6 +248,7 @@ class Encryptor:
                 together; then the tenant that `tag` is given says whose the value is.
             accept_default_key: do so for tenants with wrapping keys of their own too, who then have no say in who can
                 make their tags: the index key of no tenant is under the default's.
+            path: of values that are nested in their record (SPEC section 2): the path. See `ProtectedRecord`.
 
         Raises:
             TypeError: there are no tags of this type, or an argument is of a wrong type.
@@ -261,6 +265,7 @@ class Encryptor:
             offload or in_place,
             per_tenant,
             accept_default_key,
+            path,
         )
         self._fields.add(index)
         return index

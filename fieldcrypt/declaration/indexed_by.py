@@ -67,14 +67,14 @@ class IndexedBy:
         return f"IndexedBy({companion!r}, {', '.join(map(repr, how))})"
 
     def blind_index(
-        self, encryptor: Encryptor, name: str, type: Any, offload: Offload | None = None
+        self, encryptor: Encryptor, name: str, type: Any, offload: Offload | None = None, *, path: str | None = None
     ) -> BlindIndex[Any]:
         """Make the blind index of a field.
 
         Args:
             encryptor: where index keys come from.
             name, type: the field's.
-            offload: as for `Encryptor.blind_index`.
+            offload, path: as for `Encryptor.blind_index`.
 
         Raises:
             TypeError, ValueError, ConfigurationError: as for `Encryptor.blind_index`.
@@ -88,4 +88,5 @@ class IndexedBy:
             offload=offload,
             per_tenant=self.per_tenant,
             accept_default_key=self.accept_default_key,
+            path=path,
         )

@@ -125,17 +125,19 @@ class Protection:
         return MixedField(encryptor, field, self.accepted, from_plaintext, to_field)
 
     def blind_indexes(
-        self, encryptor: Encryptor, name: str, offload: Offload | None = None
+        self, encryptor: Encryptor, name: str, offload: Offload | None = None, *, path: str | None = None
     ) -> tuple[BlindIndex[Any], ...]:
         """Make the blind indexes, in the order of `indexes`.
 
         Args:
             encryptor, name, offload: as for `field`.
+            path: as for `Encryptor.blind_index`.
 
         Raises:
             TypeError, ValueError, ConfigurationError: as for `Encryptor.blind_index`.
         """
-        return tuple(each.blind_index(encryptor, self.name or name, self.type, offload) for each in self.indexes)
+        own_name = self.name or name
+        return tuple(each.blind_index(encryptor, own_name, self.type, offload, path=path) for each in self.indexes)
 
 
 def _several(index: Any) -> Sequence[Any]:

@@ -14,6 +14,7 @@ from fieldcrypt.format._text import utf8
 __all__ = [
     "FIELD_KEY",
     "NO_TENANT",
+    "PATH_KEY",
     "RESERVED_PREFIX",
     "ROW_KEY",
     "TENANT_KEY",
@@ -30,6 +31,7 @@ RESERVED_PREFIX = "fieldcrypt:"
 FIELD_KEY = "fieldcrypt:field"
 TENANT_KEY = "fieldcrypt:tenant"  # in the contexts that others see: of key services, and of exported values
 ROW_KEY = "row"
+PATH_KEY = "path"
 
 MAX_NAME_SIZE = 255  # of a field's name, in bytes of UTF-8
 _MAX_LENGTH = 0xFFFF  # of a key and of a value, in bytes

@@ -15,7 +15,7 @@ from fieldcrypt import _system
 from fieldcrypt._base.cache import GenerationCache
 from fieldcrypt.errors import ConfigurationError, FieldcryptError, located
 from fieldcrypt.format.codecs import Codec
-from fieldcrypt.format.context import FIELD_KEY, NO_TENANT, NoTenant, check_field_name, encode_context
+from fieldcrypt.format.context import FIELD_KEY, NO_TENANT, PATH_KEY, NoTenant, check_field_name, encode_context
 from fieldcrypt.keys.index.index_key import IndexLease
 from fieldcrypt.normalisers import NORMALISERS, Normaliser, canonical
 from fieldcrypt.offload import Offload, in_place
@@ -69,6 +69,7 @@ class BlindIndex(Generic[T]):
         "_normalise",
         "_normaliser",
         "_offload",
+        "_path",
         "_per_tenant",
         "_prepared",
         "_recent",
@@ -88,6 +89,7 @@ class BlindIndex(Generic[T]):
         offload: Offload = in_place,
         per_tenant: bool = True,
         accept_default_key: bool = False,
+        path: str | None = None,
     ) -> None:
         self.name = check_field_name(name)
         self.type = _checked_type(type, accept_low_cardinality)
@@ -100,7 +102,8 @@ class BlindIndex(Generic[T]):
         self._offload = offload
         self._per_tenant = per_tenant
         self._accepts_default_key = accept_default_key
-        context = encode_context({FIELD_KEY: name})
+        self._path = path
+        context = encode_context({FIELD_KEY: name} if path is None else {FIELD_KEY: name, PATH_KEY: path})
         self._head = len(context).to_bytes(_LENGTH_SIZE, "big") + context
         self._prepared: GenerationCache[str | None, _Prepared] = GenerationCache(_TENANTS)
         self._recent = self._prepared.recent
@@ -235,6 +238,8 @@ class BlindIndex(Generic[T]):
             "per_tenant": self._per_tenant,
             "accept_default_key": self._accepts_default_key,
         }
+        if self._path is not None:  # else the releases before this one unpickle it as well
+            how["path"] = self._path
         return partial(self._encryptor.blind_index, self.name, self.type, **how), ()
 
     def __repr__(self) -> str:

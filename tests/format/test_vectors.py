@@ -26,6 +26,8 @@ from fieldcrypt import (
     Purpose,
     Tombstone,
 )
+from fieldcrypt.declaration.path import Path as RecordPath
+from fieldcrypt.declaration.path import element_context
 from fieldcrypt.format import text_form
 from fieldcrypt.format.aead import Xaes256Gcm
 from fieldcrypt.format.codecs import Codec, split_plaintext
@@ -42,17 +44,23 @@ FILES = sorted(VECTORS.glob("*.json"))
 def load(path: Path) -> dict[str, Any]:
     vector: dict[str, Any] = json.loads(path.read_text())
     for name, value in vector.items():
-        if isinstance(value, str) and name not in (
-            "kind",
-            "expect",
-            "reason",
-            "tenant",
-            "purpose",
-            "body_kind",
-            "by",
-            "field",
-            "text",
-            "json",
+        if (
+            isinstance(value, str)
+            and name
+            not in (
+                "kind",
+                "expect",
+                "reason",
+                "tenant",
+                "purpose",
+                "body_kind",
+                "by",
+                "field",
+                "text",
+                "json",
+                "path",
+            )
+            and not (name == "record" and vector["kind"] == "path")
         ):
             vector[name] = bytes.fromhex(value)
     return vector
@@ -67,6 +75,12 @@ def read_xaes(vector: dict[str, Any]) -> None:
 
 def read_context(vector: dict[str, Any]) -> None:
     assert encode_context(vector["context"]) == vector["encoded"]
+
+
+def read_path(vector: dict[str, Any]) -> None:
+    path = RecordPath(vector["path"])
+    field = {FIELD_KEY: f"{vector['record']}.{path.first}"}
+    assert field | path.context | element_context(vector["elements"]) == vector["context"]
 
 
 def read_plaintext(vector: dict[str, Any]) -> None:
@@ -166,7 +180,11 @@ def read_tag(vector: dict[str, Any]) -> None:
     value = Codec(object).decode(vector["plaintext"])
     encryptor = Encryptor(LocalKeyProvider(vector["local_key"]), store)
     index: Any = encryptor.blind_index(
-        vector["field"], type(value), tag_size=vector["size"], accept_low_cardinality=True
+        vector["field"],
+        type(value),
+        tag_size=vector["size"],
+        accept_low_cardinality=True,
+        path=vector.get("path"),
     )
     if Codec(type(value)).encode(index.normalise(value)) != vector["plaintext"]:
         raise ValueError("that is not what is tagged")
@@ -191,6 +209,7 @@ READERS = {
     "item-seal": read_item_seal,
     "xaes": read_xaes,
     "context": read_context,
+    "path": read_path,
     "plaintext": read_plaintext,
     "record": read_record,
     "tombstone": read_tombstone,
@@ -209,10 +228,9 @@ def test_fieldcrypt_reads_what_it_should_and_refuses_the_rest(path: Path) -> Non
     if vector["expect"] == "success":
         READERS[vector["kind"]](vector)
     else:
-        misuse: tuple[type[Exception], ...] = {"context": (ValueError,), "tag": (ValueError, TypeError)}.get(
-            vector["kind"], ()
-        )
-        with pytest.raises(misuse if vector["kind"] == "context" else (FieldcryptError, *misuse)):
+        kind = vector["kind"]
+        misuse = (ValueError, TypeError) if kind == "tag" else ()
+        with pytest.raises(ValueError if kind in ("context", "path") else (FieldcryptError, *misuse)):
             READERS[vector["kind"]](vector)
 
 

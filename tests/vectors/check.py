@@ -105,6 +105,36 @@ def encode_context(context: dict[str, str]) -> bytes:
 # Section 3: XAES-256-GCM
 
 
+def path_parts(path: str) -> tuple[str, int, bool]:
+    """The first name of a path, in how many lists elements are told apart, and whether there is more than the name."""
+    first, rest = path_name(path)
+    nested, told_by = rest != "", 0
+    while rest:
+        if rest.startswith("[]"):
+            rest = rest[2:]
+            continue
+        if rest.startswith("["):
+            told_by += 1
+            _, rest = path_name(rest[1:])
+            need(rest.startswith("]."), "the name in brackets, and a member behind it")
+            rest = rest[1:]
+        need(rest.startswith("."), "a separator")
+        _, rest = path_name(rest[1:])
+    return first, told_by, nested
+
+
+def path_name(text: str) -> tuple[str, str]:
+    """The name that a text begins with, without backslashes, and what follows it."""
+    name, at = "", 0
+    while at < len(text) and text[at] not in ".[]":
+        if text[at] == "\\":
+            at += 1
+            need(text[at : at + 1] in tuple(".[]\\"), "a backslash before another character")
+        name, at = name + text[at], at + 1
+    need(name != "", "a name")
+    return name, text[at:]
+
+
 def xaes(key: bytes, nonce: bytes) -> AESGCM:
     """AES-256-GCM under the key that XAES-256-GCM derives; to be used with the last 12 bytes of the nonce."""
     need(len(key) == 32, "length of the key")
@@ -446,14 +476,14 @@ def read_tombstone(tombstone: bytes) -> Vector:
 # Section 11: blind indexes
 
 
-def compute_tag(key: Key, field: str, plaintext: bytes, size: int) -> bytes:
+def compute_tag(key: Key, field: str, path: str | None, plaintext: bytes, size: int) -> bytes:
     need(key.purpose == "blind-index", "purpose of the key")
     need(1 <= size <= 32, "size of the tag")
     need(1 <= len(field.encode()) <= 255, "length of the field name")
     kind, body = read_plaintext(plaintext)
     need(plaintext[0] & 0x80 == 0, "padded")
     need(kind != "cbor" or has_one_form(body), "no value that has tags, or not in its one form")
-    context = encode_context({"fieldcrypt:field": field})
+    context = encode_context({"fieldcrypt:field": field} | ({} if path is None else {"path": path}))
     message = len(context).to_bytes(4, "big") + context + plaintext
     return hmac.digest(hkdf(key.data_key, "fieldcrypt/v1 blind index"), message, hashlib.sha256)[:size]
 
@@ -509,6 +539,14 @@ def check_xaes(vector: Vector) -> Vector:
 
 def check_context(vector: Vector) -> Vector:
     return {"encoded": encode_context(vector["context"]).hex()}
+
+
+def check_path(vector: Vector) -> Vector:
+    first, told_by, nested = path_parts(vector["path"])
+    need(len(vector["elements"]) == told_by, "number of elements")
+    names = ["element"] if told_by == 1 else [f"element.{number + 1}" for number in range(told_by)]
+    context = {"fieldcrypt:field": f"{vector['record']}.{first}", **dict(zip(names, vector["elements"], strict=True))}
+    return {"context": context | ({"path": vector["path"]} if nested else {})}
 
 
 def check_plaintext(vector: Vector) -> Vector:
@@ -577,7 +615,8 @@ def check_choice(vector: Vector) -> Vector:
 def check_tag(vector: Vector) -> Vector:
     key = open_record(unhex(vector, "local_key", "{32}"), unhex(vector, "key_id", "{16}"), unhex(vector, "record"))
     need("tenant" not in vector or vector["tenant"] == key.tenant, "tenant of the key")
-    return {"tag": compute_tag(key, vector["field"], unhex(vector, "plaintext"), vector["size"]).hex()}
+    plaintext = unhex(vector, "plaintext")
+    return {"tag": compute_tag(key, vector["field"], vector.get("path"), plaintext, vector["size"]).hex()}
 
 
 # Section 12: item seals
@@ -637,6 +676,7 @@ KINDS: dict[str, Callable[[Vector], Vector]] = {
     "item-seal": check_item_seal,
     "xaes": check_xaes,
     "context": check_context,
+    "path": check_path,
     "plaintext": check_plaintext,
     "record": check_record,
     "tombstone": check_tombstone,

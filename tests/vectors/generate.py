@@ -13,13 +13,14 @@ import json
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
-from pathlib import Path
+from pathlib import Path as FilePath
 from typing import Any
 from uuid import UUID
 
 import cbor2
 
 from fieldcrypt import _system
+from fieldcrypt.declaration.path import Path, element_context
 from fieldcrypt.encryptor import Encryptor
 from fieldcrypt.format import codecs, context, envelope, text_form
 from fieldcrypt.format.aead import Xaes256Gcm
@@ -32,7 +33,7 @@ from fieldcrypt.keys.record.tombstone import Tombstone
 from fieldcrypt.keys.stores.store import MemoryKeyStore
 from fieldcrypt_dynamodb.item.seal import seal_digest
 
-DIRECTORY = Path(__file__).parent
+DIRECTORY = FilePath(__file__).parent
 
 LOCAL_KEY = bytes(range(32))
 OTHER_LOCAL_KEY = bytes(range(32, 64))
@@ -47,7 +48,7 @@ def main() -> None:
     for old in DIRECTORY.glob("*.json"):
         old.unlink()
     of_keys, of_values = (records, tombstones, claims, choices), (values, shreddings, tags, item_seals, texts)
-    for scenario in (xaes, contexts, plaintexts, *of_keys, *of_values):
+    for scenario in (xaes, contexts, paths, plaintexts, *of_keys, *of_values):
         _fix_randomness(scenario.__name__)
         scenario()
 
@@ -89,6 +90,41 @@ def contexts() -> None:
     failure("context-empty", "an empty context binds nothing", kind="context", context={})
     failure("context-empty-key", "a key cannot be empty", kind="context", context={"": "x", **CONTEXT})
     failure("context-long", "a value of 65,536 bytes has no length", kind="context", context={"a": "x" * 65_536})
+
+
+def paths() -> None:
+    good: dict[str, tuple[str, str, list[str]]] = {
+        "top": ("a name at the top of a record: a context as it is without paths", "ssn", []),
+        "map": ("a member of a map", "address.street", []),
+        "list": ("each element of a list", "phones[].number", []),
+        "values": ("the elements themselves", "tags[]", []),
+        "element": ("an element told by its own member", "phones[kind].number", ["home"]),
+        "elements": ("two of these", "homes[id].phones[kind].number", ["7", "home"]),
+        "escaped": ("a name with each of the characters that separate names", r"a\.b.c\[\].d\\", []),
+        "escaped-top": ("such a name at the top: the field's name has no backslash", r"a\.b", []),
+        "escaped-element": ("and in brackets", r"phones[a\]b].number", [""]),
+        "lists": ("lists within a list, and a name in other letters", "räume[][].größe", []),
+    }  # fmt: skip
+    for name, (reason, text, elements) in good.items():
+        path = Path(text)
+        value = {"fieldcrypt:field": f"patients.{path.first}", **path.context, **element_context(elements)}
+        success(f"path-{name}", reason, kind="path", record="patients", path=text, elements=elements, context=value)
+    for name, reason, text in (
+        ("empty", "no name", ""),
+        ("empty-name", "a name of no characters", "address..street"),
+        ("dot-first", "no name before a dot", ".street"),
+        ("dot-last", "no name behind a dot", "address."),
+        ("bracket-first", "a list has a name", "[].street"),
+        ("bracket-open", "a bracket that is not closed", "phones[.number"),
+        ("bracket-alone", "a bracket that was not opened", "phones].number"),
+        ("bracket-name", "a name right behind a bracket", "phones[]number"),
+        ("bracket-path", "no path in brackets", "phones[a.b].number"),
+        ("no-member", "an element that is told by a member is a map, of which another member is meant", "phones[kind]"),
+        ("no-member-list", "and no list", "phones[kind][].number"),
+        ("backslash-last", "a backslash before nothing", "address\\"),
+        ("backslash-other", "a backslash before a character that needs none", r"address.\street"),
+    ):
+        failure(f"path-{name}", reason, kind="path", record="patients", path=text, elements=[])
 
 
 def plaintexts() -> None:
@@ -580,6 +616,7 @@ def tags() -> None:
     _write_tag(
         "other-field", "another field's tag of the same value", encryptor, text, common | {"field": "staff.email"}
     )
+    _write_tag("nested", "of a value at a path: another tag", encryptor, text, common | {"path": "email.work"})
     _write_tag("longest-field", "a name of 255 bytes", encryptor, text, common | {"field": "ü" * 127 + "x"})
     _write_tag("tenant", "computed for the key's tenant", encryptor, text, common | {"tenant": TENANT})
     _, alone = make_record(None, Purpose.BLIND_INDEX)
@@ -621,7 +658,9 @@ def tags() -> None:
 def _write_tag(
     name: str, reason: str, encryptor: Encryptor, value: Any, members: dict[str, Any], size: int = 16
 ) -> None:
-    index: Any = encryptor.blind_index(members["field"], type(value), tag_size=size, accept_low_cardinality=True)
+    index: Any = encryptor.blind_index(
+        members["field"], type(value), tag_size=size, accept_low_cardinality=True, path=members.get("path")
+    )
     plaintext = codecs.Codec(type(value)).encode(index.normalise(value))
     tag = index.tag(value, tenant=members.get("tenant", TENANT))
     success(f"tag-{name}", reason, **members, plaintext=plaintext, size=size, tag=tag)

@@ -1,0 +1,81 @@
+"""Where in a record a value stands (SPEC section 2, "Nested values")."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from fieldcrypt.format.context import PATH_KEY
+
+__all__ = ["Elements", "Path", "element_context"]
+
+_NAME = r"(?:[^.\[\]\\]|\\[.\[\]\\])+"
+_PATH = re.compile(rf"{_NAME}(?:\.{_NAME}|\[\]|\[{_NAME}\]\.{_NAME})*")
+_STEP = re.compile(rf"({_NAME})|\[({_NAME})?\]")
+_ESCAPED = re.compile(r"\\(.)")
+
+
+class Elements(NamedTuple):
+    """The step to each element of a list.
+
+    Attributes:
+        told_by: the member by which elements are told apart; None if they are not.
+    """
+
+    told_by: str | None
+
+
+class Path:
+    """A path: `ssn`, `address.street`, `phones[].number`, `phones[kind].number`.
+
+    Args:
+        text: as it is spelled; `.`, `[`, `]` and `\\` in a name have a `\\` before them.
+
+    Attributes:
+        text: the same.
+        steps: the names of members, and `Elements`.
+
+    Raises:
+        TypeError: it is no text.
+        ValueError: it is spelled in another way.
+    """
+
+    __slots__ = ("steps", "text")
+
+    def __init__(self, text: str) -> None:
+        if not isinstance(text, str):
+            raise TypeError(f"a path is a str, not {type(text).__name__}")
+        if not _PATH.fullmatch(text):
+            raise ValueError(
+                f"{text!r} is no path: it is spelled like address.street, phones[].number or phones[kind].number, with "
+                "a backslash before each dot, bracket and backslash in a name"
+            )
+        self.text = str.__str__(text)
+        self.steps: tuple[str | Elements, ...] = tuple(
+            _name(step[1]) if step[1] else Elements(step[2] and _name(step[2])) for step in _STEP.finditer(text)
+        )
+
+    @property
+    def first(self) -> str:
+        """The name at the top of the record, from which the field has its own."""
+        return str(self.steps[0])
+
+    @property
+    def context(self) -> dict[str, str]:
+        """What the path adds to the context of all its values; nothing at the top of a record."""
+        return {PATH_KEY: self.text} if len(self.steps) > 1 else {}
+
+    def __repr__(self) -> str:
+        return f"Path({self.text!r})"
+
+
+def element_context(texts: Sequence[str]) -> dict[str, str]:
+    """Return what the elements of lists that a value stands in add to its context, by the texts of their members."""
+    if len(texts) == 1:
+        return {"element": texts[0]}
+    return {f"element.{number}": text for number, text in enumerate(texts, 1)}
+
+
+def _name(escaped: str) -> str:
+    return _ESCAPED.sub(r"\1", escaped)
