@@ -15,6 +15,7 @@ from fieldcrypt.errors import (
     KeyProviderError,
     KeyShreddedError,
     KeyStoreError,
+    MigrationError,
     NotWrappedHereError,
 )
 from fieldcrypt.events import Event, EventKind, Observer, Stats
@@ -28,7 +29,7 @@ from fieldcrypt.keys.record.record import KeyRecord, KeyState, Purpose, WrappedK
 from fieldcrypt.keys.record.tombstone import Tombstone
 from fieldcrypt.keys.stores.chain import KeyStoreChain
 from fieldcrypt.keys.stores.file import FileKeyStore
-from fieldcrypt.keys.stores.store import KeyStore, MemoryKeyStore
+from fieldcrypt.keys.stores.store import KeyStore, MemoryKeyStore, read_record
 from fieldcrypt.offload import Offload
 from fieldcrypt.search.blind_index import BlindIndex
 from fieldcrypt.search.plan import TagPlan, TagSize, plan_tags
@@ -75,6 +76,7 @@ __all__ = [
     "Purpose",
     "WrappedKey",
     "Tombstone",
+    "read_record",
     "call_after_fork",
     # for integrations
     "Offload",
@@ -93,6 +95,7 @@ __all__ = [
     "KeyStoreError",
     "KeyNotFoundError",
     "KeyShreddedError",
+    "MigrationError",
 ]
 
 _LATER = {"Protection": "fieldcrypt.declaration.protection"}  # each takes as long to import as all of the above

@@ -310,7 +310,7 @@ class Field(Generic[T]):
             data: the value, as it was stored.
             tenant: whose value it was to be.
         """
-        key_id = envelope.key_id(data)
+        key_id = envelope.key_id_of(data)
         if self._original is None and isinstance(error, DecryptionError):
             event = Event(EventKind.VALUE_REFUSED, key_id, tenant if isinstance(tenant, str) else None, self.name)
             self._encryptor._configured().events.report(event)

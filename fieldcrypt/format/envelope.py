@@ -13,6 +13,7 @@ __all__ = [
     "HEAD",
     "KEY_ID_SIZE",
     "NONCE",
+    "MIN_SIZE",
     "PREFIX",
     "SALT",
     "SELF_CONTAINED",
@@ -24,7 +25,7 @@ __all__ = [
     "head",
     "infix",
     "infix_slice",
-    "key_id",
+    "key_id_of",
     "parse",
 ]
 
@@ -37,6 +38,7 @@ _LENGTH_SIZE = 2
 _HEAD_SIZE = _VERSION_SIZE + KEY_ID_SIZE
 _PREFIX_SIZE = _HEAD_SIZE + SALT_SIZE
 _BODY_START = _HEAD_SIZE + NONCE_SIZE
+MIN_SIZE = _BODY_START + TAG_SIZE  # of the shortest value
 
 # Ready-made slices: on the hot path they cost less than building one from two numbers.
 HEAD = slice(0, _HEAD_SIZE)  # version | key id
@@ -83,7 +85,7 @@ def parse(data: bytes) -> Envelope:
     return Envelope(version, key_id, nonce, record, body)
 
 
-def key_id(data: Any) -> str | None:
+def key_id_of(data: Any) -> str | None:
     """Return which data key a value names, 32 hexadecimal digits; None of what has not the form of a value.
 
     What has it is never plaintext, so that these digits may be shown.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fieldcrypt import FieldcryptError
-from fieldcrypt.errors import located
+from fieldcrypt.spi import located
 
 __all__ = ["ProtectedAttributeError", "renamed"]
 

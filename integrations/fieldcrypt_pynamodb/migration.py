@@ -11,7 +11,7 @@ from pynamodb.constants import NULL
 from pynamodb.models import Model
 
 from fieldcrypt import ConfigurationError, Encryptor, Field
-from fieldcrypt.migration.engine.unit import PassedOverError, UnitError
+from fieldcrypt.spi.migration import PassedOverError, UnitError
 from fieldcrypt_pynamodb.attribute.encrypted import EncryptedAttribute
 from fieldcrypt_pynamodb.attribute.tables import table_of
 from fieldcrypt_pynamodb.binding.item_key import Item

@@ -9,10 +9,8 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812 (Spark's own name for it)
 from pyspark.sql.types import BinaryType, StringType, StructField, StructType, TimestampType
 
-from fieldcrypt import ConfigurationError, KeyNotFoundError, KeyStore
-from fieldcrypt.errors import MigrationError
-from fieldcrypt.format import envelope
-from fieldcrypt.format.aead import NONCE_SIZE, TAG_SIZE
+from fieldcrypt import ConfigurationError, KeyNotFoundError, KeyStore, MigrationError
+from fieldcrypt.spi import KEY_ID_SIZE, MIN_SIZE, SELF_CONTAINED, STORED
 from fieldcrypt_spark.declarations import Declaration, declarations_in, without_numbers
 from fieldcrypt_spark.notes import Notes
 from fieldcrypt_spark.parts import Name, Part, named, parts_of
@@ -20,9 +18,8 @@ from fieldcrypt_spark.parts import Name, Part, named, parts_of
 __all__ = ["BackfillReport", "backfill"]
 
 # Of an encrypted value, by SPEC section 3; positions are counted from 1.
-_VERSIONS = [f"{version:02X}" for version in (envelope.STORED, envelope.SELF_CONTAINED)]
-_KEY_ID = (2, envelope.KEY_ID_SIZE)
-_SHORTEST = len(envelope.head(envelope.STORED, bytes(envelope.KEY_ID_SIZE))) + NONCE_SIZE + TAG_SIZE
+_VERSIONS = [f"{version:02X}" for version in (STORED, SELF_CONTAINED)]
+_KEY_ID = (2, KEY_ID_SIZE)
 
 
 class BackfillReport(NamedTuple):
@@ -201,4 +198,4 @@ def _keys_of_written(frame: DataFrame, path: str, names: list[str], by: str, par
 
 def _is_encrypted(column: Column) -> Column:
     """Return whether values have the form of encrypted ones, which nobody's plaintext has by chance in each row."""
-    return F.hex(F.substring(column, 1, 1)).isin(*_VERSIONS) & (F.length(column) >= _SHORTEST)
+    return F.hex(F.substring(column, 1, 1)).isin(*_VERSIONS) & (F.length(column) >= MIN_SIZE)

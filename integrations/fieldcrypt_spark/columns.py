@@ -17,10 +17,9 @@ from pyspark.sql.functions import pandas_udf
 from pyspark.sql.types import BinaryType, DataType
 
 from fieldcrypt import Field
-from fieldcrypt.columns.arrow import array_of, python_values
-from fieldcrypt.columns.cells import Place, decrypt_cells, encrypt_cells, read_cells
-from fieldcrypt.errors import located
 from fieldcrypt.schemes import OldReader
+from fieldcrypt.spi import located
+from fieldcrypt.spi.columns import Place, array_of, decrypt_cells, encrypt_cells, python_values, read_cells
 from fieldcrypt_spark.declarations import name_of_udf
 from fieldcrypt_spark.remote import Remote
 from fieldcrypt_spark.types import OPAQUE, Travel, travel

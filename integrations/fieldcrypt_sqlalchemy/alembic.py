@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from fieldcrypt import ConfigurationError
-from fieldcrypt.search.blind_index import MAX_TAG_SIZE
+from fieldcrypt.spi import MAX_TAG_SIZE
 from fieldcrypt_sqlalchemy.alembic_version import danger_of_alembic
 from fieldcrypt_sqlalchemy.column.companion import BlindIndexTag
 from fieldcrypt_sqlalchemy.column.type import Encrypted

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from fieldcrypt import ConfigurationError, Encryptor
-from fieldcrypt.migration import Accepted, Examination, Finding, Kind, Sample, is_envelope
+from fieldcrypt.migration import Finding, Kind, Sample
 from fieldcrypt.migration.engine.digest import about
 from fieldcrypt.migration.engine.journal import (
     Counts,
@@ -30,6 +30,8 @@ from fieldcrypt.migration.engine.migration import StoredMigration
 from fieldcrypt.migration.engine.runner import Part
 from fieldcrypt.migration.engine.source import Batch, Counted, Page, RefusedError, Source, Which, Written
 from fieldcrypt.migration.engine.unit import Cell, Change, Place, ProtectedField
+from fieldcrypt.spi import Accepted, is_envelope
+from fieldcrypt.spi.migration import Examination
 
 __all__ = ["Data", "Killed", "MemoryMigration", "Process", "Row", "number_of"]
 

@@ -39,8 +39,8 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.types import TypeEngine
 
 from fieldcrypt import ConfigurationError, Encryptor, LocalKeyProvider, MemoryKeyStore
-from fieldcrypt.migration import is_envelope
 from fieldcrypt.migration.engine.source import Which
+from fieldcrypt.spi import is_envelope
 from fieldcrypt_sqlalchemy import Encrypted, blind_index, encrypted
 from fieldcrypt_sqlalchemy.migration import Migration
 from tests.conftest import AsyncDatabase, Database

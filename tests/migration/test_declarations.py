@@ -40,7 +40,8 @@ from fieldcrypt import (
     MemoryKeyStore,
     _system,
 )
-from fieldcrypt.migration import Accepted, FormerField, Kind, MixedField
+from fieldcrypt.migration import FormerField, Kind
+from fieldcrypt.spi import Accepted, MixedField
 from fieldcrypt_dynamodb import EncryptedTable, ItemSeal, Protected, ProtectedAttributeError, ProtectedTable
 from fieldcrypt_dynamodb.migration import CheckpointTable, TableMigration
 from fieldcrypt_pynamodb import BlindIndexAttribute, EncryptedAttribute

@@ -21,12 +21,13 @@ from fieldcrypt import (
     WrappedKey,
     _system,
 )
-from fieldcrypt.migration import Finding, Kind, MigrationError, is_envelope
+from fieldcrypt.migration import Finding, Kind, MigrationError
 from fieldcrypt.migration.engine.backfill import Backfill
 from fieldcrypt.migration.engine.digest import name_of
 from fieldcrypt.migration.engine.migration import texts_of
 from fieldcrypt.migration.engine.source import Which
 from fieldcrypt.migration.engine.unit import Cell, Place, is_exactly
+from fieldcrypt.spi import is_envelope
 from tests.migration.memory_migration import LEASE, Data, Killed, MemoryMigration, Process, Row, number_of
 
 ENCRYPTOR = Encryptor(LocalKeyProvider.generate(), MemoryKeyStore())

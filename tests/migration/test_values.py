@@ -21,7 +21,10 @@ from fieldcrypt import (
     MemoryKeyStore,
     row_context,
 )
-from fieldcrypt.migration import Accepted, Examination, FormerField, Kind, Meter, MixedField, Pace, Progress, Sample
+from fieldcrypt.migration import FormerField, Kind, Progress, Sample
+from fieldcrypt.migration.progress import Meter
+from fieldcrypt.spi import Accepted, MixedField
+from fieldcrypt.spi.migration import Examination, Pace
 from tests.conftest import Clock
 
 SSN = "078-05-1120"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from fieldcrypt.search.blind_index import MAX_TAG_SIZE
+from fieldcrypt.spi import MAX_TAG_SIZE
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError, renamed
 from fieldcrypt_dynamodb.expression.placeholders import Substitutions
 from fieldcrypt_dynamodb.expression.syntax import Node, conditions

@@ -8,8 +8,8 @@ from datetime import date
 from typing import Any, Protocol
 
 from fieldcrypt import BlindIndex, ConfigurationError, Encryptor, Field, IndexedBy
-from fieldcrypt.mixed_mode import Accepted, MixedField
 from fieldcrypt.schemes import OldReader
+from fieldcrypt.spi import Accepted, MixedField
 from fieldcrypt_dynamodb.item.forms import PYTHON
 from fieldcrypt_dynamodb.item.plaintext import to_value
 from fieldcrypt_dynamodb.item.values import check_type

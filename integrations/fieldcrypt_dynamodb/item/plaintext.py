@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from fieldcrypt.mixed_mode import PartOf
+from fieldcrypt.spi import PartOf
 from fieldcrypt_dynamodb.item.forms import WIRE, Form
 
 __all__ = ["is_kept", "is_null", "part_of", "stored", "to_value"]

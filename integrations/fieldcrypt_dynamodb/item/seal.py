@@ -13,8 +13,7 @@ from typing import Any
 from cryptography.hazmat.primitives.hashes import SHA256, Hash
 
 from fieldcrypt import DecryptionError, Event, EventKind, KeyNotFoundError, RowContext, key_text, row_context
-from fieldcrypt.errors import located
-from fieldcrypt.format.cbor import encode_cbor
+from fieldcrypt.spi import encode_cbor, located
 from fieldcrypt_dynamodb.item.description import ProtectedTable
 from fieldcrypt_dynamodb.item.forms import Form
 from fieldcrypt_dynamodb.item.plaintext import part_of

@@ -20,9 +20,9 @@ from fieldcrypt import (
     Purpose,
     Tombstone,
     call_after_fork,
+    read_record,
 )
-from fieldcrypt.keys.aws_kms.answers import Answer, classify
-from fieldcrypt.keys.stores.store import read_record
+from fieldcrypt.spi.aws import Answer, classify
 from fieldcrypt_dynamodb.key_store.replicas import add_replica, enable_streams
 
 __all__ = ["DynamoKeyStore"]

@@ -1,6 +1,6 @@
 """From a live table with plaintext to a protected one, and through rotations. See docs/migration-dynamodb.md."""
 
-from fieldcrypt.migration import MigrationError
+from fieldcrypt import MigrationError
 from fieldcrypt_dynamodb.migration.checkpoint_table import CheckpointTable
 from fieldcrypt_dynamodb.migration.migration import TableMigration
 

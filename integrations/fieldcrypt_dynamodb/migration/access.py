@@ -12,9 +12,8 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
-from fieldcrypt import call_after_fork
-from fieldcrypt.migration import MigrationError, Pace
-from fieldcrypt.migration.engine.unit import UnitError
+from fieldcrypt import MigrationError, call_after_fork
+from fieldcrypt.spi.migration import Pace, UnitError
 
 __all__ = ["CONFIG", "Client", "TableAccess"]
 

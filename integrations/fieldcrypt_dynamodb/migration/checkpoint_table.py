@@ -10,8 +10,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from fieldcrypt import ConfigurationError
-from fieldcrypt.migration import MigrationError
+from fieldcrypt import ConfigurationError, MigrationError
 from fieldcrypt_dynamodb.key_store.replicas import add_replica, enable_streams
 from fieldcrypt_dynamodb.migration.access import Client, TableAccess
 from fieldcrypt_dynamodb.migration.conditional import conditional

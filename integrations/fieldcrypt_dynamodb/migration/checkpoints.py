@@ -12,18 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from fieldcrypt import ConfigurationError
-from fieldcrypt.migration import MigrationError
-from fieldcrypt.migration.engine.journal import (
-    WRITING,
-    Counts,
-    Journal,
-    LostPortionError,
-    Nothing,
-    Portion,
-    Run,
-    at_work,
-)
+from fieldcrypt import ConfigurationError, MigrationError
+from fieldcrypt.spi.migration import WRITING, Counts, Journal, LostPortionError, Nothing, Portion, Run, at_work
 from fieldcrypt_dynamodb.migration import entries
 from fieldcrypt_dynamodb.migration.checkpoint_table import CheckpointTable
 from fieldcrypt_dynamodb.migration.entries import Entries, StoredRun

@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fieldcrypt import ConfigurationError
-from fieldcrypt.migration import MigrationError
-from fieldcrypt.migration.engine.journal import WRITING, Counts, Run, at_work, is_free, rivals
+from fieldcrypt import ConfigurationError, MigrationError
+from fieldcrypt.spi.migration import WRITING, Counts, Run, at_work, is_free, rivals
 
 __all__ = ["LEASE", "MOST_SEGMENTS", "Entries", "Segment", "StoredRun"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from fieldcrypt.migration import Examination, Finding, Kind, is_envelope
-from fieldcrypt.migration.engine.digest import name_of
-from fieldcrypt.migration.engine.unit import Cell, Place, ProtectedField, UnitError
+from fieldcrypt.migration import Finding, Kind
+from fieldcrypt.spi import is_envelope
+from fieldcrypt.spi.migration import Cell, Examination, Place, ProtectedField, UnitError, name_of
 from fieldcrypt_dynamodb.item.plaintext import is_kept, stored
 from fieldcrypt_dynamodb.migration.target import MigratedAttribute
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from fieldcrypt.format.aead import NONCE_SIZE, TAG_SIZE
-from fieldcrypt.format.envelope import KEY_ID_SIZE, SELF_CONTAINED, STORED
-from fieldcrypt.migration.engine.source import Which
+from fieldcrypt.spi import MIN_SIZE, SELF_CONTAINED, STORED
+from fieldcrypt.spi.migration import Which
 from fieldcrypt_dynamodb.item.forms import WIRE
 from fieldcrypt_dynamodb.item.plaintext import is_null
 from fieldcrypt_dynamodb.migration.target import Item
@@ -19,11 +18,10 @@ from fieldcrypt_dynamodb.migration.target import Item
 __all__ = ["Scan", "scans"]
 
 _AT_ONCE = 20  # attributes; DynamoDB takes 300 operators in an expression
-_SIZE = 1 + KEY_ID_SIZE + NONCE_SIZE + TAG_SIZE
 _VALUES: dict[str, Any] = {
     ":null": {"S": "NULL"},
     ":binary": {"S": "B"},
-    ":size": {"N": str(_SIZE)},
+    ":size": {"N": str(MIN_SIZE)},
     ":first": {"B": bytes([STORED])},
     ":behind": {"B": bytes([SELF_CONTAINED + 1])},  # which is itself shorter than what is counted
 }
@@ -81,5 +79,5 @@ def scans(which: Which, names: Sequence[str], seal: str | None) -> Iterator[Scan
 def _is(is_filled: bool, value: Any) -> bool:
     """Return True if an attribute is what a filter asks for."""
     data = WIRE.bytes_of(value)
-    is_ours = data is not None and len(data) >= _SIZE and data[0] in (STORED, SELF_CONTAINED)
+    is_ours = data is not None and len(data) >= MIN_SIZE and data[0] in (STORED, SELF_CONTAINED)
     return is_ours if is_filled else not (is_ours or is_null(value))

@@ -7,10 +7,8 @@ from functools import cached_property
 from typing import Any
 
 from fieldcrypt import FieldcryptError
-from fieldcrypt.format import envelope
-from fieldcrypt.migration import is_envelope
-from fieldcrypt.migration.engine.unit import Cell, PassedOverError, Place, ProtectedField
-from fieldcrypt.migration.reports import Key
+from fieldcrypt.spi import key_id_of
+from fieldcrypt.spi.migration import Cell, Key, PassedOverError, Place, ProtectedField
 from fieldcrypt_dynamodb.item.forms import WIRE
 from fieldcrypt_dynamodb.item.plaintext import is_null, part_of
 from fieldcrypt_dynamodb.item.values import to_python
@@ -60,7 +58,7 @@ class MigratedItem:
         names = {attribute.name for attribute in attributes}
         for name in names if self.table.seal is None else {*names, self.table.seal.attribute}:
             data = WIRE.bytes_of(self.raw.get(name))
-            if data is not None and is_envelope(data) and envelope.parse(data).key_id == key_id:
+            if data is not None and key_id_of(data) == key_id.hex():
                 yield name
 
     def cells(self) -> Sequence[tuple[ProtectedField, Cell]]:

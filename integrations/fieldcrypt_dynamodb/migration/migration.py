@@ -7,9 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fieldcrypt import ConfigurationError
-from fieldcrypt.migration.engine.migration import StoredMigration
-from fieldcrypt.migration.engine.runner import Part
-from fieldcrypt.migration.engine.source import Which
+from fieldcrypt.spi.migration import Part, StoredMigration, Which
 from fieldcrypt_dynamodb.item.description import ProtectedTable
 from fieldcrypt_dynamodb.migration.access import CONFIG, Client, TableAccess
 from fieldcrypt_dynamodb.migration.checkpoint_table import CheckpointTable

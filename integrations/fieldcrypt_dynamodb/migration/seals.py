@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fieldcrypt import DecryptionError, KeyNotFoundError, KeyShreddedError
-from fieldcrypt.migration.engine.unit import Change, UnitError
+from fieldcrypt.spi.migration import Change, UnitError
 from fieldcrypt_dynamodb.migration.item import MigratedItem
 
 __all__ = ["complete", "is_due", "prepare", "wrong"]

@@ -10,10 +10,7 @@ from typing import Any, TypeVar
 
 from fieldcrypt import ConfigurationError
 from fieldcrypt.migration import Sample
-from fieldcrypt.migration.engine.digest import about
-from fieldcrypt.migration.engine.journal import Portion
-from fieldcrypt.migration.engine.source import Batch, Counted, Page, Source, Which, Written
-from fieldcrypt.migration.engine.unit import Change
+from fieldcrypt.spi.migration import Batch, Change, Counted, Page, Portion, Source, Which, Written, about
 from fieldcrypt_dynamodb.migration import seals
 from fieldcrypt_dynamodb.migration.access import TableAccess
 from fieldcrypt_dynamodb.migration.checkpoint_table import CheckpointTable

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from fieldcrypt import NO_TENANT, ConfigurationError, DecryptionError, Encryptor, Field, IndexedBy
-from fieldcrypt.migration import Accepted
+from fieldcrypt.spi import Accepted
 from fieldcrypt_dynamodb.item.description import ProtectedTable
 from fieldcrypt_dynamodb.item.forms import PYTHON, WIRE
 from fieldcrypt_dynamodb.item.items import Items
@@ -29,7 +29,7 @@ class MigratedAttribute(Protocol):
     companion: str | None  # the attribute with its tags, if it is searchable
     index: IndexedBy | None
     to_field: Callable[[Any], Any]  # the field's value of one that the application has
-    of_plaintext: Callable[[Any], Any]  # a value of the field's; see `fieldcrypt.mixed_mode.reading.Reading`
+    of_plaintext: Callable[[Any], Any]  # a value of the field's; see `fieldcrypt.spi.Reading`
     as_plaintext: Callable[[Any], Item]  # the way back, to DynamoDB's form
     tag: Callable[[Any, str | None], bytes]  # of a value and a tenant; it has a companion
 

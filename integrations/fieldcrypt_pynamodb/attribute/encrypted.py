@@ -16,9 +16,8 @@ from pynamodb.expressions.update import RemoveAction, SetAction
 from pynamodb.models import Model
 
 from fieldcrypt import ConfigurationError, DecryptionError, Encryptor, Field, IndexedBy
-from fieldcrypt.errors import located
-from fieldcrypt.mixed_mode import Accepted, MixedField
 from fieldcrypt.schemes import OldReader
+from fieldcrypt.spi import Accepted, MixedField, located
 from fieldcrypt_pynamodb.attribute.conversion import CONTAINERS, Convert, conversion, indexed_as, of_form, to_form
 from fieldcrypt_pynamodb.attribute.guarded import GuardedAttribute
 from fieldcrypt_pynamodb.attribute.plaintext import stored, wire

@@ -11,7 +11,7 @@ from pynamodb.constants import BINARY, NUMBER, STRING
 from pynamodb.models import Model
 
 from fieldcrypt import ConfigurationError, RowContext, key_text, row_context
-from fieldcrypt.mixed_mode import PartOf
+from fieldcrypt.spi import PartOf
 from fieldcrypt_pynamodb.attribute.guarded import GuardedAttribute
 from fieldcrypt_pynamodb.errors import ProtectedAttributeError
 

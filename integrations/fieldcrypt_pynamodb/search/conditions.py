@@ -8,7 +8,7 @@ from pynamodb.constants import BINARY
 from pynamodb.expressions.condition import And, Comparison, Condition, Exists, In, Not, NotExists, Or
 from pynamodb.expressions.operand import Path
 
-from fieldcrypt.search.blind_index import MAX_TAG_SIZE
+from fieldcrypt.spi import MAX_TAG_SIZE
 from fieldcrypt_pynamodb.attribute.companion import Tag
 from fieldcrypt_pynamodb.attribute.unsealed import UnsealedValue
 from fieldcrypt_pynamodb.binding.plan import Plan, Protected

@@ -13,7 +13,7 @@ from sqlalchemy.sql.elements import BindParameter, ClauseElement, Null
 from sqlalchemy.sql.selectable import SelectBase
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from fieldcrypt.search.blind_index import MAX_TAG_SIZE
+from fieldcrypt.spi import MAX_TAG_SIZE
 from fieldcrypt_sqlalchemy.engine.internals import is_untyped
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
 

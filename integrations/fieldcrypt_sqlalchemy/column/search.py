@@ -12,7 +12,7 @@ from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import BinaryExpression, ClauseElement, CollectionAggregate, ColumnElement
 
 from fieldcrypt import FieldcryptError, key_text
-from fieldcrypt.errors import located
+from fieldcrypt.spi import located
 from fieldcrypt_sqlalchemy.column.companion import Tag
 from fieldcrypt_sqlalchemy.column.protected import direct
 from fieldcrypt_sqlalchemy.column.tagger import Tagger

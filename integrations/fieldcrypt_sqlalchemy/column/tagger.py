@@ -9,9 +9,8 @@ from sqlalchemy import Column, PrimaryKeyConstraint, Table, TableClause, UniqueC
 from sqlalchemy.types import TypeEngine
 
 from fieldcrypt import BlindIndex, ConfigurationError, Encryptor, FieldcryptError, IndexedBy
-from fieldcrypt.errors import located
 from fieldcrypt.normalisers import NothingToTagError
-from fieldcrypt.search.blind_index import MIN_MEMBERS
+from fieldcrypt.spi import MIN_MEMBERS, located
 from fieldcrypt_sqlalchemy.column.companion import NO_TAG, BlindIndexTag, Tag
 from fieldcrypt_sqlalchemy.engine.internals import proxied
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError

@@ -11,9 +11,8 @@ from sqlalchemy.exc import CompileError
 from sqlalchemy.types import LargeBinary, TypeDecorator, TypeEngine
 
 from fieldcrypt import ConfigurationError, DecryptionError, Encryptor, Field, FieldcryptError, IndexedBy
-from fieldcrypt.errors import located
-from fieldcrypt.mixed_mode import Accepted, FromPlaintext, MixedField
 from fieldcrypt.schemes import OldReader
+from fieldcrypt.spi import Accepted, FromPlaintext, MixedField, located
 from fieldcrypt_sqlalchemy.column.arguments import check_encryptor, index_of, inner_type
 from fieldcrypt_sqlalchemy.column.comparator import Comparator
 from fieldcrypt_sqlalchemy.column.protected import ProtectedType

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.util import await_only
 
 from fieldcrypt import DecryptionError, Encryptor, FieldcryptError
-from fieldcrypt.format import text_form
+from fieldcrypt.spi import text_form
 from fieldcrypt_sqlalchemy.engine.results import rows_at_hand
 from fieldcrypt_sqlalchemy.offload import can_await
 

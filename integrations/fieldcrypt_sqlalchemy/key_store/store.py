@@ -12,9 +12,16 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import SingletonThreadPool, StaticPool
 from sqlalchemy.sql import ColumnElement
 
-from fieldcrypt import ConfigurationError, KeyNotFoundError, KeyRecord, KeyStoreError, Tombstone, call_after_fork
-from fieldcrypt.keys.record.record import MAX_TENANT_SIZE
-from fieldcrypt.keys.stores.store import read_record
+from fieldcrypt import (
+    ConfigurationError,
+    KeyNotFoundError,
+    KeyRecord,
+    KeyStoreError,
+    Tombstone,
+    call_after_fork,
+    read_record,
+)
+from fieldcrypt.spi import MAX_TENANT_SIZE
 from fieldcrypt_sqlalchemy.alembic_version import danger_of_alembic
 from fieldcrypt_sqlalchemy.key_store.claims import Claims
 from fieldcrypt_sqlalchemy.key_store.connections import Connections, is_conflict, is_duplicate

@@ -1,6 +1,6 @@
 """From a live table with plaintext to a protected one, and through rotations. See docs/migration.md."""
 
-from fieldcrypt.migration import MigrationError
+from fieldcrypt import MigrationError
 from fieldcrypt_sqlalchemy.migration.journal.checkpoint_tables import checkpoint_tables
 from fieldcrypt_sqlalchemy.migration.migration import Migration
 

@@ -10,11 +10,10 @@ from typing import Any
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
-from fieldcrypt import ConfigurationError
-from fieldcrypt.migration import MigrationError, StepReport
-from fieldcrypt.migration.engine.migration import StoredMigration
-from fieldcrypt.migration.engine.runner import Part
+from fieldcrypt import ConfigurationError, MigrationError
+from fieldcrypt.migration import StepReport
 from fieldcrypt.schemes import OldReader
+from fieldcrypt.spi.migration import Part, StoredMigration
 from fieldcrypt_sqlalchemy.migration.errors import in_words, is_denied, rights
 from fieldcrypt_sqlalchemy.migration.journal.checkpoints import Checkpoints
 from fieldcrypt_sqlalchemy.migration.named_row import mend_named

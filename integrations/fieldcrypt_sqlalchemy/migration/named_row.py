@@ -20,12 +20,17 @@ from sqlalchemy.exc import DBAPIError
 
 from fieldcrypt import ConfigurationError
 from fieldcrypt.migration import Failures, StepReport
-from fieldcrypt.migration.engine.backfill import Backfill
-from fieldcrypt.migration.engine.defects import is_stop, patiently
-from fieldcrypt.migration.engine.journal import Counts, Run
-from fieldcrypt.migration.engine.source import RefusedError
-from fieldcrypt.migration.engine.unit import UnitError, without_values
-from fieldcrypt.migration.reports import key_in_words
+from fieldcrypt.spi.migration import (
+    Backfill,
+    Counts,
+    RefusedError,
+    Run,
+    UnitError,
+    is_stop,
+    key_in_words,
+    patiently,
+    without_values,
+)
 from fieldcrypt_sqlalchemy.migration.errors import is_of_a_row
 from fieldcrypt_sqlalchemy.migration.journal.checkpoints import Checkpoints
 from fieldcrypt_sqlalchemy.migration.row.row import MigratedRow

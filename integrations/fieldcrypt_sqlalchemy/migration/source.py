@@ -12,12 +12,22 @@ from sqlalchemy import Column, Connection, Engine, FromClause, Select, Table, ca
 from sqlalchemy.sql.visitors import iterate
 from sqlalchemy.types import ARRAY, JSON, LargeBinary, NullType, Numeric
 
-from fieldcrypt import ConfigurationError
-from fieldcrypt.migration import MigrationError, Sample
-from fieldcrypt.migration.engine.digest import about
-from fieldcrypt.migration.engine.journal import Portion
-from fieldcrypt.migration.engine.source import Counted, Page, RefusedError, Source, Which, Written
-from fieldcrypt.migration.engine.unit import Change, Unit, UnitError, is_exactly
+from fieldcrypt import ConfigurationError, MigrationError
+from fieldcrypt.migration import Sample
+from fieldcrypt.spi.migration import (
+    Change,
+    Counted,
+    Page,
+    Portion,
+    RefusedError,
+    Source,
+    Unit,
+    UnitError,
+    Which,
+    Written,
+    about,
+    is_exactly,
+)
 from fieldcrypt_sqlalchemy.migration.cautions import cautions
 from fieldcrypt_sqlalchemy.migration.errors import ROW_ERRORS, in_words, is_of_a_row
 from fieldcrypt_sqlalchemy.migration.journal.transaction import transact

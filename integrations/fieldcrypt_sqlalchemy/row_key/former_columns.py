@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from fieldcrypt import ConfigurationError
-from fieldcrypt.mixed_mode import PartOf
+from fieldcrypt.spi import PartOf
 from fieldcrypt_sqlalchemy.column.type import Encrypted
 from fieldcrypt_sqlalchemy.row_key.key_part import as_stored
 

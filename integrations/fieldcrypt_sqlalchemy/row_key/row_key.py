@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapper
 from sqlalchemy.orm.base import NO_VALUE
 
 from fieldcrypt import Encryptor, RowContext, key_text, row_context
-from fieldcrypt.mixed_mode import PartOf
+from fieldcrypt.spi import PartOf
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
 from fieldcrypt_sqlalchemy.row_key.bound_row import BoundRow, Parts
 from fieldcrypt_sqlalchemy.row_key.former_columns import FormerColumns

@@ -8,8 +8,7 @@ from typing import Any, NoReturn
 from sqlalchemy.engine import Dialect
 
 from fieldcrypt import ConfigurationError, DecryptionError, Encryptor, FieldcryptError
-from fieldcrypt.errors import located
-from fieldcrypt.mixed_mode import PartOf
+from fieldcrypt.spi import PartOf, located
 from fieldcrypt_sqlalchemy.column.companion import Tag
 from fieldcrypt_sqlalchemy.column.type import Encrypted
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError, without_parameters

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import types
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from fieldcrypt.format.codecs import Codec
+from fieldcrypt.spi import Codec
 from fieldcrypt_sqlalchemy.value.conversion import Conversion, conversion
 
 __all__ = ["stored"]

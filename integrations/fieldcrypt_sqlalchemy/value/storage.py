@@ -10,8 +10,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from fieldcrypt import ConfigurationError
-from fieldcrypt.format import text_form
-from fieldcrypt.mixed_mode import FromPlaintext
+from fieldcrypt.spi import FromPlaintext, text_form
 from fieldcrypt_sqlalchemy.engine.internals import variant_mapping
 
 __all__ = ["TextStorage", "room_needed", "size_needed", "storage_of"]

@@ -6,9 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fieldcrypt import ConfigurationError, DecryptionError, Field
-from fieldcrypt.format import text_form
-from fieldcrypt.format.codecs import Codec
-from fieldcrypt.mixed_mode import Accepted, is_envelope
+from fieldcrypt.spi import Accepted, Codec, is_envelope, text_form
 from fieldcrypt_sqlalchemy.value.storage import TextStorage
 
 __all__ = ["binary", "opening", "plaintext_writer", "reading", "sealing"]

@@ -12,7 +12,7 @@ from sqlalchemy.types import TypeEngine
 
 from fieldcrypt import Encryptor, LocalKeyProvider, MemoryKeyStore
 from fieldcrypt.format import text_form
-from fieldcrypt.migration import is_envelope
+from fieldcrypt.spi import is_envelope
 from fieldcrypt_sqlalchemy import Encrypted
 
 __all__ = ["WAYS", "Stored", "Way"]

@@ -10,7 +10,7 @@ from sqlalchemy import BigInteger, Boolean, Column, Double, Integer, LargeBinary
 from sqlalchemy.dialects.mysql import VARCHAR
 
 from fieldcrypt import ConfigurationError, DecryptionError
-from fieldcrypt.format.cbor import decode_cbor, encode_cbor
+from fieldcrypt.spi import decode_cbor, encode_cbor
 from fieldcrypt_sqlalchemy.migration.table.keyset import Key
 
 __all__ = ["COUNTS", "NAME_SIZE", "checkpoint_tables", "key_of", "ranges", "runs", "stored_key"]

@@ -16,8 +16,7 @@ from sqlalchemy import Connection, Engine, delete, func, insert, inspect, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from fieldcrypt import ConfigurationError
-from fieldcrypt.migration.engine import journal
-from fieldcrypt.migration.engine.journal import Counts, Journal, LostPortionError, Nothing, Portion, Run
+from fieldcrypt.spi.migration import Counts, Journal, LostPortionError, Nothing, Portion, Run, at_work, is_free, rivals
 from fieldcrypt_sqlalchemy.key_store.table_creation import create_tables
 from fieldcrypt_sqlalchemy.migration.journal.checkpoint_tables import (
     COUNTS,
@@ -97,7 +96,7 @@ class Checkpoints(Journal):
     def begin(self, step: str, about: str, total: int, *, restart: bool, drops: Sequence[str]) -> Run:
         def work(connection: Connection) -> Run:
             self._take_turns(connection)
-            self._refuse_if_at_work(connection, journal.rivals(step) | ({step} if restart else set()))
+            self._refuse_if_at_work(connection, rivals(step) | ({step} if restart else set()))
             old = self._find(connection, step)
             resumed = old if old is not None and old.is_resumed(about, restart=restart) else None
             for each in drops if resumed else (*drops, step):
@@ -141,8 +140,8 @@ class Checkpoints(Journal):
         query = select(ranges.c.step, ranges.c.worker, ranges.c.leased_until)
         query = query.where(*self._of(ranges), ranges.c.finished.is_(False), ranges.c.step.in_(sorted(steps)))
         for step, worker, until in connection.execute(query) if steps else ():
-            if not journal.is_free(worker, until, time.time(), self.lease):
-                raise journal.at_work(self._part, step, worker, self.lease)
+            if not is_free(worker, until, time.time(), self.lease):
+                raise at_work(self._part, step, worker, self.lease)
 
     # Ranges
 
@@ -152,7 +151,7 @@ class Checkpoints(Journal):
     def _claim(self, connection: Connection, run: Run, worker: str, units: int) -> Portion | Nothing:
         now = time.time()
         self._take_turns(connection)
-        self._refuse_if_at_work(connection, journal.rivals(run.step))
+        self._refuse_if_at_work(connection, rivals(run.step))
         of_run, of_ranges = self._of(runs, run.step), self._of(ranges, run.step)
         row = connection.execute(select(runs).where(*of_run)).one_or_none()
         if row is None or row.ended is not None or row.began != run.began:
@@ -163,7 +162,7 @@ class Checkpoints(Journal):
         left = connection.execute(select(ranges).where(*of_ranges).order_by(ranges.c.number)).all()
         mine = {"worker": worker, "leased_until": now + self.lease}
         for each in left:
-            if not each.finished and journal.is_free(each.worker, each.leased_until, now, self.lease):
+            if not each.finished and is_free(each.worker, each.leased_until, now, self.lease):
                 connection.execute(update(ranges).where(*of_ranges, ranges.c.number == each.number).values(mine))
                 return Portion(run, each.number, self._key(each.position), self._key(each.ends_at))
         if row.exhausted:

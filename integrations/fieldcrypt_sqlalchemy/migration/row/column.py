@@ -11,12 +11,20 @@ from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.types import NullType, TypeDecorator
 
 from fieldcrypt import DecryptionError
-from fieldcrypt.migration import Accepted, Examination, Finding, Kind, is_envelope
-from fieldcrypt.migration.engine.digest import name_of
-from fieldcrypt.migration.engine.source import Which
-from fieldcrypt.migration.engine.unit import Cell, MarkedError, Place, ProtectedField, UnitError, is_exactly
-from fieldcrypt.mixed_mode.reading import Reading
+from fieldcrypt.migration import Finding, Kind
 from fieldcrypt.schemes import OldReader
+from fieldcrypt.spi import Accepted, Reading, is_envelope
+from fieldcrypt.spi.migration import (
+    Cell,
+    Examination,
+    MarkedError,
+    Place,
+    ProtectedField,
+    UnitError,
+    Which,
+    is_exactly,
+    name_of,
+)
 from fieldcrypt_sqlalchemy.column.tagger import Tagger
 from fieldcrypt_sqlalchemy.column.type import Encrypted, is_searchable
 from fieldcrypt_sqlalchemy.migration.row.stored_form import as_told, stored_form

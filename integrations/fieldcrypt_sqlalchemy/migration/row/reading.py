@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Select, cast, func
 from sqlalchemy.types import LargeBinary, String
 
-from fieldcrypt.migration.engine.source import Page, Which
-from fieldcrypt.migration.engine.unit import Unit, UnreadableUnit
+from fieldcrypt.spi.migration import Page, Unit, UnreadableUnit, Which
 from fieldcrypt_sqlalchemy.migration.errors import ROW_ERRORS, in_words, is_of_a_row
 from fieldcrypt_sqlalchemy.migration.row.row import MigratedRow
 from fieldcrypt_sqlalchemy.migration.table.keyset import Key

@@ -7,7 +7,7 @@ from decimal import Decimal
 from math import nan
 from typing import Any, NamedTuple
 
-from fieldcrypt.migration.engine.unit import Cell, Place, ProtectedField
+from fieldcrypt.spi.migration import Cell, Place, ProtectedField
 from fieldcrypt_sqlalchemy.migration.row.column import MigratedColumn
 from fieldcrypt_sqlalchemy.migration.table.keyset import Key
 from fieldcrypt_sqlalchemy.row_key.former_columns import FormerColumns

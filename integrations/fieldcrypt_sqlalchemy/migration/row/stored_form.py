@@ -12,16 +12,14 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.types import NullType, TypeDecorator, TypeEngine
 
 from fieldcrypt import DecryptionError
-from fieldcrypt.format import text_form
-from fieldcrypt.format.envelope import SELF_CONTAINED, STORED
-from fieldcrypt.migration.engine.unit import MarkedError, UnitError
+from fieldcrypt.spi import MIN_SIZE, SELF_CONTAINED, STORED, text_form
+from fieldcrypt.spi.migration import MarkedError, UnitError
 from fieldcrypt_sqlalchemy.column.type import Encrypted
 from fieldcrypt_sqlalchemy.value.storage import TextStorage
 from fieldcrypt_sqlalchemy.value.text_values import binary, check_plaintext
 
 __all__ = ["StoredForm", "as_told", "stored_form"]
 
-_SHORTEST = 57  # bytes of a value: version, key id, nonce and tag (SPEC section 4)
 _HEADS = [bytes([version]) for version in (STORED, SELF_CONTAINED)]
 
 
@@ -78,7 +76,7 @@ class StoredForm:
 
     def is_ours(self, column: ColumnElement[Any]) -> ColumnElement[bool]:
         """Return the condition that what is stored has the form of a value, authentic or not (SPEC section 4)."""
-        return and_(func.substr(column, 1, 1, type_=LargeBinary).in_(_HEADS), func.length(column) >= _SHORTEST)
+        return and_(func.substr(column, 1, 1, type_=LargeBinary).in_(_HEADS), func.length(column) >= MIN_SIZE)
 
     def is_filled(self, column: ColumnElement[Any]) -> ColumnElement[bool]:
         """Return the condition that something is stored, be it a value or not, and not an empty text."""
@@ -135,7 +133,7 @@ class _TextForm(StoredForm):
     def is_ours(self, column: ColumnElement[Any]) -> ColumnElement[bool]:
         text, before = self._text(column)
         length = func.length(text) if self._dialect == "sqlite" else func.char_length(text)
-        is_long = length >= text_form.size(_SHORTEST) + 2 * len(before)
+        is_long = length >= text_form.size(MIN_SIZE) + 2 * len(before)
         return and_(self._begins_with(column, [text_form.PREFIX]), is_long)
 
     def is_filled(self, column: ColumnElement[Any]) -> ColumnElement[bool]:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, and_, bindparam, or_, text, update
 
-from fieldcrypt.migration.engine.source import Page, RefusedError, Written
-from fieldcrypt.migration.engine.unit import Change, Unit, UnitError
+from fieldcrypt.spi.migration import Change, Page, RefusedError, Unit, UnitError, Written
 from fieldcrypt_sqlalchemy.migration.errors import ROW_ERRORS, is_of_a_row
 from fieldcrypt_sqlalchemy.migration.row.row import MigratedRow
 from fieldcrypt_sqlalchemy.migration.row.stored_form import as_told

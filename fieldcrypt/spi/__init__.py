@@ -1,0 +1,44 @@
+"""What key stores, key providers, readers of other schemes and integrations are built on, beside `fieldcrypt` itself.
+
+`fieldcrypt.spi.migration` is for stores that have migrations, `fieldcrypt.spi.columns` for whole columns, and
+`fieldcrypt.spi.aws` for what calls AWS.
+"""
+
+from fieldcrypt.errors import located
+from fieldcrypt.format import text_form
+from fieldcrypt.format.cbor import decode_cbor, encode_cbor
+from fieldcrypt.format.codecs import Codec
+from fieldcrypt.format.envelope import KEY_ID_SIZE, MIN_SIZE, SELF_CONTAINED, STORED, key_id_of
+from fieldcrypt.keys.record.record import MAX_TENANT_SIZE
+from fieldcrypt.keys.stores.store import ClaimingKeyStore
+from fieldcrypt.mixed_mode import Accepted, FromPlaintext, MixedField, PartOf, Reading, is_envelope
+from fieldcrypt.search.blind_index import MAX_TAG_SIZE, MIN_MEMBERS
+
+__all__ = [
+    # errors that say where
+    "located",
+    # encodings
+    "Codec",
+    "decode_cbor",
+    "encode_cbor",
+    # the form of an encrypted value (SPEC section 4)
+    "KEY_ID_SIZE",
+    "MIN_SIZE",
+    "SELF_CONTAINED",
+    "STORED",
+    "is_envelope",
+    "key_id_of",
+    "text_form",
+    # key stores
+    "ClaimingKeyStore",
+    "MAX_TENANT_SIZE",
+    # mixed mode
+    "Accepted",
+    "FromPlaintext",
+    "MixedField",
+    "PartOf",
+    "Reading",
+    # tags
+    "MAX_TAG_SIZE",
+    "MIN_MEMBERS",
+]

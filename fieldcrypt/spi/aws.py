@@ -1,0 +1,5 @@
+"""What errors of AWS and of the way to it mean. Needs the extra `aws`."""
+
+from fieldcrypt.keys.aws_kms.answers import Answer, classify
+
+__all__ = ["Answer", "classify"]

@@ -1,0 +1,83 @@
+"""The state machine of a migration, for stores: one brings a `Source` and a `Journal`, and gets a `StoredMigration`."""
+
+from fieldcrypt.migration.engine.backfill import Backfill
+from fieldcrypt.migration.engine.defects import is_stop, patiently
+from fieldcrypt.migration.engine.digest import about, name_of
+from fieldcrypt.migration.engine.journal import (
+    WRITING,
+    Counts,
+    Journal,
+    LostPortionError,
+    Nothing,
+    Portion,
+    Run,
+    at_work,
+    is_free,
+    rivals,
+)
+from fieldcrypt.migration.engine.migration import StoredMigration
+from fieldcrypt.migration.engine.runner import Part
+from fieldcrypt.migration.engine.source import Batch, Counted, Page, RefusedError, Source, Which, Written
+from fieldcrypt.migration.engine.unit import (
+    Cell,
+    Change,
+    MarkedError,
+    PassedOverError,
+    Place,
+    ProtectedField,
+    Unit,
+    UnitError,
+    UnreadableUnit,
+    is_exactly,
+    without_values,
+)
+from fieldcrypt.migration.examination import Examination
+from fieldcrypt.migration.reports import Key, key_in_words
+from fieldcrypt.migration.workers import Pace
+
+__all__ = [
+    # what is migrated
+    "Source",
+    "Unit",
+    "UnreadableUnit",
+    "ProtectedField",
+    "Place",
+    "Cell",
+    "Change",
+    "Examination",
+    "is_exactly",
+    # how it is read and written
+    "Which",
+    "Page",
+    "Counted",
+    "Batch",
+    "Written",
+    "Pace",
+    "RefusedError",
+    "UnitError",
+    "MarkedError",
+    "PassedOverError",
+    "patiently",
+    "is_stop",
+    "without_values",
+    # what is kept of it
+    "Journal",
+    "Run",
+    "Portion",
+    "Counts",
+    "Nothing",
+    "LostPortionError",
+    "WRITING",
+    "rivals",
+    "is_free",
+    "at_work",
+    "about",
+    "name_of",
+    # what runs it
+    "StoredMigration",
+    "Part",
+    "Backfill",
+    # what is reported
+    "Key",
+    "key_in_words",
+]
