@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import faulthandler
+import os
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -54,9 +57,18 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(f"this is SQLAlchemy {sqlalchemy.__version__}, not {series}")
 
 
-def pytest_unconfigure() -> None:
-    """Have no thread or process that a test left behind hold up the end of the run: show its stack, and fail."""
-    faulthandler.dump_traceback_later(SHUTDOWN, exit=True, file=STDERR)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Have no thread that a test left behind hold up the end of the run: show its stack, and end as the tests did."""
+    faulthandler.dump_traceback_later(2 * SHUTDOWN, exit=True, file=STDERR)
+
+    def end() -> None:
+        faulthandler.dump_traceback(file=STDERR)
+        sys.stdout.flush()
+        os._exit(int(exitstatus))
+
+    timer = threading.Timer(SHUTDOWN, end)
+    timer.daemon = True
+    timer.start()
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
