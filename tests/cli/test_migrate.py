@@ -13,8 +13,7 @@ import pytest
 
 from fieldcrypt import _system
 from fieldcrypt.cli import output
-from tests.cli.test_cli import Run, complaint, stdout
-from tests.cli.test_cli import run as run  # a fixture
+from tests.support.commands import Run, complaint, stdout
 
 SHOP = """
 from datetime import date, timedelta

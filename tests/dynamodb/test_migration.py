@@ -37,11 +37,11 @@ from fieldcrypt_dynamodb.old_items import OldItemReader
 from fieldcrypt_pynamodb import BlindIndexAttribute, EncryptedAttribute
 from fieldcrypt_pynamodb import encrypted as encrypted_model
 from fieldcrypt_pynamodb.migration import MigratedModel
-from tests.cli.test_cli import Run, complaint, stdout
-from tests.cli.test_cli import run as run_command  # a fixture
 from tests.conftest import Clock
 from tests.dynamodb.test_mixed import PLAIN, SOON, TYPES
 from tests.dynamodb.test_old_items import ACTIONS, ITEM, config, materials
+from tests.support.commands import Run, complaint, stdout
+from tests.support.commands import run as run_command  # a fixture
 from tests.support.doubles import CountingProvider, RowStore, outage
 from tests.support.dynamodb import FIRST, SECOND, DynamoDb, OnMoto, raw
 from tests.support.wiretap import Secrets
