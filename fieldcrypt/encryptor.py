@@ -8,8 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from fieldcrypt import _system
-from fieldcrypt._base.originals import Originals
 from fieldcrypt._base.snapshots import forget_after_restore
+from fieldcrypt._base.unpickle_registry import UnpickleRegistry
 from fieldcrypt.errors import ConfigurationError
 from fieldcrypt.events import Event, Events, Observer, Stats
 from fieldcrypt.field import Field
@@ -315,7 +315,7 @@ class Encryptor:
         record = keyring.for_decryption(value.key_id, value.record, tenant=tenant).record
         if record.created < keyring.policy.earliest or (value.record is not None and keyring.store is not None):
             return True
-        if keyring.of_its_own(record.tenant):
+        if keyring.uses_own_keys(record.tenant):
             return record.created + keyring.policy.rotate_after.total_seconds() <= _system.wall_clock()
         active = keyring.active(record.tenant)
         return record.state is not KeyState.ACTIVE or (active is not None and active.age > record.age)
@@ -417,7 +417,7 @@ class Encryptor:
         return f"<Encryptor {'configured' if self._keyring else 'not configured'} at {id(self):#x}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        identity = _originals.identity(self)
+        identity = _registry.identity(self)
         if self._keyring is None:
             return _unpickle, (identity,)
         keyring = self._keyring
@@ -425,11 +425,11 @@ class Encryptor:
         return unpickle, (identity, keyring.provider, keyring.store, keyring.policy, self._observer)
 
 
-_originals: Originals[Encryptor] = Originals()
+_registry: UnpickleRegistry[Encryptor] = UnpickleRegistry()
 
 
 def _unpickle(identity: bytes, *configuration: Any, reads: bool | None = None) -> Encryptor:
-    return _originals.find(identity, lambda: Encryptor(*configuration, read_self_contained=reads))
+    return _registry.find(identity, lambda: Encryptor(*configuration, read_self_contained=reads))
 
 
 def _kind(value: object) -> str:

@@ -279,7 +279,7 @@ class Field(Generic[T]):
                     pass  # likewise
             return self._codec.decode(plaintext)  # type: ignore[no-any-return]
         except (FieldcryptError, TypeError, ValueError) as error:
-            refused = self.refused(error, data, tenant)
+            refused = self.reported_error(error, data, tenant)
         raise refused
 
     def _decode_long(self, kind: bytes, body: bytes) -> T:
@@ -302,7 +302,7 @@ class Field(Generic[T]):
         twin._original = self  # which the Encryptor knows, and empties what both have prepared
         return twin
 
-    def refused(self, error: E, data: object = None, tenant: str | NoTenant | None = None) -> E:
+    def reported_error(self, error: E, data: object = None, tenant: str | NoTenant | None = None) -> E:
         """Return the error to raise, which says where; of a value that was refused in the end, tell those who watch.
 
         Args:
@@ -324,7 +324,7 @@ class Field(Generic[T]):
     def _check_nobody(self, tenant: object, key: LiveKey) -> None:
         """Raise an error unless a value is to be, and is, no tenant's."""
         if tenant is None and not self._names_tenant:
-            raise self._encryptor._configured().providers.unnamed()
+            raise self._encryptor._configured().providers.unnamed_error()
         if tenant is not None and not isinstance(tenant, (str, NoTenant)):
             raise TypeError(f"a tenant is a str, not {type(tenant).__name__}")
         if tenant is not NO_TENANT or key.record.tenant is not None:
@@ -356,7 +356,7 @@ class Field(Generic[T]):
         keyring = self._encryptor._configured()
         if tenant is None and self._names_tenant:
             tenant = NO_TENANT
-        if not self._accepts_public_key and keyring.providers.of_reader(tenant, self._offload).public_key_wrapping:
+        if not self._accepts_public_key and keyring.providers.for_reader(tenant, self._offload).public_key_wrapping:
             raise ConfigurationError(
                 f"the data keys of field {self.name!r} are wrapped with a public key, so whoever knows that can make "
                 "values: if that is acceptable here, declare the field with accept_public_key=True"

@@ -1,20 +1,20 @@
-"""How much of its time a process spends on looking for what is not there."""
+"""A pause after failed attempts, so that they take a bounded share of a process's time."""
 
 from __future__ import annotations
 
 from fieldcrypt import _system
 
-__all__ = ["Patience"]
+__all__ = ["Backoff"]
 
 
-class Patience:
-    """Runs out when something was looked for in vain, and comes back after a multiple of the time that it took.
+class Backoff:
+    """Pauses attempts after a failed one, for a multiple of the time that it took.
 
-    Whoever can write to the data can plant values whose data keys are nowhere. However many they are, each thread of
-    a process loses at most one part in `rest + 1` of its time to them.
+    Anyone who can write to the data can plant values whose data keys do not exist. However many there are, each
+    thread spends at most one part in `rest + 1` of its time on them.
 
     Args:
-        rest: how many times longer to rest than the look took.
+        rest: how many times longer than the failed attempt the pause lasts.
     """
 
     __slots__ = ("_rest", "_until")
@@ -24,10 +24,10 @@ class Patience:
         self._until = float("-inf")
 
     @property
-    def exhausted(self) -> bool:
-        """True while nothing should be looked for that may well not be there."""
+    def active(self) -> bool:
+        """True while no further attempt should be made."""
         return _system.monotonic() < self._until
 
-    def in_vain(self, seconds: float) -> None:
-        """Note that a look took so long, and found nothing."""
+    def failed_after(self, seconds: float) -> None:
+        """Note that an attempt failed after so many seconds."""
         self._until = max(self._until, _system.monotonic() + self._rest * seconds)

@@ -41,11 +41,11 @@ class TokenBucket:
             self._at_work += 1
             return True
 
-    def done(self, *, in_vain: bool) -> None:
+    def done(self, *, failed: bool) -> None:
         """Say how an attempt turned out for which a token was taken."""
         with self._changed:
             self._at_work -= 1
-            self._tokens += not in_vain
+            self._tokens += not failed
             self._changed.notify_all()
 
     def _has_one(self) -> bool:

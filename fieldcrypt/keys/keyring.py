@@ -26,7 +26,7 @@ from fieldcrypt.keys.live.encrypting_keys import ROTATION_RETRY_INTERVAL, Encryp
 from fieldcrypt.keys.live.first_keys import FirstKeys
 from fieldcrypt.keys.live.key_maker import KeyMaker
 from fieldcrypt.keys.live.leases import Leases
-from fieldcrypt.keys.live.listing import LivingRecords
+from fieldcrypt.keys.live.listing import RecordListing
 from fieldcrypt.keys.live.live_key import Lease, LiveKey
 from fieldcrypt.keys.live.live_keys import RETRY_INTERVAL, LiveKeys
 from fieldcrypt.keys.live.opened_records import OpenedRecords, PlantedRecordsError
@@ -76,7 +76,7 @@ class Keyring:
             self.providers, store, policy, events, self._background, LiveKey, read_embedded=self.reads_self_contained
         )
         live_index_keys = LiveKeys(self.providers, store, policy, events, self._background, IndexKey)
-        self._records = LivingRecords(store, events, self.live_keys, live_index_keys)
+        self._records = RecordListing(store, events, self.live_keys, live_index_keys)
         self._refused = RefusedRecords(policy.cache_ttl.total_seconds(), policy.max_cached_keys)
         maker = KeyMaker(self.providers, store, self.live_keys, events)
         self._encrypting = EncryptingKeys(
@@ -112,7 +112,7 @@ class Keyring:
         """True if values carry their key records."""
         return self.store is None
 
-    def of_its_own(self, tenant: str | None) -> bool:
+    def uses_own_keys(self, tenant: str | None) -> bool:
         """Say whether every process has data keys of its own for a tenant."""
         return self.store is None or self.providers.own_keys_only(tenant)
 
@@ -160,7 +160,7 @@ class Keyring:
         Raises:
             KeyAccessDeniedError: the key provider only writes.
         """
-        if self.providers.of_reader(tenant, offload).write_only:
+        if self.providers.for_reader(tenant, offload).write_only:
             raise KeyAccessDeniedError("the key provider of this Encryptor is write_only: it cannot decrypt")
         self._lost_time.look()
         return self.live_keys.get(key_id, record, offload, patient=True, tenant=tenant)
@@ -174,7 +174,7 @@ class Keyring:
         """
         if tenant is not None:
             check_tenant(tenant)
-        if self.of_its_own(tenant):
+        if self.uses_own_keys(tenant):
             raise ConfigurationError("here every process has data keys of its own: one made ahead of time helps nobody")
         return self.for_encryption(tenant).key.record
 
@@ -188,7 +188,7 @@ class Keyring:
         """
         if tenant is not None:
             check_tenant(tenant)
-        if self.of_its_own(tenant):
+        if self.uses_own_keys(tenant):
             raise ConfigurationError("here every process has data keys of its own, which rotate by themselves")
         key = self._encrypting.rotate(tenant)
         self._leases.look_again(tenant)  # so that the time of the new key is noted
@@ -199,7 +199,7 @@ class Keyring:
         self._records.drop(key_ids)
 
     def put_back(self) -> int:
-        """Put back what the key store has lost (see `LivingRecords.put_back`)."""
+        """Put back what the key store has lost (see `RecordListing.put_back`)."""
         return self._records.put_back()
 
     def shredded(self, stored: Iterable[KeyRecord | Tombstone]) -> None:
@@ -250,7 +250,7 @@ class Keyring:
         Raises:
             As `for_encryption`.
         """
-        if self.of_its_own(record.tenant):
+        if self.uses_own_keys(record.tenant):
             return None
         newer = [each for each in self._choice(record.tenant).waiting if each.age > record.age]
         return newer[-1].created + self.policy.propagation_delay.total_seconds() if newer else None

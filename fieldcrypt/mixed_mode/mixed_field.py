@@ -82,7 +82,7 @@ class MixedField:
                 raise DecryptionError  # a number, say: SQLite keeps whatever somebody puts into a column
             return self._read(data, tenant, context, part, said)
         except DecryptionError as error:
-            refused = self._field.refused(error, data, tenant)
+            refused = self._field.reported_error(error, data, tenant)
         raise refused
 
     def _read(

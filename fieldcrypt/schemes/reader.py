@@ -87,11 +87,11 @@ def read_either(
             except DecryptionError:
                 refused = True
     if isinstance(data, str):
-        raise field.refused(DecryptionError(), tenant=tenant)
+        raise field.reported_error(DecryptionError(), tenant=tenant)
     try:
         return field.decrypt(data, tenant=tenant, context=context)
     except KeyNotFoundError as error:
         # Of a forged message of another scheme, what looks like a key id is that of no key.
         if not refused or isinstance(error, KeyShreddedError):
             raise
-    raise field.refused(DecryptionError(), data, tenant)
+    raise field.reported_error(DecryptionError(), data, tenant)

@@ -30,7 +30,7 @@ from fieldcrypt import (
     _system,
     encryptor,
 )
-from fieldcrypt._base.originals import Originals
+from fieldcrypt._base.unpickle_registry import UnpickleRegistry
 from fieldcrypt.events import Event
 from fieldcrypt.keys.aws_kms import AwsKmsKeyProvider, AwsKmsRsaKeyProvider
 from fieldcrypt_dynamodb import DynamoKeyStore
@@ -119,7 +119,7 @@ def secrets(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
 def elsewhere(pickled: bytes, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Unpickle as another process does, which has never seen the Encryptor."""
     with monkeypatch.context() as patched:
-        patched.setattr(encryptor, "_originals", Originals())
+        patched.setattr(encryptor, "_registry", UnpickleRegistry())
         return pickle.loads(pickled)
 
 
@@ -288,7 +288,7 @@ class TestEncryptors:
         one, other = Encryptor(local), Encryptor(local)
         with monkeypatch.context() as patched:
             pickles = [pickle.dumps(thing) for thing in (one, one, other)]
-            patched.setattr(encryptor, "_originals", Originals())
+            patched.setattr(encryptor, "_registry", UnpickleRegistry())
             first, again, third = map(pickle.loads, pickles)
         assert first is again
         assert first is not third
@@ -306,7 +306,7 @@ class TestEncryptors:
         before = pickle.dumps(original)
         original.configure(LocalKeyProvider.from_file(local._path or ""))
         after = pickle.dumps(original)
-        monkeypatch.setattr(encryptor, "_originals", Originals())
+        monkeypatch.setattr(encryptor, "_registry", UnpickleRegistry())
         assert pickle.loads(before) is not pickle.loads(after)
 
 
@@ -350,11 +350,11 @@ class TestCraftedPickles:
     )
     def test_what_is_no_configuration(self, state: tuple[Any, ...]) -> None:
         """It is refused as the constructor refuses it, without being told, and leaves nothing behind."""
-        before = len(encryptor._originals._kept)
+        before = len(encryptor._registry._kept)
         with pytest.raises(ConfigurationError) as caught:
             encryptor._unpickle(bytes(16), *state)
         assert "a key, maybe" not in str(caught.value)
-        assert (len(encryptor._originals._kept), bytes(16) in encryptor._originals._known) == (before, False)
+        assert (len(encryptor._registry._kept), bytes(16) in encryptor._registry._known) == (before, False)
 
     def test_more_than_a_configuration(self, local: LocalKeyProvider) -> None:
         """There is no part of an Encryptor that only a pickle could set."""
@@ -373,7 +373,7 @@ class TestCraftedPickles:
         """Only so many Encryptors that came from elsewhere are kept."""
         for i in range(200):
             encryptor._unpickle(i.to_bytes(16, "big"), LocalKeyProvider.generate())
-        assert len(encryptor._originals._kept) <= 64
+        assert len(encryptor._registry._kept) <= 64
 
 
 class TestProcessPools:

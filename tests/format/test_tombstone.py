@@ -74,7 +74,7 @@ class TestEncoding:
             others += 1
             assert stone != STONE
             assert stone.to_bytes() == changed
-            assert isinstance(stone.lost(), KeyShreddedError)
+            assert isinstance(stone.lost_error(), KeyShreddedError)
         assert others  # nothing seals a tombstone
 
     @pytest.mark.parametrize("byte", [0x00, 0x01, 0x03, 0xFF])
@@ -134,8 +134,8 @@ class TestEncoding:
         """The least and the most that each part can be come back, and can be told of."""
         stone = STONE._replace(**change)  # type: ignore[arg-type]
         assert Tombstone.from_bytes(stone.key_id, stone.to_bytes()) == stone
-        assert str(stone.lost())
-        assert str(stone.refused())
+        assert str(stone.lost_error())
+        assert str(stone.tenant_error())
 
 
 class TestWords:
@@ -143,7 +143,7 @@ class TestWords:
 
     def test_readers(self) -> None:
         """They learn of which key, when and by whom, in words and in numbers."""
-        error = STONE.lost()
+        error = STONE.lost_error()
         assert str(error) == (
             f"the data key {STONE.key_id.hex()} was shredded on 2027-01-16 08:00:00 UTC by 'ann@example.org': "
             "values under it are lost for good"
@@ -152,12 +152,12 @@ class TestWords:
 
     def test_writers(self) -> None:
         """They learn of which tenant."""
-        assert str(STONE.refused()).startswith("tenant 'clinic-7' was shredded on 2027-01-16")
+        assert str(STONE.tenant_error()).startswith("tenant 'clinic-7' was shredded on 2027-01-16")
 
     def test_no_forged_lines(self) -> None:
         """What someone wrote into a database does not break the line of a log."""
         stone = STONE._replace(by="x\nERROR all is lost", tenant="y\r\nz")
-        for error in (stone.lost(), stone.refused()):
+        for error in (stone.lost_error(), stone.tenant_error()):
             assert str(error).isprintable()
 
 

@@ -111,7 +111,7 @@ def read_claim(vector: dict[str, Any]) -> None:
     purpose = next(purpose for purpose in Purpose if purpose.label == vector["purpose"])
     record = claimed(vector["claim"], purpose, vector["tenant"])
     if isinstance(record, Tombstone):
-        raise record.lost()
+        raise record.lost_error()
     data_key = DataKey(LocalKeyProvider(vector["local_key"]).unwrap(record.wraps, record.context()))
     data_key.verify(record)
     assert (record.key_id, data_key.secret) == (vector["key_id"], vector["data_key"])

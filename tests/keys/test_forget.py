@@ -13,7 +13,7 @@ from threading import Thread
 import pytest
 
 from fieldcrypt import ConfigurationError, Encryptor, LocalKeyProvider, MemoryKeyStore, WrappedKey
-from fieldcrypt.keys.live.live_key import HeldKey
+from fieldcrypt.keys.live.live_key import CachedKey
 from tests.support.doubles import CountingProvider, Toll
 from tests.support.processes import ROOT
 
@@ -30,7 +30,7 @@ def encryptor() -> Encryptor:
 def _live(key_ids: set[bytes]) -> set[bytes]:
     """Return the ids of those live keys that are anywhere in memory."""
     gc.collect()
-    return {each.key_id for each in gc.get_objects() if isinstance(each, HeldKey)} & key_ids
+    return {each.key_id for each in gc.get_objects() if isinstance(each, CachedKey)} & key_ids
 
 
 class TestForget:

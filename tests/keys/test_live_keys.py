@@ -29,7 +29,7 @@ from fieldcrypt import (
 )
 from fieldcrypt._base.background import Background
 from fieldcrypt.format.envelope import PREFIX
-from fieldcrypt.keys.live.live_key import HeldKey
+from fieldcrypt.keys.live.live_key import CachedKey
 from tests.conftest import Clock
 from tests.support.doubles import (
     PATIENCE,
@@ -433,7 +433,7 @@ class TestPlaces:
             field.decrypt(field.encrypt(SSN, tenant=f"met-{i}"))
             index.tag(SSN, tenant=f"met-{i}")
         gc.collect()
-        held = [key for key in gc.get_objects() if isinstance(key, HeldKey)]
+        held = [key for key in gc.get_objects() if isinstance(key, CachedKey)]
         assert 6 <= len([key for key in held if (key.record.tenant or "").startswith("met-")]) <= 24
 
 

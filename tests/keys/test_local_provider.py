@@ -128,3 +128,11 @@ class TestFiles:
             LocalKeyProvider.from_file(tmp_path / "missing")
         with pytest.raises(ConfigurationError, match="cannot be read: Is a directory"):
             LocalKeyProvider.from_file(tmp_path)
+
+
+def test_a_provider_with_the_method_name_of_0_1_is_refused_with_the_new_one() -> None:
+    """`places` is `regions` now: a provider written for 0.1 would silently lose its regions."""
+    with pytest.raises(TypeError, match=r"OldProvider\.places has the name `regions`"):
+
+        class OldProvider(LocalKeyProvider):
+            places = LocalKeyProvider.regions

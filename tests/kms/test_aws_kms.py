@@ -480,7 +480,7 @@ class TestConfiguration:
     ) -> None:
         """A program in GovCloud with a key elsewhere uses the key where it is."""
         monkeypatch.setenv("AWS_DEFAULT_REGION", "us-gov-west-1")
-        assert list(AwsKmsKeyProvider(kms_key, client_factory=aws.kms).places()) == [HOME]
+        assert list(AwsKmsKeyProvider(kms_key, client_factory=aws.kms).regions()) == [HOME]
 
     def test_a_configured_region_that_is_newer_than_botocore_is_asked(
         self, kms_key: str, aws: LocalAws, monkeypatch: pytest.MonkeyPatch
@@ -489,7 +489,7 @@ class TestConfiguration:
         with pytest.raises(ConfigurationError, match="eu-northeast-7"):
             AwsKmsKeyProvider(kms_key, ["eu-northeast-7"])
         monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-northeast-7")
-        assert list(AwsKmsKeyProvider(kms_key, client_factory=aws.kms).places()) == ["eu-northeast-7", HOME]
+        assert list(AwsKmsKeyProvider(kms_key, client_factory=aws.kms).regions()) == ["eu-northeast-7", HOME]
 
     def test_a_region_in_which_no_key_can_be_used_is_refused(self) -> None:
         """Whoever names it counts on it, for the law or for an outage."""
@@ -505,7 +505,7 @@ class TestConfiguration:
     def test_a_region_is_fine_if_one_of_the_keys_can_be_used_there(self, aws: LocalAws, kms_key: str) -> None:
         """Then the others are used elsewhere; and so when there are fewer keys."""
         provider = AwsKmsKeyProvider([kms_key, SINGLE_ARN.replace(HOME, AWAY)], [HOME, AWAY], client_factory=aws.kms)
-        assert [list(there.wrapping_keys()) for there in provider.places().values()] == [
+        assert [list(there.wrapping_keys()) for there in provider.regions().values()] == [
             [kms_key],
             [kms_key.replace(HOME, AWAY), SINGLE_ARN.replace(HOME, AWAY)],
         ]

@@ -256,9 +256,9 @@ def test_an_answer_ages_by_the_wall_clock_too(scene: Scene, monkeypatch: pytest.
     ahead = 0.0
     monkeypatch.setattr(_system, "wall_clock", lambda: time.time() + ahead)
     providers = TenantProviders(scene.encryptor.provider, POLICY, lambda _: None)
-    providers.of("a")
+    providers.for_tenant("a")
     ahead = TTL
-    providers.of("a")
+    providers.for_tenant("a")
     assert scene.lookups == 2
 
 
@@ -518,7 +518,7 @@ def test_nothing_is_done_for_whomever_a_context_names() -> None:
         lambda: provider.wrap(bytes(32), context),
         lambda: provider.unwrap([], context),
         provider.wrapping_keys,
-        provider.places,
+        provider.regions,
         lambda: provider.wrapping_key("a"),
         lambda: provider.wrapping_with(["a"]),
     ):

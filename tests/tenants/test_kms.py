@@ -113,12 +113,12 @@ def test_an_equal_answer_is_no_other_one(kms: Kms, keys: dict[str, str], clock: 
     """A lookup may make a provider for every answer: live keys are checked as ever, and those in use do not end."""
     changed: list[str] = []
     providers = TenantProviders(provider(kms, keys), KeyPolicy(), changed.append)
-    first = providers.of("a")
+    first = providers.for_tenant("a")
     clock.advance(10_000)
-    assert providers.of("a") is first
+    assert providers.for_tenant("a") is first
     keys["a"] = keys["b"]
     clock.advance(10_000)
-    assert providers.of("a") is not first
+    assert providers.for_tenant("a") is not first
     assert changed == ["a"]
 
 

@@ -9,7 +9,7 @@ from itertools import islice
 from fieldcrypt import _system
 from fieldcrypt.cli.doctor.causes import explain
 from fieldcrypt.cli.doctor.finding import Finding, Verdict
-from fieldcrypt.cli.doctor.tenant_places import TenantPlaces
+from fieldcrypt.cli.doctor.tenant_regions import TenantRegions
 from fieldcrypt.cli.output import utc
 from fieldcrypt.errors import FieldcryptError, KeyProviderError, KeyStoreError, NotWrappedHereError
 from fieldcrypt.format._text import counted
@@ -49,17 +49,17 @@ class DataKeyExamination:
 
     Args:
         data_keys: of the key store.
-        places: of each tenant, by name, with a provider that works in that place alone.
+        regions: of each tenant, by name, with a provider that works in that place alone.
         tenant: the only one whose data keys this role may open; None if it may open all.
     """
 
-    def __init__(self, data_keys: DataKeys, places: TenantPlaces, tenant: str | None) -> None:
+    def __init__(self, data_keys: DataKeys, regions: TenantRegions, tenant: str | None) -> None:
         self._data_keys = data_keys
-        self._places = places
+        self._regions = regions
         self._tenant = tenant
         self._total = 0
-        self._opened = dict.fromkeys(places.of(tenant) if tenant is not None else places.shared, 0)
-        self._closed: set[str] = set()  # places that refused or could not be reached
+        self._opened = dict.fromkeys(regions.for_tenant(tenant) if tenant is not None else regions.shared, 0)
+        self._closed: set[str] = set()  # regions that refused or could not be reached
         self._failures: defaultdict[tuple[str, str, str], list[bytes]] = defaultdict(list)
         self._living: defaultdict[str | None, list[int]] = defaultdict(list)  # when their data keys were made
         self._shredded: defaultdict[str | None, list[Tombstone]] = defaultdict(list)
@@ -109,7 +109,7 @@ class DataKeyExamination:
                     if isinstance(entry, KeyRecord) and self._tenant in (None, entry.tenant):
                         jobs += [
                             (key_id, place, pool.submit(self._open, entry, place, provider))
-                            for place, provider in self._places_of(entry).items()
+                            for place, provider in self._regions_of(entry).items()
                         ]
                 for key_id, place, job in jobs:
                     error = job.result()
@@ -120,9 +120,9 @@ class DataKeyExamination:
                 self._total += len(page)
                 on_progress(self._total, expected)
 
-    def _places_of(self, record: KeyRecord) -> Mapping[str, KeyProvider]:
+    def _regions_of(self, record: KeyRecord) -> Mapping[str, KeyProvider]:
         try:
-            return self._places.of(record.tenant)
+            return self._regions.for_tenant(record.tenant)
         except FieldcryptError as error:
             advice = "mend the lookup of the TenantKeyProvider, or what it asks"
             self._failures[f"tenant {record.tenant!r}", str(error), advice].append(record.key_id)
@@ -130,7 +130,7 @@ class DataKeyExamination:
 
     def _explained(self, error: FieldcryptError, place: str) -> tuple[str, str]:
         cause, advice = explain(error)
-        if isinstance(error, NotWrappedHereError) and place not in self._places.shared:
+        if isinstance(error, NotWrappedHereError) and place not in self._regions.shared:
             advice = _BOTH
         return cause, advice
 

@@ -9,7 +9,7 @@ from fieldcrypt import _system
 from fieldcrypt.cli.doctor.causes import explain
 from fieldcrypt.cli.doctor.data_keys import STORE, DataKeyExamination
 from fieldcrypt.cli.doctor.finding import Finding, Verdict
-from fieldcrypt.cli.doctor.tenant_places import TenantPlaces
+from fieldcrypt.cli.doctor.tenant_regions import TenantRegions
 from fieldcrypt.encryptor import Encryptor
 from fieldcrypt.errors import FieldcryptError, KeyStoreError
 from fieldcrypt.keys.providers.chain import KeyProviderChain
@@ -43,7 +43,7 @@ def examine(
         own = "the default" if provider is encryptor.provider.for_tenant(None) else "its own"
         names = ", ".join(provider.wrapping_keys())
         yield Finding("lookup", "key provider", Verdict.OK, f"tenant {tenant!r} has {own}: {names}")
-    for place, there in provider.places().items():
+    for place, there in provider.regions().items():
         on_place(place)
         yield from _examine_key_service(provider, place)
         yield from _try_out(there, place, tenant, reads_only)
@@ -51,7 +51,7 @@ def examine(
         yield Finding(STORE, "readable", Verdict.OK, "there is none: values carry their data keys with them")
         return
     on_place("data keys")
-    yield from DataKeyExamination(encryptor.data_keys, TenantPlaces(encryptor.provider), tenant).run(on_progress)
+    yield from DataKeyExamination(encryptor.data_keys, TenantRegions(encryptor.provider), tenant).run(on_progress)
     yield from _examine_claims(encryptor.store)
 
 
@@ -75,7 +75,7 @@ def _examine_key_service(provider: KeyProvider, place: str) -> Iterator[Finding]
     except ModuleNotFoundError:  # without boto3 there is no provider that needs it
         return
     for each in provider.providers if isinstance(provider, KeyProviderChain) else (provider,):
-        there = each.places().get(place)
+        there = each.regions().get(place)
         if isinstance(there, kms.KmsProvider):
             yield from kms.examine_region(there, place, each.wrapping_keys())
 

@@ -9,7 +9,7 @@ import typer
 from fieldcrypt.cli.options import JsonOption
 from fieldcrypt.cli.output import print_json, say, utc
 from fieldcrypt.cli.target import EncryptorOption, check_tenant_option, find_encryptor
-from fieldcrypt.keys.index.refusal import unnamed
+from fieldcrypt.keys.index.refusal import unnamed_reason
 
 __all__ = ["creation"]
 
@@ -37,7 +37,7 @@ def create(
         print_json({"tenant": tenant, "key_id": record.key_id.hex()})
         return
     whose = "no tenant" if tenant is None else f"tenant {tenant!r}"
-    if index and unnamed(found.policy, tenant) is not None:
+    if index and unnamed_reason(found.policy, tenant) is not None:
         say(f"{record.key_id.hex()} is for {whose}, and tags when KeyPolicy(index_keys=…) names it")
     else:
         say(f"{record.key_id.hex()} {'tags' if index else 'encrypts'} for {whose}, made {utc(record.created)}")

@@ -28,7 +28,7 @@ def retire(keyring: Keyring, store: KeyStore, key_id: bytes) -> KeyRecord:
     for _ in range(_MAX_CONFLICTS):
         record = store.get(key_id)
         if isinstance(record, Tombstone):
-            raise record.refused()
+            raise record.tenant_error()
         if record.purpose is not Purpose.ENCRYPTION:
             raise ConfigurationError("this is an index key: those are retired together, retire_index_keys()")
         if record.state is KeyState.RETIRED:

@@ -108,10 +108,10 @@ class Rewrapping:
             record = self._store.get(key_id)
             if isinstance(record, Tombstone):
                 return Outcome.SHREDDED
-            if not self._of_tenant(record, self._to_change):
+            if not self._for_tenant(record, self._to_change):
                 refresh_claim(self._store, record)  # whoever changed the record may not have come to that
                 return Outcome.UNCHANGED
-            changed = self._of_tenant(record, self._rewrapped)
+            changed = self._for_tenant(record, self._rewrapped)
             if changed is not None:
                 refresh_claim(self._store, changed)
                 kind = EventKind.KEY_REPAIRED if self._repair else EventKind.KEY_REWRAPPED
@@ -187,7 +187,7 @@ class Rewrapping:
         record = self._store.get(key_id)
         if isinstance(record, Tombstone):
             return Outcome.SHREDDED
-        return Outcome.CHANGED if self._of_tenant(record, self._to_change) else Outcome.UNCHANGED
+        return Outcome.CHANGED if self._for_tenant(record, self._to_change) else Outcome.UNCHANGED
 
     def _to_change(self, record: KeyRecord) -> bool:
         if not self.needed(record):
@@ -199,7 +199,7 @@ class Rewrapping:
             )
         return True
 
-    def _of_tenant(self, record: KeyRecord, work: Callable[[KeyRecord], T]) -> T:
+    def _for_tenant(self, record: KeyRecord, work: Callable[[KeyRecord], T]) -> T:
         """Return what work on a record returns; of a key service that fails it says whose."""
         try:
             return work(record)

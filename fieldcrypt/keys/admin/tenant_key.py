@@ -51,7 +51,7 @@ def check_tenant_key(keyring: Keyring, tenant: str, others: Iterable[str], entri
         raise DecryptionError("the wrapping key gives another data key back than it was given")
     for other in others:
         if other != tenant:
-            _check_names(provider, tenant, keyring.providers.of(other).wrapping_keys(), f"tenant {other!r}")
+            _check_names(provider, tenant, keyring.providers.for_tenant(other).wrapping_keys(), f"tenant {other!r}")
     check_unshared(keyring, provider, tenant, entries)
     return [wrap.name for wrap in wraps]
 
@@ -62,7 +62,7 @@ def check_unshared(keyring: Keyring, provider: KeyProvider, tenant: str, entries
     Raises:
         ConfigurationError: it is so.
     """
-    _check_names(provider, tenant, keyring.providers.of(None).wrapping_keys(), "the default")
+    _check_names(provider, tenant, keyring.providers.for_tenant(None).wrapping_keys(), "the default")
     for key_id, entry in entries:
         if isinstance(entry, KeyRecord) and entry.tenant != tenant:
             owner = "no tenant" if entry.tenant is None else f"tenant {entry.tenant!r}"
@@ -77,7 +77,7 @@ def own_provider(keyring: Keyring, tenant: str) -> KeyProvider:
         raise ConfigurationError("tenants have no wrapping keys of their own here: there is no TenantKeyProvider")
     if keyring.providers.is_default(tenant):
         raise ConfigurationError(f"tenant {tenant!r} has no wrapping key of its own: the lookup gives it the default")
-    return keyring.providers.of(tenant, fresh=True)
+    return keyring.providers.for_tenant(tenant, fresh=True)
 
 
 def move(
@@ -101,7 +101,7 @@ def move(
     made: list[KeyRecord] = []
     for purpose in Purpose:
         newest = _newest(provider, _records(store, tenant, purpose))
-        if newest is not None and rewrapping.needed(newest.stored) and not keyring.of_its_own(tenant):
+        if newest is not None and rewrapping.needed(newest.stored) and not keyring.uses_own_keys(tenant):
             made.append(rotate(purpose))
     rewrapped = rewrapping.run(on_progress=on_progress)
     return Move(made, rewrapped, [old for purpose in Purpose for old in _followed(provider, store, tenant, purpose)])

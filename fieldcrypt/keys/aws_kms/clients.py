@@ -34,7 +34,7 @@ class Place(NamedTuple):
     region: str
 
     @classmethod
-    def of(cls, key: KeyArn) -> Place:
+    def from_arn(cls, key: KeyArn) -> Place:
         return cls(key.account, key.region)
 
 

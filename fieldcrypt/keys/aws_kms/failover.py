@@ -163,8 +163,8 @@ class Failover:
 
     def all_sick(self, arns: Sequence[KeyArn]) -> bool:
         """Say whether none of the places in which a key is used answered lately."""
-        sick = self.health.sick({*arns, *map(Place.of, arns)})
-        return all(arn in sick or Place.of(arn) in sick for arn in arns)
+        sick = self.health.sick({*arns, *map(Place.from_arn, arns)})
+        return all(arn in sick or Place.from_arn(arn) in sick for arn in arns)
 
     def _healthy_first(
         self, positions: Sequence[int], attempts: Sequence[Attempt[T]], tried: _Tried, end: float
@@ -175,7 +175,7 @@ class Failover:
             if position >= tried.limit:
                 break
             arn = attempts[position].arn
-            if _system.monotonic() >= end or (self.health.admits(Place.of(arn)) and self.health.admits(arn)):
+            if _system.monotonic() >= end or (self.health.admits(Place.from_arn(arn)) and self.health.admits(arn)):
                 yield position
             else:
                 sick.append(position)
@@ -185,7 +185,7 @@ class Failover:
 
     def _outcome(self, operation: str, attempt: Attempt[T], tried: _Tried, end: float) -> T | _Failure:
         """Make an attempt, and a second one if it was not KMS that failed but what there was to reach it with."""
-        place = Place.of(attempt.arn)
+        place = Place.from_arn(attempt.arn)
         client: Any = None
         try:
             client = self.clients.at(place, after=tried.retried.get(place, 0))

@@ -16,7 +16,7 @@ from fieldcrypt.keys.aws_kms.answers import IncompleteAnswerError, is_missing_ke
 from fieldcrypt.keys.aws_kms.arn import KeyArn
 from fieldcrypt.keys.aws_kms.clients import ClientFactory, Place, SessionFactory, client_config
 from fieldcrypt.keys.aws_kms.failover import MAX_PASSES
-from fieldcrypt.keys.providers.provider import KeyProvider, not_wrapped
+from fieldcrypt.keys.providers.provider import KeyProvider, not_wrapped_error
 from fieldcrypt.keys.record.record import WrappedKey
 
 __all__ = ["AwsKmsKeyProvider"]
@@ -124,7 +124,7 @@ class AwsKmsKeyProvider(KeyProvider):
         if not usable and failures:
             raise failures[0]
         if not usable:
-            raise not_wrapped(
+            raise not_wrapped_error(
                 wraps, "none of the configured KMS keys, " + ", ".join(repr(str(key)) for key in self._keys)
             )
 
@@ -151,8 +151,8 @@ class AwsKmsKeyProvider(KeyProvider):
             return None
         return next((key for key in self.wrapping_keys() if KeyArn.configured(key).same_key(arn)), None)
 
-    def places(self) -> Mapping[str, AwsKmsKeyProvider]:
-        """Return, by region, a provider that works in that region alone (see `KeyProvider.places`)."""
+    def regions(self) -> Mapping[str, AwsKmsKeyProvider]:
+        """Return, by region, a provider that works in that region alone (see `KeyProvider.regions`)."""
         everywhere = [arn for key in self._keys for arn in self._access.in_its_regions(key)]
         regions = dict.fromkeys(arn.region for arn in self._access.nearest_first(everywhere))
         return {region: self._restricted_to(region) for region in regions}
@@ -175,7 +175,7 @@ class AwsKmsKeyProvider(KeyProvider):
 
     def client(self, arn: KeyArn) -> Any:
         """Return the boto3 client that is used for a key, for those who inspect it."""
-        return self._access.clients.at(Place.of(arn))
+        return self._access.clients.at(Place.from_arn(arn))
 
     def _restricted_to(self, region: str) -> AwsKmsKeyProvider:
         there = [str(arn) for arn in self.keys_at(region)]

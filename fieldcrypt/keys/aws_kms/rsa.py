@@ -21,7 +21,7 @@ from fieldcrypt.keys.aws_kms.access import MAX_CIPHERTEXT_SIZE, Access
 from fieldcrypt.keys.aws_kms.answers import part_of
 from fieldcrypt.keys.aws_kms.arn import KeyArn
 from fieldcrypt.keys.aws_kms.clients import ClientFactory, Place, SessionFactory
-from fieldcrypt.keys.providers.provider import KeyProvider, not_wrapped
+from fieldcrypt.keys.providers.provider import KeyProvider, not_wrapped_error
 from fieldcrypt.keys.record.record import WrappedKey
 
 __all__ = ["AwsKmsRsaKeyProvider"]
@@ -123,7 +123,7 @@ class AwsKmsRsaKeyProvider(KeyProvider):
         for wrap in wraps:
             if len(wrap.data) <= MAX_CIPHERTEXT_SIZE and self.wrapping_key(wrap.name) is not None:
                 return self._decrypt(wrap.data)
-        raise not_wrapped(wraps, f"not the configured RSA key, {str(self._key)!r}")
+        raise not_wrapped_error(wraps, f"not the configured RSA key, {str(self._key)!r}")
 
     def wrapping_keys(self) -> Sequence[str]:
         """Return the ARN of the key (see `KeyProvider.wrapping_keys`)."""
@@ -134,8 +134,8 @@ class AwsKmsRsaKeyProvider(KeyProvider):
         arn = KeyArn.match(name)
         return str(self._key) if arn is not None and self._key.same_key(arn) else None
 
-    def places(self) -> Mapping[str, AwsKmsRsaKeyProvider]:
-        """Return, by region, a provider that works in that region alone (see `KeyProvider.places`)."""
+    def regions(self) -> Mapping[str, AwsKmsRsaKeyProvider]:
+        """Return, by region, a provider that works in that region alone (see `KeyProvider.regions`)."""
         return {
             arn.region: AwsKmsRsaKeyProvider(**{**self._configuration, "regions": [arn.region]})
             for arn in self._access.in_its_regions(self._key)
@@ -151,7 +151,7 @@ class AwsKmsRsaKeyProvider(KeyProvider):
 
     def client(self, arn: KeyArn) -> Any:
         """Return the boto3 client that is used for the key, for those who inspect it."""
-        return self._access.clients.at(Place.of(arn))
+        return self._access.clients.at(Place.from_arn(arn))
 
     def _decrypt(self, data: bytes) -> bytes:
         def decrypt(client: Any, **key: Any) -> bytes:

@@ -8,7 +8,7 @@ from typing import Self
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.hmac import HMAC
 
-from fieldcrypt.keys.live.live_key import HeldKey, Term
+from fieldcrypt.keys.live.live_key import CachedKey, Deadline
 from fieldcrypt.keys.record.authentic import AuthenticRecord
 from fieldcrypt.keys.record.data_key import DataKey
 from fieldcrypt.keys.record.record import Purpose
@@ -16,7 +16,7 @@ from fieldcrypt.keys.record.record import Purpose
 __all__ = ["IndexKey", "IndexLease"]
 
 
-class IndexKey(HeldKey):
+class IndexKey(CachedKey):
     """A data key for blind indexes, as its HMAC."""
 
     __slots__ = ("_mac",)
@@ -28,7 +28,7 @@ class IndexKey(HeldKey):
         self._mac = mac
 
     @classmethod
-    def of(cls, record: AuthenticRecord, data_key: DataKey, *, embedded: bool) -> Self:
+    def from_record(cls, record: AuthenticRecord, data_key: DataKey, *, embedded: bool) -> Self:
         """Return the key of an authentic record for blind indexes and its data key."""
         return cls(record, HMAC(data_key.index_key(), SHA256()), embedded=embedded)
 
@@ -39,7 +39,7 @@ class IndexKey(HeldKey):
         return mac
 
 
-class IndexLease(Term):
+class IndexLease(Deadline):
     """The index keys of a tenant, until a deadline on the monotonic clock.
 
     Attributes:

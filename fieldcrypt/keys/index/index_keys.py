@@ -21,12 +21,12 @@ from fieldcrypt.errors import (
 from fieldcrypt.events import Event, EventKind, Events
 from fieldcrypt.keys.index.choice import choose_index_key, next_created
 from fieldcrypt.keys.index.index_key import IndexKey, IndexLease
-from fieldcrypt.keys.index.refusal import WITHOUT_STORE, refusal, unnamed
+from fieldcrypt.keys.index.refusal import WITHOUT_STORE, unnamed_reason, unsupported_reason
 from fieldcrypt.keys.index.rotation import IndexRotation
 from fieldcrypt.keys.index.stored import StoredIndexKeys
 from fieldcrypt.keys.live.first_keys import FirstKeys
 from fieldcrypt.keys.live.key_maker import KeyMaker
-from fieldcrypt.keys.live.listing import LivingRecords
+from fieldcrypt.keys.live.listing import RecordListing
 from fieldcrypt.keys.live.live_keys import RETRY_INTERVAL, LiveKeys
 from fieldcrypt.keys.lookup.refused_records import RefusedRecords
 from fieldcrypt.keys.policy import KeyPolicy
@@ -63,7 +63,7 @@ class IndexKeys:
         events: Events,
         background: Background,
         live_keys: LiveKeys[IndexKey],
-        records: LivingRecords,
+        records: RecordListing,
         refused: RefusedRecords,
         lost_time: LostTime,
     ) -> None:
@@ -94,7 +94,7 @@ class IndexKeys:
 
     def possible(self, tenant: str | None) -> bool:
         """Say whether this process can have index keys of a tenant (see `for_tagging`)."""
-        refused = refusal(self._providers.of(tenant)) or unnamed(self._policy, tenant)
+        refused = unsupported_reason(self._providers.for_tenant(tenant)) or unnamed_reason(self._policy, tenant)
         return self._store is not None and refused is None
 
     def for_tagging(self, tenant: str | None, offload: Offload = in_place) -> IndexLease:
@@ -121,7 +121,7 @@ class IndexKeys:
         Raises:
             As `for_tagging`.
         """
-        if unnamed(self._policy, tenant) is None:
+        if unnamed_reason(self._policy, tenant) is None:
             return self.for_tagging(tenant).keys[0].record.stored
         self._check(tenant, named=False)
         self._records.list(tenant, Purpose.BLIND_INDEX)  # raises if the tenant was shredded
@@ -210,7 +210,9 @@ class IndexKeys:
             raise ConfigurationError(WITHOUT_STORE)
         if tenant is not None:
             check_tenant(tenant)
-        why = refusal(self._providers.of(tenant, offload)) or (unnamed(self._policy, tenant) if named else None)
+        why = unsupported_reason(self._providers.for_tenant(tenant, offload)) or (
+            unnamed_reason(self._policy, tenant) if named else None
+        )
         if why is not None:
             raise ConfigurationError(why)
         return self._store

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fieldcrypt.keys.policy import KeyPolicy
 from fieldcrypt.keys.providers.provider import KeyProvider
 
-__all__ = ["WITHOUT_STORE", "refusal", "unnamed"]
+__all__ = ["WITHOUT_STORE", "unsupported_reason", "unnamed_reason"]
 
 WITHOUT_STORE = (
     "a blind index needs an Encryptor with a key store: equal values get equal tags only under one index key, which "
@@ -13,7 +13,7 @@ WITHOUT_STORE = (
 )
 
 
-def refusal(provider: KeyProvider) -> str | None:
+def unsupported_reason(provider: KeyProvider) -> str | None:
     """Return why there can be no index keys with a tenant's key provider; None if there can."""
     if provider.public_key_wrapping:
         return (
@@ -25,7 +25,7 @@ def refusal(provider: KeyProvider) -> str | None:
     return None
 
 
-def unnamed(policy: KeyPolicy, tenant: str | None) -> str | None:
+def unnamed_reason(policy: KeyPolicy, tenant: str | None) -> str | None:
     """Return why no index key of a tenant counts: others may plant some, and the policy names none; None if they do."""
     if not policy.own_keys_only or tenant in policy.index_keys:
         return None

@@ -87,7 +87,7 @@ class IndexRotation:
         for _ in range(_MAX_CONFLICTS):
             current = self._store.get(key_id)
             if isinstance(current, Tombstone):
-                raise current.refused()
+                raise current.tenant_error()
             if current.state is KeyState.RETIRED:
                 return None  # somebody else did it
             retired = current._replace(state=KeyState.RETIRED)

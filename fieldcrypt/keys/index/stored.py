@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from fieldcrypt.errors import DecryptionError, KeyNotFoundError, KeyShreddedError, KeyStoreError
 from fieldcrypt.events import Event, EventKind, Events
 from fieldcrypt.keys.index.index_key import IndexKey
-from fieldcrypt.keys.live.listing import LivingRecords
+from fieldcrypt.keys.live.listing import RecordListing
 from fieldcrypt.keys.live.live_keys import LiveKeys
-from fieldcrypt.keys.live.opened_records import IN_VAIN, PlantedRecordsError
+from fieldcrypt.keys.live.opened_records import MAX_REFUSED, PlantedRecordsError
 from fieldcrypt.keys.lookup.refused_records import RefusedRecords
 from fieldcrypt.keys.policy import KeyPolicy
 from fieldcrypt.keys.providers.tenant_providers import whose
@@ -32,7 +32,7 @@ class StoredIndexKeys:
     def __init__(
         self,
         live_keys: LiveKeys[IndexKey],
-        records: LivingRecords,
+        records: RecordListing,
         refused: RefusedRecords,
         policy: KeyPolicy,
         events: Events,
@@ -94,15 +94,15 @@ class StoredIndexKeys:
         return key
 
     def _authentic(self, records: Iterable[KeyRecord]) -> Iterator[IndexKey]:
-        in_vain = 0
+        refused = 0
         for record in records:
-            if self._refused.why(record) is not None:
+            if self._refused.error_for(record) is not None:
                 continue
-            if in_vain == IN_VAIN:
+            if refused == MAX_REFUSED:
                 raise PlantedRecordsError(record.tenant)
             key = self._opened(record)
             if key is None:
-                in_vain += 1
+                refused += 1
             else:
                 yield key
 

@@ -11,7 +11,7 @@ from fieldcrypt.events import Event, EventKind, Events
 from fieldcrypt.format._text import in_words
 from fieldcrypt.keys.live.first_keys import FirstKeys
 from fieldcrypt.keys.live.key_maker import KeyMaker
-from fieldcrypt.keys.live.listing import LivingRecords
+from fieldcrypt.keys.live.listing import RecordListing
 from fieldcrypt.keys.live.live_key import LiveKey
 from fieldcrypt.keys.live.live_keys import LiveKeys
 from fieldcrypt.keys.live.opened_records import OpenedRecords
@@ -43,7 +43,7 @@ class EncryptingKeys:
     def __init__(
         self,
         providers: TenantProviders,
-        listed: LivingRecords | None,
+        listed: RecordListing | None,
         live_keys: LiveKeys[LiveKey],
         opened: OpenedRecords,
         first_keys: FirstKeys[LiveKey],

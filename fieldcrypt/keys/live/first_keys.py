@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 from fieldcrypt.errors import DecryptionError, KeyNotFoundError, KeyStoreError
 from fieldcrypt.events import Event, EventKind, Events
 from fieldcrypt.keys.live.key_maker import KeyMaker
-from fieldcrypt.keys.live.live_key import HeldKey
+from fieldcrypt.keys.live.live_key import CachedKey
 from fieldcrypt.keys.live.live_keys import LiveKeys
 from fieldcrypt.keys.policy import KeyPolicy
 from fieldcrypt.keys.providers.tenant_providers import TenantProviders, whose
@@ -22,7 +22,7 @@ __all__ = ["FirstKeys"]
 
 _MAX_CONFLICTS = 8  # with others who change the same claim, until that is given up
 
-K = TypeVar("K", bound=HeldKey)
+K = TypeVar("K", bound=CachedKey)
 
 
 class FirstKeys(Generic[K]):
@@ -81,7 +81,7 @@ class FirstKeys(Generic[K]):
 
     def _claims(self, tenant: str | None) -> ClaimingKeyStore | None:
         """Return what keeps claims, unless every process has keys of its own."""
-        if self._providers.own_keys_only(tenant) or self._providers.of(tenant).write_only:
+        if self._providers.own_keys_only(tenant) or self._providers.for_tenant(tenant).write_only:
             return None
         return keeping_claims(self._store)
 
@@ -94,7 +94,7 @@ class FirstKeys(Generic[K]):
             record = claimed(claim, self._live_keys.purpose, tenant)
             stored = self._stored(store, record.key_id)
             if isinstance(stored, Tombstone) and stored.tenant == tenant:
-                raise stored.refused()
+                raise stored.tenant_error()
             if isinstance(stored, Tombstone) or isinstance(record, Tombstone):
                 raise DecryptionError("it is about a shredding that no tombstone of this tenant tells of")
             if stored is None:
@@ -121,7 +121,7 @@ class FirstKeys(Generic[K]):
         except KeyStoreError:
             stored = self._stored(store, record.key_id)
             if isinstance(stored, Tombstone):
-                raise stored.refused() from None
+                raise stored.tenant_error() from None
             if stored is None:
                 raise
         else:

@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 from fieldcrypt.errors import DecryptionError, KeyAccessDeniedError
 from fieldcrypt.events import Event, EventKind, Events
-from fieldcrypt.keys.live.live_key import HeldKey
+from fieldcrypt.keys.live.live_key import CachedKey
 from fieldcrypt.keys.live.live_keys import LiveKeys
 from fieldcrypt.keys.providers.chain import recognises
 from fieldcrypt.keys.providers.tenant_providers import TenantProviders
@@ -18,7 +18,7 @@ from fieldcrypt.keys.stores.store import KeyStore
 
 __all__ = ["KeyMaker"]
 
-K = TypeVar("K", bound=HeldKey)
+K = TypeVar("K", bound=CachedKey)
 
 
 class KeyMaker(Generic[K]):
@@ -66,7 +66,7 @@ class KeyMaker(Generic[K]):
         created, purpose = int(now), self._live_keys.purpose
         context = wrap_context(data_key.key_id, purpose, created, tenant)
         try:
-            provider = self._providers.of(tenant, fresh=True)
+            provider = self._providers.for_tenant(tenant, fresh=True)
             wraps = sorted_wraps(self._events.watch(lambda: provider.wrap(data_key.secret, context)))
         except KeyAccessDeniedError as error:
             self._events.report(Event(EventKind.DENIED, data_key.key_id.hex(), tenant, cause=str(error)))
@@ -80,6 +80,6 @@ class KeyMaker(Generic[K]):
             return
         store = self._store
         for record in self._events.watch(lambda: store.list(tenant)):
-            if isinstance(record, KeyRecord) and not recognises(self._providers.of(tenant), record.wraps):
+            if isinstance(record, KeyRecord) and not recognises(self._providers.for_tenant(tenant), record.wraps):
                 with suppress(DecryptionError):  # what is under the default key, by a name that is not known any more
                     self._live_keys.get(record.key_id, tenant=tenant)

@@ -12,10 +12,10 @@ from fieldcrypt.keys.record.record import KeyRecord, Purpose
 from fieldcrypt.keys.record.tombstone import Tombstone
 from fieldcrypt.keys.stores.store import KeyStore
 
-__all__ = ["LivingRecords"]
+__all__ = ["RecordListing"]
 
 
-class LivingRecords:
+class RecordListing:
     """Lists data keys, and ends the use of those of a tenant that turns out to be shredded.
 
     Args:
@@ -48,7 +48,7 @@ class LivingRecords:
         for record in stored:
             if isinstance(record, Tombstone):
                 self.drop(record.key_id for record in stored)
-                raise record.refused()
+                raise record.tenant_error()
         return [record for record in stored if isinstance(record, KeyRecord) and record.purpose is purpose]
 
     def _tell(self, error: KeyStoreError | None) -> None:

@@ -11,7 +11,7 @@ from fieldcrypt.keys.record.authentic import AuthenticRecord
 from fieldcrypt.keys.record.data_key import DataKey
 from fieldcrypt.keys.record.record import Purpose
 
-__all__ = ["MESSAGES_PER_SALT", "HeldKey", "Lease", "LiveKey", "Sealer", "Term"]
+__all__ = ["MESSAGES_PER_SALT", "CachedKey", "Lease", "LiveKey", "Sealer", "Deadline"]
 
 MESSAGES_PER_SALT = 2**20  # SPEC section 3
 _AT_HAND = 10.0  # seconds after which whoever uses a key comes back, so that somebody looks at the wall clock too
@@ -34,8 +34,8 @@ class Sealer(NamedTuple):
     messages: Iterator[int]
 
 
-class Term:
-    """How long somebody may go on with what they were given: until a deadline on the monotonic clock, which may move.
+class Deadline:
+    """A deadline on the monotonic clock that may be moved.
 
     Attributes:
         at_hand_until: when to ask the keyring again, on the monotonic clock, seconds. The hot path looks at nothing
@@ -68,7 +68,7 @@ class Term:
         self.deadline = min(self.deadline, _system.monotonic())
 
 
-class HeldKey(Term):
+class CachedKey(Deadline):
     """A data key that was unwrapped, and until when it may be used.
 
     Attributes:
@@ -76,7 +76,7 @@ class HeldKey(Term):
         record: where it came from.
         embedded: True if the record came with a self-contained value and not from the key store.
         made_here: True if this process made the key, so that nobody else can have chosen it.
-        lease: the term under which the key is in use for its tenant, if there is one; it ends with the key.
+        lease: the deadline until which the key is in use for its tenant, if there is one; it ends with the key.
         deadline: when to check the key with store and provider.
         usable_until: until when the keyring lets the key be used while it is being checked.
         confirm_at: when it is time to ask both key store and provider; before, it is at most looked for in the store.
@@ -106,12 +106,12 @@ class HeldKey(Term):
         self.embedded = embedded
         self.made_here = False
         self.graceless = False
-        self.lease: Term | None = None
+        self.lease: Deadline | None = None
         self.usable_until = self.expires = self.confirm_at = float("-inf")
         self.verified = {record.stored.to_bytes()}
 
     @classmethod
-    def of(cls, record: AuthenticRecord, data_key: DataKey, *, embedded: bool) -> Self:
+    def from_record(cls, record: AuthenticRecord, data_key: DataKey, *, embedded: bool) -> Self:
         """Return the key of an authentic record of this purpose and its data key."""
         raise NotImplementedError
 
@@ -154,7 +154,7 @@ class HeldKey(Term):
         raise TypeError("a live key cannot be pickled")
 
 
-class LiveKey(HeldKey):
+class LiveKey(CachedKey):
     """A data key for values, as its cipher."""
 
     __slots__ = ("_sealer", "_xaes")
@@ -167,7 +167,7 @@ class LiveKey(HeldKey):
         self._sealer: Sealer | None = None
 
     @classmethod
-    def of(cls, record: AuthenticRecord, data_key: DataKey, *, embedded: bool) -> Self:
+    def from_record(cls, record: AuthenticRecord, data_key: DataKey, *, embedded: bool) -> Self:
         """Return the key of an authentic record for values and its data key."""
         return cls(record, data_key.cipher(), embedded=embedded)
 
@@ -195,7 +195,7 @@ class LiveKey(HeldKey):
         self._sealer = None
 
 
-class Lease(Term):
+class Lease(Deadline):
     """The live key that encrypts for a tenant, until a deadline on the monotonic clock."""
 
     __slots__ = ("key",)

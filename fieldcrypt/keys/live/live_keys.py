@@ -22,10 +22,10 @@ from fieldcrypt.errors import (
     located,
 )
 from fieldcrypt.events import Event, EventKind, Events
-from fieldcrypt.keys.live.held_keys import HeldKeys
-from fieldcrypt.keys.live.live_key import HeldKey
+from fieldcrypt.keys.live.cached_keys import CachedKeys
+from fieldcrypt.keys.live.live_key import CachedKey
 from fieldcrypt.keys.lookup.embedded_records import EmbeddedRecords
-from fieldcrypt.keys.lookup.late_records import LateRecords
+from fieldcrypt.keys.lookup.record_wait import RecordWait
 from fieldcrypt.keys.lookup.stored_records import StoredRecords
 from fieldcrypt.keys.lookup.tombstones import Tombstones
 from fieldcrypt.keys.policy import KeyPolicy
@@ -40,7 +40,7 @@ from fieldcrypt.offload import Offload, in_place
 
 __all__ = ["RETRY_INTERVAL", "LiveKeys"]
 
-K = TypeVar("K", bound=HeldKey)
+K = TypeVar("K", bound=CachedKey)
 
 RETRY_INTERVAL = 5.0  # seconds between checks while store or provider cannot be reached, or have not answered yet
 _MAX_VERIFIED = 16  # encodings remembered of one key's record
@@ -82,14 +82,14 @@ class LiveKeys(Generic[K]):
         read_embedded: bool = True,
     ) -> None:
         self.purpose = kind.purpose
-        self._kind = kind
+        self._key_type = kind
         self._providers = providers
         self._events = events
         self._background = background
         self._cache_ttl = policy.cache_ttl.total_seconds()
         self._grace = policy.grace.total_seconds()
-        self._late: LateRecords[K] = LateRecords(policy.replication_wait.total_seconds(), events)
-        self._keys: HeldKeys[K] = HeldKeys(policy.max_cached_keys, self._tell_if_lost)
+        self._late: RecordWait[K] = RecordWait(policy.replication_wait.total_seconds(), events)
+        self._keys: CachedKeys[K] = CachedKeys(policy.max_cached_keys, self._tell_if_lost)
         self._tombstones = Tombstones(store, policy, events)
         self._records = StoredRecords(store, self._tombstones, policy, events, self._look_soon)
         self._embedded = EmbeddedRecords(self._tombstones, policy, read=read_embedded)
@@ -128,9 +128,9 @@ class LiveKeys(Generic[K]):
         """
         self._providers.check_named(tenant)
         tenant = tenant if self._providers.by_tenant else None  # else it makes no difference, nor two flights
-        stone = self._tombstones.of_key(key_id) if record is None else None
+        stone = self._tombstones.for_key(key_id) if record is None else None
         if stone is not None:
-            raise stone.lost()
+            raise stone.lost_error()
         key = self._usable(key_id, record)
         self._events.report(Event(EventKind.CACHE_MISS if key is None else EventKind.CACHE_HIT, key_id.hex()))
         if key is None:
@@ -144,7 +144,7 @@ class LiveKeys(Generic[K]):
             try:
                 key = offload((lambda: self._late.get(key_id, fetch, (key_id, tenant))) if patient else fetch)
             except FieldcryptError as error:
-                misplaced = self._providers.misplaced(error, tenant) if record is None else None
+                misplaced = self._providers.misplaced_error(error, tenant) if record is None else None
                 refused = located(misplaced or error, key_id=key_id.hex())
                 raise refused from refused.__cause__
         self._providers.check_tenant(key.tenant, tenant)
@@ -159,7 +159,7 @@ class LiveKeys(Generic[K]):
 
     def admit(self, record: AuthenticRecord, data_key: DataKey, *, embedded: bool, made_here: bool = False) -> K:
         """Return the live key of an authentic record and its data key."""
-        key = self._kind.of(record, data_key, embedded=embedded)
+        key = self._key_type.from_record(record, data_key, embedded=embedded)
         key.made_here = made_here
         return self._confirm(key)
 
@@ -278,7 +278,7 @@ class LiveKeys(Generic[K]):
         except (KeyAccessDeniedError, KeyNotFoundError):
             return  # reported where it was said
         except FieldcryptError as error:
-            refused = isinstance(error, DecryptionError) and not self._providers.of(key.tenant).write_only
+            refused = isinstance(error, DecryptionError) and not self._providers.for_tenant(key.tenant).write_only
             kind = EventKind.RECORD_REFUSED if refused else EventKind.KEY_UNCONFIRMED
             self._events.report(Event(kind, key.key_id.hex(), key.tenant, cause=str(error)))
 

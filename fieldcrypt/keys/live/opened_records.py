@@ -19,9 +19,9 @@ from fieldcrypt.keys.providers.tenant_providers import whose
 from fieldcrypt.keys.record.authentic import AuthenticRecord
 from fieldcrypt.keys.record.record import KeyRecord
 
-__all__ = ["IN_VAIN", "OpenedRecords", "PlantedRecordsError"]
+__all__ = ["MAX_REFUSED", "OpenedRecords", "PlantedRecordsError"]
 
-IN_VAIN = 16  # records at the most that are opened in vain before somebody is told so
+MAX_REFUSED = 16  # new records that may turn out not to be authentic before the caller gets an error
 
 
 class PlantedRecordsError(KeyStoreError):
@@ -29,8 +29,8 @@ class PlantedRecordsError(KeyStoreError):
 
     def __init__(self, tenant: str | None) -> None:
         super().__init__(
-            f"{IN_VAIN} records of {'no tenant' if tenant is None else f'tenant {tenant!r}'} that nobody had looked at "
-            "before are not authentic: somebody has planted them. The others are looked at the next time"
+            f"{MAX_REFUSED} records of {'no tenant' if tenant is None else f'tenant {tenant!r}'} are not authentic: "
+            "somebody planted them. The remaining ones are checked next time"
         )
 
 
@@ -60,11 +60,11 @@ class OpenedRecords:
             KeyStoreError: likewise; or many are not authentic, of which some are left for the next time; or all are
                 wrapped under keys that are not configured here. `KeyShreddedError` if the tenant was shredded.
         """
-        in_vain, found, foreign = 0, False, None
+        refused, found, foreign = 0, False, None
         for record in sorted(records, key=lambda record: (record.created, record.key_id), reverse=True):
-            why = self._refused.why(record)
+            why = self._refused.error_for(record)
             if why is None:
-                if in_vain == IN_VAIN:
+                if refused == MAX_REFUSED:
                     if insist:
                         raise PlantedRecordsError(record.tenant)
                     return
@@ -75,11 +75,11 @@ class OpenedRecords:
                 except (KeyProviderError, KeyStoreError):
                     if insist:
                         raise
-                    in_vain += 1
+                    refused += 1
                     continue
                 except DecryptionError as error:
                     self._note(record, error)
-                    in_vain += 1
+                    refused += 1
                     why = error
                 else:
                     found = True

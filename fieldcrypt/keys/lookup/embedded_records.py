@@ -7,7 +7,7 @@ from collections.abc import Callable
 from fieldcrypt._base.remembered import Remembered
 from fieldcrypt._base.token_bucket import TokenBucket
 from fieldcrypt.errors import DecryptionError, KeyProviderError, KeyShreddedError, NotWrappedHereError, located
-from fieldcrypt.keys.lookup.refused_records import Place, place_of
+from fieldcrypt.keys.lookup.refused_records import Fingerprint, fingerprint
 from fieldcrypt.keys.lookup.tombstones import Tombstones
 from fieldcrypt.keys.policy import KeyPolicy
 from fieldcrypt.keys.providers.provider import KeyProvider
@@ -48,9 +48,11 @@ class EmbeddedRecords:
         self._per_second = policy.unknown_records_per_second
         self._bucket = TokenBucket(self._per_second)
         # What is not authentic for a provider stays so.
-        self._refused: Remembered[Place, KeyProvider] = Remembered(float("inf"), policy.max_cached_keys)
-        self._failed: Remembered[Place, KeyProviderError] = Remembered(_FAILED, policy.max_cached_keys)
-        self._unread: Remembered[Place, bool] = Remembered(policy.cache_ttl.total_seconds(), policy.max_cached_keys)
+        self._refused: Remembered[Fingerprint, KeyProvider] = Remembered(float("inf"), policy.max_cached_keys)
+        self._failed: Remembered[Fingerprint, KeyProviderError] = Remembered(_FAILED, policy.max_cached_keys)
+        self._unread: Remembered[Fingerprint, bool] = Remembered(
+            policy.cache_ttl.total_seconds(), policy.max_cached_keys
+        )
 
     def open(self, record: KeyRecord, provider: KeyProvider, unwrap: Unwrap) -> Opened:
         """Return a record, authentic, and its data key.
@@ -70,30 +72,30 @@ class EmbeddedRecords:
         if not self._read:
             self._look_once(record)
             raise DecryptionError(_NOT_READ)
-        if self._refused.get(place_of(record)) is provider:
+        if self._refused.get(fingerprint(record)) is provider:
             raise DecryptionError("the key record in the value is not authentic")
         if not self._bucket.take():
-            raise self._not_tried(record)
-        in_vain = True
+            raise self._not_tried_error(record)
+        failed = True
         try:
             self.check(record)  # before the key service is asked: its answer would change nothing
             opened = unwrap(record, provider)
-            in_vain = self._trusts_nobody or provider.public_key_wrapping  # others can make as many as they want
+            failed = self._trusts_nobody or provider.public_key_wrapping  # others can make as many as they want
             return opened
         except KeyShreddedError:
-            in_vain = False  # that is known from now on
+            failed = False  # that is known from now on
             raise
         except NotWrappedHereError:
-            in_vain = self._tombstones.are_kept  # else nobody was asked. Not remembered, for an alias may move
+            failed = self._tombstones.are_kept  # else nobody was asked. Not remembered, for an alias may move
             raise
         except DecryptionError:
-            self._refused.put(place_of(record), provider)
+            self._refused.put(fingerprint(record), provider)
             raise
         except KeyProviderError as error:
-            self._failed.put(place_of(record), located(error).with_traceback(None))
+            self._failed.put(fingerprint(record), located(error).with_traceback(None))
             raise
         finally:
-            self._bucket.done(in_vain=in_vain)
+            self._bucket.done(failed=failed)
 
     def check(self, record: KeyRecord) -> None:
         """Ask the key store whether a data key was shredded.
@@ -110,9 +112,9 @@ class EmbeddedRecords:
         self._failed.clear()
         self._unread.clear()
 
-    def _not_tried(self, record: KeyRecord) -> KeyProviderError:
+    def _not_tried_error(self, record: KeyRecord) -> KeyProviderError:
         """Return what the key service said of a record when it was tried last, or why it was not tried."""
-        failed = self._failed.get(place_of(record))
+        failed = self._failed.get(fingerprint(record))
         if failed is not None:
             return located(failed)
         return KeyProviderError(
@@ -122,17 +124,17 @@ class EmbeddedRecords:
 
     def _look_once(self, record: KeyRecord) -> None:
         """Ask the key store whether a data key was shredded, unless that was done lately, or others were too often."""
-        if self._unread.get(place_of(record)) or not self._bucket.take():
+        if self._unread.get(fingerprint(record)) or not self._bucket.take():
             return
         stone = None
         try:
             stone = self._tombstones.look_up(record)
-            self._unread.put(place_of(record), True)
+            self._unread.put(fingerprint(record), True)
         finally:
-            self._bucket.done(in_vain=stone is None)
+            self._bucket.done(failed=stone is None)
         _raise(stone, record)
 
 
 def _raise(stone: Tombstone | None, record: KeyRecord) -> None:
     if stone is not None:
-        raise stone.lost(record.key_id)
+        raise stone.lost_error(record.key_id)

@@ -1,4 +1,4 @@
-"""Records that turned out not to be authentic: nobody asks a key service about the same bytes again and again."""
+"""Records that turned out not to be authentic, so that a key service is not asked about the same bytes repeatedly."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from fieldcrypt._base.remembered import Remembered
 from fieldcrypt.errors import DecryptionError
 from fieldcrypt.keys.record.record import KeyRecord
 
-__all__ = ["Place", "RefusedRecords", "place_of"]
+__all__ = ["Fingerprint", "RefusedRecords", "fingerprint"]
 
-Place = tuple[bytes, bytes]  # key id, SHA-256 of the record
+Fingerprint = tuple[bytes, bytes]  # key id, SHA-256 of the record
 
 
 class RefusedRecords:
@@ -22,23 +22,23 @@ class RefusedRecords:
     """
 
     def __init__(self, seconds: float, limit: int) -> None:
-        self._refused: Remembered[Place, DecryptionError] = Remembered(seconds, limit)
+        self._refused: Remembered[Fingerprint, DecryptionError] = Remembered(seconds, limit)
 
-    def why(self, record: KeyRecord) -> DecryptionError | None:
+    def error_for(self, record: KeyRecord) -> DecryptionError | None:
         """Return why a record was refused, if it was."""
-        return self._refused.get(place_of(record)) if self._refused else None  # as a rule there is none to look for
+        return self._refused.get(fingerprint(record)) if self._refused else None  # as a rule there is none to look for
 
     def note(self, record: KeyRecord, error: DecryptionError) -> None:
         """Remember that a record is not authentic."""
-        self._refused.put(place_of(record), error.with_traceback(None))
+        self._refused.put(fingerprint(record), error.with_traceback(None))
 
     def forget(self) -> None:
         """Have all of them looked at again."""
         self._refused.clear()
 
 
-def place_of(record: KeyRecord) -> Place:
-    """Return what tells a record from all others, also from one of the same data key."""
+def fingerprint(record: KeyRecord) -> Fingerprint:
+    """Return what distinguishes a record from all others, including others of the same data key."""
     digest = Hash(SHA256())
     digest.update(record.to_bytes())
     return record.key_id, digest.finalize()

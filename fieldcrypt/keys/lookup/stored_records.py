@@ -17,7 +17,7 @@ from fieldcrypt.errors import (
 )
 from fieldcrypt.events import Event, EventKind, Events
 from fieldcrypt.keys.lookup.embedded_records import Opened, Unwrap
-from fieldcrypt.keys.lookup.refused_records import Place, place_of
+from fieldcrypt.keys.lookup.refused_records import Fingerprint, fingerprint
 from fieldcrypt.keys.lookup.tombstones import Tombstones
 from fieldcrypt.keys.policy import KeyPolicy
 from fieldcrypt.keys.providers.provider import KeyProvider
@@ -63,7 +63,7 @@ class StoredRecords:
         self._store = store
         self._tombstones = tombstones
         seconds, limit = policy.cache_ttl.total_seconds(), policy.max_cached_keys
-        self._refused: Remembered[Place, tuple[KeyProvider, DecryptionError]] = Remembered(seconds, limit)
+        self._refused: Remembered[Fingerprint, tuple[KeyProvider, DecryptionError]] = Remembered(seconds, limit)
         self._events = events
         self._recovered = recovered
         self._failed = False
@@ -85,7 +85,7 @@ class StoredRecords:
         self.lost.discard(key_id)
         if isinstance(record, Tombstone):
             self._tombstones.note(record)
-            raise record.lost()
+            raise record.lost_error()
         return record
 
     def open(self, record: KeyRecord, provider: KeyProvider, unwrap: Unwrap) -> Opened:
@@ -103,7 +103,7 @@ class StoredRecords:
             DecryptionError: it is not authentic.
             KeyProviderError: the data key cannot be unwrapped.
         """
-        by, why = self._refused.get(place_of(record)) or (None, None)
+        by, why = self._refused.get(fingerprint(record)) or (None, None)
         if why is not None and by is provider:
             raise located(why)
         try:
@@ -111,7 +111,7 @@ class StoredRecords:
         except NotWrappedHereError:
             raise  # an alias may move
         except DecryptionError as error:
-            self._refused.put(place_of(record), (provider, located(error).with_traceback(None)))
+            self._refused.put(fingerprint(record), (provider, located(error).with_traceback(None)))
             raise
 
     def forget(self) -> None:
@@ -149,7 +149,7 @@ class StoredRecords:
             for stone in self._ask(lambda: store.list(tenant)):
                 if isinstance(stone, Tombstone):
                     self.lost.discard(record.key_id)
-                    raise stone.refused()
+                    raise stone.tenant_error()
         try:
             self._events.watch(lambda: store.add(record))
         except KeyStoreError as error:

@@ -33,7 +33,7 @@ class Tombstones:
         self._of_keys: Remembered[bytes, Tombstone] = Remembered(seconds, limit)
         self._of_tenants: Remembered[str, Tombstone] = Remembered(seconds, limit)  # the latest one of each
 
-    def of_key(self, key_id: bytes) -> Tombstone | None:
+    def for_key(self, key_id: bytes) -> Tombstone | None:
         """Return the tombstone in the place of a data key's record, if one was met lately."""
         return self._of_keys.get(key_id)
 

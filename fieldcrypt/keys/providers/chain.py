@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, MutableMapping, Sequence
 from typing import Any
 
 from fieldcrypt.errors import ConfigurationError, KeyProviderError, NotWrappedHereError
-from fieldcrypt.keys.providers.provider import KeyProvider, not_wrapped
+from fieldcrypt.keys.providers.provider import KeyProvider, not_wrapped_error
 from fieldcrypt.keys.record.record import WrappedKey
 
 __all__ = ["KeyProviderChain", "recognises"]
@@ -69,7 +69,7 @@ class KeyProviderChain(KeyProvider):
             causes = {place: cause for failure in failures for place, cause in failure.causes.items()}
             grace = all(failure.grace for failure in failures)
             raise KeyProviderError("; ".join(str(failure) for failure in failures), causes=causes, grace=grace)
-        raise not_wrapped(wraps, "no key of these providers")
+        raise not_wrapped_error(wraps, "no key of these providers")
 
     def wrapping_keys(self) -> Sequence[str]:
         """Return those of the first provider: under the others' no data key should stay."""
@@ -83,12 +83,12 @@ class KeyProviderChain(KeyProvider):
         """Return what the first provider returns (see `KeyProvider.wrapping_with`)."""
         return self.providers[0].wrapping_with(names)
 
-    def places(self) -> Mapping[str, KeyProvider]:
-        """Return the places of the first provider. In each the others help, if they can in the same place alone."""
-        others = [(provider, provider.places()) for provider in self.providers[1:]]
+    def regions(self) -> Mapping[str, KeyProvider]:
+        """Return the regions of the first provider; in each, the others work in the same region if they have it."""
+        others = [(provider, provider.regions()) for provider in self.providers[1:]]
         return {
-            place: KeyProviderChain(first, *(there.get(place, provider) for provider, there in others))
-            for place, first in self.providers[0].places().items()
+            region: KeyProviderChain(first, *(regions.get(region, provider) for provider, regions in others))
+            for region, first in self.providers[0].regions().items()
         }
 
     def share(self, connections: MutableMapping[Any, Any]) -> None:

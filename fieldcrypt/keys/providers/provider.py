@@ -15,7 +15,7 @@ from fieldcrypt.format.context import encode_context
 from fieldcrypt.keys.record.data_key import DATA_KEY_SIZE, derive
 from fieldcrypt.keys.record.record import WrappedKey
 
-__all__ = ["KeyProvider", "LocalKeyProvider", "not_wrapped"]
+__all__ = ["KeyProvider", "LocalKeyProvider", "not_wrapped_error"]
 
 _NAME_LABEL = b"fieldcrypt/v1 local name"
 _WRAP_LABEL = b"fieldcrypt/v1 local wrap"
@@ -93,9 +93,17 @@ class KeyProvider(Protocol):
         """Return a provider that wraps under some of `wrapping_keys()` alone; one with a single key returns itself."""
         return self
 
-    def places(self) -> Mapping[str, KeyProvider]:
-        """Return the places in which the keys are used, best first, each with a provider that works in it alone."""
+    def regions(self) -> Mapping[str, KeyProvider]:
+        """Return the regions in which the keys are used, best first, each with a provider that works there alone.
+
+        A provider without regions is its only one, under the name of its class.
+        """
         return {type(self).__name__: self}
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "places" in vars(cls):
+            raise TypeError(f"{cls.__name__}.places has the name `regions` since 0.2: rename the method")
 
     def share(self, connections: MutableMapping[Any, Any]) -> None:
         """Use connections to key services together with all other providers that are given the same mapping."""
@@ -167,7 +175,7 @@ class LocalKeyProvider(KeyProvider):
             if wrap.name == self._name and len(wrap.data) == _WRAPPED_SIZE:
                 nonce, ciphertext = wrap.data[:NONCE_SIZE], wrap.data[NONCE_SIZE:]
                 return self._cipher.decrypt(nonce, ciphertext, encode_context(context))
-        raise not_wrapped(wraps, f"not the local key of this provider, {self._name!r}")
+        raise not_wrapped_error(wraps, f"not the local key of this provider, {self._name!r}")
 
     def wrapping_keys(self) -> Sequence[str]:
         """Return the name of the key, which is derived from it."""
@@ -182,7 +190,7 @@ class LocalKeyProvider(KeyProvider):
         return LocalKeyProvider.from_file, (self._path,)
 
 
-def not_wrapped(wraps: Sequence[WrappedKey], wanted: str) -> NotWrappedHereError:
+def not_wrapped_error(wraps: Sequence[WrappedKey], wanted: str) -> NotWrappedHereError:
     """Return the error that names the keys that a data key is under, quoted, and `wanted`, those of the provider."""
     names = [repr(wrap.name[:_NAME_CHARACTERS]) for wrap in wraps[:_NAMES]]
     return NotWrappedHereError(f"the data key is wrapped under {', '.join(names)}: that is {wanted}")

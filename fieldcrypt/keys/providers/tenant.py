@@ -111,8 +111,8 @@ class TenantKeyProvider(KeyProvider):
         """Refuse: `for_tenant` returns what can be restricted."""
         self._refuse()
 
-    def places(self) -> Mapping[str, KeyProvider]:
-        """Refuse: `for_tenant` returns what has places."""
+    def regions(self) -> Mapping[str, KeyProvider]:
+        """Refuse: `for_tenant` returns the provider that has regions."""
         self._refuse()
 
     def _refuse(self) -> NoReturn:

@@ -63,7 +63,7 @@ class TenantProviders:
         self._lock = Lock()
         self._flights: SingleFlight[_Answer] = SingleFlight()
 
-    def of(self, tenant: str | None, offload: Offload = in_place, *, fresh: bool = False) -> KeyProvider:
+    def for_tenant(self, tenant: str | None, offload: Offload = in_place, *, fresh: bool = False) -> KeyProvider:
         """Return the provider of a tenant, or of data keys that are no tenant's.
 
         Args:
@@ -82,16 +82,16 @@ class TenantProviders:
             answer = offload(lambda: self._flights.run(tenant, lambda: self._asked(tenant)))
         return answer.provider
 
-    def of_reader(self, named: Named, offload: Offload = in_place) -> KeyProvider:
+    def for_reader(self, named: Named, offload: Offload = in_place) -> KeyProvider:
         """Return the provider with which to read for a tenant as the caller names it.
 
         Raises:
             TypeError: what was named is no text.
             ConfigurationError: the caller has to name a tenant, and does not.
-            KeyProviderError: as for `of`.
+            KeyProviderError: as for `for_tenant`.
         """
         self.check_named(named)
-        return self.of(named if isinstance(named, str) else None, offload)
+        return self.for_tenant(named if isinstance(named, str) else None, offload)
 
     def own_keys_only(self, tenant: str | None) -> bool:
         """Say whether this process encrypts for a tenant under none but the data keys that it made itself.
@@ -99,19 +99,19 @@ class TenantProviders:
         Any other may have been made by somebody who knows it: who has the public key, or, if the policy is not to trust
         them, may use the wrapping key.
         """
-        return self._own_keys_only or self.of(tenant).public_key_wrapping
+        return self._own_keys_only or self.for_tenant(tenant).public_key_wrapping
 
     def check_named(self, named: object) -> None:
-        """Raise an error if a caller has to say for whom it reads, and does not."""
+        """Raise an error if a reader must name a tenant, and does not."""
         if not self.by_tenant:
             return
         if named is None:
-            raise self.unnamed()
+            raise self.unnamed_error()
         if not isinstance(named, (str, NoTenant)):
             raise TypeError(f"a tenant is a str, not {type(named).__name__}")
 
-    def unnamed(self) -> ConfigurationError:
-        """Return what to raise if a caller has to say for whom it reads, and does not."""
+    def unnamed_error(self) -> ConfigurationError:
+        """Return the error of a reader that must name a tenant, and does not."""
         return ConfigurationError(
             "tenants have key providers of their own here, so whoever reads says for whom: tenant=…, or "
             "tenant=NO_TENANT for what is no tenant's"
@@ -126,10 +126,10 @@ class TenantProviders:
 
         Raises:
             DecryptionError: these are not the same; no key service is asked.
-            KeyProviderError, ConfigurationError: as for `of`.
+            KeyProviderError, ConfigurationError: as for `for_tenant`.
         """
         self.check_tenant(tenant, named)
-        return self.of(tenant, fresh=True)
+        return self.for_tenant(tenant, fresh=True)
 
     def check_tenant(self, tenant: str | None, named: Named) -> None:
         """Raise an error if a record or key is not of the tenant whom the caller names."""
@@ -160,10 +160,10 @@ class TenantProviders:
         parts = provider.providers if isinstance(provider, KeyProviderChain) else (provider,)
         return min(timedelta(0) if part.grace is None else part.grace for part in parts if part is not default)
 
-    def misplaced(self, error: Exception, named: Named) -> KeyStoreError | None:
-        """Return what to raise if the key store has a data key for a tenant of the default that is not wrapped so.
+    def misplaced_error(self, error: Exception, named: Named) -> KeyStoreError | None:
+        """Return the error of a tenant on the default key whose data key in the store is not wrapped under it, or None.
 
-        Such a tenant had a key of its own: nothing is encrypted under the default's until all its keys are.
+        Such a tenant had a key of its own: nothing is encrypted under the default until all its data keys are moved.
         """
         if not isinstance(named, str) or not isinstance(error, NotWrappedHereError) or not self.is_default(named):
             return None
@@ -176,9 +176,9 @@ class TenantProviders:
         """Say whether tenants have providers of their own, and this one the default.
 
         Raises:
-            KeyProviderError, ConfigurationError: as for `of`.
+            KeyProviderError, ConfigurationError: as for `for_tenant`.
         """
-        return self.by_tenant and self.of(tenant, offload) is self.of(None)
+        return self.by_tenant and self.for_tenant(tenant, offload) is self.for_tenant(None)
 
     def forget(self) -> None:
         """Have every tenant's provider looked up again."""

@@ -85,17 +85,17 @@ class Tombstone(NamedTuple):
         return tombstone
 
     def ends(self, record: KeyRecord | AuthenticRecord) -> bool:
-        """Say whether a data key whose record came with a self-contained value was destroyed with this one."""
+        """Return True if a data key whose record came with a self-contained value was destroyed with this one."""
         if self.key_id == record.key_id:
             return True
         return self.tenant is not None and self.tenant == record.tenant and record.created <= self.shredded
 
-    def lost(self, key_id: bytes | None = None) -> KeyShreddedError:
-        """Return what whoever reads a value under the key, or under another one that it ends, is told."""
+    def lost_error(self, key_id: bytes | None = None) -> KeyShreddedError:
+        """Return the error of reading a value under this key, or under another key that it ends."""
         return self._error(f"the data key {(key_id or self.key_id).hex()}", "values under it are lost for good")
 
-    def refused(self) -> KeyShreddedError:
-        """Return what whoever writes for the tenant is told."""
+    def tenant_error(self) -> KeyShreddedError:
+        """Return the error of writing for the tenant."""
         return self._error(f"tenant {self.tenant!r}", "nothing more is encrypted for it")
 
     def _error(self, what: str, consequence: str) -> KeyShreddedError:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from fieldcrypt import _system
-from fieldcrypt._base.backoff import Patience
+from fieldcrypt._base.backoff import Backoff
 from fieldcrypt.errors import ConfigurationError, KeyNotFoundError, KeyStoreError
 from fieldcrypt.events import Event, EventKind, report
 from fieldcrypt.keys.record.record import KeyRecord
@@ -15,7 +15,7 @@ from fieldcrypt.keys.stores.store import KeyStore
 
 __all__ = ["KeyStoreChain"]
 
-REST = 10.0  # a look in other regions of 0.1 seconds in vain, and for a second there is none; likewise after an outage
+REST = 10.0  # after a fruitless lookup in the other regions, or an outage, skip them for ten times as long as it took
 
 
 class KeyStoreChain:
@@ -49,8 +49,8 @@ class KeyStoreChain:
             if isinstance(store, type) or not isinstance(store, KeyStore):
                 raise ConfigurationError(f"an instance of {type(store).__name__} is not a key store")
         self.stores = (own, *others)
-        self._others = tuple((store, Patience(REST)) for store in others)  # how long to leave each alone that failed
-        self._patience = Patience(REST)  # and all of them, if they had nothing
+        self._others = tuple((store, Backoff(REST)) for store in others)  # how long to leave each alone that failed
+        self._backoff = Backoff(REST)  # and all of them, if they had nothing
 
     @property
     def own(self) -> KeyStore:
@@ -71,8 +71,8 @@ class KeyStoreChain:
         try:
             return self.stores[0].get(key_id)
         except KeyNotFoundError as error:
-            if self._patience.exhausted:
-                raise _not_final(f"{error}; other key stores were not asked: that was in vain lately") from None
+            if self._backoff.active:
+                raise _not_final_error(f"{error}; other key stores were not asked: that was in vain lately") from None
             own: KeyStoreError = error
         except KeyStoreError as error:
             own = error
@@ -82,10 +82,10 @@ class KeyStoreChain:
             said = "; ".join(map(str, (own, *failures)))
             if not isinstance(own, KeyNotFoundError):
                 raise KeyStoreError(said) from own
-            self._patience.in_vain(_system.monotonic() - started)
+            self._backoff.failed_after(_system.monotonic() - started)
             if all(isinstance(failure, KeyNotFoundError) for failure in failures):
                 raise KeyNotFoundError(said)
-            raise _not_final(said)
+            raise _not_final_error(said)
         record, store = found
         report(Event(EventKind.FAILED_OVER, key_id.hex(), record.tenant, place=repr(store), cause=str(own)))
         return record
@@ -93,8 +93,8 @@ class KeyStoreChain:
     def _elsewhere(self, key_id: bytes) -> tuple[tuple[KeyRecord | Tombstone, KeyStore] | None, list[KeyStoreError]]:
         found: tuple[KeyRecord | Tombstone, KeyStore] | None = None
         failures = []
-        for store, patience in self._others:
-            if patience.exhausted:
+        for store, backoff in self._others:
+            if backoff.active:
                 failures.append(KeyStoreError(f"{store!r} was not asked: it could not be reached lately"))
                 continue
             started = _system.monotonic()
@@ -103,7 +103,7 @@ class KeyStoreChain:
             except KeyStoreError as error:
                 failures.append(error)
                 if not isinstance(error, KeyNotFoundError):
-                    patience.in_vain(_system.monotonic() - started)
+                    backoff.failed_after(_system.monotonic() - started)
                 continue
             if isinstance(record, Tombstone):
                 return (record, store), failures
@@ -133,7 +133,7 @@ class KeyStoreChain:
         return KeyStoreChain, self.stores
 
 
-def _not_final(said: str) -> KeyNotFoundError:
+def _not_final_error(said: str) -> KeyNotFoundError:
     error = KeyNotFoundError(said)
     error.final = False
     return error

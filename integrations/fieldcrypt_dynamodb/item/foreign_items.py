@@ -64,4 +64,4 @@ class WholeItems:
         else:
             return value if from_field is None else from_field(value)
         wrong = DecryptionError(f"{self._table.name}.{name} is authentic, but not of the declared type")
-        raise self._table.fields[name].refused(wrong)
+        raise self._table.fields[name].reported_error(wrong)

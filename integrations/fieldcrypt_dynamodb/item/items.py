@@ -220,14 +220,14 @@ class Items:
                 data, decrypt = stored(self.form.wire({name: value})[name]), mixed.decrypt
             elif data is None:
                 plain = DecryptionError(f"{self.table.name}.{name} holds a value that is not encrypted")
-                raise self.table.fields[name].refused(plain, tenant=None if place is None else place.tenant)
+                raise self.table.fields[name].reported_error(plain, tenant=None if place is None else place.tenant)
             if row is None:
                 row, tenant = place or self._place_read(item)
             value = decrypt(data, tenant=tenant, context=row if bound else None, **part)
             try:
                 new[name] = value if from_field is None else from_field(value)
             except DecryptionError as error:
-                raise self.table.fields[name].refused(error, data, tenant) from None
+                raise self.table.fields[name].reported_error(error, data, tenant) from None
         return new
 
     def _place_read(self, item: Item) -> Place:

@@ -63,7 +63,7 @@ class Sealing:
             return
         if data is None:
             missing = DecryptionError(f"{self._name}: the item has no seal, or was read without it")
-            raise self._field.refused(missing, tenant=tenant)
+            raise self._field.reported_error(missing, tenant=tenant)
         try:
             self._field.decrypt(data, tenant=tenant, context=self._context(item, row))
         except DecryptionError as error:
@@ -98,7 +98,7 @@ class Sealing:
             return False
         if self._accepted is None or not self._accepted.takes_plaintext():
             over = DecryptionError(f"the time in which {self._name} accepted seals of former declarations is over")
-            raise self._field.refused(over, tenant=tenant)
+            raise self._field.reported_error(over, tenant=tenant)
         self._encryptor.report(Event(EventKind.OLD_VALUE_READ, place=self._name))
         return True
 

@@ -248,7 +248,7 @@ class EncryptedAttribute(GuardedAttribute[T]):
         try:
             return plain if self._from_field is None else self._from_field(plain)
         except DecryptionError as error:
-            raise self.field.refused(error, value) from None
+            raise self.field.reported_error(error, value) from None
 
     @property
     def converts(self) -> bool:

@@ -170,7 +170,7 @@ class Plan:
             if data is None:
                 each = self.protected[name]
                 plain = DecryptionError(f"{each.attribute.described} holds a value that is not encrypted")
-                raise each.field.refused(plain, tenant=None if bound_to is None else bound_to[1])
+                raise each.field.reported_error(plain, tenant=None if bound_to is None else bound_to[1])
             if bound_to is None:
                 context, tenant = bound_to = self.item_key.of(item)
             former = {"part": part_of(item)} if mixed else {}
@@ -179,7 +179,7 @@ class Plan:
                 try:
                     value = from_field(value)
                 except DecryptionError as error:
-                    raise self.protected[name].field.refused(error, data, tenant) from None
+                    raise self.protected[name].field.reported_error(error, data, tenant) from None
             if is_map:
                 setattr(instance, key, value)
             else:

@@ -237,7 +237,7 @@ class Encrypted(ProtectedType, TypeDecorator[Any]):
             if value is None:
                 return None
             if not isinstance(value, may_be_stored):  # SQLite lets anyone put anything into a column
-                raise field.refused(DecryptionError())
+                raise field.reported_error(DecryptionError())
             return decrypt(value)
 
         setattr(process, PROTECTED_RESULT, True)
@@ -249,7 +249,7 @@ class Encrypted(ProtectedType, TypeDecorator[Any]):
             try:
                 return None if plain is None else from_field(plain)
             except DecryptionError as error:
-                raise field.refused(error, value) from None
+                raise field.reported_error(error, value) from None
 
         setattr(convert, PROTECTED_RESULT, True)
         return convert

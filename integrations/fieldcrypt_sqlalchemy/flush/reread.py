@@ -38,12 +38,12 @@ def read_again(
     values = state.dict
     stored = values[key]._data
     if state.key is None or state.session is None or names & state.committed_state.keys():
-        raise field.field.refused(error, stored, tenant)
+        raise field.field.reported_error(error, stored, tenant)
     session = state.session
     try:
         with session.no_autoflush:
             session.refresh(state.obj(), sorted(names))
     except SQLAlchemyError:  # there is no such row any more, or this is no place to wait for the database
-        raise field.field.refused(error, stored, tenant) from None
+        raise field.field.reported_error(error, stored, tenant) from None
     again = values.get(key)
     return field.open(again, *row.place(state, values)) if again.__class__ is Sealed else again

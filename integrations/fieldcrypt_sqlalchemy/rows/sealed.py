@@ -177,7 +177,7 @@ class SealedField:
         try:
             return value if self.from_field is None else self.from_field(value)
         except DecryptionError as error:
-            raise self.field.refused(error, data, tenant) from None
+            raise self.field.reported_error(error, data, tenant) from None
 
 
 class _Unpickled:

@@ -74,7 +74,7 @@ def opening(storage: TextStorage, field: Field[Any], decrypt: Callable[..., Any]
         try:
             data = binary(storage, stored, mixed)
         except DecryptionError as error:
-            raise field.refused(error, tenant=place.get("tenant")) from None
+            raise field.reported_error(error, tenant=place.get("tenant")) from None
         return decrypt(data, **place)
 
     return open_
@@ -119,6 +119,6 @@ def reading(
         try:
             return value if from_field is None else from_field(value)
         except DecryptionError as error:
-            raise error if field is None else field.refused(error) from None
+            raise error if field is None else field.reported_error(error) from None
 
     return process

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from fieldcrypt.errors import ConfigurationError, FieldcryptError, KeyProviderError
 from fieldcrypt.keys.providers.provider import KeyProvider
 
-__all__ = ["TenantPlaces"]
+__all__ = ["TenantRegions"]
 
-Places = Mapping[str, KeyProvider]
+Regions = Mapping[str, KeyProvider]
 
 
-class TenantPlaces:
-    """The places of each tenant's key provider.
+class TenantRegions:
+    """The regions of each tenant's key provider.
 
     Attributes:
         shared: those of the default, or of the only provider.
@@ -25,11 +25,11 @@ class TenantPlaces:
     def __init__(self, provider: KeyProvider) -> None:
         self._provider = provider
         self._default = provider.for_tenant(None)
-        self.shared: Places = {} if self._default.write_only else self._default.places()
-        self._own: dict[str, Places | FieldcryptError] = {}
+        self.shared: Regions = {} if self._default.write_only else self._default.regions()
+        self._own: dict[str, Regions | FieldcryptError] = {}
 
-    def of(self, tenant: str | None) -> Places:
-        """Return the places of a tenant's provider; those of its own have its name, for they can fail by themselves.
+    def for_tenant(self, tenant: str | None) -> Regions:
+        """Return the regions of a tenant's provider; those of its own have its name, for they can fail by themselves.
 
         Raises:
             KeyProviderError, ConfigurationError: the provider cannot be looked up.
@@ -43,13 +43,13 @@ class TenantPlaces:
             raise found
         return found
 
-    def _look_up(self, tenant: str) -> Places | FieldcryptError:
+    def _look_up(self, tenant: str) -> Regions | FieldcryptError:
         try:
             provider = self._provider.for_tenant(tenant)
             if provider is self._default:
                 return self.shared
             if provider.write_only:
                 return {}
-            return {f"{place}, tenant {tenant!r}": there for place, there in provider.places().items()}
+            return {f"{region}, tenant {tenant!r}": local for region, local in provider.regions().items()}
         except (KeyProviderError, ConfigurationError) as error:
             return error.with_traceback(None)

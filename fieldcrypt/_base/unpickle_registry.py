@@ -10,7 +10,7 @@ from typing import Generic, Protocol, TypeVar
 
 from fieldcrypt import _system
 
-__all__ = ["Originals"]
+__all__ = ["UnpickleRegistry"]
 
 _IDENTITY_SIZE = 16
 _MAX_KEPT = 64
@@ -23,7 +23,7 @@ class _Identified(Protocol):
 T = TypeVar("T", bound=_Identified)
 
 
-class Originals(Generic[T]):
+class UnpickleRegistry(Generic[T]):
     """Objects that were pickled here, or came here in a pickle.
 
     The latter are kept: between two tasks of a process pool nobody else holds them, and what they have learnt (keys,

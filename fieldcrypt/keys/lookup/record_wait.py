@@ -8,27 +8,27 @@ from threading import Lock
 from typing import Generic, TypeVar
 
 from fieldcrypt import _system
-from fieldcrypt._base.backoff import Patience
+from fieldcrypt._base.backoff import Backoff
 from fieldcrypt._base.remembered import Remembered
 from fieldcrypt._base.single_flight import SingleFlight
 from fieldcrypt.errors import KeyNotFoundError, KeyShreddedError
 from fieldcrypt.events import Event, EventKind, Events
 
-__all__ = ["LateRecords"]
+__all__ = ["RecordWait"]
 
 K = TypeVar("K")
 
 FIRST_PAUSE = 0.05  # seconds; each further one is twice as long
-REST = 30.0  # a wait of 2 seconds in vain, and for a minute there is none
-NOT_AGAIN = 1.0  # seconds in which nobody asks again for a record that was not there, unless to wait for it
-_REMEMBERED = 1_000  # key ids that were waited for in vain
+REST = 30.0  # after a fruitless wait of 2 seconds, no waits for a minute
+NOT_AGAIN = 1.0  # seconds in which a missing record is not asked for again, except to wait for it
+_REMEMBERED = 1_000  # key ids whose records never arrived
 
 
-class LateRecords(Generic[K]):
-    """Asks again for records that are not there yet, for a bounded time, and one of many who need the same one.
+class RecordWait(Generic[K]):
+    """Asks again, for a bounded time, for records that are not there yet; callers that need the same one share a wait.
 
-    Waits in vain are bounded for all records together, and nobody waits twice in vain for one of them: it is cheap to
-    make values whose records never come.
+    Waits that fail are limited for all records together, and a key id that never arrived is not waited for again: an
+    attacker can invent such ids for free.
 
     Args:
         wait: how long, in seconds.
@@ -38,9 +38,9 @@ class LateRecords(Generic[K]):
     def __init__(self, wait: float, events: Events) -> None:
         self._wait = wait
         self._events = events
-        self._patience = Patience(REST)
+        self._backoff = Backoff(REST)
         self._missing: OrderedDict[bytes, None] = OrderedDict()
-        self._said: Remembered[bytes, str] = Remembered(NOT_AGAIN, _REMEMBERED)  # of those that were not there just now
+        self._absent: Remembered[bytes, str] = Remembered(NOT_AGAIN, _REMEMBERED)  # messages about missing records
         self._reset()
         _system.call_after_fork(self._reset)
 
@@ -60,7 +60,7 @@ class LateRecords(Generic[K]):
             KeyNotFoundError: there is no such record, or it was not waited for; the message says which.
             As `ask`.
         """
-        missing = self._said.get(key_id)
+        missing = self._absent.get(key_id)
         if missing is None:
             try:
                 return ask()
@@ -70,11 +70,11 @@ class LateRecords(Generic[K]):
                 if not self._wait:
                     raise
                 missing = str(error)
-                self._said.put(key_id, missing)
-        if key_id in self._missing or self._patience.exhausted:
+                self._absent.put(key_id, missing)
+        if key_id in self._missing or self._backoff.active:
             raise KeyNotFoundError(
-                f"{missing}. If it is new its record may still be on its way, but it was not waited for: that was in "
-                "vain lately"
+                f"{missing}. If it is new, its record may still be on its way, but it was not waited for: recent waits "
+                "for missing records were fruitless"
             )
         return self._flights.run(asking or key_id, lambda: self._ask_again(key_id, ask, missing))
 
@@ -98,7 +98,7 @@ class LateRecords(Generic[K]):
         raise KeyNotFoundError(f"{missing}. Its record may not have been replicated to here yet: waited {waited:.1f} s")
 
     def _give_up(self, key_id: bytes) -> None:
-        self._patience.in_vain(self._wait)
+        self._backoff.failed_after(self._wait)
         with self._lock:
             self._missing[key_id] = None
             while len(self._missing) > _REMEMBERED:

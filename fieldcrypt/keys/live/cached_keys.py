@@ -8,14 +8,14 @@ from threading import Lock
 from typing import Generic, TypeVar
 
 from fieldcrypt import _system
-from fieldcrypt.keys.live.live_key import HeldKey
+from fieldcrypt.keys.live.live_key import CachedKey
 
-__all__ = ["HeldKeys"]
+__all__ = ["CachedKeys"]
 
-K = TypeVar("K", bound=HeldKey)
+K = TypeVar("K", bound=CachedKey)
 
 
-class HeldKeys(Generic[K]):
+class CachedKeys(Generic[K]):
     """Live keys by key id and whether the record came with the value; those that nobody asked for longest go first.
 
     A key that the store has lost, or that was taken from it, must not come back for stored values because somebody put
