@@ -17,6 +17,7 @@ from fieldcrypt.errors import (
     KeyStoreError,
     MigrationError,
     NotWrappedHereError,
+    PlaintextRefusedError,
 )
 from fieldcrypt.events import Event, EventKind, Observer, Stats
 from fieldcrypt.field import Field
@@ -90,6 +91,7 @@ __all__ = [
     "ConfigurationError",
     "DecryptionError",
     "NotWrappedHereError",
+    "PlaintextRefusedError",
     "KeyProviderError",
     "KeyAccessDeniedError",
     "KeyStoreError",

@@ -20,6 +20,7 @@ __all__ = [
     "KeyStoreError",
     "MigrationError",
     "NotWrappedHereError",
+    "PlaintextRefusedError",
     "located",
 ]
 
@@ -34,8 +35,12 @@ _REFUSED = (
 class FieldcryptError(Exception):
     """Base of all errors of fieldcrypt. They say where, and so do the TypeErrors and ValueErrors for values of a field.
 
-    Attributes:
+    Args:
+        args: the message.
         field: the name of the field whose value it was about.
+
+    Attributes:
+        field: the same.
         key_id: the data key, 32 hexadecimal digits.
         tenant: the tenant that the caller named.
     """
@@ -43,6 +48,11 @@ class FieldcryptError(Exception):
     field: str | None = None
     key_id: str | None = None
     tenant: str | None = None
+
+    def __init__(self, *args: object, field: str | None = None) -> None:
+        super().__init__(*args)
+        if field is not None:
+            self.field = field
 
     def __str__(self) -> str:
         return _with_place(super().__str__(), self.field, self.key_id, self.tenant)
@@ -61,6 +71,14 @@ class DecryptionError(FieldcryptError):
 
     def __init__(self, message: str = _REFUSED) -> None:
         super().__init__(message)
+
+
+class PlaintextRefusedError(FieldcryptError, TypeError):
+    """An operation was refused before anything was sent, for it would have put plaintext into a data store.
+
+    Or it would have written what cannot be read again, or have had the store compute with ciphertext. Integrations
+    derive their own from it.
+    """
 
 
 class NotWrappedHereError(DecryptionError):

@@ -5,25 +5,17 @@ from __future__ import annotations
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError, DontWrapMixin, StatementError
 
-from fieldcrypt import FieldcryptError
+from fieldcrypt import PlaintextRefusedError
 
 __all__ = ["ProtectedColumnError", "hide_unprocessed_parameters", "without_parameters"]
 
 
-class ProtectedColumnError(FieldcryptError, TypeError, DontWrapMixin):
+class ProtectedColumnError(PlaintextRefusedError, DontWrapMixin):
     """A statement was refused before anything was sent: the message names the column, and says why.
 
     It would send plaintext of a protected column to the database, write what is no encrypted value of the column's, or
     have the database compute with ciphertext.
-
-    Args:
-        message: what is refused, and what works instead.
-        field: of the column, if there is one.
     """
-
-    def __init__(self, message: str, *, field: str | None = None) -> None:
-        super().__init__(message)
-        self.field = field
 
 
 _passed: dict[type[Exception], type[Exception]] = {}  # a class of errors -> the same with the mixin

@@ -29,18 +29,20 @@ from fieldcrypt import (
     LocalKeyProvider,
     MemoryKeyStore,
     NotWrappedHereError,
+    PlaintextRefusedError,
     WrappedKey,
 )
 from fieldcrypt.columns import arrow, pandas, polars
 from fieldcrypt.errors import FieldcryptError, located
 from fieldcrypt.format import text_form
 from fieldcrypt.keys.aws_kms import AwsKmsKeyProvider
-from fieldcrypt_dynamodb import EncryptedClient, Protected, ProtectedTable
+from fieldcrypt_dynamodb import EncryptedClient, Protected, ProtectedAttributeError, ProtectedTable
 from fieldcrypt_dynamodb.item.forms import PYTHON, WIRE
 from fieldcrypt_dynamodb.item.items import Items
 from fieldcrypt_pynamodb import EncryptedAttribute
+from fieldcrypt_pynamodb import ProtectedAttributeError as AttributeOfModelError
 from fieldcrypt_pynamodb import encrypted as encrypted_model
-from fieldcrypt_sqlalchemy import Encrypted, blind_index, encrypted
+from fieldcrypt_sqlalchemy import Encrypted, ProtectedColumnError, blind_index, encrypted
 
 SSN = "078-05-1120"
 NUMBER = 78051120  # of a wrong type for a text, and as secret
@@ -289,6 +291,14 @@ def test_it_survives_a_copy(again: Callable[[Any], Any]) -> None:
     error = again(caught.value)
     assert (error.field, error.key_id, error.tenant, error.by) == (FIELD, data[1:17].hex(), TENANT, "a test")
     assert str(error) == str(caught.value)
+
+
+@pytest.mark.parametrize("kind", [ProtectedColumnError, ProtectedAttributeError, AttributeOfModelError])
+def test_what_integrations_refuse_has_one_base(kind: type[PlaintextRefusedError]) -> None:
+    """Whoever handles it need not know which integration it was; and it says which field."""
+    with pytest.raises(PlaintextRefusedError) as caught:
+        raise kind("not here", field=FIELD)
+    assert pickle.loads(pickle.dumps(caught.value)).field == FIELD
 
 
 def test_one_error_in_two_places() -> None:
