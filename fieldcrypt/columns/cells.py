@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from fieldcrypt.errors import FieldcryptError, located
 from fieldcrypt.field import Field
 from fieldcrypt.format.context import NoTenant, row_context
-from fieldcrypt.schemes import OldReader
+from fieldcrypt.schemes import LegacyReader
 
 __all__ = [
     "ONE",
@@ -53,7 +53,7 @@ def decrypt_cells(field: Field[T], values: Iterable[bytes | None], place: Place)
     return _each(field.decrypt, values, place, field.name)
 
 
-def read_cells(reader: OldReader[T], values: Iterable[bytes | str | None], place: Place) -> list[T | None]:
+def read_cells(reader: LegacyReader[T], values: Iterable[bytes | str | None], place: Place) -> list[T | None]:
     """Read another scheme's values one by one, likewise."""
     return _each(reader.read, values, place)
 

@@ -14,7 +14,7 @@ from fieldcrypt.field import Field
 from fieldcrypt.format.context import application_context
 from fieldcrypt.mixed_mode import Accepted, FromPlaintext, MixedField
 from fieldcrypt.offload import Offload
-from fieldcrypt.schemes import OldReader
+from fieldcrypt.schemes import LegacyReader
 from fieldcrypt.search.blind_index import BlindIndex
 
 __all__ = ["Protection"]
@@ -36,7 +36,7 @@ class Protection:
             `Encryptor.field`.
         accept_plaintext: read plaintext as well, until this day begins in UTC, a year from now at the most: while data
             that exists is encrypted. Writes are encrypted all the same.
-        accept: read values of other schemes, or of a former declaration, as well (`OldReader`, `FormerField`).
+        accept: read values of other schemes, or of a former declaration, as well (`LegacyReader`, `PreviousField`).
         accept_until: until when; needed with `accept`.
         storage: "text" for stores that hold text only (SPEC section 13); a value takes a third more room.
         accepted: what all `accept` arguments together say; None if nothing else is read.
@@ -56,7 +56,7 @@ class Protection:
     accept_public_key: bool = False
     accept_foreign_keys: bool = False
     accept_plaintext: date | None = None
-    accept: Sequence[OldReader[Any]] = ()
+    accept: Sequence[LegacyReader[Any]] = ()
     accept_until: date | None = None
     storage: Literal["binary", "text"] = "binary"
     accepted: Accepted | None = field(init=False, repr=False, compare=False, default=None)

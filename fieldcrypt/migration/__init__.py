@@ -11,14 +11,14 @@ from fieldcrypt.migration.reports import (
     VerifyReport,
 )
 from fieldcrypt.migration.sample import Sample
-from fieldcrypt.mixed_mode import Finding, FormerField, Kind
+from fieldcrypt.mixed_mode import ExaminedValue, PreviousField, ValueStatus
 
 __all__ = [
     "CountsValues",
     "Failures",
-    "Finding",
-    "FormerField",
-    "Kind",
+    "ExaminedValue",
+    "PreviousField",
+    "ValueStatus",
     "MendsRows",
     "Migration",
     "MigrationError",

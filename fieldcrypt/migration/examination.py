@@ -11,9 +11,9 @@ from fieldcrypt.field import Field
 from fieldcrypt.format import envelope
 from fieldcrypt.format.context import NO_TENANT
 from fieldcrypt.mixed_mode.accepted import Accepted
-from fieldcrypt.mixed_mode.former_field import PartOf
-from fieldcrypt.mixed_mode.kind import Finding, Kind
+from fieldcrypt.mixed_mode.previous_field import PartOf
 from fieldcrypt.mixed_mode.reading import FromPlaintext, Reading
+from fieldcrypt.mixed_mode.value_status import ExaminedValue, ValueStatus
 
 __all__ = ["Examination"]
 
@@ -59,36 +59,38 @@ class Examination:
         tenant: str | None = None,
         context: Mapping[str, str] | None = None,
         part: PartOf | None = None,
-    ) -> Finding:
+    ) -> ExaminedValue:
         """Say what a stored value is, having decrypted it (see `Reading.read`).
 
         Raises:
             KeyProviderError, KeyStoreError: keys cannot be had for now, so that it cannot be told.
         """
         if data is None:
-            return Finding(Kind.NULL)
+            return ExaminedValue(ValueStatus.NULL)
         if isinstance(data, (bytearray, memoryview)):
             data = bytes(data)
         elif not self._has_forms and not isinstance(data, (bytes, str)):
-            return Finding(Kind.UNREADABLE)  # SQLite lets anyone put anything into a column
+            return ExaminedValue(ValueStatus.UNREADABLE)  # SQLite lets anyone put anything into a column
         try:
             found = self._reading.read(data, tenant, context, part)
         except KeyShreddedError:
-            return Finding(Kind.SHREDDED)
+            return ExaminedValue(ValueStatus.SHREDDED)
         except (DecryptionError, KeyNotFoundError):
-            return Finding(Kind.UNREADABLE)
-        return self._own(data, found.value, tenant) if found.kind is Kind.ACTIVE else found
+            return ExaminedValue(ValueStatus.UNREADABLE)
+        return self._own(data, found.value, tenant) if found.status is ValueStatus.ACTIVE else found
 
-    def check_due(self, finding: Finding) -> None:
+    def check_due(self, examined: ExaminedValue) -> None:
         """Look whether a value may be encrypted anew: plaintext planted after its day must not become authentic.
 
         Raises:
             DecryptionError: it is plaintext, and the day until which that is accepted has begun.
         """
-        if finding.kind is Kind.PLAINTEXT and not (self._accepted is not None and self._accepted.takes_plaintext()):
+        if examined.status is ValueStatus.PLAINTEXT and not (
+            self._accepted is not None and self._accepted.accepts_plaintext()
+        ):
             raise DecryptionError(f"the time in which {self._field.name} accepted plaintext is over")
 
-    def _own(self, data: Any, value: Any, tenant: str | None) -> Finding:
+    def _own(self, data: Any, value: Any, tenant: str | None) -> ExaminedValue:
         parts, head = envelope.parse(data), data[envelope.HEAD]
         old = self._old.get(head)
         if old is None:
@@ -99,9 +101,9 @@ class Examination:
             if at is not None:
                 self.waits_until = max(at, self.waits_until or at)
         if old:
-            return Finding(Kind.OLD_KEY, value)
+            return ExaminedValue(ValueStatus.OLD_KEY, value)
         if self._pad is not None:
             again = envelope.parse(self._field.encrypt(value, tenant=tenant))
             if len(again.ciphertext) != len(parts.ciphertext):
-                return Finding(Kind.OLD_FORM, value)
-        return Finding(Kind.ACTIVE, value)
+                return ExaminedValue(ValueStatus.OLD_FORM, value)
+        return ExaminedValue(ValueStatus.ACTIVE, value)

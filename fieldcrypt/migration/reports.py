@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from fieldcrypt.format._text import counted
 from fieldcrypt.migration.sample import Sample
-from fieldcrypt.mixed_mode.kind import Kind
+from fieldcrypt.mixed_mode.value_status import ValueStatus
 
 __all__ = [
     "MAX_FAILURES",
@@ -37,7 +37,7 @@ class MigrationPlan(NamedTuple):
     Attributes:
         rows: how many were looked at.
         total: how many there are.
-        fields: by field, or column, how many values are of which kind.
+        fields: by field, or column, how many values are of which status.
         stale_tags: by field, how many rows have no blind index tag or an old one.
         needed: what has to change before a backfill can run, in words; statements where they are known.
         left: how many were not seen although the database counts them, so that no step would come to them.
@@ -50,7 +50,7 @@ class MigrationPlan(NamedTuple):
 
     rows: int
     total: int
-    fields: Mapping[str, Counter[Kind]]
+    fields: Mapping[str, Counter[ValueStatus]]
     stale_tags: Mapping[str, int]
     needed: tuple[str, ...]
     left: int = 0
@@ -61,7 +61,7 @@ class MigrationPlan(NamedTuple):
     @property
     def due(self) -> int:
         """How many values, tags and seals of what was looked at a backfill would write."""
-        values = sum(count for counts in self.fields.values() for kind, count in counts.items() if kind.is_due)
+        values = sum(count for counts in self.fields.values() for status, count in counts.items() if status.is_due)
         return values + sum(self.stale_tags.values()) + self.stale_seals
 
 

@@ -1,17 +1,17 @@
 """Mixed mode: fields that read plaintext, and values of other schemes, until a day. See docs/migration.md."""
 
 from fieldcrypt.mixed_mode.accepted import Accepted
-from fieldcrypt.mixed_mode.former_field import FormerField, PartOf, is_envelope
-from fieldcrypt.mixed_mode.kind import Finding, Kind
 from fieldcrypt.mixed_mode.mixed_field import MixedField
+from fieldcrypt.mixed_mode.previous_field import PartOf, PreviousField, is_envelope
 from fieldcrypt.mixed_mode.reading import FromPlaintext, Reading
+from fieldcrypt.mixed_mode.value_status import ExaminedValue, ValueStatus
 
 __all__ = [
     "Accepted",
-    "Finding",
-    "FormerField",
+    "ExaminedValue",
+    "PreviousField",
     "FromPlaintext",
-    "Kind",
+    "ValueStatus",
     "MixedField",
     "PartOf",
     "Reading",

@@ -8,8 +8,8 @@ from typing import Any, Self
 
 from fieldcrypt import _system
 from fieldcrypt.errors import ConfigurationError
-from fieldcrypt.mixed_mode.former_field import FormerField
-from fieldcrypt.schemes import OldReader
+from fieldcrypt.mixed_mode.previous_field import PreviousField
+from fieldcrypt.schemes import LegacyReader
 
 __all__ = ["Accepted"]
 
@@ -17,7 +17,7 @@ _LONGEST = timedelta(days=366)
 
 
 class Accepted:
-    """Plaintext, and values of other schemes or of former declarations, each until a day.
+    """Plaintext, and values of other schemes or of previous declarations, each until a day.
 
     Whoever can write to the database can plant plaintext while it is accepted: so it has an end, a year ahead at the
     most.
@@ -31,16 +31,16 @@ class Accepted:
         ConfigurationError: there is no end, or it is further away than a year; or what is given are no readers.
     """
 
-    __slots__ = ("_plaintext_ends", "_readers_end", "formers", "plaintext_until", "readers")
+    __slots__ = ("_plaintext_ends", "_readers_end", "plaintext_until", "previous_fields", "readers")
 
     def __init__(
         self,
         plaintext_until: date | None = None,
-        readers: Sequence[OldReader[Any]] = (),
+        readers: Sequence[LegacyReader[Any]] = (),
         readers_until: date | None = None,
     ) -> None:
         for reader in readers:
-            if isinstance(reader, type) or not isinstance(reader, OldReader):
+            if isinstance(reader, type) or not isinstance(reader, LegacyReader):
                 raise ConfigurationError(f"{reader!r} reads no old values: that takes recognises and read")
         if bool(readers) != (readers_until is not None):
             raise ConfigurationError(
@@ -49,23 +49,23 @@ class Accepted:
                 else "accept_until is for accept=[…]; for plaintext it is accept_plaintext=date(…)"
             )
         self.plaintext_until = plaintext_until
-        self.readers = tuple(reader for reader in readers if not isinstance(reader, FormerField))
-        self.formers = tuple(reader for reader in readers if isinstance(reader, FormerField))
+        self.readers = tuple(reader for reader in readers if not isinstance(reader, PreviousField))
+        self.previous_fields = tuple(reader for reader in readers if isinstance(reader, PreviousField))
         self._plaintext_ends = _end("accept_plaintext", plaintext_until)
         self._readers_end = _end("accept_until", readers_until)
 
     @classmethod
-    def of_job(cls, readers: Sequence[OldReader[Any]]) -> Self:
+    def for_job(cls, readers: Sequence[LegacyReader[Any]]) -> Self:
         """Return what a job reads, which has no need of an end: it is one itself."""
         accepted = cls()
         accepted.readers = tuple(readers)
         return accepted
 
-    def takes_plaintext(self) -> bool:
+    def accepts_plaintext(self) -> bool:
         """Say whether plaintext is accepted now."""
         return _system.wall_clock() < self._plaintext_ends
 
-    def takes_old_values(self) -> bool:
+    def accepts_legacy_values(self) -> bool:
         """Say whether what the readers read is accepted now."""
         return _system.wall_clock() < self._readers_end
 

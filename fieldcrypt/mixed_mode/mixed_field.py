@@ -11,9 +11,9 @@ from fieldcrypt.events import Event, EventKind
 from fieldcrypt.field import Field
 from fieldcrypt.format.context import NoTenant
 from fieldcrypt.mixed_mode.accepted import Accepted
-from fieldcrypt.mixed_mode.former_field import PartOf
-from fieldcrypt.mixed_mode.kind import Kind
+from fieldcrypt.mixed_mode.previous_field import PartOf
 from fieldcrypt.mixed_mode.reading import FromPlaintext, Reading
+from fieldcrypt.mixed_mode.value_status import ValueStatus
 
 __all__ = ["MixedField"]
 
@@ -93,13 +93,13 @@ class MixedField:
         part: PartOf | None,
         said: DecryptionError | None,
     ) -> Any:
-        kind, value = self._reading.read(data, tenant, context, part, said)
-        if kind is Kind.PLAINTEXT:
-            accepted, event, what = self._accepted.takes_plaintext(), EventKind.PLAINTEXT_READ, "plaintext"
-        elif kind is Kind.ACTIVE:
+        status, value = self._reading.read(data, tenant, context, part, said)
+        if status is ValueStatus.PLAINTEXT:
+            accepted, event, what = self._accepted.accepts_plaintext(), EventKind.PLAINTEXT_READ, "plaintext"
+        elif status is ValueStatus.ACTIVE:
             return value
         else:
-            accepted, event, what = self._accepted.takes_old_values(), EventKind.OLD_VALUE_READ, "old values"
+            accepted, event, what = self._accepted.accepts_legacy_values(), EventKind.OLD_VALUE_READ, "old values"
         if not accepted:
             raise DecryptionError(f"the time in which {self._field.name} accepted {what} is over")
         self._encryptor.report(Event(event, place=self._field.name))

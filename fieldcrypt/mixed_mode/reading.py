@@ -9,9 +9,9 @@ from fieldcrypt.errors import ConfigurationError, DecryptionError, KeyNotFoundEr
 from fieldcrypt.field import Field
 from fieldcrypt.format.context import NO_TENANT, NoTenant
 from fieldcrypt.mixed_mode.accepted import Accepted
-from fieldcrypt.mixed_mode.former_field import PartOf, is_envelope
-from fieldcrypt.mixed_mode.kind import Finding, Kind
-from fieldcrypt.schemes import OldReader
+from fieldcrypt.mixed_mode.previous_field import PartOf, is_envelope
+from fieldcrypt.mixed_mode.value_status import ExaminedValue, ValueStatus
+from fieldcrypt.schemes import LegacyReader
 
 __all__ = ["FromPlaintext", "Reading"]
 
@@ -30,10 +30,10 @@ class Reading:
         accepted: what else there may be. Its dates do not count here.
         from_plaintext: makes a value of plaintext, in databases that store each type in a form of its own; raises
             TypeError or ValueError if it is none. Default: for text and bytes in one binary form.
-        to_field: makes a value of what the application has, which former fields are converted to.
+        to_field: makes a value of what the application has, which previous fields are converted to.
 
     Raises:
-        ConfigurationError: plaintext is to be accepted of a type that has no one binary form; or values of a former
+        ConfigurationError: plaintext is to be accepted of a type that has no one binary form; or values of a previous
             field could not be told from those of now, or not be read as such.
     """
 
@@ -51,8 +51,8 @@ class Reading:
         self._plaintext = self._accepted.plaintext_until is not None
         self._type = field.type
         self._from_plaintext, self._to_field = from_plaintext, to_field
-        for former in self._accepted.formers:
-            former.check(field)
+        for previous in self._accepted.previous_fields:
+            previous.check(field)
         if self._plaintext and from_plaintext is None and self._type not in (str, bytes):
             raise ConfigurationError(
                 f"{field.name}: plaintext of type {getattr(self._type, '__name__', self._type)} is not read in place: "
@@ -66,78 +66,78 @@ class Reading:
         context: Mapping[str, str] | None,
         part: PartOf | None = None,
         refused: DecryptionError | None = None,
-    ) -> Finding:
+    ) -> ExaminedValue:
         """Return what a value is (`ACTIVE` for all of the field's own), and the value.
 
         Args:
             data: bytes or text; of what is neither, `from_plaintext` knows.
             tenant, context: as for `Field.decrypt`.
-            part: tells what else it may have been bound to (see `FormerField`).
+            part: tells what else it may have been bound to (see `PreviousField`).
             refused: what the field has said of the value, which it is then not asked again.
 
         Raises:
             DecryptionError: it is nothing of all that; what the field said of it, if it has the form of its values.
-            KeyProviderError, KeyStoreError: as for `Field.decrypt` and `OldReader.read`.
+            KeyProviderError, KeyStoreError: as for `Field.decrypt` and `LegacyReader.read`.
         """
         # Other schemes first, for messages of some begin as ours do; what their reader authenticates is theirs.
-        asked: Sequence[OldReader[Any]] = ()
+        asked: Sequence[LegacyReader[Any]] = ()
         if self._accepted.readers and isinstance(data, (bytes, str)):
             asked = [reader for reader in self._accepted.readers if reader.recognises(data)]
-            value = self._asked(asked, data, tenant, context)
+            value = self._read_legacy(asked, data, tenant, context)
             if value is not _NONE:
-                return Finding(Kind.OTHER_SCHEME, value)
+                return ExaminedValue(ValueStatus.OTHER_SCHEME, value)
         if isinstance(data, bytes) and is_envelope(data):
             if refused is None:
                 try:
-                    return Finding(Kind.ACTIVE, self._field.decrypt(data, tenant=tenant, context=context))
+                    return ExaminedValue(ValueStatus.ACTIVE, self._field.decrypt(data, tenant=tenant, context=context))
                 except DecryptionError as error:
                     refused = error
                 except KeyNotFoundError as error:
                     # Of a forged message of another scheme, what looks like a key id is that of no key.
                     if not asked or isinstance(error, KeyShreddedError):
                         raise
-            if self._accepted.formers:
-                return Finding(Kind.OLD_FORM, self._of_former(data, tenant, context, part))
+            if self._accepted.previous_fields:
+                return ExaminedValue(ValueStatus.OLD_FORM, self._read_previous(data, tenant, context, part))
             raise refused or DecryptionError()
         if self._plaintext and not asked:
-            return Finding(Kind.PLAINTEXT, self._of_plaintext(data))
+            return ExaminedValue(ValueStatus.PLAINTEXT, self._read_plaintext(data))
         raise DecryptionError
 
-    def _asked(
-        self, readers: Iterable[OldReader[Any]], data: bytes | str, tenant: str | NoTenant | None, context: Any
+    def _read_legacy(
+        self, readers: Iterable[LegacyReader[Any]], data: bytes | str, tenant: str | NoTenant | None, context: Any
     ) -> Any:
         whose = None if tenant is NO_TENANT else tenant
         for reader in readers:
             try:
-                return self._of_type(reader.read(data, tenant=whose, context=context))
+                return self._as_field_type(reader.read(data, tenant=whose, context=context))
             except DecryptionError:
                 continue
         return _NONE
 
-    def _of_former(self, data: bytes, tenant: str | NoTenant | None, context: Any, part: PartOf | None) -> Any:
+    def _read_previous(self, data: bytes, tenant: str | NoTenant | None, context: Any, part: PartOf | None) -> Any:
         refused = DecryptionError()
-        for former in self._accepted.formers:
+        for previous in self._accepted.previous_fields:
             try:
-                value = former.read(data, tenant=tenant, context=context, part=part)
-                if former.convert is not None and self._to_field is not None:
+                value = previous.read(data, tenant=tenant, context=context, part=part)
+                if previous.convert is not None and self._to_field is not None:
                     value = self._to_field(value)
-                return self._of_type(value)
+                return self._as_field_type(value)
             except DecryptionError as error:
                 refused = error
             except (TypeError, ValueError):
-                refused = DecryptionError(f"{self._field.name}: a former value was converted to none of the field's")
+                refused = DecryptionError(f"{self._field.name}: a previous value was converted to none of the field's")
         raise DecryptionError(*refused.args)  # here, where no chained exception carries a value
 
-    def _of_plaintext(self, data: Any) -> Any:
+    def _read_plaintext(self, data: Any) -> Any:
         if self._from_plaintext is None:
-            return self._of_type(data)
+            return self._as_field_type(data)
         try:
             return self._from_plaintext(data)
         except (TypeError, ValueError):
             pass  # raised below, where no chained exception carries the value
         raise DecryptionError
 
-    def _of_type(self, value: Any) -> Any:
+    def _as_field_type(self, value: Any) -> Any:
         """Return a value that is the field's, made of its text or bytes if need be."""
         if type(value) is self._type or self._type is object:
             return value

@@ -4,6 +4,6 @@ Nothing here is loaded by `import fieldcrypt`, and no library of another scheme 
 module and its extra.
 """
 
-from fieldcrypt.schemes.reader import OldReader, read_either
+from fieldcrypt.schemes.legacy_reader import LegacyReader, read_either
 
-__all__ = ["OldReader", "read_either"]
+__all__ = ["LegacyReader", "read_either"]

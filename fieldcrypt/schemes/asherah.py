@@ -47,11 +47,11 @@ class AsherahReader(Generic[T]):
         self._decode: Decode[T] = decode
 
     def recognises(self, data: bytes | str, /) -> bool:
-        """Say whether a value has the form of a record (see `OldReader`)."""
+        """Say whether a value has the form of a record (see `LegacyReader`)."""
         return _record(data) is not None
 
     def read(self, data: bytes | str, /, *, tenant: str | None = None, context: Mapping[str, str] | None = None) -> T:
-        """Authenticate and decrypt a record (see `OldReader`).
+        """Authenticate and decrypt a record (see `LegacyReader`).
 
         While Asherah cannot reach its metastore or KMS, it may say of a record that none of its keys is the right one,
         which is a DecryptionError.

@@ -83,11 +83,11 @@ class EncryptionSdkReader(Generic[T]):
         self._client = client
 
     def recognises(self, data: bytes | str, /) -> bool:
-        """Say whether a value has the form of a message (see `OldReader`)."""
+        """Say whether a value has the form of a message (see `LegacyReader`)."""
         return has_form_of_a_message(_message(data))
 
     def read(self, data: bytes | str, /, *, tenant: str | None = None, context: Mapping[str, str] | None = None) -> T:
-        """Authenticate and decrypt a message (see `OldReader`).
+        """Authenticate and decrypt a message (see `LegacyReader`).
 
         The SDK tells a refusal of KMS, or a throttled call, from a message under foreign keys in its log alone: all
         three are a DecryptionError.

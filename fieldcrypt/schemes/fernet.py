@@ -44,11 +44,11 @@ class FernetReader(Generic[T]):
         self._decode: Decode[T] = decode
 
     def recognises(self, data: bytes | str, /) -> bool:
-        """Say whether a value has the form of a token (see `OldReader`)."""
+        """Say whether a value has the form of a token (see `LegacyReader`)."""
         return is_token(data)
 
     def read(self, data: bytes | str, /, *, tenant: str | None = None, context: Mapping[str, str] | None = None) -> T:
-        """Authenticate and decrypt a token (see `OldReader`)."""
+        """Authenticate and decrypt a token (see `LegacyReader`)."""
         if is_token(data):
             try:
                 plaintext = self._fernet.decrypt(data)

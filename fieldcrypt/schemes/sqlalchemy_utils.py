@@ -55,7 +55,7 @@ class StringEncryptedReader:
         self._type = type
 
     def recognises(self, data: bytes | str, /) -> bool:
-        """Say whether a value has the form that the engine writes (see `OldReader`).
+        """Say whether a value has the form that the engine writes (see `LegacyReader`).
 
         Of AesEngine that is little: base64 of a multiple of 16 bytes.
         """
@@ -70,7 +70,7 @@ class StringEncryptedReader:
         return not isinstance(engine, AesGcmEngine) or len(content) >= _GCM_FRAME_SIZE
 
     def read(self, data: bytes | str, /, *, tenant: str | None = None, context: Mapping[str, str] | None = None) -> Any:
-        """Decrypt a value, and authenticate it if the engine does (see `OldReader`)."""
+        """Decrypt a value, and authenticate it if the engine does (see `LegacyReader`)."""
         if self.recognises(data):
             try:
                 return self._decrypt(data)

@@ -17,7 +17,7 @@ from pyspark.sql.functions import pandas_udf
 from pyspark.sql.types import BinaryType, DataType
 
 from fieldcrypt import Field
-from fieldcrypt.schemes import OldReader
+from fieldcrypt.schemes import LegacyReader
 from fieldcrypt.spi import located
 from fieldcrypt.spi.columns import Place, array_of, decrypt_cells, encrypt_cells, python_values, read_cells
 from fieldcrypt_spark.declarations import name_of_udf
@@ -37,7 +37,7 @@ def encrypt_column(
     type: DataType | None = None,
     tenant: Name | None = None,
     row: Name | Sequence[Name] | None = None,
-    reader: Callable[[], OldReader[Any]] | None = None,
+    reader: Callable[[], LegacyReader[Any]] | None = None,
 ) -> Column:
     """Return a column with the encrypted values of another, of type binary.
 
@@ -62,7 +62,7 @@ def encrypt_column(
     here = _field_of(field)
     how = travel(here.type, type) if reader is None else OPAQUE
     remote: Remote[Field[Any]] = Remote(field)
-    old: Remote[OldReader[Any]] | None = None if reader is None else Remote(reader)
+    old: Remote[LegacyReader[Any]] | None = None if reader is None else Remote(reader)
     of_tenants, place, name = tenant is not None, _columns_of_place(tenant, row), here.name
 
     def encrypt(values: pd.Series, *others: pd.Series) -> pd.Series:

@@ -12,11 +12,11 @@ from itertools import count
 from typing import Any, NamedTuple
 
 from fieldcrypt import Field
-from fieldcrypt.schemes import OldReader
+from fieldcrypt.schemes import LegacyReader
 
 __all__ = ["Declaration", "declarations_in", "name_of_udf", "without_numbers"]
 
-Reader = Callable[[], OldReader[Any]]
+Reader = Callable[[], LegacyReader[Any]]
 
 _NUMBER = re.compile(r"(?<=encrypt_column )#(\d+) ")
 

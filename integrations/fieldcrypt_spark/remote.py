@@ -8,11 +8,11 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar, cast
 
 from fieldcrypt import Field
-from fieldcrypt.schemes import OldReader
+from fieldcrypt.schemes import LegacyReader
 
 __all__ = ["Remote"]
 
-T = TypeVar("T", Field[Any], OldReader[Any])
+T = TypeVar("T", Field[Any], LegacyReader[Any])
 
 _names: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()  # on the driver, of functions
 _made: dict[str, Any] = {}  # on a worker, by name; a worker lives for one application

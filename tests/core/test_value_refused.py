@@ -18,7 +18,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from fieldcrypt import DecryptionError, Encryptor, KeyPolicy, KeyProviderError, LocalKeyProvider, MemoryKeyStore
 from fieldcrypt.columns.arrow import decrypt_column
 from fieldcrypt.events import Event, EventKind
-from fieldcrypt.migration import FormerField
+from fieldcrypt.migration import PreviousField
 from fieldcrypt.mixed_mode import Accepted, MixedField
 from fieldcrypt.schemes import read_either
 from fieldcrypt.schemes.fernet import FernetReader
@@ -114,7 +114,7 @@ class TestSeveralForms:
     def test_a_value_that_one_of_them_takes_is_not_refused(self, watched: Watched) -> None:
         """A value under a former name, which the field itself does not open, is none that anybody changed."""
         now, before = (watched.encryptor.field(name, str) for name in ("a.b", "a.former"))
-        mixed = MixedField(watched.encryptor, now, Accepted(None, [FormerField(before)], SOON))
+        mixed = MixedField(watched.encryptor, now, Accepted(None, [PreviousField(before)], SOON))
         assert mixed.decrypt(before.encrypt(SSN)) == SSN
         assert watched.refused == []
 
@@ -123,7 +123,7 @@ class TestSeveralForms:
         """Under the name of the field that was asked."""
         now, before = (watched.encryptor.field(name, str) for name in ("a.b", "a.former"))
         accept: dict[str, list[Any]] = {
-            "former": [FormerField(before)],
+            "former": [PreviousField(before)],
             "fernet": [FernetReader(Fernet(Fernet.generate_key()))],
             "none": [],
         }

@@ -18,7 +18,7 @@ from fieldcrypt import (
     MemoryKeyStore,
     Protection,
 )
-from fieldcrypt.mixed_mode import FormerField
+from fieldcrypt.mixed_mode import PreviousField
 
 SOON = datetime.now(UTC).date() + timedelta(days=30)
 SSN = "078-05-1120"
@@ -79,7 +79,7 @@ def test_nothing_else_is_read_by_default(encryptor: Encryptor) -> None:
 def test_former_values_are_read(encryptor: Encryptor) -> None:
     """What a former declaration wrote is read by the field of now, and by no other."""
     former = encryptor.field("patients.social", str)
-    protection = Protection(str, accept=[FormerField(former)], accept_until=SOON)
+    protection = Protection(str, accept=[PreviousField(former)], accept_until=SOON)
     field = protection.field(encryptor, "patients.ssn")
     mixed = protection.mixed(encryptor, field)
     assert mixed is not None

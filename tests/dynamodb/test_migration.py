@@ -29,7 +29,7 @@ from fieldcrypt import (
     Purpose,
     _system,
 )
-from fieldcrypt.migration import FormerField, Kind, Migration, Sample
+from fieldcrypt.migration import Migration, PreviousField, Sample, ValueStatus
 from fieldcrypt.schemes.fernet import FernetReader
 from fieldcrypt_dynamodb import EncryptedTable, ItemSeal, Protected, ProtectedTable
 from fieldcrypt_dynamodb.migration import CheckpointTable, MigrationError, TableMigration
@@ -176,8 +176,8 @@ class TestTheWholeWay:
         plan = job.plan()
         assert (plan.rows, plan.due, plan.needed) == (9, 18, ())
         assert plan.fields == {
-            f"{TABLE}.email": {Kind.PLAINTEXT: 9},
-            f"{TABLE}.notes": {Kind.PLAINTEXT: 9},
+            f"{TABLE}.email": {ValueStatus.PLAINTEXT: 9},
+            f"{TABLE}.notes": {ValueStatus.PLAINTEXT: 9},
         }
         with pytest.raises(ConfigurationError, match="verify"):
             job.finish()
@@ -361,7 +361,7 @@ class TestReencryption(OnMoto):
         later(monkeypatch, 5)
         encryptor.data_keys.rotate("clinic 1")
         job = migration(dynamodb, table, name="rotation")
-        assert job.plan().fields[f"{TABLE}.email"] == {Kind.ACTIVE: 8, Kind.OLD_KEY: 2}
+        assert job.plan().fields[f"{TABLE}.email"] == {ValueStatus.ACTIVE: 8, ValueStatus.OLD_KEY: 2}
         old = raw(dynamodb, TABLE, key(1))["email"]["B"][1:17]
         assert job.values_under(old) == {f"{TABLE}.email": 2, f"{TABLE}.notes": 2}
         assert told(job.backfill()) == (10, 2, 0, True)
@@ -377,7 +377,7 @@ class TestReencryption(OnMoto):
         attributes = {"email": Protected(str, name="old.name", accept_plaintext=SOON)}
         migration(dynamodb, described(encryptor, attributes=attributes, bound=False)).backfill()
         how: dict[str, Any] = {
-            "accept": [FormerField(encryptor.field("old.name", str), tenant="clinic")],
+            "accept": [PreviousField(encryptor.field("old.name", str), tenant="clinic")],
             "accept_until": SOON,
             "pad": 64,
         }
@@ -386,7 +386,7 @@ class TestReencryption(OnMoto):
             Key={"clinic": "clinic 1", "number": 1}, UpdateExpression="REMOVE email"
         )
         job = migration(dynamodb, table, name="new form")
-        assert job.plan().fields[f"{TABLE}.email"] == {Kind.OLD_FORM: 3, Kind.NULL: 1}
+        assert job.plan().fields[f"{TABLE}.email"] == {ValueStatus.OLD_FORM: 3, ValueStatus.NULL: 1}
         assert job.backfill().changed == 3
         sizes = {len(raw(dynamodb, TABLE, key(n))["email"]["B"]) for n in (0, 2, 3)}
         assert len(sizes) == 1
@@ -427,7 +427,7 @@ class TestOtherSchemes(OnMoto):
         for number, token in enumerate((*tokens, forged)):
             plain.put_item(Item={"clinic": f"clinic {number}", "number": number, "email": token})
         job = migration(dynamodb, table)
-        assert job.plan().fields[f"{TABLE}.email"] == {Kind.OTHER_SCHEME: 2, Kind.UNREADABLE: 1}
+        assert job.plan().fields[f"{TABLE}.email"] == {ValueStatus.OTHER_SCHEME: 2, ValueStatus.UNREADABLE: 1}
         report = job.backfill()
         assert (report.changed, list(report.failures)) == (2, [name(2)])
         assert items(plain)[2]["email"].value == forged
@@ -463,7 +463,7 @@ class TestOtherSchemes(OnMoto):
         report = migration(dynamodb, table(notes=True)).backfill()
         assert "notes is encrypted, and not declared" in str(report.failures["42",])
         job = migration(dynamodb, table(), name="all")
-        assert job.plan().fields[f"{TABLE}.ssn"] == {Kind.OTHER_SCHEME: 1}
+        assert job.plan().fields[f"{TABLE}.ssn"] == {ValueStatus.OTHER_SCHEME: 1}
         assert told(job.backfill()) == (1, 1, 0, True)
         assert plain.scan()["Items"][0].keys() == ITEM.keys()
         assert EncryptedTable(plain, table()).get_item(Key={"id": "42"})["Item"] == wanted
@@ -547,7 +547,7 @@ class TestVerify(OnMoto):
         report = job.verify()
         assert (report.rows, report.wrong, report.reasons) == (12, 5, expected)
         plan = job.plan()
-        assert plan.fields[f"{TABLE}.email"] == {Kind.ACTIVE: 9, Kind.UNREADABLE: 3}
+        assert plan.fields[f"{TABLE}.email"] == {ValueStatus.ACTIVE: 9, ValueStatus.UNREADABLE: 3}
         with pytest.raises(ConfigurationError, match="5 rows"):
             job.finish()
         repaired = job.backfill()
@@ -700,7 +700,10 @@ class TestModels(OnMoto):
         for number in range(9):
             PlainNurse(f"clinic {number % 5}", number, email=email(number), shift=1_234_567).save()
         job = migration(dynamodb, MigratedModel(Person))
-        assert job.plan().fields == {f"{TABLE}.mail": {Kind.PLAINTEXT: 9}, f"{TABLE}.shift": {Kind.PLAINTEXT: 9}}
+        assert job.plan().fields == {
+            f"{TABLE}.mail": {ValueStatus.PLAINTEXT: 9},
+            f"{TABLE}.shift": {ValueStatus.PLAINTEXT: 9},
+        }
         assert job.backfill().changed == 9
         assert job.verify().wrong == 0
         assert "example" not in repr(dynamodb.client().scan(TableName=TABLE)["Items"])

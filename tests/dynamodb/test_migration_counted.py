@@ -15,7 +15,7 @@ from pynamodb.models import Model
 from pynamodb.transactions import TransactWrite
 
 from fieldcrypt import ConfigurationError, DecryptionError, Encryptor
-from fieldcrypt.migration import Kind
+from fieldcrypt.migration import ValueStatus
 from fieldcrypt.migration.engine.journal import Portion
 from fieldcrypt.migration.engine.source import Which
 from fieldcrypt_dynamodb import EncryptedTable, ItemSeal, Protected, ProtectedTable
@@ -500,7 +500,7 @@ class TestItemsOfOthers(OnMoto):
             ExpressionAttributeValues={":odd": {"a": {1, 2}}},
         )
         job = migration(dynamodb, described(encryptor))
-        assert job.plan().fields[f"{TABLE}.email"] == {Kind.PLAINTEXT: 2, Kind.UNREADABLE: 1}
+        assert job.plan().fields[f"{TABLE}.email"] == {ValueStatus.PLAINTEXT: 2, ValueStatus.UNREADABLE: 1}
         report = job.backfill()
         assert (report.failed, list(report.failures), report.left, report.complete) == (1, [name(1)], 1, False)
         assert list(job.verify().reasons) == [name(1)]
@@ -522,7 +522,7 @@ class TestItemsOfOthers(OnMoto):
         unknown = {each: {"B": b"\x01" + bytes(16) + found[each]["B"][17:]} for each in ("text", "seal")}
         dynamodb.client().put_item(TableName=TABLE, Item={**found, **unknown})
         job = migration(dynamodb, table)
-        assert job.plan().fields[f"{TABLE}.text"][Kind.SHREDDED] == 1
+        assert job.plan().fields[f"{TABLE}.text"][ValueStatus.SHREDDED] == 1
         report = job.backfill()
         assert (report.changed, list(report.failures), report.complete) == (1, [name(1)], True)
         assert list(job.verify().reasons) == [name(1)]

@@ -12,7 +12,7 @@ from pynamodb.attributes import BinaryAttribute, MapAttribute, NumberAttribute, 
 from pynamodb.models import Model
 
 from fieldcrypt import ConfigurationError, DecryptionError, Encryptor, KeyPolicy, LocalKeyProvider, MemoryKeyStore
-from fieldcrypt.migration import FormerField
+from fieldcrypt.migration import PreviousField
 from fieldcrypt.schemes.fernet import FernetReader
 from fieldcrypt_dynamodb import EncryptedClient, EncryptedTable, ItemSeal, Protected, ProtectedTable
 from fieldcrypt_pynamodb import EncryptedAttribute
@@ -107,7 +107,7 @@ class TestRefused(OnMoto):
         """No mode is for ever; and when the day has come plaintext is an error that does not show it."""
         for how in (
             {"accept_until": SOON},
-            {"accept": [FormerField(encryptor.field("a.b", str))]},
+            {"accept": [PreviousField(encryptor.field("a.b", str))]},
             {"accept_plaintext": True},
             {"accept_plaintext": dt.date(2999, 1, 1)},
         ):
@@ -170,7 +170,7 @@ class TestOldValues(OnMoto):
         """As text or binary, of each item what it is; plaintext is not accepted with them."""
         plain, fernet = create(dynamodb), Fernet(Fernet.generate_key())
         former = encryptor.field("patients.called", str)
-        accept: list[Any] = [FernetReader(fernet), FormerField(former)]
+        accept: list[Any] = [FernetReader(fernet), PreviousField(former)]
         attributes = {"name": Protected(str, accept=accept, accept_until=SOON)}
         table = EncryptedTable(plain, ProtectedTable("patients", encryptor, key=["id"], attributes=attributes))
         token = fernet.encrypt(b"Ann Example")

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from fieldcrypt import ConfigurationError, Encryptor
-from fieldcrypt.migration import Finding, Kind, Sample
+from fieldcrypt.migration import ExaminedValue, Sample, ValueStatus
 from fieldcrypt.migration.engine.digest import about
 from fieldcrypt.migration.engine.journal import (
     Counts,
@@ -115,17 +115,17 @@ class MemoryField(ProtectedField):
     def accepts_plaintext(self) -> bool:
         return self.plain_name is None
 
-    def examine(self, cell: Cell, place: Place) -> Finding:
+    def examine(self, cell: Cell, place: Place) -> ExaminedValue:
         return self._examination.examine(cell.stored, place.tenant, place.context)
 
-    def of_plain(self, cell: Cell, place: Place) -> Finding:
+    def examine_plaintext(self, cell: Cell, place: Place) -> ExaminedValue:
         if cell.plain in (None, ""):  # "" is none to the application
-            return Finding(Kind.NULL)
+            return ExaminedValue(ValueStatus.NULL)
         if not isinstance(cell.plain, str):
             raise ZeroDivisionError("a type of the application's that raises what it likes")
-        return Finding(Kind.PLAINTEXT, cell.plain)
+        return ExaminedValue(ValueStatus.PLAINTEXT, cell.plain)
 
-    def check_due(self, found: Finding) -> None:
+    def check_due(self, found: ExaminedValue) -> None:
         self._examination.check_due(found)
 
     def seal(self, value: Any, place: Place) -> Any:

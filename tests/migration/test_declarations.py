@@ -40,7 +40,7 @@ from fieldcrypt import (
     MemoryKeyStore,
     _system,
 )
-from fieldcrypt.migration import FormerField, Kind
+from fieldcrypt.migration import PreviousField, ValueStatus
 from fieldcrypt.spi import Accepted, MixedField
 from fieldcrypt_dynamodb import EncryptedTable, ItemSeal, Protected, ProtectedAttributeError, ProtectedTable
 from fieldcrypt_dynamodb.migration import CheckpointTable, TableMigration
@@ -107,7 +107,7 @@ class Change:
         self.before, self.former, self.now = before, former, now
 
     def models(self, encryptor: Encryptor) -> tuple[Any, Any]:
-        former = FormerField(encryptor.field("patients.born", str), convert=date.fromisoformat, **self.former)
+        former = PreviousField(encryptor.field("patients.born", str), convert=date.fromisoformat, **self.former)
         now = patients(encryptor, Date, accept=[former], accept_until=SOON, **self.now)
         return patients(encryptor, String, **self.before), now
 
@@ -189,7 +189,7 @@ class TestColumns:
             connection.execute(before.insert(), rows)
             if what == "another scheme":
                 connection.execute(text("UPDATE people SET ssn = CAST('rot13:' || id AS BLOB)"))
-        former, other = FormerField(encryptor.field("people.old", str)), Numbered()
+        former, other = PreviousField(encryptor.field("people.old", str)), Numbered()
         accept: Any = {"former": former, "another scheme": other}.get(what)
         now = people(
             **({} if accept is None else {"accept": [accept], "accept_until": SOON}),
@@ -212,7 +212,7 @@ class TestColumns:
         fill(engine, before)
         assert born(engine, now) == BORN
         job = Migration(engine, now)
-        assert job.plan().fields == {"patients.born": {Kind.OLD_FORM: 4}}
+        assert job.plan().fields == {"patients.born": {ValueStatus.OLD_FORM: 4}}
         assert set(job.verify().reasons.values()) == {"born is not protected as it is declared now"}
         report = job.backfill()
         assert (report.changed, report.failed, report.complete) == (4, 0, True)
@@ -220,16 +220,23 @@ class TestColumns:
         after = patients(encryptor, Date, **CHANGES[change].now)  # accepts nothing any more
         assert born(engine, after) == BORN
 
+    def test_a_journal_that_0_1_began_knows_a_previous_field(self, encryptor: Encryptor) -> None:
+        """Its text there is as it was when the class was called FormerField, so that a paused migration goes on."""
+        previous = PreviousField(encryptor.field("patients.born", str), row="id")
+        assert previous.journal_text == "FormerField(Field('patients.born', str), row=('id',))"
+
     def test_an_unbound_model_was_bound_before(self, encryptor: Encryptor) -> None:
         """A type knows nothing of its row, so that reading says what to do; the backfill has the whole row."""
         engine = create_engine("sqlite://")
         fill(engine, patients(encryptor, String, tenant=None))
-        former = FormerField(encryptor.field("patients.born", str), row="id", convert=date.fromisoformat)
+        former = PreviousField(encryptor.field("patients.born", str), row="id", convert=date.fromisoformat)
         now = patients(encryptor, Date, None, None, accept=[former], accept_until=SOON)
         with pytest.raises(DecryptionError, match="bound to 'id', of which there is no value here"):
             born(engine, now)
         for model in (now, now.__table__):
-            assert Migration(engine, model, name=str(model)).plan().fields == {"patients.born": {Kind.OLD_FORM: 4}}
+            assert Migration(engine, model, name=str(model)).plan().fields == {
+                "patients.born": {ValueStatus.OLD_FORM: 4}
+            }
         assert Migration(engine, now.__table__).backfill().changed == 4
         assert born(engine, now) == BORN
 
@@ -243,7 +250,7 @@ class TestColumns:
             connection.execute(text("UPDATE patients SET region = 'r0' WHERE id = 1"))
             connection.execute(text("UPDATE patients SET region = NULL WHERE id = 3"))
         job = Migration(engine, now)
-        assert job.plan().fields == {"patients.born": {Kind.OLD_FORM: 1, Kind.UNREADABLE: 3}}
+        assert job.plan().fields == {"patients.born": {ValueStatus.OLD_FORM: 1, ValueStatus.UNREADABLE: 3}}
         assert sorted(job.backfill().failures) == [(0,), (1,), (3,)]
         assert sorted(job.verify().reasons) == [(0,), (1,), (3,)]
         with Session(engine) as session, pytest.raises(DecryptionError):
@@ -270,7 +277,7 @@ class TestColumns:
         with engine.begin() as connection:
             rows = [{"id": n, "plain": BORN[n], "born": text} for n, text in enumerate([str(BORN[0]), "never"])]
             connection.execute(before.insert(), rows)
-        former = FormerField(encryptor.field("people.old", str), convert=date.fromisoformat)
+        former = PreviousField(encryptor.field("people.old", str), convert=date.fromisoformat)
         how = Encrypted(Date, encryptor, name="people.born", accept=[former], accept_until=SOON)
         columns: Any = (Column("id", Integer, primary_key=True), Column("plain", Date), Column("born", how))
         job = Migration(engine, Table("people", MetaData(), *columns), {"plain": "born"})
@@ -291,7 +298,9 @@ class TestColumns:
             with pytest.raises(ProtectedColumnError, match="'number', which the statement writes without it"):
                 session.execute(update(now).where(now.id == 3).values(number="lost"))
         assert born(engine, now) == BORN
-        assert Migration(engine, now).plan().fields == {"patients.born": {Kind.OLD_FORM: 1, Kind.ACTIVE: 3}}
+        assert Migration(engine, now).plan().fields == {
+            "patients.born": {ValueStatus.OLD_FORM: 1, ValueStatus.ACTIVE: 3}
+        }
         with Session(engine) as session:
             columns = select(now.id, now.clinic, now.born)
             with pytest.raises(DecryptionError, match="Read it by an object of the model"):
@@ -304,11 +313,11 @@ class TestColumns:
         """Declarations whose values nothing authentic tells apart, or that name what is not there."""
         texts = encryptor.field("a.b", str)
         with pytest.raises(ConfigurationError, match="cannot be told from those that are already"):
-            MixedField(encryptor, texts, Accepted(None, [FormerField(texts, convert=str.lower)], SOON))
+            MixedField(encryptor, texts, Accepted(None, [PreviousField(texts, convert=str.lower)], SOON))
         with pytest.raises(ConfigurationError, match="say how one is made of the other"):
-            Encrypted(Date, accept=[FormerField(texts, row=True)], accept_until=SOON)
+            Encrypted(Date, accept=[PreviousField(texts, row=True)], accept_until=SOON)
         with pytest.raises(ConfigurationError, match="has no attribute 'nobody'"):
-            patients(encryptor, String, accept=[FormerField(texts, row="nobody")], accept_until=SOON)
+            patients(encryptor, String, accept=[PreviousField(texts, row="nobody")], accept_until=SOON)
 
 
 def table(encryptor: Encryptor, how: Any, tenant: str | None = "clinic", **seal: Any) -> ProtectedTable:
@@ -333,7 +342,7 @@ class TestItems(OnMoto):
         for n, each in enumerate(BORN):
             item = {"id": n, "clinic": f"c{n}", "region": f"r{n}", "born": each.isoformat()}
             EncryptedTable(plain, before).put_item(Item=item)
-        former = FormerField(
+        former = PreviousField(
             encryptor.field("patients.born", str), row=True, tenant="region", convert=date.fromisoformat
         )
         how = Protected(date, accept=[former], accept_until=SOON)
@@ -349,8 +358,8 @@ class TestItems(OnMoto):
             mixed.of_tenant("c1").update_item(Key={"id": 1}, UpdateExpression="REMOVE #r", **NAMES)
         job = TableMigration(now, dynamodb.client)
         plan = job.plan()
-        assert plan.fields["patients.born"] == {Kind.OLD_FORM: 3, Kind.UNREADABLE: 1}
-        assert plan.fields["patients"] == {Kind.UNREADABLE: 1}  # the seal of what was copied
+        assert plan.fields["patients.born"] == {ValueStatus.OLD_FORM: 3, ValueStatus.UNREADABLE: 1}
+        assert plan.fields["patients"] == {ValueStatus.UNREADABLE: 1}  # the seal of what was copied
         assert plan.stale_seals == 3
         report = job.backfill()
         assert (report.changed, list(report.failures)) == (3, [(3,)])
@@ -377,14 +386,14 @@ class TestItems(OnMoto):
         at = datetime(2026, 1, 2, tzinfo=UTC)
         for n in range(3):
             model(UnicodeAttribute(), "region")(n, clinic="c", region=f"r{n}", born=at.isoformat()).save()
-        former = FormerField(of_ward, row="id", tenant="region", convert=datetime.fromisoformat)
+        former = PreviousField(of_ward, row="id", tenant="region", convert=datetime.fromisoformat)
         now = model(UTCDateTimeAttribute(), "clinic", accept=[former], accept_until=SOON)
         assert [each.born for each in now.scan()] == [at] * 3
         assert now.get(1, attributes_to_get=["born"]).born == at
         with pytest.raises(ProtectedAttributeOfModelError):
             now.get(1).update([now.region.set("r9")])
         job = TableMigration(MigratedModel(now))
-        assert job.plan().fields == {"patients.born": {Kind.OLD_FORM: 3}}
+        assert job.plan().fields == {"patients.born": {ValueStatus.OLD_FORM: 3}}
         assert job.backfill().changed == 3
         assert (job.plan().due, job.verify().wrong) == (0, 0)
         assert [each.born for each in model(UTCDateTimeAttribute(), "clinic").scan()] == [at] * 3

@@ -21,7 +21,7 @@ from fieldcrypt import (
     WrappedKey,
     _system,
 )
-from fieldcrypt.migration import Finding, Kind, MigrationError
+from fieldcrypt.migration import ExaminedValue, MigrationError, ValueStatus
 from fieldcrypt.migration.engine.backfill import Backfill
 from fieldcrypt.migration.engine.digest import name_of
 from fieldcrypt.migration.engine.migration import texts_of
@@ -438,9 +438,9 @@ class TestStepsThatMeet:
         field = job.source.fields[0]
         examine, other = field.examine, data.rows[0].stored
 
-        def of_another(cell: Cell, place: Any) -> Finding:
+        def of_another(cell: Cell, place: Any) -> ExaminedValue:
             found = examine(cell, place)
-            return found._replace(kind=Kind.OTHER_SCHEME) if cell.stored == other else found
+            return found._replace(status=ValueStatus.OTHER_SCHEME) if cell.stored == other else found
 
         field.examine = of_another  # type: ignore[method-assign]
         report = job.undo()

@@ -11,7 +11,7 @@ from sqlalchemy import Engine, ForeignKey, String, Text, Uuid, select, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from fieldcrypt import ConfigurationError, Encryptor, LocalKeyProvider, MemoryKeyStore, _system
-from fieldcrypt.migration import Kind
+from fieldcrypt.migration import ValueStatus
 from fieldcrypt_sqlalchemy import Encrypted, encrypted
 from fieldcrypt_sqlalchemy.migration import Migration
 from tests.conftest import Database
@@ -36,7 +36,7 @@ def test_the_row_that_is_named_and_no_other(engine: Engine, bound: bool, name: s
     assert (report.rows, report.changed, report.failed, report.complete) == (1, 1, 0, True)
     assert report.remarks == (f"patients 1: what {name} held is encrypted as plaintext",)
     assert [row for row, old in zip(raw(engine), before, strict=True) if row != old] == [raw(engine)[1]]
-    assert migration.plan().fields[f"patients.{name}"][Kind.MARKED] == 1
+    assert migration.plan().fields[f"patients.{name}"][ValueStatus.MARKED] == 1
     assert migration.backfill(restart=True).failed == 1
     assert migration.mend(as_plaintext=["2"]).changed == 1  # as text, of a command line
     assert migration.backfill(restart=True).failed == 0

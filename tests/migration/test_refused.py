@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Boolean, Column, Engine, Integer, MetaData, String, Table, create_engine, inspect
 
 from fieldcrypt import ConfigurationError
-from fieldcrypt.migration import Kind
+from fieldcrypt.migration import ValueStatus
 from fieldcrypt_dynamodb.migration import TableMigration
 from fieldcrypt_pynamodb.migration import MigratedModel
 from fieldcrypt_sqlalchemy import Encrypted
@@ -182,7 +182,7 @@ class TestRights:
         """And is told what all else takes; what there is stays as it is."""
         self.grant(root, "SELECT", ["patients"])
         job = Migration(user, patients(("id", Integer())))
-        assert job.plan().fields == {"patients.ssn": {Kind.PLAINTEXT: ROWS}}
+        assert job.plan().fields == {"patients.ssn": {ValueStatus.PLAINTEXT: ROWS}}
         for step in (job.backfill, job.undo, job.verify):
             with pytest.raises(MigrationError) as refused:
                 step()

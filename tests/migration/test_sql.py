@@ -48,7 +48,7 @@ from fieldcrypt import (
     Purpose,
     _system,
 )
-from fieldcrypt.migration import FormerField, Kind, Progress, Sample
+from fieldcrypt.migration import PreviousField, Progress, Sample, ValueStatus
 from fieldcrypt_sqlalchemy import (
     BlindIndexTag,
     Encrypted,
@@ -145,8 +145,8 @@ class TestInPlace:
         migration = Migration(engine, patient)
         planned = migration.plan()
         assert planned.fields == {
-            "patients.ssn": {Kind.PLAINTEXT: 7, Kind.ACTIVE: 1, Kind.NULL: 1},
-            "patients.notes": {Kind.PLAINTEXT: 9},
+            "patients.ssn": {ValueStatus.PLAINTEXT: 7, ValueStatus.ACTIVE: 1, ValueStatus.NULL: 1},
+            "patients.notes": {ValueStatus.PLAINTEXT: 9},
         }
         assert (planned.rows, planned.total, planned.due, planned.needed) == (9, 9, 16, ())
         expected = [f"{SSN}{n}" for n in range(8)]
@@ -274,7 +274,7 @@ class TestReencryption:
         assert migration.backfill().changed == 0
         monkeypatch.setattr(_system, "wall_clock", lambda: time.time() + 5)  # keys are told apart by the second
         encryptor.data_keys.rotate("c0")
-        assert migration.plan().fields["patients.ssn"] == {Kind.OLD_KEY: 3, Kind.ACTIVE: 3}
+        assert migration.plan().fields["patients.ssn"] == {ValueStatus.OLD_KEY: 3, ValueStatus.ACTIVE: 3}
         assert migration.values_under(before[0][1:17]) == {"patients.ssn": 3, "patients.notes": 3}
         assert migration.verify().wrong == 3
         assert migration.backfill().changed == 3
@@ -296,9 +296,9 @@ class TestReencryption:
                 notes=alone.field("patients.notes", bytes, pad=16).encrypt(b"short"),
             )
         migration = Migration(engine, patient)
-        assert migration.plan().fields["patients.ssn"] == {Kind.UNREADABLE: 3}
+        assert migration.plan().fields["patients.ssn"] == {ValueStatus.UNREADABLE: 3}
         encryptor.configure(encryptor.provider, encryptor.store, encryptor.policy, read_self_contained=True)
-        assert migration.plan().fields["patients.ssn"] == {Kind.OLD_KEY: 3}
+        assert migration.plan().fields["patients.ssn"] == {ValueStatus.OLD_KEY: 3}
         assert migration.backfill().changed == 3
         encryptor.configure(encryptor.provider, encryptor.store, encryptor.policy)
         assert migration.verify().wrong == 0
@@ -337,15 +337,15 @@ class TestReencryption:
         add(engine, old, 4)
         for n in range(4):
             damage(engine, n, ssn=fields["ssn"].encrypt(f"{SSN}{n}"), notes=fields["notes"].encrypt(b"short"))
-        formers = [FormerField(encryptor.field("clients.ssn", str))]
+        formers = [PreviousField(encryptor.field("clients.ssn", str))]
         padded = model(encryptor, bound=False, accept=formers, accept_until=soon())
         migration = Migration(engine, padded)
-        assert migration.plan().fields["patients.notes"] == {Kind.OLD_FORM: 4}
+        assert migration.plan().fields["patients.notes"] == {ValueStatus.OLD_FORM: 4}
         assert ssns(engine, padded) == [f"{SSN}{n}" for n in range(4)]
         assert migration.backfill().changed == 4
         unbound = [
-            FormerField(encryptor.field("patients.ssn", str)),
-            FormerField(encryptor.field("patients.notes", bytes, pad=16)),
+            PreviousField(encryptor.field("patients.ssn", str)),
+            PreviousField(encryptor.field("patients.notes", bytes, pad=16)),
         ]
         bound = model(encryptor, accept=unbound, accept_until=soon())
         assert Migration(engine, bound).verify().wrong == 4
@@ -377,7 +377,7 @@ class TestReencryption:
         add(engine, patient, 2, notes=None)
         for n in range(2):
             damage(engine, n, ssn=b"rot:" + f"{SSN}{n}".encode()[::-1])
-        assert Migration(engine, patient).plan().fields["patients.ssn"] == {Kind.OTHER_SCHEME: 2}
+        assert Migration(engine, patient).plan().fields["patients.ssn"] == {ValueStatus.OTHER_SCHEME: 2}
         assert Migration(engine, patient).backfill().changed == 2
         assert ssns(engine, patient) == [f"{SSN}0", f"{SSN}1"]
 
@@ -395,9 +395,9 @@ class TestReencryption:
             session.add_all([Client(id=1, token="rot:321"), Client(id=2, token="plain"), Client(id=3, token="rot:!")])
         migration = Migration(engine, Client, {"token": "ssn"}, readers=[Rot13()])
         assert migration.plan().fields["clients.token -> ssn"] == {
-            Kind.OTHER_SCHEME: 1,
-            Kind.PLAINTEXT: 1,
-            Kind.UNREADABLE: 1,
+            ValueStatus.OTHER_SCHEME: 1,
+            ValueStatus.PLAINTEXT: 1,
+            ValueStatus.UNREADABLE: 1,
         }
         report = migration.backfill()
         assert (report.changed, list(report.failures)) == (2, [(3,)])

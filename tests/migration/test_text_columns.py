@@ -22,7 +22,7 @@ from fieldcrypt import (
     _system,
 )
 from fieldcrypt.format import text_form
-from fieldcrypt.migration import Kind
+from fieldcrypt.migration import ValueStatus
 from fieldcrypt_sqlalchemy import Encrypted, blind_index, encrypted
 from fieldcrypt_sqlalchemy.migration import Migration
 from tests.conftest import Database
@@ -120,7 +120,7 @@ def test_from_plaintext_and_back(engine: Engine, bound: bool) -> None:
     migration = Migration(engine, patient)
     planned = migration.plan()
     assert planned.needed == ()
-    assert planned.fields == {f"patients.{name}": Counter({Kind.PLAINTEXT: 25}) for name in ("ssn", "notes")}
+    assert planned.fields == {f"patients.{name}": Counter({ValueStatus.PLAINTEXT: 25}) for name in ("ssn", "notes")}
     report = migration.backfill(batch=10, workers=2 if engine.dialect.name != "sqlite" else 1)
     assert (report.changed, report.failed, report.complete) == (25, 0, True)
     for _, ssn, notes in raw(engine):
@@ -186,7 +186,7 @@ def test_plaintext_that_begins_as_a_value_is_told(engine: Engine, bound: bool, p
     add(engine, patient, 3)
     damage(engine, 1, **{name: planted})
     migration = Migration(engine, patient)
-    assert migration.plan().fields[f"patients.{name}"] == Counter({Kind.PLAINTEXT: 2, Kind.MARKED: 1})
+    assert migration.plan().fields[f"patients.{name}"] == Counter({ValueStatus.PLAINTEXT: 2, ValueStatus.MARKED: 1})
     report = migration.backfill()
     assert (report.rows, report.failed) == (3, 1)
     ((key, error),) = report.failures.items()
@@ -218,7 +218,7 @@ def test_a_value_that_was_changed_is_no_plaintext(engine: Engine) -> None:
     damage(engine, 0, ssn=values[0][:60] + ("A" if values[0][60] != "A" else "B") + values[0][61:])
     damage(engine, 1, ssn=values[0])
     held = raw(engine)
-    assert migration.plan().fields["patients.ssn"] == Counter({Kind.UNREADABLE: 2, Kind.ACTIVE: 1})
+    assert migration.plan().fields["patients.ssn"] == Counter({ValueStatus.UNREADABLE: 2, ValueStatus.ACTIVE: 1})
     assert migration.backfill(restart=True).failed == 2
     assert migration.verify().wrong == 2
     assert raw(engine) == held
@@ -237,7 +237,7 @@ def test_after_a_rotation(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(_system, "wall_clock", lambda: time.time() + 5)  # keys are told apart by the second
     encryptor.data_keys.rotate("c0")
     migration = Migration(engine, patient)
-    assert migration.plan().fields["patients.ssn"] == Counter({Kind.OLD_KEY: 3, Kind.ACTIVE: 3})
+    assert migration.plan().fields["patients.ssn"] == Counter({ValueStatus.OLD_KEY: 3, ValueStatus.ACTIVE: 3})
     assert migration.backfill(restart=True).changed == 3
     assert migration.values_under(key_id) == {}
     assert migration.verify().wrong == 0
@@ -377,7 +377,7 @@ def test_values_of_another_scheme_are_encrypted_where_they_are(engine: Engine) -
     with engine.begin() as connection:
         connection.execute(text("INSERT INTO patients VALUES (1, 'rot:0211-50-870'), (2, 'plain')"))
     migration = Migration(engine, Patient)
-    assert migration.plan().fields["patients.ssn"] == Counter({Kind.OTHER_SCHEME: 1, Kind.UNREADABLE: 1})
+    assert migration.plan().fields["patients.ssn"] == Counter({ValueStatus.OTHER_SCHEME: 1, ValueStatus.UNREADABLE: 1})
     report = migration.backfill()
     assert (report.changed, list(report.failures)) == (1, [(2,)])
     with Session(engine) as session:

@@ -21,7 +21,7 @@ from fieldcrypt import (
     MemoryKeyStore,
     row_context,
 )
-from fieldcrypt.migration import FormerField, Kind, Progress, Sample
+from fieldcrypt.migration import PreviousField, Progress, Sample, ValueStatus
 from fieldcrypt.migration.progress import Meter
 from fieldcrypt.spi import Accepted, MixedField
 from fieldcrypt.spi.migration import Examination, Pace
@@ -121,7 +121,7 @@ class TestMixedField:
     def test_former_values_of_no_tenant_are_not_somebodys(self, encryptor: Encryptor, row: bool | str) -> None:
         """Where the former field had no tenant, a tenant's value of its name is one that was put there."""
         then, context = encryptor.field("a.then", str), row_context(1) if row else None
-        former = FormerField(then, row=row)
+        former = PreviousField(then, row=row)
         where: Any = {"context": context if row is True else None, "part": {"id": 1}.get}
         assert former.read(then.encrypt(SSN, context=context), **where) == SSN
         with pytest.raises(DecryptionError):
@@ -157,7 +157,7 @@ class TestMixedField:
         field = mixed(
             encryptor,
             Accepted(
-                readers=[FormerField(encryptor.field(name, str)) for name in ("old.b", "a.b")],
+                readers=[PreviousField(encryptor.field(name, str)) for name in ("old.b", "a.b")],
                 readers_until=in_days(1),
             ),
         )
@@ -206,25 +206,25 @@ class TestExamination:
         field = encryptor.field("a.b", str, pad=16)
         lost = encryptor.field("a.b", str).encrypt(SSN, tenant="gone")
         encryptor.data_keys.shred("gone", by="ann")
-        accepted = Accepted(in_days(1), [Rot13(), FormerField(encryptor.field("old.b", str))], in_days(1))
+        accepted = Accepted(in_days(1), [Rot13(), PreviousField(encryptor.field("old.b", str))], in_days(1))
         examination = Examination(encryptor, field, accepted, pad=16)
         active = field.encrypt(SSN)
         values = {
-            None: Kind.NULL,
-            active: Kind.ACTIVE,
-            old: Kind.OLD_KEY,
-            encryptor.field("a.b", str).encrypt(SSN): Kind.OLD_FORM,
-            encryptor.field("old.b", str).encrypt(SSN): Kind.OLD_FORM,
-            b"rot:x": Kind.OTHER_SCHEME,
-            SSN: Kind.PLAINTEXT,
-            SSN.encode(): Kind.PLAINTEXT,
-            lost: Kind.SHREDDED,
-            active[:-1] + bytes([active[-1] ^ 1]): Kind.UNREADABLE,
-            active[:1] + bytes(16) + active[17:]: Kind.UNREADABLE,
-            7: Kind.UNREADABLE,
-            b"": Kind.PLAINTEXT,
+            None: ValueStatus.NULL,
+            active: ValueStatus.ACTIVE,
+            old: ValueStatus.OLD_KEY,
+            encryptor.field("a.b", str).encrypt(SSN): ValueStatus.OLD_FORM,
+            encryptor.field("old.b", str).encrypt(SSN): ValueStatus.OLD_FORM,
+            b"rot:x": ValueStatus.OTHER_SCHEME,
+            SSN: ValueStatus.PLAINTEXT,
+            SSN.encode(): ValueStatus.PLAINTEXT,
+            lost: ValueStatus.SHREDDED,
+            active[:-1] + bytes([active[-1] ^ 1]): ValueStatus.UNREADABLE,
+            active[:1] + bytes(16) + active[17:]: ValueStatus.UNREADABLE,
+            7: ValueStatus.UNREADABLE,
+            b"": ValueStatus.PLAINTEXT,
         }
-        assert {value: examination.examine(value).kind for value in values} == values
+        assert {value: examination.examine(value).status for value in values} == values
         assert examination.examine(memoryview(active)).value == SSN
         assert SSN not in repr(examination.examine(active))
 

@@ -30,7 +30,7 @@ from fieldcrypt import (
     LocalKeyProvider,
     MemoryKeyStore,
 )
-from fieldcrypt.schemes import OldReader, read_either
+from fieldcrypt.schemes import LegacyReader, read_either
 from fieldcrypt.schemes.aws_encryption_sdk import EncryptionSdkReader
 from fieldcrypt.schemes.esdk_form import has_form_of_a_message
 from fieldcrypt.schemes.fernet import FernetReader
@@ -76,13 +76,13 @@ def changed(data: bytes | str) -> list[bytes | str]:
     return [value.decode() for value in values] if isinstance(data, str) else list(values)
 
 
-def refusal(reader: OldReader[str], data: bytes | str) -> DecryptionError:
+def refusal(reader: LegacyReader[str], data: bytes | str) -> DecryptionError:
     with pytest.raises(DecryptionError) as caught:
         reader.read(data, **WHERE)
     return caught.value
 
 
-def outcome(reader: OldReader[str], data: bytes | str) -> str | DecryptionError:
+def outcome(reader: LegacyReader[str], data: bytes | str) -> str | DecryptionError:
     try:
         return reader.read(data, **WHERE)
     except DecryptionError as error:
@@ -116,7 +116,7 @@ class TestReading:
 
     def test_it_is_a_reader(self, old: Scheme) -> None:
         """It is told from other objects at run time, and does not travel with its keys."""
-        assert isinstance(old.reader, OldReader)
+        assert isinstance(old.reader, LegacyReader)
         if "Asherah" not in type(old.reader).__name__:
             with pytest.raises(TypeError, match="cannot be pickled"):
                 pickle.dumps(old.reader)

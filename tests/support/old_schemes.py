@@ -16,7 +16,7 @@ from sqlalchemy import String
 from sqlalchemy_utils import StringEncryptedType
 from sqlalchemy_utils.types.encrypted.encrypted_type import AesEngine, AesGcmEngine, FernetEngine
 
-from fieldcrypt.schemes import OldReader
+from fieldcrypt.schemes import LegacyReader
 from fieldcrypt.schemes.asherah import AsherahReader
 from fieldcrypt.schemes.aws_encryption_sdk import EncryptionSdkReader
 from fieldcrypt.schemes.fernet import FernetReader
@@ -42,8 +42,8 @@ class Scheme(NamedTuple):
         data: what the library wrote.
     """
 
-    reader: OldReader[str]
-    foreign: OldReader[str]
+    reader: LegacyReader[str]
+    foreign: LegacyReader[str]
     data: bytes | str
 
 

@@ -15,7 +15,7 @@ from fieldcrypt.cli.migrations import MigrationArgument, find_migration
 from fieldcrypt.cli.options import JsonOption, YesOption
 from fieldcrypt.cli.output import ask, fail, say
 from fieldcrypt.errors import ConfigurationError
-from fieldcrypt.migration import Kind, MendsRows, Progress, Sample, StepReport
+from fieldcrypt.migration import MendsRows, Progress, Sample, StepReport, ValueStatus
 
 __all__ = ["migrate"]
 
@@ -50,7 +50,9 @@ def plan(
     with _showing("plan", as_json) as tell:
         planned = found.plan(sample=_sample(confidence, share), on_progress=tell)
     print_plan(planned, as_json)
-    unread = any(counts[kind] for counts in planned.fields.values() for kind in (Kind.UNREADABLE, Kind.MARKED))
+    unread = any(
+        counts[status] for counts in planned.fields.values() for status in (ValueStatus.UNREADABLE, ValueStatus.MARKED)
+    )
     if planned.needed or planned.left or unread:
         raise typer.Exit(1)
 

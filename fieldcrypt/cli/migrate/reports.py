@@ -9,7 +9,7 @@ import typer
 
 from fieldcrypt.cli.output import print_json, print_table, printable, say, utc
 from fieldcrypt.format._text import counted
-from fieldcrypt.migration import Kind, MigrationPlan, MigrationStatus, StepReport, StepStatus, VerifyReport
+from fieldcrypt.migration import MigrationPlan, MigrationStatus, StepReport, StepStatus, ValueStatus, VerifyReport
 from fieldcrypt.migration.reports import Key, key_in_words
 
 __all__ = ["print_plan", "print_report", "print_status", "print_verified"]
@@ -23,10 +23,10 @@ def print_plan(planned: MigrationPlan, as_json: bool) -> None:
     if as_json:
         print_json(_plan_as_json(planned))
         return
-    kinds = [kind for kind in Kind if any(counts[kind] for counts in planned.fields.values())]
-    titles = ("column", *(kind.value for kind in kinds), "stale tags")
+    kinds = [status for status in ValueStatus if any(counts[status] for counts in planned.fields.values())]
+    titles = ("column", *(status.value for status in kinds), "stale tags")
     rows = [
-        (name, *(f"{counts[kind]:,}" for kind in kinds), f"{planned.stale_tags.get(name, 0):,}")
+        (name, *(f"{counts[status]:,}" for status in kinds), f"{planned.stale_tags.get(name, 0):,}")
         for name, counts in planned.fields.items()
     ]
     if rows:
@@ -38,7 +38,7 @@ def print_plan(planned: MigrationPlan, as_json: bool) -> None:
             f"no step would come to {counted(planned.left, 'more row')} of the table: is the key sorted as it is "
             "compared?"
         )
-    marked = sum(counts[Kind.MARKED] for counts in planned.fields.values())
+    marked = sum(counts[ValueStatus.MARKED] for counts in planned.fields.values())
     if marked:
         say(
             f"{counted(marked, 'value')} with fc1. at the beginning cannot be read as encrypted; `backfill` names the "
@@ -61,7 +61,7 @@ def _plan_as_json(planned: MigrationPlan) -> dict[str, Any]:
         "total": planned.total,
         "due": planned.due,
         "left": planned.left,
-        "columns": {name: {kind.value: n for kind, n in counts.items()} for name, counts in planned.fields.items()},
+        "columns": {name: {status.value: n for status, n in counts.items()} for name, counts in planned.fields.items()},
         "stale_tags": dict(planned.stale_tags),
         "stale_seals": planned.stale_seals,
         "needed": list(planned.needed),

@@ -11,7 +11,7 @@ from fieldcrypt.migration.engine.source import Source, Which
 from fieldcrypt.migration.engine.steps import Step, Values, unreadable
 from fieldcrypt.migration.engine.unit import Cell, Change, MarkedError, Place, ProtectedField, Unit, UnitError
 from fieldcrypt.migration.reports import Key
-from fieldcrypt.mixed_mode.kind import Finding, Kind
+from fieldcrypt.mixed_mode.value_status import ExaminedValue, ValueStatus
 
 __all__ = ["Backfill"]
 
@@ -65,7 +65,7 @@ class Backfill(Step):
             return {}
         place = unit.place()
         if field.plain_name is not None and cell.stored is None:
-            return _protected(field, cell, place, field.of_plain(cell, place))
+            return _protected(field, cell, place, field.examine_plaintext(cell, place))
         if field.plain_name is not None:
             return self._refilled(field, cell, place, unit.key)
         found = field.examine(cell, place)
@@ -75,17 +75,19 @@ class Backfill(Step):
     def _refilled(self, field: ProtectedField, cell: Cell, place: Place, key: Key) -> Values:
         """Return what to write into a field that is filled from another, and has something already."""
         found = _examined(field, cell, place) if self.mend else field.examine(cell, place)
-        if found.kind in (Kind.UNREADABLE, Kind.PLAINTEXT) and cell.plain is not None and self.mend:
-            return _protected(field, cell, place, field.of_plain(cell, place))
-        is_odd = found.kind is Kind.UNREADABLE or (found.kind is Kind.PLAINTEXT and cell.plain is not None)
+        if found.status in (ValueStatus.UNREADABLE, ValueStatus.PLAINTEXT) and cell.plain is not None and self.mend:
+            return _protected(field, cell, place, field.examine_plaintext(cell, place))
+        is_odd = found.status is ValueStatus.UNREADABLE or (
+            found.status is ValueStatus.PLAINTEXT and cell.plain is not None
+        )
         if is_odd and not field.has_form(cell):
             raise UnitError(f"{field.name}: the encrypted column has something that is no encrypted value. {_EMPTY_IT}")
-        if found.kind in (Kind.UNREADABLE, Kind.SHREDDED):
-            if self._names(key) or (found.kind is Kind.UNREADABLE and not field.is_told_by_form):
+        if found.status in (ValueStatus.UNREADABLE, ValueStatus.SHREDDED):
+            if self._names(key) or (found.status is ValueStatus.UNREADABLE and not field.is_told_by_form):
                 raise unreadable(field, cell)
             return {}  # verify says it
         if self._takes_plaintext(key, cell):
-            plain = field.of_plain(cell, place)
+            plain = field.examine_plaintext(cell, place)
             if not field.is_same(found.value, plain.value):
                 return {field.stored_name: None} | _protected(field, cell, place, plain)
         field.check_due(found)
@@ -100,22 +102,22 @@ class Backfill(Step):
         return not isinstance(self.newer_plaintext, bool) and tuple(map(str, key)) in self.newer_plaintext
 
 
-def _examined(field: ProtectedField, cell: Cell, place: Place) -> Finding:
+def _examined(field: ProtectedField, cell: Cell, place: Place) -> ExaminedValue:
     """Return what is in a field that may be mended; what only begins as a value does is unreadable then."""
     try:
         return field.examine(cell, place)
     except MarkedError:
-        return Finding(Kind.UNREADABLE)
+        return ExaminedValue(ValueStatus.UNREADABLE)
 
 
-def _protected(field: ProtectedField, cell: Cell, place: Place, found: Finding) -> Values:
+def _protected(field: ProtectedField, cell: Cell, place: Place, found: ExaminedValue) -> Values:
     """Return what to write so that a value that was found is protected, with its tag."""
     values: Values = {}
-    if found.kind is Kind.SHREDDED:
+    if found.status is ValueStatus.SHREDDED:
         return values
-    if found.kind is Kind.UNREADABLE:
+    if found.status is ValueStatus.UNREADABLE:
         raise unreadable(field, cell)
-    if found.kind.is_due:  # the null of JSON is nothing, which has no encrypted form
+    if found.status.is_due:  # the null of JSON is nothing, which has no encrypted form
         values[field.stored_name] = None if found.value is None else field.seal(found.value, place)
     if field.tag_name is not None:
         tag = field.tag(found.value, place)

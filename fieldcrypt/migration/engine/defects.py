@@ -14,9 +14,9 @@ from fieldcrypt.keys.live.opened_records import PlantedRecordsError
 from fieldcrypt.migration.engine.source import Source
 from fieldcrypt.migration.engine.unit import Cell, MarkedError, PassedOverError, ProtectedField, Unit, UnitError
 from fieldcrypt.migration.reports import MAX_FAILURES, Key
-from fieldcrypt.mixed_mode.kind import Kind
+from fieldcrypt.mixed_mode.value_status import ValueStatus
 
-__all__ = ["DIFFERS", "Kinds", "Verification", "defect", "is_stop", "patiently"]
+__all__ = ["DIFFERS", "StatusCounts", "Verification", "defect", "is_stop", "patiently"]
 
 T = TypeVar("T")
 
@@ -26,11 +26,11 @@ _TRIES = 64  # of 16 records that are not authentic each
 _STOPS = (ConfigurationError, KeyProviderError, KeyStoreError, MigrationError)
 
 _WRONG = {
-    Kind.UNREADABLE: "does not decrypt",
-    Kind.PLAINTEXT: "is plaintext",
-    Kind.OTHER_SCHEME: "is of another scheme",
-    Kind.OLD_KEY: "is under an old data key",
-    Kind.OLD_FORM: "is not protected as it is declared now",
+    ValueStatus.UNREADABLE: "does not decrypt",
+    ValueStatus.PLAINTEXT: "is plaintext",
+    ValueStatus.OTHER_SCHEME: "is of another scheme",
+    ValueStatus.OLD_KEY: "is under an old data key",
+    ValueStatus.OLD_FORM: "is not protected as it is declared now",
 }
 
 
@@ -56,12 +56,12 @@ def patiently(work: Callable[[], T]) -> T:
     return work()
 
 
-class Kinds:
+class StatusCounts:
     """Counts what the values of each field of a part are."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self.counts: dict[str, Counter[Kind]] = {}
+        self.counts: dict[str, Counter[ValueStatus]] = {}
         self.stale_tags: Counter[str] = Counter()
         self.stale_seals = 0
         self.passed_over: Counter[str] = Counter()
@@ -86,35 +86,35 @@ class Kinds:
             if is_stop(error):
                 raise
             is_readable = False
-        found = [(f"{source.name}.{field.name}", *_kind_of(field, cell, unit)) for field, cell in cells]
+        found = [(f"{source.name}.{field.name}", *_status_of(field, cell, unit)) for field, cell in cells]
         if not is_readable:  # from here on nothing is raised, so that it can be counted once
-            self._count(source.name, Kind.UNREADABLE)
+            self._count(source.name, ValueStatus.UNREADABLE)
         self.stale_seals += is_unsealed
-        for name, kind, is_stale in found:
-            self._count(name, kind)
+        for name, status, is_stale in found:
+            self._count(name, status)
             self.stale_tags[name] += is_stale
 
-    def _count(self, name: str, kind: Kind) -> None:
-        self.counts.setdefault(name, Counter())[kind] += 1
+    def _count(self, name: str, status: ValueStatus) -> None:
+        self.counts.setdefault(name, Counter())[status] += 1
 
 
-def _kind_of(field: ProtectedField, cell: Cell, unit: Unit) -> tuple[Kind, bool]:
+def _status_of(field: ProtectedField, cell: Cell, unit: Unit) -> tuple[ValueStatus, bool]:
     """Return what a value is, and whether its tag is not as it should be, of one that is protected already."""
     if cell.stored is None and cell.plain is None:
-        return Kind.NULL, cell.tag is not None
+        return ValueStatus.NULL, cell.tag is not None
     try:
         place = unit.place()
         if cell.stored is None:
-            return field.of_plain(cell, place).kind, False
+            return field.examine_plaintext(cell, place).status, False
         found = field.examine(cell, place)
-        is_own = found.kind in (Kind.ACTIVE, Kind.OLD_KEY, Kind.OLD_FORM)
-        return found.kind, is_own and field.tag_name is not None and field.tag(found.value, place) != cell.tag
+        is_own = found.status in (ValueStatus.ACTIVE, ValueStatus.OLD_KEY, ValueStatus.OLD_FORM)
+        return found.status, is_own and field.tag_name is not None and field.tag(found.value, place) != cell.tag
     except MarkedError:
-        return Kind.MARKED, False
+        return ValueStatus.MARKED, False
     except Exception as error:  # of one unit, whatever the application's types raise
         if is_stop(error):
             raise
-        return Kind.UNREADABLE, False
+        return ValueStatus.UNREADABLE, False
 
 
 class Verification:
@@ -180,14 +180,16 @@ def defect(
         return None if cell.tag is None else "has a blind index tag, and no value"
     place = unit.place()
     found = field.examine(cell, place)
-    if found.kind is Kind.SHREDDED:
+    if found.status is ValueStatus.SHREDDED:
         return None
     is_copied = field.plain_name is not None
-    if found.kind in _WRONG and not (found.kind is Kind.OLD_KEY and (is_copied or not old_keys)):
-        is_plain = found.kind is Kind.UNREADABLE and field.is_told_by_form and not field.has_form(cell)
-        return "is no encrypted value" if is_plain else _WRONG[found.kind]
+    if found.status in _WRONG and not (found.status is ValueStatus.OLD_KEY and (is_copied or not old_keys)):
+        is_plain = found.status is ValueStatus.UNREADABLE and field.is_told_by_form and not field.has_form(cell)
+        return "is no encrypted value" if is_plain else _WRONG[found.status]
     is_removed = finishing and cell.plain is None
-    differs = is_copied and not is_removed and not field.is_same(found.value, field.of_plain(cell, place).value)
+    differs = (
+        is_copied and not is_removed and not field.is_same(found.value, field.examine_plaintext(cell, place).value)
+    )
     if differs and cell.stored is None:
         return "is empty, and the plaintext column is not"
     if field.tag_name is not None and field.tag(found.value, place) != cell.tag:

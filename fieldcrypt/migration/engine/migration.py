@@ -15,7 +15,7 @@ from typing import Any
 
 from fieldcrypt.errors import ConfigurationError
 from fieldcrypt.migration.engine.backfill import Backfill
-from fieldcrypt.migration.engine.defects import Kinds
+from fieldcrypt.migration.engine.defects import StatusCounts
 from fieldcrypt.migration.engine.journal import Counts
 from fieldcrypt.migration.engine.runner import Part
 from fieldcrypt.migration.engine.steps import Finish, Step, Undo
@@ -34,7 +34,7 @@ from fieldcrypt.migration.reports import (
 )
 from fieldcrypt.migration.sample import Sample
 from fieldcrypt.migration.workers import Pace, work_together, worker_name
-from fieldcrypt.mixed_mode.kind import Kind
+from fieldcrypt.mixed_mode.value_status import ValueStatus
 
 __all__ = ["StoredMigration", "texts_of"]
 
@@ -82,9 +82,9 @@ class StoredMigration:
                 return MigrationPlan(0, 0, {}, {}, needed)
             cautions = tuple(each for part in self._parts for each in part.source.cautions())
             meter = self._meter("plan", on_progress)
-            looks = [part.look(sample, meter, partial(Kinds, part.source)) for part in self._parts]
+            looks = [part.look(sample, meter, partial(StatusCounts, part.source)) for part in self._parts]
         rows, total, left = (sum(getattr(look, name) for look in looks) for name in _LOOKED_AT)
-        fields: dict[str, Counter[Kind]] = {}
+        fields: dict[str, Counter[ValueStatus]] = {}
         stale_tags, passed_over = Counter[str](), Counter[str]()
         for kinds in (look.found for look in looks):
             fields |= kinds.counts

@@ -38,7 +38,7 @@ class Look(NamedTuple, Generic[F]):
         rows: at how many it was.
         total: how many there are.
         left: how many were not seen; of a verify also how many are due, and were not found.
-        counted: how many of the kind that was to be counted there are.
+        counted: how many of the status that was to be counted there are.
     """
 
     found: F

@@ -23,7 +23,7 @@ from fieldcrypt.migration.engine.unit import (
     without_values,
 )
 from fieldcrypt.migration.reports import Key
-from fieldcrypt.mixed_mode.kind import Finding, Kind
+from fieldcrypt.mixed_mode.value_status import ExaminedValue, ValueStatus
 
 __all__ = ["Finish", "Step", "Undo", "Values", "unreadable"]
 
@@ -167,12 +167,12 @@ class Undo(Step):
         place = unit.place()
         found = readable(field, cell, place)
         if field.plain_name is not None:
-            if not field.is_same(found.value, field.of_plain(cell, place).value):
+            if not field.is_same(found.value, field.examine_plaintext(cell, place).value):
                 raise UnitError(f"{field.name}: the encrypted column has a value that the plaintext one has not")
             values[field.stored_name] = None
-        elif found.kind is Kind.OTHER_SCHEME:
+        elif found.status is ValueStatus.OTHER_SCHEME:
             return {}  # no backfill has been there
-        elif found.kind is not Kind.PLAINTEXT:  # plaintext may have the tag of the value that it followed
+        elif found.status is not ValueStatus.PLAINTEXT:  # plaintext may have the tag of the value that it followed
             values[field.stored_name] = field.as_plaintext(found.value)
         return values
 
@@ -215,9 +215,9 @@ class Finish(Step):
         if cell.plain is None:
             return {}
         place = unit.place()
-        plain = field.of_plain(cell, place) if not self.stale_plaintext or cell.stored is None else None
+        plain = field.examine_plaintext(cell, place) if not self.stale_plaintext or cell.stored is None else None
         if cell.stored is None:
-            if plain is not None and plain.kind is Kind.NULL:
+            if plain is not None and plain.status is ValueStatus.NULL:
                 return {field.plain_name: None}  # nothing, to the application
             raise UnitError(f"{field.name}: the plaintext column has a value, and the encrypted one has none")
         found = readable(field, cell, place)
@@ -229,9 +229,9 @@ class Finish(Step):
         return {field.plain_name: None}
 
 
-def readable(field: ProtectedField, cell: Cell, place: Place) -> Finding:
+def readable(field: ProtectedField, cell: Cell, place: Place) -> ExaminedValue:
     found = field.examine(cell, place)
-    if found.kind in (Kind.UNREADABLE, Kind.SHREDDED):
+    if found.status in (ValueStatus.UNREADABLE, ValueStatus.SHREDDED):
         raise unreadable(field, cell)
     return found
 

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple, Protocol
 from fieldcrypt.errors import DecryptionError, FieldcryptError
 from fieldcrypt.format import text_form
 from fieldcrypt.migration.reports import Key
-from fieldcrypt.mixed_mode.former_field import PartOf
-from fieldcrypt.mixed_mode.kind import Finding, Kind
+from fieldcrypt.mixed_mode.previous_field import PartOf
+from fieldcrypt.mixed_mode.value_status import ExaminedValue, ValueStatus
 
 __all__ = [
     "Cell",
@@ -34,7 +34,7 @@ class Place(NamedTuple):
     Attributes:
         context: of the row.
         tenant: whose keys they use.
-        part: tells what they may have been bound to before (see `FormerField`).
+        part: tells what they may have been bound to before (see `PreviousField`).
     """
 
     context: Mapping[str, str] | None
@@ -136,23 +136,23 @@ class ProtectedField(Protocol):
         """Return True if plaintext in its place is read now, so that there is something to go back to."""
 
     @abstractmethod
-    def examine(self, cell: Cell, place: Place) -> Finding:
+    def examine(self, cell: Cell, place: Place) -> ExaminedValue:
         """Return what is in the protected field (see `Examination.examine`)."""
 
     def has_form(self, cell: Cell) -> bool:
         """Return True if what is in the protected field has the form of a protected value, authentic or not."""
         return True
 
-    def of_plain(self, cell: Cell, place: Place) -> Finding:
-        """Return what the plaintext beside it is, as a value of the field; `Kind.NULL` if there is none."""
-        return Finding(Kind.NULL)
+    def examine_plaintext(self, cell: Cell, place: Place) -> ExaminedValue:
+        """Return what the plaintext beside it is, as a value of the field; `ValueStatus.NULL` if there is none."""
+        return ExaminedValue(ValueStatus.NULL)
 
     def waits_until(self) -> float | None:
         """Return when values that were examined will be under an old data key (see `Examination.waits_until`)."""
         return None
 
     @abstractmethod
-    def check_due(self, found: Finding) -> None:
+    def check_due(self, found: ExaminedValue) -> None:
         """Raise DecryptionError if what was found must not become authentic (see `Examination.check_due`)."""
 
     @abstractmethod

@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any, Protocol
 
 from fieldcrypt import BlindIndex, ConfigurationError, Encryptor, Field, IndexedBy
-from fieldcrypt.schemes import OldReader
+from fieldcrypt.schemes import LegacyReader
 from fieldcrypt.spi import Accepted, MixedField
 from fieldcrypt_dynamodb.item.forms import PYTHON
 from fieldcrypt_dynamodb.item.plaintext import to_value
@@ -47,7 +47,7 @@ class Protected:
         accept_public_key, accept_foreign_keys: see `Encryptor.field`.
         accept_plaintext: read plaintext as well, in the type's own form in DynamoDB, until this day begins in UTC, a
             year from now at the most: while a table that holds it is encrypted. Writes are encrypted all the same.
-        accept: read values of other schemes, or of a former declaration, as well (`OldReader`, `FormerField`).
+        accept: read values of other schemes, or of a former declaration, as well (`LegacyReader`, `PreviousField`).
         accept_until: until when; needed with `accept`.
     """
 
@@ -57,7 +57,7 @@ class Protected:
     pad: int | None = None
     accept_public_key: bool = False
     accept_plaintext: date | None = None
-    accept: Sequence[OldReader[Any]] = ()
+    accept: Sequence[LegacyReader[Any]] = ()
     accept_until: date | None = None
     accept_foreign_keys: bool = False
 
@@ -193,8 +193,8 @@ class ProtectedTable:
         """The attributes that fieldcrypt fills by itself: tags, and seals."""
         if self.seal is None:
             return frozenset(self.companions.values())
-        formers = {each.seal.attribute for each in self.seal.accept if each.seal is not None}
-        return frozenset(self.companions.values()) | formers | {self.seal.attribute}
+        previous_fields = {each.seal.attribute for each in self.seal.accept if each.seal is not None}
+        return frozenset(self.companions.values()) | previous_fields | {self.seal.attribute}
 
     @property
     def described(self) -> frozenset[str]:
@@ -204,8 +204,8 @@ class ProtectedTable:
     @property
     def former(self) -> frozenset[str]:
         """The attributes that said where a value was, by former declarations."""
-        formers = (former for accepted in self.accepted.values() for former in accepted.formers)
-        return frozenset(name for former in formers for name in former.names) - self.described
+        previous_fields = (former for accepted in self.accepted.values() for former in accepted.previous_fields)
+        return frozenset(name for former in previous_fields for name in former.names) - self.described
 
     def field_name(self, attribute: str) -> str | None:
         """Return the name of an attribute's field, for messages; None if the attribute is not protected."""

@@ -39,7 +39,7 @@ class WholeItems:
         for reader in self._readers:
             if not reader.recognises(item):
                 continue
-            if accepted is None or not accepted.takes_old_values():
+            if accepted is None or not accepted.accepts_legacy_values():
                 self._table.encryptor.report(Event(EventKind.VALUE_REFUSED, place=self._table.name))
                 raise DecryptionError(f"the time in which {self._table.name} accepted items of another scheme is over")
             try:

@@ -65,7 +65,7 @@ def to_value(type: Any) -> Callable[[Any], Any]:
 
 
 def part_of(item: Mapping[str, Any], form: Form) -> PartOf:
-    """Return what tells a `FormerField` what a value of an item was bound to."""
+    """Return what tells a `PreviousField` what a value of an item was bound to."""
 
     def part(name: str) -> Any:
         try:

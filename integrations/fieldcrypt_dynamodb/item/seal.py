@@ -58,7 +58,7 @@ class Sealing:
         if self._formers and not self.is_own(item, row, tenant) and self._is_of_former(item, tenant):
             return
         data = self._form.bytes_of(item.get(self._attribute))
-        if not self.is_on(item) and self._unsealed is not None and self._unsealed.takes_plaintext():
+        if not self.is_on(item) and self._unsealed is not None and self._unsealed.accepts_plaintext():
             self._encryptor.report(Event(EventKind.PLAINTEXT_READ, place=self._name))
             return
         if data is None:
@@ -96,7 +96,7 @@ class Sealing:
     def _is_of_former(self, item: Mapping[str, Any], tenant: str | None) -> bool:
         if not any(former._is_own_place(item) for former in self._formers):
             return False
-        if self._accepted is None or not self._accepted.takes_plaintext():
+        if self._accepted is None or not self._accepted.accepts_plaintext():
             over = DecryptionError(f"the time in which {self._name} accepted seals of former declarations is over")
             raise self._field.reported_error(over, tenant=tenant)
         self._encryptor.report(Event(EventKind.OLD_VALUE_READ, place=self._name))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from fieldcrypt.migration import Finding, Kind
+from fieldcrypt.migration import ExaminedValue, ValueStatus
 from fieldcrypt.spi import is_envelope
 from fieldcrypt.spi.migration import Cell, Examination, Place, ProtectedField, UnitError, name_of
 from fieldcrypt_dynamodb.item.plaintext import is_kept, stored
@@ -38,19 +38,21 @@ class MigratedField(ProtectedField):
     @property
     def is_told_by_form(self) -> bool:
         accepted = self._attribute.accepted
-        return accepted is None or not (accepted.readers or accepted.formers)
+        return accepted is None or not (accepted.readers or accepted.previous_fields)
 
     def accepts_plaintext(self) -> bool:
-        return self._attribute.accepted is not None and self._attribute.accepted.takes_plaintext()
+        return self._attribute.accepted is not None and self._attribute.accepted.accepts_plaintext()
 
-    def examine(self, cell: Cell, place: Place) -> Finding:
+    def examine(self, cell: Cell, place: Place) -> ExaminedValue:
         if not isinstance(cell.stored, OfOldScheme):
             found = self._examination.examine(stored(cell.stored), place.tenant, place.context, place.part)
-            if found.kind is Kind.PLAINTEXT and not is_kept(cell.stored, self._attribute.as_plaintext(found.value)):
+            if found.status is ValueStatus.PLAINTEXT and not is_kept(
+                cell.stored, self._attribute.as_plaintext(found.value)
+            ):
                 raise UnitError(f"{self.name}: its type does not hold the number, or the bytes, as they are stored")
             return found
         value = stored(cell.stored.value)
-        return Finding(Kind.OTHER_SCHEME, None if value is None else self._attribute.of_plaintext(value))
+        return ExaminedValue(ValueStatus.OTHER_SCHEME, None if value is None else self._attribute.of_plaintext(value))
 
     def has_form(self, cell: Cell) -> bool:
         return isinstance(cell.stored, OfOldScheme) or is_envelope(stored(cell.stored))
@@ -58,7 +60,7 @@ class MigratedField(ProtectedField):
     def waits_until(self) -> float | None:
         return self._examination.waits_until
 
-    def check_due(self, found: Finding) -> None:
+    def check_due(self, found: ExaminedValue) -> None:
         self._examination.check_due(found)
 
     def seal(self, value: Any, place: Place) -> Any:
@@ -81,5 +83,5 @@ class MigratedField(ProtectedField):
             yield from (name_of(of.index.normaliser), str(of.index.tag_size), str(of.index.per_tenant))
         if of.accepted is not None:
             yield str(of.accepted.plaintext_until is not None)
-            yield from (repr(former) for former in of.accepted.formers)
+            yield from (each.journal_text for each in of.accepted.previous_fields)
             yield from (type(reader).__qualname__ for reader in of.accepted.readers)

@@ -16,7 +16,7 @@ from pynamodb.expressions.update import RemoveAction, SetAction
 from pynamodb.models import Model
 
 from fieldcrypt import ConfigurationError, DecryptionError, Encryptor, Field, IndexedBy
-from fieldcrypt.schemes import OldReader
+from fieldcrypt.schemes import LegacyReader
 from fieldcrypt.spi import Accepted, MixedField, located
 from fieldcrypt_pynamodb.attribute.conversion import CONTAINERS, Convert, conversion, indexed_as, of_form, to_form
 from fieldcrypt_pynamodb.attribute.guarded import GuardedAttribute
@@ -55,7 +55,7 @@ class EncryptedAttribute(GuardedAttribute[T]):
             For decorated models.
         accept_plaintext: read plaintext as well, as the attribute inside has it, until this day begins in UTC, a year
             from now at the most: while a table that holds it is encrypted. Writes are encrypted all the same.
-        accept: read values of other schemes, or of a former declaration, as well (`OldReader`, `FormerField`).
+        accept: read values of other schemes, or of a former declaration, as well (`LegacyReader`, `PreviousField`).
         accept_until: until when; needed with `accept`.
         accept_public_key, accept_foreign_keys: read values under data keys that others can have planted; see
             `Encryptor.field`.
@@ -76,7 +76,7 @@ class EncryptedAttribute(GuardedAttribute[T]):
         pad: int | None = None,
         index: str | IndexedBy | None = None,
         accept_plaintext: date | None = None,
-        accept: Sequence[OldReader[Any]] = (),
+        accept: Sequence[LegacyReader[Any]] = (),
         accept_until: date | None = None,
         accept_public_key: bool = False,
         accept_foreign_keys: bool = False,

@@ -30,7 +30,7 @@ _AS_STORED: dict[str, Callable[[Any], Any]] = {STRING: _text, NUMBER: Decimal, B
 
 
 def part_of(item: Item) -> PartOf:
-    """Return what tells a `FormerField` what a value of an item was bound to."""
+    """Return what tells a `PreviousField` what a value of an item was bound to."""
 
     def part(name: str) -> Any:
         for kind, content in item.get(name, {}).items():

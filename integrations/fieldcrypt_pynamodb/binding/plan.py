@@ -97,7 +97,7 @@ class Plan:
         check_shared(model, "field", [each.field_name for each in found])
         check_shared(model, "companion", [each.tagger.key for each in found if each.tagger is not None])
         accepted = [each.attribute.accepted for each in found if each.attribute.accepted is not None]
-        self.former = {name for each in accepted for former in each.formers for name in former.names}
+        self.former = {name for each in accepted for former in each.previous_fields for name in former.names}
         # The hot path unpacks tuples, which costs less than to look attributes up.
         self._names = tuple(self.protected)
         self._reads = [

@@ -11,7 +11,7 @@ from sqlalchemy.exc import CompileError
 from sqlalchemy.types import LargeBinary, TypeDecorator, TypeEngine
 
 from fieldcrypt import ConfigurationError, DecryptionError, Encryptor, Field, FieldcryptError, IndexedBy
-from fieldcrypt.schemes import OldReader
+from fieldcrypt.schemes import LegacyReader
 from fieldcrypt.spi import Accepted, FromPlaintext, MixedField, located
 from fieldcrypt_sqlalchemy.column.arguments import check_encryptor, index_of, inner_type
 from fieldcrypt_sqlalchemy.column.comparator import Comparator
@@ -32,7 +32,7 @@ HAS_PROTECTED = "fieldcrypt_has_protected"  # an attribute of tables with encryp
 _TAKE_BYTES = frozenset({"pysqlite", "aiosqlite", "psycopg", "psycopg_async"})
 
 
-class _Readers(tuple[OldReader[Any], ...]):
+class _Readers(tuple[LegacyReader[Any], ...]):
     """Is equal to itself alone, so that SQLAlchemy can tell types apart by readers that cannot be compared."""
 
     __slots__ = ()
@@ -63,7 +63,7 @@ class Encrypted(ProtectedType, TypeDecorator[Any]):
         accept_plaintext: read plaintext as well, until this day begins in UTC, a year from now at the most: while a
             column that held it is encrypted in place. Of text and bytes only, or with `storage` of text and documents
             of JSON. Writes are encrypted all the same.
-        accept: read values of other schemes, or of a former declaration, as well (`OldReader`, `FormerField`).
+        accept: read values of other schemes, or of a former declaration, as well (`LegacyReader`, `PreviousField`).
         accept_until: until when; needed with `accept`.
         accept_public_key, accept_foreign_keys: read values under data keys that others can have planted; see
             `Encryptor.field`.
@@ -95,7 +95,7 @@ class Encrypted(ProtectedType, TypeDecorator[Any]):
         pad: int | None = None,
         index: str | IndexedBy | None = None,
         accept_plaintext: date | None = None,
-        accept: Sequence[OldReader[Any]] = (),
+        accept: Sequence[LegacyReader[Any]] = (),
         accept_until: date | None = None,
         accept_public_key: bool = False,
         accept_foreign_keys: bool = False,

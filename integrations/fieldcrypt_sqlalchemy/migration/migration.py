@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from fieldcrypt import ConfigurationError, MigrationError
 from fieldcrypt.migration import StepReport
-from fieldcrypt.schemes import OldReader
+from fieldcrypt.schemes import LegacyReader
 from fieldcrypt.spi.migration import Part, StoredMigration
 from fieldcrypt_sqlalchemy.migration.errors import in_words, is_denied, rights
 from fieldcrypt_sqlalchemy.migration.journal.checkpoints import Checkpoints
@@ -54,7 +54,7 @@ class Migration(StoredMigration):
         model: Any,
         copies: Mapping[str, str] | None = None,
         *,
-        readers: Sequence[OldReader[Any]] = (),
+        readers: Sequence[LegacyReader[Any]] = (),
         name: str | None = None,
     ) -> None:
         if not isinstance(engine, Engine):

@@ -11,7 +11,7 @@ from sqlalchemy import Engine, Table, inspect
 from sqlalchemy.orm import Mapper, class_mapper
 
 from fieldcrypt import ConfigurationError
-from fieldcrypt.schemes import OldReader
+from fieldcrypt.schemes import LegacyReader
 from fieldcrypt_sqlalchemy.column.type import Encrypted
 from fieldcrypt_sqlalchemy.migration.row.column import MigratedColumn
 from fieldcrypt_sqlalchemy.migration.row.row import Binding
@@ -29,7 +29,7 @@ class Parts:
 
     engine: Engine
     copies: Mapping[str, str]
-    readers: Sequence[OldReader[Any]]
+    readers: Sequence[LegacyReader[Any]]
 
     def of(self, model: Any) -> list[SqlSource]:
         """Return the tables of a model, at least one.

@@ -14,7 +14,7 @@ __all__ = ["FormerColumns"]
 
 
 class FormerColumns:
-    """What `FormerField(…, row=…, tenant=…)` of a model's, or a table's, protected columns names.
+    """What `PreviousField(…, row=…, tenant=…)` of a model's, or a table's, protected columns names.
 
     Args:
         model: for messages.
@@ -27,16 +27,16 @@ class FormerColumns:
 
     def __init__(self, model: str, columns: Mapping[str, Any], protected: Iterable[Any]) -> None:
         accepted = [each.type.accepted for each in protected if isinstance(each.type, Encrypted)]
-        formers = [former for each in accepted if each is not None for former in each.formers]
+        formers = [former for each in accepted if each is not None for former in each.previous_fields]
         names = dict.fromkeys(name for former in formers for name in former.names)
         for name in names:
             if name not in columns:
-                raise ConfigurationError(f"FormerField(…): {model} has no attribute {name!r} with a column")
+                raise ConfigurationError(f"PreviousField(…): {model} has no attribute {name!r} with a column")
         self.columns: dict[str, Any] = {name: columns[name] for name in names}
         self._as_stored = {name: as_stored(f"{model}.{name}", each.type) for name, each in self.columns.items()}
 
     def part(self, find: Callable[[str], Any]) -> PartOf | None:
-        """Return what tells a `FormerField` what a value was bound to; None if none asks.
+        """Return what tells a `PreviousField` what a value was bound to; None if none asks.
 
         Args:
             find: returns what the row has in a column, by attribute.

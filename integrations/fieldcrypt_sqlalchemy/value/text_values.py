@@ -30,7 +30,7 @@ def plaintext_writer(field: Field[Any], accepted: Accepted, described: str, *, i
     encoded = Codec(field.type).encode
 
     def write(value: Any, *, tenant: str | None = None, context: Any = None) -> Any:
-        if not accepted.takes_plaintext():
+        if not accepted.accepts_plaintext():
             raise ConfigurationError(
                 f"the time in which {described} accepts plaintext is over: leave out write=False, so that values are "
                 "encrypted"

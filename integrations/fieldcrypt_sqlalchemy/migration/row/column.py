@@ -11,8 +11,8 @@ from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.types import NullType, TypeDecorator
 
 from fieldcrypt import DecryptionError
-from fieldcrypt.migration import Finding, Kind
-from fieldcrypt.schemes import OldReader
+from fieldcrypt.migration import ExaminedValue, ValueStatus
+from fieldcrypt.schemes import LegacyReader
 from fieldcrypt.spi import Accepted, Reading, is_envelope
 from fieldcrypt.spi.migration import (
     Cell,
@@ -35,15 +35,15 @@ _DIALECT = DefaultDialect()
 _OPENS = "opens: it is an encrypted value, and is not encrypted once more"
 _OTHER = "has no need of it, for `backfill` encrypts what is there"
 _NOT_TAKEN = {
-    Kind.NULL: "is empty",
-    Kind.ACTIVE: _OPENS,
-    Kind.OLD_KEY: _OPENS,
-    Kind.OLD_FORM: _OPENS,
-    Kind.OTHER_SCHEME: _OTHER,
-    Kind.PLAINTEXT: _OTHER,
-    Kind.SHREDDED: "is an encrypted value whose keys were destroyed",
-    Kind.UNREADABLE: "does not open, and is no text that only begins as a value does: it was damaged, comes from "
-    "another row, or its key is not in this key store. It is not taken for plaintext",
+    ValueStatus.NULL: "is empty",
+    ValueStatus.ACTIVE: _OPENS,
+    ValueStatus.OLD_KEY: _OPENS,
+    ValueStatus.OLD_FORM: _OPENS,
+    ValueStatus.OTHER_SCHEME: _OTHER,
+    ValueStatus.PLAINTEXT: _OTHER,
+    ValueStatus.SHREDDED: "is an encrypted value whose keys were destroyed",
+    ValueStatus.UNREADABLE: "does not open, and is no text that only begins as a value does: it was damaged, comes "
+    "from another row, or its key is not in this key store. It is not taken for plaintext",
 }
 
 
@@ -63,7 +63,7 @@ class MigratedColumn(ProtectedField):
         column: Column[Any],
         plain_name: str | None = None,
         plain: Column[Any] | None = None,
-        readers: Sequence[OldReader[Any]] = (),
+        readers: Sequence[LegacyReader[Any]] = (),
     ) -> None:
         type_ = column.type
         assert isinstance(type_, Encrypted) and type_.encryptor is not None and type_.name is not None  # noqa: S101, PT018
@@ -74,7 +74,7 @@ class MigratedColumn(ProtectedField):
         self.form = stored_form(type_, dialect)
         self.begin()
         self._own_type = _read_in_python(plain)
-        self._old_plain = Reading(self._field, Accepted.of_job(readers)) if readers else None
+        self._old_plain = Reading(self._field, Accepted.for_job(readers)) if readers else None
         self.tagger: Tagger | None = type_.tagger if is_searchable(column) else None
         self.companion = None if self.tagger is None else self.tagger.companion(column)
         self.stored_name = column.name
@@ -128,7 +128,7 @@ class MigratedColumn(ProtectedField):
         if self.type.text is not None:
             yield repr(self.type.text.type)
         if self.type.accepted is not None:
-            yield from map(repr, self.type.accepted.formers)
+            yield from (each.journal_text for each in self.type.accepted.previous_fields)
         index = self.type.index
         if index is not None:
             yield f"{index.companion} {name_of(index.normaliser)} {index.tag_size} {index.per_tenant}"
@@ -136,18 +136,18 @@ class MigratedColumn(ProtectedField):
     @property
     def is_told_by_form(self) -> bool:
         accepted = self.type.accepted
-        return accepted is None or not (accepted.readers or accepted.formers)
+        return accepted is None or not (accepted.readers or accepted.previous_fields)
 
     def accepts_plaintext(self) -> bool:
-        return self.type.accepted is not None and self.type.accepted.takes_plaintext()
+        return self.type.accepted is not None and self.type.accepted.accepts_plaintext()
 
-    def examine(self, cell: Cell, place: Place) -> Finding:
+    def examine(self, cell: Cell, place: Place) -> ExaminedValue:
         try:
             stored = self.form.load(cell.stored)
         except MarkedError:
             raise
         except DecryptionError:
-            return Finding(Kind.UNREADABLE)
+            return ExaminedValue(ValueStatus.UNREADABLE)
         return self._examination.examine(stored, place.tenant, place.context, place.part)
 
     def has_form(self, cell: Cell) -> bool:
@@ -173,31 +173,31 @@ class MigratedColumn(ProtectedField):
             found = self.examine(cell, place)
         except MarkedError:
             found = self._examination.examine(cell.stored, place.tenant, place.context, place.part)
-            if found.kind is not Kind.PLAINTEXT:
+            if found.status is not ValueStatus.PLAINTEXT:
                 raise UnitError(f"{self.name} is declared without accept_plaintext, or is of another type") from None
             self.check_due(found)
             return found.value
-        raise UnitError(f"{self.name} {_NOT_TAKEN[found.kind]}")
+        raise UnitError(f"{self.name} {_NOT_TAKEN[found.status]}")
 
-    def check_due(self, found: Finding) -> None:
+    def check_due(self, found: ExaminedValue) -> None:
         self._examination.check_due(found)
 
-    def of_plain(self, cell: Cell, place: Place) -> Finding:
-        """See `ProtectedField.of_plain`.
+    def examine_plaintext(self, cell: Cell, place: Place) -> ExaminedValue:
+        """See `ProtectedField.examine_plaintext`.
 
         Raises:
             TypeError, ValueError: the protected column's type does not take it.
             DecryptionError: it is of another scheme, and cannot be read.
         """
         if cell.plain is None:
-            return Finding(Kind.NULL)
+            return ExaminedValue(ValueStatus.NULL)
         if self._old_plain is not None:
             data = as_told(cell.plain)
             if any(reader.recognises(data) for reader in self._raw_plain):
                 return self._old_plain.read(data, place.tenant, place.context)
         value = self._read_plain(cell.plain)
         value = value if self._to_field is None or value is None else self._to_field(value)
-        return Finding(Kind.NULL) if value is None else Finding(Kind.PLAINTEXT, value)
+        return ExaminedValue(ValueStatus.NULL) if value is None else ExaminedValue(ValueStatus.PLAINTEXT, value)
 
     def _read_plain(self, stored: Any) -> Any:
         """Return what the application reads of a plaintext column; for one of its own types row by row.

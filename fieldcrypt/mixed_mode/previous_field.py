@@ -11,7 +11,7 @@ from fieldcrypt.field import Field
 from fieldcrypt.format import envelope
 from fieldcrypt.format.context import NO_TENANT, NoTenant, key_text, row_context
 
-__all__ = ["FormerField", "PartOf", "is_envelope"]
+__all__ = ["PreviousField", "PartOf", "is_envelope"]
 
 T = TypeVar("T")
 
@@ -32,14 +32,14 @@ def is_envelope(data: object) -> bool:
     return True
 
 
-class FormerField(Generic[T]):
-    """Reads values that were written under another name, type or binding: an `OldReader`.
+class PreviousField(Generic[T]):
+    """Reads values that were written under another name, type or binding: a `LegacyReader`.
 
-        Encrypted(String, accept=[FormerField(encryptor.field("patients.social", str))], accept_until=date(2027, 3, 1))
-        FormerField(encryptor.field("patients.born", str), row=True, convert=date.fromisoformat)
-        FormerField(encryptor.field("patients.ssn", str), row="number", tenant="region")
+        Encrypted(String, accept=[PreviousField(encryptor.field("patients.social", str))], accept_until=date(…))
+        PreviousField(encryptor.field("patients.born", str), row=True, convert=date.fromisoformat)
+        PreviousField(encryptor.field("patients.ssn", str), row="number", tenant="region")
 
-    What is authentic by the declaration of now is never read by a former one. A value is accepted if it is bound as
+    What is authentic by the declaration of now is never read by a previous one. A value is accepted if it is bound as
     it was then, and no more: one that is not bound to its row can be moved to another, and while such are accepted,
     that is not noticed.
 
@@ -68,13 +68,18 @@ class FormerField(Generic[T]):
         self._tenant = tenant
         self.convert = convert
         if self._row == ():
-            raise ConfigurationError("FormerField(…, row=…): the names of one attribute at least, True or False")
+            raise ConfigurationError("PreviousField(…, row=…): the names of one attribute at least, True or False")
 
     @property
     def names(self) -> tuple[str, ...]:
         """The attributes that it needs of a row beside those that values are bound to now."""
         named = () if isinstance(self._row, bool) else self._row
         return named if self._tenant is None else (*named, self._tenant)
+
+    @property
+    def journal_text(self) -> str:
+        """What stands for it in the journal of a migration, also of one that 0.1 began, which named it FormerField."""
+        return repr(self).replace("Previous", "Former", 1)
 
     def check(self, field: Field[Any]) -> None:
         """Look whether its values can be told from those of the field of now, and read as such.
@@ -93,7 +98,7 @@ class FormerField(Generic[T]):
         if self.convert is None and then.type is not now.type and now.type is not object and not are_texts:
             raise ConfigurationError(
                 f"{now.name}: values of {_named(then.type)} were declared, and now {_named(now.type)}: say how one is "
-                "made of the other, FormerField(…, convert=…)"
+                "made of the other, PreviousField(…, convert=…)"
             )
 
     def recognises(self, data: bytes | str, /) -> bool:
@@ -136,7 +141,7 @@ class FormerField(Generic[T]):
         try:
             return self.convert(value)
         except Exception:  # noqa: BLE001 (whatever the application's function raises)
-            refused = DecryptionError(f"{self._field.name}: a former value cannot be converted")
+            refused = DecryptionError(f"{self._field.name}: a previous value cannot be converted")
         raise refused  # here, where no chained exception carries the value
 
     def _part(self, part: PartOf | None, name: str) -> Any:
@@ -152,7 +157,7 @@ class FormerField(Generic[T]):
         more = "" if self._tenant is None else f", tenant={self._tenant!r}"
         if self.convert is not None:
             more += f", convert={getattr(self.convert, '__qualname__', type(self.convert).__qualname__)}"
-        return f"FormerField({self._field!r}, row={self._row}{more})"
+        return f"PreviousField({self._field!r}, row={self._row}{more})"
 
 
 def _travels_as(type_: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What reads values that another scheme encrypted, until they are encrypted anew."""
+"""Readers of values that another scheme encrypted, for as long as such values exist."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from fieldcrypt.errors import DecryptionError, KeyNotFoundError, KeyShreddedErro
 from fieldcrypt.field import Field
 from fieldcrypt.format.context import NO_TENANT, NoTenant
 
-__all__ = ["OldReader", "read_either"]
+__all__ = ["LegacyReader", "read_either"]
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 
 @runtime_checkable
-class OldReader(Protocol[T_co]):
+class LegacyReader(Protocol[T_co]):
     """Reads the values of another scheme as those of a field. Safe to use from many threads.
 
     Whatever takes one (mixed mode, backfill, `read_either`) asks `recognises` first, and goes by what `read` has
@@ -56,7 +56,7 @@ class OldReader(Protocol[T_co]):
 
 def read_either(
     field: Field[T],
-    readers: Iterable[OldReader[T]],
+    readers: Iterable[LegacyReader[T]],
     data: bytes | str,
     *,
     tenant: str | NoTenant | None = None,
@@ -76,8 +76,7 @@ def read_either(
 
     Raises:
         DecryptionError: neither the field nor a reader that recognises the value takes it.
-        KeyProviderError, KeyStoreError: as for `Field.decrypt` and `OldReader.read`: while those who should know cannot
-            be asked, nobody else is.
+        KeyProviderError, KeyStoreError: as for `Field.decrypt` and `LegacyReader.read`; no other reader is asked then.
     """
     refused = False
     for reader in readers:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import enum
 from typing import Any, NamedTuple
 
-__all__ = ["Finding", "Kind"]
+__all__ = ["ExaminedValue", "ValueStatus"]
 
 
-class Kind(enum.StrEnum):
+class ValueStatus(enum.StrEnum):
     """What there can be in the place of a protected value."""
 
     NULL = "null"
     ACTIVE = "active"  # protected as declared, under the data key that encrypts now
     OLD_KEY = "old key"  # under one that is retired, or that a newer one has followed
-    OLD_FORM = "old form"  # protected, but under a former name or without the row or padding that is declared now
+    OLD_FORM = "old form"  # protected, but under a previous name or without the row or padding that is declared now
     OTHER_SCHEME = "other scheme"  # encrypted by something else, for which a reader was given
     PLAINTEXT = "plaintext"
     SHREDDED = "shredded"  # its data keys were destroyed on purpose
@@ -27,14 +27,14 @@ class Kind(enum.StrEnum):
         return self in _DUE
 
 
-_DUE = frozenset({Kind.OLD_KEY, Kind.OLD_FORM, Kind.OTHER_SCHEME, Kind.PLAINTEXT})
+_DUE = frozenset({ValueStatus.OLD_KEY, ValueStatus.OLD_FORM, ValueStatus.OTHER_SCHEME, ValueStatus.PLAINTEXT})
 
 
-class Finding(NamedTuple):
+class ExaminedValue(NamedTuple):
     """What a stored value is, and the field's value, decrypted; None if there is none to be had."""
 
-    kind: Kind
+    status: ValueStatus
     value: Any = None
 
     def __repr__(self) -> str:  # without the value
-        return f"Finding({self.kind.value!r})"
+        return f"ExaminedValue({self.status.value!r})"
