@@ -17,7 +17,6 @@ from alembic.operations.ops import (
     UpgradeOps,
 )
 
-from fieldcrypt_alembic import NAME
 from fieldcrypt_alembic.kept_tables import content_of
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ __all__ = ["keep_tables"]
 _TABLES_IF_NOT_EXISTS = frozenset({"postgresql", "sqlite", "mysql", "mariadb"})
 _INDEXES_IF_NOT_EXISTS = frozenset({"postgresql", "sqlite", "mariadb"})
 
-_log = logging.getLogger(NAME)  # where Alembic says what else it has found
+_log = logging.getLogger("alembic.autogenerate.fieldcrypt")  # beside what else Alembic has found
 
 
 class StayOp(MigrateOperation):

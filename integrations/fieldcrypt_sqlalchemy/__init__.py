@@ -9,7 +9,7 @@ from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
 from fieldcrypt_sqlalchemy.find import find
 from fieldcrypt_sqlalchemy.flush.bulk import seal
 from fieldcrypt_sqlalchemy.key_store import SqlKeyStore
-from fieldcrypt_sqlalchemy.rows.decorator import encrypted
+from fieldcrypt_sqlalchemy.model.decorator import encrypted
 from fieldcrypt_sqlalchemy.rows.opened import opened
 from fieldcrypt_sqlalchemy.rows.sealed import Sealed
 

@@ -11,8 +11,9 @@ from sqlalchemy.sql import operators, visitors
 from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList
 
 from fieldcrypt_sqlalchemy.column.search import Searched, searched
-from fieldcrypt_sqlalchemy.engine.internals import clone, is_limited_or_grouped, orm_notes, where, with_where
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
+from fieldcrypt_sqlalchemy.internals.element import clone, orm_notes
+from fieldcrypt_sqlalchemy.internals.select import is_limited_or_grouped, where, with_where
 from fieldcrypt_sqlalchemy.offload import check_session
 
 __all__ = ["find"]

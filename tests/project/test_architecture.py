@@ -62,6 +62,25 @@ LAYERS = {
         "",
         "migration",
     ],
+    "fieldcrypt_sqlalchemy": [
+        "errors offload alembic_version",
+        "internals",
+        "engine value key_store",
+        "column",
+        "alembic find row_key",
+        "rows",
+        "flush statement",
+        "model row_rule",
+        "guard",
+        "hooks",
+        "",
+        "migration.errors migration.table",
+        "migration.row",
+        "migration.journal",
+        "migration.schema",
+        "migration",
+    ],
+    "fieldcrypt_alembic": ["kept_tables rendering", "operations", ""],
 }
 
 

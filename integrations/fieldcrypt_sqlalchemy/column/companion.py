@@ -14,8 +14,8 @@ from sqlalchemy.sql.selectable import SelectBase
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from fieldcrypt.spi import MAX_TAG_SIZE
-from fieldcrypt_sqlalchemy.engine.internals import is_untyped
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
+from fieldcrypt_sqlalchemy.internals.column import is_untyped
 
 __all__ = ["NO_TAG", "BlindIndexTag", "Tag", "blind_index", "only_tags"]
 

@@ -13,7 +13,7 @@ from fieldcrypt import ConfigurationError
 from fieldcrypt_sqlalchemy.column.companion import BlindIndexTag
 from fieldcrypt_sqlalchemy.column.protected import protect, protected_within
 from fieldcrypt_sqlalchemy.column.type import HAS_PROTECTED, Encrypted
-from fieldcrypt_sqlalchemy.engine.internals import type_parts
+from fieldcrypt_sqlalchemy.internals.column import type_parts
 
 __all__ = ["bind_to_table", "refuse_constraint", "refuse_discriminator"]
 

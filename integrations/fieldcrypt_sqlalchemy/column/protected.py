@@ -24,7 +24,9 @@ from sqlalchemy.sql.selectable import ScalarSelect, TextualSelect
 from sqlalchemy.types import TypeEngine
 
 from fieldcrypt_sqlalchemy.column.refusal import refused
-from fieldcrypt_sqlalchemy.engine.internals import LABEL_REFERENCE, listed, negate, returned, selectables
+from fieldcrypt_sqlalchemy.internals.element import LABEL_REFERENCE, negate
+from fieldcrypt_sqlalchemy.internals.select import listed, selectables
+from fieldcrypt_sqlalchemy.internals.write import returned
 from fieldcrypt_sqlalchemy.value.sql_bytes import bytes_of, document_of
 
 __all__ = [

@@ -9,8 +9,8 @@ from sqlalchemy import Select
 from sqlalchemy.sql import visitors
 from sqlalchemy.sql.functions import FunctionElement
 
-from fieldcrypt_sqlalchemy.engine.internals import listed, sorted_and_grouped
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
+from fieldcrypt_sqlalchemy.internals.select import listed, sorted_and_grouped
 
 __all__ = ["mixed", "refused"]
 

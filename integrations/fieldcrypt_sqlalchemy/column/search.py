@@ -16,8 +16,8 @@ from fieldcrypt.spi import located
 from fieldcrypt_sqlalchemy.column.companion import Tag
 from fieldcrypt_sqlalchemy.column.protected import direct
 from fieldcrypt_sqlalchemy.column.tagger import Tagger
-from fieldcrypt_sqlalchemy.engine.internals import annotate_like
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError, without_parameters
+from fieldcrypt_sqlalchemy.internals.element import annotate_like
 
 __all__ = ["SEARCHES", "Searched", "of_tenant", "search", "searched"]
 

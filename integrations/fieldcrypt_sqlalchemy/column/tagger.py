@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import Column, PrimaryKeyConstraint, Table, TableClause, UniqueConstraint, types
 from sqlalchemy.types import TypeEngine
@@ -12,13 +12,10 @@ from fieldcrypt import BlindIndex, ConfigurationError, Encryptor, FieldcryptErro
 from fieldcrypt.normalisers import NothingToTagError
 from fieldcrypt.spi import MIN_MEMBERS, located
 from fieldcrypt_sqlalchemy.column.companion import NO_TAG, BlindIndexTag, Tag
-from fieldcrypt_sqlalchemy.engine.internals import proxied
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
+from fieldcrypt_sqlalchemy.internals.column import proxied
 from fieldcrypt_sqlalchemy.offload import in_thread
 from fieldcrypt_sqlalchemy.value.conversion import conversion
-
-if TYPE_CHECKING:
-    from fieldcrypt_sqlalchemy.column.type import Encrypted
 
 __all__ = ["Tagger", "check_index"]
 
@@ -55,17 +52,26 @@ def _is_unique(column: Any) -> bool:
 
 
 class Tagger:
-    """Makes the tags of one searchable column; safe to use from many threads."""
+    """Makes the tags of one searchable column; safe to use from many threads.
 
-    def __init__(self, type_: Encrypted) -> None:
-        if type_.encryptor is None or type_.name is None or type_.index is None:
-            raise ConfigurationError(f"{type_.described} has no encryptor, so it cannot be searched")
-        self.name, self.described = type_.name, type_.described
-        self._column = type_.index.companion
-        self.per_tenant = type_.index.per_tenant
-        self._writes = type_.write
-        self._to_field = conversion(type_.type_).to_field
-        self._index = _index(type_.type_, type_.index, type_.encryptor, type_.name)
+    Args:
+        name: the field's.
+        described: the column, for messages.
+        type_: of the values.
+        index: how they are indexed.
+        encryptor: where keys come from.
+        writes: False while plaintext is written, which has no tags.
+    """
+
+    def __init__(
+        self, name: str, described: str, type_: TypeEngine[Any], index: IndexedBy, encryptor: Encryptor, writes: bool
+    ) -> None:
+        self.name, self.described = name, described
+        self._column = index.companion
+        self.per_tenant = index.per_tenant
+        self._writes = writes
+        self._to_field = conversion(type_).to_field
+        self._index = _index(type_, index, encryptor, name)
         self.truncated = self._index.truncated
 
     def check(self, value: Any) -> None:

@@ -160,7 +160,9 @@ class Encrypted(ProtectedType, TypeDecorator[Any]):
     def tagger(self) -> Tagger:
         """What makes the tags of a searchable column."""
         if self._tagger is None:
-            self._tagger = Tagger(self)
+            if self.encryptor is None or self.name is None or self.index is None:
+                raise ConfigurationError(f"{self.described} has no encryptor, so it cannot be searched")
+            self._tagger = Tagger(self.name, self.described, self.type_, self.index, self.encryptor, self.write)
         return self._tagger
 
     @property

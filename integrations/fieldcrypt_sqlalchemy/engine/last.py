@@ -9,7 +9,7 @@ from sqlalchemy import event
 from sqlalchemy.orm import Mapper
 from sqlalchemy.orm.attributes import instance_state
 
-from fieldcrypt_sqlalchemy.engine.internals import put_last
+from fieldcrypt_sqlalchemy.internals.orm import put_last
 
 __all__ = ["listen_last", "restore_order"]
 

@@ -13,7 +13,7 @@ from sqlalchemy.util import await_only
 
 from fieldcrypt import DecryptionError, Encryptor, FieldcryptError
 from fieldcrypt.spi import text_form
-from fieldcrypt_sqlalchemy.engine.results import rows_at_hand
+from fieldcrypt_sqlalchemy.internals.results import rows_at_hand
 from fieldcrypt_sqlalchemy.offload import can_await
 
 __all__ = ["Columns", "fetch_keys", "is_needed"]

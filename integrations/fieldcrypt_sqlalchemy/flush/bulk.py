@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapper, class_mapper
 from sqlalchemy.orm.exc import UnmappedClassError
 
 from fieldcrypt import ConfigurationError
-from fieldcrypt_sqlalchemy.rows.decorator import plan_of
+from fieldcrypt_sqlalchemy.rows.plan import plan_of
 
 __all__ = ["seal"]
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
-from fieldcrypt_sqlalchemy.engine.internals import label
+from fieldcrypt_sqlalchemy.internals.column import label
 from fieldcrypt_sqlalchemy.row_key.bound_row import Parts
 from fieldcrypt_sqlalchemy.row_key.row_key import RowKey
 

@@ -9,7 +9,7 @@ from sqlalchemy import event
 from sqlalchemy.orm import Mapper
 
 from fieldcrypt_sqlalchemy.column.type import is_searchable
-from fieldcrypt_sqlalchemy.engine.results import expire
+from fieldcrypt_sqlalchemy.internals.results import expire
 
 __all__ = ["follow_objects"]
 

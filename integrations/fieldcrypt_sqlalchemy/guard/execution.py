@@ -16,9 +16,9 @@ from fieldcrypt_sqlalchemy.engine.prefetch import fetch_keys, is_needed
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
 from fieldcrypt_sqlalchemy.guard.examined import EXAMINED, Examined
 from fieldcrypt_sqlalchemy.guard.log import hide_rows
+from fieldcrypt_sqlalchemy.guard.self_check import check_dialect
 from fieldcrypt_sqlalchemy.guard.statements import examine
 from fieldcrypt_sqlalchemy.row_rule.write import PREPARED
-from fieldcrypt_sqlalchemy.self_check import check_dialect
 
 __all__ = ["check", "on_execute", "on_execute_no_params", "on_executemany"]
 

@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 
 from fieldcrypt import ConfigurationError
 from fieldcrypt_sqlalchemy.column.type import PROTECTED_RESULT, Encrypted
-from fieldcrypt_sqlalchemy.engine.results import logged_row, row_columns, row_processors
+from fieldcrypt_sqlalchemy.internals.results import logged_row, row_columns, row_processors
 
 __all__ = ["hide_rows"]
 

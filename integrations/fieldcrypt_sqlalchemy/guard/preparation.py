@@ -15,14 +15,9 @@ from sqlalchemy.sql.lambdas import LambdaElement
 
 from fieldcrypt_sqlalchemy.column.companion import BlindIndexTag
 from fieldcrypt_sqlalchemy.column.type import HAS_PROTECTED, Encrypted, is_searchable
-from fieldcrypt_sqlalchemy.engine.internals import (
-    bulk_table,
-    is_plain_write,
-    of_lambda,
-    set_values,
-    with_element,
-)
-from fieldcrypt_sqlalchemy.engine.wrapping import Options, Proceed, Rows
+from fieldcrypt_sqlalchemy.internals.element import of_lambda
+from fieldcrypt_sqlalchemy.internals.wrapping import Options, Proceed, Rows
+from fieldcrypt_sqlalchemy.internals.write import bulk_table, is_plain_write, set_values, with_element
 from fieldcrypt_sqlalchemy.row_key.noted import ROW_KEYS, row_keys_behind, row_keys_of
 from fieldcrypt_sqlalchemy.row_rule.write import Write
 from fieldcrypt_sqlalchemy.rows.sealed import RowBound

@@ -19,11 +19,13 @@ from sqlalchemy.sql.lambdas import LambdaElement
 
 from fieldcrypt_sqlalchemy.column.companion import BlindIndexTag
 from fieldcrypt_sqlalchemy.column.type import Encrypted
-from fieldcrypt_sqlalchemy.engine.internals import is_made_by_orm, made_by_orm, of_lambda, renamed
-from fieldcrypt_sqlalchemy.engine.results import result_types
-from fieldcrypt_sqlalchemy.engine.wrapping import MADE
 from fieldcrypt_sqlalchemy.guard.examined import Examined
 from fieldcrypt_sqlalchemy.guard.preparation import needs_preparation
+from fieldcrypt_sqlalchemy.internals.element import of_lambda
+from fieldcrypt_sqlalchemy.internals.gate import renamed
+from fieldcrypt_sqlalchemy.internals.results import result_types
+from fieldcrypt_sqlalchemy.internals.select import is_made_by_orm, made_by_orm
+from fieldcrypt_sqlalchemy.internals.wrapping import MADE
 from fieldcrypt_sqlalchemy.row_key.noted import row_keys_of
 from fieldcrypt_sqlalchemy.row_rule.row_rule import check_nested
 from fieldcrypt_sqlalchemy.row_rule.writing import check_writes

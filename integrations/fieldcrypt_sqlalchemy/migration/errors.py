@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy.exc import DBAPIError, OperationalError, StatementError
 
-from fieldcrypt_sqlalchemy.migration.journal.checkpoint_tables import checkpoint_tables
-
-__all__ = ["ROW_ERRORS", "in_words", "is_denied", "is_of_a_row", "is_transient", "rights"]
+__all__ = ["ROW_ERRORS", "in_words", "is_denied", "is_of_a_row", "is_transient"]
 
 # What a driver, or a type, raises for a value; a database that refuses a row raises a DBAPIError.
 ROW_ERRORS = (StatementError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
@@ -46,16 +43,6 @@ def is_denied(error: DBAPIError) -> bool:
     """Say whether the user of the database lacks a right."""
     state, number, _ = _told(error)
     return state in _DENIED or number in _DENIED_ON_MYSQL
-
-
-def rights(tables: Sequence[str]) -> str:
-    """Return what the user of the database has to be allowed, in words that come before another request."""
-    own = " and ".join(checkpoint_tables.tables)
-    return (
-        f"grant the engine's user what is missing of SELECT and UPDATE on {', '.join(dict.fromkeys(tables))}, and of "
-        f"SELECT, INSERT, UPDATE and DELETE on {own} (if that user may not make these two, another one "
-        "does by checkpoint_tables.create_all(engine)), and "
-    )
 
 
 def is_of_a_row(error: Exception) -> bool:

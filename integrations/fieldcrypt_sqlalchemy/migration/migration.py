@@ -14,7 +14,8 @@ from fieldcrypt import ConfigurationError, MigrationError
 from fieldcrypt.migration import StepReport
 from fieldcrypt.schemes import LegacyReader
 from fieldcrypt.spi.migration import Part, StoredMigration
-from fieldcrypt_sqlalchemy.migration.errors import in_words, is_denied, rights
+from fieldcrypt_sqlalchemy.migration.errors import in_words, is_denied
+from fieldcrypt_sqlalchemy.migration.journal.checkpoint_tables import checkpoint_tables
 from fieldcrypt_sqlalchemy.migration.journal.checkpoints import Checkpoints
 from fieldcrypt_sqlalchemy.migration.named_row import mend_named
 from fieldcrypt_sqlalchemy.migration.tables import Parts
@@ -124,7 +125,7 @@ class Migration(StoredMigration):
             found = [problem for source in self._sources for problem in source.problems(step)]
         except DBAPIError:
             found = []
-        lacking = rights([source.full_name for source in self._sources]) if lacks_rights else ""
+        lacking = _rights([source.full_name for source in self._sources]) if lacks_rights else ""
         stopped: Exception = MigrationError(
             f"{self.name}: the database stopped the {step}: {reason}. What is done stays; {lacking}run it again to go "
             "on"
@@ -137,3 +138,13 @@ class Migration(StoredMigration):
             raise stopped
         finally:
             stopped.__context__ = None  # the database's error, which has the statement and its values
+
+
+def _rights(tables: Sequence[str]) -> str:
+    """Return what the user of the database has to be allowed, in words that come before another request."""
+    own = " and ".join(checkpoint_tables.tables)
+    return (
+        f"grant the engine's user what is missing of SELECT and UPDATE on {', '.join(dict.fromkeys(tables))}, and of "
+        f"SELECT, INSERT, UPDATE and DELETE on {own} (if that user may not make these two, another one "
+        "does by checkpoint_tables.create_all(engine)), and "
+    )

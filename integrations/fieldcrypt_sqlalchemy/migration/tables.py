@@ -17,7 +17,7 @@ from fieldcrypt_sqlalchemy.migration.row.column import MigratedColumn
 from fieldcrypt_sqlalchemy.migration.row.row import Binding
 from fieldcrypt_sqlalchemy.migration.source import SqlSource
 from fieldcrypt_sqlalchemy.row_key.former_columns import FormerColumns
-from fieldcrypt_sqlalchemy.rows.decorator import plan_of
+from fieldcrypt_sqlalchemy.rows.plan import plan_of
 from fieldcrypt_sqlalchemy.rows.sealed import RowBound
 
 __all__ = ["Parts"]

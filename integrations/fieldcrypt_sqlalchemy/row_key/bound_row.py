@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 from fieldcrypt import RowContext
-from fieldcrypt_sqlalchemy.column.companion import Tag
+from fieldcrypt_sqlalchemy.row_key.columns import KeyColumns
 
-if TYPE_CHECKING:
-    from fieldcrypt_sqlalchemy.row_key.row_key import RowKey
-    from fieldcrypt_sqlalchemy.rows.sealed import Sealed
-
-__all__ = ["BoundRow", "Origin", "Parts"]
+__all__ = ["BoundRow", "Parts"]
 
 Parts = tuple[Any, ...]  # of a row's key, its tenant last if it has one, as the model's attributes have them
 
@@ -35,7 +31,7 @@ class BoundRow:
 
     def __init__(
         self,
-        key: RowKey,
+        key: KeyColumns,
         parts: Parts,
         context: RowContext,
         tenant: str | None,
@@ -51,23 +47,9 @@ class BoundRow:
 
     @property
     def row(self) -> BoundRow:
-        """Itself (see `Origin`)."""
+        """Itself, as of an `Origin`."""
         return self
 
     def is_same(self, other: BoundRow) -> bool:
         """Return True if the other row has the same key and tenant."""
         return self is other or (self.context.encoded == other.context.encoded and self.tenant == other.tenant)
-
-
-class Origin(NamedTuple):
-    """What a value that was sealed in this process is to be written with.
-
-    Attributes:
-        row: the row that it was sealed for.
-        tag: its tag, if its column is searchable.
-        replaces: the value that has to be in the row until then, or None if it may be any.
-    """
-
-    row: BoundRow
-    tag: Tag | None = None
-    replaces: Sealed | None = None

@@ -13,7 +13,7 @@ from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.types import NullType, TypeDecorator, TypeEngine
 
 from fieldcrypt import ConfigurationError
-from fieldcrypt_sqlalchemy.engine.internals import variant_mapping
+from fieldcrypt_sqlalchemy.internals.column import variant_mapping
 from fieldcrypt_sqlalchemy.row_key.key_types import KeyRule, listed_rule, overrides_processing, refused_type
 
 __all__ = ["AsStored", "as_stored"]

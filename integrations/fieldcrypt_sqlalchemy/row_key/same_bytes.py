@@ -17,7 +17,7 @@ from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import BinaryExpression, Null
 from sqlalchemy.types import BINARY, VARBINARY, Boolean, NullType, TypeDecorator, TypeEngine
 
-from fieldcrypt_sqlalchemy.engine.internals import variant_mapping, with_type
+from fieldcrypt_sqlalchemy.internals.column import variant_mapping, with_type
 from fieldcrypt_sqlalchemy.value.sql_bytes import bytes_template
 
 __all__ = ["compares_exactly", "same_bytes"]

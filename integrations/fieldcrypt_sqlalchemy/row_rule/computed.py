@@ -11,8 +11,8 @@ from typing import Any
 
 from sqlalchemy import Insert
 
-from fieldcrypt_sqlalchemy.engine.internals import multi_rows, with_multi_rows
-from fieldcrypt_sqlalchemy.row_key.row_key import Parameters
+from fieldcrypt_sqlalchemy.internals.write import multi_rows, with_multi_rows
+from fieldcrypt_sqlalchemy.row_key.defaults import Parameters
 from fieldcrypt_sqlalchemy.row_rule.written_row import Values, WrittenColumns
 from fieldcrypt_sqlalchemy.rows.sealed import UNREAD, Sealed
 

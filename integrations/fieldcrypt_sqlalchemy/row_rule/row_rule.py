@@ -12,9 +12,9 @@ from typing import Any
 from sqlalchemy import Connection, Insert, Update
 from sqlalchemy.sql.elements import ClauseElement
 
-from fieldcrypt_sqlalchemy.engine.internals import multi_rows, prefixes
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
 from fieldcrypt_sqlalchemy.flush.moves import expected_row
+from fieldcrypt_sqlalchemy.internals.write import multi_rows, prefixes
 from fieldcrypt_sqlalchemy.row_key.bound_row import BoundRow
 from fieldcrypt_sqlalchemy.row_key.noted import row_keys_behind, row_keys_of
 from fieldcrypt_sqlalchemy.row_rule.elsewhere import check_elsewhere

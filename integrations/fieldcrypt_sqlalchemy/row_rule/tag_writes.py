@@ -16,7 +16,8 @@ from fieldcrypt_sqlalchemy.column.companion import Tag
 from fieldcrypt_sqlalchemy.column.protected import is_upsert_row
 from fieldcrypt_sqlalchemy.column.tagger import Tagger
 from fieldcrypt_sqlalchemy.column.type import HAS_PROTECTED, is_searchable
-from fieldcrypt_sqlalchemy.engine.internals import (
+from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
+from fieldcrypt_sqlalchemy.internals.write import (
     multi_rows,
     select_names,
     set_values,
@@ -24,8 +25,7 @@ from fieldcrypt_sqlalchemy.engine.internals import (
     with_set_values,
     with_upsert_values,
 )
-from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
-from fieldcrypt_sqlalchemy.row_key.row_key import python_default
+from fieldcrypt_sqlalchemy.row_key.defaults import python_default
 from fieldcrypt_sqlalchemy.rows.sealed import RowBound, Sealed
 
 __all__ = ["searchable_columns", "with_tags"]

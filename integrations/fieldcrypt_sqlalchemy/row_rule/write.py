@@ -9,8 +9,9 @@ from typing import Any
 from sqlalchemy import Connection, Update
 from sqlalchemy.orm.exc import StaleDataError
 
-from fieldcrypt_sqlalchemy.engine.internals import bulk_table, set_rowcount
-from fieldcrypt_sqlalchemy.engine.wrapping import Options, Proceed, Rows
+from fieldcrypt_sqlalchemy.internals.results import set_rowcount
+from fieldcrypt_sqlalchemy.internals.wrapping import Options, Proceed, Rows
+from fieldcrypt_sqlalchemy.internals.write import bulk_table
 from fieldcrypt_sqlalchemy.row_rule.computed import with_computed
 from fieldcrypt_sqlalchemy.row_rule.row_condition import RowCondition
 from fieldcrypt_sqlalchemy.row_rule.row_rule import RowRule

@@ -12,8 +12,9 @@ from sqlalchemy.sql.selectable import TextualSelect
 from fieldcrypt_sqlalchemy.column.companion import BlindIndexTag
 from fieldcrypt_sqlalchemy.column.protected import sources
 from fieldcrypt_sqlalchemy.column.type import Encrypted
-from fieldcrypt_sqlalchemy.engine.internals import is_untyped, select_names
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
+from fieldcrypt_sqlalchemy.internals.column import is_untyped
+from fieldcrypt_sqlalchemy.internals.write import select_names
 from fieldcrypt_sqlalchemy.rows.sealed import RowBound
 from fieldcrypt_sqlalchemy.statement.elements import elements
 from fieldcrypt_sqlalchemy.statement.fields import is_same_field

@@ -7,13 +7,8 @@ from typing import Any
 
 from sqlalchemy.sql.elements import BindParameter, ColumnClause, Null
 
-from fieldcrypt_sqlalchemy.engine.internals import (
-    is_emitted,
-    is_untyped,
-    multi_rows,
-    plugin_mapper,
-    set_values,
-)
+from fieldcrypt_sqlalchemy.internals.column import is_untyped
+from fieldcrypt_sqlalchemy.internals.write import is_emitted, multi_rows, plugin_mapper, set_values
 from fieldcrypt_sqlalchemy.row_key.noted import row_keys_behind, row_keys_of
 from fieldcrypt_sqlalchemy.statement.upserts import conflict_clauses, upsert_values
 

@@ -13,7 +13,7 @@ from sqlalchemy.sql.elements import ClauseElement
 from fieldcrypt import FieldcryptError
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
 from fieldcrypt_sqlalchemy.row_key.bound_row import BoundRow
-from fieldcrypt_sqlalchemy.rows.plan import PLAN, Plan
+from fieldcrypt_sqlalchemy.rows.plan import Plan, plan_of
 from fieldcrypt_sqlalchemy.rows.sealed import Sealed
 
 __all__ = ["seal_pickles"]
@@ -76,14 +76,14 @@ def _sealed(instance: Any, pickled: Any) -> Any:
     if isinstance(pickled.get("__dict__"), dict):
         pickled["__dict__"] = {**pickled["__dict__"]}
     state = instance_state(instance)
-    plan: Plan = state.manager.info[PLAN]
+    plan: Any = plan_of(state.mapper)
     for values in (pickled, pickled.get("__dict__") or {}):
         for composite in plan.composites:  # which are made again of their attributes
             values.pop(composite, None)
         open_ = {key: value for key in plan.attributes if (value := _plaintext(values.get(key))) is not None}
         row = _row(plan, state) if open_ else None
         for key, value in open_.items():
-            values[key] = plan.attributes[key].field.seal(value, row)  # type: ignore[arg-type]
+            values[key] = plan.attributes[key].field.seal(value, row)
     return pickled
 
 
@@ -111,8 +111,12 @@ def _row(plan: Plan, state: Any) -> BoundRow:
 def _open_eager(instance: Any) -> None:
     """Open again what is read past the attributes, as when it is loaded; what cannot be opened stays sealed."""
     state = instance_state(instance)
-    attributes = state.manager.info[PLAN].attributes.values()
-    names = [each.key for each in attributes if each.is_read_past and state.dict.get(each.key).__class__ is Sealed]
+    plan: Any = plan_of(state.mapper)
+    names = [
+        each.key
+        for each in plan.attributes.values()
+        if each.is_read_past and state.dict.get(each.key).__class__ is Sealed
+    ]
     if names:
         with suppress(FieldcryptError):
             state.manager.dispatch.refresh(state, None, names)

@@ -11,12 +11,25 @@ from sqlalchemy.orm.attributes import set_attribute
 
 from fieldcrypt_sqlalchemy.column.type import Encrypted
 from fieldcrypt_sqlalchemy.row_key.bound_row import BoundRow
-from fieldcrypt_sqlalchemy.row_key.row_key import Parameters, RowKey, RowSpec, by_column
+from fieldcrypt_sqlalchemy.row_key.columns import RowSpec
+from fieldcrypt_sqlalchemy.row_key.defaults import Parameters, by_column
+from fieldcrypt_sqlalchemy.row_key.row_key import RowKey
 from fieldcrypt_sqlalchemy.rows.attribute import ProtectedAttribute
 
-__all__ = ["PLAN", "Plan"]
+__all__ = ["Plan", "note_plan", "plan_of"]
 
-PLAN = "fieldcrypt_plan"  # noted in the info of a class's manager
+_PLAN = "fieldcrypt_plan"  # noted in the info of a class's manager
+
+
+def plan_of(mapper: Mapper[Any]) -> Plan | None:
+    """Return what a mapped class does with its protected columns, or None if it has none."""
+    plan: Plan | None = mapper.class_manager.info.get(_PLAN)
+    return plan
+
+
+def note_plan(mapper: Mapper[Any], plan: Plan) -> None:
+    """Note what a mapped class does with its protected columns."""
+    mapper.class_manager.info[_PLAN] = plan
 
 
 class Plan:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from sqlalchemy.engine import Dialect
 
@@ -12,7 +12,7 @@ from fieldcrypt.spi import PartOf, located
 from fieldcrypt_sqlalchemy.column.companion import Tag
 from fieldcrypt_sqlalchemy.column.type import Encrypted
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError, without_parameters
-from fieldcrypt_sqlalchemy.row_key.bound_row import BoundRow, Origin
+from fieldcrypt_sqlalchemy.row_key.bound_row import BoundRow
 from fieldcrypt_sqlalchemy.row_key.row_key import RowKey
 from fieldcrypt_sqlalchemy.value.text_values import reading
 
@@ -96,6 +96,20 @@ class Sealed:
 
     def __repr__(self) -> str:
         return f"<Sealed {self._field.name}>"
+
+
+class Origin(NamedTuple):
+    """What a value that was sealed in this process is to be written with.
+
+    Attributes:
+        row: the row that it was sealed for.
+        tag: its tag, if its column is searchable.
+        replaces: the value that has to be in the row until then, or None if it may be any.
+    """
+
+    row: BoundRow
+    tag: Tag | None = None
+    replaces: Sealed | None = None
 
 
 class SealedField:

@@ -18,7 +18,8 @@ from sqlalchemy.sql.elements import ClauseElement, ColumnClause
 from sqlalchemy.sql.lambdas import LambdaElement
 from sqlalchemy.sql.selectable import SelectBase
 
-from fieldcrypt_sqlalchemy.engine.internals import described_attributes, of_lambda, read
+from fieldcrypt_sqlalchemy.internals.element import described_attributes, of_lambda
+from fieldcrypt_sqlalchemy.internals.gate import read
 
 __all__ = ["elements", "parts", "selects_of_ddl", "texts_in"]
 

@@ -42,7 +42,8 @@ from fieldcrypt_sqlalchemy.column.protected import (
     sources,
 )
 from fieldcrypt_sqlalchemy.column.refusal import refused
-from fieldcrypt_sqlalchemy.engine.internals import TEXTUAL_LABEL_REFERENCE, listed, sorted_and_grouped
+from fieldcrypt_sqlalchemy.internals.element import TEXTUAL_LABEL_REFERENCE
+from fieldcrypt_sqlalchemy.internals.select import listed, sorted_and_grouped
 from fieldcrypt_sqlalchemy.statement.elements import elements, parts
 from fieldcrypt_sqlalchemy.statement.fields import is_same_field, is_tag
 from fieldcrypt_sqlalchemy.statement.row_sets import check_rows

@@ -16,8 +16,9 @@ from sqlalchemy.sql.selectable import AliasedReturnsRows, CompoundSelect, Scalar
 from fieldcrypt_sqlalchemy.column.companion import only_tags
 from fieldcrypt_sqlalchemy.column.protected import WRAPPERS, inner, is_protected, sources
 from fieldcrypt_sqlalchemy.column.refusal import mixed
-from fieldcrypt_sqlalchemy.engine.internals import distinct, proxied
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
+from fieldcrypt_sqlalchemy.internals.column import proxied
+from fieldcrypt_sqlalchemy.internals.select import distinct
 from fieldcrypt_sqlalchemy.rows.sealed import RowBound
 from fieldcrypt_sqlalchemy.statement.fields import is_same_field, is_tag
 

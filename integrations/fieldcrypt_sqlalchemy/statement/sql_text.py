@@ -15,7 +15,8 @@ from sqlalchemy.sql.selectable import HasHints, TextualSelect
 
 from fieldcrypt_sqlalchemy.column.protected import is_protected
 from fieldcrypt_sqlalchemy.column.refusal import refused
-from fieldcrypt_sqlalchemy.engine.internals import TSTRING_TEXT, hints
+from fieldcrypt_sqlalchemy.internals.element import TSTRING_TEXT
+from fieldcrypt_sqlalchemy.internals.select import hints
 from fieldcrypt_sqlalchemy.statement.elements import texts_in
 from fieldcrypt_sqlalchemy.statement.fields import handed_on
 

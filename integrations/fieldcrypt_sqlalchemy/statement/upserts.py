@@ -8,14 +8,9 @@ from typing import Any
 from sqlalchemy import Insert, Update
 from sqlalchemy.sql.elements import ClauseElement
 
-from fieldcrypt_sqlalchemy.engine.internals import (
-    UPSERT_VALUES,
-    clause_list,
-    multi_values,
-    read,
-    set_values,
-    upsert_clause,
-)
+from fieldcrypt_sqlalchemy.internals.gate import read
+from fieldcrypt_sqlalchemy.internals.select import clause_list
+from fieldcrypt_sqlalchemy.internals.write import UPSERT_VALUES, multi_values, set_values, upsert_clause
 
 __all__ = [
     "conflict_clauses",

@@ -13,7 +13,7 @@ from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.types import TypeEngine
 
 from fieldcrypt import ConfigurationError, DecryptionError
-from fieldcrypt_sqlalchemy.engine.internals import enum_members, enum_texts, has_expressions
+from fieldcrypt_sqlalchemy.internals.column import enum_members, enum_texts, has_expressions
 from fieldcrypt_sqlalchemy.value import numbers
 
 __all__ = ["Conversion", "conversion"]

@@ -11,7 +11,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from fieldcrypt import ConfigurationError
 from fieldcrypt.spi import FromPlaintext, text_form
-from fieldcrypt_sqlalchemy.engine.internals import variant_mapping
+from fieldcrypt_sqlalchemy.internals.column import variant_mapping
 
 __all__ = ["TextStorage", "room_needed", "size_needed", "storage_of"]
 

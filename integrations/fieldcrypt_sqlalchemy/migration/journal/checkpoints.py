@@ -10,7 +10,7 @@ import time
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import Connection, Engine, delete, func, insert, inspect, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
@@ -27,9 +27,7 @@ from fieldcrypt_sqlalchemy.migration.journal.checkpoint_tables import (
     stored_key,
 )
 from fieldcrypt_sqlalchemy.migration.journal.transaction import transact
-
-if TYPE_CHECKING:
-    from fieldcrypt_sqlalchemy.migration.source import SqlSource
+from fieldcrypt_sqlalchemy.migration.row.table_rows import TableRows
 
 __all__ = ["Checkpoints"]
 
@@ -45,7 +43,7 @@ class Checkpoints(Journal):
 
     lease = 15.0
 
-    def __init__(self, engine: Engine, name: str, source: SqlSource | None = None) -> None:
+    def __init__(self, engine: Engine, name: str, source: TableRows | None = None) -> None:
         if not 1 <= len(name) <= NAME_SIZE:
             raise ConfigurationError(f"the name of a migration has 1 to {NAME_SIZE} characters")
         self._engine = engine

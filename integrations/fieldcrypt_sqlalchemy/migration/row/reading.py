@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import Select, cast, func
 from sqlalchemy.types import LargeBinary, String
@@ -11,10 +11,8 @@ from sqlalchemy.types import LargeBinary, String
 from fieldcrypt.spi.migration import Page, Unit, UnreadableUnit, Which
 from fieldcrypt_sqlalchemy.migration.errors import ROW_ERRORS, in_words, is_of_a_row
 from fieldcrypt_sqlalchemy.migration.row.row import MigratedRow
+from fieldcrypt_sqlalchemy.migration.row.table_rows import TableRows
 from fieldcrypt_sqlalchemy.migration.table.keyset import Key
-
-if TYPE_CHECKING:
-    from fieldcrypt_sqlalchemy.migration.source import SqlSource
 
 __all__ = ["read_page"]
 
@@ -26,7 +24,7 @@ _RANDOM: Mapping[str, Any] = {
 
 
 def read_page(
-    source: SqlSource, after: Key | None, until: Key | None, which: Which, size: int, share: float | None = None
+    source: TableRows, after: Key | None, until: Key | None, which: Which, size: int, share: float | None = None
 ) -> Page:
     """Read rows of a range, so many at most; one that cannot be read is in a page of its own.
 
@@ -61,7 +59,7 @@ def read_page(
             return Page(unreadable, found.position, False, which)
 
 
-def _tried(source: SqlSource, query: Select[Any]) -> tuple[list[MigratedRow], str | None]:
+def _tried(source: TableRows, query: Select[Any]) -> tuple[list[MigratedRow], str | None]:
     """Read rows; return what is said, without their values, if one of them cannot be read."""
     try:
         return source.rows_found_by(query), None
@@ -71,7 +69,7 @@ def _tried(source: SqlSource, query: Select[Any]) -> tuple[list[MigratedRow], st
         return [], in_words(error)
 
 
-def _unreadable(source: SqlSource, query: Select[Any], error: str) -> UnreadableUnit | None:
+def _unreadable(source: TableRows, query: Select[Any], error: str) -> UnreadableUnit | None:
     """Return the row of a query, which cannot be read, with its key and the columns that keep it from being.
 
     None: it is gone meanwhile.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, or_, text, update
 
@@ -13,10 +13,8 @@ from fieldcrypt.spi.migration import Change, Page, RefusedError, Unit, UnitError
 from fieldcrypt_sqlalchemy.migration.errors import ROW_ERRORS, is_of_a_row
 from fieldcrypt_sqlalchemy.migration.row.row import MigratedRow
 from fieldcrypt_sqlalchemy.migration.row.stored_form import as_told
+from fieldcrypt_sqlalchemy.migration.row.table_rows import TableRows
 from fieldcrypt_sqlalchemy.migration.table.keyset import Key
-
-if TYPE_CHECKING:
-    from fieldcrypt_sqlalchemy.migration.source import SqlSource
 
 __all__ = ["write", "write_all"]
 
@@ -33,7 +31,7 @@ _NOT_AS_MEANT = (
 
 def write(
     connection: Connection,
-    source: SqlSource,
+    source: TableRows,
     after: Key | None,
     page: Page,
     changes: Sequence[Change],
@@ -74,7 +72,7 @@ def write(
     return written
 
 
-def write_all(connection: Connection, source: SqlSource, those: Sequence[Any], pending: Pending) -> None:
+def write_all(connection: Connection, source: TableRows, those: Sequence[Any], pending: Pending) -> None:
     """Write values to rows, which are locked.
 
     Args:
@@ -93,7 +91,7 @@ def write_all(connection: Connection, source: SqlSource, those: Sequence[Any], p
         raise RefusedError(UnitError(_NOT_AS_MEANT))
 
 
-def _update(connection: Connection, source: SqlSource, pending: Pending) -> bool:
+def _update(connection: Connection, source: TableRows, pending: Pending) -> bool:
     """Write values; return False if the driver says that other rows were met than these, or none."""
     free = max(source.target.c.keys(), key=len)  # no column is called as a parameter that is longer
     by_columns: dict[tuple[str, ...], list[tuple[Any, ...]]] = {}
@@ -114,7 +112,7 @@ def _update(connection: Connection, source: SqlSource, pending: Pending) -> bool
     return True
 
 
-def _is_as_meant(connection: Connection, source: SqlSource, those: Sequence[Any], pending: Pending) -> bool:
+def _is_as_meant(connection: Connection, source: TableRows, those: Sequence[Any], pending: Pending) -> bool:
     """Return True if rows read as was meant: what was written, and beside it what was there.
 
     So nothing is taken for written that a trigger changed or a column cut off, nor a row for met whose key reads like
@@ -138,7 +136,7 @@ def _is_as_meant(connection: Connection, source: SqlSource, those: Sequence[Any]
 
 
 def _read_again(
-    connection: Connection, source: SqlSource, those: Sequence[Any], pending: Pending
+    connection: Connection, source: TableRows, those: Sequence[Any], pending: Pending
 ) -> list[tuple[Any, ...]]:
     """Read the rows that fulfil conditions; if one of them cannot be read, those alone that were written."""
     is_postgresql = connection.dialect.name == "postgresql"  # where nothing can be asked after an error

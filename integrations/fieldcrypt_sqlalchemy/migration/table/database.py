@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, text
-
-from fieldcrypt_sqlalchemy.migration.journal.checkpoint_tables import checkpoint_tables
-
-if TYPE_CHECKING:
-    from fieldcrypt_sqlalchemy.migration.source import SqlSource
+from sqlalchemy import Connection, Table, text
 
 __all__ = ["columns_set_on_update", "kind_on_postgresql", "changes_of_values", "triggers", "writes_as_told"]
 
@@ -52,9 +46,14 @@ _CHARACTER_SETS = text(
 _ENCODINGS = text("SELECT current_setting('client_encoding'), current_setting('server_encoding')")
 
 
-def changes_of_values(connection: Connection, source: SqlSource) -> Iterator[str]:
-    """Yield why values would not be read as they are, or rows not be left as they are if a step is stopped."""
-    read, tables = source.tables, (*source.tables, *checkpoint_tables.sorted_tables)
+def changes_of_values(connection: Connection, read: Sequence[Table], others: Sequence[Table]) -> Iterator[str]:
+    """Yield why values would not be read as they are, or rows not be left as they are if a step is stopped.
+
+    Args:
+        read: the tables with the values.
+        others: that are written as well.
+    """
+    tables = (*read, *others)
     places = [(each.name, {"name": each.name, "schema": connection.schema_for_object(each)}) for each in tables]
     if connection.dialect.name in _MYSQL:
         for name, place in places:
@@ -91,14 +90,14 @@ def triggers(connection: Connection, name: str, schema: str | None) -> Sequence[
     return connection.scalars(text(_TRIGGERS.format(current)), {"name": name, "schema": schema}).all()
 
 
-def writes_as_told(connection: Connection, source: SqlSource) -> bool:
+def writes_as_told(connection: Connection, name: str, schema: str | None) -> bool:
     """Return True if PostgreSQL has nothing that could change what is written to a table."""
-    return bool(connection.scalar(_WRITES_AS_TOLD, {"name": source.table.name, "schema": source.schema}))
+    return bool(connection.scalar(_WRITES_AS_TOLD, {"name": name, "schema": schema}))
 
 
-def kind_on_postgresql(connection: Connection, source: SqlSource) -> tuple[str | None, bool]:
+def kind_on_postgresql(connection: Connection, name: str, schema: str | None) -> tuple[str | None, bool]:
     """Return a table's `relkind`, or None if there is none, and whether others inherit from it."""
-    kind = connection.execute(_KIND, {"name": source.table.name, "schema": source.schema}).first()
+    kind = connection.execute(_KIND, {"name": name, "schema": schema}).first()
     return (None, False) if kind is None else (kind[0], kind[1])
 
 

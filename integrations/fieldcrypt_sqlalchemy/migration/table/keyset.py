@@ -15,7 +15,7 @@ from sqlalchemy.dialects.mysql import ENUM, SET
 from sqlalchemy.dialects.postgresql import CITEXT, DOMAIN, INTERVAL
 from sqlalchemy.engine import Dialect
 
-from fieldcrypt_sqlalchemy.engine.internals import BINARY_TYPE
+from fieldcrypt_sqlalchemy.internals.column import BINARY_TYPE
 
 __all__ = ["Key", "beyond", "is_read_as_stored", "typed", "unfit_key", "up_to"]
 

@@ -1,4 +1,4 @@
-"""What fieldcrypt reads of SQLAlchemy's insides about results, rows and objects; `internals.py` does of statements."""
+"""What fieldcrypt reads, and sets, of results, rows and objects."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from fieldcrypt_sqlalchemy.engine.internals import read
+from fieldcrypt_sqlalchemy.internals.gate import read
 
 __all__ = [
     "expire",
@@ -16,6 +16,7 @@ __all__ = [
     "row_columns",
     "row_processors",
     "rows_at_hand",
+    "set_rowcount",
 ]
 
 
@@ -55,3 +56,10 @@ def rows_at_hand(cursor: Any) -> Any:
 def expire(state: Any, keys: Iterable[str]) -> None:
     """Forget some attributes of an object, to be loaded when they are read."""
     read(state, "_expire_attributes")(state.dict, keys)
+
+
+def set_rowcount(result: Any, count: int) -> None:
+    """Have a result tell a number of rows that were met."""
+    read(result.context, "_rowcount")
+    result.context._rowcount = count
+    result.__dict__.pop("rowcount", None)  # where it is remembered once it was asked for

@@ -7,17 +7,17 @@ from typing import Any
 
 from sqlalchemy.orm import Mapper
 
-from fieldcrypt_sqlalchemy.rows.plan import PLAN
+from fieldcrypt_sqlalchemy.rows.plan import plan_of
 
 __all__ = ["warn_if_nothing_protected"]
 
 
 def warn_if_nothing_protected(mapper: Mapper[Any], cls: Any) -> None:
     """Warn of a class that is decorated in vain: neither it nor a class of its family has an encrypted column."""
-    plan = mapper.class_manager.info.get(PLAN)
+    plan = plan_of(mapper)
     if plan is None or plan.row is None or plan.attributes:
         return
-    family = (each.class_manager.info.get(PLAN) for each in mapper.base_mapper.self_and_descendants)
+    family = (plan_of(each) for each in mapper.base_mapper.self_and_descendants)
     if not any(each is not None and each.attributes for each in family):
         warnings.warn(
             f"{cls.__name__} is decorated with @encrypted, but has no encrypted columns, so its values are stored as "

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapper
 
 from fieldcrypt import ConfigurationError
 from fieldcrypt_sqlalchemy.column.type import is_searchable
-from fieldcrypt_sqlalchemy.rows.plan import PLAN
+from fieldcrypt_sqlalchemy.rows.plan import plan_of
 
 __all__ = ["check_pairs"]
 
@@ -22,7 +22,7 @@ def check_pairs(mapper: Mapper[Any], cls: Any) -> None:
     Raises:
         ConfigurationError: the class has one.
     """
-    plan = mapper.class_manager.info.get(PLAN)
+    plan = plan_of(mapper)
     column: Any
     for key, column in mapper.columns.items():
         if not is_searchable(column) or not _is_first(column) or column.type.encryptor is None:

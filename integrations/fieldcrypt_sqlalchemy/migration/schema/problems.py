@@ -1,12 +1,12 @@
-"""Whether a table is as the model says, what has to change if it is not, and what is left to do to it at the end."""
+"""Whether a table is as the model says, and what has to change if it is not."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
-from sqlalchemy import Connection, MetaData, Table, cast, func, inspect, not_, or_, select, text, true, types
+from sqlalchemy import Connection, MetaData, Table, cast, func, inspect, not_, select, text, true
 from sqlalchemy.dialects.mysql import CHAR
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import CompileError, NoSuchTableError, SAWarning
@@ -14,18 +14,15 @@ from sqlalchemy.schema import CreateColumn
 from sqlalchemy.types import BINARY, JSON, LargeBinary, NullType, String, TypeEngine
 
 from fieldcrypt import ConfigurationError
-from fieldcrypt_sqlalchemy.engine.internals import BINARY_TYPE, copy_column
-from fieldcrypt_sqlalchemy.migration.errors import ROW_ERRORS, is_of_a_row
-from fieldcrypt_sqlalchemy.migration.journal.checkpoint_tables import stored_key
+from fieldcrypt_sqlalchemy.internals.column import BINARY_TYPE, copy_column
+from fieldcrypt_sqlalchemy.migration.journal.checkpoint_tables import checkpoint_tables
 from fieldcrypt_sqlalchemy.migration.row.column import MigratedColumn
+from fieldcrypt_sqlalchemy.migration.row.table_rows import TableRows
+from fieldcrypt_sqlalchemy.migration.schema.key import key_problems
 from fieldcrypt_sqlalchemy.migration.table.database import changes_of_values, kind_on_postgresql
-from fieldcrypt_sqlalchemy.migration.table.keyset import unfit_key
 from fieldcrypt_sqlalchemy.value.storage import TextStorage, room_needed, size_needed
 
-if TYPE_CHECKING:
-    from fieldcrypt_sqlalchemy.migration.source import SqlSource
-
-__all__ = ["problems", "remarks"]
+__all__ = ["problems"]
 
 _MODIFY = "ALTER TABLE {table} MODIFY {column} {type}{null}"
 _CHANGE: Mapping[str, str] = {
@@ -39,12 +36,6 @@ _BINARY: Mapping[str, str] = {  # which keep the bytes; of a text column of MySQ
     "mariadb": "LONGBLOB",
 }
 _ROOM_OF_MYSQL = {"tinyblob": 255, "blob": 65_535, "mediumblob": 16_777_215, "longblob": None}  # bytes
-_REWRITE: Mapping[str, str] = {
-    "postgresql": "VACUUM FULL {}",
-    "mysql": "OPTIMIZE TABLE {}",
-    "mariadb": "OPTIMIZE TABLE {}",
-    "sqlite": "VACUUM",
-}
 # How many bytes a text has in UTF-8, whatever the database keeps it in.
 _OCTETS: Mapping[str, Callable[[Any], Any]] = {
     "postgresql": lambda held: func.octet_length(func.convert_to(held, "UTF8")),
@@ -53,27 +44,19 @@ _OCTETS: Mapping[str, Callable[[Any], Any]] = {
     "sqlite": lambda held: func.length(cast(held, LargeBinary)),
 }
 _HIDES_ROWS = text("SELECT row_security_active(CAST(:name AS text))")
-_HAS_HISTORY = text(
-    "SELECT 1 FROM information_schema.tables WHERE table_name = :name AND "
-    "table_schema = COALESCE(:schema, DATABASE()) AND table_type = 'SYSTEM VERSIONED'"
-)
-_COLLATION = text(
-    "SELECT collation_name FROM information_schema.columns WHERE table_name = :name AND column_name = :column AND "
-    "table_schema = COALESCE(:schema, DATABASE())"
-)
 
 
-def problems(connection: Connection, source: SqlSource, step: str) -> list[str]:
+def problems(connection: Connection, source: TableRows, step: str) -> list[str]:
     """Return what keeps a step from being done, in words, with the statement that helps where there is one."""
-    look, table = inspect(connection), source.full_name
+    look, table, place = inspect(connection), source.full_name, (source.table.name, source.schema)
     # On PostgreSQL a name without a schema may lead into any.
-    is_view = connection.dialect.name == "postgresql" and kind_on_postgresql(connection, source)[0] in ("v", "m")
+    is_view = connection.dialect.name == "postgresql" and kind_on_postgresql(connection, *place)[0] in ("v", "m")
     if is_view or source.table.name in look.get_view_names(source.schema):
         return [f"{table} is a view: give the table whose rows it shows"]
     try:
         with warnings.catch_warnings():  # of types that SQLAlchemy does not know, about which more is said here
             warnings.simplefilter("ignore", SAWarning)
-            columns = {each["name"]: each for each in look.get_columns(source.table.name, source.schema)}
+            columns = {each["name"]: each for each in look.get_columns(*place)}
     except NoSuchTableError:
         return [f"there is no table {table}, or the user of the engine has no right to it"]
     name = _quoted(source).replace("%%", "%")  # which SQLAlchemy doubles for statements
@@ -88,22 +71,22 @@ def problems(connection: Connection, source: SqlSource, step: str) -> list[str]:
     missing = [each for each in expected if each.name not in columns]
     if missing:
         return [f"{table} has no column {each.name}: {_add(connection, source, each)}" for each in missing]
-    found = list(changes_of_values(connection, source))
-    return [*found, *_of_key(connection, source, columns), *_of_columns(connection, source, columns, step)]
+    found = list(changes_of_values(connection, source.tables, checkpoint_tables.sorted_tables))
+    return [*found, *key_problems(connection, source, columns), *_of_columns(connection, source, columns, step)]
 
 
-def _quoted(source: SqlSource) -> str:
+def _quoted(source: TableRows) -> str:
     there = Table(source.table.name, MetaData(), schema=source.schema)
     return source.dialect.identifier_preparer.format_table(there)
 
 
-def _add(connection: Connection, source: SqlSource, column: Any) -> str:
+def _add(connection: Connection, source: TableRows, column: Any) -> str:
     free = copy_column(column)
     free.nullable = True  # for now it is empty
     return f"ALTER TABLE {_quoted(source)} ADD COLUMN {CreateColumn(free).compile(dialect=connection.dialect)}".strip()
 
 
-def _of_columns(connection: Connection, source: SqlSource, columns: Mapping[str, Any], step: str) -> Iterator[str]:
+def _of_columns(connection: Connection, source: TableRows, columns: Mapping[str, Any], step: str) -> Iterator[str]:
     for migrated in source.columns:
         name, stored = f"{source.full_name}.{migrated.stored_name}", columns[migrated.stored_name]
         if step == "backfill" and not migrated.type.write:
@@ -121,7 +104,7 @@ def _of_columns(connection: Connection, source: SqlSource, columns: Mapping[str,
 
 
 def _of_binary(
-    connection: Connection, source: SqlSource, migrated: MigratedColumn, stored: Mapping[str, Any], name: str
+    connection: Connection, source: TableRows, migrated: MigratedColumn, stored: Mapping[str, Any], name: str
 ) -> Iterator[str]:
     type_, dialect, column = stored["type"], connection.dialect.name, migrated.stored_name
     if isinstance(type_, (BINARY_TYPE, LargeBinary)) or (dialect == "sqlite" and isinstance(type_, NullType)):
@@ -139,7 +122,7 @@ def _of_binary(
 
 
 def _too_short(
-    connection: Connection, source: SqlSource, migrated: MigratedColumn, type_: Any, name: str
+    connection: Connection, source: TableRows, migrated: MigratedColumn, type_: Any, name: str
 ) -> Iterator[str]:
     room = _ROOM_OF_MYSQL.get(type_.__visit_name__.lower(), getattr(type_, "length", None))
     if room is None or connection.dialect.name not in ("mysql", "mariadb") or not isinstance(type_, BINARY_TYPE):
@@ -151,7 +134,7 @@ def _too_short(
 
 
 def _of_text(
-    connection: Connection, source: SqlSource, migrated: MigratedColumn, stored: Mapping[str, Any], name: str
+    connection: Connection, source: TableRows, migrated: MigratedColumn, stored: Mapping[str, Any], name: str
 ) -> Iterator[str]:
     """Yield what keeps a column of text or JSON from being encrypted where it is, or from having room for it."""
     declared, dialect, type_ = migrated.type.text, connection.dialect, stored["type"]
@@ -187,7 +170,7 @@ def _holds_json(type_: TypeEngine[Any], dialect: str) -> bool:
     return isinstance(type_, JSON) or (dialect in ("mysql", "mariadb") and isinstance(type_, String))
 
 
-def _to_declared(source: SqlSource, migrated: MigratedColumn, stored: Mapping[str, Any], dialect: Dialect) -> str:
+def _to_declared(source: TableRows, migrated: MigratedColumn, stored: Mapping[str, Any], dialect: Dialect) -> str:
     """Return the statement that gives a column the declared type."""
     try:
         type_ = migrated.type.load_dialect_impl(dialect).compile(dialect=dialect)
@@ -197,7 +180,7 @@ def _to_declared(source: SqlSource, migrated: MigratedColumn, stored: Mapping[st
     return change.format(table=source.full_name, column=migrated.stored_name, type=type_, null=null)
 
 
-def _longest_plaintext(connection: Connection, source: SqlSource, migrated: MigratedColumn) -> int:
+def _longest_plaintext(connection: Connection, source: TableRows, migrated: MigratedColumn) -> int:
     """Return how many bytes the longest text has that a column holds or is filled from, beside encrypted values."""
     if migrated.plain is not None and not isinstance(migrated.plain.type, String):
         return 0  # only Python knows
@@ -205,92 +188,3 @@ def _longest_plaintext(connection: Connection, source: SqlSource, migrated: Migr
     plain = not_(migrated.form.is_ours(held)) if migrated.plain is None else true()
     octets = _OCTETS.get(connection.dialect.name, func.octet_length)(held)
     return connection.scalar(select(func.max(octets)).where(plain)) or 0
-
-
-def _of_key(connection: Connection, source: SqlSource, columns: Mapping[str, Any]) -> Iterator[str]:
-    """Yield why rows cannot be told apart, or gone through, by the key that the model declares."""
-    key, table = source.key, source.full_name
-    unfit = [(each.name, _unfit(connection, source, each, columns[each.name]["type"])) for each in key]
-    if any(reason is not None for _, reason in unfit):
-        yield from (f"{table}.{name}, of the primary key, {reason}" for name, reason in unfit if reason is not None)
-        return
-    if reason := _unwritable(connection, source):
-        yield reason
-        return
-    if connection.dialect.name == "sqlite" or any(columns[each.name]["nullable"] for each in key):
-        query = select(key[0]).where(or_(*(each.is_(None) for each in key))).limit(1)
-        if connection.execute(query).first() is not None:
-            yield f"{table} has rows whose primary key is NULL, by which they cannot be told apart"
-    if not _is_unique(connection, source):
-        query = select(func.count()).select_from(source.target).group_by(*key).having(func.count() > 1).limit(1)
-        if connection.execute(query).first() is not None:
-            yield (
-                f"{table} has several rows with the same primary key, as the model declares it, by which they cannot "
-                "be told apart: give it a key that is unique, also among tables that inherit from it"
-            )
-
-
-def _unfit(connection: Connection, source: SqlSource, column: Any, stored: Any) -> str | None:
-    reason = unfit_key(column, stored, connection.dialect)
-    if reason is None and isinstance(stored, types.CHAR) and _counts_blanks(connection, source, column.name):
-        return (
-            "is CHAR with a collation that counts blanks at the end, which the database sorts with its blanks and "
-            "compares without them, so that pages would pass over rows: change it to VARCHAR"
-        )
-    return reason
-
-
-def _counts_blanks(connection: Connection, source: SqlSource, column: str) -> bool:
-    """Return True if a column has a collation of MariaDB's that does not pad."""
-    if connection.dialect.name not in ("mysql", "mariadb"):
-        return False
-    where = {"name": source.table.name, "schema": source.schema, "column": column}
-    return "nopad" in (connection.scalar(_COLLATION, where) or "")
-
-
-def _unwritable(connection: Connection, source: SqlSource) -> str | None:
-    """Return why a checkpoint cannot hold keys like those of the table, as one of them shows; None if it can."""
-    try:
-        row = connection.execute(select(*source.key).limit(1)).first()
-    except ROW_ERRORS as error:
-        if not is_of_a_row(error):
-            raise
-        return None  # it is told when its page is read
-    try:
-        stored_key(source.full_name, None if row is None else tuple(row))
-    except ConfigurationError as error:
-        return str(error)
-    return None
-
-
-def _is_unique(connection: Connection, source: SqlSource) -> bool:
-    """Return True if the database itself keeps the key unique."""
-    name, schema = source.table.name, source.schema
-    if connection.dialect.name == "postgresql":
-        kind, has_children = kind_on_postgresql(connection, source)
-        if kind == "r" and has_children:
-            return False  # rows of tables that inherit have keys of their own
-    look, key = inspect(connection), {each.name for each in source.key}
-    unique: list[Sequence[Any]] = [look.get_pk_constraint(name, schema)["constrained_columns"]]
-    unique += [each["column_names"] for each in look.get_unique_constraints(name, schema)]
-    return any(columns and key.issuperset(columns) for columns in unique)
-
-
-def remarks(connection: Connection, source: SqlSource) -> Iterator[str]:
-    """Yield what only you can do when a migration is finished, in words."""
-    table, dialect = source.full_name, connection.dialect.name
-    for column in source.columns:
-        if column.plain is not None:
-            yield f"drop the column: ALTER TABLE {table} DROP COLUMN {column.plain.name}"
-        elif column.type.accepted is not None:
-            yield f"take accept_plaintext, accept and accept_until away from {table}.{column.name}"
-    of_table = {"name": source.table.name, "schema": source.schema}
-    if dialect in ("mysql", "mariadb") and connection.scalar(_HAS_HISTORY, of_table) is not None:
-        yield (
-            "the database keeps former versions of the rows (SYSTEM VERSIONING), with their plaintext. Remove them: "
-            f"DELETE HISTORY FROM {table}"
-        )
-    if dialect in _REWRITE:
-        rewrite = _REWRITE[dialect].format(table)
-        yield f"old versions of the rows are in the table's file until it is written anew: {rewrite}"
-    yield "plaintext is in write-ahead logs, backups and exports until these expire: docs/migration.md"

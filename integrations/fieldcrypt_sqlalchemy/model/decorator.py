@@ -8,25 +8,22 @@ from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import Column
-from sqlalchemy.orm import InstrumentedAttribute, Mapper, class_mapper
-from sqlalchemy.orm.attributes import instance_state
+from sqlalchemy.orm import Mapper, class_mapper
 from sqlalchemy.orm.exc import UnmappedClassError
 
-from fieldcrypt import ConfigurationError, DecryptionError, Encryptor, FieldcryptError
+from fieldcrypt import ConfigurationError, Encryptor
 from fieldcrypt_sqlalchemy.column.type import Encrypted
-from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
-from fieldcrypt_sqlalchemy.flush.flush import Sealing, Tagging, note_stored
-from fieldcrypt_sqlalchemy.flush.reread import read_again
+from fieldcrypt_sqlalchemy.flush.flush import Sealing, Tagging
+from fieldcrypt_sqlalchemy.model.descriptor import open_on_read
+from fieldcrypt_sqlalchemy.model.loading import load_with_key
+from fieldcrypt_sqlalchemy.row_key.columns import RowSpec
 from fieldcrypt_sqlalchemy.row_key.key_column import check_key_column
 from fieldcrypt_sqlalchemy.row_key.key_part import as_stored
 from fieldcrypt_sqlalchemy.row_key.noted import note_row_key
-from fieldcrypt_sqlalchemy.row_key.row_key import RowKey, RowSpec
-from fieldcrypt_sqlalchemy.rows.attribute import ProtectedAttribute
-from fieldcrypt_sqlalchemy.rows.loading import load_with_key
-from fieldcrypt_sqlalchemy.rows.plan import PLAN, Plan
-from fieldcrypt_sqlalchemy.rows.sealed import UNREAD, RowBound, Sealed, SealedField
+from fieldcrypt_sqlalchemy.rows.plan import Plan, note_plan
+from fieldcrypt_sqlalchemy.rows.sealed import RowBound
 
-__all__ = ["bind_new", "encrypted", "plan_of"]
+__all__ = ["bind_new", "encrypted"]
 
 C = TypeVar("C", bound=type)
 
@@ -67,12 +64,6 @@ def encrypted(encryptor: Encryptor, *, row: str | tuple[str, ...], tenant: str |
     return decorate
 
 
-def plan_of(mapper: Mapper[Any]) -> Plan | None:
-    """Return what a mapped class does with its protected columns, or None if it has none."""
-    plan: Plan | None = mapper.class_manager.info.get(PLAN)
-    return plan
-
-
 def _mappers(cls: type) -> Iterator[Mapper[Any]]:
     with suppress(UnmappedClassError):  # a mixin or an abstract base
         yield class_mapper(cls, configure=False)
@@ -98,7 +89,8 @@ def _bind(mapper: Mapper[Any]) -> None:
             if isinstance(column.type, Encrypted) and not isinstance(column.type, RowBound):
                 column.type = RowBound.of(column.type, spec.encryptor)
     notes = mapper.class_manager.info
-    plan = notes[PLAN] = Plan(mapper, spec)
+    plan = Plan(mapper, spec)
+    note_plan(mapper, plan)
     if _TAGGING in notes:
         notes.pop(_TAGGING).stop()
     if plan.row is None:
@@ -112,7 +104,7 @@ def _bind(mapper: Mapper[Any]) -> None:
     load_with_key(mapper, plan.row.guarded, plan.attributes)
     for key, attribute in plan.attributes.items():
         attribute.type.row_key = plan.row  # type: ignore[attr-defined]
-        _open_on_read(plan.row, attribute, mapper.class_.__dict__.get(key))
+        open_on_read(plan.row, attribute, mapper.class_.__dict__.get(key))
 
 
 def _spec(cls: type) -> RowSpec | None:
@@ -167,105 +159,3 @@ def _check_key(name: str, column: Column[Any], *, is_tenant: bool) -> None:
         raise ConfigurationError(f"{name} is encrypted, so it cannot identify rows or tenants")
     check_key_column(name, column, is_tenant=is_tenant)
     as_stored(name, column.type)  # raises what is wrong with the type
-
-
-# Attributes
-
-
-class _RowBoundAttribute(InstrumentedAttribute[Any]):
-    """An attribute that opens a sealed value when it is read. One class an attribute: instances have no room."""
-
-    __slots__ = ()
-    inherit_cache = True
-
-    def __set__(self, instance: Any, value: Any) -> None:
-        if value.__class__ is Sealed and _is_selected(value, self.property.columns[0].type):
-            raise ProtectedColumnError(
-                f"{self.class_.__name__}.{self.key} takes plaintext. A selected value belongs to its row: open it, "
-                "sealed.open(key, tenant=tenant), and assign the plaintext"
-            )
-        values = instance.__dict__
-        state = instance_state(instance)
-        stored = values.get(self.key)
-        if stored.__class__ is Sealed:  # to be compared with the new value, and told to listeners
-            note_stored(state, self.key, stored)
-            with suppress(FieldcryptError):  # what cannot be read is replaced
-                values[self.key] = self.__get__(instance, None)
-        self.impl.set(state, values, value, None)
-
-
-def _is_selected(value: Sealed, type_: Any) -> bool:
-    """Return True if a sealed value was selected from a column: history tables copy those of their model."""
-    return value._origin is None and value._field.row_key is type_.row_key
-
-
-def _open_on_read(row: RowKey, attribute: ProtectedAttribute, descriptor: Any) -> None:
-    if isinstance(descriptor, InstrumentedAttribute):
-        members = {
-            "__slots__": (),
-            "__module__": __name__,
-            "__get__": (_mixed_getter if row.formers.columns else _getter)(attribute.key, row, attribute.field),
-            "inherit_cache": True,
-        }
-        descriptor.__class__ = type("RowBoundAttribute", (_RowBoundAttribute,), members)
-
-
-def _mixed_getter(key: str, row: RowKey, field: SealedField) -> Callable[[Any, Any, Any], Any]:
-    """Return the `__get__` of an attribute of a model whose values may have been bound to something else."""
-
-    def __get__(self: Any, instance: Any, owner: Any) -> Any:  # noqa: N807
-        if instance is None:
-            return self
-        state, values = instance_state(instance), instance.__dict__
-        value = values[key] if key in values else self.impl.get(state, values)
-        if value.__class__ is not Sealed:
-            return value
-        if value._known is UNREAD:
-            place = row.place(state, values)
-            try:
-                value._known = field.decrypted(value._data, *place, tells=False)
-            except DecryptionError as error:
-                return read_again(state, key, row, field, place[1], error)
-        return value._known
-
-    return __get__
-
-
-def _getter(key: str, row: RowKey, field: SealedField) -> Callable[[Any, Any, Any], Any]:
-    """Return the `__get__` of an attribute.
-
-    Written for speed: a list view reads thousands. It is a closure, for an InstrumentedAttribute is slow to tell its
-    own attributes, and what is inlined in it is `RowKey.committed` and `SealedField.open`.
-    """
-    first_name, last_name, decrypt, from_field = row.first_name, row.last_name, field.attempt, field.from_field
-
-    def __get__(self: Any, instance: Any, owner: Any) -> Any:  # noqa: N807
-        if instance is None:
-            return self
-        values = instance.__dict__
-        try:
-            value = values[key]
-        except KeyError:
-            value = self.impl.get(instance_state(instance), values)
-        if value.__class__ is not Sealed:
-            return value
-        if value._known is not UNREAD:
-            return value._known
-        first, last, bound_to = row.recent
-        if (
-            values.get(first_name) is not first
-            or values.get(last_name) is not last
-            or instance._sa_instance_state.committed_state
-        ):
-            bound_to = row.committed(instance_state(instance), values)
-        context, tenant = bound_to
-        try:
-            plain = decrypt(value._data, tenant=tenant, context=context)
-        except DecryptionError as error:
-            return read_again(instance_state(instance), key, row, field, tenant, error)
-        if from_field is not None:
-            plain = field.converted(plain, value._data, tenant)
-        value._known = plain  # and not in place of it: a pickle of the object has what the database has
-        return plain
-
-    return __get__

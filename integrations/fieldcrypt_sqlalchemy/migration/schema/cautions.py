@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import Connection, inspect
 
+from fieldcrypt_sqlalchemy.migration.row.table_rows import TableRows
 from fieldcrypt_sqlalchemy.migration.table.database import triggers
-
-if TYPE_CHECKING:
-    from fieldcrypt_sqlalchemy.migration.source import SqlSource
 
 __all__ = ["cautions"]
 
 _HOLDS_ANYWAY = re.compile(r"\W*json_valid\W+\w+\W*", re.IGNORECASE)  # MariaDB's own, of JSON
 
 
-def cautions(connection: Connection, source: SqlSource) -> Iterator[str]:
+def cautions(connection: Connection, source: TableRows) -> Iterator[str]:
     """Yield what to know before a backfill, in words, though nothing keeps it from being done."""
     look, place = inspect(connection), (source.table.name, source.schema)
     if found := triggers(connection, *place):

@@ -1,6 +1,6 @@
 """Whether the guard sees what it has to see in the SQLAlchemy that is installed.
 
-SQLAlchemy may rename what `internals.py` reads, and a guard that then found nothing would let everything pass. So some
+SQLAlchemy may rename what `internals` reads, and a guard that then found nothing would let everything pass. So some
 statements that must be refused are compiled here, without a database, and examined as any other is: when fieldcrypt is
 imported, and of the databases whose upserts have classes of their own when one of these is first used.
 """
@@ -15,9 +15,9 @@ from sqlalchemy import Column, Integer, MetaData, String, Table, func, insert, s
 
 from fieldcrypt import Encryptor
 from fieldcrypt_sqlalchemy.column.type import Encrypted
-from fieldcrypt_sqlalchemy.engine.internals import renamed
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
 from fieldcrypt_sqlalchemy.guard.statements import examine
+from fieldcrypt_sqlalchemy.internals.gate import renamed
 
 __all__ = ["check_dialect", "check_guard"]
 

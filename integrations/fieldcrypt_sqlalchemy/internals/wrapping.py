@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Insert, Update
 from sqlalchemy.orm.context import FromStatement
 from sqlalchemy.sql.base import CompileState
 
-from fieldcrypt_sqlalchemy.engine.internals import read, renamed
+from fieldcrypt_sqlalchemy.internals.gate import read, renamed
 
 __all__ = ["MADE", "Options", "Proceed", "Rows", "note_what_the_orm_makes", "wrap_contexts", "wrap_writes"]
 

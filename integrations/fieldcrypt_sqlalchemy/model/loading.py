@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy.orm import ColumnProperty, Mapper
 
 from fieldcrypt import FieldcryptError
-from fieldcrypt_sqlalchemy.engine.internals import loaded_names, never_defer
+from fieldcrypt_sqlalchemy.internals.orm import loaded_names, never_defer
 from fieldcrypt_sqlalchemy.rows.sealed import Sealed, SealedField
 
 __all__ = ["load_with_key"]

@@ -1,0 +1,1 @@
+"""All that fieldcrypt reads of SQLAlchemy without a promise that it stays: it goes through `gate.read`."""

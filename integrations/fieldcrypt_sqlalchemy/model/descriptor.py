@@ -1,0 +1,126 @@
+"""The attributes of a decorated class: they open sealed values when they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.orm.attributes import instance_state
+
+from fieldcrypt import DecryptionError, FieldcryptError
+from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
+from fieldcrypt_sqlalchemy.flush.flush import note_stored
+from fieldcrypt_sqlalchemy.model.reread import read_again
+from fieldcrypt_sqlalchemy.row_key.row_key import RowKey
+from fieldcrypt_sqlalchemy.rows.attribute import ProtectedAttribute
+from fieldcrypt_sqlalchemy.rows.sealed import UNREAD, Sealed, SealedField
+
+__all__ = ["open_on_read"]
+
+
+class _RowBoundAttribute(InstrumentedAttribute[Any]):
+    """Opens a sealed value when it is read. One class per attribute, because instances have no room for state."""
+
+    __slots__ = ()
+    inherit_cache = True
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        if value.__class__ is Sealed and _is_selected(value, self.property.columns[0].type):
+            raise ProtectedColumnError(
+                f"{self.class_.__name__}.{self.key} takes plaintext. A selected value belongs to its row: open it, "
+                "sealed.open(key, tenant=tenant), and assign the plaintext"
+            )
+        values = instance.__dict__
+        state = instance_state(instance)
+        stored = values.get(self.key)
+        if stored.__class__ is Sealed:  # to be compared with the new value, and told to listeners
+            note_stored(state, self.key, stored)
+            with suppress(FieldcryptError):  # what cannot be read is replaced
+                values[self.key] = self.__get__(instance, None)
+        self.impl.set(state, values, value, None)
+
+
+def _is_selected(value: Sealed, type_: Any) -> bool:
+    """Return True if a sealed value was selected from a column: history tables copy those of their model."""
+    return value._origin is None and value._field.row_key is type_.row_key
+
+
+def open_on_read(row: RowKey, attribute: ProtectedAttribute, descriptor: Any) -> None:
+    """Have an attribute of a decorated class open its sealed values when it is read.
+
+    Args:
+        row: tells an object's row.
+        attribute: the attribute.
+        descriptor: what the class has under its name; what is no attribute of SQLAlchemy's stays as it is.
+    """
+    if isinstance(descriptor, InstrumentedAttribute):
+        members = {
+            "__slots__": (),
+            "__module__": __name__,
+            "__get__": (_mixed_getter if row.formers.columns else _getter)(attribute.key, row, attribute.field),
+            "inherit_cache": True,
+        }
+        descriptor.__class__ = type("RowBoundAttribute", (_RowBoundAttribute,), members)
+
+
+def _mixed_getter(key: str, row: RowKey, field: SealedField) -> Callable[[Any, Any, Any], Any]:
+    """Return the `__get__` of an attribute of a model whose values may have been bound to something else."""
+
+    def __get__(self: Any, instance: Any, owner: Any) -> Any:  # noqa: N807
+        if instance is None:
+            return self
+        state, values = instance_state(instance), instance.__dict__
+        value = values[key] if key in values else self.impl.get(state, values)
+        if value.__class__ is not Sealed:
+            return value
+        if value._known is UNREAD:
+            place = row.place(state, values)
+            try:
+                value._known = field.decrypted(value._data, *place, tells=False)
+            except DecryptionError as error:
+                return read_again(state, key, row, field, place[1], error)
+        return value._known
+
+    return __get__
+
+
+def _getter(key: str, row: RowKey, field: SealedField) -> Callable[[Any, Any, Any], Any]:
+    """Return the `__get__` of an attribute.
+
+    Written for speed: a list view reads thousands. It is a closure, for an InstrumentedAttribute is slow to tell its
+    own attributes, and what is inlined in it is `RowKey.committed` and `SealedField.open`.
+    """
+    first_name, last_name, decrypt, from_field = row.first_name, row.last_name, field.attempt, field.from_field
+
+    def __get__(self: Any, instance: Any, owner: Any) -> Any:  # noqa: N807
+        if instance is None:
+            return self
+        values = instance.__dict__
+        try:
+            value = values[key]
+        except KeyError:
+            value = self.impl.get(instance_state(instance), values)
+        if value.__class__ is not Sealed:
+            return value
+        if value._known is not UNREAD:
+            return value._known
+        first, last, bound_to = row.recent
+        if (
+            values.get(first_name) is not first
+            or values.get(last_name) is not last
+            or instance._sa_instance_state.committed_state
+        ):
+            bound_to = row.committed(instance_state(instance), values)
+        context, tenant = bound_to
+        try:
+            plain = decrypt(value._data, tenant=tenant, context=context)
+        except DecryptionError as error:
+            return read_again(instance_state(instance), key, row, field, tenant, error)
+        if from_field is not None:
+            plain = field.converted(plain, value._data, tenant)
+        value._known = plain  # and not in place of it: a pickle of the object has what the database has
+        return plain
+
+    return __get__
