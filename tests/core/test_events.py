@@ -34,7 +34,7 @@ from fieldcrypt.keys.aws_kms import AwsKmsKeyProvider
 from fieldcrypt.testing import LocalAws
 from tests.conftest import Clock
 from tests.core.test_secrecy import spellings
-from tests.kms.test_kms_failures import ARN, AWAY, HOME, REGIONS, FlakyClient, Region
+from tests.kms.regions import ARN, AWAY, HOME, REGIONS, FlakyClient, Region
 from tests.support.doubles import (
     CountingProvider,
     Failure,
