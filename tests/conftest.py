@@ -22,7 +22,7 @@ from sqlalchemy.pool import NullPool, Pool
 
 from fieldcrypt import Encryptor, LocalKeyProvider, MemoryKeyStore, _system
 from fieldcrypt.testing import LocalAws
-from tests.support.doubles import CountingProvider, RowStore
+from tests.support.doubles import CountingProvider, Later, RowStore, until_idle
 from tests.support.dynamodb import FIRST, SECOND, DynamoDb
 from tests.support.mariadb import DATABASE, Installation, MariaDb
 from tests.support.ministack import Ministack
@@ -126,6 +126,16 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     monkeypatch.setattr(_system, "sleep", clock.advance)
     monkeypatch.setattr(_system, "start_thread", lambda work: work())
     return clock
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> Iterator[Later]:
+    """Clocks that go on, and can be put forward."""
+    later = Later()
+    monkeypatch.setattr(_system, "monotonic", later.monotonic)
+    monkeypatch.setattr(_system, "wall_clock", later.wall_clock)
+    yield later
+    until_idle()
 
 
 @pytest.fixture(params=["stored", "self-contained"])

@@ -35,7 +35,7 @@ from fieldcrypt.events import Event
 from fieldcrypt.keys.aws_kms import AwsKmsKeyProvider, AwsKmsRsaKeyProvider
 from fieldcrypt_dynamodb import DynamoKeyStore
 from fieldcrypt_sqlalchemy import SqlKeyStore
-from tests.core.test_secrecy import spellings
+from tests.support.spellings import spellings
 
 SSN = "078-05-1120"
 PASSWORD = "hunter2-of-the-database"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import copy
 import logging
 import pickle
@@ -28,6 +27,7 @@ from fieldcrypt.keys.policy import KeyPolicy
 from fieldcrypt.keys.record.data_key import DataKey
 from tests.conftest import Clock
 from tests.support.doubles import CountingProvider, outage, told
+from tests.support.spellings import spellings
 
 SSN = "078-05-1120"
 LOCAL_KEY = bytes(range(100, 132))
@@ -72,17 +72,6 @@ def world(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Wo
     data_key = DataKey(provider.unwrap(record.wraps, record.context()))
     assert data_key.secret in secrets
     return World(encryptor, field, provider, keyring, lease, lease.key, data_key.cipher(), data_key, record, secrets)
-
-
-def spellings(secret: bytes) -> list[str]:
-    """The ways in which a program may print bytes by accident."""
-    return [
-        secret.hex(),
-        base64.b64encode(secret).decode().rstrip("="),
-        base64.urlsafe_b64encode(secret).decode().rstrip("="),
-        repr(secret)[2:-1],
-        repr(list(secret))[1:-1],
-    ]
 
 
 def test_nothing_shows_a_key(world: World) -> None:

@@ -1,4 +1,4 @@
-"""Clocks that are put forward, what providers report, and two regions of KMS behind proxies."""
+"""What providers report, and two regions of KMS behind proxies."""
 
 from __future__ import annotations
 
@@ -7,21 +7,10 @@ from contextlib import ExitStack
 
 import pytest
 
-from fieldcrypt import _system
 from fieldcrypt.testing import FaultyProxy, LocalAws
 from tests.kms.regions import AWAY, HOME
 from tests.kms.watch import Watch
 from tests.kms.world import World
-from tests.support.doubles import Later
-
-
-@pytest.fixture
-def later(monkeypatch: pytest.MonkeyPatch) -> Later:
-    """Clocks that can be put forward."""
-    later = Later()
-    monkeypatch.setattr(_system, "monotonic", later.monotonic)
-    monkeypatch.setattr(_system, "wall_clock", later.wall_clock)
-    return later
 
 
 @pytest.fixture

@@ -27,9 +27,9 @@ from fieldcrypt import (
     MemoryKeyStore,
 )
 from fieldcrypt.keys.record.data_key import DataKey
-from tests.core.test_secrecy import spellings
 from tests.support.doubles import CountingProvider, PublicKeyProvider, RowStore, told
 from tests.support.processes import in_child
+from tests.support.spellings import spellings
 from tests.support.strategies import DECIMALS, OFFSETS, VALUES, Colour, relaxed
 
 EMAIL = "ann@example.org"
