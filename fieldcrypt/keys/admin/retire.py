@@ -8,12 +8,10 @@ from fieldcrypt.keys.keyring import Keyring
 from fieldcrypt.keys.providers.tenant_providers import whose
 from fieldcrypt.keys.record.authentic import AuthenticRecord
 from fieldcrypt.keys.record.record import KeyRecord, KeyState, Purpose
-from fieldcrypt.keys.record.tombstone import Tombstone
 from fieldcrypt.keys.stores.store import KeyStore
+from fieldcrypt.keys.stores.update import update_record
 
 __all__ = ["retire"]
-
-_MAX_CONFLICTS = 5  # with others who change the same record, until that is given up
 
 
 def retire(keyring: Keyring, store: KeyStore, key_id: bytes) -> KeyRecord:
@@ -25,10 +23,8 @@ def retire(keyring: Keyring, store: KeyStore, key_id: bytes) -> KeyRecord:
     """
     if not isinstance(key_id, bytes):
         raise TypeError(f"a key id is {KEY_ID_SIZE} bytes, not {type(key_id).__name__}: bytes.fromhex() makes them")
-    for _ in range(_MAX_CONFLICTS):
-        record = store.get(key_id)
-        if isinstance(record, Tombstone):
-            raise record.tenant_error()
+
+    def retired(record: KeyRecord) -> KeyRecord | None:
         if record.purpose is not Purpose.ENCRYPTION:
             raise ConfigurationError("this is an index key: those are retired together, retire_index_keys()")
         if record.state is KeyState.RETIRED:
@@ -39,10 +35,10 @@ def retire(keyring: Keyring, store: KeyStore, key_id: bytes) -> KeyRecord:
                 f"data key {key_id.hex()} encrypts, or is to be the next one that does: rotate first, and wait until "
                 "the new key has taken over"
             )
-        retired = record._replace(state=KeyState.RETIRED)
-        if store.replace(record, retired):
-            return retired
-    raise KeyStoreError(f"the record of data key {key_id.hex()} is changed by others all the time")
+        new = record._replace(state=KeyState.RETIRED)
+        return new if store.replace(record, new) else None
+
+    return update_record(store, key_id, retired)
 
 
 def _opened(keyring: Keyring, record: KeyRecord) -> AuthenticRecord:

@@ -10,7 +10,7 @@ import enum
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
-from fieldcrypt.errors import ConfigurationError, FieldcryptError, KeyProviderError, KeyStoreError, located
+from fieldcrypt.errors import ConfigurationError, FieldcryptError, KeyProviderError, KeyShreddedError, located
 from fieldcrypt.events import Event, EventKind, report
 from fieldcrypt.keys.admin.claims import refresh_claim
 from fieldcrypt.keys.providers.provider import KeyProvider
@@ -18,12 +18,11 @@ from fieldcrypt.keys.record.data_key import DataKey
 from fieldcrypt.keys.record.record import KeyRecord, WrappedKey, sorted_wraps
 from fieldcrypt.keys.record.tombstone import Tombstone
 from fieldcrypt.keys.stores.store import KeyStore
+from fieldcrypt.keys.stores.update import update_record
 
 __all__ = ["Outcome", "Rewrapping", "RewrapReport"]
 
 T = TypeVar("T")
-
-_MAX_CONFLICTS = 5  # with others who change the same record, until that is given up
 
 
 class Outcome(enum.Enum):
@@ -104,20 +103,22 @@ class Rewrapping:
             KeyProviderError: source or target do not work.
             KeyStoreError: the store does not work, or others change the record all the time.
         """
-        for _ in range(_MAX_CONFLICTS):
-            record = self._store.get(key_id)
-            if isinstance(record, Tombstone):
-                return Outcome.SHREDDED
-            if not self._for_tenant(record, self._to_change):
-                refresh_claim(self._store, record)  # whoever changed the record may not have come to that
-                return Outcome.UNCHANGED
-            changed = self._for_tenant(record, self._rewrapped)
-            if changed is not None:
-                refresh_claim(self._store, changed)
-                kind = EventKind.KEY_REPAIRED if self._repair else EventKind.KEY_REWRAPPED
-                report(Event(kind, key_id.hex(), record.tenant))
-                return Outcome.CHANGED
-        raise KeyStoreError(f"the record of data key {key_id.hex()} is changed by others all the time")
+        try:
+            return update_record(self._store, key_id, self._attempt)
+        except KeyShreddedError:
+            return Outcome.SHREDDED
+
+    def _attempt(self, record: KeyRecord) -> Outcome | None:
+        if not self._for_tenant(record, self._to_change):
+            refresh_claim(self._store, record)  # whoever changed the record may not have come to that
+            return Outcome.UNCHANGED
+        changed = self._for_tenant(record, self._rewrapped)
+        if changed is None:
+            return None
+        refresh_claim(self._store, changed)
+        kind = EventKind.KEY_REPAIRED if self._repair else EventKind.KEY_REWRAPPED
+        report(Event(kind, record.key_id.hex(), record.tenant))
+        return Outcome.CHANGED
 
     def run(
         self, *, dry_run: bool = False, threads: int = 8, on_progress: Callable[[int, int], object] | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from fieldcrypt import _system
-from fieldcrypt.errors import ConfigurationError, KeyNotFoundError, KeyStoreError
+from fieldcrypt.errors import ConfigurationError, KeyNotFoundError
 from fieldcrypt.events import Event, EventKind, Events
 from fieldcrypt.keys.index.choice import IndexChoice, choose_index_key, next_created, retires_from
 from fieldcrypt.keys.index.index_key import IndexKey
@@ -14,12 +14,10 @@ from fieldcrypt.keys.live.key_maker import KeyMaker
 from fieldcrypt.keys.policy import KeyPolicy
 from fieldcrypt.keys.record.authentic import AuthenticRecord
 from fieldcrypt.keys.record.record import KeyRecord, KeyState
-from fieldcrypt.keys.record.tombstone import Tombstone
 from fieldcrypt.keys.stores.store import KeyStore
+from fieldcrypt.keys.stores.update import update_record
 
 __all__ = ["IndexRotation"]
-
-_MAX_CONFLICTS = 5  # with others who change the same record, until that is given up
 
 
 class IndexRotation:
@@ -73,7 +71,7 @@ class IndexRotation:
                 f"some process may still tag under an older index key: tag all rows again on {when} at the earliest, "
                 "and then retire the old keys"
             )
-        return [retired for record in old if (retired := self._retire(record.key_id)) is not None]
+        return [retired for record in old for retired in update_record(self._store, record.key_id, self._retired)]
 
     def _found(self, tenant: str | None, now: float) -> tuple[list[IndexKey], IndexChoice[AuthenticRecord]]:
         keys = self._stored.find(tenant)
@@ -83,14 +81,9 @@ class IndexRotation:
             )
         return keys, choose_index_key([key.record for key in keys], now, self._policy)
 
-    def _retire(self, key_id: bytes) -> KeyRecord | None:
-        for _ in range(_MAX_CONFLICTS):
-            current = self._store.get(key_id)
-            if isinstance(current, Tombstone):
-                raise current.tenant_error()
-            if current.state is KeyState.RETIRED:
-                return None  # somebody else did it
-            retired = current._replace(state=KeyState.RETIRED)
-            if self._store.replace(current, retired):
-                return retired
-        raise KeyStoreError(f"the record of data key {key_id.hex()} is changed by others all the time")
+    def _retired(self, record: KeyRecord) -> list[KeyRecord] | None:
+        """Retire a record; the list is empty if somebody else did it."""
+        if record.state is KeyState.RETIRED:
+            return []
+        retired = record._replace(state=KeyState.RETIRED)
+        return [retired] if self._store.replace(record, retired) else None
