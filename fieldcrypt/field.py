@@ -15,7 +15,7 @@ from fieldcrypt._base.cache import GenerationCache
 from fieldcrypt.errors import ConfigurationError, DecryptionError, FieldcryptError, located
 from fieldcrypt.events import Event, EventKind
 from fieldcrypt.format import envelope
-from fieldcrypt.format._text import without_text
+from fieldcrypt.format._text import redacted_error
 from fieldcrypt.format.aead import GCM_NONCE_SIZE, LONG, InvalidTag, Pieces
 from fieldcrypt.format.codecs import BYTES_BYTE, TEXT_BYTE, Codec
 from fieldcrypt.format.context import (
@@ -182,7 +182,7 @@ class Field(Generic[T]):
                 try:
                     plaintext: Any = TEXT_BYTE + value.encode()  # type: ignore[attr-defined]
                 except UnicodeEncodeError as error:
-                    raise without_text(error) from None
+                    raise redacted_error(error) from None
             elif value.__class__ is bytes and self._is_bytes:
                 body: bytes = value  # type: ignore[assignment]
                 plaintext = BYTES_BYTE + body if len(body) < LONG else Pieces((BYTES_BYTE, body))

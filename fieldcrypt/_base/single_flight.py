@@ -50,7 +50,7 @@ class SingleFlight(Generic[T]):
             if flight.result:
                 return flight.result[0]
             if flight.error is not None:
-                raise _own_copy(flight.error)
+                raise _copied_error(flight.error)
             # Abandoned: the thread was stopped by a KeyboardInterrupt or the like. One of those who waited takes over.
         try:
             result = work()
@@ -65,7 +65,7 @@ class SingleFlight(Generic[T]):
             mine.landed.set()
 
 
-def _own_copy(error: Exception) -> Exception:
+def _copied_error(error: Exception) -> Exception:
     """Return an equal exception: one raised in several threads would collect the frames and contexts of all of them."""
     kind = type(error)
     duplicate = kind.__new__(kind, *error.args)

@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 
 import fieldcrypt
 from fieldcrypt.cli.doctor import Finding, Verdict, examine
-from fieldcrypt.cli.inspect import facts_of, read_value
+from fieldcrypt.cli.inspect import envelope_facts, read_value
 from fieldcrypt.cli.keys.commands import keys
 from fieldcrypt.cli.kms.commands import kms
 from fieldcrypt.cli.migrate.commands import migrate
@@ -105,7 +105,7 @@ def inspect(
     Without --encryptor no code of any program is imported, whatever the environment and pyproject.toml name.
     """
     data = read_value(value)
-    facts = facts_of(data, None if encryptor is None else find_encryptor(encryptor).store)
+    facts = envelope_facts(data, None if encryptor is None else find_encryptor(encryptor).store)
     if as_json:
         print_json(facts)
         return

@@ -19,7 +19,7 @@ from fieldcrypt.keys.record.record import KeyRecord
 from fieldcrypt.keys.record.tombstone import Tombstone
 from fieldcrypt.keys.stores.store import KeyStore
 
-__all__ = ["facts_of", "read_value"]
+__all__ = ["envelope_facts", "read_value"]
 
 _MAX_FILE_SIZE = 64 * 1024 * 1024
 
@@ -44,7 +44,7 @@ def read_value(text: str) -> bytes:
     )
 
 
-def facts_of(value: bytes, store: KeyStore | None) -> dict[str, Any]:
+def envelope_facts(value: bytes, store: KeyStore | None) -> dict[str, Any]:
     """Return what a value says of itself, and what the key store, if there is one, knows of its data key.
 
     Raises:
@@ -63,26 +63,26 @@ def facts_of(value: bytes, store: KeyStore | None) -> dict[str, Any]:
     try:
         if parts.record is not None:
             record = KeyRecord.from_bytes(parts.key_id, parts.record)
-            facts |= _of_record(record)
+            facts |= _record_facts(record)
             stone = Tombstones(store, KeyPolicy(), Events()).look_up(record)
-            return facts if stone is None else facts | {"key_state": stone.state.value} | _of_shredding(stone)
-        return facts if store is None else facts | _of_record(store.get(parts.key_id))
+            return facts if stone is None else facts | {"key_state": stone.state.value} | _shredding_facts(stone)
+        return facts if store is None else facts | _record_facts(store.get(parts.key_id))
     except KeyStoreError as error:
         return facts | {"key_store": str(error)}
 
 
-def _of_record(record: KeyRecord | Tombstone) -> dict[str, Any]:
+def _record_facts(record: KeyRecord | Tombstone) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "tenant": record.tenant,
         "key_created": utc(record.created),
         "key_state": record.state.value,
     }
     if isinstance(record, Tombstone):
-        return facts | _of_shredding(record)
+        return facts | _shredding_facts(record)
     return facts | {"wrapped_under": [wrap.name for wrap in record.wraps]}
 
 
-def _of_shredding(stone: Tombstone) -> dict[str, Any]:
+def _shredding_facts(stone: Tombstone) -> dict[str, Any]:
     return {"key_shredded": utc(stone.shredded), "by": stone.by}
 
 

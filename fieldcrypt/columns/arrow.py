@@ -20,8 +20,8 @@ from fieldcrypt.columns.cells import (
     encrypt_cells,
     in_time_zones,
     is_negative_zero,
-    not_of_type,
     same_values,
+    unsupported_type_error,
 )
 from fieldcrypt.field import Field
 from fieldcrypt.format.context import NoTenant
@@ -121,7 +121,7 @@ def default_type(field: Field[Any], values: Iterator[Any]) -> pa.DataType:
         with suppress(*_MISFITS):
             found = pa.infer_type(list(values))
         if found is None:
-            raise not_of_type(field, "decimal128")
+            raise unsupported_type_error(field, "decimal128")
         return pa.decimal128(1, 0) if pa.types.is_null(found) else found
     if field.type not in _TYPES:
         raise TypeError(f"values of field {field.name!r} have no Arrow type by themselves: say which, type=…")
@@ -153,7 +153,7 @@ def array_of(field: Field[Any], values: list[Any], type: pa.DataType) -> pa.Arra
     """
     with suppress(*_MISFITS):
         return pa.array(values, type)
-    raise not_of_type(field, type)
+    raise unsupported_type_error(field, type)
 
 
 def unchanged_array_of(field: Field[Any], values: list[Any], type: pa.DataType) -> pa.Array:
@@ -163,12 +163,12 @@ def unchanged_array_of(field: Field[Any], values: list[Any], type: pa.DataType) 
         ValueError: they do not fit into the type, or would come out as others.
     """
     if not all(_has_members(value, type) for value in values):
-        raise not_of_type(field, type)
+        raise unsupported_type_error(field, type)
     array = array_of(field, values, type)
     with suppress(*_MISFITS):
         if _holds_all(field, type, values) or same_values(_given_back(array), values):
             return array
-    raise not_of_type(field, type)
+    raise unsupported_type_error(field, type)
 
 
 def _holds_all(field: Field[Any], type: pa.DataType, values: list[Any]) -> bool:

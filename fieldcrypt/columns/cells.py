@@ -23,7 +23,7 @@ __all__ = [
     "encrypt_cells",
     "in_time_zones",
     "is_negative_zero",
-    "not_of_type",
+    "unsupported_type_error",
     "read_cells",
     "same_values",
 ]
@@ -108,7 +108,7 @@ def in_time_zones(values: Iterable[datetime | None]) -> bool:
     return kinds == {True}
 
 
-def not_of_type(field: Field[Any], type: object) -> ValueError:
+def unsupported_type_error(field: Field[Any], type: object) -> ValueError:
     """Return the error for values that a column's type does not take; libraries put the values into theirs."""
     wrong = ValueError(f"the values of field {field.name!r} do not fit into a column of type {type}")
     return located(wrong, field=field.name)

@@ -17,8 +17,8 @@ from fieldcrypt.columns.cells import (
     decrypt_cells,
     encrypt_cells,
     in_time_zones,
-    not_of_type,
     same_values,
+    unsupported_type_error,
 )
 from fieldcrypt.field import Field
 from fieldcrypt.format.context import NoTenant
@@ -93,7 +93,7 @@ def decrypt_column(
                 _check_years(values, getattr(found.dtype, "time_zone", None))
             if found.dtype == type and (holds_all or same_values(_values(found), values)):
                 return found
-    raise not_of_type(field, type)
+    raise unsupported_type_error(field, type)
 
 
 def _default_type(field: Field[Any], values: Iterable[Any]) -> pl.DataType | type[pl.DataType]:

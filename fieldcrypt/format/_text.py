@@ -14,17 +14,17 @@ def utf8(text: str, what: str = "the text") -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError as error:
-        raise without_text(error, what) from None
+        raise redacted_error(error, what) from None
 
 
-def without_text(error: UnicodeEncodeError, what: str = "the text") -> ValueError:
+def redacted_error(error: UnicodeEncodeError, what: str = "the text") -> ValueError:
     """Empty an error that is being handled, and return the one to raise instead."""
     error.object = ""
     error.args = ()
     return ValueError(f"{what} is not valid Unicode (it has lone surrogates)")
 
 
-def in_words(time: timedelta) -> str:
+def duration_text(time: timedelta) -> str:
     """Return a time as a message has it: "15 minutes", "1 hour", "90 seconds"."""
     for unit in ("day", "hour", "minute"):
         number, rest = divmod(time, timedelta(**{f"{unit}s": 1}))

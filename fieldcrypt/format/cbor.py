@@ -9,7 +9,7 @@ from itertools import chain
 from typing import Any
 from uuid import UUID
 
-from fieldcrypt.format._text import without_text
+from fieldcrypt.format._text import redacted_error
 from fieldcrypt.format.cbor_items import (
     ARRAY,
     BIG,
@@ -74,7 +74,7 @@ def _put_all(values: Iterable[Any], put: _Put, left: int) -> None:
             try:
                 text = value.encode()
             except UnicodeEncodeError as error:
-                raise without_text(error) from None
+                raise redacted_error(error) from None
             size = len(text)
             put(_SHORT_TEXT[size] if size < 256 else head(TEXT, size))
             put(text)

@@ -311,7 +311,7 @@ class Keyring:
             raise KeyStoreError(f"the key store gave a key of another tenant: {key.key_id.hex()}")
         lease = self._leases.hold(tenant, key, until - now)
         if forgotten != self.live_keys.forgotten:  # meanwhile: it serves those who wait for it, and nobody else
-            self.live_keys.let_go(key)
+            self.live_keys.drop_unkept(key)
             self._leases.forget_tenant(tenant)
         return lease
 

@@ -18,7 +18,7 @@ __all__ = [
     "StepReport",
     "StepStatus",
     "VerifyReport",
-    "key_in_words",
+    "format_key",
 ]
 
 MAX_FAILURES = 1000  # that a report keeps, so that it fits in memory
@@ -26,7 +26,7 @@ MAX_FAILURES = 1000  # that a report keeps, so that it fits in memory
 Key = tuple[Any, ...]
 
 
-def key_in_words(key: Key) -> str:
+def format_key(key: Key) -> str:
     """Return a key as people are told it."""
     return ", ".join(map(str, key))
 

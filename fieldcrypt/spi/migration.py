@@ -11,7 +11,7 @@ from fieldcrypt.migration.engine.journal import (
     Nothing,
     Portion,
     Run,
-    at_work,
+    at_work_error,
     is_free,
     rivals,
 )
@@ -29,10 +29,10 @@ from fieldcrypt.migration.engine.unit import (
     UnitError,
     UnreadableUnit,
     is_exactly,
-    without_values,
+    redacted_error,
 )
 from fieldcrypt.migration.examination import Examination
-from fieldcrypt.migration.reports import Key, key_in_words
+from fieldcrypt.migration.reports import Key, format_key
 from fieldcrypt.migration.workers import Pace
 
 __all__ = [
@@ -59,7 +59,7 @@ __all__ = [
     "PassedOverError",
     "patiently",
     "is_stop",
-    "without_values",
+    "redacted_error",
     # what is kept of it
     "Journal",
     "Run",
@@ -70,7 +70,7 @@ __all__ = [
     "WRITING",
     "rivals",
     "is_free",
-    "at_work",
+    "at_work_error",
     "about",
     "name_of",
     # what runs it
@@ -79,5 +79,5 @@ __all__ = [
     "Backfill",
     # what is reported
     "Key",
-    "key_in_words",
+    "format_key",
 ]

@@ -20,7 +20,7 @@ from typer.testing import Result
 from fieldcrypt import Encryptor, FileKeyStore, Purpose, Tombstone
 from fieldcrypt.cli.doctor import Verdict
 from fieldcrypt.cli.doctor.kms import examine_region
-from fieldcrypt.format._text import in_words
+from fieldcrypt.format._text import duration_text
 from fieldcrypt.keys.aws_kms import AwsKmsKeyProvider
 from fieldcrypt.testing import LocalAws
 from tests.cli.application import AWS, LOCAL, SSN, corrupt
@@ -339,4 +339,4 @@ class TestDoctor:
 )
 def test_times_are_said_in_words(seconds: float, said: str) -> None:
     """In the largest unit that leaves nothing over."""
-    assert in_words(timedelta(seconds=seconds)) == said
+    assert duration_text(timedelta(seconds=seconds)) == said

@@ -21,9 +21,9 @@ from fieldcrypt.migration.engine.journal import (
     Nothing,
     Portion,
     Run,
-    at_work,
+    at_work_error,
     is_free,
-    other_declaration,
+    other_declaration_error,
     rivals,
 )
 from fieldcrypt.migration.engine.migration import StoredMigration
@@ -286,11 +286,11 @@ class MemoryJournal:
         self._process.call("begin")
         busy = self._at_work(rivals(step) | (frozenset({step}) if restart else frozenset()))
         if busy is not None:
-            raise at_work("rows", *busy, LEASE)
+            raise at_work_error("rows", *busy, LEASE)
         old = self._data.runs.get(step)
         goes_on = old is not None and old.ended is None and not restart
         if old is not None and goes_on and old.about != about:
-            raise other_declaration("rows", old, about)
+            raise other_declaration_error("rows", old, about)
         for each in (*drops, *(() if goes_on else (step,))):
             self._drop(each)
         if old is not None and goes_on:
@@ -317,7 +317,7 @@ class MemoryJournal:
         self._process.call("claim")
         busy = self._at_work(rivals(run.step))
         if busy is not None:
-            raise at_work("rows", *busy, LEASE)
+            raise at_work_error("rows", *busy, LEASE)
         now = self._data.runs.get(run.step)
         if now is None or now.began != run.began or now.ended is not None:
             return Nothing.DONE
@@ -398,7 +398,7 @@ class MemoryMigration(StoredMigration):
         self.source = MemorySource(data, protected, self.process)
         super().__init__("rows", [Part(self.source, MemoryJournal(data, self.process))])
 
-    def in_words(self, step: str) -> AbstractContextManager[None]:
+    def translated_errors(self, step: str) -> AbstractContextManager[None]:
         return nullcontext()
 
     def check_workers(self, workers: int) -> None:

@@ -10,7 +10,7 @@ from fieldcrypt import _system
 from fieldcrypt.cli.doctor.finding import Finding, Verdict
 from fieldcrypt.cli.doctor.key_access import examine_access
 from fieldcrypt.keys.aws_kms import AwsKmsKeyProvider, AwsKmsRsaKeyProvider
-from fieldcrypt.keys.aws_kms.answers import FAILURES, Answer, classify, error_name, without_request
+from fieldcrypt.keys.aws_kms.answers import FAILURES, Answer, classify, error_name, redacted_error
 from fieldcrypt.keys.aws_kms.arn import KeyArn
 
 __all__ = ["KmsProvider", "examine_region"]
@@ -41,7 +41,7 @@ def _examine_key(provider: KmsProvider, arn: KeyArn, wrapping_keys: list[KeyArn]
         began = _system.monotonic()
         metadata = client.describe_key(KeyId=str(arn))["KeyMetadata"]
     except FAILURES as error:
-        yield _failure(arn, "key exists", without_request(error))
+        yield _failure(arn, "key exists", redacted_error(error))
         return
     seconds = _system.monotonic() - began
     yield Finding(arn.region, "reachable", Verdict.OK, f"answers in {1000 * seconds:.0f} ms", seconds=seconds)
@@ -102,7 +102,7 @@ def _rotation(provider: KmsProvider, arn: KeyArn, key_id: str) -> Finding:
     except FAILURES as error:
         if classify(error) is Answer.DENIED:
             return Finding(arn.region, "rotation", Verdict.UNKNOWN, "this role may not kms:GetKeyRotationStatus")
-        return _failure(arn, "rotation", without_request(error))
+        return _failure(arn, "rotation", redacted_error(error))
     if status.get("KeyRotationEnabled"):
         days = status.get("RotationPeriodInDays")
         return Finding(arn.region, "rotation", Verdict.OK, f"every {days} days" if days else "on")

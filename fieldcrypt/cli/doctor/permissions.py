@@ -81,7 +81,7 @@ def permitted(policy: str, grants: Iterable[Mapping[str, Any]] = ()) -> set[Perm
     """
     try:
         listed = json.loads(policy)["Statement"]
-        statements = [_Statement.of(each) for each in (listed if isinstance(listed, list) else [listed])]
+        statements = [_Statement.from_json(each) for each in (listed if isinstance(listed, list) else [listed])]
     except (LookupError, TypeError, AttributeError) as error:
         raise ValueError("the key policy has a form that is not known here") from error
     refused = [each for each in statements if not each.allows and not each.condition]
@@ -105,7 +105,7 @@ class _Statement(NamedTuple):
     condition: str
 
     @classmethod
-    def of(cls, statement: Mapping[str, Any]) -> _Statement:
+    def from_json(cls, statement: Mapping[str, Any]) -> _Statement:
         effect = statement["Effect"]
         if effect not in ("Allow", "Deny"):
             raise ValueError(f"the key policy has an effect that is not known here: {effect!r}")

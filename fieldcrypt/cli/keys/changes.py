@@ -11,14 +11,14 @@ from typing import Annotated
 import typer
 
 from fieldcrypt import _system
-from fieldcrypt.cli.keys.key_id import key_id_of
+from fieldcrypt.cli.keys.key_id import parse_key_id
 from fieldcrypt.cli.migrations import all_migrations
 from fieldcrypt.cli.options import JsonOption, YesOption
 from fieldcrypt.cli.output import ask, fail, print_json, printable, progress, say, utc
 from fieldcrypt.cli.target import EncryptorOption, check_tenant_option, find, find_encryptor
 from fieldcrypt.encryptor import Encryptor
 from fieldcrypt.errors import ConfigurationError, DecryptionError, KeyProviderError, KeyStoreError
-from fieldcrypt.format._text import counted, in_words
+from fieldcrypt.format._text import counted, duration_text
 from fieldcrypt.keys.admin.rewrap import RewrapReport
 from fieldcrypt.keys.index.choice import retires_from, settling_time
 from fieldcrypt.keys.policy import KeyPolicy
@@ -29,7 +29,7 @@ from fieldcrypt.keys.record.tombstone import MAX_BY_SIZE, Tombstone
 from fieldcrypt.keys.rotation import encrypts_from
 from fieldcrypt.migration import CountsValues
 
-__all__ = ["changes", "start_of", "tell_failures", "tell_when_to_tag"]
+__all__ = ["changes", "start_of", "print_failures", "print_tagging_time"]
 
 changes = typer.Typer()
 
@@ -84,7 +84,7 @@ def rotate(
     elif index:
         say(f"{counted(len(made), 'index key')} made")
         if made:
-            tell_when_to_tag(tagging_ends)
+            print_tagging_time(tagging_ends)
     else:
         say(f"{counted(len(made), 'data key')} made; old values stay readable")
     if failed:
@@ -164,7 +164,7 @@ def rewrap(
         names = [f"  {name}" for name in _names_of(target, tenant)]
         ask([f"{whose} will be wrapped under these keys, and under no others:", *names], "Nothing was changed.")
     if accept_public_key or accept_foreign_keys:
-        _tell_unvouched(found)
+        _warn_unvouched(found)
     with progress("data keys") as tell:
         report = found.data_keys.rewrap(
             None if to is None else target,
@@ -189,7 +189,7 @@ def repair(
     """Add the wraps that data keys lack: of a region that failed, or a new wrapping key. Exit code 1 if some stay."""
     found = find_encryptor(encryptor)
     if accept_public_key or accept_foreign_keys:
-        _tell_unvouched(found)
+        _warn_unvouched(found)
     with progress("data keys") as tell:
         report = found.data_keys.repair(
             accept_public_key=accept_public_key,
@@ -224,14 +224,14 @@ def shred(
     if as_json:
         print_json({"tenant": tenant, "keys": count, "by": who})
         return
-    ttl, grace = in_words(found.policy.cache_ttl), in_words(found.policy.grace)
+    ttl, grace = duration_text(found.policy.cache_ttl), duration_text(found.policy.grace)
     lost = f"within {ttl}; from one that cannot reach the key store within {grace} more"
     destroyed = f"{counted(count, 'data key')} destroyed, and gone from every process {lost}"
     say(destroyed if count else "all were shredded before")
 
 
 def _retire_data_key(found: Encryptor, text: str, yes: bool, as_json: bool) -> None:
-    key_id = key_id_of(text)
+    key_id = parse_key_id(text)
     left: dict[str, int] = {}
     for migration in all_migrations():
         if not isinstance(migration, CountsValues):
@@ -285,7 +285,7 @@ def _check_that_it_reads(found: Encryptor, target: KeyProvider, tenant: str | No
         ) from None
 
 
-def _tell_unvouched(found: Encryptor) -> None:
+def _warn_unvouched(found: Encryptor) -> None:
     for record in found.data_keys.unvouched():
         typer.echo(printable(f"{record.key_id.hex()} of {_whose(record.tenant)} may have been planted"), err=True)
 
@@ -338,15 +338,15 @@ def _print_report(report: RewrapReport, done: str, as_json: bool) -> None:
         )
     else:
         say(f"{counted(report.changed, 'data key')} {done}; {report.unchanged:,} already as they should be")
-    tell_failures(report)
+    print_failures(report)
 
 
-def tell_when_to_tag(tagging_ends: float) -> None:
+def print_tagging_time(tagging_ends: float) -> None:
     """Say from when on, in seconds since 1970, nobody tags under older index keys."""
     say(f"tag all rows again from {utc(int(tagging_ends))} on: some process may tag under an old one before")
 
 
-def tell_failures(report: RewrapReport) -> None:
+def print_failures(report: RewrapReport) -> None:
     """Print what went wrong to stderr, and end with exit code 1 if anything did."""
     for key_id, error in report.failures.items():
         typer.echo(printable(f"{key_id}: {error}"), err=True)

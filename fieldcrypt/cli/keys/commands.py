@@ -13,7 +13,7 @@ import typer
 
 from fieldcrypt.cli.keys.changes import changes
 from fieldcrypt.cli.keys.creation import creation
-from fieldcrypt.cli.keys.key_id import key_id_of
+from fieldcrypt.cli.keys.key_id import parse_key_id
 from fieldcrypt.cli.keys.rows import KeyRow, key_rows
 from fieldcrypt.cli.keys.tenant_keys import tenant_keys
 from fieldcrypt.cli.options import JsonOption
@@ -61,7 +61,7 @@ def show(
     """Show all that is known of one data key."""
     found = find_encryptor(encryptor)
     store = _store(found)
-    wanted = key_id_of(key_id)
+    wanted = parse_key_id(key_id)
     (row,) = key_rows([(wanted, store.get(wanted))], found.provider, found.policy)
     if isinstance(row.entry, KeyRecord):  # with its tenant's other keys, which decide what it is for
         rows = key_rows([(each.key_id, each) for each in store.list(row.tenant)], found.provider, found.policy)
@@ -72,7 +72,7 @@ def show(
     facts = row.as_json()
     width = max(map(len, facts)) + 1
     for name, value in facts.items():
-        say(f"{name + ':':{width}} {_in_words(value)}")
+        say(f"{name + ':':{width}} {_formatted(value)}")
 
 
 @keys.command()
@@ -148,7 +148,7 @@ def _cells(row: KeyRow) -> tuple[str, ...]:
     return row.key_id, row.tenant or "", purpose, utc(row.entry.created), row.use, wraps, "; ".join(remarks)
 
 
-def _in_words(value: Any) -> str:
+def _formatted(value: Any) -> str:
     if isinstance(value, list):
         parts = [
             f"{part['name']} ({counted(part['bytes'], 'byte')})" if isinstance(part, dict) else str(part)

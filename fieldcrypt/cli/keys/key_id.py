@@ -5,10 +5,10 @@ from __future__ import annotations
 from fieldcrypt.errors import ConfigurationError
 from fieldcrypt.format.envelope import KEY_ID_SIZE
 
-__all__ = ["key_id_of"]
+__all__ = ["parse_key_id"]
 
 
-def key_id_of(text: str) -> bytes:
+def parse_key_id(text: str) -> bytes:
     """Return the id that an argument means.
 
     Raises:

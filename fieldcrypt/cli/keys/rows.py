@@ -95,7 +95,7 @@ def key_rows(entries: Iterable[Entry], provider: KeyProvider, policy: KeyPolicy)
             return KeyRow(key_id.hex(), entry, "unreadable", [], [])
         if isinstance(entry, Tombstone):
             return KeyRow(key_id.hex(), entry, "shredded", [], [])
-        return KeyRow(key_id.hex(), entry, uses[entry.key_id], *meanings[entry.tenant].of(entry))
+        return KeyRow(key_id.hex(), entry, uses[entry.key_id], *meanings[entry.tenant].for_record(entry))
 
     rows = [row(key_id, entry) for key_id, entry in found]
     return sorted(rows, key=lambda row: (row.tenant or "", getattr(row.entry, "created", 0), row.key_id))
@@ -118,7 +118,7 @@ class _Meanings:
                 raise
             self._provider, self.own = None, str(error)  # the tenant's affair, which keeps no other row from being told
 
-    def of(self, record: KeyRecord) -> tuple[list[str], list[str], list[str] | str | None]:
+    def for_record(self, record: KeyRecord) -> tuple[list[str], list[str], list[str] | str | None]:
         """Return which wraps a record lacks, which are foreign, and the tenant's own wrapping keys."""
         if self._provider is None:
             return [], [], self.own

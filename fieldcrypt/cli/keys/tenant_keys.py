@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from fieldcrypt.cli.keys.changes import start_of, tell_failures, tell_when_to_tag
+from fieldcrypt.cli.keys.changes import print_failures, print_tagging_time, start_of
 from fieldcrypt.cli.options import JsonOption
 from fieldcrypt.cli.output import print_json, progress, say
 from fieldcrypt.cli.target import EncryptorOption, check_tenant_option, find_encryptor
@@ -72,7 +72,7 @@ def move(tenant: TenantOption, encryptor: EncryptorOption = None, as_json: JsonO
         )
     else:
         _tell(tenant, done, found.policy)
-    tell_failures(done.rewrapped)
+    print_failures(done.rewrapped)
 
 
 def _tell(tenant: str, done: Move, policy: KeyPolicy) -> None:
@@ -80,7 +80,7 @@ def _tell(tenant: str, done: Move, policy: KeyPolicy) -> None:
         does = "encrypts" if record.purpose is Purpose.ENCRYPTION else "tags"
         say(f"{record.key_id.hex()} follows, and {does} from {start_of(record, policy)} on")
         if record.purpose is Purpose.BLIND_INDEX:
-            tell_when_to_tag(retires_from(record, policy))
+            print_tagging_time(retires_from(record, policy))
     say(f"{counted(done.rewrapped.changed, 'data key')} rewrapped")
     if not done.left:
         say(f"nothing of tenant {tenant!r} is left under a data key that the default key could open")

@@ -32,12 +32,12 @@ def default_clients() -> Callable[[str], Any]:
     # A CreateKey that is repeated after a time-out makes a second key: it is the command that is repeated.
     config = Config(connect_timeout=5, read_timeout=30, retries={"total_max_attempts": 1})
     made: dict[str, Any] = {}
-    with _said("boto3"):
+    with _setup_errors("boto3"):
         session = boto3.session.Session()
 
     def client(region: str) -> Any:
         if region not in made:
-            with _said(region):
+            with _setup_errors(region):
                 made[region] = session.client("kms", region_name=region, config=config)
         return made[region]
 
@@ -99,7 +99,7 @@ class KeySetup:
         if key is not None:
             _check_primary(self._alias, self.home.region, key)
             self.home.arn, self.home.state, self.home.alias = key["Arn"], key["KeyState"], True
-            with _said(self.home.region):
+            with _setup_errors(self.home.region):
                 status = self._client(self.home.region).get_key_rotation_status(KeyId=key["Arn"])
             self.rotation = (
                 status.get("RotationPeriodInDays", _DEFAULT_ROTATION) if status["KeyRotationEnabled"] else None
@@ -159,7 +159,7 @@ class KeySetup:
         if not self.home.arn:
             tell(f"Making a key in {self.home.region}")
             given = {} if policy is None else {"Policy": policy}
-            with _said(self.home.region):
+            with _setup_errors(self.home.region):
                 key = client.create_key(MultiRegion=True, Description=description, **given)["KeyMetadata"]
             self.home.arn, self.home.state = key["Arn"], key["KeyState"]
             self.home.made.append("key")
@@ -167,14 +167,14 @@ class KeySetup:
         self._name(self.home)  # at once: a key without its alias would not be found again
         days = self._rotation_to_set()
         if days is not None:
-            with _said(self.home.region):
+            with _setup_errors(self.home.region):
                 client.enable_key_rotation(KeyId=self.home.arn, RotationPeriodInDays=days)
             self.rotation = days
             self.home.made.append(f"rotation every {days} days")
 
     def _replicate(self, place: KeyRegion, policy: str | None, description: str) -> None:
         client = self._client(self.home.region)
-        with _said(self.home.region):
+        with _setup_errors(self.home.region):
             if policy is None:  # AWS's default would let in whom the primary's policy may keep out
                 policy = client.get_key_policy(KeyId=self.home.arn, PolicyName="default")["Policy"]
             answer = client.replicate_key(
@@ -185,7 +185,7 @@ class KeySetup:
 
     def _name(self, place: KeyRegion) -> None:
         if not place.alias:
-            with _said(place.region):
+            with _setup_errors(place.region):
                 self._client(place.region).create_alias(AliasName=self._alias, TargetKeyId=place.arn)
             place.alias = True
             place.made.append("alias")
@@ -208,7 +208,7 @@ class KeySetup:
         return None if self._wanted_rotation in (None, self.rotation) else self._wanted_rotation
 
     def _describe(self, region: str, key_id: str) -> dict[str, Any] | None:
-        with _said(region):
+        with _setup_errors(region):
             client = self._client(region)
             try:
                 metadata: dict[str, Any] = client.describe_key(KeyId=key_id)["KeyMetadata"]
@@ -239,7 +239,7 @@ def _replicas(key: dict[str, Any]) -> list[dict[str, str]]:
 
 
 @contextmanager
-def _said(where: str) -> Iterator[None]:
+def _setup_errors(where: str) -> Iterator[None]:
     """Turn what boto3 raises into a line that says where."""
     try:
         yield

@@ -10,7 +10,7 @@ import typer
 from fieldcrypt.cli.output import print_json, print_table, printable, say, utc
 from fieldcrypt.format._text import counted
 from fieldcrypt.migration import MigrationPlan, MigrationStatus, StepReport, StepStatus, ValueStatus, VerifyReport
-from fieldcrypt.migration.reports import Key, key_in_words
+from fieldcrypt.migration.reports import Key, format_key
 
 __all__ = ["print_plan", "print_report", "print_status", "print_verified"]
 
@@ -50,9 +50,9 @@ def print_plan(planned: MigrationPlan, as_json: bool) -> None:
     for reason, count in planned.passed_over.items():
         say(f"{counted(count, 'row')} passed over: {reason}")
     for remark in planned.remarks:
-        _complain(f"remark: {remark}")
+        _print_note(f"remark: {remark}")
     for needed in planned.needed:
-        _complain(f"needed before: {needed}")
+        _print_note(f"needed before: {needed}")
 
 
 def _plan_as_json(planned: MigrationPlan) -> dict[str, Any]:
@@ -127,23 +127,23 @@ def _row(step: StepStatus) -> tuple[str, ...]:
 
 
 def _as_json(reasons: Mapping[Key, str]) -> list[dict[str, str]]:
-    return [{"key": key_in_words(key), "reason": reason} for key, reason in reasons.items()]
+    return [{"key": format_key(key), "reason": reason} for key, reason in reasons.items()]
 
 
 def _name(reasons: Mapping[Key, str]) -> None:
     """Print rows with what is wrong; many of one reason together, with the first keys."""
     by_reason: dict[str, list[str]] = {}
     for key, reason in reasons.items():
-        by_reason.setdefault(reason, []).append(key_in_words(key))
+        by_reason.setdefault(reason, []).append(format_key(key))
     for reason, keys in by_reason.items():
         if len(keys) <= _NAMED:
             for each in keys:
-                _complain(f"{each}: {reason}")
+                _print_note(f"{each}: {reason}")
         else:
-            _complain(f"{len(keys):,} rows ({'; '.join(keys[:_FIRST])}; …): {reason}")
+            _print_note(f"{len(keys):,} rows ({'; '.join(keys[:_FIRST])}; …): {reason}")
     if any(len(keys) > _NAMED for keys in by_reason.values()):
-        _complain("--json names them all")
+        _print_note("--json names them all")
 
 
-def _complain(text: str) -> None:
+def _print_note(text: str) -> None:
     typer.echo(printable(text), err=True)

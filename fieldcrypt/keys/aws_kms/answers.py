@@ -38,7 +38,7 @@ __all__ = [
     "is_missing_key",
     "part_of",
     "with_key_state",
-    "without_request",
+    "redacted_error",
 ]
 
 T = TypeVar("T")
@@ -234,7 +234,7 @@ def part_of(answer: Mapping[str, Any], name: str, kind: type[T], size: int | Non
     return part
 
 
-def without_request(error: Exception) -> Exception:
+def redacted_error(error: Exception) -> Exception:
     """Return an error of botocore without the request, whose body is a data key and whose headers are credentials.
 
     The errors that it was made of go too: the frames of their tracebacks hold the request.

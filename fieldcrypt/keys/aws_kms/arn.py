@@ -44,7 +44,7 @@ class KeyArn(NamedTuple):
         """
         found = (_KEY_ARN.fullmatch(text) or _ALIAS_ARN.fullmatch(text)) if isinstance(text, str) else None
         if found is None:
-            raise ConfigurationError(_complaint(text))
+            raise ConfigurationError(_defect(text))
         return cls(*found.groups())
 
     @property
@@ -64,7 +64,7 @@ class KeyArn(NamedTuple):
         return f"arn:{self.partition}:kms:{self.region}:{self.account}:{resource}"
 
 
-def _complaint(text: object) -> str:
+def _defect(text: object) -> str:
     if not isinstance(text, str):
         return f"a KMS key is named by a str, not {type(text).__name__}: {_HINT}"
     if not text.strip():

@@ -18,8 +18,8 @@ from fieldcrypt.keys.aws_kms.answers import (
     classify,
     error_name,
     is_dead_connection,
+    redacted_error,
     with_key_state,
-    without_request,
 )
 from fieldcrypt.keys.aws_kms.arn import KeyArn
 from fieldcrypt.keys.aws_kms.clients import Clients, Place, close_connections
@@ -33,7 +33,7 @@ R = TypeVar("R")
 MAX_PASSES = 3  # over all regions, while they answer with errors that a moment's patience may cure
 _FIRST_PAUSE = 0.1  # seconds between passes, doubled each time
 
-_IN_WORDS = {
+_VERBS = {
     "Encrypt": "wrap a data key",
     "Decrypt": "unwrap a data key",
     "GetPublicKey": "give a public key",
@@ -127,7 +127,7 @@ class Failover:
                 outcome = self._outcome(operation, attempt, tried, end)
                 if not isinstance(outcome, _Failure):
                     if tried.causes and position > 0:
-                        cause = _causes_in_words(tried.causes)
+                        cause = _cause_text(tried.causes)
                         report(Event(EventKind.FAILED_OVER, place=place, operation=operation, cause=cause))
                     return outcome
                 tried.answers[position], tried.causes[place] = outcome
@@ -198,7 +198,7 @@ class Failover:
             return result
         dead, answer = is_dead_connection(failure), classify(failure)
         if (dead or answer is Answer.CREDENTIALS) and place not in tried.retried and _system.monotonic() < end:
-            without_request(failure)
+            redacted_error(failure)
             if dead:
                 close_connections(client)
             tried.retried[place] = 0 if dead else tried.clients
@@ -213,7 +213,7 @@ class Failover:
             self.health.succeeded(place)  # it works, whatever it says
         if answer is Answer.CREDENTIALS:
             self.clients.give_up(place, client)
-        return _Failure(answer, without_request(failure))
+        return _Failure(answer, redacted_error(failure))
 
     def _request(self, operation: str, place: Place, client: Any, call: Callable[[Any], R]) -> R:
         began = _system.monotonic()
@@ -232,8 +232,8 @@ class Failover:
 
 
 def _message(operation: str, causes: Mapping[str, Exception]) -> str:
-    return f"KMS could not {_IN_WORDS[operation]} ({_causes_in_words(causes)})"
+    return f"KMS could not {_VERBS[operation]} ({_cause_text(causes)})"
 
 
-def _causes_in_words(causes: Mapping[str, Exception]) -> str:
+def _cause_text(causes: Mapping[str, Exception]) -> str:
     return "; ".join(f"{place}: {error}" for place, error in causes.items())

@@ -257,7 +257,7 @@ class IndexKeys:
         lease = self._lease(tenant, keys, listed)
         if forgotten != self._live_keys.forgotten:  # meanwhile: it serves those who wait for it, and nobody else
             for key in keys:
-                self._live_keys.let_go(key)
+                self._live_keys.drop_unkept(key)
             self._end_lease(tenant)
         return lease
 

@@ -8,7 +8,7 @@ from threading import Lock
 from fieldcrypt import _system
 from fieldcrypt.errors import DecryptionError, KeyNotFoundError, KeyProviderError, KeyStoreError
 from fieldcrypt.events import Event, EventKind, Events
-from fieldcrypt.format._text import in_words
+from fieldcrypt.format._text import duration_text
 from fieldcrypt.keys.live.first_keys import FirstKeys
 from fieldcrypt.keys.live.key_maker import KeyMaker
 from fieldcrypt.keys.live.listing import RecordListing
@@ -174,7 +174,7 @@ class EncryptingKeys:
         if made is not None and _system.monotonic() < when + self._policy.propagation_delay.total_seconds():
             raise KeyStoreError(
                 f"data key {made.key_id.hex()} was made a short while ago, and may not encrypt: another one is made "
-                f"{in_words(self._policy.propagation_delay)} after it"
+                f"{duration_text(self._policy.propagation_delay)} after it"
             )
         return self._make(tenant, next_created(newest, float("-inf"), self._policy))
 

@@ -42,18 +42,18 @@ class RecordListing:
         try:
             stored = self._events.watch(lambda: store.list(tenant))
         except KeyStoreError as error:
-            self._tell(error)
+            self._pass_on(error)
             raise
-        self._tell(None)
+        self._pass_on(None)
         for record in stored:
             if isinstance(record, Tombstone):
                 self.drop(record.key_id for record in stored)
                 raise record.tenant_error()
         return [record for record in stored if isinstance(record, KeyRecord) and record.purpose is purpose]
 
-    def _tell(self, error: KeyStoreError | None) -> None:
+    def _pass_on(self, error: KeyStoreError | None) -> None:
         for live_keys in self._live_keys:
-            live_keys.heard(error)
+            live_keys.store_answered(error)
 
     def put_back(self) -> int:
         """Look for the records of all live keys, and return how many the store had lost and has again.

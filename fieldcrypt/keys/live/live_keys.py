@@ -89,7 +89,7 @@ class LiveKeys(Generic[K]):
         self._cache_ttl = policy.cache_ttl.total_seconds()
         self._grace = policy.grace.total_seconds()
         self._late: RecordWait[K] = RecordWait(policy.replication_wait.total_seconds(), events)
-        self._keys: CachedKeys[K] = CachedKeys(policy.max_cached_keys, self._tell_if_lost)
+        self._keys: CachedKeys[K] = CachedKeys(policy.max_cached_keys, self._report_if_lost)
         self._tombstones = Tombstones(store, policy, events)
         self._records = StoredRecords(store, self._tombstones, policy, events, self._look_soon)
         self._embedded = EmbeddedRecords(self._tombstones, policy, read=read_embedded)
@@ -221,9 +221,9 @@ class LiveKeys(Generic[K]):
         """Say whether the key store lacks the record of a live key, and does not take it."""
         return key.key_id in self._records.lost
 
-    def heard(self, error: KeyStoreError | None) -> None:
+    def store_answered(self, error: KeyStoreError | None) -> None:
         """Take note of how the key store answered somebody else: with an error, or not."""
-        self._records.heard(error)
+        self._records.store_answered(error)
 
     def drop(self, key_id: bytes) -> None:
         """End the use of a key."""
@@ -245,7 +245,7 @@ class LiveKeys(Generic[K]):
         """How often all keys were to be forgotten, or lost time was found: who makes a key looks before and after."""
         return self._keys.forgotten
 
-    def let_go(self, key: K) -> None:
+    def drop_unkept(self, key: K) -> None:
         """End the use of a key that was made while all were to be forgotten."""
         self._keys.drop(key)
 
@@ -411,7 +411,7 @@ class LiveKeys(Generic[K]):
         if isinstance(error, KeyNotFoundError):
             self._events.report(Event(EventKind.KEY_LOST, key.key_id.hex(), key.tenant, cause=str(error)))
 
-    def _tell_if_lost(self, key: K) -> None:
+    def _report_if_lost(self, key: K) -> None:
         """Tell of a key that is given up while the store lacks its record: this may be the last copy."""
         if not key.embedded and self.lost(key):
             cause = "the key store has lost its record and did not take it back"

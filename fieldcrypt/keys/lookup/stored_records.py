@@ -134,7 +134,7 @@ class StoredRecords:
                 raise KeyStoreError(str(error)) from error
             return self._put_back(known.stored)
 
-    def heard(self, error: KeyStoreError | None) -> None:
+    def store_answered(self, error: KeyStoreError | None) -> None:
         """Take note of how the store answered somebody; after an error, also that it does again."""
         if error is not None and not isinstance(error, KeyNotFoundError):
             self._failed = True
@@ -173,7 +173,7 @@ class StoredRecords:
         try:
             answer = self._events.watch(work)
         except KeyStoreError as error:
-            self.heard(error)
+            self.store_answered(error)
             raise
-        self.heard(None)
+        self.store_answered(None)
         return answer

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from fieldcrypt.errors import ConfigurationError
 from fieldcrypt.migration.engine.journal import Journal
 from fieldcrypt.migration.engine.source import Source, Which
-from fieldcrypt.migration.engine.steps import Step, Values, unreadable
+from fieldcrypt.migration.engine.steps import Step, Values, unreadable_error
 from fieldcrypt.migration.engine.unit import Cell, Change, MarkedError, Place, ProtectedField, Unit, UnitError
 from fieldcrypt.migration.reports import Key
 from fieldcrypt.mixed_mode.value_status import ExaminedValue, ValueStatus
@@ -84,7 +84,7 @@ class Backfill(Step):
             raise UnitError(f"{field.name}: the encrypted column has something that is no encrypted value. {_EMPTY_IT}")
         if found.status in (ValueStatus.UNREADABLE, ValueStatus.SHREDDED):
             if self._names(key) or (found.status is ValueStatus.UNREADABLE and not field.is_told_by_form):
-                raise unreadable(field, cell)
+                raise unreadable_error(field, cell)
             return {}  # verify says it
         if self._takes_plaintext(key, cell):
             plain = field.examine_plaintext(cell, place)
@@ -116,7 +116,7 @@ def _protected(field: ProtectedField, cell: Cell, place: Place, found: ExaminedV
     if found.status is ValueStatus.SHREDDED:
         return values
     if found.status is ValueStatus.UNREADABLE:
-        raise unreadable(field, cell)
+        raise unreadable_error(field, cell)
     if found.status.is_due:  # the null of JSON is nothing, which has no encrypted form
         values[field.stored_name] = None if found.value is None else field.seal(found.value, place)
     if field.tag_name is not None:

@@ -142,7 +142,7 @@ class Verification:
             KeyProviderError, KeyStoreError: it cannot be told for now.
         """
         try:
-            told = [(field.name, _told(field, cell, unit, self._finishing)) for field, cell in unit.cells()]
+            told = [(field.name, _defect_text(field, cell, unit, self._finishing)) for field, cell in unit.cells()]
             found = [(name, reason) for name, reason in told if reason is not None]
             reasons = [f"{name} {reason}" for name, reason in found] or list(self._source.wrong(unit))
             self.differing += bool(found) and all(reason == DIFFERS for _, reason in found)
@@ -158,7 +158,7 @@ class Verification:
                 self.reasons[unit.key] = "; ".join(reasons)
 
 
-def _told(field: ProtectedField, cell: Cell, unit: Unit, finishing: bool) -> str | None:
+def _defect_text(field: ProtectedField, cell: Cell, unit: Unit, finishing: bool) -> str | None:
     try:
         return defect(field, cell, unit, finishing=finishing)
     except Exception as error:  # of one field, whatever the application's types raise

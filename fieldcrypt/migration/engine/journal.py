@@ -18,9 +18,9 @@ __all__ = [
     "Nothing",
     "Portion",
     "Run",
-    "at_work",
+    "at_work_error",
     "is_free",
-    "other_declaration",
+    "other_declaration_error",
     "rivals",
 ]
 
@@ -87,12 +87,12 @@ class Run:
         """Return True if whoever begins the step goes on with this run, and False if there is to be a new one.
 
         Raises:
-            ConfigurationError: it was begun about something else (`other_declaration`).
+            ConfigurationError: it was begun about something else (`other_declaration_error`).
         """
         if self.ended is not None or restart:
             return False
         if self.about != about:
-            raise other_declaration(self.part, self, about)
+            raise other_declaration_error(self.part, self, about)
         return True
 
 
@@ -122,7 +122,7 @@ class Journal(Protocol):
     """How far the steps over one part are, written down in the database of its data.
 
     At any time one of the steps that write (`WRITING`) has portions, of each part: `begin` refuses while another one
-    of them is at work (`at_work`), and `claim` looks again where two may have begun at once.
+    of them is at work (`at_work_error`), and `claim` looks again where two may have begun at once.
 
     Attributes:
         lease: seconds after which a portion of which nothing was heard is anybody's.
@@ -156,7 +156,7 @@ class Journal(Protocol):
 
         Raises:
             ConfigurationError: another step that writes is at work, or another worker at this one and `restart` was
-                said (`at_work`); or what was begun was about something else.
+                said (`at_work_error`); or what was begun was about something else.
         """
         ...
 
@@ -171,7 +171,7 @@ class Journal(Protocol):
         the store makes them as they are asked for.
 
         Raises:
-            ConfigurationError: another step that writes has a portion (`at_work`).
+            ConfigurationError: another step that writes has a portion (`at_work_error`).
         """
         ...
 
@@ -228,7 +228,7 @@ def rivals(step: str) -> frozenset[str]:
     return WRITING - {step} if step in WRITING else frozenset({"undo"} if step == "mend" else ())
 
 
-def at_work(part: str, step: str, worker: str, lease: float) -> ConfigurationError:
+def at_work_error(part: str, step: str, worker: str, lease: float) -> ConfigurationError:
     """Return the error of a step that cannot begin because somebody is at work."""
     return ConfigurationError(
         f"{part}: the {step} is being done by {worker}: wait for its end, or pause it; if that process is no "
@@ -236,7 +236,7 @@ def at_work(part: str, step: str, worker: str, lease: float) -> ConfigurationErr
     )
 
 
-def other_declaration(part: str, old: Run, about: str) -> ConfigurationError:
+def other_declaration_error(part: str, old: Run, about: str) -> ConfigurationError:
     """Return the error of a step that was begun for something else."""
     return ConfigurationError(
         f"{part}: the {old.step} was begun for {old.about}, and is now for {about}: finish it as it was, or say "

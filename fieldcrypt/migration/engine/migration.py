@@ -53,7 +53,7 @@ class StoredMigration:
         self.name = name
         self._parts = parts
 
-    def in_words(self, step: str) -> AbstractContextManager[None]:
+    def translated_errors(self, step: str) -> AbstractContextManager[None]:
         """Return what makes errors in words of what the store raises, unless it raises such errors itself.
 
         Raises:
@@ -76,7 +76,7 @@ class StoredMigration:
             MigrationError: the store refuses.
             KeyProviderError, KeyStoreError: keys cannot be had.
         """
-        with self.in_words("plan"):
+        with self.translated_errors("plan"):
             needed = tuple(problem for part in self._parts for problem in part.source.problems("plan"))
             if any(part.source.problems("look") for part in self._parts):
                 return MigrationPlan(0, 0, {}, {}, needed)
@@ -149,7 +149,7 @@ class StoredMigration:
         Raises:
             As `plan`; ConfigurationError if tables or fields are not as declared.
         """
-        with self.in_words("verify"):
+        with self.translated_errors("verify"):
             self._check("verify")
             meter = self._meter("verify", on_progress)
             looks = [part.verify(sample, meter) for part in self._parts]
@@ -199,14 +199,14 @@ class StoredMigration:
 
     def pause(self) -> None:
         """Have all processes stop at their next checkpoint; whoever runs the step again goes on."""
-        with self.in_words("pause"):
+        with self.translated_errors("pause"):
             for _, journal in self._parts:
                 if journal.exists():
                     journal.pause()
 
     def status(self) -> MigrationStatus:
         """Say how far all steps are, and who is at work."""
-        with self.in_words("status"):
+        with self.translated_errors("status"):
             runs = [run for _, journal in self._parts if journal.exists() for run in journal.runs()]
         told = (StepStatus._make(getattr(run, name) for name in StepStatus._fields) for run in runs)
         steps = sorted((each._replace(total=max(each.total, each.done)) for each in told), key=lambda each: each.began)
@@ -229,7 +229,7 @@ class StoredMigration:
         if rate is not None:
             batch = min(batch, max(1, int(rate)))  # so that a page takes a second, and not the time of a lease
         self.check_workers(workers)
-        with self.in_words(step.name):
+        with self.translated_errors(step.name):
             self._check(step.name)
             for source, journal in self._parts:
                 step.check(source, journal)

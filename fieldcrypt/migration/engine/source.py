@@ -85,7 +85,7 @@ class Source(Protocol):
     """The units of one table or collection: a part of a migration. Those of stores inherit from this class.
 
     Whatever it raises for a store that refuses or cannot be reached is turned into words by the migration's
-    `in_words`. All methods may be called by several threads.
+    `translated_errors`. All methods may be called by several threads.
 
     Attributes:
         name: what the part is called in reports and in the journal: two tables, also of two schemas, never alike.

@@ -20,12 +20,12 @@ from fieldcrypt.migration.engine.unit import (
     ProtectedField,
     Unit,
     UnitError,
-    without_values,
+    redacted_error,
 )
 from fieldcrypt.migration.reports import Key
 from fieldcrypt.mixed_mode.value_status import ExaminedValue, ValueStatus
 
-__all__ = ["Finish", "Step", "Undo", "Values", "unreadable"]
+__all__ = ["Finish", "Step", "Undo", "Values", "unreadable_error"]
 
 Values = dict[str, Any]
 
@@ -103,14 +103,14 @@ class Step:
         except Exception as error:  # of one unit, which never stops the others
             if is_stop(error):
                 raise
-            return Change(failure=without_values(source.name, error))
+            return Change(failure=redacted_error(source.name, error))
         for field, cell in cells:
             try:
                 values = self.change(field, cell, unit)
             except Exception as error:  # likewise
                 if is_stop(error):
                     raise
-                change.failure = without_values(field.name, error)
+                change.failure = redacted_error(field.name, error)
                 continue
             if values:
                 change.values |= values
@@ -120,7 +120,7 @@ class Step:
         except Exception as error:  # likewise
             if is_stop(error):
                 raise
-            return Change(failure=without_values(source.name, error))
+            return Change(failure=redacted_error(source.name, error))
 
 
 @dataclass(frozen=True)
@@ -232,11 +232,11 @@ class Finish(Step):
 def readable(field: ProtectedField, cell: Cell, place: Place) -> ExaminedValue:
     found = field.examine(cell, place)
     if found.status in (ValueStatus.UNREADABLE, ValueStatus.SHREDDED):
-        raise unreadable(field, cell)
+        raise unreadable_error(field, cell)
     return found
 
 
-def unreadable(field: ProtectedField, cell: Cell) -> DecryptionError:
+def unreadable_error(field: ProtectedField, cell: Cell) -> DecryptionError:
     if field.has_form(cell) or not field.is_told_by_form:
         return DecryptionError(f"{field.name}: {DecryptionError()}")
     return DecryptionError(

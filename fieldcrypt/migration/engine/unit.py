@@ -24,7 +24,7 @@ __all__ = [
     "UnitError",
     "UnreadableUnit",
     "is_exactly",
-    "without_values",
+    "redacted_error",
 ]
 
 
@@ -60,7 +60,7 @@ class UnitError(ValueError):
     """Why something cannot be done to a unit, in words that say nothing of its values."""
 
 
-def without_values(name: str, error: Exception) -> Exception:
+def redacted_error(name: str, error: Exception) -> Exception:
     """Return what a report may say of an error: those of an application's types have the value in them, or behind them.
 
     Args:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Any
 
 from fieldcrypt import ConfigurationError, MigrationError
-from fieldcrypt.spi.migration import WRITING, Counts, Journal, LostPortionError, Nothing, Portion, Run, at_work
+from fieldcrypt.spi.migration import WRITING, Counts, Journal, LostPortionError, Nothing, Portion, Run, at_work_error
 from fieldcrypt_dynamodb.migration import entries
 from fieldcrypt_dynamodb.migration.checkpoint_table import CheckpointTable
 from fieldcrypt_dynamodb.migration.entries import Entries, StoredRun
@@ -87,7 +87,7 @@ class Checkpoints(Journal):
         """Forget a run: first its segments, of which nobody may have claimed one meanwhile."""
         for segment in found.of(step):
             if not self._table.delete(segment.item):
-                raise at_work(self._name, step, "somebody who has just begun", entries.LEASE)
+                raise at_work_error(self._name, step, "somebody who has just begun", entries.LEASE)
         if step in found.runs:
             self._table.delete(found.runs[step].item)
 

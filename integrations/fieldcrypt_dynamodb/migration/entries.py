@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fieldcrypt import ConfigurationError, MigrationError
-from fieldcrypt.spi.migration import WRITING, Counts, Run, at_work, is_free, rivals
+from fieldcrypt.spi.migration import WRITING, Counts, Run, at_work_error, is_free, rivals
 
 __all__ = ["LEASE", "MOST_SEGMENTS", "Entries", "Segment", "StoredRun"]
 
@@ -109,7 +109,7 @@ class Entries:
         not_meanwhile = rivals(step) | {run.step for run in away} | ({step} if restart else set())
         for segment in self._segments:
             if segment.step in not_meanwhile and not segment.finished and not segment.is_free():
-                raise at_work(self._name, segment.step, str(segment.worker), LEASE)
+                raise at_work_error(self._name, segment.step, str(segment.worker), LEASE)
 
     def segment(self, item: Mapping[str, Any]) -> Segment:
         """Return the segment of an item."""

@@ -93,7 +93,7 @@ class Migration(StoredMigration):
             MigrationError: the database refuses.
             KeyProviderError, KeyStoreError: keys cannot be had.
         """
-        with self.in_words("mend"):
+        with self.translated_errors("mend"):
             self._check("backfill")
             return mend_named(self._tables, as_plaintext, column)
 
@@ -105,7 +105,7 @@ class Migration(StoredMigration):
         Raises:
             MigrationError: the database refuses.
         """
-        with self.in_words("count"):
+        with self.translated_errors("count"):
             counted = {
                 f"{source.name}.{each.name}": source.under(each, key_id)
                 for source in self._sources
@@ -114,7 +114,7 @@ class Migration(StoredMigration):
         return {name: count for name, count in counted.items() if count}
 
     @contextmanager
-    def in_words(self, step: str) -> Iterator[None]:
+    def translated_errors(self, step: str) -> Iterator[None]:
         try:
             yield
         except DBAPIError as error:

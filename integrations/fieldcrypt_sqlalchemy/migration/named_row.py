@@ -26,10 +26,10 @@ from fieldcrypt.spi.migration import (
     RefusedError,
     Run,
     UnitError,
+    format_key,
     is_stop,
-    key_in_words,
     patiently,
-    without_values,
+    redacted_error,
 )
 from fieldcrypt_sqlalchemy.migration.errors import is_of_a_row
 from fieldcrypt_sqlalchemy.migration.journal.checkpoints import Checkpoints
@@ -102,12 +102,12 @@ def mend_named(
         except Exception as error:  # of one row, which never stops the others
             if is_stop(error) or (isinstance(error, DBAPIError) and not is_of_a_row(error)):
                 raise
-            reason = error.reason if isinstance(error, RefusedError) else without_values("the row", error)
+            reason = error.reason if isinstance(error, RefusedError) else redacted_error("the row", error)
             failures.add(of_tables[0], reason)
             continue
         where = taken.place.source.name
         counts[where] += 1
-        told.append(f"{where} {key_in_words(taken.row.key)}: what {taken.column} held is encrypted as plaintext")
+        told.append(f"{where} {format_key(taken.row.key)}: what {taken.column} held is encrypted as plaintext")
     failed = len(failures.found)
     for number, (source, journal, run) in enumerate(places):
         more = 0 if number else failed

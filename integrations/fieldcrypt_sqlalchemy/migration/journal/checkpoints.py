@@ -16,7 +16,17 @@ from sqlalchemy import Connection, Engine, delete, func, insert, inspect, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from fieldcrypt import ConfigurationError
-from fieldcrypt.spi.migration import Counts, Journal, LostPortionError, Nothing, Portion, Run, at_work, is_free, rivals
+from fieldcrypt.spi.migration import (
+    Counts,
+    Journal,
+    LostPortionError,
+    Nothing,
+    Portion,
+    Run,
+    at_work_error,
+    is_free,
+    rivals,
+)
 from fieldcrypt_sqlalchemy.key_store.table_creation import create_tables
 from fieldcrypt_sqlalchemy.migration.journal.checkpoint_tables import (
     COUNTS,
@@ -139,7 +149,7 @@ class Checkpoints(Journal):
         query = query.where(*self._of(ranges), ranges.c.finished.is_(False), ranges.c.step.in_(sorted(steps)))
         for step, worker, until in connection.execute(query) if steps else ():
             if not is_free(worker, until, time.time(), self.lease):
-                raise at_work(self._part, step, worker, self.lease)
+                raise at_work_error(self._part, step, worker, self.lease)
 
     # Ranges
 
