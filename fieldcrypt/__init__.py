@@ -37,6 +37,7 @@ from fieldcrypt.search.plan import TagPlan, TagSize, plan_tags
 
 if TYPE_CHECKING:
     from fieldcrypt.declaration.protection import Protection
+    from fieldcrypt.declaration.record import ProtectedRecord
 
 _moved.install()
 
@@ -48,8 +49,9 @@ __all__ = [
     "Field",
     "BlindIndex",
     "KeyPolicy",
-    # what a protected field is
+    # what a protected field is, and a record of them
     "Protection",
+    "ProtectedRecord",
     "IndexedBy",
     # how long tags should be
     "plan_tags",
@@ -100,7 +102,10 @@ __all__ = [
     "MigrationError",
 ]
 
-_LATER = {"Protection": "fieldcrypt.declaration.protection"}  # each takes as long to import as all of the above
+_LATER = {  # which take as long to import as all of the above
+    "Protection": "fieldcrypt.declaration.protection",
+    "ProtectedRecord": "fieldcrypt.declaration.record",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,246 @@
+"""What a record is: its fields, and what they are bound to. Of dictionaries, wherever they are stored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any
+from weakref import WeakKeyDictionary, WeakValueDictionary
+
+from fieldcrypt.declaration.path import Path
+from fieldcrypt.declaration.protection import Protection
+from fieldcrypt.declaration.record_field import RecordField
+from fieldcrypt.declaration.record_key import Binding, RecordKey, bound_member
+from fieldcrypt.declaration.shape import Found, Shape
+from fieldcrypt.encryptor import Encryptor
+from fieldcrypt.errors import ConfigurationError, DecryptionError, FieldcryptError, PlaintextRefusedError
+from fieldcrypt.events import Event, EventKind
+from fieldcrypt.field import Field
+from fieldcrypt.format.context import key_text
+from fieldcrypt.offload import Offload
+from fieldcrypt.search.blind_index import BlindIndex
+
+__all__ = ["ProtectedRecord"]
+
+Record = Mapping[str, Any]
+
+
+class ProtectedRecord:
+    """Encrypts and decrypts the protected fields of records: of dictionaries that are stored anywhere.
+
+        patients = ProtectedRecord(
+            "patients",
+            encryptor,
+            key="id",
+            tenant="clinic_id",
+            fields={"ssn": str, "email": Protection(str, index="email_tag"), "address.street": str},
+        )
+        stored = patients.encrypt({"id": 42, "clinic_id": "clinic-7", "ssn": "078-05-1120", …})
+
+    Records are copied, not changed. None, what is missing and all that is not declared stay as they are. A field's name
+    is `record.field`, so that its values can be read through `Encryptor.field`, SQLAlchemy, PynamoDB or boto3 as well.
+
+    Args:
+        name: the logical name of the records, from which fields have theirs, whatever holds them is called.
+        encryptor: where keys come from. It may be configured later.
+        fields: the protected fields by path, each with its type or a `Protection`: `ssn`, `address.street`,
+            `phones[].number`, or `phones[kind].number` to tell elements apart by their `kind` (SPEC section 2, "Nested
+            values"). A companion with tags stands beside its value.
+        key: the member that is a record's key, or several in their order. Values are bound to it: copied to another
+            record, they do not decrypt. Without a key they can be exchanged between records.
+        tenant: the member that names a record's tenant, if tenants have keys of their own.
+        same_place: there are other records of this name in the Encryptor, declared in another way, on purpose: so
+            values that are bound to the same can be moved between them.
+        offload: see `Encryptor.field`.
+
+    Attributes:
+        name, encryptor: the same.
+
+    Raises:
+        ConfigurationError: the declaration contradicts itself, or another one of the same name.
+        TypeError, ValueError: as for `Encryptor.field` and `Encryptor.blind_index`; or what should be a path is none.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        encryptor: Encryptor,
+        *,
+        fields: Mapping[str, Protection | type],
+        key: str | Sequence[str] = (),
+        tenant: str | None = None,
+        same_place: bool = False,
+        offload: Offload | None = None,
+    ) -> None:
+        if not isinstance(encryptor, Encryptor):
+            raise ConfigurationError(f"ProtectedRecord(name, encryptor): a {type(encryptor).__name__} is no Encryptor")
+        if not fields:
+            raise ConfigurationError(f"{name} has no protected fields: fields={{…}}")
+        self.name = name
+        self.encryptor = encryptor
+        self._key = RecordKey((key,) if isinstance(key, str) else tuple(key), tenant)
+        self._protections = {path: _protection(how) for path, how in fields.items()}
+        self._same_place, self._offload = same_place, offload
+        self._fields = {
+            path: RecordField(name, Path(path), how, encryptor, offload) for path, how in self._protections.items()
+        }
+        previous = {name for how in self._protections.values() for name in _previous(how)}
+        self._shape = Shape(self._fields.values(), self._key.members | previous)
+        if tenant is None and any(each.per_tenant for each in self._fields.values()):
+            raise ConfigurationError(f"{name} has tags per tenant, but no tenant=")
+        self._refuse_another()
+
+    def _refuse_another(self) -> None:
+        records = _declared.setdefault(self.encryptor, WeakValueDictionary())
+        other = records.setdefault(self.name, self)
+        if self._same_place or (other._key.tenant is not None and self._key.tenant is not None):
+            return
+        if (other._key, other._protections) != (self._key, self._protections):
+            raise ConfigurationError(
+                f"there is another declaration of {self.name} in this Encryptor, so values could be moved between the "
+                "records of both: give one another name, or if that is acceptable say same_place=True"
+            )
+
+    @property
+    def fields(self) -> dict[str, Field[Any]]:
+        """The field of each path."""
+        return {path: each.field for path, each in self._fields.items()}
+
+    @property
+    def indexes(self) -> dict[str, dict[str, BlindIndex[Any]]]:
+        """The blind indexes of each path, by the names of their companions."""
+        return {path: dict(each.indexes) for path, each in self._fields.items()}
+
+    def encrypt(self, record: Record, *, tenant: Any = None) -> dict[str, Any]:
+        """Return a record with its protected values encrypted, and with their tags.
+
+        Args:
+            record: a dictionary, or another mapping.
+            tenant: the only tenant whose record it may be, also if the record itself does not say it.
+
+        Raises:
+            PlaintextRefusedError: the record has another shape than the paths, has tags already, lacks its key or its
+                tenant, or is another tenant's.
+            TypeError, ValueError: a value is not of its field's type, or out of range.
+            KeyProviderError, KeyStoreError, ConfigurationError: as for `Field.encrypt` and `BlindIndex.tag`.
+        """
+        try:
+            new, found, binding = self._opened(record, tenant, reading=False)
+        except (TypeError, ValueError) as error:
+            raise PlaintextRefusedError(f"{self.name}: {error}") from None
+        for each in found:
+            try:
+                context = binding.context(each.elements)
+                each.container[each.at] = each.field.encrypt(each.value, binding.tenant, context)
+                if each.field.indexes:
+                    each.container.update(each.field.tag(each.value, binding.tenant))
+            except (TypeError, ValueError, FieldcryptError) as error:
+                error.add_note(f"at {each.field.path.text} of a record of {self.name}")
+                raise
+        return new
+
+    def decrypt(self, record: Record, *, tenant: Any = None) -> dict[str, Any]:
+        """Return a record as it was before it was encrypted, without tags.
+
+        Args:
+            record: what `encrypt` returned, or only some of its members; with its key, and its tenant.
+            tenant: as for `encrypt`.
+
+        Raises:
+            DecryptionError: a value is none of this field, of this record, of its tenant; or the record is no such one.
+            TypeError: the record is no mapping.
+            KeyProviderError, KeyStoreError, ConfigurationError: as for `Field.decrypt`.
+        """
+        if not isinstance(record, Mapping):
+            raise TypeError(f"a record of {self.name} is a mapping, not {type(record).__name__}")
+        try:
+            new, found, binding = self._opened(record, tenant, reading=True)
+        except (TypeError, ValueError) as error:  # what a store holds is no misuse
+            self.encryptor.report(Event(EventKind.VALUE_REFUSED, place=self.name))
+            raise DecryptionError(f"{self.name}: {error}") from None
+        part = partial(bound_member, record)
+        for each in found:
+            try:
+                context = binding.context(each.elements)
+                each.container[each.at] = each.field.decrypt(each.value, binding.tenant, context, part)
+            except (TypeError, ValueError, FieldcryptError) as error:
+                error.add_note(f"at {each.field.path.text} of a record of {self.name}")
+                raise
+        return new
+
+    def encrypt_many(self, records: Iterable[Record], *, tenant: Any = None) -> list[dict[str, Any]]:
+        """Return many records encrypted, as `encrypt` does one. A note of what is raised says at which position."""
+        return _each(partial(self.encrypt, tenant=tenant), records)
+
+    def decrypt_many(self, records: Iterable[Record], *, tenant: Any = None) -> list[dict[str, Any]]:
+        """Return many records decrypted, likewise."""
+        return _each(partial(self.decrypt, tenant=tenant), records)
+
+    def tags(self, field: str, value: Any, *, tenant: Any = None, index: str | None = None) -> list[bytes | str]:
+        """Return the tags to search for, as companions have them, bytes or text: records with any of them may be meant.
+
+        All that have one are, unless tags are short: then compare after decryption (`BlindIndex.matches`).
+
+        Args:
+            field: the path of a field with an index.
+            value: of the field's type.
+            tenant: whose records to search, if tags are per tenant.
+            index: by which companion, if there are several.
+
+        Raises:
+            ConfigurationError: the field has no such index, or tags are per tenant and none is named.
+            TypeError, ValueError, KeyProviderError, KeyStoreError: as for `BlindIndex.tags`.
+        """
+        if field not in self._fields:
+            raise ConfigurationError(f"{self.name} has no protected field {field}")
+        found = self._fields[field]
+        companion = next(iter(found.indexes), None) if index is None and len(found.indexes) < 2 else index
+        if companion not in found.indexes:
+            known = ", ".join(found.indexes) or "it has none"
+            raise ConfigurationError(f"{self.name}.{field}: by which companion to search, index=…? {known}")
+        if tenant is None and companion in found.per_tenant:
+            raise ConfigurationError(f"{self.name}.{field} has tags per tenant: say whose to search, tenant=…")
+        whose = None if tenant is None else key_text(tenant)
+        return [found.stored_tag(tag) for tag in found.indexes[companion].tags(value, tenant=whose)]
+
+    def _opened(self, record: Record, tenant: Any, *, reading: bool) -> tuple[dict[str, Any], list[Found], Binding]:
+        found: list[Found] = []
+        new = self._shape.copied(record, found, reading=reading)
+        return new, found, self._key.binding(record, tenant) if found else Binding(None, None)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        how = {
+            "fields": self._protections,
+            "key": self._key.key,
+            "tenant": self._key.tenant,
+            "same_place": self._same_place,
+            "offload": self._offload,
+        }
+        return partial(ProtectedRecord, self.name, self.encryptor, **how), ()  # type: ignore[arg-type]
+
+    def __repr__(self) -> str:
+        return f"ProtectedRecord({self.name!r})"
+
+
+_declared: WeakKeyDictionary[Encryptor, WeakValueDictionary[str, ProtectedRecord]] = WeakKeyDictionary()
+
+
+def _each(method: Callable[[Record], dict[str, Any]], records: Iterable[Record]) -> list[dict[str, Any]]:
+    done: list[dict[str, Any]] = []
+    for record in records:
+        try:
+            done.append(method(record))
+        except (TypeError, ValueError, FieldcryptError) as error:
+            error.add_note(f"of the record at position {len(done)}, counted from 0")
+            raise
+    return done
+
+
+def _protection(how: Any) -> Protection:
+    return how if isinstance(how, Protection) else Protection(how)
+
+
+def _previous(protection: Protection) -> Iterable[str]:
+    """Return the members that values were bound to by previous declarations."""
+    fields = protection.accepted.previous_fields if protection.accepted else ()
+    return (name for field in fields for name in field.names)

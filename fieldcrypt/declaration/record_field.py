@@ -1,0 +1,129 @@
+"""A protected field of a record, at the top of it or nested."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from fieldcrypt.declaration.path import Path
+from fieldcrypt.declaration.protection import Protection
+from fieldcrypt.encryptor import Encryptor
+from fieldcrypt.errors import ConfigurationError, DecryptionError
+from fieldcrypt.format import text_form
+from fieldcrypt.format.context import PATH_KEY
+from fieldcrypt.mixed_mode import PartOf, is_envelope
+from fieldcrypt.normalisers import NothingToTagError
+from fieldcrypt.offload import Offload
+from fieldcrypt.search.blind_index import BlindIndex
+
+__all__ = ["RecordField"]
+
+_OF_THE_RECORD = frozenset({"row", PATH_KEY, "element"})  # entries of the context that a record makes
+_BYTES = (bytes, bytearray, memoryview)
+
+
+class RecordField:
+    """Encrypts, tags and decrypts the values at one path.
+
+    Args:
+        record: the record's logical name.
+        path: where the values stand.
+        protection: what they are.
+        encryptor, offload: see `Encryptor.field`.
+
+    Attributes:
+        path: the same.
+        field: which encrypts.
+        indexes: the blind indexes, by the name of their companion, which stands beside the value.
+        per_tenant: the companions with tags per tenant.
+
+    Raises:
+        ConfigurationError, TypeError, ValueError: as for `Encryptor.field`, `Encryptor.blind_index` and `MixedField`.
+    """
+
+    __slots__ = ("_is_text", "_mixed", "field", "indexes", "path", "per_tenant")
+
+    def __init__(
+        self, record: str, path: Path, protection: Protection, encryptor: Encryptor, offload: Offload | None
+    ) -> None:
+        constant = protection.context or {}
+        if any(key.partition(".")[0] in _OF_THE_RECORD for key in constant):
+            raise ConfigurationError(f"{record}: the context of {path.text} has an entry that the record makes itself")
+        name, context = f"{record}.{path.first}", path.context
+        self.path = path
+        self.field = replace(protection, context={**constant, **context}).field(encryptor, name, offload=offload)
+        indexes = protection.blind_indexes(encryptor, name, offload, path=context.get(PATH_KEY))
+        self.indexes: dict[str, BlindIndex[Any]] = {
+            how.companion: index for how, index in zip(protection.indexes, indexes, strict=True)
+        }
+        self.per_tenant = frozenset(how.companion for how in protection.indexes if how.per_tenant)
+        if len(self.indexes) < len(indexes):
+            raise ConfigurationError(f"{record}: two indexes of {path.text} have one companion")
+        self._mixed = protection.mixed(encryptor, self.field, _of_type(protection.type))
+        self._is_text = protection.storage == "text"
+
+    def encrypt(self, value: Any, tenant: str | None, context: Mapping[str, str] | None) -> bytes | str:
+        """Return what is stored of a value."""
+        data = self.field.encrypt(value, tenant=tenant, context=context)
+        return text_form.encode(data) if self._is_text else data
+
+    def tag(self, value: Any, tenant: str | None) -> dict[str, bytes | str]:
+        """Return the tags of a value, by companion; what has nothing to tag has none."""
+        tags: dict[str, bytes | str] = {}
+        for companion, index in self.indexes.items():
+            try:
+                tags[companion] = self.stored_tag(index.tag(value, tenant=tenant))
+            except NothingToTagError:
+                continue
+        return tags
+
+    def stored_tag(self, tag: bytes) -> bytes | str:
+        """Return a tag in the form in which it is stored."""
+        return tag.hex() if self._is_text else tag
+
+    def decrypt(self, stored: Any, tenant: str | None, context: Mapping[str, str] | None, part: PartOf) -> Any:
+        """Return the value of what is stored.
+
+        Args:
+            stored: what the record has.
+            tenant, context: as for `Field.decrypt`.
+            part: tells what it may have been bound to before (see `PreviousField`).
+        """
+        try:
+            data = self._binary(stored)
+        except DecryptionError as error:
+            refused = self.field.reported_error(error, tenant=tenant)
+        else:
+            if self._mixed is not None:
+                return self._mixed.decrypt(data, tenant=tenant, context=context, part=part)
+            return self.field.decrypt(data, tenant=tenant, context=context)
+        raise refused  # here, where no chained exception carries the value
+
+    def _binary(self, stored: Any) -> Any:
+        """Return a value in binary form; anything that mixed mode may know as it is."""
+        if text_form.is_marked(stored):  # then it is a value, and never plaintext
+            data = text_form.decode(stored)
+            if self._is_text and is_envelope(data):
+                return data
+            raise DecryptionError
+        is_bytes = isinstance(stored, _BYTES)
+        if not (self._is_text and is_bytes) and (is_bytes or self._mixed is not None):
+            return stored
+        raise DecryptionError(f"{self.field.name} holds a value that is not encrypted")
+
+
+def _of_type(type_: Any) -> Callable[[Any], Any] | None:
+    """Return what takes plaintext that is a value of a type; None for text and bytes, which mixed mode knows itself."""
+    if type_ in (str, bytes):
+        return None
+
+    def value_of(value: Any) -> Any:
+        if isinstance(type_, enum.EnumMeta) and isinstance(value, str) and value in type_.__members__:
+            return type_.__members__[value]
+        if type_ is not object and type(value) is not type_:
+            raise TypeError
+        return value
+
+    return value_of

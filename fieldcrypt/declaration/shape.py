@@ -1,0 +1,140 @@
+"""Where in a record protected values stand: its maps and lists, as far as paths lead through them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from fieldcrypt.declaration.path import Elements
+from fieldcrypt.declaration.record_field import RecordField
+from fieldcrypt.errors import ConfigurationError
+from fieldcrypt.format.context import key_text
+
+__all__ = ["Found", "Shape"]
+
+_NOTHING: frozenset[str] = frozenset()
+
+
+class Found(NamedTuple):
+    """A protected value in a copy of a record.
+
+    Attributes:
+        field: whose it is.
+        container, at: the map or list that it is in, and where.
+        value: as it is there.
+        elements: the texts by which the elements on the way to it are told apart.
+    """
+
+    field: RecordField
+    container: Any
+    at: Any
+    value: Any
+    elements: tuple[str, ...]
+
+
+class Shape:
+    """A map or a list on the way to protected values.
+
+    Args:
+        fields: the fields of the whole record.
+        reserved: members at its top that are needed as they are.
+
+    Raises:
+        ConfigurationError: the paths contradict each other, or a member cannot be protected, or not hold tags.
+    """
+
+    __slots__ = ("_companions", "_example", "_steps")
+
+    def __init__(self, fields: Iterable[RecordField], reserved: frozenset[str]) -> None:
+        self._steps: dict[str | Elements, RecordField | Shape] = {}
+        self._companions: set[str] = set()
+        self._example = ""  # a path that leads through it, for messages
+        for field in fields:
+            self._add(field, 0)
+        self._check(reserved)
+
+    def _add(self, field: RecordField, depth: int) -> None:
+        """Add a field whose path has that many steps before this one."""
+        step, path = field.path.steps[depth], field.path.text
+        for other in self._steps:
+            if other != step and isinstance(other, Elements) | isinstance(step, Elements):
+                raise ConfigurationError(f"{path} and {self._example} take one part of the record for two things")
+        self._example = path
+        child = self._steps.get(step)
+        at_end = depth == len(field.path.steps) - 1
+        if isinstance(child, RecordField) or (at_end and child is not None):
+            raise ConfigurationError(f"{path} is protected twice, with what it is part of or what is part of it")
+        if at_end:
+            self._steps[step] = field
+            self._add_companions(field)
+            return
+        if child is None:
+            child = self._steps[step] = Shape((), _NOTHING)
+        child._add(field, depth + 1)
+
+    def _add_companions(self, field: RecordField) -> None:
+        if field.indexes and isinstance(field.path.steps[-1], Elements):
+            raise ConfigurationError(f"{field.path.text} stands for elements, beside which there is no room for tags")
+        for companion in field.indexes:
+            if companion in self._companions:
+                raise ConfigurationError(f"{companion!r} cannot hold the tags of two fields")
+            self._companions.add(companion)
+
+    def _check(self, reserved: frozenset[str]) -> None:
+        protected = self._steps.keys() & reserved
+        if protected:
+            raise ConfigurationError(
+                f"{protected.pop()!r} cannot be protected: values are bound to it, so it is needed as it is"
+            )
+        for companion in self._companions:
+            if companion in self._steps or companion in reserved:
+                raise ConfigurationError(f"{companion!r} cannot hold tags as well")
+        for step, child in self._steps.items():
+            if isinstance(child, Shape):
+                told_by = step.told_by if isinstance(step, Elements) else None
+                child._check(_NOTHING if told_by is None else frozenset((told_by,)))
+
+    def copied(self, value: Any, found: list[Found], *, reading: bool, elements: tuple[str, ...] = ()) -> Any:
+        """Copy a record, or a part of it, as far as there are protected values in it.
+
+        Args:
+            value: the record, or the part.
+            found: where the protected values go that are not None.
+            reading: leave out tags; else they are not to be there.
+            elements: see `Found`.
+
+        Raises:
+            TypeError, ValueError: it has another shape, or tags already.
+        """
+        is_list = any(isinstance(step, Elements) for step in self._steps)
+        if not isinstance(value, (list, tuple) if is_list else Mapping):
+            wanted = "list" if is_list else "map"
+            raise TypeError(f"on the way to {self._example} there is no {wanted}, but a {type(value).__name__}")
+        copy: Any = list(value) if is_list else dict(value)
+        for companion in self._companions:
+            if reading:
+                copy.pop(companion, None)
+            elif copy.get(companion) is not None:
+                raise TypeError(f"{companion} is filled by fieldcrypt, and cannot be set")
+        for step, child in self._steps.items():
+            places: Iterable[Any] = range(len(copy)) if isinstance(step, Elements) else (step,) if step in copy else ()
+            for at in places:
+                inner = copy[at]
+                if inner is None:
+                    continue
+                if isinstance(child, RecordField):
+                    found.append(Found(child, copy, at, inner, elements))
+                    continue
+                told = elements
+                if isinstance(step, Elements) and step.told_by is not None:
+                    told = (*elements, _text(inner, step.told_by, child._example))
+                copy[at] = child.copied(inner, found, reading=reading, elements=told)
+        return copy
+
+
+def _text(element: Any, told_by: str, example: str) -> str:
+    """Return the text by which an element of a list is told from the others."""
+    member = element.get(told_by) if isinstance(element, Mapping) else None
+    if member is None:
+        raise TypeError(f"on the way to {example} an element has no {told_by!r}, by which it is told from the others")
+    return key_text(member)
