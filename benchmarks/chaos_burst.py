@@ -93,7 +93,7 @@ def burst(key: str, endpoints: Mapping[str, str], dynamodb: str, store: str) -> 
 
 
 def complaints(bursts: list[Burst]) -> Iterator[str]:
-    """Say what is not as promised; nothing, if all is well."""
+    """Return what is not as promised, or nothing if all is well."""
     for each in bursts:
         where = f"{each.processes} processes that started together over {STORES[each.store]}"
         if each.failures:

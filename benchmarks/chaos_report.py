@@ -163,7 +163,7 @@ class Report:
         return row.p99 / healthy
 
     def complaints(self) -> Iterator[str]:
-        """Say what is not as promised; nothing, if all is well."""
+        """Return what is not as promised, or nothing if all is well."""
         if self.failures:
             yield f"{len(self.failures):,} operations failed"
         if self.wrong:

@@ -114,7 +114,7 @@ class Workload:
         self.operations.append(Operation((first, len(self._phases) - 1), seconds, failure, not right, refused))
 
     def _denied(self, home: str, first: int) -> bool:
-        """Say whether a region denied the key since a phase began, or in the one before: answers may be shared."""
+        """Return True if a region denied the key since a phase began, or in the one before: answers may be shared."""
         return any((phase.fault, phase.region) == (DENIED, home) for phase in self._phases[max(first - 1, 0) :])
 
     def _write(self, field: Field[str], tenant: str, rng: random.Random) -> bool:

@@ -186,7 +186,7 @@ def key_calls(count: int) -> tuple[int, int]:
 
 
 def complaints(calls: tuple[int, int]) -> Iterator[str]:
-    """Say what is not as promised; nothing, if all is well."""
+    """Return what is not as promised, or nothing if all is well."""
     if sum(calls) > MAX_KEY_CALLS:
         yield f"the key provider was called {sum(calls)} times"
 

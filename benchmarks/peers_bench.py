@@ -87,7 +87,7 @@ def run(options: Options) -> Section:
 
 
 def section(found: Sequence[Peer], missing: Mapping[str, str], tasks: Sequence[Task]) -> Section:
-    """Say what was measured."""
+    """Describe what was measured."""
     return Section(
         name="peers",
         title="Beside other libraries",
@@ -116,7 +116,7 @@ def section(found: Sequence[Peer], missing: Mapping[str, str], tasks: Sequence[T
 
 
 def _summary(tasks: Sequence[Task]) -> str:
-    """Say who is ahead; a few percent are no lead of anybody."""
+    """Return who is ahead; a difference of a few percent is no lead."""
     comparisons = [
         (line.ratio(verb), f"{name} to {verb} {task.title} ({times(line.ratio(verb))})")
         for task, verb in product(tasks, VERBS)

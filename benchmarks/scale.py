@@ -151,7 +151,7 @@ def _kilobytes(grown: Mapping[int, list[tuple[int, Megabytes]]]) -> float:
 
 
 def complaints(grown: Mapping[int, list[tuple[int, Megabytes]]]) -> list[str]:
-    """Say what is not as promised; nothing, if all is well."""
+    """Return what is not as promised, or nothing if all is well."""
     return [
         f"{tenants:,} tenants with {bound:,} cached keys take {megabytes:,.0f} MB, more than {MOST:.0f} KB a held key"
         for bound, found in grown.items()

@@ -207,7 +207,7 @@ def key_calls(engine: Engine, count: int) -> KeyCalls:
 
 
 def complaints(calls: Sequence[KeyCalls]) -> Iterator[str]:
-    """Say what is not as promised; nothing, if all is well."""
+    """Return what is not as promised, or nothing if all is well."""
     if len({(call.wraps, call.unwraps) for call in calls}) > 1:
         yield "the number of calls of the key provider depends on the number of rows"
 

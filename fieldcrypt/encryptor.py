@@ -297,7 +297,7 @@ class Encryptor:
         return await asyncio.to_thread(self.warm_up, tenants, values)
 
     def needs_reencrypt(self, data: bytes, *, tenant: str | NoTenant | None = None) -> bool:
-        """Say whether a value is under an old data key: one that is retired, that a newer one has followed, that was
+        """Return True if a value is under an old data key: one that is retired, that a newer one has followed, that was
         made before the policy's `not_before`, or that came with the value, though there is a key store now.
 
         Where every process has data keys of its own (without a key store, or with a public key): one older than the

@@ -47,7 +47,7 @@ class Effort:
 
 
 def outcome(contestant: str, fleet: Fleet, effort: Effort, tariff: Tariff, latency: Latency) -> Outcome:
-    """Say what a fleet asks of KMS if its processes do it like this contestant."""
+    """Describe the load that a fleet of this contestant's processes puts on KMS."""
     if contestant == ONE_CALL:
         return Outcome.of_one_call_a_value(fleet, tariff, latency)
     asks = effort.asks * _FACTORS[contestant]

@@ -111,7 +111,7 @@ class Outcome:
 
     @classmethod
     def of_one_call_a_value(cls, fleet: Fleet, tariff: Tariff, latency: Latency) -> Outcome:
-        """Say what it is if nothing is kept: each value is a call, and a second is like another."""
+        """Return what it is if nothing is cached: each value is a call, and every second is alike."""
         rate = fleet.values / MONTH / fleet.regions
         return cls(
             calls=fleet.values,

@@ -42,7 +42,7 @@ class TokenBucket:
             return True
 
     def done(self, *, failed: bool) -> None:
-        """Say how an attempt turned out for which a token was taken."""
+        """Note how the attempt for which a token was taken turned out."""
         with self._changed:
             self._at_work -= 1
             self._tokens += not failed

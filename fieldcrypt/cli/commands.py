@@ -100,17 +100,20 @@ def inspect(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Tell what an encrypted value says of itself: form, data key, sizes, tenant. Nothing is decrypted or verified.
+    """Show what an encrypted value says about itself: form, data key, sizes, tenant. Nothing is decrypted or verified.
 
-    Without --encryptor no code of any program is imported, whatever the environment and pyproject.toml name.
+    Without --encryptor no code of any program is imported, whatever the environment and pyproject.toml name. Exit
+    code 1 if the key store cannot be read, or does not have the data key.
     """
     data = read_value(value)
     facts = envelope_facts(data, None if encryptor is None else find_encryptor(encryptor).store)
     if as_json:
         print_json(facts)
-        return
-    for fact, told in facts.items():
-        say(f"{fact + ':':16} {', '.join(told) if isinstance(told, list) else told}")
+    else:
+        for name, value in facts.items():
+            say(f"{name + ':':16} {', '.join(value) if isinstance(value, list) else value}")
+    if "key_store" in facts:
+        raise typer.Exit(1)
 
 
 @commands.command()
@@ -154,7 +157,7 @@ def _print_findings(findings: list[Finding]) -> None:
         verdict = Text(finding.verdict.value, _COLOURS[finding.verdict])
         detail = f"see {told.index(finding) + 1} below" if finding in told else finding.detail
         rows.append((finding.place, finding.check, verdict, detail))
-    print_table(("where", "what", "", ""), rows)
+    print_table(("where", "check", "", ""), rows, whole=True)
     for number, finding in enumerate(told, 1):
         say(f"\n{number}. {finding.place}, {finding.check}\n   {finding.detail}\n   What to do: {finding.advice}")
     found = {finding.verdict for finding in findings}

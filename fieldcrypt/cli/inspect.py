@@ -1,4 +1,4 @@
-"""`fieldcrypt inspect`: what an encrypted value says of itself, without any key."""
+"""`fieldcrypt inspect`: what an encrypted value says about itself, without any key."""
 
 from __future__ import annotations
 
@@ -45,7 +45,9 @@ def read_value(text: str) -> bytes:
 
 
 def envelope_facts(value: bytes, store: KeyStore | None) -> dict[str, Any]:
-    """Return what a value says of itself, and what the key store, if there is one, knows of its data key.
+    """Return what a value says about itself, and what the key store, if given, knows about its data key.
+
+    `key_store` is the error of a store that cannot be read, or that does not have the data key.
 
     Raises:
         DecryptionError: the value, or the key record in it, is malformed.

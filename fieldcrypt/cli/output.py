@@ -1,4 +1,4 @@
-"""How commands speak: tables and JSON on stdout, questions, progress and complaints on stderr."""
+"""What commands print: tables and JSON on stdout; questions, progress and errors on stderr."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def print_table(titles: Sequence[str], rows: Sequence[Sequence[object]], *, whol
     Args:
         titles: of the columns.
         rows: a cell for each column.
-        whole: on a terminal that is too narrow print paragraphs, in which every cell can be copied in one piece.
+        whole: on a terminal that is too narrow, print paragraphs, so that every cell can be copied in one piece.
     """
     from rich.console import Console
     from rich.markup import escape
@@ -88,7 +88,8 @@ def print_table(titles: Sequence[str], rows: Sequence[Sequence[object]], *, whol
         return
     for first, *others in rows:
         say(first)
-        _say_parts([f"{title} {cell}" for title, cell in zip(titles[1:], others, strict=True) if cell], console.width)
+        cells = zip(titles[1:], others, strict=True)
+        _say_parts([f"{title} {cell}".strip() for title, cell in cells if cell], console.width)
 
 
 def _say_parts(parts: Sequence[str], width: int) -> None:
@@ -145,7 +146,7 @@ def progress(what: str) -> Iterator[Bar]:
 
 @contextmanager
 def missing_packages() -> Iterator[None]:
-    """Say which extra is missing."""
+    """Exit with the name of the missing extra."""
     try:
         yield
     except ModuleNotFoundError as error:

@@ -97,7 +97,7 @@ def _rows(keys: Sequence[Sequence[Any]]) -> Iterator[tuple[Any, ...]]:
 
 
 def in_time_zones(values: Iterable[datetime | None]) -> bool:
-    """Say whether datetimes are points in time (aware) or what a clock showed (naive); a column has one of the two.
+    """Return True if datetimes are points in time (aware) or what a clock showed (naive); a column has one of the two.
 
     Raises:
         ValueError: there are some of both.

@@ -113,7 +113,7 @@ class Keyring:
         return self.store is None
 
     def uses_own_keys(self, tenant: str | None) -> bool:
-        """Say whether every process has data keys of its own for a tenant."""
+        """Return True if every process has data keys of its own for a tenant."""
         return self.store is None or self.providers.own_keys_only(tenant)
 
     def for_encryption(self, tenant: str | None, offload: Offload = in_place) -> Lease:

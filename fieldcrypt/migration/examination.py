@@ -60,7 +60,7 @@ class Examination:
         context: Mapping[str, str] | None = None,
         part: PartOf | None = None,
     ) -> ExaminedValue:
-        """Say what a stored value is, having decrypted it (see `Reading.read`).
+        """Decrypt a stored value and classify it (see `Reading.read`).
 
         Raises:
             KeyProviderError, KeyStoreError: keys cannot be had for now, so that it cannot be told.

@@ -24,7 +24,7 @@ def worker_name(number: int) -> str:
 
 
 def is_dead(worker: str) -> bool:
-    """Say whether a worker was one of a process of this machine that is no more, so that nobody waits for its lease."""
+    """Return True if a worker belonged to a process of this machine that has ended, so that its lease can be taken."""
     node, _, process = worker.rpartition(" ")[0].rpartition(" ")
     if node != platform.node()[:_NODE_SIZE] or not process.isdecimal():
         return False

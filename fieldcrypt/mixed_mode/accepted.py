@@ -62,11 +62,11 @@ class Accepted:
         return accepted
 
     def accepts_plaintext(self) -> bool:
-        """Say whether plaintext is accepted now."""
+        """Return True if plaintext is accepted now."""
         return _system.wall_clock() < self._plaintext_ends
 
     def accepts_legacy_values(self) -> bool:
-        """Say whether what the readers read is accepted now."""
+        """Return True if values of other schemes or previous declarations are accepted now."""
         return _system.wall_clock() < self._readers_end
 
 

@@ -22,7 +22,7 @@ _VERSIONS = frozenset({bytes([envelope.STORED]), bytes([envelope.SELF_CONTAINED]
 
 
 def is_envelope(data: object) -> bool:
-    """Say whether a stored value has the form of an encrypted one, authentic or not."""
+    """Return True if a stored value has the form of an encrypted one, whether authentic or not."""
     if not isinstance(data, bytes) or data[:1] not in _VERSIONS:  # an exception for each would take its time
         return False
     try:
@@ -102,7 +102,7 @@ class PreviousField(Generic[T]):
             )
 
     def recognises(self, data: bytes | str, /) -> bool:
-        """Say whether a value has the form of one of fieldcrypt's."""
+        """Return True if a value has the form of one of fieldcrypt's."""
         return is_envelope(data)
 
     def read(

@@ -47,7 +47,7 @@ class AsherahReader(Generic[T]):
         self._decode: Decode[T] = decode
 
     def recognises(self, data: bytes | str, /) -> bool:
-        """Say whether a value has the form of a record (see `LegacyReader`)."""
+        """Return True if a value has the form of a record (see `LegacyReader`)."""
         return _record(data) is not None
 
     def read(self, data: bytes | str, /, *, tenant: str | None = None, context: Mapping[str, str] | None = None) -> T:

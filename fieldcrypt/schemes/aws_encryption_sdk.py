@@ -83,7 +83,7 @@ class EncryptionSdkReader(Generic[T]):
         self._client = client
 
     def recognises(self, data: bytes | str, /) -> bool:
-        """Say whether a value has the form of a message (see `LegacyReader`)."""
+        """Return True if a value has the form of a message (see `LegacyReader`)."""
         return has_form_of_a_message(_message(data))
 
     def read(self, data: bytes | str, /, *, tenant: str | None = None, context: Mapping[str, str] | None = None) -> T:

@@ -27,7 +27,7 @@ _SUITES = {suite.algorithm_id.to_bytes(_LENGTH_SIZE, "big"): suite.message_forma
 
 
 def has_form_of_a_message(data: bytes) -> bool:
-    """Say whether a message could begin with these bytes: reads the whole header, every length in it.
+    """Return True if a message could begin with these bytes: reads the whole header, every length in it.
 
     A value of ours has that form by chance less often than once in 2^60.
     """

@@ -44,7 +44,7 @@ class FernetReader(Generic[T]):
         self._decode: Decode[T] = decode
 
     def recognises(self, data: bytes | str, /) -> bool:
-        """Say whether a value has the form of a token (see `LegacyReader`)."""
+        """Return True if a value has the form of a token (see `LegacyReader`)."""
         return is_token(data)
 
     def read(self, data: bytes | str, /, *, tenant: str | None = None, context: Mapping[str, str] | None = None) -> T:
@@ -63,7 +63,7 @@ class FernetReader(Generic[T]):
 
 
 def is_token(data: bytes | str) -> bool:
-    """Say whether a value has the form of a Fernet token."""
+    """Return True if a value has the form of a Fernet token."""
     if not (data.startswith(_START) if isinstance(data, str) else data.startswith(_START_BYTES)):
         return False
     token = decoded(data, URL_SAFE)

@@ -25,7 +25,7 @@ class LegacyReader(Protocol[T_co]):
     """
 
     def recognises(self, data: bytes | str, /) -> bool:
-        """Say whether a value has the form of this scheme's values.
+        """Return True if a value has the form of this scheme's values.
 
         Cheap, without keys, and proves nothing. True of every value of the scheme; seldom of anything else. Never
         raises.

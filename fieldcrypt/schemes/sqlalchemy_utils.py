@@ -55,7 +55,7 @@ class StringEncryptedReader:
         self._type = type
 
     def recognises(self, data: bytes | str, /) -> bool:
-        """Say whether a value has the form that the engine writes (see `LegacyReader`).
+        """Return True if a value has the form that the engine writes (see `LegacyReader`).
 
         Of AesEngine that is little: base64 of a multiple of 16 bytes.
         """

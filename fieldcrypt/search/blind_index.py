@@ -183,7 +183,7 @@ class BlindIndex(Generic[T]):
         return canonical(value)
 
     def matches(self, one: T, other: T) -> bool:
-        """Say whether two values count as equal: for sorting out what a search by truncated tags found too much.
+        """Return True if two values count as equal: to drop the false positives of a search by truncated tags.
 
         Raises:
             TypeError, ValueError: as for `tag`.

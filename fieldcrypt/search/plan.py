@@ -52,7 +52,7 @@ class TagPlan(NamedTuple):
 
 
 def plan_tags(rows: int, distinct: int | None = None, *, hide_among: float = 0) -> TagPlan:
-    """Say what tags of each size would cost, and what they would hide.
+    """Return what tags of each size would cost, and what they would hide.
 
     Tags of n bytes are evenly spread over 256^n. So of the rows with other values, on average `rows * (1 - 1 /
     distinct)`, one in 256^n has the tag that is searched for, however often each value occurs; and so have of the

@@ -18,6 +18,7 @@ from botocore.stub import Stubber
 from typer.testing import Result
 
 from fieldcrypt import Encryptor, FileKeyStore, Purpose, Tombstone
+from fieldcrypt.cli import output
 from fieldcrypt.cli.doctor import Verdict
 from fieldcrypt.cli.doctor.kms import examine_region
 from fieldcrypt.format._text import duration_text
@@ -77,6 +78,14 @@ class TestDoctor:
             }
         assert {finding["check"] for finding in findings if finding["verdict"] != "ok"} == WHO_MAY
         assert "Nothing is wrong, as far as can be told from here." in stdout(run("doctor"))
+
+    def test_a_key_can_be_copied_from_a_narrow_terminal(
+        self, run: Run, vault: Any, key: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Its ARN is in one piece, though no table has room for it."""
+        vault(key, [HOME, AWAY])
+        monkeypatch.setattr(output, "_WIDTH", 80)
+        assert f"  check key exists; ok\n  {key}\n" in stdout(run("doctor"))
 
     def test_a_principal_that_only_wraps(self, run: Run, vault: Any, key: str, aws: LocalAws) -> None:
         """A warning, which fails with `--strict`, in the region whose policy has it."""

@@ -72,6 +72,14 @@ class TestInspect:
             facts = json.loads(stdout(run("inspect", value, *arguments, "--json")))
             assert (facts["tenant"], facts["key_state"], facts.get("by")) == ("a", state, "ann" if arguments else None)
 
+    def test_a_key_store_that_cannot_be_read_is_a_failure(self, run: Run, application: Any, tmp_path: Path) -> None:
+        """The value is described all the same, and a script sees that something is wrong."""
+        value = application.values["a"].hex()
+        (tmp_path / "keys.sqlite").unlink()
+        result = run("inspect", value, "--encryptor", "application:encryptor", "--json")
+        assert (result.exit_code, json.loads(result.stdout)["form"]) == (1, "stored")
+        assert "there is no such file" in json.loads(result.stdout)["key_store"]
+
     def test_plaintext_is_never_shown(self, run: Run, application: Any) -> None:
         """Though this process could decrypt."""
         assert SSN not in run("inspect", application.values["a"].hex()).output

@@ -12,6 +12,7 @@ import pytest
 from typer.testing import Result
 
 from fieldcrypt import Encryptor
+from fieldcrypt.cli import output
 from fieldcrypt.cli.kms import keys as kms_keys
 from fieldcrypt.keys.aws_kms import AwsKmsKeyProvider
 from fieldcrypt.testing import LocalAws
@@ -103,6 +104,14 @@ class TestCreate:
             assert arn.replace(HOME, region) in row
             assert ("made: key, alias" if region == HOME else "made: replica, alias") in row
         assert f'AwsKmsKeyProvider("{arn}", regions=["{HOME}", "{AWAY}", "{THIRD}"])' in result.stdout.splitlines()
+
+    def test_a_key_can_be_copied_from_a_narrow_terminal(
+        self, local: LocalAws, name: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The ARN of each is in one piece, though no table has room for it."""
+        monkeypatch.setattr(output, "_WIDTH", 80)
+        assert f"key arn:aws:kms:{AWAY}:" in create(name, "--yes").stdout
+        assert all(key["arn"] in create(name, "--yes").stdout for key in created(name)["keys"])
 
     def test_a_policy_is_put_on_every_key(self, local: LocalAws, name: str, tmp_path: Path) -> None:
         """The file's, as it is; and the description likewise."""

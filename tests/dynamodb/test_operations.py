@@ -47,7 +47,7 @@ TABLE = ProtectedTable(
 
 
 def holds_items(shape: Any, seen: frozenset[str] = frozenset()) -> bool:
-    """Say whether there is an attribute's value in a shape."""
+    """Return True if there is an attribute's value in a shape."""
     if shape is None or shape.name in seen:
         return False
     if shape.name == "AttributeValue":

@@ -96,7 +96,7 @@ def of_arrow(array: pa.Array) -> list[Any]:
 
 
 def equal(found: Any, value: Any) -> bool:
-    """Say whether two values are one, to the last digit, to the moment, and with a time zone or without."""
+    """Return True if two values are one, to the last digit, to the moment, and with a time zone or without."""
     if isinstance(value, list):
         return len(found) == len(value) and all(map(equal, found, value))
     if isinstance(value, dict):

@@ -450,7 +450,7 @@ class TestRefusals:
 
 class TestSecrets:
     def leaks(self, error: BaseException | None) -> bool:
-        """Say whether an exception, or one that it came from, shows the value of another column."""
+        """Return True if an exception, or one that it came from, shows the value of another column."""
         seen: list[BaseException] = []
         waiting = [error]
         while waiting:

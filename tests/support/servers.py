@@ -112,7 +112,7 @@ class Replica(Server):
 
 
 def is_root() -> bool:
-    """Say whether the test run is root's, as it often is in a container; servers refuse to run so."""
+    """Return True if the test run is root's, as it often is in a container; servers refuse to run so."""
     return os.geteuid() == 0
 
 

@@ -148,7 +148,7 @@ class DataKeyExamination:
 
 
 def _fits_nothing(stone: Tombstone, stones: int) -> bool:
-    """Say whether no shredding leaves such a tombstone where the tenant has so many of them and no living data keys."""
+    """Return True if no shredding could have left this tombstone beside `stones` of them and no living data keys."""
     too_late = max(stone.shredded - _system.wall_clock(), stone.created - stone.shredded) > _CLOCKS
     return too_late or stone.keys > stones
 
@@ -159,7 +159,7 @@ def _some(key_ids: list[bytes]) -> str:
 
 
 def _claims(tenant: str | None, living: list[int], stones: list[Tombstone]) -> str:
-    """Tell what tombstones claim that fits no shredding, and what speaks for or against it."""
+    """Describe the claims of tombstones that no shredding could have left, and the evidence on both sides."""
     claims: defaultdict[tuple[int, str, int], list[bytes]] = defaultdict(list)
     for stone in stones:
         claims[stone.shredded, stone.by, stone.keys].append(stone.key_id)

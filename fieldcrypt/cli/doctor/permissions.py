@@ -43,11 +43,11 @@ class Principal(NamedTuple):
         return found[1] if found and self.kind == "AWS" else None
 
     def includes(self, other: Principal) -> bool:
-        """Say whether what this one may the other one may, too."""
+        """Return True if this principal includes the other one, so that what it may do the other may do too."""
         return self == other or (self.everyone and other.name not in self.besides)
 
     def shuts_out(self, other: Principal) -> bool:
-        """Say whether a refusal to this one meets the other one: one to an account meets everybody in it."""
+        """Return True if a refusal to this principal affects the other: one to an account affects everybody in it."""
         account = _ACCOUNT.fullmatch(other.name)
         return self.includes(other) or (self.account is not None and account is not None and account[1] == self.account)
 

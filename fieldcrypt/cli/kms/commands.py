@@ -139,4 +139,4 @@ def _print_table(setup: KeySetup, alias: str) -> None:
     for place in setup.regions:
         done = f"made: {', '.join(place.made)}" if place.made else "was there"
         rows.append((place.region, place.arn, alias, place.state, done))
-    print_table(("region", "key", "alias", "state", "done"), rows)
+    print_table(("region", "key", "alias", "state", "done"), rows, whole=True)

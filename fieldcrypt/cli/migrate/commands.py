@@ -42,7 +42,7 @@ def plan(
     share: ShareOption = 0.001,
     as_json: JsonOption = False,
 ) -> None:
-    """Say what the values of each column are, and which change of the schema is needed. Changes nothing.
+    """Show what the values of each column are, and which schema change is needed. Changes nothing.
 
     Exit code 1 if a change of the schema is needed, or values cannot be read.
     """
@@ -203,7 +203,7 @@ def pause(migration: MigrationArgument = None) -> None:
 
 @migrate.command()
 def status(migration: MigrationArgument = None, as_json: JsonOption = False) -> None:
-    """Say how far the steps are, and who is at work."""
+    """Show how far each step is, and which processes are at work."""
     print_status(find_migration(migration).status(), as_json)
 
 

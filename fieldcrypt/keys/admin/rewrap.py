@@ -88,7 +88,7 @@ class Rewrapping:
         self._restricted: dict[tuple[KeyProvider, frozenset[str]], KeyProvider] = {}  # the target, for some keys alone
 
     def needed(self, record: KeyRecord | Tombstone) -> bool:
-        """Say whether a record is to be changed; asks no key service."""
+        """Return True if a record needs a new wrap. Asks no key service."""
         if isinstance(record, Tombstone):
             return False
         _, others, missing = self._sorted(record)
@@ -208,7 +208,7 @@ class Rewrapping:
             raise located(error, key_id=record.key_id.hex(), tenant=record.tenant) from error.__cause__
 
     def _has_own(self, tenant: str) -> bool:
-        """Say whether a tenant's key provider is nobody else's."""
+        """Return True if a tenant has a key provider of its own."""
         try:
             return any(each.for_tenant(tenant) is not each.for_tenant(None) for each in (self._source, self._target))
         except KeyProviderError:

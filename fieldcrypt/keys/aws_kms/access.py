@@ -148,7 +148,7 @@ class Access:
         self.clients = self.failover.clients = connections.setdefault(("clients", *made.values()), self.clients)
 
     def is_away(self, key: KeyArn) -> bool:
-        """Say whether a key's regions all failed lately."""
+        """Return True if all of a key's regions failed recently."""
         return self.failover.all_sick(self.in_its_regions(key))
 
     def _preferred(self) -> list[str]:
@@ -160,7 +160,7 @@ class Access:
 
 
 def _usable_in(region: str, key: KeyArn) -> bool:
-    """Say whether a key may be there: which replicas a multi-Region key has, KMS says when it is asked."""
+    """Return True if a key may exist in a region; which replicas a multi-Region key has is known once KMS is asked."""
     if key.multi_region or key.is_alias:
         return region == key.region or partition_of(region) == key.partition
     return region == key.region

@@ -48,5 +48,5 @@ class Aliases:
         return self._keys[alias][-1]
 
     def meant(self, alias: KeyArn, key: KeyArn) -> bool:
-        """Say whether an alias was seen to point to a key."""
+        """Return True if an alias has been seen to point to a key."""
         return any(known.same_key(key) for known in self._keys.get(alias, ()))

@@ -184,7 +184,7 @@ def with_key_state(error: Exception, describe: Callable[[], str]) -> Answer:
 
 
 def is_dead_connection(error: Exception) -> bool:
-    """Say whether the connection of a call was dead, or died under it, so that a fresh one may do."""
+    """Return True if a call's connection was dead, or died during it, so that a fresh one may work."""
     if isinstance(error, SSLError):
         return "EOF occurred" in str(error)
     if isinstance(error, HTTPClientError) and isinstance(error.kwargs.get("error"), ClosedPoolError):
@@ -193,7 +193,7 @@ def is_dead_connection(error: Exception) -> bool:
 
 
 def is_missing_key(error: Exception) -> bool:
-    """Say whether an error means that there is no such key in the region."""
+    """Return True if an error means that there is no such key in the region."""
     return isinstance(error, FAILURES) and classify(error) is Answer.NO_REPLICA
 
 

@@ -56,7 +56,7 @@ class KeyArn(NamedTuple):
         return self.key_id.startswith("mrk-")
 
     def same_key(self, other: KeyArn) -> bool:
-        """Say whether what one wraps the other unwraps: for multi-Region keys the region does not count."""
+        """Return True if each unwraps what the other wraps: for multi-Region keys the region is ignored."""
         return self == (other._replace(region=self.region) if self.multi_region else other)
 
     def __str__(self) -> str:

@@ -63,7 +63,7 @@ class _Tried:
         limit: how many of the attempts still count: those before the first that was refused.
         answers: what each attempt failed with last, by its number.
         causes: the same for people, by place.
-        retried: the places that had their second try in this operation, with how many clients it may not be one of.
+        retried: the regions that had their second try in this operation, with how many clients it may not be one of.
     """
 
     clients: int
@@ -162,7 +162,7 @@ class Failover:
         return True
 
     def all_sick(self, arns: Sequence[KeyArn]) -> bool:
-        """Say whether none of the places in which a key is used answered lately."""
+        """Return True if none of a key's regions has answered recently."""
         sick = self.health.sick({*arns, *map(Place.from_arn, arns)})
         return all(arn in sick or Place.from_arn(arn) in sick for arn in arns)
 

@@ -1,4 +1,4 @@
-"""Which places have lately failed."""
+"""Which regions have failed recently."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ class RegionHealth:
         self._lock = Lock()
 
     def sick(self, places: Iterable[Place | KeyArn]) -> set[Place | KeyArn]:
-        """Return those places that are to be left alone for now."""
+        """Return the regions that should not be tried for now."""
         now = _system.monotonic()
         with self._lock:
             return {place for place in places if self._sick_until.get(place, now) > now}
 
     def admits(self, place: Place | KeyArn) -> bool:
-        """Say whether to try a place now. If it was sick until now, that is a probe, and others leave it alone."""
+        """Return True if a region may be tried now. If it was sick, the caller probes it, and others keep waiting."""
         now = _system.monotonic()
         with self._lock:
             if self._sick_until.get(place, now) > now:

@@ -93,7 +93,7 @@ class IndexKeys:
         return len(self._live_keys)
 
     def possible(self, tenant: str | None) -> bool:
-        """Say whether this process can have index keys of a tenant (see `for_tagging`)."""
+        """Return True if this process can have index keys of a tenant (see `for_tagging`)."""
         refused = unsupported_reason(self._providers.for_tenant(tenant)) or unnamed_reason(self._policy, tenant)
         return self._store is not None and refused is None
 

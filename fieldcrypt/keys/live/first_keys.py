@@ -110,7 +110,7 @@ class FirstKeys(Generic[K]):
         return key if self._may_serve(key.record, stored.state) else None
 
     def _may_serve(self, record: AuthenticRecord, state: KeyState) -> bool:
-        """Say whether a key may be used for what is new: it may have come back from an old time, claim and all."""
+        """Return True if a key may encrypt new values: a restored backup may bring back an old key with its claim."""
         return state is KeyState.ACTIVE and record.created >= self._policy.earliest
 
     def _kept(self, store: ClaimingKeyStore, authentic: AuthenticRecord, data_key: DataKey) -> K:

@@ -151,7 +151,7 @@ class LiveKeys(Generic[K]):
         return key
 
     def made(self, record: KeyRecord) -> bool:
-        """Say whether this process made the key of just this record, and has it still."""
+        """Return True if this process made the key of exactly this record and still has it."""
         made = [self._keys.get(record.key_id, embedded=embedded) for embedded in (False, True)]
         return any(
             key is not None and key.made_here and key.record.stored.to_bytes() == record.to_bytes() for key in made
@@ -218,7 +218,7 @@ class LiveKeys(Generic[K]):
         return self._records.returned - before
 
     def lost(self, key: K) -> bool:
-        """Say whether the key store lacks the record of a live key, and does not take it."""
+        """Return True if the key store lacks the record of a live key and does not take it back."""
         return key.key_id in self._records.lost
 
     def store_answered(self, error: KeyStoreError | None) -> None:

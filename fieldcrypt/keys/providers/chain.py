@@ -110,7 +110,7 @@ class KeyProviderChain(KeyProvider):
 
 
 def recognises(provider: KeyProvider, wraps: Sequence[WrappedKey]) -> bool:
-    """Say whether a provider should be asked first. One that does not may still have a key: that an alias had."""
+    """Return True if a provider should be asked first. Others may have the key too, under an alias's old target."""
     if isinstance(provider, KeyProviderChain):
         return any(recognises(each, wraps) for each in provider.providers)
     try:

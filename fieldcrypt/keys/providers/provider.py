@@ -150,7 +150,10 @@ class LocalKeyProvider(KeyProvider):
             with open(path, "rb") as file:  # not pathlib, which would double the time of `import fieldcrypt`
                 text = file.read(_MAX_FILE_SIZE)
         except OSError as error:
-            raise ConfigurationError(f"the key file {path} cannot be read: {error.strerror}") from None
+            raise ConfigurationError(
+                f"the key file {path} cannot be read: {error.strerror}. Where an application is set up, "
+                f"`openssl rand -base64 {KEY_SIZE}` makes one"
+            ) from None
         try:
             key = binascii.a2b_base64(text.strip(), strict_mode=True)
         except binascii.Error:

@@ -94,10 +94,10 @@ class TenantProviders:
         return self.for_tenant(named if isinstance(named, str) else None, offload)
 
     def own_keys_only(self, tenant: str | None) -> bool:
-        """Say whether this process encrypts for a tenant under none but the data keys that it made itself.
+        """Return True if this process encrypts for a tenant only under data keys that it made itself.
 
-        Any other may have been made by somebody who knows it: who has the public key, or, if the policy is not to trust
-        them, may use the wrapping key.
+        Any other data key may be known to whoever made it: someone with the public key or, if the policy does not trust
+        them, with permission to wrap under the wrapping key.
         """
         return self._own_keys_only or self.for_tenant(tenant).public_key_wrapping
 
@@ -137,7 +137,7 @@ class TenantProviders:
             raise DecryptionError
 
     def holds(self, tenant: str | None, provider: KeyProvider) -> bool:
-        """Say whether a provider still is a tenant's, as far as is known."""
+        """Return True if a provider is still a tenant's, as far as is known."""
         answer = None if tenant is None else self._answers.get(tenant)
         return answer is None or answer.provider is provider
 
@@ -173,7 +173,7 @@ class TenantProviders:
         )
 
     def is_default(self, tenant: str, offload: Offload = in_place) -> bool:
-        """Say whether tenants have providers of their own, and this one the default.
+        """Return True if tenants have providers of their own, but this tenant uses the default.
 
         Raises:
             KeyProviderError, ConfigurationError: as for `for_tenant`.

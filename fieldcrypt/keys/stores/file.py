@@ -220,10 +220,10 @@ class FileKeyStore:
                 connection.execute("PRAGMA secure_delete = ON")
                 yield connection
         except (sqlite3.Error, OSError) as error:
-            raise KeyStoreError(f"the key store {self._path} cannot be used: {self._reason(error)}") from error
+            raise KeyStoreError(f"the key store {self._path} cannot be used: {self._reason(error)}") from None
 
     def _reason(self, error: Exception) -> str:
-        """Say why a file cannot be used, which SQLite does not."""
+        """Return why a file cannot be used, which SQLite does not say."""
         try:
             found = os.stat(self._path)
         except FileNotFoundError:

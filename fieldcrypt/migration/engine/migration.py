@@ -66,7 +66,7 @@ class StoredMigration:
         """Raise ConfigurationError if so many threads cannot work at the store."""
 
     def plan(self, *, sample: Sample | None = None, on_progress: OnProgress = None) -> MigrationPlan:
-        """Say what the values are, and what has to be done to the schema before. Locks and writes nothing.
+        """Return what the values are, and which schema change is needed first. Locks and writes nothing.
 
         Args:
             sample: look at so many units, at random. Default: at all.
@@ -205,7 +205,7 @@ class StoredMigration:
                     journal.pause()
 
     def status(self) -> MigrationStatus:
-        """Say how far all steps are, and who is at work."""
+        """Return how far each step is, and which workers are at work."""
         with self.translated_errors("status"):
             runs = [run for _, journal in self._parts if journal.exists() for run in journal.runs()]
         told = (StepStatus._make(getattr(run, name) for name in StepStatus._fields) for run in runs)
