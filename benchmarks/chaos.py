@@ -166,7 +166,7 @@ class Chaos:
             client_factory=lambda region: made.pop(region, None) or self._client(region),
             cooldown=timedelta(seconds=self._pace.cooldown),
         )
-        return Encryptor(provider, self._store, POLICY).field("chaos.text", str)
+        return Encryptor(provider, self._store, policy=POLICY).field("chaos.text", str)
 
     def _client(self, region: str) -> Any:
         timeout = timedelta(seconds=self._pace.timeout)

@@ -130,7 +130,7 @@ def keys_at_hand() -> dict[str, Work]:
         field.decrypt(data)
 
     # One key is kept, and two tenants take turns.
-    forgetful = Encryptor(LocalKeyProvider.generate(), MemoryKeyStore(), KeyPolicy(max_cached_keys=1))
+    forgetful = Encryptor(LocalKeyProvider.generate(), MemoryKeyStore(), policy=KeyPolicy(max_cached_keys=1))
     cold = forgetful.field("benchmark.text", str)
     values = {tenant: cold.encrypt(text, tenant=tenant) for tenant in ("clinic-1", "clinic-2")}
     writing, reading = cycle(values), cycle(values.values())

@@ -104,7 +104,7 @@ class _OnDisk:
 def memory(folder: Path, counts: Sequence[int], max_cached_keys: int) -> list[Megabytes]:
     """Use the keys of more and more tenants, and return how much the process has grown at each of the counts."""
     policy = KeyPolicy(max_cached_keys=max_cached_keys, cache_ttl=timedelta(days=1))  # none goes before its time
-    of = Encryptor(LocalKeyProvider.generate(), _OnDisk(folder / "keys"), policy).field("scale.text", str)
+    of = Encryptor(LocalKeyProvider.generate(), _OnDisk(folder / "keys"), policy=policy).field("scale.text", str)
     of.decrypt(of.encrypt(""))
     begun, grown, done = _resident(), [], 0
     for count in counts:

@@ -32,8 +32,6 @@ __all__ = ["Encryptor"]
 
 T = TypeVar("T")
 
-_DEFAULT_POLICY = KeyPolicy()
-
 
 class Encryptor:
     """Keys and limits for any number of fields. Makes no call to store or provider before the first value.
@@ -47,7 +45,7 @@ class Encryptor:
     Args:
         provider: wraps and unwraps data keys.
         store: keeps wrapped data keys beside the data. None makes every value carry its wrapped data key.
-        policy: how long keys live.
+        policy: how long keys live. Default: `KeyPolicy()`.
         observer: is told what happens to keys (see `Observer`).
         read_self_contained: read values that carry their wrapped data key beside those whose key is in the store.
             Default: only if there is no store, for whoever writes to the data can plant such values, and each unknown
@@ -58,9 +56,9 @@ class Encryptor:
         self,
         provider: KeyProvider | None = None,
         store: KeyStore | None = None,
-        policy: KeyPolicy = _DEFAULT_POLICY,
-        observer: Observer | None = None,
         *,
+        policy: KeyPolicy | None = None,
+        observer: Observer | None = None,
         read_self_contained: bool | None = None,
     ) -> None:
         self._fields: weakref.WeakSet[Field[Any] | BlindIndex[Any]] = weakref.WeakSet()
@@ -71,17 +69,17 @@ class Encryptor:
         _system.call_after_fork(self._forget)
         forget_after_restore(self)
         if provider is not None:
-            self.configure(provider, store, policy, observer, read_self_contained=read_self_contained)
-        elif (store, observer, read_self_contained) != (None, None, None) or policy is not _DEFAULT_POLICY:
+            self.configure(provider, store, policy=policy, observer=observer, read_self_contained=read_self_contained)
+        elif any(each is not None for each in (store, policy, observer, read_self_contained)):
             raise ConfigurationError("an Encryptor with a key store, a policy or an observer needs a key provider too")
 
     def configure(
         self,
         provider: KeyProvider,
         store: KeyStore | None = None,
-        policy: KeyPolicy = _DEFAULT_POLICY,
-        observer: Observer | None = None,
         *,
+        policy: KeyPolicy | None = None,
+        observer: Observer | None = None,
         read_self_contained: bool | None = None,
     ) -> None:
         """Set or replace keys and limits; fields made before follow. For start-up and tests, not for use under load.
@@ -97,7 +95,7 @@ class Encryptor:
             )
         if isinstance(store, type) or (store is not None and not isinstance(store, KeyStore)):
             raise ConfigurationError(f"{_kind(store)} is not a key store: it needs get, add, list, replace and key_ids")
-        if not isinstance(policy, KeyPolicy):
+        if policy is not None and not isinstance(policy, KeyPolicy):
             raise ConfigurationError(f"{_kind(policy)} is not a KeyPolicy")
         if observer is not None and not callable(observer):
             raise ConfigurationError(f"{_kind(observer)} is not an observer: it cannot be called")
@@ -110,7 +108,9 @@ class Encryptor:
         self._closed = False
         from fieldcrypt.keys.keyring import Keyring  # a fifth of the time of `import fieldcrypt`
 
-        self._keyring = Keyring(provider, store, policy, Events(observer), read_self_contained=read_self_contained)
+        self._keyring = Keyring(
+            provider, store, policy or KeyPolicy(), Events(observer), read_self_contained=read_self_contained
+        )
         self._observer = observer
         self._identity = None
         self._forget()
@@ -428,8 +428,17 @@ class Encryptor:
 _registry: UnpickleRegistry[Encryptor] = UnpickleRegistry()
 
 
-def _unpickle(identity: bytes, *configuration: Any, reads: bool | None = None) -> Encryptor:
-    return _registry.find(identity, lambda: Encryptor(*configuration, read_self_contained=reads))
+def _unpickle(
+    identity: bytes,
+    provider: KeyProvider | None = None,
+    store: KeyStore | None = None,
+    policy: KeyPolicy | None = None,
+    observer: Observer | None = None,
+    *,
+    reads: bool | None = None,
+) -> Encryptor:
+    make = partial(Encryptor, provider, store, policy=policy, observer=observer, read_self_contained=reads)
+    return _registry.find(identity, make)
 
 
 def _kind(value: object) -> str:

@@ -76,8 +76,8 @@ class _Process:
             form: Encryptor(
                 AwsKmsKeyProvider(told["key"], regions=[region], client_factory=partial(_same, clients[form])),
                 store,
-                policy,
-                self._observe,
+                policy=policy,
+                observer=self._observe,
             ).field("a.b", int)
             for form, store in stores.items()
         }

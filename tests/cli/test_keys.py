@@ -79,7 +79,7 @@ class TestKeys:
         """With a policy that says `not_before`, none of them encrypts or tags."""
         application.encryptor.blind_index("a.b").tag("x", tenant="a")
         policy = KeyPolicy(not_before=datetime.now(UTC) + timedelta(hours=1))
-        application.encryptor.configure(application.encryptor.provider, application.encryptor.store, policy)
+        application.encryptor.configure(application.encryptor.provider, application.encryptor.store, policy=policy)
         assert {row["use"] for row in json.loads(stdout(run("keys", "list", "--json")))} == {"too old"}
 
     def test_index_keys_are_shown_by_what_they_do(
@@ -190,7 +190,7 @@ class TestKeys:
     def test_data_keys_that_may_have_been_planted(self, run: Run, application: Any) -> None:
         """Are rewrapped and repaired by consent alone, and named before and after."""
         keyring = application.encryptor
-        keyring.configure(keyring.provider, keyring.store, KeyPolicy(own_keys_only=True))
+        keyring.configure(keyring.provider, keyring.store, policy=KeyPolicy(own_keys_only=True))
         planted = sorted(value[1:17].hex() for value in application.values.values())
         for command in (("rewrap", "--to", "application:new", "--dry-run"), ("repair",)):
             refused = run("keys", *command)
@@ -209,11 +209,11 @@ class TestKeys:
             return {row["use"] for row in json.loads(stdout(run("keys", "list", "--json")))}
 
         keyring = application.encryptor
-        keyring.configure(keyring.provider, keyring.store, KeyPolicy(own_keys_only=True))
+        keyring.configure(keyring.provider, keyring.store, policy=KeyPolicy(own_keys_only=True))
         told = stdout(run("keys", "create", "--tenant", "a", "--index"))
         assert "tags when KeyPolicy(index_keys" in told
         assert uses() == {"not named", "of one process"}
-        keyring.configure(keyring.provider, keyring.store, KeyPolicy(index_keys={"a": [told.split()[0]]}))
+        keyring.configure(keyring.provider, keyring.store, policy=KeyPolicy(index_keys={"a": [told.split()[0]]}))
         assert uses() == {"tags", "encrypts"}
         assert f"{told.split()[0]} tags for" in stdout(run("keys", "create", "--tenant", "a", "--index"))
 

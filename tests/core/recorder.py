@@ -55,7 +55,7 @@ def recorder() -> Recorder:
 @pytest.fixture
 def encryptor(provider: CountingProvider, rows: RowStore, recorder: Recorder) -> Encryptor:
     """An Encryptor that is watched."""
-    return Encryptor(provider, rows, POLICY, recorder)
+    return Encryptor(provider, rows, policy=POLICY, observer=recorder)
 
 
 @pytest.fixture

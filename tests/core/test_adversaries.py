@@ -235,7 +235,7 @@ class TestCutsARegion:
         self, provider: CountingProvider, rows: RowStore, clock: Clock
     ) -> None:
         policy = KeyPolicy(cache_ttl=timedelta(minutes=15), grace=timedelta(hours=1))
-        field = Encryptor(provider, rows, policy).field(NAME, str)
+        field = Encryptor(provider, rows, policy=policy).field(NAME, str)
         value = field.encrypt(SSN)
         provider.unwrap_failure = outage
         clock.advance(15 * 60 + 3600 - 1)

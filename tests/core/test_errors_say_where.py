@@ -51,7 +51,7 @@ FIELD = "patients.ssn"
 POLICY = KeyPolicy(replication_wait=timedelta(0))
 
 SOON = datetime.now(UTC).date() + timedelta(days=30)
-keys = Encryptor(LocalKeyProvider.generate(), MemoryKeyStore(), POLICY)
+keys = Encryptor(LocalKeyProvider.generate(), MemoryKeyStore(), policy=POLICY)
 ssn = keys.field(FIELD, str)
 email = keys.blind_index("patients.email", str)
 VALUE = ssn.encrypt(SSN, tenant=TENANT)
@@ -282,7 +282,7 @@ def test_a_key_that_is_missing_is_named() -> None:
 def test_it_survives_a_copy(again: Callable[[Any], Any]) -> None:
     """Of processes and queues, and so does what tombstones say."""
     store = MemoryKeyStore()
-    encryptor = Encryptor(LocalKeyProvider.generate(), store, POLICY)
+    encryptor = Encryptor(LocalKeyProvider.generate(), store, policy=POLICY)
     field = encryptor.field(FIELD, str)
     data = field.encrypt(SSN, tenant=TENANT)
     encryptor.data_keys.shred(TENANT, by="a test")

@@ -165,7 +165,7 @@ class TestWhen:
     def test_a_record_that_is_not_authentic(self, clock: Clock, provider: CountingProvider) -> None:
         """A forged record that would keep the next key from being made is refused, and said."""
         recorder, store = Recorder(), MemoryKeyStore()
-        field = Encryptor(provider, store, POLICY, recorder).field("a.b", str)
+        field = Encryptor(provider, store, policy=POLICY, observer=recorder).field("a.b", str)
         field.encrypt(SSN, tenant="A")
         clock.advance(POLICY.rotate_after.total_seconds())
         wraps = (WrappedKey("k", b"x"),)

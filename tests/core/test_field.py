@@ -121,7 +121,7 @@ class TestRoundTrip:
     @pytest.mark.parametrize("make_store", [MemoryKeyStore, lambda: None], ids=["stored", "self-contained"])
     def test_threads(self, make_store: Callable[[], MemoryKeyStore | None], policy: KeyPolicy) -> None:
         """Threads that encrypt and decrypt for many tenants at once all get their own values back."""
-        field = Encryptor(LocalKeyProvider.generate(), make_store(), policy).field("patients.ssn", str)
+        field = Encryptor(LocalKeyProvider.generate(), make_store(), policy=policy).field("patients.ssn", str)
 
         def work(thread: int) -> list[str]:
             values = [

@@ -218,7 +218,7 @@ class TestSecrets:
             return AwsKmsKeyProvider(key, [HOME, AWAY], **options)
 
         def start(key: str) -> tuple[Encryptor, Field[str]]:
-            encryptor = Encryptor(kms(key), store, POLICY, recorder)
+            encryptor = Encryptor(kms(key), store, policy=POLICY, observer=recorder)
             return encryptor, encryptor.field("patients.ssn", str)
 
         encryptor, field = start(first)
@@ -232,7 +232,7 @@ class TestSecrets:
             assert [others_field.decrypt(value) for value in values] == [SSN] * 3
         finally:
             aws.restore(HOME)
-        Encryptor(KeyProviderChain(kms(second), kms(first)), store, POLICY, recorder).data_keys.rewrap()
+        Encryptor(KeyProviderChain(kms(second), kms(first)), store, policy=POLICY, observer=recorder).data_keys.rewrap()
         third, thirds_field = start(second)
         assert thirds_field.decrypt(values[0]) == SSN
         third.data_keys.shred("B", "a test")

@@ -246,7 +246,7 @@ class TestEncryptors:
 
     def test_all_of_it_arrives(self, local: LocalKeyProvider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Provider, store, policy and observer."""
-        original = Encryptor(local, FileKeyStore.create(tmp_path / "keys.sqlite"), POLICY, observe)
+        original = Encryptor(local, FileKeyStore.create(tmp_path / "keys.sqlite"), policy=POLICY, observer=observe)
         arrived = elsewhere(pickle.dumps(original), monkeypatch)
         assert arrived is not original
         assert arrived.provider.wrapping_keys() == local.wrapping_keys()
@@ -359,7 +359,7 @@ class TestCraftedPickles:
     def test_more_than_a_configuration(self, local: LocalKeyProvider) -> None:
         """There is no part of an Encryptor that only a pickle could set."""
         with pytest.raises(TypeError, match="argument"):
-            encryptor._unpickle(bytes(16), local, None, POLICY, None, "more")
+            encryptor._unpickle(bytes(16), local, None, POLICY, None, "more")  # type: ignore[call-arg, arg-type]
 
     def test_one_that_claims_to_be_another(self, local: LocalKeyProvider) -> None:
         """It does not change the configuration of the Encryptor whose identity it has."""

@@ -40,7 +40,7 @@ class Watched:
     def __init__(self) -> None:
         self.refused: list[Event] = []
         policy = KeyPolicy(replication_wait=timedelta(0))
-        self.encryptor = Encryptor(LocalKeyProvider.generate(), MemoryKeyStore(), policy, self._see)
+        self.encryptor = Encryptor(LocalKeyProvider.generate(), MemoryKeyStore(), policy=policy, observer=self._see)
 
     def _see(self, event: Event) -> None:
         if event.kind is EventKind.VALUE_REFUSED:

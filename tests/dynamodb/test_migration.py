@@ -94,7 +94,7 @@ def provider() -> CountingProvider:
 def encryptor(provider: CountingProvider) -> Encryptor:
     """An Encryptor whose new keys are used at once."""
     policy = KeyPolicy(replication_wait=dt.timedelta(0), propagation_delay=dt.timedelta(0))
-    return Encryptor(provider, RowStore(), policy)
+    return Encryptor(provider, RowStore(), policy=policy)
 
 
 def described(encryptor: Encryptor, how: dict[str, Any] | None = None, **table: Any) -> ProtectedTable:
@@ -402,7 +402,7 @@ class TestReencryption(OnMoto):
         before = [raw(dynamodb, TABLE, key(n)) for n in range(3)]
         encryptor.data_keys.rotate(purpose=Purpose.BLIND_INDEX)
         later(monkeypatch, 2 * 86_400)
-        encryptor.configure(encryptor.provider, encryptor.store, encryptor.policy)  # and forgets what it knew
+        encryptor.configure(encryptor.provider, encryptor.store, policy=encryptor.policy)  # and forgets what it knew
         job = migration(dynamodb, table, name="tags")
         assert job.plan().stale_tags == {f"{TABLE}.email": 3}
         assert job.backfill().changed == 3

@@ -46,7 +46,7 @@ TYPES: dict[str, Any] = {
 @pytest.fixture
 def encryptor() -> Encryptor:
     """An Encryptor that does not wait for keys that nobody has."""
-    return Encryptor(LocalKeyProvider.generate(), MemoryKeyStore(), KeyPolicy(replication_wait=dt.timedelta(0)))
+    return Encryptor(LocalKeyProvider.generate(), MemoryKeyStore(), policy=KeyPolicy(replication_wait=dt.timedelta(0)))
 
 
 def create(dynamodb: DynamoDb, name: str = "patients") -> Any:

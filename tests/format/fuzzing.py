@@ -94,7 +94,7 @@ class Fuzzer:
     def __init__(self) -> None:
         self._provider, self._store = LocalKeyProvider(bytes(32)), MemoryKeyStore()
         policy = KeyPolicy(replication_wait=timedelta(0), unknown_records_per_second=1_000_000)
-        self._encryptor = Encryptor(self._provider, self._store, policy, read_self_contained=True)
+        self._encryptor = Encryptor(self._provider, self._store, policy=policy, read_self_contained=True)
         self._check = _check()
         self._field = self._encryptor.field("fuzzed.value", str)
         self._value = self._field.encrypt("x")

@@ -89,7 +89,7 @@ class TestFork:
 
     def test_a_key_that_was_evicted(self) -> None:
         """A child also takes a new salt for a key that still encrypts, but has lost its place in the cache."""
-        encryptor = Encryptor(LocalKeyProvider.generate(), MemoryKeyStore(), KeyPolicy(max_cached_keys=1))
+        encryptor = Encryptor(LocalKeyProvider.generate(), MemoryKeyStore(), policy=KeyPolicy(max_cached_keys=1))
         field = encryptor.field("a.b", str)
         of_b = field.encrypt(SSN, tenant="B")
         field.encrypt(SSN, tenant="A")
@@ -100,7 +100,7 @@ class TestFork:
     def test_a_key_that_was_evicted_while_it_was_confirmed(self, clock: Clock) -> None:
         """Nor do parent and child share the salt of a key that lost its place while a thread had it confirmed."""
         provider, policy, gate = CountingProvider(), KeyPolicy(max_cached_keys=1), Gate()
-        field = Encryptor(provider, MemoryKeyStore(), policy).field("a.b", str)
+        field = Encryptor(provider, MemoryKeyStore(), policy=policy).field("a.b", str)
         field.encrypt(SSN, tenant="A")
         clock.advance(policy.cache_ttl.total_seconds())
         provider.before_unwrap = gate.wait

@@ -34,7 +34,9 @@ Opener = Callable[[bytes], object]
 def encryptor(request: pytest.FixtureRequest) -> Encryptor:
     """One that opens as many planted key records as there are."""
     policy = KeyPolicy(unknown_records_per_second=1_000_000)
-    return Encryptor(LocalKeyProvider.generate(), MemoryKeyStore() if request.param == "stored" else None, policy)
+    return Encryptor(
+        LocalKeyProvider.generate(), MemoryKeyStore() if request.param == "stored" else None, policy=policy
+    )
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ def refusal(text: str) -> DecryptionError | None:
 @pytest.fixture(scope="module")
 def field() -> Field[str]:
     """A field of stored values."""
-    return Encryptor(LocalKeyProvider.generate(), MemoryKeyStore(), AT_ONCE).field("a.b", str)
+    return Encryptor(LocalKeyProvider.generate(), MemoryKeyStore(), policy=AT_ONCE).field("a.b", str)
 
 
 @given(st.binary(max_size=200))

@@ -23,4 +23,4 @@ def provider() -> LocalKeyProvider:
 
 def encryptor(store: KeyStore | None = None) -> Encryptor:
     """Make an Encryptor over frozen keys."""
-    return Encryptor(provider(), store, POLICY)
+    return Encryptor(provider(), store, policy=POLICY)

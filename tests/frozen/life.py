@@ -58,14 +58,14 @@ def lead(encryptor: Encryptor, advance: Any) -> dict[str, Any]:
     for tenant in ("north", "south"):
         encryptor.data_keys.rotate(tenant, Purpose.BLIND_INDEX)
     advance(100_000)
-    encryptor.configure(encryptor.provider, encryptor.store, encryptor.policy)  # no key is live any more
+    encryptor.configure(encryptor.provider, encryptor.store, policy=encryptor.policy)  # no key is live any more
     for tenant in ("north", "south"):
         encrypt(tenant, 2)
     encryptor.data_keys.retire(first)
     encryptor.data_keys.retire_index_keys("south")
     encryptor.data_keys.rotate("north")
     advance(1_000)
-    encryptor.configure(encryptor.provider, encryptor.store, encryptor.policy)
+    encryptor.configure(encryptor.provider, encryptor.store, policy=encryptor.policy)
     encrypt("north", 3)
     encryptor.data_keys.shred("gone", by="writer@example.org")
     return {"keys": keys_of(encryptor), "values": values}

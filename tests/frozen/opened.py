@@ -31,7 +31,7 @@ def opened_database(kind: str, name: str, database: Opening, directory: Path) ->
     engine = database(kind)
     if kind == "postgresql":
         load_postgres(name, engine)
-    models.encryptor.configure(keys.provider(), SqlKeyStore(engine), keys.POLICY)
+    models.encryptor.configure(keys.provider(), SqlKeyStore(engine), policy=keys.POLICY)
     return engine
 
 

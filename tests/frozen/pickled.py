@@ -154,7 +154,7 @@ def kept(directory: Path) -> dict[str, Any]:
     """Make what is pickled over the files of a directory, by name: providers, stores, Encryptors and what they make."""
     local = LocalKeyProvider.from_file(directory / "local.key")
     store = FileKeyStore.create(directory / "keys.sqlite")
-    encryptor = Encryptor(local, store, POLICY, observe)
+    encryptor = Encryptor(local, store, policy=POLICY, observer=observe)
     field = encryptor.field("pickled.ssn", str, context={"table": "pickled"}, pad=32, offload=offload)
     index = encryptor.blind_index("pickled.ssn", tag_size=8, normaliser="digits", offload=offload)
     return {
@@ -172,7 +172,7 @@ def kept(directory: Path) -> dict[str, Any]:
         "encryptor-unconfigured": Encryptor(),
         "field": field,
         "field-enum": encryptor.field("pickled.colour", Colour),
-        "field-of-sql-store": Encryptor(local, SqlKeyStore(database), POLICY).field("life.story", str),
+        "field-of-sql-store": Encryptor(local, SqlKeyStore(database), policy=POLICY).field("life.story", str),
         "method": field.decrypt,
         "index": index,
         "two-fields": (encryptor.field("pickled.a", str), encryptor.field("pickled.b", list)),

@@ -208,7 +208,7 @@ class TestKeyStores:
         report = encryptor.data_keys.rewrap(to=other)
         assert report.complete
         assert report.changed > 0
-        encryptor.configure(other, encryptor.store, encryptor.policy)
+        encryptor.configure(other, encryptor.store, policy=encryptor.policy)
         field = encryptor.field(FIELD, str)
         for value in life["values"]:
             if value["tenant"] != "gone":

@@ -200,7 +200,7 @@ class TestModels:
         """The database of the pickled rows, for which the models are configured."""
         load_sqlite("rows", tmp_path / "rows.sqlite")
         engine = create_engine(f"sqlite:///{tmp_path / 'rows.sqlite'}")
-        models.encryptor.configure(keys.provider(), SqlKeyStore(engine), keys.POLICY)
+        models.encryptor.configure(keys.provider(), SqlKeyStore(engine), policy=keys.POLICY)
         yield engine
         engine.dispose()
 

@@ -45,7 +45,7 @@ def _write(directory: Path, temporary: Path) -> None:
     shutil.copy(long / "keys.sqlite", directory / "keys" / "pickled.sqlite")
     things = {**kept, **pickled.PLAIN, **{f"error-{name}": error for name, error in pickled.ERRORS.items()}}
     engine = create_engine(f"sqlite:///{long / 'rows.sqlite'}")
-    models.encryptor.configure(keys.provider(), SqlKeyStore(engine), keys.POLICY)
+    models.encryptor.configure(keys.provider(), SqlKeyStore(engine), policy=keys.POLICY)
     with Session(engine) as session:
         ann = session.get_one(models.Patient, models.ANN)
         things["sealed"] = session.scalars(select(models.Patient.ssn).where(models.Patient.id == models.ANN)).one()

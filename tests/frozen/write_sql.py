@@ -43,7 +43,7 @@ def write_sql(directory: Path, advance: Callable[[float], None]) -> dict[str, An
                 store.create_table()
                 if name == "rows":
                     lives[kind] = life.lead(keys.encryptor(store), advance)
-                models.encryptor.configure(keys.provider(), store, keys.POLICY)
+                models.encryptor.configure(keys.provider(), store, policy=keys.POLICY)
                 scenario(engine)
                 if kind == "postgresql":
                     (directory / "postgresql" / f"{name}.sql").write_text(_dump(server), encoding="utf-8")
@@ -142,7 +142,7 @@ def _be_killed(url: str) -> None:
     """Backfill, and end suddenly when half of it is done."""
     platform.node = lambda: "writer.example.org"
     engine = create_engine(url)
-    models.encryptor.configure(keys.provider(), SqlKeyStore(engine), keys.POLICY)
+    models.encryptor.configure(keys.provider(), SqlKeyStore(engine), policy=keys.POLICY)
     for job in (migrated.in_place(engine), migrated.copied(engine)):
         seen: list[Progress] = []
 

@@ -17,4 +17,4 @@ THREADS = 4  # for work in the background, of one Encryptor
 
 def new_field(provider: CountingProvider, store: RowStore | None, policy: KeyPolicy = POLICY) -> Field[str]:
     """A field in a process that has no keys yet."""
-    return Encryptor(provider, store, policy).field("a.b", str)
+    return Encryptor(provider, store, policy=policy).field("a.b", str)

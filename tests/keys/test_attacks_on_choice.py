@@ -52,7 +52,7 @@ class Scene:
     def fresh(self, *, not_before: float | None = None) -> Encryptor:
         """A process that has no keys yet."""
         moment = None if not_before is None else datetime.fromtimestamp(not_before, UTC)
-        return Encryptor(self.provider, self.rows, KeyPolicy(not_before=moment))
+        return Encryptor(self.provider, self.rows, policy=KeyPolicy(not_before=moment))
 
     def written(self, encryptor: Encryptor | None = None) -> tuple[bytes, bytes]:
         """A value and a tag of a process."""
@@ -442,6 +442,6 @@ class TestWhatIsTold:
     def test_a_future_date_of_the_policy_is_honoured(self, scene: Scene) -> None:
         """A first key is not dated before it either."""
         policy = KeyPolicy(not_before=datetime.fromtimestamp(scene.clock.now, UTC) + timedelta(hours=1))
-        encryptor = Encryptor(scene.provider, RowStore(), policy)
+        encryptor = Encryptor(scene.provider, RowStore(), policy=policy)
         field = encryptor.field("a.b", str)
         assert field.encrypt("x", tenant="n")[1:17] == field.encrypt("x", tenant="n")[1:17]

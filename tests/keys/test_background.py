@@ -54,7 +54,7 @@ class TestFork:
 
     def test_while_threads_hold_all_locks(self, provider: CountingProvider, store: RowStore | None) -> None:
         """The child waits for none of the locks that threads of its parent held at the fork."""
-        encryptor = Encryptor(provider, store, POLICY)
+        encryptor = Encryptor(provider, store, policy=POLICY)
         field = encryptor.field("a.b", str)
         value, keyring, held = field.encrypt(SSN), encryptor._keyring, Toll()
         assert keyring is not None

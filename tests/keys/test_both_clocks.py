@@ -33,7 +33,7 @@ class Process:
     """A process that has everything at hand: for reading, writing, tagging and searching."""
 
     def __init__(self, provider: CountingProvider, store: RowStore | None) -> None:
-        self.encryptor = Encryptor(provider, store, POLICY)
+        self.encryptor = Encryptor(provider, store, policy=POLICY)
         field = self.encryptor.field("a.b", str)
         value, long = field.encrypt(SSN, tenant="A"), field.encrypt(SSN * 10_000, tenant="A")
         self.uses: dict[str, Use] = {
@@ -113,7 +113,7 @@ def test_a_clone_with_self_contained_values_hears_of_a_refusal(
 
 def test_clones_do_not_go_on_with_one_salt(clock: Clock, provider: CountingProvider) -> None:
     """What one process may write under a salt, two may not."""
-    field = Encryptor(provider, None, POLICY).field("a.b", str)
+    field = Encryptor(provider, None, policy=POLICY).field("a.b", str)
     before = field.encrypt(SSN)
     clock.lose(60)
     clock.advance(AT_HAND)
@@ -199,7 +199,7 @@ def test_a_key_that_was_being_fetched_meanwhile_is_fetched_again(
 ) -> None:
     """The answer that a machine took to its sleep is as old as the sleep was long."""
     value = Encryptor(provider, store).field("a.b", str).encrypt(SSN)
-    field = Encryptor(provider, store, POLICY).field("a.b", str)
+    field = Encryptor(provider, store, policy=POLICY).field("a.b", str)
 
     def sleep() -> None:
         provider.before_unwrap = None

@@ -166,7 +166,7 @@ class TestWhatIsNoStore:
 class TestARunningProcess:
     def test_a_volume_that_went_away_is_an_outage(self, path: Path, clock: Clock) -> None:
         """Live keys go on for their grace, and nothing is made that nobody could read when it is back."""
-        field = Encryptor(PROVIDER, FileKeyStore.create(path), POLICY).field("a.b", str)
+        field = Encryptor(PROVIDER, FileKeyStore.create(path), policy=POLICY).field("a.b", str)
         value = field.encrypt(SSN, tenant="a")
         path.rename(path.with_name("unmounted"))
         clock.advance(TTL + 1)

@@ -352,7 +352,7 @@ class TestCreate:
             (CountingProvider(), KeyPolicy(own_keys_only=True), False),
         ):
             with pytest.raises(ConfigurationError):
-                Encryptor(provider, store, policy).data_keys.create("a", index=index)
+                Encryptor(provider, store, policy=policy).data_keys.create("a", index=index)
         assert list(store.key_ids()) == []
 
     def test_takes_a_tenant_and_nothing_else(self, provider: CountingProvider, store: DyingStore) -> None:

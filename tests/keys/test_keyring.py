@@ -49,7 +49,7 @@ POLICY = KeyPolicy(cache_ttl=timedelta(seconds=TTL), grace=timedelta(seconds=GRA
 
 def new_field(provider: CountingProvider, store: RowStore | None, policy: KeyPolicy = POLICY) -> Field[str]:
     """A field in a process that has no keys yet."""
-    return Encryptor(provider, store, policy).field("a.b", str)
+    return Encryptor(provider, store, policy=policy).field("a.b", str)
 
 
 class ConfusedStore(MemoryKeyStore):
@@ -129,7 +129,7 @@ class TestCalls:
 
         "Time" is some time before cache_ttl is over.
         """
-        encryptor = Encryptor(provider, store, POLICY)
+        encryptor = Encryptor(provider, store, policy=POLICY)
         fields = [encryptor.field(name, str) for name in ("a.a", "a.b", "a.c")]
         values = [field.encrypt(SSN) for field in fields]
         clock.advance(TTL)  # a key that was made just now is looked for in the store more often
@@ -396,7 +396,7 @@ class TestRefusals:
     def test_a_store_that_gives_another_key(self, clock: Clock, provider: CountingProvider) -> None:
         """A genuine record of one key does not confirm another one: that one ends with its grace at the latest."""
         store = ConfusedStore()
-        field = Encryptor(provider, store, POLICY).field("a.b", str)
+        field = Encryptor(provider, store, policy=POLICY).field("a.b", str)
         of_a, of_b = field.encrypt(SSN, tenant="A"), field.encrypt(SSN, tenant="B")
         store.instead = store.get(of_b[1:17])
         clock.advance(TTL)
@@ -406,14 +406,14 @@ class TestRefusals:
         with pytest.raises(FieldcryptError):
             field.decrypt(of_a)
         with pytest.raises(FieldcryptError):
-            Encryptor(provider, store, POLICY).field("a.b", str).decrypt(of_a)
+            Encryptor(provider, store, policy=POLICY).field("a.b", str).decrypt(of_a)
 
     def test_what_is_written_with_a_store_that_gives_another_key(
         self, clock: Clock, provider: CountingProvider
     ) -> None:
         """A store that confuses two keys of a tenant does not bring about values that nobody can read."""
         store = ConfusedStore()
-        field = Encryptor(provider, store, POLICY).field("a.b", str)
+        field = Encryptor(provider, store, policy=POLICY).field("a.b", str)
         value = field.encrypt(SSN, tenant="A")
         other = make_record(provider.inner, "A", created=int(clock.now) - 1)
         store.add(other)
@@ -426,7 +426,7 @@ class TestRefusals:
         except FieldcryptError:
             return
         store.instead = None
-        assert Encryptor(provider, store, POLICY).field("a.b", str).decrypt(value) == SSN
+        assert Encryptor(provider, store, policy=POLICY).field("a.b", str).decrypt(value) == SSN
 
 
 class TestMakingKeys:

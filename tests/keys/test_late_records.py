@@ -111,7 +111,7 @@ class TestWaiting:
     def test_zero_switches_it_off(self, provider: CountingProvider, region: Region, clock: Clock) -> None:
         """Then the store's own error is the answer, at once."""
         start = clock.now
-        field = Encryptor(provider, region, KeyPolicy(replication_wait=timedelta(0))).field("a.b", str)
+        field = Encryptor(provider, region, policy=KeyPolicy(replication_wait=timedelta(0))).field("a.b", str)
         with pytest.raises(KeyNotFoundError, match=r"^a\.b: no row for 0{31}1$"):
             field.decrypt(planted(1))
         assert (clock.now, len(region.asked)) == (start, 1)

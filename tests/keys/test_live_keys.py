@@ -96,7 +96,7 @@ class TestRefreshAhead:
 
     def test_one_check_for_all(self, later: Later, provider: CountingProvider, store: RowStore | None) -> None:
         """However many threads and fields use a key, one thread checks it, once."""
-        encryptor, hanging = Encryptor(provider, store, POLICY), Toll()
+        encryptor, hanging = Encryptor(provider, store, policy=POLICY), Toll()
         fields = [encryptor.field("a.b", str) for _ in range(3)]
         value = fields[0].encrypt(SSN)
         before, provider.before_unwrap = provider.unwraps, hanging.wait
@@ -183,7 +183,7 @@ class TestRefreshAhead:
         failure: Callable[[], Exception],
     ) -> None:
         """A refusal in the background ends the key for all, at once; an outage ends it for nobody."""
-        encryptor = Encryptor(provider, store, POLICY)
+        encryptor = Encryptor(provider, store, policy=POLICY)
         fields = [encryptor.field("a.b", str) for _ in range(2)]
         value = fields[0].encrypt(SSN)
         uses = [use(field, value) for use in (reads, writes) for field in fields]
@@ -254,7 +254,7 @@ class TestTheEndOfAKey:
     def test_an_evicted_key(self, provider: CountingProvider, store: RowStore | None) -> None:
         """No field goes on with a key that lost its place: it asks for it anew, and can be refused."""
         policy = KeyPolicy(cache_ttl=timedelta(seconds=TTL), max_cached_keys=1)
-        encryptor = Encryptor(provider, store, policy)
+        encryptor = Encryptor(provider, store, policy=policy)
         fields = [encryptor.field("a.b", str) for _ in range(2)]
         values = [field.encrypt(SSN, tenant="A") for field in fields]
         assert [field.decrypt(value) for field, value in zip(fields, values, strict=True)] == [SSN] * 2
@@ -269,7 +269,7 @@ class TestTheEndOfAKey:
     def test_a_key_that_was_followed(self, later: Later, provider: CountingProvider, rows: RowStore) -> None:
         """When the next key takes over, it does so in all fields, whichever noticed first."""
         policy = KeyPolicy(cache_ttl=timedelta(seconds=TTL), propagation_delay=timedelta(seconds=60))
-        encryptor = Encryptor(provider, rows, policy)
+        encryptor = Encryptor(provider, rows, policy=policy)
         fields = [encryptor.field(name, str) for name in ("a.a", "a.b", "a.c")]
         old = {field.encrypt(SSN)[1:17] for field in fields}
         new = encryptor.data_keys.rotate().key_id
@@ -283,7 +283,7 @@ class TestTheEndOfAKey:
 
     def test_a_key_that_was_shredded(self, provider: CountingProvider, rows: RowStore) -> None:
         """Fields that were prepared neither read nor write for the tenant in the next moment."""
-        encryptor = Encryptor(provider, rows, POLICY)
+        encryptor = Encryptor(provider, rows, policy=POLICY)
         fields = [encryptor.field("a.b", str) for _ in range(2)]
         values = [field.encrypt(SSN, tenant="A") for field in fields]
         assert [field.decrypt(value) for field, value in zip(fields, values, strict=True)] == [SSN] * 2
@@ -299,7 +299,7 @@ class TestTheEndOfAKey:
         self, later: Later, provider: CountingProvider, rows: RowStore, live: bool
     ) -> None:
         """An answer of the provider that was on its way does not bring a shredded key back."""
-        encryptor, hanging = Encryptor(provider, rows, POLICY), Toll()
+        encryptor, hanging = Encryptor(provider, rows, policy=POLICY), Toll()
         field = encryptor.field("a.b", str)
         value = new_field(provider, rows).encrypt(SSN, tenant="A")
         if live:
@@ -331,7 +331,7 @@ class TestTheEndOfAKey:
         self, later: Later, provider: CountingProvider, rows: RowStore
     ) -> None:
         """A key that ended while its check was waiting for a thread is not asked for again."""
-        encryptor, hanging = Encryptor(provider, rows, POLICY), Toll()
+        encryptor, hanging = Encryptor(provider, rows, policy=POLICY), Toll()
         field = encryptor.field("a.b", str)
         values = [field.encrypt(SSN, tenant=f"clinic-{i}") for i in range(THREADS + 1)]
         before, provider.before_unwrap = provider.unwraps, hanging.wait
@@ -383,7 +383,7 @@ class TestPlaces:
         """A key that a field asked for lately stays, though it was fetched first."""
         writer = new_field(provider, store)
         values = [writer.encrypt(SSN, tenant=f"clinic-{i}") for i in range(5)]
-        encryptor = Encryptor(provider, store, KeyPolicy(max_cached_keys=3))
+        encryptor = Encryptor(provider, store, policy=KeyPolicy(max_cached_keys=3))
 
         def unwraps(i: int) -> int:
             before = provider.unwraps
@@ -397,7 +397,7 @@ class TestPlaces:
 
     def test_what_lost_its_place_does_not_stay_in_memory(self, provider: CountingProvider) -> None:
         """A field that has met many tenants holds on to few of their keys."""
-        encryptor = Encryptor(provider, MemoryKeyStore(), KeyPolicy(max_cached_keys=3))
+        encryptor = Encryptor(provider, MemoryKeyStore(), policy=KeyPolicy(max_cached_keys=3))
         field, index = encryptor.field("a.b", str), encryptor.blind_index("a.b")
         for i in range(40):
             field.decrypt(field.encrypt(SSN, tenant=f"met-{i}"))

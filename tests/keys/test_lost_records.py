@@ -46,7 +46,7 @@ class Process:
 
     def __init__(self, provider: CountingProvider, store: Any) -> None:
         self.events: list[Event] = []
-        self.encryptor = Encryptor(provider, store, POLICY, self.events.append)
+        self.encryptor = Encryptor(provider, store, policy=POLICY, observer=self.events.append)
         self._field = self.encryptor.field("a.b", str)
         self._index = self.encryptor.blind_index("a.b")
 
@@ -152,7 +152,7 @@ class TestPuttingBack:
         """It can open no record, and has the one that it made."""
         provider = PublicKeyProvider()
         provider.write_only = True
-        writer = Encryptor(provider, rows, POLICY).field("a.b", str)
+        writer = Encryptor(provider, rows, policy=POLICY).field("a.b", str)
         value = writer.encrypt(SSN)
         kept = dict(rows.rows)
         rows.rows.clear()
@@ -421,7 +421,7 @@ class TestAStoreThatDoesNotTakeIt:
     def test_so_is_its_place_taken_by_another(self, provider: CountingProvider, rows: RowStore, clock: Clock) -> None:
         """In a process that keeps few keys."""
         events: list[Event] = []
-        field = Encryptor(provider, rows, KeyPolicy(max_cached_keys=1), events.append).field("a.b", str)
+        field = Encryptor(provider, rows, policy=KeyPolicy(max_cached_keys=1), observer=events.append).field("a.b", str)
         values = [Process(provider, rows).write(tenant) for tenant in ("a", "b")]
         field.decrypt(values[0])
         row = rows.rows.pop(values[0][1:17])

@@ -36,7 +36,7 @@ POLICY = KeyPolicy(
 @pytest.fixture
 def encryptor(clock: Clock, provider: CountingProvider, rows: RowStore) -> Encryptor:
     """An Encryptor with a key store, under clocks that stand still."""
-    return Encryptor(provider, rows, POLICY)
+    return Encryptor(provider, rows, policy=POLICY)
 
 
 def write(encryptor: Encryptor, tenant: str | None = None) -> bytes:
@@ -99,7 +99,7 @@ class TestStored:
         assert not encryptor.needs_reencrypt(value)
         assert encryptor.store is not None
         clock.advance(1)
-        Encryptor(provider, encryptor.store, POLICY).data_keys.rotate()
+        Encryptor(provider, encryptor.store, policy=POLICY).data_keys.rotate()
         clock.advance(max(TTL, DELAY))
         assert encryptor.needs_reencrypt(value)
 
@@ -155,12 +155,12 @@ class TestStored:
         record = encryptor.data_keys.rotate()
         alone = RowStore()
         alone.add(record)
-        assert not encryptor.needs_reencrypt(write(Encryptor(provider, alone, POLICY)))
+        assert not encryptor.needs_reencrypt(write(Encryptor(provider, alone, policy=POLICY)))
 
     def test_of_two_first_keys(self, clock: Clock, encryptor: Encryptor, provider: CountingProvider) -> None:
         """Of two keys that were made at the same time, values under only one need it, and all agree on which."""
         other_rows = RowStore()
-        other = Encryptor(provider, other_rows, POLICY)
+        other = Encryptor(provider, other_rows, policy=POLICY)
         values = [write(encryptor), write(other)]
         rows = encryptor.store
         assert isinstance(rows, RowStore)
@@ -188,7 +188,7 @@ class TestStored:
         value = write(encryptor)
         new = LocalKeyProvider.generate()
         assert encryptor.data_keys.rewrap(new).complete
-        assert not Encryptor(new, encryptor.store, POLICY).needs_reencrypt(value)
+        assert not Encryptor(new, encryptor.store, policy=POLICY).needs_reencrypt(value)
 
     def test_in_the_end_none_does(self, clock: Clock, encryptor: Encryptor) -> None:
         """What was decrypted and encrypted again needs it no more."""
@@ -262,7 +262,7 @@ class TestRefusals:
         row = rows.rows[value[1:17]]
         rows.rows[value[1:17]] = row._replace(record=row.record[:-1] + bytes([row.record[-1] ^ 1]))
         with pytest.raises(DecryptionError):
-            Encryptor(provider, rows, POLICY).needs_reencrypt(value)
+            Encryptor(provider, rows, policy=POLICY).needs_reencrypt(value)
 
     def test_foreign_keys(self, encryptor: Encryptor) -> None:
         """So is one under a wrapping key that this Encryptor does not have."""

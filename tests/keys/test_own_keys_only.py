@@ -127,7 +127,7 @@ class Scene:
 
     def encryptor(self, *, own_keys_only: bool = True, **policy: Any) -> Encryptor:
         """Return the Encryptor of a process."""
-        return Encryptor(self.provider, self.store, KeyPolicy(own_keys_only=own_keys_only, **policy))
+        return Encryptor(self.provider, self.store, policy=KeyPolicy(own_keys_only=own_keys_only, **policy))
 
     def ids(self, purpose: Purpose, tenant: str | None = TENANT) -> list[bytes]:
         """Return the ids of a tenant's data keys in the store."""

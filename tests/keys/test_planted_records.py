@@ -42,7 +42,7 @@ def planted(value: bytes, number: int = 1) -> bytes:
 
 def reader(provider: CountingProvider, store: RowStore | None = None, policy: KeyPolicy | None = None) -> Field[str]:
     """Return a field of a process that has no keys yet, and reads self-contained values."""
-    encryptor = Encryptor(provider, store, policy or KeyPolicy(), read_self_contained=True)
+    encryptor = Encryptor(provider, store, policy=policy or KeyPolicy(), read_self_contained=True)
     return encryptor.field("a.b", str)
 
 

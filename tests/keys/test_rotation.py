@@ -148,7 +148,7 @@ class TestChoice:
 
 def new_field(provider: CountingProvider, store: RowStore | None) -> Field[str]:
     """A field in a process that has no keys yet."""
-    return Encryptor(provider, store, POLICY).field("a.b", str)
+    return Encryptor(provider, store, policy=POLICY).field("a.b", str)
 
 
 def key_id(field: Field[str]) -> bytes:
@@ -252,7 +252,7 @@ class TestWhatItCosts:
     @pytest.fixture
     def old(self, clock: Clock, provider: CountingProvider, rows: RowStore) -> Encryptor:
         """A process of a tenant that has twenty data keys."""
-        encryptor = Encryptor(provider, rows, POLICY)
+        encryptor = Encryptor(provider, rows, policy=POLICY)
         encryptor.field("a.b", str).encrypt(SSN, tenant="A")
         for _ in range(19):
             clock.advance(DAY)
@@ -278,7 +278,7 @@ class TestWhatItCosts:
     def test_a_rotation_opens_none(self, old: Encryptor, provider: CountingProvider, rows: RowStore) -> None:
         """Unless some are dated now or later."""
         before = provider.unwraps
-        Encryptor(provider, rows, POLICY).data_keys.rotate("A")
+        Encryptor(provider, rows, policy=POLICY).data_keys.rotate("A")
         assert provider.unwraps == before
 
 
@@ -288,7 +288,7 @@ class TestForgedRecords:
     def test_a_forged_successor_does_not_stop_rotation(self, clock: Clock, provider: CountingProvider) -> None:
         """A record that waits is opened before it counts as the next key."""
         store = MemoryKeyStore()
-        field = Encryptor(provider, store, POLICY).field("a.b", str)
+        field = Encryptor(provider, store, policy=POLICY).field("a.b", str)
         value = field.encrypt("x", tenant="A")
         clock.advance(POLICY.rotate_after.total_seconds())
         forged = KeyRecord(bytes(16), Purpose.ENCRYPTION, int(clock.now), "A", (WrappedKey("k", b"x"),), bytes(32))

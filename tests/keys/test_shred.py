@@ -63,7 +63,7 @@ class Process:
     """What stands for a process of its own: an Encryptor with a cache of its own, and a field."""
 
     def __init__(self, provider: CountingProvider, store: RowStore) -> None:
-        self.encryptor = Encryptor(provider, store, POLICY)
+        self.encryptor = Encryptor(provider, store, policy=POLICY)
         self.field: Field[str] = self.encryptor.field("a.b", str)
 
     def write(self, tenant: str | None = "gone") -> bytes:

@@ -42,7 +42,7 @@ def alone(provider: CountingProvider, tenant: str | None = "gone") -> bytes:
 
 def reader(provider: CountingProvider, rows: RowStore) -> Field[str]:
     """Return the field of a process that has a key store, and reads self-contained values all the same."""
-    return Encryptor(provider, rows, POLICY, read_self_contained=True).field("a.b", str)
+    return Encryptor(provider, rows, policy=POLICY, read_self_contained=True).field("a.b", str)
 
 
 def bury(rows: RowStore, tenant: str | None, shredded: float, key_id: bytes = bytes(16)) -> None:
@@ -122,7 +122,7 @@ class TestTombstones:
     @pytest.mark.parametrize("read", [True, False], ids=["read", "not read"])
     def test_many_are_told_as_such(self, provider: CountingProvider, rows: RowStore, clock: Clock, read: bool) -> None:
         """Values of shredded tenants are no planted ones, and take nothing from what is tried in a second."""
-        field = Encryptor(provider, rows, POLICY, read_self_contained=read).field("a.b", str)
+        field = Encryptor(provider, rows, policy=POLICY, read_self_contained=read).field("a.b", str)
         for number in range(20):
             value = alone(provider, f"gone-{number}")
             bury(rows, f"gone-{number}", clock.now, key_id=bytes([number]) * 16)
@@ -219,7 +219,7 @@ class TestSwitch:
 
     def test_planted_ones_cost_little(self, provider: CountingProvider, rows: RowStore, clock: Clock) -> None:
         """The store is asked once for each in `cache_ttl`, and for a few in a second."""
-        field = Encryptor(provider, rows, POLICY).field("a.b", str)
+        field = Encryptor(provider, rows, policy=POLICY).field("a.b", str)
         values = [alone(provider, None) for _ in range(100)]
         for value in [*values[:1] * 100, *values]:
             with pytest.raises(DecryptionError, match=r"read_self_contained=True"):

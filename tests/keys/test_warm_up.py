@@ -209,7 +209,7 @@ class TestErrors:
         """A value whose key is not in the store is an error that says so."""
         elsewhere = Encryptor(provider, MemoryKeyStore()).field("a.b", str).encrypt(SSN)
         with pytest.raises(KeyNotFoundError):
-            Encryptor(provider, rows, KeyPolicy(replication_wait=timedelta(0))).warm_up(values=[elsewhere])
+            Encryptor(provider, rows, policy=KeyPolicy(replication_wait=timedelta(0))).warm_up(values=[elsewhere])
 
     def test_a_key_of_others(self) -> None:
         """A self-contained value under a foreign wrapping key is not authentic."""

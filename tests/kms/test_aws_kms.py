@@ -39,7 +39,7 @@ DATA_KEY = bytes(range(32))
 
 
 def field(provider: AwsKmsKeyProvider, store: MemoryKeyStore, **policy: Any) -> Field[str]:
-    return Encryptor(provider, store, KeyPolicy(**policy)).field("patients.ssn", str)
+    return Encryptor(provider, store, policy=KeyPolicy(**policy)).field("patients.ssn", str)
 
 
 @contextmanager

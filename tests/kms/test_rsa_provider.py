@@ -80,13 +80,13 @@ def no_client(region: str) -> Any:
 def writer(key: str, pem: Path, store: KeyStore | None) -> Field[str]:
     """The field of a service that only writes, and never asks KMS."""
     provider = AwsKmsRsaKeyProvider(key, public_key=pem, write_only=True, client_factory=no_client)
-    return Encryptor(provider, store, POLICY).field("patients.ssn", str)
+    return Encryptor(provider, store, policy=POLICY).field("patients.ssn", str)
 
 
 def reader(key: str, aws: LocalAws, store: KeyStore | None, region: str = AWAY, *, accept: bool = True) -> Field[str]:
     """The field of a service that reads, in one region."""
     provider = AwsKmsRsaKeyProvider(key, [region], client_factory=aws.kms)
-    return Encryptor(provider, store, POLICY).field("patients.ssn", str, accept_public_key=accept)
+    return Encryptor(provider, store, policy=POLICY).field("patients.ssn", str, accept_public_key=accept)
 
 
 def _pem(public: Any) -> bytes:
@@ -402,7 +402,7 @@ class TestIntegrations:
         """Of the service that writes, and of the one that reads."""
         public = AwsKmsRsaKeyProvider(key, public_key=pem, write_only=True, client_factory=no_client)
         private = AwsKmsRsaKeyProvider(key, [AWAY], client_factory=aws.kms)
-        return Encryptor(public, store, POLICY), Encryptor(private, store, POLICY)
+        return Encryptor(public, store, policy=POLICY), Encryptor(private, store, policy=POLICY)
 
     @pytest.mark.parametrize("decorated", [False, True])
     def test_a_column(self, encryptors: tuple[Encryptor, Encryptor], engine: Engine, *, decorated: bool) -> None:

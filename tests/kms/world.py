@@ -42,7 +42,9 @@ class World:
         return AwsKmsKeyProvider(self.key, regions or (HOME, AWAY), client_factory=self.client, **options)
 
     def field(self, provider: KeyProvider, store: MemoryKeyStore) -> Field[str]:
-        return Encryptor(provider, store, KeyPolicy(TTL, grace=GRACE), observer=self.events.append).field("a.b", str)
+        return Encryptor(provider, store, policy=KeyPolicy(TTL, grace=GRACE), observer=self.events.append).field(
+            "a.b", str
+        )
 
     def deny(self, region: str) -> None:
         """Have the region's replica of the key refuse everybody."""

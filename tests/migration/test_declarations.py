@@ -60,7 +60,7 @@ BORN = [date(1970, 1, 2 + n) for n in range(4)]
 def encryptor() -> Encryptor:
     """An Encryptor whose new keys are used at once."""
     policy = KeyPolicy(propagation_delay=timedelta(0), replication_wait=timedelta(0))
-    return Encryptor(LocalKeyProvider.generate(), MemoryKeyStore(), policy)
+    return Encryptor(LocalKeyProvider.generate(), MemoryKeyStore(), policy=policy)
 
 
 def patients(

@@ -124,7 +124,7 @@ def test_one_column_at_a_time(engine: Engine) -> None:
 def test_what_changes_meanwhile_is_looked_at_again(engine: Engine) -> None:
     """However like it is: what is encrypted is what was there when the row was looked at."""
     provider = MeddlingProvider(bytes(32))
-    patient = model(Encryptor(provider, MemoryKeyStore(), AT_ONCE))
+    patient = model(Encryptor(provider, MemoryKeyStore(), policy=AT_ONCE))
     add(engine, patient, 1, ssn="fc1.of old", notes=None)
     migration = Migration(engine, patient)
     provider.meddle = lambda: damage(engine, 0, ssn="fc1.OF OLD")
@@ -139,7 +139,7 @@ def test_what_changes_meanwhile_is_looked_at_again(engine: Engine) -> None:
 def test_while_a_backfill_is_at_work(engine: Engine) -> None:
     """Which has read the row already: it sees the value when it locks the row, and loses nothing."""
     provider, store = MeddlingProvider(bytes(32)), MemoryKeyStore()
-    patient, same = (model(Encryptor(each, store, AT_ONCE)) for each in (provider, LocalKeyProvider(bytes(32))))
+    patient, same = (model(Encryptor(each, store, policy=AT_ONCE)) for each in (provider, LocalKeyProvider(bytes(32))))
     before = add(engine, patient, 3)
     damage(engine, 1, ssn="fc1.of old")
     reports: list[Any] = []

@@ -72,7 +72,7 @@ def soon() -> date:
 
 def keys(policy: KeyPolicy = AT_ONCE) -> Encryptor:
     """An Encryptor with a key store."""
-    return Encryptor(LocalKeyProvider.generate(), MemoryKeyStore(), policy)
+    return Encryptor(LocalKeyProvider.generate(), MemoryKeyStore(), policy=policy)
 
 
 def model(encryptor: Encryptor, *, bound: bool = True, **accept: Any) -> Any:
@@ -297,10 +297,10 @@ class TestReencryption:
             )
         migration = Migration(engine, patient)
         assert migration.plan().fields["patients.ssn"] == {ValueStatus.UNREADABLE: 3}
-        encryptor.configure(encryptor.provider, encryptor.store, encryptor.policy, read_self_contained=True)
+        encryptor.configure(encryptor.provider, encryptor.store, policy=encryptor.policy, read_self_contained=True)
         assert migration.plan().fields["patients.ssn"] == {ValueStatus.OLD_KEY: 3}
         assert migration.backfill().changed == 3
-        encryptor.configure(encryptor.provider, encryptor.store, encryptor.policy)
+        encryptor.configure(encryptor.provider, encryptor.store, policy=encryptor.policy)
         assert migration.verify().wrong == 0
         assert ssns(engine, patient) == [f"{SSN}{n}" for n in range(3)]
 
@@ -319,7 +319,7 @@ class TestReencryption:
         assert "a newer data key encrypts from 20" in report.remarks[0]
         assert "Run the backfill after that" in report.remarks[0]
         monkeypatch.setattr(_system, "wall_clock", lambda: time.time() + 301)
-        encryptor.configure(encryptor.provider, encryptor.store, encryptor.policy)  # and forgets what it knew
+        encryptor.configure(encryptor.provider, encryptor.store, policy=encryptor.policy)  # and forgets what it knew
         assert migration.plan().due == 2
         report = migration.backfill()
         assert (report.changed, report.remarks) == (1, ())
@@ -364,7 +364,7 @@ class TestReencryption:
         before = stored(engine, 1)
         encryptor.data_keys.rotate(purpose=Purpose.BLIND_INDEX)
         monkeypatch.setattr(_system, "wall_clock", lambda: time.time() + 2 * 86400)
-        encryptor.configure(encryptor.provider, encryptor.store, AT_ONCE)
+        encryptor.configure(encryptor.provider, encryptor.store, policy=AT_ONCE)
         assert migration.plan().stale_tags == {"patients.ssn": 3}
         assert migration.backfill().changed == 3
         assert stored(engine, 1) == before
@@ -625,7 +625,7 @@ class TestWhatStopsIt:
         """Stops it, with what was done before; when the provider is back, it goes on."""
         engine = database("sqlite")
         provider = CountingProvider()
-        patient = model(Encryptor(provider, MemoryKeyStore(), AT_ONCE))
+        patient = model(Encryptor(provider, MemoryKeyStore(), policy=AT_ONCE))
         add(engine, patient, 6)
 
         def lose(progress: Progress) -> None:

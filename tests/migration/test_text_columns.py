@@ -40,7 +40,7 @@ def soon() -> date:
 
 def keys() -> Encryptor:
     """An Encryptor with a key store."""
-    return Encryptor(LocalKeyProvider.generate(), MemoryKeyStore(), AT_ONCE)
+    return Encryptor(LocalKeyProvider.generate(), MemoryKeyStore(), policy=AT_ONCE)
 
 
 def model(encryptor: Encryptor, *, bound: bool = True, storage: Any = Text, **options: Any) -> Any:
@@ -158,7 +158,7 @@ class MeddlingProvider(LocalKeyProvider):
 def test_what_others_write_meanwhile_is_not_lost(engine: Engine, name: str, before: Any, after: Any) -> None:
     """However like it is to what was read before: the row is encrypted as it is when it is locked."""
     provider = MeddlingProvider(bytes(32))
-    patient = model(Encryptor(provider, MemoryKeyStore(), AT_ONCE))
+    patient = model(Encryptor(provider, MemoryKeyStore(), policy=AT_ONCE))
     add(engine, patient, 1, **{"ssn": None, "notes": None, name: before})
     provider.meddle = lambda: damage(engine, 0, **{name: after})
     assert Migration(engine, patient).backfill().changed == 1

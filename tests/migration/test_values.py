@@ -52,7 +52,7 @@ def in_days(days: int) -> date:
 @pytest.fixture
 def encryptor() -> Encryptor:
     """An Encryptor with a key store."""
-    return Encryptor(LocalKeyProvider.generate(), MemoryKeyStore(), KeyPolicy(replication_wait=timedelta(0)))
+    return Encryptor(LocalKeyProvider.generate(), MemoryKeyStore(), policy=KeyPolicy(replication_wait=timedelta(0)))
 
 
 def mixed(encryptor: Encryptor, accepted: Accepted | None = None) -> MixedField:
@@ -198,11 +198,11 @@ class TestExamination:
         store = MemoryKeyStore()
         provider = LocalKeyProvider.generate()
         policy = KeyPolicy(propagation_delay=timedelta(0))
-        encryptor = Encryptor(provider, store, policy)
+        encryptor = Encryptor(provider, store, policy=policy)
         old = encryptor.field("a.b", str, pad=16).encrypt(SSN)
         clock.advance(2)
         encryptor.data_keys.rotate()
-        encryptor = Encryptor(provider, store, policy)
+        encryptor = Encryptor(provider, store, policy=policy)
         field = encryptor.field("a.b", str, pad=16)
         lost = encryptor.field("a.b", str).encrypt(SSN, tenant="gone")
         encryptor.data_keys.shred("gone", by="ann")

@@ -94,7 +94,7 @@ class Region:
         self.engine = create_engine(server.url, poolclass=NullPool)
         provider = AwsKmsKeyProvider(key, regions=[name], client_factory=aws.kms)
         self.store = SqlKeyStore(self.engine)
-        self.encryptor = Encryptor(provider, self.store, POLICY)
+        self.encryptor = Encryptor(provider, self.store, policy=POLICY)
         self.patient, self.note = models(self.encryptor)
 
     def create_tables(self) -> None:

@@ -27,7 +27,7 @@ class Application(Region):
         event.listen(self.engine, "do_connect", self._find)
         self.store = SqlKeyStore(self.engine)
         provider = AwsKmsKeyProvider(pair.key, regions=[FIRST], client_factory=pair.aws.kms)
-        self.encryptor = Encryptor(provider, self.store, POLICY)
+        self.encryptor = Encryptor(provider, self.store, policy=POLICY)
         self.patient, self.note = models(self.encryptor)
 
     def _find(self, dialect: Any, record: Any, arguments: Any, parameters: dict[str, Any]) -> None:

@@ -60,7 +60,7 @@ every_authenticated_scheme = pytest.mark.parametrize("old", AUTHENTICATED, indir
 def impatient() -> Encryptor:
     """An Encryptor that does not wait for records of unknown keys."""
     policy = KeyPolicy(replication_wait=timedelta(0))
-    return Encryptor(LocalKeyProvider.generate(), MemoryKeyStore(), policy)
+    return Encryptor(LocalKeyProvider.generate(), MemoryKeyStore(), policy=policy)
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ class Process:
 
     def __init__(self, provider: CountingProvider, store: RowStore) -> None:
         self.events: list[Event] = []
-        self.encryptor = Encryptor(provider, store, POLICY, self.events.append)
+        self.encryptor = Encryptor(provider, store, policy=POLICY, observer=self.events.append)
         self.index: BlindIndex[str] = self.encryptor.blind_index("a.b")
 
     def tag(self, tenant: str | None = "a") -> bytes:

@@ -222,7 +222,7 @@ class TestRotation:
         both = Both()
         both.inner = provider.inner
         assert process.encryptor.store is not None
-        moving = Encryptor(both, process.encryptor.store, POLICY)
+        moving = Encryptor(both, process.encryptor.store, policy=POLICY)
         assert moving.data_keys.rewrap(new).changed == 1
         assert Encryptor(new, process.encryptor.store).blind_index("a.b").tags(EMAIL, tenant="a") == [tag]
 

@@ -262,7 +262,7 @@ class TestLife:
 
     def test_keys_are_evicted_like_others(self, clock: Clock, provider: CountingProvider, rows: RowStore) -> None:
         """A process with room for one key still searches under two."""
-        small = Encryptor(provider, rows, KeyPolicy(max_cached_keys=1)).blind_index("a.b")
+        small = Encryptor(provider, rows, policy=KeyPolicy(max_cached_keys=1)).blind_index("a.b")
         process = Process(provider, rows)
         process.tag()
         clock.advance(GROWN_UP)

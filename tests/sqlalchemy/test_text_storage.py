@@ -71,7 +71,7 @@ def soon() -> date:
 
 def keys(policy: KeyPolicy = AT_ONCE) -> Encryptor:
     """An Encryptor with a key store."""
-    return Encryptor(LocalKeyProvider.generate(), MemoryKeyStore(), policy)
+    return Encryptor(LocalKeyProvider.generate(), MemoryKeyStore(), policy=policy)
 
 
 def unbound(encryptor: Encryptor, **options: Any) -> Any:
@@ -372,7 +372,7 @@ class TestValues:
     ) -> None:
         """For values that are then read where nothing can be awaited."""
         store = MemoryKeyStore()
-        patient = bound(Encryptor(SlowProvider(bytes(32)), store, AT_ONCE))
+        patient = bound(Encryptor(SlowProvider(bytes(32)), store, policy=AT_ONCE))
         patient.metadata.create_all(database(kind))
         with Session(database(kind)) as session:
             session.add(patient(id=1, **{column: SSN}))
@@ -385,7 +385,7 @@ class TestValues:
 
         async def measured() -> float:
             calls = SlowProvider.calls
-            _, lag = await lag_during(read(bound(Encryptor(SlowProvider(bytes(32)), store, AT_ONCE))))
+            _, lag = await lag_during(read(bound(Encryptor(SlowProvider(bytes(32)), store, policy=AT_ONCE))))
             assert SlowProvider.calls > calls
             return lag
 

@@ -80,7 +80,7 @@ _RESTLESS = KeyPolicy(
 def write_numbers(path: str, old: str, new: str, written: str, end: str) -> Iterator[str]:
     """Write encrypted numbers, a line each, until a file appears, and tell every data key that was used."""
     chain = KeyProviderChain(*(LocalKeyProvider(bytes.fromhex(key)) for key in (new, old)))
-    field = Encryptor(chain, FileKeyStore(path), _RESTLESS).field("numbers.n", int)
+    field = Encryptor(chain, FileKeyStore(path), policy=_RESTLESS).field("numbers.n", int)
     used = set()
     with open(written, "a", encoding="ascii") as lines:
         for number in itertools.count():
@@ -97,9 +97,9 @@ def write_numbers(path: str, old: str, new: str, written: str, end: str) -> Iter
 def read_written(path: str, old: str, new: str, written: str, end: str) -> Iterator[str]:
     """Read what another process writes, with warm keys and with cold ones, and tell whatever cannot be read."""
     chain = KeyProviderChain(*(LocalKeyProvider(bytes.fromhex(key)) for key in (new, old)))
-    warm = Encryptor(chain, FileKeyStore(path), _RESTLESS).field("numbers.n", int)
+    warm = Encryptor(chain, FileKeyStore(path), policy=_RESTLESS).field("numbers.n", int)
     while not os.path.exists(end):
-        cold = Encryptor(chain, FileKeyStore(path), _RESTLESS).field("numbers.n", int)
+        cold = Encryptor(chain, FileKeyStore(path), policy=_RESTLESS).field("numbers.n", int)
         values: list[str] = []
         if os.path.exists(written):
             values = [line for line in Path(written).read_text("ascii").splitlines(True) if line.endswith("\n")]
@@ -113,7 +113,7 @@ def read_written(path: str, old: str, new: str, written: str, end: str) -> Itera
 def read_until_shredded(path: str, key: str, gone: str, stays: str) -> Iterator[str]:
     """Read a value until its key is lost, and tell by what error and what can be done then."""
     policy = KeyPolicy(cache_ttl=timedelta(seconds=1), grace=timedelta(seconds=PATIENCE))
-    field = Encryptor(LocalKeyProvider(bytes.fromhex(key)), FileKeyStore(path), policy).field("a.b", str)
+    field = Encryptor(LocalKeyProvider(bytes.fromhex(key)), FileKeyStore(path), policy=policy).field("a.b", str)
     field.encrypt("x", tenant="gone")
     field.decrypt(bytes.fromhex(gone))
     yield "warm"

@@ -64,7 +64,9 @@ class Scene:
 
     def another(self) -> Encryptor:
         """Another process."""
-        return Encryptor(TenantKeyProvider(self.lookup, self.default), self.store, POLICY, self.events.append)
+        return Encryptor(
+            TenantKeyProvider(self.lookup, self.default), self.store, policy=POLICY, observer=self.events.append
+        )
 
     def calls(self) -> int:
         return sum(each.wraps + each.unwraps for each in (self.default, self.a, self.b))
@@ -437,7 +439,7 @@ def test_a_tenant_of_the_default_rotates_while_that_is_moved(stored: Scene) -> N
     """Data keys under either of the keys of a chain are the default's."""
     stored.field.encrypt("x", tenant="other")
     chain = KeyProviderChain(CountingProvider(), stored.default)
-    moving = Encryptor(TenantKeyProvider(stored.lookup, chain), stored.store, POLICY)
+    moving = Encryptor(TenantKeyProvider(stored.lookup, chain), stored.store, policy=POLICY)
     moving.data_keys.rotate("other")
     assert len(stored.names("other")) == 2
 

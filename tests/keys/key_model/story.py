@@ -43,7 +43,7 @@ class Process:
             not_before=None if not_before is None else datetime.fromtimestamp(not_before, UTC),
         )
         self.provider = world.provider(region)
-        self.encryptor = Encryptor(self.provider, world.regions[region], policy)
+        self.encryptor = Encryptor(self.provider, world.regions[region], policy=policy)
         self.field = self.encryptor.field("a.b", str)
 
     def writes(self, tenant: str) -> bytes:
