@@ -3,7 +3,7 @@
 from fieldcrypt import IndexedBy
 from fieldcrypt_dynamodb.client import EncryptedClient
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError
-from fieldcrypt_dynamodb.item.description import ItemSeal, OldItems, Protected, ProtectedTable
+from fieldcrypt_dynamodb.item.description import ItemSeal, LegacyItemReader, Protected, ProtectedTable
 from fieldcrypt_dynamodb.key_store.store import DynamoKeyStore
 from fieldcrypt_dynamodb.request.failures import size_of
 from fieldcrypt_dynamodb.resource import EncryptedResource
@@ -17,7 +17,7 @@ __all__ = [
     "EncryptedTable",
     "IndexedBy",
     "ItemSeal",
-    "OldItems",
+    "LegacyItemReader",
     "Protected",
     "ProtectedAttributeError",
     "ProtectedTable",

@@ -103,7 +103,7 @@ class EncryptedClient:
         return paginator
 
     def _on_table(self, operation: str, params: dict[str, Any]) -> dict[str, Any]:
-        requests = self._requests.of(params.get("TableName"))
+        requests = self._requests.for_table(params.get("TableName"))
         send = getattr(self._client, operation)
         if requests is None:
             return send(**params)  # type: ignore[no-any-return]

@@ -5,18 +5,19 @@ from __future__ import annotations
 from fieldcrypt import PlaintextRefusedError
 from fieldcrypt.spi import located
 
-__all__ = ["ProtectedAttributeError", "renamed"]
+__all__ = ["ProtectedAttributeError", "named_error"]
 
 
 class ProtectedAttributeError(PlaintextRefusedError):
     """A request was refused before anything was sent: the message names the attribute or operation, and says why.
 
     It would send plaintext of a protected attribute to DynamoDB, write what is no encrypted value of the attribute's,
-    or have DynamoDB compute with ciphertext.
+    or have DynamoDB compute with ciphertext. Or what PynamoDB's model was read from lacks the key or the tenant that
+    its values are bound to.
     """
 
 
-def renamed(error: TypeError | ValueError, attribute: str, tenant: str | None = None) -> TypeError | ValueError:
+def named_error(error: TypeError | ValueError, attribute: str, tenant: str | None = None) -> TypeError | ValueError:
     """Return an error about a value with the attribute's name before it."""
     message = str(error)
     kind = TypeError if isinstance(error, TypeError) else ValueError

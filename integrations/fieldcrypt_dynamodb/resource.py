@@ -41,7 +41,7 @@ class EncryptedResource:
 
     def Table(self, name: str) -> Any:  # noqa: N802 (boto3's name)
         """Return a table: an `EncryptedTable` if it is protected, boto3's own if not."""
-        requests = self._requests.of(name)
+        requests = self._requests.for_table(name)
         table = self._resource.Table(name)  # an ARN may be one of another account
         if requests is None:
             return table

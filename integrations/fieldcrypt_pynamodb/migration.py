@@ -57,7 +57,7 @@ class MigratedModel:
         self.attributes: Sequence[Any] = tuple(found.values())
         self.bound = issubclass(model, ProtectedModel)
         self.seal: Any = None
-        self.old_items: Any = None
+        self.legacy_items: Any = None
         if not self.attributes:
             raise ConfigurationError(f"{model.__name__} has no encrypted attribute")
 
@@ -95,14 +95,14 @@ class MigratedModel:
         if any(_is_filled(item.get(name)) for name in names):
             raise UnitError(f"the item has protected attributes, and is {what}")
 
-    def place(self, item: Item) -> tuple[Mapping[str, str] | None, str | None]:
+    def binding(self, item: Item) -> tuple[Mapping[str, str] | None, str | None]:
         """Return what the values of an item are bound to.
 
         Raises:
             ProtectedAttributeError, ValueError: the item does not tell.
         """
         model: Any = self._class_of(item)
-        return model._fieldcrypt_plan().item_key.of(item) if issubclass(model, ProtectedModel) else (None, None)
+        return model._fieldcrypt_plan().item_key.binding(item) if issubclass(model, ProtectedModel) else (None, None)
 
     def _class_of(self, item: Item) -> type[Model]:
         stored: Any = self._model._get_discriminator_class(dict(item))  # type: ignore[arg-type]
@@ -123,13 +123,13 @@ class _Attribute:
         self, attribute: EncryptedAttribute[Any], encryptor: Encryptor, field: Field[Any], tagger: Tagger | None
     ) -> None:
         self.name = attribute.attr_name
-        self.encryptor, self.field, self.pad = encryptor, field, attribute.pad
-        self.accepted = attribute.accepted
+        self.encryptor, self.field, self.pad = encryptor, field, attribute.protection.pad
+        self.accepted = attribute.protection.accepted
         self.index = attribute.index
         # Alike in classes that inherit it.
         self.declared = (self.name, field.name, str(field), self.pad, str(self.index))
         self.companion = None if tagger is None else tagger.companion.attr_name
-        self.of_plaintext, self.as_plaintext = attribute.of_plaintext, attribute.as_plaintext
+        self.of_plaintext, self.as_plaintext = attribute.conversion.of_plaintext, attribute.conversion.as_plaintext
         self.to_field = attribute.to_field
         self._tagger = tagger
 

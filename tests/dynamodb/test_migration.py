@@ -32,8 +32,8 @@ from fieldcrypt import (
 from fieldcrypt.migration import Migration, PreviousField, Sample, ValueStatus
 from fieldcrypt.schemes.fernet import FernetReader
 from fieldcrypt_dynamodb import EncryptedTable, ItemSeal, Protected, ProtectedTable
+from fieldcrypt_dynamodb.encryption_client import DynamoDbEncryptionClientReader
 from fieldcrypt_dynamodb.migration import CheckpointTable, MigrationError, TableMigration
-from fieldcrypt_dynamodb.old_items import OldItemReader
 from fieldcrypt_pynamodb import BlindIndexAttribute, EncryptedAttribute
 from fieldcrypt_pynamodb import encrypted as encrypted_model
 from fieldcrypt_pynamodb.migration import MigratedModel
@@ -449,7 +449,7 @@ class TestOtherSchemes(OnMoto):
         secrets.allow(True)  # beside what the SDK encrypts
         SdkTable(table=plain, materials_provider=materials(), attribute_actions=ACTIONS).put_item(Item=ITEM)
         types = {"ssn": str, "weight": Decimal, "photo": bytes, "names": set, "notes": list}
-        reader: Any = OldItemReader(config(materials()))
+        reader: Any = DynamoDbEncryptionClientReader(config(materials()))
 
         def table(**missing: Any) -> ProtectedTable:
             attributes = {name: kind for name, kind in types.items() if name not in missing}

@@ -20,7 +20,7 @@ from dynamodb_encryption_sdk.transform import ddb_to_dict, dict_to_ddb
 from fieldcrypt import ConfigurationError, DecryptionError, Encryptor, KeyProviderError
 from fieldcrypt.testing import LocalAws
 from fieldcrypt_dynamodb import EncryptedTable, ProtectedTable
-from fieldcrypt_dynamodb.old_items import OldItemReader
+from fieldcrypt_dynamodb.encryption_client import DynamoDbEncryptionClientReader
 from tests.support.doubles import told
 from tests.support.dynamodb import DynamoDb
 
@@ -81,7 +81,7 @@ class TestReading:
 
     def test_both_forms(self, item: dict[str, Any]) -> None:
         """An item is recognised, verified and decrypted, and comes in the form in which it is given."""
-        reader = OldItemReader(config(materials()))
+        reader = DynamoDbEncryptionClientReader(config(materials()))
         before = dict(item)
         assert reader.recognises(item)
         assert reader.read(item) == ITEM
@@ -92,7 +92,7 @@ class TestReading:
         """A table is migrated item by item, and then has the same items, none of them of the SDK."""
         types = {"ssn": str, "weight": Decimal, "photo": bytes, "names": set, "notes": list}
         ours = EncryptedTable(table, ProtectedTable("patients", encryptor, key=("id",), attributes=types))
-        reader = OldItemReader(config(materials()))
+        reader = DynamoDbEncryptionClientReader(config(materials()))
         ours.put_item(Item={**ITEM, "id": "43"})
         for found in table.scan()["Items"]:
             if reader.recognises(found):
@@ -108,18 +108,23 @@ class TestReading:
         provider = AwsKmsCryptographicMaterialsProvider(key_id=kms_key)
         SdkTable(table=table, materials_provider=provider, attribute_actions=ACTIONS).put_item(Item=ITEM)
         item = table.get_item(Key={"id": "42"})["Item"]
-        assert OldItemReader(config(AwsKmsCryptographicMaterialsProvider(key_id=kms_key))).read(item) == ITEM
+        assert (
+            DynamoDbEncryptionClientReader(config(AwsKmsCryptographicMaterialsProvider(key_id=kms_key))).read(item)
+            == ITEM
+        )
         with pytest.raises(DecryptionError):  # another item's key, as KMS sees by the encryption context
-            OldItemReader(config(AwsKmsCryptographicMaterialsProvider(key_id=kms_key))).read({**item, "id": "43"})
+            DynamoDbEncryptionClientReader(config(AwsKmsCryptographicMaterialsProvider(key_id=kms_key))).read(
+                {**item, "id": "43"}
+            )
         aws.kms("us-east-1").disable_key(KeyId=kms_key)
         try:
             with pytest.raises(KeyProviderError):
-                OldItemReader(config(AwsKmsCryptographicMaterialsProvider(key_id=kms_key))).read(item)
+                DynamoDbEncryptionClientReader(config(AwsKmsCryptographicMaterialsProvider(key_id=kms_key))).read(item)
         finally:
             aws.kms("us-east-1").enable_key(KeyId=kms_key)
         monkeypatch.setenv("AWS_ENDPOINT_URL_KMS", "http://127.0.0.1:9")
         with pytest.raises(KeyProviderError):
-            OldItemReader(config(AwsKmsCryptographicMaterialsProvider(key_id=kms_key))).read(item)
+            DynamoDbEncryptionClientReader(config(AwsKmsCryptographicMaterialsProvider(key_id=kms_key))).read(item)
 
 
 class TestRefusal:
@@ -127,7 +132,7 @@ class TestRefusal:
 
     def test_a_changed_item(self, item: dict[str, Any]) -> None:
         """Any attribute changed, exchanged or removed, an item is refused."""
-        reader = OldItemReader(config(materials()))
+        reader = DynamoDbEncryptionClientReader(config(materials()))
         for name, value in item.items():
             data: Any = value if isinstance(value, Binary) else str(value).encode()
             data = bytes(getattr(data, "value", data))
@@ -146,12 +151,12 @@ class TestRefusal:
     def test_other_keys(self, item: dict[str, Any]) -> None:
         """Under other keys, an item is refused."""
         with pytest.raises(DecryptionError) as caught:
-            OldItemReader(config(materials(b"x"))).read(item)
+            DynamoDbEncryptionClientReader(config(materials(b"x"))).read(item)
         assert ITEM["ssn"] not in told(caught.value)
 
     def test_an_item_of_nobody(self) -> None:
         """A plain item is not recognised, and refused."""
-        reader = OldItemReader(config(materials()))
+        reader = DynamoDbEncryptionClientReader(config(materials()))
         assert not reader.recognises(ITEM)
         with pytest.raises(DecryptionError, match="not signed"):
             reader.read(ITEM)
@@ -164,6 +169,6 @@ class TestRefusal:
             attribute_actions=AttributeActions(CryptoAction.DO_NOTHING),
         )
         with pytest.raises(ConfigurationError):
-            OldItemReader(nothing)
+            DynamoDbEncryptionClientReader(nothing)
         with pytest.raises(TypeError, match="cannot be pickled"):
-            pickle.dumps(OldItemReader(config(materials())))
+            pickle.dumps(DynamoDbEncryptionClientReader(config(materials())))

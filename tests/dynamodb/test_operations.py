@@ -26,7 +26,7 @@ from fieldcrypt_dynamodb import (
     ProtectedTable,
 )
 from fieldcrypt_dynamodb.expression.conditions import rewrite
-from fieldcrypt_dynamodb.expression.placeholders import Substitutions
+from fieldcrypt_dynamodb.expression.placeholders import Placeholders
 from fieldcrypt_dynamodb.expression.syntax import Node, conditions
 from fieldcrypt_dynamodb.expression.updates import Update
 from fieldcrypt_dynamodb.item.forms import PYTHON, WIRE
@@ -144,12 +144,12 @@ OPEN = ProtectedTable(
 )  # the same, with nothing of it protected
 
 
-def rewritten(given: dict[str, Any], change: Callable[[Substitutions], str]) -> dict[str, Any] | None:
+def rewritten(given: dict[str, Any], change: Callable[[Placeholders], str]) -> dict[str, Any] | None:
     """What would leave; None if it is refused."""
     (name,) = given
     request = {**given, "ExpressionAttributeNames": NAMES}
     try:
-        places = Substitutions({**request, "ExpressionAttributeValues": {":a": "plain", ":b": SECRET}})
+        places = Placeholders({**request, "ExpressionAttributeValues": {":a": "plain", ":b": SECRET}})
         request[name] = change(places)
         places.put_into(request)
     except ProtectedAttributeError:
@@ -177,7 +177,7 @@ def parts(node: Node) -> Iterator[Node]:
 def test_no_condition_leaves_that_compares_a_protected_attribute(text: str, before: str) -> None:
     """Whatever it looks like."""
 
-    def change(places: Substitutions) -> str:
+    def change(places: Placeholders) -> str:
         return rewrite(before + text, TABLE, places, PYTHON, None, compares=True).text
 
     request = rewritten({"FilterExpression": before + text}, change)
@@ -194,13 +194,13 @@ def test_no_condition_leaves_that_compares_a_protected_attribute(text: str, befo
 def test_no_update_leaves_that_sets_a_protected_attribute_to_plaintext(text: str, before: str) -> None:
     items = Items(TABLE, PYTHON)
 
-    def change(places: Substitutions) -> str:
+    def change(places: Placeholders) -> str:
         update = Update(before + text, items, places)
-        return update.rewritten(items.place({"id": "1"}) if update.protected else None)
+        return update.rewritten(items.binding({"id": "1"}) if update.protected else None)
 
     request = rewritten({"UpdateExpression": before + text}, change)
     if request is not None:
-        left = Update(request["UpdateExpression"], Items(OPEN, PYTHON), Substitutions(request))
+        left = Update(request["UpdateExpression"], Items(OPEN, PYTHON), Placeholders(request))
         for path, value, _ in left._sets:
             if path.root in ("ssn", "email", "tag"):
                 name = value.value or value.parts[1].value
@@ -218,14 +218,14 @@ def test_no_update_leaves_that_sets_a_protected_attribute_to_plaintext(text: str
     ],
 )
 def test_what_has_nothing_to_do_with_protected_attributes_leaves_as_it_is(text: str) -> None:
-    places = Substitutions({"FilterExpression": text, "ExpressionAttributeNames": NAMES})
+    places = Placeholders({"FilterExpression": text, "ExpressionAttributeNames": NAMES})
     assert rewrite(text, TABLE, places, WIRE, None, compares=True).text == text
 
 
 @pytest.mark.parametrize("text", ["(#e = :a)AND(ward = :b)OR(#e = :a)", "NOT(#e = :a)AND NOT(ward = :b)"])
 def test_words_stay_apart(text: str) -> None:
     """Also where only parentheses stood between them."""
-    places = Substitutions(
+    places = Placeholders(
         {"FilterExpression": text, "ExpressionAttributeNames": NAMES, "ExpressionAttributeValues": {":a": "x", ":b": 1}}
     )
     found = rewrite(text, TABLE, places, PYTHON, None, compares=True).text
@@ -237,7 +237,7 @@ def test_no_list_is_longer_than_dynamodb_takes(text: str) -> None:
     """Which lists of values become while an index key rotates, for they have two tags then."""
     Items(TABLE, PYTHON).encrypted({"id": "1", "email": "x"})  # before there is a key, there are no tags
     values = {f":v{number}": str(number) for number in range(250)}
-    places = Substitutions({"ExpressionAttributeValues": values})
+    places = Placeholders({"ExpressionAttributeValues": values})
     found = rewrite(text.format(", ".join(values)), TABLE, places, PYTHON, None, compares=True).text
     assert [len(each.split(",")) for each in found.split(" OR ")] == [100, 100, 50]
     assert found.removeprefix("NOT ").startswith("(#")
@@ -253,7 +253,7 @@ def test_no_list_is_longer_than_dynamodb_takes(text: str) -> None:
     ],
 )
 def test_so_do_updates(text: str) -> None:
-    places = Substitutions({"UpdateExpression": text})
+    places = Placeholders({"UpdateExpression": text})
     assert Update(text, Items(TABLE, WIRE), places).rewritten(None) == text
 
 

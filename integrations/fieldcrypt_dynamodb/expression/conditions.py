@@ -6,17 +6,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from fieldcrypt.spi import MAX_TAG_SIZE
-from fieldcrypt_dynamodb.errors import ProtectedAttributeError, renamed
-from fieldcrypt_dynamodb.expression.placeholders import Substitutions
+from fieldcrypt_dynamodb.errors import ProtectedAttributeError, named_error
+from fieldcrypt_dynamodb.expression.placeholders import Placeholders
 from fieldcrypt_dynamodb.expression.syntax import Node, conditions
 from fieldcrypt_dynamodb.item.description import ProtectedTable
 from fieldcrypt_dynamodb.item.forms import Form
 from fieldcrypt_dynamodb.item.items import Items
 
-__all__ = ["Comparison", "Condition", "KeySearch", "meets", "rewrite", "rewrite_key"]
+__all__ = ["NO_TAG", "Comparison", "Condition", "KeySearch", "meets", "rewrite", "rewrite_key"]
 
 _PRESENCE = frozenset({"attribute_exists", "attribute_not_exists"})
-_NO_TAG = bytes(MAX_TAG_SIZE + 1)  # which no value has: for searching where there is nothing to find
+NO_TAG = bytes(MAX_TAG_SIZE + 1)  # which no value has: for searching where there is nothing to find
 _MOST_IN = 100  # operands that DynamoDB takes in one IN: while an index key rotates, values have two tags each
 
 
@@ -73,9 +73,11 @@ class KeySearch(NamedTuple):
 
 
 class _Rewriting:
-    def __init__(self, text: str, table: ProtectedTable, places: Substitutions, form: Form, tenant: str | None) -> None:
-        self._text, self._table, self._places, self._form, self._tenant = text, table, places, form, tenant
-        self.tree = conditions(text, places.names)
+    def __init__(
+        self, text: str, table: ProtectedTable, placeholders: Placeholders, form: Form, tenant: str | None
+    ) -> None:
+        self._text, self._table, self._placeholders, self._form, self._tenant = text, table, placeholders, form, tenant
+        self.tree = conditions(text, placeholders.names)
         self._edits: list[tuple[int, int, str]] = []
 
     def leaves(self) -> Iterator[tuple[Node, bool]]:
@@ -102,7 +104,7 @@ class _Rewriting:
 
     def comparison(self, attribute: str, placeholders: tuple[str, ...]) -> Comparison:
         """Return what is searched for, in the field's own type."""
-        values = tuple(self._value(attribute, self._places.take(each)) for each in placeholders)
+        values = tuple(self._value(attribute, self._placeholders.take(each)) for each in placeholders)
         return Comparison(attribute, values)
 
     def _value(self, attribute: str, given: Any) -> Any:
@@ -116,13 +118,13 @@ class _Rewriting:
             to_field = self._form.conversion(table.attributes[attribute].type).to_field
             return given if to_field is None else to_field(given)
         except (TypeError, ValueError) as error:
-            raise renamed(error, f"{table.name}.{attribute}") from None
+            raise named_error(error, f"{table.name}.{attribute}") from None
 
     def tags(self, comparison: Comparison) -> list[bytes]:
         """Return all tags that items can have which meet a comparison; at least one."""
         table, attribute = self._table, comparison.attribute
         tenant = None
-        if attribute in table.per_tenant:
+        if table.has_tags_per_tenant(attribute):
             tenant = self._tenant
             if tenant is None:
                 raise ProtectedAttributeError(
@@ -131,7 +133,7 @@ class _Rewriting:
                 )
         index = table.indexes[attribute]
         tags = [tag for value in comparison.values for tag in index.tags(value, tenant=tenant)]
-        return list(dict.fromkeys(tags)) or [_NO_TAG]
+        return list(dict.fromkeys(tags)) or [NO_TAG]
 
     def replace(self, leaf: Node, *conditions: str) -> None:
         """Put one of other conditions in the place of one, in parentheses if it has them: a word may follow at once."""
@@ -147,7 +149,7 @@ class _Rewriting:
             text = text[:start] + new + text[end:]
         return text
 
-    def refusal(self, leaf: Node, names: set[str]) -> ProtectedAttributeError:
+    def refusal_error(self, leaf: Node, names: set[str]) -> ProtectedAttributeError:
         """Return why a condition is refused."""
         name = sorted(names)[0]
         what = f"{self._table.name}.{name}"
@@ -162,14 +164,14 @@ class _Rewriting:
 
 
 def rewrite(
-    text: str, table: ProtectedTable, places: Substitutions, form: Form, tenant: str | None, *, compares: bool
+    text: str, table: ProtectedTable, placeholders: Placeholders, form: Form, tenant: str | None, *, compares: bool
 ) -> Condition:
     """Rewrite a condition or a filter.
 
     Args:
         text: the expression.
         table: what is protected.
-        places: the request's placeholders.
+        placeholders: the request's placeholders.
         form: of its values.
         tenant: whose tags, if they are per tenant.
         compares: True if what is found is compared after decryption; a condition of a write is not.
@@ -178,7 +180,7 @@ def rewrite(
         ProtectedAttributeError: DynamoDB would have to compare ciphertext.
         TypeError, ValueError: a value is not one of the attribute's.
     """
-    rewriting = _Rewriting(text, table, places, form, tenant)
+    rewriting = _Rewriting(text, table, placeholders, form, tenant)
     comparisons = []
     for leaf, holds in rewriting.leaves():
         names = rewriting.touches(leaf)
@@ -186,7 +188,7 @@ def rewrite(
             continue
         searched = rewriting.searched(leaf)
         if searched is None:
-            raise rewriting.refusal(leaf, names)
+            raise rewriting.refusal_error(leaf, names)
         comparison = rewriting.comparison(*searched)
         if table.indexes[comparison.attribute].truncated and not (holds and compares):
             raise ProtectedAttributeError(
@@ -196,8 +198,8 @@ def rewrite(
             )
         if holds:
             comparisons.append(comparison)
-        companion = places.name(table.companions[comparison.attribute])
-        tags = [places.value(form.binary(tag)) for tag in rewriting.tags(comparison)]
+        companion = placeholders.name(table.companions[comparison.attribute])
+        tags = [placeholders.value(form.binary(tag)) for tag in rewriting.tags(comparison)]
         if len(tags) == 1:
             rewriting.replace(leaf, f"{companion} = {tags[0]}")
         else:
@@ -207,14 +209,14 @@ def rewrite(
 
 
 def rewrite_key(
-    text: str, table: ProtectedTable, places: Substitutions, form: Form, tenant: str | None
+    text: str, table: ProtectedTable, placeholders: Placeholders, form: Form, tenant: str | None
 ) -> tuple[Condition, KeySearch | None]:
     """Rewrite a key condition. On the key of an index, DynamoDB takes one tag at a time.
 
     Raises:
         As `rewrite`.
     """
-    rewriting = _Rewriting(text, table, places, form, tenant)
+    rewriting = _Rewriting(text, table, placeholders, form, tenant)
     comparisons: list[Comparison] = []
     search = None
     for leaf, holds in rewriting.leaves():
@@ -223,12 +225,12 @@ def rewrite_key(
             continue
         searched = rewriting.searched(leaf)
         if searched is None or leaf.kind != "=" or not holds or comparisons:
-            raise rewriting.refusal(leaf, names)
+            raise rewriting.refusal_error(leaf, names)
         comparisons.append(rewriting.comparison(*searched))
         companion = table.companions[comparisons[0].attribute]
         tags = rewriting.tags(comparisons[0])
-        search = KeySearch(places.value(form.binary(tags[0])), tags, companion)
-        rewriting.replace(leaf, f"{places.name(companion)} = {search.placeholder}")
+        search = KeySearch(placeholders.value(form.binary(tags[0])), tags, companion)
+        rewriting.replace(leaf, f"{placeholders.name(companion)} = {search.placeholder}")
     return Condition(rewriting.text(), comparisons, set(_roots(rewriting.tree))), search
 
 

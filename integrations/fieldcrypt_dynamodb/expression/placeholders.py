@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError
-from fieldcrypt_dynamodb.expression.syntax import placeholders
+from fieldcrypt_dynamodb.expression.syntax import placeholders_in
 
-__all__ = ["EXPRESSIONS", "Substitutions"]
+__all__ = ["EXPRESSIONS", "Placeholders"]
 
 EXPRESSIONS = (
     "ConditionExpression",
@@ -21,7 +21,7 @@ _NAMES, _VALUES = "ExpressionAttributeNames", "ExpressionAttributeValues"
 _PREFIX = "fieldcrypt"
 
 
-class Substitutions:
+class Placeholders:
     """`ExpressionAttributeNames` and `ExpressionAttributeValues` of one request, while its expressions are rewritten.
 
     Args:
@@ -89,4 +89,4 @@ class Substitutions:
 
 
 def _placeholders(params: Mapping[str, Any]) -> set[str]:
-    return {each for name in EXPRESSIONS if name in params for each in placeholders(params[name])}
+    return {each for name in EXPRESSIONS if name in params for each in placeholders_in(params[name])}

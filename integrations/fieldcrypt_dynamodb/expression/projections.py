@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError
-from fieldcrypt_dynamodb.expression.placeholders import Substitutions
+from fieldcrypt_dynamodb.expression.placeholders import Placeholders
 from fieldcrypt_dynamodb.expression.syntax import paths
 from fieldcrypt_dynamodb.item.description import ProtectedTable
 
@@ -29,19 +29,21 @@ class Projection:
     verifies: bool = True
 
     @classmethod
-    def of(cls, text: str, table: ProtectedTable, places: Substitutions, needed: Iterable[str] = ()) -> Projection:
+    def from_text(
+        cls, text: str, table: ProtectedTable, placeholders: Placeholders, needed: Iterable[str] = ()
+    ) -> Projection:
         """Read an expression, and add what it takes to decrypt.
 
         Args:
             text: the expression.
             table: what is protected.
-            places: the request's placeholders.
+            placeholders: the request's placeholders.
             needed: attributes to read in any case, for comparison.
 
         Raises:
             ProtectedAttributeError: it leads into a protected attribute, or asks for tags or the seal.
         """
-        found = paths(text, places.names)
+        found = paths(text, placeholders.names)
         sealed = frozenset(table.seal.over) if table.seal is not None else frozenset()
         for path in found:
             if path.root in table.own:
@@ -58,8 +60,8 @@ class Projection:
         if table.seal is not None and verifies:
             more |= sealed | {table.seal.attribute}
         if verifies or not (asked | more).isdisjoint(table.attributes):
-            more |= table.described | table.former
-        return cls(", ".join([text, *map(places.name, sorted(more - asked))]), asked, verifies)
+            more |= table.binding_attributes | table.previous_attributes
+        return cls(", ".join([text, *map(placeholders.name, sorted(more - asked))]), asked, verifies)
 
     def cut(self, item: dict[str, Any]) -> dict[str, Any]:
         """Return of an item what was asked for."""

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError
 
-__all__ = ["Node", "Path", "Token", "Tokens", "beside_and", "conditions", "operand", "paths", "placeholders"]
+__all__ = ["Node", "Path", "Token", "Tokens", "beside_and", "conditions", "operand", "paths", "placeholders_in"]
 
 _COMPARISONS = frozenset({"=", "<>", "<", "<=", ">", ">="})
 _TOKEN = re.compile(
@@ -99,7 +99,7 @@ class Tokens:
     def expect(self, text: str) -> Token:
         """Take a token that has to come."""
         if not self.at(text):
-            raise self.unread()
+            raise self.unreadable_error()
         return self.take()
 
     def opens(self) -> bool:
@@ -110,17 +110,17 @@ class Tokens:
         """Take a document path."""
         first = self.take()
         if first.kind != "name":
-            raise self.unread()
+            raise self.unreadable_error()
         whole, end = True, first.end
         while self.at(".", "["):
             whole = False
             if self.take().text == ".":
                 if self.peek().kind != "name":
-                    raise self.unread()
+                    raise self.unreadable_error()
                 end = self.take().end
             else:
                 if not self.peek().text.isdigit():
-                    raise self.unread()
+                    raise self.unreadable_error()
                 self.take()
                 end = self.expect("]").end
         return Path(self._resolved(first), whole, first.start, end)
@@ -133,9 +133,9 @@ class Tokens:
         except KeyError:
             raise ProtectedAttributeError(f"ExpressionAttributeNames has no {token.text}") from None
 
-    def unread(self) -> ProtectedAttributeError:
+    def unreadable_error(self) -> ProtectedAttributeError:
         """Return the error of an expression that cannot be read."""
-        return _unread(self.peek().start)
+        return _unreadable_error(self.peek().start)
 
 
 def _tokens(text: str) -> Iterator[Token]:
@@ -143,13 +143,13 @@ def _tokens(text: str) -> Iterator[Token]:
     while at < end:
         match = _TOKEN.match(text, at)
         if match is None or match.lastgroup is None:
-            raise _unread(at)
+            raise _unreadable_error(at)
         yield Token(match.lastgroup, match[match.lastgroup], match.start(match.lastgroup), match.end())
         at = match.end()
     yield Token("end", "", end, end)
 
 
-def _unread(at: int) -> ProtectedAttributeError:
+def _unreadable_error(at: int) -> ProtectedAttributeError:
     """Return an error that does not show the expression: what cannot be read may be a value, by mistake."""
     return ProtectedAttributeError(
         f"the expression cannot be read from its character {at} on, so that nobody can tell what it does with "
@@ -157,7 +157,7 @@ def _unread(at: int) -> ProtectedAttributeError:
     )
 
 
-def placeholders(text: str) -> set[str]:
+def placeholders_in(text: str) -> set[str]:
     """Return the placeholders of names and values that an expression has."""
     return {token.text for token in _tokens(text) if token.text[:1] in ("#", ":")}
 
@@ -171,7 +171,7 @@ def conditions(text: str, names: dict[str, str]) -> Node:
     tokens = Tokens(text, names)
     node = _either(tokens)
     if tokens.peek().kind != "end":
-        raise tokens.unread()
+        raise tokens.unreadable_error()
     return node
 
 
@@ -197,7 +197,7 @@ def paths(text: str, names: dict[str, str]) -> list[Path]:
         tokens.take()
         found.append(tokens.path())
     if tokens.peek().kind != "end":
-        raise tokens.unread()
+        raise tokens.unreadable_error()
     return found
 
 
@@ -243,7 +243,7 @@ def _comparison(tokens: Tokens) -> Node:
         members = _list(tokens)
         return Node("in", (left, *members), left.start, tokens.expect(")").end)
     if left.kind in ("path", "value"):
-        raise tokens.unread()
+        raise tokens.unreadable_error()
     return left
 
 

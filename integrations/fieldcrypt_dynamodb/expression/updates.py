@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError
-from fieldcrypt_dynamodb.expression.placeholders import Substitutions
+from fieldcrypt_dynamodb.expression.placeholders import Placeholders
 from fieldcrypt_dynamodb.expression.syntax import Node, Path, Tokens, operand
 from fieldcrypt_dynamodb.item.description import ProtectedTable
-from fieldcrypt_dynamodb.item.items import Items, Place
+from fieldcrypt_dynamodb.item.items import Binding, Items
 
 __all__ = ["Update"]
 
@@ -21,23 +21,23 @@ class Update:
     Args:
         text: the expression.
         items: encrypts.
-        places: the request's placeholders.
+        placeholders: the request's placeholders.
 
     Attributes:
-        protected: True if it changes a protected attribute, so that the item's place has to be known.
+        protected: True if it changes a protected attribute, so that the item's binding has to be known.
 
     Raises:
         ProtectedAttributeError: it cannot be read, or does what would leave the item unreadable.
     """
 
-    def __init__(self, text: str, items: Items, places: Substitutions) -> None:
+    def __init__(self, text: str, items: Items, placeholders: Placeholders) -> None:
         self._text = text
         self._items = items
         self._table = items.table
-        self._places = places
+        self._placeholders = placeholders
         self._sets: list[tuple[Path, Node, str]] = []  # of each `SET path = value` its path, value and text
         self._others: list[tuple[str, Path, str]] = []  # of each other action its clause, path and text
-        self._read(Tokens(text, places.names))
+        self._read(Tokens(text, placeholders.names))
         changed = [path for path, _, _ in self._sets] + [path for _, path, _ in self._others]
         for path in changed:
             _check(self._table, path)
@@ -46,7 +46,7 @@ class Update:
     def _read(self, tokens: Tokens) -> None:
         while tokens.peek().kind != "end":
             if not tokens.at(*_CLAUSES):
-                raise tokens.unread()
+                raise tokens.unreadable_error()
             clause = tokens.take().text.upper()
             self._action(clause, tokens)
             while tokens.at(","):
@@ -63,11 +63,11 @@ class Update:
             end = path.end if clause == "REMOVE" else operand(tokens).end
             self._others.append((clause, path, self._text[path.start : end]))
 
-    def rewritten(self, place: Place | None) -> str:
+    def rewritten(self, binding: Binding | None) -> str:
         """Return the expression as it leaves.
 
         Args:
-            place: the item's; None if nothing `protected` is changed.
+            binding: the item's; None if nothing `protected` is changed.
 
         Raises:
             ProtectedAttributeError: it does with a protected attribute what only the value itself would allow.
@@ -76,7 +76,7 @@ class Update:
         clauses: dict[str, list[str]] = {clause: [] for clause in _CLAUSES}
         for path, value, source in self._sets:
             if path.root in self._table.attributes:
-                self._set(path.root, value, place, clauses)
+                self._set(path.root, value, binding, clauses)
             else:
                 self._refuse_copies(value)
                 clauses["SET"].append(source)
@@ -84,15 +84,15 @@ class Update:
             clauses[clause].append(source)
             if path.root in self._table.attributes:
                 if clause != "REMOVE":
-                    raise self._refusal(path.root, clause)
+                    raise self._refusal_error(path.root, clause)
                 if path.root in self._table.companions:
-                    clauses["REMOVE"].append(self._places.name(self._table.companions[path.root]))
+                    clauses["REMOVE"].append(self._placeholders.name(self._table.companions[path.root]))
         return " ".join(f"{clause} {', '.join(actions)}" for clause, actions in clauses.items() if actions)
 
-    def _set(self, attribute: str, value: Node, place: Place | None, clauses: dict[str, list[str]]) -> None:
+    def _set(self, attribute: str, value: Node, binding: Binding | None, clauses: dict[str, list[str]]) -> None:
         given = _given(value, attribute)
-        if given is None or place is None:
-            raise self._refusal(attribute, f"SET with {value.kind}")
+        if given is None or binding is None:
+            raise self._refusal_error(attribute, f"SET with {value.kind}")
         once = value.kind == "if_not_exists"
         companion = self._table.companions.get(attribute)
         if once and companion is not None:
@@ -101,25 +101,25 @@ class Update:
                 f"attribute_not_exists({attribute})",
                 field=self._table.field_name(attribute),
             )
-        encrypted, tag = self._items.encrypt(attribute, self._places.take(given), place)
+        encrypted, tag = self._items.encrypt(attribute, self._placeholders.take(given), binding)
         clauses["SET"].append(self._assignment(attribute, encrypted, once=once))
         if companion is not None and tag is not None:
             clauses["SET"].append(self._assignment(companion, tag, once=False))
         elif companion is not None:
-            clauses["REMOVE"].append(self._places.name(companion))
+            clauses["REMOVE"].append(self._placeholders.name(companion))
 
     def _assignment(self, attribute: str, value: Any, *, once: bool) -> str:
-        name, new = self._places.name(attribute), self._places.value(value)
+        name, new = self._placeholders.name(attribute), self._placeholders.value(value)
         return f"{name} = if_not_exists({name}, {new})" if once else f"{name} = {new}"
 
     def _refuse_copies(self, value: Node) -> None:
         """Refuse to have the value of a protected attribute copied to another one, where it would not decrypt."""
         if value.path is not None and (value.path.root in self._table.attributes or value.path.root in self._table.own):
-            raise self._refusal(value.path.root, "a copy of it")
+            raise self._refusal_error(value.path.root, "a copy of it")
         for part in value.parts:
             self._refuse_copies(part)
 
-    def _refusal(self, attribute: str, what: str) -> ProtectedAttributeError:
+    def _refusal_error(self, attribute: str, what: str) -> ProtectedAttributeError:
         return ProtectedAttributeError(
             f"DynamoDB cannot compute with the protected attribute {self._table.name}.{attribute}, which holds "
             f"ciphertext ({what}): SET with a plain value, if_not_exists on the attribute itself, and REMOVE work",
@@ -153,7 +153,7 @@ def _check(table: ProtectedTable, path: Path) -> None:
             f"{table.name}.{path.root} is the tenant, under whose keys the item is encrypted: put the whole item to "
             "change it"
         )
-    if path.root in table.former:
+    if path.root in table.previous_attributes:
         raise ProtectedAttributeError(
             f"{table.name}.{path.root} is what values were bound to before, and may be until all are encrypted anew: "
             "put the whole item to change it"

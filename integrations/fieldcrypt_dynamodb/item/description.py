@@ -7,17 +7,16 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Protocol
 
-from fieldcrypt import BlindIndex, ConfigurationError, Encryptor, Field, IndexedBy
-from fieldcrypt.schemes import LegacyReader
+from fieldcrypt import BlindIndex, ConfigurationError, Encryptor, Field, Protection
 from fieldcrypt.spi import Accepted, MixedField
 from fieldcrypt_dynamodb.item.forms import PYTHON
 from fieldcrypt_dynamodb.item.plaintext import to_value
 from fieldcrypt_dynamodb.item.values import check_type
 
-__all__ = ["ItemSeal", "OldItems", "Protected", "ProtectedTable"]
+__all__ = ["ItemSeal", "LegacyItemReader", "Protected", "ProtectedTable"]
 
 
-class OldItems(Protocol):
+class LegacyItemReader(Protocol):
     """Reads items that another scheme encrypted as a whole, in either of boto3's forms."""
 
     def recognises(self, item: Any, /) -> bool:
@@ -34,32 +33,7 @@ class OldItems(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Protected:
-    """A protected attribute: `Protected(str, index="email_tag")`. A bare type, `str`, is short for `Protected(str)`.
-
-    Attributes:
-        type: of its values: str, bytes, bool, int, Decimal, float, date, datetime, time, UUID, list, dict, set, an Enum
-            class, or `object` for any of these but Enum members.
-        index: make it searchable: the name of the attribute that holds the tags, or an `IndexedBy` that says more.
-        name: the field's name, if not `table.attribute`.
-        pad: hide the exact length of values by padding them to a multiple of so many bytes (2 to 65,535).
-        accept_public_key, accept_foreign_keys: see `Encryptor.field`.
-        accept_plaintext: read plaintext as well, in the type's own form in DynamoDB, until this day begins in UTC, a
-            year from now at the most: while a table that holds it is encrypted. Writes are encrypted all the same.
-        accept: read values of other schemes, or of a former declaration, as well (`LegacyReader`, `PreviousField`).
-        accept_until: until when; needed with `accept`.
-    """
-
-    type: Any
-    index: str | IndexedBy | None = None
-    name: str | None = None
-    pad: int | None = None
-    accept_public_key: bool = False
-    accept_plaintext: date | None = None
-    accept: Sequence[LegacyReader[Any]] = ()
-    accept_until: date | None = None
-    accept_foreign_keys: bool = False
+Protected = Protection  # the name that reads well in a declaration
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +80,7 @@ class ProtectedTable:
         tenant: the attribute that names an item's tenant, a text or a number, if tenants have keys of their own.
         bound: False binds values to table and attribute alone, as undecorated models of SQLAlchemy and PynamoDB do.
         seal: see `ItemSeal`.
-        accept: read items that another scheme encrypted as a whole as well (`OldItemReader`).
+        accept: read items that another scheme encrypted as a whole as well (`DynamoDbEncryptionClientReader`).
         accept_until: the day in UTC from which they are an error again; needed with `accept`.
 
     Raises:
@@ -124,7 +98,7 @@ class ProtectedTable:
         tenant: str | None = None,
         bound: bool = True,
         seal: ItemSeal | None = None,
-        accept: Sequence[OldItems] = (),
+        accept: Sequence[LegacyItemReader] = (),
         accept_until: date | None = None,
     ) -> None:
         if not isinstance(encryptor, Encryptor):
@@ -138,74 +112,67 @@ class ProtectedTable:
         self.key = tuple(key)
         self.tenant = tenant
         self.bound = bound
-        self.attributes = {attribute: _described(how) for attribute, how in attributes.items()}
+        self.attributes = {
+            attribute: declared if isinstance(declared, Protection) else Protection(declared)
+            for attribute, declared in attributes.items()
+        }
         self.fields: dict[str, Field[Any]] = {}
-        self.accepted: dict[str, Accepted] = {}  # what else is read, for now
-        self.mixed: dict[str, MixedField] = {}  # by which it is
+        self.mixed: dict[str, MixedField] = {}  # by which else is read, for now
         self.indexes: dict[str, BlindIndex[Any]] = {}
         self.companions: dict[str, str] = {}  # of a searchable attribute, the attribute with its tags
-        self.per_tenant: set[str] = set()  # searchable attributes with tags per tenant
-        for attribute, how in self.attributes.items():
-            self._add(attribute, how, encryptor)
-        self.old_items: Accepted | None = None
+        for attribute, protection in self.attributes.items():
+            self._add(attribute, protection)
+        self.legacy_items: Accepted | None = None
         readers: Any = accept
         if accept or accept_until is not None:
-            self.old_items = Accepted(None, readers, accept_until)
+            self.legacy_items = Accepted(None, readers, accept_until)
         self.seal = seal
         self.unsealed = None if seal is None or seal.accept_unsealed is None else Accepted(seal.accept_unsealed)
-        self.former_seals = None if seal is None else _accepted_seals(seal)
-        self.seal_field = None if seal is None else self._seal_field(seal, encryptor)
+        self.previous_seals = None if seal is None else _accepted_seals(seal)
+        self.seal_field: Field[bytes] | None = None
+        if seal is not None:
+            protection = Protection(
+                bytes, accept_public_key=seal.accept_public_key, accept_foreign_keys=seal.accept_foreign_keys
+            )
+            self.seal_field = protection.field(encryptor, f"{self.name}.{seal.attribute}")
         self._check()
 
-    def _seal_field(self, seal: ItemSeal, encryptor: Encryptor) -> Field[bytes]:
-        return encryptor.field(
-            f"{self.name}.{seal.attribute}",
-            bytes,
-            accept_public_key=seal.accept_public_key,
-            accept_foreign_keys=seal.accept_foreign_keys,
-            names_tenant=True,
-        )
-
-    def _add(self, attribute: str, how: Protected, encryptor: Encryptor) -> None:
-        check_type(how.type)
-        field_name = how.name or f"{self.name}.{attribute}"
-        self.fields[attribute] = encryptor.field(
-            field_name,
-            how.type,
-            pad=how.pad,
-            accept_public_key=how.accept_public_key,
-            accept_foreign_keys=how.accept_foreign_keys,
-            names_tenant=True,
-        )
-        if how.accept_plaintext is not None or how.accept or how.accept_until is not None:
-            accepted = self.accepted[attribute] = Accepted(how.accept_plaintext, how.accept, how.accept_until)
-            conversions = to_value(how.type), PYTHON.conversion(how.type).to_field
-            self.mixed[attribute] = MixedField(encryptor, self.fields[attribute], accepted, *conversions)
-        if how.index is not None:
-            index = IndexedBy(how.index) if isinstance(how.index, str) else how.index
-            self.indexes[attribute] = index.blind_index(encryptor, field_name, how.type)
-            self.companions[attribute] = index.companion
-            if index.per_tenant:
-                self.per_tenant.add(attribute)
+    def _add(self, attribute: str, protection: Protection) -> None:
+        check_type(protection.type)
+        if len(protection.indexes) > 1 or protection.storage != "binary":
+            raise ConfigurationError(f"{self.name}.{attribute}: an attribute has one index, and values are binary")
+        name = f"{self.name}.{attribute}"
+        field = self.fields[attribute] = protection.field(self.encryptor, name)
+        to_field = PYTHON.conversion(protection.type).to_field
+        mixed = protection.mixed(self.encryptor, field, to_value(protection.type), to_field)
+        if mixed is not None:
+            self.mixed[attribute] = mixed
+        for declared, index in zip(protection.indexes, protection.blind_indexes(self.encryptor, name), strict=True):
+            self.indexes[attribute], self.companions[attribute] = index, declared.companion
 
     @property
     def own(self) -> frozenset[str]:
         """The attributes that fieldcrypt fills by itself: tags, and seals."""
         if self.seal is None:
             return frozenset(self.companions.values())
-        previous_fields = {each.seal.attribute for each in self.seal.accept if each.seal is not None}
-        return frozenset(self.companions.values()) | previous_fields | {self.seal.attribute}
+        previous = {each.seal.attribute for each in self.seal.accept if each.seal is not None}
+        return frozenset(self.companions.values()) | previous | {self.seal.attribute}
 
     @property
-    def described(self) -> frozenset[str]:
+    def binding_attributes(self) -> frozenset[str]:
         """The attributes that say where a value is: the key's, and the tenant."""
         return frozenset(self.key) | ({self.tenant} if self.tenant is not None else frozenset())
 
     @property
-    def former(self) -> frozenset[str]:
-        """The attributes that said where a value was, by former declarations."""
-        previous_fields = (former for accepted in self.accepted.values() for former in accepted.previous_fields)
-        return frozenset(name for former in previous_fields for name in former.names) - self.described
+    def previous_attributes(self) -> frozenset[str]:
+        """The attributes that said where a value was, by previous declarations."""
+        accepted = [each.accepted for each in self.attributes.values() if each.accepted is not None]
+        previous = (field for each in accepted for field in each.previous_fields)
+        return frozenset(name for field in previous for name in field.names) - self.binding_attributes
+
+    def has_tags_per_tenant(self, attribute: str) -> bool:
+        """Return True if an attribute is searchable, by tags per tenant."""
+        return any(index.per_tenant for index in self.attributes[attribute].indexes)
 
     def field_name(self, attribute: str) -> str | None:
         """Return the name of an attribute's field, for messages; None if the attribute is not protected."""
@@ -216,14 +183,14 @@ class ProtectedTable:
             raise ConfigurationError(f"the table {self.name} has no protected attributes: attributes={{…}}")
         own = [*self.companions.values(), *([self.seal.attribute] if self.seal is not None else [])]
         for attribute in own:
-            if own.count(attribute) > 1 or attribute in self.attributes or attribute in self.described:
+            if own.count(attribute) > 1 or attribute in self.attributes or attribute in self.binding_attributes:
                 raise ConfigurationError(
                     f"the attribute {attribute!r} of {self.name} cannot hold tags or a seal as well"
                 )
         for attribute in self.attributes:
-            if attribute in self.described | self.former:
+            if attribute in self.binding_attributes | self.previous_attributes:
                 raise ConfigurationError(f"{self.name}.{attribute} cannot be protected: it is a key, or the tenant")
-        if self.per_tenant and self.tenant is None:
+        if self.tenant is None and any(map(self.has_tags_per_tenant, self.attributes)):
             raise ConfigurationError(f"{self.name} has tags per tenant, but no tenant=")
         if self.seal is not None:
             wrong = [each for each in self.seal.over if each == self.seal.attribute or each in self.key]
@@ -232,10 +199,6 @@ class ProtectedTable:
 
     def __repr__(self) -> str:
         return f"ProtectedTable({self.name!r})"
-
-
-def _described(how: Any) -> Protected:
-    return how if isinstance(how, Protected) else Protected(how)
 
 
 def _accepted_seals(seal: ItemSeal) -> Accepted | None:

@@ -7,14 +7,14 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from fieldcrypt import DecryptionError, Event, EventKind, RowContext, key_text, row_context
-from fieldcrypt_dynamodb.errors import ProtectedAttributeError, renamed
+from fieldcrypt_dynamodb.errors import ProtectedAttributeError, named_error
 from fieldcrypt_dynamodb.item.description import ProtectedTable
-from fieldcrypt_dynamodb.item.foreign_items import WholeItems
 from fieldcrypt_dynamodb.item.forms import PYTHON, WIRE, Form
+from fieldcrypt_dynamodb.item.legacy_items import LegacyItems
 from fieldcrypt_dynamodb.item.plaintext import part_of, stored
 from fieldcrypt_dynamodb.item.seal import Sealing
 
-__all__ = ["Items", "Place", "Tenant", "checked_tenant"]
+__all__ = ["Items", "Binding", "Tenant", "checked_tenant"]
 
 Item = Mapping[str, Any]
 Tenant = str | int | Decimal
@@ -31,7 +31,7 @@ def checked_tenant(tenant: Tenant) -> Tenant:
     return tenant
 
 
-class Place(NamedTuple):
+class Binding(NamedTuple):
     """What the values of an item are bound to.
 
     Attributes:
@@ -71,20 +71,20 @@ class Items:
             for name, field in table.fields.items()
         )
         self._seal = None if table.seal is None else Sealing(table, form)
-        self._whole_items = None if table.old_items is None else WholeItems(table, form)
+        self._legacy_items = None if table.legacy_items is None else LegacyItems(table, form)
 
-    # Where an item is
+    # What an item is bound to
 
-    def place(self, item: Item) -> Place:
-        """Return the place of an item that has its key, and its tenant if the table has tenants.
+    def binding(self, item: Item) -> Binding:
+        """Return what the values of an item are bound to: its key, and its tenant if the table has tenants.
 
         Raises:
             ProtectedAttributeError: it lacks one of them, or is another tenant's.
         """
-        return Place(self._row(item), self._tenant(item))
+        return Binding(self._row(item), self._tenant(item))
 
-    def place_of_key(self, key: Item) -> Place:
-        """Return the place of an item of which only the key is known.
+    def binding_of_key(self, key: Item) -> Binding:
+        """Return what the values of an item are bound to of which only the key is known.
 
         Raises:
             ProtectedAttributeError: the table has tenants, and the key does not say which.
@@ -96,11 +96,11 @@ class Items:
                 'of_tenant(…), table.of_tenant("clinic-7").update_item(…)'
             )
         if name is None:
-            return Place(self._row(key), None)
-        return Place(self._row(key), self._tenant(key) if name in key else self.tenant_text)
+            return Binding(self._row(key), None)
+        return Binding(self._row(key), self._tenant(key) if name in key else self.tenant_text)
 
     def check_tenant(self, key: Item) -> None:
-        """Look at the tenant in a key, if it has one.
+        """Check the tenant in a key, if it has one.
 
         Raises:
             ProtectedAttributeError: it is not the one that was named.
@@ -137,7 +137,7 @@ class Items:
 
     # Encryption
 
-    def encrypt(self, name: str, value: Any, place: Place) -> tuple[Any, Any | None]:
+    def encrypt(self, name: str, value: Any, binding: Binding) -> tuple[Any, Any | None]:
         """Return an encrypted value in the form, and its tag, if it has one. NULL stays NULL, and has none.
 
         Raises:
@@ -145,7 +145,7 @@ class Items:
             KeyProviderError, KeyStoreError: as for `Field.encrypt`.
         """
         values = {name: value}
-        self._encrypt(values, place)
+        self._encrypt(values, binding)
         companion = self.table.companions.get(name)
         return values[name], None if companion is None else values.get(companion)
 
@@ -153,22 +153,22 @@ class Items:
         """Return an item as it leaves.
 
         Raises:
-            ProtectedAttributeError: it has an attribute that is fieldcrypt's to fill, or has no place.
+            ProtectedAttributeError: it has an attribute that is fieldcrypt's to fill, or lacks its key or tenant.
             TypeError, ValueError, KeyProviderError, KeyStoreError: as for `encrypt`.
         """
         if self._own and not self._own.isdisjoint(item):
             name = next(name for name in item if name in self._own)
             raise ProtectedAttributeError(f"{self.table.name}.{name} is filled by fieldcrypt, and cannot be set")
-        place = self.place(item)
+        binding = self.binding(item)
         new = dict(item)
-        self._encrypt(new, place)
+        self._encrypt(new, binding)
         if self._seal is not None:
-            self._seal.add(new, place.row, place.tenant)
+            self._seal.add(new, binding.row, binding.tenant)
         return new
 
-    def _encrypt(self, values: dict[str, Any], place: Place) -> None:
-        """Put encrypted values, and tags, into the place of values."""
-        row, tenant = place
+    def _encrypt(self, values: dict[str, Any], binding: Binding) -> None:
+        """Encrypt values in place, and put their tags beside them."""
+        row, tenant = binding
         context = row if self.table.bound else None
         is_null, binary = self.form.is_null, self.form.binary
         own_form = self.form is WIRE  # in Python's, NULL is None and binary values are bytes: no need to ask for each
@@ -184,26 +184,26 @@ class Items:
                 if index is not None:
                     values[companion] = binary(index.tag(value, tenant=tenant))
         except (TypeError, ValueError) as error:
-            raise renamed(error, f"{self.table.name}.{name}", tenant) from None
+            raise named_error(error, f"{self.table.name}.{name}", tenant) from None
 
     # Decryption
 
-    def decrypted(self, item: Item, *, place: Place | None = None, whole: bool = True) -> dict[str, Any]:
+    def decrypted(self, item: Item, *, binding: Binding | None = None, whole: bool = True) -> dict[str, Any]:
         """Return an item as the application has it: decrypted, and without tags and seal.
 
         Args:
             item: as DynamoDB has it.
-            place: its place, if the item does not tell.
+            binding: what its values are bound to, if the item does not tell.
             whole: False if attributes may have been left out on purpose, so that the seal cannot be looked at.
 
         Raises:
             DecryptionError: a value is none of this attribute, of this item, of its tenant; or the seal is broken.
             KeyProviderError, KeyStoreError: as for `Field.decrypt`.
         """
-        if self._whole_items is not None and (opened := self._whole_items.opened(item)) is not None:
+        if self._legacy_items is not None and (opened := self._legacy_items.opened(item)) is not None:
             return opened
         if self._seal is not None and whole:
-            self._seal.verify(item, *(place or self._place_read(item)))
+            self._seal.verify(item, *(binding or self._binding_read(item)))
         new = dict(item)
         for name in self._own:
             new.pop(name, None)
@@ -220,9 +220,9 @@ class Items:
                 data, decrypt = stored(self.form.wire({name: value})[name]), mixed.decrypt
             elif data is None:
                 plain = DecryptionError(f"{self.table.name}.{name} holds a value that is not encrypted")
-                raise self.table.fields[name].reported_error(plain, tenant=None if place is None else place.tenant)
+                raise self.table.fields[name].reported_error(plain, tenant=None if binding is None else binding.tenant)
             if row is None:
-                row, tenant = place or self._place_read(item)
+                row, tenant = binding or self._binding_read(item)
             value = decrypt(data, tenant=tenant, context=row if bound else None, **part)
             try:
                 new[name] = value if from_field is None else from_field(value)
@@ -230,9 +230,9 @@ class Items:
                 raise self.table.fields[name].reported_error(error, data, tenant) from None
         return new
 
-    def _place_read(self, item: Item) -> Place:
+    def _binding_read(self, item: Item) -> Binding:
         try:
-            return self.place(item)
+            return self.binding(item)
         except (ProtectedAttributeError, TypeError, ValueError) as error:  # what the database holds is not a misuse
             self.table.encryptor.report(Event(EventKind.VALUE_REFUSED, place=self.table.name))
             raise DecryptionError(str(error)) from None

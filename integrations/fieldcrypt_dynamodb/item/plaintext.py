@@ -9,7 +9,7 @@ from typing import Any
 from fieldcrypt.spi import PartOf
 from fieldcrypt_dynamodb.item.forms import WIRE, Form
 
-__all__ = ["is_kept", "is_null", "part_of", "stored", "to_value"]
+__all__ = ["is_kept", "is_null", "part_of", "stored", "to_value", "wire"]
 
 Wire = Mapping[str, Any]
 
@@ -31,6 +31,11 @@ def stored(value: Wire | None) -> Any:
         if data is not None:
             return data
     return value
+
+
+def wire(data: Any) -> Any:
+    """Return what `stored` was given."""
+    return {"B": data} if isinstance(data, bytes) else {"S": data} if isinstance(data, str) else data
 
 
 def is_kept(value: Wire, again: Wire) -> bool:
@@ -58,8 +63,7 @@ def to_value(type: Any) -> Callable[[Any], Any]:
     convert = WIRE.conversion(type).to_field
 
     def value_of(data: Any) -> Any:
-        wire = {"B": data} if isinstance(data, bytes) else {"S": data} if isinstance(data, str) else data
-        return wire if convert is None else convert(wire)
+        return wire(data) if convert is None else convert(wire(data))
 
     return value_of
 

@@ -41,8 +41,8 @@ class Sealing:
         self._field = table.seal_field
         self._form = form
         self._key, self._tenant = table.key, table.tenant
-        self._encryptor, self._unsealed, self._accepted = table.encryptor, table.unsealed, table.former_seals
-        self._formers = [Sealing(former, form) for former in table.seal.accept]
+        self._encryptor, self._unsealed, self._accepted = table.encryptor, table.unsealed, table.previous_seals
+        self._previous = [Sealing(each, form) for each in table.seal.accept]
 
     def add(self, item: dict[str, Any], row: RowContext, tenant: str | None) -> None:
         """Seal an item, whose protected attributes are encrypted already."""
@@ -55,7 +55,7 @@ class Sealing:
         Raises:
             DecryptionError: it is missing, or not the seal of these attributes of this item.
         """
-        if self._formers and not self.is_own(item, row, tenant) and self._is_of_former(item, tenant):
+        if self._previous and not self.is_own(item, row, tenant) and self._is_of_previous(item, tenant):
             return
         data = self._form.bytes_of(item.get(self._attribute))
         if not self.is_on(item) and self._unsealed is not None and self._unsealed.accepts_plaintext():
@@ -72,7 +72,7 @@ class Sealing:
 
     def is_on(self, item: Mapping[str, Any]) -> bool:
         """Return True if an item has a seal, authentic or not, by this declaration or one before it."""
-        return self._attribute in item or any(former.is_on(item) for former in self._formers)
+        return self._attribute in item or any(each.is_on(item) for each in self._previous)
 
     def is_own(self, item: Mapping[str, Any], row: RowContext, tenant: str | None) -> bool:
         """Return True if an item has an authentic seal by this declaration."""
@@ -84,7 +84,7 @@ class Sealing:
         except (DecryptionError, KeyNotFoundError):
             return False
 
-    def _is_own_place(self, item: Mapping[str, Any]) -> bool:
+    def _is_own_binding(self, item: Mapping[str, Any]) -> bool:
         """Return True if an item has an authentic seal by this declaration, and for its own key and tenant."""
         part = part_of(item, self._form)
         parts = [part(name) for name in self._key]
@@ -93,11 +93,11 @@ class Sealing:
             return False
         return self.is_own(item, row_context(*parts), None if tenant is None else key_text(tenant))
 
-    def _is_of_former(self, item: Mapping[str, Any], tenant: str | None) -> bool:
-        if not any(former._is_own_place(item) for former in self._formers):
+    def _is_of_previous(self, item: Mapping[str, Any], tenant: str | None) -> bool:
+        if not any(each._is_own_binding(item) for each in self._previous):
             return False
         if self._accepted is None or not self._accepted.accepts_plaintext():
-            over = DecryptionError(f"the time in which {self._name} accepted seals of former declarations is over")
+            over = DecryptionError(f"the time in which {self._name} accepted seals of previous declarations is over")
             raise self._field.reported_error(over, tenant=tenant)
         self._encryptor.report(Event(EventKind.OLD_VALUE_READ, place=self._name))
         return True

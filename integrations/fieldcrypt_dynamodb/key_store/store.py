@@ -105,7 +105,7 @@ class DynamoKeyStore:
         if isinstance(replicas, str):
             raise TypeError("replicas is a sequence of regions, not a single one")
         self._create_table()
-        with self._failures() as client:
+        with self._store_errors() as client:
             others = [region for region in replicas if region != client.meta.region_name]
             if others:
                 enable_streams(client, self.table)
@@ -113,7 +113,7 @@ class DynamoKeyStore:
                 add_replica(client, self.table, region)
 
     def _create_table(self) -> None:
-        with self._failures() as client:
+        with self._store_errors() as client:
             with suppress(client.exceptions.ResourceInUseException):  # it exists, or is being made elsewhere
                 client.create_table(
                     TableName=self.table,
@@ -135,7 +135,7 @@ class DynamoKeyStore:
 
     def get(self, key_id: bytes) -> KeyRecord | Tombstone:
         """Return a record (see `KeyStore.get`). IAM action: `dynamodb:GetItem`."""
-        with self._failures() as client:
+        with self._store_errors() as client:
             item = client.get_item(TableName=self.table, Key={"key_id": {"B": key_id}}, ConsistentRead=True).get("Item")
         if item is None:
             raise KeyNotFoundError(f"the key store {self._place()} has no key {key_id.hex()}")
@@ -143,7 +143,7 @@ class DynamoKeyStore:
 
     def add(self, record: KeyRecord | Tombstone) -> None:
         """Add a record (see `KeyStore.add`). IAM actions: `dynamodb:PutItem`; `dynamodb:GetItem` if one is there."""
-        with self._failures() as client:
+        with self._store_errors() as client:
             try:
                 client.put_item(
                     TableName=self.table, Item=_item(record), ConditionExpression="attribute_not_exists(key_id)"
@@ -154,7 +154,7 @@ class DynamoKeyStore:
 
     def list(self, tenant: str | None) -> Sequence[KeyRecord | Tombstone]:
         """Return a tenant's records (see `KeyStore.list`). IAM action: `dynamodb:Query` on the index."""
-        with self._failures() as client:
+        with self._store_errors() as client:
             pages = client.get_paginator("query").paginate(
                 TableName=self.table,
                 IndexName=_TENANT_INDEX,
@@ -166,7 +166,7 @@ class DynamoKeyStore:
 
     def replace(self, old: KeyRecord, new: KeyRecord | Tombstone) -> bool:
         """Replace a record (see `KeyStore.replace`). IAM actions: as `add`."""
-        with self._failures() as client:
+        with self._store_errors() as client:
             try:
                 client.put_item(
                     TableName=self.table,
@@ -190,7 +190,7 @@ class DynamoKeyStore:
 
     def key_ids(self) -> Iterator[bytes]:
         """Yield all key ids (see `KeyStore.key_ids`). IAM action: `dynamodb:Scan`."""
-        with self._failures() as client:
+        with self._store_errors() as client:
             pages = client.get_paginator("scan").paginate(
                 TableName=self.table,
                 ProjectionExpression="key_id",
@@ -203,7 +203,7 @@ class DynamoKeyStore:
 
     def get_claim(self, place: bytes) -> bytes | None:
         """Return a claim (see `ClaimingKeyStore.get_claim`). IAM action: `dynamodb:GetItem`."""
-        with self._failures() as client:
+        with self._store_errors() as client:
             found = client.get_item(TableName=self.table, Key={"key_id": {"B": place}}, ConsistentRead=True)
         claim = found.get("Item", {}).get("claim", {}).get("B")
         return None if claim is None else bytes(claim)
@@ -216,7 +216,7 @@ class DynamoKeyStore:
             condition = "NOT attribute_type(claim, :expected)"
         else:
             condition, expected = "claim = :expected", {"B": replacing}
-        with self._failures() as client:
+        with self._store_errors() as client:
             try:
                 client.put_item(
                     TableName=self.table,
@@ -229,7 +229,7 @@ class DynamoKeyStore:
         return True
 
     @contextmanager
-    def _failures(self) -> Iterator[Any]:
+    def _store_errors(self) -> Iterator[Any]:
         client: Any = None
         try:
             with self._lock:

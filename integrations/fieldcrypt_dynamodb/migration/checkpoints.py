@@ -70,7 +70,7 @@ class Checkpoints(Journal):
             values |= {"about": about, "region": region, "segments": self._segments, "total": total}
             self._table.write(self._name, step, {**values, "began": time.time()}, {"part": None})
         elif self._write_run(old, values) is None:
-            raise self._taken_over(old)
+            raise self._taken_over_error(old)
         if step in WRITING:
             self._table.settle()
         found = self._entries()
@@ -85,7 +85,7 @@ class Checkpoints(Journal):
 
     def _drop(self, step: str, found: Entries) -> None:
         """Forget a run: first its segments, of which nobody may have claimed one meanwhile."""
-        for segment in found.of(step):
+        for segment in found.segments_of(step):
             if not self._table.delete(segment.item):
                 raise at_work_error(self._name, step, "somebody who has just begun", entries.LEASE)
         if step in found.runs:
@@ -103,7 +103,7 @@ class Checkpoints(Journal):
         """Say that this region is at work at a run (see `Journal.goes_on`)."""
         item = self._write_run(run, {"held_until": _lease()})
         if item is None:
-            raise self._taken_over(run)
+            raise self._taken_over_error(run)
         return item.get("paused") != {"BOOL": True}
 
     def _write_run(self, run: Run, values: Mapping[str, Any], **before: Any) -> dict[str, Any] | None:
@@ -154,7 +154,7 @@ class Checkpoints(Journal):
         """Return a run as it is now; None if it was forgotten."""
         current = found.runs.get(run.step)
         if current is not None and (current.began != run.began or current.region != self._region()):
-            raise self._taken_over(run)
+            raise self._taken_over_error(run)
         return current
 
     def hold(self, batch: Any, portion: Portion, worker: str) -> None:
@@ -169,7 +169,7 @@ class Checkpoints(Journal):
 
     def release(self, run: Run, worker: str) -> None:
         with suppress(MigrationError):
-            for segment in self._entries().of(run.step):
+            for segment in self._entries().segments_of(run.step):
                 if segment.worker == worker and not segment.finished:
                     self._write(run, segment.number, {"worker": None}, worker=worker)
 
@@ -181,7 +181,7 @@ class Checkpoints(Journal):
     def _write(self, run: Run, at: int, values: Mapping[str, Any], **before: Any) -> dict[str, Any] | None:
         return self._table.write(self._name, f"{run.step}/{at:06}", values, before)
 
-    def _taken_over(self, run: Run) -> MigrationError:
+    def _taken_over_error(self, run: Run) -> MigrationError:
         return MigrationError(f"{self._name}: the {run.step} was begun again, or another region has taken it over")
 
     def _entries(self) -> Entries:

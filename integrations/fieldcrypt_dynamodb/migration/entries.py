@@ -83,13 +83,13 @@ class Entries:
         self._segments = [self.segment(item) for item in items if "/" in item["part"]["S"]]
         self.runs = {item["part"]["S"]: self._run(item) for item in items if "/" not in item["part"]["S"]}
 
-    def of(self, step: str) -> list[Segment]:
+    def segments_of(self, step: str) -> list[Segment]:
         """Return the segments of a step."""
         return [each for each in self._segments if each.step == step]
 
     def left(self, run: StoredRun) -> list[Segment]:
         """Return the segments of a run of which something is left, also those that nobody has begun."""
-        known = {each.number: each for each in self.of(run.step)}
+        known = {each.number: each for each in self.segments_of(run.step)}
         every = (known.get(number) or Segment(run.step, number, {}) for number in range(run.segments))
         return [each for each in every if not each.finished]
 
@@ -115,16 +115,16 @@ class Entries:
         """Return the segment of an item."""
         step, _, number = item["part"]["S"].partition("/")
         if not number.isdigit():
-            raise self._odd(item, "part")
+            raise self._odd_error(item, "part")
         return Segment(step, int(number), item, **self._values(item, {}, _SEGMENT))
 
     def _run(self, item: Mapping[str, Any]) -> StoredRun:
         step = item["part"]["S"]
-        mine = self.of(step)
+        mine = self.segments_of(step)
         values: dict[str, Any] = {name: sum(getattr(each, name) for each in mine) for name in _COUNTS}
         values |= self._values(item, _RUN, _MORE_OF_RUN)
         if not 1 <= values["segments"] <= MOST_SEGMENTS:
-            raise self._odd(item, "segments")
+            raise self._odd_error(item, "segments")
         workers = {each.worker for each in mine if each.worker is not None and not each.finished}
         return StoredRun(step=step, part=self._name, workers=tuple(sorted(workers)), item=item, **values)
 
@@ -136,10 +136,10 @@ class Entries:
                 try:
                     found[name] = kind(item[name][_FORMS[kind]])
                 except (KeyError, TypeError, ValueError):
-                    raise self._odd(item, name) from None
+                    raise self._odd_error(item, name) from None
         return found
 
-    def _odd(self, item: Mapping[str, Any], name: str) -> MigrationError:
+    def _odd_error(self, item: Mapping[str, Any], name: str) -> MigrationError:
         return MigrationError(
             f"{self._name}: the checkpoint {item['part']['S']!r} has no {name!r} as one is written: somebody else "
             "wrote it. Delete this item of the table of checkpoints, and run the step again; what is done stays done"

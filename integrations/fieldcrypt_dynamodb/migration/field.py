@@ -11,16 +11,16 @@ from fieldcrypt.spi.migration import Cell, Examination, Place, ProtectedField, U
 from fieldcrypt_dynamodb.item.plaintext import is_kept, stored
 from fieldcrypt_dynamodb.migration.target import MigratedAttribute
 
-__all__ = ["MigratedField", "OfOldScheme"]
+__all__ = ["MigratedField", "LegacyValue"]
 
 
-class OfOldScheme(NamedTuple):
+class LegacyValue(NamedTuple):
     """A value of an item that another scheme encrypted as a whole, as it was before that."""
 
     value: Any
 
     def __repr__(self) -> str:  # without the value
-        return "OfOldScheme(…)"
+        return "LegacyValue(…)"
 
 
 class MigratedField(ProtectedField):
@@ -44,7 +44,7 @@ class MigratedField(ProtectedField):
         return self._attribute.accepted is not None and self._attribute.accepted.accepts_plaintext()
 
     def examine(self, cell: Cell, place: Place) -> ExaminedValue:
-        if not isinstance(cell.stored, OfOldScheme):
+        if not isinstance(cell.stored, LegacyValue):
             found = self._examination.examine(stored(cell.stored), place.tenant, place.context, place.part)
             if found.status is ValueStatus.PLAINTEXT and not is_kept(
                 cell.stored, self._attribute.as_plaintext(found.value)
@@ -55,7 +55,7 @@ class MigratedField(ProtectedField):
         return ExaminedValue(ValueStatus.OTHER_SCHEME, None if value is None else self._attribute.of_plaintext(value))
 
     def has_form(self, cell: Cell) -> bool:
-        return isinstance(cell.stored, OfOldScheme) or is_envelope(stored(cell.stored))
+        return isinstance(cell.stored, LegacyValue) or is_envelope(stored(cell.stored))
 
     def waits_until(self) -> float | None:
         return self._examination.waits_until

@@ -12,7 +12,7 @@ from fieldcrypt.spi.migration import Cell, Key, PassedOverError, Place, Protecte
 from fieldcrypt_dynamodb.item.forms import WIRE
 from fieldcrypt_dynamodb.item.plaintext import is_null, part_of
 from fieldcrypt_dynamodb.item.values import to_python
-from fieldcrypt_dynamodb.migration.field import MigratedField, OfOldScheme
+from fieldcrypt_dynamodb.migration.field import LegacyValue, MigratedField
 from fieldcrypt_dynamodb.migration.target import Item, MigratedTable
 
 __all__ = ["MigratedItem"]
@@ -84,24 +84,24 @@ class MigratedItem:
         tag = None if field.tag_name is None else self.raw.get(field.tag_name)
         if is_null(value):
             return Cell(None, tag)
-        opened = self.of_old_scheme
-        return Cell(value if opened is None else OfOldScheme(opened.get(field.stored_name)), tag)
+        opened = self.legacy_item
+        return Cell(value if opened is None else LegacyValue(opened.get(field.stored_name)), tag)
 
     @cached_property
     def _place(self) -> Place:
-        return Place(*self.table.place(self.raw), part_of(self.raw, WIRE))
+        return Place(*self.table.binding(self.raw), part_of(self.raw, WIRE))
 
     def place(self) -> Place:
         return self._place
 
     @cached_property
-    def of_old_scheme(self) -> Mapping[str, Any] | None:
+    def legacy_item(self) -> Mapping[str, Any] | None:
         """The item as it was before another scheme encrypted it as a whole; None if none did.
 
         Raises:
             DecryptionError: it is not authentic.
         """
-        readers: Any = () if self.table.old_items is None else self.table.old_items.readers
+        readers: Any = () if self.table.legacy_items is None else self.table.legacy_items.readers
         return next((reader.read(self.raw) for reader in readers if reader.recognises(self.raw)), None)
 
     def __repr__(self) -> str:  # without what is in it

@@ -14,7 +14,7 @@ from fieldcrypt_dynamodb.migration.checkpoint_table import CheckpointTable
 from fieldcrypt_dynamodb.migration.checkpoints import Checkpoints
 from fieldcrypt_dynamodb.migration.entries import MOST_SEGMENTS
 from fieldcrypt_dynamodb.migration.source import TableSource
-from fieldcrypt_dynamodb.migration.target import MigratedTable, described
+from fieldcrypt_dynamodb.migration.target import MigratedTable, migrated_table
 
 __all__ = ["TableMigration"]
 
@@ -66,7 +66,7 @@ class TableMigration(StoredMigration):
             raise ConfigurationError("TableMigration takes a client_factory or a region: a factory knows its region")
         if not 1 <= segments <= MOST_SEGMENTS:
             raise ConfigurationError(f"a table is divided into 1 to {MOST_SEGMENTS:,} segments")
-        migrated = described(table)
+        migrated = migrated_table(table)
         client = Client(lambda: _client(migrated, client_factory, region))
         if isinstance(checkpoints, str):
             checkpoints = CheckpointTable(checkpoints, client)

@@ -27,7 +27,7 @@ def prepare(step: str, unit: Any) -> Change:
     if step == "finish":
         return change
     try:
-        if seal is not None and item.of_old_scheme is None and (not seal.is_optional or seal.is_on(item.raw)):
+        if seal is not None and item.legacy_item is None and (not seal.is_optional or seal.is_on(item.raw)):
             seal.verify(item.raw)
     except KeyShreddedError:
         item.is_shredded = True
@@ -35,7 +35,7 @@ def prepare(step: str, unit: Any) -> Change:
     if step == "backfill":
         _take_old_scheme_out(item, change)
     elif seal is not None:
-        seals = {seal.attribute, *seal.formers} & item.raw.keys()
+        seals = {seal.attribute, *seal.previous} & item.raw.keys()
         change.values |= dict.fromkeys(seals)
         change.read |= seals
     return change
@@ -47,7 +47,7 @@ def complete(step: str, unit: Any, change: Change) -> Change:
     if item.is_shredded:
         return Change()
     if step == "undo":
-        if item.of_old_scheme is not None:
+        if item.legacy_item is not None:
             return Change()  # no backfill has been there
         # With a part of it in plaintext a sealed item could not be read.
         return Change(failure=change.failure) if change.failure is not None and item.table.seal is not None else change
@@ -89,7 +89,7 @@ def wrong(unit: Any) -> Sequence[str]:
 
 def _take_old_scheme_out(item: MigratedItem, change: Change) -> None:
     """Have what another scheme added to an item taken away, if nothing is in the clear for it that was not before."""
-    opened = item.of_old_scheme
+    opened = item.legacy_item
     if opened is None:
         return
     protected = {field.stored_name for field in item.fields}
@@ -114,8 +114,8 @@ def _seal(item: MigratedItem, change: Change) -> None:
         new = {name: value for name, value in new.items() if value is not None and name != seal.attribute}
         seal.add(new)
         change.values[seal.attribute] = new[seal.attribute]
-        change.values |= dict.fromkeys(seal.formers & item.raw.keys())
-        change.read |= {seal.attribute, *seal.over, *seal.formers}
+        change.values |= dict.fromkeys(seal.previous & item.raw.keys())
+        change.read |= {seal.attribute, *seal.over, *seal.previous}
 
 
 def _is_unsealed(item: MigratedItem) -> bool:

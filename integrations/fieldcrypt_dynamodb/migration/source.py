@@ -64,7 +64,7 @@ class TableSource(Source):
         words = ", ".join(f"{each.name} ({each.field.name})" for each in table.attributes)
         place = (table.name, *table.key, f"tenant={table.tenant}", f"bound={table.bound}")
         seal = () if table.seal is None else table.seal.declared()
-        old = () if table.old_items is None else [type(each).__qualname__ for each in table.old_items.readers]
+        old = () if table.legacy_items is None else [type(each).__qualname__ for each in table.legacy_items.readers]
         return about(words, place, seal, old, *(field.declared() for field in self.fields))
 
     def check_can_undo(self) -> None:
@@ -74,7 +74,7 @@ class TableSource(Source):
     def remarks(self) -> Sequence[str]:
         mixed = [each.name for each in self._table.attributes if each.accepted is not None]
         remarks = [f"take accept_plaintext, accept and accept_until away from {self.name}.{name}" for name in mixed]
-        if self._table.old_items is not None:
+        if self._table.legacy_items is not None:
             remarks.append(f"take accept and accept_until away from {self.name}")
         if self._table.seal is not None and self._table.seal.is_mixed:
             remarks.append(f"take accept_unsealed, accept and accept_until away from the seal of {self.name}")
@@ -103,7 +103,7 @@ class TableSource(Source):
     @property
     def is_told_by_form(self) -> bool:
         """See `Source.is_told_by_form`: of a seal only reading tells which declaration it is of."""
-        return super().is_told_by_form and (self._table.seal is None or not self._table.seal.has_formers)
+        return super().is_told_by_form and (self._table.seal is None or not self._table.seal.has_previous)
 
     def page(self, portion: Portion, which: Which, size: int) -> Page:
         """Read the next items of a segment: of all kinds, which cost the same."""

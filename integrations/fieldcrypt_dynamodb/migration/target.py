@@ -13,7 +13,7 @@ from fieldcrypt_dynamodb.item.items import Items
 from fieldcrypt_dynamodb.item.plaintext import to_value
 from fieldcrypt_dynamodb.item.seal import Sealing
 
-__all__ = ["Item", "MigratedAttribute", "MigratedSeal", "MigratedTable", "described"]
+__all__ = ["Item", "MigratedAttribute", "MigratedSeal", "MigratedTable", "migrated_table"]
 
 Item = Mapping[str, Any]  # in DynamoDB's own form
 
@@ -40,20 +40,20 @@ class MigratedSeal:
     Attributes:
         attribute, over: as in `ItemSeal`.
         is_optional: there may be items without one, for now.
-        has_formers: there may be items sealed by another declaration, for now.
+        has_previous: there may be items sealed by another declaration, for now.
         is_mixed: either of them.
-        formers: the attributes of seals as they were declared before.
+        previous: the attributes of seals as they were declared before.
     """
 
     def __init__(self, table: ProtectedTable, items: Items) -> None:
-        self._sealing, self._place = Sealing(table, WIRE), items.place
+        self._sealing, self._binding = Sealing(table, WIRE), items.binding
         self.is_on = self._sealing.is_on
         self.attribute, self.over = ("", ()) if table.seal is None else (table.seal.attribute, table.seal.over)
         self.is_optional = table.unsealed is not None
-        self.has_formers = table.former_seals is not None
-        self.is_mixed = self.is_optional or self.has_formers
-        formers = () if table.seal is None else table.seal.accept
-        self.formers = frozenset(each.seal.attribute for each in formers if each.seal is not None) - {self.attribute}
+        self.has_previous = table.previous_seals is not None
+        self.is_mixed = self.is_optional or self.has_previous
+        previous = () if table.seal is None else table.seal.accept
+        self.previous = frozenset(each.seal.attribute for each in previous if each.seal is not None) - {self.attribute}
         self._encryptor = table.encryptor
 
     def declared(self) -> Sequence[str]:
@@ -62,22 +62,22 @@ class MigratedSeal:
 
     def is_old(self, item: Item) -> bool:
         """Return True if an item, whose seal is authentic, should be sealed again: by an older key or declaration."""
-        data, (_, tenant) = WIRE.bytes_of(item.get(self.attribute)), self._place(item)
+        data, (_, tenant) = WIRE.bytes_of(item.get(self.attribute)), self._binding(item)
         if data is None or self._encryptor.needs_reencrypt(data, tenant=tenant or NO_TENANT):
             return True
         return not self.is_own(item)
 
     def is_own(self, item: Item) -> bool:
         """See `Sealing.is_own`."""
-        return self._sealing.is_own(item, *self._place(item))
+        return self._sealing.is_own(item, *self._binding(item))
 
     def add(self, item: dict[str, Any]) -> None:
         """See `Sealing.add`."""
-        self._sealing.add(item, *self._place(item))
+        self._sealing.add(item, *self._binding(item))
 
     def verify(self, item: Item) -> None:
         """See `Sealing.verify`."""
-        self._sealing.verify(item, *self._place(item))
+        self._sealing.verify(item, *self._binding(item))
 
 
 class MigratedTable(Protocol):
@@ -89,7 +89,7 @@ class MigratedTable(Protocol):
     discriminator: str | None  # the attribute that names an item's class
     attributes: Sequence[Any]  # of MigratedAttribute, which mypy takes for invariant: all protected ones
     seal: MigratedSeal | None  # of its items, if they are sealed
-    old_items: Accepted | None  # reads items that another scheme encrypted as a whole
+    legacy_items: Accepted | None  # reads items that another scheme encrypted as a whole
     bound: bool  # values are bound to their items
 
     def client(self, config: Any) -> Any | None:
@@ -105,7 +105,7 @@ class MigratedTable(Protocol):
         """
         ...
 
-    def place(self, item: Item) -> tuple[Mapping[str, str] | None, str | None]:
+    def binding(self, item: Item) -> tuple[Mapping[str, str] | None, str | None]:
         """Return what the values of an item are bound to.
 
         Raises:
@@ -118,15 +118,15 @@ class _Attribute:
     """One of a `ProtectedTable`."""
 
     def __init__(self, table: ProtectedTable, name: str) -> None:
-        how = table.attributes[name]
+        protection = table.attributes[name]
         self.name = name
-        self.encryptor, self.field, self.pad = table.encryptor, table.fields[name], how.pad
-        self.accepted = table.accepted.get(name)
+        self.encryptor, self.field, self.pad = table.encryptor, table.fields[name], protection.pad
+        self.accepted = protection.accepted
         self.companion = table.companions.get(name)
-        self.of_plaintext, self._to_field = to_value(how.type), PYTHON.conversion(how.type).to_field
-        self.index = IndexedBy(how.index) if isinstance(how.index, str) else how.index
+        self.of_plaintext, self._to_field = to_value(protection.type), PYTHON.conversion(protection.type).to_field
+        self.index = next(iter(protection.indexes), None)
         self._index = table.indexes.get(name)
-        self._from_field = WIRE.conversion(how.type).from_field
+        self._from_field = WIRE.conversion(protection.type).from_field
 
     def to_field(self, value: Any) -> Any:
         return value if self._to_field is None else self._to_field(value)
@@ -149,7 +149,7 @@ class _Table:
     def __init__(self, table: ProtectedTable) -> None:
         self.name, self.key, self.tenant = table.name, table.key, table.tenant
         self.attributes: Sequence[Any] = tuple(_Attribute(table, name) for name in table.attributes)
-        self.old_items = table.old_items
+        self.legacy_items = table.legacy_items
         self._items = Items(table, WIRE)
         self.seal: MigratedSeal | None = None if table.seal is None else MigratedSeal(table, self._items)
         self.bound = table.bound
@@ -160,12 +160,12 @@ class _Table:
     def attributes_of(self, item: Item) -> Sequence[_Attribute]:
         return self.attributes
 
-    def place(self, item: Item) -> tuple[Mapping[str, str] | None, str | None]:
-        row, tenant = self._items.place(item)
+    def binding(self, item: Item) -> tuple[Mapping[str, str] | None, str | None]:
+        row, tenant = self._items.binding(item)
         return (row if self.bound else None), tenant
 
 
-def described(table: ProtectedTable | MigratedTable) -> MigratedTable:
+def migrated_table(table: ProtectedTable | MigratedTable) -> MigratedTable:
     """Return what a migration has to know of a description.
 
     Raises:

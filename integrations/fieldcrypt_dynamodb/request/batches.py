@@ -51,7 +51,7 @@ class Requests:
         if len(self._of) < len(self.tables):
             raise ConfigurationError("a table is described twice: one description has to have all protected attributes")
 
-    def of(self, table: Any) -> TableRequests | None:
+    def for_table(self, table: Any) -> TableRequests | None:
         """Return the operations on a table that is protected.
 
         Args:
@@ -66,7 +66,7 @@ class Requests:
         asked: dict[str, tuple[TableRequests, Projection]] = {}
         wanted: dict[str, Any] = {}
         for name, keys in params["RequestItems"].items():
-            requests = self.of(name)
+            requests = self.for_table(name)
             wanted[name] = keys
             if requests is not None:
                 request, projection = requests.get({key: value for key, value in keys.items() if key != "Keys"})
@@ -91,7 +91,7 @@ class Requests:
         check_known("batch_write_item", params)
         sent: dict[str, Any] = {}
         for name, writes in params["RequestItems"].items():
-            requests = self.of(name)
+            requests = self.for_table(name)
             sent[name] = writes if requests is None else [_encrypted(requests, write) for write in writes]
         try:
             response = dict(send(**{**params, "RequestItems": sent}))
@@ -108,7 +108,7 @@ class Requests:
 
     def _as_given(self, name: str, writes: list[Any], given: Any) -> list[Any]:
         """Return writes that were not processed as they were before encryption, so that they can be sent again."""
-        requests = self.of(name)
+        requests = self.for_table(name)
         if requests is None:
             return writes
 
@@ -125,7 +125,7 @@ class Requests:
         asked: list[tuple[TableRequests, Projection] | None] = []
         wanted = []
         for each in params["TransactItems"]:
-            requests = self.of(each["Get"]["TableName"])
+            requests = self.for_table(each["Get"]["TableName"])
             if requests is None:
                 wanted.append(each)
                 asked.append(None)
@@ -148,7 +148,7 @@ class Requests:
         sent, by = [], []
         for each in params["TransactItems"]:
             ((kind, write),) = each.items()
-            requests = self.of(write["TableName"])
+            requests = self.for_table(write["TableName"])
             by.append(requests)
             if requests is None:
                 sent.append(each)

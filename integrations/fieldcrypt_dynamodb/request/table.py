@@ -14,7 +14,7 @@ from fieldcrypt import DecryptionError
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError
 from fieldcrypt_dynamodb.expression.condition_text import build_conditions
 from fieldcrypt_dynamodb.expression.conditions import Condition, KeySearch, meets, rewrite, rewrite_key
-from fieldcrypt_dynamodb.expression.placeholders import Substitutions
+from fieldcrypt_dynamodb.expression.placeholders import Placeholders
 from fieldcrypt_dynamodb.expression.projections import Projection
 from fieldcrypt_dynamodb.expression.syntax import beside_and
 from fieldcrypt_dynamodb.expression.updates import Update
@@ -59,23 +59,23 @@ class TableRequests:
 
     def put_item(self, send: Send, params: Params) -> dict[str, Any]:
         """Encrypt an item; decrypt the old one, if it is returned."""
-        response = self._sent(send, self.put(params))
+        response = self._send(send, self.put(params))
         return self._opened(response, "Attributes", None, whole=True) if "Attributes" in response else response
 
     def put(self, params: Params) -> dict[str, Any]:
         """Return the request of `put_item`, or of a Put in a transaction."""
         if params.keys() <= _PLAIN_PUT and "Item" in params:  # no expressions, so no placeholders
             return {**params, "Item": self.items.encrypted(params["Item"])}
-        new, places = self._begun("put_item", params)
+        new, placeholders = self._prepared("put_item", params)
         if "Item" in new:  # else boto3 says that it is missing
             new["Item"] = self.items.encrypted(new["Item"])
-        places.put_into(new)
+        placeholders.put_into(new)
         return new
 
     def get_item(self, send: Send, params: Params) -> dict[str, Any]:
         """Decrypt an item."""
         new, projection = self.get(params)
-        response = self._sent(send, new)
+        response = self._send(send, new)
         if "Item" in response:
             response = {**response, "Item": self.opened(response["Item"], projection)}
         return response
@@ -85,9 +85,9 @@ class TableRequests:
         if params.keys() <= _PLAIN_GET:
             self.check_key(params.get("Key"))
             return dict(params), _EVERYTHING
-        new, places = self._begun("get_item", params)
-        projection = self._projected(new, places)
-        places.put_into(new)
+        new, placeholders = self._prepared("get_item", params)
+        projection = self._projected(new, placeholders)
+        placeholders.put_into(new)
         return new, projection
 
     def opened(self, item: Params, projection: Projection) -> dict[str, Any]:
@@ -97,50 +97,50 @@ class TableRequests:
 
     def delete_item(self, send: Send, params: Params) -> dict[str, Any]:
         """Rewrite a condition; decrypt the old item, if it is returned."""
-        response = self._sent(send, self.delete(params))
+        response = self._send(send, self.delete(params))
         return self._opened(response, "Attributes", None, whole=True)
 
     def delete(self, params: Params) -> dict[str, Any]:
         """Return the request of `delete_item`, or of a Delete or ConditionCheck in a transaction."""
-        new, places = self._begun("delete_item", params)
-        places.put_into(new)
+        new, placeholders = self._prepared("delete_item", params)
+        placeholders.put_into(new)
         return new
 
     def update_item(self, send: Send, params: Params) -> dict[str, Any]:
         """Encrypt what is set on protected attributes; decrypt what is returned."""
         new = self.update(params)
-        response = self._sent(send, new)
+        response = self._send(send, new)
         whole = str(params.get("ReturnValues", "")).startswith("ALL")
         return self._opened(response, "Attributes", None if whole else params["Key"], whole=whole)
 
     def update(self, params: Params) -> dict[str, Any]:
         """Return the request of `update_item`, or of an Update in a transaction."""
-        new, places = self._begun("update_item", params)
+        new, placeholders = self._prepared("update_item", params)
         key, protected = params.get("Key", {}), False
         if _UPDATE in new:
-            update = Update(new[_UPDATE], self.items, places)
+            update = Update(new[_UPDATE], self.items, placeholders)
             protected = update.protected
-            new[_UPDATE] = update.rewritten(self.items.place_of_key(key) if protected else None)
-        self._restrict(new, key, places, protected)
-        places.put_into(new)
+            new[_UPDATE] = update.rewritten(self.items.binding_of_key(key) if protected else None)
+        self._restrict(new, key, placeholders, protected)
+        placeholders.put_into(new)
         return new
 
-    def _restrict(self, new: dict[str, Any], key: Params, places: Substitutions, protected: bool) -> None:
+    def _restrict(self, new: dict[str, Any], key: Params, placeholders: Placeholders, protected: bool) -> None:
         """Add to the condition of an update what must hold for the item to be readable afterwards."""
         needed = []
         tenant = self.table.tenant
         if protected and tenant is not None and tenant not in key:
-            named = places.value(self._form.scalar(self.items.tenant))
-            needed.append(f"{places.name(tenant)} = {named}")
+            named = placeholders.value(self._form.scalar(self.items.tenant))
+            needed.append(f"{placeholders.name(tenant)} = {named}")
         if self.table.seal is not None:
-            needed.append(f"attribute_exists({places.name(self.table.seal.attribute)})")
+            needed.append(f"attribute_exists({placeholders.name(self.table.seal.attribute)})")
         if needed and _CONDITION in new:
-            needed.append(beside_and(new[_CONDITION], places.names))
+            needed.append(beside_and(new[_CONDITION], placeholders.names))
         if needed:
             new[_CONDITION] = " AND ".join(needed)
 
     def check_key(self, key: Any, *, written: bool = False) -> None:
-        """Refuse a whole item in the place of a key: DynamoDB does too, but has seen its values by then.
+        """Refuse a whole item in place of a key: DynamoDB does too, but has seen its values by then.
 
         Args:
             key: what was given for one.
@@ -162,30 +162,32 @@ class TableRequests:
 
     def query(self, send: Send, params: Params) -> dict[str, Any]:
         """Decrypt what is found by key; on a tag as the key of an index, ask for each tag of the value."""
-        new, places = self._begun("query", params)
+        new, placeholders = self._prepared("query", params)
         search: KeySearch | None = None
         condition = None
         if _KEY in new:
-            condition, search = rewrite_key(new[_KEY], self.table, places, self._form, self.items.tenant_text)
+            condition, search = rewrite_key(new[_KEY], self.table, placeholders, self._form, self.items.tenant_text)
             new[_KEY] = condition.text
-        return self._found(send, new, places, condition, search)
+        return self._search(send, new, placeholders, condition, search)
 
     def scan(self, send: Send, params: Params) -> dict[str, Any]:
         """Decrypt what is found."""
-        new, places = self._begun("scan", params)
-        return self._found(send, new, places, None, None)
+        new, placeholders = self._prepared("scan", params)
+        return self._search(send, new, placeholders, None, None)
 
-    def _found(
+    def _search(
         self,
         send: Send,
         new: dict[str, Any],
-        places: Substitutions,
+        placeholders: Placeholders,
         by_key: Condition | None,
         search: KeySearch | None,
     ) -> dict[str, Any]:
         conditions = [by_key] if by_key is not None else []
         if _FILTER in new:
-            condition = rewrite(new[_FILTER], self.table, places, self._form, self.items.tenant_text, compares=True)
+            condition = rewrite(
+                new[_FILTER], self.table, placeholders, self._form, self.items.tenant_text, compares=True
+            )
             new[_FILTER] = condition.text
             conditions.append(condition)
         comparisons = [each for condition in conditions for each in condition.comparisons]
@@ -198,9 +200,9 @@ class TableRequests:
         compared = {name for name, _ in comparisons}
         sealed = self.table.seal.over if self.table.seal is not None else ()
         asked_about = {name for condition in conditions for name in condition.attributes if name in sealed}
-        projection = self._projected(new, places, compared | asked_about)
-        places.put_into(new)
-        response = self._sent(send, new) if search is None else self._sent_for_each(send, new, search)
+        projection = self._projected(new, placeholders, compared | asked_about)
+        placeholders.put_into(new)
+        response = self._send(send, new) if search is None else self._send_per_tag(send, new, search)
         if counted:
             return response
         items = [self.items.decrypted(item, whole=projection.verifies) for item in response.get("Items", ())]
@@ -217,7 +219,7 @@ class TableRequests:
                     "project it"
                 )
 
-    def _sent_for_each(self, send: Send, new: dict[str, Any], search: KeySearch) -> dict[str, Any]:
+    def _send_per_tag(self, send: Send, new: dict[str, Any], search: KeySearch) -> dict[str, Any]:
         """Ask for one tag after the other, and return the first page that is not the last of its tag.
 
         While DynamoDB has more for a tag, its LastEvaluatedKey has the tag, so that one sees where to go on. If a tag
@@ -239,34 +241,36 @@ class TableRequests:
                 request.pop("ExclusiveStartKey", None)
                 if "Limit" in new:
                     request["Limit"] = max(1, new["Limit"] - found["ScannedCount"])
-            found = joined(found, self._sent(send, request))
+            found = joined(found, self._send(send, request))
             if "LastEvaluatedKey" in found:
                 break
         return found
 
     # What they have in common
 
-    def _begun(self, operation: str, params: Params) -> tuple[dict[str, Any], Substitutions]:
+    def _prepared(self, operation: str, params: Params) -> tuple[dict[str, Any], Placeholders]:
         """Return a copy of a request with its conditions as text, and its placeholders."""
         check_known(operation, params)
         for name in ("Key", "ExclusiveStartKey"):
             self.check_key(params.get(name), written=operation in ("delete_item", "update_item"))
         new = dict(params)
         build_conditions(new, allowed=self._form is PYTHON)
-        places = Substitutions(new)
+        placeholders = Placeholders(new)
         if _CONDITION in new:
-            condition = rewrite(new[_CONDITION], self.table, places, self._form, self.items.tenant_text, compares=False)
+            condition = rewrite(
+                new[_CONDITION], self.table, placeholders, self._form, self.items.tenant_text, compares=False
+            )
             new[_CONDITION] = condition.text
-        return new, places
+        return new, placeholders
 
-    def _projected(self, new: dict[str, Any], places: Substitutions, needed: Iterable[str] = ()) -> Projection:
+    def _projected(self, new: dict[str, Any], placeholders: Placeholders, needed: Iterable[str] = ()) -> Projection:
         if _PROJECTION not in new:
             return _EVERYTHING
-        projection = Projection.of(new[_PROJECTION], self.table, places, needed)
+        projection = Projection.from_text(new[_PROJECTION], self.table, placeholders, needed)
         new[_PROJECTION] = projection.text
         return projection
 
-    def _sent(self, send: Send, params: dict[str, Any]) -> dict[str, Any]:
+    def _send(self, send: Send, params: dict[str, Any]) -> dict[str, Any]:
         try:
             return send(**params)
         except ClientError as error:
@@ -278,7 +282,7 @@ class TableRequests:
         """Return a response with its item decrypted."""
         if part not in response:
             return response
-        place = None
+        binding = None
         if key is not None and any(name in self.table.attributes for name in response[part]):
-            place = self.items.place_of_key(key)
-        return {**response, part: self.items.decrypted(response[part], place=place, whole=whole)}
+            binding = self.items.binding_of_key(key)
+        return {**response, part: self.items.decrypted(response[part], binding=binding, whole=whole)}

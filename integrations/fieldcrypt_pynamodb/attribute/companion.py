@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 from pynamodb.constants import BINARY
 
 from fieldcrypt import ConfigurationError
-from fieldcrypt_pynamodb.attribute.guarded import GuardedAttribute
+from fieldcrypt_pynamodb.attribute.protected import ProtectedAttribute
 from fieldcrypt_pynamodb.errors import ProtectedAttributeError
 
 __all__ = ["BlindIndexAttribute", "Tag"]
@@ -19,7 +19,7 @@ class Tag(bytes):
     __slots__ = ()
 
 
-class BlindIndexAttribute(GuardedAttribute[bytes]):
+class BlindIndexAttribute(ProtectedAttribute[bytes]):
     """The attribute that holds the tags of a searchable attribute. fieldcrypt fills it; nobody else may.
 
         email = EncryptedAttribute(UnicodeAttribute(null=True), index="email_tag")
@@ -52,39 +52,39 @@ class BlindIndexAttribute(GuardedAttribute[bytes]):
         super().__init__(hash_key=hash_key, range_key=range_key, null=True, attr_name=attr_name)
 
     @property
-    def described(self) -> str:
+    def label(self) -> str:
         """The attribute, for messages."""
         return f"the blind index attribute {self.attr_name!r}"
 
     def __set__(self, instance: Any, value: bytes | None) -> None:
         if value is not None and value.__class__ is not Tag:
-            raise self.refusal()
+            raise self.refusal_error()
         super().__set__(instance, value)
 
     def serialize(self, value: Any) -> bytes:
         """Return a tag as it is sent."""
         if value.__class__ is not Tag:
-            raise self.refusal()
+            raise self.refusal_error()
         return bytes(value)
 
     def deserialize(self, value: bytes) -> Tag:
         """Return a tag that was read."""
         return Tag(value)
 
-    def refusal(self) -> ProtectedAttributeError:
+    def refusal_error(self) -> ProtectedAttributeError:
         """Return the error of whoever compares or assigns tags."""
         return ProtectedAttributeError(
-            f"{self.described} holds tags, which fieldcrypt makes: write and compare the attribute that it is the "
+            f"{self.label} holds tags, which fieldcrypt makes: write and compare the attribute that it is the "
             "index of. exists() and does_not_exist() work"
         )
 
     def __or__(self, other: Any) -> NoReturn:
-        raise self.refusal()
+        raise self.refusal_error()
 
     def set(self, value: Any) -> NoReturn:
         """Refuse: the tag follows the value."""
-        raise self.refusal()
+        raise self.refusal_error()
 
     def remove(self) -> NoReturn:
         """Refuse: the tag follows the value."""
-        raise self.refusal()
+        raise self.refusal_error()

@@ -29,12 +29,14 @@ from pynamodb.attributes import (
 )
 
 from fieldcrypt import ConfigurationError, DecryptionError
+from fieldcrypt_dynamodb.item.plaintext import wire
+from fieldcrypt_dynamodb.item.values import to_python, to_wire
 
-__all__ = ["CONTAINERS", "Conversion", "Convert", "conversion", "indexed_as", "of_form", "to_form"]
+__all__ = ["Conversion", "conversion", "indexed_as"]
 
 Convert = Callable[[Any], Any]
 
-CONTAINERS = (ListAttribute, MapAttribute)
+_CONTAINERS = (ListAttribute, MapAttribute)
 
 # DynamoDB, or PynamoDB's own conditions, have to read these.
 _REFUSED: tuple[tuple[type[Attribute[Any]], str], ...] = (
@@ -49,14 +51,38 @@ class Conversion(NamedTuple):
     """How values of an attribute travel.
 
     Attributes:
+        inner: the attribute.
         type: the type of the Field.
         to_field: applied before encryption, or None if values are encrypted as they are.
         from_field: applied after decryption, or None.
     """
 
+    inner: Attribute[Any]
     type: Any
     to_field: Convert | None = None
     from_field: Convert | None = None
+
+    def of_plaintext(self, data: Any) -> Any:
+        """Return the field's value of plaintext, given as `fieldcrypt_dynamodb.item.plaintext.stored` returns it.
+
+        A list or a map may be older than its class: without members that are required now, and with members that are
+        gone. It stays as it is.
+
+        Raises:
+            TypeError, ValueError: PynamoDB does not read it with the attribute.
+        """
+        form = dict(wire(data))
+        value = self.inner.deserialize(self.inner.get_value(form))
+        if isinstance(self.inner, _CONTAINERS) and self.inner.attr_type in form:
+            return to_python({self.inner.attr_type: form[self.inner.attr_type]})
+        return value if value is None or self.to_field is None else self.to_field(value)  # None: the null of JSON
+
+    def as_plaintext(self, value: Any) -> dict[str, Any]:
+        """Return a value of the field's as it was before it was protected, in DynamoDB's form."""
+        if isinstance(self.inner, _CONTAINERS):
+            return to_wire(value)
+        plain = value if self.from_field is None else self.from_field(value)
+        return {self.inner.attr_type: self.inner.serialize(plain)}
 
 
 def conversion(inner: Attribute[Any]) -> Conversion:
@@ -76,13 +102,13 @@ def conversion(inner: Attribute[Any]) -> Conversion:
 
     plain = _PLAIN.get(type(inner))
     if plain is not None:
-        return Conversion(plain)
+        return Conversion(inner, plain)
     if type(inner) is NumberAttribute:
-        return Conversion(object, _int_or_float)
+        return Conversion(inner, object, _int_or_float)
     if type(inner) is UTCDateTimeAttribute:
-        return Conversion(datetime, lambda value: _utc(value) or there_and_back(value))
+        return Conversion(inner, datetime, lambda value: _utc(value) or there_and_back(value))
     if type(inner) is JSONAttribute:
-        return Conversion(object, there_and_back)
+        return Conversion(inner, object, there_and_back)
     return _by_dynamodb_form(inner)
 
 
@@ -102,19 +128,6 @@ def indexed_as(inner: Attribute[Any]) -> tuple[Any, Convert]:
     raise ConfigurationError(
         f"a {type(inner).__name__} cannot be searched: only text, numbers, binary, booleans and dates can"
     )
-
-
-def of_form(inner: Attribute[Any], form: dict[str, Any]) -> Any:
-    """Return what DynamoDB has of a list or a map as the field takes it, whatever the class of a map asks of writes.
-
-    It may be older than the class: without members that are required now, and with members that are gone.
-    """
-    return _to_python(inner.attr_type, form[inner.attr_type])
-
-
-def to_form(value: Any) -> dict[str, Any]:
-    """Return a list or a map of the field's as DynamoDB has it."""
-    return dict([_to_dynamodb(value)])
 
 
 _TEXT_OR_BYTES: dict[str, type] = {constants.STRING: str, constants.BINARY: bytes}
@@ -153,75 +166,13 @@ def _by_dynamodb_form(inner: Attribute[Any]) -> Conversion:
     kind = inner.attr_type
 
     def to_field(value: Any) -> Any:
-        if isinstance(inner, CONTAINERS):
-            return _to_python(kind, inner.serialize(value, null_check=True))
-        return _to_python(kind, inner.serialize(value))
+        content = inner.serialize(value, null_check=True) if isinstance(inner, _CONTAINERS) else inner.serialize(value)
+        return None if content is None else to_python({kind: content})  # None: an empty set, which DynamoDB has not
 
     def from_field(value: Any) -> Any:
-        found, content = _to_dynamodb(value)
+        ((found, content),) = to_wire(value).items()
         if found != kind:
             raise DecryptionError(f"the value is authentic, but of DynamoDB type {found} where {kind} is declared")
         return inner.deserialize(content)
 
-    return Conversion(object, to_field, from_field)
-
-
-def _to_python(kind: str, content: Any) -> Any:
-    if content is None:  # an empty set, which DynamoDB cannot store
-        return None
-    if kind == constants.MAP:
-        return {key: _to_python(*_only(item)) for key, item in content.items()}
-    if kind == constants.LIST:
-        return [_to_python(*_only(item)) for item in content]
-    if kind == constants.NUMBER:
-        return _number(content)
-    if kind == constants.NUMBER_SET:
-        return {_number(number) for number in content}
-    if kind in (constants.STRING_SET, constants.BINARY_SET):
-        return set(content)
-    return None if kind == constants.NULL else content
-
-
-def _only(item: dict[str, Any]) -> tuple[str, Any]:
-    ((kind, content),) = item.items()
-    return kind, content
-
-
-def _number(text: str) -> int | Decimal:
-    return int(text) if text.lstrip("-").isdigit() else Decimal(text)
-
-
-def _to_dynamodb(value: Any) -> tuple[str, Any]:
-    kind = _KINDS.get(type(value))
-    if kind is None:
-        raise DecryptionError(f"the value is authentic, but a {type(value).__name__} has no form in DynamoDB")
-    if kind == constants.MAP:
-        return kind, {key: dict([_to_dynamodb(item)]) for key, item in value.items()}
-    if kind == constants.LIST:
-        return kind, [dict([_to_dynamodb(item)]) for item in value]
-    if kind == constants.NUMBER:
-        return kind, str(value)
-    if kind == _SET:
-        kinds = {_KINDS[type(element)] for element in value}
-        if kinds == {constants.NUMBER}:
-            return constants.NUMBER_SET, [str(element) for element in value]
-        if kinds == {constants.BINARY}:
-            return constants.BINARY_SET, list(value)
-        return constants.STRING_SET, list(value)
-    return kind, True if kind == constants.NULL else value
-
-
-_SET = "set"
-
-_KINDS: dict[type, str] = {
-    str: constants.STRING,
-    bytes: constants.BINARY,
-    bool: constants.BOOLEAN,
-    int: constants.NUMBER,
-    float: constants.NUMBER,
-    Decimal: constants.NUMBER,
-    list: constants.LIST,
-    dict: constants.MAP,
-    set: _SET,
-    type(None): constants.NULL,
-}
+    return Conversion(inner, object, to_field, from_field)

@@ -15,14 +15,14 @@ from pynamodb.expressions.operand import Path, Value, _IfNotExists, _Operand
 from pynamodb.expressions.update import RemoveAction, SetAction
 from pynamodb.models import Model
 
-from fieldcrypt import ConfigurationError, DecryptionError, Encryptor, Field, IndexedBy
+from fieldcrypt import ConfigurationError, DecryptionError, Encryptor, Field, IndexedBy, Protection
 from fieldcrypt.schemes import LegacyReader
-from fieldcrypt.spi import Accepted, MixedField, located
-from fieldcrypt_pynamodb.attribute.conversion import CONTAINERS, Convert, conversion, indexed_as, of_form, to_form
-from fieldcrypt_pynamodb.attribute.guarded import GuardedAttribute
-from fieldcrypt_pynamodb.attribute.plaintext import stored, wire
+from fieldcrypt.spi import MixedField, located
+from fieldcrypt_dynamodb.item.plaintext import stored
+from fieldcrypt_pynamodb.attribute.conversion import conversion, indexed_as
+from fieldcrypt_pynamodb.attribute.pending import PendingOperand, PendingValue, equal, one_of
+from fieldcrypt_pynamodb.attribute.protected import ProtectedAttribute
 from fieldcrypt_pynamodb.attribute.tables import tables_of
-from fieldcrypt_pynamodb.attribute.unsealed import Unsealed, UnsealedValue, equal, one_of
 from fieldcrypt_pynamodb.errors import ProtectedAttributeError
 
 __all__ = ["EncryptedAttribute"]
@@ -31,7 +31,7 @@ T = TypeVar("T")
 A = TypeVar("A", bound="EncryptedAttribute[Any]")
 
 
-class EncryptedAttribute(GuardedAttribute[T]):
+class EncryptedAttribute(ProtectedAttribute[T]):
     """An attribute whose values are encrypted in the client and stored as binary.
 
         ssn = EncryptedAttribute(UnicodeAttribute(null=True))
@@ -50,15 +50,9 @@ class EncryptedAttribute(GuardedAttribute[T]):
         encryptor: where keys come from, if not from the model's decorator. It may be configured after the models are
             declared.
         name: the field's name, if not `table.attribute`.
-        pad: hide the exact length of values by padding them to a multiple of so many bytes (2 to 65,535).
-        index: the attribute that holds the tags by which this one is searched, or how, `IndexedBy("email_tag", …)`.
-            For decorated models.
-        accept_plaintext: read plaintext as well, as the attribute inside has it, until this day begins in UTC, a year
-            from now at the most: while a table that holds it is encrypted. Writes are encrypted all the same.
-        accept: read values of other schemes, or of a former declaration, as well (`LegacyReader`, `PreviousField`).
-        accept_until: until when; needed with `accept`.
-        accept_public_key, accept_foreign_keys: read values under data keys that others can have planted; see
-            `Encryptor.field`.
+        index: for decorated models; the companion is an attribute of theirs.
+        accept_plaintext: plaintext is as the attribute inside has it.
+        context, pad, accept, accept_until, accept_public_key, accept_foreign_keys: see `Protection`.
 
     Raises:
         ConfigurationError: the attribute cannot be encrypted, or not searched; or something is to be accepted for ever.
@@ -73,8 +67,9 @@ class EncryptedAttribute(GuardedAttribute[T]):
         encryptor: Encryptor | None = None,
         *,
         name: str | None = None,
+        context: Mapping[str, str] | None = None,
         pad: int | None = None,
-        index: str | IndexedBy | None = None,
+        index: str | IndexedBy | Sequence[str | IndexedBy] | None = None,
         accept_plaintext: date | None = None,
         accept: Sequence[LegacyReader[Any]] = (),
         accept_until: date | None = None,
@@ -85,7 +80,7 @@ class EncryptedAttribute(GuardedAttribute[T]):
             raise ConfigurationError(
                 f"EncryptedAttribute(attribute, encryptor): a {type(inner).__name__} is no attribute"
             )
-        if isinstance(inner, GuardedAttribute):
+        if isinstance(inner, ProtectedAttribute):
             raise ConfigurationError("an attribute cannot be encrypted twice, nor can tags")
         if encryptor is not None and not isinstance(encryptor, Encryptor):
             raise ConfigurationError(
@@ -95,24 +90,30 @@ class EncryptedAttribute(GuardedAttribute[T]):
         self.inner = inner
         if not isinstance(inner, MapAttribute):  # which is no attribute before it belongs to a class
             self._be_like_inner()
-        self.type, self._to_field, self._from_field = conversion(inner)
+        self.conversion = conversion(inner)
+        self._to_field, self._from_field = self.conversion.to_field, self.conversion.from_field
         self.encryptor = encryptor
-        self.name = name
-        self.pad = pad
-        self.accept_public_key = accept_public_key
-        self.accept_foreign_keys = accept_foreign_keys
-        self.index = IndexedBy(index) if isinstance(index, str) else index
+        self.protection = Protection(
+            self.conversion.type,
+            name=name,
+            context=context,
+            pad=pad,
+            index=index,
+            accept_public_key=accept_public_key,
+            accept_foreign_keys=accept_foreign_keys,
+            accept_plaintext=accept_plaintext,
+            accept=accept,
+            accept_until=accept_until,
+        )
+        if len(self.protection.indexes) > 1:
+            raise ConfigurationError("EncryptedAttribute(…, index=…): an attribute has one index")
+        self.index = next(iter(self.protection.indexes), None)
         if self.index is not None:
-            if not isinstance(self.index, IndexedBy):
-                raise ConfigurationError('index is the name of the attribute for the tags, or IndexedBy("name", …)')
             self.index.blind_index(Encryptor(), "declared", indexed_as(inner)[0])  # raises what is wrong with it
-        self.accepted: Accepted | None = None
-        if accept_plaintext is not None or accept or accept_until is not None:
-            self.accepted = Accepted(accept_plaintext, accept, accept_until)
         self._owners: list[type[Any]] = []
         self._key: str | None = None  # its name in models, if it has the same in all of them
         self._bound_to_items = False
-        self._unconverted = Unsealed(self, None)  # for values that are encrypted as the instance has them
+        self._unconverted = PendingValue(self, None)  # for values that are encrypted as the instance has them
 
     def __set_name__(self, owner: type[Any], name: str) -> None:
         self.inner.__set_name__(owner, name)
@@ -158,27 +159,14 @@ class EncryptedAttribute(GuardedAttribute[T]):
         """The field that encrypts the values of an attribute that is not bound to items."""
         if self.encryptor is None or self.index is not None:
             what = "has no encryptor" if self.encryptor is None else "is searchable"
-            raise ConfigurationError(
-                f"{self.described} {what}, so its model has to be decorated: @encrypted(encryptor)"
-            )
-        return self.field_of(self.encryptor, self.name or self._default_name())
-
-    def field_of(self, encryptor: Encryptor, name: str) -> Field[Any]:
-        """Return the field that encrypts the attribute's values, under a name."""
-        return encryptor.field(
-            name,
-            self.type,
-            pad=self.pad,
-            accept_public_key=self.accept_public_key,
-            accept_foreign_keys=self.accept_foreign_keys,
-            names_tenant=True,
-        )
+            raise ConfigurationError(f"{self.label} {what}, so its model has to be decorated: @encrypted(encryptor)")
+        return self.protection.field(self.encryptor, self.protection.name or self._default_name())
 
     @property
     def field_name(self) -> str:
         """The name of the field, for messages; of an attribute of several tables, or of none, its own."""
         tables = {table for owner in self._owners for table in tables_of(owner)}
-        return self.name or (f"{tables.pop()}.{self.attr_name}" if len(tables) == 1 else self.attr_name)
+        return self.protection.name or (f"{tables.pop()}.{self.attr_name}" if len(tables) == 1 else self.attr_name)
 
     @cached_property
     def _mixed(self) -> MixedField | None:
@@ -186,41 +174,19 @@ class EncryptedAttribute(GuardedAttribute[T]):
 
     def mixed(self, encryptor: Encryptor, field: Field[Any]) -> MixedField | None:
         """Return what reads the values of a field, and what else the attribute accepts; None if that is nothing."""
-        if self.accepted is None:
-            return None
-        return MixedField(encryptor, field, self.accepted, self.of_plaintext, self.to_field)
-
-    def of_plaintext(self, data: Any) -> Any:
-        """Return the field's value of plaintext, given as `stored` returns it.
-
-        Raises:
-            TypeError, ValueError: PynamoDB does not read it with the attribute inside.
-        """
-        form = dict(wire(data))
-        value = self.inner.deserialize(self.inner.get_value(form))
-        as_it_is = isinstance(self.inner, CONTAINERS) and self.inner.attr_type in form
-        if as_it_is:
-            return of_form(self.inner, form)
-        return None if value is None else self.to_field(value)  # the null of JSON
-
-    def as_plaintext(self, value: Any) -> dict[str, Any]:
-        """Return a value of the field's as it was before it was protected, in DynamoDB's form."""
-        if isinstance(self.inner, CONTAINERS):
-            return to_form(value)
-        plain = value if self._from_field is None else self._from_field(value)
-        return {self.inner.attr_type: self.inner.serialize(plain)}
+        return self.protection.mixed(encryptor, field, self.conversion.of_plaintext, self.to_field)
 
     def _default_name(self) -> str:
         tables = {table for owner in self._owners for table in tables_of(owner)}
         if len(tables) > 1:
             raise ConfigurationError(
-                f"{self.described} belongs to several tables ({', '.join(sorted(tables))}): declare it in each model, "
+                f"{self.label} belongs to several tables ({', '.join(sorted(tables))}): declare it in each model, "
                 "decorate the models with @encrypted, or give it a name, EncryptedAttribute(…, name=…), if their "
                 "values may be exchanged"
             )
         if not tables:
             raise ConfigurationError(
-                f"{self.described} belongs to no table, so its field has no name: give it one, "
+                f"{self.label} belongs to no table, so its field has no name: give it one, "
                 "EncryptedAttribute(…, name=…)"
             )
         return f"{tables.pop()}.{self.attr_name}"
@@ -232,28 +198,23 @@ class EncryptedAttribute(GuardedAttribute[T]):
         plain = self.to_field(value)
         if plain is None:
             return None
-        return Unsealed(self, plain) if self._bound_to_items else self.field.encrypt(plain)
+        return PendingValue(self, plain) if self._bound_to_items else self.field.encrypt(plain)
 
     def get_value(self, value: dict[str, Any]) -> Any:
         """Return what `deserialize` takes: with mixed reading any type of DynamoDB's."""
-        return super().get_value(value) if self.accepted is None else stored(value)
+        return super().get_value(value) if self.protection.accepted is None else stored(value)
 
     def deserialize(self, value: Any) -> Any:
         """Decrypt a value that is not bound to an item."""
         if self._bound_to_items:
             raise ProtectedAttributeError(
-                f"{self.described} is bound to its item: read it through its decorated model", field=self.field_name
+                f"{self.label} is bound to its item: read it through its decorated model", field=self.field_name
             )
         plain = self.field.decrypt(value) if self._mixed is None else self._mixed.decrypt(value)
         try:
             return plain if self._from_field is None else self._from_field(plain)
         except DecryptionError as error:
             raise self.field.reported_error(error, value) from None
-
-    @property
-    def converts(self) -> bool:
-        """Whether values are converted before they are encrypted."""
-        return self._to_field is not None
 
     def to_field(self, value: Any) -> Any:
         """Return a value as the field takes it."""
@@ -262,12 +223,7 @@ class EncryptedAttribute(GuardedAttribute[T]):
         except (TypeError, ValueError) as error:
             raise located(error, field=self.field_name) from None
 
-    @property
-    def from_field(self) -> Convert | None:
-        """What makes a value of the attribute's of one of the field's; None if they are the same."""
-        return self._from_field
-
-    def unsealed(self, value: Any) -> Unsealed:
+    def pending(self, value: Any) -> PendingValue:
         """Return a value that is searched for.
 
         Raises:
@@ -276,17 +232,17 @@ class EncryptedAttribute(GuardedAttribute[T]):
         """
         plain = None if _is_expression(value) else self.to_field(value)
         if plain is None or self.index is None:
-            raise self.refusal()
-        return Unsealed(self, plain)
+            raise self.refusal_error()
+        return PendingValue(self, plain)
 
     # What works. The model encrypts, and computes tags, when it gets to see the condition or the update.
 
     def __eq__(self, other: Any) -> Comparison:  # type: ignore[override]
-        return equal(self, UnsealedValue(self._sought(other)))
+        return equal(self, PendingOperand(self._sought(other)))
 
     def is_in(self, *values: Any) -> Condition:  # type: ignore[override]
         """Say that the attribute has one of these values."""
-        return one_of(self, *(UnsealedValue(self._sought(value)) for value in values))
+        return one_of(self, *(PendingOperand(self._sought(value)) for value in values))
 
     def __or__(self, other: Any) -> _IfNotExists:
         """Return what an item has, or this value if it has none: for `set`."""
@@ -300,30 +256,32 @@ class EncryptedAttribute(GuardedAttribute[T]):
             return RemoveAction(Path(self))
         return SetAction(Path(self), self._operand(value))
 
-    def _sought(self, value: Any) -> Unsealed:
+    def _sought(self, value: Any) -> PendingValue:
         if self.index is not None and self.index.per_tenant:
             raise ProtectedAttributeError(
-                f"{self.described} has tags per tenant: name the tenant, of_tenant(attribute, tenant) == value",
+                f"{self.label} has tags per tenant: name the tenant, of_tenant(attribute, tenant) == value",
                 field=self.field_name,
             )
-        return self.unsealed(value)
+        return self.pending(value)
 
     def _operand(self, value: Any) -> Value:
         plain = None if value is None or _is_expression(value) else self.to_field(value)
         if plain is None:
             raise ProtectedAttributeError(
-                f"{self.described} takes plain values only, which are encrypted before DynamoDB has them",
+                f"{self.label} takes plain values only, which are encrypted before DynamoDB has them",
                 field=self.field_name,
             )
         return (
-            UnsealedValue(Unsealed(self, plain)) if self._bound_to_items else Value({BINARY: self.field.encrypt(plain)})
+            PendingOperand(PendingValue(self, plain))
+            if self._bound_to_items
+            else Value({BINARY: self.field.encrypt(plain)})
         )
 
-    def refusal(self) -> ProtectedAttributeError:
+    def refusal_error(self) -> ProtectedAttributeError:
         """Return the error of whoever has DynamoDB compare or change ciphertext."""
         equality = ", and == and is_in() with plain values" if self.index is not None else ""
         return ProtectedAttributeError(
-            f"DynamoDB cannot compare or change {self.described}: it holds ciphertext, which differs each time that a "
+            f"DynamoDB cannot compare or change {self.label}: it holds ciphertext, which differs each time that a "
             f"value is encrypted. exists(), does_not_exist(), set() and remove() work{equality}",
             field=self.field_name,
         )

@@ -7,7 +7,7 @@ from typing import Any
 from pynamodb.expressions.condition import Comparison, Condition
 
 from fieldcrypt_pynamodb.attribute.encrypted import EncryptedAttribute
-from fieldcrypt_pynamodb.attribute.unsealed import UnsealedValue, equal, one_of
+from fieldcrypt_pynamodb.attribute.pending import PendingOperand, equal, one_of
 from fieldcrypt_pynamodb.errors import ProtectedAttributeError
 
 __all__ = ["of_tenant"]
@@ -25,7 +25,7 @@ class _OfTenant:
         return equal(self._attribute, self._operand(other))
 
     def __ne__(self, other: Any) -> Any:
-        raise self._attribute.refusal()
+        raise self._attribute.refusal_error()
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -33,8 +33,8 @@ class _OfTenant:
         """Say that the attribute has one of these values."""
         return one_of(self._attribute, *map(self._operand, values))
 
-    def _operand(self, value: Any) -> UnsealedValue:
-        return UnsealedValue(self._attribute.unsealed(value), self._tenant)
+    def _operand(self, value: Any) -> PendingOperand:
+        return PendingOperand(self._attribute.pending(value), self._tenant)
 
 
 def of_tenant(attribute: Any, tenant: Any) -> Any:
@@ -56,6 +56,6 @@ def of_tenant(attribute: Any, tenant: Any) -> Any:
         raise ProtectedAttributeError("of_tenant takes an encrypted attribute that is indexed with per_tenant=True")
     if tenant is None:
         raise ProtectedAttributeError(
-            f"{attribute.described} is searched for a tenant, which None is not", field=attribute.field_name
+            f"{attribute.label} is searched for a tenant, which None is not", field=attribute.field_name
         )
     return _OfTenant(attribute, tenant)

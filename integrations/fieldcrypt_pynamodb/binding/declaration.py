@@ -11,7 +11,7 @@ from pynamodb.models import Model
 from fieldcrypt import ConfigurationError
 from fieldcrypt_pynamodb.attribute.companion import BlindIndexAttribute
 from fieldcrypt_pynamodb.attribute.encrypted import EncryptedAttribute
-from fieldcrypt_pynamodb.attribute.guarded import GuardedAttribute
+from fieldcrypt_pynamodb.attribute.protected import ProtectedAttribute
 
 __all__ = ["check_attributes", "check_shared", "companion_of"]
 
@@ -82,19 +82,21 @@ def _refuse_unprotected(model: type[Model]) -> None:
     attributes = model.get_attributes()
     names = [attribute.attr_name for attribute in attributes.values()]
     for key, attribute in attributes.items():
-        if isinstance(attribute, GuardedAttribute):
+        if isinstance(attribute, ProtectedAttribute):
             if names.count(attribute.attr_name) > 1:
                 raise ConfigurationError(
                     f"{model.__name__} has several attributes {attribute.attr_name!r} in its items"
                 )
-        elif any(isinstance(vars(base).get(key), GuardedAttribute) for base in model.__mro__):
+        elif any(isinstance(vars(base).get(key), ProtectedAttribute) for base in model.__mro__):
             raise ConfigurationError(f"{model.__name__}.{key} is protected in a base, and cannot be plain here")
 
 
 def _refuse_indexes(model: type[Model]) -> None:
     """Refuse indexes that would be queried by plaintext, or by what is no tag."""
     guarded = {
-        attribute.attr_name for attribute in model.get_attributes().values() if isinstance(attribute, GuardedAttribute)
+        attribute.attr_name
+        for attribute in model.get_attributes().values()
+        if isinstance(attribute, ProtectedAttribute)
     }
     for index in model._indexes.values():
         for attribute in index.Meta.attributes.values():

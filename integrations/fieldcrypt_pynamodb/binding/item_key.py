@@ -11,14 +11,13 @@ from pynamodb.constants import BINARY, NUMBER, STRING
 from pynamodb.models import Model
 
 from fieldcrypt import ConfigurationError, RowContext, key_text, row_context
-from fieldcrypt.spi import PartOf
-from fieldcrypt_pynamodb.attribute.guarded import GuardedAttribute
+from fieldcrypt_pynamodb.attribute.protected import ProtectedAttribute
 from fieldcrypt_pynamodb.errors import ProtectedAttributeError
 
-__all__ = ["BoundTo", "Item", "ItemKey", "KeyPart", "part_of"]
+__all__ = ["Binding", "Item", "ItemKey", "KeyPart"]
 
 Item = Mapping[str, Mapping[str, Any]]  # an item in DynamoDB's own form, {"id": {"S": "1"}}
-BoundTo = tuple[RowContext, str | None]  # the context that values are bound to, and whose data keys they use
+Binding = tuple[RowContext, str | None]  # the context that values are bound to, and whose data keys they use
 
 
 def _text(value: Any) -> Any:
@@ -27,18 +26,6 @@ def _text(value: Any) -> Any:
 
 # What boto3 gives for a part of a key, so that who reads the table with it can name the item.
 _AS_STORED: dict[str, Callable[[Any], Any]] = {STRING: _text, NUMBER: Decimal, BINARY: bytes}
-
-
-def part_of(item: Item) -> PartOf:
-    """Return what tells a `PreviousField` what a value of an item was bound to."""
-
-    def part(name: str) -> Any:
-        for kind, content in item.get(name, {}).items():
-            if kind in _AS_STORED:
-                return _AS_STORED[kind](content)
-        return None
-
-    return part
 
 
 class KeyPart:
@@ -57,7 +44,7 @@ class KeyPart:
         self.attr_name, self.attr_type = self._attribute.attr_name, self._attribute.attr_type
         self.as_stored = _AS_STORED[self.attr_type]
 
-    def of_value(self, value: Any) -> dict[str, Any]:
+    def serialized(self, value: Any) -> dict[str, Any]:
         """Return a value of the model's as the item has it."""
         return {self.attr_type: self._attribute.serialize(value)}
 
@@ -80,7 +67,7 @@ class ItemKey:
             raise ConfigurationError(f"@encrypted: {self._model} has no hash key that its values could be bound to")
         for name in names:
             kind = model.get_attributes()[name]
-            if isinstance(kind, GuardedAttribute) or kind.attr_type not in _AS_STORED:
+            if isinstance(kind, ProtectedAttribute) or kind.attr_type not in _AS_STORED:
                 raise ConfigurationError(f"@encrypted: {self._model}.{name} cannot be a key that values are bound to")
         self.parts = [KeyPart(model, name) for name in names]
         self.tenant = None if tenant is None else KeyPart(model, check_tenant(model, tenant))
@@ -93,7 +80,7 @@ class ItemKey:
             self._plain_tenant = self.tenant.attr_name, self.tenant.attr_type, self.tenant.as_stored
         self._plain = [(part.attr_name, part.attr_type, part.as_stored) for part in self.parts]
 
-    def of(self, item: Item) -> BoundTo:
+    def binding(self, item: Item) -> Binding:
         """Return what the values of an item are bound to.
 
         Raises:
@@ -112,7 +99,7 @@ class ItemKey:
             if tenant.__class__ is not str or kind != STRING:
                 tenant = None if name is None else key_text(as_stored(tenant))
             return row_context(*parts), tenant
-        raise self._incomplete(item)
+        raise self._incomplete_error(item)
 
     def tenant_text(self, value: Any) -> str:
         """Return a tenant, given as the model's attribute has it, as the text that its keys are under.
@@ -122,13 +109,13 @@ class ItemKey:
         """
         if self.tenant is None:
             raise ProtectedAttributeError(f"{self._model} has no tenant: @encrypted(…, tenant=…)")
-        return key_text(self.tenant.as_stored(self.tenant.of_value(value)[self.tenant.attr_type]))
+        return key_text(self.tenant.as_stored(self.tenant.serialized(value)[self.tenant.attr_type]))
 
     def tenant_of(self, instance: Any) -> str:
         """Return the tenant of an item that was read."""
         return self.tenant_text(None if self.tenant is None else getattr(instance, self.tenant.key))
 
-    def _incomplete(self, item: Item) -> ProtectedAttributeError:
+    def _incomplete_error(self, item: Item) -> ProtectedAttributeError:
         for part in (*self.parts, self.tenant):
             if part is not None and part.attr_type not in item.get(part.attr_name, {}):
                 what = "the tenant" if part is self.tenant else "a part of the key"
@@ -150,7 +137,7 @@ def check_tenant(model: type[Model], tenant: str) -> str:
     attribute = model.get_attributes().get(tenant)
     if attribute is None:
         raise ConfigurationError(f"{described}: {model.__name__} has no such attribute")
-    if isinstance(attribute, GuardedAttribute):
+    if isinstance(attribute, ProtectedAttribute):
         raise ConfigurationError(f"{described}: it is encrypted itself, and has to be read first")
     if isinstance(attribute, (VersionAttribute, TTLAttribute, DiscriminatorAttribute)):
         raise ConfigurationError(f"{described}: a {type(attribute).__name__} names no tenant")

@@ -10,15 +10,16 @@ from pynamodb.constants import BINARY, NULL
 from pynamodb.models import Model
 
 from fieldcrypt import ConfigurationError, DecryptionError, Encryptor
+from fieldcrypt_dynamodb.item.forms import WIRE
+from fieldcrypt_dynamodb.item.plaintext import part_of, stored
 from fieldcrypt_pynamodb.attribute.companion import BlindIndexAttribute
 from fieldcrypt_pynamodb.attribute.encrypted import EncryptedAttribute
-from fieldcrypt_pynamodb.attribute.plaintext import stored
 from fieldcrypt_pynamodb.attribute.tables import table_of
 from fieldcrypt_pynamodb.binding.declaration import check_attributes, check_shared, companion_of
-from fieldcrypt_pynamodb.binding.item_key import BoundTo, Item, ItemKey, part_of
+from fieldcrypt_pynamodb.binding.item_key import Binding, Item, ItemKey
 from fieldcrypt_pynamodb.binding.tagger import Tagger
 
-__all__ = ["Plan", "Protected", "Spec"]
+__all__ = ["Plan", "PlannedAttribute", "Spec"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Spec:
     tenant: str | None
 
 
-class Protected:
+class PlannedAttribute:
     """A protected attribute of one model.
 
     Attributes:
@@ -50,15 +51,14 @@ class Protected:
             raise ConfigurationError(
                 f"{model.__name__}.{key} has no encryptor: @encrypted(encryptor), or EncryptedAttribute(…, encryptor)"
             )
-        name = attribute.name or f"{table}.{attribute.attr_name}"
-        field = attribute.field_of(encryptor, name)
+        field = attribute.protection.field(encryptor, f"{table}.{attribute.attr_name}")
         self.key, self.attr_name, self.attribute = key, attribute.attr_name, attribute
         self.encryptor, self.field = encryptor, field
         mixed = attribute.mixed(encryptor, field)
         self.encrypt, self.decrypt = field.encrypt, field.decrypt if mixed is None else mixed.decrypt
         self.tagger = None
         if attribute.index is not None:
-            self.tagger = Tagger(attribute, companion_of(model, key, attribute, spec.tenant), encryptor, name)
+            self.tagger = Tagger(attribute, companion_of(model, key, attribute, spec.tenant), encryptor, field.name)
 
     @property
     def field_name(self) -> str:
@@ -74,7 +74,7 @@ class Plan:
         item_key: tells what an item's values are bound to.
         protected: the attributes, by their names in items.
         companions: the names of all attributes in items that hold tags.
-        former: likewise, of those that values were bound to by former declarations.
+        previous_names: likewise, of those that values were bound to by previous declarations.
     """
 
     def __init__(self, model: type[Model], spec: Spec) -> None:
@@ -86,7 +86,7 @@ class Plan:
         attributes = model.get_attributes()
         check_attributes(model)
         found = [
-            Protected(model, table, key, attribute, spec)
+            PlannedAttribute(model, table, key, attribute, spec)
             for key, attribute in attributes.items()
             if isinstance(attribute, EncryptedAttribute)
         ]
@@ -96,8 +96,10 @@ class Plan:
         }
         check_shared(model, "field", [each.field_name for each in found])
         check_shared(model, "companion", [each.tagger.key for each in found if each.tagger is not None])
-        accepted = [each.attribute.accepted for each in found if each.attribute.accepted is not None]
-        self.former = {name for each in accepted for former in each.previous_fields for name in former.names}
+        accepted = [each.attribute.protection.accepted for each in found]
+        self.previous_names = {
+            name for each in accepted if each is not None for field in each.previous_fields for name in field.names
+        }
         # The hot path unpacks tuples, which costs less than to look attributes up.
         self._names = tuple(self.protected)
         self._reads = [
@@ -105,9 +107,9 @@ class Plan:
                 each.attr_name,
                 each.key,
                 each.decrypt,
-                each.attribute.from_field,
+                each.attribute.conversion.from_field,
                 isinstance(each.attribute.inner, MapAttribute),
-                each.attribute.accepted is not None,
+                each.attribute.protection.accepted is not None,
             )
             for each in found
         ]
@@ -116,7 +118,7 @@ class Plan:
                 each.attr_name,
                 each.key,
                 each.encrypt,
-                each.attribute.converts,
+                each.attribute.conversion.to_field is not None,
                 each.tagger,
                 None if each.tagger is None else each.tagger.companion.attr_name,
             )
@@ -130,7 +132,7 @@ class Plan:
             item: in DynamoDB's form.
             values: the instance's, which gets the tags.
         """
-        bound_to: BoundTo | None = None
+        binding: Binding | None = None
         for name, key, encrypt, converts, tagger, companion in self._writes:
             content = item.get(name)
             if content is None:
@@ -138,8 +140,8 @@ class Plan:
                     item.pop(companion, None)  # type: ignore[arg-type]
                     values.pop(tagger.key, None)
                 continue
-            if bound_to is None:
-                context, tenant = bound_to = self.item_key.of(item)
+            if binding is None:
+                context, tenant = binding = self.item_key.binding(item)
             plain = content[BINARY].plain if converts else values[key]
             if tagger is not None:
                 tag = values[tagger.key] = tagger.tag(plain, tenant)
@@ -160,7 +162,7 @@ class Plan:
             ProtectedAttributeError: the item lacks what they are bound to.
             DecryptionError, KeyProviderError, KeyStoreError: as for `Field.decrypt`.
         """
-        bound_to: BoundTo | None = None
+        binding: Binding | None = None
         values = instance.attribute_values
         for name, key, decrypt, from_field, is_map, mixed in self._reads:
             content = item.get(name)
@@ -169,12 +171,12 @@ class Plan:
             data = stored(content) if mixed else content.get(BINARY)
             if data is None:
                 each = self.protected[name]
-                plain = DecryptionError(f"{each.attribute.described} holds a value that is not encrypted")
-                raise each.field.reported_error(plain, tenant=None if bound_to is None else bound_to[1])
-            if bound_to is None:
-                context, tenant = bound_to = self.item_key.of(item)
-            former = {"part": part_of(item)} if mixed else {}
-            value = decrypt(data, tenant=tenant, context=context, **former)
+                plain = DecryptionError(f"{each.attribute.label} holds a value that is not encrypted")
+                raise each.field.reported_error(plain, tenant=None if binding is None else binding[1])
+            if binding is None:
+                context, tenant = binding = self.item_key.binding(item)
+            previous = {"part": part_of(item, WIRE)} if mixed else {}
+            value = decrypt(data, tenant=tenant, context=context, **previous)
             if from_field is not None:
                 try:
                     value = from_field(value)
@@ -185,7 +187,7 @@ class Plan:
             else:
                 values[key] = value
 
-    def of_attribute(self, attribute: Any) -> Protected | None:
+    def planned(self, attribute: Any) -> PlannedAttribute | None:
         """Return the protected attribute that an attribute of the model is."""
         for protected in self.protected.values():
             if protected.attribute is attribute:

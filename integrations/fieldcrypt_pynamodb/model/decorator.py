@@ -51,7 +51,7 @@ def encrypted(encryptor: Encryptor | None = None, *, tenant: str | None = None) 
         protected: Any = model
         if not issubclass(model, ProtectedModel):
             protected.__bases__ = _with_protection(model.__bases__)
-        protected._fieldcrypt_spec, protected._fieldcrypt_known = spec, None
+        protected._fieldcrypt_spec, protected._fieldcrypt_cached_plan = spec, None
         protected._fieldcrypt_bind()
         return model
 

@@ -13,7 +13,7 @@ from fieldcrypt_pynamodb.binding.plan import Plan, Spec
 from fieldcrypt_pynamodb.model.reading import ReadingModel
 from fieldcrypt_pynamodb.model.simple_dict import simple_dict
 from fieldcrypt_pynamodb.model.updates import sealed_actions
-from fieldcrypt_pynamodb.search.conditions import exact
+from fieldcrypt_pynamodb.search.conditions import rewritten_condition
 
 __all__ = ["ProtectedModel"]
 
@@ -25,7 +25,7 @@ class ProtectedModel(ReadingModel):
 
     _discriminator: ClassVar[str | None]  # which PynamoDB sets, and does not declare
     _fieldcrypt_spec: ClassVar[Spec]
-    _fieldcrypt_known: ClassVar[Plan | None] = None
+    _fieldcrypt_cached_plan: ClassVar[Plan | None] = None
 
     @classmethod
     def __init_subclass__(cls) -> None:
@@ -43,9 +43,9 @@ class ProtectedModel(ReadingModel):
     @classmethod
     def _fieldcrypt_plan(cls) -> Plan:
         """Return the plan of this very class, for its table's present name."""
-        plan = cls._fieldcrypt_known
+        plan = cls._fieldcrypt_cached_plan
         if plan is None or plan.model is not cls or plan.table != cls.Meta.table_name:
-            plan = cls._fieldcrypt_known = Plan(cls, cls._fieldcrypt_spec)
+            plan = cls._fieldcrypt_cached_plan = Plan(cls, cls._fieldcrypt_spec)
         return plan
 
     # Writing and reading. PynamoDB's serializers leave values of protected attributes unsealed.
@@ -120,7 +120,7 @@ class ProtectedModel(ReadingModel):
         self, actions: Iterable[Action], condition: Condition | None
     ) -> tuple[list[Action], Condition | None]:
         sealed, same_tenant = sealed_actions(self, actions)
-        condition = exact(condition, type(self))
+        condition = rewritten_condition(condition, type(self))
         if same_tenant is None:
             return sealed, condition
         return sealed, same_tenant if condition is None else condition & same_tenant
@@ -128,11 +128,13 @@ class ProtectedModel(ReadingModel):
     def _get_save_args(
         self, condition: Condition | None = None, *, add_version_condition: bool = True
     ) -> tuple[Iterable[Any], dict[str, Any]]:
-        return super()._get_save_args(exact(condition, type(self)), add_version_condition=add_version_condition)
+        return super()._get_save_args(
+            rewritten_condition(condition, type(self)), add_version_condition=add_version_condition
+        )
 
     def delete(self, condition: Condition | None = None, *, add_version_condition: bool = True) -> Any:
         """As in PynamoDB."""
-        return super().delete(exact(condition, type(self)), add_version_condition=add_version_condition)
+        return super().delete(rewritten_condition(condition, type(self)), add_version_condition=add_version_condition)
 
     def get_delete_kwargs_from_instance(
         self,
@@ -143,7 +145,7 @@ class ProtectedModel(ReadingModel):
     ) -> dict[str, Any]:
         """As in PynamoDB."""
         return super().get_delete_kwargs_from_instance(
-            exact(condition, type(self)),
+            rewritten_condition(condition, type(self)),
             return_values_on_condition_failure,
             add_version_condition=add_version_condition,
         )
@@ -153,7 +155,7 @@ class ProtectedModel(ReadingModel):
         cls, hash_key: Any, range_key: Any | None = None, condition: Condition | None = None
     ) -> dict[str, Any]:
         """As in PynamoDB."""
-        return super().get_operation_kwargs_from_class(hash_key, range_key, exact(condition, cls))
+        return super().get_operation_kwargs_from_class(hash_key, range_key, rewritten_condition(condition, cls))
 
 
 def _below(model: type[Any]) -> Iterator[type[Any]]:

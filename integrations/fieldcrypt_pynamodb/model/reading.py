@@ -10,7 +10,7 @@ from pynamodb.models import Model
 from pynamodb.pagination import ResultIterator
 
 from fieldcrypt_pynamodb.errors import ProtectedAttributeError
-from fieldcrypt_pynamodb.search.conditions import exact, found_by
+from fieldcrypt_pynamodb.search.conditions import rewritten_condition, rewritten_filter
 from fieldcrypt_pynamodb.search.projection import check_index, widened
 from fieldcrypt_pynamodb.search.results import LastKey, Matches
 from fieldcrypt_pynamodb.search.variants import Variant, variants
@@ -67,7 +67,7 @@ class ReadingModel(Model):
             ProtectedAttributeError: DynamoDB cannot answer that, or what is found could not be compared.
         """
         found, sought = variants(cls, hash_key, range_key_condition, index_name)
-        condition, more = found_by(filter_condition, cls)
+        condition, more = rewritten_filter(filter_condition, cls)
         sought += more
         check_index(cls, index_name, sought)
         query = super().query
@@ -110,7 +110,7 @@ class ReadingModel(Model):
         Raises:
             ProtectedAttributeError: DynamoDB cannot answer that, or what is found could not be compared.
         """
-        condition, sought = found_by(filter_condition, cls)
+        condition, sought = rewritten_filter(filter_condition, cls)
         check_index(cls, index_name, sought)
         scan = super().scan
 
@@ -148,12 +148,12 @@ class ReadingModel(Model):
         Raises:
             ProtectedAttributeError: DynamoDB cannot answer that; other values may have the tags.
         """
-        condition = exact(filter_condition, cls)
+        condition = rewritten_condition(filter_condition, cls)
         found, sought = variants(cls, hash_key, range_key_condition, index_name)
         for each in sought:
             if each.tagger.truncated:
                 raise ProtectedAttributeError(
-                    f"{each.protected.attribute.described} has tags shorter than 16 bytes, which other values share, "
+                    f"{each.protected.attribute.label} has tags shorter than 16 bytes, which other values share, "
                     "so that DynamoDB cannot count: count what a query finds, sum(1 for _ in index.query(value))",
                     field=each.protected.attribute.field_name,
                 )

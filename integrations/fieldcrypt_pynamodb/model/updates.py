@@ -10,11 +10,11 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.operand import Path, _IfNotExists
 from pynamodb.expressions.update import Action, RemoveAction, SetAction
 
-from fieldcrypt_pynamodb.attribute.unsealed import UnsealedValue
-from fieldcrypt_pynamodb.binding.item_key import BoundTo
-from fieldcrypt_pynamodb.binding.plan import Plan, Protected
+from fieldcrypt_pynamodb.attribute.pending import PendingOperand
+from fieldcrypt_pynamodb.binding.item_key import Binding
+from fieldcrypt_pynamodb.binding.plan import Plan, PlannedAttribute
 from fieldcrypt_pynamodb.errors import ProtectedAttributeError
-from fieldcrypt_pynamodb.search.expressions import guarded, paths, root
+from fieldcrypt_pynamodb.search.expressions import paths, protected_attributes, root
 
 __all__ = ["sealed_actions"]
 
@@ -36,17 +36,17 @@ class _Update:
     def __init__(self, instance: Any) -> None:
         self._instance = instance
         self._plan: Plan = instance._fieldcrypt_plan()
-        self._guarded = guarded(type(instance))
-        self._bound_to: BoundTo | None = None
+        self._protected = protected_attributes(type(instance))
+        self._binding: Binding | None = None
 
     def seal(self, actions: Iterable[Action]) -> tuple[list[Action], Condition | None]:
         sealed: list[Action] = []
         for action in actions:
             sealed += self._sealed(action)
         tenant = self._plan.item_key.tenant
-        if self._bound_to is None or tenant is None or self._plan.item_key.tenant_is_in_key:
+        if self._binding is None or tenant is None or self._plan.item_key.tenant_is_in_key:
             return sealed, None
-        path, value = Path([tenant.attr_name]), tenant.of_value(getattr(self._instance, tenant.key))
+        path, value = Path([tenant.attr_name]), tenant.serialized(getattr(self._instance, tenant.key))
         new = Path([self._plan.item_key.parts[0].attr_name]).does_not_exist()
         return [*sealed, path.set(value)], (path == value) | new
 
@@ -60,23 +60,23 @@ class _Update:
         if isinstance(action, RemoveAction):
             return [action] if tagger is None else [action, Path([tagger.companion.attr_name]).remove()]
         value: Any = action.values[1] if isinstance(action, SetAction) else None
-        if isinstance(value, UnsealedValue):
+        if isinstance(value, PendingOperand):
             return self._set(protected, value)
-        if isinstance(value, _IfNotExists) and isinstance(value.values[1], UnsealedValue):
+        if isinstance(value, _IfNotExists) and isinstance(value.values[1], PendingOperand):
             if tagger is not None:
                 raise ProtectedAttributeError(
-                    f"{protected.attribute.described} is searchable, and its tag would not follow: set it if it does "
+                    f"{protected.attribute.label} is searchable, and its tag would not follow: set it if it does "
                     "not exist with a condition, item.update(actions=[…], condition=….does_not_exist())",
                     field=protected.attribute.field_name,
                 )
             return self._set(protected, value.values[1], if_not_exists=True)
-        raise protected.attribute.refusal()
+        raise protected.attribute.refusal_error()
 
-    def _set(self, protected: Protected, value: UnsealedValue, *, if_not_exists: bool = False) -> list[Action]:
-        if value.unsealed.attribute is not protected.attribute:
-            raise protected.attribute.refusal()
-        context, tenant = self._bound_to = self._bound_to or self._plan.item_key.of(self._key())
-        plain, path = value.unsealed.plain, Path([protected.attr_name])
+    def _set(self, protected: PlannedAttribute, value: PendingOperand, *, if_not_exists: bool = False) -> list[Action]:
+        if value.pending.attribute is not protected.attribute:
+            raise protected.attribute.refusal_error()
+        context, tenant = self._binding = self._binding or self._plan.item_key.binding(self._key())
+        plain, path = value.pending.plain, Path([protected.attr_name])
         data: Any = {BINARY: protected.encrypt(plain, tenant=tenant, context=context)}
         actions: list[Action] = [path.set(path | data if if_not_exists else data)]
         if protected.tagger is not None:
@@ -88,16 +88,16 @@ class _Update:
         """Return the part of the item that values are bound to, as the instance has it."""
         bound = [*self._plan.item_key.parts, self._plan.item_key.tenant]
         values = [(part, getattr(self._instance, part.key)) for part in bound if part is not None]
-        return {part.attr_name: part.of_value(value) for part, value in values if value is not None}
+        return {part.attr_name: part.serialized(value) for part, value in values if value is not None}
 
     def _check(self, action: Action, target: Path) -> None:
         """Refuse an action that changes what values are bound to, or has to do with ciphertext after all."""
-        if root(target) in self._plan.former.union(self._plan.item_key.attr_names):
+        if root(target) in self._plan.previous_names.union(self._plan.item_key.attr_names):
             raise ProtectedAttributeError(
                 f"{root(target)!r} is what the protected values of the item are bound to, which an update does not "
                 "encrypt anew: assign it, and save() the whole item"
             )
         for path in paths(action):
-            attribute = self._guarded.get(root(path))
+            attribute = self._protected.get(root(path))
             if attribute is not None:
-                raise attribute.refusal()
+                raise attribute.refusal_error()

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from pynamodb.constants import BINARY
 from pynamodb.expressions.condition import And, Comparison, Condition, Exists, In, Not, NotExists, Or
 from pynamodb.expressions.operand import Path
 
-from fieldcrypt.spi import MAX_TAG_SIZE
+from fieldcrypt_dynamodb.expression.conditions import NO_TAG
 from fieldcrypt_pynamodb.attribute.companion import Tag
-from fieldcrypt_pynamodb.attribute.unsealed import UnsealedValue
-from fieldcrypt_pynamodb.binding.plan import Plan, Protected
+from fieldcrypt_pynamodb.attribute.pending import PendingOperand
+from fieldcrypt_pynamodb.binding.plan import Plan, PlannedAttribute
 from fieldcrypt_pynamodb.binding.tagger import Tagger
 from fieldcrypt_pynamodb.errors import ProtectedAttributeError
-from fieldcrypt_pynamodb.search.expressions import guarded, paths, plans, root
+from fieldcrypt_pynamodb.search.expressions import paths, plans, protected_attributes, root
 
-__all__ = ["Sought", "exact", "found_by", "sought_by"]
-
-# Longer than any tag, so that no value has it: for searching where there is nothing to find.
-_NO_TAG = Tag(bytes(MAX_TAG_SIZE + 1))
+__all__ = ["Search", "rewritten_condition", "rewritten_filter", "search_of"]
 
 
-class Sought:
+class Search:
     """What a condition looks for.
 
     Attributes:
@@ -30,9 +28,9 @@ class Sought:
         tagger: makes its tags.
     """
 
-    def __init__(self, plan: Plan, protected: Protected, plains: list[Any], tenant: str | None) -> None:
+    def __init__(self, plan: Plan, protected: PlannedAttribute, plains: list[Any], tenant: str | None) -> None:
         if protected.tagger is None:
-            raise protected.attribute.refusal()
+            raise protected.attribute.refusal_error()
         self.protected = protected
         self.tagger: Tagger = protected.tagger
         self._plan, self._plains, self._tenant = plan, plains, tenant
@@ -43,7 +41,7 @@ class Sought:
 
     def condition(self) -> Condition:
         """Return the condition on the companion."""
-        found = self.tags() or [_NO_TAG]
+        found: Sequence[bytes] = self.tags() or [NO_TAG]
         path, values = Path([self.tagger.companion.attr_name]), [{BINARY: bytes(tag)} for tag in found]
         return path == values[0] if len(values) == 1 else path.is_in(*values)
 
@@ -58,73 +56,73 @@ class Sought:
         return any(self.tagger.matches(stored, plain) for plain in self._plains)
 
 
-def found_by(condition: Condition | None, model: Any) -> tuple[Condition | None, list[Sought]]:
+def rewritten_filter(condition: Condition | None, model: Any) -> tuple[Condition | None, list[Search]]:
     """Return a filter as it is sent, and what the items that it lets through are compared with after decryption.
 
     Raises:
         ProtectedAttributeError: DynamoDB cannot answer that.
         TypeError, ValueError, KeyProviderError, KeyStoreError: as for `BlindIndex.tags`.
     """
-    found: list[Sought] = []
+    found: list[Search] = []
     return _rewritten(condition, model, found), found
 
 
-def exact(condition: Condition | None, model: Any) -> Condition | None:
+def rewritten_condition(condition: Condition | None, model: Any) -> Condition | None:
     """Return a condition as it is sent where DynamoDB acts on it, so that nothing can be compared after decryption.
 
     Raises:
-        As `found_by`; ProtectedAttributeError also if other values may have the tags.
+        As `rewritten_filter`; ProtectedAttributeError also if other values may have the tags.
     """
     return _rewritten(condition, model, None)
 
 
-def _rewritten(condition: Condition | None, model: Any, found: list[Sought] | None) -> Condition | None:
+def _rewritten(condition: Condition | None, model: Any, found: list[Search] | None) -> Condition | None:
     if condition is None or not isinstance(condition, Condition):  # PynamoDB says what is wrong with it
         return condition
     return _Rewriting(model, found).rewrite(condition, compared=found is not None)
 
 
 class _Rewriting:
-    def __init__(self, model: Any, found: list[Sought] | None) -> None:
+    def __init__(self, model: Any, found: list[Search] | None) -> None:
         self._model = model
         self._found = found
-        self._guarded = guarded(model)
+        self._protected = protected_attributes(model)
 
     def rewrite(self, condition: Condition, *, compared: bool) -> Condition:
         if isinstance(condition, (And, Or, Not)):
             compared = compared and isinstance(condition, And)
             parts = [self.rewrite(part, compared=compared) for part in condition.values]
             return type(condition)(*parts)
-        sought = sought_by(condition, self._model)
+        sought = search_of(condition, self._model)
         if sought is not None:
             if compared and self._found is not None:
                 self._found.append(sought)
             elif sought.tagger.truncated:
                 raise ProtectedAttributeError(
-                    f"{sought.protected.attribute.described} has tags shorter than 16 bytes, which other values share, "
+                    f"{sought.protected.attribute.label} has tags shorter than 16 bytes, which other values share, "
                     "so that what is found has to be compared after decryption: that is done for filters of query and "
                     "scan that are joined by &, and not where DynamoDB counts, writes or negates",
                     field=sought.protected.attribute.field_name,
                 )
             return sought.condition()
         for path in paths(condition):
-            attribute = self._guarded.get(root(path))
+            attribute = self._protected.get(root(path))
             if attribute is not None and not (isinstance(condition, (Exists, NotExists)) and path.path == [root(path)]):
-                raise attribute.refusal()
+                raise attribute.refusal_error()
         return condition
 
 
-def sought_by(condition: Any, model: Any) -> Sought | None:
+def search_of(condition: Any, model: Any) -> Search | None:
     """Return what a condition of a model looks for by a blind index; of any other condition, None."""
     if not isinstance(condition, (Comparison, In)) or condition.operator not in ("=", "IN"):
         return None
     path, *values = condition.values
-    if not values or not isinstance(path, Path) or not all(isinstance(value, UnsealedValue) for value in values):
+    if not values or not isinstance(path, Path) or not all(isinstance(value, PendingOperand) for value in values):
         return None
     for plan in plans(model):
-        protected = plan.of_attribute(path.attribute)
+        protected = plan.planned(path.attribute)
         if protected is not None:
             tenant = values[0].tenant
-            plains = [value.unsealed.plain for value in values]
-            return Sought(plan, protected, plains, None if tenant is None else plan.item_key.tenant_text(tenant))
+            plains = [value.pending.plain for value in values]
+            return Search(plan, protected, plains, None if tenant is None else plan.item_key.tenant_text(tenant))
     return None

@@ -9,11 +9,11 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.operand import Path, _Operand
 from pynamodb.expressions.update import Action
 
-from fieldcrypt_pynamodb.attribute.guarded import GuardedAttribute
+from fieldcrypt_pynamodb.attribute.protected import ProtectedAttribute
 from fieldcrypt_pynamodb.attribute.tables import table_of
 from fieldcrypt_pynamodb.binding.plan import Plan
 
-__all__ = ["guarded", "paths", "plans", "root"]
+__all__ = ["protected_attributes", "paths", "plans", "root"]
 
 
 def plans(model: Any) -> list[Plan]:
@@ -25,12 +25,12 @@ def plans(model: Any) -> list[Plan]:
     return found
 
 
-def guarded(model: Any) -> dict[str, GuardedAttribute[Any]]:
+def protected_attributes(model: Any) -> dict[str, ProtectedAttribute[Any]]:
     """Return the protected attributes of a model's table, and those that hold tags, by their names in items."""
-    found: dict[str, GuardedAttribute[Any]] = {}
+    found: dict[str, ProtectedAttribute[Any]] = {}
     for plan in plans(model):
         for attribute in plan.model.get_attributes().values():
-            if isinstance(attribute, GuardedAttribute):
+            if isinstance(attribute, ProtectedAttribute):
                 found[attribute.attr_name] = attribute
     return found
 

@@ -10,13 +10,13 @@ from pynamodb.constants import ALL, INCLUDE
 from pynamodb.expressions.operand import Path
 
 from fieldcrypt_pynamodb.errors import ProtectedAttributeError
-from fieldcrypt_pynamodb.search.conditions import Sought
+from fieldcrypt_pynamodb.search.conditions import Search
 from fieldcrypt_pynamodb.search.expressions import plans
 
 __all__ = ["check_index", "widened"]
 
 
-def widened(model: Any, attributes_to_get: Any, sought: Sequence[Sought] = ()) -> Any:
+def widened(model: Any, attributes_to_get: Any, sought: Sequence[Search] = ()) -> Any:
     """Return what to read so that it can be decrypted and compared: key and tenant, and what was looked for."""
     if not attributes_to_get:
         return attributes_to_get
@@ -25,7 +25,7 @@ def widened(model: Any, attributes_to_get: Any, sought: Sequence[Sought] = ()) -
     needed: list[str] = []
     for plan in plans(model):
         if sought or not names.isdisjoint(plan.protected):
-            needed += [*plan.item_key.attr_names, *plan.former]
+            needed += [*plan.item_key.attr_names, *plan.previous_names]
             discriminator = plan.model._get_discriminator_attribute()
             if discriminator is not None:
                 needed.append(discriminator.attr_name)
@@ -42,7 +42,7 @@ def _name(asked: Any) -> str:
     return whole.partition("[")[0]
 
 
-def check_index(model: Any, index_name: str | None, sought: Sequence[Sought]) -> None:
+def check_index(model: Any, index_name: str | None, sought: Sequence[Search]) -> None:
     """Refuse a search through an index whose items could not be compared with what is looked for.
 
     Raises:

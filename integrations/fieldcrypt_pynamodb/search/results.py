@@ -9,7 +9,7 @@ from pynamodb.constants import BINARY
 from pynamodb.pagination import ResultIterator
 
 from fieldcrypt_pynamodb.errors import ProtectedAttributeError
-from fieldcrypt_pynamodb.search.conditions import Sought
+from fieldcrypt_pynamodb.search.conditions import Search
 from fieldcrypt_pynamodb.search.variants import Variant
 
 __all__ = ["Matches"]
@@ -35,7 +35,7 @@ class Matches(ResultIterator[T]):
         self,
         variants: Sequence[Variant],
         start: Start,
-        sought: Sequence[Sought],
+        sought: Sequence[Search],
         limit: int | None,
         last_evaluated_key: LastKey | None,
     ) -> None:

@@ -10,7 +10,7 @@ from pynamodb.expressions.operand import Path
 
 from fieldcrypt_pynamodb.attribute.companion import BlindIndexAttribute, Tag
 from fieldcrypt_pynamodb.errors import ProtectedAttributeError
-from fieldcrypt_pynamodb.search.conditions import Sought, exact, sought_by
+from fieldcrypt_pynamodb.search.conditions import Search, rewritten_condition, search_of
 from fieldcrypt_pynamodb.search.expressions import plans
 
 __all__ = ["Variant", "variants"]
@@ -31,17 +31,17 @@ class Variant(NamedTuple):
 
 def variants(
     model: Any, hash_key: Any, range_condition: Condition | None, index_name: str | None
-) -> tuple[list[Variant], list[Sought]]:
+) -> tuple[list[Variant], list[Search]]:
     """Return the queries that together find what is looked for, and what their items are compared with.
 
     Raises:
         ProtectedAttributeError: DynamoDB cannot answer that, or what is found could not be compared.
         TypeError, ValueError, KeyProviderError, KeyStoreError: as for `BlindIndex.tags`.
     """
-    by_hash = _hash_sought(model, hash_key, index_name)
-    by_range = sought_by(range_condition, model)
+    by_hash = _hash_search(model, hash_key, index_name)
+    by_range = search_of(range_condition, model)
     if by_range is None:
-        range_condition = exact(range_condition, model)
+        range_condition = rewritten_condition(range_condition, model)
     hash_keys: list[Any] = [hash_key] if by_hash is None else by_hash.tags()
     ranges: list[Any] = [range_condition] if by_range is None else by_range.tags()
     found = []
@@ -59,19 +59,19 @@ def variants(
     return found, [sought for sought in (by_hash, by_range) if sought is not None]
 
 
-def _hash_sought(model: Any, value: Any, index_name: str | None) -> Sought | None:
+def _hash_search(model: Any, value: Any, index_name: str | None) -> Search | None:
     companion = None if not index_name else model._indexes[index_name]._hash_key_attribute()
     if not isinstance(companion, BlindIndexAttribute):
         return None
     if isinstance(value, Condition):  # of_tenant(attribute, tenant) == value
-        sought = sought_by(value, model)
+        sought = search_of(value, model)
         if sought is None or sought.tagger.companion.attr_name != companion.attr_name:
             raise ProtectedAttributeError(f"the index {index_name!r} is queried by the attribute that it indexes")
         return sought
     for plan in plans(model):
         for protected in plan.protected.values():
             if protected.tagger is not None and protected.tagger.companion.attr_name == companion.attr_name:
-                return sought_by(protected.attribute == value, model)
+                return search_of(protected.attribute == value, model)
     raise ProtectedAttributeError(
         f"the index {index_name!r} is one of {companion.attr_name!r}, which no attribute of {model.__name__} has as "
         "its index="

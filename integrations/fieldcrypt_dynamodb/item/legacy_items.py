@@ -10,10 +10,10 @@ from fieldcrypt_dynamodb.item.description import ProtectedTable
 from fieldcrypt_dynamodb.item.forms import Form
 from fieldcrypt_dynamodb.item.plaintext import stored, to_value
 
-__all__ = ["WholeItems"]
+__all__ = ["LegacyItems"]
 
 
-class WholeItems:
+class LegacyItems:
     """Reads the items that a table's `accept` recognises.
 
     Args:
@@ -23,7 +23,7 @@ class WholeItems:
 
     def __init__(self, table: ProtectedTable, form: Form) -> None:
         self._table, self._form = table, form
-        self._readers: Any = () if table.old_items is None else table.old_items.readers
+        self._readers: Any = () if table.legacy_items is None else table.legacy_items.readers
         self._attributes = {
             name: (to_value(how.type), form.conversion(how.type).from_field) for name, how in table.attributes.items()
         }
@@ -35,7 +35,7 @@ class WholeItems:
             DecryptionError: it is not authentic, not of these types, or not accepted any more.
             KeyProviderError: the scheme's keys cannot be had.
         """
-        accepted = self._table.old_items
+        accepted = self._table.legacy_items
         for reader in self._readers:
             if not reader.recognises(item):
                 continue

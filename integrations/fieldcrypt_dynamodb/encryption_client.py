@@ -13,7 +13,7 @@ from dynamodb_encryption_sdk.transform import dict_to_ddb
 
 from fieldcrypt import ConfigurationError, DecryptionError, KeyProviderError
 
-__all__ = ["OldItemReader"]
+__all__ = ["DynamoDbEncryptionClientReader"]
 
 _SIGNATURE = "*amzn-ddb-map-sig*"
 _DESCRIPTION = "*amzn-ddb-map-desc*"
@@ -26,10 +26,11 @@ _NOT_AUTHENTIC = ("InvalidCiphertextException", "IncorrectKeyException")
 _REFUSALS = (DynamodbEncryptionSdkError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
 
 
-class OldItemReader:
+class DynamoDbEncryptionClientReader:
     """Reads whole items of the DynamoDB Encryption Client, in Python's form or in DynamoDB's own.
 
-        reader = OldItemReader(CryptoConfig(materials_provider, EncryptionContext(…), AttributeActions(…)))
+        config = CryptoConfig(materials_provider, EncryptionContext(…), AttributeActions(…))
+        reader = DynamoDbEncryptionClientReader(config)
         for item in plain_table.scan()["Items"]:
             if reader.recognises(item):
                 encrypted_table.put_item(Item=reader.read(item))
@@ -84,4 +85,4 @@ class OldItemReader:
         raise DecryptionError("the item is not as the DynamoDB Encryption Client signed it, or under other keys")
 
     def __reduce__(self) -> str:
-        raise TypeError("an OldItemReader may hold keys and cannot be pickled")
+        raise TypeError("an DynamoDbEncryptionClientReader may hold keys and cannot be pickled")

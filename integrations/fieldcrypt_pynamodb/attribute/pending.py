@@ -10,10 +10,10 @@ from pynamodb.expressions.operand import Path, Value
 
 from fieldcrypt_pynamodb.errors import ProtectedAttributeError
 
-__all__ = ["Unsealed", "UnsealedValue", "equal", "one_of"]
+__all__ = ["PendingValue", "PendingOperand", "equal", "one_of"]
 
 
-class Unsealed:
+class PendingValue:
     """A value that is encrypted, or tagged, when its item is known. It shows nothing, and cannot be sent as it is."""
 
     __slots__ = ("attribute", "plain")
@@ -26,37 +26,37 @@ class Unsealed:
         raise TypeError("a value that is not encrypted yet cannot be pickled")
 
     def __repr__(self) -> str:
-        return f"<Unsealed {self.attribute.attr_name}>"
+        return f"<PendingValue {self.attribute.attr_name}>"
 
 
-class UnsealedValue(Value):
+class PendingOperand(Value):
     """An unsealed value in a condition or an update.
 
     Args:
-        unsealed: the value.
+        pending: the value.
         tenant: whose tags are meant, as the model's attribute has it, if they are per tenant.
     """
 
-    def __init__(self, unsealed: Unsealed, tenant: Any = None) -> None:
-        super().__init__({BINARY: unsealed})
-        self.unsealed = unsealed
+    def __init__(self, pending: PendingValue, tenant: Any = None) -> None:
+        super().__init__({BINARY: pending})
+        self.pending = pending
         self.tenant = tenant
 
     def serialize(self, placeholder_names: dict[str, str], expression_attribute_values: dict[str, str]) -> str:
         """Raise: whoever could encrypt the value did not get to see it."""
         raise ProtectedAttributeError(
-            f"{self.unsealed.attribute.described} is bound to its item, which is not known here: write it through an "
+            f"{self.pending.attribute.label} is bound to its item, which is not known here: write it through an "
             "instance of its model, item.update(actions=[…]), transaction.update(item, actions=[…]) or item.save(), "
             "and search it through the model's own methods. The model is decorated with @encrypted",
-            field=self.unsealed.attribute.field_name,
+            field=self.pending.attribute.field_name,
         )
 
 
-def equal(attribute: Any, value: UnsealedValue) -> Comparison:
+def equal(attribute: Any, value: PendingOperand) -> Comparison:
     """Return the condition that an attribute has a value."""
     return Path(attribute) == value
 
 
-def one_of(attribute: Any, *values: UnsealedValue) -> Condition:
+def one_of(attribute: Any, *values: PendingOperand) -> Condition:
     """Return the condition that an attribute has one of several values."""
     return Path(attribute).is_in(*values)
