@@ -34,9 +34,9 @@ from fieldcrypt_alembic import operations
 from fieldcrypt_sqlalchemy import SqlKeyStore
 from fieldcrypt_sqlalchemy.migration import checkpoint_tables
 from fieldcrypt_sqlalchemy.migration.journal.checkpoints import Checkpoints
-from tests.alembic.test_alembic import Project, tables
+from tests.alembic.project import Project, tables
 from tests.conftest import Database
-from tests.keys.test_key_store_changes import record
+from tests.keys.records import record
 
 ROOT = Path(__file__).parents[2]
 KEYS = "fieldcrypt_data_keys"

@@ -41,7 +41,7 @@ from fieldcrypt import ConfigurationError, Encryptor, Field, FileKeyStore, Local
 from fieldcrypt.schemes.fernet import FernetReader
 from fieldcrypt_spark import decrypt_column, encrypt_column
 from fieldcrypt_spark.remote import Remote
-from tests.core.test_pickling import LoggedProvider
+from tests.core.logged_provider import LoggedProvider
 
 SSN = "078-05-1120"
 KEY = bytes(range(100, 132))

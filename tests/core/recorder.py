@@ -1,4 +1,4 @@
-""""""
+"""An observer that remembers, and an Encryptor that it watches."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import pickle
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -22,11 +22,9 @@ from fieldcrypt import (
     Field,
     FileKeyStore,
     KeyPolicy,
-    KeyProvider,
     KeyProviderChain,
     LocalKeyProvider,
     MemoryKeyStore,
-    WrappedKey,
     _system,
     encryptor,
 )
@@ -35,6 +33,7 @@ from fieldcrypt.events import Event
 from fieldcrypt.keys.aws_kms import AwsKmsKeyProvider, AwsKmsRsaKeyProvider
 from fieldcrypt_dynamodb import DynamoKeyStore
 from fieldcrypt_sqlalchemy import SqlKeyStore
+from tests.core.logged_provider import LoggedProvider
 from tests.support.spellings import spellings
 
 SSN = "078-05-1120"
@@ -63,28 +62,6 @@ def database() -> Engine:
 
 def no_database() -> Any:
     return os.environ[DATABASE]
-
-
-class LoggedProvider(KeyProvider):
-    """A local key provider that can be pickled and notes in a file who unwrapped."""
-
-    def __init__(self, key_file: str, log: str) -> None:
-        self._arguments = key_file, log
-        self._inner = LocalKeyProvider.from_file(key_file)
-
-    def wrap(self, data_key: bytes, context: Mapping[str, str]) -> Sequence[WrappedKey]:
-        return self._inner.wrap(data_key, context)
-
-    def unwrap(self, wraps: Sequence[WrappedKey], context: Mapping[str, str]) -> bytes:
-        with open(self._arguments[1], "a") as log:
-            log.write(f"{os.getpid()}\n")
-        return self._inner.unwrap(wraps, context)
-
-    def wrapping_keys(self) -> Sequence[str]:
-        return self._inner.wrapping_keys()
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return LoggedProvider, self._arguments
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from fieldcrypt_sqlalchemy import SqlKeyStore
 from tests.conftest import Database
 from tests.keys import test_key_store_changes as changes
 from tests.keys import test_remote_key_stores as remote
-from tests.keys.test_key_store_changes import MANY, assert_all, record, row
+from tests.keys.records import MANY, assert_all, record, row
 from tests.support.doubles import PATIENCE
 from tests.support.processes import ROOT, in_child
 from tests.support.servers import until

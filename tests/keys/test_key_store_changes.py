@@ -24,32 +24,18 @@ from fieldcrypt import (
     KeyStoreError,
     LocalKeyProvider,
     MemoryKeyStore,
-    Purpose,
     Tombstone,
-    WrappedKey,
 )
 from fieldcrypt.testing import LocalAws
 from fieldcrypt_dynamodb import DynamoKeyStore
 from fieldcrypt_sqlalchemy import SqlKeyStore
 from tests.conftest import Database
+from tests.keys.records import MANY, assert_all, record, rewrapped, row, tombstone
 from tests.support.doubles import PATIENCE, RowStore, make_record
 from tests.support.processes import bury, start
 
 REGION = "us-east-1"
 PROVIDER = LocalKeyProvider.generate()
-
-
-def record(number: int, tenant: str | None = "t") -> KeyRecord:
-    wraps = (WrappedKey("local:x", b"wrapped"),)
-    return KeyRecord(number.to_bytes(16, "big"), Purpose.ENCRYPTION, 1_800_000_000 + number, tenant, wraps, bytes(32))
-
-
-def rewrapped(old: KeyRecord, data: bytes = b"wrapped anew") -> KeyRecord:
-    return old._replace(wraps=(WrappedKey("local:y", data),), tag=bytes([1]) * 32)
-
-
-def tombstone(old: KeyRecord, by: str = "ann") -> Tombstone:
-    return Tombstone(old.key_id, old.purpose, old.created, old.tenant, 1_900_000_000, by, 1)
 
 
 @pytest.fixture
@@ -229,9 +215,6 @@ class TestKeyIds:
         assert store.replace(record(1), tombstone(record(1)))
 
 
-MANY = 2345  # more than two pages
-
-
 class TestPages:
     """More key ids than are read at a time."""
 
@@ -270,27 +253,6 @@ class TestPages:
         before = aws.calls["dynamodb", "Scan", REGION]
         assert_all(dynamo, range(40))
         assert aws.calls["dynamodb", "Scan", REGION] > before + 1
-
-
-def row(each: KeyRecord | Tombstone) -> dict[str, object]:
-    """What SqlKeyStore keeps."""
-    return {
-        "key_id": each.key_id.hex(),
-        "tenant": each.tenant,
-        "state": each.state.value,
-        "record": each.to_bytes(),
-    }
-
-
-def assert_all(store: KeyStore, numbers: Sequence[int]) -> None:
-    """The store has the key ids of these records, each once, before and after some of them are shredded."""
-    expected = Counter(record(number).key_id for number in numbers)
-    assert Counter(store.key_ids()) == expected
-    for number in (numbers[0], numbers[len(numbers) // 2], numbers[-1]):
-        old = store.get(record(number).key_id)
-        assert isinstance(old, KeyRecord)
-        assert store.replace(old, tombstone(old))
-    assert Counter(store.key_ids()) == expected
 
 
 class TestFiles:

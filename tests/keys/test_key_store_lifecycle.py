@@ -22,7 +22,7 @@ from fieldcrypt_sqlalchemy import SqlKeyStore
 from fieldcrypt_sqlalchemy.migration.journal.checkpoint_tables import ranges, runs
 from fieldcrypt_sqlalchemy.migration.journal.checkpoints import Checkpoints
 from tests.conftest import Database
-from tests.keys.test_key_store_changes import record, tombstone
+from tests.keys.records import record, tombstone
 from tests.support.doubles import PATIENCE
 from tests.support.processes import ROOT, in_child
 from tests.support.servers import until

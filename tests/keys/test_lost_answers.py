@@ -12,7 +12,7 @@ from botocore.config import Config
 from fieldcrypt import Encryptor, KeyStoreError, LocalKeyProvider
 from fieldcrypt.testing import FaultyProxy
 from fieldcrypt_dynamodb import DynamoKeyStore
-from tests.keys.test_key_store_changes import record, rewrapped, tombstone
+from tests.keys.records import record, rewrapped, tombstone
 from tests.support.dynamodb import FIRST, DynamoDb
 
 CREDENTIALS: dict[str, Any] = {"aws_access_key_id": "local", "aws_secret_access_key": "local", "region_name": FIRST}

@@ -20,8 +20,8 @@ from fieldcrypt.migration import Progress
 from fieldcrypt_sqlalchemy import Encrypted, IndexedBy, SqlKeyStore, blind_index, encrypted
 from fieldcrypt_sqlalchemy.migration import Migration
 from fieldcrypt_sqlalchemy.rows.sealed import RowBound
-from tests.alembic.test_alembic import MakeProject
-from tests.alembic.test_alembic import project as project  # a fixture
+from tests.alembic.project import MakeProject
+from tests.alembic.project import project as project  # a fixture
 from tests.conftest import AsyncDatabase, Database
 from tests.support.doubles import PATIENCE
 

@@ -15,7 +15,8 @@ from fieldcrypt.migration import ValueStatus
 from fieldcrypt_sqlalchemy import Encrypted, encrypted
 from fieldcrypt_sqlalchemy.migration import Migration
 from tests.conftest import Database
-from tests.migration.test_text_columns import AT_ONCE, MeddlingProvider, add, damage, keys, model, raw, read, soon
+from tests.migration.sql_patients import AT_ONCE, keys, soon
+from tests.migration.text_patients import MeddlingProvider, add, damage, model, raw, read
 
 PLANTED = ["fc1.", "fc1.Ann is here", "fc1.AQ"]
 

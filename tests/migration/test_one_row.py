@@ -18,7 +18,7 @@ from fieldcrypt.migration import MigrationError
 from fieldcrypt_sqlalchemy import Encrypted
 from fieldcrypt_sqlalchemy.migration import Migration
 from tests.conftest import Database
-from tests.migration.test_counted import do
+from tests.migration.tables import do
 
 ENCRYPTOR = Encryptor(LocalKeyProvider.generate(), MemoryKeyStore())
 SOON = datetime.now(UTC).date() + timedelta(days=30)

@@ -10,7 +10,7 @@ from sqlalchemy import JSON, Column, Integer, MetaData, String, Table
 from fieldcrypt_sqlalchemy import Encrypted
 from fieldcrypt_sqlalchemy.migration import Migration
 from tests.conftest import Database
-from tests.migration.test_counted import ENCRYPTOR, SOON, do
+from tests.migration.tables import ENCRYPTOR, SOON, do
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql", "mariadb"])

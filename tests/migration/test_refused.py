@@ -17,7 +17,7 @@ from fieldcrypt_pynamodb.migration import MigratedModel
 from fieldcrypt_sqlalchemy import Encrypted
 from fieldcrypt_sqlalchemy.migration import Migration, MigrationError, checkpoint_tables
 from tests.conftest import Database
-from tests.migration.test_counted import ENCRYPTOR, do, is_all_encrypted, patients, stored
+from tests.migration.tables import ENCRYPTOR, do, is_all_encrypted, patients, stored
 
 BINARY = {"postgresql": "bytea", "mariadb": "longblob", "sqlite": "blob"}
 CHECKPOINTS = set(checkpoint_tables.tables)

@@ -4,112 +4,28 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import JSON, Engine, LargeBinary, String, Text, column, insert, inspect, select, table, text, update
+from sqlalchemy import Engine, LargeBinary, String, Text, inspect, select, text, update
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
-from fieldcrypt import (
-    ConfigurationError,
-    DecryptionError,
-    Encryptor,
-    KeyPolicy,
-    LocalKeyProvider,
-    MemoryKeyStore,
-    _system,
-)
+from fieldcrypt import ConfigurationError, DecryptionError, Encryptor, MemoryKeyStore, _system
 from fieldcrypt.format import text_form
 from fieldcrypt.migration import ValueStatus
-from fieldcrypt_sqlalchemy import Encrypted, blind_index, encrypted
+from fieldcrypt_sqlalchemy import Encrypted
 from fieldcrypt_sqlalchemy.migration import Migration
 from tests.conftest import Database
-from tests.migration.test_values import Rot13
-
-SSN = "078-05-"
-AT_ONCE = KeyPolicy(propagation_delay=timedelta(0), replication_wait=timedelta(0))
-DOCUMENTS: list[Any] = [{"b": [1, 2.5, None, "é"], "a": {"x": 1}}, "text", 7, True, [], {}, "fc", ["fc1.x"]]
-
-
-def soon() -> date:
-    """A day until which plaintext is accepted."""
-    return datetime.now(UTC).date() + timedelta(days=30)
-
-
-def keys() -> Encryptor:
-    """An Encryptor with a key store."""
-    return Encryptor(LocalKeyProvider.generate(), MemoryKeyStore(), policy=AT_ONCE)
-
-
-def model(encryptor: Encryptor, *, bound: bool = True, storage: Any = Text, **options: Any) -> Any:
-    """A model whose columns held plaintext."""
-    options = {"accept_plaintext": soon()} | options
-
-    class Base(DeclarativeBase):
-        pass
-
-    class Patient(Base):
-        __tablename__ = "patients"
-        id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-        clinic: Mapped[str] = mapped_column(String(10), default="c")
-        ssn: Mapped[str | None] = mapped_column(
-            Encrypted(String, encryptor, index="ssn_tag", storage=storage, **options)
-        )
-        ssn_tag: Mapped[bytes | None] = blind_index()
-        notes: Mapped[Any] = mapped_column(Encrypted(JSON, encryptor, pad=16, storage=JSON, **options), nullable=True)
-
-    return encrypted(encryptor, row="id", tenant="clinic")(Patient) if bound else Patient
-
-
-_stored = table(
-    "patients",
-    column("id"),
-    column("clinic", String),
-    column("ssn", Text),
-    column("ssn_tag", LargeBinary),
-    column("notes", JSON),
-)
-
-
-def add(engine: Engine, patient: Any, rows: int, **values: Any) -> list[Any]:
-    """Add rows as they were before anything was encrypted; return what they hold."""
-    patient.metadata.create_all(engine)
-    plain = [
-        {"id": n, "clinic": f"c{n % 2}", "ssn": f"{SSN}{n} é", "notes": DOCUMENTS[n % len(DOCUMENTS)]} | values
-        for n in range(rows)
-    ]
-    with engine.begin() as connection:
-        connection.execute(insert(_stored), plain)
-    return [(row["id"], row["ssn"], row["notes"]) for row in plain]
-
-
-def raw(engine: Engine) -> list[Any]:
-    """What the database has, but for the tags."""
-    with engine.connect() as connection:
-        return [
-            tuple(row)
-            for row in connection.execute(select(_stored.c.id, _stored.c.ssn, _stored.c.notes).order_by(_stored.c.id))
-        ]
-
-
-def read(engine: Engine, patient: Any) -> list[Any]:
-    """What the application has."""
-    with Session(engine) as session:
-        return [(each.id, each.ssn, each.notes) for each in session.scalars(select(patient).order_by(patient.id))]
+from tests.migration.sql_patients import AT_ONCE, SSN, keys, soon
+from tests.migration.text_patients import MeddlingProvider, add, damage, model, raw, read
+from tests.support.rot13 import Rot13
 
 
 def read_ssn(engine: Engine, patient: Any) -> Any:
     """What the application has of the first row."""
     with Session(engine) as session:
         return session.get_one(patient, 1).ssn
-
-
-def damage(engine: Engine, row: int, **values: Any) -> None:
-    """Write to a row behind everybody's back."""
-    with engine.begin() as connection:
-        connection.execute(_stored.update().where(_stored.c.id == row).values(values))
 
 
 @pytest.mark.parametrize("bound", [False, True])
@@ -137,18 +53,6 @@ def test_from_plaintext_and_back(engine: Engine, bound: bool) -> None:
     assert migration.backfill().changed == 25
     assert migration.verify().wrong == 0
     assert any("accept_plaintext" in remark for remark in migration.finish().remarks)
-
-
-class MeddlingProvider(LocalKeyProvider):
-    """Has somebody else do something while a data key is wrapped."""
-
-    meddle: Callable[[], None] | None = None
-
-    def wrap(self, data_key: bytes, context: Any) -> Any:
-        meddle, self.meddle = self.meddle, None
-        if meddle is not None:
-            meddle()
-        return super().wrap(data_key, context)
 
 
 @pytest.mark.parametrize(

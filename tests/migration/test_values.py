@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -26,22 +25,9 @@ from fieldcrypt.migration.progress import Meter
 from fieldcrypt.spi import Accepted, MixedField
 from fieldcrypt.spi.migration import Examination, Pace
 from tests.conftest import Clock
+from tests.support.rot13 import Rot13
 
 SSN = "078-05-1120"
-
-
-class Rot13:
-    """A scheme whose values are marked as its own, and may be damaged."""
-
-    def recognises(self, data: bytes | str, /) -> bool:
-        return bytes(data, "utf8").startswith(b"rot:") if isinstance(data, str) else data.startswith(b"rot:")
-
-    def read(self, data: bytes | str, /, *, tenant: str | None = None, context: Mapping[str, str] | None = None) -> str:
-        assert tenant is None or isinstance(tenant, str)
-        text = data if isinstance(data, str) else data.decode()
-        if text.endswith("!"):
-            raise DecryptionError
-        return text[:3:-1]
 
 
 def in_days(days: int) -> date:
