@@ -42,6 +42,8 @@ class DynamoDbEncryptionClientReader:
         ConfigurationError: no attribute is signed.
     """
 
+    journal_name = "OldItemReader"  # as 0.1 named it in the checkpoints of migrations
+
     def __init__(self, config: CryptoConfig) -> None:
         if config.attribute_actions.take_no_actions:
             raise ConfigurationError("of this CryptoConfig no attribute is signed, so that nothing can be verified")

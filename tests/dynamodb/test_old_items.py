@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -19,8 +20,10 @@ from dynamodb_encryption_sdk.transform import ddb_to_dict, dict_to_ddb
 
 from fieldcrypt import ConfigurationError, DecryptionError, Encryptor, KeyProviderError
 from fieldcrypt.testing import LocalAws
-from fieldcrypt_dynamodb import EncryptedTable, ProtectedTable
+from fieldcrypt_dynamodb import EncryptedTable, LegacyItemReader, ProtectedTable
 from fieldcrypt_dynamodb.encryption_client import DynamoDbEncryptionClientReader
+from fieldcrypt_dynamodb.migration.source import TableSource
+from fieldcrypt_dynamodb.migration.target import migrated_table
 from tests.support.doubles import told
 from tests.support.dynamodb import DynamoDb
 
@@ -74,6 +77,30 @@ def item(table: Any) -> dict[str, Any]:
     SdkTable(table=table, materials_provider=materials(), attribute_actions=ACTIONS).put_item(Item=ITEM)
     written: dict[str, Any] = table.get_item(Key={"id": "42"})["Item"]
     return written
+
+
+class OldItemReader:
+    """A reader with the name that ours had in 0.1."""
+
+    def recognises(self, item: Any) -> bool:
+        """Recognise nothing."""
+        return False
+
+    def read(self, item: Any) -> Any:
+        """Read nothing."""
+        raise AssertionError
+
+
+def test_checkpoints_know_the_reader_by_its_name_of_0_1(encryptor: Encryptor) -> None:
+    """A migration that 0.1 began goes on, and is not taken for another one."""
+
+    def written_down(reader: LegacyItemReader) -> str:
+        declared: Any = {"attributes": {"ssn": str}, "accept": [reader], "accept_until": date.today()}
+        table = migrated_table(ProtectedTable("patients", encryptor, key=["id"], **declared))
+        access: Any = None  # which describing has no need of
+        return TableSource(table, access, access).describe()
+
+    assert written_down(DynamoDbEncryptionClientReader(config(materials()))) == written_down(OldItemReader())
 
 
 class TestReading:

@@ -64,7 +64,7 @@ class TableSource(Source):
         words = ", ".join(f"{each.name} ({each.field.name})" for each in table.attributes)
         place = (table.name, *table.key, f"tenant={table.tenant}", f"bound={table.bound}")
         seal = () if table.seal is None else table.seal.declared()
-        old = () if table.legacy_items is None else [type(each).__qualname__ for each in table.legacy_items.readers]
+        old = () if table.legacy_items is None else [_journal_name(each) for each in table.legacy_items.readers]
         return about(words, place, seal, old, *(field.declared() for field in self.fields))
 
     def check_can_undo(self) -> None:
@@ -169,6 +169,11 @@ class TableSource(Source):
 
     def position_of(self, unit: Any) -> Any:
         return unit.raw_key
+
+
+def _journal_name(reader: Any) -> str:
+    """Return what stands for a reader of whole items in checkpoints, also of a migration that 0.1 began."""
+    return str(getattr(reader, "journal_name", type(reader).__qualname__))
 
 
 def _random_segments(total: int) -> Iterator[Scan]:
