@@ -148,5 +148,7 @@ def _index(index: Any) -> IndexedBy:
     if isinstance(index, str):
         return IndexedBy(index)
     if not isinstance(index, IndexedBy):
-        raise ConfigurationError('index is the name of the companion for the tags, or IndexedBy("name", …)')
+        raise ConfigurationError(
+            f'index is the name of the companion for the tags, or IndexedBy("name", …), not {type(index).__name__}'
+        )
     return index

@@ -35,7 +35,7 @@ from sqlalchemy import column as sql_column
 from sqlalchemy.ext.declarative import AbstractConcreteBase
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, configure_mappers, declared_attr, mapped_column
 
-from fieldcrypt import ConfigurationError, Encryptor, LocalKeyProvider, MemoryKeyStore
+from fieldcrypt import ConfigurationError, DecryptionError, Encryptor, LocalKeyProvider, MemoryKeyStore
 from fieldcrypt_sqlalchemy import (
     BlindIndexTag,
     Encrypted,
@@ -357,6 +357,25 @@ class TestArguments:
         with pytest.raises(ConfigurationError, match=f"takes a SQLAlchemy type, such as String, not {named}$"):
             Encrypted(given, new_encryptor())
 
+    def test_a_context_is_a_part_of_what_values_are_bound_to(self, database: Database) -> None:
+        """As of a Field: what was encrypted without does not open, and a statement is cached for one context alone."""
+        encryptor = new_encryptor()
+        with database("sqlite").begin() as connection:
+            connection.execute(text("CREATE TABLE cells (x BLOB)"))
+            for context in ({"ward": "7"}, {"ward": "8"}):
+                cells = table("cells", sql_column("x", Encrypted(String, encryptor, name="x", context=context)))
+                connection.execute(insert(cells).values(x="Ann"))
+                sealed = connection.exec_driver_sql("SELECT x FROM cells").scalar_one()
+                assert encryptor.field("x", str, context=context).decrypt(sealed) == "Ann"
+                with pytest.raises(DecryptionError):
+                    encryptor.field("x", str).decrypt(sealed)
+                connection.exec_driver_sql("DELETE FROM cells")
+
+    def test_a_column_has_one_index(self) -> None:
+        """A condition on the column is answered by its tags."""
+        with pytest.raises(ConfigurationError, match="one blind index"):
+            Encrypted(String, index=["tag", "other_tag"])  # type: ignore[arg-type]
+
     def test_a_function_that_returns_a_type_is_taken(self) -> None:
         """SQLAlchemy's own columns take one, too."""
         assert isinstance(Encrypted(lambda: String(3)).type_, String)  # type: ignore[arg-type]
@@ -364,7 +383,7 @@ class TestArguments:
     @pytest.mark.parametrize(("given", "named"), [(True, "bool"), (blind_index(), "MappedColumn")])
     def test_an_index_is_named(self, given: Any, named: str) -> None:
         """The name of the column is asked for: neither True nor the column itself says it."""
-        with pytest.raises(ConfigurationError, match=f"name of the blind index column, or IndexedBy.*, not {named}$"):
+        with pytest.raises(ConfigurationError, match=f"name of the companion.*, or IndexedBy.*, not {named}$"):
             Encrypted(String, new_encryptor(), index=given)
 
     @pytest.mark.parametrize("decorated", [False, True])

@@ -6,9 +6,9 @@ from typing import Any
 
 from sqlalchemy.types import TypeEngine, to_instance
 
-from fieldcrypt import ConfigurationError, Encryptor, IndexedBy
+from fieldcrypt import ConfigurationError, Encryptor
 
-__all__ = ["check_encryptor", "index_of", "inner_type"]
+__all__ = ["check_encryptor", "inner_type"]
 
 
 def inner_type(type_: Any) -> TypeEngine[Any]:
@@ -35,19 +35,3 @@ def check_encryptor(encryptor: Any) -> None:
     """
     if encryptor is not None and not isinstance(encryptor, Encryptor):
         raise ConfigurationError(f"Encrypted(type, encryptor) takes an Encryptor, not {type(encryptor).__name__}")
-
-
-def index_of(index: Any) -> IndexedBy | None:
-    """Return how a column is indexed.
-
-    Raises:
-        ConfigurationError: `index` is neither a name nor an `IndexedBy`.
-    """
-    if index is None or isinstance(index, IndexedBy):
-        return index
-    if not isinstance(index, str):
-        raise ConfigurationError(
-            "Encrypted(…, index=…) takes the name of the blind index column, or IndexedBy(…), not "
-            f"{type(index).__name__}"
-        )
-    return IndexedBy(index)

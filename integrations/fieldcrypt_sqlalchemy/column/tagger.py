@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Column, PrimaryKeyConstraint, Table, TableClause, UniqueConstraint, types
 from sqlalchemy.types import TypeEngine
 
-from fieldcrypt import BlindIndex, ConfigurationError, Encryptor, FieldcryptError, IndexedBy
+from fieldcrypt import BlindIndex, ConfigurationError, Encryptor, FieldcryptError, Protection
 from fieldcrypt.normalisers import NothingToTagError
 from fieldcrypt.spi import MIN_MEMBERS, located
 from fieldcrypt_sqlalchemy.column.companion import NO_TAG, BlindIndexTag, Tag
@@ -20,25 +20,24 @@ from fieldcrypt_sqlalchemy.value.conversion import conversion
 __all__ = ["Tagger", "check_index"]
 
 
-def check_index(type_: TypeEngine[Any], how: IndexedBy) -> None:
+def check_index(type_: TypeEngine[Any], protection: Protection) -> None:
     """Raise what is wrong with the declaration of a searchable column.
 
     Raises:
         ConfigurationError: the type has so few values that the tags' frequencies tell them.
         TypeError, ValueError: as for `Encryptor.blind_index`.
     """
-    _index(type_, how, Encryptor(), "declared")
+    _blind_index(type_, protection, Encryptor(), "declared")
 
 
-def _index(type_: TypeEngine[Any], how: IndexedBy, encryptor: Encryptor, name: str) -> BlindIndex[Any]:
-    kind = conversion(type_).type
-    few = isinstance(type_, types.Enum) and kind is str and len(type_.enums) < MIN_MEMBERS
-    if few and not how.accept_low_cardinality:
+def _blind_index(type_: TypeEngine[Any], protection: Protection, encryptor: Encryptor, name: str) -> BlindIndex[Any]:
+    few = isinstance(type_, types.Enum) and protection.type is str and len(type_.enums) < MIN_MEMBERS
+    if few and not all(index.accept_low_cardinality for index in protection.indexes):
         raise ConfigurationError(
             "an Enum has so few values that the tags' frequencies reveal which is which: search by something else, or "
             "if that is acceptable say accept_low_cardinality=True"
         )
-    return how.blind_index(encryptor, name, kind, in_thread)
+    return protection.blind_indexes(encryptor, name, in_thread)[0]
 
 
 def _is_unique(column: Any) -> bool:
@@ -55,23 +54,21 @@ class Tagger:
     """Makes the tags of one searchable column; safe to use from many threads.
 
     Args:
-        name: the field's.
-        described: the column, for messages.
+        protection: of the column; it has a name.
         type_: of the values.
-        index: how they are indexed.
         encryptor: where keys come from.
         writes: False while plaintext is written, which has no tags.
     """
 
-    def __init__(
-        self, name: str, described: str, type_: TypeEngine[Any], index: IndexedBy, encryptor: Encryptor, writes: bool
-    ) -> None:
-        self.name, self.described = name, described
+    def __init__(self, protection: Protection, type_: TypeEngine[Any], encryptor: Encryptor, writes: bool) -> None:
+        index = protection.indexes[0]
+        self.name = protection.name or ""
+        self.described = f"the encrypted column {self.name}"
         self._column = index.companion
         self.per_tenant = index.per_tenant
         self._writes = writes
         self._to_field = conversion(type_).to_field
-        self._index = _index(type_, index, encryptor, name)
+        self._index = _blind_index(type_, protection, encryptor, self.name)
         self.truncated = self._index.truncated
 
     def check(self, value: Any) -> None:

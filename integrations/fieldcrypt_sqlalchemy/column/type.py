@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Any, NoReturn, Self
 
@@ -10,37 +11,26 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import CompileError
 from sqlalchemy.types import LargeBinary, TypeDecorator, TypeEngine
 
-from fieldcrypt import ConfigurationError, DecryptionError, Encryptor, Field, FieldcryptError, IndexedBy
+from fieldcrypt import ConfigurationError, Encryptor, Field, IndexedBy, Protection
 from fieldcrypt.schemes import LegacyReader
-from fieldcrypt.spi import Accepted, FromPlaintext, MixedField, located
-from fieldcrypt_sqlalchemy.column.arguments import check_encryptor, index_of, inner_type
+from fieldcrypt.spi import Accepted, FromPlaintext
+from fieldcrypt_sqlalchemy.column.arguments import check_encryptor, inner_type
 from fieldcrypt_sqlalchemy.column.comparator import Comparator
 from fieldcrypt_sqlalchemy.column.protected import ProtectedType
 from fieldcrypt_sqlalchemy.column.tagger import Tagger, check_index
 from fieldcrypt_sqlalchemy.errors import without_parameters
 from fieldcrypt_sqlalchemy.offload import in_thread
 from fieldcrypt_sqlalchemy.value.conversion import conversion
+from fieldcrypt_sqlalchemy.value.processors import PROTECTED_RESULT, binary_type, binding, reading_binary
 from fieldcrypt_sqlalchemy.value.round_trip import stored
-from fieldcrypt_sqlalchemy.value.storage import TextStorage, storage_of
+from fieldcrypt_sqlalchemy.value.storage import storage_of
 from fieldcrypt_sqlalchemy.value.text_values import opening, plaintext_writer, reading, sealing
 
-__all__ = ["HAS_PROTECTED", "PROTECTED_RESULT", "Encrypted", "is_searchable"]
+__all__ = ["HAS_PROTECTED", "Encrypted", "is_searchable"]
 
-PROTECTED_RESULT = "fieldcrypt_protected_result"  # an attribute of functions that return plaintext
 HAS_PROTECTED = "fieldcrypt_has_protected"  # an attribute of tables with encrypted columns; migrations show `info`
 # Drivers that take bytes as they are. SQLAlchemy would wrap each in an object, which the garbage collector follows.
 _TAKE_BYTES = frozenset({"pysqlite", "aiosqlite", "psycopg", "psycopg_async"})
-
-
-class _Readers(tuple[LegacyReader[Any], ...]):
-    """Is equal to itself alone, so that SQLAlchemy can tell types apart by readers that cannot be compared."""
-
-    __slots__ = ()
-    __eq__ = object.__eq__
-    __hash__ = object.__hash__
-
-
-_NO_READERS = _Readers()
 
 
 class Encrypted(ProtectedType, TypeDecorator[Any]):
@@ -57,6 +47,7 @@ class Encrypted(ProtectedType, TypeDecorator[Any]):
         encryptor: where keys come from. It may be configured after the models are declared. Not given on a model that
             `encrypted` decorates.
         name: the field's name, if not `table.column`.
+        context: constant encryption context beside the name; keys must not begin with `fieldcrypt:`.
         pad: hide the exact length of values by padding them to a multiple of so many bytes (2 to 65,535).
         index: make the column searchable: the name of a companion column, which `blind_index()` declares, or an
             `IndexedBy` that says more.
@@ -81,24 +72,20 @@ class Encrypted(ProtectedType, TypeDecorator[Any]):
     cache_ok = True
     comparator_factory = Comparator
 
-    # Of types that were pickled before there were others.
-    storage: TypeEngine[Any] | None = None
-    write = True
-    text: TextStorage | None = None
-
     def __init__(
         self,
         type_: TypeEngine[Any] | type[TypeEngine[Any]],
         encryptor: Encryptor | None = None,
         *,
         name: str | None = None,
+        context: Mapping[str, str] | None = None,
         pad: int | None = None,
         index: str | IndexedBy | None = None,
+        accept_public_key: bool = False,
+        accept_foreign_keys: bool = False,
         accept_plaintext: date | None = None,
         accept: Sequence[LegacyReader[Any]] = (),
         accept_until: date | None = None,
-        accept_public_key: bool = False,
-        accept_foreign_keys: bool = False,
         storage: TypeEngine[Any] | type[TypeEngine[Any]] | None = None,
         write: bool = True,
     ) -> None:
@@ -106,40 +93,62 @@ class Encrypted(ProtectedType, TypeDecorator[Any]):
         check_encryptor(encryptor)
         self.type_ = inner_type(type_)
         self.encryptor = encryptor
-        self.name = name
-        self.pad = pad
-        self.index = index_of(index)
-        self.accept_plaintext = accept_plaintext
-        self.accept = _Readers(accept) if accept else _NO_READERS
-        self.accept_until = accept_until
-        self.accept_public_key = accept_public_key
-        self.accept_foreign_keys = accept_foreign_keys
         self.storage = None if storage is None else inner_type(storage)
         self.write = write
-        self.accepted: Accepted | None = None
         self._tagger: Tagger | None = None
         if isinstance(self.type_, Encrypted):
             raise ConfigurationError("a column cannot be encrypted twice")
-        kind = conversion(self.type_).type  # raises now what it would raise at the first value
+        self.protection = Protection(
+            conversion(self.type_).type,  # raises now what it would raise at the first value
+            name=name,
+            context=context,
+            pad=pad,
+            index=index,
+            accept_public_key=accept_public_key,
+            accept_foreign_keys=accept_foreign_keys,
+            accept_plaintext=accept_plaintext,
+            accept=accept,
+            accept_until=accept_until,
+            storage="binary" if storage is None else "text",
+        )
         self.text = storage_of(self.storage, self.type_, pad)
         if self.storage is not None:
             self.impl = self.storage  # what it is to SQLAlchemy and to Alembic, on every database
         if not write and accept_plaintext is None:
             raise ConfigurationError("write=False takes accept_plaintext=date(…), the day by which all is encrypted")
-        if accept_plaintext is not None or accept or accept_until is not None:
-            self.accepted = Accepted(accept_plaintext, accept, accept_until)
-            empty, from_plaintext = Encryptor(), self.from_plaintext(kind)
-            MixedField(empty, empty.field(name or "declared", kind), self.accepted, from_plaintext)  # likewise
+        self._check()
+
+    def _check(self) -> None:
+        """Raise what is wrong with the declaration, now and not at the first value."""
+        empty = Encryptor()
+        field = self.protection.field(empty, "declared")
+        self.protection.mixed(empty, field, self.from_plaintext(field.type))
+        if len(self.protection.indexes) > 1:
+            raise ConfigurationError("a column has one blind index, whose tags a condition on it is answered by")
         if self.index is not None:
-            check_index(self.type_, self.index)
+            check_index(self.type_, self.protection)
+
+    @property
+    def name(self) -> str | None:
+        """The field's name; None before the type belongs to a column."""
+        return self.protection.name
+
+    @property
+    def index(self) -> IndexedBy | None:
+        """How the column is searched."""
+        return next(iter(self.protection.indexes), None)
+
+    @property
+    def accepted(self) -> Accepted | None:
+        """What is read beside the field's own values."""
+        return self.protection.accepted
 
     @property
     def _static_cache_key(self) -> tuple[Any, ...]:
         """What tells types apart in SQLAlchemy's statement cache, which would look at positional arguments alone."""
-        types = [None if each is None else each._static_cache_key for each in (self.type_, self.storage)]
-        accepted_keys = (self.accept_public_key, self.accept_foreign_keys)
-        accepts = (self.accept_plaintext, self.accept, self.accept_until, *accepted_keys)
-        return type(self), *types, self.encryptor, self.name, self.pad, self.index, accepts, self.write
+        types = [None if type_ is None else type_._static_cache_key for type_ in (self.type_, self.storage)]
+        # Readers may be such that cannot be compared, so these declarations are told apart by who made them.
+        return type(self), *types, self.encryptor, self.accepted or self.protection, self.write
 
     @property
     def described(self) -> str:
@@ -153,16 +162,16 @@ class Encrypted(ProtectedType, TypeDecorator[Any]):
         """
         named = self.copy()
         if named.name is None:
-            named.name, named._tagger = name, None
+            named.protection, named._tagger = replace(self.protection, name=name), None
         return named
 
     @property
     def tagger(self) -> Tagger:
         """What makes the tags of a searchable column."""
         if self._tagger is None:
-            if self.encryptor is None or self.name is None or self.index is None:
+            if self.encryptor is None:
                 raise ConfigurationError(f"{self.described} has no encryptor, so it cannot be searched")
-            self._tagger = Tagger(self.name, self.described, self.type_, self.index, self.encryptor, self.write)
+            self._tagger = Tagger(self.protection, self.type_, self.encryptor, self.write)
         return self._tagger
 
     @property
@@ -178,19 +187,8 @@ class Encrypted(ProtectedType, TypeDecorator[Any]):
         )
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """Return the declared type, or the binary type of a database, the one without a small limit on MySQL."""
-        if self.storage is not None:
-            return self.storage
-        if dialect.name in ("mysql", "mariadb"):
-            from sqlalchemy.dialects.mysql import LONGBLOB  # here, for those who use another database
-
-            return LONGBLOB()
-        if dialect.name == "mssql":
-            from sqlalchemy.dialects.mssql import VARBINARY
-
-            # Else IMAGE, until SQLAlchemy has seen the server's version.
-            return VARBINARY("max")  # type: ignore[no-untyped-call]
-        return super().load_dialect_impl(dialect)
+        """Return the declared type, or the binary type of a database."""
+        return self.storage or binary_type(dialect) or super().load_dialect_impl(dialect)
 
     def _to_driver(self, dialect: Dialect) -> Callable[[Any], Any] | None:
         """Return what wraps bytes for a driver that does not take them as they are; or what does so with text."""
@@ -204,65 +202,25 @@ class Encrypted(ProtectedType, TypeDecorator[Any]):
     def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any]:
         """Return what encrypts a value on its way to the driver."""
         to_field, _, field = self.prepared()
-        encrypt = self.encrypting(field)
-        to_driver = self._to_driver(dialect)
-
-        def process(value: Any) -> Any:
-            if value is None:
-                return None
-            try:
-                if to_field is not None:
-                    value = to_field(value)
-                    if value is None:
-                        return None
-                data = encrypt(value)
-                return data if to_driver is None else to_driver(data)
-            except (TypeError, ValueError, FieldcryptError) as error:
-                refused = without_parameters(located(error, field=field.name))
-            raise refused
-
-        return process
+        return binding(to_field, self.encrypting(field), self._to_driver(dialect), field)
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:
         """Return what decrypts a value that came from the driver."""
         _, from_field, field = self.prepared()
         decrypt = self.decrypting(field)
-        if self.text is not None:
-            of_text = reading(self.text.from_driver(dialect, coltype), decrypt, from_field, field)
-            setattr(of_text, PROTECTED_RESULT, True)
-            return of_text
-        may_be_stored = (bytes, memoryview) if self.accepted is None else (bytes, memoryview, str)
-
-        def process(value: Any) -> Any:
-            if value.__class__ is bytes:
-                return decrypt(value)
-            if value is None:
-                return None
-            if not isinstance(value, may_be_stored):  # SQLite lets anyone put anything into a column
-                raise field.reported_error(DecryptionError())
-            return decrypt(value)
-
-        setattr(process, PROTECTED_RESULT, True)
-        if from_field is None:
-            return process
-
-        def convert(value: Any) -> Any:
-            plain = process(value)
-            try:
-                return None if plain is None else from_field(plain)
-            except DecryptionError as error:
-                raise field.reported_error(error, value) from None
-
-        setattr(convert, PROTECTED_RESULT, True)
-        return convert
+        if self.text is None:
+            return reading_binary(decrypt, from_field, field, mixed=self.accepted is not None)
+        read = reading(self.text.from_driver(dialect, coltype), decrypt, from_field, field)
+        setattr(read, PROTECTED_RESULT, True)
+        return read
 
     def decrypting(self, field: Field[Any]) -> Callable[..., Any]:
         """Return what decrypts values of the column's field, and reads what else the column accepts."""
         decrypt: Callable[..., Any] = field.decrypt
         if self.accepted is not None and self.encryptor is not None:
             to_field = stored(self.type_, self.described)[1]
-            from_plaintext = self.from_plaintext(field.type)
-            decrypt = MixedField(self.encryptor, field, self.accepted, from_plaintext, to_field).decrypt
+            mixed: Any = self.protection.mixed(self.encryptor, field, self.from_plaintext(field.type), to_field)
+            decrypt = mixed.decrypt
         return decrypt if self.text is None else opening(self.text, field, decrypt, self.accepted is not None)
 
     def encrypting(self, field: Field[Any]) -> Callable[..., Any]:
@@ -273,7 +231,8 @@ class Encrypted(ProtectedType, TypeDecorator[Any]):
 
     def from_plaintext(self, kind: Any) -> FromPlaintext | None:
         """Return what makes values of plaintext that the column holds, if it is not binary."""
-        return None if self.text is None else self.text.from_plaintext(kind, self.accept_plaintext is not None)
+        accepted = self.protection.accept_plaintext is not None
+        return None if self.text is None else self.text.from_plaintext(kind, accepted)
 
     def literal_processor(self, dialect: Dialect) -> Callable[[Any], str]:
         """Refuse to render a value into SQL text: it would be the plaintext, in the database's log."""
@@ -313,17 +272,8 @@ class Encrypted(ProtectedType, TypeDecorator[Any]):
                     "model with @encrypted"
                 )
             )
-        kind, to_field, from_field = stored(self.type_, self.described)
-        field: Field[Any] = self.encryptor.field(
-            self.name,
-            kind,
-            pad=self.pad,
-            accept_public_key=self.accept_public_key,
-            accept_foreign_keys=self.accept_foreign_keys,
-            names_tenant=True,
-            offload=in_thread,
-        )
-        return to_field, from_field, field
+        _, to_field, from_field = stored(self.type_, self.described)
+        return to_field, from_field, self.protection.field(self.encryptor, self.name, offload=in_thread)
 
     def __repr__(self) -> str:
         return f"Encrypted({self.type_!r}, name={self.name!r})"

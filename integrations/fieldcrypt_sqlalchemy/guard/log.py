@@ -9,8 +9,9 @@ from typing import Any
 from sqlalchemy import Engine
 
 from fieldcrypt import ConfigurationError
-from fieldcrypt_sqlalchemy.column.type import PROTECTED_RESULT, Encrypted
+from fieldcrypt_sqlalchemy.column.type import Encrypted
 from fieldcrypt_sqlalchemy.internals.results import logged_row, row_columns, row_processors
+from fieldcrypt_sqlalchemy.value.processors import PROTECTED_RESULT
 
 __all__ = ["hide_rows"]
 

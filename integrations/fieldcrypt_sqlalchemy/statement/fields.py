@@ -22,7 +22,8 @@ def is_same_field(one: Any, other: Any) -> bool:
     """Return True if values of a type are such of another: encrypted as the same field, or tags."""
     if isinstance(one, Encrypted) and isinstance(other, Encrypted):
         same_form = _form(one) == _form(other)  # else what one column holds could not be read in the other
-        return one.name == other.name and one.encryptor is other.encryptor and same_form
+        same_field = one.name == other.name and one.protection.context == other.protection.context
+        return same_field and one.encryptor is other.encryptor and same_form
     return isinstance(one, BlindIndexTag) and isinstance(other, BlindIndexTag)
 
 

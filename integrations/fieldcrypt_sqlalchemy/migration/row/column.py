@@ -86,7 +86,7 @@ class MigratedColumn(ProtectedField):
     def begin(self) -> None:
         """Forget which data keys are old: a step may be of after a rotation."""
         of, how = self.type, (self.type.from_plaintext(self._field.type), self._to_field)
-        self._examination = Examination(self._encryptor, self._field, of.accepted, of.pad, *how)
+        self._examination = Examination(self._encryptor, self._field, of.accepted, of.protection.pad, *how)
 
     def selected(self) -> list[Any]:
         """Return what is read of it in a row, in the order of a Cell."""
@@ -123,10 +123,12 @@ class MigratedColumn(ProtectedField):
 
     def declared(self) -> Iterator[str]:
         """Yield all of the declaration that decides what is written, and where."""
-        yield from (self.name, str(self.type.name), repr(self.type.type_), repr(self.type.pad))
+        yield from (self.name, str(self.type.name), repr(self.type.type_), repr(self.type.protection.pad))
         yield from (self._field.type.__name__, self.stored_name, repr(self.tag_name), repr(self.plain_name))
         if self.type.text is not None:
             yield repr(self.type.text.type)
+        if self.type.protection.context is not None:
+            yield repr(sorted(self.type.protection.context.items()))
         if self.type.accepted is not None:
             yield from (each.journal_text for each in self.type.accepted.previous_fields)
         index = self.type.index

@@ -127,7 +127,7 @@ def _too_short(
     room = _ROOM_OF_MYSQL.get(type_.__visit_name__.lower(), getattr(type_, "length", None))
     if room is None or connection.dialect.name not in ("mysql", "mariadb") or not isinstance(type_, BINARY_TYPE):
         return
-    needed = size_needed(_longest_plaintext(connection, source, migrated), migrated.type.pad)
+    needed = size_needed(_longest_plaintext(connection, source, migrated), migrated.type.protection.pad)
     if needed > room or isinstance(type_, BINARY):  # which fills up with zeros
         change = _MODIFY.format(table=source.full_name, column=migrated.stored_name, type="LONGBLOB", null="")
         yield f"{name} is {type_!s}, and the longest value takes {needed} bytes once it is encrypted: {change}"
@@ -149,9 +149,9 @@ def _of_text(
         room = promised  # it knows no lengths
     if room is not None and (promised is None or room < promised):
         yield f"{name} is {type_!s}, too short for encrypted values as they are declared: {change}"
-    elif room is not None and migrated.type.accept_plaintext is not None:
+    elif room is not None and migrated.type.protection.accept_plaintext is not None:
         longest = _longest_plaintext(connection, source, migrated)
-        needed = room_needed(longest, migrated.type.pad)
+        needed = room_needed(longest, migrated.type.protection.pad)
         if needed > room:
             yield (
                 f"{name} has room for {room} characters, and its longest value of {longest} bytes takes {needed} once "

@@ -1,0 +1,97 @@
+"""What is done with single values on their way to the driver, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeEngine
+
+from fieldcrypt import DecryptionError, Field, FieldcryptError
+from fieldcrypt.spi import located
+from fieldcrypt_sqlalchemy.errors import without_parameters
+
+__all__ = ["PROTECTED_RESULT", "binary_type", "binding", "reading_binary"]
+
+PROTECTED_RESULT = "fieldcrypt_protected_result"  # an attribute of functions that return plaintext
+
+Process = Callable[[Any], Any]
+
+
+def binary_type(dialect: Dialect) -> TypeEngine[Any] | None:
+    """Return the binary type without a small limit, of databases where the usual one has it; None of others."""
+    if dialect.name in ("mysql", "mariadb"):
+        from sqlalchemy.dialects.mysql import LONGBLOB  # here, for those who use another database
+
+        return LONGBLOB()
+    if dialect.name == "mssql":
+        from sqlalchemy.dialects.mssql import VARBINARY
+
+        # Else IMAGE, until SQLAlchemy has seen the server's version.
+        return VARBINARY("max")  # type: ignore[no-untyped-call]
+    return None
+
+
+def binding(
+    to_field: Process | None, encrypt: Callable[..., Any], to_driver: Process | None, field: Field[Any]
+) -> Process:
+    """Return what encrypts a value on its way to the driver.
+
+    Args:
+        to_field: makes of a value what the field takes; None: it is that.
+        encrypt: as `Field.encrypt`.
+        to_driver: wraps what the column is to hold; None: the driver takes it as it is.
+        field: the column's, for messages.
+    """
+
+    def process(value: Any) -> Any:
+        if value is None:
+            return None
+        try:
+            if to_field is not None:
+                value = to_field(value)
+                if value is None:
+                    return None
+            data = encrypt(value)
+            return data if to_driver is None else to_driver(data)
+        except (TypeError, ValueError, FieldcryptError) as error:
+            refused = without_parameters(located(error, field=field.name))
+        raise refused
+
+    return process
+
+
+def reading_binary(decrypt: Process, from_field: Process | None, field: Field[Any], *, mixed: bool) -> Process:
+    """Return what decrypts a value that came from the driver, of a binary column.
+
+    Args:
+        decrypt: as `Field.decrypt`.
+        from_field: makes of a decrypted value one of the application's; None: it is that.
+        field: the column's.
+        mixed: there may be plaintext.
+    """
+    may_be_stored = (bytes, memoryview, str) if mixed else (bytes, memoryview)
+
+    def process(value: Any) -> Any:
+        if value.__class__ is bytes:
+            return decrypt(value)
+        if value is None:
+            return None
+        if not isinstance(value, may_be_stored):  # SQLite lets anyone put anything into a column
+            raise field.reported_error(DecryptionError())
+        return decrypt(value)
+
+    setattr(process, PROTECTED_RESULT, True)
+    if from_field is None:
+        return process
+
+    def convert(value: Any) -> Any:
+        plain = process(value)
+        try:
+            return None if plain is None else from_field(plain)
+        except DecryptionError as error:
+            raise field.reported_error(error, value) from None
+
+    setattr(convert, PROTECTED_RESULT, True)
+    return convert
