@@ -1,7 +1,7 @@
-"""What the core takes from the operating system: randomness, two clocks, sleep, threads, and word of a fork.
+"""What the core takes from the operating system: randomness, two clocks, sleep, threads, and notice of a fork.
 
-One place, so that test vectors can fix the randomness and tests can move the clocks. Callers look the names up in
-this module at every call (`_system.random_bytes(12)`); that costs the hot path some nanoseconds and no more.
+All in one place, so that test vectors can fix the randomness and tests can move the clocks. Callers look the names up
+in this module at every call (`_system.random_bytes(12)`), which costs the hot path only some nanoseconds.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from typing import Any
 def _kernel_randomness() -> Callable[[int], bytes]:
     """Return the shorter way to the kernel's generator, for up to 256 bytes.
 
-    os.getrandom is the system call behind os.urandom, without letting another thread run meanwhile: a tenth less time,
-    and half of it beside a busy thread. But glibc from 2.41 on can answer os.urandom without a system call.
+    os.getrandom is the system call behind os.urandom, but does not let another thread run meanwhile: it takes a tenth
+    less time, and half beside a busy thread. But glibc from 2.41 on can answer os.urandom without a system call.
     """
     try:
         library, _, version = (os.confstr("CS_GNU_LIBC_VERSION") or "").partition(" ")
         if library == "glibc" and [int(part) for part in version.split(".")[:2]] < [2, 41] and os.getrandom(1):
             return os.getrandom
     except (AttributeError, OSError, ValueError):
-        pass  # another system or library, or a kernel that is old or told to refuse the call
+        pass  # another system or library, or a kernel that is old or configured to refuse the call
     return os.urandom
 
 
@@ -36,7 +36,7 @@ sleep: Callable[[float], None] = time.sleep
 
 
 def at_random() -> float:
-    """Return a number from 0 to 1, for what many processes should not do at the same moment; it is no secret."""
+    """Return a number from 0 to 1, so that many processes do not act at the same moment. It is not secret."""
     return os.urandom(1)[0] / 0xFF
 
 
@@ -48,11 +48,11 @@ def start_thread(work: Callable[[], None]) -> None:
 _registering = threading.Lock()
 _to_call_after_fork: list[weakref.WeakMethod[Callable[[], Any]]] = []
 _MANY = 64
-_sort_out_at = _MANY  # entries; at each of them would take the longer the more there are
+_sort_out_at = _MANY  # entries; doing it at every new one would take longer the more there are
 
 
 def call_after_fork(method: Callable[[], Any]) -> None:
-    """Have a bound method called in every child that this process forks, while its object lives.
+    """Call a bound method in every child that this process forks, for as long as its object lives.
 
     For key providers and key stores: a child must not use connections of its parent, nor locks that another thread of
     the parent may have held.

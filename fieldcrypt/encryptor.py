@@ -1,4 +1,4 @@
-"""What a program configures once, and makes its fields from."""
+"""The Encryptor, which a program configures once and makes its fields from."""
 
 from __future__ import annotations
 
@@ -34,22 +34,22 @@ T = TypeVar("T")
 
 
 class Encryptor:
-    """Keys and limits for any number of fields. Makes no call to store or provider before the first value.
+    """Keys and limits for any number of fields. Calls neither key store nor key provider before the first value.
 
-    Models are declared at import and keys are configured at start-up, so an Encryptor may be made empty and configured
-    later: `encryptor = Encryptor()`, then `encryptor.configure(provider, store)`.
+    Models are declared at import and keys are configured at start-up, so an Encryptor may be created empty and
+    configured later: `encryptor = Encryptor()`, then `encryptor.configure(provider, store)`.
 
-    It can be pickled, as its configuration and without keys, if provider, store and observer can; in another process
-    all pickles of one Encryptor are one Encryptor again, so that the tasks of a process pool share its keys.
+    It can be pickled if provider, store and observer can: its configuration, without keys. In another process all
+    pickles of one Encryptor are one Encryptor again, so that the tasks of a process pool share its keys.
 
     Args:
         provider: wraps and unwraps data keys.
         store: keeps wrapped data keys beside the data. None makes every value carry its wrapped data key.
         policy: how long keys live. Default: `KeyPolicy()`.
-        observer: is told what happens to keys (see `Observer`).
-        read_self_contained: read values that carry their wrapped data key beside those whose key is in the store.
-            Default: only if there is no store, for whoever writes to the data can plant such values, and each unknown
-            one costs calls of provider and store.
+        observer: is called with everything that happens to keys (see `Observer`).
+        read_self_contained: also read values that carry their wrapped data key.
+            Default: only if there is no store, because anyone who can write to the data can plant such values, and each
+            unknown one costs calls of provider and store.
     """
 
     def __init__(
@@ -85,8 +85,8 @@ class Encryptor:
         """Set or replace keys and limits; fields made before follow. For start-up and tests, not for use under load.
 
         Raises:
-            ConfigurationError: one of these is not what it should be; or neither is there a store nor are values
-                without one to be read.
+            ConfigurationError: an argument is of the wrong type; or there is no store, and values without one are not
+                to be read.
         """
         if isinstance(provider, type) or not isinstance(provider, KeyProvider):
             raise ConfigurationError(
@@ -167,10 +167,10 @@ class Encryptor:
                 make such values. Only key providers that wrap so need it.
             accept_foreign_keys: read values under data keys of whoever can wrap, with a public key or not, though they
                 can make such values. Needed under `KeyPolicy(own_keys_only=True)`.
-            offload: does what has to wait for key store or provider: a function of a module, if the field is to be
-                pickled. Default: that is done in place.
-            names_tenant: to decrypt without a tenant means `NO_TENANT` where tenants have wrapping keys of their own,
-                for whoever uses the field always knows: as integrations do, of records that are declared without one.
+            offload: runs what has to wait for key store or provider: a function of a module, if the field is to be
+                pickled. Default: it runs in place.
+            names_tenant: decrypting without a tenant means `NO_TENANT` where tenants have wrapping keys of their own,
+                because callers always know the tenant: integrations set it for records that are declared without one.
 
         Raises:
             TypeError: the type is none of these, or name and context are not text.
@@ -231,23 +231,24 @@ class Encryptor:
         accept_default_key: bool = False,
         path: str | None = None,
     ) -> BlindIndex[Any]:
-        """Make a blind index: tags by which encrypted values can be searched for. What they tell: docs/blind-index.md.
+        """Make a blind index: tags by which encrypted values can be searched for. What they reveal:
+        docs/blind-index.md.
 
         Args:
             name: as for `field`, and as a rule the name of the field that it is for. Tags of one name are not those
                 of another.
-            type: bytes, str, int, Decimal, date, datetime, time, timedelta, UUID or an Enum class; of a bool or an Enum
-                of few members the tags would tell the values (see `accept_low_cardinality`).
+            type: bytes, str, int, Decimal, date, datetime, time, timedelta, UUID or an Enum class; tags of a bool or of
+                an Enum with few members would reveal the values (see `accept_low_cardinality`).
             tag_size: 1 to 32 bytes. Less than 16 makes different values share tags, on purpose: see `plan_tags`.
             normaliser: what to do with values before they are compared: "nfkc", "casefold" or "digits" (see
                 `fieldcrypt.normalisers`), or a function of one value that returns one of the same type: a function of
-                a module, if the index is to be pickled. Change it, and all rows have to be tagged anew.
-            accept_low_cardinality: make tags of a bool or a small Enum all the same.
+                a module, if the index is to be pickled. If it changes, all rows have to be tagged again.
+            accept_low_cardinality: make tags of a bool or a small Enum nevertheless.
             offload: as for `field`.
-            per_tenant: False to tag all tenants' values under the index key of no tenant, so that they can be searched
-                together; then the tenant that `tag` is given says whose the value is.
-            accept_default_key: do so for tenants with wrapping keys of their own too, who then have no say in who can
-                make their tags: the index key of no tenant is under the default's.
+            per_tenant: False to tag the values of all tenants under the index key of no tenant, so that they can be
+                searched together; then the tenant that `tag` gets says whose value it is.
+            accept_default_key: do so even for tenants with wrapping keys of their own, who then cannot control who
+                makes their tags: the index key of no tenant is wrapped under the default.
             path: of values that are nested in their record (SPEC section 2): the path. See `ProtectedRecord`.
 
         Raises:
@@ -271,12 +272,12 @@ class Encryptor:
         return index
 
     def warm_up(self, tenants: Iterable[str | NoTenant | None] = (), values: Iterable[bytes] = ()) -> int:
-        """Unwrap data keys before they are needed, several at once; make none.
+        """Unwrap data keys before they are needed, several at once, without making new ones.
 
         Args:
-            tenants: all of whose data keys are wanted, index keys included; None or `NO_TENANT` for those of no tenant.
-            values: encrypted values whose data keys are wanted; where tenants have key providers of their own, values
-                of these tenants.
+            tenants: whose data keys to unwrap, index keys included; None or `NO_TENANT` for those of no tenant.
+            values: encrypted values whose data keys to unwrap; where tenants have key providers of their own, values of
+                these tenants.
 
         Returns:
             How many data keys those are.
@@ -291,7 +292,7 @@ class Encryptor:
         return warm_up(self._configured(), tenants, values)
 
     async def warm_up_async(self, tenants: Iterable[str | NoTenant | None] = (), values: Iterable[bytes] = ()) -> int:
-        """Do what `warm_up` does in another thread, so that the event loop goes on."""
+        """Do what `warm_up` does in another thread, so that the event loop is not blocked."""
         import asyncio  # three times the time of `import fieldcrypt`
 
         return await asyncio.to_thread(self.warm_up, tenants, values)
@@ -301,7 +302,7 @@ class Encryptor:
         made before the policy's `not_before`, or that came with the value, though there is a key store now.
 
         Where every process has data keys of its own (without a key store, or with a public key): one older than the
-        policy's `rotate_after`. Makes no key, and asks the key store once for a tenant, unless a new key is due.
+        policy's `rotate_after`. Makes no key, and asks the key store once per tenant, unless a new key is due.
 
         Args:
             data: the value.
@@ -321,13 +322,13 @@ class Encryptor:
         return record.state is not KeyState.ACTIVE or (active is not None and active.age > record.age)
 
     def followed_at(self, data: bytes, *, tenant: str | NoTenant | None = None) -> float | None:
-        """Return from when on a value is under an old data key, because a newer one waits for now; None if none does.
+        """Return when a value's data key becomes an old one because a newer key is waiting; None if none is.
 
         Args:
             data, tenant: as for `needs_reencrypt`.
 
         Returns:
-            Seconds since 1970: the newer key has waited out the policy's propagation delay then.
+            Seconds since 1970: the end of the newer key's propagation delay.
 
         Raises:
             As `needs_reencrypt`.
@@ -338,7 +339,7 @@ class Encryptor:
 
     @property
     def data_keys(self) -> DataKeys:
-        """The data keys in the key store: to count, look at, rotate, rewrap, repair, retire and shred.
+        """The data keys in the key store: to count, list, rotate, rewrap, repair, retire and shred.
 
         Raises:
             ConfigurationError: there is no key store.
@@ -348,20 +349,20 @@ class Encryptor:
         return DataKeys(self._configured())
 
     def forget(self) -> None:
-        """Drop live keys, salts and all that was prepared with them; what is needed again is fetched again.
+        """Drop live keys, salts and everything that was prepared with them; what is needed again is fetched again.
 
-        For the moment before a snapshot of the process is taken, and for tests. AWS Lambda with SnapStart has it called
-        after each restore by itself: else clones of one process would share keys longer than any limit says.
+        For the moment before a snapshot of the process is taken, and for tests. On AWS Lambda with SnapStart it is
+        called automatically after each restore: otherwise clones of one process would share keys beyond every limit.
         """
         if self._keyring is not None:
             self._keyring.forget()
         self._forget()
 
     def close(self) -> None:
-        """Drop live keys as `forget` does, and take the configuration away: whoever uses the Encryptor then is told.
+        """Drop live keys as `forget` does, and the configuration too: using the Encryptor afterwards is an error.
 
         `with Encryptor(provider, store) as encryptor:` closes it at the end; it can be configured again. Provider and
-        store stay open, for others may use them.
+        store stay open, because others may use them.
         """
         keyring, self._keyring = self._keyring, None
         if keyring is not None:
@@ -376,11 +377,11 @@ class Encryptor:
         self.close()
 
     def report(self, event: Event) -> None:
-        """Count an event, log it, and tell the observer: for those who read and write values in another way."""
+        """Count an event, log it, and pass it to the observer: for code that reads and writes values in another way."""
         self._configured().events.report(event)
 
     def stats(self) -> Stats:
-        """Return how often what happened to keys, in this process."""
+        """Return counters of key events since the process began."""
         keyring = self._configured()
         return keyring.events.stats(len(keyring.live_keys) + len(keyring.index_keys))
 
@@ -442,5 +443,5 @@ def _unpickle(
 
 
 def _kind(value: object) -> str:
-    """Return what was given, in words: not the value itself, which may be a key in the wrong place."""
+    """Describe an argument without showing it: it may be a key in the wrong place."""
     return f"the class {value.__name__}" if isinstance(value, type) else f"an instance of {type(value).__name__}"

@@ -1,6 +1,6 @@
-"""What happens to keys, for those who watch: an observer, the log `fieldcrypt`, and counts.
+"""Events of keys, for monitoring: an observer, the log `fieldcrypt`, and counters.
 
-No event holds plaintext or key material: key ids, tenants, regions, times and the words of errors, all of which
+No event holds plaintext or key material: only key ids, tenants, regions, times and error messages, all of which
 CloudTrail or the key store show as well.
 """
 
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class EventKind(enum.StrEnum):
-    """What can happen."""
+    """The kinds of events."""
 
     CACHE_HIT = "cache_hit"  # a field asked for a data key that was live; prepared fields do not even ask
     CACHE_MISS = "cache_miss"
@@ -32,19 +32,19 @@ class EventKind(enum.StrEnum):
     KEY_REWRAPPED = "key_rewrapped"
     KEY_REPAIRED = "key_repaired"
     KEY_SHREDDED = "key_shredded"
-    FAILED_OVER = "failed_over"  # another place than the first one served
+    FAILED_OVER = "failed_over"  # a place other than the first one served
     WRAP_MISSING = "wrap_missing"  # a data key was made without a wrap under this wrapping key
     KEY_UNCONFIRMED = "key_unconfirmed"  # store or provider cannot be reached; going on with what is live
     KEY_LATE = "key_late"  # the record of a value's key arrived after the value, and was waited for: seconds
-    KEY_MISSING = "key_missing"  # it was waited for in vain; where that was not even tried, this is not reported
-    KEY_LOST = "key_lost"  # it was shredded elsewhere; or a store that has lost it did not take it back until its end
+    KEY_MISSING = "key_missing"  # it was waited for and did not arrive; not reported if it was not waited for
+    KEY_LOST = "key_lost"  # it was shredded elsewhere, or the store lost it and never took it back
     RECORD_PUT_BACK = "record_put_back"  # the key store had lost the record of a live key, and has it again
     ROTATION_FAILED = "rotation_failed"
     RECORD_REFUSED = "record_refused"  # a record in the key store is not authentic
     DENIED = "denied"
     VALUE_REFUSED = "value_refused"  # a value does not decrypt, or not to what it should be: the place is its field
-    PLAINTEXT_READ = "plaintext_read"  # a field that accepts plaintext for now was given some: the place is its name
-    OLD_VALUE_READ = "old_value_read"  # likewise, a value of another scheme or of a former declaration
+    PLAINTEXT_READ = "plaintext_read"  # a field that accepts plaintext for now read some: the place is its name
+    OLD_VALUE_READ = "old_value_read"  # likewise, a value of another scheme or of a previous declaration
 
 
 _DEBUG = {
@@ -68,16 +68,16 @@ _WARNING = {
 
 
 class Event(NamedTuple):
-    """Something that happened.
+    """An event.
 
     Attributes:
-        kind: what.
+        kind: what happened.
         key_id: the data key, 32 hexadecimal digits.
         tenant: whose key it is.
-        place: where: a region, the name of a wrapping key, or a field.
+        place: where it happened: a region, the name of a wrapping key, or a field.
         operation: of the key service.
         seconds: how long it took.
-        cause: the error, in words.
+        cause: the error message.
     """
 
     kind: EventKind
@@ -90,10 +90,10 @@ class Event(NamedTuple):
 
 
 class Observer(Protocol):
-    """Is told every event, in the thread where it happens: it should be quick, and must not use the Encryptor."""
+    """Called with every event, in the thread where it happens: it should be quick, and must not use the Encryptor."""
 
     def __call__(self, event: Event, /) -> object:
-        """Take note of an event. What this raises is logged, and disturbs nothing else."""
+        """Handle an event. An exception is logged, and affects nothing else."""
         ...
 
 
@@ -126,10 +126,10 @@ class Stats(NamedTuple):
 
 
 class Events:
-    """Where the events of one Encryptor go.
+    """Collects and passes on the events of one Encryptor.
 
     Args:
-        observer: is told all of them.
+        observer: is called with all of them.
     """
 
     __slots__ = ("__weakref__", "_calls", "_counts", "_lock", "_observer")
@@ -140,13 +140,13 @@ class Events:
         _system.call_after_fork(self.reset)
 
     def reset(self) -> None:
-        """Begin to count, with a lock that nobody holds."""
+        """Start counting again, with a new lock."""
         self._lock = Lock()
         self._counts: Counter[EventKind] = Counter()
         self._calls: dict[str, CallStats] = {}
 
     def report(self, event: Event) -> None:
-        """Count an event, log it, and tell the observer."""
+        """Count an event, log it, and pass it to the observer."""
         with self._lock:
             self._counts[event.kind] += 1
             if event.kind is EventKind.KMS_CALL and event.place is not None:
@@ -181,7 +181,7 @@ _current: ContextVar[Events | None] = ContextVar("fieldcrypt_events", default=No
 
 
 def report(event: Event) -> None:
-    """Report an event to the Encryptor for which this thread is at work: for key providers and key stores."""
+    """Report an event to the Encryptor that this thread works for: for key providers and key stores."""
     events = _current.get()
     if events is None:
         _log(event)

@@ -55,7 +55,7 @@ _Reader = tuple[Crypt, bytes, LiveKey, bytes, slice, slice, Any]
 
 
 class _Expired:
-    """Stands for a lease or a live key that is not there."""
+    """Takes the place of a lease or a live key that is missing."""
 
     __slots__ = ()
     at_hand_until = float("-inf")
@@ -68,7 +68,7 @@ _NOBODY: Any = object()
 
 
 class _Encryptor(Protocol):
-    """What a field needs of the Encryptor that made it."""
+    """What a field uses of the Encryptor that made it."""
 
     def _configured(self) -> Keyring: ...
 
@@ -121,7 +121,7 @@ class Field(Generic[T]):
         self._codec = codec
         self._context = {FIELD_KEY: name, **application_context(context or {})}
         envelope.aad(b"", self._context)  # raises now what it would raise at the first value
-        # Then a row's context comes after the field's own in the canonical order, and can be appended to it.
+        # True if a row's context comes after the field's own in the canonical order, so that it can be appended.
         self._rows_are_last = all(key.encode() < ROW_KEY.encode() for key in self._context)
         self._encryptor = encryptor
         self._accepts_public_key = accept_public_key or accept_foreign_keys
@@ -145,7 +145,7 @@ class Field(Generic[T]):
 
     @property
     def pad(self) -> int | None:
-        """What the sizes of values are padded to, in bytes; None if they are not."""
+        """The multiple of bytes that values are padded to; None if they are not padded."""
         return self._codec.pad
 
     @property
@@ -164,7 +164,7 @@ class Field(Generic[T]):
         Args:
             value: exactly of the field's type.
             tenant: whose data key to use (1 to 255 bytes of UTF-8), or None for the key of no tenant.
-            context: more that decryption has to name again, for example `{"row": "42"}`. Not secret, not stored.
+            context: more that decryption has to repeat, for example `{"row": "42"}`. Not secret, not stored.
 
         Returns:
             58 bytes more than a text or bytes value has (SPEC section 4); self-contained values also hold the
@@ -222,7 +222,7 @@ class Field(Generic[T]):
 
         Args:
             data: what `encrypt` returned; bytes, bytearray or memoryview.
-            tenant: if given, the tenant whose value it must be; `NO_TENANT` if it must be nobody's. If None, any
+            tenant: if given, the tenant whose value it must be; `NO_TENANT` if it must be no tenant's. If None, any
                 tenant's value is decrypted, unless tenants have wrapping keys of their own (`TenantKeyProvider`).
             context: what was given to `encrypt`.
 
@@ -294,7 +294,7 @@ class Field(Generic[T]):
 
     @property
     def quiet(self) -> Field[T]:
-        """The same field, whose refusals are not reported: for whoever tries several forms and calls `refused` last."""
+        """The same field without reports of refusals: for callers that try several forms before `reported_error`."""
         twin: Field[T] = object.__new__(Field)
         for name in self.__slots__:
             if name != "__weakref__":
@@ -303,7 +303,7 @@ class Field(Generic[T]):
         return twin
 
     def reported_error(self, error: E, data: object = None, tenant: str | NoTenant | None = None) -> E:
-        """Return the error to raise, which says where; of a value that was refused in the end, tell those who watch.
+        """Return the error to raise, with its field, key and tenant, and report that a value was refused.
 
         Args:
             error: a DecryptionError, unless it cannot be told whether the value is authentic.
@@ -322,7 +322,7 @@ class Field(Generic[T]):
         self._readers.clear()
 
     def _check_nobody(self, tenant: object, key: LiveKey) -> None:
-        """Raise an error unless a value is to be, and is, no tenant's."""
+        """Raise an error unless a value should be, and is, no tenant's."""
         if tenant is None and not self._names_tenant:
             raise self._encryptor._configured().providers.unnamed_error()
         if tenant is not None and not isinstance(tenant, (str, NoTenant)):
@@ -363,14 +363,14 @@ class Field(Generic[T]):
             )
         if not self._accepts_foreign_keys and keyring.policy.own_keys_only:
             raise ConfigurationError(
-                f"the policy is own_keys_only, for somebody may plant data keys, and whoever does can make values of "
+                f"the policy is own_keys_only, because others may plant data keys, and whoever does can make values of "
                 f"field {self.name!r}: if that is acceptable here, declare the field with accept_foreign_keys=True"
             )
         try:
             key = keyring.for_decryption(value.key_id, value.record, self._offload, tenant=tenant)
         except DecryptionError:
             if value.record is None or not keyring.reads_self_contained:
-                raise  # it is the key store or the configuration that has something wrong, and its keeper is told what
+                raise  # the fault is in the key store or the configuration, whose keepers need the reason
             key = None
         if key is None:
             raise DecryptionError

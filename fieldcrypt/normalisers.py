@@ -1,8 +1,8 @@
-"""What is done with a value before it is compared by a blind index (SPEC section 11).
+"""What happens to a value before a blind index compares it (SPEC section 11).
 
-A normaliser decides which texts count as equal; of numbers and times, those that are equal get one form always.
-Normalisers depend on the Unicode version of the Python that runs them, in characters that are newer than that: where
-these matter, tag anew after an upgrade of Python.
+A normaliser decides which texts count as equal; equal numbers and times always get one form.
+Normalisers depend on the Unicode version of the Python that runs them, for characters that are newer than it: where
+these matter, tag all rows again after an upgrade of Python.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ Normaliser = Callable[[T], T]
 
 
 class NothingToTagError(ValueError):
-    """A value has nothing by which it could be searched for, such as digits: store it without a tag.
+    """A value has nothing that it could be searched by, such as digits: store it without a tag.
 
-    A normaliser of one's own may raise it. One that raises another error refuses the value.
+    Your own normaliser may raise it; any other error that it raises refuses the value.
     """
 
 
@@ -41,7 +41,7 @@ def digits(text: str) -> str:
     """Return the decimal digits of the text, of whatever script, as ASCII: 078-05-1120 and ٠٧٨ ٠٥ ١١٢٠ are one.
 
     Raises:
-        NothingToTagError: there are none, so that it would count as equal to every other text without digits.
+        NothingToTagError: there are none, so it would count as equal to every other text without digits.
     """
     found = "".join(str(unicodedata.decimal(character)) for character in text if character.isdecimal())
     if not found:

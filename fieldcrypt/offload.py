@@ -1,4 +1,4 @@
-"""Where work is done that may have to wait for a key store or a key provider."""
+"""Where to run work that may have to wait for a key store or a key provider."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ T = TypeVar("T")
 
 
 class Offload(Protocol):
-    """Does work elsewhere and returns its result: in a thread, say, so that an event loop goes on meanwhile.
+    """Runs work elsewhere and returns its result: in a thread, say, so that an event loop is not blocked.
 
-    It is given only what asks a key store or a key provider, a few times an hour for each data key; what the process
-    has at hand never comes by here.
+    It gets only work that asks a key store or a key provider, a few times per hour and data key. Work with keys that
+    the process already has does not go through it.
     """
 
     def __call__(self, work: Callable[[], T], /) -> T:
@@ -23,5 +23,5 @@ class Offload(Protocol):
 
 
 def in_place(work: Callable[[], T]) -> T:
-    """Do the work here and now."""
+    """Run the work in the calling thread."""
     return work()

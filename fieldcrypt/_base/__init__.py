@@ -1,1 +1,1 @@
-"""What the rest stands on: threads, caches, forks and snapshots."""
+"""What everything else is built on: threads, caches, forks and snapshots."""

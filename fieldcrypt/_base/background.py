@@ -1,4 +1,4 @@
-"""Work that nobody waits for."""
+"""Work in the background that no caller waits for."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MAX_THREADS = 4
 class Background:
     """Runs work in a few threads, which are started when there is work and end when there is none.
 
-    They are daemons: a process that ends does not wait for a region that hangs.
+    The threads are daemons, so a process can end without waiting for a region that hangs.
     """
 
     def __init__(self) -> None:
@@ -23,16 +23,16 @@ class Background:
         _system.call_after_fork(self._reset)
 
     def _reset(self) -> None:
-        """Forget work and threads; a forked child has none of the latter."""
+        """Forget work and threads; a forked child has no threads."""
         self._lock = Lock()
         self._waiting: dict[Hashable, Callable[[], object]] = {}
         self._running: set[Hashable] = set()
         self._threads = 0
 
     def submit(self, key: Hashable, work: Callable[[], object]) -> None:
-        """Have work done soon, unless that of the same key waits or runs already.
+        """Run work soon, unless work of the same key is waiting or running already.
 
-        The work handles its own errors. If no thread can be started (at the end of the process), it is not done.
+        Work handles its own errors. If no thread can be started, at the end of the process, it is dropped.
         """
         with self._lock:
             if key in self._waiting or key in self._running:
@@ -67,7 +67,7 @@ class Background:
             except BaseException:
                 with self._lock:
                     self._threads -= 1
-                self._start_thread()  # for what waits
+                self._start_thread()  # for the work that is waiting
                 raise
             finally:
                 with self._lock:

@@ -10,7 +10,7 @@ V = TypeVar("V")
 
 
 class GenerationCache(Generic[K, V]):
-    """Keeps at least the `limit` and at most twice the `limit` of the entries used last.
+    """Keeps the most recently used entries: at least `limit` and at most twice as many.
 
     An exact LRU moves an entry at every hit. Here the hot path reads the dict `recent` itself; on a miss it calls
     `find`, which brings back what the older generation still has. When `recent` is full it becomes the older one.
@@ -43,7 +43,7 @@ class GenerationCache(Generic[K, V]):
         self.recent[key] = value
 
     def narrow(self, limit: int) -> None:
-        """Have a smaller limit, or the one that the cache was made with if that is smaller still."""
+        """Lower the limit; it never rises above the one that the cache was made with."""
         self._limit = min(self._most, limit)
 
     def clear(self) -> None:

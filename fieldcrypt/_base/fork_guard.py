@@ -1,4 +1,4 @@
-"""Code that must not be under way while the process forks."""
+"""Code that must not be running while the process forks."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ __all__ = ["ForkGuard"]
 
 
 class ForkGuard:
-    """Has a fork wait for the code in its `held` blocks, of any number of threads, and has new ones wait for the fork.
+    """Makes a fork wait for all threads in its `held` blocks, and makes new ones wait for the fork.
 
-    For C libraries that have locks of their own: what another thread holds at a fork nobody releases in the child.
+    For C libraries that have locks of their own: a lock that another thread holds at a fork is never released in the
+    child.
     """
 
     def __init__(self) -> None:

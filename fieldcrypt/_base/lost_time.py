@@ -1,4 +1,4 @@
-"""Time that passed while the process stood still, of which the monotonic clock knows nothing."""
+"""Time that passed while the process was suspended, which the monotonic clock does not count."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _TOLERANCE = 5.0  # seconds by which the two clocks may drift apart before that 
 
 
 class LostTime:
-    """Compares the two clocks: a machine that was suspended, or cloned from a snapshot, finds the wall clock ahead.
+    """Compares the two clocks: after a suspension, or a restore from a snapshot, the wall clock is ahead.
 
-    A step backwards of the wall clock changes nothing. Whoever sets it forward has keys checked early and no more.
+    A step backwards of the wall clock changes nothing. Setting it forward only makes keys be checked early.
 
     Args:
-        found: told how many seconds were lost, once per loss.
+        found: called with the number of seconds that were lost, once per loss.
     """
 
     def __init__(self, found: Callable[[float], object]) -> None:
@@ -31,7 +31,7 @@ class LostTime:
         self._lock = Lock()
 
     def look(self) -> None:
-        """Look at both clocks. Costs a fraction of a microsecond."""
+        """Compare both clocks. Costs a fraction of a microsecond."""
         if abs(_ahead() - self._ahead) <= _TOLERANCE:
             return
         with self._lock:

@@ -16,7 +16,7 @@ V = TypeVar("V")
 
 
 class Remembered(Generic[K, V]):
-    """What was found out, for so long; when it is full, what was found out first is forgotten.
+    """Keeps entries for a time; when it is full, the oldest ones go first.
 
     Args:
         seconds: how long an entry counts.
@@ -34,15 +34,15 @@ class Remembered(Generic[K, V]):
         self._lock = Lock()
 
     def __len__(self) -> int:
-        return len(self._entries)  # also those that do not count any more
+        return len(self._entries)  # including those that have ended
 
     def get(self, key: K) -> V | None:
-        """Return what is remembered, or None."""
+        """Return the entry, or None if there is none or its time is over."""
         value, until = self._entries.get(key, (None, float("-inf")))
         return value if _system.monotonic() < until else None
 
     def put(self, key: K, value: V) -> None:
-        """Remember something, from now on."""
+        """Add an entry, or renew it."""
         with self._lock:
             self._entries[key] = value, _system.monotonic() + self._seconds
             self._entries.move_to_end(key)

@@ -24,7 +24,7 @@ class _Flight(Generic[T]):
 
 
 class SingleFlight(Generic[T]):
-    """The first caller of a key does the work; those who come meanwhile wait and share its result or exception."""
+    """The first caller of a key does the work; callers that arrive meanwhile wait and share its result or exception."""
 
     __slots__ = ("_flights", "_lock")
 
@@ -33,7 +33,7 @@ class SingleFlight(Generic[T]):
         self._flights: dict[Hashable, _Flight[T]] = {}
 
     def run(self, key: Hashable, work: Callable[[], T]) -> T:
-        """Return what `work` returns. It should first look whether the work is still to be done.
+        """Return what `work` returns. The work should first check whether it is still needed.
 
         Raises:
             RuntimeError: the work asks for itself, as when an observer of its events uses the Encryptor.
@@ -51,7 +51,7 @@ class SingleFlight(Generic[T]):
                 return flight.result[0]
             if flight.error is not None:
                 raise _copied_error(flight.error)
-            # Abandoned: the thread was stopped by a KeyboardInterrupt or the like. One of those who waited takes over.
+            # Abandoned: a KeyboardInterrupt or the like stopped the thread. One of the waiting callers takes over.
         try:
             result = work()
             mine.result.append(result)
@@ -66,7 +66,7 @@ class SingleFlight(Generic[T]):
 
 
 def _copied_error(error: Exception) -> Exception:
-    """Return an equal exception: one raised in several threads would collect the frames and contexts of all of them."""
+    """Return a copy: an exception raised in several threads would collect the frames and contexts of all of them."""
     kind = type(error)
     duplicate = kind.__new__(kind, *error.args)
     duplicate.__dict__.update(error.__dict__)

@@ -1,4 +1,4 @@
-"""Word of a process that was restored from a snapshot: AWS Lambda with SnapStart clones processes that have started."""
+"""Notice of a restore from a snapshot: AWS Lambda with SnapStart clones processes that have started."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _looked_for_hook = False
 
 
 def forget_after_restore(one: _Forgets) -> None:
-    """Have `forget` of an object called whenever the process was restored, while the object lives."""
+    """Call an object's `forget` after each restore of the process, for as long as the object lives."""
     global _looked_for_hook
     with _lock:
         _registered.add(one)

@@ -1,4 +1,4 @@
-"""How often a process may do what others can have it do in vain."""
+"""A limit on failed attempts that others can provoke."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ __all__ = ["TokenBucket"]
 
 
 class TokenBucket:
-    """Tokens for attempts, so many a second; one that turns out well gives its token back.
+    """Tokens for attempts, a number of them per second; an attempt that succeeds gives its token back.
 
-    So honest work has no limit but that of doing so much at once, and what is done in vain has the limit. Whoever finds
-    no token waits while others are at work with theirs, for they may give them back.
+    So honest work is limited only in how much runs at once, and failed attempts are limited in total. A caller that
+    finds no token waits while others still hold theirs, because they may give them back.
 
     Args:
         per_second: how many tokens come in a second, and how many there are at most.

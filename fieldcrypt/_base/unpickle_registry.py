@@ -1,4 +1,4 @@
-"""One object again for all pickles of one object."""
+"""The same object again for all pickles of one object."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ T = TypeVar("T", bound=_Identified)
 class UnpickleRegistry(Generic[T]):
     """Objects that were pickled here, or came here in a pickle.
 
-    The latter are kept: between two tasks of a process pool nobody else holds them, and what they have learnt (keys,
-    for an Encryptor) would have to be learnt again for every task.
+    The latter are kept: between two tasks of a process pool nothing else holds them, and what they have cached (keys,
+    for an Encryptor) would have to be fetched again for every task.
     """
 
     def __init__(self) -> None:
@@ -40,7 +40,7 @@ class UnpickleRegistry(Generic[T]):
         self._lock = Lock()
 
     def identity(self, original: T) -> bytes:
-        """Return what stands for an object in its pickles."""
+        """Return the identity that stands for an object in its pickles."""
         with self._lock:
             if original._identity is None:
                 original._identity = _system.random_bytes(_IDENTITY_SIZE)
@@ -48,7 +48,7 @@ class UnpickleRegistry(Generic[T]):
             return original._identity
 
     def find(self, identity: bytes, make: Callable[[], T]) -> T:
-        """Return the object of an identity, making it if it is not here."""
+        """Return the object of an identity, making it if it is not known."""
         with self._lock:
             original = self._known.get(identity)
             if original is None:

@@ -1,1 +1,1 @@
-"""Declaring what is protected: one field, a record with its fields, and how a field is searched."""
+"""Declarations of what is protected: a field, a record with its fields, and the indexes of a field."""

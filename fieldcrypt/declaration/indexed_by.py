@@ -24,7 +24,7 @@ class IndexedBy:
         accept_default_key: see `Encryptor.blind_index`; for indexes that are not per tenant, of rows that have one.
     """
 
-    # No dataclass: to import these would take a sixth of the time of `import fieldcrypt`.
+    # Not a dataclass: importing dataclasses would take a sixth of the time of `import fieldcrypt`.
     __slots__ = ("accept_default_key", "accept_low_cardinality", "companion", "normaliser", "per_tenant", "tag_size")
 
     def __init__(

@@ -1,1 +1,1 @@
-"""SPEC.md in code."""
+"""The wire format of SPEC.md: values, contexts, encodings and the cipher."""

@@ -6,7 +6,7 @@ __all__ = ["Reader"]
 
 
 class Reader:
-    """Takes parts of a byte string; running out of it is a ValueError."""
+    """Takes parts of a byte string, and raises a ValueError when it is too short."""
 
     __slots__ = ("_data", "_position")
 
@@ -28,6 +28,6 @@ class Reader:
         return int.from_bytes(self.take(size), "big")
 
     def finish(self) -> None:
-        """Make sure that nothing is left."""
+        """Raise a ValueError unless everything was read."""
         if self._position != len(self._data):
             raise ValueError("too long")

@@ -1,4 +1,4 @@
-"""Text to UTF-8, without leaving the text behind in an exception; and numbers in messages."""
+"""Text to UTF-8 without leaving the text in an exception, and numbers in messages."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def redacted_error(error: UnicodeEncodeError, what: str = "the text") -> ValueEr
 
 
 def duration_text(time: timedelta) -> str:
-    """Return a time as a message has it: "15 minutes", "1 hour", "90 seconds"."""
+    """Return a duration for a message: "15 minutes", "1 hour", "90 seconds"."""
     for unit in ("day", "hour", "minute"):
         number, rest = divmod(time, timedelta(**{f"{unit}s": 1}))
         if number and not rest:
@@ -34,5 +34,5 @@ def duration_text(time: timedelta) -> str:
 
 
 def counted(number: int, thing: str) -> str:
-    """Return a number of things as a message has it: "1 data key", "2,000 data keys"."""
+    """Return a number of things for a message: "1 data key", "2,000 data keys"."""
     return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"

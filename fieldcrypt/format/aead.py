@@ -28,7 +28,7 @@ GCM_NONCE_SIZE = 12  # the last bytes of the nonce
 NONCE_SIZE = SALT_SIZE + GCM_NONCE_SIZE
 TAG_SIZE = 16
 
-LONG = 2**18  # bytes, from which on copying takes longer than the cipher that needs no copies takes to begin
+LONG = 2**18  # bytes, from which on the copy-free path is faster: below, its set-up costs more than the copies
 _BLOCK_SIZE = 16
 # Counter blocks of SP 800-108r1 in counter mode: u16 counter, the label "X", a zero byte; the salt fills the block.
 _FIRST_BLOCK = b"\x00\x01X\x00"
@@ -39,7 +39,7 @@ _BLOCK_MASK = (1 << 128) - 1
 
 
 class Pieces(tuple[bytes, ...]):
-    """A plaintext that would take long to join; its length is that of the whole."""
+    """A plaintext in pieces, which would take long to join."""
 
     __slots__ = ()
 
@@ -50,7 +50,7 @@ class Pieces(tuple[bytes, ...]):
 class Xaes256Gcm:
     """XAES-256-GCM under one key.
 
-    `cipher(salt)` is the expensive half (a few microseconds); whoever keeps its result encrypts and decrypts at the
+    `cipher(salt)` is the expensive half (a few microseconds). Callers that keep its result encrypt and decrypt at the
     price of plain AES-256-GCM, with `salt | nonce` as the 24-byte nonce.
     """
 
@@ -87,13 +87,14 @@ class Xaes256Gcm:
             raise DecryptionError("the ciphertext is not authentic") from None
 
     def encrypt_long(self, start: bytes, nonce: bytes, plaintext: Pieces, aad: bytes) -> bytes:
-        """Return `start`, and behind it ciphertext and tag of a plaintext in pieces, with no copy of any of them made.
+        """Return `start` followed by the ciphertext and tag of a plaintext in pieces, without copying any of them.
 
-        It takes some ten microseconds to begin with, as long as it takes to copy a hundred kilobytes.
+        Its set-up takes some ten microseconds, about as long as copying a hundred kilobytes.
         """
         encryptor = Cipher(algorithms.AES(self._subkey(nonce)), modes.GCM(nonce[SALT_SIZE:])).encryptor()
         encryptor.authenticate_additional_data(aad)
-        # BytesIO hands out the bytes object that it was given and that nobody else has, where bytes() would copy.
+        # BytesIO returns the very bytes object that it was given if nothing else refers to it, where bytes() would
+        # copy.
         whole = io.BytesIO(bytes(len(start) + len(plaintext) + TAG_SIZE))
         with whole.getbuffer() as buffer:
             at = len(start)
@@ -105,7 +106,7 @@ class Xaes256Gcm:
         return whole.getvalue()
 
     def decrypt_long(self, nonce: bytes, ciphertext: memoryview, first: int, aad: bytes) -> tuple[bytes, bytes]:
-        """Return the `first` bytes of a plaintext, and the others, with no copy of any of them made.
+        """Return the `first` bytes of a plaintext, and the rest, without copying either.
 
         Raises:
             DecryptionError: the tag does not fit key, nonce, ciphertext and aad. Nothing of the plaintext is returned.

@@ -1,4 +1,4 @@
-"""The CBOR of SPEC section 5, and no other: one encoding of each value."""
+"""Writing the CBOR of SPEC section 5: exactly one encoding for each value."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _CONTAINERS = (list, dict, set)
 _SPECIAL_BYTES = {value: encoding for encoding, value in SPECIAL.items()}
 
 
-# Writing. Functions by type put pieces of the encoding into a list; `left` is how many levels may follow.
+# Functions by type append pieces of the encoding to a list; `left` is how many levels of nesting may follow.
 
 
 def encode_cbor(value: Any, nesting: int = MAX_NESTING) -> bytes:
@@ -109,9 +109,10 @@ def _put_set(value: set[Any], put: _Put) -> None:
 
 
 def _check_readable(members: Collection[Any]) -> None:
-    """Make sure that members can be told apart when they are read, too.
+    """Check that members are still distinct when they are read back.
 
-    Python finds a time in the repeated hour of a named zone equal to none with a fixed offset; read back it has one.
+    Python never finds a time in the repeated hour of a named zone equal to one with a fixed offset, which it has when
+    read.
     """
     check_members(members)
     if datetime in map(type, members):

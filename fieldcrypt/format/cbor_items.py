@@ -1,4 +1,4 @@
-"""What the CBOR of SPEC section 5 is made of: the first bytes of items, and which there are."""
+"""The parts of the CBOR of SPEC section 5: the items that there are, and their first bytes."""
 
 from __future__ import annotations
 
@@ -44,17 +44,17 @@ __all__ = [
 
 MAX_NESTING = 64
 
-# Major types: the upper three bits of an item's first byte. The lower five are its argument, or say how long that is.
+# Major types: the upper three bits of an item's first byte. The lower five are its argument, or the argument's length.
 INTEGER, NEGATIVE, BYTES, TEXT, ARRAY, MAP, TAG = range(0, 7 << 5, 1 << 5)
 ARGUMENT = 0x1F
-INLINE = 24  # arguments below it stand in the first byte, all others behind it
+INLINE = 24  # smaller arguments are in the first byte, all others follow it
 WIDE = [struct.Struct(">B" + width) for width in "BHIQ"]  # the first byte, and an argument of 1, 2, 4 or 8 bytes
-LEAST = [INLINE, 1 << 8, 1 << 16, 1 << 32]  # what would not fit into fewer bytes
+LEAST = [INLINE, 1 << 8, 1 << 16, 1 << 32]  # the least argument that needs each size
 _WIDE_OF_BITS = [0] * 9 + [1] * 8 + [2] * 16 + [3] * 32  # by bit_length()
 
 
 def head(major: int, argument: int) -> bytes:
-    """Return what an item begins with: its major type and its argument, which is below 2^64."""
+    """Return the first bytes of an item: its major type and its argument, which is below 2^64."""
     if argument < INLINE:
         return bytes((major | argument,))
     wide = _WIDE_OF_BITS[argument.bit_length()]

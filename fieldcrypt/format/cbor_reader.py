@@ -1,7 +1,7 @@
-"""Reading the CBOR of SPEC section 5, in one pass that knows its items and nothing else.
+"""Reading the CBOR of SPEC section 5, in one pass that accepts its items and nothing else.
 
-Whoever knows a public key may have made what is read. So reading takes time and memory in proportion to the length, and
-what is not the one encoding of a value is refused where it stands.
+Anyone who knows a public key may have made the bytes. So reading takes time and memory in proportion to the length, and
+anything but the one encoding of a value is refused as soon as it is met.
 """
 
 from __future__ import annotations
@@ -50,15 +50,15 @@ from fieldcrypt.format.members import check_members
 
 __all__ = ["UNREADABLE", "decode_cbor", "type_of_cbor"]
 
-# What bad bytes raise. Where bytes are missing that is an IndexError, or a struct.error.
+# What bad bytes raise: missing ones an IndexError or a struct.error.
 UNREADABLE = (ValueError, IndexError, OverflowError, InvalidOperation, struct.error)
 
 _INVALID = "the plaintext is not a valid encoding of a value"
 _DURATIONS = range(timedelta.min // MICROSECOND, timedelta.max // MICROSECOND + 1)
 
-# Reading. Functions by the first byte of an item take the bytes, where the item begins, and how many levels may follow;
-# they return the value, and where the next one begins. A slice that the end cuts short is noticed at the end, for then
-# the next item begins beyond it.
+# Functions by the first byte of an item take the bytes, where the item begins, and how many levels may follow; they
+# return the value, and where the next item begins. A slice that is cut short is noticed at the end, because the next
+# item would begin beyond it.
 
 
 def decode_cbor(body: bytes) -> Any:
@@ -97,7 +97,7 @@ def _read_all(body: bytes, at: int, count: int, left: int) -> tuple[list[Any], i
         elif first == INLINE and body[at + 1] >= INLINE:
             add(body[at + 1])
             at += 2
-        elif left and first in _EMPTY:  # of nothing else a value can have as many
+        elif left and first in _EMPTY:  # only of these can a value hold arbitrarily many
             add([] if first == ARRAY else {})
             at += 1
         elif ARRAY <= first < ARRAY + INLINE:
@@ -209,7 +209,7 @@ def _read_double(body: bytes, at: int, left: int) -> tuple[float, int]:
 
 
 def _tag_reader(size: int) -> _Read:
-    """Return what reads an item under a tag of so many bytes."""
+    """Return the reader of an item under a tag of so many bytes."""
 
     def read(body: bytes, at: int, left: int) -> tuple[Any, int]:
         start = at
@@ -247,7 +247,7 @@ def _read_uuid(body: bytes, at: int, left: int) -> tuple[UUID, int]:
 
 
 def _reader(parse: Callable[[str], Any], spell: Callable[[Any], str]) -> _Read:
-    """Return what reads the text under a tag; the parsers of Python take many spellings, and write one."""
+    """Return the reader of the text under a tag. Python's parsers accept many spellings, of which one is written."""
 
     def read(body: bytes, at: int, left: int) -> tuple[Any, int]:
         encoded, at = _string(body, at, TEXT)
@@ -304,7 +304,7 @@ for _first in SIMPLE:
 
 
 def type_of_cbor(body: bytes) -> Any:
-    """Return the type of the value that the bytes would be if they were valid; nothing is decoded to find out.
+    """Return the type of the value that the bytes encode if they are valid, without decoding them.
 
     Raises:
         DecryptionError: they cannot be valid.

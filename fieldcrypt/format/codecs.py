@@ -1,6 +1,6 @@
 """Python values <-> plaintext bytes (SPEC section 5).
 
-Exact or not at all: what `encode` takes, `decode` gives back equal and of the same type. Everything else is a
+Exact or not at all: what `encode` takes, `decode` returns equal and of the same type. Everything else is a
 TypeError (a subclass, a tuple, a foreign object) or a ValueError (invalid Unicode, too deep), raised without the value.
 """
 
@@ -131,14 +131,14 @@ def split_plaintext(plaintext: bytes) -> tuple[int, bytes]:
 
 
 def _type_of(kind: int, body: bytes) -> Any:
-    """Return the type of a value before anything of it is decoded."""
+    """Return the type of a value before any of it is decoded."""
     if kind == BYTES:
         return bytes
     if kind == TEXT:
         return str
     if kind == CBOR:
         found = type_of_cbor(body)
-        if found not in (type(None), bytes, str):  # which have no plaintext, or one without CBOR
+        if found not in (type(None), bytes, str):  # None has no plaintext, and the other two one without CBOR
             return found
     raise DecryptionError(_NOT_WHAT_WAS_WRITTEN)
 

@@ -29,7 +29,7 @@ __all__ = [
 
 RESERVED_PREFIX = "fieldcrypt:"
 FIELD_KEY = "fieldcrypt:field"
-TENANT_KEY = "fieldcrypt:tenant"  # in the contexts that others see: of key services, and of exported values
+TENANT_KEY = "fieldcrypt:tenant"  # in contexts that others see: those of key services, and of exported values
 ROW_KEY = "row"
 PATH_KEY = "path"
 
@@ -48,7 +48,7 @@ class NoTenant(enum.Enum):
 
 
 NO_TENANT: Final = NoTenant.NO_TENANT
-"""Named to `decrypt`, it demands a value that is no tenant's, where None takes any tenant's."""
+"""Given to `decrypt`, it requires a value of no tenant, where None accepts any tenant's."""
 
 
 def encode_context(context: Mapping[str, str]) -> bytes:
@@ -157,10 +157,10 @@ def row_context(*key: Any) -> RowContext:
 
 
 def key_text(value: Any) -> str:
-    """Return the text that stands for a part of a primary key in a context (SPEC section 2).
+    """Return the text of a part of a primary key in a context (SPEC section 2).
 
-    Equal parts of one type, and only those, have equal texts. Between types that does not hold (1 and "1"), nor has it
-    to: a column has one type.
+    Parts of one type have equal texts if and only if they are equal. Between types that does not hold (1 and "1"), and
+    need not: a column has one type.
 
     Args:
         value: a str, int, Decimal, UUID, bytes, date or Enum member.
@@ -193,7 +193,7 @@ def key_text(value: Any) -> str:
 
 
 def _decimal_text(value: Decimal) -> str:
-    """Return what an int of the same value has; else digits, a point, digits, and no zero at the end."""
+    """Return the text of an int of the same value; else digits, a point, digits, and no zero at the end."""
     if not value.is_finite() or (value and abs(value.adjusted()) > _MAX_EXPONENT):
         raise ValueError("a Decimal that is a part of a key is a number, and within 10^-200 and 10^200")
     if not value:

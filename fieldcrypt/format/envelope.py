@@ -86,9 +86,9 @@ def parse(data: bytes) -> Envelope:
 
 
 def key_id_of(data: Any) -> str | None:
-    """Return which data key a value names, 32 hexadecimal digits; None of what has not the form of a value.
+    """Return the data key that a value names, 32 hexadecimal digits, or None if it does not have the form of a value.
 
-    What has it is never plaintext, so that these digits may be shown.
+    What has that form is never plaintext, so the digits may be shown.
     """
     try:
         return parse(as_bytes(data)).key_id.hex()
@@ -108,19 +108,19 @@ def as_bytes(data: Any) -> bytes:
 
 
 def infix(record: bytes) -> bytes:
-    """Return what stands between nonce and ciphertext of a self-contained value: a key record behind its length."""
+    """Return what a self-contained value has between nonce and ciphertext: a key record after its length."""
     if len(record) > MAX_RECORD_SIZE:
         raise ValueError(f"a key record of {len(record)} bytes does not fit into a self-contained value")
     return len(record).to_bytes(_LENGTH_SIZE, "big") + record
 
 
 def infix_slice(infix: bytes) -> slice:
-    """Return where in a value an infix of this length stands."""
+    """Return where an infix of this length is in a value."""
     return slice(_BODY_START, _BODY_START + len(infix))
 
 
 def body_slice(infix: bytes) -> slice:
-    """Return where in a value ciphertext and tag stand behind an infix of this length."""
+    """Return where ciphertext and tag are in a value with an infix of this length."""
     return slice(_BODY_START + len(infix), None)
 
 

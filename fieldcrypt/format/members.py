@@ -1,4 +1,4 @@
-"""Keys of maps and elements of sets: which may be, and how many with one hash (SPEC section 5).
+"""Keys of maps and elements of sets: which are allowed, and how many with one hash (SPEC section 5).
 
 Hash tables are fast only while hashes differ, and where no secret goes into a hash, anybody can find as many values
 with one hash as there is room for. So hashes are sorted before a table is made of what somebody sent.
@@ -16,8 +16,8 @@ from uuid import UUID
 
 __all__ = ["check_members"]
 
-# Beyond these limits is only what was made to be slow: of the powers of two 100 have one hash from 2^6100 on. Decimal
-# numbers have lower ones, because it takes long to compare them with others.
+# Only input that was made to be slow exceeds these limits: 100 powers of two share a hash from 2^6100 on. Decimal
+# numbers have lower limits, because comparing them with others takes long.
 _MOST_ALIKE = 100  # with one hash
 _MOST_MIXED = 8  # with one hash, decimal numbers and others among them
 _MIXED_BITS = 1024  # of an integer that has the hash of a decimal number
@@ -29,7 +29,7 @@ _FAST_IF_FEW = _ALWAYS_FAST | {int, date, datetime, time, timedelta, UUID}
 
 
 def check_members(members: Collection[Any]) -> None:
-    """Make sure that keys or elements can be told apart, and soon.
+    """Check that keys or elements are distinct, and that comparing them is fast.
 
     Raises:
         ValueError: they cannot.

@@ -1,7 +1,7 @@
-"""The plaintext of single values, by hand: what databases are full of beside text, in a third of the time.
+"""The plaintext of single values, by hand: the common types beside text, in a third of the time.
 
-For the hot path. Each function here does what `codecs.py` and `cbor.py` do, for one type and for the usual lengths. A
-reader returns None, or raises one of `REFUSALS`, for whatever else it is given: then those read it, or refuse it.
+For the hot path. Each function here does what `codecs.py` and `cbor.py` do, for one type and for the usual lengths. For
+anything else a reader returns None, or raises one of `REFUSALS`: then `codecs.py` reads it, or refuses it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _DECIMAL_SIZES = {head: len(head) + size for size, head in enumerate(_DECIMAL_HE
 _HEAD = slice(0, 5)
 _TEXT = slice(5, None)
 
-# Of times in UTC, whose text has one of two lengths.
+# Times in UTC, whose text has one of two lengths.
 _UTC_HEADS = {
     len(text): _CBOR + DATETIME_HEAD + head(TEXT, len(text))
     for text in ("1970-01-01T00:00:00+00:00", "1970-01-01T00:00:00.000001+00:00")
@@ -48,7 +48,7 @@ _UTC_SIZES = {head: len(head) + size for size, head in _UTC_HEADS.items()}
 _UTC_HEAD = slice(0, 4)
 _UTC_TEXT = slice(4, None)
 
-# Of times without an offset, whose text has one of two lengths as well, by the length of the plaintext.
+# Times without an offset, whose text has one of two lengths as well, by the length of the plaintext.
 _LOCAL_HEADS_OF_TEXTS = {
     len(text): _CBOR + LOCAL_DATETIME_HEAD + head(TEXT, len(text))
     for text in ("1970-01-01T00:00:00", "1970-01-01T00:00:00.000001")
@@ -70,7 +70,8 @@ def _read_date(plaintext: bytes) -> date | None:
     if len(plaintext) != _DATE_SIZE or plaintext[_HEAD] != _DATE_HEAD:
         return None
     text = plaintext[_TEXT].decode()
-    # fromisoformat takes 2024-W09-4 as well, and writing it again to compare would take longer than all the rest.
+    # fromisoformat accepts 2024-W09-4 too, and formatting the date again to compare would take longer than all the
+    # rest.
     return _date(text) if text[7] == "-" else None
 
 

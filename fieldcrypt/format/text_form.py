@@ -1,4 +1,4 @@
-"""Values as text (SPEC section 13), for columns that hold text: one spelling for each value."""
+"""Values as text (SPEC section 13), for columns that hold text: exactly one spelling for each value."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def encode(value: bytes) -> str:
 
 
 def decode(text: str) -> bytes:
-    """Return the value that a text stands for, which may still not be authentic.
+    """Return the value that a text stands for; it may still not be authentic.
 
     Raises:
         DecryptionError: it is not the one spelling of any bytes.
@@ -32,7 +32,7 @@ def decode(text: str) -> bytes:
             body = text[len(PREFIX) :].encode("ascii").translate(_FROM_URL)
             body += _PADDING[len(body) % 4]
             value = a2b_base64(body)
-            # The library passes over foreign characters and loose bits, so that many texts would pass for one value.
+            # The library ignores foreign characters and loose bits, so that many texts would be accepted for one value.
             if b2a_base64(value, newline=False) == body:
                 return value
         except ValueError:
@@ -41,7 +41,7 @@ def decode(text: str) -> bytes:
 
 
 def is_marked(data: object) -> bool:
-    """Return True if something is a text that begins as values do, and so is never plaintext."""
+    """Return True for a text that begins as values do, and so is never plaintext."""
     return isinstance(data, str) and data.startswith(PREFIX)
 
 

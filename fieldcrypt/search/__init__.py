@@ -1,1 +1,1 @@
-"""Searching encrypted fields: blind indexes, and what a plan for their tags costs."""
+"""Searching encrypted fields: blind indexes, and how long their tags should be."""

@@ -27,20 +27,20 @@ __all__ = ["DEFAULT_TAG_SIZE", "MAX_TAG_SIZE", "MIN_MEMBERS", "BlindIndex"]
 
 T = TypeVar("T")
 
-DEFAULT_TAG_SIZE = 16  # bytes; with these no two values of a table will ever share a tag
+DEFAULT_TAG_SIZE = 16  # bytes, at which no two values of a table ever share a tag
 MAX_TAG_SIZE = 32
 _LENGTH_SIZE = 4
-MIN_MEMBERS = 16  # of an Enum, below which its tags tell its values
-_TENANTS = 4096  # for which something is kept ready
+MIN_MEMBERS = 16  # of an Enum; with fewer, the tags reveal the values
+_TENANTS = 4096  # whose prepared HMACs are kept
 
 _TYPES = (bytes, str, int, bool, Decimal, date, datetime, time, timedelta, UUID)
 
-# For a tenant, the HMACs of its index keys that have taken in the head of the message, the active one first.
+# The HMACs of a tenant's index keys, already fed with the head of the message, the active one first.
 _Prepared = tuple[IndexLease, tuple[HMAC, ...]]
 
 
 class _Encryptor(Protocol):
-    """What a blind index needs of the Encryptor that made it."""
+    """What a blind index uses of the Encryptor that made it."""
 
     def _configured(self) -> Keyring: ...
 
@@ -110,11 +110,11 @@ class BlindIndex(Generic[T]):
 
     @property
     def truncated(self) -> bool:
-        """True if different values may share a tag, so that what a search finds has to be looked at (see `matches`)."""
+        """True if different values may share a tag, so that search results have to be checked (see `matches`)."""
         return self.tag_size < DEFAULT_TAG_SIZE
 
     def tag(self, value: T, *, tenant: str | None = None) -> bytes:
-        """Return what to store beside a value.
+        """Return the tag to store beside a value.
 
         Args:
             value: exactly of the index's type.
@@ -145,12 +145,12 @@ class BlindIndex(Generic[T]):
         raise refused
 
     def tags(self, value: T, *, tenant: str | NoTenant | None = None) -> list[bytes]:
-        """Return what to search for: under every key with which a row may have been tagged, the active one first.
+        """Return the tags to search for: under every key with which a row may have been tagged, the active one first.
 
         Args:
             value: as for `tag`.
-            tenant: whose rows to search. If it has no index key yet, there is nothing to find and nothing is made.
-                `NO_TENANT` for those of none, which None means too unless tenants have wrapping keys of their own.
+            tenant: whose rows to search. If it has no index key yet, there is nothing to find and no key is made.
+                `NO_TENANT` for rows of no tenant, which None means too unless tenants have wrapping keys of their own.
 
         Raises:
             As `tag`.
@@ -171,7 +171,7 @@ class BlindIndex(Generic[T]):
         raise refused
 
     def normalise(self, value: T) -> T:
-        """Return the value that stands for all that count as equal to this one.
+        """Return the value that stands for all values that count as equal to this one.
 
         Raises:
             TypeError, ValueError: as for `tag`.
@@ -254,7 +254,7 @@ def _checked_type(type: Any, accept_low_cardinality: bool) -> Any:
     if not accept_low_cardinality and (type is bool or (is_enum and len(type) < MIN_MEMBERS)):
         raise ConfigurationError(
             f"equal values have equal tags, so among the few values of {type.__name__} the tags' frequencies tell "
-            "which is which: search by something else, or if that is acceptable say accept_low_cardinality=True"
+            "which is which: search by something else, or if that is acceptable set accept_low_cardinality=True"
         )
     return type
 

@@ -15,8 +15,8 @@ class TagSize(NamedTuple):
 
     Attributes:
         size: bytes of a tag.
-        false_positives: rows that a search finds beside those that it wants, on average; each is fetched, decrypted
-            and thrown away.
+        false_positives: rows that a search finds beside the matching ones, on average; each is fetched, decrypted and
+            discarded.
         hidden_among: other values of the table that have the same tag as a value, on average.
     """
 
@@ -26,13 +26,13 @@ class TagSize(NamedTuple):
 
 
 class TagPlan(NamedTuple):
-    """What to expect of each size of tags; `str` makes a table of it.
+    """What to expect of tags of each size; `str` makes a table of it.
 
     Attributes:
         rows, distinct: of the table.
         sizes: 1 to 16 bytes.
-        recommended: the longest tags that hide each value among as many others as was asked for; None if even the
-            shortest do not.
+        recommended: the longest tags that hide each value among as many others as requested; None if even the shortest
+            do not.
     """
 
     rows: int
@@ -55,14 +55,14 @@ def plan_tags(rows: int, distinct: int | None = None, *, hide_among: float = 0) 
     """Return what tags of each size would cost, and what they would hide.
 
     Tags of n bytes are evenly spread over 256^n. So of the rows with other values, on average `rows * (1 - 1 /
-    distinct)`, one in 256^n has the tag that is searched for, however often each value occurs; and so have of the
-    `distinct - 1` other values.
+    distinct)`, one in 256^n shares the tag, however often each value occurs. The same holds for the `distinct - 1`
+    other values.
 
     Args:
         rows: how many there are, or will be, under one index key: of one tenant.
         distinct: how many different values they have. Default: each row has one of its own.
-        hide_among: how many other values each value should share its tag with, on average. 0 hides nothing: equal
-            tags mean equal values, and no search finds too much.
+        hide_among: how many other values each value should share its tag with, on average. 0 hides nothing: equal tags
+            mean equal values, and no search has false positives.
 
     Raises:
         ValueError: a number is out of range.

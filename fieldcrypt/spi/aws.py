@@ -1,4 +1,4 @@
-"""What errors of AWS and of the way to it mean. Needs the extra `aws`."""
+"""What errors of AWS, and of the network on the way to it, mean. Needs the extra `aws`."""
 
 from fieldcrypt.keys.aws_kms.answers import Answer, classify
 
