@@ -28,7 +28,7 @@ from fieldcrypt import (
     MemoryKeyStore,
     WrappedKey,
 )
-from fieldcrypt.keys.aws_kms import AwsKmsKeyProvider
+from fieldcrypt.keys.aws_kms import AwsKmsKeyProvider, AwsKmsRsaKeyProvider, KmsAccess
 from fieldcrypt.testing import LocalAws
 
 HOME, AWAY = "us-east-1", "eu-west-1"
@@ -544,6 +544,18 @@ class TestConfiguration:
         """Said when the provider is made, not at its first call."""
         with pytest.raises(TypeError, match=name):
             AwsKmsKeyProvider(ARN, **{name: 2})  # type: ignore[arg-type]
+
+    def test_both_key_providers_take_the_same_access(self) -> None:
+        """So an application says once how KMS is reached."""
+        access = KmsAccess(timeout=timedelta(seconds=1), grace=timedelta(hours=1))
+        provider, of_rsa = AwsKmsKeyProvider(ARN, [HOME], **access), AwsKmsRsaKeyProvider(ARN, [HOME], **access)
+        assert provider.grace == of_rsa.grace == timedelta(hours=1)
+
+    @pytest.mark.parametrize("kind", [AwsKmsKeyProvider, AwsKmsRsaKeyProvider])
+    def test_a_keyword_that_there_is_not(self, kind: Any) -> None:
+        """It is refused, as everywhere in Python."""
+        with pytest.raises(TypeError, match="unexpected keyword argument 'timout'"):
+            kind(ARN, timout=timedelta(seconds=1))
 
     def test_no_key_is_refused(self) -> None:
         """An empty list configures nothing."""

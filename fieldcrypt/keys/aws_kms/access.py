@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar
 
 from fieldcrypt.errors import ConfigurationError
 from fieldcrypt.keys.aws_kms.answers import part_of
@@ -13,7 +13,7 @@ from fieldcrypt.keys.aws_kms.clients import ClientFactory, Clients, SessionFacto
 from fieldcrypt.keys.aws_kms.failover import MAX_PASSES, Attempt, Failover
 from fieldcrypt.keys.aws_kms.regions import check_region, partition_of
 
-__all__ = ["MAX_CIPHERTEXT_SIZE", "Access"]
+__all__ = ["MAX_CIPHERTEXT_SIZE", "Access", "KmsAccess"]
 
 T = TypeVar("T")
 
@@ -27,51 +27,77 @@ _CLIENTS = (
 )  # what they are made of
 
 
+class KmsAccess(TypedDict, total=False):
+    """How KMS is reached: the keyword arguments that both key providers of AWS KMS take, each of them optional.
+
+        access = KmsAccess(timeout=timedelta(seconds=1), endpoint_urls={"eu-west-1": "https://…"})
+        AwsKmsKeyProvider("arn:…", ["eu-west-1"], **access)
+
+    Attributes:
+        session_factory: makes the boto3 session, hence the credentials, for an account and a region.
+        endpoint_urls: by region, where to find KMS if not at its public address.
+        grant_tokens: sent with every call, until a new grant is known everywhere.
+        client_factory: makes a boto3 KMS client for a region, in place of sessions and endpoints. It should set short
+            time-outs and no retries of its own, as `AwsKmsKeyProvider.client_config` does.
+        timeout: how long to wait for a connection, and for an answer. Default: 2 seconds.
+        deadline: when this time is over, an operation starts no further call to any region. Default: 10 seconds.
+        cooldown: how long a failed region is left alone. Default: 30 seconds.
+        grace: how long after `KeyPolicy.cache_ttl` live keys go on at most while KMS cannot be asked; more than
+            `KeyPolicy.grace` it never is. Default: as that says while KMS is away, and none while KMS answers that a
+            custom or external key store does not, or that imported material is gone, for so their owners say no.
+        failover_on_denied: take a refusal in one region as an outage there.
+    """
+
+    session_factory: SessionFactory | None
+    endpoint_urls: Mapping[str, str] | None
+    grant_tokens: Sequence[str]
+    client_factory: ClientFactory | None
+    timeout: timedelta
+    deadline: timedelta
+    cooldown: timedelta
+    grace: timedelta | None
+    failover_on_denied: bool
+
+
+_DEFAULT = KmsAccess(
+    session_factory=None,
+    endpoint_urls=None,
+    grant_tokens=(),
+    client_factory=None,
+    timeout=timedelta(seconds=2),
+    deadline=timedelta(seconds=10),
+    cooldown=timedelta(seconds=30),
+    grace=None,
+    failover_on_denied=False,
+)
+
+
 class Access:
-    """What all providers of KMS share. Their docstrings say what the arguments mean.
+    """The regions and clients of a key provider.
+
+    Args:
+        keys: those that it uses.
+        regions: in which it uses them, best first.
+        access: see `KmsAccess`.
 
     Raises:
         ConfigurationError: regions that are none, are named twice, are no list, or in which no key can be used;
             arguments that exclude each other; an endpoint without TLS.
-        TypeError: a time is not a timedelta.
+        TypeError: a time is not a timedelta; or there is no such argument.
         ValueError: the grace is negative.
     """
 
-    def __init__(
-        self,
-        keys: Sequence[KeyArn],
-        *,
-        regions: Sequence[str] | None,
-        session_factory: SessionFactory | None,
-        endpoint_urls: Mapping[str, str] | None,
-        grant_tokens: Sequence[str],
-        client_factory: ClientFactory | None,
-        timeout: timedelta,
-        deadline: timedelta,
-        cooldown: timedelta,
-        grace: timedelta | None,
-        failover_on_denied: bool,
-    ) -> None:
-        times = {"timeout": timeout, "deadline": deadline, "cooldown": cooldown}
-        for name, value in (times if grace is None else {**times, "grace": grace}).items():
-            if not isinstance(value, timedelta):
-                raise TypeError(f"{name} is a timedelta, not {type(value).__name__}")
-        if grace is not None and grace < timedelta(0):
-            raise ValueError("grace cannot be negative")
-        self.clients = Clients(client_factory, session_factory, endpoint_urls, timeout)
+    def __init__(self, keys: Sequence[KeyArn], regions: Sequence[str] | None, access: KmsAccess) -> None:
+        if unknown := access.keys() - _DEFAULT.keys():
+            raise TypeError(f"a key provider of KMS got an unexpected keyword argument {min(unknown)!r}")
+        access = {**_DEFAULT, **access}
+        _check_times(access)
+        self.grace = access["grace"]
+        self.clients = Clients(
+            access["client_factory"], access["session_factory"], access["endpoint_urls"], access["timeout"]
+        )
         self._regions = _checked(regions, self.clients.own_region)
-        self.configuration: dict[str, Any] = {
-            "regions": self._regions,
-            "session_factory": session_factory,
-            "endpoint_urls": endpoint_urls,
-            "grant_tokens": grant_tokens,
-            "client_factory": client_factory,
-            "timeout": timeout,
-            "deadline": deadline,
-            "cooldown": cooldown,
-            "grace": grace,
-            "failover_on_denied": failover_on_denied,
-        }
+        self.configuration: dict[str, Any] = {"regions": self._regions, **access}
         for key in keys:
             if partition_of(key.region) != key.partition:
                 raise ConfigurationError(f"{key} is in no region that there is: {key.partition} has no {key.region}")
@@ -83,13 +109,13 @@ class Access:
                     f"none of the keys can be used in {region}: a multi-Region key is used in the regions of its "
                     "partition of AWS, any other key in its own region alone"
                 )
-        self._grants = {"GrantTokens": list(grant_tokens)} if grant_tokens else {}
+        self._grants = {"GrantTokens": list(access["grant_tokens"])} if access["grant_tokens"] else {}
         self.failover = Failover(
             self.clients,
-            deadline.total_seconds(),
-            cooldown.total_seconds(),
-            failover_on_denied=failover_on_denied,
-            grace_without_key=grace is not None,
+            access["deadline"].total_seconds(),
+            access["cooldown"].total_seconds(),
+            failover_on_denied=access["failover_on_denied"],
+            grace_without_key=self.grace is not None,
         )
 
     def in_its_regions(self, key: KeyArn) -> list[KeyArn]:
@@ -157,6 +183,17 @@ class Access:
             return self._regions
         own = self.clients.own_region()
         return [own] if own else []
+
+
+def _check_times(access: Mapping[str, object]) -> None:
+    for name in ("timeout", "deadline", "cooldown", "grace"):
+        time = access[name]
+        if name == "grace" and time is None:
+            continue
+        if not isinstance(time, timedelta):
+            raise TypeError(f"{name} is a timedelta, not {type(time).__name__}")
+        if name == "grace" and time < timedelta(0):
+            raise ValueError("grace cannot be negative")
 
 
 def _usable_in(region: str, key: KeyArn) -> bool:

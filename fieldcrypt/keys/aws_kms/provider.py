@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, MutableMapping, Sequence
-from datetime import timedelta
 from functools import partial
 from itertools import combinations
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
 from fieldcrypt.errors import ConfigurationError, KeyProviderError
 from fieldcrypt.events import Event, EventKind, report
-from fieldcrypt.keys.aws_kms.access import MAX_CIPHERTEXT_SIZE, Access
+from fieldcrypt.keys.aws_kms.access import MAX_CIPHERTEXT_SIZE, Access, KmsAccess
 from fieldcrypt.keys.aws_kms.aliases import Aliases
 from fieldcrypt.keys.aws_kms.answers import IncompleteAnswerError, is_missing_key, part_of
 from fieldcrypt.keys.aws_kms.arn import KeyArn
-from fieldcrypt.keys.aws_kms.clients import ClientFactory, Place, SessionFactory, client_config
+from fieldcrypt.keys.aws_kms.clients import Place, client_config
 from fieldcrypt.keys.aws_kms.failover import MAX_PASSES
 from fieldcrypt.keys.providers.provider import KeyProvider, not_wrapped_error
 from fieldcrypt.keys.record.record import WrappedKey
@@ -46,18 +45,8 @@ class AwsKmsKeyProvider(KeyProvider):
         require: of several keys, how many must wrap a data key when it is made: "all", "any" (one), or a number. What
             is missing because a region failed is reported as an event, shown by `fieldcrypt keys list`, and added by
             `fieldcrypt keys repair`.
-        session_factory: makes the boto3 session, hence the credentials, for an account and a region.
-        endpoint_urls: by region, where to find KMS if not at its public address.
-        grant_tokens: sent with every call, until a new grant is known everywhere.
-        client_factory: makes a boto3 KMS client for a region, in place of sessions and endpoints. It should set short
-            time-outs and no retries of its own, as `AwsKmsKeyProvider.client_config` does.
-        timeout: how long to wait for a connection, and for an answer.
-        deadline: when this time is over, an operation starts no further call to any region.
-        cooldown: how long a failed region is left alone.
-        grace: how long after `KeyPolicy.cache_ttl` live keys go on at most while KMS cannot be asked; more than
-            `KeyPolicy.grace` it never is. Default: as that says while KMS is away, and none while KMS answers that a
-            custom or external key store does not, or that imported material is gone, for so their owners say no.
-        failover_on_denied: take a refusal in one region as an outage there.
+        access: session_factory, endpoint_urls, grant_tokens, client_factory, timeout, deadline, cooldown, grace and
+            failover_on_denied: see `KmsAccess`.
 
     Raises:
         ConfigurationError: an ARN or a region is malformed, none of the keys can be used in a region, or an endpoint
@@ -72,31 +61,11 @@ class AwsKmsKeyProvider(KeyProvider):
         regions: Sequence[str] | None = None,
         *,
         require: Literal["all", "any"] | int = "all",
-        session_factory: SessionFactory | None = None,
-        endpoint_urls: Mapping[str, str] | None = None,
-        grant_tokens: Sequence[str] = (),
-        client_factory: ClientFactory | None = None,
-        timeout: timedelta = timedelta(seconds=2),
-        deadline: timedelta = timedelta(seconds=10),
-        cooldown: timedelta = timedelta(seconds=30),
-        grace: timedelta | None = None,
-        failover_on_denied: bool = False,
+        **access: Unpack[KmsAccess],
     ) -> None:
         self._keys = _configured_keys(keys)
-        self._access = Access(
-            self._keys,
-            regions=regions,
-            session_factory=session_factory,
-            endpoint_urls=endpoint_urls,
-            grant_tokens=grant_tokens,
-            client_factory=client_factory,
-            timeout=timeout,
-            deadline=deadline,
-            cooldown=cooldown,
-            grace=grace,
-            failover_on_denied=failover_on_denied,
-        )
-        self.grace = grace
+        self._access = Access(self._keys, regions, access)
+        self.grace = self._access.grace
         self._required = _required(require, len(self._keys))
         self._configuration = {"keys": keys, "require": require, **self._access.configuration}
         self._aliases = Aliases(self._describe)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, MutableMapping, Sequence
-from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import Any, Unpack
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP
@@ -17,10 +16,10 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key, lo
 from fieldcrypt import _system
 from fieldcrypt._base.single_flight import SingleFlight
 from fieldcrypt.errors import ConfigurationError, KeyAccessDeniedError
-from fieldcrypt.keys.aws_kms.access import MAX_CIPHERTEXT_SIZE, Access
+from fieldcrypt.keys.aws_kms.access import MAX_CIPHERTEXT_SIZE, Access, KmsAccess
 from fieldcrypt.keys.aws_kms.answers import part_of
 from fieldcrypt.keys.aws_kms.arn import KeyArn
-from fieldcrypt.keys.aws_kms.clients import ClientFactory, Place, SessionFactory
+from fieldcrypt.keys.aws_kms.clients import Place
 from fieldcrypt.keys.providers.provider import KeyProvider, not_wrapped_error
 from fieldcrypt.keys.record.record import WrappedKey
 
@@ -48,8 +47,9 @@ class AwsKmsRsaKeyProvider(KeyProvider):
         public_key: the path of a PEM file with the public key. Without it, it is fetched once.
         write_only: True if this process is not to read: it never asks KMS to unwrap, keeps the data keys that it made
             until they are rotated, and refuses to decrypt.
-        regions, session_factory, endpoint_urls, grant_tokens, client_factory, timeout, deadline, cooldown,
-            grace, failover_on_denied: as in `AwsKmsKeyProvider`.
+        regions: as in `AwsKmsKeyProvider`.
+        access: session_factory, endpoint_urls, grant_tokens, client_factory, timeout, deadline, cooldown, grace and
+            failover_on_denied: see `KmsAccess`.
 
     Raises:
         ConfigurationError: the ARN or a region is malformed, the key cannot be used in a region, an endpoint has no
@@ -67,33 +67,13 @@ class AwsKmsRsaKeyProvider(KeyProvider):
         *,
         public_key: str | os.PathLike[str] | None = None,
         write_only: bool = False,
-        session_factory: SessionFactory | None = None,
-        endpoint_urls: Mapping[str, str] | None = None,
-        grant_tokens: Sequence[str] = (),
-        client_factory: ClientFactory | None = None,
-        timeout: timedelta = timedelta(seconds=2),
-        deadline: timedelta = timedelta(seconds=10),
-        cooldown: timedelta = timedelta(seconds=30),
-        grace: timedelta | None = None,
-        failover_on_denied: bool = False,
+        **access: Unpack[KmsAccess],
     ) -> None:
         self._key = KeyArn.configured(key)
         if self._key.is_alias:
             raise ConfigurationError(f"{key!r} is an alias: a public key belongs to one key, so name that by its ARN")
-        self._access = Access(
-            [self._key],
-            regions=regions,
-            session_factory=session_factory,
-            endpoint_urls=endpoint_urls,
-            grant_tokens=grant_tokens,
-            client_factory=client_factory,
-            timeout=timeout,
-            deadline=deadline,
-            cooldown=cooldown,
-            grace=grace,
-            failover_on_denied=failover_on_denied,
-        )
-        self.grace = grace
+        self._access = Access([self._key], regions, access)
+        self.grace = self._access.grace
         self.write_only = write_only
         self._configuration = {
             "key": key,
