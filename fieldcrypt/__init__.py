@@ -38,6 +38,7 @@ from fieldcrypt.search.plan import TagPlan, TagSize, plan_tags
 if TYPE_CHECKING:
     from fieldcrypt.declaration.protection import Protection
     from fieldcrypt.declaration.record import ProtectedRecord
+    from fieldcrypt.declaration.seal import RecordSeal
 
 _moved.install()
 
@@ -52,6 +53,7 @@ __all__ = [
     # what a protected field is, and a record of them
     "Protection",
     "ProtectedRecord",
+    "RecordSeal",
     "IndexedBy",
     # how long tags should be
     "plan_tags",
@@ -105,6 +107,7 @@ __all__ = [
 _LATER = {  # which take as long to import as all of the above
     "Protection": "fieldcrypt.declaration.protection",
     "ProtectedRecord": "fieldcrypt.declaration.record",
+    "RecordSeal": "fieldcrypt.declaration.seal",
 }
 
 

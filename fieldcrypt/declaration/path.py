@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from fieldcrypt.format.context import PATH_KEY
 
@@ -13,6 +13,7 @@ __all__ = ["Elements", "Path", "element_context"]
 _NAME = r"(?:[^.\[\]\\]|\\[.\[\]\\])+"
 _PATH = re.compile(rf"{_NAME}(?:\.{_NAME}|\[\]|\[{_NAME}\]\.{_NAME})*")
 _STEP = re.compile(rf"({_NAME})|\[({_NAME})?\]")
+_SPECIAL = re.compile(r"[.\[\]\\]")
 _ESCAPED = re.compile(r"\\(.)")
 
 
@@ -55,6 +56,11 @@ class Path:
         self.steps: tuple[str | Elements, ...] = tuple(
             _name(step[1]) if step[1] else Elements(step[2] and _name(step[2])) for step in _STEP.finditer(text)
         )
+
+    @classmethod
+    def of_member(cls, name: str) -> Self:
+        """Return the path of a member at the top of a record."""
+        return cls(_SPECIAL.sub(r"\\\g<0>", name))
 
     @property
     def first(self) -> str:

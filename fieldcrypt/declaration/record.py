@@ -11,6 +11,7 @@ from fieldcrypt.declaration.path import Path
 from fieldcrypt.declaration.protection import Protection
 from fieldcrypt.declaration.record_field import RecordField
 from fieldcrypt.declaration.record_key import Binding, RecordKey, bound_member
+from fieldcrypt.declaration.seal import RecordSeal, Sealing
 from fieldcrypt.declaration.shape import Found, Shape
 from fieldcrypt.encryptor import Encryptor
 from fieldcrypt.errors import ConfigurationError, DecryptionError, FieldcryptError, PlaintextRefusedError
@@ -49,6 +50,7 @@ class ProtectedRecord:
         key: the member that is a record's key, or several in their order. Values are bound to it: copied to another
             record, they do not decrypt. Without a key they can be exchanged between records.
         tenant: the member that names a record's tenant, if tenants have keys of their own.
+        seal: binds members of a record to each other; see `RecordSeal`.
         same_place: there are other records of this name in the Encryptor, declared in another way, on purpose: so
             values that are bound to the same can be moved between them.
         offload: see `Encryptor.field`.
@@ -69,6 +71,7 @@ class ProtectedRecord:
         fields: Mapping[str, Protection | type],
         key: str | Sequence[str] = (),
         tenant: str | None = None,
+        seal: RecordSeal | None = None,
         same_place: bool = False,
         offload: Offload | None = None,
     ) -> None:
@@ -80,13 +83,14 @@ class ProtectedRecord:
         self.encryptor = encryptor
         self._key = RecordKey((key,) if isinstance(key, str) else tuple(key), tenant)
         self._protections = {path: _protection(how) for path, how in fields.items()}
-        self._same_place, self._offload = same_place, offload
+        self._seal, self._same_place, self._offload = seal, same_place, offload
         self._fields = {
             path: RecordField(name, Path(path), how, encryptor, offload) for path, how in self._protections.items()
         }
         previous = {name for how in self._protections.values() for name in _previous(how)}
-        self._shape = Shape(self._fields.values(), self._key.members | previous)
-        if tenant is None and any(each.per_tenant for each in self._fields.values()):
+        self._sealing = None if seal is None else Sealing(name, seal, self._key.key, encryptor, offload)
+        self._shape = Shape(self._fields.values(), self._key.members | previous, None if seal is None else seal.member)
+        if tenant is None and any(each.is_per_tenant for each in self._fields.values()):
             raise ConfigurationError(f"{name} has tags per tenant, but no tenant=")
         self._refuse_another()
 
@@ -95,7 +99,7 @@ class ProtectedRecord:
         other = records.setdefault(self.name, self)
         if self._same_place or (other._key.tenant is not None and self._key.tenant is not None):
             return
-        if (other._key, other._protections) != (self._key, self._protections):
+        if (other._key, other._protections, other._seal) != (self._key, self._protections, self._seal):
             raise ConfigurationError(
                 f"there is another declaration of {self.name} in this Encryptor, so values could be moved between the "
                 "records of both: give one another name, or if that is acceptable say same_place=True"
@@ -137,17 +141,21 @@ class ProtectedRecord:
             except (TypeError, ValueError, FieldcryptError) as error:
                 error.add_note(f"at {each.field.path.text} of a record of {self.name}")
                 raise
+        if self._sealing is not None:
+            self._sealing.add(new, binding)
         return new
 
-    def decrypt(self, record: Record, *, tenant: Any = None) -> dict[str, Any]:
+    def decrypt(self, record: Record, *, tenant: Any = None, whole: bool = True) -> dict[str, Any]:
         """Return a record as it was before it was encrypted, without tags.
 
         Args:
             record: what `encrypt` returned, or only some of its members; with its key, and its tenant.
             tenant: as for `encrypt`.
+            whole: False if members may have been left out on purpose, so that the seal cannot be looked at.
 
         Raises:
-            DecryptionError: a value is none of this field, of this record, of its tenant; or the record is no such one.
+            DecryptionError: a value is none of this field, of this record, of its tenant; or the record is no such one,
+                or its seal is broken.
             TypeError: the record is no mapping.
             KeyProviderError, KeyStoreError, ConfigurationError: as for `Field.decrypt`.
         """
@@ -158,6 +166,8 @@ class ProtectedRecord:
         except (TypeError, ValueError) as error:  # what a store holds is no misuse
             self.encryptor.report(Event(EventKind.VALUE_REFUSED, place=self.name))
             raise DecryptionError(f"{self.name}: {error}") from None
+        if whole and self._sealing is not None:
+            self._sealing.verify(record, binding)
         part = partial(bound_member, record)
         for each in found:
             try:
@@ -172,9 +182,11 @@ class ProtectedRecord:
         """Return many records encrypted, as `encrypt` does one. A note of what is raised says at which position."""
         return _each(partial(self.encrypt, tenant=tenant), records)
 
-    def decrypt_many(self, records: Iterable[Record], *, tenant: Any = None) -> list[dict[str, Any]]:
+    def decrypt_many(
+        self, records: Iterable[Record], *, tenant: Any = None, whole: bool = True
+    ) -> list[dict[str, Any]]:
         """Return many records decrypted, likewise."""
-        return _each(partial(self.decrypt, tenant=tenant), records)
+        return _each(partial(self.decrypt, tenant=tenant, whole=whole), records)
 
     def tags(self, field: str, value: Any, *, tenant: Any = None, index: str | None = None) -> list[bytes | str]:
         """Return the tags to search for, as companions have them, bytes or text: records with any of them may be meant.
@@ -193,26 +205,21 @@ class ProtectedRecord:
         """
         if field not in self._fields:
             raise ConfigurationError(f"{self.name} has no protected field {field}")
-        found = self._fields[field]
-        companion = next(iter(found.indexes), None) if index is None and len(found.indexes) < 2 else index
-        if companion not in found.indexes:
-            known = ", ".join(found.indexes) or "it has none"
-            raise ConfigurationError(f"{self.name}.{field}: by which companion to search, index=…? {known}")
-        if tenant is None and companion in found.per_tenant:
-            raise ConfigurationError(f"{self.name}.{field} has tags per tenant: say whose to search, tenant=…")
-        whose = None if tenant is None else key_text(tenant)
-        return [found.stored_tag(tag) for tag in found.indexes[companion].tags(value, tenant=whose)]
+        return self._fields[field].tags(value, None if tenant is None else key_text(tenant), index)
 
     def _opened(self, record: Record, tenant: Any, *, reading: bool) -> tuple[dict[str, Any], list[Found], Binding]:
         found: list[Found] = []
         new = self._shape.copied(record, found, reading=reading)
-        return new, found, self._key.binding(record, tenant) if found else Binding(None, None)
+        if not found and self._sealing is None:
+            return new, found, Binding(None, None)
+        return new, found, self._key.binding(record, tenant)
 
     def __reduce__(self) -> tuple[Any, ...]:
         how = {
             "fields": self._protections,
             "key": self._key.key,
             "tenant": self._key.tenant,
+            "seal": self._seal,
             "same_place": self._same_place,
             "offload": self._offload,
         }

@@ -37,13 +37,12 @@ class RecordField:
         path: the same.
         field: which encrypts.
         indexes: the blind indexes, by the name of their companion, which stands beside the value.
-        per_tenant: the companions with tags per tenant.
 
     Raises:
         ConfigurationError, TypeError, ValueError: as for `Encryptor.field`, `Encryptor.blind_index` and `MixedField`.
     """
 
-    __slots__ = ("_is_text", "_mixed", "field", "indexes", "path", "per_tenant")
+    __slots__ = ("_is_text", "_mixed", "_per_tenant", "field", "indexes", "path")
 
     def __init__(
         self, record: str, path: Path, protection: Protection, encryptor: Encryptor, offload: Offload | None
@@ -58,11 +57,16 @@ class RecordField:
         self.indexes: dict[str, BlindIndex[Any]] = {
             how.companion: index for how, index in zip(protection.indexes, indexes, strict=True)
         }
-        self.per_tenant = frozenset(how.companion for how in protection.indexes if how.per_tenant)
+        self._per_tenant = frozenset(how.companion for how in protection.indexes if how.per_tenant)
         if len(self.indexes) < len(indexes):
             raise ConfigurationError(f"{record}: two indexes of {path.text} have one companion")
         self._mixed = protection.mixed(encryptor, self.field, _of_type(protection.type))
         self._is_text = protection.storage == "text"
+
+    @property
+    def is_per_tenant(self) -> bool:
+        """True if one of its indexes has tags per tenant."""
+        return bool(self._per_tenant)
 
     def encrypt(self, value: Any, tenant: str | None, context: Mapping[str, str] | None) -> bytes | str:
         """Return what is stored of a value."""
@@ -74,16 +78,32 @@ class RecordField:
         tags: dict[str, bytes | str] = {}
         for companion, index in self.indexes.items():
             try:
-                tags[companion] = self.stored_tag(index.tag(value, tenant=tenant))
+                tags[companion] = self._stored_tag(index.tag(value, tenant=tenant))
             except NothingToTagError:
                 continue
         return tags
 
-    def stored_tag(self, tag: bytes) -> bytes | str:
-        """Return a tag in the form in which it is stored."""
+    def tags(self, value: Any, tenant: str | None, companion: str | None) -> list[bytes | str]:
+        """Return all tags that a value may have been stored with, in the companion's form; of the only one, if None.
+
+        Raises:
+            ConfigurationError: there is no such companion, or its tags are per tenant and none is named.
+            TypeError, ValueError, KeyProviderError, KeyStoreError: as for `BlindIndex.tags`.
+        """
+        name = next(iter(self.indexes), None) if companion is None and len(self.indexes) < 2 else companion
+        if name not in self.indexes:
+            known = ", ".join(self.indexes) or "it has none"
+            raise ConfigurationError(f"{self.field.name}: by which companion to search, index=…? {known}")
+        if tenant is None and name in self._per_tenant:
+            raise ConfigurationError(f"{self.field.name} has tags per tenant: say whose to search, tenant=…")
+        return [self._stored_tag(tag) for tag in self.indexes[name].tags(value, tenant=tenant)]
+
+    def _stored_tag(self, tag: bytes) -> bytes | str:
         return tag.hex() if self._is_text else tag
 
-    def decrypt(self, stored: Any, tenant: str | None, context: Mapping[str, str] | None, part: PartOf) -> Any:
+    def decrypt(
+        self, stored: Any, tenant: str | None, context: Mapping[str, str] | None, part: PartOf | None = None
+    ) -> Any:
         """Return the value of what is stored.
 
         Args:

@@ -38,6 +38,7 @@ class Shape:
     Args:
         fields: the fields of the whole record.
         reserved: members at its top that are needed as they are.
+        seal: the member at its top that holds a seal, if there is one.
 
     Raises:
         ConfigurationError: the paths contradict each other, or a member cannot be protected, or not hold tags.
@@ -45,9 +46,11 @@ class Shape:
 
     __slots__ = ("_companions", "_example", "_steps")
 
-    def __init__(self, fields: Iterable[RecordField], reserved: frozenset[str]) -> None:
+    def __init__(
+        self, fields: Iterable[RecordField] = (), reserved: frozenset[str] = _NOTHING, seal: str | None = None
+    ) -> None:
         self._steps: dict[str | Elements, RecordField | Shape] = {}
-        self._companions: set[str] = set()
+        self._companions: set[str] = set() if seal is None else {seal}  # what is filled, and read, by fieldcrypt alone
         self._example = ""  # a path that leads through it, for messages
         for field in fields:
             self._add(field, 0)
@@ -69,7 +72,7 @@ class Shape:
             self._add_companions(field)
             return
         if child is None:
-            child = self._steps[step] = Shape((), _NOTHING)
+            child = self._steps[step] = Shape()
         child._add(field, depth + 1)
 
     def _add_companions(self, field: RecordField) -> None:
@@ -77,7 +80,7 @@ class Shape:
             raise ConfigurationError(f"{field.path.text} stands for elements, beside which there is no room for tags")
         for companion in field.indexes:
             if companion in self._companions:
-                raise ConfigurationError(f"{companion!r} cannot hold the tags of two fields")
+                raise ConfigurationError(f"{companion!r} cannot hold the tags of two fields, or a seal as well")
             self._companions.add(companion)
 
     def _check(self, reserved: frozenset[str]) -> None:
@@ -88,7 +91,7 @@ class Shape:
             )
         for companion in self._companions:
             if companion in self._steps or companion in reserved:
-                raise ConfigurationError(f"{companion!r} cannot hold tags as well")
+                raise ConfigurationError(f"{companion!r} cannot hold tags or a seal as well")
         for step, child in self._steps.items():
             if isinstance(child, Shape):
                 told_by = step.told_by if isinstance(step, Elements) else None
@@ -100,7 +103,7 @@ class Shape:
         Args:
             value: the record, or the part.
             found: where the protected values go that are not None.
-            reading: leave out tags; else they are not to be there.
+            reading: leave out tags and seal; else they are not to be there.
             elements: see `Found`.
 
         Raises:

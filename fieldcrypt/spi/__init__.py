@@ -9,6 +9,7 @@ from fieldcrypt.format import text_form
 from fieldcrypt.format.cbor import decode_cbor, encode_cbor
 from fieldcrypt.format.codecs import Codec
 from fieldcrypt.format.envelope import KEY_ID_SIZE, MIN_SIZE, SELF_CONTAINED, STORED, key_id_of
+from fieldcrypt.format.seal import SEAL_KEY, seal_digest
 from fieldcrypt.keys.record.record import MAX_TENANT_SIZE
 from fieldcrypt.keys.stores.store import ClaimingKeyStore
 from fieldcrypt.mixed_mode import Accepted, FromPlaintext, MixedField, PartOf, Reading, is_envelope
@@ -29,6 +30,9 @@ __all__ = [
     "is_envelope",
     "key_id_of",
     "text_form",
+    # seals (SPEC section 12)
+    "SEAL_KEY",
+    "seal_digest",
     # key stores
     "ClaimingKeyStore",
     "MAX_TENANT_SIZE",

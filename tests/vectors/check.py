@@ -646,12 +646,20 @@ def number_text(text: str) -> str:
     return "0" if Decimal(digits) == 0 else digits
 
 
+def cbor_hex(text: str) -> bytes:
+    item = bytes.fromhex(text)
+    cbor_item(reader := Reader(item))
+    reader.end()
+    return item
+
+
 def seal_value(value: dict[str, Any]) -> list[Any]:
     need(len(value) == 1, "one type")
     ((kind, content),) = value.items()
     simple: dict[str, Callable[[Any], Any]] = {
         "S": str,
         "B": bytes.fromhex,
+        "V": cbor_hex,
         "BOOL": bool,
         "NULL": bool,
         "N": number_text,

@@ -24,14 +24,15 @@ from fieldcrypt.declaration.path import Path, element_context
 from fieldcrypt.encryptor import Encryptor
 from fieldcrypt.format import codecs, context, envelope, text_form
 from fieldcrypt.format.aead import Xaes256Gcm
+from fieldcrypt.format.cbor import decode_cbor, encode_cbor
 from fieldcrypt.format.cbor_items import MAX_NESTING
+from fieldcrypt.format.seal import seal_digest
 from fieldcrypt.keys.providers.provider import LocalKeyProvider
 from fieldcrypt.keys.record.claim import claim_of, claim_place
 from fieldcrypt.keys.record.data_key import DataKey
 from fieldcrypt.keys.record.record import MAX_TIME, KeyRecord, Purpose, WrappedKey, sorted_wraps, wrap_context
 from fieldcrypt.keys.record.tombstone import Tombstone
 from fieldcrypt.keys.stores.store import MemoryKeyStore
-from fieldcrypt_dynamodb.item.seal import seal_digest
 
 DIRECTORY = FilePath(__file__).parent
 
@@ -681,13 +682,16 @@ def item_seals() -> None:
         ("sets-bytes", "and byte strings by bytes", {"BS": ["ff", "00", "0001"]}),
         ("long", "lengths of two bytes", {"S": 300 * "x"}),
         ("empty", "empty values", {"L": [{"S": ""}, {"B": ""}, {"M": {}}, {"L": []}]}),
+        ("float", "a floating point number, which DynamoDB has not", {"V": encode_cbor(1.5).hex()}),
+        ("date", "a date, likewise", {"V": encode_cbor(date(2026, 11, 23)).hex()}),
+        ("set-floats", "a set of numbers of which some are floating point", {"V": encode_cbor({1.5, 2}).hex()}),
     ):
         sealed = {**item, "limits": limits}
-        digest = seal_digest(over, json.loads(json.dumps(sealed), object_hook=_with_bytes))
+        digest = seal_digest(over, {name: _plain(value) for name, value in sealed.items()})
         success(f"item-seal-{name}", reason, kind="item-seal", over=over, item=sealed, digest=digest)
     success(
         "item-seal-nothing", "none of the attributes is there", kind="item-seal", over=over, item={"other": {"S": "x"}},
-        digest=seal_digest(over, {"other": {"S": "x"}}),
+        digest=seal_digest(over, {"other": "x"}),
     )  # fmt: skip
 
 
@@ -719,11 +723,21 @@ def texts() -> None:
     success("text-self-contained", "a self-contained value", **members, text=text_form.encode(value))
 
 
-def _with_bytes(value: dict[str, Any]) -> Any:
-    """Read a value in DynamoDB's form from JSON, where byte strings are in hexadecimal."""
-    if set(value) == {"B"}:
-        return {"B": bytes.fromhex(value["B"])}
-    return {"BS": [bytes.fromhex(member) for member in value["BS"]]} if set(value) == {"BS"} else value
+def _plain(value: dict[str, Any]) -> Any:
+    """Return a value that is in DynamoDB's form in JSON, where byte strings are in hexadecimal."""
+    ((kind, content),) = value.items()
+    if kind == "V":
+        return decode_cbor(bytes.fromhex(content))
+    if kind == "M":
+        return {name: _plain(member) for name, member in content.items()}
+    if kind in ("L", "SS", "NS", "BS"):
+        members = [_plain(member if kind == "L" else {kind[0]: member}) for member in content]
+        return members if kind == "L" else set(members)
+    if kind == "B":
+        return bytes.fromhex(content)
+    if kind == "NULL":
+        return None
+    return Decimal(content) if kind == "N" else content
 
 
 def value_members(value: bytes, store: MemoryKeyStore) -> dict[str, Any]:

@@ -6,22 +6,17 @@ it is made and verified with data keys like any other value, and is bound to the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from decimal import Decimal
+from collections.abc import Mapping
 from typing import Any
 
-from cryptography.hazmat.primitives.hashes import SHA256, Hash
-
 from fieldcrypt import DecryptionError, Event, EventKind, KeyNotFoundError, RowContext, key_text, row_context
-from fieldcrypt.spi import encode_cbor, located
+from fieldcrypt.spi import SEAL_KEY, located, seal_digest
 from fieldcrypt_dynamodb.item.description import ProtectedTable
-from fieldcrypt_dynamodb.item.forms import Form
+from fieldcrypt_dynamodb.item.forms import WIRE, Form
 from fieldcrypt_dynamodb.item.plaintext import part_of
+from fieldcrypt_dynamodb.item.values import plain, to_python
 
-__all__ = ["Sealing", "seal_digest"]
-
-_CONTEXT_KEY = "seal"
-_NESTING = 128  # lists of the encoding within each other; DynamoDB has 32 levels, each of which is two
+__all__ = ["Sealing"]
 
 
 class Sealing:
@@ -103,35 +98,6 @@ class Sealing:
         return True
 
     def _context(self, item: Mapping[str, Any], row: RowContext) -> dict[str, str]:
-        present = {name: item[name] for name in self._over if name in item}
-        return {**row, _CONTEXT_KEY: seal_digest(self._over, self._form.wire(present)).hex()}
-
-
-def seal_digest(over: Iterable[str], item: Mapping[str, Any]) -> bytes:
-    """Return the 32 bytes that stand for the sealed attributes of an item.
-
-    Args:
-        over: the names of all that is sealed.
-        item: in DynamoDB's own form.
-    """
-    names = sorted(over)
-    digest = Hash(SHA256())
-    covered = [[name, _canonical(item[name])] for name in names if name in item]
-    digest.update(encode_cbor([names, covered], _NESTING))
-    return digest.finalize()
-
-
-def _canonical(value: Any) -> list[Any]:
-    """Return what a value is to DynamoDB, however it is written: 1.0 is 1, and sets have no order."""
-    ((kind, content),) = value.items()
-    if kind == "M":
-        return [kind, [[name, _canonical(content[name])] for name in sorted(content)]]
-    if kind == "L":
-        return [kind, [_canonical(item) for item in content]]
-    if kind == "N":
-        return [kind, key_text(Decimal(content))]
-    if kind == "NS":
-        return [kind, sorted(key_text(Decimal(number)) for number in content)]
-    if kind in ("SS", "BS"):
-        return [kind, sorted(content)]
-    return [kind, bytes(content) if kind == "B" else content]
+        plain_value = to_python if self._form is WIRE else plain
+        present = {name: plain_value(item[name]) for name in self._over if name in item}
+        return {**row, SEAL_KEY: seal_digest(self._over, present).hex()}

@@ -1,0 +1,105 @@
+"""Seals of records: members bound to each other (SPEC section 12)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass
+from datetime import date
+from typing import Any, Literal
+
+from fieldcrypt.declaration.path import Path
+from fieldcrypt.declaration.protection import Protection
+from fieldcrypt.declaration.record_field import RecordField
+from fieldcrypt.declaration.record_key import Binding
+from fieldcrypt.encryptor import Encryptor
+from fieldcrypt.errors import ConfigurationError, DecryptionError, located
+from fieldcrypt.events import Event, EventKind
+from fieldcrypt.format.seal import SEAL_KEY, seal_digest
+from fieldcrypt.mixed_mode import Accepted
+from fieldcrypt.offload import Offload
+
+__all__ = ["RecordSeal", "Sealing"]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordSeal:
+    """A member of a record that shows whether others were removed, added or exchanged: `RecordSeal("seal", ("role",))`.
+
+    Attributes:
+        member: which holds the seal.
+        over: the members at the top of the record that it covers, plain and protected ones, with all that is in them.
+            The store has to give back plain ones as they were.
+        accept_unsealed: read records without a seal as well, until this day begins in UTC: while what exists is sealed.
+            Whoever can write to the store can take seals away until then.
+        accept_public_key, accept_foreign_keys: believe seals of whoever can wrap data keys, too; see `Encryptor.field`.
+        storage: "text" for stores that hold text only.
+    """
+
+    member: str
+    over: tuple[str, ...]
+    _: KW_ONLY
+    accept_unsealed: date | None = None
+    accept_public_key: bool = False
+    accept_foreign_keys: bool = False
+    storage: Literal["binary", "text"] = "binary"
+
+
+class Sealing:
+    """Makes and verifies the seals of records.
+
+    Args:
+        record: their logical name.
+        seal: its description.
+        key: the members that a record is bound to anyway.
+        encryptor, offload: see `Encryptor.field`.
+
+    Raises:
+        ConfigurationError: the seal covers nothing, itself, or the key.
+    """
+
+    __slots__ = ("_encryptor", "_field", "_over", "_unsealed", "member")
+
+    def __init__(
+        self, record: str, seal: RecordSeal, key: tuple[str, ...], encryptor: Encryptor, offload: Offload | None
+    ) -> None:
+        if isinstance(seal.over, str) or not seal.over or not {seal.member, *key}.isdisjoint(seal.over):
+            raise ConfigurationError("a seal covers members by name, not itself, nor the key, to which it is bound")
+        self.member = seal.member
+        self._over = tuple(seal.over)
+        self._encryptor = encryptor
+        self._unsealed = None if seal.accept_unsealed is None else Accepted(seal.accept_unsealed)
+        protection = Protection(
+            bytes,
+            accept_public_key=seal.accept_public_key,
+            accept_foreign_keys=seal.accept_foreign_keys,
+            storage=seal.storage,
+        )
+        self._field = RecordField(record, Path.of_member(seal.member), protection, encryptor, offload)
+
+    def add(self, record: dict[str, Any], binding: Binding) -> None:
+        """Seal a record whose protected values are encrypted already."""
+        record[self.member] = self._field.encrypt(b"", binding.tenant, self._context(record, binding))
+
+    def verify(self, record: Mapping[str, Any], binding: Binding) -> None:
+        """Look at the seal of a record, as the store has it.
+
+        Raises:
+            DecryptionError: it is missing, or not the seal of these members of this record.
+        """
+        field, stored = self._field.field, record.get(self.member)
+        if stored is None:
+            if self._unsealed is None or not self._unsealed.accepts_plaintext():
+                missing = DecryptionError(f"{field.name}: the record has no seal, or was read without it")
+                raise field.reported_error(missing, tenant=binding.tenant)
+            self._encryptor.report(Event(EventKind.PLAINTEXT_READ, place=field.name))
+            return
+        try:
+            self._field.decrypt(stored, binding.tenant, self._context(record, binding))
+        except (DecryptionError, TypeError, ValueError) as error:
+            broken = DecryptionError(f"{field.name}: the sealed members are not those that were sealed")
+            raise located(
+                broken, field=field.name, tenant=binding.tenant, key_id=getattr(error, "key_id", None)
+            ) from None
+
+    def _context(self, record: Mapping[str, Any], binding: Binding) -> dict[str, str]:
+        return {**(binding.row or {}), SEAL_KEY: seal_digest(self._over, record).hex()}
