@@ -3,7 +3,7 @@
 from fieldcrypt import IndexedBy
 from fieldcrypt_sqlalchemy import hooks  # noqa: F401 (they listen from now on)
 from fieldcrypt_sqlalchemy.column.companion import BlindIndexTag, blind_index
-from fieldcrypt_sqlalchemy.column.search import of_tenant
+from fieldcrypt_sqlalchemy.column.search import TenantColumn, of_tenant
 from fieldcrypt_sqlalchemy.column.type import Encrypted
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
 from fieldcrypt_sqlalchemy.find import find
@@ -20,6 +20,7 @@ __all__ = [
     "ProtectedColumnError",
     "Sealed",
     "SqlKeyStore",
+    "TenantColumn",
     "blind_index",
     "encrypted",
     "find",

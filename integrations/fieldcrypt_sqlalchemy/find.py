@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterator
-from typing import Any
+from typing import Any, TypeVar, overload
 
 from sqlalchemy import Select, inspect
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, scoped_session
 from sqlalchemy.sql import operators, visitors
 from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList
 
@@ -18,8 +18,18 @@ from fieldcrypt_sqlalchemy.offload import check_session
 
 __all__ = ["find"]
 
+T = TypeVar("T")
 
-def find(session: Session, statement: Select[Any]) -> list[Any]:
+
+@overload
+def find(session: Session | scoped_session[Any], statement: Select[tuple[T]]) -> list[T]: ...
+
+
+@overload  # with the types of SQLAlchemy 2.1
+def find(session: Session | scoped_session[Any], statement: Select[T]) -> list[T]: ...
+
+
+def find(session: Any, statement: Select[Any]) -> list[Any]:
     """Return the objects that a SELECT of one model finds, if their decrypted values are those that it searches for.
 
         patients = find(session, select(Patient).where(Patient.phone == "+1 555 0100"))

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import BindParameter, bindparam
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import QueryableAttribute
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import BinaryExpression, ClauseElement, CollectionAggregate, ColumnElement
 
@@ -19,7 +20,7 @@ from fieldcrypt_sqlalchemy.column.tagger import Tagger
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError, without_parameters
 from fieldcrypt_sqlalchemy.internals.element import annotate_like
 
-__all__ = ["SEARCHES", "Searched", "of_tenant", "search", "searched"]
+__all__ = ["SEARCHES", "Searched", "TenantColumn", "of_tenant", "search", "searched"]
 
 SEARCHES = frozenset({operators.eq, operators.ne, operators.in_op, operators.not_in_op})
 _NEGATIVE = frozenset({operators.ne, operators.not_in_op})
@@ -71,32 +72,32 @@ def _shared(searched: Searched, why: str) -> ProtectedColumnError:
     )
 
 
-class _OfTenant:
-    """A searchable column with the tenant whose tags are meant."""
+class TenantColumn:
+    """A searchable column with the tenant whose tags are meant: what `of_tenant` returns, to be compared."""
 
     __slots__ = ("_column", "_tenant")
 
     def __init__(self, column: ColumnElement[Any], tenant: str) -> None:
         self._column, self._tenant = column, tenant
 
-    def __eq__(self, other: Any) -> Any:
+    def __eq__(self, other: object) -> ColumnElement[bool]:  # type: ignore[override]
         return self._column.is_(None) if other is None else search(self._column, operators.eq, other, self._tenant)
 
-    def __ne__(self, other: Any) -> Any:
+    def __ne__(self, other: object) -> ColumnElement[bool]:  # type: ignore[override]
         return self._column.is_not(None) if other is None else search(self._column, operators.ne, other, self._tenant)
 
     __hash__ = None  # type: ignore[assignment]
 
-    def in_(self, other: Any) -> ColumnElement[bool]:
-        """Say that the column has one of these values."""
+    def in_(self, other: Iterable[Any]) -> ColumnElement[bool]:
+        """Return the condition that the column has one of these values."""
         return search(self._column, operators.in_op, other, self._tenant)
 
-    def not_in(self, other: Any) -> ColumnElement[bool]:
-        """Say that the column has a value that is none of these."""
+    def not_in(self, other: Iterable[Any]) -> ColumnElement[bool]:
+        """Return the condition that the column has a value that is none of these."""
         return search(self._column, operators.not_in_op, other, self._tenant)
 
 
-def of_tenant(column: Any, tenant: Any) -> Any:
+def of_tenant(column: ColumnElement[Any] | QueryableAttribute[Any], tenant: Any) -> TenantColumn:
     """Return a searchable column with tags per tenant, to be compared: `of_tenant(Patient.email, "clinic-7") == value`.
 
     It finds no rows of other tenants.
@@ -111,12 +112,12 @@ def of_tenant(column: Any, tenant: Any) -> Any:
     """
     if isinstance(tenant, (ClauseElement, operators.ColumnOperators)):
         raise TypeError("of_tenant(column, tenant): name one tenant, as a value, and not by a column")
-    element = column.__clause_element__() if hasattr(column, "__clause_element__") else column
+    element: Any = column.__clause_element__() if isinstance(column, QueryableAttribute) else column
     index = getattr(getattr(element, "type", None), "index", None)
     if index is None or not index.per_tenant:
         raise ProtectedColumnError("of_tenant takes an encrypted column that is indexed with per_tenant=True")
     row_key = getattr(element.type, "row_key", None)
-    return _OfTenant(element, key_text(tenant) if row_key is None else row_key.tenant_text(tenant))
+    return TenantColumn(element, key_text(tenant) if row_key is None else row_key.tenant_text(tenant))
 
 
 def search(column: Any, op: Any, other: Any, tenant: str | None = None) -> ColumnElement[bool]:

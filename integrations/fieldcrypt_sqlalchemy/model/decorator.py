@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -28,10 +30,17 @@ __all__ = ["bind_new", "encrypted"]
 C = TypeVar("C", bound=type)
 
 _specs: WeakKeyDictionary[type, RowSpec] = WeakKeyDictionary()  # decorated classes
+_tables: WeakKeyDictionary[Encryptor, dict[str, str]] = WeakKeyDictionary()  # of logical names, without tenants
 _TAGGING = "fieldcrypt_tagging"  # noted in the info of a class's manager
 
 
-def encrypted(encryptor: Encryptor, *, row: str | tuple[str, ...], tenant: str | None = None) -> Callable[[C], C]:
+def encrypted(
+    encryptor: Encryptor | None = None,
+    *,
+    row: str | tuple[str, ...],
+    tenant: str | None = None,
+    fields: str | None = None,
+) -> Callable[[C], C]:
     """Decorate a model: bind its encrypted columns to their row, and use the data keys of the row's tenant.
 
         @encrypted(encryptor, row="id", tenant="clinic_id")
@@ -41,17 +50,20 @@ def encrypted(encryptor: Encryptor, *, row: str | tuple[str, ...], tenant: str |
     read for the first time. Goes on mapped classes, mixins and abstract bases, and holds for what derives from them.
 
     Args:
-        encryptor: where keys come from, for columns whose `Encrypted` names no other.
+        encryptor: where keys come from, for columns whose `Encrypted` names no other; may be left out if each does.
         row: the attribute, or attributes, that identify the row and that the application knows before the row is
             inserted: the primary key as a rule. Of type str, int, UUID, bytes, date or Enum.
         tenant: the attribute whose value is the tenant; also of these types.
+        fields: the logical name of the model, from which fields have their names, `fields.column`, whatever the table
+            is called. Values and tags are bound to it, so it survives that the table is renamed. Default: the table's.
 
     Raises:
-        ConfigurationError: an attribute is missing, is made by the database, or is of a type that has no exact text.
+        ConfigurationError: an attribute is missing, is made by the database, or is of a type that has no exact text; or
+            the logical name is that of another table, from which values could be moved here.
     """
-    if not isinstance(encryptor, Encryptor):
+    if encryptor is not None and not isinstance(encryptor, Encryptor):
         raise ConfigurationError(f"encrypted(encryptor, …) takes an Encryptor, not {type(encryptor).__name__}")
-    spec = RowSpec(encryptor, (row,) if isinstance(row, str) else tuple(row), tenant)
+    spec = RowSpec(encryptor, (row,) if isinstance(row, str) else tuple(row), tenant, fields)
     if not spec.row:
         raise ConfigurationError("encrypted(…, row=…): a row is identified by one attribute at least")
 
@@ -87,7 +99,9 @@ def _bind(mapper: Mapper[Any]) -> None:
         _check(mapper, spec)
         for column in mapper.columns:
             if isinstance(column.type, Encrypted) and not isinstance(column.type, RowBound):
-                column.type = RowBound.of(column.type, spec.encryptor)
+                column.type = _row_bound(mapper, spec, column)
+        if spec.fields is not None:
+            _refuse_shared_names(mapper)
     notes = mapper.class_manager.info
     plan = Plan(mapper, spec)
     note_plan(mapper, plan)
@@ -105,6 +119,34 @@ def _bind(mapper: Mapper[Any]) -> None:
     for key, attribute in plan.attributes.items():
         attribute.type.row_key = plan.row  # type: ignore[attr-defined]
         open_on_read(plan.row, attribute, mapper.class_.__dict__.get(key))
+
+
+def _row_bound(mapper: Mapper[Any], spec: RowSpec, column: Any) -> RowBound:
+    """Return the type that an encrypted column gets."""
+    type_ = RowBound.of(column.type, spec.encryptor)
+    if spec.fields is None or type_.name != f"{column.table.name}.{column.name}":
+        return type_
+    if spec.tenant is None and type_.encryptor is not None:
+        table = mapper.base_mapper.local_table.description
+        other = _tables.setdefault(type_.encryptor, {}).setdefault(spec.fields, table)
+        if other != table:
+            raise ConfigurationError(
+                f"fields={spec.fields!r} is the name of {other} and of {table}, so values could be moved from one to "
+                "the other: give each a name of its own, or a tenant"
+            )
+    type_.protection = replace(type_.protection, name=spec.field_name(column))
+    return type_
+
+
+def _refuse_shared_names(mapper: Mapper[Any]) -> None:
+    """Refuse two columns of one field, whose values could be exchanged within a row."""
+    names = Counter(column.type.name for column in mapper.columns if isinstance(column.type, Encrypted))
+    for name, times in names.items():
+        if times > 1:
+            raise ConfigurationError(
+                f"{mapper.class_.__name__} has {times} columns of the field {name}, so values could be exchanged "
+                "between them: give one another name, Encrypted(…, name=…)"
+            )
 
 
 def _spec(cls: type) -> RowSpec | None:

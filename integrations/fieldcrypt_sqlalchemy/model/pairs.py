@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapper
 
 from fieldcrypt import ConfigurationError
 from fieldcrypt_sqlalchemy.column.type import is_searchable
-from fieldcrypt_sqlalchemy.rows.plan import plan_of
+from fieldcrypt_sqlalchemy.rows.plan import Plan, plan_of
 
 __all__ = ["check_pairs"]
 
@@ -25,7 +25,7 @@ def check_pairs(mapper: Mapper[Any], cls: Any) -> None:
     plan = plan_of(mapper)
     column: Any
     for key, column in mapper.columns.items():
-        if not is_searchable(column) or not _is_first(column) or column.type.encryptor is None:
+        if not is_searchable(column) or not _is_first(column, plan) or column.type.encryptor is None:
             continue
         column.type.tagger.companion(column)
         if column.type.index.per_tenant and (plan is None or plan.row is None or plan.row.spec.tenant is None):
@@ -35,7 +35,12 @@ def check_pairs(mapper: Mapper[Any], cls: Any) -> None:
             )
 
 
-def _is_first(column: Any) -> bool:
+def _is_first(column: Any, plan: Plan | None) -> bool:
     """Return True if a column's field was declared with it, and not with a column that its type was taken from."""
-    is_of_table = isinstance(column, Column) and isinstance(column.table, Table)
-    return is_of_table and column.type.name == f"{column.table.name}.{column.name}"
+    if not isinstance(column, Column) or not isinstance(column.table, Table):
+        return False
+    names = {f"{column.table.name}.{column.name}"}
+    if plan is not None and plan.row is not None:
+        names.add(plan.row.spec.field_name(column))
+    type_: Any = column.type
+    return type_.name in names

@@ -21,19 +21,25 @@ class RowSpec:
     """The arguments of `encrypted`.
 
     Attributes:
-        encryptor: for columns that have none of their own.
+        encryptor: for columns that have none of their own; None: each has one.
         row: the attributes that together are the row's key.
         tenant: the attribute that says whose data keys to use, or None.
+        fields: from which the fields have their names, or None for that of the table.
     """
 
-    encryptor: Encryptor
+    encryptor: Encryptor | None
     row: tuple[str, ...]
     tenant: str | None
+    fields: str | None = None
 
     @property
     def keys(self) -> tuple[str, ...]:
         """All attributes that a value is bound to."""
         return self.row if self.tenant is None else (*self.row, self.tenant)
+
+    def field_name(self, column: Any) -> str:
+        """Return the name of the field of a column that was declared without one."""
+        return f"{self.fields or column.table.name}.{column.name}"
 
 
 class KeyColumns:

@@ -222,7 +222,7 @@ class RowBound(Encrypted):
     row_key: RowKey  # which the model's plan brings
 
     @classmethod
-    def of(cls, type_: Encrypted, encryptor: Encryptor) -> RowBound:
+    def of(cls, type_: Encrypted, encryptor: Encryptor | None) -> RowBound:
         """Return the row-bound form of a column's type."""
         bound = cls.__new__(cls)
         bound.__dict__.update(type_.__dict__)

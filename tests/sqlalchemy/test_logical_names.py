@@ -1,0 +1,148 @@
+"""Fields of a decorated model that have their names from a logical name, and not from the table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, ForeignKey, String, create_engine, select, text
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+
+from fieldcrypt import ConfigurationError, Encryptor, LocalKeyProvider, MemoryKeyStore, ProtectedRecord
+from fieldcrypt_sqlalchemy import Encrypted, blind_index, encrypted
+
+SSN = "078-05-1120"
+
+
+def new_encryptor() -> Encryptor:
+    return Encryptor(LocalKeyProvider.generate(), MemoryKeyStore())
+
+
+def patients(
+    encryptor: Encryptor, table: str, *, fields: str | None = "patients", tenant: str | None = "clinic"
+) -> Any:
+    class Base(DeclarativeBase):
+        pass
+
+    @encrypted(encryptor, row="id", tenant=tenant, fields=fields)
+    class Patient(Base):
+        __tablename__ = table
+        id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+        clinic: Mapped[str] = mapped_column(String(20))
+        ssn: Mapped[str | None] = mapped_column(Encrypted(String, index="tag"))
+        tag: Mapped[bytes | None] = blind_index()
+
+    return Patient
+
+
+@pytest.fixture
+def engine() -> Engine:
+    return create_engine("sqlite://")
+
+
+def add(engine: Engine, model: Any) -> None:
+    model.metadata.create_all(engine)
+    with Session(engine) as session:
+        session.add(model(id=1, clinic="north", ssn=SSN))
+        session.commit()
+
+
+def test_values_and_tags_survive_that_the_table_is_renamed(engine: Engine) -> None:
+    """They are bound to the logical name."""
+    encryptor = new_encryptor()
+    add(engine, patients(encryptor, "patients_2025"))
+    renamed = patients(encryptor, "patients_2026")
+    with Session(engine) as session:
+        session.execute(text("ALTER TABLE patients_2025 RENAME TO patients_2026"))
+        assert session.scalars(select(renamed).where(renamed.ssn == SSN)).one().ssn == SSN
+
+
+def test_a_logical_name_may_be_that_of_the_table_before(engine: Engine) -> None:
+    """So a model that never had one gets one when its table is renamed."""
+    encryptor = new_encryptor()
+    add(engine, patients(encryptor, "patients", fields=None))
+    renamed = patients(encryptor, "people")
+    with Session(engine) as session:
+        session.execute(text("ALTER TABLE patients RENAME TO people"))
+        assert session.get_one(renamed, 1).ssn == SSN
+
+
+def test_a_protected_record_of_the_same_name_reads_the_rows(engine: Engine) -> None:
+    """A record has its fields from its name, key and tenant as a model has."""
+    encryptor = new_encryptor()
+    add(engine, patients(encryptor, "t_4711"))
+    record = ProtectedRecord("patients", encryptor, key="id", tenant="clinic", fields={"ssn": str})
+    with engine.connect() as connection:
+        stored = connection.execute(text("SELECT id, clinic, ssn FROM t_4711")).mappings().one()
+    assert record.decrypt(dict(stored))["ssn"] == SSN
+
+
+def test_a_given_name_is_kept(engine: Engine) -> None:
+    """It is that of one field, whatever the others are called."""
+
+    class Base(DeclarativeBase):
+        pass
+
+    @encrypted(new_encryptor(), row="id", fields="people")
+    class Person(Base):
+        __tablename__ = "t_4711"
+        id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+        ssn: Mapped[str] = mapped_column(Encrypted(String, name="registry.ssn"))
+        name: Mapped[str] = mapped_column(Encrypted(String))
+
+    names = [column.type.name for column in Person.__table__.c if isinstance(column.type, Encrypted)]
+    assert names == ["registry.ssn", "people.name"]
+
+
+def test_two_tables_of_one_name_are_refused_without_tenants() -> None:
+    """Rows of the same key could be exchanged between them."""
+    encryptor = new_encryptor()
+    patients(encryptor, "east", tenant=None)
+    with pytest.raises(ConfigurationError, match=r"the name of east and of west"):
+        patients(encryptor, "west", tenant=None)
+
+
+def test_two_tables_of_one_name_may_have_tenants() -> None:
+    """Their values are under keys of their own."""
+    encryptor = new_encryptor()
+    for table in ("east", "west"):
+        patients(encryptor, table)
+
+
+def test_two_columns_of_one_name_are_refused() -> None:
+    """Joined tables may have a column of the same name each."""
+
+    class Base(DeclarativeBase):
+        pass
+
+    @encrypted(new_encryptor(), row="id", fields="people")
+    class Person(Base):
+        __tablename__ = "people"
+        id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+        note: Mapped[str] = mapped_column(Encrypted(String))
+
+    with pytest.raises(ConfigurationError, match=r"2 columns of the field people\.note"):
+
+        class Nurse(Person):
+            __tablename__ = "nurses"
+            id: Mapped[int] = mapped_column(ForeignKey("people.id"), primary_key=True, autoincrement=False)
+            own_note: Mapped[str] = mapped_column("note", Encrypted(String))
+
+
+def test_the_decorator_needs_no_encryptor_if_each_column_names_one(engine: Engine) -> None:
+    """As in PynamoDB."""
+
+    class Base(DeclarativeBase):
+        pass
+
+    @encrypted(row="id")
+    class Person(Base):
+        __tablename__ = "people"
+        id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+        ssn: Mapped[str] = mapped_column(Encrypted(String, new_encryptor()))
+
+    Base.metadata.create_all(engine)
+    with Session(engine) as session:
+        session.add(Person(id=1, ssn=SSN))
+        session.commit()
+        assert session.get_one(Person, 1).ssn == SSN
