@@ -26,7 +26,7 @@ class Protection:
 
     Attributes:
         type: of its values: bytes, str, bool, int, float, Decimal, date, datetime, time, timedelta, UUID, list, dict,
-            set, an Enum class, or `object` for any of these but Enum members.
+            set, an Enum class, or `object` for any of these but Enum members. None where an annotation says it.
         name: the field's name, if not `record.field`.
         context: constant encryption context beside the name; keys must not begin with `fieldcrypt:`.
         pad: hide the exact length of values by padding them to a multiple of so many bytes (2 to 65,535).
@@ -47,7 +47,7 @@ class Protection:
         TypeError, ValueError: the context is no mapping from text to text, or has a reserved key.
     """
 
-    type: Any
+    type: Any = None
     _: KW_ONLY
     name: str | None = None
     context: Mapping[str, str] | None = field(default=None, hash=False)

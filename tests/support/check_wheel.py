@@ -15,13 +15,13 @@ from zipfile import ZipFile
 ROOT = Path(__file__).parents[2]
 PACKAGES = (
     *("fieldcrypt", "fieldcrypt_sqlalchemy", "fieldcrypt_alembic", "fieldcrypt_pynamodb", "fieldcrypt_dynamodb"),
-    "fieldcrypt_spark",
+    *("fieldcrypt_pydantic", "fieldcrypt_spark", "fieldcrypt_sqlmodel"),
 )
 
 # Each needs an extra that is not in `all`; the tests import them.
 OTHER_EXTRAS = (
     *("fieldcrypt.schemes.", "fieldcrypt.columns.", "fieldcrypt_spark"),
-    *("fieldcrypt_dynamodb.encryption_client", "fieldcrypt_alembic."),
+    *("fieldcrypt_dynamodb.encryption_client", "fieldcrypt_alembic.", "fieldcrypt_pydantic.", "fieldcrypt_sqlmodel."),
 )
 
 CHECK = f"""

@@ -1,0 +1,1 @@
+"""Applications that show how fieldcrypt is used. See README.md here."""

@@ -1,0 +1,99 @@
+"""SQLModel's models in a line per field: encrypted, searched, and with tags that nobody sees."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import Date, Engine, String, text
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import Field, Session, SQLModel, create_engine, select
+
+from fieldcrypt import ConfigurationError, Encryptor, LocalKeyProvider, MemoryKeyStore
+from fieldcrypt_sqlalchemy import Encrypted, encrypted
+from fieldcrypt_sqlmodel import protected_field, tag_field
+
+SSN, EMAIL = "078-05-1120", "ann@example.org"
+
+
+@encrypted(Encryptor(LocalKeyProvider.generate(), MemoryKeyStore()), row="id")
+class Member(SQLModel, table=True):
+    __tablename__ = "sqlmodel_members"
+
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    ssn: str = protected_field(Encrypted(String), max_length=11)
+    born: date | None = protected_field(Encrypted(Date), None)
+    email: str = protected_field(Encrypted(String, index="email_tag"))
+    email_tag: bytes | None = tag_field(unique=True)
+
+
+@pytest.fixture
+def session() -> Iterator[Session]:
+    engine: Engine = create_engine("sqlite://")
+    SQLModel.metadata.create_all(engine, tables=[SQLModel.metadata.tables["sqlmodel_members"]])
+    with Session(engine) as session:
+        yield session
+    engine.dispose()
+
+
+def added(session: Session, **values: Any) -> Member:
+    member = Member(**{"ssn": SSN, "email": EMAIL, **values})
+    session.add(member)
+    session.commit()
+    session.refresh(member)
+    return member
+
+
+def test_a_member_is_found_by_its_tag_and_read(session: Session) -> None:
+    added(session, born=date(1980, 2, 29))
+    session.expunge_all()
+    found = session.exec(select(Member).where(Member.email == EMAIL)).one()
+    assert (found.ssn, found.born, found.email) == (SSN, date(1980, 2, 29), EMAIL)
+
+
+def test_the_database_has_ciphertext(session: Session) -> None:
+    added(session)
+    row = session.execute(text("SELECT ssn, email, email_tag FROM sqlmodel_members")).one()
+    assert not [value for value in row if SSN.encode() in value or EMAIL.encode() in value]
+
+
+def test_a_unique_tag_keeps_values_apart(session: Session) -> None:
+    added(session)
+    with pytest.raises(IntegrityError):
+        added(session)
+
+
+def test_a_column_is_nullable_as_its_annotation_says(session: Session) -> None:
+    columns = SQLModel.metadata.tables["sqlmodel_members"].columns
+    assert {name: columns[name].nullable for name in ("ssn", "born", "email_tag")} == {
+        "ssn": False,
+        "born": True,
+        "email_tag": True,
+    }
+
+
+def test_a_repr_has_neither_values_nor_tags(session: Session) -> None:
+    member = added(session)
+    assert repr(member) == f"Member(id={member.id!r})"
+
+
+def test_json_has_no_tags(session: Session) -> None:
+    assert added(session).model_dump().keys() == {"id", "ssn", "born", "email"}
+
+
+def test_a_schema_of_what_is_sent_has_no_tags() -> None:
+    assert "email_tag" not in Member.model_json_schema(mode="serialization")["properties"]
+
+
+def test_a_column_that_is_not_encrypted_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="encrypted"):
+        protected_field(String)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("argument", ["index", "unique", "primary_key", "foreign_key"])
+def test_what_ciphertext_cannot_be_is_refused(argument: str) -> None:
+    with pytest.raises(ConfigurationError, match=argument):
+        protected_field(Encrypted(String), **{argument: True})
