@@ -32,6 +32,7 @@ from fieldcrypt.keys.stores.chain import KeyStoreChain
 from fieldcrypt.keys.stores.file import FileKeyStore
 from fieldcrypt.keys.stores.store import KeyStore, MemoryKeyStore, read_record
 from fieldcrypt.offload import Offload
+from fieldcrypt.progress import Progress
 from fieldcrypt.search.blind_index import BlindIndex
 from fieldcrypt.search.plan import TagPlan, TagSize, plan_tags
 
@@ -90,6 +91,8 @@ __all__ = [
     "EventKind",
     "Observer",
     "Stats",
+    # how far a long job is
+    "Progress",
     # errors
     "FieldcryptError",
     "ConfigurationError",

@@ -14,6 +14,8 @@ import typer
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+    from fieldcrypt.progress import Progress as JobProgress
+
 __all__ = [
     "Bar",
     "ask",
@@ -130,6 +132,10 @@ class Bar:
     def __call__(self, done: int, total: int) -> None:
         """Show how much is done."""
         self._bar.update(self._task, completed=done, total=total)
+
+    def follow(self, job: JobProgress) -> None:
+        """Show how far a job is."""
+        self(job.done, job.total)
 
 
 @contextmanager

@@ -1,8 +1,8 @@
 """From plaintext, or another scheme, to protected values: what all stores have in common. See docs/migration.md."""
 
 from fieldcrypt.errors import MigrationError
+from fieldcrypt.migration.failures import Failures
 from fieldcrypt.migration.job import CountsValues, MendsRows, Migration
-from fieldcrypt.migration.progress import Failures, Progress
 from fieldcrypt.migration.reports import (
     MigrationPlan,
     MigrationStatus,
@@ -12,6 +12,7 @@ from fieldcrypt.migration.reports import (
 )
 from fieldcrypt.migration.sample import Sample
 from fieldcrypt.mixed_mode import ExaminedValue, PreviousField, ValueStatus
+from fieldcrypt.progress import Progress
 
 __all__ = [
     "CountsValues",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Protocol, runtime_checkable
 
-from fieldcrypt.migration.progress import Progress
 from fieldcrypt.migration.reports import Key, MigrationPlan, MigrationStatus, StepReport, VerifyReport
 from fieldcrypt.migration.sample import Sample
+from fieldcrypt.progress import Progress
 
 __all__ = ["CountsValues", "MendsRows", "Migration", "OnProgress"]
 

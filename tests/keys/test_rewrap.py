@@ -15,6 +15,7 @@ from fieldcrypt import (
     KeyState,
     LocalKeyProvider,
     MemoryKeyStore,
+    Progress,
     Tombstone,
 )
 from fieldcrypt.keys.aws_kms import AwsKmsKeyProvider
@@ -54,7 +55,7 @@ class TestMoves:
         encryptor = scene.encryptor()
         field = encryptor.field("a.b", str)
 
-        def use(*_: int) -> None:
+        def use(*_: Progress) -> None:
             scene.assert_readable()
             for tenant in TENANTS:
                 scene.values[tenant] = field.encrypt(f"secret of {tenant}", tenant=tenant)
@@ -182,7 +183,7 @@ class TestMoves:
         encryptor = Encryptor(
             KeyProviderChain(scene.new, scene.old), scene.store, observer=lambda event: seen.append(event)
         )
-        encryptor.data_keys.rewrap(on_progress=lambda done, of: told.append((done, of)))
+        encryptor.data_keys.rewrap(on_progress=lambda at: told.append((at.done, at.total)))
         assert told == [(1, 3), (2, 3), (3, 3)]
         rewrapped = {(event.key_id, event.tenant) for event in seen if event.kind is EventKind.KEY_REWRAPPED}
         assert rewrapped == {(value[1:17].hex(), tenant) for tenant, value in scene.values.items()}

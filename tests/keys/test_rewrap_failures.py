@@ -23,6 +23,7 @@ from fieldcrypt import (
     KeyStoreError,
     LocalKeyProvider,
     MemoryKeyStore,
+    Progress,
     Tombstone,
     WrappedKey,
 )
@@ -81,8 +82,8 @@ class TestInterruptions:
             store.add(make_record(old.inner))
         new.before_wrap = lambda: time.sleep(0.005)
 
-        def interrupt(done: int, _: int) -> None:
-            if done == 3:
+        def interrupt(at: Progress) -> None:
+            if at.done == 3:
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):

@@ -21,7 +21,7 @@ from fieldcrypt import (
     row_context,
 )
 from fieldcrypt.migration import PreviousField, Progress, Sample, ValueStatus
-from fieldcrypt.migration.progress import Meter
+from fieldcrypt.progress import Meter
 from fieldcrypt.spi import Accepted, MixedField
 from fieldcrypt.spi.migration import Examination, Pace
 from tests.conftest import Clock

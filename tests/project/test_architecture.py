@@ -22,7 +22,7 @@ LAYERS = {
         "errors",
         "_system offload normalisers _moved",
         "_base",
-        "events format",
+        "events progress format",
         "keys.record",
         "keys.policy keys.rotation",
         "keys.stores keys.providers",

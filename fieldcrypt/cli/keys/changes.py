@@ -173,7 +173,7 @@ def rewrap(
             accept_public_key=accept_public_key,
             accept_foreign_keys=accept_foreign_keys,
             dry_run=dry_run,
-            on_progress=tell,
+            on_progress=tell.follow,
         )
     _print_report(report, "to be rewrapped" if dry_run else "rewrapped", as_json)
 
@@ -195,7 +195,7 @@ def repair(
             accept_public_key=accept_public_key,
             accept_foreign_keys=accept_foreign_keys,
             dry_run=dry_run,
-            on_progress=tell,
+            on_progress=tell.follow,
         )
     _print_report(report, "to be repaired" if dry_run else "repaired", as_json)
 

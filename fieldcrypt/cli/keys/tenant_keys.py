@@ -59,7 +59,7 @@ def move(tenant: TenantOption, encryptor: EncryptorOption = None, as_json: JsonO
     check_tenant_option(tenant)
     found = find_encryptor(encryptor)
     with progress("data keys") as tell:
-        done = found.data_keys.move(tenant, on_progress=tell)
+        done = found.data_keys.move(tenant, on_progress=tell.follow)
     if as_json:
         print_json(
             {

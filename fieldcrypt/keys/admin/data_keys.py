@@ -17,10 +17,9 @@ from fieldcrypt.keys.providers.provider import KeyProvider
 from fieldcrypt.keys.record.record import KeyRecord, Purpose, check_tenant
 from fieldcrypt.keys.record.tombstone import Tombstone
 from fieldcrypt.keys.stores.store import KeyStore
+from fieldcrypt.progress import Progress
 
 __all__ = ["DataKeys"]
-
-Progress = Callable[[int, int], object]
 
 _THREADS = 8  # that read the key store
 _PAGE = 1000  # records read ahead
@@ -151,7 +150,7 @@ class DataKeys:
         accept_public_key: bool = False,
         accept_foreign_keys: bool = False,
         dry_run: bool = False,
-        on_progress: Progress | None = None,
+        on_progress: Callable[[Progress], object] | None = None,
     ) -> RewrapReport:
         """Bring all data keys under other wrapping keys, and under no others.
 
@@ -169,7 +168,7 @@ class DataKeys:
             accept_foreign_keys: go on although there are data keys that nobody can vouch for, with a public key or
                 under `KeyPolicy(own_keys_only=True)`. `unvouched` names them.
             dry_run: only count what would be done; no key service is asked for anything but names.
-            on_progress: called with how many keys are done, and of how many.
+            on_progress: called after each data key.
 
         Raises:
             ConfigurationError: see `accept_public_key` and `accept_foreign_keys`; or a tenant's wrapping keys would be
@@ -181,7 +180,7 @@ class DataKeys:
         rewrapping = Rewrapping(self._store, provider, target, tenant=tenant, vouches=vouches)
         return self._run(rewrapping, dry_run, on_progress)
 
-    def move(self, tenant: str, *, on_progress: Progress | None = None) -> Move:
+    def move(self, tenant: str, *, on_progress: Callable[[Progress], object] | None = None) -> Move:
         """Take a tenant's data keys from the default wrapping key to the tenant's own, in a way that lasts.
 
         Rewrapping is no move: old records, in backups, open under the default key for ever. So first the next data key
@@ -224,7 +223,7 @@ class DataKeys:
         accept_public_key: bool = False,
         accept_foreign_keys: bool = False,
         dry_run: bool = False,
-        on_progress: Progress | None = None,
+        on_progress: Callable[[Progress], object] | None = None,
     ) -> RewrapReport:
         """Add the wraps that data keys lack: of a region that failed when they were made, or a new wrapping key.
 
@@ -327,5 +326,5 @@ class DataKeys:
         self._keyring.shredded(self._store.list(tenant))  # also what others destroyed
         return count
 
-    def _run(self, work: Rewrapping, dry_run: bool, on_progress: Progress | None) -> RewrapReport:
+    def _run(self, work: Rewrapping, dry_run: bool, on_progress: Callable[[Progress], object] | None) -> RewrapReport:
         return self._keyring.events.watch(lambda: work.run(dry_run=dry_run, on_progress=on_progress))

@@ -19,6 +19,7 @@ from fieldcrypt.keys.record.record import KeyRecord, WrappedKey, sorted_wraps
 from fieldcrypt.keys.record.tombstone import Tombstone
 from fieldcrypt.keys.stores.store import KeyStore
 from fieldcrypt.keys.stores.update import update_record
+from fieldcrypt.progress import Meter, Progress
 
 __all__ = ["Outcome", "Rewrapping", "RewrapReport"]
 
@@ -121,7 +122,7 @@ class Rewrapping:
         return Outcome.CHANGED
 
     def run(
-        self, *, dry_run: bool = False, threads: int = 8, on_progress: Callable[[int, int], object] | None = None
+        self, *, dry_run: bool = False, threads: int = 8, on_progress: Callable[[Progress], object] | None = None
     ) -> RewrapReport:
         """Bring all records under the wrapping keys.
 
@@ -131,7 +132,7 @@ class Rewrapping:
         Args:
             dry_run: only count; no key service is asked for anything but names.
             threads: how many keys to work at at once.
-            on_progress: called with how many keys are done, and of how many.
+            on_progress: called after each data key.
 
         Raises:
             KeyStoreError: the key ids cannot be read.
@@ -145,6 +146,7 @@ class Rewrapping:
         else:
             key_ids = [record.key_id for record in self._store.list(self._tenant)]
         self._target.for_tenant(self._tenant).wrapping_keys()  # fails here, if at all, and not once for every key
+        meter = Meter("repair" if self._repair else "rewrap", len(key_ids), on_progress=on_progress)
         counts = dict.fromkeys(Outcome, 0)
         failures: dict[str, FieldcryptError] = {}
         stopped: list[KeyProviderError] = []
@@ -168,12 +170,11 @@ class Rewrapping:
             # The context says whose events these are, and one context cannot be entered twice.
             futures = [pool.submit(copy_context().run, work, key_id) for key_id in key_ids]
             try:
-                for done, future in enumerate(futures, 1):
+                for future in futures:
                     outcome = future.result()
                     if outcome is not None:
                         counts[outcome] += 1
-                        if on_progress is not None:
-                            on_progress(done, len(key_ids))
+                        meter.add(1, outcome is Outcome.CHANGED, outcome is Outcome.FAILED)
             finally:
                 pool.shutdown(cancel_futures=True)  # an interruption ends it here, and not after the last key
         return RewrapReport(

@@ -15,6 +15,7 @@ from fieldcrypt.keys.record.data_key import DataKey
 from fieldcrypt.keys.record.record import KeyRecord, KeyState, Purpose, check_tenant, wrap_context
 from fieldcrypt.keys.record.tombstone import Tombstone
 from fieldcrypt.keys.stores.store import KeyStore
+from fieldcrypt.progress import Progress
 
 __all__ = ["Move", "check_tenant_key", "check_unshared", "move", "own_provider"]
 
@@ -85,7 +86,7 @@ def move(
     store: KeyStore,
     tenant: str,
     rotate: Callable[[Purpose], KeyRecord],
-    on_progress: Callable[[int, int], object] | None = None,
+    on_progress: Callable[[Progress], object] | None = None,
 ) -> Move:
     """Bring a tenant's data keys under its own wrapping key, followed by such that the default key never opened.
 

@@ -21,8 +21,8 @@ from fieldcrypt.migration.engine.runner import Part
 from fieldcrypt.migration.engine.steps import Finish, Step, Undo
 from fieldcrypt.migration.engine.unit import UnitError
 from fieldcrypt.migration.engine.worker import Worker
+from fieldcrypt.migration.failures import Failures
 from fieldcrypt.migration.job import OnProgress
-from fieldcrypt.migration.progress import Failures, Meter
 from fieldcrypt.migration.reports import (
     MAX_FAILURES,
     Key,
@@ -35,6 +35,7 @@ from fieldcrypt.migration.reports import (
 from fieldcrypt.migration.sample import Sample
 from fieldcrypt.migration.workers import Pace, work_together, worker_name
 from fieldcrypt.mixed_mode.value_status import ValueStatus
+from fieldcrypt.progress import Meter
 
 __all__ = ["StoredMigration", "texts_of"]
 

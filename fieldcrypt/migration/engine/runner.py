@@ -12,8 +12,8 @@ from fieldcrypt.migration.engine.journal import Counts, Journal, Run
 from fieldcrypt.migration.engine.source import Counted, Source, Which
 from fieldcrypt.migration.engine.steps import Step, Undo
 from fieldcrypt.migration.engine.unit import Unit
-from fieldcrypt.migration.progress import Meter
 from fieldcrypt.migration.sample import Sample
+from fieldcrypt.progress import Meter
 
 __all__ = ["Part"]
 

@@ -16,8 +16,9 @@ from fieldcrypt.migration.engine.runner import Part
 from fieldcrypt.migration.engine.source import Batch, Page, RefusedError, Written
 from fieldcrypt.migration.engine.steps import Step
 from fieldcrypt.migration.engine.unit import Change, Unit, UnitError, UnreadableUnit
-from fieldcrypt.migration.progress import Failures, Meter
+from fieldcrypt.migration.failures import Failures
 from fieldcrypt.migration.workers import Pace
+from fieldcrypt.progress import Meter
 
 __all__ = ["Worker"]
 

@@ -1,4 +1,4 @@
-"""How far a job is, and what it could not do, for whoever waits for it."""
+"""How far a job is, for whoever waits for it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from threading import Lock
 from typing import NamedTuple
 
 from fieldcrypt import _system
-from fieldcrypt.migration.reports import MAX_FAILURES, Key
 
-__all__ = ["Failures", "Meter", "Progress"]
+__all__ = ["Meter", "Progress"]
 
 _LOG_EVERY = 60.0  # seconds
 
@@ -20,7 +19,7 @@ class Progress(NamedTuple):
 
     Attributes:
         step: what it does.
-        done: rows, or items, that were looked at, also by other processes.
+        done: rows, items or data keys that were looked at, also by other processes.
         total: how many there were at the beginning.
         changed: how many of `done` were changed.
         failed: how many could not be.
@@ -92,23 +91,6 @@ class Meter:
         remaining = max(0, self._total - self._done)
         left = timedelta(seconds=round(remaining / rate)) if rate > 0 else None
         return Progress(self._step, self._done, self._total, self._changed, self._failed, rate, left)
-
-
-class Failures:
-    """Why rows or items could not be changed; of the first ones only, so that it fits in memory. Of several workers."""
-
-    def __init__(self) -> None:
-        self.found: dict[Key, Exception] = {}
-        self._lock = Lock()
-
-    def add(self, key: Key, error: Exception) -> None:
-        """Note why the row or item of a key could not be changed; of two parts there may be a reason each."""
-        with self._lock:
-            before = self.found.get(key)
-            if before is not None and str(error) not in str(before):
-                self.found[key] = ValueError(f"{before}; {error}")
-            elif before is None and len(self.found) < MAX_FAILURES:
-                self.found[key] = error
 
 
 def _log(line: str) -> None:
