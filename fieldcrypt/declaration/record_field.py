@@ -111,6 +111,8 @@ class RecordField:
             tenant, context: as for `Field.decrypt`.
             part: tells what it may have been bound to before (see `PreviousField`).
         """
+        if stored.__class__ is bytes and self._mixed is None and not self._is_text:  # as a rule
+            return self.field.decrypt(stored, tenant=tenant, context=context)
         try:
             data = self._binary(stored)
         except DecryptionError as error:

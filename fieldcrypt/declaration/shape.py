@@ -109,30 +109,43 @@ class Shape:
         Raises:
             TypeError, ValueError: it has another shape, or tags already.
         """
-        is_list = any(isinstance(step, Elements) for step in self._steps)
-        if not isinstance(value, (list, tuple) if is_list else Mapping):
-            wanted = "list" if is_list else "map"
-            raise TypeError(f"on the way to {self._example} there is no {wanted}, but a {type(value).__name__}")
-        copy: Any = list(value) if is_list else dict(value)
+        if any(step.__class__ is Elements for step in self._steps):
+            return self._copied_list(value, found, reading, elements)
+        if value.__class__ is not dict and not isinstance(value, Mapping):
+            raise self._misshapen_error("map", value)
+        copy = dict(value)
         for companion in self._companions:
             if reading:
                 copy.pop(companion, None)
             elif copy.get(companion) is not None:
                 raise TypeError(f"{companion} is filled by fieldcrypt, and cannot be set")
-        for step, child in self._steps.items():
-            places: Iterable[Any] = range(len(copy)) if isinstance(step, Elements) else (step,) if step in copy else ()
-            for at in places:
-                inner = copy[at]
-                if inner is None:
-                    continue
+        for name, child in self._steps.items():
+            inner = copy.get(name)
+            if inner is not None:
                 if isinstance(child, RecordField):
-                    found.append(Found(child, copy, at, inner, elements))
-                    continue
-                told = elements
-                if isinstance(step, Elements) and step.told_by is not None:
-                    told = (*elements, _text(inner, step.told_by, child._example))
-                copy[at] = child.copied(inner, found, reading=reading, elements=told)
+                    found.append(Found(child, copy, name, inner, elements))
+                else:
+                    copy[name] = child.copied(inner, found, reading=reading, elements=elements)
         return copy
+
+    def _copied_list(self, value: Any, found: list[Found], reading: bool, elements: tuple[str, ...]) -> list[Any]:
+        if not isinstance(value, (list, tuple)):
+            raise self._misshapen_error("list", value)
+        copy = list(value)
+        [(step, child)] = self._steps.items()
+        for at, inner in enumerate(value):
+            if inner is None:
+                continue
+            if isinstance(child, RecordField):
+                found.append(Found(child, copy, at, inner, elements))
+                continue
+            told_by = step.told_by if isinstance(step, Elements) else None
+            told = elements if told_by is None else (*elements, _text(inner, told_by, child._example))
+            copy[at] = child.copied(inner, found, reading=reading, elements=told)
+        return copy
+
+    def _misshapen_error(self, wanted: str, value: Any) -> TypeError:
+        return TypeError(f"on the way to {self._example} there is no {wanted}, but a {type(value).__name__}")
 
 
 def _text(element: Any, told_by: str, example: str) -> str:
