@@ -140,7 +140,7 @@ class _Setting:
         client = self._client("dynamodb", self._region, self._dynamodb)
         if lags:
             client.meta.events.register("after-call.dynamodb.Query", lambda parsed, **_: parsed["Items"].clear())
-        return DynamoKeyStore("chaos-burst", lambda: client)
+        return DynamoKeyStore("chaos-burst", lambda _: client)
 
     def encryptor(self, store: KeyStore) -> Encryptor:
         """Return an Encryptor that has no keys yet."""

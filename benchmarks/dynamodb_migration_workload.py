@@ -59,7 +59,7 @@ class Place:
             },
         )
 
-    def client(self) -> Any:
+    def client(self, _: str | None = None) -> Any:
         """Make boto3's client."""
         return self._session.client("dynamodb", **self._where)
 
@@ -87,7 +87,7 @@ def backfill(url: str, key: str, workers: str, batch: str, journal: str) -> None
             written.write(f"{what} {item}\n")
             written.flush()
 
-        def factory() -> Any:
+        def factory(_: str | None) -> Any:
             client = place.client()
 
             def before(params: Any, context: Any, **_: Any) -> None:

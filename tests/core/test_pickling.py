@@ -60,6 +60,10 @@ def database() -> Engine:
     return create_engine(os.environ[DATABASE])
 
 
+def client(region: str | None) -> Any:
+    raise AssertionError("no client is made by pickling")
+
+
 def no_database() -> Any:
     return os.environ[DATABASE]
 
@@ -174,9 +178,16 @@ class TestStores:
         assert repr(pickle.loads(pickle.dumps(store))) == repr(store)
 
     def test_a_dynamodb_table(self) -> None:
-        """A table's name travels, and the function that makes clients."""
-        arrived = pickle.loads(pickle.dumps(DynamoKeyStore("keys", client_factory=database)))
-        assert (arrived.table, arrived._client_factory) == ("keys", database)
+        """A table's name travels, its region, and the function that makes clients."""
+        arrived = pickle.loads(pickle.dumps(DynamoKeyStore("keys", client, region="eu-west-1")))
+        assert (arrived.table, arrived._client_factory, arrived._region) == ("keys", client, "eu-west-1")
+
+    def test_a_dynamodb_table_of_0_1(self) -> None:
+        """Its region was in the function that made clients."""
+        module = "cfieldcrypt_dynamodb.key_store\n"
+        factory = f"cfunctools\npartial\n({module}_default_client\ntR({module}_default_client\n(Veu-west-1\nt}}NtbtR."
+        store = pickle.loads(f"{module}DynamoKeyStore\n(Vkeys\n{factory}".encode())
+        assert store._client().meta.region_name == "eu-west-1"
 
     def test_a_sql_table_by_a_function(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """The function that returns the Engine travels by its name, and the Engine's URL does not."""

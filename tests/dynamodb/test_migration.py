@@ -145,7 +145,7 @@ def items(table: Any) -> list[dict[str, Any]]:
     return sorted(found, key=lambda item: int(item["number"]))
 
 
-def before_update(dynamodb: DynamoDb, act: Callable[[], object], at: int = 1) -> Callable[[], Any]:
+def before_update(dynamodb: DynamoDb, act: Callable[[], object], at: int = 1) -> Callable[[str | None], Any]:
     """Make clients that do something right before they send an update of an item for the so manieth time."""
     calls = iter(range(1, 1_000_000))
 
@@ -153,7 +153,7 @@ def before_update(dynamodb: DynamoDb, act: Callable[[], object], at: int = 1) ->
         if params["TableName"] == TABLE and next(calls) == at:
             act()
 
-    def factory() -> Any:
+    def factory(_: str | None) -> Any:
         client = dynamodb.client()
         client.meta.events.register("before-parameter-build.dynamodb.UpdateItem", before)
         return client
@@ -291,9 +291,9 @@ class TestOneRegionWrites:
 
         def job(region: str) -> TableMigration:
             checkpoints = CheckpointTable(
-                client_factory=lambda: replicating.client(region), replication=dt.timedelta(seconds=0.01)
+                client_factory=lambda _: replicating.client(region), replication=dt.timedelta(seconds=0.01)
             )
-            return migration(replicating, table, lambda: replicating.client(region), checkpoints=checkpoints)
+            return migration(replicating, table, lambda _: replicating.client(region), checkpoints=checkpoints)
 
         client = replicating.client()
         for number in range(3):
@@ -346,8 +346,7 @@ class TestOneRegionWrites:
         assert named.verify().wrong == 0
         runs = client.scan(TableName="fieldcrypt-migrations")["Items"]
         assert any(each.get("region") == {"S": SECOND} for each in runs)
-        with pytest.raises(ConfigurationError, match="a client_factory or a region"):
-            TableMigration(table, replicating.client, region=FIRST)
+        assert TableMigration(table, replicating.client, region=SECOND).checkpoints.region == SECOND
 
 
 class TestReencryption(OnMoto):
@@ -753,7 +752,7 @@ patients = TableMigration(
             "email": Protected(str, accept_plaintext=soon), "notes": Protected(list, accept_plaintext=soon)
         }},
     ),
-    lambda: boto3.client("dynamodb", region_name={region!r}, endpoint_url={url!r}),
+    lambda _: boto3.client("dynamodb", region_name={region!r}, endpoint_url={url!r}),
     segments=2,
 )
 """

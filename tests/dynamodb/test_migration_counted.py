@@ -59,7 +59,7 @@ def plain_items(dynamodb: DynamoDb) -> int:
     return sum("B" not in item["email"] for item in found)
 
 
-def before(dynamodb: DynamoDb, operation: str, table: str, act: Callable[[int], object]) -> Callable[[], Any]:
+def before(dynamodb: DynamoDb, operation: str, table: str, act: Callable[[int], object]) -> Callable[[str | None], Any]:
     """Make clients that do something right before each request of a kind about a table; it is told which one it is."""
     calls = iter(range(1, 1_000_000))
 
@@ -67,7 +67,7 @@ def before(dynamodb: DynamoDb, operation: str, table: str, act: Callable[[int], 
         if params["TableName"] == table:
             act(next(calls))
 
-    def factory() -> Any:
+    def factory(_: str | None) -> Any:
         client = dynamodb.client()
         client.meta.events.register(f"before-parameter-build.dynamodb.{operation}", asked)
         return client
@@ -597,7 +597,7 @@ class TestWhereAModelIs(OnMoto):
     def test_a_client_of_another_region_is_refused(self, dynamodb: DynamoDb, patient: Any) -> None:
         """In words that name both, before anything is done."""
         with pytest.raises(ConfigurationError, match=f"{SECOND}.*{FIRST}"):
-            TableMigration(MigratedModel(patient), dynamodb.client).plan()
+            TableMigration(MigratedModel(patient), lambda _: dynamodb.client(FIRST)).plan()
         with pytest.raises(ConfigurationError, match=FIRST):
             TableMigration(MigratedModel(patient), region=FIRST).backfill()
 

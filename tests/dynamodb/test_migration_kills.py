@@ -24,7 +24,7 @@ class KilledError(BaseException):
     """A process is no more: it sends nothing after that."""
 
 
-def killed_at(dynamodb: DynamoDb, number: int) -> Callable[[], Any]:
+def killed_at(dynamodb: DynamoDb, number: int) -> Callable[[str | None], Any]:
     """Make clients of one process, which dies before it sends its request so many; its count is an attribute."""
 
     def count(**_: Any) -> None:
@@ -32,7 +32,7 @@ def killed_at(dynamodb: DynamoDb, number: int) -> Callable[[], Any]:
         if factory.sent >= number:  # type: ignore[attr-defined]
             raise KilledError
 
-    def factory() -> Any:
+    def factory(_: str | None) -> Any:
         client = dynamodb.client()
         client.meta.events.register("before-parameter-build.dynamodb", count)
         return client
@@ -61,7 +61,7 @@ class TestKills(OnMoto):
         table = described(encryptor)
         said = [item["email"] for item in items(bare)]
 
-        def job(factory: Callable[[], Any]) -> TableMigration:
+        def job(factory: Callable[[str | None], Any]) -> TableMigration:
             return migration(dynamodb, table, factory, checkpoints=CheckpointTable(client_factory=factory))
 
         for number in range(1, 200):

@@ -65,7 +65,7 @@ def database() -> Engine:
     return create_engine(os.environ[DATABASE])
 
 
-def client() -> Any:
+def client(region: str | None) -> Any:
     """Make the client of a pickled DynamoKeyStore, which no test uses."""
     raise AssertionError("no client is made by pickling")
 

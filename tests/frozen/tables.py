@@ -255,7 +255,7 @@ def keys_of(dynamodb: DynamoDb) -> Encryptor:
     return keys.encryptor(DynamoKeyStore("data-keys", client_factory=dynamodb.client))
 
 
-Factory = Callable[[], Any]
+Factory = Callable[[str | None], Any]
 
 
 def of_table(dynamodb: DynamoDb, encryptor: Encryptor, factory: Factory | None = None) -> TableMigration:

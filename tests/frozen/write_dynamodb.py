@@ -168,7 +168,7 @@ def _be_killed(kind: str, endpoints: dict[str, str]) -> None:
     platform.node = lambda: "writer.example.org"
     dynamodb, written = DynamoDb(endpoints), []
 
-    def factory() -> Any:
+    def factory(_: str | None) -> Any:
         client = dynamodb.client()
         client.meta.events.register("before-parameter-build.dynamodb.UpdateItem", note)
         return client

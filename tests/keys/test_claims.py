@@ -33,7 +33,7 @@ STORES = ["memory", "file", "sqlite", "postgresql", "mariadb", "async sqlite", "
 def dynamo(aws: LocalAws) -> Iterator[DynamoKeyStore]:
     """An empty table on moto."""
     client = aws.client("dynamodb", REGION)
-    store = DynamoKeyStore("claiming-keys", lambda: client)
+    store = DynamoKeyStore("claiming-keys", lambda _: client)
     store.create_table()
     yield store
     client.delete_table(TableName=store.table)
@@ -114,7 +114,7 @@ class TestProgramsThatKnowNoClaims:
     def test_a_scan_of_dynamodb_finds_a_tombstone_of_nobody(self, dynamo: DynamoKeyStore) -> None:
         """Rewrap and doctor pass over those; no list of a tenant has it."""
         Encryptor(LocalKeyProvider.generate(), dynamo).field("a.b", str).encrypt("x", tenant="a")
-        client: Any = dynamo._client
+        client: Any = dynamo._client()
         pages = client.get_paginator("scan").paginate(TableName=dynamo.table, ProjectionExpression="key_id")
         found = [dynamo.get(item["key_id"]["B"]) for page in pages for item in page["Items"]]
         (stone,) = (each for each in found if isinstance(each, Tombstone))
@@ -201,7 +201,7 @@ class TestWhatIsNoClaimIsNotInTheWay:
         """An item without a claim, or with one of another type."""
         dynamo.key_ids()
         dynamo.get_claim(PLACE)
-        client: Any = dynamo._client
+        client: Any = dynamo._client()
         client.put_item(TableName=dynamo.table, Item={"key_id": {"B": PLACE}, **junk})
         _one_key(dynamo)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import boto3
@@ -27,7 +26,7 @@ def first(replicating: DynamoDb) -> DynamoKeyStore:
 
 @pytest.fixture
 def second(replicating: DynamoDb) -> DynamoKeyStore:
-    return DynamoKeyStore(TABLE, lambda: replicating.client(SECOND))
+    return DynamoKeyStore(TABLE, lambda _: replicating.client(SECOND))
 
 
 @pytest.fixture(autouse=True)
@@ -70,7 +69,7 @@ class TestReplication:
         first.create_table(replicas=[SECOND, THIRD])
         first.add(RECORD)
         for region in (SECOND, THIRD):
-            store = DynamoKeyStore(TABLE, partial(replicating.client, region))
+            store = DynamoKeyStore(TABLE, replicating.client, region=region)
             assert store.get(RECORD.key_id) == RECORD
 
     def test_its_stream_has_what_replicas_need(self, moto: DynamoDb) -> None:

@@ -48,7 +48,7 @@ def path(tmp_path: Path) -> Path:
 def dynamo(aws: LocalAws) -> Iterator[DynamoKeyStore]:
     """An empty table on moto."""
     client = aws.client("dynamodb", REGION)
-    store = DynamoKeyStore("changing-keys", lambda: client)
+    store = DynamoKeyStore("changing-keys", lambda _: client)
     store.create_table()
     yield store
     client.delete_table(TableName=store.table)
@@ -418,7 +418,7 @@ class TestDynamo:
 
     def test_a_missing_table(self, aws: LocalAws) -> None:
         """Both are a KeyStoreError, with the table's name."""
-        store = DynamoKeyStore("nowhere", lambda: aws.client("dynamodb", REGION))
+        store = DynamoKeyStore("nowhere", lambda _: aws.client("dynamodb", REGION))
         with pytest.raises(KeyStoreError, match="nowhere"):
             store.replace(record(1), rewrapped(record(1)))
         with pytest.raises(KeyStoreError, match="nowhere"):

@@ -35,7 +35,7 @@ class Behind:
         """Have the next PutItem done, and its answer lost."""
         self._losing = True
 
-    def _client(self) -> Any:
+    def _client(self, region: str | None) -> Any:
         """Make a client that makes three attempts, as that of production does."""
         config = Config(retries={"total_max_attempts": 3, "mode": "standard"})
         client = boto3.session.Session(**CREDENTIALS).client("dynamodb", endpoint_url=self._proxy.url, config=config)

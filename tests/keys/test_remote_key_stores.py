@@ -225,7 +225,7 @@ class TestDynamo:
 
     def test_a_lost_region_says_so(self, aws: LocalAws) -> None:
         """As a KeyStoreError, not as an exception of botocore."""
-        store = DynamoKeyStore("data-keys", lambda: aws.client("dynamodb", SECOND))
+        store = DynamoKeyStore("data-keys", lambda _: aws.client("dynamodb", SECOND))
         aws.cut(SECOND)
         try:
             with pytest.raises(KeyStoreError, match="data-keys"):
@@ -246,10 +246,16 @@ class TestDynamo:
         with pytest.raises(ConfigurationError, match="name"):
             DynamoKeyStore("")
 
-    def test_it_takes_a_client_or_a_region(self, dynamodb: DynamoDb) -> None:
-        """One of them would be ignored."""
-        with pytest.raises(ConfigurationError, match="client_factory or a region"):
-            DynamoKeyStore("data-keys", dynamodb.client, region=SECOND)
+    def test_a_factory_is_given_the_region(self, dynamodb: DynamoDb) -> None:
+        """As that of a KMS provider is."""
+        DynamoKeyStore("data-keys", dynamodb.client, region=SECOND).create_table()
+        assert dynamodb.client(SECOND).list_tables()["TableNames"] == ["data-keys"]
+
+    def test_a_factory_that_takes_no_region_is_refused(self, dynamodb: DynamoDb) -> None:
+        """At first use, so that pickles of 0.1 load; the error says how one is written."""
+        store = DynamoKeyStore("data-keys", lambda: dynamodb.client())  # type: ignore[misc,arg-type]
+        with pytest.raises(ConfigurationError, match="lambda region: boto3"):
+            store.get(bytes(16))
 
     def test_it_can_be_in_another_region(self, dynamodb: DynamoDb, monkeypatch: pytest.MonkeyPatch) -> None:
         """Than the one that boto3 is configured for."""

@@ -44,7 +44,7 @@ LAYERS = {
         "__main__",
     ],
     "fieldcrypt_dynamodb": [
-        "errors key_store",
+        "errors lazy_client key_store",
         "item",
         "expression",
         "request batch_writer",

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from threading import Barrier, Thread
 from typing import Any, NamedTuple
 
@@ -67,7 +66,7 @@ class World(NamedTuple):
 
     def keys(self, region: str) -> DynamoKeyStore:
         """Return a region's key store."""
-        return DynamoKeyStore(KEYS, partial(self.dynamodb.client, region))
+        return DynamoKeyStore(KEYS, self.dynamodb.client, region=region)
 
     @contextmanager
     def without(self, region: str) -> Iterator[None]:
@@ -261,7 +260,7 @@ class Meeting(DynamoKeyStore):
     """
 
     def __init__(self, world: World, region: str, barrier: Barrier) -> None:
-        super().__init__(KEYS, partial(world.dynamodb.client, region))
+        super().__init__(KEYS, world.dynamodb.client, region=region)
         self._barrier: Barrier | None = barrier
 
     def list(self, tenant: str | None) -> Sequence[KeyRecord | Tombstone]:
@@ -316,7 +315,7 @@ class HeldBack(DynamoKeyStore):
     """A region's key store in which records are not to be seen until they are released."""
 
     def __init__(self, world: World, region: str) -> None:
-        super().__init__(KEYS, partial(world.dynamodb.client, region))
+        super().__init__(KEYS, world.dynamodb.client, region=region)
         self.released = False
 
     def get(self, key_id: bytes) -> KeyRecord | Tombstone:

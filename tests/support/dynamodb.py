@@ -46,9 +46,9 @@ class DynamoDb:
                 for table in page["TableNames"]:
                     client.delete_table(TableName=table)
 
-    def client(self, region: str = FIRST) -> Any:
-        """Make a boto3 client that makes one attempt a call."""
-        return _session().client("dynamodb", **self._where(region), config=_CONFIG)
+    def client(self, region: str | None = None) -> Any:
+        """Make a boto3 client that makes one attempt per call, for the first region if none is named."""
+        return _session().client("dynamodb", **self._where(region or FIRST), config=_CONFIG)
 
     def resource(self, region: str = FIRST) -> Any:
         """Make a boto3 resource, whose tables take Python's own types; one attempt a call."""

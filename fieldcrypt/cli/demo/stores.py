@@ -90,7 +90,7 @@ class DynamoCustomers:
 
     def __init__(self, aws: LocalAws, region: str, provider: KeyProvider) -> None:
         self._client = aws.client("dynamodb", region)
-        self._keys = DynamoKeyStore("data-keys", lambda: self._client)
+        self._keys = DynamoKeyStore("data-keys", lambda _: self._client)
         self._item = _dynamo_model(aws.endpoint(region), region, Encryptor(provider, self._keys))
 
     def create(self) -> None:

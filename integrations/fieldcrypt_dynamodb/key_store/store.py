@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
-from threading import Lock
 from typing import Any, ClassVar
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -19,14 +17,15 @@ from fieldcrypt import (
     KeyStoreError,
     Purpose,
     Tombstone,
-    call_after_fork,
     read_record,
 )
 from fieldcrypt.spi.aws import Answer, classify
 from fieldcrypt_dynamodb.key_store.replicas import add_replica, enable_streams
+from fieldcrypt_dynamodb.lazy_client import ClientFactory, LazyClient
 
-__all__ = ["DynamoKeyStore"]
+__all__ = ["CONFIG", "DynamoKeyStore"]
 
+CONFIG = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 3, "mode": "standard"})
 _TENANT_INDEX = "by_tenant"
 
 # An index cannot have empty keys, so the absence of a tenant is a value too, one that no tenant's can be.
@@ -48,32 +47,23 @@ class DynamoKeyStore:
 
     Args:
         table: the table's name.
-        client_factory: makes a boto3 DynamoDB client, called at first use, again in a forked child, and again when the
-            client has no credentials that work. Default: a client that waits 2 seconds for a connection, 5 for an
-            answer, and makes 3 attempts.
-        region: of the default client, if not the one that boto3 is configured for.
+        client_factory: makes a boto3 DynamoDB client for a region, called at first use, again in a forked child, and
+            again when the client has no credentials that work. Default: a client that waits 2 seconds for a connection,
+            5 for an answer, and makes 3 attempts.
+        region: of the client, if not the one that boto3 is configured for.
 
     Raises:
-        ConfigurationError: there is no name, or both a factory and a region.
+        ConfigurationError: there is no name.
     """
 
     keeps_claims: ClassVar[bool] = True
 
-    def __init__(
-        self, table: str, client_factory: Callable[[], Any] | None = None, *, region: str | None = None
-    ) -> None:
+    def __init__(self, table: str, client_factory: ClientFactory | None = None, *, region: str | None = None) -> None:
         if not isinstance(table, str) or not table:
             raise ConfigurationError("DynamoKeyStore takes the name of a table")
-        if client_factory is not None and region is not None:
-            raise ConfigurationError("DynamoKeyStore takes a client_factory or a region: a factory knows its region")
         self.table = table
-        self._client_factory = client_factory or partial(_default_client, region)
-        self._reset()
-        call_after_fork(self._reset)
-
-    def _reset(self) -> None:
-        self._client: Any = None
-        self._lock = Lock()
+        self._client_factory, self._region = client_factory, region
+        self._client = LazyClient(client_factory, region, CONFIG)
 
     def create_table(self, replicas: Sequence[str] = ()) -> None:
         """Make the table, billed per request, unless it exists, and its replicas; return when they can be used.
@@ -232,30 +222,23 @@ class DynamoKeyStore:
     def _store_errors(self) -> Iterator[Any]:
         client: Any = None
         try:
-            with self._lock:
-                if self._client is None:
-                    self._client = self._client_factory()
-                client = self._client
+            client = self._client()
             yield client
         except (ClientError, BotoCoreError) as error:
-            if classify(error) is Answer.CREDENTIALS and self._client is client:
-                self._client = None  # it would look for no others
+            if classify(error) is Answer.CREDENTIALS:
+                self._client.forget(client)  # it would look for no others
             raise KeyStoreError(f"the key store {self._place()} cannot be used: {error}") from error
 
     def _place(self) -> str:
-        """Say which one this is: all replicas of a table have its name."""
-        return self.table if self._client is None else f"{self.table} in {self._client.meta.region_name}"
+        """Return which one this is: all replicas of a table have its name."""
+        client = self._client.made
+        return self.table if client is None else f"{self.table} in {client.meta.region_name}"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return DynamoKeyStore, (self.table, self._client_factory)
+        return partial(DynamoKeyStore, region=self._region), (self.table, self._client_factory)
 
     def __repr__(self) -> str:
         return f"<DynamoKeyStore {self._place()}>"
-
-
-def _default_client(region: str | None) -> Any:
-    config = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 3, "mode": "standard"})
-    return boto3.session.Session().client("dynamodb", region_name=region, config=config)
 
 
 def _tenant_key(tenant: str | None) -> str:

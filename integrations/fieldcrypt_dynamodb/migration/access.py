@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Mapping, Set
-from threading import Lock
 from time import sleep
 from typing import Any
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
-from fieldcrypt import MigrationError, call_after_fork
+from fieldcrypt import MigrationError
 from fieldcrypt.spi.migration import Pace, UnitError
 
-__all__ = ["CONFIG", "Client", "TableAccess"]
+__all__ = ["CONFIG", "TableAccess"]
 
 _retries: Any = {"total_max_attempts": 5, "mode": "standard"}
 CONFIG = Config(connect_timeout=5, read_timeout=30, retries=_retries, max_pool_connections=64)  # of a job's client
@@ -29,26 +27,6 @@ _THROTTLED = frozenset(
 _NO_TABLE = "ResourceNotFoundException"
 _REFUSED = "ConditionalCheckFailedException"
 _OF_THE_ITEM = frozenset({"ValidationException", "ItemCollectionSizeLimitExceededException"})  # not of the request
-
-
-class Client:
-    """A boto3 client that is made at first use, and again in a forked child: by a factory, or for a region."""
-
-    def __init__(self, factory: Callable[[], Any] | None, region: str | None = None) -> None:
-        self._factory = factory or (lambda: boto3.session.Session().client("dynamodb", region, config=CONFIG))
-        self._reset()
-        call_after_fork(self._reset)
-
-    def _reset(self) -> None:
-        self._client: Any = None
-        self._lock = Lock()
-
-    def __call__(self) -> Any:
-        """Return it."""
-        with self._lock:
-            if self._client is None:
-                self._client = self._factory()
-            return self._client
 
 
 class TableAccess:

@@ -10,9 +10,10 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from fieldcrypt import ConfigurationError, MigrationError
+from fieldcrypt import MigrationError
 from fieldcrypt_dynamodb.key_store.replicas import add_replica, enable_streams
-from fieldcrypt_dynamodb.migration.access import Client, TableAccess
+from fieldcrypt_dynamodb.lazy_client import ClientFactory, LazyClient
+from fieldcrypt_dynamodb.migration.access import CONFIG, TableAccess
 from fieldcrypt_dynamodb.migration.conditional import conditional
 
 __all__ = ["CheckpointTable"]
@@ -34,31 +35,26 @@ class CheckpointTable:
 
     Args:
         name: the table's.
-        client_factory: makes a boto3 DynamoDB client, called at first use and again in a forked child.
-        region: of the default client, if not the one that boto3 is configured for. A table that is in one region only
-            does for data in several, if that region is named to all.
+        client_factory: makes a boto3 DynamoDB client for a region, called at first use and again in a forked child.
+        region: of the client, if not the one that boto3 is configured for. A table that is in one region only does for
+            data in several, if that region is named to all.
         replication: how far a replica of the table may be behind: so long a region waits before it begins to write.
 
     Attributes:
         is_named: its region was named.
-
-    Raises:
-        ConfigurationError: there are both a factory and a region.
     """
 
     def __init__(
         self,
         name: str = "fieldcrypt-migrations",
-        client_factory: Callable[[], Any] | None = None,
+        client_factory: ClientFactory | None = None,
         *,
         region: str | None = None,
         replication: timedelta = timedelta(seconds=5),
     ) -> None:
-        if client_factory is not None and region is not None:
-            raise ConfigurationError("CheckpointTable takes a client_factory or a region: a factory knows its region")
         self.name = name
         self.is_named = region is not None
-        self._client = Client(client_factory, region)
+        self._client = LazyClient(client_factory, region, CONFIG)
         self._access = TableAccess(self._client, name)
         self._replication = replication.total_seconds()
 

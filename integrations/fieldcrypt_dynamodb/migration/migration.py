@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from typing import Any
 
 from fieldcrypt import ConfigurationError
 from fieldcrypt.spi.migration import Part, StoredMigration, Which
 from fieldcrypt_dynamodb.item.description import ProtectedTable
-from fieldcrypt_dynamodb.migration.access import CONFIG, Client, TableAccess
+from fieldcrypt_dynamodb.lazy_client import ClientFactory, LazyClient
+from fieldcrypt_dynamodb.migration.access import CONFIG, TableAccess
 from fieldcrypt_dynamodb.migration.checkpoint_table import CheckpointTable
 from fieldcrypt_dynamodb.migration.checkpoints import Checkpoints
 from fieldcrypt_dynamodb.migration.entries import MOST_SEGMENTS
@@ -34,11 +34,12 @@ class TableMigration(StoredMigration):
 
     Args:
         table: the description of the table, whose protected attributes say what they accept.
-        client_factory: makes a boto3 DynamoDB client, called at first use and again in a forked child. Default: one
-            that waits 5 seconds for a connection, 30 for an answer, and makes 5 attempts; of a model where its Meta
-            says.
-        region: of the default client, if not the one that boto3 is configured for: where this process works at the
-            table. It does not name the region of the checkpoints to others, as a global table needs it.
+        client_factory: makes a boto3 DynamoDB client for a region, called at first use and again in a forked child.
+            Default: one that waits 5 seconds for a connection, 30 for an answer, and makes 5 attempts; of a model where
+            its Meta says.
+        region: of the client, if not the one that boto3 is configured for, or that a model's Meta names: where this
+            process works at the table. It does not name the region of the checkpoints to others, as a global table
+            needs it.
         checkpoints: the table that is written down in how far it is; or its name, and then it is used by the same
             client as the table. `create_table` makes it.
         capacity: so many read, and as many write, capacity units a second may be used by all workers of a process;
@@ -47,14 +48,14 @@ class TableMigration(StoredMigration):
         name: what its checkpoints are kept under. Default: the table's name.
 
     Raises:
-        ConfigurationError: the table is none; there are both a factory and a region, or too many segments. At first
-            use: the client is of another region or endpoint than the model.
+        ConfigurationError: the table is none; or there are too many segments. At first use: the client is of another
+            region or endpoint than the model.
     """
 
     def __init__(
         self,
         table: ProtectedTable | MigratedTable,
-        client_factory: Callable[[], Any] | None = None,
+        client_factory: ClientFactory | None = None,
         *,
         region: str | None = None,
         checkpoints: CheckpointTable | str = "fieldcrypt-migrations",
@@ -62,14 +63,12 @@ class TableMigration(StoredMigration):
         segments: int = 16,
         name: str | None = None,
     ) -> None:
-        if client_factory is not None and region is not None:
-            raise ConfigurationError("TableMigration takes a client_factory or a region: a factory knows its region")
         if not 1 <= segments <= MOST_SEGMENTS:
             raise ConfigurationError(f"a table is divided into 1 to {MOST_SEGMENTS:,} segments")
         migrated = migrated_table(table)
-        client = Client(lambda: _client(migrated, client_factory, region))
+        client = LazyClient(lambda region: _client(migrated, client_factory, region), region, CONFIG)
         if isinstance(checkpoints, str):
-            checkpoints = CheckpointTable(checkpoints, client)
+            checkpoints = CheckpointTable(checkpoints, lambda _: client())
         self.checkpoints = checkpoints
         access = TableAccess(client, migrated.name, capacity)
         self._source = TableSource(migrated, access, checkpoints)
@@ -90,12 +89,14 @@ class TableMigration(StoredMigration):
         return {f"{self._source.name}.{name}": count for name, count in found.items()}
 
 
-def _client(table: MigratedTable, factory: Callable[[], Any] | None, region: str | None) -> Any:
+def _client(table: MigratedTable, factory: ClientFactory | None, region: str | None) -> Any:
     """Make the client of a migration, which is where the table is."""
     own = table.client(CONFIG)
     if own is not None and factory is None and region in (None, own.meta.region_name):
         return own
-    client = Client(factory, region)()
+    if own is not None and region is None:
+        region = own.meta.region_name
+    client = LazyClient(factory, region, CONFIG)()
     if own is not None:
         where, other = (f"{each.meta.endpoint_url} in {each.meta.region_name}" for each in (own, client))
         if where != other:
