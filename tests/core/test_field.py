@@ -223,6 +223,7 @@ class TestConfiguration:
         encryptor.configure(LocalKeyProvider.generate())
         assert field.decrypt(field.encrypt(SSN)) == SSN
 
+    @pytest.mark.usefixtures("clock")
     def test_reconfiguration(self, encryptor: Encryptor) -> None:
         """A new configuration ends the use of the old keys, to encrypt and to decrypt, and its own work."""
         field = encryptor.field("patients.ssn", str)

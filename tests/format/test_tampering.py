@@ -27,6 +27,8 @@ KEY_ID = range(1, 17)  # bytes of a value
 TENANT = "clinic-7"
 ROW = {"row": "42"}
 
+pytestmark = pytest.mark.usefixtures("clock")  # nobody waits for a record that never comes
+
 Opener = Callable[[bytes], object]
 
 

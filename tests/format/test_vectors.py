@@ -41,6 +41,7 @@ from fieldcrypt_dynamodb.item.values import to_python
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 FILES = sorted(VECTORS.glob("*.json"))
+pytestmark = pytest.mark.usefixtures("clock")  # nobody waits for a record that never comes
 
 
 def load(path: Path) -> dict[str, Any]:

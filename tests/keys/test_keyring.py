@@ -383,6 +383,7 @@ class TestRefusals:
         assert field.decrypt(field.encrypt(SSN, tenant="A")) == SSN
         assert other.decrypt(value) == SSN
 
+    @pytest.mark.usefixtures("clock")
     def test_a_deleted_key_in_a_self_contained_value(self, provider: CountingProvider, rows: RowStore) -> None:
         """A self-contained value that brings the record of a deleted key does not open stored values of that key."""
         value = new_field(provider, rows).encrypt(SSN)
