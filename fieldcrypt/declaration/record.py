@@ -154,8 +154,8 @@ class ProtectedRecord:
             whole: False if members may have been left out on purpose, so that the seal cannot be looked at.
 
         Raises:
-            DecryptionError: a value is none of this field, of this record, of its tenant; or the record is no such one,
-                or its seal is broken.
+            DecryptionError: a value does not belong to this field, this record or its tenant; or the record has another
+                shape than the paths, or its seal is broken.
             TypeError: the record is no mapping.
             KeyProviderError, KeyStoreError, ConfigurationError: as for `Field.decrypt`.
         """

@@ -61,12 +61,14 @@ class Shape:
         step, path = field.path.steps[depth], field.path.text
         for other in self._steps:
             if other != step and isinstance(other, Elements) | isinstance(step, Elements):
-                raise ConfigurationError(f"{path} and {self._example} take one part of the record for two things")
+                raise ConfigurationError(
+                    f"{path} and {self._example} contradict each other: one part is a map, or one kind of list"
+                )
         self._example = path
         child = self._steps.get(step)
         at_end = depth == len(field.path.steps) - 1
         if isinstance(child, RecordField) or (at_end and child is not None):
-            raise ConfigurationError(f"{path} is protected twice, with what it is part of or what is part of it")
+            raise ConfigurationError(f"{path} is protected twice, on its own and as a part")
         if at_end:
             self._steps[step] = field
             self._add_companions(field)
@@ -77,7 +79,7 @@ class Shape:
 
     def _add_companions(self, field: RecordField) -> None:
         if field.indexes and isinstance(field.path.steps[-1], Elements):
-            raise ConfigurationError(f"{field.path.text} stands for elements, beside which there is no room for tags")
+            raise ConfigurationError(f"{field.path.text} stands for elements of a list, beside which no tag can stand")
         for companion in field.indexes:
             if companion in self._companions:
                 raise ConfigurationError(f"{companion!r} cannot hold the tags of two fields, or a seal as well")
@@ -145,12 +147,12 @@ class Shape:
         return copy
 
     def _misshapen_error(self, wanted: str, value: Any) -> TypeError:
-        return TypeError(f"on the way to {self._example} there is no {wanted}, but a {type(value).__name__}")
+        return TypeError(f"expected a {wanted} on the path to {self._example}, got {type(value).__name__}")
 
 
 def _text(element: Any, told_by: str, example: str) -> str:
     """Return the text by which an element of a list is told from the others."""
     member = element.get(told_by) if isinstance(element, Mapping) else None
     if member is None:
-        raise TypeError(f"on the way to {example} an element has no {told_by!r}, by which it is told from the others")
+        raise TypeError(f"an element on the path to {example} lacks {told_by!r}, which tells it apart from the others")
     return key_text(member)

@@ -69,7 +69,7 @@ def test_what_is_not_said_means_the_same(declaration: Callable[..., Any]) -> Non
         }
         for made in (Protection, declaration)
     )
-    shared = (defaults.keys() & own.keys()) - {"storage"}  # in SQL a type, or None for the one of bytes
+    shared = (defaults.keys() & own.keys()) - {"type", "storage"}  # which come from elsewhere, or are types of SQL
     assert {name: own[name] for name in shared} == {name: defaults[name] for name in shared}
 
 
