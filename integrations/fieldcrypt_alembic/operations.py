@@ -69,24 +69,24 @@ def keep_tables(autogen_context: AutogenContext, upgrade_ops: UpgradeOps) -> Non
     operations = [*upgrade_ops.ops]
     dropped: set[tuple[str | None, str]] = set()
     made: set[tuple[str | None, str]] = set()
-    for each in operations:
-        if isinstance(each, (DropTableOp, CreateTableOp)):
-            content = content_of((column.name, column.type) for column in each.to_table().columns)
+    for operation in operations:
+        if isinstance(operation, (DropTableOp, CreateTableOp)):
+            content = content_of((column.name, column.type) for column in operation.to_table().columns)
             if content is not None:
-                (dropped if isinstance(each, DropTableOp) else made).add((each.schema, each.table_name))
+                (dropped if isinstance(operation, DropTableOp) else made).add((operation.schema, operation.table_name))
     for schema, table in sorted(dropped, key=str):
         _log.info(
             "Kept table %r, which holds fieldcrypt's keys or checkpoints", f"{schema}.{table}" if schema else table
         )
     upgrade_ops.ops = []
-    for each in operations:
-        where = getattr(each, "schema", None), getattr(each, "table_name", None)
+    for operation in operations:
+        where = getattr(operation, "schema", None), getattr(operation, "table_name", None)
         if where in dropped:
             continue
         if where in made:
-            upgrade_ops.ops += _kept(autogen_context, each)
-        elif not isinstance(each, ModifyTableOps) or _without_drops(autogen_context, each):
-            upgrade_ops.ops.append(each)
+            upgrade_ops.ops += _kept(autogen_context, operation)
+        elif not isinstance(operation, ModifyTableOps) or _without_drops(autogen_context, operation):
+            upgrade_ops.ops.append(operation)
 
 
 def _kept(autogen_context: AutogenContext, operation: MigrateOperation) -> Iterator[MigrateOperation]:
@@ -108,7 +108,7 @@ def _kept(autogen_context: AutogenContext, operation: MigrateOperation) -> Itera
 
 
 def _without_drops(autogen_context: AutogenContext, operation: ModifyTableOps) -> bool:
-    """Take columns of fieldcrypt's out of those that a table loses; say whether anything is left to do."""
+    """Take fieldcrypt's columns out of those that a table loses; return True if anything is left to do."""
     if any(isinstance(each, DropColumnOp) for each in operation.ops):
         inspector: Any = autogen_context.inspector
         columns = inspector.get_columns(operation.table_name, schema=operation.schema)

@@ -7,7 +7,7 @@ from sqlalchemy.exc import DBAPIError, DontWrapMixin, StatementError
 
 from fieldcrypt import PlaintextRefusedError
 
-__all__ = ["ProtectedColumnError", "hide_unprocessed_parameters", "without_parameters"]
+__all__ = ["ProtectedColumnError", "hide_unprocessed_parameters", "parameterless_error"]
 
 
 class ProtectedColumnError(PlaintextRefusedError, DontWrapMixin):
@@ -21,7 +21,7 @@ class ProtectedColumnError(PlaintextRefusedError, DontWrapMixin):
 _passed: dict[type[Exception], type[Exception]] = {}  # a class of errors -> the same with the mixin
 
 
-def without_parameters(error: Exception) -> Exception:
+def parameterless_error(error: Exception) -> Exception:
     """Return the same error in a form that SQLAlchemy lets pass.
 
     SQLAlchemy wraps what a bind processor raises in a StatementError, whose message shows the statement's parameters:

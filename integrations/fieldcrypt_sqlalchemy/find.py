@@ -51,9 +51,9 @@ def find(session: Any, statement: Select[Any]) -> list[Any]:
     entity = _entity(statement)
     criteria, comparisons = [], {}
     for criterion in _conjuncts(where(statement)):
-        sought = searched(criterion)
-        if sought is not None:
-            comparisons[sought] = _Comparison(sought, entity)
+        search = searched(criterion)
+        if search is not None:
+            comparisons[search] = _Comparison(search, entity)
             criterion = _of_candidates(criterion)
         criteria.append(criterion)
     narrowed = with_where(statement, criteria)
@@ -64,13 +64,13 @@ def find(session: Any, statement: Select[Any]) -> list[Any]:
 
 def _check(statement: Any, compared: Container[Searched]) -> None:
     """Refuse a statement that searches for more than what is compared, or whose rows the database has to count."""
-    found = [sought for sought in map(searched, visitors.iterate(statement)) if sought is not None]
-    for sought in found:
-        if sought not in compared:
+    found = [search for search in map(searched, visitors.iterate(statement)) if search is not None]
+    for search in found:
+        if search not in compared:
             raise ProtectedColumnError(
-                f"find cannot compare {sought.tagger.described} after decryption: join the conditions on it by AND, "
+                f"find cannot compare {search.tagger.described} after decryption: join the conditions on it by AND, "
                 "and select the model that it is of",
-                field=sought.tagger.name,
+                field=search.tagger.name,
             )
     if found and is_limited_or_grouped(statement):
         raise ProtectedColumnError(
@@ -108,9 +108,9 @@ def _of_candidates(match: Any) -> Any:
 class _Comparison:
     """A condition of the statement, on the decrypted attribute of a candidate."""
 
-    def __init__(self, sought: Searched, entity: Any) -> None:
-        self._tagger, self._values = sought.tagger, sought.values
-        notes = orm_notes(sought.column)
+    def __init__(self, search: Searched, entity: Any) -> None:
+        self._tagger, self._values = search.tagger, search.values
+        notes = orm_notes(search.column)
         parent = notes.get("parententity")
         inherited = parent is not None and parent.is_mapper and entity.is_mapper and entity.isa(parent)
         if parent is not entity and not inherited:
@@ -122,6 +122,6 @@ class _Comparison:
         self._key = notes["proxy_key"]
 
     def holds(self, row: Any) -> bool:
-        """Say whether a candidate is what was searched for."""
+        """Return True if a candidate is what was searched for."""
         stored = getattr(row, self._key)
         return any(self._tagger.matches(stored, value) for value in self._values)

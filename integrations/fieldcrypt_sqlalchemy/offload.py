@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 def can_await() -> bool:
-    """Say whether SQLAlchemy's asyncio extension called; without greenlet, which only that needs, it has not."""
+    """Return True if SQLAlchemy's asyncio extension called, which alone needs greenlet."""
     return sys.modules.get("greenlet") is not None and in_greenlet()
 
 

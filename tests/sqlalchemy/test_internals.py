@@ -164,7 +164,7 @@ class TestSelfCheck:
         monkeypatch.setattr(self_check, "_checked", set())
         with monkeypatch.context() as blind:
             blind.setattr("fieldcrypt_sqlalchemy.row_rule.writing._check_value", lambda column, value: None)
-            blind.setattr("fieldcrypt_sqlalchemy.guard.statements.check_places", lambda statement: None)
+            blind.setattr("fieldcrypt_sqlalchemy.guard.statements.check_positions", lambda statement: None)
             for _ in range(2):
                 with pytest.raises(ConfigurationError, match="an upsert"):
                     self_check.check_dialect(name)

@@ -17,7 +17,7 @@ from fieldcrypt.spi import MAX_TAG_SIZE
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
 from fieldcrypt_sqlalchemy.internals.column import is_untyped
 
-__all__ = ["NO_TAG", "BlindIndexTag", "Tag", "blind_index", "only_tags"]
+__all__ = ["NO_TAG", "BlindIndexTag", "Tag", "blind_index", "only_tags_error"]
 
 
 class Tag(bytes):
@@ -35,11 +35,11 @@ class _TagComparator(TypeDecorator.Comparator[Any]):
     def operate(self, op: Any, *other: Any, **kwargs: Any) -> Any:
         for each in other:
             if not _may_meet_tags(each):
-                raise only_tags(self.expr)
+                raise only_tags_error(self.expr)
         return super().operate(op, *other, **kwargs)
 
     def reverse_operate(self, op: Any, other: Any, **kwargs: Any) -> Any:
-        raise only_tags(self.expr)
+        raise only_tags_error(self.expr)
 
 
 def _may_meet_tags(other: Any) -> bool:
@@ -56,7 +56,7 @@ def _may_meet_tags(other: Any) -> bool:
     return other is None or isinstance(other, Tag)
 
 
-def only_tags(column: Any = None) -> ProtectedColumnError:
+def only_tags_error(column: Any = None) -> ProtectedColumnError:
     """Return the error of tags that meet, or are, something else."""
     which = "a blind index column" if column is None else f"the blind index column {column}"
     return ProtectedColumnError(f"{which} takes only what fieldcrypt puts there: set, or compare, the encrypted column")
@@ -89,7 +89,7 @@ class BlindIndexTag(TypeDecorator[bytes]):
             if value is None:
                 return None
             if value.__class__ is not Tag:
-                raise only_tags(self.column)
+                raise only_tags_error(self.column)
             return bytes(value) if to_driver is None else to_driver(bytes(value))
 
         return process
@@ -127,8 +127,8 @@ def blind_index(
 
     Args:
         unique: let the database refuse a second row with the same value. While index keys are being rotated it can
-            only tell those that were tagged under the same key, until a `Migration` has tagged all rows anew.
-        index: have the database index the column, in vain if it is unique.
+            only tell those that were tagged under the same key, until a `Migration` has tagged all rows again.
+        index: have the database index the column; no need of it if it is unique.
         init, repr, compare: for mapped dataclasses, as for `mapped_column`.
     """
     options = {"init": init, "repr": repr, "compare": compare}

@@ -71,16 +71,16 @@ class Comparator(TypeDecorator.Comparator[Any]):
                 return super().operate(op, *other, **kwargs)
         if op in SEARCHES and self._type.index is not None:
             return search(self.expr, op, other[0])
-        raise self._refusal(op)
+        raise self._operator_error(op)
 
     def reverse_operate(self, op: Any, other: Any, **kwargs: Any) -> Any:
-        raise self._refusal(op)
+        raise self._operator_error(op)
 
     @property
     def _type(self) -> Any:
         return self.type  # an Encrypted
 
-    def _refusal(self, op: Any) -> ProtectedColumnError:
+    def _operator_error(self, op: Any) -> ProtectedColumnError:
         works = (
             "Only ==, !=, in_, not_in, is_(None) and is_not(None) work, by its blind index"
             if self._type.index is not None

@@ -64,7 +64,7 @@ def _parts(type_: TypeEngine[Any]) -> Iterator[Any]:
 
 def _refuse_options(name: str, column: Any) -> None:
     if column.primary_key or column.unique or column.index or column.foreign_keys:
-        raise _not_comparable(name, "a key, unique or indexed")
+        raise _not_comparable_error(name, "a key, unique or indexed")
     if column.server_default is not None or column.server_onupdate is not None:
         raise ConfigurationError(
             f"{name} is encrypted, so the database cannot make its values, which it would have to know: use a default "
@@ -88,7 +88,7 @@ def refuse_constraint(constraint: Any, table: Any) -> None:
     """
     for column in constraint.columns if isinstance(table, Table) else ():
         if isinstance(column.type, Encrypted):
-            raise _not_comparable(f"{table.name}.{column.name}", "in a constraint")
+            raise _not_comparable_error(f"{table.name}.{column.name}", "in a constraint")
 
 
 def refuse_discriminator(mapper: Mapper[Any], cls: type) -> None:
@@ -101,7 +101,7 @@ def refuse_discriminator(mapper: Mapper[Any], cls: type) -> None:
         )
 
 
-def _not_comparable(name: str, what: str) -> ConfigurationError:
+def _not_comparable_error(name: str, what: str) -> ConfigurationError:
     return ConfigurationError(
         f"{name} is encrypted, so it cannot be {what}: the database would compare ciphertext, which differs each time "
         "that a value is encrypted. For a unique or searchable value declare a blind index: Encrypted(…, index=…)"

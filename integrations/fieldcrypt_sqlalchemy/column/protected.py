@@ -23,7 +23,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.selectable import ScalarSelect, TextualSelect
 from sqlalchemy.types import TypeEngine
 
-from fieldcrypt_sqlalchemy.column.refusal import refused
+from fieldcrypt_sqlalchemy.column.refusal import expression_error
 from fieldcrypt_sqlalchemy.internals.element import LABEL_REFERENCE, negate
 from fieldcrypt_sqlalchemy.internals.select import listed, selectables
 from fieldcrypt_sqlalchemy.internals.write import returned
@@ -173,7 +173,7 @@ def _render_column(column: Any, compiler: Any, **kw: Any) -> str:
     elif not is_allowed:
         is_allowed = is_upsert_row(column) and isinstance(_rendering(compiler), Insert)  # examined in `statements.py`
     if not is_allowed:
-        raise refused(column, _rendering(compiler))
+        raise expression_error(column, _rendering(compiler))
     rendered: str = compiler.visit_column(column, **kw)
     return rendered
 
@@ -225,7 +225,7 @@ def _is_listed(column: Any, compiler: Any) -> bool:
         for element in elements:
             if not isinstance(element, ColumnClause):
                 for protected in protected_within(element):
-                    raise refused(protected, statement)
+                    raise expression_error(protected, statement)
     left[hash(column)] -= 1
     return left[hash(column)] >= 0
 
@@ -238,4 +238,4 @@ def _listed(statement: Any, compiler: Any) -> list[Any]:
         elements = listed(statement)
     else:
         elements = compiler.implicit_returning or returned(statement)
-    return [inner(each) for each in selectables(elements)]
+    return [inner(selectable) for selectable in selectables(elements)]

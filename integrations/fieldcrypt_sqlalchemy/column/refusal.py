@@ -12,7 +12,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
 from fieldcrypt_sqlalchemy.internals.select import listed, sorted_and_grouped
 
-__all__ = ["mixed", "refused"]
+__all__ = ["mixed_fields_error", "expression_error"]
 
 _COMPUTED = "and would compute with that. Select the column as it is, and compute in Python. Nothing was sent"
 _COUNTED = (
@@ -27,7 +27,7 @@ _COMPARED = (
 _SEARCH = ". To search, compare the column alone, with plain values: ==, in_(…); of tuples, or_(and_(…), …)"
 
 
-def refused(column: Any, statement: Any = None) -> ProtectedColumnError:
+def expression_error(column: Any, statement: Any = None) -> ProtectedColumnError:
     """Return the error of a protected column in an expression.
 
     Args:
@@ -43,7 +43,7 @@ def refused(column: Any, statement: Any = None) -> ProtectedColumnError:
     )
 
 
-def mixed(column: Any) -> ProtectedColumnError:
+def mixed_fields_error(column: Any) -> ProtectedColumnError:
     """Return the error of a protected column that a UNION or the like mixes with other values."""
     return ProtectedColumnError(
         f"a UNION or the like mixes the values of {column.type.described} with others, in one column, which opens as "

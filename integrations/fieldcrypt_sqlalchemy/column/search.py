@@ -17,7 +17,7 @@ from fieldcrypt.spi import located
 from fieldcrypt_sqlalchemy.column.companion import Tag
 from fieldcrypt_sqlalchemy.column.protected import direct
 from fieldcrypt_sqlalchemy.column.tagger import Tagger
-from fieldcrypt_sqlalchemy.errors import ProtectedColumnError, without_parameters
+from fieldcrypt_sqlalchemy.errors import ProtectedColumnError, parameterless_error
 from fieldcrypt_sqlalchemy.internals.element import annotate_like
 
 __all__ = ["SEARCHES", "Searched", "TenantColumn", "of_tenant", "search", "searched"]
@@ -41,7 +41,7 @@ class Searched:
         try:
             return self.tagger.tags(self.values, self.tenant)
         except (TypeError, ValueError, FieldcryptError) as error:
-            refused = without_parameters(located(error, field=self.column.type.name, tenant=self.tenant))
+            refused = parameterless_error(located(error, field=self.column.type.name, tenant=self.tenant))
         raise refused
 
 
@@ -53,19 +53,19 @@ class TruncatedMatch(BinaryExpression[bool]):
     searched: Searched
 
     def _negate(self) -> Any:
-        raise _shared(self.searched, "so that no rows can be left out by them: leave them out in Python")
+        raise _shared_tags_error(self.searched, "so that no rows can be left out by them: leave them out in Python")
 
 
 @compiles(TruncatedMatch)
 def _render_truncated(match: Any, compiler: Any, **kw: Any) -> str:
-    raise _shared(
+    raise _shared_tags_error(
         match.searched,
         "so that rows have to be compared after decryption: find(session, statement) does so, for conditions that are "
         "joined by AND",
     )
 
 
-def _shared(searched: Searched, why: str) -> ProtectedColumnError:
+def _shared_tags_error(searched: Searched, why: str) -> ProtectedColumnError:
     return ProtectedColumnError(
         f"{searched.tagger.described} has tags shorter than 16 bytes, which other values share, {why}",
         field=searched.tagger.name,
@@ -112,7 +112,7 @@ def of_tenant(column: ColumnElement[Any] | QueryableAttribute[Any], tenant: Any)
     """
     if isinstance(tenant, (ClauseElement, operators.ColumnOperators)):
         raise TypeError("of_tenant(column, tenant): name one tenant, as a value, and not by a column")
-    element: Any = column.__clause_element__() if isinstance(column, QueryableAttribute) else column
+    element: Any = column.__clause_element__() if hasattr(column, "__clause_element__") else column
     index = getattr(getattr(element, "type", None), "index", None)
     if index is None or not index.per_tenant:
         raise ProtectedColumnError("of_tenant takes an encrypted column that is indexed with per_tenant=True")
@@ -152,21 +152,21 @@ def search(column: Any, op: Any, other: Any, tenant: str | None = None) -> Colum
     for value in values:
         tagger.check(value)
     companion = _in_place_of(protected, tagger.companion(protected))
-    sought = Searched(protected, tagger, values, tenant)
-    tags: BindParameter[Any] = bindparam(None, callable_=sought, expanding=True, type_=companion.type, unique=True)
+    searched = Searched(protected, tagger, values, tenant)
+    tags: BindParameter[Any] = bindparam(None, callable_=searched, expanding=True, type_=companion.type, unique=True)
     condition: Any = companion.in_(tags)
     if tagger.truncated:
         condition.__class__ = TruncatedMatch
-        condition.searched = sought
+        condition.searched = searched
     return ~condition if op in _NEGATIVE else condition  # type: ignore[no-any-return]
 
 
 def searched(element: Any) -> Searched | None:
     """Return what a condition looks for that a row meets by its tag; of any other element of a statement, None."""
     if isinstance(element, BinaryExpression) and element.operator is operators.in_op:
-        sought = getattr(element.right, "callable", None)
-        if isinstance(sought, Searched):
-            return sought
+        source = getattr(element.right, "callable", None)
+        if isinstance(source, Searched):
+            return source
     return None
 
 

@@ -44,10 +44,12 @@ def _is_unique(column: Any) -> bool:
     if not isinstance(column.table, Table):
         return False  # a description in few words does not say
     constraints = (
-        each for each in column.table.constraints if isinstance(each, (PrimaryKeyConstraint, UniqueConstraint))
+        constraint
+        for constraint in column.table.constraints
+        if isinstance(constraint, (PrimaryKeyConstraint, UniqueConstraint))
     )
-    indexes = (each for each in column.table.indexes if each.unique)
-    return column.unique or any(column in each.columns.values() for each in (*constraints, *indexes))
+    indexes = (index for index in column.table.indexes if index.unique)
+    return column.unique or any(column in constraint.columns.values() for constraint in (*constraints, *indexes))
 
 
 class Tagger:
@@ -133,7 +135,7 @@ class Tagger:
         return list(dict.fromkeys(found)) or ([NO_TAG] if values else [])
 
     def matches(self, stored: Any, value: Any) -> bool:
-        """Say whether a stored value, decrypted, is equal to one that was searched for."""
+        """Return True if a stored value, decrypted, is equal to one that was searched for."""
         one, other = self._converted(stored), self._converted(value)
         if one is None or other is None:
             return False

@@ -18,7 +18,7 @@ from fieldcrypt_sqlalchemy.column.arguments import check_encryptor, inner_type
 from fieldcrypt_sqlalchemy.column.comparator import Comparator
 from fieldcrypt_sqlalchemy.column.protected import ProtectedType
 from fieldcrypt_sqlalchemy.column.tagger import Tagger, check_index
-from fieldcrypt_sqlalchemy.errors import without_parameters
+from fieldcrypt_sqlalchemy.errors import parameterless_error
 from fieldcrypt_sqlalchemy.offload import in_thread
 from fieldcrypt_sqlalchemy.value.conversion import conversion
 from fieldcrypt_sqlalchemy.value.processors import PROTECTED_RESULT, binary_type, binding, reading_binary
@@ -263,7 +263,7 @@ class Encrypted(ProtectedType, TypeDecorator[Any]):
             ConfigurationError: name or encryptor are missing.
         """
         if self.name is None or self.encryptor is None:
-            raise without_parameters(
+            raise parameterless_error(
                 ConfigurationError(
                     "this Encrypted type belongs to no column, so its field has no name: give it one, "
                     "Encrypted(…, name=…)"
@@ -280,5 +280,5 @@ class Encrypted(ProtectedType, TypeDecorator[Any]):
 
 
 def is_searchable(column: Any) -> bool:
-    """Say whether a column is encrypted and has a companion with tags."""
+    """Return True if a column is encrypted and has a companion with tags."""
     return isinstance(column.type, Encrypted) and column.type.index is not None

@@ -80,6 +80,6 @@ def _fetch(encryptor: Encryptor, values: dict[bytes, bytes]) -> None:
     try:
         await_only(encryptor.warm_up_async(values=values.values()))
     except FieldcryptError:
-        return  # whoever reads the value is told
+        return  # reading the value raises it
     seconds = min(_FRESH_FOR, encryptor.policy.cache_ttl.total_seconds() / 10)
     fresh.update(dict.fromkeys(values, (time.monotonic() + seconds, time.time() + seconds)))

@@ -45,11 +45,11 @@ def check(compiled: Any, options: Mapping[str, Any]) -> Examined | None:
         check_dialect(compiled.dialect.name)
         about = compiled.__dict__[EXAMINED] = examine(compiled)
     if about is not None and about.written is not None and PREPARED not in options:
-        raise _not_prepared(about.written)
+        raise _not_prepared_error(about.written)
     return about  # type: ignore[no-any-return]
 
 
-def _not_prepared(column: Any) -> ProtectedColumnError:
+def _not_prepared_error(column: Any) -> ProtectedColumnError:
     return ProtectedColumnError(
         f"{column.type.described} is written together with its tag, or bound to its row, which is looked after before "
         "a statement is compiled; this one was compiled already, or came here by a way that fieldcrypt does not know. "

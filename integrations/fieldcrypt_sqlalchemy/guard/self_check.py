@@ -17,7 +17,7 @@ from fieldcrypt import Encryptor
 from fieldcrypt_sqlalchemy.column.type import Encrypted
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
 from fieldcrypt_sqlalchemy.guard.statements import examine
-from fieldcrypt_sqlalchemy.internals.gate import renamed
+from fieldcrypt_sqlalchemy.internals.gate import renamed_error
 
 __all__ = ["check_dialect", "check_guard"]
 
@@ -60,7 +60,7 @@ def _check(cases: Iterator[_Case], dialect: Any) -> None:
             examine(statement.compile(dialect=dialect))
         except ProtectedColumnError:
             continue
-        raise renamed(f"way to see {what}")
+        raise renamed_error(f"way to see {what}")
 
 
 def _table() -> Table:

@@ -22,7 +22,7 @@ from fieldcrypt_sqlalchemy.column.type import Encrypted
 from fieldcrypt_sqlalchemy.guard.examined import Examined
 from fieldcrypt_sqlalchemy.guard.preparation import needs_preparation
 from fieldcrypt_sqlalchemy.internals.element import of_lambda
-from fieldcrypt_sqlalchemy.internals.gate import renamed
+from fieldcrypt_sqlalchemy.internals.gate import renamed_error
 from fieldcrypt_sqlalchemy.internals.results import result_types
 from fieldcrypt_sqlalchemy.internals.select import is_made_by_orm, made_by_orm
 from fieldcrypt_sqlalchemy.internals.wrapping import MADE
@@ -30,7 +30,7 @@ from fieldcrypt_sqlalchemy.row_key.noted import row_keys_of
 from fieldcrypt_sqlalchemy.row_rule.row_rule import check_nested
 from fieldcrypt_sqlalchemy.row_rule.writing import check_writes
 from fieldcrypt_sqlalchemy.statement.elements import elements, selects_of_ddl
-from fieldcrypt_sqlalchemy.statement.positions import check_places
+from fieldcrypt_sqlalchemy.statement.positions import check_positions
 from fieldcrypt_sqlalchemy.statement.sql_text import check_text
 
 __all__ = ["examine"]
@@ -63,7 +63,7 @@ def _statements(compiled: Any) -> list[Any]:
     """Return what was compiled, and what the ORM made of it and of its subqueries."""
     given, made = compiled.statement, compiled.__dict__.get(MADE)  # it stays, for other threads may come as soon
     if made is None and is_made_by_orm(given):
-        raise renamed("way to see what the ORM makes of a statement")
+        raise renamed_error("way to see what the ORM makes of a statement")
     statements = [given, *made_by_orm(compiled), *(made or ())]
     return list({id(statement): statement for statement in statements}.values())
 
@@ -74,7 +74,7 @@ def _check(statements: list[list[Any]]) -> None:
         return
     check_text(nodes)
     for found in statements:
-        check_places(found[0])
+        check_positions(found[0])
         whole = [_within(found[0]), found[0]]
         for node in found:
             if isinstance(node, (Insert, Update)):

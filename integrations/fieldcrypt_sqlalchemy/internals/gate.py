@@ -11,12 +11,12 @@ import sqlalchemy
 
 from fieldcrypt import ConfigurationError
 
-__all__ = ["IS_2_0", "read", "renamed"]
+__all__ = ["IS_2_0", "read", "renamed_error"]
 
 IS_2_0 = sqlalchemy.__version__.startswith("2.0.")
 
 
-def renamed(what: str) -> ConfigurationError:
+def renamed_error(what: str) -> ConfigurationError:
     """Return the error of a name that SQLAlchemy does not have any more."""
     return ConfigurationError(
         f"this SQLAlchemy is newer than fieldcrypt knows: it has no {what}, without which statements cannot be "
@@ -34,4 +34,4 @@ def read(owner: Any, name: str) -> Any:
         return getattr(owner, name)
     except AttributeError:
         kind = owner if isinstance(owner, type) else type(owner)
-    raise renamed(f"{kind.__name__}.{name}")
+    raise renamed_error(f"{kind.__name__}.{name}")

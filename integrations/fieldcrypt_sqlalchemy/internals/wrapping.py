@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Insert, Update
 from sqlalchemy.orm.context import FromStatement
 from sqlalchemy.sql.base import CompileState
 
-from fieldcrypt_sqlalchemy.internals.gate import read, renamed
+from fieldcrypt_sqlalchemy.internals.gate import read, renamed_error
 
 __all__ = ["MADE", "Options", "Proceed", "Rows", "note_what_the_orm_makes", "wrap_contexts", "wrap_writes"]
 
@@ -82,7 +82,7 @@ def note_what_the_orm_makes() -> None:
     """
     kinds = {kind for (plugin, _), kind in read(CompileState, "plugins").items() if plugin == "orm"}
     if not kinds:
-        raise renamed("CompileState of the ORM")
+        raise renamed_error("CompileState of the ORM")
     for kind in kinds:
         _wrap_compile_state(kind)
 

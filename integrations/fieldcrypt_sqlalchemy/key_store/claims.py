@@ -47,7 +47,7 @@ class Claims:
         )
 
     def exist(self, run: Run) -> bool:
-        """Say whether the table is there; one from before claims has none until somebody makes it."""
+        """Return True if the table is there. A key store from before claims has none until somebody makes it."""
         if not self._exists:
             table = self.table
             self._exists = run(

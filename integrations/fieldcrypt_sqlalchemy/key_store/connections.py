@@ -128,12 +128,12 @@ _of_parents: list[OwnPool | OwnLoop] = []
 
 
 def is_conflict(error: BaseException | None) -> bool:
-    """Say whether a transaction was undone because another one was in its way."""
+    """Return True if a transaction was undone because another one was in its way."""
     return any(code in _CONFLICTS for code in _codes(error))
 
 
 def is_duplicate(error: BaseException | None) -> bool:
-    """Say whether a row was refused because one with its key is there."""
+    """Return True if a row was refused because there is one with its key."""
     return isinstance(error, IntegrityError) or any(code in _DUPLICATES for code in _codes(error))
 
 

@@ -1,4 +1,4 @@
-"""What a database said, in words of what to do about it, and with nothing of any row."""
+"""Errors of databases, described without anything of a row."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["ROW_ERRORS", "in_words", "is_denied", "is_of_a_row", "is_transient"]
 # What a driver, or a type, raises for a value; a database that refuses a row raises a DBAPIError.
 ROW_ERRORS = (StatementError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
-# What a database says if a transaction is to be done once more: deadlocks, and what others changed at the same time.
+# What a database says if a transaction is to be run again: deadlocks, and what others changed at the same time.
 _AGAIN = frozenset({"40001", "40P01"})  # SQLSTATEs of PostgreSQL
 _AGAIN_ON_MYSQL = frozenset({1020, 1205, 1213})
 # And if its user lacks a right.
@@ -34,22 +34,22 @@ _NAMES = re.compile(
 
 
 def is_transient(error: DBAPIError) -> bool:
-    """Say whether the same transaction may well succeed when it is done once more."""
-    state, number, message = _told(error)
+    """Return True if the same transaction may succeed when it is run again."""
+    state, number, message = _identified(error)
     return state in _AGAIN or number in _AGAIN_ON_MYSQL or "database is locked" in message
 
 
 def is_denied(error: DBAPIError) -> bool:
-    """Say whether the user of the database lacks a right."""
-    state, number, _ = _told(error)
+    """Return True if the user of the database lacks a right."""
+    state, number, _ = _identified(error)
     return state in _DENIED or number in _DENIED_ON_MYSQL
 
 
 def is_of_a_row(error: Exception) -> bool:
-    """Say whether an error may be about one row, so that others can be read or written without it."""
+    """Return True if an error may be about one row, so that others can be read or written without it."""
     if not isinstance(error, DBAPIError):
         return True
-    state, number, message = _told(error)
+    state, number, message = _identified(error)
     if error.connection_invalidated:
         return False
     if state.startswith("SQLITE"):
@@ -65,25 +65,25 @@ def is_of_a_row(error: Exception) -> bool:
 
 
 def in_words(error: Exception) -> str:
-    """Return what the database said, in a line.
+    """Return the error of a database in one line.
 
-    Of what may be about a row it is the kind of the error, its number and the name of a constraint or column: what
-    else a database says has the row in it.
+    If it may be about a row: only its class, its number and the name of a constraint or column, because the rest of the
+    message has the row in it.
     """
     if not isinstance(error, DBAPIError):
         return type(getattr(error, "orig", None) or error).__name__
-    state, number, message = _told(error)
+    state, number, message = _identified(error)
     if not is_of_a_row(error):
         return message
     diag = getattr(error.orig, "diag", None) or getattr(error.orig, "__cause__", None)
     names = [getattr(diag, f"{kind}_name", None) for kind in ("constraint", "column")]
     found = _NAMES.search(message) if state.startswith("SQLITE") or number is not None else None
     names += [] if found is None else [found[found.lastindex or 0]]
-    told = [type(error.orig).__name__, number, state, *names]
-    return " ".join(str(each) for each in told if each)
+    words = [type(error.orig).__name__, number, state, *names]
+    return " ".join(str(word) for word in words if word)
 
 
-def _told(error: DBAPIError) -> tuple[str, int | None, str]:
+def _identified(error: DBAPIError) -> tuple[str, int | None, str]:
     """Return the SQLSTATE or SQLite's name of an error, MySQL's number, and the first line of the message."""
     driver: Any = error.orig
     state = getattr(driver, "sqlstate", None) or getattr(driver, "pgcode", None)

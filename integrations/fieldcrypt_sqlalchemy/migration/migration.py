@@ -107,9 +107,9 @@ class Migration(StoredMigration):
         """
         with self.translated_errors("count"):
             counted = {
-                f"{source.name}.{each.name}": source.under(each, key_id)
+                f"{source.name}.{column.name}": source.under(column, key_id)
                 for source in self._sources
-                for each in source.columns
+                for column in source.columns
             }
         return {name: count for name, count in counted.items() if count}
 

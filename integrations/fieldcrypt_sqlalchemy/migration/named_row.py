@@ -64,7 +64,7 @@ class _Table(NamedTuple):
 class _Taken(NamedTuple):
     """What is taken for plaintext: of which row and column, and what to write in its place."""
 
-    place: _Table
+    table: _Table
     row: MigratedRow
     column: str
     values: dict[str, Any]
@@ -90,14 +90,14 @@ def mend_named(
     if isinstance(named, (str, bytes)):  # of which each character would be a key
         raise TypeError("as_plaintext takes a set of keys, {…}")
     keys = [[_key(source, given) for source, _ in tables] for given in named]
-    places = [
+    begun = [
         _Table(source, journal, journal.begin("mend", source.describe(), len(keys), restart=True, drops=Backfill.drops))
         for source, journal in tables
     ]
-    failures, counts, told = Failures(), Counter[str](), []
+    failures, counts, remarks = Failures(), Counter[str](), []
     for of_tables in keys:
         try:
-            taken = patiently(partial(_taken, places, of_tables, column))
+            taken = patiently(partial(_taken, begun, of_tables, column))
             _write(taken)
         except Exception as error:  # of one row, which never stops the others
             if is_stop(error) or (isinstance(error, DBAPIError) and not is_of_a_row(error)):
@@ -105,24 +105,24 @@ def mend_named(
             reason = error.reason if isinstance(error, RefusedError) else redacted_error("the row", error)
             failures.add(of_tables[0], reason)
             continue
-        where = taken.place.source.name
+        where = taken.table.source.name
         counts[where] += 1
-        told.append(f"{where} {format_key(taken.row.key)}: what {taken.column} held is encrypted as plaintext")
+        remarks.append(f"{where} {format_key(taken.row.key)}: what {taken.column} held is encrypted as plaintext")
     failed = len(failures.found)
-    for number, (source, journal, run) in enumerate(places):
+    for number, (source, journal, run) in enumerate(begun):
         more = 0 if number else failed
         journal.note(run, Counts(counts[source.name] + more, counts[source.name], more))
-    return StepReport(len(keys), len(told), failed, failures.found, remarks=tuple(told), total=len(keys))
+    return StepReport(len(keys), len(remarks), failed, failures.found, remarks=tuple(remarks), total=len(keys))
 
 
-def _taken(places: Sequence[_Table], keys: Sequence[Key], column: str | None) -> _Taken:
+def _taken(tables: Sequence[_Table], keys: Sequence[Key], column: str | None) -> _Taken:
     """Return what is to be taken for plaintext in a row: one column of it.
 
     Raises:
         UnitError: there is none; or there are several, and no word which.
         FieldcryptError, TypeError: it cannot be encrypted.
     """
-    rows = [(place, row) for place, key in zip(places, keys, strict=True) if (row := place.source.named(key))]
+    rows = [(place, row) for place, key in zip(tables, keys, strict=True) if (row := place.source.named(key))]
     if not rows:
         raise UnitError("there is no such row")
     found: list[_Taken] = []
@@ -150,7 +150,7 @@ def _taken(places: Sequence[_Table], keys: Sequence[Key], column: str | None) ->
 
 def _write(taken: _Taken) -> None:
     """Write to a row as long as it is as it was looked at, and write it down in the same transaction."""
-    (source, journal, run), row = taken.place, taken.row
+    (source, journal, run), row = taken.table, taken.row
 
     def work(connection: Connection) -> None:
         journal.add(connection, run, Counts(1, 1, 0))  # first: SQLite locks nothing for those that only read
@@ -172,11 +172,11 @@ def _key(source: SqlSource, given: Any) -> Key:
         if isinstance(parts, (tuple, list)) and len(parts) == len(columns):
             return tuple(map(_part, columns, parts))
     except (TypeError, ValueError, ArithmeticError):
-        pass  # said below
-    how = ", ".join(f"{each.key} {each.type!s}" for each in columns)
-    example = json.dumps([each.key for each in columns])
+        pass  # raised below
+    declared = ", ".join(f"{column.key} {column.type!s}" for column in columns)
+    example = json.dumps([column.key for column in columns])
     several = f": give a tuple, or a JSON array in the order of {example}" if len(columns) > 1 else ""
-    raise ConfigurationError(f"{given!r} is no primary key of {source.full_name}, which is {how}{several}")
+    raise ConfigurationError(f"{given!r} is no primary key of {source.full_name}, which is {declared}{several}")
 
 
 def _part(column: Column[Any], value: Any) -> Any:

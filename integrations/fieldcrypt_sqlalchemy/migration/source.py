@@ -45,8 +45,8 @@ class SqlSource(TableRows, Source):
     """The `Source` of one table; every step begins with `problems`, which also finds what the writes need."""
 
     def problems(self, step: str) -> list[str]:
-        for each in self.columns:
-            each.begin()
+        for column in self.columns:
+            column.begin()
         with self._engine.connect() as connection:
             self.kept = columns_set_on_update(connection, self.table.name, self.schema)
             for name in self.kept:
@@ -55,10 +55,10 @@ class SqlSource(TableRows, Source):
             return problems(connection, self, step)
 
     def describe(self) -> str:
-        words = ", ".join(f"{each.name} ({each.type.name})" for each in self.columns)
-        key = ", ".join(f"{each.name} {type(each.type).__name__}" for each in self.key)
+        words = ", ".join(f"{column.name} ({column.type.name})" for column in self.columns)
+        key = ", ".join(f"{column.name} {type(column.type).__name__}" for column in self.key)
         bound = () if self._binding.row_key is None else self._binding.row_key.described()
-        declared = [tuple(each.declared()) for each in self.columns]
+        declared = [tuple(column.declared()) for column in self.columns]
         return about(f"{words} by {key}", (self.name,), bound, *declared)
 
     def cautions(self) -> Sequence[str]:
@@ -97,7 +97,7 @@ class SqlSource(TableRows, Source):
             if page.is_last:
                 return
             if page.position == after:  # nobody would see the rows behind
-                raise self.leads_back()
+                raise self.leads_back_error()
             after = page.position
 
     def transact(self, work: Callable[[Any], T]) -> T:

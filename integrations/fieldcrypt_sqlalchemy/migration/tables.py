@@ -16,7 +16,7 @@ from fieldcrypt_sqlalchemy.column.type import Encrypted
 from fieldcrypt_sqlalchemy.migration.row.column import MigratedColumn
 from fieldcrypt_sqlalchemy.migration.row.row import Binding
 from fieldcrypt_sqlalchemy.migration.source import SqlSource
-from fieldcrypt_sqlalchemy.row_key.former_columns import FormerColumns
+from fieldcrypt_sqlalchemy.row_key.previous_columns import PreviousColumns
 from fieldcrypt_sqlalchemy.rows.plan import plan_of
 from fieldcrypt_sqlalchemy.rows.sealed import RowBound
 
@@ -51,7 +51,7 @@ class Parts:
                     f"{name}: {protected} is filled from one plaintext column, and not from {times}"
                 )
         found = list(self._of_table(model) if isinstance(model, Table) else self._of_class(model))
-        taken = {each.name for part in found for each in part.columns}
+        taken = {column.name for part in found for column in part.columns}
         for plain, protected in self.copies.items():
             pair = f"{plain} -> {protected}"
             if pair not in taken:
@@ -71,8 +71,8 @@ class Parts:
         every = {each.key: each for each in table.columns}
         columns = self._columns(protected, every)
         if columns:
-            formers = FormerColumns(table.fullname, every, protected.values())
-            yield SqlSource(self.engine, table, columns, table, Binding(None, formers, formers.columns))
+            previous = PreviousColumns(table.fullname, every, protected.values())
+            yield SqlSource(self.engine, table, columns, table, Binding(None, previous, previous.columns))
 
     def _of_class(self, model: type) -> Iterator[SqlSource]:
         seen: set[Any] = set()
@@ -91,9 +91,9 @@ class Parts:
                 mine = {key: column for key, column in protected.items() if column.table is table}
                 columns = self._columns(mine, {key: at for key, at in mapper.columns.items() if at.table is table})
                 if columns:
-                    formers = FormerColumns(mapper.class_.__name__, dict(mapper.columns.items()), mine.values())
-                    names = dict.fromkeys((*(() if plan.row is None else plan.row.names), *formers.columns))
-                    binding = Binding(plan.row, formers, {name: mapper.columns[name] for name in names})
+                    previous = PreviousColumns(mapper.class_.__name__, dict(mapper.columns.items()), mine.values())
+                    names = dict.fromkeys((*(() if plan.row is None else plan.row.names), *previous.columns))
+                    binding = Binding(plan.row, previous, {name: mapper.columns[name] for name in names})
                     of = mapper.class_.__name__ if table.fullname in named else None
                     named.add(table.fullname)
                     yield SqlSource(self.engine, table, columns, mapper.persist_selectable, binding, of)

@@ -113,9 +113,9 @@ def _bind(mapper: Mapper[Any]) -> None:
     Sealing(plan, plan.row)
     for table in mapper.tables:
         note_row_key(table, plan.row)
-    for name in plan.row.formers.columns:  # what a value was bound to has to be known when the attribute is set
+    for name in plan.row.previous.columns:  # what a value was bound to has to be known when the attribute is set
         mapper.get_property_by_column(mapper.columns[name]).active_history = True  # type: ignore[attr-defined]
-    load_with_key(mapper, plan.row.guarded, plan.attributes)
+    load_with_key(mapper, plan.row.binding_names, plan.attributes)
     for key, attribute in plan.attributes.items():
         attribute.type.row_key = plan.row  # type: ignore[attr-defined]
         open_on_read(plan.row, attribute, mapper.class_.__dict__.get(key))
@@ -172,7 +172,7 @@ def _check(mapper: Mapper[Any], spec: RowSpec) -> None:
             continue
         column = mapper.columns.get(key)
         if not isinstance(column, Column):
-            raise _missing(mapper, key)
+            raise _missing_error(mapper, key)
         _check_key(f"{model}.{key}", column, is_tenant=key == spec.tenant)
         # What a value was bound to has to be known when the attribute is set.
         mapper.get_property_by_column(column).active_history = True  # type: ignore[attr-defined]
@@ -186,7 +186,7 @@ def _check(mapper: Mapper[Any], spec: RowSpec) -> None:
             raise ConfigurationError(f"{model}.{key} is bound to its row, so it can have no onupdate")
 
 
-def _missing(mapper: Mapper[Any], key: str) -> ConfigurationError:
+def _missing_error(mapper: Mapper[Any], key: str) -> ConfigurationError:
     """Return the error of a name that is no attribute of the model, which may be its column's."""
     named = next((name for name, column in mapper.columns.items() if column.name == key), None)
     hint = f"the column {key!r} has the attribute {named!r}: name that" if named else "its attributes are "

@@ -15,7 +15,7 @@ from fieldcrypt_sqlalchemy.flush.flush import note_stored
 from fieldcrypt_sqlalchemy.model.reread import read_again
 from fieldcrypt_sqlalchemy.row_key.row_key import RowKey
 from fieldcrypt_sqlalchemy.rows.attribute import ProtectedAttribute
-from fieldcrypt_sqlalchemy.rows.sealed import UNREAD, Sealed, SealedField
+from fieldcrypt_sqlalchemy.rows.sealed import UNOPENED, Sealed, SealedField
 
 __all__ = ["open_on_read"]
 
@@ -59,7 +59,7 @@ def open_on_read(row: RowKey, attribute: ProtectedAttribute, descriptor: Any) ->
         members = {
             "__slots__": (),
             "__module__": __name__,
-            "__get__": (_mixed_getter if row.formers.columns else _getter)(attribute.key, row, attribute.field),
+            "__get__": (_mixed_getter if row.previous.columns else _getter)(attribute.key, row, attribute.field),
             "inherit_cache": True,
         }
         descriptor.__class__ = type("RowBoundAttribute", (_RowBoundAttribute,), members)
@@ -75,13 +75,13 @@ def _mixed_getter(key: str, row: RowKey, field: SealedField) -> Callable[[Any, A
         value = values[key] if key in values else self.impl.get(state, values)
         if value.__class__ is not Sealed:
             return value
-        if value._known is UNREAD:
+        if value._opened is UNOPENED:
             place = row.place(state, values)
             try:
-                value._known = field.decrypted(value._data, *place, tells=False)
+                value._opened = field.decrypted(value._data, *place, tells=False)
             except DecryptionError as error:
                 return read_again(state, key, row, field, place[1], error)
-        return value._known
+        return value._opened
 
     return __get__
 
@@ -104,8 +104,8 @@ def _getter(key: str, row: RowKey, field: SealedField) -> Callable[[Any, Any, An
             value = self.impl.get(instance_state(instance), values)
         if value.__class__ is not Sealed:
             return value
-        if value._known is not UNREAD:
-            return value._known
+        if value._opened is not UNOPENED:
+            return value._opened
         first, last, bound_to = row.recent
         if (
             values.get(first_name) is not first
@@ -120,7 +120,7 @@ def _getter(key: str, row: RowKey, field: SealedField) -> Callable[[Any, Any, An
             return read_again(instance_state(instance), key, row, field, tenant, error)
         if from_field is not None:
             plain = field.converted(plain, value._data, tenant)
-        value._known = plain  # and not in place of it: a pickle of the object has what the database has
+        value._opened = plain  # and not in place of it: a pickle of the object has what the database has
         return plain
 
     return __get__

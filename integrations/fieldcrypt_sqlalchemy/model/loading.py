@@ -61,7 +61,7 @@ class _ProtectedProperty(ColumnProperty[Any]):
         sealed = source_dict.get(self.key)
         if sealed.__class__ is Sealed:
             column: Any = self.columns[0]
-            with suppress(FieldcryptError):  # whoever reads it is told
+            with suppress(FieldcryptError):  # reading it raises that
                 field = SealedField(column.type, tells=False)
                 field.open(sealed, *column.type.row_key.place(source_state, source_dict))
         super().merge(session, source_state, source_dict, dest_state, dest_dict, *options)
@@ -71,7 +71,7 @@ class _ProtectedProperty(ColumnProperty[Any]):
         if not loaded:
             return []
         row_key = self.columns[0].type.row_key  # type: ignore[attr-defined]
-        return [self.parent.attrs[name] for name in row_key.guarded if name not in loaded]
+        return [self.parent.attrs[name] for name in row_key.binding_names if name not in loaded]
 
 
 def _unless_changed(key: str, getter: Any) -> Any:

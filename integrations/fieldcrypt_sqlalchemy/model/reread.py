@@ -34,7 +34,7 @@ def read_again(
         DecryptionError: it does not open all the same; or the object belongs to no session, or was changed, so that it
             cannot be loaded.
     """
-    names = {*row.guarded, key}
+    names = {*row.binding_names, key}
     values = state.dict
     stored = values[key]._data
     if state.key is None or state.session is None or names & state.committed_state.keys():

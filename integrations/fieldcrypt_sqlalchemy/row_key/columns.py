@@ -10,8 +10,8 @@ from sqlalchemy import and_
 from sqlalchemy.orm import Mapper
 
 from fieldcrypt import Encryptor
-from fieldcrypt_sqlalchemy.row_key.former_columns import FormerColumns
 from fieldcrypt_sqlalchemy.row_key.key_part import as_stored
+from fieldcrypt_sqlalchemy.row_key.previous_columns import PreviousColumns
 
 __all__ = ["KeyColumns", "RowSpec"]
 
@@ -51,8 +51,8 @@ class KeyColumns:
 
     Attributes:
         names: the attributes of the key, the tenant's last if there is one.
-        formers: what values of former declarations are bound to.
-        guarded: all attributes that are never written without the protected ones.
+        previous: what values of former declarations are bound to.
+        binding_names: all attributes that are never written without the protected ones.
     """
 
     def __init__(self, spec: RowSpec, mapper: Mapper[Any]) -> None:
@@ -62,8 +62,8 @@ class KeyColumns:
         columns = {name: mapper.columns[name] for name in self.names}
         self._as_stored = [as_stored(f"{mapper.class_.__name__}.{name}", columns[name].type) for name in self.names]
         self._has_tenant = spec.tenant is not None
-        self.formers = FormerColumns(mapper.class_.__name__, dict(mapper.columns.items()), mapper.columns)
-        self.guarded = tuple(dict.fromkeys((*self.names, *self.formers.columns)))
+        self.previous = PreviousColumns(mapper.class_.__name__, dict(mapper.columns.items()), mapper.columns)
+        self.binding_names = tuple(dict.fromkeys((*self.names, *self.previous.columns)))
         self._in_table: dict[Any, tuple[Any, ...]] = {}
         self._elsewhere: dict[Any, list[Any]] = {}
 
@@ -117,7 +117,7 @@ class KeyColumns:
     def link(self, table: Any, other: Any) -> Any:
         """Return the condition that rows of two of the model's tables are of one object."""
         classes = list(self._mapper.iterate_to_root())
-        tables = [each.local_table for each in classes]
+        tables = [cls.local_table for cls in classes]
         first, last = sorted((tables.index(table), tables.index(other)))
         return and_(*(each.inherit_condition for each in classes[first:last]))  # type: ignore[arg-type]
 

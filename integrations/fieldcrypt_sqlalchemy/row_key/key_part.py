@@ -14,7 +14,7 @@ from sqlalchemy.types import NullType, TypeDecorator, TypeEngine
 
 from fieldcrypt import ConfigurationError
 from fieldcrypt_sqlalchemy.internals.column import variant_mapping
-from fieldcrypt_sqlalchemy.row_key.key_types import KeyRule, listed_rule, overrides_processing, refused_type
+from fieldcrypt_sqlalchemy.row_key.key_types import KeyRule, listed_rule, overrides_processing, refused_type_error
 
 __all__ = ["AsStored", "as_stored"]
 
@@ -93,7 +93,7 @@ def _of_type(name: str, type_: TypeEngine[Any]) -> KeyRule:
 def _decorated(name: str, type_: TypeDecorator[Any]) -> KeyRule:
     """Return what a user's own type, and the type within it, make of a value on its way to the database and back."""
     if overrides_processing(type_):
-        raise refused_type(name, type_)
+        raise refused_type_error(name, type_)
     binds = type(type_).process_bind_param is not TypeDecorator.process_bind_param
     reads = type(type_).process_result_value is not TypeDecorator.process_result_value
     if binds and reads:  # the application sees to it that values come back, whatever it makes of them in between

@@ -30,7 +30,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from fieldcrypt import ConfigurationError
 
-__all__ = ["KeyRule", "listed_rule", "overrides_processing", "refused_type"]
+__all__ = ["KeyRule", "listed_rule", "overrides_processing", "refused_type_error"]
 
 _DIALECT = DefaultDialect()
 _PROCESSING = ("bind_processor", "result_processor", "bind_expression", "column_expression")
@@ -65,10 +65,10 @@ def listed_rule(name: str, type_: TypeEngine[Any]) -> KeyRule:
         for types, make in _LISTED:
             if isinstance(type_, types):
                 return make(name, type_)
-    raise refused_type(name, type_)
+    raise refused_type_error(name, type_)
 
 
-def refused_type(name: str, type_: TypeEngine[Any]) -> ConfigurationError:
+def refused_type_error(name: str, type_: TypeEngine[Any]) -> ConfigurationError:
     """Return the error of a type whose values may come back otherwise."""
     return ConfigurationError(
         f"{name} is of the type {type(type_).__name__}, whose values have no exact text: a database may give back "

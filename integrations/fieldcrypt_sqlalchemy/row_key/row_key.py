@@ -144,14 +144,14 @@ class RowKey(KeyColumns):
                 return old
             return getattr(state.obj(), name) if name not in values and state.key is not None else values.get(name)
 
-        return *self.committed(state, values), self.formers.part(stored)
+        return *self.committed(state, values), self.previous.part(stored)
 
     def has_moved(self, state: Any) -> bool:
-        """Say whether an object's key or tenant, also one of a former declaration, changes with this flush."""
+        """Return True if an object's key or tenant changes with this flush, also one of a previous declaration."""
         changed, values = state.committed_state, state.dict
         return any(
             name in changed and changed[name] is not NO_VALUE and changed[name] != values.get(name)
-            for name in self.guarded
+            for name in self.binding_names
         )
 
     # Loops, for in Python 3.11 a comprehension is a call.

@@ -14,7 +14,7 @@ from sqlalchemy import Insert
 from fieldcrypt_sqlalchemy.internals.write import multi_rows, with_multi_rows
 from fieldcrypt_sqlalchemy.row_key.defaults import Parameters
 from fieldcrypt_sqlalchemy.row_rule.written_row import Values, WrittenColumns
-from fieldcrypt_sqlalchemy.rows.sealed import UNREAD, Sealed
+from fieldcrypt_sqlalchemy.rows.sealed import UNOPENED, Sealed
 
 __all__ = ["with_computed"]
 
@@ -56,4 +56,4 @@ def _made(default: Any, values: Mapping[str, Any]) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    return value._known if value.__class__ is Sealed and value._known is not UNREAD else value
+    return value._opened if value.__class__ is Sealed and value._opened is not UNOPENED else value

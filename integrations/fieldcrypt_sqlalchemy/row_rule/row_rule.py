@@ -38,7 +38,7 @@ def check_nested(statement: Any) -> None:
     changed = columns.upserted | (inserted if isinstance(statement, Update) else set())
     bound = {column.key for column in table.c if isinstance(column.type, RowBound)}
     keys = [*row_keys_of(table), *row_keys_behind(table)]
-    parts = {column.key for key in keys for name in key.guarded for column in key.columns_of(name)}
+    parts = {column.key for key in keys for name in key.binding_names for column in key.columns_of(name)}
     parts &= set(table.c.keys())
     for column in columns.elsewhere:
         raise ProtectedColumnError(f"{column} is written by a statement of another table, within another one")
@@ -49,7 +49,7 @@ def check_nested(statement: Any) -> None:
         )
 
 
-def _left_behind(column: Any, moved: str, row: BoundRow | None) -> ProtectedColumnError:
+def _left_behind_error(column: Any, moved: str, row: BoundRow | None) -> ProtectedColumnError:
     """Return the error of a value that stays bound to the key that its row had."""
     bound = (
         f"{column.type.described} is bound to {moved!r}, which the statement writes without it. That would make it "
@@ -80,7 +80,7 @@ class RowRule:
         self._keys = row_keys_of(table)
         behind = self._keys or row_keys_behind(table)
         self._bound: dict[str, Any] = {column.key: column for column in table.c if isinstance(column.type, RowBound)}
-        parts = {column.key for key in behind for name in key.guarded for column in key.columns_of(name)}
+        parts = {column.key for key in behind for name in key.binding_names for column in key.columns_of(name)}
         self._parts = parts & set(table.c.keys())
         self._columns = WrittenColumns(statement, table)
         self._part_keys: dict[Any, list[str | None]] = {}
@@ -100,14 +100,14 @@ class RowRule:
             ProtectedColumnError: it does.
         """
         self._check_tables()
-        guarded = self._bound.keys() | self._parts
+        binding_names = self._bound.keys() | self._parts
         is_update = isinstance(self._statement, Update)
         several = multi_rows(self._statement)
         written: list[Values] = [*several] or [self._columns.values(row) for row in rows]
         for values, parameters in zip(written, rows if not several else [{}] * len(several), strict=True):
             row = self._row(values)
-            if not self._keys and (row is not None or (is_update and values.keys() & guarded)):
-                raise self._not_the_models()
+            if not self._keys and (row is not None or (is_update and values.keys() & binding_names)):
+                raise self._not_the_models_error()
             if is_update:
                 self._check_update(values, row, parameters)
             elif row is not None and not self._is_placed(values, row):
@@ -184,7 +184,7 @@ class RowRule:
     def _check_insert(self, values: Values, row: BoundRow) -> None:
         for index, column in enumerate(row.key.columns_in(self._table)):
             if column is not None and not self._is_part(row, index, values.get(column.key)):
-                raise self._other_row(column, values)
+                raise self._other_row_error(column, values)
         if not row.by_flush and any(column is None for column in row.key.columns_in(self._table)):
             check_elsewhere(self._connection, self._table, row)
 
@@ -195,10 +195,10 @@ class RowRule:
         whole = expected_row(self._connection, self._table, parameters, values)
         for key in self._bound if whole is None else whole.key.bound_in(self._table):
             if key not in values:
-                raise _left_behind(self._bound[key], moved[0], row)
+                raise _left_behind_error(self._bound[key], moved[0], row)
         for index, column in enumerate(row.key.columns_in(self._table)) if row is not None else ():
             if column is not None and column.key in values and not self._is_part(row, index, values[column.key]):
-                raise self._other_row(column, values)
+                raise self._other_row_error(column, values)
         for row_key in self._keys if whole is None else ():
             for column in row_key.bound_elsewhere(self._table):
                 raise ProtectedColumnError(
@@ -210,7 +210,7 @@ class RowRule:
     def _check_tables(self) -> None:
         """Refuse to write what is bound, or what that is bound to, by way of another table than its model's own."""
         if not self._keys and self._columns.upserted & (self._bound.keys() | self._parts):
-            raise self._not_the_models()
+            raise self._not_the_models_error()
         for column in self._columns.elsewhere:
             raise ProtectedColumnError(
                 f"{column} is written by a statement of another table: protected values, and what they are bound to, "
@@ -224,7 +224,7 @@ class RowRule:
                         field=column.type.name,
                     )
 
-    def _not_the_models(self) -> ProtectedColumnError:
+    def _not_the_models_error(self) -> ProtectedColumnError:
         return ProtectedColumnError(
             f"{self._table.description} is an alias or a copy of a decorated model's table: nobody can tell where the "
             "key of a row is. Use the model, or its __table__"
@@ -234,7 +234,7 @@ class RowRule:
     def _is_part(row: Any, index: int, value: Any) -> bool:
         return not isinstance(value, ClauseElement) and row.key.is_part(index, row.parts[index], value)
 
-    def _other_row(self, column: Any, values: Values) -> ProtectedColumnError:
+    def _other_row_error(self, column: Any, values: Values) -> ProtectedColumnError:
         described = ", ".join(each.type.described for each, _ in self._sealed(values))
         return ProtectedColumnError(
             f"{described}: sealed for another {column.key!r} than the statement writes. Seal the values for the row "

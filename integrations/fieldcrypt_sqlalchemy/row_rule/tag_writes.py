@@ -1,6 +1,6 @@
 """Keeps companion columns in step when statements write to searchable columns.
 
-What objects of a model write has its tags already (`flush.py`); they are computed anew here, because a tag does not say
+What objects of a model write has tags already (`flush.py`); they are computed again here, because a tag does not say
 of which value it is. On a decorated model a sealed value brings its own.
 """
 

@@ -57,7 +57,7 @@ class _Clause:
         self._parts = key.columns_in(table)
         self._set = {columns.upsert_key(name): value for name, value in upsert_values(clause)}
         self._target = target = {columns.upsert_key(name) for name in conflict_target(clause)}
-        former = {column.key for name in key.formers.columns for column in key.columns_of(name)}
+        former = {column.key for name in key.previous.columns for column in key.columns_of(name)}
         self._sets_former = not former.isdisjoint(self._set)
         self._loose = [
             each
@@ -93,7 +93,7 @@ class _Clause:
             )
 
     def _of_new_key(self) -> str:
-        """Say what becomes of a primary key that is no part of what rows conflict by."""
+        """Return what becomes of a primary key that is no part of what rows conflict by."""
         keys = [c.key for c in self._parts if c is not None and c.primary_key and c.key not in self._target]
         if not keys or not self._target:  # MySQL has no targets
             return ""

@@ -40,7 +40,7 @@ def check_writes(statement: Any) -> None:
         column = columns.get(key) if isinstance(key, str) else key
         if column is None:
             column = next((c for c in columns if c.name == key), None)
-            if column is not None and _is_guarded(column):  # rendered under this name, but without the column's type
+            if column is not None and _is_protected(column):  # rendered under this name, but without the column's type
                 raise ProtectedColumnError(
                     f"{_described(column)} is to be named by its key, {column.key!r}",
                     field=getattr(column.type, "name", None),
@@ -53,7 +53,7 @@ def check_writes(statement: Any) -> None:
             )
         if column is None:
             continue
-        if _is_guarded(column) and not (is_upsert and is_upsert_copy(columns, column, value)):
+        if _is_protected(column) and not (is_upsert and is_upsert_copy(columns, column, value)):
             _check_value(column, value)
     if isinstance(statement, Insert) and statement.select is not None:
         _check_copies(statement)
@@ -74,10 +74,10 @@ def _check_copies(statement: Any) -> None:
     for part in single_selects(statement.select):
         for name, value in zip(names, part.selected_columns, strict=False):
             column = columns.get(name)
-            if column is None or not _is_guarded(column):
+            if column is None or not _is_protected(column):
                 continue
             if has_text or not _is_copy(column, value):
-                raise _not_encrypted(column)
+                raise _not_encrypted_error(column)
             index = getattr(column.type, "index", None)
             if index is not None and index.companion not in names:
                 raise ProtectedColumnError(
@@ -99,7 +99,7 @@ def _check_tags(columns: set[Any]) -> None:
             )
 
 
-def _is_guarded(column: Any) -> bool:
+def _is_protected(column: Any) -> bool:
     return isinstance(column.type, (Encrypted, BlindIndexTag))
 
 
@@ -115,7 +115,7 @@ def _check_value(column: Any, value: Any) -> None:
         return
     if isinstance(value, BindParameter) and (is_untyped(value.type) or is_same_field(value.type, column.type)):
         return  # a plain value, which the column's type encrypts
-    raise _not_encrypted(column)
+    raise _not_encrypted_error(column)
 
 
 def _is_copy(column: Any, value: Any) -> bool:
@@ -134,7 +134,7 @@ def _is_stored(source: Any) -> bool:
     return isinstance(source, ColumnClause) and not source.is_literal and isinstance(source.table, TableClause)
 
 
-def _not_encrypted(column: Any) -> ProtectedColumnError:
+def _not_encrypted_error(column: Any) -> ProtectedColumnError:
     return ProtectedColumnError(
         f"{_described(column)} takes plain values only, which are encrypted in this process: an SQL expression, or a "
         "literal() of another type, would be computed by the database, in plaintext. Nothing was sent",

@@ -105,4 +105,4 @@ def _is_other(value: Any, type_: Any) -> bool:
 def _parts_of(table: Any) -> set[str]:
     """Return the keys of the columns of a table, or of an alias, that values of decorated models are bound to."""
     keys = [*row_keys_of(table), *row_keys_behind(table)]
-    return {column.key for key in keys for name in key.guarded for column in key.columns_of(name)}
+    return {column.key for key in keys for name in key.binding_names for column in key.columns_of(name)}

@@ -69,17 +69,17 @@ def _open(opener: Callable[[Sealed, Row[Any]], Any] | None, value: Any, row: Row
 def _opener(column: Any, listed: Sequence[Any]) -> Callable[[Sealed, Row[Any]], Any]:
     """Return what opens the values of a column with the parts of their key, which stand elsewhere in the row."""
     key: RowKey = column.type.row_key
-    places = [_place(key, name, column, listed) for name in key.names]
+    indexes = [_index_of(key, name, column, listed) for name in key.names]
 
     def open_(sealed: Sealed, row: Row[Any]) -> Any:
-        parts = [row[at] for at in places]
+        parts = [row[at] for at in indexes]
         tenant = parts.pop() if key.spec.tenant is not None else None
         return sealed.open(*parts, tenant=tenant)
 
     return open_
 
 
-def _place(key: RowKey, name: str, column: Any, listed: Sequence[Any]) -> int:
+def _index_of(key: RowKey, name: str, column: Any, listed: Sequence[Any]) -> int:
     wanted = {hash(each) for each in key.columns_of(name)}
     tables = {hash(table) for table in key.mapper.tables}
     own = hash(getattr(column, "table", None))

@@ -90,7 +90,7 @@ def _sealed(instance: Any, pickled: Any) -> Any:
 def _plaintext(value: Any) -> Any:
     """Return a value that is to be sealed: one that is open, or was sealed here, for a row that may be another now."""
     if value.__class__ is Sealed:
-        return None if value._origin is None else value._known
+        return None if value._origin is None else value._opened
     return None if isinstance(value, ClauseElement) else value
 
 
@@ -113,9 +113,9 @@ def _open_eager(instance: Any) -> None:
     state = instance_state(instance)
     plan: Any = plan_of(state.mapper)
     names = [
-        each.key
-        for each in plan.attributes.values()
-        if each.is_read_past and state.dict.get(each.key).__class__ is Sealed
+        attribute.key
+        for attribute in plan.attributes.values()
+        if attribute.is_read_past and state.dict.get(attribute.key).__class__ is Sealed
     ]
     if names:
         with suppress(FieldcryptError):

@@ -54,8 +54,12 @@ class Plan:
     @cached_property
     def composites(self) -> list[str]:
         """The attributes that are composed of protected ones among others."""
-        protected = {hash(each.column) for each in self.attributes.values()}
-        return [each.key for each in self.mapper.composites if protected & {hash(column) for column in each.columns}]
+        protected = {hash(attribute.column) for attribute in self.attributes.values()}
+        return [
+            composite.key
+            for composite in self.mapper.composites
+            if protected & {hash(column) for column in composite.columns}
+        ]
 
     @cached_property
     def column_keys(self) -> frozenset[str]:

@@ -11,19 +11,19 @@ from fieldcrypt import ConfigurationError, DecryptionError, Encryptor, Fieldcryp
 from fieldcrypt.spi import PartOf, located
 from fieldcrypt_sqlalchemy.column.companion import Tag
 from fieldcrypt_sqlalchemy.column.type import Encrypted
-from fieldcrypt_sqlalchemy.errors import ProtectedColumnError, without_parameters
+from fieldcrypt_sqlalchemy.errors import ProtectedColumnError, parameterless_error
 from fieldcrypt_sqlalchemy.row_key.bound_row import BoundRow
 from fieldcrypt_sqlalchemy.row_key.row_key import RowKey
 from fieldcrypt_sqlalchemy.value.text_values import reading
 
-__all__ = ["UNREAD", "RowBound", "Sealed", "SealedField"]
+__all__ = ["UNOPENED", "RowBound", "Sealed", "SealedField"]
 
 
-class _Unread:
+class _Unopened:
     __slots__ = ()
 
 
-UNREAD: Any = _Unread()  # stands for the plaintext of a value that nobody has opened yet
+UNOPENED: Any = _Unopened()  # stands for the plaintext of a value that nobody has opened yet
 
 
 class Sealed:
@@ -33,14 +33,14 @@ class Sealed:
     another one, and has neither truth nor text: those of the value are meant, which `open` returns.
     """
 
-    __slots__ = ("_data", "_field", "_known", "_origin")
+    __slots__ = ("_data", "_field", "_opened", "_origin")
 
     def __init__(
-        self, data: Any, field: SealedField, known: Any = UNREAD, origin: Origin | BoundRow | None = None
+        self, data: Any, field: SealedField, known: Any = UNOPENED, origin: Origin | BoundRow | None = None
     ) -> None:
         self._data = data  # None for NULL, where a statement has to tell for which row that is
         self._field = field
-        self._known = known  # once it was opened, or before it was sealed
+        self._opened = known  # once it was opened, or before it was sealed
         self._origin = origin
 
     def open(self, *row: Any, tenant: Any = None) -> Any:
@@ -62,7 +62,7 @@ class Sealed:
         if other is None:
             return False
         if other.__class__ is not Sealed:
-            raise self._opaque("cannot be compared with a value")
+            raise self._opaque_error("cannot be compared with a value")
         return self._data == other._data and self._field.name == other._field.name
 
     def __hash__(self) -> int:
@@ -70,15 +70,15 @@ class Sealed:
         return hash((data, self._field.name))
 
     def __bool__(self) -> bool:
-        raise self._opaque("is neither true nor false")
+        raise self._opaque_error("is neither true nor false")
 
     def __str__(self) -> str:
-        raise self._opaque("has no text")
+        raise self._opaque_error("has no text")
 
     def __format__(self, spec: str) -> str:
-        raise self._opaque("has no text")
+        raise self._opaque_error("has no text")
 
-    def _opaque(self, what: str) -> ProtectedColumnError:
+    def _opaque_error(self, what: str) -> ProtectedColumnError:
         return ProtectedColumnError(
             f"a sealed value of {self._field.name} {what}: open it with the key of its row, "
             "sealed.open(key, tenant=tenant), or select objects of the model",
@@ -157,7 +157,7 @@ class SealedField:
             origin = row if tag is None and replaces is None else Origin(row, tag, replaces)
             return Sealed(data, self, value, origin)
         except (TypeError, ValueError, FieldcryptError) as error:
-            refused = without_parameters(located(error, field=self.name, tenant=row.tenant))
+            refused = parameterless_error(located(error, field=self.name, tenant=row.tenant))
         raise refused
 
     def null(self, row: BoundRow, replaces: Sealed | None = None) -> Sealed:
@@ -166,9 +166,9 @@ class SealedField:
 
     def open(self, sealed: Sealed, context: Mapping[str, str], tenant: str | None, part: PartOf | None = None) -> Any:
         """Return the value in a Sealed, whatever column it says that it is of, and have it remembered there."""
-        if sealed._known is UNREAD:
-            sealed._known = self.decrypted(sealed._data, context, tenant, part)
-        return sealed._known
+        if sealed._opened is UNOPENED:
+            sealed._opened = self.decrypted(sealed._data, context, tenant, part)
+        return sealed._opened
 
     def decrypted(
         self,
@@ -211,7 +211,7 @@ class _Unpickled:
 
 
 def _unpickle(data: bytes | None, name: str) -> Sealed:
-    return Sealed(data, _Unpickled(name), UNREAD if data is not None else None)  # type: ignore[arg-type]
+    return Sealed(data, _Unpickled(name), UNOPENED if data is not None else None)  # type: ignore[arg-type]
 
 
 class RowBound(Encrypted):
@@ -245,13 +245,13 @@ class RowBound(Encrypted):
                 try:
                     return to_driver(data)
                 except (TypeError, ValueError) as error:  # of a column that has no room for it
-                    refused = without_parameters(error)
+                    refused = parameterless_error(error)
                 raise refused
-            raise self._not_sealed(value)
+            raise self._not_sealed_error(value)
 
         return process
 
-    def _not_sealed(self, value: Any) -> ProtectedColumnError:
+    def _not_sealed_error(self, value: Any) -> ProtectedColumnError:
         if value.__class__ is Sealed:
             return ProtectedColumnError(
                 f"{self.described} takes no sealed value of another column: open it, and seal its plaintext",
@@ -289,8 +289,10 @@ class RowBound(Encrypted):
 
     def compare_values(self, x: Any, y: Any) -> bool:
         """Compare two values as the ORM does to find out what has changed; one that nobody read equals only itself."""
-        one = x._known if x.__class__ is Sealed else x
-        other = y._known if y.__class__ is Sealed else y
-        if one is UNREAD or other is UNREAD:  # what is stored may look like a value of the application's: it is none
+        one = x._opened if x.__class__ is Sealed else x
+        other = y._opened if y.__class__ is Sealed else y
+        if (
+            one is UNOPENED or other is UNOPENED
+        ):  # what is stored may look like a value of the application's: it is none
             return x.__class__ is y.__class__ is Sealed and bool(x._data == y._data)
         return self.type_.compare_values(one, other)

@@ -127,7 +127,7 @@ def _is_computed(kind: type, name: str) -> bool:
 
 def _is_of(kind: type, packages: tuple[str, ...]) -> bool:
     """Return True if a class, and all that it derives from, is of some packages."""
-    modules = {each.__module__ for each in kind.__mro__} - _NO_ELEMENTS
+    modules = {base.__module__ for base in kind.__mro__} - _NO_ELEMENTS
     return all(module.startswith(packages) for module in modules)
 
 

@@ -30,7 +30,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.lambdas import LambdaElement
 from sqlalchemy.sql.selectable import AliasedReturnsRows, CompoundSelect, ForUpdateArg, ScalarSelect, SelectBase
 
-from fieldcrypt_sqlalchemy.column.companion import BlindIndexTag, only_tags
+from fieldcrypt_sqlalchemy.column.companion import BlindIndexTag, only_tags_error
 from fieldcrypt_sqlalchemy.column.protected import (
     NULL_TESTS,
     WRAPPERS,
@@ -41,7 +41,7 @@ from fieldcrypt_sqlalchemy.column.protected import (
     is_upsert_row,
     sources,
 )
-from fieldcrypt_sqlalchemy.column.refusal import refused
+from fieldcrypt_sqlalchemy.column.refusal import expression_error
 from fieldcrypt_sqlalchemy.internals.element import TEXTUAL_LABEL_REFERENCE
 from fieldcrypt_sqlalchemy.internals.select import listed, sorted_and_grouped
 from fieldcrypt_sqlalchemy.statement.elements import elements, parts
@@ -56,10 +56,10 @@ from fieldcrypt_sqlalchemy.statement.upserts import (
     written,
 )
 
-__all__ = ["check_places", "is_upsert_copy"]
+__all__ = ["check_positions", "is_upsert_copy"]
 
 
-class _Place(Enum):
+class _Position(Enum):
     LISTED = "what stands here comes back to the client, or becomes a column that is looked after in its turn"
     TAGS = "what stands here is sorted, counted, or compared with tags"
     COMPUTED = "what stands here meets other values"
@@ -74,13 +74,13 @@ _WRITTEN = frozenset({"_values", "_multi_values", "_ordered_values"})
 _COMPARING = NULL_TESTS | {operators.eq, operators.ne, operators.in_op, operators.not_in_op}
 
 
-def check_places(statement: Any) -> None:
+def check_positions(statement: Any) -> None:
     """Refuse a statement that computes with what protected columns hold, or compares tags with anything but tags.
 
     Raises:
         ProtectedColumnError: it does.
     """
-    _Walk().visit(statement, _Place.LISTED)
+    _Walk().visit(statement, _Position.LISTED)
 
 
 class _Walk:
@@ -89,10 +89,10 @@ class _Walk:
     def __init__(self) -> None:
         self._rows: dict[int, Any] = {}  # what is selected from, which many paths lead to
 
-    def visit(self, node: Any, place: _Place) -> None:
+    def visit(self, node: Any, position: _Position) -> None:
         """Examine an element and all within it."""
         if isinstance(node, SelectBase):
-            self._visit_select(node, place)
+            self._visit_select(node, position)
         elif isinstance(node, (Insert, Update, Delete)):
             self._visit_dml(node)
         elif isinstance(node, UpdateBase):
@@ -100,23 +100,23 @@ class _Walk:
         elif isinstance(node, FromClause) and not isinstance(node, FunctionElement):
             self._visit_rows(node)
         else:
-            _check_value(node, place)
-            place = _place_within(node, place)
+            _check_value(node, position)
+            position = _position_within(node, position)
             for _, part in parts(node):
-                self.visit(part, place)
+                self.visit(part, position)
 
-    def _visit_select(self, select: Any, place: _Place) -> None:
+    def _visit_select(self, select: Any, position: _Position) -> None:
         check_rows(select)
         if isinstance(select, (Select, CompoundSelect)):
             _check_names(select)
-            if place is not _Place.LISTED:
+            if position is not _Position.LISTED:
                 for column in _columns(select):
-                    _refuse(column, place)
+                    _refuse(column, position)
         for name, part in parts(select):
             if name in _LISTING or isinstance(part, SelectBase):
-                self.visit(part, place)
+                self.visit(part, position)
             else:
-                self.visit(part, _Place.TAGS)
+                self.visit(part, _Position.TAGS)
 
     def _visit_dml(self, statement: Any) -> None:
         """Examine a statement that writes, without what becomes of protected and companion columns."""
@@ -125,7 +125,7 @@ class _Walk:
             if name in _WRITTEN or (part is own and all(map(is_known, conflict_clauses(statement)))):
                 continue
             is_listed = isinstance(part, SelectBase) or name in _RETURNING
-            self.visit(part, _Place.LISTED if is_listed else _Place.TAGS)
+            self.visit(part, _Position.LISTED if is_listed else _Position.TAGS)
         values = [value for _, value in written(statement)]
         for clause in conflict_clauses(statement):
             pairs = upsert_values(clause)
@@ -133,7 +133,7 @@ class _Walk:
             values += upsert_conditions(clause)
         for value in values:
             if isinstance(value, ClauseElement):
-                self.visit(value, _Place.TAGS)
+                self.visit(value, _Position.TAGS)
 
     def _visit_rows(self, rows: Any) -> None:
         if id(rows) not in self._rows:
@@ -141,7 +141,7 @@ class _Walk:
             is_select = isinstance(rows, AliasedReturnsRows) and not isinstance(rows.element, FunctionElement)
             for name, part in parts(rows):
                 if name != "_column_args":  # which name what stands in rows of values
-                    self.visit(part, _Place.LISTED if is_select else _Place.COMPUTED)
+                    self.visit(part, _Position.LISTED if is_select else _Position.COMPUTED)
 
 
 def is_upsert_copy(columns: Any, key: Any, value: Any) -> bool:
@@ -165,29 +165,29 @@ def _refuse_all(statement: Any) -> None:
         columns = element.c if isinstance(element, TableClause) else [element]
         for column in columns:
             if is_protected(column):
-                raise refused(column)
+                raise expression_error(column)
 
 
-def _place_within(node: Any, place: _Place) -> _Place:
-    """Return the place that the parts of an element have."""
+def _position_within(node: Any, position: _Position) -> _Position:
+    """Return the position that the parts of an element have."""
     if isinstance(node, (*WRAPPERS, ScalarSelect, FromStatement, LambdaElement)) or _is_list(node):
-        return place
+        return position
     if isinstance(node, ForUpdateArg):
-        return _Place.LISTED  # of a column, it names the table alone
+        return _Position.LISTED  # of a column, it names the table alone
     if isinstance(node, UnaryExpression) and node.operator is operators.exists:
-        return _Place.LISTED
+        return _Position.LISTED
     if isinstance(node, UnaryExpression) and _SORTING & {node.operator, node.modifier}:
-        return _Place.COMPUTED if place is _Place.COMPUTED else _Place.TAGS
+        return _Position.COMPUTED if position is _Position.COMPUTED else _Position.TAGS
     if isinstance(node, Over) or (isinstance(node, FunctionElement) and getattr(node, "name", None) == "count"):
-        return _Place.TAGS
+        return _Position.TAGS
     if isinstance(node, Unchanged):
-        return _Place.LISTED  # with ciphertext, by the row rule
+        return _Position.LISTED  # with ciphertext, by the row rule
     if isinstance(node, BinaryExpression) and node.operator in _COMPARING:
         if isinstance(node.right, Null) and node.operator in NULL_TESTS:
-            return _Place.LISTED
+            return _Position.LISTED
         if _is_tags(node.left) and _is_tags(node.right):
-            return _Place.TAGS
-    return _Place.COMPUTED
+            return _Position.TAGS
+    return _Position.COMPUTED
 
 
 def _is_list(element: Any) -> bool:
@@ -208,23 +208,23 @@ def _is_tags(element: Any) -> bool:
     return isinstance(element, Null) or all(map(is_tag, sources(element)))
 
 
-def _check_value(node: Any, place: _Place) -> None:
-    if place is _Place.LISTED:
+def _check_value(node: Any, position: _Position) -> None:
+    if position is _Position.LISTED:
         return
     if isinstance(node, TableValuedColumn):
         for column in getattr(node.scalar_alias, "c", ()):
-            _refuse(column, _Place.COMPUTED)
+            _refuse(column, _Position.COMPUTED)
     elif isinstance(node, ColumnElement):
-        _refuse(node, place)
+        _refuse(node, position)
 
 
-def _refuse(element: Any, place: _Place) -> None:
-    """Refuse an element that hands on what may not stand in a place."""
+def _refuse(element: Any, position: _Position) -> None:
+    """Refuse an element that hands on what may not stand in a position."""
     for source in sources(element):
         if isinstance(source, ColumnClause) and isinstance(source.type, ProtectedType):  # of a literal_column() too
-            raise refused(source)
-        if place is _Place.COMPUTED and is_tag(source):
-            raise only_tags(source)
+            raise expression_error(source)
+        if position is _Position.COMPUTED and is_tag(source):
+            raise only_tags_error(source)
 
 
 def _columns(select: Any) -> Iterator[Any]:
@@ -243,4 +243,4 @@ def _check_names(select: Any) -> None:
             if isinstance(node, TEXTUAL_LABEL_REFERENCE):
                 for column in select.selected_columns:
                     if node.element in (column.key, getattr(column, "name", None)):
-                        _refuse(column, _Place.TAGS)
+                        _refuse(column, _Position.TAGS)

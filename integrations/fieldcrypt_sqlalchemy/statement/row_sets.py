@@ -13,9 +13,9 @@ from sqlalchemy import Column, Select, TableClause
 from sqlalchemy.sql.elements import Cast, ColumnClause, Null
 from sqlalchemy.sql.selectable import AliasedReturnsRows, CompoundSelect, ScalarSelect, SelectStatementGrouping
 
-from fieldcrypt_sqlalchemy.column.companion import only_tags
+from fieldcrypt_sqlalchemy.column.companion import only_tags_error
 from fieldcrypt_sqlalchemy.column.protected import WRAPPERS, inner, is_protected, sources
-from fieldcrypt_sqlalchemy.column.refusal import mixed
+from fieldcrypt_sqlalchemy.column.refusal import mixed_fields_error
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
 from fieldcrypt_sqlalchemy.internals.column import proxied
 from fieldcrypt_sqlalchemy.internals.select import distinct
@@ -64,7 +64,7 @@ def _check_keys(select: Any, keyword: str) -> None:
         if is_protected(column):
             key = list(column.table.primary_key) if isinstance(column, Column) else []
             if not key or any((hash(rows), hash(part)) not in has for part in key):
-                raise _compared(column, keyword)
+                raise _comparison_error(column, keyword)
 
 
 def _stored(element: Any) -> Iterator[_Stored]:
@@ -84,7 +84,7 @@ def _stored(element: Any) -> Iterator[_Stored]:
                 yield from _stored(proxy)
 
 
-def _compared(column: Any, keyword: str) -> ProtectedColumnError:
+def _comparison_error(column: Any, keyword: str) -> ProtectedColumnError:
     return ProtectedColumnError(
         f"{column.type.described} cannot be compared by {keyword}: the database holds ciphertext, which differs each "
         "time that a value is encrypted, so that equal values stay apart. Select the primary key of its table as well, "
@@ -104,14 +104,14 @@ def _check_positions(compound: Any, is_union: bool) -> None:
             continue
         for column in position:
             if not _is_null(column) and not all(_agree(source, first, is_union) for source in sources(column)):
-                raise mixed(first) if is_protected(first) else only_tags(first)
+                raise mixed_fields_error(first) if is_protected(first) else only_tags_error(first)
         # SQLAlchemy reads a column of all rows by the type that it has in the first SELECT.
         if is_protected(first) and _is_null(position[0]) and not _read_alike(position[0].type, first.type):
-            raise _of_null(first)
+            raise _null_error(first)
 
 
 def _special(element: Any) -> Any:
-    return next((each for each in sources(element) if is_protected(each) or is_tag(each)), None)
+    return next((source for source in sources(element) if is_protected(source) or is_tag(source)), None)
 
 
 def _agree(one: Any, other: Any, is_union: bool) -> bool:
@@ -135,7 +135,7 @@ def _is_null(element: Any) -> bool:
     return isinstance(element, Null)
 
 
-def _of_null(column: Any) -> ProtectedColumnError:
+def _null_error(column: Any) -> ProtectedColumnError:
     return ProtectedColumnError(
         f"{column.type.described} stands after a NULL without its type, by which all rows would be read, so that they "
         "came as ciphertext. Give the NULL the column's type, type_coerce(null(), Model.attribute.type), or put the "

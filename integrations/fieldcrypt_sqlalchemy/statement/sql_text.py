@@ -14,7 +14,7 @@ from sqlalchemy.sql.operators import custom_op
 from sqlalchemy.sql.selectable import HasHints, TextualSelect
 
 from fieldcrypt_sqlalchemy.column.protected import is_protected
-from fieldcrypt_sqlalchemy.column.refusal import refused
+from fieldcrypt_sqlalchemy.column.refusal import expression_error
 from fieldcrypt_sqlalchemy.internals.element import TSTRING_TEXT
 from fieldcrypt_sqlalchemy.internals.select import hints
 from fieldcrypt_sqlalchemy.statement.elements import texts_in
@@ -46,7 +46,7 @@ def check_text(nodes: list[Any]) -> None:
     for name, column in _names(nodes).items():
         pattern = _pattern(name)
         if any(map(pattern.search, texts)):
-            raise refused(column)
+            raise expression_error(column)
 
 
 def _pattern(name: str) -> re.Pattern[str]:

@@ -10,7 +10,7 @@ from sqlalchemy.types import TypeEngine
 
 from fieldcrypt import DecryptionError, Field, FieldcryptError
 from fieldcrypt.spi import located
-from fieldcrypt_sqlalchemy.errors import without_parameters
+from fieldcrypt_sqlalchemy.errors import parameterless_error
 
 __all__ = ["PROTECTED_RESULT", "binary_type", "binding", "reading_binary"]
 
@@ -56,7 +56,7 @@ def binding(
             data = encrypt(value)
             return data if to_driver is None else to_driver(data)
         except (TypeError, ValueError, FieldcryptError) as error:
-            refused = without_parameters(located(error, field=field.name))
+            refused = parameterless_error(located(error, field=field.name))
         raise refused
 
     return process

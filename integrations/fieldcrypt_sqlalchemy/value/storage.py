@@ -57,11 +57,11 @@ class TextStorage:
         """
         length = _declared_length(inner)
         needed = room_needed(length, pad)
-        for each in _each(self.type):
-            room = getattr(each, "length", None)
+        for type_ in _each(self.type):
+            room = getattr(type_, "length", None)
             if room is not None and room < needed:
                 raise ConfigurationError(
-                    f"storage={each!r} is too short: {length} characters take {needed} once they are encrypted, more "
+                    f"storage={type_!r} is too short: {length} characters take {needed} once they are encrypted, more "
                     "if the value is not ASCII, or the Encryptor has no key store. Make it longer, or Text"
                 )
 

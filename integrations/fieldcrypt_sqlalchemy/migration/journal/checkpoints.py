@@ -188,7 +188,7 @@ class Checkpoints(Journal):
         after = self._key(frontier)
         new = self._source.boundary(connection, after, units)
         if new is not None and new == after:  # each range would be this one
-            raise self._source.leads_back()
+            raise self._source.leads_back_error()
         self._source.check_forward(after, new, connection)
         stored = stored_key(self._part, new)
         values = {"name": self._name, "step": run.step, "part": self._part, "number": number} | mine

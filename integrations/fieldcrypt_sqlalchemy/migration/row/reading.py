@@ -74,14 +74,14 @@ def _unreadable(source: TableRows, query: Select[Any], error: str) -> Unreadable
 
     None: it is gone meanwhile.
     """
-    bad = [each for each in source.read_columns if _tried(source, query.with_only_columns(each))[1] is not None]
-    names = (getattr(each, "wrapped_column_expression", each).name for each in bad)  # of a type_coerce
+    bad = [column for column in source.read_columns if _tried(source, query.with_only_columns(column))[1] is not None]
+    names = (getattr(column, "wrapped_column_expression", column).name for column in bad)  # of a type_coerce
     reason = f"{', '.join(names) or 'the row'} cannot be read: {error}"
     found, is_told = _tried(source, query.with_only_columns(*source.key))
     if is_told is None:
         return UnreadableUnit(found[0].key, reason, found[0].key) if found else None
     kind: Any = LargeBinary if source.dialect.name == "sqlite" else String
-    texts, _ = _tried(source, query.with_only_columns(*(cast(each, kind) for each in source.key)))
+    texts, _ = _tried(source, query.with_only_columns(*(cast(column, kind) for column in source.key)))
     parts = texts[0].key if texts else ()
-    key = tuple(each.decode("utf-8", "replace") if isinstance(each, bytes) else each for each in parts)
+    key = tuple(part.decode("utf-8", "replace") if isinstance(part, bytes) else part for part in parts)
     return UnreadableUnit(key, reason) if texts else None

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from fieldcrypt.spi.migration import Cell, Place, ProtectedField
 from fieldcrypt_sqlalchemy.migration.row.column import MigratedColumn
 from fieldcrypt_sqlalchemy.migration.table.keyset import Key
-from fieldcrypt_sqlalchemy.row_key.former_columns import FormerColumns
+from fieldcrypt_sqlalchemy.row_key.previous_columns import PreviousColumns
 from fieldcrypt_sqlalchemy.row_key.row_key import RowKey
 
 __all__ = ["Binding", "MigratedRow", "with_one_nan"]
@@ -23,19 +23,19 @@ class Binding(NamedTuple):
 
     Attributes:
         row_key: tells the row and its tenant; None if they are not bound to it.
-        formers: tells what they may have been bound to before.
+        previous: tells what they may have been bound to before.
         columns: of which both are made, by attribute.
     """
 
     row_key: RowKey | None
-    formers: FormerColumns
+    previous: PreviousColumns
     columns: Mapping[str, Any]
 
     def place(self, values: Sequence[Any]) -> Place:
         """Return what values are bound to in a row that has these in the columns, and perhaps others behind."""
         named = dict(zip(self.columns, values, strict=False))
         context, tenant = (None, None) if self.row_key is None else self.row_key.of(named)
-        return Place(context, tenant, self.formers.part(named.get))
+        return Place(context, tenant, self.previous.part(named.get))
 
 
 class MigratedRow:
@@ -56,8 +56,8 @@ class MigratedRow:
         self._place: Place | None = None
 
     def cells(self) -> Sequence[tuple[ProtectedField, Cell]]:
-        values = iter(self.raw[len(self.key) + len(self._binding.columns) :])  # made anew: a page of them is a lot
-        return [(each, each.cell(values)) for each in self._columns]
+        values = iter(self.raw[len(self.key) + len(self._binding.columns) :])  # not kept: a page of them is a lot
+        return [(column, column.cell(values)) for column in self._columns]
 
     def place(self) -> Place:
         """Return what its values are bound to.

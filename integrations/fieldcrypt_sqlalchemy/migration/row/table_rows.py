@@ -58,21 +58,21 @@ class TableRows:
         self.name = self.full_name if of is None else f"{self.full_name} of {of}"
         self._check_key()
         self._binding = binding
-        stored: list[tuple[Any, Any]] = [(each.column, each.form.written_as) for each in columns]
-        tags = [(each.companion, LargeBinary()) for each in columns if each.companion is not None]
+        stored: list[tuple[Any, Any]] = [(column.column, column.form.written_as) for column in columns]
+        tags = [(column.companion, LargeBinary()) for column in columns if column.companion is not None]
         self._bare = bare = Bare([*stored, *tags])
         self.target = bare.table(table)
-        self.key: list[Any] = [bare.of(each) for each in table.primary_key.columns]
-        self._raw = with_one_nan if any(isinstance(each.type, Numeric) for each in self.key) else tuple
+        self.key: list[Any] = [bare.of(column) for column in table.primary_key.columns]
+        self._raw = with_one_nan if any(isinstance(column.type, Numeric) for column in self.key) else tuple
         read = [each for migrated in columns for each in migrated.selected()]
-        self.names = [name for each in columns for name in each.names]  # of what is read last
-        self.read_columns = [bare.of(each) for each in (*self.key, *binding.columns.values(), *read)]
+        self.names = [name for column in columns for name in column.names]  # of what is read last
+        self.read_columns = [bare.of(column) for column in (*self.key, *binding.columns.values(), *read)]
         named = [each.label(f"c{at}") for at, each in enumerate(self.read_columns)]
         self._query = select(*named).select_from(bare.of(selected)).order_by(*self.key)
         # All tables that tell what a row is bound to.
         self.tables = [each for each in iterate(bare.of(selected)) if isinstance(each, Table)]
         # The driver of MySQL reads times of two different hours alike, where clocks are set back.
-        as_stored = all(is_read_as_stored(each, engine.dialect) for each in self.key)
+        as_stored = all(is_read_as_stored(column, engine.dialect) for column in self.key)
         self._is_read_as_stored = as_stored and engine.dialect.name in ("postgresql", "sqlite")
         self.readable = sys.maxsize  # rows that could be read at once, of late
         self.kept: Sequence[str] = ()  # the columns that the database would set to another value when a row is written
@@ -82,10 +82,10 @@ class TableRows:
             raise ConfigurationError(
                 f"{self.name} has no primary key, by which its rows could be told apart: give it one, and declare it"
             )
-        for each in self.table.primary_key.columns:
-            if isinstance(each.type, (ARRAY, JSON)):
+        for column in self.table.primary_key.columns:
+            if isinstance(column.type, (ARRAY, JSON)):
                 raise ConfigurationError(
-                    f"{self.name}.{each.key} is part of the primary key, and of the type {type(each.type).__name__}, "
+                    f"{self.name}.{column.key} is part of the primary key, of the type {type(column.type).__name__}, "
                     "whose values have no order that a migration could go by: give the table another primary key"
                 )
 
@@ -109,9 +109,9 @@ class TableRows:
         query = select(true()).select_from(self.target).where(*back).limit(1)
         with nullcontext(transaction) if transaction is not None else self._engine.connect() as connection:
             if connection.execute(query).first() is not None:
-                raise self.leads_back()
+                raise self.leads_back_error()
 
-    def leads_back(self) -> MigrationError:
+    def leads_back_error(self) -> MigrationError:
         return MigrationError(
             f"{self.name}: keys are stored in other forms than their type writes, so that nothing can go through them: "
             "store them in that form. What is done stays"
@@ -189,7 +189,7 @@ class TableRows:
 
     def is_of(self, which: Which) -> Any:
         """Return the condition that a row is of a kind."""
-        return true() if which is Which.ALL else or_(*(each.is_of(which, self._bare.of) for each in self.columns))
+        return true() if which is Which.ALL else or_(*(column.is_of(which, self._bare.of) for column in self.columns))
 
     def _row_of(self, raw: tuple[Any, ...]) -> MigratedRow:
         return MigratedRow(raw, len(self.key), self._binding, self.columns)

@@ -20,8 +20,8 @@ def cautions(connection: Connection, source: TableRows) -> Iterator[str]:
     """Yield what to know before a backfill, in words, though nothing keeps it from being done."""
     look, place = inspect(connection), (source.table.name, source.schema)
     if found := triggers(connection, *place):
-        told = "see that they copy no plaintext elsewhere; a row in which they change what is written stays as it is"
-        yield f"{source.full_name} has triggers for UPDATE ({', '.join(found)}): {told}"
+        advice = "see that they copy no plaintext elsewhere; a row in which they change what is written stays as it is"
+        yield f"{source.full_name} has triggers for UPDATE ({', '.join(found)}): {advice}"
     columns = {each["name"]: each for each in look.get_columns(*place)}
     looking = [("the CHECK constraint", each["name"], each["sqltext"]) for each in look.get_check_constraints(*place)]
     looking += [

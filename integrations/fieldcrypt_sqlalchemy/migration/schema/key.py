@@ -25,15 +25,15 @@ _COLLATION = text(
 def key_problems(connection: Connection, source: TableRows, columns: Mapping[str, Any]) -> Iterator[str]:
     """Yield why rows cannot be told apart, or gone through, by the key that the model declares."""
     key, table = source.key, source.full_name
-    unfit = [(each.name, _unfit(connection, source, each, columns[each.name]["type"])) for each in key]
+    unfit = [(column.name, _unfit(connection, source, column, columns[column.name]["type"])) for column in key]
     if any(reason is not None for _, reason in unfit):
         yield from (f"{table}.{name}, of the primary key, {reason}" for name, reason in unfit if reason is not None)
         return
     if reason := _unwritable(connection, source):
         yield reason
         return
-    if connection.dialect.name == "sqlite" or any(columns[each.name]["nullable"] for each in key):
-        query = select(key[0]).where(or_(*(each.is_(None) for each in key))).limit(1)
+    if connection.dialect.name == "sqlite" or any(columns[column.name]["nullable"] for column in key):
+        query = select(key[0]).where(or_(*(column.is_(None) for column in key))).limit(1)
         if connection.execute(query).first() is not None:
             yield f"{table} has rows whose primary key is NULL, by which they cannot be told apart"
     if not _is_unique(connection, source):
@@ -85,7 +85,7 @@ def _is_unique(connection: Connection, source: TableRows) -> bool:
         kind, has_children = kind_on_postgresql(connection, source.table.name, source.schema)
         if kind == "r" and has_children:
             return False  # rows of tables that inherit have keys of their own
-    look, key = inspect(connection), {each.name for each in source.key}
+    look, key = inspect(connection), {column.name for column in source.key}
     unique: list[Sequence[Any]] = [look.get_pk_constraint(name, schema)["constrained_columns"]]
     unique += [each["column_names"] for each in look.get_unique_constraints(name, schema)]
     return any(columns and key.issuperset(columns) for columns in unique)

@@ -54,7 +54,7 @@ def problems(connection: Connection, source: TableRows, step: str) -> list[str]:
     if is_view or source.table.name in look.get_view_names(source.schema):
         return [f"{table} is a view: give the table whose rows it shows"]
     try:
-        with warnings.catch_warnings():  # of types that SQLAlchemy does not know, about which more is said here
+        with warnings.catch_warnings():  # of types that SQLAlchemy does not know, which are reported below
             warnings.simplefilter("ignore", SAWarning)
             columns = {each["name"]: each for each in look.get_columns(*place)}
     except NoSuchTableError:
@@ -109,16 +109,16 @@ def _of_binary(
     type_, dialect, column = stored["type"], connection.dialect.name, migrated.stored_name
     if isinstance(type_, (BINARY_TYPE, LargeBinary)) or (dialect == "sqlite" and isinstance(type_, NullType)):
         return
-    told = f"{name} is {type_!s}, and encrypted values are binary: "
+    problem = f"{name} is {type_!s}, and encrypted values are binary: "
     if migrated.plain is not None:
-        yield told + "make the new column binary (docs/alembic.md)"
+        yield problem + "make the new column binary (docs/alembic.md)"
         return
-    told += "declare storage=, or encrypt into a new column, copies={…}"
+    problem += "declare storage=, or encrypt into a new column, copies={…}"
     if dialect in _BINARY:
         type_ = _BINARY[dialect].format(column=column)
         change = _CHANGE[dialect].format(table=source.full_name, column=column, type=type_, null="")
-        told += f"; or change the type, which writes the table anew: {change}"
-    yield told
+        problem += f"; or change the type, which rewrites the table: {change}"
+    yield problem
 
 
 def _too_short(

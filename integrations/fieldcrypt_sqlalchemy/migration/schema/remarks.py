@@ -38,5 +38,5 @@ def remarks(connection: Connection, source: TableRows) -> Iterator[str]:
         )
     if dialect in _REWRITE:
         rewrite = _REWRITE[dialect].format(table)
-        yield f"old versions of the rows are in the table's file until it is written anew: {rewrite}"
+        yield f"old versions of the rows are in the table's file until it is rewritten: {rewrite}"
     yield "plaintext is in write-ahead logs, backups and exports until these expire: docs/migration.md"

@@ -29,8 +29,8 @@ class Bare:
             return table
         if table not in self._tables:
             columns = [
-                Column(each.name, next((type_ for one, type_ in self._protected if one is each), each.type))
-                for each in table.columns
+                Column(column.name, next((type_ for one, type_ in self._protected if one is column), column.type))
+                for column in table.columns
             ]
             self._tables[table] = Table(table.name, MetaData(), *columns, schema=table.schema)
         return self._tables[table]

@@ -54,7 +54,7 @@ def changes_of_values(connection: Connection, read: Sequence[Table], others: Seq
         others: that are written as well.
     """
     tables = (*read, *others)
-    places = [(each.name, {"name": each.name, "schema": connection.schema_for_object(each)}) for each in tables]
+    places = [(table.name, {"name": table.name, "schema": connection.schema_for_object(table)}) for table in tables]
     if connection.dialect.name in _MYSQL:
         for name, place in places:
             engine = connection.scalar(_ENGINE, place)

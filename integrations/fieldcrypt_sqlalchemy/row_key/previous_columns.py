@@ -10,10 +10,10 @@ from fieldcrypt.spi import PartOf
 from fieldcrypt_sqlalchemy.column.type import Encrypted
 from fieldcrypt_sqlalchemy.row_key.key_part import as_stored
 
-__all__ = ["FormerColumns"]
+__all__ = ["PreviousColumns"]
 
 
-class FormerColumns:
+class PreviousColumns:
     """What `PreviousField(…, row=…, tenant=…)` of a model's, or a table's, protected columns names.
 
     Args:
@@ -27,8 +27,8 @@ class FormerColumns:
 
     def __init__(self, model: str, columns: Mapping[str, Any], protected: Iterable[Any]) -> None:
         accepted = [each.type.accepted for each in protected if isinstance(each.type, Encrypted)]
-        formers = [former for each in accepted if each is not None for former in each.previous_fields]
-        names = dict.fromkeys(name for former in formers for name in former.names)
+        previous = [former for each in accepted if each is not None for former in each.previous_fields]
+        names = dict.fromkeys(name for former in previous for name in former.names)
         for name in names:
             if name not in columns:
                 raise ConfigurationError(f"PreviousField(…): {model} has no attribute {name!r} with a column")
