@@ -19,13 +19,13 @@ from fieldcrypt.errors import (
     NotWrappedHereError,
     PlaintextRefusedError,
 )
-from fieldcrypt.events import Event, EventKind, Observer, Stats
+from fieldcrypt.events import CallStats, Event, EventKind, Observer, Stats
 from fieldcrypt.field import Field
-from fieldcrypt.format.context import NO_TENANT, RowContext, key_text, row_context
+from fieldcrypt.format.context import NO_TENANT, NoTenant, RowContext, key_text, row_context
 from fieldcrypt.keys.policy import KeyPolicy
 from fieldcrypt.keys.providers.chain import KeyProviderChain
 from fieldcrypt.keys.providers.provider import KeyProvider, LocalKeyProvider
-from fieldcrypt.keys.providers.tenant import USE_DEFAULT, TenantKeyProvider
+from fieldcrypt.keys.providers.tenant import USE_DEFAULT, TenantKeyProvider, UseDefault
 from fieldcrypt.keys.record.record import KeyRecord, KeyState, Purpose, WrappedKey
 from fieldcrypt.keys.record.tombstone import Tombstone
 from fieldcrypt.keys.stores.chain import KeyStoreChain
@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     from fieldcrypt.declaration.protection import Protection
     from fieldcrypt.declaration.record import ProtectedRecord
     from fieldcrypt.declaration.seal import RecordSeal
+    from fieldcrypt.keys.admin.data_keys import DataKeys
+    from fieldcrypt.keys.admin.rewrap import RewrapReport
+    from fieldcrypt.keys.admin.tenant_key import MoveReport
 
 _moved.install()
 
@@ -62,6 +65,7 @@ __all__ = [
     "TagSize",
     # of whom a value is to be
     "NO_TENANT",
+    "NoTenant",
     # what binds a value to its row
     "RowContext",
     "row_context",
@@ -72,10 +76,15 @@ __all__ = [
     "KeyProviderChain",
     "TenantKeyProvider",
     "USE_DEFAULT",
+    "UseDefault",
     "KeyStore",
     "MemoryKeyStore",
     "FileKeyStore",
     "KeyStoreChain",
+    # what is done with keys
+    "DataKeys",
+    "RewrapReport",
+    "MoveReport",
     # for implementers of providers and stores
     "KeyRecord",
     "KeyState",
@@ -91,6 +100,7 @@ __all__ = [
     "EventKind",
     "Observer",
     "Stats",
+    "CallStats",
     # how far a long job is
     "Progress",
     # errors
@@ -111,6 +121,9 @@ _LATER = {  # which take as long to import as all of the above
     "Protection": "fieldcrypt.declaration.protection",
     "ProtectedRecord": "fieldcrypt.declaration.record",
     "RecordSeal": "fieldcrypt.declaration.seal",
+    "DataKeys": "fieldcrypt.keys.admin.data_keys",
+    "RewrapReport": "fieldcrypt.keys.admin.rewrap",
+    "MoveReport": "fieldcrypt.keys.admin.tenant_key",
 }
 
 

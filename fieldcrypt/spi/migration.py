@@ -1,7 +1,7 @@
 """The state machine of a migration, for stores: one brings a `Source` and a `Journal`, and gets a `StoredMigration`."""
 
 from fieldcrypt.migration.engine.backfill import Backfill
-from fieldcrypt.migration.engine.defects import is_stop, patiently
+from fieldcrypt.migration.engine.defects import Verification, is_stop, patiently
 from fieldcrypt.migration.engine.digest import about, name_of
 from fieldcrypt.migration.engine.journal import (
     WRITING,
@@ -16,8 +16,9 @@ from fieldcrypt.migration.engine.journal import (
     rivals,
 )
 from fieldcrypt.migration.engine.migration import StoredMigration
-from fieldcrypt.migration.engine.runner import Part
+from fieldcrypt.migration.engine.runner import Look, Part
 from fieldcrypt.migration.engine.source import Batch, Counted, Page, RefusedError, Source, Which, Written
+from fieldcrypt.migration.engine.steps import Step
 from fieldcrypt.migration.engine.unit import (
     Cell,
     Change,
@@ -34,6 +35,7 @@ from fieldcrypt.migration.engine.unit import (
 from fieldcrypt.migration.examination import Examination
 from fieldcrypt.migration.reports import Key, format_key
 from fieldcrypt.migration.workers import Pace
+from fieldcrypt.progress import Meter
 
 __all__ = [
     # what is migrated
@@ -76,6 +78,10 @@ __all__ = [
     # what runs it
     "StoredMigration",
     "Part",
+    "Step",
+    "Look",
+    "Verification",
+    "Meter",
     "Backfill",
     # what is reported
     "Key",

@@ -1,6 +1,7 @@
 """fieldcrypt for boto3's DynamoDB: protected attributes, and a key store in a table. See docs/dynamodb.md."""
 
 from fieldcrypt import IndexedBy
+from fieldcrypt_dynamodb.batch_writer import BatchWriter
 from fieldcrypt_dynamodb.client import EncryptedClient
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError
 from fieldcrypt_dynamodb.item.description import ItemSeal, LegacyItemReader, Protected, ProtectedTable
@@ -11,6 +12,7 @@ from fieldcrypt_dynamodb.stream_record import decrypt_stream_record
 from fieldcrypt_dynamodb.table import EncryptedTable
 
 __all__ = [
+    "BatchWriter",
     "DynamoKeyStore",
     "EncryptedClient",
     "EncryptedResource",

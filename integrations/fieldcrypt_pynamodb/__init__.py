@@ -1,13 +1,14 @@
 """fieldcrypt for PynamoDB: encrypted attributes. See docs/pynamodb.md."""
 
 from fieldcrypt import IndexedBy
-from fieldcrypt_pynamodb.attribute.companion import BlindIndexAttribute
+from fieldcrypt_pynamodb.attribute.companion import BlindIndexAttribute, Tag
 from fieldcrypt_pynamodb.attribute.encrypted import EncryptedAttribute
 from fieldcrypt_pynamodb.attribute.of_tenant import of_tenant
 from fieldcrypt_pynamodb.errors import ProtectedAttributeError
 from fieldcrypt_pynamodb.model.decorator import encrypted
 
 __all__ = [
+    "Tag",
     "BlindIndexAttribute",
     "EncryptedAttribute",
     "IndexedBy",

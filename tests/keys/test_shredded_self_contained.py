@@ -25,6 +25,7 @@ from fieldcrypt import (
     Tombstone,
 )
 from fieldcrypt.format.envelope import infix, parse
+from fieldcrypt.keys.lookup.tombstones import ends
 from fieldcrypt.mixed_mode import Accepted, MixedField
 from tests.conftest import Clock
 from tests.support.doubles import CountingProvider, Row, RowStore, make_record
@@ -274,6 +275,6 @@ def test_what_a_tombstone_ends() -> None:
     stone = Tombstone(bytes(16), Purpose.ENCRYPTION, 1, "gone", 1_800_000_000, "ann", 1)
     old, young = (make_record(provider, "gone", created=1_800_000_000 + later) for later in (0, 1))
     nobodys = make_record(provider)
-    assert [stone.ends(record) for record in (old, young, nobodys)] == [True, False, False]
-    assert stone._replace(tenant=None, key_id=young.key_id).ends(young)
-    assert not stone._replace(tenant=None).ends(nobodys)
+    assert [ends(stone, record) for record in (old, young, nobodys)] == [True, False, False]
+    assert ends(stone._replace(tenant=None, key_id=young.key_id), young)
+    assert not ends(stone._replace(tenant=None), nobodys)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import ast
 import importlib
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
+
+from tests.support.front_doors import CORE_DOORS, imports, past_the_doors
 
 ROOT = Path(__file__).parents[2]
 
@@ -99,16 +99,6 @@ INTEGRATIONS = modules(ROOT / "integrations", *(path.name for path in (ROOT / "i
 TOPS = {name.split(".")[0] for name in INTEGRATIONS}
 
 
-def imports(path: Path) -> Iterator[str]:
-    """Every name that a module imports, wherever in it: `a.b` for `import a.b`, `a.b.c` for `from a.b import c`."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path} has a relative import"
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-
-
 PACKAGES = {package: modules(ROOT if package == "fieldcrypt" else ROOT / "integrations", package) for package in LAYERS}
 
 
@@ -177,25 +167,10 @@ def test_who_knows_ciphers() -> None:
     assert users == {"fieldcrypt.format.aead"}
 
 
-# What users and integrations import from. All else is internal.
-FRONT_DOORS = [
-    *("fieldcrypt", "fieldcrypt.migration", "fieldcrypt.normalisers", "fieldcrypt.testing", "fieldcrypt.keys.aws_kms"),
-    *("fieldcrypt.schemes", *(name for name in CORE if name.startswith("fieldcrypt.schemes."))),
-    *("fieldcrypt.columns.arrow", "fieldcrypt.columns.pandas", "fieldcrypt.columns.polars"),
-    *(name for name in CORE if name.startswith("fieldcrypt.spi")),
-]
-
-
-def exported(module: str) -> set[str]:
-    """What a module lists in __all__."""
-    return set(importlib.import_module(module).__all__)
-
-
 @pytest.mark.parametrize("module", INTEGRATIONS)
 def test_integrations_use_the_public_core(module: str) -> None:
     """An integration imports from the core what a front door or `fieldcrypt.spi` exports, and nothing else."""
-    names = [name.rpartition(".") for name in imports(INTEGRATIONS[module]) if name.split(".")[0] == "fieldcrypt"]
-    assert not [name for door, _, name in names if door not in FRONT_DOORS or name not in exported(door)]
+    assert not [name for name in past_the_doors(INTEGRATIONS[module], CORE_DOORS) if name.startswith("fieldcrypt.")]
 
 
 def test_integrations_do_not_know_each_other() -> None:

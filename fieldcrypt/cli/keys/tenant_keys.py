@@ -12,7 +12,7 @@ from fieldcrypt.cli.options import JsonOption
 from fieldcrypt.cli.output import print_json, progress, say
 from fieldcrypt.cli.target import EncryptorOption, check_tenant_option, find_encryptor
 from fieldcrypt.format._text import counted
-from fieldcrypt.keys.admin.tenant_key import Move
+from fieldcrypt.keys.admin.tenant_key import MoveReport
 from fieldcrypt.keys.index.choice import retires_from
 from fieldcrypt.keys.policy import KeyPolicy
 from fieldcrypt.keys.record.record import Purpose
@@ -75,7 +75,7 @@ def move(tenant: TenantOption, encryptor: EncryptorOption = None, as_json: JsonO
     print_failures(done.rewrapped)
 
 
-def _tell(tenant: str, done: Move, policy: KeyPolicy) -> None:
+def _tell(tenant: str, done: MoveReport, policy: KeyPolicy) -> None:
     for record in done.made:
         does = "encrypts" if record.purpose is Purpose.ENCRYPTION else "tags"
         say(f"{record.key_id.hex()} follows, and {does} from {start_of(record, policy)} on")

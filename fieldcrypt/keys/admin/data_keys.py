@@ -11,7 +11,7 @@ from fieldcrypt.format._text import counted
 from fieldcrypt.keys.admin.retire import retire
 from fieldcrypt.keys.admin.rewrap import Rewrapping, RewrapReport
 from fieldcrypt.keys.admin.shred import shred
-from fieldcrypt.keys.admin.tenant_key import Move, check_tenant_key, check_unshared, move, own_provider
+from fieldcrypt.keys.admin.tenant_key import MoveReport, check_tenant_key, check_unshared, move, own_provider
 from fieldcrypt.keys.keyring import Keyring
 from fieldcrypt.keys.providers.provider import KeyProvider
 from fieldcrypt.keys.record.record import KeyRecord, Purpose, check_tenant
@@ -27,7 +27,7 @@ _NAMED = 4  # key ids in a message, at the most
 
 
 class DataKeys:
-    """The data keys in a key store: `Encryptor.data_keys`. Everything here works while readers and writers run.
+    """The data keys in a key store. Made by `Encryptor.data_keys`; everything here works while readers and writers run.
 
     Raises:
         ConfigurationError: the Encryptor has no key store, so that values carry their data keys with them.
@@ -180,7 +180,7 @@ class DataKeys:
         rewrapping = Rewrapping(self._store, provider, target, tenant=tenant, vouches=vouches)
         return self._run(rewrapping, dry_run, on_progress)
 
-    def move(self, tenant: str, *, on_progress: Callable[[Progress], object] | None = None) -> Move:
+    def move(self, tenant: str, *, on_progress: Callable[[Progress], object] | None = None) -> MoveReport:
         """Take a tenant's data keys from the default wrapping key to the tenant's own, in a way that lasts.
 
         Rewrapping is no move: old records, in backups, open under the default key for ever. So first the next data key
@@ -198,7 +198,7 @@ class DataKeys:
         """
         check_unshared(self._keyring, own_provider(self._keyring, tenant), tenant, self.entries())
 
-        def work() -> Move:
+        def work() -> MoveReport:
             return move(self._keyring, self._store, tenant, lambda purpose: self.rotate(tenant, purpose), on_progress)
 
         return self._keyring.events.watch(work)

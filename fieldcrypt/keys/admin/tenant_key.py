@@ -17,12 +17,12 @@ from fieldcrypt.keys.record.tombstone import Tombstone
 from fieldcrypt.keys.stores.store import KeyStore
 from fieldcrypt.progress import Progress
 
-__all__ = ["Move", "check_tenant_key", "check_unshared", "move", "own_provider"]
+__all__ = ["MoveReport", "check_tenant_key", "check_unshared", "move", "own_provider"]
 
 Entries = Iterable[tuple[bytes, KeyRecord | Tombstone | KeyStoreError]]
 
 
-class Move(NamedTuple):
+class MoveReport(NamedTuple):
     """How far a tenant's data keys are under its own wrapping key.
 
     Attributes:
@@ -87,7 +87,7 @@ def move(
     tenant: str,
     rotate: Callable[[Purpose], KeyRecord],
     on_progress: Callable[[Progress], object] | None = None,
-) -> Move:
+) -> MoveReport:
     """Bring a tenant's data keys under its own wrapping key, followed by such that the default key never opened.
 
     Can be interrupted, and repeated: as long as a purpose's newest data key is not under the own key alone, the next
@@ -105,7 +105,9 @@ def move(
         if newest is not None and rewrapping.needed(newest.stored) and not keyring.uses_own_keys(tenant):
             made.append(rotate(purpose))
     rewrapped = rewrapping.run(on_progress=on_progress)
-    return Move(made, rewrapped, [old for purpose in Purpose for old in _followed(provider, store, tenant, purpose)])
+    return MoveReport(
+        made, rewrapped, [old for purpose in Purpose for old in _followed(provider, store, tenant, purpose)]
+    )
 
 
 def _followed(provider: KeyProvider, store: KeyStore, tenant: str, purpose: Purpose) -> list[KeyRecord]:

@@ -27,7 +27,7 @@ from fieldcrypt.keys.live.live_key import CachedKey
 from fieldcrypt.keys.lookup.embedded_records import EmbeddedRecords
 from fieldcrypt.keys.lookup.record_wait import RecordWait
 from fieldcrypt.keys.lookup.stored_records import StoredRecords
-from fieldcrypt.keys.lookup.tombstones import Tombstones
+from fieldcrypt.keys.lookup.tombstones import Tombstones, ends
 from fieldcrypt.keys.policy import KeyPolicy
 from fieldcrypt.keys.providers.provider import KeyProvider
 from fieldcrypt.keys.providers.tenant_providers import Named, TenantProviders, whose
@@ -231,7 +231,7 @@ class LiveKeys(Generic[K]):
 
     def end(self, stone: Tombstone) -> None:
         """End the use of keys whose records came with self-contained values and that were shredded with another one."""
-        self._keys.drop_shredded(lambda key: key.embedded and stone.ends(key.record))
+        self._keys.drop_shredded(lambda key: key.embedded and ends(stone, key.record))
 
     def forget(self) -> None:
         """End the use of all keys; one that is being fetched now is given to those who wait for it, and not kept."""

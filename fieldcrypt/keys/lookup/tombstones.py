@@ -6,11 +6,12 @@ from fieldcrypt._base.remembered import Remembered
 from fieldcrypt.errors import KeyNotFoundError
 from fieldcrypt.events import Events
 from fieldcrypt.keys.policy import KeyPolicy
+from fieldcrypt.keys.record.authentic import AuthenticRecord
 from fieldcrypt.keys.record.record import KeyRecord
 from fieldcrypt.keys.record.tombstone import Tombstone
 from fieldcrypt.keys.stores.store import KeyStore
 
-__all__ = ["Tombstones"]
+__all__ = ["Tombstones", "ends"]
 
 
 class Tombstones:
@@ -46,7 +47,7 @@ class Tombstones:
         stone = self._of_keys.get(record.key_id)
         if stone is None and record.tenant is not None:
             stone = self._of_tenants.get(record.tenant)
-        return stone if stone is not None and stone.ends(record) else None
+        return stone if stone is not None and ends(stone, record) else None
 
     def look_up(self, record: KeyRecord) -> Tombstone | None:
         """Return what ends a data key whose record came with a self-contained value, by asking the key store.
@@ -76,3 +77,10 @@ class Tombstones:
         """Forget all of them."""
         self._of_keys.clear()
         self._of_tenants.clear()
+
+
+def ends(stone: Tombstone, record: KeyRecord | AuthenticRecord) -> bool:
+    """Return True if a data key whose record came with a self-contained value was destroyed with a tombstone's."""
+    if stone.key_id == record.key_id:
+        return True
+    return stone.tenant is not None and stone.tenant == record.tenant and record.created <= stone.shredded

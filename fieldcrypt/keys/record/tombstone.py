@@ -9,8 +9,7 @@ from fieldcrypt.errors import DecryptionError, KeyShreddedError
 from fieldcrypt.format._reader import Reader
 from fieldcrypt.format._text import utf8
 from fieldcrypt.format.envelope import KEY_ID_SIZE
-from fieldcrypt.keys.record.authentic import AuthenticRecord
-from fieldcrypt.keys.record.record import TIME_SIZE, KeyRecord, KeyState, Purpose, head_bytes, read_head, time_bytes
+from fieldcrypt.keys.record.record import TIME_SIZE, KeyState, Purpose, head_bytes, read_head, time_bytes
 
 __all__ = ["MAX_BY_SIZE", "Tombstone", "check_by"]
 
@@ -83,12 +82,6 @@ class Tombstone(NamedTuple):
         except ValueError:  # UnicodeDecodeError is one
             raise DecryptionError("not a valid tombstone") from None
         return tombstone
-
-    def ends(self, record: KeyRecord | AuthenticRecord) -> bool:
-        """Return True if a data key whose record came with a self-contained value was destroyed with this one."""
-        if self.key_id == record.key_id:
-            return True
-        return self.tenant is not None and self.tenant == record.tenant and record.created <= self.shredded
 
     def lost_error(self, key_id: bytes | None = None) -> KeyShreddedError:
         """Return the error of reading a value under this key, or under another key that it ends."""

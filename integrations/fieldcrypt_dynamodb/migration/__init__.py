@@ -3,5 +3,6 @@
 from fieldcrypt import MigrationError
 from fieldcrypt_dynamodb.migration.checkpoint_table import CheckpointTable
 from fieldcrypt_dynamodb.migration.migration import TableMigration
+from fieldcrypt_dynamodb.migration.target import MigratedTable
 
-__all__ = ["CheckpointTable", "MigrationError", "TableMigration"]
+__all__ = ["CheckpointTable", "MigratedTable", "MigrationError", "TableMigration"]

@@ -31,6 +31,8 @@ class Sealed:
 
     It shows nothing of the value, and opens with the key of the row that it was written for. It can be compared with
     another one, and has neither truth nor text: those of the value are meant, which `open` returns.
+
+    Made by rows that are read, and by `seal`.
     """
 
     __slots__ = ("_data", "_field", "_opened", "_origin")
