@@ -14,7 +14,7 @@ from fieldcrypt.declaration.record_key import Binding, RecordKey, bound_member
 from fieldcrypt.declaration.seal import RecordSeal, Sealing
 from fieldcrypt.declaration.shape import Found, Shape
 from fieldcrypt.encryptor import Encryptor
-from fieldcrypt.errors import ConfigurationError, DecryptionError, FieldcryptError, PlaintextRefusedError
+from fieldcrypt.errors import ConfigurationError, DecryptionError, FieldcryptError, PlaintextRefusedError, located
 from fieldcrypt.events import Event, EventKind
 from fieldcrypt.field import Field
 from fieldcrypt.format.context import key_text
@@ -54,9 +54,6 @@ class ProtectedRecord:
         same_place: there are other records of this name in the Encryptor, declared in another way, on purpose: so
             values that are bound to the same can be moved between them.
         offload: see `Encryptor.field`.
-
-    Attributes:
-        name, encryptor: the same.
 
     Raises:
         ConfigurationError: the declaration contradicts itself, or another one of the same name.
@@ -125,24 +122,27 @@ class ProtectedRecord:
         Raises:
             PlaintextRefusedError: the record has another shape than the paths, has tags already, lacks its key or its
                 tenant, or is another tenant's.
-            TypeError, ValueError: a value is not of its field's type, or out of range.
+            TypeError, ValueError: a value is not of its field's type, or out of range; or a tenant was named, where there
+                are none.
             KeyProviderError, KeyStoreError, ConfigurationError: as for `Field.encrypt` and `BlindIndex.tag`.
         """
+        named, each = self._key.named(tenant), None
         try:
-            new, found, binding = self._opened(record, tenant, reading=False)
+            new, found, binding = self._opened(record, named, reading=False)
         except (TypeError, ValueError) as error:
             raise PlaintextRefusedError(f"{self.name}: {error}") from None
-        for each in found:
-            try:
+        try:
+            for each in found:
                 context = binding.context(each.elements)
                 each.container[each.at] = each.field.encrypt(each.value, binding.tenant, context)
                 if each.field.indexes:
                     each.container.update(each.field.tag(each.value, binding.tenant))
-            except (TypeError, ValueError, FieldcryptError) as error:
-                error.add_note(f"at {each.field.path.text} of a record of {self.name}")
-                raise
-        if self._sealing is not None:
-            self._sealing.add(new, binding)
+            each = None
+            if self._sealing is not None:
+                self._sealing.add(new, binding)
+        except (TypeError, ValueError, FieldcryptError) as error:
+            self._add_place(error, each)
+            raise
         return new
 
     def decrypt(self, record: Record, *, tenant: Any = None, whole: bool = True) -> dict[str, Any]:
@@ -156,27 +156,33 @@ class ProtectedRecord:
         Raises:
             DecryptionError: a value does not belong to this field, this record or its tenant; or the record has another
                 shape than the paths, or its seal is broken.
-            TypeError: the record is no mapping.
+            TypeError: the record is no mapping; or a tenant was named, where there are none.
             KeyProviderError, KeyStoreError, ConfigurationError: as for `Field.decrypt`.
         """
         if not isinstance(record, Mapping):
             raise TypeError(f"a record of {self.name} is a mapping, not {type(record).__name__}")
+        named, each = self._key.named(tenant), None
         try:
-            new, found, binding = self._opened(record, tenant, reading=True)
-        except (TypeError, ValueError) as error:  # what a store holds is no misuse
-            self.encryptor.report(Event(EventKind.VALUE_REFUSED, place=self.name))
-            raise DecryptionError(f"{self.name}: {error}") from None
-        if whole and self._sealing is not None:
-            self._sealing.verify(record, binding)
-        part = partial(bound_member, record)
-        for each in found:
-            try:
+            new, found, binding = self._opened(record, named, reading=True)
+            if whole and self._sealing is not None:
+                self._sealing.verify(record, binding)
+            part = partial(bound_member, record)
+            for each in found:
                 context = binding.context(each.elements)
                 each.container[each.at] = each.field.decrypt(each.value, binding.tenant, context, part)
-            except (TypeError, ValueError, FieldcryptError) as error:
-                error.add_note(f"at {each.field.path.text} of a record of {self.name}")
-                raise
-        return new
+        except FieldcryptError as error:
+            self._add_place(error, each)
+            raise
+        except (TypeError, ValueError) as error:  # what a store holds is no misuse
+            refused = located(DecryptionError(f"{self.name}: {error}"), tenant=named)
+        else:
+            return new
+        self.encryptor.report(Event(EventKind.VALUE_REFUSED, tenant=named, place=self.name))
+        raise refused  # here, where no chained exception has a value
+
+    def _add_place(self, error: Exception, at: Found | None) -> None:
+        where = "the seal" if at is None else at.field.path.text
+        error.add_note(f"at {where} of a record of {self.name}")
 
     def encrypt_many(self, records: Iterable[Record], *, tenant: Any = None) -> list[dict[str, Any]]:
         """Return many records encrypted, as `encrypt` does one. A note of what is raised says at which position."""
@@ -207,7 +213,9 @@ class ProtectedRecord:
             raise ConfigurationError(f"{self.name} has no protected field {field}")
         return self._fields[field].tags(value, None if tenant is None else key_text(tenant), index)
 
-    def _opened(self, record: Record, tenant: Any, *, reading: bool) -> tuple[dict[str, Any], list[Found], Binding]:
+    def _opened(
+        self, record: Record, tenant: str | None, *, reading: bool
+    ) -> tuple[dict[str, Any], list[Found], Binding]:
         found: list[Found] = []
         new = self._shape.copied(record, found, reading=reading)
         if not found and self._sealing is None:

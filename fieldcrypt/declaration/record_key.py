@@ -43,24 +43,29 @@ class RecordKey(NamedTuple):
         """The names of them all."""
         return frozenset(self.key if self.tenant is None else (*self.key, self.tenant))
 
-    def binding(self, record: Mapping[str, Any], tenant: Any) -> Binding:
+    def named(self, tenant: Any) -> str | None:
+        """Return the text of a tenant that a caller named, if it did.
+
+        Raises:
+            TypeError, ValueError: it has none; or there are no tenants.
+        """
+        if tenant is not None and self.tenant is None:
+            raise TypeError("a tenant was named, but these records have none: tenant=…")
+        return None if tenant is None else key_text(tenant)
+
+    def binding(self, record: Mapping[str, Any], named: str | None) -> Binding:
         """Return what the values of a record are bound to.
 
         Args:
             record: the record.
-            tenant: as the caller named it, or None if the record is to say it.
+            named: the tenant that it has to be of, if one was named.
 
         Raises:
-            TypeError: it lacks a member, or has one that has no text; or a tenant was named, where there are none.
+            TypeError: it lacks a member, or has one that has no text.
             ValueError: it is another tenant's; or a member is too long.
         """
         row = row_context(*[_member(record, name) for name in self.key]) if self.key else None
-        named = None if tenant is None else key_text(tenant)
-        if self.tenant is None:
-            if named is not None:
-                raise TypeError("a tenant was named, but these records have none: tenant=…")
-            return Binding(row, None)
-        if named is not None and record.get(self.tenant) is None:
+        if self.tenant is None or (named is not None and record.get(self.tenant) is None):
             return Binding(row, named)
         own = key_text(_member(record, self.tenant))
         if named not in (None, own):

@@ -140,6 +140,14 @@ class TestTenants:
         with pytest.raises(DecryptionError):
             patients.decrypt(patients.encrypt(PATIENT), tenant="clinic-8")
 
+    def test_none_can_be_named_where_there_are_none(self, encryptor: Encryptor) -> None:
+        """Whoever names one expects it to count."""
+        patients = ProtectedRecord("patients", encryptor, key="id", fields={"ssn": str})
+        with pytest.raises(TypeError, match="have none"):
+            patients.encrypt(PATIENT, tenant="clinic-7")
+        with pytest.raises(TypeError, match="have none"):
+            patients.decrypt(patients.encrypt(PATIENT), tenant="clinic-7")
+
     def test_tags_per_tenant_are_not_those_of_another(self, stored: Encryptor) -> None:
         """And a search has to name the tenant."""
         index = IndexedBy("ssn_tag", per_tenant=True)

@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import string
 from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fieldcrypt import Encryptor, LocalKeyProvider, MemoryKeyStore, ProtectedRecord, Protection
+from fieldcrypt import (
+    Encryptor,
+    FieldcryptError,
+    LocalKeyProvider,
+    MemoryKeyStore,
+    ProtectedRecord,
+    Protection,
+    RecordSeal,
+)
 from tests.support.strategies import relaxed
 
+SOON = datetime.now(UTC).date() + timedelta(days=30)
 SECRET = "plaintext to protect"
 NAMES = st.text(string.ascii_letters + ".[]\\é", min_size=1, max_size=3)
 LEAVES = st.none() | st.integers() | st.text(string.ascii_letters, max_size=5) | st.just(SECRET)
@@ -90,3 +101,41 @@ def test_any_record_of_any_declaration(data: st.DataObject, declared: dict[str, 
     stored = described.encrypt(record)
     check({**declared}, record, stored)
     assert described.decrypt(stored) == record
+
+
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.binary(max_size=70) | st.text(max_size=9) | st.dates(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3),
+    max_leaves=6,
+)
+TANGLED = ProtectedRecord(
+    "tangled",
+    ENCRYPTOR,
+    key=("id", "part"),
+    tenant="tenant",
+    fields={
+        "a": str,
+        "b.c": Protection(int, storage="text"),
+        "d[].e": Protection(object, accept_plaintext=SOON),
+        "f[id].g": str,
+        "h[][]": Protection(str, storage="text", accept_plaintext=SOON),
+    },
+    seal=RecordSeal("seal", ("a", "d", "other")),
+)
+LONG = "x" * 70_000  # more than an entry of a context can have
+WHOLE: dict[str, Any] = {
+    **{"id": 1, "part": "x", "tenant": "t", "a": "a"},
+    **{"b": {"c": 1}, "d": [{"e": 1}], "f": [{"id": 7, "g": "g"}], "h": [["h"]]},
+}
+
+
+@given(st.data(), st.booleans())
+@relaxed
+def test_whatever_a_store_holds_is_refused_as_one_kind(data: st.DataObject, whole: bool) -> None:
+    """Of records that are junk, or have junk in some places, nothing but errors of fieldcrypt comes out."""
+    stored = TANGLED.encrypt(WHOLE)
+    odd = [LONG, "\ud800", [{"id": LONG, "g": stored["a"]}], [{"id": "\ud800", "g": stored["a"]}]]
+    for name in data.draw(st.sets(st.sampled_from(sorted(stored)), min_size=1, max_size=2)):
+        stored[name] = data.draw(st.sampled_from(odd) | JUNK)
+    with suppress(FieldcryptError):
+        TANGLED.decrypt(stored, whole=whole)
