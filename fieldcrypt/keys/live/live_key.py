@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import repeat
 from typing import ClassVar, NamedTuple, Self
 
 from fieldcrypt import _system
@@ -31,7 +32,7 @@ class Sealer(NamedTuple):
 
     salt: bytes
     encrypt: Crypt
-    messages: Iterator[int]
+    messages: Iterator[bool]
 
 
 class Deadline:
@@ -174,9 +175,9 @@ class LiveKey(CachedKey):
     def sealer(self) -> Sealer:
         """Return the current sealer, with one message taken from it for the caller."""
         sealer = self._sealer
-        if sealer is None or next(sealer.messages, None) is None:
+        if sealer is None or not next(sealer.messages, False):
             salt = _system.random_bytes(SALT_SIZE)
-            sealer = Sealer(salt, self._xaes.cipher(salt).encrypt, iter(range(MESSAGES_PER_SALT)))
+            sealer = Sealer(salt, self._xaes.cipher(salt).encrypt, repeat(True, MESSAGES_PER_SALT))
             next(sealer.messages)
             self._sealer = sealer
         return sealer

@@ -1,0 +1,121 @@
+"""What encrypts for a tenant, and the encryption of many plaintexts at once (SPEC section 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
+from struct import Struct
+from typing import TYPE_CHECKING
+
+from fieldcrypt import _system
+from fieldcrypt._base.cache import GenerationCache
+from fieldcrypt.format import envelope
+from fieldcrypt.format.aead import GCM_NONCE_SIZE, LONG, Pieces
+from fieldcrypt.format.envelope import HEAD, SALT, SELF_CONTAINED, STORED
+from fieldcrypt.keys.live.live_key import Crypt, Lease
+from fieldcrypt.offload import Offload
+
+if TYPE_CHECKING:
+    from fieldcrypt.keys.keyring import Keyring
+
+__all__ = ["Writer", "Writers"]
+
+_LIMIT = 4096  # writers kept, one per tenant
+_BATCH = 64  # values whose nonces are drawn together: 16 MiB at the most, for none of them is longer than LONG
+_DRAW = 21  # nonces per call of the kernel, which gives up to 256 bytes whatever comes in between
+
+_SPLIT = [Struct(f"{GCM_NONCE_SIZE}s" * number).unpack for number in range(_DRAW + 1)]
+
+# version | key id | salt, infix (empty in a stored value), AESGCM.encrypt, additional data of the field alone, messages
+# that the salt may still serve, lease. A plain tuple, because Python unpacks those three times faster than named ones.
+Writer = tuple[bytes, bytes, Crypt, bytes, Iterator[bool], Lease]
+
+
+class Writers:
+    """The prepared writers of a field, by tenant.
+
+    Args:
+        keyring: returns the keyring that is configured.
+        offload: does what has to wait.
+        context: the canonical encoding of the field's own.
+
+    Attributes:
+        recent: those used last: where a tenant has one here, and its lease is at hand, nothing has to be prepared.
+    """
+
+    __slots__ = ("_cache", "_context", "_keyring", "_offload", "recent")
+
+    def __init__(self, keyring: Callable[[], Keyring], offload: Offload, context: bytes) -> None:
+        self._keyring = keyring
+        self._offload = offload
+        self._context = context
+        self._cache: GenerationCache[str | None, Writer] = GenerationCache(_LIMIT)
+        self.recent = self._cache.recent
+
+    def prepare(self, tenant: str | None) -> Writer:
+        """Return a writer, with one message taken from its salt for the caller."""
+        keyring = self._keyring()
+        lease = keyring.for_encryption(tenant, self._offload)
+        key = lease.key
+        head, infix = envelope.head(STORED, key.key_id), b""
+        if keyring.self_contained:
+            head, infix = envelope.head(SELF_CONTAINED, key.key_id), envelope.infix(key.record.stored.to_bytes())
+        sealer = key.sealer()
+        writer = (head + sealer.salt, infix, sealer.encrypt, head + self._context, sealer.messages, lease)
+        self._cache.narrow(keyring.policy.max_cached_keys)
+        self._cache.put(tenant, writer)
+        return writer
+
+    def seal(self, tenant: str | None, plaintexts: Sequence[bytes | Pieces], contexts: Sequence[bytes]) -> list[bytes]:
+        """Encrypt plaintexts of one tenant, each under the canonical encoding of its context.
+
+        All are bytes by now, which nobody can change: between a draw of nonces and their use no code of others decides
+        what is encrypted, so that a process that forks here encrypts the same twice, and not two values under a nonce.
+        """
+        number = len(plaintexts)
+        if number > _BATCH:
+            starts = range(0, number, _BATCH)
+            parts = (self.seal(tenant, plaintexts[at : at + _BATCH], contexts[at : at + _BATCH]) for at in starts)
+            return [data for part in parts for data in part]
+        writer = self.recent.get(tenant)
+        at_hand = writer is not None and writer[5].at_hand_until > _system.monotonic()
+        sealed = _seal(writer, writer[4], plaintexts, contexts) if at_hand else []  # type: ignore[arg-type, index]
+        while len(sealed) < number:  # nothing was prepared, or the salt has served all its messages
+            writer, done = self.prepare(tenant), len(sealed)
+            sealed += _seal(writer, chain((True,), writer[4]), plaintexts[done:], contexts[done:])
+        return sealed
+
+    def clear(self) -> None:
+        """Forget them, so that the next value of a tenant asks the keyring again."""
+        self._cache.clear()
+
+
+def _seal(
+    writer: Writer, messages: Iterator[bool], plaintexts: Sequence[bytes | Pieces], contexts: Sequence[bytes]
+) -> list[bytes]:
+    """Encrypt as many plaintexts as there are messages for; a nonce that is left over is dropped."""
+    prefix, infix, encrypt, _, _, _ = writer
+    head = prefix[HEAD]
+    sealed: list[bytes] = []
+    nonces = _nonces(len(plaintexts))
+    for nonce, _, plaintext, context in zip(nonces, messages, plaintexts, contexts):  # noqa: B905 (the first to end takes nothing from the others)
+        if len(plaintext) > LONG:
+            sealed.append(_seal_long(writer, plaintext, head + context))
+        else:
+            sealed.append(prefix + nonce + infix + encrypt(nonce, plaintext, head + context))  # type: ignore[arg-type]
+    return sealed
+
+
+def _seal_long(writer: Writer, plaintext: bytes | Pieces, aad: bytes) -> bytes:
+    """Encrypt a plaintext for which a draw of nonces would have to wait, under a nonce of its own."""
+    prefix, infix, _, _, _, lease = writer
+    nonce = _system.random_bytes(GCM_NONCE_SIZE)
+    pieces = plaintext if isinstance(plaintext, Pieces) else Pieces((plaintext,))
+    return lease.key.xaes.encrypt_long(prefix + nonce + infix, prefix[SALT] + nonce, pieces, aad)
+
+
+def _nonces(number: int) -> Sequence[bytes]:
+    """Draw nonces for values that are all fixed by now."""
+    if number > _DRAW:
+        return [*_nonces(_DRAW), *_nonces(number - _DRAW)]
+    return _SPLIT[number](_system.random_bytes(number * GCM_NONCE_SIZE))
