@@ -19,7 +19,7 @@ from fieldcrypt import ConfigurationError, DecryptionError, Encryptor, LocalKeyP
 from fieldcrypt.migration import Progress
 from fieldcrypt_sqlalchemy import Encrypted, IndexedBy, SqlKeyStore, blind_index, encrypted
 from fieldcrypt_sqlalchemy.migration import Migration
-from fieldcrypt_sqlalchemy.rows.sealed import RowBound
+from fieldcrypt_sqlalchemy.rows.row_bound import RowBound
 from tests.alembic.project import MakeProject
 from tests.alembic.project import project as project  # a fixture
 from tests.conftest import AsyncDatabase, Database

@@ -20,7 +20,7 @@ from fieldcrypt_sqlalchemy.internals.wrapping import Options, Proceed, Rows
 from fieldcrypt_sqlalchemy.internals.write import bulk_table, is_plain_write, set_values, with_element
 from fieldcrypt_sqlalchemy.row_key.noted import ROW_KEYS, row_keys_behind, row_keys_of
 from fieldcrypt_sqlalchemy.row_rule.write import Write
-from fieldcrypt_sqlalchemy.rows.sealed import RowBound
+from fieldcrypt_sqlalchemy.rows.row_bound import RowBound
 
 __all__ = ["execute", "needs_preparation"]
 

@@ -18,7 +18,7 @@ from fieldcrypt_sqlalchemy.migration.row.row import Binding
 from fieldcrypt_sqlalchemy.migration.source import SqlSource
 from fieldcrypt_sqlalchemy.row_key.previous_columns import PreviousColumns
 from fieldcrypt_sqlalchemy.rows.plan import plan_of
-from fieldcrypt_sqlalchemy.rows.sealed import RowBound
+from fieldcrypt_sqlalchemy.rows.row_bound import RowBound
 
 __all__ = ["Parts"]
 

@@ -23,7 +23,7 @@ from fieldcrypt_sqlalchemy.row_key.key_column import check_key_column
 from fieldcrypt_sqlalchemy.row_key.key_part import as_stored
 from fieldcrypt_sqlalchemy.row_key.noted import note_row_key
 from fieldcrypt_sqlalchemy.rows.plan import Plan, note_plan
-from fieldcrypt_sqlalchemy.rows.sealed import RowBound
+from fieldcrypt_sqlalchemy.rows.row_bound import RowBound
 
 __all__ = ["bind_new", "encrypted"]
 

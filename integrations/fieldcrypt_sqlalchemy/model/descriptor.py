@@ -15,7 +15,8 @@ from fieldcrypt_sqlalchemy.flush.flush import note_stored
 from fieldcrypt_sqlalchemy.model.reread import read_again
 from fieldcrypt_sqlalchemy.row_key.row_key import RowKey
 from fieldcrypt_sqlalchemy.rows.attribute import ProtectedAttribute
-from fieldcrypt_sqlalchemy.rows.sealed import UNOPENED, Sealed, SealedField
+from fieldcrypt_sqlalchemy.rows.sealed import UNOPENED, Sealed
+from fieldcrypt_sqlalchemy.rows.sealed_field import SealedField
 
 __all__ = ["open_on_read"]
 

@@ -14,7 +14,8 @@ from sqlalchemy.orm import ColumnProperty, Mapper
 
 from fieldcrypt import FieldcryptError
 from fieldcrypt_sqlalchemy.internals.orm import loaded_names, never_defer
-from fieldcrypt_sqlalchemy.rows.sealed import Sealed, SealedField
+from fieldcrypt_sqlalchemy.rows.sealed import Sealed
+from fieldcrypt_sqlalchemy.rows.sealed_field import SealedField
 
 __all__ = ["load_with_key"]
 

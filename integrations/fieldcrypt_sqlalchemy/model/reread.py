@@ -12,7 +12,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from fieldcrypt import DecryptionError
 from fieldcrypt_sqlalchemy.row_key.row_key import RowKey
-from fieldcrypt_sqlalchemy.rows.sealed import Sealed, SealedField
+from fieldcrypt_sqlalchemy.rows.sealed import Sealed
+from fieldcrypt_sqlalchemy.rows.sealed_field import SealedField
 
 __all__ = ["read_again"]
 

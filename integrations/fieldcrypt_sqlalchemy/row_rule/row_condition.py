@@ -11,7 +11,8 @@ from sqlalchemy.sql.elements import BindParameter, ColumnElement
 from fieldcrypt_sqlalchemy.column.protected import Unchanged
 from fieldcrypt_sqlalchemy.row_key.bound_row import BoundRow
 from fieldcrypt_sqlalchemy.row_key.same_bytes import same_bytes
-from fieldcrypt_sqlalchemy.rows.sealed import RowBound, Sealed
+from fieldcrypt_sqlalchemy.rows.row_bound import RowBound
+from fieldcrypt_sqlalchemy.rows.sealed import Sealed
 
 __all__ = ["RowCondition", "conditions"]
 

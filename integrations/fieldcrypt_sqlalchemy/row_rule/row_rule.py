@@ -21,7 +21,8 @@ from fieldcrypt_sqlalchemy.row_rule.elsewhere import check_elsewhere
 from fieldcrypt_sqlalchemy.row_rule.row_condition import RowCondition, conditions
 from fieldcrypt_sqlalchemy.row_rule.upsert_rule import check_upsert
 from fieldcrypt_sqlalchemy.row_rule.written_row import Values, WrittenColumns
-from fieldcrypt_sqlalchemy.rows.sealed import RowBound, Sealed
+from fieldcrypt_sqlalchemy.rows.row_bound import RowBound
+from fieldcrypt_sqlalchemy.rows.sealed import Sealed
 
 __all__ = ["RowRule", "check_nested"]
 

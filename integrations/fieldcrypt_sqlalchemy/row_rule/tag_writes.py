@@ -26,7 +26,8 @@ from fieldcrypt_sqlalchemy.internals.write import (
     with_upsert_values,
 )
 from fieldcrypt_sqlalchemy.row_key.defaults import python_default
-from fieldcrypt_sqlalchemy.rows.sealed import RowBound, Sealed
+from fieldcrypt_sqlalchemy.rows.row_bound import RowBound
+from fieldcrypt_sqlalchemy.rows.sealed import Sealed
 
 __all__ = ["searchable_columns", "with_tags"]
 

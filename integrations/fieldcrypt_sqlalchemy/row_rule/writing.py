@@ -15,7 +15,7 @@ from fieldcrypt_sqlalchemy.column.type import Encrypted
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
 from fieldcrypt_sqlalchemy.internals.column import is_untyped
 from fieldcrypt_sqlalchemy.internals.write import select_names
-from fieldcrypt_sqlalchemy.rows.sealed import RowBound
+from fieldcrypt_sqlalchemy.rows.row_bound import RowBound
 from fieldcrypt_sqlalchemy.statement.elements import elements
 from fieldcrypt_sqlalchemy.statement.fields import is_same_field
 from fieldcrypt_sqlalchemy.statement.positions import is_upsert_copy

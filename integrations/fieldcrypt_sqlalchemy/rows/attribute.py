@@ -12,7 +12,7 @@ from sqlalchemy.orm import Mapper
 from fieldcrypt_sqlalchemy.column.tagger import Tagger
 from fieldcrypt_sqlalchemy.column.type import Encrypted
 from fieldcrypt_sqlalchemy.row_key.defaults import by_column, python_default
-from fieldcrypt_sqlalchemy.rows.sealed import SealedField
+from fieldcrypt_sqlalchemy.rows.sealed_field import SealedField
 
 __all__ = ["ProtectedAttribute"]
 

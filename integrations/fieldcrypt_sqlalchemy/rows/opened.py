@@ -14,7 +14,8 @@ from fieldcrypt_sqlalchemy.column.protected import inner
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
 from fieldcrypt_sqlalchemy.offload import check_session
 from fieldcrypt_sqlalchemy.row_key.row_key import RowKey
-from fieldcrypt_sqlalchemy.rows.sealed import RowBound, Sealed
+from fieldcrypt_sqlalchemy.rows.row_bound import RowBound
+from fieldcrypt_sqlalchemy.rows.sealed import Sealed
 
 __all__ = ["opened"]
 

@@ -19,7 +19,7 @@ from fieldcrypt_sqlalchemy.column.refusal import mixed_fields_error
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
 from fieldcrypt_sqlalchemy.internals.column import proxied
 from fieldcrypt_sqlalchemy.internals.select import distinct
-from fieldcrypt_sqlalchemy.rows.sealed import RowBound
+from fieldcrypt_sqlalchemy.rows.row_bound import RowBound
 from fieldcrypt_sqlalchemy.statement.fields import is_same_field, is_tag
 
 __all__ = ["check_rows", "single_selects"]
