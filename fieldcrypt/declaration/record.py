@@ -122,8 +122,8 @@ class ProtectedRecord:
         Raises:
             PlaintextRefusedError: the record has another shape than the paths, has tags already, lacks its key or its
                 tenant, or is another tenant's.
-            TypeError, ValueError: a value is not of its field's type, or out of range; or a tenant was named, where there
-                are none.
+            TypeError, ValueError: a value is not of its field's type, or out of range; or a tenant was named, where
+                there are none.
             KeyProviderError, KeyStoreError, ConfigurationError: as for `Field.encrypt` and `BlindIndex.tag`.
         """
         named, each = self._key.named(tenant), None
