@@ -1,1 +1,1 @@
-"""Data keys: records of them, where they are kept, what wraps them, and the live ones of a process."""
+"""Data keys: their records, the stores that keep them, the providers that wrap them, and the live keys of a process."""

@@ -1,6 +1,6 @@
 """Which data key encrypts for a tenant, and which one opens a value.
 
-Everything here is off the hot path: fields keep what they got, and come back when its deadline has passed.
+Everything here is off the hot path: fields keep the keys they get, and come back when the deadline has passed.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Keyring:
         provider: wraps and unwraps data keys.
         store: keeps wrapped data keys; None if every value carries its own.
         policy: limits in time and number.
-        events: where to tell what happens.
+        events: where to report what happens.
         read_self_contained: read values that carry their key records. Default: only if there is no key store.
     """
 
@@ -105,7 +105,7 @@ class Keyring:
         _system.call_after_fork(self._reset)
 
     def _reset(self) -> None:
-        self._choices: SingleFlight[Lease] = SingleFlight()  # whose lock nobody holds; also in a forked child
+        self._choices: SingleFlight[Lease] = SingleFlight()  # with a free lock, also in a forked child
 
     @property
     def self_contained(self) -> bool:
@@ -117,11 +117,11 @@ class Keyring:
         return self.store is None or self.providers.own_keys_only(tenant)
 
     def for_encryption(self, tenant: str | None, offload: Offload = in_place) -> Lease:
-        """Return the live key that encrypts for a tenant, making it if need be.
+        """Return the live key that encrypts for a tenant; makes it if necessary.
 
         Args:
             tenant: whose key.
-            offload: does what has to wait.
+            offload: runs what has to wait.
 
         Raises:
             TypeError, ValueError: the tenant is not a str of 1 to 255 bytes.
@@ -134,7 +134,7 @@ class Keyring:
         if lease is not None:
             now = _system.monotonic()
             if lease.deadline <= now < lease.key.usable_until:
-                # Time to look for a newer key, or to check this one. Until that is done it serves.
+                # Time to look for a newer key, or to check this one. Until then it serves.
                 lease.deadline = min(now + RETRY_INTERVAL, lease.key.usable_until)
                 if lease.key.usable_until <= now:  # ended just now; looked at last, for that ends a lease first
                     lease.deadline = float("-inf")
@@ -175,7 +175,7 @@ class Keyring:
         if tenant is not None:
             check_tenant(tenant)
         if self.uses_own_keys(tenant):
-            raise ConfigurationError("here every process has data keys of its own: one made ahead of time helps nobody")
+            raise ConfigurationError("every process has data keys of its own here: making one ahead of time is useless")
         return self.for_encryption(tenant).key.record
 
     def rotate(self, tenant: str | None) -> KeyRecord:
@@ -189,7 +189,7 @@ class Keyring:
         if tenant is not None:
             check_tenant(tenant)
         if self.uses_own_keys(tenant):
-            raise ConfigurationError("here every process has data keys of its own, which rotate by themselves")
+            raise ConfigurationError("every process has data keys of its own here, which rotate by themselves")
         key = self._encrypting.rotate(tenant)
         self._leases.look_again(tenant)  # so that the time of the new key is noted
         return key.record.stored
@@ -218,20 +218,20 @@ class Keyring:
         self._leases.forget()
 
     def _bring_forward(self, seconds: float) -> None:
-        """Count time that was lost while the process stood still; fields come to know of it within seconds."""
+        """Count time that was lost while the process was suspended; fields notice within seconds."""
         self.live_keys.bring_forward(seconds)
         self.index_keys.bring_forward(seconds)
         self._leases.bring_forward(seconds)
 
     def _provider_changed(self, tenant: str) -> None:
-        """Have a tenant's keys opened by its new provider, or end."""
+        """Check a tenant's keys with its new provider, or end them."""
         self.live_keys.forget_tenant(tenant)
         self.index_keys.forget_tenant(tenant)
-        self._refused.forget()  # what the other one refused
+        self._refused.forget()  # what the old provider refused
         self._leases.forget_tenant(tenant)
 
     def active(self, tenant: str | None) -> AuthenticRecord | None:
-        """Return the record of the key that encrypts for a tenant, having it ready if that takes no new key.
+        """Return the record of the key that encrypts for a tenant, and make it live, unless that takes a new key.
 
         Raises:
             As `for_encryption`.
@@ -245,7 +245,7 @@ class Keyring:
         return choice.record
 
     def followed_at(self, record: AuthenticRecord) -> float | None:
-        """Return when a newer key that waits out its propagation delay follows one, in seconds since 1970.
+        """Return when a newer key that is waiting follows this one, in seconds since 1970; None if none is.
 
         Raises:
             As `for_encryption`.
@@ -256,7 +256,7 @@ class Keyring:
         return newer[-1].created + self.policy.propagation_delay.total_seconds() if newer else None
 
     def records(self, tenant: str | None) -> list[KeyRecord]:
-        """Return the records of a tenant's data keys for values, of those that may encrypt in this process.
+        """Return the records of a tenant's data keys for values that may encrypt in this process.
 
         Raises:
             As `EncryptingKeys.records`.
@@ -267,18 +267,18 @@ class Keyring:
         return self._encrypting.choice(tenant, self._leases.in_use(tenant), _system.wall_clock())
 
     def vouches(self, record: KeyRecord) -> bool:
-        """Say of a record that opens whether nobody can have planted it who knows the data key."""
+        """Return True if a record that opens cannot have been planted by someone who knows the data key."""
         pinned = self.policy.index_keys.get(record.tenant, ())
         return not self.providers.own_keys_only(record.tenant) or record.key_id in pinned or self.live_keys.made(record)
 
     # Leases
 
     def _renew(self, tenant: str | None) -> None:
-        """Choose a key again, for nobody in particular; a key that must not be used any more ends by that."""
+        """Choose a key again in the background, which ends a key that must not be used any more."""
         try:
             self._choices.run(tenant, lambda: self._choose(tenant))
         except KeyAccessDeniedError:
-            return  # reported where it was said
+            return  # reported where it was raised
         except FieldcryptError as error:
             kind = EventKind.KEY_LOST if isinstance(error, KeyShreddedError) else EventKind.KEY_UNCONFIRMED
             self.events.report(Event(kind, tenant=tenant, cause=str(error)))
@@ -286,7 +286,7 @@ class Keyring:
     def _choose_anew(self, tenant: str | None) -> Lease:
         lease = self._leases.get(tenant)
         if lease is not None and lease.deadline > _system.monotonic():
-            return lease  # someone chose between our look and our flight
+            return lease  # another caller chose between our check and our flight
         return self._choose(tenant)
 
     def _choose(self, tenant: str | None) -> Lease:
@@ -298,7 +298,7 @@ class Keyring:
         except (KeyProviderError, KeyStoreError) as error:
             if lease is None or lease.key.usable_until == float("-inf"):  # refused, or lost, just now
                 raise
-            # The store is away, or a record cannot be opened for now, which may be anybody's: no reason to stop.
+            # The store is away, or a record, perhaps a planted one, cannot be opened for now: no reason to stop.
             key = self._encrypting.confirmed(lease.key.record)
             if key.record.state is not KeyState.ACTIVE or self.live_keys.lost(key):
                 raise
@@ -308,9 +308,9 @@ class Keyring:
         else:
             key, until = self._encrypting.key(tenant, choice, now)
         if key.tenant != tenant:
-            raise KeyStoreError(f"the key store gave a key of another tenant: {key.key_id.hex()}")
+            raise KeyStoreError(f"the key store returned a key of another tenant: {key.key_id.hex()}")
         lease = self._leases.hold(tenant, key, until - now)
-        if forgotten != self.live_keys.forgotten:  # meanwhile: it serves those who wait for it, and nobody else
+        if forgotten != self.live_keys.forgotten:  # meanwhile: it serves the waiting callers only
             self.live_keys.drop_unkept(key)
             self._leases.forget_tenant(tenant)
         return lease

@@ -21,30 +21,30 @@ class KeyPolicy:
         cache_ttl: how long a process uses an unwrapped data key before it asks the key store and the key provider
             again. This bounds how long a shredded or denied key stays usable; it also sets how many KMS calls there
             are (one per process, data key and `cache_ttl`).
-        max_cached_keys: how many unwrapped data keys of each purpose a process uses; those that were not asked for
-            longest go first. A field drops what it had prepared with such a key a little later: it has up to twice as
+        max_cached_keys: how many unwrapped data keys of each purpose a process uses; least recently used keys are
+            evicted first. A field drops what it prepared with an evicted key a little later: it has up to twice as
             many, and never more than 8,192 tenants and 2,048 keys.
         grace: how long after `cache_ttl` a process goes on with a key if the store or the provider cannot be
             *reached*. A refusal ends the use of a key at once, whatever the grace; the provider may allow less
             (`KeyProvider.grace`).
-        rotate_after: the age at which an active data key is followed by a new one. Old ones go on decrypting.
+        rotate_after: the age at which an active data key is followed by a new one. Old ones still decrypt.
         propagation_delay: how long a new data key waits in the key store, so that it can reach every region, before
             anything is encrypted under it. The first key of a tenant does not wait.
         replication_wait: how long a reader waits for the record of a value's data key if the key store does not have
-            it, for it may be replicated after the value. Waits in vain are few, whatever is read: after one there is
-            none for thirty times as long.
-        not_before: no data key that was made earlier encrypts or tags any more, whatever the key store says of it; a
+            it, because it may be replicated after the value. Fruitless waits are few, whatever is read: after one there
+            is none for thirty times as long.
+        not_before: no data key that was made earlier encrypts or tags any more, whatever the key store says about it; a
             new one is made where there is no other. For the time after a leak (docs/on-call.md): a key store that was
-            put back, or whose newer records were deleted, cannot bring an old key back into use.
-        unknown_records_per_second: how many data keys in self-contained values a process tries to unwrap in a second
-            and in vain, for whoever can write to the data can plant them; then it raises a KeyProviderError that is
-            worth a retry. Keys that are unwrapped do not count, unless anybody can wrap them with a public key.
-        own_keys_only: encrypt under none but the data keys that this process made itself, as with a public key. For
+            restored, or whose newer records were deleted, cannot bring an old key back into use.
+        unknown_records_per_second: how many failed attempts per second to unwrap data keys in self-contained values a
+            process makes, because anyone who can write to the data can plant them. Beyond that it raises a retryable
+            KeyProviderError. Keys that are unwrapped do not count, unless a public key can wrap them.
+        own_keys_only: encrypt only under data keys that this process made itself, as with a public key. For deployments
             where others may wrap under the wrapping keys (`kms:Encrypt`): they can plant data keys that they know.
-            What is read may be under such a key all the same, so fields declare `accept_foreign_keys`; blind indexes
-            need `index_keys`. Costs a data key for each process and tenant (docs/keys.md).
+            Values that are read may still be under such a key, so fields declare `accept_foreign_keys`; blind indexes
+            need `index_keys`. Costs a data key per process and tenant (docs/keys.md).
         index_keys: by tenant (None or `NO_TENANT` for values of no tenant), the ids of the only index keys that tag
-            and search for it: 16 bytes each, or 32 hexadecimal digits. The key store has no say in it any more.
+            and search for it: 16 bytes each, or 32 hexadecimal digits. What the key store says then no longer counts.
     """
 
     __slots__ = (
@@ -104,11 +104,11 @@ class KeyPolicy:
 
     @property
     def earliest(self) -> float:
-        """When a key that encrypts or tags is made at the earliest, in seconds since 1970."""
+        """The earliest creation time of a key that encrypts or tags, in seconds since 1970."""
         return float("-inf") if self.not_before is None else math.ceil(self.not_before.timestamp())
 
     def __setstate__(self, state: tuple[None, dict[str, Any]]) -> None:
-        """Take what was pickled, by an older version too: limits that it did not know have their defaults."""
+        """Restore a pickle, of an older version too: limits that it did not have get their defaults."""
         KeyPolicy.__init__(self, **state[1])
 
     def __repr__(self) -> str:

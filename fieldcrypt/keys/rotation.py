@@ -1,4 +1,4 @@
-"""Which data key of a tenant encrypts, and when the next one is due (SPEC section 6). Pure: records and a time in."""
+"""Which of a tenant's data keys encrypts, and when the next is due (SPEC section 6). Pure: records and a time in."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from fieldcrypt.keys.record.record import MAX_TIME, KeyRecord, KeyState, Purpose
 
 __all__ = ["Choice", "choose", "encrypts_from", "next_created", "presumed"]
 
-_CLOCKS = 60  # seconds; a key that is dated later than that from now does not wait for its date to come
+_CLOCKS = 60  # seconds; a key dated further ahead does not wait for its date
 
 
 class _Dated(Protocol):
-    """What the choice looks at."""
+    """The parts of a record that the choice uses."""
 
     @property
     def key_id(self) -> bytes: ...
@@ -30,12 +30,12 @@ R = TypeVar("R", bound=_Dated)
 
 
 class Choice(NamedTuple, Generic[R]):
-    """What to encrypt under.
+    """The choice of a data key.
 
     Attributes:
-        record: whose key encrypts, or None if one has to be made that does at once.
+        record: the record whose key encrypts, or None if a new key has to be made that encrypts at once.
         newest: the newest of all, or None if there is none.
-        due: True if that is so old that the next key has to be made.
+        due: True if it is so old that the next key has to be made.
         waiting: newer ones than `record` that will encrypt, from the oldest to the newest.
         until: when to choose again, in seconds since 1970.
     """
@@ -52,12 +52,12 @@ def choose(
 ) -> Choice[AuthenticRecord]:
     """Choose among a tenant's keys for values, so that every process that sees the same records chooses the same.
 
-    The newest key that has waited out the propagation delay encrypts, if it may; whatever its state, none that is
-    older ever does again. If it may not, the oldest of the newer ones that may encrypts at once; and if none has waited
-    (a new tenant), likewise: two processes that both made a first key agree on one as soon as they see both.
+    The newest key whose propagation delay is over encrypts, if it may; whatever its state, no older key ever encrypts
+    again. If it may not, the oldest of the newer keys that may encrypts at once. The same holds if no delay is over yet
+    (a new tenant): two processes that both made a first key agree on one as soon as they see both.
 
     Args:
-        newest_first: no more of them are asked for than decide.
+        newest_first: read only as far as the decision needs.
         now: seconds since 1970.
         policy: `rotate_after`, `propagation_delay` and `not_before` count.
         replicated: False if the records never leave this process, so that there is nothing to wait for.
@@ -66,19 +66,19 @@ def choose(
 
 
 def presumed(records: Iterable[KeyRecord], now: float, policy: KeyPolicy) -> Choice[KeyRecord]:
-    """Return what `choose` would say if all of a tenant's records were authentic: for people, and for no decision."""
+    """Return what `choose` would choose if all of a tenant's records were authentic: for display, not for decisions."""
     for_values = (record for record in records if record.purpose is Purpose.ENCRYPTION)
     newest_first = sorted(for_values, key=lambda record: (record.created, record.key_id), reverse=True)
     return _choose(newest_first, now, policy, policy.propagation_delay.total_seconds())
 
 
 def encrypts_from(created: float, now: float, policy: KeyPolicy) -> float:
-    """Return from when on a new key of a date encrypts, in seconds since 1970."""
+    """Return when a new key of this date starts to encrypt, in seconds since 1970."""
     return now if created > now + _CLOCKS else created + policy.propagation_delay.total_seconds()
 
 
 def next_created(newest: AuthenticRecord | None, earliest: float, policy: KeyPolicy) -> float:
-    """Return what time to put on a new key, so that it is the newest and may encrypt.
+    """Return the creation time for a new key, so that it is the newest and may encrypt.
 
     Raises:
         KeyStoreError: there is no later time than that of the newest key.
@@ -90,7 +90,7 @@ def next_created(newest: AuthenticRecord | None, earliest: float, policy: KeyPol
 
 
 def _choose(newest_first: Iterable[R], now: float, policy: KeyPolicy, delay: float) -> Choice[R]:
-    newer: list[R] = []  # those that wait
+    newer: list[R] = []  # keys that are waiting
     arrived: R | None = None
     for each in newest_first:
         if now < each.created + delay and each.created <= now + _CLOCKS:

@@ -301,7 +301,7 @@ class TestPolicyMistakes:
     @pytest.mark.parametrize(
         ("arguments", "said"),
         [
-            (("reader", "--key", "mrk-1"), "which account"),
+            (("reader", "--key", "mrk-1"), "the account"),
             (("reader", "--key", ARN[:-1]), "not the ARN"),
             (("reader", "--key", "arn:aws:kms:us-east-1:111122223333:alias/mine"), "alias"),
             (("reader", "--key", ARN, "--principal", "*"), "IAM role or user"),

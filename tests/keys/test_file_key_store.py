@@ -72,7 +72,7 @@ class TestCreate:
         else:
             path.write_bytes(content)
         before = path.read_bytes()
-        with pytest.raises(KeyStoreError, match="something is there already"):
+        with pytest.raises(KeyStoreError, match="the file exists already"):
             FileKeyStore.create(path)
         assert path.read_bytes() == before
 
@@ -142,7 +142,7 @@ class TestWhatIsNoStore:
         for _ in range(60):
             store.add(make_record(PROVIDER))
         os.truncate(path, path.stat().st_size - 1)
-        assert "is cut off" in refused(FileKeyStore(path), call)
+        assert "is truncated" in refused(FileKeyStore(path), call)
 
     @each_call
     def test_a_directory_that_cannot_be_searched(self, tmp_path: Path, call: Call) -> None:
@@ -187,7 +187,7 @@ class TestARunningProcess:
         store.list(None)
         path.unlink()
         FileKeyStore.create(path)
-        assert "is another key store than" in refused(store, call)
+        assert "is not the key store" in refused(store, call)
         assert list(FileKeyStore(path).key_ids()) == []
 
     def test_a_copy_of_it_is_the_same_store(self, path: Path) -> None:

@@ -265,7 +265,7 @@ class TestAClaimIsNoAuthority:
                 return b"junk"
 
         store = Restless()
-        with pytest.raises(KeyStoreError, match="changed by others all the time"):
+        with pytest.raises(KeyStoreError, match="others keep changing"):
             need(Purpose.ENCRYPTION, provider, store)
         assert made(store) == []
 

@@ -35,5 +35,5 @@ def test_the_change_of_somebody_else_is_seen(store: MemoryKeyStore) -> None:
 def test_it_ends_when_others_never_stop(store: MemoryKeyStore) -> None:
     """With an error that says so."""
     (key_id,) = store.key_ids()
-    with pytest.raises(KeyStoreError, match=f"{key_id.hex()} is changed by others all the time"):
+    with pytest.raises(KeyStoreError, match=f"others keep changing the record of data key {key_id.hex()}"):
         update_record(store, key_id, lambda record: None)

@@ -438,8 +438,8 @@ class TestConfiguration:
         [
             ("alias/aws/dynamodb", "AWS managed key"),
             ("arn:aws:kms:us-east-1:111122223333:alias/aws/rds", "AWS managed key"),
-            ("alias/mine", "which account"),
-            ("mrk-1234abcd12ab34cd56ef1234567890ab", "which account"),
+            ("alias/mine", "the account"),
+            ("mrk-1234abcd12ab34cd56ef1234567890ab", "the account"),
             ("arn:aws:kms:us-east-1:111122223333:key/short", "not the ARN"),
             ("arn:aws:s3:::bucket", "not the ARN"),
             (ARN + "\n", "not the ARN"),

@@ -105,7 +105,7 @@ def test_a_key_that_is_away_is_its_tenants_affair(kms: Kms, keys: dict[str, str]
 def test_the_default_key_in_another_provider_is_no_key_of_a_tenant(kms: Kms, keys: dict[str, str]) -> None:
     """A lookup that makes the default's provider again is told to say so, as if it had returned that one."""
     of = provider(kms, keys | {"c": keys["default"]})
-    with pytest.raises(ConfigurationError, match="say USE_DEFAULT"):
+    with pytest.raises(ConfigurationError, match="return USE_DEFAULT"):
         of.for_tenant("c")
 
 

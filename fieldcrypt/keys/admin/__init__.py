@@ -1,1 +1,1 @@
-"""What those do with data keys who look after them. Internal; `Encryptor.data_keys` is the way to it."""
+"""Administration of data keys: rotate, rewrap, retire, shred. Internal; used through `Encryptor.data_keys`."""

@@ -1,4 +1,4 @@
-"""Claims of first keys, when the data keys in them get other wraps or are destroyed (SPEC section 6)."""
+"""Claims of first keys, updated when their data keys are rewrapped or destroyed (SPEC section 6)."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from fieldcrypt.keys.stores.store import KeyStore, keeping_claims
 
 __all__ = ["bury_claims", "refresh_claim", "unwritten_records"]
 
-_MAX_CONFLICTS = 5  # with others who change the same claim, until that is given up
+_MAX_CONFLICTS = 5  # concurrent changes of the same claim before giving up
 
 
 def refresh_claim(store: KeyStore, record: KeyRecord) -> None:
-    """Put the record of a data key that got other wraps into the claim too, if it is a first key.
+    """Copy the record of a rewrapped data key into its claim, if it is a first key.
 
     Raises:
-        KeyStoreError: the store does not work, or others change the claim all the time.
+        KeyStoreError: the store does not work, or others keep changing the claim.
     """
     claims = keeping_claims(store)
     if claims is None:
@@ -31,11 +31,11 @@ def refresh_claim(store: KeyStore, record: KeyRecord) -> None:
             return
         if claims.put_claim(place, new, claim):
             return
-    raise KeyStoreError(f"the claim of data key {record.key_id.hex()} is changed by others all the time")
+    raise KeyStoreError(f"others keep changing the claim of data key {record.key_id.hex()}: try again")
 
 
 def unwritten_records(store: KeyStore, tenant: str) -> Iterator[KeyRecord]:
-    """Yield what a tenant's claims hold and the key store has under no key id: somebody is making it, or died of it.
+    """Yield the records in a tenant's claims that are not in the key store: their makers are at work, or have died.
 
     Raises:
         KeyStoreError: the store does not work.
@@ -50,10 +50,10 @@ def unwritten_records(store: KeyStore, tenant: str) -> Iterator[KeyRecord]:
 
 
 def bury_claims(store: KeyStore, tenant: str, stones: Iterable[Tombstone]) -> bool:
-    """Put tombstones that the key store has into the claims of a tenant that was shredded.
+    """Copy the tombstones of a shredded tenant into its claims.
 
     Returns:
-        False if somebody else changed a claim meanwhile.
+        False if another process changed a claim meanwhile.
 
     Raises:
         KeyStoreError: the store does not work.
@@ -61,13 +61,13 @@ def bury_claims(store: KeyStore, tenant: str, stones: Iterable[Tombstone]) -> bo
     claims, stone, buried = keeping_claims(store), next(iter(stones), None), True
     for purpose, claim, record in _claims(store, tenant):
         if claims is not None and stone is not None and not isinstance(record, Tombstone):
-            new = claim_of(stone._replace(purpose=purpose))  # any one of the tenant's says that it was shredded
+            new = claim_of(stone._replace(purpose=purpose))  # any tombstone of the tenant shows that it was shredded
             buried &= claims.put_claim(claim_place(purpose, tenant), new, claim)
     return buried
 
 
 def _claims(store: KeyStore, tenant: str) -> Iterator[tuple[Purpose, bytes, KeyRecord | Tombstone | None]]:
-    """Yield a tenant's claims, and what is in them; None if that is nothing that could be the tenant's."""
+    """Yield a tenant's claims and their contents; None for contents that cannot be the tenant's."""
     claims = keeping_claims(store)
     if claims is None:
         return

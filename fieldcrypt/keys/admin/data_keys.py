@@ -1,4 +1,4 @@
-"""The data keys in an Encryptor's key store, for those who look after them."""
+"""Administration of the data keys in an Encryptor's key store."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["DataKeys"]
 
 _THREADS = 8  # that read the key store
 _PAGE = 1000  # records read ahead
-_NAMED = 4  # key ids in a message, at the most
+_NAMED = 4  # key ids in a message, at most
 
 
 class DataKeys:
@@ -40,7 +40,7 @@ class DataKeys:
         self._store: KeyStore = keyring.store
 
     def entries(self) -> Iterator[tuple[bytes, KeyRecord | Tombstone | KeyStoreError]]:
-        """Yield what is stored under each key id, in the store's order; for what is no record, the error that says so.
+        """Yield the entry of each key id, in the store's order; for one that is not a record, the error.
 
         What a record says is not verified: that would take its data key.
 
@@ -63,7 +63,7 @@ class DataKeys:
         finally:
             pool.shutdown(
                 wait=False
-            )  # who stops early may be collected by one of its threads, which cannot wait for itself
+            )  # one of these threads may collect a generator that is dropped early, and cannot wait for itself
 
     def count(self) -> int:
         """Return how many records and tombstones there are.
@@ -74,15 +74,15 @@ class DataKeys:
         return sum(1 for _ in self._store.key_ids())
 
     def create(self, tenant: str | None = None, *, index: bool = False) -> KeyRecord:
-        """Make the first data key of a tenant now, unless it has one, and return the record of the one that encrypts.
+        """Make a tenant's first data key now, unless it has one, and return the record of the key that encrypts.
 
         For a tenant whose first values many processes will write at once, or in several regions; and to name index keys
-        in a `KeyPolicy`. Can be repeated; but under `own_keys_only`, an index key for the policy to name is a new one
-        each time, for one that is there may have been planted.
+        in a `KeyPolicy`. Can be repeated, but under `own_keys_only` each call makes a new index key for the policy to
+        name, because an existing one may have been planted.
 
         Args:
             tenant: whose key.
-            index: the key of its blind indexes, which tags, and not that of values.
+            index: make the key of its blind indexes, which tags, instead of the key of its values.
 
         Raises:
             TypeError, ValueError: the tenant is not a str of 1 to 255 bytes.
@@ -96,9 +96,9 @@ class DataKeys:
     def rotate(self, tenant: str | None = None, purpose: Purpose = Purpose.ENCRYPTION) -> KeyRecord:
         """Make the next data key of a tenant now, whatever the age of the last, and return its record.
 
-        It encrypts once it has waited out the policy's propagation delay. An index key tags once it has waited out
-        `cache_ttl` and `grace` as well, for until then somebody may search who does not know it; what was tagged before
-        is found by its old tags, until `retire_index_keys`.
+        It encrypts after the policy's propagation delay. An index key tags after `cache_ttl` and `grace` as well,
+        because until then a process may search without knowing it. Rows tagged before are found by their old tags until
+        `retire_index_keys`.
 
         Args:
             tenant: whose key.
@@ -113,30 +113,31 @@ class DataKeys:
         return self._keyring.rotate(tenant)
 
     def retire(self, key_id: bytes) -> KeyRecord:
-        """Have nothing more encrypted under a data key that another one has followed, and return its record.
+        """Stop encrypting under a data key that a newer one has followed, and return its record.
 
-        It decrypts as before: what is left under it is under an old key (`Encryptor.needs_reencrypt`), and a migration
-        encrypts it anew.
+        It decrypts as before. Values under it are under an old key (`Encryptor.needs_reencrypt`) until a migration
+        re-encrypts them.
 
         Args:
             key_id: 16 bytes.
 
         Raises:
             TypeError: the key id is not bytes.
-            ConfigurationError: it is the one that encrypts, or is to follow it; or it is an index key.
+            ConfigurationError: it is the key that encrypts, or the next one; or it is an index key.
             KeyStoreError: the key store cannot be used; `KeyNotFoundError` if it has no such key, `KeyShreddedError` if
                 that was destroyed.
         """
         return retire(self._keyring, self._store, key_id)
 
     def retire_index_keys(self, tenant: str | None = None) -> list[KeyRecord]:
-        """Give up the index keys of a tenant from before a rotation, and return their records.
+        """Retire a tenant's index keys from before a rotation, and return their records.
 
-        Call it when all rows have been tagged under the newest one: others are found no more (docs/blind-index.md).
+        Call it when all rows are tagged under the newest key: rows with older tags are no longer found
+        (docs/blind-index.md).
 
         Raises:
-            ConfigurationError: it is too early, for some process may still tag under an old one; the message says when
-                to tag all rows anew. Or there can be no index keys.
+            ConfigurationError: it is too early, because a process may still tag under an old key; the message says when
+                to tag all rows again. Or there can be no index keys.
             KeyProviderError, KeyStoreError: as for `BlindIndex.tag`; `KeyNotFoundError` if the tenant has no index key.
         """
         return self._keyring.index_keys.rotation(tenant).retire(tenant)
@@ -152,28 +153,28 @@ class DataKeys:
         dry_run: bool = False,
         on_progress: Callable[[Progress], object] | None = None,
     ) -> RewrapReport:
-        """Bring all data keys under other wrapping keys, and under no others.
+        """Wrap all data keys under other wrapping keys, and only under those.
 
-        No value is touched. Afterwards only who can use the new wrapping keys can read: before, configure all
-        processes with a `KeyProviderChain` of the new key provider and the old one. Can be interrupted and repeated.
+        No value is touched. Afterwards only processes that can use the new wrapping keys can read, so first configure
+        all of them with a `KeyProviderChain` of the new key provider and the old one. Can be interrupted and repeated.
 
         Args:
-            to: whose wrapping keys. If the Encryptor's own provider cannot use them, this Encryptor cannot read any
-                more afterwards. Default: those of the Encryptor's own provider.
-            tenant: whose data keys alone. Default: all. Where tenants have wrapping keys of their own, nothing else can
-                come under what is not each tenant's own.
-            to_default: bring those of a tenant under the default key, so that it can do without its own.
-            accept_public_key: go on although the provider wraps with a public key. Whoever knows that may have
-                planted data keys, and once rewrapped these pass for authentic.
-            accept_foreign_keys: go on although there are data keys that nobody can vouch for, with a public key or
-                under `KeyPolicy(own_keys_only=True)`. `unvouched` names them.
-            dry_run: only count what would be done; no key service is asked for anything but names.
+            to: the key provider of the new wrapping keys. If the Encryptor's own provider cannot use them, this
+                Encryptor cannot read any more afterwards. Default: the Encryptor's own provider.
+            tenant: rewrap only this tenant's data keys. Default: all. Must be given if `to` is not each tenant's own
+                provider, where tenants have wrapping keys of their own.
+            to_default: wrap a tenant's data keys under the default key, so that it no longer needs its own.
+            accept_public_key: go on although the provider wraps with a public key. Anyone who knows it may have planted
+                data keys, which pass for authentic once rewrapped.
+            accept_foreign_keys: go on although some data keys may have been planted, with a public key or under
+                `KeyPolicy(own_keys_only=True)`. `unvouched` names them.
+            dry_run: only count what would be done; key services are asked for names only.
             on_progress: called after each data key.
 
         Raises:
-            ConfigurationError: see `accept_public_key` and `accept_foreign_keys`; or a tenant's wrapping keys would be
-                another's.
-            KeyProviderError, KeyStoreError: it could not begin. What happens later is in the report.
+            ConfigurationError: see `accept_public_key` and `accept_foreign_keys`; or a tenant would get another's
+                wrapping keys.
+            KeyProviderError, KeyStoreError: it could not start. Later failures are in the report.
         """
         provider, vouches = self._source(accept_public_key, accept_foreign_keys)
         target = self._target(provider, to, tenant, to_default)
@@ -181,12 +182,12 @@ class DataKeys:
         return self._run(rewrapping, dry_run, on_progress)
 
     def move(self, tenant: str, *, on_progress: Callable[[Progress], object] | None = None) -> MoveReport:
-        """Take a tenant's data keys from the default wrapping key to the tenant's own, in a way that lasts.
+        """Move a tenant's data keys from the default wrapping key to the tenant's own, for good.
 
-        Rewrapping is no move: old records, in backups, open under the default key for ever. So first the next data key
-        and index key are made, which the default key never opens, and then the old ones are rewrapped. What is
-        under those has to be encrypted and tagged anew, by a migration, and they to be retired. Can be interrupted and
-        repeated. Before, have the lookup return `KeyProviderChain(its own, the default)` in all processes.
+        Rewrapping alone is not enough: old records in backups open under the default key for ever. So first a new data
+        key and index key are made, which the default key never opens, and then the old ones are rewrapped. Values under
+        the old ones have to be re-encrypted and tagged again, by a migration, before these are retired. Can be
+        interrupted and repeated. First let the lookup return `KeyProviderChain(its own, the default)` in all processes.
 
         Args:
             tenant: whose.
@@ -194,7 +195,7 @@ class DataKeys:
 
         Raises:
             ConfigurationError: the tenant has no wrapping key of its own, or one that others have.
-            KeyProviderError, KeyStoreError: it could not begin, or a data key not be made.
+            KeyProviderError, KeyStoreError: it could not start, or a data key could not be made.
         """
         check_unshared(self._keyring, own_provider(self._keyring, tenant), tenant, self.entries())
 
@@ -204,11 +205,11 @@ class DataKeys:
         return self._keyring.events.watch(work)
 
     def check_tenant_key(self, tenant: str, others: Iterable[str] = ()) -> list[str]:
-        """Find out whether a tenant's own wrapping keys can be used, and return their names: before it gets data keys.
+        """Check that a tenant's own wrapping keys can be used, before it gets data keys, and return their names.
 
         Args:
-            tenant: whose. A data key that nothing is encrypted under is wrapped for it, and unwrapped.
-            others: tenants that may have no data keys yet, whose wrapping keys these must not be either.
+            tenant: whose keys. An unused data key is wrapped for it, and unwrapped.
+            others: tenants that may have no data keys yet, whose wrapping keys must differ too.
 
         Raises:
             ConfigurationError: the tenant has no wrapping key of its own, or the default's, or another tenant's.
@@ -225,24 +226,25 @@ class DataKeys:
         dry_run: bool = False,
         on_progress: Callable[[Progress], object] | None = None,
     ) -> RewrapReport:
-        """Add the wraps that data keys lack: of a region that failed when they were made, or a new wrapping key.
+        """Add the wraps that data keys lack: under a key whose region failed when they were made, or a new wrapping
+        key.
 
         Args:
             accept_public_key, accept_foreign_keys, dry_run, on_progress: as for `rewrap`.
 
         Raises:
             ConfigurationError: see `accept_public_key` and `accept_foreign_keys`.
-            KeyProviderError, KeyStoreError: it could not begin. What happens later is in the report.
+            KeyProviderError, KeyStoreError: it could not start. Later failures are in the report.
         """
         provider, vouches = self._source(accept_public_key, accept_foreign_keys)
         work = Rewrapping(self._store, provider, provider, repair=True, vouches=vouches)
         return self._run(work, dry_run, on_progress)
 
     def unvouched(self) -> Iterator[KeyRecord]:
-        """Yield the records of data keys that somebody may have planted who knows them, in the store's order.
+        """Yield the records of data keys that may have been planted by someone who knows them, in the store's order.
 
-        None, unless data keys are wrapped with a public key or the policy is `own_keys_only`. Then all but those that
-        this process made, and the policy's `index_keys`.
+        There are none unless data keys are wrapped with a public key or the policy is `own_keys_only`. Then they are
+        all data keys but those that this process made, and the policy's `index_keys`.
 
         Raises:
             KeyStoreError: the key ids cannot be read.
@@ -252,10 +254,10 @@ class DataKeys:
                 yield entry
 
     def put_back(self) -> int:
-        """Look for the records of all data keys that are live in this process, and put back those that the store lost.
+        """Put back the records that the store has lost of the data keys that are live in this process.
 
-        That happens by itself when a key is used and checked. This is for the hour after a failover or a restore,
-        before processes are restarted: what none of them has is lost then. The key service is not called.
+        That happens automatically when a key is used and checked. Call this in the hour after a failover or a restore,
+        before processes are restarted: a key that none of them has any more is lost. The key service is not called.
 
         Returns:
             How many records were put back.
@@ -266,17 +268,17 @@ class DataKeys:
         return self._keyring.put_back()
 
     def shred(self, tenant: str, by: str) -> int:
-        """Destroy all data keys of a tenant. What was encrypted under them is lost; nothing more is encrypted for it.
+        """Destroy all data keys of a tenant. Everything encrypted under them is lost; nothing more is encrypted for it.
 
-        This process loses the keys at once, all others within their policy's `cache_ttl` (and `grace`, if they cannot
-        reach the key store). It is as strong as the oldest backup of the key store: see docs/keys.md.
+        This process drops the keys at once, all others within their policy's `cache_ttl` (and `grace`, if they cannot
+        reach the key store). Shredding is only as strong as the oldest backup of the key store: see docs/keys.md.
 
         Args:
             tenant: whose keys.
             by: who does it, for the tombstones that stay: 1 to 1,024 bytes of UTF-8.
 
         Returns:
-            How many data keys were destroyed now; 0 if all were before.
+            How many data keys this call destroyed; 0 if all were destroyed before.
 
         Raises:
             TypeError, ValueError: tenant or `by` are out of range.
@@ -287,7 +289,7 @@ class DataKeys:
     def _source(
         self, accept_public_key: bool, accept_foreign_keys: bool
     ) -> tuple[KeyProvider, Callable[[KeyRecord], bool]]:
-        """Return what opens records, and what says which of them may be rewrapped."""
+        """Return the provider that opens records, and the function that says which of them may be rewrapped."""
         provider, own_keys_only = self._keyring.provider, self._keyring.policy.own_keys_only
         if accept_foreign_keys or (accept_public_key and not own_keys_only):
             return provider, lambda _: True
@@ -297,9 +299,9 @@ class DataKeys:
                 why = "the policy is own_keys_only" if own_keys_only else "they are wrapped with a public key"
                 switch = "accept_foreign_keys" if own_keys_only else "accept_public_key"
                 raise ConfigurationError(
-                    f"{counted(len(ids), 'data key')} may have been planted, for {why}, and rewrapped would pass for "
-                    f"authentic: {', '.join(ids[:_NAMED])}{', …' * (len(ids) > _NAMED)}. If you are sure of them, say "
-                    f"{switch}=True, or on the command line --{switch.replace('_', '-')}"
+                    f"{counted(len(ids), 'data key')} may have been planted, because {why}, and would pass for "
+                    f"authentic once rewrapped: {', '.join(ids[:_NAMED])}{', …' * (len(ids) > _NAMED)}. If you trust "
+                    f"them, pass {switch}=True, or on the command line --{switch.replace('_', '-')}"
                 )
         return provider, self._keyring.vouches
 
@@ -308,7 +310,7 @@ class DataKeys:
             check_tenant(tenant)
         if to_default:
             if to is not None or tenant is None or not source.by_tenant:
-                raise ConfigurationError("to_default is for a tenant, who is to be named, and for no other key")
+                raise ConfigurationError("to_default is for one tenant, and excludes another key: name the tenant")
             return source.for_tenant(None)
         if to is None or not source.by_tenant or to.by_tenant:
             return to or source
@@ -320,10 +322,10 @@ class DataKeys:
     def _shred(self, tenant: str, by: str) -> int:
         count = 0
         for key_id in shred(self._store, tenant, by):
-            self._keyring.drop([key_id])  # one by one: who is interrupted has lost those that are destroyed
+            self._keyring.drop([key_id])  # one by one: after an interruption the destroyed ones are gone
             report(Event(EventKind.KEY_SHREDDED, key_id.hex(), tenant))
             count += 1
-        self._keyring.shredded(self._store.list(tenant))  # also what others destroyed
+        self._keyring.shredded(self._store.list(tenant))  # including those that others destroyed
         return count
 
     def _run(self, work: Rewrapping, dry_run: bool, on_progress: Callable[[Progress], object] | None) -> RewrapReport:

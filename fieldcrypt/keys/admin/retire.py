@@ -1,4 +1,4 @@
-"""Giving up a data key under which no value is left."""
+"""Retiring a data key, so that nothing more is encrypted under it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["retire"]
 
 
 def retire(keyring: Keyring, store: KeyStore, key_id: bytes) -> KeyRecord:
-    """Have nothing more encrypted under a data key, and return its record.
+    """Stop encrypting under a data key, and return its record.
 
     Raises:
         ConfigurationError: it is an index key, or the one that encrypts or is to follow it.
@@ -32,7 +32,7 @@ def retire(keyring: Keyring, store: KeyStore, key_id: bytes) -> KeyRecord:
         active, authentic = keyring.active(record.tenant), _opened(keyring, record)
         if active is None or authentic.age >= active.age:
             raise ConfigurationError(
-                f"data key {key_id.hex()} encrypts, or is to be the next one that does: rotate first, and wait until "
+                f"data key {key_id.hex()} encrypts, or will be the next one to: rotate first, and wait until "
                 "the new key has taken over"
             )
         new = record._replace(state=KeyState.RETIRED)

@@ -1,7 +1,7 @@
 """Data keys under other wrapping keys, while everything runs: no value is touched, and no data key can be lost.
 
-For each data key: the new wraps are opened, written beside the old ones and read back; only then the old ones go. It
-can be interrupted anywhere and begun again, and any number of processes may do it at once.
+For each data key, the new wraps are opened, written beside the old ones and read back; only then the old ones are
+removed. It can be interrupted anywhere and started again, and any number of processes may do it at once.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 class Outcome(enum.Enum):
-    """What became of one data key."""
+    """The result for one data key."""
 
     CHANGED = "changed"
     UNCHANGED = "unchanged"  # it was as it should be
@@ -36,12 +36,12 @@ class Outcome(enum.Enum):
 
 
 class RewrapReport(NamedTuple):
-    """What became of all data keys of a key store.
+    """The result for all data keys of a key store.
 
     Attributes:
-        changed, unchanged, shredded: how many. In a dry run, `changed` is how many would be.
+        changed, unchanged, shredded: numbers of data keys. In a dry run, `changed` is how many would change.
         failures: error by key id (32 hexadecimal digits), of keys that are as readable as before.
-        stopped: the error for which the rest was left alone: the key service refused or could not be reached.
+        stopped: the error that ended the run early: the key service refused or could not be reached.
     """
 
     changed: int
@@ -65,8 +65,8 @@ class Rewrapping:
         store: holds the records.
         source: unwraps data keys as they are now.
         target: whose wrapping keys they should be under.
-        repair: only add wraps that are missing; leave those under other keys where they are.
-        vouches: says of a record whether nobody can have planted it who knows the data key; if not, it is left alone.
+        repair: only add missing wraps, and keep those under other keys.
+        vouches: returns True for a record that cannot have been planted; others are left alone.
         tenant: whose records alone; None for all.
     """
 
@@ -102,7 +102,7 @@ class Rewrapping:
             ConfigurationError: somebody may have planted it.
             DecryptionError: the record is not authentic, or not wrapped for the source.
             KeyProviderError: source or target do not work.
-            KeyStoreError: the store does not work, or others change the record all the time.
+            KeyStoreError: the store does not work, or others keep changing the record.
         """
         try:
             return update_record(self._store, key_id, self._attempt)
@@ -111,7 +111,7 @@ class Rewrapping:
 
     def _attempt(self, record: KeyRecord) -> Outcome | None:
         if not self._for_tenant(record, self._to_change):
-            refresh_claim(self._store, record)  # whoever changed the record may not have come to that
+            refresh_claim(self._store, record)  # the process that changed the record may have stopped before this
             return Outcome.UNCHANGED
         changed = self._for_tenant(record, self._rewrapped)
         if changed is None:
@@ -126,12 +126,12 @@ class Rewrapping:
     ) -> RewrapReport:
         """Bring all records under the wrapping keys.
 
-        A record that is not authentic is reported, and the rest goes on; so does a tenant's own key service that fails.
-        One for many that refuses or cannot be reached ends the run: begin again when it works.
+        A record that is not authentic is reported, and the others go on; so is a tenant's own key service that fails.
+        The run ends when a shared key service refuses or cannot be reached: start again when it works.
 
         Args:
             dry_run: only count; no key service is asked for anything but names.
-            threads: how many keys to work at at once.
+            threads: how many keys to work on at once.
             on_progress: called after each data key.
 
         Raises:
@@ -176,7 +176,7 @@ class Rewrapping:
                         counts[outcome] += 1
                         meter.add(1, outcome is Outcome.CHANGED, outcome is Outcome.FAILED)
             finally:
-                pool.shutdown(cancel_futures=True)  # an interruption ends it here, and not after the last key
+                pool.shutdown(cancel_futures=True)  # so that an interruption does not wait for all keys
         return RewrapReport(
             counts[Outcome.CHANGED],
             counts[Outcome.UNCHANGED],
@@ -196,13 +196,13 @@ class Rewrapping:
             return False
         if not self._vouches(record):
             raise ConfigurationError(
-                "the data key may have been planted by somebody who knows it, and rewrapped would pass for authentic: "
-                "if you are sure of it, say accept_public_key=True, or under own_keys_only accept_foreign_keys=True"
+                "someone who knows the data key may have planted it, and it would pass for authentic once rewrapped: "
+                "if you trust it, pass accept_public_key=True, or under own_keys_only accept_foreign_keys=True"
             )
         return True
 
     def _for_tenant(self, record: KeyRecord, work: Callable[[KeyRecord], T]) -> T:
-        """Return what work on a record returns; of a key service that fails it says whose."""
+        """Return what work on a record returns; an error of a tenant's key service names the tenant."""
         try:
             return work(record)
         except KeyProviderError as error:
@@ -213,10 +213,10 @@ class Rewrapping:
         try:
             return any(each.for_tenant(tenant) is not each.for_tenant(None) for each in (self._source, self._target))
         except KeyProviderError:
-            return True  # that it cannot be looked up is the tenant's affair too
+            return True  # a failed lookup concerns this tenant alone, too
 
     def _rewrapped(self, record: KeyRecord) -> KeyRecord | None:
-        """Change one record, and return what it is then; None if somebody else changed it meanwhile."""
+        """Change one record, and return the new one; None if another process changed it meanwhile."""
         own, others, missing = self._sorted(record)
         context = record.context()
         source, target = (each.for_tenant(record.tenant) for each in (self._source, self._target))
@@ -224,7 +224,8 @@ class Rewrapping:
         data_key.verify(record)
         made = self._wrapping_with(target, missing).wrap(data_key.secret, context) if missing else []
         new = [wrap for wrap in made if target.wrapping_key(wrap.name) in missing]
-        # Before they are written: who has the target's keys tries no other wrap if one of its own is not authentic.
+        # Before they are written: a reader with the target's keys tries no other wrap if one of its own is not
+        # authentic.
         for wrap in new or own:
             DataKey(target.unwrap([wrap], context)).verify(record)
         if new:

@@ -13,13 +13,13 @@ from fieldcrypt.keys.stores.store import KeyStore
 
 __all__ = ["shred"]
 
-_MAX_ROUNDS = 10  # in which somebody else adds keys or changes their records, until that is given up
+_MAX_ROUNDS = 10  # in which others add keys or change records, before giving up
 
 
 def shred(store: KeyStore, tenant: str, by: str) -> Iterator[bytes]:
     """Put a tombstone in the place of every record of a tenant, and into its claims.
 
-    Can be interrupted and begun again; the tenant is closed to new values from the first tombstone on.
+    Can be interrupted and started again; nothing more is encrypted for the tenant from the first tombstone on.
 
     Args:
         store: holds the records.
@@ -27,13 +27,13 @@ def shred(store: KeyStore, tenant: str, by: str) -> Iterator[bytes]:
         by: who does it: 1 to 1,024 bytes of UTF-8, for the record.
 
     Yields:
-        The key ids that were shredded now, each when it is done; none if all were before.
+        The key ids that were shredded, each when it is done; none if all were shredded before.
 
     Raises:
         TypeError, ValueError: tenant or `by` are out of range.
         KeyNotFoundError: the tenant has no data keys and never had any.
-        KeyStoreError: the store does not work; or others add keys for the tenant all the time; or, when all others are
-            shredded, the record that is none: it may be the tenant's.
+        KeyStoreError: the store does not work; or others keep adding keys for the tenant; or, once all others are
+            shredded, an entry is not a valid record: it may be the tenant's.
     """
     check_tenant(tenant)
     check_by(by)
@@ -58,21 +58,21 @@ def shred(store: KeyStore, tenant: str, by: str) -> Iterator[bytes]:
 
 
 def _added(store: KeyStore, stone: Tombstone) -> bool:
-    """Bar the place of a record that is claimed and not written; return False if it has been written meanwhile."""
+    """Put a tombstone in the place of a claimed, unwritten record; return False if it has been written meanwhile."""
     try:
         store.add(stone)
     except KeyStoreError:
-        store.get(stone.key_id)  # raises if it is not that, but the store
+        store.get(stone.key_id)  # raises if the store itself failed
         return False
     return True
 
 
 def _stored(store: KeyStore, tenant: str) -> tuple[list[KeyRecord | Tombstone], KeyStoreError | None]:
-    """Return what the store has of a tenant, and why some of it cannot be read."""
+    """Return a tenant's entries in the store, and the error of one that cannot be read."""
     try:
         key_ids: Iterable[bytes] = [listed.key_id for listed in store.list(tenant)]
     except KeyStoreError:
-        key_ids = store.key_ids()  # one record that is none spoils the list: they are looked at one by one
+        key_ids = store.key_ids()  # one invalid record makes the list fail, so they are read one by one
     stored, unreadable = [], None
     for key_id in key_ids:
         try:

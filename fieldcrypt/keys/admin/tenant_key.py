@@ -1,4 +1,4 @@
-"""A tenant's own wrapping key: trying it out, and moving the tenant's data keys to it."""
+"""A tenant's own wrapping key: checking it, and moving the tenant's data keys to it."""
 
 from __future__ import annotations
 
@@ -26,10 +26,9 @@ class MoveReport(NamedTuple):
     """How far a tenant's data keys are under its own wrapping key.
 
     Attributes:
-        made: data keys that were made now, to follow those that the default key could open.
-        rewrapped: what became of the tenant's data keys.
-        left: those that newer ones follow, and which are not retired. What is under them is to be encrypted and tagged
-            anew before they are.
+        made: new data keys, which follow those that the default key could open.
+        rewrapped: the result for the tenant's older data keys.
+        left: older keys that are not retired yet. Values under them have to be re-encrypted and tagged again first.
     """
 
     made: list[KeyRecord]
@@ -38,10 +37,10 @@ class MoveReport(NamedTuple):
 
 
 def check_tenant_key(keyring: Keyring, tenant: str, others: Iterable[str], entries: Entries) -> list[str]:
-    """Wrap a data key that nothing is encrypted under for a tenant, unwrap it, and return the wrapping keys' names.
+    """Wrap and unwrap an unused data key for a tenant, and return the names of the wrapping keys.
 
     Raises:
-        ConfigurationError: the tenant has no key of its own, or one that somebody else has.
+        ConfigurationError: the tenant has no key of its own, or shares one with another tenant.
         DecryptionError, KeyProviderError: the key cannot be used.
     """
     provider = own_provider(keyring, tenant)
@@ -49,7 +48,7 @@ def check_tenant_key(keyring: Keyring, tenant: str, others: Iterable[str], entri
     context = wrap_context(data_key.key_id, Purpose.ENCRYPTION, int(_system.wall_clock()), tenant)
     wraps = provider.wrap(data_key.secret, context)
     if not provider.write_only and DataKey(provider.unwrap(wraps, context)).key_id != data_key.key_id:
-        raise DecryptionError("the wrapping key gives another data key back than it was given")
+        raise DecryptionError("the wrapping key unwrapped another data key than it had wrapped")
     for other in others:
         if other != tenant:
             _check_names(provider, tenant, keyring.providers.for_tenant(other).wrapping_keys(), f"tenant {other!r}")
@@ -58,10 +57,10 @@ def check_tenant_key(keyring: Keyring, tenant: str, others: Iterable[str], entri
 
 
 def check_unshared(keyring: Keyring, provider: KeyProvider, tenant: str, entries: Entries) -> None:
-    """Refuse wrapping keys for a tenant under which there are data keys of somebody else, or that are the default.
+    """Refuse wrapping keys for a tenant that are the default, or that wrap data keys of another tenant.
 
     Raises:
-        ConfigurationError: it is so.
+        ConfigurationError: they are.
     """
     _check_names(provider, tenant, keyring.providers.for_tenant(None).wrapping_keys(), "the default")
     for key_id, entry in entries:
@@ -88,14 +87,14 @@ def move(
     rotate: Callable[[Purpose], KeyRecord],
     on_progress: Callable[[Progress], object] | None = None,
 ) -> MoveReport:
-    """Bring a tenant's data keys under its own wrapping key, followed by such that the default key never opened.
+    """Move a tenant's data keys to its own wrapping key, followed by new ones that the default key never opened.
 
-    Can be interrupted, and repeated: as long as a purpose's newest data key is not under the own key alone, the next
+    Can be interrupted and repeated: while the newest data key of a purpose is not under the tenant's key alone, a new
     one is made, and only then the old ones are rewrapped.
 
     Raises:
         ConfigurationError: the tenant has no key of its own; or its provider cannot open what is to be moved.
-        KeyProviderError, KeyStoreError: it could not begin, or a data key not be made.
+        KeyProviderError, KeyStoreError: it could not start, or a data key could not be made.
     """
     provider = own_provider(keyring, tenant)
     rewrapping = Rewrapping(store, provider, provider, tenant=tenant, vouches=keyring.vouches)
@@ -132,7 +131,7 @@ def _newest(provider: KeyProvider, records: list[KeyRecord]) -> AuthenticRecord 
     if refused is not None:
         raise ConfigurationError(
             "the tenant's key provider opens none of its data keys: have the lookup return "
-            f"KeyProviderChain(its own, the default) for it in all processes before ({refused})"
+            f"KeyProviderChain(its own, the default) for it in all processes first ({refused})"
         )
     return None
 

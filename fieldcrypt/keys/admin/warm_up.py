@@ -22,12 +22,12 @@ _MAX_THREADS = 16
 
 
 def warm_up(keyring: Keyring, tenants: Iterable[str | NoTenant | None], values: Iterable[bytes]) -> int:
-    """Unwrap the data keys of tenants, index keys included, and of values, several at once; make none.
+    """Unwrap the data keys of tenants, index keys included, and of values, several at once, without making new ones.
 
     Args:
-        keyring: where they are to be live.
-        tenants: all of whose data keys are wanted, the one that encrypts included.
-        values: encrypted values whose data keys are wanted; where tenants have key providers of their own, of these
+        keyring: where they become live.
+        tenants: whose data keys to unwrap, including the one that encrypts.
+        values: encrypted values whose data keys to unwrap; where tenants have key providers of their own, of these
             tenants.
 
     Returns:
@@ -62,7 +62,7 @@ def warm_up(keyring: Keyring, tenants: Iterable[str | NoTenant | None], values: 
 
 
 def _fetch(keyring: Keyring, key_id: bytes, record: bytes | None, named: Sequence[Named]) -> None:
-    """Have a data key live, for whichever of these tenants it is."""
+    """Make a data key live, for whichever of these tenants it belongs to."""
     for tenant in named[:-1]:
         try:
             keyring.for_decryption(key_id, record, tenant=tenant)
@@ -81,7 +81,7 @@ def _checked(tenants: Iterable[str | NoTenant | None]) -> list[str | None]:
 
 
 def _in_parallel(work: Callable[[T], R], items: Sequence[T], errors: list[FieldcryptError]) -> list[R]:
-    """Return what work returns for each item for which it does, and add the errors of the others."""
+    """Return the results of work for each item, and append the errors of those that failed."""
     from concurrent.futures import ThreadPoolExecutor  # a tenth of the time of `import fieldcrypt`
 
     if not items:

@@ -1,4 +1,4 @@
-"""How KMS is reached: in which regions, with which clients, and how patiently."""
+"""How KMS is reached: in which regions, with which clients, and for how long."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class KmsAccess(TypedDict, total=False):
         client_factory: makes a boto3 KMS client for a region, in place of sessions and endpoints. It should set short
             time-outs and no retries of its own, as `AwsKmsKeyProvider.client_config` does.
         timeout: how long to wait for a connection, and for an answer. Default: 2 seconds.
-        deadline: when this time is over, an operation starts no further call to any region. Default: 10 seconds.
+        deadline: how long after its start an operation may still start a call to a region. Default: 10 seconds.
         cooldown: how long a failed region is left alone. Default: 30 seconds.
         grace: how long after `KeyPolicy.cache_ttl` live keys go on at most while KMS cannot be asked; more than
             `KeyPolicy.grace` it never is. Default: as that says while KMS is away, and none while KMS answers that a
@@ -81,7 +81,7 @@ class Access:
         access: see `KmsAccess`.
 
     Raises:
-        ConfigurationError: regions that are none, are named twice, are no list, or in which no key can be used;
+        ConfigurationError: regions that do not exist, are named twice, are not a list, or in which no key can be used;
             arguments that exclude each other; an endpoint without TLS.
         TypeError: a time is not a timedelta; or there is no such argument.
         ValueError: the grace is negative.
@@ -100,7 +100,7 @@ class Access:
         self.configuration: dict[str, Any] = {"regions": self._regions, **access}
         for key in keys:
             if partition_of(key.region) != key.partition:
-                raise ConfigurationError(f"{key} is in no region that there is: {key.partition} has no {key.region}")
+                raise ConfigurationError(f"{key} is in an unknown region: {key.partition} has no {key.region}")
             if self._regions and not self.in_its_regions(key):
                 raise ConfigurationError(f"{key} cannot be used in any of the regions")
         for region in self._regions or ():
@@ -126,11 +126,11 @@ class Access:
         return [key._replace(region=region) for region in regions if _usable_in(region, key)]
 
     def regions_of(self, keys: Sequence[KeyArn]) -> list[str] | None:
-        """Return those of the configured regions in which one of these keys can be used; None if there are none."""
+        """Return the configured regions in which one of these keys can be used; None if there are none."""
         return [region for region in self._regions or () if any(_usable_in(region, key) for key in keys)] or None
 
     def nearest_first(self, arns: Sequence[KeyArn]) -> list[KeyArn]:
-        """Return keys, those in the preferred regions first, else in the given order."""
+        """Return keys in the given order, but those in the preferred regions first."""
         order = self._preferred()
         return sorted(arns, key=lambda arn: order.index(arn.region) if arn.region in order else len(order))
 
@@ -143,12 +143,12 @@ class Access:
         end: float | None = None,
         passes: int = MAX_PASSES,
     ) -> T:
-        """Ask KMS for something, in the first region where it answers.
+        """Call KMS in the first region where it answers.
 
         Args:
             operation: as KMS names it.
             arns: the key in each region, or several keys; best first.
-            call: is given a client, KeyId and (if configured) GrantTokens.
+            call: gets a client, KeyId and (if configured) GrantTokens.
             end: when the operation has to end; default: the deadline from now.
             passes: see `Failover.first_success`.
 
@@ -164,7 +164,7 @@ class Access:
         return self.failover.first_success(operation, [attempt(arn) for arn in arns], until, passes)
 
     def share(self, connections: MutableMapping[Any, Any]) -> None:
-        """Use the clients of those who make them as this one does, and remember with these which regions are sick."""
+        """Share clients with providers that make them in the same way, and the record of which regions are sick."""
         made = {name: self.configuration[name] for name in _CLIENTS}
         made["endpoint_urls"] = tuple(sorted((made["endpoint_urls"] or {}).items()))
         try:
@@ -225,5 +225,5 @@ def _known(region: str, own: Callable[[], str | None]) -> str:
         return check_region(region)
     except ConfigurationError:
         if not region or region != own():
-            raise  # where a program runs there is a region, though botocore may be too old to know it
+            raise  # the region that a program runs in exists, though botocore may be too old to know it
         return region

@@ -1,4 +1,4 @@
-"""Which keys the configured aliases mean, and have meant."""
+"""Which keys the configured aliases point to, and have pointed to."""
 
 from __future__ import annotations
 

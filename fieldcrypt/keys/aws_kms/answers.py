@@ -1,4 +1,4 @@
-"""What the errors of AWS KMS, and of the way to it, mean for a client that has other regions to ask."""
+"""What errors of AWS KMS, and of the network on the way to it, mean for a client that has other regions."""
 
 from __future__ import annotations
 
@@ -84,15 +84,13 @@ _CREDENTIAL_OPERATIONS = {
 class Answer(enum.Enum):
     """The kinds of errors."""
 
-    OUTAGE = "outage"  # says nothing of the key: the next region may do better, and this one later
+    OUTAGE = "outage"  # says nothing about the key: the next region may work now, and this one later
     KEY_AWAY = "key away"  # an outage of this key here: its own key store is silent, or its imported material is gone
-    CREDENTIALS = (
-        "credentials"  # expired, missing, not known in this region, or the clock is wrong: says nothing either
-    )
+    CREDENTIALS = "credentials"  # expired, missing, unknown in this region, or the clock is wrong: says nothing either
     NO_REPLICA = "no replica"  # the key is not in this region
-    DENIED = "denied"  # somebody decided so
+    DENIED = "denied"  # a decision
     NOT_AUTHENTIC = "not authentic"  # the wrapped key, or its context, is not what the key wrapped
-    WRONG = "wrong"  # the request; the same everywhere and later
+    WRONG = "wrong"  # the request itself: it would fail everywhere, and later too
 
     @property
     def passing(self) -> bool:
@@ -152,7 +150,7 @@ _DECIDED_STATES = ("Disabled", "PendingDeletion", "PendingReplicaDeletion")
 
 
 def classify(error: Exception) -> Answer:
-    """Return what one of `FAILURES` means. An unknown error code counts by its HTTP status."""
+    """Return what one of `FAILURES` means. An unknown error code is judged by its HTTP status."""
     if isinstance(error, ClientError):
         if error.operation_name in _CREDENTIAL_OPERATIONS:
             return Answer.CREDENTIALS
@@ -169,7 +167,7 @@ def classify(error: Exception) -> Answer:
 
 
 def with_key_state(error: Exception, describe: Callable[[], str]) -> Answer:
-    """Return what an error means, asking for the state of the key if only that tells.
+    """Return what an error means, asking for the state of the key if necessary.
 
     Args:
         error: one of `FAILURES`.
@@ -178,7 +176,7 @@ def with_key_state(error: Exception, describe: Callable[[], str]) -> Answer:
     if isinstance(error, ClientError) and error_name(error) == _INVALID_STATE:
         try:
             return Answer.DENIED if describe() in _DECIDED_STATES else Answer.KEY_AWAY
-        except FAILURES:  # no permission, as a rule: then the words of the error have to do
+        except FAILURES:  # usually no permission: then the error's message has to do
             return classify(error)
     return classify(error)
 
@@ -208,12 +206,12 @@ def answer_of(call: Callable[[Any], T], client: Any) -> T:
     """Return what a call of a client returns.
 
     Raises:
-        IncompleteAnswerError: botocore could not parse what came; its parsers take KMS at its word.
+        IncompleteAnswerError: botocore could not parse the answer.
     """
     try:
         return call(client)
     except (ValueError, TypeError, AttributeError) as error:
-        raise IncompleteAnswerError(f"an answer that is none ({type(error).__name__}): is this KMS?") from None
+        raise IncompleteAnswerError(f"not an answer of KMS ({type(error).__name__}): is this KMS?") from None
 
 
 def part_of(answer: Mapping[str, Any], name: str, kind: type[T], size: int | None = None) -> T:
@@ -237,7 +235,7 @@ def part_of(answer: Mapping[str, Any], name: str, kind: type[T], size: int | Non
 def redacted_error(error: Exception) -> Exception:
     """Return an error of botocore without the request, whose body is a data key and whose headers are credentials.
 
-    The errors that it was made of go too: the frames of their tracebacks hold the request.
+    Its causes are dropped too: the frames of their tracebacks hold the request.
     """
     if isinstance(error, BotoCoreError):
         error.kwargs = {name: str(value) for name, value in error.kwargs.items()}

@@ -1,4 +1,4 @@
-"""ARNs of KMS keys and aliases: which are accepted, and which two mean the same key."""
+"""ARNs of KMS keys and aliases: which are accepted, and when two mean the same key."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ class KeyArn(NamedTuple):
 
     @classmethod
     def match(cls, text: str) -> KeyArn | None:
-        """Return the parts of a key's ARN, or None if the text is none: an alias is none."""
+        """Return the parts of a key's ARN, or None if the text is not one: the ARN of an alias is not."""
         found = _KEY_ARN.fullmatch(text)
         return cls(*found.groups()) if found else None
 
     @classmethod
     def configured(cls, text: object) -> KeyArn:
-        """Return the parts of the ARN of a key or alias that someone configured.
+        """Return the parts of the configured ARN of a key or alias.
 
         Raises:
-            ConfigurationError: it is no such ARN; the message says what to use instead.
+            ConfigurationError: it is not such an ARN; the message says what to use instead.
         """
         found = (_KEY_ARN.fullmatch(text) or _ALIAS_ARN.fullmatch(text)) if isinstance(text, str) else None
         if found is None:
@@ -68,9 +68,9 @@ def _defect(text: object) -> str:
     if not isinstance(text, str):
         return f"a KMS key is named by a str, not {type(text).__name__}: {_HINT}"
     if not text.strip():
-        return f"the name of a KMS key is empty, as that of an environment variable that is not set: {_HINT}"
+        return f"the name of a KMS key is empty: is an environment variable not set? {_HINT}"
     if "alias/aws/" in text:
         return f"{text!r} is an AWS managed key, which only AWS services can use: {_HINT}"
     if not text.startswith("arn:"):
-        return f"{text!r} does not say in which account the key is: {_HINT}"
+        return f"{text!r} does not name the account of the key: {_HINT}"
     return f"{text!r} is not the ARN of a KMS key: {_HINT}"

@@ -1,4 +1,4 @@
-"""KMS clients, one for each account and region; the one importer of boto3 in the core."""
+"""KMS clients, one per account and region; the only importer of boto3 in the core."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ __all__ = ["ClientFactory", "Clients", "Place", "SessionFactory", "client_config
 ClientFactory = Callable[[str], Any]  # region -> boto3 KMS client
 SessionFactory = Callable[[str, str], boto3.session.Session]  # account, region -> session
 
-# Seconds after which an idle connection is not used again: NAT gateways and VPC endpoints of AWS forget it after 350,
-# many firewalls after 300, some without a word to those who use it then.
+# Seconds after which an idle connection is not used again: NAT gateways and VPC endpoints of AWS drop it after 350,
+# many firewalls after 300, some of them silently.
 _MAX_IDLE = 240.0
 
 
 class Place(NamedTuple):
-    """Where a key is used: what shares a client, and fails together."""
+    """An account and a region: keys that share a client, and fail together."""
 
     account: str
     region: str
@@ -46,14 +46,14 @@ class _Kept:
 
 
 def client_config(timeout: timedelta = timedelta(seconds=2)) -> Config:
-    """Return the botocore configuration of the default clients: short time-outs, and one attempt a call."""
+    """Return the botocore configuration of the default clients: short time-outs, and one attempt per call."""
     seconds = timeout.total_seconds()
     return Config(connect_timeout=seconds, read_timeout=seconds, retries={"total_max_attempts": 1}, tcp_keepalive=True)
 
 
 def close_connections(client: Any) -> None:
-    """Have a client make a fresh connection for its next call; calls that are under way go on."""
-    if hasattr(client, "close"):  # a factory may make something that only does what KMS clients do
+    """Make a client open a fresh connection for its next call; calls in progress go on."""
+    if hasattr(client, "close"):  # a factory may make a stand-in that only has the calls of KMS
         client.close()
 
 
@@ -61,7 +61,7 @@ class Clients:
     """Makes clients when they are needed, and again in a forked child, which must not use its parent's connections.
 
     Args:
-        client_factory: makes a client for a region; None to make them here, of the following.
+        client_factory: makes a client for a region; None to make clients from the following arguments.
         session_factory: makes the session, hence the credentials, for an account and a region. Default: boto3's own.
         endpoint_urls: by region, where to find KMS if not at its public address: a VPC endpoint, for example.
         timeout: how long to wait for a connection, and for an answer.
@@ -99,12 +99,11 @@ class Clients:
         self._own_region: str | None = None  # not yet asked for; empty if there is none
 
     def at(self, place: Place, *, after: int = 0) -> Any:
-        """Return the client for a place, without connections that were idle for long.
+        """Return the client for an account and region, without connections that were idle for long.
 
         Args:
             place: the account and region.
-            after: make a fresh client, with credentials that are looked for afresh, unless that was done since so many
-                had been made.
+            after: make a fresh client with fresh credentials, unless one was made since there had been this many.
         """
         kept, now = self._clients.get(place), _system.monotonic()
         if kept is None or kept.number <= after or now - kept.used > _MAX_IDLE:
@@ -124,7 +123,7 @@ class Clients:
         return kept.client
 
     def give_up(self, place: Place, client: Any) -> None:
-        """Have the next call make its own client, for this one has no credentials that work."""
+        """Make the next call create its own client, because this one has no credentials that work."""
         with self._lock:
             kept = self._clients.get(place)
             if kept is not None and kept.client is client:

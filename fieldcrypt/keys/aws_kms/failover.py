@@ -30,7 +30,7 @@ __all__ = ["MAX_PASSES", "Attempt", "Failover"]
 T = TypeVar("T")
 R = TypeVar("R")
 
-MAX_PASSES = 3  # over all regions, while they answer with errors that a moment's patience may cure
+MAX_PASSES = 3  # over all regions, while they answer with errors that may pass in a moment
 _FIRST_PAUSE = 0.1  # seconds between passes, doubled each time
 
 _VERBS = {
@@ -42,7 +42,7 @@ _VERBS = {
 
 
 class Attempt(NamedTuple, Generic[T]):
-    """A key in one region, what to ask of the KMS client there, and how to ask it for the state of the key."""
+    """A key in one region, the call to make there, and the call that asks for the state of the key."""
 
     arn: KeyArn
     call: Callable[[Any], T]
@@ -56,14 +56,14 @@ class _Failure(NamedTuple):
 
 @dataclass(slots=True)
 class _Tried:
-    """What one operation has met with.
+    """The failures of one operation so far.
 
     Attributes:
-        clients: how many had been made when it began.
+        clients: how many clients had been made when it began.
         limit: how many of the attempts still count: those before the first that was refused.
-        answers: what each attempt failed with last, by its number.
+        answers: the last failure of each attempt, by its number.
         causes: the same for people, by place.
-        retried: the regions that had their second try in this operation, with how many clients it may not be one of.
+        retried: the regions that were tried twice in this operation, with how many clients there were then.
     """
 
     clients: int
@@ -74,14 +74,14 @@ class _Tried:
 
 
 class Failover:
-    """Asks KMS in one place after another, and remembers which ones fail.
+    """Asks KMS in one region after another, and remembers which ones fail.
 
     Args:
         clients: the KMS clients.
         deadline: seconds after which an operation starts no further call.
         cooldown: seconds for which a failed region is left alone.
-        failover_on_denied: take a refusal in one region as an outage there.
-        grace_without_key: let live keys have their grace, too, while the key is away and KMS is not.
+        failover_on_denied: treat a refusal in one region as an outage there.
+        grace_without_key: allow live keys their grace even if KMS answers but the key is away.
     """
 
     def __init__(
@@ -100,14 +100,14 @@ class Failover:
     def first_success(self, operation: str, attempts: Sequence[Attempt[T]], end: float, passes: int = MAX_PASSES) -> T:
         """Make the attempts in their order, those in sick regions last, until one succeeds.
 
-        A refusal leaves the attempts before it, which would have decided had their regions been well: it is final
-        once all of these have answered.
+        A refusal is final once every attempt before it has been answered: those would have decided had their regions
+        been healthy.
 
         Args:
             operation: of KMS, for messages and events.
             attempts: at least one; best first.
-            end: as `end()` said when the operation began.
-            passes: how often to ask those that failed for reasons that may pass.
+            end: what `end()` returned when the operation began.
+            passes: how often to ask regions that failed for reasons that may pass.
 
         Raises:
             DecryptionError, KeyAccessDeniedError, KeyProviderError: as `KeyProvider` says.
@@ -145,7 +145,7 @@ class Failover:
         raise self._error(operation, tried)
 
     def _error(self, operation: str, tried: _Tried) -> KeyProviderError:
-        """Return what an operation without success ends with."""
+        """Return the error of an operation that failed everywhere."""
         message, answers = _message(operation, tried.causes), tried.answers
         unsettled = any(answer.passing for position, answer in answers.items() if position < tried.limit)
         if Answer.DENIED in answers.values() and not unsettled:
@@ -154,7 +154,7 @@ class Failover:
         return KeyProviderError(message, causes=tried.causes, retryable=unsettled, grace=grace)
 
     def pause(self, number: int, end: float) -> bool:
-        """Wait after the pass of a number; return False at once if the operation would have to end meanwhile."""
+        """Wait after a pass; return False at once if the operation would have to end meanwhile."""
         pause = random.uniform(0.5, 1) * _FIRST_PAUSE * 2**number  # noqa: S311 (spreads callers, no secret)
         if _system.monotonic() + pause >= end:
             return False
@@ -169,7 +169,7 @@ class Failover:
     def _healthy_first(
         self, positions: Sequence[int], attempts: Sequence[Attempt[T]], tried: _Tried, end: float
     ) -> Iterator[int]:
-        """Yield the numbers of attempts that count, those in sick regions last; each is looked at in its turn."""
+        """Yield the numbers of the attempts that count, those in sick regions last, checked when their turn comes."""
         sick = []
         for position in positions:
             if position >= tried.limit:
@@ -184,7 +184,7 @@ class Failover:
                 yield position
 
     def _outcome(self, operation: str, attempt: Attempt[T], tried: _Tried, end: float) -> T | _Failure:
-        """Make an attempt, and a second one if it was not KMS that failed but what there was to reach it with."""
+        """Make an attempt, and a second one if not KMS failed but the connection or the credentials."""
         place = Place.from_arn(attempt.arn)
         client: Any = None
         try:

@@ -13,7 +13,8 @@ __all__ = ["RegionHealth"]
 
 
 class RegionHealth:
-    """Remembers failed regions for a while, so that only the first callers wait for them; and keys that are away there.
+    """Remembers for a while which regions failed, and which keys are away, so that only the first callers wait for
+    them.
 
     Args:
         cooldown: seconds until one caller tries a failed region again.
@@ -45,12 +46,12 @@ class RegionHealth:
             return True
 
     def failed(self, place: Place | KeyArn) -> None:
-        """Note that a place did not answer as it should."""
+        """Note that a region failed."""
         with self._lock:
             self._sick_until[place] = _system.monotonic() + self._cooldown
 
     def succeeded(self, place: Place | KeyArn) -> None:
-        """Note that a place answered."""
+        """Note that a region answered."""
         if place in self._sick_until:
             with self._lock:
                 self._sick_until.pop(place, None)

@@ -25,11 +25,11 @@ class AwsKmsKeyProvider(KeyProvider):
     """Wraps data keys under symmetric AWS KMS keys.
 
     A multi-Region key is used in any of its regions: in the order given, or the caller's own region first. If a region
-    cannot be reached or fails, the next one is asked, and the failed one is left alone for the cool-down. A refusal
-    (no permission, key disabled or pending deletion) is a decision and ends the attempt, once every region before the
-    one that refuses has answered.
+    cannot be reached or fails, the next one is asked, and the failed one is skipped during the cool-down. A refusal (no
+    permission, key disabled or pending deletion) is a decision, and is final once every region before the one that
+    refuses has answered.
 
-    Of several keys each wraps every data key, and any of them unwraps it.
+    With several keys, each wraps every data key, and any of them unwraps it.
 
     IAM actions: `kms:Encrypt` to make data keys, `kms:Decrypt` to use them, on the key in every region; for aliases
     also `kms:DescribeKey`, which for other keys tells the state of one that KMS calls invalid. The first two can be
@@ -37,14 +37,14 @@ class AwsKmsKeyProvider(KeyProvider):
 
     Args:
         keys: the ARN of a KMS key (of any of a multi-Region key's regions), or several ARNs. The ARN of an alias
-            stands for the key that it points to; what was wrapped under an earlier one is read as long as the process
-            lives, and later with that key as one of the `others` of a `KeyProviderChain`.
-        regions: the regions in which to use a multi-Region key or an alias, best first; it is used in no others.
+            stands for the key that it points to. Data keys wrapped under an earlier target are read as long as the
+            process lives, and later with that key as one of the `others` of a `KeyProviderChain`.
+        regions: the only regions in which to use a multi-Region key or an alias, best first.
             Default: the region that boto3 is configured for, then that of the ARN. Keys that are not multi-Region are
             used in their own regions, in the order of this list and then of the keys.
-        require: of several keys, how many must wrap a data key when it is made: "all", "any" (one), or a number. What
-            is missing because a region failed is reported as an event, shown by `fieldcrypt keys list`, and added by
-            `fieldcrypt keys repair`.
+        require: of several keys, how many must wrap a data key when it is made: "all", "any" (one), or a number. A wrap
+            that is missing because a region failed is reported as an event, shown by `fieldcrypt keys list`, and added
+            by `fieldcrypt keys repair`.
         access: session_factory, endpoint_urls, grant_tokens, client_factory, timeout, deadline, cooldown, grace and
             failover_on_denied: see `KmsAccess`.
 
@@ -127,7 +127,7 @@ class AwsKmsKeyProvider(KeyProvider):
         return {region: self._restricted_to(region) for region in regions}
 
     def wrapping_with(self, names: Collection[str]) -> AwsKmsKeyProvider:
-        """Return a provider that wraps under some of its keys alone (see `KeyProvider.wrapping_with`)."""
+        """Return a provider that wraps under only some of its keys (see `KeyProvider.wrapping_with`)."""
         if len(self._keys) == 1:
             return self
         some = [key for key, name in zip(self._keys, self.wrapping_keys(), strict=True) if name in names]
@@ -139,11 +139,11 @@ class AwsKmsKeyProvider(KeyProvider):
         self._access.share(connections)
 
     def keys_at(self, region: str) -> list[KeyArn]:
-        """Return the configured keys and aliases as they are named in a region, for those who inspect them."""
+        """Return the configured keys and aliases as they are named in a region, for inspection."""
         return [arn for key in self._keys for arn in self._access.in_its_regions(key) if arn.region == region]
 
     def client(self, arn: KeyArn) -> Any:
-        """Return the boto3 client that is used for a key, for those who inspect it."""
+        """Return the boto3 client that is used for a key, for inspection."""
         return self._access.clients.at(Place.from_arn(arn))
 
     def _restricted_to(self, region: str) -> AwsKmsKeyProvider:
@@ -151,7 +151,7 @@ class AwsKmsKeyProvider(KeyProvider):
         return AwsKmsKeyProvider(**{**self._configuration, "keys": there, "regions": [region], "require": "all"})
 
     def _look_up_aliases(self, wraps: Sequence[WrappedKey], end: float) -> list[KeyProviderError]:
-        """Ask which keys the aliases mean, if that may make a wrap usable; return why some could not be asked."""
+        """Ask which keys the aliases point to, if that may make a wrap usable; return the errors."""
         known = sum(bool(self._usable_for(wrap.name)) for wrap in wraps)
         failures: list[KeyProviderError] = []
         for alias in self._keys:
@@ -177,7 +177,7 @@ class AwsKmsKeyProvider(KeyProvider):
         return []
 
     def _wrap_under_enough(self, data_key: bytes, context: Mapping[str, str], end: float) -> list[WrappedKey]:
-        """Wrap under as many keys as are required, and under the others as far as nobody has to wait for that."""
+        """Wrap under as many keys as are required, and under the others if that takes no waiting."""
         wraps: list[WrappedKey] = []
         causes: dict[str, Exception] = {}
         missing = list(self._keys)

@@ -1,4 +1,4 @@
-"""Which regions there are, in which partition of AWS, and which addresses are no risk."""
+"""Which AWS regions exist, in which partition, and which endpoints are safe."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def check_endpoint(url: str) -> str:
     """Return the URL of an endpoint.
 
     Raises:
-        ConfigurationError: it is no URL, or what is sent there can be read on the way: data keys.
+        ConfigurationError: it is not a URL, or data keys that are sent there could be read on the way.
     """
     try:
         scheme, host = urlsplit(url).scheme, urlsplit(url).hostname or ""
@@ -59,7 +59,7 @@ def check_endpoint(url: str) -> str:
         raise ConfigurationError(f"an endpoint is a URL like https://vpce-….vpce.amazonaws.com, not {url!r}")
     if scheme == "http" and not _is_loopback(host):
         raise ConfigurationError(
-            f"the endpoint {url} has no TLS: data keys would be sent in the clear. Use https; http is for this machine"
+            f"the endpoint {url} has no TLS: data keys would be sent in the clear. Use https (http only on loopback)"
         )
     return url
 

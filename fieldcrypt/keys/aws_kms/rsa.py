@@ -34,7 +34,7 @@ class AwsKmsRsaKeyProvider(KeyProvider):
     """Wraps data keys under the public half of an RSA key of AWS KMS, without a call; KMS unwraps them.
 
     So a service that has only the public key can write fields that it cannot read. The price: wrapping with a public
-    key proves nothing. Whoever knows the public key and can write to the database can make values that decrypt, so
+    key proves nothing. Anyone who knows the public key and can write to the database can make values that decrypt, so
     every field that reads them has to be declared with `accept_public_key=True`. KMS knows no encryption context for
     RSA keys either: key policies cannot tell tenants apart, and CloudTrail does not show them.
 
@@ -44,8 +44,8 @@ class AwsKmsRsaKeyProvider(KeyProvider):
     Args:
         key: the ARN of an RSA key with the usage ENCRYPT_DECRYPT, 2048 bits or more; of any of a multi-Region key's
             regions.
-        public_key: the path of a PEM file with the public key. Without it, it is fetched once.
-        write_only: True if this process is not to read: it never asks KMS to unwrap, keeps the data keys that it made
+        public_key: the path of a PEM file with the public key. Without it, the key is fetched once.
+        write_only: True if this process must not read: it never asks KMS to unwrap, keeps the data keys that it made
             until they are rotated, and refuses to decrypt.
         regions: as in `AwsKmsKeyProvider`.
         access: session_factory, endpoint_urls, grant_tokens, client_factory, timeout, deadline, cooldown, grace and
@@ -91,7 +91,7 @@ class AwsKmsRsaKeyProvider(KeyProvider):
     def wrap(self, data_key: bytes, context: Mapping[str, str]) -> Sequence[WrappedKey]:
         """Encrypt a data key (see `KeyProvider.wrap`): RSAES-OAEP with SHA-256 (RFC 8017 section 7.1), empty label.
 
-        The context is not part of the wrap, for KMS has no place for it; the tag of the key record binds it.
+        The context is not part of the wrap, because KMS has no place for it; the tag of the key record binds it.
         IAM action: `kms:GetPublicKey`, once, unless the public key was given.
         """
         return [WrappedKey(str(self._key), self._fetched_public_key().encrypt(data_key, _oaep()))]
@@ -126,11 +126,11 @@ class AwsKmsRsaKeyProvider(KeyProvider):
         self._access.share(connections)
 
     def keys_at(self, region: str) -> list[KeyArn]:
-        """Return the key as it is named in a region, for those who inspect it."""
+        """Return the key as it is named in a region, for inspection."""
         return [arn for arn in self._access.in_its_regions(self._key) if arn.region == region]
 
     def client(self, arn: KeyArn) -> Any:
-        """Return the boto3 client that is used for the key, for those who inspect it."""
+        """Return the boto3 client that is used for the key, for inspection."""
         return self._access.clients.at(Place.from_arn(arn))
 
     def _decrypt(self, data: bytes) -> bytes:
@@ -141,7 +141,7 @@ class AwsKmsRsaKeyProvider(KeyProvider):
         return self._access.ask("Decrypt", self._access.in_its_regions(self._key), decrypt)
 
     def _fetched_public_key(self) -> RSAPublicKey:
-        # Not under a lock: who waits for a region that hangs shares its failure, and does not wait once more.
+        # Not under a lock: callers that wait for a region that hangs share its failure, and do not wait again.
         return self._public_key or self._fetches.run("public key", self._fetch_public_key)
 
     def _fetch_public_key(self) -> RSAPublicKey:

@@ -1,8 +1,8 @@
-"""Which index key of a tenant tags, and when that changes. Pure: records and a time in, a decision out.
+"""Which of a tenant's index keys tags, and when that changes. Pure: records and a time in, a decision out.
 
-Tags cannot be opened, so a search finds a row only if it asks for the tag under the very key that tagged it. Two rules
-follow, which everything here serves: nobody tags under a key before everybody who searches knows it; and what one
-process tags under, all go on with as long as they can.
+Tags cannot be decrypted, so a search finds a row only if it asks for the tag under the very key that tagged it. Two
+rules follow: no process tags under a key before every searching process knows it; and a key that one process tags under
+stays in use everywhere for as long as possible.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from fieldcrypt.keys.rotation import R
 
 __all__ = ["IndexChoice", "choose_index_key", "next_created", "presumed", "retires_from", "settling_time"]
 
-_CLOCKS = 86_400  # seconds; what is dated later than that from now counts only if there is nothing else
-_SLACK = 60.0  # seconds; for clocks that differ, and for making a key while the first region does not answer
+_CLOCKS = 86_400  # seconds; a key dated further ahead counts only if there is no other
+_SLACK = 60.0  # seconds, for clocks that differ, and for making a key while the first region does not answer
 
 
 class IndexChoice(NamedTuple, Generic[R]):
-    """What to tag under.
+    """The choice of an index key.
 
     Attributes:
-        active: the record whose key tags; None if all are older than a key that tags may be.
+        active: the record whose key tags; None if all are older than `not_before`.
         newest: the oldest record of the newest generation: `active`, once that has settled.
         until: when to choose again, in seconds since 1970.
-        complete_from: when the store has to be asked, or later, to know all keys that others tag under already; in
-            seconds since 1970.
+        complete_from: the earliest time, in seconds since 1970, at which the store's answer includes all keys that
+            other processes tag under.
     """
 
     active: R | None
@@ -57,7 +57,7 @@ def choose_index_key(records: Iterable[AuthenticRecord], now: float, policy: Key
 
 
 def presumed(records: Iterable[KeyRecord], now: float, policy: KeyPolicy) -> IndexChoice[KeyRecord]:
-    """Return what `choose_index_key` would say if records were authentic: for people, and for no decision."""
+    """Return what `choose_index_key` would choose if all records were authentic: for display, not for decisions."""
     return _choose(records, now, policy)
 
 
@@ -65,7 +65,7 @@ def _choose(records: Iterable[R], now: float, policy: KeyPolicy) -> IndexChoice[
     known = sorted(records, key=lambda record: (record.created, record.key_id))
     known = [record for record in known if record.created <= now + _CLOCKS] or known
     may_tag = [record for record in known if record.created >= policy.earliest]
-    if not may_tag:  # one is made that tags at once, at any time and by anybody: no list is complete
+    if not may_tag:  # any process may make one at any time, which tags at once: no list is complete
         return IndexChoice(None, known[-1], until=float("inf"), complete_from=float("inf"))
     known = may_tag
     firsts = [known[0]]  # of each generation
@@ -79,20 +79,21 @@ def _choose(records: Iterable[R], now: float, policy: KeyPolicy) -> IndexChoice[
 
 
 def next_created(newest: AuthenticRecord, now: float, policy: KeyPolicy) -> float:
-    """Return what time to put on a new key, so that it is a generation of its own."""
+    """Return the creation time for a new key, so that it is a generation of its own."""
     return max(now, policy.earliest, newest.created + _window(policy) + 1)
 
 
 def retires_from(newest: AuthenticRecord | KeyRecord, policy: KeyPolicy) -> float:
-    """Return from when nobody tags under keys from before the newest generation, so that all rows can be tagged again.
+    """Return when no process tags under keys from before the newest generation any more, so that rows can be tagged
+    again.
 
-    When they are, those keys may be given up.
+    When all rows are, those keys may be retired.
     """
     return newest.created + _settling(policy) + _window(policy)
 
 
 def _window(policy: KeyPolicy) -> float:
-    """Return within how many seconds of each other keys may be made because their makers did not see each other's.
+    """Return within how many seconds of each other keys may be made by processes that do not see each other's keys.
 
     One delay until the second maker would have seen the first key, and one more until a third party sees the second.
     """
@@ -100,7 +101,7 @@ def _window(policy: KeyPolicy) -> float:
 
 
 def settling_time(policy: KeyPolicy) -> timedelta:
-    """Return how long after a rotation every process that still works knows the new key."""
+    """Return how long after a rotation every working process knows the new key."""
     return policy.propagation_delay + policy.cache_ttl + policy.grace + timedelta(seconds=_SLACK)
 
 

@@ -33,7 +33,7 @@ class IndexKey(CachedKey):
         return cls(record, HMAC(data_key.index_key(), SHA256()), embedded=embedded)
 
     def mac(self, head: bytes) -> HMAC:
-        """Return HMAC-SHA-256 under the index key that has taken in the head of a message: to copy for each message."""
+        """Return HMAC-SHA-256 under the index key, already fed with the head of a message: to copy for each message."""
         mac = self._mac.copy()
         mac.update(head)
         return mac
@@ -43,10 +43,10 @@ class IndexLease(Deadline):
     """The index keys of a tenant, until a deadline on the monotonic clock.
 
     Attributes:
-        keys: all under which there may be tags, the active one first; none if the tenant has none yet.
-        complete: False if there may be others that are used already: then every search has to look for them.
+        keys: all keys under which there may be tags, the active one first; empty if the tenant has none yet.
+        complete: False if others may be in use already: then every search has to look for them.
         listed: when the key store was asked for them.
-        usable_until: until when they may be used while that is done again.
+        usable_until: until when they may be used while the store is asked again.
     """
 
     __slots__ = ("complete", "keys", "listed", "usable_until")

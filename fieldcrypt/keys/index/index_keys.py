@@ -1,4 +1,4 @@
-"""The index keys of a process: under which keys a tenant's values are tagged, and are searched for."""
+"""The index keys of a process: the keys under which a tenant's values are tagged and searched."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from fieldcrypt.offload import Offload, in_place
 
 __all__ = ["IndexKeys"]
 
-_LIST_FROM = 0.75  # of cache_ttl: from then on the keys are listed again, in the background
+_LIST_FROM = 0.75  # of cache_ttl, after which the keys are listed again in the background
 
 
 class IndexKeys:
@@ -47,12 +47,12 @@ class IndexKeys:
         providers: wrap and unwrap data keys.
         store: keeps wrapped data keys; None if values carry their own, in which case there are no index keys.
         policy: limits in time and number.
-        events: where to tell what happens.
-        background: does what nobody has to wait for.
+        events: where to report what happens.
+        background: runs what no caller has to wait for.
         live_keys: of blind indexes.
         records: lists what the store keeps.
-        refused: those that are known not to be authentic.
-        lost_time: is looked at whenever somebody asks.
+        refused: records that are known not to be authentic.
+        lost_time: checked at every request.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class IndexKeys:
         _system.call_after_fork(self._reset)
 
     def _reset(self) -> None:
-        """Start with locks that nobody holds; also runs in a forked child."""
+        """Start with free locks; also runs in a forked child."""
         self._lock = Lock()
         self._choices: SingleFlight[IndexLease] = SingleFlight()
 
@@ -98,7 +98,7 @@ class IndexKeys:
         return self._store is not None and refused is None
 
     def for_tagging(self, tenant: str | None, offload: Offload = in_place) -> IndexLease:
-        """Return the index keys of a tenant, the one that tags first, making it if the tenant has none.
+        """Return the index keys of a tenant, the one that tags first; makes one if the tenant has none.
 
         Raises:
             TypeError, ValueError: the tenant is not a str of 1 to 255 bytes.
@@ -116,7 +116,7 @@ class IndexKeys:
     def create(self, tenant: str | None) -> KeyRecord:
         """Return the record of the index key that tags for a tenant, making one if it has none.
 
-        Where index keys count only if the policy names them, and it names none of the tenant: of a new one, each time.
+        Where index keys count only if the policy names them, and it names none for the tenant: a new one each time.
 
         Raises:
             As `for_tagging`.
@@ -128,7 +128,7 @@ class IndexKeys:
         return self._maker.make(tenant, _system.wall_clock()).record.stored
 
     def for_searching(self, tenant: str | None, offload: Offload = in_place) -> IndexLease:
-        """Return all index keys under which there may be tags of a tenant; none if it has none, and none is made.
+        """Return all index keys under which a tenant may have tags; empty if it has none, and none is made.
 
         Raises:
             As `for_tagging`.
@@ -155,7 +155,7 @@ class IndexKeys:
                 lease.bring_forward(seconds)
 
     def forget_tenant(self, tenant: str) -> None:
-        """End a tenant's live keys and lease, for its provider is another one now."""
+        """End a tenant's live keys and lease, because its provider has changed."""
         self._live_keys.forget_tenant(tenant)
         self._end_lease(tenant)
 
@@ -166,7 +166,7 @@ class IndexKeys:
             lease.deadline = lease.usable_until = float("-inf")
 
     def rotation(self, tenant: str | None) -> IndexRotation:
-        """Return what rotates the index keys of a tenant; this process looks at them anew afterwards.
+        """Return the rotation of a tenant's index keys; this process reads them again afterwards.
 
         Raises:
             As `for_tagging`.
@@ -185,18 +185,18 @@ class IndexKeys:
             return self._choose_anew(tenant, make=False)
 
         lease = self._choices.run((tenant, False), choose)
-        # While keys may come to light, somebody else's look is not good enough: it may have begun before ours.
+        # While further keys may appear, another caller's lookup is not good enough: it may have begun before ours.
         return lease if lease.complete or own else self._choose(tenant, make=False)
 
     def _at_hand(self, tenant: str | None) -> IndexLease | None:
-        """Return a lease that holds; if it is time to choose again, have that done."""
+        """Return a valid lease; if it is time to choose again, start that in the background."""
         self._lost_time.look()
         lease = self._leases.get(tenant)
         if lease is None:
             return None
         now = _system.monotonic()
         if lease.deadline <= now < lease.usable_until:
-            # Until that is done it serves.
+            # Until then it serves.
             lease.deadline = min(now + RETRY_INTERVAL, lease.usable_until)
             if _ended(lease.keys):  # just now; looked at last, for that ends a lease first
                 lease.deadline = float("-inf")
@@ -220,11 +220,11 @@ class IndexKeys:
     # Leases
 
     def _renew(self, tenant: str | None) -> None:
-        """Choose again, for nobody in particular; keys that must not be used any more end by that."""
+        """Choose again in the background, which ends keys that must not be used any more."""
         try:
             self._choices.run((tenant, False), lambda: self._choose(tenant, make=False))
         except KeyAccessDeniedError:
-            return  # reported where it was said
+            return  # reported where it was raised
         except FieldcryptError as error:
             kind = EventKind.KEY_LOST if isinstance(error, KeyShreddedError) else EventKind.KEY_UNCONFIRMED
             self._events.report(Event(kind, tenant=tenant, cause=str(error)))
@@ -232,7 +232,7 @@ class IndexKeys:
     def _choose_anew(self, tenant: str | None, *, make: bool) -> IndexLease:
         lease = self._leases.get(tenant)
         if lease is not None and lease.deadline > _system.monotonic() and (make or lease.complete):
-            return lease  # someone chose between our look and our flight
+            return lease  # another caller chose between our check and our flight
         return self._choose(tenant, make=make)
 
     def _choose(self, tenant: str | None, *, make: bool) -> IndexLease:
@@ -249,20 +249,20 @@ class IndexKeys:
             if refused or lease is None or listed >= lease.listed + self._cache_ttl + grace:
                 raise
             if not (make or lease.complete):
-                raise  # a search that looks for keys which have come to light must not do without
+                raise  # a search must not go on without keys that may have appeared
             keys, listed = self._stored.confirmed(known), lease.listed
             self._events.report(Event(EventKind.KEY_UNCONFIRMED, tenant=tenant, cause=str(error)))
         if make and not any(key.record.created >= self._policy.earliest for key in keys):
             keys = self._first(tenant, keys)
         lease = self._lease(tenant, keys, listed)
-        if forgotten != self._live_keys.forgotten:  # meanwhile: it serves those who wait for it, and nobody else
+        if forgotten != self._live_keys.forgotten:  # meanwhile: it serves the waiting callers only
             for key in keys:
                 self._live_keys.drop_unkept(key)
             self._end_lease(tenant)
         return lease
 
     def _first(self, tenant: str | None, old: Sequence[IndexKey]) -> list[IndexKey]:
-        """Make a first key; other regions may have made one at the same time, of which one has to be agreed on."""
+        """Make a first key, and agree on one with other regions that may have made theirs at the same time."""
         if tenant in self._policy.index_keys:
             raise ConfigurationError(
                 "all index keys that the policy names were made before its not_before: name a new one"
@@ -284,7 +284,7 @@ class IndexKeys:
     def _lease(self, tenant: str | None, found: Iterable[IndexKey], listed: float) -> IndexLease:
         by_id = {key.key_id: key for key in found}
         if not by_id:
-            return IndexLease((), complete=False, listed=listed)  # kept by nobody: the first key may be made any time
+            return IndexLease((), complete=False, listed=listed)  # not kept: the first key may be made any time
         wall, now = _system.wall_clock(), _system.monotonic()
         choice = choose_index_key([key.record for key in by_id.values()], wall, self._policy)
         if choice.active is None:
@@ -296,7 +296,7 @@ class IndexKeys:
         deadline = min(listed + _LIST_FROM * self._cache_ttl, usable_until, *(key.deadline for key in keys))
         if not complete:
             deadline = min(deadline, now + RETRY_INTERVAL)
-        if listed + self._cache_ttl <= now:  # an outage: the keys last, and from time to time it is tried again
+        if listed + self._cache_ttl <= now:  # an outage: the keys go on, and from time to time it is tried again
             deadline = usable_until = min(change, now + RETRY_INTERVAL, *(key.deadline for key in keys))
         elif deadline <= now:  # likewise, in time
             deadline = min(now + RETRY_INTERVAL, usable_until)

@@ -1,4 +1,4 @@
-"""Other index keys for a tenant: making the next one, and giving up those before it."""
+"""Rotating a tenant's index keys: making the next one, and retiring those before it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class IndexRotation:
         stored: finds those that are authentic.
         maker: makes another.
         policy: how long the next one waits.
-        events: where to tell what happens.
+        events: where to report what happens.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class IndexRotation:
         return key.record.stored
 
     def retire(self, tenant: str | None) -> list[KeyRecord]:
-        """Give up all index keys of a tenant but the active one of the newest generation, and return their records.
+        """Retire all index keys of a tenant but the active one of the newest generation, and return their records.
 
         Raises:
             ConfigurationError: it is too early.
@@ -68,7 +68,7 @@ class IndexRotation:
         if old and now < earliest:
             when = datetime.fromtimestamp(earliest, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
             raise ConfigurationError(
-                f"some process may still tag under an older index key: tag all rows again on {when} at the earliest, "
+                f"a process may still tag under an older index key: tag all rows again on {when} at the earliest, "
                 "and then retire the old keys"
             )
         return [retired for record in old for retired in update_record(self._store, record.key_id, self._retired)]
@@ -82,7 +82,7 @@ class IndexRotation:
         return keys, choose_index_key([key.record for key in keys], now, self._policy)
 
     def _retired(self, record: KeyRecord) -> list[KeyRecord] | None:
-        """Retire a record; the list is empty if somebody else did it."""
+        """Retire a record; the list is empty if another process did it."""
         if record.state is KeyState.RETIRED:
             return []
         retired = record._replace(state=KeyState.RETIRED)

@@ -1,4 +1,4 @@
-"""The index keys of a tenant in a key store: those that are authentic, for no tag is made under any other."""
+"""The authentic index keys of a tenant in a key store: no tag is made under any other."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class StoredIndexKeys:
     Args:
         live_keys: of blind indexes.
         records: lists what the store keeps.
-        refused: those that are known not to be authentic.
+        refused: records that are known not to be authentic.
         policy: `index_keys` counts.
-        events: where to tell of what was planted.
+        events: where to report planted records.
     """
 
     def __init__(
@@ -46,12 +46,12 @@ class StoredIndexKeys:
     def find(self, tenant: str | None, known: Iterable[IndexKey] = ()) -> list[IndexKey]:
         """Return all authentic, active index keys of a tenant; none if it has no index keys at all.
 
-        Of a tenant whose index keys the policy names: those, whatever the state in the key store, and no others. One
-        that is missing is an error, for tags under it would not be found.
+        If the policy names a tenant's index keys: exactly those, whatever their state in the key store. A missing one
+        is an error, because tags under it would not be found.
 
         Args:
             tenant: whose keys.
-            known: keys that were found before, which the store's list may lack, for it may lag behind.
+            known: keys that were found before, and that the store's list may lack because it lags behind.
 
         Raises:
             KeyProviderError: a key cannot be unwrapped.
@@ -74,7 +74,7 @@ class StoredIndexKeys:
         return keys
 
     def confirmed(self, keys: Iterable[IndexKey]) -> list[IndexKey]:
-        """Return keys that were found before, if they may still be used.
+        """Return those of the known keys that may still be used.
 
         Raises:
             As `find`.
@@ -90,7 +90,7 @@ class StoredIndexKeys:
         except DecryptionError as error:
             raise KeyStoreError(f"the record of index key {key_id.hex()} cannot be opened: {error}") from None
         if key.tenant != tenant:
-            raise KeyStoreError(f"the policy names index key {key_id.hex()} for another tenant than it has")
+            raise KeyStoreError(f"the policy names index key {key_id.hex()}, which is another tenant's")
         return key
 
     def _authentic(self, records: Iterable[KeyRecord]) -> Iterator[IndexKey]:
@@ -107,7 +107,7 @@ class StoredIndexKeys:
                 yield key
 
     def _opened(self, record: KeyRecord) -> IndexKey | None:
-        """Return the key of a record, or None if it is not authentic: then somebody has planted it, and it is told."""
+        """Return the key of a record, or None if it is not authentic: then it was planted, and is reported."""
         try:
             key = self._live_keys.get(record.key_id, tenant=whose(record.tenant))
             if key.tenant == record.tenant:
@@ -120,7 +120,7 @@ class StoredIndexKeys:
         return None
 
     def _unlisted(self, key: IndexKey) -> IndexKey | None:
-        """Return a known key, or None if it is gone from the store or not what it was."""
+        """Return a known key, or None if it is gone from the store or has changed."""
         try:
             confirmed = self._live_keys.get(key.key_id, tenant=whose(key.tenant))
         except KeyShreddedError:

@@ -1,4 +1,4 @@
-"""The live keys that a process has."""
+"""The cache of a process's live keys."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ K = TypeVar("K", bound=CachedKey)
 
 
 class CachedKeys(Generic[K]):
-    """Live keys by key id and whether the record came with the value; those that nobody asked for longest go first.
+    """Live keys by key id and whether the record came with the value; the least recently used ones are evicted first.
 
-    A key that the store has lost, or that was taken from it, must not come back for stored values because somebody put
+    A key that the store has lost, or that was removed from it, must not come back for stored values because someone put
     its record into a self-contained one.
 
     Args:
-        limit: how many there are at the most.
-        given_up: is told of each key that loses its place.
+        limit: how many keys are kept.
+        given_up: called with each key that is evicted or ended.
 
     Attributes:
         shredded: how often keys were ended because they were shredded.
-        forgotten: how often all were to be forgotten. Who had a key confirmed meanwhile looks at both.
+        forgotten: how often all keys were dropped. Code that confirms a key compares both before and after.
     """
 
     def __init__(self, limit: int, given_up: Callable[[K], None]) -> None:
@@ -39,7 +39,7 @@ class CachedKeys(Generic[K]):
         _system.call_after_fork(self._reset)
 
     def _reset(self) -> None:
-        """Start with a lock that nobody holds and salts that nobody shares; also runs in a forked child."""
+        """Start with a free lock and unshared salts; also runs in a forked child."""
         self._lock = Lock()
         for key in self._keys.values():
             key.after_fork()
@@ -48,19 +48,19 @@ class CachedKeys(Generic[K]):
         return len(self._keys)
 
     def get(self, key_id: bytes, *, embedded: bool) -> K | None:
-        """Return a key, whatever its time."""
+        """Return a key, even if its time is over."""
         return self._keys.get((key_id, embedded))
 
     def all(self, which: Callable[[K], bool]) -> list[K]:
-        """Return the keys of which something holds."""
+        """Return the keys that fulfil a condition."""
         with self._lock:
             return [key for key in self._keys.values() if which(key)]
 
     def due(self, key: K, interval: float) -> bool:
-        """Note that a key is used, and say if it is time to check it: to one of those who ask in an interval."""
+        """Note that a key is used, and return True if it should be checked now: to one caller per interval."""
         slot = (key.key_id, key.embedded)
         now = _system.monotonic()
-        with self._lock:  # under which keys end, too: one that has ended is not given time again
+        with self._lock:  # keys also end under it, so that one that has ended gets no more time
             due = key.deadline <= now < key.usable_until
             if due:
                 key.deadline = min(now + interval, key.usable_until)
@@ -70,15 +70,15 @@ class CachedKeys(Generic[K]):
         return due
 
     def put_off(self, key: K, interval: float) -> None:
-        """Let those who use a key go on for a while, within its time."""
+        """Let users of a key go on for a while, within its time."""
         with self._lock:
             key.deadline = min(_system.monotonic() + interval, key.usable_until)
 
     def keep(self, key: K, expires: float, usable_until: float, deadline: float) -> K:
-        """Return the one live key of its id, which is this one unless another came first, with its new times.
+        """Return the one live key of this id, with its new times: this one, unless another came first.
 
-        A key that was confirmed may have been evicted meanwhile: it takes its place again, for whoever uses it must be
-        found by a refusal and after a fork.
+        A key that was confirmed may have been evicted meanwhile: it is put back, because a refusal or a fork must be
+        able to find it.
         """
         slot = (key.key_id, key.embedded)
         with self._lock:
@@ -101,7 +101,7 @@ class CachedKeys(Generic[K]):
         self._given_up(key)
 
     def drop_id(self, key_id: bytes) -> None:
-        """End the use of the keys of an id, which were shredded, also of those that are being confirmed just now."""
+        """End the use of a shredded key id, including keys that are just being confirmed."""
         with self._lock:
             self.shredded += 1
             keys = [self._keys.get((key_id, embedded)) for embedded in (False, True)]
@@ -110,14 +110,14 @@ class CachedKeys(Generic[K]):
                 self.drop(key)
 
     def drop_shredded(self, which: Callable[[K], bool]) -> None:
-        """End the use of the keys of which something holds, as `drop_id` does."""
+        """End the use of the keys that fulfil a condition, as `drop_id` does."""
         with self._lock:
             self.shredded += 1
         for key in self.all(which):
             self.drop(key)
 
     def clear(self) -> None:
-        """End the use of all keys, also of those that are being confirmed at the moment."""
+        """End the use of all keys, including those that are just being confirmed."""
         with self._lock:
             self.forgotten += 1
             forgotten = list(self._keys.values())
@@ -129,14 +129,14 @@ class CachedKeys(Generic[K]):
             self._given_up(key)
 
     def bring_forward(self, seconds: float) -> None:
-        """Count time that was lost as if it had passed; keys that are being confirmed at the moment are not kept."""
+        """Count lost time as if it had passed; keys that are just being confirmed are not kept."""
         with self._lock:
             self.forgotten += 1
             for key in self._keys.values():
                 key.bring_forward(seconds)
 
     def look_by(self, moment: Callable[[], float]) -> None:
-        """Have whoever uses a stored key ask the keyring by a moment of its own, on the monotonic clock."""
+        """Make users of each stored key ask the keyring by a time of its own, on the monotonic clock."""
         with self._lock:
             for key in self._keys.values():
                 if not key.embedded:

@@ -1,4 +1,4 @@
-"""The key that encrypts for a tenant: choosing it (SPEC section 6), and making it where there is none that may."""
+"""The key that encrypts for a tenant: choosing it (SPEC section 6), and making it where none may encrypt."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from fieldcrypt.keys.rotation import Choice, choose, encrypts_from, next_created
 
 __all__ = ["ROTATION_RETRY_INTERVAL", "EncryptingKeys"]
 
-ROTATION_RETRY_INTERVAL = 60.0  # seconds; each costs a call of the provider, and nothing is lost by waiting
+ROTATION_RETRY_INTERVAL = 60.0  # seconds; each retry costs a provider call, and waiting loses nothing
 
 
 class EncryptingKeys:
@@ -36,8 +36,8 @@ class EncryptingKeys:
         opened: opens records.
         first_keys: makes the first key of a tenant.
         maker: makes those that follow.
-        policy: when to make the next one, and from when on it encrypts.
-        events: where to tell of rotations.
+        policy: when to make the next one, and when it starts to encrypt.
+        events: where to report rotations.
     """
 
     def __init__(
@@ -59,7 +59,8 @@ class EncryptingKeys:
         self._maker = maker
         self._policy = policy
         self._events = events
-        # Of each tenant the last, and when. Without the key itself, which is to be forgotten with all others.
+        # The last replacement of each tenant, and when. Without the key itself, which must be forgotten with all
+        # others.
         self._made: OrderedDict[str | None, tuple[AuthenticRecord, float]] = OrderedDict()
         self._reset()
         _system.call_after_fork(self._reset)
@@ -68,13 +69,13 @@ class EncryptingKeys:
         self._lock = Lock()
 
     def records(self, tenant: str | None) -> list[KeyRecord]:
-        """Return the records of a tenant's data keys for values, of those that may encrypt in this process.
+        """Return the records of a tenant's data keys for values that may encrypt in this process.
 
-        Those that others made may not where whoever can wrap is not trusted (`TenantProviders.own_keys_only`). Nor
-        can a write-only provider open them.
+        Keys that other processes made may not where those who can wrap are not trusted
+        (`TenantProviders.own_keys_only`), and a write-only provider cannot open them.
 
         Raises:
-            KeyShreddedError: the tenant was shredded: keys that it has all the same are not to be used.
+            KeyShreddedError: the tenant was shredded; any keys that it still has must not be used.
             KeyStoreError: there is no key store, or it cannot be used.
         """
         if self._listed is None:
@@ -85,11 +86,11 @@ class EncryptingKeys:
         return records
 
     def choice(self, tenant: str | None, in_use: LiveKey | None, now: float) -> Choice[AuthenticRecord]:
-        """Choose among a tenant's keys, those included that this process has and the store's list lacks.
+        """Choose among a tenant's keys, including those that this process has and the store's list lacks.
 
         Args:
             tenant: whose keys.
-            in_use: the one that encrypted last in this process.
+            in_use: the key that encrypted last in this process.
             now: seconds since 1970.
 
         Raises:
@@ -98,7 +99,7 @@ class EncryptingKeys:
         if self._listed is None:
             return choose([] if in_use is None else [in_use.record], now, self._policy, replicated=False)
         records = {record.key_id: record for record in self.records(tenant)}
-        # Those that are not listed yet; or were lost, and are put back now.
+        # Keys that are not listed yet, or that were lost and are put back now.
         if in_use is not None and in_use.key_id not in records:
             records[in_use.key_id] = self._live_keys.record_of(in_use)
         made, _ = self._made.get(tenant, (None, 0.0))
@@ -107,7 +108,7 @@ class EncryptingKeys:
         return choose(self._opened.newest_first(records.values()), now, self._policy)
 
     def key(self, tenant: str | None, choice: Choice[AuthenticRecord], now: float) -> tuple[LiveKey, float]:
-        """Return the key that encrypts, and when to choose again; make it, or the next one, if need be.
+        """Return the key that encrypts, and when to choose again; makes it, or the next one, if necessary.
 
         Raises:
             KeyProviderError, KeyStoreError: it cannot be made, or not be confirmed.
@@ -146,8 +147,8 @@ class EncryptingKeys:
             named = "no tenant" if tenant is None else f"tenant {tenant!r}"
             raise KeyNotFoundError(f"the key store has no data key of {named}")
         now = _system.wall_clock()
-        # A record that cannot be opened for now does not count: anybody who can write to the store can date one, under
-        # a key that a region which cannot be reached would have to refuse, to put this key off.
+        # A record that cannot be opened for now does not count: otherwise anyone who can write to the store could delay
+        # this key with a record that only an unreachable region could refuse.
         later = [record for record in records if record.created > now - 1]
         newest = next(self._opened.newest_first(later, insist=False), None)
         key = self._make(tenant, next_created(newest, now, self._policy))
@@ -157,7 +158,7 @@ class EncryptingKeys:
     def _followed(
         self, tenant: str | None, active: AuthenticRecord, newest: AuthenticRecord, now: float
     ) -> tuple[LiveKey, float]:
-        """Make the next key; encrypt under the old one until the new one has reached every region."""
+        """Make the next key, and encrypt under the old one until the new one has reached every region."""
         try:
             new = self._make(tenant, next_created(newest, now, self._policy))
         except (KeyProviderError, KeyStoreError) as error:
@@ -169,11 +170,11 @@ class EncryptingKeys:
         return self.confirmed(active), encrypts_from(new.record.created, now, self._policy)
 
     def _replacement(self, tenant: str | None, newest: AuthenticRecord) -> LiveKey:
-        """Make a key that encrypts at once, for none that is there may; but not one after the other."""
+        """Make a key that encrypts at once, because no existing one may; but not one after another."""
         made, when = self._made.get(tenant, (None, 0.0))
         if made is not None and _system.monotonic() < when + self._policy.propagation_delay.total_seconds():
             raise KeyStoreError(
-                f"data key {made.key_id.hex()} was made a short while ago, and may not encrypt: another one is made "
+                f"data key {made.key_id.hex()} was made recently, and may not encrypt: another one is made "
                 f"{duration_text(self._policy.propagation_delay)} after it"
             )
         return self._make(tenant, next_created(newest, float("-inf"), self._policy))

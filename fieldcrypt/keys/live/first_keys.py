@@ -1,4 +1,4 @@
-"""The first data key of a tenant: one, however many processes need it at the same moment (SPEC section 6)."""
+"""A tenant's first data key: only one, however many processes need it at the same moment (SPEC section 6)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from fieldcrypt.keys.stores.store import ClaimingKeyStore, KeyStore, keeping_cla
 
 __all__ = ["FirstKeys"]
 
-_MAX_CONFLICTS = 8  # with others who change the same claim, until that is given up
+_MAX_CONFLICTS = 8  # concurrent changes of the same claim before giving up
 
 K = TypeVar("K", bound=CachedKey)
 
@@ -30,11 +30,11 @@ class FirstKeys(Generic[K]):
 
     Args:
         maker: makes them.
-        providers: say where every process has data keys of its own, of which nobody claims one.
+        providers: say where every process has data keys of its own, which are not claimed.
         store: keeps records, and claims if it can.
-        live_keys: where they are live from the first moment; says of which purpose they are.
+        live_keys: where new keys are live at once; says of which purpose they are.
         policy: which data keys may be used.
-        events: where to tell of them.
+        events: where to report them.
     """
 
     def __init__(
@@ -58,10 +58,10 @@ class FirstKeys(Generic[K]):
 
         Args:
             tenant: whose.
-            created: what time to put on it, if nobody has claimed one, in seconds since 1970.
+            created: its creation time if none is claimed, in seconds since 1970.
 
         Raises:
-            KeyProviderError: it cannot be wrapped; or the one that somebody has claimed cannot be opened for now.
+            KeyProviderError: it cannot be wrapped; or the claimed key cannot be opened for now.
             KeyStoreError: it cannot be kept; `KeyShreddedError` if the tenant was shredded meanwhile.
         """
         claims = self._claims(tenant)
@@ -77,10 +77,10 @@ class FirstKeys(Generic[K]):
             if self._put(claims, place, claim_of(authentic.stored), claim):
                 return self._kept(claims, authentic, data_key)
         whose = "no tenant" if tenant is None else f"tenant {tenant!r}"
-        raise KeyStoreError(f"the claim of the first data key of {whose} is changed by others all the time")
+        raise KeyStoreError(f"others keep changing the claim of the first data key of {whose}: try again")
 
     def _claims(self, tenant: str | None) -> ClaimingKeyStore | None:
-        """Return what keeps claims, unless every process has keys of its own."""
+        """Return the store of claims, or None if there is none or every process has keys of its own."""
         if self._providers.own_keys_only(tenant) or self._providers.for_tenant(tenant).write_only:
             return None
         return keeping_claims(self._store)
@@ -89,14 +89,14 @@ class FirstKeys(Generic[K]):
         return self._events.watch(lambda: claims.put_claim(place, claim, replacing))
 
     def _found(self, store: ClaimingKeyStore, place: bytes, claim: bytes, tenant: str | None) -> K | None:
-        """Return the key that somebody claimed, its record being kept; None if that must not be anybody's first key."""
+        """Return the claimed key, with its record in the store; None if it must not be a first key."""
         try:
             record = claimed(claim, self._live_keys.purpose, tenant)
             stored = self._stored(store, record.key_id)
             if isinstance(stored, Tombstone) and stored.tenant == tenant:
                 raise stored.tenant_error()
             if isinstance(stored, Tombstone) or isinstance(record, Tombstone):
-                raise DecryptionError("it is about a shredding that no tombstone of this tenant tells of")
+                raise DecryptionError("it claims a shredding that no tombstone of this tenant confirms")
             if stored is None:
                 authentic, data_key = self._live_keys.open(record)
                 return self._kept(store, authentic, data_key) if self._may_serve(authentic, authentic.state) else None
@@ -114,7 +114,7 @@ class FirstKeys(Generic[K]):
         return state is KeyState.ACTIVE and record.created >= self._policy.earliest
 
     def _kept(self, store: ClaimingKeyStore, authentic: AuthenticRecord, data_key: DataKey) -> K:
-        """Return the live key of a claimed record when that is in the store; another process may have put it there."""
+        """Return the live key of a claimed record once it is in the store, where another process may have put it."""
         record = authentic.stored
         try:
             self._events.watch(lambda: store.add(record))

@@ -27,8 +27,8 @@ class KeyMaker(Generic[K]):
     Args:
         providers: wrap them.
         store: keeps them; None if values carry them.
-        live_keys: where they are live from the first moment; says of which purpose they are.
-        events: where to tell of them.
+        live_keys: where new keys are live at once; says of which purpose they are.
+        events: where to report them.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class KeyMaker(Generic[K]):
         self._events = events
 
     def make(self, tenant: str | None, now: float) -> K:
-        """Make a data key for a tenant; when this returns, it is in the key store for good.
+        """Make a data key for a tenant; when this returns, it is durable in the key store.
 
         Raises:
             KeyProviderError: it cannot be wrapped.
@@ -55,11 +55,11 @@ class KeyMaker(Generic[K]):
         return self._live_keys.admit(authentic, data_key, embedded=store is None, made_here=True)
 
     def wrapped(self, tenant: str | None, now: float) -> tuple[AuthenticRecord, DataKey]:
-        """Return a new data key and its record, which is kept nowhere yet.
+        """Return a new data key and its record, which is not stored yet.
 
         Raises:
             KeyProviderError: it cannot be wrapped.
-            KeyStoreError: it may not be wrapped, for the tenant has keys elsewhere; or the store cannot be listed.
+            KeyStoreError: it may not be wrapped, because the tenant has keys elsewhere; or the store cannot be listed.
         """
         self._check_default(tenant)
         data_key = DataKey.generate()
@@ -75,11 +75,11 @@ class KeyMaker(Generic[K]):
         return AuthenticRecord(record, data_key), data_key
 
     def _check_default(self, tenant: str | None) -> None:
-        """Raise an error if a tenant is to get a key under the default key, and has one elsewhere."""
+        """Raise an error if a tenant would get a key under the default key, but has one elsewhere."""
         if self._store is None or tenant is None or not self._providers.is_default(tenant):
             return
         store = self._store
         for record in self._events.watch(lambda: store.list(tenant)):
             if isinstance(record, KeyRecord) and not recognises(self._providers.for_tenant(tenant), record.wraps):
-                with suppress(DecryptionError):  # what is under the default key, by a name that is not known any more
+                with suppress(DecryptionError):  # it is under the default key, by a name that is no longer known
                     self._live_keys.get(record.key_id, tenant=tenant)

@@ -1,4 +1,4 @@
-"""The keys that encrypt in this process, by tenant, and until when each does."""
+"""The keys that encrypt in this process, by tenant, each until a deadline."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ __all__ = ["Leases"]
 
 
 class Leases:
-    """Holds a lease for each tenant; fields hold them, too, and come back when a deadline has passed.
+    """Holds a lease per tenant. Fields hold leases too, and come back when a deadline has passed.
 
     Args:
-        limit: how many; those that were held longest ago end first.
+        limit: how many leases; the oldest end first.
     """
 
     def __init__(self, limit: int) -> None:
@@ -25,13 +25,13 @@ class Leases:
         _system.call_after_fork(self._reset)
 
     def _reset(self) -> None:
-        """Start with a lock that nobody holds and salts that nobody shares; also runs in a forked child."""
+        """Start with a free lock and unshared salts; also runs in a forked child."""
         self._lock = Lock()
         for lease in self._leases.values():
             lease.key.after_fork()
 
     def get(self, tenant: str | None) -> Lease | None:
-        """Return the lease of a tenant, whether its deadline has passed or not."""
+        """Return a tenant's lease, even if its deadline has passed."""
         return self._leases.get(tenant)
 
     def in_use(self, tenant: str | None) -> LiveKey | None:
@@ -40,7 +40,7 @@ class Leases:
         return None if lease is None else lease.key
 
     def hold(self, tenant: str | None, key: LiveKey, seconds: float) -> Lease:
-        """Have a key encrypt for a tenant for so long, unless it ends before."""
+        """Let a key encrypt for a tenant for so long, unless it ends before."""
         ends = _system.monotonic() + seconds
         with self._lock:
             lease = self._leases.get(tenant)
@@ -58,7 +58,7 @@ class Leases:
         return lease
 
     def look_again(self, tenant: str | None) -> None:
-        """Have a tenant's key chosen anew by whoever needs it next."""
+        """Have a tenant's key chosen again at its next use."""
         lease = self._leases.get(tenant)
         if lease is not None:
             lease.deadline = float("-inf")

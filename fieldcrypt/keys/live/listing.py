@@ -16,11 +16,11 @@ __all__ = ["RecordListing"]
 
 
 class RecordListing:
-    """Lists data keys, and ends the use of those of a tenant that turns out to be shredded.
+    """Lists data keys, and ends the use of a tenant's keys if it turns out to be shredded.
 
     Args:
         store: keeps the records; None if values carry them.
-        events: where to tell what happens.
+        events: where to report what happens.
         live_keys: whose keys end.
     """
 
@@ -33,7 +33,7 @@ class RecordListing:
         """Return the records of a tenant's data keys of one purpose.
 
         Raises:
-            KeyShreddedError: the tenant was shredded: keys that it has all the same are not to be used.
+            KeyShreddedError: the tenant was shredded; any keys that it still has must not be used.
             KeyStoreError: there is no key store, or it cannot be used.
         """
         store = self._store
@@ -56,7 +56,7 @@ class RecordListing:
             live_keys.store_answered(error)
 
     def put_back(self) -> int:
-        """Look for the records of all live keys, and return how many the store had lost and has again.
+        """Put back the records of live keys that the store has lost, and return how many.
 
         Raises:
             KeyStoreError: the store cannot be used, or does not take a record back.

@@ -15,7 +15,7 @@ from fieldcrypt.keys.record.record import Purpose
 __all__ = ["MESSAGES_PER_SALT", "CachedKey", "Lease", "LiveKey", "Sealer", "Deadline"]
 
 MESSAGES_PER_SALT = 2**20  # SPEC section 3
-_AT_HAND = 10.0  # seconds after which whoever uses a key comes back, so that somebody looks at the wall clock too
+_AT_HAND = 10.0  # seconds after which users of a key come back, so that the wall clock is checked too
 
 # AESGCM.encrypt and .decrypt: (nonce, data, aad) -> bytes
 Crypt = Callable[[bytes, bytes, bytes], bytes]
@@ -39,8 +39,8 @@ class Deadline:
     """A deadline on the monotonic clock that may be moved.
 
     Attributes:
-        at_hand_until: when to ask the keyring again, on the monotonic clock, seconds. The hot path looks at nothing
-            else. It comes long before the deadline, for the keyring also sees what the monotonic clock does not.
+        at_hand_until: when to ask the keyring again, on the monotonic clock, seconds. The hot path checks nothing else.
+            It is well before the deadline, because the keyring also checks what the monotonic clock does not show.
     """
 
     __slots__ = ("_deadline", "at_hand_until")
@@ -59,13 +59,13 @@ class Deadline:
         self.extend()
 
     def extend(self) -> None:
-        """Have it at hand for some seconds more, within the deadline."""
+        """Keep it at hand for some more seconds, within the deadline."""
         self.at_hand_until = min(self._deadline, _system.monotonic() + _AT_HAND)
         if self._deadline < self.at_hand_until:  # ended just now; looked at last, for whoever ends it sets this last
             self.at_hand_until = self._deadline
 
     def bring_forward(self, seconds: float) -> None:
-        """Count time that was lost: have the keyring look at it now. What it rests on is brought forward by itself."""
+        """Count lost time: have the keyring check it now. The keys it depends on are brought forward separately."""
         self.deadline = min(self.deadline, _system.monotonic())
 
 
@@ -76,13 +76,13 @@ class CachedKey(Deadline):
         purpose: the only one whose data keys may become such keys.
         record: where it came from.
         embedded: True if the record came with a self-contained value and not from the key store.
-        made_here: True if this process made the key, so that nobody else can have chosen it.
+        made_here: True if this process made the key, so that no one else can have chosen it.
         lease: the deadline until which the key is in use for its tenant, if there is one; it ends with the key.
         deadline: when to check the key with store and provider.
-        usable_until: until when the keyring lets the key be used while it is being checked.
-        confirm_at: when it is time to ask both key store and provider; before, it is at most looked for in the store.
-        expires: `cache_ttl` after the last time that store and provider confirmed the key; a grace counts from here.
-        graceless: True if since then the provider said something that may be a refusal. No later outage has a grace.
+        usable_until: until when the key may be used while it is being checked.
+        confirm_at: when to ask both key store and provider; before that, at most the store is asked.
+        expires: `cache_ttl` after store and provider last confirmed the key; a grace starts here.
+        graceless: True if the provider has since said something that may be a refusal. Then no outage has a grace.
         verified: encodings of records of this key that are known to be authentic (there are two while values
             from before and after a rewrap are read).
     """
@@ -125,14 +125,14 @@ class CachedKey(Deadline):
         return self.record.tenant
 
     def end(self) -> None:
-        """Take the key out of use; whoever still holds it finds its deadline passed."""
+        """Take the key out of use; its holders find its deadline passed."""
         self.usable_until = self.expires = self.confirm_at = float("-inf")
-        self.deadline = float("-inf")  # last, for those who look at the others without a lock
+        self.deadline = float("-inf")  # last, for code that reads the others without a lock
         if self.lease is not None:
             self.lease.deadline = self.deadline
 
     def bring_forward(self, seconds: float) -> None:
-        """Count time that was lost, as if it had passed; this process may also be a clone of another one by now."""
+        """Count lost time as if it had passed; this process may also have become a clone of another one."""
         self.expires -= seconds
         self.usable_until -= seconds
         self.confirm_at -= seconds
@@ -140,13 +140,13 @@ class CachedKey(Deadline):
         self.after_fork()
 
     def look_by(self, time: float) -> None:
-        """Have whoever uses the key ask the keyring by then, on the monotonic clock."""
+        """Make users of the key ask the keyring by then, on the monotonic clock."""
         self.deadline = min(self.deadline, time)
         if self.lease is not None:
             self.lease.deadline = min(self.lease.deadline, time)
 
     def after_fork(self) -> None:
-        """Give up what two processes must not share."""
+        """Drop what two processes must not share."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.key_id.hex()})"
@@ -188,11 +188,11 @@ class LiveKey(CachedKey):
 
     @property
     def xaes(self) -> Xaes256Gcm:
-        """The cipher itself, for what neither sealer nor opener is made for."""
+        """The cipher itself, for uses that neither sealer nor opener covers."""
         return self._xaes
 
     def after_fork(self) -> None:
-        """Have the next sealer take a new salt: after a fork, two processes must not share one."""
+        """Make the next sealer take a new salt: after a fork, two processes must not share one."""
         self._sealer = None
 
 

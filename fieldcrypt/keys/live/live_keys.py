@@ -1,7 +1,7 @@
 """The data keys that a process has unwrapped, and when each is checked again.
 
-A key is checked with store and provider ahead of the end of its time, by a thread of its own, so that no reader waits
-for KMS at the limit. Only a key that nobody used for so long has its next reader wait.
+A key is checked with store and provider before its time ends, in a background thread, so that no reader waits for KMS
+at the limit. Only after a long pause in its use does the next reader wait.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ K = TypeVar("K", bound=CachedKey)
 RETRY_INTERVAL = 5.0  # seconds between checks while store or provider cannot be reached, or have not answered yet
 _MAX_VERIFIED = 16  # encodings remembered of one key's record
 
-# Of its time to live, how much of it a key that is in use has when checked: 75 to 90 percent, each time at random,
-# so that what was fetched together is not checked together: keys of one process, nor one key by a fleet of processes.
+# A key in use is checked after 75 to 90 percent of its time to live, at random each time, so that keys that were
+# fetched together are not checked together: neither those of one process, nor one key by a fleet of processes.
 _CHECK_FROM, _CHECK_SPREAD = 0.75, 0.15
 
-# A record that was made lately may be lost with the region that it was made in, before others have it. So whether the
-# store has it still is looked at often, as it is for all keys when the store answers again after an error.
+# A new record may be lost with the region that it was made in, before other regions have it. So the store is asked for
+# it often, as it is for all keys when the store answers again after an error.
 _YOUNG = 600.0  # seconds since its data key was made
 _LOOK = 30.0  # seconds from one look to the next
 
@@ -64,10 +64,10 @@ class LiveKeys(Generic[K]):
         providers: unwrap data keys.
         store: keeps wrapped data keys; None if every value carries its own.
         policy: limits in time and number.
-        events: where to tell what happens.
-        background: does what nobody has to wait for.
-        kind: what a data key becomes, and of which purpose it has to be for that.
-        read_embedded: False if key records that come with self-contained values are not to be opened.
+        events: where to report what happens.
+        background: runs what no caller has to wait for.
+        kind: the class that data keys become, whose purpose they must have.
+        read_embedded: False if key records that come with self-contained values must not be opened.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class LiveKeys(Generic[K]):
         _system.call_after_fork(self._reset)
 
     def _reset(self) -> None:
-        """Start with a lock that nobody holds; also runs in a forked child."""
+        """Start with a free lock; also runs in a forked child."""
         self._fetches: SingleFlight[K] = SingleFlight()
 
     def __len__(self) -> int:
@@ -112,12 +112,12 @@ class LiveKeys(Generic[K]):
         patient: bool = False,
         tenant: Named = None,
     ) -> K:
-        """Return the live key of an id, unwrapping it if need be.
+        """Return the live key of an id; unwraps it if necessary.
 
         Args:
             key_id: 16 bytes.
             record: the key record that came with a self-contained value, or None to ask the store.
-            offload: does what has to wait.
+            offload: runs what has to wait.
             patient: wait for a while if the store does not have the key yet (see `KeyPolicy.replication_wait`).
             tenant: for whom; it counts if tenants have key providers of their own (see `TenantProviders`).
 
@@ -127,7 +127,7 @@ class LiveKeys(Generic[K]):
             KeyStoreError: the key store cannot be used; `KeyNotFoundError` if it has no such key.
         """
         self._providers.check_named(tenant)
-        tenant = tenant if self._providers.by_tenant else None  # else it makes no difference, nor two flights
+        tenant = tenant if self._providers.by_tenant else None  # else it makes no difference
         stone = self._tombstones.for_key(key_id) if record is None else None
         if stone is not None:
             raise stone.lost_error()
@@ -136,7 +136,7 @@ class LiveKeys(Generic[K]):
         if key is None:
 
             def fetch() -> K:
-                # Keyed by the record too: a forged one must not decide for those who brought the right one.
+                # Keyed by the record too: a forged one must not decide for callers with the right one.
                 return self._fetches.run((key_id, record, tenant), lambda: self._fetch(key_id, record, tenant))
 
             # A key that was there is not late but lost.
@@ -164,7 +164,7 @@ class LiveKeys(Generic[K]):
         return self._confirm(key)
 
     def record_of(self, key: K) -> KeyRecord:
-        """Return the record of a key as the key store has it, having put it back if it was lost there.
+        """Return the record of a key from the key store; puts it back if it was lost there.
 
         One that came with a value is as it was, unless a tombstone ends it.
 
@@ -184,7 +184,7 @@ class LiveKeys(Generic[K]):
             raise
 
     def record_in_store(self, known: AuthenticRecord) -> KeyRecord:
-        """Return a record as the key store has it, having put it back if it was lost there, as it was seen last.
+        """Return a record from the key store; puts it back, as it was last seen, if it was lost there.
 
         Raises:
             KeyShreddedError: the key was shredded, or its tenant.
@@ -194,10 +194,10 @@ class LiveKeys(Generic[K]):
         return self._records.load_or_put_back(known if key is None else key.record)
 
     def put_back(self, *, written: bool = False) -> int:
-        """Look for the records of all keys in the key store, and return how many it had lost and has again.
+        """Put back the records that the key store has lost, and return how many.
 
         Args:
-            written: look only for those under which this process writes.
+            written: only those under which this process writes.
 
         Raises:
             KeyStoreError: the store cannot be used, or does not take a record back; the others were tried.
@@ -222,7 +222,7 @@ class LiveKeys(Generic[K]):
         return key.key_id in self._records.lost
 
     def store_answered(self, error: KeyStoreError | None) -> None:
-        """Take note of how the key store answered somebody else: with an error, or not."""
+        """Note the key store's answer to other code: an error, or None."""
         self._records.store_answered(error)
 
     def drop(self, key_id: bytes) -> None:
@@ -230,11 +230,11 @@ class LiveKeys(Generic[K]):
         self._keys.drop_id(key_id)
 
     def end(self, stone: Tombstone) -> None:
-        """End the use of keys whose records came with self-contained values and that were shredded with another one."""
+        """End the use of keys from self-contained values that were shredded together with this tombstone's key."""
         self._keys.drop_shredded(lambda key: key.embedded and ends(stone, key.record))
 
     def forget(self) -> None:
-        """End the use of all keys; one that is being fetched now is given to those who wait for it, and not kept."""
+        """End the use of all keys; one that is just being fetched serves its waiting callers, and is not kept."""
         self._keys.clear()
         self._tombstones.clear()
         self._records.forget()
@@ -242,24 +242,24 @@ class LiveKeys(Generic[K]):
 
     @property
     def forgotten(self) -> int:
-        """How often all keys were to be forgotten, or lost time was found: who makes a key looks before and after."""
+        """How often all keys were dropped, or lost time was found: code that makes a key compares before and after."""
         return self._keys.forgotten
 
     def drop_unkept(self, key: K) -> None:
-        """End the use of a key that was made while all were to be forgotten."""
+        """End the use of a key that was made while all keys were dropped."""
         self._keys.drop(key)
 
     def bring_forward(self, seconds: float) -> None:
-        """Count time that was lost as if it had passed; a key that is being fetched now is not kept."""
+        """Count lost time as if it had passed; a key that is just being fetched is not kept."""
         self._keys.bring_forward(seconds)
 
     def forget_tenant(self, tenant: str) -> None:
-        """End the use of a tenant's keys, for its provider is another one now."""
+        """End the use of a tenant's keys, because its provider has changed."""
         for key in self._keys.all(lambda key: key.tenant == tenant):
             self._keys.drop(key)
 
     def _usable(self, key_id: bytes, record: bytes | None) -> K | None:
-        """Return a key that may be used as it is; if it is time to check it, have that done."""
+        """Return a key that may be used as it is; if it is due, start its check in the background."""
         key = self._keys.get(key_id, embedded=record is not None)
         if key is None or not (record is None or record in key.verified):
             return None
@@ -268,7 +268,7 @@ class LiveKeys(Generic[K]):
         return key if key.deadline > _system.monotonic() else None
 
     def _check(self, key: K) -> None:
-        """Refresh a key for nobody in particular; those who use it learn by its end if it has to end."""
+        """Refresh a key in the background; its users notice if it has to end."""
         if key.usable_until <= _system.monotonic():
             return
         record = key.record.stored.to_bytes() if key.embedded else None
@@ -276,7 +276,7 @@ class LiveKeys(Generic[K]):
             tenant = whose(key.tenant) if self._providers.by_tenant else None
             self._fetches.run((key.key_id, record, tenant), lambda: self._refresh(key))
         except (KeyAccessDeniedError, KeyNotFoundError):
-            return  # reported where it was said
+            return  # reported where it was raised
         except FieldcryptError as error:
             refused = isinstance(error, DecryptionError) and not self._providers.for_tenant(key.tenant).write_only
             kind = EventKind.RECORD_REFUSED if refused else EventKind.KEY_UNCONFIRMED
@@ -286,7 +286,7 @@ class LiveKeys(Generic[K]):
         key = self._keys.get(key_id, embedded=record is not None)
         if key is not None and (record is None or record in key.verified):
             if key.deadline > _system.monotonic():
-                return key  # someone fetched it between our look and our flight
+                return key  # another caller fetched it between our check and our flight
             return self._refresh(key)
         before = self._keys.shredded, self._keys.forgotten
         key_record = self._records.load(key_id) if record is None else KeyRecord.from_bytes(key_id, record)
@@ -300,10 +300,10 @@ class LiveKeys(Generic[K]):
         return self._unless_dropped(key, provider, *before)
 
     def _refresh(self, key: K) -> K:
-        """Confirm a key, or go on with it for a while if nobody can be asked."""
+        """Confirm a key, or go on with it for a while if store or provider cannot be asked."""
         before = self._keys.shredded, self._keys.forgotten
         if key.usable_until > key.expires:
-            # The last attempt failed. While this thread waits for the next one, the others need not.
+            # The last attempt failed. While this thread waits for the next one, other threads need not.
             self._keys.put_off(key, RETRY_INTERVAL)
         try:
             record = self.record_of(key)
@@ -320,7 +320,7 @@ class LiveKeys(Generic[K]):
             key.graceless |= isinstance(error, KeyProviderError) and not error.grace
             usable_until = key.expires if key.graceless else key.expires + self._grace_now(key.tenant)
             if now >= usable_until or key.expires == float("-inf"):  # its time is over, or it was ended meanwhile
-                if not self.lost(key):  # else this may be the last copy, and is put back if that can be
+                if not self.lost(key):  # else this may be the last copy, which is put back if possible
                     self._keys.drop(key)
                 raise
             self._events.report(Event(EventKind.KEY_UNCONFIRMED, key.key_id.hex(), key.tenant, cause=str(error)))
@@ -328,15 +328,14 @@ class LiveKeys(Generic[K]):
         return self._unless_dropped(self._confirm(key), provider, *before)
 
     def _grace_now(self, tenant: str | None) -> float:
-        """Return for how long a tenant's key goes on after its time to live while nobody can be asked."""
+        """Return for how long a tenant's key goes on after its time to live while its provider cannot be asked."""
         allowed = self._providers.grace(tenant)
         return self._grace if allowed is None else min(self._grace, allowed.total_seconds())
 
     def _unless_dropped(self, key: K, provider: KeyProvider | None, shredded: int, forgotten: int) -> K:
-        """Return a key that was confirmed just now, unless it was shredded while the provider was being asked.
+        """Return a key that was just confirmed, unless it was shredded meanwhile.
 
-        If all were to be forgotten meanwhile, or the tenant's provider is another one now, it serves those who wait
-        for it, and nobody else.
+        If all keys were dropped meanwhile, or the tenant's provider has changed, it serves its waiting callers only.
         """
         if forgotten != self._keys.forgotten or not (provider is None or self._providers.holds(key.tenant, provider)):
             self._keys.drop(key)
@@ -349,7 +348,7 @@ class LiveKeys(Generic[K]):
         return key
 
     def open(self, record: KeyRecord) -> tuple[AuthenticRecord, DataKey]:
-        """Return what a record and its data key are, once that was unwrapped; neither is kept.
+        """Unwrap a record's data key, and return the authentic record and the key; neither is kept.
 
         Raises:
             DecryptionError: the record, or the key in it, is not authentic, or of another purpose.
@@ -359,7 +358,7 @@ class LiveKeys(Generic[K]):
 
     def _open(self, record: KeyRecord, provider: KeyProvider) -> tuple[AuthenticRecord, DataKey]:
         if provider.write_only:
-            raise DecryptionError("the key record is not the one that this process made, and it cannot open others")
+            raise DecryptionError("the key record was not made by this process, which cannot open others")
         try:
             secret = self._events.watch(lambda: provider.unwrap(record.wraps, record.context()))
         except KeyAccessDeniedError as error:
@@ -368,12 +367,12 @@ class LiveKeys(Generic[K]):
         data_key = DataKey(secret)
         authentic = AuthenticRecord(record, data_key)
         if record.purpose is not self.purpose:
-            raise DecryptionError(f"the data key is not one for {_USES[self.purpose]}")
+            raise DecryptionError(f"the data key is not for {_USES[self.purpose]}")
         self._events.report(Event(EventKind.KEY_UNWRAPPED, record.key_id.hex(), record.tenant))
         return authentic, data_key
 
     def _confirm(self, key: K) -> K:
-        """Hold a key that was confirmed just now for its time to live."""
+        """Hold a key that was just confirmed for its time to live."""
         now = min(_system.monotonic(), self._providers.asked(key.tenant))
         key.confirm_at = now + self._cache_ttl * (_CHECK_FROM + _CHECK_SPREAD * _system.at_random())
         kept = self._keys.keep(key, now + self._cache_ttl, now + self._cache_ttl, self._next_look(key))
@@ -382,7 +381,7 @@ class LiveKeys(Generic[K]):
         return kept
 
     def _looked_at(self, key: K) -> K:
-        """Go on with a key whose record is in the store as it was, up to the next look or the time to confirm it."""
+        """Go on with a key whose record is unchanged in the store, until the next check of store or provider."""
         return self._keys.keep(key, key.expires, key.expires, min(self._next_look(key), key.expires))
 
     def _next_look(self, key: K) -> float:
@@ -391,9 +390,9 @@ class LiveKeys(Generic[K]):
         return min(key.confirm_at, _system.monotonic() + _LOOK * (1 - _CHECK_SPREAD * _system.at_random()))
 
     def _look_soon(self) -> None:
-        """Have all keys looked for in the key store, which failed and may have lost some.
+        """Check all keys in the key store soon, because it failed and may have lost some.
 
-        First those that this process writes under, whether or not it goes on to; the others when they are used.
+        First the keys that this process has written under; the others when they are used.
         """
         now = _system.monotonic()
         self._keys.look_by(lambda: now + _LOOK * _system.at_random())
@@ -406,13 +405,13 @@ class LiveKeys(Generic[K]):
             self._events.report(Event(EventKind.KEY_UNCONFIRMED, cause=str(error)))
 
     def _lose(self, key: K, error: FieldcryptError) -> None:
-        """End the use of a key that may not be used any more, and tell if it is gone from the store."""
+        """End the use of a key that must not be used any more, and report it if it is gone from the store."""
         self._keys.drop(key)
         if isinstance(error, KeyNotFoundError):
             self._events.report(Event(EventKind.KEY_LOST, key.key_id.hex(), key.tenant, cause=str(error)))
 
     def _report_if_lost(self, key: K) -> None:
-        """Tell of a key that is given up while the store lacks its record: this may be the last copy."""
+        """Report a key that is dropped while the store lacks its record: this may be the last copy."""
         if not key.embedded and self.lost(key):
             cause = "the key store has lost its record and did not take it back"
             self._events.report(Event(EventKind.KEY_LOST, key.key_id.hex(), key.tenant, cause=cause))

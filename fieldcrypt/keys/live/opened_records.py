@@ -1,4 +1,4 @@
-"""The authentic ones among a tenant's records, opened one after the other until somebody has seen enough."""
+"""The authentic ones among a tenant's records, opened one by one for as long as the caller wants more."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MAX_REFUSED = 16  # new records that may turn out not to be authentic before the
 
 
 class PlantedRecordsError(KeyStoreError):
-    """Many of a tenant's records were opened in vain, and some are left for the next time."""
+    """Many of a tenant's records are not authentic, and some are left to be checked next time."""
 
     def __init__(self, tenant: str | None) -> None:
         super().__init__(
@@ -39,8 +39,8 @@ class OpenedRecords:
 
     Args:
         live_keys: of their purpose.
-        refused: those that are known not to be authentic.
-        events: where to tell of what was planted.
+        refused: records that are known not to be authentic.
+        events: where to report planted records.
     """
 
     def __init__(self, live_keys: LiveKeys[Any], refused: RefusedRecords, events: Events) -> None:
@@ -49,16 +49,16 @@ class OpenedRecords:
         self._events = events
 
     def newest_first(self, records: Iterable[KeyRecord], *, insist: bool = True) -> Iterator[AuthenticRecord]:
-        """Yield the authentic ones among a tenant's records, the newest first; each is opened when it is asked for.
+        """Yield the authentic ones among a tenant's records, the newest first; each is opened when it is its turn.
 
         Args:
             records: in any order.
-            insist: raise what stands in the way of an answer. Else what cannot be opened for now is passed over.
+            insist: raise what prevents an answer. Else skip records that cannot be opened for now.
 
         Raises:
             KeyProviderError: a record cannot be opened for now.
-            KeyStoreError: likewise; or many are not authentic, of which some are left for the next time; or all are
-                wrapped under keys that are not configured here. `KeyShreddedError` if the tenant was shredded.
+            KeyStoreError: likewise; or many are not authentic; or all are wrapped under keys that are not configured
+                here. `KeyShreddedError` if the tenant was shredded.
         """
         refused, found, foreign = 0, False, None
         for record in sorted(records, key=lambda record: (record.created, record.key_id), reverse=True):
@@ -88,8 +88,8 @@ class OpenedRecords:
             if isinstance(why, NotWrappedHereError):
                 foreign = why
         if insist and foreign is not None and not found:
-            # It may be this process that is wrong here. Another first key would be easy to make, and nobody could read
-            # what is written under it.
+            # This process may be misconfigured. It could make another first key, but no other process could read what
+            # is written under it.
             raise KeyStoreError(f"none of the data keys in the key store can be opened here: {foreign}") from None
 
     def _opened(self, record: KeyRecord) -> AuthenticRecord:

@@ -1,1 +1,1 @@
-"""Data keys by their id: records from the store or the value, late, refused and shredded ones."""
+"""Finding a data key's record by its id: in the store or the value, late, refused or shredded."""

@@ -1,4 +1,4 @@
-"""Key records that come with self-contained values: which are opened, and how often that is tried."""
+"""Key records that come with self-contained values: which are opened, and how often."""
 
 from __future__ import annotations
 
@@ -21,24 +21,25 @@ __all__ = ["EmbeddedRecords", "Opened", "Unwrap"]
 Opened = tuple[AuthenticRecord, DataKey]
 Unwrap = Callable[[KeyRecord, KeyProvider], Opened]
 
-_FAILED = 10.0  # seconds for which the words of the key service are kept
+_FAILED = 10.0  # seconds for which an error of the key service is kept
 
 _NOT_READ = (
-    "the value carries its own data key, and this Encryptor, which has a key store, reads no such values: if "
-    "some of them are yours, say Encryptor(…, read_self_contained=True)"
+    "the value carries its own data key, which this Encryptor does not read because it has a key store: if some "
+    "values are yours, set Encryptor(…, read_self_contained=True)"
 )
 
 
 class EmbeddedRecords:
-    """Opens records that whoever writes to the data can forge, at a price of few calls of key service and key store.
+    """Opens records that anyone who can write to the data can forge, at the price of few key service and key store
+    calls.
 
-    One that was found not to be authentic is remembered. All others that nobody has opened yet share so many attempts
-    a second as the policy says, of which those that turn out well do not count.
+    Records that are not authentic are remembered. All other unknown ones share as many attempts per second as the
+    policy allows, of which successful ones do not count.
 
     Args:
         tombstones: of the key store, if there is one.
         policy: `unknown_records_per_second`, `own_keys_only`, `max_cached_keys` and `cache_ttl` count.
-        read: False if none is to be opened. It is still said of values that were shredded that they were.
+        read: False if none must be opened. Shredded values are still reported as such.
     """
 
     def __init__(self, tombstones: Tombstones, policy: KeyPolicy, *, read: bool) -> None:
@@ -66,7 +67,7 @@ class EmbeddedRecords:
             DecryptionError: it is not authentic, or not read here.
             KeyShreddedError: a tombstone ends the data key.
             KeyStoreError: the key store cannot be asked for one.
-            KeyProviderError: the data key cannot be unwrapped; or was not, for too many were refused lately.
+            KeyProviderError: the data key cannot be unwrapped; or was not tried, because too many failed recently.
         """
         _raise(self._tombstones.known(record), record)
         if not self._read:
@@ -83,10 +84,10 @@ class EmbeddedRecords:
             failed = self._trusts_nobody or provider.public_key_wrapping  # others can make as many as they want
             return opened
         except KeyShreddedError:
-            failed = False  # that is known from now on
+            failed = False  # it is known from now on
             raise
         except NotWrappedHereError:
-            failed = self._tombstones.are_kept  # else nobody was asked. Not remembered, for an alias may move
+            failed = self._tombstones.are_kept  # else no service was asked. Not remembered, because an alias may move
             raise
         except DecryptionError:
             self._refused.put(fingerprint(record), provider)
@@ -107,19 +108,19 @@ class EmbeddedRecords:
         _raise(self._tombstones.look_up(record), record)
 
     def forget(self) -> None:
-        """Forget what was found out."""
+        """Forget everything about records."""
         self._refused.clear()
         self._failed.clear()
         self._unread.clear()
 
     def _not_tried_error(self, record: KeyRecord) -> KeyProviderError:
-        """Return what the key service said of a record when it was tried last, or why it was not tried."""
+        """Return the error of the last attempt to unwrap a record, or why there was none."""
         failed = self._failed.get(fingerprint(record))
         if failed is not None:
             return located(failed)
         return KeyProviderError(
-            "the value's data key is unknown here, and was not unwrapped: as many others could not be lately as may be "
-            f"in a second, {self._per_second} (KeyPolicy.unknown_records_per_second)"
+            "the value's data key is unknown here, and was not unwrapped, because too many unknown data keys failed: "
+            f"{self._per_second} per second (KeyPolicy.unknown_records_per_second)"
         )
 
     def _look_once(self, record: KeyRecord) -> None:

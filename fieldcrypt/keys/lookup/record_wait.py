@@ -1,4 +1,4 @@
-"""Key records that arrive after the values that need them, as they may where tables are replicated one by one."""
+"""Key records that arrive after the values that need them, as can happen where tables are replicated separately."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class RecordWait(Generic[K]):
 
     Args:
         wait: how long, in seconds.
-        events: where to tell of what was late and of what is missing.
+        events: where to report late and missing records.
     """
 
     def __init__(self, wait: float, events: Events) -> None:
@@ -54,7 +54,7 @@ class RecordWait(Generic[K]):
         Args:
             key_id: of the record.
             ask: asks for it.
-            asking: what those have in common who may share an answer.
+            asking: callers with equal ones may share an answer; default: the key id.
 
         Raises:
             KeyNotFoundError: there is no such record, or it was not waited for; the message says which.

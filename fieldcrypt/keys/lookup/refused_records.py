@@ -14,11 +14,11 @@ Fingerprint = tuple[bytes, bytes]  # key id, SHA-256 of the record
 
 
 class RefusedRecords:
-    """Remembers records, and why each was refused.
+    """Remembers refused records and their errors.
 
     Args:
-        seconds: for how long, for what they are wrapped under may be configured under another name later.
-        limit: how many; those that were refused longest ago go first.
+        seconds: for how long, because their wrapping keys may be configured under another name later.
+        limit: how many; the oldest go first.
     """
 
     def __init__(self, seconds: float, limit: int) -> None:
@@ -26,14 +26,14 @@ class RefusedRecords:
 
     def error_for(self, record: KeyRecord) -> DecryptionError | None:
         """Return why a record was refused, if it was."""
-        return self._refused.get(fingerprint(record)) if self._refused else None  # as a rule there is none to look for
+        return self._refused.get(fingerprint(record)) if self._refused else None  # usually there are none
 
     def note(self, record: KeyRecord, error: DecryptionError) -> None:
         """Remember that a record is not authentic."""
         self._refused.put(fingerprint(record), error.with_traceback(None))
 
     def forget(self) -> None:
-        """Have all of them looked at again."""
+        """Forget all of them, so that they are tried again."""
         self._refused.clear()
 
 

@@ -1,4 +1,4 @@
-"""The records of live keys in their key store, also when it fails, and when it has lost some of them."""
+"""The records of live keys in their key store, even when it fails or has lost some of them."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ from fieldcrypt.keys.stores.store import KeyStore
 
 __all__ = ["StoredRecords"]
 
-_REST = 30.0  # seconds from one recovery to the next, for a store that is short of capacity fails now and then
+_REST = 30.0  # seconds between recoveries, because a store that is short of capacity fails now and then
 
 T = TypeVar("T")
 
 
 class StoredRecords:
-    """Reads records, and puts back those that the store has lost: what was acknowledged is not always kept.
+    """Reads records, and puts back those that the store has lost: acknowledged writes are not always kept.
 
     A failover to a replica that lagged, or a restore to an earlier moment, takes away records that were there, while
-    values go on to be written under their keys. Whoever has such a key has its record, too, which is sealed: to put it
-    back trusts nobody. A key that is meant to end leaves a tombstone.
+    values go on being written under their keys. A process with such a key has its record too, which is sealed, so
+    putting it back needs no trust. A key that was ended on purpose leaves a tombstone.
 
     Args:
         store: keeps the records; None if every value carries its own.
-        tombstones: where to note those that are met.
+        tombstones: where to note tombstones that are found.
         policy: `cache_ttl` and `max_cached_keys` count.
-        events: where to tell what happens.
-        recovered: what to do when the store answers again after an error.
+        events: where to report what happens.
+        recovered: called when the store answers again after an error.
 
     Attributes:
         lost: key ids of live keys whose records the store lacks, and has not taken back.
@@ -81,7 +81,7 @@ class StoredRecords:
         store = self._required()
         record = self._ask(lambda: store.get(key_id))
         if not isinstance(record, (KeyRecord, Tombstone)) or record.key_id != key_id:
-            raise KeyStoreError(f"the key store gave another key than {key_id.hex()}")
+            raise KeyStoreError(f"the key store returned another key than {key_id.hex()}")
         self.lost.discard(key_id)
         if isinstance(record, Tombstone):
             self._tombstones.note(record)
@@ -91,8 +91,8 @@ class StoredRecords:
     def open(self, record: KeyRecord, provider: KeyProvider, unwrap: Unwrap) -> Opened:
         """Return a record, authentic, and its data key.
 
-        Whoever writes to the store can spoil a record that a million values name. So what is not authentic is not
-        unwrapped again for a while.
+        Anyone who can write to the store can corrupt a record that a million values name. So a record that is not
+        authentic is not unwrapped again for a while.
 
         Args:
             record: as the store has it.
@@ -119,7 +119,7 @@ class StoredRecords:
         self._refused.clear()
 
     def load_or_put_back(self, known: AuthenticRecord) -> KeyRecord:
-        """Return the record of a key that is live, putting back what is known of it if the store has it no more.
+        """Return the record of a live key; puts back the known record if the store has lost it.
 
         Raises:
             KeyShreddedError: the key was shredded, or its tenant.
@@ -135,7 +135,7 @@ class StoredRecords:
             return self._put_back(known.stored)
 
     def store_answered(self, error: KeyStoreError | None) -> None:
-        """Take note of how the store answered somebody; after an error, also that it does again."""
+        """Note the store's answer, an error or None, and its recovery after an error."""
         if error is not None and not isinstance(error, KeyNotFoundError):
             self._failed = True
         elif self._failed and _system.monotonic() >= self._rested:
@@ -145,7 +145,7 @@ class StoredRecords:
     def _put_back(self, record: KeyRecord) -> KeyRecord:
         store, tenant = self._required(), record.tenant
         self.lost.add(record.key_id)
-        if tenant is not None:  # keys of no tenant cannot be shredded, so whatever says so is forged
+        if tenant is not None:  # keys of no tenant cannot be shredded, so such a tombstone is forged
             for stone in self._ask(lambda: store.list(tenant)):
                 if isinstance(stone, Tombstone):
                     self.lost.discard(record.key_id)

@@ -1,4 +1,4 @@
-"""The tombstones that a process has met, and which data keys they end (SPEC section 6)."""
+"""The tombstones that a process has seen, and which data keys they end (SPEC section 6)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Tombstones:
     Args:
         store: has them; None if there is no key store, and so no tombstone.
         policy: `cache_ttl` and `max_cached_keys` count.
-        events: is told what the store reports.
+        events: where the store's reports go.
     """
 
     def __init__(self, store: KeyStore | None, policy: KeyPolicy, events: Events) -> None:
@@ -35,24 +35,24 @@ class Tombstones:
         self._of_tenants: Remembered[str, Tombstone] = Remembered(seconds, limit)  # the latest one of each
 
     def for_key(self, key_id: bytes) -> Tombstone | None:
-        """Return the tombstone in the place of a data key's record, if one was met lately."""
+        """Return the tombstone in the place of a data key's record, if one was seen recently."""
         return self._of_keys.get(key_id)
 
     def note(self, stone: Tombstone) -> None:
-        """Remember a tombstone that the key store gave for its key id."""
+        """Remember a tombstone that the key store returned for its key id."""
         self._of_keys.put(stone.key_id, stone)
 
     def known(self, record: KeyRecord) -> Tombstone | None:
-        """Return what ends a data key whose record came with a self-contained value, of what was met lately."""
+        """Return the recently seen tombstone that ends the data key of a self-contained value, or None."""
         stone = self._of_keys.get(record.key_id)
         if stone is None and record.tenant is not None:
             stone = self._of_tenants.get(record.tenant)
         return stone if stone is not None and ends(stone, record) else None
 
     def look_up(self, record: KeyRecord) -> Tombstone | None:
-        """Return what ends a data key whose record came with a self-contained value, by asking the key store.
+        """Ask the key store for the tombstone that ends the data key of a self-contained value, or None.
 
-        What the record says of tenant and time counts once it is authentic. If it is not, the value is refused anyway.
+        The record's tenant and time count only if it is authentic. If it is not, the value is refused anyway.
 
         Raises:
             KeyStoreError: it cannot be asked.
@@ -63,7 +63,7 @@ class Tombstones:
         try:
             own = self._events.watch(lambda: store.get(record.key_id))
         except KeyNotFoundError:
-            own = None  # as a rule: the record is in the value
+            own = None  # usually, because the record is in the value
         if isinstance(own, Tombstone):
             self.note(own)
         elif tenant is not None:

@@ -1,1 +1,1 @@
-"""Key providers: what wraps and unwraps data keys."""
+"""Key providers, which wrap and unwrap data keys: the protocol, local keys, chains, and keys per tenant."""

@@ -1,4 +1,4 @@
-"""Several key providers, of which one wraps: for the time in which data keys move from one to another."""
+"""Several key providers, of which one wraps: for the time in which data keys move from one to the other."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ __all__ = ["KeyProviderChain", "recognises"]
 
 
 class KeyProviderChain(KeyProvider):
-    """Wraps data keys with the first provider, and unwraps them with whichever has a key of theirs.
+    """Wraps data keys with the first provider, and unwraps them with whichever provider can.
 
     Deploy it before `fieldcrypt keys rewrap` moves the data keys, and until that is done:
 
         KeyProviderChain(AwsKmsKeyProvider(new_key), AwsKmsKeyProvider(old_key))
 
-    A refusal by the first is final, as ever. The others are asked only if a data key is not wrapped for those before
+    A refusal by the first is final, as always. The others are asked only if a data key is not wrapped for those before
     them, or these cannot be reached; each has a deadline of its own.
 
     Attributes:
@@ -43,7 +43,7 @@ class KeyProviderChain(KeyProvider):
                 raise ConfigurationError("a key provider that cannot unwrap cannot be part of a chain")
             if provider.by_tenant:
                 raise ConfigurationError(
-                    "a TenantKeyProvider is no part of a chain: make chains its default, or its answers"
+                    "a TenantKeyProvider cannot be part of a chain: make chains its default, or its answers"
                 )
         self.providers = (first, *others)
         self.public_key_wrapping = any(provider.public_key_wrapping for provider in self.providers)
@@ -72,7 +72,7 @@ class KeyProviderChain(KeyProvider):
         raise not_wrapped_error(wraps, "no key of these providers")
 
     def wrapping_keys(self) -> Sequence[str]:
-        """Return those of the first provider: under the others' no data key should stay."""
+        """Return the keys of the first provider: no data key should stay under the others'."""
         return self.providers[0].wrapping_keys()
 
     def wrapping_key(self, name: str) -> str | None:

@@ -1,4 +1,4 @@
-"""Key providers: what wraps and unwraps data keys. The protocol, and a provider for keys held by the application."""
+"""The protocol of key providers, and a provider for a key that the application holds."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NAME_LABEL = b"fieldcrypt/v1 local name"
 _WRAP_LABEL = b"fieldcrypt/v1 local wrap"
 _NAME_SIZE = 8
 _MAX_FILE_SIZE = 1024  # more than a key in base64 with white space around it
-_NAMES, _NAME_CHARACTERS = 4, 300  # shown of the names in a record, which may be anybody's
+_NAMES, _NAME_CHARACTERS = 4, 300  # shown of the names in a record, which may be forged
 _WRAPPED_SIZE = NONCE_SIZE + DATA_KEY_SIZE + TAG_SIZE
 
 
@@ -30,18 +30,18 @@ class KeyProvider(Protocol):
     """Wraps data keys under wrapping keys, and unwraps them. Called from several threads at once.
 
     A provider uses only wrapping keys that it was configured with: the name in a wrapped key is looked up among
-    them and never followed, for whoever can write to the database can write a name.
+    them and never followed, because anyone who can write to the database can write a name.
 
-    Providers of your own derive from this class, define the two verbs and `wrapping_keys`, and are reported on if they
-    call `fieldcrypt.events.report`.
+    Your own providers derive from this class and define `wrap`, `unwrap` and `wrapping_keys`; they can report what
+    happens with `fieldcrypt.events.report`.
 
     Attributes:
-        public_key_wrapping: True if whoever knows a public key can wrap, so that an unwrapped key proves nothing about
-            who made it. Fields have to accept that one by one.
+        public_key_wrapping: True if anyone who knows a public key can wrap, so that an unwrapped key proves nothing
+            about its maker. Each field has to accept that.
         write_only: True if this provider can wrap but not unwrap.
-        grace: how long live keys go on at most while nobody can be asked, if that is to be less than
-            `KeyPolicy.grace`: zero where silence is how the owner of the wrapping key says no.
-        by_tenant: True if `for_tenant` does not return the provider itself: then whoever reads has to say for whom.
+        grace: for how long live keys may go on while the provider cannot be asked, if less than `KeyPolicy.grace`: zero
+            where silence is how the owner of the wrapping key says no.
+        by_tenant: True if `for_tenant` does not return the provider itself: then readers have to name the tenant.
     """
 
     public_key_wrapping: bool = False
@@ -60,12 +60,12 @@ class KeyProvider(Protocol):
             One wrapped key or more, under different names.
 
         Raises:
-            KeyProviderError: it could not be done; `KeyAccessDeniedError` if it was refused.
+            KeyProviderError: it failed; `KeyAccessDeniedError` if it was refused.
         """
         ...
 
     def unwrap(self, wraps: Sequence[WrappedKey], context: Mapping[str, str]) -> bytes:
-        """Decrypt a data key by whichever of the wraps works.
+        """Decrypt a data key from whichever wrap works.
 
         Returns:
             32 bytes.
@@ -73,7 +73,7 @@ class KeyProvider(Protocol):
         Raises:
             NotWrappedHereError: no wrap is under a key of this provider.
             DecryptionError: key and context are not authentic.
-            KeyProviderError: it could not be done; `KeyAccessDeniedError` if it was refused.
+            KeyProviderError: it failed; `KeyAccessDeniedError` if it was refused.
         """
         ...
 
@@ -81,16 +81,16 @@ class KeyProvider(Protocol):
         """Return the names of the keys under which a data key should be wrapped.
 
         Raises:
-            KeyProviderError: that has to be asked of a key service, which does not answer.
+            KeyProviderError: a key service has to be asked for that, and does not answer.
         """
         ...
 
     def wrapping_key(self, name: str) -> str | None:
-        """Return which of `wrapping_keys()` the name in a wrapped key means, or None if it is a foreign one."""
+        """Return which of `wrapping_keys()` the name in a wrapped key means, or None if it is a foreign key."""
         return name if name in self.wrapping_keys() else None
 
     def wrapping_with(self, names: Collection[str]) -> KeyProvider:
-        """Return a provider that wraps under some of `wrapping_keys()` alone; one with a single key returns itself."""
+        """Return a provider that wraps under only some of `wrapping_keys()`; one with a single key returns itself."""
         return self
 
     def regions(self) -> Mapping[str, KeyProvider]:
@@ -106,14 +106,14 @@ class KeyProvider(Protocol):
             raise TypeError(f"{cls.__name__}.places has the name `regions` since 0.2: rename the method")
 
     def share(self, connections: MutableMapping[Any, Any]) -> None:
-        """Use connections to key services together with all other providers that are given the same mapping."""
+        """Share connections to key services with all other providers that get the same mapping."""
         return
 
     def for_tenant(self, tenant: str | None) -> KeyProvider:
-        """Return the provider that wraps and unwraps a tenant's data keys, or those of no tenant: as a rule, itself.
+        """Return the provider that wraps and unwraps a tenant's data keys, or those of no tenant: usually itself.
 
         Raises:
-            KeyProviderError: that cannot be found out.
+            KeyProviderError: it cannot be looked up.
         """
         return self
 
@@ -121,7 +121,7 @@ class KeyProvider(Protocol):
 class LocalKeyProvider(KeyProvider):
     """Wraps data keys under one 32-byte key that the application holds: for tests, development, and a single machine.
 
-    Nothing but that key stands between an attacker and the data; in production prefer a key service.
+    Only that key stands between an attacker and the data; in production prefer a key service.
 
     Args:
         key: 32 bytes.
@@ -194,6 +194,6 @@ class LocalKeyProvider(KeyProvider):
 
 
 def not_wrapped_error(wraps: Sequence[WrappedKey], wanted: str) -> NotWrappedHereError:
-    """Return the error that names the keys that a data key is under, quoted, and `wanted`, those of the provider."""
+    """Return an error that names the wrapping keys of a data key, quoted, and `wanted`, those of the provider."""
     names = [repr(wrap.name[:_NAME_CHARACTERS]) for wrap in wraps[:_NAMES]]
     return NotWrappedHereError(f"the data key is wrapped under {', '.join(names)}: that is {wanted}")

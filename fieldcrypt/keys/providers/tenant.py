@@ -29,25 +29,25 @@ Lookup = Callable[[str], KeyProvider | UseDefault]
 class TenantKeyProvider(KeyProvider):
     """Wraps each tenant's data keys under the tenant's own wrapping keys, or under the default's.
 
-    A tenant who owns a wrapping key can wrap under it, so it is an adversary for all others: a data key is opened only
-    with the key provider of the tenant whom the *caller* names, and only if its record names that tenant too. Hence
-    decrypting and searching name the tenant, or say `NO_TENANT`. Data keys of no tenant are the default's.
+    A tenant that owns a wrapping key can wrap under it, so it is an adversary to all others: a data key is opened only
+    with the key provider of the tenant that the *caller* names, and only if its record names that tenant too. Hence
+    decrypting and searching name the tenant, or pass `NO_TENANT`. Data keys of no tenant are the default's.
 
-    What the lookup returns counts for `KeyPolicy.cache_ttl`. Another answer than before ends the tenant's live keys,
-    unless they open under it. While it raises, live keys go on to the end of their `cache_ttl`, and nothing else is
-    done for the tenant. A tenant's own keys have no `KeyPolicy.grace` unless their provider says so by `grace`, for by
-    silence their owner may say no. To take a tenant to a key of its own, and back: docs/tenant-keys.md.
+    An answer of the lookup counts for `KeyPolicy.cache_ttl`. A changed answer ends the tenant's live keys, unless they
+    open under it. While the lookup raises, live keys go on until the end of their `cache_ttl`, and nothing else is done
+    for the tenant. A tenant's own keys have no `KeyPolicy.grace` unless their provider sets `grace`, because silence
+    may be how their owner says no. How to move a tenant to its own key and back: docs/tenant-keys.md.
 
     Attributes:
-        default: the provider of all who have none of their own.
+        default: the provider of all tenants without one of their own.
 
     Args:
-        lookup: is given a tenant and returns its key provider, or `USE_DEFAULT`. Never None: what is not known is not
-            the default's. Called from several threads at once.
+        lookup: gets a tenant and returns its key provider, or `USE_DEFAULT`. Never None: an unknown tenant does not get
+            the default. Called from several threads at once.
         default: see above.
 
     Raises:
-        ConfigurationError: the lookup cannot be called, or the default is not a key provider of one kind for all.
+        ConfigurationError: the lookup cannot be called, or the default is not a key provider, or is one per tenant.
     """
 
     def __init__(self, lookup: Lookup, default: KeyProvider) -> None:
@@ -61,9 +61,9 @@ class TenantKeyProvider(KeyProvider):
         """Return the key provider of a tenant (see `KeyProvider.for_tenant`).
 
         Raises:
-            TypeError, ValueError: it is no tenant that there can be; the lookup is not asked.
+            TypeError, ValueError: it cannot be a tenant's name; the lookup is not called.
             KeyProviderError: the lookup raised an exception, which is the error's cause.
-            ConfigurationError: it returned something else than it should.
+            ConfigurationError: it returned something else.
         """
         if tenant is None:
             return self.default
@@ -79,7 +79,7 @@ class TenantKeyProvider(KeyProvider):
         if found is USE_DEFAULT:
             return self.default
         if found is None:
-            raise ConfigurationError(f"the lookup returned None for tenant {tenant!r}: USE_DEFAULT says the default")
+            raise ConfigurationError(f"the lookup returned None for tenant {tenant!r}: USE_DEFAULT is the default")
         return self._checked(found, f"what the lookup returned for tenant {tenant!r}")
 
     def _checked(self, provider: Any, what: str) -> KeyProvider:
@@ -87,28 +87,28 @@ class TenantKeyProvider(KeyProvider):
             kind = f"the class {provider.__name__}" if isinstance(provider, type) else type(provider).__name__
             raise ConfigurationError(f"{what} is not a key provider for one tenant: {kind}")
         if getattr(self, "default", None) in (provider, _first(provider)):
-            raise ConfigurationError(f"{what} wraps under the default key: say USE_DEFAULT if that is meant")
+            raise ConfigurationError(f"{what} wraps under the default key: return USE_DEFAULT if that is meant")
         provider.share(self._connections)
         return provider
 
-    # Nothing is done for whomever a context or a record names: the caller says for whom.
+    # A tenant that only a context or a record names does not count: the caller names the tenant.
 
     by_tenant = True
 
     def wrap(self, data_key: bytes, context: Mapping[str, str]) -> Sequence[WrappedKey]:
-        """Refuse: `for_tenant` returns what wraps."""
+        """Refuse: `for_tenant` returns the provider that wraps."""
         self._refuse()
 
     def unwrap(self, wraps: Sequence[WrappedKey], context: Mapping[str, str]) -> bytes:
-        """Refuse: `for_tenant` returns what unwraps."""
+        """Refuse: `for_tenant` returns the provider that unwraps."""
         self._refuse()
 
     def wrapping_keys(self) -> Sequence[str]:
-        """Refuse: `for_tenant` returns what names its keys."""
+        """Refuse: `for_tenant` returns the provider that has keys."""
         self._refuse()
 
     def wrapping_with(self, names: Collection[str]) -> KeyProvider:
-        """Refuse: `for_tenant` returns what can be restricted."""
+        """Refuse: `for_tenant` returns the provider that can be restricted."""
         self._refuse()
 
     def regions(self) -> Mapping[str, KeyProvider]:

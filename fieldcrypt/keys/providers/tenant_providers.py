@@ -1,4 +1,4 @@
-"""Which key provider is asked for whom."""
+"""Which key provider serves which tenant."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from fieldcrypt.offload import Offload, in_place
 
 __all__ = ["Named", "TenantProviders", "whose"]
 
-Named = str | NoTenant | None  # for whom a caller reads; None: whoever it is, which not all key providers allow
+Named = str | NoTenant | None  # the tenant that a caller names; None: any, which not all key providers allow
 
-_FRESH = 0.1  # of cache_ttl: so old an answer may be to confirm keys by
+_FRESH = 0.1  # of cache_ttl: the age up to which an answer may confirm keys
 
 
 def whose(tenant: str | None) -> str | NoTenant:
-    """Return the tenant of a record, or none, as a caller names it."""
+    """Return a record's tenant as a caller names it."""
     return NO_TENANT if tenant is None else tenant
 
 
@@ -41,10 +41,10 @@ class TenantProviders:
     Args:
         provider: the Encryptor's own.
         policy: `cache_ttl`, `max_cached_keys` and `own_keys_only` count.
-        on_change: told of a tenant whose provider is another one now.
+        on_change: called with a tenant whose provider has changed.
 
     Attributes:
-        by_tenant: True if tenants have providers of their own, so that whoever reads says for whom.
+        by_tenant: True if tenants have providers of their own, so that readers name the tenant.
     """
 
     def __init__(self, provider: KeyProvider, policy: KeyPolicy, on_change: Callable[[str], object]) -> None:
@@ -59,7 +59,7 @@ class TenantProviders:
         _system.call_after_fork(self._reset)
 
     def _reset(self) -> None:
-        """Start with locks that nobody holds; also runs in a forked child."""
+        """Start with free locks; also runs in a forked child."""
         self._lock = Lock()
         self._flights: SingleFlight[_Answer] = SingleFlight()
 
@@ -68,11 +68,11 @@ class TenantProviders:
 
         Args:
             tenant: whose.
-            offload: does what has to wait.
-            fresh: do not go by an answer that is older than a moment: to confirm keys.
+            offload: runs what has to wait.
+            fresh: ignore an answer that is older than a moment: to confirm keys.
 
         Raises:
-            KeyProviderError: it cannot be found out.
+            KeyProviderError: it cannot be looked up now.
             ConfigurationError: there is none.
         """
         if tenant is None or not self.by_tenant:
@@ -86,7 +86,7 @@ class TenantProviders:
         """Return the provider with which to read for a tenant as the caller names it.
 
         Raises:
-            TypeError: what was named is no text.
+            TypeError: the name is not a str.
             ConfigurationError: the caller has to name a tenant, and does not.
             KeyProviderError: as for `for_tenant`.
         """
@@ -113,26 +113,26 @@ class TenantProviders:
     def unnamed_error(self) -> ConfigurationError:
         """Return the error of a reader that must name a tenant, and does not."""
         return ConfigurationError(
-            "tenants have key providers of their own here, so whoever reads says for whom: tenant=…, or "
-            "tenant=NO_TENANT for what is no tenant's"
+            "tenants have key providers of their own here, so name the tenant to read for: tenant=…, or "
+            "tenant=NO_TENANT for values of no tenant"
         )
 
     def to_open(self, tenant: str | None, named: Named) -> KeyProvider:
         """Return the provider to open a record with.
 
         Args:
-            tenant: whom the record names.
-            named: whom the caller names.
+            tenant: the tenant that the record names.
+            named: the tenant that the caller names.
 
         Raises:
-            DecryptionError: these are not the same; no key service is asked.
+            DecryptionError: they differ; no key service is asked.
             KeyProviderError, ConfigurationError: as for `for_tenant`.
         """
         self.check_tenant(tenant, named)
         return self.for_tenant(tenant, fresh=True)
 
     def check_tenant(self, tenant: str | None, named: Named) -> None:
-        """Raise an error if a record or key is not of the tenant whom the caller names."""
+        """Raise an error unless a record or key is of the tenant that the caller names."""
         if self.by_tenant and named != whose(tenant):
             raise DecryptionError
 
@@ -142,12 +142,12 @@ class TenantProviders:
         return answer is None or answer.provider is provider
 
     def asked(self, tenant: str | None) -> float:
-        """Return when the answer that counts for a tenant was asked for, on the monotonic clock; infinity: it lasts."""
+        """Return when a tenant's provider was last looked up, on the monotonic clock; infinity if it never changes."""
         answer = None if tenant is None else self._answers.get(tenant)
         return float("inf") if answer is None else answer.asked
 
     def grace(self, tenant: str | None) -> timedelta | None:
-        """Return what the grace of a tenant's keys is limited to: zero for keys of its own, unless they say more."""
+        """Return the limit on the grace of a tenant's keys: zero for its own, unless their provider allows more."""
         default = self._provider.for_tenant(None)
         if tenant is None or not self.by_tenant:
             return default.grace
@@ -168,8 +168,8 @@ class TenantProviders:
         if not isinstance(named, str) or not isinstance(error, NotWrappedHereError) or not self.is_default(named):
             return None
         return KeyStoreError(
-            f"tenant {named!r} has a data key that is not under the default wrapping key, though the lookup says that "
-            f"its keys are there: {error}"
+            f"tenant {named!r} has a data key that is not under the default wrapping key, which the lookup returns for "
+            f"it: {error}"
         )
 
     def is_default(self, tenant: str, offload: Offload = in_place) -> bool:
@@ -186,14 +186,14 @@ class TenantProviders:
             self._answers.clear()
 
     def _known(self, tenant: str, part: float) -> _Answer | None:
-        """Return an answer that is younger than a part of `cache_ttl`, by both clocks."""
+        """Return an answer that is younger than a fraction of `cache_ttl`, by both clocks."""
         answer, most = self._answers.get(tenant), self._cache_ttl * part
         if answer is None or _system.monotonic() - answer.asked >= most or _system.wall_clock() - answer.wall >= most:
             return None
         return answer
 
     def _asked(self, tenant: str) -> _Answer:
-        answer = self._known(tenant, _FRESH)  # someone asked between our look and our flight
+        answer = self._known(tenant, _FRESH)  # another caller may have asked between our check and our flight
         if answer is not None:
             return answer
         asked, wall = _system.monotonic(), _system.wall_clock()

@@ -1,1 +1,1 @@
-"""Data keys and what is kept of them."""
+"""Data keys, and their records, tombstones and claims in a key store."""

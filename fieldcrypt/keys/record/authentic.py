@@ -1,4 +1,4 @@
-"""Records that were opened: what one of these says is what the maker of its data key wrote."""
+"""Records that were opened: their contents are what the maker of the data key wrote."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ __all__ = ["AuthenticRecord"]
 
 
 class AuthenticRecord:
-    """A key record whose data key was unwrapped, and whose tag fits.
+    """A key record whose data key was unwrapped, and whose tag matches.
 
-    Nothing that a record says counts before that (SPEC section 6), so whatever decides between keys takes these, and
-    no other way leads to one. What the tag does not cover is the state, which a key store notes beside the record.
+    Nothing in a record counts before that (SPEC section 6), so all code that decides between keys takes these, and
+    there is no other way to make one. The tag does not cover the state, which a key store keeps beside the record.
 
     Attributes:
         stored: the record itself.
         key_id: 16 bytes.
         created: seconds since 1970, UTC.
         tenant: whose key it is, or None.
-        state: what the key store says of it.
+        state: its state in the key store.
     """
 
     __slots__ = ("created", "key_id", "state", "stored", "tenant")
@@ -30,7 +30,7 @@ class AuthenticRecord:
         """Verify a record with its data key.
 
         Raises:
-            DecryptionError: the key id or the tag does not fit.
+            DecryptionError: the key id or the tag does not match.
         """
         data_key.verify(record)
         self.stored: Final = record
@@ -45,7 +45,7 @@ class AuthenticRecord:
         return self.created, self.key_id
 
     def in_state(self, state: KeyState) -> Self:
-        """Return the record with what a key store says of it now."""
+        """Return the record in the state that a key store gives it now."""
         if state is self.state:
             return self
         other = object.__new__(type(self))
@@ -65,4 +65,4 @@ class AuthenticRecord:
         return f"AuthenticRecord({self.key_id.hex()})"
 
     def __reduce__(self) -> str:
-        raise TypeError("an authentic record cannot be pickled: whoever reads a pickle has verified nothing")
+        raise TypeError("an authentic record cannot be pickled: unpickling verifies nothing")

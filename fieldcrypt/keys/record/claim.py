@@ -16,7 +16,7 @@ _TOMBSTONE = b"\x02"
 
 
 def claim_place(purpose: Purpose, tenant: str | None) -> bytes:
-    """Return where the claim of a tenant's first data key stands: 16 bytes that are no data key's id."""
+    """Return the place of the claim of a tenant's first data key: 16 bytes that are no data key's id."""
     name = b"" if tenant is None else check_tenant(tenant)
     digest = Hash(SHA256())
     digest.update(b"".join((_LABEL, bytes([purpose.value, len(name)]), name)))
@@ -24,12 +24,12 @@ def claim_place(purpose: Purpose, tenant: str | None) -> bytes:
 
 
 def claim_of(record: KeyRecord | Tombstone) -> bytes:
-    """Return the claim that makes a data key a tenant's first one, or says that it was shredded."""
+    """Return the claim that makes a data key a tenant's first one, or notes that it was shredded."""
     return record.key_id + record.to_bytes()
 
 
 def claimed(claim: bytes, purpose: Purpose, tenant: str | None) -> KeyRecord | Tombstone:
-    """Return what a claim holds. Nothing in it is authentic until its data key was unwrapped.
+    """Return the record or tombstone in a claim. Nothing in it is authentic until its data key was unwrapped.
 
     Args:
         claim: the bytes in the key store.

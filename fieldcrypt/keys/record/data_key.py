@@ -70,7 +70,7 @@ class DataKey:
         """Check that this is the record's data key and that nothing in the record was changed.
 
         Raises:
-            DecryptionError: the key id or the tag does not fit.
+            DecryptionError: the key id or the tag does not match.
         """
         try:
             if self.key_id == record.key_id:

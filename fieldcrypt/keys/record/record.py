@@ -1,4 +1,4 @@
-"""Key records: a data key under its wrapping keys, and what is known of it (SPEC section 6)."""
+"""Key records: a data key under its wrapping keys, with its metadata (SPEC section 6)."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ class Purpose(enum.Enum):
 
 
 class KeyState(enum.StrEnum):
-    """What a key store notes beside a record. It is not protected, so it only ever restricts."""
+    """The state that a key store keeps beside a record. It is not protected, so it can only restrict."""
 
     ACTIVE = "active"  # may encrypt and decrypt
     RETIRED = "retired"  # decrypts only
-    SHREDDED = "shredded"  # destroyed: what is kept is a tombstone
+    SHREDDED = "shredded"  # destroyed: only a tombstone is kept
 
 
 # Named tuples, because importing dataclasses would take a third of the time of `import fieldcrypt`.
@@ -111,7 +111,7 @@ class KeyRecord(NamedTuple):
         """Decode a record. Nothing in it is authentic until its data key was unwrapped.
 
         Raises:
-            DecryptionError: the bytes are no record.
+            DecryptionError: the bytes are not a record.
         """
         try:
             return _read(Reader(data), key_id, state)
@@ -162,13 +162,13 @@ def _with_length(part: bytes) -> bytes:
 
 
 def head_bytes(version: int, purpose: Purpose, created: int, tenant: str | None) -> bytes:
-    """Encode what records and tombstones begin with."""
+    """Encode the head of records and tombstones."""
     encoded = b"" if tenant is None else check_tenant(tenant)
     return b"".join((bytes([version, purpose.value]), time_bytes(created), bytes([len(encoded)]), encoded))
 
 
 def read_head(reader: Reader, version: int) -> tuple[Purpose, int, str | None]:
-    """Decode what `head_bytes` encoded: purpose, created, tenant. A ValueError says that it is something else."""
+    """Decode what `head_bytes` encoded: purpose, created, tenant. Raises a ValueError for anything else."""
     if reader.number() != version:
         raise ValueError("unknown format")
     purpose = Purpose(reader.number())

@@ -21,7 +21,7 @@ _LENGTH_SIZE = 2
 
 
 class Tombstone(NamedTuple):
-    """Stands in a key store in the place of a key record, so that its values are known to be lost on purpose.
+    """Takes the place of a key record in a key store, so that its values are known to be lost on purpose.
 
     Attributes:
         key_id: 16 bytes.
@@ -109,8 +109,8 @@ def check_by(by: str) -> bytes:
         ValueError: it is empty, longer than 1,024 bytes, or not valid Unicode.
     """
     if not isinstance(by, str):
-        raise TypeError(f"who shredded a key is a str, not {type(by).__name__}")
+        raise TypeError(f"the name of who shredded a key is a str, not {type(by).__name__}")
     encoded = utf8(by, "who shredded a key")
     if not 1 <= len(encoded) <= MAX_BY_SIZE:
-        raise ValueError(f"who shredded a key is said in 1 to {MAX_BY_SIZE} bytes, not {len(encoded)}")
+        raise ValueError(f"the name of who shredded a key has 1 to {MAX_BY_SIZE} bytes, not {len(encoded)}")
     return encoded

@@ -1,1 +1,1 @@
-"""Key stores: the protocol, files and memory, and the stores of several regions as one."""
+"""Key stores, which keep wrapped data keys: the protocol, files, memory, and chains of regions."""

@@ -1,4 +1,4 @@
-"""Several key stores, of which one is this region's: for key records that have not arrived, or cannot be reached."""
+"""Several key stores, one of them this region's: for key records that have not arrived here, or cannot be reached."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ REST = 10.0  # after a fruitless lookup in the other regions, or an outage, skip
 
 
 class KeyStoreChain:
-    """Keeps data keys in one key store, and looks for those that it does not have in replicas of it elsewhere.
+    """Keeps data keys in one key store, and looks for missing ones in its replicas elsewhere.
 
-    For global tables, where a value may be here before its data key's record is:
+    For global tables, where a value may arrive before its data key's record:
 
         KeyStoreChain(
             DynamoKeyStore("data-keys"),
             DynamoKeyStore("data-keys", region="us-east-1"),
         )
 
-    A record that is found elsewhere is as good as one that is found here, for all are authenticated when they are
-    opened. The others help, and never harm: whether they can be reached or not, what the own store gives is given.
+    A record that is found elsewhere is as good as one that is found here, because all are authenticated when they are
+    opened. The others can only help: whether they can be reached or not, what the own store has is returned.
 
     Attributes:
         stores: the own one and the others.
 
     Args:
-        own: is read first, and alone is written to and listed.
-        others: are read if the own one has no record, or cannot be reached.
+        own: the store that is read first, and the only one that is written to and listed.
+        others: read if the own store has no record, or cannot be reached.
 
     Raises:
-        ConfigurationError: there are no others, or one of them is no key store.
+        ConfigurationError: there are no others, or one of them is not a key store.
     """
 
     def __init__(self, own: KeyStore, *others: KeyStore) -> None:
@@ -49,20 +49,20 @@ class KeyStoreChain:
             if isinstance(store, type) or not isinstance(store, KeyStore):
                 raise ConfigurationError(f"an instance of {type(store).__name__} is not a key store")
         self.stores = (own, *others)
-        self._others = tuple((store, Backoff(REST)) for store in others)  # how long to leave each alone that failed
-        self._backoff = Backoff(REST)  # and all of them, if they had nothing
+        self._others = tuple((store, Backoff(REST)) for store in others)  # a pause for each after it failed
+        self._backoff = Backoff(REST)  # and for all of them after a fruitless lookup
 
     @property
     def own(self) -> KeyStore:
-        """The key store that is written to. Claims are kept there alone, for each region makes its own first keys."""
+        """The key store that is written to. Only it keeps claims, because each region makes its own first keys."""
         return self.stores[0]
 
     def get(self, key_id: bytes) -> KeyRecord | Tombstone:
-        """Return the own store's record; else a tombstone that another one has; else the first record of the others.
+        """Return the own store's record; else a tombstone from any other store; else the first record from one.
 
-        All others are asked, for one of them may know that the key was shredded. Those that cannot be reached do not
-        count, and are left alone for ten times as long as it took to find that out. So are all of them after they were
-        asked in vain, unless the own one cannot be reached: values without keys cannot hold up readers.
+        All others are asked, because one of them may know that the key was shredded. Those that cannot be reached are
+        ignored, and skipped for ten times as long as the attempt took. After a fruitless lookup all of them are skipped
+        likewise, unless the own store cannot be reached, so that values without keys cannot slow readers down.
 
         Raises:
             KeyNotFoundError: the own store has no record, and no other gave one; `final` if all were asked.
@@ -72,7 +72,7 @@ class KeyStoreChain:
             return self.stores[0].get(key_id)
         except KeyNotFoundError as error:
             if self._backoff.active:
-                raise _not_final_error(f"{error}; other key stores were not asked: that was in vain lately") from None
+                raise _not_final_error(f"{error}; other key stores were not asked after a fruitless lookup") from None
             own: KeyStoreError = error
         except KeyStoreError as error:
             own = error
@@ -95,7 +95,7 @@ class KeyStoreChain:
         failures = []
         for store, backoff in self._others:
             if backoff.active:
-                failures.append(KeyStoreError(f"{store!r} was not asked: it could not be reached lately"))
+                failures.append(KeyStoreError(f"{store!r} was not asked: it could not be reached recently"))
                 continue
             started = _system.monotonic()
             try:

@@ -27,7 +27,7 @@ _LOCK_TIMEOUT = 10.0  # seconds to wait for another process that writes
 _PAGE = 1000  # key ids read at a time
 _PIECE = 16  # bytes of a wrapped key that are looked for
 
-# SQLite has locks of its own, which a child that is forked meanwhile would wait for for ever.
+# SQLite has locks of its own, which a child that is forked meanwhile would wait for forever.
 _guard = ForkGuard()
 
 _SCHEMA = f"""
@@ -46,16 +46,16 @@ PRAGMA user_version = {_SCHEMA_VERSION};
 _ID_SIZE = 16
 _UNKNOWN = b""
 
-# A table that files from before claims get when they need it.
+# Added on demand to files from before there were claims.
 _CLAIMS = "CREATE TABLE IF NOT EXISTS claims (place BLOB PRIMARY KEY NOT NULL, claim BLOB NOT NULL) WITHOUT ROWID"
 
 
 class FileKeyStore:
-    """Keeps key records in one SQLite file, which brings locking between processes and safety from crashes.
+    """Keeps key records in one SQLite file, which has locking between processes and survives crashes.
 
-    `FileKeyStore.create(path)` makes it, once; after that a file that is missing, empty or cut is an error and no new
-    store: the volume may not be mounted, and what would be written under new keys could not be read once it is. For
-    the same reason one that was exchanged for another store is an error to whoever used it before.
+    `FileKeyStore.create(path)` makes it, once. After that a missing, empty or truncated file is an error and not a new
+    store: the volume may not be mounted, and values written under new keys could not be read once it is. For the same
+    reason, replacing it with another store is an error to processes that used it before.
 
     Like any SQLite file it belongs on a local disk, not on a network file system.
 
@@ -66,7 +66,7 @@ class FileKeyStore:
         ConfigurationError: the path is empty.
     """
 
-    _id: bytes | None = _UNKNOWN  # of the store that was used here; None if that was made when stores had none
+    _id: bytes | None = _UNKNOWN  # of the store that was used here; None if it was made before stores had ids
 
     keeps_claims: ClassVar[bool] = True
 
@@ -77,21 +77,21 @@ class FileKeyStore:
 
     @classmethod
     def create(cls, path: str | os.PathLike[str]) -> Self:
-        """Make a new key store, and return it; for when an application is set up, and not for its every start.
+        """Make a new key store, and return it: when an application is set up, not at its every start.
 
         Args:
-            path: a file that is not there yet, in a directory that is.
+            path: a file that does not exist yet, in a directory that does.
 
         Raises:
             ConfigurationError: the path is empty.
-            KeyStoreError: something is there, or it cannot be made.
+            KeyStoreError: the file exists, or cannot be made.
         """
         store = cls(path)
         try:
             with open(store._path, "xb"):
                 pass
         except FileExistsError:
-            raise KeyStoreError(f"no key store can be made at {store._path}: something is there already") from None
+            raise KeyStoreError(f"no key store can be made at {store._path}: the file exists already") from None
         except OSError as error:
             raise KeyStoreError(f"no key store can be made at {store._path}: {error.strerror}") from error
         with store._opened() as connection:
@@ -156,7 +156,7 @@ class FileKeyStore:
         with self._connect() as connection:
             if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'claims'").fetchone():
                 return None
-            # As bytes whatever it is: what cannot be read as a claim must not be in the way of one.
+            # As bytes, whatever it is: an invalid claim must not prevent a valid one.
             row = connection.execute("SELECT CAST(claim AS BLOB) FROM claims WHERE place = ?", (place,)).fetchone()
         return None if row is None else row[0]
 
@@ -189,34 +189,34 @@ class FileKeyStore:
         with self._opened() as connection:
             tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
             (page_size,) = connection.execute("PRAGMA page_size").fetchone()
-            if os.stat(self._path).st_size % page_size:  # SQLite takes what is missing of the last page for zeros
-                raise KeyStoreError(f"{self._path} is cut off: it ends in the middle of a page")
+            if os.stat(self._path).st_size % page_size:  # SQLite reads missing bytes of the last page as zeros
+                raise KeyStoreError(f"{self._path} is truncated: it ends in the middle of a page")
             if not tables:
-                raise KeyStoreError(f"{self._path} is empty: it is no key store, or was one and is cut off")
+                raise KeyStoreError(f"{self._path} is empty: it is not a key store, or was truncated")
             (application,) = connection.execute("PRAGMA application_id").fetchone()
             if application != _APPLICATION_ID:
                 raise KeyStoreError(f"{self._path} is an SQLite database, but not a fieldcrypt key store")
             found = connection.execute("SELECT id FROM store").fetchone() if "store" in tables else None
             store_id = found[0] if found else None
             if self._id not in (_UNKNOWN, store_id):
-                raise KeyStoreError(f"{self._path} is another key store than the one that was there before")
+                raise KeyStoreError(f"{self._path} is not the key store that this process used before")
             self._id = store_id
             yield connection
 
     @contextmanager
     def _opened(self) -> Iterator[Connection]:
         # A connection each time: they are cheap, must not cross a fork, and key stores are asked rarely.
-        import sqlite3  # here, because those who keep their keys elsewhere should not wait for it at import
+        import sqlite3  # here, so that programs with another key store do not wait for it at import
         from pathlib import Path
 
-        file = f"{Path(self._path).as_uri()}?mode=rw"  # which makes none
+        file = f"{Path(self._path).as_uri()}?mode=rw"  # without creating it
         try:
             with (
                 _guard.held(),
                 closing(sqlite3.connect(file, timeout=_LOCK_TIMEOUT, isolation_level=None, uri=True)) as connection,
             ):
                 connection.execute("PRAGMA trusted_schema = OFF")
-                # Always: what `add` moves from one page to another must not lie about there when it is shredded.
+                # Always: rows that `add` moves between pages must not leave copies behind when they are shredded.
                 connection.execute("PRAGMA secure_delete = ON")
                 yield connection
         except (sqlite3.Error, OSError) as error:
@@ -233,7 +233,7 @@ class FileKeyStore:
             )
         except OSError as refused:
             return refused.strerror or str(refused)
-        if stat.S_ISDIR(found.st_mode):  # which a container engine makes in place of a file that it cannot mount
+        if stat.S_ISDIR(found.st_mode):  # which container engines create in place of a file that they cannot mount
             return "it is a directory"
         return str(error)
 
@@ -245,9 +245,9 @@ class FileKeyStore:
 
 
 def _secret_pieces(old: KeyRecord | None, new: KeyRecord | Tombstone | None) -> Iterator[bytes]:
-    """Yield pieces of the wrapped keys that a record had and its successor has not.
+    """Yield pieces of the wrapped keys that a record had and its successor lacks.
 
-    Of their ends: what stands before may be the same in the wrapped keys of other records.
+    Pieces from their ends: the beginnings may be equal in wrapped keys of other records.
     """
     kept = {wrap.data for wrap in new.wraps} if isinstance(new, KeyRecord) else set()
     for wrap in old.wraps if old is not None else ():
@@ -265,10 +265,10 @@ def _claimed(claim: bytes) -> KeyRecord | None:
 
 
 def _wipe(connection: Connection, pieces: Sequence[bytes]) -> None:
-    """Make sure that none of some pieces of wrapped keys is left anywhere in the file, if nothing points to them."""
-    # SQLite wipes what is deleted, but not what stayed behind where it once moved a row within its pages.
+    """Make sure that no unreferenced copy of these pieces of wrapped keys is left anywhere in the file."""
+    # SQLite wipes deleted rows, but not the copies that it left when it moved a row within its pages.
     if pieces:
         content = connection.serialize()
         if any(piece in content for piece in pieces):
-            connection.execute("PRAGMA temp_store = MEMORY")  # or a crash would leave a copy somewhere
+            connection.execute("PRAGMA temp_store = MEMORY")  # else a crash could leave a copy on the disk
             connection.execute("VACUUM")

@@ -1,4 +1,4 @@
-"""Key stores: where wrapped data keys are kept. The protocol, and a store in memory."""
+"""The protocol of key stores, which keep wrapped data keys, and a store in memory."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class KeyStore(Protocol):
 
         Raises:
             KeyNotFoundError: there is none.
-            KeyStoreError: the store cannot be read, or what it holds is no record.
+            KeyStoreError: the store cannot be read, or holds something else than a record.
         """
         ...
 
     def add(self, record: KeyRecord | Tombstone) -> None:
-        """Add a record; when this returns, it is there for good.
+        """Add a record; when this returns, it is durable.
 
         Raises:
             KeyStoreError: the key id is taken, or the store cannot be written.
@@ -48,7 +48,7 @@ class KeyStore(Protocol):
         ...
 
     def replace(self, old: KeyRecord, new: KeyRecord | Tombstone) -> bool:
-        """Put a record or a tombstone in the place of a record; when this returns True, it is there for good.
+        """Put a record or a tombstone in the place of a record; when this returns True, it is durable.
 
         Args:
             old: what was read, state included.
@@ -63,7 +63,8 @@ class KeyStore(Protocol):
         ...
 
     def key_ids(self) -> Iterator[bytes]:
-        """Yield the key ids of all records and tombstones, each once, in any order; those added meanwhile may lack.
+        """Yield the key ids of all records and tombstones, each once, in any order; those added meanwhile may be
+        missing.
 
         Raises:
             KeyStoreError: the store cannot be read.
@@ -74,8 +75,8 @@ class KeyStore(Protocol):
 class ClaimingKeyStore(KeyStore, Protocol):
     """A key store that also keeps claims of first keys (SPEC section 6), so that a burst of processes makes one key.
 
-    A key store without these goes on working: processes that start together may then make a first key each. Claims
-    stand apart from records: `list` and `key_ids` do not return them.
+    A key store without them works too, but processes that start together may make a first key each. Claims are kept
+    apart from records: `list` and `key_ids` do not return them.
     """
 
     @property
@@ -84,7 +85,7 @@ class ClaimingKeyStore(KeyStore, Protocol):
         ...
 
     def get_claim(self, place: bytes) -> bytes | None:
-        """Return the claim at a place of 16 bytes, as it is now and not as an index may have it; None if there is none.
+        """Return the claim at a place of 16 bytes, by a consistent read; None if there is none.
 
         Raises:
             KeyStoreError: the store cannot be read.
@@ -92,15 +93,15 @@ class ClaimingKeyStore(KeyStore, Protocol):
         ...
 
     def put_claim(self, place: bytes, claim: bytes, replacing: bytes | None) -> bool:
-        """Put a claim into its place; when this returns True, it is there for good.
+        """Put a claim into its place; when this returns True, it is durable.
 
         Args:
             place: 16 bytes.
             claim: any bytes.
-            replacing: what was read there; None if there was nothing.
+            replacing: the claim that was read there; None if there was none.
 
         Returns:
-            False, with nothing changed, if something else is there than was read.
+            False, with nothing changed, if the claim has changed since it was read.
 
         Raises:
             KeyStoreError: the store cannot be written.
@@ -109,13 +110,13 @@ class ClaimingKeyStore(KeyStore, Protocol):
 
 
 def keeping_claims(store: KeyStore | None) -> ClaimingKeyStore | None:
-    """Return where claims are kept, the key store itself or the own one of a chain; None if nowhere."""
+    """Return the store that keeps claims: the key store itself, or the own one of a chain; None if it cannot."""
     own = getattr(store, "own", store)
     return cast(ClaimingKeyStore, own) if getattr(own, "keeps_claims", False) else None
 
 
 def read_record(key_id: bytes, data: bytes, *, tenant: str | None, state: str) -> KeyRecord | Tombstone:
-    """Make a record or a tombstone of what a store kept: for implementers of key stores.
+    """Make a record or a tombstone from what a store kept: for implementers of key stores.
 
     Args:
         key_id: the 16 bytes that the record was found under, as any kind of bytes that a driver gives.
@@ -124,10 +125,10 @@ def read_record(key_id: bytes, data: bytes, *, tenant: str | None, state: str) -
         state: the store's state of the record.
 
     Raises:
-        KeyStoreError: this is no record, its copy of the tenant was edited, or its state is unknown.
+        KeyStoreError: it is not a record, its copy of the tenant was edited, or its state is unknown.
     """
     record: KeyRecord | Tombstone
-    try:  # a database may give back something else than bytes
+    try:  # a database may return something else than bytes
         key_id, data = bytes(memoryview(key_id)), bytes(memoryview(data))
     except TypeError:
         raise KeyStoreError("the key store holds a row that is no key record") from None

@@ -14,20 +14,20 @@ __all__ = ["update_record"]
 
 T = TypeVar("T")
 
-_MAX_CONFLICTS = 5  # with others who change the same record, until that is given up
+_MAX_CONFLICTS = 5  # concurrent changes of the same record before giving up
 
 
 def update_record(store: KeyStore, key_id: bytes, attempt: Callable[[KeyRecord], T | None]) -> T:
-    """Read a record and have it changed, again if others changed it meanwhile; return what the attempt returned.
+    """Read a record and change it, again if others changed it meanwhile; return what the attempt returned.
 
     Args:
         store: holds the record.
         key_id: its 16 bytes.
-        attempt: changes the record that it is given with `KeyStore.replace`, and returns None if that returned False.
+        attempt: changes the record that it gets with `KeyStore.replace`, and returns None if that returned False.
 
     Raises:
         KeyShreddedError: there is a tombstone in its place.
-        KeyStoreError: the store does not work, or others change the record all the time.
+        KeyStoreError: the store does not work, or others keep changing the record.
     """
     for _ in range(_MAX_CONFLICTS):
         record = store.get(key_id)
@@ -36,4 +36,4 @@ def update_record(store: KeyStore, key_id: bytes, attempt: Callable[[KeyRecord],
         outcome = attempt(record)
         if outcome is not None:
             return outcome
-    raise KeyStoreError(f"the record of data key {key_id.hex()} is changed by others all the time")
+    raise KeyStoreError(f"others keep changing the record of data key {key_id.hex()}: try again")

@@ -87,7 +87,7 @@ class Story(RuleBasedStateMachine):
             assert region in self.world.down
             self.count(what, "outage")
         except KeyStoreError as error:
-            early = "a short while ago" in str(error)
+            early = "made recently" in str(error)
             assert tenant in STORMY
             assert early or region in self.world.down
             self.count(what, "another one later" if early else "outage")
