@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
+from fieldcrypt.batch import encrypt_fields
 from fieldcrypt.declaration.path import Path
 from fieldcrypt.declaration.protection import Protection
 from fieldcrypt.declaration.record_field import RecordField
@@ -126,15 +127,21 @@ class ProtectedRecord:
                 there are none.
             KeyProviderError, KeyStoreError, ConfigurationError: as for `Field.encrypt` and `BlindIndex.tag`.
         """
-        named, each = self._key.named(tenant), None
+        named = self._key.named(tenant)
+        each: Found | None = None
         try:
             new, found, binding = self._opened(record, named, reading=False)
         except (TypeError, ValueError) as error:
             raise PlaintextRefusedError(f"{self.name}: {error}") from None
-        try:
+
+        def parts() -> Iterator[tuple[Field[Any], Any, Mapping[str, str] | None]]:
+            nonlocal each
             for each in found:
-                context = binding.context(each.elements)
-                each.container[each.at] = each.field.encrypt(each.value, binding.tenant, context)
+                yield each.field.field, each.value, binding.context(each.elements)
+
+        try:
+            for each, data in zip(found, encrypt_fields(parts(), tenant=binding.tenant), strict=True):
+                each.container[each.at] = each.field.stored(data)
                 if each.field.indexes:
                     each.container.update(each.field.tag(each.value, binding.tenant))
             each = None

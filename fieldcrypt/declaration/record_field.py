@@ -68,9 +68,8 @@ class RecordField:
         """True if one of its indexes has tags per tenant."""
         return bool(self._per_tenant)
 
-    def encrypt(self, value: Any, tenant: str | None, context: Mapping[str, str] | None) -> bytes | str:
-        """Return what is stored of a value."""
-        data = self.field.encrypt(value, tenant=tenant, context=context)
+    def stored(self, data: bytes) -> bytes | str:
+        """Return an encrypted value in the form in which it is stored."""
         return text_form.encode(data) if self._is_text else data
 
     def tag(self, value: Any, tenant: str | None) -> dict[str, bytes | str]:

@@ -78,7 +78,8 @@ class Sealing:
 
     def add(self, record: dict[str, Any], binding: Binding) -> None:
         """Seal a record whose protected values are encrypted already."""
-        record[self.member] = self._field.encrypt(b"", binding.tenant, self._context(record, binding))
+        data = self._field.field.encrypt(b"", tenant=binding.tenant, context=self._context(record, binding))
+        record[self.member] = self._field.stored(data)
 
     def verify(self, record: Mapping[str, Any], binding: Binding) -> None:
         """Look at the seal of a record, as the store has it.
