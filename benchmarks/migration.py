@@ -184,7 +184,7 @@ def _check_rows(engine: Engine, journals: Sequence[Path], outcome: Outcome) -> N
 
 
 def _check_files(server: Postgres, outcome: Outcome) -> None:
-    """No plaintext is in the table's files, once they are written anew."""
+    """No plaintext is in the table's files, once they are written again."""
     server.sql("VACUUM FULL patients", "CHECKPOINT")
     query = (
         "SELECT pg_relation_filepath(oid) FROM pg_class WHERE relname = 'patients' UNION "

@@ -96,7 +96,7 @@ def compare(fleet: Fleet, lives: int, seed: int) -> list[Agreement]:
 
     Args:
         fleet: with no values from before.
-        lives: how often all processes begin anew.
+        lives: how often all processes begin again.
         seed: of the real run; the simulations have others.
     """
     real, latency, store_time = _count_real(fleet, lives, seed)

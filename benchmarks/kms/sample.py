@@ -60,7 +60,7 @@ class Outcome:
         dollars: in a month.
         steady: calls per second and region, while no process starts.
         peak: calls in the busiest second of a day, in a region, while no process starts.
-        deployed: calls in the busiest second after the whole fleet began anew, in a region.
+        deployed: calls in the busiest second after the whole fleet began again, in a region.
         over: the share of all seconds in which there are more calls than the quota.
         waiting: the share of reads that wait for KMS.
         p99, p999: how long reads wait for KMS, in seconds.

@@ -34,7 +34,7 @@ class Protection:
             several of these.
         accept_public_key, accept_foreign_keys: read values under data keys that others can have planted; see
             `Encryptor.field`.
-        accept_plaintext: read plaintext as well, until this day begins in UTC, a year from now at the most: while data
+        accept_plaintext: read plaintext as well, until this day begins in UTC, a year from now at most: while data
             that exists is encrypted. Writes are encrypted all the same.
         accept: read values of other schemes, or of a former declaration, as well (`LegacyReader`, `PreviousField`).
         accept_until: until when; needed with `accept`.

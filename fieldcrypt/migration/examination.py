@@ -30,7 +30,7 @@ class Examination:
         from_plaintext, to_field: see `Reading`.
 
     Attributes:
-        waits_until: when a newer data key begins to encrypt, if values were found that are to be encrypted anew then.
+        waits_until: when a newer data key begins to encrypt, if values were found that are to be re-encrypted then.
     """
 
     __slots__ = ("_accepted", "_encryptor", "_field", "_has_forms", "_old", "_pad", "_reading", "waits_until")
@@ -80,7 +80,7 @@ class Examination:
         return self._own(data, found.value, tenant) if found.status is ValueStatus.ACTIVE else found
 
     def check_due(self, examined: ExaminedValue) -> None:
-        """Look whether a value may be encrypted anew: plaintext planted after its day must not become authentic.
+        """Look whether a value may be re-encrypted: plaintext planted after its day must not become authentic.
 
         Raises:
             DecryptionError: it is plaintext, and the day until which that is accepted has begun.

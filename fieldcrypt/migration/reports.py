@@ -44,7 +44,7 @@ class MigrationPlan(NamedTuple):
         passed_over: why rows are none of this migration's, with how many: no step looks at them any further.
         remarks: what to know before, though nothing keeps a backfill from being done: triggers, constraints and
             defaults of a column that becomes ciphertext, or a newer data key that waits, so that it is too early to
-            encrypt anew.
+            re-encrypt.
         stale_seals: how many have no seal, or not one as it is declared now.
     """
 

@@ -81,7 +81,7 @@ class Pace:
 
         Args:
             amount: how much.
-            meanwhile: is called about once a second while it waits.
+            meanwhile: is called about once per second while it waits.
         """
         if self._rate is None:
             return

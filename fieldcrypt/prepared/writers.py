@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Writer", "Writers"]
 
 _LIMIT = 4096  # writers kept, one per tenant
-_BATCH = 64  # values whose nonces are drawn together: 16 MiB at the most, for none of them is longer than LONG
+_BATCH = 64  # values whose nonces are drawn together: 16 MiB at most, for none of them is longer than LONG
 _DRAW = 21  # nonces per call of the kernel, which gives up to 256 bytes whatever comes in between
 
 _SPLIT = [Struct(f"{GCM_NONCE_SIZE}s" * number).unpack for number in range(_DRAW + 1)]

@@ -64,9 +64,9 @@ def read_either(
 ) -> T:
     """Return the value of a field, whether the field or another scheme encrypted it. Plaintext is refused.
 
-    Forms overlap: a message of the AWS Encryption SDK begins with the byte of a value of ours. So the form only says
-    who is asked first, and who authenticates the value, under keys of his own, has the say. Who plants a message of an
-    old scheme gains what its reader takes anyway.
+    Forms overlap: a message of the AWS Encryption SDK begins with the same byte as one of our values. So the form only
+    decides who is asked first, and the reader that authenticates the value returns it. Planting a message of an old
+    scheme gains nothing that its reader does not accept anyway.
 
     Args:
         field: the field.

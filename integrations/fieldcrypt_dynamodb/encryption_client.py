@@ -50,7 +50,7 @@ class DynamoDbEncryptionClientReader:
         self._config = config
 
     def recognises(self, item: Mapping[str, Any]) -> bool:
-        """Say whether an item has been signed by the DynamoDB Encryption Client, to go by its attributes."""
+        """Return True if an item has been signed by the DynamoDB Encryption Client, to go by its attributes."""
         return _SIGNATURE in item
 
     def read(self, item: Mapping[str, Any]) -> dict[str, Any]:

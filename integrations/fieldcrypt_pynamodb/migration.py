@@ -153,7 +153,7 @@ def _check_maps(kind: Any, path: str = "") -> None:
         if path and isinstance(each, EncryptedAttribute):
             raise ConfigurationError(
                 f"{path}.{name} is encrypted inside of a map, and migrations go to whole attributes only: encrypt the "
-                "map, or write the items anew by the model"
+                "map, or write the items again by the model"
             )
         inside = each.element_type if isinstance(each, ListAttribute) else type(each)
         if isinstance(inside, type) and issubclass(inside, MapAttribute):

@@ -417,7 +417,7 @@ class TestReencryption(OnMoto):
 
 class TestOtherSchemes(OnMoto):
     def test_values_of_another_scheme(self, dynamodb: DynamoDb, encryptor: Encryptor) -> None:
-        """Are encrypted anew, as text or binary; a forged one is reported, and stays as it is."""
+        """Are re-encrypted, as text or binary; a forged one is reported, and stays as it is."""
         plain, fernet = create(dynamodb), Fernet(Fernet.generate_key())
         how: dict[str, Any] = {"accept": [FernetReader(fernet)], "accept_until": SOON}
         table = described(encryptor, attributes={"email": Protected(str, **how)})

@@ -179,7 +179,7 @@ class TestKeyStores:
         assert encryptor.data_keys.count() == before
 
     def test_old_values_are_known_as_old(self, lived: tuple[Encryptor, dict[str, Any]]) -> None:
-        """What is under a key that was followed, or retired, is to be encrypted anew; the rest is not."""
+        """What is under a key that was followed, or retired, is to be re-encrypted; the rest is not."""
         encryptor, life = lived
         old = [
             (value["tenant"], value["text"])

@@ -407,7 +407,7 @@ class TestWhatIsToBeReencrypted:
         assert encryptor.followed_at(scene.second) is None
 
     def test_states_make_nothing_new(self, scene: Scene) -> None:
-        """What is under a key that is said to be retired is to be encrypted anew; what was old stays so."""
+        """What is under a key that is said to be retired is to be re-encrypted; what was old stays so."""
         scene.swap_states()
         encryptor = scene.fresh()
         scene.encrypts(encryptor)

@@ -186,7 +186,7 @@ class TestInPlace:
 
 class TestReencryption:
     def test_after_a_rotation(self, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Values under an old key are encrypted anew, others are left alone, and so is nothing else."""
+        """Values under an old key are re-encrypted, others are left alone, and so is nothing else."""
         encryptor = keys()
         patient = model(encryptor)
         add(engine, patient, 6)
@@ -205,7 +205,7 @@ class TestReencryption:
         assert migration.verify().wrong == 0
 
     def test_what_is_from_before_there_was_a_key_store(self, database: Database) -> None:
-        """Values that carry their keys are encrypted anew where they are read, and named as unreadable elsewhere."""
+        """Values that carry their keys are re-encrypted where they are read, and named as unreadable elsewhere."""
         engine, encryptor = database("sqlite"), keys()
         patient = model(encryptor, bound=False)
         add(engine, patient, 3)

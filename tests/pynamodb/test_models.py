@@ -616,7 +616,7 @@ class TestTenants:
 
     @pytest.mark.parametrize("change", [lambda m: m.clinic.set("clinic-8"), lambda m: m.clinic.remove()])
     def test_the_tenant_is_not_changed_by_an_update(self, meta: Any, keys: Encryptor, change: Any) -> None:
-        """The values would not be encrypted anew."""
+        """The values would not be re-encrypted."""
         model = tenants(meta, keys)
         item = model("1", clinic="clinic-7", ssn=SSN)
         item.save()

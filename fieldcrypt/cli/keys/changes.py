@@ -103,7 +103,7 @@ def retire(
     yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Give up index keys from before a rotation, once all rows are tagged anew; or a data key with nothing under it.
+    """Give up index keys from before a rotation, once all rows are tagged again; or a data key with nothing under it.
 
     Looks through all migrations that FIELDCRYPT_MIGRATIONS or pyproject.toml names, and refuses while values under the
     key remain. Rows that are not tagged under the newest index key are found no more. Exit code 2 if it is too early.
@@ -239,7 +239,7 @@ def _retire_data_key(found: Encryptor, text: str, yes: bool, as_json: bool) -> N
         left |= migration.values_under(key_id)
     if left:
         told = ", ".join(f"{count:,} of {name}" for name, count in left.items())
-        raise ConfigurationError(f"values are under the key: {told}. `fieldcrypt migrate backfill` encrypts them anew")
+        raise ConfigurationError(f"values are under the key: {told}. `fieldcrypt migrate backfill` re-encrypts them")
     if not yes:
         ask(["Values that no migration here is about may still be under this data key."], "Nothing was changed.")
     record = found.data_keys.retire(key_id)

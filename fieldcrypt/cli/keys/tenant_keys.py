@@ -53,7 +53,7 @@ def move(tenant: TenantOption, encryptor: EncryptorOption = None, as_json: JsonO
 
     Makes the next data key and index key, which the default key never opens, and rewraps the old ones. Before, have the
     lookup return a KeyProviderChain of its own and the default key provider in all processes; afterwards, encrypt and
-    tag anew and retire the old keys, as it says. Backups from before stay readable with the default key. Can be
+    tag again and retire the old keys, as it says. Backups from before stay readable with the default key. Can be
     interrupted and repeated. Exit code 1 if some keys were left.
     """
     check_tenant_option(tenant)

@@ -20,7 +20,7 @@ from fieldcrypt.migration import MendsRows, Progress, Sample, StepReport, ValueS
 __all__ = ["migrate"]
 
 migrate = typer.Typer(
-    name="migrate", help="Encrypt data that exists, encrypt it anew, and verify it.", no_args_is_help=True
+    name="migrate", help="Encrypt data that exists, re-encrypt it, and verify it.", no_args_is_help=True
 )
 
 _TELL_EVERY = 60.0  # seconds, where there is no terminal
@@ -62,7 +62,7 @@ def backfill(
     migration: MigrationArgument = None,
     workers: Annotated[int, typer.Option(min=1, help="Threads that work at it.")] = 1,
     batch: BatchOption = 1000,
-    rate: Annotated[float | None, typer.Option(min=0.01, metavar="ROWS", help="Rows a second at the most.")] = None,
+    rate: Annotated[float | None, typer.Option(min=0.01, metavar="ROWS", help="Rows per second at most.")] = None,
     restart: Annotated[bool, typer.Option("--restart", help="Begin again, whatever was begun.")] = False,
     mend: Annotated[
         bool, typer.Option("--mend", help="Encrypt again what does not open and has its plaintext beside it.")

@@ -124,7 +124,7 @@ class EmbeddedRecords:
         )
 
     def _look_once(self, record: KeyRecord) -> None:
-        """Ask the key store whether a data key was shredded, unless that was done lately, or others were too often."""
+        """Ask the key store whether a data key was shredded, unless it was asked recently, or too often for others."""
         if self._unread.get(fingerprint(record)) or not self._bucket.take():
             return
         stone = None

@@ -110,7 +110,7 @@ class StoredMigration:
 
         A unit is changed as it is when it is written: nothing that somebody else has written is lost. A protected
         field that is filled from another, and has a value already, keeps that value: under an old key, or of a former
-        declaration or another scheme, it is encrypted anew. Keys are fetched while nothing is locked.
+        declaration or another scheme, it is re-encrypted. Keys are fetched while nothing is locked.
 
         Args:
             workers: threads that work at it; other processes may work at it too.

@@ -89,7 +89,7 @@ class _Rewriting:
         return {root for root in _roots(leaf) if root in self._table.attributes or root in self._table.own}
 
     def asks_for_presence(self, leaf: Node) -> bool:
-        """Say whether all that is asked is whether an attribute is there."""
+        """Return True if all that is asked is whether an attribute is there."""
         return leaf.kind in _PRESENCE and len(leaf.parts) == 1 and _whole(leaf.parts[0]) is not None
 
     def searched(self, leaf: Node) -> tuple[str, tuple[str, ...]] | None:

@@ -92,7 +92,7 @@ class Tokens:
         return token
 
     def at(self, *texts: str) -> bool:
-        """Say whether the next token is one of these, in any case."""
+        """Return True if the next token is one of these, in any case."""
         token = self._tokens[self._at]
         return token.kind != "value" and token.text.upper() in texts
 
@@ -103,7 +103,7 @@ class Tokens:
         return self.take()
 
     def opens(self) -> bool:
-        """Say whether a function begins: a name, and a parenthesis."""
+        """Return True if a function begins: a name, and a parenthesis."""
         return self.peek().kind == "name" and self._tokens[self._at + 1].text == "("
 
     def path(self) -> Path:

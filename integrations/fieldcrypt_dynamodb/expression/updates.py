@@ -155,7 +155,7 @@ def _check(table: ProtectedTable, path: Path) -> None:
         )
     if path.root in table.previous_attributes:
         raise ProtectedAttributeError(
-            f"{table.name}.{path.root} is what values were bound to before, and may be until all are encrypted anew: "
+            f"{table.name}.{path.root} is what values were bound to before, and may be until all are re-encrypted: "
             "put the whole item to change it"
         )
     if table.seal is not None and path.root in table.seal.over:

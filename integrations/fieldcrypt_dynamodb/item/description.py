@@ -20,7 +20,7 @@ class LegacyItemReader(Protocol):
     """Reads items that another scheme encrypted as a whole, in either of boto3's forms."""
 
     def recognises(self, item: Any, /) -> bool:
-        """Say whether an item has the form of this scheme's; proves nothing."""
+        """Return True if an item has the form of this scheme's; proves nothing."""
         ...
 
     def read(self, item: Any, /) -> Any:

@@ -57,7 +57,7 @@ class Form(Protocol):
         ...
 
     def is_null(self, value: Any) -> bool:
-        """Say whether a value is DynamoDB's NULL."""
+        """Return True if a value is DynamoDB's NULL."""
         ...
 
     def binary(self, data: bytes) -> Any:

@@ -15,7 +15,7 @@ Wire = Mapping[str, Any]
 
 
 def is_null(value: Wire | None) -> bool:
-    """Say whether an attribute is absent, or DynamoDB's NULL."""
+    """Return True if an attribute is absent, or DynamoDB's NULL."""
     return value is None or WIRE.is_null(value)
 
 
@@ -39,7 +39,7 @@ def wire(data: Any) -> Any:
 
 
 def is_kept(value: Wire, again: Wire) -> bool:
-    """Say whether an attribute that was read, and is written again, has the numbers and the bytes that it had.
+    """Return True if an attribute that was read, and is written again, has the numbers and the bytes that it had.
 
     Text may be written in another way, and a map have other members: that is the type's affair.
     """

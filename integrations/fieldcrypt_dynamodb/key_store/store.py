@@ -170,7 +170,7 @@ class DynamoKeyStore:
         return True
 
     def _has(self, record: KeyRecord | Tombstone) -> bool:
-        """Say whether just this record is there, after it was refused.
+        """Return True if just this record is there, after it was refused.
 
         boto3 sends a request again whose answer it did not get; what is in the way may be what the first one wrote.
         """

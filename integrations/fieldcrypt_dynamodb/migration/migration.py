@@ -25,9 +25,9 @@ class TableMigration(StoredMigration):
         migration = TableMigration(patients)                # a ProtectedTable; clients as boto3 is configured
         migration = TableMigration(MigratedModel(Patient))  # of PynamoDB: fieldcrypt_pynamodb.migration
 
-    Attributes are encrypted in place, from what their `accept_plaintext` and `accept` accept, and anew after a
+    Attributes are encrypted in place, from what their `accept_plaintext` and `accept` accept, and again after a
     rotation. Every step can be interrupted, killed, run by several processes at once, and repeated. An item is written
-    under the condition that what is written anew is as it was read: nothing that somebody else has written is lost.
+    under the condition that what is written again is as it was read: nothing that somebody else has written is lost.
 
     IAM actions: on the table `dynamodb:DescribeTable`, `dynamodb:DescribeTimeToLive` and `dynamodb:Scan`; for backfill
     and undo `dynamodb:GetItem` and `dynamodb:UpdateItem`; and see `CheckpointTable`.

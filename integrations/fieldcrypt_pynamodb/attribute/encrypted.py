@@ -290,7 +290,7 @@ class EncryptedAttribute(ProtectedAttribute[T]):
 
 
 def _is_expression(value: Any) -> bool:
-    """Say whether a value is one that DynamoDB would have to compute; a map that somebody filled is not."""
+    """Return True if a value is one that DynamoDB would have to compute; a map that somebody filled is not."""
     if isinstance(value, MapAttribute):
         return "attribute_values" not in value.__dict__  # which one has that is a value, and none of a model's
     return isinstance(value, (Attribute, _Operand))

@@ -53,5 +53,5 @@ class Tagger:
         )
 
     def matches(self, stored: Any, plain: Any) -> bool:
-        """Say whether a value that was read is equal to one that was searched for."""
+        """Return True if a value that was read is equal to one that was searched for."""
         return bool(self._index.matches(self._to_index(self._to_field(stored)), self._to_index(plain)))

@@ -95,7 +95,7 @@ class _Update:
         if root(target) in self._plan.previous_names.union(self._plan.item_key.attr_names):
             raise ProtectedAttributeError(
                 f"{root(target)!r} is what the protected values of the item are bound to, which an update does not "
-                "encrypt anew: assign it, and save() the whole item"
+                "re-encrypt: assign it, and save() the whole item"
             )
         for path in paths(action):
             attribute = self._protected.get(root(path))

@@ -46,7 +46,7 @@ class Search:
         return path == values[0] if len(values) == 1 else path.is_in(*values)
 
     def holds(self, instance: Any) -> bool:
-        """Say whether an item that was found by its tag has the value, and is of the tenant, that was looked for."""
+        """Return True if an item that was found by its tag has the value, and is of the tenant, that was looked for."""
         key = self.protected.key
         stored = instance.attribute_values.get(key)
         if stored is None or instance.get_attributes().get(key) is not self.protected.attribute:

@@ -51,7 +51,7 @@ class Encrypted(ProtectedType, TypeDecorator[Any]):
         pad: hide the exact length of values by padding them to a multiple of so many bytes (2 to 65,535).
         index: make the column searchable: the name of a companion column, which `blind_index()` declares, or an
             `IndexedBy` that says more.
-        accept_plaintext: read plaintext as well, until this day begins in UTC, a year from now at the most: while a
+        accept_plaintext: read plaintext as well, until this day begins in UTC, a year from now at most: while a
             column that held it is encrypted in place. Of text and bytes only, or with `storage` of text and documents
             of JSON. Writes are encrypted all the same.
         accept: read values of other schemes, or of a former declaration, as well (`LegacyReader`, `PreviousField`).

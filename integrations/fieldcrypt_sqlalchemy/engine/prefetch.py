@@ -50,7 +50,7 @@ def fetch_keys(cursor: Any, columns: Columns) -> None:
 
 
 def _missing(columns: Columns, rows: Any) -> dict[Encryptor, dict[bytes, bytes]]:
-    """Return a value for each data key that was not looked up lately."""
+    """Return a value for each data key that was not looked up recently."""
     now, wall = time.monotonic(), time.time()
     missing: dict[Encryptor, dict[bytes, bytes]] = {}
     for at, type_ in columns:

@@ -13,7 +13,7 @@ __all__ = ["warn_if_nothing_protected"]
 
 
 def warn_if_nothing_protected(mapper: Mapper[Any], cls: Any) -> None:
-    """Warn of a class that is decorated in vain: neither it nor a class of its family has an encrypted column."""
+    """Warn of a class that is decorated without effect: no class of its family has an encrypted column."""
     plan = plan_of(mapper)
     if plan is None or plan.row is None or plan.attributes:
         return
