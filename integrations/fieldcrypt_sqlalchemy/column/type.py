@@ -21,7 +21,7 @@ from fieldcrypt_sqlalchemy.column.tagger import Tagger, check_index
 from fieldcrypt_sqlalchemy.errors import parameterless_error
 from fieldcrypt_sqlalchemy.offload import in_thread
 from fieldcrypt_sqlalchemy.value.conversion import conversion
-from fieldcrypt_sqlalchemy.value.processors import PROTECTED_RESULT, binary_type, binding, reading_binary
+from fieldcrypt_sqlalchemy.value.processors import binary_type, binding, reading_binary, revealing
 from fieldcrypt_sqlalchemy.value.round_trip import stored
 from fieldcrypt_sqlalchemy.value.storage import storage_of
 from fieldcrypt_sqlalchemy.value.text_values import opening, plaintext_writer, reading, sealing
@@ -46,18 +46,10 @@ class Encrypted(ProtectedType, TypeDecorator[Any]):
         type_: what the application sees: any SQLAlchemy type but PickleType.
         encryptor: where keys come from. It may be configured after the models are declared. Not given on a model that
             `encrypted` decorates.
-        name: the field's name, if not `table.column`.
-        context: constant encryption context beside the name; keys must not begin with `fieldcrypt:`.
-        pad: hide the exact length of values by padding them to a multiple of so many bytes (2 to 65,535).
+        name, context, pad, accept_public_key, accept_foreign_keys, accept, accept_until: see `Protection`.
         index: make the column searchable: the name of a companion column, which `blind_index()` declares, or an
             `IndexedBy` that says more.
-        accept_plaintext: read plaintext as well, until this day begins in UTC, a year from now at most: while a
-            column that held it is encrypted in place. Of text and bytes only, or with `storage` of text and documents
-            of JSON. Writes are encrypted all the same.
-        accept: read values of other schemes, or of a former declaration, as well (`LegacyReader`, `PreviousField`).
-        accept_until: until when; needed with `accept`.
-        accept_public_key, accept_foreign_keys: read values under data keys that others can have planted; see
-            `Encryptor.field`.
+        accept_plaintext: see `Protection`. Of text and bytes only, or with `storage` of text and documents of JSON.
         storage: the type that the column has in the database, a String, a Text or a JSON, so that a column that exists
             is encrypted where it is. Values take a third more room than in binary. Default: binary.
         write: False for the first of two deployments, or while an `undo` runs (docs/migration.md): both forms are read,
@@ -209,10 +201,10 @@ class Encrypted(ProtectedType, TypeDecorator[Any]):
         _, from_field, field = self.prepared()
         decrypt = self.decrypting(field)
         if self.text is None:
-            return reading_binary(decrypt, from_field, field, mixed=self.accepted is not None)
-        read = reading(self.text.from_driver(dialect, coltype), decrypt, from_field, field)
-        setattr(read, PROTECTED_RESULT, True)
-        return read
+            read = reading_binary(decrypt, field, mixed=self.accepted is not None)
+        else:
+            read = reading(self.text.from_driver(dialect, coltype), decrypt)
+        return revealing(read, from_field, field)
 
     def decrypting(self, field: Field[Any]) -> Callable[..., Any]:
         """Return what decrypts values of the column's field, and reads what else the column accepts."""

@@ -10,7 +10,7 @@ from sqlalchemy.sql.selectable import AliasedReturnsRows
 if TYPE_CHECKING:
     from fieldcrypt_sqlalchemy.row_key.row_key import RowKey
 
-__all__ = ["ROW_KEYS", "note_row_key", "row_keys_behind", "row_keys_of"]
+__all__ = ["ROW_KEYS", "binding_columns", "note_row_key", "row_keys_behind", "row_keys_of"]
 
 ROW_KEYS = "fieldcrypt_row_keys"  # an attribute of tables; migrations show `info`
 
@@ -34,3 +34,9 @@ def row_keys_behind(table: Any) -> Sequence[RowKey]:
         base = base.element
     of_types = [column.type.row_key for column in table.c if hasattr(column.type, "row_key")]
     return [*row_keys_of(base), *of_types]
+
+
+def binding_columns(table: Any) -> set[str]:
+    """Return the keys of the columns of a table, or of an alias, that values of decorated models are bound to."""
+    names = ((key, name) for key in row_keys_behind(table) for name in key.binding_names)
+    return {column.key for key, name in names for column in key.columns_of(name)} & set(table.c.keys())

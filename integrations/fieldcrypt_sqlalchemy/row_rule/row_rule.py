@@ -16,7 +16,7 @@ from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
 from fieldcrypt_sqlalchemy.flush.moves import expected_row
 from fieldcrypt_sqlalchemy.internals.write import multi_rows, prefixes
 from fieldcrypt_sqlalchemy.row_key.bound_row import BoundRow
-from fieldcrypt_sqlalchemy.row_key.noted import row_keys_behind, row_keys_of
+from fieldcrypt_sqlalchemy.row_key.noted import binding_columns, row_keys_of
 from fieldcrypt_sqlalchemy.row_rule.elsewhere import check_elsewhere
 from fieldcrypt_sqlalchemy.row_rule.row_condition import RowCondition, conditions
 from fieldcrypt_sqlalchemy.row_rule.upsert_rule import check_upsert
@@ -38,12 +38,9 @@ def check_nested(statement: Any) -> None:
     inserted = {columns.key(name) for name, _ in columns.static} | {key for row in multi_rows(statement) for key in row}
     changed = columns.upserted | (inserted if isinstance(statement, Update) else set())
     bound = {column.key for column in table.c if isinstance(column.type, RowBound)}
-    keys = [*row_keys_of(table), *row_keys_behind(table)]
-    parts = {column.key for key in keys for name in key.binding_names for column in key.columns_of(name)}
-    parts &= set(table.c.keys())
     for column in columns.elsewhere:
         raise ProtectedColumnError(f"{column} is written by a statement of another table, within another one")
-    for key in (inserted & bound) | (changed & (bound | parts)):
+    for key in (inserted & bound) | (changed & (bound | binding_columns(table))):
         raise ProtectedColumnError(
             f"{table.name}.{key} is written by a statement within another one: protected values of a "
             "decorated model, and what they are bound to, are written by a statement of their own"
@@ -79,10 +76,8 @@ class RowRule:
         self._connection = connection
         self._table = table
         self._keys = row_keys_of(table)
-        behind = self._keys or row_keys_behind(table)
         self._bound: dict[str, Any] = {column.key: column for column in table.c if isinstance(column.type, RowBound)}
-        parts = {column.key for key in behind for name in key.binding_names for column in key.columns_of(name)}
-        self._parts = parts & set(table.c.keys())
+        self._parts = binding_columns(table)
         self._columns = WrittenColumns(statement, table)
         self._part_keys: dict[Any, list[str | None]] = {}
 
@@ -101,13 +96,13 @@ class RowRule:
             ProtectedColumnError: it does.
         """
         self._check_tables()
-        binding_names = self._bound.keys() | self._parts
+        protected = self._bound.keys() | self._parts
         is_update = isinstance(self._statement, Update)
         several = multi_rows(self._statement)
         written: list[Values] = [*several] or [self._columns.values(row) for row in rows]
         for values, parameters in zip(written, rows if not several else [{}] * len(several), strict=True):
             row = self._row(values)
-            if not self._keys and (row is not None or (is_update and values.keys() & binding_names)):
+            if not self._keys and (row is not None or (is_update and values.keys() & protected)):
                 raise self._not_the_models_error()
             if is_update:
                 self._check_update(values, row, parameters)

@@ -9,7 +9,7 @@ from sqlalchemy.sql.elements import BindParameter, ColumnClause, Null
 
 from fieldcrypt_sqlalchemy.internals.column import is_untyped
 from fieldcrypt_sqlalchemy.internals.write import is_emitted, multi_rows, plugin_mapper, set_values
-from fieldcrypt_sqlalchemy.row_key.noted import row_keys_behind, row_keys_of
+from fieldcrypt_sqlalchemy.row_key.noted import binding_columns
 from fieldcrypt_sqlalchemy.statement.upserts import conflict_clauses, upsert_values
 
 __all__ = ["Values", "WrittenColumns", "plain"]
@@ -71,7 +71,7 @@ class WrittenColumns:
             column
             for column in found
             if hash(column.table) != hash(self._table)
-            and (hasattr(column.type, "row_key") or column.key in _parts_of(column.table))
+            and (hasattr(column.type, "row_key") or column.key in binding_columns(column.table))
         ]
 
     def _named(self, name: str) -> str | None:
@@ -100,9 +100,3 @@ def _is_other(value: Any, type_: Any) -> bool:
     if not isinstance(value, BindParameter):
         return False
     return value.callable is not None or not (is_untyped(value.type) or type(value.type) is type(type_))
-
-
-def _parts_of(table: Any) -> set[str]:
-    """Return the keys of the columns of a table, or of an alias, that values of decorated models are bound to."""
-    keys = [*row_keys_of(table), *row_keys_behind(table)]
-    return {column.key for key in keys for name in key.binding_names for column in key.columns_of(name)}

@@ -95,8 +95,6 @@ class RowBound(Encrypted):
         """Compare two values as the ORM does to find out what has changed; one that nobody read equals only itself."""
         one = x._opened if x.__class__ is Sealed else x
         other = y._opened if y.__class__ is Sealed else y
-        if (
-            one is UNOPENED or other is UNOPENED
-        ):  # what is stored may look like a value of the application's: it is none
+        if one is UNOPENED or other is UNOPENED:  # what is stored is no value of the application's, though it looks so
             return x.__class__ is y.__class__ is Sealed and bool(x._data == y._data)
         return self.type_.compare_values(one, other)

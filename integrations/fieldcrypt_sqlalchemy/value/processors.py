@@ -12,7 +12,7 @@ from fieldcrypt import DecryptionError, Field, FieldcryptError
 from fieldcrypt.spi import located
 from fieldcrypt_sqlalchemy.errors import parameterless_error
 
-__all__ = ["PROTECTED_RESULT", "binary_type", "binding", "reading_binary"]
+__all__ = ["PROTECTED_RESULT", "binary_type", "binding", "reading_binary", "revealing"]
 
 PROTECTED_RESULT = "fieldcrypt_protected_result"  # an attribute of functions that return plaintext
 
@@ -62,12 +62,11 @@ def binding(
     return process
 
 
-def reading_binary(decrypt: Process, from_field: Process | None, field: Field[Any], *, mixed: bool) -> Process:
+def reading_binary(decrypt: Process, field: Field[Any], *, mixed: bool) -> Process:
     """Return what decrypts a value that came from the driver, of a binary column.
 
     Args:
         decrypt: as `Field.decrypt`.
-        from_field: makes of a decrypted value one of the application's; None: it is that.
         field: the column's.
         mixed: there may be plaintext.
     """
@@ -82,16 +81,25 @@ def reading_binary(decrypt: Process, from_field: Process | None, field: Field[An
             raise field.reported_error(DecryptionError())
         return decrypt(value)
 
-    setattr(process, PROTECTED_RESULT, True)
-    if from_field is None:
-        return process
+    return process
+
+
+def revealing(read: Process, from_field: Process | None, field: Field[Any]) -> Process:
+    """Return what reads values as the application has them, marked as what returns plaintext.
+
+    Args:
+        read: decrypts what came from the driver.
+        from_field: makes of a decrypted value one of the application's; None: it is that.
+        field: the column's.
+    """
 
     def convert(value: Any) -> Any:
-        plain = process(value)
+        plain = read(value)
         try:
-            return None if plain is None else from_field(plain)
+            return None if plain is None else from_field(plain)  # type: ignore[misc]  # it is not used without
         except DecryptionError as error:
             raise field.reported_error(error, value) from None
 
-    setattr(convert, PROTECTED_RESULT, True)
-    return convert
+    process = read if from_field is None else convert
+    setattr(process, PROTECTED_RESULT, True)
+    return process

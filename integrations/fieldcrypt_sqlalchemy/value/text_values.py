@@ -102,23 +102,11 @@ def binary(storage: TextStorage, stored: Any, mixed: bool) -> Any:
     raise DecryptionError
 
 
-def reading(
-    from_driver: Callable[[Any], Any] | None,
-    decrypt: Callable[..., Any],
-    from_field: Callable[[Any], Any] | None = None,
-    field: Field[Any] | None = None,
-) -> Callable[[Any], Any]:
-    """Return what makes a value of what came from the driver."""
+def reading(from_driver: Callable[[Any], Any] | None, decrypt: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return what decrypts a value that came from the driver."""
 
     def process(value: Any) -> Any:
-        if from_driver is not None:
-            value = from_driver(value)
-        if value is None:
-            return None
-        value = decrypt(value)
-        try:
-            return value if from_field is None else from_field(value)
-        except DecryptionError as error:
-            raise error if field is None else field.reported_error(error) from None
+        stored = value if from_driver is None else from_driver(value)
+        return None if stored is None else decrypt(stored)
 
     return process
