@@ -46,6 +46,13 @@ if TYPE_CHECKING:
 
 _moved.install()
 
+# What pickles call these: where they are defined may change, and in 0.1 it was elsewhere.
+for _public in (
+    *(LocalKeyProvider, KeyProviderChain, FileKeyStore, KeyStoreChain, KeyRecord, KeyState, Purpose, WrappedKey),
+    *(Tombstone, IndexedBy, TagPlan, TagSize, plan_tags, RowContext, row_context, key_text),
+):
+    _public.__module__ = __name__
+
 __version__ = "0.1.0"
 
 __all__ = [

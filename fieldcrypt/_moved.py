@@ -14,6 +14,7 @@ else:
     Loader = object  # importing importlib.abc takes 10 ms
 
 _MOVED = {
+    "fieldcrypt.context": "fieldcrypt.format.context",
     "fieldcrypt.indexed_by": "fieldcrypt.declaration.indexed_by",
     "fieldcrypt.keys.file_store": "fieldcrypt.keys.stores.file",
     "fieldcrypt.keys.provider": "fieldcrypt.keys.providers.provider",

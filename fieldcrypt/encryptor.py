@@ -422,8 +422,16 @@ class Encryptor:
         if self._keyring is None:
             return _unpickle, (identity,)
         keyring = self._keyring
-        unpickle = partial(_unpickle, reads=keyring.reads_self_contained)
-        return unpickle, (identity, keyring.provider, keyring.store, keyring.policy, self._observer)
+        reads = keyring.reads_self_contained
+        is_default = reads is (keyring.store is None)  # then 0.1, which had no choice, unpickles it as well
+        unpickle = _unpickle if is_default else partial(_unpickle, reads=reads)
+        return unpickle, (
+            identity,
+            keyring.provider,
+            keyring.store,
+            keyring.policy,
+            self._observer,
+        )
 
 
 _registry: UnpickleRegistry[Encryptor] = UnpickleRegistry()

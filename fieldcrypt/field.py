@@ -466,10 +466,10 @@ class Field(Generic[T]):
             "context": made,
             "pad": self._codec.pad,
             "accept_public_key": self._accepts_public_key,
-            "accept_foreign_keys": self._accepts_foreign_keys,
-            "names_tenant": self._names_tenant,
             "offload": self._offload,
         }
+        newer = {"accept_foreign_keys": self._accepts_foreign_keys, "names_tenant": self._names_tenant}
+        how |= {name: value for name, value in newer.items() if value}  # else 0.1 unpickles it as well
         return partial(self._encryptor.field, self.name, self.type, **how), ()
 
     def __repr__(self) -> str:

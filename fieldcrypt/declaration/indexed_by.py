@@ -44,17 +44,11 @@ class IndexedBy:
         self.accept_default_key: Final = accept_default_key
 
     def __getstate__(self) -> list[Any]:
-        return [
-            self.companion,
-            self.normaliser,
-            self.tag_size,
-            self.per_tenant,
-            self.accept_low_cardinality,
-            self.accept_default_key,
-        ]
+        state = [self.companion, self.normaliser, self.tag_size, self.per_tenant, self.accept_low_cardinality]
+        return [*state, True] if self.accept_default_key else state  # as in 0.1, which has no default keys
 
     def __setstate__(self, state: list[Any]) -> None:
-        IndexedBy.__init__(self, *state)  # an older pickle has one less
+        IndexedBy.__init__(self, *state)
 
     def __eq__(self, other: object) -> bool:
         return self.__getstate__() == other.__getstate__() if isinstance(other, IndexedBy) else NotImplemented

@@ -13,6 +13,8 @@ from fieldcrypt.keys.record.record import check_tenant
 
 __all__ = ["KeyPolicy"]
 
+_SINCE_0_1 = ("index_keys", "not_before", "own_keys_only", "unknown_records_per_second")
+
 
 class KeyPolicy:
     """The limits of a keyring.
@@ -106,6 +108,13 @@ class KeyPolicy:
     def earliest(self) -> float:
         """The earliest creation time of a key that encrypts or tags, in seconds since 1970."""
         return float("-inf") if self.not_before is None else math.ceil(self.not_before.timestamp())
+
+    def __getstate__(self) -> tuple[None, dict[str, Any]]:
+        """Return the limits. Without those that 0.1 did not know, if they have their defaults: so it unpickles them."""
+        default = KeyPolicy()
+        limits = {name: getattr(self, name) for name in self.__slots__}
+        unused = {name for name in _SINCE_0_1 if limits[name] == getattr(default, name)}
+        return None, {name: value for name, value in limits.items() if name not in unused}
 
     def __setstate__(self, state: tuple[None, dict[str, Any]]) -> None:
         """Restore a pickle, of an older version too: limits that it did not have get their defaults."""

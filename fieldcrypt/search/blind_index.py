@@ -235,11 +235,10 @@ class BlindIndex(Generic[T]):
             "normaliser": self._normaliser,
             "accept_low_cardinality": self._accepts_low_cardinality,
             "offload": self._offload,
-            "per_tenant": self._per_tenant,
-            "accept_default_key": self._accepts_default_key,
         }
-        if self._path is not None:  # else the releases before this one unpickle it as well
-            how["path"] = self._path
+        newer = {"per_tenant": self._per_tenant, "accept_default_key": self._accepts_default_key, "path": self._path}
+        default = {"per_tenant": True, "accept_default_key": False, "path": None}
+        how |= dict(newer.items() - default.items())  # if there is none, 0.1 unpickles it as well
         return partial(self._encryptor.blind_index, self.name, self.type, **how), ()
 
     def __repr__(self) -> str:

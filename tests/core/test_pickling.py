@@ -21,10 +21,18 @@ from fieldcrypt import (
     Encryptor,
     Field,
     FileKeyStore,
+    IndexedBy,
     KeyPolicy,
     KeyProviderChain,
+    KeyRecord,
+    KeyState,
     LocalKeyProvider,
     MemoryKeyStore,
+    Purpose,
+    RowContext,
+    TagPlan,
+    Tombstone,
+    WrappedKey,
     _system,
     encryptor,
 )
@@ -420,3 +428,29 @@ def test_the_pickle_of_a_field_is_small(local: LocalKeyProvider) -> None:
         field.decrypt(field.encrypt(SSN, tenant=f"clinic-{i}"))
     assert len(pickle.dumps(field)) == before < 2000
     assert not re.search(rb"live_key|keyring|aead", pickle.dumps(field))
+
+
+@pytest.mark.parametrize(
+    "public",
+    [
+        FileKeyStore,
+        KeyProviderChain,
+        KeyRecord,
+        KeyState,
+        Purpose,
+        WrappedKey,
+        Tombstone,
+        IndexedBy,
+        RowContext,
+        TagPlan,
+    ],
+)
+def test_pickles_name_the_front_door(public: type) -> None:
+    """So they go on loading, and load in releases that had the class elsewhere."""
+    assert pickle.loads(f"cfieldcrypt\n{public.__name__}\n.".encode()) is public
+    assert b"fieldcrypt." not in pickle.dumps(public)
+
+
+def test_the_context_of_a_row_that_0_1_pickled() -> None:
+    """It named the module that it stood in then."""
+    assert pickle.loads(b"cfieldcrypt.context\nRowContext\n.") is RowContext

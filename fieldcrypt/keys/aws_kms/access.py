@@ -13,7 +13,7 @@ from fieldcrypt.keys.aws_kms.clients import ClientFactory, Clients, SessionFacto
 from fieldcrypt.keys.aws_kms.failover import MAX_PASSES, Attempt, Failover
 from fieldcrypt.keys.aws_kms.regions import check_region, partition_of
 
-__all__ = ["MAX_CIPHERTEXT_SIZE", "Access", "KmsAccess"]
+__all__ = ["MAX_CIPHERTEXT_SIZE", "Access", "KmsAccess", "without_defaults"]
 
 T = TypeVar("T")
 
@@ -183,6 +183,12 @@ class Access:
             return self._regions
         own = self.clients.own_region()
         return [own] if own else []
+
+
+def without_defaults(configuration: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a key provider but for those with their defaults, which older releases may not know."""
+    default: Mapping[str, object] = _DEFAULT
+    return {name: value for name, value in configuration.items() if name not in default or value != default[name]}
 
 
 def _check_times(access: Mapping[str, object]) -> None:

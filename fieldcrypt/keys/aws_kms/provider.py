@@ -9,7 +9,7 @@ from typing import Any, Literal, Unpack
 
 from fieldcrypt.errors import ConfigurationError, KeyProviderError
 from fieldcrypt.events import Event, EventKind, report
-from fieldcrypt.keys.aws_kms.access import MAX_CIPHERTEXT_SIZE, Access, KmsAccess
+from fieldcrypt.keys.aws_kms.access import MAX_CIPHERTEXT_SIZE, Access, KmsAccess, without_defaults
 from fieldcrypt.keys.aws_kms.aliases import Aliases
 from fieldcrypt.keys.aws_kms.answers import IncompleteAnswerError, is_missing_key, part_of
 from fieldcrypt.keys.aws_kms.arn import KeyArn
@@ -234,7 +234,7 @@ class AwsKmsKeyProvider(KeyProvider):
         return f"AwsKmsKeyProvider({[str(key) for key in self._keys]!r}, {self._configuration['regions']!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return partial(AwsKmsKeyProvider, **self._configuration), ()
+        return partial(AwsKmsKeyProvider, **without_defaults(self._configuration)), ()
 
 
 def _key_named(answer: Mapping[str, Any], name: str) -> KeyArn:

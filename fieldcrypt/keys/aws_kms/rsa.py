@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key, lo
 from fieldcrypt import _system
 from fieldcrypt._base.single_flight import SingleFlight
 from fieldcrypt.errors import ConfigurationError, KeyAccessDeniedError
-from fieldcrypt.keys.aws_kms.access import MAX_CIPHERTEXT_SIZE, Access, KmsAccess
+from fieldcrypt.keys.aws_kms.access import MAX_CIPHERTEXT_SIZE, Access, KmsAccess, without_defaults
 from fieldcrypt.keys.aws_kms.answers import part_of
 from fieldcrypt.keys.aws_kms.arn import KeyArn
 from fieldcrypt.keys.aws_kms.clients import Place
@@ -171,7 +171,7 @@ class AwsKmsRsaKeyProvider(KeyProvider):
         return f"AwsKmsRsaKeyProvider({str(self._key)!r}, {self._configuration['regions']!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return partial(AwsKmsRsaKeyProvider, **self._configuration), ()
+        return partial(AwsKmsRsaKeyProvider, **without_defaults(self._configuration)), ()
 
 
 def _oaep() -> OAEP:

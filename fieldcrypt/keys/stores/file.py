@@ -6,7 +6,7 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from fieldcrypt import _system
 from fieldcrypt._base.fork_guard import ForkGuard
@@ -68,7 +68,7 @@ class FileKeyStore:
 
     _id: bytes | None = _UNKNOWN  # of the store that was used here; None if it was made before stores had ids
 
-    keeps_claims: ClassVar[bool] = True
+    keeps_claims = True
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         if not os.fspath(path) or "\0" in os.fspath(path):

@@ -56,6 +56,8 @@ class DynamoKeyStore:
         ConfigurationError: there is no name.
     """
 
+    __module__ = "fieldcrypt_dynamodb"  # what pickles call it, wherever it is defined
+
     keeps_claims: ClassVar[bool] = True
 
     def __init__(self, table: str, client_factory: ClientFactory | None = None, *, region: str | None = None) -> None:
@@ -235,7 +237,8 @@ class DynamoKeyStore:
         return self.table if client is None else f"{self.table} in {client.meta.region_name}"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return partial(DynamoKeyStore, region=self._region), (self.table, self._client_factory)
+        make = DynamoKeyStore if self._region is None else partial(DynamoKeyStore, region=self._region)
+        return make, (self.table, self._client_factory)
 
     def __repr__(self) -> str:
         return f"<DynamoKeyStore {self._place()}>"

@@ -26,6 +26,7 @@ class Tag(bytes):
     __slots__ = ()
 
 
+Tag.__module__ = "fieldcrypt_sqlalchemy.companion"  # what pickles call it, as in 0.1
 NO_TAG = Tag()  # which no value has: for searching where there is nothing to find
 
 

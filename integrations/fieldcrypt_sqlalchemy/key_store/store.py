@@ -41,6 +41,7 @@ _LOCKED = (  # SQLite
 _MISSING = re.compile("no such table|relation .* does not exist|Table .* doesn't exist")  # SQLite, PostgreSQL, MySQL
 _PAGE = 1000  # key ids read at a time
 _NAME = "fieldcrypt_data_keys"
+_CONNECTIONS = 5
 
 T = TypeVar("T")
 
@@ -64,12 +65,14 @@ class SqlKeyStore:
         ConfigurationError: no engine, one that has a single connection, or a table that is not the key store's.
     """
 
+    __module__ = "fieldcrypt_sqlalchemy"  # what pickles call it, wherever it is defined
+
     def __init__(
         self,
         engine: Engine | AsyncEngine | Callable[[], Engine | AsyncEngine],
         table: str | Table = _NAME,
         schema: str | None = None,
-        max_connections: int = 5,
+        max_connections: int = _CONNECTIONS,
     ) -> None:
         self._make_engine = engine if callable(engine) else None
         if callable(engine):
@@ -241,7 +244,8 @@ class SqlKeyStore:
                 "a SqlKeyStore with an Engine cannot be pickled, because the Engine's URL may hold a password: give it "
                 "a function of a module that returns the Engine"
             )
-        return SqlKeyStore, (self._make_engine, self.table.name, self.table.schema, self._max_connections)
+        newer = () if self._max_connections == _CONNECTIONS else (self._max_connections,)  # which 0.1 does not know
+        return SqlKeyStore, (self._make_engine, self.table.name, self.table.schema, *newer)
 
     def __repr__(self) -> str:
         return f"SqlKeyStore({self._engine!r}, {self.table.fullname!r})"

@@ -123,3 +123,6 @@ class _Unpickled:
 
 def _unpickle(data: bytes | None, name: str) -> Sealed:
     return Sealed(data, _Unpickled(name), UNOPENED if data is not None else None)
+
+
+_unpickle.__module__ = "fieldcrypt_sqlalchemy.sealed"  # what pickles call it, as in 0.1
