@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from fieldcrypt.errors import FieldcryptError, located
@@ -11,13 +11,13 @@ from fieldcrypt.format._text import redacted_error
 from fieldcrypt.format.codecs import TEXT_BYTE
 from fieldcrypt.format.context import RowContext
 
-__all__ = ["encrypt_fields"]
+__all__ = ["FieldGroup", "encrypt_fields"]
+
+Part = tuple[Field[Any], Any, Mapping[str, str] | None]
 
 
-def encrypt_fields(
-    parts: Iterable[tuple[Field[Any], Any, Mapping[str, str] | None]], *, tenant: str | None = None
-) -> list[bytes]:
-    """Encrypt values of fields of one Encryptor, in less time than `Field.encrypt` takes for one after the other.
+def encrypt_fields(parts: Iterable[Part], *, tenant: str | None = None) -> list[bytes]:
+    """Encrypt values of any fields of one Encryptor, in less time than `Field.encrypt` takes one by one.
 
     Args:
         parts: a field, a value and its context each, as for `Field.encrypt`.
@@ -35,23 +35,83 @@ def encrypt_fields(
     field = encryptor = None
     try:
         for field, value, context in parts:
-            if value.__class__ is str and field._is_text:
-                plaintexts.append(TEXT_BYTE + value.encode())
-            else:
-                plaintexts.append(field._encode(value))
-            if context is None:
-                contexts.append(field._own)
-            elif context.__class__ is RowContext and field._rows_are_last:
-                contexts.append(field._own + context.encoded)
-            else:
-                contexts.append(field._bound(context))
+            plaintexts.append(field._encode(value))
+            contexts.append(field._own if context is None else field._bound(context))
             if field._encryptor is not encryptor:
                 if encryptor is not None:
                     raise ValueError("the fields of a batch have one Encryptor")
                 encryptor = field._encryptor
         return [] if field is None else field._writers.seal(tenant, plaintexts, contexts)
-    except UnicodeEncodeError as error:
-        refused: Exception = redacted_error(error)
     except (FieldcryptError, TypeError, ValueError) as error:
-        refused = error
-    raise located(refused, field=None if field is None else field.name, tenant=tenant)
+        refused = _located(error, field, tenant)
+    raise refused
+
+
+class FieldGroup:
+    """Fields whose values are encrypted together, such as those of a record: prepared, and so the fastest way to do it.
+
+    Args:
+        fields: at least one, all of one Encryptor.
+
+    Raises:
+        ValueError: there is none, or they are of several.
+    """
+
+    __slots__ = ("_contexts", "_fields", "_rows_are_last")
+
+    def __init__(self, fields: Iterable[Field[Any]]) -> None:
+        self._fields = tuple(fields)
+        if len({id(field._encryptor) for field in self._fields}) != 1:
+            raise ValueError("the fields of a batch have one Encryptor")
+        self._contexts = [field._own for field in self._fields]
+        self._rows_are_last = all(field._rows_are_last for field in self._fields)
+
+    def encrypt(
+        self, values: Sequence[Any], *, tenant: str | None = None, context: Mapping[str, str] | None = None
+    ) -> list[Any]:
+        """Encrypt a value of each field.
+
+        Args:
+            values: in the order of the fields; None stays None.
+            tenant, context: of all of them, as for `Field.encrypt`.
+
+        Raises:
+            ValueError: there are more or fewer values than fields.
+            Else as `Field.encrypt`, and nothing is encrypted.
+        """
+        plaintexts: list[Any] = []
+        field = None
+        try:
+            if len(values) != len(self._fields):
+                raise ValueError(f"{len(values)} values for {len(self._fields)} fields")
+            for field, value in zip(self._fields, values):  # noqa: B905 (strict costs a tenth of a microsecond)
+                if value.__class__ is str and field._is_text:
+                    plaintexts.append(TEXT_BYTE + value.encode())
+                elif value is None:
+                    break
+                else:
+                    plaintexts.append(field._encode(value))
+            else:
+                return self._fields[0]._writers.seal(tenant, plaintexts, self._bound(context))
+        except (FieldcryptError, TypeError, ValueError) as error:
+            refused = _located(error, field, tenant)
+        else:
+            given = [
+                (one, value, context) for one, value in zip(self._fields, values, strict=True) if value is not None
+            ]
+            sealed = iter(encrypt_fields(given, tenant=tenant))
+            return [None if value is None else next(sealed) for value in values]
+        raise refused
+
+    def _bound(self, context: Mapping[str, str] | None) -> list[bytes]:
+        if context is None:
+            return self._contexts
+        if context.__class__ is RowContext and self._rows_are_last:
+            return [own + context.encoded for own in self._contexts]
+        return [field._bound(context) for field in self._fields]
+
+
+def _located(error: Exception, field: Field[Any] | None, tenant: str | None) -> Exception:
+    if isinstance(error, UnicodeEncodeError):
+        error = redacted_error(error)
+    return located(error, field=None if field is None else field.name, tenant=tenant)

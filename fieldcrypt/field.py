@@ -33,7 +33,7 @@ from fieldcrypt.format.scalars import READ, REFUSALS, WRITE
 from fieldcrypt.keys.live.live_key import Crypt, LiveKey
 from fieldcrypt.keys.stores.store import KeyStore
 from fieldcrypt.offload import Offload, in_place
-from fieldcrypt.prepared.columns import each_with_its_own, note_position
+from fieldcrypt.prepared.columns import each_with_its_own, note_position, one_by_one
 from fieldcrypt.prepared.writers import Writers
 
 if TYPE_CHECKING:
@@ -333,20 +333,7 @@ class Field(Generic[T]):
         Raises:
             As `decrypt` and `encrypt_many`.
         """
-        given = list(data)
-        values: list[Any] = []
-        whose: Any = None
-        try:
-            for value, whose, bound in each_with_its_own(given, tenant, context):
-                values.append(None if value is None else self.decrypt(value, tenant=whose, context=bound))
-            return values
-        except (FieldcryptError, TypeError, ValueError) as error:
-            refused = located(error, field=self.name, tenant=whose)
-        except Exception as error:
-            note_position(error, len(values), given)
-            raise
-        note_position(refused, len(values), given)
-        raise refused
+        return one_by_one(self.decrypt, list(data), tenant, context, self.name)
 
     def _decode_long(self, kind: bytes, body: bytes) -> T:
         if kind == TEXT_BYTE and self._is_text:

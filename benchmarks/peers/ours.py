@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import itemgetter
 
 from benchmarks.peers.peer import Cipher, Record, each_field
 from fieldcrypt import Encryptor, LocalKeyProvider, MemoryKeyStore
+from fieldcrypt.spi import FieldGroup
 
 __all__ = ["PEERS"]
 
@@ -28,7 +30,14 @@ class Fieldcrypt:
         return Cipher(of.encrypt, of.decrypt)
 
     def record(self, fields: Sequence[str]) -> Cipher[Record]:
-        return each_field(self, fields)
+        """As integrations do it: all fields at once, decrypted one by one."""
+        group, values = FieldGroup(self._keys.field(name, str) for name in fields), itemgetter(*fields)
+        one_by_one = each_field(self, fields)
+
+        def encrypt(record: Record) -> dict[str, bytes]:
+            return dict(zip(fields, group.encrypt(values(record))))  # noqa: B905 (strict costs a tenth of a microsecond)
+
+        return Cipher(encrypt, one_by_one.decrypt, one_by_one.size)
 
 
 PEERS = (

@@ -1,18 +1,18 @@
-"""The values of a column, one after the other: what all kinds of columns have in common."""
+"""The values of a column: what all kinds of columns have in common."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from itertools import repeat
 from math import copysign
 from types import NoneType
 from typing import Any, TypeVar
 
-from fieldcrypt.errors import FieldcryptError, located
+from fieldcrypt.errors import located
 from fieldcrypt.field import Field
-from fieldcrypt.format.context import NoTenant, row_context
+from fieldcrypt.format.context import NoTenant, RowContext, row_context
+from fieldcrypt.prepared.columns import one_by_one
 from fieldcrypt.schemes import LegacyReader
 
 __all__ = [
@@ -37,63 +37,33 @@ Place = tuple[str | NoTenant | Sequence[str | None] | None, Sequence[Sequence[An
 
 
 def encrypt_cells(field: Field[Any], values: Iterable[Any], place: Place) -> list[bytes | None]:
-    """Encrypt values one by one; None stays None.
-
-    What is raised has a note that says at which position of the column.
+    """Encrypt the values of a column; None stays None.
 
     Raises:
-        ValueError: a value has no tenant, where the tenants are a column.
-        Else as `Field.encrypt`.
+        As `Field.encrypt_many`.
     """
-    return _each(field.encrypt, values, place, field.name)
+    given, (tenant, keys) = list(values), place
+    return field.encrypt_many(given, tenant=tenant, context=_contexts(given, keys))  # type: ignore[arg-type, return-value]
 
 
 def decrypt_cells(field: Field[T], values: Iterable[bytes | None], place: Place) -> list[T | None]:
-    """Decrypt values one by one, likewise."""
-    return _each(field.decrypt, values, place, field.name)
+    """Decrypt the values of a column, likewise."""
+    given, (tenant, keys) = list(values), place
+    return field.decrypt_many(given, tenant=tenant, context=_contexts(given, keys))
 
 
 def read_cells(reader: LegacyReader[T], values: Iterable[bytes | str | None], place: Place) -> list[T | None]:
-    """Read another scheme's values one by one, likewise."""
-    return _each(reader.read, values, place)
+    """Read another scheme's values, likewise."""
+    given, (tenant, keys) = list(values), place
+    return one_by_one(reader.read, given, tenant, _contexts(given, keys))
 
 
-def _each(method: Callable[..., Any], values: Iterable[Any], place: Place, field: str | None = None) -> list[Any]:
-    tenant, keys = place
-    results: list[Any] = []
-    append = results.append
-    try:
-        if keys or not isinstance(tenant, ONE):
-            for value, tenant_of, context in zip(values, _tenants(tenant), _rows(keys), strict=False):
-                if value is None:
-                    append(None)
-                else:
-                    if tenant_of is None and tenant is not None:
-                        # For the core that would be the key of no tenant, and decryption for any tenant.
-                        raise ValueError("the column of tenants has none for a value")
-                    append(method(value, tenant=tenant_of, context=row_context(*context) if keys else None))
-        elif tenant is None:
-            for value in values:
-                append(None if value is None else method(value))
-        else:
-            for value in values:
-                append(None if value is None else method(value, tenant=tenant))
-    except (TypeError, ValueError, FieldcryptError) as error:
-        refused = located(error, field=field)
-        refused.add_note(f"at position {len(results)} of the column, counted from 0")
-        raise refused from None
-    except Exception as error:
-        error.add_note(f"at position {len(results)} of the column, counted from 0")
-        raise
-    return results
-
-
-def _tenants(tenant: str | NoTenant | Sequence[str | None] | None) -> Iterator[str | NoTenant | None]:
-    return repeat(tenant) if isinstance(tenant, ONE) else iter(tenant)
-
-
-def _rows(keys: Sequence[Sequence[Any]]) -> Iterator[tuple[Any, ...]]:
-    return zip(*keys, strict=True) if keys else repeat(())
+def _contexts(values: Sequence[Any], keys: Sequence[Sequence[Any]]) -> Iterator[RowContext | None] | None:
+    """Return the context of each value's row; a row without a value may have no key either."""
+    if not keys:
+        return None
+    rows = zip(values, *keys, strict=True)
+    return (None if value is None else row_context(*key) for value, *key in rows)
 
 
 def in_time_zones(values: Iterable[datetime | None]) -> bool:

@@ -21,10 +21,9 @@ if TYPE_CHECKING:
 __all__ = ["Writer", "Writers"]
 
 _LIMIT = 4096  # writers kept, one per tenant
-_BATCH = 64  # values whose nonces are drawn together: 16 MiB at most, for none of them is longer than LONG
-_DRAW = 21  # nonces per call of the kernel, which gives up to 256 bytes whatever comes in between
+_BATCH = 21  # values whose nonces are drawn together: up to 256 bytes the kernel gives without being interrupted
 
-_SPLIT = [Struct(f"{GCM_NONCE_SIZE}s" * number).unpack for number in range(_DRAW + 1)]
+_SPLIT = [Struct(f"{GCM_NONCE_SIZE}s" * number).unpack for number in range(_BATCH + 1)]
 
 # version | key id | salt, infix (empty in a stored value), AESGCM.encrypt, additional data of the field alone, messages
 # that the salt may still serve, lease. A plain tuple, because Python unpacks those three times faster than named ones.
@@ -69,8 +68,8 @@ class Writers:
     def seal(self, tenant: str | None, plaintexts: Sequence[bytes | Pieces], contexts: Sequence[bytes]) -> list[bytes]:
         """Encrypt plaintexts of one tenant, each under the canonical encoding of its context.
 
-        All are bytes by now, which nobody can change: between a draw of nonces and their use no code of others decides
-        what is encrypted, so that a process that forks here encrypts the same twice, and not two values under a nonce.
+        All are bytes by now, which nobody can change: a process that forks between the draw of the nonces and their use
+        encrypts the same twice, and not two values under one nonce.
         """
         number = len(plaintexts)
         if number > _BATCH:
@@ -78,32 +77,30 @@ class Writers:
             parts = (self.seal(tenant, plaintexts[at : at + _BATCH], contexts[at : at + _BATCH]) for at in starts)
             return [data for part in parts for data in part]
         writer = self.recent.get(tenant)
-        at_hand = writer is not None and writer[5].at_hand_until > _system.monotonic()
-        sealed = _seal(writer, writer[4], plaintexts, contexts) if at_hand else []  # type: ignore[arg-type, index]
-        while len(sealed) < number:  # nothing was prepared, or the salt has served all its messages
-            writer, done = self.prepare(tenant), len(sealed)
-            sealed += _seal(writer, chain((True,), writer[4]), plaintexts[done:], contexts[done:])
+        if writer is None or writer[5].at_hand_until <= _system.monotonic():
+            writer = self.prepare(tenant)
+            messages: Iterator[bool] = chain((True,), writer[4])  # with the one that was taken
+        else:
+            messages = writer[4]
+        prefix, infix, encrypt, _, _, _ = writer
+        head = prefix[HEAD]
+        sealed: list[bytes] = []
+        nonces = _SPLIT[number](_system.random_bytes(number * GCM_NONCE_SIZE))
+        # Unlike lengths: where the salt has no message left, a nonce is dropped, and nothing is taken from the others.
+        for nonce, _, plaintext, context in zip(nonces, messages, plaintexts, contexts):  # noqa: B905
+            if len(plaintext) > LONG:
+                sealed.append(_seal_long(writer, plaintext, head + context))
+            else:
+                sealed.append(prefix + nonce + infix + encrypt(nonce, plaintext, head + context))  # type: ignore[arg-type]
+        done = len(sealed)
+        if done < number:
+            self.recent.pop(tenant, None)
+            sealed += self.seal(tenant, plaintexts[done:], contexts[done:])
         return sealed
 
     def clear(self) -> None:
         """Forget them, so that the next value of a tenant asks the keyring again."""
         self._cache.clear()
-
-
-def _seal(
-    writer: Writer, messages: Iterator[bool], plaintexts: Sequence[bytes | Pieces], contexts: Sequence[bytes]
-) -> list[bytes]:
-    """Encrypt as many plaintexts as there are messages for; a nonce that is left over is dropped."""
-    prefix, infix, encrypt, _, _, _ = writer
-    head = prefix[HEAD]
-    sealed: list[bytes] = []
-    nonces = _nonces(len(plaintexts))
-    for nonce, _, plaintext, context in zip(nonces, messages, plaintexts, contexts):  # noqa: B905 (the first to end takes nothing from the others)
-        if len(plaintext) > LONG:
-            sealed.append(_seal_long(writer, plaintext, head + context))
-        else:
-            sealed.append(prefix + nonce + infix + encrypt(nonce, plaintext, head + context))  # type: ignore[arg-type]
-    return sealed
 
 
 def _seal_long(writer: Writer, plaintext: bytes | Pieces, aad: bytes) -> bytes:
@@ -112,10 +109,3 @@ def _seal_long(writer: Writer, plaintext: bytes | Pieces, aad: bytes) -> bytes:
     nonce = _system.random_bytes(GCM_NONCE_SIZE)
     pieces = plaintext if isinstance(plaintext, Pieces) else Pieces((plaintext,))
     return lease.key.xaes.encrypt_long(prefix + nonce + infix, prefix[SALT] + nonce, pieces, aad)
-
-
-def _nonces(number: int) -> Sequence[bytes]:
-    """Draw nonces for values that are all fixed by now."""
-    if number > _DRAW:
-        return [*_nonces(_DRAW), *_nonces(number - _DRAW)]
-    return _SPLIT[number](_system.random_bytes(number * GCM_NONCE_SIZE))

@@ -4,7 +4,7 @@
 `fieldcrypt.spi.aws` for what calls AWS.
 """
 
-from fieldcrypt.batch import encrypt_fields
+from fieldcrypt.batch import FieldGroup, encrypt_fields
 from fieldcrypt.errors import located
 from fieldcrypt.format import text_form
 from fieldcrypt.format.cbor import decode_cbor, encode_cbor
@@ -18,6 +18,7 @@ from fieldcrypt.search.blind_index import MAX_TAG_SIZE, MIN_MEMBERS
 
 __all__ = [
     # the fields of a record at once
+    "FieldGroup",
     "encrypt_fields",
     # errors that say where
     "located",

@@ -16,6 +16,7 @@ from fieldcrypt import (
     ConfigurationError,
     DecryptionError,
     Encryptor,
+    Field,
     LocalKeyProvider,
     MemoryKeyStore,
     _system,
@@ -24,7 +25,7 @@ from fieldcrypt import (
 from fieldcrypt.format.aead import LONG
 from fieldcrypt.format.envelope import PREFIX
 from fieldcrypt.keys.live import live_key
-from fieldcrypt.spi import encrypt_fields
+from fieldcrypt.spi import FieldGroup, encrypt_fields
 from tests.support.doubles import told
 
 SSN = "078-05-1120"
@@ -158,19 +159,57 @@ class TestFields:
         encrypt_fields([(fields[0], SSN, None)])
         draws.clear()
         encrypt_fields([(field, SSN, None) for field in fields])
-        assert draws == [60]
+        FieldGroup(fields).encrypt([SSN] * 5)
+        assert draws == [60, 60]
+
+
+class TestFieldGroup:
+    """Fields that are always encrypted together."""
+
+    @pytest.mark.parametrize("context", [None, row_context(7), {"row": "7"}, {"note": "x"}], ids=str)
+    def test_come_back(self, encryptor: Encryptor, context: Any) -> None:
+        """Each value decrypts as one of its field; None stays None."""
+        fields: list[Field[Any]] = [
+            encryptor.field("a.name", str),
+            encryptor.field("a.born", int, context={"z": "last"}),
+        ]
+        group = FieldGroup(fields)
+        for values in (["Ann", 1980], [None, 1980], ["Ann", None], [None, None]):
+            data = group.encrypt(values, tenant="a", context=context)
+            for field, value, one in zip(fields, values, data, strict=True):
+                assert one is value or field.decrypt(one, tenant="a", context=context) == value
+
+    def test_of_two_encryptors_is_refused(self, encryptor: Encryptor) -> None:
+        """One data key encrypts all of them."""
+        other = Encryptor(LocalKeyProvider.generate(), MemoryKeyStore())
+        with pytest.raises(ValueError, match="one Encryptor"):
+            FieldGroup([encryptor.field("a.b", str), other.field("a.c", str)])
+
+    @pytest.mark.parametrize("number", [1, 3])
+    def test_takes_a_value_of_each(self, encryptor: Encryptor, number: int) -> None:
+        """Not more, and not less."""
+        with pytest.raises(ValueError, match="for 2 fields"):
+            FieldGroup([encryptor.field("a.b", str), encryptor.field("a.c", str)]).encrypt([SSN] * number)
+
+    @pytest.mark.parametrize("wrong", [7, "\ud800" + SSN])
+    def test_an_error_names_the_field(self, encryptor: Encryptor, wrong: Any) -> None:
+        """And nothing of any value."""
+        group = FieldGroup(encryptor.field(f"patients.{name}", str) for name in ("ssn", "name"))
+        with pytest.raises((TypeError, ValueError), match=r"patients\.name") as caught:
+            group.encrypt([SSN, wrong])
+        assert SSN not in told(caught.value)
 
 
 class TestNonces:
     """They are drawn when all that they are for is fixed, and each serves once."""
 
     def test_are_drawn_for_some_values_at_a_time(self, encryptor: Encryptor, draws: list[int]) -> None:
-        """At most 256 bytes per call of the kernel, 64 nonces before some are used, and none that are not needed."""
+        """At most 256 bytes at a time, as the kernel gives them at once, and none that are not needed."""
         field = encryptor.field("a.b", bytes)
         field.encrypt(b"")
         draws.clear()
         field.encrypt_many([b""] * 100)
-        assert draws == [252, 252, 252, 12, 252, 180]
+        assert draws == [252, 252, 252, 252, 192]
 
     def test_a_long_value_has_one_of_its_own(self, encryptor: Encryptor, draws: list[int]) -> None:
         """So that others need not wait for it with theirs."""
@@ -274,6 +313,7 @@ class TestFork:
             lambda: field.encrypt_many([Colour.RED, Colour.GREEN]),
             lambda: field.encrypt_many([Colour.RED, Colour.GREEN], context=Hooked()),
             lambda: encrypt_fields([(field, Colour.RED, None), (field, Colour.GREEN, Hooked())]),
+            lambda: FieldGroup([field, field]).encrypt([Colour.RED, Colour.GREEN]),
             lambda: [field.encrypt(Colour.RED, context=Hooked())],
         ):
             parent, child = forked(encrypt)
