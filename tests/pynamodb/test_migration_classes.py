@@ -106,7 +106,7 @@ def test_encrypted_attributes_inside_of_maps_are_refused(encryptor: Encryptor) -
 
         id = UnicodeAttribute(hash_key=True)
         ssn = EncryptedAttribute(UnicodeAttribute(), encryptor)
-        address = Address()  # type: ignore[no-untyped-call]
+        address = Address()
 
     with pytest.raises(ConfigurationError, match=r"Person\.address\.street is encrypted inside of a map"):
         MigratedModel(Person)

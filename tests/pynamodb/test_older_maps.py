@@ -40,15 +40,15 @@ class Address(MapAttribute[Any, Any]):
     city = UnicodeAttribute(attr_name="town")
     country = UnicodeAttribute()
     since = UTCDateTimeAttribute()
-    spot: Any = Spot()  # type: ignore[no-untyped-call]
+    spot: Any = Spot()
 
 
 def inner() -> dict[str, Any]:
     """Attributes of three kinds, as they are declared now."""
     return {
-        "address": Address(),  # type: ignore[no-untyped-call]
+        "address": Address(),
         "former": ListAttribute(of=Address),
-        "loose": MapAttribute(),  # type: ignore[no-untyped-call]
+        "loose": MapAttribute(),
     }
 
 

@@ -28,18 +28,6 @@ ANN, BOB, EVE = "ann@example.org", "bob@example.org", "eve@example.org"
 DAY = 86_400
 
 
-@pytest.fixture
-def keys() -> Encryptor:
-    """An Encryptor with a store."""
-    return Encryptor(LocalKeyProvider.generate(), MemoryKeyStore())
-
-
-@pytest.fixture
-def meta(dynamodb: DynamoDb) -> Any:
-    """The Meta of an empty table."""
-    return dynamodb.meta("patients")
-
-
 def patients(
     meta: Any, keys: Encryptor, index: Any = "email_tag", projection: Any = None, inner: Any = UnicodeAttribute
 ) -> Any:
