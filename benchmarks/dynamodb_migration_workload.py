@@ -18,7 +18,7 @@ import boto3
 from botocore.config import Config
 
 from fieldcrypt import Encryptor, LocalKeyProvider
-from fieldcrypt_dynamodb import DynamoKeyStore, EncryptedTable, Protected, ProtectedTable
+from fieldcrypt_dynamodb import DynamoKeyStore, EncryptedTable, Protected, ProtectedTable, of_tenant
 from fieldcrypt_dynamodb.migration import TableMigration
 
 __all__ = ["ATTRIBUTES", "CLINICS", "MARK", "Place", "original"]
@@ -121,7 +121,7 @@ def write(url: str, key: str, number: str, items: str, journal: str) -> None:
             assert found["ssn"].startswith(MARK)  # noqa: S101 (read while some items are plaintext)
             written.write(f"begin\t{item}\t{attribute}\t{text}\n")
             written.flush()
-            table.of_tenant(found["clinic"]).update_item(
+            of_tenant(table, found["clinic"]).update_item(
                 Key={"id": item},
                 UpdateExpression="SET #attribute = :value, seen = :serial",
                 ExpressionAttributeNames={"#attribute": attribute},

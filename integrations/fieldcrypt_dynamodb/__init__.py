@@ -6,6 +6,7 @@ from fieldcrypt_dynamodb.client import EncryptedClient
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError
 from fieldcrypt_dynamodb.item.description import ItemSeal, LegacyItemReader, Protected, ProtectedTable
 from fieldcrypt_dynamodb.key_store.store import DynamoKeyStore
+from fieldcrypt_dynamodb.of_tenant import of_tenant
 from fieldcrypt_dynamodb.request.failures import size_of
 from fieldcrypt_dynamodb.resource import EncryptedResource
 from fieldcrypt_dynamodb.stream_record import decrypt_stream_record
@@ -24,5 +25,6 @@ __all__ = [
     "ProtectedAttributeError",
     "ProtectedTable",
     "decrypt_stream_record",
+    "of_tenant",
     "size_of",
 ]

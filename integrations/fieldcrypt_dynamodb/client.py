@@ -10,7 +10,7 @@ from typing import Any
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError
 from fieldcrypt_dynamodb.item.description import ProtectedTable
 from fieldcrypt_dynamodb.item.forms import WIRE
-from fieldcrypt_dynamodb.item.items import Tenant, checked_tenant
+from fieldcrypt_dynamodb.item.items import Tenant
 from fieldcrypt_dynamodb.request.batches import Requests
 from fieldcrypt_dynamodb.request.operations import NOT_ON_PROTECTED, PASSED, tables_named
 
@@ -38,18 +38,8 @@ class EncryptedClient:
         self._client = client
         self._requests = Requests(tables, WIRE)
 
-    def of_tenant(self, tenant: Tenant) -> EncryptedClient:
-        """Return a client for the items of one tenant alone.
-
-        Items of others do not decrypt there. Updates of items whose key does not tell the tenant need it, and so do
-        searches for tags per tenant.
-
-        Raises:
-            TypeError: the tenant is no text or number.
-        """
-        other = copy(self)
-        other._requests = Requests(self._requests.tables, WIRE, checked_tenant(tenant))
-        return other
+    def _be_of_tenant(self, tenant: Tenant) -> None:
+        self._requests = Requests(self._requests.tables, WIRE, tenant)
 
     # As boto3's
 

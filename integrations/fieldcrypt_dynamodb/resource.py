@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from copy import copy
 from typing import Any
 
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError
 from fieldcrypt_dynamodb.item.description import ProtectedTable
 from fieldcrypt_dynamodb.item.forms import PYTHON
-from fieldcrypt_dynamodb.item.items import Tenant, checked_tenant
+from fieldcrypt_dynamodb.item.items import Tenant
 from fieldcrypt_dynamodb.request.batches import Requests
 from fieldcrypt_dynamodb.table import EncryptedTable
 
@@ -32,12 +31,9 @@ class EncryptedResource:
         self._tenant: Tenant | None = None
         self._requests = Requests(tables, PYTHON)
 
-    def of_tenant(self, tenant: Tenant) -> EncryptedResource:
-        """Return a resource for the items of one tenant alone (see `EncryptedClient.of_tenant`)."""
-        other = copy(self)
-        other._tenant = checked_tenant(tenant)
-        other._requests = Requests(self._requests.tables, PYTHON, tenant)
-        return other
+    def _be_of_tenant(self, tenant: Tenant) -> None:
+        self._tenant = tenant
+        self._requests = Requests(self._requests.tables, PYTHON, tenant)
 
     def Table(self, name: str) -> Any:  # noqa: N802 (boto3's name)
         """Return a table: an `EncryptedTable` if it is protected, boto3's own if not."""
@@ -46,7 +42,8 @@ class EncryptedResource:
         if requests is None:
             return table
         encrypted = EncryptedTable(table, requests.table)
-        return encrypted if self._tenant is None else encrypted.of_tenant(self._tenant)
+        encrypted._be_of_tenant(self._tenant)
+        return encrypted
 
     def batch_get_item(self, **params: Any) -> dict[str, Any]:
         """Get and decrypt items."""

@@ -11,7 +11,7 @@ from fieldcrypt_dynamodb.batch_writer import BatchWriter
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError
 from fieldcrypt_dynamodb.item.description import ProtectedTable
 from fieldcrypt_dynamodb.item.forms import PYTHON
-from fieldcrypt_dynamodb.item.items import Tenant, checked_tenant
+from fieldcrypt_dynamodb.item.items import Tenant
 from fieldcrypt_dynamodb.request.batches import Requests
 from fieldcrypt_dynamodb.request.operations import table_name
 from fieldcrypt_dynamodb.request.table import TableRequests
@@ -54,17 +54,11 @@ class EncryptedTable:
             raise ConfigurationError(f"the table is {table.name}, and the description one of {description.name}")
         self._table = table
         self._description = description
-        self._name(None)
+        self._be_of_tenant(None)
 
-    def _name(self, tenant: Tenant | None) -> None:
+    def _be_of_tenant(self, tenant: Tenant | None) -> None:
         self._requests = TableRequests(self._description, PYTHON, tenant)
         self._batches = Requests([self._description], PYTHON, tenant)
-
-    def of_tenant(self, tenant: Tenant) -> EncryptedTable:
-        """Return the table for the items of one tenant alone (see `EncryptedClient.of_tenant`)."""
-        other = copy(self)
-        other._name(checked_tenant(tenant))
-        return other
 
     # As boto3's
 

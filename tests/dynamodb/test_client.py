@@ -20,6 +20,7 @@ from fieldcrypt_dynamodb import (
     ProtectedAttributeError,
     ProtectedTable,
     decrypt_stream_record,
+    of_tenant,
 )
 from fieldcrypt_dynamodb.item.forms import WIRE
 from fieldcrypt_dynamodb.item.items import Items
@@ -214,7 +215,7 @@ class TestResource:
         found = encrypted.batch_get_item(RequestItems={"patients": {"Keys": [KEY]}})
         assert found["Responses"] == {"patients": [ITEM]}
         with pytest.raises(DecryptionError):
-            encrypted.of_tenant("south").Table("patients").get_item(Key=KEY)
+            of_tenant(encrypted, "south").Table("patients").get_item(Key=KEY)
 
 
 class TestDescriptions:

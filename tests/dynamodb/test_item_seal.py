@@ -19,6 +19,7 @@ from fieldcrypt_dynamodb import (
     Protected,
     ProtectedAttributeError,
     ProtectedTable,
+    of_tenant,
 )
 from fieldcrypt_dynamodb.item.forms import PYTHON, WIRE
 from fieldcrypt_dynamodb.item.items import Items
@@ -158,7 +159,7 @@ def test_updates_that_would_break_the_seal_are_refused(table: EncryptedTable, ex
     if "#r" in expression:
         more["ExpressionAttributeNames"] = {"#r": "role"}
     with pytest.raises(ProtectedAttributeError):
-        table.of_tenant("north").update_item(Key=KEY, UpdateExpression=expression, **more)
+        of_tenant(table, "north").update_item(Key=KEY, UpdateExpression=expression, **more)
 
 
 def test_an_update_makes_no_item_without_a_seal(table: EncryptedTable) -> None:

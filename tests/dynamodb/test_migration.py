@@ -31,7 +31,7 @@ from fieldcrypt import (
 )
 from fieldcrypt.migration import Migration, PreviousField, Sample, ValueStatus
 from fieldcrypt.schemes.fernet import FernetReader
-from fieldcrypt_dynamodb import EncryptedTable, ItemSeal, Protected, ProtectedTable
+from fieldcrypt_dynamodb import EncryptedTable, ItemSeal, Protected, ProtectedTable, of_tenant
 from fieldcrypt_dynamodb.encryption_client import DynamoDbEncryptionClientReader
 from fieldcrypt_dynamodb.migration import CheckpointTable, MigrationError, TableMigration
 from fieldcrypt_pynamodb import BlindIndexAttribute, EncryptedAttribute
@@ -269,7 +269,7 @@ class TestOthersMeanwhile:
             plain.put_item(Item={"clinic": "clinic 1", "number": 1, "owner": "new", "text": "letter"})
 
         assert migration(moto, table, before_update(moto, sell)).backfill().changed == 1
-        assert items(EncryptedTable(plain, table).of_tenant("new"))[0]["text"] == "letter"
+        assert items(of_tenant(EncryptedTable(plain, table), "new"))[0]["text"] == "letter"
 
     def test_what_others_delete_stays_deleted(self, dynamodb: DynamoDb, fill: Fill, encryptor: Encryptor) -> None:
         """An update would make an item of what is left of it."""

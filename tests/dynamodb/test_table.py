@@ -24,6 +24,7 @@ from fieldcrypt_dynamodb import (
     Protected,
     ProtectedAttributeError,
     ProtectedTable,
+    of_tenant,
 )
 from fieldcrypt_dynamodb.item.forms import PYTHON, WIRE
 from fieldcrypt_dynamodb.item.items import Items
@@ -165,7 +166,7 @@ class TestTable:
 
     def test_a_table_that_was_updated_is_encrypted_too(self, table: EncryptedTable, raw: Any) -> None:
         """boto3 returns it."""
-        updated = table.of_tenant("north").update(BillingMode="PAY_PER_REQUEST")
+        updated = of_tenant(table, "north").update(BillingMode="PAY_PER_REQUEST")
         updated.put_item(Item=ITEM)
         assert "B" in stored(raw)["ssn"]
         with pytest.raises(ProtectedAttributeError):
@@ -302,23 +303,23 @@ class TestTenants:
         how = {"UpdateExpression": "SET ssn = :s", "ExpressionAttributeValues": {":s": "1"}}
         with secrets.nothing_is_sent(), pytest.raises(ProtectedAttributeError, match="of_tenant"):
             owned.update_item(Key={"clinic": "x", "number": 0}, **how)
-        owned.of_tenant("o1").update_item(Key={"clinic": "x", "number": 0}, **how)
+        of_tenant(owned, "o1").update_item(Key={"clinic": "x", "number": 0}, **how)
         with pytest.raises(ClientError, match="ConditionalCheckFailed"):
-            owned.of_tenant("o1").update_item(Key={"clinic": "x", "number": 1}, **how)
+            of_tenant(owned, "o1").update_item(Key={"clinic": "x", "number": 1}, **how)
         assert sorted(item["ssn"] for item in owned.scan()["Items"]) == [SSN, "1"]
 
     def test_a_tenant_s_table_has_no_other_items(self, owned: EncryptedTable) -> None:
         with pytest.raises(DecryptionError):
-            owned.of_tenant("o1").get_item(Key={"clinic": "x", "number": 1})
+            of_tenant(owned, "o1").get_item(Key={"clinic": "x", "number": 1})
         with pytest.raises(ProtectedAttributeError):
-            owned.of_tenant("o1").put_item(Item={"clinic": "x", "number": 1, "owner": "o2", "ssn": SSN})
+            of_tenant(owned, "o1").put_item(Item={"clinic": "x", "number": 1, "owner": "o2", "ssn": SSN})
 
     def test_a_tenant_s_table_deletes_and_updates_no_other_items(
         self, client: EncryptedClient, secrets: Secrets
     ) -> None:
         """As far as keys tell whose they are."""
         client.put_item(TableName="patients", Item=WIRE_ITEM)
-        south, north = client.of_tenant("south"), client.of_tenant("north")
+        south, north = of_tenant(client, "south"), of_tenant(client, "north")
         item: dict[str, Any] = {"TableName": "patients", "Key": WIRE_KEY}
         update = {"UpdateExpression": "SET ward = :w", "ExpressionAttributeValues": {":w": {"N": "6"}}}
         deletes = {"patients": [{"DeleteRequest": {"Key": WIRE_KEY}}]}
@@ -336,10 +337,10 @@ class TestTenants:
 
     def test_tags_per_tenant_are_searched_by_tenant(self, owned: EncryptedTable) -> None:
         condition = {"IndexName": "by_email", "KeyConditionExpression": Key("email").eq("ann@example.org")}
-        assert [item["number"] for item in owned.of_tenant("o2").query(**condition)["Items"]] == [1]
+        assert [item["number"] for item in of_tenant(owned, "o2").query(**condition)["Items"]] == [1]
         with pytest.raises(ProtectedAttributeError, match="of_tenant"):
             owned.query(**condition)
-        assert owned.of_tenant("nobody").query(**condition)["Items"] == []
+        assert of_tenant(owned, "nobody").query(**condition)["Items"] == []
 
     def test_the_tenant_of_an_item_is_not_updated(self, owned: EncryptedTable) -> None:
         with pytest.raises(ProtectedAttributeError, match="tenant"):
@@ -357,14 +358,14 @@ class TestTenants:
         """None would give the items of all."""
         for wrapper in (table, client, EncryptedResource(resource, [description])):
             with pytest.raises(TypeError, match="of_tenant"):
-                wrapper.of_tenant(tenant)
+                of_tenant(wrapper, tenant)
 
     def test_a_table_without_tenants_has_none(
         self, raw: Any, encryptor: Encryptor, description: ProtectedTable
     ) -> None:
         """Also beside tables that have, and in updates as in puts."""
         single = ProtectedTable("other", encryptor, key=("clinic", "number"), attributes={"ssn": str})
-        client = EncryptedClient(raw, [description, single]).of_tenant("north")
+        client = of_tenant(EncryptedClient(raw, [description, single]), "north")
         client.put_item(TableName="other", Item={**WIRE_KEY, "ssn": {"S": SSN}})
         values = {":s": {"S": "1"}}
         client.update_item(
@@ -377,8 +378,8 @@ class TestTenants:
         loose = ProtectedTable("patients", encryptor, key=("clinic", "number"), tenant="owner", attributes={"ssn": str})
         table = EncryptedTable(resource.Table("patients"), loose)
         table.put_item(Item={**KEY, "owner": Decimal("7.0"), "ssn": SSN})
-        table.of_tenant(7).update_item(Key=KEY, UpdateExpression="SET ssn = :s", ExpressionAttributeValues={":s": "1"})
-        assert table.of_tenant(7).get_item(Key=KEY)["Item"]["ssn"] == "1"
+        of_tenant(table, 7).update_item(Key=KEY, UpdateExpression="SET ssn = :s", ExpressionAttributeValues={":s": "1"})
+        assert of_tenant(table, 7).get_item(Key=KEY)["Item"]["ssn"] == "1"
 
 
 TYPES: list[tuple[Any, Any, Any]] = [
@@ -468,6 +469,6 @@ class TestTypes(OnMoto):
 
 
 def test_wrappers_show_nothing(table: EncryptedTable, client: EncryptedClient, description: ProtectedTable) -> None:
-    for each in (table, client, description, table.of_tenant("north")):
+    for each in (table, client, description, of_tenant(table, "north")):
         assert "LocalKeyProvider" not in repr(each)
         assert "north" not in repr(each)

@@ -9,6 +9,7 @@ from boto3.dynamodb.conditions import Attr, Key
 
 from fieldcrypt import DecryptionError, Encryptor, KeyShreddedError, row_context
 from fieldcrypt_dynamodb import EncryptedClient, EncryptedTable
+from fieldcrypt_dynamodb import of_tenant as client_of_tenant
 from fieldcrypt_pynamodb import of_tenant
 from tests.frozen import tables
 from tests.frozen.data import from_json, load_json
@@ -123,7 +124,7 @@ class TestSearch:
     ) -> None:
         """Though another tenant has the same value."""
         condition = Key("clinic").eq(tenant)
-        found = patients.of_tenant(tenant).query(
+        found = client_of_tenant(patients, tenant).query(
             KeyConditionExpression=condition, FilterExpression=Attr("ssn").eq("078-05-1120")
         )
         assert numbers(found["Items"]) == expected

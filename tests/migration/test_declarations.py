@@ -42,7 +42,7 @@ from fieldcrypt import (
 )
 from fieldcrypt.migration import PreviousField, ValueStatus
 from fieldcrypt.spi import Accepted, MixedField
-from fieldcrypt_dynamodb import EncryptedTable, ItemSeal, Protected, ProtectedAttributeError, ProtectedTable
+from fieldcrypt_dynamodb import EncryptedTable, ItemSeal, Protected, ProtectedAttributeError, ProtectedTable, of_tenant
 from fieldcrypt_dynamodb.migration import CheckpointTable, TableMigration
 from fieldcrypt_pynamodb import BlindIndexAttribute, EncryptedAttribute
 from fieldcrypt_pynamodb import ProtectedAttributeError as ProtectedAttributeOfModelError
@@ -355,7 +355,7 @@ class TestItems(OnMoto):
         with pytest.raises(DecryptionError):
             mixed.get_item(Key={"id": 3})
         with pytest.raises(ProtectedAttributeError, match="bound to before"):
-            mixed.of_tenant("c1").update_item(Key={"id": 1}, UpdateExpression="REMOVE #r", **NAMES)
+            of_tenant(mixed, "c1").update_item(Key={"id": 1}, UpdateExpression="REMOVE #r", **NAMES)
         job = TableMigration(now, dynamodb.client)
         plan = job.plan()
         assert plan.fields["patients.born"] == {ValueStatus.OLD_FORM: 3, ValueStatus.UNREADABLE: 1}

@@ -50,6 +50,7 @@ LAYERS = {
         "request batch_writer",
         "table stream_record old_items",
         "client resource",
+        "of_tenant",
         "",
         "migration",
     ],

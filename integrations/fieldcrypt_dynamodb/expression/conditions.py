@@ -128,7 +128,7 @@ class _Rewriting:
             tenant = self._tenant
             if tenant is None:
                 raise ProtectedAttributeError(
-                    f"{table.name}.{attribute} has tags per tenant: search with of_tenant(…), which names it",
+                    f"{table.name}.{attribute} has tags per tenant: search with of_tenant(table, …), which names it",
                     field=table.field_name(attribute),
                 )
         index = table.indexes[attribute]

@@ -77,6 +77,8 @@ class ProtectedTable:
         key: the names of the hash key and, if there is one, of the range key. To them a value is bound: copied to
             another item, it does not decrypt.
         attributes: the protected attributes by name, each with its type or a `Protected`.
+        fields: the logical name from which fields take theirs, `fields.attribute`, if not the table's: the table may be
+            called something else then. Two tables with one name can have their values exchanged.
         tenant: the attribute that names an item's tenant, a text or a number, if tenants have keys of their own.
         bound: False binds values to table and attribute alone, as undecorated models of SQLAlchemy and PynamoDB do.
         seal: see `ItemSeal`.
@@ -95,6 +97,7 @@ class ProtectedTable:
         *,
         key: Sequence[str],
         attributes: Mapping[str, Any],
+        fields: str | None = None,
         tenant: str | None = None,
         bound: bool = True,
         seal: ItemSeal | None = None,
@@ -110,6 +113,7 @@ class ProtectedTable:
         self.encryptor = encryptor
         self.name = str.__str__(name)  # what a StrEnum adds is not stored
         self.key = tuple(key)
+        self._fields_name = fields or self.name
         self.tenant = tenant
         self.bound = bound
         self.attributes = {
@@ -134,14 +138,14 @@ class ProtectedTable:
             protection = Protection(
                 bytes, accept_public_key=seal.accept_public_key, accept_foreign_keys=seal.accept_foreign_keys
             )
-            self.seal_field = protection.field(encryptor, f"{self.name}.{seal.attribute}")
+            self.seal_field = protection.field(encryptor, f"{self._fields_name}.{seal.attribute}")
         self._check()
 
     def _add(self, attribute: str, protection: Protection) -> None:
         check_type(protection.type)
         if len(protection.indexes) > 1 or protection.storage != "binary":
             raise ConfigurationError(f"{self.name}.{attribute}: an attribute has one index, and values are binary")
-        name = f"{self.name}.{attribute}"
+        name = f"{self._fields_name}.{attribute}"
         field = self.fields[attribute] = protection.field(self.encryptor, name)
         to_field = PYTHON.conversion(protection.type).to_field
         mixed = protection.mixed(self.encryptor, field, to_value(protection.type), to_field)

@@ -92,8 +92,8 @@ class Items:
         name = self.table.tenant
         if name is not None and name not in key and self.tenant is None:
             raise ProtectedAttributeError(
-                f"the key of an item of {self.table.name} does not tell its tenant, under whose keys to encrypt: use "
-                'of_tenant(…), table.of_tenant("clinic-7").update_item(…)'
+                f"the key of an item of {self.table.name} does not name its tenant, under whose keys to encrypt: "
+                'of_tenant(table, "clinic-7").update_item(…)'
             )
         if name is None:
             return Binding(self._row(key), None)

@@ -113,6 +113,7 @@ class EncryptedAttribute(ProtectedAttribute[T]):
         self._owners: list[type[Any]] = []
         self._key: str | None = None  # its name in models, if it has the same in all of them
         self._bound_to_items = False
+        self._fields_name: str | None = None
         self._unconverted = PendingValue(self, None)  # for values that are encrypted as the instance has them
 
     def __set_name__(self, owner: type[Any], name: str) -> None:
@@ -139,9 +140,13 @@ class EncryptedAttribute(ProtectedAttribute[T]):
         self.default_for_new = self.inner.default_for_new
         self.attr_path = list(self.inner.attr_path)
 
-    def bind_to_items(self) -> None:
-        """Leave encryption to the decorated model that the attribute belongs to, which knows the item."""
-        self._bound_to_items = True
+    def bind_to_items(self, fields: str | None) -> None:
+        """Leave encryption to the decorated model that the attribute belongs to, which knows the item.
+
+        Args:
+            fields: the name from which the field takes its own, if not the table's.
+        """
+        self._bound_to_items, self._fields_name = True, fields
 
     def __set__(self, instance: Any, value: Any) -> None:
         if isinstance(self.inner, MapAttribute) and isinstance(value, Mapping):
@@ -165,7 +170,7 @@ class EncryptedAttribute(ProtectedAttribute[T]):
     @property
     def field_name(self) -> str:
         """The name of the field, for messages; of an attribute of several tables, or of none, its own."""
-        tables = {table for owner in self._owners for table in tables_of(owner)}
+        tables = {self._fields_name} if self._fields_name else self._tables()
         return self.protection.name or (f"{tables.pop()}.{self.attr_name}" if len(tables) == 1 else self.attr_name)
 
     @cached_property
@@ -176,8 +181,11 @@ class EncryptedAttribute(ProtectedAttribute[T]):
         """Return what reads the values of a field, and what else the attribute accepts; None if that is nothing."""
         return self.protection.mixed(encryptor, field, self.conversion.of_plaintext, self.to_field)
 
+    def _tables(self) -> set[str]:
+        return {table for owner in self._owners for table in tables_of(owner)}
+
     def _default_name(self) -> str:
-        tables = {table for owner in self._owners for table in tables_of(owner)}
+        tables = self._tables()
         if len(tables) > 1:
             raise ConfigurationError(
                 f"{self.label} belongs to several tables ({', '.join(sorted(tables))}): declare it in each model, "

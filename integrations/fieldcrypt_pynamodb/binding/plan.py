@@ -29,10 +29,14 @@ class Spec:
     Attributes:
         encryptor: for attributes that have none of their own.
         tenant: the attribute that says whose data keys to use, or None.
+        fields: the name from which fields take theirs, or None for the table's.
+        model: the model that was decorated.
     """
 
-    encryptor: Encryptor | None
-    tenant: str | None
+    encryptor: Encryptor | None = None
+    tenant: str | None = None
+    fields: str | None = None
+    model: type[Model] | None = None
 
 
 class PlannedAttribute:
@@ -51,7 +55,7 @@ class PlannedAttribute:
             raise ConfigurationError(
                 f"{model.__name__}.{key} has no encryptor: @encrypted(encryptor), or EncryptedAttribute(…, encryptor)"
             )
-        field = attribute.protection.field(encryptor, f"{table}.{attribute.attr_name}")
+        field = attribute.protection.field(encryptor, f"{spec.fields or table}.{attribute.attr_name}")
         self.key, self.attr_name, self.attribute = key, attribute.attr_name, attribute
         self.encryptor, self.field = encryptor, field
         mixed = attribute.mixed(encryptor, field)
@@ -81,6 +85,8 @@ class Plan:
         table = table_of(model)
         if table is None:
             raise ConfigurationError(f"{model.__name__} has no table: its Meta names none")
+        if spec.fields is not None and spec.model is not None and table != table_of(spec.model):
+            raise ConfigurationError(f"{model.__name__} is of another table than {spec.model.__name__}: decorate both")
         self.model, self.table = model, table
         self.item_key = ItemKey(model, spec.tenant)
         attributes = model.get_attributes()

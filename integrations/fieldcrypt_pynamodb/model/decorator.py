@@ -19,7 +19,9 @@ __all__ = ["encrypted"]
 M = TypeVar("M", bound=type[Model])
 
 
-def encrypted(encryptor: Encryptor | None = None, *, tenant: str | None = None) -> Callable[[M], M]:
+def encrypted(
+    encryptor: Encryptor | None = None, *, tenant: str | None = None, fields: str | None = None
+) -> Callable[[M], M]:
     """Decorate a model: bind its encrypted attributes to their item, and use the data keys of the item's tenant.
 
         @encrypted(encryptor, tenant="clinic_id")
@@ -31,6 +33,8 @@ def encrypted(encryptor: Encryptor | None = None, *, tenant: str | None = None) 
     Args:
         encryptor: where keys come from, for attributes whose `EncryptedAttribute` names no other.
         tenant: the attribute, by its name in the model, whose value is the tenant: a text or a number in DynamoDB.
+        fields: the logical name from which fields take theirs, `fields.attribute`, if not the table's: the table may be
+            called something else then.
 
     Raises:
         ConfigurationError: the model has no key, or no such attribute; or its protected attributes are declared so
@@ -38,14 +42,16 @@ def encrypted(encryptor: Encryptor | None = None, *, tenant: str | None = None) 
     """
     if encryptor is not None and not isinstance(encryptor, Encryptor):
         raise ConfigurationError(f"encrypted(encryptor, …): a {type(encryptor).__name__} is no Encryptor")
-    spec = Spec(encryptor, tenant)
 
     def decorate(model: M) -> M:
         if not (isinstance(model, type) and issubclass(model, Model)):
             raise ConfigurationError("@encrypted goes on models of PynamoDB")
+        spec = Spec(encryptor, tenant, fields, model)
         _refuse_bases(model)
         if table_of(model) is not None:
             Plan(model, spec)
+        elif fields is not None:
+            raise ConfigurationError(f"@encrypted(…, fields={fields!r}) goes on a model with a table")
         elif tenant is not None and tenant in model.get_attributes():
             check_tenant(model, tenant)
         protected: Any = model

@@ -24,7 +24,7 @@ class ProtectedModel(ReadingModel):
     """A model whose protected attributes are bound to their item. `@encrypted` makes one of a Model."""
 
     _discriminator: ClassVar[str | None]  # which PynamoDB sets, and does not declare
-    _fieldcrypt_spec: ClassVar[Spec]
+    _fieldcrypt_spec: ClassVar[Spec] = Spec()
     _fieldcrypt_cached_plan: ClassVar[Plan | None] = None
 
     @classmethod
@@ -38,7 +38,7 @@ class ProtectedModel(ReadingModel):
         for owner in (*cls.__mro__, *_below(cls)):
             for attribute in vars(owner).values():
                 if isinstance(attribute, EncryptedAttribute):
-                    attribute.bind_to_items()
+                    attribute.bind_to_items(cls._fieldcrypt_spec.fields)
 
     @classmethod
     def _fieldcrypt_plan(cls) -> Plan:

@@ -1,0 +1,102 @@
+"""Tables with a logical name, from which fields, tags and seals take theirs, whatever the table is called."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pynamodb.attributes import UnicodeAttribute
+from pynamodb.models import Model
+
+from fieldcrypt import ConfigurationError, Encryptor, LocalKeyProvider, MemoryKeyStore, ProtectedRecord
+from fieldcrypt_dynamodb import EncryptedTable, IndexedBy, ItemSeal, Protected, ProtectedTable
+from fieldcrypt_pynamodb import EncryptedAttribute, encrypted
+from tests.support.dynamodb import DynamoDb, OnMoto
+
+SSN = "078-05-1120"
+ITEM = {"id": "1", "ssn": SSN, "email": "ann@example.org"}
+ATTRIBUTES = {"ssn": str, "email": Protected(str, index=IndexedBy("email_tag"))}
+SEAL = ItemSeal("seal", over=("ssn", "email"))
+
+
+@pytest.fixture
+def encryptor() -> Encryptor:
+    """With a key store, as searches need it."""
+    return Encryptor(LocalKeyProvider.generate(), MemoryKeyStore())
+
+
+def create(dynamodb: DynamoDb, name: str) -> Any:
+    """Make a table of boto3's."""
+    return dynamodb.resource().create_table(
+        TableName=name,
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+
+
+class TestTables(OnMoto):
+    @pytest.fixture
+    def restored(self, dynamodb: DynamoDb, encryptor: Encryptor) -> Any:
+        """A table with another name, and the items that a backup of the first one had."""
+        first = create(dynamodb, "patients")
+        description = ProtectedTable("patients", encryptor, key=["id"], attributes=ATTRIBUTES, seal=SEAL)
+        EncryptedTable(first, description).put_item(Item=ITEM)
+        second = create(dynamodb, "restored")
+        second.put_item(Item=first.get_item(Key={"id": "1"})["Item"])
+        return second
+
+    def test_a_restored_table_is_read_and_searched(self, restored: Any, encryptor: Encryptor) -> None:
+        """Values, tags and seals are bound to the logical name."""
+        declared: Any = {"key": ["id"], "attributes": ATTRIBUTES, "seal": SEAL, "fields": "patients"}
+        table = EncryptedTable(restored, ProtectedTable("restored", encryptor, **declared))
+        found = table.scan(FilterExpression="email = :email", ExpressionAttributeValues={":email": "ann@example.org"})
+        assert found["Items"] == [ITEM]
+
+    def test_a_record_reads_an_item(self, restored: Any, encryptor: Encryptor) -> None:
+        """Of the same name and key."""
+        record = ProtectedRecord("patients", encryptor, key="id", fields={"ssn": str})
+        item = restored.get_item(Key={"id": "1"})["Item"]
+        assert record.decrypt({"id": item["id"], "ssn": item["ssn"].value})["ssn"] == SSN
+
+
+class TestModels(OnMoto):
+    @pytest.fixture
+    def patient(self, dynamodb: DynamoDb, encryptor: Encryptor) -> Any:
+        """A model with a logical name."""
+
+        @encrypted(encryptor, fields="patients")
+        class Patient(Model):
+            Meta = dynamodb.meta("restored")
+            id = UnicodeAttribute(hash_key=True)
+            ssn = EncryptedAttribute(UnicodeAttribute())
+
+        Patient.create_table(wait=True)
+        return Patient
+
+    def test_its_values_are_those_of_the_record(self, dynamodb: DynamoDb, patient: Any, encryptor: Encryptor) -> None:
+        """Whatever the model's table is called."""
+        patient("1", ssn=SSN).save()
+        item = dynamodb.resource().Table("restored").get_item(Key={"id": "1"})["Item"]
+        record = ProtectedRecord("patients", encryptor, key="id", fields={"ssn": str})
+        assert record.decrypt({"id": "1", "ssn": item["ssn"].value})["ssn"] == SSN
+
+    def test_an_error_names_the_field(self, patient: Any) -> None:
+        """Not the table."""
+        with pytest.raises(TypeError) as caught:
+            patient.scan(patient.ssn.startswith("078"))
+        assert vars(caught.value)["field"] == "patients.ssn"
+
+    def test_another_table_has_another_name(self, dynamodb: DynamoDb, patient: Any, encryptor: Encryptor) -> None:
+        """Else values of two tables could be exchanged."""
+
+        class Visitor(patient):  # type: ignore[misc]
+            Meta = dynamodb.meta("visitors")
+
+        with pytest.raises(ConfigurationError, match="Visitor is of another table"):
+            Visitor("1", ssn=SSN).save()
+        with pytest.raises(ConfigurationError, match="goes on a model with a table"):
+
+            @encrypted(encryptor, fields="patients")
+            class Base(Model):
+                id = UnicodeAttribute(hash_key=True)
