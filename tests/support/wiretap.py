@@ -1,8 +1,8 @@
 """Reads along what this process sends to AWS, and looks for plaintext in it.
 
 Every client of boto3, of any session, and every model of PynamoDB sends through one method of botocore, and every value
-of every field goes through `Field` and `BlindIndex`: both are watched at their classes, so that no client and no value
-can be forgotten. What fixtures of a wider scope than a test did before it is not seen.
+of every field goes through `Field`, `BlindIndex` and `encrypt_fields`: all are watched there, so that no client
+and no value can be forgotten. What fixtures of a wider scope than a test did before it is not seen.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import binascii
 import datetime as dt
 import enum
 import json
+import sys
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ import pytest
 from botocore.httpsession import URLLib3Session
 
 from fieldcrypt import BlindIndex, Field
+from fieldcrypt.spi import encrypt_fields
 
 __all__ = ["Secrets", "wiretap"]
 
@@ -114,6 +116,7 @@ def wiretap() -> Iterator[Secrets]:
         for owner, name in ((Field, "encrypt"), (BlindIndex, "tag"), (BlindIndex, "tags")):
             _watch(patch, owner, name, lambda call, _: secrets.add(call))
         _watch(patch, Field, "decrypt", lambda _, result: secrets.add(result))
+        _watch_batches(patch, secrets)
         send = URLLib3Session.send
 
         def watched(self: Any, request: Any) -> Any:
@@ -136,6 +139,21 @@ def _watch(patch: pytest.MonkeyPatch, owner: Any, name: str, note: Callable[[Any
         return result
 
     patch.setattr(owner, name, watched)
+
+
+def _watch_batches(patch: pytest.MonkeyPatch, secrets: Secrets) -> None:
+    """Note the values of each batch, in every module that has imported the function."""
+
+    def watched(parts: Iterable[Any], **how: Any) -> list[bytes]:
+        parts = list(parts)
+        result = encrypt_fields(parts, **how)
+        for _, value, _ in parts:
+            secrets.add(value)
+        return result
+
+    for module in [each for each in sys.modules.values() if vars(each).get("encrypt_fields") is encrypt_fields]:
+        if module is not sys.modules[__name__]:
+            patch.setattr(module, "encrypt_fields", watched)
 
 
 def _forms(value: Any) -> Iterator[Plain]:

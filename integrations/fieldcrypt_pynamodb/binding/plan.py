@@ -10,7 +10,9 @@ from pynamodb.constants import BINARY, NULL
 from pynamodb.models import Model
 
 from fieldcrypt import ConfigurationError, DecryptionError, Encryptor
+from fieldcrypt.spi import encrypt_fields
 from fieldcrypt_dynamodb.item.forms import WIRE
+from fieldcrypt_dynamodb.item.items import MIN_BATCH
 from fieldcrypt_dynamodb.item.plaintext import part_of, stored
 from fieldcrypt_pynamodb.attribute.companion import BlindIndexAttribute
 from fieldcrypt_pynamodb.attribute.encrypted import EncryptedAttribute
@@ -119,11 +121,12 @@ class Plan:
             )
             for each in found
         ]
+        self._has_batches = len(found) >= MIN_BATCH and len({id(each.encryptor) for each in found}) == 1
         self._writes = [
             (
                 each.attr_name,
                 each.key,
-                each.encrypt,
+                each.field,
                 each.attribute.conversion.to_field is not None,
                 each.tagger,
                 None if each.tagger is None else each.tagger.companion.attr_name,
@@ -139,7 +142,8 @@ class Plan:
             values: the instance's, which gets the tags.
         """
         binding: Binding | None = None
-        for name, key, encrypt, converts, tagger, companion in self._writes:
+        batch: list[tuple[Any, Any]] | None = [] if self._has_batches else None
+        for name, key, field, converts, tagger, companion in self._writes:
             content = item.get(name)
             if content is None:
                 if tagger is not None:
@@ -152,7 +156,14 @@ class Plan:
             if tagger is not None:
                 tag = values[tagger.key] = tagger.tag(plain, tenant)
                 item[companion] = {BINARY: bytes(tag)}  # type: ignore[index]
-            content[BINARY] = encrypt(plain, tenant=tenant, context=context)
+            if batch is not None:
+                batch.append((content, (field, plain, context)))
+            else:
+                content[BINARY] = field.encrypt(plain, tenant=tenant, context=context)
+        if batch:
+            sealed = encrypt_fields([part for _, part in batch], tenant=tenant)
+            for (content, _), data in zip(batch, sealed, strict=True):
+                content[BINARY] = data
 
     def unprotected(self, item: Item) -> Any:
         """Return the part of an item that PynamoDB deserializes."""
