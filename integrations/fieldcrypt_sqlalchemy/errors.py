@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError, DontWrapMixin, StatementError
 
 from fieldcrypt import PlaintextRefusedError
 
-__all__ = ["ProtectedColumnError", "hide_unprocessed_parameters", "parameterless_error"]
+__all__ = ["ProtectedColumnError", "column_error", "hide_unprocessed_parameters", "parameterless_error"]
 
 
 class ProtectedColumnError(PlaintextRefusedError, DontWrapMixin):
@@ -16,6 +18,16 @@ class ProtectedColumnError(PlaintextRefusedError, DontWrapMixin):
     It would send plaintext of a protected column to the database, write what is no encrypted value of the column's, or
     have the database compute with ciphertext.
     """
+
+
+def column_error(type_: Any, why: str) -> ProtectedColumnError:
+    """Return the error of a protected column; the message begins with its name.
+
+    Args:
+        type_: the column's, or whatever else has its name, and is `described` by it.
+        why: the rest of the message.
+    """
+    return ProtectedColumnError(f"{type_.described} {why}", field=type_.name)
 
 
 _passed: dict[type[Exception], type[Exception]] = {}  # a class of errors -> the same with the mixin

@@ -11,7 +11,7 @@ from sqlalchemy.sql import operators, visitors
 from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList
 
 from fieldcrypt_sqlalchemy.column.search import Searched, searched
-from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
+from fieldcrypt_sqlalchemy.errors import ProtectedColumnError, column_error
 from fieldcrypt_sqlalchemy.internals.element import clone, orm_notes
 from fieldcrypt_sqlalchemy.internals.select import is_limited_or_grouped, where, with_where
 from fieldcrypt_sqlalchemy.offload import check_session
@@ -114,10 +114,10 @@ class _Comparison:
         parent = notes.get("parententity")
         inherited = parent is not None and parent.is_mapper and entity.is_mapper and entity.isa(parent)
         if parent is not entity and not inherited:
-            raise ProtectedColumnError(
-                f"{self._tagger.described} is no attribute of the model that is selected, and cannot be compared after "
+            raise column_error(
+                self._tagger,
+                "is no attribute of the model that is selected, and cannot be compared after "
                 "decryption: select the model that it is of",
-                field=self._tagger.name,
             )
         self._key = notes["proxy_key"]
 

@@ -9,7 +9,7 @@ from sqlalchemy import Select
 from sqlalchemy.sql import visitors
 from sqlalchemy.sql.functions import FunctionElement
 
-from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
+from fieldcrypt_sqlalchemy.errors import ProtectedColumnError, column_error
 from fieldcrypt_sqlalchemy.internals.select import listed, sorted_and_grouped
 
 __all__ = ["mixed_fields_error", "expression_error"]
@@ -36,10 +36,10 @@ def expression_error(column: Any, statement: Any = None) -> ProtectedColumnError
     """
     why = _COMPARED if not isinstance(statement, Select) else _of_use(column, statement)
     searchable = getattr(column.type, "index", None) is not None
-    return ProtectedColumnError(
-        f"{column.type.described} cannot be part of an SQL expression: the database holds ciphertext, {why}"
+    return column_error(
+        column.type,
+        f"cannot be part of an SQL expression: the database holds ciphertext, {why}"
         + _SEARCH * (searchable and why is _COMPARED),
-        field=column.type.name,
     )
 
 

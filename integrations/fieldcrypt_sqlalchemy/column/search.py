@@ -17,7 +17,7 @@ from fieldcrypt.spi import located
 from fieldcrypt_sqlalchemy.column.companion import Tag
 from fieldcrypt_sqlalchemy.column.protected import direct
 from fieldcrypt_sqlalchemy.column.tagger import Tagger
-from fieldcrypt_sqlalchemy.errors import ProtectedColumnError, parameterless_error
+from fieldcrypt_sqlalchemy.errors import ProtectedColumnError, column_error, parameterless_error
 from fieldcrypt_sqlalchemy.internals.element import annotate_like
 
 __all__ = ["SEARCHES", "Searched", "TenantColumn", "of_tenant", "search", "searched"]
@@ -66,10 +66,7 @@ def _render_truncated(match: Any, compiler: Any, **kw: Any) -> str:
 
 
 def _shared_tags_error(searched: Searched, why: str) -> ProtectedColumnError:
-    return ProtectedColumnError(
-        f"{searched.tagger.described} has tags shorter than 16 bytes, which other values share, {why}",
-        field=searched.tagger.name,
-    )
+    return column_error(searched.tagger, f"has tags shorter than 16 bytes, which other values share, {why}")
 
 
 class TenantColumn:
@@ -177,15 +174,14 @@ def _in_place_of(column: Any, companion: Any) -> Any:
 
 def _values(type_: Any, other: Any, *, several: bool) -> tuple[Any, ...]:
     if isinstance(other, CollectionAggregate):
-        raise ProtectedColumnError(
-            f"{type_.described} cannot be compared with any_(…) or all_(…): use in_(…) or not_in(…), with plain values",
-            field=type_.name,
+        raise column_error(
+            type_, "cannot be compared with any_(…) or all_(…): use in_(…) or not_in(…), with plain values"
         )
     if isinstance(other, (ClauseElement, operators.ColumnOperators)) or hasattr(other, "__clause_element__"):
-        raise ProtectedColumnError(
-            f"{type_.described} can be compared with plain values only, whose tags are computed before the database "
+        raise column_error(
+            type_,
+            "can be compared with plain values only, whose tags are computed before the database "
             "has them: not with other columns, subqueries, parameters that are given later, or variables of a lambda",
-            field=type_.name,
         )
     if not several:
         return (other,)

@@ -12,7 +12,7 @@ from fieldcrypt import BlindIndex, ConfigurationError, Encryptor, FieldcryptErro
 from fieldcrypt.normalisers import NothingToTagError
 from fieldcrypt.spi import MIN_MEMBERS, located
 from fieldcrypt_sqlalchemy.column.companion import NO_TAG, BlindIndexTag, Tag
-from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
+from fieldcrypt_sqlalchemy.errors import column_error
 from fieldcrypt_sqlalchemy.internals.column import proxied
 from fieldcrypt_sqlalchemy.offload import in_thread
 from fieldcrypt_sqlalchemy.value.conversion import conversion
@@ -111,10 +111,8 @@ class Tagger:
         if value is None or not self._writes:
             return None  # of plaintext, beside which others that know of no tags would leave those of its former values
         if self.per_tenant and tenant is None:
-            raise ProtectedColumnError(
-                f"{self.described} has tags per tenant, which only a model that is decorated with "
-                "@encrypted(…, tenant=…) knows",
-                field=self.name,
+            raise column_error(
+                self, "has tags per tenant, which only a model that is decorated with @encrypted(…, tenant=…) knows"
             )
         try:
             return Tag(self._index.tag(value, tenant=tenant))

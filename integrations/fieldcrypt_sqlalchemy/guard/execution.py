@@ -13,7 +13,7 @@ from sqlalchemy.exc import DataError
 
 from fieldcrypt_sqlalchemy.engine.binary_results import Types, cursor_of_psycopg, fetch_as, learned
 from fieldcrypt_sqlalchemy.engine.prefetch import fetch_keys, is_needed
-from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
+from fieldcrypt_sqlalchemy.errors import ProtectedColumnError, column_error
 from fieldcrypt_sqlalchemy.guard.examined import EXAMINED, Examined
 from fieldcrypt_sqlalchemy.guard.log import hide_rows
 from fieldcrypt_sqlalchemy.guard.self_check import check_dialect
@@ -50,11 +50,11 @@ def check(compiled: Any, options: Mapping[str, Any]) -> Examined | None:
 
 
 def _not_prepared_error(column: Any) -> ProtectedColumnError:
-    return ProtectedColumnError(
-        f"{column.type.described} is written together with its tag, or bound to its row, which is looked after before "
+    return column_error(
+        column.type,
+        "is written together with its tag, or bound to its row, which is looked after before "
         "a statement is compiled; this one was compiled already, or came here by a way that fieldcrypt does not know. "
         "Execute the insert() or update() itself, with connection.execute() or session.execute(). Nothing was sent",
-        field=column.type.name,
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Insert, Update
 from sqlalchemy.sql.elements import ClauseElement
 
-from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
+from fieldcrypt_sqlalchemy.errors import ProtectedColumnError, column_error
 from fieldcrypt_sqlalchemy.flush.moves import expected_row
 from fieldcrypt_sqlalchemy.internals.write import multi_rows, prefixes
 from fieldcrypt_sqlalchemy.row_key.bound_row import BoundRow
@@ -151,15 +151,13 @@ class RowRule:
         row: BoundRow | None = None
         for column, value in self._sealed(values):
             if value._origin is None:
-                raise ProtectedColumnError(
-                    f"{column.type.described} takes no value as it was selected, which may be another row's: open it, "
+                raise column_error(
+                    column.type,
+                    "takes no value as it was selected, which may be another row's: open it, "
                     "and seal it for the row, seal(Model, {…})",
-                    field=column.type.name,
                 )
             if row is not None and not row.is_same(value._origin.row):
-                raise ProtectedColumnError(
-                    f"{column.type.described} and others are sealed for different rows", field=column.type.name
-                )
+                raise column_error(column.type, "and others are sealed for different rows")
             row = value._origin.row
 
     def _is_placed(self, values: Values, row: BoundRow) -> bool:
@@ -197,10 +195,10 @@ class RowRule:
                 raise self._other_row_error(column, values)
         for row_key in self._keys if whole is None else ():
             for column in row_key.bound_elsewhere(self._table):
-                raise ProtectedColumnError(
-                    f"{column.type.described} is in another table than {moved[0]!r}, to which it is bound. The "
+                raise column_error(
+                    column.type,
+                    f"is in another table than {moved[0]!r}, to which it is bound. The "
                     "statement writes one table alone, which would make it unreadable: change the object",
-                    field=column.type.name,
                 )
 
     def _check_tables(self) -> None:
@@ -215,9 +213,8 @@ class RowRule:
         if isinstance(self._statement, Insert) and any("replace" in each.lower() for each in prefixes(self._statement)):
             for key in self._keys:
                 for column in key.bound_elsewhere(self._table):
-                    raise ProtectedColumnError(
-                        f"{column.type.described} is in another table than what REPLACE would write, and bound to it",
-                        field=column.type.name,
+                    raise column_error(
+                        column.type, "is in another table than what REPLACE would write, and bound to it"
                     )
 
     def _not_the_models_error(self) -> ProtectedColumnError:

@@ -16,7 +16,7 @@ from fieldcrypt_sqlalchemy.column.companion import Tag
 from fieldcrypt_sqlalchemy.column.protected import is_upsert_row
 from fieldcrypt_sqlalchemy.column.tagger import Tagger
 from fieldcrypt_sqlalchemy.column.type import HAS_PROTECTED, is_searchable
-from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
+from fieldcrypt_sqlalchemy.errors import ProtectedColumnError, column_error
 from fieldcrypt_sqlalchemy.internals.write import (
     multi_rows,
     select_names,
@@ -76,10 +76,8 @@ class _Searchable:
             # One that ought to be sealed is refused by the type, which says how.
             return None if isinstance(self.column.type, RowBound) else self.tagger.tag(value, None)
         if value._origin is None:
-            raise ProtectedColumnError(
-                f"{self.column.type.described} is searchable: seal its values with seal(Model, {{…}}), which makes "
-                "tags too",
-                field=self.column.type.name,
+            raise column_error(
+                self.column.type, "is searchable: seal its values with seal(Model, {…}), which makes tags too"
             )
         return value._origin.tag
 
@@ -174,9 +172,8 @@ class _Write:
         elif statement.select is None:
             self._rows[:] = [_completed(row.items(), column) for row in self._rows]
         elif statement.include_insert_from_select_defaults:
-            raise ProtectedColumnError(
-                f"{column.type.described} has a default, which an INSERT from a SELECT does not take: name the column",
-                field=column.type.name,
+            raise column_error(
+                column.type, "has a default, which an INSERT from a SELECT does not take: name the column"
             )
 
 

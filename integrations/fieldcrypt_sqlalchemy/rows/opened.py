@@ -11,7 +11,7 @@ from sqlalchemy.orm import Bundle, Session
 from sqlalchemy.sql.selectable import SelectBase
 
 from fieldcrypt_sqlalchemy.column.protected import inner
-from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
+from fieldcrypt_sqlalchemy.errors import ProtectedColumnError, column_error
 from fieldcrypt_sqlalchemy.offload import check_session
 from fieldcrypt_sqlalchemy.row_key.row_key import RowKey
 from fieldcrypt_sqlalchemy.rows.row_bound import RowBound
@@ -88,7 +88,4 @@ def _index_of(key: RowKey, name: str, column: Any, listed: Sequence[Any]) -> int
         table = hash(getattr(each, "table", None))
         if (table == own or {table, own} <= tables) and wanted & {hash(base) for base in each.base_columns}:
             return at
-    raise ProtectedColumnError(
-        f"{column.type.described} is bound to {name!r}, which the statement does not list beside it: add it",
-        field=column.type.name,
-    )
+    raise column_error(column.type, f"is bound to {name!r}, which the statement does not list beside it: add it")

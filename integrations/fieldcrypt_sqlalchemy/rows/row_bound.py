@@ -9,7 +9,7 @@ from sqlalchemy.engine import Dialect
 
 from fieldcrypt import Encryptor
 from fieldcrypt_sqlalchemy.column.type import Encrypted
-from fieldcrypt_sqlalchemy.errors import ProtectedColumnError, parameterless_error
+from fieldcrypt_sqlalchemy.errors import ProtectedColumnError, column_error, parameterless_error
 from fieldcrypt_sqlalchemy.row_key.row_key import RowKey
 from fieldcrypt_sqlalchemy.rows.sealed import UNOPENED, Sealed
 from fieldcrypt_sqlalchemy.rows.sealed_field import SealedField
@@ -57,19 +57,16 @@ class RowBound(Encrypted):
 
     def _not_sealed_error(self, value: Any) -> ProtectedColumnError:
         if value.__class__ is Sealed:
-            return ProtectedColumnError(
-                f"{self.described} takes no sealed value of another column: open it, and seal its plaintext",
-                field=self.name,
-            )
+            return column_error(self, "takes no sealed value of another column: open it, and seal its plaintext")
         mapper = self.row_key.mapper
         model = mapper.class_.__name__
         named = ((key, getattr(column.type, "name", None)) for key, column in mapper.columns.items())
         key = next((key for key, name in named if name == self.name), "attribute")
-        return ProtectedColumnError(
-            f"{self.described} is bound to its row, which a statement does not name. Add objects of the model, or seal "
+        return column_error(
+            self,
+            f"is bound to its row, which a statement does not name. Add objects of the model, or seal "
             f"the values with their row: insert({model}).values(seal({model}, {{…}})), "
             f'update({model}).values({key}=seal({model}, {{…}}, defaults=False)["{key}"])',
-            field=self.name,
         )
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:

@@ -16,7 +16,7 @@ from sqlalchemy.sql.selectable import AliasedReturnsRows, CompoundSelect, Scalar
 from fieldcrypt_sqlalchemy.column.companion import only_tags_error
 from fieldcrypt_sqlalchemy.column.protected import WRAPPERS, inner, is_protected, sources
 from fieldcrypt_sqlalchemy.column.refusal import mixed_fields_error
-from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
+from fieldcrypt_sqlalchemy.errors import ProtectedColumnError, column_error
 from fieldcrypt_sqlalchemy.internals.column import proxied
 from fieldcrypt_sqlalchemy.internals.select import distinct
 from fieldcrypt_sqlalchemy.rows.row_bound import RowBound
@@ -85,11 +85,11 @@ def _stored(element: Any) -> Iterator[_Stored]:
 
 
 def _comparison_error(column: Any, keyword: str) -> ProtectedColumnError:
-    return ProtectedColumnError(
-        f"{column.type.described} cannot be compared by {keyword}: the database holds ciphertext, which differs each "
+    return column_error(
+        column.type,
+        f"cannot be compared by {keyword}: the database holds ciphertext, which differs each "
         "time that a value is encrypted, so that equal values stay apart. Select the primary key of its table as well, "
         "use UNION ALL, or compare the values in Python. Nothing was sent",
-        field=column.type.name,
     )
 
 
@@ -136,9 +136,9 @@ def _is_null(element: Any) -> bool:
 
 
 def _null_error(column: Any) -> ProtectedColumnError:
-    return ProtectedColumnError(
-        f"{column.type.described} stands after a NULL without its type, by which all rows would be read, so that they "
+    return column_error(
+        column.type,
+        "stands after a NULL without its type, by which all rows would be read, so that they "
         "came as ciphertext. Give the NULL the column's type, type_coerce(null(), Model.attribute.type), or put the "
         "SELECT with the column first. Nothing was sent",
-        field=column.type.name,
     )
