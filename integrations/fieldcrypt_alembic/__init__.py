@@ -1,7 +1,7 @@
 """A plugin of Alembic's autogenerate: it drops no data keys, and writes encrypted columns as the database sees them.
 
-Alembic imports it by its entry point whenever it is imported itself, in programs that use no column of fieldcrypt as
-well, and when it is only half imported. So all else is imported when a migration is generated.
+Alembic loads it by its entry point whenever it is imported itself: also in programs without a column of fieldcrypt, and
+while Alembic is only half imported. So everything else is imported when a migration is generated.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How the tables that hold keys, and how far migrations are, can be told from an application's own."""
+"""Recognises the tables that hold data keys and checkpoints of migrations."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def content_of(columns: Iterable[tuple[str, TypeEngine[Any]]]) -> str | None:
     """Return what a table holds for fieldcrypt, or None for any other table.
 
     Told by its columns, because a key store's table can have any name. It may have more columns than fieldcrypt made,
-    and text and binary of any length: somebody's database administrator may have written it by hand.
+    and text and binary of any length: a database administrator may have written it by hand.
 
     Args:
         columns: names and types, of the database or of a declaration.

@@ -1,4 +1,4 @@
-"""Operations of generated migrations that would take tables of fieldcrypt away, and what they become."""
+"""Keeps generated migrations from dropping tables of fieldcrypt."""
 
 from __future__ import annotations
 

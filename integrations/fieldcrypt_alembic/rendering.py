@@ -1,4 +1,4 @@
-"""How types of columns are written into a migration."""
+"""Renders the types of protected columns into a migration."""
 
 from __future__ import annotations
 

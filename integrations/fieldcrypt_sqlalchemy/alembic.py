@@ -1,4 +1,4 @@
-"""Migrations that Alembic generates: they know nothing of fieldcrypt, only of what the database has."""
+"""Migrations that Alembic generates name the types that the database has, and nothing of fieldcrypt."""
 
 from __future__ import annotations
 

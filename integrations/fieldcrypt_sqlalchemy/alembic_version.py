@@ -1,4 +1,4 @@
-"""Whether the Alembic that is installed can be kept from dropping keys."""
+"""Checks that the installed Alembic can be kept from dropping keys."""
 
 from __future__ import annotations
 

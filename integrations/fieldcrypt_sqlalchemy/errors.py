@@ -1,4 +1,4 @@
-"""What is refused, and how plaintext is kept out of SQLAlchemy's exceptions."""
+"""The error of refused statements; and keeps plaintext out of SQLAlchemy's exceptions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Searching with comparison after decryption: by tags that other values share, or that may have been copied."""
+"""Searches that compare after decryption, because tags are shared by other values, or may have been copied."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def find(session: Any, statement: Select[Any]) -> list[Any]:
         patients = await async_session.run_sync(find, statement)
 
     It leaves out rows that only have the tag of a value: because tags shorter than 16 bytes are shared, or because
-    somebody who can write to the table copied the tag. It cannot bring back rows whose tags were changed.
+    an attacker who can write to the table copied the tag. It cannot bring back rows whose tags were changed.
 
     Args:
         session: loads the objects, all candidates of the statement.
@@ -64,15 +64,15 @@ def find(session: Any, statement: Select[Any]) -> list[Any]:
 
 def _check(statement: Any, compared: Container[Searched]) -> None:
     """Refuse a statement that searches for more than what is compared, or whose rows the database has to count."""
-    found = [search for search in map(searched, visitors.iterate(statement)) if search is not None]
-    for search in found:
+    searches = [search for search in map(searched, visitors.iterate(statement)) if search is not None]
+    for search in searches:
         if search not in compared:
             raise ProtectedColumnError(
                 f"find cannot compare {search.tagger.described} after decryption: join the conditions on it by AND, "
                 "and select the model that it is of",
                 field=search.tagger.name,
             )
-    if found and is_limited_or_grouped(statement):
+    if searches and is_limited_or_grouped(statement):
         raise ProtectedColumnError(
             "find cannot take limit(), offset() or group_by(): the database would apply them before rows are decrypted "
             "and compared. Leave them out, and slice or group the list that find returns"

@@ -1,4 +1,4 @@
-"""Work that may have to wait, out of the event loop's way; and what has to be run in a greenlet for that."""
+"""Keeps work that may wait out of the event loop, and checks that functions get the Session that this needs."""
 
 from __future__ import annotations
 

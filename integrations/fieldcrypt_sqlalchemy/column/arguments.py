@@ -1,4 +1,4 @@
-"""What `Encrypted` is given, checked before anything is made of it: so the message is about the argument."""
+"""The arguments of `Encrypted`, checked first, so that messages are about what was given."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def inner_type(type_: Any) -> TypeEngine[Any]:
     """
     if isinstance(type_, type) and not issubclass(type_, TypeEngine):
         raise ConfigurationError(f"Encrypted takes a SQLAlchemy type, such as String, not {type_.__name__}")
-    made = to_instance(type_)
-    if not isinstance(made, TypeEngine):
+    instance = to_instance(type_)
+    if not isinstance(instance, TypeEngine):
         raise ConfigurationError(
-            f"Encrypted takes a SQLAlchemy type, such as String, not an instance of {type(made).__name__}"
+            f"Encrypted takes a SQLAlchemy type, such as String, not an instance of {type(instance).__name__}"
         )
-    return made
+    return instance
 
 
 def check_encryptor(encryptor: Any) -> None:

@@ -31,7 +31,7 @@ NO_TAG = Tag()  # which no value has: for searching where there is nothing to fi
 
 
 class _TagComparator(TypeDecorator.Comparator[Any]):
-    """Lets tags meet tags alone: whoever compares a companion column with a value meant the other column."""
+    """Compares tags with tags only: to compare a companion with a value is a mistake for the searchable column."""
 
     def operate(self, op: Any, *other: Any, **kwargs: Any) -> Any:
         for each in other:
@@ -133,11 +133,11 @@ def blind_index(
         init, repr, compare: for mapped dataclasses, as for `mapped_column`.
     """
     options = {"init": init, "repr": repr, "compare": compare}
-    made: MappedColumn[Any] = mapped_column(
+    column: MappedColumn[Any] = mapped_column(
         BlindIndexTag(),
         unique=unique or None,
         index=(index and not unique) or None,
         nullable=True,
         **{name: value for name, value in options.items() if value is not None},  # type: ignore[arg-type]
     )
-    return made
+    return column

@@ -1,4 +1,4 @@
-"""What an application may ask of an encrypted column."""
+"""The operators that an encrypted column answers, and refuses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What becomes of an encrypted column when it joins its table, and what it cannot be declared as."""
+"""Declarations of encrypted columns: their names, and what is refused."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def bind_to_table(column: Column[Any], table: Any) -> None:
     elif any(isinstance(part, Encrypted) for part in _parts(column.type)):
         raise ConfigurationError(
             f"{name}: Encrypted goes outermost, around the type of the values, Encrypted(YourType). Within another "
-            "type it would be an encrypted column that nobody knows of"
+            "type it would be an encrypted column that is not recognised as one"
         )
 
 

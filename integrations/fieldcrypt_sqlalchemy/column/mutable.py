@@ -1,4 +1,4 @@
-"""Tracking of changes within encrypted values, where it was asked for by the type of the values."""
+"""Tracks changes within encrypted values, if their type was declared to be mutable."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ NULL_TESTS = frozenset(  # with NULL on the other side
 
 
 class ProtectedType:
-    """What marks the type of encrypted values. A column is known by it, wherever it stands.
+    """Marks the types of encrypted values: a column is recognised by it, wherever it stands.
 
     Attributes:
         storage: the type that the column has in the database; None: a binary one.
@@ -100,7 +100,7 @@ _subclasses: dict[type[Column[Any]], type[Column[Any]]] = {Column: ProtectedColu
 
 
 def protect(column: Column[Any]) -> None:
-    """Make a column one that is refused in SQL expressions."""
+    """Have a column refused in SQL expressions."""
     kind = type(column)
     if issubclass(kind, ProtectedColumn):
         return
@@ -126,8 +126,8 @@ def direct(element: Any) -> ColumnElement[Any] | None:
     element = inner(element)
     if not is_protected(element) or not all(map(is_protected, element.base_columns)):
         return None  # a column of a subquery, which stands for an expression
-    found: ColumnElement[Any] = element
-    return found
+    column: ColumnElement[Any] = element
+    return column
 
 
 def sources(element: Any) -> Iterator[Any]:

@@ -1,4 +1,4 @@
-"""Why a protected column cannot stand where it stands in a statement, and what works instead."""
+"""The errors of protected columns in expressions: why they are refused, and what works instead."""
 
 from __future__ import annotations
 

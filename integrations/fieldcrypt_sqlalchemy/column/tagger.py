@@ -1,4 +1,4 @@
-"""How a value of a searchable column becomes a tag."""
+"""Makes the tags of a searchable column."""
 
 from __future__ import annotations
 

@@ -232,7 +232,7 @@ class Encrypted(ProtectedType, TypeDecorator[Any]):
 
     @property
     def coercion_listener(self) -> Any:
-        """What sqlalchemy-utils' `force_auto_coercion` has called when an attribute is set, if the type inside has it.
+        """The listener of the type inside, which sqlalchemy-utils' `force_auto_coercion` looks for.
 
         Raises:
             AttributeError: it has not.

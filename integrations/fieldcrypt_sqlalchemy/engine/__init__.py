@@ -1,1 +1,1 @@
-"""Where fieldcrypt touches SQLAlchemy's engines: the hooks, and what is read of its insides."""
+"""What happens around executed statements: the order of listeners, data keys and the format of results."""

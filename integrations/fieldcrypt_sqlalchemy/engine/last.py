@@ -29,7 +29,7 @@ def listen_last(mapper: Mapper[Any], name: str, listener: Callable[..., Any]) ->
 
 
 def restore_order(session: Any, *_: Any) -> None:
-    """Put those listeners last again that others were added after, when a flush begins.
+    """Put listeners last again when a flush begins, if others were added after them.
 
     Another thread may be in a flush, or do the same: the lists are replaced, and never changed.
     """

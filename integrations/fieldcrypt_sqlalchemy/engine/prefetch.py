@@ -59,9 +59,9 @@ def _missing(columns: Columns, rows: Any) -> dict[Encryptor, dict[bytes, bytes]]
         stored = (row[at] if type_.text is None else _of_text(row[at]) for row in rows)
         values = {value[_KEY_ID]: value for value in stored if isinstance(value, bytes)}
         untils = {key: fresh.get(key, _NEVER) for key in values}
-        found = {key: values[key] for key, (until, by_wall) in untils.items() if until <= now or by_wall <= wall}
-        if found:
-            missing.setdefault(encryptor, {}).update(found)
+        stale = {key: values[key] for key, (until, by_wall) in untils.items() if until <= now or by_wall <= wall}
+        if stale:
+            missing.setdefault(encryptor, {}).update(stale)
     return missing
 
 

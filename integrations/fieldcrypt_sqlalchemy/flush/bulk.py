@@ -1,4 +1,4 @@
-"""Values for statements that write rows of a decorated model past its objects."""
+"""Seals values for statements that write rows of a decorated model without objects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What objects of mapped classes with protected columns do when they are written.
+"""Seals and tags the values of objects when a session flushes them.
 
 Values get their tags, and on a decorated class are sealed with the key of their row, before SQLAlchemy collects what
 it will send. Only what has changed is sealed.
@@ -58,7 +58,7 @@ class Tagging:
             event.listen(plan.mapper, "before_update", self._before_update, raw=True)
 
     def stop(self) -> None:
-        """Leave it to `Sealing`: a class is mapped first, and then decorated."""
+        """Leave it to `Sealing`, because a class is mapped first, and then decorated."""
         if self._searchable:
             event.remove(self._plan.mapper, "before_insert", self._before_insert)
             event.remove(self._plan.mapper, "before_update", self._before_update)
@@ -197,7 +197,7 @@ class Sealing:
             state.dict[key] = attribute.field.null(row, replaces) if sealed is None else sealed
 
     def _carried(self, state: Any, attribute: ProtectedAttribute, value: Any) -> Sealed | None:
-        """Return what is in the row now, if the application has not changed it: somebody else may, meanwhile."""
+        """Return what is in the row now, if the application has not changed it: another one may, meanwhile."""
         key = attribute.key
         if key in state.committed_state and not self._is_unchanged(state, attribute, value):
             return None
@@ -235,7 +235,7 @@ class Sealing:
             try:
                 old = attribute.field.open(old, *self._row.place(state, state.dict))
             except FieldcryptError:
-                return False  # nobody can tell; and what does not decrypt can be repaired so
+                return False  # unknown; and so what does not decrypt can be repaired
         if old is NO_VALUE or old is NEVER_SET:
             return False
         return attribute.type.compare_values(value, old)

@@ -1,4 +1,4 @@
-"""Tags that an object of a mapped class keeps after a statement, or the application, has made them wrong."""
+"""Expires the tags of objects after a statement, or the application, has made them wrong."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What keeps statements from leaking plaintext, or leaving rows that nobody can read."""
+"""What keeps statements from leaking plaintext, or leaving rows that cannot be read."""

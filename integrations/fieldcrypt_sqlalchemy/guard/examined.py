@@ -1,4 +1,4 @@
-"""What is known of a compiled statement once it was examined, noted on it: SQLAlchemy caches what it compiled."""
+"""The outcome of examining a compiled statement, noted on it, because SQLAlchemy caches compiled statements."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Examined:
     Attributes:
         results: where encrypted columns are in its rows, and their types.
         written: a column that it writes to, for which it has to be prepared before it is compiled; or None.
-        binary: the types of its result if that is to be fetched in binary, () if in text, None if nobody knows yet.
+        binary: the types of its result if that is to be fetched in binary, () if in text, None if not known yet.
     """
 
     results: Columns

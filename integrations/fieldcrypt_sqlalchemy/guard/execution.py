@@ -1,7 +1,7 @@
-"""What happens when a statement is executed: it is examined before anybody has it, and its rows are looked after.
+"""Examines each statement that is executed, before anyone else has it, and looks after its rows.
 
 A statement without protected columns leaves after one look at what was noted on it. Whatever SQLAlchemy's way to the
-driver is, the listeners of the dialect come last, and refuse what nobody has examined before.
+driver is, the listeners of the dialect come last, and refuse what was not examined before.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def check(compiled: Any, options: Mapping[str, Any]) -> Examined | None:
         What is to be done for its rows; None is the usual.
 
     Raises:
-        ProtectedColumnError: it would send plaintext, or write what nobody could read or find.
+        ProtectedColumnError: it would send plaintext, or write what could not be read or found.
     """
     about = compiled.__dict__.get(EXAMINED, _NOT_YET)
     if about is None:

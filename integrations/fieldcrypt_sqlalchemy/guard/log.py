@@ -36,7 +36,7 @@ def _without_protected(argument: Any) -> Any:
         return argument
     try:
         hidden = {*_processed(row), *_processed_before(row)}
-    except ConfigurationError:  # nobody can tell, and a log is no place to fail
+    except ConfigurationError:  # it cannot be known, and a log is no place to fail
         hidden = set(range(len(row)))
     return tuple(_HIDDEN if at in hidden else value for at, value in enumerate(row)) if hidden else argument
 

@@ -1,7 +1,7 @@
-"""Statements that write protected columns, seen before SQLAlchemy compiles them: afterwards nothing can be added.
+"""Adds tags to statements that write protected columns, before SQLAlchemy compiles them.
 
-The execution bears a mark, without which they are refused: by another way to the database than is known here, values
-would get there without their tags.
+The execution is marked, and refused without the mark: on a way to the database that is not known here, values would be
+written without their tags.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def execute(proceed: Proceed, statement: Any, connection: Connection, rows: Rows
         options: execution options.
 
     Raises:
-        ProtectedColumnError: it would leave rows that nobody can read, or tags that no value has.
+        ProtectedColumnError: it would leave rows that cannot be read, or tags that no value has.
         StaleDataError: a row that the ORM updates has another key or tenant by now, or another value.
     """
     written = statement.element if isinstance(statement, FromStatement) else statement

@@ -1,8 +1,8 @@
-"""Whether the guard sees what it has to see in the SQLAlchemy that is installed.
+"""Checks that the guard works with the SQLAlchemy that is installed.
 
-SQLAlchemy may rename what `internals` reads, and a guard that then found nothing would let everything pass. So some
-statements that must be refused are compiled here, without a database, and examined as any other is: when fieldcrypt is
-imported, and of the databases whose upserts have classes of their own when one of these is first used.
+SQLAlchemy may rename what `internals` reads, and a guard that found nothing would let everything pass. So statements
+that must be refused are compiled here, without a database, and examined like any other: when fieldcrypt is imported,
+and for the upserts of a database when it is first used.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _Case = tuple[str, Any]  # what it shows, and a statement that must be refused
 
 
 def check_guard() -> None:
-    """Make sure that what must be refused on any database is refused.
+    """Check that what must be refused on any database is refused.
 
     Raises:
         ConfigurationError: it is not, with this SQLAlchemy.
@@ -37,7 +37,7 @@ def check_guard() -> None:
 
 
 def check_dialect(name: str) -> None:
-    """Make sure that what upserts must not do is refused, once per database.
+    """Check once per database that upserts are refused what they must not do.
 
     Args:
         name: of the dialect.

@@ -1,7 +1,7 @@
-"""Whole statements, examined once each before the driver has them, for what no single column can tell.
+"""Examines whole statements, each once, before the driver has them.
 
-A column of a Table is refused where it is rendered as well (`columns.py`). What is left are columns that hand on its
-values (`places.py`), rows that are compared (`row_sets.py`), SQL text (`sql_text.py`), and what is written
+A column of a Table is refused where it is rendered as well (`protected.py`). What is left are columns that hand on its
+values (`positions.py`), rows that are compared (`row_sets.py`), SQL text (`sql_text.py`), and what is written
 (`writing.py`).
 """
 
@@ -61,22 +61,22 @@ def examine(compiled: Any) -> Examined | None:
 
 def _statements(compiled: Any) -> list[Any]:
     """Return what was compiled, and what the ORM made of it and of its subqueries."""
-    given, made = compiled.statement, compiled.__dict__.get(MADE)  # it stays, for other threads may come as soon
-    if made is None and is_made_by_orm(given):
+    given, by_orm = compiled.statement, compiled.__dict__.get(MADE)  # it stays, for other threads may come as soon
+    if by_orm is None and is_made_by_orm(given):
         raise renamed_error("way to see what the ORM makes of a statement")
-    statements = [given, *made_by_orm(compiled), *(made or ())]
+    statements = [given, *made_by_orm(compiled), *(by_orm or ())]
     return list({id(statement): statement for statement in statements}.values())
 
 
 def _check(statements: list[list[Any]]) -> None:
-    nodes = [node for found in statements for node in found]
+    nodes = [node for group in statements for node in group]
     if not any(map(_is_of_concern, nodes)):
         return
     check_text(nodes)
-    for found in statements:
-        check_positions(found[0])
-        whole = [_within(found[0]), found[0]]
-        for node in found:
+    for group in statements:
+        check_positions(group[0])
+        whole = [_within(group[0]), group[0]]
+        for node in group:
             if isinstance(node, (Insert, Update)):
                 check_writes(node)
                 if not any(node is each for each in whole):

@@ -29,7 +29,7 @@ TSTRING_TEXT: Any = None if IS_2_0 else read(elements, "_TStringText")  # the te
 def described_attributes(kind: type) -> list[str]:
     """Return the names of the attributes that a class of SQLAlchemy's says its elements are made of; some say nothing.
 
-    Whoever asks looks at all attributes then: this one may be absent.
+    All attributes are looked at then, so this one may be absent.
     """
     return [name for name, _ in getattr(kind, "_traverse_internals", ())]
 

@@ -29,7 +29,7 @@ def never_defer(prop: ColumnProperty[Any]) -> None:
 
 
 def put_last(listeners: Any, listener: Any) -> None:
-    """Put a listener last in a collection, whose list is replaced as a whole: other threads may be going through it."""
+    """Put a listener last in a collection, whose list is replaced: other threads may be iterating over it."""
     present = read(listeners, "listeners")
     if present[-1] != listener:
         listeners.listeners = deque([*(each for each in present if each != listener), listener])

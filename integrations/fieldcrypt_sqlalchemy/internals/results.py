@@ -59,7 +59,7 @@ def expire(state: Any, keys: Iterable[str]) -> None:
 
 
 def set_rowcount(result: Any, count: int) -> None:
-    """Have a result tell a number of rows that were met."""
+    """Set the number of matched rows that a result reports."""
     read(result.context, "_rowcount")
     result.context._rowcount = count
     result.__dict__.pop("rowcount", None)  # where it is remembered once it was asked for

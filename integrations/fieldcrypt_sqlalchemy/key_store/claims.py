@@ -47,7 +47,7 @@ class Claims:
         )
 
     def exist(self, run: Run) -> bool:
-        """Return True if the table is there. A key store from before claims has none until somebody makes it."""
+        """Return True if the table is there. A key store from before claims has none until it is made."""
         if not self._exists:
             table = self.table
             self._exists = run(
@@ -81,7 +81,7 @@ class Claims:
                 connection.execute(insert(self.table).values(first_key_of=place.hex(), claim=claim))
             except DBAPIError as error:
                 if is_duplicate(error):
-                    raise _Taken from None  # through whoever began the transaction, and has to undo it
+                    raise _Taken from None  # through the caller, who began the transaction and has to undo it
                 raise
             return True
         changed = connection.execute(

@@ -114,7 +114,7 @@ class Connections:
                 opened.close()
 
     def _retire(self) -> OwnPool | OwnLoop | None:
-        """Let nobody else use what is opened, and return it if nobody does."""
+        """Take what is opened, and return it if it is not in use."""
         opened, self._opened = self._opened, None
         if opened is None:
             return None

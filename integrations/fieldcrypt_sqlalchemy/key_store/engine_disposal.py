@@ -11,7 +11,7 @@ __all__ = ["close_with"]
 
 
 class Closable(Protocol):
-    """What can be closed, as often as one likes."""
+    """Can be closed any number of times."""
 
     def close(self) -> None:
         """Close it."""

@@ -21,7 +21,7 @@ T = TypeVar("T")
 class OwnLoop:
     """Connections of an asyncio driver, which work in the event loop that opened them, and nowhere else.
 
-    So they get an event loop of their own, in a thread of its own. Whoever calls is held up, also when it is a thread
+    So they get an event loop of their own, in a thread of its own. The caller is held up, also when it is a thread
     with another event loop.
 
     Attributes:

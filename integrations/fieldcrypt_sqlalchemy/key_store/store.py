@@ -225,10 +225,10 @@ class SqlKeyStore:
         query = select(columns.key_id, columns.record, columns.tenant, columns.state).where(condition)
         try:
             rows = self._run(lambda connection: connection.execute(query).all())
-            found = [(bytes.fromhex(key_id), data, tenant, state) for key_id, data, tenant, state in rows]
+            listed = [(bytes.fromhex(key_id), data, tenant, state) for key_id, data, tenant, state in rows]
         except (TypeError, ValueError):  # SQLite lets anyone put anything into a column
             raise KeyStoreError(f"the key store {self.table.name} holds a row that is no key record") from None
-        return [read_record(key_id, data, tenant=tenant, state=state) for key_id, data, tenant, state in found]
+        return [read_record(key_id, data, tenant=tenant, state=state) for key_id, data, tenant, state in listed]
 
     def _run(self, work: Callable[[Connection], T]) -> T:
         try:

@@ -18,8 +18,8 @@ Run = Callable[[Callable[[Connection], Any]], Any]
 def create_tables(run: Run, errors: tuple[type[Exception], ...], tables: Sequence[Table]) -> None:
     """Make tables, with their indexes, unless they exist; also if others are making them.
 
-    No database can look for a table and make it in one step. So whoever fails looks again, and goes on with what is
-    left to make, if somebody else was faster; else the error is the database's last word.
+    No database can look for a table and make it in one step. So a process that fails looks again, and goes on with what
+    is left to make if another one was faster; otherwise the error stands.
 
     Args:
         run: does what it is given in a transaction of its own.
@@ -44,5 +44,5 @@ def _exist(connection: Connection, *, tables: Sequence[Table]) -> bool:
 def _create(connection: Connection, *, tables: Sequence[Table], again: bool) -> None:
     for table in tables:
         table.create(connection, checkfirst=True)
-        for index in table.indexes if again else ():  # whoever made the table may not have come to its indexes yet
+        for index in table.indexes if again else ():  # whoever made the table may not have made its indexes yet
             index.create(connection, checkfirst=True)

@@ -77,8 +77,8 @@ def in_words(error: Exception) -> str:
         return message
     diag = getattr(error.orig, "diag", None) or getattr(error.orig, "__cause__", None)
     names = [getattr(diag, f"{kind}_name", None) for kind in ("constraint", "column")]
-    found = _NAMES.search(message) if state.startswith("SQLITE") or number is not None else None
-    names += [] if found is None else [found[found.lastindex or 0]]
+    match = _NAMES.search(message) if state.startswith("SQLITE") or number is not None else None
+    names += [] if match is None else [match[match.lastindex or 0]]
     words = [type(error.orig).__name__, number, state, *names]
     return " ".join(str(word) for word in words if word)
 

@@ -1,7 +1,7 @@
-"""Old plaintext that begins as encrypted values do, encrypted because somebody names its row.
+"""Encrypts old plaintext that begins as encrypted values do, in rows that someone names.
 
-Nothing tells it from text that somebody planted in the database to have it become authentic. So it goes by a key that a
-person gives, row by row, and never by a pattern.
+It cannot be distinguished from text that was planted in the database to become authentic. So a person names each row by
+its key; a pattern would name too many.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _FROM_TEXT: Mapping[type[Any], Callable[[str], Any]] = {
 
 
 class _Table(NamedTuple):
-    """A table of the migration, where it is written down what is done to it, and as what."""
+    """A table of the migration, its journal, and the run of this step."""
 
     source: SqlSource
     journal: Checkpoints
@@ -76,7 +76,7 @@ class _Taken(NamedTuple):
 def mend_named(
     tables: Sequence[tuple[SqlSource, Checkpoints]], named: Collection[Any], column: str | None
 ) -> StepReport:
-    """Encrypt what begins with `fc1.`, and is no value, as the plaintext that somebody says it is.
+    """Encrypt what begins with `fc1.` and is no value, as the plaintext that a person says it is.
 
     Args:
         tables: of the migration, ready to be written to.
@@ -149,7 +149,7 @@ def _taken(tables: Sequence[_Table], keys: Sequence[Key], column: str | None) ->
 
 
 def _write(taken: _Taken) -> None:
-    """Write to a row as long as it is as it was looked at, and write it down in the same transaction."""
+    """Write to a row unless it has changed, and to the journal in the same transaction."""
     (source, journal, run), row = taken.table, taken.row
 
     def work(connection: Connection) -> None:

@@ -96,7 +96,7 @@ class SqlSource(TableRows, Source):
             yield page.units
             if page.is_last:
                 return
-            if page.position == after:  # nobody would see the rows behind
+            if page.position == after:  # the rows behind would be left out
                 raise self.leads_back_error()
             after = page.position
 

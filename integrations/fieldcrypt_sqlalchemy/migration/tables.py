@@ -1,4 +1,4 @@
-"""What a migration is about: the tables and columns of a model."""
+"""Finds the tables and columns of a model that a migration changes."""
 
 from __future__ import annotations
 

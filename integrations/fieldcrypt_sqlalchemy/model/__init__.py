@@ -1,1 +1,1 @@
-"""What `@encrypted` makes of a mapped class: its attributes open sealed values, and load the key of their row."""
+"""What `@encrypted` does to a mapped class: its attributes open sealed values, and load the key of their row."""

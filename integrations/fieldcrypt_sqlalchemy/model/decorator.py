@@ -85,7 +85,7 @@ def _mappers(cls: type) -> Iterator[Mapper[Any]]:
 
 
 def bind_new(mapper: Mapper[Any], cls: type) -> None:
-    """Give a class that is mapped its plan, if it has protected columns."""
+    """Give a mapped class its plan, if it has protected columns."""
     if any(isinstance(column.type, Encrypted) for column in mapper.columns):
         _bind(mapper)
 

@@ -1,4 +1,4 @@
-"""Loads the key and the tenant of a row whenever a protected value of it is loaded, which cannot be opened without.
+"""Loads the key and the tenant of a row with its protected values, which do not open without them.
 
 SQLAlchemy does the same for primary keys. Options that leave columns out (`load_only`, `defer`, `raiseload`) do not
 count for what a row is bound to, and neither do the names that `refresh` is given.
@@ -51,14 +51,14 @@ class _ProtectedProperty(ColumnProperty[Any]):
     ) -> None:
         super().create_row_processor(context, query_entity, path, mapper, result, adapter, populators)
         for part in self._missing(loaded_names(context)):
-            found: dict[str, Any] = {kind: [] for kind in populators}
-            part.create_row_processor(context, query_entity, path, mapper, result, adapter, found)
-            populators["new"] += [(key, _unless_changed(key, getter)) for key, getter in found["quick"]]
+            of_part: dict[str, Any] = {kind: [] for kind in populators}
+            part.create_row_processor(context, query_entity, path, mapper, result, adapter, of_part)
+            populators["new"] += [(key, _unless_changed(key, getter)) for key, getter in of_part["quick"]]
 
     def merge(
         self, session: Any, source_state: Any, source_dict: Any, dest_state: Any, dest_dict: Any, *options: Any
     ) -> None:
-        """Merge a value that nobody has read yet: it opens with the key of the object that it is of."""
+        """Merge a value that was not read yet: it opens with the key of its own object."""
         sealed = source_dict.get(self.key)
         if sealed.__class__ is Sealed:
             column: Any = self.columns[0]

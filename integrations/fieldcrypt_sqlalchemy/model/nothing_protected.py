@@ -1,4 +1,4 @@
-"""A decorated class without encrypted columns: somebody may take its values for encrypted."""
+"""Warns of decorated classes without encrypted columns, which may be taken for protected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A searchable attribute and its companion: what is wrong with the two is said when the class is mapped."""
+"""Checks searchable attributes and their companions when the class is mapped."""
 
 from __future__ import annotations
 

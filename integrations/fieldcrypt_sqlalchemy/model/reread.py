@@ -1,7 +1,7 @@
-"""A value that does not open because the object knows another key, or tenant, than it was loaded with.
+"""Loads a value again that does not open because the object has another key, or tenant, than it was loaded with.
 
-`refresh(object, ["tenant"])`, or a partial load that populates what is there, brings the new tenant of a row that
-somebody has moved, beside values that were sealed for the old one.
+`refresh(object, ["tenant"])`, or a partial load that populates existing objects, brings the new tenant of a row that
+has moved, beside values that were sealed for the old one.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The row that values are sealed for, as a statement has to name it."""
+"""The row that values are sealed for."""
 
 from __future__ import annotations
 

@@ -73,13 +73,13 @@ class KeyColumns:
 
     def columns_in(self, table: Any) -> tuple[Any, ...]:
         """Return the columns of a table that hold the parts of a row's key; None for those that another table has."""
-        found = self._in_table.get(table)
-        if found is None:
-            found = self._in_table[table] = tuple(
+        columns = self._in_table.get(table)
+        if columns is None:
+            columns = self._in_table[table] = tuple(
                 next((column for column in self.columns_of(name) if hash(column.table) == hash(table)), None)
                 for name in self.names
             )
-        return found
+        return columns
 
     def columns_of(self, name: str) -> Sequence[Any]:
         """Return the columns of an attribute: several where the tables of classes that inherit are joined."""
@@ -105,14 +105,14 @@ class KeyColumns:
 
     def bound_elsewhere(self, table: Any) -> list[Any]:
         """Return the protected columns of the model that are in another table than this."""
-        found = self._elsewhere.get(table)
-        if found is None:
-            found = self._elsewhere[table] = [
+        columns = self._elsewhere.get(table)
+        if columns is None:
+            columns = self._elsewhere[table] = [
                 column
                 for column in self._mapper.columns
                 if hasattr(column.type, "row_key") and hash(column.table) != hash(table)
             ]
-        return found
+        return columns
 
     def link(self, table: Any, other: Any) -> Any:
         """Return the condition that rows of two of the model's tables are of one object."""

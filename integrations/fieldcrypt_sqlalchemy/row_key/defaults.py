@@ -12,7 +12,7 @@ __all__ = ["Parameters", "by_column", "python_default"]
 
 
 class Parameters:
-    """What a default of Python's gets to see: the other values of its row."""
+    """What SQLAlchemy hands to a Python-side default: the other values of its row."""
 
     def __init__(self, values: Callable[[], Mapping[str, Any]]) -> None:
         self._values = values

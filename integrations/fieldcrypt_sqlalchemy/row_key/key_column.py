@@ -1,4 +1,4 @@
-"""Columns of a row's key and tenant: what they must not have, because the database would change them by itself."""
+"""Refuses columns of a row's key and tenant that the database makes or changes by itself."""
 
 from __future__ import annotations
 

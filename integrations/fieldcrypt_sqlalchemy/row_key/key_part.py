@@ -1,4 +1,4 @@
-"""What a database gives back for a part of a key that it was given: to that a value is bound."""
+"""The parts of a key as a database gives them back: values are bound to that form."""
 
 from __future__ import annotations
 
@@ -54,13 +54,13 @@ def _everywhere(type_: TypeEngine[Any]) -> Iterator[TypeEngine[Any]]:
     yield from variant_mapping(type_).values()
 
 
-def _combined(name: str, found: Iterable[KeyRule]) -> KeyRule:
+def _combined(name: str, candidates: Iterable[KeyRule]) -> KeyRule:
     """Return the one rule that holds on all databases.
 
     Raises:
         ConfigurationError: the databases would give back values of different kinds.
     """
-    rules = list({rule.text: rule for rule in found}.values())
+    rules = list({rule.text: rule for rule in candidates}.values())
     kinds = {rule.kind for rule in rules if rule.kind is not None}
     if len(kinds) > 1:
         spelt = " and ".join(sorted(kind.__name__ for kind in kinds))

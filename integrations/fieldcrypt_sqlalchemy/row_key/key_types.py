@@ -38,7 +38,7 @@ _PROCESSING = ("bind_processor", "result_processor", "bind_expression", "column_
 
 @dataclass(frozen=True, slots=True)
 class KeyRule:
-    """What the values of a type are made into before anything is bound to them.
+    """What values of a type become before anything is bound to them.
 
     Attributes:
         text: equal for rules that do the same.
@@ -103,7 +103,7 @@ def _text(name: str, type_: Any) -> KeyRule:
 
 
 def _blank_padded(name: str, type_: Any) -> KeyRule:
-    """Text that databases fill up with blanks, some of them also when it is read."""
+    """Text that databases pad with blanks; some return the blanks as well."""
     return KeyRule("blank-padded", str, lambda value: _plain_text(name, value).rstrip(" "))
 
 
@@ -121,7 +121,7 @@ def _uuid(name: str, type_: Any) -> KeyRule:
 
 
 def _fixed_bytes(name: str, type_: Any) -> KeyRule:
-    """Bytes that MySQL fills up with zeros, without which it does not find them any more."""
+    """Bytes that MySQL pads with zeros, and finds by the padded form alone."""
     length, check = type_.length, _of_kind(name, bytes)
     if length is None:
         raise ConfigurationError(f"{name} is BINARY without a length, which databases choose differently: BINARY(16)")
@@ -135,7 +135,7 @@ def _fixed_bytes(name: str, type_: Any) -> KeyRule:
 
 
 def _enum(name: str, type_: Any) -> KeyRule:
-    """Members of an Enum, or texts if there is no class: what the database knows exactly so, for some fold case."""
+    """Members of an Enum, or texts if it has no class: exactly as listed, because some databases fold case."""
     stored, read = type_.bind_processor(_DIALECT), type_.result_processor(_DIALECT, None)
     kind: type = type_.enum_class or str
     known = None if type_.enum_class else frozenset(type_.enums)

@@ -1,4 +1,4 @@
-"""What is noted on tables about the decorated models that they belong to."""
+"""Notes on tables which decorated models have rows in them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The columns of a row that values were bound to by a former declaration, and that still tell to what."""
+"""The columns that values were bound to by a previous declaration."""
 
 from __future__ import annotations
 

@@ -44,9 +44,9 @@ class RowKey(KeyColumns):
         completed = []
         for name, column in self._defaults:
             if values.get(name) is None:
-                made = python_default(column, lambda: by_column(self._mapper, values))
-                if made is not None:
-                    values[name] = made
+                default = python_default(column, lambda: by_column(self._mapper, values))
+                if default is not None:
+                    values[name] = default
                     completed.append(name)
         return completed
 

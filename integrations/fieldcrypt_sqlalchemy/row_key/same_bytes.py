@@ -1,4 +1,4 @@
-"""Whether a column of a key is exactly a value, whatever the database takes for equal.
+"""Compares a column of a key with a value byte for byte, whatever the database takes for equal.
 
 Databases fold what they compare: case and accents in most of MySQL's and SQL Server's collations, trailing blanks in
 nearly all of these, case in `citext` and NOCASE. Values are bound to the exact key, so a condition on it must be exact.
@@ -61,7 +61,7 @@ def same_bytes(column: Any, value: Any) -> ColumnElement[bool]:
         right = bindparam(None, right, type_=expression.type, unique=True)
     elif isinstance(right, BindParameter) and isinstance(right.type, NullType):
         right = with_type(right, expression.type)
-    is_nullable = getattr(expression, "nullable", True)  # of what is no Column nobody knows
+    is_nullable = getattr(expression, "nullable", True)  # unknown of what is no Column
     operator = operators.is_not_distinct_from if is_nullable else operators.eq
     return _SameBytes(expression, right, operator, type_=Boolean())
 
@@ -89,7 +89,7 @@ class _SameBytes(BinaryExpression[bool]):
 
 
 class _Converted(ColumnElement[Any]):
-    """One side of a comparison, in the words of a database: made while it is compiled, and never kept."""
+    """One side of a comparison in the SQL of a database; made while it is compiled, and not cached."""
 
     inherit_cache = False
 

@@ -1,4 +1,4 @@
-"""A row of a class whose tables are joined: values in one table, and what they are bound to in another."""
+"""Rows of classes whose tables are joined: values in one table, bound to a key in another."""
 
 from __future__ import annotations
 

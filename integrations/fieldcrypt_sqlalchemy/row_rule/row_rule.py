@@ -28,7 +28,7 @@ __all__ = ["RowRule", "check_nested"]
 
 
 def check_nested(statement: Any) -> None:
-    """Refuse an INSERT or UPDATE within another statement that the rule is about: nobody has looked at its rows.
+    """Refuse an INSERT or UPDATE within another statement that the rule is about, because its rows were not checked.
 
     Raises:
         ProtectedColumnError: it writes protected values of a decorated model, or what these are bound to.

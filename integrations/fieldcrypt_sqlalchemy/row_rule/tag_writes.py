@@ -1,7 +1,7 @@
 """Keeps companion columns in step when statements write to searchable columns.
 
-What objects of a model write has tags already (`flush.py`); they are computed again here, because a tag does not say
-of which value it is. On a decorated model a sealed value brings its own.
+What objects of a model write has tags already (`flush.py`). They are computed again here, because a tag does not say of
+which value it is. On a decorated model a sealed value brings its own.
 """
 
 from __future__ import annotations
@@ -116,8 +116,8 @@ class _Write:
                 self._refuse_tag(each, tag)
             elif key is not None:
                 pairs = [pair for pair in pairs if pair[0] is not given]
-                made = each.tag(value) if plain else self._tag_of(each, value)
-                pairs.append((each.companion.key if isinstance(key, str) else each.companion, made))
+                tag = each.tag(value) if plain else self._tag_of(each, value)
+                pairs.append((each.companion.key if isinstance(key, str) else each.companion, tag))
         return pairs
 
     def _tag_of(self, each: _Searchable, value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The row rule for what an upsert does to a row that is there already, which may be another one than it has in mind."""
+"""The row rule for upserts, which may change another row than the one that they insert."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Executing an INSERT or UPDATE that may write protected values: with their tags, and by the row rule."""
+"""Executes an INSERT or UPDATE that may write protected values, with their tags and by the row rule."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ def _check_copies(statement: Any) -> None:
 
 
 def _check_tags(columns: set[Any]) -> None:
-    """Refuse a value without its tag, which `writes.py` adds to a whole statement, and to its only ON CONFLICT."""
+    """Refuse a value without its tag, which `tag_writes.py` adds to a whole statement, and to its only ON CONFLICT."""
     keys = {getattr(column, "key", None) for column in columns}
     for column in columns:
         index = getattr(getattr(column, "type", None), "index", None)

@@ -1,4 +1,4 @@
-"""What one row of an INSERT or UPDATE is given, by the keys of its table's columns."""
+"""The values that an INSERT or UPDATE gives a row, by the keys of its table's columns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Selected columns of decorated models, opened with the keys that the same rows bring."""
+"""Selects columns of decorated models in plaintext, with the keys that are selected beside them."""
 
 from __future__ import annotations
 

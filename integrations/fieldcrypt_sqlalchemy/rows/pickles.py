@@ -23,7 +23,7 @@ _TRACKED = "ext.mutable.values"  # where sqlalchemy.ext.mutable puts the values 
 
 
 def seal_pickles(plan: Plan) -> None:
-    """Have objects of a decorated class pickled with their protected values sealed, those too that were not flushed.
+    """Have objects of a decorated class pickled with their protected values sealed, flushed or not.
 
     Args:
         plan: what the class does with its protected columns. Its mapper is configured, so that this comes after what

@@ -1,4 +1,4 @@
-"""What has to happen to the protected attributes of a mapped class."""
+"""The protected attributes of a mapped class, and what is done with them."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Plan:
 
     @cached_property
     def column_keys(self) -> frozenset[str]:
-        """The attributes that are columns, as far as there were any when it was asked first."""
+        """The attributes that are columns, as of the first call."""
         return frozenset(self.mapper.columns.keys())
 
     @cached_property
@@ -82,12 +82,12 @@ class Plan:
         row: Any = self.row
         completed: list[str] = row.complete(values)
         for key, attribute in self._defaults:
-            if values.get(key) is None and (made := attribute.default(values)) is not None:
-                values[key] = made
+            if values.get(key) is None and (default := attribute.default(values)) is not None:
+                values[key] = default
                 completed.append(key)
         for key, column in self._computed("default"):
-            if values.get(key) is None and (made := self._made(column.default, values)) is not None:
-                values[key] = made
+            if values.get(key) is None and (default := self._made(column.default, values)) is not None:
+                values[key] = default
                 completed.append(key)
         return completed
 
@@ -105,14 +105,14 @@ class Plan:
 
     def _computed(self, kind: str) -> list[tuple[str, Any]]:
         """Return the attributes, and their columns, that a function of Python's gives values."""
-        found = self._functions.get(kind)
-        if found is None:
-            found = self._functions[kind] = [
+        computed = self._functions.get(kind)
+        if computed is None:
+            computed = self._functions[kind] = [
                 (key, column)
                 for key, column in self.mapper.columns.items()
                 if key not in self.attributes and getattr(getattr(column, kind, None), "is_callable", False)
             ]
-        return found
+        return computed
 
     def _made(self, default: Any, values: Mapping[str, Any]) -> Any:
         return default.arg(Parameters(lambda: by_column(self.mapper, values)))
@@ -124,8 +124,8 @@ class Plan:
         if defaults:
             row.complete(sealed)
             for key, attribute in self._defaults:
-                if sealed.get(key) is None and (made := attribute.default(sealed)) is not None:
-                    sealed[key] = made
+                if sealed.get(key) is None and (default := attribute.default(sealed)) is not None:
+                    sealed[key] = default
         bound_to = row.bound(sealed)
         for key, attribute in self.attributes.items():
             if (value := sealed.get(key)) is not None:
@@ -145,7 +145,7 @@ class Plan:
     def put(
         self, values: dict[str, Any], attribute: ProtectedAttribute, value: Any, row: BoundRow | None = None
     ) -> None:
-        """Put a value into a row as it is written, and its tag."""
+        """Put a value into a row in the form that is written, and its tag."""
         tag = None
         if attribute.searchable:
             tag = values[attribute.tag_key] = attribute.tagger.tag(value, None if row is None else row.tenant)

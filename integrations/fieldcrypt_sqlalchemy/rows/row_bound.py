@@ -70,7 +70,7 @@ class RowBound(Encrypted):
         )
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:
-        """Return what wraps what came from the driver; nothing is decrypted before somebody reads it."""
+        """Return what wraps what came from the driver; nothing is decrypted before it is read."""
         field = SealedField(self)
         if self.text is not None:
             return reading(self.text.from_driver(dialect, coltype), lambda stored: Sealed(stored, field))
@@ -89,7 +89,7 @@ class RowBound(Encrypted):
         return process
 
     def compare_values(self, x: Any, y: Any) -> bool:
-        """Compare two values as the ORM does to find out what has changed; one that nobody read equals only itself."""
+        """Compare two values as the ORM does to find out what has changed; one that was not read equals only itself."""
         one = x._opened if x.__class__ is Sealed else x
         other = y._opened if y.__class__ is Sealed else y
         if one is UNOPENED or other is UNOPENED:  # what is stored is no value of the application's, though it looks so

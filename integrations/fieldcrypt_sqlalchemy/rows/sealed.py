@@ -16,11 +16,11 @@ class _Unopened:
     __slots__ = ()
 
 
-UNOPENED: Any = _Unopened()  # stands for the plaintext of a value that nobody has opened yet
+UNOPENED: Any = _Unopened()  # stands for the plaintext of a value that was not opened yet
 
 
 class Sealed:
-    """An encrypted value of a row. A model opens it when the attribute is read; who selects a column alone gets this.
+    """An encrypted value of a row. A model opens it when the attribute is read; a selected column comes so.
 
     It shows nothing of the value, and opens with the key of the row that it was written for. It can be compared with
     another one, and has neither truth nor text: those of the value are meant, which `open` returns.
@@ -92,7 +92,7 @@ class Sealed:
 
 
 class Origin(NamedTuple):
-    """What a value that was sealed in this process is to be written with.
+    """What belongs to a value that was sealed in this process, when it is written.
 
     Attributes:
         row: the row that it was sealed for.
@@ -106,7 +106,7 @@ class Origin(NamedTuple):
 
 
 class _Unpickled:
-    """Stands for the field of a Sealed that came from another process, where only a model can open it."""
+    """The field of a Sealed that was unpickled: only a model can open it."""
 
     __slots__ = ("name",)
 

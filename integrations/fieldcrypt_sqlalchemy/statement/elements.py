@@ -1,6 +1,6 @@
-"""All that a statement is made of. Whoever examines statements goes through here, so that nothing is seen by one alone.
+"""All elements of a statement. Every examination goes through here, so that all see the same.
 
-SQLAlchemy's own traversal passes over much: what an upsert sets, rows of an INSERT of several, tables behind columns.
+SQLAlchemy's own traversal leaves out a lot: what an upsert sets, rows of an INSERT of several, tables behind columns.
 Here an element is what its class says that it is made of, and what it does not say is looked for in its attributes.
 """
 

@@ -1,4 +1,4 @@
-"""Of which field an element has its values."""
+"""The field that the values of an element are of."""
 
 from __future__ import annotations
 

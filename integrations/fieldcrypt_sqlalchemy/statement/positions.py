@@ -1,6 +1,6 @@
 """Where in a statement the values of protected and companion columns stand, also when other columns hand them on.
 
-A protected column itself is refused where it is rendered (`columns.py`). A subquery can hand its values on in columns
+A protected column itself is refused where it is rendered (`protected.py`). A subquery can hand its values on in columns
 that are none, which are found by what they come from: they may come back to the client, and be computed with nowhere.
 """
 

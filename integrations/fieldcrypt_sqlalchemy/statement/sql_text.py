@@ -1,4 +1,4 @@
-"""SQL text within a statement of SQLAlchemy's: nobody can tell what it does with the columns that it names."""
+"""SQL text within a statement: what it does with the columns that it names cannot be known."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What statements write, and what becomes of rows that are there already."""
+"""What statements write, and what upserts do to existing rows."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Values on their way into a column and back: conversions and what is stored."""
+"""Values on their way into a column and back."""

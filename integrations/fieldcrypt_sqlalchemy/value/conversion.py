@@ -1,4 +1,4 @@
-"""From the values that a SQLAlchemy type takes to the values that a Field takes, and back."""
+"""Converts the values of a SQLAlchemy type to those of a Field, and back."""
 
 from __future__ import annotations
 
@@ -188,8 +188,8 @@ def _array(inner: types.ARRAY[Any]) -> Conversion:
     return Conversion(list, to_field, from_field)
 
 
-def _always(found: Conversion) -> Callable[[Any], Conversion]:
-    return lambda _: found
+def _always(conversion: Conversion) -> Callable[[Any], Conversion]:
+    return lambda _: conversion
 
 
 _TEXT = _plain(str, lambda kind, v: kind.__str__(v))

@@ -1,4 +1,4 @@
-"""Numbers that a column takes although they are of another type, because nothing is lost by it."""
+"""Numbers of other types that a column takes, because nothing is lost."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["boolean", "exact", "floating", "integer", "shortest"]
 
 
 def integer(value: Any) -> Any:
-    """Take what says itself that it is an integer, as those of numpy do, which are no int."""
+    """Take what can be used as an index, such as numpy's integers."""
     if value.__class__ is int or isinstance(value, bool) or not hasattr(value, "__index__"):
         return value
     try:
@@ -26,7 +26,7 @@ def boolean(value: Any) -> Any:
 
 
 def floating(value: Any) -> Any:
-    """Take numbers that a float tells exactly, or in the same digits."""
+    """Take numbers that a float holds exactly, or in the same digits."""
     if value.__class__ is float:
         return value
     value = integer(value)
@@ -44,5 +44,5 @@ def exact(value: Any) -> Any:
 
 
 def shortest(value: Any) -> Any:
-    """Give a Float column that reads Decimals the shortest one of a float, which says all of it."""
+    """Take a float as its shortest Decimal, which is exact, for Float columns that read Decimals."""
     return decimal.Decimal(float.__repr__(value)) if isinstance(value, float) else exact(value)

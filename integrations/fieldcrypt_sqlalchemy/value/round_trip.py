@@ -1,4 +1,4 @@
-"""What a user's TypeDecorator cannot read back is refused when it is written, not found out when the row is loaded."""
+"""Refuses to write values that a user's TypeDecorator could not read back."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def stored(inner: TypeEngine[Any], described: str) -> Conversion:
     Raises:
         ConfigurationError: as for `conversion`.
     """
-    found = conversion(inner)
-    if found.from_field is None or not _reads_back(inner):
-        return found
-    return found._replace(to_field=_RoundTrip(inner, found, described).to_field)
+    plain = conversion(inner)
+    if plain.from_field is None or not _reads_back(inner):
+        return plain
+    return plain._replace(to_field=_RoundTrip(inner, plain, described).to_field)
 
 
 def _reads_back(inner: TypeEngine[Any]) -> bool:
@@ -46,11 +46,11 @@ def _reads_back(inner: TypeEngine[Any]) -> bool:
 class _RoundTrip:
     """Takes values there and back."""
 
-    def __init__(self, inner: TypeEngine[Any], found: Conversion, described: str) -> None:
-        assert found.from_field is not None  # noqa: S101
-        codec = Codec(found.type)
+    def __init__(self, inner: TypeEngine[Any], plain: Conversion, described: str) -> None:
+        assert plain.from_field is not None  # noqa: S101
+        codec = Codec(plain.type)
         self._encode, self._decode = codec.encode, codec.decode
-        self._bind, self._read = found.to_field, found.from_field
+        self._bind, self._read = plain.to_field, plain.from_field
         self._is_same: Callable[[Any, Any], bool] = inner.compare_values
         self._described = described
         self._type = type(inner).__name__

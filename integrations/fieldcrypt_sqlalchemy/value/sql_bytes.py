@@ -1,4 +1,4 @@
-"""The bytes of a text in the SQL of each database, whatever its collations take for equal."""
+"""SQL for the bytes of a text, whatever the collations of a database take for equal."""
 
 from __future__ import annotations
 

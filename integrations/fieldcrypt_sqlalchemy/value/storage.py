@@ -1,4 +1,4 @@
-"""Columns of text and JSON that hold encrypted values, so that they can be encrypted where they are."""
+"""Columns of text and JSON that hold encrypted values."""
 
 from __future__ import annotations
 

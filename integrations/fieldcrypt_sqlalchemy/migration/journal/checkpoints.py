@@ -1,4 +1,4 @@
-"""How far a migration is, kept in its database: so that what is done and that it is done are committed together.
+"""The journal of a migration in the database that it changes, so that work and journal are committed together.
 
 A run is a step over one table. Its frontier divides the rows into ranges of keys, which workers claim one at a time:
 each is leased to its worker, and taken over by another one when the lease has ended.
@@ -83,8 +83,8 @@ class Checkpoints(Journal):
     def runs(self) -> Sequence[Run]:
         with self._engine.connect() as connection:
             steps = connection.scalars(select(runs.c.step).where(*self._of(runs))).all()
-            found = [self._find(connection, step) for step in steps]
-        return [run for run in found if run is not None]
+            found_runs = [self._find(connection, step) for step in steps]
+        return [run for run in found_runs if run is not None]
 
     def find(self, step: str) -> Run | None:
         with self._engine.connect() as connection:
@@ -184,7 +184,7 @@ class Checkpoints(Journal):
         self, connection: Connection, run: Run, number: int, frontier: bytes | None, mine: dict[str, Any], units: int
     ) -> Portion:
         """Make the next range."""
-        assert self._source is not None  # noqa: S101 (whoever claims has one)
+        assert self._source is not None  # noqa: S101 (a journal that claims has one)
         after = self._key(frontier)
         new = self._source.boundary(connection, after, units)
         if new is not None and new == after:  # each range would be this one

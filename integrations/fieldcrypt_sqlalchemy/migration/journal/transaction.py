@@ -1,4 +1,4 @@
-"""Transactions, done once more if they met others."""
+"""Runs transactions, and runs them again if others were in their way."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TRIES = 6
 
 
 def transact(engine: Engine, work: Callable[[Connection], T]) -> T:
-    """Do work in a transaction, and once more if it met others."""
+    """Do work in a transaction, and again if another transaction was in its way."""
     tried = 0
     while True:
         tried += 1
@@ -37,7 +37,7 @@ def transact(engine: Engine, work: Callable[[Connection], T]) -> T:
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Keep psycopg from warning of an error behind the one that it raises, and that is told in a report."""
+    """Keep psycopg from logging an error that follows the one that it raises, which the report has."""
     me, logger = get_ident(), logging.getLogger("psycopg")
 
     def is_news(record: logging.LogRecord) -> bool:

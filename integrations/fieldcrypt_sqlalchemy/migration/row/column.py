@@ -1,4 +1,4 @@
-"""A protected column, as a migration sees it: what is stored, what it is, and what has to be stored instead."""
+"""A protected column in a migration: what is stored, what that is, and what to store instead."""
 
 from __future__ import annotations
 
@@ -84,9 +84,10 @@ class MigratedColumn(ProtectedField):
         self.names = [each for each in names if each is not None]  # in the order of a Cell
 
     def begin(self) -> None:
-        """Forget which data keys are old: a step may be of after a rotation."""
-        of, how = self.type, (self.type.from_plaintext(self._field.type), self._to_field)
-        self._examination = Examination(self._encryptor, self._field, of.accepted, of.protection.pad, *how)
+        """Forget which data keys are old, because keys may have been rotated since the last step."""
+        from_plaintext, accepted = self.type.from_plaintext(self._field.type), self.type.accepted
+        pad = self.type.protection.pad
+        self._examination = Examination(self._encryptor, self._field, accepted, pad, from_plaintext, self._to_field)
 
     def selected(self) -> list[Any]:
         """Return what is read of it in a row, in the order of a Cell."""
@@ -162,7 +163,7 @@ class MigratedColumn(ProtectedField):
         return self._examination.waits_until
 
     def taken_for_plaintext(self, cell: Cell, place: Place) -> Any:
-        """Return what begins as a value does, and is none, as the plaintext that somebody says it is.
+        """Return what begins as a value does, and is none, as the plaintext that a person says it is.
 
         Raises:
             UnitError: it is something else, and what. What has the whole form of a value is one, though it be damaged.

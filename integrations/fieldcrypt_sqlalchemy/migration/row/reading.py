@@ -1,4 +1,4 @@
-"""Reading the rows of a page, of which some may be such that nobody can read them."""
+"""Reads the rows of a page, of which some may be unreadable."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _RANDOM: Mapping[str, Any] = {
 def read_page(
     source: TableRows, after: Key | None, until: Key | None, which: Which, size: int, share: float | None = None
 ) -> Page:
-    """Read rows of a range, so many at most; one that cannot be read is in a page of its own.
+    """Read at most `size` rows of a range; a row that cannot be read gets a page of its own.
 
     If also its key cannot be read the next row is with it, whose key says how to go on.
 
@@ -53,14 +53,14 @@ def read_page(
         source.readable = size = max(1, size // 2)
         if asked > 1:
             continue
-        found = _unreadable(source, query, error)
-        unreadable += [] if found is None else [found]
-        if found is not None and found.position is not None:
-            return Page(unreadable, found.position, False, which)
+        unit = _unreadable(source, query, error)
+        unreadable += [] if unit is None else [unit]
+        if unit is not None and unit.position is not None:
+            return Page(unreadable, unit.position, False, which)
 
 
 def _tried(source: TableRows, query: Select[Any]) -> tuple[list[MigratedRow], str | None]:
-    """Read rows; return what is said, without their values, if one of them cannot be read."""
+    """Read rows; if one of them cannot be read, return the error, without values."""
     try:
         return source.rows_found_by(query), None
     except ROW_ERRORS as error:

@@ -1,4 +1,4 @@
-"""What a protected column holds in the database: how a migration reads, writes, and has it counted by its form."""
+"""The form of values in the database: how a migration reads, writes and counts them."""
 
 from __future__ import annotations
 
@@ -110,9 +110,9 @@ class _TextForm(StoredForm):
         self._check(self.storage.check_fits, stored, self._room)
         return stored
 
-    def _check(self, check: Callable[..., None], value: Any, *how: Any) -> None:
+    def _check(self, check: Callable[..., None], value: Any, *arguments: Any) -> None:
         try:
-            check(value, *how, self._name)
+            check(value, *arguments, self._name)
         except ValueError as error:
             refused = str(error)  # which is of the column
         else:

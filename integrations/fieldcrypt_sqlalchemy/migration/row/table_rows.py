@@ -97,7 +97,7 @@ class TableRows:
     def check_forward(self, after: Key | None, until: Key | None, transaction: Connection | None = None) -> None:
         """Refuse a key, read behind another one, that leads back: it is stored in another form than its type writes.
 
-        Whoever went on behind it would read the same rows again, and perhaps for ever.
+        Reading on behind it would bring the same rows again, perhaps for ever.
 
         Raises:
             MigrationError: it does, as the database compares them.
@@ -120,7 +120,7 @@ class TableRows:
     def locked(
         self, connection: Connection, after: Key | None, page: Page, known: Mapping[Key, MigratedRow]
     ) -> list[MigratedRow]:
-        """Read the rows of a page again, so that nobody else changes them until the transaction ends.
+        """Read the rows of a page again, and lock them until the transaction ends.
 
         Those that have not changed are the same objects as before.
         """
@@ -133,7 +133,7 @@ class TableRows:
         return found
 
     def now(self, connection: Connection, those: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
-        """Read again, in a transaction that wrote to some, what rows are that fulfil conditions: `MigratedRow.raw`."""
+        """Read rows again, in the transaction that wrote to them, as `MigratedRow.raw` has them."""
         return map(self._raw, connection.execute(self._query.where(*those)))
 
     def named(self, key: Key, locking: Connection | None = None) -> MigratedRow | None:
@@ -141,7 +141,7 @@ class TableRows:
 
         Args:
             key: the key.
-            locking: of the transaction until whose end nobody else is to change it. Default: nothing is locked.
+            locking: of the transaction that locks it. Default: nothing is locked.
         """
         query = self._query.where(*self.at(key))
         if locking is None:

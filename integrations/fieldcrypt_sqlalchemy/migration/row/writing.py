@@ -1,4 +1,4 @@
-"""Writing to the rows of a page: as they are when they are locked, and only if they then read as was meant."""
+"""Writes to the rows of a page while they are locked, and undoes it if they do not read as intended."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def write_all(connection: Connection, source: TableRows, those: Sequence[Any], p
 
 
 def _update(connection: Connection, source: TableRows, pending: Pending) -> bool:
-    """Write values; return False if the driver says that other rows were met than these, or none."""
+    """Write values; return False if the driver reports another number of rows."""
     free = max(source.target.c.keys(), key=len)  # no column is called as a parameter that is longer
     by_columns: dict[tuple[str, ...], list[tuple[Any, ...]]] = {}
     for row, values in pending:
@@ -118,19 +118,19 @@ def _is_as_meant(connection: Connection, source: TableRows, those: Sequence[Any]
     So nothing is taken for written that a trigger changed or a column cut off, nor a row for met whose key reads like
     that of another one.
     """
-    if connection.dialect.name == "postgresql":  # triggers that would come when nobody looks any more
+    if connection.dialect.name == "postgresql":  # triggers that would run after the check
         connection.execute(text("SET CONSTRAINTS ALL IMMEDIATE"))
     now: dict[Key, list[Any]] = {}
     names, size = source.names, len(source.key)
     for raw in _read_again(connection, source, those, pending):
         now.setdefault(raw[:size], []).append(raw)
     for row, values in pending:
-        found, before = now.get(row.key, ()), row.raw
-        if len(found) != 1:
+        rows_now, before = now.get(row.key, ()), row.raw
+        if len(rows_now) != 1:
             return False
         at = len(before) - len(names)
         meant = (*before[:at], *(values.get(name, old) for name, old in zip(names, before[at:], strict=True)))
-        if found[0] != meant and not all(map(_is_same, found[0], meant)):
+        if rows_now[0] != meant and not all(map(_is_same, rows_now[0], meant)):
             return False
     return True
 
@@ -146,11 +146,11 @@ def _read_again(
     except ROW_ERRORS as error:
         if not is_of_a_row(error):
             raise
-    found: list[tuple[Any, ...]] = []
+    rows_now: list[tuple[Any, ...]] = []
     for at in range(0, len(pending), _AT_ONCE):
         written = [and_(*source.at(row.key)) for row, _ in pending[at : at + _AT_ONCE]]
-        found += source.now(connection, [or_(*written)])
-    return found
+        rows_now += source.now(connection, [or_(*written)])
+    return rows_now
 
 
 def _is_same(one: Any, other: Any) -> bool:

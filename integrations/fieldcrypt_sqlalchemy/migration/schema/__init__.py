@@ -1,1 +1,1 @@
-"""What a table is in the database, compared with what the model declares, in words of what to do about it."""
+"""Compares a table in the database with its model, and says what to do about the differences."""

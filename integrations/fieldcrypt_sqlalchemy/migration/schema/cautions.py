@@ -1,4 +1,4 @@
-"""What a database does with a column that will not be right once its values are encrypted."""
+"""What a database does with a column that will be wrong once its values are encrypted."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _HOLDS_ANYWAY = re.compile(r"\W*json_valid\W+\w+\W*", re.IGNORECASE)  # MariaDB'
 def cautions(connection: Connection, source: TableRows) -> Iterator[str]:
     """Yield what to know before a backfill, in words, though nothing keeps it from being done."""
     look, place = inspect(connection), (source.table.name, source.schema)
-    if found := triggers(connection, *place):
+    if names := triggers(connection, *place):
         advice = "see that they copy no plaintext elsewhere; a row in which they change what is written stays as it is"
-        yield f"{source.full_name} has triggers for UPDATE ({', '.join(found)}): {advice}"
+        yield f"{source.full_name} has triggers for UPDATE ({', '.join(names)}): {advice}"
     columns = {each["name"]: each for each in look.get_columns(*place)}
     looking = [("the CHECK constraint", each["name"], each["sqltext"]) for each in look.get_check_constraints(*place)]
     looking += [

@@ -1,4 +1,4 @@
-"""The key of a table: whether rows can be told apart, and gone through, by it."""
+"""Checks that rows can be told apart, and read in order, by the primary key of a table."""
 
 from __future__ import annotations
 

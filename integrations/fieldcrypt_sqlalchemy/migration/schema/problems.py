@@ -1,4 +1,4 @@
-"""Whether a table is as the model says, and what has to change if it is not."""
+"""Checks that a table is as the model declares it, and says what to change if it is not."""
 
 from __future__ import annotations
 
@@ -71,8 +71,8 @@ def problems(connection: Connection, source: TableRows, step: str) -> list[str]:
     missing = [each for each in expected if each.name not in columns]
     if missing:
         return [f"{table} has no column {each.name}: {_add(connection, source, each)}" for each in missing]
-    found = list(changes_of_values(connection, source.tables, checkpoint_tables.sorted_tables))
-    return [*found, *key_problems(connection, source, columns), *_of_columns(connection, source, columns, step)]
+    changed = list(changes_of_values(connection, source.tables, checkpoint_tables.sorted_tables))
+    return [*changed, *key_problems(connection, source, columns), *_of_columns(connection, source, columns, step)]
 
 
 def _quoted(source: TableRows) -> str:

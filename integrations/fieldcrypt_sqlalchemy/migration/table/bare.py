@@ -1,7 +1,7 @@
-"""The tables of a migration, as somebody has them who knows nothing of fieldcrypt.
+"""Copies of the tables of a migration with the types that are stored, without anything of fieldcrypt.
 
-A migration writes what is encrypted already, and compares what is stored: past what guards protected columns. They are
-Tables all the same, so that a `schema_translate_map` applies to all that is read and written alike.
+A migration writes values that are encrypted already, and compares stored ones, so the guard must not see them. They are
+Tables, so that a `schema_translate_map` applies to reads and writes alike.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["Bare"]
 
 
 class Bare:
-    """Copies of tables whose protected columns and companions have the types that are given: of what is stored."""
+    """Copies of tables whose protected columns and companions have the types of what is stored."""
 
     def __init__(self, protected: Sequence[tuple[Column[Any], TypeEngine[Any]]]) -> None:
         self._protected = protected

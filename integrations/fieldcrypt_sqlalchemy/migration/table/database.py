@@ -1,4 +1,4 @@
-"""What a database does to values on their way, beside keeping them: triggers, storage engines, character sets."""
+"""What a database does to values beside storing them: triggers, storage engines, character sets."""
 
 from __future__ import annotations
 

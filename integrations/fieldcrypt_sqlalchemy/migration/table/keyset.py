@@ -1,7 +1,7 @@
-"""Going through a table by its key, page by page, as jobs do.
+"""Reads a table in the order of its key, page by page.
 
-The order is the database's own, which compares texts by the collation of their column: no key is ever compared here. Of
-keys that a database sorts otherwise than it compares them with a parameter no page would find the next row.
+The order is the database's own, which compares texts by the collation of their column: keys are never compared here. If
+a database sorts keys in another way than it compares them with a parameter, no page would find the next row.
 """
 
 from __future__ import annotations
