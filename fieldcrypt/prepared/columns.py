@@ -24,7 +24,7 @@ def each_with_its_own(values: Sequence[Any], tenant: Any, context: Any) -> Itera
         ValueError: there are more or fewer tenants or contexts than values, or none of a value where each has one.
     """
     one_context = context is None or isinstance(context, Mapping)
-    contexts = repeat(context, len(values)) if one_context else context
+    contexts: Any = repeat(context, len(values)) if one_context else context
     if isinstance(tenant, _ONE):
         return zip(values, repeat(tenant, len(values)), contexts, strict=True)
     return zip(values, _named(values, tenant), contexts, strict=True)

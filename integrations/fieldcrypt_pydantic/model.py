@@ -77,7 +77,8 @@ class ProtectedModel(Generic[M]):
             raise ConfigurationError(f"{self.model.__name__} has no field {name!r}")
         field = self.model.model_fields[name]
         annotation: Any = field.annotation
-        return TypeAdapter(Annotated[annotation, *field.metadata] if field.metadata else annotation)
+        annotated: Any = Annotated
+        return TypeAdapter(annotated[annotation, *field.metadata] if field.metadata else annotation)
 
     def encrypt(self, instance: M, *, tenant: Any = None) -> dict[str, Any]:
         """Return an instance as a dictionary, its protected values encrypted, with their tags.

@@ -85,7 +85,7 @@ def clock_micros(column: Column) -> Column:
     since = column - F.expr(_EPOCH_SQL)
     # As bigint, for an hour of microseconds does not fit into the integer that Spark takes.
     sizes = {part: F.lit(size).cast("bigint") for part, size in _PARTS.items()}
-    micros = sum((F.extract(F.lit(part), since) * size for part, size in sizes.items()), F.lit(0))
+    micros: Any = sum((F.extract(F.lit(part), since) * size for part, size in sizes.items()), F.lit(0))
     return micros.cast("bigint")
 
 
@@ -136,10 +136,11 @@ def travel(kind: Any, type: DataType | None) -> Travel:
     Raises:
         ConfigurationError: values of the field have no such type in Spark.
     """
-    if kind is Decimal and isinstance(type, DecimalType):
-        return _as_object(type, pa.decimal128(type.precision, type.scale))
-    if kind is Decimal and type is None:
-        raise ConfigurationError("of Decimals say how many digits Spark has: type=DecimalType(12, 2)")
+    if kind is Decimal:
+        if type is None:
+            raise ConfigurationError("of Decimals say how many digits Spark has: type=DecimalType(12, 2)")
+        if isinstance(type, DecimalType):
+            return _as_object(type, pa.decimal128(type.precision, type.scale))
     found = _TRAVELS.get((kind, _DEFAULTS.get(kind) if type is None else type.__class__))
     if found is None:
         raise ConfigurationError(f"values of type {getattr(kind, '__name__', kind)} are no {type or 'column of Spark'}")

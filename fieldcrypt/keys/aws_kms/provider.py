@@ -148,7 +148,8 @@ class AwsKmsKeyProvider(KeyProvider):
 
     def _restricted_to(self, region: str) -> AwsKmsKeyProvider:
         there = [str(arn) for arn in self.keys_at(region)]
-        return AwsKmsKeyProvider(**{**self._configuration, "keys": there, "regions": [region], "require": "all"})
+        changed: Any = {"keys": there, "regions": [region], "require": "all"}
+        return AwsKmsKeyProvider(**{**self._configuration, **changed})
 
     def _look_up_aliases(self, wraps: Sequence[WrappedKey], end: float) -> list[KeyProviderError]:
         """Ask which keys the aliases point to, if that may make a wrap usable; return the errors."""

@@ -116,10 +116,8 @@ class AwsKmsRsaKeyProvider(KeyProvider):
 
     def regions(self) -> Mapping[str, AwsKmsRsaKeyProvider]:
         """Return, by region, a provider that works in that region alone (see `KeyProvider.regions`)."""
-        return {
-            arn.region: AwsKmsRsaKeyProvider(**{**self._configuration, "regions": [arn.region]})
-            for arn in self._access.in_its_regions(self._key)
-        }
+        regions: Any = {arn.region: [arn.region] for arn in self._access.in_its_regions(self._key)}
+        return {name: AwsKmsRsaKeyProvider(**{**self._configuration, "regions": own}) for name, own in regions.items()}
 
     def share(self, connections: MutableMapping[Any, Any]) -> None:
         """Share clients, and which regions are sick (see `KeyProvider.share`)."""

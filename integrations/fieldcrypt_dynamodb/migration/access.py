@@ -138,7 +138,8 @@ class TableAccess:
         beat: Callable[[], object] | None = None,
     ) -> dict[str, Any]:
         """Send a request, again if it is throttled; ClientErrors that answer it are the caller's."""
-        for tried in range(_TRIES + 1):
+        tried = 0
+        while True:
             if beat is not None:
                 beat()
             try:
@@ -146,20 +147,19 @@ class TableAccess:
             except ParamValidationError:  # which boto3 does not send, and whose message has the values
                 raise
             except BotoCoreError as error:
-                refused: Exception = error
-                break
+                raise self._refused_error(operation, error) from error
             except ClientError as error:
-                refused = error
                 if _code(error) in answers:
                     raise
                 if _code(error) not in _THROTTLED or tried == _TRIES:
-                    break
+                    raise self._refused_error(operation, error) from error
             else:
                 return found
             sleep(_FIRST_WAIT * 2**tried * (0.5 + random.random()))  # noqa: S311 (so that not all wait alike)
-        raise MigrationError(
-            f"{operation} on {self._table}: {refused}. What is done stays; run it again to go on"
-        ) from refused
+            tried += 1
+
+    def _refused_error(self, operation: str, error: Exception) -> MigrationError:
+        return MigrationError(f"{operation} on {self._table}: {error}. What is done stays; run it again to go on")
 
 
 def _code(error: ClientError) -> str:

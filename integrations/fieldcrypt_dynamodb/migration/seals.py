@@ -1,7 +1,4 @@
-"""What a migration does to an item as a whole: its seal, and what another scheme added to it.
-
-The functions are those of `Source` with their names.
-"""
+"""What a migration does to an item as a whole: its seal, and what another scheme added to it."""
 
 from __future__ import annotations
 
@@ -12,79 +9,80 @@ from fieldcrypt import DecryptionError, KeyNotFoundError, KeyShreddedError
 from fieldcrypt.spi.migration import Change, UnitError
 from fieldcrypt_dynamodb.migration.item import MigratedItem
 
-__all__ = ["complete", "is_due", "prepare", "wrong"]
+__all__ = ["SealedItems"]
 
 
-def prepare(step: str, unit: Any) -> Change:
-    """Return what a step does to an item before its attributes.
+class SealedItems:
+    """What `Source` asks of items as wholes."""
 
-    Raises:
-        DecryptionError: its seal does not hold: what was changed is never sealed again, nor made plaintext.
-        ValueError: what is encrypted by another scheme would be in the clear.
-    """
-    item: MigratedItem = unit
-    seal, change = item.table.seal, Change()
-    if step == "finish":
+    def prepare(self, step: str, unit: Any) -> Change:
+        """Return what a step does to an item before its attributes.
+
+        Raises:
+            DecryptionError: its seal does not hold: what was changed is never sealed again, nor made plaintext.
+            ValueError: what is encrypted by another scheme would be in the clear.
+        """
+        item: MigratedItem = unit
+        seal, change = item.table.seal, Change()
+        if step == "finish":
+            return change
+        try:
+            if seal is not None and item.legacy_item is None and (not seal.is_optional or seal.is_on(item.raw)):
+                seal.verify(item.raw)
+        except KeyShreddedError:
+            item.is_shredded = True
+            return change
+        if step == "backfill":
+            _take_old_scheme_out(item, change)
+        elif seal is not None:
+            seals = {seal.attribute, *seal.previous} & item.raw.keys()
+            change.values |= dict.fromkeys(seals)
+            change.read |= seals
         return change
-    try:
-        if seal is not None and item.legacy_item is None and (not seal.is_optional or seal.is_on(item.raw)):
+
+    def complete(self, step: str, unit: Any, change: Change) -> Change:
+        """Return the change of an item with its seal; nothing is done to one whose seal went with its tenant's keys."""
+        item: MigratedItem = unit
+        if item.is_shredded:
+            return Change()
+        if step == "undo":
+            if item.legacy_item is not None:
+                return Change()  # no backfill has been there
+            # With a part of it in plaintext a sealed item could not be read.
+            is_stuck = change.failure is not None and item.table.seal is not None
+            return Change(failure=change.failure) if is_stuck else change
+        if step == "finish":
+            reasons = self.wrong(item) if change.failure is None else []
+            return Change(failure=UnitError(reasons[0])) if reasons else change
+        _seal(item, change)
+        return change
+
+    def is_whole_due(self, unit: Any) -> bool:
+        """Return True if an item has no seal, or not one as it is declared now, and will get one.
+
+        Raises:
+            As `prepare`.
+        """
+        item: MigratedItem = unit
+        self.prepare("backfill", item)
+        return not item.is_shredded and _is_unsealed(item)
+
+    def wrong(self, unit: Any) -> Sequence[str]:
+        """Return what is wrong with the seal of an item."""
+        item: MigratedItem = unit
+        seal = item.table.seal
+        if seal is None:
+            return []
+        if seal.attribute not in item.raw:
+            return ["the item has no seal"]
+        try:
             seal.verify(item.raw)
-    except KeyShreddedError:
-        item.is_shredded = True
-        return change
-    if step == "backfill":
-        _take_old_scheme_out(item, change)
-    elif seal is not None:
-        seals = {seal.attribute, *seal.previous} & item.raw.keys()
-        change.values |= dict.fromkeys(seals)
-        change.read |= seals
-    return change
-
-
-def complete(step: str, unit: Any, change: Change) -> Change:
-    """Return the change of an item with its seal; nothing is done to one whose seal went with its tenant's keys."""
-    item: MigratedItem = unit
-    if item.is_shredded:
-        return Change()
-    if step == "undo":
-        if item.legacy_item is not None:
-            return Change()  # no backfill has been there
-        # With a part of it in plaintext a sealed item could not be read.
-        return Change(failure=change.failure) if change.failure is not None and item.table.seal is not None else change
-    if step == "finish":
-        reasons = wrong(item) if change.failure is None else []
-        return Change(failure=UnitError(reasons[0])) if reasons else change
-    _seal(item, change)
-    return change
-
-
-def is_due(unit: Any) -> bool:
-    """Return True if an item has no seal, or not one as it is declared now, and will get one.
-
-    Raises:
-        As `prepare`.
-    """
-    item: MigratedItem = unit
-    prepare("backfill", item)
-    return not item.is_shredded and _is_unsealed(item)
-
-
-def wrong(unit: Any) -> Sequence[str]:
-    """Return what is wrong with the seal of an item."""
-    item: MigratedItem = unit
-    seal = item.table.seal
-    if seal is None:
-        return []
-    if seal.attribute not in item.raw:
-        return ["the item has no seal"]
-    try:
-        seal.verify(item.raw)
-        is_own = seal.is_own(item.raw)
-    except KeyShreddedError:
-        return []
-    except (DecryptionError, KeyNotFoundError, TypeError, ValueError):
-        return ["the sealed attributes are not those that were sealed"]
-    return [] if is_own else ["the item is not sealed as it is declared now"]
+            is_own = seal.is_own(item.raw)
+        except KeyShreddedError:
+            return []
+        except (DecryptionError, KeyNotFoundError, TypeError, ValueError):
+            return ["the sealed attributes are not those that were sealed"]
+        return [] if is_own else ["the item is not sealed as it is declared now"]
 
 
 def _take_old_scheme_out(item: MigratedItem, change: Change) -> None:

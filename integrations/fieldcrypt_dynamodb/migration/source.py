@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 from fieldcrypt import ConfigurationError
 from fieldcrypt.migration import Sample
 from fieldcrypt.spi.migration import Batch, Change, Counted, Page, Portion, Source, Which, Written, about
-from fieldcrypt_dynamodb.migration import seals
 from fieldcrypt_dynamodb.migration.access import TableAccess
 from fieldcrypt_dynamodb.migration.checkpoint_table import CheckpointTable
 from fieldcrypt_dynamodb.migration.conditional import conditional
@@ -19,6 +18,7 @@ from fieldcrypt_dynamodb.migration.field import MigratedField
 from fieldcrypt_dynamodb.migration.filters import Scan, scans
 from fieldcrypt_dynamodb.migration.item import MigratedItem
 from fieldcrypt_dynamodb.migration.schema import problems
+from fieldcrypt_dynamodb.migration.seals import SealedItems
 from fieldcrypt_dynamodb.migration.target import Item, MigratedTable
 
 __all__ = ["TableSource"]
@@ -33,7 +33,7 @@ _IN_SEGMENT = 8  # items of each random segment that a sample is taken from, abo
 _MOST_SEGMENTS = 1_000_000  # that DynamoDB divides a table into
 
 
-class TableSource(Source):
+class TableSource(SealedItems, Source):
     """The items of one table: a `Source`. Where checkpoints are written decides whether it can be migrated."""
 
     def __init__(self, table: MigratedTable, access: TableAccess, checkpoints: CheckpointTable) -> None:
@@ -47,7 +47,7 @@ class TableSource(Source):
     def _begin(self) -> None:
         """Forget which data keys are old, as each step does: they may have been rotated."""
         self._field_of = cache(MigratedField)  # classes of a model may each have an attribute of one name
-        self.fields: Sequence[MigratedField] = [self._field_of(attribute) for attribute in self._table.attributes]
+        self.fields = [self._field_of(attribute) for attribute in self._table.attributes]
 
     def _item(self, raw: Item) -> MigratedItem:
         return MigratedItem(raw, self._table, self._field_of)
@@ -65,7 +65,8 @@ class TableSource(Source):
         place = (table.name, *table.key, f"tenant={table.tenant}", f"bound={table.bound}")
         seal = () if table.seal is None else table.seal.declared()
         old = () if table.legacy_items is None else [_journal_name(each) for each in table.legacy_items.readers]
-        return about(words, place, seal, old, *(field.declared() for field in self.fields))
+        fields = map(self._field_of, table.attributes)
+        return about(words, place, seal, old, *(field.declared() for field in fields))
 
     def check_can_undo(self) -> None:
         if self._table.seal is not None and not self._table.seal.is_optional:
@@ -128,11 +129,6 @@ class TableSource(Source):
                 return
 
     # Writing
-
-    prepare = staticmethod(seals.prepare)
-    complete = staticmethod(seals.complete)
-    is_whole_due = staticmethod(seals.is_due)
-    wrong = staticmethod(seals.wrong)
 
     def transact(self, work: Callable[[Batch], T]) -> T:
         """Do work once: DynamoDB writes items one by one, and what is done twice is done to no effect."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from pynamodb.attributes import Attribute
 
@@ -28,9 +28,10 @@ class ProtectedAttribute(Attribute[T]):
     def _refuse(self, *_: object) -> NoReturn:
         raise self.refusal_error()
 
-    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _refuse
-    __add__ = __radd__ = __sub__ = __rsub__ = __getitem__ = _refuse
-    is_in = add = delete = is_type = _refuse
-    between = startswith = contains = append = prepend = _refuse  # type: ignore[assignment]  # it never returns
+    _operation: Any = _refuse  # whatever it takes, for it never returns
+    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _operation
+    __add__ = __radd__ = __sub__ = __rsub__ = __getitem__ = _operation
+    is_in = add = delete = is_type = _operation
+    between = startswith = contains = append = prepend = _operation
 
-    __hash__ = object.__hash__
+    __hash__: Any = object.__hash__

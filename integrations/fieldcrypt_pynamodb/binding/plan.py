@@ -151,7 +151,8 @@ class Plan:
                     values.pop(tagger.key, None)
                 continue
             if binding is None:
-                context, tenant = binding = self.item_key.binding(item)
+                binding = self.item_key.binding(item)
+            context, tenant = binding
             plain = content[BINARY].plain if converts else values[key]
             if tagger is not None:
                 tag = values[tagger.key] = tagger.tag(plain, tenant)
@@ -191,7 +192,8 @@ class Plan:
                 plain = DecryptionError(f"{each.attribute.label} holds a value that is not encrypted")
                 raise each.field.reported_error(plain, tenant=None if binding is None else binding[1])
             if binding is None:
-                context, tenant = binding = self.item_key.binding(item)
+                binding = self.item_key.binding(item)
+            context, tenant = binding
             previous = {"part": part_of(item, WIRE)} if mixed else {}
             value = decrypt(data, tenant=tenant, context=context, **previous)
             if from_field is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import LargeBinary, types
@@ -68,7 +67,7 @@ class BlindIndexTag(TypeDecorator[bytes]):
 
     impl = LargeBinary
     cache_ok = True
-    comparator_factory = _TagComparator
+    comparator_factory: Any = _TagComparator
 
     column: str | None = None  # the name, for messages, once it has joined a table
 
@@ -82,7 +81,7 @@ class BlindIndexTag(TypeDecorator[bytes]):
             return RAW(MAX_TAG_SIZE)
         return super().load_dialect_impl(dialect)
 
-    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any]:
+    def bind_processor(self, dialect: Dialect) -> Any:
         """Return what lets tags through to the driver."""
         to_driver = self.impl_instance.bind_processor(dialect)
 
@@ -95,7 +94,7 @@ class BlindIndexTag(TypeDecorator[bytes]):
 
         return process
 
-    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:
         """Return what makes a tag of what came from the driver."""
 
         def process(value: Any) -> Any:
@@ -106,7 +105,7 @@ class BlindIndexTag(TypeDecorator[bytes]):
 
         return process
 
-    def literal_processor(self, dialect: Dialect) -> Callable[[Any], str]:
+    def literal_processor(self, dialect: Dialect) -> Any:
         """Refuse to render a tag into SQL text, which depends on keys."""
         raise CompileError("a blind index tag cannot be rendered as a literal")
 

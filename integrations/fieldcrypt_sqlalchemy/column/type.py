@@ -62,7 +62,7 @@ class Encrypted(ProtectedType, TypeDecorator[Any]):
 
     impl: Any = LargeBinary
     cache_ok = True
-    comparator_factory = Comparator
+    comparator_factory: Any = Comparator
 
     def __init__(
         self,
@@ -135,12 +135,13 @@ class Encrypted(ProtectedType, TypeDecorator[Any]):
         """What is read beside the field's own values."""
         return self.protection.accepted
 
-    @property
-    def _static_cache_key(self) -> tuple[Any, ...]:
+    def _cache_key(self) -> tuple[Any, ...]:
         """What tells types apart in SQLAlchemy's statement cache, which would look at positional arguments alone."""
         types = [None if type_ is None else type_._static_cache_key for type_ in (self.type_, self.storage)]
         # Readers may be such that cannot be compared, so these declarations are told apart by who made them.
         return type(self), *types, self.encryptor, self.accepted or self.protection, self.write
+
+    _static_cache_key: Any = property(_cache_key)
 
     @property
     def described(self) -> str:
@@ -191,12 +192,12 @@ class Encrypted(ProtectedType, TypeDecorator[Any]):
         wrap: Callable[[bytes], Any] | None = self.impl_instance.bind_processor(dialect)
         return wrap
 
-    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any]:
+    def bind_processor(self, dialect: Dialect) -> Any:
         """Return what encrypts a value on its way to the driver."""
         to_field, _, field = self.prepared()
         return binding(to_field, self.encrypting(field), self._to_driver(dialect), field)
 
-    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:
         """Return what decrypts a value that came from the driver."""
         _, from_field, field = self.prepared()
         decrypt = self.decrypting(field)
@@ -226,7 +227,7 @@ class Encrypted(ProtectedType, TypeDecorator[Any]):
         accepted = self.protection.accept_plaintext is not None
         return None if self.text is None else self.text.from_plaintext(kind, accepted)
 
-    def literal_processor(self, dialect: Dialect) -> Callable[[Any], str]:
+    def literal_processor(self, dialect: Dialect) -> Any:
         """Refuse to render a value into SQL text: it would be the plaintext, in the database's log."""
         raise CompileError(f"a value of {self.described} cannot be rendered as a literal")
 

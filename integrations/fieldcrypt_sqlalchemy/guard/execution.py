@@ -63,8 +63,7 @@ def _not_prepared_error(column: Any) -> ProtectedColumnError:
 
 def on_execute(cursor: Any, statement: str, parameters: Any, context: Any) -> bool | None:
     """Examine a statement that is executed once; return True if that was done here."""
-    compiled = None if context is None else context.compiled
-    if compiled is None or compiled.__dict__.get(EXAMINED, _NOT_YET) is None:
+    if context is None or (compiled := context.compiled) is None or compiled.__dict__.get(EXAMINED, _NOT_YET) is None:
         return None  # the usual: this runs for each statement of the process
     about = check(compiled, context.execution_options)
     if about is None or not about.results:
@@ -86,8 +85,9 @@ def on_executemany(cursor: Any, statement: str, parameters: Any, context: Any) -
 
 
 def _about(context: Any) -> Examined | None:
-    compiled = None if context is None else context.compiled
-    return None if compiled is None else check(compiled, context.execution_options)
+    if context is None or context.compiled is None:
+        return None
+    return check(context.compiled, context.execution_options)
 
 
 def _with_results(

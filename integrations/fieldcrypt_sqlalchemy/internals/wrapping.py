@@ -88,7 +88,7 @@ def note_what_the_orm_makes() -> None:
 
 
 def _wrap_compile_state(kind: Any) -> None:
-    create = kind.__dict__.get("create_for_statement")
+    create: Any = kind.__dict__.get("create_for_statement")
     if create is None:
         read(kind, "create_for_statement")  # inherited, and wrapped where it is defined
         create = classmethod(lambda cls, *args, **kw: super(kind, cls).create_for_statement(*args, **kw))

@@ -21,7 +21,7 @@ from fieldcrypt_sqlalchemy.rows.sealed_field import SealedField
 __all__ = ["open_on_read"]
 
 
-class _RowBoundAttribute(InstrumentedAttribute[Any]):
+class _RowBoundAttribute(InstrumentedAttribute[Any]):  # pyright: ignore[reportIncompatibleVariableOverride]  # __doc__
     """Opens a sealed value when it is read. One class per attribute, because instances have no room for state."""
 
     __slots__ = ()

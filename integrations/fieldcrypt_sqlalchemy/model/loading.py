@@ -56,7 +56,15 @@ class _ProtectedProperty(ColumnProperty[Any]):
             populators["new"] += [(key, _unless_changed(key, getter)) for key, getter in of_part["quick"]]
 
     def merge(
-        self, session: Any, source_state: Any, source_dict: Any, dest_state: Any, dest_dict: Any, *options: Any
+        self,
+        session: Any,
+        source_state: Any,
+        source_dict: Any,
+        dest_state: Any,
+        dest_dict: Any,
+        load: bool,
+        _recursive: Any,
+        _resolve_conflict_map: Any,
     ) -> None:
         """Merge a value that was not read yet: it opens with the key of its own object."""
         sealed = source_dict.get(self.key)
@@ -65,7 +73,9 @@ class _ProtectedProperty(ColumnProperty[Any]):
             with suppress(FieldcryptError):  # reading it raises that
                 field = SealedField(column.type, tells=False)
                 field.open(sealed, *column.type.row_key.place(source_state, source_dict))
-        super().merge(session, source_state, source_dict, dest_state, dest_dict, *options)
+        super().merge(
+            session, source_state, source_dict, dest_state, dest_dict, load, _recursive, _resolve_conflict_map
+        )
 
     def _missing(self, loaded: Any) -> list[Any]:
         """Return the parts of the key that are not among attributes which are loaded by name."""

@@ -141,9 +141,11 @@ class RowRule:
         last: Any = Sealed  # none yet
         for key in self._bound:
             if key in values and (value := values[key]).__class__ is Sealed and (origin := value._origin) is not last:
+                last = origin
                 if origin is None or (row is not None and origin.row is not row):
                     self._check_origins(values)
-                last, row = origin, origin.row
+                else:
+                    row = origin.row
         return row
 
     def _check_origins(self, values: Values) -> None:

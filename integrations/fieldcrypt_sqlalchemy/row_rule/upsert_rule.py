@@ -104,7 +104,7 @@ class _Clause:
         """Return True if a value that is the same for all rows is right for one of them."""
         if value is None and column not in self._parts:
             return True
-        if value.__class__ is Sealed and value._origin is not None:
+        if isinstance(value, Sealed) and value._origin is not None:
             origin = value._origin.row
             return all(
                 each is not None and origin.key.is_part(index, origin.parts[index], row.get(each.key))

@@ -54,7 +54,7 @@ class Sealed:
     def __eq__(self, other: object) -> bool:
         if other is None:
             return False
-        if other.__class__ is not Sealed:
+        if type(other) is not Sealed:
             raise self._opaque_error("cannot be compared with a value")
         return bool(self._data == other._data and self._field.name == other._field.name)
 

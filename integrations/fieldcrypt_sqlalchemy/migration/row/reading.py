@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Select, cast, func
+from sqlalchemy import cast, func
 from sqlalchemy.types import LargeBinary, String
 
 from fieldcrypt.spi.migration import Page, Unit, UnreadableUnit, Which
@@ -59,7 +59,7 @@ def read_page(
             return Page(unreadable, unit.position, False, which)
 
 
-def _tried(source: TableRows, query: Select[Any]) -> tuple[list[MigratedRow], str | None]:
+def _tried(source: TableRows, query: Any) -> tuple[list[MigratedRow], str | None]:
     """Read rows; if one of them cannot be read, return the error, without values."""
     try:
         return source.rows_found_by(query), None
@@ -69,7 +69,7 @@ def _tried(source: TableRows, query: Select[Any]) -> tuple[list[MigratedRow], st
         return [], in_words(error)
 
 
-def _unreadable(source: TableRows, query: Select[Any], error: str) -> UnreadableUnit | None:
+def _unreadable(source: TableRows, query: Any, error: str) -> UnreadableUnit | None:
     """Return the row of a query, which cannot be read, with its key and the columns that keep it from being.
 
     None: it is gone meanwhile.

@@ -190,7 +190,7 @@ class _AsHeld(TypeDecorator[Any]):
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         return self.storage.type
 
-    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any] | None:
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:
         read = self.storage.from_driver(dialect, coltype)
         if not self.storage.is_json:
             return read

@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from itertools import count
 from typing import Any
 
-from sqlalchemy import Connection, Engine, FromClause, Select, Table, or_, select, true
+from sqlalchemy import Connection, Engine, FromClause, Table, or_, select, true
 from sqlalchemy.sql.visitors import iterate
 from sqlalchemy.types import ARRAY, JSON, LargeBinary, Numeric
 
@@ -89,7 +89,7 @@ class TableRows:
                     "whose values have no order that a migration could go by: give the table another primary key"
                 )
 
-    def rows_found_by(self, query: Select[Any]) -> list[MigratedRow]:
+    def rows_found_by(self, query: Any) -> list[MigratedRow]:
         """Read the rows of a query; nothing is locked."""
         with self._engine.connect() as connection:
             return [self._row_of(self._raw(row)) for row in connection.execute(query)]
@@ -151,7 +151,7 @@ class TableRows:
             row = locking.execute(self._locking(query)).first()
         return None if row is None else self._row_of(self._raw(row))
 
-    def _locking(self, query: Select[Any]) -> Select[Any]:
+    def _locking(self, query: Any) -> Any:
         return query.with_for_update(key_share=True, of=self.tables if self.dialect.name == "postgresql" else None)
 
     def boundary(self, connection: Connection, after: Key | None, rows: int) -> Key | None:
@@ -182,7 +182,7 @@ class TableRows:
         found = [] if after is None else [beyond(self.key, after, self.dialect)]
         return found if until is None else [*found, up_to(self.key, until, self.dialect)]
 
-    def of_range(self, after: Key | None, until: Key | None, which: Which) -> Select[Any]:
+    def of_range(self, after: Key | None, until: Key | None, which: Which) -> Any:
         """Return the query of the rows of a kind in a range of keys."""
         query = self._query.where(*self._between(after, until))
         return query if which is Which.ALL else query.where(self.is_of(which))
