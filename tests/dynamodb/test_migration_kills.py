@@ -11,7 +11,7 @@ import pytest
 from fieldcrypt import Encryptor
 from fieldcrypt_dynamodb import EncryptedTable
 from fieldcrypt_dynamodb.migration import CheckpointTable, TableMigration
-from tests.dynamodb.test_migration import TABLE, Fill, described, encryptor, fill, items, migration, provider
+from tests.dynamodb.migrations import TABLE, Fill, described, encryptor, fill, items, migration, provider
 from tests.support.dynamodb import DynamoDb, OnMoto
 
 __all__ = ["encryptor", "fill", "provider"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -18,29 +17,11 @@ from fieldcrypt_dynamodb import EncryptedClient, EncryptedTable, ItemSeal, Prote
 from fieldcrypt_pynamodb import EncryptedAttribute
 from fieldcrypt_pynamodb import encrypted as encrypted_model
 from tests.conftest import Clock
+from tests.dynamodb.plaintext import PLAIN, SOON, TYPES
 from tests.support.dynamodb import DynamoDb, OnMoto, raw
 from tests.support.wiretap import Secrets
 
-SOON = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=30)
 KEY = {"id": {"N": "1"}}
-PLAIN: dict[str, Any] = {
-    "name": "Ann Example",
-    "balance": Decimal("1700.50"),
-    "visits": 17_171_717,
-    "born": "1990-01-02",
-    "photo": b"a photograph",
-    "notes": {"of": ["Dr. Example", {"at": Decimal(5)}]},
-    "tags": {"red hair", "blue eyes"},
-}
-TYPES: dict[str, Any] = {
-    "name": str,
-    "balance": Decimal,
-    "visits": int,
-    "born": dt.date,
-    "photo": bytes,
-    "notes": dict,
-    "tags": set,
-}
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ from fieldcrypt_dynamodb.migration import CheckpointTable, TableMigration
 from fieldcrypt_pynamodb import EncryptedAttribute
 from fieldcrypt_pynamodb import encrypted as encrypted_model
 from fieldcrypt_pynamodb.migration import MigratedModel
-from tests.dynamodb.test_migration import TABLE, create, described, encryptor, key, migration, provider
-from tests.dynamodb.test_migration_counted import before
-from tests.dynamodb.test_mixed import SOON
+from tests.dynamodb.migrations import TABLE, create, described, encryptor, key, migration, provider
+from tests.dynamodb.migrations_met import before
+from tests.dynamodb.plaintext import SOON
 from tests.support.dynamodb import FIRST, SECOND, DynamoDb, OnMoto, put_raw, raw
 from tests.support.wiretap import Secrets
 
