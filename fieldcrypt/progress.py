@@ -1,4 +1,4 @@
-"""How far a job is, for whoever waits for it."""
+"""The progress of a job."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LOG_EVERY = 60.0  # seconds
 
 
 class Progress(NamedTuple):
-    """How far a job is.
+    """The progress of a job.
 
     Attributes:
         step: what it does.
@@ -23,8 +23,8 @@ class Progress(NamedTuple):
         total: how many there were at the beginning.
         changed: how many of `done` were changed.
         failed: how many could not be.
-        rate: how many this process looks at a second, of late.
-        left: how long the rest takes at this rate; None if it cannot be told.
+        rate: how many this process has recently examined per second.
+        left: how long the rest takes at this rate; None if unknown.
     """
 
     step: str
@@ -37,12 +37,12 @@ class Progress(NamedTuple):
 
     def __str__(self) -> str:
         line = f"{self.step}: {self.done:,} of {self.total:,}, {self.changed:,} changed, {self.failed:,} failed, "
-        line += f"{self.rate:,.0f} a second"
+        line += f"{self.rate:,.0f} per second"
         return line if self.left is None else f"{line}, {self.left} left"
 
 
 class Meter:
-    """Counts for the workers of a step, tells whoever wants to know, and logs a line a minute.
+    """Counts the progress of a step's workers, reports it, and logs a line per minute.
 
     Args:
         done, changed, failed: what was done before.

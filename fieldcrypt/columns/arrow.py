@@ -94,8 +94,8 @@ def decrypt_column(
         type: of the result. Default: string, binary, int64, float64, bool, date32, time64, duration or uuid, as the
             field's type has it; a timestamp in microseconds, in UTC if the values have time zones; a decimal as wide as
             the values need. Say it where several columns must agree. It has to hold the values as they are.
-        tenant, row: as they were for `encrypt_column`. One tenant, or one each, whose value it must be; `NO_TENANT` if
-            all must be nobody's. If None, values of any tenant are decrypted.
+        tenant, row: as for `encrypt_column`. One tenant, or one per value, whose value it must be; `NO_TENANT` if all
+            must be no tenant's. If None, values of any tenant are decrypted.
 
     Raises:
         TypeError: the field's type has no default here; or the column is not binary.
@@ -124,7 +124,7 @@ def default_type(field: Field[Any], values: Iterator[Any]) -> pa.DataType:
             raise unsupported_type_error(field, "decimal128")
         return pa.decimal128(1, 0) if pa.types.is_null(found) else found
     if field.type not in _TYPES:
-        raise TypeError(f"values of field {field.name!r} have no Arrow type by themselves: say which, type=…")
+        raise TypeError(f"values of field {field.name!r} have no default Arrow type: name one, type=…")
     return _TYPES[field.type]
 
 
@@ -132,7 +132,7 @@ def python_values(column: AnyColumn) -> list[Any]:
     """Return the values in Python's own types; of nanoseconds, pyarrow would make those of pandas.
 
     Raises:
-        ValueError: there are nanoseconds that microseconds do not say.
+        ValueError: there are nanoseconds that microseconds cannot represent.
     """
     for is_of_kind, microseconds in _MICROSECONDS.items():
         if is_of_kind(column.type) and column.type.unit == "ns":
@@ -142,7 +142,7 @@ def python_values(column: AnyColumn) -> list[Any]:
                 break
     else:
         return cast(list[Any], column.to_pylist())
-    raise ValueError("a time has nanoseconds, which Python's do not")
+    raise ValueError("a time has nanoseconds, which Python's times cannot represent")
 
 
 def array_of(field: Field[Any], values: list[Any], type: pa.DataType) -> pa.Array:
@@ -157,10 +157,10 @@ def array_of(field: Field[Any], values: list[Any], type: pa.DataType) -> pa.Arra
 
 
 def unchanged_array_of(field: Field[Any], values: list[Any], type: pa.DataType) -> pa.Array:
-    """Return an array of a field's values, which has been compared with them: pyarrow cuts and rounds silently.
+    """Return an array of a field's values, compared with them because pyarrow truncates and rounds silently.
 
     Raises:
-        ValueError: they do not fit into the type, or would come out as others.
+        ValueError: they do not fit into the type, or would change.
     """
     if not all(_has_members(value, type) for value in values):
         raise unsupported_type_error(field, type)
@@ -172,19 +172,19 @@ def unchanged_array_of(field: Field[Any], values: list[Any], type: pa.DataType) 
 
 
 def _holds_all(field: Field[Any], type: pa.DataType, values: list[Any]) -> bool:
-    """Return True if a type has every value that pyarrow takes for it, so that comparing would find nothing."""
+    """Return True if a type represents every value that pyarrow accepts for it, so that comparing is unnecessary."""
     if field.type is datetime:
         micros = pa.types.is_timestamp(type) and type.unit == "us"
         return micros and in_time_zones(values) == (type.tz is not None) and not at_the_edge(values)
     if field.type is time and any(value is not None and value.tzinfo for value in values):
-        return False  # which no column has
+        return False  # a type that no column has
     if field.type is Decimal:
         return pa.types.is_decimal(type) and not any(map(is_negative_zero, values))
     return bool(type == _TYPES.get(field.type))
 
 
 def _has_members(value: Any, type: pa.DataType) -> bool:
-    """Return True if all that has named members in a type is a dict, for pyarrow ends the process at some lists."""
+    """Return True if every value of a struct type is a dict, because some lists make pyarrow crash the process."""
     if isinstance(type, pa.BaseExtensionType):
         return _has_members(value, type.storage_type)
     if value is None or not pa.types.is_nested(type):

@@ -79,18 +79,18 @@ def in_time_zones(values: Iterable[datetime | None]) -> bool:
 
 
 def unsupported_type_error(field: Field[Any], type: object) -> ValueError:
-    """Return the error for values that a column's type does not take; libraries put the values into theirs."""
+    """Return an error for values that a column's type does not accept, without the values that libraries show."""
     wrong = ValueError(f"the values of field {field.name!r} do not fit into a column of type {type}")
     return located(wrong, field=field.name)
 
 
 def at_the_edge(values: Iterable[datetime | None]) -> bool:
-    """Return True if another offset could take one of the datetimes out of the years that Python has."""
+    """Return True if another offset could move one of the datetimes out of Python's range of years."""
     return any(value is not None and value.year in (1, 9999) and value.tzinfo is not None for value in values)
 
 
 def same_values(found: Sequence[Any], values: Sequence[Any]) -> bool:
-    """Return True if what a column gives back is what was put into it, to the sign of a zero.
+    """Return True if a column returns exactly what was put into it, down to the sign of a zero.
 
     Not-a-numbers are the same, and numbers of other types; true and false are no numbers.
     """
@@ -103,7 +103,7 @@ def _same(found: Any, value: Any) -> bool:
     if isinstance(found, dict) and isinstance(value, dict):
         return found.keys() == value.keys() and all(_same(found[key], value[key]) for key in value)
     if isinstance(found, datetime) and isinstance(value, datetime) and found.tzinfo and value.tzinfo:
-        # In the hour that a zone has twice a year, Python takes none for equal to one of another zone.
+        # In the repeated hour of a zone, Python never finds a time equal to one of another zone.
         return found.astimezone(UTC) == value.astimezone(UTC)
     if found != value:
         return bool(found != found and value != value)
@@ -113,7 +113,7 @@ def _same(found: Any, value: Any) -> bool:
 
 
 def is_negative_zero(value: Any) -> bool:
-    """Return True for the zeros that have a minus."""
+    """Return True for negative zeros."""
     if isinstance(value, float):
         return value == 0 and copysign(1, value) < 0
     return isinstance(value, Decimal) and value.is_signed() and not value

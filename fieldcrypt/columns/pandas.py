@@ -27,8 +27,8 @@ def encrypt_column(
 ) -> Series:
     """Encrypt a column (see `fieldcrypt.columns.arrow.encrypt_column`).
 
-    Missing is what pandas takes for missing, the not-a-numbers of a float column among it. In columns of `object`
-    values are taken as they are.
+    Missing values are those of pandas, including not-a-numbers in a float column. Columns of `object` are taken as they
+    are.
 
     Returns:
         A column of type `binary[pyarrow]`, with the index and the name of the other.
@@ -68,7 +68,7 @@ def _place(column: Series, tenant: str | NoTenant | Series | None, row: Series |
 def _values(column: Series) -> list[Any]:
     if column.dtype != object:
         return python_values(pa.Array.from_pandas(column))
-    # Arrow would give all values one type: all Decimals the same number of digits, for example.
+    # Arrow would convert all values to one type: all Decimals to the same number of digits, for example.
     return [None if missing else value for value, missing in zip(column, column.isna(), strict=True)]
 
 

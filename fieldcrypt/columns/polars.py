@@ -36,7 +36,7 @@ _TYPES: dict[Any, type[pl.DataType] | pl.DataType] = {
     time: pl.Time,
     timedelta: pl.Duration("us"),
 }
-# They have the values in their messages. Polars panics at some values that it does not expect within others.
+# They contain the values in their messages. Polars panics at some unexpected nested values.
 _MISFITS = (
     pl.exceptions.PolarsError,
     pl.exceptions.PanicException,
@@ -100,12 +100,12 @@ def _default_type(field: Field[Any], values: Iterable[Any]) -> pl.DataType | typ
     if field.type is datetime:
         return pl.Datetime("us", "UTC" if in_time_zones(values) else None)
     if field.type not in _TYPES:
-        raise TypeError(f"values of field {field.name!r} have no type of polars by themselves: say which, type=…")
+        raise TypeError(f"values of field {field.name!r} have no default polars type: name one, type=…")
     return _TYPES[field.type]
 
 
 def _check_years(values: Iterable[datetime | None], zone: str | None) -> None:
-    """Raise OverflowError if a time zone takes a datetime out of the years that Python has: polars would panic."""
+    """Raise OverflowError if a time zone moves a datetime out of Python's range of years, where polars would panic."""
     for value in values:
         if value is not None:
             value.astimezone(ZoneInfo(zone or "UTC"))
@@ -122,8 +122,8 @@ def _place(
 
 
 def _values(column: pl.Series) -> list[Any]:
-    """Return the values in Python's own types, of which polars would cut nanoseconds off."""
+    """Return the values in Python's own types; polars would truncate nanoseconds."""
     in_nanoseconds = column.dtype == pl.Time or getattr(column.dtype, "time_unit", None) == "ns"
     if in_nanoseconds and (column.to_physical() % _NANOSECONDS != 0).any():
-        raise ValueError("a time has nanoseconds, which Python's do not")
+        raise ValueError("a time has nanoseconds, which Python's times cannot represent")
     return column.to_list()

@@ -1,4 +1,4 @@
-"""From plaintext, or another scheme, to protected values: what all stores have in common. See docs/migration.md."""
+"""Migration from plaintext, or another scheme, to protected values, for all stores. See docs/migration.md."""
 
 from fieldcrypt.errors import MigrationError
 from fieldcrypt.migration.failures import Failures

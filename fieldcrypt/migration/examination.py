@@ -1,4 +1,4 @@
-"""What each stored value of a field is, for plans, backfills and verification."""
+"""Classifies the stored values of a field, for plans, backfills and verification."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from fieldcrypt.mixed_mode.value_status import ExaminedValue, ValueStatus
 
 __all__ = ["Examination"]
 
-_MAX_KNOWN = 10_000  # data keys of which is remembered whether they are old
+_MAX_KNOWN = 10_000  # data keys remembered as old or current
 
 
 class Examination:
-    """Examines the values of one field. Make one for each run: it remembers which data keys are old.
+    """Examines the values of one field. Make one per run: it remembers which data keys are old.
 
     Args:
         encryptor, field: whose values.
@@ -45,7 +45,7 @@ class Examination:
         to_field: FromPlaintext | None = None,
     ) -> None:
         self._encryptor = encryptor
-        self._field = field.quiet  # what is refused is found, and counted in the run's report
+        self._field = field.quiet  # refused values are counted in the run's report instead
         self._accepted = accepted
         self._reading = Reading(self._field, accepted, from_plaintext, to_field)
         self._has_forms = from_plaintext is not None
@@ -80,7 +80,7 @@ class Examination:
         return self._own(data, found.value, tenant) if found.status is ValueStatus.ACTIVE else found
 
     def check_due(self, examined: ExaminedValue) -> None:
-        """Look whether a value may be re-encrypted: plaintext planted after its day must not become authentic.
+        """Check that a value may be re-encrypted: plaintext planted after its day must not become authentic.
 
         Raises:
             DecryptionError: it is plaintext, and the day until which that is accepted has begun.
@@ -88,7 +88,7 @@ class Examination:
         if examined.status is ValueStatus.PLAINTEXT and not (
             self._accepted is not None and self._accepted.accepts_plaintext()
         ):
-            raise DecryptionError(f"the time in which {self._field.name} accepted plaintext is over")
+            raise DecryptionError(f"{self._field.name} no longer accepts plaintext")
 
     def _own(self, data: Any, value: Any, tenant: str | None) -> ExaminedValue:
         parts, head = envelope.parse(data), data[envelope.HEAD]

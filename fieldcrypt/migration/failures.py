@@ -1,4 +1,4 @@
-"""What a job could not do."""
+"""The failures of a job."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["Failures"]
 
 
 class Failures:
-    """Why rows or items could not be changed; of the first ones only, so that it fits in memory. Of several workers."""
+    """Why rows or items could not be changed: only the first ones, so that it fits in memory. Shared by workers."""
 
     def __init__(self) -> None:
         self.found: dict[Key, Exception] = {}

@@ -1,4 +1,4 @@
-"""What a migration can do, whatever data store it is for."""
+"""The steps of a migration, whatever its data store."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OnProgress = Callable[[Progress], object] | None
 
 @runtime_checkable
 class Migration(Protocol):
-    """Takes data that exists to protected values. Every step can be interrupted, resumed and repeated.
+    """Turns existing data into protected values. Every step can be interrupted, resumed and repeated.
 
     See `fieldcrypt.migration.engine.migration.StoredMigration` for what each step does.
     """

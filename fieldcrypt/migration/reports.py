@@ -27,12 +27,12 @@ Key = tuple[Any, ...]
 
 
 def format_key(key: Key) -> str:
-    """Return a key as people are told it."""
+    """Return a key for display."""
     return ", ".join(map(str, key))
 
 
 class MigrationPlan(NamedTuple):
-    """What there is, and what has to be done to the schema before.
+    """The values as they are, and the schema changes that are needed first.
 
     Attributes:
         rows: how many were looked at.
@@ -40,11 +40,10 @@ class MigrationPlan(NamedTuple):
         fields: by field, or column, how many values are of which status.
         stale_tags: by field, how many rows have no blind index tag or an old one.
         needed: what has to change before a backfill can run, in words; statements where they are known.
-        left: how many were not seen although the database counts them, so that no step would come to them.
-        passed_over: why rows are none of this migration's, with how many: no step looks at them any further.
-        remarks: what to know before, though nothing keeps a backfill from being done: triggers, constraints and
-            defaults of a column that becomes ciphertext, or a newer data key that waits, so that it is too early to
-            re-encrypt.
+        left: how many were not seen although the database counts them, so that no step would reach them.
+        passed_over: why rows do not belong to this migration, with their numbers: every step skips them.
+        remarks: what to know before a backfill, although nothing prevents it: triggers, constraints and defaults of a
+            column that becomes ciphertext, or a newer data key that is waiting, so that it is too early to re-encrypt.
         stale_seals: how many have no seal, or not one as it is declared now.
     """
 
@@ -60,28 +59,28 @@ class MigrationPlan(NamedTuple):
 
     @property
     def due(self) -> int:
-        """How many values, tags and seals of what was looked at a backfill would write."""
+        """How many values, tags and seals a backfill would write, of those that were examined."""
         values = sum(count for counts in self.fields.values() for status, count in counts.items() if status.is_due)
         return values + sum(self.stale_tags.values()) + self.stale_seals
 
 
 class StepReport(NamedTuple):
-    """What a backfill, an undo or a finish did, in all processes that worked at it.
+    """What a backfill, an undo or a finish did, in all processes that worked on it.
 
     Attributes:
         rows: how many were looked at.
         changed: how many were written.
         failed: how many could not be.
-        failures: what is wrong by key, of the first 1,000 that failed in this process, in words without values. What
-            failed in others, or before it was resumed, was told then.
-        complete: True if it came to its end, and the database itself then counts nothing that is left. False if
-            somebody paused it, or something is left: run it again.
-        remarks: what is left for you to do; of rows that were mended by their keys, what was done.
+        failures: the reasons by key, of the first 1,000 failures in this process, without values. Failures in other
+            processes, or before it was resumed, were reported there.
+        complete: True if it reached its end, and the database itself then counts nothing left. False if it was paused,
+            or something is left: run it again.
+        remarks: what is left for you to do; for rows that were mended by their keys, what was done.
         total: how many there are, as the database counted them at the end.
-        left: in how many of them the database counts something to do: those that failed, and those that others wrote
-            in the old form meanwhile. Failures of another kind, a value that does not decrypt say, are not among them.
-        dropped: another step that looks the other way was begun meanwhile, and what this one had written down of how
-            far it was is forgotten; the numbers are those of this process.
+        left: in how many of them the database counts something to do: those that failed, and those that others wrote in
+            the old form meanwhile. Failures of another kind, such as a value that does not decrypt, are not counted.
+        dropped: True if a step in the other direction was begun meanwhile, so that this one's journal was deleted; the
+            numbers are those of this process.
     """
 
     rows: int
@@ -96,14 +95,14 @@ class StepReport(NamedTuple):
 
 
 class VerifyReport(NamedTuple):
-    """What is not as it should be.
+    """The result of a verification.
 
     Attributes:
         rows: how many were looked at.
-        wrong: how many of them are not as they should be.
+        wrong: how many of them have defects.
         reasons: why, by key, of the first 1,000.
-        differing: of those that are wrong, in how many it is only that the plaintext beside a value is another one.
-        sample: what was asked for, if not all rows were looked at.
+        differing: in how many of these the only defect is that the plaintext beside a value differs.
+        sample: the sample, if not all rows were examined.
         total: how many there are, as the database counted them.
         left: how many more it counts that are not protected, or that were never seen.
     """
@@ -118,10 +117,10 @@ class VerifyReport(NamedTuple):
 
     def __str__(self) -> str:
         if self.wrong:
-            told = f"rows that are not as they should be: {self.wrong:,} of {self.rows:,}"
+            told = f"rows with defects: {self.wrong:,} of {self.rows:,}"
         elif self.sample is None:
             one = self.rows == 1
-            told = "the only row is as it should be" if one else f"all {self.rows:,} rows are as they should be"
+            told = "the only row is correct" if one else f"all {self.rows:,} rows are correct"
         else:
             told = f"none of {counted(self.rows, 'row')}, taken at random, is wrong: with {self.sample.confidence:.4g} "
             told += f"confidence fewer than {self.sample.share:.4g} of all are"
@@ -139,7 +138,7 @@ class StepStatus(NamedTuple):
         total, done, changed, failed: rows. `changed` of a verify: those that failed only because the plaintext beside
             their value is another one.
         began, ended: seconds since 1970.
-        workers: who is at work, or was when it ended suddenly.
+        workers: those at work, or those that were when it ended abruptly.
     """
 
     step: str

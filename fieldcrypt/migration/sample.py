@@ -1,4 +1,4 @@
-"""Looking at some of the rows, and what that says about all of them."""
+"""Random samples of rows, and what they say about all rows."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ __all__ = ["Sample"]
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """So many random rows that, if none of them is wrong, with some confidence less than a share of all are.
+    """The number of random rows to check: if none is wrong, then with `confidence` fewer than `share` of all rows are.
 
     Attributes:
-        confidence: that much, of 1.
-        share: of all rows.
+        confidence: between 0 and 1.
+        share: between 0 and 1.
 
     Raises:
         ValueError: one of them is not between 0 and 1.
@@ -29,13 +29,13 @@ class Sample:
 
     @property
     def size(self) -> int:
-        """How many rows: the probability that so many miss a share of wrong ones is 1 - confidence at most."""
+        """The number of rows: the probability that so many miss a share of wrong rows is at most 1 - confidence."""
         return math.ceil(math.log(1 - self.confidence) / math.log(1 - self.share))
 
     def share_of(self, total: int) -> float | None:
-        """Return with which probability each row is to be looked at, so that they are enough; None: look at all.
+        """Return the probability with which to examine each row, so that there are enough; None: examine all.
 
-        Four standard deviations more than needed: chance gives fewer than enough once in 30,000 samples.
+        Four standard deviations more than needed: by chance there are too few once in 30,000 samples.
         """
         wanted = self.size + 4 * math.sqrt(self.size)
         return wanted / total if wanted < total else None

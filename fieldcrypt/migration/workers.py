@@ -1,4 +1,4 @@
-"""Several workers at one step: what they are called, how they work together, and how fast they may go."""
+"""Several workers on one step: their names, how they work together, and their rate."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NAP = 1.0  # seconds
 
 
 def worker_name(number: int) -> str:
-    """Return the name of a worker of this process, which no other one has: two steps of one process do not share it."""
+    """Return a unique name for a worker of this process: two steps of one process do not share it."""
     return f"{platform.node()[:_NODE_SIZE]} {os.getpid()} {number}.{next(_made)}"
 
 
@@ -32,13 +32,13 @@ def is_dead(worker: str) -> bool:
         os.kill(int(process), 0)
     except OSError as error:
         return isinstance(error, ProcessLookupError)
-    except (OverflowError, ValueError):  # no process has such a number: somebody else wrote it
+    except (OverflowError, ValueError):  # not the number of a process
         return True
     return False
 
 
 def work_together(workers: Sequence[Callable[[], object]], stop: Event) -> None:
-    """Have workers work until all are done, each in a thread of its own if there are several.
+    """Run workers until all are done, each in its own thread if there are several.
 
     When one of them raises something, `stop` is set, so that the others stop at their next checkpoint.
 
@@ -60,10 +60,10 @@ def work_together(workers: Sequence[Callable[[], object]], stop: Event) -> None:
 
 
 class Pace:
-    """Keeps all workers of a process below a rate, by having them wait.
+    """Keeps all workers of a process below a rate, by making them wait.
 
     Args:
-        rate: how much a second, rows as a rule; None: as fast as can be.
+        rate: how much per second, usually rows; None: as fast as possible.
 
     Raises:
         ValueError: the rate is not positive.
@@ -71,7 +71,7 @@ class Pace:
 
     def __init__(self, rate: float | None = None) -> None:
         if rate is not None and rate <= 0:
-            raise ValueError("a rate is more than nothing a second")
+            raise ValueError("a rate is more than 0 per second")
         self._rate = rate
         self._lock = Lock()
         self._free_at = 0.0

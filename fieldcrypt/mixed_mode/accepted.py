@@ -1,4 +1,4 @@
-"""What a field reads beside its own values, and until when."""
+"""What a field accepts beside its own values, and until when."""
 
 from __future__ import annotations
 
@@ -19,16 +19,15 @@ _LONGEST = timedelta(days=366)
 class Accepted:
     """Plaintext, and values of other schemes or of previous declarations, each until a day.
 
-    Whoever can write to the database can plant plaintext while it is accepted: so it has an end, a year ahead at the
-    most.
+    Anyone who can write to the database can plant plaintext while it is accepted, so that ends within a year.
 
     Args:
         plaintext_until: the day, in UTC, from which plaintext is an error again; None: it always was.
-        readers: read what else is accepted, and say by `recognises` what they should be asked about.
+        readers: read what else is accepted; `recognises` says what to ask them about.
         readers_until: the day from which that is an error; needed if there are readers.
 
     Raises:
-        ConfigurationError: there is no end, or it is further away than a year; or what is given are no readers.
+        ConfigurationError: there is no end, or it is more than a year away; or an argument is not a reader.
     """
 
     __slots__ = ("_plaintext_ends", "_readers_end", "plaintext_until", "previous_fields", "readers")
@@ -41,7 +40,7 @@ class Accepted:
     ) -> None:
         for reader in readers:
             if isinstance(reader, type) or not isinstance(reader, LegacyReader):
-                raise ConfigurationError(f"{reader!r} reads no old values: that takes recognises and read")
+                raise ConfigurationError(f"{reader!r} is not a reader: it needs recognises and read")
         if bool(readers) != (readers_until is not None):
             raise ConfigurationError(
                 "say until when old values are accepted, accept_until=date(…): every migration ends"
@@ -56,7 +55,7 @@ class Accepted:
 
     @classmethod
     def for_job(cls, readers: Sequence[LegacyReader[Any]]) -> Self:
-        """Return what a job reads, which has no need of an end: it is one itself."""
+        """Return what a job accepts, which needs no last day because the job ends by itself."""
         accepted = cls()
         accepted.readers = tuple(readers)
         return accepted
@@ -75,8 +74,8 @@ def _end(name: str, day: date | None) -> float:
     if day is None:
         return float("-inf")
     if not isinstance(day, date) or isinstance(day, datetime):
-        raise ConfigurationError(f"{name} is a date, the day from which it ends, and not {type(day).__name__}")
+        raise ConfigurationError(f"{name} is a date, the first day on which it is over, not {type(day).__name__}")
     end = datetime.combine(day, time(), UTC).timestamp()
     if end > _system.wall_clock() + _LONGEST.total_seconds():
-        raise ConfigurationError(f"{name}: {day} is more than a year from now, and no end; say when you will be done")
+        raise ConfigurationError(f"{name}: {day} is more than a year from now: choose the day when you will be done")
     return end

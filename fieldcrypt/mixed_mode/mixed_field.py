@@ -1,4 +1,4 @@
-"""A field that reads old values beside its own, for a time."""
+"""A field that also reads plaintext or legacy values, for a time."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ __all__ = ["MixedField"]
 
 
 class MixedField:
-    """Decrypts like a Field, and reads what else is accepted until its day. It has no `encrypt`: writes are a Field's.
+    """Decrypts like a Field, and reads what else is accepted until its day. It has no `encrypt`: a Field writes.
 
     How often it was needed is counted: `encryptor.stats().events["plaintext_read"]` and `["old_value_read"]`, and the
-    observer is told each time, with the field's name as the place.
+    observer is called each time, with the field's name as the place.
 
     Args:
         encryptor: counts.
@@ -66,7 +66,7 @@ class MixedField:
             part: see `Reading.read`.
 
         Raises:
-            DecryptionError: it is neither authentic nor accepted; or no longer, which the message says.
+            DecryptionError: it is neither authentic nor accepted; the message says so if it no longer is.
             KeyProviderError, KeyStoreError: as for `Field.decrypt`.
         """
         said = None
@@ -79,7 +79,7 @@ class MixedField:
             data = bytes(data)
         try:
             if not self._has_forms and not isinstance(data, (bytes, str)):
-                raise DecryptionError  # a number, say: SQLite keeps whatever somebody puts into a column
+                raise DecryptionError  # a number, say: SQLite keeps anything in any column
             return self._read(data, tenant, context, part, said)
         except DecryptionError as error:
             refused = self._field.reported_error(error, data, tenant)
@@ -101,6 +101,6 @@ class MixedField:
         else:
             accepted, event, what = self._accepted.accepts_legacy_values(), EventKind.OLD_VALUE_READ, "old values"
         if not accepted:
-            raise DecryptionError(f"the time in which {self._field.name} accepted {what} is over")
+            raise DecryptionError(f"{self._field.name} no longer accepts {what}")
         self._encryptor.report(Event(event, place=self._field.name))
         return value

@@ -1,4 +1,4 @@
-"""Values that fieldcrypt itself wrote, when the field was declared in another way."""
+"""Values that fieldcrypt itself wrote when the field was declared differently."""
 
 from __future__ import annotations
 
@@ -39,18 +39,17 @@ class PreviousField(Generic[T]):
         PreviousField(encryptor.field("patients.born", str), row=True, convert=date.fromisoformat)
         PreviousField(encryptor.field("patients.ssn", str), row="number", tenant="region")
 
-    What is authentic by the declaration of now is never read by a previous one. A value is accepted if it is bound as
-    it was then, and no more: one that is not bound to its row can be moved to another, and while such are accepted,
-    that is not noticed.
+    A value that is authentic under the current declaration is never read by a previous one. Values are accepted with
+    their previous binding only: one that is not bound to its row can be moved to another row unnoticed while it is
+    accepted.
 
     Args:
         field: as it was declared.
-        row: what its values were bound to: True for the same key as now; the names of the attributes that were the
-            key, in their order, whose values the row still has; False for nothing.
-        tenant: the attribute that was the tenant. None: with `row=True` the tenant is the one of now, else there was
-            none.
-        convert: makes the attribute's value of now of a value of then, if its type was another one. It raises
-            ValueError or TypeError for what is none.
+        row: what its values were bound to: True for the same key as now; the names of the attributes that were the key,
+            in their order, whose values the row still has; False for nothing.
+        tenant: the attribute that was the tenant. None: with `row=True` the current tenant, else there was none.
+        convert: converts a previous value, if its type was different. It raises ValueError or TypeError for a value
+            that it does not accept.
     """
 
     __slots__ = ("_field", "_row", "_tenant", "convert")
@@ -63,16 +62,16 @@ class PreviousField(Generic[T]):
         tenant: str | None = None,
         convert: Callable[[T], Any] | None = None,
     ) -> None:
-        self._field = field.quiet  # for who asks it tells in the end
+        self._field = field.quiet  # because its caller reports refusals
         self._row = row if isinstance(row, bool) else (row,) if isinstance(row, str) else tuple(row)
         self._tenant = tenant
         self.convert = convert
         if self._row == ():
-            raise ConfigurationError("PreviousField(…, row=…): the names of one attribute at least, True or False")
+            raise ConfigurationError("PreviousField(…, row=…): the names of at least one attribute, True or False")
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The attributes that it needs of a row beside those that values are bound to now."""
+        """The attributes of a row that it needs beside those that values are bound to now."""
         named = () if isinstance(self._row, bool) else self._row
         return named if self._tenant is None else (*named, self._tenant)
 
@@ -82,27 +81,27 @@ class PreviousField(Generic[T]):
         return repr(self).replace("Previous", "Former", 1)
 
     def check(self, field: Field[Any]) -> None:
-        """Look whether its values can be told from those of the field of now, and read as such.
+        """Check that its values can be distinguished from the current ones, and be read as such.
 
         Raises:
-            ConfigurationError: they cannot, and what to say instead.
+            ConfigurationError: they cannot; the message says what to declare instead.
         """
         then, now = self._field, field
         are_alike = object in (then.type, now.type) or _travels_as(then.type) is _travels_as(now.type)
         if self.convert is not None and then.name == now.name and are_alike:
             raise ConfigurationError(
-                f"{now.name}: values of {_named(then.type)} that are to be converted cannot be told from those that "
-                "are already: have the field under a new name, name=…"
+                f"{now.name}: values of {_named(then.type)} to be converted cannot be told from converted ones: "
+                "give the field a new name, name=…"
             )
         are_texts = {then.type, now.type} == {str, bytes}
         if self.convert is None and then.type is not now.type and now.type is not object and not are_texts:
             raise ConfigurationError(
-                f"{now.name}: values of {_named(then.type)} were declared, and now {_named(now.type)}: say how one is "
-                "made of the other, PreviousField(…, convert=…)"
+                f"{now.name}: the values were {_named(then.type)}, and are now {_named(now.type)}: declare how they "
+                "are converted, PreviousField(…, convert=…)"
             )
 
     def recognises(self, data: bytes | str, /) -> bool:
-        """Return True if a value has the form of one of fieldcrypt's."""
+        """Return True if a value has the form of fieldcrypt's values."""
         return is_envelope(data)
 
     def read(
@@ -114,7 +113,7 @@ class PreviousField(Generic[T]):
         context: Mapping[str, str] | None = None,
         part: PartOf | None = None,
     ) -> Any:
-        """Return a value that was written then, converted.
+        """Return a previous value, converted.
 
         Args:
             data: the value.
@@ -148,8 +147,8 @@ class PreviousField(Generic[T]):
         found = None if part is None else part(name)
         if found is None:
             raise DecryptionError(
-                f"{self._field.name} was bound to {name!r}, of which there is no value here. Read it by an object of "
-                "the model, or a whole item, or run the backfill before"
+                f"{self._field.name} was bound to {name!r}, whose value is not available here. Read it through an "
+                "object of the model, or as a whole item, or run the backfill first"
             )
         return found
 
@@ -161,7 +160,7 @@ class PreviousField(Generic[T]):
 
 
 def _travels_as(type_: Any) -> Any:
-    """Return the type whose values those of another one cannot be told from, once they are encrypted."""
+    """Return the type as which encrypted values of a type are stored: an Enum's are texts."""
     return str if isinstance(type_, enum.EnumMeta) else type_
 
 

@@ -1,4 +1,4 @@
-"""Telling what a stored value is, and reading it whatever it is."""
+"""Classify a stored value and decode it."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ _NONE: Any = object()
 class Reading:
     """Reads a field's own values, and those that are accepted beside them.
 
-    What has the form of an encrypted value is never plaintext: if nobody authenticates it, it is an error.
+    A value in the form of an encrypted one is never plaintext: if it is not authentic, it is an error.
 
     Args:
         field: whose values.
         accepted: what else there may be. Its dates do not count here.
-        from_plaintext: makes a value of plaintext, in databases that store each type in a form of its own; raises
-            TypeError or ValueError if it is none. Default: for text and bytes in one binary form.
-        to_field: makes a value of what the application has, which previous fields are converted to.
+        from_plaintext: makes a value of plaintext, for databases that store each type in its own form; raises TypeError
+            or ValueError if it cannot. Default: for text and bytes in binary form.
+        to_field: makes a field's value of an application's value, which previous fields are converted to.
 
     Raises:
-        ConfigurationError: plaintext is to be accepted of a type that has no one binary form; or values of a previous
-            field could not be told from those of now, or not be read as such.
+        ConfigurationError: plaintext is accepted of a type without a unique binary form; or values of a previous field
+            could not be distinguished from current ones, or not be read as such.
     """
 
     __slots__ = ("_accepted", "_field", "_from_plaintext", "_plaintext", "_to_field", "_type")
@@ -56,7 +56,7 @@ class Reading:
         if self._plaintext and from_plaintext is None and self._type not in (str, bytes):
             raise ConfigurationError(
                 f"{field.name}: plaintext of type {getattr(self._type, '__name__', self._type)} is not read in place: "
-                "there is no one binary form of it, so encrypt it into a new column"
+                "it has no unique binary form, so encrypt it into a new column"
             )
 
     def read(
@@ -67,19 +67,20 @@ class Reading:
         part: PartOf | None = None,
         refused: DecryptionError | None = None,
     ) -> ExaminedValue:
-        """Return what a value is (`ACTIVE` for all of the field's own), and the value.
+        """Return a value's status (`ACTIVE` for all of the field's own), and the value.
 
         Args:
-            data: bytes or text; of what is neither, `from_plaintext` knows.
+            data: bytes or text; anything else goes to `from_plaintext`.
             tenant, context: as for `Field.decrypt`.
             part: tells what else it may have been bound to (see `PreviousField`).
-            refused: what the field has said of the value, which it is then not asked again.
+            refused: the field's own refusal, if it was asked already.
 
         Raises:
-            DecryptionError: it is nothing of all that; what the field said of it, if it has the form of its values.
+            DecryptionError: it is none of these; the field's own refusal, if the value has the form of its values.
             KeyProviderError, KeyStoreError: as for `Field.decrypt` and `LegacyReader.read`.
         """
-        # Other schemes first, for messages of some begin as ours do; what their reader authenticates is theirs.
+        # Other schemes first, because messages of some begin as our values do; what their reader authenticates is
+        # theirs.
         asked: Sequence[LegacyReader[Any]] = ()
         if self._accepted.readers and isinstance(data, (bytes, str)):
             asked = [reader for reader in self._accepted.readers if reader.recognises(data)]
@@ -93,7 +94,7 @@ class Reading:
                 except DecryptionError as error:
                     refused = error
                 except KeyNotFoundError as error:
-                    # Of a forged message of another scheme, what looks like a key id is that of no key.
+                    # In a forged message of another scheme, what looks like a key id is not one.
                     if not asked or isinstance(error, KeyShreddedError):
                         raise
             if self._accepted.previous_fields:
@@ -125,7 +126,7 @@ class Reading:
             except DecryptionError as error:
                 refused = error
             except (TypeError, ValueError):
-                refused = DecryptionError(f"{self._field.name}: a previous value was converted to none of the field's")
+                refused = DecryptionError(f"{self._field.name}: a previous value was converted to another type")
         raise DecryptionError(*refused.args)  # here, where no chained exception carries a value
 
     def _read_plaintext(self, data: Any) -> Any:
@@ -138,7 +139,7 @@ class Reading:
         raise DecryptionError
 
     def _as_field_type(self, value: Any) -> Any:
-        """Return a value that is the field's, made of its text or bytes if need be."""
+        """Return a value of the field's type, made from text or bytes if necessary."""
         if type(value) is self._type or self._type is object:
             return value
         if self._type is str and isinstance(value, bytes):

@@ -9,13 +9,13 @@ __all__ = ["ExaminedValue", "ValueStatus"]
 
 
 class ValueStatus(enum.StrEnum):
-    """What there can be in the place of a protected value."""
+    """What can be stored in the place of a protected value."""
 
     NULL = "null"
     ACTIVE = "active"  # protected as declared, under the data key that encrypts now
-    OLD_KEY = "old key"  # under one that is retired, or that a newer one has followed
+    OLD_KEY = "old key"  # under a data key that is retired, or that a newer one has followed
     OLD_FORM = "old form"  # protected, but under a previous name or without the row or padding that is declared now
-    OTHER_SCHEME = "other scheme"  # encrypted by something else, for which a reader was given
+    OTHER_SCHEME = "other scheme"  # encrypted by another scheme, for which there is a reader
     PLAINTEXT = "plaintext"
     SHREDDED = "shredded"  # its data keys were destroyed on purpose
     UNREADABLE = "unreadable"
@@ -23,7 +23,7 @@ class ValueStatus(enum.StrEnum):
 
     @property
     def is_due(self) -> bool:
-        """Whether a backfill has something to do."""
+        """True if a backfill has something to do."""
         return self in _DUE
 
 
@@ -31,7 +31,7 @@ _DUE = frozenset({ValueStatus.OLD_KEY, ValueStatus.OLD_FORM, ValueStatus.OTHER_S
 
 
 class ExaminedValue(NamedTuple):
-    """What a stored value is, and the field's value, decrypted; None if there is none to be had."""
+    """A stored value's status, and the decrypted value; None if there is none."""
 
     status: ValueStatus
     value: Any = None

@@ -1,1 +1,1 @@
-"""What the hot path needs of keys, prepared once per data key and salt."""
+"""What the hot path needs from keys, prepared once per data key and salt."""

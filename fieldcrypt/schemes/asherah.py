@@ -17,8 +17,8 @@ T = TypeVar("T")
 
 Partition = Callable[[str | None, Mapping[str, str]], str]
 
-# How asherah's one exception says that a record is not authentic here. Whatever else it says is no word on the record.
-# (If a key cannot be had it tries others, and then says that none of these is it: an outage can look like a refusal.)
+# How asherah's only exception says that a record is not authentic. All other messages say nothing about the record.
+# (If it cannot fetch a key it tries others, and then says that none of these fits: an outage can look like a refusal.)
 _REFUSALS = ("invalid DataRowRecord", "decrypt: DRR ", "decrypt failed")
 
 
@@ -27,9 +27,8 @@ class AsherahReader(Generic[T]):
 
         reader = AsherahReader(SessionFactory(config), lambda tenant, context: tenant)
 
-    A record decrypts under the keys of its partition alone; what it says itself of them, their names and times, nobody
-    authenticates. If your partitions are not what decides whose a value is, a record can be
-    copied from one row to another, also while it is migrated.
+    A record decrypts only under the keys of its partition; the names and times of keys in it are not authenticated.
+    Unless your partitions tell rows apart, a record can be copied from one row to another, even during the migration.
 
     Args:
         factory: Asherah's, on the metastore and KMS that have the keys.
@@ -53,8 +52,8 @@ class AsherahReader(Generic[T]):
     def read(self, data: bytes | str, /, *, tenant: str | None = None, context: Mapping[str, str] | None = None) -> T:
         """Authenticate and decrypt a record (see `LegacyReader`).
 
-        While Asherah cannot reach its metastore or KMS, it may say of a record that none of its keys is the right one,
-        which is a DecryptionError.
+        While Asherah cannot reach its metastore or KMS, it may report that none of its keys fits a record, which is a
+        DecryptionError.
         """
         record = _record(data)
         if record is None:
@@ -71,7 +70,7 @@ class AsherahReader(Generic[T]):
             session.close()
         if refused:
             raise DecryptionError
-        raise KeyProviderError("Asherah cannot read the record; asherah.set_log_hook tells why")
+        raise KeyProviderError("Asherah cannot read the record; asherah.set_log_hook shows why")
 
 
 def _record(data: bytes | str) -> str | None:

@@ -1,4 +1,4 @@
-"""Messages of the AWS Encryption SDK: those that were written with it are read, and values become such messages."""
+"""Messages of the AWS Encryption SDK: reading them, and exporting values as such messages."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ class EncryptionSdkReader(Generic[T]):
 
     Args:
         materials: a master key provider, a cryptographic materials manager or, with the AWS Cryptographic Material
-            Providers Library, a keyring. A caching one saves a call of KMS a value.
+            Providers Library, a keyring. A caching one saves a KMS call per value.
         context: returns the encryption context that a message must have, in part or as a whole, given the value's
             tenant and its context (`{"row": "42"}`, or empty). Without it, a message can be copied from one row to
-            another, also while it is migrated; so say it if your messages have one. None asks for nothing. Pairs that
+            another, even during the migration, so give it if your messages have one. None requires nothing. Pairs that
             writers require and do not store in the message (`RequiredEncryptionContextCMM`) belong to it as well.
         decode: makes a value of what was encrypted. Default: text in UTF-8.
         client: how messages are read. Default: the SDK's strict one, which takes no messages without key commitment.
@@ -89,7 +89,7 @@ class EncryptionSdkReader(Generic[T]):
     def read(self, data: bytes | str, /, *, tenant: str | None = None, context: Mapping[str, str] | None = None) -> T:
         """Authenticate and decrypt a message (see `LegacyReader`).
 
-        The SDK tells a refusal of KMS, or a throttled call, from a message under foreign keys in its log alone: all
+        Only the SDK's log distinguishes a refusal of KMS, or a throttled call, from a message under foreign keys: all
         three are a DecryptionError.
         """
         message = _message(data)
@@ -129,14 +129,14 @@ class EncryptionSdkReader(Generic[T]):
 
 
 class EncryptionSdkExporter:
-    """Makes messages of a field's values, for services in any language that has the SDK: Java, Go, .NET, Rust, C.
+    """Exports a field's values as messages, for services in any language that has the SDK: Java, Go, .NET, Rust, C.
 
         exporter = EncryptionSdkExporter(materials)
         message = exporter.export(ssn, value, tenant="clinic-7", context={"row": "42"})
 
-    What is in a message: of text the UTF-8, of bytes the bytes themselves, of an Enum member its name, of every other
-    type the CBOR of SPEC section 5. Its encryption context is that of the field, which names it (`fieldcrypt:field`),
-    and what the call adds: context, and `fieldcrypt:tenant`. It is not secret, and readers ought to compare it.
+    The contents of a message: the UTF-8 of text, bytes themselves, the name of an Enum member, the CBOR of SPEC section
+    5 for every other type. Its encryption context is that of the field, which names it (`fieldcrypt:field`), with what
+    the call adds: context, and `fieldcrypt:tenant`. It is not secret, and readers should compare it.
 
     Args:
         materials: as for `EncryptionSdkReader`.
@@ -168,7 +168,7 @@ class EncryptionSdkExporter:
         tenant: str | NoTenant | None = None,
         context: Mapping[str, str] | None = None,
     ) -> bytes:
-        """Return the message that has the value of an encrypted value.
+        """Return a message with the plaintext of an encrypted value.
 
         Args:
             field, data, tenant, context: as for `Field.decrypt`.
@@ -195,14 +195,14 @@ class EncryptionSdkExporter:
 
 
 def _message(data: bytes | str) -> bytes:
-    """Return a message as bytes; of what is none in base64, nothing."""
+    """Return a message as bytes; nothing if it is not base64."""
     return data if isinstance(data, bytes) else decoded(data, STANDARD) or b""
 
 
 def _arguments(materials: Any) -> dict[str, Any]:
-    """Return what the SDK's client is given for whatever kind of materials this is.
+    """Return the arguments of the SDK's client for these materials.
 
-    The interfaces of the Material Providers Library are told by their methods: it need not be installed.
+    The interfaces of the Material Providers Library are recognised by their methods: it need not be installed.
     """
     if isinstance(materials, MasterKeyProvider):
         return {"key_provider": materials}
@@ -217,6 +217,6 @@ def _arguments(materials: Any) -> dict[str, Any]:
 
 
 def _is_of_providers_library(materials: Any) -> bool:
-    """Return True if the Material Providers Library is behind materials: the SDK takes a context for these alone."""
+    """Return True if the materials are of the Material Providers Library: only for these the SDK takes a context."""
     own = isinstance(materials, (MasterKeyProvider, CryptoMaterialsManager))
     return not own or hasattr(materials, "mpl_cmm")  # which the SDK's own wrapper of the library's managers has

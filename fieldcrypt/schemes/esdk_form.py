@@ -1,4 +1,4 @@
-"""The form of an AWS Encryption SDK message, as far as it can be seen without keys.
+"""The form of an AWS Encryption SDK message, as far as it is visible without keys.
 
 https://docs.aws.amazon.com/encryption-sdk/latest/developer-guide/message-format.html
 """
@@ -29,7 +29,7 @@ _SUITES = {suite.algorithm_id.to_bytes(_LENGTH_SIZE, "big"): suite.message_forma
 def has_form_of_a_message(data: bytes) -> bool:
     """Return True if a message could begin with these bytes: reads the whole header, every length in it.
 
-    A value of ours has that form by chance less often than once in 2^60.
+    One of our values has that form by chance with a probability below 2^-60.
     """
     if not data or data[0] not in FIRST_BYTES:
         return False

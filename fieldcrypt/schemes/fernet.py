@@ -27,8 +27,8 @@ class FernetReader(Generic[T]):
 
         reader = FernetReader(MultiFernet([Fernet(new_key), Fernet(old_key)]))
 
-    A token is bound to no row or tenant: whoever can write to the database can copy it to another row, also while it is
-    migrated.
+    A token is bound to no row or tenant: anyone who can write to the database can copy it to another row, even during
+    the migration.
 
     Args:
         fernet: with the keys.

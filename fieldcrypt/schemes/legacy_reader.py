@@ -19,15 +19,15 @@ T_co = TypeVar("T_co", covariant=True)
 class LegacyReader(Protocol[T_co]):
     """Reads the values of another scheme as those of a field. Safe to use from many threads.
 
-    Whatever takes one (mixed mode, backfill, `read_either`) asks `recognises` first, and goes by what `read` has
-    authenticated, never by the form alone. It reports a value that nobody takes, so a reader that asks a Field asks
+    Callers (mixed mode, backfill, `read_either`) ask `recognises` first, and decide by what `read` has authenticated,
+    never by the form alone. They report a value that no reader accepts, so a reader that uses a Field uses
     `Field.quiet`.
     """
 
     def recognises(self, data: bytes | str, /) -> bool:
         """Return True if a value has the form of this scheme's values.
 
-        Cheap, without keys, and proves nothing. True of every value of the scheme; seldom of anything else. Never
+        Cheap, uses no keys, and proves nothing. True for every value of the scheme, and rarely for anything else. Never
         raises.
         """
         ...
@@ -39,17 +39,16 @@ class LegacyReader(Protocol[T_co]):
 
         Args:
             data: what the database has: bytes, or a str where the scheme writes text.
-            tenant: whose value it is to be, if it is somebody's.
-            context: what `Field.decrypt` would be given, `{"row": "42"}` say, for schemes that bind values to
-                something as well.
+            tenant: the tenant whose value it must be, if any.
+            context: what `Field.decrypt` would get, such as `{"row": "42"}`, for schemes that bind values too.
 
         Returns:
             The value, exactly of the field's type.
 
         Raises:
-            DecryptionError: it is no authentic value of the scheme, of this tenant and context. Neither the error nor
-                what is behind it carries data, plaintext or keys.
-            KeyProviderError: the scheme's keys cannot be had, so that nothing can be said of the value.
+            DecryptionError: it is not an authentic value of the scheme, with this tenant and context. Neither the error
+                nor its causes contain data, plaintext or keys.
+            KeyProviderError: the scheme's keys cannot be fetched, so nothing is known about the value.
         """
         ...
 
@@ -90,7 +89,7 @@ def read_either(
     try:
         return field.decrypt(data, tenant=tenant, context=context)
     except KeyNotFoundError as error:
-        # Of a forged message of another scheme, what looks like a key id is that of no key.
+        # In a forged message of another scheme, what looks like a key id is not one.
         if not refused or isinstance(error, KeyShreddedError):
             raise
     raise field.reported_error(DecryptionError(), data, tenant)

@@ -1,4 +1,4 @@
-"""What an application made of a value before another scheme encrypted it, and how that becomes a value again."""
+"""How the plaintext of another scheme becomes a value."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 Decode = Callable[[bytes], T]
 
-# What functions raise that are given something else than they expect; what else they raise is a mistake of theirs.
+# What decoders raise for unexpected input; anything else is a mistake of theirs.
 REFUSALS = (ValueError, TypeError, ArithmeticError, LookupError)
 
 
@@ -31,5 +31,5 @@ def value_of(decode: Decode[T], plaintext: bytes) -> T:
     try:
         return decode(plaintext)
     except REFUSALS:
-        pass  # and not raised here, where the plaintext would be behind it
-    raise DecryptionError("the value is authentic, but `decode` did not take what it decrypts to")
+        pass  # raised below, where no chained exception carries the plaintext
+    raise DecryptionError("the value is authentic, but `decode` did not accept its plaintext")

@@ -30,15 +30,15 @@ _DIALECT = DefaultDialect()
 
 
 class StringEncryptedReader:
-    """Reads the values of a column by the very type that it has been declared with.
+    """Reads the values of a column with the very type that it was declared with.
 
         reader = StringEncryptedReader(StringEncryptedType(Unicode, key, AesGcmEngine))
 
     Args:
         type: the column's type, with its key, engine and padding.
-        accept_unauthenticated: read `AesEngine` too, the default of sqlalchemy-utils. It has no authentication: what
-            is read is whatever was in the database, and whoever can write to that can turn values into others, which
-            are authentic ones of fieldcrypt once they are migrated. With an engine of your own, say it as well.
+        accept_unauthenticated: also read `AesEngine`, the default of sqlalchemy-utils. It has no authentication: anyone
+            who can write to the database can change its values, which become authentic values of fieldcrypt once they
+            are migrated. An engine of your own needs it as well.
 
     Raises:
         ConfigurationError: the engine does not authenticate, or the type is another one.
@@ -49,15 +49,15 @@ class StringEncryptedReader:
             raise ConfigurationError("StringEncryptedReader takes a StringEncryptedType, with its key and engine")
         if not isinstance(type.engine, (AesGcmEngine, FernetEngine)) and not accept_unauthenticated:
             raise ConfigurationError(
-                f"{type.engine.__class__.__name__} does not authenticate values, so that whoever can write to the "
-                "database can change them: if you trust what is in it, say accept_unauthenticated=True"
+                f"{type.engine.__class__.__name__} does not authenticate values, so anyone who can write to the "
+                "database can change them: if you trust its contents, set accept_unauthenticated=True"
             )
         self._type = type
 
     def recognises(self, data: bytes | str, /) -> bool:
         """Return True if a value has the form that the engine writes (see `LegacyReader`).
 
-        Of AesEngine that is little: base64 of a multiple of 16 bytes.
+        For AesEngine that is weak: base64 of a multiple of 16 bytes.
         """
         engine = self._type.engine
         if isinstance(engine, FernetEngine):
@@ -79,7 +79,7 @@ class StringEncryptedReader:
         raise DecryptionError
 
     def _decrypt(self, data: bytes | str) -> Any:
-        # A type puts its key into its engine before every value, and a callable may give another one in every thread.
+        # A type sets the key of its engine before every value, and a callable may return another one in every thread.
         type_ = copy(self._type)
         type_.engine = copy(type_.engine)
         takes_bytes = type_.impl_instance.python_type is bytes

@@ -69,11 +69,11 @@ class TestTheWholeWay:
         with pytest.raises(ConfigurationError, match="verify"):
             job.finish()
         assert job.backfill().changed == 9
-        assert str(job.verify()) == "all 9 rows are as they should be"
+        assert str(job.verify()) == "all 9 rows are correct"
         report = job.finish()
         assert (report.rows, report.changed, report.failed) == (9, 0, 0)
         assert f"take accept_plaintext, accept and accept_until away from {TABLE}.email" in report.remarks
-        with pytest.raises(ConfigurationError, match="no way back"):
+        with pytest.raises(ConfigurationError, match="no plaintext to go back to"):
             job.undo()
         assert {step.step: step.state for step in job.status().steps} == dict.fromkeys(
             ("backfill", "verify", "finish"), "done"
@@ -249,7 +249,7 @@ class TestVerify(OnMoto):
             name(2): "email does not decrypt",
             name(7): "email does not decrypt",
             name(8): "notes is plaintext",
-            name(9): "email has not the blind index tag of its value",
+            name(9): "email has another blind index tag than its value",
         }
         report = job.verify()
         assert (report.rows, report.wrong, report.reasons) == (12, 5, expected)

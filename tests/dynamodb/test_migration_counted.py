@@ -241,7 +241,7 @@ class TestStepsThatMeet:
         with pytest.raises(KeyboardInterrupt):
             migration(dynamodb, table()).backfill(batch=2, on_progress=stop)
         job = migration(dynamodb, table(**{what: other[what]}))
-        with pytest.raises(ConfigurationError, match="restart=True to begin it again"):
+        with pytest.raises(ConfigurationError, match="restart=True to start it again"):
             job.backfill()
         assert job.backfill(restart=True).rows == 6
 

@@ -108,7 +108,7 @@ class TestReencryption(OnMoto):
             assert old["email"] == new["email"]
         assert job.verify().wrong == 0
         plain.update_item(Key={"clinic": "clinic 1", "number": 1}, UpdateExpression="REMOVE email")
-        assert job.verify().reasons == {name(1): "email has a blind index tag, and no value"}
+        assert job.verify().reasons == {name(1): "email has a blind index tag, but no value"}
         assert job.backfill().changed == 1
         assert "email_tag" not in raw(dynamodb, TABLE, key(1))
 

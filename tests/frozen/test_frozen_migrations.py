@@ -162,7 +162,7 @@ class TestFinishOfSql:
     def test_what_was_finished_is_not_undone(self, model: Any, opened: Open) -> None:
         """There is no way back, whoever finished it."""
         engine = opened("half-finished")
-        with pytest.raises(ConfigurationError, match="no way back"):
+        with pytest.raises(ConfigurationError, match="no plaintext to go back to"):
             JOBS[model](engine).undo()
         assert texts(engine, model) == ALL_TEXTS
 

@@ -310,7 +310,7 @@ class TestOthersWrite:
         assert (report.rows, report.wrong) == (5, 3)
         assert report.reasons == {
             (0, 0): "ssn_plain -> ssn differs",
-            (1, 1): "ssn_plain -> ssn is empty, and the plaintext column is not",
+            (1, 1): "ssn_plain -> ssn is empty, but the plaintext column is not",
             (1, 3): "sex_plain -> sex differs",
         }
 

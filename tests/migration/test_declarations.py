@@ -231,7 +231,7 @@ class TestColumns:
         fill(engine, patients(encryptor, String, tenant=None))
         former = PreviousField(encryptor.field("patients.born", str), row="id", convert=date.fromisoformat)
         now = patients(encryptor, Date, None, None, accept=[former], accept_until=SOON)
-        with pytest.raises(DecryptionError, match="bound to 'id', of which there is no value here"):
+        with pytest.raises(DecryptionError, match="bound to 'id', whose value is not available here"):
             born(engine, now)
         for model in (now, now.__table__):
             assert Migration(engine, model, name=str(model)).plan().fields == {
@@ -303,7 +303,7 @@ class TestColumns:
         }
         with Session(engine) as session:
             columns = select(now.id, now.clinic, now.born)
-            with pytest.raises(DecryptionError, match="Read it by an object of the model"):
+            with pytest.raises(DecryptionError, match="Read it through an object of the model"):
                 opened(session, columns)
         Migration(engine, now).backfill()
         with Session(engine) as session:
@@ -312,9 +312,9 @@ class TestColumns:
     def test_what_could_only_be_guessed_is_refused(self, encryptor: Encryptor) -> None:
         """Declarations whose values nothing authentic tells apart, or that name what is not there."""
         texts = encryptor.field("a.b", str)
-        with pytest.raises(ConfigurationError, match="cannot be told from those that are already"):
+        with pytest.raises(ConfigurationError, match="cannot be told from converted ones"):
             MixedField(encryptor, texts, Accepted(None, [PreviousField(texts, convert=str.lower)], SOON))
-        with pytest.raises(ConfigurationError, match="say how one is made of the other"):
+        with pytest.raises(ConfigurationError, match="declare how they are converted"):
             Encrypted(Date, accept=[PreviousField(texts, row=True)], accept_until=SOON)
         with pytest.raises(ConfigurationError, match="has no attribute 'nobody'"):
             patients(encryptor, String, accept=[PreviousField(texts, row="nobody")], accept_until=SOON)

@@ -140,7 +140,7 @@ class TestComplete:
         job = MemoryMigration(data, ENCRYPTOR)
         page = job.source.page
         job.source.page = lambda portion, which, size: page(portion, which, size)._replace(position=portion.position)  # type: ignore[method-assign]
-        with pytest.raises(MigrationError, match="sorts keys otherwise than it compares them"):
+        with pytest.raises(MigrationError, match="sorts keys in another order than it compares them"):
             job.backfill(batch=2)
 
 
@@ -234,7 +234,7 @@ class TestNothingNewerIsRemoved:
         job.backfill()
         data.rows[0].plain, data.rows[1].stored = "of late", data.rows[2].stored
         assert (job.verify().wrong, job.verify().differing) == (2, 1)
-        with pytest.raises(ConfigurationError, match="verify found 1 row to be mended"):
+        with pytest.raises(ConfigurationError, match="verify found 1 row with defects: mend"):
             job.finish(stale_plaintext=True)
 
     def test_plaintext_that_is_gone_after_verify_cannot_be_told_from_none(self) -> None:

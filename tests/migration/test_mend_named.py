@@ -209,7 +209,7 @@ def test_only_while_plaintext_is_accepted(database: Database, monkeypatch: pytes
     later = _system.wall_clock() + 40 * 86400
     monkeypatch.setattr(_system, "wall_clock", lambda: later)
     report = Migration(engine, patient).mend(as_plaintext={0})
-    assert "accepted plaintext is over" in str(report.failures[0,])
+    assert "no longer accepts plaintext" in str(report.failures[0,])
     assert raw(engine) == held
 
 

@@ -260,7 +260,7 @@ class TestTwoOperators:
         assert (report.changed, report.failed, report.complete) == (ROWS, 0, True)
         assert refused
         for said in refused:
-            assert "the finish is being done by" in said or (other == "undo" and "there is no way back" in said)
+            assert "the finish is being done by" in said or (other == "undo" and "no plaintext to go back to" in said)
             assert "wait for its end, or pause it" in said or other == "undo"
         assert is_all_encrypted(engine)
         with engine.connect() as connection:

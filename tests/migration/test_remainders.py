@@ -276,7 +276,7 @@ class TestWhatIsNoValue:
         job = Migration(engine, patients(("id", Integer()), copied=True), {"plain": "ssn"})
         report = job.backfill()
         assert (report.changed, list(report.failures), report.left, report.complete) == (2, [(2,)], 1, False)
-        assert "say mend=True" in str(report.failures)
+        assert "set mend=True" in str(report.failures)
         assert job.backfill(mend=True).complete
         assert job.verify().wrong == 0
 

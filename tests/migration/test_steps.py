@@ -129,7 +129,7 @@ class TestStepsThatMeet:
         def end(progress: Any) -> None:
             job.source.fields[0].accepts_plaintext = lambda: False  # type: ignore[method-assign]
 
-        with pytest.raises(ConfigurationError, match="declare accept_plaintext with a day to come"):
+        with pytest.raises(ConfigurationError, match="declare accept_plaintext with a day in the future"):
             job.undo(batch=2, on_progress=end)
         assert sum(is_envelope(row.stored) for row in data.rows.values()) == 7
 
@@ -171,7 +171,7 @@ class TestStepsThatMeet:
             MemoryMigration(data, ENCRYPTOR, kill_at(30)).backfill(batch=1)
         data.now += LEASE + 1
         job = MemoryMigration(data, ENCRYPTOR, indexed=True)
-        with pytest.raises(ConfigurationError, match="restart=True to begin it again"):
+        with pytest.raises(ConfigurationError, match="restart=True to start it again"):
             job.backfill()
 
     def test_finish_never_resumes(self) -> None:

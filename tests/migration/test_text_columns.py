@@ -98,7 +98,7 @@ def test_plaintext_that_begins_as_a_value_is_told(engine: Engine, bound: bool, p
     assert f"patients.{name} begins with 'fc1.'" in str(error)
     assert planted == "fc1." or planted not in str(error)
     assert migration.verify().wrong == 1
-    with pytest.raises(ConfigurationError, match="to be mended"):
+    with pytest.raises(ConfigurationError, match="with defects: mend them"):
         migration.finish()
     with Session(engine) as session:  # as the message says
         if bound:

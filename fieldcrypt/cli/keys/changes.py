@@ -337,7 +337,7 @@ def _print_report(report: RewrapReport, done: str, as_json: bool) -> None:
             }
         )
     else:
-        say(f"{counted(report.changed, 'data key')} {done}; {report.unchanged:,} already as they should be")
+        say(f"{counted(report.changed, 'data key')} {done}; {report.unchanged:,} unchanged")
     print_failures(report)
 
 

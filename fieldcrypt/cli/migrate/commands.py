@@ -139,7 +139,7 @@ def verify(
     share: ShareOption = 0.001,
     as_json: JsonOption = False,
 ) -> None:
-    """Decrypt all rows, or some, and compare. Exit code 1 if any are not as they should be, with their keys."""
+    """Decrypt all rows, or a sample, and compare. Exit code 1 if any have defects, with their keys."""
     found = find_migration(migration)
     with _showing("verify", as_json) as tell:
         report = found.verify(sample=_sample(confidence, share), on_progress=tell)

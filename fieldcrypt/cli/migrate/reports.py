@@ -93,7 +93,7 @@ def print_report(report: StepReport, as_json: bool, step: str) -> None:
 
 
 def print_verified(report: VerifyReport, as_json: bool) -> None:
-    """Print how many rows are not as they should be, and on stderr which."""
+    """Print how many rows have defects, and on stderr which."""
     if as_json:
         counts = {name: getattr(report, name) for name in ("rows", "wrong", "differing", "total", "left")}
         print_json(counts | {"reasons": _as_json(report.reasons)})

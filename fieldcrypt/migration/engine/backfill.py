@@ -1,4 +1,4 @@
-"""The step that encrypts: what it does to a unit."""
+"""The backfill: the step that encrypts."""
 
 from __future__ import annotations
 
@@ -16,14 +16,13 @@ from fieldcrypt.mixed_mode.value_status import ExaminedValue, ValueStatus
 __all__ = ["Backfill"]
 
 _EMPTY_IT = (
-    "Empty it, or say mend=True (--mend), which encrypts the plaintext beside it, if there is any, in place of what "
-    "cannot be read"
+    "Empty it, or set mend=True (--mend), which replaces it by the plaintext beside it, encrypted, if there is any"
 )
 
 
 @dataclass(frozen=True)
 class Backfill(Step):
-    """Encrypts what is not protected as it is declared, and sets the tags that belong to it.
+    """Encrypts values that are not protected as declared, and sets their tags.
 
     Attributes:
         mend: values that do not open, and have their plaintext beside them, are encrypted again.

@@ -1,4 +1,4 @@
-"""What units are, and what is wrong with those that should be protected: all that plan and verify find.
+"""What plan and verify find: the status of values, and the defects of units that should be protected.
 
 Nothing is locked, and nothing written.
 """
@@ -35,18 +35,18 @@ _WRONG = {
 
 
 def is_stop(error: Exception) -> bool:
-    """Return True if an error stops a step.
+    """Return True if an error stops a step, and False if it is a failure of one unit.
 
-    All else that a unit raises, whatever code of the application's it comes from, is its own failure: also that its key
-    is not there, or was shredded.
+    Everything else that a unit raises, from whatever code of the application, is its own failure, including a missing
+    or shredded key.
     """
     return isinstance(error, _STOPS) and not isinstance(error, KeyNotFoundError)
 
 
 def patiently(work: Callable[[], T]) -> T:
-    """Do work, and again while planted records of a key store are in its way, some more of which are known each time.
+    """Do work, again while planted records of a key store are in its way: each time more of them are known.
 
-    A job has the time. Each process that begins has to open them once more, and might never come behind them.
+    A job has the time. A process that gave up would have to open them all again, and might never get past them.
     """
     for _ in range(_TRIES):
         try:
@@ -57,7 +57,7 @@ def patiently(work: Callable[[], T]) -> T:
 
 
 class StatusCounts:
-    """Counts what the values of each field of a part are."""
+    """Counts the values of each field of a part by status."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
@@ -99,7 +99,7 @@ class StatusCounts:
 
 
 def _status_of(field: ProtectedField, cell: Cell, unit: Unit) -> tuple[ValueStatus, bool]:
-    """Return what a value is, and whether its tag is not as it should be, of one that is protected already."""
+    """Return a value's status, and True if it is protected but has a wrong tag."""
     if cell.stored is None and cell.plain is None:
         return ValueStatus.NULL, cell.tag is not None
     try:
@@ -118,7 +118,7 @@ def _status_of(field: ProtectedField, cell: Cell, unit: Unit) -> tuple[ValueStat
 
 
 class Verification:
-    """Finds units of a part that are not as they should be after a backfill.
+    """Finds units of a part that are wrong after a backfill.
 
     Args:
         source: the part.
@@ -177,7 +177,7 @@ def defect(
         finishing: plaintext beside a protected value may have been removed already.
     """
     if cell.stored is None and cell.plain is None:
-        return None if cell.tag is None else "has a blind index tag, and no value"
+        return None if cell.tag is None else "has a blind index tag, but no value"
     place = unit.place()
     found = field.examine(cell, place)
     if found.status is ValueStatus.SHREDDED:
@@ -185,13 +185,13 @@ def defect(
     is_copied = field.plain_name is not None
     if found.status in _WRONG and not (found.status is ValueStatus.OLD_KEY and (is_copied or not old_keys)):
         is_plain = found.status is ValueStatus.UNREADABLE and field.is_told_by_form and not field.has_form(cell)
-        return "is no encrypted value" if is_plain else _WRONG[found.status]
+        return "is not an encrypted value" if is_plain else _WRONG[found.status]
     is_removed = finishing and cell.plain is None
     differs = (
         is_copied and not is_removed and not field.is_same(found.value, field.examine_plaintext(cell, place).value)
     )
     if differs and cell.stored is None:
-        return "is empty, and the plaintext column is not"
+        return "is empty, but the plaintext column is not"
     if field.tag_name is not None and field.tag(found.value, place) != cell.tag:
-        return "has not the blind index tag of its value"
+        return "has another blind index tag than its value"
     return DIFFERS if differs else None

@@ -1,4 +1,4 @@
-"""What a checkpoint is about, so that one that was begun for something else is not gone on with."""
+"""The declaration that a checkpoint was begun for, so that it is not resumed for another one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SIZE = 16  # hexadecimal digits
 
 
 def name_of(function: Any) -> str:
-    """Return what tells a function from others, in every process: its name, and its code if others may have that."""
+    """Return what identifies a function in every process: its name, and its code if others may have the same name."""
     if function is None or isinstance(function, str):
         return str(function)
     name = f"{function.__module__}.{getattr(function, '__qualname__', type(function).__qualname__)}"
@@ -24,7 +24,7 @@ def name_of(function: Any) -> str:
 
 
 def about(words: str, *declared: Iterable[str]) -> str:
-    """Return words for people, the fields, and a digest of all that is declared.
+    """Return readable words and a digest of everything that is declared.
 
     Args:
         declared: everything that decides what is written, and where: each a list of texts that are the same in every

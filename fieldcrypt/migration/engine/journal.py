@@ -1,4 +1,4 @@
-"""What a store has to be able to write down of a migration: how far it is."""
+"""The journal of a migration: how far each step is, as a store writes it down."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ _SKEW = 5.0  # seconds that the clocks of two machines may differ
 
 
 class LostPortionError(Exception):
-    """A portion was taken over by another worker, or its run was begun again: this worker goes elsewhere."""
+    """A portion was taken over by another worker, or its run was started again: this worker turns to another."""
 
 
 class Nothing(enum.Enum):
-    """Why there is no portion to work at."""
+    """Why there is no portion to work on."""
 
-    DONE = "done"  # all portions are
-    WAIT = "wait"  # others are at work at the last ones
-    PAUSED = "paused"  # somebody asked all to stop
+    DONE = "done"  # all portions are done
+    WAIT = "wait"  # others are working on the last ones
+    PAUSED = "paused"  # all were asked to stop
 
 
 class Counts(NamedTuple):
-    """Units that were looked at, that were changed, and that could not be."""
+    """How many units were examined, changed, and failed."""
 
     done: int
     changed: int
@@ -53,15 +53,15 @@ _NOTHING = Counts(0, 0, 0)
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A step over one part, as it is written down.
+    """A step over one part, as the journal has it.
 
     Attributes:
         about: what it was begun for: `Source.describe`, and the options that change what is written.
         total: units, about, at its beginning.
         done, changed, failed: of them so far, in all processes.
         began, ended: seconds since 1970; None if it has not.
-        paused: somebody asked all to stop.
-        workers: who has a portion that is not finished.
+        paused: True if all were asked to stop.
+        workers: those with a portion that is not finished.
     """
 
     step: str
@@ -78,16 +78,16 @@ class Run:
 
     @property
     def state(self) -> str:
-        """One word for it: running, stopped (nobody is at work), paused, done or failed."""
+        """Its state: running, stopped (no worker is at work), paused, done or failed."""
         if self.ended is None:
             return "paused" if self.paused else "running" if self.workers else "stopped"
         return "failed" if self.failed else "done"
 
     def is_resumed(self, about: str, *, restart: bool) -> bool:
-        """Return True if whoever begins the step goes on with this run, and False if there is to be a new one.
+        """Return True if this run is to be resumed, and False if a new one is to be started.
 
         Raises:
-            ConfigurationError: it was begun about something else (`other_declaration_error`).
+            ConfigurationError: it was begun for another declaration (`other_declaration_error`).
         """
         if self.ended is not None or restart:
             return False
@@ -98,10 +98,10 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Portion:
-    """Units that one worker works at: a range of keys, or a segment.
+    """Units that one worker works on: a range of keys, or a segment.
 
     Attributes:
-        position: what is done of it, in the form of `Page.position`; None: nothing is.
+        position: how much of it is done, in the form of `Page.position`; None: nothing.
         until: where it ends, in the store's form; None: with the last unit.
         counts: of what is done of it.
     """
@@ -125,17 +125,17 @@ class Journal(Protocol):
     of them is at work (`at_work_error`), and `claim` looks again where two may have begun at once.
 
     Attributes:
-        lease: seconds after which a portion of which nothing was heard is anybody's.
+        lease: seconds without a sign of life after which any worker may take a portion over.
     """
 
     lease: float
 
     def exists(self) -> bool:
-        """Return True if there is a place to write to."""
+        """Return True if the journal exists in the store."""
         ...
 
     def create(self) -> None:
-        """Make the place unless there is one, also if others make it at the same time.
+        """Create the journal unless it exists, even if others create it at the same time.
 
         A store whose place is made by its administrator does nothing here, and tells in `Source.problems`.
         """
@@ -145,27 +145,27 @@ class Journal(Protocol):
         ...
 
     def find(self, step: str) -> Run | None:
-        """Return a step that was begun, with all that its portions have counted so far."""
+        """Return a step that was begun, with everything that its portions have counted so far."""
         ...
 
     def begin(self, step: str, about: str, total: int, *, restart: bool, drops: Sequence[str]) -> Run:
-        """Return the run of a step that is to be worked at: one that was begun, or a new one (`Run.is_resumed`).
+        """Return the run of a step to work on: one that was begun, or a new one (`Run.is_resumed`).
 
         One that is resumed is not paused any more. Either way the runs of the steps in `drops` are forgotten in the
         same transaction: they look the other way.
 
         Raises:
-            ConfigurationError: another step that writes is at work, or another worker at this one and `restart` was
-                said (`at_work_error`); or what was begun was about something else.
+            ConfigurationError: another step that writes is at work, or another worker is at this one and `restart` is
+                True (`at_work_error`); or it was begun for another declaration.
         """
         ...
 
     def note(self, run: Run, counts: Counts) -> bool:
-        """Write down that a run was done in one piece; return False if it was forgotten meanwhile."""
+        """Note that a run was done in one piece; return False if it was forgotten meanwhile."""
         ...
 
     def claim(self, run: Run, worker: str, units: int) -> Portion | Nothing:
-        """Return a portion to work at, leased to a worker; the run ends when there is none left to be done.
+        """Return a portion to work on, leased to a worker; the run ends when none is left.
 
         A portion whose lease is free (`is_free`) goes on behind what is done of it. A new one has so many units, where
         the store makes them as they are asked for.
@@ -176,7 +176,7 @@ class Journal(Protocol):
         ...
 
     def goes_on(self, run: Run) -> bool:
-        """Return False if somebody asked all to stop; called before each page.
+        """Return False if all were asked to stop; called before each page.
 
         Raises:
             MigrationError: another region has taken the run over.
@@ -189,11 +189,11 @@ class Journal(Protocol):
         In a transaction nobody else has it until that ends.
 
         Raises:
-            LostPortionError: it is another worker's by now, or is finished, or the run was forgotten.
+            LostPortionError: it is another worker's now, or is finished, or the run was forgotten.
         """
 
     def advance(self, batch: Any, portion: Portion, worker: str, counts: Counts, *, finished: bool) -> None:
-        """Write down how far a portion is, with the units where the store has transactions, and after them elsewhere.
+        """Note how far a portion is: in the transaction of its units where the store has transactions, else after them.
 
         Args:
             portion: as it is now, behind what was done.
@@ -205,20 +205,20 @@ class Journal(Protocol):
         """
 
     def release(self, run: Run, worker: str) -> None:
-        """Give up what a worker has of a run, which did not come to its end, so that nobody waits for its lease.
+        """Release a worker's portion of an unfinished run, so that others need not wait for its lease.
 
         If the store is away, it does nothing and raises nothing: the lease ends by itself, and what stopped the worker
         is the error to be told.
         """
 
     def pause(self) -> None:
-        """Have all workers of all steps stop at their next checkpoint, and those that wait."""
+        """Ask all workers of all steps to stop at their next checkpoint, including those that wait."""
 
 
 def is_free(worker: str | None, leased_until: float, now: float, lease: float) -> bool:
-    """Return True if a portion is nobody's: never leased, released, expired, or its process is no more.
+    """Return True if no worker holds a portion: never leased, released, expired, or its process has ended.
 
-    A lease that ends later than one that begins now is the mistake of a clock, and has ended.
+    A lease that ends later than one that begins now comes from a wrong clock, and has ended.
     """
     return worker is None or leased_until < now or leased_until > now + lease + _SKEW or is_dead(worker)
 
@@ -229,16 +229,16 @@ def rivals(step: str) -> frozenset[str]:
 
 
 def at_work_error(part: str, step: str, worker: str, lease: float) -> ConfigurationError:
-    """Return the error of a step that cannot begin because somebody is at work."""
+    """Return the error of a step that cannot begin because another worker is at work."""
     return ConfigurationError(
-        f"{part}: the {step} is being done by {worker}: wait for its end, or pause it; if that process is no "
-        f"more, wait {lease:.0f} seconds and run this again"
+        f"{part}: the {step} is being done by {worker}: wait for its end, or pause it; if that process has "
+        f"ended, wait {lease:.0f} seconds and run this again"
     )
 
 
 def other_declaration_error(part: str, old: Run, about: str) -> ConfigurationError:
-    """Return the error of a step that was begun for something else."""
+    """Return the error of a step that was begun for another declaration."""
     return ConfigurationError(
-        f"{part}: the {old.step} was begun for {old.about}, and is now for {about}: finish it as it was, or say "
-        "restart=True to begin it again; what is done stays done"
+        f"{part}: the {old.step} was begun for {old.about}, and is now for {about}: finish it as it was, or set "
+        "restart=True to start it again; what is done stays done"
     )

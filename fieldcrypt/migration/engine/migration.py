@@ -43,7 +43,7 @@ _LOOKED_AT = ("rows", "total", "left")
 
 
 class StoredMigration:
-    """The steps of a migration over the parts of a store, which has made them.
+    """The steps of a migration over the parts that a store has made.
 
     Args:
         name: what the checkpoints are kept under.
@@ -55,22 +55,22 @@ class StoredMigration:
         self._parts = parts
 
     def translated_errors(self, step: str) -> AbstractContextManager[None]:
-        """Return what makes errors in words of what the store raises, unless it raises such errors itself.
+        """Return a context manager that translates the store's own exceptions into the errors of a migration.
 
         Raises:
             MigrationError: the store refuses, or was lost.
-            ConfigurationError: it is not any more as it was when the step began.
+            ConfigurationError: it has changed since the step began.
         """
         return nullcontext()
 
     def check_workers(self, workers: int) -> None:
-        """Raise ConfigurationError if so many threads cannot work at the store."""
+        """Raise ConfigurationError if so many threads cannot work on the store."""
 
     def plan(self, *, sample: Sample | None = None, on_progress: OnProgress = None) -> MigrationPlan:
         """Return what the values are, and which schema change is needed first. Locks and writes nothing.
 
         Args:
-            sample: look at so many units, at random. Default: at all.
+            sample: examine a random sample of units. Default: all.
             on_progress: is called after each page.
 
         Raises:
@@ -106,29 +106,28 @@ class StoredMigration:
         newer_plaintext: bool | Collection[Key | str] = False,
         on_progress: OnProgress = None,
     ) -> StepReport:
-        """Encrypt what is not protected as it is declared, and set the blind index tags.
+        """Encrypt values that are not protected as declared, and set the blind index tags.
 
-        A unit is changed as it is when it is written: nothing that somebody else has written is lost. A protected
-        field that is filled from another, and has a value already, keeps that value: under an old key, or of a former
-        declaration or another scheme, it is re-encrypted. Keys are fetched while nothing is locked.
+        A unit is written only if it has not changed since it was read, so no concurrent write is lost. A protected
+        field that is filled from another, and already has a value, keeps that value: it is re-encrypted if it is under
+        an old key, a previous declaration or another scheme. Keys are fetched while nothing is locked.
 
         Args:
-            workers: threads that work at it; other processes may work at it too.
-            batch: units a transaction, and a checkpoint.
-            rate: units per second, of all workers of this process.
-            restart: begin again, whatever was begun.
-            mend: what does not open and has its plaintext beside it is encrypted again, as it has to be after rows
-                were moved to another key or tenant meanwhile. Do not say it when the plaintext is out of date.
-            newer_plaintext: where the plaintext beside an encrypted value is another one, it is the newer one: encrypt
-                it. True: everywhere; or the keys of the units, as `verify` has reported them: if these have no
-                plaintext any more, their values are taken away, and keys that no unit has are failures. It always
-                begins again.
+            workers: number of threads; other processes may work on it too.
+            batch: units per transaction and checkpoint.
+            rate: units per second, of all workers of this process together.
+            restart: start again, whatever was begun.
+            mend: encrypt the plaintext beside a value that does not open, as is necessary after rows were moved to
+                another key or tenant meanwhile. Do not set it if the plaintext is out of date.
+            newer_plaintext: where the plaintext beside an encrypted value differs, it is newer: encrypt it. True for
+                all units, or the keys of units as `verify` reported them: if these no longer have plaintext, their
+                values are removed, and keys that no unit has are failures. It always starts again.
             on_progress: is called after each batch, by one worker at a time.
 
         Raises:
-            ValueError: a batch is a unit at least, and so are the workers.
-            ConfigurationError: tables or fields are not as declared, it was begun as something else, or another step is
-                being done.
+            ValueError: `batch` or `workers` is less than 1.
+            ConfigurationError: tables or fields are not as declared, it was begun for another declaration, or another
+                step is at work.
             MigrationError: the store refuses, or was lost. What is done stays; run it again to go on.
             KeyProviderError, KeyStoreError: keys cannot be had; likewise.
         """
@@ -138,13 +137,13 @@ class StoredMigration:
         return report._replace(remarks=self._waiting())
 
     def verify(self, *, sample: Sample | None = None, on_progress: OnProgress = None) -> VerifyReport:
-        """Decrypt all units, or some, and compare: with the plaintext, where it is beside them. Locks nothing.
+        """Decrypt all units, or a sample, and compare them with the plaintext where it is beside them. Locks nothing.
 
-        What was encrypted in place has nothing to be compared with: two values that were exchanged are found if they
-        are bound to their units, or by their blind index tags.
+        Values that were encrypted in place have nothing to compare with: two exchanged values are found if they are
+        bound to their units, or by their blind index tags.
 
         Args:
-            sample: look at so many units, at random. Default: at all, which `finish` asks for.
+            sample: examine a random sample of units. Default: all, as `finish` requires.
             on_progress: is called after each page.
 
         Raises:
@@ -163,21 +162,21 @@ class StoredMigration:
         return VerifyReport(rows, wrong, reasons, sample, total, left, differing)
 
     def finish(self, *, batch: int = 1000, stale_plaintext: bool = False, on_progress: OnProgress = None) -> StepReport:
-        """Remove plaintext, wherever the encrypted field beside it has the same value. There is no way back.
+        """Remove plaintext wherever the encrypted field beside it has the same value. This cannot be undone.
 
-        For when no process is left that reads or writes the plaintext. Where it has another value than the encrypted
-        field it may be newer, and stays: that is a failure. What is left to be done to schema and declaration is in the
-        report. A finish that was interrupted goes over everything again.
+        Run it when no process reads or writes the plaintext any more. Plaintext that differs from the encrypted value
+        may be newer, and stays: that is a failure. The report says what is left to do to schema and declaration. An
+        interrupted finish goes over everything again.
 
         Args:
-            batch: units a transaction.
-            stale_plaintext: plaintext that differs is out of date, because all that write have used the encrypted
-                field: remove it as well.
+            batch: units per transaction.
+            stale_plaintext: remove plaintext that differs too, because it is out of date: all writers have used the
+                encrypted field.
             on_progress: is called after each batch.
 
         Raises:
-            ConfigurationError: `verify` has not looked at all units since the backfill, or found something; with
-                `stale_plaintext`, something else than plaintext that differs.
+            ConfigurationError: `verify` has not examined all units since the backfill, or found defects; with
+                `stale_plaintext`, defects other than plaintext that differs.
             As `backfill`.
         """
         report = self._run(Finish(stale_plaintext), on_progress, batch=batch, restart=True)
@@ -187,10 +186,10 @@ class StoredMigration:
         return report._replace(remarks=tuple(remarks))
 
     def undo(self, *, batch: int = 1000, on_progress: OnProgress = None) -> StepReport:
-        """Take back what a backfill did: empty the new field, or decrypt in place. Units that would lose by it stay.
+        """Undo a backfill: empty the new field, or decrypt in place. Units that would lose data stay as they are.
 
-        It is complete if no protected value is left. The application must write plaintext again by then, or it makes
-        more of them.
+        It is complete if no protected value is left. The application must write plaintext again by then, or it adds
+        more.
 
         Raises:
             ConfigurationError: it is finished; or there is no form to go back to.
@@ -199,7 +198,7 @@ class StoredMigration:
         return self._run(Undo(), on_progress, batch=batch)
 
     def pause(self) -> None:
-        """Have all processes stop at their next checkpoint; whoever runs the step again goes on."""
+        """Stop all processes at their next checkpoint; running the step again resumes it."""
         with self.translated_errors("pause"):
             for _, journal in self._parts:
                 if journal.exists():
@@ -223,9 +222,9 @@ class StoredMigration:
         rate: float | None = None,
         restart: bool = False,
     ) -> StepReport:
-        """Have workers do a step to all parts, and have the store count what is left."""
+        """Let workers do a step on all parts, and let the store count what is left."""
         if batch < 1 or workers < 1:
-            raise ValueError("a batch is a row at least, and there is a worker at least")
+            raise ValueError("batch and workers are at least 1")
         pace = Pace(rate)
         if rate is not None:
             batch = min(batch, max(1, int(rate)))  # so that a page takes a second, and not the time of a lease
@@ -259,7 +258,7 @@ class StoredMigration:
         return StepReport(done, changed, failed, failures.found, is_complete, (), total, left, is_dropped)
 
     def _check(self, step: str) -> None:
-        """Raise what keeps a step from being done, before anything is; and make the place for checkpoints."""
+        """Raise an error if a step cannot be done, before anything is; else create the journal."""
         found = [problem for part in self._parts for problem in part.source.problems(step)]
         if found:
             raise ConfigurationError("; ".join(dict.fromkeys(found)))
@@ -267,15 +266,15 @@ class StoredMigration:
             journal.create()
 
     def _waiting(self) -> tuple[str, ...]:
-        """Return, in words, that it is too early to encrypt under a key that was made just now."""
+        """Return a remark that it is too early to encrypt under a new key, if it is."""
         found = [field.waits_until() for part in self._parts for field in part.source.fields]
         latest = max((each for each in found if each is not None), default=None)
         if latest is None:
             return ()
         at = datetime.fromtimestamp(math.ceil(latest), UTC)
         return (
-            f"a newer data key encrypts from {at:%Y-%m-%d %H:%M:%S} UTC on, once it has waited out its propagation "
-            "delay: values under the key before it are due only then. Run the backfill after that",
+            f"a newer data key encrypts from {at:%Y-%m-%d %H:%M:%S} UTC on, after its propagation delay: values under "
+            "the key before it are due only then. Run the backfill after that",
         )
 
     def _meter(self, step: str, on_progress: OnProgress) -> Meter:

@@ -1,4 +1,4 @@
-"""A part of a migration: how a step over it begins and ends, and what is left of it."""
+"""A part of a migration: how a step over it begins and ends, and what it leaves."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ _LOOKS = 4
 
 
 class Finder(Protocol):
-    """Looks at units."""
+    """Examines units."""
 
     def add(self, unit: Unit) -> None:
-        """Look at a unit."""
+        """Examine a unit."""
 
 
 F = TypeVar("F", bound=Finder)
 
 
 class Look(NamedTuple, Generic[F]):
-    """What came of looking at the units of a part.
+    """The result of examining the units of a part.
 
     Attributes:
-        found: by whoever looked at all of them the last time.
-        rows: at how many it was.
+        found: the finder of the last complete pass.
+        rows: how many units it examined.
         total: how many there are.
         left: how many were not seen; of a verify also how many are due, and were not found.
         counted: how many of the status that was to be counted there are.
@@ -49,7 +49,7 @@ class Look(NamedTuple, Generic[F]):
 
 
 class Part(NamedTuple):
-    """A table or collection of a migration: its units, and how far the steps over it are."""
+    """A table or collection of a migration: its units, and its journal."""
 
     source: Source
     journal: Journal
@@ -77,7 +77,7 @@ class Part(NamedTuple):
         return run, counted
 
     def remaining(self, step: Step) -> Counted:
-        """Have the store count how many units there are, and in how many of them a step has something left to do.
+        """Let the store count all units, and those in which a step has something left to do.
 
         It counts by the form of values. A few units have the form of one that is due, and nothing is to be done to
         them, because the value is none to the application: these are looked at, and left out.
@@ -97,10 +97,10 @@ class Part(NamedTuple):
         return not change.values and change.failure is None
 
     def look(self, sample: Sample | None, meter: Meter, new: Callable[[], F], which: Which = Which.ALL) -> Look[F]:
-        """Look at all units, or a sample.
+        """Examine all units, or a sample.
 
         Others may have added, moved and removed units meanwhile. If fewer were seen than there were, before and after,
-        all are looked at once more: one that moved behind whoever looks was never looked at.
+        all are examined again: a unit that moved to a place already passed was never examined.
 
         Args:
             new: makes what looks at the units, for each time.
@@ -122,11 +122,11 @@ class Part(NamedTuple):
                 return Look(finder, seen, max(counted.total, seen), unseen, counted.those)
 
     def _counted(self, sample: Sample | None, which: Which) -> Counted:
-        """Have the store count; for a sample about, for to count may take as long as to read all."""
+        """Let the store count; for a sample approximately, because counting may take as long as reading everything."""
         return self.source.count(which) if sample is None else Counted(self.source.estimate(), 0)
 
     def verify(self, sample: Sample | None, meter: Meter) -> Look[Verification]:
-        """Look at all units, or a sample, and write down what was found of all."""
+        """Verify all units, or a sample, and note the result for all in the journal."""
         source, journal = self
         run = None
         if sample is None:

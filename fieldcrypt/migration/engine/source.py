@@ -1,4 +1,4 @@
-"""What a store has to be able to do with the data of a migration."""
+"""The source of a migration: what a store does with the data."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class Which(enum.Enum):
-    """Units of a kind, told by the form of what is stored, without decrypting it.
+    """Kinds of units, distinguished by the form of what is stored, without decrypting it.
 
     A field has our form if it begins with a version byte (text: with `fc1.`) and is as long as a value is at least.
     """
@@ -32,7 +32,7 @@ class Which(enum.Enum):
 
 
 class Counted(NamedTuple):
-    """What the store counted in one statement: the units that there are, and those of the kind that was asked for."""
+    """What the store counted in one statement: all units, and those of the requested kind."""
 
     total: int
     those: int
@@ -58,7 +58,7 @@ class Page(NamedTuple):
 
 @dataclass
 class Written:
-    """What became of a page.
+    """The result of writing a page.
 
     Attributes:
         changed: units that were written: the store said so of each.
@@ -71,7 +71,7 @@ class Written:
 
 
 class RefusedError(Exception):
-    """The store refused to write a batch, maybe because of one of its units, and undid it: a constraint, or a trigger.
+    """The store refused a batch, perhaps because of one of its units, and rolled it back: a constraint, or a trigger.
 
     The reason is what is said of the unit if it is alone: nothing secret, and no value, nor any error behind it.
     """
@@ -97,7 +97,7 @@ class Source(Protocol):
 
     @abstractmethod
     def problems(self, step: str) -> list[str]:
-        """Return what keeps a step from being done, in words that say what to do; nothing is written before.
+        """Return what prevents a step, in messages that say what to do; nothing has been written yet.
 
         For the step "look" it is what keeps units from being looked at; for "plan" all that keeps a backfill from being
         done. That is: what is missing or of another type than declared, keys that the store sorts otherwise than it
@@ -106,26 +106,26 @@ class Source(Protocol):
 
     @abstractmethod
     def describe(self) -> str:
-        """Return what a checkpoint is about: words, and a digest of the whole declaration (`digest.about`).
+        """Return the declaration of a checkpoint: readable words and a digest (`digest.about`).
 
         Two declarations that would write anything else, or elsewhere, are never described alike.
         """
 
     def check_can_undo(self) -> None:
-        """Raise ConfigurationError if there is no form to go back to, of which the fields do not know: seals."""
+        """Raise ConfigurationError if something that fields do not cover, such as seals, prevents going back."""
         return
 
     def cautions(self) -> Sequence[str]:
-        """Return what to know before a backfill, in words, though nothing keeps it from being done."""
+        """Return what to know before a backfill, although nothing prevents it."""
         return ()
 
     def remarks(self) -> Sequence[str]:
-        """Return what only the user can do once the part is finished."""
+        """Return what is left for the user to do once the part is finished."""
         return ()
 
     @property
     def is_told_by_form(self) -> bool:
-        """False if the store cannot count all that is due, for some of it has the form of what is not."""
+        """False if the store cannot count everything that is due, because some of it looks like values that are not."""
         return all(field.is_told_by_form for field in self.fields)
 
     @abstractmethod
@@ -134,7 +134,7 @@ class Source(Protocol):
 
     @abstractmethod
     def count(self, which: Which) -> Counted:
-        """Have the store itself count, by one statement that reads everything that is committed.
+        """Let the store itself count, by one statement that reads everything that is committed.
 
         It may not go by the key, nor by pages: it is what these are compared with.
         """
@@ -175,7 +175,7 @@ class Source(Protocol):
         return False
 
     def wrong(self, unit: Any) -> Sequence[str]:
-        """Return what is wrong with a unit as a whole, of which the fields do not know."""
+        """Return what is wrong with a unit as a whole, beyond its fields."""
         return ()
 
     @abstractmethod
@@ -200,11 +200,11 @@ class Source(Protocol):
         again: Callable[[Any], Change],
         beat: Callable[[], None],
     ) -> Written:
-        """Write to the units of a page what is to be written, under the condition that nothing of it has changed.
+        """Write the changes of a page's units, under the condition that these have not changed.
 
-        A unit that somebody changed since it was read is read again, and `again` says what is to be written then. One
-        that is gone is left out. What the store did not write although it was told to is a failure of that unit, with
-        its key, and is never counted as changed.
+        A unit that was changed since it was read is read again, and `again` returns its new change. One that is gone is
+        left out. A write that the store did not perform is a failure of that unit, with its key, and is never counted
+        as changed.
 
         Args:
             batch: of `transact`.

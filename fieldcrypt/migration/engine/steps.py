@@ -1,4 +1,4 @@
-"""What each step that writes needs, and what it does to a unit: a unit in, what to write out."""
+"""The steps that write: what each needs, and what it does to a unit."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ __all__ = ["Finish", "Step", "Undo", "Values", "unreadable_error"]
 Values = dict[str, Any]
 
 _DIFFERENT = (
-    "if all that write use the encrypted column by now, finish with stale_plaintext=True (--stale-plaintext); if it is "
+    "if all writers use the encrypted column by now, finish with stale_plaintext=True (--stale-plaintext); if it is "
     "newer, backfill with newer_plaintext=True (--newer-plaintext), and verify again"
 )
 
 
 @dataclass(frozen=True)
 class Step:
-    """What is done to units.
+    """A step that writes to units.
 
     Attributes:
         name: backfill, undo or finish.
         drops: the steps whose checkpoints look the other way.
-        goal: of what units there are none when it is complete.
+        goal: the kind of units of which none is left when it is complete.
     """
 
     name: ClassVar[str]
@@ -55,21 +55,21 @@ class Step:
         return "".join(f", {each.name}=True" for each in fields(self) if each.init and getattr(self, each.name))
 
     def check(self, source: Source, journal: Journal) -> None:
-        """Look whether the step may be done to a part, which is as it is declared.
+        """Check that the step may be done on a part, which is as declared.
 
         Raises:
             ConfigurationError: it may not, and why.
         """
 
     def check_still(self, source: Source) -> None:
-        """Look before each page whether the step may go on.
+        """Check before each page that the step may go on.
 
         Raises:
             ConfigurationError: it may not, because a day has come, and what to do.
         """
 
     def looks_at(self, fields: Sequence[ProtectedField]) -> Which:
-        """Return which units there may be something to do to, of a part with these fields."""
+        """Return which units of a part with these fields may need something done."""
         return self.goal
 
     def dropped(self, fields: Sequence[ProtectedField]) -> Sequence[str]:
@@ -77,11 +77,11 @@ class Step:
         return self.drops
 
     def unmet(self) -> Collection[Key]:
-        """Return the keys that the step was told, and that no unit has: once all are looked at."""
+        """Return the keys that were given to the step and that no unit has, once all are examined."""
         return ()
 
     def change(self, field: ProtectedField, cell: Cell, unit: Unit) -> Values:
-        """Return what to write into a unit because of one of its fields; nothing if that is as it should be.
+        """Return what to write into a unit for one of its fields; nothing if that is right.
 
         Raises:
             DecryptionError, TypeError, ValueError: it cannot be done, and why.
@@ -90,7 +90,7 @@ class Step:
         raise NotImplementedError
 
     def change_of(self, source: Source, unit: Unit) -> Change:
-        """Return what to write into a unit. What keeps a part of it from being done does not keep the others from it.
+        """Return what to write into a unit. A failure in one field does not prevent the others.
 
         Raises:
             KeyProviderError, KeyStoreError: it cannot be told for now.
@@ -125,7 +125,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Undo(Step):
-    """Takes back what a backfill did, wherever nothing is lost by it."""
+    """Undoes a backfill wherever nothing is lost by it."""
 
     name = "undo"
     drops = ("backfill", "verify", "finish")
@@ -136,7 +136,7 @@ class Undo(Step):
         finish = journal.find("finish")
         later = [run.began for run in map(journal.find, ("backfill", self.name)) if run is not None]
         if finish is not None and finish.began >= max(later, default=0):
-            raise ConfigurationError(f"{source.name}: the migration is finished, or about to be: there is no way back")
+            raise ConfigurationError(f"{source.name}: a finish was begun, so there is no plaintext to go back to")
         self.check_still(source)
         source.check_can_undo()
 
@@ -145,8 +145,8 @@ class Undo(Step):
         for field in source.fields:
             if field.plain_name is None and not field.accepts_plaintext():
                 raise ConfigurationError(
-                    f"{source.name}.{field.name} was encrypted in place, and accepts no plaintext to go back to, or "
-                    "not any more: declare accept_plaintext with a day to come. What is done stays"
+                    f"{source.name}.{field.name} was encrypted in place, and no longer accepts plaintext to go back "
+                    "to: declare accept_plaintext with a day in the future. What is done stays"
                 )
 
     def dropped(self, fields: Sequence[ProtectedField]) -> Sequence[str]:
@@ -168,7 +168,7 @@ class Undo(Step):
         found = readable(field, cell, place)
         if field.plain_name is not None:
             if not field.is_same(found.value, field.examine_plaintext(cell, place).value):
-                raise UnitError(f"{field.name}: the encrypted column has a value that the plaintext one has not")
+                raise UnitError(f"{field.name}: the encrypted column has a value that the plaintext column lacks")
             values[field.stored_name] = None
         elif found.status is ValueStatus.OTHER_SCHEME:
             return {}  # no backfill has been there
@@ -196,13 +196,13 @@ class Finish(Step):
         is_since = backfill is None or (verify is not None and verify.began >= (backfill.ended or time.time()))
         if verify is None or verify.ended is None or not is_since or verify.about != source.describe():
             is_other = verify is not None and verify.about != source.describe()
-            other = ": the last verify was of another declaration, and says nothing of this one" if is_other else ""
+            other = ": the last verify was for another declaration" if is_other else ""
             raise ConfigurationError(f"{source.name}: verify all rows first, after the backfill is done{other}")
         wrong = verify.failed - (verify.changed if self.stale_plaintext else 0)
         if wrong:
             differ = f". In {verify.changed:,} of them the plaintext differs: {_DIFFERENT}" if verify.changed else ""
             raise ConfigurationError(
-                f"{source.name}: verify found {counted(wrong, 'row')} to be mended: do that, and verify again"
+                f"{source.name}: verify found {counted(wrong, 'row')} with defects: mend them, and verify again"
                 + ("" if self.stale_plaintext else differ)
             )
 
@@ -219,12 +219,12 @@ class Finish(Step):
         if cell.stored is None:
             if plain is not None and plain.status is ValueStatus.NULL:
                 return {field.plain_name: None}  # nothing, to the application
-            raise UnitError(f"{field.name}: the plaintext column has a value, and the encrypted one has none")
+            raise UnitError(f"{field.name}: the plaintext column has a value, but the encrypted one has none")
         found = readable(field, cell, place)
         if plain is not None and not field.is_same(found.value, plain.value):
             raise UnitError(
-                f"{field.name}: the plaintext column has another value than the encrypted one, and may be newer: it "
-                f"stays. {_DIFFERENT}"
+                f"{field.name}: the plaintext column differs from the encrypted one, and may be newer: it stays. "
+                f"{_DIFFERENT}"
             )
         return {field.plain_name: None}
 
@@ -239,6 +239,4 @@ def readable(field: ProtectedField, cell: Cell, place: Place) -> ExaminedValue:
 def unreadable_error(field: ProtectedField, cell: Cell) -> DecryptionError:
     if field.has_form(cell) or not field.is_told_by_form:
         return DecryptionError(f"{field.name}: {DecryptionError()}")
-    return DecryptionError(
-        f"{field.name} is no encrypted value, and no plaintext that is accepted: see accept_plaintext"
-    )
+    return DecryptionError(f"{field.name} is neither an encrypted value nor accepted plaintext: see accept_plaintext")

@@ -1,4 +1,4 @@
-"""A unit of a migration, a row or an item, and what is to be written into it."""
+"""A unit of a migration, a row or an item, and its change."""
 
 from __future__ import annotations
 
@@ -43,25 +43,25 @@ class Place(NamedTuple):
 
 
 class PassedOverError(Exception):
-    """A unit is none of this migration's, and why: of another service, say, with which it shares a table."""
+    """A unit does not belong to this migration, and why: it may be another service's, in a shared table."""
 
 
 class MarkedError(DecryptionError):
-    """Something begins as the text of a value does, and is none: old plaintext, or a value that was damaged."""
+    """A text begins as a value does, but is not one: old plaintext, or a damaged value."""
 
     def __init__(self, name: str) -> None:
         super().__init__(
-            f"{name} begins with {text_form.PREFIX!r} and is no encrypted value. If it is old plaintext, and "
-            "nobody has planted it, name its row: `fieldcrypt migrate mend --as-plaintext KEY` encrypts it"
+            f"{name} begins with {text_form.PREFIX!r} but is not an encrypted value. If it is old plaintext, and was "
+            "not planted, name its row: `fieldcrypt migrate mend --as-plaintext KEY` encrypts it"
         )
 
 
 class UnitError(ValueError):
-    """Why something cannot be done to a unit, in words that say nothing of its values."""
+    """Why something cannot be done to a unit, in a message without its values."""
 
 
 def redacted_error(name: str, error: Exception) -> Exception:
-    """Return what a report may say of an error: those of an application's types have the value in them, or behind them.
+    """Return an error that a report may show: those of an application's types may contain the value.
 
     Args:
         name: the field's, or the part's.
@@ -76,7 +76,7 @@ _COMPARED = frozenset({str, bytes, int, bool, type(None)})  # equal values of on
 
 
 def is_exactly(one: Any, other: Any) -> bool:
-    """Return True if two values are one, types and all: `==` takes 1 for True, and 0.0 for -0.0."""
+    """Return True if two values are the same, including their types: for `==`, 1 is True and 0.0 is -0.0."""
     kind = type(one)
     if kind is not type(other):
         return False
@@ -92,7 +92,7 @@ def is_exactly(one: Any, other: Any) -> bool:
 
 
 class Cell(NamedTuple):
-    """What a unit stores of one protected field, as the store gives it; None where there is nothing.
+    """What a unit stores for one protected field, as the store returns it; None where there is nothing.
 
     Attributes:
         stored: in the protected field.
@@ -109,7 +109,7 @@ class Cell(NamedTuple):
 
 
 class ProtectedField(Protocol):
-    """A protected field: what its values are, and what has to be stored instead. It knows the store's form of values.
+    """A protected field: it classifies its values, and makes their protected form, in the store's representation.
 
     Those of stores inherit from this class. All that they raise but errors of keys (`KeyProviderError`,
     `KeyStoreError`) counts as a failure of one unit.
@@ -128,23 +128,23 @@ class ProtectedField(Protocol):
 
     @property
     def is_told_by_form(self) -> bool:
-        """False if a value that has our form may be due: another scheme's, or one by a former declaration."""
+        """False if a value in our form may be due: another scheme's, or one of a previous declaration."""
         return True
 
     @abstractmethod
     def accepts_plaintext(self) -> bool:
-        """Return True if plaintext in its place is read now, so that there is something to go back to."""
+        """Return True if plaintext in its place is read now, so that going back is possible."""
 
     @abstractmethod
     def examine(self, cell: Cell, place: Place) -> ExaminedValue:
-        """Return what is in the protected field (see `Examination.examine`)."""
+        """Classify what is in the protected field (see `Examination.examine`)."""
 
     def has_form(self, cell: Cell) -> bool:
         """Return True if what is in the protected field has the form of a protected value, authentic or not."""
         return True
 
     def examine_plaintext(self, cell: Cell, place: Place) -> ExaminedValue:
-        """Return what the plaintext beside it is, as a value of the field; `ValueStatus.NULL` if there is none."""
+        """Classify the plaintext beside it, as a value of the field; `ValueStatus.NULL` if there is none."""
         return ExaminedValue(ValueStatus.NULL)
 
     def waits_until(self) -> float | None:
@@ -164,7 +164,7 @@ class ProtectedField(Protocol):
         """Return the tag of a value, as it is stored; None for no value. It has a `tag_name`."""
 
     def is_same(self, one: Any, other: Any) -> bool:
-        """Return True if two values, or None, are one: nothing is lost if one of them is taken for the other."""
+        """Return True if two values, or None, are the same: nothing is lost if one replaces the other."""
         return is_exactly(one, other)
 
     @abstractmethod
@@ -181,14 +181,14 @@ class Unit(Protocol):
 
     @property
     def key(self) -> Key:
-        """Its key, for people: a report names it by that."""
+        """Its key, as a report shows it."""
         ...
 
     def cells(self) -> Sequence[tuple[ProtectedField, Cell]]:
         """Return its protected fields with what is stored of them.
 
         Raises:
-            PassedOverError: it is none of this migration's. No step looks at it any further.
+            PassedOverError: it does not belong to this migration. Every step skips it.
         """
         ...
 
@@ -202,7 +202,7 @@ class Unit(Protocol):
 
 
 class UnreadableUnit(NamedTuple):
-    """A unit that the store has, and that cannot be read: a `Unit`, which every step fails at.
+    """A unit that cannot be read: a `Unit` at which every step fails.
 
     Attributes:
         key: as far as it can be read.
@@ -225,7 +225,7 @@ class UnreadableUnit(NamedTuple):
 
 @dataclass(slots=True)
 class Change:
-    """What is to be done to a unit.
+    """The change of a unit.
 
     Attributes:
         values: what to write, by name; None empties the field.

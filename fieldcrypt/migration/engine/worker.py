@@ -1,4 +1,4 @@
-"""One worker of a step: it claims portions of the units, and does page after page of them."""
+"""A worker of a step: it claims portions of the units, and does them page by page."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from fieldcrypt.progress import Meter
 __all__ = ["Worker"]
 
 _PAGES = 10  # of a portion
-_WAIT = 0.25  # seconds until the last portions of others are looked at again
+_WAIT = 0.25  # seconds between checks of the last portions of other workers
 
 
 @dataclass
 class Worker:
-    """Works at a step over one part until nothing is left, or it is told to stop.
+    """Works on a step over one part until nothing is left, or until it is told to stop.
 
     Attributes:
         batch: units per page, and per checkpoint.
@@ -50,7 +50,7 @@ class Worker:
         self._held = _system.wall_clock()  # as the lease goes by: a machine may have slept meanwhile
 
     def run(self, run: Run) -> None:
-        """Work at a run."""
+        """Work on a run."""
         try:
             while not self.stop.is_set():
                 now = _system.wall_clock()
@@ -66,7 +66,7 @@ class Worker:
             self._journal.release(run, self.name)
 
     def _work(self, portion: Portion | None) -> None:
-        with suppress(LostPortionError):  # somebody else goes on with it
+        with suppress(LostPortionError):  # another worker goes on with it
             while portion is not None and not self.stop.is_set():
                 self.step.check_still(self._source)
                 if not self._journal.goes_on(portion.run):
@@ -79,8 +79,8 @@ class Worker:
         page = self._source.page(portion, self._which, self.batch)
         if not page.is_last and page.position == portion.position:
             raise MigrationError(
-                f"{self._source.name}: the database returns no units behind the last one that was read: it sorts keys "
-                "otherwise than it compares them, so nothing can go through them. What is done stays"
+                f"{self._source.name}: the database returns no units after the last one that was read: it sorts keys "
+                "in another order than it compares them, so they cannot be paged through. What is done stays"
             )
         self.pace.take(len(page.units), lambda: self._beat(portion))
         # While nothing is locked: keys may have to be fetched.
@@ -104,7 +104,7 @@ class Worker:
         return self._done(portion, page, work)
 
     def _one_by_one(self, portion: Portion, page: Page, changes: list[Change]) -> Portion:
-        """Write to units each in a batch of its own, for one of them keeps the others from being written."""
+        """Write each unit in a batch of its own, because one of them prevents the others from being written."""
         for unit, change in zip(page.units, changes, strict=True):
             is_last = page.is_last and unit is page.units[-1]
             if isinstance(unit, UnreadableUnit):
@@ -126,7 +126,7 @@ class Worker:
         return self._done(portion, page, lambda _: failed)
 
     def _done(self, portion: Portion, page: Page, work: Callable[[Batch], Written]) -> Portion:
-        """Do work to a page, and write down that it is done; return what is left of the portion."""
+        """Do work on a page, and note it in the journal; return what is left of the portion."""
 
         def together(batch: Batch) -> tuple[Portion, Written, Counts]:
             now = _system.wall_clock()
@@ -148,10 +148,10 @@ class Worker:
         return patiently(partial(self.step.change_of, self._source, unit))
 
     def _beat(self, portion: Portion) -> None:
-        """Say that the worker lives, if it is time, and find out whether its portion is another's by now.
+        """Renew the lease if it is time, and raise an error if the portion is another worker's by now.
 
         Raises:
-            LostPortionError: it is, so that nothing may be written to it any more.
+            LostPortionError: it is, so nothing more may be written to it.
         """
         now = _system.wall_clock()
         if not 0 <= now - self._held <= self._journal.lease / 3:
