@@ -13,7 +13,6 @@ from fieldcrypt._base.lost_time import LostTime
 from fieldcrypt._base.single_flight import SingleFlight
 from fieldcrypt.errors import (
     ConfigurationError,
-    FieldcryptError,
     KeyAccessDeniedError,
     KeyProviderError,
     KeyShreddedError,
@@ -100,7 +99,7 @@ class Keyring:
             self._refused,
             self._lost_time,
         )
-        self._leases = Leases(policy.max_cached_keys)
+        self._leases: Leases[Lease] = Leases("lease", policy.max_cached_keys, self._background, events)
         self._reset()
         _system.call_after_fork(self._reset)
 
@@ -130,19 +129,9 @@ class Keyring:
                 `KeyShreddedError` if the tenant was shredded.
         """
         self._lost_time.look()
-        lease = self._leases.get(tenant)
+        lease = self._leases.at_hand(tenant, lambda: self._choices.run(tenant, lambda: self._choose(tenant)))
         if lease is not None:
-            now = _system.monotonic()
-            if lease.deadline <= now < lease.key.usable_until:
-                # Time to look for a newer key, or to check this one. Until then it serves.
-                lease.deadline = min(now + RETRY_INTERVAL, lease.key.usable_until)
-                if lease.key.usable_until <= now:  # ended just now; looked at last, for that ends a lease first
-                    lease.deadline = float("-inf")
-                self._background.submit(("lease", tenant), lambda: self._renew(tenant))
-                lease = self._leases.get(tenant) or lease
-            if lease.deadline > now:
-                lease.extend()
-                return lease
+            return lease
         if tenant is not None:
             check_tenant(tenant)
         return offload(lambda: self._choices.run(tenant, lambda: self._choose_anew(tenant)))
@@ -264,24 +253,13 @@ class Keyring:
         return self._encrypting.records(tenant)
 
     def _choice(self, tenant: str | None) -> Choice[AuthenticRecord]:
-        return self._encrypting.choice(tenant, self._leases.in_use(tenant), _system.wall_clock())
+        lease = self._leases.get(tenant)
+        return self._encrypting.choice(tenant, None if lease is None else lease.key, _system.wall_clock())
 
     def vouches(self, record: KeyRecord) -> bool:
         """Return True if a record that opens cannot have been planted by someone who knows the data key."""
         pinned = self.policy.index_keys.get(record.tenant, ())
         return not self.providers.own_keys_only(record.tenant) or record.key_id in pinned or self.live_keys.made(record)
-
-    # Leases
-
-    def _renew(self, tenant: str | None) -> None:
-        """Choose a key again in the background, which ends a key that must not be used any more."""
-        try:
-            self._choices.run(tenant, lambda: self._choose(tenant))
-        except KeyAccessDeniedError:
-            return  # reported where it was raised
-        except FieldcryptError as error:
-            kind = EventKind.KEY_LOST if isinstance(error, KeyShreddedError) else EventKind.KEY_UNCONFIRMED
-            self.events.report(Event(kind, tenant=tenant, cause=str(error)))
 
     def _choose_anew(self, tenant: str | None) -> Lease:
         lease = self._leases.get(tenant)
@@ -309,7 +287,8 @@ class Keyring:
             key, until = self._encrypting.key(tenant, choice, now)
         if key.tenant != tenant:
             raise KeyStoreError(f"the key store returned a key of another tenant: {key.key_id.hex()}")
-        lease = self._leases.hold(tenant, key, until - now)
+        deadline = min(_system.monotonic() + until - now, key.deadline)
+        lease = self._leases.hold(tenant, (key,), deadline, lambda: Lease(key))
         if forgotten != self.live_keys.forgotten:  # meanwhile: it serves the waiting callers only
             self.live_keys.drop_unkept(key)
             self._leases.forget_tenant(tenant)

@@ -8,7 +8,7 @@ from typing import Self
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.hmac import HMAC
 
-from fieldcrypt.keys.live.live_key import CachedKey, Deadline
+from fieldcrypt.keys.live.live_key import CachedKey, KeyLease
 from fieldcrypt.keys.record.authentic import AuthenticRecord
 from fieldcrypt.keys.record.data_key import DataKey
 from fieldcrypt.keys.record.record import Purpose
@@ -39,7 +39,7 @@ class IndexKey(CachedKey):
         return mac
 
 
-class IndexLease(Deadline):
+class IndexLease(KeyLease):
     """The index keys of a tenant, until a deadline on the monotonic clock.
 
     Attributes:
@@ -51,6 +51,9 @@ class IndexLease(Deadline):
 
     __slots__ = ("complete", "keys", "listed", "usable_until")
 
+    keys: tuple[IndexKey, ...]
+    usable_until: float
+
     def __init__(self, keys: Sequence[IndexKey], *, complete: bool, listed: float) -> None:
         super().__init__()
         self.keys = tuple(keys)
@@ -59,6 +62,11 @@ class IndexLease(Deadline):
         self.usable_until = float("-inf")
         for key in keys:
             key.lease = self
+
+    def end(self) -> None:
+        """Have whoever holds it come back, and list the keys again."""
+        self.usable_until = float("-inf")
+        super().end()
 
     def bring_forward(self, seconds: float) -> None:
         """Count time that was lost, as if it had passed."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from threading import Lock
+from functools import partial
 
 from fieldcrypt import _system
 from fieldcrypt._base.background import Background
@@ -12,8 +11,6 @@ from fieldcrypt._base.lost_time import LostTime
 from fieldcrypt._base.single_flight import SingleFlight
 from fieldcrypt.errors import (
     ConfigurationError,
-    FieldcryptError,
-    KeyAccessDeniedError,
     KeyProviderError,
     KeyShreddedError,
     KeyStoreError,
@@ -26,6 +23,7 @@ from fieldcrypt.keys.index.rotation import IndexRotation
 from fieldcrypt.keys.index.stored import StoredIndexKeys
 from fieldcrypt.keys.live.first_keys import FirstKeys
 from fieldcrypt.keys.live.key_maker import KeyMaker
+from fieldcrypt.keys.live.leases import Leases
 from fieldcrypt.keys.live.listing import RecordListing
 from fieldcrypt.keys.live.live_keys import RETRY_INTERVAL, LiveKeys
 from fieldcrypt.keys.lookup.refused_records import RefusedRecords
@@ -80,13 +78,12 @@ class IndexKeys:
         self._first_keys = FirstKeys(self._maker, providers, store, live_keys, policy, events)
         self._cache_ttl = policy.cache_ttl.total_seconds()
         self._grace = policy.grace.total_seconds()
-        self._leases: OrderedDict[str | None, IndexLease] = OrderedDict()
+        self._leases: Leases[IndexLease] = Leases("index", policy.max_cached_keys, background, events)
         self._reset()
         _system.call_after_fork(self._reset)
 
     def _reset(self) -> None:
-        """Start with free locks; also runs in a forked child."""
-        self._lock = Lock()
+        """Start with a free lock; also runs in a forked child."""
         self._choices: SingleFlight[IndexLease] = SingleFlight()
 
     def __len__(self) -> int:
@@ -142,28 +139,17 @@ class IndexKeys:
     def forget(self) -> None:
         """End all live keys and leases, also for indexes that still hold them."""
         self._live_keys.forget()
-        with self._lock:
-            for lease in self._leases.values():
-                lease.deadline = lease.usable_until = float("-inf")
-            self._leases.clear()
+        self._leases.forget()
 
     def bring_forward(self, seconds: float) -> None:
         """Count time that was lost as if it had passed."""
         self._live_keys.bring_forward(seconds)
-        with self._lock:
-            for lease in self._leases.values():
-                lease.bring_forward(seconds)
+        self._leases.bring_forward(seconds)
 
     def forget_tenant(self, tenant: str) -> None:
         """End a tenant's live keys and lease, because its provider has changed."""
         self._live_keys.forget_tenant(tenant)
-        self._end_lease(tenant)
-
-    def _end_lease(self, tenant: str | None) -> None:
-        with self._lock:
-            lease = self._leases.pop(tenant, None)
-        if lease is not None:
-            lease.deadline = lease.usable_until = float("-inf")
+        self._leases.forget_tenant(tenant)
 
     def rotation(self, tenant: str | None) -> IndexRotation:
         """Return the rotation of a tenant's index keys; this process reads them again afterwards.
@@ -172,9 +158,7 @@ class IndexKeys:
             As `for_tagging`.
         """
         store = self._check(tenant)
-        lease = self._leases.get(tenant)
-        if lease is not None:
-            lease.deadline = lease.usable_until = float("-inf")
+        self._leases.look_again(tenant)
         return IndexRotation(store, self._stored, self._maker, self._policy, self._events)
 
     def _search(self, tenant: str | None) -> IndexLease:
@@ -189,21 +173,10 @@ class IndexKeys:
         return lease if lease.complete or own else self._choose(tenant, make=False)
 
     def _at_hand(self, tenant: str | None) -> IndexLease | None:
-        """Return a valid lease; if it is time to choose again, start that in the background."""
         self._lost_time.look()
-        lease = self._leases.get(tenant)
-        if lease is None:
-            return None
-        now = _system.monotonic()
-        if lease.deadline <= now < lease.usable_until:
-            # Until then it serves.
-            lease.deadline = min(now + RETRY_INTERVAL, lease.usable_until)
-            if _ended(lease.keys):  # just now; looked at last, for that ends a lease first
-                lease.deadline = float("-inf")
-            self._background.submit(("index", tenant), lambda: self._renew(tenant))
-            lease = self._leases.get(tenant, lease)
-        lease.extend()
-        return lease if lease.deadline > now else None
+        return self._leases.at_hand(
+            tenant, lambda: self._choices.run((tenant, False), lambda: self._choose(tenant, make=False))
+        )
 
     def _check(self, tenant: str | None, offload: Offload = in_place, *, named: bool = True) -> KeyStore:
         if self._store is None:
@@ -216,18 +189,6 @@ class IndexKeys:
         if why is not None:
             raise ConfigurationError(why)
         return self._store
-
-    # Leases
-
-    def _renew(self, tenant: str | None) -> None:
-        """Choose again in the background, which ends keys that must not be used any more."""
-        try:
-            self._choices.run((tenant, False), lambda: self._choose(tenant, make=False))
-        except KeyAccessDeniedError:
-            return  # reported where it was raised
-        except FieldcryptError as error:
-            kind = EventKind.KEY_LOST if isinstance(error, KeyShreddedError) else EventKind.KEY_UNCONFIRMED
-            self._events.report(Event(kind, tenant=tenant, cause=str(error)))
 
     def _choose_anew(self, tenant: str | None, *, make: bool) -> IndexLease:
         lease = self._leases.get(tenant)
@@ -258,7 +219,7 @@ class IndexKeys:
         if forgotten != self._live_keys.forgotten:  # meanwhile: it serves the waiting callers only
             for key in keys:
                 self._live_keys.drop_unkept(key)
-            self._end_lease(tenant)
+            self._leases.forget_tenant(tenant)
         return lease
 
     def _first(self, tenant: str | None, old: Sequence[IndexKey]) -> list[IndexKey]:
@@ -300,23 +261,12 @@ class IndexKeys:
             deadline = usable_until = min(change, now + RETRY_INTERVAL, *(key.deadline for key in keys))
         elif deadline <= now:  # likewise, in time
             deadline = min(now + RETRY_INTERVAL, usable_until)
-        with self._lock:
-            lease = self._leases.get(tenant)
-            if lease is None or lease.keys != keys:
-                if lease is not None:
-                    lease.deadline = lease.usable_until = float("-inf")  # for indexes that still hold it
-                lease = self._leases[tenant] = IndexLease(keys, complete=complete, listed=listed)
+
+        def renew(lease: IndexLease) -> None:
             lease.complete, lease.listed, lease.usable_until = complete, listed, usable_until
-            lease.deadline = float("-inf") if _ended(keys) else deadline
-            self._leases.move_to_end(tenant)
-            while len(self._leases) > self._policy.max_cached_keys:
-                _, oldest = self._leases.popitem(last=False)
-                oldest.deadline = oldest.usable_until = float("-inf")
-        return lease
+
+        make = partial(IndexLease, keys, complete=complete, listed=listed)
+        return self._leases.hold(tenant, keys, deadline, make, renew)
 
     def __reduce__(self) -> str:
         raise TypeError("index keys hold live keys and cannot be pickled")
-
-
-def _ended(keys: Iterable[IndexKey]) -> bool:
-    return any(key.deadline == float("-inf") for key in keys)

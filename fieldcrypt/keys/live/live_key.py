@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import repeat
 from typing import ClassVar, NamedTuple, Self
 
@@ -12,7 +12,7 @@ from fieldcrypt.keys.record.authentic import AuthenticRecord
 from fieldcrypt.keys.record.data_key import DataKey
 from fieldcrypt.keys.record.record import Purpose
 
-__all__ = ["MESSAGES_PER_SALT", "CachedKey", "Lease", "LiveKey", "Sealer", "Deadline"]
+__all__ = ["MESSAGES_PER_SALT", "CachedKey", "KeyLease", "Lease", "LiveKey", "Sealer", "Deadline"]
 
 MESSAGES_PER_SALT = 2**20  # SPEC section 3
 _AT_HAND = 10.0  # seconds after which users of a key come back, so that the wall clock is checked too
@@ -196,7 +196,30 @@ class LiveKey(CachedKey):
         self._sealer = None
 
 
-class Lease(Deadline):
+class KeyLease(Deadline):
+    """The keys of a tenant, until a deadline on the monotonic clock.
+
+    Attributes:
+        keys: the keys.
+        usable_until: until when they may be used while it is looked for others.
+    """
+
+    __slots__ = ()
+
+    @property
+    def keys(self) -> Sequence[CachedKey]:
+        raise NotImplementedError
+
+    @property
+    def usable_until(self) -> float:
+        raise NotImplementedError
+
+    def end(self) -> None:
+        """Have whoever holds it come back."""
+        self.deadline = float("-inf")
+
+
+class Lease(KeyLease):
     """The live key that encrypts for a tenant, until a deadline on the monotonic clock."""
 
     __slots__ = ("key",)
@@ -205,3 +228,11 @@ class Lease(Deadline):
         super().__init__()
         self.key = key
         key.lease = self
+
+    @property
+    def keys(self) -> tuple[LiveKey]:
+        return (self.key,)
+
+    @property
+    def usable_until(self) -> float:
+        return self.key.usable_until
