@@ -20,7 +20,7 @@ from fieldcrypt.errors import MigrationError
 from fieldcrypt.schemes.fernet import FernetReader
 from fieldcrypt_spark import backfill, decrypt_column, encrypt_column
 from fieldcrypt_spark.parts import parts_of
-from tests.columns.test_spark import FERNET_KEY, KEY, encryptor, log, patients, spark, ssn  # fixtures
+from tests.columns.spark import FERNET_KEY, KEY, encryptor, log, patients, spark, ssn  # fixtures
 
 __all__ = ["encryptor", "log", "spark", "ssn"]
 

@@ -32,7 +32,7 @@ from fieldcrypt_sqlalchemy import Encrypted
 from fieldcrypt_sqlalchemy.migration import Migration
 from tests.conftest import Database
 from tests.migration.tables import ENCRYPTOR, SOON, do, is_all_encrypted, patients, stored
-from tests.sqlalchemy.test_same_bytes import FOLDING_ON_POSTGRES
+from tests.support.collations import FOLDING_ON_POSTGRES
 
 SCHEMAS = ("clinic_1", "clinic_2")
 

@@ -11,7 +11,7 @@ from sqlalchemy import create_engine, event
 from fieldcrypt import Encryptor, EventKind, KeyRecord, _system
 from fieldcrypt.keys.aws_kms import AwsKmsKeyProvider
 from fieldcrypt_sqlalchemy import SqlKeyStore
-from tests.regions.test_replicas import FIRST, KINDS, POLICY, Pair, Region, Row, models, running
+from tests.regions.replicated import FIRST, KINDS, POLICY, Pair, Region, Row, models, running
 from tests.support.doubles import Later, until_idle
 
 ROWS = 30

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Bundle, Session, aliased
 from fieldcrypt import Encryptor, KeyStoreError, LocalKeyProvider
 from fieldcrypt_sqlalchemy import ProtectedColumnError, SqlKeyStore, find, of_tenant, opened, seal
 from tests.conftest import Database
-from tests.sqlalchemy.test_declarations import ANN, SSN, people
+from tests.sqlalchemy.copies import ANN, SSN, people
 
 
 @pytest.fixture

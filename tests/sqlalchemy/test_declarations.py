@@ -35,7 +35,7 @@ from sqlalchemy import column as sql_column
 from sqlalchemy.ext.declarative import AbstractConcreteBase
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, configure_mappers, declared_attr, mapped_column
 
-from fieldcrypt import ConfigurationError, DecryptionError, Encryptor, LocalKeyProvider, MemoryKeyStore
+from fieldcrypt import ConfigurationError, DecryptionError, Encryptor, LocalKeyProvider
 from fieldcrypt_sqlalchemy import (
     BlindIndexTag,
     Encrypted,
@@ -46,32 +46,7 @@ from fieldcrypt_sqlalchemy import (
     of_tenant,
 )
 from tests.conftest import Database
-
-SSN, ANN = "078-05-1120", "ann@example.org"
-
-
-def new_encryptor() -> Encryptor:
-    return Encryptor(LocalKeyProvider.generate(), MemoryKeyStore())
-
-
-def people(*, decorated: bool = False) -> Any:
-    """A model with an encrypted and a searchable column, plain or decorated."""
-    encryptor = new_encryptor()
-
-    class Base(DeclarativeBase):
-        pass
-
-    class Person(Base):
-        __tablename__ = "people"
-        id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-        clinic: Mapped[str] = mapped_column(String(20), default="north")
-        ssn: Mapped[str | None] = mapped_column(Encrypted(String, encryptor))
-        email: Mapped[str | None] = mapped_column(
-            Encrypted(String, encryptor, index=IndexedBy("tag", per_tenant=decorated))
-        )
-        tag: Mapped[bytes | None] = blind_index()
-
-    return encrypted(encryptor, row="id", tenant="clinic")(Person) if decorated else Person
+from tests.sqlalchemy.copies import ANN, SSN, new_encryptor, people
 
 
 def add_ann(engine: Engine, person: Any) -> None:
