@@ -1,4 +1,4 @@
-"""The commands and their options; each imports what it needs when it is run."""
+"""The commands and their options. Each imports what it needs when it is run."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["commands"]
 
 
 class _Group(TyperGroup):
-    """Has every error of fieldcrypt end its command with a line on stderr: code 2 if it was called wrongly, else 1."""
+    """Ends a command at an error of fieldcrypt with a line on stderr: code 2 if it was called wrongly, else 1."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -79,7 +79,7 @@ def demo(
 ) -> None:
     """Encrypt customers in one region, lose that region, read them in another.
 
-    Runs on this machine alone: KMS and DynamoDB are local servers, the SQL database is a file. Exit code 1 if any row
+    Runs only on this machine: KMS and DynamoDB are local servers, the SQL database is a file. Exit code 1 if any row
     differs, or if any plaintext is found at rest.
     """
     try:
@@ -120,16 +120,16 @@ def inspect(
 def doctor(
     encryptor: EncryptorOption = None,
     tenant: Annotated[
-        str | None, typer.Option(metavar="TENANT", help="For whom to wrap, if this role may for certain tenants only.")
+        str | None, typer.Option(metavar="TENANT", help="The tenant to wrap for, if the role may not for all.")
     ] = None,
-    reads_only: Annotated[bool, typer.Option("--reads-only", help="This role is not to wrap: do not try.")] = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit code 1 for warnings, too.")] = False,
+    reads_only: Annotated[bool, typer.Option("--reads-only", help="This role must not wrap: do not try.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit code 1 for warnings too.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Check that every region can really read the data: its key, its permissions, and every data key.
 
-    Makes some KMS calls for each region, and one for each data key and region. Exit code 1 if anything is wrong; what
-    works, and could be better, is a warning.
+    Makes some KMS calls per region, and one per data key and region. Exit code 1 if anything is wrong; something that
+    works but could be better is a warning.
     """
     check_tenant_option(tenant)
     found = find_encryptor(encryptor)

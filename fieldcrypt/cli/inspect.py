@@ -40,7 +40,7 @@ def read_value(text: str) -> bytes:
     except OSError:  # too long for a name, for one
         pass
     raise ConfigurationError(
-        "this is no encrypted value: neither its text form, hexadecimal or base64, nor the name of a file with one"
+        "this is not an encrypted value: neither its text form, hexadecimal or base64, nor the name of a file with one"
     )
 
 

@@ -1,4 +1,4 @@
-"""Which migrations a command is about."""
+"""Finding the migrations that a command works on."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def find_migration(path: str | None) -> Migration:
     """Return the migration that an argument, the environment or pyproject.toml names.
 
     Raises:
-        ConfigurationError: none is named, or several are, or what is named is none.
+        ConfigurationError: none is named, or several are, or the object is not one.
     """
     set_up()
     if path is not None:
@@ -37,7 +37,7 @@ def find_migration(path: str | None) -> Migration:
     names = _named()
     if len(names) != 1:
         raise ConfigurationError(
-            f"say which migration, package.module:name: one of {', '.join(names)}"
+            f"name the migration, package.module:name: one of {', '.join(names)}"
             if names
             else f"no migration is named: give package.module:name, set {_VARIABLE}, or write\n"
             '[tool.fieldcrypt]\nmigrations = ["package.module:name"]\ninto pyproject.toml'
@@ -49,7 +49,7 @@ def all_migrations() -> list[Migration]:
     """Return all migrations that the environment or pyproject.toml names, for a command that has its Encryptor.
 
     Raises:
-        ConfigurationError: what is named is none.
+        ConfigurationError: the object is not one.
     """
     return [_found(name) for name in _named()]
 

@@ -41,19 +41,19 @@ def fail(message: object, code: int) -> NoReturn:
 
 
 def printable(text: object) -> str:
-    """Return a text of which nothing moves the cursor or gives a terminal orders: a key store may hold anything."""
+    """Return a text without control characters, which a terminal would obey: a key store may hold anything."""
     return "".join(
         character if character.isprintable() or character == "\n" else repr(character)[1:-1] for character in str(text)
     )
 
 
 def say(text: object) -> None:
-    """Print a line for people."""
+    """Print a line."""
     typer.echo(printable(text))
 
 
 def ask(announced: Sequence[str], otherwise: str) -> None:
-    """Say on stderr what is going to happen and ask; end the command with code 1 unless the answer is yes."""
+    """Announce on stderr what will happen, and ask; end the command with code 1 unless the answer is yes."""
     for line in announced:
         typer.echo(printable(line), err=True)
     typer.echo("Go on? [y/N] ", nl=False, err=True)  # typer.confirm would write to stdout, which may be for JSON
@@ -62,7 +62,7 @@ def ask(announced: Sequence[str], otherwise: str) -> None:
 
 
 def print_json(value: Any) -> None:
-    """Print JSON for a script, in ASCII: other characters could give a terminal orders, or hide what stands there."""
+    """Print JSON for a script, in ASCII: other characters could control a terminal, or hide text."""
     typer.echo(json.dumps(value, indent=2))
 
 
@@ -107,7 +107,7 @@ def _say_parts(parts: Sequence[str], width: int) -> None:
 
 @contextmanager
 def status() -> Iterator[Callable[[str], None]]:
-    """Give what shows the user what is being done, on a terminal."""
+    """Return a function that shows on a terminal what is being done."""
     from rich.console import Console
 
     console = Console(stderr=True, highlight=False)
@@ -140,7 +140,7 @@ class Bar:
 
 @contextmanager
 def progress(what: str) -> Iterator[Bar]:
-    """Give a bar, which only shows on a terminal."""
+    """Return a bar, which only shows on a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -162,5 +162,5 @@ def missing_packages() -> Iterator[None]:
 
 
 def utc(seconds: int) -> str:
-    """Return a time in seconds since 1970 as people and scripts read it."""
+    """Return a time in seconds since 1970 as text in UTC."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,4 +1,4 @@
-"""What a command is about: objects of the program, or what its functions return."""
+"""Finding the objects of a program that a command works on."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def find_encryptor(name: str | None) -> Encryptor:
     """Return the Encryptor that an option, the environment or pyproject.toml names.
 
     Raises:
-        ConfigurationError: none is named, or what is named is none, or it has no keys.
+        ConfigurationError: none is named, or the object is not one, or it has no keys.
     """
     path = name or _configured_encryptor()
     if path is None:
@@ -56,10 +56,10 @@ def find_encryptor(name: str | None) -> Encryptor:
 
 
 def set_up() -> None:
-    """Look up the Encryptor that the environment or pyproject.toml names, for a function there may configure it.
+    """Look up the Encryptor that the environment or pyproject.toml names, because a function there may configure it.
 
     Raises:
-        ConfigurationError: what is named is none.
+        ConfigurationError: the object is not one.
     """
     path = os.environ.get(_VARIABLE) or _configured_encryptor()
     if path is not None:
@@ -67,7 +67,7 @@ def set_up() -> None:
 
 
 def check_tenant_option(tenant: str | None) -> None:
-    """Complain of a tenant that none can be.
+    """Reject an invalid --tenant.
 
     Raises:
         ConfigurationError: it is empty, too long, or no valid text.
@@ -80,9 +80,9 @@ def check_tenant_option(tenant: str | None) -> None:
 
 
 def find(path: str, kind: type) -> Any:
-    """Return the object of a kind that a path, `package.module:name`, means, or that the function there returns.
+    """Return the object that a path, `package.module:name`, names, or that the function there returns.
 
-    A function that returns nothing has configured the one object of this kind that its module knows.
+    A function that returns nothing has configured the only object of this type in its module.
 
     Raises:
         ConfigurationError: it cannot be imported, the function fails, or this is no such object.
@@ -96,10 +96,10 @@ def find(path: str, kind: type) -> Any:
         except Exception as error:  # noqa: BLE001 (whatever the application's function raises)
             raise ConfigurationError(f"{path}() failed: {_in_a_line(error)}") from None
         if found is None:
-            # Not isinstance, which would have proxies, of a web framework say, look up what they stand for.
+            # Not isinstance, which would make proxies, of a web framework for example, look up their target.
             known = {id(each): each for each in vars(_module(path)).values() if kind in type(each).__mro__}
             if len(known) != 1:
-                raise ConfigurationError(f"{path}() returned nothing: have it return the {kind.__name__} that it makes")
+                raise ConfigurationError(f"{path}() returned nothing: let it return the {kind.__name__} that it makes")
             (found,) = known.values()
     if not isinstance(found, kind):
         raise ConfigurationError(f"{said} {_with_article(type(found).__name__)}, and no {kind.__name__}")
@@ -107,7 +107,7 @@ def find(path: str, kind: type) -> Any:
 
 
 def configured(name: str) -> Any:
-    """Return what the nearest pyproject.toml has under [tool.fieldcrypt], or None.
+    """Return a value under [tool.fieldcrypt] in the nearest pyproject.toml, or None.
 
     Raises:
         ConfigurationError: it is malformed.
@@ -143,7 +143,7 @@ def _imported(path: str) -> Any:
 
 
 def _module(path: str) -> ModuleType:
-    """Return the module of a path; it is looked for in this directory too, and in that of pyproject.toml."""
+    """Return the module of a path, also from this directory and that of pyproject.toml."""
     module_name, file = path.partition(":")[0], _pyproject()
     for directory in (*(() if file is None else (file.parent,)), Path.cwd()):
         if str(directory) not in sys.path and not (directory == Path.cwd() and "" in sys.path):

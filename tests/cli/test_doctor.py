@@ -133,7 +133,7 @@ class TestDoctor:
         for region, arn in ((HOME, key), (AWAY, aws.create_key())):
             aws.kms(region).create_alias(AliasName=name, TargetKeyId=arn.rpartition("/")[2])
         vault(f"{key.rpartition(':')[0]}:{name}", [HOME, AWAY])
-        assert "in the first region to another key" in self.failed(run("doctor", "--json"))[AWAY, "same key"]
+        assert "to another key in the first region" in self.failed(run("doctor", "--json"))[AWAY, "same key"]
 
     def test_an_rsa_key(self, run: Run, tmp_path: Path, aws: LocalAws) -> None:
         """Nothing rotates by itself, and there is nothing to complain of."""

@@ -130,7 +130,7 @@ class TestCreate:
         result = create(name)
         assert result.exit_code == 1
         assert count_keys(local) == before
-        for what in ("a multi-Region key in us-east-1", "a replica in eu-west-1", "charges", "each month and region"):
+        for what in ("a multi-Region key in us-east-1", "a replica in eu-west-1", "charges", "per month and region"):
             assert what in result.stderr
 
     def test_a_yes_goes_on(self, local: LocalAws, name: str) -> None:
@@ -149,7 +149,7 @@ class TestRepetition:
         assert [key["made"] for key in again["keys"]] == [[], [], []]
         assert [key["arn"] for key in again["keys"]] == [key["arn"] for key in first["keys"]]
         assert count_keys(local) == before
-        assert create(name).stdout.count("was there") == 3
+        assert create(name).stdout.count("existed") == 3
 
     def test_a_region_is_added(self, local: LocalAws, name: str) -> None:
         """A replica of the same key, and nothing else."""
@@ -284,7 +284,7 @@ class TestObstacles:
             return found if found is None or region == HOME else {**found, "KeyState": "Creating"}
 
         monkeypatch.setattr(kms_keys.KeySetup, "_describe", creating)
-        monkeypatch.setattr(kms_keys, "_PATIENCE", 0.1)
+        monkeypatch.setattr(kms_keys, "_MAX_WAIT", 0.1)
         monkeypatch.setattr(kms_keys, "_PAUSE", 0.02)
         assert "still being created" in one_line(create(name, "--yes"), 1)
 

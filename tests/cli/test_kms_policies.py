@@ -309,7 +309,7 @@ class TestPolicyMistakes:
             (("reader", "--key", ARN, "--principal", "arn:aws:iam::111122223333:root"), "IAM role or user"),
             (("admin", "--key", ARN, *TENANT), "uses no data keys"),
             (("reader", "--key", ARN, "--tenant", ""), "1 to 255 bytes"),
-            (("reader", "--key", ARN, "--tenant", "診療所"), "does not take in a policy"),
+            (("reader", "--key", ARN, "--tenant", "診療所"), "does not accept in a policy"),
         ],
     )
     def test_it_is_said_in_a_line(self, arguments: tuple[str, ...], said: str) -> None:

@@ -294,7 +294,7 @@ def test_a_program_that_configures_at_start_up(
     monkeypatch.setenv("FIELDCRYPT_MIGRATIONS", "late:patients, late:tags")
     assert "one of late:patients, late:tags" in complaint(run("migrate", "status"), 2)
     do(shop, "UPDATE patients SET ssn_tag = NULL WHERE id < 3")
-    assert "would not be found any more: 3 of patients" in complaint(run("keys", "retire", "--yes"), 2)
+    assert "would no longer be found: 3 of patients" in complaint(run("keys", "retire", "--yes"), 2)
 
 
 def test_index_keys_are_not_retired_while_rows_need_them(run: Run, shop: Any) -> None:
@@ -306,7 +306,7 @@ def test_index_keys_are_not_retired_while_rows_need_them(run: Run, shop: Any) ->
         '[tool.fieldcrypt]\nencryptor = "application:encryptor"\nmigrations = ["application:tags"]\n'
     )
     refused = complaint(run("keys", "retire", "--yes"), 2)
-    assert "would not be found any more: 3 of patients.ssn" in refused
+    assert "would no longer be found: 3 of patients.ssn" in refused
     stdout(run("migrate", "backfill"))
     stdout(run("keys", "retire", "--yes"))
 

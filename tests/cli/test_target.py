@@ -48,7 +48,7 @@ class TestTarget:
             ("application:unconfigured", "no keys yet"),
             ("broken:encryptor", "ZeroDivisionError"),
             ("application:late", "name a function that does so and returns it"),
-            ("application:forgetful", "application:forgetful() returned nothing: have it return the Encryptor"),
+            ("application:forgetful", "application:forgetful() returned nothing: let it return the Encryptor"),
             ("application:failing", "application:failing() failed: LookupError: no settings"),
         ],
     )

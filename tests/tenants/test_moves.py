@@ -277,7 +277,7 @@ class TestCommands:
         for record in coming.encryptor().data_keys.move("a").left:
             if record.purpose is Purpose.ENCRYPTION:
                 assert f"keys retire {record.key_id.hex()}" in result.output
-        assert "Backups from before stay readable with the default key" in result.output
+        assert "Older backups stay readable with the default key" in result.output
         told = json.loads(run("move", "--tenant", "a", "--json").output)
         assert (told["made"], told["rewrapped"], told["complete"], len(told["left"])) == ([], 0, True, 2)
 

@@ -1,4 +1,4 @@
-"""What the demo does, step by step, and what it tells of it."""
+"""The steps of the demo, and what it prints."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ class _Story:
         table.add_row("rows", f"{len(self._customers)} in each database")
         table.add_row("encrypted values", f"{values} in each database")
         field, value = self._example()
-        table.add_row("bytes added a value", f"{len(sql.ciphertext(field)) - len(value.encode())}")
+        table.add_row("bytes added per value", f"{len(sql.ciphertext(field)) - len(value.encode())}")
         calls = self._aws.calls
         for region in (HOME, AWAY):
             made = {name: calls["kms", name, region] for name in ("Encrypt", "Decrypt")}

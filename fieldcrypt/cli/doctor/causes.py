@@ -18,9 +18,9 @@ def explain(error: FieldcryptError) -> tuple[str, str]:
     if isinstance(error, KeyAccessDeniedError):
         return str(error), "enable the key, or allow this role to use it: fieldcrypt kms policy reader (or writer)"
     if isinstance(error, KeyProviderError):
-        return str(error), "look at what is said of this region above"
+        return str(error), "see the findings of this region above"
     if isinstance(error, NotWrappedHereError):
-        return "not wrapped under a key of this place", _NOT_HERE
+        return "not wrapped under a key of this region", _NOT_HERE
     if isinstance(error, KeyStoreError):
         return "the record cannot be read", _RESTORE
     return "the record was changed: it is not what fieldcrypt wrote", _RESTORE

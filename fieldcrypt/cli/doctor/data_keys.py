@@ -1,4 +1,4 @@
-"""Every data key in the key store, in every place: does it open?"""
+"""Whether every data key in the key store opens in every region."""
 
 from __future__ import annotations
 
@@ -25,31 +25,31 @@ STORE = "key store"
 
 _THREADS = 16
 _PAGE = 1000  # data keys examined at a time
-_CLOCKS = 86_400  # seconds that the clock of whoever makes keys, or shreds them, may be ahead
-_NAMED = 3  # of the data keys with the same trouble, and of the shreddings of a tenant
+_CLOCKS = 86_400  # seconds that the clock of a process that makes or shreds keys may be ahead
+_NAMED = 3  # data keys with the same problem, and shreddings of a tenant
 
-# Never a command: a tombstone needs no key to write, and whoever forges one would have us destroy what is under the
-# tenant's real keys. It names no tenant either, for whoever writes to the key store can write one that a shell obeys.
+# Never a command: writing a tombstone needs no key, and a forger would have us destroy what is under the tenant's real
+# keys. It names no tenant either: someone who can write to the key store can choose a name that a shell would execute.
 _BOTH = (
     "fieldcrypt keys repair, if another place of this tenant opens them. If none does, they may be from before its own "
     "key: have the lookup return a KeyProviderChain of that and the default, then fieldcrypt keys move"
 )
-_STORE_AWAY = "look at the database, or at the file and its volume, and at the permissions"
+_STORE_AWAY = "check the database, or the file and its volume, and the permissions"
 _ASK_FIRST = (
-    "ask whoever may shred tenants whether that was meant, and destroy nothing before. If it was not, the tombstone is "
+    "ask those who may shred tenants whether that was meant, and destroy nothing before. If not, the tombstone is "
     "forged: remove its row from the key store, and find out who can write there. If it was, a shredding was "
     "interrupted, a process was making a data key meanwhile, or a backup was restored: docs/keys.md, Shred a tenant"
 )
 
 
 class DataKeyExamination:
-    """Unwraps every data key in every place, many at once, and checks its record.
+    """Unwraps every data key in every region, many at once, and checks its record.
 
-    A place whose key service refuses or cannot be reached is asked no more.
+    A region whose key service refuses or cannot be reached is not asked again.
 
     Args:
         data_keys: of the key store.
-        regions: of each tenant, by name, with a provider that works in that place alone.
+        regions: of each tenant, by name, with a provider that works in that region alone.
         tenant: the only one whose data keys this role may open; None if it may open all.
     """
 
@@ -65,7 +65,7 @@ class DataKeyExamination:
         self._shredded: defaultdict[str | None, list[Tombstone]] = defaultdict(list)
 
     def run(self, on_progress: Callable[[int, int], object]) -> Iterator[Finding]:
-        """Look at all data keys, and yield what is found."""
+        """Examine all data keys, and yield the findings."""
         try:
             self._look(on_progress)
         except KeyStoreError as error:
@@ -124,7 +124,7 @@ class DataKeyExamination:
         try:
             return self._regions.for_tenant(record.tenant)
         except FieldcryptError as error:
-            advice = "mend the lookup of the TenantKeyProvider, or what it asks"
+            advice = "fix the lookup of the TenantKeyProvider, or the service that it asks"
             self._failures[f"tenant {record.tenant!r}", str(error), advice].append(record.key_id)
             return {}
 
@@ -136,7 +136,7 @@ class DataKeyExamination:
 
     def _open(self, record: KeyRecord, place: str, provider: KeyProvider) -> FieldcryptError | None:
         if place in self._closed:
-            return None  # said once for all
+            return None  # reported once for all
         try:
             DataKey(provider.unwrap(record.wraps, record.context())).verify(record)
         except KeyProviderError as error:

@@ -1,4 +1,4 @@
-"""All checks, in their order."""
+"""All checks of `fieldcrypt doctor`, in order."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def examine(
     on_place: Callable[[str], object],
     on_progress: Callable[[int, int], object],
 ) -> Iterator[Finding]:
-    """Look at every place and every data key.
+    """Examine every region and every data key.
 
     Args:
-        encryptor: what to look at.
-        tenant: the only one for whom to wrap and unwrap, if the role may do so for certain tenants alone.
+        encryptor: the Encryptor to examine.
+        tenant: the only tenant to wrap and unwrap for, if the role may do so for certain tenants only.
         reads_only: do not try to wrap.
-        on_place: called with the name of each place before it is looked at.
+        on_place: called with the name of each region before it is examined.
         on_progress: called with how many data keys were looked at, and of how many.
     """
     provider = encryptor.provider.for_tenant(tenant)
@@ -56,10 +56,10 @@ def examine(
 
 
 def _examine_claims(store: KeyStore) -> Iterator[Finding]:
-    """Warn of a key store that could keep claims, and has no place for them."""
+    """Warn of a key store that could keep claims, but has no table for them."""
     own = getattr(store, "own", store)  # of a chain
-    with suppress(KeyStoreError):  # which was said of its data keys
-        if not getattr(own, "keeps_claims", True):  # one that somebody wrote without them is as it was meant
+    with suppress(KeyStoreError):  # already reported for its data keys
+        if not getattr(own, "keeps_claims", True):  # an application's own store without them is as intended
             yield Finding(
                 STORE,
                 "first keys",
@@ -81,7 +81,7 @@ def _examine_key_service(provider: KeyProvider, place: str) -> Iterator[Finding]
 
 
 def _try_out(provider: KeyProvider, place: str, tenant: str | None, reads_only: bool) -> Iterator[Finding]:
-    """Wrap and unwrap a data key that nothing is encrypted under."""
+    """Wrap and unwrap an unused data key."""
     data_key = DataKey.generate()
     context = wrap_context(data_key.key_id, Purpose.ENCRYPTION, int(_system.wall_clock()), tenant)
     if reads_only:

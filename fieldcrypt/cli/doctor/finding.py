@@ -1,4 +1,4 @@
-"""What the doctor finds."""
+"""The findings of `fieldcrypt doctor`."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ class Verdict(enum.StrEnum):
     """How good a finding is."""
 
     OK = "ok"
-    UNKNOWN = "unknown"  # this role may not look; nothing says that anything is wrong
-    WARNING = "warning"  # everything works, and could be better, or will not work for ever
+    UNKNOWN = "unknown"  # this role may not check; there is no sign that anything is wrong
+    WARNING = "warning"  # it works, but could be better, or will not work forever
     FAILED = "failed"
 
 
 class Finding(NamedTuple):
-    """The outcome of one check.
+    """The result of one check.
 
     Attributes:
         place: where: a region, or "key store".
-        check: what was looked at.
-        verdict: how it is.
+        check: what was checked.
+        verdict: the result.
         detail: the cause, in plain words.
         advice: what to do about it; empty if all is well.
         seconds: how long a call took, if that is what was measured.

@@ -1,4 +1,4 @@
-"""Who else may use a KMS key: whoever may wrap under it can make data keys, and whoever may unwrap reads."""
+"""Who else may use a KMS key: principals that may wrap can make data keys, and those that may unwrap can read."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def examine_access(client: Any, key: KeyArn, *, rsa: bool) -> Iterator[Finding]:
             pages = client.get_paginator("list_grants").paginate(KeyId=str(key))
             grants = [grant for page in pages for grant in page["Grants"]]
         except FAILURES as error:
-            gap = f"grants were not looked at: {_why(error, 'kms:ListGrants')}"
+            gap = f"grants were not checked: {_why(error, 'kms:ListGrants')}"
         permissions = permitted(policy, grants)
     except (*FAILURES, ValueError) as error:
         why = _why(error, "kms:GetKeyPolicy")
@@ -75,31 +75,31 @@ class _Access:
         self._delegated = [who for who in self._named if who.account == key.account]
 
     def finding(self, gap: str) -> Finding:
-        """Return what to tell; `gap`: what could not be looked at."""
+        """Return the finding; `gap` is what could not be checked."""
         told, advice = [], []
         if alone := self._blind_wrappers():
             unless = f" (unless IAM policies let them {DECRYPT})" if self._decrypting_is_delegated() else ""
             told.append(f"may wrap data keys that they know and not {DECRYPT}{unless}: {self._some(alone)}")
             advice.append(
-                f"let nobody wrap who may not {DECRYPT}, or say KeyPolicy(own_keys_only=True); SECURITY.md says what "
+                f"let only those wrap who may {DECRYPT}, or set KeyPolicy(own_keys_only=True); SECURITY.md says what "
                 "such a principal can do"
             )
         if wide := [who for who in self._named if self._is_wide(who)]:
             told.append(f"more than roles and users of this account: {self._some(wide)}")
-            advice.append("name roles in the key policy: fieldcrypt kms policy; revoke grants that nobody needs")
+            advice.append("name roles in the key policy: fieldcrypt kms policy; revoke unneeded grants")
         verdict = Verdict.WARNING if told else Verdict.UNKNOWN if self._delegated or gap else Verdict.OK
         if others := [who for who in self._named if who not in (*alone, *wide, *self._delegated)]:
             told.append(self._some(others))
         if self._delegated:
             told.append(
-                f"the key policy leaves it to the IAM policies of account {self._key.account}, so who else cannot be "
-                "told from here"
+                f"the key policy leaves it to the IAM policies of account {self._key.account}, so who else may is "
+                "unknown here"
             )
         detail = "; ".join([*told, gap] if gap else told) or "nobody"
         return Finding(self._key.region, _CHECKS[self._actions], verdict, detail, "; ".join(advice))
 
     def _blind_wrappers(self) -> list[Principal]:
-        """Return who may wrap in a case in which they may not decrypt, as far as key policy and grants say."""
+        """Return the principals that may wrap where they may not decrypt, according to key policy and grants."""
         if self._actions != WRAP:
             return []
         blind = {each.principal for each in self._permissions if not self._decrypts(each)}
@@ -122,7 +122,7 @@ class _Access:
         return ", ".join(self._with_actions(who) for who in principals[:_NAMED]) + more
 
     def _with_actions(self, who: Principal) -> str:
-        """Return a name, with what it may do unless that is what everybody would expect here."""
+        """Return a name, with its actions unless these are the usual ones."""
         actions = self._named[who]
         usual = self._actions is not HAND_ON and self._actions[0] in actions
         return str(who) if usual else f"{who} ({', '.join(sorted(actions))})"

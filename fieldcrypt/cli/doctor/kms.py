@@ -1,4 +1,4 @@
-"""One region of KMS: is the key there, enabled, replicated, rotated, and may this role use it?"""
+"""The key in one region of KMS: whether it exists, is enabled, replicated and rotated, and may be used."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from fieldcrypt.keys.aws_kms.arn import KeyArn
 
 __all__ = ["KmsProvider", "examine_region"]
 
-_SOON = timedelta(days=30)  # to find the key material that was imported, and import it again
+_SOON = timedelta(days=30)  # enough to find the imported key material, and import it again
 
 KmsProvider = AwsKmsKeyProvider | AwsKmsRsaKeyProvider
 
 
 def examine_region(provider: KmsProvider, region: str, wrapping_keys: Sequence[str]) -> Iterator[Finding]:
-    """Look at every key of a region.
+    """Examine every key of a region.
 
     IAM actions: `kms:DescribeKey`, `kms:GetKeyRotationStatus`, `kms:GetKeyPolicy` and `kms:ListGrants`; without them
     some findings are unknown.
@@ -37,7 +37,7 @@ def examine_region(provider: KmsProvider, region: str, wrapping_keys: Sequence[s
 
 def _examine_key(provider: KmsProvider, arn: KeyArn, wrapping_keys: list[KeyArn]) -> Iterator[Finding]:
     try:
-        client = provider.client(arn)  # takes longer than the call, and is no part of the latency
+        client = provider.client(arn)  # takes longer than the call, and is not part of the latency
         began = _system.monotonic()
         metadata = client.describe_key(KeyId=str(arn))["KeyMetadata"]
     except FAILURES as error:
@@ -51,7 +51,7 @@ def _examine_key(provider: KmsProvider, arn: KeyArn, wrapping_keys: list[KeyArn]
     origin = metadata.get("Origin", "AWS_KMS")
     symmetric = metadata.get("KeySpec", "SYMMETRIC_DEFAULT") == "SYMMETRIC_DEFAULT"
     if origin == "AWS_KMS" and symmetric:
-        yield _rotation(provider, arn, metadata["KeyId"])  # KMS rotates no others by itself
+        yield _rotation(provider, arn, metadata["KeyId"])  # KMS rotates no others automatically
     yield from examine_access(client, KeyArn.configured(metadata["Arn"]), rsa=not symmetric)
     if origin == "EXTERNAL" and metadata["KeyState"] == "Enabled":
         yield _key_material(arn, metadata)
@@ -69,7 +69,7 @@ def _enabled(arn: KeyArn, metadata: dict[str, Any]) -> Finding:
         "PendingReplicaDeletion": "a primary waits for its replicas to go; keep a replica, or cancel their deletion",
         "PendingImport": "import its key material again",
     }
-    advice = cures.get(state, "wait, and look again")
+    advice = cures.get(state, "wait, and check again")
     return Finding(arn.region, "key enabled", Verdict.FAILED, f"{arn} is {state} in this region", advice)
 
 
@@ -79,7 +79,7 @@ def _multi_region(arn: KeyArn, metadata: dict[str, Any], wrapping_keys: list[Key
             arn.region,
             "same key",
             Verdict.FAILED,
-            f"{arn} points to {metadata['Arn']}, and in the first region to another key",
+            f"{arn} points to {metadata['Arn']}, but to another key in the first region",
             f"aws kms update-alias --alias-name {arn.key_id} --target-key-id … --region {arn.region}",
         )
     if metadata.get("MultiRegion"):
@@ -116,7 +116,7 @@ def _rotation(provider: KmsProvider, arn: KeyArn, key_id: str) -> Finding:
 
 
 def _key_material(arn: KeyArn, metadata: dict[str, Any]) -> Finding:
-    """Look at material that was imported, into each region by itself: KMS deletes it when its time is over."""
+    """Check imported material, which is imported into each region separately: KMS deletes it when it expires."""
     end: datetime | None = metadata.get("ValidTo")
     if end is None:
         return Finding(arn.region, "key material", Verdict.OK, "imported, without an end")
@@ -138,8 +138,8 @@ def _failure(arn: KeyArn, check: str, error: Exception) -> Finding:
     if said is Answer.DENIED:
         return Finding(arn.region, check, Verdict.UNKNOWN, "this role may not kms:DescribeKey")
     if said is Answer.KEY_AWAY:
-        return Finding(arn.region, check, Verdict.FAILED, str(error), "look at its own key store, or imported material")
+        return Finding(arn.region, check, Verdict.FAILED, str(error), "check its own key store, or imported material")
     if said is Answer.OUTAGE:
         detail = f"KMS cannot be reached: {error_name(error)}"
-        return Finding(arn.region, "reachable", Verdict.FAILED, detail, "look at the network and the endpoint")
-    return Finding(arn.region, check, Verdict.FAILED, str(error), "look at the credentials")
+        return Finding(arn.region, "reachable", Verdict.FAILED, detail, "check the network and the endpoint")
+    return Finding(arn.region, check, Verdict.FAILED, str(error), "check the credentials")

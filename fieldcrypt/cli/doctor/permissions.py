@@ -1,4 +1,4 @@
-"""Who may do what with a KMS key, by its key policy and its grants. Pure: no AWS is asked."""
+"""Who may do what with a KMS key, by its key policy and its grants. Pure: makes no AWS call."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _ACCOUNT = re.compile(r"arn:[^:]*:[^:]*:[^:]*:([0-9]{12}):.*", re.ASCII | re.DOT
 
 
 class Principal(NamedTuple):
-    """Whom a policy names.
+    """A principal of a policy.
 
     Attributes:
         kind: "AWS", "Service", …
         name: an ARN, a service, `*`, ….
-        besides: names of whom it is everyone but.
+        besides: the exceptions, if it is everyone but these.
     """
 
     kind: str
@@ -38,7 +38,7 @@ class Principal(NamedTuple):
 
     @property
     def account(self) -> str | None:
-        """The account, if it is a whole account: then its IAM policies say who in it."""
+        """The account, if it is a whole account: then its IAM policies decide who in it."""
         found = _ROOT.fullmatch(self.name)
         return found[1] if found and self.kind == "AWS" else None
 
@@ -72,7 +72,7 @@ class Permission(NamedTuple):
 
 
 def permitted(policy: str, grants: Iterable[Mapping[str, Any]] = ()) -> set[Permission]:
-    """Return what a key policy and grants, as KMS gives them, permit of the actions that are named here.
+    """Return what a key policy and grants, as KMS returns them, permit of the actions that are named here.
 
     A refusal of the policy counts if it has no condition.
 
@@ -150,7 +150,7 @@ def _listed(one_or_more: Any) -> list[str]:
 
 
 def _pattern(action: str) -> re.Pattern[str]:
-    """Return what matches the actions that a policy names: `*` and `?` stand for others, and case does not count."""
+    """Return a pattern for the actions that a policy names: with `*` and `?`, and ignoring case."""
     parts = (".*" if part == "*" else "." if part == "?" else re.escape(part) for part in re.split(r"([*?])", action))
     return re.compile("".join(parts), re.IGNORECASE)
 

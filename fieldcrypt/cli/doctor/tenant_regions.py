@@ -29,7 +29,7 @@ class TenantRegions:
         self._own: dict[str, Regions | FieldcryptError] = {}
 
     def for_tenant(self, tenant: str | None) -> Regions:
-        """Return the regions of a tenant's provider; those of its own have its name, for they can fail by themselves.
+        """Return the regions of a tenant's provider. Its own ones carry its name, because they can fail separately.
 
         Raises:
             KeyProviderError, ConfigurationError: the provider cannot be looked up.

@@ -1,1 +1,1 @@
-"""`fieldcrypt keys`: what there is, and every change of it."""
+"""`fieldcrypt keys`: listing and changing data keys."""

@@ -1,4 +1,4 @@
-"""`fieldcrypt keys`: what changes data keys, while everything runs."""
+"""`fieldcrypt keys`: the commands that change data keys, while everything runs."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ AcceptOption = Annotated[
     bool, typer.Option("--accept-public-key", help="Go on although data keys are wrapped with a public key.")
 ]
 AcceptForeignOption = Annotated[
-    bool, typer.Option("--accept-foreign-keys", help="Go on although somebody may have planted data keys.")
+    bool, typer.Option("--accept-foreign-keys", help="Go on although data keys may have been planted.")
 ]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
 
@@ -46,7 +46,7 @@ TenantOption = Annotated[str | None, typer.Option(metavar="TENANT", help="Whose 
 OneTenantOption = Annotated[
     str | None, typer.Option("--tenant", metavar="TENANT", help="Whose data keys. Default: all.")
 ]
-EveryOption = Annotated[bool, typer.Option("--all", help="The keys of all tenants that have some.")]
+EveryOption = Annotated[bool, typer.Option("--all", help="The keys of all tenants.")]
 
 
 @changes.command()
@@ -54,12 +54,12 @@ def rotate(
     encryptor: EncryptorOption = None,
     tenant: TenantOption = None,
     every: EveryOption = False,
-    index: Annotated[bool, typer.Option("--index", help="Index keys, and not those that encrypt.")] = False,
+    index: Annotated[bool, typer.Option("--index", help="Index keys instead of keys that encrypt.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Make the next data key now, whatever the age of the last. It encrypts after its propagation delay.
+    """Make the next data key now, whatever the age of the last one. It encrypts after its propagation delay.
 
-    With --index the next index key, which tags when every process knows it.
+    With --index, make the next index key, which tags once every process knows it.
     """
     purpose = Purpose.BLIND_INDEX if index else Purpose.ENCRYPTION
     found = find_encryptor(encryptor)
@@ -70,7 +70,7 @@ def rotate(
         except KeyProviderError as error:
             if not (every and found.provider.by_tenant):
                 raise
-            failed = True  # the key of this tenant, as a rule, which holds up no other
+            failed = True  # usually this tenant's key, which must not stop the others
             typer.echo(printable(f"{_whose(each)}: {error}"), err=True)
             continue
         start = start_of(record, found.policy)
@@ -103,10 +103,10 @@ def retire(
     yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Give up index keys from before a rotation, once all rows are tagged again; or a data key with nothing under it.
+    """Retire index keys from before a rotation, once all rows are tagged again; or a data key without values.
 
-    Looks through all migrations that FIELDCRYPT_MIGRATIONS or pyproject.toml names, and refuses while values under the
-    key remain. Rows that are not tagged under the newest index key are found no more. Exit code 2 if it is too early.
+    Checks all migrations that FIELDCRYPT_MIGRATIONS or pyproject.toml names, and refuses while values under the key
+    remain. Rows that are not tagged under the newest index key are no longer found. Exit code 2 if it is too early.
     """
     found = find_encryptor(encryptor)
     if key_id is not None:
@@ -137,7 +137,7 @@ def rewrap(
     ] = None,
     tenant: OneTenantOption = None,
     to_default: Annotated[
-        bool, typer.Option("--to-default", help="Bring those of a tenant with a key of its own under the default key.")
+        bool, typer.Option("--to-default", help="Wrap those of a tenant with its own key under the default key.")
     ] = False,
     accept_public_key: AcceptOption = False,
     accept_foreign_keys: AcceptForeignOption = False,
@@ -145,10 +145,10 @@ def rewrap(
     yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Bring data keys under other wrapping keys, and under no others: all of them, or a tenant's.
+    """Wrap data keys, all or one tenant's, under other wrapping keys, and only under those.
 
-    No value is touched, and readers and writers go on. Can be interrupted and repeated. Configure all processes with a
-    KeyProviderChain of the new and the old key provider before. Exit code 1 if some keys were left.
+    No value is touched, and readers and writers go on. Can be interrupted and repeated. First configure all processes
+    with a KeyProviderChain of the new and the old key provider. Exit code 1 if some keys were left.
     """
     check_tenant_option(tenant)
     found = find_encryptor(encryptor)
@@ -186,7 +186,7 @@ def repair(
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Add the wraps that data keys lack: of a region that failed, or a new wrapping key. Exit code 1 if some stay."""
+    """Add wraps that data keys lack: for a region that failed, or a new wrapping key. Exit code 1 if some are left."""
     found = find_encryptor(encryptor)
     if accept_public_key or accept_foreign_keys:
         _warn_unvouched(found)
@@ -208,10 +208,10 @@ def shred(
     yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Destroy all data keys of a tenant. Its values are lost for good, and nothing more is encrypted for it."""
+    """Destroy all data keys of a tenant. Its values are lost forever, and nothing more is encrypted for it."""
     check_tenant_option(tenant)
     found = find_encryptor(encryptor)
-    _ = found.data_keys  # says what is wrong if there is no key store
+    _ = found.data_keys  # raises if there is no key store
     living = [] if found.store is None else [key for key in found.store.list(tenant) if isinstance(key, KeyRecord)]
     if living and not yes:
         keys = counted(len(living), "data key")
@@ -241,7 +241,7 @@ def _retire_data_key(found: Encryptor, text: str, yes: bool, as_json: bool) -> N
         told = ", ".join(f"{count:,} of {name}" for name, count in left.items())
         raise ConfigurationError(f"values are under the key: {told}. `fieldcrypt migrate backfill` re-encrypts them")
     if not yes:
-        ask(["Values that no migration here is about may still be under this data key."], "Nothing was changed.")
+        ask(["Values that no migration covers may still be under this data key."], "Nothing was changed.")
     record = found.data_keys.retire(key_id)
     if as_json:
         print_json(_named([record]))
@@ -250,7 +250,7 @@ def _retire_data_key(found: Encryptor, text: str, yes: bool, as_json: bool) -> N
 
 
 def _check_that_none_is_left() -> None:
-    """Refuse to give up index keys under which rows are tagged, as far as it is known where those are."""
+    """Refuse to retire index keys under which rows are tagged, as far as migrations can tell."""
     left: dict[str, int] = {}
     for migration in all_migrations():
         planned = migration.plan()
@@ -258,7 +258,7 @@ def _check_that_none_is_left() -> None:
     if left:
         told = ", ".join(f"{count:,} of {name}" for name, count in left.items())
         raise ConfigurationError(
-            f"rows are not tagged under the newest index key, and would not be found any more: {told}. "
+            f"rows are not tagged under the newest index key, and would no longer be found: {told}. "
             "`fieldcrypt migrate backfill` tags them"
         )
 
@@ -270,7 +270,7 @@ def _names_of(target: KeyProvider, tenant: str | None) -> Sequence[str]:
 
 
 def _check_that_it_reads(found: Encryptor, target: KeyProvider, tenant: str | None) -> None:
-    """Wrap a data key that nothing is encrypted under, and see whether the Encryptor could still read."""
+    """Wrap an unused data key, and check that the Encryptor could still read."""
     data_key = DataKey.generate()
     context = wrap_context(data_key.key_id, Purpose.ENCRYPTION, int(_system.wall_clock()), tenant)
     try:
@@ -281,7 +281,7 @@ def _check_that_it_reads(found: Encryptor, target: KeyProvider, tenant: str | No
         if found.provider.by_tenant:
             chain = f"a TenantKeyProvider whose lookup returns {chain} for the tenant"
         raise ConfigurationError(
-            f"after that this Encryptor could not read any more: configure it, and all others, with {chain} before"
+            f"this Encryptor could not read afterwards: first configure it, and all others, with {chain}"
         ) from None
 
 
@@ -291,7 +291,7 @@ def _warn_unvouched(found: Encryptor) -> None:
 
 
 def _tenants(found: Encryptor, tenant: str | None, every: bool, purpose: Purpose) -> list[str | None]:
-    """Return whose keys are meant: one tenant's, or those of all that have keys of the purpose."""
+    """Return the tenants that are meant: one, or all that have keys of the purpose."""
     check_tenant_option(tenant)
     if every and tenant is not None:
         fail("--all and --tenant exclude each other", 2)
@@ -304,7 +304,7 @@ def _tenants(found: Encryptor, tenant: str | None, every: bool, purpose: Purpose
 
 
 def start_of(record: KeyRecord, policy: KeyPolicy) -> str:
-    """Return from when on a key that was made now is the one that is used, as people and scripts read it."""
+    """Return when a key that was made now is used, as text."""
     if record.purpose is Purpose.BLIND_INDEX:
         return utc(int(record.created + settling_time(policy).total_seconds()))
     return utc(int(encrypts_from(record.created, _system.wall_clock(), policy)))
@@ -342,8 +342,8 @@ def _print_report(report: RewrapReport, done: str, as_json: bool) -> None:
 
 
 def print_tagging_time(tagging_ends: float) -> None:
-    """Say from when on, in seconds since 1970, nobody tags under older index keys."""
-    say(f"tag all rows again from {utc(int(tagging_ends))} on: some process may tag under an old one before")
+    """Print when all rows can be tagged again: when no process uses older index keys, in seconds since 1970."""
+    say(f"tag all rows again from {utc(int(tagging_ends))} on: a process may tag under an old one before")
 
 
 def print_failures(report: RewrapReport) -> None:
@@ -351,6 +351,6 @@ def print_failures(report: RewrapReport) -> None:
     for key_id, error in report.failures.items():
         typer.echo(printable(f"{key_id}: {error}"), err=True)
     if report.stopped is not None:
-        typer.echo(printable(f"stopped, and to be repeated: {report.stopped}"), err=True)
+        typer.echo(printable(f"stopped, run it again: {report.stopped}"), err=True)
     if not report.complete:
         raise typer.Exit(1)

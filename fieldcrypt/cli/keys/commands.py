@@ -1,4 +1,4 @@
-"""`fieldcrypt keys`: what there is, and what each data key does."""
+"""`fieldcrypt keys`: the commands that show data keys."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from fieldcrypt.keys.record.tombstone import Tombstone
 
 __all__ = ["keys"]
 
-keys = typer.Typer(name="keys", help="Look after the data keys in a key store.", no_args_is_help=True)
+keys = typer.Typer(name="keys", help="Manage the data keys in a key store.", no_args_is_help=True)
 keys.add_typer(creation)
 keys.add_typer(changes)
 keys.add_typer(tenant_keys)
@@ -37,7 +37,7 @@ TenantOption = Annotated[str | None, typer.Option("--tenant", metavar="TENANT", 
 
 @keys.command("list")
 def list_keys(encryptor: EncryptorOption = None, tenant: TenantOption = None, as_json: JsonOption = False) -> None:
-    """List data keys: whose, how old, what for, and which wraps they lack. Exit code 1 if a record is unreadable."""
+    """List data keys: tenant, age, use, and missing wraps. Exit code 1 if a record is unreadable."""
     check_tenant_option(tenant)
     rows = [row for row in _rows(find_encryptor(encryptor)) if tenant in (None, row.tenant)]
     if tenant is not None and not rows:
@@ -58,7 +58,7 @@ def show(
     encryptor: EncryptorOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show all that is known of one data key."""
+    """Show everything that is known about one data key."""
     found = find_encryptor(encryptor)
     store = _store(found)
     wanted = parse_key_id(key_id)
@@ -81,13 +81,13 @@ def export(
     tenant: TenantOption = None,
     output: Annotated[Path | None, typer.Option(metavar="FILE", help="Where to. Default: standard output.")] = None,
 ) -> None:
-    """Write the records of data keys, wrapped as they are, as a line of JSON each: a backup, or for an audit.
+    """Write the records of data keys, still wrapped, as a line of JSON each: for a backup or an audit.
 
     Exit code 1 if a record was unreadable.
     """
     check_tenant_option(tenant)
     entries = find_encryptor(encryptor).data_keys.entries()
-    first = list(islice(entries, 1))  # before a file is made, for the key store may be down
+    first = list(islice(entries, 1))  # before a file is made, because the key store may be down
     exported = unreadable = 0
     try:
         with nullcontext(sys.stdout) if output is None else output.open("x", encoding="utf-8") as stream:
@@ -125,7 +125,7 @@ def _rows(found: Encryptor) -> list[KeyRow]:
 
 
 def _store(found: Encryptor) -> Any:
-    _ = found.data_keys  # says what is wrong if there is no key store
+    _ = found.data_keys  # raises if there is no key store
     return found.store
 
 

@@ -1,4 +1,4 @@
-"""`fieldcrypt keys create`: data keys that are there before anything is encrypted."""
+"""`fieldcrypt keys create`: data keys that are made before anything is encrypted."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def create(
     index: Annotated[bool, typer.Option("--index", help="The key of blind indexes, not of values.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Make the first data key of a tenant ahead of time, unless it has one, and say which key it is.
+    """Make a tenant's first data key ahead of time, unless it has one, and print which key it is.
 
-    With --index the first index key. Can be repeated, and run by many at once: it is one key, unless the policy is
-    own_keys_only and names no index key yet. Then each is another one, for it to name.
+    With --index, make the first index key. Can be repeated, and run by many at once: they get one key, unless the
+    policy is own_keys_only and names no index key yet. Then each makes another one, for the policy to name.
     """
     check_tenant_option(tenant)
     found = find_encryptor(encryptor)

@@ -1,4 +1,4 @@
-"""A data key's id, as it is typed."""
+"""A data key's id as an argument."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Data keys as `fieldcrypt keys` shows them: what each is doing, and which wraps it lacks."""
+"""Data keys as `fieldcrypt keys` shows them: their use, and the wraps that they lack."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class KeyRow(NamedTuple):
 
     Attributes:
         key_id: 32 hexadecimal digits.
-        entry: what the key store holds of it.
+        entry: its entry in the key store.
         use: `encrypts`, `waits` (to reach every region and process) or `decrypts`; of index keys `tags`, `waits`,
             `searches` (for what was tagged under it) or `retired`; of either `too old` (made before the policy's
-            `not_before`: only decrypts, or is only searched for), `shredded` or `unreadable`. It is what the record
-            says, which nobody has verified.
-        missing: names of wrapping keys that it should be under and is not.
-        foreign: names of those that it is under and the key provider does not wrap with.
-        own: names of the tenant's own wrapping keys, if it has some; or why that cannot be told.
+            `not_before`: only decrypts, or is only searched for), `shredded` or `unreadable`. It follows the record,
+            which is not verified.
+        missing: names of wrapping keys under which it should be wrapped, but is not.
+        foreign: names of wrapping keys that it is under, but that the key provider does not use.
+        own: names of the tenant's own wrapping keys, if it has some; or why they are unknown.
     """
 
     key_id: str
@@ -48,7 +48,7 @@ class KeyRow(NamedTuple):
         return None if isinstance(self.entry, KeyStoreError) else self.entry.tenant
 
     def as_json(self) -> dict[str, Any]:
-        """Return what a script wants to know; nothing of it is secret."""
+        """Return it for a script; nothing in it is secret."""
         if isinstance(self.entry, KeyStoreError):
             return {"key_id": self.key_id, "use": self.use, "error": str(self.entry)}
         facts: dict[str, Any] = {
@@ -102,7 +102,7 @@ def key_rows(entries: Iterable[Entry], provider: KeyProvider, policy: KeyPolicy)
 
 
 class _Meanings:
-    """What the wrapping keys that records name are to a tenant's key provider."""
+    """The relation of the wrapping keys in records to a tenant's key provider."""
 
     def __init__(self, provider: KeyProvider, tenant: str | None) -> None:
         self.own: list[str] | str | None = None
@@ -116,7 +116,7 @@ class _Meanings:
         except (KeyProviderError, ConfigurationError) as error:
             if not provider.by_tenant or tenant is None:
                 raise
-            self._provider, self.own = None, str(error)  # the tenant's affair, which keeps no other row from being told
+            self._provider, self.own = None, str(error)  # concerns this tenant alone
 
     def for_record(self, record: KeyRecord) -> tuple[list[str], list[str], list[str] | str | None]:
         """Return which wraps a record lacks, which are foreign, and the tenant's own wrapping keys."""
@@ -134,7 +134,7 @@ def _uses(records: list[KeyRecord], now: float, policy: KeyPolicy) -> dict[bytes
         for record in records
         if record.purpose is Purpose.ENCRYPTION
     }
-    if policy.own_keys_only:  # and nobody can tell from outside which process goes by which
+    if policy.own_keys_only:  # then it is unknown which process uses which
         return {key_id: use if use == "too old" else "of one process" for key_id, use in uses.items()}
     active = rotation.presumed(records, now, policy).record
     return uses if active is None else uses | {active.key_id: "encrypts"}

@@ -30,30 +30,31 @@ def check(
     encryptor: EncryptorOption = None,
     other: Annotated[
         list[str] | None,
-        typer.Option(metavar="TENANT", help="One without data keys so far, whose wrapping key it must not be either."),
+        typer.Option(metavar="TENANT", help="A tenant without data keys yet, whose wrapping key must differ too."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Find out whether a tenant's own wrapping key can be used, and is nobody else's: before the tenant gets data keys.
+    """Check that a tenant's own wrapping key can be used, and is not another tenant's, before the tenant gets data
+    keys.
 
-    Wraps a data key that nothing is encrypted under, and unwraps it. Exit code 1 if that fails, 2 if the key is another
-    tenant's or the default.
+    Wraps an unused data key, and unwraps it. Exit code 1 if that fails, 2 if the key is another tenant's or the
+    default.
     """
     check_tenant_option(tenant)
     names = find_encryptor(encryptor).data_keys.check_tenant_key(tenant, other or ())
     if as_json:
         print_json({"tenant": tenant, "wrapping_keys": names})
     else:
-        say(f"tenant {tenant!r} can use {', '.join(names)}, under which nobody else has a data key")
+        say(f"tenant {tenant!r} can use {', '.join(names)}, under which no other tenant has a data key")
 
 
 @tenant_keys.command()
 def move(tenant: TenantOption, encryptor: EncryptorOption = None, as_json: JsonOption = False) -> None:
-    """Take a tenant's data keys from the default wrapping key to the tenant's own.
+    """Move a tenant's data keys from the default wrapping key to the tenant's own.
 
-    Makes the next data key and index key, which the default key never opens, and rewraps the old ones. Before, have the
-    lookup return a KeyProviderChain of its own and the default key provider in all processes; afterwards, encrypt and
-    tag again and retire the old keys, as it says. Backups from before stay readable with the default key. Can be
+    Makes the next data key and index key, which the default key never opens, and rewraps the old ones. First let the
+    lookup return a KeyProviderChain of its own and the default key provider in all processes. Afterwards re-encrypt,
+    tag again and retire the old keys, as it prints. Older backups stay readable with the default key. Can be
     interrupted and repeated. Exit code 1 if some keys were left.
     """
     check_tenant_option(tenant)
@@ -83,7 +84,7 @@ def _tell(tenant: str, done: MoveReport, policy: KeyPolicy) -> None:
             print_tagging_time(retires_from(record, policy))
     say(f"{counted(done.rewrapped.changed, 'data key')} rewrapped")
     if not done.left:
-        say(f"nothing of tenant {tenant!r} is left under a data key that the default key could open")
+        say(f"no value of tenant {tenant!r} is left under a data key that the default key could open")
         return
     say("\nLeft to do, once the new data keys are in use:")
     for record in done.left:
@@ -91,5 +92,5 @@ def _tell(tenant: str, done: MoveReport, policy: KeyPolicy) -> None:
             say(f"  fieldcrypt migrate backfill …, then: fieldcrypt keys retire {record.key_id.hex()}")
     if any(record.purpose is Purpose.BLIND_INDEX for record in done.left):
         say(f"  fieldcrypt migrate backfill …, which tags again, then: fieldcrypt keys retire --tenant {quote(tenant)}")
-    say("Then have the lookup return its own key provider alone.")
-    say("Backups from before stay readable with the default key.")
+    say("Then let the lookup return its own key provider alone.")
+    say("Older backups stay readable with the default key.")

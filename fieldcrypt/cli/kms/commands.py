@@ -1,4 +1,4 @@
-"""`fieldcrypt kms`: keys in several regions, and policies for them."""
+"""`fieldcrypt kms`: the commands for keys in several regions, and their policies."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def create(
 ) -> None:
     """Make a multi-Region key with replicas, an alias in every region, and automatic rotation.
 
-    Can be repeated: what is there already is left as it is, and what is missing is made. Exit code 1 if AWS refuses
-    something, or if the alias points to another kind of key; 2 if an option is wrong.
+    Can be repeated: it keeps what exists, and makes what is missing. Exit code 1 if AWS refuses something, or if the
+    alias points to another kind of key; 2 if an option is wrong.
     """
     regions = [region, *(replica or ())]
     document = None if policy is None else _read_policy(policy)
@@ -61,7 +61,7 @@ def create(
         setup.look()
         if missing := setup.missing():
             if not yes:
-                charges = "AWS charges for every key and every replica, for each month and region."
+                charges = "AWS charges for every key and every replica, per month and region."
                 ask(["To be made:", *(f"  {what}" for what in missing), charges], "Nothing was made.")
             with status() as tell:
                 setup.complete(document, description, tell)
@@ -74,17 +74,17 @@ def create(
 
 @kms.command("policy")
 def print_policies(
-    role: Annotated[Role, typer.Argument(help="Who gets permissions.")],
-    key: Annotated[str, typer.Option(help="The key, of any of its regions.", metavar="ARN")],
+    role: Annotated[Role, typer.Argument(help="The role that gets permissions.")],
+    key: Annotated[str, typer.Option(help="The key, in any of its regions.", metavar="ARN")],
     principal: Annotated[
-        list[str] | None, typer.Option(help="An IAM role or user that gets them.", metavar="ARN")
+        list[str] | None, typer.Option(help="An IAM role or user that gets the permissions.", metavar="ARN")
     ] = None,
     tenant: Annotated[
         list[str] | None, typer.Option(help="A tenant whose data keys may be used; else all.", metavar="TENANT")
     ] = None,
     rsa: Annotated[bool, typer.Option("--rsa", help="The key is an RSA key.")] = False,
     index: Annotated[
-        bool, typer.Option("--index", help="Blind indexes may be used too: to search, and to write what is searched.")
+        bool, typer.Option("--index", help="Allow blind indexes too: to search, and to write searchable values.")
     ] = False,
 ) -> None:
     """Print a key policy and an IAM policy for a role, as JSON.
@@ -115,7 +115,7 @@ def _read_policy(path: Path) -> str:
         fail(f"{path} cannot be used as a key policy: {error}", 2)
     if not complete:
         hint = ": give it the document under KeyPolicy alone" if '"KeyPolicy"' in text else ""
-        fail(f"{path} is not a key policy, for it has no Statement{hint}", 2)
+        fail(f"{path} is not a key policy, because it has no Statement{hint}", 2)
     return text
 
 
@@ -137,6 +137,6 @@ def _print_setup(setup: KeySetup, alias: str, as_json: bool) -> None:
 def _print_table(setup: KeySetup, alias: str) -> None:
     rows = []
     for place in setup.regions:
-        done = f"made: {', '.join(place.made)}" if place.made else "was there"
+        done = f"made: {', '.join(place.made)}" if place.made else "existed"
         rows.append((place.region, place.arn, alias, place.state, done))
     print_table(("region", "key", "alias", "state", "done"), rows, whole=True)

@@ -1,4 +1,4 @@
-"""A multi-Region key with replicas and aliases: what is there of it, and what is missing."""
+"""A multi-Region key with replicas and aliases: what exists of it, and what is missing."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 __all__ = ["KeyRegion", "KeySetup", "SetupError", "default_clients"]
 
-_PATIENCE = 120.0  # seconds until a new key or replica is enabled; AWS takes a few
-_PAUSE = 1.0  # seconds between looks at it
+_MAX_WAIT = 120.0  # seconds until a new key or replica is enabled; AWS takes a few
+_PAUSE = 1.0  # seconds between checks of it
 _DEFAULT_ROTATION = 365  # days
 
 
 class SetupError(Exception):
-    """What stands in the way, in a line for the user."""
+    """Why the key cannot be set up, in one line."""
 
 
 def default_clients() -> Callable[[str], Any]:
@@ -90,10 +90,10 @@ class KeySetup:
         return [self.home, *self.away]
 
     def look(self) -> None:
-        """Find out what is there; change nothing.
+        """Look up what exists; change nothing.
 
         Raises:
-            SetupError: what is there is not what this makes, or KMS does not say.
+            SetupError: what exists is not what this would make, or KMS does not answer.
         """
         key = self._describe(self.home.region, self._alias)
         if key is not None:
@@ -117,7 +117,7 @@ class KeySetup:
                     raise SetupError(f"the replica in {place.region}, {place.arn}, is not enabled but {place.state}")
 
     def missing(self) -> list[str]:
-        """Return what `complete` would make, each in some words."""
+        """Describe what `complete` would make."""
         found = [] if self.home.arn else [f"a multi-Region key in {self.home.region}"]
         found += [f"a replica in {place.region}" for place in self.away if not place.arn]
         found += [f"{self._alias} in {place.region}" for place in self.regions if not place.alias]
@@ -175,7 +175,7 @@ class KeySetup:
     def _replicate(self, place: KeyRegion, policy: str | None, description: str) -> None:
         client = self._client(self.home.region)
         with _setup_errors(self.home.region):
-            if policy is None:  # AWS's default would let in whom the primary's policy may keep out
+            if policy is None:  # AWS's default would allow principals that the primary's policy may exclude
                 policy = client.get_key_policy(KeyId=self.home.arn, PolicyName="default")["Policy"]
             answer = client.replicate_key(
                 KeyId=self.home.arn, ReplicaRegion=place.region, Policy=policy, Description=description
@@ -191,7 +191,7 @@ class KeySetup:
             place.made.append("alias")
 
     def _wait(self, place: KeyRegion) -> None:
-        end = time.monotonic() + _PATIENCE
+        end = time.monotonic() + _MAX_WAIT
         while place.state != "Enabled":
             key = self._describe(place.region, place.arn)  # None at first, perhaps: KMS is eventually consistent
             place.state = "Creating" if key is None else key["KeyState"]
@@ -199,7 +199,7 @@ class KeySetup:
                 raise SetupError(f"{place.arn} is not enabled but {place.state}")
             if place.state == "Creating":
                 if time.monotonic() >= end:
-                    raise SetupError(f"{place.arn} is still being created after {_PATIENCE:.0f} seconds")
+                    raise SetupError(f"{place.arn} is still being created after {_MAX_WAIT:.0f} seconds")
                 time.sleep(_PAUSE)
 
     def _rotation_to_set(self) -> int | None:
@@ -240,7 +240,7 @@ def _replicas(key: dict[str, Any]) -> list[dict[str, str]]:
 
 @contextmanager
 def _setup_errors(where: str) -> Iterator[None]:
-    """Turn what boto3 raises into a line that says where."""
+    """Turn boto3's exceptions into a line that says where they happened."""
     try:
         yield
     except (ClientError, BotoCoreError, ValueError) as error:  # ValueError: of an endpoint URL that is none

@@ -1,4 +1,4 @@
-"""Policies for a KMS key: what each role may do, and in which encryption contexts. Pure: no AWS is asked."""
+"""Policies for a KMS key: what each role may do, and in which encryption contexts. Pure: makes no AWS call."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Permission(NamedTuple):
     searches: bool = False
 
     def check(self) -> None:
-        """Raise ConfigurationError if no policy can say this."""
+        """Raise ConfigurationError if no policy can express this."""
         if self.tenants and self.rsa:
             raise ConfigurationError("asymmetric keys have no encryption context: a policy cannot tell tenants apart")
         if self.searches and self.rsa:
@@ -73,7 +73,7 @@ class Permission(NamedTuple):
             except ValueError as error:
                 raise ConfigurationError(str(error)) from None
             if _OUTSIDE_POLICIES.search(tenant):
-                raise ConfigurationError(f"tenant {tenant!r} has characters that AWS does not take in a policy")
+                raise ConfigurationError(f"tenant {tenant!r} has characters that AWS does not accept in a policy")
 
     def statements(self, key: KeyArn) -> list[dict[str, Any]]:
         """Return what is allowed, without principals and resources."""
@@ -92,7 +92,7 @@ class Permission(NamedTuple):
     def _condition(self) -> dict[str, Any]:
         # StringEquals is false for a key that the request lacks, so both pairs are required. Names of condition keys
         # are compared without regard to case and foreign pairs would pass: the list of all names closes both gaps.
-        # ForAllValues alone would be true of no context at all; Null says that there has to be one.
+        # ForAllValues alone would be true without any context; Null requires one.
         purposes = [Purpose.ENCRYPTION.label, Purpose.BLIND_INDEX.label]
         pairs: dict[str, Any] = {f"{_CONTEXT}fieldcrypt:purpose": purposes if self.searches else purposes[0]}
         if self.tenants:
@@ -109,16 +109,16 @@ def key_policy(key: KeyArn, permission: Permission, principals: Sequence[str] = 
     """Return a complete key policy: the account manages the key, and the role uses it.
 
     The account's own statement allows no cryptographic operation, so that an IAM policy with `kms:*` reads nothing.
-    It does allow `kms:PutKeyPolicy`, so nobody is locked out.
+    It does allow `kms:PutKeyPolicy`, so the account is not locked out.
 
     Args:
         key: the key; for a multi-Region key the policy fits each of its regions.
         permission: what the role may do.
-        principals: ARNs of the IAM roles and users that may do it; if none are named, whomever an IAM policy of the
-            account allows to.
+        principals: ARNs of the IAM roles and users that may do it; if none are named, those to which an IAM policy of
+            the account allows it.
 
     Raises:
-        ConfigurationError: the permission cannot be said in a policy, or a principal is malformed.
+        ConfigurationError: a policy cannot express the permission, or a principal is malformed.
     """
     permission.check()
     for principal in principals:
@@ -138,7 +138,7 @@ def iam_policy(key: KeyArn, permission: Permission) -> dict[str, Any]:
     """Return an identity policy for the role: the same permissions, for the key in all of its regions.
 
     Raises:
-        ConfigurationError: the permission cannot be said in a policy.
+        ConfigurationError: a policy cannot express the permission.
     """
     permission.check()
     resource = str(key._replace(region="*")) if key.multi_region else str(key)
@@ -168,7 +168,7 @@ def _allow(sid: str, actions: Sequence[str], condition: dict[str, Any] | None = 
 
 
 def _complete(allowed: dict[str, Any], resource: str, principal: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Return a whole statement, in the order in which people read them."""
+    """Return a whole statement, in the order that reads best."""
     sid, effect, *rest = allowed.items()
     who = {} if principal is None else {"Principal": principal}
     action, *condition = rest
@@ -184,5 +184,5 @@ def _check_principal(key: KeyArn, principal: str) -> None:
 
 
 def _literal(text: str) -> str:
-    """Return text for a condition value as it is: `${…}` would be a policy variable."""
+    """Return a literal text for a condition value: `${…}` would be a policy variable."""
     return text.replace("${", "${$}{")

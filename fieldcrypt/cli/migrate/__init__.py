@@ -1,1 +1,1 @@
-"""`fieldcrypt migrate`: steps of migrations and their reports."""
+"""`fieldcrypt migrate`: the steps of migrations, and their reports."""

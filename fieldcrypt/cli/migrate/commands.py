@@ -19,20 +19,18 @@ from fieldcrypt.migration import MendsRows, Progress, Sample, StepReport, ValueS
 
 __all__ = ["migrate"]
 
-migrate = typer.Typer(
-    name="migrate", help="Encrypt data that exists, re-encrypt it, and verify it.", no_args_is_help=True
-)
+migrate = typer.Typer(name="migrate", help="Encrypt existing data, re-encrypt it, and verify it.", no_args_is_help=True)
 
 _TELL_EVERY = 60.0  # seconds, where there is no terminal
 
 ConfidenceOption = Annotated[
     float | None,
-    typer.Option(metavar="0…1", help="Look at random rows only, so many that this confidence is reached."),
+    typer.Option(metavar="0…1", help="Check only as many random rows as reach this confidence."),
 ]
 ShareOption = Annotated[
-    float, typer.Option(metavar="0…1", help="With --confidence: that less than this share of all rows is wrong.")
+    float, typer.Option(metavar="0…1", help="With --confidence: that fewer than this share of all rows are wrong.")
 ]
-BatchOption = Annotated[int, typer.Option(min=1, metavar="ROWS", help="Rows a transaction.")]
+BatchOption = Annotated[int, typer.Option(min=1, metavar="ROWS", help="Rows per transaction.")]
 
 
 @migrate.command()
@@ -44,7 +42,7 @@ def plan(
 ) -> None:
     """Show what the values of each column are, and which schema change is needed. Changes nothing.
 
-    Exit code 1 if a change of the schema is needed, or values cannot be read.
+    Exit code 1 if a schema change is needed, or values cannot be read.
     """
     found = find_migration(migration)
     with _showing("plan", as_json) as tell:
@@ -60,15 +58,13 @@ def plan(
 @migrate.command()
 def backfill(
     migration: MigrationArgument = None,
-    workers: Annotated[int, typer.Option(min=1, help="Threads that work at it.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Number of threads.")] = 1,
     batch: BatchOption = 1000,
     rate: Annotated[float | None, typer.Option(min=0.01, metavar="ROWS", help="Rows per second at most.")] = None,
-    restart: Annotated[bool, typer.Option("--restart", help="Begin again, whatever was begun.")] = False,
-    mend: Annotated[
-        bool, typer.Option("--mend", help="Encrypt again what does not open and has its plaintext beside it.")
-    ] = False,
+    restart: Annotated[bool, typer.Option("--restart", help="Start again, whatever was begun.")] = False,
+    mend: Annotated[bool, typer.Option("--mend", help="Encrypt the plaintext beside values that do not open.")] = False,
     newer_plaintext: Annotated[
-        bool, typer.Option("--newer-plaintext", help="Plaintext that differs is the newer one: encrypt it.")
+        bool, typer.Option("--newer-plaintext", help="Plaintext that differs is newer: encrypt it.")
     ] = False,
     newer_plaintext_of: Annotated[
         list[str] | None,
@@ -78,13 +74,13 @@ def backfill(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Encrypt what is not protected as it is declared, while others read and write.
+    """Encrypt values that are not protected as declared, while others read and write.
 
-    Interrupt it, kill it, run several at once: it goes on where it was. Exit code 1 unless it is complete: if it was
-    paused, some rows could not be changed, or the database counts some that are left.
+    Interrupt it, kill it, run several at once: it resumes where it was. Exit code 1 unless it is complete: if it was
+    paused, some rows could not be changed, or the database counts rows that are left.
     """
     if newer_plaintext and newer_plaintext_of:
-        raise typer.BadParameter("--newer-plaintext is of all rows, and --newer-plaintext-of of some: say one of them")
+        raise typer.BadParameter("--newer-plaintext is for all rows, --newer-plaintext-of for some: use one of them")
     found = find_migration(migration)
     with _showing("backfill", as_json) as tell:
         report = found.backfill(
@@ -106,20 +102,20 @@ def mend(
         typer.Option(
             "--as-plaintext",
             metavar="KEY",
-            help="The primary key of a row whose text begins with fc1. and is old plaintext of yours; several parts "
-            "are a JSON array. May be given several times.",
+            help="The primary key of a row whose text begins with fc1. and is your old plaintext; several parts are a "
+            "JSON array. May be repeated.",
         ),
     ],
     migration: MigrationArgument = None,
     column: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The column, if several of the row begin so.")
+        str | None, typer.Option(metavar="NAME", help="The column, if several columns of the row begin with fc1.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Encrypt old plaintext that begins with fc1., as encrypted text does, of the rows that you name.
+    """Encrypt old plaintext that begins with fc1., as encrypted text does, in the rows that you name.
 
-    Whoever can write to the database can plant such text, to have it become authentic: look at each row before. What
-    opens is never encrypted once more. Exit code 1 if a row could not be mended.
+    Anyone who can write to the database can plant such text, to make it become authentic: check each row first. Values
+    that open are never encrypted again. Exit code 1 if a row could not be mended.
     """
     found = find_migration(migration)
     if not isinstance(found, MendsRows):
@@ -153,14 +149,14 @@ def finish(
     migration: MigrationArgument = None,
     batch: BatchOption = 1000,
     stale_plaintext: Annotated[
-        bool, typer.Option("--stale-plaintext", help="Plaintext that differs is out of date: remove it as well.")
+        bool, typer.Option("--stale-plaintext", help="Plaintext that differs is out of date: remove it too.")
     ] = False,
     yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Remove the plaintext, once nobody reads or writes it any more. There is no way back.
+    """Remove the plaintext, once no process reads or writes it any more. This cannot be undone.
 
-    What differs from the encrypted value may be newer, and stays. Exit code 1 unless it is complete, and nothing stays.
+    Plaintext that differs from the encrypted value may be newer, and stays. Exit code 1 unless nothing is left.
     """
     found = find_migration(migration)
     if not yes:
@@ -181,13 +177,13 @@ def finish(
 def undo(
     migration: MigrationArgument = None, batch: BatchOption = 1000, yes: YesOption = False, as_json: JsonOption = False
 ) -> None:
-    """Take back what a backfill did, until it is finished. Rows that would lose something by it stay as they are.
+    """Undo a backfill, as long as it is not finished. Rows that would lose data stay as they are.
 
     Exit code 1 unless it is complete.
     """
     found = find_migration(migration)
     if not yes:
-        ask([f"What was encrypted in {found.name} will be plaintext again."], "Nothing was changed.")
+        ask([f"The encrypted values of {found.name} will be plaintext again."], "Nothing was changed.")
     with _showing("undo", as_json) as tell:
         report = found.undo(batch=batch, on_progress=tell)
     _print_report(report, as_json, "undo")
@@ -195,10 +191,10 @@ def undo(
 
 @migrate.command()
 def pause(migration: MigrationArgument = None) -> None:
-    """Have all processes that work at it stop at their next checkpoint. Run the step again to go on."""
+    """Stop all its processes at their next checkpoint. Run the step again to resume it."""
     found = find_migration(migration)
     found.pause()
-    say(f"{found.name}: all that work at it stop at their next checkpoint")
+    say(f"{found.name}: all workers stop at their next checkpoint")
 
 
 @migrate.command()
@@ -222,7 +218,7 @@ def _print_report(report: StepReport, as_json: bool, step: str) -> None:
 
 @contextmanager
 def _showing(step: str, quiet: bool) -> Iterator[Callable[[Progress], None]]:
-    """Give what shows how far a step is: a bar on a terminal, a line a minute elsewhere."""
+    """Show how far a step is: a bar on a terminal, a line per minute elsewhere."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
     from rich.progress import Progress as Bar

@@ -1,4 +1,4 @@
-"""What `fieldcrypt migrate` says of plans and reports, to people and to scripts."""
+"""How `fieldcrypt migrate` prints plans and reports, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from fieldcrypt.migration.reports import Key, format_key
 
 __all__ = ["print_plan", "print_report", "print_status", "print_verified"]
 
-_NAMED = 10  # keys of one reason that have a line each; of more only the first ones are named
+_NAMED = 10  # keys with the same reason that get a line each; of more, only the first are named
 _FIRST = 5
 
 
 def print_plan(planned: MigrationPlan, as_json: bool) -> None:
-    """Print what there is, and on stderr what has to be done or known before."""
+    """Print the plan, and on stderr what has to be done or known first."""
     if as_json:
         print_json(_plan_as_json(planned))
         return
@@ -32,27 +32,27 @@ def print_plan(planned: MigrationPlan, as_json: bool) -> None:
     if rows:
         print_table(titles, rows)
     some = "" if planned.rows == planned.total else f", of {planned.total:,}"
-    say(f"{counted(planned.rows, 'row')} looked at{some}: a backfill has {counted(planned.due, 'value')} to write")
+    say(f"{counted(planned.rows, 'row')} examined{some}: a backfill has {counted(planned.due, 'value')} to write")
     if planned.left:
         say(
-            f"no step would come to {counted(planned.left, 'more row')} of the table: is the key sorted as it is "
+            f"no step would reach {counted(planned.left, 'more row')} of the table: is the key sorted as it is "
             "compared?"
         )
     marked = sum(counts[ValueStatus.MARKED] for counts in planned.fields.values())
     if marked:
         say(
             f"{counted(marked, 'value')} with fc1. at the beginning cannot be read as encrypted; `backfill` names the "
-            "rows. Look at each: if it is old plaintext of yours, and nobody has planted it, `fieldcrypt migrate mend "
+            "rows. Check each: if it is your old plaintext, and was not planted, `fieldcrypt migrate mend "
             "--as-plaintext KEY` encrypts it"
         )
     if planned.stale_seals:
         say(f"{counted(planned.stale_seals, 'item')} to be sealed")
     for reason, count in planned.passed_over.items():
-        say(f"{counted(count, 'row')} passed over: {reason}")
+        say(f"{counted(count, 'row')} skipped: {reason}")
     for remark in planned.remarks:
         _print_note(f"remark: {remark}")
     for needed in planned.needed:
-        _print_note(f"needed before: {needed}")
+        _print_note(f"needed first: {needed}")
 
 
 def _plan_as_json(planned: MigrationPlan) -> dict[str, Any]:
@@ -80,13 +80,13 @@ def print_report(report: StepReport, as_json: bool, step: str) -> None:
         return
     state = "" if report.complete else "; paused, run it again to go on"
     if report.dropped:
-        state = f"; another step was begun meanwhile, and this {step} was dropped: look at the status"
+        state = f"; another step was begun meanwhile, and this {step} was dropped: see the status"
     elif report.left:
         state = f"; the database counts {report.left:,} of {report.total:,} as left"
     say(f"{counted(report.rows, 'row')}, {report.changed:,} changed, {report.failed:,} failed{state}")
     untold = report.failed - len(report.failures)
     if untold > 0:
-        say(f"{untold:,} that failed are not named here: `fieldcrypt migrate verify` names them")
+        say(f"{untold:,} failures are not named here: `fieldcrypt migrate verify` names them")
     for remark in report.remarks:
         say(f"left to do: {remark}")
     _name(reasons)
@@ -131,7 +131,7 @@ def _as_json(reasons: Mapping[Key, str]) -> list[dict[str, str]]:
 
 
 def _name(reasons: Mapping[Key, str]) -> None:
-    """Print rows with what is wrong; many of one reason together, with the first keys."""
+    """Print rows and their defects; many with the same reason together, with the first keys."""
     by_reason: dict[str, list[str]] = {}
     for key, reason in reasons.items():
         by_reason.setdefault(reason, []).append(format_key(key))
