@@ -1,4 +1,4 @@
-"""Writes in batches, as boto3's Table has them, but without a word of the items in the log."""
+"""Writes in batches, as boto3's Table has them, but without logging anything of the items."""
 
 from __future__ import annotations
 

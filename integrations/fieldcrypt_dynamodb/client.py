@@ -107,7 +107,7 @@ class EncryptedClient:
             return found
         if name not in NOT_ON_PROTECTED:
             raise ProtectedAttributeError(
-                f"{name}: nobody knows what that would do with protected items. boto3's own client can do it"
+                f"{name}: its effect on protected items is not known. boto3's own client can do it"
             )
 
         def on_other_tables(**params: Any) -> Any:

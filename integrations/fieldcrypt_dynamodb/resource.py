@@ -62,7 +62,7 @@ class EncryptedResource:
             raise AttributeError(name)
         getattr(self._resource, name)  # an AttributeError, if there is none
         raise ProtectedAttributeError(
-            f"{name}: it would give a way to protected items past their encryption. boto3's own resource has it"
+            f"{name}: it would give access to protected items past their encryption. boto3's own resource has it"
         )
 
     def __repr__(self) -> str:

@@ -108,7 +108,7 @@ class EncryptedTable:
         if name in PASSED:
             return found
         raise ProtectedAttributeError(
-            f"{name}: it would give a way to protected items past their encryption. boto3's own Table has it"
+            f"{name}: it would give access to protected items past their encryption. boto3's own Table has it"
         )
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""What a migration has to know of a model. See docs/migration-dynamodb.md."""
+"""What a migration has to know about a model. See docs/migration-dynamodb.md."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def _attributes(model: type[Model]) -> list[_Attribute]:
 
 
 def _check_maps(kind: Any, path: str = "") -> None:
-    """Raise ConfigurationError if maps have encrypted attributes, to which no step would come."""
+    """Raise ConfigurationError if maps have encrypted attributes, which no step would reach."""
     for name, each in kind.get_attributes().items():
         if path and isinstance(each, EncryptedAttribute):
             raise ConfigurationError(

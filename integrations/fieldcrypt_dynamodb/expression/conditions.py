@@ -45,7 +45,7 @@ def meets(item: Mapping[str, Any], comparisons: Iterable[Comparison], items: Ite
 
 
 class Condition(NamedTuple):
-    """A condition as it leaves.
+    """A condition as it is sent.
 
     Attributes:
         text: the expression.
@@ -136,7 +136,7 @@ class _Rewriting:
         return list(dict.fromkeys(tags)) or [NO_TAG]
 
     def replace(self, leaf: Node, *conditions: str) -> None:
-        """Put one of other conditions in the place of one, in parentheses if it has them: a word may follow at once."""
+        """Replace a condition by others joined by OR, in parentheses if it had some: a word may follow directly."""
         text = " OR ".join(conditions)
         if len(conditions) > 1 or self._text[leaf.start] == "(":
             text = f"({text})"

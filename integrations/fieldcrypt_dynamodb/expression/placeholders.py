@@ -1,4 +1,4 @@
-"""The placeholders of a request: which are added, and which must not leave."""
+"""The placeholders of a request: which are added, and whose values must not be sent."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Placeholders:
         return self._add("#", self.names, attribute)
 
     def value(self, value: Any) -> str:
-        """Return a placeholder for a value that may leave."""
+        """Return a placeholder for a value that may be sent."""
         return self._add(":", self.values, value)
 
     def _add(self, sign: str, known: dict[str, Any], content: Any) -> str:
@@ -51,7 +51,7 @@ class Placeholders:
         return f"{sign}{_PREFIX}{number}"
 
     def take(self, placeholder: str) -> Any:
-        """Return a value that was given for a protected attribute, and must not leave as it is.
+        """Return a value that was given for a protected attribute, and must not be sent as it is.
 
         Raises:
             ProtectedAttributeError: there is none.
@@ -65,7 +65,7 @@ class Placeholders:
         """Set both parameters of a request, with what its rewritten expressions refer to.
 
         Raises:
-            ProtectedAttributeError: a value that was given for a protected attribute would leave all the same.
+            ProtectedAttributeError: a value that was given for a protected attribute would be sent all the same.
         """
         if not self.names and not self.values:
             return

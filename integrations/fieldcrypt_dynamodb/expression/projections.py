@@ -19,9 +19,9 @@ class Projection:
     """What a request reads.
 
     Attributes:
-        text: the expression as it leaves; None if all is read.
+        text: the expression as it is sent; None if all is read.
         asked: the attributes that were asked for.
-        verifies: False if the seal cannot be looked at, because nothing that it covers is read.
+        verifies: False if the seal cannot be verified, because nothing that it covers is read.
     """
 
     text: str | None
@@ -64,7 +64,7 @@ class Projection:
         return cls(", ".join([text, *map(placeholders.name, sorted(more - asked))]), asked, verifies)
 
     def cut(self, item: dict[str, Any]) -> dict[str, Any]:
-        """Return of an item what was asked for."""
+        """Return what was asked for of an item."""
         if self.text is None:
             return item
         return {name: value for name, value in item.items() if name in self.asked}

@@ -152,8 +152,8 @@ def _tokens(text: str) -> Iterator[Token]:
 def _unreadable_error(at: int) -> ProtectedAttributeError:
     """Return an error that does not show the expression: what cannot be read may be a value, by mistake."""
     return ProtectedAttributeError(
-        f"the expression cannot be read from its character {at} on, so that nobody can tell what it does with "
-        'protected attributes: names are like "ssn" or "#name", values like ":value"'
+        f"the expression cannot be read from its character {at} on, so that what it does with "
+        'protected attributes is not known: names are like "ssn" or "#name", values like ":value"'
     )
 
 

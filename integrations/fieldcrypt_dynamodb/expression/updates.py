@@ -64,7 +64,7 @@ class Update:
             self._others.append((clause, path, self._text[path.start : end]))
 
     def rewritten(self, binding: Binding | None) -> str:
-        """Return the expression as it leaves.
+        """Return the expression as it is sent.
 
         Args:
             binding: the item's; None if nothing `protected` is changed.

@@ -1,4 +1,4 @@
-"""What a program says once about a table: its key, its tenants, and which attributes are protected."""
+"""The description of a table: its key, its tenants, and which attributes are protected."""
 
 from __future__ import annotations
 
@@ -45,10 +45,11 @@ class ItemSeal:
         over: the attributes that it covers, plain and protected ones.
         accept_unsealed: read items without a seal as well, until this day begins: while what exists is sealed.
             Whoever can write to the table can take seals away until then.
-        accept: read items that were sealed by these descriptions as well: after the table, what the seal covers, or
-            the tenant, became another one.
+        accept: read items that were sealed by these descriptions as well: after a change of the name, of what the seal
+            covers, or of the tenant.
         accept_until: until when; needed with `accept`.
-        accept_public_key, accept_foreign_keys: believe seals of whoever can wrap data keys, too; see `Encryptor.field`.
+        accept_public_key, accept_foreign_keys: accept seals under data keys that others can have planted; see
+            `Encryptor.field`.
     """
 
     attribute: str

@@ -60,7 +60,7 @@ class Items:
         self.form = form
         self.tenant = tenant
         self.tenant_text = None if tenant is None else key_text(PYTHON.key_part(tenant))
-        conversions = {name: form.conversion(how.type) for name, how in table.attributes.items()}
+        conversions = {name: form.conversion(each.type) for name, each in table.attributes.items()}
         self.to_field = {name: conversion.to_field for name, conversion in conversions.items()}
         # What is looked up for every item.
         self._own = table.own
@@ -154,7 +154,7 @@ class Items:
         return values[name], None if companion is None else values.get(companion)
 
     def encrypted(self, item: Item) -> dict[str, Any]:
-        """Return an item as it leaves.
+        """Return an item as it is sent.
 
         Raises:
             ProtectedAttributeError: it has an attribute that is fieldcrypt's to fill, or lacks its key or tenant.
@@ -206,10 +206,10 @@ class Items:
         Args:
             item: as DynamoDB has it.
             binding: what its values are bound to, if the item does not tell.
-            whole: False if attributes may have been left out on purpose, so that the seal cannot be looked at.
+            whole: False if attributes may have been left out on purpose, so that the seal cannot be verified.
 
         Raises:
-            DecryptionError: a value is none of this attribute, of this item, of its tenant; or the seal is broken.
+            DecryptionError: a value does not belong to this attribute, item or tenant; or the seal is broken.
             KeyProviderError, KeyStoreError: as for `Field.decrypt`.
         """
         if self._legacy_items is not None and (opened := self._legacy_items.opened(item)) is not None:

@@ -25,7 +25,8 @@ class LegacyItems:
         self._table, self._form = table, form
         self._readers: Any = () if table.legacy_items is None else table.legacy_items.readers
         self._attributes = {
-            name: (to_value(how.type), form.conversion(how.type).from_field) for name, how in table.attributes.items()
+            name: (to_value(each.type), form.conversion(each.type).from_field)
+            for name, each in table.attributes.items()
         }
 
     def opened(self, item: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -45,7 +45,7 @@ class Sealing:
         item[self._attribute] = self._form.binary(data)
 
     def verify(self, item: Mapping[str, Any], row: RowContext, tenant: str | None) -> None:
-        """Look at the seal of an item, as DynamoDB has it.
+        """Verify the seal of an item, as DynamoDB has it.
 
         Raises:
             DecryptionError: it is missing, or not the seal of these attributes of this item.

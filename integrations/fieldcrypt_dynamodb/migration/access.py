@@ -36,7 +36,7 @@ class TableAccess:
 
     Args:
         client, table: returns boto3's, and the table's name.
-        capacity: read, and as many write, capacity units a second to use at most; None: as many as there are.
+        capacity: read capacity units to use per second at most, and as many write capacity units; None: no limit.
     """
 
     def __init__(self, client: Callable[[], Any], table: str, capacity: float | None = None) -> None:
@@ -113,10 +113,10 @@ class TableAccess:
         try:
             return self.write("update_item", params, _OF_THE_ITEM, beat) is not None
         except ClientError as error:
-            said = error.response["Error"].get("Message", "").partition(" numeric value")[0]  # which would follow
+            reason = error.response["Error"].get("Message", "").partition(" numeric value")[0]  # which would follow
         except ParamValidationError as error:
-            said = type(error).__name__
-        raise UnitError(f"DynamoDB does not take the item: {said}")
+            reason = type(error).__name__
+        raise UnitError(f"DynamoDB does not take the item: {reason}")
 
     def _paced(
         self,

@@ -100,7 +100,7 @@ class Checkpoints(Journal):
                 self._write_run(run, {"paused": True})
 
     def goes_on(self, run: Run) -> bool:
-        """Say that this region is at work at a run (see `Journal.goes_on`)."""
+        """Note that this region works on a run (see `Journal.goes_on`)."""
         item = self._write_run(run, {"held_until": _lease()})
         if item is None:
             raise self._taken_over_error(run)

@@ -42,8 +42,8 @@ class TableMigration(StoredMigration):
             needs it.
         checkpoints: the table that is written down in how far it is; or its name, and then it is used by the same
             client as the table. `create_table` makes it.
-        capacity: so many read, and as many write, capacity units a second may be used by all workers of a process;
-            None: as many as there are.
+        capacity: the read capacity units, and as many write capacity units, that all workers of a process may use
+            per second; None: no limit.
         segments: into how many parts the table is divided for workers, 1 to 1,000.
         name: what its checkpoints are kept under. Default: the table's name.
 

@@ -1,4 +1,4 @@
-"""What a migration has to know of a table. PynamoDB's models say it as well: nothing here asks for a class of ours."""
+"""What a migration has to know about a table, which PynamoDB's models say as well."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ class _Table:
 
 
 def migrated_table(table: ProtectedTable | MigratedTable) -> MigratedTable:
-    """Return what a migration has to know of a description.
+    """Return what a migration has to know about a description.
 
     Raises:
         ConfigurationError: it is none.

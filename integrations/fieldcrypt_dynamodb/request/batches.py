@@ -135,9 +135,9 @@ class Requests:
                 asked.append((requests, projection))
         response = dict(send(**{**params, "TransactItems": wanted}))
         opened = []
-        for found, how in zip(response.get("Responses", ()), asked, strict=True):
-            if how is not None and found.get("Item"):
-                found = {**found, "Item": how[0].opened(found["Item"], how[1])}
+        for found, reading in zip(response.get("Responses", ()), asked, strict=True):
+            if reading is not None and found.get("Item"):
+                found = {**found, "Item": reading[0].opened(found["Item"], reading[1])}
             opened.append(found)
         response["Responses"] = opened
         return response
@@ -153,7 +153,7 @@ class Requests:
             if requests is None:
                 sent.append(each)
             elif kind not in _WRITES:
-                raise ProtectedAttributeError(f"nobody knows what a {kind} would do with protected items")
+                raise ProtectedAttributeError(f"the effect of a {kind} on protected items is not known")
             else:
                 sent.append({kind: _WRITES[kind](requests, write)})
         try:
@@ -173,4 +173,4 @@ def _encrypted(requests: TableRequests, write: Params) -> Params:
     if set(write) == {"DeleteRequest"}:
         requests.check_key(write["DeleteRequest"].get("Key"), written=True)
         return write
-    raise ProtectedAttributeError(f"nobody knows what {'/'.join(write)} in a batch would do with protected items")
+    raise ProtectedAttributeError(f"the effect of {'/'.join(write)} in a batch on protected items is not known")

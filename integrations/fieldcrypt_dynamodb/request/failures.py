@@ -38,18 +38,18 @@ def explain_size(error: ClientError, sent: Iterable[Mapping[str, Any]], form: Fo
         sent: the items.
         form: of their values.
     """
-    said = error.response.get("Error", {})
-    if said.get("Code") != "ValidationException" or "size" not in said.get("Message", "").lower():
+    details = error.response.get("Error", {})
+    if details.get("Code") != "ValidationException" or "size" not in details.get("Message", "").lower():
         return
     sizes = ", ".join(f"{size_of(form.wire(item)):,}" for item in sent)
     if sizes:
         note = f"after encryption the items put have these bytes: {sizes}"
-        said["Message"] = f"{said['Message']} ({note})"
+        details["Message"] = f"{details['Message']} ({note})"
         error.args = (f"{error} ({note})",)
 
 
 def size_of(item: Mapping[str, Any]) -> int:
-    """Return the size of an item as DynamoDB counts it, about: numbers are taken to be of the largest size.
+    """Return about the size of an item as DynamoDB counts it: numbers are rounded up.
 
     Source: "DynamoDB item sizes and formats", Amazon DynamoDB Developer Guide.
 

@@ -36,7 +36,7 @@ KNOWN: dict[str, frozenset[str]] = {
 
 
 def check_known(operation: str, params: Mapping[str, Any]) -> None:
-    """Refuse parameters of a request whose values nobody would look at.
+    """Refuse parameters that are not known here, whose values would be sent unexamined.
 
     Raises:
         ProtectedAttributeError: there is one.
@@ -47,4 +47,4 @@ def check_known(operation: str, params: Mapping[str, Any]) -> None:
                 f"{operation} on a protected table takes no {name}: use the expressions, which replaced it"
             )
         if name not in KNOWN[operation]:
-            raise ProtectedAttributeError(f"{operation}: nobody knows what {name} would do with protected values")
+            raise ProtectedAttributeError(f"{operation}: the effect of {name} on protected values is not known")

@@ -72,7 +72,7 @@ class BlindIndexAttribute(ProtectedAttribute[bytes]):
         return Tag(value)
 
     def refusal_error(self) -> ProtectedAttributeError:
-        """Return the error of whoever compares or assigns tags."""
+        """Return the error for comparing or assigning tags."""
         return ProtectedAttributeError(
             f"{self.label} holds tags, which fieldcrypt makes: write and compare the attribute that it is the "
             "index of. exists() and does_not_exist() work"

@@ -22,7 +22,7 @@ from fieldcrypt_dynamodb.item.plaintext import stored
 from fieldcrypt_pynamodb.attribute.conversion import conversion, indexed_as
 from fieldcrypt_pynamodb.attribute.pending import PendingOperand, PendingValue, equal, one_of
 from fieldcrypt_pynamodb.attribute.protected import ProtectedAttribute
-from fieldcrypt_pynamodb.attribute.tables import tables_of
+from fieldcrypt_pynamodb.attribute.tables import only_table, tables_of
 from fieldcrypt_pynamodb.errors import ProtectedAttributeError
 
 __all__ = ["EncryptedAttribute"]
@@ -165,7 +165,9 @@ class EncryptedAttribute(ProtectedAttribute[T]):
         if self.encryptor is None or self.index is not None:
             what = "has no encryptor" if self.encryptor is None else "is searchable"
             raise ConfigurationError(f"{self.label} {what}, so its model has to be decorated: @encrypted(encryptor)")
-        return self.protection.field(self.encryptor, self.protection.name or self._default_name())
+        return self.protection.field(
+            self.encryptor, self.protection.name or f"{only_table(self._tables(), self.label)}.{self.attr_name}"
+        )
 
     @property
     def field_name(self) -> str:
@@ -183,21 +185,6 @@ class EncryptedAttribute(ProtectedAttribute[T]):
 
     def _tables(self) -> set[str]:
         return {table for owner in self._owners for table in tables_of(owner)}
-
-    def _default_name(self) -> str:
-        tables = self._tables()
-        if len(tables) > 1:
-            raise ConfigurationError(
-                f"{self.label} belongs to several tables ({', '.join(sorted(tables))}): declare it in each model, "
-                "decorate the models with @encrypted, or give it a name, EncryptedAttribute(…, name=…), if their "
-                "values may be exchanged"
-            )
-        if not tables:
-            raise ConfigurationError(
-                f"{self.label} belongs to no table, so its field has no name: give it one, "
-                "EncryptedAttribute(…, name=…)"
-            )
-        return f"{tables.pop()}.{self.attr_name}"
 
     def serialize(self, value: Any) -> Any:
         """Encrypt a value, or leave that to the model that knows the item. PynamoDB takes None for an absent one."""
@@ -246,11 +233,11 @@ class EncryptedAttribute(ProtectedAttribute[T]):
     # What works. The model encrypts, and computes tags, when it gets to see the condition or the update.
 
     def __eq__(self, other: Any) -> Comparison:  # type: ignore[override]
-        return equal(self, PendingOperand(self._sought(other)))
+        return equal(self, PendingOperand(self._searched_value(other)))
 
     def is_in(self, *values: Any) -> Condition:  # type: ignore[override]
-        """Say that the attribute has one of these values."""
-        return one_of(self, *(PendingOperand(self._sought(value)) for value in values))
+        """Return the condition that the attribute has one of these values."""
+        return one_of(self, *(PendingOperand(self._searched_value(value)) for value in values))
 
     def __or__(self, other: Any) -> _IfNotExists:
         """Return what an item has, or this value if it has none: for `set`."""
@@ -264,7 +251,7 @@ class EncryptedAttribute(ProtectedAttribute[T]):
             return RemoveAction(Path(self))
         return SetAction(Path(self), self._operand(value))
 
-    def _sought(self, value: Any) -> PendingValue:
+    def _searched_value(self, value: Any) -> PendingValue:
         if self.index is not None and self.index.per_tenant:
             raise ProtectedAttributeError(
                 f"{self.label} has tags per tenant: name the tenant, of_tenant(attribute, tenant) == value",
@@ -286,7 +273,7 @@ class EncryptedAttribute(ProtectedAttribute[T]):
         )
 
     def refusal_error(self) -> ProtectedAttributeError:
-        """Return the error of whoever has DynamoDB compare or change ciphertext."""
+        """Return the error for having DynamoDB compare or change ciphertext."""
         equality = ", and == and is_in() with plain values" if self.index is not None else ""
         return ProtectedAttributeError(
             f"DynamoDB cannot compare or change {self.label}: it holds ciphertext, which differs each time that a "

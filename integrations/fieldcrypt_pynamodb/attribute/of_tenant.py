@@ -30,7 +30,7 @@ class _OfTenant:
     __hash__ = None  # type: ignore[assignment]
 
     def is_in(self, *values: Any) -> Condition:
-        """Say that the attribute has one of these values."""
+        """Return the condition that the attribute has one of these values."""
         return one_of(self._attribute, *map(self._operand, values))
 
     def _operand(self, value: Any) -> PendingOperand:

@@ -30,7 +30,7 @@ class PendingValue:
 
 
 class PendingOperand(Value):
-    """An unsealed value in a condition or an update.
+    """A pending value in a condition or an update.
 
     Args:
         pending: the value.
@@ -43,7 +43,7 @@ class PendingOperand(Value):
         self.tenant = tenant
 
     def serialize(self, placeholder_names: dict[str, str], expression_attribute_values: dict[str, str]) -> str:
-        """Raise: whoever could encrypt the value did not get to see it."""
+        """Refuse: what could have encrypted the value was passed by."""
         raise ProtectedAttributeError(
             f"{self.pending.attribute.label} is bound to its item, which is not known here: write it through an "
             "instance of its model, item.update(actions=[…]), transaction.update(item, actions=[…]) or item.save(), "

@@ -1,10 +1,12 @@
-"""The tables that models are of."""
+"""The tables of models."""
 
 from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["table_of", "tables_of"]
+from fieldcrypt import ConfigurationError
+
+__all__ = ["only_table", "table_of", "tables_of"]
 
 
 def table_of(model: type[Any]) -> str | None:
@@ -18,3 +20,21 @@ def tables_of(owner: type[Any]) -> set[str]:
     own = table_of(owner)
     below = {table for model in owner.__subclasses__() for table in tables_of(model)}
     return below | ({own} if own else set())
+
+
+def only_table(tables: set[str], label: str) -> str:
+    """Return the table of an attribute, after which its field is called.
+
+    Raises:
+        ConfigurationError: it belongs to several tables, or to none.
+    """
+    if len(tables) > 1:
+        raise ConfigurationError(
+            f"{label} belongs to several tables ({', '.join(sorted(tables))}): declare it in each model, decorate the "
+            "models with @encrypted, or give it a name, EncryptedAttribute(…, name=…), if their values may be exchanged"
+        )
+    if not tables:
+        raise ConfigurationError(
+            f"{label} belongs to no table, so its field has no name: give it one, EncryptedAttribute(…, name=…)"
+        )
+    return next(iter(tables))

@@ -50,7 +50,7 @@ class KeyPart:
 
 
 class ItemKey:
-    """Tells what an item's values are bound to.
+    """What an item's values are bound to.
 
     Args:
         model: has a table.

@@ -26,7 +26,7 @@ __all__ = ["Plan", "PlannedAttribute", "Spec"]
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """What `encrypted` was told.
+    """The arguments of `encrypted`.
 
     Attributes:
         encryptor: for attributes that have none of their own.

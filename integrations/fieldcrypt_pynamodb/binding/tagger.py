@@ -25,12 +25,12 @@ class Tagger:
     def __init__(
         self, attribute: EncryptedAttribute[Any], companion: BlindIndexAttribute, encryptor: Encryptor, name: str
     ) -> None:
-        how: Any = attribute.index
+        index: Any = attribute.index
         kind, self._to_index = indexed_as(attribute.inner)
-        self._index = how.blind_index(encryptor, name, kind)
+        self._index = index.blind_index(encryptor, name, kind)
         self._to_field = attribute.to_field
-        self.companion, self.key = companion, how.companion
-        self.per_tenant, self.truncated = how.per_tenant, self._index.truncated
+        self.companion, self.key = companion, index.companion
+        self.per_tenant, self.truncated = index.per_tenant, self._index.truncated
 
     def tag(self, plain: Any, tenant: str | None) -> Tag:
         """Return the tag of a value that is stored, as the Field takes it.

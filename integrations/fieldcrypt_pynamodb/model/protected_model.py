@@ -48,7 +48,7 @@ class ProtectedModel(ReadingModel):
             plan = cls._fieldcrypt_cached_plan = Plan(cls, cls._fieldcrypt_spec)
         return plan
 
-    # Writing and reading. PynamoDB's serializers leave values of protected attributes unsealed.
+    # Writing and reading. PynamoDB's serializers leave values of protected attributes pending.
 
     def _container_serialize(self, null_check: bool = True) -> dict[str, dict[str, Any]]:
         item = super()._container_serialize(null_check=null_check)

@@ -66,10 +66,10 @@ class ReadingModel(Model):
         Raises:
             ProtectedAttributeError: DynamoDB cannot answer that, or what is found could not be compared.
         """
-        found, sought = variants(cls, hash_key, range_key_condition, index_name)
+        found, searches = variants(cls, hash_key, range_key_condition, index_name)
         condition, more = rewritten_filter(filter_condition, cls)
-        sought += more
-        check_index(cls, index_name, sought)
+        searches += more
+        check_index(cls, index_name, searches)
         query = super().query
 
         def start(variant: Variant, last: LastKey | None) -> ResultIterator[M]:
@@ -80,15 +80,17 @@ class ReadingModel(Model):
                 consistent_read=consistent_read,
                 index_name=index_name,
                 scan_index_forward=scan_index_forward,
-                limit=None if sought else limit,  # which counts what is found, and not what is read
+                limit=None if searches else limit,  # which counts what is found, and not what is read
                 last_evaluated_key=last,
-                attributes_to_get=widened(cls, attributes_to_get, sought),
+                attributes_to_get=widened(cls, attributes_to_get, searches),
                 page_size=limit if page_size is None else page_size,
                 rate_limit=rate_limit,
             )
 
         return (
-            Matches(found, start, sought, limit, last_evaluated_key) if sought else start(found[0], last_evaluated_key)
+            Matches(found, start, searches, limit, last_evaluated_key)
+            if searches
+            else start(found[0], last_evaluated_key)
         )
 
     @classmethod
@@ -110,8 +112,8 @@ class ReadingModel(Model):
         Raises:
             ProtectedAttributeError: DynamoDB cannot answer that, or what is found could not be compared.
         """
-        condition, sought = rewritten_filter(filter_condition, cls)
-        check_index(cls, index_name, sought)
+        condition, searches = rewritten_filter(filter_condition, cls)
+        check_index(cls, index_name, searches)
         scan = super().scan
 
         def start(_: Variant, last: LastKey | None) -> ResultIterator[M]:
@@ -119,17 +121,19 @@ class ReadingModel(Model):
                 condition,
                 segment=segment,
                 total_segments=total_segments,
-                limit=None if sought else limit,
+                limit=None if searches else limit,
                 last_evaluated_key=last,
                 page_size=limit if page_size is None else page_size,
                 consistent_read=consistent_read,
                 index_name=index_name,
                 rate_limit=rate_limit,
-                attributes_to_get=widened(cls, attributes_to_get, sought),
+                attributes_to_get=widened(cls, attributes_to_get, searches),
             )
 
         return (
-            Matches([_SCAN], start, sought, limit, last_evaluated_key) if sought else start(_SCAN, last_evaluated_key)
+            Matches([_SCAN], start, searches, limit, last_evaluated_key)
+            if searches
+            else start(_SCAN, last_evaluated_key)
         )
 
     @classmethod
@@ -149,8 +153,8 @@ class ReadingModel(Model):
             ProtectedAttributeError: DynamoDB cannot answer that; other values may have the tags.
         """
         condition = rewritten_condition(filter_condition, cls)
-        found, sought = variants(cls, hash_key, range_key_condition, index_name)
-        for each in sought:
+        found, searches = variants(cls, hash_key, range_key_condition, index_name)
+        for each in searches:
             if each.tagger.truncated:
                 raise ProtectedAttributeError(
                     f"{each.protected.attribute.label} has tags shorter than 16 bytes, which other values share, "

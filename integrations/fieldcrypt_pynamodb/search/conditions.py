@@ -93,18 +93,18 @@ class _Rewriting:
             compared = compared and isinstance(condition, And)
             parts = [self.rewrite(part, compared=compared) for part in condition.values]
             return type(condition)(*parts)
-        sought = search_of(condition, self._model)
-        if sought is not None:
+        search = search_of(condition, self._model)
+        if search is not None:
             if compared and self._found is not None:
-                self._found.append(sought)
-            elif sought.tagger.truncated:
+                self._found.append(search)
+            elif search.tagger.truncated:
                 raise ProtectedAttributeError(
-                    f"{sought.protected.attribute.label} has tags shorter than 16 bytes, which other values share, "
+                    f"{search.protected.attribute.label} has tags shorter than 16 bytes, which other values share, "
                     "so that what is found has to be compared after decryption: that is done for filters of query and "
                     "scan that are joined by &, and not where DynamoDB counts, writes or negates",
-                    field=sought.protected.attribute.field_name,
+                    field=search.protected.attribute.field_name,
                 )
-            return sought.condition()
+            return search.condition()
         for path in paths(condition):
             attribute = self._protected.get(root(path))
             if attribute is not None and not (isinstance(condition, (Exists, NotExists)) and path.path == [root(path)]):

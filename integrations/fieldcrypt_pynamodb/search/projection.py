@@ -16,7 +16,7 @@ from fieldcrypt_pynamodb.search.expressions import plans
 __all__ = ["check_index", "widened"]
 
 
-def widened(model: Any, attributes_to_get: Any, sought: Sequence[Search] = ()) -> Any:
+def widened(model: Any, attributes_to_get: Any, searches: Sequence[Search] = ()) -> Any:
     """Return what to read so that it can be decrypted and compared: key and tenant, and what was looked for."""
     if not attributes_to_get:
         return attributes_to_get
@@ -24,12 +24,12 @@ def widened(model: Any, attributes_to_get: Any, sought: Sequence[Search] = ()) -
     names = {_name(each) for each in asked}
     needed: list[str] = []
     for plan in plans(model):
-        if sought or not names.isdisjoint(plan.protected):
+        if searches or not names.isdisjoint(plan.protected):
             needed += [*plan.item_key.attr_names, *plan.previous_names]
             discriminator = plan.model._get_discriminator_attribute()
             if discriminator is not None:
                 needed.append(discriminator.attr_name)
-    for each in sought:
+    for each in searches:
         needed += each.protected.attr_name, each.tagger.companion.attr_name
     # As paths, for a name may have a dot in it, which PynamoDB would take for a place in a map.
     return asked + [Path([name]) for name in dict.fromkeys(needed) if name not in names]
@@ -42,7 +42,7 @@ def _name(asked: Any) -> str:
     return whole.partition("[")[0]
 
 
-def check_index(model: Any, index_name: str | None, sought: Sequence[Search]) -> None:
+def check_index(model: Any, index_name: str | None, searches: Sequence[Search]) -> None:
     """Refuse a search through an index whose items could not be compared with what is looked for.
 
     Raises:
@@ -52,7 +52,7 @@ def check_index(model: Any, index_name: str | None, sought: Sequence[Search]) ->
     if projection is None or projection.projection_type == ALL:
         return
     projected = projection.non_key_attributes if projection.projection_type == INCLUDE else ()
-    for each in sought:
+    for each in searches:
         if each.protected.attr_name not in projected:
             raise ProtectedAttributeError(
                 f"the index {index_name!r} has no {each.protected.attr_name!r}, so that what is found cannot be "

@@ -26,7 +26,7 @@ class Matches(ResultIterator[T]):
     Args:
         variants: the queries.
         start: starts one, after the item of a key.
-        sought: what items are compared with.
+        searches: what items are compared with.
         limit: how many items to return at most.
         last_evaluated_key: where an earlier search stopped.
     """
@@ -35,11 +35,11 @@ class Matches(ResultIterator[T]):
         self,
         variants: Sequence[Variant],
         start: Start,
-        sought: Sequence[Search],
+        searches: Sequence[Search],
         limit: int | None,
         last_evaluated_key: LastKey | None,
     ) -> None:
-        self._variants, self._start, self._sought = list(variants), start, sought
+        self._variants, self._start, self._searches = list(variants), start, searches
         self._limit = limit
         self._found = 0
         self._inner: ResultIterator[Any] | None = None
@@ -60,7 +60,7 @@ class Matches(ResultIterator[T]):
     def __next__(self) -> T:
         while self._inner is not None and self._limit != 0:
             for item in self._inner:
-                if all(sought.holds(item) for sought in self._sought):
+                if all(search.holds(item) for search in self._searches):
                     self._found += 1
                     if self._limit is not None:
                         self._limit -= 1

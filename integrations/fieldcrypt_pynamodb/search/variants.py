@@ -56,7 +56,7 @@ def variants(
                 found.append(Variant(hash_value, Path([name]) == {BINARY: bytes(range_value)}, tags))
             else:
                 found.append(Variant(hash_value, range_value, tags))
-    return found, [sought for sought in (by_hash, by_range) if sought is not None]
+    return found, [search for search in (by_hash, by_range) if search is not None]
 
 
 def _hash_search(model: Any, value: Any, index_name: str | None) -> Search | None:
@@ -64,10 +64,10 @@ def _hash_search(model: Any, value: Any, index_name: str | None) -> Search | Non
     if not isinstance(companion, BlindIndexAttribute):
         return None
     if isinstance(value, Condition):  # of_tenant(attribute, tenant) == value
-        sought = search_of(value, model)
-        if sought is None or sought.tagger.companion.attr_name != companion.attr_name:
+        search = search_of(value, model)
+        if search is None or search.tagger.companion.attr_name != companion.attr_name:
             raise ProtectedAttributeError(f"the index {index_name!r} is queried by the attribute that it indexes")
-        return sought
+        return search
     for plan in plans(model):
         for protected in plan.protected.values():
             if protected.tagger is not None and protected.tagger.companion.attr_name == companion.attr_name:
