@@ -21,8 +21,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from fieldcrypt import ConfigurationError, Encryptor, KeyStore, KeyStoreError, LocalKeyProvider
 from fieldcrypt_sqlalchemy import SqlKeyStore
 from tests.conftest import Database
-from tests.keys import test_key_store_changes as changes
-from tests.keys import test_remote_key_stores as remote
+from tests.keys import test_remote_stores as remote
+from tests.keys import test_store_changes as changes
 from tests.keys.records import MANY, assert_all, record, row
 from tests.support.doubles import PATIENCE
 from tests.support.processes import ROOT, in_child
@@ -208,7 +208,7 @@ class TestProcesses:
         """Parent and forked child, with connections open and all warnings on; neither disturbs the other."""
         program = """
 import os, sys
-from tests.keys.test_async_key_store import SqlKeyStore, engine_of_environment, record
+from tests.keys.test_async_store import SqlKeyStore, engine_of_environment, record
 store = SqlKeyStore(engine_of_environment)
 store.add(record(1))
 if child := os.fork():
