@@ -7,7 +7,6 @@ from typing import Any
 
 from fieldcrypt.errors import FieldcryptError, located
 from fieldcrypt.field import Field
-from fieldcrypt.format._text import redacted_error
 from fieldcrypt.format.codecs import TEXT_BYTE
 from fieldcrypt.format.context import RowContext
 
@@ -43,7 +42,7 @@ def encrypt_fields(parts: Iterable[Part], *, tenant: str | None = None) -> list[
                 encryptor = field._encryptor
         return [] if field is None else field._writers.seal(tenant, plaintexts, contexts)
     except (FieldcryptError, TypeError, ValueError) as error:
-        refused = _located(error, field, tenant)
+        refused = located(error, field=None if field is None else field.name, tenant=tenant)
     raise refused
 
 
@@ -94,7 +93,7 @@ class FieldGroup:
             else:
                 return self._fields[0]._writers.seal(tenant, plaintexts, self._bound(context))
         except (FieldcryptError, TypeError, ValueError) as error:
-            refused = _located(error, field, tenant)
+            refused = located(error, field=None if field is None else field.name, tenant=tenant)
         else:
             given = [
                 (one, value, context) for one, value in zip(self._fields, values, strict=True) if value is not None
@@ -109,9 +108,3 @@ class FieldGroup:
         if context.__class__ is RowContext and self._rows_are_last:
             return [own + context.encoded for own in self._contexts]
         return [field._bound(context) for field in self._fields]
-
-
-def _located(error: Exception, field: Field[Any] | None, tenant: str | None) -> Exception:
-    if isinstance(error, UnicodeEncodeError):
-        error = redacted_error(error)
-    return located(error, field=None if field is None else field.name, tenant=tenant)

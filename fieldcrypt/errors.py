@@ -22,6 +22,7 @@ __all__ = [
     "NotWrappedHereError",
     "PlaintextRefusedError",
     "located",
+    "redacted_error",
 ]
 
 E = TypeVar("E", bound=Exception)
@@ -167,6 +168,8 @@ def located(error: E, *, field: str | None = None, key_id: str | None = None, te
         field, key_id: see `FieldcryptError`.
         tenant: as the caller named it; what is no text is left out.
     """
+    if isinstance(error, UnicodeEncodeError):
+        error = redacted_error(error)  # type: ignore[assignment]
     kind = type(error)
     place = {"field": field, "key_id": key_id, "tenant": tenant if isinstance(tenant, str) else None}
     new = {name: value for name, value in place.items() if value is not None and getattr(error, name, None) is None}
@@ -178,6 +181,13 @@ def located(error: E, *, field: str | None = None, key_id: str | None = None, te
     copy.__dict__.update(error.__dict__, **new)
     copy.__cause__ = error.__cause__
     return copy.with_traceback(error.__traceback__)
+
+
+def redacted_error(error: UnicodeEncodeError, what: str = "the text") -> ValueError:
+    """Empty an error that is being handled, and return the one to raise instead."""
+    error.object = ""
+    error.args = ()
+    return ValueError(f"{what} is not valid Unicode (it has lone surrogates)")
 
 
 def _with_place(message: str, field: str | None, key_id: str | None, tenant: str | None) -> str:

@@ -11,16 +11,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload
 
 from fieldcrypt import _system
-from fieldcrypt._base.cache import GenerationCache
-from fieldcrypt.errors import ConfigurationError, DecryptionError, FieldcryptError, located
+from fieldcrypt.errors import DecryptionError, FieldcryptError, located
 from fieldcrypt.events import Event, EventKind
 from fieldcrypt.format import envelope
-from fieldcrypt.format._text import redacted_error
 from fieldcrypt.format.aead import GCM_NONCE_SIZE, LONG, InvalidTag, Pieces
 from fieldcrypt.format.codecs import BYTES_BYTE, TEXT_BYTE, Codec
 from fieldcrypt.format.context import (
     FIELD_KEY,
-    NO_TENANT,
     ROW_KEY,
     NoTenant,
     RowContext,
@@ -30,11 +27,11 @@ from fieldcrypt.format.context import (
 )
 from fieldcrypt.format.envelope import GCM_NONCE, HEAD, NONCE, PREFIX
 from fieldcrypt.format.scalars import READ, REFUSALS, WRITE
-from fieldcrypt.keys.live.live_key import Crypt, LiveKey
 from fieldcrypt.keys.stores.store import KeyStore
 from fieldcrypt.offload import Offload, in_place
-from fieldcrypt.prepared.columns import each_with_its_own, note_position, one_by_one
-from fieldcrypt.prepared.writers import Writers
+from fieldcrypt.prepared.columns import each_with_its_own, missing_tenant_error, note_position, one_by_one
+from fieldcrypt.prepared.readers import NO_READER, Readers
+from fieldcrypt.prepared.writers import NO_WRITER, Writers
 
 if TYPE_CHECKING:
     from fieldcrypt.keys.keyring import Keyring
@@ -48,17 +45,7 @@ E = TypeVar("E", bound=Exception)
 Tenants = str | NoTenant | Iterable[str | NoTenant | None] | None
 Contexts = Mapping[str, str] | Iterable[Mapping[str, str] | None] | None
 
-_READERS = 1024  # prepared readers kept, one per data key and salt
 _TEXT_MARK = TEXT_BYTE.decode()
-
-
-# What the hot path needs, prepared. Plain tuples, because Python unpacks those three times faster than named ones.
-# Reader: AESGCM.decrypt, additional data, live key, infix, where infix and ciphertext stand in a value, and what to
-# name as the tenant if anybody's value will do: None, or what nobody can name.
-_Reader = tuple[Crypt, bytes, LiveKey, bytes, slice, slice, Any]
-
-
-_NOBODY: Any = object()
 
 
 class _Encryptor(Protocol):
@@ -128,7 +115,15 @@ class Field(Generic[T]):
         self._is_text = codec.type in (str, object) and codec.pad is None
         self._is_bytes = codec.type is bytes and codec.pad is None
         self._writers = Writers(encryptor._configured, offload, self._own)
-        self._readers: GenerationCache[bytes, _Reader] = GenerationCache(_READERS)
+        self._readers = Readers(
+            name,
+            encryptor._configured,
+            offload,
+            self._own,
+            accepts_public_key=self._accepts_public_key,
+            accepts_foreign_keys=accept_foreign_keys,
+            names_tenant=names_tenant,
+        )
         self._recent_writers = self._writers.recent
         self._recent_readers = self._readers.recent
         self._original: Field[T] | None = None  # of a quiet field: the one whose it is
@@ -186,16 +181,13 @@ class Field(Generic[T]):
             if unusual or len(plaintext) > LONG:
                 return self._writers.seal(tenant, [plaintext], [self._bound(context)])[0]
             # From here on nobody can change what is encrypted: a process that forks now encrypts the same twice.
-            writer = self._recent_writers.get(tenant)
-            if writer is None or writer[5].at_hand_until <= _system.monotonic() or not next(writer[4], False):
-                writer = self._writers.prepare(tenant)
-            prefix, infix, encrypt, aad, _, _ = writer
+            prefix, infix, encrypt, aad, messages, lease = self._recent_writers.get(tenant, NO_WRITER)
+            if lease.at_hand_until <= _system.monotonic() or not next(messages, False):
+                prefix, infix, encrypt, aad, _, _ = self._writers.prepare(tenant)
             if context is not None:
                 aad = aad + context.encoded  # type: ignore[attr-defined]
             nonce = _system.random_bytes(GCM_NONCE_SIZE)
             return prefix + nonce + infix + encrypt(nonce, plaintext, aad)
-        except UnicodeEncodeError as error:
-            refused: Exception = located(redacted_error(error), field=self.name, tenant=tenant)
         except (FieldcryptError, TypeError, ValueError) as error:
             refused = located(error, field=self.name, tenant=tenant)
         raise refused
@@ -221,15 +213,14 @@ class Field(Generic[T]):
         try:
             if data.__class__ is not bytes:
                 data = envelope.as_bytes(data)
-            reader = self._recent_readers.get(data[PREFIX])
-            if reader is None or reader[2].at_hand_until <= _system.monotonic():
-                reader = self._prepare_reader(data, tenant)
-            decrypt, aad, key, infix, infix_at, body_at, anyone = reader
+            decrypt, aad, key, infix, infix_at, body_at, anyone = self._recent_readers.get(data[PREFIX], NO_READER)
+            if key.at_hand_until <= _system.monotonic():
+                decrypt, aad, key, infix, infix_at, body_at, anyone = self._readers.prepare(data, tenant)
             if infix and data[infix_at] != infix:
                 # Another wrapping of the same data key, or a forged one: it is opened before it counts.
-                decrypt, aad, key, infix, infix_at, body_at, anyone = self._prepare_reader(data, tenant)
+                decrypt, aad, key, infix, infix_at, body_at, anyone = self._readers.prepare(data, tenant)
             if tenant is not anyone and (tenant is None or tenant != key.record.tenant):
-                self._check_nobody(tenant, key)
+                self._readers.check_nobody(tenant, key)
             if context is not None:
                 if context.__class__ is RowContext and self._rows_are_last:
                     aad = aad + context.encoded
@@ -290,22 +281,22 @@ class Field(Generic[T]):
         given = list(values)
         plaintexts: list[Any] = []
         contexts: list[bytes] = []
-        places: dict[Any, list[int]] = {}
-        whose: Any = None
+        positions: dict[Any, list[int]] = {}  # of the values of each tenant
+        whose = at = None
         try:
             for value, whose, bound in each_with_its_own(given, tenant, context):
-                plaintexts.append(value if value is None else self._encode(value))
-                contexts.append(self._own if bound is None else self._bound(bound))
                 if value is not None:
-                    places.setdefault(whose, []).append(len(plaintexts) - 1)
-            sealed: list[bytes | None] = [None] * len(given)
-            for whose, at in places.items():
-                some = self._writers.seal(whose, [plaintexts[i] for i in at], [contexts[i] for i in at])
-                for i, data in zip(at, some, strict=True):
-                    sealed[i] = data
-            return sealed
-        except UnicodeEncodeError as error:
-            refused: Exception = located(redacted_error(error), field=self.name, tenant=whose)
+                    if whose is None and tenant is not None:
+                        raise missing_tenant_error()
+                    value = self._encode(value)
+                    positions.setdefault(whose, []).append(len(plaintexts))
+                contexts.append(self._own if bound is None else self._bound(bound))
+                plaintexts.append(value)
+            for whose, at in positions.items():
+                sealed = self._writers.seal(whose, [plaintexts[i] for i in at], [contexts[i] for i in at])
+                for i, data in zip(at, sealed, strict=True):
+                    plaintexts[i] = data
+            return plaintexts
         except (FieldcryptError, TypeError, ValueError) as error:
             refused = located(error, field=self.name, tenant=whose)
         except Exception as error:
@@ -374,15 +365,6 @@ class Field(Generic[T]):
         self._writers.clear()
         self._readers.clear()
 
-    def _check_nobody(self, tenant: object, key: LiveKey) -> None:
-        """Raise an error unless a value should be, and is, no tenant's."""
-        if tenant is None and not self._names_tenant:
-            raise self._encryptor._configured().providers.unnamed_error()
-        if tenant is not None and not isinstance(tenant, (str, NoTenant)):
-            raise TypeError(f"a tenant is a str, not {type(tenant).__name__}")
-        if tenant is not NO_TENANT or key.record.tenant is not None:
-            raise DecryptionError
-
     def _encode(self, value: Any) -> bytes | Pieces:
         """Return the plaintext of a value: bytes, which nobody can change."""
         if value.__class__ is str and self._is_text:
@@ -403,47 +385,6 @@ class Field(Generic[T]):
         if not self._context.keys().isdisjoint(added):
             raise ValueError("the context of a call cannot override the field's own")
         return encode_context({**self._context, **added})
-
-    def _prepare_reader(self, data: bytes, tenant: str | NoTenant | None) -> _Reader:
-        """Return a reader for a value whose data key and key record are authentic; the value may still not be."""
-        value = envelope.parse(data)
-        keyring = self._encryptor._configured()
-        if tenant is None and self._names_tenant:
-            tenant = NO_TENANT
-        if not self._accepts_public_key and keyring.providers.for_reader(tenant, self._offload).public_key_wrapping:
-            raise ConfigurationError(
-                f"the data keys of field {self.name!r} are wrapped with a public key, so whoever knows that can make "
-                "values: if that is acceptable here, declare the field with accept_public_key=True"
-            )
-        if not self._accepts_foreign_keys and keyring.policy.own_keys_only:
-            raise ConfigurationError(
-                f"the policy is own_keys_only, because others may plant data keys, and whoever does can make values of "
-                f"field {self.name!r}: if that is acceptable here, declare the field with accept_foreign_keys=True"
-            )
-        try:
-            key = keyring.for_decryption(value.key_id, value.record, self._offload, tenant=tenant)
-        except DecryptionError:
-            if value.record is None or not keyring.reads_self_contained:
-                raise  # the fault is in the key store or the configuration, whose keepers need the reason
-            key = None
-        if key is None:
-            raise DecryptionError
-        infix = b"" if value.record is None else envelope.infix(value.record)
-        known = self._readers.find(data[PREFIX])
-        if known is not None and known[2] is key and known[3] == infix:
-            return known
-        reader = (
-            key.opener(value.salt),
-            data[HEAD] + self._own,
-            key,
-            infix,
-            envelope.infix_slice(infix),
-            envelope.body_slice(infix),
-            _NOBODY if keyring.providers.by_tenant and not (self._names_tenant and key.tenant is None) else None,
-        )
-        self._readers.narrow(keyring.policy.max_cached_keys)
-        self._readers.put(data[PREFIX], reader)
-        return reader
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self._original is not None:

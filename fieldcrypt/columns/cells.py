@@ -62,8 +62,8 @@ def _contexts(values: Sequence[Any], keys: Sequence[Sequence[Any]]) -> Iterator[
     """Return the context of each value's row; a row without a value may have no key either."""
     if not keys:
         return None
-    rows = zip(values, *keys, strict=True)
-    return (None if value is None else row_context(*key) for value, *key in rows)
+    rows = zip(values, zip(*keys, strict=True), strict=True)
+    return (None if value is None else row_context(*key) for value, key in rows)
 
 
 def in_time_zones(values: Iterable[datetime | None]) -> bool:

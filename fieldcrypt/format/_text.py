@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from fieldcrypt.errors import redacted_error
+
 
 def utf8(text: str, what: str = "the text") -> bytes:
     """Return the UTF-8 of a text.
@@ -12,16 +14,9 @@ def utf8(text: str, what: str = "the text") -> bytes:
         ValueError: it has lone surrogates; `what` says in the message what has them.
     """
     try:
-        return text.encode()
+        return str.encode(text)  # a subclass has no say in it
     except UnicodeEncodeError as error:
         raise redacted_error(error, what) from None
-
-
-def redacted_error(error: UnicodeEncodeError, what: str = "the text") -> ValueError:
-    """Empty an error that is being handled, and return the one to raise instead."""
-    error.object = ""
-    error.args = ()
-    return ValueError(f"{what} is not valid Unicode (it has lone surrogates)")
 
 
 def duration_text(time: timedelta) -> str:

@@ -9,7 +9,7 @@ from itertools import chain
 from typing import Any
 from uuid import UUID
 
-from fieldcrypt.format._text import redacted_error
+from fieldcrypt.errors import redacted_error
 from fieldcrypt.format.cbor_items import (
     ARRAY,
     BIG,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import repeat
 from types import NoneType
 from typing import Any, TypeVar
@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from fieldcrypt.errors import FieldcryptError, located
 from fieldcrypt.format.context import NoTenant
 
-__all__ = ["each_with_its_own", "note_position", "one_by_one"]
+__all__ = ["each_with_its_own", "missing_tenant_error", "note_position", "one_by_one"]
 
 T = TypeVar("T")
 
@@ -18,24 +18,15 @@ _ONE = (str, NoTenant, NoneType)
 
 
 def each_with_its_own(values: Sequence[Any], tenant: Any, context: Any) -> Iterator[tuple[Any, Any, Any]]:
-    """Return each value with its tenant and its context.
+    """Return each value with its tenant and its context: the one of all, or its own.
 
     Raises, when the value has its turn:
-        ValueError: there are more or fewer tenants or contexts than values, or none of a value where each has one.
+        ValueError: there are more or fewer tenants or contexts than values.
     """
+    tenants = repeat(tenant, len(values)) if isinstance(tenant, _ONE) else tenant
     one_context = context is None or isinstance(context, Mapping)
     contexts: Any = repeat(context, len(values)) if one_context else context
-    if isinstance(tenant, _ONE):
-        return zip(values, repeat(tenant, len(values)), contexts, strict=True)
-    return zip(values, _named(values, tenant), contexts, strict=True)
-
-
-def _named(values: Iterable[Any], tenants: Iterable[Any]) -> Iterator[Any]:
-    for value, tenant in zip(values, tenants, strict=True):
-        if tenant is None and value is not None:
-            # For a field that would be the key of no tenant, and decryption for any tenant.
-            raise ValueError("the column of tenants has none for a value")
-        yield tenant
+    return zip(values, tenants, contexts, strict=True)
 
 
 def one_by_one(
@@ -46,7 +37,12 @@ def one_by_one(
     whose: Any = None
     try:
         for value, whose, bound in each_with_its_own(values, tenant, context):
-            results.append(None if value is None else method(value, tenant=whose, context=bound))
+            if value is None:
+                results.append(None)
+            elif whose is None and tenant is not None:
+                raise missing_tenant_error()
+            else:
+                results.append(method(value, tenant=whose, context=bound))
         return results
     except (FieldcryptError, TypeError, ValueError) as error:
         refused = located(error, field=field, tenant=whose)
@@ -55,6 +51,11 @@ def one_by_one(
         raise
     note_position(refused, len(results), values)
     raise refused
+
+
+def missing_tenant_error() -> ValueError:
+    """Return the error for a value among others with tenants: for a field, None would be the key of no tenant."""
+    return ValueError("the column of tenants has none for a value")
 
 
 def note_position(error: Exception, number: int, values: Sequence[Any]) -> None:

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from struct import Struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from fieldcrypt import _system
 from fieldcrypt._base.cache import GenerationCache
 from fieldcrypt.format import envelope
 from fieldcrypt.format.aead import GCM_NONCE_SIZE, LONG, Pieces
 from fieldcrypt.format.envelope import HEAD, SALT, SELF_CONTAINED, STORED
-from fieldcrypt.keys.live.live_key import Crypt, Lease
+from fieldcrypt.keys.live.live_key import Crypt, Deadline, Lease
 from fieldcrypt.offload import Offload
 
 if TYPE_CHECKING:
     from fieldcrypt.keys.keyring import Keyring
 
-__all__ = ["Writer", "Writers"]
+__all__ = ["NO_WRITER", "Writer", "Writers"]
 
 _LIMIT = 4096  # writers kept, one per tenant
 _BATCH = 21  # values whose nonces are drawn together: up to 256 bytes the kernel gives without being interrupted
@@ -28,6 +28,7 @@ _SPLIT = [Struct(f"{GCM_NONCE_SIZE}s" * number).unpack for number in range(_BATC
 # version | key id | salt, infix (empty in a stored value), AESGCM.encrypt, additional data of the field alone, messages
 # that the salt may still serve, lease. A plain tuple, because Python unpacks those three times faster than named ones.
 Writer = tuple[bytes, bytes, Crypt, bytes, Iterator[bool], Lease]
+NO_WRITER = cast("Writer", (b"", b"", None, b"", iter(()), Deadline()))  # whose lease is over
 
 
 class Writers:
@@ -76,20 +77,17 @@ class Writers:
             starts = range(0, number, _BATCH)
             parts = (self.seal(tenant, plaintexts[at : at + _BATCH], contexts[at : at + _BATCH]) for at in starts)
             return [data for part in parts for data in part]
-        writer = self.recent.get(tenant)
-        if writer is None or writer[5].at_hand_until <= _system.monotonic():
-            writer = self.prepare(tenant)
-            messages: Iterator[bool] = chain((True,), writer[4])  # with the one that was taken
-        else:
-            messages = writer[4]
-        prefix, infix, encrypt, _, _, _ = writer
+        prefix, infix, encrypt, _, messages, lease = self.recent.get(tenant, NO_WRITER)
+        if lease.at_hand_until <= _system.monotonic():
+            prefix, infix, encrypt, _, messages, lease = self.prepare(tenant)
+            messages = chain((True,), messages)  # with the one that was taken
         head = prefix[HEAD]
         sealed: list[bytes] = []
         nonces = _SPLIT[number](_system.random_bytes(number * GCM_NONCE_SIZE))
         # Unlike lengths: where the salt has no message left, a nonce is dropped, and nothing is taken from the others.
         for nonce, _, plaintext, context in zip(nonces, messages, plaintexts, contexts):  # noqa: B905
             if len(plaintext) > LONG:
-                sealed.append(_seal_long(writer, plaintext, head + context))
+                sealed.append(_seal_long(prefix, infix, lease, plaintext, head + context))
             else:
                 sealed.append(prefix + nonce + infix + encrypt(nonce, plaintext, head + context))  # type: ignore[arg-type]
         done = len(sealed)
@@ -103,9 +101,8 @@ class Writers:
         self._cache.clear()
 
 
-def _seal_long(writer: Writer, plaintext: bytes | Pieces, aad: bytes) -> bytes:
+def _seal_long(prefix: bytes, infix: bytes, lease: Lease, plaintext: bytes | Pieces, aad: bytes) -> bytes:
     """Encrypt a plaintext for which a draw of nonces would have to wait, under a nonce of its own."""
-    prefix, infix, _, _, _, lease = writer
     nonce = _system.random_bytes(GCM_NONCE_SIZE)
     pieces = plaintext if isinstance(plaintext, Pieces) else Pieces((plaintext,))
     return lease.key.xaes.encrypt_long(prefix + nonce + infix, prefix[SALT] + nonce, pieces, aad)
