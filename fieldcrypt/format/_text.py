@@ -31,3 +31,8 @@ def duration_text(time: timedelta) -> str:
 def counted(number: int, thing: str) -> str:
     """Return a number of things for a message: "1 data key", "2,000 data keys"."""
     return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+
+
+def tenant_text(tenant: str | None) -> str:
+    """Return whose something is, for a message. Quoted, so that a name forges no log lines."""
+    return "no tenant" if tenant is None else f"tenant {tenant!r}"

@@ -11,10 +11,12 @@ from typing import Annotated, Any
 
 import typer
 
-from fieldcrypt.cli.keys.changes import changes
 from fieldcrypt.cli.keys.creation import creation
 from fieldcrypt.cli.keys.key_id import parse_key_id
+from fieldcrypt.cli.keys.rewrapping import rewrapping
+from fieldcrypt.cli.keys.rotation import rotation
 from fieldcrypt.cli.keys.rows import KeyRow, key_rows
+from fieldcrypt.cli.keys.shredding import shredding
 from fieldcrypt.cli.keys.tenant_keys import tenant_keys
 from fieldcrypt.cli.options import JsonOption
 from fieldcrypt.cli.output import fail, print_json, print_table, printable, say, utc
@@ -29,7 +31,9 @@ __all__ = ["keys"]
 
 keys = typer.Typer(name="keys", help="Manage the data keys in a key store.", no_args_is_help=True)
 keys.add_typer(creation)
-keys.add_typer(changes)
+keys.add_typer(rotation)
+keys.add_typer(rewrapping)
+keys.add_typer(shredding)
 keys.add_typer(tenant_keys)
 
 TenantOption = Annotated[str | None, typer.Option("--tenant", metavar="TENANT", help="Only keys of this tenant.")]

@@ -9,6 +9,7 @@ import typer
 from fieldcrypt.cli.options import JsonOption
 from fieldcrypt.cli.output import print_json, say, utc
 from fieldcrypt.cli.target import EncryptorOption, check_tenant_option, find_encryptor
+from fieldcrypt.format._text import tenant_text
 from fieldcrypt.keys.index.refusal import unnamed_reason
 
 __all__ = ["creation"]
@@ -36,7 +37,7 @@ def create(
     if as_json:
         print_json({"tenant": tenant, "key_id": record.key_id.hex()})
         return
-    whose = "no tenant" if tenant is None else f"tenant {tenant!r}"
+    whose = tenant_text(tenant)
     if index and unnamed_reason(found.policy, tenant) is not None:
         say(f"{record.key_id.hex()} is for {whose}, and tags when KeyPolicy(index_keys=…) names it")
     else:

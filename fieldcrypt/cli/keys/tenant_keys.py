@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from fieldcrypt.cli.keys.changes import print_failures, print_tagging_time, start_of
+from fieldcrypt.cli.keys.rewrapping import print_failures
+from fieldcrypt.cli.keys.rotation import print_tagging_time, start_of
 from fieldcrypt.cli.options import JsonOption
 from fieldcrypt.cli.output import print_json, progress, say
 from fieldcrypt.cli.target import EncryptorOption, check_tenant_option, find_encryptor

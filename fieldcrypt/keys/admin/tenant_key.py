@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from fieldcrypt import _system
 from fieldcrypt.errors import ConfigurationError, DecryptionError, KeyStoreError
+from fieldcrypt.format._text import tenant_text
 from fieldcrypt.keys.admin.rewrap import Rewrapping, RewrapReport
 from fieldcrypt.keys.keyring import Keyring
 from fieldcrypt.keys.providers.provider import KeyProvider
@@ -65,7 +66,7 @@ def check_unshared(keyring: Keyring, provider: KeyProvider, tenant: str, entries
     _check_names(provider, tenant, keyring.providers.for_tenant(None).wrapping_keys(), "the default")
     for key_id, entry in entries:
         if isinstance(entry, KeyRecord) and entry.tenant != tenant:
-            owner = "no tenant" if entry.tenant is None else f"tenant {entry.tenant!r}"
+            owner = tenant_text(entry.tenant)
             names = [wrap.name for wrap in entry.wraps]
             _check_names(provider, tenant, names, f"data key {key_id.hex()} of {owner}")
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from fieldcrypt import _system
 from fieldcrypt.errors import ConfigurationError, KeyNotFoundError
 from fieldcrypt.events import Event, EventKind, Events
+from fieldcrypt.format._text import tenant_text
 from fieldcrypt.keys.index.choice import IndexChoice, choose_index_key, next_created, retires_from
 from fieldcrypt.keys.index.index_key import IndexKey
 from fieldcrypt.keys.index.stored import StoredIndexKeys
@@ -76,9 +77,7 @@ class IndexRotation:
     def _found(self, tenant: str | None, now: float) -> tuple[list[IndexKey], IndexChoice[AuthenticRecord]]:
         keys = self._stored.find(tenant)
         if not keys:
-            raise KeyNotFoundError(
-                f"the key store has no index key of {'no tenant' if tenant is None else f'tenant {tenant!r}'}"
-            )
+            raise KeyNotFoundError(f"the key store has no index key of {tenant_text(tenant)}")
         return keys, choose_index_key([key.record for key in keys], now, self._policy)
 
     def _retired(self, record: KeyRecord) -> list[KeyRecord] | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from fieldcrypt.errors import DecryptionError, KeyNotFoundError, KeyShreddedError, KeyStoreError
 from fieldcrypt.events import Event, EventKind, Events
+from fieldcrypt.format._text import tenant_text
 from fieldcrypt.keys.index.index_key import IndexKey
 from fieldcrypt.keys.live.listing import RecordListing
 from fieldcrypt.keys.live.live_keys import LiveKeys
@@ -68,9 +69,8 @@ class StoredIndexKeys:
         keys += [key for one in known if one.key_id not in listed and (key := self._unlisted(one)) is not None]
         if records and not keys:
             # Another first key would be easy to make, and nothing that is there would ever be found again.
-            whose = "no tenant" if tenant is None else f"tenant {tenant!r}"
             what = "is authentic here" if active else "is active"
-            raise KeyStoreError(f"the key store has index keys of {whose}, but none of them {what}")
+            raise KeyStoreError(f"the key store has index keys of {tenant_text(tenant)}, but none of them {what}")
         return keys
 
     def confirmed(self, keys: Iterable[IndexKey]) -> list[IndexKey]:

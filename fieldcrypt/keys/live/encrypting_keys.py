@@ -8,7 +8,7 @@ from threading import Lock
 from fieldcrypt import _system
 from fieldcrypt.errors import DecryptionError, KeyNotFoundError, KeyProviderError, KeyStoreError
 from fieldcrypt.events import Event, EventKind, Events
-from fieldcrypt.format._text import duration_text
+from fieldcrypt.format._text import duration_text, tenant_text
 from fieldcrypt.keys.live.first_keys import FirstKeys
 from fieldcrypt.keys.live.key_maker import KeyMaker
 from fieldcrypt.keys.live.listing import RecordListing
@@ -144,8 +144,7 @@ class EncryptingKeys:
         """
         records = self.records(tenant)
         if not records:
-            named = "no tenant" if tenant is None else f"tenant {tenant!r}"
-            raise KeyNotFoundError(f"the key store has no data key of {named}")
+            raise KeyNotFoundError(f"the key store has no data key of {tenant_text(tenant)}")
         now = _system.wall_clock()
         # A record that cannot be opened for now does not count: otherwise anyone who can write to the store could delay
         # this key with a record that only an unreachable region could refuse.

@@ -6,6 +6,7 @@ from typing import Generic, TypeVar
 
 from fieldcrypt.errors import DecryptionError, KeyNotFoundError, KeyStoreError
 from fieldcrypt.events import Event, EventKind, Events
+from fieldcrypt.format._text import tenant_text
 from fieldcrypt.keys.live.key_maker import KeyMaker
 from fieldcrypt.keys.live.live_key import CachedKey
 from fieldcrypt.keys.live.live_keys import LiveKeys
@@ -76,8 +77,7 @@ class FirstKeys(Generic[K]):
             authentic, data_key = self._maker.wrapped(tenant, created)
             if self._put(claims, place, claim_of(authentic.stored), claim):
                 return self._kept(claims, authentic, data_key)
-        whose = "no tenant" if tenant is None else f"tenant {tenant!r}"
-        raise KeyStoreError(f"others keep changing the claim of the first data key of {whose}: try again")
+        raise KeyStoreError(f"others keep changing the claim of the first data key of {tenant_text(tenant)}: try again")
 
     def _claims(self, tenant: str | None) -> ClaimingKeyStore | None:
         """Return the store of claims, or None if there is none or every process has keys of its own."""

@@ -13,6 +13,7 @@ from fieldcrypt.errors import (
     NotWrappedHereError,
 )
 from fieldcrypt.events import Event, EventKind, Events
+from fieldcrypt.format._text import tenant_text
 from fieldcrypt.keys.live.live_keys import LiveKeys
 from fieldcrypt.keys.lookup.refused_records import RefusedRecords
 from fieldcrypt.keys.providers.tenant_providers import whose
@@ -29,7 +30,7 @@ class PlantedRecordsError(KeyStoreError):
 
     def __init__(self, tenant: str | None) -> None:
         super().__init__(
-            f"{MAX_REFUSED} records of {'no tenant' if tenant is None else f'tenant {tenant!r}'} are not authentic: "
+            f"{MAX_REFUSED} records of {tenant_text(tenant)} are not authentic: "
             "somebody planted them. The remaining ones are checked next time"
         )
 
