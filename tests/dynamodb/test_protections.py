@@ -1,0 +1,73 @@
+"""Attributes of tables and models are declared by `Protection`: what both take of it, and what they refuse."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pynamodb.attributes import UnicodeAttribute
+from pynamodb.models import Model
+
+from fieldcrypt import ConfigurationError, DecryptionError, Encryptor, Protection
+from fieldcrypt_dynamodb import Protected, ProtectedTable
+from fieldcrypt_dynamodb.item.forms import PYTHON
+from fieldcrypt_dynamodb.item.items import Items
+from fieldcrypt_pynamodb import EncryptedAttribute, encrypted
+
+SSN = "078-05-1120"
+CONTEXT = {"purpose": "care"}
+
+
+def table(encryptor: Encryptor, protection: Any) -> Items:
+    """The items of a table with one protected attribute."""
+    return Items(ProtectedTable("patients", encryptor, key=["id"], attributes={"ssn": protection}), PYTHON)
+
+
+def model(encryptor: Encryptor, **options: Any) -> Any:
+    """A model with one, of the same table."""
+
+    @encrypted(encryptor)
+    class Patient(Model):
+        class Meta:
+            table_name = "patients"
+
+        id = UnicodeAttribute(hash_key=True)
+        ssn = EncryptedAttribute(UnicodeAttribute(), **options)
+
+    return Patient
+
+
+def test_a_protected_attribute_is_a_protection() -> None:
+    """Under the name that reads well in a description."""
+    assert Protected is Protection
+
+
+def test_a_table_binds_values_to_a_context(encryptor: Encryptor) -> None:
+    """Beside the item's key."""
+    item = table(encryptor, Protected(str, context=CONTEXT)).encrypted({"id": "1", "ssn": SSN})
+    assert table(encryptor, Protected(str, context=CONTEXT)).decrypted(item)["ssn"] == SSN
+    with pytest.raises(DecryptionError):
+        table(encryptor, str).decrypted(item)
+
+
+def test_a_model_binds_values_to_the_same_context(encryptor: Encryptor) -> None:
+    """A table reads them."""
+    item = model(encryptor, context=CONTEXT)("1", ssn=SSN)._container_serialize()
+    assert (
+        table(encryptor, Protected(str, context=CONTEXT)).decrypted({"id": "1", "ssn": item["ssn"]["B"]})["ssn"] == SSN
+    )
+    with pytest.raises(DecryptionError):
+        model(encryptor)._instantiate(item)
+
+
+@pytest.mark.parametrize("declared", [Protected(str, index=["a_tag", "b_tag"]), Protected(str, storage="text")])
+def test_a_table_has_one_index_per_attribute_and_binary_values(encryptor: Encryptor, declared: Protection) -> None:
+    """It would have to choose between the two, and texts only take more room."""
+    with pytest.raises(ConfigurationError, match=r"patients\.ssn: an attribute has one index"):
+        table(encryptor, declared)
+
+
+def test_a_model_has_one_index_per_attribute() -> None:
+    """Likewise."""
+    with pytest.raises(ConfigurationError, match="an attribute has one index"):
+        EncryptedAttribute(UnicodeAttribute(), index=["a_tag", "b_tag"])
