@@ -1,8 +1,8 @@
 """Reads along what this process sends to AWS, and looks for plaintext in it.
 
 Every client of boto3, of any session, and every model of PynamoDB sends through one method of botocore, and every value
-of every field goes through `Field`, `BlindIndex` and `encrypt_fields`: all are watched there, so that no client
-and no value can be forgotten. What fixtures of a wider scope than a test did before it is not seen.
+of every field goes through `Field`, `FieldGroup`, `BlindIndex` and `encrypt_fields`: all are watched there, so that no
+client and no value can be forgotten. What fixtures of a wider scope than a test did before it is not seen.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import pytest
 from botocore.httpsession import URLLib3Session
 
 from fieldcrypt import BlindIndex, Field
-from fieldcrypt.spi import encrypt_fields
+from fieldcrypt.spi import FieldGroup, encrypt_fields
 
 __all__ = ["Secrets", "wiretap"]
 
@@ -113,7 +113,7 @@ def wiretap() -> Iterator[Secrets]:
     """
     secrets = Secrets()
     with pytest.MonkeyPatch.context() as patch:
-        for owner, name in ((Field, "encrypt"), (BlindIndex, "tag"), (BlindIndex, "tags")):
+        for owner, name in ((Field, "encrypt"), (FieldGroup, "encrypt"), (BlindIndex, "tag"), (BlindIndex, "tags")):
             _watch(patch, owner, name, lambda call, _: secrets.add(call))
         _watch(patch, Field, "decrypt", lambda _, result: secrets.add(result))
         _watch_batches(patch, secrets)

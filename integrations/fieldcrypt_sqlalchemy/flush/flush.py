@@ -70,7 +70,7 @@ class Tagging:
             if value is None:  # for which SQLAlchemy, too, takes the default
                 value = attribute.default(values)
             if value is not None and not isinstance(value, ClauseElement):
-                self._plan.put(values, attribute, value)
+                values[attribute.key], values[attribute.tag_key] = value, attribute.tagger.tag(value, None)
 
     def _before_update(self, mapper: Any, connection: Any, state: Any) -> None:
         for attribute in self._searchable:
@@ -118,15 +118,14 @@ class Sealing:
                 values[key] = attribute.field.open(values[key], *self._row.place(state, values))
         for key in self._plan.complete(values):
             state.committed_state.setdefault(key, NO_VALUE)  # for an UPDATE: see `_put_null`
-        row: BoundRow | None = None
+        filled = False
         for key, attribute in self._attributes.items():
-            value = values.get(key)
-            if value is None:
+            if values.get(key) is None:
                 self._put_null(state, attribute)
-            elif not isinstance(value, ClauseElement):
-                if row is None:
-                    row = self._row.current(state)
-                self._plan.put(values, attribute, value, row)
+            else:
+                filled = True
+        if filled:
+            self._plan.put(values, self._row.current(state))
         if self._takes_place(mapper, state):
             expect_whole_row(connection, state, self._row)
         if self._eager:

@@ -26,12 +26,8 @@ class ProtectedAttribute:
         self.key = key
         self.column = column
         self.type: Encrypted = column.type  # type: ignore[assignment]
+        self.searchable = self.type.index is not None  # it has a companion
         self._mapper = mapper
-
-    @property
-    def searchable(self) -> bool:
-        """Whether the column has a companion."""
-        return self.type.index is not None
 
     @cached_property
     def field(self) -> SealedField:

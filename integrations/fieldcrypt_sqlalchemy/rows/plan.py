@@ -15,6 +15,7 @@ from fieldcrypt_sqlalchemy.row_key.columns import RowSpec
 from fieldcrypt_sqlalchemy.row_key.defaults import Parameters, by_column
 from fieldcrypt_sqlalchemy.row_key.row_key import RowKey
 from fieldcrypt_sqlalchemy.rows.attribute import ProtectedAttribute
+from fieldcrypt_sqlalchemy.rows.seal_group import SealGroup, seal_groups
 
 __all__ = ["Plan", "note_plan", "plan_of"]
 
@@ -65,6 +66,10 @@ class Plan:
     def column_keys(self) -> frozenset[str]:
         """The attributes that are columns, as of the first call."""
         return frozenset(self.mapper.columns.keys())
+
+    @cached_property
+    def _groups(self) -> list[SealGroup]:
+        return seal_groups(self.attributes.values())
 
     @cached_property
     def _defaults(self) -> list[tuple[str, ProtectedAttribute]]:
@@ -127,14 +132,7 @@ class Plan:
                 if sealed.get(key) is None and (default := attribute.default(sealed)) is not None:
                     sealed[key] = default
         bound_to = row.bound(sealed)
-        for key, attribute in self.attributes.items():
-            if (value := sealed.get(key)) is not None:
-                if attribute.searchable:
-                    self.put(sealed, attribute, value, bound_to)
-                else:  # as `put` does, without what it costs to call it
-                    sealed[key] = attribute.field.seal(value, bound_to)
-            elif key in sealed and attribute.searchable:
-                sealed[attribute.tag_key] = None
+        self.put(sealed, bound_to)
         if not defaults and not sealed.keys() >= self.attributes.keys():
             primary = {self.mapper.get_property_by_column(column).key for column in self.mapper.primary_key}
             for name in row.names:  # the row stays where it is: a sealed value brings this as a condition
@@ -142,11 +140,7 @@ class Plan:
                     del sealed[name]
         return sealed
 
-    def put(
-        self, values: dict[str, Any], attribute: ProtectedAttribute, value: Any, row: BoundRow | None = None
-    ) -> None:
-        """Put a value into a row in the form that is written, and its tag."""
-        tag = None
-        if attribute.searchable:
-            tag = values[attribute.tag_key] = attribute.tagger.tag(value, None if row is None else row.tenant)
-        values[attribute.key] = value if row is None else attribute.field.seal(value, row, tag)
+    def put(self, values: dict[str, Any], row: BoundRow) -> None:
+        """Put the plaintext that a row has into it sealed, and its tags."""
+        for group in self._groups:
+            group.put(values, row)

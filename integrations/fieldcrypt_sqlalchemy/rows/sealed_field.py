@@ -28,12 +28,12 @@ class SealedField:
         attempt: does so, and tells nobody if the value is refused.
     """
 
-    __slots__ = ("_encrypt", "_is_mixed", "_to_field", "attempt", "decrypt", "field", "from_field", "name", "row_key")
+    __slots__ = ("_encrypt", "_is_mixed", "attempt", "decrypt", "field", "from_field", "name", "row_key", "to_field")
 
     def __init__(self, type_: Encrypted, *, tells: bool = True) -> None:
         if type_.encryptor is None or type_.name is None:
             raise ConfigurationError(f"{type_.described} has no encryptor")
-        self._to_field, self.from_field, field = type_.prepared()
+        self.to_field, self.from_field, field = type_.prepared()
         self.field = field if tells else field.quiet
         self.name = type_.name
         self.row_key: Any = getattr(type_, "row_key", None)
@@ -54,7 +54,7 @@ class SealedField:
             As `Field.encrypt`, in a form that SQLAlchemy does not wrap with the statement's parameters.
         """
         try:
-            plain = value if self._to_field is None else self._to_field(value)
+            plain = value if self.to_field is None else self.to_field(value)
             if plain is None:
                 return None if replaces is None else self.null(row, replaces)
             data = self._encrypt(plain, tenant=row.tenant, context=row.context)
