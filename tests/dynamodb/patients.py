@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from fieldcrypt import Encryptor, LocalKeyProvider, MemoryKeyStore
+from fieldcrypt import Encryptor
 from fieldcrypt_dynamodb import EncryptedClient, EncryptedTable, IndexedBy, Protected, ProtectedTable
 from tests.support.dynamodb import DynamoDb
+from tests.support.encryptors import new_encryptor
 
 SSN = "078-05-1120"
 KEY = {"clinic": "north", "number": 1}
@@ -37,7 +38,8 @@ WIRE_ITEM = {
 
 @pytest.fixture
 def encryptor() -> Encryptor:
-    return Encryptor(LocalKeyProvider.generate(), MemoryKeyStore())
+    """One that has a key store, as blind indexes need it."""
+    return new_encryptor()
 
 
 @pytest.fixture

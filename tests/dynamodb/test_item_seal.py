@@ -23,6 +23,7 @@ from fieldcrypt_dynamodb import (
 )
 from fieldcrypt_dynamodb.item.forms import PYTHON, WIRE
 from fieldcrypt_dynamodb.item.items import Items
+from tests.dynamodb.patients import encryptor as encryptor
 from tests.support.dynamodb import DynamoDb
 from tests.support.strategies import relaxed
 
@@ -41,11 +42,6 @@ def described(encryptor: Encryptor, **how: Any) -> ProtectedTable:
         seal=ItemSeal("seal", ("role", "limits", "ssn", "ssn_tag", "clinic")),
         **how,
     )
-
-
-@pytest.fixture
-def encryptor() -> Encryptor:
-    return Encryptor(LocalKeyProvider.generate(), MemoryKeyStore())
 
 
 @pytest.fixture

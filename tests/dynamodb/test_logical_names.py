@@ -8,21 +8,16 @@ import pytest
 from pynamodb.attributes import UnicodeAttribute
 from pynamodb.models import Model
 
-from fieldcrypt import ConfigurationError, Encryptor, LocalKeyProvider, MemoryKeyStore, ProtectedRecord
+from fieldcrypt import ConfigurationError, Encryptor, ProtectedRecord
 from fieldcrypt_dynamodb import EncryptedTable, IndexedBy, ItemSeal, Protected, ProtectedTable
 from fieldcrypt_pynamodb import EncryptedAttribute, encrypted
+from tests.dynamodb.patients import encryptor as encryptor
 from tests.support.dynamodb import DynamoDb, OnMoto
 
 SSN = "078-05-1120"
 ITEM = {"id": "1", "ssn": SSN, "email": "ann@example.org"}
 ATTRIBUTES = {"ssn": str, "email": Protected(str, index=IndexedBy("email_tag"))}
 SEAL = ItemSeal("seal", over=("ssn", "email"))
-
-
-@pytest.fixture
-def encryptor() -> Encryptor:
-    """With a key store, as searches need it."""
-    return Encryptor(LocalKeyProvider.generate(), MemoryKeyStore())
 
 
 def create(dynamodb: DynamoDb, name: str) -> Any:

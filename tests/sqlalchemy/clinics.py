@@ -13,14 +13,11 @@ import pytest
 from sqlalchemy import Date, Engine, ForeignKey, Numeric, String, event, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
 
-from fieldcrypt import Encryptor, LocalKeyProvider, MemoryKeyStore
+from fieldcrypt import Encryptor
 from fieldcrypt_sqlalchemy import Encrypted, encrypted
+from tests.support.encryptors import new_encryptor
 
 SSN = "078-05-1120"
-
-
-def new_encryptor() -> Encryptor:
-    return Encryptor(LocalKeyProvider.generate(), MemoryKeyStore())
 
 
 @dataclass

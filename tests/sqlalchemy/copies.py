@@ -7,14 +7,10 @@ from typing import Any
 from sqlalchemy import String
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from fieldcrypt import Encryptor, LocalKeyProvider, MemoryKeyStore
 from fieldcrypt_sqlalchemy import Encrypted, IndexedBy, blind_index, encrypted
+from tests.support.encryptors import new_encryptor
 
 SSN, ANN = "078-05-1120", "ann@example.org"
-
-
-def new_encryptor() -> Encryptor:
-    return Encryptor(LocalKeyProvider.generate(), MemoryKeyStore())
 
 
 def people(*, decorated: bool = False) -> Any:

@@ -14,13 +14,10 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, rela
 from fieldcrypt import Encryptor, LocalKeyProvider, MemoryKeyStore
 from fieldcrypt_sqlalchemy import BlindIndexTag, Encrypted, IndexedBy, blind_index, encrypted
 from tests.conftest import Database
+from tests.support.encryptors import new_encryptor
 
 ANN, BOB, EVE, ZOE = (f"{name}@example.org" for name in ("ann", "bob", "eve", "zoe"))
 MYSQL = ("mysql", "mariadb")
-
-
-def new_encryptor() -> Encryptor:
-    return Encryptor(LocalKeyProvider.generate(), MemoryKeyStore())
 
 
 def patients(encryptor: Encryptor, **options: Any) -> Any:

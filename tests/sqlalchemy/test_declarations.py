@@ -46,7 +46,8 @@ from fieldcrypt_sqlalchemy import (
     of_tenant,
 )
 from tests.conftest import Database
-from tests.sqlalchemy.copies import ANN, SSN, new_encryptor, people
+from tests.sqlalchemy.copies import ANN, SSN, people
+from tests.support.encryptors import new_encryptor
 
 
 def add_ann(engine: Engine, person: Any) -> None:

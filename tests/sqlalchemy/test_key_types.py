@@ -42,8 +42,9 @@ from sqlalchemy.dialects import mysql, postgresql
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.types import UserDefinedType
 
-from fieldcrypt import ConfigurationError, Encryptor, LocalKeyProvider, MemoryKeyStore, row_context
+from fieldcrypt import ConfigurationError, Encryptor, row_context
 from fieldcrypt_sqlalchemy import Encrypted, encrypted, seal
+from tests.support.encryptors import new_encryptor
 
 ALL = ("sqlite", "postgresql", "mariadb")
 GUID = UUID("0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9")
@@ -192,10 +193,6 @@ CASES = [
     Case("postgresql.ENUM", lambda: postgresql.ENUM("a", "B", name="letters"), "B", ("B",), POSTGRES),
     Case("postgresql.ENUM of a class", lambda: postgresql.ENUM(Colour, name="c"), "RED", (Colour.RED, "RED"), POSTGRES),
 ]
-
-
-def new_encryptor() -> Encryptor:
-    return Encryptor(LocalKeyProvider.generate(), MemoryKeyStore())
 
 
 def model(encryptor: Encryptor, key_type: Any, tenant_type: Any) -> Any:

@@ -8,14 +8,11 @@ import pytest
 from sqlalchemy import Engine, ForeignKey, String, create_engine, select, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
-from fieldcrypt import ConfigurationError, Encryptor, LocalKeyProvider, MemoryKeyStore, ProtectedRecord
+from fieldcrypt import ConfigurationError, Encryptor, ProtectedRecord
 from fieldcrypt_sqlalchemy import Encrypted, blind_index, encrypted
+from tests.support.encryptors import new_encryptor
 
 SSN = "078-05-1120"
-
-
-def new_encryptor() -> Encryptor:
-    return Encryptor(LocalKeyProvider.generate(), MemoryKeyStore())
 
 
 def patients(

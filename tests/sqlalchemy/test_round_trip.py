@@ -31,11 +31,11 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy_utils import StringEncryptedType
 from sqlalchemy_utils.types.encrypted.encrypted_type import FernetEngine
 
-from fieldcrypt import Encryptor, LocalKeyProvider, MemoryKeyStore
 from fieldcrypt_sqlalchemy import Encrypted, blind_index, encrypted, seal
 from fieldcrypt_sqlalchemy.value.conversion import conversion
 from fieldcrypt_sqlalchemy.value.round_trip import stored
 from tests.conftest import Database
+from tests.support.encryptors import new_encryptor
 
 SECRET = "078-05-1120"
 
@@ -143,10 +143,6 @@ TAKEN: dict[str, tuple[Any, Any, Any]] = {
     "a hash that knows what it is of": (of_text(hashed, Hash), SECRET, SECRET),
     "encrypted inside": (StringEncryptedType(String, "key", FernetEngine), SECRET, SECRET),
 }
-
-
-def new_encryptor() -> Encryptor:
-    return Encryptor(LocalKeyProvider.generate(), MemoryKeyStore())
 
 
 def a_table(type_: Any) -> Table:

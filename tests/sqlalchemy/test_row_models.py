@@ -39,9 +39,10 @@ from sqlalchemy.orm import (
 
 from fieldcrypt import ConfigurationError, DecryptionError, KeyRecord
 from fieldcrypt_sqlalchemy import Encrypted, blind_index, encrypted
-from tests.sqlalchemy.clinics import SSN, Clinic, new_encryptor
+from tests.sqlalchemy.clinics import SSN, Clinic
 from tests.sqlalchemy.clinics import clinic as clinic
 from tests.sqlalchemy.clinics import lite as lite
+from tests.support.encryptors import new_encryptor
 
 
 class Colour(enum.Enum):

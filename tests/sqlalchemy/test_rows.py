@@ -24,9 +24,10 @@ from sqlalchemy.orm import (
 
 from fieldcrypt import ConfigurationError, DecryptionError, row_context
 from fieldcrypt_sqlalchemy import Encrypted, ProtectedColumnError, Sealed, encrypted, seal
-from tests.sqlalchemy.clinics import SSN, Clinic, new_encryptor
+from tests.sqlalchemy.clinics import SSN, Clinic
 from tests.sqlalchemy.clinics import clinic as clinic
 from tests.sqlalchemy.clinics import lite as lite
+from tests.support.encryptors import new_encryptor
 
 
 class KeptBase(DeclarativeBase):

@@ -51,8 +51,9 @@ from sqlalchemy.sql import visitors
 from fieldcrypt import ConfigurationError, KeyStoreError, LocalKeyProvider, MemoryKeyStore
 from fieldcrypt_sqlalchemy import BlindIndexTag, Encrypted, IndexedBy, ProtectedColumnError, blind_index
 from tests.conftest import Database
-from tests.sqlalchemy.searched import ANN, BOB, EVE, ZOE, Base, Owner, Pet, keys, new_encryptor
+from tests.sqlalchemy.searched import ANN, BOB, EVE, ZOE, Base, Owner, Pet, keys
 from tests.sqlalchemy.searched import session as session
+from tests.support.encryptors import new_encryptor
 
 CONDITIONS: list[Callable[[Any], Any]] = [
     lambda c: c == ANN,

@@ -34,10 +34,11 @@ from sqlalchemy.orm import Session, aliased, joinedload, with_loader_criteria
 from fieldcrypt import ConfigurationError
 from fieldcrypt_sqlalchemy import BlindIndexTag, Encrypted, IndexedBy, ProtectedColumnError, find, of_tenant, seal
 from tests.conftest import Database
-from tests.sqlalchemy.searched import ANN, BOB, EVE, Clinic, Owner, Pet, keys, new_encryptor, numbers, phones
+from tests.sqlalchemy.searched import ANN, BOB, EVE, Clinic, Owner, Pet, keys, numbers, phones
 from tests.sqlalchemy.searched import session as session
 from tests.sqlalchemy.searched import small as small
 from tests.sqlalchemy.searched import tenants as tenants
+from tests.support.encryptors import new_encryptor
 
 
 class TestTenants:

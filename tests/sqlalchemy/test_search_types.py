@@ -48,7 +48,8 @@ from sqlalchemy.schema import CreateTable
 from fieldcrypt import ConfigurationError, LocalKeyProvider, MemoryKeyStore
 from fieldcrypt_sqlalchemy import BlindIndexTag, Encrypted, IndexedBy
 from tests.conftest import Database
-from tests.sqlalchemy.searched import ANN, BOB, Base, Clinic, Employee, Guest, Person, keys, new_encryptor, patients
+from tests.sqlalchemy.searched import ANN, BOB, Base, Clinic, Employee, Guest, Person, keys, patients
+from tests.support.encryptors import new_encryptor
 
 
 class Trees(enum.Enum):

@@ -28,7 +28,6 @@ from tests.sqlalchemy.searched import (
     Guest,
     Person,
     keys,
-    new_encryptor,
     numbers,
     patients,
     phones,
@@ -36,6 +35,7 @@ from tests.sqlalchemy.searched import (
 from tests.sqlalchemy.searched import clinic as clinic
 from tests.sqlalchemy.searched import small as small
 from tests.sqlalchemy.searched import tenants as tenants
+from tests.support.encryptors import new_encryptor
 
 
 class TestRotation:

@@ -11,10 +11,10 @@ import pytest
 from sqlalchemy import DateTime, Engine, Integer, Numeric, String, TypeDecorator, insert, not_, or_, select, update
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
-from fieldcrypt import Encryptor, LocalKeyProvider, MemoryKeyStore
 from fieldcrypt.normalisers import NothingToTagError, digits
 from fieldcrypt_sqlalchemy import Encrypted, IndexedBy, blind_index, encrypted, find, of_tenant, seal
 from fieldcrypt_sqlalchemy.migration import Migration
+from tests.support.encryptors import new_encryptor
 
 WEST = timezone(timedelta(hours=-5))
 PHONE, UNKNOWN = "+1 555 0100", "n/a"
@@ -28,10 +28,6 @@ class EmptyToNull(TypeDecorator[str]):
 
     def process_bind_param(self, value: str | None, dialect: object) -> str | None:
         return value or None
-
-
-def new_encryptor() -> Encryptor:
-    return Encryptor(LocalKeyProvider.generate(), MemoryKeyStore())
 
 
 def people(type_: Any, *, decorated: bool = False, **how: Any) -> Any:
