@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING, Any
 
 from fieldcrypt import _moved
 from fieldcrypt._system import call_after_fork
-from fieldcrypt.declaration.indexed_by import IndexedBy
 from fieldcrypt.encryptor import Encryptor
 from fieldcrypt.errors import (
     ConfigurationError,
@@ -37,6 +36,7 @@ from fieldcrypt.search.blind_index import BlindIndex
 from fieldcrypt.search.plan import TagPlan, TagSize, plan_tags
 
 if TYPE_CHECKING:
+    from fieldcrypt.declaration.indexed_by import IndexedBy
     from fieldcrypt.declaration.protection import Protection
     from fieldcrypt.declaration.record import ProtectedRecord
     from fieldcrypt.declaration.seal import RecordSeal
@@ -49,7 +49,7 @@ _moved.install()
 # What pickles call these: where they are defined may change, and in 0.1 it was elsewhere.
 for _public in (
     *(LocalKeyProvider, KeyProviderChain, FileKeyStore, KeyStoreChain, KeyRecord, KeyState, Purpose, WrappedKey),
-    *(Tombstone, IndexedBy, TagPlan, TagSize, plan_tags, RowContext, row_context, key_text),
+    *(Tombstone, TagPlan, TagSize, plan_tags, RowContext, row_context, key_text),
 ):
     _public.__module__ = __name__
 
@@ -125,6 +125,7 @@ __all__ = [
 ]
 
 _LATER = {  # which take as long to import as all of the above
+    "IndexedBy": "fieldcrypt.declaration.indexed_by",
     "Protection": "fieldcrypt.declaration.protection",
     "ProtectedRecord": "fieldcrypt.declaration.record",
     "RecordSeal": "fieldcrypt.declaration.seal",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass, field, fields
 from datetime import date
+from functools import partial
 from typing import Any, Literal
 
 from fieldcrypt.declaration.indexed_by import IndexedBy
@@ -138,6 +139,13 @@ class Protection:
         """
         own_name = self.name or name
         return tuple(each.blind_index(encryptor, own_name, self.type, offload, path=path) for each in self.indexes)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        said = ((each, getattr(self, each.name)) for each in fields(self) if each.init)
+        return partial(Protection, **{each.name: how for each, how in said if how != each.default}), ()
+
+
+Protection.__module__ = "fieldcrypt"  # what pickles call it, wherever it is defined
 
 
 def _several(index: Any) -> Sequence[Any]:

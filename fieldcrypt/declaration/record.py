@@ -244,6 +244,8 @@ class ProtectedRecord:
         return f"ProtectedRecord({self.name!r})"
 
 
+ProtectedRecord.__module__ = "fieldcrypt"  # what pickles call it, wherever it is defined
+
 _declared: WeakKeyDictionary[Encryptor, WeakValueDictionary[str, ProtectedRecord]] = WeakKeyDictionary()
 
 

@@ -44,6 +44,9 @@ class RecordSeal:
     storage: Literal["binary", "text"] = "binary"
 
 
+RecordSeal.__module__ = "fieldcrypt"  # what pickles call it, wherever it is defined
+
+
 class Sealing:
     """Makes and verifies the seals of records.
 
