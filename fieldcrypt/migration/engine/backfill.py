@@ -80,7 +80,7 @@ class Backfill(Step):
             found.status is ValueStatus.PLAINTEXT and cell.plain is not None
         )
         if is_odd and not field.has_form(cell):
-            raise UnitError(f"{field.name}: the encrypted column has something that is no encrypted value. {_EMPTY_IT}")
+            raise UnitError(f"{field.name}: the encrypted column holds something else than a value. {_EMPTY_IT}")
         if found.status in (ValueStatus.UNREADABLE, ValueStatus.SHREDDED):
             if self._names(key) or (found.status is ValueStatus.UNREADABLE and not field.is_told_by_form):
                 raise unreadable_error(field, cell)
