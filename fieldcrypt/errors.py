@@ -92,7 +92,7 @@ class KeyProviderError(FieldcryptError):
     Attributes:
         causes: what happened in each place that was tried, in the order tried: place (a region, say) -> exception.
         retryable: True if the same call may succeed later (an outage), False if someone has to act first.
-        grace: True if live keys may go on for their grace meanwhile. False if it cannot be told from a refusal: a
+        grace: True if live keys may go on for their grace meanwhile. False if it may be a refusal: a
             place refused while a better one was not reached, or what is silent is how an owner says no.
     """
 

@@ -350,7 +350,7 @@ class Field(Generic[T]):
         """Return the error to raise, with its field, key and tenant, and report that a value was refused.
 
         Args:
-            error: a DecryptionError, unless it cannot be told whether the value is authentic.
+            error: a DecryptionError, unless it is unknown whether the value is authentic.
             data: the value, as it was stored.
             tenant: whose value it was to be.
         """

@@ -151,18 +151,18 @@ _COLOURS = {Verdict.OK: "green", Verdict.UNKNOWN: "yellow", Verdict.WARNING: "ye
 def _print_findings(findings: list[Finding]) -> None:
     from rich.text import Text
 
-    told = [finding for finding in findings if finding.verdict in (Verdict.FAILED, Verdict.WARNING)]
+    named = [finding for finding in findings if finding.verdict in (Verdict.FAILED, Verdict.WARNING)]
     rows = []
     for finding in findings:
         verdict = Text(finding.verdict.value, _COLOURS[finding.verdict])
-        detail = f"see {told.index(finding) + 1} below" if finding in told else finding.detail
+        detail = f"see {named.index(finding) + 1} below" if finding in named else finding.detail
         rows.append((finding.place, finding.check, verdict, detail))
     print_table(("where", "check", "", ""), rows, whole=True)
-    for number, finding in enumerate(told, 1):
+    for number, finding in enumerate(named, 1):
         say(f"\n{number}. {finding.place}, {finding.check}\n   {finding.detail}\n   What to do: {finding.advice}")
     found = {finding.verdict for finding in findings}
     if found == {Verdict.OK}:
         say("All is well.")
     elif Verdict.FAILED not in found:
         seen = ", as far as can be told from here" if Verdict.UNKNOWN in found else ""
-        say(f"Nothing is wrong{seen}." if not told else f"\nNothing fails{seen}; {counted(len(told), 'warning')}.")
+        say(f"Nothing is wrong{seen}." if not named else f"\nNothing fails{seen}; {counted(len(named), 'warning')}.")

@@ -88,9 +88,9 @@ def find(path: str, kind: type) -> Any:
         ConfigurationError: it cannot be imported, the function fails, or this is no such object.
     """
     found = _imported(path)
-    said = f"{path} is"
+    subject = f"{path} is"
     if callable(found) and not isinstance(found, kind):
-        said = f"{path}() returned"
+        subject = f"{path}() returned"
         try:
             found = found()
         except Exception as error:  # noqa: BLE001 (whatever the application's function raises)
@@ -102,7 +102,7 @@ def find(path: str, kind: type) -> Any:
                 raise ConfigurationError(f"{path}() returned nothing: let it return the {kind.__name__} that it makes")
             (found,) = known.values()
     if not isinstance(found, kind):
-        raise ConfigurationError(f"{said} {_with_article(type(found).__name__)}, and no {kind.__name__}")
+        raise ConfigurationError(f"{subject} {_with_article(type(found).__name__)}, and no {kind.__name__}")
     return found
 
 

@@ -63,7 +63,7 @@ class Examination:
         """Decrypt a stored value and classify it (see `Reading.read`).
 
         Raises:
-            KeyProviderError, KeyStoreError: keys cannot be had for now, so that it cannot be told.
+            KeyProviderError, KeyStoreError: keys cannot be had for now, so that it is unknown.
         """
         if data is None:
             return ExaminedValue(ValueStatus.NULL)

@@ -117,15 +117,15 @@ class VerifyReport(NamedTuple):
 
     def __str__(self) -> str:
         if self.wrong:
-            told = f"rows with defects: {self.wrong:,} of {self.rows:,}"
+            text = f"rows with defects: {self.wrong:,} of {self.rows:,}"
         elif self.sample is None:
             one = self.rows == 1
-            told = "the only row is correct" if one else f"all {self.rows:,} rows are correct"
+            text = "the only row is correct" if one else f"all {self.rows:,} rows are correct"
         else:
-            told = f"none of {counted(self.rows, 'row')}, taken at random, is wrong: with {self.sample.confidence:.4g} "
-            told += f"confidence fewer than {self.sample.share:.4g} of all are"
+            text = f"none of {counted(self.rows, 'row')}, taken at random, is wrong: with {self.sample.confidence:.4g} "
+            text += f"confidence fewer than {self.sample.share:.4g} of all are"
         more = f"; not protected, or not seen: {self.left:,} more, of {self.total:,} in all"
-        return told + more if self.left else told
+        return text + more if self.left else text
 
 
 class StepStatus(NamedTuple):

@@ -69,18 +69,18 @@ class MixedField:
             DecryptionError: it is neither authentic nor accepted; the message says so if it no longer is.
             KeyProviderError, KeyStoreError: as for `Field.decrypt`.
         """
-        said = None
+        refusal = None
         if not self._accepted.readers and data.__class__ is bytes:
             try:
                 return self._quiet.decrypt(data, tenant=tenant, context=context)
             except DecryptionError as error:
-                said = error  # read below, where no chained exception says more than it should
+                refusal = error  # read below, where no chained exception says more than it should
         if isinstance(data, (bytearray, memoryview)):
             data = bytes(data)
         try:
             if not self._has_forms and not isinstance(data, (bytes, str)):
                 raise DecryptionError  # a number, say: SQLite keeps anything in any column
-            return self._read(data, tenant, context, part, said)
+            return self._read(data, tenant, context, part, refusal)
         except DecryptionError as error:
             refused = self._field.reported_error(error, data, tenant)
         raise refused
@@ -91,9 +91,9 @@ class MixedField:
         tenant: str | NoTenant | None,
         context: Mapping[str, str] | None,
         part: PartOf | None,
-        said: DecryptionError | None,
+        refusal: DecryptionError | None,
     ) -> Any:
-        status, value = self._reading.read(data, tenant, context, part, said)
+        status, value = self._reading.read(data, tenant, context, part, refusal)
         if status is ValueStatus.PLAINTEXT:
             accepted, event, what = self._accepted.accepts_plaintext(), EventKind.PLAINTEXT_READ, "plaintext"
         elif status is ValueStatus.ACTIVE:

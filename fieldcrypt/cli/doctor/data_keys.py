@@ -75,8 +75,8 @@ class DataKeyExamination:
             yield Finding(STORE, "readable", Verdict.UNKNOWN, "no data keys: is this the right key store?")
             return
         shredded = sum(map(len, self._shredded.values()))
-        told = counted(self._total - shredded, "data key") + (f", and {shredded:,} shredded" if shredded else "")
-        yield Finding(STORE, "readable", Verdict.OK, told)
+        total = counted(self._total - shredded, "data key") + (f", and {shredded:,} shredded" if shredded else "")
+        yield Finding(STORE, "readable", Verdict.OK, total)
         for place, count in self._opened.items():
             if place not in {failed for failed, _, _ in self._failures}:
                 whose = "" if self._tenant is None else f" of tenant {self._tenant!r}"
@@ -163,11 +163,13 @@ def _claims(tenant: str | None, living: list[int], stones: list[Tombstone]) -> s
     claims: defaultdict[tuple[int, str, int], list[bytes]] = defaultdict(list)
     for stone in stones:
         claims[stone.shredded, stone.by, stone.keys].append(stone.key_id)
-    told = [
+    texts = [
         f"{counted(keys, 'key')} shredded on {utc(shredded)} by {by!r} ({counted(len(key_ids), 'tombstone')}: "
         f"{_some(key_ids)}; living data keys from before: {sum(made < shredded for made in living)} of {len(living)})"
         for (shredded, by, keys), key_ids in sorted(claims.items())[:_NAMED]
     ]
     more = [f"{len(claims) - _NAMED} more of the kind"] if len(claims) > _NAMED else []
     whose = "no tenant, whose keys cannot be shredded," if tenant is None else f"tenant {tenant!r}"
-    return f"{whose} has {counted(len(living), 'data key')} beside tombstones, which claim: {'; '.join([*told, *more])}"
+    return (
+        f"{whose} has {counted(len(living), 'data key')} beside tombstones, which claim: {'; '.join([*texts, *more])}"
+    )

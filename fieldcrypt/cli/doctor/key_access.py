@@ -76,26 +76,26 @@ class _Access:
 
     def finding(self, gap: str) -> Finding:
         """Return the finding; `gap` is what could not be checked."""
-        told, advice = [], []
+        details, advice = [], []
         if alone := self._blind_wrappers():
             unless = f" (unless IAM policies let them {DECRYPT})" if self._decrypting_is_delegated() else ""
-            told.append(f"may wrap data keys that they know and not {DECRYPT}{unless}: {self._some(alone)}")
+            details.append(f"may wrap data keys that they know and not {DECRYPT}{unless}: {self._some(alone)}")
             advice.append(
                 f"let only those wrap who may {DECRYPT}, or set KeyPolicy(own_keys_only=True); SECURITY.md says what "
                 "such a principal can do"
             )
         if wide := [who for who in self._named if self._is_wide(who)]:
-            told.append(f"more than roles and users of this account: {self._some(wide)}")
+            details.append(f"more than roles and users of this account: {self._some(wide)}")
             advice.append("name roles in the key policy: fieldcrypt kms policy; revoke unneeded grants")
-        verdict = Verdict.WARNING if told else Verdict.UNKNOWN if self._delegated or gap else Verdict.OK
+        verdict = Verdict.WARNING if details else Verdict.UNKNOWN if self._delegated or gap else Verdict.OK
         if others := [who for who in self._named if who not in (*alone, *wide, *self._delegated)]:
-            told.append(self._some(others))
+            details.append(self._some(others))
         if self._delegated:
-            told.append(
+            details.append(
                 f"the key policy leaves it to the IAM policies of account {self._key.account}, so who else may is "
                 "unknown here"
             )
-        detail = "; ".join([*told, gap] if gap else told) or "nobody"
+        detail = "; ".join([*details, gap] if gap else details) or "nobody"
         return Finding(self._key.region, _CHECKS[self._actions], verdict, detail, "; ".join(advice))
 
     def _blind_wrappers(self) -> list[Principal]:

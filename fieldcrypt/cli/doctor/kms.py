@@ -128,18 +128,18 @@ def _key_material(arn: KeyArn, metadata: dict[str, Any]) -> Finding:
 
 
 def _failure(arn: KeyArn, check: str, error: Exception) -> Finding:
-    said = classify(error)
-    if said is Answer.NO_REPLICA:
+    answer = classify(error)
+    if answer is Answer.NO_REPLICA:
         detail = f"{arn} does not exist: there is no replica, or no alias, in this region"
         advice = (
             f"fieldcrypt kms create … --replica {arn.region}, or: aws kms replicate-key --replica-region {arn.region}"
         )
         return Finding(arn.region, check, Verdict.FAILED, detail, advice)
-    if said is Answer.DENIED:
+    if answer is Answer.DENIED:
         return Finding(arn.region, check, Verdict.UNKNOWN, "this role may not kms:DescribeKey")
-    if said is Answer.KEY_AWAY:
+    if answer is Answer.KEY_AWAY:
         return Finding(arn.region, check, Verdict.FAILED, str(error), "check its own key store, or imported material")
-    if said is Answer.OUTAGE:
+    if answer is Answer.OUTAGE:
         detail = f"KMS cannot be reached: {error_name(error)}"
         return Finding(arn.region, "reachable", Verdict.FAILED, detail, "check the network and the endpoint")
     return Finding(arn.region, check, Verdict.FAILED, str(error), "check the credentials")

@@ -119,8 +119,8 @@ def _retire_data_key(found: Encryptor, text: str, yes: bool, as_json: bool) -> N
             raise ConfigurationError(f"{migration.name} cannot tell which values are under a data key")
         left |= migration.values_under(key_id)
     if left:
-        told = ", ".join(f"{count:,} of {name}" for name, count in left.items())
-        raise ConfigurationError(f"values are under the key: {told}. `fieldcrypt migrate backfill` re-encrypts them")
+        counts = ", ".join(f"{count:,} of {name}" for name, count in left.items())
+        raise ConfigurationError(f"values are under the key: {counts}. `fieldcrypt migrate backfill` re-encrypts them")
     if not yes:
         ask(["Values that no migration covers may still be under this data key."], "Nothing was changed.")
     record = found.data_keys.retire(key_id)
@@ -137,9 +137,9 @@ def _check_that_none_is_left() -> None:
         planned = migration.plan()
         left |= {name: count for name, count in planned.stale_tags.items() if count}
     if left:
-        told = ", ".join(f"{count:,} of {name}" for name, count in left.items())
+        counts = ", ".join(f"{count:,} of {name}" for name, count in left.items())
         raise ConfigurationError(
-            f"rows are not tagged under the newest index key, and would no longer be found: {told}. "
+            f"rows are not tagged under the newest index key, and would no longer be found: {counts}. "
             "`fieldcrypt migrate backfill` tags them"
         )
 

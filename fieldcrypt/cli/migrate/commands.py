@@ -122,8 +122,8 @@ def mend(
         raise ConfigurationError(f"{found.name} has no columns of text, in which plaintext could begin with fc1.")
     report = found.mend(as_plaintext=as_plaintext, column=column)
     if not as_json:
-        for told in report.remarks:
-            say(told)
+        for remark in report.remarks:
+            say(remark)
         report = report._replace(remarks=())
     _print_report(report, as_json, "mend")
 
@@ -225,19 +225,19 @@ def _showing(step: str, quiet: bool) -> Iterator[Callable[[Progress], None]]:
 
     console = Console(stderr=True, highlight=False)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[pace]}"))
-    told = _system.monotonic()
+    shown = _system.monotonic()
     with Bar(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
         task = bar.add_task(step, total=None, pace="")
 
         def tell(progress: Progress) -> None:
-            nonlocal told
+            nonlocal shown
             if console.is_terminal:
                 left = "" if progress.left is None else f", {progress.left} left"
                 bar.update(
                     task, completed=progress.done, total=progress.total, pace=f"{progress.rate:,.0f} rows/s{left}"
                 )
-            elif not quiet and _system.monotonic() - told >= _TELL_EVERY:
-                told = _system.monotonic()
+            elif not quiet and _system.monotonic() - shown >= _TELL_EVERY:
+                shown = _system.monotonic()
                 print(progress, file=sys.stderr, flush=True)
 
         try:

@@ -79,13 +79,13 @@ class KeyStoreChain:
         started = _system.monotonic()
         found, failures = self._elsewhere(key_id)
         if found is None:
-            said = "; ".join(map(str, (own, *failures)))
+            message = "; ".join(map(str, (own, *failures)))
             if not isinstance(own, KeyNotFoundError):
-                raise KeyStoreError(said) from own
+                raise KeyStoreError(message) from own
             self._backoff.failed_after(_system.monotonic() - started)
             if all(isinstance(failure, KeyNotFoundError) for failure in failures):
-                raise KeyNotFoundError(said)
-            raise _not_final_error(said)
+                raise KeyNotFoundError(message)
+            raise _not_final_error(message)
         record, store = found
         report(Event(EventKind.FAILED_OVER, key_id.hex(), record.tenant, place=repr(store), cause=str(own)))
         return record
@@ -133,7 +133,7 @@ class KeyStoreChain:
         return KeyStoreChain, self.stores
 
 
-def _not_final_error(said: str) -> KeyNotFoundError:
-    error = KeyNotFoundError(said)
+def _not_final_error(message: str) -> KeyNotFoundError:
+    error = KeyNotFoundError(message)
     error.final = False
     return error

@@ -70,7 +70,7 @@ class StatusCounts:
         """Count a unit.
 
         Raises:
-            KeyProviderError, KeyStoreError: it cannot be told for now.
+            KeyProviderError, KeyStoreError: its status is unknown for now.
         """
         source = self._source
         cells: Sequence[tuple[ProtectedField, Cell]] = ()
@@ -139,11 +139,11 @@ class Verification:
         """Look at a unit (see `defect`).
 
         Raises:
-            KeyProviderError, KeyStoreError: it cannot be told for now.
+            KeyProviderError, KeyStoreError: its status is unknown for now.
         """
         try:
-            told = [(field.name, _defect_text(field, cell, unit, self._finishing)) for field, cell in unit.cells()]
-            found = [(name, reason) for name, reason in told if reason is not None]
+            defects = [(field.name, _defect_text(field, cell, unit, self._finishing)) for field, cell in unit.cells()]
+            found = [(name, reason) for name, reason in defects if reason is not None]
             reasons = [f"{name} {reason}" for name, reason in found] or list(self._source.wrong(unit))
             self.differing += bool(found) and all(reason == DIFFERS for _, reason in found)
         except PassedOverError:

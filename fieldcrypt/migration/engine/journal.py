@@ -208,7 +208,7 @@ class Journal(Protocol):
         """Release a worker's portion of an unfinished run, so that others need not wait for its lease.
 
         If the store is away, it does nothing and raises nothing: the lease ends by itself, and what stopped the worker
-        is the error to be told.
+        is the error to report.
         """
 
     def pause(self) -> None:

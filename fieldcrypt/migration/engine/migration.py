@@ -208,8 +208,8 @@ class StoredMigration:
         """Return how far each step is, and which workers are at work."""
         with self.translated_errors("status"):
             runs = [run for _, journal in self._parts if journal.exists() for run in journal.runs()]
-        told = (StepStatus._make(getattr(run, name) for name in StepStatus._fields) for run in runs)
-        steps = sorted((each._replace(total=max(each.total, each.done)) for each in told), key=lambda each: each.began)
+        found = (StepStatus._make(getattr(run, name) for name in StepStatus._fields) for run in runs)
+        steps = sorted((each._replace(total=max(each.total, each.done)) for each in found), key=lambda each: each.began)
         return MigrationStatus(self.name, tuple(steps))
 
     def _run(

@@ -151,7 +151,7 @@ class Source(Protocol):
     def pages(self, which: Which, sample: Sample | None = None) -> Iterator[Sequence[Unit]]:
         """Yield all units of a kind, and no others, page by page, the way that steps go; or so many as a sample takes.
 
-        A page may be empty, so that progress is told.
+        A page may be empty, so that progress is reported.
         """
 
     def prepare(self, step: str, unit: Any) -> Change:

@@ -93,7 +93,7 @@ class Step:
         """Return what to write into a unit. A failure in one field does not prevent the others.
 
         Raises:
-            KeyProviderError, KeyStoreError: it cannot be told for now.
+            KeyProviderError, KeyStoreError: its status is unknown for now.
         """
         try:
             cells = unit.cells()
