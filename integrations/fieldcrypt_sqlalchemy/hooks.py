@@ -18,7 +18,6 @@ from sqlalchemy.orm import Mapper, Session
 
 from fieldcrypt_sqlalchemy.column.declaration import bind_to_table, refuse_constraint, refuse_discriminator
 from fieldcrypt_sqlalchemy.column.mutable import track_types_inside
-from fieldcrypt_sqlalchemy.engine.last import restore_order
 from fieldcrypt_sqlalchemy.errors import hide_unprocessed_parameters
 from fieldcrypt_sqlalchemy.flush.flush import open_after_failure
 from fieldcrypt_sqlalchemy.flush.moves import forget_rows
@@ -27,10 +26,10 @@ from fieldcrypt_sqlalchemy.guard.examined import EXAMINED
 from fieldcrypt_sqlalchemy.guard.execution import check, on_execute, on_execute_no_params, on_executemany
 from fieldcrypt_sqlalchemy.guard.preparation import execute
 from fieldcrypt_sqlalchemy.guard.self_check import check_guard
+from fieldcrypt_sqlalchemy.internals.orm import restore_order
 from fieldcrypt_sqlalchemy.internals.wrapping import note_what_the_orm_makes, wrap_contexts, wrap_writes
+from fieldcrypt_sqlalchemy.model.checks import check_pairs, warn_if_nothing_protected
 from fieldcrypt_sqlalchemy.model.decorator import bind_new
-from fieldcrypt_sqlalchemy.model.nothing_protected import warn_if_nothing_protected
-from fieldcrypt_sqlalchemy.model.pairs import check_pairs
 
 __all__: list[str] = []
 

@@ -19,6 +19,7 @@ from fieldcrypt_sqlalchemy.column.comparator import Comparator
 from fieldcrypt_sqlalchemy.column.protected import ProtectedType
 from fieldcrypt_sqlalchemy.column.tagger import Tagger, check_index
 from fieldcrypt_sqlalchemy.errors import parameterless_error
+from fieldcrypt_sqlalchemy.internals.column import cache_key
 from fieldcrypt_sqlalchemy.offload import in_thread
 from fieldcrypt_sqlalchemy.value.conversion import conversion
 from fieldcrypt_sqlalchemy.value.processors import binary_type, binding, reading_binary, revealing
@@ -137,7 +138,7 @@ class Encrypted(ProtectedType, TypeDecorator[Any]):
 
     def _cache_key(self) -> tuple[Any, ...]:
         """What tells types apart in SQLAlchemy's statement cache, which would look at positional arguments alone."""
-        types = [None if type_ is None else type_._static_cache_key for type_ in (self.type_, self.storage)]
+        types = [None if type_ is None else cache_key(type_) for type_ in (self.type_, self.storage)]
         # Readers may be such that cannot be compared, so these declarations are told apart by who made them.
         return type(self), *types, self.encryptor, self.accepted or self.protection, self.write
 

@@ -1,1 +1,1 @@
-"""What happens around executed statements: the order of listeners, data keys and the format of results."""
+"""What happens around executed statements: data keys that rows need, and the format of results."""

@@ -17,9 +17,8 @@ from sqlalchemy.sql.elements import ClauseElement
 
 from fieldcrypt import ConfigurationError, FieldcryptError
 from fieldcrypt_sqlalchemy.column.type import Encrypted
-from fieldcrypt_sqlalchemy.engine.last import listen_last
 from fieldcrypt_sqlalchemy.flush.moves import expect_whole_row
-from fieldcrypt_sqlalchemy.internals.orm import deletes
+from fieldcrypt_sqlalchemy.internals.orm import deletes, listen_last
 from fieldcrypt_sqlalchemy.internals.results import expire
 from fieldcrypt_sqlalchemy.row_key.bound_row import BoundRow
 from fieldcrypt_sqlalchemy.row_key.row_key import RowKey

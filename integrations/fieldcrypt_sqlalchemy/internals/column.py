@@ -11,6 +11,7 @@ from fieldcrypt_sqlalchemy.internals.gate import read
 
 __all__ = [
     "BINARY_TYPE",
+    "cache_key",
     "copy_column",
     "enum_members",
     "enum_texts",
@@ -68,6 +69,11 @@ def enum_texts(type_: Any) -> Mapping[Any, Any]:
     """Return the texts that the database has by the members of an Enum."""
     texts: Mapping[Any, Any] = read(type_, "_valid_lookup")
     return texts
+
+
+def cache_key(type_: Any) -> Any:
+    """Return what tells a type apart in SQLAlchemy's statement cache."""
+    return read(type_, "_static_cache_key")
 
 
 def label(column: Any) -> str:

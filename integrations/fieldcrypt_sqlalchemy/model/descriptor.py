@@ -6,13 +6,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.orm.attributes import instance_state
 
 from fieldcrypt import DecryptionError, FieldcryptError
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
 from fieldcrypt_sqlalchemy.flush.flush import note_stored
-from fieldcrypt_sqlalchemy.model.reread import read_again
 from fieldcrypt_sqlalchemy.row_key.row_key import RowKey
 from fieldcrypt_sqlalchemy.rows.attribute import ProtectedAttribute
 from fieldcrypt_sqlalchemy.rows.sealed import UNOPENED, Sealed
@@ -81,7 +81,7 @@ def _mixed_getter(key: str, row: RowKey, field: SealedField) -> Callable[[Any, A
             try:
                 value._opened = field.decrypted(value._data, *place, tells=False)
             except DecryptionError as error:
-                return read_again(state, key, row, field, place[1], error)
+                return _read_again(state, key, row, field, place[1], error)
         return value._opened
 
     return __get__
@@ -118,10 +118,45 @@ def _getter(key: str, row: RowKey, field: SealedField) -> Callable[[Any, Any, An
         try:
             plain = decrypt(value._data, tenant=tenant, context=context)
         except DecryptionError as error:
-            return read_again(instance_state(instance), key, row, field, tenant, error)
+            return _read_again(instance_state(instance), key, row, field, tenant, error)
         if from_field is not None:
             plain = field.converted(plain, value._data, tenant)
         value._opened = plain  # and not in place of it: a pickle of the object has what the database has
         return plain
 
     return __get__
+
+
+def _read_again(
+    state: Any, key: str, row: RowKey, field: SealedField, tenant: str | None, error: DecryptionError
+) -> Any:
+    """Return the value of an attribute that does not open, once it was loaded together with what it is bound to.
+
+    `refresh(object, ["tenant"])`, or a partial load that populates existing objects, brings the new tenant of a row
+    that has moved, beside values that were sealed for the old one.
+
+    Args:
+        state: the object's.
+        key: the attribute.
+        row: tells the object's row.
+        field: opens the attribute's values.
+        tenant: whose value it was taken for.
+        error: why the value that the object has does not open.
+
+    Raises:
+        DecryptionError: it does not open all the same; or the object belongs to no session, or was changed, so that it
+            cannot be loaded.
+    """
+    names = {*row.binding_names, key}
+    values = state.dict
+    stored = values[key]._data
+    if state.key is None or state.session is None or names & state.committed_state.keys():
+        raise field.field.reported_error(error, stored, tenant)
+    session = state.session
+    try:
+        with session.no_autoflush:
+            session.refresh(state.obj(), sorted(names))
+    except SQLAlchemyError:  # there is no such row any more, or this is no place to wait for the database
+        raise field.field.reported_error(error, stored, tenant) from None
+    again = values.get(key)
+    return field.open(again, *row.place(state, values)) if again.__class__ is Sealed else again

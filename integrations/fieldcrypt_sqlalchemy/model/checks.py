@@ -1,7 +1,8 @@
-"""Checks searchable attributes and their companions when the class is mapped."""
+"""Checks mapped classes once all their attributes are known."""
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from sqlalchemy import Column, Table
@@ -11,7 +12,7 @@ from fieldcrypt import ConfigurationError
 from fieldcrypt_sqlalchemy.column.type import is_searchable
 from fieldcrypt_sqlalchemy.rows.plan import Plan, plan_of
 
-__all__ = ["check_pairs"]
+__all__ = ["check_pairs", "warn_if_nothing_protected"]
 
 
 def check_pairs(mapper: Mapper[Any], cls: Any) -> None:
@@ -33,6 +34,20 @@ def check_pairs(mapper: Mapper[Any], cls: Any) -> None:
                 f"{cls.__name__}.{key} has tags per tenant, but nothing says whose the row is: "
                 "@encrypted(…, tenant=…) on the class does"
             )
+
+
+def warn_if_nothing_protected(mapper: Mapper[Any], cls: Any) -> None:
+    """Warn of a class that is decorated without effect: no class of its family has an encrypted column."""
+    plan = plan_of(mapper)
+    if plan is None or plan.row is None or plan.attributes:
+        return
+    family = (plan_of(each) for each in mapper.base_mapper.self_and_descendants)
+    if not any(each is not None and each.attributes for each in family):
+        warnings.warn(
+            f"{cls.__name__} is decorated with @encrypted, but has no encrypted columns, so its values are stored as "
+            "they are: declare them with mapped_column(Encrypted(…)), or take the decorator away",
+            stacklevel=2,
+        )
 
 
 def _is_first(column: Any, plan: Plan | None) -> bool:
