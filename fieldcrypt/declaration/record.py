@@ -81,7 +81,7 @@ class ProtectedRecord:
         self.encryptor = encryptor
         self._key = RecordKey((key,) if isinstance(key, str) else tuple(key), tenant)
         self._protections = {path: _protection(how) for path, how in fields.items()}
-        self._seal, self._same_place, self._offload = seal, same_place, offload
+        self._seal, self._offload = seal, offload
         self._fields = {
             path: RecordField(name, Path(path), how, encryptor, offload) for path, how in self._protections.items()
         }
@@ -90,12 +90,13 @@ class ProtectedRecord:
         self._shape = Shape(self._fields.values(), self._key.members | previous, None if seal is None else seal.member)
         if tenant is None and any(each.is_per_tenant for each in self._fields.values()):
             raise ConfigurationError(f"{name} has tags per tenant, but no tenant=")
-        self._refuse_another()
+        if not same_place:
+            self._refuse_another()
 
     def _refuse_another(self) -> None:
         records = _declared.setdefault(self.encryptor, WeakValueDictionary())
         other = records.setdefault(self.name, self)
-        if self._same_place or (other._key.tenant is not None and self._key.tenant is not None):
+        if other._key.tenant is not None and self._key.tenant is not None:
             return
         if (other._key, other._protections, other._seal) != (self._key, self._protections, self._seal):
             raise ConfigurationError(
@@ -235,7 +236,7 @@ class ProtectedRecord:
             "key": self._key.key,
             "tenant": self._key.tenant,
             "seal": self._seal,
-            "same_place": self._same_place,
+            "same_place": True,  # as the original, whose readers cannot be compared with their copies
             "offload": self._offload,
         }
         return partial(ProtectedRecord, self.name, self.encryptor, **how), ()  # type: ignore[arg-type]

@@ -304,12 +304,14 @@ class TestDeclarations:
         ProtectedRecord("patients", encryptor, key="number", fields={"email": str})
 
     def test_it_goes_to_another_process(self) -> None:
-        """As its declaration, with its Encryptor."""
+        """As its declaration, with its Encryptor; several times, for several tasks, mixed mode included."""
         encryptor = Encryptor()
-        patients = ProtectedRecord("patients", encryptor, key="id", fields=PATHS)
-        again = pickle.loads(pickle.dumps(patients))
+        before = PreviousField(encryptor.field("people.ssn", str))
+        fields = {**PATHS, "ssn": Protection(str, accept=[before], accept_until=SOON)}
+        patients = ProtectedRecord("patients", encryptor, key="id", fields=fields)
+        other, again = (pickle.loads(pickle.dumps(patients)) for _ in range(2))
         encryptor.configure(LocalKeyProvider.generate())
-        assert again is not patients
+        assert len({patients, other, again}) == 3
         assert again.decrypt(patients.encrypt(PATIENT)) == PATIENT
 
 
