@@ -35,7 +35,7 @@ sys.exit("boto3" in sys.modules or "sqlalchemy" in sys.modules)
 def run(options: Options) -> Section:
     """Measure all."""
     unit = 0.8 if options.quick else 9.0  # seconds for a group of contestants
-    total = len(SIZES) + 4.5
+    total = len(SIZES) + 5.5
 
     options.advance(0, "a text of 16 B")
     sizes, added = {}, {}
@@ -46,6 +46,8 @@ def run(options: Options) -> Section:
     types = compare(workload.of_types(), FLOOR, unit * 1.5)
     options.advance(1.5 / total, "what a value is bound to")
     bindings = compare(workload.bindings(), FLOOR, unit)
+    options.advance(1 / total, "the fields of a record")
+    records = compare(workload.records(), FLOOR, unit)
     options.advance(1 / total, "keys that are not at hand")
     keys = compare(workload.keys_at_hand(), "prepared", unit)
     options.advance(1 / total, "import fieldcrypt")
@@ -72,7 +74,7 @@ def run(options: Options) -> Section:
             "other machines, microseconds do not. Keys are wrapped by a local key, so no time of a key service is in "
             "here.",
         ),
-        tables=tables(sizes, added, types, bindings, keys, startup),
+        tables=tables(sizes, added, types, bindings, records, keys, startup),
         charts=charts(sizes, types, bindings),
         figures={
             "sizes": [
@@ -82,10 +84,11 @@ def run(options: Options) -> Section:
             ],
             "types": {name: line.figures() for name, line in types.items()},
             "bindings": {name: line.figures() for name, line in bindings.items()},
+            "records": {name: line.figures() for name, line in records.items()},
             "keys": {name: line.figures() for name, line in keys.items()},
             "import_ms": startup,
         },
-        ratios=_ratios(sizes, types, bindings),
+        ratios=_ratios(sizes, types, bindings, records),
     )
 
 
@@ -97,14 +100,13 @@ def check() -> dict[str, float]:
         {size: compare(workload.of_size(size)[0], FLOOR, 2.5) for size in (64, 1024, 1_048_576)},
         compare(workload.of_types(*types), FLOOR, 3.0),
         compare(some, FLOOR, 2.0),
+        compare(workload.records(), FLOOR, 2.0),
     )
 
 
-def _ratios(
-    sizes: Mapping[int, Mapping[str, Line]], types: Mapping[str, Line], bindings: Mapping[str, Line]
-) -> dict[str, float]:
+def _ratios(sizes: Mapping[int, Mapping[str, Line]], *others: Mapping[str, Line]) -> dict[str, float]:
     named = {f"{SIZES[size]}, {form}": lines[form] for size, lines in sizes.items() for form in FORMS}
-    named |= {name: line for lines in (types, bindings) for name, line in lines.items() if name != FLOOR}
+    named |= {name: line for lines in others for name, line in lines.items() if name != FLOOR}
     return {f"{verb}, {name}": line.ratio(verb) for name, line in named.items() for verb in VERBS}
 
 
@@ -120,4 +122,4 @@ def import_milliseconds(times: int) -> float:
     return statistics.median(taken) * 1000
 
 
-BENCHMARK = Benchmark("field", "A field: encrypt and decrypt", run, seconds=(82, 9), check=check)
+BENCHMARK = Benchmark("field", "A field: encrypt and decrypt", run, seconds=(91, 10), check=check)

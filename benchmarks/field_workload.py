@@ -15,8 +15,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from benchmarks.compare import Work
 from fieldcrypt import Encryptor, Field, KeyPolicy, LocalKeyProvider, MemoryKeyStore, row_context
+from fieldcrypt.spi import FieldGroup
 
-__all__ = ["bindings", "floor", "keys_at_hand", "of_size", "of_types", "stored"]
+__all__ = ["bindings", "floor", "keys_at_hand", "of_size", "of_types", "records", "stored"]
 
 _AAD_SIZE = 54  # of the additional data of a field with a name of this length
 
@@ -112,6 +113,32 @@ def bindings() -> dict[str, Work]:
             "encrypt": lambda: field.encrypt(text, context=named),
             "decrypt": lambda: field.decrypt(in_context, context=named),
         },
+    }
+
+
+def records() -> dict[str, Work]:
+    """Five texts, bound to tenant and row, at once and one by one, beside the floor of five."""
+    keys, tenant, rows = stored(), "clinic-7", cycle(range(1000))
+    fields = [keys.field(f"patients.{number}", str) for number in range(5)]
+    group, values = FieldGroup(fields), ["x" * 20] * 5
+    data = group.encrypt(values, tenant=tenant, context=row_context(0))
+    bare = floor(b"x" * 20)
+
+    def encrypt() -> list[bytes]:
+        row = row_context(next(rows))
+        return [field.encrypt(value, tenant=tenant, context=row) for field, value in zip(fields, values, strict=True)]
+
+    def decrypt() -> list[str]:
+        row = row_context(0)
+        return [field.decrypt(one, tenant=tenant, context=row) for field, one in zip(fields, data, strict=True)]
+
+    return {
+        "floor": {verb: lambda work=work: [work() for _ in fields] for verb, work in bare.items()},  # type: ignore[misc]
+        "five fields at once": {
+            "encrypt": lambda: group.encrypt(values, tenant=tenant, context=row_context(next(rows))),
+            "decrypt": decrypt,
+        },
+        "five fields one by one": {"encrypt": encrypt, "decrypt": decrypt},
     }
 
 
