@@ -7,6 +7,8 @@ import pytest
 from tests.keys.rewrapping import Scene, write
 from tests.support.doubles import CountingProvider, RowStore
 
+pytest.register_assert_rewrite("tests.keys.store_contract")
+
 
 @pytest.fixture
 def scene() -> Scene:

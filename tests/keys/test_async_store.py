@@ -18,12 +18,11 @@ import pytest
 from sqlalchemy import event, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from fieldcrypt import ConfigurationError, Encryptor, KeyStore, KeyStoreError, LocalKeyProvider
+from fieldcrypt import ConfigurationError, Encryptor, KeyStoreError, LocalKeyProvider
 from fieldcrypt_sqlalchemy import SqlKeyStore
 from tests.conftest import Database
-from tests.keys import test_remote_stores as remote
-from tests.keys import test_store_changes as changes
 from tests.keys.records import MANY, assert_all, record, row
+from tests.keys.store_contract import KeyIds, Records, Replace
 from tests.support.doubles import PATIENCE
 from tests.support.processes import ROOT, in_child
 from tests.support.servers import until
@@ -62,20 +61,15 @@ def loops() -> set[threading.Thread]:
     return {thread for thread in threading.enumerate() if thread.name == THREAD}
 
 
-class TestRecords(remote.TestEveryStore):
+class TestRecords(Records):
     """What every store promises."""
 
 
-class TestReplace(changes.TestReplace):
+class TestReplace(Replace):
     """Compare and swap."""
 
-    @pytest.mark.parametrize("rival", ["record", "tombstone"])  # and not by the kinds of store that are named there
-    def test_one_of_two_wins(self, store: KeyStore, rival: str) -> None:
-        """Of two threads that replace one record at the same time one is told True, and its record is there."""
-        super().test_one_of_two_wins(store, rival)
 
-
-class TestKeyIds(changes.TestKeyIds):
+class TestKeyIds(KeyIds):
     """All key ids, each once."""
 
     def test_more_than_two_pages(self, store: SqlKeyStore, engine: AsyncEngine, database: Database) -> None:

@@ -14,26 +14,19 @@ from sqlalchemy.schema import CreateTable
 from fieldcrypt import (
     ConfigurationError,
     Encryptor,
-    KeyNotFoundError,
-    KeyRecord,
     KeyStore,
     KeyStoreError,
     LocalKeyProvider,
-    Purpose,
-    WrappedKey,
 )
 from fieldcrypt.testing import LocalAws
 from fieldcrypt_dynamodb import DynamoKeyStore
 from fieldcrypt_sqlalchemy import SqlKeyStore
 from tests.conftest import DYNAMODBS, Database
+from tests.keys.records import record
+from tests.keys.store_contract import Records
 from tests.support.dynamodb import FIRST, SECOND, DynamoDb
 
 KEY = bytes(range(32))
-
-
-def record(number: int, tenant: str | None) -> KeyRecord:
-    wraps = (WrappedKey("local:x", b"wrapped"),)
-    return KeyRecord(number.to_bytes(16, "big"), Purpose.ENCRYPTION, 1_800_000_000 + number, tenant, wraps, bytes(32))
 
 
 @pytest.fixture(params=["sqlite", "postgresql", "mariadb", *DYNAMODBS])
@@ -49,53 +42,8 @@ def store(request: pytest.FixtureRequest, database: Database) -> KeyStore:
     return store
 
 
-class TestEveryStore:
-    @pytest.mark.parametrize("tenant", [None, "clinic-7", "Κλινική 7", "x" * 255, "no tenant", "tenant:x"])
-    def test_a_record_comes_back_as_it_was(self, store: KeyStore, tenant: str | None) -> None:
-        """By its key id, and in the list of its tenant."""
-        store.add(record(1, tenant))
-        assert store.get(record(1, tenant).key_id) == record(1, tenant)
-        assert list(store.list(tenant)) == [record(1, tenant)]
-
-    def test_tenants_are_told_apart_exactly(self, store: KeyStore) -> None:
-        """By case, trailing space and absence, whatever the database's collation makes of them."""
-        tenants = [None, "a", "A", "a ", "ä"]
-        for number, tenant in enumerate(tenants):
-            store.add(record(number, tenant))
-        for number, tenant in enumerate(tenants):
-            assert list(store.list(tenant)) == [record(number, tenant)]
-
-    def test_many_records_of_a_tenant_are_all_listed(self, store: KeyStore) -> None:
-        """Beyond a page of the database, too."""
-        records = [record(number, "t") for number in range(300)]
-        for each in records:
-            store.add(each)
-        assert sorted(store.list("t")) == records
-
-    def test_a_key_id_is_never_taken_twice(self, store: KeyStore) -> None:
-        """The first record stays: what it encrypted would be lost with it."""
-        store.add(record(1, "first"))
-        with pytest.raises(KeyStoreError, match="already has"):
-            store.add(record(1, "second"))
-        assert store.get(record(1, None).key_id).tenant == "first"
-
-    def test_an_unknown_key_id_is_not_found(self, store: KeyStore) -> None:
-        """The error names it."""
-        with pytest.raises(KeyNotFoundError, match="00000000000000000000000000000009"):
-            store.get(record(9, None).key_id)
-
-    def test_tables_can_be_made_again(self, store: KeyStore) -> None:
-        """Every process may ask for the table at start-up."""
-        assert isinstance(store, (SqlKeyStore, DynamoKeyStore))
-        store.add(record(1, None))
-        store.create_table()
-        assert store.get(record(1, None).key_id)
-
-    def test_a_record_is_there_for_a_second_encryptor(self, store: KeyStore) -> None:
-        """Two processes with one provider and one store read each other's values."""
-        writer = Encryptor(LocalKeyProvider(KEY), store).field("a.b", str)
-        reader = Encryptor(LocalKeyProvider(KEY), store).field("a.b", str)
-        assert reader.decrypt(writer.encrypt("x", tenant="t"), tenant="t") == "x"
+class TestEveryStore(Records):
+    """Key stores of databases."""
 
 
 class TestSql:
