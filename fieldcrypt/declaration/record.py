@@ -226,8 +226,8 @@ class ProtectedRecord:
     ) -> tuple[dict[str, Any], list[Found], Binding]:
         found: list[Found] = []
         new = self._shape.copied(record, found, reading=reading)
-        if not found and self._sealing is None:
-            return new, found, Binding(None, None)
+        if not found and self._sealing is None and tenant is None:
+            return new, found, Binding(None, None)  # without values, nothing is bound
         return new, found, self._key.binding(record, tenant)
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -141,6 +141,14 @@ class TestTenants:
         with pytest.raises(DecryptionError):
             patients.decrypt(patients.encrypt(PATIENT), tenant="clinic-8")
 
+    def test_a_record_without_values_is_not_another_s_either(self, encryptor: Encryptor) -> None:
+        """Who names a tenant gets its records alone, whatever is in them."""
+        patients = ProtectedRecord("patients", encryptor, key="id", tenant="clinic", fields={"ssn": str})
+        theirs = {"id": 42, "clinic": "clinic-8", "ssn": None}
+        with pytest.raises(DecryptionError):
+            patients.decrypt(theirs, tenant="clinic-7")
+        assert patients.decrypt(theirs, tenant="clinic-8") == theirs
+
     def test_none_can_be_named_where_there_are_none(self, encryptor: Encryptor) -> None:
         """Whoever names one expects it to count."""
         patients = ProtectedRecord("patients", encryptor, key="id", fields={"ssn": str})
