@@ -91,6 +91,13 @@ def test_a_given_name_is_kept(engine: Engine) -> None:
     assert names == ["registry.ssn", "people.name"]
 
 
+@pytest.mark.parametrize("given", ["", {"ssn": str}])
+def test_a_logical_name_is_a_text(given: Any) -> None:
+    """Of records, `fields` are the fields themselves."""
+    with pytest.raises(ConfigurationError, match="logical name of the model"):
+        encrypted(row="id", fields=given)
+
+
 def test_two_tables_of_one_name_are_refused_without_tenants() -> None:
     """Rows of the same key could be exchanged between them."""
     encryptor = new_encryptor()

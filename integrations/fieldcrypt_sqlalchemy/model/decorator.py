@@ -64,6 +64,10 @@ def encrypted(
     if encryptor is not None and not isinstance(encryptor, Encryptor):
         raise ConfigurationError(f"encrypted(encryptor, …) takes an Encryptor, not {type(encryptor).__name__}")
     spec = RowSpec(encryptor, (row,) if isinstance(row, str) else tuple(row), tenant, fields)
+    if fields is not None and not (isinstance(fields, str) and fields):
+        raise ConfigurationError(
+            'encrypted(…, fields="patients") is the logical name of the model, from which fields have theirs'
+        )
     if not spec.row:
         raise ConfigurationError("encrypted(…, row=…): a row is identified by one attribute at least")
 

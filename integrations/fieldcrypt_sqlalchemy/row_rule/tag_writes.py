@@ -109,48 +109,48 @@ class _Write:
             plain: whether tags are values, which SQLAlchemy makes parameters of, and names: in one of several rows.
         """
         pairs = list(pairs)
-        for each in self._searchable:
-            key, value = _found(pairs, each.column)
-            given, tag = _found(pairs, each.companion)
+        for searchable in self._searchable:
+            key, value = _found(pairs, searchable.column)
+            given, tag = _found(pairs, searchable.companion)
             if key is None and given is not None:
-                self._refuse_tag(each, tag)
+                self._refuse_tag(searchable, tag)
             elif key is not None:
                 pairs = [pair for pair in pairs if pair[0] is not given]
-                tag = each.tag(value) if plain else self._tag_of(each, value)
-                pairs.append((each.companion.key if isinstance(key, str) else each.companion, tag))
+                tag = searchable.tag(value) if plain else self._tag_of(searchable, value)
+                pairs.append((searchable.companion.key if isinstance(key, str) else searchable.companion, tag))
         return pairs
 
-    def _tag_of(self, each: _Searchable, value: Any) -> Any:
+    def _tag_of(self, searchable: _Searchable, value: Any) -> Any:
         """Return the expression that sets the companion of a column that is set to a value."""
         if isinstance(value, ColumnClause) and is_upsert_row(value):
-            return value.table.c[each.companion.key]  # type: ignore[union-attr]
+            return value.table.c[searchable.companion.key]  # type: ignore[union-attr]
         if not isinstance(value, BindParameter) or value.unique:
-            return bindparam(None, each.tag(value), unique=True, type_=each.companion.type)
-        name = f"{each.companion.key}_of_{value.key}"
+            return bindparam(None, searchable.tag(value), unique=True, type_=searchable.companion.type)
+        name = f"{searchable.companion.key}_of_{value.key}"
         for row in self._rows:
             if value.key in row:
-                row[name] = each.tag(row[value.key])
+                row[name] = searchable.tag(row[value.key])
         if value.required:
-            return bindparam(name, type_=each.companion.type)
-        return bindparam(name, each.tag(value), type_=each.companion.type)
+            return bindparam(name, type_=searchable.companion.type)
+        return bindparam(name, searchable.tag(value), type_=searchable.companion.type)
 
     def _tag_rows(self) -> None:
         """Put tags into the rows, which may also override what the statement sets."""
         set_anyway = [key for key, _ in set_values(self._statement)]
         # Of columns with one key, the first is of the table that is written.
-        for key, each in {each.column.key: each for each in reversed(self._searchable)}.items():
-            tag_key = each.companion.key
+        for key, searchable in {searchable.column.key: searchable for searchable in reversed(self._searchable)}.items():
+            tag_key = searchable.companion.key
             for row in self._rows:
                 if key in row:
-                    row[tag_key] = each.tag(row[key])
-                elif tag_key in row and not _names(each.column, set_anyway):
-                    self._refuse_tag(each, row[tag_key])
+                    row[tag_key] = searchable.tag(row[key])
+                elif tag_key in row and not _names(searchable.column, set_anyway):
+                    self._refuse_tag(searchable, row[tag_key])
 
-    def _refuse_tag(self, each: _Searchable, tag: Any) -> None:
+    def _refuse_tag(self, searchable: _Searchable, tag: Any) -> None:
         if isinstance(self._statement, Update) or tag is not None:
+            companion, type_ = searchable.companion.key, searchable.column.type
             raise ProtectedColumnError(
-                f"{each.companion.key} cannot be written alone: set {each.column.type.described}, and its tag follows",
-                field=each.column.type.name,
+                f"{companion} cannot be written alone: set {type_.described}, and its tag follows", field=type_.name
             )
 
     # Defaults
@@ -160,10 +160,10 @@ class _Write:
         statement = self._statement
         if isinstance(statement, Update):
             return  # `onupdate` is refused where a column is declared
-        for each in self._searchable:
+        for searchable in self._searchable:
             set_already = (*(key for key, _ in set_values(statement)), *select_names(statement), *self._rows[0])
-            if each.column.default is not None and not _names(each.column, set_already):
-                self._add_default(each.column)
+            if searchable.column.default is not None and not _names(searchable.column, set_already):
+                self._add_default(searchable.column)
 
     def _add_default(self, column: Any) -> None:
         statement = self._statement
