@@ -17,6 +17,7 @@ import sqlalchemy
 from tests.sqlalchemy.type_suite.reasons import NOT_EVEN_PLAIN, REASONS
 
 SUITE = Path(__file__).with_name("type_suite")
+ROOT = SUITE.parents[2]
 SERVERS = {"sqlite": None, "postgresql": "postgres", "mariadb": "mariadb"}  # the fixtures
 BINARY = {"sqlite": "BLOB", "postgresql": "BYTEA", "mariadb": "LONGBLOB"}
 
@@ -52,7 +53,7 @@ class Suite:
         plugins = ("-p", "sqlalchemy.testing.plugin.pytestplugin", "-p", "tests.sqlalchemy.type_suite.plugin")
         configuration = ("-c", str(SUITE / "setup.cfg"), "--rootdir", str(SUITE))
         options = ("--dburi", self.url, "--report", str(path), *options)
-        search_path = os.pathsep.join([str(SUITE.parents[2]), str(Path(sqlalchemy.__file__).parents[1])])
+        search_path = os.pathsep.join(map(str, [ROOT, ROOT / "integrations", Path(sqlalchemy.__file__).parents[1]]))
         done = subprocess.run(
             [sys.executable, "-m", "pytest", *plugins, *configuration, *options, str(SUITE / "suite.py")],
             cwd=self.directory,
