@@ -9,8 +9,18 @@ from typing import Generic, TypeVar
 
 from fieldcrypt import _system
 from fieldcrypt.keys.live.live_key import CachedKey
+from fieldcrypt.keys.policy import KeyPolicy
 
 __all__ = ["CachedKeys"]
+
+# A key in use is checked after 75 to 90 percent of its time to live, at random each time, so that keys that were
+# fetched together are not checked together: neither those of one process, nor one key by a fleet of processes.
+_CHECK_FROM, _CHECK_SPREAD = 0.75, 0.15
+
+# A new record may be lost with the region that it was made in, before other regions have it. So the store is asked for
+# it often, as it is for all keys when the store answers again after an error.
+_YOUNG = 600.0  # seconds since its data key was made
+_LOOK = 30.0  # seconds from one look to the next
 
 K = TypeVar("K", bound=CachedKey)
 
@@ -22,7 +32,7 @@ class CachedKeys(Generic[K]):
     its record into a self-contained one.
 
     Args:
-        limit: how many keys are kept.
+        policy: how many keys are kept, and for how long.
         given_up: called with each key that is evicted or ended.
 
     Attributes:
@@ -30,8 +40,9 @@ class CachedKeys(Generic[K]):
         forgotten: how often all keys were dropped. Code that confirms a key compares both before and after.
     """
 
-    def __init__(self, limit: int, given_up: Callable[[K], None]) -> None:
-        self._limit = limit
+    def __init__(self, policy: KeyPolicy, given_up: Callable[[K], None]) -> None:
+        self._limit = policy.max_cached_keys
+        self._cache_ttl = policy.cache_ttl.total_seconds()
         self._given_up = given_up
         self._keys: OrderedDict[tuple[bytes, bool], K] = OrderedDict()
         self.shredded = self.forgotten = 0
@@ -93,6 +104,19 @@ class CachedKeys(Generic[K]):
             self._given_up(oldest)
         return kept
 
+    def confirm(self, key: K, asked: float) -> K:
+        """Keep a key that was just confirmed, by a provider that was asked then, for its time to live."""
+        now = min(_system.monotonic(), asked)
+        key.confirm_at = now + self._cache_ttl * (_CHECK_FROM + _CHECK_SPREAD * _system.at_random())
+        kept = self.keep(key, now + self._cache_ttl, now + self._cache_ttl, _next_look(key))
+        kept.confirm_at = key.confirm_at
+        kept.graceless = False
+        return kept
+
+    def keep_checked(self, key: K) -> K:
+        """Go on with a key whose record is unchanged in the store, until the next check of store or provider."""
+        return self.keep(key, key.expires, key.expires, min(_next_look(key), key.expires))
+
     def drop(self, key: K) -> None:
         """End the use of a key, and of the one in its place."""
         with self._lock:
@@ -135,9 +159,16 @@ class CachedKeys(Generic[K]):
             for key in self._keys.values():
                 key.bring_forward(seconds)
 
-    def look_by(self, moment: Callable[[], float]) -> None:
-        """Make users of each stored key ask the keyring by a time of its own, on the monotonic clock."""
+    def look_soon(self) -> None:
+        """Have users of each stored key ask the keyring soon, each at a time of its own."""
+        now = _system.monotonic()
         with self._lock:
             for key in self._keys.values():
                 if not key.embedded:
-                    key.look_by(moment())
+                    key.look_by(now + _LOOK * _system.at_random())
+
+
+def _next_look(key: CachedKey) -> float:
+    if key.embedded or abs(_system.wall_clock() - key.record.created) > _YOUNG:
+        return key.confirm_at
+    return min(key.confirm_at, _system.monotonic() + _LOOK * (1 - _CHECK_SPREAD * _system.at_random()))

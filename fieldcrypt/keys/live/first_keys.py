@@ -98,7 +98,7 @@ class FirstKeys(Generic[K]):
             if isinstance(stored, Tombstone) or isinstance(record, Tombstone):
                 raise DecryptionError("it claims a shredding that no tombstone of this tenant confirms")
             if stored is None:
-                authentic, data_key = self._live_keys.open(record)
+                authentic, data_key = self._live_keys.opener.open(record)
                 return self._kept(store, authentic, data_key) if self._may_serve(authentic, authentic.state) else None
             key = self._live_keys.get(record.key_id, tenant=whose(tenant))
             if key.tenant != tenant:

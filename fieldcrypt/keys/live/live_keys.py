@@ -24,6 +24,7 @@ from fieldcrypt.errors import (
 from fieldcrypt.events import Event, EventKind, Events
 from fieldcrypt.keys.live.cached_keys import CachedKeys
 from fieldcrypt.keys.live.live_key import CachedKey
+from fieldcrypt.keys.live.record_opener import RecordOpener
 from fieldcrypt.keys.lookup.embedded_records import EmbeddedRecords
 from fieldcrypt.keys.lookup.record_wait import RecordWait
 from fieldcrypt.keys.lookup.stored_records import StoredRecords
@@ -33,7 +34,7 @@ from fieldcrypt.keys.providers.provider import KeyProvider
 from fieldcrypt.keys.providers.tenant_providers import Named, TenantProviders, whose
 from fieldcrypt.keys.record.authentic import AuthenticRecord
 from fieldcrypt.keys.record.data_key import DataKey
-from fieldcrypt.keys.record.record import KeyRecord, Purpose
+from fieldcrypt.keys.record.record import KeyRecord
 from fieldcrypt.keys.record.tombstone import Tombstone
 from fieldcrypt.keys.stores.store import KeyStore
 from fieldcrypt.offload import Offload, in_place
@@ -44,17 +45,6 @@ K = TypeVar("K", bound=CachedKey)
 
 RETRY_INTERVAL = 5.0  # seconds between checks while store or provider cannot be reached, or have not answered yet
 _MAX_VERIFIED = 16  # encodings remembered of one key's record
-
-# A key in use is checked after 75 to 90 percent of its time to live, at random each time, so that keys that were
-# fetched together are not checked together: neither those of one process, nor one key by a fleet of processes.
-_CHECK_FROM, _CHECK_SPREAD = 0.75, 0.15
-
-# A new record may be lost with the region that it was made in, before other regions have it. So the store is asked for
-# it often, as it is for all keys when the store answers again after an error.
-_YOUNG = 600.0  # seconds since its data key was made
-_LOOK = 30.0  # seconds from one look to the next
-
-_USES = {Purpose.ENCRYPTION: "values", Purpose.BLIND_INDEX: "blind indexes"}
 
 
 class LiveKeys(Generic[K]):
@@ -86,10 +76,10 @@ class LiveKeys(Generic[K]):
         self._providers = providers
         self._events = events
         self._background = background
-        self._cache_ttl = policy.cache_ttl.total_seconds()
         self._grace = policy.grace.total_seconds()
         self._late: RecordWait[K] = RecordWait(policy.replication_wait.total_seconds(), events)
-        self._keys: CachedKeys[K] = CachedKeys(policy.max_cached_keys, self._report_if_lost)
+        self._keys: CachedKeys[K] = CachedKeys(policy, self._report_if_lost)
+        self.opener = RecordOpener(kind.purpose, providers, events)
         self._tombstones = Tombstones(store, policy, events)
         self._records = StoredRecords(store, self._tombstones, policy, events, self._look_soon)
         self._embedded = EmbeddedRecords(self._tombstones, policy, read=read_embedded)
@@ -161,7 +151,7 @@ class LiveKeys(Generic[K]):
         """Return the live key of an authentic record and its data key."""
         key = self._key_type.from_record(record, data_key, embedded=embedded)
         key.made_here = made_here
-        return self._confirm(key)
+        return self._keys.confirm(key, self._providers.asked(key.tenant))
 
     def record_of(self, key: K) -> KeyRecord:
         """Return the record of a key from the key store; puts it back if it was lost there.
@@ -292,7 +282,7 @@ class LiveKeys(Generic[K]):
         key_record = self._records.load(key_id) if record is None else KeyRecord.from_bytes(key_id, record)
         provider = self._providers.to_open(key_record.tenant, tenant)
         records = self._records if record is None else self._embedded
-        authentic, data_key = records.open(key_record, provider, self._open)
+        authentic, data_key = records.open(key_record, provider, self.opener.open)
         key = self.admit(authentic, data_key, embedded=record is not None)
         if len(key.verified) >= _MAX_VERIFIED:
             key.verified.clear()
@@ -308,10 +298,10 @@ class LiveKeys(Generic[K]):
         try:
             record = self.record_of(key)
             if record == key.record.stored and _system.monotonic() < key.confirm_at:
-                return self._unless_dropped(self._looked_at(key), None, *before)
+                return self._unless_dropped(self._keys.keep_checked(key), None, *before)
             provider = self._providers.to_open(record.tenant, whose(key.tenant))
             if not (record == key.record.stored and provider.write_only):
-                key.record, _ = self._open(record, provider)
+                key.record, _ = self.opener.open(record, provider)
         except (KeyAccessDeniedError, KeyNotFoundError, DecryptionError) as error:
             self._lose(key, error)
             raise
@@ -325,7 +315,7 @@ class LiveKeys(Generic[K]):
                 raise
             self._events.report(Event(EventKind.KEY_UNCONFIRMED, key.key_id.hex(), key.tenant, cause=str(error)))
             return self._keys.keep(key, key.expires, usable_until, min(now + RETRY_INTERVAL, usable_until))
-        return self._unless_dropped(self._confirm(key), provider, *before)
+        return self._unless_dropped(self._keys.confirm(key, self._providers.asked(key.tenant)), provider, *before)
 
     def _grace_now(self, tenant: str | None) -> float:
         """Return for how long a tenant's key goes on after its time to live while its provider cannot be asked."""
@@ -347,55 +337,12 @@ class LiveKeys(Generic[K]):
                 raise
         return key
 
-    def open(self, record: KeyRecord) -> tuple[AuthenticRecord, DataKey]:
-        """Unwrap a record's data key, and return the authentic record and the key; neither is kept.
-
-        Raises:
-            DecryptionError: the record, or the key in it, is not authentic, or of another purpose.
-            KeyProviderError: the data key cannot be unwrapped.
-        """
-        return self._open(record, self._providers.to_open(record.tenant, whose(record.tenant)))
-
-    def _open(self, record: KeyRecord, provider: KeyProvider) -> tuple[AuthenticRecord, DataKey]:
-        if provider.write_only:
-            raise DecryptionError("the key record was not made by this process, which cannot open others")
-        try:
-            secret = self._events.watch(lambda: provider.unwrap(record.wraps, record.context()))
-        except KeyAccessDeniedError as error:
-            self._events.report(Event(EventKind.DENIED, record.key_id.hex(), record.tenant, cause=str(error)))
-            raise
-        data_key = DataKey(secret)
-        authentic = AuthenticRecord(record, data_key)
-        if record.purpose is not self.purpose:
-            raise DecryptionError(f"the data key is not for {_USES[self.purpose]}")
-        self._events.report(Event(EventKind.KEY_UNWRAPPED, record.key_id.hex(), record.tenant))
-        return authentic, data_key
-
-    def _confirm(self, key: K) -> K:
-        """Hold a key that was just confirmed for its time to live."""
-        now = min(_system.monotonic(), self._providers.asked(key.tenant))
-        key.confirm_at = now + self._cache_ttl * (_CHECK_FROM + _CHECK_SPREAD * _system.at_random())
-        kept = self._keys.keep(key, now + self._cache_ttl, now + self._cache_ttl, self._next_look(key))
-        kept.confirm_at = key.confirm_at
-        kept.graceless = False
-        return kept
-
-    def _looked_at(self, key: K) -> K:
-        """Go on with a key whose record is unchanged in the store, until the next check of store or provider."""
-        return self._keys.keep(key, key.expires, key.expires, min(self._next_look(key), key.expires))
-
-    def _next_look(self, key: K) -> float:
-        if key.embedded or abs(_system.wall_clock() - key.record.created) > _YOUNG:
-            return key.confirm_at
-        return min(key.confirm_at, _system.monotonic() + _LOOK * (1 - _CHECK_SPREAD * _system.at_random()))
-
     def _look_soon(self) -> None:
         """Check all keys in the key store soon, because it failed and may have lost some.
 
         First the keys that this process has written under; the others when they are used.
         """
-        now = _system.monotonic()
-        self._keys.look_by(lambda: now + _LOOK * _system.at_random())
+        self._keys.look_soon()
         self._background.submit(("look", self.purpose), self._look_at_written)
 
     def _look_at_written(self) -> None:
