@@ -129,8 +129,8 @@ class _Attribute:
         # Alike in classes that inherit it.
         self.declared = (self.name, field.name, str(field), self.pad, str(self.index))
         self.companion = None if tagger is None else tagger.companion.attr_name
-        self.of_plaintext, self.as_plaintext = attribute.conversion.of_plaintext, attribute.conversion.as_plaintext
-        self.to_field = attribute.to_field
+        self.of_plaintext, self.as_plaintext = attribute._conversion.of_plaintext, attribute._conversion.as_plaintext
+        self.to_field = attribute._to_field
         self._tagger = tagger
 
     def tag(self, value: Any, tenant: str | None) -> bytes:

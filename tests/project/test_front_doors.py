@@ -24,7 +24,7 @@ EXAMPLES = sorted((ROOT / "examples").rglob("*.py"))
 # What cannot be imported here; of columns, whose types are those of pandas and polars.
 WALKED = [door for door in FRONT_DOORS if door != "fieldcrypt_spark" and not door.startswith("fieldcrypt.columns.")]
 # Spelled as public, for other modules of its own package.
-INTERNAL = {"EncryptedAttribute.pending", "Encrypted.tagger"}
+INTERNAL = {"Encrypted.tagger"}
 
 
 def public() -> dict[str, Any]:

@@ -52,39 +52,39 @@ class BlindIndexAttribute(ProtectedAttribute[bytes]):
         super().__init__(hash_key=hash_key, range_key=range_key, null=True, attr_name=attr_name)
 
     @property
-    def label(self) -> str:
+    def _label(self) -> str:
         """The attribute, for messages."""
         return f"the blind index attribute {self.attr_name!r}"
 
     def __set__(self, instance: Any, value: bytes | None) -> None:
         if value is not None and value.__class__ is not Tag:
-            raise self.refusal_error()
+            raise self._refusal_error()
         super().__set__(instance, value)
 
     def serialize(self, value: Any) -> bytes:
         """Return a tag as it is sent."""
         if value.__class__ is not Tag:
-            raise self.refusal_error()
+            raise self._refusal_error()
         return bytes(value)
 
     def deserialize(self, value: bytes) -> Tag:
         """Return a tag that was read."""
         return Tag(value)
 
-    def refusal_error(self) -> ProtectedAttributeError:
+    def _refusal_error(self) -> ProtectedAttributeError:
         """Return the error for comparing or assigning tags."""
         return ProtectedAttributeError(
-            f"{self.label} holds tags, which fieldcrypt makes: write and compare the attribute that it is the "
+            f"{self._label} holds tags, which fieldcrypt makes: write and compare the attribute that it is the "
             "index of. exists() and does_not_exist() work"
         )
 
     def __or__(self, other: Any) -> NoReturn:
-        raise self.refusal_error()
+        raise self._refusal_error()
 
     def set(self, value: Any) -> NoReturn:
         """Refuse: the tag follows the value."""
-        raise self.refusal_error()
+        raise self._refusal_error()
 
     def remove(self) -> NoReturn:
         """Refuse: the tag follows the value."""
-        raise self.refusal_error()
+        raise self._refusal_error()

@@ -90,11 +90,11 @@ class EncryptedAttribute(ProtectedAttribute[T]):
         self.inner = inner
         if not isinstance(inner, MapAttribute):  # which is no attribute before it belongs to a class
             self._be_like_inner()
-        self.conversion = conversion(inner)
-        self._to_field, self._from_field = self.conversion.to_field, self.conversion.from_field
+        self._conversion = conversion(inner)
+        self._convert, self._from_field = self._conversion.to_field, self._conversion.from_field
         self.encryptor = encryptor
         self.protection = Protection(
-            self.conversion.type,
+            self._conversion.type,
             name=name,
             context=context,
             pad=pad,
@@ -140,7 +140,7 @@ class EncryptedAttribute(ProtectedAttribute[T]):
         self.default_for_new = self.inner.default_for_new
         self.attr_path = list(self.inner.attr_path)
 
-    def bind_to_items(self, fields: str | None) -> None:
+    def _bind_to_items(self, fields: str | None) -> None:
         """Leave encryption to the decorated model that the attribute belongs to, which knows the item.
 
         Args:
@@ -164,9 +164,9 @@ class EncryptedAttribute(ProtectedAttribute[T]):
         """The field that encrypts the values of an attribute that is not bound to items."""
         if self.encryptor is None or self.index is not None:
             what = "has no encryptor" if self.encryptor is None else "is searchable"
-            raise ConfigurationError(f"{self.label} {what}, so its model has to be decorated: @encrypted(encryptor)")
+            raise ConfigurationError(f"{self._label} {what}, so its model has to be decorated: @encrypted(encryptor)")
         return self.protection.field(
-            self.encryptor, self.protection.name or f"{only_table(self._tables(), self.label)}.{self.attr_name}"
+            self.encryptor, self.protection.name or f"{only_table(self._tables(), self._label)}.{self.attr_name}"
         )
 
     @property
@@ -176,21 +176,21 @@ class EncryptedAttribute(ProtectedAttribute[T]):
         return self.protection.name or (f"{tables.pop()}.{self.attr_name}" if len(tables) == 1 else self.attr_name)
 
     @cached_property
-    def _mixed(self) -> MixedField | None:
-        return None if self.encryptor is None else self.mixed(self.encryptor, self.field)
+    def _own_mixed(self) -> MixedField | None:
+        return None if self.encryptor is None else self._mixed(self.encryptor, self.field)
 
-    def mixed(self, encryptor: Encryptor, field: Field[Any]) -> MixedField | None:
+    def _mixed(self, encryptor: Encryptor, field: Field[Any]) -> MixedField | None:
         """Return what reads the values of a field, and what else the attribute accepts; None if that is nothing."""
-        return self.protection.mixed(encryptor, field, self.conversion.of_plaintext, self.to_field)
+        return self.protection.mixed(encryptor, field, self._conversion.of_plaintext, self._to_field)
 
     def _tables(self) -> set[str]:
         return {table for owner in self._owners for table in tables_of(owner)}
 
     def serialize(self, value: Any) -> Any:
         """Encrypt a value, or leave that to the model that knows the item. PynamoDB takes None for an absent one."""
-        if self._to_field is None:
+        if self._convert is None:
             return self._unconverted if self._bound_to_items else self.field.encrypt(value)
-        plain = self.to_field(value)
+        plain = self._to_field(value)
         if plain is None:
             return None
         return PendingValue(self, plain) if self._bound_to_items else self.field.encrypt(plain)
@@ -203,31 +203,31 @@ class EncryptedAttribute(ProtectedAttribute[T]):
         """Decrypt a value that is not bound to an item."""
         if self._bound_to_items:
             raise ProtectedAttributeError(
-                f"{self.label} is bound to its item: read it through its decorated model", field=self.field_name
+                f"{self._label} is bound to its item: read it through its decorated model", field=self.field_name
             )
-        plain = self.field.decrypt(value) if self._mixed is None else self._mixed.decrypt(value)
+        plain = self.field.decrypt(value) if self._own_mixed is None else self._own_mixed.decrypt(value)
         try:
             return plain if self._from_field is None else self._from_field(plain)
         except DecryptionError as error:
             raise self.field.reported_error(error, value) from None
 
-    def to_field(self, value: Any) -> Any:
+    def _to_field(self, value: Any) -> Any:
         """Return a value as the field takes it."""
         try:
-            return value if self._to_field is None else self._to_field(value)
+            return value if self._convert is None else self._convert(value)
         except (TypeError, ValueError) as error:
             raise located(error, field=self.field_name) from None
 
-    def pending(self, value: Any) -> PendingValue:
+    def _pending(self, value: Any) -> PendingValue:
         """Return a value that is searched for.
 
         Raises:
             ProtectedAttributeError: it is none that DynamoDB could be asked for.
             TypeError, ValueError: it is no value of the attribute's.
         """
-        plain = None if _is_expression(value) else self.to_field(value)
+        plain = None if _is_expression(value) else self._to_field(value)
         if plain is None or self.index is None:
-            raise self.refusal_error()
+            raise self._refusal_error()
         return PendingValue(self, plain)
 
     # What works. The model encrypts, and computes tags, when it gets to see the condition or the update.
@@ -247,23 +247,23 @@ class EncryptedAttribute(ProtectedAttribute[T]):
         """Set the attribute; None and empty sets remove it."""
         if isinstance(value, _IfNotExists) and value.values[0].path == self.attr_path:
             return SetAction(Path(self), value)
-        if value is None or (not _is_expression(value) and self.to_field(value) is None):
+        if value is None or (not _is_expression(value) and self._to_field(value) is None):
             return RemoveAction(Path(self))
         return SetAction(Path(self), self._operand(value))
 
     def _searched_value(self, value: Any) -> PendingValue:
         if self.index is not None and self.index.per_tenant:
             raise ProtectedAttributeError(
-                f"{self.label} has tags per tenant: name the tenant, of_tenant(attribute, tenant) == value",
+                f"{self._label} has tags per tenant: name the tenant, of_tenant(attribute, tenant) == value",
                 field=self.field_name,
             )
-        return self.pending(value)
+        return self._pending(value)
 
     def _operand(self, value: Any) -> Value:
-        plain = None if value is None or _is_expression(value) else self.to_field(value)
+        plain = None if value is None or _is_expression(value) else self._to_field(value)
         if plain is None:
             raise ProtectedAttributeError(
-                f"{self.label} takes plain values only, which are encrypted before DynamoDB has them",
+                f"{self._label} takes plain values only, which are encrypted before DynamoDB has them",
                 field=self.field_name,
             )
         return (
@@ -272,11 +272,11 @@ class EncryptedAttribute(ProtectedAttribute[T]):
             else Value({BINARY: self.field.encrypt(plain)})
         )
 
-    def refusal_error(self) -> ProtectedAttributeError:
+    def _refusal_error(self) -> ProtectedAttributeError:
         """Return the error for having DynamoDB compare or change ciphertext."""
         equality = ", and == and is_in() with plain values" if self.index is not None else ""
         return ProtectedAttributeError(
-            f"DynamoDB cannot compare or change {self.label}: it holds ciphertext, which differs each time that a "
+            f"DynamoDB cannot compare or change {self._label}: it holds ciphertext, which differs each time that a "
             f"value is encrypted. exists(), does_not_exist(), set() and remove() work{equality}",
             field=self.field_name,
         )

@@ -25,7 +25,7 @@ class _OfTenant:
         return equal(self._attribute, self._operand(other))
 
     def __ne__(self, other: Any) -> Any:
-        raise self._attribute.refusal_error()
+        raise self._attribute._refusal_error()
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -34,7 +34,7 @@ class _OfTenant:
         return one_of(self._attribute, *map(self._operand, values))
 
     def _operand(self, value: Any) -> PendingOperand:
-        return PendingOperand(self._attribute.pending(value), self._tenant)
+        return PendingOperand(self._attribute._pending(value), self._tenant)
 
 
 def of_tenant(attribute: Any, tenant: Any) -> Any:
@@ -56,6 +56,6 @@ def of_tenant(attribute: Any, tenant: Any) -> Any:
         raise ProtectedAttributeError("of_tenant takes an encrypted attribute that is indexed with per_tenant=True")
     if tenant is None:
         raise ProtectedAttributeError(
-            f"{attribute.label} is searched for a tenant, which None is not", field=attribute.field_name
+            f"{attribute._label} is searched for a tenant, which None is not", field=attribute.field_name
         )
     return _OfTenant(attribute, tenant)

@@ -45,7 +45,7 @@ class PendingOperand(Value):
     def serialize(self, placeholder_names: dict[str, str], expression_attribute_values: dict[str, str]) -> str:
         """Refuse: what could have encrypted the value was passed by."""
         raise ProtectedAttributeError(
-            f"{self.pending.attribute.label} is bound to its item, which is not known here: write it through an "
+            f"{self.pending.attribute._label} is bound to its item, which is not known here: write it through an "
             "instance of its model, item.update(actions=[…]), transaction.update(item, actions=[…]) or item.save(), "
             "and search it through the model's own methods. The model is decorated with @encrypted",
             field=self.pending.attribute.field_name,

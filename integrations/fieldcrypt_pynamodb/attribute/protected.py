@@ -17,16 +17,16 @@ class ProtectedAttribute(Attribute[T]):
     """An attribute whose content DynamoDB can neither compare nor change; `exists` and `does_not_exist` work."""
 
     @property
-    def label(self) -> str:
+    def _label(self) -> str:
         """The attribute, for messages."""
         return f"the encrypted attribute {self.attr_name!r}"
 
-    def refusal_error(self) -> ProtectedAttributeError:
+    def _refusal_error(self) -> ProtectedAttributeError:
         """Return the error that says why."""
         raise NotImplementedError
 
     def _refuse(self, *_: object) -> NoReturn:
-        raise self.refusal_error()
+        raise self._refusal_error()
 
     _operation: Any = _refuse  # whatever it takes, for it never returns
     __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _operation

@@ -60,7 +60,7 @@ class PlannedAttribute:
         field = attribute.protection.field(encryptor, f"{spec.fields or table}.{attribute.attr_name}")
         self.key, self.attr_name, self.attribute = key, attribute.attr_name, attribute
         self.encryptor, self.field = encryptor, field
-        mixed = attribute.mixed(encryptor, field)
+        mixed = attribute._mixed(encryptor, field)
         self.encrypt, self.decrypt = field.encrypt, field.decrypt if mixed is None else mixed.decrypt
         self.tagger = None
         if attribute.index is not None:
@@ -115,7 +115,7 @@ class Plan:
                 each.attr_name,
                 each.key,
                 each.decrypt,
-                each.attribute.conversion.from_field,
+                each.attribute._conversion.from_field,
                 isinstance(each.attribute.inner, MapAttribute),
                 each.attribute.protection.accepted is not None,
             )
@@ -127,7 +127,7 @@ class Plan:
                 each.attr_name,
                 each.key,
                 each.field,
-                each.attribute.conversion.to_field is not None,
+                each.attribute._conversion.to_field is not None,
                 each.tagger,
                 None if each.tagger is None else each.tagger.companion.attr_name,
             )
@@ -189,7 +189,7 @@ class Plan:
             data = stored(content) if mixed else content.get(BINARY)
             if data is None:
                 each = self.protected[name]
-                plain = DecryptionError(f"{each.attribute.label} holds a value that is not encrypted")
+                plain = DecryptionError(f"{each.attribute._label} holds a value that is not encrypted")
                 raise each.field.reported_error(plain, tenant=None if binding is None else binding[1])
             if binding is None:
                 binding = self.item_key.binding(item)

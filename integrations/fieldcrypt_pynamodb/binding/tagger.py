@@ -28,7 +28,7 @@ class Tagger:
         index: Any = attribute.index
         kind, self._to_index = indexed_as(attribute.inner)
         self._index = index.blind_index(encryptor, name, kind)
-        self._to_field = attribute.to_field
+        self._to_field = attribute._to_field
         self.companion, self.key = companion, index.companion
         self.per_tenant, self.truncated = index.per_tenant, self._index.truncated
 

@@ -157,7 +157,7 @@ class ReadingModel(Model):
         for each in searches:
             if each.tagger.truncated:
                 raise ProtectedAttributeError(
-                    f"{each.protected.attribute.label} has tags shorter than 16 bytes, which other values share, "
+                    f"{each.protected.attribute._label} has tags shorter than 16 bytes, which other values share, "
                     "so that DynamoDB cannot count: count what a query finds, sum(1 for _ in index.query(value))",
                     field=each.protected.attribute.field_name,
                 )

@@ -65,16 +65,16 @@ class _Update:
         if isinstance(value, _IfNotExists) and isinstance(value.values[1], PendingOperand):
             if tagger is not None:
                 raise ProtectedAttributeError(
-                    f"{protected.attribute.label} is searchable, and its tag would not follow: set it if it does "
+                    f"{protected.attribute._label} is searchable, and its tag would not follow: set it if it does "
                     "not exist with a condition, item.update(actions=[…], condition=….does_not_exist())",
                     field=protected.attribute.field_name,
                 )
             return self._set(protected, value.values[1], if_not_exists=True)
-        raise protected.attribute.refusal_error()
+        raise protected.attribute._refusal_error()
 
     def _set(self, protected: PlannedAttribute, value: PendingOperand, *, if_not_exists: bool = False) -> list[Action]:
         if value.pending.attribute is not protected.attribute:
-            raise protected.attribute.refusal_error()
+            raise protected.attribute._refusal_error()
         context, tenant = self._binding = self._binding or self._plan.item_key.binding(self._key())
         plain, path = value.pending.plain, Path([protected.attr_name])
         data: Any = {BINARY: protected.encrypt(plain, tenant=tenant, context=context)}
@@ -100,4 +100,4 @@ class _Update:
         for path in paths(action):
             attribute = self._protected.get(root(path))
             if attribute is not None:
-                raise attribute.refusal_error()
+                raise attribute._refusal_error()

@@ -30,7 +30,7 @@ class Search:
 
     def __init__(self, plan: Plan, protected: PlannedAttribute, plains: list[Any], tenant: str | None) -> None:
         if protected.tagger is None:
-            raise protected.attribute.refusal_error()
+            raise protected.attribute._refusal_error()
         self.protected = protected
         self.tagger: Tagger = protected.tagger
         self._plan, self._plains, self._tenant = plan, plains, tenant
@@ -99,7 +99,7 @@ class _Rewriting:
                 self._found.append(search)
             elif search.tagger.truncated:
                 raise ProtectedAttributeError(
-                    f"{search.protected.attribute.label} has tags shorter than 16 bytes, which other values share, "
+                    f"{search.protected.attribute._label} has tags shorter than 16 bytes, which other values share, "
                     "so that what is found has to be compared after decryption: that is done for filters of query and "
                     "scan that are joined by &, and not where DynamoDB counts, writes or negates",
                     field=search.protected.attribute.field_name,
@@ -108,7 +108,7 @@ class _Rewriting:
         for path in paths(condition):
             attribute = self._protected.get(root(path))
             if attribute is not None and not (isinstance(condition, (Exists, NotExists)) and path.path == [root(path)]):
-                raise attribute.refusal_error()
+                raise attribute._refusal_error()
         return condition
 
 
