@@ -1,4 +1,4 @@
-"""The values of several fields at once, as those of a record: one look at the data key, one draw of nonces."""
+"""Encrypting values of several fields at once, as of a record: one check of the data key, one draw of nonces."""
 
 from __future__ import annotations
 

@@ -60,8 +60,8 @@ class _Encryptor(Protocol):
 class Field(Generic[T]):
     """A field whose values are encrypted. Made by `Encryptor.field`; safe to use from many threads.
 
-    A value decrypts only through a field of the same name and context. The declared type and the padding are no part
-    of that: what was written under another type of the same name raises a DecryptionError that says so.
+    A value decrypts only through a field of the same name and context. The declared type and the padding are not part
+    of that: a value that was written under another type of the same name raises a DecryptionError that says so.
     """
 
     __slots__ = (

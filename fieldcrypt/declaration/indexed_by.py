@@ -1,4 +1,4 @@
-"""How a field of a model is searched: what integrations take in a declaration."""
+"""`IndexedBy`, which declares a blind index of a field."""
 
 from __future__ import annotations
 

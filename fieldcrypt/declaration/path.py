@@ -1,4 +1,4 @@
-"""Where in a record a value stands (SPEC section 2, "Nested values")."""
+"""Paths of values in a record (SPEC section 2, "Nested values")."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Elements(NamedTuple):
     """The step to each element of a list.
 
     Attributes:
-        told_by: the member by which elements are told apart; None if they are not.
+        told_by: the member that distinguishes elements; None if they are not distinguished.
     """
 
     told_by: str | None
@@ -38,8 +38,8 @@ class Path:
         steps: the names of members, and `Elements`.
 
     Raises:
-        TypeError: it is no text.
-        ValueError: it is spelled in another way.
+        TypeError: it is not a str.
+        ValueError: it is not a valid path.
     """
 
     __slots__ = ("steps", "text")
@@ -64,7 +64,7 @@ class Path:
 
     @property
     def first(self) -> str:
-        """The name at the top of the record, from which the field has its own."""
+        """The name at the top of the record, which the field's name ends with."""
         return str(self.steps[0])
 
     @property
@@ -77,7 +77,7 @@ class Path:
 
 
 def element_context(texts: Sequence[str]) -> dict[str, str]:
-    """Return what the elements of lists that a value stands in add to its context, by the texts of their members."""
+    """Return the context entries of the list elements around a value, by the texts of their members."""
     if len(texts) == 1:
         return {"element": texts[0]}
     return {f"element.{number}": text for number, text in enumerate(texts, 1)}

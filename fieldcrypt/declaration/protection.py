@@ -1,4 +1,4 @@
-"""What one protected field is, wherever it is declared."""
+"""`Protection`, which describes one protected field, wherever it is declared."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ class Protection:
             several of these.
         accept_public_key, accept_foreign_keys: read values under data keys that others can have planted; see
             `Encryptor.field`.
-        accept_plaintext: read plaintext as well, until this day begins in UTC, a year from now at most: while data
-            that exists is encrypted. Writes are encrypted all the same.
-        accept: read values of other schemes, or of a former declaration, as well (`LegacyReader`, `PreviousField`).
+        accept_plaintext: also read plaintext until this day begins in UTC, at most a year from now, while existing data
+            is encrypted. Writes are always encrypted.
+        accept: also read values of other schemes or previous declarations (`LegacyReader`, `PreviousField`).
         accept_until: until when; needed with `accept`.
-        storage: "text" for stores that hold text only (SPEC section 13); a value takes a third more room.
-        accepted: what all `accept` arguments together say; None if nothing else is read.
+        storage: "text" for stores that hold only text (SPEC section 13); a value takes a third more space.
+        accepted: what the `accept` arguments allow together; None if nothing else is read.
 
     Raises:
-        ConfigurationError: something is to be accepted for ever, or by what is no reader; or an argument is of a wrong
-            type.
-        TypeError, ValueError: the context is no mapping from text to text, or has a reserved key.
+        ConfigurationError: something would be accepted forever, or by something that is not a reader; or an argument
+            has a wrong type.
+        TypeError, ValueError: the context is not a mapping from text to text, or has a reserved key.
     """
 
     type: Any = None
@@ -77,7 +77,7 @@ class Protection:
 
     @property
     def indexes(self) -> tuple[IndexedBy, ...]:
-        """How it is searched, each way with a companion of its own; empty if it is not."""
+        """Its blind indexes, each with its own companion; empty if it is not searchable."""
         return self.index or ()  # type: ignore[return-value]  # what __post_init__ made of it
 
     def field(
@@ -111,7 +111,7 @@ class Protection:
         from_plaintext: FromPlaintext | None = None,
         to_field: FromPlaintext | None = None,
     ) -> MixedField | None:
-        """Make what reads a field's values, and all else that is accepted; None if nothing else is.
+        """Make the MixedField that also reads everything else that is accepted; None if nothing else is.
 
         Args:
             encryptor: counts what else is read.

@@ -1,4 +1,4 @@
-"""What a record is: its fields, and what they are bound to. Of dictionaries, wherever they are stored."""
+"""`ProtectedRecord`, which describes a record: its fields, and what they are bound to."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Record = Mapping[str, Any]
 
 
 class ProtectedRecord:
-    """Encrypts and decrypts the protected fields of records: of dictionaries that are stored anywhere.
+    """Encrypts and decrypts the protected fields of records: dictionaries, wherever they are stored.
 
         patients = ProtectedRecord(
             "patients",
@@ -39,21 +39,22 @@ class ProtectedRecord:
         )
         stored = patients.encrypt({"id": 42, "clinic_id": "clinic-7", "ssn": "078-05-1120", …})
 
-    Records are copied, not changed. None, what is missing and all that is not declared stay as they are. A field's name
-    is `record.field`, so that its values can be read through `Encryptor.field`, SQLAlchemy, PynamoDB or boto3 as well.
+    Records are copied, not changed. None, missing members, and members that are not declared stay as they are. A
+    field's name is `record.field`, so that its values can be read through `Encryptor.field`, SQLAlchemy, PynamoDB or
+    boto3 as well.
 
     Args:
-        name: the logical name of the records, from which fields have theirs, whatever holds them is called.
+        name: the logical name of the records, from which fields get theirs, whatever the name of their table is.
         encryptor: where keys come from. It may be configured later.
         fields: the protected fields by path, each with its type or a `Protection`: `ssn`, `address.street`,
-            `phones[].number`, or `phones[kind].number` to tell elements apart by their `kind` (SPEC section 2, "Nested
-            values"). A companion with tags stands beside its value.
+            `phones[].number`, or `phones[kind].number` to distinguish elements by their `kind` (SPEC section 2, "Nested
+            values"). A companion with tags is beside its value.
         key: the member that is a record's key, or several in their order. Values are bound to it: copied to another
             record, they do not decrypt. Without a key they can be exchanged between records.
         tenant: the member that names a record's tenant, if tenants have keys of their own.
         seal: binds members of a record to each other; see `RecordSeal`.
-        same_place: there are other records of this name in the Encryptor, declared in another way, on purpose: so
-            values that are bound to the same can be moved between them.
+        same_place: True if other records of this name, with another declaration, are in the Encryptor on purpose:
+            values with the same binding can then be moved between them.
         offload: see `Encryptor.field`.
 
     Raises:
@@ -119,7 +120,7 @@ class ProtectedRecord:
 
         Args:
             record: a dictionary, or another mapping.
-            tenant: the only tenant whose record it may be, also if the record itself does not say it.
+            tenant: the only tenant whose record it may be, even if the record itself does not name one.
 
         Raises:
             PlaintextRefusedError: the record has another shape than the paths, has tags already, lacks its key or its
@@ -159,12 +160,12 @@ class ProtectedRecord:
         Args:
             record: what `encrypt` returned, or only some of its members; with its key, and its tenant.
             tenant: as for `encrypt`.
-            whole: False if members may have been left out on purpose, so that the seal cannot be looked at.
+            whole: False if members may be missing on purpose, so that the seal cannot be verified.
 
         Raises:
             DecryptionError: a value does not belong to this field, this record or its tenant; or the record has another
                 shape than the paths, or its seal is broken.
-            TypeError: the record is no mapping; or a tenant was named, where there are none.
+            TypeError: the record is not a mapping; or a tenant was named, where there are none.
             KeyProviderError, KeyStoreError, ConfigurationError: as for `Field.decrypt`.
         """
         if not isinstance(record, Mapping):
@@ -181,7 +182,7 @@ class ProtectedRecord:
         except FieldcryptError as error:
             self._add_place(error, each)
             raise
-        except (TypeError, ValueError) as error:  # what a store holds is no misuse
+        except (TypeError, ValueError) as error:  # what a store holds is not misuse
             refused = located(DecryptionError(f"{self.name}: {error}"), tenant=named)
         else:
             return new
@@ -193,7 +194,7 @@ class ProtectedRecord:
         error.add_note(f"at {where} of a record of {self.name}")
 
     def encrypt_many(self, records: Iterable[Record], *, tenant: Any = None) -> list[dict[str, Any]]:
-        """Return many records encrypted, as `encrypt` does one. A note of what is raised says at which position."""
+        """Return many records encrypted, as `encrypt` does one. A note of an exception says at which position."""
         return _each(partial(self.encrypt, tenant=tenant), records)
 
     def decrypt_many(
@@ -203,9 +204,9 @@ class ProtectedRecord:
         return _each(partial(self.decrypt, tenant=tenant, whole=whole), records)
 
     def tags(self, field: str, value: Any, *, tenant: Any = None, index: str | None = None) -> list[bytes | str]:
-        """Return the tags to search for, as companions have them, bytes or text: records with any of them may be meant.
+        """Return the tags to search for, bytes or text as in companions: records with any of them may match.
 
-        All that have one are, unless tags are short: then compare after decryption (`BlindIndex.matches`).
+        They all match, unless tags are short: then compare after decryption (`BlindIndex.matches`).
 
         Args:
             field: the path of a field with an index.

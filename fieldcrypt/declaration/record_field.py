@@ -1,4 +1,4 @@
-"""A protected field of a record, at the top of it or nested."""
+"""A protected field of a record, at its top or nested."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class RecordField:
         return text_form.encode(data) if self._is_text else data
 
     def tag(self, value: Any, tenant: str | None) -> dict[str, bytes | str]:
-        """Return the tags of a value, by companion; what has nothing to tag has none."""
+        """Return the tags of a value, by companion; a value with nothing to tag has none."""
         tags: dict[str, bytes | str] = {}
         for companion, index in self.indexes.items():
             try:
@@ -103,14 +103,14 @@ class RecordField:
     def decrypt(
         self, stored: Any, tenant: str | None, context: Mapping[str, str] | None, part: PartOf | None = None
     ) -> Any:
-        """Return the value of what is stored.
+        """Decrypt what is stored.
 
         Args:
             stored: what the record has.
             tenant, context: as for `Field.decrypt`.
             part: tells what it may have been bound to before (see `PreviousField`).
         """
-        if stored.__class__ is bytes and self._mixed is None and not self._is_text:  # as a rule
+        if stored.__class__ is bytes and self._mixed is None and not self._is_text:  # the usual case
             return self.field.decrypt(stored, tenant=tenant, context=context)
         try:
             data = self._binary(stored)
@@ -123,7 +123,7 @@ class RecordField:
         raise refused  # here, where no chained exception carries the value
 
     def _binary(self, stored: Any) -> Any:
-        """Return a value in binary form; anything that mixed mode may know as it is."""
+        """Return a value in binary form, and anything that mixed mode may accept unchanged."""
         if text_form.is_marked(stored):  # then it is a value, and never plaintext
             data = text_form.decode(stored)
             if self._is_text and is_envelope(data):
@@ -136,7 +136,7 @@ class RecordField:
 
 
 def _of_type(type_: Any) -> Callable[[Any], Any] | None:
-    """Return what takes plaintext that is a value of a type; None for text and bytes, which mixed mode knows itself."""
+    """Return a function that accepts plaintext of a type; None for text and bytes, which mixed mode handles itself."""
     if type_ in (str, bytes):
         return None
 

@@ -23,7 +23,7 @@ class Binding(NamedTuple):
     tenant: str | None
 
     def context(self, elements: tuple[str, ...]) -> Mapping[str, str] | None:
-        """Return the context of a value, which the elements that it is in add to."""
+        """Return the context of a value: the row's, with entries for the list elements around it."""
         return {**(self.row or {}), **element_context(elements)} if elements else self.row
 
 
@@ -81,7 +81,7 @@ def _member(record: Mapping[str, Any], name: str) -> Any:
 
 
 def bound_member(record: Mapping[str, Any], name: str) -> Any:
-    """Return what a value may have been bound to before (see `PreviousField`); None if that is nothing."""
+    """Return a member that a value may have been bound to before (see `PreviousField`); None if it is missing."""
     member = record.get(name)
     try:
         key_text(member)

@@ -27,11 +27,11 @@ class RecordSeal:
 
     Attributes:
         member: which holds the seal.
-        over: the members at the top of the record that it covers, plain and protected ones, with all that is in them.
-            The store has to give back plain ones as they were.
-        accept_unsealed: read records without a seal as well, until this day begins in UTC: while what exists is sealed.
-            Whoever can write to the store can take seals away until then.
-        accept_public_key, accept_foreign_keys: believe seals of whoever can wrap data keys, too; see `Encryptor.field`.
+        over: the members at the top of the record that it covers, plain and protected ones, with everything in them.
+            The store has to return plain ones unchanged.
+        accept_unsealed: also read records without a seal until this day begins in UTC, while existing records are
+            sealed. Anyone who can write to the store can remove seals until then.
+        accept_public_key, accept_foreign_keys: accept seals of others who can wrap data keys; see `Encryptor.field`.
         storage: "text" for stores that hold text only.
     """
 
@@ -85,7 +85,7 @@ class Sealing:
         record[self.member] = self._field.stored(data)
 
     def verify(self, record: Mapping[str, Any], binding: Binding) -> None:
-        """Look at the seal of a record, as the store has it.
+        """Verify the seal of a record, as the store has it.
 
         Raises:
             DecryptionError: it is missing, or not the seal of these members of this record.

@@ -1,4 +1,4 @@
-"""Where in a record protected values stand: its maps and lists, as far as paths lead through them."""
+"""The maps and lists of a record that paths lead through, to find its protected values."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Found(NamedTuple):
         field: whose it is.
         container, at: the map or list that it is in, and where.
         value: as it is there.
-        elements: the texts by which the elements on the way to it are told apart.
+        elements: the texts that distinguish the list elements on the way to it.
     """
 
     field: RecordField
@@ -100,12 +100,12 @@ class Shape:
                 child._check(_NOTHING if told_by is None else frozenset((told_by,)))
 
     def copied(self, value: Any, found: list[Found], *, reading: bool, elements: tuple[str, ...] = ()) -> Any:
-        """Copy a record, or a part of it, as far as there are protected values in it.
+        """Copy a record, or a part of it, and collect its protected values.
 
         Args:
             value: the record, or the part.
-            found: where the protected values go that are not None.
-            reading: leave out tags and seal; else they are not to be there.
+            found: the list to which protected values that are not None are added.
+            reading: leave out tags and seal; otherwise they must not be present.
             elements: see `Found`.
 
         Raises:
@@ -151,7 +151,7 @@ class Shape:
 
 
 def _text(element: Any, told_by: str, example: str) -> str:
-    """Return the text by which an element of a list is told from the others."""
+    """Return the text that distinguishes an element of a list."""
     member = element.get(told_by) if isinstance(element, Mapping) else None
     if member is None:
         raise TypeError(f"an element on the path to {example} lacks {told_by!r}, which tells it apart from the others")

@@ -1,4 +1,4 @@
-"""Many values of a field at once, each perhaps with a tenant and a context of its own."""
+"""Many values of a field at once, each with its tenant and context."""
 
 from __future__ import annotations
 
@@ -59,6 +59,6 @@ def missing_tenant_error() -> ValueError:
 
 
 def note_position(error: Exception, number: int, values: Sequence[Any]) -> None:
-    """Have an error say which of the values it is about, unless it is about all."""
+    """Note in an error which of the values it is about, unless it is about all."""
     if number < len(values):
         error.add_note(f"at position {number} of the column, counted from 0")

@@ -1,4 +1,4 @@
-"""What decrypts under a data key and a salt."""
+"""Prepared readers, which decrypt under a data key and a salt."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Readers:
         accepts_public_key, accepts_foreign_keys, names_tenant: see `Encryptor.field`.
 
     Attributes:
-        recent: those used last: where a value has one here, and its key is at hand, nothing has to be prepared.
+        recent: the most recently used ones: a value with one here, whose key is at hand, needs no preparation.
     """
 
     __slots__ = (
@@ -124,11 +124,11 @@ class Readers:
         """Raise an error if others may make values of the field, and it does not accept that."""
         if not self._accepts_public_key and keyring.providers.for_reader(tenant, self._offload).public_key_wrapping:
             raise ConfigurationError(
-                f"the data keys of field {self._name!r} are wrapped with a public key, so whoever knows that can make "
+                f"the data keys of field {self._name!r} are wrapped with a public key, so anyone who knows it can make "
                 "values: if that is acceptable here, declare the field with accept_public_key=True"
             )
         if not self._accepts_foreign_keys and keyring.policy.own_keys_only:
             raise ConfigurationError(
-                f"the policy is own_keys_only, because others may plant data keys, and whoever does can make values of "
+                f"the policy is own_keys_only, because others may plant data keys, and so make values of "
                 f"field {self._name!r}: if that is acceptable here, declare the field with accept_foreign_keys=True"
             )

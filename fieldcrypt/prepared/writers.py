@@ -1,4 +1,4 @@
-"""What encrypts for a tenant, and the encryption of many plaintexts at once (SPEC section 3)."""
+"""Prepared writers, which encrypt for a tenant, also many plaintexts at once (SPEC section 3)."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Writers:
         context: the canonical encoding of the field's own.
 
     Attributes:
-        recent: those used last: where a tenant has one here, and its lease is at hand, nothing has to be prepared.
+        recent: the most recently used ones: a tenant with one here, whose lease is at hand, needs no preparation.
     """
 
     __slots__ = ("_cache", "_context", "_keyring", "_offload", "recent")
@@ -102,7 +102,7 @@ class Writers:
 
 
 def _seal_long(prefix: bytes, infix: bytes, lease: Lease, plaintext: bytes | Pieces, aad: bytes) -> bytes:
-    """Encrypt a plaintext for which a draw of nonces would have to wait, under a nonce of its own."""
+    """Encrypt a long plaintext under a nonce of its own, so that a draw of nonces does not wait for it."""
     nonce = _system.random_bytes(GCM_NONCE_SIZE)
     pieces = plaintext if isinstance(plaintext, Pieces) else Pieces((plaintext,))
     return lease.key.xaes.encrypt_long(prefix + nonce + infix, prefix[SALT] + nonce, pieces, aad)

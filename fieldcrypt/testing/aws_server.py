@@ -1,4 +1,4 @@
-"""A process behind `LocalAws`: moto's AWS on one loopback port a region.
+"""A process behind `LocalAws`: moto's AWS on one loopback port per region.
 
 All ports of a process serve the same state, so that a multi-Region key's replicas share key material; between
 processes, keys are copied. A port closed is a region lost. Commands come by standard input, one a line; the process

@@ -1,4 +1,4 @@
-"""Processes of ours that are told what to do by their standard input."""
+"""Child processes that are controlled through their standard input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""AWS regions on this machine, which can be lost and come back."""
+"""AWS regions on this machine, which can fail and recover."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What requests to moto's KMS are checked for: the region of an ARN, the state of a key, denials in its policy."""
+"""Checks of requests to moto's KMS: the region of an ARN, the state of a key, denials in its policy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where moto's DynamoDB differs from AWS, and what is done about it."""
+"""Corrections of moto's DynamoDB where it differs from AWS."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A proxy before a server, which fails as networks and servers do."""
+"""A proxy in front of a server that fails like networks and servers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`fieldcrypt doctor`: can every region really read the data?"""
+"""`fieldcrypt doctor`: checks that every region can really read the data."""
 
 from fieldcrypt.cli.doctor.examination import examine
 from fieldcrypt.cli.doctor.finding import Finding, Verdict

@@ -99,7 +99,7 @@ class Rewrapping:
         """Bring one record under the wrapping keys.
 
         Raises:
-            ConfigurationError: somebody may have planted it.
+            ConfigurationError: it may have been planted.
             DecryptionError: the record is not authentic, or not wrapped for the source.
             KeyProviderError: source or target do not work.
             KeyStoreError: the store does not work, or others keep changing the record.

@@ -1,1 +1,1 @@
-"""Data keys for blind indexes. Internal; import from `fieldcrypt`."""
+"""Index keys, the data keys of blind indexes: their choice, rotation and use. Internal."""

@@ -64,7 +64,7 @@ class IndexLease(KeyLease):
             key.lease = self
 
     def end(self) -> None:
-        """Have whoever holds it come back, and list the keys again."""
+        """Make its holders come back, and list the keys again."""
         self.usable_until = float("-inf")
         super().end()
 

@@ -1,1 +1,1 @@
-"""Data keys while a process has them unwrapped. Internal; import from `fieldcrypt`."""
+"""Live keys, the data keys that a process has unwrapped: making, caching and checking them. Internal."""

@@ -215,7 +215,7 @@ class KeyLease(Deadline):
         raise NotImplementedError
 
     def end(self) -> None:
-        """Have whoever holds it come back."""
+        """Make its holders come back."""
         self.deadline = float("-inf")
 
 

@@ -31,7 +31,7 @@ class PlantedRecordsError(KeyStoreError):
     def __init__(self, tenant: str | None) -> None:
         super().__init__(
             f"{MAX_REFUSED} records of {tenant_text(tenant)} are not authentic: "
-            "somebody planted them. The remaining ones are checked next time"
+            "they were planted. The remaining ones are checked next time"
         )
 
 
