@@ -34,8 +34,17 @@ def encrypt_fields(parts: Iterable[Part], *, tenant: str | None = None) -> list[
     field = encryptor = None
     try:
         for field, value, context in parts:
-            plaintexts.append(field._encode(value))
-            contexts.append(field._own if context is None else field._bound(context))
+            # The usual value and the usual context here, because a call would take as long as all that it does.
+            if value.__class__ is str and field._is_text:
+                plaintexts.append(TEXT_BYTE + value.encode())
+            else:
+                plaintexts.append(field._encode(value))
+            if context is None:
+                contexts.append(field._own)
+            elif context.__class__ is RowContext and field._rows_are_last:
+                contexts.append(field._own + context.encoded)
+            else:
+                contexts.append(field._bound(context))
             if field._encryptor is not encryptor:
                 if encryptor is not None:
                     raise ValueError("the fields of a batch have one Encryptor")
