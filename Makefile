@@ -66,6 +66,7 @@ lint: $(VENV)/.stamp
 
 types: $(VENV)/.stamp
 	$(BIN)/mypy
+	$(BIN)/basedpyright --pythonpath $(BIN)/python
 
 # For example: make bench ARGS="field peers --quick"
 bench: $(BENCH)/.stamp

@@ -111,7 +111,7 @@ class FieldGroup:
             return [None if value is None else next(sealed) for value in values]
         raise refused
 
-    def _bound(self, context: Mapping[str, str] | None) -> list[bytes]:
+    def _bound(self, context: Any) -> list[bytes]:
         if context is None:
             return self._contexts
         if context.__class__ is RowContext and self._rows_are_last:

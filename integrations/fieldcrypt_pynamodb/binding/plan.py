@@ -161,8 +161,8 @@ class Plan:
                 batch.append((content, (field, plain, context)))
             else:
                 content[BINARY] = field.encrypt(plain, tenant=tenant, context=context)
-        if batch:
-            sealed = encrypt_fields([part for _, part in batch], tenant=tenant)
+        if batch and binding is not None:
+            sealed = encrypt_fields([part for _, part in batch], tenant=binding[1])
             for (content, _), data in zip(batch, sealed, strict=True):
                 content[BINARY] = data
 
