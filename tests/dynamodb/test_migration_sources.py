@@ -322,6 +322,6 @@ class TestCommands(OnMoto):
         assert "5 changed" in stdout(run("migrate", "backfill"))
         refused = complaint(run("migrate", "mend", "--as-plaintext", "1"), 2)
         assert "patients has no columns of text, in which plaintext could begin with fc1." in refused
-        assert "all 5 rows are as they should be" in stdout(run("migrate", "verify"))
+        assert "all 5 rows are correct" in stdout(run("migrate", "verify"))
         assert "accept_plaintext" in stdout(run("migrate", "finish", "--yes"))
         assert "finish" in stdout(run("migrate", "status"))

@@ -127,7 +127,7 @@ class TestBackfill:
         job = Migration(engine, patient, COPIES)
         report = job.backfill(mend=mend)
         assert (report.changed, list(report.failures), report.left, report.complete) == (1, [(1, 1)], 1, False)
-        assert list(job.verify().reasons.values()) == ["ssn_plain -> ssn is no encrypted value"]
+        assert list(job.verify().reasons.values()) == ["ssn_plain -> ssn is not an encrypted value"]
 
     def test_one_attribute_of_a_row_is_filled_where_another_is_already(self, engine: Engine, patient: Any) -> None:
         """Each is looked at by itself."""
