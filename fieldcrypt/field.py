@@ -177,15 +177,16 @@ class Field(Generic[T]):
                 plaintext = self._write(value)  # type: ignore[misc]
             else:
                 plaintext = self._codec.encode(value)
-            unusual = context is not None and (context.__class__ is not RowContext or not self._rows_are_last)
-            if unusual or len(plaintext) > LONG:
+            if len(plaintext) > LONG or not (
+                context is None or (context.__class__ is RowContext and self._rows_are_last)
+            ):
                 return self._writers.seal(tenant, [plaintext], [self._bound(context)])[0]
             # From here on nobody can change what is encrypted: a process that forks now encrypts the same twice.
             prefix, infix, encrypt, aad, messages, lease = self._recent_writers.get(tenant, NO_WRITER)
             if lease.at_hand_until <= _system.monotonic() or not next(messages, False):
                 prefix, infix, encrypt, aad, _, _ = self._writers.prepare(tenant)
             if context is not None:
-                aad = aad + context.encoded  # type: ignore[attr-defined]
+                aad = aad + context.encoded
             nonce = _system.random_bytes(GCM_NONCE_SIZE)
             return prefix + nonce + infix + encrypt(nonce, plaintext, aad)
         except (FieldcryptError, TypeError, ValueError) as error:
