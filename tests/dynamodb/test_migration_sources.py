@@ -129,7 +129,7 @@ class TestOtherSchemes(OnMoto):
         assert (report.changed, list(report.failures)) == (2, [name(2)])
         assert items(plain)[2]["email"].value == forged
         assert job.verify().reasons == {name(2): "email does not decrypt"}
-        with pytest.raises(ConfigurationError, match="no plaintext"):
+        with pytest.raises(ConfigurationError, match="no longer accepts plaintext"):
             job.undo()
 
     def test_items_of_the_dynamodb_encryption_client(
