@@ -42,7 +42,7 @@ def encrypt_fields(parts: Iterable[Part], *, tenant: str | None = None) -> list[
             if context is None:
                 contexts.append(field._own)
             elif context.__class__ is RowContext and field._rows_are_last:
-                contexts.append(field._own + context.encoded)
+                contexts.append(field._own + context.encoded)  # pyright: ignore[reportAttributeAccessIssue]
             else:
                 contexts.append(field._bound(context))
             if field._encryptor is not encryptor:

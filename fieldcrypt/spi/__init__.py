@@ -6,9 +6,11 @@
 
 from fieldcrypt.batch import FieldGroup, encrypt_fields
 from fieldcrypt.errors import located
+from fieldcrypt.events import report
 from fieldcrypt.format import text_form
 from fieldcrypt.format.cbor import decode_cbor, encode_cbor
 from fieldcrypt.format.codecs import Codec
+from fieldcrypt.format.context import encode_context
 from fieldcrypt.format.envelope import KEY_ID_SIZE, MIN_SIZE, SELF_CONTAINED, STORED, key_id_of
 from fieldcrypt.format.seal import SEAL_KEY, seal_digest
 from fieldcrypt.keys.record.record import MAX_TENANT_SIZE
@@ -20,12 +22,14 @@ __all__ = [
     # the fields of a record at once
     "FieldGroup",
     "encrypt_fields",
-    # errors that say where
+    # errors that say where, and events
     "located",
+    "report",
     # encodings
     "Codec",
     "decode_cbor",
     "encode_cbor",
+    "encode_context",
     # the form of an encrypted value (SPEC section 4)
     "KEY_ID_SIZE",
     "MIN_SIZE",

@@ -33,7 +33,7 @@ class KeyProvider(Protocol):
     them and never followed, because anyone who can write to the database can write a name.
 
     Your own providers derive from this class and define `wrap`, `unwrap` and `wrapping_keys`; they can report what
-    happens with `fieldcrypt.events.report`.
+    happens with `fieldcrypt.spi.report` (docs/extending.md).
 
     Attributes:
         public_key_wrapping: True if anyone who knows a public key can wrap, so that an unwrapped key proves nothing
