@@ -31,7 +31,6 @@ from fieldcrypt.keys.stores.chain import KeyStoreChain
 from fieldcrypt.keys.stores.file import FileKeyStore
 from fieldcrypt.keys.stores.store import KeyStore, MemoryKeyStore, read_record
 from fieldcrypt.offload import Offload
-from fieldcrypt.progress import Progress
 from fieldcrypt.search.blind_index import BlindIndex
 from fieldcrypt.search.plan import TagPlan, TagSize, plan_tags
 
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
     from fieldcrypt.keys.admin.data_keys import DataKeys
     from fieldcrypt.keys.admin.rewrap import RewrapReport
     from fieldcrypt.keys.admin.tenant_key import MoveReport
+    from fieldcrypt.progress import Progress
 
 _moved.install()
 
@@ -132,6 +132,7 @@ _LATER = {  # which take as long to import as all of the above
     "DataKeys": "fieldcrypt.keys.admin.data_keys",
     "RewrapReport": "fieldcrypt.keys.admin.rewrap",
     "MoveReport": "fieldcrypt.keys.admin.tenant_key",
+    "Progress": "fieldcrypt.progress",
 }
 
 
