@@ -186,7 +186,7 @@ class Field(Generic[T]):
             if lease.at_hand_until <= _system.monotonic() or not next(messages, False):
                 prefix, infix, encrypt, aad, _, _ = self._writers.prepare(tenant)
             if context is not None:
-                aad = aad + context.encoded
+                aad = aad + context.encoded  # pyright: ignore[reportAttributeAccessIssue]  # quicker than type()
             nonce = _system.random_bytes(GCM_NONCE_SIZE)
             return prefix + nonce + infix + encrypt(nonce, plaintext, aad)
         except (FieldcryptError, TypeError, ValueError) as error:
