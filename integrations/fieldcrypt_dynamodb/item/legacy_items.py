@@ -42,7 +42,7 @@ class LegacyItems:
                 continue
             if accepted is None or not accepted.accepts_legacy_values():
                 self._table.encryptor.report(Event(EventKind.VALUE_REFUSED, place=self._table.name))
-                raise DecryptionError(f"the time in which {self._table.name} accepted items of another scheme is over")
+                raise DecryptionError(f"{self._table.name} no longer accepts items of another scheme")
             try:
                 new: dict[str, Any] = dict(reader.read(item))
             except DecryptionError:

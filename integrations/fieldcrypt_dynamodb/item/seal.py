@@ -92,7 +92,7 @@ class Sealing:
         if not any(each._is_own_binding(item) for each in self._previous):
             return False
         if self._accepted is None or not self._accepted.accepts_plaintext():
-            over = DecryptionError(f"the time in which {self._name} accepted seals of previous declarations is over")
+            over = DecryptionError(f"{self._name} no longer accepts seals of previous declarations")
             raise self._field.reported_error(over, tenant=tenant)
         self._encryptor.report(Event(EventKind.OLD_VALUE_READ, place=self._name))
         return True
