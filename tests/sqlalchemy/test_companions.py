@@ -16,6 +16,7 @@ from sqlalchemy import (
     Column,
     Integer,
     MetaData,
+    String,
     Table,
     bindparam,
     create_engine,
@@ -27,13 +28,14 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.exc import ObjectNotExecutableError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
-from fieldcrypt_sqlalchemy import BlindIndexTag, ProtectedColumnError
+from fieldcrypt_sqlalchemy import BlindIndexTag, Encrypted, ProtectedColumnError, blind_index
 from tests.conftest import Database
 from tests.sqlalchemy.searched import ANN, BOB, EVE, Clinic
 from tests.sqlalchemy.searched import clinic as clinic
 from tests.sqlalchemy.searched import small as small
+from tests.support.encryptors import new_encryptor
 from tests.support.strategies import relaxed
 
 # Each leaves one patient with Ann's address; a second, if there is one, has Bob's or none.
@@ -442,6 +444,29 @@ def test_many_threads_tag_and_search_at_once(database: Database) -> None:
         tags = list(pool.map(work, range(8)))
     assert len(set(tags)) == 2
     assert len(clinic.encryptor.store.list(None)) == 1  # type: ignore[union-attr]
+
+
+def test_inserted_objects_are_returned_beside_a_server_default(database: Database) -> None:
+    """SQLAlchemy looks the companion up in a list of columns; a condition of the two is refused all the same."""
+
+    class Base(DeclarativeBase):
+        pass
+
+    class Owner(Base):
+        __tablename__ = "owners"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        mail: Mapped[str] = mapped_column(Encrypted(String, new_encryptor(), index="mail_tag"))
+        mail_tag: Mapped[bytes | None] = blind_index()
+        visits: Mapped[int] = mapped_column(server_default="7")
+
+    table: Any = Owner.__table__
+    engine = database("sqlite")
+    Base.metadata.create_all(engine)
+    with Session(engine) as session:
+        made = session.scalars(insert(Owner).returning(Owner), [{"mail": ANN}, {"mail": BOB}]).all()
+        assert [(owner.mail, owner.visits) for owner in made] == [(ANN, 7), (BOB, 7)]
+        with pytest.raises(ProtectedColumnError, match=r"owners\.mail_tag takes only"):
+            session.execute(select(Owner.id).where(table.c.mail_tag == table.c.visits))
 
 
 def test_objects_are_copied_with_their_tags(small: Clinic) -> None:

@@ -8,7 +8,8 @@ from sqlalchemy import LargeBinary, types
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import CompileError
 from sqlalchemy.orm import MappedColumn, mapped_column
-from sqlalchemy.sql.elements import BindParameter, ClauseElement, Null
+from sqlalchemy.sql import operators
+from sqlalchemy.sql.elements import BindParameter, ClauseElement, ColumnClause, Null
 from sqlalchemy.sql.selectable import SelectBase
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -33,9 +34,10 @@ class _TagComparator(TypeDecorator.Comparator[Any]):
     """Compares tags with tags only: to compare a companion with a value is a mistake for the searchable column."""
 
     def operate(self, op: Any, *other: Any, **kwargs: Any) -> Any:
-        for each in other:
-            if not _may_meet_tags(each):
-                raise only_tags_error(self.expr)
+        # So SQLAlchemy looks columns up in lists. As a condition it is refused where it is rendered.
+        is_lookup = op is operators.eq and isinstance(other[0], ColumnClause) and not other[0].is_literal
+        if not is_lookup and not all(map(_may_meet_tags, other)):
+            raise only_tags_error(self.expr)
         return super().operate(op, *other, **kwargs)
 
     def reverse_operate(self, op: Any, other: Any, **kwargs: Any) -> Any:
