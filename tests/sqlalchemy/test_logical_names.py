@@ -85,10 +85,11 @@ def test_a_given_name_is_kept(engine: Engine) -> None:
         __tablename__ = "t_4711"
         id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
         ssn: Mapped[str] = mapped_column(Encrypted(String, name="registry.ssn"))
+        phone: Mapped[str] = mapped_column(Encrypted(String, name="t_4711.phone"))
         name: Mapped[str] = mapped_column(Encrypted(String))
 
     names = [column.type.name for column in Person.__table__.c if isinstance(column.type, Encrypted)]
-    assert names == ["registry.ssn", "people.name"]
+    assert names == ["registry.ssn", "t_4711.phone", "people.name"]
 
 
 @pytest.mark.parametrize("given", ["", {"ssn": str}])
@@ -104,6 +105,35 @@ def test_two_tables_of_one_name_are_refused_without_tenants() -> None:
     patients(encryptor, "east", tenant=None)
     with pytest.raises(ConfigurationError, match=r"the name of east and of west"):
         patients(encryptor, "west", tenant=None)
+
+
+def test_the_name_of_a_table_is_its_logical_name() -> None:
+    """If its model has no other."""
+    encryptor = new_encryptor()
+    patients(encryptor, "east", tenant=None, fields=None)
+    with pytest.raises(ConfigurationError, match=r"the name of east and of west"):
+        patients(encryptor, "west", tenant=None, fields="east")
+
+
+def test_a_table_of_a_class_that_inherits_concretely_is_another_one() -> None:
+    """It has keys of its own."""
+
+    class Base(DeclarativeBase):
+        pass
+
+    @encrypted(new_encryptor(), row="id", fields="people")
+    class Person(Base):
+        __tablename__ = "people"
+        id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+        note: Mapped[str] = mapped_column(Encrypted(String))
+
+    with pytest.raises(ConfigurationError, match=r"the name of people and of nurses"):
+
+        class Nurse(Person):
+            __tablename__ = "nurses"
+            __mapper_args__ = {"concrete": True}  # noqa: RUF012
+            id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+            note: Mapped[str] = mapped_column(Encrypted(String))
 
 
 def test_two_tables_of_one_name_may_have_tenants() -> None:

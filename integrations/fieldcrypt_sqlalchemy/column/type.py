@@ -65,6 +65,8 @@ class Encrypted(ProtectedType, TypeDecorator[Any]):
     cache_ok = True
     comparator_factory: Any = Comparator
 
+    named_by_table = False  # it has its name from the column that it was declared for
+
     def __init__(
         self,
         type_: TypeEngine[Any] | type[TypeEngine[Any]],
@@ -157,6 +159,7 @@ class Encrypted(ProtectedType, TypeDecorator[Any]):
         named = self.copy()
         if named.name is None:
             named.protection, named._tagger = replace(self.protection, name=name), None
+            named.named_by_table = True
         return named
 
     @property

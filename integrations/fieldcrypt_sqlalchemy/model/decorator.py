@@ -128,18 +128,26 @@ def _bind(mapper: Mapper[Any]) -> None:
 def _row_bound(mapper: Mapper[Any], spec: RowSpec, column: Any) -> RowBound:
     """Return the type that an encrypted column gets."""
     type_ = RowBound.of(column.type, spec.encryptor)
-    if spec.fields is None or type_.name != f"{column.table.name}.{column.name}":
-        return type_
+    if not type_.named_by_table or type_.name != f"{column.table.name}.{column.name}":
+        return type_  # it was given a name, or comes from another table
     if spec.tenant is None and type_.encryptor is not None:
-        table = mapper.base_mapper.local_table.description
-        other = _tables.setdefault(type_.encryptor, {}).setdefault(spec.fields, table)
-        if other != table:
-            raise ConfigurationError(
-                f"fields={spec.fields!r} is the name of {other} and of {table}, so values could be moved from one to "
-                "the other: give each a name of its own, or a tenant"
-            )
-    type_.protection = replace(type_.protection, name=spec.field_name(column))
+        _refuse_shared_table(type_.encryptor, spec.fields or column.table.name, mapper)
+    if spec.fields is not None:
+        type_.protection = replace(type_.protection, name=spec.field_name(column))
     return type_
+
+
+def _refuse_shared_table(encryptor: Encryptor, name: str, mapper: Mapper[Any]) -> None:
+    """Refuse a second table of a logical name, whose rows could be exchanged with those of the first."""
+    while mapper.inherits is not None and not mapper.concrete:
+        mapper = mapper.inherits
+    table = mapper.local_table.description
+    other = _tables.setdefault(encryptor, {}).setdefault(name, table)
+    if other != table:
+        raise ConfigurationError(
+            f"fields={name!r} is the name of {other} and of {table}, so values could be moved from one to "
+            "the other: give each a name of its own, or a tenant"
+        )
 
 
 def _refuse_shared_names(mapper: Mapper[Any]) -> None:
