@@ -12,6 +12,7 @@ from pynamodb.models import Model
 from sqlalchemy import String, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
+import fieldcrypt.migration
 from fieldcrypt import BlindIndex, Encryptor, Field, IndexedBy, ProtectedRecord, Protection
 from fieldcrypt_dynamodb import EncryptedClient, EncryptedTable, Protected, ProtectedTable
 from fieldcrypt_dynamodb import of_tenant as items_of_tenant
@@ -26,6 +27,13 @@ class Colour(enum.Enum):
     """A type of a field."""
 
     RED = "r"
+
+
+def names() -> None:
+    """A name that is mistyped is found, although some are loaded when they are asked for."""
+    assert_type(fieldcrypt.Progress, type[fieldcrypt.Progress])
+    print(fieldcrypt.Encrypter)  # type: ignore[attr-defined]
+    print(fieldcrypt.migration.FormerField)  # type: ignore[attr-defined]
 
 
 def fields(texts: list[str], values: list[str | None]) -> None:
