@@ -136,3 +136,13 @@ def test_a_provider_with_the_method_name_of_0_1_is_refused_with_the_new_one() ->
 
         class OldProvider(LocalKeyProvider):
             places = LocalKeyProvider.regions
+
+    class Regions:
+        """What several providers have in common."""
+
+        places = LocalKeyProvider.regions
+
+    with pytest.raises(TypeError, match=r"OtherProvider\.places has the name `regions`"):
+
+        class OtherProvider(Regions, LocalKeyProvider):
+            pass

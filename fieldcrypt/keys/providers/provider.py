@@ -102,7 +102,7 @@ class KeyProvider(Protocol):
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        if "places" in vars(cls):
+        if hasattr(cls, "places"):  # also from a mixin
             raise TypeError(f"{cls.__name__}.places has the name `regions` since 0.2: rename the method")
 
     def share(self, connections: MutableMapping[Any, Any]) -> None:
