@@ -1,12 +1,13 @@
-"""Modules that have moved, under the names that older pickles know them by (tests/frozen/README.md lists those)."""
+"""What 0.1 had under other names: modules, by which older pickles know them (tests/frozen/README.md), and exports."""
 
 from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Callable, Mapping
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     from importlib.abc import Loader
@@ -20,8 +21,10 @@ _MOVED = {
     "fieldcrypt.keys.provider": "fieldcrypt.keys.providers.provider",
     "fieldcrypt.keys.provider_chain": "fieldcrypt.keys.providers.chain",
     "fieldcrypt.keys.records": "fieldcrypt.keys.record.record",
+    "fieldcrypt.keys.rewrap": "fieldcrypt.keys.admin.rewrap",
     "fieldcrypt.keys.store_chain": "fieldcrypt.keys.stores.chain",
     "fieldcrypt.keys.tombstone": "fieldcrypt.keys.record.tombstone",
+    "fieldcrypt.migration.progress": "fieldcrypt.progress",
     "fieldcrypt.tag_plan": "fieldcrypt.search.plan",
     "fieldcrypt_sqlalchemy.companion": "fieldcrypt_sqlalchemy.column.companion",
     "fieldcrypt_sqlalchemy.sealed": "fieldcrypt_sqlalchemy.rows.sealed",
@@ -43,6 +46,22 @@ class _MovedModules(Loader):
         """Run nothing: the module has run under its own name, and gets its own spec back."""
         if module.__spec__ is not None:
             module.__spec__ = module.__spec__.loader_state
+
+
+def renamed(module: str, names: Mapping[str, str]) -> Callable[[str], NoReturn]:
+    """Return a module's `__getattr__`, which says what names of 0.1 are called now.
+
+    Args:
+        module: its name.
+        names: new names by old ones.
+    """
+
+    def missing(name: str) -> NoReturn:
+        if name in names:  # Python keeps the text of no other error in `from module import name`
+            raise ImportError(f"{module}.{name} has the name {names[name]} since 0.2")
+        raise AttributeError(f"module {module!r} has no attribute {name!r}")
+
+    return missing
 
 
 def install() -> None:

@@ -1,5 +1,8 @@
 """Migration from plaintext, or another scheme, to protected values, for all stores. See docs/migration.md."""
 
+from typing import TYPE_CHECKING
+
+from fieldcrypt._moved import renamed
 from fieldcrypt.errors import MigrationError
 from fieldcrypt.migration.failures import Failures
 from fieldcrypt.migration.job import CountsValues, MendsRows, Migration
@@ -31,3 +34,15 @@ __all__ = [
     "StepStatus",
     "VerifyReport",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__ = renamed(
+        __name__,
+        {
+            "FormerField": "PreviousField",
+            "Kind": "ValueStatus",
+            "Finding": "ExaminedValue",
+            **{name: f"fieldcrypt.spi.{name}" for name in ("Accepted", "MixedField", "is_envelope")},
+            **{name: f"fieldcrypt.spi.migration.{name}" for name in ("Examination", "Pace")},
+        },
+    )

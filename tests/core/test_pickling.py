@@ -28,7 +28,9 @@ from fieldcrypt import (
     KeyState,
     LocalKeyProvider,
     MemoryKeyStore,
+    Progress,
     Purpose,
+    RewrapReport,
     RowContext,
     TagPlan,
     Tombstone,
@@ -454,3 +456,12 @@ def test_pickles_name_the_front_door(public: type) -> None:
 def test_the_context_of_a_row_that_0_1_pickled() -> None:
     """It named the module that it stood in then."""
     assert pickle.loads(b"cfieldcrypt.context\nRowContext\n.") is RowContext
+
+
+@pytest.mark.parametrize(
+    ("path", "public"),
+    [(b"fieldcrypt.keys.rewrap\nRewrapReport", RewrapReport), (b"fieldcrypt.migration.progress\nProgress", Progress)],
+)
+def test_what_jobs_of_0_1_told(path: bytes, public: type) -> None:
+    """A worker of 0.1 may have sent it through a queue."""
+    assert pickle.loads(b"c" + path + b"\n.") is public

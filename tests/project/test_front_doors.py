@@ -100,3 +100,18 @@ def test_docs_use_front_doors_alone(page: Path) -> None:
 def test_examples_use_front_doors_alone(example: Path) -> None:
     """They are what people copy."""
     assert not past_the_doors(example, FRONT_DOORS)
+
+
+@pytest.mark.parametrize(
+    ("door", "old", "new"),
+    [
+        ("fieldcrypt.migration", "FormerField", "PreviousField"),
+        ("fieldcrypt.migration", "Accepted", "fieldcrypt.spi.Accepted"),
+        ("fieldcrypt.schemes", "OldReader", "LegacyReader"),
+    ],
+)
+def test_an_import_of_a_name_of_0_1_says_the_new_one(door: str, old: str, new: str) -> None:
+    """As Python would only say that there is no such name."""
+    with pytest.raises(ImportError, match=f"{door}.{old} has the name {new} since 0.2"):
+        exec(f"from {door} import {old}")  # noqa: S102
+    assert not hasattr(importlib.import_module(door), "nothing_like_it")
