@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import pickle
+from base64 import b64encode
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import JSON, String, create_engine, select
+from sqlalchemy import JSON, Column, Integer, MetaData, String, Table, create_engine, func, insert, select
 from sqlalchemy.ext.mutable import MutableDict
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
-from fieldcrypt import Encryptor, LocalKeyProvider, MemoryKeyStore
-from fieldcrypt_sqlalchemy import Encrypted, ProtectedColumnError, encrypted
+from fieldcrypt import Encryptor, FileKeyStore, LocalKeyProvider, MemoryKeyStore
+from fieldcrypt_sqlalchemy import BlindIndexTag, Encrypted, ProtectedColumnError, encrypted
 
 SSN = "078-05-1120"
 ENCRYPTOR = Encryptor(LocalKeyProvider.generate(), MemoryKeyStore())
@@ -112,3 +113,20 @@ def test_a_new_object_without_a_key_is_not_pickled() -> None:
     """Nothing is known to seal its values for."""
     with pytest.raises(ProtectedColumnError, match=r"Patient.id is None.*flush the object, or give"):
         pickle.dumps(Patient(ssn=SSN))
+
+
+def test_a_table_that_was_used_can_be_pickled(tmp_path: Any) -> None:
+    """As SQLAlchemy's reflected tables are kept; what comes back protects and searches as before."""
+    (tmp_path / "local.key").write_bytes(b64encode(bytes(32)))
+    (tmp_path / "local.key").chmod(0o600)
+    encryptor = Encryptor(LocalKeyProvider.from_file(tmp_path / "local.key"), FileKeyStore.create(tmp_path / "keys"))
+    number = Column("ssn", Encrypted(String, encryptor, index="tag"))
+    table = Table("patients", MetaData(), Column("id", Integer), number, Column("tag", BlindIndexTag()))
+    with create_engine("sqlite://").begin() as connection:
+        table.create(connection)
+        connection.execute(insert(table), [{"id": 1, "ssn": SSN}])
+        assert connection.scalar(select(table.c.id).where(table.c.ssn == SSN)) == 1
+        again = pickle.loads(pickle.dumps(table))
+        assert connection.execute(select(again.c.ssn).where(again.c.ssn == SSN)).all() == [(SSN,)]
+        with pytest.raises(ProtectedColumnError, match=r"patients\.ssn"):
+            connection.execute(select(again.c.id).where(func.lower(again.c.ssn) == SSN))

@@ -78,7 +78,7 @@ class Comparator(TypeDecorator.Comparator[Any]):
 
     @property
     def _type(self) -> Any:
-        return self.type  # an Encrypted
+        return self.expr.type  # an Encrypted; an unpickled comparator has not got it
 
     def _operator_error(self, op: Any) -> ProtectedColumnError:
         works = (

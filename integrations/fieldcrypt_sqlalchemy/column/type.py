@@ -272,6 +272,9 @@ class Encrypted(ProtectedType, TypeDecorator[Any]):
         _, to_field, from_field = stored(self.type_, self.described)
         return to_field, from_field, self.protection.field(self.encryptor, self.name, offload=in_thread)
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_tagger": None}  # which is made of functions, and made again
+
     def __repr__(self) -> str:
         return f"Encrypted({self.type_!r}, name={self.name!r})"
 
