@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
@@ -346,6 +347,29 @@ class TestArguments:
                 with pytest.raises(DecryptionError):
                     encryptor.field("x", str).decrypt(sealed)
                 connection.exec_driver_sql("DELETE FROM cells")
+
+    @pytest.mark.parametrize("cached", [True, False, None])
+    def test_a_class_of_ones_own_is_cached_by_its_arguments(self, cached: bool | None) -> None:
+        """If it says that it may be cached, as of other types; if it says nothing, SQLAlchemy warns."""
+
+        class Marked(Encrypted):
+            cache_ok: Any = cached
+
+            def __init__(self, mark: str) -> None:
+                super().__init__(String, Encryptor(), name="x")
+                self.mark = mark
+
+        def key(type_: Any) -> Any:
+            return select(table("cells", sql_column("x", type_)))._generate_cache_key()
+
+        one, other = Marked("a"), Marked("b")
+        other.encryptor = one.encryptor
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            assert (key(one) is None) is (cached is not True)
+        assert bool(caught) is (cached is None)
+        if cached:
+            assert key(one) == key(one.copy()) != key(other)
 
     def test_a_column_has_one_index(self) -> None:
         """A condition on the column is answered by its tags."""

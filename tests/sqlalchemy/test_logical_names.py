@@ -180,3 +180,16 @@ def test_the_decorator_needs_no_encryptor_if_each_column_names_one(engine: Engin
         session.add(Person(id=1, ssn=SSN))
         session.commit()
         assert session.get_one(Person, 1).ssn == SSN
+
+
+def test_selected_values_are_opened_by_their_own_model(engine: Engine) -> None:
+    """A statement that names no table is cached for the rows of one model."""
+    encryptor = new_encryptor()
+    models = [patients(encryptor, table) for table in ("east", "west")]
+    for model in models:
+        model.metadata.create_all(engine)
+    add(engine, models[0])
+    with Session(engine) as session:
+        for model in models:
+            statement = text("SELECT ssn FROM east").columns(ssn=model.__table__.c.ssn.type)
+            assert session.scalars(statement).one()._field.row_key.mapper.class_ is model

@@ -120,7 +120,7 @@ def test_a_table_that_was_used_can_be_pickled(tmp_path: Any) -> None:
     (tmp_path / "local.key").write_bytes(b64encode(bytes(32)))
     (tmp_path / "local.key").chmod(0o600)
     encryptor = Encryptor(LocalKeyProvider.from_file(tmp_path / "local.key"), FileKeyStore.create(tmp_path / "keys"))
-    number = Column("ssn", Encrypted(String, encryptor, index="tag"))
+    number: Column[str] = Column("ssn", Encrypted(String, encryptor, index="tag"))
     table = Table("patients", MetaData(), Column("id", Integer), number, Column("tag", BlindIndexTag()))
     with create_engine("sqlite://").begin() as connection:
         table.create(connection)

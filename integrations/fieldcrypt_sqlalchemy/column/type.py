@@ -9,6 +9,7 @@ from typing import Any, NoReturn, Self
 
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import CompileError
+from sqlalchemy.sql.cache_key import NO_CACHE
 from sqlalchemy.types import LargeBinary, TypeDecorator, TypeEngine
 
 from fieldcrypt import ConfigurationError, Encryptor, Field, IndexedBy, Protection
@@ -138,13 +139,17 @@ class Encrypted(ProtectedType, TypeDecorator[Any]):
         """What is read beside the field's own values."""
         return self.protection.accepted
 
-    def _cache_key(self) -> tuple[Any, ...]:
+    def _cache_key(self) -> Any:
         """What tells types apart in SQLAlchemy's statement cache, which would look at positional arguments alone."""
         types = [None if type_ is None else cache_key(type_) for type_ in (self.type_, self.storage)]
         # Readers may be such that cannot be compared, so these declarations are told apart by who made them.
-        return type(self), *types, self.encryptor, self.accepted or self.protection, self.write
+        key = type(self), *types, self.encryptor, self.accepted or self.protection, self.write
+        if type(self).__module__.startswith("fieldcrypt_sqlalchemy."):
+            return key
+        theirs = cache_key(super())  # the arguments of an application's class, unless it says that it is not cached
+        return theirs if theirs is NO_CACHE else (*key, theirs)
 
-    _static_cache_key: Any = property(_cache_key)
+    _static_cache_key: Any = property(lambda self: self._cache_key())
 
     @property
     def described(self) -> str:

@@ -34,6 +34,9 @@ class RowBound(Encrypted):
         bound._tagger = None
         return bound
 
+    def _cache_key(self) -> Any:
+        return (*super()._cache_key(), self.__dict__.get("row_key"))
+
     def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any]:
         """Return what lets sealed values of the column through to the driver, and no others."""
         to_driver = self._to_driver(dialect)
