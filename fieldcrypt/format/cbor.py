@@ -48,6 +48,7 @@ _SPECIAL_BYTES = {value: encoding for encoding, value in SPECIAL.items()}
 
 
 # Functions by type append pieces of the encoding to a list; `left` is how many levels of nesting may follow.
+# Lists, maps and sets are copied first: another thread may change them, and then their length would be another one's.
 
 
 def encode_cbor(value: Any, nesting: int = MAX_NESTING) -> bytes:
@@ -87,12 +88,13 @@ def _put_all(values: Iterable[Any], put: _Put, left: int) -> None:
         elif not left:
             raise ValueError("a value nests too deep: 64 lists, maps or sets within each other are the most")
         elif kind is list:
-            put(head(ARRAY, len(value)))
-            _put_all(value, put, left - 1)
+            members = value[:]
+            put(head(ARRAY, len(members)))
+            _put_all(members, put, left - 1)
         elif kind is dict:
-            _put_map(value, put, left - 1)
+            _put_map(value.copy(), put, left - 1)
         else:
-            _put_set(value, put)
+            _put_set(value.copy(), put)
 
 
 def _put_map(value: dict[Any, Any], put: _Put, left: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import decimal
 import enum
+from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
 from typing import Any
@@ -138,6 +139,18 @@ class TestRoundTrip:
         ):
             assert Codec(datetime).decode(Codec(datetime).encode(value)).isoformat() == value.isoformat()
 
+    @pytest.mark.parametrize("kind", [list, dict, set])
+    def test_what_changes_meanwhile_is_encoded_as_it_was(self, kind: Any) -> None:
+        """Else the length would be that of something else, and nobody could read the value again."""
+        zone = Meddling()
+        moment = datetime(2026, 1, 1, tzinfo=zone)
+        value: Any = {moment: 1} if kind is dict else kind([moment])
+        before = value.copy()
+        zone.meddle = {list: lambda: value.append(1), dict: lambda: value.update(a=1), set: lambda: value.add(1)}[kind]
+        encoded = Codec(kind).encode(value)
+        assert len(value) > 1
+        assert Codec(kind).decode(encoded) == before
+
     def test_the_decimal_context_does_not_count(self) -> None:
         """A Decimal has one encoding, and it can be read, whatever decimal context the program works in."""
         codec, value = Codec(Decimal), Decimal("1E+30")
@@ -165,6 +178,23 @@ class NoFixedOffset(tzinfo):
         return None
 
     def tzname(self, when: datetime | None) -> None:
+        return None
+
+
+class Meddling(tzinfo):
+    """A time zone that changes a list, dict or set while it is encoded, as another thread might."""
+
+    def __init__(self) -> None:
+        self.meddle: Callable[[], object] = list
+
+    def utcoffset(self, dt: datetime | None) -> timedelta:
+        self.meddle()
+        return timedelta(0)
+
+    def dst(self, dt: datetime | None) -> None:
+        return None
+
+    def tzname(self, dt: datetime | None) -> None:
         return None
 
 
