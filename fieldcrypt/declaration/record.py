@@ -229,7 +229,7 @@ class ProtectedRecord:
         new = self._shape.copied(record, found, reading=reading)
         if not found and self._sealing is None and tenant is None:
             return new, found, Binding(None, None)  # without values, nothing is bound
-        return new, found, self._key.binding(record, tenant)
+        return new, found, self._key.binding(new, tenant)  # and not to what another thread made of the original
 
     def __reduce__(self) -> tuple[Any, ...]:
         how = {

@@ -135,14 +135,17 @@ class Shape:
             raise self._misshapen_error("list", value)
         copy = list(value)
         [(step, child)] = self._steps.items()
-        for at, inner in enumerate(value):
+        for at, inner in enumerate(copy):  # and not the list itself, which another thread may change
             if inner is None:
                 continue
             if isinstance(child, RecordField):
                 found.append(Found(child, copy, at, inner, elements))
                 continue
             told_by = step.told_by if isinstance(step, Elements) else None
-            told = elements if told_by is None else (*elements, _text(inner, told_by, child._example))
+            told = elements
+            if told_by is not None:
+                inner = dict(inner) if isinstance(inner, Mapping) else inner  # bound to what is written: likewise
+                told = (*elements, _text(inner, told_by, child._example))
             copy[at] = child.copied(inner, found, reading=reading, elements=told)
         return copy
 

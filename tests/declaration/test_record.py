@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -66,6 +67,45 @@ def test_a_record_is_not_changed(encryptor: Encryptor) -> None:
     written = pickle.dumps(stored)
     patients.decrypt(stored)
     assert (pickle.dumps(PATIENT), pickle.dumps(stored)) == (before, written)
+
+
+class Meddling(list[Any]):
+    """A list that is changed while it is read, as another thread might."""
+
+    def __init__(self, members: list[Any], meddle: Callable[[list[Any]], object]) -> None:
+        super().__init__(members)
+        self._meddle = meddle
+
+    def __iter__(self) -> Iterator[Any]:
+        before = list(super().__iter__())
+        self._meddle(self)
+        return iter(before)
+
+
+@pytest.mark.parametrize("meddle", [list.pop, lambda notes: notes.append("more"), list.clear])
+def test_what_changes_meanwhile_is_encrypted_as_it_was(encryptor: Encryptor, meddle: Any) -> None:
+    """A list that another thread makes shorter or longer: nothing of it stays plaintext."""
+    patients = ProtectedRecord("patients", encryptor, key="id", fields=PATHS)
+    stored = patients.encrypt({"id": 1, "notes": Meddling(["first", None, "second"], meddle)})
+    assert patients.decrypt(stored) == {"id": 1, "notes": ["first", None, "second"]}
+    assert "first" not in stored["notes"]
+    assert "second" not in stored["notes"]
+
+
+def test_values_are_bound_to_what_is_written(encryptor: Encryptor) -> None:
+    """Even if another thread changes the key, or what tells an element apart, meanwhile."""
+    fields: dict[str, Any] = {"phones[kind].numbers[]": str}
+    patients = ProtectedRecord("patients", encryptor, key="id", fields=fields)
+    phone: dict[str, Any] = {"kind": "home"}
+    record: dict[str, Any] = {"id": 1, "phones": [phone]}
+
+    def meddle(_: list[Any]) -> None:
+        record["id"], phone["kind"] = 2, "work"
+
+    phone["numbers"] = Meddling(["555-0100"], meddle)
+    stored = patients.encrypt(record)
+    assert record["id"] == 2
+    assert patients.decrypt(stored) == {"id": 1, "phones": [{"kind": "home", "numbers": ["555-0100"]}]}
 
 
 def test_what_is_missing_stays_so(encryptor: Encryptor) -> None:
