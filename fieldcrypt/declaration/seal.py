@@ -12,7 +12,7 @@ from fieldcrypt.declaration.protection import Protection
 from fieldcrypt.declaration.record_field import RecordField
 from fieldcrypt.declaration.record_key import Binding
 from fieldcrypt.encryptor import Encryptor
-from fieldcrypt.errors import ConfigurationError, DecryptionError, located
+from fieldcrypt.errors import ConfigurationError, DecryptionError, NotWrappedHereError, located
 from fieldcrypt.events import Event, EventKind
 from fieldcrypt.format.seal import SEAL_KEY, seal_digest
 from fieldcrypt.mixed_mode import Accepted
@@ -33,6 +33,9 @@ class RecordSeal:
             sealed. Anyone who can write to the store can remove seals until then.
         accept_public_key, accept_foreign_keys: accept seals of others who can wrap data keys; see `Encryptor.field`.
         storage: "text" for stores that hold text only.
+
+    Raises:
+        ConfigurationError: it covers nothing, or something that is no name.
     """
 
     member: str
@@ -42,6 +45,12 @@ class RecordSeal:
     accept_public_key: bool = False
     accept_foreign_keys: bool = False
     storage: Literal["binary", "text"] = "binary"
+
+    def __post_init__(self) -> None:
+        over = self.over if isinstance(self.over, str) else tuple(self.over or ())
+        if isinstance(over, str) or not over or not all(isinstance(name, str) for name in (self.member, *over)):
+            raise ConfigurationError('a seal covers members by name: RecordSeal("seal", ("role",))')
+        object.__setattr__(self, "over", over)
 
 
 RecordSeal.__module__ = "fieldcrypt"  # what pickles call it, wherever it is defined
@@ -57,7 +66,7 @@ class Sealing:
         encryptor, offload: see `Encryptor.field`.
 
     Raises:
-        ConfigurationError: the seal covers nothing, itself, or the key.
+        ConfigurationError: the seal covers itself, or the key.
     """
 
     __slots__ = ("_encryptor", "_field", "_over", "_unsealed", "member")
@@ -65,10 +74,10 @@ class Sealing:
     def __init__(
         self, record: str, seal: RecordSeal, key: tuple[str, ...], encryptor: Encryptor, offload: Offload | None
     ) -> None:
-        if isinstance(seal.over, str) or not seal.over or not {seal.member, *key}.isdisjoint(seal.over):
-            raise ConfigurationError("a seal covers members by name, not itself, nor the key, to which it is bound")
+        if not {seal.member, *key}.isdisjoint(seal.over):
+            raise ConfigurationError("a seal covers other members than itself and the key, to which it is bound")
         self.member = seal.member
-        self._over = tuple(seal.over)
+        self._over = seal.over
         self._encryptor = encryptor
         self._unsealed = None if seal.accept_unsealed is None else Accepted(seal.accept_unsealed)
         protection = Protection(
@@ -99,11 +108,18 @@ class Sealing:
             return
         try:
             self._field.decrypt(stored, binding.tenant, self._context(record, binding))
-        except (DecryptionError, TypeError, ValueError) as error:
-            broken = DecryptionError(f"{field.name}: the sealed members are not those that were sealed")
-            raise located(
-                broken, field=field.name, tenant=binding.tenant, key_id=getattr(error, "key_id", None)
-            ) from None
+        except NotWrappedHereError:
+            raise  # then nobody knows whether it is the seal of these members
+        except DecryptionError as error:
+            broken = located(self._broken_error(), field=field.name, tenant=binding.tenant, key_id=error.key_id)
+        except (TypeError, ValueError):  # a member without an exact form, which nobody has reported yet
+            broken = field.reported_error(self._broken_error(), tenant=binding.tenant)
+        else:
+            return
+        raise broken  # here, where no chained exception has a value
+
+    def _broken_error(self) -> DecryptionError:
+        return DecryptionError(f"{self._field.field.name}: the sealed members are not those that were sealed")
 
     def _context(self, record: Mapping[str, Any], binding: Binding) -> dict[str, str]:
         return {**(binding.row or {}), SEAL_KEY: seal_digest(self._over, record).hex()}

@@ -9,6 +9,7 @@ from typing import Any
 from cryptography.hazmat.primitives.hashes import SHA256, Hash
 
 from fieldcrypt.format.cbor import encode_cbor
+from fieldcrypt.format.cbor_items import MAX_NESTING
 from fieldcrypt.format.context import key_text
 
 __all__ = ["SEAL_KEY", "seal_digest"]
@@ -34,8 +35,10 @@ def seal_digest(over: Iterable[str], record: Mapping[str, Any]) -> bytes:
     return digest.finalize()
 
 
-def _canonical(value: Any) -> list[Any]:
-    """Return what a value is to a store, however it is written: 1.0 is 1, and maps and sets have no order."""
+def _canonical(value: Any, left: int = MAX_NESTING) -> list[Any]:
+    """Return what a value is to a store, however it is written: Decimal 1.0 is 1, and maps and sets have no order."""
+    if not left:
+        raise ValueError(f"a sealed member nests too deep: {MAX_NESTING} lists or maps within each other are too many")
     if isinstance(value, str):
         return ["S", str.__str__(value)]
     if isinstance(value, (bytes, bytearray, memoryview)):
@@ -45,9 +48,9 @@ def _canonical(value: Any) -> list[Any]:
     if isinstance(value, (int, Decimal)):
         return ["N", _number(value)]
     if isinstance(value, (list, tuple)):
-        return ["L", [_canonical(member) for member in value]]
+        return ["L", [_canonical(member, left - 1) for member in value]]
     if isinstance(value, (dict, Mapping)):  # to ask about the class that most are of first takes a tenth of the time
-        return ["M", [[name, _canonical(value[name])] for name in sorted(value)]]
+        return ["M", [[name, _canonical(value[name], left - 1)] for name in sorted(value)]]
     if isinstance(value, (set, frozenset)):
         for kind, types, form in (("SS", str, str.__str__), ("BS", bytes, bytes), ("NS", (int, Decimal), _number)):
             if all(isinstance(member, types) and not isinstance(member, bool) for member in value):

@@ -15,6 +15,7 @@ from fieldcrypt import (
     Encryptor,
     LocalKeyProvider,
     MemoryKeyStore,
+    NotWrappedHereError,
     PlaintextRefusedError,
     ProtectedRecord,
     Protection,
@@ -137,12 +138,58 @@ def test_it_goes_where_only_text_can(encryptor: Encryptor) -> None:
 
 
 @pytest.mark.parametrize(
-    "seal", [("seal", ()), ("seal", "role"), ("seal", ("seal",)), ("seal", ("id",)), ("ssn", ("role",))]
+    "seal",
+    [
+        ("seal", ()),
+        ("seal", "role"),
+        ("seal", iter(())),
+        ("seal", ("role", 1)),
+        (None, ("role",)),
+        ("seal", ("seal",)),
+        ("seal", ("id",)),
+        ("ssn", ("role",)),
+        ("seal", ("ssn", "address.street")),
+    ],
 )
 def test_a_seal_that_cannot_be_is_refused(encryptor: Encryptor, seal: Any) -> None:
-    """Over nothing, itself or the key, or in the place of a value."""
+    """Over nothing, itself, the key or a part of a member, or in the place of a value."""
     with pytest.raises(ConfigurationError):
-        ProtectedRecord("staff", encryptor, key="id", fields={"ssn": str}, seal=RecordSeal(*seal))
+        ProtectedRecord(
+            "staff", encryptor, key="id", fields={"ssn": str, "address.street": str}, seal=RecordSeal(*seal)
+        )
+
+
+def test_what_it_covers_may_come_from_anywhere(encryptor: Encryptor) -> None:
+    """An iterator is read once, and a list cannot be changed afterwards."""
+    seal = RecordSeal("seal", iter(("role",)))  # type: ignore[arg-type]
+    staff = ProtectedRecord("staff", encryptor, fields={"ssn": str}, seal=seal)
+    with pytest.raises(DecryptionError):
+        staff.decrypt({**staff.encrypt({"role": "nurse"}), "role": "owner"})
+
+
+@pytest.mark.parametrize("levels", [65, 5000])
+def test_what_nests_too_deep_is_refused(staff: ProtectedRecord, encryptor: Encryptor, levels: int) -> None:
+    """As any other change of the record, and not by a stack that overflows; and counted."""
+    deep: list[Any] = []
+    for _ in range(levels):
+        deep = [deep]
+    with pytest.raises(ValueError, match="too deep"):
+        staff.encrypt({**STAFF, "limits": deep})
+    with pytest.raises(DecryptionError, match="not those that were sealed"):
+        staff.decrypt({**staff.encrypt(STAFF), "limits": deep})
+    assert encryptor.stats().events["value_refused"] == 1
+
+
+def test_keys_that_are_wrapped_elsewhere_are_no_change() -> None:
+    """Then the error names the wrapping keys, as for a value."""
+    records = MemoryKeyStore()
+    here, there = (Encryptor(LocalKeyProvider.generate(), records) for _ in range(2))
+    one, other = (
+        ProtectedRecord("staff", each, key="id", fields={"ssn": str}, seal=RecordSeal("seal", ("role",)))
+        for each in (here, there)
+    )
+    with pytest.raises(NotWrappedHereError):
+        other.decrypt(one.encrypt({"id": 1, "role": "nurse"}))
 
 
 def test_the_application_does_not_write_it(staff: ProtectedRecord) -> None:
