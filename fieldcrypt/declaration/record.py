@@ -76,8 +76,14 @@ class ProtectedRecord:
     ) -> None:
         if not isinstance(encryptor, Encryptor):
             raise ConfigurationError(f"ProtectedRecord(name, encryptor): a {type(encryptor).__name__} is no Encryptor")
-        if not fields:
-            raise ConfigurationError(f"{name} has no protected fields: fields={{…}}")
+        if not isinstance(name, str) or not name:
+            raise ConfigurationError('a record has a name, which those of its fields begin with: "patients"')
+        if not isinstance(fields, Mapping) or not fields:
+            raise ConfigurationError(f'{name} has no protected fields: fields={{"ssn": str}}')
+        if not isinstance(key, Sequence) or not isinstance(seal, RecordSeal | None):
+            raise ConfigurationError(
+                f'{name}: key="id" or key=("country", "number"); seal=RecordSeal("seal", ("role",))'
+            )
         self.name = name
         self.encryptor = encryptor
         self._key = RecordKey((key,) if isinstance(key, str) else tuple(key), tenant)
@@ -86,6 +92,9 @@ class ProtectedRecord:
         self._fields = {
             path: RecordField(name, Path(path), how, encryptor, offload) for path, how in self._protections.items()
         }
+        for path in () if seal is None else seal.over:
+            if path in self._fields and self._fields[path].path.first != path:
+                raise ConfigurationError(f"{name}: a seal covers members at the top, so name the first part of {path}")
         previous = {name for how in self._protections.values() for name in _previous(how)}
         self._sealing = None if seal is None else Sealing(name, seal, self._key.key, encryptor, offload)
         self._shape = Shape(self._fields.values(), self._key.members | previous, None if seal is None else seal.member)
