@@ -173,7 +173,7 @@ def key_text(value: Any) -> str:
     if exact is not None:
         return exact(value)
     if isinstance(value, enum.Enum):
-        if value.name in type(value).__members__:
+        if value.name in type(value).__members__ and value is not NO_TENANT:
             return value.name
     elif isinstance(value, str):
         return str.__str__(value)

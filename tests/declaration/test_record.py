@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 
 from fieldcrypt import (
+    NO_TENANT,
     ConfigurationError,
     DecryptionError,
     Encryptor,
     IndexedBy,
     LocalKeyProvider,
     MemoryKeyStore,
+    PlaintextRefusedError,
     ProtectedRecord,
     Protection,
     _system,
@@ -189,6 +191,14 @@ class TestTenants:
             patients.decrypt(theirs, tenant="clinic-7")
         assert patients.decrypt(theirs, tenant="clinic-8") == theirs
 
+    def test_no_tenant_is_no_name_of_one(self, encryptor: Encryptor) -> None:
+        """`NO_TENANT` is for values of fields; a record with tenants has one."""
+        patients = ProtectedRecord("patients", encryptor, key="id", tenant="clinic", fields=PATHS)
+        with pytest.raises(TypeError):
+            patients.encrypt({"id": 1, "ssn": SSN}, tenant=NO_TENANT)
+        with pytest.raises(PlaintextRefusedError):
+            patients.encrypt({"id": 1, "ssn": SSN, "clinic": NO_TENANT})
+
     def test_none_can_be_named_where_there_are_none(self, encryptor: Encryptor) -> None:
         """Whoever names one expects it to count."""
         patients = ProtectedRecord("patients", encryptor, key="id", fields={"ssn": str})
@@ -328,6 +338,26 @@ class TestDeclarations:
         """Keys that are protected, values that are protected twice, tags that have no place."""
         with pytest.raises(ConfigurationError):
             ProtectedRecord("patients", stored, key="id", tenant="clinic", fields=fields)
+
+    @pytest.mark.parametrize(
+        "how",
+        [
+            {"name": None},
+            {"name": ""},
+            {"name": 7},
+            {"fields": ["ssn"]},
+            {"fields": {}},
+            {"key": 7},
+            {"key": {"country", "number"}},
+            {"seal": "seal"},
+        ],
+        ids=str,
+    )
+    def test_arguments_of_other_types(self, encryptor: Encryptor, how: dict[str, Any]) -> None:
+        """Among them a key in no order: another process would take it in another one."""
+        how = {"fields": {"ssn": str}, "name": "patients", **how}
+        with pytest.raises(ConfigurationError):
+            ProtectedRecord(how.pop("name"), encryptor, **how)
 
     def test_tags_per_tenant_without_tenants(self, stored: Encryptor) -> None:
         """They need tenant=."""
