@@ -39,9 +39,9 @@ class ProtectedRecord:
         )
         stored = patients.encrypt({"id": 42, "clinic_id": "clinic-7", "ssn": "078-05-1120", …})
 
-    Records are copied, not changed. None, missing members, and members that are not declared stay as they are. A
-    field's name is `record.field`, so that its values can be read through `Encryptor.field`, SQLAlchemy, PynamoDB or
-    boto3 as well.
+    Records are copied, not changed. None, missing members, and members that are not declared stay as they are;
+    the tag of None, or of a value with nothing to tag, is None. A field's name is `record.field`, so that its values
+    can be read through `Encryptor.field`, SQLAlchemy, PynamoDB or boto3 as well.
 
     Args:
         name: the logical name of the records, from which fields get theirs, whatever the name of their table is.

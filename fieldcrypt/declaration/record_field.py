@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -72,14 +73,12 @@ class RecordField:
         """Return an encrypted value in the form in which it is stored."""
         return text_form.encode(data) if self._is_text else data
 
-    def tag(self, value: Any, tenant: str | None) -> dict[str, bytes | str]:
-        """Return the tags of a value, by companion; a value with nothing to tag has none."""
-        tags: dict[str, bytes | str] = {}
+    def tag(self, value: Any, tenant: str | None) -> dict[str, bytes | str | None]:
+        """Return the tags of a value, by companion; None for a value with nothing to tag."""
+        tags: dict[str, bytes | str | None] = dict.fromkeys(self.indexes)
         for companion, index in self.indexes.items():
-            try:
+            with suppress(NothingToTagError):
                 tags[companion] = self._stored_tag(index.tag(value, tenant=tenant))
-            except NothingToTagError:
-                continue
         return tags
 
     def tags(self, value: Any, tenant: str | None, companion: str | None) -> list[bytes | str]:

@@ -123,11 +123,13 @@ class Shape:
                 raise TypeError(f"{companion} is filled by fieldcrypt, and cannot be set")
         for name, child in self._steps.items():
             inner = copy.get(name)
-            if inner is not None:
-                if isinstance(child, RecordField):
-                    found.append(Found(child, copy, name, inner, elements))
-                else:
-                    copy[name] = child.copied(inner, found, reading=reading, elements=elements)
+            if inner is None:
+                if not reading and name in copy and isinstance(child, RecordField):
+                    copy.update(dict.fromkeys(child.indexes))  # no tag of a previous value stays in the store
+            elif isinstance(child, RecordField):
+                found.append(Found(child, copy, name, inner, elements))
+            else:
+                copy[name] = child.copied(inner, found, reading=reading, elements=elements)
         return copy
 
     def _copied_list(self, value: Any, found: list[Found], reading: bool, elements: tuple[str, ...]) -> list[Any]:

@@ -252,9 +252,19 @@ class TestTags:
     def test_a_value_with_nothing_to_tag_has_none(self, stored: Encryptor) -> None:
         """It is stored all the same."""
         people = ProtectedRecord("people", stored, fields={"phone": Protection(str, index=IndexedBy("tag", "digits"))})
-        written = people.encrypt({"phone": "none"})
-        assert "tag" not in written
-        assert people.decrypt(written) == {"phone": "none"}
+        for phone in ("none", None):
+            written = people.encrypt({"phone": phone})
+            assert written["tag"] is None
+            assert people.decrypt(written) == {"phone": phone}
+
+    def test_no_tag_of_a_previous_value_stays(self, stored: Encryptor) -> None:
+        """Where members are updated; those of members that are missing are not touched."""
+        how = Protection(str, index="tag")
+        people = ProtectedRecord("people", stored, key="id", fields={"ssn": how, "home.phone": how})
+        row = people.encrypt({"id": 1, "ssn": SSN, "home": {"phone": "555-0100"}})
+        assert people.encrypt({"id": 1, "home": {}}) == {"id": 1, "home": {}}
+        row.update(people.encrypt({"id": 1, "ssn": None, "home": {"phone": None}}))
+        assert row == {"id": 1, "ssn": None, "tag": None, "home": {"phone": None, "tag": None}}
 
     def test_they_are_not_the_application_s_to_write(self, stored: Encryptor) -> None:
         """A record that has a tag when it is encrypted is refused; what a dataclass has in its place is not."""
