@@ -19,6 +19,9 @@ class Tag(bytes):
     __slots__ = ()
 
 
+Tag.__module__ = "fieldcrypt_pynamodb.companion"  # what pickles call it, as in 0.1
+
+
 class BlindIndexAttribute(ProtectedAttribute[bytes]):
     """The attribute that holds the tags of a searchable attribute. fieldcrypt fills it; nobody else may.
 
