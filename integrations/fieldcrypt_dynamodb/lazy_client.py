@@ -44,8 +44,7 @@ class LazyClient:
         """
         with self._lock:
             if self.made is None:
-                _check_takes_region(self._factory)
-                self.made = self._factory(self._region)
+                self.made = _made(self._factory, self._region)
             return self.made
 
     def forget(self, client: Any) -> None:
@@ -54,13 +53,22 @@ class LazyClient:
             self.made = None
 
 
-def _check_takes_region(factory: ClientFactory) -> None:
-    try:
-        inspect.signature(factory).bind(None)
-    except TypeError:
+def _made(factory: ClientFactory, region: str | None) -> Any:
+    """Make a client. Without a region, a factory that has one by default makes it for that one."""
+    if not _takes(factory, region):
         raise ConfigurationError(
             "client_factory is called with the region, as that of AwsKmsKeyProvider is: "
             'lambda region: boto3.client("dynamodb", region_name=region). It is None unless region= names one'
-        ) from None
+        )
+    by_default: Any = factory
+    return by_default() if region is None and _takes(factory) else factory(region)
+
+
+def _takes(factory: ClientFactory, *arguments: Any) -> bool:
+    try:
+        inspect.signature(factory).bind(*arguments)
+    except TypeError:
+        return False
     except ValueError:
-        return  # what is written in C may not tell its parameters
+        return bool(arguments)  # what is written in C may not tell its parameters
+    return True
