@@ -55,6 +55,15 @@ class TestTables(OnMoto):
         assert record.decrypt({"id": item["id"], "ssn": item["ssn"].value})["ssn"] == SSN
 
 
+@pytest.mark.parametrize("fields", ["", 5, b"patients"])
+def test_what_is_no_name_is_refused(encryptor: Encryptor, fields: Any) -> None:
+    """An empty name would be the table's, unnoticed."""
+    with pytest.raises(ConfigurationError, match="the logical name"):
+        ProtectedTable("restored", encryptor, key=["id"], attributes=ATTRIBUTES, fields=fields)
+    with pytest.raises(ConfigurationError, match="the logical name"):
+        encrypted(encryptor, fields=fields)
+
+
 class TestModels(OnMoto):
     @pytest.fixture
     def patient(self, dynamodb: DynamoDb, encryptor: Encryptor) -> Any:

@@ -111,6 +111,10 @@ class ProtectedTable:
             raise ConfigurationError("ProtectedTable(name, encryptor): the name of a table, also where its ARN is used")
         if isinstance(key, str) or not 1 <= len(key) <= 2:
             raise ConfigurationError('key=("hash",) or key=("hash", "range"): the names of the table\'s key attributes')
+        if fields is not None and not (isinstance(fields, str) and fields):
+            raise ConfigurationError(
+                'ProtectedTable(…, fields="patients"): the logical name from which fields have theirs'
+            )
         self.encryptor = encryptor
         self.name = str.__str__(name)  # what a StrEnum adds is not stored
         self.key = tuple(key)

@@ -42,6 +42,8 @@ def encrypted(
     """
     if encryptor is not None and not isinstance(encryptor, Encryptor):
         raise ConfigurationError(f"encrypted(encryptor, …): a {type(encryptor).__name__} is no Encryptor")
+    if fields is not None and not (isinstance(fields, str) and fields):
+        raise ConfigurationError('encrypted(…, fields="patients"): the logical name from which fields have theirs')
 
     def decorate(model: M) -> M:
         if not (isinstance(model, type) and issubclass(model, Model)):
