@@ -12,7 +12,7 @@ from fieldcrypt_dynamodb.item.description import ProtectedTable
 from fieldcrypt_dynamodb.item.forms import WIRE
 from fieldcrypt_dynamodb.item.items import Tenant
 from fieldcrypt_dynamodb.request.batches import Requests
-from fieldcrypt_dynamodb.request.operations import NOT_ON_PROTECTED, PASSED, tables_named
+from fieldcrypt_dynamodb.request.operations import NOT_ON_PROTECTED, PASSED, of_boto3, tables_named
 
 __all__ = ["EncryptedClient"]
 
@@ -102,7 +102,7 @@ class EncryptedClient:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
-        found = getattr(self._client, name)  # an AttributeError, if there is none
+        found = of_boto3(self._client, name)  # an AttributeError, if there is none
         if name in PASSED or name in _ATTRIBUTES:
             return found
         if name not in NOT_ON_PROTECTED:

@@ -10,6 +10,7 @@ from fieldcrypt_dynamodb.item.description import ProtectedTable
 from fieldcrypt_dynamodb.item.forms import PYTHON
 from fieldcrypt_dynamodb.item.items import Tenant
 from fieldcrypt_dynamodb.request.batches import Requests
+from fieldcrypt_dynamodb.request.operations import of_boto3
 from fieldcrypt_dynamodb.table import EncryptedTable
 
 __all__ = ["EncryptedResource"]
@@ -60,7 +61,7 @@ class EncryptedResource:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
-        getattr(self._resource, name)  # an AttributeError, if there is none
+        of_boto3(self._resource, name)  # an AttributeError, if there is none
         raise ProtectedAttributeError(
             f"{name}: it would give access to protected items past their encryption. boto3's own resource has it"
         )

@@ -13,7 +13,7 @@ from fieldcrypt_dynamodb.item.description import ProtectedTable
 from fieldcrypt_dynamodb.item.forms import PYTHON
 from fieldcrypt_dynamodb.item.items import Tenant
 from fieldcrypt_dynamodb.request.batches import Requests
-from fieldcrypt_dynamodb.request.operations import table_name
+from fieldcrypt_dynamodb.request.operations import of_boto3, table_name
 from fieldcrypt_dynamodb.request.table import TableRequests
 
 __all__ = ["PASSED", "EncryptedTable"]
@@ -104,7 +104,7 @@ class EncryptedTable:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
-        found = getattr(self._table, name)  # an AttributeError, if there is none
+        found = of_boto3(self._table, name)  # an AttributeError, if there is none
         if name in PASSED:
             return found
         raise ProtectedAttributeError(

@@ -304,6 +304,14 @@ class TestPlace(OnMoto):
         client.put_item(TableName="patients", Item={**WIRE_ITEM, "clinic": {"S": Name.NORTH}})
         assert of_tenant(table, "north").get_item(Key={**KEY, "clinic": Name.NORTH})["Item"] == ITEM
 
+    def test_a_tenant_is_no_longer_named_by_a_method(
+        self, table: EncryptedTable, client: EncryptedClient, resource: Any, description: ProtectedTable
+    ) -> None:
+        """As it was in 0.1: the error says what to write, and is no boto3 object's."""
+        for wrapper in (table, client, EncryptedResource(resource, [description])):
+            with pytest.raises(AttributeError, match=r"of_tenant\(table, \"clinic-7\"\)"):
+                wrapper.of_tenant("north")  # type: ignore[attr-defined]
+
     def test_an_item_without_its_tenant_is_refused(self, encryptor: Encryptor, raw: Any, resource: Any) -> None:
         """A key can name the tenant or not."""
         loose = ProtectedTable("patients", encryptor, key=("clinic", "number"), tenant="owner", attributes={"ssn": str})
