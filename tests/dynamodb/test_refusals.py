@@ -310,7 +310,7 @@ class TestPlace(OnMoto):
         """As it was in 0.1: the error says what to write, and is no boto3 object's."""
         for wrapper in (table, client, EncryptedResource(resource, [description])):
             with pytest.raises(AttributeError, match=r"of_tenant\(table, \"clinic-7\"\)"):
-                wrapper.of_tenant("north")  # type: ignore[attr-defined]
+                wrapper.of_tenant("north")
 
     def test_an_item_without_its_tenant_is_refused(self, encryptor: Encryptor, raw: Any, resource: Any) -> None:
         """A key can name the tenant or not."""

@@ -418,6 +418,22 @@ class TestTypes(OnMoto):
         assert found == value
         assert type(found) is type(value)
 
+    @pytest.mark.parametrize(
+        "wire",
+        [{"S": 5}, {"B": "text"}, {"BOOL": "x"}, {"SS": [1]}, {"BS": ["text"]}, {"L": [{"M": {"a": {"S": b"x"}}}]}],
+    )
+    def test_a_value_is_of_the_kind_that_it_says(self, encryptor: Encryptor, wire: Any) -> None:
+        """boto3 would refuse it, and never sees it: encrypted, it would come back as another one."""
+        table = ProtectedTable("t", encryptor, key=["id"], attributes={"v": object})
+        with pytest.raises(TypeError, match="expected a DynamoDB value of type"):
+            Items(table, WIRE).encrypted({"id": {"S": "1"}, "v": wire})
+
+    def test_a_number_that_is_too_large_for_a_float_is_refused(self, encryptor: Encryptor) -> None:
+        """It does not become infinite."""
+        table = ProtectedTable("t", encryptor, key=["id"], attributes={"v": float})
+        with pytest.raises(ValueError, match="a float can hold"):
+            Items(table, PYTHON).encrypted({"id": "1", "v": Decimal("1E+400")})
+
     @given(st.decimals(allow_nan=False, allow_infinity=False, places=5) | st.integers(-(10**30), 10**30), st.data())
     @settings(relaxed)
     def test_a_number_in_a_key_is_one_place_however_it_is_written(self, number: Any, data: st.DataObject) -> None:

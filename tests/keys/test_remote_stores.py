@@ -201,7 +201,7 @@ class TestDynamo:
 
     def test_a_factory_keeps_the_region_that_it_has_by_default(self, dynamodb: DynamoDb) -> None:
         """None in its place would be boto3's own region, with another table of that name."""
-        DynamoKeyStore("data-keys", lambda region=SECOND: dynamodb.client(region)).create_table()
+        DynamoKeyStore("data-keys", lambda region=SECOND: dynamodb.client(region)).create_table()  # type: ignore[misc]
         assert dynamodb.client(SECOND).list_tables()["TableNames"] == ["data-keys"]
 
     def test_a_factory_that_takes_no_region_is_refused(self, dynamodb: DynamoDb) -> None:

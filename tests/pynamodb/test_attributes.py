@@ -345,6 +345,12 @@ class TestPlace:
 
 
 class TestRefusals:
+    def test_a_set_holds_what_its_class_says(self, table: Any, keys: Encryptor) -> None:
+        """boto3 would refuse numbers among texts, and never sees them; written, they could not be read."""
+        model = account(table, secret=EncryptedAttribute(UnicodeSetAttribute(), keys))
+        with pytest.raises(TypeError, match="type S, and it has int"):
+            model("1", secret={1}).save()
+
     @pytest.mark.parametrize(
         "inner",
         [

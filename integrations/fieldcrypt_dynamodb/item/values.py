@@ -6,6 +6,7 @@ import enum
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, time
 from decimal import Decimal, InvalidOperation
+from math import isinf
 from typing import Any
 from uuid import UUID
 
@@ -41,7 +42,8 @@ TEXTS: dict[Any, Callable[[str], Any]] = {
 }
 NUMBERS = (int, Decimal, float)
 _MAX_EXPONENT = 126  # beyond DynamoDB's own; as an integer, 1E+999999999999999999 would fill all memory
-_SETS = {"SS": str, "NS": Decimal, "BS": bytes}
+_SETS = ("SS", "NS", "BS")
+_CONTENTS = {"S": str, "B": bytes, "BOOL": bool}
 _KINDS = frozenset({"S", "N", "B", "BOOL", "NULL", "L", "M", *_SETS})
 _NO_VALUE = 'expected a value in DynamoDB\'s form, {"S": "text"} for example'
 
@@ -122,6 +124,8 @@ def exact_number(value: Any, type: Any) -> Any:
         if number != exact:
             raise ValueError("expected a whole number")
         return number
+    if type is float and exact.is_finite() and isinf(float(exact)):
+        raise ValueError("expected a number that a float can hold")
     return float(exact) if type is float else exact
 
 
@@ -169,10 +173,18 @@ def to_python(value: Any) -> Any:
     if kind == "L":
         return [to_python(item) for item in content]
     if kind in _SETS:
-        return {_whole_or_decimal(item) if kind == "NS" else plain_bytes(item) for item in content}
-    if kind in ("S", "B", "BOOL"):
-        return plain_bytes(content)
+        return {_whole_or_decimal(item) if kind == "NS" else _checked(kind[0], item) for item in content}
+    if kind in _CONTENTS:
+        return _checked(kind, content)
     raise TypeError(_NO_VALUE)
+
+
+def _checked(kind: str, content: Any) -> Any:
+    """Return what a value has, if it is of the kind that it says: boto3 does not get to see it, to refuse it."""
+    plain = plain_bytes(content)
+    if not isinstance(plain, _CONTENTS[kind]):
+        raise TypeError(f"expected a DynamoDB value of type {kind}, and it has {type(plain).__name__}")
+    return plain
 
 
 def _whole_or_decimal(text: Any) -> int | Decimal:
