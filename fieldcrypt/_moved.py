@@ -26,6 +26,7 @@ _MOVED = {
     "fieldcrypt.keys.tombstone": "fieldcrypt.keys.record.tombstone",
     "fieldcrypt.migration.progress": "fieldcrypt.progress",
     "fieldcrypt.tag_plan": "fieldcrypt.search.plan",
+    "fieldcrypt.text_form": "fieldcrypt.format.text_form",  # which a page of 0.1 imports
     "fieldcrypt_pynamodb.companion": "fieldcrypt_pynamodb.attribute.companion",
     "fieldcrypt_sqlalchemy.companion": "fieldcrypt_sqlalchemy.column.companion",
     "fieldcrypt_sqlalchemy.sealed": "fieldcrypt_sqlalchemy.rows.sealed",

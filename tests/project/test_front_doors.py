@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from fieldcrypt import spi
 from tests.support.front_doors import FRONT_DOORS, exported, past_the_doors
 
 ROOT = Path(__file__).parents[2]
@@ -115,3 +116,10 @@ def test_an_import_of_a_name_of_0_1_says_the_new_one(door: str, old: str, new: s
     with pytest.raises(ImportError, match=f"{door}.{old} has the name {new} since 0.2"):
         exec(f"from {door} import {old}")  # noqa: S102
     assert not hasattr(importlib.import_module(door), "nothing_like_it")
+
+
+def test_the_text_form_is_found_where_a_page_of_0_1_imports_it() -> None:
+    """Programs that read columns of text with the core alone go on."""
+    from fieldcrypt import text_form
+
+    assert text_form is spi.text_form
