@@ -91,6 +91,29 @@ class TestModels(OnMoto):
             patient.scan(patient.ssn.startswith("078"))
         assert vars(caught.value)["field"] == "patients.ssn"
 
+    def test_an_error_about_a_shared_attribute_names_no_other_model(
+        self, dynamodb: DynamoDb, encryptor: Encryptor
+    ) -> None:
+        """But the attribute alone, which does not know of which model it was asked."""
+
+        class Base(Model):
+            ssn = EncryptedAttribute(UnicodeAttribute())
+
+        @encrypted(encryptor, fields="patients")
+        class Patient(Base):
+            Meta = dynamodb.meta("first")
+            id = UnicodeAttribute(hash_key=True)
+
+        @encrypted(encryptor, fields="visitors")
+        class Visitor(Base):
+            Meta = dynamodb.meta("second")
+            id = UnicodeAttribute(hash_key=True)
+
+        for model in (Patient, Visitor):
+            with pytest.raises(TypeError) as caught:
+                model.scan(model.ssn == SSN)
+            assert vars(caught.value)["field"] == "ssn"
+
     def test_another_table_has_another_name(self, dynamodb: DynamoDb, patient: Any, encryptor: Encryptor) -> None:
         """Else values of two tables could be exchanged."""
 

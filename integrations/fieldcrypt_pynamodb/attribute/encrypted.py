@@ -22,7 +22,7 @@ from fieldcrypt_dynamodb.item.plaintext import stored
 from fieldcrypt_pynamodb.attribute.conversion import conversion, indexed_as
 from fieldcrypt_pynamodb.attribute.pending import PendingOperand, PendingValue, equal, one_of
 from fieldcrypt_pynamodb.attribute.protected import ProtectedAttribute
-from fieldcrypt_pynamodb.attribute.tables import only_table, tables_of
+from fieldcrypt_pynamodb.attribute.tables import logical_names_of, only_table, tables_of
 from fieldcrypt_pynamodb.errors import ProtectedAttributeError
 
 __all__ = ["EncryptedAttribute"]
@@ -113,7 +113,6 @@ class EncryptedAttribute(ProtectedAttribute[T]):
         self._owners: list[type[Any]] = []
         self._key: str | None = None  # its name in models, if it has the same in all of them
         self._bound_to_items = False
-        self._fields_name: str | None = None
         self._unconverted = PendingValue(self, None)  # for values that are encrypted as the instance has them
 
     def __set_name__(self, owner: type[Any], name: str) -> None:
@@ -140,13 +139,9 @@ class EncryptedAttribute(ProtectedAttribute[T]):
         self.default_for_new = self.inner.default_for_new
         self.attr_path = list(self.inner.attr_path)
 
-    def _bind_to_items(self, fields: str | None) -> None:
-        """Leave encryption to the decorated model that the attribute belongs to, which knows the item.
-
-        Args:
-            fields: the name from which the field takes its own, if not the table's.
-        """
-        self._bound_to_items, self._fields_name = True, fields
+    def _bind_to_items(self) -> None:
+        """Leave encryption to the decorated model that the attribute belongs to, which knows the item."""
+        self._bound_to_items = True
 
     def __set__(self, instance: Any, value: Any) -> None:
         if isinstance(self.inner, MapAttribute) and isinstance(value, Mapping):
@@ -172,8 +167,8 @@ class EncryptedAttribute(ProtectedAttribute[T]):
     @property
     def field_name(self) -> str:
         """The name of the field, for messages; of an attribute of several tables, or of none, its own."""
-        tables = {self._fields_name} if self._fields_name else self._tables()
-        return self.protection.name or (f"{tables.pop()}.{self.attr_name}" if len(tables) == 1 else self.attr_name)
+        names = {name for owner in self._owners for name in logical_names_of(owner)}
+        return self.protection.name or (f"{names.pop()}.{self.attr_name}" if len(names) == 1 else self.attr_name)
 
     @cached_property
     def _own_mixed(self) -> MixedField | None:

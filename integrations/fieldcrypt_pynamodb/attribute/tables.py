@@ -6,7 +6,7 @@ from typing import Any
 
 from fieldcrypt import ConfigurationError
 
-__all__ = ["only_table", "table_of", "tables_of"]
+__all__ = ["logical_names_of", "only_table", "table_of", "tables_of"]
 
 
 def table_of(model: type[Any]) -> str | None:
@@ -19,6 +19,13 @@ def tables_of(owner: type[Any]) -> set[str]:
     """Return the tables of a model and of those that inherit from it."""
     own = table_of(owner)
     below = {table for model in owner.__subclasses__() for table in tables_of(model)}
+    return below | ({own} if own else set())
+
+
+def logical_names_of(owner: type[Any]) -> set[str]:
+    """Return the names from which the fields of a model take theirs, and those of the models that inherit from it."""
+    own = getattr(getattr(owner, "_fieldcrypt_spec", None), "fields", None) or table_of(owner)
+    below = {name for model in owner.__subclasses__() for name in logical_names_of(model)}
     return below | ({own} if own else set())
 
 

@@ -38,7 +38,7 @@ class ProtectedModel(ReadingModel):
         for owner in (*cls.__mro__, *_below(cls)):
             for attribute in vars(owner).values():
                 if isinstance(attribute, EncryptedAttribute):
-                    attribute._bind_to_items(cls._fieldcrypt_spec.fields)
+                    attribute._bind_to_items()
 
     @classmethod
     def _fieldcrypt_plan(cls) -> Plan:
