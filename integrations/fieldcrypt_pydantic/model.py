@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, RootModel, TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
 
 from fieldcrypt import ConfigurationError, DecryptionError, Encryptor, ProtectedRecord
-from fieldcrypt_pydantic.annotation import models_in, protections
+from fieldcrypt_pydantic.annotation import models_in
 from fieldcrypt_pydantic.hiding import hide
 from fieldcrypt_pydantic.mapping import to_mapping
+from fieldcrypt_pydantic.paths import member_path, protections
 
 __all__ = ["ProtectedModel"]
 
@@ -61,6 +62,8 @@ class ProtectedModel(Generic[M]):
     ) -> None:
         if not (isinstance(model, type) and issubclass(model, BaseModel)):
             raise ConfigurationError("ProtectedModel(Model, name, encryptor): a class that derives from BaseModel")
+        if issubclass(model, RootModel):
+            raise ConfigurationError(f"a record has members: protect a model that has {model.__name__} in a field")
         fields = protections(model)
         if not fields:
             raise ConfigurationError(f"{model.__name__} protects nothing: Annotated[str, Protected()] protects a field")
@@ -111,14 +114,17 @@ class ProtectedModel(Generic[M]):
         """
         if not isinstance(stored, Mapping):
             raise TypeError(f"a stored {self.model.__name__} is a mapping, not {type(stored).__name__}")
+        keys, at = dict(stored), ""
         try:
-            keys = {
-                name: adapter.validate_python(stored[name]) for name, adapter in self._bound.items() if name in stored
-            }
-            plain = self.record.decrypt({**stored, **keys}, tenant=tenant)
-            return self.model.model_validate(plain, by_name=True, by_alias=False)
+            for at, adapter in self._bound.items():
+                if at in stored:
+                    keys[at] = adapter.validate_python(stored[at], strict=False)
+            at = ""
+            plain = self.record.decrypt(keys, tenant=tenant)
+            # not strict: a store has no tuples, and one of text no UUIDs
+            return self.model.model_validate(plain, strict=False, by_name=True, by_alias=False)
         except ValidationError as error:
-            refused = DecryptionError(f"{self.record.name}: {_what_is_wrong(error)}")
+            refused = DecryptionError(f"{self.record.name}: {self._what_is_wrong(error, at)}")
         raise refused  # here, where no chained exception has the values
 
     def encrypt_many(self, instances: Iterable[M], *, tenant: Any = None) -> list[dict[str, Any]]:
@@ -134,12 +140,13 @@ class ProtectedModel(Generic[M]):
 
         Raises:
             ConfigurationError: some do not.
+            ValueError: a value that is not protected cannot be JSON, such as bytes that are no UTF-8.
             As `encrypt`.
         """
         binary = [path for path, how in self._protections.items() if how.storage != "text"]
         if binary:
             raise ConfigurationError(f'JSON has no binary: {binary[0]} needs Protected(storage="text")')
-        return to_json(self.encrypt(instance, tenant=tenant)).decode()
+        return to_json(self.encrypt(instance, tenant=tenant), inf_nan_mode="strings").decode()
 
     def decrypt_json(self, stored: str | bytes, *, tenant: Any = None) -> M:
         """Return an instance of what `encrypt_json` returned.
@@ -156,11 +163,23 @@ class ProtectedModel(Generic[M]):
             raise DecryptionError(f"{self.record.name}: what is stored is no JSON object")
         return self.decrypt(mapping, tenant=tenant)
 
+    def _what_is_wrong(self, error: ValidationError, at: str) -> str:
+        """Return where values do not fit, and how, without the values: messages of validators may have them."""
+        places = [
+            f"{self._place((at, *each['loc']) if at else each['loc'])} ({each['type']})"
+            for each in error.errors(include_input=False)
+        ]
+        return f"what is stored does not fit {self.model.__name__}: {', '.join(places)}"
+
+    def _place(self, steps: Iterable[int | str]) -> str:
+        """Return where something is, as far as the next protected value: what follows can be a key in that."""
+        shown, path = [], ""
+        for step in steps:
+            shown.append(str(step))
+            path = member_path(path, step) if isinstance(step, str) else f"{path}[]"
+            if path in self._protections:
+                break
+        return ".".join(shown)
+
     def __repr__(self) -> str:
         return f"ProtectedModel({self.model.__name__}, {self.record.name!r})"
-
-
-def _what_is_wrong(error: ValidationError) -> str:
-    """Return where values do not fit, and how, without the values: messages of validators may have them."""
-    places = [f"{'.'.join(map(str, each['loc']))} ({each['type']})" for each in error.errors(include_input=False)]
-    return f"what is stored does not fit {error.title}: {', '.join(places)}"

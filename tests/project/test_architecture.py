@@ -82,7 +82,7 @@ LAYERS = {
         "migration",
     ],
     "fieldcrypt_alembic": ["kept_tables rendering", "operations", ""],
-    "fieldcrypt_pydantic": ["annotation", "hiding mapping", "model", ""],
+    "fieldcrypt_pydantic": ["annotation", "hiding paths", "mapping", "model", ""],
     "fieldcrypt_sqlmodel": ["fields", ""],
 }
 
