@@ -64,6 +64,8 @@ class ProtectedModel(Generic[M]):
             raise ConfigurationError("ProtectedModel(Model, name, encryptor): a class that derives from BaseModel")
         if issubclass(model, RootModel):
             raise ConfigurationError(f"a record has members: protect a model that has {model.__name__} in a field")
+        if model.model_config.get("table"):
+            raise ConfigurationError(f"{model.__name__} is a table: protected_field of fieldcrypt_sqlmodel protects it")
         fields = protections(model)
         if not fields:
             raise ConfigurationError(f"{model.__name__} protects nothing: Annotated[str, Protected()] protects a field")
@@ -73,6 +75,7 @@ class ProtectedModel(Generic[M]):
         bound = ((key,) if isinstance(key, str) else tuple(key)) + (() if tenant is None else (tenant,))
         self._bound = {each: self._adapter(each) for each in bound}
         hide(models_in(model))
+        self._instances = TypeAdapter(model)  # as SQLModel has a `model_validate` of its own, which takes less
 
     def _adapter(self, name: str) -> TypeAdapter[Any]:
         """Return what makes of a key as a store has it, a text in JSON say, the key that values are bound to."""
@@ -122,7 +125,7 @@ class ProtectedModel(Generic[M]):
             at = ""
             plain = self.record.decrypt(keys, tenant=tenant)
             # not strict: a store has no tuples, and one of text no UUIDs
-            return self.model.model_validate(plain, strict=False, by_name=True, by_alias=False)
+            return self._instances.validate_python(plain, strict=False, by_name=True, by_alias=False)
         except ValidationError as error:
             refused = DecryptionError(f"{self.record.name}: {self._what_is_wrong(error, at)}")
         raise refused  # here, where no chained exception has the values

@@ -27,10 +27,14 @@ def protected_field(type_: Encrypted, default: Any = ..., **how: Any) -> Any:
     """
     if not isinstance(type_, Encrypted):
         raise ConfigurationError("protected_field(Encrypted(String, …)): the type of the column, which is encrypted")
-    impossible = how.keys() & {"index", "unique", "primary_key", "foreign_key", "sa_type", "sa_column"}
+    if how.keys() & {"sa_type", "sa_column"}:
+        raise ConfigurationError(
+            "protected_field(Encrypted(…)) makes the column itself: leave out sa_type and sa_column"
+        )
+    impossible = [each for each in ("index", "unique", "primary_key", "foreign_key") if how.get(each)]
     if impossible:
         raise ConfigurationError(
-            f"an encrypted column has no {impossible.pop()}: equal values have different ciphertexts. A companion, "
+            f"an encrypted column has no {impossible[0]}: equal values have different ciphertexts. A companion, "
             'Encrypted(…, index="…"), is searched, and can be unique: tag_field(unique=True)'
         )
     if "default_factory" not in how:

@@ -12,6 +12,8 @@ from uuid import UUID
 
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, Json, RootModel, Secret, SecretStr, create_model
+from sqlmodel import Field as SqlField
+from sqlmodel import SQLModel
 from typing_extensions import TypeAliasType
 
 from fieldcrypt import (
@@ -224,6 +226,17 @@ class TestRefused:
         with pytest.raises(ConfigurationError, match="use_enum_values"):
             protected(Values)
 
+    def test_a_table_of_sqlmodel(self) -> None:
+        """Its database would have plaintext."""
+
+        class Row(SQLModel, table=True):
+            __tablename__ = "pydantic_rows"
+            id: int = SqlField(primary_key=True)
+            ssn: Text
+
+        with pytest.raises(ConfigurationError, match="protected_field"):
+            protected(Row)
+
     def test_a_model_without_members(self) -> None:
         with pytest.raises(ConfigurationError, match="a record has members"):
             protected(Addresses)
@@ -276,6 +289,13 @@ class TestReadAgain:
 
         models, instance = protected(Strict, key="id"), Strict(id=UUID(int=7))
         assert models.decrypt(models.encrypt(instance)) == instance
+        assert models.decrypt_json(models.encrypt_json(instance)) == instance
+
+    def test_a_model_of_sqlmodel_that_is_no_table(self) -> None:
+        class Data(SQLModel):
+            ssn: Text
+
+        models, instance = protected(Data), Data(ssn=SSN)
         assert models.decrypt_json(models.encrypt_json(instance)) == instance
 
     @pytest.mark.parametrize("number", [float("inf"), float("-inf"), float("nan")])
