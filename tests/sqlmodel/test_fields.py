@@ -97,3 +97,13 @@ def test_a_column_that_is_not_encrypted_is_refused() -> None:
 def test_what_ciphertext_cannot_be_is_refused(argument: str) -> None:
     with pytest.raises(ConfigurationError, match=argument):
         protected_field(Encrypted(String), **{argument: True})
+
+
+@pytest.mark.parametrize("argument", ["sa_type", "sa_column"])
+def test_a_second_column_is_refused(argument: str) -> None:
+    with pytest.raises(ConfigurationError, match="leave out sa_type"):
+        protected_field(Encrypted(String), **{argument: String})
+
+
+def test_what_is_said_to_be_false_is_taken() -> None:
+    assert protected_field(Encrypted(String), index=False, unique=False).unique is False
