@@ -50,7 +50,10 @@ def create_app(
 
     @app.put("/sessions/{number}", status_code=204)
     def put(number: str, session: dict[str, Any]) -> None:
-        sessions.put(redis, {**session, "number": number})
+        try:
+            sessions.put(redis, {**session, "number": number})
+        except (TypeError, ValueError) as error:  # a value is not what the declaration says
+            raise HTTPException(422, str(error)) from None
 
     @app.get("/sessions/{number}")
     def get(number: str) -> dict[str, Any]:

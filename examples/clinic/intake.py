@@ -19,7 +19,7 @@ class Contact(BaseModel):
 
 class Intake(BaseModel):
     id: UUID = Field(default_factory=uuid4)
-    clinic_id: str
+    clinic_id: str = Field(min_length=1)
     ssn: Annotated[str, Protected(storage="text"), Field(pattern=r"^\d{3}-\d{2}-\d{4}$")]
     born: Annotated[date | None, Protected(storage="text")] = None
     contacts: list[Contact] = []

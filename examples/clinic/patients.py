@@ -28,7 +28,7 @@ class Patient(SQLModel, table=True):
 class NewPatient(SQLModel):
     """What a request says of a patient."""
 
-    clinic_id: str
+    clinic_id: str = Field(min_length=1)
     ward: str = ""
     ssn: str
     email: str

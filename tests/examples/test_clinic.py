@@ -58,6 +58,10 @@ class TestPatients:
         assert "Patient" in schemas
         assert "tag" not in json.dumps(schemas)
 
+    @pytest.mark.parametrize("path", ["/patients", "/intakes"])
+    def test_a_request_without_a_clinic_is_answered(self, path: str, clinic: Any) -> None:
+        assert clinic.client.post(path, json={**NEW, "clinic_id": ""}).status_code == 422
+
 
 class TestIntakes:
     def test_the_queue_has_text_that_only_the_application_reads(self, clinic: Any) -> None:
@@ -86,6 +90,11 @@ class TestSessions:
         clinic.client.put("/sessions/a1", json=session)
         assert clinic.client.get("/sessions/a1").json() == {**session, "number": "a1"}
         assert SSN.encode() not in clinic.redis.get("session:a1")
+
+    @pytest.mark.parametrize("session", [{"email": 5}, {"email": EMAIL, "form": SSN}])
+    def test_a_session_that_does_not_fit_is_answered(self, session: dict[str, Any], clinic: Any) -> None:
+        response = clinic.client.put("/sessions/a1", json=session)
+        assert (response.status_code, SSN in response.text, clinic.redis.get("session:a1")) == (422, False, None)
 
     def test_a_session_under_another_number_is_refused(self, clinic: Any) -> None:
         """Whoever writes to Redis cannot give one person the session of another."""
