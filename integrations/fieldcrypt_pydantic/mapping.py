@@ -30,7 +30,7 @@ def to_mapping(value: Any, paths: Set[str], path: str = "", *, is_whole: bool = 
         is_whole: True if it is encrypted as a whole, or a part of what is.
 
     Raises:
-        PlaintextRefusedError: something in it is protected, or a secret, and would be stored as plaintext.
+        PlaintextRefusedError: something in it is protected, or a secret, and would be stored as plaintext; or can be.
     """
     if isinstance(value, _PLAIN):
         return value
@@ -53,6 +53,8 @@ def to_mapping(value: Any, paths: Set[str], path: str = "", *, is_whole: bool = 
         members = {each.name: getattr(value, each.name) for each in dataclasses.fields(value)}
         plain = {name: to_mapping(each, paths, f"{path}{{}}", is_whole=is_whole) for name, each in members.items()}
         return plain if is_whole else value
+    if isinstance(value, Iterator):
+        raise PlaintextRefusedError(f"{path} is an iterator, and what it will return is not known before it is stored")
     if isinstance(value, (Set, Mapping, MutableSequence)):  # which stays what it is
         for each in value.values() if isinstance(value, Mapping) else value:
             to_mapping(each, paths, f"{path}{{}}", is_whole=is_whole)

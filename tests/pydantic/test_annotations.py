@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import Enum
@@ -144,6 +145,13 @@ def test_what_is_protected_is_refused_where_anything_can_be(value: Any) -> None:
         with pytest.raises(PlaintextRefusedError) as caught:
             models.encrypt(Holder(anything=held))
         assert SSN not in str(caught.value)
+
+
+def test_an_iterator_is_refused() -> None:
+    """JSON would have all that it returns, and nothing has looked at that."""
+    model = create_model("Declared", ssn=(Text, SSN), value=(Iterable[Any], ...))
+    with pytest.raises(PlaintextRefusedError, match="value is an iterator"):
+        protected(model).encrypt_json(model(value=[Address(street=SSN)]))
 
 
 def test_a_network_is_not_walked_through() -> None:
