@@ -20,8 +20,8 @@ PACKAGES = (
 
 # Each needs an extra that is not in `all`; the tests import them.
 OTHER_EXTRAS = (
-    *("fieldcrypt.schemes.", "fieldcrypt.columns.", "fieldcrypt_spark"),
-    *("fieldcrypt_dynamodb.encryption_client", "fieldcrypt_alembic.", "fieldcrypt_pydantic.", "fieldcrypt_sqlmodel."),
+    *("fieldcrypt.schemes.", "fieldcrypt.columns.", "fieldcrypt.spi.columns", "fieldcrypt_spark"),
+    *("fieldcrypt_dynamodb.encryption_client", "fieldcrypt_alembic.", "fieldcrypt_pydantic", "fieldcrypt_sqlmodel"),
 )
 
 CHECK = f"""
@@ -78,7 +78,7 @@ def main() -> None:
         python = empty / ("Scripts" if sys.platform == "win32" else "bin") / "python"
         subprocess.run([python, "-m", "pip", "--quiet", "install", f"{wheel}[all,demo]"], check=True)
         for check in (CHECK, USE):
-            subprocess.run([python, "-c", check], check=True, cwd=directory)
+            subprocess.run([python, "-I", "-c", check], check=True, cwd=directory)
 
 
 if __name__ == "__main__":
