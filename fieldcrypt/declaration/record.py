@@ -100,8 +100,20 @@ class ProtectedRecord:
         self._shape = Shape(self._fields.values(), self._key.members | previous, None if seal is None else seal.member)
         if tenant is None and any(each.is_per_tenant for each in self._fields.values()):
             raise ConfigurationError(f"{name} has tags per tenant, but no tenant=")
+        self._refuse_shared_names()
         if not same_place:
             self._refuse_another()
+
+    def _refuse_shared_names(self) -> None:
+        """Refuse two paths of one field, whose values could be exchanged within a record."""
+        paths: dict[frozenset[tuple[str, str]], str] = {}
+        for path, each in self._fields.items():
+            other = paths.setdefault(frozenset(each.field.context.items()), path)
+            if other != path:
+                raise ConfigurationError(
+                    f"{self.name}: {other} and {path} are one field, {each.field.name}, so values could be exchanged "
+                    "between them: give one another name, Protection(…, name=…)"
+                )
 
     def _refuse_another(self) -> None:
         records = _declared.setdefault(self.encryptor, WeakValueDictionary())

@@ -342,10 +342,11 @@ class TestDeclarations:
             {"phones[kind].number": Protection(str, index="kind")},
             {"a.b": Protection(str, context={"path": "x"})},
             {"a": Protection(str, context={"row.1": "x"})},
+            {"a": Protection(str, name="x"), "b": Protection(int, name="x")},
         ],
     )
     def test_contradictions(self, stored: Encryptor, fields: dict[str, Any]) -> None:
-        """Keys that are protected, values that are protected twice, tags that have no place."""
+        """Keys that are protected, values that are protected twice or are of one field, tags that have no place."""
         with pytest.raises(ConfigurationError):
             ProtectedRecord("patients", stored, key="id", tenant="clinic", fields=fields)
 

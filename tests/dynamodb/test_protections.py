@@ -67,6 +67,13 @@ def test_a_table_has_one_index_per_attribute_and_binary_values(encryptor: Encryp
         table(encryptor, declared)
 
 
+def test_two_attributes_are_not_one_field(encryptor: Encryptor) -> None:
+    """Else their values could be exchanged within an item."""
+    attributes = {name: Protected(str, name="patients.ssn") for name in ("ssn", "former_ssn")}
+    with pytest.raises(ConfigurationError, match=r"the field 'patients\.ssn'"):
+        ProtectedTable("patients", encryptor, key=["id"], attributes=attributes)
+
+
 def test_a_model_has_one_index_per_attribute() -> None:
     """Likewise."""
     with pytest.raises(ConfigurationError, match="an attribute has one index"):

@@ -199,6 +199,10 @@ class ProtectedTable:
         for attribute in self.attributes:
             if attribute in self.binding_attributes | self.previous_attributes:
                 raise ConfigurationError(f"{self.name}.{attribute} cannot be protected: it is a key, or the tenant")
+        names = [field.name for field in self.fields.values()]
+        for name in names:
+            if names.count(name) > 1:
+                raise ConfigurationError(f"several protected attributes of {self.name} have the field {name!r}")
         if self.tenant is None and any(map(self.has_tags_per_tenant, self.attributes)):
             raise ConfigurationError(f"{self.name} has tags per tenant, but no tenant=")
         if self.seal is not None:
