@@ -145,3 +145,7 @@ if not TYPE_CHECKING:  # else type checkers believe that there is whatever name 
 
         found = globals()[name] = getattr(import_module(_LATER[name]), name)
         return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})  # for help(), and for completion in a shell

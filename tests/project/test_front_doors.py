@@ -6,6 +6,7 @@ import ast
 import importlib
 import inspect
 import re
+import subprocess
 import sys
 import typing
 from collections.abc import Iterator
@@ -123,3 +124,9 @@ def test_the_text_form_is_found_where_a_page_of_0_1_imports_it() -> None:
     from fieldcrypt import text_form
 
     assert text_form is spi.text_form
+
+
+def test_names_that_are_loaded_later_are_offered_at_once() -> None:
+    """By completion in a shell, and by help()."""
+    program = "import fieldcrypt; print(sorted(set(fieldcrypt.__all__) - set(dir(fieldcrypt))))"
+    assert subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout == "[]\n"
