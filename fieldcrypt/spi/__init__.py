@@ -13,6 +13,7 @@ from fieldcrypt.format.codecs import Codec
 from fieldcrypt.format.context import encode_context
 from fieldcrypt.format.envelope import KEY_ID_SIZE, MIN_SIZE, SELF_CONTAINED, STORED, key_id_of
 from fieldcrypt.format.seal import SEAL_KEY, seal_digest
+from fieldcrypt.keys.providers.provider import not_wrapped_error
 from fieldcrypt.keys.record.record import MAX_TENANT_SIZE
 from fieldcrypt.keys.stores.store import ClaimingKeyStore
 from fieldcrypt.mixed_mode import Accepted, FromPlaintext, MixedField, PartOf, Reading, is_envelope
@@ -25,6 +26,7 @@ __all__ = [
     # errors that say where, and events
     "located",
     "report",
+    "not_wrapped_error",
     # encodings
     "Codec",
     "decode_cbor",

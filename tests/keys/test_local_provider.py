@@ -8,12 +8,41 @@ from pathlib import Path
 
 import pytest
 
-from fieldcrypt import ConfigurationError, DecryptionError, KeyProvider, LocalKeyProvider, WrappedKey
+from fieldcrypt import (
+    ConfigurationError,
+    DecryptionError,
+    KeyProvider,
+    KeyProviderChain,
+    LocalKeyProvider,
+    WrappedKey,
+)
+from tests.keys.provider_contract import Provider
 from tests.support.doubles import flips
 
 KEY = bytes(range(32))
 DATA_KEY = bytes(range(100, 132))
 CONTEXT = {"fieldcrypt:key-id": "00", "fieldcrypt:tenant": "clinic-7"}
+
+
+@pytest.fixture
+def key_file(tmp_path: Path) -> Path:
+    path = tmp_path / "local.key"
+    path.write_bytes(base64.b64encode(KEY))
+    return path
+
+
+class TestLocal(Provider):
+    @pytest.fixture
+    def provider(self, key_file: Path) -> KeyProvider:
+        return LocalKeyProvider.from_file(key_file)
+
+
+class TestChain(Provider):
+    @pytest.fixture
+    def provider(self, key_file: Path, tmp_path: Path) -> KeyProvider:
+        other = tmp_path / "other.key"
+        other.write_bytes(base64.b64encode(KEY[::-1]))
+        return KeyProviderChain(LocalKeyProvider.from_file(key_file), LocalKeyProvider.from_file(other))
 
 
 def test_what_is_wrapped_unwraps() -> None:

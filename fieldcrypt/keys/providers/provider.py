@@ -32,8 +32,8 @@ class KeyProvider(Protocol):
     A provider uses only wrapping keys that it was configured with: the name in a wrapped key is looked up among
     them and never followed, because anyone who can write to the database can write a name.
 
-    Your own providers derive from this class and define `wrap`, `unwrap` and `wrapping_keys`; they can report what
-    happens with `fieldcrypt.spi.report` (docs/extending.md).
+    Your own providers derive from this class and define `wrap`, `unwrap` and `wrapping_keys`. What they have to keep,
+    with code that runs, is in docs/extending.md.
 
     Attributes:
         public_key_wrapping: True if anyone who knows a public key can wrap, so that an unwrapped key proves nothing
@@ -54,13 +54,15 @@ class KeyProvider(Protocol):
 
         Args:
             data_key: 32 bytes.
-            context: authenticated with the key, and needed to unwrap it (SPEC section 6).
+            context: authenticated with the key, and needed to unwrap it (SPEC section 6): a cipher with additional
+                data gets `fieldcrypt.spi.encode_context(context)`. Not empty.
 
         Returns:
             One wrapped key or more, under different names.
 
         Raises:
-            KeyProviderError: it failed; `KeyAccessDeniedError` if it was refused.
+            KeyProviderError: it failed, with `retryable=False` if it will again; `KeyAccessDeniedError` if it was
+                refused.
         """
         ...
 
@@ -183,6 +185,12 @@ class LocalKeyProvider(KeyProvider):
     def wrapping_keys(self) -> Sequence[str]:
         """Return the name of the key, which is derived from it."""
         return [self._name]
+
+    def __eq__(self, other: object) -> bool:
+        return self._name == other._name if isinstance(other, LocalKeyProvider) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._name)
 
     def __repr__(self) -> str:
         return f"LocalKeyProvider({self._name!r})"
