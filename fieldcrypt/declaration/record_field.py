@@ -90,8 +90,11 @@ class RecordField:
         """
         name = next(iter(self.indexes), None) if companion is None and len(self.indexes) < 2 else companion
         if name not in self.indexes:
-            known = ", ".join(self.indexes) or "there is none"
-            raise ConfigurationError(f"{self.field.name}: name the companion to search by, index=…: {known}")
+            if not self.indexes:
+                raise ConfigurationError(f"{self.field.name} has no blind index: Protection(…, index=…) declares one")
+            raise ConfigurationError(
+                f"{self.field.name}: name the companion to search by, index=…: {', '.join(self.indexes)}"
+            )
         if tenant is None and name in self._per_tenant:
             raise ConfigurationError(f"{self.field.name} has tags per tenant: name the tenant, tenant=…")
         return [self._stored_tag(tag) for tag in self.indexes[name].tags(value, tenant=tenant)]

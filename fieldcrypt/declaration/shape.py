@@ -93,7 +93,9 @@ class Shape:
             )
         for companion in self._companions:
             if companion in self._steps or companion in reserved:
-                raise ConfigurationError(f"{companion!r} cannot hold tags or a seal as well")
+                raise ConfigurationError(
+                    f"{companion!r} holds something else already: tags, and a seal, need a member of their own"
+                )
         for step, child in self._steps.items():
             if isinstance(child, Shape):
                 told_by = step.told_by if isinstance(step, Elements) else None

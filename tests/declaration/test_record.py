@@ -370,6 +370,11 @@ class TestDeclarations:
         with pytest.raises(ConfigurationError):
             ProtectedRecord(how.pop("name"), encryptor, **how)
 
+    def test_a_search_without_an_index(self, stored: Encryptor) -> None:
+        """The refusal says how to declare one."""
+        with pytest.raises(ConfigurationError, match=r"patients.ssn has no blind index: Protection\(…, index=…\)"):
+            ProtectedRecord("patients", stored, key="id", fields={"ssn": str}).tags("ssn", SSN)
+
     def test_tags_per_tenant_without_tenants(self, stored: Encryptor) -> None:
         """They need tenant=."""
         how = Protection(str, index=IndexedBy("tag", per_tenant=True))
