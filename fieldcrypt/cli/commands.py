@@ -93,7 +93,9 @@ def demo(
 
 @commands.command()
 def inspect(
-    value: Annotated[str, typer.Argument(metavar="VALUE", help="Hexadecimal, base64, or a file.")],
+    value: Annotated[
+        str, typer.Argument(metavar="VALUE", help="Text that begins with fc1., hexadecimal, base64, or a file.")
+    ],
     encryptor: Annotated[
         str | None,
         typer.Option(metavar="MODULE:NAME", help="Look the data key up in the key store of this Encryptor."),

@@ -83,7 +83,7 @@ def show(
 def export(
     encryptor: EncryptorOption = None,
     tenant: TenantOption = None,
-    output: Annotated[Path | None, typer.Option(metavar="FILE", help="Where to. Default: standard output.")] = None,
+    output: Annotated[Path | None, typer.Option(metavar="FILE", help="A file to write. Default: stdout.")] = None,
 ) -> None:
     """Write the records of data keys, still wrapped, as a line of JSON each: for a backup or an audit.
 

@@ -54,9 +54,9 @@ def move(tenant: TenantOption, encryptor: EncryptorOption = None, as_json: JsonO
     """Move a tenant's data keys from the default wrapping key to the tenant's own.
 
     Makes the next data key and index key, which the default key never opens, and rewraps the old ones. First let the
-    lookup return a KeyProviderChain of its own and the default key provider in all processes. Afterwards re-encrypt,
-    tag again and retire the old keys, as it prints. Older backups stay readable with the default key. Can be
-    interrupted and repeated. Exit code 1 if some keys were left.
+    lookup return a KeyProviderChain of the tenant's own and the default key provider in all processes. Afterwards
+    re-encrypt, tag again and retire the old keys, as it prints. Older backups stay readable with the default key. Can
+    be interrupted and repeated. Exit code 1 if some keys were left.
     """
     check_tenant_option(tenant)
     found = find_encryptor(encryptor)

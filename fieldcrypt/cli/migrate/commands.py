@@ -69,7 +69,7 @@ def backfill(
     newer_plaintext_of: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="KEY", help="The same for one row, by its key; several parts are a JSON array. Repeat it for more."
+            metavar="KEY", help="The same for one row, by its key; several parts are a JSON array. May be repeated."
         ),
     ] = None,
     as_json: JsonOption = False,
@@ -135,7 +135,7 @@ def verify(
     share: ShareOption = 0.001,
     as_json: JsonOption = False,
 ) -> None:
-    """Decrypt all rows, or a sample, and compare. Exit code 1 if any have defects, with their keys."""
+    """Decrypt all rows, or a sample, and compare. Exit code 1 if any have defects; their keys are shown."""
     found = find_migration(migration)
     with _showing("verify", as_json) as tell:
         report = found.verify(sample=_sample(confidence, share), on_progress=tell)
