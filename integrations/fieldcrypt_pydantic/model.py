@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import BaseModel, RootModel, TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
 
-from fieldcrypt import ConfigurationError, DecryptionError, Encryptor, ProtectedRecord
+from fieldcrypt import ConfigurationError, DecryptionError, Encryptor, FieldcryptError, ProtectedRecord
 from fieldcrypt_pydantic.annotation import models_in
 from fieldcrypt_pydantic.hiding import hide
 from fieldcrypt_pydantic.mapping import to_mapping
@@ -17,6 +18,8 @@ from fieldcrypt_pydantic.paths import member_path, protections
 __all__ = ["ProtectedModel"]
 
 M = TypeVar("M", bound=BaseModel)
+A = TypeVar("A")
+B = TypeVar("B")
 
 
 class ProtectedModel(Generic[M]):
@@ -131,25 +134,27 @@ class ProtectedModel(Generic[M]):
         raise refused  # here, where no chained exception has the values
 
     def encrypt_many(self, instances: Iterable[M], *, tenant: Any = None) -> list[dict[str, Any]]:
-        """Return many instances encrypted, as `encrypt` does one."""
-        return [self.encrypt(each, tenant=tenant) for each in instances]
+        """Return many instances encrypted, as `encrypt` does one. A note of an exception says at which position."""
+        return _each(partial(self.encrypt, tenant=tenant), instances)
 
     def decrypt_many(self, stored: Iterable[Mapping[str, Any]], *, tenant: Any = None) -> list[M]:
-        """Return many instances, as `decrypt` does one."""
-        return [self.decrypt(each, tenant=tenant) for each in stored]
+        """Return many instances, as `decrypt` does one, likewise."""
+        return _each(partial(self.decrypt, tenant=tenant), stored)
 
     def encrypt_json(self, instance: M, *, tenant: Any = None) -> str:
         """Return an instance as JSON, for stores of text. All protections say `storage="text"`.
 
         Raises:
             ConfigurationError: some do not.
-            ValueError: a value that is not protected cannot be JSON, such as bytes that are no UTF-8.
+            ValueError: a value that is not protected cannot be JSON, such as bytes that are no UTF-8 in a model without
+                `val_json_bytes="base64"`.
             As `encrypt`.
         """
         binary = [path for path, how in self._protections.items() if how.storage != "text"]
         if binary:
             raise ConfigurationError(f'JSON has no binary: {binary[0]} needs Protected(storage="text")')
-        return to_json(self.encrypt(instance, tenant=tenant), inf_nan_mode="strings").decode()
+        as_read: Any = self.model.model_config.get("val_json_bytes", "utf8")
+        return to_json(self.encrypt(instance, tenant=tenant), inf_nan_mode="strings", bytes_mode=as_read).decode()
 
     def decrypt_json(self, stored: str | bytes, *, tenant: Any = None) -> M:
         """Return an instance of what `encrypt_json` returned.
@@ -186,3 +191,14 @@ class ProtectedModel(Generic[M]):
 
     def __repr__(self) -> str:
         return f"ProtectedModel({self.model.__name__}, {self.record.name!r})"
+
+
+def _each(method: Callable[[A], B], values: Iterable[A]) -> list[B]:
+    done: list[B] = []
+    for value in values:
+        try:
+            done.append(method(value))
+        except (TypeError, ValueError, FieldcryptError) as error:
+            error.add_note(f"at position {len(done)}, counted from 0")
+            raise
+    return done

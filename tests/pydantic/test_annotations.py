@@ -306,6 +306,16 @@ class TestReadAgain:
         models, instance = protected(Data), Data(ssn=SSN)
         assert models.decrypt_json(models.encrypt_json(instance)) == instance
 
+    @pytest.mark.parametrize("data", [b"YQ==", b"\xff\x00"])
+    def test_bytes_as_the_model_reads_them_in_json(self, data: bytes) -> None:
+        class Base64(BaseModel):
+            model_config = ConfigDict(val_json_bytes="base64")
+            ssn: Text = SSN
+            data: bytes
+
+        models, instance = protected(Base64), Base64(data=data)
+        assert models.decrypt_json(models.encrypt_json(instance)) == instance
+
     @pytest.mark.parametrize("number", [float("inf"), float("-inf"), float("nan")])
     def test_floats_that_json_lacks(self, number: float) -> None:
         model = create_model("Declared", ssn=(Text, SSN), number=(float | None, ...))

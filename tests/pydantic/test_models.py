@@ -116,6 +116,13 @@ class TestRoundTrip:
         several = [Patient(id=UUID(int=number)) for number in range(3)]
         assert patients.decrypt_many(patients.encrypt_many(several)) == several
 
+    def test_a_note_says_which_of_many_is_refused(self, patients: ProtectedModel[Patient]) -> None:
+        with pytest.raises(TypeError) as wrong:
+            patients.encrypt_many([Patient(), Address(street="Elm")])  # type: ignore[list-item]
+        with pytest.raises(DecryptionError) as refused:
+            patients.decrypt_many([patients.encrypt(Patient()), {"ssn": SSN}])
+        assert [caught.value.__notes__[-1] for caught in (wrong, refused)] == ["at position 1, counted from 0"] * 2
+
     def test_tags_are_stored_and_found_by(self, patients: ProtectedModel[Patient]) -> None:
         assert patients.encrypt(Patient())["email_tag"] in patients.record.tags("email", "ANN@example.org")
 
