@@ -124,10 +124,10 @@ class _Attribute:
     ) -> None:
         self.name = attribute.attr_name
         self.encryptor, self.field, self.pad = encryptor, field, attribute.protection.pad
-        self.accepted = attribute.protection.accepted
+        self.context, self.accepted = attribute.protection.context, attribute.protection.accepted
         self.index = attribute.index
         # Alike in classes that inherit it.
-        self.declared = (self.name, field.name, str(field), self.pad, str(self.index))
+        self.declared = (self.name, field.name, str(field), self.pad, str(self.context), str(self.index))
         self.companion = None if tagger is None else tagger.companion.attr_name
         self.of_plaintext, self.as_plaintext = attribute._conversion.of_plaintext, attribute._conversion.as_plaintext
         self.to_field = attribute._to_field

@@ -305,8 +305,9 @@ class TestRefused(OnMoto):
         with pytest.raises(ConfigurationError, match="described as number"):
             migration(dynamodb, other).backfill()
 
+    @pytest.mark.parametrize("change", [{"pad": 16}, {"context": {"app": "billing"}}, {"index": "email_tag"}])
     def test_what_was_begun_is_not_gone_on_with_as_something_else(
-        self, dynamodb: DynamoDb, fill: Fill, encryptor: Encryptor
+        self, dynamodb: DynamoDb, fill: Fill, encryptor: Encryptor, change: Any
     ) -> None:
         """The declaration changed in between: it says so, and can be begun anew."""
         fill(6)
@@ -314,9 +315,10 @@ class TestRefused(OnMoto):
         def stop(progress: object) -> None:
             raise KeyboardInterrupt
 
+        first = {"email": Protected(str, accept_plaintext=SOON)}
         with pytest.raises(KeyboardInterrupt):
-            migration(dynamodb, described(encryptor)).backfill(batch=2, on_progress=stop)
-        attributes = {"email": Protected(str, accept_plaintext=SOON)}
+            migration(dynamodb, described(encryptor, attributes=first)).backfill(batch=2, on_progress=stop)
+        attributes = {"email": Protected(str, accept_plaintext=SOON, **change)}
         other = migration(dynamodb, described(encryptor, attributes=attributes))
         with pytest.raises(ConfigurationError, match="restart=True"):
             other.backfill()

@@ -79,6 +79,8 @@ class MigratedField(ProtectedField):
         """Yield what decides what is written (see `digest.about`)."""
         of = self._attribute
         yield from (of.name, of.field.name, repr(of.field), str(of.pad), str(of.companion))
+        if of.context is not None:
+            yield repr(sorted(of.context.items()))
         if of.index is not None:
             yield from (name_of(of.index.normaliser), str(of.index.tag_size), str(of.index.per_tenant))
         if of.accepted is not None:

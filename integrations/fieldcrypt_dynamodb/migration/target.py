@@ -25,6 +25,7 @@ class MigratedAttribute(Protocol):
     encryptor: Encryptor
     field: Field[Any]
     pad: int | None
+    context: Mapping[str, str] | None  # the field's own
     accepted: Accepted | None
     companion: str | None  # the attribute with its tags, if it is searchable
     index: IndexedBy | None
@@ -121,7 +122,7 @@ class _Attribute:
         protection = table.attributes[name]
         self.name = name
         self.encryptor, self.field, self.pad = table.encryptor, table.fields[name], protection.pad
-        self.accepted = protection.accepted
+        self.context, self.accepted = protection.context, protection.accepted
         self.companion = table.companions.get(name)
         self.of_plaintext, self._to_field = to_value(protection.type), PYTHON.conversion(protection.type).to_field
         self.index = next(iter(protection.indexes), None)
