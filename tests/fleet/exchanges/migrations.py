@@ -133,7 +133,7 @@ STEPS: Mapping[str, Sequence[Any]] = {
     for what, steps in {
         "the status of a migration": [own.begin, own.status],
         "a paused backfill": [own.begin, own.go_on],
-        "a paused backfill, restarted": [own.begin, own.restart, own.verify],
+        "a restarted backfill": [own.begin, own.restart, own.verify],
         "a backfill that the other one verifies": [own.backfill, own.verify],
         "a verified backfill that the other one finishes": [own.backfill, own.finish],
         "an undo": [own.undo_half, own.undo],
