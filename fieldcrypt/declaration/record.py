@@ -116,15 +116,17 @@ class ProtectedRecord:
                 )
 
     def _refuse_another(self) -> None:
-        records = _declared.setdefault(self.encryptor, WeakValueDictionary())
-        other = records.setdefault(self.name, self)
-        if other._key.tenant is not None and self._key.tenant is not None:
-            return
-        if (other._key, other._protections, other._seal) != (self._key, self._protections, self._seal):
-            raise ConfigurationError(
-                f"there is another declaration of {self.name} in this Encryptor, so values could be moved between the "
-                "records of both: give one another name, or if that is acceptable say same_place=True"
-            )
+        records = _declared.setdefault(self.encryptor, {}).setdefault(self.name, WeakValueDictionary())
+        for reference in records.valuerefs():  # a list, to which other threads add nothing
+            other = reference()
+            if other is None or (other._key.tenant is not None and self._key.tenant is not None):
+                continue
+            if (other._key, other._protections, other._seal) != (self._key, self._protections, self._seal):
+                raise ConfigurationError(
+                    f"there is another declaration of {self.name} in this Encryptor, so values could be moved between "
+                    "the records of both: give one another name, or if that is acceptable say same_place=True"
+                )
+        records[id(self)] = self
 
     @property
     def fields(self) -> dict[str, Field[Any]]:
@@ -269,7 +271,7 @@ class ProtectedRecord:
 
 ProtectedRecord.__module__ = "fieldcrypt"  # what pickles call it, wherever it is defined
 
-_declared: WeakKeyDictionary[Encryptor, WeakValueDictionary[str, ProtectedRecord]] = WeakKeyDictionary()
+_declared: WeakKeyDictionary[Encryptor, dict[str, WeakValueDictionary[int, ProtectedRecord]]] = WeakKeyDictionary()
 
 
 def _each(method: Callable[[Record], dict[str, Any]], records: Iterable[Record]) -> list[dict[str, Any]]:

@@ -392,6 +392,15 @@ class TestDeclarations:
         again = ProtectedRecord("patients", encryptor, key="number", fields={"ssn": str}, same_place=True)
         assert again.decrypt({"number": 42, "ssn": first.encrypt(PATIENT)["ssn"]})["ssn"] == SSN
 
+    def test_one_that_is_gone_does_not_take_its_equals_along(self, encryptor: Encryptor) -> None:
+        """What is still used counts, whichever was the first."""
+        first = ProtectedRecord("patients", encryptor, key="id", fields={"ssn": str})
+        again = ProtectedRecord("patients", encryptor, key="id", fields={"ssn": str})
+        del first
+        with pytest.raises(ConfigurationError, match="same_place=True"):
+            ProtectedRecord("patients", encryptor, key="number", fields={"ssn": str})
+        assert again.name == "patients"
+
     def test_one_that_is_gone_is_in_nobody_s_way(self, encryptor: Encryptor) -> None:
         """A declaration within a function counts while it is used."""
         ProtectedRecord("patients", encryptor, key="id", fields={"ssn": str})
