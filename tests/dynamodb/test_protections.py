@@ -9,7 +9,7 @@ from pynamodb.attributes import UnicodeAttribute
 from pynamodb.models import Model
 
 from fieldcrypt import ConfigurationError, DecryptionError, Encryptor, Protection
-from fieldcrypt_dynamodb import Protected, ProtectedTable
+from fieldcrypt_dynamodb import ItemSeal, Protected, ProtectedTable
 from fieldcrypt_dynamodb.item.forms import PYTHON
 from fieldcrypt_dynamodb.item.items import Items
 from fieldcrypt_pynamodb import EncryptedAttribute, encrypted
@@ -72,6 +72,17 @@ def test_two_attributes_are_not_one_field(encryptor: Encryptor) -> None:
     attributes = {name: Protected(str, name="patients.ssn") for name in ("ssn", "former_ssn")}
     with pytest.raises(ConfigurationError, match=r"the field 'patients\.ssn'"):
         ProtectedTable("patients", encryptor, key=["id"], attributes=attributes)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [{"key": {"clinic", "id"}}, {"seal": ItemSeal("seal", {"role"})}, {"seal": ItemSeal("seal", iter(["role"]))}],  # type: ignore[arg-type]
+)
+def test_what_has_no_order_is_refused(encryptor: Encryptor, how: dict[str, Any]) -> None:
+    """As a key: another process would take it in another one. An iterator is used up after the first look."""
+    how = {"key": ["id"], "attributes": {"ssn": str}, **how}
+    with pytest.raises(ConfigurationError):
+        ProtectedTable("patients", encryptor, **how)
 
 
 def test_a_model_has_one_index_per_attribute() -> None:

@@ -109,7 +109,7 @@ class ProtectedTable:
             raise ConfigurationError(f"ProtectedTable(name, encryptor): a {type(encryptor).__name__} is no Encryptor")
         if not isinstance(name, str) or name.startswith("arn:"):
             raise ConfigurationError("ProtectedTable(name, encryptor): the name of a table, also where its ARN is used")
-        if isinstance(key, str) or not 1 <= len(key) <= 2:
+        if isinstance(key, str) or not isinstance(key, Sequence) or not 1 <= len(key) <= 2:  # a set has no order
             raise ConfigurationError('key=("hash",) or key=("hash", "range"): the names of the table\'s key attributes')
         if fields is not None and not (isinstance(fields, str) and fields):
             raise ConfigurationError(
@@ -206,8 +206,8 @@ class ProtectedTable:
         if self.tenant is None and any(map(self.has_tags_per_tenant, self.attributes)):
             raise ConfigurationError(f"{self.name} has tags per tenant, but no tenant=")
         if self.seal is not None:
-            wrong = [each for each in self.seal.over if each == self.seal.attribute or each in self.key]
-            if wrong or not self.seal.over or isinstance(self.seal.over, str):
+            over = self.seal.over
+            if not isinstance(over, (tuple, list)) or not over or not {self.seal.attribute, *self.key}.isdisjoint(over):
                 raise ConfigurationError("a seal covers attributes by name, not itself, nor keys, to which it is bound")
 
     def __repr__(self) -> str:
