@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-import inspect
 import re
 import sys
 import types
@@ -26,6 +25,7 @@ from pydantic import (
     SecretBytes,
     SecretStr,
 )
+from typing_extensions import Format, get_annotations  # which look up no names; `inspect` does, from Python 3.14 on
 
 from fieldcrypt import ConfigurationError, Protection
 from fieldcrypt.spi import Codec
@@ -109,7 +109,7 @@ def _complete(model: type[BaseModel]) -> None:
 def _extra_annotation(model: type[BaseModel]) -> Any:
     """Return what a model says of its extra values; None if nothing."""
     for each in model.__mro__[: model.__mro__.index(BaseModel)]:
-        said = inspect.get_annotations(each).get("__pydantic_extra__")
+        said = get_annotations(each, format=Format.FORWARDREF).get("__pydantic_extra__")
         if said is not None:
             shown = hints_of(types.SimpleNamespace(__annotations__={"extra": said}), vars(sys.modules[each.__module__]))
             return shown["extra"]
