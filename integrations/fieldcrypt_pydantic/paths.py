@@ -162,7 +162,7 @@ def _value_type(annotation: Any, path: str) -> Any:
         Codec(known)
     except TypeError:
         raise ConfigurationError(
-            f"{path}: values of {annotation} cannot be encrypted. Use a type of `Encryptor.field`, or say what they "
-            "are: Protected(str)"
+            f"{path}: values of {annotation} cannot be encrypted. Use a type of `Encryptor.field`, or let a validator "
+            "make one, and name it: Annotated[…, AfterValidator(str), Protected(str)]"
         ) from None
     return known

@@ -14,7 +14,7 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import AnyUrl, BaseModel, ConfigDict, Field, SecretStr, computed_field
+from pydantic import AfterValidator, AnyUrl, BaseModel, ConfigDict, Field, SecretStr, computed_field
 from typing_extensions import TypedDict
 
 from fieldcrypt import (
@@ -245,6 +245,14 @@ class TestDeclarations:
     def test_a_type_can_be_said_instead(self, encryptor: Encryptor) -> None:
         model = declared(Annotated[str | None, Protected(str)])
         assert ProtectedModel(model, "said", encryptor).record.fields["value"].type is str
+
+    def test_a_validator_can_make_a_type_that_can_be_encrypted(self, encryptor: Encryptor) -> None:
+        """As the refusal of the type says."""
+        with pytest.raises(ConfigurationError, match=r"Annotated\[…, AfterValidator\(str\), Protected\(str\)\]"):
+            ProtectedModel(declared(Annotated[AnyUrl, Protected()]), "refused", encryptor)
+        model = declared(Annotated[AnyUrl, AfterValidator(str), Protected(str)])
+        models, site = ProtectedModel(model, "sites", encryptor), model.model_validate({"value": "https://example.org"})
+        assert models.decrypt(models.encrypt(site)) == site
 
     @pytest.mark.parametrize("annotation", [SecretStr, list[SecretStr], SecretStr | None], ids=str)
     def test_a_secret_that_is_not_protected_is_refused(self, annotation: Any, encryptor: Encryptor) -> None:
