@@ -279,6 +279,8 @@ class Field(Generic[T]):
             ValueError: there are more or fewer tenants or contexts than values, or a value has none of its own.
             Else as `encrypt`: nothing is encrypted, and a note says at which position the value stands.
         """
+        if isinstance(values, str):
+            raise TypeError(f"{self.name}: encrypt_many takes many values, and not a single text")
         given = list(values)
         plaintexts: list[Any] = []
         contexts: list[bytes] = []

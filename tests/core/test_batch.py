@@ -93,6 +93,11 @@ class TestManyValues:
         with pytest.raises(ValueError, match=r"(shorter|longer) than"):
             field.encrypt_many([SSN] * 2, **each)
 
+    def test_a_text_is_one_value(self, encryptor: Encryptor) -> None:
+        """And not one for each of its characters."""
+        with pytest.raises(TypeError, match="a single text"):
+            encryptor.field("a.b", str).encrypt_many(SSN)
+
     def test_a_value_without_a_tenant_is_refused(self, encryptor: Encryptor) -> None:
         """Among values with tenants, None is a tenant that is missing."""
         field = encryptor.field("a.b", str)
