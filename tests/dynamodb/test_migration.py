@@ -274,6 +274,14 @@ class TestVerify(OnMoto):
         assert job.plan(sample=Sample(0.99, 0.001)).rows == 300
 
 
+def test_a_table_of_checkpoints_that_cannot_be_made_says_so() -> None:
+    """Before any request: for a single name, whose letters are no regions, and for a region that is none."""
+    with pytest.raises(TypeError, match="a sequence of regions"):
+        CheckpointTable().create_table(SECOND)
+    with pytest.raises(MigrationError, match="region"):
+        CheckpointTable(region="no region").create_table()
+
+
 class TestRefused(OnMoto):
     def test_tables_that_are_not_as_described(self, dynamodb: DynamoDb, encryptor: Encryptor) -> None:
         """In words, before anything is done: by a plan, and by a backfill."""

@@ -65,10 +65,13 @@ class CheckpointTable:
             replicas: the other regions, if the data is in a global table.
 
         Raises:
+            TypeError: replicas is a single name.
             MigrationError, KeyStoreError: it cannot be made.
         """
-        client = self._client()
+        if isinstance(replicas, str):
+            raise TypeError("replicas is a sequence of regions, not a single one")
         try:
+            client = self._client()
             with suppress(client.exceptions.ResourceInUseException):  # it exists, or is being made elsewhere
                 client.create_table(
                     TableName=self.name,
