@@ -245,28 +245,36 @@ class TestModels:
             session.commit()
             assert file.data == {"a": 1, "b": 2, "c": 3}
 
-    def test_composite_values(self, engine: Engine) -> None:
-        """Made of protected columns, when they are loaded and after a change."""
+    @pytest.mark.parametrize("parts", ["columns", "names", "attributes"])
+    def test_composite_values(self, engine: Engine, parts: str) -> None:
+        """Made of protected columns, when they are loaded and after a change; a pickle has no plaintext of them."""
 
         class Base(DeclarativeBase):
             pass
 
-        @encrypted(new_encryptor(), row="id")
         class Trip(Base):
             __tablename__ = "trips"
             id: Mapped[str] = mapped_column(String(36), primary_key=True)
-            at: Mapped[Position] = composite(
-                mapped_column("lat", Encrypted(Integer)), mapped_column("lon", Encrypted(Integer))
-            )
+            lat: Mapped[int] = mapped_column(Encrypted(Integer))
+            lon: Mapped[int] = mapped_column(Encrypted(Integer))
+            if parts == "columns":
+                at: Mapped[Position] = composite(lat, lon)
+            elif parts == "names":
+                at: Mapped[Position] = composite("lat", "lon")  # type: ignore[no-redef]
 
+        made: Any = Trip
+        if parts == "attributes":
+            made.at = composite(Position, Trip.lat, Trip.lon)
+        made = encrypted(new_encryptor(), row="id")(made)
         Base.metadata.create_all(engine)
         with Session(engine) as session:
-            session.add(Trip(id="1", at=Position(1, 2)))
+            session.add(made(id="1", at=Position(1, 2)))
             session.commit()
         with Session(engine) as session:
-            trip = session.get_one(Trip, "1")
+            trip = session.get_one(made, "1")
             assert trip.at == Position(1, 2)
             trip.at = Position(3, 4)
+            assert not {"at", 3, 4} & {*trip.__getstate__(), *trip.__getstate__().values()}
             session.commit()
             assert trip.at == Position(3, 4)
 

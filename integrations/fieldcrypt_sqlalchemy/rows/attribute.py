@@ -54,7 +54,7 @@ class ProtectedAttribute:
         return (
             hasattr(self._mapper.class_, "__pydantic_fields__")
             or not _MUTABLE.isdisjoint(self.column.info)
-            or any(self.column in composite.columns for composite in self._mapper.composites)
+            or any(self.key == part.key for composite in self._mapper.composites for part in composite.props)
         )
 
     def default(self, values: Mapping[str, Any]) -> Any:

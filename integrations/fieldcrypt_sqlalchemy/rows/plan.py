@@ -55,11 +55,10 @@ class Plan:
     @cached_property
     def composites(self) -> list[str]:
         """The attributes that are composed of protected ones among others."""
-        protected = {hash(attribute.column) for attribute in self.attributes.values()}
         return [
             composite.key
             for composite in self.mapper.composites
-            if protected & {hash(column) for column in composite.columns}
+            if any(part.key in self.attributes for part in composite.props)
         ]
 
     @cached_property
