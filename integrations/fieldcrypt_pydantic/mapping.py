@@ -18,6 +18,7 @@ from fieldcrypt_pydantic.paths import is_within, member_path
 __all__ = ["to_mapping"]
 
 _PLAIN = (str, bytes, int, float, Decimal, date, time, UUID, type(None))
+_NOTHING = object()
 
 
 def to_mapping(value: Any, paths: Set[str], path: str = "", *, is_whole: bool = False) -> Any:
@@ -37,7 +38,7 @@ def to_mapping(value: Any, paths: Set[str], path: str = "", *, is_whole: bool = 
     is_whole = is_whole or path in paths
     if isinstance(value, BaseModel):
         members = dict(_members(value, paths, path, is_whole))
-        return members["root"] if isinstance(value, RootModel) else members
+        return members.get("root") if isinstance(value, RootModel) else members
     if is_secret(value):
         if not is_whole:
             raise PlaintextRefusedError(f"{path} is a secret of Pydantic's, and is not protected")
@@ -62,7 +63,7 @@ def to_mapping(value: Any, paths: Set[str], path: str = "", *, is_whole: bool = 
 
 
 def _members(model: BaseModel, paths: Set[str], path: str, is_whole: bool) -> Iterator[tuple[str, Any]]:
-    fields, values, protected = type(model).model_fields, vars(model), protected_in(type(model))
+    fields, protected = type(model).model_fields, protected_in(type(model))
     for name in fields:
         inner = path if isinstance(model, RootModel) else member_path(path, name)
         if not is_whole and name in protected and not is_within(inner, paths):
@@ -70,8 +71,9 @@ def _members(model: BaseModel, paths: Set[str], path: str, is_whole: bool) -> It
                 f"{type(model).__name__}.{name} is protected, but {path or 'the model'} is declared as another class, "
                 "in which it is not"
             )
-        if name in values:  # which `model_construct` can leave out
-            yield name, to_mapping(values[name], paths, inner, is_whole=is_whole)
+        value = getattr(model, name, _NOTHING)  # which `model_construct` can leave out, and SQLAlchemy may have to load
+        if value is not _NOTHING:
+            yield name, to_mapping(value, paths, inner, is_whole=is_whole)
     for name, each in (model.model_extra or {}).items():
         if name in fields:
             raise PlaintextRefusedError(f"an extra value of {type(model).__name__} has the name of its field {name}")

@@ -14,7 +14,7 @@ from uuid import UUID
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, Json, RootModel, Secret, SecretStr, create_model
 from sqlmodel import Field as SqlField
-from sqlmodel import SQLModel
+from sqlmodel import Session, SQLModel, create_engine
 from typing_extensions import TypeAliasType
 
 from fieldcrypt import (
@@ -305,6 +305,25 @@ class TestReadAgain:
 
         models, instance = protected(Data), Data(ssn=SSN)
         assert models.decrypt_json(models.encrypt_json(instance)) == instance
+
+    def test_an_instance_that_sqlalchemy_has_to_load_first(self) -> None:
+        """A committed row has no values in its dictionary."""
+
+        class Data(SQLModel):
+            ssn: Text
+
+        class Stored(Data, table=True):
+            __tablename__ = "pydantic_stored"
+            id: int = SqlField(primary_key=True)
+
+        engine = create_engine("sqlite://")
+        Stored.__table__.create(engine)  # type: ignore[attr-defined]
+        with Session(engine) as session:
+            row = Stored(id=1, ssn=SSN)
+            session.add(row)
+            session.commit()
+            assert protected(Data).encrypt(row).keys() == {"ssn", "id"}
+        engine.dispose()
 
     @pytest.mark.parametrize("data", [b"YQ==", b"\xff\x00"])
     def test_bytes_as_the_model_reads_them_in_json(self, data: bytes) -> None:
