@@ -10,6 +10,7 @@ import subprocess
 import sys
 import typing
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 from types import FunctionType
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 import pytest
 
 from fieldcrypt import spi
-from tests.support.front_doors import FRONT_DOORS, exported, past_the_doors
+from tests.support.front_doors import CORE_DOORS, FRONT_DOORS, exported, past_the_doors
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -130,3 +131,10 @@ def test_names_that_are_loaded_later_are_offered_at_once() -> None:
     """By completion in a shell, and by help()."""
     program = "import fieldcrypt; print(sorted(set(fieldcrypt.__all__) - set(dir(fieldcrypt))))"
     assert subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout == "[]\n"
+
+
+def test_the_readme_names_every_front_door_of_the_core() -> None:
+    """What it does not name, it says is internal."""
+    said = (ROOT / "README.md").read_text().partition("What is public is")[2].partition("All else")[0]
+    patterns = re.findall(r"`(fieldcrypt[\w.*]*)`", said)
+    assert not [door for door in CORE_DOORS if not any(fnmatch(door, pattern) for pattern in patterns)]

@@ -67,8 +67,8 @@ def _refuse_options(name: str, column: Any) -> None:
         raise _not_comparable_error(name, "a key, unique or indexed")
     if column.server_default is not None or column.server_onupdate is not None:
         raise ConfigurationError(
-            f"{name} is encrypted, so the database cannot make its values, which it would have to know: use a default "
-            "of Python's, default=…"
+            f"{name} is encrypted, so the database cannot make its values, which it would have to know: use a "
+            "Python-side default, default=…"
         )
     if column.type.index is not None and column.onupdate is not None:
         raise ConfigurationError(f"{name} is searchable, so it can have no onupdate: its tag would not follow")
