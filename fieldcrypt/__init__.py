@@ -53,7 +53,7 @@ for _public in (
 ):
     _public.__module__ = __name__
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
 __all__ = [
     # what a program configures, and what it works with
