@@ -35,6 +35,7 @@ from sqlalchemy import (
 from sqlalchemy import column as sql_column
 from sqlalchemy.ext.declarative import AbstractConcreteBase
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, configure_mappers, declared_attr, mapped_column
+from sqlalchemy.types import TypeDecorator
 
 from fieldcrypt import ConfigurationError, DecryptionError, Encryptor, LocalKeyProvider
 from fieldcrypt_sqlalchemy import (
@@ -370,6 +371,16 @@ class TestArguments:
         assert bool(caught) is (cached is None)
         if cached:
             assert key(one) == key(one.copy()) != key(other)
+
+    def test_a_type_inside_that_is_not_cached_is_not_cached_encrypted(self) -> None:
+        """Its arguments may change what it makes of a value."""
+
+        class Inner(TypeDecorator[str]):
+            impl = String
+            cache_ok = False
+
+        cells = table("cells", sql_column("x", Encrypted(Inner(), Encryptor(), name="x")))
+        assert select(cells)._generate_cache_key() is None
 
     def test_a_column_has_one_index(self) -> None:
         """A condition on the column is answered by its tags."""

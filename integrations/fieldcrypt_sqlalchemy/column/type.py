@@ -142,6 +142,8 @@ class Encrypted(ProtectedType, TypeDecorator[Any]):
     def _cache_key(self) -> Any:
         """What tells types apart in SQLAlchemy's statement cache, which would look at positional arguments alone."""
         types = [None if type_ is None else cache_key(type_) for type_ in (self.type_, self.storage)]
+        if NO_CACHE in types:
+            return NO_CACHE  # a type of an application's, which does not say that it may be cached
         # Readers may be such that cannot be compared, so these declarations are told apart by who made them.
         key = type(self), *types, self.encryptor, self.accepted or self.protection, self.write
         if type(self).__module__.startswith("fieldcrypt_sqlalchemy."):

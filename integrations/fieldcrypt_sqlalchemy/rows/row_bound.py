@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy.engine import Dialect
+from sqlalchemy.sql.cache_key import NO_CACHE
 
 from fieldcrypt import Encryptor
 from fieldcrypt_sqlalchemy.column.type import Encrypted
@@ -35,7 +36,8 @@ class RowBound(Encrypted):
         return bound
 
     def _cache_key(self) -> Any:
-        return (*super()._cache_key(), self.__dict__.get("row_key"))
+        key = super()._cache_key()
+        return key if key is NO_CACHE else (*key, self.__dict__.get("row_key"))
 
     def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any]:
         """Return what lets sealed values of the column through to the driver, and no others."""
