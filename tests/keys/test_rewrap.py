@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from fieldcrypt import (
@@ -41,6 +43,15 @@ class TestMoves:
         assert Encryptor(scene.old, scene.store).data_keys.rewrap(scene.new).changed == 3
         scene.assert_readable(scene.new)
         scene.assert_unreadable(scene.old)
+
+    def test_a_listener_of_0_1_is_refused_before_anything_changes(self, scene: Scene) -> None:
+        """It took two numbers, and the first data key would be the last."""
+        keys = scene.encryptor().data_keys
+        listener: Any = lambda done, total: None  # noqa: E731
+        for work in (keys.rewrap, keys.repair, lambda **told: keys.move("clinic-7", **told)):
+            with pytest.raises(ConfigurationError, match="on_progress is called with a Progress"):
+                work(on_progress=listener)
+        assert scene.names() == {tuple(scene.old.wrapping_keys())}
 
     def test_nothing_but_the_wraps_changes(self, scene: Scene) -> None:
         """Key ids, tenants, times, purposes and states stay, and with them the values."""

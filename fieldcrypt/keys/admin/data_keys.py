@@ -197,6 +197,7 @@ class DataKeys:
             ConfigurationError: the tenant has no wrapping key of its own, or one that others have.
             KeyProviderError, KeyStoreError: it could not start, or a data key could not be made.
         """
+        _check_takes_progress(on_progress)
         check_unshared(self._keyring, own_provider(self._keyring, tenant), tenant, self.entries())
 
         def work() -> MoveReport:
@@ -329,4 +330,19 @@ class DataKeys:
         return count
 
     def _run(self, work: Rewrapping, dry_run: bool, on_progress: Callable[[Progress], object] | None) -> RewrapReport:
+        _check_takes_progress(on_progress)
         return self._keyring.events.watch(lambda: work.run(dry_run=dry_run, on_progress=on_progress))
+
+
+def _check_takes_progress(on_progress: Callable[[Progress], object] | None) -> None:
+    """Refuse what cannot be called with a `Progress`, before a data key is made or changed."""
+    if on_progress is None:
+        return
+    from inspect import signature  # here, for `import fieldcrypt` does not load it
+
+    try:
+        signature(on_progress).bind(None)
+    except TypeError:
+        raise ConfigurationError("on_progress is called with a Progress: lambda progress: print(progress)") from None
+    except ValueError:
+        return  # what is written in C may not tell its parameters
