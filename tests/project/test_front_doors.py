@@ -122,9 +122,9 @@ def test_an_import_of_a_name_of_0_1_says_the_new_one(door: str, old: str, new: s
 
 def test_the_text_form_is_found_where_a_page_of_0_1_imports_it() -> None:
     """Programs that read columns of text with the core alone go on."""
-    from fieldcrypt import text_form
-
-    assert text_form is spi.text_form
+    namespace: dict[str, Any] = {}
+    exec("from fieldcrypt import text_form", namespace)  # noqa: S102 (type checkers know the new place alone)
+    assert namespace["text_form"] is spi.text_form
 
 
 def test_names_that_are_loaded_later_are_offered_at_once() -> None:
