@@ -56,8 +56,8 @@ class Encryptor:
         self,
         provider: KeyProvider | None = None,
         store: KeyStore | None = None,
-        *,
         policy: KeyPolicy | None = None,
+        *,
         observer: Observer | None = None,
         read_self_contained: bool | None = None,
     ) -> None:
@@ -77,8 +77,8 @@ class Encryptor:
         self,
         provider: KeyProvider,
         store: KeyStore | None = None,
-        *,
         policy: KeyPolicy | None = None,
+        *,
         observer: Observer | None = None,
         read_self_contained: bool | None = None,
     ) -> None:
