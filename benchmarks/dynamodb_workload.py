@@ -19,6 +19,7 @@ from pynamodb.models import Model
 from fieldcrypt import Encryptor, LocalKeyProvider, MemoryKeyStore
 from fieldcrypt_dynamodb import ItemSeal, Protected, ProtectedTable
 from fieldcrypt_dynamodb.item.forms import PYTHON
+from fieldcrypt_dynamodb.request.exchange import run
 from fieldcrypt_dynamodb.request.table import TableRequests
 from fieldcrypt_pynamodb import BlindIndexAttribute, EncryptedAttribute, encrypted
 
@@ -174,7 +175,7 @@ def _putting(requests: TableRequests, serialize: Callable[[Item], Item]) -> Call
             sent.update(serialize(Item))
             return {}
 
-        requests.put_item(send, {"Item": item})
+        run(requests.put_item({"Item": item}), send)
         return sent
 
     return put
@@ -185,7 +186,7 @@ def _getting(requests: TableRequests, deserialize: Callable[[Item], Item]) -> Ca
         def send(Key: Item) -> Item:  # noqa: N803 (boto3's name)
             return {"Item": deserialize(wire)}
 
-        found: Item = requests.get_item(send, {"Key": {"id": "?"}})["Item"]
+        found: Item = run(requests.get_item({"Key": {"id": "?"}}), send)["Item"]
         return found
 
     return get

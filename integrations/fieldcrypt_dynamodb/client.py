@@ -12,6 +12,7 @@ from fieldcrypt_dynamodb.item.description import ProtectedTable
 from fieldcrypt_dynamodb.item.forms import WIRE
 from fieldcrypt_dynamodb.item.items import Tenant
 from fieldcrypt_dynamodb.request.batches import Requests
+from fieldcrypt_dynamodb.request.exchange import run
 from fieldcrypt_dynamodb.request.operations import NOT_ON_PROTECTED, PASSED, of_boto3, tables_named
 
 __all__ = ["EncryptedClient"]
@@ -69,19 +70,19 @@ class EncryptedClient:
 
     def batch_get_item(self, **params: Any) -> dict[str, Any]:
         """Get and decrypt items."""
-        return self._requests.batch_get_item(self._client.batch_get_item, params)
+        return run(self._requests.batch_get_item(params), self._client.batch_get_item)
 
     def batch_write_item(self, **params: Any) -> dict[str, Any]:
         """Encrypt and put, or delete, items."""
-        return self._requests.batch_write_item(self._client.batch_write_item, params)
+        return run(self._requests.batch_write_item(params), self._client.batch_write_item)
 
     def transact_get_items(self, **params: Any) -> dict[str, Any]:
         """Get and decrypt items, in a transaction."""
-        return self._requests.transact_get_items(self._client.transact_get_items, params)
+        return run(self._requests.transact_get_items(params), self._client.transact_get_items)
 
     def transact_write_items(self, **params: Any) -> dict[str, Any]:
         """Encrypt and write items, in a transaction."""
-        return self._requests.transact_write_items(self._client.transact_write_items, params)
+        return run(self._requests.transact_write_items(params), self._client.transact_write_items)
 
     def get_paginator(self, operation_name: str) -> Any:
         """Return boto3's paginator of an operation, whose pages are decrypted."""
@@ -97,7 +98,7 @@ class EncryptedClient:
         send = getattr(self._client, operation)
         if requests is None:
             return send(**params)  # type: ignore[no-any-return]
-        return getattr(requests, operation)(send, params)  # type: ignore[no-any-return]
+        return run(getattr(requests, operation)(params), send)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):

@@ -10,6 +10,7 @@ from fieldcrypt_dynamodb.item.description import ProtectedTable
 from fieldcrypt_dynamodb.item.forms import PYTHON
 from fieldcrypt_dynamodb.item.items import Tenant
 from fieldcrypt_dynamodb.request.batches import Requests
+from fieldcrypt_dynamodb.request.exchange import run
 from fieldcrypt_dynamodb.request.operations import of_boto3
 from fieldcrypt_dynamodb.table import EncryptedTable
 
@@ -48,11 +49,11 @@ class EncryptedResource:
 
     def batch_get_item(self, **params: Any) -> dict[str, Any]:
         """Get and decrypt items."""
-        return self._requests.batch_get_item(self._resource.batch_get_item, params)
+        return run(self._requests.batch_get_item(params), self._resource.batch_get_item)
 
     def batch_write_item(self, **params: Any) -> dict[str, Any]:
         """Encrypt and put, or delete, items."""
-        return self._requests.batch_write_item(self._resource.batch_write_item, params)
+        return run(self._requests.batch_write_item(params), self._resource.batch_write_item)
 
     def create_table(self, **params: Any) -> Any:
         """Make a table, and return it as `Table` does."""

@@ -13,6 +13,7 @@ from fieldcrypt_dynamodb.item.description import ProtectedTable
 from fieldcrypt_dynamodb.item.forms import PYTHON
 from fieldcrypt_dynamodb.item.items import Tenant
 from fieldcrypt_dynamodb.request.batches import Requests
+from fieldcrypt_dynamodb.request.exchange import run
 from fieldcrypt_dynamodb.request.operations import of_boto3, table_name
 from fieldcrypt_dynamodb.request.table import TableRequests
 
@@ -64,27 +65,27 @@ class EncryptedTable:
 
     def put_item(self, **params: Any) -> dict[str, Any]:
         """Encrypt and put an item."""
-        return self._requests.put_item(self._table.put_item, params)
+        return run(self._requests.put_item(params), self._table.put_item)
 
     def get_item(self, **params: Any) -> dict[str, Any]:
         """Get and decrypt an item."""
-        return self._requests.get_item(self._table.get_item, params)
+        return run(self._requests.get_item(params), self._table.get_item)
 
     def update_item(self, **params: Any) -> dict[str, Any]:
         """Update an item, with encrypted values."""
-        return self._requests.update_item(self._table.update_item, params)
+        return run(self._requests.update_item(params), self._table.update_item)
 
     def delete_item(self, **params: Any) -> dict[str, Any]:
         """Delete an item."""
-        return self._requests.delete_item(self._table.delete_item, params)
+        return run(self._requests.delete_item(params), self._table.delete_item)
 
     def query(self, **params: Any) -> dict[str, Any]:
         """Find items by key, or by a searchable attribute whose tags are the key of an index."""
-        return self._requests.query(self._table.query, params)
+        return run(self._requests.query(params), self._table.query)
 
     def scan(self, **params: Any) -> dict[str, Any]:
         """Read all items, or filter them."""
-        return self._requests.scan(self._table.scan, params)
+        return run(self._requests.scan(params), self._table.scan)
 
     def update(self, **params: Any) -> EncryptedTable:
         """Change the table itself, and return it."""
@@ -97,7 +98,7 @@ class EncryptedTable:
         client = self._table.meta.client
 
         def write(items: dict[str, Any]) -> dict[str, Any]:
-            return self._batches.batch_write_item(client.batch_write_item, {"RequestItems": items})
+            return run(self._batches.batch_write_item({"RequestItems": items}), client.batch_write_item)
 
         return BatchWriter(self._table.name, write, overwrite_by_pkeys)
 

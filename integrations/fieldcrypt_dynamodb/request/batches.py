@@ -13,10 +13,11 @@ from fieldcrypt_dynamodb.expression.projections import Projection
 from fieldcrypt_dynamodb.item.description import ProtectedTable
 from fieldcrypt_dynamodb.item.forms import Form
 from fieldcrypt_dynamodb.item.items import Tenant
+from fieldcrypt_dynamodb.request.exchange import Exchange, Params
 from fieldcrypt_dynamodb.request.failures import decrypt_failed_item, explain_size
 from fieldcrypt_dynamodb.request.operations import table_name
 from fieldcrypt_dynamodb.request.parameters import check_known
-from fieldcrypt_dynamodb.request.table import Params, Send, TableRequests
+from fieldcrypt_dynamodb.request.table import TableRequests
 
 __all__ = ["Requests"]
 
@@ -60,7 +61,7 @@ class Requests:
         name = table_name(table)
         return None if name is None else self._of.get(name)
 
-    def batch_get_item(self, send: Send, params: Params) -> dict[str, Any]:
+    def batch_get_item(self, params: Params) -> Exchange:
         """Decrypt what is read; what was not processed comes back as it was asked for."""
         check_known("batch_get_item", params)
         asked: dict[str, tuple[TableRequests, Projection]] = {}
@@ -74,7 +75,7 @@ class Requests:
                     requests.check_key(key)
                 wanted[name] = {**request, "Keys": keys["Keys"]}
                 asked[name] = requests, projection
-        response = dict(send(**{**params, "RequestItems": wanted}))
+        response = dict((yield {**params, "RequestItems": wanted}))
         response["Responses"] = {
             name: [asked[name][0].opened(item, asked[name][1]) for item in items] if name in asked else items
             for name, items in response.get("Responses", {}).items()
@@ -86,7 +87,7 @@ class Requests:
         }
         return response
 
-    def batch_write_item(self, send: Send, params: Params) -> dict[str, Any]:
+    def batch_write_item(self, params: Params) -> Exchange:
         """Encrypt what is put; what was not processed comes back as it was given."""
         check_known("batch_write_item", params)
         sent: dict[str, Any] = {}
@@ -94,7 +95,7 @@ class Requests:
             requests = self.for_table(name)
             sent[name] = writes if requests is None else [_encrypted(requests, write) for write in writes]
         try:
-            response = dict(send(**{**params, "RequestItems": sent}))
+            response = dict((yield {**params, "RequestItems": sent}))
         except ClientError as error:
             writes = [write for of_table in sent.values() for write in of_table]
             puts = [write["PutRequest"]["Item"] for write in writes if "PutRequest" in write]
@@ -119,7 +120,7 @@ class Requests:
         before = {key(write): write for write in given}
         return [before[key(write)] for write in writes]
 
-    def transact_get_items(self, send: Send, params: Params) -> dict[str, Any]:
+    def transact_get_items(self, params: Params) -> Exchange:
         """Decrypt what is read."""
         check_known("transact_get_items", params)
         asked: list[tuple[TableRequests, Projection] | None] = []
@@ -133,7 +134,7 @@ class Requests:
                 request, projection = requests.get(each["Get"])
                 wanted.append({**each, "Get": request})
                 asked.append((requests, projection))
-        response = dict(send(**{**params, "TransactItems": wanted}))
+        response = dict((yield {**params, "TransactItems": wanted}))
         opened = []
         for found, reading in zip(response.get("Responses", ()), asked, strict=True):
             if reading is not None and found.get("Item"):
@@ -142,7 +143,7 @@ class Requests:
         response["Responses"] = opened
         return response
 
-    def transact_write_items(self, send: Send, params: Params) -> dict[str, Any]:
+    def transact_write_items(self, params: Params) -> Exchange:
         """Encrypt what is written."""
         check_known("transact_write_items", params)
         sent, by = [], []
@@ -157,7 +158,7 @@ class Requests:
             else:
                 sent.append({kind: _WRITES[kind](requests, write)})
         try:
-            return send(**{**params, "TransactItems": sent})
+            return (yield {**params, "TransactItems": sent})
         except ClientError as error:
             reasons = error.response.get("CancellationReasons", [])  # one for each write
             for reason, requests in zip(reasons, by, strict=False):

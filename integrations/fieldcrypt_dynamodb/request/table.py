@@ -1,11 +1,11 @@
 """What each operation of DynamoDB needs done to its request and its response.
 
-The parameters are boto3's, in either form; `send` is the method of boto3 that takes what is made of them.
+The parameters are boto3's, in either form. Nothing is sent here: an operation is an `Exchange`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -21,14 +21,12 @@ from fieldcrypt_dynamodb.expression.updates import Update
 from fieldcrypt_dynamodb.item.description import ProtectedTable
 from fieldcrypt_dynamodb.item.forms import PYTHON, WIRE, Form
 from fieldcrypt_dynamodb.item.items import Items, Tenant
+from fieldcrypt_dynamodb.request.exchange import Exchange, Params, Response
 from fieldcrypt_dynamodb.request.failures import decrypt_failed_item, explain_size
 from fieldcrypt_dynamodb.request.pages import joined
 from fieldcrypt_dynamodb.request.parameters import check_known
 
 __all__ = ["TableRequests"]
-
-Params = Mapping[str, Any]
-Send = Callable[..., dict[str, Any]]
 
 _CONDITION, _FILTER, _KEY = "ConditionExpression", "FilterExpression", "KeyConditionExpression"
 _UPDATE, _PROJECTION = "UpdateExpression", "ProjectionExpression"
@@ -57,9 +55,9 @@ class TableRequests:
 
     # One item
 
-    def put_item(self, send: Send, params: Params) -> dict[str, Any]:
+    def put_item(self, params: Params) -> Exchange:
         """Encrypt an item; decrypt the old one, if it is returned."""
-        response = self._send(send, self.put(params))
+        response = yield from self._sent(self.put(params))
         return self._opened(response, "Attributes", None, whole=True) if "Attributes" in response else response
 
     def put(self, params: Params) -> dict[str, Any]:
@@ -72,10 +70,10 @@ class TableRequests:
         placeholders.put_into(new)
         return new
 
-    def get_item(self, send: Send, params: Params) -> dict[str, Any]:
+    def get_item(self, params: Params) -> Exchange:
         """Decrypt an item."""
         new, projection = self.get(params)
-        response = self._send(send, new)
+        response = yield from self._sent(new)
         if "Item" in response:
             response = {**response, "Item": self.opened(response["Item"], projection)}
         return response
@@ -95,9 +93,9 @@ class TableRequests:
         found = self.items.decrypted(item, whole=projection.verifies)
         return found if projection is _EVERYTHING else projection.cut(found)
 
-    def delete_item(self, send: Send, params: Params) -> dict[str, Any]:
+    def delete_item(self, params: Params) -> Exchange:
         """Rewrite a condition; decrypt the old item, if it is returned."""
-        response = self._send(send, self.delete(params))
+        response = yield from self._sent(self.delete(params))
         return self._opened(response, "Attributes", None, whole=True)
 
     def delete(self, params: Params) -> dict[str, Any]:
@@ -106,10 +104,10 @@ class TableRequests:
         placeholders.put_into(new)
         return new
 
-    def update_item(self, send: Send, params: Params) -> dict[str, Any]:
+    def update_item(self, params: Params) -> Exchange:
         """Encrypt what is set on protected attributes; decrypt what is returned."""
         new = self.update(params)
-        response = self._send(send, new)
+        response = yield from self._sent(new)
         whole = str(params.get("ReturnValues", "")).startswith("ALL")
         return self._opened(response, "Attributes", None if whole else params["Key"], whole=whole)
 
@@ -160,7 +158,7 @@ class TableRequests:
 
     # Several items
 
-    def query(self, send: Send, params: Params) -> dict[str, Any]:
+    def query(self, params: Params) -> Exchange:
         """Decrypt what is found by key; on a tag as the key of an index, ask for each tag of the value."""
         new, placeholders = self._prepared("query", params)
         search: KeySearch | None = None
@@ -168,21 +166,16 @@ class TableRequests:
         if _KEY in new:
             condition, search = rewrite_key(new[_KEY], self.table, placeholders, self._form, self.items.tenant_text)
             new[_KEY] = condition.text
-        return self._search(send, new, placeholders, condition, search)
+        return self._search(new, placeholders, condition, search)
 
-    def scan(self, send: Send, params: Params) -> dict[str, Any]:
+    def scan(self, params: Params) -> Exchange:
         """Decrypt what is found."""
         new, placeholders = self._prepared("scan", params)
-        return self._search(send, new, placeholders, None, None)
+        return self._search(new, placeholders, None, None)
 
     def _search(
-        self,
-        send: Send,
-        new: dict[str, Any],
-        placeholders: Placeholders,
-        by_key: Condition | None,
-        search: KeySearch | None,
-    ) -> dict[str, Any]:
+        self, new: Params, placeholders: Placeholders, by_key: Condition | None, search: KeySearch | None
+    ) -> Exchange:
         conditions = [by_key] if by_key is not None else []
         if _FILTER in new:
             condition = rewrite(
@@ -202,7 +195,7 @@ class TableRequests:
         asked_about = {name for condition in conditions for name in condition.attributes if name in sealed}
         projection = self._projected(new, placeholders, compared | asked_about)
         placeholders.put_into(new)
-        response = self._send(send, new) if search is None else self._send_per_tag(send, new, search)
+        response = yield from self._sent(new) if search is None else self._sent_per_tag(new, search)
         if counted:
             return response
         items = [self.items.decrypted(item, whole=projection.verifies) for item in response.get("Items", ())]
@@ -219,7 +212,7 @@ class TableRequests:
                     "project it"
                 )
 
-    def _send_per_tag(self, send: Send, new: dict[str, Any], search: KeySearch) -> dict[str, Any]:
+    def _sent_per_tag(self, new: Params, search: KeySearch) -> Exchange:
         """Ask for one tag after the other, and return the first page that is not the last of its tag.
 
         While DynamoDB has more for a tag, its LastEvaluatedKey has the tag, so that one sees where to go on. If a tag
@@ -241,7 +234,7 @@ class TableRequests:
                 request.pop("ExclusiveStartKey", None)
                 if "Limit" in new:
                     request["Limit"] = max(1, new["Limit"] - found["ScannedCount"])
-            found = joined(found, self._send(send, request))
+            found = joined(found, (yield from self._sent(request)))
             if "LastEvaluatedKey" in found:
                 break
         return found
@@ -270,15 +263,16 @@ class TableRequests:
         new[_PROJECTION] = projection.text
         return projection
 
-    def _send(self, send: Send, params: dict[str, Any]) -> dict[str, Any]:
+    def _sent(self, params: Params) -> Exchange:
+        """Have a request sent, and return the response; an error says what can be said about items."""
         try:
-            return send(**params)
+            return (yield params)
         except ClientError as error:
             decrypt_failed_item(self.failed_items, error.response)
             explain_size(error, [params["Item"]] if "Item" in params else [], self._form)
             raise
 
-    def _opened(self, response: dict[str, Any], part: str, key: Params | None, *, whole: bool) -> dict[str, Any]:
+    def _opened(self, response: Response, part: str, key: Params | None, *, whole: bool) -> Response:
         """Return a response with its item decrypted."""
         if part not in response:
             return response
