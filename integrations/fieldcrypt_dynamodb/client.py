@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from copy import copy
 from typing import Any
 
-from fieldcrypt_dynamodb.errors import ProtectedAttributeError
+from fieldcrypt_dynamodb.errors import ProtectedAttributeError, RefusedMemberError
 from fieldcrypt_dynamodb.item.description import ProtectedTable
 from fieldcrypt_dynamodb.item.forms import WIRE
 from fieldcrypt_dynamodb.item.items import Tenant
 from fieldcrypt_dynamodb.request.batches import Requests
 from fieldcrypt_dynamodb.request.exchange import run
-from fieldcrypt_dynamodb.request.operations import NOT_ON_PROTECTED, PASSED, of_boto3, tables_named
+from fieldcrypt_dynamodb.request.operations import NOT_ON_PROTECTED, PASSED, of_boto3, refuse_async, tables_named
 
 __all__ = ["EncryptedClient"]
 
@@ -33,9 +33,13 @@ class EncryptedClient:
     Args:
         client: boto3's. It is used, not changed: whoever uses it directly gets ciphertext.
         tables: the descriptions of the protected tables.
+
+    Raises:
+        ConfigurationError: a table is described twice, or the client is async.
     """
 
     def __init__(self, client: Any, tables: Iterable[ProtectedTable]) -> None:
+        refuse_async(client, "AsyncEncryptedClient")
         self._client = client
         self._requests = Requests(tables, WIRE)
 
@@ -107,7 +111,7 @@ class EncryptedClient:
         if name in PASSED or name in _ATTRIBUTES:
             return found
         if name not in NOT_ON_PROTECTED:
-            raise ProtectedAttributeError(
+            raise RefusedMemberError(
                 f"{name}: its effect on protected items is not known. boto3's own client can do it"
             )
 

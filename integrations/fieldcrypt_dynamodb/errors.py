@@ -5,7 +5,7 @@ from __future__ import annotations
 from fieldcrypt import PlaintextRefusedError
 from fieldcrypt.spi import located
 
-__all__ = ["ProtectedAttributeError", "named_error"]
+__all__ = ["ProtectedAttributeError", "RefusedMemberError", "named_error"]
 
 
 class ProtectedAttributeError(PlaintextRefusedError):
@@ -14,6 +14,13 @@ class ProtectedAttributeError(PlaintextRefusedError):
     It would send plaintext of a protected attribute to DynamoDB, write what is no encrypted value of the attribute's,
     or have DynamoDB compute with ciphertext. Or what PynamoDB's model was read from lacks the key or the tenant that
     its values are bound to.
+    """
+
+
+class RefusedMemberError(ProtectedAttributeError, AttributeError):
+    """A wrapper does not have what boto3's object has, because it would lead past the encryption.
+
+    It is an AttributeError too, so that `hasattr` and `getattr` with a default answer as they do elsewhere.
     """
 
 

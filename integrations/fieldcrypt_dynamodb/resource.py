@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from fieldcrypt_dynamodb.errors import ProtectedAttributeError
+from fieldcrypt_dynamodb.errors import RefusedMemberError
 from fieldcrypt_dynamodb.item.description import ProtectedTable
 from fieldcrypt_dynamodb.item.forms import PYTHON
 from fieldcrypt_dynamodb.item.items import Tenant
 from fieldcrypt_dynamodb.request.batches import Requests
 from fieldcrypt_dynamodb.request.exchange import run
-from fieldcrypt_dynamodb.request.operations import of_boto3
+from fieldcrypt_dynamodb.request.operations import of_boto3, refuse_async
 from fieldcrypt_dynamodb.table import EncryptedTable
 
 __all__ = ["EncryptedResource"]
@@ -26,9 +26,13 @@ class EncryptedResource:
     Args:
         resource: boto3's. It is used, not changed.
         tables: the descriptions of the protected tables.
+
+    Raises:
+        ConfigurationError: a table is described twice, or the resource is async.
     """
 
     def __init__(self, resource: Any, tables: Iterable[ProtectedTable]) -> None:
+        refuse_async(resource, "AsyncEncryptedTable for its tables, AsyncEncryptedClient for its client")
         self._resource = resource
         self._tenant: Tenant | None = None
         self._requests = Requests(tables, PYTHON)
@@ -63,7 +67,7 @@ class EncryptedResource:
         if name.startswith("_"):
             raise AttributeError(name)
         of_boto3(self._resource, name)  # an AttributeError, if there is none
-        raise ProtectedAttributeError(
+        raise RefusedMemberError(
             f"{name}: it would give access to protected items past their encryption. boto3's own resource has it"
         )
 

@@ -8,13 +8,13 @@ from typing import Any
 
 from fieldcrypt import ConfigurationError
 from fieldcrypt_dynamodb.batch_writer import BatchWriter
-from fieldcrypt_dynamodb.errors import ProtectedAttributeError
+from fieldcrypt_dynamodb.errors import RefusedMemberError
 from fieldcrypt_dynamodb.item.description import ProtectedTable
 from fieldcrypt_dynamodb.item.forms import PYTHON
 from fieldcrypt_dynamodb.item.items import Tenant
 from fieldcrypt_dynamodb.request.batches import Requests
 from fieldcrypt_dynamodb.request.exchange import run
-from fieldcrypt_dynamodb.request.operations import of_boto3, table_name
+from fieldcrypt_dynamodb.request.operations import of_boto3, refuse_async, table_name
 from fieldcrypt_dynamodb.request.table import TableRequests
 
 __all__ = ["PASSED", "EncryptedTable"]
@@ -47,10 +47,11 @@ class EncryptedTable:
         description: what is protected in it.
 
     Raises:
-        ConfigurationError: the description is one of another table.
+        ConfigurationError: the description is one of another table, or the table is async.
     """
 
     def __init__(self, table: Any, description: ProtectedTable) -> None:
+        refuse_async(table, "AsyncEncryptedTable")
         if table_name(table.name) != description.name:
             raise ConfigurationError(f"the table is {table.name}, and the description one of {description.name}")
         self._table = table
@@ -108,7 +109,7 @@ class EncryptedTable:
         found = of_boto3(self._table, name)  # an AttributeError, if there is none
         if name in PASSED:
             return found
-        raise ProtectedAttributeError(
+        raise RefusedMemberError(
             f"{name}: it would give access to protected items past their encryption. boto3's own Table has it"
         )
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-__all__ = ["ENCRYPTED", "NOT_ON_PROTECTED", "PASSED", "of_boto3", "table_name", "tables_named"]
+from fieldcrypt import ConfigurationError
+
+__all__ = ["ENCRYPTED", "NOT_ON_PROTECTED", "PASSED", "of_boto3", "refuse_async", "table_name", "tables_named"]
 
 # Items are encrypted and decrypted.
 ENCRYPTED = frozenset(
@@ -51,6 +54,21 @@ def of_boto3(wrapped: Any, name: str) -> Any:
     if name == "of_tenant":  # a method in 0.1
         raise AttributeError('of_tenant is a function: of_tenant(table, "clinic-7"), from fieldcrypt_dynamodb')
     return getattr(wrapped, name)
+
+
+def refuse_async(wrapped: Any, instead: str) -> None:
+    """Refuse what is to be awaited: a table, resource or client of aioboto3 or aiobotocore, or the promise of one.
+
+    Args:
+        wrapped: what a wrapper is given. None of its properties is read, for that could call AWS.
+        instead: what to use.
+
+    Raises:
+        ConfigurationError: it is async.
+    """
+    members = (inspect.getattr_static(wrapped, name, None) for name in ("__aenter__", "get_item"))
+    if inspect.isawaitable(wrapped) or any(map(inspect.iscoroutinefunction, members)):
+        raise ConfigurationError(f"a {type(wrapped).__name__} is async, as what aioboto3 makes is: use {instead}")
 
 
 def table_name(given: Any) -> str | None:
