@@ -53,7 +53,8 @@ class BatchWriter:
     def _flush(self) -> None:
         batch, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
         response = self._send({self._table: batch})
-        self._waiting += response["UnprocessedItems"].get(self._table, [])
+        for writes in response["UnprocessedItems"].values():  # of this table, by its name or its ARN
+            self._waiting += writes
 
     def __enter__(self) -> Self:
         return self

@@ -64,7 +64,7 @@ class Requests:
     def batch_get_item(self, params: Params) -> Exchange:
         """Decrypt what is read; what was not processed comes back as it was asked for."""
         check_known("batch_get_item", params)
-        asked: dict[str, tuple[TableRequests, Projection]] = {}
+        asked: dict[str | None, tuple[TableRequests, Projection, Any]] = {}  # by the table's name, never its ARN
         wanted: dict[str, Any] = {}
         for name, keys in params["RequestItems"].items():
             requests = self.for_table(name)
@@ -74,16 +74,21 @@ class Requests:
                 for key in keys["Keys"]:
                     requests.check_key(key)
                 wanted[name] = {**request, "Keys": keys["Keys"]}
-                asked[name] = requests, projection
+                if asked.setdefault(table_name(name), (requests, projection, keys))[1] != projection:
+                    raise ProtectedAttributeError(
+                        f"{requests.table.name} is asked for twice, by its name and its ARN, and not for the same "
+                        "attributes: which answer is which cannot be told"
+                    )
         response = dict((yield {**params, "RequestItems": wanted}))
         response["Responses"] = {
-            name: [asked[name][0].opened(item, asked[name][1]) for item in items] if name in asked else items
+            name: items if reading is None else [reading[0].opened(item, reading[1]) for item in items]
             for name, items in response.get("Responses", {}).items()
+            for reading in (asked.get(table_name(name)),)
         }
-        unprocessed = response.get("UnprocessedKeys") or {}
         response["UnprocessedKeys"] = {
-            name: {**params["RequestItems"][name], "Keys": keys["Keys"]} if name in asked else keys
-            for name, keys in unprocessed.items()
+            name: keys if reading is None else {**params["RequestItems"].get(name, reading[2]), "Keys": keys["Keys"]}
+            for name, keys in (response.get("UnprocessedKeys") or {}).items()
+            for reading in (asked.get(table_name(name)),)
         }
         return response
 
@@ -102,13 +107,16 @@ class Requests:
             explain_size(error, puts, self._form)
             raise
         response["UnprocessedItems"] = {
-            name: self._as_given(name, writes, params["RequestItems"].get(name, ()))
+            name: self._as_given(name, writes, params["RequestItems"])
             for name, writes in (response.get("UnprocessedItems") or {}).items()
         }
         return response
 
-    def _as_given(self, name: str, writes: list[Any], given: Any) -> list[Any]:
-        """Return writes that were not processed as they were before encryption, so that they can be sent again."""
+    def _as_given(self, name: str, writes: list[Any], given: Params) -> list[Any]:
+        """Return writes that were not processed as they were before encryption, so that they can be sent again.
+
+        The answer may have a table's name where the request has its ARN.
+        """
         requests = self.for_table(name)
         if requests is None:
             return writes
@@ -117,7 +125,8 @@ class Requests:
             item = write["PutRequest"]["Item"] if "PutRequest" in write else write["DeleteRequest"]["Key"]
             return tuple(self._form.key_part(item[part]) for part in requests.table.key)
 
-        before = {key(write): write for write in given}
+        asked = sorted((each for each in given if table_name(each) == table_name(name)), key=name.__eq__)
+        before = {key(write): write for each in asked for write in given[each]}  # those under this very name count
         return [before[key(write)] for write in writes]
 
     def transact_get_items(self, params: Params) -> Exchange:

@@ -1,0 +1,160 @@
+"""What stands around a boto3 object: members that libraries probe for, async objects, answers under another name."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from typing import Any
+
+import pytest
+from botocore.awsrequest import AWSResponse, HeadersDict
+
+from fieldcrypt import ConfigurationError
+from fieldcrypt_dynamodb import (
+    EncryptedClient,
+    EncryptedResource,
+    EncryptedTable,
+    ProtectedAttributeError,
+    ProtectedTable,
+)
+from tests.dynamodb.patients import ITEM, SSN, WIRE_ITEM, WIRE_KEY, stored
+from tests.dynamodb.patients import client as client
+from tests.dynamodb.patients import description as description
+from tests.dynamodb.patients import encryptor as encryptor
+from tests.dynamodb.patients import raw as raw
+from tests.dynamodb.patients import resource as resource
+from tests.dynamodb.patients import table as table
+from tests.support.dynamodb import OnMoto
+from tests.support.wiretap import Secrets
+
+
+def in_json(item: dict[str, Any]) -> dict[str, Any]:
+    """An item as DynamoDB's responses have it."""
+    found: dict[str, Any] = json.loads(json.dumps(item, default=lambda data: b64encode(data).decode()))
+    return found
+
+
+def answer_of(request: Any, content: Any) -> AWSResponse:
+    """DynamoDB's response to a request."""
+    headers: Any = HeadersDict({"content-type": "application/x-amz-json-1.0"})
+    response: Any = AWSResponse(request.url, 200, headers, None)
+    response._content = json.dumps(content).encode()
+    return response  # type: ignore[no-any-return]
+
+
+class TestProbes(OnMoto):
+    """As libraries ask what they were given."""
+
+    def test_what_is_refused_is_missing(
+        self, table: EncryptedTable, client: EncryptedClient, resource: Any, description: ProtectedTable
+    ) -> None:
+        encrypted = EncryptedResource(resource, [description])
+        members = [(table, "get_available_subresources"), (client, "generate_presigned_url"), (encrypted, "tables")]
+        for wrapper, name in members:
+            assert not hasattr(wrapper, name)
+            assert getattr(wrapper, name, "another way") == "another way"
+            with pytest.raises(ProtectedAttributeError, match=f"{name}: .* boto3's own"):
+                getattr(wrapper, name)
+
+
+class AsyncTable:
+    name = "patients"
+
+    async def get_item(self, **_: Any) -> Any: ...
+
+
+class AsyncContext:
+    """What makes a client of aiobotocore."""
+
+    async def __aenter__(self) -> Any: ...
+
+
+class TestAsyncObjects:
+    @pytest.mark.parametrize("given", [AsyncTable(), AsyncContext()])
+    def test_they_are_refused_when_they_are_wrapped(self, given: Any, description: ProtectedTable) -> None:
+        """Before an answer that was not awaited is taken for a response."""
+        for wrapper, instead in (
+            (lambda: EncryptedTable(given, description), "AsyncEncryptedTable"),
+            (lambda: EncryptedClient(given, [description]), "AsyncEncryptedClient"),
+            (lambda: EncryptedResource(given, [description]), "AsyncEncryptedTable"),
+        ):
+            with pytest.raises(ConfigurationError, match=f"async.*{instead}"):
+                wrapper()
+
+    def test_so_is_a_table_that_was_not_awaited(self, description: ProtectedTable) -> None:
+        """`resource.Table("patients")` of aioboto3."""
+        awaitable = AsyncTable().get_item()
+        with pytest.raises(ConfigurationError, match="coroutine is async"):
+            EncryptedTable(awaitable, description)
+        awaitable.close()
+
+
+class TestArns(OnMoto):
+    """DynamoDB may answer under a table's name where it was asked under its ARN."""
+
+    @pytest.fixture
+    def arn(self, raw: Any) -> str:
+        found: str = raw.describe_table(TableName="patients")["Table"]["TableArn"]
+        return found
+
+    def test_a_batch_writer_sends_again_what_was_not_processed(
+        self, arn: str, resource: Any, description: ProtectedTable
+    ) -> None:
+        """Whatever the answer calls the table."""
+        table = EncryptedResource(resource, [description]).Table(arn)
+        refused: list[Any] = []
+
+        def refuse_once(request: Any, **_: Any) -> Any:
+            if refused:
+                return None
+            refused.append(json.loads(request.body)["RequestItems"][arn])
+            return answer_of(request, {"UnprocessedItems": {"patients": refused[0]}})
+
+        resource.meta.client.meta.events.register("before-send.dynamodb.BatchWriteItem", refuse_once)
+        with table.batch_writer() as batch:
+            batch.put_item(Item=ITEM)
+        assert len(refused) == 1
+        assert table.scan()["Items"] == [ITEM]
+
+    @pytest.mark.parametrize("answered", ["by its name", "by its ARN"])
+    def test_a_batch_is_decrypted_whatever_the_answer_calls_the_table(
+        self, arn: str, raw: Any, client: EncryptedClient, answered: str
+    ) -> None:
+        """And what was not processed comes back as it was asked for."""
+        client.put_item(TableName="patients", Item=WIRE_ITEM)
+        item, name = in_json(stored(raw)), arn if answered == "by its ARN" else "patients"
+        left = {"Keys": [{**WIRE_KEY, "number": {"N": "2"}}]}
+        raw.meta.events.register(
+            "before-send.dynamodb.BatchGetItem",
+            lambda request, **_: answer_of(request, {"Responses": {name: [item]}, "UnprocessedKeys": {name: left}}),
+        )
+        asked = {
+            "Keys": [WIRE_KEY, *left["Keys"]],
+            "ProjectionExpression": "#s",
+            "ExpressionAttributeNames": {"#s": "ssn"},
+        }
+        found = client.batch_get_item(RequestItems={arn: asked})
+        assert found["Responses"] == {name: [{"ssn": {"S": SSN}}]}
+        assert found["UnprocessedKeys"] == {name: {**asked, **left}}
+
+    def test_writes_that_were_not_processed_come_back_as_they_were_given(
+        self, arn: str, raw: Any, client: EncryptedClient
+    ) -> None:
+        """Also where the request has one table by both its names."""
+        second = {"PutRequest": {"Item": {**WIRE_ITEM, "number": {"N": "2"}}}}
+        writes = {"patients": [second], arn: [{"PutRequest": {"Item": WIRE_ITEM}}]}
+
+        def refuse_all(request: Any, **_: Any) -> Any:
+            sent = json.loads(request.body)["RequestItems"]
+            return answer_of(request, {"UnprocessedItems": {"patients": [*sent["patients"], *sent[arn]]}})
+
+        raw.meta.events.register("before-send.dynamodb.BatchWriteItem", refuse_all)
+        left = client.batch_write_item(RequestItems=writes)["UnprocessedItems"]
+        assert left == {"patients": [*writes["patients"], *writes[arn]]}
+
+    def test_one_table_is_not_asked_for_twice_for_different_attributes(
+        self, arn: str, client: EncryptedClient, secrets: Secrets
+    ) -> None:
+        asked = {"Keys": [WIRE_KEY], "ProjectionExpression": "ssn"}
+        with secrets.nothing_is_sent(), pytest.raises(ProtectedAttributeError, match="twice"):
+            client.batch_get_item(RequestItems={arn: asked, "patients": {**asked, "ProjectionExpression": "born"}})
