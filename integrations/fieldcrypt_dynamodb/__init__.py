@@ -4,9 +4,10 @@ from fieldcrypt import IndexedBy
 from fieldcrypt_dynamodb.batch_writer import BatchWriter
 from fieldcrypt_dynamodb.client import EncryptedClient
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError
-from fieldcrypt_dynamodb.item.description import ItemSeal, LegacyItemReader, Protected, ProtectedTable
+from fieldcrypt_dynamodb.item.description import ItemSeal, LegacyItemReader, Protected
 from fieldcrypt_dynamodb.key_store.store import DynamoKeyStore
 from fieldcrypt_dynamodb.of_tenant import of_tenant
+from fieldcrypt_dynamodb.protected_table import ProtectedTable
 from fieldcrypt_dynamodb.request.failures import size_of
 from fieldcrypt_dynamodb.resource import EncryptedResource
 from fieldcrypt_dynamodb.stream_record import decrypt_stream_record

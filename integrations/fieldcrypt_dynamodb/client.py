@@ -8,9 +8,9 @@ from copy import copy
 from typing import Any
 
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError, RefusedMemberError
-from fieldcrypt_dynamodb.item.description import ProtectedTable
 from fieldcrypt_dynamodb.item.forms import WIRE
 from fieldcrypt_dynamodb.item.items import Tenant
+from fieldcrypt_dynamodb.protected_table import ProtectedTable
 from fieldcrypt_dynamodb.request.batches import Requests
 from fieldcrypt_dynamodb.request.exchange import run
 from fieldcrypt_dynamodb.request.operations import NOT_ON_PROTECTED, PASSED, of_boto3, refuse_async, tables_named

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from fieldcrypt_dynamodb.errors import RefusedMemberError
-from fieldcrypt_dynamodb.item.description import ProtectedTable
 from fieldcrypt_dynamodb.item.forms import PYTHON
 from fieldcrypt_dynamodb.item.items import Tenant
+from fieldcrypt_dynamodb.protected_table import ProtectedTable
 from fieldcrypt_dynamodb.request.batches import Requests
 from fieldcrypt_dynamodb.request.exchange import run
 from fieldcrypt_dynamodb.request.operations import of_boto3, refuse_async
@@ -36,6 +36,7 @@ class EncryptedResource:
         self._resource = resource
         self._tenant: Tenant | None = None
         self._requests = Requests(tables, PYTHON)
+        self._tables = {table.name: table for table in self._requests.tables}
 
     def _be_of_tenant(self, tenant: Tenant) -> None:
         self._tenant = tenant
@@ -47,7 +48,7 @@ class EncryptedResource:
         table = self._resource.Table(name)  # an ARN may be one of another account
         if requests is None:
             return table
-        encrypted = EncryptedTable(table, requests.table)
+        encrypted = EncryptedTable(table, self._tables[requests.table.name])
         encrypted._be_of_tenant(self._tenant)
         return encrypted
 

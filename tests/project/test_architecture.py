@@ -46,6 +46,7 @@ LAYERS = {
     "fieldcrypt_dynamodb": [
         "errors lazy_client key_store",
         "item",
+        "protected_table",
         "expression",
         "request batch_writer",
         "table stream_record old_items",

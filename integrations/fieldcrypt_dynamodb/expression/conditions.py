@@ -9,7 +9,7 @@ from fieldcrypt.spi import MAX_TAG_SIZE
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError, named_error
 from fieldcrypt_dynamodb.expression.placeholders import Placeholders
 from fieldcrypt_dynamodb.expression.syntax import Node, conditions
-from fieldcrypt_dynamodb.item.description import ProtectedTable
+from fieldcrypt_dynamodb.item.description import TableDescription
 from fieldcrypt_dynamodb.item.forms import Form
 from fieldcrypt_dynamodb.item.items import Items
 
@@ -74,7 +74,7 @@ class KeySearch(NamedTuple):
 
 class _Rewriting:
     def __init__(
-        self, text: str, table: ProtectedTable, placeholders: Placeholders, form: Form, tenant: str | None
+        self, text: str, table: TableDescription, placeholders: Placeholders, form: Form, tenant: str | None
     ) -> None:
         self._text, self._table, self._placeholders, self._form, self._tenant = text, table, placeholders, form, tenant
         self.tree = conditions(text, placeholders.names)
@@ -164,7 +164,7 @@ class _Rewriting:
 
 
 def rewrite(
-    text: str, table: ProtectedTable, placeholders: Placeholders, form: Form, tenant: str | None, *, compares: bool
+    text: str, table: TableDescription, placeholders: Placeholders, form: Form, tenant: str | None, *, compares: bool
 ) -> Condition:
     """Rewrite a condition or a filter.
 
@@ -209,7 +209,7 @@ def rewrite(
 
 
 def rewrite_key(
-    text: str, table: ProtectedTable, placeholders: Placeholders, form: Form, tenant: str | None
+    text: str, table: TableDescription, placeholders: Placeholders, form: Form, tenant: str | None
 ) -> tuple[Condition, KeySearch | None]:
     """Rewrite a key condition. On the key of an index, DynamoDB takes one tag at a time.
 

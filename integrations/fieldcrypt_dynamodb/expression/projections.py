@@ -9,7 +9,7 @@ from typing import Any
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError
 from fieldcrypt_dynamodb.expression.placeholders import Placeholders
 from fieldcrypt_dynamodb.expression.syntax import paths
-from fieldcrypt_dynamodb.item.description import ProtectedTable
+from fieldcrypt_dynamodb.item.description import TableDescription
 
 __all__ = ["Projection"]
 
@@ -30,7 +30,7 @@ class Projection:
 
     @classmethod
     def from_text(
-        cls, text: str, table: ProtectedTable, placeholders: Placeholders, needed: Iterable[str] = ()
+        cls, text: str, table: TableDescription, placeholders: Placeholders, needed: Iterable[str] = ()
     ) -> Projection:
         """Read an expression, and add what it takes to decrypt.
 

@@ -7,7 +7,7 @@ from typing import Any
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError
 from fieldcrypt_dynamodb.expression.placeholders import Placeholders
 from fieldcrypt_dynamodb.expression.syntax import Node, Path, Tokens, operand
-from fieldcrypt_dynamodb.item.description import ProtectedTable
+from fieldcrypt_dynamodb.item.description import TableDescription
 from fieldcrypt_dynamodb.item.items import Binding, Items
 
 __all__ = ["Update"]
@@ -140,7 +140,7 @@ def _sum(tokens: Tokens) -> Node:
     return Node("sum", (first, second), first.start, second.end)
 
 
-def _check(table: ProtectedTable, path: Path) -> None:
+def _check(table: TableDescription, path: Path) -> None:
     if path.root in table.attributes and not path.whole:
         raise ProtectedAttributeError(
             f"DynamoDB cannot change a part of the protected attribute {table.name}.{path.root}: set it as a whole",

@@ -13,7 +13,7 @@ from fieldcrypt_dynamodb.item.forms import PYTHON
 from fieldcrypt_dynamodb.item.plaintext import to_value
 from fieldcrypt_dynamodb.item.values import check_type
 
-__all__ = ["ItemSeal", "LegacyItemReader", "Protected", "ProtectedTable"]
+__all__ = ["ItemSeal", "LegacyItemReader", "Protected", "TableDescription"]
 
 
 class LegacyItemReader(Protocol):
@@ -55,13 +55,13 @@ class ItemSeal:
     attribute: str
     over: tuple[str, ...]
     accept_unsealed: date | None = None
-    accept: Sequence[ProtectedTable] = ()
+    accept: Sequence[TableDescription] = ()
     accept_until: date | None = None
     accept_public_key: bool = False
     accept_foreign_keys: bool = False
 
 
-class ProtectedTable:
+class TableDescription:
     """The description of a table, which the wrappers of a boto3 client, resource or Table work by.
 
         patients = ProtectedTable(
@@ -217,6 +217,6 @@ class ProtectedTable:
 def _accepted_seals(seal: ItemSeal) -> Accepted | None:
     if bool(seal.accept) != (seal.accept_until is not None):
         raise ConfigurationError("ItemSeal(accept=…) and accept_until=date(…) go together: every migration ends")
-    if any(not isinstance(each, ProtectedTable) or each.seal is None for each in seal.accept):
+    if any(not isinstance(each, TableDescription) or each.seal is None for each in seal.accept):
         raise ConfigurationError("ItemSeal(accept=…) takes descriptions of tables that have a seal")
     return Accepted(seal.accept_until) if seal.accept else None

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from fieldcrypt import DecryptionError, Event, EventKind, RowContext, key_text, row_context
 from fieldcrypt.spi import encrypt_fields
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError, named_error
-from fieldcrypt_dynamodb.item.description import ProtectedTable
+from fieldcrypt_dynamodb.item.description import TableDescription
 from fieldcrypt_dynamodb.item.forms import PYTHON, WIRE, Form
 from fieldcrypt_dynamodb.item.legacy_items import LegacyItems
 from fieldcrypt_dynamodb.item.plaintext import part_of, stored
@@ -55,7 +55,7 @@ class Items:
         tenant: the only tenant whose items these are, or None if each item says it.
     """
 
-    def __init__(self, table: ProtectedTable, form: Form, tenant: Tenant | None = None) -> None:
+    def __init__(self, table: TableDescription, form: Form, tenant: Tenant | None = None) -> None:
         self.table = table
         self.form = form
         self.tenant = tenant

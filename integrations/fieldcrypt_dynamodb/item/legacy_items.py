@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fieldcrypt import DecryptionError, Event, EventKind
-from fieldcrypt_dynamodb.item.description import ProtectedTable
+from fieldcrypt_dynamodb.item.description import TableDescription
 from fieldcrypt_dynamodb.item.forms import Form
 from fieldcrypt_dynamodb.item.plaintext import stored, to_value
 
@@ -21,7 +21,7 @@ class LegacyItems:
         form: in which items come and go.
     """
 
-    def __init__(self, table: ProtectedTable, form: Form) -> None:
+    def __init__(self, table: TableDescription, form: Form) -> None:
         self._table, self._form = table, form
         self._readers: Any = () if table.legacy_items is None else table.legacy_items.readers
         self._attributes = {

@@ -11,7 +11,7 @@ from typing import Any
 
 from fieldcrypt import DecryptionError, Event, EventKind, KeyNotFoundError, RowContext, key_text, row_context
 from fieldcrypt.spi import SEAL_KEY, located, seal_digest
-from fieldcrypt_dynamodb.item.description import ProtectedTable
+from fieldcrypt_dynamodb.item.description import TableDescription
 from fieldcrypt_dynamodb.item.forms import WIRE, Form
 from fieldcrypt_dynamodb.item.plaintext import part_of
 from fieldcrypt_dynamodb.item.values import plain, to_python
@@ -27,7 +27,7 @@ class Sealing:
         form: in which items come.
     """
 
-    def __init__(self, table: ProtectedTable, form: Form) -> None:
+    def __init__(self, table: TableDescription, form: Form) -> None:
         if table.seal is None or table.seal_field is None:
             raise TypeError("the table has no seal")
         self._name = f"{table.name}.{table.seal.attribute}"

@@ -7,7 +7,6 @@ from typing import Any
 
 from fieldcrypt import ConfigurationError
 from fieldcrypt.spi.migration import Part, StoredMigration, Which
-from fieldcrypt_dynamodb.item.description import ProtectedTable
 from fieldcrypt_dynamodb.lazy_client import ClientFactory, LazyClient
 from fieldcrypt_dynamodb.migration.access import CONFIG, TableAccess
 from fieldcrypt_dynamodb.migration.checkpoint_table import CheckpointTable
@@ -15,6 +14,7 @@ from fieldcrypt_dynamodb.migration.checkpoints import Checkpoints
 from fieldcrypt_dynamodb.migration.entries import MOST_SEGMENTS
 from fieldcrypt_dynamodb.migration.source import TableSource
 from fieldcrypt_dynamodb.migration.target import MigratedTable, migrated_table
+from fieldcrypt_dynamodb.protected_table import ProtectedTable
 
 __all__ = ["TableMigration"]
 

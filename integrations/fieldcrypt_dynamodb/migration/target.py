@@ -7,11 +7,11 @@ from typing import Any, Protocol
 
 from fieldcrypt import NO_TENANT, ConfigurationError, DecryptionError, Encryptor, Field, IndexedBy
 from fieldcrypt.spi import Accepted
-from fieldcrypt_dynamodb.item.description import ProtectedTable
 from fieldcrypt_dynamodb.item.forms import PYTHON, WIRE
 from fieldcrypt_dynamodb.item.items import Items
 from fieldcrypt_dynamodb.item.plaintext import to_value
 from fieldcrypt_dynamodb.item.seal import Sealing
+from fieldcrypt_dynamodb.protected_table import ProtectedTable
 
 __all__ = ["Item", "MigratedAttribute", "MigratedSeal", "MigratedTable", "migrated_table"]
 

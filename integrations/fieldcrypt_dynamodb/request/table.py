@@ -18,7 +18,7 @@ from fieldcrypt_dynamodb.expression.placeholders import Placeholders
 from fieldcrypt_dynamodb.expression.projections import Projection
 from fieldcrypt_dynamodb.expression.syntax import beside_and
 from fieldcrypt_dynamodb.expression.updates import Update
-from fieldcrypt_dynamodb.item.description import ProtectedTable
+from fieldcrypt_dynamodb.item.description import TableDescription
 from fieldcrypt_dynamodb.item.forms import PYTHON, WIRE, Form
 from fieldcrypt_dynamodb.item.items import Items, Tenant
 from fieldcrypt_dynamodb.request.exchange import Exchange, Params, Response
@@ -46,7 +46,7 @@ class TableRequests:
         tenant: the only tenant whose items these are, or None.
     """
 
-    def __init__(self, table: ProtectedTable, form: Form, tenant: Tenant | None = None) -> None:
+    def __init__(self, table: TableDescription, form: Form, tenant: Tenant | None = None) -> None:
         self.table = table
         self.items = Items(table, form, tenant)
         # In errors items have DynamoDB's form, also where boto3 gives all else in Python's.
