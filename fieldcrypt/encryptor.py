@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from fieldcrypt import _system
+from fieldcrypt._base.logical_names import LogicalNames
 from fieldcrypt._base.snapshots import forget_after_restore
 from fieldcrypt._base.unpickle_registry import UnpickleRegistry
 from fieldcrypt.errors import ConfigurationError
@@ -62,6 +63,7 @@ class Encryptor:
         read_self_contained: bool | None = None,
     ) -> None:
         self._fields: weakref.WeakSet[Field[Any] | BlindIndex[Any]] = weakref.WeakSet()
+        self._names = LogicalNames()
         self._keyring: Keyring | None = None
         self._observer = observer
         self._closed = False

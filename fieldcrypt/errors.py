@@ -21,6 +21,7 @@ __all__ = [
     "MigrationError",
     "NotWrappedHereError",
     "PlaintextRefusedError",
+    "is_unexplained",
     "located",
     "redacted_error",
 ]
@@ -68,10 +69,19 @@ class DecryptionError(FieldcryptError):
 
     It was changed or cut, belongs to another field, row or tenant, or was encrypted under foreign keys. On purpose
     the error does not say which (SPEC section 7): where it says is what the caller named, and what the value names.
+
+    Attributes:
+        hint: what to look at first, which follows from how the field is declared, and not from the value.
     """
+
+    hint: str | None = None
 
     def __init__(self, message: str = _REFUSED) -> None:
         super().__init__(message)
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        return text if self.hint is None else f"{text}; {self.hint}"
 
 
 class PlaintextRefusedError(FieldcryptError, TypeError):
@@ -80,6 +90,11 @@ class PlaintextRefusedError(FieldcryptError, TypeError):
     Or it would have written what cannot be read again, or have had the store compute with ciphertext. Integrations
     derive their own from it.
     """
+
+
+def is_unexplained(error: Exception) -> bool:
+    """Return True if all that an error says is that a value is not authentic where it was read."""
+    return type(error) is DecryptionError and error.args == (_REFUSED,)
 
 
 class NotWrappedHereError(DecryptionError):

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload
 
 from fieldcrypt import _system
-from fieldcrypt.errors import DecryptionError, FieldcryptError, located
+from fieldcrypt.errors import DecryptionError, FieldcryptError, is_unexplained, located
 from fieldcrypt.events import Event, EventKind
 from fieldcrypt.format import envelope
 from fieldcrypt.format.aead import GCM_NONCE_SIZE, LONG, InvalidTag, Pieces
@@ -34,6 +34,7 @@ from fieldcrypt.prepared.readers import NO_READER, Readers
 from fieldcrypt.prepared.writers import NO_WRITER, Writers
 
 if TYPE_CHECKING:
+    from fieldcrypt._base.logical_names import LogicalNames
     from fieldcrypt.keys.keyring import Keyring
 
 __all__ = ["Field"]
@@ -50,6 +51,8 @@ _TEXT_MARK = TEXT_BYTE.decode()
 
 class _Encryptor(Protocol):
     """What a field uses of the Encryptor that made it."""
+
+    _names: LogicalNames
 
     def _configured(self) -> Keyring: ...
 
@@ -363,7 +366,10 @@ class Field(Generic[T]):
         if self._original is None and isinstance(error, DecryptionError):
             event = Event(EventKind.VALUE_REFUSED, key_id, tenant if isinstance(tenant, str) else None, self.name)
             self._encryptor._configured().events.report(event)
-        return located(error, field=self.name, key_id=key_id, tenant=tenant)
+        refused = located(error, field=self.name, key_id=key_id, tenant=tenant)
+        if self._original is None and isinstance(refused, DecryptionError) and is_unexplained(refused):
+            refused.hint = self._encryptor._names.hint(self.name)
+        return refused
 
     def forget(self) -> None:
         """Drop all that was prepared, so that the next value asks the keyring again."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
-from weakref import WeakKeyDictionary, WeakValueDictionary
 
+from fieldcrypt._base.logical_names import Place
 from fieldcrypt.batch import encrypt_fields
 from fieldcrypt.declaration.path import Path
 from fieldcrypt.declaration.protection import Protection
@@ -101,8 +101,8 @@ class ProtectedRecord:
         if tenant is None and any(each.is_per_tenant for each in self._fields.values()):
             raise ConfigurationError(f"{name} has tags per tenant, but no tenant=")
         self._refuse_shared_names()
-        if not same_place:
-            self._refuse_another()
+        declared = self._key, self._protections, self._seal
+        encryptor._names.declare(name, self, Place(None, declared, tenant is not None, same_place))
 
     def _refuse_shared_names(self) -> None:
         """Refuse two paths of one field, whose values could be exchanged within a record."""
@@ -114,19 +114,6 @@ class ProtectedRecord:
                     f"{self.name}: {other} and {path} are one field, {each.field.name}, so values could be exchanged "
                     "between them: give one another name, Protection(…, name=…)"
                 )
-
-    def _refuse_another(self) -> None:
-        records = _declared.setdefault(self.encryptor, {}).setdefault(self.name, WeakValueDictionary())
-        for reference in records.valuerefs():  # a list, to which other threads add nothing
-            other = reference()
-            if other is None or (other._key.tenant is not None and self._key.tenant is not None):
-                continue
-            if (other._key, other._protections, other._seal) != (self._key, self._protections, self._seal):
-                raise ConfigurationError(
-                    f"there is another declaration of {self.name} in this Encryptor, so values could be moved between "
-                    "the records of both: give one another name, or if that is acceptable say same_place=True"
-                )
-        records[id(self)] = self
 
     @property
     def fields(self) -> dict[str, Field[Any]]:
@@ -270,8 +257,6 @@ class ProtectedRecord:
 
 
 ProtectedRecord.__module__ = "fieldcrypt"  # what pickles call it, wherever it is defined
-
-_declared: WeakKeyDictionary[Encryptor, dict[str, WeakValueDictionary[int, ProtectedRecord]]] = WeakKeyDictionary()
 
 
 def _each(method: Callable[[Record], dict[str, Any]], records: Iterable[Record]) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@
 """
 
 from fieldcrypt.batch import FieldGroup, encrypt_fields
+from fieldcrypt.declaration.logical_name import declare_table
 from fieldcrypt.errors import located
 from fieldcrypt.events import report
 from fieldcrypt.format import text_form
@@ -27,6 +28,8 @@ __all__ = [
     "located",
     "report",
     "not_wrapped_error",
+    # names that outlive tables
+    "declare_table",
     # encodings
     "Codec",
     "decode_cbor",

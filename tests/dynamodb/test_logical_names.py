@@ -8,7 +8,7 @@ import pytest
 from pynamodb.attributes import UnicodeAttribute
 from pynamodb.models import Model
 
-from fieldcrypt import ConfigurationError, Encryptor, ProtectedRecord
+from fieldcrypt import ConfigurationError, DecryptionError, Encryptor, ProtectedRecord
 from fieldcrypt_dynamodb import EncryptedTable, IndexedBy, ItemSeal, Protected, ProtectedTable
 from fieldcrypt_pynamodb import EncryptedAttribute, encrypted
 from tests.dynamodb.patients import encryptor as encryptor
@@ -53,6 +53,51 @@ class TestTables(OnMoto):
         record = ProtectedRecord("patients", encryptor, key="id", fields={"ssn": str})
         item = restored.get_item(Key={"id": "1"})["Item"]
         assert record.decrypt({"id": item["id"], "ssn": item["ssn"].value})["ssn"] == SSN
+
+    def test_an_error_says_that_the_table_may_have_another_name(self, restored: Any, encryptor: Encryptor) -> None:
+        """That of a value, and that of a seal."""
+        hint = "was the table restored restored or copied from one with another name"
+        for how in ({}, {"seal": SEAL}):
+            described = ProtectedTable("restored", encryptor, key=["id"], attributes=ATTRIBUTES, **how)  # type: ignore[arg-type]
+            with pytest.raises(DecryptionError, match=hint):
+                EncryptedTable(restored, described).get_item(Key={"id": "1"})
+
+    def test_an_error_says_that_the_logical_name_may_be_another_one(self, restored: Any, encryptor: Encryptor) -> None:
+        """If there is one."""
+        described = ProtectedTable("restored", encryptor, key=["id"], attributes=ATTRIBUTES, fields="people")
+        with pytest.raises(DecryptionError, match=r"the table is called restored, its fields people\.…"):
+            EncryptedTable(restored, described).get_item(Key={"id": "1"})
+
+    def test_an_error_that_says_what_is_wrong_has_no_hint(self, restored: Any, encryptor: Encryptor) -> None:
+        """A name would explain nothing."""
+        restored.put_item(Item={"id": "2", "ssn": "plain"})
+        described = ProtectedTable("restored", encryptor, key=["id"], attributes=ATTRIBUTES)
+        with pytest.raises(DecryptionError, match="not encrypted") as caught:
+            EncryptedTable(restored, described).get_item(Key={"id": "2"})
+        assert caught.value.hint is None
+
+
+@pytest.mark.parametrize("how", [{}, {"tenant": "clinic"}])
+def test_two_tables_of_one_name_are_refused(encryptor: Encryptor, how: dict[str, Any]) -> None:
+    """Unless both have tenants: items of the same key could be exchanged between them."""
+    declared: dict[str, Any] = {"key": ["id"], "attributes": ATTRIBUTES}
+    first = ProtectedTable("patients", encryptor, **declared)
+    with pytest.raises(ConfigurationError, match="tables patients and restored"):
+        ProtectedTable("restored", encryptor, fields="patients", **declared, **how)
+    second = ProtectedTable("restored", encryptor, fields="patients", same_place=True, **declared, **how)
+    assert [first, second, ProtectedTable("patients", encryptor, **declared)]
+
+
+def test_two_tables_of_one_name_may_have_tenants(encryptor: Encryptor) -> None:
+    """Then items of two tenants cannot be exchanged."""
+    declared: dict[str, Any] = {"key": ["id"], "attributes": ATTRIBUTES, "tenant": "clinic", "fields": "patients"}
+    assert [ProtectedTable(name, encryptor, **declared) for name in ("east", "west")]
+
+
+def test_a_table_that_nobody_describes_any_more_is_in_nobody_s_way(encryptor: Encryptor) -> None:
+    """A description within a function counts while it is used."""
+    for name in ("east", "west"):
+        ProtectedTable(name, encryptor, key=["id"], attributes=ATTRIBUTES, fields="patients")
 
 
 @pytest.mark.parametrize("fields", ["", 5, b"patients"])

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, ForeignKey, String, create_engine, select, text
+from sqlalchemy import Column, Engine, ForeignKey, MetaData, String, Table, create_engine, select, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
-from fieldcrypt import ConfigurationError, Encryptor, ProtectedRecord
+from fieldcrypt import ConfigurationError, DecryptionError, Encryptor, ProtectedRecord
+from fieldcrypt_dynamodb import ProtectedTable
 from fieldcrypt_sqlalchemy import Encrypted, blind_index, encrypted
 from tests.support.encryptors import new_encryptor
 
@@ -16,14 +17,21 @@ SSN = "078-05-1120"
 
 
 def patients(
-    encryptor: Encryptor, table: str, *, fields: str | None = "patients", tenant: str | None = "clinic"
+    encryptor: Encryptor,
+    table: str,
+    *,
+    fields: str | None = "patients",
+    tenant: str | None = "clinic",
+    same_place: bool = False,
+    **of_table: Any,
 ) -> Any:
     class Base(DeclarativeBase):
         pass
 
-    @encrypted(encryptor, row="id", tenant=tenant, fields=fields)
+    @encrypted(encryptor, row="id", tenant=tenant, fields=fields, same_place=same_place)
     class Patient(Base):
         __tablename__ = table
+        __table_args__ = of_table
         id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
         clinic: Mapped[str] = mapped_column(String(20))
         ssn: Mapped[str | None] = mapped_column(Encrypted(String, index="tag"))
@@ -102,17 +110,19 @@ def test_a_logical_name_is_a_text(given: Any) -> None:
 def test_two_tables_of_one_name_are_refused_without_tenants() -> None:
     """Rows of the same key could be exchanged between them."""
     encryptor = new_encryptor()
-    patients(encryptor, "east", tenant=None)
-    with pytest.raises(ConfigurationError, match=r"the name of east and of west"):
+    east = patients(encryptor, "east", tenant=None)
+    with pytest.raises(ConfigurationError, match="tables east and west"):
         patients(encryptor, "west", tenant=None)
+    assert east
 
 
 def test_the_name_of_a_table_is_its_logical_name() -> None:
     """If its model has no other."""
     encryptor = new_encryptor()
-    patients(encryptor, "east", tenant=None, fields=None)
-    with pytest.raises(ConfigurationError, match=r"the name of east and of west"):
+    east = patients(encryptor, "east", tenant=None, fields=None)
+    with pytest.raises(ConfigurationError, match="tables east and west"):
         patients(encryptor, "west", tenant=None, fields="east")
+    assert east
 
 
 def test_a_table_of_a_class_that_inherits_concretely_is_another_one() -> None:
@@ -127,7 +137,7 @@ def test_a_table_of_a_class_that_inherits_concretely_is_another_one() -> None:
         id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
         note: Mapped[str] = mapped_column(Encrypted(String))
 
-    with pytest.raises(ConfigurationError, match=r"the name of people and of nurses"):
+    with pytest.raises(ConfigurationError, match="tables people and nurses"):
 
         class Nurse(Person):
             __tablename__ = "nurses"
@@ -139,8 +149,86 @@ def test_a_table_of_a_class_that_inherits_concretely_is_another_one() -> None:
 def test_two_tables_of_one_name_may_have_tenants() -> None:
     """Their values are under keys of their own."""
     encryptor = new_encryptor()
-    for table in ("east", "west"):
-        patients(encryptor, table)
+    models = [patients(encryptor, table) for table in ("east", "west")]
+    with pytest.raises(ConfigurationError, match=r"tables (east|west) and nobodys"):
+        patients(encryptor, "nobodys", tenant=None)
+    assert models
+
+
+def test_two_tables_of_one_name_may_be_one_place_on_purpose() -> None:
+    """Whichever of them says so."""
+    encryptor = new_encryptor()
+    models = [patients(encryptor, table, tenant=None, same_place=table == "east") for table in ("east", "west")]
+    assert models
+
+
+def test_tables_of_two_schemas_are_two_tables() -> None:
+    """Of one name, though the database tells them apart."""
+    encryptor = new_encryptor()
+    east = patients(encryptor, "patients", tenant=None, fields=None, schema="east")
+    with pytest.raises(ConfigurationError, match=r"tables east\.patients and west\.patients"):
+        patients(encryptor, "patients", tenant=None, fields=None, schema="west")
+    assert east
+
+
+def test_a_table_of_another_integration_counts() -> None:
+    """There is one registry of names."""
+    encryptor = new_encryptor()
+    east = ProtectedTable("east", encryptor, key=["id"], attributes={"ssn": str}, fields="patients")
+    with pytest.raises(ConfigurationError, match="tables east and west"):
+        patients(encryptor, "west", tenant=None)
+    assert east
+
+
+INFO: dict[str, Any] = {"fieldcrypt_fields": "patients"}
+
+
+def test_a_table_without_a_model_has_a_logical_name() -> None:
+    """In its `info`; copies keep it, and a column that was given a name keeps that."""
+    table = Table(
+        "patients_2026",
+        MetaData(),
+        Column("ssn", Encrypted(String, new_encryptor())),
+        Column("phone", Encrypted(String, new_encryptor(), name="phones.number")),
+        info=INFO,
+    )
+    each: Any
+    for each in (table, table.to_metadata(MetaData(), name="restored")):
+        assert [each.c.ssn.type.name, each.c.phone.type.name] == ["patients.ssn", "phones.number"]
+
+
+def test_a_model_has_the_logical_name_of_its_table() -> None:
+    """And not another one."""
+    encryptor = new_encryptor()
+    model = patients(encryptor, "east", fields=None, info=INFO)
+    assert model.__table__.c.ssn.type.name == "patients.ssn"
+    with pytest.raises(ConfigurationError, match="two logical names: people and patients"):
+        patients(encryptor, "west", fields="people", info=INFO)
+
+
+@pytest.mark.parametrize("info", [{"fieldcrypt_fields": ""}, {"fieldcrypt_field": "patients"}])
+def test_what_a_table_says_amiss_is_refused(info: dict[str, Any]) -> None:
+    """Else its values would be bound to the table's name, unnoticed."""
+    with pytest.raises(ConfigurationError, match=r'patients_2026: info=\{"fieldcrypt_fields": "patients"\}'):
+        Table("patients_2026", MetaData(), Column("ssn", Encrypted(String, new_encryptor())), info=info)
+
+
+@pytest.mark.parametrize(
+    ("fields", "hint"),
+    [
+        (None, "was the table people restored or copied from one with another name"),
+        ("clients", "the table is called people, its fields clients"),
+    ],
+)
+def test_an_error_says_that_the_table_may_have_another_name(engine: Engine, fields: str | None, hint: str) -> None:
+    """For that is what it comes from, as a rule, when nothing can be read."""
+    encryptor = new_encryptor()
+    add(engine, patients(encryptor, "patients", fields=None))
+    renamed = patients(encryptor, "people", fields=fields)
+    with Session(engine) as session:
+        session.execute(text("ALTER TABLE patients RENAME TO people"))
+        with pytest.raises(DecryptionError, match=hint):
+            print(session.get_one(renamed, 1).ssn)
 
 
 def test_two_columns_of_one_name_are_refused() -> None:

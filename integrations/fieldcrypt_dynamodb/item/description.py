@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any, Protocol
 
 from fieldcrypt import BlindIndex, ConfigurationError, Encryptor, Field, Protection
-from fieldcrypt.spi import Accepted, MixedField
+from fieldcrypt.spi import Accepted, MixedField, declare_table
 from fieldcrypt_dynamodb.item.forms import PYTHON
 from fieldcrypt_dynamodb.item.plaintext import to_value
 from fieldcrypt_dynamodb.item.values import check_type
@@ -79,10 +79,13 @@ class TableDescription:
             another item, it does not decrypt.
         attributes: the protected attributes by name, each with its type or a `Protected`.
         fields: the logical name from which fields take theirs, `fields.attribute`, if not the table's: the table may be
-            called something else then. Two tables with one name can have their values exchanged.
+            called something else then, as restored, copied and prefixed tables are. Values of two tables with one name
+            could be exchanged, so an Encryptor takes a second one only if both have tenants, or with `same_place`.
         tenant: the attribute that names an item's tenant, a text or a number, if tenants have keys of their own.
         bound: False binds values to table and attribute alone, as undecorated models of SQLAlchemy and PynamoDB do.
         seal: see `ItemSeal`.
+        same_place: True if another table of the same logical name is in the Encryptor on purpose: while one is copied
+            to the other, say. Values with the same key can then be moved between them.
         accept: read items that another scheme encrypted as a whole as well (`DynamoDbEncryptionClientReader`).
         accept_until: the day in UTC from which they are an error again; needed with `accept`.
 
@@ -104,6 +107,7 @@ class TableDescription:
         seal: ItemSeal | None = None,
         accept: Sequence[LegacyItemReader] = (),
         accept_until: date | None = None,
+        same_place: bool = False,
     ) -> None:
         if not isinstance(encryptor, Encryptor):
             raise ConfigurationError(f"ProtectedTable(name, encryptor): a {type(encryptor).__name__} is no Encryptor")
@@ -145,6 +149,10 @@ class TableDescription:
             )
             self.seal_field = protection.field(encryptor, f"{self._fields_name}.{seal.attribute}")
         self._check()
+        has_tenants = tenant is not None
+        declare_table(
+            encryptor, self._fields_name, self, table=self.name, has_tenants=has_tenants, same_place=same_place
+        )
 
     def _add(self, attribute: str, protection: Protection) -> None:
         check_type(protection.type)

@@ -63,6 +63,7 @@ class Sealing:
             self._field.decrypt(data, tenant=tenant, context=self._context(item, row))
         except DecryptionError as error:
             broken = DecryptionError(f"{self._name}: the sealed attributes are not those that were sealed")
+            broken.hint = error.hint
             raise located(broken, field=error.field, key_id=error.key_id, tenant=error.tenant) from None
 
     def is_on(self, item: Mapping[str, Any]) -> bool:

@@ -9,6 +9,7 @@ from sqlalchemy import Column, Table
 from sqlalchemy.orm import Mapper
 
 from fieldcrypt import ConfigurationError
+from fieldcrypt_sqlalchemy.column.logical_name import logical_name
 from fieldcrypt_sqlalchemy.column.type import is_searchable
 from fieldcrypt_sqlalchemy.rows.plan import Plan, plan_of
 
@@ -54,7 +55,7 @@ def _is_first(column: Any, plan: Plan | None) -> bool:
     """Return True if a column's field was declared with it, and not with a column that its type was taken from."""
     if not isinstance(column, Column) or not isinstance(column.table, Table):
         return False
-    names = {f"{column.table.name}.{column.name}"}
+    names = {f"{logical_name(column.table)}.{column.name}"}
     if plan is not None and plan.row is not None:
         names.add(plan.row.spec.field_name(column))
     type_: Any = column.type

@@ -14,6 +14,8 @@ from sqlalchemy.orm import Mapper, class_mapper
 from sqlalchemy.orm.exc import UnmappedClassError
 
 from fieldcrypt import ConfigurationError, Encryptor
+from fieldcrypt.spi import declare_table
+from fieldcrypt_sqlalchemy.column.logical_name import logical_name
 from fieldcrypt_sqlalchemy.column.type import Encrypted
 from fieldcrypt_sqlalchemy.flush.flush import Sealing, Tagging
 from fieldcrypt_sqlalchemy.model.descriptor import open_on_read
@@ -30,7 +32,6 @@ __all__ = ["bind_new", "encrypted"]
 C = TypeVar("C", bound=type)
 
 _specs: WeakKeyDictionary[type, RowSpec] = WeakKeyDictionary()  # decorated classes
-_tables: WeakKeyDictionary[Encryptor, dict[str, str]] = WeakKeyDictionary()  # of logical names, without tenants
 _TAGGING = "fieldcrypt_tagging"  # noted in the info of a class's manager
 
 
@@ -40,6 +41,7 @@ def encrypted(
     row: str | tuple[str, ...],
     tenant: str | None = None,
     fields: str | None = None,
+    same_place: bool = False,
 ) -> Callable[[C], C]:
     """Decorate a model: bind its encrypted columns to their row, and use the data keys of the row's tenant.
 
@@ -55,15 +57,18 @@ def encrypted(
             inserted: the primary key as a rule. Of type str, int, UUID, bytes, date or Enum.
         tenant: the attribute whose value is the tenant; also of these types.
         fields: the logical name of the model, from which fields have their names, `fields.column`, whatever the table
-            is called. Values and tags are bound to it, so it survives that the table is renamed. Default: the table's.
+            is called. Values and tags are bound to it, so they survive when the table is renamed, restored or copied
+            under another name. Default: what `Table(…, info={"fieldcrypt_fields": …})` says, else the table's name.
+        same_place: True if another table of the same logical name is in the Encryptor on purpose: values of rows with
+            the same key can then be moved between them.
 
     Raises:
         ConfigurationError: an attribute is missing, is made by the database, or is of a type that has no exact text; or
-            the logical name is that of another table, from which values could be moved here.
+            the logical name is that of another table, and not both have tenants.
     """
     if encryptor is not None and not isinstance(encryptor, Encryptor):
         raise ConfigurationError(f"encrypted(encryptor, …) takes an Encryptor, not {type(encryptor).__name__}")
-    spec = RowSpec(encryptor, (row,) if isinstance(row, str) else tuple(row), tenant, fields)
+    spec = RowSpec(encryptor, (row,) if isinstance(row, str) else tuple(row), tenant, fields, same_place)
     if fields is not None and not (isinstance(fields, str) and fields):
         raise ConfigurationError(
             'encrypted(…, fields="patients") is the logical name of the model, from which fields have theirs'
@@ -128,26 +133,28 @@ def _bind(mapper: Mapper[Any]) -> None:
 def _row_bound(mapper: Mapper[Any], spec: RowSpec, column: Any) -> RowBound:
     """Return the type that an encrypted column gets."""
     type_ = RowBound.of(column.type, spec.encryptor)
-    if not type_.named_by_table or type_.name != f"{column.table.name}.{column.name}":
+    of_table = logical_name(column.table)
+    if not type_.named_by_table or type_.name != f"{of_table}.{column.name}":
         return type_  # it was given a name, or comes from another table
-    if spec.tenant is None and type_.encryptor is not None:
-        _refuse_shared_table(type_.encryptor, spec.fields or column.table.name, mapper)
+    if spec.fields is not None and of_table not in (column.table.name, spec.fields):
+        raise ConfigurationError(f"{mapper.class_.__name__} has two logical names: {spec.fields} and {of_table}")
+    if type_.encryptor is not None:
+        _declare_table(type_.encryptor, spec.logical_name(column.table), mapper, spec)
     if spec.fields is not None:
         type_.protection = replace(type_.protection, name=spec.field_name(column))
     return type_
 
 
-def _refuse_shared_table(encryptor: Encryptor, name: str, mapper: Mapper[Any]) -> None:
-    """Refuse a second table of a logical name, whose rows could be exchanged with those of the first."""
+def _declare_table(encryptor: Encryptor, name: str, mapper: Mapper[Any], spec: RowSpec) -> None:
+    """Note the table of a logical name, which is that of the first class of those whose tables are joined."""
+    of = mapper.class_
     while mapper.inherits is not None and not mapper.concrete:
         mapper = mapper.inherits
-    table = mapper.local_table.description
-    other = _tables.setdefault(encryptor, {}).setdefault(name, table)
-    if other != table:
-        raise ConfigurationError(
-            f"fields={name!r} is the name of {other} and of {table}, so values could be moved from one to "
-            "the other: give each a name of its own, or a tenant"
-        )
+    table: Any = mapper.local_table
+    name_of_table = getattr(table, "fullname", table.description)
+    declare_table(
+        encryptor, name, of, table=name_of_table, has_tenants=spec.tenant is not None, same_place=spec.same_place
+    )
 
 
 def _refuse_shared_names(mapper: Mapper[Any]) -> None:

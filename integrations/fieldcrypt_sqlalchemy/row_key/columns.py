@@ -10,6 +10,7 @@ from sqlalchemy import and_
 from sqlalchemy.orm import Mapper
 
 from fieldcrypt import Encryptor
+from fieldcrypt_sqlalchemy.column.logical_name import logical_name
 from fieldcrypt_sqlalchemy.row_key.key_part import as_stored
 from fieldcrypt_sqlalchemy.row_key.previous_columns import PreviousColumns
 
@@ -25,12 +26,14 @@ class RowSpec:
         row: the attributes that together are the row's key.
         tenant: the attribute that says whose data keys to use, or None.
         fields: from which the fields have their names, or None for that of the table.
+        same_place: True if values may be moved between this table and others of the logical name.
     """
 
     encryptor: Encryptor | None
     row: tuple[str, ...]
     tenant: str | None
     fields: str | None = None
+    same_place: bool = False
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -39,7 +42,11 @@ class RowSpec:
 
     def field_name(self, column: Any) -> str:
         """Return the name of the field of a column that was declared without one."""
-        return f"{self.fields or column.table.name}.{column.name}"
+        return f"{self.logical_name(column.table)}.{column.name}"
+
+    def logical_name(self, table: Any) -> str:
+        """Return from which name the fields of a table have theirs."""
+        return self.fields or logical_name(table)
 
 
 class KeyColumns:

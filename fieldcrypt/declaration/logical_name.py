@@ -1,0 +1,29 @@
+"""Tables that take the names of their fields from a logical name."""
+
+from __future__ import annotations
+
+from fieldcrypt._base.logical_names import Place
+from fieldcrypt.encryptor import Encryptor
+
+__all__ = ["declare_table"]
+
+
+def declare_table(
+    encryptor: Encryptor, name: str, owner: object, *, table: str, has_tenants: bool, same_place: bool = False
+) -> None:
+    """Note whose table has a logical name: two tables of one name would be one place for all values (SPEC section 9).
+
+    Errors of values that do not decrypt say that the table is called otherwise, or may have been.
+
+    Args:
+        encryptor: whose keys the values are under.
+        name: the logical name, from which fields have theirs, `name.attribute`.
+        owner: what describes the table. It counts as long as it is used, and what it says replaces what it said before.
+        table: what the table is really called, with its schema.
+        has_tenants: True if its values are under the keys of tenants.
+        same_place: True if values may be moved between this table and others of the name.
+
+    Raises:
+        ConfigurationError: another table has this name, not both have tenants, and neither says `same_place`.
+    """
+    encryptor._names.declare(name, owner, Place(table, None, has_tenants, same_place))
