@@ -316,6 +316,40 @@ class TestPlace:
         with pytest.raises(ConfigurationError, match=r"several tables.*first, second"):
             Second(secret="x").serialize()
 
+    def test_a_field_is_called_after_the_present_name_of_the_table(self, keys: Encryptor) -> None:
+        """As PynamoDB writes to the table of that name: one for each month, for example."""
+
+        class Message(Model):
+            class Meta:
+                table_name = "messages_10"
+
+            text = EncryptedAttribute(UnicodeAttribute(), keys)
+
+        october = Message(text="october").serialize()
+        Message.Meta.table_name = "messages_11"
+        data = Message(text="november").serialize()["text"]["B"]
+        assert keys.field("messages_11.text", str).decrypt(data) == "november"
+        Message.Meta.table_name = "messages_10"
+        assert Message.from_raw_data(october).text == "october"
+
+    def test_a_table_that_is_declared_later_counts_as_well(self, keys: Encryptor) -> None:
+        """Values must not depend on whether the attribute was used before another model inherited it."""
+
+        class First(Model):
+            class Meta:
+                table_name = "first"
+
+            secret = EncryptedAttribute(UnicodeAttribute(), keys)
+
+        First(secret="x").serialize()
+
+        class Second(First):
+            class Meta:
+                table_name = "second"
+
+        with pytest.raises(ConfigurationError, match=r"several tables.*first, second"):
+            First(secret="x").serialize()
+
     def test_an_attribute_of_an_abstract_model_is_named_after_the_table(self, keys: Encryptor) -> None:
         """If there is only one."""
 

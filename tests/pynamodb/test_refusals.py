@@ -101,6 +101,8 @@ class TestRefusals(OnMoto):
             lambda m: m.allergies.delete({SSN}),
             lambda m: m.allergies.add({SSN}),
             lambda m: m.extra["ssn"],
+            lambda m: m.address.street == SSN,
+            lambda m: m.address.street.set(SSN),
             lambda m: m.email_tag.set(b"x"),
             lambda m: m.email_tag.remove(),
             lambda m: m.ssn.set(m.name),

@@ -7,6 +7,7 @@ field reads the same in SQLAlchemy. All others are taken from, and given back in
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -32,9 +33,12 @@ from fieldcrypt import ConfigurationError, DecryptionError
 from fieldcrypt_dynamodb.item.plaintext import wire
 from fieldcrypt_dynamodb.item.values import to_python, to_wire
 
-__all__ = ["Conversion", "conversion", "indexed_as"]
+__all__ = ["NULL_CHECK", "Conversion", "conversion", "indexed_as"]
 
 Convert = Callable[[Any], Any]
+
+# Whether members of maps that are required have to be there, which PynamoDB tells its own containers alone.
+NULL_CHECK: ContextVar[bool] = ContextVar("fieldcrypt_null_check", default=True)
 
 _CONTAINERS = (ListAttribute, MapAttribute)
 
@@ -166,7 +170,8 @@ def _by_dynamodb_form(inner: Attribute[Any]) -> Conversion:
     kind = inner.attr_type
 
     def to_field(value: Any) -> Any:
-        content = inner.serialize(value, null_check=True) if isinstance(inner, _CONTAINERS) else inner.serialize(value)
+        options = {"null_check": NULL_CHECK.get()} if isinstance(inner, _CONTAINERS) else {}
+        content = inner.serialize(value, **options)
         return None if content is None else to_python({kind: content})  # None: an empty set, which DynamoDB has not
 
     def from_field(value: Any) -> Any:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from copy import copy
 from datetime import date
-from functools import cached_property
-from typing import Any, TypeVar, overload
+from typing import Any, NamedTuple, TypeVar, overload
+from weakref import WeakSet
 
 from pynamodb.attributes import Attribute, MapAttribute
 from pynamodb.constants import BINARY
@@ -20,15 +20,31 @@ from fieldcrypt.schemes import LegacyReader
 from fieldcrypt.spi import MixedField, located
 from fieldcrypt_dynamodb.item.plaintext import stored
 from fieldcrypt_pynamodb.attribute.conversion import conversion, indexed_as
+from fieldcrypt_pynamodb.attribute.encrypted_model import EncryptedMap, EncryptedModel, with_base
 from fieldcrypt_pynamodb.attribute.pending import PendingOperand, PendingValue, equal, one_of
 from fieldcrypt_pynamodb.attribute.protected import ProtectedAttribute
-from fieldcrypt_pynamodb.attribute.tables import logical_names_of, only_table, tables_of
+from fieldcrypt_pynamodb.attribute.tables import logical_names_of, models_of, only_table
 from fieldcrypt_pynamodb.errors import ProtectedAttributeError
 
 __all__ = ["EncryptedAttribute"]
 
 T = TypeVar("T")
 A = TypeVar("A", bound="EncryptedAttribute[Any]")
+
+
+class _Reader(NamedTuple):
+    """What encrypts and decrypts the values of an attribute that is not bound to items.
+
+    Attributes:
+        models, table: after whose table the field is called; no models if it has a name of its own.
+        field: the field.
+        decrypt: reads the field's values, and what else the attribute accepts.
+    """
+
+    models: Sequence[type[Model]]
+    table: str | None
+    field: Field[Any]
+    decrypt: Any
 
 
 class EncryptedAttribute(ProtectedAttribute[T]):
@@ -111,6 +127,8 @@ class EncryptedAttribute(ProtectedAttribute[T]):
         if self.index is not None:
             self.index.blind_index(Encryptor(), "declared", indexed_as(inner)[0])  # raises what is wrong with it
         self._owners: list[type[Any]] = []
+        self._seen: WeakSet[type[Any]] = WeakSet()  # owners, and the classes that inherit from them
+        self._cached_reader: _Reader | None = None
         self._key: str | None = None  # its name in models, if it has the same in all of them
         self._bound_to_items = False
         self._unconverted = PendingValue(self, None)  # for values that are encrypted as the instance has them
@@ -131,7 +149,23 @@ class EncryptedAttribute(ProtectedAttribute[T]):
         if isinstance(instance, Model) and self._key is not None:
             # What PynamoDB does as well, which looks for the name each time.
             return instance.attribute_values.get(self._key)
+        if instance is None and owner not in self._seen:
+            self._be_seen(owner)
         return super().__get__(instance, owner)
+
+    def _be_seen(self, owner: type[Any]) -> None:
+        """Note a class that has the attribute, its own or inherited: PynamoDB looks at the attributes of each."""
+        self._seen.add(owner)
+        self._cached_reader = None  # there may be another table now
+        for kind, base in ((Model, EncryptedModel), (MapAttribute, EncryptedMap)):
+            if issubclass(owner, kind) and not issubclass(owner, base):
+                with_base(owner, base)
+
+    def __getattr__(self, name: str) -> Any:
+        inner = self.__dict__.get("inner")
+        if isinstance(inner, MapAttribute) and name in inner.get_attributes():
+            raise self._refusal_error()
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
 
     def _be_like_inner(self) -> None:
         self.null = self.inner.null
@@ -154,15 +188,33 @@ class EncryptedAttribute(ProtectedAttribute[T]):
         duplicate.attr_path = list(self.attr_path)
         return duplicate
 
-    @cached_property
+    @property
     def field(self) -> Field[Any]:
         """The field that encrypts the values of an attribute that is not bound to items."""
+        return self._reader().field
+
+    def _reader(self) -> _Reader:
+        """Return what encrypts and decrypts, for the present name of the table."""
+        reader = self._cached_reader
+        if reader is not None:
+            for model in reader.models:
+                if model.Meta.table_name != reader.table:
+                    break
+            else:
+                return reader
         if self.encryptor is None or self.index is not None:
             what = "has no encryptor" if self.encryptor is None else "is searchable"
             raise ConfigurationError(f"{self._label} {what}, so its model has to be decorated: @encrypted(encryptor)")
-        return self.protection.field(
-            self.encryptor, self.protection.name or f"{only_table(self._tables(), self._label)}.{self.attr_name}"
-        )
+        models: list[type[Model]] = []
+        table, name = None, self.protection.name
+        if name is None:
+            models = [model for owner in self._owners for model in models_of(owner)]
+            table = only_table({model.Meta.table_name for model in models}, self._label)
+            name = f"{table}.{self.attr_name}"
+        field = self.protection.field(self.encryptor, name)
+        mixed = self._mixed(self.encryptor, field)
+        self._cached_reader = reader = _Reader(models, table, field, field.decrypt if mixed is None else mixed.decrypt)
+        return reader
 
     @property
     def field_name(self) -> str:
@@ -170,25 +222,18 @@ class EncryptedAttribute(ProtectedAttribute[T]):
         names = {name for owner in self._owners for name in logical_names_of(owner)}
         return self.protection.name or (f"{names.pop()}.{self.attr_name}" if len(names) == 1 else self.attr_name)
 
-    @cached_property
-    def _own_mixed(self) -> MixedField | None:
-        return None if self.encryptor is None else self._mixed(self.encryptor, self.field)
-
     def _mixed(self, encryptor: Encryptor, field: Field[Any]) -> MixedField | None:
         """Return what reads the values of a field, and what else the attribute accepts; None if that is nothing."""
         return self.protection.mixed(encryptor, field, self._conversion.of_plaintext, self._to_field)
 
-    def _tables(self) -> set[str]:
-        return {table for owner in self._owners for table in tables_of(owner)}
-
     def serialize(self, value: Any) -> Any:
         """Encrypt a value, or leave that to the model that knows the item. PynamoDB takes None for an absent one."""
         if self._convert is None:
-            return self._unconverted if self._bound_to_items else self.field.encrypt(value)
+            return self._unconverted if self._bound_to_items else self._reader().field.encrypt(value)
         plain = self._to_field(value)
         if plain is None:
             return None
-        return PendingValue(self, plain) if self._bound_to_items else self.field.encrypt(plain)
+        return PendingValue(self, plain) if self._bound_to_items else self._reader().field.encrypt(plain)
 
     def get_value(self, value: dict[str, Any]) -> Any:
         """Return what `deserialize` takes: with mixed reading any type of DynamoDB's."""
@@ -200,11 +245,12 @@ class EncryptedAttribute(ProtectedAttribute[T]):
             raise ProtectedAttributeError(
                 f"{self._label} is bound to its item: read it through its decorated model", field=self.field_name
             )
-        plain = self.field.decrypt(value) if self._own_mixed is None else self._own_mixed.decrypt(value)
+        reader = self._reader()
+        plain = reader.decrypt(value)
         try:
             return plain if self._from_field is None else self._from_field(plain)
         except DecryptionError as error:
-            raise self.field.reported_error(error, value) from None
+            raise reader.field.reported_error(error, value) from None
 
     def _to_field(self, value: Any) -> Any:
         """Return a value as the field takes it."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from fieldcrypt import ConfigurationError
 
-__all__ = ["logical_names_of", "only_table", "table_of", "tables_of"]
+__all__ = ["logical_names_of", "models_of", "only_table", "table_of"]
 
 
 def table_of(model: type[Any]) -> str | None:
@@ -15,11 +15,10 @@ def table_of(model: type[Any]) -> str | None:
     return name
 
 
-def tables_of(owner: type[Any]) -> set[str]:
-    """Return the tables of a model and of those that inherit from it."""
-    own = table_of(owner)
-    below = {table for model in owner.__subclasses__() for table in tables_of(model)}
-    return below | ({own} if own else set())
+def models_of(owner: type[Any]) -> list[type[Any]]:
+    """Return a model and those that inherit from it, without those that have no table."""
+    own = [] if table_of(owner) is None else [owner]
+    return own + [model for derived in owner.__subclasses__() for model in models_of(derived)]
 
 
 def logical_names_of(owner: type[Any]) -> set[str]:

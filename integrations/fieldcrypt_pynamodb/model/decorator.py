@@ -9,6 +9,7 @@ from pynamodb.models import Model
 
 from fieldcrypt import ConfigurationError, Encryptor
 from fieldcrypt_pynamodb.attribute.encrypted import EncryptedAttribute
+from fieldcrypt_pynamodb.attribute.encrypted_model import with_base
 from fieldcrypt_pynamodb.attribute.tables import table_of
 from fieldcrypt_pynamodb.binding.item_key import check_tenant
 from fieldcrypt_pynamodb.binding.plan import Plan, Spec
@@ -58,19 +59,12 @@ def encrypted(
             check_tenant(model, tenant)
         protected: Any = model
         if not issubclass(model, ProtectedModel):
-            protected.__bases__ = _with_protection(model.__bases__)
+            with_base(model, ProtectedModel)
         protected._fieldcrypt_spec, protected._fieldcrypt_cached_plan = spec, None
         protected._fieldcrypt_bind()
         return model
 
     return decorate
-
-
-def _with_protection(bases: tuple[type, ...]) -> tuple[type, ...]:
-    """Return the bases of a model that becomes a protected one: right before Model, after all that users override."""
-    if Model in bases:
-        return tuple(ProtectedModel if base is Model else base for base in bases)
-    return (*bases, ProtectedModel)
 
 
 def _refuse_bases(model: type[Model]) -> None:

@@ -11,7 +11,6 @@ from pynamodb.expressions.update import Action
 from fieldcrypt_pynamodb.attribute.encrypted import EncryptedAttribute
 from fieldcrypt_pynamodb.binding.plan import Plan, Spec
 from fieldcrypt_pynamodb.model.reading import ReadingModel
-from fieldcrypt_pynamodb.model.simple_dict import simple_dict
 from fieldcrypt_pynamodb.model.updates import sealed_actions
 from fieldcrypt_pynamodb.search.conditions import rewritten_condition
 
@@ -65,32 +64,14 @@ class ProtectedModel(ReadingModel):
         return instance
 
     def _container_deserialize(self, attribute_values: dict[str, dict[str, Any]]) -> None:
-        plan, before = self._fieldcrypt_plan(), self.attribute_values
-        done = False
+        plan, before, done = self._fieldcrypt_plan(), self.attribute_values, False
         try:
             super()._container_deserialize(plan.unprotected(attribute_values))
             plan.open(attribute_values, self)
             done = True
         finally:
-            if not done:  # an instance that lost what could not be read would be saved without it
+            if not done:
                 self.attribute_values = before
-
-    def to_simple_dict(self, *, force: bool = False) -> dict[str, Any]:
-        """Return the item as a mapping for JSON: protected attributes and tags as base64 text, the rest as ever.
-
-        Args:
-            force: as in PynamoDB, for other binary attributes and for sets.
-        """
-        return simple_dict(self._container_serialize(null_check=False), self._fieldcrypt_plan(), force=force)
-
-    def __repr__(self) -> str:
-        """Show the instance without the values of its protected attributes."""
-        hidden = {key for key, kind in self.get_attributes().items() if isinstance(kind, EncryptedAttribute)}
-        shown = (
-            f"{key}=<protected>" if key in hidden else f"{key}={value!r}"
-            for key, value in self.attribute_values.items()
-        )
-        return f"{type(self).__name__}({', '.join(shown)})"
 
     # Conditions and updates
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from pynamodb.expressions.condition import Condition
-from pynamodb.models import Model
 from pynamodb.pagination import ResultIterator
 
+from fieldcrypt_pynamodb.attribute.encrypted_model import EncryptedModel
 from fieldcrypt_pynamodb.errors import ProtectedAttributeError
 from fieldcrypt_pynamodb.search.conditions import rewritten_condition, rewritten_filter
 from fieldcrypt_pynamodb.search.projection import check_index, widened
@@ -22,7 +22,7 @@ M = TypeVar("M", bound="ReadingModel")
 _SCAN = Variant(None, None, {})
 
 
-class ReadingModel(Model):
+class ReadingModel(EncryptedModel):
     """A model whose methods take conditions on searchable attributes, and read what decryption needs."""
 
     @classmethod

@@ -1,0 +1,99 @@
+"""What models with encrypted attributes do otherwise than PynamoDB's, decorated or not."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Mapping
+from typing import Any
+
+from pynamodb.attributes import AttributeContainer, ListAttribute, MapAttribute
+from pynamodb.constants import BINARY, LIST, MAP, STRING
+from pynamodb.models import Model
+
+from fieldcrypt_pynamodb.attribute.conversion import NULL_CHECK
+from fieldcrypt_pynamodb.attribute.protected import ProtectedAttribute
+
+__all__ = ["EncryptedMap", "EncryptedModel", "with_base"]
+
+
+class EncryptedModel(Model):
+    """A model with encrypted attributes. A Model gets this base with its first one."""
+
+    def _container_serialize(self, null_check: bool = True) -> dict[str, dict[str, Any]]:
+        if null_check:
+            return super()._container_serialize(null_check=True)
+        before = NULL_CHECK.set(False)
+        try:
+            return super()._container_serialize(null_check=False)
+        finally:
+            NULL_CHECK.reset(before)
+
+    def _container_deserialize(self, attribute_values: dict[str, dict[str, Any]]) -> None:
+        before, done = self.attribute_values, False
+        try:
+            super()._container_deserialize(attribute_values)
+            done = True
+        finally:
+            if not done:  # an instance that lost what could not be read would be saved without it
+                self.attribute_values = before
+
+    def to_simple_dict(self, *, force: bool = False) -> dict[str, Any]:
+        """Return the item as a mapping for JSON: encrypted attributes and tags as base64 text, the rest as ever.
+
+        PynamoDB refuses binary there because it could not tell it from text; of an encrypted attribute it is known, and
+        `from_simple_dict` takes it back.
+
+        Args:
+            force: as in PynamoDB, for other binary attributes and for sets.
+        """
+        item = self._container_serialize(null_check=False)
+        _write_as_text(type(self), item)
+        serialized: Any = _Serialized(item)
+        return AttributeContainer.to_simple_dict(serialized, force=force)
+
+    def __repr__(self) -> str:
+        """Show the instance without the values of its encrypted attributes."""
+        return _hidden_repr(self)
+
+
+class EncryptedMap(MapAttribute[Any, Any]):
+    """A map with encrypted attributes. A MapAttribute of the user's gets this base with its first one."""
+
+    def __repr__(self) -> str:
+        """Show the map without the values of its encrypted attributes."""
+        return _hidden_repr(self)
+
+
+def _hidden_repr(container: AttributeContainer) -> str:
+    values = container.__dict__.get("attribute_values", {})  # a map that is an attribute has none
+    hidden = {key for key, kind in container.get_attributes().items() if isinstance(kind, ProtectedAttribute)}
+    shown = (f"{key}=<protected>" if key in hidden else f"{key}={value!r}" for key, value in values.items())
+    return f"{type(container).__name__}({', '.join(shown)})"
+
+
+class _Serialized:
+    """Stands for an instance that PynamoDB has serialized already."""
+
+    def __init__(self, item: dict[str, dict[str, Any]]) -> None:
+        self._item = item
+
+    def _container_serialize(self, null_check: bool) -> dict[str, dict[str, Any]]:
+        return self._item
+
+
+def _write_as_text(container: type[AttributeContainer], item: Mapping[str, Any]) -> None:
+    """Replace, in place, the ciphertexts and tags of an item, or of a map in it, by base64 text."""
+    for attribute in container.get_attributes().values():
+        content = item.get(attribute.attr_name, {})
+        inside = attribute.element_type if isinstance(attribute, ListAttribute) else type(attribute)
+        if isinstance(attribute, ProtectedAttribute) and BINARY in content:
+            content[STRING] = b64encode(content.pop(BINARY)).decode()
+        elif inside is not None and issubclass(inside, AttributeContainer):
+            for each in content.get(LIST, [content]):
+                _write_as_text(inside, each.get(MAP, {}))
+
+
+def with_base(owner: type[Any], base: type[Any]) -> None:
+    """Give a class a base: after all that users override, right before what PynamoDB has."""
+    bases = tuple(base if issubclass(base, each) else each for each in owner.__bases__)
+    owner.__bases__ = bases if base in bases else (*bases, base)
