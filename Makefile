@@ -16,19 +16,26 @@ SPARK := $(VENV)/spark
 # The DynamoDB whose global tables replicate, which needs another botocore than ours.
 MINISTACK := $(VENV)/ministack
 
+# aioboto3 for the tests of what needs it, with the botocore that it wants, which is seldom the latest.
+AIO := $(VENV)/aio
+
 # What fieldcrypt is compared with stays out of the tests' environment.
 BENCH := $(VENV)/bench
 
 # The fuzzer, which is for Linux and macOS, and not for every Python.
 FUZZ := $(VENV)/fuzz
 
-.PHONY: demo test test-spark test-long test-long-rows test-long-migrations test-long-keys fuzz lint types wheel-check vectors bench bench-check clean
+.PHONY: demo test test-aio test-spark test-long test-long-rows test-long-migrations test-long-keys fuzz lint types wheel-check vectors bench bench-check clean
 
 demo: $(VENV)/.stamp
 	$(BIN)/fieldcrypt demo $(ARGS)
 
 test: $(VENV)/.stamp $(VENV)/.mariadb $(MINISTACK)/.stamp
 	$(BIN)/pytest $(ARGS)
+	$(if $(ARGS),,$(MAKE) test-aio)
+
+test-aio: $(AIO)/.stamp $(MINISTACK)/.stamp
+	PYTHONPATH=$(AIO) $(BIN)/pytest --aio tests/dynamodb/aio $(ARGS)
 
 # Of a series, such as test-sqlalchemy-2.0, it fails if it is another SQLAlchemy after all.
 test-sqlalchemy-%: $(VENV)/sqlalchemy-%/.stamp $(VENV)/.mariadb $(MINISTACK)/.stamp
@@ -101,6 +108,11 @@ $(VENV)/sqlalchemy-%/.stamp: $(VENV)/.stamp
 $(SPARK)/.stamp: $(VENV)/.stamp
 	rm -rf $(SPARK)
 	$(BIN)/python -m pip install --quiet --target $(SPARK) 'pyspark>=4.0' 'pandas>=2.2,<3' 'python-dateutil<3'
+	@touch $@
+
+$(AIO)/.stamp: pyproject.toml $(VENV)/.stamp
+	rm -rf $(AIO)
+	$(BIN)/python -m pip install --quiet --target $(AIO) 'aioboto3>=15'
 	@touch $@
 
 $(FUZZ)/.stamp: $(VENV)/.stamp

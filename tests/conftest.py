@@ -38,6 +38,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("fieldcrypt")
     group.addoption(WITHOUT_MARIADB, action="store_true", help="leave out what needs MariaDB, and say so at the end")
     group.addoption("--spark", action="store_true", help="run what needs PySpark: see `make test-spark`")
+    group.addoption("--aio", action="store_true", help="run what needs aioboto3, and nothing else: see `make test-aio`")
     group.addoption("--long", action="store_true", help="take many steps at random: see `make test-long`")
     group.addoption(
         "--doors",
@@ -72,8 +73,10 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave out what needs PySpark, unless the command asks for it."""
-    return True if collection_path.name.startswith("test_spark") and not config.getoption("--spark") else None
+    """Leave out what needs PySpark or aioboto3, unless the command asks for it."""
+    spark = collection_path.name.startswith("test_spark") and not config.getoption("--spark")
+    aio = collection_path.name == "aio" and not config.getoption("--aio")
+    return True if spark or aio else None
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -81,6 +84,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     terminalreporter.write_line(f"with SQLAlchemy {sqlalchemy.__version__}")
     if not config.getoption("--spark"):
         terminalreporter.write_line("without Spark: `make test-spark` runs what needs it")
+    if not config.getoption("--aio"):
+        terminalreporter.write_line("without aioboto3: `make test-aio` runs what needs it, as `make test` does")
     if config.getoption(WITHOUT_MARIADB):
         terminalreporter.write_line("without MariaDB: what needs it was skipped, as the command said", yellow=True)
 

@@ -1,6 +1,10 @@
 """fieldcrypt for boto3's DynamoDB: protected attributes, and a key store in a table. See docs/dynamodb.md."""
 
 from fieldcrypt import IndexedBy
+from fieldcrypt_dynamodb.aio.batch_writer import AsyncBatchWriter
+from fieldcrypt_dynamodb.aio.client import AsyncEncryptedClient
+from fieldcrypt_dynamodb.aio.resource import AsyncEncryptedResource
+from fieldcrypt_dynamodb.aio.table import AsyncEncryptedTable
 from fieldcrypt_dynamodb.batch_writer import BatchWriter
 from fieldcrypt_dynamodb.client import EncryptedClient
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError
@@ -14,6 +18,10 @@ from fieldcrypt_dynamodb.stream_record import decrypt_stream_record
 from fieldcrypt_dynamodb.table import EncryptedTable
 
 __all__ = [
+    "AsyncBatchWriter",
+    "AsyncEncryptedClient",
+    "AsyncEncryptedResource",
+    "AsyncEncryptedTable",
     "BatchWriter",
     "DynamoKeyStore",
     "EncryptedClient",

@@ -4,57 +4,76 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Generic, Self, TypeVar
 
-__all__ = ["BatchWriter"]
+__all__ = ["BATCH", "AnyBatchWriter", "BatchWriter"]
 
-_BATCH = 25  # the most that DynamoDB takes
+BATCH = 25  # the most that DynamoDB takes
 
+A = TypeVar("A")  # a response, or what gives it when it is awaited
 Write = dict[str, Any]
 
 
-class BatchWriter:
-    """Collects puts and deletes, and sends them 25 at a time; the last when the `with` block ends.
+class AnyBatchWriter(Generic[A]):
+    """What writers in batches have, whether a call returns its response or has to be awaited.
 
     Args:
         table: the name of the table.
         send: takes `RequestItems`, and returns the response of `batch_write_item`.
         overwrite_by_pkeys: key attributes by which a later write takes the place of one that was not sent yet.
+        flush_amount: how many writes are sent at a time.
     """
 
     def __init__(
-        self, table: str, send: Callable[[dict[str, Any]], dict[str, Any]], overwrite_by_pkeys: Sequence[str] | None
+        self,
+        table: str,
+        send: Callable[[dict[str, Any]], A],
+        overwrite_by_pkeys: Sequence[str] | None,
+        flush_amount: int = BATCH,
     ) -> None:
         self._table = table
         self._send = send
         self._keys = overwrite_by_pkeys
+        self._amount = flush_amount
         self._waiting: list[Write] = []
 
-    def put_item(self, Item: dict[str, Any]) -> None:  # noqa: N803 (boto3's name)
-        """Put an item."""
-        self._add({"PutRequest": {"Item": Item}}, Item)
-
-    def delete_item(self, Key: dict[str, Any]) -> None:  # noqa: N803 (boto3's name)
-        """Delete an item."""
-        self._add({"DeleteRequest": {"Key": Key}}, Key)
-
-    def _add(self, write: Write, item: dict[str, Any]) -> None:
+    def _add(self, write: Write) -> bool:
+        """Add a write, and return True if there are enough to be sent."""
         if self._keys:
-            key = [item[name] for name in self._keys]
+            key = self._key(write)
             self._waiting = [each for each in self._waiting if self._key(each) != key]
         self._waiting.append(write)
-        if len(self._waiting) >= _BATCH:
-            self._flush()
+        return len(self._waiting) >= self._amount
 
     def _key(self, write: Write) -> list[Any]:
         item = write["PutRequest"]["Item"] if "PutRequest" in write else write["DeleteRequest"]["Key"]
         return [item[name] for name in self._keys or ()]
 
-    def _flush(self) -> None:
-        batch, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
-        response = self._send({self._table: batch})
+    def _sent(self) -> A:
+        """Send what was added first."""
+        batch, self._waiting = self._waiting[: self._amount], self._waiting[self._amount :]
+        return self._send({self._table: batch})
+
+    def _add_unprocessed(self, response: dict[str, Any]) -> None:
         for writes in response["UnprocessedItems"].values():  # of this table, by its name or its ARN
             self._waiting += writes
+
+
+class BatchWriter(AnyBatchWriter[dict[str, Any]]):
+    """Collects puts and deletes, and sends them 25 at a time; the last when the `with` block ends."""
+
+    def put_item(self, Item: dict[str, Any]) -> None:  # noqa: N803 (boto3's name)
+        """Put an item."""
+        if self._add({"PutRequest": {"Item": Item}}):
+            self._flush()
+
+    def delete_item(self, Key: dict[str, Any]) -> None:  # noqa: N803 (boto3's name)
+        """Delete an item."""
+        if self._add({"DeleteRequest": {"Key": Key}}):
+            self._flush()
+
+    def _flush(self) -> None:
+        self._add_unprocessed(self._sent())
 
     def __enter__(self) -> Self:
         return self

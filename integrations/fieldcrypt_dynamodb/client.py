@@ -5,41 +5,33 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from copy import copy
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError, RefusedMemberError
 from fieldcrypt_dynamodb.item.forms import WIRE
 from fieldcrypt_dynamodb.item.items import Tenant
 from fieldcrypt_dynamodb.protected_table import ProtectedTable
 from fieldcrypt_dynamodb.request.batches import Requests
-from fieldcrypt_dynamodb.request.exchange import run
-from fieldcrypt_dynamodb.request.operations import NOT_ON_PROTECTED, PASSED, of_boto3, refuse_async, tables_named
+from fieldcrypt_dynamodb.request.exchange import Exchange, Response, Send, run
+from fieldcrypt_dynamodb.request.operations import NOT_ON_PROTECTED, PASSED, check_kind, of_boto3, tables_named
 
-__all__ = ["EncryptedClient"]
+__all__ = ["AnyClient", "EncryptedClient"]
+
+A = TypeVar("A")  # a response, or what gives it when it is awaited
 
 _ATTRIBUTES = frozenset({"can_paginate", "close", "exceptions", "get_waiter", "waiter_names"})
 
 
-class EncryptedClient:
-    """A boto3 DynamoDB client that encrypts and decrypts the items of protected tables.
+class AnyClient(Generic[A]):
+    """What wrappers of a client have, whether a call returns its response or has to be awaited."""
 
-        client = EncryptedClient(boto3.client("dynamodb"), [patients])
-        client.put_item(TableName="patients", Item={"id": {"S": "1"}, "ssn": {"S": "078-05-1120"}})
+    _asynchronous = False
 
-    Methods have the names and arguments of boto3's, and return what boto3's do. Those that read or write items work on
-    protected attributes; those that carry no item are passed on; all others are refused. Requests for tables that are
-    not described are passed on as they are.
-
-    Args:
-        client: boto3's. It is used, not changed: whoever uses it directly gets ciphertext.
-        tables: the descriptions of the protected tables.
-
-    Raises:
-        ConfigurationError: a table is described twice, or the client is async.
-    """
+    def _run(self, exchange: Exchange, send: Any) -> A:
+        raise NotImplementedError
 
     def __init__(self, client: Any, tables: Iterable[ProtectedTable]) -> None:
-        refuse_async(client, "AsyncEncryptedClient")
+        check_kind(type(self).__name__, client, asynchronous=self._asynchronous)
         self._client = client
         self._requests = Requests(tables, WIRE)
 
@@ -48,45 +40,45 @@ class EncryptedClient:
 
     # As boto3's
 
-    def put_item(self, **params: Any) -> dict[str, Any]:
+    def put_item(self, **params: Any) -> A:
         """Encrypt and put an item."""
         return self._on_table("put_item", params)
 
-    def get_item(self, **params: Any) -> dict[str, Any]:
+    def get_item(self, **params: Any) -> A:
         """Get and decrypt an item."""
         return self._on_table("get_item", params)
 
-    def update_item(self, **params: Any) -> dict[str, Any]:
+    def update_item(self, **params: Any) -> A:
         """Update an item, with encrypted values."""
         return self._on_table("update_item", params)
 
-    def delete_item(self, **params: Any) -> dict[str, Any]:
+    def delete_item(self, **params: Any) -> A:
         """Delete an item."""
         return self._on_table("delete_item", params)
 
-    def query(self, **params: Any) -> dict[str, Any]:
+    def query(self, **params: Any) -> A:
         """Find items by key, or by a searchable attribute whose tags are the key of an index."""
         return self._on_table("query", params)
 
-    def scan(self, **params: Any) -> dict[str, Any]:
+    def scan(self, **params: Any) -> A:
         """Read all items, or filter them."""
         return self._on_table("scan", params)
 
-    def batch_get_item(self, **params: Any) -> dict[str, Any]:
+    def batch_get_item(self, **params: Any) -> A:
         """Get and decrypt items."""
-        return run(self._requests.batch_get_item(params), self._client.batch_get_item)
+        return self._run(self._requests.batch_get_item(params), self._client.batch_get_item)
 
-    def batch_write_item(self, **params: Any) -> dict[str, Any]:
+    def batch_write_item(self, **params: Any) -> A:
         """Encrypt and put, or delete, items."""
-        return run(self._requests.batch_write_item(params), self._client.batch_write_item)
+        return self._run(self._requests.batch_write_item(params), self._client.batch_write_item)
 
-    def transact_get_items(self, **params: Any) -> dict[str, Any]:
+    def transact_get_items(self, **params: Any) -> A:
         """Get and decrypt items, in a transaction."""
-        return run(self._requests.transact_get_items(params), self._client.transact_get_items)
+        return self._run(self._requests.transact_get_items(params), self._client.transact_get_items)
 
-    def transact_write_items(self, **params: Any) -> dict[str, Any]:
+    def transact_write_items(self, **params: Any) -> A:
         """Encrypt and write items, in a transaction."""
-        return run(self._requests.transact_write_items(params), self._client.transact_write_items)
+        return self._run(self._requests.transact_write_items(params), self._client.transact_write_items)
 
     def get_paginator(self, operation_name: str) -> Any:
         """Return boto3's paginator of an operation, whose pages are decrypted."""
@@ -97,12 +89,12 @@ class EncryptedClient:
             paginator._method = method
         return paginator
 
-    def _on_table(self, operation: str, params: dict[str, Any]) -> dict[str, Any]:
+    def _on_table(self, operation: str, params: dict[str, Any]) -> A:
         requests = self._requests.for_table(params.get("TableName"))
         send = getattr(self._client, operation)
         if requests is None:
             return send(**params)  # type: ignore[no-any-return]
-        return run(getattr(requests, operation)(params), send)
+        return self._run(getattr(requests, operation)(params), send)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
@@ -130,4 +122,26 @@ class EncryptedClient:
                     )
 
     def __repr__(self) -> str:
-        return f"EncryptedClient({', '.join(table.name for table in self._requests.tables)})"
+        return f"{type(self).__name__}({', '.join(table.name for table in self._requests.tables)})"
+
+
+class EncryptedClient(AnyClient[Response]):
+    """A boto3 DynamoDB client that encrypts and decrypts the items of protected tables.
+
+        client = EncryptedClient(boto3.client("dynamodb"), [patients])
+        client.put_item(TableName="patients", Item={"id": {"S": "1"}, "ssn": {"S": "078-05-1120"}})
+
+    Methods have the names and arguments of boto3's, and return what boto3's do. Those that read or write items work on
+    protected attributes; those that carry no item are passed on; all others are refused. Requests for tables that are
+    not described are passed on as they are.
+
+    Args:
+        client: boto3's. It is used, not changed: whoever uses it directly gets ciphertext.
+        tables: the descriptions of the protected tables.
+
+    Raises:
+        ConfigurationError: a table is described twice, or the client is async.
+    """
+
+    def _run(self, exchange: Exchange, send: Send) -> Response:
+        return run(exchange, send)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from copy import copy
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from fieldcrypt_dynamodb.client import EncryptedClient
+from fieldcrypt_dynamodb.client import AnyClient
 from fieldcrypt_dynamodb.item.items import Tenant, checked_tenant
-from fieldcrypt_dynamodb.resource import EncryptedResource
-from fieldcrypt_dynamodb.table import EncryptedTable
+from fieldcrypt_dynamodb.resource import AnyResource
+from fieldcrypt_dynamodb.table import AnyTable
 
 __all__ = ["of_tenant"]
 
-W = TypeVar("W", bound=EncryptedClient | EncryptedResource | EncryptedTable)
+W = TypeVar("W", bound=AnyClient[Any] | AnyResource[Any] | AnyTable[Any])
 
 
 def of_tenant(wrapper: W, tenant: Tenant) -> W:
@@ -28,7 +28,7 @@ def of_tenant(wrapper: W, tenant: Tenant) -> W:
     Raises:
         TypeError: the tenant is neither, or there is no such wrapper.
     """
-    if not isinstance(wrapper, (EncryptedClient, EncryptedResource, EncryptedTable)):
+    if not isinstance(wrapper, (AnyClient, AnyResource, AnyTable)):
         raise TypeError(
             f"of_tenant(wrapper, tenant) takes an EncryptedTable, for example, not a {type(wrapper).__name__}"
         )

@@ -3,21 +3,71 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from fieldcrypt_dynamodb.errors import RefusedMemberError
 from fieldcrypt_dynamodb.item.forms import PYTHON
 from fieldcrypt_dynamodb.item.items import Tenant
 from fieldcrypt_dynamodb.protected_table import ProtectedTable
 from fieldcrypt_dynamodb.request.batches import Requests
-from fieldcrypt_dynamodb.request.exchange import run
-from fieldcrypt_dynamodb.request.operations import of_boto3, refuse_async
-from fieldcrypt_dynamodb.table import EncryptedTable
+from fieldcrypt_dynamodb.request.exchange import Exchange, Response, Send, run
+from fieldcrypt_dynamodb.request.operations import check_kind, of_boto3
+from fieldcrypt_dynamodb.table import AnyTable, EncryptedTable
 
-__all__ = ["EncryptedResource"]
+__all__ = ["AnyResource", "EncryptedResource"]
+
+A = TypeVar("A")  # a response, or what gives it when it is awaited
 
 
-class EncryptedResource:
+class AnyResource(Generic[A]):
+    """What wrappers of a resource have, whether a call returns its response or has to be awaited."""
+
+    _asynchronous = False
+    _table_wrapper: type[AnyTable[Any]] = EncryptedTable
+
+    def _run(self, exchange: Exchange, send: Any) -> A:
+        raise NotImplementedError
+
+    def __init__(self, resource: Any, tables: Iterable[ProtectedTable]) -> None:
+        check_kind(type(self).__name__, resource, asynchronous=self._asynchronous)
+        self._resource = resource
+        self._tenant: Tenant | None = None
+        self._requests = Requests(tables, PYTHON)
+        self._tables = {table.name: table for table in self._requests.tables}
+
+    def _be_of_tenant(self, tenant: Tenant) -> None:
+        self._tenant = tenant
+        self._requests = Requests(self._requests.tables, PYTHON, tenant)
+
+    def batch_get_item(self, **params: Any) -> A:
+        """Get and decrypt items."""
+        return self._run(self._requests.batch_get_item(params), self._resource.batch_get_item)
+
+    def batch_write_item(self, **params: Any) -> A:
+        """Encrypt and put, or delete, items."""
+        return self._run(self._requests.batch_write_item(params), self._resource.batch_write_item)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        of_boto3(self._resource, name)  # an AttributeError, if there is none
+        raise RefusedMemberError(
+            f"{name}: it would give access to protected items past their encryption. boto3's own resource has it"
+        )
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(table.name for table in self._requests.tables)})"
+
+    def _wrapped(self, name: str, table: Any) -> Any:
+        requests = self._requests.for_table(name)
+        if requests is None:
+            return table
+        encrypted = self._table_wrapper(table, self._tables[requests.table.name])
+        encrypted._be_of_tenant(self._tenant)
+        return encrypted
+
+
+class EncryptedResource(AnyResource[Response]):
     """A boto3 DynamoDB resource whose protected tables encrypt and decrypt.
 
         dynamodb = EncryptedResource(boto3.resource("dynamodb"), [patients])
@@ -31,46 +81,13 @@ class EncryptedResource:
         ConfigurationError: a table is described twice, or the resource is async.
     """
 
-    def __init__(self, resource: Any, tables: Iterable[ProtectedTable]) -> None:
-        refuse_async(resource, "AsyncEncryptedTable for its tables, AsyncEncryptedClient for its client")
-        self._resource = resource
-        self._tenant: Tenant | None = None
-        self._requests = Requests(tables, PYTHON)
-        self._tables = {table.name: table for table in self._requests.tables}
-
-    def _be_of_tenant(self, tenant: Tenant) -> None:
-        self._tenant = tenant
-        self._requests = Requests(self._requests.tables, PYTHON, tenant)
+    def _run(self, exchange: Exchange, send: Send) -> Response:
+        return run(exchange, send)
 
     def Table(self, name: str) -> Any:  # noqa: N802 (boto3's name)
         """Return a table: an `EncryptedTable` if it is protected, boto3's own if not."""
-        requests = self._requests.for_table(name)
-        table = self._resource.Table(name)  # an ARN may be one of another account
-        if requests is None:
-            return table
-        encrypted = EncryptedTable(table, self._tables[requests.table.name])
-        encrypted._be_of_tenant(self._tenant)
-        return encrypted
-
-    def batch_get_item(self, **params: Any) -> dict[str, Any]:
-        """Get and decrypt items."""
-        return run(self._requests.batch_get_item(params), self._resource.batch_get_item)
-
-    def batch_write_item(self, **params: Any) -> dict[str, Any]:
-        """Encrypt and put, or delete, items."""
-        return run(self._requests.batch_write_item(params), self._resource.batch_write_item)
+        return self._wrapped(name, self._resource.Table(name))  # an ARN may be one of another account
 
     def create_table(self, **params: Any) -> Any:
         """Make a table, and return it as `Table` does."""
         return self.Table(self._resource.create_table(**params).name)
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        of_boto3(self._resource, name)  # an AttributeError, if there is none
-        raise RefusedMemberError(
-            f"{name}: it would give access to protected items past their encryption. boto3's own resource has it"
-        )
-
-    def __repr__(self) -> str:
-        return f"EncryptedResource({', '.join(table.name for table in self._requests.tables)})"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
-from typing import Any
+from typing import Any, Generic, Self, TypeVar
 
 from fieldcrypt import ConfigurationError
 from fieldcrypt_dynamodb.batch_writer import BatchWriter
@@ -13,11 +13,13 @@ from fieldcrypt_dynamodb.item.forms import PYTHON
 from fieldcrypt_dynamodb.item.items import Tenant
 from fieldcrypt_dynamodb.protected_table import ProtectedTable
 from fieldcrypt_dynamodb.request.batches import Requests
-from fieldcrypt_dynamodb.request.exchange import run
-from fieldcrypt_dynamodb.request.operations import of_boto3, refuse_async, table_name
+from fieldcrypt_dynamodb.request.exchange import Exchange, Response, Send, run
+from fieldcrypt_dynamodb.request.operations import check_kind, of_boto3, table_name
 from fieldcrypt_dynamodb.request.table import TableRequests
 
-__all__ = ["PASSED", "EncryptedTable"]
+__all__ = ["PASSED", "AnyTable", "EncryptedTable"]
+
+A = TypeVar("A")  # a response, or what gives it when it is awaited
 
 # What boto3's Table has that carries no item.
 PASSED = frozenset(
@@ -32,7 +34,71 @@ PASSED = frozenset(
 )
 
 
-class EncryptedTable:
+class AnyTable(Generic[A]):
+    """What wrappers of a Table have, whether a call returns its response or has to be awaited."""
+
+    _asynchronous = False
+
+    def _run(self, exchange: Exchange, send: Any) -> A:
+        raise NotImplementedError
+
+    def __init__(self, table: Any, description: ProtectedTable) -> None:
+        check_kind(type(self).__name__, table, asynchronous=self._asynchronous)
+        if table_name(table.name) != description.name:
+            raise ConfigurationError(f"the table is {table.name}, and the description one of {description.name}")
+        self._table = table
+        self._description = description
+        self._be_of_tenant(None)
+
+    def _be_of_tenant(self, tenant: Tenant | None) -> None:
+        self._requests = TableRequests(self._description, PYTHON, tenant)
+        self._batches = Requests([self._description], PYTHON, tenant)
+
+    # As boto3's
+
+    def put_item(self, **params: Any) -> A:
+        """Encrypt and put an item."""
+        return self._run(self._requests.put_item(params), self._table.put_item)
+
+    def get_item(self, **params: Any) -> A:
+        """Get and decrypt an item."""
+        return self._run(self._requests.get_item(params), self._table.get_item)
+
+    def update_item(self, **params: Any) -> A:
+        """Update an item, with encrypted values."""
+        return self._run(self._requests.update_item(params), self._table.update_item)
+
+    def delete_item(self, **params: Any) -> A:
+        """Delete an item."""
+        return self._run(self._requests.delete_item(params), self._table.delete_item)
+
+    def query(self, **params: Any) -> A:
+        """Find items by key, or by a searchable attribute whose tags are the key of an index."""
+        return self._run(self._requests.query(params), self._table.query)
+
+    def scan(self, **params: Any) -> A:
+        """Read all items, or filter them."""
+        return self._run(self._requests.scan(params), self._table.scan)
+
+    def _write_batch(self, items: dict[str, Any]) -> A:
+        send = self._table.meta.client.batch_write_item
+        return self._run(self._batches.batch_write_item({"RequestItems": items}), send)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        found = of_boto3(self._table, name)  # an AttributeError, if there is none
+        if name in PASSED:
+            return found
+        raise RefusedMemberError(
+            f"{name}: it would give access to protected items past their encryption. boto3's own Table has it"
+        )
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._description.name!r})"
+
+
+class EncryptedTable(AnyTable[Response]):
     """A boto3 Table that encrypts and decrypts protected attributes.
 
         table = EncryptedTable(boto3.resource("dynamodb").Table("patients"), patients)
@@ -50,45 +116,10 @@ class EncryptedTable:
         ConfigurationError: the description is one of another table, or the table is async.
     """
 
-    def __init__(self, table: Any, description: ProtectedTable) -> None:
-        refuse_async(table, "AsyncEncryptedTable")
-        if table_name(table.name) != description.name:
-            raise ConfigurationError(f"the table is {table.name}, and the description one of {description.name}")
-        self._table = table
-        self._description = description
-        self._be_of_tenant(None)
+    def _run(self, exchange: Exchange, send: Send) -> Response:
+        return run(exchange, send)
 
-    def _be_of_tenant(self, tenant: Tenant | None) -> None:
-        self._requests = TableRequests(self._description, PYTHON, tenant)
-        self._batches = Requests([self._description], PYTHON, tenant)
-
-    # As boto3's
-
-    def put_item(self, **params: Any) -> dict[str, Any]:
-        """Encrypt and put an item."""
-        return run(self._requests.put_item(params), self._table.put_item)
-
-    def get_item(self, **params: Any) -> dict[str, Any]:
-        """Get and decrypt an item."""
-        return run(self._requests.get_item(params), self._table.get_item)
-
-    def update_item(self, **params: Any) -> dict[str, Any]:
-        """Update an item, with encrypted values."""
-        return run(self._requests.update_item(params), self._table.update_item)
-
-    def delete_item(self, **params: Any) -> dict[str, Any]:
-        """Delete an item."""
-        return run(self._requests.delete_item(params), self._table.delete_item)
-
-    def query(self, **params: Any) -> dict[str, Any]:
-        """Find items by key, or by a searchable attribute whose tags are the key of an index."""
-        return run(self._requests.query(params), self._table.query)
-
-    def scan(self, **params: Any) -> dict[str, Any]:
-        """Read all items, or filter them."""
-        return run(self._requests.scan(params), self._table.scan)
-
-    def update(self, **params: Any) -> EncryptedTable:
+    def update(self, **params: Any) -> Self:
         """Change the table itself, and return it."""
         other = copy(self)
         other._table = self._table.update(**params)
@@ -96,22 +127,4 @@ class EncryptedTable:
 
     def batch_writer(self, overwrite_by_pkeys: Sequence[str] | None = None) -> BatchWriter:
         """Return a context manager that puts and deletes items in batches."""
-        client = self._table.meta.client
-
-        def write(items: dict[str, Any]) -> dict[str, Any]:
-            return run(self._batches.batch_write_item({"RequestItems": items}), client.batch_write_item)
-
-        return BatchWriter(self._table.name, write, overwrite_by_pkeys)
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        found = of_boto3(self._table, name)  # an AttributeError, if there is none
-        if name in PASSED:
-            return found
-        raise RefusedMemberError(
-            f"{name}: it would give access to protected items past their encryption. boto3's own Table has it"
-        )
-
-    def __repr__(self) -> str:
-        return f"EncryptedTable({self._description.name!r})"
+        return BatchWriter(self._table.name, self._write_batch, overwrite_by_pkeys)

@@ -76,7 +76,7 @@ class TestAsyncObjects:
         for wrapper, instead in (
             (lambda: EncryptedTable(given, description), "AsyncEncryptedTable"),
             (lambda: EncryptedClient(given, [description]), "AsyncEncryptedClient"),
-            (lambda: EncryptedResource(given, [description]), "AsyncEncryptedTable"),
+            (lambda: EncryptedResource(given, [description]), "AsyncEncryptedResource"),
         ):
             with pytest.raises(ConfigurationError, match=f"async.*{instead}"):
                 wrapper()

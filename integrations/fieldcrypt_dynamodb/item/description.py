@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from fieldcrypt import BlindIndex, ConfigurationError, Encryptor, Field, Protection
 from fieldcrypt.spi import Accepted, MixedField, declare_table
+from fieldcrypt_dynamodb.aio.steps import waiting
 from fieldcrypt_dynamodb.item.forms import PYTHON
 from fieldcrypt_dynamodb.item.plaintext import to_value
 from fieldcrypt_dynamodb.item.values import check_type
@@ -147,7 +148,7 @@ class TableDescription:
             protection = Protection(
                 bytes, accept_public_key=seal.accept_public_key, accept_foreign_keys=seal.accept_foreign_keys
             )
-            self.seal_field = protection.field(encryptor, f"{self._fields_name}.{seal.attribute}")
+            self.seal_field = protection.field(encryptor, f"{self._fields_name}.{seal.attribute}", offload=waiting)
         self._check()
         has_tenants = tenant is not None
         declare_table(
@@ -159,12 +160,13 @@ class TableDescription:
         if len(protection.indexes) > 1 or protection.storage != "binary":
             raise ConfigurationError(f"{self.name}.{attribute}: an attribute has one index, and values are binary")
         name = f"{self._fields_name}.{attribute}"
-        field = self.fields[attribute] = protection.field(self.encryptor, name)
+        field = self.fields[attribute] = protection.field(self.encryptor, name, offload=waiting)
         to_field = PYTHON.conversion(protection.type).to_field
         mixed = protection.mixed(self.encryptor, field, to_value(protection.type), to_field)
         if mixed is not None:
             self.mixed[attribute] = mixed
-        for declared, index in zip(protection.indexes, protection.blind_indexes(self.encryptor, name), strict=True):
+        indexes = protection.blind_indexes(self.encryptor, name, waiting)
+        for declared, index in zip(protection.indexes, indexes, strict=True):
             self.indexes[attribute], self.companions[attribute] = index, declared.companion
 
     @property

@@ -8,7 +8,7 @@ from typing import Any
 
 from fieldcrypt import ConfigurationError
 
-__all__ = ["ENCRYPTED", "NOT_ON_PROTECTED", "PASSED", "of_boto3", "refuse_async", "table_name", "tables_named"]
+__all__ = ["ENCRYPTED", "NOT_ON_PROTECTED", "PASSED", "check_kind", "of_boto3", "table_name", "tables_named"]
 
 # Items are encrypted and decrypted.
 ENCRYPTED = frozenset(
@@ -56,19 +56,28 @@ def of_boto3(wrapped: Any, name: str) -> Any:
     return getattr(wrapped, name)
 
 
-def refuse_async(wrapped: Any, instead: str) -> None:
-    """Refuse what is to be awaited: a table, resource or client of aioboto3 or aiobotocore, or the promise of one.
+def check_kind(wrapper: str, wrapped: Any, *, asynchronous: bool) -> None:
+    """Check that the calls of what is wrapped return, or have to be awaited, as those of the wrapper do.
 
     Args:
-        wrapped: what a wrapper is given. None of its properties is read, for that could call AWS.
-        instead: what to use.
+        wrapper: its name.
+        wrapped: what it is given. None of its properties is read, for that could call AWS.
+        asynchronous: True if the wrapper's calls have to be awaited.
 
     Raises:
-        ConfigurationError: it is async.
+        ConfigurationError: they do not, or what is given has to be awaited itself.
     """
+    kind = type(wrapped).__name__
     members = (inspect.getattr_static(wrapped, name, None) for name in ("__aenter__", "get_item"))
-    if inspect.isawaitable(wrapped) or any(map(inspect.iscoroutinefunction, members)):
-        raise ConfigurationError(f"a {type(wrapped).__name__} is async, as what aioboto3 makes is: use {instead}")
+    if inspect.isawaitable(wrapped):
+        raise ConfigurationError(f"a {kind} is async: {wrapper} takes what awaiting it gives")
+    if any(map(inspect.iscoroutinefunction, members)):
+        if not asynchronous:
+            raise ConfigurationError(f"a {kind} is async, as what aioboto3 makes is: use Async{wrapper}")
+        if inspect.getattr_static(wrapped, "meta", None) is None:
+            raise ConfigurationError(f"a {kind} makes what {wrapper} takes: use async with")
+    elif asynchronous:
+        raise ConfigurationError(f"a {kind} is not async, as what aioboto3 makes is: use {wrapper[len('Async') :]}")
 
 
 def table_name(given: Any) -> str | None:

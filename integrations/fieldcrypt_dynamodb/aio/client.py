@@ -1,0 +1,35 @@
+"""The wrapper of a client of aiobotocore."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from fieldcrypt_dynamodb.aio.exchange import run_async
+from fieldcrypt_dynamodb.client import AnyClient
+from fieldcrypt_dynamodb.request.exchange import Exchange, Response
+
+__all__ = ["AsyncEncryptedClient"]
+
+
+class AsyncEncryptedClient(AnyClient[Awaitable[Response]]):
+    """A DynamoDB client of aiobotocore or aioboto3 that encrypts and decrypts the items of protected tables.
+
+        async with aioboto3.Session().client("dynamodb") as client:
+            client = AsyncEncryptedClient(client, [patients])
+            await client.put_item(TableName="patients", Item={"id": {"S": "1"}, "ssn": {"S": "078-05-1120"}})
+
+    It is what `EncryptedClient` is, with calls that are awaited, and paginators to be gone through by `async for`. The
+    event loop waits for no key service and for no decryption: both are done in threads.
+
+    Args:
+        client: aiobotocore's. It is used, not changed: whoever uses it directly gets ciphertext.
+        tables: the descriptions of the protected tables.
+
+    Raises:
+        TypeError: the client is boto3's.
+    """
+
+    _asynchronous = True
+
+    def _run(self, exchange: Exchange, send: Callable[..., Awaitable[Response]]) -> Awaitable[Response]:
+        return run_async(exchange, send)

@@ -1,0 +1,100 @@
+"""Threads for the steps of operations, which compute and may have to wait for keys, so that no event loop does."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Callable
+from concurrent.futures import Future
+from queue import SimpleQueue
+from threading import Lock, Semaphore, Thread, local
+from typing import Any, TypeVar
+
+from fieldcrypt import call_after_fork
+
+__all__ = ["in_thread", "waiting"]
+
+T = TypeVar("T")
+
+_COMPUTING = (
+    2  # threads: each takes the interpreter from the event loop for 5 ms at a time, and none makes another faster
+)
+_WAITING = 256  # threads at most that wait for keys; what comes then waits until one of them is done
+
+
+class Steps:
+    """Runs work in a few threads. One that has to wait for keys is replaced meanwhile, so that others go on.
+
+    They are no threads of asyncio's: it has only a few for the whole application, and needs them to look up addresses.
+    """
+
+    def __init__(self) -> None:
+        self._reset()
+        call_after_fork(self._reset)
+
+    def _reset(self) -> None:
+        self._queue: SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = SimpleQueue()
+        self._starting = Lock()
+        self._started = False
+        self._substitutes = Semaphore(_WAITING)
+        self._thread = local()
+
+    def submit(self, work: Callable[[], T]) -> Future[T]:
+        """Have work done by the next thread that is free."""
+        if not self._started:
+            self._start()
+        future: Future[T] = Future()
+        self._queue.put((future, work))
+        return future
+
+    def waiting(self, work: Callable[[], T]) -> T:
+        """Do what may take time without computing. In one of the threads, another one takes its place from then on."""
+        if getattr(self._thread, "goes_on", False) and self._substitutes.acquire(blocking=False):
+            self._thread.goes_on = False
+            try:
+                self._start_one()
+            except RuntimeError:  # no more threads are to be had: then the others have to wait as well
+                self._thread.goes_on = True
+                self._substitutes.release()
+        return work()
+
+    def _start(self) -> None:
+        with self._starting:
+            if not self._started:
+                for _ in range(_COMPUTING):
+                    self._start_one()
+                self._started = True
+
+    def _start_one(self) -> None:
+        Thread(target=self._go_on, name="fieldcrypt", daemon=True).start()
+
+    def _go_on(self) -> None:
+        self._thread.goes_on = True
+        while self._thread.goes_on:
+            _do(*self._queue.get())
+        self._substitutes.release()
+
+
+def _do(future: Future[T], work: Callable[[], T]) -> None:
+    if not future.set_running_or_notify_cancel():
+        return
+    try:
+        result = work()
+    except BaseException as error:  # noqa: BLE001 (it is raised where the work was asked for)
+        future.set_exception(error)
+    else:
+        future.set_result(result)
+
+
+_steps = Steps()
+
+
+async def in_thread(work: Callable[[], T]) -> T:
+    """Return what work returns that is done in a thread, in a copy of the context. If cancelled, it may go on there."""
+    context = contextvars.copy_context()
+    return await asyncio.wrap_future(_steps.submit(lambda: context.run(work)))
+
+
+def waiting(work: Callable[[], T]) -> T:
+    """Do what may have to wait for a key store or a key provider, in whatever thread: an `Offload`."""
+    return _steps.waiting(work)

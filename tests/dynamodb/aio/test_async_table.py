@@ -1,0 +1,162 @@
+"""aioboto3's Table and resource with protected attributes."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from boto3.dynamodb.conditions import Attr, Key
+from botocore.exceptions import ClientError
+
+from fieldcrypt import ConfigurationError, DecryptionError
+from fieldcrypt_dynamodb import (
+    AsyncEncryptedResource,
+    AsyncEncryptedTable,
+    EncryptedResource,
+    EncryptedTable,
+    ProtectedAttributeError,
+    ProtectedTable,
+    of_tenant,
+)
+from tests.dynamodb.aio.connected import resource_of, table_of
+from tests.dynamodb.patients import ITEM, KEY, SSN, stored
+from tests.dynamodb.patients import description as description
+from tests.dynamodb.patients import encryptor as encryptor
+from tests.dynamodb.patients import raw as raw
+from tests.support.dynamodb import DynamoDb, OnMoto
+
+
+class TestTable(OnMoto):
+    def test_items_come_back(self, dynamodb: DynamoDb, raw: Any, description: ProtectedTable) -> None:
+        """Protected values in Python's types; in DynamoDB they are binary, and the synchronous wrapper reads them."""
+
+        async def story() -> None:
+            async with table_of(dynamodb) as bare:
+                table = AsyncEncryptedTable(bare, description)
+                await table.put_item(Item=ITEM)
+                assert (await table.get_item(Key=KEY))["Item"] == ITEM
+
+        asyncio.run(story())
+        assert stored(raw)["ssn"].keys() == {"B"}
+        assert EncryptedTable(dynamodb.resource().Table("patients"), description).get_item(Key=KEY)["Item"] == ITEM
+
+    def test_all_operations_work(self, dynamodb: DynamoDb, raw: Any, description: ProtectedTable) -> None:
+        """With conditions of boto3's, projections, and what writes return."""
+
+        async def story() -> None:
+            async with table_of(dynamodb) as bare:
+                table = AsyncEncryptedTable(bare, description)
+                await table.put_item(Item=ITEM)
+                updated = await table.update_item(
+                    Key=KEY,
+                    UpdateExpression="SET ssn = :ssn",
+                    ConditionExpression=Attr("email").eq("ann@example.org"),
+                    ExpressionAttributeValues={":ssn": "219-09-9999"},
+                    ReturnValues="ALL_NEW",
+                )
+                assert updated["Attributes"] == {**ITEM, "ssn": "219-09-9999"}
+                query = {"IndexName": "by_email", "KeyConditionExpression": Key("email").eq("ann@example.org")}
+                assert (await table.query(**query))["Items"] == [updated["Attributes"]]
+                scan = {"FilterExpression": Attr("email").eq("ann@example.org"), "ProjectionExpression": "ssn"}
+                assert (await table.scan(**scan))["Items"] == [{"ssn": "219-09-9999"}]
+                deleted = await table.delete_item(Key=KEY, ReturnValues="ALL_OLD")
+                assert deleted["Attributes"] == updated["Attributes"]
+                assert "Item" not in await table.get_item(Key=KEY)
+
+        asyncio.run(story())
+
+    def test_a_condition_that_fails_says_so_with_the_item(
+        self, dynamodb: DynamoDb, raw: Any, description: ProtectedTable
+    ) -> None:
+        """DynamoDB's error, with the item decrypted."""
+
+        async def story() -> Any:
+            async with table_of(dynamodb) as bare:
+                table = AsyncEncryptedTable(bare, description)
+                await table.put_item(Item=ITEM)
+                with pytest.raises(ClientError, match="ConditionalCheckFailed") as failure:
+                    await table.put_item(
+                        Item=ITEM,
+                        ConditionExpression="attribute_not_exists(clinic)",
+                        ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                    )
+                return failure.value.response
+
+        assert asyncio.run(story())["Item"]["ssn"] == {"S": SSN}
+
+    def test_it_is_the_table_of_one_tenant(self, dynamodb: DynamoDb, raw: Any, description: ProtectedTable) -> None:
+        """Items of others do not decrypt there."""
+
+        async def story() -> None:
+            async with table_of(dynamodb) as bare:
+                table = AsyncEncryptedTable(bare, description)
+                await table.put_item(Item=ITEM)
+                assert (await of_tenant(table, "north").get_item(Key=KEY))["Item"] == ITEM
+                with pytest.raises(DecryptionError, match="not one of the tenant"):
+                    await of_tenant(table, "south").get_item(Key=KEY)
+
+        asyncio.run(story())
+
+
+class TestBatchWriter(OnMoto):
+    def test_it_writes_all_that_it_is_given(self, dynamodb: DynamoDb, raw: Any, description: ProtectedTable) -> None:
+        """By several tasks, and what comes later takes the place of what was not sent yet."""
+        items = [{"clinic": "north", "number": number, "ssn": f"078-05-{1000 + number}"} for number in range(60)]
+
+        async def story() -> Any:
+            async with table_of(dynamodb) as bare:
+                table = AsyncEncryptedTable(bare, description)
+                async with table.batch_writer(overwrite_by_pkeys=["clinic", "number"]) as writer:
+                    await asyncio.gather(*[writer.put_item(Item=item) for item in items])
+                    await writer.put_item(Item={**items[-1], "ssn": "219-09-9999"})
+                    await writer.delete_item(Key={"clinic": "north", "number": 0})
+                return (await table.scan())["Items"]
+
+        found = sorted(asyncio.run(story()), key=lambda item: item["number"])
+        assert found == [*items[1:-1], {**items[-1], "ssn": "219-09-9999"}]
+
+
+class TestResource(OnMoto):
+    def test_its_tables_encrypt_if_they_are_described(
+        self, dynamodb: DynamoDb, raw: Any, description: ProtectedTable
+    ) -> None:
+        """And so do its batches; a table that is not described is aioboto3's own."""
+
+        async def story() -> None:
+            async with resource_of(dynamodb) as bare:
+                resource = AsyncEncryptedResource(bare, [description])
+                assert not isinstance(await resource.Table("other"), AsyncEncryptedTable)
+                await (await resource.Table("patients")).put_item(Item=ITEM)
+                await resource.batch_write_item(
+                    RequestItems={"patients": [{"PutRequest": {"Item": {**ITEM, "number": 2}}}]}
+                )
+                found = await resource.batch_get_item(RequestItems={"patients": {"Keys": [KEY, {**KEY, "number": 2}]}})
+                assert sorted(item["number"] for item in found["Responses"]["patients"]) == [1, 2]
+
+        asyncio.run(story())
+
+    def test_what_is_async_and_what_is_not_are_told_apart(
+        self, dynamodb: DynamoDb, raw: Any, description: ProtectedTable
+    ) -> None:
+        """Each wrapper names the one to use, also for what was not awaited or entered."""
+
+        async def story() -> None:
+            context = resource_of(dynamodb)
+            with pytest.raises(ConfigurationError, match="use async with"):
+                AsyncEncryptedResource(context, [description])
+            async with context as resource, table_of(dynamodb) as table:
+                with pytest.raises(ConfigurationError, match="use AsyncEncryptedTable"):
+                    EncryptedTable(table, description)
+                with pytest.raises(ConfigurationError, match="use AsyncEncryptedResource"):
+                    EncryptedResource(resource, [description])
+                awaitable = resource.Table("patients")
+                with pytest.raises(ConfigurationError, match="what awaiting it gives"):
+                    AsyncEncryptedTable(awaitable, description)
+                await awaitable
+                with pytest.raises(ConfigurationError, match="use EncryptedTable"):
+                    AsyncEncryptedTable(dynamodb.resource().Table("patients"), description)
+                with pytest.raises(ProtectedAttributeError, match="past their encryption"):
+                    AsyncEncryptedResource(resource, [description]).tables  # noqa: B018
+
+        asyncio.run(story())
