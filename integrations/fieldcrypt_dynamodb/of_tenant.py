@@ -7,28 +7,31 @@ from typing import Any, TypeVar
 
 from fieldcrypt_dynamodb.client import AnyClient
 from fieldcrypt_dynamodb.item.items import Tenant, checked_tenant
+from fieldcrypt_dynamodb.protected_table import ProtectedTable
 from fieldcrypt_dynamodb.resource import AnyResource
 from fieldcrypt_dynamodb.table import AnyTable
 
 __all__ = ["of_tenant"]
 
-W = TypeVar("W", bound=AnyClient[Any] | AnyResource[Any] | AnyTable[Any])
+W = TypeVar("W", bound=AnyClient[Any] | AnyResource[Any] | AnyTable[Any] | ProtectedTable)
 
 
 def of_tenant(wrapper: W, tenant: Tenant) -> W:
-    """Return a client, a resource or a table for the items of one tenant alone: `of_tenant(table, "clinic-7")`.
+    """Return a client, a resource, a table or a description for the items of one tenant alone.
+
+        table = of_tenant(table, "clinic-7")
 
     Items of others do not decrypt there. Updates of items whose key does not name the tenant need it, and so do
     searches for tags per tenant.
 
     Args:
-        wrapper: is not changed.
+        wrapper: is not changed. Of a description, what it is given to is for that tenant too.
         tenant: a text or a number, as the items have it.
 
     Raises:
         TypeError: the tenant is neither, or there is no such wrapper.
     """
-    if not isinstance(wrapper, (AnyClient, AnyResource, AnyTable)):
+    if not isinstance(wrapper, (AnyClient, AnyResource, AnyTable, ProtectedTable)):
         raise TypeError(
             f"of_tenant(wrapper, tenant) takes an EncryptedTable, for example, not a {type(wrapper).__name__}"
         )

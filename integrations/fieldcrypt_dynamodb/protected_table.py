@@ -1,11 +1,72 @@
-"""The description of a table, as users write it: with what it can do without boto3."""
+"""The description of a table, as users write it: with what it can do without boto3's objects."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
 from fieldcrypt_dynamodb.item.description import TableDescription
+from fieldcrypt_dynamodb.item.forms import PYTHON, WIRE
+from fieldcrypt_dynamodb.item.item_form import ItemForm, converted
+from fieldcrypt_dynamodb.item.items import Items, Tenant
 
 __all__ = ["ProtectedTable"]
 
 
 class ProtectedTable(TableDescription):
     __doc__ = TableDescription.__doc__
+
+    def encrypt_item(
+        self, item: Mapping[str, Any], *, form: ItemForm = "python", to: ItemForm | None = None
+    ) -> dict[str, Any]:
+        """Return an item as it is stored, for what no wrapper sends: a file that S3 imports, another client.
+
+            line = json.dumps({"Item": patients.encrypt_item({"id": "1", "ssn": "078-05-1120"}, to="json")})
+
+        Args:
+            item: a whole item, with its key. It is not changed.
+            form: the item's: "python" as a Table of boto3 takes it, "dynamodb" as a client does (`{"S": "text"}`), or
+                "json" for that with base64 text in place of bytes, as files and events have it.
+            to: the form of what is returned, if that is another one.
+
+        Raises:
+            ProtectedAttributeError: it has an attribute that is fieldcrypt's to fill, or lacks its key or tenant.
+            TypeError, ValueError: a value is not one of its attribute's, or does not have this form.
+            KeyProviderError, KeyStoreError: as for `Field.encrypt`.
+        """
+        own: ItemForm = "python" if form == "python" else "dynamodb"
+        return converted(self._items_in(own).encrypted(converted(item, form, own)), own, to or form)
+
+    def decrypt_item(
+        self, item: Mapping[str, Any], *, form: ItemForm = "python", to: ItemForm | None = None
+    ) -> dict[str, Any]:
+        """Return an item as the application had it, which something else than a wrapper read.
+
+            item = patients.decrypt_item(json.loads(line)["Item"], form="json", to="python")
+
+        Args:
+            item: as DynamoDB has it, whole. It is not changed.
+            form: the item's, as for `encrypt_item`.
+            to: the form of what is returned, if that is another one.
+
+        Raises:
+            DecryptionError: a value does not belong where it is, or the seal is broken.
+            TypeError, ValueError: the item does not have this form.
+            KeyProviderError, KeyStoreError: as for `Field.decrypt`.
+        """
+        to = to or form
+        own: ItemForm = "python" if to == "python" else "dynamodb"
+        return converted(self._items_in(own).decrypted(converted(item, form, own)), own, to)
+
+    @cached_property
+    def _items(self) -> dict[ItemForm, Items]:
+        return {}
+
+    def _items_in(self, form: ItemForm) -> Items:
+        if form not in self._items:
+            self._items[form] = Items(self, PYTHON if form == "python" else WIRE)
+        return self._items[form]
+
+    def _be_of_tenant(self, tenant: Tenant) -> None:
+        self.only_tenant, self._items = tenant, {}

@@ -1,9 +1,8 @@
-"""boto3's client and resource with protected tables, descriptions of them, and their streams."""
+"""boto3's client and resource with protected tables, and descriptions of them."""
 
 from __future__ import annotations
 
 import json
-from base64 import b64encode
 from typing import Any
 
 import pytest
@@ -19,19 +18,15 @@ from fieldcrypt_dynamodb import (
     Protected,
     ProtectedAttributeError,
     ProtectedTable,
-    decrypt_stream_record,
     of_tenant,
 )
-from fieldcrypt_dynamodb.item.forms import WIRE
-from fieldcrypt_dynamodb.item.items import Items
-from tests.dynamodb.patients import ITEM, KEY, SSN, WIRE_ITEM, WIRE_KEY, stored
+from tests.dynamodb.patients import ITEM, KEY, SSN, WIRE_ITEM, WIRE_KEY
 from tests.dynamodb.patients import client as client
 from tests.dynamodb.patients import description as description
 from tests.dynamodb.patients import encryptor as encryptor
 from tests.dynamodb.patients import raw as raw
 from tests.dynamodb.patients import resource as resource
 from tests.dynamodb.patients import table as table
-from tests.support.dynamodb import OnMoto
 from tests.support.wiretap import Secrets
 
 
@@ -247,34 +242,3 @@ class TestDescriptions:
         for wrapper in (EncryptedClient, EncryptedResource):
             with pytest.raises(ConfigurationError, match="twice"):
                 wrapper(None, both)
-
-
-class TestStreams(OnMoto):
-    def test_records_of_streams_and_of_lambda(
-        self, table: EncryptedTable, raw: Any, description: ProtectedTable
-    ) -> None:
-        """Old and new image; where there was base64, there is base64."""
-        table.put_item(Item=ITEM)
-        image = stored(raw)
-        record = {"eventName": "MODIFY", "dynamodb": {"Keys": WIRE_KEY, "NewImage": image, "OldImage": image}}
-        for change in (record, json.loads(json.dumps(record, default=lambda data: b64encode(data).decode()))):
-            before = json.dumps(change, default=repr)
-            found = decrypt_stream_record(change, description)["dynamodb"]
-            assert found["NewImage"] == found["OldImage"] == WIRE_ITEM
-            assert json.dumps(change, default=repr) == before
-
-    def test_binary_values_of_an_event_stay_text(self, encryptor: Encryptor) -> None:
-        described = ProtectedTable("t", encryptor, key=["id"], attributes={"scan": bytes})
-        item = Items(described, WIRE).encrypted(
-            {"id": {"S": "1"}, "scan": {"B": b"\x00"}, "list": {"L": [{"B": b"\x01"}]}}
-        )
-        event = json.loads(json.dumps({"dynamodb": {"NewImage": item}}, default=lambda data: b64encode(data).decode()))
-        found = decrypt_stream_record(event, described)["dynamodb"]["NewImage"]
-        assert found == {"id": {"S": "1"}, "scan": {"B": "AA=="}, "list": {"L": [{"B": "AQ=="}]}}
-
-    def test_a_record_that_was_edited_is_refused(
-        self, table: EncryptedTable, raw: Any, description: ProtectedTable
-    ) -> None:
-        table.put_item(Item=ITEM)
-        with pytest.raises(DecryptionError):
-            decrypt_stream_record({"dynamodb": {"NewImage": {**stored(raw), "number": {"N": "2"}}}}, description)

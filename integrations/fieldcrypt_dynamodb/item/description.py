@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from typing import Any, Protocol
 
 from fieldcrypt import BlindIndex, ConfigurationError, Encryptor, Field, Protection
@@ -94,6 +95,8 @@ class TableDescription:
         ConfigurationError: the description contradicts itself.
         TypeError, ValueError: as for `Encryptor.field` and `Encryptor.blind_index`.
     """
+
+    only_tenant: str | int | Decimal | None = None  # whose items alone these are, by `of_tenant`
 
     def __init__(
         self,

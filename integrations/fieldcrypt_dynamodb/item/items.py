@@ -52,13 +52,13 @@ class Items:
     Args:
         table: the description.
         form: in which items come and go.
-        tenant: the only tenant whose items these are, or None if each item says it.
+        tenant: the only tenant whose items these are; None if the table knows none either, and each item says it.
     """
 
     def __init__(self, table: TableDescription, form: Form, tenant: Tenant | None = None) -> None:
         self.table = table
         self.form = form
-        self.tenant = tenant
+        self.tenant = tenant = table.only_tenant if tenant is None else tenant
         self.tenant_text = None if tenant is None else key_text(PYTHON.key_part(tenant))
         conversions = {name: form.conversion(each.type) for name, each in table.attributes.items()}
         self.to_field = {name: conversion.to_field for name, conversion in conversions.items()}

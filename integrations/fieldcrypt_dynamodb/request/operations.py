@@ -21,7 +21,7 @@ NOT_ON_PROTECTED = {
     "execute_statement": "a PartiQL statement would send values as they are: use the operations on items",
     "batch_execute_statement": "PartiQL statements would send values as they are: use the operations on items",
     "execute_transaction": "PartiQL statements would send values as they are: use transact_write_items",
-    "import_table": "it would make plain items of the files: put them with batch_write_item",
+    "import_table": "it would take the files as they are: boto3's own client imports what encrypt_item made",
     "start_bulk_put_items": "it would make plain items of the files: put them with batch_write_item",
     "export_table_to_point_in_time": "its filter would send values as they are, to be compared with ciphertext",
     "search_vectors": "vectors cannot be searched when they are encrypted, and what it finds would stay encrypted",

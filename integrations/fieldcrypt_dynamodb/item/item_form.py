@@ -1,0 +1,88 @@
+"""The forms in which users have an item outside boto3's objects, and what makes one of the other."""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, get_args
+
+from boto3.dynamodb.types import TypeDeserializer
+
+from fieldcrypt_dynamodb.item.forms import PYTHON
+from fieldcrypt_dynamodb.item.values import plain_bytes
+
+__all__ = ["ItemForm", "converted", "has_text_for_bytes"]
+
+
+# Python's, as a Table of boto3 takes and gives it; DynamoDB's own, as a client does; and that with base64 text in place
+# of bytes, as events and files have it.
+ItemForm = Literal["python", "dynamodb", "json"]
+
+_deserialize = TypeDeserializer().deserialize
+
+
+def converted(item: Mapping[str, Any], form: ItemForm, to: ItemForm) -> dict[str, Any]:
+    """Return an item in another form.
+
+    Raises:
+        TypeError: a value does not have this form.
+        ValueError: there is no such form, or a text is not base64.
+    """
+    for name in (form, to):
+        if name not in get_args(ItemForm):
+            raise ValueError(f'an item has the form "python", "dynamodb" or "json", not {name!r}')
+    if form == to:
+        return dict(item)
+    if form == "python":
+        item = PYTHON.wire(item)
+    elif form == "json":
+        item = {name: _with(_decoded, value) for name, value in item.items()}
+    if to == "python":
+        return {name: _deserialize(value) for name, value in item.items()}
+    return {name: _with(_encoded, value) for name, value in item.items()} if to == "json" else dict(item)
+
+
+def has_text_for_bytes(item: Mapping[str, Any]) -> bool:
+    """Return True if an item has a binary value, and it is text."""
+    return any(map(_has_text, item.values()))
+
+
+def _decoded(text: Any) -> bytes:
+    if not isinstance(text, str):
+        raise TypeError(f"expected base64 text, as JSON has it, got {type(text).__name__}")
+    return b64decode(text, validate=True)
+
+
+def _encoded(data: Any) -> str:
+    return b64encode(plain_bytes(data)).decode()
+
+
+def _has_text(value: Any) -> bool:
+    kind, content = _parts(value)
+    if kind == "B":
+        return isinstance(content, str)
+    if kind == "BS":
+        return any(isinstance(member, str) for member in content)
+    if kind == "M":
+        return has_text_for_bytes(content)
+    return kind == "L" and any(map(_has_text, content))
+
+
+def _with(convert: Callable[[Any], Any], value: Any) -> dict[str, Any]:
+    kind, content = _parts(value)
+    if kind == "B":
+        return {kind: convert(content)}
+    if kind == "BS":
+        return {kind: [convert(member) for member in content]}
+    if kind == "M":
+        return {kind: {name: _with(convert, member) for name, member in content.items()}}
+    if kind == "L":
+        return {kind: [_with(convert, member) for member in content]}
+    return {kind: content}
+
+
+def _parts(value: Any) -> tuple[str, Any]:
+    if not isinstance(value, Mapping) or len(value) != 1:
+        raise TypeError('expected values in DynamoDB\'s form, {"S": "text"} for example')
+    ((kind, content),) = value.items()
+    return kind, content
