@@ -7,7 +7,7 @@ from fieldcrypt_dynamodb.aio.resource import AsyncEncryptedResource
 from fieldcrypt_dynamodb.aio.table import AsyncEncryptedTable
 from fieldcrypt_dynamodb.batch_writer import BatchWriter
 from fieldcrypt_dynamodb.client import EncryptedClient
-from fieldcrypt_dynamodb.errors import ProtectedAttributeError
+from fieldcrypt_dynamodb.errors import ProtectedAttributeError, WriteAppliedError
 from fieldcrypt_dynamodb.item.description import ItemSeal, LegacyItemReader, Protected
 from fieldcrypt_dynamodb.key_store.store import DynamoKeyStore
 from fieldcrypt_dynamodb.of_tenant import of_tenant
@@ -33,6 +33,7 @@ __all__ = [
     "Protected",
     "ProtectedAttributeError",
     "ProtectedTable",
+    "WriteAppliedError",
     "decrypt_stream_record",
     "of_tenant",
     "size_of",

@@ -1,11 +1,15 @@
-"""What is refused."""
+"""What is refused, and what was applied all the same."""
 
 from __future__ import annotations
 
-from fieldcrypt import PlaintextRefusedError
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from fieldcrypt import FieldcryptError, PlaintextRefusedError
 from fieldcrypt.spi import located
 
-__all__ = ["ProtectedAttributeError", "RefusedMemberError", "named_error"]
+__all__ = ["ProtectedAttributeError", "RefusedMemberError", "WriteAppliedError", "named_error"]
 
 
 class ProtectedAttributeError(PlaintextRefusedError):
@@ -22,6 +26,23 @@ class RefusedMemberError(ProtectedAttributeError, AttributeError):
 
     It is an AttributeError too, so that `hasattr` and `getattr` with a default answer as they do elsewhere.
     """
+
+
+class WriteAppliedError(FieldcryptError):
+    """A write was applied, and what it returned cannot be decrypted: do not repeat it.
+
+    Its cause (`__cause__`) says why.
+
+    Attributes:
+        response: what DynamoDB answered, in its own form and as it is stored.
+    """
+
+    def __init__(self, message: str, *, response: Mapping[str, Any]) -> None:
+        super().__init__(message)
+        self.response = response
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(WriteAppliedError, response=self.response), self.args, self.__dict__
 
 
 def named_error(error: TypeError | ValueError, attribute: str, tenant: str | None = None) -> TypeError | ValueError:

@@ -139,6 +139,7 @@ class TableDescription:
         self.companions: dict[str, str] = {}  # of a searchable attribute, the attribute with its tags
         for attribute, protection in self.attributes.items():
             self._add(attribute, protection)
+        self.warm_until: dict[str | None, float] = {}  # by tenants: as long their keys count as being at hand
         self.legacy_items: Accepted | None = None
         readers: Any = accept
         if accept or accept_until is not None:

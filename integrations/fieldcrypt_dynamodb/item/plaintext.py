@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
 from fieldcrypt.spi import PartOf
 from fieldcrypt_dynamodb.item.forms import WIRE, Form
 
-__all__ = ["is_kept", "is_null", "part_of", "stored", "to_value", "wire"]
+__all__ = ["is_kept", "is_null", "key_of", "part_of", "stored", "to_value", "wire"]
 
 Wire = Mapping[str, Any]
 
@@ -78,3 +78,17 @@ def part_of(item: Mapping[str, Any], form: Form) -> PartOf:
             return None
 
     return part
+
+
+def key_of(item: Mapping[str, Any], key: Iterable[str], form: Form) -> dict[str, Any]:
+    """Return the key of an item as messages show it: what there is of it, whole numbers as int.
+
+    Args:
+        item: an item, or its key.
+        key: the names of the table's key attributes.
+        form: of the item.
+    """
+    part = part_of(item, form)
+    parts = {name: part(name) for name in key if part(name) is not None}
+    whole = {name: int(each) for name, each in parts.items() if isinstance(each, Decimal) and each == int(each)}
+    return {**parts, **whole}

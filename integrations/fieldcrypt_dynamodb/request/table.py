@@ -5,60 +5,39 @@ The parameters are boto3's, in either form. Nothing is sent here: an operation i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from typing import Any
 
-from botocore.exceptions import ClientError
-
-from fieldcrypt import DecryptionError
-from fieldcrypt_dynamodb.errors import ProtectedAttributeError
-from fieldcrypt_dynamodb.expression.condition_text import build_conditions
-from fieldcrypt_dynamodb.expression.conditions import Condition, KeySearch, meets, rewrite, rewrite_key
+from fieldcrypt import FieldcryptError
+from fieldcrypt_dynamodb.errors import WriteAppliedError
 from fieldcrypt_dynamodb.expression.placeholders import Placeholders
 from fieldcrypt_dynamodb.expression.projections import Projection
 from fieldcrypt_dynamodb.expression.syntax import beside_and
 from fieldcrypt_dynamodb.expression.updates import Update
-from fieldcrypt_dynamodb.item.description import TableDescription
-from fieldcrypt_dynamodb.item.forms import PYTHON, WIRE, Form
-from fieldcrypt_dynamodb.item.items import Items, Tenant
+from fieldcrypt_dynamodb.item.plaintext import key_of
 from fieldcrypt_dynamodb.request.exchange import Exchange, Params, Response
-from fieldcrypt_dynamodb.request.failures import decrypt_failed_item, explain_size
-from fieldcrypt_dynamodb.request.pages import joined
-from fieldcrypt_dynamodb.request.parameters import check_known
+from fieldcrypt_dynamodb.request.prepared import CONDITION, EVERYTHING
+from fieldcrypt_dynamodb.request.search import SearchRequests
+from fieldcrypt_dynamodb.request.warm_keys import warm_keys
 
 __all__ = ["TableRequests"]
 
-_CONDITION, _FILTER, _KEY = "ConditionExpression", "FilterExpression", "KeyConditionExpression"
-_UPDATE, _PROJECTION = "UpdateExpression", "ProjectionExpression"
+_UPDATE = "UpdateExpression"
 
 # The usual requests, which have no expressions.
 _PLAIN_PUT = frozenset({"TableName", "Item", "ReturnConsumedCapacity", "ReturnValues"})
 _PLAIN_GET = frozenset({"TableName", "Key", "ConsistentRead", "ReturnConsumedCapacity"})
-_EVERYTHING = Projection(None)
 
 
-class TableRequests:
-    """The operations on one protected table.
-
-    Args:
-        table: the description.
-        form: of the values.
-        tenant: the only tenant whose items these are, or None.
-    """
-
-    def __init__(self, table: TableDescription, form: Form, tenant: Tenant | None = None) -> None:
-        self.table = table
-        self.items = Items(table, form, tenant)
-        # In errors items have DynamoDB's form, also where boto3 gives all else in Python's.
-        self.failed_items = self.items if form is WIRE else Items(table, WIRE, tenant)
-        self._form = form
-
-    # One item
+class TableRequests(SearchRequests):
+    """The operations on one protected table: on one item, and those that find items."""
 
     def put_item(self, params: Params) -> Exchange:
         """Encrypt an item; decrypt the old one, if it is returned."""
-        response = yield from self._sent(self.put(params))
-        return self._opened(response, "Attributes", None, whole=True) if "Attributes" in response else response
+        new = self.put(params)
+        if _returns(params):
+            self._warm_keys(params.get("Item", {}))
+        response = yield from self._sent(new)
+        return self._answer(response, params.get("Item", {}), None, whole=True)
 
     def put(self, params: Params) -> dict[str, Any]:
         """Return the request of `put_item`, or of a Put in a transaction."""
@@ -82,7 +61,7 @@ class TableRequests:
         """Return the request of `get_item`, or of a Get in a transaction, and what was asked for."""
         if params.keys() <= _PLAIN_GET:
             self.check_key(params.get("Key"))
-            return dict(params), _EVERYTHING
+            return dict(params), EVERYTHING
         new, placeholders = self._prepared("get_item", params)
         projection = self._projected(new, placeholders)
         placeholders.put_into(new)
@@ -91,12 +70,15 @@ class TableRequests:
     def opened(self, item: Params, projection: Projection) -> dict[str, Any]:
         """Return an item that was read, with what was asked for."""
         found = self.items.decrypted(item, whole=projection.verifies)
-        return found if projection is _EVERYTHING else projection.cut(found)
+        return found if projection is EVERYTHING else projection.cut(found)
 
     def delete_item(self, params: Params) -> Exchange:
         """Rewrite a condition; decrypt the old item, if it is returned."""
-        response = yield from self._sent(self.delete(params))
-        return self._opened(response, "Attributes", None, whole=True)
+        new, key = self.delete(params), params.get("Key", {})
+        if _returns(params):
+            self._warm_keys(key)
+        response = yield from self._sent(new)
+        return self._answer(response, key, None, whole=True)
 
     def delete(self, params: Params) -> dict[str, Any]:
         """Return the request of `delete_item`, or of a Delete or ConditionCheck in a transaction."""
@@ -106,13 +88,19 @@ class TableRequests:
 
     def update_item(self, params: Params) -> Exchange:
         """Encrypt what is set on protected attributes; decrypt what is returned."""
-        new = self.update(params)
+        new, protected = self._updated(params)
+        whole, key = _returns(params, "ALL"), params.get("Key", {})
+        if whole or (protected and _returns(params)):
+            self._warm_keys(key)
         response = yield from self._sent(new)
-        whole = str(params.get("ReturnValues", "")).startswith("ALL")
-        return self._opened(response, "Attributes", None if whole else params["Key"], whole=whole)
+        return self._answer(response, key, None if whole else key, whole=whole)
 
-    def update(self, params: Params) -> dict[str, Any]:
-        """Return the request of `update_item`, or of an Update in a transaction."""
+    def update(self, params: Params) -> Params:
+        """Return the request of an Update in a transaction."""
+        return self._updated(params)[0]
+
+    def _updated(self, params: Params) -> tuple[Params, bool]:
+        """Return the request of `update_item`, and whether it changes protected attributes."""
         new, placeholders = self._prepared("update_item", params)
         key, protected = params.get("Key", {}), False
         if _UPDATE in new:
@@ -121,7 +109,7 @@ class TableRequests:
             new[_UPDATE] = update.rewritten(self.items.binding_of_key(key) if protected else None)
         self._restrict(new, key, placeholders, protected)
         placeholders.put_into(new)
-        return new
+        return new, protected
 
     def _restrict(self, new: dict[str, Any], key: Params, placeholders: Placeholders, protected: bool) -> None:
         """Add to the condition of an update what must hold for the item to be readable afterwards."""
@@ -132,151 +120,45 @@ class TableRequests:
             needed.append(f"{placeholders.name(tenant)} = {named}")
         if self.table.seal is not None:
             needed.append(f"attribute_exists({placeholders.name(self.table.seal.attribute)})")
-        if needed and _CONDITION in new:
-            needed.append(beside_and(new[_CONDITION], placeholders.names))
+        if needed and CONDITION in new:
+            needed.append(beside_and(new[CONDITION], placeholders.names))
         if needed:
-            new[_CONDITION] = " AND ".join(needed)
+            new[CONDITION] = " AND ".join(needed)
 
-    def check_key(self, key: Any, *, written: bool = False) -> None:
-        """Refuse a whole item in place of a key: DynamoDB does too, but has seen its values by then.
+    def _warm_keys(self, item: Params) -> None:
+        """Have the keys at hand that an answer to a write may need, if it is known whose: later is too late."""
+        tenant = self.table.tenant
+        if tenant is None or tenant in item or self.items.tenant is not None:
+            warm_keys(self.table, self.items.binding_of_key(item).tenant)
+
+    def _answer(self, response: Response, item: Params, key: Params | None, *, whole: bool) -> Response:
+        """Return the answer to a write with its item decrypted.
 
         Args:
-            key: what was given for one.
-            written: True if the item is updated or deleted; what is read does not decrypt if it is not the tenant's.
+            response: DynamoDB's.
+            item: what was written, or its key.
+            key: what the values that are returned are bound to, if they do not tell.
+            whole: as for `Items.decrypted`.
 
         Raises:
-            ProtectedAttributeError: it has a protected attribute, or is the key of another tenant's item.
+            WriteAppliedError: it cannot be decrypted.
         """
-        if (key.__class__ is dict or isinstance(key, Mapping)) and not self.table.attributes.keys().isdisjoint(key):
-            name = next(name for name in key if name in self.table.attributes)
-            raise ProtectedAttributeError(
-                f"a key of {self.table.name} has the protected attribute {name!r}: it consists of "
-                f"{' and '.join(self.table.key)}, and what an index adds"
-            )
-        if written and isinstance(key, Mapping):
-            self.items.check_tenant(key)
-
-    # Several items
-
-    def query(self, params: Params) -> Exchange:
-        """Decrypt what is found by key; on a tag as the key of an index, ask for each tag of the value."""
-        new, placeholders = self._prepared("query", params)
-        search: KeySearch | None = None
-        condition = None
-        if _KEY in new:
-            condition, search = rewrite_key(new[_KEY], self.table, placeholders, self._form, self.items.tenant_text)
-            new[_KEY] = condition.text
-        return self._search(new, placeholders, condition, search)
-
-    def scan(self, params: Params) -> Exchange:
-        """Decrypt what is found."""
-        new, placeholders = self._prepared("scan", params)
-        return self._search(new, placeholders, None, None)
-
-    def _search(
-        self, new: Params, placeholders: Placeholders, by_key: Condition | None, search: KeySearch | None
-    ) -> Exchange:
-        conditions = [by_key] if by_key is not None else []
-        if _FILTER in new:
-            condition = rewrite(
-                new[_FILTER], self.table, placeholders, self._form, self.items.tenant_text, compares=True
-            )
-            new[_FILTER] = condition.text
-            conditions.append(condition)
-        comparisons = [each for condition in conditions for each in condition.comparisons]
-        counted = new.get("Select") == "COUNT"
-        if counted and any(self.table.indexes[name].truncated for name, _ in comparisons):
-            raise ProtectedAttributeError(
-                "items that were found by tags shorter than 16 bytes cannot be counted by DynamoDB: it would count "
-                "those of other values too"
-            )
-        compared = {name for name, _ in comparisons}
-        sealed = self.table.seal.over if self.table.seal is not None else ()
-        asked_about = {name for condition in conditions for name in condition.attributes if name in sealed}
-        projection = self._projected(new, placeholders, compared | asked_about)
-        placeholders.put_into(new)
-        response = yield from self._sent(new) if search is None else self._sent_per_tag(new, search)
-        if counted:
+        found = response.get("Attributes")
+        if found is None:
             return response
-        items = [self.items.decrypted(item, whole=projection.verifies) for item in response.get("Items", ())]
-        if "IndexName" in new:
-            self._check_projected(items, compared)
-        kept = [projection.cut(item) for item in items if meets(item, comparisons, self.items)]
-        return {**response, "Items": kept, "Count": len(kept)}
-
-    def _check_projected(self, items: list[dict[str, Any]], compared: Iterable[str]) -> None:
-        for name in compared:
-            if any(name not in item for item in items):
-                raise DecryptionError(
-                    f"an item of {self.table.name} lacks the attribute {name!r}, by which it was found: let the index "
-                    "project it"
-                )
-
-    def _sent_per_tag(self, new: Params, search: KeySearch) -> Exchange:
-        """Ask for one tag after the other, and return the first page that is not the last of its tag.
-
-        While DynamoDB has more for a tag, its LastEvaluatedKey has the tag, so that one sees where to go on. If a tag
-        ends where the limit is reached, the page has one item more, of the next tag, for without it there is no key.
-        """
-        start = new.get("ExclusiveStartKey")
-        tags = search.tags
-        if start is not None and search.companion in start:
-            tag = self._form.bytes_of(start[search.companion])
-            tags = tags[tags.index(tag) :] if tag in tags else tags
-        found: dict[str, Any] = {}
-        for tag in tags:
-            request = dict(new)
-            request["ExpressionAttributeValues"] = {
-                **new["ExpressionAttributeValues"],
-                search.placeholder: self._form.binary(tag),
-            }
-            if found:
-                request.pop("ExclusiveStartKey", None)
-                if "Limit" in new:
-                    request["Limit"] = max(1, new["Limit"] - found["ScannedCount"])
-            found = joined(found, (yield from self._sent(request)))
-            if "LastEvaluatedKey" in found:
-                break
-        return found
-
-    # What they have in common
-
-    def _prepared(self, operation: str, params: Params) -> tuple[dict[str, Any], Placeholders]:
-        """Return a copy of a request with its conditions as text, and its placeholders."""
-        check_known(operation, params)
-        for name in ("Key", "ExclusiveStartKey"):
-            self.check_key(params.get(name), written=operation in ("delete_item", "update_item"))
-        new = dict(params)
-        build_conditions(new, allowed=self._form is PYTHON)
-        placeholders = Placeholders(new)
-        if _CONDITION in new:
-            condition = rewrite(
-                new[_CONDITION], self.table, placeholders, self._form, self.items.tenant_text, compares=False
-            )
-            new[_CONDITION] = condition.text
-        return new, placeholders
-
-    def _projected(self, new: dict[str, Any], placeholders: Placeholders, needed: Iterable[str] = ()) -> Projection:
-        if _PROJECTION not in new:
-            return _EVERYTHING
-        projection = Projection.from_text(new[_PROJECTION], self.table, placeholders, needed)
-        new[_PROJECTION] = projection.text
-        return projection
-
-    def _sent(self, params: Params) -> Exchange:
-        """Have a request sent, and return the response; an error says what can be said about items."""
         try:
-            return (yield params)
-        except ClientError as error:
-            decrypt_failed_item(self.failed_items, error.response)
-            explain_size(error, [params["Item"]] if "Item" in params else [], self._form)
-            raise
+            bound = key is not None and not self.table.attributes.keys().isdisjoint(found)
+            binding = self.items.binding_of_key(key) if key is not None and bound else None
+            return {**response, "Attributes": self.items.decrypted(found, binding=binding, whole=whole)}
+        except FieldcryptError as error:
+            raise WriteAppliedError(
+                f"{self.table.name}: the write to the item {key_of(item, self.table.key, self._form)} was applied, but "
+                f"what DynamoDB returned cannot be decrypted ({type(error).__name__}): it is in `response`",
+                response=response,
+            ) from error
 
-    def _opened(self, response: Response, part: str, key: Params | None, *, whole: bool) -> Response:
-        """Return a response with its item decrypted."""
-        if part not in response:
-            return response
-        binding = None
-        if key is not None and any(name in self.table.attributes for name in response[part]):
-            binding = self.items.binding_of_key(key)
-        return {**response, part: self.items.decrypted(response[part], binding=binding, whole=whole)}
+
+def _returns(params: Params, which: str = "") -> bool:
+    """Return True if a write asks for values, old or new."""
+    asked = params.get("ReturnValues", "NONE")
+    return isinstance(asked, str) and asked != "NONE" and asked.startswith(which)

@@ -1,0 +1,103 @@
+"""Queries and scans."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from fieldcrypt import DecryptionError
+from fieldcrypt_dynamodb.errors import ProtectedAttributeError
+from fieldcrypt_dynamodb.expression.conditions import Condition, KeySearch, meets, rewrite, rewrite_key
+from fieldcrypt_dynamodb.expression.placeholders import Placeholders
+from fieldcrypt_dynamodb.request.exchange import Exchange, Params
+from fieldcrypt_dynamodb.request.pages import joined
+from fieldcrypt_dynamodb.request.prepared import PreparedRequests
+
+__all__ = ["SearchRequests"]
+
+_FILTER, _KEY = "FilterExpression", "KeyConditionExpression"
+
+
+class SearchRequests(PreparedRequests):
+    """The operations on one protected table that find items."""
+
+    def query(self, params: Params) -> Exchange:
+        """Decrypt what is found by key; on a tag as the key of an index, ask for each tag of the value."""
+        new, placeholders = self._prepared("query", params)
+        search: KeySearch | None = None
+        condition = None
+        if _KEY in new:
+            condition, search = rewrite_key(new[_KEY], self.table, placeholders, self._form, self.items.tenant_text)
+            new[_KEY] = condition.text
+        return self._search(new, placeholders, condition, search)
+
+    def scan(self, params: Params) -> Exchange:
+        """Decrypt what is found."""
+        new, placeholders = self._prepared("scan", params)
+        return self._search(new, placeholders, None, None)
+
+    def _search(
+        self, new: Params, placeholders: Placeholders, by_key: Condition | None, search: KeySearch | None
+    ) -> Exchange:
+        conditions = [by_key] if by_key is not None else []
+        if _FILTER in new:
+            condition = rewrite(
+                new[_FILTER], self.table, placeholders, self._form, self.items.tenant_text, compares=True
+            )
+            new[_FILTER] = condition.text
+            conditions.append(condition)
+        comparisons = [each for condition in conditions for each in condition.comparisons]
+        counted = new.get("Select") == "COUNT"
+        if counted and any(self.table.indexes[name].truncated for name, _ in comparisons):
+            raise ProtectedAttributeError(
+                "items that were found by tags shorter than 16 bytes cannot be counted by DynamoDB: it would count "
+                "those of other values too"
+            )
+        compared = {name for name, _ in comparisons}
+        sealed = self.table.seal.over if self.table.seal is not None else ()
+        asked_about = {name for condition in conditions for name in condition.attributes if name in sealed}
+        projection = self._projected(new, placeholders, compared | asked_about)
+        placeholders.put_into(new)
+        response = yield from self._sent(new) if search is None else self._sent_per_tag(new, search)
+        if counted:
+            return response
+        items = [self.items.decrypted(item, whole=projection.verifies) for item in response.get("Items", ())]
+        if "IndexName" in new:
+            self._check_projected(items, compared)
+        kept = [projection.cut(item) for item in items if meets(item, comparisons, self.items)]
+        return {**response, "Items": kept, "Count": len(kept)}
+
+    def _check_projected(self, items: list[dict[str, Any]], compared: Iterable[str]) -> None:
+        for name in compared:
+            if any(name not in item for item in items):
+                raise DecryptionError(
+                    f"an item of {self.table.name} lacks the attribute {name!r}, by which it was found: let the index "
+                    "project it"
+                )
+
+    def _sent_per_tag(self, new: Params, search: KeySearch) -> Exchange:
+        """Ask for one tag after the other, and return the first page that is not the last of its tag.
+
+        While DynamoDB has more for a tag, its LastEvaluatedKey has the tag, so that one sees where to go on. If a tag
+        ends where the limit is reached, the page has one item more, of the next tag, for without it there is no key.
+        """
+        start = new.get("ExclusiveStartKey")
+        tags = search.tags
+        if start is not None and search.companion in start:
+            tag = self._form.bytes_of(start[search.companion])
+            tags = tags[tags.index(tag) :] if tag in tags else tags
+        found: dict[str, Any] = {}
+        for tag in tags:
+            request = dict(new)
+            request["ExpressionAttributeValues"] = {
+                **new["ExpressionAttributeValues"],
+                search.placeholder: self._form.binary(tag),
+            }
+            if found:
+                request.pop("ExclusiveStartKey", None)
+                if "Limit" in new:
+                    request["Limit"] = max(1, new["Limit"] - found["ScannedCount"])
+            found = joined(found, (yield from self._sent(request)))
+            if "LastEvaluatedKey" in found:
+                break
+        return found
