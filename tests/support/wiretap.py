@@ -69,6 +69,14 @@ class Secrets:
         target = request.headers.get("X-Amz-Target", request.url)
         self._sent[target.decode() if isinstance(target, bytes) else target, body] = None
 
+    def bodies(self, service: str) -> list[tuple[str, Any]]:
+        """Return what was sent to a service, DynamoDB_20120810 for example: each operation, and its parameters."""
+        return [
+            (operation.rpartition(".")[2], json.loads(body))
+            for operation, body in self._sent
+            if operation.startswith(f"{service}.")
+        ]
+
     @contextmanager
     def nothing_is_sent(self) -> Iterator[None]:
         """Fail if a request is sent meanwhile."""

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from fieldcrypt.spi import MAX_TAG_SIZE
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError, named_error
+from fieldcrypt_dynamodb.expression.limits import lists_of
 from fieldcrypt_dynamodb.expression.placeholders import Placeholders
 from fieldcrypt_dynamodb.expression.syntax import Node, conditions
 from fieldcrypt_dynamodb.item.description import TableDescription
@@ -17,7 +18,6 @@ __all__ = ["NO_TAG", "Comparison", "Condition", "KeySearch", "meets", "rewrite",
 
 _PRESENCE = frozenset({"attribute_exists", "attribute_not_exists"})
 NO_TAG = bytes(MAX_TAG_SIZE + 1)  # which no value has: for searching where there is nothing to find
-_MOST_IN = 100  # operands that DynamoDB takes in one IN: while an index key rotates, values have two tags each
 
 
 class Comparison(NamedTuple):
@@ -203,8 +203,7 @@ def rewrite(
         if len(tags) == 1:
             rewriting.replace(leaf, f"{companion} = {tags[0]}")
         else:
-            some = [tags[at : at + _MOST_IN] for at in range(0, len(tags), _MOST_IN)]
-            rewriting.replace(leaf, *[f"{companion} IN ({', '.join(each)})" for each in some])
+            rewriting.replace(leaf, *[f"{companion} IN ({','.join(each)})" for each in lists_of(tags)])
     return Condition(rewriting.text(), comparisons, set(_roots(rewriting.tree)))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError
+from fieldcrypt_dynamodb.expression.limits import check_growth
 from fieldcrypt_dynamodb.expression.syntax import placeholders_in
 
 __all__ = ["EXPRESSIONS", "Placeholders"]
@@ -18,7 +19,7 @@ EXPRESSIONS = (
     "UpdateExpression",
 )
 _NAMES, _VALUES = "ExpressionAttributeNames", "ExpressionAttributeValues"
-_PREFIX = "fieldcrypt"
+_PREFIX = "fc"  # short, for expressions have 4 KB
 
 
 class Placeholders:
@@ -31,6 +32,7 @@ class Placeholders:
     def __init__(self, params: Mapping[str, Any]) -> None:
         self.names: dict[str, str] = dict(params.get(_NAMES) or {})
         self.values: dict[str, Any] = dict(params.get(_VALUES) or {})
+        self._given = {name: params[name] for name in EXPRESSIONS if name in params}
         self._given_values = frozenset(self.values)
         self._before = _placeholders(params) if self.names or self.values else set()
         self._taken: set[str] = set()
@@ -65,7 +67,8 @@ class Placeholders:
         """Set both parameters of a request, with what its rewritten expressions refer to.
 
         Raises:
-            ProtectedAttributeError: a value that was given for a protected attribute would be sent all the same.
+            ProtectedAttributeError: a value that was given for a protected attribute would be sent all the same, or an
+            expression has become too large.
         """
         if not self.names and not self.values:
             return
@@ -80,6 +83,8 @@ class Placeholders:
                 f"{', '.join(sorted(self._taken & after))} is the value of a protected attribute, and of another "
                 "one in plain: give them a placeholder each"
             )
+        for name, given in self._given.items():
+            check_growth(name, given, params)
         names = {key: name for key, name in self.names.items() if key in after or key not in before}
         values = {key: value for key, value in self.values.items() if key in after}
         for key, content in ((_NAMES, names), (_VALUES, values)):

@@ -9,13 +9,26 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError
 
-__all__ = ["Node", "Path", "Token", "Tokens", "beside_and", "conditions", "operand", "paths", "placeholders_in"]
+__all__ = [
+    "Node",
+    "Path",
+    "Token",
+    "Tokens",
+    "beside_and",
+    "conditions",
+    "operand",
+    "operators_in",
+    "paths",
+    "placeholders_in",
+]
 
 _COMPARISONS = frozenset({"=", "<>", "<", "<=", ">", ">="})
+_WORDS = frozenset({"AND", "OR", "NOT", "BETWEEN"})
 _TOKEN = re.compile(
     r"\s*(?:(?P<value>:[A-Za-z0-9_]+)|(?P<name>#?[A-Za-z0-9_]+)|(?P<sign><>|<=|>=|[=<>+\-,()\[\].]))", re.ASCII
 )
@@ -160,6 +173,15 @@ def _unreadable_error(at: int) -> ProtectedAttributeError:
 def placeholders_in(text: str) -> set[str]:
     """Return the placeholders of names and values that an expression has."""
     return {token.text for token in _tokens(text) if token.text[:1] in ("#", ":")}
+
+
+def operators_in(parameter: str, text: str) -> int:
+    """Return how many operators and functions an expression has: what is no operand, but for the `=` of SET."""
+    tokens = list(_tokens(text))
+    signs = {"+", "-"} if parameter == "UpdateExpression" else _COMPARISONS
+    functions = sum(one.kind == "name" and after.text == "(" for one, after in pairwise(tokens))  # and IN
+    words = [one.text.upper() in _WORDS and after.text != "(" for one, after in pairwise(tokens)]
+    return functions + sum(words) + sum(token.text in signs for token in tokens)
 
 
 def conditions(text: str, names: dict[str, str]) -> Node:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from pynamodb.constants import BINARY
@@ -10,6 +12,7 @@ from pynamodb.expressions.condition import And, Comparison, Condition, Exists, I
 from pynamodb.expressions.operand import Path
 
 from fieldcrypt_dynamodb.expression.conditions import NO_TAG
+from fieldcrypt_dynamodb.expression.limits import lists_of
 from fieldcrypt_pynamodb.attribute.companion import Tag
 from fieldcrypt_pynamodb.attribute.pending import PendingOperand
 from fieldcrypt_pynamodb.binding.plan import Plan, PlannedAttribute
@@ -43,7 +46,9 @@ class Search:
         """Return the condition on the companion."""
         found: Sequence[bytes] = self.tags() or [NO_TAG]
         path, values = Path([self.tagger.companion.attr_name]), [{BINARY: bytes(tag)} for tag in found]
-        return path == values[0] if len(values) == 1 else path.is_in(*values)
+        if len(values) == 1:
+            return path == values[0]
+        return reduce(or_, (path.is_in(*some) for some in lists_of(values)))
 
     def holds(self, instance: Any) -> bool:
         """Return True if an item that was found by its tag has the value, and is of the tenant, that was looked for."""
