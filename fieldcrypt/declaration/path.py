@@ -62,6 +62,11 @@ class Path:
         """Return the path of a member at the top of a record."""
         return cls(_SPECIAL.sub(r"\\\g<0>", name))
 
+    @classmethod
+    def of_declared(cls, name: str, *, is_literal: bool) -> Self:
+        """Return the path of a field that was declared by a path, or by the name of a member at the top as it is."""
+        return cls.of_member(name) if is_literal else cls(name)
+
     @property
     def first(self) -> str:
         """The name at the top of the record, which the field's name ends with."""

@@ -40,6 +40,8 @@ class Protection:
         accept: also read values of other schemes or previous declarations (`LegacyReader`, `PreviousField`).
         accept_until: until when; needed with `accept`.
         storage: "text" for stores that hold only text (SPEC section 13); a value takes a third more space.
+        literal_name: True if the name that it is declared by is that of a member at the top as it is, dots included,
+            where it would be a path otherwise: `{"profile.ssn": Protection(str, literal_name=True)}`.
         accepted: what the `accept` arguments allow together; None if nothing else is read.
 
     Raises:
@@ -60,6 +62,7 @@ class Protection:
     accept: Sequence[LegacyReader[Any]] = ()
     accept_until: date | None = None
     storage: Literal["binary", "text"] = "binary"
+    literal_name: bool = False
     accepted: Accepted | None = field(init=False, repr=False, compare=False, default=None)
 
     def __post_init__(self) -> None:

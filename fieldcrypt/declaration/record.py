@@ -90,7 +90,8 @@ class ProtectedRecord:
         self._protections = {path: _protection(how) for path, how in fields.items()}
         self._seal, self._offload = seal, offload
         self._fields = {
-            path: RecordField(name, Path(path), how, encryptor, offload) for path, how in self._protections.items()
+            path: RecordField(name, Path.of_declared(path, is_literal=how.literal_name), how, encryptor, offload)
+            for path, how in self._protections.items()
         }
         for path in () if seal is None else seal.over:
             if path in self._fields and self._fields[path].path.first != path:

@@ -6,6 +6,7 @@
 
 from fieldcrypt.batch import FieldGroup, encrypt_fields
 from fieldcrypt.declaration.logical_name import declare_table
+from fieldcrypt.declaration.path import Elements, Path, element_context
 from fieldcrypt.errors import located
 from fieldcrypt.events import report
 from fieldcrypt.format import text_form
@@ -24,6 +25,10 @@ __all__ = [
     # the fields of a record at once
     "FieldGroup",
     "encrypt_fields",
+    # paths of nested values (SPEC section 2)
+    "Elements",
+    "Path",
+    "element_context",
     # errors that say where, and events
     "located",
     "report",

@@ -86,7 +86,7 @@ class _Rewriting:
 
     def touches(self, leaf: Node) -> set[str]:
         """Return the attributes in a condition that are protected, or filled by fieldcrypt."""
-        return {root for root in _roots(leaf) if root in self._table.attributes or root in self._table.own}
+        return {root for root in _roots(leaf) if root in self._table.tops or root in self._table.own}
 
     def asks_for_presence(self, leaf: Node) -> bool:
         """Return True if all that is asked is whether an attribute is there."""

@@ -48,7 +48,7 @@ class Projection:
         for path in found:
             if path.root in table.own:
                 raise ProtectedAttributeError(f"{table.name}.{path.root} is fieldcrypt's own, and no item has it here")
-            if not path.whole and (path.root in table.attributes or path.root in sealed):
+            if not path.whole and (path.root in table.tops or path.root in sealed):
                 raise ProtectedAttributeError(
                     f"DynamoDB cannot read a part of {table.name}.{path.root}, which is protected or sealed: "
                     "project it as a whole",
@@ -59,7 +59,7 @@ class Projection:
         verifies = not sealed.isdisjoint(asked | more)
         if table.seal is not None and verifies:
             more |= sealed | {table.seal.attribute}
-        if verifies or not (asked | more).isdisjoint(table.attributes):
+        if verifies or not (asked | more).isdisjoint(table.tops):
             more |= table.binding_attributes | table.previous_attributes
         return cls(", ".join([text, *map(placeholders.name, sorted(more - asked))]), asked, verifies)
 

@@ -114,7 +114,7 @@ class Update:
 
     def _refuse_copies(self, value: Node) -> None:
         """Refuse to have the value of a protected attribute copied to another one, where it would not decrypt."""
-        if value.path is not None and (value.path.root in self._table.attributes or value.path.root in self._table.own):
+        if value.path is not None and (value.path.root in self._table.tops or value.path.root in self._table.own):
             raise self._refusal_error(value.path.root, "a copy of it")
         for part in value.parts:
             self._refuse_copies(part)
@@ -141,7 +141,7 @@ def _sum(tokens: Tokens) -> Node:
 
 
 def _check(table: TableDescription, path: Path) -> None:
-    if path.root in table.attributes and not path.whole:
+    if path.root in table.nested or (path.root in table.attributes and not path.whole):
         raise ProtectedAttributeError(
             f"DynamoDB cannot change a part of the protected attribute {table.name}.{path.root}: set it as a whole",
             field=table.field_name(path.root),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -12,6 +12,8 @@ from fieldcrypt import BlindIndex, ConfigurationError, Encryptor, Field, Protect
 from fieldcrypt.spi import Accepted, MixedField, declare_table
 from fieldcrypt_dynamodb.aio.steps import waiting
 from fieldcrypt_dynamodb.item.forms import PYTHON
+from fieldcrypt_dynamodb.item.nested.declared import declared_path, declared_shape, with_path
+from fieldcrypt_dynamodb.item.nested.shape import Shape
 from fieldcrypt_dynamodb.item.plaintext import to_value
 from fieldcrypt_dynamodb.item.values import check_type
 
@@ -79,11 +81,16 @@ class TableDescription:
         encryptor: where keys come from. It may be configured later.
         key: the names of the hash key and, if there is one, of the range key. To them a value is bound: copied to
             another item, it does not decrypt.
-        attributes: the protected attributes by name, each with its type or a `Protected`.
+        attributes: the protected attributes, each with its type or a `Protected`, by name; or by path, if nested,
+            `profile.ssn`, `addresses[].street`, or `phones[kind].number` to distinguish elements by their `kind` (SPEC
+            section 2, "Nested values"). A name that has a dot itself needs `literal_name=True`.
         fields: the logical name from which fields take theirs, `fields.attribute`, if not the table's: the table may be
             called something else then, as restored, copied and prefixed tables are. Values of two tables with one name
             could be exchanged, so an Encryptor takes a second one only if both have tenants, or with `same_place`.
         tenant: the attribute that names an item's tenant, a text or a number, if tenants have keys of their own.
+        plain: the attributes that are plain on purpose, by name or path. If it is given, all that is neither protected
+            nor in it is refused in writes and conditions, but for the key, the tenant and the like. A map is plain with
+            all that is in it, but for what is protected there.
         bound: False binds values to table and attribute alone, as undecorated models of SQLAlchemy and PynamoDB do.
         seal: see `ItemSeal`.
         same_place: True if another table of the same logical name is in the Encryptor on purpose: while one is copied
@@ -107,6 +114,7 @@ class TableDescription:
         attributes: Mapping[str, Any],
         fields: str | None = None,
         tenant: str | None = None,
+        plain: Collection[str] | None = None,
         bound: bool = True,
         seal: ItemSeal | None = None,
         accept: Sequence[LegacyItemReader] = (),
@@ -133,6 +141,9 @@ class TableDescription:
             attribute: declared if isinstance(declared, Protection) else Protection(declared)
             for attribute, declared in attributes.items()
         }
+        self.paths = {
+            attribute: declared_path(attribute, protection) for attribute, protection in self.attributes.items()
+        }
         self.fields: dict[str, Field[Any]] = {}
         self.mixed: dict[str, MixedField] = {}  # by which else is read, for now
         self.indexes: dict[str, BlindIndex[Any]] = {}
@@ -154,6 +165,9 @@ class TableDescription:
             )
             self.seal_field = protection.field(encryptor, f"{self._fields_name}.{seal.attribute}", offload=waiting)
         self._check()
+        self.shape = declared_shape(self.paths, self.binding_attributes | self.previous_attributes, plain)
+        self.nested = {str(name): child for name, child in self.shape.steps.items() if isinstance(child, Shape)}
+        self.checks_names = plain is not None or bool(self.nested)
         has_tenants = tenant is not None
         declare_table(
             encryptor, self._fields_name, self, table=self.name, has_tenants=has_tenants, same_place=same_place
@@ -163,15 +177,23 @@ class TableDescription:
         check_type(protection.type)
         if len(protection.indexes) > 1 or protection.storage != "binary":
             raise ConfigurationError(f"{self.name}.{attribute}: an attribute has one index, and values are binary")
-        name = f"{self._fields_name}.{attribute}"
+        path = self.paths[attribute]
+        name = f"{self._fields_name}.{path.first}"
+        protection = with_path(f"{self.name}.{attribute}", path, protection)
         field = self.fields[attribute] = protection.field(self.encryptor, name, offload=waiting)
         to_field = PYTHON.conversion(protection.type).to_field
         mixed = protection.mixed(self.encryptor, field, to_value(protection.type), to_field)
         if mixed is not None:
             self.mixed[attribute] = mixed
-        indexes = protection.blind_indexes(self.encryptor, name, waiting)
+        nested = path.text if path.context else None
+        indexes = protection.blind_indexes(self.encryptor, name, waiting, path=nested)
         for declared, index in zip(protection.indexes, indexes, strict=True):
             self.indexes[attribute], self.companions[attribute] = index, declared.companion
+
+    @property
+    def tops(self) -> frozenset[str]:
+        """The attributes at the top of items that are protected, or have protected values in them."""
+        return frozenset(path.first for path in self.paths.values())
 
     @property
     def own(self) -> frozenset[str]:
@@ -206,17 +228,17 @@ class TableDescription:
             raise ConfigurationError(f"the table {self.name} has no protected attributes: attributes={{…}}")
         own = [*self.companions.values(), *([self.seal.attribute] if self.seal is not None else [])]
         for attribute in own:
-            if own.count(attribute) > 1 or attribute in self.attributes or attribute in self.binding_attributes:
+            if own.count(attribute) > 1 or attribute in self.tops or attribute in self.binding_attributes:
                 raise ConfigurationError(
                     f"the attribute {attribute!r} of {self.name} cannot hold tags or a seal as well"
                 )
-        for attribute in self.attributes:
+        for attribute in self.tops:
             if attribute in self.binding_attributes | self.previous_attributes:
                 raise ConfigurationError(f"{self.name}.{attribute} cannot be protected: it is a key, or the tenant")
-        names = [field.name for field in self.fields.values()]
-        for name in names:
-            if names.count(name) > 1:
-                raise ConfigurationError(f"several protected attributes of {self.name} have the field {name!r}")
+        contexts = [field.context for field in self.fields.values()]
+        for field in self.fields.values():
+            if contexts.count(field.context) > 1:
+                raise ConfigurationError(f"several protected attributes of {self.name} have the field {field.name!r}")
         if self.tenant is None and any(map(self.has_tags_per_tenant, self.attributes)):
             raise ConfigurationError(f"{self.name} has tags per tenant, but no tenant=")
         if self.seal is not None:

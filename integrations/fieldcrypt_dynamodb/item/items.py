@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
 
 from fieldcrypt import DecryptionError, Event, EventKind, RowContext, key_text, row_context
 from fieldcrypt.spi import encrypt_fields
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError, named_error
+from fieldcrypt_dynamodb.item.binding import Binding
 from fieldcrypt_dynamodb.item.description import TableDescription
 from fieldcrypt_dynamodb.item.forms import PYTHON, WIRE, Form
 from fieldcrypt_dynamodb.item.legacy_items import LegacyItems
+from fieldcrypt_dynamodb.item.nested.values import NestedValues
 from fieldcrypt_dynamodb.item.plaintext import part_of, stored
 from fieldcrypt_dynamodb.item.seal import Sealing
 
@@ -32,18 +34,6 @@ def checked_tenant(tenant: Tenant) -> Tenant:
     if isinstance(tenant, bool) or not isinstance(tenant, (str, int, Decimal)):
         raise TypeError(f"of_tenant(…) takes a text or a number, not a {type(tenant).__name__}")
     return tenant
-
-
-class Binding(NamedTuple):
-    """What the values of an item are bound to.
-
-    Attributes:
-        row: its key, as a context.
-        tenant: whose keys they are encrypted under.
-    """
-
-    row: RowContext
-    tenant: str | None
 
 
 class Items:
@@ -68,12 +58,16 @@ class Items:
         self._writing: tuple[tuple[Any, ...], ...] = tuple(
             (name, field, field.encrypt, self.to_field[name], table.indexes.get(name), table.companions.get(name))
             for name, field in table.fields.items()
+            if len(table.paths[name].steps) == 1
         )
         self._has_batches = len(self._writing) >= MIN_BATCH
         self._reading: tuple[tuple[Any, ...], ...] = tuple(
             (name, field.decrypt, conversions[name].from_field, table.mixed.get(name))
             for name, field in table.fields.items()
+            if len(table.paths[name].steps) == 1
         )
+        self.nested = NestedValues(table, form)
+        self._has_nested, self._checks_names = bool(table.nested), table.checks_names
         self._seal = None if table.seal is None else Sealing(table, form)
         self._legacy_items = None if table.legacy_items is None else LegacyItems(table, form)
 
@@ -163,9 +157,13 @@ class Items:
         if self._own and not self._own.isdisjoint(item):
             name = next(name for name in item if name in self._own)
             raise ProtectedAttributeError(f"{self.table.name}.{name} is filled by fieldcrypt, and cannot be set")
+        if self._checks_names:
+            self.nested.check(item)
         binding = self.binding(item)
         new = dict(item)
         self._encrypt(new, binding)
+        if self._has_nested:
+            self.nested.encrypt(new, binding)
         if self._seal is not None:
             self._seal.add(new, binding.row, binding.tenant)
         return new
@@ -240,6 +238,8 @@ class Items:
                 new[name] = value if from_field is None else from_field(value)
             except DecryptionError as error:
                 raise self.table.fields[name].reported_error(error, data, tenant) from None
+        if self._has_nested:
+            self.nested.decrypt(new, item, lambda: binding or self._binding_read(item))
         return new
 
     def _binding_read(self, item: Item) -> Binding:

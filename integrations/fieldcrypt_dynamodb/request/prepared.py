@@ -51,8 +51,8 @@ class PreparedRequests:
         Raises:
             ProtectedAttributeError: it has a protected attribute, or is the key of another tenant's item.
         """
-        if (key.__class__ is dict or isinstance(key, Mapping)) and not self.table.attributes.keys().isdisjoint(key):
-            name = next(name for name in key if name in self.table.attributes)
+        if (key.__class__ is dict or isinstance(key, Mapping)) and not self.table.tops.isdisjoint(key):
+            name = next(name for name in key if name in self.table.tops)
             raise ProtectedAttributeError(
                 f"a key of {self.table.name} has the protected attribute {name!r}: it consists of "
                 f"{' and '.join(self.table.key)}, and what an index adds"

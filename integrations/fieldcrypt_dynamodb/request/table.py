@@ -147,7 +147,7 @@ class TableRequests(SearchRequests):
         if found is None:
             return response
         try:
-            bound = key is not None and not self.table.attributes.keys().isdisjoint(found)
+            bound = key is not None and not self.table.tops.isdisjoint(found)
             binding = self.items.binding_of_key(key) if key is not None and bound else None
             return {**response, "Attributes": self.items.decrypted(found, binding=binding, whole=whole)}
         except FieldcryptError as error:

@@ -1,0 +1,1 @@
+"""Protected values in maps and lists of items."""

@@ -1,0 +1,139 @@
+"""Protected values in maps and lists of items."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from fieldcrypt import DecryptionError, Event, EventKind, Field
+from fieldcrypt.spi import element_context, encrypt_fields
+from fieldcrypt_dynamodb.errors import ProtectedAttributeError, named_error
+from fieldcrypt_dynamodb.item.binding import Binding
+from fieldcrypt_dynamodb.item.description import TableDescription
+from fieldcrypt_dynamodb.item.forms import WIRE, Form
+from fieldcrypt_dynamodb.item.nested.shape import Found, Shape
+from fieldcrypt_dynamodb.item.plaintext import part_of, stored
+
+__all__ = ["NestedValues"]
+
+
+class NestedValues:
+    """Encrypts and decrypts what paths lead to, in copies of the maps and lists that it is in.
+
+    Args:
+        table: the description.
+        form: in which items come and go.
+    """
+
+    def __init__(self, table: TableDescription, form: Form) -> None:
+        self._table, self._form = table, form
+        self._conversions = {name: form.conversion(each.type) for name, each in table.attributes.items()}
+
+    def check(self, names: Iterable[str]) -> None:
+        """Refuse attributes that are named like a path, or that nobody declared.
+
+        Raises:
+            ProtectedAttributeError: there is one.
+        """
+        try:
+            self._table.shape.check(names)
+        except TypeError as error:
+            raise ProtectedAttributeError(f"{self._table.name}: {error}") from None
+
+    def encrypt(self, values: dict[str, Any], binding: Binding) -> None:
+        """Replace the attributes that have protected values in them, and put tags beside them."""
+        shapes = {name: shape for name, shape in self._table.nested.items() if name in values}
+        found = [each for name, shape in shapes.items() for each in self._copied(values, name, shape)]
+        tags = self._encrypt(found, binding)
+        values.update((name, tag) for name, tag in tags.items() if tag is not None)
+
+    def encrypt_in(self, shape: Shape, value: Any, binding: Binding) -> tuple[Any, dict[str, Any]]:
+        """Return a map or list with its values encrypted, and what each companion of them has to be; None: absent.
+
+        Raises:
+            ProtectedAttributeError: it has another shape, or members that are refused.
+            TypeError, ValueError: a value is not one of its attribute's.
+            KeyProviderError, KeyStoreError: as for `Field.encrypt`.
+        """
+        values = {"": value}
+        tags = self._encrypt(self._copied(values, "", shape), binding)
+        companions = self._table.companions
+        absent = dict.fromkeys(companions[name] for name in shape.attributes if name in companions)
+        return values[""], {**absent, **tags}
+
+    def _copied(self, values: dict[str, Any], name: str, shape: Shape) -> list[Found]:
+        found: list[Found] = []
+        try:
+            values[name] = shape.copied(values[name], found, self._form, reading=False)
+        except (TypeError, ValueError) as error:
+            raise ProtectedAttributeError(f"{self._table.name}: {error}") from None
+        return found
+
+    def _encrypt(self, found: list[Found], binding: Binding) -> dict[str, Any]:
+        """Encrypt values in the copies that they were found in, and return their tags, by companion."""
+        table, own_form, tags, name = self._table, self._form is WIRE, {}, ""
+
+        def parts() -> Iterator[tuple[Field[Any], Any, Mapping[str, str] | None]]:
+            nonlocal name
+            for each in found:
+                name, to_field = each.attribute, self._conversions[each.attribute].to_field
+                value = each.value if to_field is None else to_field(each.value)
+                if name in table.indexes:
+                    tags[table.companions[name]] = self._form.binary(
+                        table.indexes[name].tag(value, tenant=binding.tenant)
+                    )
+                yield table.fields[name], value, self._context(each, binding)
+
+        try:
+            for each, data in zip(found, encrypt_fields(parts(), tenant=binding.tenant), strict=True):
+                each.container[each.at] = {"B": data} if own_form else data
+        except (TypeError, ValueError) as error:
+            raise named_error(error, f"{table.name}.{name}", binding.tenant) from None
+        return tags
+
+    def decrypt(self, new: dict[str, Any], item: Mapping[str, Any], binding: Callable[[], Binding]) -> None:
+        """Replace the attributes of an item that have protected values in them.
+
+        Args:
+            new: what the application gets.
+            item: as it was read.
+            binding: returns what its values are bound to; only called if there are some.
+
+        Raises:
+            DecryptionError: a value does not belong where it is; or the item has another shape than the paths.
+            KeyProviderError, KeyStoreError: as for `Field.decrypt`.
+        """
+        found: list[Found] = []
+        try:
+            for name, shape in self._table.nested.items():
+                if name in new:
+                    new[name] = shape.copied(new[name], found, self._form, reading=True)
+        except (TypeError, ValueError) as error:  # what the database holds is not a misuse
+            self._table.encryptor.report(Event(EventKind.VALUE_REFUSED, place=self._table.name))
+            refused = DecryptionError(f"{self._table.name}: {error}")
+        else:
+            for each in found:
+                each.container[each.at] = self._decrypted(each, item, binding())
+            return
+        raise refused  # here, where no chained exception carries a value
+
+    def _decrypted(self, found: Found, item: Mapping[str, Any], binding: Binding) -> Any:
+        name, tenant, data = found.attribute, binding.tenant, self._form.bytes_of(found.value)
+        field, mixed = self._table.fields[name], self._table.mixed.get(name)
+        context, from_field = self._context(found, binding), self._conversions[name].from_field
+        if mixed is not None:
+            data = stored(self._form.wire({name: found.value})[name])
+            value = mixed.decrypt(data, tenant=tenant, context=context, part=part_of(item, self._form))
+        elif data is None:
+            plain = DecryptionError(f"{self._table.name}.{name} holds a value that is not encrypted")
+            raise field.reported_error(plain, tenant=tenant)
+        else:
+            value = field.decrypt(data, tenant=tenant, context=context)
+        try:
+            return value if from_field is None else from_field(value)
+        except DecryptionError as error:
+            raise field.reported_error(error, data, tenant) from None
+
+    def _context(self, found: Found, binding: Binding) -> Mapping[str, str] | None:
+        row = binding.row if self._table.bound else None
+        return {**(row or {}), **element_context(found.elements)} if found.elements else row

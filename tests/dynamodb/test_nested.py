@@ -1,0 +1,149 @@
+"""Protected values in maps and lists of items."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from fieldcrypt import DecryptionError, Encryptor, ProtectedRecord
+from fieldcrypt_dynamodb import EncryptedClient, EncryptedTable, Protected, ProtectedAttributeError, ProtectedTable
+from fieldcrypt_dynamodb.item.forms import WIRE
+from tests.dynamodb.nested import ITEM, PATHS, read
+from tests.dynamodb.nested import description as description
+from tests.dynamodb.patients import KEY, WIRE_KEY, stored
+from tests.dynamodb.patients import client as client
+from tests.dynamodb.patients import encryptor as encryptor
+from tests.dynamodb.patients import raw as raw
+from tests.dynamodb.patients import resource as resource
+from tests.dynamodb.patients import table as table
+from tests.support.wiretap import Secrets
+
+
+@pytest.fixture
+def record(encryptor: Encryptor) -> ProtectedRecord:
+    """The same, as a record of the core."""
+    return ProtectedRecord("patients", encryptor, key=("clinic", "number"), tenant="clinic", fields=PATHS)
+
+
+def test_nested_values_are_read_as_they_were_put(table: EncryptedTable) -> None:
+    """And no plaintext was sent, as for every test."""
+    table.put_item(Item=ITEM)
+    assert read(table) == ITEM
+
+
+def test_what_is_stored_is_ciphertext_in_place_of_the_value(table: EncryptedTable, raw: Any) -> None:
+    table.put_item(Item=ITEM)
+    profile = stored(raw)["profile"]["M"]
+    assert {name: next(iter(value)) for name, value in profile.items()} == {
+        "ssn": "B",
+        "born": "B",
+        "city": "S",
+        "sizes": "NS",
+    }
+
+
+def test_a_client_reads_what_a_table_put(table: EncryptedTable, client: EncryptedClient) -> None:
+    table.put_item(Item=ITEM)
+    item = client.get_item(TableName="patients", Key=WIRE_KEY)["Item"]
+    assert item["phones"]["L"][0]["M"] == {
+        "kind": {"S": "home"},
+        "number": {"N": "5550100"},
+        "label": {"S": "x"},
+        "extra": {"M": {"pin": {"B": b"\0pin-one"}}},
+    }
+
+
+def test_a_record_reads_what_a_table_put(table: EncryptedTable, resource: Any, record: ProtectedRecord) -> None:
+    """The contexts of nested values are those of SPEC section 2."""
+    table.put_item(Item=ITEM)
+    found = bytes_of_binary(resource.Table("patients").get_item(Key=KEY)["Item"])
+    assert record.decrypt(found) == ITEM
+
+
+def test_a_table_reads_what_a_record_made(table: EncryptedTable, resource: Any, record: ProtectedRecord) -> None:
+    resource.Table("patients").put_item(Item=record.encrypt(ITEM))
+    assert read(table) == ITEM
+
+
+def bytes_of_binary(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: bytes_of_binary(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [bytes_of_binary(inner) for inner in value]
+    return bytes(value) if hasattr(value, "value") else value
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"profile": "219-09-9999"},
+        {"profile": ["219-09-9999"]},
+        {"addresses": {"street": "Elm Street 1"}},
+        {"notes": {"has a cat"}},
+        {"phones": [{"number": 5550100}]},
+        {"phones": [{"kind": 1.5, "number": 5550100}]},
+        {"profile.ssn": "219-09-9999"},
+        {"addresses[0].street": "Elm Street 1"},
+        {"phones": [{"kind": "home", "extra.pin": b"\0pin-one"}]},
+    ],
+    ids=str,
+)
+def test_an_item_of_another_shape_is_refused(table: EncryptedTable, secrets: Secrets, wrong: dict[str, Any]) -> None:
+    """Where nobody looks for protected values they would be stored as they are."""
+    with secrets.nothing_is_sent(), pytest.raises(ProtectedAttributeError):
+        table.put_item(Item={**ITEM, **wrong})
+
+
+def test_the_refusal_of_a_name_with_a_dot_says_how_to_declare_it(table: EncryptedTable) -> None:
+    with pytest.raises(ProtectedAttributeError, match=r"profile\.ssn.*literal_name=True"):
+        table.put_item(Item={**KEY, "profile.ssn": "219-09-9999"})
+
+
+def test_a_literal_name_protects_the_attribute_of_that_name(raw: Any, resource: Any, encryptor: Encryptor) -> None:
+    literal = {"profile.ssn": Protected(str, literal_name=True)}
+    description = ProtectedTable("patients", encryptor, key=("clinic", "number"), attributes=literal)
+    table = EncryptedTable(resource.Table("patients"), description)
+    item = {**KEY, "profile.ssn": "219-09-9999", "profile": {"ssn": "plain here"}}
+    table.put_item(Item=item)
+    assert read(table) == item
+    assert WIRE.bytes_of(stored(raw)["profile.ssn"])
+
+
+def test_elements_told_apart_cannot_be_exchanged(table: EncryptedTable, raw: Any) -> None:
+    """By who can write to the table."""
+    phones = [{"kind": kind, "number": number} for kind, number in (("home", 5550100), ("work", 5550111))]
+    table.put_item(Item={**KEY, "phones": phones})
+    item = stored(raw)
+    home, work = (element["M"] for element in item["phones"]["L"])
+    home["number"], work["number"] = work["number"], home["number"]
+    raw.put_item(TableName="patients", Item=item)
+    with pytest.raises(DecryptionError):
+        read(table)
+
+
+def test_a_nested_value_does_not_decrypt_at_another_path(table: EncryptedTable, raw: Any, encryptor: Encryptor) -> None:
+    table.put_item(Item={**KEY, "notes": ["has a cat"], "addresses": [{"street": "Elm Street 1"}]})
+    item = stored(raw)
+    item["notes"]["L"][0] = item["addresses"]["L"][0]["M"]["street"]
+    raw.put_item(TableName="patients", Item=item)
+    with pytest.raises(DecryptionError):
+        read(table)
+
+
+@pytest.mark.parametrize("planted", [{"S": "plain"}, {"M": {"ssn": {"S": "planted"}}}], ids=str)
+def test_what_was_not_encrypted_is_refused_when_it_is_read(table: EncryptedTable, raw: Any, planted: Any) -> None:
+    """Whether the value was exchanged, or the map around it."""
+    table.put_item(Item=ITEM)
+    raw.put_item(TableName="patients", Item={**stored(raw), "profile": planted})
+    with pytest.raises(DecryptionError):
+        read(table)
+
+
+def test_numbers_are_those_of_the_form(table: EncryptedTable) -> None:
+    """Plain members beside protected ones are as boto3 gives them."""
+    table.put_item(Item={**KEY, "profile": {"born": "1990-01-02", "size": 7}})
+    profile = read(table)["profile"]
+    assert (type(profile["size"]), profile["born"]) == (Decimal, dt.date(1990, 1, 2))
