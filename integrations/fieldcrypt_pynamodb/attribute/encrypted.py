@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from copy import copy
 from datetime import date
-from typing import Any, NamedTuple, TypeVar, overload
+from typing import Any, TypeVar, overload
 from weakref import WeakSet
 
 from pynamodb.attributes import Attribute, MapAttribute
 from pynamodb.constants import BINARY
 from pynamodb.expressions.condition import Comparison, Condition
-from pynamodb.expressions.operand import Path, Value, _IfNotExists, _Operand
+from pynamodb.expressions.operand import Path, Value, _IfNotExists
 from pynamodb.expressions.update import RemoveAction, SetAction
 from pynamodb.models import Model
 
@@ -21,30 +21,16 @@ from fieldcrypt.spi import MixedField, located
 from fieldcrypt_dynamodb.item.plaintext import stored
 from fieldcrypt_pynamodb.attribute.conversion import conversion, indexed_as
 from fieldcrypt_pynamodb.attribute.encrypted_model import EncryptedMap, EncryptedModel, with_base
-from fieldcrypt_pynamodb.attribute.pending import PendingOperand, PendingValue, equal, one_of
+from fieldcrypt_pynamodb.attribute.own_field import OwnField, own_field
+from fieldcrypt_pynamodb.attribute.pending import PendingOperand, PendingValue, equal, is_expression, one_of
 from fieldcrypt_pynamodb.attribute.protected import ProtectedAttribute
-from fieldcrypt_pynamodb.attribute.tables import logical_names_of, models_of, only_table
+from fieldcrypt_pynamodb.attribute.tables import logical_names_of
 from fieldcrypt_pynamodb.errors import ProtectedAttributeError
 
 __all__ = ["EncryptedAttribute"]
 
 T = TypeVar("T")
 A = TypeVar("A", bound="EncryptedAttribute[Any]")
-
-
-class _Reader(NamedTuple):
-    """What encrypts and decrypts the values of an attribute that is not bound to items.
-
-    Attributes:
-        models, table: after whose table the field is called; no models if it has a name of its own.
-        field: the field.
-        decrypt: reads the field's values, and what else the attribute accepts.
-    """
-
-    models: Sequence[type[Model]]
-    table: str | None
-    field: Field[Any]
-    decrypt: Any
 
 
 class EncryptedAttribute(ProtectedAttribute[T]):
@@ -56,9 +42,8 @@ class EncryptedAttribute(ProtectedAttribute[T]):
     stays absent.
 
     In a model that is decorated with `@encrypted` values are bound to their item, and to the field's name, which by
-    default is `table.attribute`, with the names that DynamoDB knows. In any other model they are bound to the field's
-    name alone. A table that is restored from a backup gets another name: give the field one of its own if that is in
-    your plans.
+    default is `table.attribute`, with the names that DynamoDB knows; `@encrypted(…, fields=…)` names the table once and
+    for all. In any other model they are bound to the field's name alone, which follows that of the table.
 
     Args:
         inner: the attribute as it would be without encryption, of any kind but keys, versions, times to live and
@@ -128,7 +113,7 @@ class EncryptedAttribute(ProtectedAttribute[T]):
             self.index.blind_index(Encryptor(), "declared", indexed_as(inner)[0])  # raises what is wrong with it
         self._owners: list[type[Any]] = []
         self._seen: WeakSet[type[Any]] = WeakSet()  # owners, and the classes that inherit from them
-        self._cached_reader: _Reader | None = None
+        self._cached_own: OwnField | None = None
         self._key: str | None = None  # its name in models, if it has the same in all of them
         self._bound_to_items = False
         self._unconverted = PendingValue(self, None)  # for values that are encrypted as the instance has them
@@ -156,7 +141,7 @@ class EncryptedAttribute(ProtectedAttribute[T]):
     def _be_seen(self, owner: type[Any]) -> None:
         """Note a class that has the attribute, its own or inherited: PynamoDB looks at the attributes of each."""
         self._seen.add(owner)
-        self._cached_reader = None  # there may be another table now
+        self._cached_own = None  # there may be another table now
         for kind, base in ((Model, EncryptedModel), (MapAttribute, EncryptedMap)):
             if issubclass(owner, kind) and not issubclass(owner, base):
                 with_base(owner, base)
@@ -191,30 +176,19 @@ class EncryptedAttribute(ProtectedAttribute[T]):
     @property
     def field(self) -> Field[Any]:
         """The field that encrypts the values of an attribute that is not bound to items."""
-        return self._reader().field
+        return self._own().field
 
-    def _reader(self) -> _Reader:
-        """Return what encrypts and decrypts, for the present name of the table."""
-        reader = self._cached_reader
-        if reader is not None:
-            for model in reader.models:
-                if model.Meta.table_name != reader.table:
+    def _own(self) -> OwnField:
+        """Return it for the present name of the table."""
+        own = self._cached_own
+        if own is not None:
+            for model in own.models:
+                if model.Meta.table_name != own.table:
                     break
             else:
-                return reader
-        if self.encryptor is None or self.index is not None:
-            what = "has no encryptor" if self.encryptor is None else "is searchable"
-            raise ConfigurationError(f"{self._label} {what}, so its model has to be decorated: @encrypted(encryptor)")
-        models: list[type[Model]] = []
-        table, name = None, self.protection.name
-        if name is None:
-            models = [model for owner in self._owners for model in models_of(owner)]
-            table = only_table({model.Meta.table_name for model in models}, self._label)
-            name = f"{table}.{self.attr_name}"
-        field = self.protection.field(self.encryptor, name)
-        mixed = self._mixed(self.encryptor, field)
-        self._cached_reader = reader = _Reader(models, table, field, field.decrypt if mixed is None else mixed.decrypt)
-        return reader
+                return own
+        self._cached_own = own = own_field(self, self._owners)
+        return own
 
     @property
     def field_name(self) -> str:
@@ -229,11 +203,11 @@ class EncryptedAttribute(ProtectedAttribute[T]):
     def serialize(self, value: Any) -> Any:
         """Encrypt a value, or leave that to the model that knows the item. PynamoDB takes None for an absent one."""
         if self._convert is None:
-            return self._unconverted if self._bound_to_items else self._reader().field.encrypt(value)
+            return self._unconverted if self._bound_to_items else self._own().field.encrypt(value)
         plain = self._to_field(value)
         if plain is None:
             return None
-        return PendingValue(self, plain) if self._bound_to_items else self._reader().field.encrypt(plain)
+        return PendingValue(self, plain) if self._bound_to_items else self._own().field.encrypt(plain)
 
     def get_value(self, value: dict[str, Any]) -> Any:
         """Return what `deserialize` takes: with mixed reading any type of DynamoDB's."""
@@ -245,12 +219,12 @@ class EncryptedAttribute(ProtectedAttribute[T]):
             raise ProtectedAttributeError(
                 f"{self._label} is bound to its item: read it through its decorated model", field=self.field_name
             )
-        reader = self._reader()
-        plain = reader.decrypt(value)
+        own = self._own()
+        plain = own.decrypt(value)
         try:
             return plain if self._from_field is None else self._from_field(plain)
         except DecryptionError as error:
-            raise reader.field.reported_error(error, value) from None
+            raise own.field.reported_error(error, value) from None
 
     def _to_field(self, value: Any) -> Any:
         """Return a value as the field takes it."""
@@ -266,7 +240,7 @@ class EncryptedAttribute(ProtectedAttribute[T]):
             ProtectedAttributeError: it is none that DynamoDB could be asked for.
             TypeError, ValueError: it is no value of the attribute's.
         """
-        plain = None if _is_expression(value) else self._to_field(value)
+        plain = None if is_expression(value) else self._to_field(value)
         if plain is None or self.index is None:
             raise self._refusal_error()
         return PendingValue(self, plain)
@@ -288,7 +262,7 @@ class EncryptedAttribute(ProtectedAttribute[T]):
         """Set the attribute; None and empty sets remove it."""
         if isinstance(value, _IfNotExists) and value.values[0].path == self.attr_path:
             return SetAction(Path(self), value)
-        if value is None or (not _is_expression(value) and self._to_field(value) is None):
+        if value is None or (not is_expression(value) and self._to_field(value) is None):
             return RemoveAction(Path(self))
         return SetAction(Path(self), self._operand(value))
 
@@ -301,7 +275,7 @@ class EncryptedAttribute(ProtectedAttribute[T]):
         return self._pending(value)
 
     def _operand(self, value: Any) -> Value:
-        plain = None if value is None or _is_expression(value) else self._to_field(value)
+        plain = None if value is None or is_expression(value) else self._to_field(value)
         if plain is None:
             raise ProtectedAttributeError(
                 f"{self._label} takes plain values only, which are encrypted before DynamoDB has them",
@@ -323,10 +297,3 @@ class EncryptedAttribute(ProtectedAttribute[T]):
         )
 
     __hash__ = object.__hash__
-
-
-def _is_expression(value: Any) -> bool:
-    """Return True if a value is one that DynamoDB would have to compute; a map that somebody filled is not."""
-    if isinstance(value, MapAttribute):
-        return "attribute_values" not in value.__dict__  # which one has that is a value, and none of a model's
-    return isinstance(value, (Attribute, _Operand))

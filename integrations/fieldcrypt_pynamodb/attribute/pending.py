@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
+from pynamodb.attributes import Attribute, MapAttribute
 from pynamodb.constants import BINARY
 from pynamodb.expressions.condition import Comparison, Condition
-from pynamodb.expressions.operand import Path, Value
+from pynamodb.expressions.operand import Path, Value, _Operand
 
 from fieldcrypt_pynamodb.errors import ProtectedAttributeError
 
-__all__ = ["PendingValue", "PendingOperand", "equal", "one_of"]
+__all__ = ["PendingValue", "PendingOperand", "equal", "is_expression", "one_of"]
 
 
 class PendingValue:
@@ -60,3 +61,10 @@ def equal(attribute: Any, value: PendingOperand) -> Comparison:
 def one_of(attribute: Any, *values: PendingOperand) -> Condition:
     """Return the condition that an attribute has one of several values."""
     return Path(attribute).is_in(*values)
+
+
+def is_expression(value: Any) -> bool:
+    """Return True if a value is one that DynamoDB would have to compute; a map that somebody filled is not."""
+    if isinstance(value, MapAttribute):
+        return "attribute_values" not in value.__dict__  # which one has that is a value, and none of a model's
+    return isinstance(value, (Attribute, _Operand))

@@ -10,7 +10,7 @@ from pynamodb.constants import BINARY, NULL
 from pynamodb.models import Model
 
 from fieldcrypt import ConfigurationError, DecryptionError, Encryptor
-from fieldcrypt.spi import encrypt_fields
+from fieldcrypt.spi import declare_table, encrypt_fields
 from fieldcrypt_dynamodb.item.forms import WIRE
 from fieldcrypt_dynamodb.item.items import MIN_BATCH
 from fieldcrypt_dynamodb.item.plaintext import part_of, stored
@@ -33,12 +33,14 @@ class Spec:
         tenant: the attribute that says whose data keys to use, or None.
         fields: the name from which fields take theirs, or None for the table's.
         model: the model that was decorated.
+        same_place: True if another table may have the same name for its fields.
     """
 
     encryptor: Encryptor | None = None
     tenant: str | None = None
     fields: str | None = None
     model: type[Model] | None = None
+    same_place: bool = False
 
 
 class PlannedAttribute:
@@ -104,6 +106,10 @@ class Plan:
         }
         check_shared(model, "field", [each.field_name for each in found])
         check_shared(model, "companion", [each.tagger.key for each in found if each.tagger is not None])
+        name, has_tenants = spec.fields or table, spec.tenant is not None
+        owner = model if spec.fields is None else spec.model  # of the name, whose table may be another one next month
+        for encryptor in {id(each.encryptor): each.encryptor for each in found}.values():
+            declare_table(encryptor, name, owner, table=table, has_tenants=has_tenants, same_place=spec.same_place)
         accepted = [each.attribute.protection.accepted for each in found]
         self.previous_names = {
             name for each in accepted if each is not None for field in each.previous_fields for name in field.names

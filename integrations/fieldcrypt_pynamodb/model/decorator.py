@@ -21,7 +21,11 @@ M = TypeVar("M", bound=type[Model])
 
 
 def encrypted(
-    encryptor: Encryptor | None = None, *, tenant: str | None = None, fields: str | None = None
+    encryptor: Encryptor | None = None,
+    *,
+    tenant: str | None = None,
+    fields: str | None = None,
+    same_place: bool = False,
 ) -> Callable[[M], M]:
     """Decorate a model: bind its encrypted attributes to their item, and use the data keys of the item's tenant.
 
@@ -35,11 +39,13 @@ def encrypted(
         encryptor: where keys come from, for attributes whose `EncryptedAttribute` names no other.
         tenant: the attribute, by its name in the model, whose value is the tenant: a text or a number in DynamoDB.
         fields: the logical name from which fields take theirs, `fields.attribute`, if not the table's: the table may be
-            called something else then.
+            called something else then, as restored, copied and prefixed tables are, and those of one month.
+        same_place: True if another table of the same logical name is in the Encryptor on purpose: values of items with
+            the same key can then be moved between them.
 
     Raises:
-        ConfigurationError: the model has no key, or no such attribute; or its protected attributes are declared so
-            that they could not be bound to items.
+        ConfigurationError: the model has no key, or no such attribute; its protected attributes are declared so that
+            they could not be bound to items; or the logical name is that of another table, and not both have tenants.
     """
     if encryptor is not None and not isinstance(encryptor, Encryptor):
         raise ConfigurationError(f"encrypted(encryptor, …): a {type(encryptor).__name__} is no Encryptor")
@@ -49,7 +55,7 @@ def encrypted(
     def decorate(model: M) -> M:
         if not (isinstance(model, type) and issubclass(model, Model)):
             raise ConfigurationError("@encrypted goes on models of PynamoDB")
-        spec = Spec(encryptor, tenant, fields, model)
+        spec = Spec(encryptor, tenant, fields, model, same_place)
         _refuse_bases(model)
         if table_of(model) is not None:
             Plan(model, spec)
