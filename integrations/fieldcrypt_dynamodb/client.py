@@ -8,8 +8,9 @@ from copy import copy
 from typing import Any, Generic, TypeVar
 
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError, RefusedMemberError
-from fieldcrypt_dynamodb.item.forms import WIRE
+from fieldcrypt_dynamodb.item.forms import PYTHON, WIRE
 from fieldcrypt_dynamodb.item.items import Tenant
+from fieldcrypt_dynamodb.meta import is_of_resource
 from fieldcrypt_dynamodb.protected_table import ProtectedTable
 from fieldcrypt_dynamodb.request.batches import Requests
 from fieldcrypt_dynamodb.request.exchange import Exchange, Response, Send, run
@@ -19,7 +20,7 @@ __all__ = ["AnyClient", "EncryptedClient"]
 
 A = TypeVar("A")  # a response, or what gives it when it is awaited
 
-_ATTRIBUTES = frozenset({"can_paginate", "close", "exceptions", "get_waiter", "waiter_names"})
+_ATTRIBUTES = frozenset({"can_paginate", "close", "exceptions", "get_waiter", "meta", "waiter_names"})
 
 
 class AnyClient(Generic[A]):
@@ -33,10 +34,10 @@ class AnyClient(Generic[A]):
     def __init__(self, client: Any, tables: Iterable[ProtectedTable]) -> None:
         check_kind(type(self).__name__, client, asynchronous=self._asynchronous)
         self._client = client
-        self._requests = Requests(tables, WIRE)
+        self._requests = Requests(tables, PYTHON if is_of_resource(client) else WIRE)
 
     def _be_of_tenant(self, tenant: Tenant) -> None:
-        self._requests = Requests(self._requests.tables, WIRE, tenant)
+        self._requests = self._requests.of_tenant(tenant)
 
     # As boto3's
 
@@ -102,7 +103,7 @@ class AnyClient(Generic[A]):
         found = of_boto3(self._client, name)  # an AttributeError, if there is none
         if name in PASSED or name in _ATTRIBUTES:
             return found
-        if name not in NOT_ON_PROTECTED:
+        if name not in NOT_ON_PROTECTED or not self._requests.knows_all:
             raise RefusedMemberError(
                 f"{name}: its effect on protected items is not known. boto3's own client can do it"
             )
@@ -136,7 +137,8 @@ class EncryptedClient(AnyClient[Response]):
     not described are passed on as they are.
 
     Args:
-        client: boto3's. It is used, not changed: whoever uses it directly gets ciphertext.
+        client: boto3's. It is used, not changed: whoever uses it directly gets ciphertext. Values have DynamoDB's own
+            form; those of a resource's client, `resource.meta.client`, have Python's, as boto3 has it.
         tables: the descriptions of the protected tables.
 
     Raises:

@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 from fieldcrypt_dynamodb.errors import RefusedMemberError
 from fieldcrypt_dynamodb.item.forms import PYTHON
 from fieldcrypt_dynamodb.item.items import Tenant
+from fieldcrypt_dynamodb.meta import Meta
 from fieldcrypt_dynamodb.protected_table import ProtectedTable
 from fieldcrypt_dynamodb.request.batches import Requests
 from fieldcrypt_dynamodb.request.exchange import Exchange, Response, Send, run
@@ -31,13 +32,18 @@ class AnyResource(Generic[A]):
     def __init__(self, resource: Any, tables: Iterable[ProtectedTable]) -> None:
         check_kind(type(self).__name__, resource, asynchronous=self._asynchronous)
         self._resource = resource
-        self._tenant: Tenant | None = None
         self._requests = Requests(tables, PYTHON)
         self._tables = {table.name: table for table in self._requests.tables}
 
     def _be_of_tenant(self, tenant: Tenant) -> None:
-        self._tenant = tenant
-        self._requests = Requests(self._requests.tables, PYTHON, tenant)
+        self._requests = self._requests.of_tenant(tenant)
+
+    @property
+    def meta(self) -> Meta:
+        """boto3's, with a client that encrypts, in Python's form."""
+        client = self._table_wrapper._client_wrapper(self._resource.meta.client, self._requests.tables)
+        client._requests = self._requests
+        return Meta(self._resource.meta, client)
 
     def batch_get_item(self, **params: Any) -> A:
         """Get and decrypt items."""
@@ -63,7 +69,7 @@ class AnyResource(Generic[A]):
         if requests is None:
             return table
         encrypted = self._table_wrapper(table, self._tables[requests.table.name])
-        encrypted._be_of_tenant(self._tenant)
+        encrypted._requests, encrypted._batches = requests, self._requests
         return encrypted
 
 

@@ -8,9 +8,11 @@ from typing import Any, Generic, Self, TypeVar
 
 from fieldcrypt import ConfigurationError
 from fieldcrypt_dynamodb.batch_writer import BatchWriter
+from fieldcrypt_dynamodb.client import AnyClient, EncryptedClient
 from fieldcrypt_dynamodb.errors import RefusedMemberError
 from fieldcrypt_dynamodb.item.forms import PYTHON
 from fieldcrypt_dynamodb.item.items import Tenant
+from fieldcrypt_dynamodb.meta import Meta
 from fieldcrypt_dynamodb.protected_table import ProtectedTable
 from fieldcrypt_dynamodb.request.batches import Requests
 from fieldcrypt_dynamodb.request.exchange import Exchange, Response, Send, run
@@ -38,6 +40,7 @@ class AnyTable(Generic[A]):
     """What wrappers of a Table have, whether a call returns its response or has to be awaited."""
 
     _asynchronous = False
+    _client_wrapper: type[AnyClient[Any]] = EncryptedClient
 
     def _run(self, exchange: Exchange, send: Any) -> A:
         raise NotImplementedError
@@ -48,11 +51,12 @@ class AnyTable(Generic[A]):
             raise ConfigurationError(f"the table is {table.name}, and the description one of {description.name}")
         self._table = table
         self._description = description
-        self._be_of_tenant(None)
+        self._requests = TableRequests(description, PYTHON)
+        self._batches = Requests([description], PYTHON, knows_all=False)
 
-    def _be_of_tenant(self, tenant: Tenant | None) -> None:
+    def _be_of_tenant(self, tenant: Tenant) -> None:
         self._requests = TableRequests(self._description, PYTHON, tenant)
-        self._batches = Requests([self._description], PYTHON, tenant)
+        self._batches = self._batches.of_tenant(tenant)
 
     # As boto3's
 
@@ -79,6 +83,13 @@ class AnyTable(Generic[A]):
     def scan(self, **params: Any) -> A:
         """Read all items, or filter them."""
         return self._run(self._requests.scan(params), self._table.scan)
+
+    @property
+    def meta(self) -> Meta:
+        """boto3's, with a client that encrypts: of this table, and of all that the table's resource describes."""
+        client = self._client_wrapper(self._table.meta.client, [self._description])
+        client._requests = self._batches
+        return Meta(self._table.meta, client)
 
     def _write_batch(self, items: dict[str, Any]) -> A:
         send = self._table.meta.client.batch_write_item

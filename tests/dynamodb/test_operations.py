@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from fieldcrypt import Encryptor, LocalKeyProvider, MemoryKeyStore
 from fieldcrypt_dynamodb import (
     EncryptedClient,
+    EncryptedResource,
     EncryptedTable,
     IndexedBy,
     ItemSeal,
@@ -104,9 +105,27 @@ def test_every_member_of_a_table_is_known(resource: Any) -> None:
     plain, encrypted = resource.Table("t"), EncryptedTable(resource.Table("t"), TABLE)
     handled = {name for name in dir(EncryptedTable) if not name.startswith("_")}
     members = {name for name in dir(plain) if not name.startswith("_")}
-    assert members - handled - TABLE_PASSED == {"meta", "get_available_subresources"}
+    assert members - handled - TABLE_PASSED == {"get_available_subresources"}
     with pytest.raises(ProtectedAttributeError):
         encrypted.get_available_subresources()
+
+
+def test_every_member_of_a_resource_is_known(resource: Any) -> None:
+    """Of boto3's collections of tables, none encrypts."""
+    handled = {name for name in dir(EncryptedResource) if not name.startswith("_")}
+    members = {name for name in dir(resource) if not name.startswith("_")}
+    assert members - handled == {"get_available_subresources", "tables"}
+
+
+def test_every_member_of_a_meta_is_known(resource: Any) -> None:
+    """Both of a Table's and of a resource's."""
+    for wrapper, wrapped in (
+        (EncryptedTable(resource.Table("t"), TABLE), resource.Table("t")),
+        (EncryptedResource(resource, [TABLE]), resource),
+    ):
+        members = {name for name in dir(wrapped.meta) if not name.startswith("_")}
+        assert {name for name in members if not hasattr(wrapper.meta, name)} == {"copy"}
+        assert isinstance(wrapper.meta.client, EncryptedClient)
 
 
 def test_every_member_of_a_client_is_known(resource: Any) -> None:
@@ -114,10 +133,10 @@ def test_every_member_of_a_client_is_known(resource: Any) -> None:
     encrypted = EncryptedClient(plain, [TABLE])
     operations = ENCRYPTED | PASSED | set(NOT_ON_PROTECTED)
     for name in {name for name in dir(plain) if not name.startswith("_")} - operations:
-        if name in ("can_paginate", "close", "exceptions", "get_paginator", "get_waiter", "waiter_names"):
+        if name in ("can_paginate", "close", "exceptions", "get_paginator", "get_waiter", "meta", "waiter_names"):
             assert getattr(encrypted, name) is not None
         else:
-            assert name in ("generate_presigned_url", "meta")
+            assert name == "generate_presigned_url"
             with pytest.raises(ProtectedAttributeError):
                 getattr(encrypted, name)
 

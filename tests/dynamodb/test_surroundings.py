@@ -7,17 +7,20 @@ from base64 import b64encode
 from typing import Any
 
 import pytest
+from boto3.dynamodb.conditions import Attr
 from botocore.awsrequest import AWSResponse, HeadersDict
 
-from fieldcrypt import ConfigurationError
+from fieldcrypt import ConfigurationError, DecryptionError
 from fieldcrypt_dynamodb import (
     EncryptedClient,
     EncryptedResource,
     EncryptedTable,
     ProtectedAttributeError,
     ProtectedTable,
+    of_tenant,
 )
-from tests.dynamodb.patients import ITEM, SSN, WIRE_ITEM, WIRE_KEY, stored
+from fieldcrypt_dynamodb.meta import is_of_resource
+from tests.dynamodb.patients import ITEM, KEY, SSN, WIRE_ITEM, WIRE_KEY, stored
 from tests.dynamodb.patients import client as client
 from tests.dynamodb.patients import description as description
 from tests.dynamodb.patients import encryptor as encryptor
@@ -55,6 +58,101 @@ class TestProbes(OnMoto):
             assert getattr(wrapper, name, "another way") == "another way"
             with pytest.raises(ProtectedAttributeError, match=f"{name}: .* boto3's own"):
                 getattr(wrapper, name)
+
+
+class TestMeta(OnMoto):
+    """The client behind a Table or resource has Python's form."""
+
+    def test_a_failed_condition_is_caught_by_the_exceptions_of_meta(self, table: EncryptedTable) -> None:
+        with pytest.raises(table.meta.client.exceptions.ConditionalCheckFailedException):
+            table.put_item(Item=ITEM, ConditionExpression=Attr("clinic").exists())
+
+    def test_a_client_knows_where_it_is(self, table: EncryptedTable, resource: Any) -> None:
+        """What boto3's client knows of itself is what it has as `meta`."""
+        own, plain = table.meta.client.meta, resource.meta.client.meta
+        assert (own.region_name, own.endpoint_url, own.config) == (plain.region_name, plain.endpoint_url, plain.config)
+        assert own.service_model.operation_names
+        assert table.meta.identifiers == ["name"]
+
+    @pytest.mark.parametrize("of", ["the client alone", "a table", "a resource"])
+    def test_a_resource_s_client_takes_and_gives_python_s_values(
+        self, raw: Any, resource: Any, description: ProtectedTable, of: str
+    ) -> None:
+        client = {
+            "the client alone": EncryptedClient(resource.meta.client, [description]),
+            "a table": EncryptedTable(resource.Table("patients"), description).meta.client,
+            "a resource": EncryptedResource(resource, [description]).meta.client,
+        }[of]
+        client.put_item(TableName="patients", Item=ITEM)
+        assert set(stored(raw)["ssn"]) == {"B"}
+        assert client.get_item(TableName="patients", Key=KEY)["Item"] == ITEM
+        pages = client.get_paginator("scan").paginate(TableName="patients", FilterExpression=Attr("ward").eq(5))
+        assert pages.build_full_result()["Items"] == [ITEM]
+        client.transact_write_items(
+            TransactItems=[
+                {
+                    "Update": {
+                        "TableName": "patients",
+                        "Key": KEY,
+                        "UpdateExpression": "SET ssn = :s",
+                        "ConditionExpression": "email = :e",
+                        "ExpressionAttributeValues": {":s": "1", ":e": "ANN@example.org"},
+                    }
+                },
+                {"Put": {"TableName": "patients", "Item": {**ITEM, "number": 2}}},
+            ]
+        )
+        found = client.transact_get_items(
+            TransactItems=[{"Get": {"TableName": "patients", "Key": {**KEY, "number": n}}} for n in (1, 2)]
+        )
+        assert [each["Item"]["ssn"] for each in found["Responses"]] == ["1", SSN]
+
+    def test_a_resource_s_client_passes_on_what_is_not_protected(
+        self, raw: Any, resource: Any, description: ProtectedTable
+    ) -> None:
+        """In Python's form too, also beside protected items."""
+        client, plain = EncryptedResource(resource, [description]).meta.client, {**KEY, "email": "plain"}
+        client.transact_write_items(
+            TransactItems=[
+                {"Put": {"TableName": "other", "Item": plain}},
+                {"Put": {"TableName": "patients", "Item": ITEM}},
+            ]
+        )
+        assert client.get_item(TableName="other", Key=KEY)["Item"] == plain
+        found = client.batch_get_item(RequestItems={"other": {"Keys": [KEY]}, "patients": {"Keys": [KEY]}})
+        assert found["Responses"] == {"other": [plain], "patients": [ITEM]}
+
+    def test_a_table_s_client_sends_nothing_to_tables_that_it_does_not_know(
+        self, table: EncryptedTable, resource: Any, description: ProtectedTable, secrets: Secrets
+    ) -> None:
+        """They may be protected, by a description that it has not seen: their values would be sent as they are."""
+        client, item = table.meta.client, {**KEY, "ssn": SSN}
+        with secrets.nothing_is_sent():
+            for call, how in (
+                (client.put_item, {"TableName": "other", "Item": item}),
+                (client.transact_write_items, {"TransactItems": [{"Put": {"TableName": "other", "Item": item}}]}),
+                (client.batch_write_item, {"RequestItems": {"other": [{"PutRequest": {"Item": item}}]}}),
+            ):
+                with pytest.raises(ProtectedAttributeError, match="other may have protected attributes"):
+                    call(**how)
+            assert not hasattr(client, "execute_statement")
+        of_resource = EncryptedResource(resource, [description]).Table("patients")
+        of_resource.meta.client.put_item(TableName="other", Item=KEY)
+
+    def test_the_client_of_a_tenant_s_table_has_no_other_items(
+        self, table: EncryptedTable, resource: Any, description: ProtectedTable
+    ) -> None:
+        table.put_item(Item=ITEM)
+        south = of_tenant(EncryptedResource(resource, [description]), "south")
+        for wrapper in (of_tenant(table, "south"), south, south.Table("patients")):
+            with pytest.raises(DecryptionError):
+                wrapper.meta.client.get_item(TableName="patients", Key=KEY)
+
+    def test_nobody_s_handlers_are_changed_or_called_to_find_the_form(self, resource: Any, raw: Any) -> None:
+        events, called = resource.meta.client.meta.events, []
+        events.register("before-parameter-build.dynamodb", lambda **_: called.append(1))
+        assert (is_of_resource(resource.meta.client), is_of_resource(raw)) == (True, False)
+        assert (is_of_resource(resource.meta.client), called) == (True, [])
 
 
 class AsyncTable:

@@ -7,6 +7,7 @@ from copy import copy
 from typing import Any, Self
 
 from fieldcrypt_dynamodb.aio.batch_writer import AsyncBatchWriter
+from fieldcrypt_dynamodb.aio.client import AsyncEncryptedClient
 from fieldcrypt_dynamodb.aio.exchange import run_async
 from fieldcrypt_dynamodb.batch_writer import BATCH
 from fieldcrypt_dynamodb.request.exchange import Exchange, Response
@@ -35,6 +36,7 @@ class AsyncEncryptedTable(AnyTable[Awaitable[Response]]):
     """
 
     _asynchronous = True
+    _client_wrapper = AsyncEncryptedClient
 
     def _run(self, exchange: Exchange, send: Callable[..., Awaitable[Response]]) -> Awaitable[Response]:
         return run_async(exchange, send)

@@ -36,13 +36,17 @@ class Requests:
         tables: those that are protected.
         form: of the values.
         tenant: the only tenant whose items these are, or None.
+        knows_all: False if other tables may be protected as well, so that nothing is sent to them.
 
     Raises:
         TypeError: something else is given for a table.
         ConfigurationError: a table is described twice.
     """
 
-    def __init__(self, tables: Iterable[ProtectedTable], form: Form, tenant: Tenant | None = None) -> None:
+    def __init__(
+        self, tables: Iterable[ProtectedTable], form: Form, tenant: Tenant | None = None, *, knows_all: bool = True
+    ) -> None:
+        self.knows_all = knows_all
         self.tables = tuple(tables)
         for table in self.tables:
             if not isinstance(table, ProtectedTable):
@@ -57,9 +61,22 @@ class Requests:
 
         Args:
             table: its name or its ARN.
+
+        Raises:
+            ProtectedAttributeError: it is not known here whether the table is protected.
         """
         name = table_name(table)
-        return None if name is None else self._of.get(name)
+        found = None if name is None else self._of.get(name)
+        if found is None and name is not None and not self.knows_all:
+            raise ProtectedAttributeError(
+                f"{name} may have protected attributes of which {' and '.join(self._of)} knows nothing: "
+                "use an EncryptedClient or EncryptedResource with the descriptions of all tables"
+            )
+        return found
+
+    def of_tenant(self, tenant: Tenant | None) -> Requests:
+        """Return the same operations for the items of one tenant alone."""
+        return Requests(self.tables, self._form, tenant, knows_all=self.knows_all)
 
     def batch_get_item(self, params: Params) -> Exchange:
         """Decrypt what is read; what was not processed comes back as it was asked for."""
