@@ -204,6 +204,7 @@ class Encryptor:
         per_tenant: bool = True,
         accept_default_key: bool = False,
         path: str | None = None,
+        rotates: bool = True,
     ) -> BlindIndex[T]: ...
 
     @overload
@@ -218,6 +219,7 @@ class Encryptor:
         per_tenant: bool = True,
         accept_default_key: bool = False,
         path: str | None = None,
+        rotates: bool = True,
     ) -> BlindIndex[str]: ...
 
     def blind_index(
@@ -232,6 +234,7 @@ class Encryptor:
         per_tenant: bool = True,
         accept_default_key: bool = False,
         path: str | None = None,
+        rotates: bool = True,
     ) -> BlindIndex[Any]:
         """Make a blind index: tags by which encrypted values can be searched for. What they reveal:
         docs/blind-index.md.
@@ -252,6 +255,8 @@ class Encryptor:
             accept_default_key: do so even for tenants with wrapping keys of their own, who then cannot control who
                 makes their tags: the index key of no tenant is wrapped under the default.
             path: of values that are nested in their record (SPEC section 2): the path. See `ProtectedRecord`.
+            rotates: False for tags that can never be made again, as in the keys of items: they stay under the first of
+                a tenant's index keys, however many follow it, and it is an error if that has been retired.
 
         Raises:
             TypeError: there are no tags of this type, or an argument is of a wrong type.
@@ -269,6 +274,7 @@ class Encryptor:
             per_tenant,
             accept_default_key,
             path,
+            rotates,
         )
         self._fields.add(index)
         return index

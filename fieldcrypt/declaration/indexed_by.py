@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from fieldcrypt.encryptor import Encryptor
+from fieldcrypt.errors import ConfigurationError
 from fieldcrypt.offload import Offload
 from fieldcrypt.search.blind_index import DEFAULT_TAG_SIZE, BlindIndex
 
 __all__ = ["IndexedBy"]
+
+_SINCE_0_1 = 5  # attributes, which 0.1 unpickles
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,12 @@ class IndexedBy:
         per_tenant: use index keys of the row's or item's tenant, so that tags of two tenants cannot be compared. Needs
             a decorated model with a tenant, and searches that name it.
         accept_default_key: see `Encryptor.blind_index`; for indexes that are not per tenant, of rows that have one.
+        prefix: makes tags text: this, and lower-case hexadecimal. For attributes of DynamoDB that hold other texts as
+            well; may be empty.
+        rotates: False where tags are keys of items, which cannot change; see `Encryptor.blind_index`.
+
+    Raises:
+        ConfigurationError: the prefix is not text, or rotates no bool.
     """
 
     companion: str
@@ -32,10 +41,34 @@ class IndexedBy:
     per_tenant: bool = False
     accept_low_cardinality: bool = False
     accept_default_key: bool = False
+    prefix: str | None = None
+    rotates: bool = True
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.prefix, str | None) or not isinstance(self.rotates, bool):
+            raise ConfigurationError('IndexedBy("name", prefix="EMAIL#", rotates=False): a text, and a bool')
+
+    def stored(self, tag: bytes) -> bytes | str:
+        """Return a tag as it is stored."""
+        return tag if self.prefix is None else f"{self.prefix}{tag.hex()}"
+
+    def check_plain_tags(self) -> None:
+        """Raise what is wrong with the declaration where tags are binary, and in no key.
+
+        Raises:
+            ConfigurationError: it says otherwise.
+        """
+        if self.prefix is not None or not self.rotates:
+            raise ConfigurationError(
+                f"{self.companion}: tags with a prefix=, or with rotates=False in a primary key, are those of a "
+                "ProtectedTable of fieldcrypt_dynamodb"
+            )
 
     def __getstate__(self) -> list[Any]:
-        state = [self.companion, self.normaliser, self.tag_size, self.per_tenant, self.accept_low_cardinality]
-        return [*state, True] if self.accept_default_key else state  # as in 0.1, which has no default keys
+        state = [getattr(self, each.name) for each in fields(self)]
+        while len(state) > _SINCE_0_1 and state[-1] == fields(self)[len(state) - 1].default:
+            state.pop()
+        return state
 
     def __setstate__(self, state: list[Any]) -> None:
         IndexedBy.__init__(self, *state)
@@ -66,6 +99,7 @@ class IndexedBy:
             per_tenant=self.per_tenant,
             accept_default_key=self.accept_default_key,
             path=path,
+            rotates=self.rotates,
         )
 
 

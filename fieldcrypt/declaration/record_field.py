@@ -43,7 +43,7 @@ class RecordField:
         ConfigurationError, TypeError, ValueError: as for `Encryptor.field`, `Encryptor.blind_index` and `MixedField`.
     """
 
-    __slots__ = ("_is_text", "_mixed", "_per_tenant", "field", "indexes", "path")
+    __slots__ = ("_declared", "_is_text", "_mixed", "_per_tenant", "field", "indexes", "path")
 
     def __init__(
         self, record: str, path: Path, protection: Protection, encryptor: Encryptor, offload: Offload | None
@@ -58,6 +58,7 @@ class RecordField:
         self.indexes: dict[str, BlindIndex[Any]] = {
             how.companion: index for how, index in zip(protection.indexes, indexes, strict=True)
         }
+        self._declared = {how.companion: how for how in protection.indexes}
         self._per_tenant = frozenset(how.companion for how in protection.indexes if how.per_tenant)
         if len(self.indexes) < len(indexes):
             raise ConfigurationError(f"{record}: two indexes of {path.text} have one companion")
@@ -78,7 +79,7 @@ class RecordField:
         tags: dict[str, bytes | str | None] = dict.fromkeys(self.indexes)
         for companion, index in self.indexes.items():
             with suppress(NothingToTagError):
-                tags[companion] = self._stored_tag(index.tag(value, tenant=tenant))
+                tags[companion] = self._stored_tag(companion, index.tag(value, tenant=tenant))
         return tags
 
     def tags(self, value: Any, tenant: str | None, companion: str | None) -> list[bytes | str]:
@@ -97,10 +98,11 @@ class RecordField:
             )
         if tenant is None and name in self._per_tenant:
             raise ConfigurationError(f"{self.field.name} has tags per tenant: name the tenant, tenant=…")
-        return [self._stored_tag(tag) for tag in self.indexes[name].tags(value, tenant=tenant)]
+        return [self._stored_tag(name, tag) for tag in self.indexes[name].tags(value, tenant=tenant)]
 
-    def _stored_tag(self, tag: bytes) -> bytes | str:
-        return tag.hex() if self._is_text else tag
+    def _stored_tag(self, companion: str, tag: bytes) -> bytes | str:
+        stored = self._declared[companion].stored(tag)
+        return stored.hex() if self._is_text and isinstance(stored, bytes) else stored
 
     def decrypt(
         self, stored: Any, tenant: str | None, context: Mapping[str, str] | None, part: PartOf | None = None

@@ -73,6 +73,7 @@ class BlindIndex(Generic[T]):
         "_per_tenant",
         "_prepared",
         "_recent",
+        "_rotates",
         "name",
         "tag_size",
         "type",
@@ -90,6 +91,7 @@ class BlindIndex(Generic[T]):
         per_tenant: bool = True,
         accept_default_key: bool = False,
         path: str | None = None,
+        rotates: bool = True,
     ) -> None:
         self.name = check_field_name(name)
         self.type = _checked_type(type, accept_low_cardinality)
@@ -103,6 +105,7 @@ class BlindIndex(Generic[T]):
         self._per_tenant = per_tenant
         self._accepts_default_key = accept_default_key
         self._path = path
+        self._rotates = rotates
         context = encode_context({FIELD_KEY: name} if path is None else {FIELD_KEY: name, PATH_KEY: path})
         self._head = len(context).to_bytes(_LENGTH_SIZE, "big") + context
         self._prepared: GenerationCache[str | None, _Prepared] = GenerationCache(_TENANTS)
@@ -218,7 +221,10 @@ class BlindIndex(Generic[T]):
         known = self._prepared.find(tenant)
         if known is not None and known[0] is lease:
             return known
-        prepared = (lease, tuple(key.mac(self._head) for key in lease.keys))
+        keys = lease.keys
+        if keys and not self._rotates:
+            keys = (self._encryptor._configured().index_keys.first(tenant, lease, self._offload),)
+        prepared = (lease, tuple(key.mac(self._head) for key in keys))
         if lease.keys:
             self._prepared.narrow(most)
             self._prepared.put(tenant, prepared)
@@ -237,7 +243,8 @@ class BlindIndex(Generic[T]):
             "offload": self._offload,
         }
         newer = {"per_tenant": self._per_tenant, "accept_default_key": self._accepts_default_key, "path": self._path}
-        default = {"per_tenant": True, "accept_default_key": False, "path": None}
+        newer["rotates"] = self._rotates
+        default = {"per_tenant": True, "accept_default_key": False, "path": None, "rotates": True}
         how |= dict(newer.items() - default.items())  # if there is none, 0.1 unpickles it as well
         return partial(self._encryptor.blind_index, self.name, self.type, **how), ()
 

@@ -17,6 +17,7 @@ from fieldcrypt import (
     DecryptionError,
     Encryptor,
     FieldcryptError,
+    IndexedBy,
     KeyNotFoundError,
     KeyPolicy,
     KeyRecord,
@@ -62,6 +63,7 @@ def load(path: Path) -> dict[str, Any]:
                 "text",
                 "json",
                 "path",
+                "prefix",
             )
             and not (name == "record" and vector["kind"] == "path")
         ):
@@ -196,6 +198,8 @@ def read_tag(vector: dict[str, Any]) -> None:
         raise KeyNotFoundError("no index key of this tenant")
     assert tags == [vector["tag"]]
     assert index.tag(value, tenant=record.tenant) == vector["tag"]
+    if "prefix" in vector:
+        assert IndexedBy("email_tag", prefix=vector["prefix"]).stored(vector["tag"]) == vector["text"]
 
 
 def read_item_seal(vector: dict[str, Any]) -> None:

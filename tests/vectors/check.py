@@ -616,7 +616,8 @@ def check_tag(vector: Vector) -> Vector:
     key = open_record(unhex(vector, "local_key", "{32}"), unhex(vector, "key_id", "{16}"), unhex(vector, "record"))
     need("tenant" not in vector or vector["tenant"] == key.tenant, "tenant of the key")
     plaintext = unhex(vector, "plaintext")
-    return {"tag": compute_tag(key, vector["field"], vector.get("path"), plaintext, vector["size"]).hex()}
+    tag = compute_tag(key, vector["field"], vector.get("path"), plaintext, vector["size"]).hex()
+    return {"tag": tag} | ({"text": vector["prefix"] + tag} if "prefix" in vector else {})
 
 
 # Section 12: item seals

@@ -20,6 +20,7 @@ from uuid import UUID
 import cbor2
 
 from fieldcrypt import _system
+from fieldcrypt.declaration.indexed_by import IndexedBy
 from fieldcrypt.declaration.path import Path, element_context
 from fieldcrypt.encryptor import Encryptor
 from fieldcrypt.format import codecs, context, envelope, text_form
@@ -110,6 +111,8 @@ def paths() -> None:
         path = Path(text)
         value = {"fieldcrypt:field": f"patients.{path.first}", **path.context, **element_context(elements)}
         success(f"path-{name}", reason, kind="path", record="patients", path=text, elements=elements, context=value)
+    reason, value = "a record of one kind in a table of several", {"fieldcrypt:field": "app.user.email"}
+    success("path-kind", reason, kind="path", record="app.user", path="email", elements=[], context=value)
     for name, reason, text in (
         ("empty", "no name", ""),
         ("empty-name", "a name of no characters", "address..street"),
@@ -618,6 +621,7 @@ def tags() -> None:
         "other-field", "another field's tag of the same value", encryptor, text, common | {"field": "staff.email"}
     )
     _write_tag("nested", "of a value at a path: another tag", encryptor, text, common | {"path": "email.work"})
+    _write_tag("prefix", "as text, with a constant text before it", encryptor, text, common | {"prefix": "EMAIL#"})
     _write_tag("longest-field", "a name of 255 bytes", encryptor, text, common | {"field": "ü" * 127 + "x"})
     _write_tag("tenant", "computed for the key's tenant", encryptor, text, common | {"tenant": TENANT})
     _, alone = make_record(None, Purpose.BLIND_INDEX)
@@ -664,6 +668,8 @@ def _write_tag(
     )
     plaintext = codecs.Codec(type(value)).encode(index.normalise(value))
     tag = index.tag(value, tenant=members.get("tenant", TENANT))
+    if "prefix" in members:
+        members = members | {"text": IndexedBy("tag", prefix=members["prefix"]).stored(tag)}
     success(f"tag-{name}", reason, **members, plaintext=plaintext, size=size, tag=tag)
 
 

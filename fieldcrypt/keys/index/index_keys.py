@@ -16,6 +16,7 @@ from fieldcrypt.errors import (
     KeyStoreError,
 )
 from fieldcrypt.events import Event, EventKind, Events
+from fieldcrypt.format._text import tenant_text
 from fieldcrypt.keys.index.choice import choose_index_key, next_created
 from fieldcrypt.keys.index.index_key import IndexKey, IndexLease
 from fieldcrypt.keys.index.refusal import WITHOUT_STORE, unnamed_reason, unsupported_reason
@@ -135,6 +136,28 @@ class IndexKeys:
             return lease
         self._check(tenant, offload)
         return offload(lambda: self._search(tenant))
+
+    def first(self, tenant: str | None, lease: IndexLease, offload: Offload = in_place) -> IndexKey:
+        """Return the first of a tenant's index keys, under which all tags are that can never be made again.
+
+        Args:
+            tenant, offload: as for `for_tagging`.
+            lease: the keys, at least one.
+
+        Raises:
+            KeyStoreError: the key store cannot be used, or says of an older key that it is retired: tags under the
+                next one would be those of other items.
+        """
+        first = min(lease.keys, key=lambda key: (key.record.created, key.key_id))
+        if tenant in self._policy.index_keys:
+            return first
+        retired = offload(lambda: self._stored.retired_before(tenant, first))
+        if retired is not None:
+            raise KeyStoreError(
+                f"the index key {retired.key_id.hex()} of {tenant_text(tenant)} is retired, and an index that does not "
+                "rotate has its tags under it: name it in KeyPolicy(index_keys=…)"
+            )
+        return first
 
     def forget(self) -> None:
         """End all live keys and leases, also for indexes that still hold them."""

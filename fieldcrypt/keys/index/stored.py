@@ -73,6 +73,18 @@ class StoredIndexKeys:
             raise KeyStoreError(f"the key store has index keys of {tenant_text(tenant)}, but none of them {what}")
         return keys
 
+    def retired_before(self, tenant: str | None, key: IndexKey) -> KeyRecord | None:
+        """Return the record of an authentic index key of a tenant that is older than a key, and retired; or None.
+
+        Raises:
+            As `find`.
+        """
+        for record in self._records.list(tenant, Purpose.BLIND_INDEX):
+            is_older = (record.created, record.key_id) < (key.record.created, key.key_id)
+            if is_older and record.state is KeyState.RETIRED and self._opened(record) is not None:
+                return record
+        return None
+
     def confirmed(self, keys: Iterable[IndexKey]) -> list[IndexKey]:
         """Return those of the known keys that may still be used.
 

@@ -188,6 +188,7 @@ class TableDescription:
         nested = path.text if path.context else None
         indexes = protection.blind_indexes(self.encryptor, name, waiting, path=nested)
         for declared, index in zip(protection.indexes, indexes, strict=True):
+            declared.check_plain_tags()
             self.indexes[attribute], self.companions[attribute] = index, declared.companion
 
     @property

@@ -110,6 +110,7 @@ class EncryptedAttribute(ProtectedAttribute[T]):
             raise ConfigurationError("EncryptedAttribute(…, index=…): an attribute has one index")
         self.index = next(iter(self.protection.indexes), None)
         if self.index is not None:
+            self.index.check_plain_tags()
             self.index.blind_index(Encryptor(), "declared", indexed_as(inner)[0])  # raises what is wrong with it
         self._owners: list[type[Any]] = []
         self._seen: WeakSet[type[Any]] = WeakSet()  # owners, and the classes that inherit from them

@@ -37,6 +37,8 @@ def _blind_index(type_: TypeEngine[Any], protection: Protection, encryptor: Encr
             "an Enum has so few values that the tags' frequencies reveal which is which: search by something else, or "
             "if that is acceptable say accept_low_cardinality=True"
         )
+    for index in protection.indexes:
+        index.check_plain_tags()
     return protection.blind_indexes(encryptor, name, in_thread)[0]
 
 
