@@ -19,12 +19,14 @@ class Place(NamedTuple):
         declaration: what else must be the same in every place of the name; None for tables.
         has_tenants: True if its values are under the keys of tenants, which tell them apart.
         is_shared: True if it says `same_place=True`.
+        is_chosen: True if the application chose the name, and it is not just the table's.
     """
 
     table: str | None = None
     declaration: Any = None
     has_tenants: bool = False
     is_shared: bool = False
+    is_chosen: bool = False
 
     def is_apart(self, other: Place) -> bool:
         """Return True if the other place is not this one, so that values could be moved from one to the other."""
@@ -65,12 +67,13 @@ class LogicalNames:
                 yield places[owner]
 
     def hint(self, field: str) -> str | None:
-        """Return what to look at if values of a field do not decrypt; None if its name is from no table."""
+        """Return what to look at if values of a field do not decrypt; None if that is not how its table is called."""
         name = min((name for name in list(self._places) if field.startswith(f"{name}.")), key=len, default="")
-        tables = sorted({place.table for place in self._of(name) if place.table is not None})
-        if not tables:
-            return None
+        places = [place for place in self._of(name) if place.table is not None]
+        tables = sorted({str(place.table) for place in places})
         if all(table == name or table.endswith(f".{name}") for table in tables):
+            if all(place.is_chosen for place in places):
+                return None
             return f"was the table {name} restored or copied from one with another name? Then name that: fields=…"
         called = " or ".join(tables)
         return f"the table is called {called}, its fields {name}.…: were its values written under that name?"

@@ -76,6 +76,13 @@ class TestTables(OnMoto):
             EncryptedTable(restored, described).get_item(Key={"id": "2"})
         assert caught.value.hint is None
 
+    def test_an_error_under_a_name_that_was_chosen_has_no_hint(self, restored: Any, encryptor: Encryptor) -> None:
+        """If the table is called so, too, the name is the first thing that somebody has thought of."""
+        described = ProtectedTable("restored", encryptor, key=["id"], attributes=ATTRIBUTES, fields="restored")
+        with pytest.raises(DecryptionError) as caught:
+            EncryptedTable(restored, described).get_item(Key={"id": "1"})
+        assert caught.value.hint is None
+
 
 @pytest.mark.parametrize("how", [{}, {"tenant": "clinic"}])
 def test_two_tables_of_one_name_are_refused(encryptor: Encryptor, how: dict[str, Any]) -> None:

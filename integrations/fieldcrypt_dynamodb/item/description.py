@@ -168,9 +168,14 @@ class TableDescription:
         self.shape = declared_shape(self.paths, self.binding_attributes | self.previous_attributes, plain)
         self.nested = {str(name): child for name, child in self.shape.steps.items() if isinstance(child, Shape)}
         self.checks_names = plain is not None or bool(self.nested)
-        has_tenants = tenant is not None
         declare_table(
-            encryptor, self._fields_name, self, table=self.name, has_tenants=has_tenants, same_place=same_place
+            encryptor,
+            self._fields_name,
+            self,
+            table=self.name,
+            has_tenants=tenant is not None,
+            same_place=same_place,
+            chosen=fields is not None,
         )
 
     def _add(self, attribute: str, protection: Protection) -> None:

@@ -106,10 +106,11 @@ class Plan:
         }
         check_shared(model, "field", [each.field_name for each in found])
         check_shared(model, "companion", [each.tagger.key for each in found if each.tagger is not None])
-        name, has_tenants = spec.fields or table, spec.tenant is not None
+        name = spec.fields or table
+        how: Any = {"has_tenants": spec.tenant is not None, "same_place": spec.same_place, "chosen": bool(spec.fields)}
         owner = model if spec.fields is None else spec.model  # of the name, whose table may be another one next month
         for encryptor in {id(each.encryptor): each.encryptor for each in found}.values():
-            declare_table(encryptor, name, owner, table=table, has_tenants=has_tenants, same_place=spec.same_place)
+            declare_table(encryptor, name, owner, table=table, **how)
         accepted = [each.attribute.protection.accepted for each in found]
         self.previous_names = {
             name for each in accepted if each is not None for field in each.previous_fields for name in field.names

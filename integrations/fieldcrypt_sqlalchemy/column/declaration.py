@@ -12,7 +12,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 from fieldcrypt import ConfigurationError
 from fieldcrypt.spi import declare_table
 from fieldcrypt_sqlalchemy.column.companion import BlindIndexTag
-from fieldcrypt_sqlalchemy.column.logical_name import logical_name
+from fieldcrypt_sqlalchemy.column.logical_name import has_logical_name, logical_name
 from fieldcrypt_sqlalchemy.column.protected import protect, protected_within
 from fieldcrypt_sqlalchemy.column.type import HAS_PROTECTED, Encrypted
 from fieldcrypt_sqlalchemy.internals.column import type_parts
@@ -33,7 +33,8 @@ def bind_to_table(column: Column[Any], table: Any) -> None:
         encryptor, fields = column.type.encryptor, logical_name(table)
         column.type = column.type.named(f"{fields}.{column.name}")
         if encryptor is not None:  # rows of such columns can be exchanged anyway; `encrypted` refuses what cannot
-            declare_table(encryptor, fields, table, table=table.fullname, has_tenants=False, same_place=True)
+            how: dict[str, Any] = {"table": table.fullname, "has_tenants": False, "same_place": True}
+            declare_table(encryptor, fields, table, **how, chosen=has_logical_name(table))
         _refuse_shared_companion(name, column, table)
         protect(column)
         setattr(table, HAS_PROTECTED, True)

@@ -6,7 +6,7 @@ from typing import Any
 
 from fieldcrypt import ConfigurationError
 
-__all__ = ["logical_name"]
+__all__ = ["has_logical_name", "logical_name"]
 
 _FIELDS = "fieldcrypt_fields"
 
@@ -25,3 +25,8 @@ def logical_name(table: Any) -> str:
     if not isinstance(name, str) or not name:
         raise ConfigurationError(f'{table.name}: info={{"{_FIELDS}": "patients"}} is the logical name of the table')
     return name
+
+
+def has_logical_name(table: Any) -> bool:
+    """Return True if a table says its logical name, so that it is not just its own."""
+    return _FIELDS in getattr(table, "info", {})

@@ -15,7 +15,7 @@ from sqlalchemy.orm.exc import UnmappedClassError
 
 from fieldcrypt import ConfigurationError, Encryptor
 from fieldcrypt.spi import declare_table
-from fieldcrypt_sqlalchemy.column.logical_name import logical_name
+from fieldcrypt_sqlalchemy.column.logical_name import has_logical_name, logical_name
 from fieldcrypt_sqlalchemy.column.type import Encrypted
 from fieldcrypt_sqlalchemy.flush.flush import Sealing, Tagging
 from fieldcrypt_sqlalchemy.model.descriptor import open_on_read
@@ -153,7 +153,13 @@ def _declare_table(encryptor: Encryptor, name: str, mapper: Mapper[Any], spec: R
     table: Any = mapper.local_table
     name_of_table = getattr(table, "fullname", table.description)
     declare_table(
-        encryptor, name, of, table=name_of_table, has_tenants=spec.tenant is not None, same_place=spec.same_place
+        encryptor,
+        name,
+        of,
+        table=name_of_table,
+        has_tenants=spec.tenant is not None,
+        same_place=spec.same_place,
+        chosen=spec.fields is not None or has_logical_name(table),
     )
 
 
