@@ -41,7 +41,8 @@ def decrypt_stream_record(
         raise ValueError("expected a record of a stream of DynamoDB, decoded, or a line of an export to S3")
     text = any(has_text_for_bytes(change[name]) for name in _PARTS if name in change)
     form: ItemForm = "json" if text else "dynamodb"
-    new = {**change, **{name: table.decrypt_item(change[name], form=form, to=to) for name in _IMAGES if name in change}}
+    new = dict(change.items())  # Powertools' has a property `keys`, which ** would call
+    new |= {name: table.decrypt_item(change[name], form=form, to=to) for name in _IMAGES if name in change}
     if "Keys" in change:
         new["Keys"] = converted(change["Keys"], form, to or form)
     return {**record, "dynamodb": new} if "dynamodb" in record else new

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from base64 import b64encode
+from collections import UserDict
 from decimal import Decimal
 from itertools import product
 from typing import Any
@@ -132,6 +133,16 @@ class TestRecords:
         record = with_images(RECORDS["an event of AWS Lambda"], description.encrypt_item(ITEM, to="json"))
         change = decrypt_stream_record(record, description, to="python")["dynamodb"]
         assert change == {"Keys": {"clinic": "north", "number": Decimal(1)}, "NewImage": ITEM}
+
+    def test_a_record_may_be_a_mapping_with_properties(self, description: ProtectedTable) -> None:
+        """As Powertools has it: one of them is called as a method of mappings is."""
+
+        class StreamRecord(UserDict[str, Any]):
+            keys: Any = property(lambda self: self["Keys"])
+
+        image = description.encrypt_item(ITEM, to="json")
+        found = decrypt_stream_record(StreamRecord({"Keys": WIRE_KEY, "NewImage": image}), description)
+        assert found == {"Keys": WIRE_KEY, "NewImage": WIRE_ITEM}
 
     @pytest.mark.parametrize("record", [{"kinesis": {"data": "e30="}}, {"body": "{}"}, {}, {"dynamodb": {}}])
     def test_what_is_no_record_is_refused(self, description: ProtectedTable, record: Any) -> None:
