@@ -68,5 +68,8 @@ class ProtectedTable(TableDescription):
             self._items[form] = Items(self, PYTHON if form == "python" else WIRE)
         return self._items[form]
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_items"}
+
     def _be_of_tenant(self, tenant: Tenant) -> None:
         self.only_tenant, self._items = tenant, {}

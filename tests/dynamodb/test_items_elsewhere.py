@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import pickle
 from base64 import b64encode
 from collections import UserDict
 from decimal import Decimal
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from fieldcrypt import DecryptionError, Encryptor
+from fieldcrypt import DecryptionError, Encryptor, FileKeyStore, LocalKeyProvider
 from fieldcrypt_dynamodb import (
     EncryptedTable,
     ItemSeal,
@@ -69,6 +71,18 @@ class TestItems:
         with pytest.raises(ProtectedAttributeError, match="tenant"):
             south.encrypt_item(ITEM)
         assert of_tenant(description, "north").decrypt_item(item) == description.decrypt_item(item) == ITEM
+
+    def test_a_description_is_pickled_after_use_as_before(self, tmp_path: Path) -> None:
+        """For processes of a pool, say."""
+        key = tmp_path / "key"
+        key.write_text(b64encode(b"k" * 32).decode())
+        key.chmod(0o600)
+        keys = FileKeyStore.create(tmp_path / "keys")
+        described = ProtectedTable(
+            "t", Encryptor(LocalKeyProvider.from_file(key), keys), key=["id"], attributes={"ssn": str}
+        )
+        item = described.encrypt_item({"id": "1", "ssn": SSN})
+        assert pickle.loads(pickle.dumps(described)).decrypt_item(item) == {"id": "1", "ssn": SSN}
 
     def test_an_item_of_a_sealed_table_is_sealed(self, encryptor: Encryptor) -> None:
         described = ProtectedTable(
