@@ -9,7 +9,7 @@ from typing import Any
 from fieldcrypt import FieldcryptError, PlaintextRefusedError
 from fieldcrypt.spi import located
 
-__all__ = ["ProtectedAttributeError", "RefusedMemberError", "WriteAppliedError", "named_error"]
+__all__ = ["ProtectedAttributeError", "RefusedMemberError", "WriteAppliedError", "named_error", "write_applied_error"]
 
 
 class ProtectedAttributeError(PlaintextRefusedError):
@@ -43,6 +43,24 @@ class WriteAppliedError(FieldcryptError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return partial(WriteAppliedError, response=self.response), self.args, self.__dict__
+
+
+def write_applied_error(
+    table: str, key: Mapping[str, Any], cause: FieldcryptError, response: Mapping[str, Any]
+) -> WriteAppliedError:
+    """Return the error for a write that was applied, to be raised from its cause.
+
+    Args:
+        table: its name.
+        key: the item's, as messages show it.
+        cause: why what was returned cannot be decrypted.
+        response: DynamoDB's.
+    """
+    return WriteAppliedError(
+        f"{table}: the write to the item {key} was applied, but what DynamoDB returned cannot be decrypted "
+        f"({type(cause).__name__}): it is in `response`",
+        response=response,
+    )
 
 
 def named_error(error: TypeError | ValueError, attribute: str, tenant: str | None = None) -> TypeError | ValueError:

@@ -4,7 +4,7 @@ from fieldcrypt import IndexedBy
 from fieldcrypt_pynamodb.attribute.companion import BlindIndexAttribute, Tag
 from fieldcrypt_pynamodb.attribute.encrypted import EncryptedAttribute
 from fieldcrypt_pynamodb.attribute.of_tenant import of_tenant
-from fieldcrypt_pynamodb.errors import ProtectedAttributeError
+from fieldcrypt_pynamodb.errors import ProtectedAttributeError, WriteAppliedError
 from fieldcrypt_pynamodb.model.decorator import encrypted
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "EncryptedAttribute",
     "IndexedBy",
     "ProtectedAttributeError",
+    "WriteAppliedError",
     "encrypted",
     "of_tenant",
 ]

@@ -1,5 +1,5 @@
-"""What is refused, where pickles of older versions look for it."""
+"""What is refused, and what was applied all the same: errors of DynamoDB's integration, where pickles look for them."""
 
-from fieldcrypt_dynamodb.errors import ProtectedAttributeError
+from fieldcrypt_dynamodb.errors import ProtectedAttributeError, WriteAppliedError
 
-__all__ = ["ProtectedAttributeError"]
+__all__ = ["ProtectedAttributeError", "WriteAppliedError"]

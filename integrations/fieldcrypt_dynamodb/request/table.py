@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from fieldcrypt import FieldcryptError
-from fieldcrypt_dynamodb.errors import WriteAppliedError
+from fieldcrypt_dynamodb.errors import write_applied_error
 from fieldcrypt_dynamodb.expression.placeholders import Placeholders
 from fieldcrypt_dynamodb.expression.projections import Projection
 from fieldcrypt_dynamodb.expression.syntax import beside_and
@@ -151,11 +151,8 @@ class TableRequests(SearchRequests):
             binding = self.items.binding_of_key(key) if key is not None and bound else None
             return {**response, "Attributes": self.items.decrypted(found, binding=binding, whole=whole)}
         except FieldcryptError as error:
-            raise WriteAppliedError(
-                f"{self.table.name}: the write to the item {key_of(item, self.table.key, self._form)} was applied, but "
-                f"what DynamoDB returned cannot be decrypted ({type(error).__name__}): it is in `response`",
-                response=response,
-            ) from error
+            key_shown = key_of(item, self.table.key, self._form)
+            raise write_applied_error(self.table.name, key_shown, error, response) from error
 
 
 def _returns(params: Params, which: str = "") -> bool:

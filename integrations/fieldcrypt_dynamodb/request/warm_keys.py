@@ -3,32 +3,41 @@
 from __future__ import annotations
 
 from time import monotonic
+from typing import Protocol
 
-from fieldcrypt import DecryptionError
+from fieldcrypt import DecryptionError, Encryptor
 from fieldcrypt_dynamodb.aio.steps import waiting
-from fieldcrypt_dynamodb.protected_table import ProtectedTable
 
-__all__ = ["warm_keys"]
+__all__ = ["KeptWarm", "warm_keys"]
 
 _SECONDS = 10.0  # that a tenant's keys count as being at hand, for each look asks the key store
 _MOST = 8192  # tenants
 
 
-def warm_keys(table: ProtectedTable, tenant: str | None) -> None:
+class KeptWarm(Protocol):
+    """What has data keys, and remembers until when those of which tenant count as being at hand."""
+
+    warm_until: dict[str | None, float]
+
+    @property
+    def encryptor(self) -> Encryptor | None: ...
+
+
+def warm_keys(table: KeptWarm, tenant: str | None) -> None:
     """Have the data keys of a tenant unwrapped. Values that carry their own keys are not helped.
 
     Args:
-        table: whose items; it remembers.
+        table: whose items; a table's description, or an attribute of PynamoDB's.
         tenant: None for the keys of no tenant.
 
     Raises:
         KeyProviderError, KeyStoreError: they cannot be had.
     """
-    now = monotonic()
-    if table.warm_until.get(tenant, now) > now:
+    now, encryptor = monotonic(), table.encryptor
+    if encryptor is None or table.warm_until.get(tenant, now) > now:
         return
     try:
-        waiting(lambda: table.encryptor.warm_up([tenant]))
+        waiting(lambda: encryptor.warm_up([tenant]))
     except DecryptionError:  # of a key that somebody planted, perhaps; all others were tried as well
         return
     if len(table.warm_until) >= _MOST:

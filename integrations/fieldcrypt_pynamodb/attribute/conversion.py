@@ -32,6 +32,7 @@ from pynamodb.attributes import (
 from fieldcrypt import ConfigurationError, DecryptionError
 from fieldcrypt_dynamodb.item.plaintext import wire
 from fieldcrypt_dynamodb.item.values import to_python, to_wire
+from fieldcrypt_pynamodb.attribute.protected import ProtectedAttribute
 
 __all__ = ["NULL_CHECK", "Conversion", "conversion", "indexed_as"]
 
@@ -48,6 +49,7 @@ _REFUSED: tuple[tuple[type[Attribute[Any]], str], ...] = (
     (TTLAttribute, "DynamoDB reads the time when an item expires"),
     (DiscriminatorAttribute, "PynamoDB reads it to choose the class of an item"),
     (NullAttribute, "it has nothing to protect"),
+    (ProtectedAttribute, "not twice, nor are tags"),
 )
 
 
@@ -95,6 +97,8 @@ def conversion(inner: Attribute[Any]) -> Conversion:
     Raises:
         ConfigurationError: the attribute cannot be encrypted.
     """
+    if not isinstance(inner, Attribute):
+        raise ConfigurationError(f"EncryptedAttribute(attribute, encryptor): a {type(inner).__name__} is no attribute")
     for kind, reason in _REFUSED:
         if isinstance(inner, kind):
             raise ConfigurationError(f"a {type(inner).__name__} cannot be encrypted: {reason}")

@@ -18,6 +18,7 @@ from pynamodb.models import Model
 from fieldcrypt import ConfigurationError, DecryptionError, Encryptor, Field, IndexedBy, Protection
 from fieldcrypt.schemes import LegacyReader
 from fieldcrypt.spi import MixedField, located
+from fieldcrypt_dynamodb.errors import RefusedMemberError
 from fieldcrypt_dynamodb.item.plaintext import stored
 from fieldcrypt_pynamodb.attribute.conversion import conversion, indexed_as
 from fieldcrypt_pynamodb.attribute.encrypted_model import EncryptedMap, EncryptedModel, with_base
@@ -77,12 +78,7 @@ class EncryptedAttribute(ProtectedAttribute[T]):
         accept_public_key: bool = False,
         accept_foreign_keys: bool = False,
     ) -> None:
-        if not isinstance(inner, Attribute):
-            raise ConfigurationError(
-                f"EncryptedAttribute(attribute, encryptor): a {type(inner).__name__} is no attribute"
-            )
-        if isinstance(inner, ProtectedAttribute):
-            raise ConfigurationError("an attribute cannot be encrypted twice, nor can tags")
+        self._conversion = conversion(inner)
         if encryptor is not None and not isinstance(encryptor, Encryptor):
             raise ConfigurationError(
                 f"EncryptedAttribute(attribute, encryptor): a {type(encryptor).__name__} is no Encryptor"
@@ -91,7 +87,6 @@ class EncryptedAttribute(ProtectedAttribute[T]):
         self.inner = inner
         if not isinstance(inner, MapAttribute):  # which is no attribute before it belongs to a class
             self._be_like_inner()
-        self._conversion = conversion(inner)
         self._convert, self._from_field = self._conversion.to_field, self._conversion.from_field
         self.encryptor = encryptor
         self.protection = Protection(
@@ -112,6 +107,7 @@ class EncryptedAttribute(ProtectedAttribute[T]):
         if self.index is not None:
             self.index.check_plain_tags()
             self.index.blind_index(Encryptor(), "declared", indexed_as(inner)[0])  # raises what is wrong with it
+        self.warm_until: dict[str | None, float] = {}
         self._owners: list[type[Any]] = []
         self._seen: WeakSet[type[Any]] = WeakSet()  # owners, and the classes that inherit from them
         self._cached_own: OwnField | None = None
@@ -150,7 +146,7 @@ class EncryptedAttribute(ProtectedAttribute[T]):
     def __getattr__(self, name: str) -> Any:
         inner = self.__dict__.get("inner")
         if isinstance(inner, MapAttribute) and name in inner.get_attributes():
-            raise self._refusal_error()
+            raise RefusedMemberError(str(self._refusal_error()))
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
 
     def _be_like_inner(self) -> None:

@@ -8,8 +8,13 @@ from typing import Any
 
 from pynamodb.attributes import AttributeContainer, ListAttribute, MapAttribute
 from pynamodb.constants import BINARY, LIST, MAP, STRING
+from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.update import Action
 from pynamodb.models import Model
 
+from fieldcrypt import FieldcryptError
+from fieldcrypt_dynamodb.errors import write_applied_error
+from fieldcrypt_dynamodb.request.warm_keys import warm_keys
 from fieldcrypt_pynamodb.attribute.conversion import NULL_CHECK
 from fieldcrypt_pynamodb.attribute.protected import ProtectedAttribute
 
@@ -36,6 +41,43 @@ class EncryptedModel(Model):
         finally:
             if not done:  # an instance that lost what could not be read would be saved without it
                 self.attribute_values = before
+
+    def deserialize(self, attribute_values: dict[str, dict[str, Any]]) -> None:
+        """As in PynamoDB."""
+        answer = self.__dict__.get("_fieldcrypt_answer")
+        if answer is not None:
+            answer["Attributes"] = attribute_values
+        super().deserialize(attribute_values)
+
+    def update(
+        self, actions: list[Action], condition: Condition | None = None, *, add_version_condition: bool = True
+    ) -> Any:
+        """As in PynamoDB. DynamoDB returns the item, so the keys that it needs are fetched before.
+
+        Raises:
+            WriteAppliedError: the update was applied, and what DynamoDB returned cannot be decrypted. Its `response`
+                has the item, and the instance is as it was.
+            KeyProviderError, KeyStoreError: the keys cannot be had, and nothing was sent.
+        """
+        self._fieldcrypt_warm_keys()
+        answer: dict[str, Any] = {}
+        self._fieldcrypt_answer = answer
+        try:
+            return super().update(actions, condition, add_version_condition=add_version_condition)
+        except FieldcryptError as error:
+            if not answer:
+                raise
+            names = [name for name in (self._hash_keyname, self._range_keyname) if name is not None]
+            key = {self.get_attributes()[name].attr_name: getattr(self, name) for name in names}
+            raise write_applied_error(self.Meta.table_name, key, error, answer) from error
+        finally:
+            del self._fieldcrypt_answer
+
+    def _fieldcrypt_warm_keys(self) -> None:
+        """Have the keys at hand that the values of the item may need."""
+        kinds: list[Any] = [kind for kind in self.get_attributes().values() if hasattr(kind, "encryptor")]
+        for kind in {id(kind.encryptor): kind for kind in kinds}.values():
+            warm_keys(kind, None)
 
     def to_simple_dict(self, *, force: bool = False) -> dict[str, Any]:
         """Return the item as a mapping for JSON: encrypted attributes and tags as base64 text, the rest as ever.

@@ -14,6 +14,7 @@ from fieldcrypt.spi import declare_table, encrypt_fields
 from fieldcrypt_dynamodb.item.forms import WIRE
 from fieldcrypt_dynamodb.item.items import MIN_BATCH
 from fieldcrypt_dynamodb.item.plaintext import part_of, stored
+from fieldcrypt_dynamodb.request.warm_keys import warm_keys
 from fieldcrypt_pynamodb.attribute.companion import BlindIndexAttribute
 from fieldcrypt_pynamodb.attribute.encrypted import EncryptedAttribute
 from fieldcrypt_pynamodb.attribute.tables import table_of
@@ -49,9 +50,10 @@ class PlannedAttribute:
     Attributes:
         key, attr_name: its name in the model, and in the item.
         tagger: makes its tags, or None if it is not searchable.
+        warm_until: see `KeptWarm`.
     """
 
-    __slots__ = ("attr_name", "attribute", "decrypt", "encrypt", "encryptor", "field", "key", "tagger")
+    __slots__ = ("attr_name", "attribute", "decrypt", "encrypt", "encryptor", "field", "key", "tagger", "warm_until")
 
     def __init__(self, model: type[Model], table: str, key: str, attribute: EncryptedAttribute[Any], spec: Spec):
         encryptor = attribute.encryptor or spec.encryptor
@@ -64,6 +66,7 @@ class PlannedAttribute:
         self.encryptor, self.field = encryptor, field
         mixed = attribute._mixed(encryptor, field)
         self.encrypt, self.decrypt = field.encrypt, field.decrypt if mixed is None else mixed.decrypt
+        self.warm_until: dict[str | None, float] = {}
         self.tagger = None
         if attribute.index is not None:
             self.tagger = Tagger(attribute, companion_of(model, key, attribute, spec.tenant), encryptor, field.name)
@@ -109,8 +112,9 @@ class Plan:
         name = spec.fields or table
         how: Any = {"has_tenants": spec.tenant is not None, "same_place": spec.same_place, "chosen": bool(spec.fields)}
         owner = model if spec.fields is None else spec.model  # of the name, whose table may be another one next month
-        for encryptor in {id(each.encryptor): each.encryptor for each in found}.values():
-            declare_table(encryptor, name, owner, table=table, **how)
+        self._of_encryptors = {id(each.encryptor): each for each in found}.values()
+        for each in self._of_encryptors:
+            declare_table(each.encryptor, name, owner, table=table, **how)
         accepted = [each.attribute.protection.accepted for each in found]
         self.previous_names = {
             name for each in accepted if each is not None for field in each.previous_fields for name in field.names
@@ -140,6 +144,17 @@ class Plan:
             )
             for each in found
         ]
+
+    def warm_keys(self, instance: Any) -> None:
+        """Have the keys at hand that the values of an instance's item may need, if its tenant is known."""
+        part, tenant = self.item_key.tenant, None
+        if part is not None:
+            value = getattr(instance, part.key)
+            if value is None:
+                return
+            tenant = self.item_key.tenant_text(value)
+        for each in self._of_encryptors:
+            warm_keys(each, tenant)
 
     def seal(self, item: dict[str, dict[str, Any]], values: dict[str, Any]) -> None:
         """Encrypt, in place, the values of an item that PynamoDB has serialized.

@@ -83,6 +83,9 @@ class ProtectedModel(ReadingModel):
             actions, condition = self._fieldcrypt_update(actions, condition)
         return super().update(actions, condition, add_version_condition=add_version_condition)
 
+    def _fieldcrypt_warm_keys(self) -> None:
+        self._fieldcrypt_plan().warm_keys(self)
+
     def get_update_kwargs_from_instance(
         self,
         actions: list[Action],
