@@ -167,10 +167,10 @@ def sizes(sdk: Any) -> Iterator[Size]:
     floor = size_of(to_wire(plain))
     for count in (1, len(PROTECTED)):
         chosen = PROTECTED[:count]
-        mine = plain | {name: encrypted[name] for name in chosen}
+        mine = to_wire(plain) | {name: encrypted[name] for name in chosen}
         one = Items(tables[AS_ONE], PYTHON).encrypted(as_one(plain, chosen))
         theirs = None if sdk is None else size_of(sdk.encrypted(plain, chosen)) - floor
-        yield Size(count, size_of(to_wire(mine)) - floor, size_of(to_wire(one)) - floor, theirs)
+        yield Size(count, size_of(mine) - floor, size_of(one) - floor, theirs)
 
 
 def key_calls(count: int) -> tuple[int, int]:

@@ -160,19 +160,17 @@ def boto3_work() -> dict[str, Work]:
     for name, table in boto3_tables(keys).items():
         requests = TableRequests(table, PYTHON)
         shaped = [as_one(item) for item in made] if name == AS_ONE else made
-        contestants[name] = boto3_contest(shaped, _putting(requests, to_wire), _getting(requests, to_python))
-        if name == "protected":  # what the wrapper itself takes
-            alone = boto3_contest(shaped, _putting(requests, dict), _getting(requests, dict))
-            contestants["protected, without boto3's part"] = alone
+        contestants[name] = boto3_contest(shaped, _putting(requests), _getting(requests))
     return contestants
 
 
-def _putting(requests: TableRequests, serialize: Callable[[Item], Item]) -> Callable[[Item], Item]:
+def _putting(requests: TableRequests) -> Callable[[Item], Item]:
     def put(item: Item) -> Item:
         sent: Item = {}
 
         def send(Item: Item) -> Item:  # noqa: N803 (boto3's name)
-            sent.update(serialize(Item))
+            nonlocal sent
+            sent = Item
             return {}
 
         run(requests.put_item({"Item": item}), send)
@@ -181,10 +179,10 @@ def _putting(requests: TableRequests, serialize: Callable[[Item], Item]) -> Call
     return put
 
 
-def _getting(requests: TableRequests, deserialize: Callable[[Item], Item]) -> Callable[[Item], Item]:
+def _getting(requests: TableRequests) -> Callable[[Item], Item]:
     def get(wire: Item) -> Item:
         def send(Key: Item) -> Item:  # noqa: N803 (boto3's name)
-            return {"Item": deserialize(wire)}
+            return {"Item": wire}
 
         found: Item = run(requests.get_item({"Key": {"id": "?"}}), send)["Item"]
         return found

@@ -36,7 +36,7 @@ class ProtectedTable(TableDescription):
             KeyProviderError, KeyStoreError: as for `Field.encrypt`.
         """
         own: ItemForm = "python" if form == "python" else "dynamodb"
-        return converted(self._items_in(own).encrypted(converted(item, form, own)), own, to or form)
+        return converted(self._items_in(own).encrypted(converted(item, form, own)), "dynamodb", to or form)
 
     def decrypt_item(
         self, item: Mapping[str, Any], *, form: ItemForm = "python", to: ItemForm | None = None
@@ -57,7 +57,7 @@ class ProtectedTable(TableDescription):
         """
         to = to or form
         own: ItemForm = "python" if to == "python" else "dynamodb"
-        return converted(self._items_in(own).decrypted(converted(item, form, own)), own, to)
+        return converted(self._items_in(own).decrypted(converted(item, form, "dynamodb")), own, to)
 
     @cached_property
     def _items(self) -> dict[ItemForm, Items]:

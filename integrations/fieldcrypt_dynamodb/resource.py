@@ -14,6 +14,7 @@ from fieldcrypt_dynamodb.request.batches import Requests
 from fieldcrypt_dynamodb.request.exchange import Exchange, Response, Send, run
 from fieldcrypt_dynamodb.request.operations import check_kind, of_boto3
 from fieldcrypt_dynamodb.table import AnyTable, EncryptedTable
+from fieldcrypt_dynamodb.wire_client import wire_client
 
 __all__ = ["AnyResource", "EncryptedResource"]
 
@@ -34,6 +35,7 @@ class AnyResource(Generic[A]):
         self._resource = resource
         self._requests = Requests(tables, PYTHON)
         self._tables = {table.name: table for table in self._requests.tables}
+        self._client = wire_client(resource.meta.client)
 
     def _be_of_tenant(self, tenant: Tenant) -> None:
         self._requests = self._requests.of_tenant(tenant)
@@ -47,11 +49,11 @@ class AnyResource(Generic[A]):
 
     def batch_get_item(self, **params: Any) -> A:
         """Get and decrypt items."""
-        return self._run(self._requests.batch_get_item(params), self._resource.batch_get_item)
+        return self._run(self._requests.batch_get_item(params), self._client.batch_get_item)
 
     def batch_write_item(self, **params: Any) -> A:
         """Encrypt and put, or delete, items."""
-        return self._run(self._requests.batch_write_item(params), self._resource.batch_write_item)
+        return self._run(self._requests.batch_write_item(params), self._client.batch_write_item)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):

@@ -18,6 +18,7 @@ from fieldcrypt_dynamodb.request.batches import Requests
 from fieldcrypt_dynamodb.request.exchange import Exchange, Response, Send, run
 from fieldcrypt_dynamodb.request.operations import check_kind, of_boto3, table_name
 from fieldcrypt_dynamodb.request.table import TableRequests
+from fieldcrypt_dynamodb.wire_client import wire_client
 
 __all__ = ["PASSED", "AnyTable", "EncryptedTable"]
 
@@ -49,7 +50,7 @@ class AnyTable(Generic[A]):
         check_kind(type(self).__name__, table, asynchronous=self._asynchronous)
         if table_name(table.name) != description.name:
             raise ConfigurationError(f"the table is {table.name}, and the description one of {description.name}")
-        self._table = table
+        self._table, self._client = table, wire_client(table.meta.client)
         self._description = description
         self._requests = TableRequests(description, PYTHON)
         self._batches = Requests([description], PYTHON, knows_all=False)
@@ -62,27 +63,31 @@ class AnyTable(Generic[A]):
 
     def put_item(self, **params: Any) -> A:
         """Encrypt and put an item."""
-        return self._run(self._requests.put_item(params), self._table.put_item)
+        return self._on_table("put_item", params)
 
     def get_item(self, **params: Any) -> A:
         """Get and decrypt an item."""
-        return self._run(self._requests.get_item(params), self._table.get_item)
+        return self._on_table("get_item", params)
 
     def update_item(self, **params: Any) -> A:
         """Update an item, with encrypted values."""
-        return self._run(self._requests.update_item(params), self._table.update_item)
+        return self._on_table("update_item", params)
 
     def delete_item(self, **params: Any) -> A:
         """Delete an item."""
-        return self._run(self._requests.delete_item(params), self._table.delete_item)
+        return self._on_table("delete_item", params)
 
     def query(self, **params: Any) -> A:
         """Find items by key, or by a searchable attribute whose tags are the key of an index."""
-        return self._run(self._requests.query(params), self._table.query)
+        return self._on_table("query", params)
 
     def scan(self, **params: Any) -> A:
         """Read all items, or filter them."""
-        return self._run(self._requests.scan(params), self._table.scan)
+        return self._on_table("scan", params)
+
+    def _on_table(self, operation: str, params: dict[str, Any]) -> A:
+        exchange = getattr(self._requests, operation)({"TableName": self._table.name, **params})
+        return self._run(exchange, getattr(self._client, operation))
 
     @property
     def meta(self) -> Meta:
@@ -92,8 +97,7 @@ class AnyTable(Generic[A]):
         return Meta(self._table.meta, client)
 
     def _write_batch(self, items: dict[str, Any]) -> A:
-        send = self._table.meta.client.batch_write_item
-        return self._run(self._batches.batch_write_item({"RequestItems": items}), send)
+        return self._run(self._batches.batch_write_item({"RequestItems": items}), self._client.batch_write_item)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
@@ -124,7 +128,7 @@ class EncryptedTable(AnyTable[Response]):
         description: what is protected in it.
 
     Raises:
-        ConfigurationError: the description is one of another table, or the table is async.
+        ConfigurationError: the description is one of another table, or the table is async or no boto3's.
     """
 
     def _run(self, exchange: Exchange, send: Send) -> Response:

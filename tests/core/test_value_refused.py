@@ -219,14 +219,14 @@ class TestDynamoDb:
         items = Items(ProtectedTable("patients", watched.encryptor, key=["id"], attributes={"ssn": ssn}), form)
         plain = {"id": "1", "ssn": SSN} if form is PYTHON else {"id": {"S": "1"}, "ssn": {"S": SSN}}
         item = items.encrypted(plain)
-        item["id"] = "2" if form is PYTHON else {"S": "2"}
+        item["id"] = {"S": "2"}
         event = watched.told(lambda: items.decrypted(item))
         assert (event.place, event.key_id is not None) == ("patients.ssn", True)
 
     def test_what_is_not_encrypted(self, watched: Watched) -> None:
         """Plaintext in a protected attribute, which is named and not shown."""
         table = ProtectedTable("patients", watched.encryptor, key=["id"], attributes={"ssn": str})
-        event = watched.told(lambda: Items(table, PYTHON).decrypted({"id": "1", "ssn": SSN}))
+        event = watched.told(lambda: Items(table, PYTHON).decrypted({"id": {"S": "1"}, "ssn": {"S": SSN}}))
         assert (event.place, event.key_id) == ("patients.ssn", None)
 
     def test_a_seal(self, watched: Watched) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from fieldcrypt import DecryptionError, Encryptor, ProtectedRecord
 from fieldcrypt_dynamodb import EncryptedClient, EncryptedTable, Protected, ProtectedAttributeError, ProtectedTable
-from fieldcrypt_dynamodb.item.forms import WIRE
+from fieldcrypt_dynamodb.item.values import bytes_of
 from tests.dynamodb.nested import ITEM, PATHS, read
 from tests.dynamodb.nested import description as description
 from tests.dynamodb.patients import KEY, WIRE_KEY, stored
@@ -109,7 +109,7 @@ def test_a_literal_name_protects_the_attribute_of_that_name(raw: Any, resource: 
     item = {**KEY, "profile.ssn": "219-09-9999", "profile": {"ssn": "plain here"}}
     table.put_item(Item=item)
     assert read(table) == item
-    assert WIRE.bytes_of(stored(raw)["profile.ssn"])
+    assert bytes_of(stored(raw)["profile.ssn"])
 
 
 def test_elements_told_apart_cannot_be_exchanged(table: EncryptedTable, raw: Any) -> None:

@@ -168,7 +168,7 @@ def rewritten(given: dict[str, Any], change: Callable[[Placeholders], str]) -> d
     (name,) = given
     request = {**given, "ExpressionAttributeNames": NAMES}
     try:
-        places = Placeholders({**request, "ExpressionAttributeValues": {":a": "plain", ":b": SECRET}})
+        places = Placeholders({**request, "ExpressionAttributeValues": {":a": "plain", ":b": SECRET}}, PYTHON)
         request[name] = change(places)
         places.put_into(request)
     except ProtectedAttributeError:
@@ -205,7 +205,7 @@ def test_no_condition_leaves_that_compares_a_protected_attribute(text: str, befo
             assert part.kind in ("attribute_exists", "attribute_not_exists") or not roots(part) & {"ssn", "email"}
             if "tag" in roots(part):
                 values = [request["ExpressionAttributeValues"][each.value] for each in part.parts if each.value]
-                assert all(isinstance(value, bytes) for value in values)
+                assert all(value.keys() == {"B"} for value in values)
 
 
 @given(TEXTS, st.sampled_from(["SET ", "REMOVE ", "ADD ", "SET ssn = :b, "]))
@@ -219,12 +219,12 @@ def test_no_update_leaves_that_sets_a_protected_attribute_to_plaintext(text: str
 
     request = rewritten({"UpdateExpression": before + text}, change)
     if request is not None:
-        left = Update(request["UpdateExpression"], Items(OPEN, PYTHON), Placeholders(request))
+        left = Update(request["UpdateExpression"], Items(OPEN, PYTHON), Placeholders(request, PYTHON))
         for path, value, _ in left._sets:
             if path.root in ("ssn", "email", "tag"):
                 name = value.value or value.parts[1].value
                 assert name is not None
-                assert isinstance(request["ExpressionAttributeValues"][name], bytes)
+                assert request["ExpressionAttributeValues"][name].keys() == {"B"}
         assert all(clause == "REMOVE" or path.root == "ward" for clause, path, _ in left._others)
 
 
@@ -237,7 +237,7 @@ def test_no_update_leaves_that_sets_a_protected_attribute_to_plaintext(text: str
     ],
 )
 def test_what_has_nothing_to_do_with_protected_attributes_leaves_as_it_is(text: str) -> None:
-    places = Placeholders({"FilterExpression": text, "ExpressionAttributeNames": NAMES})
+    places = Placeholders({"FilterExpression": text, "ExpressionAttributeNames": NAMES}, WIRE)
     assert rewrite(text, TABLE, places, WIRE, None, compares=True).text == text
 
 
@@ -245,7 +245,12 @@ def test_what_has_nothing_to_do_with_protected_attributes_leaves_as_it_is(text: 
 def test_words_stay_apart(text: str) -> None:
     """Also where only parentheses stood between them."""
     places = Placeholders(
-        {"FilterExpression": text, "ExpressionAttributeNames": NAMES, "ExpressionAttributeValues": {":a": "x", ":b": 1}}
+        {
+            "FilterExpression": text,
+            "ExpressionAttributeNames": NAMES,
+            "ExpressionAttributeValues": {":a": "x", ":b": 1},
+        },
+        PYTHON,
     )
     found = rewrite(text, TABLE, places, PYTHON, None, compares=True).text
     assert re.sub(r":fc\d+", ":a", re.sub(r"#fc\d+", "#e", found)) == text
@@ -256,7 +261,7 @@ def test_no_list_is_longer_than_dynamodb_takes(text: str) -> None:
     """Which lists of values become while an index key rotates, for they have two tags then."""
     Items(TABLE, PYTHON).encrypted({"id": "1", "email": "x"})  # before there is a key, there are no tags
     values = {f":v{number}": str(number) for number in range(250)}
-    places = Placeholders({"ExpressionAttributeValues": values})
+    places = Placeholders({"ExpressionAttributeValues": values}, PYTHON)
     found = rewrite(text.format(", ".join(values)), TABLE, places, PYTHON, None, compares=True).text
     assert [len(each.split(",")) for each in found.split(" OR ")] == [100, 100, 50]
     assert found.removeprefix("NOT ").startswith("(#")
@@ -272,7 +277,7 @@ def test_no_list_is_longer_than_dynamodb_takes(text: str) -> None:
     ],
 )
 def test_so_do_updates(text: str) -> None:
-    places = Placeholders({"UpdateExpression": text})
+    places = Placeholders({"UpdateExpression": text}, WIRE)
     assert Update(text, Items(TABLE, WIRE), places).rewritten(None) == text
 
 

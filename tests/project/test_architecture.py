@@ -44,7 +44,7 @@ LAYERS = {
         "__main__",
     ],
     "fieldcrypt_dynamodb": [
-        "errors lazy_client key_store aio.steps",
+        "errors lazy_client wire_client key_store aio.steps",
         "item",
         "protected_table",
         "expression",

@@ -199,7 +199,7 @@ def rewrite(
         if holds:
             comparisons.append(comparison)
         companion = placeholders.name(table.companions[comparison.attribute])
-        tags = [placeholders.value(form.binary(tag)) for tag in rewriting.tags(comparison)]
+        tags = [placeholders.value({"B": tag}) for tag in rewriting.tags(comparison)]
         if len(tags) == 1:
             rewriting.replace(leaf, f"{companion} = {tags[0]}")
         else:
@@ -228,7 +228,7 @@ def rewrite_key(
         comparisons.append(rewriting.comparison(*searched))
         companion = table.companions[comparisons[0].attribute]
         tags = rewriting.tags(comparisons[0])
-        search = KeySearch(placeholders.value(form.binary(tags[0])), tags, companion)
+        search = KeySearch(placeholders.value({"B": tags[0]}), tags, companion)
         rewriting.replace(leaf, f"{placeholders.name(companion)} = {search.placeholder}")
     return Condition(rewriting.text(), comparisons, set(_roots(rewriting.tree))), search
 

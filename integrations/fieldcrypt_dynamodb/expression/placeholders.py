@@ -8,6 +8,7 @@ from typing import Any
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError
 from fieldcrypt_dynamodb.expression.limits import check_growth
 from fieldcrypt_dynamodb.expression.syntax import placeholders_in
+from fieldcrypt_dynamodb.item.forms import Form
 
 __all__ = ["EXPRESSIONS", "Placeholders"]
 
@@ -27,9 +28,11 @@ class Placeholders:
 
     Args:
         params: the request's parameters, whose expressions are texts.
+        form: of the values that are given. Those that are added have DynamoDB's own.
     """
 
-    def __init__(self, params: Mapping[str, Any]) -> None:
+    def __init__(self, params: Mapping[str, Any], form: Form) -> None:
+        self._form = form
         self.names: dict[str, str] = dict(params.get(_NAMES) or {})
         self.values: dict[str, Any] = dict(params.get(_VALUES) or {})
         self._given = {name: params[name] for name in EXPRESSIONS if name in params}
@@ -42,7 +45,7 @@ class Placeholders:
         return self._add("#", self.names, attribute)
 
     def value(self, value: Any) -> str:
-        """Return a placeholder for a value that may be sent."""
+        """Return a placeholder for a value that may be sent, in DynamoDB's own form."""
         return self._add(":", self.values, value)
 
     def _add(self, sign: str, known: dict[str, Any], content: Any) -> str:
@@ -64,7 +67,7 @@ class Placeholders:
         return self.values[placeholder]
 
     def put_into(self, params: dict[str, Any]) -> None:
-        """Set both parameters of a request, with what its rewritten expressions refer to.
+        """Set both parameters of a request as they are sent, with what its rewritten expressions refer to.
 
         Raises:
             ProtectedAttributeError: a value that was given for a protected attribute would be sent all the same, or an
@@ -87,6 +90,7 @@ class Placeholders:
             check_growth(name, given, params)
         names = {key: name for key, name in self.names.items() if key in after or key not in before}
         values = {key: value for key, value in self.values.items() if key in after}
+        values |= self._form.serialize_item({key: value for key, value in values.items() if key in self._given_values})
         for key, content in ((_NAMES, names), (_VALUES, values)):
             params.pop(key, None)
             if content:

@@ -1,17 +1,17 @@
 """The two forms in which boto3 takes and gives values: DynamoDB's own (`{"S": "text"}`), and Python's.
 
-A client has the first, a Table or resource the second. Everything above works on either by one of the objects here.
+A client has the first, a Table or resource the second. What is sent and received has DynamoDB's own form in any case;
+what the application gives and gets is converted by one of the objects here.
 """
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple, Protocol
 
-from boto3.dynamodb.types import Binary, TypeSerializer
-
+from fieldcrypt_dynamodb.item.serializer import deserializer, serializer
 from fieldcrypt_dynamodb.item.values import (
     NUMBERS,
     TEXTS,
@@ -33,15 +33,14 @@ from fieldcrypt_dynamodb.item.values import (
 __all__ = ["PYTHON", "WIRE", "Conversion", "Form"]
 
 Convert = Callable[[Any], Any]
-
-_serialize = TypeSerializer().serialize
+Item = Mapping[str, Any]
 
 
 class Conversion(NamedTuple):
     """How values of one type travel in one form.
 
     Attributes:
-        to_field: from what boto3 is given to what a Field takes; None if that is the same.
+        to_field: from what the application gives to what a Field takes; None if that is the same.
         from_field: back, likewise.
     """
 
@@ -52,20 +51,37 @@ class Conversion(NamedTuple):
 class Form(Protocol):
     """One of the two forms."""
 
+    def serialize(self, value: Any) -> Any:
+        """Return a value in DynamoDB's own form.
+
+        Raises:
+            TypeError: DynamoDB has no such type.
+            ArithmeticError: DynamoDB has no such number.
+        """
+        ...
+
+    def deserialize(self, value: Any) -> Any:
+        """Return a value in this form, of DynamoDB's own."""
+        ...
+
+    def serialize_item(self, item: Item, without: Container[str] = ()) -> dict[str, Any]:
+        """Return an item, a key or other named values in DynamoDB's own form, without some of them.
+
+        Raises:
+            TypeError, ArithmeticError: as `serialize`.
+        """
+        ...
+
+    def deserialize_item(self, item: Item, without: Container[str] = ()) -> dict[str, Any]:
+        """Return named values in this form, without some of them."""
+        ...
+
     def conversion(self, type: Any) -> Conversion:
         """Return how values of a Field's type travel. Both functions take and give no NULL."""
         ...
 
     def is_null(self, value: Any) -> bool:
         """Return True if a value is DynamoDB's NULL."""
-        ...
-
-    def binary(self, data: bytes) -> Any:
-        """Return a binary value."""
-        ...
-
-    def bytes_of(self, value: Any) -> bytes | None:
-        """Return the content of a binary value; of any other, None."""
         ...
 
     def key_part(self, value: Any) -> str | Decimal | bytes:
@@ -76,16 +92,18 @@ class Form(Protocol):
         """
         ...
 
-    def scalar(self, value: Any) -> Any:
-        """Return a text or a number."""
-        ...
-
-    def wire(self, item: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return an item in DynamoDB's own form."""
-        ...
-
 
 class _Wire:
+    def serialize(self, value: Any) -> Any:
+        return value
+
+    deserialize = serialize
+
+    def serialize_item(self, item: Item, without: Container[str] = ()) -> dict[str, Any]:
+        return {name: value for name, value in item.items() if name not in without}
+
+    deserialize_item = serialize_item
+
     def conversion(self, type: Any) -> Conversion:
         if isinstance(type, enum.EnumMeta):
             return Conversion(lambda value: member(type, content(value, "S")), lambda member: {"S": member.name})
@@ -103,26 +121,27 @@ class _Wire:
             return "NULL" in value and len(value) == 1 and value["NULL"] is True
         return value is None
 
-    def binary(self, data: bytes) -> Any:
-        return {"B": data}
-
-    def bytes_of(self, value: Any) -> bytes | None:
-        data = value.get("B") if value.__class__ is dict or isinstance(value, Mapping) else None
-        return data if isinstance(data, bytes) else None
-
     def key_part(self, value: Any) -> str | Decimal | bytes:
         if value.__class__ is dict and "S" in value and len(value) == 1 and value["S"].__class__ is str:
             return value["S"]
         return checked_key_part(to_python(value))
 
-    def scalar(self, value: Any) -> Any:
-        return {"S": value} if isinstance(value, str) else {"N": str(value)}
-
-    def wire(self, item: Mapping[str, Any]) -> Mapping[str, Any]:
-        return item
-
 
 class _Python:
+    def serialize(self, value: Any) -> Any:
+        return serializer()(value)
+
+    def deserialize(self, value: Any) -> Any:
+        return deserializer()(value)
+
+    def serialize_item(self, item: Item, without: Container[str] = ()) -> dict[str, Any]:
+        convert = serializer()
+        return {name: convert(value) for name, value in item.items() if name not in without}
+
+    def deserialize_item(self, item: Item, without: Container[str] = ()) -> dict[str, Any]:
+        convert = deserializer()
+        return {name: convert(value) for name, value in item.items() if name not in without}
+
     def conversion(self, type: Any) -> Conversion:
         if isinstance(type, enum.EnumMeta):
             return Conversion(lambda value: value if isinstance(value, type) else member(type, value), None)
@@ -139,26 +158,8 @@ class _Python:
     def is_null(self, value: Any) -> bool:
         return value is None
 
-    def binary(self, data: bytes) -> Any:
-        return data
-
-    def bytes_of(self, value: Any) -> bytes | None:
-        data: Any = value
-        if value.__class__ is Binary:
-            data = data.value
-        if data.__class__ is bytes:
-            return data
-        found = plain_bytes(data)
-        return found if isinstance(found, bytes) else None
-
     def key_part(self, value: Any) -> str | Decimal | bytes:
         return value if value.__class__ is str else checked_key_part(plain_bytes(value))
-
-    def scalar(self, value: Any) -> Any:
-        return value
-
-    def wire(self, item: Mapping[str, Any]) -> Mapping[str, Any]:
-        return {name: _serialize(value) for name, value in item.items()}
 
 
 WIRE: Form = _Wire()

@@ -6,8 +6,6 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, get_args
 
-from boto3.dynamodb.types import TypeDeserializer
-
 from fieldcrypt_dynamodb.item.forms import PYTHON
 from fieldcrypt_dynamodb.item.values import plain_bytes
 
@@ -17,8 +15,6 @@ __all__ = ["ItemForm", "converted", "has_text_for_bytes"]
 # Python's, as a Table of boto3 takes and gives it; DynamoDB's own, as a client does; and that with base64 text in place
 # of bytes, as events and files have it.
 ItemForm = Literal["python", "dynamodb", "json"]
-
-_deserialize = TypeDeserializer().deserialize
 
 
 def converted(item: Mapping[str, Any], form: ItemForm, to: ItemForm) -> dict[str, Any]:
@@ -34,11 +30,11 @@ def converted(item: Mapping[str, Any], form: ItemForm, to: ItemForm) -> dict[str
     if form == to:
         return dict(item)
     if form == "python":
-        item = PYTHON.wire(item)
+        item = PYTHON.serialize_item(item)
     elif form == "json":
         item = {name: _with(_decoded, value) for name, value in item.items()}
     if to == "python":
-        return {name: _deserialize(value) for name, value in item.items()}
+        return PYTHON.deserialize_item(item)
     return {name: _with(_encoded, value) for name, value in item.items()} if to == "json" else dict(item)
 
 

@@ -1,4 +1,7 @@
-"""Items: how their protected attributes are encrypted and decrypted, in one of boto3's two forms."""
+"""Items: how their protected attributes are encrypted and decrypted.
+
+Stored items have DynamoDB's own form here, and the application's items one of boto3's two.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from fieldcrypt_dynamodb.item.legacy_items import LegacyItems
 from fieldcrypt_dynamodb.item.nested.values import NestedValues
 from fieldcrypt_dynamodb.item.plaintext import part_of, stored
 from fieldcrypt_dynamodb.item.seal import Sealing
+from fieldcrypt_dynamodb.item.values import bytes_of
 
 __all__ = ["MIN_BATCH", "Items", "Binding", "Tenant", "checked_tenant"]
 
@@ -41,7 +45,7 @@ class Items:
 
     Args:
         table: the description.
-        form: in which items come and go.
+        form: of the application's items.
         tenant: the only tenant whose items these are; None if the table knows none either, and each item says it.
     """
 
@@ -54,6 +58,8 @@ class Items:
         self.to_field = {name: conversion.to_field for name, conversion in conversions.items()}
         # What is looked up for every item.
         self._own = table.own
+        self._decrypted = table.own | (table.tops - table.nested.keys())
+        self._encrypted = table.own | table.tops
         self._only_key = table.key[0] if len(table.key) == 1 else None
         self._writing: tuple[tuple[Any, ...], ...] = tuple(
             (name, field, field.encrypt, self.to_field[name], table.indexes.get(name), table.companions.get(name))
@@ -68,18 +74,18 @@ class Items:
         )
         self.nested = NestedValues(table, form)
         self._has_nested, self._checks_names = bool(table.nested), table.checks_names
-        self._seal = None if table.seal is None else Sealing(table, form)
+        self._seal = None if table.seal is None else Sealing(table)
         self._legacy_items = None if table.legacy_items is None else LegacyItems(table, form)
 
     # What an item is bound to
 
     def binding(self, item: Item) -> Binding:
-        """Return what the values of an item are bound to: its key, and its tenant if the table has tenants.
+        """Return what the values of the application's item are bound to: its key, and its tenant if there are tenants.
 
         Raises:
             ProtectedAttributeError: it lacks one of them, or is another tenant's.
         """
-        return Binding(self._row(item), self._tenant(item))
+        return Binding(self._row(item, self.form), self._tenant(item, self.form))
 
     def binding_of_key(self, key: Item) -> Binding:
         """Return what the values of an item are bound to of which only the key is known.
@@ -94,8 +100,8 @@ class Items:
                 'of_tenant(table, "clinic-7").update_item(…)'
             )
         if name is None:
-            return Binding(self._row(key), None)
-        return Binding(self._row(key), self._tenant(key) if name in key else self.tenant_text)
+            return Binding(self._row(key, self.form), None)
+        return Binding(self._row(key, self.form), self._tenant(key, self.form) if name in key else self.tenant_text)
 
     def check_tenant(self, key: Item) -> None:
         """Check the tenant in a key, if it has one.
@@ -104,10 +110,10 @@ class Items:
             ProtectedAttributeError: it is not the one that was named.
         """
         if self.table.tenant in key:
-            self._tenant(key)
+            self._tenant(key, self.form)
 
-    def _row(self, item: Item) -> RowContext:
-        key_part = self.form.key_part
+    def _row(self, item: Item, form: Form) -> RowContext:
+        key_part = form.key_part
         try:
             if self._only_key is not None:
                 return row_context(key_part(item[self._only_key]))
@@ -118,7 +124,7 @@ class Items:
                 f"an item of {self.table.name} lacks its key attribute {missing[0]!r}"
             ) from None
 
-    def _tenant(self, item: Item) -> str | None:
+    def _tenant(self, item: Item, form: Form) -> str | None:
         name = self.table.tenant
         if name is None:
             return None
@@ -127,7 +133,7 @@ class Items:
                 f"an item of {self.table.name} lacks the attribute {name!r}, which names its tenant: if it comes "
                 "from an index, let that project it"
             )
-        part = self.form.key_part(item[name])
+        part = form.key_part(item[name])
         tenant = key_text(part)
         if not isinstance(part, (str, Decimal)) or self.tenant_text not in (None, tenant):
             raise ProtectedAttributeError(f"an item of {self.table.name} is not one of the tenant that was named")
@@ -136,23 +142,23 @@ class Items:
     # Encryption
 
     def encrypt(self, name: str, value: Any, binding: Binding) -> tuple[Any, Any | None]:
-        """Return an encrypted value in the form, and its tag, if it has one. NULL stays NULL, and has none.
+        """Return a value as it is stored, and its tag, if it has one. NULL stays NULL, and has none.
 
         Raises:
             TypeError, ValueError: the value is not one of the attribute's.
             KeyProviderError, KeyStoreError: as for `Field.encrypt`.
         """
-        values = {name: value}
-        self._encrypt(values, binding)
+        stored: dict[str, Any] = {}
+        self._encrypt({name: value}, binding, stored)
         companion = self.table.companions.get(name)
-        return values[name], None if companion is None else values.get(companion)
+        return stored[name], None if companion is None else stored.get(companion)
 
     def encrypted(self, item: Item) -> dict[str, Any]:
-        """Return an item as it is sent.
+        """Return an item as it is stored.
 
         Raises:
             ProtectedAttributeError: it has an attribute that is fieldcrypt's to fill, or lacks its key or tenant.
-            TypeError, ValueError, KeyProviderError, KeyStoreError: as for `encrypt`.
+            TypeError, ValueError, KeyProviderError, KeyStoreError: as for `encrypt`, and as `Form.serialize`.
         """
         if self._own and not self._own.isdisjoint(item):
             name = next(name for name in item if name in self._own)
@@ -160,38 +166,40 @@ class Items:
         if self._checks_names:
             self.nested.check(item)
         binding = self.binding(item)
-        new = dict(item)
-        self._encrypt(new, binding)
+        new = self.form.serialize_item(item, self._encrypted)
+        self._encrypt(item, binding, new)
         if self._has_nested:
-            self.nested.encrypt(new, binding)
+            new |= self.nested.encrypted(item, binding)
         if self._seal is not None:
             self._seal.add(new, binding.row, binding.tenant)
         return new
 
-    def _encrypt(self, values: dict[str, Any], binding: Binding) -> None:
-        """Encrypt values in place, and put their tags beside them."""
+    def _encrypt(self, values: Item, binding: Binding, stored: dict[str, Any]) -> None:
+        """Encrypt those of the application's values that are protected, and put them and their tags into `stored`."""
         row, tenant = binding
         context = row if self.table.bound else None
-        is_null, binary = self.form.is_null, self.form.binary
-        own_form = self.form is WIRE  # in Python's, NULL is None and binary values are bytes: no need to ask for each
+        is_null = self.form.is_null
         name = ""
         batch: dict[str, Any] | None = {} if self._has_batches and len(values) > MIN_BATCH else None
         try:
             for name, field, encrypt, to_field, index, companion in self._writing:
-                if name not in values or (value := values[name]) is None or (own_form and is_null(value)):
+                if name not in values:
+                    continue
+                value = values[name]
+                if is_null(value):
+                    stored[name] = self.form.serialize(value)
                     continue
                 if to_field is not None:
                     value = to_field(value)
                 if index is not None:
-                    values[companion] = binary(index.tag(value, tenant=tenant))
+                    stored[companion] = {"B": index.tag(value, tenant=tenant)}
                 if batch is not None:
                     batch[name] = field, value, context
                 else:
-                    data = encrypt(value, tenant=tenant, context=context)
-                    values[name] = binary(data) if own_form else data
+                    stored[name] = {"B": encrypt(value, tenant=tenant, context=context)}
             if batch:
                 for name, data in zip(batch, encrypt_fields(batch.values(), tenant=tenant), strict=True):
-                    values[name] = binary(data) if own_form else data
+                    stored[name] = {"B": data}
         except (TypeError, ValueError) as error:
             refused = [each for each in batch or () if self.table.fields[each].name == getattr(error, "field", None)]
             raise named_error(error, f"{self.table.name}.{refused[0] if refused else name}", tenant) from None
@@ -202,7 +210,7 @@ class Items:
         """Return an item as the application has it: decrypted, and without tags and seal.
 
         Args:
-            item: as DynamoDB has it.
+            item: as it is stored.
             binding: what its values are bound to, if the item does not tell.
             whole: False if attributes may have been left out on purpose, so that the seal cannot be verified.
 
@@ -214,20 +222,20 @@ class Items:
             return opened
         if self._seal is not None and whole:
             self._seal.verify(item, *(binding or self._binding_read(item)))
-        new = dict(item)
-        for name in self._own:
-            new.pop(name, None)
-        is_null, bytes_of, bound = self.form.is_null, self.form.bytes_of, self.table.bound
-        own_form = self.form is WIRE
-        row = tenant = None
+        new = self.form.deserialize_item(item, self._decrypted)
+        bound, row, tenant = self.table.bound, None, None
         part: dict[str, Any] = {}
         for name, decrypt, from_field, mixed in self._reading:
-            if name not in new or (value := new[name]) is None or (own_form and is_null(value)):
+            if name not in item:
                 continue
+            value = item[name]
             data: Any = bytes_of(value)
+            if data is None and WIRE.is_null(value):
+                new[name] = self.form.deserialize(value)
+                continue
             if mixed is not None:
-                part = {"part": part_of(item, self.form)}
-                data, decrypt = stored(self.form.wire({name: value})[name]), mixed.decrypt
+                part = {"part": part_of(item)}
+                data, decrypt = stored(value), mixed.decrypt
             elif data is None:
                 plain = DecryptionError(f"{self.table.name}.{name} holds a value that is not encrypted")
                 raise self.table.fields[name].reported_error(plain, tenant=None if binding is None else binding.tenant)
@@ -244,7 +252,7 @@ class Items:
 
     def _binding_read(self, item: Item) -> Binding:
         try:
-            return self.binding(item)
+            return Binding(self._row(item, WIRE), self._tenant(item, WIRE))
         except (ProtectedAttributeError, TypeError, ValueError) as error:  # what the database holds is not a misuse
             self.table.encryptor.report(Event(EventKind.VALUE_REFUSED, place=self.table.name))
             raise DecryptionError(str(error)) from None

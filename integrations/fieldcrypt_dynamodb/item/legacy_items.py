@@ -18,7 +18,7 @@ class LegacyItems:
 
     Args:
         table: the description.
-        form: in which items come and go.
+        form: of what the application gets.
     """
 
     def __init__(self, table: TableDescription, form: Form) -> None:
@@ -32,6 +32,9 @@ class LegacyItems:
     def opened(self, item: Mapping[str, Any]) -> dict[str, Any] | None:
         """Return an item with values of the declared types; None if no reader recognises it.
 
+        Args:
+            item: in DynamoDB's own form.
+
         Raises:
             DecryptionError: it is not authentic, not of these types, or not accepted any more.
             KeyProviderError: the scheme's keys cannot be had.
@@ -44,12 +47,13 @@ class LegacyItems:
                 self._table.encryptor.report(Event(EventKind.VALUE_REFUSED, place=self._table.name))
                 raise DecryptionError(f"{self._table.name} no longer accepts items of another scheme")
             try:
-                new: dict[str, Any] = dict(reader.read(item))
+                read: Mapping[str, Any] = reader.read(item)
             except DecryptionError:
                 self._table.encryptor.report(Event(EventKind.VALUE_REFUSED, place=self._table.name))
                 raise
-            for name in self._attributes.keys() & new.keys():
-                data = stored(self._form.wire({name: new[name]})[name])
+            new = self._form.deserialize_item(read)
+            for name in self._attributes.keys() & read.keys():
+                data = stored(read[name])
                 if data is not None:
                     new[name] = self._value(name, data)
             self._table.encryptor.report(Event(EventKind.OLD_VALUE_READ, place=self._table.name))

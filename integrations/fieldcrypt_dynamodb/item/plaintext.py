@@ -8,6 +8,7 @@ from typing import Any
 
 from fieldcrypt.spi import PartOf
 from fieldcrypt_dynamodb.item.forms import WIRE, Form
+from fieldcrypt_dynamodb.item.values import bytes_of
 
 __all__ = ["is_kept", "is_null", "key_of", "part_of", "stored", "to_value", "wire"]
 
@@ -27,7 +28,7 @@ def stored(value: Wire | None) -> Any:
         ((kind, content),) = value.items()
         if kind == "S" and isinstance(content, str):
             return content
-        data = WIRE.bytes_of(value)
+        data = bytes_of(value)
         if data is not None:
             return data
     return value
@@ -68,7 +69,7 @@ def to_value(type: Any) -> Callable[[Any], Any]:
     return value_of
 
 
-def part_of(item: Mapping[str, Any], form: Form) -> PartOf:
+def part_of(item: Mapping[str, Any], form: Form = WIRE) -> PartOf:
     """Return what tells a `PreviousField` what a value of an item was bound to."""
 
     def part(name: str) -> Any:

@@ -12,37 +12,34 @@ from typing import Any
 from fieldcrypt import DecryptionError, Event, EventKind, KeyNotFoundError, RowContext, key_text, row_context
 from fieldcrypt.spi import SEAL_KEY, located, seal_digest
 from fieldcrypt_dynamodb.item.description import TableDescription
-from fieldcrypt_dynamodb.item.forms import WIRE, Form
 from fieldcrypt_dynamodb.item.plaintext import part_of
-from fieldcrypt_dynamodb.item.values import plain, to_python
+from fieldcrypt_dynamodb.item.values import bytes_of, to_python
 
 __all__ = ["Sealing"]
 
 
 class Sealing:
-    """Makes and verifies the seals of a table.
+    """Makes and verifies the seals of a table, on items in DynamoDB's own form.
 
     Args:
         table: the description; it has a seal.
-        form: in which items come.
     """
 
-    def __init__(self, table: TableDescription, form: Form) -> None:
+    def __init__(self, table: TableDescription) -> None:
         if table.seal is None or table.seal_field is None:
             raise TypeError("the table has no seal")
         self._name = f"{table.name}.{table.seal.attribute}"
         self._attribute = table.seal.attribute
         self._over = table.seal.over
         self._field = table.seal_field
-        self._form = form
         self._key, self._tenant = table.key, table.tenant
         self._encryptor, self._unsealed, self._accepted = table.encryptor, table.unsealed, table.previous_seals
-        self._previous = [Sealing(each, form) for each in table.seal.accept]
+        self._previous = [Sealing(each) for each in table.seal.accept]
 
     def add(self, item: dict[str, Any], row: RowContext, tenant: str | None) -> None:
         """Seal an item, whose protected attributes are encrypted already."""
         data = self._field.encrypt(b"", tenant=tenant, context=self._context(item, row))
-        item[self._attribute] = self._form.binary(data)
+        item[self._attribute] = {"B": data}
 
     def verify(self, item: Mapping[str, Any], row: RowContext, tenant: str | None) -> None:
         """Verify the seal of an item, as DynamoDB has it.
@@ -52,7 +49,7 @@ class Sealing:
         """
         if self._previous and not self.is_own(item, row, tenant) and self._is_of_previous(item, tenant):
             return
-        data = self._form.bytes_of(item.get(self._attribute))
+        data = bytes_of(item.get(self._attribute))
         if not self.is_on(item) and self._unsealed is not None and self._unsealed.accepts_plaintext():
             self._encryptor.report(Event(EventKind.PLAINTEXT_READ, place=self._name))
             return
@@ -72,7 +69,7 @@ class Sealing:
 
     def is_own(self, item: Mapping[str, Any], row: RowContext, tenant: str | None) -> bool:
         """Return True if an item has an authentic seal by this declaration."""
-        data = self._form.bytes_of(item.get(self._attribute))
+        data = bytes_of(item.get(self._attribute))
         if data is None:
             return False
         try:
@@ -82,7 +79,7 @@ class Sealing:
 
     def _is_own_binding(self, item: Mapping[str, Any]) -> bool:
         """Return True if an item has an authentic seal by this declaration, and for its own key and tenant."""
-        part = part_of(item, self._form)
+        part = part_of(item)
         parts = [part(name) for name in self._key]
         tenant = None if self._tenant is None else part(self._tenant)
         if None in parts or (tenant is None) != (self._tenant is None):
@@ -99,6 +96,5 @@ class Sealing:
         return True
 
     def _context(self, item: Mapping[str, Any], row: RowContext) -> dict[str, str]:
-        plain_value = to_python if self._form is WIRE else plain
-        present = {name: plain_value(item[name]) for name in self._over if name in item}
+        present = {name: to_python(item[name]) for name in self._over if name in item}
         return {**row, SEAL_KEY: seal_digest(self._over, present).hex()}

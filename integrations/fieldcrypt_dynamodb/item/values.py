@@ -18,6 +18,7 @@ __all__ = [
     "NUMBERS",
     "TEXTS",
     "WIRE_KINDS",
+    "bytes_of",
     "check_type",
     "checked_key_part",
     "content",
@@ -66,6 +67,12 @@ def plain_bytes(value: Any) -> Any:
         return value
     plain: Any = value
     return bytes(plain)
+
+
+def bytes_of(value: Any) -> bytes | None:
+    """Return the content of a binary value in DynamoDB's form; of any other, None."""
+    data = value.get("B") if value.__class__ is dict or isinstance(value, Mapping) else None
+    return data if isinstance(data, bytes) else None
 
 
 def checked_key_part(part: Any) -> str | Decimal | bytes:

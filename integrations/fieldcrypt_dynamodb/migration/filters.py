@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 from fieldcrypt.spi import MIN_SIZE, SELF_CONTAINED, STORED
 from fieldcrypt.spi.migration import Which
-from fieldcrypt_dynamodb.item.forms import WIRE
 from fieldcrypt_dynamodb.item.plaintext import is_null
+from fieldcrypt_dynamodb.item.values import bytes_of
 from fieldcrypt_dynamodb.migration.target import Item
 
 __all__ = ["Scan", "scans"]
@@ -78,6 +78,6 @@ def scans(which: Which, names: Sequence[str], seal: str | None) -> Iterator[Scan
 
 def _is(is_filled: bool, value: Any) -> bool:
     """Return True if an attribute is what a filter asks for."""
-    data = WIRE.bytes_of(value)
+    data = bytes_of(value)
     is_ours = data is not None and len(data) >= MIN_SIZE and data[0] in (STORED, SELF_CONTAINED)
     return is_ours if is_filled else not (is_ours or is_null(value))

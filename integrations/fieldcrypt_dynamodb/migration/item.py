@@ -9,9 +9,8 @@ from typing import Any
 from fieldcrypt import FieldcryptError
 from fieldcrypt.spi import key_id_of
 from fieldcrypt.spi.migration import Cell, Key, PassedOverError, Place, ProtectedField
-from fieldcrypt_dynamodb.item.forms import WIRE
 from fieldcrypt_dynamodb.item.plaintext import is_null, part_of
-from fieldcrypt_dynamodb.item.values import to_python
+from fieldcrypt_dynamodb.item.values import bytes_of, to_python
 from fieldcrypt_dynamodb.migration.field import LegacyValue, MigratedField
 from fieldcrypt_dynamodb.migration.target import Item, MigratedTable
 
@@ -57,7 +56,7 @@ class MigratedItem:
             attributes = self.table.attributes
         names = {attribute.name for attribute in attributes}
         for name in names if self.table.seal is None else {*names, self.table.seal.attribute}:
-            data = WIRE.bytes_of(self.raw.get(name))
+            data = bytes_of(self.raw.get(name))
             if data is not None and key_id_of(data) == key_id.hex():
                 yield name
 
@@ -89,7 +88,7 @@ class MigratedItem:
 
     @cached_property
     def _place(self) -> Place:
-        return Place(*self.table.binding(self.raw), part_of(self.raw, WIRE))
+        return Place(*self.table.binding(self.raw), part_of(self.raw))
 
     def place(self) -> Place:
         return self._place

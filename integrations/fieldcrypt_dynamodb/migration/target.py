@@ -11,6 +11,7 @@ from fieldcrypt_dynamodb.item.forms import PYTHON, WIRE
 from fieldcrypt_dynamodb.item.items import Items
 from fieldcrypt_dynamodb.item.plaintext import to_value
 from fieldcrypt_dynamodb.item.seal import Sealing
+from fieldcrypt_dynamodb.item.values import bytes_of
 from fieldcrypt_dynamodb.protected_table import ProtectedTable
 
 __all__ = ["Item", "MigratedAttribute", "MigratedSeal", "MigratedTable", "migrated_table"]
@@ -47,7 +48,7 @@ class MigratedSeal:
     """
 
     def __init__(self, table: ProtectedTable, items: Items) -> None:
-        self._sealing, self._binding = Sealing(table, WIRE), items.binding
+        self._sealing, self._binding = Sealing(table), items.binding
         self.is_on = self._sealing.is_on
         self.attribute, self.over = ("", ()) if table.seal is None else (table.seal.attribute, table.seal.over)
         self.is_optional = table.unsealed is not None
@@ -63,7 +64,7 @@ class MigratedSeal:
 
     def is_old(self, item: Item) -> bool:
         """Return True if an item, whose seal is authentic, should be sealed again: by an older key or declaration."""
-        data, (_, tenant) = WIRE.bytes_of(item.get(self.attribute)), self._binding(item)
+        data, (_, tenant) = bytes_of(item.get(self.attribute)), self._binding(item)
         if data is None or self._encryptor.needs_reencrypt(data, tenant=tenant or NO_TENANT):
             return True
         return not self.is_own(item)

@@ -10,16 +10,19 @@ from botocore.exceptions import ClientError
 from fieldcrypt import ConfigurationError
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError
 from fieldcrypt_dynamodb.expression.projections import Projection
-from fieldcrypt_dynamodb.item.forms import Form
+from fieldcrypt_dynamodb.item.forms import WIRE, Form
 from fieldcrypt_dynamodb.item.items import Tenant
 from fieldcrypt_dynamodb.protected_table import ProtectedTable
-from fieldcrypt_dynamodb.request.exchange import Exchange, Params
+from fieldcrypt_dynamodb.request.exchange import Exchange, Params, Response
 from fieldcrypt_dynamodb.request.failures import decrypt_failed_item, explain_size
 from fieldcrypt_dynamodb.request.operations import table_name
 from fieldcrypt_dynamodb.request.parameters import check_known
+from fieldcrypt_dynamodb.request.plain_parts import deserialized, serialized
 from fieldcrypt_dynamodb.request.table import TableRequests
 
 __all__ = ["Requests"]
+
+_METRICS = "ItemCollectionMetrics"
 
 _WRITES: dict[str, Callable[[TableRequests, Params], dict[str, Any]]] = {
     "Put": TableRequests.put,
@@ -34,7 +37,7 @@ class Requests:
 
     Args:
         tables: those that are protected.
-        form: of the values.
+        form: of the application's values.
         tenant: the only tenant whose items these are, or None.
         knows_all: False if other tables may be protected as well, so that nothing is sent to them.
 
@@ -85,26 +88,27 @@ class Requests:
         wanted: dict[str, Any] = {}
         for name, keys in params["RequestItems"].items():
             requests = self.for_table(name)
-            wanted[name] = keys
-            if requests is not None:
+            if requests is None:
+                wanted[name] = serialized(keys, self._form)
+            else:
                 request, projection = requests.get({key: value for key, value in keys.items() if key != "Keys"})
-                for key in keys["Keys"]:
-                    requests.check_key(key)
-                wanted[name] = {**request, "Keys": keys["Keys"]}
+                wanted[name] = {**request, "Keys": [requests.sent_key(key) for key in keys["Keys"]]}
                 if asked.setdefault(table_name(name), (requests, projection, keys))[1] != projection:
                     raise ProtectedAttributeError(
                         f"{requests.table.name} is asked for twice, by its name and its ARN, and not for the same "
                         "attributes: which answer is which cannot be told"
                     )
         response = dict((yield {**params, "RequestItems": wanted}))
+        plain = self._form.deserialize_item
         response["Responses"] = {
-            name: items if reading is None else [reading[0].opened(item, reading[1]) for item in items]
+            name: [plain(item) if reading is None else reading[0].opened(item, reading[1]) for item in items]
             for name, items in response.get("Responses", {}).items()
             for reading in (asked.get(table_name(name)),)
         }
+        left = {name: deserialized(keys, self._form) for name, keys in (response.get("UnprocessedKeys") or {}).items()}
         response["UnprocessedKeys"] = {
             name: keys if reading is None else {**params["RequestItems"].get(name, reading[2]), "Keys": keys["Keys"]}
-            for name, keys in (response.get("UnprocessedKeys") or {}).items()
+            for name, keys in left.items()
             for reading in (asked.get(table_name(name)),)
         }
         return response
@@ -115,19 +119,28 @@ class Requests:
         sent: dict[str, Any] = {}
         for name, writes in params["RequestItems"].items():
             requests = self.for_table(name)
-            sent[name] = writes if requests is None else [_encrypted(requests, write) for write in writes]
+            sent[name] = [self._plain(write) if requests is None else _encrypted(requests, write) for write in writes]
         try:
             response = dict((yield {**params, "RequestItems": sent}))
         except ClientError as error:
             writes = [write for of_table in sent.values() for write in of_table]
             puts = [write["PutRequest"]["Item"] for write in writes if "PutRequest" in write]
-            explain_size(error, puts, self._form)
+            explain_size(error, puts)
             raise
         response["UnprocessedItems"] = {
             name: self._as_given(name, writes, params["RequestItems"])
             for name, writes in (response.get("UnprocessedItems") or {}).items()
         }
-        return response
+        return self._with_metrics(response)
+
+    def _plain(self, write: Params) -> Params:
+        return {kind: serialized(part, self._form) for kind, part in write.items()}
+
+    def _with_metrics(self, response: Response) -> Response:
+        if _METRICS not in response:
+            return response
+        found = response[_METRICS].items()
+        return {**response, _METRICS: {name: [deserialized(each, self._form) for each in of] for name, of in found}}
 
     def _as_given(self, name: str, writes: list[Any], given: Params) -> list[Any]:
         """Return writes that were not processed as they were before encryption, so that they can be sent again.
@@ -136,15 +149,15 @@ class Requests:
         """
         requests = self.for_table(name)
         if requests is None:
-            return writes
+            return [{kind: deserialized(part, self._form) for kind, part in write.items()} for write in writes]
 
-        def key(write: Any) -> tuple[Any, ...]:
+        def key(write: Any, form: Form) -> tuple[Any, ...]:
             item = write["PutRequest"]["Item"] if "PutRequest" in write else write["DeleteRequest"]["Key"]
-            return tuple(self._form.key_part(item[part]) for part in requests.table.key)
+            return tuple(form.key_part(item[part]) for part in requests.table.key)
 
         asked = sorted((each for each in given if table_name(each) == table_name(name)), key=name.__eq__)
-        before = {key(write): write for each in asked for write in given[each]}  # those under this very name count
-        return [before[key(write)] for write in writes]
+        before = {key(write, self._form): write for each in asked for write in given[each]}  # this very name counts
+        return [before[key(write, WIRE)] for write in writes]
 
     def transact_get_items(self, params: Params) -> Exchange:
         """Decrypt what is read."""
@@ -154,18 +167,19 @@ class Requests:
         for each in params["TransactItems"]:
             requests = self.for_table(each["Get"]["TableName"])
             if requests is None:
-                wanted.append(each)
+                wanted.append({**each, "Get": serialized(each["Get"], self._form)})
                 asked.append(None)
             else:
                 request, projection = requests.get(each["Get"])
                 wanted.append({**each, "Get": request})
                 asked.append((requests, projection))
         response = dict((yield {**params, "TransactItems": wanted}))
-        opened = []
+        opened: list[Any] = []
         for found, reading in zip(response.get("Responses", ()), asked, strict=True):
             if reading is not None and found.get("Item"):
-                found = {**found, "Item": reading[0].opened(found["Item"], reading[1])}
-            opened.append(found)
+                opened.append({**found, "Item": reading[0].opened(found["Item"], reading[1])})
+            else:
+                opened.append(deserialized(found, self._form))
         response["Responses"] = opened
         return response
 
@@ -178,19 +192,19 @@ class Requests:
             requests = self.for_table(write["TableName"])
             by.append(requests)
             if requests is None:
-                sent.append(each)
+                sent.append(self._plain(each))
             elif kind not in _WRITES:
                 raise ProtectedAttributeError(f"the effect of a {kind} on protected items is not known")
             else:
                 sent.append({kind: _WRITES[kind](requests, write)})
         try:
-            return (yield {**params, "TransactItems": sent})
+            return self._with_metrics((yield {**params, "TransactItems": sent}))
         except ClientError as error:
             reasons = error.response.get("CancellationReasons", [])  # one for each write
             for reason, requests in zip(reasons, by, strict=False):
                 if requests is not None:
                     decrypt_failed_item(requests.failed_items, reason)
-            explain_size(error, [each["Put"]["Item"] for each in sent if "Put" in each], self._form)
+            explain_size(error, [each["Put"]["Item"] for each in sent if "Put" in each])
             raise
 
 
@@ -198,6 +212,6 @@ def _encrypted(requests: TableRequests, write: Params) -> Params:
     if set(write) == {"PutRequest"}:
         return {"PutRequest": {**write["PutRequest"], "Item": requests.items.encrypted(write["PutRequest"]["Item"])}}
     if set(write) == {"DeleteRequest"}:
-        requests.check_key(write["DeleteRequest"].get("Key"), written=True)
-        return write
+        request = write["DeleteRequest"]
+        return {"DeleteRequest": {**request, "Key": requests.sent_key(request.get("Key"), written=True)}}
     raise ProtectedAttributeError(f"the effect of {'/'.join(write)} in a batch on protected items is not known")

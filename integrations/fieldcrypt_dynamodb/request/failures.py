@@ -8,7 +8,6 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from fieldcrypt import FieldcryptError
-from fieldcrypt_dynamodb.item.forms import Form
 from fieldcrypt_dynamodb.item.items import Items
 
 __all__ = ["decrypt_failed_item", "explain_size", "size_of"]
@@ -30,18 +29,17 @@ def decrypt_failed_item(items: Items, failure: Any) -> None:
             del failure["Item"]
 
 
-def explain_size(error: ClientError, sent: Iterable[Mapping[str, Any]], form: Form) -> None:
+def explain_size(error: ClientError, sent: Iterable[Mapping[str, Any]]) -> None:
     """Add the sizes of items as they were sent to an error that is about sizes.
 
     Args:
         error: is changed.
         sent: the items.
-        form: of their values.
     """
     details = error.response.get("Error", {})
     if details.get("Code") != "ValidationException" or "size" not in details.get("Message", "").lower():
         return
-    sizes = ", ".join(f"{size_of(form.wire(item)):,}" for item in sent)
+    sizes = ", ".join(f"{size_of(item):,}" for item in sent)
     if sizes:
         note = f"after encryption the items put have these bytes: {sizes}"
         details["Message"] = f"{details['Message']} ({note})"

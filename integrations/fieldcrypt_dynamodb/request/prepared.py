@@ -18,11 +18,14 @@ from fieldcrypt_dynamodb.protected_table import ProtectedTable
 from fieldcrypt_dynamodb.request.exchange import Exchange, Params
 from fieldcrypt_dynamodb.request.failures import decrypt_failed_item, explain_size
 from fieldcrypt_dynamodb.request.parameters import check_known
+from fieldcrypt_dynamodb.request.plain_parts import deserialized
 
 __all__ = ["CONDITION", "EVERYTHING", "PreparedRequests"]
 
 CONDITION, _PROJECTION = "ConditionExpression", "ProjectionExpression"
 EVERYTHING = Projection(None)
+_KEYS = ("Key", "ExclusiveStartKey")
+_METRICS = "ItemCollectionMetrics"
 
 
 class PreparedRequests:
@@ -30,7 +33,7 @@ class PreparedRequests:
 
     Args:
         table: the description.
-        form: of the values.
+        form: of the application's values.
         tenant: the only tenant whose items these are, or None.
     """
 
@@ -39,10 +42,10 @@ class PreparedRequests:
         self.items = Items(table, form, tenant)
         # In errors items have DynamoDB's form, also where boto3 gives all else in Python's.
         self.failed_items = self.items if form is WIRE else Items(table, WIRE, tenant)
-        self._form = form
+        self._form, self._tops = form, table.tops
 
-    def check_key(self, key: Any, *, written: bool = False) -> None:
-        """Refuse a whole item in place of a key: DynamoDB does too, but has seen its values by then.
+    def sent_key(self, key: Any, *, written: bool = False) -> Any:
+        """Return a key as it is sent. A whole item is refused: DynamoDB does that too, but has seen its values by then.
 
         Args:
             key: what was given for one.
@@ -51,31 +54,36 @@ class PreparedRequests:
         Raises:
             ProtectedAttributeError: it has a protected attribute, or is the key of another tenant's item.
         """
-        if (key.__class__ is dict or isinstance(key, Mapping)) and not self.table.tops.isdisjoint(key):
-            name = next(name for name in key if name in self.table.tops)
+        if key.__class__ is not dict and not isinstance(key, Mapping):
+            return key  # boto3 says what is wrong with it
+        if not self._tops.isdisjoint(key):
+            name = next(name for name in key if name in self._tops)
             raise ProtectedAttributeError(
                 f"a key of {self.table.name} has the protected attribute {name!r}: it consists of "
                 f"{' and '.join(self.table.key)}, and what an index adds"
             )
-        if written and isinstance(key, Mapping):
+        if written:
             self.items.check_tenant(key)
+        return self._form.serialize_item(key)
 
     # What they have in common
 
     def _prepared(self, operation: str, params: Params) -> tuple[dict[str, Any], Placeholders]:
         """Return a copy of a request with its conditions as text, and its placeholders."""
         check_known(operation, params)
-        for name in ("Key", "ExclusiveStartKey"):
-            self.check_key(params.get(name), written=operation in ("delete_item", "update_item"))
-        new = dict(params)
+        new = {**params, **self._keys(params, written=operation in ("delete_item", "update_item"))}
         build_conditions(new, allowed=self._form is PYTHON)
-        placeholders = Placeholders(new)
+        placeholders = Placeholders(new, self._form)
         if CONDITION in new:
             condition = rewrite(
                 new[CONDITION], self.table, placeholders, self._form, self.items.tenant_text, compares=False
             )
             new[CONDITION] = condition.text
         return new, placeholders
+
+    def _keys(self, params: Params, *, written: bool = False) -> Params:
+        """Return the keys among parameters as they are sent."""
+        return {name: self.sent_key(params[name], written=written) for name in _KEYS if name in params}
 
     def _projected(self, new: dict[str, Any], placeholders: Placeholders, needed: Iterable[str] = ()) -> Projection:
         if _PROJECTION not in new:
@@ -87,8 +95,11 @@ class PreparedRequests:
     def _sent(self, params: Params) -> Exchange:
         """Have a request sent, and return the response; an error says what can be said about items."""
         try:
-            return (yield params)
+            response = yield params
         except ClientError as error:
             decrypt_failed_item(self.failed_items, error.response)
-            explain_size(error, [params["Item"]] if "Item" in params else [], self._form)
+            explain_size(error, [params["Item"]] if "Item" in params else [])
             raise
+        if _METRICS in response:
+            response = {**response, _METRICS: deserialized(response[_METRICS], self._form)}
+        return response

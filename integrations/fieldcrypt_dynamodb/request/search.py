@@ -9,6 +9,7 @@ from fieldcrypt import DecryptionError
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError
 from fieldcrypt_dynamodb.expression.conditions import Condition, KeySearch, meets, rewrite, rewrite_key
 from fieldcrypt_dynamodb.expression.placeholders import Placeholders
+from fieldcrypt_dynamodb.item.values import bytes_of
 from fieldcrypt_dynamodb.request.exchange import Exchange, Params
 from fieldcrypt_dynamodb.request.pages import joined
 from fieldcrypt_dynamodb.request.prepared import PreparedRequests
@@ -59,6 +60,8 @@ class SearchRequests(PreparedRequests):
         projection = self._projected(new, placeholders, compared | asked_about)
         placeholders.put_into(new)
         response = yield from self._sent(new) if search is None else self._sent_per_tag(new, search)
+        if "LastEvaluatedKey" in response:
+            response = {**response, "LastEvaluatedKey": self._form.deserialize_item(response["LastEvaluatedKey"])}
         if counted:
             return response
         items = [self.items.decrypted(item, whole=projection.verifies) for item in response.get("Items", ())]
@@ -84,14 +87,14 @@ class SearchRequests(PreparedRequests):
         start = new.get("ExclusiveStartKey")
         tags = search.tags
         if start is not None and search.companion in start:
-            tag = self._form.bytes_of(start[search.companion])
+            tag = bytes_of(start[search.companion])
             tags = tags[tags.index(tag) :] if tag in tags else tags
         found: dict[str, Any] = {}
         for tag in tags:
             request = dict(new)
             request["ExpressionAttributeValues"] = {
                 **new["ExpressionAttributeValues"],
-                search.placeholder: self._form.binary(tag),
+                search.placeholder: {"B": tag},
             }
             if found:
                 request.pop("ExclusiveStartKey", None)

@@ -1,6 +1,7 @@
 """What each operation of DynamoDB needs done to its request and its response.
 
-The parameters are boto3's, in either form. Nothing is sent here: an operation is an `Exchange`.
+The parameters are boto3's, in either form; what is yielded, and what is sent in, has DynamoDB's own. Nothing is sent
+here: an operation is an `Exchange`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from fieldcrypt_dynamodb.expression.placeholders import Placeholders
 from fieldcrypt_dynamodb.expression.projections import Projection
 from fieldcrypt_dynamodb.expression.syntax import beside_and
 from fieldcrypt_dynamodb.expression.updates import Update
+from fieldcrypt_dynamodb.item.forms import PYTHON
 from fieldcrypt_dynamodb.item.plaintext import key_of
 from fieldcrypt_dynamodb.request.exchange import Exchange, Params, Response
 from fieldcrypt_dynamodb.request.prepared import CONDITION, EVERYTHING
@@ -60,8 +62,7 @@ class TableRequests(SearchRequests):
     def get(self, params: Params) -> tuple[dict[str, Any], Projection]:
         """Return the request of `get_item`, or of a Get in a transaction, and what was asked for."""
         if params.keys() <= _PLAIN_GET:
-            self.check_key(params.get("Key"))
-            return dict(params), EVERYTHING
+            return {**params, **self._keys(params)}, EVERYTHING
         new, placeholders = self._prepared("get_item", params)
         projection = self._projected(new, placeholders)
         placeholders.put_into(new)
@@ -116,7 +117,7 @@ class TableRequests(SearchRequests):
         needed = []
         tenant = self.table.tenant
         if protected and tenant is not None and tenant not in key:
-            named = placeholders.value(self._form.scalar(self.items.tenant))
+            named = placeholders.value(PYTHON.serialize(self.items.tenant))
             needed.append(f"{placeholders.name(tenant)} = {named}")
         if self.table.seal is not None:
             needed.append(f"attribute_exists({placeholders.name(self.table.seal.attribute)})")

@@ -11,7 +11,6 @@ from pynamodb.models import Model
 
 from fieldcrypt import ConfigurationError, DecryptionError, Encryptor
 from fieldcrypt.spi import declare_table, encrypt_fields
-from fieldcrypt_dynamodb.item.forms import WIRE
 from fieldcrypt_dynamodb.item.items import MIN_BATCH
 from fieldcrypt_dynamodb.item.plaintext import part_of, stored
 from fieldcrypt_dynamodb.request.warm_keys import warm_keys
@@ -216,7 +215,7 @@ class Plan:
             if binding is None:
                 binding = self.item_key.binding(item)
             context, tenant = binding
-            previous = {"part": part_of(item, WIRE)} if mixed else {}
+            previous = {"part": part_of(item)} if mixed else {}
             value = decrypt(data, tenant=tenant, context=context, **previous)
             if from_field is not None:
                 try:

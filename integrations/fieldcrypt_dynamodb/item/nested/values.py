@@ -13,6 +13,7 @@ from fieldcrypt_dynamodb.item.description import TableDescription
 from fieldcrypt_dynamodb.item.forms import WIRE, Form
 from fieldcrypt_dynamodb.item.nested.shape import Found, Shape
 from fieldcrypt_dynamodb.item.plaintext import part_of, stored
+from fieldcrypt_dynamodb.item.values import bytes_of
 
 __all__ = ["NestedValues"]
 
@@ -40,15 +41,14 @@ class NestedValues:
         except TypeError as error:
             raise ProtectedAttributeError(f"{self._table.name}: {error}") from None
 
-    def encrypt(self, values: dict[str, Any], binding: Binding) -> None:
-        """Replace the attributes that have protected values in them, and put tags beside them."""
-        shapes = {name: shape for name, shape in self._table.nested.items() if name in values}
-        found = [each for name, shape in shapes.items() for each in self._copied(values, name, shape)]
-        tags = self._encrypt(found, binding)
-        values.update((name, tag) for name, tag in tags.items() if tag is not None)
+    def encrypted(self, item: Mapping[str, Any], binding: Binding) -> dict[str, Any]:
+        """Return the attributes of an item that have protected values in them as they are stored, and their tags."""
+        values = {name: item[name] for name in self._table.nested if name in item}
+        found = [each for name in values for each in self._copied(values, name, self._table.nested[name])]
+        return {**self._encrypt(found, binding), **self._form.serialize_item(values)}
 
     def encrypt_in(self, shape: Shape, value: Any, binding: Binding) -> tuple[Any, dict[str, Any]]:
-        """Return a map or list with its values encrypted, and what each companion of them has to be; None: absent.
+        """Return a map or list as it is stored, and what each companion of its values has to be; None: absent.
 
         Raises:
             ProtectedAttributeError: it has another shape, or members that are refused.
@@ -59,7 +59,7 @@ class NestedValues:
         tags = self._encrypt(self._copied(values, "", shape), binding)
         companions = self._table.companions
         absent = dict.fromkeys(companions[name] for name in shape.attributes if name in companions)
-        return values[""], {**absent, **tags}
+        return self._form.serialize(values[""]), {**absent, **tags}
 
     def _copied(self, values: dict[str, Any], name: str, shape: Shape) -> list[Found]:
         found: list[Found] = []
@@ -79,9 +79,7 @@ class NestedValues:
                 name, to_field = each.attribute, self._conversions[each.attribute].to_field
                 value = each.value if to_field is None else to_field(each.value)
                 if name in table.indexes:
-                    tags[table.companions[name]] = self._form.binary(
-                        table.indexes[name].tag(value, tenant=binding.tenant)
-                    )
+                    tags[table.companions[name]] = {"B": table.indexes[name].tag(value, tenant=binding.tenant)}
                 yield table.fields[name], value, self._context(each, binding)
 
         try:
@@ -96,7 +94,7 @@ class NestedValues:
 
         Args:
             new: what the application gets.
-            item: as it was read.
+            item: as it is stored.
             binding: returns what its values are bound to; only called if there are some.
 
         Raises:
@@ -118,12 +116,12 @@ class NestedValues:
         raise refused  # here, where no chained exception carries a value
 
     def _decrypted(self, found: Found, item: Mapping[str, Any], binding: Binding) -> Any:
-        name, tenant, data = found.attribute, binding.tenant, self._form.bytes_of(found.value)
+        name, tenant, read = found.attribute, binding.tenant, self._form.serialize(found.value)
+        data: Any = bytes_of(read)
         field, mixed = self._table.fields[name], self._table.mixed.get(name)
         context, from_field = self._context(found, binding), self._conversions[name].from_field
         if mixed is not None:
-            data = stored(self._form.wire({name: found.value})[name])
-            value = mixed.decrypt(data, tenant=tenant, context=context, part=part_of(item, self._form))
+            value = mixed.decrypt(stored(read), tenant=tenant, context=context, part=part_of(item))
         elif data is None:
             plain = DecryptionError(f"{self._table.name}.{name} holds a value that is not encrypted")
             raise field.reported_error(plain, tenant=tenant)

@@ -1,0 +1,78 @@
+"""The client of a boto3 Table or resource, without boto3's own conversions of values.
+
+A resource makes its client convert by event handlers, which copy what is sent deeply, and walk through each request and
+each response along the shapes of the operation's model. Here they are shown a model that has no shapes to walk through.
+"""
+
+from __future__ import annotations
+
+from copy import copy
+from typing import Any
+
+from botocore.client import BaseClient
+
+from fieldcrypt import ConfigurationError
+
+__all__ = ["wire_client"]
+
+_CONVERTED_AT = ("before-parameter-build.", "after-call.")
+
+
+def wire_client(client: Any) -> Any:
+    """Return a client that takes and gives values in DynamoDB's own form, whatever a resource made of this one.
+
+    It has all else in common with the client, which is not changed: credentials, retries, connections, and what is set
+    on it or registered with its events later.
+
+    Args:
+        client: of boto3.
+
+    Raises:
+        ConfigurationError: it is something else.
+    """
+    kind = type(client)
+    if not issubclass(kind, BaseClient):
+        raise ConfigurationError(f"a {kind.__module__}.{kind.__qualname__} is no client of boto3")
+    meta = copy(client.meta)
+    meta.events = _Events(client.meta.events)
+    other: Any = object.__new__(type(kind.__name__, (kind,), {"meta": property(lambda self: meta)}))
+    other.__dict__ = client.__dict__
+    return other
+
+
+class _Opaque:
+    """Shows all that an object has, but for some attributes."""
+
+    def __init__(self, shown: Any, **instead: Any) -> None:
+        self._shown = shown
+        self.__dict__.update(instead)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._shown, name)
+
+
+class _Events:
+    """The events of a client, whose handlers find nothing to convert."""
+
+    def __init__(self, events: Any) -> None:
+        self._events = events
+        self._models: dict[str, Any] = {}
+
+    def emit(self, event_name: str, **kwargs: Any) -> Any:
+        if event_name.startswith(_CONVERTED_AT):
+            kwargs["model"] = self._without_shapes(kwargs["model"])
+        return self._events.emit(event_name, **kwargs)
+
+    def _without_shapes(self, model: Any) -> Any:
+        found = self._models.get(model.name)
+        if found is None:
+            shapes = {name: _without_type(getattr(model, name)) for name in ("input_shape", "output_shape")}
+            found = self._models[model.name] = _Opaque(model, **shapes)
+        return found
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._events, name)
+
+
+def _without_type(shape: Any) -> Any:
+    return None if shape is None else _Opaque(shape, type_name="converted")
