@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import datetime as dt
+import gzip
 import json
 import pickle
+import time
 from base64 import b64encode
 from collections import UserDict
+from collections.abc import Callable
 from decimal import Decimal
 from itertools import product
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
 from fieldcrypt import DecryptionError, Encryptor, FileKeyStore, LocalKeyProvider
 from fieldcrypt_dynamodb import (
+    EncryptedClient,
     EncryptedTable,
     ItemSeal,
     ProtectedAttributeError,
@@ -31,9 +36,18 @@ from tests.dynamodb.patients import encryptor as encryptor
 from tests.dynamodb.patients import raw as raw
 from tests.dynamodb.patients import resource as resource
 from tests.dynamodb.patients import table as table
-from tests.support.dynamodb import OnMoto
+from tests.support.dynamodb import FIRST, DynamoDb, OnMoto
+from tests.support.encryptors import new_encryptor
 
 FORMS: dict[str, Any] = {"python": ITEM, "dynamodb": WIRE_ITEM, "json": WIRE_ITEM}
+
+
+def until(found: Callable[[], Any]) -> Any:
+    """What is found in the end of something that takes time."""
+    deadline = time.monotonic() + 20
+    while not (seen := found()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return seen
 
 
 class TestItems:
@@ -113,6 +127,45 @@ class TestWithWrappers(OnMoto):
         table.put_item(Item=ITEM)
         with pytest.raises(DecryptionError):
             EncryptedTable(resource.Table("patients"), of_tenant(description, "south")).get_item(Key=KEY)
+
+
+class TestFilesInS3(OnMoto):
+    """Which DynamoDB itself reads and writes."""
+
+    @pytest.fixture
+    def s3(self, dynamodb: DynamoDb) -> Any:
+        """boto3's client, with a bucket of its own."""
+        keys: Any = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
+        client = boto3.client("s3", region_name=FIRST, endpoint_url=dynamodb.endpoints[FIRST], **keys)
+        client.create_bucket(Bucket="files")
+        return client
+
+    def test_an_import_and_an_export_hold_what_the_wrapper_reads_and_wrote(self, dynamodb: DynamoDb, s3: Any) -> None:
+        raw, keys = dynamodb.client(), {"KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}]}
+        people = ProtectedTable("people", new_encryptor(), key=["id"], attributes={"ssn": str, "photo": bytes})
+        item = {"id": "1", "ssn": SSN, "photo": b"\x00\xff", "plain": b"\x01"}
+        line = json.dumps({"Item": people.encrypt_item(item, to="json")})
+        s3.put_object(Bucket="files", Key="in/1.json", Body=line.encode())
+        raw.import_table(
+            S3BucketSource={"S3Bucket": "files", "S3KeyPrefix": "in/"},
+            InputFormat="DYNAMODB_JSON",
+            TableCreationParameters={
+                **{"TableName": "people", "BillingMode": "PAY_PER_REQUEST", **keys},
+                "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
+            },
+        )
+        client = EncryptedClient(raw, [people])
+        wire = {"id": {"S": "1"}, "ssn": {"S": SSN}, "photo": {"B": b"\x00\xff"}, "plain": {"B": b"\x01"}}
+        assert until(lambda: client.scan(TableName="people")["Items"]) == [wire]
+        raw.update_continuous_backups(
+            TableName="people", PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True}
+        )
+        arn = raw.describe_table(TableName="people")["Table"]["TableArn"]
+        client.export_table_to_point_in_time(TableArn=arn, S3Bucket="files", S3Prefix="out")
+        (file,) = until(lambda: s3.list_objects_v2(Bucket="files", Prefix="out/").get("Contents"))
+        text = gzip.decompress(s3.get_object(Bucket="files", Key=file["Key"])["Body"].read()).decode()
+        lines = [json.loads(each) for each in text.splitlines()]
+        assert [decrypt_stream_record(each, people, to="python") for each in lines] == [{"Item": item}]
 
 
 RECORDS = {

@@ -65,7 +65,7 @@ class Secrets:
     def sent(self, request: Any) -> None:
         """Note a request of botocore."""
         self.requests += 1
-        body = request.body.encode() if isinstance(request.body, str) else bytes(request.body or b"")
+        body = request.body.encode() if isinstance(request.body, str) else _content(request.body or b"")
         target = request.headers.get("X-Amz-Target", request.url)
         self._sent[target.decode() if isinstance(target, bytes) else target, body] = None
 
@@ -110,6 +110,15 @@ class Secrets:
         parts = (self._secrets | {(str, name): None for name in self._names}).keys() - self._allowed
         secrets |= {secret for secret in parts if any(part in haystack for part in _distinctive(secret[1]))}
         return {secret for _, secret in secrets}
+
+
+def _content(body: Any) -> bytes:
+    """The content of a body that is bytes, or a file of them, as S3 has it."""
+    if not hasattr(body, "read"):
+        return bytes(body)
+    content: bytes = body.read()
+    body.seek(0)
+    return content
 
 
 @contextmanager
