@@ -15,6 +15,7 @@ from fieldcrypt_dynamodb.protected_table import ProtectedTable
 from fieldcrypt_dynamodb.request.batches import Requests
 from fieldcrypt_dynamodb.request.exchange import Exchange, Response, Send, run
 from fieldcrypt_dynamodb.request.operations import NOT_ON_PROTECTED, PASSED, check_kind, of_boto3, tables_named
+from fieldcrypt_dynamodb.wire_client import wire_client
 
 __all__ = ["AnyClient", "EncryptedClient"]
 
@@ -33,8 +34,9 @@ class AnyClient(Generic[A]):
 
     def __init__(self, client: Any, tables: Iterable[ProtectedTable]) -> None:
         check_kind(type(self).__name__, client, asynchronous=self._asynchronous)
-        self._client = client
-        self._requests = Requests(tables, PYTHON if is_of_resource(client) else WIRE)
+        of_resource = is_of_resource(client)
+        self._client, self._wire = client, wire_client(client) if of_resource else client
+        self._requests = Requests(tables, PYTHON if of_resource else WIRE)
 
     def _be_of_tenant(self, tenant: Tenant) -> None:
         self._requests = self._requests.of_tenant(tenant)
@@ -67,19 +69,19 @@ class AnyClient(Generic[A]):
 
     def batch_get_item(self, **params: Any) -> A:
         """Get and decrypt items."""
-        return self._run(self._requests.batch_get_item(params), self._client.batch_get_item)
+        return self._run(self._requests.batch_get_item(params), self._wire.batch_get_item)
 
     def batch_write_item(self, **params: Any) -> A:
         """Encrypt and put, or delete, items."""
-        return self._run(self._requests.batch_write_item(params), self._client.batch_write_item)
+        return self._run(self._requests.batch_write_item(params), self._wire.batch_write_item)
 
     def transact_get_items(self, **params: Any) -> A:
         """Get and decrypt items, in a transaction."""
-        return self._run(self._requests.transact_get_items(params), self._client.transact_get_items)
+        return self._run(self._requests.transact_get_items(params), self._wire.transact_get_items)
 
     def transact_write_items(self, **params: Any) -> A:
         """Encrypt and write items, in a transaction."""
-        return self._run(self._requests.transact_write_items(params), self._client.transact_write_items)
+        return self._run(self._requests.transact_write_items(params), self._wire.transact_write_items)
 
     def get_paginator(self, operation_name: str) -> Any:
         """Return boto3's paginator of an operation, whose pages are decrypted."""
@@ -92,10 +94,9 @@ class AnyClient(Generic[A]):
 
     def _on_table(self, operation: str, params: dict[str, Any]) -> A:
         requests = self._requests.for_table(params.get("TableName"))
-        send = getattr(self._client, operation)
         if requests is None:
-            return send(**params)  # type: ignore[no-any-return]
-        return self._run(getattr(requests, operation)(params), send)
+            return getattr(self._client, operation)(**params)  # type: ignore[no-any-return]
+        return self._run(getattr(requests, operation)(params), getattr(self._wire, operation))
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
