@@ -10,13 +10,18 @@ from fieldcrypt_dynamodb.errors import ProtectedAttributeError, named_error
 from fieldcrypt_dynamodb.expression.limits import lists_of
 from fieldcrypt_dynamodb.expression.placeholders import Placeholders
 from fieldcrypt_dynamodb.expression.syntax import Node, conditions
+from fieldcrypt_dynamodb.expression.tokens import Path
 from fieldcrypt_dynamodb.item.description import TableDescription
 from fieldcrypt_dynamodb.item.forms import Form
 from fieldcrypt_dynamodb.item.items import Items
+from fieldcrypt_dynamodb.item.nested.met import Meaning, Met
+from fieldcrypt_dynamodb.item.nested.shape import Shape
 
 __all__ = ["NO_TAG", "Comparison", "Condition", "KeySearch", "meets", "rewrite", "rewrite_key"]
 
 _PRESENCE = frozenset({"attribute_exists", "attribute_not_exists"})
+_FREE = frozenset({Meaning.PLAIN, Meaning.TELLING})
+_ASKED_FOR = frozenset({Meaning.PROTECTED, Meaning.AROUND, Meaning.UNKNOWN, Meaning.PLAIN})
 NO_TAG = bytes(MAX_TAG_SIZE + 1)  # which no value has: for searching where there is nothing to find
 
 
@@ -35,10 +40,11 @@ class Comparison(NamedTuple):
 def meets(item: Mapping[str, Any], comparisons: Iterable[Comparison], items: Items) -> bool:
     """Return True if an item that `items` decrypted has the values that were searched for."""
     for name, values in comparisons:
-        if name not in item or items.form.is_null(item[name]):
+        found = items.nested.value_of(item, name)
+        if found is None:
             return False
         to_field, index = items.to_field[name], items.table.indexes[name]
-        found = item[name] if to_field is None else to_field(item[name])
+        found = found if to_field is None else to_field(found)
         if not any(index.matches(found, value) for value in values):
             return False
     return True
@@ -84,20 +90,30 @@ class _Rewriting:
         """Yield the conditions that are not made of others, each with whether it has to hold for all that is found."""
         yield from _leaves(self.tree, True)
 
-    def touches(self, leaf: Node) -> set[str]:
-        """Return the attributes in a condition that are protected, or filled by fieldcrypt."""
-        return {root for root in _roots(leaf) if root in self._table.tops or root in self._table.own}
+    def touches(self, leaf: Node) -> list[Met[Shape]]:
+        """Return what a condition meets that is protected, filled by fieldcrypt, or that nobody declared."""
+        met = [self._met(path) for path in _paths(leaf)]
+        return [each for each in met if each.meaning not in _FREE or each.shape is not None]
+
+    def _met(self, path: Path) -> Met[Shape]:
+        if path.root in self._table.own:
+            return Met(Meaning.OWN, path.root)
+        return self._table.shape.met(path.steps)
 
     def asks_for_presence(self, leaf: Node) -> bool:
         """Return True if all that is asked is whether an attribute is there."""
-        return leaf.kind in _PRESENCE and len(leaf.parts) == 1 and _whole(leaf.parts[0]) is not None
+        path = leaf.parts[0].path if leaf.kind in _PRESENCE and len(leaf.parts) == 1 else None
+        meaning = Meaning.INSIDE if path is None else self._met(path).meaning
+        return meaning in _ASKED_FOR or (meaning is Meaning.OWN and path is not None and path.whole)
 
     def searched(self, leaf: Node) -> tuple[str, tuple[str, ...]] | None:
         """Return the attribute that a condition compares with values, and their placeholders, if there are tags."""
         parts = leaf.parts
         if leaf.kind == "=" and parts[0].kind == "value":
             parts = parts[::-1]
-        attribute = _whole(parts[0]) if leaf.kind in ("=", "in") and parts else None
+        path = parts[0].path if leaf.kind in ("=", "in") and parts else None
+        met = self._met(path) if path is not None else None
+        attribute = met.attribute if met is not None and met.meaning is Meaning.PROTECTED else None
         if attribute not in self._table.companions or any(part.value is None for part in parts[1:]):
             return None
         return attribute, tuple(part.value for part in parts[1:] if part.value is not None)
@@ -149,11 +165,18 @@ class _Rewriting:
             text = text[:start] + new + text[end:]
         return text
 
-    def refusal_error(self, leaf: Node, names: set[str]) -> ProtectedAttributeError:
+    def refusal_error(self, leaf: Node, met: Met[Shape]) -> ProtectedAttributeError:
         """Return why a condition is refused."""
-        name = sorted(names)[0]
+        name = met.attribute
         what = f"{self._table.name}.{name}"
-        if name in self._table.own:
+        if met.meaning is Meaning.MISSPELLED:
+            return ProtectedAttributeError(
+                f"{what} is a path, and a name in this expression: write it as a path, with a placeholder for each of "
+                "its names"
+            )
+        if met.meaning in (Meaning.UNKNOWN, Meaning.PLAIN):
+            return ProtectedAttributeError(f"{what} is not declared, neither protected nor plain={{…}}")
+        if met.meaning is Meaning.OWN:
             return ProtectedAttributeError(f"{what} is filled by fieldcrypt: conditions ask for the attribute itself")
         works = "attribute_exists and attribute_not_exists work"
         works += ", = and IN too, with plain values" if name in self._table.companions else ""
@@ -183,12 +206,12 @@ def rewrite(
     rewriting = _Rewriting(text, table, placeholders, form, tenant)
     comparisons = []
     for leaf, holds in rewriting.leaves():
-        names = rewriting.touches(leaf)
-        if not names or rewriting.asks_for_presence(leaf):
+        met = rewriting.touches(leaf)
+        if not met or rewriting.asks_for_presence(leaf):
             continue
         searched = rewriting.searched(leaf)
         if searched is None:
-            raise rewriting.refusal_error(leaf, names)
+            raise rewriting.refusal_error(leaf, met[0])
         comparison = rewriting.comparison(*searched)
         if table.indexes[comparison.attribute].truncated and not (holds and compares):
             raise ProtectedAttributeError(
@@ -219,12 +242,12 @@ def rewrite_key(
     comparisons: list[Comparison] = []
     search = None
     for leaf, holds in rewriting.leaves():
-        names = rewriting.touches(leaf)
-        if not names:
+        met = rewriting.touches(leaf)
+        if not met:
             continue
         searched = rewriting.searched(leaf)
         if searched is None or leaf.kind != "=" or not holds or comparisons:
-            raise rewriting.refusal_error(leaf, names)
+            raise rewriting.refusal_error(leaf, met[0])
         comparisons.append(rewriting.comparison(*searched))
         companion = table.companions[comparisons[0].attribute]
         tags = rewriting.tags(comparisons[0])
@@ -242,11 +265,11 @@ def _leaves(node: Node, holds: bool) -> Iterator[tuple[Node, bool]]:
 
 
 def _roots(node: Node) -> Iterator[str]:
+    return (path.root for path in _paths(node))
+
+
+def _paths(node: Node) -> Iterator[Path]:
     if node.path is not None:
-        yield node.path.root
+        yield node.path
     for part in node.parts:
-        yield from _roots(part)
-
-
-def _whole(node: Node) -> str | None:
-    return node.path.root if node.path is not None and node.path.whole else None
+        yield from _paths(part)

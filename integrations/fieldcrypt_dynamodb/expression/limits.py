@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError
-from fieldcrypt_dynamodb.expression.syntax import operators_in
+from fieldcrypt_dynamodb.expression.tokens import operators_in
 
 __all__ = ["check_growth", "lists_of"]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError
 from fieldcrypt_dynamodb.expression.limits import check_growth
-from fieldcrypt_dynamodb.expression.syntax import placeholders_in
+from fieldcrypt_dynamodb.expression.tokens import placeholders_in
 from fieldcrypt_dynamodb.item.forms import Form
 
 __all__ = ["EXPRESSIONS", "Placeholders"]

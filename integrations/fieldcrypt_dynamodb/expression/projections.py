@@ -7,11 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError
+from fieldcrypt_dynamodb.expression.changes import HELD
 from fieldcrypt_dynamodb.expression.placeholders import Placeholders
 from fieldcrypt_dynamodb.expression.syntax import paths
+from fieldcrypt_dynamodb.expression.tokens import Path
 from fieldcrypt_dynamodb.item.description import TableDescription
+from fieldcrypt_dynamodb.item.forms import WIRE, Form
+from fieldcrypt_dynamodb.item.nested.met import Meaning
 
 __all__ = ["Projection"]
+
+Steps = tuple[Any, ...]  # the names of a path, and indexes of lists
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +26,15 @@ class Projection:
 
     Attributes:
         text: the expression as it is sent; None if all is read.
-        asked: the attributes that were asked for.
+        asked: the attributes at the top that were asked for, or of which a part was.
         verifies: False if the seal cannot be verified, because nothing that it covers is read.
+        beside: paths in them that were not.
     """
 
     text: str | None
     asked: frozenset[str] = frozenset()
     verifies: bool = True
+    beside: tuple[Steps, ...] = ()
 
     @classmethod
     def from_text(
@@ -46,25 +54,73 @@ class Projection:
         found = paths(text, placeholders.names)
         sealed = frozenset(table.seal.over) if table.seal is not None else frozenset()
         for path in found:
-            if path.root in table.own:
-                raise ProtectedAttributeError(f"{table.name}.{path.root} is fieldcrypt's own, and no item has it here")
-            if not path.whole and (path.root in table.tops or path.root in sealed):
-                raise ProtectedAttributeError(
-                    f"DynamoDB cannot read a part of {table.name}.{path.root}, which is protected or sealed: "
-                    "project it as a whole",
-                    field=table.field_name(path.root),
-                )
-        asked = frozenset(path.root for path in found)
-        more = set(needed)
-        verifies = not sealed.isdisjoint(asked | more)
+            _check(table, path, sealed)
+        asked = {path.steps for path in found}
+        roots = frozenset(path.root for path in found)
+        more: set[Steps] = {table.paths[name].steps if name in table.paths else (name,) for name in needed}
+        names = roots | {str(steps[0]) for steps in more}
+        verifies = not sealed.isdisjoint(names)
         if table.seal is not None and verifies:
-            more |= sealed | {table.seal.attribute}
-        if verifies or not (asked | more).isdisjoint(table.tops):
-            more |= table.binding_attributes | table.previous_attributes
-        return cls(", ".join([text, *map(placeholders.name, sorted(more - asked))]), asked, verifies)
+            more |= {(name,) for name in (*sealed, table.seal.attribute)}
+        if verifies or not names.isdisjoint(table.tops):
+            more |= {(name,) for name in table.binding_attributes | table.previous_attributes}
+        more = {steps for steps in more if not _covered(steps, asked | (more - {steps}))}
+        added = (".".join(placeholders.name(str(step)) for step in steps) for steps in sorted(more, key=str))
+        beside = tuple(_beside(steps, asked) for steps in more if steps[0] in roots)
+        return cls(", ".join([text, *added]), roots, verifies, beside)
 
-    def cut(self, item: dict[str, Any]) -> dict[str, Any]:
-        """Return what was asked for of an item."""
+    def cut(self, item: dict[str, Any], form: Form) -> dict[str, Any]:
+        """Return what was asked for of an item, which is a copy as deep as there are protected values."""
         if self.text is None:
             return item
-        return {name: value for name, value in item.items() if name in self.asked}
+        kept = {name: value for name, value in item.items() if name in self.asked}
+        for steps in self.beside:
+            _remove(kept, steps, form)
+        return kept
+
+
+def _check(table: TableDescription, path: Path, sealed: frozenset[str]) -> None:
+    """Refuse a path that cannot be read alone."""
+    met = table.shape.met(path.steps)
+    if path.root in table.own:
+        raise ProtectedAttributeError(f"{table.name}.{path.root} is fieldcrypt's own, and no item has it here")
+    if met.meaning is Meaning.INSIDE or (not path.whole and path.root in sealed):
+        what = met.attribute if met.meaning is Meaning.INSIDE else path.root
+        raise ProtectedAttributeError(
+            f"DynamoDB cannot read a part of {table.name}.{what}, which is protected or sealed: project it as a whole",
+            field=table.field_name(what),
+        )
+    if met.meaning is Meaning.MISSPELLED:
+        raise ProtectedAttributeError(
+            f"{table.name}.{met.attribute} is a path, and a name in this expression: write it as a path, with a "
+            "placeholder for each of its names"
+        )
+    if met.meaning in HELD and not met.is_told:
+        raise ProtectedAttributeError(
+            f"{table.name}.{met.attribute} is bound to the member that distinguishes its element of the list, without "
+            "which it does not decrypt: project the element as a whole, or the list",
+            field=table.field_name(met.attribute),
+        )
+
+
+def _remove(content: dict[str, Any], steps: Steps, form: Form) -> None:
+    """Remove a member, and the maps that are empty without it: nothing else in them was asked for, or is there."""
+    if len(steps) == 1:
+        content.pop(steps[0], None)
+        return
+    inner = content.get(steps[0])
+    inner = inner.get("M") if form is WIRE and inner is not None else inner
+    if inner:
+        _remove(inner, steps[1:], form)
+        if not inner:
+            del content[steps[0]]
+
+
+def _covered(steps: Steps, others: Iterable[Steps]) -> bool:
+    """Return True if what a path leads to is read anyway."""
+    return any(steps[: len(other)] == other for other in others)
+
+
+def _beside(steps: Steps, asked: Iterable[Steps]) -> Steps:
+    """Return the first part of a path under which nothing was asked for."""
+    return next(steps[:end] for end in range(1, len(steps) + 1) if not any(each[:end] == steps[:end] for each in asked))

@@ -5,10 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError
+from fieldcrypt_dynamodb.expression.changes import HELD, check_change
 from fieldcrypt_dynamodb.expression.placeholders import Placeholders
-from fieldcrypt_dynamodb.expression.syntax import Node, Path, Tokens, operand
-from fieldcrypt_dynamodb.item.description import TableDescription
-from fieldcrypt_dynamodb.item.items import Binding, Items
+from fieldcrypt_dynamodb.expression.syntax import Node, operand
+from fieldcrypt_dynamodb.expression.tokens import Path, Tokens
+from fieldcrypt_dynamodb.item.binding import Binding
+from fieldcrypt_dynamodb.item.items import Items
+from fieldcrypt_dynamodb.item.nested.met import Meaning, Met
+from fieldcrypt_dynamodb.item.nested.shape import Shape
 
 __all__ = ["Update"]
 
@@ -25,6 +29,7 @@ class Update:
 
     Attributes:
         protected: True if it changes a protected attribute, so that the item's binding has to be known.
+        is_told: False if it changes what is in an element of a list, and only the item itself tells in which one.
 
     Raises:
         ProtectedAttributeError: it cannot be read, or does what would leave the item unreadable.
@@ -38,10 +43,15 @@ class Update:
         self._sets: list[tuple[Path, Node, str]] = []  # of each `SET path = value` its path, value and text
         self._others: list[tuple[str, Path, str]] = []  # of each other action its clause, path and text
         self._read(Tokens(text, placeholders.names))
-        changed = [path for path, _, _ in self._sets] + [path for _, path, _ in self._others]
-        for path in changed:
-            _check(self._table, path)
-        self.protected = any(path.root in self._table.attributes for path in changed)
+        changed = [("SET", path) for path, _, _ in self._sets] + [(clause, path) for clause, path, _ in self._others]
+        for clause, path in changed:
+            check_change(self._table, clause, path)
+        met = [self._met(path) for _, path in changed]
+        self.protected = any(each.meaning in HELD for each in met)
+        self.is_told = all(each.is_told for each in met)
+
+    def _met(self, path: Path) -> Met[Shape]:
+        return self._table.shape.met(path.steps)
 
     def _read(self, tokens: Tokens) -> None:
         while tokens.peek().kind != "end":
@@ -75,54 +85,75 @@ class Update:
         """
         clauses: dict[str, list[str]] = {clause: [] for clause in _CLAUSES}
         for path, value, source in self._sets:
-            if path.root in self._table.attributes:
-                self._set(path.root, value, binding, clauses)
+            met = self._met(path)
+            if met.meaning in HELD:
+                self._set(path, met, value, binding, clauses)
             else:
-                self._refuse_copies(value)
+                self._check_plain(met, value)
                 clauses["SET"].append(source)
         for clause, path, source in self._others:
             clauses[clause].append(source)
-            if path.root in self._table.attributes:
-                if clause != "REMOVE":
-                    raise self._refusal_error(path.root, clause)
-                if path.root in self._table.companions:
-                    clauses["REMOVE"].append(self._placeholders.name(self._table.companions[path.root]))
+            if self._met(path).meaning in HELD:
+                clauses["REMOVE"] += map(self._placeholders.name, self._items.nested.companions(self._met(path)))
         return " ".join(f"{clause} {', '.join(actions)}" for clause, actions in clauses.items() if actions)
 
-    def _set(self, attribute: str, value: Node, binding: Binding | None, clauses: dict[str, list[str]]) -> None:
-        given = _given(value, attribute)
-        if given is None or binding is None:
-            raise self._refusal_error(attribute, f"SET with {value.kind}")
-        once = value.kind == "if_not_exists"
-        companion = self._table.companions.get(attribute)
-        if once and companion is not None:
+    def _set(
+        self, path: Path, met: Met[Shape], value: Node, binding: Binding | None, clauses: dict[str, list[str]]
+    ) -> None:
+        companions = self._items.nested.companions(met)
+        if companions and value.kind in ("if_not_exists", "list_append"):
+            attribute = next(name for name in _attributes(met) if name in self._table.companions)
             raise ProtectedAttributeError(
                 f"{self._table.name}.{attribute} is searchable, and its tag would not follow: SET it with a condition, "
                 f"attribute_not_exists({attribute})",
                 field=self._table.field_name(attribute),
             )
-        encrypted, tag = self._items.encrypt(attribute, self._placeholders.take(given), binding)
-        clauses["SET"].append(self._assignment(attribute, encrypted, once=once))
-        if companion is not None and tag is not None:
-            clauses["SET"].append(self._assignment(companion, tag, once=False))
-        elif companion is not None:
-            clauses["REMOVE"].append(self._placeholders.name(companion))
+        if binding is None:
+            raise self._refusal_error(met, f"SET with {value.kind}")
+        tags: dict[str, Any] = {}
+        assigned = self._assigned(path, met, value, binding, tags)
+        clauses["SET"].append(f"{self._text[path.start : path.end]} = {assigned}")
+        for companion, tag in tags.items():
+            name = self._placeholders.name(companion)
+            if tag is None:
+                clauses["REMOVE"].append(name)
+            else:
+                clauses["SET"].append(f"{name} = {self._placeholders.value(tag)}")
 
-    def _assignment(self, attribute: str, value: Any, *, once: bool) -> str:
-        name, new = self._placeholders.name(attribute), self._placeholders.value(value)
-        return f"{name} = if_not_exists({name}, {new})" if once else f"{name} = {new}"
+    def _assigned(self, path: Path, met: Met[Shape], value: Node, binding: Binding, tags: dict[str, Any]) -> str:
+        """Return what is assigned to a path, with its values encrypted, and note their tags."""
+        is_around = met.meaning is Meaning.AROUND
+        if value.value is not None:
+            new, found = self._items.nested.encrypt_at(met, self._placeholders.take(value.value), binding)
+            tags.update(found)
+            return self._placeholders.value(new)
+        if is_around and value.path is not None and value.path.steps == path.steps:
+            return self._text[value.start : value.end]
+        parts = value.parts
+        if len(parts) == 2 and value.kind == "if_not_exists" and _is(parts[0], path):
+            given = self._assigned(path, met, parts[1], binding, tags)
+            return f"if_not_exists({self._text[path.start : path.end]}, {given})"
+        if len(parts) == 2 and value.kind == "list_append" and is_around:
+            return f"list_append({', '.join(self._assigned(path, met, part, binding, tags) for part in parts)})"
+        raise self._refusal_error(met, f"SET with {value.kind}")
 
-    def _refuse_copies(self, value: Node) -> None:
+    def _check_plain(self, met: Met[Shape], value: Node) -> None:
         """Refuse to have the value of a protected attribute copied to another one, where it would not decrypt."""
-        if value.path is not None and (value.path.root in self._table.tops or value.path.root in self._table.own):
-            raise self._refusal_error(value.path.root, "a copy of it")
+        if value.path is not None:
+            copied = self._met(value.path)
+            if value.path.root in self._table.own or copied.meaning in {*HELD, Meaning.INSIDE, Meaning.ASIDE}:
+                raise self._refusal_error(copied, "a copy of it", value.path.root)
+        if value.value in self._placeholders.values and met.shape is not None:
+            self._items.nested.check_plain(met.shape, self._placeholders.values[value.value])
         for part in value.parts:
-            self._refuse_copies(part)
+            self._check_plain(met, part)
 
-    def _refusal_error(self, attribute: str, what: str) -> ProtectedAttributeError:
+    def _refusal_error(self, met: Met[Shape], what: str, root: str = "") -> ProtectedAttributeError:
+        attribute = met.attribute or root
+        more = ", and list_append of plain elements" if met.meaning is Meaning.AROUND else ""
         return ProtectedAttributeError(
             f"DynamoDB cannot compute with the protected attribute {self._table.name}.{attribute}, which holds "
-            f"ciphertext ({what}): SET with a plain value, if_not_exists on the attribute itself, and REMOVE work",
+            f"ciphertext ({what}): SET with a plain value, if_not_exists on the attribute itself{more} and REMOVE work",
             field=self._table.field_name(attribute),
         )
 
@@ -140,34 +171,9 @@ def _sum(tokens: Tokens) -> Node:
     return Node("sum", (first, second), first.start, second.end)
 
 
-def _check(table: TableDescription, path: Path) -> None:
-    if path.root in table.nested or (path.root in table.attributes and not path.whole):
-        raise ProtectedAttributeError(
-            f"DynamoDB cannot change a part of the protected attribute {table.name}.{path.root}: set it as a whole",
-            field=table.field_name(path.root),
-        )
-    if path.root in table.own:
-        raise ProtectedAttributeError(f"{table.name}.{path.root} is filled by fieldcrypt, and cannot be set")
-    if path.root == table.tenant:
-        raise ProtectedAttributeError(
-            f"{table.name}.{path.root} is the tenant, under whose keys the item is encrypted: put the whole item to "
-            "change it"
-        )
-    if path.root in table.previous_attributes:
-        raise ProtectedAttributeError(
-            f"{table.name}.{path.root} is what values were bound to before, and may be until all are re-encrypted: "
-            "put the whole item to change it"
-        )
-    if table.seal is not None and path.root in table.seal.over:
-        raise ProtectedAttributeError(
-            f"{table.name}.{path.root} is sealed together with other attributes: read the item, change it, and put it "
-            "as a whole"
-        )
+def _is(node: Node, path: Path) -> bool:
+    return node.path is not None and node.path.steps == path.steps
 
 
-def _given(value: Node, attribute: str) -> str | None:
-    """Return the placeholder of a plain value that is set, perhaps only if the attribute is not there."""
-    if value.kind == "if_not_exists" and len(value.parts) == 2:
-        path = value.parts[0].path
-        return value.parts[1].value if path is not None and path.whole and path.root == attribute else None
-    return value.value
+def _attributes(met: Met[Shape]) -> list[str]:
+    return [met.attribute] if met.shape is None else met.shape.attributes

@@ -144,6 +144,7 @@ class TableDescription:
         self.paths = {
             attribute: declared_path(attribute, protection) for attribute, protection in self.attributes.items()
         }
+        self.tops = frozenset(path.first for path in self.paths.values())  # what is protected, or has such values in it
         self.fields: dict[str, Field[Any]] = {}
         self.mixed: dict[str, MixedField] = {}  # by which else is read, for now
         self.indexes: dict[str, BlindIndex[Any]] = {}
@@ -166,7 +167,9 @@ class TableDescription:
             self.seal_field = protection.field(encryptor, f"{self._fields_name}.{seal.attribute}", offload=waiting)
         self._check()
         self.shape = declared_shape(self.paths, self.binding_attributes | self.previous_attributes, plain)
-        self.nested = {str(name): child for name, child in self.shape.steps.items() if isinstance(child, Shape)}
+        shapes = {str(name): child for name, child in self.shape.steps.items() if isinstance(child, Shape)}
+        self.nested = {name: shape for name, shape in shapes.items() if shape.attributes}
+        self.plain_maps = {name: shape for name, shape in shapes.items() if not shape.attributes}
         self.checks_names = plain is not None or bool(self.nested)
         declare_table(
             encryptor,
@@ -195,11 +198,6 @@ class TableDescription:
         for declared, index in zip(protection.indexes, indexes, strict=True):
             declared.check_plain_tags()
             self.indexes[attribute], self.companions[attribute] = index, declared.companion
-
-    @property
-    def tops(self) -> frozenset[str]:
-        """The attributes at the top of items that are protected, or have protected values in them."""
-        return frozenset(path.first for path in self.paths.values())
 
     @property
     def own(self) -> frozenset[str]:

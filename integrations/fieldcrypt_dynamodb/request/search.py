@@ -67,12 +67,12 @@ class SearchRequests(PreparedRequests):
         items = [self.items.decrypted(item, whole=projection.verifies) for item in response.get("Items", ())]
         if "IndexName" in new:
             self._check_projected(items, compared)
-        kept = [projection.cut(item) for item in items if meets(item, comparisons, self.items)]
+        kept = [projection.cut(item, self._form) for item in items if meets(item, comparisons, self.items)]
         return {**response, "Items": kept, "Count": len(kept)}
 
     def _check_projected(self, items: list[dict[str, Any]], compared: Iterable[str]) -> None:
         for name in compared:
-            if any(name not in item for item in items):
+            if any(self.items.nested.value_of(item, name) is None for item in items):
                 raise DecryptionError(
                     f"an item of {self.table.name} lacks the attribute {name!r}, by which it was found: let the index "
                     "project it"

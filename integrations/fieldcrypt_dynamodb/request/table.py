@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from fieldcrypt import FieldcryptError
-from fieldcrypt_dynamodb.errors import write_applied_error
+from fieldcrypt_dynamodb.errors import ProtectedAttributeError, write_applied_error
 from fieldcrypt_dynamodb.expression.placeholders import Placeholders
 from fieldcrypt_dynamodb.expression.projections import Projection
 from fieldcrypt_dynamodb.expression.syntax import beside_and
@@ -71,7 +71,7 @@ class TableRequests(SearchRequests):
     def opened(self, item: Params, projection: Projection) -> dict[str, Any]:
         """Return an item that was read, with what was asked for."""
         found = self.items.decrypted(item, whole=projection.verifies)
-        return found if projection is EVERYTHING else projection.cut(found)
+        return found if projection is EVERYTHING else projection.cut(found, self._form)
 
     def delete_item(self, params: Params) -> Exchange:
         """Rewrite a condition; decrypt the old item, if it is returned."""
@@ -107,6 +107,11 @@ class TableRequests(SearchRequests):
         if _UPDATE in new:
             update = Update(new[_UPDATE], self.items, placeholders)
             protected = update.protected
+            if not update.is_told and _returns(params, "UPDATED"):
+                raise ProtectedAttributeError(
+                    f"{self.table.name}: what it removes of an element of a list does not decrypt without the member "
+                    "that distinguishes it: ask for ReturnValues=ALL_OLD, or none"
+                )
             new[_UPDATE] = update.rewritten(self.items.binding_of_key(key) if protected else None)
         self._restrict(new, key, placeholders, protected)
         placeholders.put_into(new)

@@ -14,6 +14,7 @@ class Meaning(enum.Enum):
     """What a document path meets."""
 
     PLAIN = "nothing protected"
+    OWN = "what fieldcrypt fills by itself"
     UNKNOWN = "what nobody declared, where that is refused"
     PROTECTED = "a protected value"
     INSIDE = "a part of a protected value"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from fieldcrypt import DecryptionError, Event, EventKind, Field
@@ -11,6 +11,7 @@ from fieldcrypt_dynamodb.errors import ProtectedAttributeError, named_error
 from fieldcrypt_dynamodb.item.binding import Binding
 from fieldcrypt_dynamodb.item.description import TableDescription
 from fieldcrypt_dynamodb.item.forms import WIRE, Form
+from fieldcrypt_dynamodb.item.nested.met import Met
 from fieldcrypt_dynamodb.item.nested.shape import Found, Shape
 from fieldcrypt_dynamodb.item.plaintext import part_of, stored
 from fieldcrypt_dynamodb.item.values import bytes_of
@@ -30,16 +31,18 @@ class NestedValues:
         self._table, self._form = table, form
         self._conversions = {name: form.conversion(each.type) for name, each in table.attributes.items()}
 
-    def check(self, names: Iterable[str]) -> None:
-        """Refuse attributes that are named like a path, or that nobody declared.
+    def check(self, item: Mapping[str, Any]) -> None:
+        """Refuse attributes of the application's item that are named like a path, or that nobody declared.
 
         Raises:
             ProtectedAttributeError: there is one.
         """
         try:
-            self._table.shape.check(names)
+            self._table.shape.check(item)
         except TypeError as error:
             raise ProtectedAttributeError(f"{self._table.name}: {error}") from None
+        for name in self._table.plain_maps.keys() & item.keys():
+            self.check_plain(self._table.plain_maps[name], item[name])
 
     def encrypted(self, item: Mapping[str, Any], binding: Binding) -> dict[str, Any]:
         """Return the attributes of an item that have protected values in them as they are stored, and their tags."""
@@ -47,8 +50,13 @@ class NestedValues:
         found = [each for name in values for each in self._copied(values, name, self._table.nested[name])]
         return {**self._encrypt(found, binding), **self._form.serialize_item(values)}
 
-    def encrypt_in(self, shape: Shape, value: Any, binding: Binding) -> tuple[Any, dict[str, Any]]:
-        """Return a map or list as it is stored, and what each companion of its values has to be; None: absent.
+    def encrypt_at(self, met: Met[Shape], value: Any, binding: Binding) -> tuple[Any, dict[str, Any]]:
+        """Return what is set, as it is stored, and what each companion becomes; None: absent.
+
+        Args:
+            met: a protected value, or what is around such values.
+            value: which is set there, in the form.
+            binding: the item's.
 
         Raises:
             ProtectedAttributeError: it has another shape, or members that are refused.
@@ -56,10 +64,35 @@ class NestedValues:
             KeyProviderError, KeyStoreError: as for `Field.encrypt`.
         """
         values = {"": value}
-        tags = self._encrypt(self._copied(values, "", shape), binding)
-        companions = self._table.companions
-        absent = dict.fromkeys(companions[name] for name in shape.attributes if name in companions)
-        return self._form.serialize(values[""]), {**absent, **tags}
+        if met.shape is not None:
+            found = self._copied(values, "", met.shape)
+        else:
+            found = [] if self._form.is_null(value) else [Found(met.attribute, values, "", value, ())]
+        tags = self._encrypt(found, binding)
+        return self._form.serialize(values[""]), {**dict.fromkeys(self.companions(met)), **tags}
+
+    def companions(self, met: Met[Shape]) -> list[str]:
+        """Return the attributes with the tags of what a path meets."""
+        names = [met.attribute] if met.shape is None else met.shape.attributes
+        return [self._table.companions[name] for name in names if name in self._table.companions]
+
+    def check_plain(self, shape: Shape, value: Any) -> None:
+        """Refuse members that nobody declared in what is set on a map or list without protected values.
+
+        Raises:
+            ProtectedAttributeError: it has some.
+        """
+        self._copied({"": value}, "", shape)
+
+    def value_of(self, item: Mapping[str, Any], attribute: str) -> Any:
+        """Return a value of an item that was decrypted, which is in no list; None if there is none."""
+        found: Any = item
+        for number, step in enumerate(self._table.paths[attribute].steps):
+            found = found.get("M", {}) if number and self._form is WIRE else found
+            found = found.get(step) if isinstance(found, Mapping) else None
+            if found is None or self._form.is_null(found):
+                return None
+        return found
 
     def _copied(self, values: dict[str, Any], name: str, shape: Shape) -> list[Found]:
         found: list[Found] = []
