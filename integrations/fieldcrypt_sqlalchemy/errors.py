@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError, DontWrapMixin, StatementError
 
-from fieldcrypt import PlaintextRefusedError
+from fieldcrypt import FieldcryptError, PlaintextRefusedError
+from fieldcrypt.spi import located
 
-__all__ = ["ProtectedColumnError", "column_error", "hide_unprocessed_parameters", "parameterless_error"]
+__all__ = [
+    "ProtectedColumnError",
+    "column_error",
+    "hide_unprocessed_parameters",
+    "parameterless_error",
+    "placed_error",
+]
 
 
 class ProtectedColumnError(PlaintextRefusedError, DontWrapMixin):
@@ -28,6 +36,20 @@ def column_error(type_: Any, why: str) -> ProtectedColumnError:
         why: the rest of the message.
     """
     return ProtectedColumnError(f"{type_.described} {why}", field=type_.name)
+
+
+def placed_error(error: FieldcryptError, column: Any, key: Mapping[str, Any]) -> FieldcryptError:
+    """Return the same error, saying of which column and row the value is. Keys are no secret, and values are.
+
+    Args:
+        error: about a value that was read.
+        column: the column.
+        key: the row's: attributes and their values.
+    """
+    placed = located(error)
+    message = str(placed.args[0]) if placed.args else ""
+    placed.args = (f"{column.table.name}.{column.name} of the row {dict(key)}: {message}",)
+    return placed
 
 
 _passed: dict[type[Exception], type[Exception]] = {}  # a class of errors -> the same with the mixin

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -22,7 +23,7 @@ from sqlalchemy.orm import (
     selectinload,
 )
 
-from fieldcrypt import ConfigurationError, DecryptionError, row_context
+from fieldcrypt import ConfigurationError, DecryptionError, KeyShreddedError, row_context
 from fieldcrypt_sqlalchemy import Encrypted, ProtectedColumnError, Sealed, encrypted, seal
 from tests.sqlalchemy.clinics import SSN, Clinic
 from tests.sqlalchemy.clinics import clinic as clinic
@@ -434,6 +435,10 @@ class TestStatements:
             assert patient.ssn == "new"
 
 
+def place(id: UUID) -> str:
+    return "^" + re.escape(f"patients.ssn of the row {{'id': {id!r}}}: ")
+
+
 class TestSwaps:
     @pytest.mark.parametrize(
         "swap",
@@ -446,14 +451,24 @@ class TestSwaps:
         ids=["rows", "columns", "tenants", "rows of tenants"],
     )
     def test_a_value_that_was_moved_by_sql_does_not_decrypt(self, clinic: Clinic, swap: str) -> None:
-        """Whoever can write to the database gains nothing by it."""
+        """Whoever can write to the database gains nothing by it, and the error names the row."""
         id = clinic.add(name="a", alias="x")
         clinic.add(name="b")
         clinic.add(name="c", clinic_id="south")
         clinic.sql(swap)
         with clinic.session() as session:
             patient = session.get_one(clinic.patient, id)
-            with pytest.raises(DecryptionError):
+            with pytest.raises(DecryptionError, match=place(id)):
+                _ = patient.ssn
+
+    def test_an_error_about_its_key_names_the_row_too(self, clinic: Clinic) -> None:
+        """Which was shredded, say."""
+        id = clinic.add()
+        clinic.encryptor.data_keys.shred("north", by="ann@example.org")
+        clinic.encryptor.forget()
+        with clinic.session() as session:
+            patient = session.get_one(clinic.patient, id)
+            with pytest.raises(KeyShreddedError, match=place(id)):
                 _ = patient.ssn
 
     def test_a_composite_key_is_bound_part_by_part(self, clinic: Clinic) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.orm.attributes import instance_state
 
 from fieldcrypt import DecryptionError, FieldcryptError
-from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
+from fieldcrypt_sqlalchemy.errors import ProtectedColumnError, placed_error
 from fieldcrypt_sqlalchemy.flush.flush import note_stored
 from fieldcrypt_sqlalchemy.row_key.row_key import RowKey
 from fieldcrypt_sqlalchemy.rows.attribute import ProtectedAttribute
@@ -80,7 +80,7 @@ def _mixed_getter(key: str, row: RowKey, field: SealedField) -> Callable[[Any, A
             place = row.place(state, values)
             try:
                 value._opened = field.decrypted(value._data, *place, tells=False)
-            except DecryptionError as error:
+            except FieldcryptError as error:
                 return _read_again(state, key, row, field, place[1], error)
         return value._opened
 
@@ -117,7 +117,7 @@ def _getter(key: str, row: RowKey, field: SealedField) -> Callable[[Any, Any, An
         context, tenant = bound_to
         try:
             plain = decrypt(value._data, tenant=tenant, context=context)
-        except DecryptionError as error:
+        except FieldcryptError as error:
             return _read_again(instance_state(instance), key, row, field, tenant, error)
         if from_field is not None:
             plain = field.converted(plain, value._data, tenant)
@@ -128,9 +128,27 @@ def _getter(key: str, row: RowKey, field: SealedField) -> Callable[[Any, Any, An
 
 
 def _read_again(
-    state: Any, key: str, row: RowKey, field: SealedField, tenant: str | None, error: DecryptionError
+    state: Any, key: str, row: RowKey, field: SealedField, tenant: str | None, error: FieldcryptError
 ) -> Any:
     """Return the value of an attribute that does not open, once it was loaded together with what it is bound to.
+
+    Raises:
+        FieldcryptError: it does not open all the same, or its key cannot be had; with the row in the message.
+    """
+    refused = error
+    if isinstance(error, DecryptionError):
+        try:
+            return _loaded_again(state, key, row, field, tenant, error)
+        except FieldcryptError as again:
+            refused = again
+    named = {name: state.dict.get(name) for name in row.spec.row}
+    raise placed_error(refused, row.mapper.columns[key], named) from refused.__cause__
+
+
+def _loaded_again(
+    state: Any, key: str, row: RowKey, field: SealedField, tenant: str | None, error: DecryptionError
+) -> Any:
+    """Return what an attribute has once it was loaded again.
 
     `refresh(object, ["tenant"])`, or a partial load that populates existing objects, brings the new tenant of a row
     that has moved, beside values that were sealed for the old one.
