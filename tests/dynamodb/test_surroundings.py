@@ -114,7 +114,7 @@ class TestMeta(OnMoto):
         client, plain = EncryptedResource(resource, [description]).meta.client, {**KEY, "email": "plain"}
         client.transact_write_items(
             TransactItems=[
-                {"Put": {"TableName": "other", "Item": plain}},
+                {"Put": {"TableName": "other", "Item": plain, "ConditionExpression": Attr("clinic").not_exists()}},
                 {"Put": {"TableName": "patients", "Item": ITEM}},
             ]
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from fieldcrypt_dynamodb.expression.condition_text import build_conditions
 from fieldcrypt_dynamodb.item.forms import WIRE, Form
 
 __all__ = ["deserialized", "serialized"]
@@ -15,8 +16,12 @@ _VALUES = ("Item", "Key", "ExpressionAttributeValues", "ItemCollectionKey")
 
 
 def serialized(part: Part, form: Form) -> Part:
-    """Return a part with its items, keys and values in DynamoDB's own form. What boto3 will refuse stays as it is."""
-    return part if form is WIRE else _converted(part, form.serialize_item)
+    """Return a part in DynamoDB's own form, with conditions as text. What boto3 will refuse stays as it is."""
+    if form is WIRE:
+        return part
+    new = dict(part)
+    build_conditions(new, allowed=True)
+    return _converted(new, form.serialize_item)
 
 
 def deserialized(part: Part, form: Form) -> Part:
