@@ -66,7 +66,7 @@ class Steps:
                 self._started = True
 
     def _start_one(self) -> None:
-        Thread(target=self._go_on, name="fieldcrypt", daemon=True).start()
+        Thread(target=self._go_on, name="fieldcrypt-aio", daemon=True).start()
 
     def _go_on(self) -> None:
         self._thread.goes_on = True
