@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 from fieldcrypt_dynamodb.aio.exchange import run_async
 from fieldcrypt_dynamodb.client import AnyClient
@@ -11,7 +12,7 @@ from fieldcrypt_dynamodb.request.exchange import Exchange, Response
 __all__ = ["AsyncEncryptedClient"]
 
 
-class AsyncEncryptedClient(AnyClient[Awaitable[Response]]):
+class AsyncEncryptedClient(AnyClient[Coroutine[Any, Any, Response]]):
     """A DynamoDB client of aiobotocore or aioboto3 that encrypts and decrypts the items of protected tables.
 
         async with aioboto3.Session().client("dynamodb") as client:
@@ -31,5 +32,5 @@ class AsyncEncryptedClient(AnyClient[Awaitable[Response]]):
 
     _asynchronous = True
 
-    def _run(self, exchange: Exchange, send: Callable[..., Awaitable[Response]]) -> Awaitable[Response]:
+    def _run(self, exchange: Exchange, send: Callable[..., Awaitable[Response]]) -> Coroutine[Any, Any, Response]:
         return run_async(exchange, send)

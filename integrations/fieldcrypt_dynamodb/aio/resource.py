@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from fieldcrypt_dynamodb.aio.exchange import run_async
@@ -13,7 +13,7 @@ from fieldcrypt_dynamodb.resource import AnyResource
 __all__ = ["AsyncEncryptedResource"]
 
 
-class AsyncEncryptedResource(AnyResource[Awaitable[Response]]):
+class AsyncEncryptedResource(AnyResource[Coroutine[Any, Any, Response]]):
     """A DynamoDB resource of aioboto3 whose protected tables encrypt and decrypt.
 
         async with aioboto3.Session().resource("dynamodb") as dynamodb:
@@ -31,7 +31,7 @@ class AsyncEncryptedResource(AnyResource[Awaitable[Response]]):
     _asynchronous = True
     _table_wrapper = AsyncEncryptedTable
 
-    def _run(self, exchange: Exchange, send: Callable[..., Awaitable[Response]]) -> Awaitable[Response]:
+    def _run(self, exchange: Exchange, send: Callable[..., Awaitable[Response]]) -> Coroutine[Any, Any, Response]:
         return run_async(exchange, send)
 
     async def Table(self, name: str) -> Any:  # noqa: N802 (aioboto3's name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from copy import copy
 from typing import Any, Self
 
@@ -16,7 +16,7 @@ from fieldcrypt_dynamodb.table import AnyTable
 __all__ = ["AsyncEncryptedTable"]
 
 
-class AsyncEncryptedTable(AnyTable[Awaitable[Response]]):
+class AsyncEncryptedTable(AnyTable[Coroutine[Any, Any, Response]]):
     """A Table of aioboto3 that encrypts and decrypts protected attributes.
 
         async with aioboto3.Session().resource("dynamodb") as dynamodb:
@@ -38,7 +38,7 @@ class AsyncEncryptedTable(AnyTable[Awaitable[Response]]):
     _asynchronous = True
     _client_wrapper = AsyncEncryptedClient
 
-    def _run(self, exchange: Exchange, send: Callable[..., Awaitable[Response]]) -> Awaitable[Response]:
+    def _run(self, exchange: Exchange, send: Callable[..., Awaitable[Response]]) -> Coroutine[Any, Any, Response]:
         return run_async(exchange, send)
 
     async def update(self, **params: Any) -> Self:
