@@ -18,6 +18,7 @@ from fieldcrypt_pynamodb.attribute.companion import BlindIndexAttribute
 from fieldcrypt_pynamodb.attribute.encrypted import EncryptedAttribute
 from fieldcrypt_pynamodb.attribute.tables import table_of
 from fieldcrypt_pynamodb.binding.declaration import check_attributes, check_shared, companion_of
+from fieldcrypt_pynamodb.binding.item_class import ItemClass
 from fieldcrypt_pynamodb.binding.item_key import Binding, Item, ItemKey
 from fieldcrypt_pynamodb.binding.tagger import Tagger
 
@@ -82,6 +83,7 @@ class Plan:
     Attributes:
         model, table: the model, and its table's name.
         item_key: tells what an item's values are bound to.
+        item_class: tells items from those of other classes in the table, or None.
         protected: the attributes, by their names in items.
         companions: the names of all attributes in items that hold tags.
         previous_names: likewise, of those that values were bound to by previous declarations.
@@ -95,6 +97,7 @@ class Plan:
             raise ConfigurationError(f"{model.__name__} is of another table than {spec.model.__name__}: decorate both")
         self.model, self.table = model, table
         self.item_key = ItemKey(model, spec.tenant)
+        self.item_class = ItemClass.of(model)
         attributes = model.get_attributes()
         check_attributes(model)
         found = [
@@ -162,6 +165,8 @@ class Plan:
             item: in DynamoDB's form.
             values: the instance's, which gets the tags.
         """
+        if self.item_class is not None:
+            self.item_class.check_plain(item, self.protected, written=True)
         binding: Binding | None = None
         batch: list[tuple[Any, Any]] | None = [] if self._has_batches else None
         for name, key, field, converts, tagger, companion in self._writes:
@@ -188,7 +193,13 @@ class Plan:
                 content[BINARY] = data
 
     def unprotected(self, item: Item) -> Any:
-        """Return the part of an item that PynamoDB deserializes."""
+        """Return the part of an item that PynamoDB deserializes.
+
+        Raises:
+            DecryptionError: a part that is plain has the form of an encrypted value.
+        """
+        if self.item_class is not None:
+            self.item_class.check_plain(item, self.protected, written=False)
         rest = dict(item)
         for name in self._names:
             rest.pop(name, None)

@@ -103,11 +103,9 @@ class ProtectedModel(ReadingModel):
     def _fieldcrypt_update(
         self, actions: Iterable[Action], condition: Condition | None
     ) -> tuple[list[Action], Condition | None]:
-        sealed, same_tenant = sealed_actions(self, actions)
+        sealed, right = sealed_actions(self, actions)
         condition = rewritten_condition(condition, type(self))
-        if same_tenant is None:
-            return sealed, condition
-        return sealed, same_tenant if condition is None else condition & same_tenant
+        return sealed, condition if right is None else right if condition is None else condition & right
 
     def _get_save_args(
         self, condition: Condition | None = None, *, add_version_condition: bool = True

@@ -23,10 +23,11 @@ def sealed_actions(instance: Any, actions: Iterable[Action]) -> tuple[list[Actio
     """Return the actions of an update as they are sent, and the condition under which they are right.
 
     There is one if values are encrypted for a tenant that is no part of the key: the item must be that tenant's, or
-    not exist. What the instance says may be out of date, or come from a request.
+    not exist. And there is one if some class of the table protects what is changed: the item must be of the instance's
+    class, or of none. What the instance says may be out of date, or come from a request.
 
     Raises:
-        ProtectedAttributeError: an action would send plaintext, or change what values are bound to.
+        ProtectedAttributeError: an action would send plaintext, or change what values are bound to, or the class.
         TypeError, ValueError, KeyProviderError, KeyStoreError: as for `Field.encrypt` and `BlindIndex.tag`.
     """
     return _Update(instance).seal(actions)
@@ -41,14 +42,22 @@ class _Update:
 
     def seal(self, actions: Iterable[Action]) -> tuple[list[Action], Condition | None]:
         sealed: list[Action] = []
+        changed = set()
         for action in actions:
             sealed += self._sealed(action)
-        tenant = self._plan.item_key.tenant
-        if self._binding is None or tenant is None or self._plan.item_key.tenant_is_in_key:
-            return sealed, None
-        path, value = Path([tenant.attr_name]), tenant.serialized(getattr(self._instance, tenant.key))
-        new = Path([self._plan.item_key.parts[0].attr_name]).does_not_exist()
-        return [*sealed, path.set(value)], (path == value) | new
+            changed.add(root(action.values[0]))  # type: ignore[arg-type]  # all actions have one
+        condition = None
+        tenant, item_class = self._plan.item_key.tenant, self._plan.item_class
+        if self._binding is not None and tenant is not None and not self._plan.item_key.tenant_is_in_key:
+            path, value = Path([tenant.attr_name]), tenant.serialized(getattr(self._instance, tenant.key))
+            condition = (path == value) | Path([self._plan.item_key.parts[0].attr_name]).does_not_exist()
+            sealed.append(path.set(value))
+        if item_class is not None and not changed.isdisjoint(item_class.protected_names):
+            path = Path([item_class.attr_name])
+            same = (path == item_class.value) | path.does_not_exist()
+            condition = same if condition is None else condition & same
+            sealed.append(path.set(item_class.value))
+        return sealed, condition
 
     def _sealed(self, action: Action) -> list[Action]:
         target: Path = action.values[0]  # type: ignore[assignment]  # all actions have one
@@ -92,6 +101,10 @@ class _Update:
 
     def _check(self, action: Action, target: Path) -> None:
         """Refuse an action that changes what values are bound to, or has to do with ciphertext after all."""
+        if self._plan.item_class is not None and root(target) == self._plan.item_class.attr_name:
+            raise ProtectedAttributeError(
+                f"{root(target)!r} tells the item's class, and with it what is protected: save() a new instance"
+            )
         if root(target) in self._plan.previous_names.union(self._plan.item_key.attr_names):
             raise ProtectedAttributeError(
                 f"{root(target)!r} is what the protected values of the item are bound to, which an update does not "
