@@ -33,6 +33,7 @@ class ProtectedTable(TableDescription):
         Raises:
             ProtectedAttributeError: it has an attribute that is fieldcrypt's to fill, or lacks its key or tenant.
             TypeError, ValueError: a value is not one of its attribute's, or does not have this form.
+            ArithmeticError: DynamoDB has no such number.
             KeyProviderError, KeyStoreError: as for `Field.encrypt`.
         """
         own: ItemForm = "python" if form == "python" else "dynamodb"

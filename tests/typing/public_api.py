@@ -96,6 +96,9 @@ def items(client: Any, table: Any) -> None:
     assert_type(items_of_tenant(EncryptedTable(table, patients), "north"), EncryptedTable)
     assert_type(items_of_tenant(EncryptedClient(client, [patients]), "north"), EncryptedClient)
     assert_type(EncryptedTable(table, patients).get_item(Key={"id": 1}), dict[str, Any])
+    assert_type(items_of_tenant(patients, "north"), ProtectedTable)
+    assert_type(patients.encrypt_item({"id": 1}, to="json"), dict[str, Any])
+    patients.decrypt_item({"id": 1}, form="wire")  # type: ignore[arg-type]
 
 
 @encrypted_items(encryptor, tenant="clinic")
