@@ -35,7 +35,7 @@ test: $(VENV)/.stamp $(VENV)/.mariadb $(MINISTACK)/.stamp
 	$(if $(ARGS),,$(MAKE) test-aio)
 
 test-aio: $(AIO)/.stamp $(MINISTACK)/.stamp
-	PYTHONPATH=$(AIO) $(BIN)/pytest --aio tests/dynamodb/aio $(ARGS)
+	PYTHONPATH=$(AIO) $(BIN)/pytest --aio tests/dynamodb/aio 'tests/project/test_docs.py::test_the_examples_of_a_page_run[dynamodb-async.md]' $(ARGS)
 
 # Of a series, such as test-sqlalchemy-2.0, it fails if it is another SQLAlchemy after all.
 test-sqlalchemy-%: $(VENV)/sqlalchemy-%/.stamp $(VENV)/.mariadb $(MINISTACK)/.stamp

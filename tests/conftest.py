@@ -188,9 +188,9 @@ def ministack() -> Iterator[Ministack]:
 
 
 @pytest.fixture
-def secrets() -> Iterator[Secrets]:
+def secrets(pytestconfig: pytest.Config) -> Iterator[Secrets]:
     """What a test must not send to AWS unencrypted: all that it encrypts, decrypts or tags, and what it adds."""
-    with wiretap() as secrets:
+    with wiretap(aio=pytestconfig.getoption("--aio")) as secrets:
         yield secrets
 
 

@@ -52,6 +52,8 @@ def test_the_examples_of_a_page_run(
     """In order, with the example's key replaced by one that exists here."""
     if page.name == "spark.md" and not pytestconfig.getoption("--spark"):
         pytest.skip("it needs PySpark: see `make test-spark`")
+    if page.name == "dynamodb-async.md" and not pytestconfig.getoption("--aio"):
+        pytest.skip("it needs aioboto3: see `make test-aio`")
     secrets.allow(*IN_THE_CLEAR.get(page.name, ()))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("AWS_ENDPOINT_URL", aws.endpoint(FIRST))

@@ -1,6 +1,7 @@
 """Reads along what this process sends to AWS, and looks for plaintext in it.
 
-Every client of boto3, of any session, and every model of PynamoDB sends through one method of botocore, and every value
+Every client of boto3, of any session, and every model of PynamoDB sends through one method of botocore, every client of
+aioboto3 through one of aiobotocore, and every value
 of every field goes through `Field`, `FieldGroup`, `BlindIndex` and `encrypt_fields`: all are watched there, so that no
 client and no value can be forgotten. What fixtures of a wider scope than a test did before it is not seen.
 """
@@ -122,8 +123,11 @@ def _content(body: Any) -> bytes:
 
 
 @contextmanager
-def wiretap() -> Iterator[Secrets]:
+def wiretap(*, aio: bool = False) -> Iterator[Secrets]:
     """Read along meanwhile. All that goes into fields and blind indexes, and all that comes out, is secret.
+
+    Args:
+        aio: whether to read along with aiobotocore too, which has to be there then.
 
     Raises:
         AssertionError: on leaving it, if a secret was sent unencrypted.
@@ -141,9 +145,24 @@ def wiretap() -> Iterator[Secrets]:
             return send(self, request)
 
         patch.setattr(URLLib3Session, "send", watched)
+        if aio:
+            _watch_aio(patch, secrets)
         yield secrets
     leaks = secrets.leaks()
     assert not leaks, "\n".join(leaks)
+
+
+def _watch_aio(patch: pytest.MonkeyPatch, secrets: Secrets) -> None:
+    """Note what aiobotocore sends, through one method as botocore does."""
+    from aiobotocore.httpsession import AIOHTTPSession
+
+    send = AIOHTTPSession.send
+
+    async def watched(self: Any, request: Any) -> Any:
+        secrets.sent(request)
+        return await send(self, request)
+
+    patch.setattr(AIOHTTPSession, "send", watched)
 
 
 def _watch(patch: pytest.MonkeyPatch, owner: Any, name: str, note: Callable[[Any, Any], None]) -> None:
