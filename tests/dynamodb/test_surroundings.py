@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from boto3.dynamodb.conditions import Attr
 from botocore.awsrequest import AWSResponse, HeadersDict
+from botocore.exceptions import ClientError
 
 from fieldcrypt import ConfigurationError, DecryptionError
 from fieldcrypt_dynamodb import (
@@ -256,3 +257,18 @@ class TestArns(OnMoto):
         asked = {"Keys": [WIRE_KEY], "ProjectionExpression": "ssn"}
         with secrets.nothing_is_sent(), pytest.raises(ProtectedAttributeError, match="twice"):
             client.batch_get_item(RequestItems={arn: asked, "patients": {**asked, "ProjectionExpression": "born"}})
+
+    def test_transactions_name_tables_by_their_arns(self, arn: str, raw: Any, client: EncryptedClient) -> None:
+        client.transact_write_items(TransactItems=[{"Put": {"TableName": arn, "Item": WIRE_ITEM}}])
+        assert set(stored(raw)["ssn"]) == {"B"}
+        found = client.transact_get_items(TransactItems=[{"Get": {"TableName": arn, "Key": WIRE_KEY}}])
+        assert found["Responses"] == [{"Item": WIRE_ITEM}]
+
+    @pytest.mark.parametrize("what", ["/index/by_email", "/stream/2026-01-01T00:00:00.000"])
+    def test_the_arn_of_a_table_s_part_names_the_table(
+        self, arn: str, client: EncryptedClient, secrets: Secrets, what: str
+    ) -> None:
+        """DynamoDB refuses it, but has seen by then what is sent with it."""
+        secrets.add(SSN)
+        with pytest.raises(ClientError):
+            client.put_item(TableName=arn + what, Item=WIRE_ITEM)

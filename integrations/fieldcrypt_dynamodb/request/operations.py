@@ -81,14 +81,14 @@ def check_kind(wrapper: str, wrapped: Any, *, asynchronous: bool) -> None:
 
 
 def table_name(given: Any) -> str | None:
-    """Return the name of the table that a request names, by name or ARN; None if that is no text.
+    """Return the name of the table that a request names, by name or ARN, or that of an index; None if that is no text.
 
     What is sent of an Enum member that is a text is that text, and not what `str` makes of it.
     """
     if not isinstance(given, str):
         return None
     name = str.__str__(given)
-    return name.rpartition(":table/")[2] if name.startswith("arn:") else name
+    return name.rpartition(":table/")[2].partition("/")[0] if name.startswith("arn:") else name
 
 
 def tables_named(operation: str, params: Mapping[str, Any]) -> Iterator[str]:
