@@ -1,0 +1,86 @@
+"""No plaintext of a protected value is sent, whatever is asked in whatever way, and none is in an error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from fieldcrypt import Encryptor, FieldcryptError
+from fieldcrypt_dynamodb import EncryptedClient, EncryptedResource, EncryptedTable, ProtectedTable, of_tenant
+from tests.dynamodb.confidential import KINDS, NAME, Kind, create_table, requests, shown, watched, wired
+from tests.dynamodb.patients import encryptor as encryptor
+from tests.support.dynamodb import DynamoDb
+from tests.support.wiretap import Secrets
+
+Call = Callable[[str, dict[str, Any]], Any]
+
+
+def of_client(dynamodb: DynamoDb, description: ProtectedTable, tenant: str | None) -> Call:
+    client: Any = EncryptedClient(dynamodb.client(), [description])
+    client = client if tenant is None else of_tenant(client, tenant)
+    return lambda operation, params: getattr(client, operation)(**wired(params))
+
+
+def of_resource(dynamodb: DynamoDb, description: ProtectedTable, tenant: str | None) -> Call:
+    """Through its client, in Python's form."""
+    resource: Any = EncryptedResource(dynamodb.resource(), [description])
+    client = (resource if tenant is None else of_tenant(resource, tenant)).meta.client
+    return lambda operation, params: getattr(client, operation)(**params)
+
+
+def of_table(dynamodb: DynamoDb, description: ProtectedTable, tenant: str | None) -> Call:
+    """Through its own methods, where it has them."""
+    table: Any = EncryptedTable(dynamodb.resource().Table(NAME), description)
+    table = table if tenant is None else of_tenant(table, tenant)
+
+    def call(operation: str, params: dict[str, Any]) -> Any:
+        if "TableName" in params:
+            return getattr(table, operation)(**{key: value for key, value in params.items() if key != "TableName"})
+        if operation != "batch_write_item":
+            return getattr(table.meta.client, operation)(**params)
+        with table.batch_writer() as batch:
+            for write in params["RequestItems"][NAME]:
+                ((kind, each),) = write.items()
+                (batch.put_item if kind == "PutRequest" else batch.delete_item)(**each)
+        return None
+
+    return call
+
+
+def of_paginators(dynamodb: DynamoDb, description: ProtectedTable, tenant: str | None) -> Call:
+    client: Any = EncryptedClient(dynamodb.client(), [description])
+    client = client if tenant is None else of_tenant(client, tenant)
+
+    def call(operation: str, params: dict[str, Any]) -> Any:
+        if operation in ("scan", "query"):
+            return list(client.get_paginator(operation).paginate(**wired(params)))
+        return getattr(client, operation)(**wired(params))
+
+    return call
+
+
+def refusal(call: Call, operation: str, params: dict[str, Any]) -> Exception | None:
+    """Return what a request raises."""
+    try:
+        call(operation, params)
+    except (FieldcryptError, TypeError, ValueError, AttributeError, ClientError) as error:
+        return error
+    return None
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
+@pytest.mark.parametrize("door", [of_client, of_resource, of_table, of_paginators])
+def test_no_plaintext_is_sent_nor_shown(
+    moto: DynamoDb, encryptor: Encryptor, secrets: Secrets, kind: Kind, door: Callable[..., Call]
+) -> None:
+    """By requests that are answered, and by those that are refused."""
+    create_table(moto)
+    call = door(moto, ProtectedTable(NAME, encryptor, key=["id"], **kind.how), kind.tenant)
+    confidential = watched(kind, secrets)
+    for (operation, params), must in requests(kind):
+        refused = refusal(call, operation, params)
+        assert not (must and refused), (operation, params, refused)
+        assert not [text for text in confidential if text in shown(refused)], (operation, params)
