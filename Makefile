@@ -112,7 +112,7 @@ $(SPARK)/.stamp: $(VENV)/.stamp
 
 $(AIO)/.stamp: pyproject.toml $(VENV)/.stamp
 	rm -rf $(AIO)
-	$(BIN)/python -m pip install --quiet --target $(AIO) 'aioboto3>=15'
+	$(BIN)/python -m pip install --quiet --target $(AIO) 'aioboto3>=13.2'
 	@touch $@
 
 $(FUZZ)/.stamp: $(VENV)/.stamp
