@@ -13,6 +13,9 @@ from botocore.exceptions import ClientError
 
 from fieldcrypt import ConfigurationError, DecryptionError
 from fieldcrypt_dynamodb import (
+    AsyncEncryptedClient,
+    AsyncEncryptedResource,
+    AsyncEncryptedTable,
     EncryptedClient,
     EncryptedResource,
     EncryptedTable,
@@ -179,6 +182,18 @@ class TestAsyncObjects:
         ):
             with pytest.raises(ConfigurationError, match=f"async.*{instead}"):
                 wrapper()
+
+    @pytest.mark.parametrize(
+        ("wrapper", "other"),
+        [
+            (EncryptedTable, AsyncEncryptedTable),
+            (EncryptedClient, AsyncEncryptedClient),
+            (EncryptedResource, AsyncEncryptedResource),
+        ],
+    )
+    def test_their_own_wrappers_have_the_same_members(self, wrapper: type, other: type) -> None:
+        """Whatever is added for one kind is there for the other."""
+        assert not [name for name in {*dir(wrapper)} ^ {*dir(other)} if not name.startswith("_")]
 
     def test_so_is_a_table_that_was_not_awaited(self, description: ProtectedTable) -> None:
         """`resource.Table("patients")` of aioboto3."""

@@ -27,7 +27,7 @@ class AsyncEncryptedClient(AnyClient[Coroutine[Any, Any, Response]]):
         tables: the descriptions of the protected tables.
 
     Raises:
-        TypeError: the client is boto3's.
+        ConfigurationError: the client is boto3's, or a table is described twice.
     """
 
     _asynchronous = True

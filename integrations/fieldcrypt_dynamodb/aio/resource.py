@@ -25,7 +25,7 @@ class AsyncEncryptedResource(AnyResource[Coroutine[Any, Any, Response]]):
         tables: the descriptions of the protected tables.
 
     Raises:
-        TypeError: the resource is boto3's.
+        ConfigurationError: the resource is boto3's, or a table is described twice.
     """
 
     _asynchronous = True

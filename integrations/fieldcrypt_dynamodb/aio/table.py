@@ -31,8 +31,7 @@ class AsyncEncryptedTable(AnyTable[Coroutine[Any, Any, Response]]):
         description: what is protected in it.
 
     Raises:
-        TypeError: the table is boto3's.
-        ConfigurationError: the description is one of another table.
+        ConfigurationError: the table is boto3's, or the description one of another table.
     """
 
     _asynchronous = True

@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 
 from fieldcrypt import ConfigurationError, DecryptionError
 from fieldcrypt_dynamodb import (
+    AsyncBatchWriter,
     AsyncEncryptedResource,
     AsyncEncryptedTable,
     EncryptedResource,
@@ -115,6 +116,27 @@ class TestBatchWriter(OnMoto):
 
         found = sorted(asyncio.run(story()), key=lambda item: item["number"])
         assert found == [*items[1:-1], {**items[-1], "ssn": "219-09-9999"}]
+
+    def test_what_was_not_processed_is_sent_again(self) -> None:
+        """Until nothing is left, with a pause at the end if one is asked for."""
+        sent: list[list[Any]] = []
+
+        async def send(items: dict[str, Any]) -> dict[str, Any]:
+            sent.append(items["patients"])
+            return {"UnprocessedItems": {"patients": items["patients"][1:]} if items["patients"][1:] else {}}
+
+        async def story() -> None:
+            async with AsyncBatchWriter("patients", send, flush_amount=3, on_exit_loop_sleep=0.001) as writer:
+                for number in range(4):
+                    await writer.delete_item(Key={"number": number})
+
+        asyncio.run(story())
+        assert [[each["DeleteRequest"]["Key"]["number"] for each in batch] for batch in sent] == [
+            [0, 1, 2],
+            [1, 2, 3],
+            [2, 3],
+            [3],
+        ]
 
 
 class TestResource(OnMoto):
