@@ -9,7 +9,9 @@ from fieldcrypt_dynamodb.batch_writer import BatchWriter
 from fieldcrypt_dynamodb.client import EncryptedClient
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError, WriteAppliedError
 from fieldcrypt_dynamodb.item.description import ItemSeal, LegacyItemReader, Protected
+from fieldcrypt_dynamodb.item.entities.entity import Entity
 from fieldcrypt_dynamodb.key_store.store import DynamoKeyStore
+from fieldcrypt_dynamodb.of_entity import of_entity
 from fieldcrypt_dynamodb.of_tenant import of_tenant
 from fieldcrypt_dynamodb.protected_table import ProtectedTable
 from fieldcrypt_dynamodb.request.failures import size_of
@@ -27,6 +29,7 @@ __all__ = [
     "EncryptedClient",
     "EncryptedResource",
     "EncryptedTable",
+    "Entity",
     "IndexedBy",
     "ItemSeal",
     "LegacyItemReader",
@@ -35,6 +38,7 @@ __all__ = [
     "ProtectedTable",
     "WriteAppliedError",
     "decrypt_stream_record",
+    "of_entity",
     "of_tenant",
     "size_of",
 ]

@@ -41,6 +41,9 @@ class AnyClient(Generic[A]):
     def _be_of_tenant(self, tenant: Tenant) -> None:
         self._requests = self._requests.of_tenant(tenant)
 
+    def _be_of_entity(self, name: str) -> None:
+        self._requests = self._requests.of_entity(name)
+
     # As boto3's
 
     def put_item(self, **params: Any) -> A:

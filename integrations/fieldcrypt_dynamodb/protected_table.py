@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from functools import cached_property
 from typing import Any
 
+from fieldcrypt import ConfigurationError
 from fieldcrypt_dynamodb.item.description import TableDescription
+from fieldcrypt_dynamodb.item.entities.entities import Entities
+from fieldcrypt_dynamodb.item.entities.entity_items import EntityItems
 from fieldcrypt_dynamodb.item.forms import PYTHON, WIRE
 from fieldcrypt_dynamodb.item.item_form import ItemForm, converted
 from fieldcrypt_dynamodb.item.items import Items, Tenant
@@ -61,16 +65,36 @@ class ProtectedTable(TableDescription):
         return converted(self._items_in(own).decrypted(converted(item, form, "dynamodb")), own, to)
 
     @cached_property
-    def _items(self) -> dict[ItemForm, Items]:
+    def _items(self) -> dict[ItemForm, Items | EntityItems]:
         return {}
 
-    def _items_in(self, form: ItemForm) -> Items:
+    def _items_in(self, form: ItemForm) -> Items | EntityItems:
         if form not in self._items:
-            self._items[form] = Items(self, PYTHON if form == "python" else WIRE)
+            items = Items if self.entities is None else EntityItems
+            self._items[form] = items(self, PYTHON if form == "python" else WIRE)
         return self._items[form]
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_items"}
+
+    def _describe(self, entities: Any, same_place: bool) -> None:
+        self.entities = Entities(self, entities, same_place)
+
+    @property
+    def entity_names(self) -> frozenset[str]:
+        """The names of its entities, if it has some."""
+        return frozenset() if self.entities is None else frozenset(self.entities.each)
+
+    def _be_of_entity(self, name: str) -> None:
+        if name not in self.entity_names:
+            raise ConfigurationError(f"{self.name} has no entity {name!r}")
+        self.only_entity, self._items = name, {}
+
+    def of_entity(self, name: str) -> ProtectedTable:
+        """Return the description for one entity alone."""
+        other = copy(self)
+        other._be_of_entity(name)
+        return other
 
     def _be_of_tenant(self, tenant: Tenant) -> None:
         self.only_tenant, self._items = tenant, {}

@@ -40,6 +40,9 @@ class AnyResource(Generic[A]):
     def _be_of_tenant(self, tenant: Tenant) -> None:
         self._requests = self._requests.of_tenant(tenant)
 
+    def _be_of_entity(self, name: str) -> None:
+        self._requests = self._requests.of_entity(name)
+
     @property
     def meta(self) -> Meta:
         """boto3's, with a client that encrypts, in Python's form."""

@@ -17,7 +17,6 @@ from fieldcrypt_dynamodb.protected_table import ProtectedTable
 from fieldcrypt_dynamodb.request.batches import Requests
 from fieldcrypt_dynamodb.request.exchange import Exchange, Response, Send, run
 from fieldcrypt_dynamodb.request.operations import check_kind, of_boto3, table_name
-from fieldcrypt_dynamodb.request.table import TableRequests
 from fieldcrypt_dynamodb.wire_client import wire_client
 
 __all__ = ["PASSED", "AnyTable", "EncryptedTable"]
@@ -52,12 +51,17 @@ class AnyTable(Generic[A]):
             raise ConfigurationError(f"the table is {table.name}, and the description one of {description.name}")
         self._table, self._client = table, wire_client(table.meta.client)
         self._description = description
-        self._requests = TableRequests(description, PYTHON)
         self._batches = Requests([description], PYTHON, knows_all=False)
+        self._requests: Any = self._batches.for_table(description.name)
 
     def _be_of_tenant(self, tenant: Tenant) -> None:
-        self._requests = TableRequests(self._description, PYTHON, tenant)
-        self._batches = self._batches.of_tenant(tenant)
+        self._use(self._batches.of_tenant(tenant))
+
+    def _be_of_entity(self, name: str) -> None:
+        self._use(self._batches.of_entity(name))
+
+    def _use(self, batches: Requests) -> None:
+        self._batches, self._requests = batches, batches.for_table(self._description.name)
 
     # As boto3's
 

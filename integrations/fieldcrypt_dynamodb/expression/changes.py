@@ -26,6 +26,8 @@ def check_change(table: TableDescription, clause: str, path: Path) -> None:
     """
     met = table.shape.met(path.steps)
     reason = _reason_at_top(table, path.root) or _reason(clause, met)
+    if reason is None and clause in ("ADD", "DELETE") and table.guard is not None:
+        reason = table.guard.reason_to_be_absent(path.root)
     if reason:
         is_name = path.whole or met.attribute not in table.attributes
         what = path.root if is_name or _reason_at_top(table, path.root) else met.attribute
@@ -33,6 +35,8 @@ def check_change(table: TableDescription, clause: str, path: Path) -> None:
 
 
 def _reason_at_top(table: TableDescription, name: str) -> str | None:
+    if name in table.told_by:
+        return "tells which entity the item is: put the whole item to change it"
     if name in table.own:
         return "is filled by fieldcrypt, and cannot be set"
     if name == table.tenant:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from fieldcrypt.spi import MAX_TAG_SIZE
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError, named_error
+from fieldcrypt_dynamodb.expression.guarded import check_compared, unknown_entity_error
 from fieldcrypt_dynamodb.expression.limits import lists_of
 from fieldcrypt_dynamodb.expression.placeholders import Placeholders
 from fieldcrypt_dynamodb.expression.syntax import Node, conditions
@@ -69,12 +70,12 @@ class KeySearch(NamedTuple):
 
     Attributes:
         placeholder: stands for the tag.
-        tags: all of them.
+        tags: all of them, in DynamoDB's form.
         companion: the key attribute.
     """
 
     placeholder: str
-    tags: list[bytes]
+    tags: list[Any]
     companion: str
 
 
@@ -136,8 +137,8 @@ class _Rewriting:
         except (TypeError, ValueError) as error:
             raise named_error(error, f"{table.name}.{attribute}") from None
 
-    def tags(self, comparison: Comparison) -> list[bytes]:
-        """Return all tags that items can have which meet a comparison; at least one."""
+    def tags(self, comparison: Comparison) -> list[Any]:
+        """Return all tags that items can have which meet a comparison, in DynamoDB's form; at least one."""
         table, attribute = self._table, comparison.attribute
         tenant = None
         if table.has_tags_per_tenant(attribute):
@@ -149,7 +150,7 @@ class _Rewriting:
                 )
         index = table.indexes[attribute]
         tags = [tag for value in comparison.values for tag in index.tags(value, tenant=tenant)]
-        return list(dict.fromkeys(tags)) or [NO_TAG]
+        return [table.wire_tag(attribute, tag) for tag in dict.fromkeys(tags) or [NO_TAG]]
 
     def replace(self, leaf: Node, *conditions: str) -> None:
         """Replace a condition by others joined by OR, in parentheses if it had some: a word may follow directly."""
@@ -178,6 +179,8 @@ class _Rewriting:
             return ProtectedAttributeError(f"{what} is not declared, neither protected nor plain={{…}}")
         if met.meaning is Meaning.OWN:
             return ProtectedAttributeError(f"{what} is filled by fieldcrypt: conditions ask for the attribute itself")
+        if self._table.is_any:
+            return unknown_entity_error(what)
         works = "attribute_exists and attribute_not_exists work"
         works += ", = and IN too, with plain values" if name in self._table.companions else ""
         return ProtectedAttributeError(
@@ -206,6 +209,7 @@ def rewrite(
     rewriting = _Rewriting(text, table, placeholders, form, tenant)
     comparisons = []
     for leaf, holds in rewriting.leaves():
+        check_compared(table, leaf, placeholders, form)
         met = rewriting.touches(leaf)
         if not met or rewriting.asks_for_presence(leaf):
             continue
@@ -222,7 +226,7 @@ def rewrite(
         if holds:
             comparisons.append(comparison)
         companion = placeholders.name(table.companions[comparison.attribute])
-        tags = [placeholders.value({"B": tag}) for tag in rewriting.tags(comparison)]
+        tags = [placeholders.value(tag) for tag in rewriting.tags(comparison)]
         if len(tags) == 1:
             rewriting.replace(leaf, f"{companion} = {tags[0]}")
         else:
@@ -242,6 +246,7 @@ def rewrite_key(
     comparisons: list[Comparison] = []
     search = None
     for leaf, holds in rewriting.leaves():
+        check_compared(table, leaf, placeholders, form)
         met = rewriting.touches(leaf)
         if not met:
             continue
@@ -251,7 +256,7 @@ def rewrite_key(
         comparisons.append(rewriting.comparison(*searched))
         companion = table.companions[comparisons[0].attribute]
         tags = rewriting.tags(comparisons[0])
-        search = KeySearch(placeholders.value({"B": tags[0]}), tags, companion)
+        search = KeySearch(placeholders.value(tags[0]), tags, companion)
         rewriting.replace(leaf, f"{placeholders.name(companion)} = {search.placeholder}")
     return Condition(rewriting.text(), comparisons, set(_roots(rewriting.tree))), search
 

@@ -52,7 +52,7 @@ class Projection:
             ProtectedAttributeError: it leads into a protected attribute, or asks for tags or the seal.
         """
         found = paths(text, placeholders.names)
-        sealed = frozenset(table.seal.over) if table.seal is not None else frozenset()
+        sealed = table.sealed
         for path in found:
             _check(table, path, sealed)
         asked = {path.steps for path in found}
@@ -60,9 +60,9 @@ class Projection:
         more: set[Steps] = {table.paths[name].steps if name in table.paths else (name,) for name in needed}
         names = roots | {str(steps[0]) for steps in more}
         verifies = not sealed.isdisjoint(names)
-        if table.seal is not None and verifies:
-            more |= {(name,) for name in (*sealed, table.seal.attribute)}
-        if verifies or not names.isdisjoint(table.tops):
+        if verifies:
+            more |= {(name,) for name in sealed | table.seals}
+        if table.told_by or verifies or not names.isdisjoint(table.tops):
             more |= {(name,) for name in table.binding_attributes | table.previous_attributes}
         more = {steps for steps in more if not _covered(steps, asked | (more - {steps}))}
         added = (".".join(placeholders.name(str(step)) for step in steps) for steps in sorted(more, key=str))

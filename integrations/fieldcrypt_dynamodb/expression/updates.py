@@ -6,6 +6,7 @@ from typing import Any
 
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError
 from fieldcrypt_dynamodb.expression.changes import HELD, check_change
+from fieldcrypt_dynamodb.expression.guarded import check_set
 from fieldcrypt_dynamodb.expression.placeholders import Placeholders
 from fieldcrypt_dynamodb.expression.syntax import Node, operand
 from fieldcrypt_dynamodb.expression.tokens import Path, Tokens
@@ -90,6 +91,7 @@ class Update:
                 self._set(path, met, value, binding, clauses)
             else:
                 self._check_plain(met, value)
+                check_set(self._table, path.root, value, self._placeholders, self._items.form)
                 clauses["SET"].append(source)
         for clause, path, source in self._others:
             clauses[clause].append(source)

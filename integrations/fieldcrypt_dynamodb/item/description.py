@@ -6,15 +6,16 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any, Protocol
 
-from fieldcrypt import BlindIndex, ConfigurationError, Encryptor, Field, Protection
+from fieldcrypt import BlindIndex, ConfigurationError, Encryptor, Field, IndexedBy, Protection
 from fieldcrypt.spi import Accepted, MixedField, declare_table
 from fieldcrypt_dynamodb.aio.steps import waiting
 from fieldcrypt_dynamodb.item.forms import PYTHON
 from fieldcrypt_dynamodb.item.nested.declared import declared_path, declared_shape, with_path
 from fieldcrypt_dynamodb.item.nested.shape import Shape
-from fieldcrypt_dynamodb.item.plaintext import to_value
+from fieldcrypt_dynamodb.item.plaintext import to_value, wire
 from fieldcrypt_dynamodb.item.values import check_type
 
 __all__ = ["ItemSeal", "LegacyItemReader", "Protected", "TableDescription"]
@@ -84,6 +85,8 @@ class TableDescription:
         attributes: the protected attributes, each with its type or a `Protected`, by name; or by path, if nested,
             `profile.ssn`, `addresses[].street`, or `phones[kind].number` to distinguish elements by their `kind` (SPEC
             section 2, "Nested values"). A name that has a dot itself needs `literal_name=True`.
+        entities: instead of attributes, tenant, plain, seal and accept: the kinds of items in the table by name, each
+            an `Entity` that has its own. Their fields are named `fields.entity.attribute`.
         fields: the logical name from which fields take theirs, `fields.attribute`, if not the table's: the table may be
             called something else then, as restored, copied and prefixed tables are. Values of two tables with one name
             could be exchanged, so an Encryptor takes a second one only if both have tenants, or with `same_place`.
@@ -103,6 +106,13 @@ class TableDescription:
         TypeError, ValueError: as for `Encryptor.field` and `Encryptor.blind_index`.
     """
 
+    # What entities add: see `Entities` and `EntityDescription`.
+    entities: Any = None
+    guard: Any = None
+    is_any: bool = False  # what entities have in common
+    told_by: frozenset[str] = frozenset()
+    where: Mapping[str, str] = MappingProxyType({})
+    only_entity: str | None = None  # whose items alone these are, by `of_entity`
     only_tenant: str | int | Decimal | None = None  # whose items alone these are, by `of_tenant`
 
     def __init__(
@@ -111,7 +121,8 @@ class TableDescription:
         encryptor: Encryptor,
         *,
         key: Sequence[str],
-        attributes: Mapping[str, Any],
+        attributes: Mapping[str, Any] | None = None,
+        entities: Mapping[str, Any] | None = None,
         fields: str | None = None,
         tenant: str | None = None,
         plain: Collection[str] | None = None,
@@ -134,12 +145,12 @@ class TableDescription:
         self.encryptor = encryptor
         self.name = str.__str__(name)  # what a StrEnum adds is not stored
         self.key = tuple(key)
-        self._fields_name = fields or self.name
+        self.fields_name = fields or self.name
         self.tenant = tenant
         self.bound = bound
         self.attributes = {
             attribute: declared if isinstance(declared, Protection) else Protection(declared)
-            for attribute, declared in attributes.items()
+            for attribute, declared in (attributes or {}).items()
         }
         self.paths = {
             attribute: declared_path(attribute, protection) for attribute, protection in self.attributes.items()
@@ -149,6 +160,7 @@ class TableDescription:
         self.mixed: dict[str, MixedField] = {}  # by which else is read, for now
         self.indexes: dict[str, BlindIndex[Any]] = {}
         self.companions: dict[str, str] = {}  # of a searchable attribute, the attribute with its tags
+        self.indexed_by: dict[str, IndexedBy] = {}
         for attribute, protection in self.attributes.items():
             self._add(attribute, protection)
         self.warm_until: dict[str | None, float] = {}  # by tenants: as long their keys count as being at hand
@@ -164,7 +176,14 @@ class TableDescription:
             protection = Protection(
                 bytes, accept_public_key=seal.accept_public_key, accept_foreign_keys=seal.accept_foreign_keys
             )
-            self.seal_field = protection.field(encryptor, f"{self._fields_name}.{seal.attribute}", offload=waiting)
+            self.seal_field = protection.field(encryptor, f"{self.fields_name}.{seal.attribute}", offload=waiting)
+        if entities is not None:
+            if any(each is not None for each in (attributes, tenant, plain, seal, self.legacy_items)):
+                raise ConfigurationError(
+                    f"{name} has entities={{…}}: each has attributes, tenant and all else of its own"
+                )
+            self._describe(entities, same_place)
+            return
         self._check()
         self.shape = declared_shape(self.paths, self.binding_attributes | self.previous_attributes, plain)
         shapes = {str(name): child for name, child in self.shape.steps.items() if isinstance(child, Shape)}
@@ -173,7 +192,7 @@ class TableDescription:
         self.checks_names = plain is not None or bool(self.nested)
         declare_table(
             encryptor,
-            self._fields_name,
+            self.fields_name,
             self,
             table=self.name,
             has_tenants=tenant is not None,
@@ -181,12 +200,16 @@ class TableDescription:
             chosen=fields is not None,
         )
 
+    def _describe(self, entities: Mapping[str, Any], same_place: bool) -> None:
+        """Describe the entities of the table."""
+        raise ConfigurationError(f"{self.name}: a ProtectedTable has entities")
+
     def _add(self, attribute: str, protection: Protection) -> None:
         check_type(protection.type)
         if len(protection.indexes) > 1 or protection.storage != "binary":
             raise ConfigurationError(f"{self.name}.{attribute}: an attribute has one index, and values are binary")
         path = self.paths[attribute]
-        name = f"{self._fields_name}.{path.first}"
+        name = f"{self.fields_name}.{path.first}"
         protection = with_path(f"{self.name}.{attribute}", path, protection)
         field = self.fields[attribute] = protection.field(self.encryptor, name, offload=waiting)
         to_field = PYTHON.conversion(protection.type).to_field
@@ -196,8 +219,8 @@ class TableDescription:
         nested = path.text if path.context else None
         indexes = protection.blind_indexes(self.encryptor, name, waiting, path=nested)
         for declared, index in zip(protection.indexes, indexes, strict=True):
-            declared.check_plain_tags()
             self.indexes[attribute], self.companions[attribute] = index, declared.companion
+            self.indexed_by[attribute] = declared
 
     @property
     def own(self) -> frozenset[str]:
@@ -219,6 +242,20 @@ class TableDescription:
         previous = (field for each in accepted for field in each.previous_fields)
         return frozenset(name for field in previous for name in field.names) - self.binding_attributes
 
+    @property
+    def sealed(self) -> frozenset[str]:
+        """The attributes that a seal covers."""
+        return frozenset() if self.seal is None else frozenset(self.seal.over)
+
+    @property
+    def seals(self) -> frozenset[str]:
+        """The attributes that hold a seal."""
+        return frozenset() if self.seal is None else frozenset({self.seal.attribute})
+
+    def wire_tag(self, attribute: str, tag: bytes) -> dict[str, Any]:
+        """Return a tag of an attribute as it is stored."""
+        return wire(self.indexed_by[attribute].stored(tag))  # type: ignore[no-any-return]
+
     def has_tags_per_tenant(self, attribute: str) -> bool:
         """Return True if an attribute is searchable, by tags per tenant."""
         return any(index.per_tenant for index in self.attributes[attribute].indexes)
@@ -228,7 +265,7 @@ class TableDescription:
         return self.fields[attribute].name if attribute in self.fields else None
 
     def _check(self) -> None:
-        if not self.attributes:
+        if not self.attributes and not self.told_by:
             raise ConfigurationError(f"the table {self.name} has no protected attributes: attributes={{…}}")
         own = [*self.companions.values(), *([self.seal.attribute] if self.seal is not None else [])]
         for attribute in own:

@@ -92,6 +92,10 @@ class Form(Protocol):
         """
         ...
 
+    def text_of(self, value: Any) -> str | None:
+        """Return the text that a value is; of any other, None."""
+        ...
+
 
 class _Wire:
     def serialize(self, value: Any) -> Any:
@@ -125,6 +129,10 @@ class _Wire:
         if value.__class__ is dict and "S" in value and len(value) == 1 and value["S"].__class__ is str:
             return value["S"]
         return checked_key_part(to_python(value))
+
+    def text_of(self, value: Any) -> str | None:
+        text = value.get("S") if isinstance(value, Mapping) else None
+        return str.__str__(text) if isinstance(text, str) else None
 
 
 class _Python:
@@ -160,6 +168,9 @@ class _Python:
 
     def key_part(self, value: Any) -> str | Decimal | bytes:
         return value if value.__class__ is str else checked_key_part(plain_bytes(value))
+
+    def text_of(self, value: Any) -> str | None:
+        return str.__str__(value) if isinstance(value, str) else None
 
 
 WIRE: Form = _Wire()

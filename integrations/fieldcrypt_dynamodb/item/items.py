@@ -5,7 +5,7 @@ Stored items have DynamoDB's own form here, and the application's items one of b
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -57,6 +57,7 @@ class Items:
         conversions = {name: form.conversion(each.type) for name, each in table.attributes.items()}
         self.to_field = {name: conversion.to_field for name, conversion in conversions.items()}
         # What is looked up for every item.
+        self._tenant_name = table.tenant
         self._own = table.own
         self._decrypted = table.own | (table.tops - table.nested.keys())
         self._encrypted = table.own | table.tops
@@ -165,6 +166,8 @@ class Items:
             raise ProtectedAttributeError(f"{self.table.name}.{name} is filled by fieldcrypt, and cannot be set")
         if self._checks_names:
             self.nested.check(item)
+        if self._tenant_name is not None and self._tenant_name not in item and self._is_plain(item):
+            return self.form.serialize_item(item)
         binding = self.binding(item)
         new = self.form.serialize_item(item, self._encrypted)
         self._encrypt(item, binding, new)
@@ -174,11 +177,16 @@ class Items:
             self._seal.add(new, binding.row, binding.tenant)
         return new
 
+    def _is_plain(self, item: Item) -> bool:
+        """Return True if an item has nothing that is encrypted, for which it would have to have a tenant."""
+        self._row(item, self.form)
+        return self._seal is None and self.table.tops.isdisjoint(item)
+
     def _encrypt(self, values: Item, binding: Binding, stored: dict[str, Any]) -> None:
         """Encrypt those of the application's values that are protected, and put them and their tags into `stored`."""
         row, tenant = binding
         context = row if self.table.bound else None
-        is_null = self.form.is_null
+        is_null, wire_tag = self.form.is_null, self.table.wire_tag
         name = ""
         batch: dict[str, Any] | None = {} if self._has_batches and len(values) > MIN_BATCH else None
         try:
@@ -192,7 +200,7 @@ class Items:
                 if to_field is not None:
                     value = to_field(value)
                 if index is not None:
-                    stored[companion] = {"B": index.tag(value, tenant=tenant)}
+                    stored[companion] = wire_tag(name, index.tag(value, tenant=tenant))
                 if batch is not None:
                     batch[name] = field, value, context
                 else:
@@ -205,6 +213,10 @@ class Items:
             raise named_error(error, f"{self.table.name}.{refused[0] if refused else name}", tenant) from None
 
     # Decryption
+
+    def sought(self, stored: Sequence[Item]) -> Sequence[Item]:
+        """Return those of the items that were found which are asked for: all."""
+        return stored
 
     def decrypted(self, item: Item, *, binding: Binding | None = None, whole: bool = True) -> dict[str, Any]:
         """Return an item as the application has it: decrypted, and without tags and seal.

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from fieldcrypt.migration import ExaminedValue, ValueStatus
 from fieldcrypt.spi import is_envelope
 from fieldcrypt.spi.migration import Cell, Examination, Place, ProtectedField, UnitError, name_of
-from fieldcrypt_dynamodb.item.plaintext import is_kept, stored
+from fieldcrypt_dynamodb.item.plaintext import is_kept, stored, wire
 from fieldcrypt_dynamodb.migration.target import MigratedAttribute
 
 __all__ = ["MigratedField", "LegacyValue"]
@@ -67,7 +67,8 @@ class MigratedField(ProtectedField):
         return {"B": self._attribute.field.encrypt(value, tenant=place.tenant, context=place.context)}
 
     def tag(self, value: Any, place: Place) -> Any:
-        return None if value is None else {"B": self._attribute.tag(value, place.tenant)}
+        index = self._attribute.index
+        return None if value is None or index is None else wire(index.stored(self._attribute.tag(value, place.tenant)))
 
     def as_plaintext(self, value: Any) -> Any:
         plain = self._attribute.as_plaintext(value)

@@ -42,8 +42,10 @@ def _unfit(table: MigratedTable, found: Description, expires_by: str | None) -> 
                     "Protected(…, index=…), with an index on its tags, and delete this one"
                 )
     for attribute in table.attributes:
-        if attribute.companion is not None and kinds.get(attribute.companion, "B") != "B":
-            yield f"{table.name}.{attribute.companion} is a key of an index, and not binary, as tags are"
+        kind = "B" if attribute.index is None or attribute.index.prefix is None else "S"
+        if attribute.companion is not None and kinds.get(attribute.companion, kind) != kind:
+            form = "binary" if kind == "B" else "text"
+            yield f"{table.name}.{attribute.companion} is a key of an index, and not {form}, as tags are"
     if expires_by in protected:
         yield f"{table.name}.{expires_by} says when items expire, which DynamoDB has to read: it cannot be protected"
 

@@ -174,6 +174,8 @@ def migrated_table(table: ProtectedTable | MigratedTable) -> MigratedTable:
         ConfigurationError: it is none.
     """
     if isinstance(table, ProtectedTable):
+        if table.entities is not None:
+            raise ConfigurationError(f"TableMigration(table): the entities of {table.name} are not migrated yet")
         return _Table(table)
     if isinstance(table, type) or not hasattr(table, "attributes_of"):
         given = f"class {table.__name__}" if isinstance(table, type) else type(table).__name__

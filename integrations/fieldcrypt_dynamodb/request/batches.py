@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from operator import is_
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -13,6 +14,7 @@ from fieldcrypt_dynamodb.expression.projections import Projection
 from fieldcrypt_dynamodb.item.forms import WIRE, Form
 from fieldcrypt_dynamodb.item.items import Tenant
 from fieldcrypt_dynamodb.protected_table import ProtectedTable
+from fieldcrypt_dynamodb.request.entities import EntityRequests
 from fieldcrypt_dynamodb.request.exchange import Exchange, Params, Response
 from fieldcrypt_dynamodb.request.failures import decrypt_failed_item, explain_size
 from fieldcrypt_dynamodb.request.operations import table_name
@@ -24,12 +26,8 @@ __all__ = ["Requests"]
 
 _METRICS = "ItemCollectionMetrics"
 
-_WRITES: dict[str, Callable[[TableRequests, Params], dict[str, Any]]] = {
-    "Put": TableRequests.put,
-    "Update": TableRequests.update,
-    "Delete": TableRequests.delete,
-    "ConditionCheck": TableRequests.delete,
-}
+AnyRequests = TableRequests | EntityRequests
+_WRITES = {"Put": "put", "Update": "update", "Delete": "delete", "ConditionCheck": "delete"}  # methods by kind
 
 
 class Requests:
@@ -49,17 +47,20 @@ class Requests:
     def __init__(
         self, tables: Iterable[ProtectedTable], form: Form, tenant: Tenant | None = None, *, knows_all: bool = True
     ) -> None:
-        self.knows_all = knows_all
+        self.knows_all, self.tenant = knows_all, tenant
         self.tables = tuple(tables)
         for table in self.tables:
             if not isinstance(table, ProtectedTable):
                 raise TypeError(f"expected ProtectedTable objects, got a {type(table).__name__}")
         self._form = form
-        self._of = {table.name: TableRequests(table, form, tenant) for table in self.tables}
+        self._of: dict[str, AnyRequests] = {
+            table.name: (TableRequests if table.entities is None else EntityRequests)(table, form, tenant)
+            for table in self.tables
+        }
         if len(self._of) < len(self.tables):
             raise ConfigurationError("a table is described twice: one description has to have all protected attributes")
 
-    def for_table(self, table: Any) -> TableRequests | None:
+    def for_table(self, table: Any) -> AnyRequests | None:
         """Return the operations on a table that is protected.
 
         Args:
@@ -77,6 +78,17 @@ class Requests:
             )
         return found
 
+    def of_entity(self, name: str) -> Requests:
+        """Return the same operations for the items of one entity alone, of the tables that have it.
+
+        Raises:
+            ConfigurationError: no table has it.
+        """
+        found = [table.of_entity(name) if name in table.entity_names else table for table in self.tables]
+        if all(map(is_, found, self.tables)):
+            raise ConfigurationError(f"none of these tables has an entity {name!r}")
+        return Requests(found, self._form, self.tenant, knows_all=self.knows_all)
+
     def of_tenant(self, tenant: Tenant | None) -> Requests:
         """Return the same operations for the items of one tenant alone."""
         return Requests(self.tables, self._form, tenant, knows_all=self.knows_all)
@@ -84,7 +96,9 @@ class Requests:
     def batch_get_item(self, params: Params) -> Exchange:
         """Decrypt what is read; what was not processed comes back as it was asked for."""
         check_known("batch_get_item", params)
-        asked: dict[str | None, tuple[TableRequests, Projection, Any]] = {}  # by the table's name, never its ARN
+        asked: dict[
+            str | None, tuple[TableRequests | EntityRequests, Projection, Any]
+        ] = {}  # by the table's name, never its ARN
         wanted: dict[str, Any] = {}
         for name, keys in params["RequestItems"].items():
             requests = self.for_table(name)
@@ -162,7 +176,7 @@ class Requests:
     def transact_get_items(self, params: Params) -> Exchange:
         """Decrypt what is read."""
         check_known("transact_get_items", params)
-        asked: list[tuple[TableRequests, Projection] | None] = []
+        asked: list[tuple[AnyRequests, Projection] | None] = []
         wanted = []
         for each in params["TransactItems"]:
             requests = self.for_table(each["Get"]["TableName"])
@@ -196,7 +210,7 @@ class Requests:
             elif kind not in _WRITES:
                 raise ProtectedAttributeError(f"the effect of a {kind} on protected items is not known")
             else:
-                sent.append({kind: _WRITES[kind](requests, write)})
+                sent.append({kind: getattr(requests, _WRITES[kind])(write)})
         try:
             return self._with_metrics((yield {**params, "TransactItems": sent}))
         except ClientError as error:
@@ -208,7 +222,7 @@ class Requests:
             raise
 
 
-def _encrypted(requests: TableRequests, write: Params) -> Params:
+def _encrypted(requests: AnyRequests, write: Params) -> Params:
     if set(write) == {"PutRequest"}:
         return {"PutRequest": {**write["PutRequest"], "Item": requests.items.encrypted(write["PutRequest"]["Item"])}}
     if set(write) == {"DeleteRequest"}:

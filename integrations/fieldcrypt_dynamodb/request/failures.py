@@ -8,12 +8,13 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from fieldcrypt import FieldcryptError
+from fieldcrypt_dynamodb.item.entities.entity_items import EntityItems
 from fieldcrypt_dynamodb.item.items import Items
 
 __all__ = ["decrypt_failed_item", "explain_size", "size_of"]
 
 
-def decrypt_failed_item(items: Items, failure: Any) -> None:
+def decrypt_failed_item(items: Items | EntityItems, failure: Any) -> None:
     """Decrypt the item with which DynamoDB says why a condition did not hold.
 
     It is left out if it cannot be decrypted: the error is about the condition.

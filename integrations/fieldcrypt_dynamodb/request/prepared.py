@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from botocore.exceptions import ClientError
 
@@ -12,9 +12,10 @@ from fieldcrypt_dynamodb.expression.condition_text import build_conditions
 from fieldcrypt_dynamodb.expression.conditions import rewrite
 from fieldcrypt_dynamodb.expression.placeholders import Placeholders
 from fieldcrypt_dynamodb.expression.projections import Projection
+from fieldcrypt_dynamodb.item.description import TableDescription
+from fieldcrypt_dynamodb.item.entities.entity_items import EntityItems
 from fieldcrypt_dynamodb.item.forms import PYTHON, WIRE, Form
 from fieldcrypt_dynamodb.item.items import Items, Tenant
-from fieldcrypt_dynamodb.protected_table import ProtectedTable
 from fieldcrypt_dynamodb.request.exchange import Exchange, Params
 from fieldcrypt_dynamodb.request.failures import decrypt_failed_item, explain_size
 from fieldcrypt_dynamodb.request.parameters import check_known
@@ -28,6 +29,13 @@ _KEYS = ("Key", "ExclusiveStartKey")
 _METRICS = "ItemCollectionMetrics"
 
 
+class Reads(Protocol):
+    """What decrypts items of all entities of a table."""
+
+    items: EntityItems
+    failed_items: EntityItems
+
+
 class PreparedRequests:
     """The beginning and the end of an operation on one protected table.
 
@@ -35,13 +43,18 @@ class PreparedRequests:
         table: the description.
         form: of the application's values.
         tenant: the only tenant whose items these are, or None.
+        reads: what decrypts whole items, if they may be those of another entity of the table.
     """
 
-    def __init__(self, table: ProtectedTable, form: Form, tenant: Tenant | None = None) -> None:
+    def __init__(
+        self, table: TableDescription, form: Form, tenant: Tenant | None = None, reads: Reads | None = None
+    ) -> None:
         self.table = table
         self.items = Items(table, form, tenant)
+        self.reads: Items | EntityItems = self.items if reads is None else reads.items
         # In errors items have DynamoDB's form, also where boto3 gives all else in Python's.
-        self.failed_items = self.items if form is WIRE else Items(table, WIRE, tenant)
+        failed: Items | EntityItems = self.items if form is WIRE else Items(table, WIRE, tenant)
+        self.failed_items = failed if reads is None else reads.failed_items
         self._form, self._tops = form, table.tops
 
     def sent_key(self, key: Any, *, written: bool = False) -> Any:

@@ -9,7 +9,6 @@ from fieldcrypt import DecryptionError
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError
 from fieldcrypt_dynamodb.expression.conditions import Condition, KeySearch, meets, rewrite, rewrite_key
 from fieldcrypt_dynamodb.expression.placeholders import Placeholders
-from fieldcrypt_dynamodb.item.values import bytes_of
 from fieldcrypt_dynamodb.request.exchange import Exchange, Params
 from fieldcrypt_dynamodb.request.pages import joined
 from fieldcrypt_dynamodb.request.prepared import PreparedRequests
@@ -55,7 +54,7 @@ class SearchRequests(PreparedRequests):
                 "those of other values too"
             )
         compared = {name for name, _ in comparisons}
-        sealed = self.table.seal.over if self.table.seal is not None else ()
+        sealed = self.table.sealed
         asked_about = {name for condition in conditions for name in condition.attributes if name in sealed}
         projection = self._projected(new, placeholders, compared | asked_about)
         placeholders.put_into(new)
@@ -64,7 +63,8 @@ class SearchRequests(PreparedRequests):
             response = {**response, "LastEvaluatedKey": self._form.deserialize_item(response["LastEvaluatedKey"])}
         if counted:
             return response
-        items = [self.items.decrypted(item, whole=projection.verifies) for item in response.get("Items", ())]
+        found = self.reads.sought(response.get("Items", ()))
+        items = [self.reads.decrypted(item, whole=projection.verifies) for item in found]
         if "IndexName" in new:
             self._check_projected(items, compared)
         kept = [projection.cut(item, self._form) for item in items if meets(item, comparisons, self.items)]
@@ -87,14 +87,14 @@ class SearchRequests(PreparedRequests):
         start = new.get("ExclusiveStartKey")
         tags = search.tags
         if start is not None and search.companion in start:
-            tag = bytes_of(start[search.companion])
+            tag = start[search.companion]
             tags = tags[tags.index(tag) :] if tag in tags else tags
         found: dict[str, Any] = {}
         for tag in tags:
             request = dict(new)
             request["ExpressionAttributeValues"] = {
                 **new["ExpressionAttributeValues"],
-                search.placeholder: {"B": tag},
+                search.placeholder: tag,
             }
             if found:
                 request.pop("ExclusiveStartKey", None)

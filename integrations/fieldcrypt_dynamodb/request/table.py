@@ -70,7 +70,7 @@ class TableRequests(SearchRequests):
 
     def opened(self, item: Params, projection: Projection) -> dict[str, Any]:
         """Return an item that was read, with what was asked for."""
-        found = self.items.decrypted(item, whole=projection.verifies)
+        found = self.reads.decrypted(item, whole=projection.verifies)
         return found if projection is EVERYTHING else projection.cut(found, self._form)
 
     def delete_item(self, params: Params) -> Exchange:
@@ -84,6 +84,12 @@ class TableRequests(SearchRequests):
     def delete(self, params: Params) -> dict[str, Any]:
         """Return the request of `delete_item`, or of a Delete or ConditionCheck in a transaction."""
         new, placeholders = self._prepared("delete_item", params)
+        is_so = self._is_this_entity(placeholders)
+        if is_so:
+            absent = f"attribute_not_exists({placeholders.name(self.table.key[0])})"
+            given = [beside_and(new[CONDITION], placeholders.names)] if CONDITION in new else []
+            either = f"{absent} OR {' AND '.join(is_so)}"
+            new[CONDITION] = " AND ".join([f"({either})", *given]) if given else either
         placeholders.put_into(new)
         return new
 
@@ -119,7 +125,7 @@ class TableRequests(SearchRequests):
 
     def _restrict(self, new: dict[str, Any], key: Params, placeholders: Placeholders, protected: bool) -> None:
         """Add to the condition of an update what must hold for the item to be readable afterwards."""
-        needed = []
+        needed = self._is_this_entity(placeholders)
         tenant = self.table.tenant
         if protected and tenant is not None and tenant not in key:
             named = placeholders.value(PYTHON.serialize(self.items.tenant))
@@ -130,6 +136,12 @@ class TableRequests(SearchRequests):
             needed.append(beside_and(new[CONDITION], placeholders.names))
         if needed:
             new[CONDITION] = " AND ".join(needed)
+
+    def _is_this_entity(self, placeholders: Placeholders) -> list[str]:
+        """Return conditions that a stored item is of the entity, as far as attributes tell it."""
+        return [
+            f"{placeholders.name(name)} = {placeholders.value({'S': text})}" for name, text in self.table.where.items()
+        ]
 
     def _warm_keys(self, item: Params) -> None:
         """Have the keys at hand that an answer to a write may need, if it is known whose: later is too late."""
@@ -153,8 +165,9 @@ class TableRequests(SearchRequests):
         if found is None:
             return response
         try:
-            bound = key is not None and not self.table.tops.isdisjoint(found)
-            binding = self.items.binding_of_key(key) if key is not None and bound else None
+            if key is None:
+                return {**response, "Attributes": self.reads.decrypted(found, whole=whole)}
+            binding = None if self.table.tops.isdisjoint(found) else self.items.binding_of_key(key)
             return {**response, "Attributes": self.items.decrypted(found, binding=binding, whole=whole)}
         except FieldcryptError as error:
             key_shown = key_of(item, self.table.key, self._form)

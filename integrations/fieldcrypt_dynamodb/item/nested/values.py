@@ -112,7 +112,9 @@ class NestedValues:
                 name, to_field = each.attribute, self._conversions[each.attribute].to_field
                 value = each.value if to_field is None else to_field(each.value)
                 if name in table.indexes:
-                    tags[table.companions[name]] = {"B": table.indexes[name].tag(value, tenant=binding.tenant)}
+                    tags[table.companions[name]] = table.wire_tag(
+                        name, table.indexes[name].tag(value, tenant=binding.tenant)
+                    )
                 yield table.fields[name], value, self._context(each, binding)
 
         try:

@@ -1,0 +1,182 @@
+"""The entities of a table: a description of each, one of what they have in common, and which of them an item is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence, Set
+from typing import Any
+
+from fieldcrypt import Protection
+from fieldcrypt_dynamodb.errors import ProtectedAttributeError
+from fieldcrypt_dynamodb.item.description import TableDescription
+from fieldcrypt_dynamodb.item.entities.entity import Entity, KeyForm, checked_entities
+from fieldcrypt_dynamodb.item.entities.guard import Guard
+from fieldcrypt_dynamodb.item.forms import Form
+
+__all__ = ["AnyEntity", "Entities", "EntityDescription"]
+
+
+class EntityDescription(TableDescription):
+    """The description of the items of one entity.
+
+    Attributes:
+        told_by: the attributes that tell entities of this table apart, and the key: what has to be read of every item.
+        where: what the discriminators of this entity are.
+        guard: what its plain attributes must not have.
+    """
+
+    def __init__(
+        self, table: TableDescription, name: str, entity: Entity, discriminators: frozenset[str], same_place: bool
+    ) -> None:
+        self.told_by = discriminators.union(table.key)
+        self.where = entity.where or {}
+        super().__init__(
+            f"{table.name}.{name}",
+            table.encryptor,
+            key=table.key,
+            attributes=entity.attributes,
+            fields=None if table.fields_name == table.name else f"{table.fields_name}.{name}",
+            tenant=entity.tenant,
+            plain=entity.plain,
+            bound=entity.bound,
+            seal=entity.seal,
+            accept=entity.accept,
+            accept_until=entity.accept_until,
+            same_place=same_place,
+        )
+
+    @property
+    def binding_attributes(self) -> frozenset[str]:
+        """The attributes that say where a value is: the key's, the tenant, and what tells the entity."""
+        return super().binding_attributes | self.told_by
+
+
+class AnyEntity(TableDescription):
+    """What the descriptions of all entities have in common: for requests of which nobody knows what they find."""
+
+    def __init__(self, table: TableDescription, entities: Mapping[str, Entity], each: Mapping[str, Any]) -> None:
+        self.guard = Guard(None, entities, each)
+        self.told_by = next(iter(each.values())).told_by
+        self._each = tuple(each.values())
+        how = Protection(object, literal_name=True)
+        protected = dict.fromkeys((name for described in self._each for name in described.tops), how)
+        super().__init__(
+            table.name,
+            table.encryptor,
+            key=table.key,
+            attributes=protected,
+            fields=f"{table.fields_name}.*",
+            same_place=True,
+        )
+
+    is_any = True
+
+    def _check(self) -> None:
+        """What is protected in one entity may be the tenant of another."""
+
+    def _all(self, name: str) -> frozenset[str]:
+        found: frozenset[str] = frozenset().union(*(getattr(each, name) for each in self._each))
+        return found
+
+    @property
+    def own(self) -> frozenset[str]:
+        """The attributes that fieldcrypt fills, but for those in which other entities can have values of their own."""
+        shared: frozenset[str] = self.guard.shared
+        return self._all("own") - shared
+
+    @property
+    def binding_attributes(self) -> frozenset[str]:
+        """Those of all entities."""
+        return self._all("binding_attributes")
+
+    @property
+    def previous_attributes(self) -> frozenset[str]:
+        """Those of all entities."""
+        return self._all("previous_attributes") - self.binding_attributes
+
+    @property
+    def sealed(self) -> frozenset[str]:
+        """Those of all entities."""
+        return self._all("sealed")
+
+    @property
+    def seals(self) -> frozenset[str]:
+        """Those of all entities."""
+        return self._all("seals")
+
+
+class Entities:
+    """The entities of a table.
+
+    Args:
+        table: the description of the table.
+        entities: what was declared.
+        same_place: as in `ProtectedTable`.
+
+    Attributes:
+        each: the description of each, by name.
+        any: what they have in common.
+
+    Raises:
+        ConfigurationError: one is none, they cannot be told apart, or one contradicts itself.
+    """
+
+    def __init__(self, table: TableDescription, entities: Any, same_place: bool) -> None:
+        self._entities = checked_entities(table.name, table.key, entities)
+        discriminators = frozenset(name for entity in self._entities.values() for name in entity.where or ())
+        self.each = {
+            name: EntityDescription(table, name, entity, discriminators, same_place)
+            for name, entity in self._entities.items()
+        }
+        for name, described in self.each.items():
+            described.guard = Guard(name, self._entities, self.each)
+        self.any = AnyEntity(table, self._entities, self.each)
+
+    def fitting(self, item: Mapping[str, Any], form: Form) -> Sequence[str]:
+        """Return the entities that an item can be: one, if it is as it should be."""
+        return [
+            name
+            for name, entity in self._entities.items()
+            if _admitted(entity, item, form) and _meets(entity, item, form)
+        ]
+
+    def possible(self, key: Mapping[str, Any], form: Form) -> Sequence[str]:
+        """Return the entities whose form of the key a key has."""
+        return [name for name, entity in self._entities.items() if _admitted(entity, key, form)]
+
+    def of_key(self, key: Mapping[str, Any], form: Form) -> Sequence[str]:
+        """Return the entities that the item of a key can be: one, if the form of the key tells it."""
+        possible = self.possible(key, form)
+        return [name for name in possible if self._entities[name].where is None] or possible
+
+    def of_forms(self, forms: Mapping[str, KeyForm]) -> str | None:
+        """Return the entity that is told by its key alone, if all keys of these forms are its own."""
+        for name, entity in self._entities.items():
+            own = entity.forms.items()
+            if entity.where is None and all(key in forms and form.includes(forms[key]) for key, form in own):
+                return name
+        return None
+
+    def of_searched(self, names: Set[str]) -> str | None:
+        """Return the only entity in which one of these attributes is searchable."""
+        found = [name for name, described in self.each.items() if not names.isdisjoint(described.companions)]
+        return found[0] if len(found) == 1 else None
+
+    def mismatch_error(self, found: Sequence[str], only: str | None) -> ProtectedAttributeError:
+        """Return why an item or a key is not the one entity that it should be."""
+        names = ", ".join(self._entities)
+        if len(found) > 1:
+            what = f"could be {' as well as '.join(found)}"
+        elif not found:
+            by = " and ".join(sorted(self.any.told_by))
+            what = f"is none of {names}, to go by {by}: if it comes from an index, let that project these"
+        else:
+            what = f"is {found[0]}, and not {only}"
+        return ProtectedAttributeError(f"an item of {self.any.name} {what}")
+
+
+def _admitted(entity: Entity, item: Mapping[str, Any], form: Form) -> bool:
+    return all(how.admits(form.text_of(item.get(name))) for name, how in entity.forms.items())
+
+
+def _meets(entity: Entity, item: Mapping[str, Any], form: Form) -> bool:
+    return all(form.text_of(item.get(name)) == text for name, text in (entity.where or {}).items())

@@ -1,0 +1,85 @@
+"""What the plain attributes of an entity must not have, lest its items are taken for those of another one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fieldcrypt.spi import is_envelope
+from fieldcrypt_dynamodb.item.description import TableDescription
+from fieldcrypt_dynamodb.item.entities.entity import Entity, can_be_turned
+from fieldcrypt_dynamodb.item.forms import WIRE, Form
+from fieldcrypt_dynamodb.item.values import bytes_of, plain_bytes
+
+__all__ = ["Guard"]
+
+
+class Guard:
+    """The attributes that are plain in one entity, and protected or filled by fieldcrypt in others.
+
+    Whoever can write to the table can turn the attribute that tells two entities apart, and so have a program take an
+    item for one whose attributes are plain: to see ciphertext, or to have it put the item back in plaintext.
+
+    Args:
+        name: the entity; None for items of which the entity is not known.
+        entities, tables: all of the table, by name, and their descriptions.
+
+    Attributes:
+        names: these attributes.
+        shared: those that hold tags with a prefix in other entities, so that there are values beside them.
+    """
+
+    def __init__(
+        self, name: str | None, entities: Mapping[str, Entity], tables: Mapping[str, TableDescription]
+    ) -> None:
+        own: frozenset[str] = frozenset() if name is None else tables[name].own | tables[name].tops
+        self._protected_in: dict[str, str] = {}
+        self._turned_from: dict[str, str] = {}
+        self._prefixes: dict[str, tuple[str | None, ...]] = {}
+        for other, table in tables.items():
+            if other == name:
+                continue
+            filled = set(table.companions.values()) - own
+            for attribute, companion in table.companions.items():
+                if companion in filled:
+                    prefix = table.indexed_by[attribute].prefix
+                    self._prefixes[companion] = (*self._prefixes.get(companion, ()), prefix)
+            self._protected_in |= dict.fromkeys((table.own | table.tops) - own - filled, other)
+            if name is not None and can_be_turned(entities[name], entities[other]):
+                self._turned_from |= dict.fromkeys(table.tops - own, other)
+        self.names = frozenset(self._protected_in) | frozenset(self._prefixes)
+        self.shared = frozenset(name for name, prefixes in self._prefixes.items() if None not in prefixes)
+
+    def reason(self, attribute: str, value: Any, form: Form) -> str | None:
+        """Return what is wrong with the value of an attribute; None if nothing is."""
+        if form.is_null(value):
+            return None
+        if (reason := self.reason_to_be_absent(attribute)) is not None:
+            return reason
+        data = bytes_of(value) if form is WIRE else plain_bytes(value)
+        if attribute in self._protected_in and isinstance(data, bytes) and is_envelope(data):
+            return f"it has the form of an encrypted value, which belongs to {self._protected_in[attribute]!r}"
+        for prefix in self._prefixes.get(attribute, ()):
+            text = form.text_of(value)
+            if isinstance(data, bytes) if prefix is None else text is not None and text.startswith(prefix):
+                how = "binary" if prefix is None else f"begins with {prefix!r}"
+                return f"it is {how}, as the tags of another entity are"
+        return None
+
+    def reason_to_be_absent(self, attribute: str) -> str | None:
+        """Return why an attribute must have no value at all; None if it may have some."""
+        if attribute not in self._turned_from:
+            return None
+        return (
+            f"it is protected in {self._turned_from[attribute]!r}, from which only an attribute tells this one: "
+            "give it another name, or tell the entities by the form of the key"
+        )
+
+    def wrong(self, item: Mapping[str, Any], form: Form) -> tuple[str, str] | None:
+        """Return an attribute of an item, and what is wrong with it; None if nothing is."""
+        if self.names.isdisjoint(item):
+            return None
+        for name in self.names & item.keys():
+            if (reason := self.reason(name, item[name], form)) is not None:
+                return name, reason
+        return None

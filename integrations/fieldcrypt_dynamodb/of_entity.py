@@ -1,0 +1,40 @@
+"""The items of one entity alone."""
+
+from __future__ import annotations
+
+from copy import copy
+from typing import Any, TypeVar
+
+from fieldcrypt_dynamodb.client import AnyClient
+from fieldcrypt_dynamodb.protected_table import ProtectedTable
+from fieldcrypt_dynamodb.resource import AnyResource
+from fieldcrypt_dynamodb.table import AnyTable
+
+__all__ = ["of_entity"]
+
+W = TypeVar("W", bound=AnyClient[Any] | AnyResource[Any] | AnyTable[Any] | ProtectedTable)
+
+
+def of_entity(wrapper: W, name: str) -> W:
+    """Return a client, a resource, a table or a description for the items of one entity alone.
+
+        table = of_entity(table, "user")
+
+    Queries and scans leave items of others out, and the keys of others are refused. Writes of items whose entity an
+    attribute tells need it if several are told so, and so do filters by an attribute that an entity protects.
+
+    Args:
+        wrapper: is not changed. Of a description, what it is given to is for that entity too.
+        name: as the entity is called in `ProtectedTable(…, entities={"user": …})`.
+
+    Raises:
+        TypeError: there is no such wrapper.
+        ConfigurationError: no table of it has the entity.
+    """
+    if not isinstance(wrapper, (AnyClient, AnyResource, AnyTable, ProtectedTable)):
+        raise TypeError(
+            f"of_entity(wrapper, name) takes an EncryptedTable, for example, not a {type(wrapper).__name__}"
+        )
+    other = copy(wrapper)
+    other._be_of_entity(name)
+    return other
