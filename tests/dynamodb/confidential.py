@@ -33,6 +33,7 @@ class Kind(NamedTuple):
         tried: update expressions and their values that are refused, or encrypted.
         asked: the same of conditions and filters.
         searched: conditions that are answered.
+        read: projections.
         tenant: whose items these are, if the table has tenants.
     """
 
@@ -42,6 +43,7 @@ class Kind(NamedTuple):
     tried: list[tuple[str, dict[str, Any]]]
     asked: list[tuple[str, dict[str, Any]]]
     searched: list[tuple[str, dict[str, Any]]] = []  # noqa: RUF012  # nobody changes it
+    read: tuple[str, ...] = ("ward", "id, ssn", "ssn, ward, id", "notes, balance")
     tenant: str | None = None
 
 
@@ -115,6 +117,7 @@ NESTED = Kind(
         ("addresses[0].street IN (:a, :b)", {":a": "Bahnhofstrasse 1", ":b": "Marktgasse 12"}),
         ("phones[0].number > :a", {":a": 4131555018}),
     ],
+    read=("ward", "profile.ssn", "phones, notes", "addresses[0].street, id"),
 )
 KINDS = {
     "flat": FLAT,
@@ -138,7 +141,9 @@ def requests(kind: Kind) -> Iterator[tuple[Request, bool]]:
     yield ("put_item", {**of_table, "Item": item, "ConditionExpression": "attribute_exists(id)"}), True
     yield ("put_item", {**of_table, "Item": item, "ReturnValues": "ALL_OLD"}), True
     yield ("get_item", one), True
-    yield ("get_item", {**one, "ProjectionExpression": "ward"}), True
+    for text in kind.read:
+        yield ("get_item", {**one, "ProjectionExpression": text}), True
+        yield ("scan", {**of_table, "ProjectionExpression": text, "FilterExpression": "attribute_exists(id)"}), True
     yield ("query", {**of_table, "KeyConditionExpression": "id = :id", "ExpressionAttributeValues": {":id": "1"}}), True
     for text, values in (*kind.updates, *kind.tried):
         update = {**one, "UpdateExpression": text, **({"ExpressionAttributeValues": values} if values else {})}

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from itertools import pairwise
 from typing import Any
 
 import pytest
 from boto3.dynamodb.conditions import Attr, Key
+from botocore.exceptions import ClientError
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.models import Model
 
-from fieldcrypt import Encryptor, LocalKeyProvider, MemoryKeyStore
+from fieldcrypt import Encryptor, FieldcryptError, LocalKeyProvider, MemoryKeyStore
 from fieldcrypt_dynamodb import (
     EncryptedClient,
     EncryptedTable,
@@ -28,6 +31,7 @@ from fieldcrypt_dynamodb import (
     of_tenant,
 )
 from fieldcrypt_pynamodb import BlindIndexAttribute, EncryptedAttribute, encrypted
+from tests.dynamodb.confidential import KINDS, Kind, create_table, requests, watched, wired
 from tests.support.dynamodb import DynamoDb
 from tests.support.wiretap import Secrets
 
@@ -37,7 +41,11 @@ RANGE_KEY = 1_024  # bytes; a hash key may have twice as many
 
 WORDS = {"AND", "OR", "NOT", "IN", "BETWEEN"}
 CLAUSES = {"SET", "REMOVE", "ADD", "DELETE"}
-FUNCTIONS = {"attribute_exists", "attribute_not_exists", "begins_with", "if_not_exists", "size"}
+FUNCTIONS = {"attribute_exists", "attribute_not_exists", "begins_with", "if_not_exists", "list_append", "size"}
+# Names in the requests of tests/dynamodb/confidential.py, which are the application's.
+OWN_NAMES = {"id", "ssn", "ward", "balance", "notes", "photo", "profile", "city", "addresses", "street"} | {
+    *("phones", "number", "kind"),
+}
 
 
 def tokens(text: str) -> list[str]:
@@ -53,7 +61,8 @@ def broken_by_expression(parameter: str, text: str) -> Iterator[str]:
         yield f"{len(text.encode())} bytes, {operators} operators"
     lists = [each.count(",") + 1 for each in re.findall(r"IN \(([^)]*)\)", text)]
     yield from (f"a list of {length}" for length in lists if length > OPERANDS)
-    yield from (f"{each} is bare" for each in found if each[0].isalpha() and each not in WORDS | CLAUSES | FUNCTIONS)
+    known = WORDS | CLAUSES | FUNCTIONS | OWN_NAMES
+    yield from (f"{each} is bare" for each in found if each[0].isalpha() and each not in known)
     if re.search(r"\(\([^()]*\)\)", re.sub(r"\w+ ?\([^()]*\)", "x", text)):
         yield f"redundant parentheses: {text}"
     if parameter == "KeyConditionExpression" and not {"OR", "IN", "NOT"}.isdisjoint(found):
@@ -71,8 +80,29 @@ def broken_by_part(part: dict[str, Any]) -> Iterator[str]:
     yield from (f"{each} is too long" for each in used if len(each) > PLACEHOLDER)
     if len(str(names)) + len(str(values)) > VARIABLES:
         yield "too many substitution variables"
-    projected = [names[each] for each in tokens(part.get("ProjectionExpression", "")) if each[0] == "#"]
-    yield from (f"{each} is projected twice" for each in {*projected} if projected.count(each) > 1)
+    for parameter in ("ProjectionExpression", "UpdateExpression"):
+        found = sorted(targets(tokens(part.get(parameter, "")), names))
+        yield from (f"{one} and {other} overlap" for one, other in pairwise(found) if other[: len(one)] == one)
+
+
+def targets(found: list[str], names: dict[str, str]) -> Iterator[list[str]]:
+    """Yield the paths that a projection reads or an update changes, in their segments."""
+    depth = 0
+    path: list[str] | None = None
+    for each in [",", *found]:
+        depth += (each == "(") - (each == ")")
+        if depth == 0 and (each == "," or each in CLAUSES):
+            if path:
+                yield path
+            path = []
+        elif each == "=" or each.startswith(":"):
+            if path:
+                yield path
+            path = None
+        elif path is not None and each not in ".[]":
+            path.append(names.get(each, each))
+    if path:
+        yield path
 
 
 def broken(operation: str, body: dict[str, Any]) -> list[str]:
@@ -256,6 +286,18 @@ def test_tags_have_room_in_keys(table: Any, encryptor: Encryptor, sent: Any, siz
     people = EncryptedTable(table, ProtectedTable("people", encryptor, key=["id"], attributes=how))
     people.put_item(Item={"id": "1", "name": "n" * 9_000})
     assert 1 <= len(table.get_item(Key={"id": "1"})["Item"]["status"].value) <= RANGE_KEY
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
+def test_requests_of_every_kind(moto: DynamoDb, encryptor: Encryptor, secrets: Secrets, kind: Kind, sent: Any) -> None:
+    """Whatever conditions, paths and attributes they get."""
+    create_table(moto)
+    watched(kind, secrets)
+    client: Any = EncryptedClient(moto.client(), [ProtectedTable("people", encryptor, key=["id"], **kind.how)])
+    client = client if kind.tenant is None else of_tenant(client, kind.tenant)
+    for (operation, params), _ in requests(kind):
+        with suppress(FieldcryptError, TypeError, ClientError):
+            getattr(client, operation)(**wired(params))
 
 
 class TestPynamo:
