@@ -54,6 +54,22 @@ class TestTables(OnMoto):
         item = restored.get_item(Key={"id": "1"})["Item"]
         assert record.decrypt({"id": item["id"], "ssn": item["ssn"].value})["ssn"] == SSN
 
+    @pytest.mark.parametrize(("fields", "moved"), [("patients", True), ("visitors", False), (None, False)])
+    def test_values_move_between_tables_of_one_name_alone(
+        self, dynamodb: DynamoDb, restored: Any, encryptor: Encryptor, fields: str | None, moved: bool
+    ) -> None:
+        """So whoever can write to both gains what `same_place=True` allowed, and nothing without it."""
+        how: dict[str, Any] = {"key": ["id"], "attributes": ATTRIBUTES, "fields": fields, "same_place": True}
+        other = EncryptedTable(create(dynamodb, "visitors"), ProtectedTable("visitors", encryptor, **how))
+        other.put_item(Item={**ITEM, "ssn": "219-09-9999"})
+        bare = dynamodb.resource().Table("visitors")
+        bare.put_item(Item={**bare.get_item(Key={"id": "1"})["Item"], "ssn": restored.scan()["Items"][0]["ssn"]})
+        if moved:
+            assert other.get_item(Key={"id": "1"})["Item"]["ssn"] == SSN
+        else:
+            with pytest.raises(DecryptionError):
+                other.get_item(Key={"id": "1"})
+
     def test_an_error_says_that_the_table_may_have_another_name(self, restored: Any, encryptor: Encryptor) -> None:
         """That of a value, and that of a seal."""
         hint = "was the table restored restored or copied from one with another name"

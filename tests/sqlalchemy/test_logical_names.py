@@ -146,6 +146,32 @@ def test_a_table_of_a_class_that_inherits_concretely_is_another_one() -> None:
             note: Mapped[str] = mapped_column(Encrypted(String))
 
 
+def test_an_error_about_a_joined_table_names_that(engine: Engine) -> None:
+    """Its fields are named after it, and not after the table of the class that it derives from."""
+
+    class Base(DeclarativeBase):
+        pass
+
+    @encrypted(new_encryptor(), row="id")
+    class Person(Base):
+        __tablename__ = "people"
+        id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+
+    class Nurse(Person):
+        __tablename__ = "nurses"
+        id: Mapped[int] = mapped_column(ForeignKey("people.id"), primary_key=True, autoincrement=False)
+        note: Mapped[str] = mapped_column(Encrypted(String))
+
+    Base.metadata.create_all(engine)
+    with Session(engine) as session:
+        session.add_all([Nurse(id=1, note="x"), Nurse(id=2, note="y")])
+        session.commit()
+        session.execute(text("UPDATE nurses SET note = (SELECT note FROM nurses WHERE id = 2) WHERE id = 1"))
+        session.expire_all()
+        with pytest.raises(DecryptionError, match="was the table nurses restored"):
+            print(session.get_one(Nurse, 1).note)
+
+
 def test_two_tables_of_one_name_may_have_tenants() -> None:
     """Their values are under keys of their own."""
     encryptor = new_encryptor()

@@ -139,24 +139,24 @@ def _row_bound(mapper: Mapper[Any], spec: RowSpec, column: Any) -> RowBound:
     if spec.fields is not None and of_table not in (column.table.name, spec.fields):
         raise ConfigurationError(f"{mapper.class_.__name__} has two logical names: {spec.fields} and {of_table}")
     if type_.encryptor is not None:
-        _declare_table(type_.encryptor, spec.logical_name(column.table), mapper, spec)
+        _declare_table(type_.encryptor, column.table, mapper, spec)
     if spec.fields is not None:
         type_.protection = replace(type_.protection, name=spec.field_name(column))
     return type_
 
 
-def _declare_table(encryptor: Encryptor, name: str, mapper: Mapper[Any], spec: RowSpec) -> None:
-    """Note the table of a logical name, which is that of the first class of those whose tables are joined."""
-    of = mapper.class_
-    while mapper.inherits is not None and not mapper.concrete:
+def _declare_table(encryptor: Encryptor, table: Any, mapper: Mapper[Any], spec: RowSpec) -> None:
+    """Note the table of a logical name: of one that the model has, the first of those that are joined."""
+    name, owner = spec.logical_name(table), mapper.class_
+    while spec.fields is not None and mapper.inherits is not None and not mapper.concrete:
         mapper = mapper.inherits
-    table: Any = mapper.local_table
-    name_of_table = getattr(table, "fullname", table.description)
+    if spec.fields is not None:
+        table = mapper.local_table
     declare_table(
         encryptor,
         name,
-        of,
-        table=name_of_table,
+        owner,
+        table=getattr(table, "fullname", table.description),
         has_tenants=spec.tenant is not None,
         same_place=spec.same_place,
         chosen=spec.fields is not None or has_logical_name(table),
