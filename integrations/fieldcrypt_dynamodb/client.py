@@ -107,7 +107,7 @@ class AnyClient(Generic[A]):
         found = of_boto3(self._client, name)  # an AttributeError, if there is none
         if name in PASSED or name in _ATTRIBUTES:
             return found
-        if name not in NOT_ON_PROTECTED or not self._requests.knows_all:
+        if name not in NOT_ON_PROTECTED:
             raise RefusedMemberError(
                 f"{name}: its effect on protected items is not known. boto3's own client can do it"
             )
@@ -125,6 +125,8 @@ class AnyClient(Generic[A]):
                     raise ProtectedAttributeError(
                         f"{operation} on the protected table {table.name}: {NOT_ON_PROTECTED[operation]}"
                     )
+            if not self._requests.knows_all:
+                raise ProtectedAttributeError(f"{operation}: what it touches may be protected, and is not known here")
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(table.name for table in self._requests.tables)})"
