@@ -77,8 +77,10 @@ class ProtectedTable(TableDescription):
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_items"}
 
-    def _describe(self, entities: Any, same_place: bool) -> None:
-        self.entities = Entities(self, entities, same_place)
+    def _describe(self, entities: Any) -> bool:
+        self.entities = Entities(self, entities)
+        protected = [each for each in self.entities.each.values() if each.fields or each.seal]
+        return all(each.tenant is not None for each in protected)
 
     @property
     def entity_names(self) -> frozenset[str]:

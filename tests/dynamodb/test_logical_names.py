@@ -9,7 +9,7 @@ from pynamodb.attributes import UnicodeAttribute
 from pynamodb.models import Model
 
 from fieldcrypt import ConfigurationError, DecryptionError, Encryptor, ProtectedRecord
-from fieldcrypt_dynamodb import EncryptedTable, IndexedBy, ItemSeal, Protected, ProtectedTable
+from fieldcrypt_dynamodb import EncryptedTable, Entity, IndexedBy, ItemSeal, Protected, ProtectedTable
 from fieldcrypt_pynamodb import EncryptedAttribute, encrypted
 from tests.dynamodb.patients import encryptor as encryptor
 from tests.support.dynamodb import DynamoDb, OnMoto
@@ -115,6 +115,30 @@ def test_two_tables_of_one_name_may_have_tenants(encryptor: Encryptor) -> None:
     """Then items of two tenants cannot be exchanged."""
     declared: dict[str, Any] = {"key": ["id"], "attributes": ATTRIBUTES, "tenant": "clinic", "fields": "patients"}
     assert [ProtectedTable(name, encryptor, **declared) for name in ("east", "west")]
+
+
+def app(encryptor: Encryptor, table: str, *, fields: str | None = "app", tenant: str | None = "org") -> ProtectedTable:
+    entities = {"user": Entity({"ssn": str}, key={"id": "U#*"}, tenant=tenant), "product": Entity(key={"id": "P#*"})}
+    return ProtectedTable(table, encryptor, key=["id"], entities=entities, fields=fields)
+
+
+def test_a_table_of_entities_is_one_place(encryptor: Encryptor) -> None:
+    """It has tenants if all entities have that have something to protect."""
+    tables = [app(encryptor, "east"), app(encryptor, "west")]
+    with pytest.raises(ConfigurationError, match=r"'app' is that of the tables (east|west) and third"):
+        app(encryptor, "third", tenant=None)
+    assert tables
+
+
+@pytest.mark.parametrize(
+    ("fields", "hint"),
+    [(None, "was the table restored restored"), ("shop", "the table is called restored, its fields")],
+)
+def test_an_error_about_an_entity_names_the_table(encryptor: Encryptor, fields: str | None, hint: str) -> None:
+    """Not what its entity is called."""
+    item = app(encryptor, "app").encrypt_item({"id": "U#1", "org": "x", "ssn": SSN})
+    with pytest.raises(DecryptionError, match=hint):
+        app(encryptor, "restored", fields=fields).decrypt_item(item)
 
 
 def test_a_table_that_nobody_describes_any_more_is_in_nobody_s_way(encryptor: Encryptor) -> None:

@@ -182,7 +182,8 @@ class TableDescription:
                 raise ConfigurationError(
                     f"{name} has entities={{…}}: each has attributes, tenant and all else of its own"
                 )
-            self._describe(entities, same_place)
+            has_tenants = self._describe(entities)
+            self._declare_name(has_tenants=has_tenants, same_place=same_place, chosen=fields is not None)
             return
         self._check()
         self.shape = declared_shape(self.paths, self.binding_attributes | self.previous_attributes, plain)
@@ -190,18 +191,14 @@ class TableDescription:
         self.nested = {name: shape for name, shape in shapes.items() if shape.attributes}
         self.plain_maps = {name: shape for name, shape in shapes.items() if not shape.attributes}
         self.checks_names = plain is not None or bool(self.nested)
-        declare_table(
-            encryptor,
-            self.fields_name,
-            self,
-            table=self.name,
-            has_tenants=tenant is not None,
-            same_place=same_place,
-            chosen=fields is not None,
-        )
+        self._declare_name(has_tenants=tenant is not None, same_place=same_place, chosen=fields is not None)
 
-    def _describe(self, entities: Mapping[str, Any], same_place: bool) -> None:
-        """Describe the entities of the table."""
+    def _declare_name(self, **how: bool) -> None:
+        """Refuse a second table of the logical name."""
+        declare_table(self.encryptor, self.fields_name, self, table=self.name, **how)
+
+    def _describe(self, entities: Mapping[str, Any]) -> bool:
+        """Describe the entities of the table, and return True if all that have protected values have tenants."""
         raise ConfigurationError(f"{self.name}: a ProtectedTable has entities")
 
     def _add(self, attribute: str, protection: Protection) -> None:

@@ -24,9 +24,7 @@ class EntityDescription(TableDescription):
         guard: what its plain attributes must not have.
     """
 
-    def __init__(
-        self, table: TableDescription, name: str, entity: Entity, discriminators: frozenset[str], same_place: bool
-    ) -> None:
+    def __init__(self, table: TableDescription, name: str, entity: Entity, discriminators: frozenset[str]) -> None:
         self.told_by = discriminators.union(table.key)
         self.where = entity.where or {}
         super().__init__(
@@ -34,15 +32,17 @@ class EntityDescription(TableDescription):
             table.encryptor,
             key=table.key,
             attributes=entity.attributes,
-            fields=None if table.fields_name == table.name else f"{table.fields_name}.{name}",
+            fields=f"{table.fields_name}.{name}",
             tenant=entity.tenant,
             plain=entity.plain,
             bound=entity.bound,
             seal=entity.seal,
             accept=entity.accept,
             accept_until=entity.accept_until,
-            same_place=same_place,
         )
+
+    def _declare_name(self, **how: bool) -> None:
+        """Leave that to the table, which is one place with all its entities."""
 
     @property
     def binding_attributes(self) -> frozenset[str]:
@@ -65,10 +65,12 @@ class AnyEntity(TableDescription):
             key=table.key,
             attributes=protected,
             fields=f"{table.fields_name}.*",
-            same_place=True,
         )
 
     is_any = True
+
+    def _declare_name(self, **how: bool) -> None:
+        """Leave that to the table, too."""
 
     def _check(self) -> None:
         """What is protected in one entity may be the tenant of another."""
@@ -110,7 +112,6 @@ class Entities:
     Args:
         table: the description of the table.
         entities: what was declared.
-        same_place: as in `ProtectedTable`.
 
     Attributes:
         each: the description of each, by name.
@@ -120,12 +121,11 @@ class Entities:
         ConfigurationError: one is none, they cannot be told apart, or one contradicts itself.
     """
 
-    def __init__(self, table: TableDescription, entities: Any, same_place: bool) -> None:
+    def __init__(self, table: TableDescription, entities: Any) -> None:
         self._entities = checked_entities(table.name, table.key, entities)
         discriminators = frozenset(name for entity in self._entities.values() for name in entity.where or ())
         self.each = {
-            name: EntityDescription(table, name, entity, discriminators, same_place)
-            for name, entity in self._entities.items()
+            name: EntityDescription(table, name, entity, discriminators) for name, entity in self._entities.items()
         }
         for name, described in self.each.items():
             described.guard = Guard(name, self._entities, self.each)
