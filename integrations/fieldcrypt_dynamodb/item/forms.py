@@ -11,7 +11,7 @@ from collections.abc import Callable, Container, Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple, Protocol
 
-from fieldcrypt_dynamodb.item.serializer import deserializer, serializer
+from fieldcrypt_dynamodb.item.serializer import deserialize, deserialize_item, serialize, serialize_item
 from fieldcrypt_dynamodb.item.values import (
     NUMBERS,
     TEXTS,
@@ -136,19 +136,10 @@ class _Wire:
 
 
 class _Python:
-    def serialize(self, value: Any) -> Any:
-        return serializer()(value)
-
-    def deserialize(self, value: Any) -> Any:
-        return deserializer()(value)
-
-    def serialize_item(self, item: Item, without: Container[str] = ()) -> dict[str, Any]:
-        convert = serializer()
-        return {name: convert(value) for name, value in item.items() if name not in without}
-
-    def deserialize_item(self, item: Item, without: Container[str] = ()) -> dict[str, Any]:
-        convert = deserializer()
-        return {name: convert(value) for name, value in item.items() if name not in without}
+    serialize = staticmethod(serialize)
+    deserialize = staticmethod(deserialize)
+    serialize_item = staticmethod(serialize_item)
+    deserialize_item = staticmethod(deserialize_item)
 
     def conversion(self, type: Any) -> Conversion:
         if isinstance(type, enum.EnumMeta):

@@ -186,7 +186,7 @@ class Items:
         """Encrypt those of the application's values that are protected, and put them and their tags into `stored`."""
         row, tenant = binding
         context = row if self.table.bound else None
-        is_null, wire_tag = self.form.is_null, self.table.wire_tag
+        is_null = self.form.is_null if self.form is WIRE else None  # in Python's form NULL is None
         name = ""
         batch: dict[str, Any] | None = {} if self._has_batches and len(values) > MIN_BATCH else None
         try:
@@ -194,13 +194,13 @@ class Items:
                 if name not in values:
                     continue
                 value = values[name]
-                if is_null(value):
+                if value is None or (is_null is not None and is_null(value)):
                     stored[name] = self.form.serialize(value)
                     continue
                 if to_field is not None:
                     value = to_field(value)
                 if index is not None:
-                    stored[companion] = wire_tag(name, index.tag(value, tenant=tenant))
+                    stored[companion] = self.table.wire_tag(name, index.tag(value, tenant=tenant))
                 if batch is not None:
                     batch[name] = field, value, context
                 else:
@@ -235,27 +235,31 @@ class Items:
         if self._seal is not None and whole:
             self._seal.verify(item, *(binding or self._binding_read(item)))
         new = self.form.deserialize_item(item, self._decrypted)
-        bound, row, tenant = self.table.bound, None, None
-        part: dict[str, Any] = {}
+        row, tenant, context = None, None, None
         for name, decrypt, from_field, mixed in self._reading:
             if name not in item:
                 continue
             value = item[name]
-            data: Any = bytes_of(value)
-            if data is None and WIRE.is_null(value):
+            data: Any = value.get("B") if value.__class__ is dict else bytes_of(value)
+            if not isinstance(data, bytes) and WIRE.is_null(value):
                 new[name] = self.form.deserialize(value)
                 continue
-            if mixed is not None:
-                part = {"part": part_of(item)}
-                data, decrypt = stored(value), mixed.decrypt
-            elif data is None:
+            if not isinstance(data, bytes) and mixed is None:
                 plain = DecryptionError(f"{self.table.name}.{name} holds a value that is not encrypted")
                 raise self.table.fields[name].reported_error(plain, tenant=None if binding is None else binding.tenant)
             if row is None:
                 row, tenant = binding or self._binding_read(item)
-            value = decrypt(data, tenant=tenant, context=row if bound else None, **part)
+                context = row if self.table.bound else None
+            if mixed is None:
+                value = decrypt(data, tenant=tenant, context=context)
+            else:
+                data = stored(value)
+                value = mixed.decrypt(data, tenant=tenant, context=context, part=part_of(item))
+            if from_field is None:
+                new[name] = value
+                continue
             try:
-                new[name] = value if from_field is None else from_field(value)
+                new[name] = from_field(value)
             except DecryptionError as error:
                 raise self.table.fields[name].reported_error(error, data, tenant) from None
         if self._has_nested:

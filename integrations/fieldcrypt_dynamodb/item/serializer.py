@@ -6,16 +6,16 @@ program has replaced methods of its classes. So results, errors and messages are
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Container, Mapping
 from decimal import Decimal
 from typing import Any
 
 from boto3.dynamodb import types
 from boto3.dynamodb.types import Binary, TypeDeserializer, TypeSerializer
 
-__all__ = ["deserializer", "serializer"]
+__all__ = ["deserialize", "deserialize_item", "serialize", "serialize_item"]
 
-Convert = Callable[[Any], Any]
+Named = Mapping[str, Any]
 
 _SERIALIZER, _DESERIALIZER = TypeSerializer(), TypeDeserializer()
 
@@ -31,19 +31,61 @@ def _written(converter: type) -> dict[str, Any] | None:
 _SERIALIZER_AS_WRITTEN, _DESERIALIZER_AS_WRITTEN = _written(TypeSerializer), _written(TypeDeserializer)
 
 
-def serializer() -> Convert:
-    """Return what converts values to DynamoDB's form: to be asked for again for each item, as methods may be replaced.
+def serialize(value: Any) -> Any:
+    """Return a value in DynamoDB's form.
 
-    Raises by itself:
+    Raises:
         TypeError: DynamoDB has no such type.
         ArithmeticError: DynamoDB has no such number.
     """
-    return _serialize if TypeSerializer.__dict__ == _SERIALIZER_AS_WRITTEN else _SERIALIZER.serialize
+    return serialize_item({"": value})[""]
 
 
-def deserializer() -> Convert:
-    """Return what converts values from DynamoDB's form, likewise."""
-    return _deserialize if TypeDeserializer.__dict__ == _DESERIALIZER_AS_WRITTEN else _DESERIALIZER.deserialize
+def deserialize(value: Any) -> Any:
+    """Return a value in Python's form.
+
+    Raises:
+        TypeError, ArithmeticError: it is none of DynamoDB's.
+    """
+    return deserialize_item({"": value})[""]
+
+
+def serialize_item(item: Named, without: Container[str] = ()) -> dict[str, Any]:
+    """Return an item, a key or other named values in DynamoDB's form.
+
+    Args:
+        item: in Python's form.
+        without: the names of those that are left out.
+
+    Raises:
+        TypeError, ArithmeticError: as `serialize`.
+    """
+    if TypeSerializer.__dict__ != _SERIALIZER_AS_WRITTEN:
+        return {name: _SERIALIZER.serialize(value) for name, value in item.items() if name not in without}
+    return {
+        name: {"S": value} if value.__class__ is str else _serialize(value)
+        for name, value in item.items()
+        if name not in without
+    }
+
+
+def deserialize_item(item: Named, without: Container[str] = ()) -> dict[str, Any]:
+    """Return an item, a key or other named values in Python's form.
+
+    Args:
+        item: in DynamoDB's form.
+        without: the names of those that are left out.
+
+    Raises:
+        TypeError, ArithmeticError: as `deserialize`.
+    """
+    if TypeDeserializer.__dict__ != _DESERIALIZER_AS_WRITTEN:
+        return {name: _DESERIALIZER.deserialize(value) for name, value in item.items() if name not in without}
+    return {
+        name: value["S"] if value.__class__ is dict and "S" in value and len(value) == 1 else _deserialize(value)
+        for name, value in item.items()
+        if name not in without
+    }
 
 
 def _serialize(value: Any) -> Any:
@@ -68,15 +110,16 @@ def _serialize(value: Any) -> Any:
 
 def _deserialize(value: Any) -> Any:
     if value.__class__ is dict and len(value) == 1:
-        ((kind, content),) = value.items()
-        if kind == "S" or kind == "BOOL":
-            return content
-        if kind == "N":
-            return types.DYNAMODB_CONTEXT.create_decimal(content)
-        if kind == "M":
-            return {name: _deserialize(member) for name, member in content.items()}
-        if kind == "L":
-            return [_deserialize(member) for member in content]
-        if kind == "B":
-            return types.Binary(content)
+        if "S" in value:
+            return value["S"]
+        if "N" in value:
+            return types.DYNAMODB_CONTEXT.create_decimal(value["N"])
+        if "M" in value:
+            return {name: _deserialize(member) for name, member in value["M"].items()}
+        if "L" in value:
+            return [_deserialize(member) for member in value["L"]]
+        if "BOOL" in value:
+            return value["BOOL"]
+        if "B" in value:
+            return types.Binary(value["B"])
     return _DESERIALIZER.deserialize(value)
