@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from fieldcrypt import BlindIndex, ConfigurationError, Encryptor, Field, IndexedBy, Protection
 from fieldcrypt.spi import Accepted, MixedField, declare_table
 from fieldcrypt_dynamodb.aio.steps import waiting
+from fieldcrypt_dynamodb.item.checks import check_description
 from fieldcrypt_dynamodb.item.forms import PYTHON
 from fieldcrypt_dynamodb.item.nested.declared import declared_path, declared_shape, with_path
 from fieldcrypt_dynamodb.item.nested.shape import Shape
@@ -185,7 +186,7 @@ class TableDescription:
             has_tenants = self._describe(entities)
             self._declare_name(has_tenants=has_tenants, same_place=same_place, chosen=fields is not None)
             return
-        self._check()
+        check_description(self)
         self.shape = declared_shape(self.paths, self.binding_attributes | self.previous_attributes, plain)
         shapes = {str(name): child for name, child in self.shape.steps.items() if isinstance(child, Shape)}
         self.nested = {name: shape for name, shape in shapes.items() if shape.attributes}
@@ -228,6 +229,11 @@ class TableDescription:
         return frozenset(self.companions.values()) | previous | {self.seal.attribute}
 
     @property
+    def key_tags(self) -> dict[str, str]:
+        """The key attributes that hold tags, each with the attribute whose tags those are."""
+        return {companion: attribute for attribute, companion in self.companions.items() if companion in self.key}
+
+    @property
     def binding_attributes(self) -> frozenset[str]:
         """The attributes that say where a value is: the key's, and the tenant."""
         return frozenset(self.key) | ({self.tenant} if self.tenant is not None else frozenset())
@@ -260,29 +266,6 @@ class TableDescription:
     def field_name(self, attribute: str) -> str | None:
         """Return the name of an attribute's field, for messages; None if the attribute is not protected."""
         return self.fields[attribute].name if attribute in self.fields else None
-
-    def _check(self) -> None:
-        if not self.attributes and not self.told_by:
-            raise ConfigurationError(f"the table {self.name} has no protected attributes: attributes={{…}}")
-        own = [*self.companions.values(), *([self.seal.attribute] if self.seal is not None else [])]
-        for attribute in own:
-            if own.count(attribute) > 1 or attribute in self.tops or attribute in self.binding_attributes:
-                raise ConfigurationError(
-                    f"the attribute {attribute!r} of {self.name} cannot hold tags or a seal as well"
-                )
-        for attribute in self.tops:
-            if attribute in self.binding_attributes | self.previous_attributes:
-                raise ConfigurationError(f"{self.name}.{attribute} cannot be protected: it is a key, or the tenant")
-        contexts = [field.context for field in self.fields.values()]
-        for field in self.fields.values():
-            if contexts.count(field.context) > 1:
-                raise ConfigurationError(f"several protected attributes of {self.name} have the field {field.name!r}")
-        if self.tenant is None and any(map(self.has_tags_per_tenant, self.attributes)):
-            raise ConfigurationError(f"{self.name} has tags per tenant, but no tenant=")
-        if self.seal is not None:
-            over = self.seal.over
-            if not isinstance(over, (tuple, list)) or not over or not {self.seal.attribute, *self.key}.isdisjoint(over):
-                raise ConfigurationError("a seal covers attributes by name, not itself, nor keys, to which it is bound")
 
     def __repr__(self) -> str:
         return f"ProtectedTable({self.name!r})"

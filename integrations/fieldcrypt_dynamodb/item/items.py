@@ -14,6 +14,7 @@ from fieldcrypt.spi import encrypt_fields
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError, named_error
 from fieldcrypt_dynamodb.item.binding import Binding
 from fieldcrypt_dynamodb.item.description import TableDescription
+from fieldcrypt_dynamodb.item.entities.key_tags import KeyTags
 from fieldcrypt_dynamodb.item.forms import PYTHON, WIRE, Form
 from fieldcrypt_dynamodb.item.legacy_items import LegacyItems
 from fieldcrypt_dynamodb.item.nested.values import NestedValues
@@ -58,6 +59,7 @@ class Items:
         self.to_field = {name: conversion.to_field for name, conversion in conversions.items()}
         # What is looked up for every item.
         self._tenant_name = table.tenant
+        self.key_tags = KeyTags(table, form) if table.key_tags else None
         self._own = table.own
         self._decrypted = table.own | (table.tops - table.nested.keys())
         self._encrypted = table.own | table.tops
@@ -102,7 +104,7 @@ class Items:
             )
         if name is None:
             return Binding(self._row(key, self.form), None)
-        return Binding(self._row(key, self.form), self._tenant(key, self.form) if name in key else self.tenant_text)
+        return Binding(self._row(key, self.form), self._tenant_named(key))
 
     def check_tenant(self, key: Item) -> None:
         """Check the tenant in a key, if it has one.
@@ -113,6 +115,18 @@ class Items:
         if self.table.tenant in key:
             self._tenant(key, self.form)
 
+    def stored_key(self, key: Item) -> Item:
+        """Return a key as the table has it: with tags in place of protected values.
+
+        Raises:
+            ProtectedAttributeError: what holds tags is given something else.
+            TypeError, ValueError, KeyProviderError, KeyStoreError: as for `BlindIndex.tag`.
+        """
+        return key if self.key_tags is None else self.key_tags.in_place(key, self._tenant_named(key))
+
+    def _tenant_named(self, item: Item) -> str | None:
+        return self._tenant(item, self.form) if self.table.tenant in item else self.tenant_text
+
     def _row(self, item: Item, form: Form) -> RowContext:
         key_part = form.key_part
         try:
@@ -120,7 +134,10 @@ class Items:
                 return row_context(key_part(item[self._only_key]))
             return row_context(*[key_part(item[name]) for name in self.table.key])
         except KeyError:
-            missing = [name for name in self.table.key if name not in item]
+            full = item if self.key_tags is None else self.key_tags.added(item, self._tenant_named(item))
+            missing = [name for name in self.table.key if name not in full]
+            if not missing:
+                return self._row(full, form)
             raise ProtectedAttributeError(
                 f"an item of {self.table.name} lacks its key attribute {missing[0]!r}"
             ) from None

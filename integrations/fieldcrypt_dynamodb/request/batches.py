@@ -142,7 +142,7 @@ class Requests:
             explain_size(error, puts)
             raise
         response["UnprocessedItems"] = {
-            name: self._as_given(name, writes, params["RequestItems"])
+            name: self._as_given(name, writes, sent, params["RequestItems"])
             for name, writes in (response.get("UnprocessedItems") or {}).items()
         }
         return self._with_metrics(response)
@@ -156,7 +156,7 @@ class Requests:
         found = response[_METRICS].items()
         return {**response, _METRICS: {name: [deserialized(each, self._form) for each in of] for name, of in found}}
 
-    def _as_given(self, name: str, writes: list[Any], given: Params) -> list[Any]:
+    def _as_given(self, name: str, writes: list[Any], sent: Params, given: Params) -> list[Any]:
         """Return writes that were not processed as they were before encryption, so that they can be sent again.
 
         The answer may have a table's name where the request has its ARN.
@@ -165,13 +165,14 @@ class Requests:
         if requests is None:
             return [{kind: deserialized(part, self._form) for kind, part in write.items()} for write in writes]
 
-        def key(write: Any, form: Form) -> tuple[Any, ...]:
+        def key(write: Any) -> tuple[Any, ...]:
             item = write["PutRequest"]["Item"] if "PutRequest" in write else write["DeleteRequest"]["Key"]
-            return tuple(form.key_part(item[part]) for part in requests.table.key)
+            return tuple(WIRE.key_part(item[part]) for part in requests.table.key)
 
         asked = sorted((each for each in given if table_name(each) == table_name(name)), key=name.__eq__)
-        before = {key(write, self._form): write for each in asked for write in given[each]}  # this very name counts
-        return [before[key(write, WIRE)] for write in writes]
+        pairs = (pair for each in asked for pair in zip(sent[each], given[each], strict=True))
+        before = {key(as_sent): write for as_sent, write in pairs}  # under this very name counts
+        return [before[key(write)] for write in writes]
 
     def transact_get_items(self, params: Params) -> Exchange:
         """Decrypt what is read."""

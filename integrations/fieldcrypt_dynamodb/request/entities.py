@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError
@@ -53,7 +54,7 @@ class EntityRequests:
         Raises:
             ProtectedAttributeError: no item has the key; or an item is written, and nobody says which entity it is.
         """
-        if not isinstance(key, dict):  # boto3 says what is wrong with it
+        if not isinstance(key, Mapping):  # boto3 says what is wrong with it
             return self._any
         only, possible = self.table.only_entity, self._entities.of_key(key, self._form)
         if only is not None and only in self._entities.possible(key, self._form):

@@ -69,6 +69,7 @@ class PreparedRequests:
         """
         if key.__class__ is not dict and not isinstance(key, Mapping):
             return key  # boto3 says what is wrong with it
+        key = self.items.stored_key(key)
         if not self._tops.isdisjoint(key):
             name = next(name for name in key if name in self._tops)
             raise ProtectedAttributeError(

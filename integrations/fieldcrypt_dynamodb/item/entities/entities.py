@@ -72,9 +72,6 @@ class AnyEntity(TableDescription):
     def _declare_name(self, **how: bool) -> None:
         """Leave that to the table, too."""
 
-    def _check(self) -> None:
-        """What is protected in one entity may be the tenant of another."""
-
     def _all(self, name: str) -> frozenset[str]:
         found: frozenset[str] = frozenset().union(*(getattr(each, name) for each in self._each))
         return found
@@ -136,12 +133,20 @@ class Entities:
         return [
             name
             for name, entity in self._entities.items()
-            if _admitted(entity, item, form) and _meets(entity, item, form)
+            if self._admitted(name, item, form) and _meets(entity, item, form)
         ]
+
+    def _admitted(self, name: str, item: Mapping[str, Any], form: Form) -> bool:
+        """Return True if an item has the key of an entity, or what the tags in its key are made of."""
+        tags = self.each[name].key_tags
+        return all(
+            how.admits(form.text_of(item[key])) if key in item else tags.get(key) in item
+            for key, how in self._entities[name].forms.items()
+        )
 
     def possible(self, key: Mapping[str, Any], form: Form) -> Sequence[str]:
         """Return the entities whose form of the key a key has."""
-        return [name for name, entity in self._entities.items() if _admitted(entity, key, form)]
+        return [name for name in self._entities if self._admitted(name, key, form)]
 
     def of_key(self, key: Mapping[str, Any], form: Form) -> Sequence[str]:
         """Return the entities that the item of a key can be: one, if the form of the key tells it."""
@@ -172,10 +177,6 @@ class Entities:
         else:
             what = f"is {found[0]}, and not {only}"
         return ProtectedAttributeError(f"an item of {self.any.name} {what}")
-
-
-def _admitted(entity: Entity, item: Mapping[str, Any], form: Form) -> bool:
-    return all(how.admits(form.text_of(item.get(name))) for name, how in entity.forms.items())
 
 
 def _meets(entity: Entity, item: Mapping[str, Any], form: Form) -> bool:

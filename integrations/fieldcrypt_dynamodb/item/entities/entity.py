@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import date
 from typing import Any, NamedTuple
 
-from fieldcrypt import ConfigurationError
+from fieldcrypt import ConfigurationError, Protection
 from fieldcrypt_dynamodb.item.description import ItemSeal, LegacyItemReader
 
 __all__ = ["Entity", "KeyForm", "can_be_turned", "checked_entities"]
@@ -108,6 +108,7 @@ def checked_entities(table: str, key: Sequence[str], entities: Any) -> dict[str,
     """
     if not isinstance(entities, Mapping) or not entities:
         raise ConfigurationError(f'{table}: entities={{"user": Entity(…), "order": Entity(…)}}')
+    entities = {name: _with_tags(table, each, key) for name, each in entities.items()}
     discriminators = frozenset(name for each in entities.values() for name in getattr(each, "where", None) or ())
     for name, each in entities.items():
         if not _is_text(name) or not _NAME.fullmatch(name):
@@ -130,6 +131,21 @@ def checked_entities(table: str, key: Sequence[str], entities: Any) -> dict[str,
                     "overlap, or other texts in where="
                 )
     return dict(entities)
+
+
+def _with_tags(table: str, entity: Any, key: Sequence[str]) -> Any:
+    """Return an entity with the prefix of the tags in its key as the form of that."""
+    protections = getattr(entity, "attributes", {}).values()
+    indexes = [index for each in protections if isinstance(each, Protection) for index in each.indexes]
+    for index in indexes:
+        if index.companion in key and index.prefix is None:
+            raise ConfigurationError(
+                f"{table}.{index.companion} has keys of several entities: give the tags of one a prefix, "
+                f'IndexedBy("{index.companion}", prefix="EMAIL#", …)'
+            )
+        if index.companion in key:
+            entity = replace(entity, key={**(entity.key or {}), index.companion: f"{index.prefix}*"})
+    return entity
 
 
 def _differ(one: Entity, other: Entity) -> bool:

@@ -1,0 +1,59 @@
+"""Whether the description of a table contradicts itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fieldcrypt import ConfigurationError
+
+__all__ = ["check_description"]
+
+
+def check_description(table: Any) -> None:
+    """Refuse a description that contradicts itself.
+
+    Args:
+        table: a `TableDescription`.
+
+    Raises:
+        ConfigurationError: it does.
+    """
+    if table.is_any:  # what is protected in one entity may be the tenant of another
+        return
+    if not table.attributes and not table.told_by:
+        raise ConfigurationError(f"the table {table.name} has no protected attributes: attributes={{…}}")
+    own = [*table.companions.values(), *([table.seal.attribute] if table.seal is not None else [])]
+    bound_to = table.binding_attributes - (table.key_tags.keys() - {table.tenant})
+    for attribute in own:
+        if own.count(attribute) > 1 or attribute in table.tops or attribute in bound_to:
+            raise ConfigurationError(f"the attribute {attribute!r} of {table.name} cannot hold tags or a seal as well")
+    for attribute in table.tops:
+        if attribute in table.binding_attributes | table.previous_attributes:
+            raise ConfigurationError(f"{table.name}.{attribute} cannot be protected: it is a key, or the tenant")
+    contexts = [field.context for field in table.fields.values()]
+    for field in table.fields.values():
+        if contexts.count(field.context) > 1:
+            raise ConfigurationError(f"several protected attributes of {table.name} have the field {field.name!r}")
+    if table.tenant is None and any(map(table.has_tags_per_tenant, table.attributes)):
+        raise ConfigurationError(f"{table.name} has tags per tenant, but no tenant=")
+    if table.seal is not None:
+        over = table.seal.over
+        if not isinstance(over, (tuple, list)) or not over or not {table.seal.attribute, *table.key}.isdisjoint(over):
+            raise ConfigurationError("a seal covers attributes by name, not itself, nor keys, to which it is bound")
+    _check_key_tags(table)
+
+
+def _check_key_tags(table: Any) -> None:
+    """Refuse tags in a key that could not stay there, or would not tell items apart."""
+    for companion, attribute in table.key_tags.items():
+        what = f"{table.name}.{companion} is a key attribute, and holds tags"
+        if table.indexed_by[attribute].rotates:
+            raise ConfigurationError(
+                f"{what}, which cannot change there: say that they stay as they are when index keys rotate, "
+                f'IndexedBy("{companion}", rotates=False)'
+            )
+        if table.indexes[attribute].truncated or table.attributes[attribute].accepted is not None or not table.bound:
+            raise ConfigurationError(
+                f"{what}: these have 16 bytes at least, so that no two values have one key; and values are bound to "
+                "items, and encrypted from the first day on"
+            )
