@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 from boto3.dynamodb.types import TypeSerializer
 
-from fieldcrypt_dynamodb import ItemSeal, Protected
+from fieldcrypt_dynamodb import Entity, ItemSeal, Protected, of_entity, of_tenant
 from tests.support.dynamodb import DynamoDb
 from tests.support.wiretap import Secrets
 
-__all__ = ["KINDS", "NAME", "Kind", "Request", "create_table", "requests", "shown", "watched", "wired"]
+__all__ = ["KINDS", "NAME", "Kind", "Request", "create_table", "narrowed", "requests", "shown", "watched", "wired"]
 
 NAME = "people"
 KEY = {"id": "1"}
@@ -34,6 +34,7 @@ class Kind(NamedTuple):
         asked: the same of conditions and filters.
         searched: conditions that are answered.
         read: projections.
+        only: the entity, if the table has entities and the wrapper is of one.
         tenant: whose items these are, if the table has tenants.
     """
 
@@ -45,6 +46,7 @@ class Kind(NamedTuple):
     searched: list[tuple[str, dict[str, Any]]] = []  # noqa: RUF012  # nobody changes it
     read: tuple[str, ...] = ("ward", "id, ssn", "ssn, ward, id", "notes, balance")
     tenant: str | None = None
+    only: str | None = None
 
 
 _FLAT: dict[str, Any] = {"ssn": Protected(str, index="ssn_tag"), "balance": Decimal, "notes": dict, "photo": bytes}
@@ -119,6 +121,15 @@ NESTED = Kind(
     ],
     read=("ward", "profile.ssn", "phones, notes", "addresses[0].street, id"),
 )
+
+_EVERY = [*FLAT.asked, *FLAT.searched]
+
+
+def _entities(user: Entity) -> dict[str, Any]:
+    """Return the arguments of a table of users, and of products, in which all is plain."""
+    return {"entities": {"user": user, "product": Entity(key={"id": "p*"}, where={"type": "product"})}}
+
+
 KINDS = {
     "flat": FLAT,
     "unbound": FLAT._replace(how={**FLAT.how, "bound": False}),
@@ -127,6 +138,14 @@ KINDS = {
     "sealed": FLAT._replace(
         how={**FLAT.how, "seal": ItemSeal("seal", over=("photo", "level"))}, updates=FLAT.updates[:1]
     ),
+    "entities": FLAT._replace(
+        how=_entities(Entity(_FLAT, key={"id": "1*"})), searched=[], asked=_EVERY, read=("ward",)
+    ),
+    "an entity": FLAT._replace(
+        how=_entities(Entity(_FLAT, key={"id": "1*"}, tenant="owner")), tenant="north", only="user"
+    ),
+    "an entity told by an attribute": FLAT._replace(how=_entities(Entity(_FLAT, where={"type": "user"})), only="user"),
+    "nested in an entity": NESTED._replace(how=_entities(Entity(_NESTED, key={"id": "1*"})), only="user"),
     "nested": NESTED,
     "nested, with tenants": NESTED._replace(how={**NESTED.how, "tenant": "owner"}, tenant="north"),
 }
@@ -136,7 +155,7 @@ def requests(kind: Kind) -> Iterator[tuple[Request, bool]]:
     """Yield requests, each with whether it must be answered; the others may be refused."""
     of_table = {"TableName": NAME}
     one = {**of_table, "Key": KEY}
-    item = {**PLAIN, **kind.item}
+    item = {**PLAIN, **kind.item, **({"type": "user"} if "entities" in kind.how else {})}
     yield ("put_item", {**of_table, "Item": item}), True
     yield ("put_item", {**of_table, "Item": item, "ConditionExpression": "attribute_exists(id)"}), True
     yield ("put_item", {**of_table, "Item": item, "ReturnValues": "ALL_OLD"}), True
@@ -165,13 +184,13 @@ def requests(kind: Kind) -> Iterator[tuple[Request, bool]]:
 
 
 def _of_several(item: dict[str, Any]) -> Iterator[Request]:
-    other = {**item, "id": "2"}
+    other = {**item, "id": "1b"}
     writes = [{"PutRequest": {"Item": item}}, {"PutRequest": {"Item": other}}]
     yield "batch_write_item", {"RequestItems": {NAME: writes}}
-    yield "batch_get_item", {"RequestItems": {NAME: {"Keys": [KEY, {"id": "2"}]}}}
+    yield "batch_get_item", {"RequestItems": {NAME: {"Keys": [KEY, {"id": "1b"}]}}}
     yield "transact_write_items", {"TransactItems": [{"Put": {"TableName": NAME, "Item": other}}]}
     yield "transact_get_items", {"TransactItems": [{"Get": {"TableName": NAME, "Key": KEY}}]}
-    yield "batch_write_item", {"RequestItems": {NAME: [{"DeleteRequest": {"Key": {"id": "2"}}}]}}
+    yield "batch_write_item", {"RequestItems": {NAME: [{"DeleteRequest": {"Key": {"id": "1b"}}}]}}
 
 
 def _past_expressions(kind: Kind, item: dict[str, Any]) -> Iterator[Request]:
@@ -219,6 +238,12 @@ def _wired(name: str, value: Any) -> Any:
     if name == "AttributeValueList":
         return [_serialize(each) for each in value]
     return [wired(each) for each in value] if isinstance(value, list) else wired(value)
+
+
+def narrowed(wrapper: Any, kind: Kind) -> Any:
+    """Return a wrapper for the items of the kind's tenant and entity, if it has them."""
+    wrapper = wrapper if kind.tenant is None else of_tenant(wrapper, kind.tenant)
+    return wrapper if kind.only is None else of_entity(wrapper, kind.only)
 
 
 def create_table(dynamodb: DynamoDb) -> None:

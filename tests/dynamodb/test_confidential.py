@@ -9,8 +9,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from fieldcrypt import Encryptor, FieldcryptError
-from fieldcrypt_dynamodb import EncryptedClient, EncryptedResource, EncryptedTable, ProtectedTable, of_tenant
-from tests.dynamodb.confidential import KINDS, NAME, Kind, create_table, requests, shown, watched, wired
+from fieldcrypt_dynamodb import EncryptedClient, EncryptedResource, EncryptedTable, ProtectedTable
+from tests.dynamodb.confidential import KINDS, NAME, Kind, create_table, narrowed, requests, shown, watched, wired
 from tests.dynamodb.patients import encryptor as encryptor
 from tests.support.dynamodb import DynamoDb
 from tests.support.wiretap import Secrets
@@ -18,23 +18,20 @@ from tests.support.wiretap import Secrets
 Call = Callable[[str, dict[str, Any]], Any]
 
 
-def of_client(dynamodb: DynamoDb, description: ProtectedTable, tenant: str | None) -> Call:
-    client: Any = EncryptedClient(dynamodb.client(), [description])
-    client = client if tenant is None else of_tenant(client, tenant)
+def of_client(dynamodb: DynamoDb, description: ProtectedTable, kind: Kind) -> Call:
+    client = narrowed(EncryptedClient(dynamodb.client(), [description]), kind)
     return lambda operation, params: getattr(client, operation)(**wired(params))
 
 
-def of_resource(dynamodb: DynamoDb, description: ProtectedTable, tenant: str | None) -> Call:
+def of_resource(dynamodb: DynamoDb, description: ProtectedTable, kind: Kind) -> Call:
     """Through its client, in Python's form."""
-    resource: Any = EncryptedResource(dynamodb.resource(), [description])
-    client = (resource if tenant is None else of_tenant(resource, tenant)).meta.client
+    client = narrowed(EncryptedResource(dynamodb.resource(), [description]), kind).meta.client
     return lambda operation, params: getattr(client, operation)(**params)
 
 
-def of_table(dynamodb: DynamoDb, description: ProtectedTable, tenant: str | None) -> Call:
+def of_table(dynamodb: DynamoDb, description: ProtectedTable, kind: Kind) -> Call:
     """Through its own methods, where it has them."""
-    table: Any = EncryptedTable(dynamodb.resource().Table(NAME), description)
-    table = table if tenant is None else of_tenant(table, tenant)
+    table = narrowed(EncryptedTable(dynamodb.resource().Table(NAME), description), kind)
 
     def call(operation: str, params: dict[str, Any]) -> Any:
         if "TableName" in params:
@@ -50,9 +47,8 @@ def of_table(dynamodb: DynamoDb, description: ProtectedTable, tenant: str | None
     return call
 
 
-def of_paginators(dynamodb: DynamoDb, description: ProtectedTable, tenant: str | None) -> Call:
-    client: Any = EncryptedClient(dynamodb.client(), [description])
-    client = client if tenant is None else of_tenant(client, tenant)
+def of_paginators(dynamodb: DynamoDb, description: ProtectedTable, kind: Kind) -> Call:
+    client = narrowed(EncryptedClient(dynamodb.client(), [description]), kind)
 
     def call(operation: str, params: dict[str, Any]) -> Any:
         if operation in ("scan", "query"):
@@ -78,7 +74,7 @@ def test_no_plaintext_is_sent_nor_shown(
 ) -> None:
     """By requests that are answered, and by those that are refused."""
     create_table(moto)
-    call = door(moto, ProtectedTable(NAME, encryptor, key=["id"], **kind.how), kind.tenant)
+    call = door(moto, ProtectedTable(NAME, encryptor, key=["id"], **kind.how), kind)
     confidential = watched(kind, secrets)
     for (operation, params), must in requests(kind):
         refused = refusal(call, operation, params)

@@ -31,7 +31,7 @@ from fieldcrypt_dynamodb import (
     of_tenant,
 )
 from fieldcrypt_pynamodb import BlindIndexAttribute, EncryptedAttribute, encrypted
-from tests.dynamodb.confidential import KINDS, Kind, create_table, requests, watched, wired
+from tests.dynamodb.confidential import KINDS, Kind, create_table, narrowed, requests, watched, wired
 from tests.support.dynamodb import DynamoDb
 from tests.support.wiretap import Secrets
 
@@ -293,8 +293,8 @@ def test_requests_of_every_kind(moto: DynamoDb, encryptor: Encryptor, secrets: S
     """Whatever conditions, paths and attributes they get."""
     create_table(moto)
     watched(kind, secrets)
-    client: Any = EncryptedClient(moto.client(), [ProtectedTable("people", encryptor, key=["id"], **kind.how)])
-    client = client if kind.tenant is None else of_tenant(client, kind.tenant)
+    description = ProtectedTable("people", encryptor, key=["id"], **kind.how)
+    client = narrowed(EncryptedClient(moto.client(), [description]), kind)
     for (operation, params), _ in requests(kind):
         with suppress(FieldcryptError, TypeError, ClientError):
             getattr(client, operation)(**wired(params))

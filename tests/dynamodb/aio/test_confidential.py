@@ -11,19 +11,18 @@ import pytest
 from botocore.exceptions import ClientError
 
 from fieldcrypt import Encryptor, FieldcryptError
-from fieldcrypt_dynamodb import AsyncEncryptedClient, AsyncEncryptedTable, ProtectedTable, of_tenant
+from fieldcrypt_dynamodb import AsyncEncryptedClient, AsyncEncryptedTable, ProtectedTable
 from tests.dynamodb.aio.connected import client_of, table_of
-from tests.dynamodb.confidential import KINDS, NAME, Kind, create_table, requests, shown, watched, wired
+from tests.dynamodb.confidential import KINDS, NAME, Kind, create_table, narrowed, requests, shown, watched, wired
 from tests.dynamodb.patients import encryptor as encryptor
 from tests.support.dynamodb import DynamoDb
 from tests.support.wiretap import Secrets
 
 
 @asynccontextmanager
-async def of_client(dynamodb: DynamoDb, description: ProtectedTable, tenant: str | None) -> AsyncIterator[Any]:
+async def of_client(dynamodb: DynamoDb, description: ProtectedTable, kind: Kind) -> AsyncIterator[Any]:
     async with client_of(dynamodb) as bare:
-        client: Any = AsyncEncryptedClient(bare, [description])
-        client = client if tenant is None else of_tenant(client, tenant)
+        client = narrowed(AsyncEncryptedClient(bare, [description]), kind)
 
         async def call(operation: str, params: dict[str, Any]) -> None:
             if operation == "scan":
@@ -36,10 +35,9 @@ async def of_client(dynamodb: DynamoDb, description: ProtectedTable, tenant: str
 
 
 @asynccontextmanager
-async def of_table(dynamodb: DynamoDb, description: ProtectedTable, tenant: str | None) -> AsyncIterator[Any]:
+async def of_table(dynamodb: DynamoDb, description: ProtectedTable, kind: Kind) -> AsyncIterator[Any]:
     async with table_of(dynamodb, NAME) as bare:
-        table: Any = AsyncEncryptedTable(bare, description)
-        table = table if tenant is None else of_tenant(table, tenant)
+        table = narrowed(AsyncEncryptedTable(bare, description), kind)
 
         async def call(operation: str, params: dict[str, Any]) -> None:
             if "TableName" in params:
@@ -74,7 +72,7 @@ def test_no_plaintext_is_sent_nor_shown(
     description = ProtectedTable(NAME, encryptor, key=["id"], **kind.how)
 
     async def story() -> None:
-        async with door(moto, description, kind.tenant) as call:
+        async with door(moto, description, kind) as call:
             for (operation, params), must in requests(kind):
                 refused = await refusal(call, operation, params)
                 assert not (must and refused), (operation, params, refused)
