@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -50,6 +49,8 @@ class AsyncBatchWriter(AnyBatchWriter[Awaitable[dict[str, Any]]]):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        import asyncio  # which who uses boto3 need not load
+
         while self._waiting:
             await self._flush()
             if self._waiting and self._pause:

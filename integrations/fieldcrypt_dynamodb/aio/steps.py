@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextvars
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -91,6 +90,8 @@ _steps = Steps()
 
 async def in_thread(work: Callable[[], T]) -> T:
     """Return what work returns that is done in a thread, in a copy of the context. If cancelled, it may go on there."""
+    import asyncio  # which who uses boto3 need not load
+
     context = contextvars.copy_context()
     return await asyncio.wrap_future(_steps.submit(lambda: context.run(work)))
 
