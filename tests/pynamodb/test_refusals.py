@@ -312,17 +312,17 @@ class TestDeclarations(OnMoto):
         with pytest.raises(ConfigurationError, match="'ssn' is searchable, so its model has to be decorated"):
             Item("1", ssn=SSN).serialize()
 
-    def test_an_encrypted_attribute_within_a_map_is_refused(self, keys: Encryptor) -> None:
-        """It would not be bound to the item; also in a list of maps."""
+    def test_an_encrypted_attribute_within_a_map_is_not_searched(self, keys: Encryptor) -> None:
+        """It has no tags there; nor in a list of maps."""
 
         class Card(MapAttribute[Any, Any]):
-            number = EncryptedAttribute(UnicodeAttribute(), keys, name="cards.number")
+            number = EncryptedAttribute(UnicodeAttribute(), keys, index="tag")
 
         class Wallet(MapAttribute[Any, Any]):
             card = Card()
 
         for attribute in (Card(), Wallet(), ListAttribute(of=Card)):
-            with pytest.raises(ConfigurationError, match=r"Item\.x\..*number is encrypted within a map"):
+            with pytest.raises(ConfigurationError, match=r"Item\.x.*number is inside of a map"):
                 declared(keys, x=attribute)
 
     @pytest.mark.parametrize(

@@ -113,7 +113,8 @@ class EncryptedAttribute(ProtectedAttribute[T]):
         self._cached_own: OwnField | None = None
         self._key: str | None = None  # its name in models, if it has the same in all of them
         self._bound_to_items = False
-        self._unconverted = PendingValue(self, None)  # for values that are encrypted as the instance has them
+        self.origin = self  # of which maps have copies
+        self._unconverted: PendingValue | None = PendingValue(self, None)  # encrypted as the instance has them
 
     def __set_name__(self, owner: type[Any], name: str) -> None:
         self.inner.__set_name__(owner, name)
@@ -155,9 +156,11 @@ class EncryptedAttribute(ProtectedAttribute[T]):
         self.default_for_new = self.inner.default_for_new
         self.attr_path = list(self.inner.attr_path)
 
-    def _bind_to_items(self) -> None:
+    def _bind_to_items(self, *, nested: bool = False) -> None:
         """Leave encryption to the decorated model that the attribute belongs to, which knows the item."""
         self._bound_to_items = True
+        if nested:  # the model does not have the value, but the map
+            self._unconverted = None
 
     def __set__(self, instance: Any, value: Any) -> None:
         if isinstance(self.inner, MapAttribute) and isinstance(value, Mapping):
@@ -178,13 +181,8 @@ class EncryptedAttribute(ProtectedAttribute[T]):
     def _own(self) -> OwnField:
         """Return it for the present name of the table."""
         own = self._cached_own
-        if own is not None:
-            for model in own.models:
-                if model.Meta.table_name != own.table:
-                    break
-            else:
-                return own
-        self._cached_own = own = own_field(self, self._owners)
+        if own is None or not own.is_current():
+            self._cached_own = own = own_field(self, self._owners)
         return own
 
     @property
@@ -200,7 +198,8 @@ class EncryptedAttribute(ProtectedAttribute[T]):
     def serialize(self, value: Any) -> Any:
         """Encrypt a value, or leave that to the model that knows the item. PynamoDB takes None for an absent one."""
         if self._convert is None:
-            return self._unconverted if self._bound_to_items else self._own().field.encrypt(value)
+            pending = self._bound_to_items and (self._unconverted or PendingValue(self, value))
+            return pending or self._own().field.encrypt(value)
         plain = self._to_field(value)
         if plain is None:
             return None
@@ -208,10 +207,14 @@ class EncryptedAttribute(ProtectedAttribute[T]):
 
     def get_value(self, value: dict[str, Any]) -> Any:
         """Return what `deserialize` takes: with mixed reading any type of DynamoDB's."""
+        if value.get(BINARY).__class__ is PendingValue:  # which the model has decrypted
+            return value[BINARY]
         return super().get_value(value) if self.protection.accepted is None else stored(value)
 
     def deserialize(self, value: Any) -> Any:
         """Decrypt a value that is not bound to an item."""
+        if value.__class__ is PendingValue:
+            return value.plain
         if self._bound_to_items:
             raise ProtectedAttributeError(
                 f"{self._label} is bound to its item: read it through its decorated model", field=self.field_name
@@ -280,7 +283,7 @@ class EncryptedAttribute(ProtectedAttribute[T]):
             )
         return (
             PendingOperand(PendingValue(self, plain))
-            if self._bound_to_items
+            if self.origin._bound_to_items
             else Value({BINARY: self.field.encrypt(plain)})
         )
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from pynamodb.attributes import AttributeContainer, ListAttribute
 from pynamodb.models import Model
 
 from fieldcrypt import ConfigurationError
@@ -48,33 +47,13 @@ def check_shared(model: type[Model], what: str, names: Sequence[str]) -> None:
 
 
 def check_attributes(model: type[Model]) -> None:
-    """Refuse what would be bound to no item, or would write or ask for plaintext beside a protected attribute.
+    """Refuse what would write or ask for plaintext beside a protected attribute.
 
     Raises:
         ConfigurationError: an attribute or an index of the model is declared so.
     """
-    _refuse_nested(model)
     _refuse_unprotected(model)
     _refuse_indexes(model)
-
-
-def _refuse_nested(model: type[Model]) -> None:
-    for key, attribute in model.get_attributes().items():
-        for path in _protected_within(attribute, key):
-            raise ConfigurationError(
-                f"{model.__name__}.{path} is encrypted within a map, where it cannot be bound to its item: encrypt the "
-                "whole map, EncryptedAttribute(YourMap())"
-            )
-
-
-def _protected_within(attribute: Any, path: str) -> Iterator[str]:
-    container = attribute.element_type if isinstance(attribute, ListAttribute) else type(attribute)
-    if container is not None and issubclass(container, AttributeContainer):
-        for key, inner in container.get_attributes().items():
-            if isinstance(inner, EncryptedAttribute):
-                yield f"{path}.{key}"
-            else:
-                yield from _protected_within(inner, f"{path}.{key}")
 
 
 def _refuse_unprotected(model: type[Model]) -> None:

@@ -11,6 +11,7 @@ from pynamodb.models import Model
 from fieldcrypt import DecryptionError
 from fieldcrypt.spi import is_envelope
 from fieldcrypt_pynamodb.attribute.protected import ProtectedAttribute
+from fieldcrypt_pynamodb.binding.nested import nested_attributes
 from fieldcrypt_pynamodb.errors import ProtectedAttributeError
 
 __all__ = ["ItemClass"]
@@ -53,6 +54,7 @@ class ItemClass:
                 for attribute in model.get_attributes().values()
                 if isinstance(attribute, ProtectedAttribute)
             }
+            names.update(path.first for model in classes for path, _ in nested_attributes(model))
             self._known = len(classes), frozenset(names)
         return self._known[1]
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from pynamodb.attributes import MapAttribute
 from pynamodb.constants import BINARY, NULL
 from pynamodb.models import Model
 
-from fieldcrypt import ConfigurationError, DecryptionError, Encryptor
+from fieldcrypt import ConfigurationError, DecryptionError
 from fieldcrypt.spi import declare_table, encrypt_fields
 from fieldcrypt_dynamodb.item.items import MIN_BATCH
 from fieldcrypt_dynamodb.item.plaintext import part_of, stored
@@ -17,64 +16,13 @@ from fieldcrypt_dynamodb.request.warm_keys import warm_keys
 from fieldcrypt_pynamodb.attribute.companion import BlindIndexAttribute
 from fieldcrypt_pynamodb.attribute.encrypted import EncryptedAttribute
 from fieldcrypt_pynamodb.attribute.tables import table_of
-from fieldcrypt_pynamodb.binding.declaration import check_attributes, check_shared, companion_of
+from fieldcrypt_pynamodb.binding.declaration import check_attributes, check_shared
 from fieldcrypt_pynamodb.binding.item_class import ItemClass
 from fieldcrypt_pynamodb.binding.item_key import Binding, Item, ItemKey
-from fieldcrypt_pynamodb.binding.tagger import Tagger
+from fieldcrypt_pynamodb.binding.nested import NestedAttributes, nested_attributes
+from fieldcrypt_pynamodb.binding.planned import PlannedAttribute, Spec
 
-__all__ = ["Plan", "PlannedAttribute", "Spec"]
-
-
-@dataclass(frozen=True, slots=True)
-class Spec:
-    """The arguments of `encrypted`.
-
-    Attributes:
-        encryptor: for attributes that have none of their own.
-        tenant: the attribute that says whose data keys to use, or None.
-        fields: the name from which fields take theirs, or None for the table's.
-        model: the model that was decorated.
-        same_place: True if another table may have the same name for its fields.
-    """
-
-    encryptor: Encryptor | None = None
-    tenant: str | None = None
-    fields: str | None = None
-    model: type[Model] | None = None
-    same_place: bool = False
-
-
-class PlannedAttribute:
-    """A protected attribute of one model.
-
-    Attributes:
-        key, attr_name: its name in the model, and in the item.
-        tagger: makes its tags, or None if it is not searchable.
-        warm_until: see `KeptWarm`.
-    """
-
-    __slots__ = ("attr_name", "attribute", "decrypt", "encrypt", "encryptor", "field", "key", "tagger", "warm_until")
-
-    def __init__(self, model: type[Model], table: str, key: str, attribute: EncryptedAttribute[Any], spec: Spec):
-        encryptor = attribute.encryptor or spec.encryptor
-        if encryptor is None:
-            raise ConfigurationError(
-                f"{model.__name__}.{key} has no encryptor: @encrypted(encryptor), or EncryptedAttribute(…, encryptor)"
-            )
-        field = attribute.protection.field(encryptor, f"{spec.fields or table}.{attribute.attr_name}")
-        self.key, self.attr_name, self.attribute = key, attribute.attr_name, attribute
-        self.encryptor, self.field = encryptor, field
-        mixed = attribute._mixed(encryptor, field)
-        self.encrypt, self.decrypt = field.encrypt, field.decrypt if mixed is None else mixed.decrypt
-        self.warm_until: dict[str | None, float] = {}
-        self.tagger = None
-        if attribute.index is not None:
-            self.tagger = Tagger(attribute, companion_of(model, key, attribute, spec.tenant), encryptor, field.name)
-
-    @property
-    def field_name(self) -> str:
-        """The field's name."""
-        return self.field.name
+__all__ = ["Plan"]
 
 
 class Plan:
@@ -85,6 +33,7 @@ class Plan:
         item_key: tells what an item's values are bound to.
         item_class: tells items from those of other classes in the table, or None.
         protected: the attributes, by their names in items.
+        nested: those inside of maps, or None.
         companions: the names of all attributes in items that hold tags.
         previous_names: likewise, of those that values were bound to by previous declarations.
     """
@@ -96,24 +45,30 @@ class Plan:
         if spec.fields is not None and spec.model is not None and table != table_of(spec.model):
             raise ConfigurationError(f"{model.__name__} is of another table than {spec.model.__name__}: decorate both")
         self.model, self.table = model, table
+        name = spec.fields or table
         self.item_key = ItemKey(model, spec.tenant)
         self.item_class = ItemClass.of(model)
         attributes = model.get_attributes()
         check_attributes(model)
-        found = [
-            PlannedAttribute(model, table, key, attribute, spec)
+        own = [
+            PlannedAttribute(model, key, attribute, spec, fields=name)
             for key, attribute in attributes.items()
             if isinstance(attribute, EncryptedAttribute)
         ]
-        self.protected = {each.attr_name: each for each in found}
+        self.protected = {each.attr_name: each for each in own}
         self.companions = {
             attribute.attr_name for attribute in attributes.values() if isinstance(attribute, BlindIndexAttribute)
         }
-        check_shared(model, "field", [each.field_name for each in found])
-        check_shared(model, "companion", [each.tagger.key for each in found if each.tagger is not None])
-        name = spec.fields or table
+        check_shared(model, "field", [each.field_name for each in own])
+        check_shared(model, "companion", [each.tagger.key for each in own if each.tagger is not None])
         how: Any = {"has_tenants": spec.tenant is not None, "same_place": spec.same_place, "chosen": bool(spec.fields)}
         owner = model if spec.fields is None else spec.model  # of the name, whose table may be another one next month
+        inside = {
+            path.text: (path, PlannedAttribute(model, path.text, attribute, spec, fields=name, path=path))
+            for path, attribute in nested_attributes(model)
+        }
+        self.nested = NestedAttributes(inside) if inside else None
+        found = own + [planned for _, planned in inside.values()]
         self._of_encryptors = {id(each.encryptor): each for each in found}.values()
         for each in self._of_encryptors:
             declare_table(each.encryptor, name, owner, table=table, **how)
@@ -132,9 +87,9 @@ class Plan:
                 isinstance(each.attribute.inner, MapAttribute),
                 each.attribute.protection.accepted is not None,
             )
-            for each in found
+            for each in own
         ]
-        self._has_batches = len(found) >= MIN_BATCH and len({id(each.encryptor) for each in found}) == 1
+        self._has_batches = len(own) >= MIN_BATCH and len({id(each.encryptor) for each in own}) == 1
         self._writes = [
             (
                 each.attr_name,
@@ -144,7 +99,7 @@ class Plan:
                 each.tagger,
                 None if each.tagger is None else each.tagger.companion.attr_name,
             )
-            for each in found
+            for each in own
         ]
 
     def warm_keys(self, instance: Any) -> None:
@@ -191,18 +146,23 @@ class Plan:
             sealed = encrypt_fields([part for _, part in batch], tenant=binding[1])
             for (content, _), data in zip(batch, sealed, strict=True):
                 content[BINARY] = data
+        if self.nested is not None:
+            self.nested.seal(item, binding, self.item_key)
 
     def unprotected(self, item: Item) -> Any:
-        """Return the part of an item that PynamoDB deserializes.
+        """Return the part of an item that PynamoDB deserializes, with what is inside of maps decrypted.
 
         Raises:
             DecryptionError: a part that is plain has the form of an encrypted value.
+            As `open`.
         """
         if self.item_class is not None:
             self.item_class.check_plain(item, self.protected, written=False)
         rest = dict(item)
         for name in self._names:
             rest.pop(name, None)
+        if self.nested is not None:
+            self.nested.open(rest, item, self.item_key)
         return rest
 
     def open(self, item: Item, instance: Any) -> None:

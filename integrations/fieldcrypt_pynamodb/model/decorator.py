@@ -12,7 +12,8 @@ from fieldcrypt_pynamodb.attribute.encrypted import EncryptedAttribute
 from fieldcrypt_pynamodb.attribute.encrypted_model import with_base
 from fieldcrypt_pynamodb.attribute.tables import table_of
 from fieldcrypt_pynamodb.binding.item_key import check_tenant
-from fieldcrypt_pynamodb.binding.plan import Plan, Spec
+from fieldcrypt_pynamodb.binding.plan import Plan
+from fieldcrypt_pynamodb.binding.planned import Spec
 from fieldcrypt_pynamodb.model.protected_model import ProtectedModel
 
 __all__ = ["encrypted"]

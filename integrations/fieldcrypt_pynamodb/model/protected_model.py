@@ -9,7 +9,9 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
 from fieldcrypt_pynamodb.attribute.encrypted import EncryptedAttribute
-from fieldcrypt_pynamodb.binding.plan import Plan, Spec
+from fieldcrypt_pynamodb.binding.nested import nested_attributes
+from fieldcrypt_pynamodb.binding.plan import Plan
+from fieldcrypt_pynamodb.binding.planned import Spec
 from fieldcrypt_pynamodb.model.reading import ReadingModel
 from fieldcrypt_pynamodb.model.updates import sealed_actions
 from fieldcrypt_pynamodb.search.conditions import rewritten_condition
@@ -38,6 +40,9 @@ class ProtectedModel(ReadingModel):
             for attribute in vars(owner).values():
                 if isinstance(attribute, EncryptedAttribute):
                     attribute._bind_to_items()
+        for model in (cls, *_below(cls)):
+            for _, attribute in nested_attributes(model):
+                attribute._bind_to_items(nested=True)
 
     @classmethod
     def _fieldcrypt_plan(cls) -> Plan:

@@ -7,14 +7,18 @@ from typing import Any
 
 from pynamodb.constants import BINARY
 from pynamodb.expressions.condition import Condition
-from pynamodb.expressions.operand import Path, _IfNotExists
+from pynamodb.expressions.operand import Path, Value, _IfNotExists, _ListAppend, _Operand
 from pynamodb.expressions.update import Action, RemoveAction, SetAction
 
+from fieldcrypt_dynamodb.item.nested.met import Meaning, Met
+from fieldcrypt_dynamodb.item.nested.shape import Shape
 from fieldcrypt_pynamodb.attribute.pending import PendingOperand
 from fieldcrypt_pynamodb.binding.item_key import Binding
-from fieldcrypt_pynamodb.binding.plan import Plan, PlannedAttribute
+from fieldcrypt_pynamodb.binding.nested import NestedAttributes
+from fieldcrypt_pynamodb.binding.plan import Plan
+from fieldcrypt_pynamodb.binding.planned import PlannedAttribute
 from fieldcrypt_pynamodb.errors import ProtectedAttributeError
-from fieldcrypt_pynamodb.search.expressions import paths, protected_attributes, root
+from fieldcrypt_pynamodb.search.expressions import nested_error, paths, plans, protected_attributes, root
 
 __all__ = ["sealed_actions"]
 
@@ -37,7 +41,7 @@ class _Update:
     def __init__(self, instance: Any) -> None:
         self._instance = instance
         self._plan: Plan = instance._fieldcrypt_plan()
-        self._protected = protected_attributes(type(instance))
+        self._protected, self._plans = protected_attributes(type(instance)), plans(type(instance))
         self._binding: Binding | None = None
 
     def seal(self, actions: Iterable[Action]) -> tuple[list[Action], Condition | None]:
@@ -61,6 +65,8 @@ class _Update:
 
     def _sealed(self, action: Action) -> list[Action]:
         target: Path = action.values[0]  # type: ignore[assignment]  # all actions have one
+        if self._plan.nested is not None and root(target) in self._plan.nested.roots:
+            return [self._nested_action(action, target, self._plan.nested)]
         protected = self._plan.protected.get(root(target))
         if protected is None or target.path != [protected.attr_name]:
             self._check(action, target)
@@ -80,6 +86,29 @@ class _Update:
                 )
             return self._set(protected, value.values[1], if_not_exists=True)
         raise protected.attribute._refusal_error()
+
+    def _nested_action(self, action: Action, target: Path, nested: NestedAttributes) -> Action:
+        """Return an action on a map, or list of maps, with encrypted attributes in it, or on something in there."""
+        met = nested.met(target)
+        if met.meaning is Meaning.PLAIN:
+            self._check(action, target)
+            return action
+        if met.meaning in (Meaning.PROTECTED, Meaning.AROUND):
+            if isinstance(action, RemoveAction):
+                return action
+            if isinstance(action, SetAction):
+                return SetAction(target, self._nested_operand(action.values[1], target, met, nested))
+        raise nested.refusal_error(met)
+
+    def _nested_operand(self, operand: _Operand, target: Path, met: Met[Shape], nested: NestedAttributes) -> Any:
+        if isinstance(operand, Value):
+            self._binding = self._binding or self._plan.item_key.binding(self._key())
+            return Value(nested.sealed(met, operand.value, self._binding))
+        if isinstance(operand, Path) and operand.path == target.path:
+            return operand
+        if isinstance(operand, _IfNotExists) or (isinstance(operand, _ListAppend) and met.shape is not None):
+            return type(operand)(*(self._nested_operand(each, target, met, nested) for each in operand.values))
+        raise nested.refusal_error(met)
 
     def _set(self, protected: PlannedAttribute, value: PendingOperand, *, if_not_exists: bool = False) -> list[Action]:
         if value.pending.attribute is not protected.attribute:
@@ -114,3 +143,6 @@ class _Update:
             attribute = self._protected.get(root(path))
             if attribute is not None:
                 raise attribute._refusal_error()
+            nested = nested_error(self._plans, path)
+            if nested is not None:
+                raise nested

@@ -15,10 +15,11 @@ from fieldcrypt_dynamodb.expression.conditions import NO_TAG
 from fieldcrypt_dynamodb.expression.limits import lists_of
 from fieldcrypt_pynamodb.attribute.companion import Tag
 from fieldcrypt_pynamodb.attribute.pending import PendingOperand
-from fieldcrypt_pynamodb.binding.plan import Plan, PlannedAttribute
+from fieldcrypt_pynamodb.binding.plan import Plan
+from fieldcrypt_pynamodb.binding.planned import PlannedAttribute
 from fieldcrypt_pynamodb.binding.tagger import Tagger
 from fieldcrypt_pynamodb.errors import ProtectedAttributeError
-from fieldcrypt_pynamodb.search.expressions import paths, plans, protected_attributes, root
+from fieldcrypt_pynamodb.search.expressions import nested_error, paths, plans, protected_attributes, root
 
 __all__ = ["Search", "rewritten_condition", "rewritten_filter", "search_of"]
 
@@ -91,7 +92,7 @@ class _Rewriting:
     def __init__(self, model: Any, found: list[Search] | None) -> None:
         self._model = model
         self._found = found
-        self._protected = protected_attributes(model)
+        self._protected, self._plans = protected_attributes(model), plans(model)
 
     def rewrite(self, condition: Condition, *, compared: bool) -> Condition:
         if isinstance(condition, (And, Or, Not)):
@@ -111,9 +112,12 @@ class _Rewriting:
                 )
             return search.condition()
         for path in paths(condition):
-            attribute = self._protected.get(root(path))
-            if attribute is not None and not (isinstance(condition, (Exists, NotExists)) and path.path == [root(path)]):
+            attribute, asks_presence = self._protected.get(root(path)), isinstance(condition, (Exists, NotExists))
+            if attribute is not None and not (asks_presence and path.path == [root(path)]):
                 raise attribute._refusal_error()
+            nested = nested_error(self._plans, path)
+            if nested is not None and not asks_presence:
+                raise nested
         return condition
 
 

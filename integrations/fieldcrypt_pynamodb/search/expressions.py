@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.operand import Path, _Operand
 from pynamodb.expressions.update import Action
 
+from fieldcrypt_dynamodb.item.nested.met import Meaning
 from fieldcrypt_pynamodb.attribute.protected import ProtectedAttribute
 from fieldcrypt_pynamodb.attribute.tables import table_of
 from fieldcrypt_pynamodb.binding.plan import Plan
+from fieldcrypt_pynamodb.errors import ProtectedAttributeError
 
-__all__ = ["protected_attributes", "paths", "plans", "root"]
+__all__ = ["nested_error", "paths", "plans", "protected_attributes", "root"]
 
 
 def plans(model: Any) -> list[Plan]:
@@ -33,6 +35,16 @@ def protected_attributes(model: Any) -> dict[str, ProtectedAttribute[Any]]:
             if isinstance(attribute, ProtectedAttribute):
                 found[attribute.attr_name] = attribute
     return found
+
+
+def nested_error(of: Sequence[Plan], path: Path) -> ProtectedAttributeError | None:
+    """Return the error for a path to, into or around an encrypted attribute of a map; None if it leads to none."""
+    for plan in of:
+        if plan.nested is not None and root(path) in plan.nested.roots:
+            met = plan.nested.met(path)
+            if met.meaning is not Meaning.PLAIN:
+                return plan.nested.refusal_error(met)
+    return None
 
 
 def paths(expression: Any) -> Iterator[Path]:

@@ -24,7 +24,8 @@ def widened(model: Any, attributes_to_get: Any, searches: Sequence[Search] = ())
     names = {_name(each) for each in asked}
     needed: list[str] = []
     for plan in plans(model):
-        if searches or not names.isdisjoint(plan.protected):
+        nested = () if plan.nested is None else plan.nested.roots
+        if searches or not names.isdisjoint([*plan.protected, *nested]):
             needed += [*plan.item_key.attr_names, *plan.previous_names]
             discriminator = plan.model._get_discriminator_attribute()
             if discriminator is not None:
