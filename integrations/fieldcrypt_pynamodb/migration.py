@@ -57,6 +57,7 @@ class MigratedModel:
         self.attributes: Sequence[Any] = tuple(found.values())
         self.bound = issubclass(model, ProtectedModel)
         self.seal: Any = None
+        self.nested: Mapping[str, Any] = {}
         self.legacy_items: Any = None
         if not self.attributes:
             raise ConfigurationError(f"{model.__name__} has no encrypted attribute")

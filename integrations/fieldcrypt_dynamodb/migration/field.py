@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from fieldcrypt.migration import ExaminedValue, ValueStatus
-from fieldcrypt.spi import is_envelope
+from fieldcrypt.spi import element_context, is_envelope
 from fieldcrypt.spi.migration import Cell, Examination, Place, ProtectedField, UnitError, name_of
 from fieldcrypt_dynamodb.item.plaintext import is_kept, stored, wire
 from fieldcrypt_dynamodb.migration.target import MigratedAttribute
 
-__all__ = ["MigratedField", "LegacyValue"]
+__all__ = ["MigratedField", "LegacyValue", "NestedField"]
 
 
 class LegacyValue(NamedTuple):
@@ -88,3 +88,48 @@ class MigratedField(ProtectedField):
             yield str(of.accepted.plaintext_until is not None)
             yield from (each.journal_text for each in of.accepted.previous_fields)
             yield from (type(reader).__qualname__ for reader in of.accepted.readers)
+
+
+class NestedField(ProtectedField):
+    """One value of a protected attribute in a map or a list.
+
+    Args:
+        field: the attribute.
+        stored_name: which of its values.
+        elements: the texts of the list elements around it, to which it is bound.
+    """
+
+    def __init__(self, field: MigratedField, stored_name: str, elements: Sequence[str]) -> None:
+        self._field, self._elements = field, element_context(elements) if elements else {}
+        self.name, self.stored_name, self.tag_name = field.name, stored_name, field.tag_name
+
+    @property
+    def is_told_by_form(self) -> bool:
+        return self._field.is_told_by_form
+
+    def accepts_plaintext(self) -> bool:
+        return self._field.accepts_plaintext()
+
+    def examine(self, cell: Cell, place: Place) -> ExaminedValue:
+        return self._field.examine(cell, self._place(place))
+
+    def has_form(self, cell: Cell) -> bool:
+        return self._field.has_form(cell)
+
+    def waits_until(self) -> float | None:
+        return self._field.waits_until()
+
+    def check_due(self, found: ExaminedValue) -> None:
+        self._field.check_due(found)
+
+    def seal(self, value: Any, place: Place) -> Any:
+        return self._field.seal(value, self._place(place))
+
+    def tag(self, value: Any, place: Place) -> Any:
+        return self._field.tag(value, place)
+
+    def as_plaintext(self, value: Any) -> Any:
+        return self._field.as_plaintext(value)
+
+    def _place(self, place: Place) -> Place:
+        return place._replace(context={**(place.context or {}), **self._elements}) if self._elements else place

@@ -6,11 +6,14 @@ by BETWEEN, which real and simulated DynamoDBs do alike; `begins_with` of binary
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from fieldcrypt.spi import MIN_SIZE, SELF_CONTAINED, STORED
 from fieldcrypt.spi.migration import Which
+from fieldcrypt_dynamodb.item.nested.occurrences import occurrences
+from fieldcrypt_dynamodb.item.nested.shape import Shape
 from fieldcrypt_dynamodb.item.plaintext import is_null
 from fieldcrypt_dynamodb.item.values import bytes_of
 from fieldcrypt_dynamodb.migration.target import Item
@@ -37,34 +40,44 @@ class Scan(NamedTuple):
         which: the kind of items.
         before: the attributes that were filtered by already.
         seal: the attribute that was, if items are sealed.
+        nested: what has protected values in maps and lists, for which there is no filter.
     """
 
     params: dict[str, Any]
     which: Which = Which.ALL
     before: Sequence[str] = ()
     seal: str | None = None
+    nested: Mapping[str, Shape] = MappingProxyType({})
+
+    @property
+    def has_filter(self) -> bool:
+        """True if DynamoDB can count what this scan finds, and none before it has found."""
+        return not self.before and not self.nested
 
     def is_first(self, item: Item) -> bool:
         """Return True if no scan before has found an item that this one finds."""
-        if not self.before:
-            return True
         is_filled = self.which is Which.FILLED
+        if self.nested and not _is_any(is_filled, item, self.nested):
+            return False
         has_seal = self.seal is not None and (self.seal in item) == is_filled
         return not has_seal and not any(_is(is_filled, item.get(name)) for name in self.before)
 
 
-def scans(which: Which, names: Sequence[str], seal: str | None) -> Iterator[Scan]:
-    """Yield the scans that find all items of a kind: one, unless there are very many attributes.
+def scans(
+    which: Which, names: Sequence[str], seal: str | None, nested: Mapping[str, Shape] = MappingProxyType({})
+) -> Iterator[Scan]:
+    """Yield the scans that find all items of a kind: one, unless there are very many attributes, or nested ones.
 
     Args:
         which: the kind.
         names, seal: the protected attributes, and that with the seal, if items are sealed.
+        nested: the attributes with protected values in maps and lists.
     """
     if which is Which.ALL:
         yield Scan({})
         return
     is_filled = which is Which.FILLED
-    for at in range(0, len(names), _AT_ONCE):
+    for at in range(0, len(names) or int(seal is not None), _AT_ONCE):
         placed = {f"#a{number}": name for number, name in enumerate(names[at : at + _AT_ONCE])}
         terms = [(_OURS if is_filled else _DUE).format(place) for place in placed]
         if seal is not None and at == 0:
@@ -73,7 +86,19 @@ def scans(which: Which, names: Sequence[str], seal: str | None) -> Iterator[Scan
         expression = " OR ".join(terms)
         values = {name: value for name, value in _VALUES.items() if name in expression}
         params = {"FilterExpression": expression, "ExpressionAttributeNames": placed}
-        yield Scan({**params, "ExpressionAttributeValues": values}, which, names[:at], seal)
+        values_given = {"ExpressionAttributeValues": values} if values else {}
+        yield Scan({**params, **values_given}, which, names[:at], seal if at else None)
+    if nested:
+        yield Scan({}, which, names, seal, nested)
+
+
+def _is_any(is_filled: bool, item: Item, shapes: Mapping[str, Shape]) -> bool:
+    """Return True if a value in a map or list is what a filter asks for, or may be."""
+    try:
+        found = occurrences(item, shapes)
+    except (TypeError, ValueError):
+        return not is_filled
+    return any(_is(is_filled, each.value) for each in found.values())
 
 
 def _is(is_filled: bool, value: Any) -> bool:

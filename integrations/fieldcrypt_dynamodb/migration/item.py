@@ -8,10 +8,12 @@ from typing import Any
 
 from fieldcrypt import FieldcryptError
 from fieldcrypt.spi import key_id_of
-from fieldcrypt.spi.migration import Cell, Key, PassedOverError, Place, ProtectedField
+from fieldcrypt.spi.migration import Cell, Change, Key, PassedOverError, Place, ProtectedField, UnitError
+from fieldcrypt_dynamodb.item.nested.occurrences import Occurrence, occurrences, with_replaced
+from fieldcrypt_dynamodb.item.nested.shape import Found
 from fieldcrypt_dynamodb.item.plaintext import is_null, part_of
 from fieldcrypt_dynamodb.item.values import bytes_of, to_python
-from fieldcrypt_dynamodb.migration.field import LegacyValue, MigratedField
+from fieldcrypt_dynamodb.migration.field import LegacyValue, MigratedField, NestedField
 from fieldcrypt_dynamodb.migration.target import Item, MigratedTable
 
 __all__ = ["MigratedItem"]
@@ -55,9 +57,10 @@ class MigratedItem:
         except (PassedOverError, TypeError, ValueError):  # nobody knows of which class it is
             attributes = self.table.attributes
         names = {attribute.name for attribute in attributes}
+        is_nested = [each for each in self._occurrences().values() if _is_under(each.value, key_id)]
+        yield from (each.attribute for each in is_nested)
         for name in names if self.table.seal is None else {*names, self.table.seal.attribute}:
-            data = bytes_of(self.raw.get(name))
-            if data is not None and key_id_of(data) == key_id.hex():
+            if _is_under(self.raw.get(name), key_id):
                 yield name
 
     def cells(self) -> Sequence[tuple[ProtectedField, Cell]]:
@@ -66,7 +69,11 @@ class MigratedItem:
         What has nothing that is protected, and does not tell what it would be bound to, is passed over: an application
         that reads it by this declaration would get an error.
         """
-        found = [(field, self._cell(field)) for field in self.fields]
+        nested = {name for shape in self.table.nested.values() for name in shape.attributes}
+        found: list[tuple[ProtectedField, Cell]] = [
+            (field, self._cell(field)) for field in self.fields if field.name not in nested
+        ]
+        found += self._nested_cells({field.name: field for field in self.fields if field.name in nested})
         has_seal = self.table.seal is not None and self.table.seal.is_on(self.raw)
         if not has_seal and all(cell.stored is None and cell.tag is None for _, cell in found):
             try:
@@ -78,9 +85,40 @@ class MigratedItem:
                 ) from None
         return found
 
+    def _nested_cells(self, fields: Mapping[str, MigratedField]) -> Iterator[tuple[ProtectedField, Cell]]:
+        """Yield what is in maps and lists, and the tags of what is no longer there."""
+        try:
+            found = occurrences(self.raw, self.table.nested)
+        except (TypeError, ValueError) as error:
+            raise UnitError(str(error)) from None
+        for at, each in found.items():
+            field = fields[each.attribute]
+            yield NestedField(field, at, each.elements), Cell(each.value, self._tag(field))
+        for name in fields.keys() - {each.attribute for each in found.values()}:
+            field = fields[name]
+            yield NestedField(field, Occurrence.of(name, None), ()), Cell(None, self._tag(field))
+
+    def _occurrences(self) -> Mapping[Occurrence, Found]:
+        try:
+            return occurrences(self.raw, self.table.nested)
+        except (TypeError, ValueError):  # `cells` says so
+            return {}
+
+    def folded(self, change: Change) -> Change:
+        """Return a change in which values in maps and lists are changes of the attributes at the top of the item."""
+        values = {at: value for at, value in change.values.items() if isinstance(at, Occurrence)}
+        if values:
+            new = with_replaced(self.raw, self.table.nested, values)
+            change.values = {at: value for at, value in change.values.items() if at not in values} | new
+        change.read = {at.root if isinstance(at, Occurrence) else at for at in change.read}
+        return change
+
+    def _tag(self, field: MigratedField) -> Any:
+        return None if field.tag_name is None else self.raw.get(field.tag_name)
+
     def _cell(self, field: MigratedField) -> Cell:
         value = self.raw.get(field.stored_name)
-        tag = None if field.tag_name is None else self.raw.get(field.tag_name)
+        tag = self._tag(field)
         if is_null(value):
             return Cell(None, tag)
         opened = self.legacy_item
@@ -105,3 +143,8 @@ class MigratedItem:
 
     def __repr__(self) -> str:  # without what is in it
         return f"MigratedItem({self.key!r})"
+
+
+def _is_under(value: Any, key_id: bytes) -> bool:
+    data = bytes_of(value)
+    return data is not None and key_id_of(data) == key_id.hex()

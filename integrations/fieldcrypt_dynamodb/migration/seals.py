@@ -43,6 +43,7 @@ class SealedItems:
     def complete(self, step: str, unit: Any, change: Change) -> Change:
         """Return the change of an item with its seal; nothing is done to one whose seal went with its tenant's keys."""
         item: MigratedItem = unit
+        change = item.folded(change)
         if item.is_shredded:
             return Change()
         if step == "undo":

@@ -91,15 +91,17 @@ class TableSource(SealedItems, Source):
         """Have DynamoDB count in a scan of its own, which knows neither of segments nor of checkpoints."""
         total = those = 0
         for scan in self._scans(which):
-            total, only = 0, {} if scan.before else {"Select": "COUNT"}
+            total, only = 0, {"Select": "COUNT"} if scan.has_filter else {}
             for page in self._access.pages(**only, **scan.params):
                 total += page["ScannedCount"]
-                those += sum(map(scan.is_first, page["Items"])) if scan.before else page["Count"]
+                those += page["Count"] if scan.has_filter else sum(map(scan.is_first, page["Items"]))
         return Counted(total, those)
 
     def _scans(self, which: Which) -> Iterator[Scan]:
-        names = list(dict.fromkeys(attribute.name for attribute in self._table.attributes))
-        return scans(which, names, None if self._table.seal is None else self._table.seal.attribute)
+        nested = {name for shape in self._table.nested.values() for name in shape.attributes}
+        names = [name for name in dict.fromkeys(each.name for each in self._table.attributes) if name not in nested]
+        seal = None if self._table.seal is None else self._table.seal.attribute
+        return scans(which, names, seal, self._table.nested)
 
     @property
     def is_told_by_form(self) -> bool:

@@ -9,6 +9,7 @@ from fieldcrypt import NO_TENANT, ConfigurationError, DecryptionError, Encryptor
 from fieldcrypt.spi import Accepted
 from fieldcrypt_dynamodb.item.forms import PYTHON, WIRE
 from fieldcrypt_dynamodb.item.items import Items
+from fieldcrypt_dynamodb.item.nested.shape import Shape
 from fieldcrypt_dynamodb.item.plaintext import to_value
 from fieldcrypt_dynamodb.item.seal import Sealing
 from fieldcrypt_dynamodb.item.values import bytes_of
@@ -91,6 +92,7 @@ class MigratedTable(Protocol):
     discriminator: str | None  # the attribute that names an item's class
     attributes: Sequence[Any]  # of MigratedAttribute, which mypy takes for invariant: all protected ones
     seal: MigratedSeal | None  # of its items, if they are sealed
+    nested: Mapping[str, Shape]  # the attributes that have protected values in maps and lists
     legacy_items: Accepted | None  # reads items that another scheme encrypted as a whole
     bound: bool  # values are bound to their items
 
@@ -151,6 +153,7 @@ class _Table:
     def __init__(self, table: ProtectedTable) -> None:
         self.name, self.key, self.tenant = table.name, table.key, table.tenant
         self.attributes: Sequence[Any] = tuple(_Attribute(table, name) for name in table.attributes)
+        self.nested: Mapping[str, Shape] = table.nested
         self.legacy_items = table.legacy_items
         self._items = Items(table, WIRE)
         self.seal: MigratedSeal | None = None if table.seal is None else MigratedSeal(table, self._items)
