@@ -33,7 +33,8 @@ class TableMigration(StoredMigration):
     and undo `dynamodb:GetItem` and `dynamodb:UpdateItem`; and see `CheckpointTable`.
 
     Args:
-        table: the description of the table, whose protected attributes say what they accept.
+        table: the description of the table, whose protected attributes say what they accept; of a table with entities
+            that of one of them, `of_entity(description, "user")`.
         client_factory: makes a boto3 DynamoDB client for a region, called at first use and again in a forked child.
             Default: one that waits 5 seconds for a connection, 30 for an answer, and makes 5 attempts; of a model where
             its Meta says.
@@ -45,7 +46,7 @@ class TableMigration(StoredMigration):
         capacity: the read capacity units, and as many write capacity units, that all workers of a process may use
             per second; None: no limit.
         segments: into how many parts the table is divided for workers, 1 to 1,000.
-        name: what its checkpoints are kept under. Default: the table's name.
+        name: what its checkpoints are kept under. Default: the table's name, and the entity's.
 
     Raises:
         ConfigurationError: the table is none; or there are too many segments. At first use: the client is of another
@@ -72,7 +73,8 @@ class TableMigration(StoredMigration):
         self.checkpoints = checkpoints
         access = TableAccess(client, migrated.name, capacity)
         self._source = TableSource(migrated, access, checkpoints)
-        name = name or migrated.name
+        only = table.only_entity if isinstance(table, ProtectedTable) else None
+        name = name or (migrated.name if only is None else f"{migrated.name}.{only}")
         journal = Checkpoints(checkpoints, name, segments, lambda: access.region)
         super().__init__(name, [Part(self._source, journal)])
 

@@ -7,6 +7,9 @@ from typing import Any, Protocol
 
 from fieldcrypt import NO_TENANT, ConfigurationError, DecryptionError, Encryptor, Field, IndexedBy
 from fieldcrypt.spi import Accepted
+from fieldcrypt.spi.migration import PassedOverError
+from fieldcrypt_dynamodb.item.description import TableDescription
+from fieldcrypt_dynamodb.item.entities.entities import Entities
 from fieldcrypt_dynamodb.item.forms import PYTHON, WIRE
 from fieldcrypt_dynamodb.item.items import Items
 from fieldcrypt_dynamodb.item.nested.shape import Shape
@@ -48,7 +51,7 @@ class MigratedSeal:
         previous: the attributes of seals as they were declared before.
     """
 
-    def __init__(self, table: ProtectedTable, items: Items) -> None:
+    def __init__(self, table: TableDescription, items: Items) -> None:
         self._sealing, self._binding = Sealing(table), items.binding
         self.is_on = self._sealing.is_on
         self.attribute, self.over = ("", ()) if table.seal is None else (table.seal.attribute, table.seal.over)
@@ -121,14 +124,15 @@ class MigratedTable(Protocol):
 class _Attribute:
     """One of a `ProtectedTable`."""
 
-    def __init__(self, table: ProtectedTable, name: str) -> None:
+    def __init__(self, table: TableDescription, name: str) -> None:
         protection = table.attributes[name]
         self.name = name
         self.encryptor, self.field, self.pad = table.encryptor, table.fields[name], protection.pad
         self.context, self.accepted = protection.context, protection.accepted
-        self.companion = table.companions.get(name)
+        is_searchable = name in table.companions.keys() - table.key_tags.values()  # a tag in a key stays as it is
+        self.companion = table.companions[name] if is_searchable else None
         self.of_plaintext, self._to_field = to_value(protection.type), PYTHON.conversion(protection.type).to_field
-        self.index = next(iter(protection.indexes), None)
+        self.index = table.indexed_by[name] if is_searchable else None
         self._index = table.indexes.get(name)
         self._from_field = WIRE.conversion(protection.type).from_field
 
@@ -150,7 +154,7 @@ class _Table:
 
     discriminator: str | None = None
 
-    def __init__(self, table: ProtectedTable) -> None:
+    def __init__(self, table: TableDescription) -> None:
         self.name, self.key, self.tenant = table.name, table.key, table.tenant
         self.attributes: Sequence[Any] = tuple(_Attribute(table, name) for name in table.attributes)
         self.nested: Mapping[str, Shape] = table.nested
@@ -170,6 +174,28 @@ class _Table:
         return (row if self.bound else None), tenant
 
 
+class _EntityTable(_Table):
+    """The items of one entity of a `ProtectedTable`."""
+
+    def __init__(self, table: ProtectedTable, entities: Entities) -> None:
+        only = table.only_entity
+        if only is None or not entities.each[only].attributes:
+            raise ConfigurationError(
+                f"{table.name} is migrated by entities that protect something: TableMigration(of_entity(table, name))"
+            )
+        super().__init__(entities.each[only])
+        self.name, self._entities, self._only = table.name, entities, only
+        self.discriminator = next(iter(entities.each[only].where), None)
+
+    def attributes_of(self, item: Item) -> Sequence[_Attribute]:
+        found = self._entities.fitting(item, WIRE)
+        if len(found) != 1:
+            raise self._entities.mismatch_error(found, self._only)
+        if found[0] != self._only:
+            raise PassedOverError("they are of other entities")
+        return self.attributes
+
+
 def migrated_table(table: ProtectedTable | MigratedTable) -> MigratedTable:
     """Return what a migration has to know about a description.
 
@@ -177,9 +203,7 @@ def migrated_table(table: ProtectedTable | MigratedTable) -> MigratedTable:
         ConfigurationError: it is none.
     """
     if isinstance(table, ProtectedTable):
-        if table.entities is not None:
-            raise ConfigurationError(f"TableMigration(table): the entities of {table.name} are not migrated yet")
-        return _Table(table)
+        return _Table(table) if table.entities is None else _EntityTable(table, table.entities)
     if isinstance(table, type) or not hasattr(table, "attributes_of"):
         given = f"class {table.__name__}" if isinstance(table, type) else type(table).__name__
         raise ConfigurationError(

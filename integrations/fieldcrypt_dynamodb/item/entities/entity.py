@@ -59,8 +59,8 @@ class Entity:
     Attributes:
         attributes: its protected attributes, as in `ProtectedTable`; none, if all of it is plain.
         key: what its key attributes have: a text, or with `*` at the end any text that begins so.
-        where: the attributes that tell it from other entities, each with its text: `{"type": "product"}`. Whoever can
-            write to the table can change them: prefer the form of the key.
+        where: the attribute that tells it from other entities, with its text: `{"type": "product"}`. Whoever can write
+            to the table can change it: prefer the form of the key.
         tenant, plain, bound, seal, accept, accept_until: as in `ProtectedTable`.
 
     Raises:
@@ -83,8 +83,10 @@ class Entity:
         for name, how in (("key", self.key), ("where", self.where)):
             if how is not None and not (isinstance(how, Mapping) and how and all(map(_is_text, (*how, *how.values())))):
                 raise ConfigurationError(f'Entity(…, {name}=…) takes names with texts: {{"SK": "ORDER#*"}}')
-        if self.key is None and self.where is None:
-            raise ConfigurationError('an entity is told by its key, key={"SK": "ORDER#*"}, or an attribute, where=…')
+        if (self.key is None and self.where is None) or len(self.where or {}) > 1:
+            raise ConfigurationError(
+                'an entity is told by its key, key={"SK": "ORDER#*"}, or by one attribute, where=…'
+            )
         if any("*" in text[:-1] for text in (self.key or {}).values()):
             raise ConfigurationError("in the form of a key `*` stands at the end, and for any text")
         object.__setattr__(self, "forms", {name: KeyForm.of(text) for name, text in (self.key or {}).items()})
