@@ -9,15 +9,14 @@ from typing import Any, NamedTuple
 
 from boto3.dynamodb.types import TypeSerializer
 
-from fieldcrypt_dynamodb import Entity, ItemSeal, Protected, of_entity, of_tenant
+from fieldcrypt_dynamodb import Entity, IndexedBy, ItemSeal, Protected, of_entity, of_tenant
 from tests.support.dynamodb import DynamoDb
 from tests.support.wiretap import Secrets
 
 __all__ = ["KINDS", "NAME", "Kind", "Request", "create_table", "narrowed", "requests", "shown", "watched", "wired"]
 
 NAME = "people"
-KEY = {"id": "1"}
-PLAIN = {**KEY, "owner": "north", "ward": 5}
+PLAIN = {"owner": "north", "ward": 5}
 SSN, PHONE, BALANCE = "078-05-1120", "212-555-0188", Decimal("35005017.25")
 
 Request = tuple[str, dict[str, Any]]  # the operation, and its parameters in Python's form
@@ -34,6 +33,7 @@ class Kind(NamedTuple):
         asked: the same of conditions and filters.
         searched: conditions that are answered.
         read: projections.
+        key: the attribute by which items are found, and its value in two of them.
         only: the entity, if the table has entities and the wrapper is of one.
         tenant: whose items these are, if the table has tenants.
     """
@@ -46,6 +46,7 @@ class Kind(NamedTuple):
     searched: list[tuple[str, dict[str, Any]]] = []  # noqa: RUF012  # nobody changes it
     read: tuple[str, ...] = ("ward", "id, ssn", "ssn, ward, id", "notes, balance")
     tenant: str | None = None
+    key: tuple[str, str, str] = ("id", "1", "1b")
     only: str | None = None
 
 
@@ -146,6 +147,11 @@ KINDS = {
     ),
     "an entity told by an attribute": FLAT._replace(how=_entities(Entity(_FLAT, where={"type": "user"})), only="user"),
     "nested in an entity": NESTED._replace(how=_entities(Entity(_NESTED, key={"id": "1*"})), only="user"),
+    "found by a tag": FLAT._replace(
+        how={"attributes": {**_FLAT, "email": Protected(str, index=IndexedBy("id", prefix="E#", rotates=False))}},
+        key=("email", "ann@example.org", "bob@example.org"),
+        read=("ward", "email, ssn", "ssn, ward"),
+    ),
     "nested": NESTED,
     "nested, with tenants": NESTED._replace(how={**NESTED.how, "tenant": "owner"}, tenant="north"),
 }
@@ -154,16 +160,18 @@ KINDS = {
 def requests(kind: Kind) -> Iterator[tuple[Request, bool]]:
     """Yield requests, each with whether it must be answered; the others may be refused."""
     of_table = {"TableName": NAME}
-    one = {**of_table, "Key": KEY}
-    item = {**PLAIN, **kind.item, **({"type": "user"} if "entities" in kind.how else {})}
+    name, value, _ = kind.key
+    one = {**of_table, "Key": {name: value}}
+    item = {**PLAIN, **kind.item, name: value, **({"type": "user"} if "entities" in kind.how else {})}
+    there, is_it = f"attribute_exists({name})", {"KeyConditionExpression": f"{name} = :key"}
     yield ("put_item", {**of_table, "Item": item}), True
-    yield ("put_item", {**of_table, "Item": item, "ConditionExpression": "attribute_exists(id)"}), True
+    yield ("put_item", {**of_table, "Item": item, "ConditionExpression": there}), True
     yield ("put_item", {**of_table, "Item": item, "ReturnValues": "ALL_OLD"}), True
     yield ("get_item", one), True
     for text in kind.read:
         yield ("get_item", {**one, "ProjectionExpression": text}), True
-        yield ("scan", {**of_table, "ProjectionExpression": text, "FilterExpression": "attribute_exists(id)"}), True
-    yield ("query", {**of_table, "KeyConditionExpression": "id = :id", "ExpressionAttributeValues": {":id": "1"}}), True
+        yield ("scan", {**of_table, "ProjectionExpression": text, "FilterExpression": there}), True
+    yield ("query", {**of_table, **is_it, "ExpressionAttributeValues": {":key": value}}), True
     for text, values in (*kind.updates, *kind.tried):
         update = {**one, "UpdateExpression": text, **({"ExpressionAttributeValues": values} if values else {})}
         yield ("update_item", {**update, "ReturnValues": "ALL_NEW"}), (text, values) in kind.updates
@@ -177,28 +185,28 @@ def requests(kind: Kind) -> Iterator[tuple[Request, bool]]:
             yield (operation, check), False
             yield ("put_item", {**of_table, "Item": item}), True
         yield ("transact_write_items", {"TransactItems": [{"ConditionCheck": check}]}), False
-        yield ("query", {**of_table, "KeyConditionExpression": f"id = :a AND {text}", **some}), False
-    yield from ((each, True) for each in _of_several(item))
+        yield ("query", {**of_table, "KeyConditionExpression": f"{name} = :a AND {text}", **some}), False
+    yield from ((each, True) for each in _of_several(kind, item))
     yield from ((each, False) for each in _past_expressions(kind, item))
     yield ("delete_item", {**one, "ReturnValues": "ALL_OLD"}), True
 
 
-def _of_several(item: dict[str, Any]) -> Iterator[Request]:
-    other = {**item, "id": "1b"}
-    writes = [{"PutRequest": {"Item": item}}, {"PutRequest": {"Item": other}}]
+def _of_several(kind: Kind, item: dict[str, Any]) -> Iterator[Request]:
+    name, value, another = kind.key
+    key, other = {name: value}, {name: another}
+    writes = [{"PutRequest": {"Item": item}}, {"PutRequest": {"Item": {**item, **other}}}]
     yield "batch_write_item", {"RequestItems": {NAME: writes}}
-    yield "batch_get_item", {"RequestItems": {NAME: {"Keys": [KEY, {"id": "1b"}]}}}
-    yield "transact_write_items", {"TransactItems": [{"Put": {"TableName": NAME, "Item": other}}]}
-    yield "transact_get_items", {"TransactItems": [{"Get": {"TableName": NAME, "Key": KEY}}]}
-    yield "batch_write_item", {"RequestItems": {NAME: [{"DeleteRequest": {"Key": {"id": "1b"}}}]}}
+    yield "batch_get_item", {"RequestItems": {NAME: {"Keys": [key, other]}}}
+    yield "transact_write_items", {"TransactItems": [{"Put": {"TableName": NAME, "Item": {**item, **other}}}]}
+    yield "transact_get_items", {"TransactItems": [{"Get": {"TableName": NAME, "Key": key}}]}
+    yield "batch_write_item", {"RequestItems": {NAME: [{"DeleteRequest": {"Key": other}}]}}
 
 
 def _past_expressions(kind: Kind, item: dict[str, Any]) -> Iterator[Request]:
     """Yield what would send values in other ways."""
-    of_table = {"TableName": NAME}
-    for key in ("Key", "ExclusiveStartKey"):
-        operation = "get_item" if key == "Key" else "scan"
-        yield operation, {**of_table, key: item}
+    of_table, key = {"TableName": NAME}, {kind.key[0]: kind.key[1]}
+    for parameter in ("Key", "ExclusiveStartKey"):
+        yield "get_item" if parameter == "Key" else "scan", {**of_table, parameter: item}
     yield "delete_item", {**of_table, "Key": item}
     yield "put_item", {**of_table, "Item": kind.item}  # without its key
     if "ssn" in kind.item:
@@ -206,8 +214,9 @@ def _past_expressions(kind: Kind, item: dict[str, Any]) -> Iterator[Request]:
     yield "batch_write_item", {"RequestItems": {NAME: [{"DeleteRequest": {"Key": item}}]}}
     yield "batch_get_item", {"RequestItems": {NAME: {"Keys": [item]}}}
     old = {name: {"Value": value, "Action": "PUT"} for name, value in kind.item.items()}
-    yield "update_item", {**of_table, "Key": KEY, "AttributeUpdates": old}
-    yield "put_item", {**of_table, "Item": PLAIN, "Expected": {name: {"Value": kind.item[name]} for name in kind.item}}
+    yield "update_item", {**of_table, "Key": key, "AttributeUpdates": old}
+    expected = {name: {"Value": kind.item[name]} for name in kind.item}
+    yield "put_item", {**of_table, "Item": {**PLAIN, **key}, "Expected": expected}
     values = {name: {"AttributeValueList": [kind.item[name]], "ComparisonOperator": "EQ"} for name in kind.item}
     yield "scan", {**of_table, "ScanFilter": values}
     statement = f"INSERT INTO {NAME} VALUE {{'id': '1', 'ssn': '{SSN}'}}"
@@ -258,7 +267,8 @@ def create_table(dynamodb: DynamoDb) -> None:
 
 def watched(kind: Kind, secrets: Secrets) -> set[str]:
     """Have all protected values of the requests watched, and return their texts."""
-    values = [kind.item, [values for _, values in (*kind.updates, *kind.tried, *kind.asked)]]
+    own = kind.key[1:] if kind.key[0] != "id" else ()
+    values = [kind.item, list(own), [values for _, values in (*kind.updates, *kind.tried, *kind.asked)]]
     confidential = {text for text in _texts(values) if len(text) > 4}
     secrets.add(*confidential)
     secrets.allow("Bern", "Basel", "3000", "3001", "north")

@@ -43,7 +43,7 @@ WORDS = {"AND", "OR", "NOT", "IN", "BETWEEN"}
 CLAUSES = {"SET", "REMOVE", "ADD", "DELETE"}
 FUNCTIONS = {"attribute_exists", "attribute_not_exists", "begins_with", "if_not_exists", "list_append", "size"}
 # Names in the requests of tests/dynamodb/confidential.py, which are the application's.
-OWN_NAMES = {"id", "ssn", "ward", "balance", "notes", "photo", "profile", "city", "addresses", "street"} | {
+OWN_NAMES = {"id", "email", "ssn", "ward", "balance", "notes", "photo", "profile", "city", "addresses", "street"} | {
     *("phones", "number", "kind"),
 }
 
