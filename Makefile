@@ -25,7 +25,7 @@ BENCH := $(VENV)/bench
 # The fuzzer, which is for Linux and macOS, and not for every Python.
 FUZZ := $(VENV)/fuzz
 
-.PHONY: demo test test-aio test-spark test-long test-long-rows test-long-migrations test-long-keys fuzz lint types wheel-check vectors bench bench-check clean
+.PHONY: demo test test-aio test-spark test-long test-long-rows test-long-migrations test-long-keys test-long-values fuzz lint types wheel-check vectors bench bench-check clean
 
 demo: $(VENV)/.stamp
 	$(BIN)/fieldcrypt demo $(ARGS)
@@ -49,7 +49,7 @@ test-spark: $(SPARK)/.stamp $(MINISTACK)/.stamp
 
 # Not part of .ci/run either: they take some minutes, and do something else each time. They print what they did. With
 # make -j2 both go at once.
-test-long: test-long-rows test-long-migrations test-long-keys
+test-long: test-long-rows test-long-migrations test-long-keys test-long-values
 
 test-long-rows: $(VENV)/.stamp $(VENV)/.mariadb
 	$(BIN)/pytest --long -o faulthandler_timeout=1800 tests/sqlalchemy/test_row_machine.py $(ARGS)
@@ -60,6 +60,10 @@ test-long-migrations: $(VENV)/.stamp $(VENV)/.mariadb
 
 test-long-keys: $(VENV)/.stamp
 	$(BIN)/pytest --long -o faulthandler_timeout=1800 tests/keys/test_key_model.py $(ARGS)
+
+# 100,000 values each way, converted to DynamoDB's form and from it, beside boto3.
+test-long-values: $(VENV)/.stamp
+	$(BIN)/pytest --long -o faulthandler_timeout=1800 tests/dynamodb/test_serializer.py $(ARGS)
 
 # Nor is this: ten minutes of random inputs for all decoders. `make fuzz ARGS=60` takes one.
 fuzz: $(FUZZ)/.stamp

@@ -15,6 +15,7 @@ from fieldcrypt import ConfigurationError
 
 __all__ = ["wire_client"]
 
+_COPIED_AT = "provide-client-params."
 _CONVERTED_AT = ("before-parameter-build.", "after-call.")
 
 
@@ -33,11 +34,19 @@ def wire_client(client: Any) -> Any:
     kind = type(client)
     if not issubclass(kind, BaseClient):
         raise ConfigurationError(f"a {kind.__module__}.{kind.__qualname__} is no client of boto3")
-    meta = copy(client.meta)
-    meta.events = _Events(client.meta.events)
-    other: Any = object.__new__(type(kind.__name__, (kind,), {"meta": property(lambda self: meta)}))
+    # A slot goes before what the instances have in their dictionary, which is the same.
+    other: Any = object.__new__(type(kind.__name__, (kind,), {"__slots__": ("meta",)}))
     other.__dict__ = client.__dict__
+    other.meta = copy(client.meta)
+    other.meta.events = _Events(client.meta.events)
     return other
+
+
+class _Params(dict[str, Any]):
+    """Parameters that nobody else has: a deep copy of them would be one too many."""
+
+    def __deepcopy__(self, memo: Any) -> dict[str, Any]:
+        return dict(self)
 
 
 class _Opaque:
@@ -61,6 +70,8 @@ class _Events:
     def emit(self, event_name: str, **kwargs: Any) -> Any:
         if event_name.startswith(_CONVERTED_AT):
             kwargs["model"] = self._without_shapes(kwargs["model"])
+        elif event_name.startswith(_COPIED_AT):
+            kwargs["params"] = _Params(kwargs["params"])
         return self._events.emit(event_name, **kwargs)
 
     def _without_shapes(self, model: Any) -> Any:
