@@ -8,8 +8,16 @@ from typing import Any
 
 import pytest
 
-from fieldcrypt import DecryptionError, Encryptor, ProtectedRecord
-from fieldcrypt_dynamodb import EncryptedClient, EncryptedTable, Protected, ProtectedAttributeError, ProtectedTable
+from fieldcrypt import ConfigurationError, DecryptionError, Encryptor, ProtectedRecord
+from fieldcrypt_dynamodb import (
+    EncryptedClient,
+    EncryptedTable,
+    IndexedBy,
+    ItemSeal,
+    Protected,
+    ProtectedAttributeError,
+    ProtectedTable,
+)
 from fieldcrypt_dynamodb.item.values import bytes_of
 from tests.dynamodb.nested import ITEM, PATHS, read
 from tests.dynamodb.nested import description as description
@@ -19,6 +27,7 @@ from tests.dynamodb.patients import encryptor as encryptor
 from tests.dynamodb.patients import raw as raw
 from tests.dynamodb.patients import resource as resource
 from tests.dynamodb.patients import table as table
+from tests.dynamodb.plaintext import SOON
 from tests.support.wiretap import Secrets
 
 
@@ -140,6 +149,103 @@ def test_what_was_not_encrypted_is_refused_when_it_is_read(table: EncryptedTable
     raw.put_item(TableName="patients", Item={**stored(raw), "profile": planted})
     with pytest.raises(DecryptionError):
         read(table)
+
+
+class Whole:
+    """A scheme that encrypts items as a whole, or might."""
+
+    def recognises(self, item: Any) -> bool:
+        return "whole" in item
+
+    def read(self, item: Any) -> Any:
+        return {name: value for name, value in item.items() if name != "whole"}
+
+
+def test_items_that_another_scheme_encrypted_have_nested_values_of_their_types(
+    raw: Any, resource: Any, encryptor: Encryptor
+) -> None:
+    accept: Any = {"accept": [Whole()], "accept_until": SOON}
+    description = ProtectedTable("patients", encryptor, key=("clinic", "number"), attributes=PATHS, **accept)
+    born = {"profile": {"born": "1990-01-02", "city": "Oslo"}}
+    resource.Table("patients").put_item(Item={**KEY, "whole": True, **born})
+    found = read(EncryptedTable(resource.Table("patients"), description))
+    assert found == {**KEY, "profile": {"born": dt.date(1990, 1, 2), "city": "Oslo"}}
+
+
+def test_plaintext_is_read_while_that_is_accepted(raw: Any, resource: Any, encryptor: Encryptor) -> None:
+    """Beside values that were encrypted since."""
+    plain = resource.Table("patients")
+    attributes = {path: Protected(kind, accept_plaintext=SOON) for path, kind in PATHS.items()}
+    table = EncryptedTable(
+        plain, ProtectedTable("patients", encryptor, key=("clinic", "number"), attributes=attributes)
+    )
+    plain.put_item(Item={**KEY, "profile": {"born": "1990-01-02"}, "notes": ["old"], "phones": [{"kind": "home"}]})
+    table.update_item(
+        Key=KEY,
+        UpdateExpression="SET profile.ssn = :s, notes = list_append(notes, :n)",
+        ExpressionAttributeValues={":s": "219-09-9999", ":n": ["new note"]},
+    )
+    assert read(table) == {
+        **KEY,
+        "profile": {"born": dt.date(1990, 1, 2), "ssn": "219-09-9999"},
+        "notes": ["old", "new note"],
+        "phones": [{"kind": "home"}],
+    }
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"attributes": {"profile": str, "profile.ssn": str}},
+        {"attributes": {"profile[].ssn": str, "profile.ssn": str}},
+        {"attributes": {"phones[kind].number": str, "phones[].number": str}},
+        {"attributes": {"phones[kind].kind": str}},
+        {"attributes": {"clinic.ssn": str}},
+        {"attributes": {"profile\\.ssn": str}},
+        {"attributes": {"phones[].number": Protected(str, index="email_tag")}},
+        {"attributes": {"profile.ssn": Protected(str, index="profile")}},
+        {"attributes": {"profile.ssn": Protected(str, index=IndexedBy("number", rotates=False))}},
+        {"attributes": {"profile.ssn": Protected(str, context={"path": "other"})}},
+        {"attributes": {"profile.ssn": str}, "seal": ItemSeal("seal", over=("profile.ssn",))},
+    ],
+    ids=str,
+)
+def test_a_declaration_that_contradicts_itself_is_refused(encryptor: Encryptor, wrong: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError):
+        ProtectedTable("patients", encryptor, key=("clinic", "number"), **wrong)
+
+
+@pytest.mark.parametrize("path", ["profile.", "profile..ssn", "[].ssn", "phones[kind]", ""])
+def test_what_is_no_path_is_refused(encryptor: Encryptor, path: str) -> None:
+    with pytest.raises(ValueError, match="path"):
+        ProtectedTable("patients", encryptor, key=("clinic", "number"), attributes={path: str})
+
+
+def test_a_seal_covers_what_is_encrypted_in_a_list(raw: Any, resource: Any, encryptor: Encryptor) -> None:
+    """Who writes to the table cannot exchange two elements that nothing distinguishes."""
+    description = ProtectedTable(
+        "patients", encryptor, key=("clinic", "number"), attributes=PATHS, seal=ItemSeal("seal", over=("notes",))
+    )
+    table = EncryptedTable(resource.Table("patients"), description)
+    table.put_item(Item=ITEM)
+    assert read(table) == ITEM
+    item = stored(raw)
+    item["notes"]["L"].reverse()
+    raw.put_item(TableName="patients", Item=item)
+    with pytest.raises(DecryptionError):
+        read(table)
+
+
+def test_a_table_may_have_values_in_maps_alone(raw: Any, resource: Any, encryptor: Encryptor) -> None:
+    """Here not bound to items, and without a tenant."""
+    description = ProtectedTable(
+        "patients", encryptor, key=("clinic", "number"), attributes={"a.b[].c": str}, bound=False
+    )
+    table = EncryptedTable(resource.Table("patients"), description)
+    item = {**KEY, "a": {"b": [{"c": "a secret text"}]}}
+    table.put_item(Item=item)
+    raw.put_item(TableName="patients", Item={**stored(raw), "number": {"N": "2"}})
+    assert table.get_item(Key={**KEY, "number": 2})["Item"] == {**item, "number": 2}
 
 
 def test_numbers_are_those_of_the_form(table: EncryptedTable) -> None:

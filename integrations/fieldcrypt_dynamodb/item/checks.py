@@ -40,6 +40,11 @@ def check_description(table: Any) -> None:
         over = table.seal.over
         if not isinstance(over, (tuple, list)) or not over or not {table.seal.attribute, *table.key}.isdisjoint(over):
             raise ConfigurationError("a seal covers attributes by name, not itself, nor keys, to which it is bound")
+        for name in over:
+            if name in table.paths and table.paths[name].first != name:
+                raise ConfigurationError(
+                    f"a seal covers attributes at the top: of {name} the first part, with all in it"
+                )
     _check_key_tags(table)
 
 
@@ -47,6 +52,8 @@ def _check_key_tags(table: Any) -> None:
     """Refuse tags in a key that could not stay there, or would not tell items apart."""
     for companion, attribute in table.key_tags.items():
         what = f"{table.name}.{companion} is a key attribute, and holds tags"
+        if len(table.paths[attribute].steps) > 1:
+            raise ConfigurationError(f"{what} of a nested attribute, which updates change with the maps around it")
         if table.indexed_by[attribute].rotates:
             raise ConfigurationError(
                 f"{what}, which cannot change there: say that they stay as they are when index keys rotate, "

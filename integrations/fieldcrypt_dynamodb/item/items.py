@@ -159,24 +159,13 @@ class Items:
 
     # Encryption
 
-    def encrypt(self, name: str, value: Any, binding: Binding) -> tuple[Any, Any | None]:
-        """Return a value as it is stored, and its tag, if it has one. NULL stays NULL, and has none.
-
-        Raises:
-            TypeError, ValueError: the value is not one of the attribute's.
-            KeyProviderError, KeyStoreError: as for `Field.encrypt`.
-        """
-        stored: dict[str, Any] = {}
-        self._encrypt({name: value}, binding, stored)
-        companion = self.table.companions.get(name)
-        return stored[name], None if companion is None else stored.get(companion)
-
     def encrypted(self, item: Item) -> dict[str, Any]:
         """Return an item as it is stored.
 
         Raises:
             ProtectedAttributeError: it has an attribute that is fieldcrypt's to fill, or lacks its key or tenant.
-            TypeError, ValueError, KeyProviderError, KeyStoreError: as for `encrypt`, and as `Form.serialize`.
+            TypeError, ValueError: a value is not one of its attribute's; or as `Form.serialize`.
+            KeyProviderError, KeyStoreError: as for `Field.encrypt`.
         """
         if self._own and not self._own.isdisjoint(item):
             name = next(name for name in item if name in self._own)

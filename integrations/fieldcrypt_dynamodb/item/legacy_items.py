@@ -8,6 +8,8 @@ from typing import Any
 from fieldcrypt import DecryptionError, Event, EventKind
 from fieldcrypt_dynamodb.item.description import TableDescription
 from fieldcrypt_dynamodb.item.forms import Form
+from fieldcrypt_dynamodb.item.nested.shape import Found
+from fieldcrypt_dynamodb.item.nested.values import NestedValues
 from fieldcrypt_dynamodb.item.plaintext import stored, to_value
 
 __all__ = ["LegacyItems"]
@@ -28,6 +30,8 @@ class LegacyItems:
             name: (to_value(each.type), form.conversion(each.type).from_field)
             for name, each in table.attributes.items()
         }
+        self._at_top = table.tops - table.nested.keys()
+        self._nested = NestedValues(table, form)
 
     def opened(self, item: Mapping[str, Any]) -> dict[str, Any] | None:
         """Return an item with values of the declared types; None if no reader recognises it.
@@ -52,13 +56,17 @@ class LegacyItems:
                 self._table.encryptor.report(Event(EventKind.VALUE_REFUSED, place=self._table.name))
                 raise
             new = self._form.deserialize_item(read)
-            for name in self._attributes.keys() & read.keys():
+            for name in self._at_top & read.keys():
                 data = stored(read[name])
                 if data is not None:
                     new[name] = self._value(name, data)
+            self._nested.replace(new, self._nested_value)
             self._table.encryptor.report(Event(EventKind.OLD_VALUE_READ, place=self._table.name))
             return new
         return None
+
+    def _nested_value(self, found: Found) -> Any:
+        return self._value(found.attribute, stored(self._form.serialize(found.value)))
 
     def _value(self, name: str, data: Any) -> Any:
         to_value, from_field = self._attributes[name]

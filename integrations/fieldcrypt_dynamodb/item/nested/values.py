@@ -133,8 +133,16 @@ class NestedValues:
             binding: returns what its values are bound to; only called if there are some.
 
         Raises:
-            DecryptionError: a value does not belong where it is; or the item has another shape than the paths.
+            DecryptionError: a value does not belong where it is; or as `replace`.
             KeyProviderError, KeyStoreError: as for `Field.decrypt`.
+        """
+        self.replace(new, lambda each: self._decrypted(each, item, binding()))
+
+    def replace(self, new: dict[str, Any], replacement: Callable[[Found], Any]) -> None:
+        """Replace protected values that were found in the attributes of an item, which are copied.
+
+        Raises:
+            DecryptionError: the item has another shape than the paths.
         """
         found: list[Found] = []
         try:
@@ -146,7 +154,7 @@ class NestedValues:
             refused = DecryptionError(f"{self._table.name}: {error}")
         else:
             for each in found:
-                each.container[each.at] = self._decrypted(each, item, binding())
+                each.container[each.at] = replacement(each)
             return
         raise refused  # here, where no chained exception carries a value
 
