@@ -10,6 +10,7 @@ from fieldcrypt_dynamodb.client import EncryptedClient
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError, WriteAppliedError
 from fieldcrypt_dynamodb.item.description import ItemSeal, LegacyItemReader, Protected
 from fieldcrypt_dynamodb.item.entities.entity import Entity
+from fieldcrypt_dynamodb.item.unreadable import Unreadable
 from fieldcrypt_dynamodb.key_store.store import DynamoKeyStore
 from fieldcrypt_dynamodb.of_entity import of_entity
 from fieldcrypt_dynamodb.of_tenant import of_tenant
@@ -36,6 +37,7 @@ __all__ = [
     "Protected",
     "ProtectedAttributeError",
     "ProtectedTable",
+    "Unreadable",
     "WriteAppliedError",
     "decrypt_stream_record",
     "of_entity",

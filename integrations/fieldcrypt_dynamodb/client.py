@@ -8,13 +8,14 @@ from copy import copy
 from typing import Any, Generic, TypeVar
 
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError, RefusedMemberError
+from fieldcrypt_dynamodb.item.binding import Tenant
 from fieldcrypt_dynamodb.item.forms import PYTHON, WIRE
-from fieldcrypt_dynamodb.item.items import Tenant
 from fieldcrypt_dynamodb.meta import is_of_resource
 from fieldcrypt_dynamodb.protected_table import ProtectedTable
 from fieldcrypt_dynamodb.request.batches import Requests
 from fieldcrypt_dynamodb.request.exchange import Exchange, Response, Send, run
-from fieldcrypt_dynamodb.request.operations import NOT_ON_PROTECTED, PASSED, check_kind, of_boto3, tables_named
+from fieldcrypt_dynamodb.request.operations import NOT_ON_PROTECTED, PASSED, READS, check_kind, of_boto3, tables_named
+from fieldcrypt_dynamodb.request.parameters import boto3_params
 from fieldcrypt_dynamodb.wire_client import wire_client
 
 __all__ = ["AnyClient", "EncryptedClient"]
@@ -98,6 +99,8 @@ class AnyClient(Generic[A]):
     def _on_table(self, operation: str, params: dict[str, Any]) -> A:
         requests = self._requests.for_table(params.get("TableName"))
         if requests is None:
+            if operation in READS:
+                params, _ = boto3_params(params)
             return getattr(self._client, operation)(**params)  # type: ignore[no-any-return]
         return self._run(getattr(requests, operation)(params), getattr(self._wire, operation))
 
@@ -140,7 +143,8 @@ class EncryptedClient(AnyClient[Response]):
 
     Methods have the names and arguments of boto3's, and return what boto3's do. Those that read or write items work on
     protected attributes; those that carry no item are passed on; all others are refused. Requests for tables that are
-    not described are passed on as they are.
+    not described are passed on as they are. What reads takes `on_unreadable="mark"` as well: an `Unreadable` stands
+    then for each value that cannot be read, where an error would be raised. Paginators pass it on.
 
     Args:
         client: boto3's. It is used, not changed: whoever uses it directly gets ciphertext. Values have DynamoDB's own

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from fieldcrypt import FieldcryptError, PlaintextRefusedError
 from fieldcrypt.spi import located
 
-__all__ = ["ProtectedAttributeError", "RefusedMemberError", "WriteAppliedError", "named_error", "write_applied_error"]
+__all__ = [
+    "ProtectedAttributeError",
+    "RefusedMemberError",
+    "WriteAppliedError",
+    "named_error",
+    "placed_error",
+    "write_applied_error",
+]
+
+E = TypeVar("E", bound=Exception)
 
 
 class ProtectedAttributeError(PlaintextRefusedError):
@@ -70,3 +79,20 @@ def named_error(error: TypeError | ValueError, attribute: str, tenant: str | Non
     new = kind(message if attribute in message else f"{attribute}: {message}")
     new.__dict__.update(error.__dict__)
     return located(new, field=attribute, tenant=tenant)
+
+
+def placed_error(error: E, attribute: str, key: Mapping[str, Any]) -> E:
+    """Return the same error, saying which attribute of which item it is about. Keys are no secret, and values are.
+
+    Args:
+        error: a FieldcryptError, TypeError or ValueError; it may name the attribute already.
+        attribute: its name, with the table's.
+        key: the item's.
+    """
+    place = f"{attribute} of the item {dict(key)!r}"
+    new = located(error)
+    message = str(new.args[0]) if new.args else ""
+    if place not in message:
+        rest = message.removeprefix(attribute) if message.startswith(attribute) else f": {message}"
+        new.args = (place + rest,)
+    return new

@@ -6,7 +6,7 @@ from copy import copy
 from typing import Any, TypeVar
 
 from fieldcrypt_dynamodb.client import AnyClient
-from fieldcrypt_dynamodb.item.items import Tenant, checked_tenant
+from fieldcrypt_dynamodb.item.binding import Tenant, checked_tenant
 from fieldcrypt_dynamodb.protected_table import ProtectedTable
 from fieldcrypt_dynamodb.resource import AnyResource
 from fieldcrypt_dynamodb.table import AnyTable

@@ -8,12 +8,14 @@ from functools import cached_property
 from typing import Any
 
 from fieldcrypt import ConfigurationError
+from fieldcrypt_dynamodb.item.binding import Tenant
 from fieldcrypt_dynamodb.item.description import TableDescription
 from fieldcrypt_dynamodb.item.entities.entities import Entities
 from fieldcrypt_dynamodb.item.entities.entity_items import EntityItems
 from fieldcrypt_dynamodb.item.forms import PYTHON, WIRE
 from fieldcrypt_dynamodb.item.item_form import ItemForm, converted
-from fieldcrypt_dynamodb.item.items import Items, Tenant
+from fieldcrypt_dynamodb.item.items import Items
+from fieldcrypt_dynamodb.item.unreadable import OnUnreadable, marks
 
 __all__ = ["ProtectedTable"]
 
@@ -44,7 +46,12 @@ class ProtectedTable(TableDescription):
         return converted(self._items_in(own).encrypted(converted(item, form, own)), "dynamodb", to or form)
 
     def decrypt_item(
-        self, item: Mapping[str, Any], *, form: ItemForm = "python", to: ItemForm | None = None
+        self,
+        item: Mapping[str, Any],
+        *,
+        form: ItemForm = "python",
+        to: ItemForm | None = None,
+        on_unreadable: OnUnreadable = "raise",
     ) -> dict[str, Any]:
         """Return an item as the application had it, which something else than a wrapper read.
 
@@ -54,6 +61,7 @@ class ProtectedTable(TableDescription):
             item: as DynamoDB has it, whole. It is not changed.
             form: the item's, as for `encrypt_item`.
             to: the form of what is returned, if that is another one.
+            on_unreadable: "mark" to put an `Unreadable` in place of what cannot be read, instead of raising an error.
 
         Raises:
             DecryptionError: a value does not belong where it is, or the seal is broken.
@@ -62,7 +70,8 @@ class ProtectedTable(TableDescription):
         """
         to = to or form
         own: ItemForm = "python" if to == "python" else "dynamodb"
-        return converted(self._items_in(own).decrypted(converted(item, form, "dynamodb")), own, to)
+        found = self._items_in(own).decrypted(converted(item, form, "dynamodb"), mark=marks(on_unreadable))
+        return converted(found, own, to)
 
     @cached_property
     def _items(self) -> dict[ItemForm, Items | EntityItems]:

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import Any, Generic, TypeVar
 
 from fieldcrypt_dynamodb.errors import RefusedMemberError
+from fieldcrypt_dynamodb.item.binding import Tenant
 from fieldcrypt_dynamodb.item.forms import PYTHON
-from fieldcrypt_dynamodb.item.items import Tenant
 from fieldcrypt_dynamodb.meta import Meta
 from fieldcrypt_dynamodb.protected_table import ProtectedTable
 from fieldcrypt_dynamodb.request.batches import Requests

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fieldcrypt_dynamodb.item.item_form import ItemForm, converted, has_text_for_bytes
+from fieldcrypt_dynamodb.item.unreadable import OnUnreadable
 from fieldcrypt_dynamodb.protected_table import ProtectedTable
 
 __all__ = ["decrypt_stream_record"]
@@ -15,7 +16,11 @@ _PARTS = (*_IMAGES, "Keys")
 
 
 def decrypt_stream_record(
-    record: Mapping[str, Any], table: ProtectedTable, *, to: ItemForm | None = None
+    record: Mapping[str, Any],
+    table: ProtectedTable,
+    *,
+    to: ItemForm | None = None,
+    on_unreadable: OnUnreadable = "raise",
 ) -> dict[str, Any]:
     """Return a record of a stream with its images decrypted.
 
@@ -30,6 +35,7 @@ def decrypt_stream_record(
         table: the description. Which table the record is of is for the caller to know.
         to: the form of images and keys that are returned, as for `ProtectedTable.encrypt_item`; by default that in
             which they came: DynamoDB's own, with base64 text in place of bytes if the record has that.
+        on_unreadable: "mark" to put an `Unreadable` in place of what cannot be read, instead of raising an error.
 
     Raises:
         DecryptionError: a value does not belong where it is.
@@ -42,7 +48,9 @@ def decrypt_stream_record(
     text = any(has_text_for_bytes(change[name]) for name in _PARTS if name in change)
     form: ItemForm = "json" if text else "dynamodb"
     new = dict(change.items())  # Powertools' has a property `keys`, which ** would call
-    new |= {name: table.decrypt_item(change[name], form=form, to=to) for name in _IMAGES if name in change}
+    for name in _IMAGES:
+        if name in change:
+            new[name] = table.decrypt_item(change[name], form=form, to=to, on_unreadable=on_unreadable)
     if "Keys" in change:
         new["Keys"] = converted(change["Keys"], form, to or form)
     return {**record, "dynamodb": new} if "dynamodb" in record else new

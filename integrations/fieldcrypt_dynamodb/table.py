@@ -10,8 +10,8 @@ from fieldcrypt import ConfigurationError
 from fieldcrypt_dynamodb.batch_writer import BatchWriter
 from fieldcrypt_dynamodb.client import AnyClient, EncryptedClient
 from fieldcrypt_dynamodb.errors import RefusedMemberError
+from fieldcrypt_dynamodb.item.binding import Tenant
 from fieldcrypt_dynamodb.item.forms import PYTHON
-from fieldcrypt_dynamodb.item.items import Tenant
 from fieldcrypt_dynamodb.meta import Meta
 from fieldcrypt_dynamodb.protected_table import ProtectedTable
 from fieldcrypt_dynamodb.request.batches import Requests
@@ -125,7 +125,8 @@ class EncryptedTable(AnyTable[Response]):
 
     Methods have the names and arguments of boto3's, and return what boto3's do; conditions of
     `boto3.dynamodb.conditions` work, too. Protected values are Python's of the declared type: an `int` stays one, where
-    boto3 gives a Decimal, and dates and UUIDs work.
+    boto3 gives a Decimal, and dates and UUIDs work. What reads takes `on_unreadable="mark"` as well: an `Unreadable`
+    stands then for each value that cannot be read, where an error would be raised.
 
     Args:
         table: boto3's. It is used, not changed: whoever uses it directly gets ciphertext.

@@ -17,6 +17,7 @@ from fieldcrypt_dynamodb.item.forms import Form
 from fieldcrypt_dynamodb.item.items import Items
 from fieldcrypt_dynamodb.item.nested.met import Meaning, Met
 from fieldcrypt_dynamodb.item.nested.shape import Shape
+from fieldcrypt_dynamodb.item.unreadable import Unreadable
 
 __all__ = ["NO_TAG", "Comparison", "Condition", "KeySearch", "meets", "rewrite", "rewrite_key"]
 
@@ -39,11 +40,13 @@ class Comparison(NamedTuple):
 
 
 def meets(item: Mapping[str, Any], comparisons: Iterable[Comparison], items: Items) -> bool:
-    """Return True if an item that `items` decrypted has the values that were searched for."""
+    """Return True if an item that `items` decrypted has the values searched for, as far as they could be read."""
     for name, values in comparisons:
         found = items.nested.value_of(item, name)
         if found is None:
             return False
+        if found.__class__ is Unreadable:
+            continue
         to_field, index = items.to_field[name], items.table.indexes[name]
         found = found if to_field is None else to_field(found)
         if not any(index.matches(found, value) for value in values):

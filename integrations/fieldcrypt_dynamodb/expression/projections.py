@@ -14,6 +14,7 @@ from fieldcrypt_dynamodb.expression.tokens import Path
 from fieldcrypt_dynamodb.item.description import TableDescription
 from fieldcrypt_dynamodb.item.forms import WIRE, Form
 from fieldcrypt_dynamodb.item.nested.met import Meaning
+from fieldcrypt_dynamodb.item.unreadable import Unreadable
 
 __all__ = ["Projection"]
 
@@ -109,6 +110,8 @@ def _remove(content: dict[str, Any], steps: Steps, form: Form) -> None:
         content.pop(steps[0], None)
         return
     inner = content.get(steps[0])
+    if inner.__class__ is Unreadable:
+        return
     inner = inner.get("M") if form is WIRE and inner is not None else inner
     if inner:
         _remove(inner, steps[1:], form)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, get_args
 
 from fieldcrypt_dynamodb.item.forms import PYTHON
+from fieldcrypt_dynamodb.item.unreadable import Unreadable
 from fieldcrypt_dynamodb.item.values import plain_bytes
 
 __all__ = ["ItemForm", "converted", "has_text_for_bytes"]
@@ -64,7 +65,9 @@ def _has_text(value: Any) -> bool:
     return kind == "L" and any(map(_has_text, content))
 
 
-def _with(convert: Callable[[Any], Any], value: Any) -> dict[str, Any]:
+def _with(convert: Callable[[Any], Any], value: Any) -> Any:
+    if value.__class__ is Unreadable:
+        return value
     kind, content = _parts(value)
     if kind == "B":
         return {kind: convert(content)}

@@ -6,42 +6,29 @@ Stored items have DynamoDB's own form here, and the application's items one of b
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from typing import Any
 
-from fieldcrypt import DecryptionError, Event, EventKind, RowContext, key_text, row_context
+from fieldcrypt import DecryptionError, FieldcryptError
 from fieldcrypt.spi import encrypt_fields
-from fieldcrypt_dynamodb.errors import ProtectedAttributeError, named_error
-from fieldcrypt_dynamodb.item.binding import Binding
+from fieldcrypt_dynamodb.errors import ProtectedAttributeError, named_error, placed_error
+from fieldcrypt_dynamodb.item.binding import Binding, Bindings, Tenant
 from fieldcrypt_dynamodb.item.description import TableDescription
-from fieldcrypt_dynamodb.item.entities.key_tags import KeyTags
-from fieldcrypt_dynamodb.item.forms import PYTHON, WIRE, Form
+from fieldcrypt_dynamodb.item.forms import WIRE, Form
 from fieldcrypt_dynamodb.item.legacy_items import LegacyItems
 from fieldcrypt_dynamodb.item.nested.values import NestedValues
-from fieldcrypt_dynamodb.item.plaintext import part_of, stored
+from fieldcrypt_dynamodb.item.plaintext import key_of, part_of, stored
 from fieldcrypt_dynamodb.item.seal import Sealing
+from fieldcrypt_dynamodb.item.unreadable import Unreadable, marked_item, unread
 from fieldcrypt_dynamodb.item.values import bytes_of
 
-__all__ = ["MIN_BATCH", "Items", "Binding", "Tenant", "checked_tenant"]
+__all__ = ["MIN_BATCH", "Items"]
 
 MIN_BATCH = 3  # attributes from which on a batch of values takes less time than one after the other
 
 Item = Mapping[str, Any]
-Tenant = str | int | Decimal
 
 
-def checked_tenant(tenant: Tenant) -> Tenant:
-    """Return a tenant that was named.
-
-    Raises:
-        TypeError: it is none. None would stand for all of them.
-    """
-    if isinstance(tenant, bool) or not isinstance(tenant, (str, int, Decimal)):
-        raise TypeError(f"of_tenant(…) takes a text or a number, not a {type(tenant).__name__}")
-    return tenant
-
-
-class Items:
+class Items(Bindings):
     """Encrypts and decrypts the items of a table. Nothing that it is given is changed.
 
     Args:
@@ -51,19 +38,14 @@ class Items:
     """
 
     def __init__(self, table: TableDescription, form: Form, tenant: Tenant | None = None) -> None:
-        self.table = table
-        self.form = form
-        self.tenant = tenant = table.only_tenant if tenant is None else tenant
-        self.tenant_text = None if tenant is None else key_text(PYTHON.key_part(tenant))
+        super().__init__(table, form, tenant)
         conversions = {name: form.conversion(each.type) for name, each in table.attributes.items()}
         self.to_field = {name: conversion.to_field for name, conversion in conversions.items()}
         # What is looked up for every item.
         self._tenant_name = table.tenant
-        self.key_tags = KeyTags(table, form) if table.key_tags else None
         self._own = table.own
         self._decrypted = table.own | (table.tops - table.nested.keys())
         self._encrypted = table.own | table.tops
-        self._only_key = table.key[0] if len(table.key) == 1 else None
         self._writing: tuple[tuple[Any, ...], ...] = tuple(
             (name, field, field.encrypt, self.to_field[name], table.indexes.get(name), table.companions.get(name))
             for name, field in table.fields.items()
@@ -79,83 +61,7 @@ class Items:
         self._has_nested, self._checks_names = bool(table.nested), table.checks_names
         self._seal = None if table.seal is None else Sealing(table)
         self._legacy_items = None if table.legacy_items is None else LegacyItems(table, form)
-
-    # What an item is bound to
-
-    def binding(self, item: Item) -> Binding:
-        """Return what the values of the application's item are bound to: its key, and its tenant if there are tenants.
-
-        Raises:
-            ProtectedAttributeError: it lacks one of them, or is another tenant's.
-        """
-        return Binding(self._row(item, self.form), self._tenant(item, self.form))
-
-    def binding_of_key(self, key: Item) -> Binding:
-        """Return what the values of an item are bound to of which only the key is known.
-
-        Raises:
-            ProtectedAttributeError: the table has tenants, and the key does not say which.
-        """
-        name = self.table.tenant
-        if name is not None and name not in key and self.tenant is None:
-            raise ProtectedAttributeError(
-                f"the key of an item of {self.table.name} does not name its tenant, under whose keys to encrypt: "
-                'of_tenant(table, "clinic-7").update_item(…)'
-            )
-        if name is None:
-            return Binding(self._row(key, self.form), None)
-        return Binding(self._row(key, self.form), self._tenant_named(key))
-
-    def check_tenant(self, key: Item) -> None:
-        """Check the tenant in a key, if it has one.
-
-        Raises:
-            ProtectedAttributeError: it is not the one that was named.
-        """
-        if self.table.tenant in key:
-            self._tenant(key, self.form)
-
-    def stored_key(self, key: Item) -> Item:
-        """Return a key as the table has it: with tags in place of protected values.
-
-        Raises:
-            ProtectedAttributeError: what holds tags is given something else.
-            TypeError, ValueError, KeyProviderError, KeyStoreError: as for `BlindIndex.tag`.
-        """
-        return key if self.key_tags is None else self.key_tags.in_place(key, self._tenant_named(key))
-
-    def _tenant_named(self, item: Item) -> str | None:
-        return self._tenant(item, self.form) if self.table.tenant in item else self.tenant_text
-
-    def _row(self, item: Item, form: Form) -> RowContext:
-        key_part = form.key_part
-        try:
-            if self._only_key is not None:
-                return row_context(key_part(item[self._only_key]))
-            return row_context(*[key_part(item[name]) for name in self.table.key])
-        except KeyError:
-            full = item if self.key_tags is None else self.key_tags.added(item, self._tenant_named(item))
-            missing = [name for name in self.table.key if name not in full]
-            if not missing:
-                return self._row(full, form)
-            raise ProtectedAttributeError(
-                f"an item of {self.table.name} lacks its key attribute {missing[0]!r}"
-            ) from None
-
-    def _tenant(self, item: Item, form: Form) -> str | None:
-        name = self.table.tenant
-        if name is None:
-            return None
-        if name not in item:
-            raise ProtectedAttributeError(
-                f"an item of {self.table.name} lacks the attribute {name!r}, which names its tenant: if it comes "
-                "from an index, let that project it"
-            )
-        part = form.key_part(item[name])
-        tenant = key_text(part)
-        if not isinstance(part, (str, Decimal)) or self.tenant_text not in (None, tenant):
-            raise ProtectedAttributeError(f"an item of {self.table.name} is not one of the tenant that was named")
-        return tenant
+        self._is_told_whole = self._seal is not None or self._legacy_items is not None
 
     # Encryption
 
@@ -172,16 +78,32 @@ class Items:
             raise ProtectedAttributeError(f"{self.table.name}.{name} is filled by fieldcrypt, and cannot be set")
         if self._checks_names:
             self.nested.check(item)
-        if self._tenant_name is not None and self._tenant_name not in item and self._is_plain(item):
-            return self.form.serialize_item(item)
-        binding = self.binding(item)
-        new = self.form.serialize_item(item, self._encrypted)
-        self._encrypt(item, binding, new)
-        if self._has_nested:
-            new |= self.nested.encrypted(item, binding)
-        if self._seal is not None:
-            self._seal.add(new, binding.row, binding.tenant)
-        return new
+        try:
+            if self._tenant_name is not None and self._tenant_name not in item and self._is_plain(item):
+                return self.form.serialize_item(item)
+            binding = self.binding(item)
+            new = self.form.serialize_item(item, self._encrypted)
+            self._encrypt(item, binding, new)
+            if self._has_nested:
+                new |= self.nested.encrypted(item, binding)
+            if self._seal is not None:
+                self._seal.add(new, binding.row, binding.tenant)
+            return new
+        except (FieldcryptError, TypeError, ValueError) as error:
+            refused = self._refused_error(error, item)
+        raise refused
+
+    def _refused_error(self, error: Exception, item: Item) -> Exception:
+        """Return an error about a value that is to be written, saying where it is."""
+        for name, value in item.items():
+            if value.__class__ is Unreadable:
+                return ProtectedAttributeError(
+                    f"{self.table.name}.{name} cannot be written, for it could not be read: {value.error}"
+                )
+        attribute = getattr(error, "field", None)
+        if isinstance(error, FieldcryptError) or attribute is None:
+            return error
+        return placed_error(error, attribute, key_of(item, self.table.key, self.form))
 
     def _is_plain(self, item: Item) -> bool:
         """Return True if an item has nothing that is encrypted, for which it would have to have a tenant."""
@@ -224,22 +146,24 @@ class Items:
         """Return those of the items that were found which are asked for: all."""
         return stored
 
-    def decrypted(self, item: Item, *, binding: Binding | None = None, whole: bool = True) -> dict[str, Any]:
+    def decrypted(
+        self, item: Item, *, binding: Binding | None = None, whole: bool = True, mark: bool = False
+    ) -> dict[str, Any]:
         """Return an item as the application has it: decrypted, and without tags and seal.
 
         Args:
             item: as it is stored.
             binding: what its values are bound to, if the item does not tell.
             whole: False if attributes may have been left out on purpose, so that the seal cannot be verified.
+            mark: put an `Unreadable` in place of a value that cannot be read; if the seal is broken, of all that it
+                covers or that is protected; if another scheme's item is refused, of all but key and tenant.
 
         Raises:
             DecryptionError: a value does not belong to this attribute, item or tenant; or the seal is broken.
             KeyProviderError, KeyStoreError: as for `Field.decrypt`.
         """
-        if self._legacy_items is not None and (opened := self._legacy_items.opened(item)) is not None:
+        if self._is_told_whole and (opened := self._told_whole(item, binding, whole, mark)) is not None:
             return opened
-        if self._seal is not None and whole:
-            self._seal.verify(item, *(binding or self._binding_read(item)))
         new = self.form.deserialize_item(item, self._decrypted)
         row, tenant, context = None, None, None
         for name, decrypt, from_field, mixed in self._reading:
@@ -250,31 +174,49 @@ class Items:
             if not isinstance(data, bytes) and WIRE.is_null(value):
                 new[name] = self.form.deserialize(value)
                 continue
-            if not isinstance(data, bytes) and mixed is None:
-                plain = DecryptionError(f"{self.table.name}.{name} holds a value that is not encrypted")
-                raise self.table.fields[name].reported_error(plain, tenant=None if binding is None else binding.tenant)
-            if row is None:
-                row, tenant = binding or self._binding_read(item)
-                context = row if self.table.bound else None
-            if mixed is None:
-                value = decrypt(data, tenant=tenant, context=context)
-            else:
-                data = stored(value)
-                value = mixed.decrypt(data, tenant=tenant, context=context, part=part_of(item))
-            if from_field is None:
-                new[name] = value
-                continue
             try:
-                new[name] = from_field(value)
-            except DecryptionError as error:
-                raise self.table.fields[name].reported_error(error, data, tenant) from None
+                if not isinstance(data, bytes) and mixed is None:
+                    plain = DecryptionError(f"{self.table.name}.{name} holds a value that is not encrypted")
+                    whose = None if binding is None else binding.tenant
+                    raise self.table.fields[name].reported_error(plain, tenant=whose)
+                if row is None:
+                    row, tenant = binding or self._binding_read(item)
+                    context = row if self.table.bound else None
+                if mixed is None:
+                    value = decrypt(data, tenant=tenant, context=context)
+                else:
+                    data = stored(value)
+                    value = mixed.decrypt(data, tenant=tenant, context=context, part=part_of(item))
+                if from_field is None:
+                    new[name] = value
+                    continue
+                try:
+                    new[name] = from_field(value)
+                except DecryptionError as error:
+                    raise self.table.fields[name].reported_error(error, data, tenant) from None
+            except FieldcryptError as error:
+                new[name] = unread(error, self.table, name, item, mark=mark)
         if self._has_nested:
-            self.nested.decrypt(new, item, lambda: binding or self._binding_read(item))
+            self.nested.decrypt(
+                new,
+                item,
+                lambda: binding or self._binding_read(item),
+                lambda error, name: unread(error, self.table, name, item, mark=mark),
+            )
         return new
 
-    def _binding_read(self, item: Item) -> Binding:
+    def _told_whole(self, item: Item, binding: Binding | None, whole: bool, mark: bool) -> dict[str, Any] | None:
+        """Return an item that another scheme encrypted, or what can be read of one whose seal is broken; else None."""
+        covered: Any = item.keys() - self.table.binding_attributes
+        attribute = ""
         try:
-            return Binding(self._row(item, WIRE), self._tenant(item, WIRE))
-        except (ProtectedAttributeError, TypeError, ValueError) as error:  # what the database holds is not a misuse
-            self.table.encryptor.report(Event(EventKind.VALUE_REFUSED, place=self.table.name))
-            raise DecryptionError(str(error)) from None
+            if self._legacy_items is not None and (opened := self._legacy_items.opened(item)) is not None:
+                return opened
+            if self._seal is not None and self.table.seal is not None and whole:
+                attribute = self.table.seal.attribute
+                covered = {*self.table.seal.over, *(item.keys() & self.table.tops)}
+                self._seal.verify(item, *(binding or self._binding_read(item)))
+        except FieldcryptError as error:
+            marker = unread(error, self.table, attribute, item, mark=mark)
+            return marked_item(item, covered, marker, self._own, self.form)
+        return None

@@ -81,7 +81,7 @@ def part_of(item: Mapping[str, Any], form: Form = WIRE) -> PartOf:
     return part
 
 
-def key_of(item: Mapping[str, Any], key: Iterable[str], form: Form) -> dict[str, Any]:
+def key_of(item: Mapping[str, Any], key: Iterable[str], form: Form = WIRE) -> dict[str, Any]:
     """Return the key of an item as messages show it: what there is of it, whole numbers as int.
 
     Args:

@@ -11,14 +11,14 @@ from botocore.exceptions import ClientError
 from fieldcrypt import ConfigurationError
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError
 from fieldcrypt_dynamodb.expression.projections import Projection
+from fieldcrypt_dynamodb.item.binding import Tenant
 from fieldcrypt_dynamodb.item.forms import WIRE, Form
-from fieldcrypt_dynamodb.item.items import Tenant
 from fieldcrypt_dynamodb.protected_table import ProtectedTable
 from fieldcrypt_dynamodb.request.entities import EntityRequests
 from fieldcrypt_dynamodb.request.exchange import Exchange, Params, Response
 from fieldcrypt_dynamodb.request.failures import decrypt_failed_item, explain_size
 from fieldcrypt_dynamodb.request.operations import table_name
-from fieldcrypt_dynamodb.request.parameters import check_known
+from fieldcrypt_dynamodb.request.parameters import boto3_params, check_known
 from fieldcrypt_dynamodb.request.plain_parts import deserialized, serialized
 from fieldcrypt_dynamodb.request.table import TableRequests
 
@@ -95,6 +95,7 @@ class Requests:
 
     def batch_get_item(self, params: Params) -> Exchange:
         """Decrypt what is read; what was not processed comes back as it was asked for."""
+        params, mark = boto3_params(params)
         check_known("batch_get_item", params)
         asked: dict[
             str | None, tuple[TableRequests | EntityRequests, Projection, Any]
@@ -115,7 +116,7 @@ class Requests:
         response = dict((yield {**params, "RequestItems": wanted}))
         plain = self._form.deserialize_item
         response["Responses"] = {
-            name: [plain(item) if reading is None else reading[0].opened(item, reading[1]) for item in items]
+            name: [plain(item) if reading is None else reading[0].opened(item, reading[1], mark=mark) for item in items]
             for name, items in response.get("Responses", {}).items()
             for reading in (asked.get(table_name(name)),)
         }
@@ -176,6 +177,7 @@ class Requests:
 
     def transact_get_items(self, params: Params) -> Exchange:
         """Decrypt what is read."""
+        params, mark = boto3_params(params)
         check_known("transact_get_items", params)
         asked: list[tuple[AnyRequests, Projection] | None] = []
         wanted = []
@@ -192,7 +194,7 @@ class Requests:
         opened: list[Any] = []
         for found, reading in zip(response.get("Responses", ()), asked, strict=True):
             if reading is not None and found.get("Item"):
-                opened.append({**found, "Item": reading[0].opened(found["Item"], reading[1])})
+                opened.append({**found, "Item": reading[0].opened(found["Item"], reading[1], mark=mark)})
             else:
                 opened.append(deserialized(found, self._form))
         response["Responses"] = opened

@@ -9,11 +9,11 @@ from fieldcrypt_dynamodb.errors import ProtectedAttributeError
 from fieldcrypt_dynamodb.expression.condition_text import build_conditions
 from fieldcrypt_dynamodb.expression.key_forms import entity_of_condition
 from fieldcrypt_dynamodb.expression.projections import Projection
+from fieldcrypt_dynamodb.item.binding import Tenant
 from fieldcrypt_dynamodb.item.description import TableDescription
 from fieldcrypt_dynamodb.item.entities.entities import Entities
 from fieldcrypt_dynamodb.item.entities.entity_items import EntityItems
 from fieldcrypt_dynamodb.item.forms import PYTHON, WIRE, Form
-from fieldcrypt_dynamodb.item.items import Tenant
 from fieldcrypt_dynamodb.request.exchange import Exchange, Params
 from fieldcrypt_dynamodb.request.table import TableRequests
 
@@ -96,8 +96,8 @@ class EntityRequests:
     def get(self, params: Params) -> tuple[dict[str, Any], Projection]:
         return self._of_key(params.get("Key"), written=False).get(params)
 
-    def opened(self, item: Params, projection: Projection) -> dict[str, Any]:
-        return self._any.opened(item, projection)
+    def opened(self, item: Params, projection: Projection, *, mark: bool = False) -> dict[str, Any]:
+        return self._any.opened(item, projection, mark=mark)
 
     def delete_item(self, params: Params) -> Exchange:
         return self._of_key(params.get("Key"), written=True).delete_item(params)

@@ -8,13 +8,16 @@ from typing import Any
 
 from fieldcrypt import ConfigurationError
 
-__all__ = ["ENCRYPTED", "NOT_ON_PROTECTED", "PASSED", "check_kind", "of_boto3", "table_name", "tables_named"]
+__all__ = ["ENCRYPTED", "NOT_ON_PROTECTED", "PASSED", "READS", "check_kind", "of_boto3", "table_name", "tables_named"]
 
 # Items are encrypted and decrypted.
 ENCRYPTED = frozenset(
     {"put_item", "get_item", "update_item", "delete_item", "query", "scan"}
     | {"batch_get_item", "batch_write_item", "transact_get_items", "transact_write_items"}
 )
+
+# Of these, what reads items of one table.
+READS = frozenset({"get_item", "query", "scan"})
 
 # Refused on protected tables, with the reason; an export only if it has a filter.
 NOT_ON_PROTECTED = {

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError
+from fieldcrypt_dynamodb.item.unreadable import marks
 
-__all__ = ["KNOWN", "LEGACY", "check_known"]
+__all__ = ["KNOWN", "LEGACY", "boto3_params", "check_known"]
 
 # From before there were expressions. DynamoDB takes either the one or the others.
 LEGACY = frozenset(
@@ -33,6 +34,18 @@ KNOWN: dict[str, frozenset[str]] = {
     "transact_get_items": _TRANSACTION,
     "transact_write_items": _TRANSACTION | {"ReturnItemCollectionMetrics", "ClientRequestToken"},
 }
+
+
+def boto3_params(params: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+    """Return the parameters that are boto3's, and whether what cannot be read is to be marked.
+
+    Raises:
+        ValueError: `on_unreadable` is something else than "raise" or "mark".
+    """
+    if "on_unreadable" not in params:
+        return params, False
+    new = dict(params)
+    return new, marks(new.pop("on_unreadable"))
 
 
 def check_known(operation: str, params: Mapping[str, Any]) -> None:

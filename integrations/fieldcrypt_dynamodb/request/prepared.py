@@ -12,10 +12,11 @@ from fieldcrypt_dynamodb.expression.condition_text import build_conditions
 from fieldcrypt_dynamodb.expression.conditions import rewrite
 from fieldcrypt_dynamodb.expression.placeholders import Placeholders
 from fieldcrypt_dynamodb.expression.projections import Projection
+from fieldcrypt_dynamodb.item.binding import Tenant
 from fieldcrypt_dynamodb.item.description import TableDescription
 from fieldcrypt_dynamodb.item.entities.entity_items import EntityItems
 from fieldcrypt_dynamodb.item.forms import PYTHON, WIRE, Form
-from fieldcrypt_dynamodb.item.items import Items, Tenant
+from fieldcrypt_dynamodb.item.items import Items
 from fieldcrypt_dynamodb.request.exchange import Exchange, Params
 from fieldcrypt_dynamodb.request.failures import decrypt_failed_item, explain_size
 from fieldcrypt_dynamodb.request.parameters import check_known

@@ -9,8 +9,10 @@ from fieldcrypt import DecryptionError
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError
 from fieldcrypt_dynamodb.expression.conditions import Condition, KeySearch, meets, rewrite, rewrite_key
 from fieldcrypt_dynamodb.expression.placeholders import Placeholders
+from fieldcrypt_dynamodb.item.unreadable import Unreadable
 from fieldcrypt_dynamodb.request.exchange import Exchange, Params
 from fieldcrypt_dynamodb.request.pages import joined
+from fieldcrypt_dynamodb.request.parameters import boto3_params
 from fieldcrypt_dynamodb.request.prepared import PreparedRequests
 
 __all__ = ["SearchRequests"]
@@ -23,21 +25,23 @@ class SearchRequests(PreparedRequests):
 
     def query(self, params: Params) -> Exchange:
         """Decrypt what is found by key; on a tag as the key of an index, ask for each tag of the value."""
+        params, mark = boto3_params(params)
         new, placeholders = self._prepared("query", params)
         search: KeySearch | None = None
         condition = None
         if _KEY in new:
             condition, search = rewrite_key(new[_KEY], self.table, placeholders, self._form, self.items.tenant_text)
             new[_KEY] = condition.text
-        return self._search(new, placeholders, condition, search)
+        return self._search(new, placeholders, condition, search, mark)
 
     def scan(self, params: Params) -> Exchange:
         """Decrypt what is found."""
+        params, mark = boto3_params(params)
         new, placeholders = self._prepared("scan", params)
-        return self._search(new, placeholders, None, None)
+        return self._search(new, placeholders, None, None, mark)
 
     def _search(
-        self, new: Params, placeholders: Placeholders, by_key: Condition | None, search: KeySearch | None
+        self, new: Params, placeholders: Placeholders, by_key: Condition | None, search: KeySearch | None, mark: bool
     ) -> Exchange:
         conditions = [by_key] if by_key is not None else []
         if _FILTER in new:
@@ -64,19 +68,33 @@ class SearchRequests(PreparedRequests):
         if counted:
             return response
         found = self.reads.sought(response.get("Items", ()))
-        items = [self.reads.decrypted(item, whole=projection.verifies) for item in found]
+        items = [self.reads.decrypted(item, whole=projection.verifies, mark=mark) for item in found]
         if "IndexName" in new:
-            self._check_projected(items, compared)
-        kept = [projection.cut(item, self._form) for item in items if meets(item, comparisons, self.items)]
+            self._check_projected(items, compared, mark)
+        kept = [
+            item if mark and self._is_uncertain(item, compared | asked_about) else projection.cut(item, self._form)
+            for item in items
+            if meets(item, comparisons, self.items)
+        ]
         return {**response, "Items": kept, "Count": len(kept)}
 
-    def _check_projected(self, items: list[dict[str, Any]], compared: Iterable[str]) -> None:
-        for name in compared:
-            if any(self.items.nested.value_of(item, name) is None for item in items):
-                raise DecryptionError(
-                    f"an item of {self.table.name} lacks the attribute {name!r}, by which it was found: let the index "
-                    "project it"
-                )
+    def _check_projected(self, items: list[dict[str, Any]], compared: Iterable[str], mark: bool) -> None:
+        for item in items:
+            for name in compared:
+                if self.items.nested.value_of(item, name) is None:
+                    error = DecryptionError(
+                        f"an item of {self.table.name} lacks the attribute {name!r}, by which it was found: let the "
+                        "index project it"
+                    )
+                    if not mark:
+                        raise error
+                    item[self.table.paths[name].first] = Unreadable(error)
+
+    def _is_uncertain(self, item: dict[str, Any], looked_at: Iterable[str]) -> bool:
+        """Return True if what an item was found by cannot be read, so that all that is known of it is to be seen."""
+        paths, value_of = self.table.paths, self.items.nested.value_of
+        values = (value_of(item, name) if name in paths else item.get(name) for name in looked_at)
+        return any(value.__class__ is Unreadable for value in values)
 
     def _sent_per_tag(self, new: Params, search: KeySearch) -> Exchange:
         """Ask for one tag after the other, and return the first page that is not the last of its tag.

@@ -17,6 +17,7 @@ from fieldcrypt_dynamodb.expression.updates import Update
 from fieldcrypt_dynamodb.item.forms import PYTHON
 from fieldcrypt_dynamodb.item.plaintext import key_of
 from fieldcrypt_dynamodb.request.exchange import Exchange, Params, Response
+from fieldcrypt_dynamodb.request.parameters import boto3_params
 from fieldcrypt_dynamodb.request.prepared import CONDITION, EVERYTHING
 from fieldcrypt_dynamodb.request.search import SearchRequests
 from fieldcrypt_dynamodb.request.warm_keys import warm_keys
@@ -53,10 +54,11 @@ class TableRequests(SearchRequests):
 
     def get_item(self, params: Params) -> Exchange:
         """Decrypt an item."""
+        params, mark = boto3_params(params)
         new, projection = self.get(params)
         response = yield from self._sent(new)
         if "Item" in response:
-            response = {**response, "Item": self.opened(response["Item"], projection)}
+            response = {**response, "Item": self.opened(response["Item"], projection, mark=mark)}
         return response
 
     def get(self, params: Params) -> tuple[dict[str, Any], Projection]:
@@ -68,9 +70,9 @@ class TableRequests(SearchRequests):
         placeholders.put_into(new)
         return new, projection
 
-    def opened(self, item: Params, projection: Projection) -> dict[str, Any]:
+    def opened(self, item: Params, projection: Projection, *, mark: bool = False) -> dict[str, Any]:
         """Return an item that was read, with what was asked for."""
-        found = self.reads.decrypted(item, whole=projection.verifies)
+        found = self.reads.decrypted(item, whole=projection.verifies, mark=mark)
         return found if projection is EVERYTHING else projection.cut(found, self._form)
 
     def delete_item(self, params: Params) -> Exchange:

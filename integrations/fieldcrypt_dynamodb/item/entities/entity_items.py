@@ -7,10 +7,12 @@ from typing import Any
 
 from fieldcrypt import DecryptionError, Event, EventKind
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError
+from fieldcrypt_dynamodb.item.binding import Tenant
 from fieldcrypt_dynamodb.item.description import TableDescription
 from fieldcrypt_dynamodb.item.entities.entities import Entities
 from fieldcrypt_dynamodb.item.forms import WIRE, Form
-from fieldcrypt_dynamodb.item.items import Items, Tenant
+from fieldcrypt_dynamodb.item.items import Items
+from fieldcrypt_dynamodb.item.unreadable import marked_item, unread
 
 __all__ = ["EntityItems"]
 
@@ -68,8 +70,8 @@ class EntityItems:
         """
         return self.each[self.entity_of(item, self.form)].encrypted(item)
 
-    def decrypted(self, item: Item, *, whole: bool = True) -> dict[str, Any]:
-        """Return an item as the application has it.
+    def decrypted(self, item: Item, *, whole: bool = True, mark: bool = False) -> dict[str, Any]:
+        """Return an item as the application has it. Of one that is no entity, all is marked but what keys are made of.
 
         Raises:
             DecryptionError: it is no entity of the table, or could be taken for another one; and as for `Items`.
@@ -79,5 +81,9 @@ class EntityItems:
             items = self.each[self.entity_of(item, WIRE)]
         except ProtectedAttributeError as error:  # what the database holds is not a misuse
             self.table.encryptor.report(Event(EventKind.VALUE_REFUSED, place=self.table.name))
-            raise DecryptionError(str(error)) from None
-        return items.decrypted(item, whole=whole)
+            refused = DecryptionError(str(error))
+        else:
+            return items.decrypted(item, whole=whole, mark=mark)
+        told, own = self._entities.any.binding_attributes, self._entities.any.own
+        marker = unread(refused, self.table, "", item, mark=mark)
+        return marked_item(item, item.keys() - told, marker, own, self.form)

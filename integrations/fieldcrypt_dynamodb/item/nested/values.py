@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
-from fieldcrypt import DecryptionError, Event, EventKind, Field
+from fieldcrypt import DecryptionError, Event, EventKind, Field, FieldcryptError
 from fieldcrypt.spi import element_context, encrypt_fields
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError, named_error
 from fieldcrypt_dynamodb.item.binding import Binding
@@ -14,9 +14,16 @@ from fieldcrypt_dynamodb.item.forms import WIRE, Form
 from fieldcrypt_dynamodb.item.nested.met import Met
 from fieldcrypt_dynamodb.item.nested.shape import Found, Shape
 from fieldcrypt_dynamodb.item.plaintext import part_of, stored
+from fieldcrypt_dynamodb.item.unreadable import Unreadable
 from fieldcrypt_dynamodb.item.values import bytes_of
 
 __all__ = ["NestedValues"]
+
+Unread = Callable[[FieldcryptError, str], Unreadable]
+
+
+def _raised(error: FieldcryptError, attribute: str) -> NoReturn:
+    raise error
 
 
 class NestedValues:
@@ -85,13 +92,15 @@ class NestedValues:
         self._copied({"": value}, "", shape)
 
     def value_of(self, item: Mapping[str, Any], attribute: str) -> Any:
-        """Return a value of an item that was decrypted, which is in no list; None if there is none."""
+        """Return a value of an item that was decrypted, which is in no list, or its mark; None if there is none."""
         found: Any = item
         for number, step in enumerate(self._table.paths[attribute].steps):
             found = found.get("M", {}) if number and self._form is WIRE else found
             found = found.get(step) if isinstance(found, Mapping) else None
             if found is None or self._form.is_null(found):
                 return None
+            if found.__class__ is Unreadable:
+                return found
         return found
 
     def _copied(self, values: dict[str, Any], name: str, shape: Shape) -> list[Found]:
@@ -124,38 +133,49 @@ class NestedValues:
             raise named_error(error, f"{table.name}.{name}", binding.tenant) from None
         return tags
 
-    def decrypt(self, new: dict[str, Any], item: Mapping[str, Any], binding: Callable[[], Binding]) -> None:
+    def decrypt(
+        self, new: dict[str, Any], item: Mapping[str, Any], binding: Callable[[], Binding], unread: Unread
+    ) -> None:
         """Replace the attributes of an item that have protected values in them.
 
         Args:
             new: what the application gets.
             item: as it is stored.
             binding: returns what its values are bound to; only called if there are some.
+            unread: returns what stands for a value that cannot be read, or raises the error.
 
         Raises:
             DecryptionError: a value does not belong where it is; or as `replace`.
             KeyProviderError, KeyStoreError: as for `Field.decrypt`.
         """
-        self.replace(new, lambda each: self._decrypted(each, item, binding()))
+        self.replace(new, lambda each: self._decrypted(each, item, binding()), unread)
 
-    def replace(self, new: dict[str, Any], replacement: Callable[[Found], Any]) -> None:
+    def replace(self, new: dict[str, Any], replacement: Callable[[Found], Any], unread: Unread = _raised) -> None:
         """Replace protected values that were found in the attributes of an item, which are copied.
 
         Raises:
             DecryptionError: the item has another shape than the paths.
         """
         found: list[Found] = []
+        for name in self._table.nested.keys() & new.keys():
+            inner: list[Found] = []
+            try:
+                new[name] = self._opened(new[name], self._table.nested[name], inner)
+                found += inner
+            except DecryptionError as error:
+                new[name] = unread(error, name)
+        for each in found:
+            try:
+                each.container[each.at] = replacement(each)
+            except FieldcryptError as error:
+                each.container[each.at] = unread(error, each.attribute)
+
+    def _opened(self, value: Any, shape: Shape, found: list[Found]) -> Any:
         try:
-            for name, shape in self._table.nested.items():
-                if name in new:
-                    new[name] = shape.copied(new[name], found, self._form, reading=True)
+            return shape.copied(value, found, self._form, reading=True)
         except (TypeError, ValueError) as error:  # what the database holds is not a misuse
             self._table.encryptor.report(Event(EventKind.VALUE_REFUSED, place=self._table.name))
             refused = DecryptionError(f"{self._table.name}: {error}")
-        else:
-            for each in found:
-                each.container[each.at] = replacement(each)
-            return
         raise refused  # here, where no chained exception carries a value
 
     def _decrypted(self, found: Found, item: Mapping[str, Any], binding: Binding) -> Any:
