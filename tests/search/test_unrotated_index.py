@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from datetime import UTC, datetime
 
 import pytest
 from pynamodb.attributes import UnicodeAttribute
@@ -68,6 +69,19 @@ def test_a_policy_that_names_the_retired_key_has_it_go_on(
     (retired,) = process.retire()
     named = Encryptor(provider, rows, policy=KeyPolicy(index_keys={"a": [retired.key_id.hex()]}))
     assert named.blind_index("a.b", rotates=False).tag(EMAIL, tenant="a") == tag
+
+
+def test_a_key_from_before_not_before_does_not_count(
+    process: Process, clock: Clock, provider: CountingProvider, rows: RowStore
+) -> None:
+    """It may be planted, by somebody who may wrap: its tags would be no secret, and find nothing."""
+    planted = unrotated(process).tag(EMAIL, tenant="a")
+    clock.advance(SETTLING)
+    now = datetime.fromtimestamp(clock.wall(), UTC)
+    careful = Encryptor(provider, rows, policy=KeyPolicy(not_before=now))
+    tag = careful.blind_index("a.b", rotates=False).tag(EMAIL, tenant="a")
+    assert tag != planted
+    assert careful.blind_index("a.b", rotates=False).tags(EMAIL, tenant="a") == [tag]
 
 
 def test_a_planted_record_that_says_it_was_retired_does_not_stop_it(process: Process, rows: RowStore) -> None:

@@ -148,7 +148,8 @@ class IndexKeys:
             KeyStoreError: the key store cannot be used, or says of an older key that it is retired: tags under the
                 next one would be those of other items.
         """
-        first = min(lease.keys, key=lambda key: (key.record.created, key.key_id))
+        counted = [key for key in lease.keys if key.record.created >= self._policy.earliest] or lease.keys
+        first = min(counted, key=lambda key: (key.record.created, key.key_id))
         if tenant in self._policy.index_keys:
             return first
         retired = offload(lambda: self._stored.retired_before(tenant, first))

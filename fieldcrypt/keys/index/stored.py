@@ -26,7 +26,7 @@ class StoredIndexKeys:
         live_keys: of blind indexes.
         records: lists what the store keeps.
         refused: records that are known not to be authentic.
-        policy: `index_keys` counts.
+        policy: `index_keys` and `not_before` count.
         events: where to report planted records.
     """
 
@@ -42,7 +42,7 @@ class StoredIndexKeys:
         self._records = records
         self._events = events
         self._refused = refused
-        self._pinned = policy.index_keys
+        self._pinned, self._earliest = policy.index_keys, policy.earliest
 
     def find(self, tenant: str | None, known: Iterable[IndexKey] = ()) -> list[IndexKey]:
         """Return all authentic, active index keys of a tenant; none if it has no index keys at all.
@@ -74,13 +74,16 @@ class StoredIndexKeys:
         return keys
 
     def retired_before(self, tenant: str | None, key: IndexKey) -> KeyRecord | None:
-        """Return the record of an authentic index key of a tenant that is older than a key, and retired; or None.
+        """Return the record of a retired, authentic index key that is older than a key, and would count before it.
 
         Raises:
             As `find`.
         """
         for record in self._records.list(tenant, Purpose.BLIND_INDEX):
-            is_older = (record.created, record.key_id) < (key.record.created, key.key_id)
+            is_older = self._earliest <= record.created and (record.created, record.key_id) < (
+                key.record.created,
+                key.key_id,
+            )
             if is_older and record.state is KeyState.RETIRED and self._opened(record) is not None:
                 return record
         return None
