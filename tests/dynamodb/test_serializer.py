@@ -92,8 +92,8 @@ def at_random(pytestconfig: pytest.Config) -> Callable[[Any, Callable[[Any], Non
     chosen = settings(max_examples=examples, deadline=None, database=None, suppress_health_check=slow)
 
     def run(values: Any, check: Any) -> None:
-        checked: Any = given(values)(chosen(check))
-        checked()
+        decorate: Any = given(values)
+        decorate(chosen(check))()
 
     return run
 
