@@ -6,7 +6,7 @@ from typing import Any
 
 from examples.shop import requests
 from examples.shop.table import described
-from fieldcrypt_dynamodb import EncryptedTable, of_entity
+from fieldcrypt_dynamodb import EncryptedTable, Unreadable, of_entity
 
 
 class Shop:
@@ -50,4 +50,6 @@ class Shop:
         return found[0] if found else None
 
     def to_send(self) -> list[Any]:
-        return list(self._table.query(**requests.open_orders())["Items"])
+        """Return the open orders whose address can be read: those of users who were forgotten are left out."""
+        orders = self._table.query(**requests.open_orders())["Items"]
+        return [order for order in orders if not isinstance(order["address"]["street"], Unreadable)]

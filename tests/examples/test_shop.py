@@ -93,12 +93,13 @@ class TestLater:
         assert restored.all_of("7") == shop.all_of("7")
         assert restored.find("ann@example.org") == shop.find("ann@example.org")
 
-    def test_a_user_can_be_forgotten(self, shop: Shop, raw: Any) -> None:
-        """Who asks for the user gets an error that says why."""
+    def test_others_are_served_when_a_user_was_forgotten(self, shop: Shop, raw: Any) -> None:
+        """In lists and in the stream; who asks for the user gets an error that says why."""
         inserted = [{"eventName": "INSERT", "dynamodb": {"Keys": _key(item), "NewImage": item}} for item in _all(raw)]
-        assert handler({"Records": inserted}, None) == ["5 High Street, Yorkshire", "1 Low Street, Leeds"]
         encryptor.data_keys.shred("USER#7", by="the user's wish")
-        with pytest.raises(KeyShreddedError):
+        assert [order["GSI1SK"] for order in shop.to_send()] == ["1002"]
+        assert handler({"Records": inserted}, None) == ["1 Low Street, Leeds"]
+        with pytest.raises(KeyShreddedError, match=r"shop\.order\.address"):
             shop.all_of("7")
 
 

@@ -15,6 +15,7 @@ from fieldcrypt_dynamodb import (
     EncryptedClient,
     ProtectedAttributeError,
     ProtectedTable,
+    Unreadable,
     WriteAppliedError,
     decrypt_stream_record,
     of_tenant,
@@ -147,6 +148,23 @@ class TestPaginators(OnMoto):
                 assert [ssn async for ssn in paginator.paginate(**small).search("Items[].ssn.S")] == [SSN] * 7
 
         asyncio.run(story())
+
+    def test_one_that_cannot_be_read_does_not_take_the_others_with_it(
+        self, dynamodb: DynamoDb, raw: Any, description: ProtectedTable
+    ) -> None:
+        """If the reader says so."""
+
+        async def story() -> list[Any]:
+            async with client_of(dynamodb) as bare:
+                client = AsyncEncryptedClient(bare, [description])
+                await client.put_item(**PUT)
+                await bare.put_item(TableName="patients", Item={**WIRE_KEY, "number": {"N": "2"}, "ssn": {"B": b"x"}})
+                pages = client.get_paginator("scan").paginate(TableName="patients", on_unreadable="mark")
+                return [item["ssn"] async for page in pages for item in page["Items"]]
+
+        found = asyncio.run(story())
+        assert [each for each in found if not isinstance(each, Unreadable)] == [{"S": SSN}]
+        assert len(found) == 2
 
 
 class TestAfterTheWrite(OnMoto):

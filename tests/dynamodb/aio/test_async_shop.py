@@ -47,3 +47,8 @@ def test_a_user_is_found_and_the_user_s_orders(browser: Any, shop: Shop) -> None
     shop.change_address("8", "1008", {"street": "1 Low Street", "city": "Leeds"})
     assert browser.get("/users/7/orders").json()[0]["address"] == shop.all_of("7")[0]["address"]
     assert browser.get("/users/8/orders").json()[0]["address"]["street"] == "1 Low Street"
+
+
+def test_others_are_served_when_a_user_was_forgotten(browser: Any) -> None:
+    encryptor.data_keys.shred("USER#7", by="the user's wish")
+    assert [order["number"] for order in browser.get("/orders").json()] == ["1008"]
