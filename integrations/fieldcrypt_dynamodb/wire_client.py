@@ -34,8 +34,8 @@ def wire_client(client: Any) -> Any:
     kind = type(client)
     if not issubclass(kind, BaseClient):
         raise ConfigurationError(
-            f"a {kind.__module__}.{kind.__qualname__} is no client of boto3: give one like it, of which no resource was "
-            "made, to EncryptedClient"
+            f"a {kind.__module__}.{kind.__qualname__} is no client of boto3: give EncryptedClient one like it, "
+            "of which no resource was made"
         )
     # A slot goes before what the instances have in their dictionary, which is the same.
     other: Any = object.__new__(type(kind.__name__, (kind,), {"__slots__": ("meta",)}))
