@@ -32,7 +32,8 @@ class MigratedModel:
         model: with a table; of a polymorphic one the base.
 
     Raises:
-        ConfigurationError: the model has no table, or no encrypted attribute, or one inside of a map.
+        ConfigurationError: the model has no table, or no encrypted attribute; or it has one inside of a map, and is not
+            decorated or has subclasses.
     """
 
     def __init__(self, model: type[Model]) -> None:
@@ -42,8 +43,10 @@ class MigratedModel:
         table = table_of(model)
         if table is None:
             raise ConfigurationError(f"{model.__name__} has no table: its Meta names none")
-        for kind in (model, *_below(model)):
-            _check_maps(kind)
+        kinds = (model, *_below(model))
+        if not issubclass(model, ProtectedModel) or len(kinds) > 1:
+            for kind in kinds:
+                _check_maps(kind)
         self._model = model
         self._of_class = cache(_attributes)
         self.name = table
@@ -57,7 +60,8 @@ class MigratedModel:
         self.attributes: Sequence[Any] = tuple(found.values())
         self.bound = issubclass(model, ProtectedModel)
         self.seal: Any = None
-        self.nested: Mapping[str, Any] = {}
+        nested = model._fieldcrypt_plan().nested if issubclass(model, ProtectedModel) else None
+        self.nested: Mapping[str, Any] = {} if nested is None else nested.roots
         self.legacy_items: Any = None
         if not self.attributes:
             raise ConfigurationError(f"{model.__name__} has no encrypted attribute")
@@ -121,11 +125,18 @@ class _Attribute:
     """One of a model's."""
 
     def __init__(
-        self, attribute: EncryptedAttribute[Any], encryptor: Encryptor, field: Field[Any], tagger: Tagger | None
+        self,
+        name: str,
+        attribute: EncryptedAttribute[Any],
+        encryptor: Encryptor,
+        field: Field[Any],
+        *,
+        context: Mapping[str, str] | None = None,
+        tagger: Tagger | None = None,
     ) -> None:
-        self.name = attribute.attr_name
+        self.name = name
         self.encryptor, self.field, self.pad = encryptor, field, attribute.protection.pad
-        self.context, self.accepted = attribute.protection.context, attribute.protection.accepted
+        self.context, self.accepted = context, attribute.protection.accepted
         self.index = attribute.index
         # Alike in classes that inherit it.
         self.declared = (self.name, field.name, str(field), self.pad, str(self.context), str(self.index))
@@ -142,10 +153,19 @@ class _Attribute:
 
 def _attributes(model: type[Model]) -> list[_Attribute]:
     if issubclass(model, ProtectedModel):
-        protected = model._fieldcrypt_plan().protected.values()
-        return [_Attribute(each.attribute, each.encryptor, each.field, each.tagger) for each in protected]
-    own = [each for each in model.get_attributes().values() if isinstance(each, EncryptedAttribute)]
-    return [_Attribute(each, each.encryptor or Encryptor(), each.field, None) for each in own]
+        plan = model._fieldcrypt_plan()
+        nested = () if plan.nested is None else plan.nested.planned.values()
+        return [
+            _Attribute(
+                each.attr_name, each.attribute, each.encryptor, each.field, context=each.context, tagger=each.tagger
+            )
+            for each in (*plan.protected.values(), *nested)
+        ]
+    return [
+        _Attribute(each.attr_name, each, each.encryptor or Encryptor(), each.field, context=each.protection.context)
+        for each in model.get_attributes().values()
+        if isinstance(each, EncryptedAttribute)
+    ]
 
 
 def _check_maps(kind: Any, path: str = "") -> None:
@@ -153,8 +173,8 @@ def _check_maps(kind: Any, path: str = "") -> None:
     for name, each in kind.get_attributes().items():
         if path and isinstance(each, EncryptedAttribute):
             raise ConfigurationError(
-                f"{path}.{name} is encrypted inside of a map, and migrations go to whole attributes only: encrypt the "
-                "map, or write the items again by the model"
+                f"{path}.{name} is encrypted inside of a map, where migrations come to in decorated models without "
+                "subclasses only: write the items again by the model"
             )
         inside = each.element_type if isinstance(each, ListAttribute) else type(each)
         if isinstance(inside, type) and issubclass(inside, MapAttribute):

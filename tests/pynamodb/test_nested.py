@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from typing import Any
 
@@ -11,13 +12,17 @@ from pynamodb.expressions.operand import Path
 from pynamodb.models import Model
 
 from fieldcrypt import DecryptionError, Encryptor, ProtectedRecord
+from fieldcrypt.migration import ValueStatus
 from fieldcrypt_dynamodb import EncryptedTable, ProtectedTable
+from fieldcrypt_dynamodb.migration import CheckpointTable, TableMigration
 from fieldcrypt_pynamodb import EncryptedAttribute, ProtectedAttributeError, encrypted
+from fieldcrypt_pynamodb.migration import MigratedModel
 from tests.support.dynamodb import DynamoDb, OnMoto, put_raw, raw
 from tests.support.wiretap import Secrets
 
 SSN, NUMBER, OTHER = "078-05-1120", "4111-1111", "5500-0000"
 KEY = {"id": {"S": "1"}}
+SOON = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=30)
 PATHS: dict[str, Any] = {"profile.ssn": str, "profile.card.n": str, "profile.card.cvc": int, "cards[].n": str}
 
 
@@ -167,6 +172,35 @@ def test_a_value_that_is_moved_to_another_path_or_item_does_not_decrypt(model: A
         put_raw(dynamodb, "patients", forged)
         with pytest.raises(DecryptionError):
             model.get(forged["id"]["S"])
+
+
+def test_they_are_migrated(dynamodb: DynamoDb, encryptor: Encryptor, secrets: Secrets) -> None:
+    """Plaintext is read before, each value counts, and afterwards all are encrypted."""
+    secrets.allow(SSN, OTHER)
+
+    class Account(MapAttribute[Any, Any]):
+        iban = EncryptedAttribute(UnicodeAttribute(), accept_plaintext=SOON)
+
+    @encrypted(encryptor, fields="patients")
+    class Patient(Model):
+        Meta = dynamodb.meta("patients")
+        id = UnicodeAttribute(hash_key=True)
+        account: Any = Account()
+        former: Any = ListAttribute(of=Account)
+
+    Patient.create_table(wait=True)
+    former = [{"M": {"iban": {"S": iban}}} for iban in (SSN, OTHER)]
+    put_raw(dynamodb, "patients", {**KEY, "account": former[0], "former": {"L": former}})
+    CheckpointTable(client_factory=dynamodb.client).create_table()
+    migration = TableMigration(MigratedModel(Patient), dynamodb.client)
+    for plaintexts in (3, 0):
+        patient = Patient.get("1")
+        assert (patient.account.iban, [each.iban for each in patient.former]) == (SSN, [SSN, OTHER])
+        found = sum(count.get(ValueStatus.PLAINTEXT, 0) for count in migration.plan().fields.values())
+        assert found == plaintexts
+        assert migration.backfill().complete
+    assert migration.verify().wrong == 0
+    assert SSN not in str(raw(dynamodb, "patients", KEY))
 
 
 class TestDictionaries(OnMoto):

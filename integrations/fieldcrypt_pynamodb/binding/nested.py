@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pynamodb.attributes import AttributeContainer, ListAttribute
@@ -49,14 +49,15 @@ class NestedAttributes:
         attributes: each with its path.
 
     Attributes:
+        planned: the same, by their paths.
         roots: the attributes of items that they are in, each with what is in it.
     """
 
-    def __init__(self, attributes: Mapping[str, tuple[Path, PlannedAttribute]]) -> None:
-        self._attributes = {name: planned for name, (_, planned) in attributes.items()}
+    def __init__(self, attributes: Sequence[tuple[Path, PlannedAttribute]]) -> None:
+        self.planned = {path.text: planned for path, planned in attributes}
         self._shape = Shape()
-        for name, (path, _) in attributes.items():
-            self._shape.protect(name, path)
+        for path, _ in attributes:
+            self._shape.protect(path.text, path)
         self.roots: dict[str, Shape] = {str(name): at for name, at in self._shape.steps.items()}  # type: ignore[misc]
 
     def met(self, path: DocumentPath) -> Met[Shape]:
@@ -69,7 +70,7 @@ class NestedAttributes:
 
     def refusal_error(self, met: Met[Shape]) -> ProtectedAttributeError:
         """Return the error for having DynamoDB compare or change what a path meets."""
-        planned = self._attributes[met.attribute]
+        planned = self.planned[met.attribute]
         error = planned.attribute._refusal_error()
         return located(type(error)(f"{error.args[0]} (at {met.attribute})"), field=planned.field.name)
 
@@ -114,7 +115,7 @@ class NestedAttributes:
         context, tenant = binding
         parts = []
         for each in found:
-            planned, pending = self._attributes[each.attribute], each.value.get(BINARY)
+            planned, pending = self.planned[each.attribute], each.value.get(BINARY)
             if not isinstance(pending, PendingValue) or pending.attribute.origin is not planned.attribute:
                 raise planned.attribute._refusal_error()
             parts.append((planned.field, pending.plain, context))
@@ -139,6 +140,6 @@ class NestedAttributes:
                 rest[name] = shape.copied(rest[name], found, WIRE, reading=True)
         binding: Any = key.binding(item) if found else None
         for each in found:
-            planned = self._attributes[each.attribute]
+            planned = self.planned[each.attribute]
             value = planned.read(each.value, item, binding)
             each.container[each.at] = {BINARY: PendingValue(planned.attribute, value)}

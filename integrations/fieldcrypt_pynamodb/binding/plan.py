@@ -63,12 +63,12 @@ class Plan:
         check_shared(model, "companion", [each.tagger.key for each in own if each.tagger is not None])
         how: Any = {"has_tenants": spec.tenant is not None, "same_place": spec.same_place, "chosen": bool(spec.fields)}
         owner = model if spec.fields is None else spec.model  # of the name, whose table may be another one next month
-        inside = {
-            path.text: (path, PlannedAttribute(model, path.text, attribute, spec, fields=name, path=path))
+        inside = [
+            (path, PlannedAttribute(model, path.text, attribute, spec, fields=name, path=path))
             for path, attribute in nested_attributes(model)
-        }
+        ]
         self.nested = NestedAttributes(inside) if inside else None
-        found = own + [planned for _, planned in inside.values()]
+        found = own + [planned for _, planned in inside]
         self._of_encryptors = {id(each.encryptor): each for each in found}.values()
         for each in self._of_encryptors:
             declare_table(each.encryptor, name, owner, table=table, **how)

@@ -49,12 +49,24 @@ class PlannedAttribute:
         path: where it stands in items, if not at the top.
 
     Attributes:
-        key, attr_name: its name in the model, and in the item; of one inside of a map, `key` is its path.
+        key, attr_name: its name in the model, and in the item; of one inside of a map, its path.
+        context: the field's own, without that of the item.
         tagger: makes its tags, or None if it is not searchable.
         warm_until: see `KeptWarm`.
     """
 
-    __slots__ = ("attr_name", "attribute", "decrypt", "encrypt", "encryptor", "field", "key", "tagger", "warm_until")
+    __slots__ = (
+        "attr_name",
+        "attribute",
+        "context",
+        "decrypt",
+        "encrypt",
+        "encryptor",
+        "field",
+        "key",
+        "tagger",
+        "warm_until",
+    )
 
     def __init__(
         self,
@@ -70,16 +82,18 @@ class PlannedAttribute:
             raise ConfigurationError(
                 f"{model.__name__}.{key} is inside of a map, where it has no tags to be searched by"
             )
-        path = path or Path.of_member(attribute.attr_name)
         encryptor = attribute.encryptor or spec.encryptor
         if encryptor is None:
             raise ConfigurationError(
                 f"{model.__name__}.{key} has no encryptor: @encrypted(encryptor), or EncryptedAttribute(…, encryptor)"
             )
-        protection = with_path(f"{model.__name__}.{key}", path, attribute.protection)
-        field = protection.field(encryptor, f"{fields}.{path.first}")
-        self.key, self.attr_name, self.attribute = key, attribute.attr_name, attribute
-        self.encryptor, self.field = encryptor, field
+        protection, first = attribute.protection, attribute.attr_name
+        if path is not None:
+            protection, first = with_path(f"{model.__name__}.{key}", path, protection), path.first
+        field = protection.field(encryptor, f"{fields}.{first}")
+        self.key, self.attribute = key, attribute
+        self.attr_name = attribute.attr_name if path is None else path.text
+        self.encryptor, self.field, self.context = encryptor, field, protection.context
         mixed = attribute._mixed(encryptor, field)
         self.encrypt, self.decrypt = field.encrypt, field.decrypt if mixed is None else mixed.decrypt
         self.warm_until: dict[str | None, float] = {}
