@@ -187,6 +187,8 @@ class Shape:
         return key_text(form.key_part(member))
 
     def _told(self, elements: tuple[str | None, ...]) -> tuple[str, ...]:
+        if not elements:
+            return ()
         told = tuple(text for text in elements if text is not None)
         if len(told) < len(elements):
             raise TypeError(f"an element on the path to {self._example} lacks the member that distinguishes it")

@@ -15,7 +15,7 @@ from fieldcrypt_dynamodb.item.nested.met import Met
 from fieldcrypt_dynamodb.item.nested.shape import Found, Shape
 from fieldcrypt_dynamodb.item.plaintext import part_of, stored
 from fieldcrypt_dynamodb.item.unreadable import Unreadable
-from fieldcrypt_dynamodb.item.values import bytes_of
+from fieldcrypt_dynamodb.item.values import bytes_of, plain_bytes
 
 __all__ = ["NestedValues"]
 
@@ -148,7 +148,14 @@ class NestedValues:
             DecryptionError: a value does not belong where it is; or as `replace`.
             KeyProviderError, KeyStoreError: as for `Field.decrypt`.
         """
-        self.replace(new, lambda each: self._decrypted(each, item, binding()), unread)
+        known: list[Binding] = []
+
+        def decrypted(found: Found) -> Any:
+            if not known:
+                known.append(binding())
+            return self._decrypted(found, item, known[0])
+
+        self.replace(new, decrypted, unread)
 
     def replace(self, new: dict[str, Any], replacement: Callable[[Found], Any], unread: Unread = _raised) -> None:
         """Replace protected values that were found in the attributes of an item, which are copied.
@@ -179,13 +186,14 @@ class NestedValues:
         raise refused  # here, where no chained exception carries a value
 
     def _decrypted(self, found: Found, item: Mapping[str, Any], binding: Binding) -> Any:
-        name, tenant, read = found.attribute, binding.tenant, self._form.serialize(found.value)
-        data: Any = bytes_of(read)
+        name, tenant = found.attribute, binding.tenant
+        data: Any = bytes_of(found.value) if self._form is WIRE else plain_bytes(found.value)
         field, mixed = self._table.fields[name], self._table.mixed.get(name)
         context, from_field = self._context(found, binding), self._conversions[name].from_field
         if mixed is not None:
-            value = mixed.decrypt(stored(read), tenant=tenant, context=context, part=part_of(item))
-        elif data is None:
+            read = stored(self._form.serialize(found.value))
+            value = mixed.decrypt(read, tenant=tenant, context=context, part=part_of(item))
+        elif not isinstance(data, bytes):
             plain = DecryptionError(f"{self._table.name}.{name} holds a value that is not encrypted")
             raise field.reported_error(plain, tenant=tenant)
         else:
