@@ -13,6 +13,7 @@ from fieldcrypt.search.blind_index import DEFAULT_TAG_SIZE, BlindIndex
 
 __all__ = ["IndexedBy"]
 
+_MAX_KEY = 1_024  # bytes of the shorter keys of DynamoDB ("Quotas and constraints in Amazon DynamoDB")
 _SINCE_0_1 = 5  # attributes, which 0.1 unpickles
 
 
@@ -32,7 +33,7 @@ class IndexedBy:
         rotates: False where tags are keys of items, which cannot change; see `Encryptor.blind_index`.
 
     Raises:
-        ConfigurationError: the prefix is not text, or rotates no bool.
+        ConfigurationError: the prefix is not text, or too long, or rotates no bool.
     """
 
     companion: str
@@ -47,6 +48,8 @@ class IndexedBy:
     def __post_init__(self) -> None:
         if not isinstance(self.prefix, str | None) or not isinstance(self.rotates, bool):
             raise ConfigurationError('IndexedBy("name", prefix="EMAIL#", rotates=False): a text, and a bool')
+        if self.prefix is not None and len(self.prefix.encode()) + 2 * self.tag_size > _MAX_KEY:
+            raise ConfigurationError(f"{self.companion}: with their prefix, tags have more than {_MAX_KEY:,} bytes")
 
     def stored(self, tag: bytes) -> bytes | str:
         """Return a tag as it is stored."""

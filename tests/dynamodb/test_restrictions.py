@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.models import Model
 
-from fieldcrypt import Encryptor, FieldcryptError, LocalKeyProvider, MemoryKeyStore
+from fieldcrypt import ConfigurationError, Encryptor, FieldcryptError, LocalKeyProvider, MemoryKeyStore
 from fieldcrypt_dynamodb import (
     EncryptedClient,
     EncryptedTable,
@@ -298,6 +298,13 @@ def test_requests_of_every_kind(moto: DynamoDb, encryptor: Encryptor, secrets: S
     for (operation, params), _ in requests(kind):
         with suppress(FieldcryptError, TypeError, ClientError):
             getattr(client, operation)(**wired(params))
+
+
+def test_a_prefix_leaves_room_for_the_tag() -> None:
+    """Of 64 hexadecimal digits at most."""
+    assert IndexedBy("status", prefix="x" * (RANGE_KEY - 64), tag_size=32)
+    with pytest.raises(ConfigurationError, match=r"more than 1,024 bytes"):
+        IndexedBy("status", prefix="\N{BULLET}" * 331)
 
 
 class TestPynamo:
