@@ -47,11 +47,10 @@ def description(encryptor: Encryptor) -> ProtectedTable:
     return ProtectedTable("app-prod", encryptor, key=("PK", "SK"), fields="app", entities=entities())
 
 
-@pytest.fixture
-def plain(dynamodb: DynamoDb) -> Any:
-    """boto3's own Table, empty."""
+def create(dynamodb: DynamoDb, name: str = "app-prod") -> Any:
+    """Make an empty table, and return it as boto3 has it."""
     return dynamodb.resource().create_table(
-        TableName="app-prod",
+        TableName=name,
         BillingMode="PAY_PER_REQUEST",
         AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("PK", "SK", "GSI1PK")],
         KeySchema=[{"AttributeName": "PK", "KeyType": "HASH"}, {"AttributeName": "SK", "KeyType": "RANGE"}],
@@ -63,6 +62,12 @@ def plain(dynamodb: DynamoDb) -> Any:
             }
         ],
     )
+
+
+@pytest.fixture
+def plain(dynamodb: DynamoDb) -> Any:
+    """boto3's own Table, empty."""
+    return create(dynamodb)
 
 
 @pytest.fixture
