@@ -14,6 +14,7 @@ from fieldcrypt_dynamodb import (
     ItemSeal,
     ProtectedAttributeError,
     ProtectedTable,
+    Unreadable,
     decrypt_stream_record,
     of_entity,
 )
@@ -161,3 +162,23 @@ class TestMoved:
         plain.put_item(Item={**USER_KEY, "org": "acme", "name": "Mallory"})
         with pytest.raises(DecryptionError, match="not encrypted"):
             filled.scan()
+
+
+class TestMarked:
+    """A reader that goes on without what cannot be read."""
+
+    def test_items_that_are_no_entity_are_marked(self, filled: EncryptedTable, plain: Any) -> None:
+        """All but what tells which item it is."""
+        plain.put_item(Item={"PK": "X", "SK": "Y", "type": "gadget", "name": "Mallory"})
+        plain.put_item(Item={**stored(plain, INVOICE_KEY), "type": "memo"})
+        items = {item["PK"]: item for item in filled.scan(on_unreadable="mark")["Items"]}
+        assert items["USER#1"] in (USER, ORDER)
+        assert isinstance(items["X"]["name"], Unreadable)
+        assert isinstance(items["DOC#5"]["iban"], Unreadable)
+        assert "is none of user" in str(items["X"]["name"].error)
+
+    def test_what_is_marked_is_left_out_by_no_search_of_an_entity(self, filled: EncryptedTable, plain: Any) -> None:
+        """Whoever turns an item would hide it."""
+        plain.put_item(Item={"PK": "X", "SK": "Y", "type": "gadget", "name": "Mallory"})
+        found = of_entity(filled, "user").scan(on_unreadable="mark")["Items"]
+        assert [item["PK"] for item in found] in (["X", "USER#1"], ["USER#1", "X"])
