@@ -151,6 +151,16 @@ def test_a_name_of_its_own_survives_the_path(encryptor: Encryptor) -> None:
     assert encryptor.field("people.home", str).decrypt(street, context={"path": "address.street"}) == "12 Elm Street"
 
 
+def test_a_literal_name_is_that_of_a_member_at_the_top(encryptor: Encryptor) -> None:
+    """Dots included; the field is the one that has the name with an escaped dot."""
+    protection = Protection(str, literal_name=True)
+    record = ProtectedRecord("patients", encryptor, fields={"address.street": protection})
+    stored = record.encrypt({"address.street": "Elm Street", "address": {"street": "plain"}})
+    assert stored["address"] == {"street": "plain"}
+    assert encryptor.field("patients.address.street", str).decrypt(stored["address.street"]) == "Elm Street"
+    assert pickle.loads(pickle.dumps(protection)) == protection
+
+
 def test_text_is_stored_where_only_text_can_be(stored: Encryptor) -> None:
     """A record with storage="text" goes through JSON, tags included."""
     fields = {path: Protection(how, storage="text") for path, how in PATHS.items()}

@@ -12,11 +12,13 @@ from fieldcrypt import ConfigurationError, DecryptionError, Encryptor, Protected
 from fieldcrypt_dynamodb import (
     EncryptedClient,
     EncryptedTable,
+    Entity,
     IndexedBy,
     ItemSeal,
     Protected,
     ProtectedAttributeError,
     ProtectedTable,
+    Unreadable,
 )
 from fieldcrypt_dynamodb.item.values import bytes_of
 from tests.dynamodb.nested import ITEM, PATHS, read
@@ -253,3 +255,85 @@ def test_numbers_are_those_of_the_form(table: EncryptedTable) -> None:
     table.put_item(Item={**KEY, "profile": {"born": "1990-01-02", "size": 7}})
     profile = read(table)["profile"]
     assert (type(profile["size"]), profile["born"]) == (Decimal, dt.date(1990, 1, 2))
+
+
+def test_a_key_that_has_the_name_of_a_path_is_refused(table: EncryptedTable, secrets: Secrets) -> None:
+    """DynamoDB refuses it too, but has seen the value by then."""
+    with secrets.nothing_is_sent(), pytest.raises(ProtectedAttributeError):
+        table.get_item(Key={**KEY, "profile.ssn": "219-09-9999"})
+
+
+@pytest.fixture
+def damaged(table: EncryptedTable, raw: Any) -> None:
+    """An item of which one note was changed."""
+    table.put_item(Item=ITEM)
+    item = stored(raw)
+    item["notes"]["L"][0]["B"] = item["notes"]["L"][0]["B"][:-1] + b"x"
+    raw.put_item(TableName="patients", Item=item)
+
+
+def test_one_unreadable_element_is_marked_in_its_place(table: EncryptedTable, damaged: None) -> None:
+    notes = table.get_item(Key=KEY, on_unreadable="mark")["Item"]["notes"]
+    assert isinstance(notes[0], Unreadable)
+    assert notes[1:] == ITEM["notes"][1:]
+
+
+def test_an_error_names_the_path_and_the_item(table: EncryptedTable, damaged: None) -> None:
+    with pytest.raises(DecryptionError, match=r"patients\.notes\[\] of the item .*'north'"):
+        read(table)
+
+
+def test_a_mark_is_not_put_back(table: EncryptedTable, damaged: None, secrets: Secrets) -> None:
+    """Nor set by an update."""
+    found = table.get_item(Key=KEY, on_unreadable="mark")["Item"]
+    with secrets.nothing_is_sent(), pytest.raises((TypeError, DecryptionError)):
+        table.put_item(Item=found)
+    with secrets.nothing_is_sent(), pytest.raises((TypeError, DecryptionError)):
+        table.update_item(Key=KEY, UpdateExpression="SET notes = :n", ExpressionAttributeValues={":n": found["notes"]})
+
+
+def test_an_error_about_a_value_that_is_written_names_its_path(table: EncryptedTable) -> None:
+    """And does not show it."""
+    with pytest.raises(TypeError, match=r"patients\.phones\[kind\]\.number") as caught:
+        table.put_item(Item={**KEY, "phones": [{"kind": "home", "number": "555-0100"}]})
+    assert "555-0100" not in str(caught.value)
+
+
+def test_lists_in_lists_are_led_through(raw: Any, resource: Any, encryptor: Encryptor) -> None:
+    description = ProtectedTable(
+        "patients", encryptor, key=("clinic", "number"), attributes={"rows[][].cell": str, "a[x].b[y].c": str}
+    )
+    table = EncryptedTable(resource.Table("patients"), description)
+    a = [{"x": "x1", "b": [{"y": 2, "c": "secret-c1"}, {"y": 3, "c": "secret-c2"}]}]
+    item = {**KEY, "rows": [[{"cell": "secret-11"}, {}], [], [{"cell": "secret-31"}]], "a": a}
+    table.put_item(Item=item)
+    table.update_item(
+        Key=KEY,
+        UpdateExpression="SET #rows[0][1] = :v, #rows[2][0].cell = :c",
+        ExpressionAttributeNames={"#rows": "rows"},
+        ExpressionAttributeValues={":v": {"cell": "secret-12"}, ":c": "secret-32"},
+    )
+    assert read(table) == {
+        **item,
+        "rows": [[{"cell": "secret-11"}, {"cell": "secret-12"}], [], [{"cell": "secret-32"}]],
+    }
+    with pytest.raises(ProtectedAttributeError):
+        table.update_item(
+            Key=KEY, UpdateExpression="SET a[0].b[0] = :v", ExpressionAttributeValues={":v": {"y": 2, "c": "secret-c3"}}
+        )
+
+
+def test_a_filter_about_any_entity_refuses_the_name_of_a_path(
+    raw: Any, resource: Any, encryptor: Encryptor, secrets: Secrets
+) -> None:
+    """Nobody knows whose items it finds."""
+    entities = {"user": Entity({"profile.ssn": str}, key={"clinic": "n*"}), "other": Entity(key={"clinic": "s*"})}
+    table = EncryptedTable(
+        resource.Table("patients"), ProtectedTable("patients", encryptor, key=("clinic", "number"), entities=entities)
+    )
+    with secrets.nothing_is_sent(), pytest.raises(ProtectedAttributeError):
+        table.scan(
+            FilterExpression="#p = :s",
+            ExpressionAttributeNames={"#p": "profile.ssn"},
+            ExpressionAttributeValues={":s": "219-09-9999"},
+        )

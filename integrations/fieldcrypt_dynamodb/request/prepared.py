@@ -71,8 +71,8 @@ class PreparedRequests:
         if key.__class__ is not dict and not isinstance(key, Mapping):
             return key  # boto3 says what is wrong with it
         key = self.items.stored_key(key)
-        if not self._tops.isdisjoint(key):
-            name = next(name for name in key if name in self._tops)
+        if not self._tops.isdisjoint(key) or (self.table.nested and any(map(self.table.shape.is_misspelled, key))):
+            name = next(name for name in key if name in self._tops or self.table.shape.is_misspelled(name))
             raise ProtectedAttributeError(
                 f"a key of {self.table.name} has the protected attribute {name!r}: it consists of "
                 f"{' and '.join(self.table.key)}, and what an index adds"

@@ -66,6 +66,8 @@ class AnyEntity(TableDescription):
             attributes=protected,
             fields=f"{table.fields_name}.*",
         )
+        for described in self._each:
+            self.shape.avoid(described.shape)
 
     is_any = True
 

@@ -202,6 +202,14 @@ class Shape:
     def _example(self) -> str:
         return self.attributes[0] if self.attributes else "what is declared plain"
 
+    def avoid(self, other: Shape) -> None:
+        """Take names that stand for a path of another shape by mistake for mistakes here too."""
+        self._spelled |= other._spelled
+
+    def is_misspelled(self, name: str) -> bool:
+        """Return True if a name of a member stands for a path by mistake."""
+        return name not in self.steps and self._misspelled(name) is not None
+
     # Document paths
 
     def met(self, steps: Sequence[str | int]) -> Met[Shape]:
