@@ -13,7 +13,7 @@ from fieldcrypt_sqlalchemy import Encrypted, encrypted
 from fieldcrypt_sqlmodel import protected_field, tag_field
 
 
-@encrypted(encryptor, row="id", tenant="clinic_id")
+@encrypted(encryptor, row="id", tenant="clinic_id", fields="patients")
 class Patient(SQLModel, table=True):
     __tablename__ = "patients"
 
