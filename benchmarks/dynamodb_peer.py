@@ -15,7 +15,8 @@ from dynamodb_encryption_sdk.identifiers import CryptoAction, EncryptionKeyType,
 from dynamodb_encryption_sdk.material_providers.wrapped import WrappedCryptographicMaterialsProvider
 from dynamodb_encryption_sdk.structures import AttributeActions, EncryptionContext
 
-from benchmarks.dynamodb_workload import ITEMS, PROTECTED, Item, Work, boto3_contest, items, to_python, to_wire
+from benchmarks.dynamodb_boto3 import contest, to_python, to_wire
+from benchmarks.dynamodb_workload import ITEMS, PROTECTED, Item, Work, items
 
 __all__ = ["encrypted", "work"]
 
@@ -23,7 +24,7 @@ __all__ = ["encrypted", "work"]
 def work() -> Work:
     """Return what is measured of it."""
     config = _config(PROTECTED)
-    return boto3_contest(
+    return contest(
         list(items(ITEMS)),
         lambda item: to_wire(encrypt_python_item(item, config)),
         lambda wire: decrypt_python_item(to_python(wire), config),

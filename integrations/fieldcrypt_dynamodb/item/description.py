@@ -23,7 +23,7 @@ __all__ = ["ItemSeal", "LegacyItemReader", "Protected", "TableDescription"]
 
 
 class LegacyItemReader(Protocol):
-    """Reads items that another scheme encrypted as a whole, in either of boto3's forms."""
+    """Reads items that another scheme encrypted as a whole. What DynamoDB has comes in its own form."""
 
     def recognises(self, item: Any, /) -> bool:
         """Return True if an item has the form of this scheme's; proves nothing."""

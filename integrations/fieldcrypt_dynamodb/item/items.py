@@ -197,13 +197,17 @@ class Items(Bindings):
             except FieldcryptError as error:
                 new[name] = unread(error, self.table, name, item, mark=mark)
         if self._has_nested:
-            self.nested.decrypt(
-                new,
-                item,
-                lambda: binding or self._binding_read(item),
-                lambda error, name: unread(error, self.table, name, item, mark=mark),
-            )
+            self._open_nested(new, item, binding, mark)
         return new
+
+    # A function of its own: what closures refer to takes longer to look up.
+    def _open_nested(self, new: dict[str, Any], item: Item, binding: Binding | None, mark: bool) -> None:
+        self.nested.decrypt(
+            new,
+            item,
+            lambda: binding or self._binding_read(item),
+            lambda error, name: unread(error, self.table, name, item, mark=mark),
+        )
 
     def _told_whole(self, item: Item, binding: Binding | None, whole: bool, mark: bool) -> dict[str, Any] | None:
         """Return an item that another scheme encrypted, or what can be read of one whose seal is broken; else None."""

@@ -37,9 +37,11 @@ class TableRequests(SearchRequests):
     def put_item(self, params: Params) -> Exchange:
         """Encrypt an item; decrypt the old one, if it is returned."""
         new = self.put(params)
-        if _returns(params):
+        if "ReturnValues" in params and _returns(params):
             self._warm_keys(params.get("Item", {}))
         response = yield from self._sent(new)
+        if "Attributes" not in response:
+            return response
         return self._answer(response, params.get("Item", {}), None, whole=True)
 
     def put(self, params: Params) -> dict[str, Any]:
@@ -63,8 +65,8 @@ class TableRequests(SearchRequests):
 
     def get(self, params: Params) -> tuple[dict[str, Any], Projection]:
         """Return the request of `get_item`, or of a Get in a transaction, and what was asked for."""
-        if params.keys() <= _PLAIN_GET:
-            return {**params, **self._keys(params)}, EVERYTHING
+        if params.keys() <= _PLAIN_GET and "Key" in params:
+            return {**params, "Key": self.sent_key(params["Key"])}, EVERYTHING
         new, placeholders = self._prepared("get_item", params)
         projection = self._projected(new, placeholders)
         placeholders.put_into(new)
