@@ -26,6 +26,7 @@ from fieldcrypt_dynamodb import (
     EncryptedClient,
     EncryptedResource,
     EncryptedTable,
+    Entity,
     IndexedBy,
     ItemSeal,
     Protected,
@@ -204,6 +205,19 @@ class TestReading(OnMoto):
         assert isinstance(found["a"], Unreadable)
         assert found["ssn"] == "2"
 
+    def test_an_item_that_is_no_entity_does_not_take_the_page(self, plain: Any, encryptor: Encryptor) -> None:
+        """Only what tells items apart, and tenants, are then what they are."""
+        user = Entity(where={"kind": "user"}, attributes={"ssn": str}, tenant="clinic")
+        table = EncryptedTable(plain, ProtectedTable("patients", encryptor, key=tuple(KEY), entities={"user": user}))
+        for number in (2, 3):
+            table.put_item(Item={**KEY, "number": number, "kind": "user", "ssn": SSN, "ward": 1})
+        change(plain, kind="admin")
+        with pytest.raises(DecryptionError, match=r"patients of the item {'clinic': 'south', 'number': 2}"):
+            table.scan()
+        found = by_number(table.scan(on_unreadable="mark"))
+        assert {name for name in found[2] if isinstance(found[2][name], Unreadable)} == {"ssn", "ward"}
+        assert found[3]["ssn"] == SSN
+
     def test_nothing_else_can_be_said(self, table: EncryptedTable) -> None:
         with pytest.raises(ValueError, match='on_unreadable="mark"'):
             table.scan(on_unreadable="skip")
@@ -344,6 +358,16 @@ class TestSearch(OnMoto):
             assert isinstance(found["Items"][0]["email"], Unreadable)
             assert found["Count"] == 1
 
+    def test_so_is_one_that_was_found_by_a_value_in_a_map(self, plain: Any, encryptor: Encryptor) -> None:
+        searchable = Protected(str, index=IndexedBy("email_tag"))
+        table = EncryptedTable(plain, described(encryptor, attributes={"profile.email": searchable}))
+        table.put_item(Item={**KEY, "profile": {"email": "2@example.org", "since": 1}, "ward": 2})
+        change(plain, profile={"email": b"\x01" + bytes(80), "since": 1})
+        asked = {"ProjectionExpression": "ward", "on_unreadable": "mark"}
+        [found] = table.scan(FilterExpression=Attr("profile.email").eq("2@example.org"), **asked)["Items"]
+        assert found["ward"] == 2
+        assert isinstance(found["profile"]["email"], Unreadable)
+
     def test_what_is_read_and_differs_is_left_out_as_ever(self, table: EncryptedTable, plain: Any) -> None:
         """A tag that somebody copied."""
         change(plain, email_tag=plain.get_item(Key={"clinic": "north", "number": 1})["Item"]["email_tag"])
@@ -393,6 +417,31 @@ class TestWrites(OnMoto):
                 Key=KEY, UpdateExpression=f"SET {attribute} = :v", ExpressionAttributeValues={":v": read["ssn"]}
             )
         assert plain.scan()["Items"] == before
+
+
+class TestPlaces(OnMoto):
+    """What is refused in a write of several items names the one that it is about."""
+
+    @pytest.mark.parametrize(
+        "write",
+        [
+            lambda table: table._batches.batch_write_item({"RequestItems": {"patients": [put(1), put(2, ssn=5)]}}),
+            lambda table: table._requests.put_item({"Item": item("south", 2, ssn=5)}),
+            lambda table: table._requests.update_item(
+                {"Key": KEY, "UpdateExpression": "SET ssn = :v", "ExpressionAttributeValues": {":v": 5}}
+            ),
+        ],
+        ids=["batch", "put", "update"],
+    )
+    def test_an_error_about_a_value_that_is_written_names_the_item(self, table: EncryptedTable, write: Any) -> None:
+        with pytest.raises(TypeError) as caught:
+            next(write(table))
+        assert str(caught.value).startswith(PLACE)
+        assert type(caught.value) is TypeError
+
+
+def put(number: int, **more: Any) -> dict[str, Any]:
+    return {"PutRequest": {"Item": item("south", number, **more)}}
 
 
 class TestTheMarker:

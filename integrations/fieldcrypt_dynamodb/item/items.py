@@ -90,11 +90,16 @@ class Items(Bindings):
                 self._seal.add(new, binding.row, binding.tenant)
             return new
         except (FieldcryptError, TypeError, ValueError) as error:
-            refused = self._refused_error(error, item)
+            refused = self.refused_error(error, item)
         raise refused
 
-    def _refused_error(self, error: Exception, item: Item) -> Exception:
-        """Return an error about a value that is to be written, saying where it is."""
+    def refused_error(self, error: Exception, item: Item) -> Exception:
+        """Return an error about a value that is to be written, saying which item it is about.
+
+        Args:
+            error: it names the attribute.
+            item: in the application's form, or its key.
+        """
         for name, value in item.items():
             if value.__class__ is Unreadable:
                 return ProtectedAttributeError(

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from fieldcrypt import DecryptionError
-from fieldcrypt_dynamodb.errors import ProtectedAttributeError
+from fieldcrypt_dynamodb.errors import ProtectedAttributeError, placed_error
 from fieldcrypt_dynamodb.expression.conditions import Condition, KeySearch, meets, rewrite, rewrite_key
 from fieldcrypt_dynamodb.expression.placeholders import Placeholders
+from fieldcrypt_dynamodb.item.plaintext import key_of
 from fieldcrypt_dynamodb.item.unreadable import Unreadable
 from fieldcrypt_dynamodb.request.exchange import Exchange, Params
 from fieldcrypt_dynamodb.request.pages import joined
@@ -82,10 +83,9 @@ class SearchRequests(PreparedRequests):
         for item in items:
             for name in compared:
                 if self.items.nested.value_of(item, name) is None:
-                    error = DecryptionError(
-                        f"an item of {self.table.name} lacks the attribute {name!r}, by which it was found: let the "
-                        "index project it"
-                    )
+                    where = f"{self.table.name}.{name}"
+                    lacks = f"{where} is not there, though the item was found by it: let the index project it"
+                    error = placed_error(DecryptionError(lacks), where, key_of(item, self.table.key, self._form))
                     if not mark:
                         raise error
                     item[self.table.paths[name].first] = Unreadable(error)

@@ -56,7 +56,9 @@ class TableRequests(SearchRequests):
 
     def get_item(self, params: Params) -> Exchange:
         """Decrypt an item."""
-        params, mark = boto3_params(params)
+        mark = False
+        if "on_unreadable" in params:
+            params, mark = boto3_params(params)
         new, projection = self.get(params)
         response = yield from self._sent(new)
         if "Item" in response:
@@ -122,7 +124,10 @@ class TableRequests(SearchRequests):
                     f"{self.table.name}: what it removes of an element of a list does not decrypt without the member "
                     "that distinguishes it: ask for ReturnValues=ALL_OLD, or none"
                 )
-            new[_UPDATE] = update.rewritten(self.items.binding_of_key(key) if protected else None)
+            try:
+                new[_UPDATE] = update.rewritten(self.items.binding_of_key(key) if protected else None)
+            except (TypeError, ValueError) as error:
+                raise self.items.refused_error(error, key) from None
         self._restrict(new, key, placeholders, protected)
         placeholders.put_into(new)
         return new, protected
