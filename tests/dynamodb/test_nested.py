@@ -337,3 +337,15 @@ def test_a_filter_about_any_entity_refuses_the_name_of_a_path(
             ExpressionAttributeNames={"#p": "profile.ssn"},
             ExpressionAttributeValues={":s": "219-09-9999"},
         )
+
+
+def test_an_item_without_protected_values_needs_no_tenant(raw: Any, resource: Any, encryptor: Encryptor) -> None:
+    """Though it has the map in which others have some."""
+    description = ProtectedTable(
+        "patients", encryptor, key=("clinic", "number"), tenant="owner", attributes={"profile.ssn": str}
+    )
+    table = EncryptedTable(resource.Table("patients"), description)
+    table.put_item(Item={**KEY, "profile": {"city": "Oslo"}})
+    assert read(table) == {**KEY, "profile": {"city": "Oslo"}}
+    with pytest.raises(ProtectedAttributeError, match="owner"):
+        table.put_item(Item={**KEY, "profile": {"ssn": "219-09-9999"}})

@@ -113,7 +113,8 @@ class Items(Bindings):
     def _is_plain(self, item: Item) -> bool:
         """Return True if an item has nothing that is encrypted, for which it would have to have a tenant."""
         self._row(item, self.form)
-        return self._seal is None and self.table.tops.isdisjoint(item)
+        at_top = self.table.tops - self.table.nested.keys()
+        return self._seal is None and at_top.isdisjoint(item) and not self.nested.has_values(item)
 
     def _encrypt(self, values: Item, binding: Binding, stored: dict[str, Any]) -> None:
         """Encrypt those of the application's values that are protected, and put them and their tags into `stored`."""

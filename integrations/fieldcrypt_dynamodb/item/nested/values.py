@@ -51,6 +51,15 @@ class NestedValues:
         for name in self._table.plain_maps.keys() & item.keys():
             self.check_plain(self._table.plain_maps[name], item[name])
 
+    def has_values(self, item: Mapping[str, Any]) -> bool:
+        """Return True if the application's item has protected values in maps or lists.
+
+        Raises:
+            ProtectedAttributeError: it has another shape, or members that are refused.
+        """
+        shapes = self._table.nested.items()
+        return any(self._copied({name: item[name]}, name, shape) for name, shape in shapes if name in item)
+
     def encrypted(self, item: Mapping[str, Any], binding: Binding) -> dict[str, Any]:
         """Return the attributes of an item that have protected values in them as they are stored, and their tags."""
         values = {name: item[name] for name in self._table.nested if name in item}
