@@ -100,6 +100,7 @@ class ProtectedTable(TableDescription):
         if name not in self.entity_names:
             raise ConfigurationError(f"{self.name} has no entity {name!r}")
         self.only_entity, self._items = name, {}
+        self._declare_name(**self._named)  # for what it was copied from may be gone
 
     def of_entity(self, name: str) -> ProtectedTable:
         """Return the description for one entity alone."""
@@ -109,3 +110,4 @@ class ProtectedTable(TableDescription):
 
     def _be_of_tenant(self, tenant: Tenant) -> None:
         self.only_tenant, self._items = tenant, {}
+        self._declare_name(**self._named)

@@ -9,7 +9,16 @@ from pynamodb.attributes import UnicodeAttribute
 from pynamodb.models import Model
 
 from fieldcrypt import ConfigurationError, DecryptionError, Encryptor, ProtectedRecord
-from fieldcrypt_dynamodb import EncryptedTable, Entity, IndexedBy, ItemSeal, Protected, ProtectedTable
+from fieldcrypt_dynamodb import (
+    EncryptedTable,
+    Entity,
+    IndexedBy,
+    ItemSeal,
+    Protected,
+    ProtectedTable,
+    of_entity,
+    of_tenant,
+)
 from fieldcrypt_pynamodb import EncryptedAttribute, encrypted
 from tests.dynamodb.patients import encryptor as encryptor
 from tests.support.dynamodb import DynamoDb, OnMoto
@@ -128,6 +137,15 @@ def test_a_table_of_entities_is_one_place(encryptor: Encryptor) -> None:
     with pytest.raises(ConfigurationError, match=r"'app' is that of the tables (east|west) and third"):
         app(encryptor, "third", tenant=None)
     assert tables
+
+
+@pytest.mark.parametrize("narrowed", [lambda table: of_entity(table, "user"), lambda table: of_tenant(table, "x")])
+def test_what_a_description_was_narrowed_to_counts(encryptor: Encryptor, narrowed: Any) -> None:
+    """Though the description itself is gone."""
+    users = narrowed(app(encryptor, "east"))
+    with pytest.raises(ConfigurationError, match="tables east and west"):
+        app(encryptor, "west", tenant=None)
+    assert users
 
 
 @pytest.mark.parametrize(

@@ -196,6 +196,7 @@ class TableDescription:
 
     def _declare_name(self, **how: bool) -> None:
         """Refuse a second table of the logical name."""
+        self._named = how
         declare_table(self.encryptor, self.fields_name, self, table=self.name, **how)
 
     def _describe(self, entities: Mapping[str, Any]) -> bool:
