@@ -131,7 +131,9 @@ class _Wire:
         return checked_key_part(to_python(value))
 
     def text_of(self, value: Any) -> str | None:
-        text = value.get("S") if isinstance(value, Mapping) else None
+        text = value.get("S") if value.__class__ is dict or isinstance(value, Mapping) else None
+        if text is None or text.__class__ is str:
+            return text
         return str.__str__(text) if isinstance(text, str) else None
 
 
@@ -161,6 +163,8 @@ class _Python:
         return value if value.__class__ is str else checked_key_part(plain_bytes(value))
 
     def text_of(self, value: Any) -> str | None:
+        if value is None or value.__class__ is str:
+            return value
         return str.__str__(value) if isinstance(value, str) else None
 
 

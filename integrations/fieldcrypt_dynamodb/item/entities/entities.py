@@ -14,6 +14,8 @@ from fieldcrypt_dynamodb.item.forms import Form
 
 __all__ = ["AnyEntity", "Entities", "EntityDescription"]
 
+_Test = tuple[str, KeyForm]  # an attribute, and what it has
+
 
 class EntityDescription(TableDescription):
     """The description of the items of one entity.
@@ -129,26 +131,23 @@ class Entities:
         for name, described in self.each.items():
             described.guard = Guard(name, self._entities, self.each)
         self.any = AnyEntity(table, self._entities, self.each)
+        self._keys: dict[str, tuple[_Test, ...]] = {}
+        self._tests: dict[str, tuple[_Test, ...]] = {}
+        for name, entity in self._entities.items():
+            where = ((attribute, KeyForm(text, False)) for attribute, text in (entity.where or {}).items())
+            self._keys[name] = tuple(entity.forms.items())
+            self._tests[name] = (*self._keys[name], *where)
+        self._tags = {name: described.key_tags for name, described in self.each.items()}
 
     def fitting(self, item: Mapping[str, Any], form: Form) -> Sequence[str]:
         """Return the entities that an item can be: one, if it is as it should be."""
-        return [
-            name
-            for name, entity in self._entities.items()
-            if self._admitted(name, item, form) and _meets(entity, item, form)
-        ]
-
-    def _admitted(self, name: str, item: Mapping[str, Any], form: Form) -> bool:
-        """Return True if an item has the key of an entity, or what the tags in its key are made of."""
-        tags = self.each[name].key_tags
-        return all(
-            how.admits(form.text_of(item[key])) if key in item else tags.get(key) in item
-            for key, how in self._entities[name].forms.items()
-        )
+        texts = {name: form.text_of(item.get(name)) for name in self.any.told_by}
+        return [name for name, tests in self._tests.items() if _fits(texts, tests, self._tags[name], item)]
 
     def possible(self, key: Mapping[str, Any], form: Form) -> Sequence[str]:
         """Return the entities whose form of the key a key has."""
-        return [name for name in self._entities if self._admitted(name, key, form)]
+        texts = {name: form.text_of(key.get(name)) for name in self.any.key}
+        return [name for name, tests in self._keys.items() if _fits(texts, tests, self._tags[name], key)]
 
     def of_key(self, key: Mapping[str, Any], form: Form) -> Sequence[str]:
         """Return the entities that the item of a key can be: one, if the form of the key tells it."""
@@ -181,5 +180,15 @@ class Entities:
         return ProtectedAttributeError(f"an item of {self.any.name} {what}")
 
 
-def _meets(entity: Entity, item: Mapping[str, Any], form: Form) -> bool:
-    return all(form.text_of(item.get(name)) == text for name, text in (entity.where or {}).items())
+def _fits(
+    texts: Mapping[str, str | None], tests: Sequence[_Test], tags: Mapping[str, str], item: Mapping[str, Any]
+) -> bool:
+    """Return True if an item has what tells an entity; of tags in its key, perhaps what they are made of."""
+    for name, (expected, is_prefix) in tests:
+        text = texts[name]
+        if text is None:
+            if name in item or tags.get(name) not in item:
+                return False
+        elif not (text.startswith(expected) if is_prefix else text == expected):
+            return False
+    return True
