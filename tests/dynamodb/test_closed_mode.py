@@ -8,7 +8,7 @@ import pytest
 from boto3.dynamodb.conditions import Attr
 
 from fieldcrypt import ConfigurationError, Encryptor
-from fieldcrypt_dynamodb import EncryptedTable, Protected, ProtectedAttributeError, ProtectedTable
+from fieldcrypt_dynamodb import EncryptedTable, Entity, Protected, ProtectedAttributeError, ProtectedTable
 from tests.dynamodb.patients import KEY, SSN
 from tests.dynamodb.patients import encryptor as encryptor
 from tests.dynamodb.patients import raw as raw
@@ -129,6 +129,25 @@ def test_a_plain_map_may_have_all_other_members(raw: Any, resource: Any, encrypt
     item = {**KEY, "profile": {"ssn": SSN, "born": UNKNOWN}}
     table.put_item(Item=item)
     assert table.get_item(Key=KEY)["Item"] == item
+
+
+def test_entities_that_are_all_closed_have_closed_filters(
+    raw: Any, resource: Any, encryptor: Encryptor, secrets: Secrets
+) -> None:
+    """Of any entity, and of one: what one of them declares is known to a scan of all."""
+    entities = {
+        "user": Entity({"ssn": str}, key={"clinic": "n*"}, plain={"ward"}),
+        "order": Entity(key={"clinic": "s*"}, plain={"total", "lines.count"}),
+    }
+    table = EncryptedTable(
+        resource.Table("patients"), ProtectedTable("patients", encryptor, key=("clinic", "number"), entities=entities)
+    )
+    table.put_item(Item={**KEY, "ssn": SSN, "ward": 5})
+    assert table.scan(FilterExpression=Attr("ward").eq(5) & Attr("total").not_exists())["Count"] == 1
+    with secrets.nothing_is_sent(), pytest.raises(ProtectedAttributeError):
+        table.scan(FilterExpression=Attr("born").eq(UNKNOWN))
+    with secrets.nothing_is_sent(), pytest.raises(ProtectedAttributeError):
+        table.put_item(Item={**KEY, "total": 5})
 
 
 @pytest.mark.parametrize("plain", ["ward", {"ssn"}, {"profile.ssn"}, {"profile[].x"}], ids=str)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 from fieldcrypt import Protection
+from fieldcrypt.spi import Path
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError
 from fieldcrypt_dynamodb.item.description import TableDescription
 from fieldcrypt_dynamodb.item.entities.entity import Entity, KeyForm, checked_entities
@@ -66,6 +67,7 @@ class AnyEntity(TableDescription):
             table.encryptor,
             key=table.key,
             attributes=protected,
+            plain=_plain(entities, protected.keys()),
             fields=f"{table.fields_name}.*",
         )
         for described in self._each:
@@ -178,6 +180,15 @@ class Entities:
         else:
             what = f"is {found[0]}, and not {only}"
         return ProtectedAttributeError(f"an item of {self.any.name} {what}")
+
+
+def _plain(entities: Mapping[str, Entity], protected: Set[str]) -> Set[str] | None:
+    """Return what is plain on purpose in any entity; None if one of them does not say so."""
+    each = [entity.plain for entity in entities.values()]
+    if None in each:
+        return None
+    names = {Path(path).first for plain in each for path in plain or ()} - protected
+    return {Path.of_member(name).text for name in names}
 
 
 def _fits(
