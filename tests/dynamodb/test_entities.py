@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 
 from fieldcrypt import DecryptionError, Encryptor
 from fieldcrypt_dynamodb import EncryptedTable, Entity, ProtectedAttributeError, ProtectedTable, of_entity, of_tenant
+from tests.dynamodb.plaintext import SOON
 from tests.dynamodb.shop import (
     EMAIL,
     INVOICE,
@@ -97,6 +98,28 @@ class TestItems:
         assert got(table, ORDER_KEY) == order
         with pytest.raises(ProtectedAttributeError, match="org"):
             table.put_item(Item={**order, "address": "somewhere"})
+
+
+class Reversed:
+    """Reads items whose texts another scheme reversed."""
+
+    def recognises(self, item: Any) -> bool:
+        """By an attribute that it adds."""
+        return "scheme" in item
+
+    def read(self, item: Any) -> Any:
+        """Without that."""
+        name = item["name"]
+        return {**{key: item[key] for key in ("PK", "SK", "org")}, "name": {"S": name["B"][::-1].decode()}}
+
+
+def test_items_of_another_scheme_are_read_as_their_entity(plain: Any, encryptor: Encryptor) -> None:
+    """Which their key tells."""
+    user = Entity({"name": str}, key={"SK": "PROFILE"}, tenant="org", accept=[Reversed()], accept_until=SOON)
+    entities = {"user": user, "memo": Entity(key={"SK": "MEMO"})}
+    table = EncryptedTable(plain, ProtectedTable("app-prod", encryptor, key=("PK", "SK"), entities=entities))
+    plain.put_item(Item={**USER_KEY, "org": "acme", "name": b"adA", "scheme": 1})
+    assert got(table, USER_KEY) == {**USER_KEY, "org": "acme", "name": "Ada"}
 
 
 class TestWrites:

@@ -15,6 +15,7 @@ from fieldcrypt_dynamodb import (
     ProtectedAttributeError,
     ProtectedTable,
     Unreadable,
+    WriteAppliedError,
     decrypt_stream_record,
     of_entity,
 )
@@ -156,6 +157,27 @@ class TestMoved:
             filled.query(IndexName="GSI1", KeyConditionExpression="GSI1PK = :e", **value)
         with pytest.raises(ProtectedAttributeError, match="filled by fieldcrypt"):
             of_entity(filled, "user").query(IndexName="GSI1", KeyConditionExpression="GSI1PK = :e", **value)
+
+    def test_plaintext_with_the_prefix_of_tags_is_not_where_a_scan_goes_on(self, filled: EncryptedTable) -> None:
+        """A tag may be: DynamoDB says that the scan goes on there."""
+        start = {**USER_KEY, "GSI1PK": f"EMAIL#{EMAIL}"}
+        for asked in (filled, of_entity(filled, "order")):
+            with pytest.raises(ProtectedAttributeError, match="prefix of tags"):
+                asked.scan(IndexName="GSI1", ExclusiveStartKey=start)
+        page = filled.scan(IndexName="GSI1", Limit=1)
+        while "LastEvaluatedKey" in page:
+            page = filled.scan(IndexName="GSI1", Limit=1, ExclusiveStartKey=page["LastEvaluatedKey"])
+
+    def test_old_ciphertext_that_an_update_returns_is_not_given_on(self, filled: EncryptedTable, plain: Any) -> None:
+        """It was moved there; the update is done."""
+        plain.put_item(Item={**stored(plain, PRODUCT_KEY), "email": stored(plain, USER_KEY)["email"]})
+        with pytest.raises(WriteAppliedError):
+            filled.update_item(
+                Key=PRODUCT_KEY,
+                UpdateExpression="SET email = :e",
+                ExpressionAttributeValues={":e": "none"},
+                ReturnValues="UPDATED_OLD",
+            )
 
     def test_plaintext_is_not_read_where_the_entity_protects_it(self, filled: EncryptedTable, plain: Any) -> None:
         """As in a table without entities."""

@@ -71,6 +71,9 @@ class PreparedRequests:
         if key.__class__ is not dict and not isinstance(key, Mapping):
             return key  # boto3 says what is wrong with it
         key = self.items.stored_key(key)
+        guard = self.table.guard
+        if guard is not None and (name := guard.plaintext_in(key, self._form)) is not None:
+            raise ProtectedAttributeError(f"{self.table.name}.{name} has the prefix of tags in a key, and is none")
         if not self._tops.isdisjoint(key) or (self.table.nested and any(map(self.table.shape.is_misspelled, key))):
             name = next(name for name in key if name in self._tops or self.table.shape.is_misspelled(name))
             raise ProtectedAttributeError(

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from fieldcrypt import FieldcryptError
+from fieldcrypt import DecryptionError, FieldcryptError
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError, write_applied_error
 from fieldcrypt_dynamodb.expression.placeholders import Placeholders
 from fieldcrypt_dynamodb.expression.projections import Projection
 from fieldcrypt_dynamodb.expression.syntax import beside_and
 from fieldcrypt_dynamodb.expression.updates import Update
-from fieldcrypt_dynamodb.item.forms import PYTHON
+from fieldcrypt_dynamodb.item.forms import PYTHON, WIRE
 from fieldcrypt_dynamodb.item.plaintext import key_of
 from fieldcrypt_dynamodb.request.exchange import Exchange, Params, Response
 from fieldcrypt_dynamodb.request.parameters import boto3_params
@@ -155,6 +155,8 @@ class TableRequests(SearchRequests):
     def _warm_keys(self, item: Params) -> None:
         """Have the keys at hand that an answer to a write may need, if it is known whose: later is too late."""
         tenant = self.table.tenant
+        if self.table.told_by and not (self.table.tops or self.table.seals):
+            return  # all of the entity is plain
         if tenant is None or tenant in item or self.items.tenant is not None:
             warm_keys(self.table, self.items.binding_of_key(item).tenant)
 
@@ -176,11 +178,17 @@ class TableRequests(SearchRequests):
         try:
             if key is None:
                 return {**response, "Attributes": self.reads.decrypted(found, whole=whole)}
+            self._check_part(found)
             binding = None if self.table.tops.isdisjoint(found) else self.items.binding_of_key(key)
             return {**response, "Attributes": self.items.decrypted(found, binding=binding, whole=whole)}
         except FieldcryptError as error:
             key_shown = key_of(item, self.table.key, self._form)
             raise write_applied_error(self.table.name, key_shown, error, response) from error
+
+    def _check_part(self, found: Params) -> None:
+        wrong = None if self.table.guard is None else self.table.guard.wrong(found, WIRE)
+        if wrong is not None:
+            raise DecryptionError(f"{self.table.name}.{wrong[0]}: {wrong[1]}")
 
 
 def _returns(params: Params, which: str = "") -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,14 +37,16 @@ class Guard:
         self._protected_in: dict[str, str] = {}
         self._turned_from: dict[str, str] = {}
         self._prefixes: dict[str, tuple[str | None, ...]] = {}
+        self._sizes: dict[tuple[str, str | None], int] = {}  # of tags in bytes
         for other, table in tables.items():
             if other == name:
                 continue
             filled = set(table.companions.values()) - own
             for attribute, companion in table.companions.items():
                 if companion in filled:
-                    prefix = table.indexed_by[attribute].prefix
+                    prefix, size = table.indexed_by[attribute].prefix, table.indexes[attribute].tag_size
                     self._prefixes[companion] = (*self._prefixes.get(companion, ()), prefix)
+                    self._sizes[companion, prefix] = size
             self._protected_in |= dict.fromkeys((table.own | table.tops) - own - filled, other)
             if name is not None and can_be_turned(entities[name], entities[other]):
                 self._turned_from |= dict.fromkeys(table.tops - own, other)
@@ -74,6 +77,18 @@ class Guard:
             f"it is protected in {self._turned_from[attribute]!r}, from which only an attribute tells this one: "
             "give it another name, or tell the entities by the form of the key"
         )
+
+    def plaintext_in(self, key: Mapping[str, Any], form: Form) -> str | None:
+        """Return an attribute of a key that has the prefix of tags, and is none; None if there is none.
+
+        A key says where a scan goes on, and may be that of any item.
+        """
+        for name in self._prefixes.keys() & key.keys():
+            for prefix in filter(None, self._prefixes[name]):
+                text, digits = form.text_of(key[name]) or "", 2 * self._sizes[name, prefix]
+                if text.startswith(prefix) and not re.fullmatch(f"[0-9a-f]{{{digits}}}", text[len(prefix) :]):
+                    return name
+        return None
 
     def wrong(self, item: Mapping[str, Any], form: Form) -> tuple[str, str] | None:
         """Return an attribute of an item, and what is wrong with it; None if nothing is."""
