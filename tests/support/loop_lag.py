@@ -49,6 +49,8 @@ async def lag_during(work: Awaitable[Any]) -> tuple[Any, float]:
     ticking = asyncio.create_task(tick())
     await asyncio.sleep(3 * TICK)
     try:
-        return await work, late
+        result = await work
+        await asyncio.sleep(3 * TICK)  # so that a tick is seen to be late which work held up to its very end
+        return result, late
     finally:
         ticking.cancel()

@@ -24,9 +24,10 @@ from tests.support.doubles import PATIENCE, Toll
 from tests.support.dynamodb import DynamoDb, OnMoto
 from tests.support.loop_lag import ATTEMPTS, MAX_LAG, SlowProvider, lag_during
 from tests.support.processes import in_child
+from tests.support.servers import until
 
 CALLER = contextvars.ContextVar("CALLER", default="nobody")
-PAGE = 1000  # items
+PAGE = 5000  # items: more than DynamoDB gives at once
 MANY = 100  # calls, more than threads of asyncio's
 
 
@@ -86,7 +87,7 @@ class TestTicks(OnMoto):
         assert min(asyncio.run(lag(f"clinic {number}")) for number in range(ATTEMPTS)) < MAX_LAG
 
     def test_none_is_late_while_a_page_is_decrypted(self, encryptor: Encryptor) -> None:
-        """Of 1,000 items of ten attributes, which takes longer than a tick may be late."""
+        """Of 5,000 items of ten attributes, which takes longer than a tick may be late."""
         attributes = {f"attribute {number}": str for number in range(10)}
         requests = TableRequests(ProtectedTable("items", encryptor, key=("id",), attributes=attributes), WIRE)
         items = [{"id": {"S": str(number)}, **{name: {"S": name} for name in attributes}} for number in range(PAGE)]
@@ -137,10 +138,7 @@ class TestKeyServiceThatIsAway(OnMoto):
                 await asyncio.gather(*[table.put_item(Item=of("north", number)) for number in range(50)])
 
         asyncio.run(story())
-        threads = [thread for thread in threading.enumerate() if thread.name == "fieldcrypt-aio"]
-        for thread in threads[2:]:
-            thread.join(PATIENCE)
-        assert sum(thread.is_alive() for thread in threads) == 2
+        until(lambda: sum(thread.name == "fieldcrypt-aio" for thread in threading.enumerate()) == 2, "threads end")
 
 
 class TestCancellation(OnMoto):
