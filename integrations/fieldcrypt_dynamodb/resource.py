@@ -44,7 +44,7 @@ class AnyResource(Generic[A]):
         self._requests = self._requests.of_entity(name)
 
     @property
-    def meta(self) -> Meta:
+    def meta(self) -> Any:
         """boto3's, with a client that encrypts, in Python's form."""
         client = self._table_wrapper._client_wrapper(self._resource.meta.client, self._requests.tables)
         client._requests = self._requests

@@ -94,7 +94,7 @@ class AnyTable(Generic[A]):
         return self._run(exchange, getattr(self._client, operation))
 
     @property
-    def meta(self) -> Meta:
+    def meta(self) -> Any:
         """boto3's, with a client that encrypts: of this table, and of all that the table's resource describes."""
         client = self._client_wrapper(self._table.meta.client, [self._description])
         client._requests = self._batches

@@ -51,8 +51,8 @@ class ItemSeal:
         over: the attributes that it covers, plain and protected ones.
         accept_unsealed: read items without a seal as well, until this day begins: while what exists is sealed.
             Whoever can write to the table can take seals away until then.
-        accept: read items that were sealed by these descriptions as well: after a change of the name, of what the seal
-            covers, or of the tenant.
+        accept: each a `ProtectedTable`: read items that were sealed by these as well, after a change of the name, of
+            what the seal covers, or of the tenant.
         accept_until: until when; needed with `accept`.
         accept_public_key, accept_foreign_keys: accept seals under data keys that others can have planted; see
             `Encryptor.field`.
@@ -61,7 +61,7 @@ class ItemSeal:
     attribute: str
     over: tuple[str, ...]
     accept_unsealed: date | None = None
-    accept: Sequence[TableDescription] = ()
+    accept: Sequence[Any] = ()
     accept_until: date | None = None
     accept_public_key: bool = False
     accept_foreign_keys: bool = False
