@@ -1,9 +1,11 @@
 """fieldcrypt for PynamoDB: encrypted attributes. See docs/pynamodb.md."""
 
 from fieldcrypt import IndexedBy
+from fieldcrypt_dynamodb.item.unreadable import Unreadable
 from fieldcrypt_pynamodb.attribute.companion import BlindIndexAttribute, Tag
 from fieldcrypt_pynamodb.attribute.encrypted import EncryptedAttribute
 from fieldcrypt_pynamodb.attribute.of_tenant import of_tenant
+from fieldcrypt_pynamodb.attribute.unreadable import on_unreadable
 from fieldcrypt_pynamodb.errors import ProtectedAttributeError, WriteAppliedError
 from fieldcrypt_pynamodb.model.decorator import encrypted
 
@@ -13,7 +15,9 @@ __all__ = [
     "EncryptedAttribute",
     "IndexedBy",
     "ProtectedAttributeError",
+    "Unreadable",
     "WriteAppliedError",
     "encrypted",
     "of_tenant",
+    "on_unreadable",
 ]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
-from typing import Any, Literal, NoReturn
+from collections.abc import Mapping, Sequence, Set
+from typing import Any, Literal, NoReturn, Protocol
 
 from fieldcrypt import DecryptionError, FieldcryptError, KeyNotFoundError
 from fieldcrypt.spi import located
 from fieldcrypt_dynamodb.errors import placed_error
-from fieldcrypt_dynamodb.item.description import TableDescription
 from fieldcrypt_dynamodb.item.forms import Form
 from fieldcrypt_dynamodb.item.plaintext import key_of
 
@@ -59,14 +58,22 @@ class Unreadable:
         raise TypeError("what stands for a value that cannot be read cannot be pickled: it would be taken for one")
 
 
+class Table(Protocol):
+    """Whose items they are."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def key(self) -> Sequence[str]: ...
+
+
 def is_unreadable(error: FieldcryptError) -> bool:
     """Return True if an error is about the value, or about its key for good: not an outage, nor a decision of KMS."""
     return isinstance(error, DecryptionError) or (isinstance(error, KeyNotFoundError) and error.final)
 
 
-def unread(
-    error: FieldcryptError, table: TableDescription, attribute: str, item: Mapping[str, Any], *, mark: bool
-) -> Unreadable:
+def unread(error: FieldcryptError, table: Table, attribute: str, item: Mapping[str, Any], *, mark: bool) -> Unreadable:
     """Return what stands for a value that cannot be read, or raise the error, which says then where it is.
 
     Args:

@@ -15,11 +15,12 @@ from pynamodb.expressions.operand import Path, Value, _IfNotExists
 from pynamodb.expressions.update import RemoveAction, SetAction
 from pynamodb.models import Model
 
-from fieldcrypt import ConfigurationError, DecryptionError, Encryptor, Field, IndexedBy, Protection
+from fieldcrypt import ConfigurationError, Encryptor, Field, IndexedBy, Protection
 from fieldcrypt.schemes import LegacyReader
 from fieldcrypt.spi import MixedField, located
 from fieldcrypt_dynamodb.errors import RefusedMemberError
 from fieldcrypt_dynamodb.item.plaintext import stored
+from fieldcrypt_dynamodb.item.unreadable import Unreadable
 from fieldcrypt_pynamodb.attribute.conversion import conversion, indexed_as
 from fieldcrypt_pynamodb.attribute.encrypted_model import EncryptedMap, EncryptedModel, with_base
 from fieldcrypt_pynamodb.attribute.own_field import OwnField, own_field
@@ -219,15 +220,12 @@ class EncryptedAttribute(ProtectedAttribute[T]):
             raise ProtectedAttributeError(
                 f"{self._label} is bound to its item: read it through its decorated model", field=self.field_name
             )
-        own = self._own()
-        plain = own.decrypt(value)
-        try:
-            return plain if self._from_field is None else self._from_field(plain)
-        except DecryptionError as error:
-            raise own.field.reported_error(error, value) from None
+        return self._own().read(value, self._from_field)
 
     def _to_field(self, value: Any) -> Any:
         """Return a value as the field takes it."""
+        if value.__class__ is Unreadable:
+            raise ProtectedAttributeError(f"{self._label} could not be read, and cannot be written: {value.error}")
         try:
             return value if self._convert is None else self._convert(value)
         except (TypeError, ValueError) as error:

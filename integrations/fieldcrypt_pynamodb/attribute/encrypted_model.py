@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from pynamodb.attributes import AttributeContainer, ListAttribute, MapAttribute
 from pynamodb.constants import BINARY, LIST, MAP, STRING
@@ -13,12 +13,18 @@ from pynamodb.expressions.update import Action
 from pynamodb.models import Model
 
 from fieldcrypt import FieldcryptError
-from fieldcrypt_dynamodb.errors import write_applied_error
+from fieldcrypt_dynamodb.errors import placed_error, write_applied_error
+from fieldcrypt_dynamodb.item.plaintext import key_of
+from fieldcrypt_dynamodb.item.unreadable import Unreadable
 from fieldcrypt_dynamodb.request.warm_keys import warm_keys
 from fieldcrypt_pynamodb.attribute.conversion import NULL_CHECK
 from fieldcrypt_pynamodb.attribute.protected import ProtectedAttribute
+from fieldcrypt_pynamodb.attribute.unreadable import MARK
 
 __all__ = ["EncryptedMap", "EncryptedModel", "with_base"]
+
+M = TypeVar("M", bound="EncryptedModel")
+E = TypeVar("E", bound=Exception)
 
 
 class EncryptedModel(Model):
@@ -33,14 +39,42 @@ class EncryptedModel(Model):
         finally:
             NULL_CHECK.reset(before)
 
+    @classmethod
+    def _instantiate(cls: type[M], attribute_values: dict[str, dict[str, Any]]) -> M:
+        try:
+            instance = super()._instantiate(attribute_values)
+        except FieldcryptError as error:
+            raise cls._fieldcrypt_placed(error, attribute_values) from error.__cause__
+        instance._fieldcrypt_place_marks(attribute_values)
+        return instance
+
     def _container_deserialize(self, attribute_values: dict[str, dict[str, Any]]) -> None:
         before, done = self.attribute_values, False
         try:
             super()._container_deserialize(attribute_values)
+            self._fieldcrypt_place_marks(attribute_values)
             done = True
+        except FieldcryptError as error:
+            raise self._fieldcrypt_placed(error, attribute_values) from error.__cause__
         finally:
             if not done:  # an instance that lost what could not be read would be saved without it
                 self.attribute_values = before
+
+    @classmethod
+    def _fieldcrypt_placed(cls, error: E, item: Mapping[str, Any]) -> E:
+        """Return an error about a value that is not bound to its item, saying which item that is."""
+        return placed_error(error, getattr(error, "field", None) or cls.Meta.table_name, cls._fieldcrypt_key(item))
+
+    @classmethod
+    def _fieldcrypt_key(cls, item: Mapping[str, Any]) -> dict[str, Any]:
+        names = [name for name in (cls._hash_keyname, cls._range_keyname) if name is not None]
+        return key_of(item, [cls.get_attributes()[name].attr_name for name in names])
+
+    def _fieldcrypt_place_marks(self, item: Mapping[str, Any]) -> None:
+        if MARK.get():
+            for value in self.attribute_values.values():
+                if value.__class__ is Unreadable:
+                    value.error = self._fieldcrypt_placed(value.error, item)
 
     def deserialize(self, attribute_values: dict[str, dict[str, Any]]) -> None:
         """As in PynamoDB."""
@@ -67,8 +101,7 @@ class EncryptedModel(Model):
         except FieldcryptError as error:
             if not answer:
                 raise
-            names = [name for name in (self._hash_keyname, self._range_keyname) if name is not None]
-            key = {self.get_attributes()[name].attr_name: getattr(self, name) for name in names}
+            key = self._fieldcrypt_key(answer["Attributes"])
             raise write_applied_error(self.Meta.table_name, key, error, answer) from error
         finally:
             del self._fieldcrypt_answer

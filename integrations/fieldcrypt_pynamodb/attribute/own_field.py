@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from fieldcrypt import ConfigurationError, Field
+from fieldcrypt import ConfigurationError, DecryptionError, Field, FieldcryptError
 from fieldcrypt.spi import declare_table
+from fieldcrypt_dynamodb.item.unreadable import Unreadable, is_unreadable
 from fieldcrypt_pynamodb.attribute.tables import models_of, only_table
+from fieldcrypt_pynamodb.attribute.unreadable import MARK
 
 __all__ = ["OwnField", "own_field"]
 
@@ -32,6 +34,23 @@ class OwnField(NamedTuple):
             if model.Meta.table_name != self.table:
                 return False
         return True
+
+    def read(self, data: Any, from_field: Any) -> Any:
+        """Decrypt a value, and convert it; return what stands for it if it cannot be read, and that is asked for.
+
+        Raises:
+            DecryptionError, KeyProviderError, KeyStoreError: as for `Field.decrypt`.
+        """
+        try:
+            plain = self.decrypt(data)
+            try:
+                return plain if from_field is None else from_field(plain)
+            except DecryptionError as error:
+                raise self.field.reported_error(error, data) from None
+        except FieldcryptError as error:
+            if MARK.get() and is_unreadable(error):
+                return Unreadable(error)  # the model says where it is
+            raise
 
 
 def own_field(attribute: Any, owners: Sequence[type[Any]]) -> OwnField:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 from pynamodb.constants import BINARY
 from pynamodb.models import Model
 
-from fieldcrypt import DecryptionError
 from fieldcrypt.spi import is_envelope
 from fieldcrypt_pynamodb.attribute.protected import ProtectedAttribute
 from fieldcrypt_pynamodb.binding.nested import nested_attributes
-from fieldcrypt_pynamodb.errors import ProtectedAttributeError
 
 __all__ = ["ItemClass"]
 
@@ -58,23 +56,17 @@ class ItemClass:
             self._known = len(classes), frozenset(names)
         return self._known[1]
 
-    def check_plain(self, item: Mapping[str, Any], own: Mapping[str, Any], *, written: bool) -> None:
-        """Refuse what has the form of an encrypted value in an attribute that is plain in this class.
-
-        It is another class's, whose item somebody gave this class.
+    def wrong_parts(self, item: Mapping[str, Any], own: Container[str]) -> dict[str, str]:
+        """Return what is plain in this class, and has the form of an encrypted value: what is wrong with it, by name.
 
         Args:
             item: as DynamoDB has it.
             own: the names of what is protected in this class.
-            written: True if the item is about to be written.
-
-        Raises:
-            DecryptionError, ProtectedAttributeError: there is one, in an item that was read, or is written.
         """
-        for name in self.protected_names:
-            if name in item and name not in own and is_envelope(item[name].get(BINARY)):
-                message = (
-                    f"{self._model.__name__}: {name!r} has the form of an encrypted value, which other classes of the "
-                    "table have there, and is plain in this one"
-                )
-                raise ProtectedAttributeError(message) if written else DecryptionError(message)
+        names = [name for name in self.protected_names if name in item and name not in own]
+        return {
+            name: f"{self._model.__name__}: {name!r} has the form of an encrypted value, which other classes of the "
+            "table have there, and is plain in this one"
+            for name in names
+            if is_envelope(item[name].get(BINARY))
+        }

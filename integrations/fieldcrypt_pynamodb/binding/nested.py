@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from pynamodb.attributes import AttributeContainer, ListAttribute
@@ -10,10 +10,12 @@ from pynamodb.constants import BINARY
 from pynamodb.expressions.operand import Path as DocumentPath
 from pynamodb.models import Model
 
+from fieldcrypt import DecryptionError, FieldcryptError
 from fieldcrypt.spi import Path, encrypt_fields, located
 from fieldcrypt_dynamodb.item.forms import WIRE
 from fieldcrypt_dynamodb.item.nested.met import Met
 from fieldcrypt_dynamodb.item.nested.shape import Found, Shape
+from fieldcrypt_dynamodb.item.unreadable import Unreadable
 from fieldcrypt_pynamodb.attribute.encrypted import EncryptedAttribute
 from fieldcrypt_pynamodb.attribute.pending import PendingValue
 from fieldcrypt_pynamodb.binding.item_key import Binding, Item
@@ -21,6 +23,8 @@ from fieldcrypt_pynamodb.binding.planned import PlannedAttribute
 from fieldcrypt_pynamodb.errors import ProtectedAttributeError
 
 __all__ = ["NestedAttributes", "nested_attributes"]
+
+Unread = Callable[[FieldcryptError, str, Item], Unreadable]
 
 
 def nested_attributes(model: type[Model]) -> Iterator[tuple[Path, EncryptedAttribute[Any]]]:
@@ -122,24 +126,38 @@ class NestedAttributes:
         for each, data in zip(found, encrypt_fields(parts, tenant=tenant), strict=True):
             each.container[each.at] = {BINARY: data}
 
-    def open(self, rest: dict[str, Any], item: Item, key: Any) -> None:
+    def open(self, rest: dict[str, Any], item: Item, key: Any, unread: Unread) -> dict[str, Unreadable]:
         """Decrypt what maps and lists of an item have, for PynamoDB to deserialize.
 
         Args:
             rest: the part of the item that PynamoDB gets; it is changed.
             item: the item.
             key: tells what values are bound to.
+            unread: raises an error, or returns what stands for what is in an attribute.
+
+        Returns:
+            What stands for attributes of the item that are no such maps and lists.
 
         Raises:
             DecryptionError, KeyProviderError, KeyStoreError: as for `Field.decrypt`.
             ProtectedAttributeError: the item lacks what they are bound to.
         """
         found: list[Found] = []
+        marked: dict[str, Unreadable] = {}
         for name, shape in self.roots.items():
-            if name in rest:
-                rest[name] = shape.copied(rest[name], found, WIRE, reading=True)
-        binding: Any = key.binding(item) if found else None
+            try:
+                if name in rest:
+                    rest[name] = shape.copied(rest[name], found, WIRE, reading=True)
+            except (TypeError, ValueError) as error:  # what the database holds is not a misuse
+                refused = DecryptionError(str(error))
+            else:
+                continue
+            marked[name] = unread(refused, name, item)  # here, where no chained exception carries a value
         for each in found:
             planned = self.planned[each.attribute]
-            value = planned.read(each.value, item, binding)
+            try:
+                value = planned.read(each.value, item, key.binding(item))
+            except FieldcryptError as error:
+                value = unread(error, each.attribute, item)
             each.container[each.at] = {BINARY: PendingValue(planned.attribute, value)}
+        return marked

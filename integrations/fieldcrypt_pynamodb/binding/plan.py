@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from pynamodb.attributes import MapAttribute
 from pynamodb.constants import BINARY, NULL
 from pynamodb.models import Model
 
-from fieldcrypt import ConfigurationError, DecryptionError
+from fieldcrypt import ConfigurationError, DecryptionError, FieldcryptError
 from fieldcrypt.spi import declare_table, encrypt_fields
 from fieldcrypt_dynamodb.item.items import MIN_BATCH
 from fieldcrypt_dynamodb.item.plaintext import part_of, stored
+from fieldcrypt_dynamodb.item.unreadable import Unreadable, unread
 from fieldcrypt_dynamodb.request.warm_keys import warm_keys
 from fieldcrypt_pynamodb.attribute.companion import BlindIndexAttribute
 from fieldcrypt_pynamodb.attribute.encrypted import EncryptedAttribute
 from fieldcrypt_pynamodb.attribute.tables import table_of
+from fieldcrypt_pynamodb.attribute.unreadable import MARK
 from fieldcrypt_pynamodb.binding.declaration import check_attributes, check_shared
 from fieldcrypt_pynamodb.binding.item_class import ItemClass
 from fieldcrypt_pynamodb.binding.item_key import Binding, Item, ItemKey
 from fieldcrypt_pynamodb.binding.nested import NestedAttributes, nested_attributes
 from fieldcrypt_pynamodb.binding.planned import PlannedAttribute, Spec
+from fieldcrypt_pynamodb.errors import ProtectedAttributeError
 
 __all__ = ["Plan"]
+
+
+class _Table(NamedTuple):
+    """A table, for messages."""
+
+    name: str
+    key: list[str]
 
 
 class Plan:
@@ -48,6 +58,7 @@ class Plan:
         name = spec.fields or table
         self.item_key = ItemKey(model, spec.tenant)
         self.item_class = ItemClass.of(model)
+        self._of_table = _Table(table, [part.attr_name for part in self.item_key.parts])
         attributes = model.get_attributes()
         check_attributes(model)
         own = [
@@ -121,7 +132,8 @@ class Plan:
             values: the instance's, which gets the tags.
         """
         if self.item_class is not None:
-            self.item_class.check_plain(item, self.protected, written=True)
+            for message in self.item_class.wrong_parts(item, self.protected).values():
+                raise ProtectedAttributeError(message)
         binding: Binding | None = None
         batch: list[tuple[Any, Any]] | None = [] if self._has_batches else None
         for name, key, field, converts, tagger, companion in self._writes:
@@ -149,21 +161,26 @@ class Plan:
         if self.nested is not None:
             self.nested.seal(item, binding, self.item_key)
 
-    def unprotected(self, item: Item) -> Any:
+    def unprotected(self, item: Item) -> tuple[Any, dict[str, Unreadable]]:
         """Return the part of an item that PynamoDB deserializes, with what is inside of maps decrypted.
+
+        Besides, what stands for attributes of the model that cannot be read.
 
         Raises:
             DecryptionError: a part that is plain has the form of an encrypted value.
             As `open`.
         """
-        if self.item_class is not None:
-            self.item_class.check_plain(item, self.protected, written=False)
-        rest = dict(item)
+        rest, marked = dict(item), {}
         for name in self._names:
             rest.pop(name, None)
+        if self.item_class is not None:
+            for name, message in self.item_class.wrong_parts(item, self.protected).items():
+                marked[name] = self._unread(DecryptionError(message), name, item)
         if self.nested is not None:
-            self.nested.open(rest, item, self.item_key)
-        return rest
+            marked |= self.nested.open(rest, item, self.item_key, self._unread)
+        for name in marked:
+            del rest[name]
+        return rest, {self.model._dynamo_to_python_attr(name): marked[name] for name in marked}
 
     def open(self, item: Item, instance: Any) -> None:
         """Decrypt the values of an item into an instance.
@@ -178,25 +195,36 @@ class Plan:
             content = item.get(name)
             if not content or NULL in content:
                 continue
-            data = stored(content) if mixed else content.get(BINARY)
-            if data is None:
-                each = self.protected[name]
-                plain = DecryptionError(f"{each.attribute._label} holds a value that is not encrypted")
-                raise each.field.reported_error(plain, tenant=None if binding is None else binding[1])
-            if binding is None:
-                binding = self.item_key.binding(item)
-            context, tenant = binding
-            previous = {"part": part_of(item)} if mixed else {}
-            value = decrypt(data, tenant=tenant, context=context, **previous)
-            if from_field is not None:
-                try:
-                    value = from_field(value)
-                except DecryptionError as error:
-                    raise self.protected[name].field.reported_error(error, data, tenant) from None
+            try:
+                data = stored(content) if mixed else content.get(BINARY)
+                if data is None:
+                    each = self.protected[name]
+                    plain = DecryptionError(f"{each.attribute._label} holds a value that is not encrypted")
+                    raise each.field.reported_error(plain, tenant=None if binding is None else binding[1])
+                if binding is None:
+                    binding = self.item_key.binding(item)
+                context, tenant = binding
+                previous = {"part": part_of(item)} if mixed else {}
+                value = decrypt(data, tenant=tenant, context=context, **previous)
+                if from_field is not None:
+                    try:
+                        value = from_field(value)
+                    except DecryptionError as error:
+                        raise self.protected[name].field.reported_error(error, data, tenant) from None
+            except FieldcryptError as error:
+                values[key] = self._unread(error, name, item)
+                continue
             if is_map:
                 setattr(instance, key, value)
             else:
                 values[key] = value
+
+    def _unread(self, error: FieldcryptError, name: str, item: Item) -> Unreadable:
+        """Return what stands for a value that cannot be read, or raise the error, which says then where it is."""
+        mark = MARK.get()
+        if mark and isinstance(error, ProtectedAttributeError):  # the item lacks what its values are bound to
+            error = DecryptionError(str(error))
+        return unread(error, self._of_table, name, item, mark=mark)
 
     def planned(self, attribute: Any) -> PlannedAttribute | None:
         """Return the protected attribute that an attribute of the model is."""

@@ -64,15 +64,19 @@ class ProtectedModel(ReadingModel):
         stored = None if cls._discriminator is None else cls._get_discriminator_class(attribute_values)
         of: type[M] = cls if stored is None or not issubclass(stored, cls) else stored
         plan = of._fieldcrypt_plan()
-        instance = super()._instantiate(plan.unprotected(attribute_values))
+        rest, marked = plan.unprotected(attribute_values)
+        instance = super()._instantiate(rest)
         plan.open(attribute_values, instance)
+        instance.attribute_values.update(marked)
         return instance
 
     def _container_deserialize(self, attribute_values: dict[str, dict[str, Any]]) -> None:
         plan, before, done = self._fieldcrypt_plan(), self.attribute_values, False
         try:
-            super()._container_deserialize(plan.unprotected(attribute_values))
+            rest, marked = plan.unprotected(attribute_values)
+            super()._container_deserialize(rest)
             plan.open(attribute_values, self)
+            self.attribute_values.update(marked)
             done = True
         finally:
             if not done:

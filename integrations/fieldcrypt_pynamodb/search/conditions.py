@@ -13,6 +13,7 @@ from pynamodb.expressions.operand import Path
 
 from fieldcrypt_dynamodb.expression.conditions import NO_TAG
 from fieldcrypt_dynamodb.expression.limits import lists_of
+from fieldcrypt_dynamodb.item.unreadable import Unreadable
 from fieldcrypt_pynamodb.attribute.companion import Tag
 from fieldcrypt_pynamodb.attribute.pending import PendingOperand
 from fieldcrypt_pynamodb.binding.plan import Plan
@@ -52,13 +53,18 @@ class Search:
         return reduce(or_, (path.is_in(*some) for some in lists_of(values)))
 
     def holds(self, instance: Any) -> bool:
-        """Return True if an item that was found by its tag has the value, and is of the tenant, that was looked for."""
+        """Return True if an item that was found by its tag has the value, and is of the tenant, that was looked for.
+
+        One whose value cannot be read, and is marked, may have it.
+        """
         key = self.protected.key
         stored = instance.attribute_values.get(key)
         if stored is None or instance.get_attributes().get(key) is not self.protected.attribute:
             return False
         if self._tenant is not None and self._plan.item_key.tenant_of(instance) != self._tenant:
             return False
+        if stored.__class__ is Unreadable:  # it may be what was looked for, as in DynamoDB's integration
+            return True
         return any(self.tagger.matches(stored, plain) for plain in self._plains)
 
 
