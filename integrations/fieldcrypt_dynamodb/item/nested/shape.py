@@ -57,12 +57,12 @@ class Shape:
         attributes: the protected ones in it.
     """
 
-    __slots__ = ("_is_open", "_spelled", "_told_by", "attributes", "steps")
+    __slots__ = ("_is_list", "_is_open", "_spelled", "_told_by", "attributes", "steps")
 
     def __init__(self, told_by: str | None = None, *, is_open: bool = True) -> None:
         self.steps: dict[Step, Shape | Leaf] = {}
         self.attributes: list[str] = []
-        self._told_by, self._is_open = told_by, is_open
+        self._told_by, self._is_open, self._is_list = told_by, is_open, False
         self._spelled: dict[str, str] = {}  # paths from here, by how they are spelled: no name should be like that
 
     # Declaration
@@ -86,7 +86,7 @@ class Shape:
     def _add(self, steps: Sequence[Step], leaf: Leaf, text: str) -> None:
         step, *further = steps
         step = self._checked(step, leaf, text)
-        child = self.steps.get(step)
+        child, self._is_list = self.steps.get(step), isinstance(step, Elements)
         if leaf.attribute is not None:
             self.attributes.append(leaf.attribute)
             self._spelled[_spelling(steps)] = text
@@ -193,10 +193,6 @@ class Shape:
         if len(told) < len(elements):
             raise TypeError(f"an element on the path to {self._example} lacks the member that distinguishes it")
         return told
-
-    @property
-    def _is_list(self) -> bool:
-        return any(isinstance(step, Elements) for step in self.steps)
 
     @property
     def _example(self) -> str:
