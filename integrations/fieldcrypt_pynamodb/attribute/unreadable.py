@@ -15,7 +15,7 @@ MARK: ContextVar[bool] = ContextVar("fieldcrypt_mark_unreadable", default=False)
 
 @contextmanager
 def on_unreadable(what: OnUnreadable) -> Iterator[None]:
-    """Say what becomes of values that cannot be read, for all that models read in a with statement.
+    """Choose what becomes of values that cannot be read, for all that models read in a with statement.
 
         with on_unreadable("mark"):
             for patient in Patient.scan():
