@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import pickle
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 from boto3.dynamodb.conditions import Attr, Key
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fieldcrypt import (
+    USE_DEFAULT,
     DecryptionError,
     Encryptor,
     FieldcryptError,
@@ -21,6 +24,7 @@ from fieldcrypt import (
     KeyShreddedError,
     LocalKeyProvider,
     MemoryKeyStore,
+    TenantKeyProvider,
 )
 from fieldcrypt_dynamodb import (
     EncryptedClient,
@@ -40,6 +44,7 @@ from tests.dynamodb.patients import SSN
 from tests.dynamodb.patients import raw as raw
 from tests.dynamodb.patients import resource as resource
 from tests.support.dynamodb import OnMoto
+from tests.support.strategies import relaxed
 
 KEY = {"clinic": "south", "number": 2}
 WIRE_KEY = {"clinic": {"S": "south"}, "number": {"N": "2"}}
@@ -180,6 +185,24 @@ class TestReading(OnMoto):
         found = table.scan(on_unreadable="mark")["Items"][0]
         assert {name for name in found if isinstance(found[name], Unreadable)} == {"ssn", "email"}
         assert "'owner'" in str(found["ssn"].error)
+
+    @pytest.mark.parametrize("tenant", ["x" * 256, True])
+    def test_a_tenant_that_nobody_can_be_takes_no_page(self, plain: Any, tenant: Any) -> None:
+        """Key providers of tenants refuse to be asked for it: whoever writes to the table could write such a name."""
+        default = LocalKeyProvider.generate()
+        own = Encryptor(TenantKeyProvider(lambda _: USE_DEFAULT, default), MemoryKeyStore())
+        table = EncryptedTable(plain, described(own, tenant="owner", attributes={"ssn": str}))
+        table.put_item(Item={**KEY, "ssn": SSN, "owner": "c7"})
+        change(plain, owner=tenant)
+        with pytest.raises(DecryptionError):
+            table.scan()
+        assert isinstance(table.scan(on_unreadable="mark")["Items"][0]["ssn"], Unreadable)
+
+    def test_nor_does_a_value_of_a_key_store_where_there_is_none(self, plain: Any) -> None:
+        table = EncryptedTable(plain, described(Encryptor(LocalKeyProvider.generate()), attributes={"ssn": str}))
+        table.put_item(Item={**KEY, "ssn": SSN})
+        change(plain, ssn=b"\x01" + bytes(80))
+        assert isinstance(table.scan(on_unreadable="mark")["Items"][0]["ssn"], Unreadable)
 
     def test_items_of_other_tenants_are_marked_too(self, table: EncryptedTable) -> None:
         found = by_number(of_tenant(table, "north").scan(on_unreadable="mark"))
@@ -380,6 +403,61 @@ class TestSearch(OnMoto):
         asked = {"IndexName": "by_email", "KeyConditionExpression": Key("email").eq("2@example.org")}
         found = table.query(**asked, on_unreadable="mark")["Items"]
         assert isinstance(found[0]["email"], Unreadable)
+
+
+def stores() -> list[Encryptor]:
+    """One with a key store, one without, and one of tenants with key providers of their own."""
+    of_tenants = TenantKeyProvider(lambda _: USE_DEFAULT, LocalKeyProvider.generate())
+    policy = KeyPolicy(replication_wait=timedelta(0), unknown_records_per_second=1_000_000)
+    return [
+        Encryptor(LocalKeyProvider.generate(), MemoryKeyStore(), policy=policy),
+        Encryptor(LocalKeyProvider.generate(), policy=policy),
+        Encryptor(of_tenants, MemoryKeyStore(), policy=policy),
+    ]
+
+
+class TestHostileItems:
+    """Whoever writes to the table can write anything."""
+
+    TABLES = tuple(
+        described(
+            encryptor, tenant="owner", attributes={"ssn": str, "born": date, "a.b[].c": int, "a.d": object}, seal=seal
+        )
+        for encryptor in stores()
+        for seal in (None, ItemSeal("seal", over=("ssn", "role")))
+    )
+    ENVELOPES = st.builds(bytes.__add__, st.sampled_from([b"\x01", b"\x02", b"\x03"]), st.binary(max_size=120))
+    SCALARS = st.one_of(
+        st.builds(lambda data: {"B": data}, ENVELOPES | st.just(b"")),
+        st.builds(lambda text: {"S": text}, st.text(st.characters(exclude_categories=["Cs"]), max_size=300)),
+        st.sampled_from([{"N": "1E+125"}, {"N": "-0"}, {"BOOL": True}, {"NULL": True}, {"NS": ["1", "1.5"]}]),
+    )
+    VALUES = st.recursive(
+        SCALARS,
+        lambda inner: (
+            st.builds(lambda each: {"L": each}, st.lists(inner, max_size=2))
+            | st.builds(lambda each: {"M": each}, st.dictionaries(st.sampled_from("bcd"), inner, max_size=3))
+        ),
+        max_leaves=5,
+    )
+
+    @settings(relaxed, max_examples=300)
+    @given(
+        st.sampled_from(TABLES),
+        st.dictionaries(st.sampled_from(["owner", "ssn", "born", "a", "role", "seal"]), VALUES, min_size=1),
+        st.sampled_from(["python", "dynamodb", "json"]),
+    )
+    def test_none_takes_more_than_itself(self, table: ProtectedTable, changed: dict[str, Any], to: Any) -> None:
+        """It gives marks, or values as ever; and where errors are raised, one of ours that says which item it is."""
+        inner = {"b": [{"c": 1}], "d": "x"}
+        good = {**KEY, "owner": "c7", "ssn": SSN, "born": date(1990, 1, 2), "role": "nurse", "a": inner}
+        hostile = {**table.encrypt_item(good, to="dynamodb"), **changed}
+        found = table.decrypt_item(hostile, form="dynamodb", to=to, on_unreadable="mark")
+        if "<unreadable: patients." not in repr(found):
+            assert table.decrypt_item(hostile, form="dynamodb", to=to) == found
+            return
+        with pytest.raises(FieldcryptError, match=r"of the item {'clinic': 'south', 'number': 2}"):
+            table.decrypt_item(hostile, form="dynamodb", to=to)
 
 
 class TestWrites(OnMoto):

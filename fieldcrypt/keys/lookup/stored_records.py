@@ -75,8 +75,8 @@ class StoredRecords:
         """Return the record of a key id.
 
         Raises:
-            KeyNotFoundError: there is none; `KeyShreddedError` if it was shredded.
-            KeyStoreError: the store cannot be used, or there is none.
+            KeyNotFoundError: there is none, or no store; `KeyShreddedError` if it was shredded.
+            KeyStoreError: the store cannot be used.
         """
         store = self._required()
         record = self._ask(lambda: store.get(key_id))
@@ -166,7 +166,7 @@ class StoredRecords:
 
     def _required(self) -> KeyStore:
         if self._store is None:
-            raise KeyStoreError("the value was written with a key store, but the Encryptor has none")
+            raise KeyNotFoundError("the value was written with a key store, but the Encryptor has none")
         return self._store
 
     def _ask(self, work: Callable[[], T]) -> T:

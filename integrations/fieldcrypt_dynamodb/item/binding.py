@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from fieldcrypt import DecryptionError, Event, EventKind, RowContext, key_text, row_context
+from fieldcrypt.spi import MAX_TENANT_SIZE
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError
 from fieldcrypt_dynamodb.item.description import TableDescription
 from fieldcrypt_dynamodb.item.entities.key_tags import KeyTags
@@ -135,7 +136,10 @@ class Bindings:
 
     def _binding_read(self, item: Item) -> Binding:
         try:
-            return Binding(self._row(item, WIRE), self._tenant(item, WIRE))
+            tenant = self._tenant(item, WIRE)
+            if tenant is not None and not 0 < len(tenant.encode()) <= MAX_TENANT_SIZE:
+                raise ValueError(f"no tenant of {self.table.name} can have the name that an item has")
+            return Binding(self._row(item, WIRE), tenant)
         except (ProtectedAttributeError, TypeError, ValueError) as error:  # what the database holds is not a misuse
             self.table.encryptor.report(Event(EventKind.VALUE_REFUSED, place=self.table.name))
             raise DecryptionError(str(error)) from None
