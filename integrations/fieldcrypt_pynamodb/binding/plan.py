@@ -89,7 +89,7 @@ class Plan:
         }
         # The hot path unpacks tuples, which costs less than to look attributes up.
         self._names = tuple(self.protected)
-        self._reads = [
+        self._reads: list[tuple[Any, ...]] = [
             (
                 each.attr_name,
                 each.key,
@@ -135,7 +135,8 @@ class Plan:
             for message in self.item_class.wrong_parts(item, self.protected).values():
                 raise ProtectedAttributeError(message)
         binding: Binding | None = None
-        batch: list[tuple[Any, Any]] | None = [] if self._has_batches else None
+        context = tenant = None
+        contents, parts = [], []
         for name, key, field, converts, tagger, companion in self._writes:
             content = item.get(name)
             if content is None:
@@ -144,20 +145,18 @@ class Plan:
                     values.pop(tagger.key, None)
                 continue
             if binding is None:
-                binding = self.item_key.binding(item)
-            context, tenant = binding
+                binding = context, tenant = self.item_key.binding(item)
             plain = content[BINARY].plain if converts else values[key]
             if tagger is not None:
                 tag = values[tagger.key] = tagger.tag(plain, tenant)
                 item[companion] = {BINARY: bytes(tag)}  # type: ignore[index]
-            if batch is not None:
-                batch.append((content, (field, plain, context)))
+            if self._has_batches:
+                contents.append(content)
+                parts.append((field, plain, context))
             else:
                 content[BINARY] = field.encrypt(plain, tenant=tenant, context=context)
-        if batch and binding is not None:
-            sealed = encrypt_fields([part for _, part in batch], tenant=binding[1])
-            for (content, _), data in zip(batch, sealed, strict=True):
-                content[BINARY] = data
+        for content, data in zip(contents, encrypt_fields(parts, tenant=tenant), strict=True):
+            content[BINARY] = data
         if self.nested is not None:
             self.nested.seal(item, binding, self.item_key)
 
@@ -190,6 +189,7 @@ class Plan:
             DecryptionError, KeyProviderError, KeyStoreError: as for `Field.decrypt`.
         """
         binding: Binding | None = None
+        context = tenant = None
         values = instance.attribute_values
         for name, key, decrypt, from_field, is_map, mixed in self._reads:
             content = item.get(name)
@@ -200,12 +200,13 @@ class Plan:
                 if data is None:
                     each = self.protected[name]
                     plain = DecryptionError(f"{each.attribute._label} holds a value that is not encrypted")
-                    raise each.field.reported_error(plain, tenant=None if binding is None else binding[1])
+                    raise each.field.reported_error(plain, tenant=tenant)
                 if binding is None:
-                    binding = self.item_key.binding(item)
-                context, tenant = binding
-                previous = {"part": part_of(item)} if mixed else {}
-                value = decrypt(data, tenant=tenant, context=context, **previous)
+                    binding = context, tenant = self.item_key.binding(item)
+                if mixed:
+                    value = decrypt(data, tenant=tenant, context=context, part=part_of(item))
+                else:
+                    value = decrypt(data, tenant=tenant, context=context)
                 if from_field is not None:
                     try:
                         value = from_field(value)
