@@ -32,6 +32,9 @@ class Name(str, enum.Enum):  # noqa: UP042 (a StrEnum is what str makes of it)
     NORTH = "north"
     PATIENTS = "patients"
     STATEMENT = "SELECT * FROM patients"
+    TAG = "email_tag"
+    TENANT = "clinic"
+    SSN = "ssn"
 
 
 class TestRefusals(OnMoto):
@@ -205,6 +208,20 @@ class TestRefusals(OnMoto):
         ):
             with secrets.nothing_is_sent(), pytest.raises(ProtectedAttributeError):
                 getattr(client, operation)(**how)
+
+    @pytest.mark.parametrize("name", [Name.TAG, Name.TENANT])
+    def test_an_attribute_named_by_an_enum_member_is_the_attribute(
+        self, table: EncryptedTable, secrets: Secrets, name: Name
+    ) -> None:
+        """Where expressions have a placeholder for its name."""
+        given = {"ExpressionAttributeNames": {"#name": name}, "ExpressionAttributeValues": {":value": SSN}}
+        with secrets.nothing_is_sent(), pytest.raises(ProtectedAttributeError):
+            table.update_item(Key=KEY, UpdateExpression="SET #name = :value", **given)
+
+    def test_a_projection_by_enum_members_has_what_they_name(self, table: EncryptedTable) -> None:
+        table.put_item(Item=ITEM)
+        projection = {"ProjectionExpression": "#ssn", "ExpressionAttributeNames": {"#ssn": Name.SSN}}
+        assert table.get_item(Key=KEY, **projection)["Item"] == {"ssn": ITEM["ssn"]}
 
     def test_neither_are_the_tables_of_a_resource(self, resource: Any, description: ProtectedTable) -> None:
         with pytest.raises(ProtectedAttributeError):

@@ -119,10 +119,10 @@ class Tokens:
     def _resolved(self, token: Token) -> str:
         if not token.text.startswith("#"):
             return token.text
-        try:
-            return self._names[token.text]
-        except KeyError:
-            raise ProtectedAttributeError(f"ExpressionAttributeNames has no {token.text}") from None
+        if token.text not in self._names:
+            raise ProtectedAttributeError(f"ExpressionAttributeNames has no {token.text}")
+        name = self._names[token.text]
+        return str.__str__(name) if isinstance(name, str) else name  # of an Enum member, the text that is sent
 
     def unreadable_error(self) -> ProtectedAttributeError:
         """Return the error of an expression that cannot be read."""
