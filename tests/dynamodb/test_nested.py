@@ -98,6 +98,10 @@ def bytes_of_binary(value: Any) -> Any:
         {"phones": [{"kind": 1.5, "number": 5550100}]},
         {"profile.ssn": "219-09-9999"},
         {"addresses[0].street": "Elm Street 1"},
+        {"addresses[0]": {"street": "Elm Street 1"}},
+        {"phones[0].extra": {"pin": b"\0pin-one"}},
+        {"profile.ssn.last": "9999"},
+        {"profile\\.ssn": "219-09-9999"},
         {"phones": [{"kind": "home", "extra.pin": b"\0pin-one"}]},
     ],
     ids=str,
@@ -111,6 +115,15 @@ def test_an_item_of_another_shape_is_refused(table: EncryptedTable, secrets: Sec
 def test_the_refusal_of_a_name_with_a_dot_says_how_to_declare_it(table: EncryptedTable) -> None:
     with pytest.raises(ProtectedAttributeError, match=r"profile\.ssn.*literal_name=True"):
         table.put_item(Item={**KEY, "profile.ssn": "219-09-9999"})
+
+
+def test_a_name_with_a_dot_that_leads_to_nothing_protected_is_one_like_any_other(
+    table: EncryptedTable, raw: Any
+) -> None:
+    item = {**KEY, "ssn.checked": "yes", "profile.city": "Oslo", "ward[0].bed": "5", "a.b": {"ssn": "6"}, "..": "7"}
+    table.put_item(Item=item)
+    assert read(table) == item
+    assert stored(raw)["ssn.checked"] == {"S": "yes"}
 
 
 def test_a_literal_name_protects_the_attribute_of_that_name(raw: Any, resource: Any, encryptor: Encryptor) -> None:

@@ -115,6 +115,9 @@ REFUSED = [
     "SET phones = list_append(phones, :l)",
     "SET #literal = :s",
     "SET #element = :s",
+    "SET #around = :m",
+    "SET #around.pin = :s",
+    "SET #inside = :s",
     "SET ssn.part = :s",
 ]
 
@@ -125,7 +128,12 @@ def test_an_update_that_would_store_plaintext_or_break_a_value_is_refused(
 ) -> None:
     table.put_item(Item=ITEM)
     values = {":s": SECRET, ":n": 5, ":l": [{"number": 5550122}], ":m": {"pin": b"\0pin-two"}}
-    names = {"#literal": "profile.ssn", "#element": "addresses[3].street"}
+    names = {
+        "#literal": "profile.ssn",
+        "#element": "addresses[3].street",
+        "#around": "phones[0].extra",
+        "#inside": "profile.ssn.x",
+    }
     with secrets.nothing_is_sent(), pytest.raises(ProtectedAttributeError, match=r"patients"):
         table.update_item(
             Key=KEY,

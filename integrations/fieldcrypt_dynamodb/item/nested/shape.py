@@ -13,7 +13,8 @@ from fieldcrypt_dynamodb.item.nested.met import Meaning, Met
 
 __all__ = ["Found", "Leaf", "Shape"]
 
-_ELEMENT = re.compile(r"\[[^\]]*\]")
+_STEP = re.compile(r"\[[^\]]*\]|[^.\[\]]+")  # of a path that was taken for a name
+_HOLDING = frozenset({Meaning.PROTECTED, Meaning.INSIDE, Meaning.AROUND})
 
 Step = str | Elements
 
@@ -57,13 +58,13 @@ class Shape:
         attributes: the protected ones in it.
     """
 
-    __slots__ = ("_is_list", "_is_open", "_spelled", "_told_by", "attributes", "steps")
+    __slots__ = ("_avoided", "_is_list", "_is_open", "_told_by", "attributes", "steps")
 
     def __init__(self, told_by: str | None = None, *, is_open: bool = True) -> None:
         self.steps: dict[Step, Shape | Leaf] = {}
         self.attributes: list[str] = []
         self._told_by, self._is_open, self._is_list = told_by, is_open, False
-        self._spelled: dict[str, str] = {}  # paths from here, by how they are spelled: no name should be like that
+        self._avoided: list[Shape] = []  # as here, no name should be spelled like a path that leads to their values
 
     # Declaration
 
@@ -89,7 +90,6 @@ class Shape:
         child, self._is_list = self.steps.get(step), isinstance(step, Elements)
         if leaf.attribute is not None:
             self.attributes.append(leaf.attribute)
-            self._spelled[_spelling(steps)] = text
         if further and child is None:
             child = self.steps[step] = Shape(_told_by(step), is_open=self._is_open)
         if isinstance(child, Shape) and further:
@@ -200,7 +200,7 @@ class Shape:
 
     def avoid(self, other: Shape) -> None:
         """Take names that stand for a path of another shape by mistake for mistakes here too."""
-        self._spelled |= other._spelled
+        self._avoided.append(other)
 
     def is_misspelled(self, name: str) -> bool:
         """Return True if a name of a member stands for a path by mistake."""
@@ -244,18 +244,20 @@ class Shape:
         return Met(Meaning.PLAIN if self._is_open else Meaning.UNKNOWN, name)
 
     def _misspelled(self, name: str) -> str | None:
-        if not self._spelled or ("." not in name and "[" not in name):
+        """Return the protected attribute to which, or into or around which, a name leads if it is read as a path."""
+        if "." not in name and "[" not in name:
             return None
-        return self._spelled.get(_ELEMENT.sub("[]", name))
+        steps: list[Any] = [0 if step[0] == "[" else step for step in _STEP.findall(name.replace("\\", ""))]
+        for shape in (self, *self._avoided):
+            if len(steps) > 1 and isinstance(shape.steps.get(steps[0]), Shape):
+                met = shape.met(steps)
+                if met.meaning in _HOLDING:
+                    return met.attribute
+        return None
 
 
 def _told_by(step: Step) -> str | None:
     return step.told_by if isinstance(step, Elements) else None
-
-
-def _spelling(steps: Sequence[Step]) -> str:
-    """Return how a path is spelled by who takes all of it for one name, whatever stands in brackets."""
-    return "".join("[]" if isinstance(step, Elements) else f".{step}" for step in steps).removeprefix(".")
 
 
 def _content(value: Any, kind: str, form: Form) -> Any:
