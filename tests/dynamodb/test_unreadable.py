@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from boto3.dynamodb.conditions import Attr, Key
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fieldcrypt import (
@@ -441,6 +441,9 @@ class TestHostileItems:
         max_leaves=5,
     )
 
+    @example(TABLES[4], {"owner": {"S": ""}}, "python")
+    @example(TABLES[5], {"owner": {"S": ""}}, "python")
+    @example(TABLES[2], {"ssn": {"B": b"\x01" + bytes(80)}}, "python")
     @settings(relaxed, max_examples=300)
     @given(
         st.sampled_from(TABLES),
