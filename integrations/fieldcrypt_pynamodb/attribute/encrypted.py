@@ -115,7 +115,7 @@ class EncryptedAttribute(ProtectedAttribute[T]):
         self._key: str | None = None  # its name in models, if it has the same in all of them
         self._bound_to_items = False
         self.origin = self  # of which maps have copies
-        self._unconverted: PendingValue | None = PendingValue(self, None)  # encrypted as the instance has them
+        self._unconverted: PendingValue | None = None  # for values that are encrypted as the instance has them
 
     def __set_name__(self, owner: type[Any], name: str) -> None:
         self.inner.__set_name__(owner, name)
@@ -140,7 +140,7 @@ class EncryptedAttribute(ProtectedAttribute[T]):
     def _be_seen(self, owner: type[Any]) -> None:
         """Note a class that has the attribute, its own or inherited: PynamoDB looks at the attributes of each."""
         self._seen.add(owner)
-        self._cached_own = None  # there may be another table now
+        self._cached_own = None
         for kind, base in ((Model, EncryptedModel), (MapAttribute, EncryptedMap)):
             if issubclass(owner, kind) and not issubclass(owner, base):
                 with_base(owner, base)
@@ -159,9 +159,8 @@ class EncryptedAttribute(ProtectedAttribute[T]):
 
     def _bind_to_items(self, *, nested: bool = False) -> None:
         """Leave encryption to the decorated model that the attribute belongs to, which knows the item."""
-        self._bound_to_items = True
-        if nested:  # the model does not have the value, but the map
-            self._unconverted = None
+        self._bound_to_items = True  # of one inside of a map the instance does not have the value
+        self._unconverted = None if nested else PendingValue(self, None)
 
     def __set__(self, instance: Any, value: Any) -> None:
         if isinstance(self.inner, MapAttribute) and isinstance(value, Mapping):
@@ -180,10 +179,14 @@ class EncryptedAttribute(ProtectedAttribute[T]):
         return self._own().field
 
     def _own(self) -> OwnField:
-        """Return it for the present name of the table."""
         own = self._cached_own
-        if own is None or not own.is_current():
-            self._cached_own = own = own_field(self, self._owners)
+        if own is not None:
+            for model in own.models:
+                if model.Meta.table_name != own.table:
+                    break
+            else:
+                return own
+        self._cached_own = own = own_field(self, self._owners)
         return own
 
     @property
@@ -199,8 +202,9 @@ class EncryptedAttribute(ProtectedAttribute[T]):
     def serialize(self, value: Any) -> Any:
         """Encrypt a value, or leave that to the model that knows the item. PynamoDB takes None for an absent one."""
         if self._convert is None:
-            pending = self._bound_to_items and (self._unconverted or PendingValue(self, value))
-            return pending or self._own().field.encrypt(value)
+            if self._unconverted is not None:
+                return self._unconverted
+            return PendingValue(self, value) if self._bound_to_items else self._own().field.encrypt(value)
         plain = self._to_field(value)
         if plain is None:
             return None
@@ -208,15 +212,16 @@ class EncryptedAttribute(ProtectedAttribute[T]):
 
     def get_value(self, value: dict[str, Any]) -> Any:
         """Return what `deserialize` takes: with mixed reading any type of DynamoDB's."""
-        if value.get(BINARY).__class__ is PendingValue:  # which the model has decrypted
-            return value[BINARY]
-        return super().get_value(value) if self.protection.accepted is None else stored(value)
+        data = value.get(BINARY)
+        if self.protection.accepted is not None and data.__class__ is not PendingValue:
+            return stored(value)
+        return super().get_value(value) if data is None else data
 
     def deserialize(self, value: Any) -> Any:
         """Decrypt a value that is not bound to an item."""
-        if value.__class__ is PendingValue:
-            return value.plain
         if self._bound_to_items:
+            if value.__class__ is PendingValue:  # which the model has decrypted
+                return value.plain
             raise ProtectedAttributeError(
                 f"{self._label} is bound to its item: read it through its decorated model", field=self.field_name
             )
@@ -224,11 +229,11 @@ class EncryptedAttribute(ProtectedAttribute[T]):
 
     def _to_field(self, value: Any) -> Any:
         """Return a value as the field takes it."""
-        if value.__class__ is Unreadable:
-            raise ProtectedAttributeError(f"{self._label} could not be read, and cannot be written: {value.error}")
         try:
             return value if self._convert is None else self._convert(value)
         except (TypeError, ValueError) as error:
+            if value.__class__ is Unreadable:
+                raise ProtectedAttributeError(f"{self._label} could not be read: {value.error}") from None
             raise located(error, field=self.field_name) from None
 
     def _pending(self, value: Any) -> PendingValue:
@@ -242,8 +247,6 @@ class EncryptedAttribute(ProtectedAttribute[T]):
         if plain is None or self.index is None:
             raise self._refusal_error()
         return PendingValue(self, plain)
-
-    # What works. The model encrypts, and computes tags, when it gets to see the condition or the update.
 
     def __eq__(self, other: Any) -> Comparison:  # type: ignore[override]
         return equal(self, PendingOperand(self._searched_value(other)))

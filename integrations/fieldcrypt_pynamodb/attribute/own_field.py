@@ -28,13 +28,6 @@ class OwnField(NamedTuple):
     field: Field[Any]
     decrypt: Any
 
-    def is_current(self) -> bool:
-        """Return True if the table is still called so."""
-        for model in self.models:  # noqa: SIM110 (a generator takes three times as long)
-            if model.Meta.table_name != self.table:
-                return False
-        return True
-
     def read(self, data: Any, from_field: Any) -> Any:
         """Decrypt a value, and convert it; return what stands for it if it cannot be read, and that is asked for.
 

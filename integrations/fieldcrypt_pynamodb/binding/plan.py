@@ -169,7 +169,7 @@ class Plan:
             DecryptionError: a part that is plain has the form of an encrypted value.
             As `open`.
         """
-        rest, marked = dict(item), {}
+        rest, marked = dict(item), {}  # type: dict[str, Any], dict[str, Unreadable]
         for name in self._names:
             rest.pop(name, None)
         if self.item_class is not None:
@@ -177,8 +177,9 @@ class Plan:
                 marked[name] = self._unread(DecryptionError(message), name, item)
         if self.nested is not None:
             marked |= self.nested.open(rest, item, self.item_key, self._unread)
-        for name in marked:
-            del rest[name]
+        if not marked:
+            return rest, marked
+        rest = {name: rest[name] for name in rest.keys() - marked}
         return rest, {self.model._dynamo_to_python_attr(name): marked[name] for name in marked}
 
     def open(self, item: Item, instance: Any) -> None:

@@ -9,6 +9,7 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
 from fieldcrypt_pynamodb.attribute.encrypted import EncryptedAttribute
+from fieldcrypt_pynamodb.attribute.encrypted_model import EncryptedModel
 from fieldcrypt_pynamodb.binding.nested import nested_attributes
 from fieldcrypt_pynamodb.binding.plan import Plan
 from fieldcrypt_pynamodb.binding.planned import Spec
@@ -55,7 +56,8 @@ class ProtectedModel(ReadingModel):
     # Writing and reading. PynamoDB's serializers leave values of protected attributes pending.
 
     def _container_serialize(self, null_check: bool = True) -> dict[str, dict[str, Any]]:
-        item = super()._container_serialize(null_check=null_check)
+        skipped = EncryptedModel if null_check else ReadingModel  # which has nothing to do then
+        item = super(skipped, self)._container_serialize(null_check=null_check)
         self._fieldcrypt_plan().seal(item, self.attribute_values)
         return item
 
@@ -65,9 +67,10 @@ class ProtectedModel(ReadingModel):
         of: type[M] = cls if stored is None or not issubclass(stored, cls) else stored
         plan = of._fieldcrypt_plan()
         rest, marked = plan.unprotected(attribute_values)
-        instance = super()._instantiate(rest)
+        instance = super(EncryptedModel, cls)._instantiate(rest)  # which places errors that are none here
         plan.open(attribute_values, instance)
-        instance.attribute_values.update(marked)
+        if marked:
+            instance.attribute_values.update(marked)
         return instance
 
     def _container_deserialize(self, attribute_values: dict[str, dict[str, Any]]) -> None:
