@@ -73,8 +73,8 @@ def write_applied_error(
 
 
 def named_error(error: TypeError | ValueError, attribute: str, tenant: str | None = None) -> TypeError | ValueError:
-    """Return an error about a value with the attribute's name before it."""
-    message = str(error)
+    """Return an error about a value with the attribute's name before it, in place of the field's."""
+    message = str(error).removeprefix(f"{getattr(error, 'field', None)}: ")
     kind = TypeError if isinstance(error, TypeError) else ValueError
     new = kind(message if attribute in message else f"{attribute}: {message}")
     new.__dict__.update(error.__dict__)

@@ -520,6 +520,18 @@ class TestPlaces(OnMoto):
         assert str(caught.value).startswith(PLACE)
         assert type(caught.value) is TypeError
 
+    @pytest.mark.parametrize("attribute", ["ssn", "profile.ssn"])
+    def test_it_names_the_attribute_where_the_field_has_another_name(
+        self, plain: Any, encryptor: Encryptor, attribute: str
+    ) -> None:
+        fields = {"fields": "people", "attributes": {"ssn": str, "profile.ssn": str}}
+        table = EncryptedTable(plain, described(encryptor, **fields))
+        wrong = {"profile": {"ssn": 5}} if "." in attribute else {"ssn": 5}
+        with pytest.raises(TypeError) as caught:
+            table.put_item(Item={**KEY, **wrong})
+        message = f"{PLACE.replace('ssn', attribute)}: expected str, got int"
+        assert str(caught.value).partition(" (tenant")[0] == message
+
 
 def put(number: int, **more: Any) -> dict[str, Any]:
     return {"PutRequest": {"Item": item("south", number, **more)}}

@@ -105,9 +105,9 @@ class Items(Bindings):
                 return ProtectedAttributeError(
                     f"{self.table.name}.{name} cannot be written, for it could not be read: {value.error}"
                 )
-        attribute = getattr(error, "field", None)
-        if isinstance(error, FieldcryptError) or attribute is None:
+        if isinstance(error, FieldcryptError) or getattr(error, "field", None) is None:
             return error
+        attribute = str(error).partition(": ")[0]  # where the field has another name
         return placed_error(error, attribute, key_of(item, self.table.key, self.form))
 
     def _is_plain(self, item: Item) -> bool:
