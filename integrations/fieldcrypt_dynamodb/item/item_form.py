@@ -47,7 +47,11 @@ def has_text_for_bytes(item: Mapping[str, Any]) -> bool:
 def _decoded(text: Any) -> bytes:
     if not isinstance(text, str):
         raise TypeError(f"expected base64 text, as JSON has it, got {type(text).__name__}")
-    return b64decode(text, validate=True)
+    try:
+        return b64decode(text, validate=True)
+    except ValueError:
+        pass  # raised below, where no chained exception shows the text
+    raise ValueError("expected base64 text, as JSON has it")
 
 
 def _encoded(data: Any) -> str:

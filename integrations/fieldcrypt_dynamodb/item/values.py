@@ -107,11 +107,14 @@ def member(type: Any, name: Any) -> Any:
     return type[name]
 
 
-def parsed(type: Any, text: str) -> Any:
+def parsed(type: Any, text: Any) -> Any:
+    if not isinstance(text, str):
+        raise TypeError(f"expected the text of a {type.__name__}, got {text.__class__.__name__}")
     try:
         return TEXTS[type](text)
-    except ValueError:  # whose message may show the text
-        raise ValueError(f"expected the text of a {type.__name__}") from None
+    except ValueError:
+        pass  # raised below, where no chained exception shows the text
+    raise ValueError(f"expected the text of a {type.__name__}")
 
 
 def text_of(value: Any) -> str:

@@ -67,8 +67,11 @@ class PreparedRequests:
 
         Raises:
             ProtectedAttributeError: it has a protected attribute, or is the key of another tenant's item.
+            TypeError: it is no key at all, where tags are a part of keys.
         """
         if key.__class__ is not dict and not isinstance(key, Mapping):
+            if self.items.key_tags is not None:  # boto3 would show it, and it may be what the tag is of
+                raise TypeError(f"a key is a mapping of names to values, not a {type(key).__name__}")
             return key  # boto3 says what is wrong with it
         key = self.items.stored_key(key)
         guard = self.table.guard
