@@ -16,7 +16,7 @@ from fieldcrypt_dynamodb.request.batches import Requests
 from fieldcrypt_dynamodb.request.exchange import Exchange, Response, Send, run
 from fieldcrypt_dynamodb.request.operations import NOT_ON_PROTECTED, PASSED, READS, check_kind, of_boto3, tables_named
 from fieldcrypt_dynamodb.request.parameters import boto3_params
-from fieldcrypt_dynamodb.wire_client import wire_client
+from fieldcrypt_dynamodb.wire_client import method_of, wire_client
 
 __all__ = ["AnyClient", "EncryptedClient"]
 
@@ -73,19 +73,19 @@ class AnyClient(Generic[A]):
 
     def batch_get_item(self, **params: Any) -> A:
         """Get and decrypt items."""
-        return self._run(self._requests.batch_get_item(params), self._wire.batch_get_item)
+        return self._run(self._requests.batch_get_item(params), method_of(self._wire, "batch_get_item"))
 
     def batch_write_item(self, **params: Any) -> A:
         """Encrypt and put, or delete, items."""
-        return self._run(self._requests.batch_write_item(params), self._wire.batch_write_item)
+        return self._run(self._requests.batch_write_item(params), method_of(self._wire, "batch_write_item"))
 
     def transact_get_items(self, **params: Any) -> A:
         """Get and decrypt items, in a transaction."""
-        return self._run(self._requests.transact_get_items(params), self._wire.transact_get_items)
+        return self._run(self._requests.transact_get_items(params), method_of(self._wire, "transact_get_items"))
 
     def transact_write_items(self, **params: Any) -> A:
         """Encrypt and write items, in a transaction."""
-        return self._run(self._requests.transact_write_items(params), self._wire.transact_write_items)
+        return self._run(self._requests.transact_write_items(params), method_of(self._wire, "transact_write_items"))
 
     def get_paginator(self, operation_name: str) -> Any:
         """Return boto3's paginator of an operation, whose pages are decrypted."""
@@ -102,7 +102,7 @@ class AnyClient(Generic[A]):
             if operation in READS:
                 params, _ = boto3_params(params)
             return getattr(self._client, operation)(**params)  # type: ignore[no-any-return]
-        return self._run(getattr(requests, operation)(params), getattr(self._wire, operation))
+        return self._run(getattr(requests, operation)(params), method_of(self._wire, operation))
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):

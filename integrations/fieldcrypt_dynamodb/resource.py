@@ -14,7 +14,7 @@ from fieldcrypt_dynamodb.request.batches import Requests
 from fieldcrypt_dynamodb.request.exchange import Exchange, Response, Send, run
 from fieldcrypt_dynamodb.request.operations import check_kind, of_boto3
 from fieldcrypt_dynamodb.table import AnyTable, EncryptedTable
-from fieldcrypt_dynamodb.wire_client import wire_client
+from fieldcrypt_dynamodb.wire_client import method_of, wire_client
 
 __all__ = ["AnyResource", "EncryptedResource"]
 
@@ -52,11 +52,11 @@ class AnyResource(Generic[A]):
 
     def batch_get_item(self, **params: Any) -> A:
         """Get and decrypt items."""
-        return self._run(self._requests.batch_get_item(params), self._client.batch_get_item)
+        return self._run(self._requests.batch_get_item(params), method_of(self._client, "batch_get_item"))
 
     def batch_write_item(self, **params: Any) -> A:
         """Encrypt and put, or delete, items."""
-        return self._run(self._requests.batch_write_item(params), self._client.batch_write_item)
+        return self._run(self._requests.batch_write_item(params), method_of(self._client, "batch_write_item"))
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):

@@ -17,7 +17,7 @@ from fieldcrypt_dynamodb.protected_table import ProtectedTable
 from fieldcrypt_dynamodb.request.batches import Requests
 from fieldcrypt_dynamodb.request.exchange import Exchange, Response, Send, run
 from fieldcrypt_dynamodb.request.operations import check_kind, of_boto3, table_name
-from fieldcrypt_dynamodb.wire_client import wire_client
+from fieldcrypt_dynamodb.wire_client import method_of, wire_client
 
 __all__ = ["PASSED", "AnyTable", "EncryptedTable"]
 
@@ -91,7 +91,7 @@ class AnyTable(Generic[A]):
 
     def _on_table(self, operation: str, params: dict[str, Any]) -> A:
         exchange = getattr(self._requests, operation)({"TableName": self._table.name, **params})
-        return self._run(exchange, getattr(self._client, operation))
+        return self._run(exchange, method_of(self._client, operation))
 
     @property
     def meta(self) -> Any:
@@ -101,7 +101,8 @@ class AnyTable(Generic[A]):
         return Meta(self._table.meta, client)
 
     def _write_batch(self, items: dict[str, Any]) -> A:
-        return self._run(self._batches.batch_write_item({"RequestItems": items}), self._client.batch_write_item)
+        exchange = self._batches.batch_write_item({"RequestItems": items})
+        return self._run(exchange, method_of(self._client, "batch_write_item"))
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):

@@ -6,17 +6,22 @@ each response along the shapes of the operation's model. Here they are shown a m
 
 from __future__ import annotations
 
-from copy import copy
+import inspect
+from collections.abc import Callable
+from copy import copy, deepcopy
 from typing import Any
 
+from boto3.dynamodb.transform import ParameterTransformer
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.client import BaseClient
 
 from fieldcrypt import ConfigurationError
 
-__all__ = ["wire_client"]
+__all__ = ["method_of", "wire_client"]
 
 _COPIED_AT = "provide-client-params."
 _CONVERTED_AT = ("before-parameter-build.", "after-call.")
+_CALL = "_make_api_call"  # what all methods call
 
 
 def wire_client(client: Any) -> Any:
@@ -43,6 +48,43 @@ def wire_client(client: Any) -> Any:
     other.meta = copy(client.meta)
     other.meta.events = _Events(client.meta.events)
     return other
+
+
+def method_of(client: Any, name: str) -> Callable[..., Any]:
+    """Return a method that takes and gives values in DynamoDB's own form.
+
+    What a program put in the place of a method of its client, a spy of a test for example, mostly calls that method,
+    and with it boto3's conversions. So it is given Python's form, as boto3 gives it, and gives that.
+
+    Args:
+        client: of `wire_client`, or one whose values have DynamoDB's own form anyway.
+        name: the method's.
+    """
+    own = client.__dict__
+    if (name in own or _CALL in own) and isinstance(client.meta.events, _Events):
+        return _in_python_s_form(client, name)
+    return getattr(client, name)  # type: ignore[no-any-return]
+
+
+def _in_python_s_form(client: Any, name: str) -> Callable[..., Any]:
+    model = client.meta.service_model.operation_model(client.meta.method_to_api_mapping[name])
+
+    def converted(values: Any, shape: Any, convert: Callable[[Any], Any]) -> Any:
+        new = deepcopy(values)
+        ParameterTransformer().transform(new, shape, convert, "AttributeValue")
+        return new
+
+    def answer(response: Any) -> Any:
+        return converted(response, model.output_shape, TypeSerializer().serialize)
+
+    async def awaited(response: Any) -> Any:
+        return answer(await response)
+
+    def call(**params: Any) -> Any:
+        response = getattr(client, name)(**converted(params, model.input_shape, TypeDeserializer().deserialize))
+        return awaited(response) if inspect.isawaitable(response) else answer(response)
+
+    return call
 
 
 class _Params(dict[str, Any]):

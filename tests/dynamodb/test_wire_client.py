@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from boto3.dynamodb.conditions import Key
 from boto3.dynamodb.types import Binary
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
@@ -14,7 +15,7 @@ from botocore.stub import Stubber
 from fieldcrypt import ConfigurationError, Encryptor
 from fieldcrypt_dynamodb import EncryptedResource, EncryptedTable, ProtectedTable
 from fieldcrypt_dynamodb.wire_client import wire_client
-from tests.dynamodb.patients import ITEM, KEY, WIRE_KEY
+from tests.dynamodb.patients import ITEM, KEY, WIRE_KEY, stored
 from tests.dynamodb.patients import description as description
 from tests.dynamodb.patients import encryptor as encryptor
 from tests.dynamodb.patients import raw as raw
@@ -123,8 +124,29 @@ class TestClient(OnMoto):
     def test_a_method_that_is_replaced_on_the_client_is_used(
         self, table: EncryptedTable, resource: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(resource.meta.client, "get_item", lambda **_: {"Item": WIRE_KEY})
+        """With Python's values, which boto3 has it give and take."""
+        monkeypatch.setattr(resource.meta.client, "get_item", lambda **_: {"Item": KEY})
         assert table.get_item(Key=KEY)["Item"] == KEY
+
+    @pytest.mark.parametrize("name", ["put_item", "_make_api_call"])
+    def test_what_watches_a_method_of_one_client_calls_the_method(
+        self, table: EncryptedTable, resource: Any, raw: Any, monkeypatch: pytest.MonkeyPatch, name: str
+    ) -> None:
+        """It has hold of that of the user's client, whose events convert; values are converted once all the same."""
+        client, seen = resource.meta.client, []
+        method = getattr(client, name)
+
+        def watched(*args: Any, **params: Any) -> Any:
+            seen.append(params or args[1])
+            return method(*args, **params)
+
+        monkeypatch.setattr(client, name, watched)
+        table.put_item(Item=ITEM)
+        with table.batch_writer() as batch:
+            batch.put_item(Item={**ITEM, "number": 2})
+        assert table.get_item(Key=KEY)["Item"] == ITEM
+        assert table.query(KeyConditionExpression=Key("clinic").eq("north"))["Count"] == 2
+        assert (set(stored(raw)["ssn"]), seen[0]["Item"]["ward"]) == ({"B"}, 5)
 
     def test_requests_are_tried_again_as_the_client_is_configured(self, table: EncryptedTable, resource: Any) -> None:
         """By its own handlers, which decide after each attempt."""

@@ -86,6 +86,26 @@ class TestTable(OnMoto):
 
         assert asyncio.run(story())["Item"]["ssn"] == {"S": SSN}
 
+    def test_what_watches_a_method_of_one_client_calls_the_method(
+        self, dynamodb: DynamoDb, raw: Any, description: ProtectedTable
+    ) -> None:
+        """As with boto3: it sees Python's values, which are converted once all the same."""
+        seen: list[Any] = []
+
+        async def story() -> None:
+            async with table_of(dynamodb) as bare:
+                put_item = bare.meta.client.put_item
+
+                async def watched(**params: Any) -> Any:
+                    seen.append(params["Item"]["ward"])
+                    return await put_item(**params)
+
+                bare.meta.client.put_item = watched
+                await AsyncEncryptedTable(bare, description).put_item(Item=ITEM)
+
+        asyncio.run(story())
+        assert (set(stored(raw)["ssn"]), seen) == ({"B"}, [5])
+
     def test_it_is_the_table_of_one_tenant(self, dynamodb: DynamoDb, raw: Any, description: ProtectedTable) -> None:
         """Items of others do not decrypt there."""
 
