@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from copy import copy
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError, RefusedMemberError
 from fieldcrypt_dynamodb.item.binding import Tenant
@@ -38,6 +38,13 @@ class AnyClient(Generic[A]):
         of_resource = is_of_resource(client)
         self._client, self._wire = client, wire_client(client) if of_resource else client
         self._requests = Requests(tables, PYTHON if of_resource else WIRE)
+
+    @classmethod
+    def _of_resource(cls, client: Any, wire: Any, requests: Requests) -> Self:
+        """Return the wrapper of a resource's client, with the operations that there are already."""
+        self = cls.__new__(cls)
+        self._client, self._wire, self._requests = client, wire, requests
+        return self
 
     def _be_of_tenant(self, tenant: Tenant) -> None:
         self._requests = self._requests.of_tenant(tenant)

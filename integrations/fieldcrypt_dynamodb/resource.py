@@ -46,9 +46,8 @@ class AnyResource(Generic[A]):
     @property
     def meta(self) -> Any:
         """boto3's, with a client that encrypts, in Python's form."""
-        client = self._table_wrapper._client_wrapper(self._resource.meta.client, self._requests.tables)
-        client._requests = self._requests
-        return Meta(self._resource.meta, client)
+        meta, wrapper = self._resource.meta, self._table_wrapper._client_wrapper
+        return Meta(meta, wrapper._of_resource(meta.client, self._client, self._requests))
 
     def batch_get_item(self, **params: Any) -> A:
         """Get and decrypt items."""
@@ -73,9 +72,7 @@ class AnyResource(Generic[A]):
         requests = self._requests.for_table(name)
         if requests is None:
             return table
-        encrypted = self._table_wrapper(table, self._tables[requests.table.name])
-        encrypted._requests, encrypted._batches = requests, self._requests
-        return encrypted
+        return self._table_wrapper._of_resource(table, self._tables[requests.table.name], self._client, self._requests)
 
 
 class EncryptedResource(AnyResource[Response]):

@@ -54,6 +54,14 @@ class AnyTable(Generic[A]):
         self._batches = Requests([description], PYTHON, knows_all=False)
         self._requests: Any = self._batches.for_table(description.name)
 
+    @classmethod
+    def _of_resource(cls, table: Any, description: ProtectedTable, wire: Any, batches: Requests) -> Self:
+        """Return the wrapper of a resource's table, with the client and the operations that there are already."""
+        self = cls.__new__(cls)
+        self._table, self._description, self._client = table, description, wire
+        self._use(batches)
+        return self
+
     def _be_of_tenant(self, tenant: Tenant) -> None:
         self._use(self._batches.of_tenant(tenant))
 
@@ -96,9 +104,8 @@ class AnyTable(Generic[A]):
     @property
     def meta(self) -> Any:
         """boto3's, with a client that encrypts: of this table, and of all that the table's resource describes."""
-        client = self._client_wrapper(self._table.meta.client, [self._description])
-        client._requests = self._batches
-        return Meta(self._table.meta, client)
+        meta = self._table.meta
+        return Meta(meta, self._client_wrapper._of_resource(meta.client, self._client, self._batches))
 
     def _write_batch(self, items: dict[str, Any]) -> A:
         exchange = self._batches.batch_write_item({"RequestItems": items})

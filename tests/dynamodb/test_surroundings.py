@@ -24,6 +24,7 @@ from fieldcrypt_dynamodb import (
     of_tenant,
 )
 from fieldcrypt_dynamodb.meta import is_of_resource
+from fieldcrypt_dynamodb.request.batches import Requests
 from tests.dynamodb.patients import ITEM, KEY, SSN, WIRE_ITEM, WIRE_KEY, stored
 from tests.dynamodb.patients import client as client
 from tests.dynamodb.patients import description as description
@@ -151,6 +152,17 @@ class TestMeta(OnMoto):
         for wrapper in (of_tenant(table, "south"), south, south.Table("patients")):
             with pytest.raises(DecryptionError):
                 wrapper.meta.client.get_item(TableName="patients", Key=KEY)
+
+    def test_descriptions_are_worked_through_once(
+        self, resource: Any, raw: Any, description: ProtectedTable, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """And not each time that a program asks a resource for a table or a client."""
+        encrypted = EncryptedResource(resource, [description])
+        monkeypatch.delattr(Requests, "__init__")
+        table = encrypted.Table("patients")
+        table.put_item(Item=ITEM)
+        for wrapper in (encrypted.meta.client, table.meta.client):
+            assert wrapper.get_item(TableName="patients", Key=KEY)["Item"] == ITEM
 
     def test_nobody_s_handlers_are_changed_or_called_to_find_the_form(self, resource: Any, raw: Any) -> None:
         events, called = resource.meta.client.meta.events, []
