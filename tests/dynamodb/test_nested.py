@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -289,6 +290,19 @@ def test_one_unreadable_element_is_marked_in_its_place(table: EncryptedTable, da
     notes = table.get_item(Key=KEY, on_unreadable="mark")["Item"]["notes"]
     assert isinstance(notes[0], Unreadable)
     assert notes[1:] == ITEM["notes"][1:]
+
+
+def test_an_element_told_by_too_long_a_text_is_marked(table: EncryptedTable, raw: Any) -> None:
+    """Nothing is bound to that: somebody else wrote it."""
+    table.put_item(Item=ITEM)
+    item = stored(raw)
+    item["phones"]["L"][0]["M"]["kind"] = {"S": "x" * 70_000}
+    raw.put_item(TableName="patients", Item=item)
+    with pytest.raises(DecryptionError, match=re.escape("patients.phones[kind].number of the item")):
+        read(table)
+    [found] = table.scan(on_unreadable="mark")["Items"]
+    assert isinstance(found["phones"][0]["number"], Unreadable)
+    assert found["phones"][1:] == ITEM["phones"][1:]
 
 
 def test_an_error_names_the_path_and_the_item(table: EncryptedTable, damaged: None) -> None:

@@ -162,7 +162,11 @@ class NestedValues:
         def decrypted(found: Found) -> Any:
             if not known:
                 known.append(binding())
-            return self._decrypted(found, item, known[0])
+            try:
+                return self._decrypted(found, item, known[0])
+            except ValueError as error:  # what distinguishes an element is too long
+                refused = DecryptionError(f"{self._table.name}.{found.attribute}: {error}")
+            raise self._table.fields[found.attribute].reported_error(refused, tenant=known[0].tenant)
 
         self.replace(new, decrypted, unread)
 
