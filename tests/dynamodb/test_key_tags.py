@@ -180,6 +180,17 @@ class TestRefusals:
         with pytest.raises(ProtectedAttributeError, match="in the key of the item"):
             table.update_item(Key=KEY, UpdateExpression="SET email = :e", ExpressionAttributeValues={":e": BOB})
 
+    @pytest.mark.parametrize("condition", [{}, {"ConditionExpression": "attribute_not_exists(org) OR visits = :n"}])
+    def test_an_update_makes_no_item_without_the_value(
+        self, table: EncryptedTable, app: EncryptedTable, condition: dict[str, Any]
+    ) -> None:
+        """The tag does not tell the value, by which alone the item is found."""
+        visits = {"UpdateExpression": "SET visits = :n", "ExpressionAttributeValues": {":n": 1}}
+        for each in (table, app):
+            with pytest.raises(ClientError, match="ConditionalCheckFailed"):
+                each.update_item(Key=KEY, **visits, **condition)
+            assert each.scan()["Items"] == []
+
     def test_an_item_without_the_value_is_not_put(self, table: EncryptedTable) -> None:
         """Nor with NULL, of which there is no tag."""
         with pytest.raises(ProtectedAttributeError, match="PK"):

@@ -141,6 +141,8 @@ class TableRequests(SearchRequests):
             needed.append(f"{placeholders.name(tenant)} = {named}")
         if self.table.seal is not None:
             needed.append(f"attribute_exists({placeholders.name(self.table.seal.attribute)})")
+        elif self.table.key_tags:  # a new item would have the tag, and not the value that it is found by
+            needed.append(f"attribute_exists({placeholders.name(self.table.key[0])})")
         if needed and CONDITION in new:
             needed.append(beside_and(new[CONDITION], placeholders.names))
         if needed:
