@@ -201,6 +201,17 @@ class TestMarked:
 
     def test_what_is_marked_is_left_out_by_no_search_of_an_entity(self, filled: EncryptedTable, plain: Any) -> None:
         """Whoever turns an item would hide it."""
-        plain.put_item(Item={"PK": "X", "SK": "Y", "type": "gadget", "name": "Mallory"})
-        found = of_entity(filled, "user").scan(on_unreadable="mark")["Items"]
-        assert [item["PK"] for item in found] in (["X", "USER#1"], ["USER#1", "X"])
+        plain.put_item(Item={**stored(plain, INVOICE_KEY), "type": "gadget"})
+        [found] = of_entity(filled, "invoice").scan(on_unreadable="mark")["Items"]
+        assert isinstance(found["iban"], Unreadable)
+        with pytest.raises(DecryptionError, match="is none of user"):
+            of_entity(filled, "invoice").scan()
+
+    def test_what_its_key_tells_from_an_entity_takes_no_search_of_that(
+        self, filled: EncryptedTable, plain: Any
+    ) -> None:
+        """Items that somebody planted, and of entities that only a newer version of the program knows."""
+        plain.put_item(Item={"PK": "USER#1", "SK": "SETTINGS", "name": "dark"})
+        assert of_entity(filled, "user").query(KeyConditionExpression=Key("PK").eq("USER#1"))["Items"] == [USER]
+        with pytest.raises(DecryptionError, match="is none of user"):
+            filled.query(KeyConditionExpression=Key("PK").eq("USER#1"))

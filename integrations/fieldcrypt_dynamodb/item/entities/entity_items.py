@@ -54,12 +54,15 @@ class EntityItems:
 
     def sought(self, stored: Sequence[Item]) -> Sequence[Item]:
         """Return those of the items that were found which are asked for: all but those of other entities."""
-        if self._only is None:
-            return stored
-        return [item for item in stored if self._is_sought(self._entities.fitting(item, WIRE))]
+        return stored if self._only is None else [item for item in stored if self._is_sought(item)]
 
-    def _is_sought(self, found: Sequence[str]) -> bool:
-        return len(found) != 1 or found[0] == self._only
+    def _is_sought(self, item: Item) -> bool:
+        """Return True if an item is of the entity that was named, or could be if nobody had changed it.
+
+        Nobody changes a key: what cannot be of the entity by that is left out, whatever else it is.
+        """
+        found = self._entities.fitting(item, WIRE)
+        return found[0] == self._only if len(found) == 1 else self._only in self._entities.possible(item, WIRE)
 
     def encrypted(self, item: Item) -> dict[str, Any]:
         """Return an item as it is sent.
