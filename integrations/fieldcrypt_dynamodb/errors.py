@@ -93,6 +93,7 @@ def placed_error(error: E, attribute: str, key: Mapping[str, Any]) -> E:
     new = located(error)
     message = str(new.args[0]) if new.args else ""
     if place not in message:
-        rest = message.removeprefix(attribute) if message.startswith(attribute) else f": {message}"
-        new.args = (place + rest,)
+        rest = message.removeprefix(attribute)
+        is_named = rest != message and rest[:1] in (":", " ", ",")  # and not a part of it, or one that begins so
+        new.args = (place + (rest if is_named else f": {message}"),)
     return new

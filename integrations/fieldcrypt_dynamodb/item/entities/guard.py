@@ -60,13 +60,13 @@ class Guard:
         if (reason := self.reason_to_be_absent(attribute)) is not None:
             return reason
         data = bytes_of(value) if form is WIRE else plain_bytes(value)
-        if attribute in self._protected_in and isinstance(data, bytes) and is_envelope(data):
+        if attribute in self._protected_in and _has_envelope(value):
             return f"it has the form of an encrypted value, which belongs to {self._protected_in[attribute]!r}"
         for prefix in self._prefixes.get(attribute, ()):
             text = form.text_of(value)
             if isinstance(data, bytes) if prefix is None else text is not None and text.startswith(prefix):
-                how = "binary" if prefix is None else f"begins with {prefix!r}"
-                return f"it is {how}, as the tags of another entity are"
+                how = "is binary" if prefix is None else f"begins with {prefix!r}"
+                return f"it {how}, as the tags of another entity do"
         return None
 
     def reason_to_be_absent(self, attribute: str) -> str | None:
@@ -98,3 +98,13 @@ class Guard:
             if (reason := self.reason(name, item[name], form)) is not None:
                 return name, reason
         return None
+
+
+def _has_envelope(value: Any) -> bool:
+    """Return True if a value, in either form, has the form of an encrypted one, or something in it has."""
+    if isinstance(value, Mapping):
+        return any(map(_has_envelope, value.values()))
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return any(map(_has_envelope, value))
+    data = plain_bytes(value)
+    return isinstance(data, bytes) and is_envelope(data)
