@@ -157,6 +157,8 @@ class TestRefusals(OnMoto):
             ("update_item", {"TableName": "patients", "Key": WIRE_ITEM, "UpdateExpression": "REMOVE ward"}),
             ("scan", {"TableName": "patients", "ExclusiveStartKey": WIRE_ITEM}),
             ("query", {"TableName": "patients", "KeyConditionExpression": "a = :a", "ExclusiveStartKey": WIRE_ITEM}),
+            ("get_item", {"TableName": "patients", "Key": {**WIRE_KEY, "email_tag": {"S": SSN}}}),
+            ("scan", {"TableName": "patients", "ExclusiveStartKey": {**WIRE_KEY, "email_tag": {"S": SSN}}}),
             ("batch_get_item", {"RequestItems": {"patients": {"Keys": [WIRE_KEY, WIRE_ITEM]}}}),
             ("batch_write_item", {"RequestItems": {"patients": [{"DeleteRequest": {"Key": WIRE_ITEM}}]}}),
             ("transact_get_items", {"TransactItems": [{"Get": {"TableName": "patients", "Key": WIRE_ITEM}}]}),

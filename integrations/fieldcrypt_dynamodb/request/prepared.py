@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
@@ -17,6 +18,7 @@ from fieldcrypt_dynamodb.item.description import TableDescription
 from fieldcrypt_dynamodb.item.entities.entity_items import EntityItems
 from fieldcrypt_dynamodb.item.forms import PYTHON, WIRE, Form
 from fieldcrypt_dynamodb.item.items import Items
+from fieldcrypt_dynamodb.item.values import bytes_of, plain_bytes
 from fieldcrypt_dynamodb.request.exchange import Exchange, Params
 from fieldcrypt_dynamodb.request.failures import decrypt_failed_item, explain_size
 from fieldcrypt_dynamodb.request.parameters import check_known
@@ -57,6 +59,10 @@ class PreparedRequests:
         failed: Items | EntityItems = self.items if form is WIRE else Items(table, WIRE, tenant)
         self.failed_items = failed if reads is None else reads.failed_items
         self._form, self._tops = form, table.tops
+        self._prefixes = {
+            **dict.fromkeys(table.own),
+            **{each.companion: each.prefix for each in table.indexed_by.values()},
+        }
 
     def sent_key(self, key: Any, *, written: bool = False) -> Any:
         """Return a key as it is sent. A whole item is refused: DynamoDB does that too, but has seen its values by then.
@@ -83,9 +89,21 @@ class PreparedRequests:
                 f"a key of {self.table.name} has the protected attribute {name!r}: it consists of "
                 f"{' and '.join(self.table.key)}, and what an index adds"
             )
+        for name in self._prefixes.keys() & key.keys():
+            if not self._can_be_filled(name, key[name]):
+                raise ProtectedAttributeError(
+                    f"a key of {self.table.name} has no tag in {name!r}, which fieldcrypt fills"
+                )
         if written:
             self.items.check_tenant(key)
         return self._form.serialize_item(key)
+
+    def _can_be_filled(self, name: str, value: Any) -> bool:
+        """Return True if an attribute that fieldcrypt fills may be that in the key where a search goes on."""
+        prefix, text = self._prefixes[name], self._form.text_of(value)
+        if prefix is None or text is None:
+            return isinstance(bytes_of(value) if self._form is WIRE else plain_bytes(value), bytes)
+        return not text.startswith(prefix) or bool(re.fullmatch("[0-9a-f]+", text[len(prefix) :]))
 
     # What they have in common
 
