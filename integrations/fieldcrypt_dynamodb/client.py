@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from copy import copy
 from typing import Any, Generic, Self, TypeVar
 
@@ -13,7 +13,7 @@ from fieldcrypt_dynamodb.item.forms import PYTHON, WIRE
 from fieldcrypt_dynamodb.meta import is_of_resource
 from fieldcrypt_dynamodb.protected_table import ProtectedTable
 from fieldcrypt_dynamodb.request.batches import Requests
-from fieldcrypt_dynamodb.request.exchange import Exchange, Response, Send, run
+from fieldcrypt_dynamodb.request.exchange import Exchange, Params, Response, Send, checked, run
 from fieldcrypt_dynamodb.request.operations import NOT_ON_PROTECTED, PASSED, READS, check_kind, of_boto3, tables_named
 from fieldcrypt_dynamodb.request.parameters import boto3_params
 from fieldcrypt_dynamodb.wire_client import method_of, wire_client
@@ -80,19 +80,19 @@ class AnyClient(Generic[A]):
 
     def batch_get_item(self, **params: Any) -> A:
         """Get and decrypt items."""
-        return self._run(self._requests.batch_get_item(params), method_of(self._wire, "batch_get_item"))
+        return self._call(self._requests.batch_get_item, "batch_get_item", params)
 
     def batch_write_item(self, **params: Any) -> A:
         """Encrypt and put, or delete, items."""
-        return self._run(self._requests.batch_write_item(params), method_of(self._wire, "batch_write_item"))
+        return self._call(self._requests.batch_write_item, "batch_write_item", params)
 
     def transact_get_items(self, **params: Any) -> A:
         """Get and decrypt items, in a transaction."""
-        return self._run(self._requests.transact_get_items(params), method_of(self._wire, "transact_get_items"))
+        return self._call(self._requests.transact_get_items, "transact_get_items", params)
 
     def transact_write_items(self, **params: Any) -> A:
         """Encrypt and write items, in a transaction."""
-        return self._run(self._requests.transact_write_items(params), method_of(self._wire, "transact_write_items"))
+        return self._call(self._requests.transact_write_items, "transact_write_items", params)
 
     def get_paginator(self, operation_name: str) -> Any:
         """Return boto3's paginator of an operation, whose pages are decrypted."""
@@ -109,7 +109,10 @@ class AnyClient(Generic[A]):
             if operation in READS:
                 params, _ = boto3_params(params)
             return getattr(self._client, operation)(**params)  # type: ignore[no-any-return]
-        return self._run(getattr(requests, operation)(params), method_of(self._wire, operation))
+        return self._call(getattr(requests, operation), operation, params)
+
+    def _call(self, exchange: Callable[[Params], Exchange], operation: str, params: Params) -> A:
+        return self._run(checked(exchange, params, self._wire, operation), method_of(self._wire, operation))
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeVar
 
 from fieldcrypt_dynamodb.errors import RefusedMemberError
@@ -11,7 +11,7 @@ from fieldcrypt_dynamodb.item.forms import PYTHON
 from fieldcrypt_dynamodb.meta import Meta
 from fieldcrypt_dynamodb.protected_table import ProtectedTable
 from fieldcrypt_dynamodb.request.batches import Requests
-from fieldcrypt_dynamodb.request.exchange import Exchange, Response, Send, run
+from fieldcrypt_dynamodb.request.exchange import Exchange, Params, Response, Send, checked, run
 from fieldcrypt_dynamodb.request.operations import check_kind, of_boto3
 from fieldcrypt_dynamodb.table import AnyTable, EncryptedTable
 from fieldcrypt_dynamodb.wire_client import method_of, wire_client
@@ -51,11 +51,14 @@ class AnyResource(Generic[A]):
 
     def batch_get_item(self, **params: Any) -> A:
         """Get and decrypt items."""
-        return self._run(self._requests.batch_get_item(params), method_of(self._client, "batch_get_item"))
+        return self._call(self._requests.batch_get_item, "batch_get_item", params)
 
     def batch_write_item(self, **params: Any) -> A:
         """Encrypt and put, or delete, items."""
-        return self._run(self._requests.batch_write_item(params), method_of(self._client, "batch_write_item"))
+        return self._call(self._requests.batch_write_item, "batch_write_item", params)
+
+    def _call(self, exchange: Callable[[Params], Exchange], operation: str, params: Params) -> A:
+        return self._run(checked(exchange, params, self._client, operation), method_of(self._client, operation))
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from typing import Any, Generic, Self, TypeVar
 
@@ -15,7 +15,7 @@ from fieldcrypt_dynamodb.item.forms import PYTHON
 from fieldcrypt_dynamodb.meta import Meta
 from fieldcrypt_dynamodb.protected_table import ProtectedTable
 from fieldcrypt_dynamodb.request.batches import Requests
-from fieldcrypt_dynamodb.request.exchange import Exchange, Response, Send, run
+from fieldcrypt_dynamodb.request.exchange import Exchange, Params, Response, Send, checked, run
 from fieldcrypt_dynamodb.request.operations import check_kind, of_boto3, table_name
 from fieldcrypt_dynamodb.wire_client import method_of, wire_client
 
@@ -98,8 +98,10 @@ class AnyTable(Generic[A]):
         return self._on_table("scan", params)
 
     def _on_table(self, operation: str, params: dict[str, Any]) -> A:
-        exchange = getattr(self._requests, operation)({"TableName": self._table.name, **params})
-        return self._run(exchange, method_of(self._client, operation))
+        return self._call(getattr(self._requests, operation), operation, {"TableName": self._table.name, **params})
+
+    def _call(self, exchange: Callable[[Params], Exchange], operation: str, params: Params) -> A:
+        return self._run(checked(exchange, params, self._client, operation), method_of(self._client, operation))
 
     @property
     def meta(self) -> Any:
@@ -108,8 +110,7 @@ class AnyTable(Generic[A]):
         return Meta(meta, self._client_wrapper._of_resource(meta.client, self._client, self._batches))
 
     def _write_batch(self, items: dict[str, Any]) -> A:
-        exchange = self._batches.batch_write_item({"RequestItems": items})
-        return self._run(exchange, method_of(self._client, "batch_write_item"))
+        return self._call(self._batches.batch_write_item, "batch_write_item", {"RequestItems": items})
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):

@@ -205,7 +205,10 @@ class Requests:
         check_known("transact_write_items", params)
         sent, by = [], []
         for each in params["TransactItems"]:
-            ((kind, write),) = each.items()
+            kinds = each.items()
+            if len(kinds) != 1:
+                raise ProtectedAttributeError(f"each of TransactItems is one write, not {len(kinds)}")
+            ((kind, write),) = kinds
             requests = self.for_table(write["TableName"])
             by.append(requests)
             if requests is None:

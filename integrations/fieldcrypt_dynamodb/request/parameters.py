@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
+
+from boto3.dynamodb.conditions import ConditionBase
 
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError
 from fieldcrypt_dynamodb.item.unreadable import marks
 
-__all__ = ["KNOWN", "LEGACY", "boto3_params", "check_known"]
+__all__ = ["KNOWN", "LEGACY", "boto3_params", "check_known", "misshapen"]
 
 # From before there were expressions. DynamoDB takes either the one or the others.
 LEGACY = frozenset(
@@ -35,6 +37,45 @@ KNOWN: dict[str, frozenset[str]] = {
     "transact_write_items": _TRANSACTION | {"ReturnItemCollectionMetrics", "ClientRequestToken"},
 }
 
+_KINDS: dict[str, tuple[type, ...]] = {
+    "structure": (Mapping,),
+    "map": (Mapping,),
+    "list": (list, tuple),
+    "string": (str, ConditionBase),
+}
+_OWN = "on_unreadable"  # a parameter that boto3 does not have
+
+
+def misshapen(given: Any, shape: Any, where: str = "") -> Iterator[str]:
+    """Yield what is wrong with parameters by botocore's model, but for the values of attributes and without any value.
+
+    Args:
+        given: the parameters, or a part of them.
+        shape: botocore's, of these.
+        where: the part.
+    """
+    if shape.name == "AttributeValue":
+        return
+    kinds, parts = _KINDS.get(shape.type_name, (object,)), given
+    if not isinstance(given, kinds):
+        valid = "dict" if Mapping in kinds else " or ".join(each.__name__ for each in kinds)
+        yield f"Invalid type for parameter {where}, type: {type(given)}, valid types: {valid}"
+    elif shape.type_name == "structure":
+        missing = (name for name in shape.required_members if name not in parts)
+        yield from (f'Missing required parameter in {where or "input"}: "{name}"' for name in missing)
+        for name, part in parts.items():
+            if name in shape.members:
+                yield from misshapen(part, shape.members[name], f"{where}.{name}".lstrip("."))
+            elif name != _OWN:
+                yield f'Unknown parameter in {where or "input"}: "{name}"'
+    elif shape.type_name == "map":
+        for name, part in parts.items():
+            yield from misshapen(name, shape.key, f"{where} (key)")
+            yield from misshapen(part, shape.value, f"{where}.{name}")
+    elif shape.type_name == "list":
+        for number, part in enumerate(parts):
+            yield from misshapen(part, shape.member, f"{where}[{number}]")
+
 
 def boto3_params(params: dict[str, Any]) -> tuple[dict[str, Any], bool]:
     """Return the parameters that are boto3's, and whether what cannot be read is to be marked.
@@ -42,10 +83,10 @@ def boto3_params(params: dict[str, Any]) -> tuple[dict[str, Any], bool]:
     Raises:
         ValueError: `on_unreadable` is something else than "raise" or "mark".
     """
-    if "on_unreadable" not in params:
+    if _OWN not in params:
         return params, False
     new = dict(params)
-    return new, marks(new.pop("on_unreadable"))
+    return new, marks(new.pop(_OWN))
 
 
 def check_known(operation: str, params: Mapping[str, Any]) -> None:
