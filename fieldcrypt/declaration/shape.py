@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ from fieldcrypt.format.context import key_text
 __all__ = ["Found", "Shape"]
 
 _NOTHING: frozenset[str] = frozenset()
+_STEP = re.compile(r"\[[^\]]*\]|[^.\[\]]+")  # of a path that was taken for a name
 
 
 class Found(NamedTuple):
@@ -44,7 +46,7 @@ class Shape:
         ConfigurationError: the paths contradict each other, or a member cannot be protected, or not hold tags.
     """
 
-    __slots__ = ("_companions", "_example", "_steps")
+    __slots__ = ("_companions", "_example", "_is_deep", "_steps")
 
     def __init__(
         self, fields: Iterable[RecordField] = (), reserved: frozenset[str] = _NOTHING, seal: str | None = None
@@ -52,6 +54,7 @@ class Shape:
         self._steps: dict[str | Elements, RecordField | Shape] = {}
         self._companions: set[str] = set() if seal is None else {seal}  # what is filled, and read, by fieldcrypt alone
         self._example = ""  # a path that leads through it, for messages
+        self._is_deep = False
         for field in fields:
             self._add(field, 0)
         self._check(reserved)
@@ -75,6 +78,7 @@ class Shape:
             return
         if child is None:
             child = self._steps[step] = Shape()
+        self._is_deep = True
         child._add(field, depth + 1)
 
     def _add_companions(self, field: RecordField) -> None:
@@ -118,6 +122,8 @@ class Shape:
         if value.__class__ is not dict and not isinstance(value, Mapping):
             raise self._misshapen_error("map", value)
         copy = dict(value)
+        if self._is_deep and not reading:
+            self._refuse_misspelled(copy)
         for companion in self._companions:
             if reading:
                 copy.pop(companion, None)
@@ -133,6 +139,33 @@ class Shape:
             else:
                 copy[name] = child.copied(inner, found, reading=reading, elements=elements)
         return copy
+
+    def _refuse_misspelled(self, names: Iterable[Any]) -> None:
+        """Refuse names of members that stand for a path by mistake: their values would be stored as they are."""
+        for name in names:
+            if not isinstance(name, str) or ("." not in name and "[" not in name) or name in self._steps:
+                continue
+            path = self._spelled(name)
+            if path is not None:
+                raise TypeError(
+                    f"{name!r} is the name of one member here, and the path {path} is declared: nest it, or declare "
+                    "the name as it is, Protection(…, literal_name=True)"
+                )
+
+    def _spelled(self, name: str) -> str | None:
+        """Return the declared path to which, or into or around which, a name leads if it is read as a path."""
+        at: RecordField | Shape = self
+        steps = _STEP.findall(name.replace("\\", ""))
+        for number, step in enumerate(steps):
+            if isinstance(at, RecordField):
+                return at.path.text if number > 1 else None
+            child = at._steps.get(step)
+            if child is None and step[0] == "[":
+                child = next((each for wanted, each in at._steps.items() if isinstance(wanted, Elements)), None)
+            if child is None:
+                return None
+            at = child
+        return (at.path.text if isinstance(at, RecordField) else at._example) if len(steps) > 1 else None
 
     def _copied_list(self, value: Any, found: list[Found], reading: bool, elements: tuple[str, ...]) -> list[Any]:
         if not isinstance(value, (list, tuple)):

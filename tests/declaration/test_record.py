@@ -161,6 +161,49 @@ def test_a_literal_name_is_that_of_a_member_at_the_top(encryptor: Encryptor) -> 
     assert pickle.loads(pickle.dumps(protection)) == protection
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"address.street": "Elm Street"},
+        {"address\\.street": "Elm Street"},
+        {"address.street.number": "12"},
+        {"phones[kind].number": "555-0100"},
+        {"phones[0].number": "555-0100"},
+        {"phones[0]": {"kind": "home", "number": "555-0100"}},
+        {"notes[]": "first"},
+        {"notes[0]": "first"},
+        {"contact": {"home.street": "Elm Street"}},
+        {"relatives": [{"home.street": "Elm Street"}]},
+    ],
+    ids=str,
+)
+def test_a_name_that_is_spelled_like_a_path_is_refused(encryptor: Encryptor, wrong: dict[str, Any]) -> None:
+    """Where nobody looks for protected values they would be stored as they are."""
+    deep: dict[str, Any] = {**PATHS, "contact.home.street": str, "relatives[].home.street": str}
+    patients = ProtectedRecord("patients", encryptor, key="id", fields=deep)
+    with pytest.raises(PlaintextRefusedError, match=r"nest it, or declare .*literal_name=True"):
+        patients.encrypt({"id": 42, **wrong})
+    assert patients.decrypt({"id": 42, **wrong}) == {"id": 42, **wrong}  # what a store has already
+
+
+def test_a_name_with_a_dot_that_leads_to_nothing_protected_is_one_like_any_other(encryptor: Encryptor) -> None:
+    """Nor are names refused that are no text, or without nested paths."""
+    other: dict[Any, Any] = {
+        "ssn.checked": "yes",
+        "address.city": "Oslo",
+        "ward[0].bed": "5",
+        "..": 7,
+        8: "eight",
+        "[": {"a.b": 9},
+    }
+    for fields in (PATHS, {"ssn": str}):
+        patients = ProtectedRecord("patients", encryptor, fields=fields, same_place=True)
+        assert patients.encrypt(other) == other
+    literal = {**PATHS, r"address\.street": str}
+    patients = ProtectedRecord("patients", encryptor, fields=literal, same_place=True)
+    assert patients.encrypt({"address.street": "Elm Street"})["address.street"] != "Elm Street"
+
+
 def test_text_is_stored_where_only_text_can_be(stored: Encryptor) -> None:
     """A record with storage="text" goes through JSON, tags included."""
     fields = {path: Protection(how, storage="text") for path, how in PATHS.items()}
