@@ -139,6 +139,19 @@ def test_a_table_of_entities_is_one_place(encryptor: Encryptor) -> None:
     assert tables
 
 
+@pytest.mark.parametrize("entities_first", [True, False])
+def test_the_name_of_an_entity_is_no_other_tables(encryptor: Encryptor, entities_first: bool) -> None:
+    """Its fields are app.user.ssn, and could be those of a table that is called app.user."""
+
+    def users(table: str, **how: Any) -> ProtectedTable:
+        return ProtectedTable(table, encryptor, key=["id"], attributes=ATTRIBUTES, fields="app.user", **how)
+
+    first = app(encryptor, "east", tenant=None) if entities_first else users("users")
+    with pytest.raises(ConfigurationError, match=r"'app\.user' is that of the tables"):
+        users("users") if entities_first else app(encryptor, "east", tenant=None)
+    assert [first, users("users", same_place=True), users("east" if entities_first else "users")]
+
+
 @pytest.mark.parametrize("narrowed", [lambda table: of_entity(table, "user"), lambda table: of_tenant(table, "x")])
 def test_what_a_description_was_narrowed_to_counts(encryptor: Encryptor, narrowed: Any) -> None:
     """Though the description itself is gone."""

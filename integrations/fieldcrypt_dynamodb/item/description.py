@@ -185,6 +185,10 @@ class TableDescription:
                 )
             has_tenants = self._describe(entities)
             self._declare_name(has_tenants=has_tenants, same_place=same_place, chosen=fields is not None)
+            for each in self.entities.each.values():  # another table's logical name may be `app.user`
+                if each.tops or each.seals:
+                    how: Any = {"has_tenants": each.tenant is not None, "same_place": same_place, "chosen": True}
+                    declare_table(encryptor, each.fields_name, each, table=self.name, **how)
             return
         check_description(self)
         self.shape = declared_shape(self.paths, self.binding_attributes | self.previous_attributes, plain)
