@@ -30,6 +30,7 @@ def of_tenant(wrapper: W, tenant: Tenant) -> W:
 
     Raises:
         TypeError: the tenant is neither, or there is no such wrapper.
+        ConfigurationError: none of its tables has tenants, so all items would be that tenant's.
     """
     if not isinstance(wrapper, (AnyClient, AnyResource, AnyTable, ProtectedTable)):
         raise TypeError(

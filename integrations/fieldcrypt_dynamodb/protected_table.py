@@ -13,7 +13,7 @@ from fieldcrypt_dynamodb.item.description import TableDescription
 from fieldcrypt_dynamodb.item.entities.entities import Entities
 from fieldcrypt_dynamodb.item.entities.entity_items import EntityItems
 from fieldcrypt_dynamodb.item.forms import PYTHON, WIRE
-from fieldcrypt_dynamodb.item.item_form import ItemForm, converted
+from fieldcrypt_dynamodb.item.item_form import ItemForm, check_form, converted
 from fieldcrypt_dynamodb.item.items import Items
 from fieldcrypt_dynamodb.item.unreadable import OnUnreadable, marks
 
@@ -69,6 +69,7 @@ class ProtectedTable(TableDescription):
             KeyProviderError, KeyStoreError: as for `Field.decrypt`.
         """
         to = to or form
+        check_form(item, form, self.key)
         own: ItemForm = "python" if to == "python" else "dynamodb"
         found = self._items_in(own).decrypted(converted(item, form, "dynamodb"), mark=marks(on_unreadable))
         return converted(found, own, to)
@@ -108,6 +109,14 @@ class ProtectedTable(TableDescription):
         other._be_of_entity(name)
         return other
 
+    @property
+    def has_tenants(self) -> bool:
+        """True if its items have tenants, or those of one of its entities."""
+        entities = () if self.entities is None else self.entities.each.values()
+        return any(each.tenant is not None for each in (self, *entities))
+
     def _be_of_tenant(self, tenant: Tenant) -> None:
+        if not self.has_tenants:
+            raise ConfigurationError(f"{self.name} has no tenants: tenant= names the attribute that has them")
         self.only_tenant, self._items = tenant, {}
         self._declare_name(**self._named)

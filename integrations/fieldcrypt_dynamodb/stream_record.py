@@ -42,9 +42,15 @@ def decrypt_stream_record(
         TypeError, ValueError: the record is none of these.
         KeyProviderError, KeyStoreError: as for `Field.decrypt`.
     """
-    change = record.get("dynamodb", record)
+    if not isinstance(table, ProtectedTable):
+        raise TypeError(f"decrypt_stream_record(record, table) takes a ProtectedTable, not a {type(table).__name__}")
+    change = record.get("dynamodb", record) if isinstance(record, Mapping) else ()
     if not any(name in change for name in _PARTS):
-        raise ValueError("expected a record of a stream of DynamoDB, decoded, or a line of an export to S3")
+        several = isinstance(record, Mapping) and "Records" in record
+        raise ValueError(
+            "expected a record of a stream of DynamoDB, decoded, or a line of an export to S3"
+            + (': an event has several, event["Records"]' if several else "")
+        )
     text = any(has_text_for_bytes(change[name]) for name in _PARTS if name in change)
     form: ItemForm = "json" if text else "dynamodb"
     new = dict(change.items())  # Powertools' has a property `keys`, which ** would call

@@ -46,7 +46,14 @@ class AnyTable(Generic[A]):
         raise NotImplementedError
 
     def __init__(self, table: Any, description: ProtectedTable) -> None:
-        check_kind(type(self).__name__, table, asynchronous=self._asynchronous)
+        own = type(self).__name__
+        if not isinstance(description, ProtectedTable):
+            raise ConfigurationError(
+                f"{own}(table, description): a {type(description).__name__} is no ProtectedTable, which describes it"
+            )
+        check_kind(own, table, asynchronous=self._asynchronous)
+        if isinstance(table, AnyTable) or getattr(table, "name", None) is None:
+            raise ConfigurationError(f"{own}(table, description): a {type(table).__name__} is no Table of boto3's")
         if table_name(table.name) != description.name:
             raise ConfigurationError(f"the table is {table.name}, and the description one of {description.name}")
         self._table, self._client = table, wire_client(table.meta.client)
@@ -142,7 +149,7 @@ class EncryptedTable(AnyTable[Response]):
         description: what is protected in it.
 
     Raises:
-        ConfigurationError: the description is one of another table, or the table is async or no boto3's.
+        ConfigurationError: the description is none, or one of another table; or the table is async or no boto3's.
     """
 
     def _run(self, exchange: Exchange, send: Send) -> Response:

@@ -69,9 +69,7 @@ class TestItems:
         line = json.dumps({"Item": description.encrypt_item(ITEM, to="json")})
         assert description.decrypt_item(json.loads(line)["Item"], form="json", to="python") == ITEM
 
-    @pytest.mark.parametrize(
-        ("form", "error"), [("json", TypeError), ("python", DecryptionError), ("wire", ValueError)]
-    )
+    @pytest.mark.parametrize(("form", "error"), [("json", TypeError), ("python", TypeError), ("wire", ValueError)])
     def test_no_form_is_taken_for_another(self, description: ProtectedTable, form: Any, error: Any) -> None:
         item = description.encrypt_item(ITEM, to="dynamodb")
         with pytest.raises(error):

@@ -169,6 +169,11 @@ class _Rewriting:
             text = text[:start] + new + text[end:]
         return text
 
+    def _asked_instead(self, own: str) -> str:
+        """Return what a condition asks for in place of what fieldcrypt fills."""
+        searched = [name for name, companion in self._table.companions.items() if companion == own]
+        return f"conditions ask for {searched[0]!r}, by its value" if searched else "conditions cannot ask for it"
+
     def refusal_error(self, leaf: Node, met: Met[Shape]) -> ProtectedAttributeError:
         """Return why a condition is refused."""
         name = met.attribute
@@ -181,11 +186,11 @@ class _Rewriting:
         if met.meaning in (Meaning.UNKNOWN, Meaning.PLAIN):
             return ProtectedAttributeError(f"{what} is not declared, neither protected nor plain={{…}}")
         if met.meaning is Meaning.OWN:
-            return ProtectedAttributeError(f"{what} is filled by fieldcrypt: conditions ask for the attribute itself")
+            return ProtectedAttributeError(f"{what} is filled by fieldcrypt: {self._asked_instead(name)}")
         if self._table.is_any:
             return unknown_entity_error(what)
         works = "attribute_exists and attribute_not_exists work"
-        works += ", = and IN too, with plain values" if name in self._table.companions else ""
+        works += ", = and IN too, with plain values" if name in self._table.companions else ", and = with an index=…"
         return ProtectedAttributeError(
             f"DynamoDB cannot compare the protected attribute {what}: it holds ciphertext ({leaf.kind}). {works}",
             field=self._table.field_name(name),

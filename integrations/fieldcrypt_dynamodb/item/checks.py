@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fieldcrypt import ConfigurationError
 
-__all__ = ["check_description"]
+__all__ = ["check_arguments", "check_description"]
+
+
+def check_arguments(table: str, key: Any, attributes: Any) -> None:
+    """Refuse what does not name the attributes of the key, or those that are protected.
+
+    Raises:
+        ConfigurationError: it does not.
+    """
+    is_sequence = isinstance(key, Sequence) and not isinstance(key, str)  # a set has no order
+    if not is_sequence or not 1 <= len(key) <= 2 or not all(isinstance(name, str) for name in key):
+        raise ConfigurationError(
+            f'{table}: key=("hash",) or key=("hash", "range"): the names of the table\'s key attributes'
+        )
+    if not isinstance(attributes, Mapping):
+        raise ConfigurationError(f'{table}: attributes={{"ssn": str, …}}: each protected attribute with its type')
+    for name, declared in attributes.items():
+        if isinstance(declared, Mapping):
+            raise ConfigurationError(f'{table}.{name}: what is nested is declared by its path, "{name}.…": str')
 
 
 def check_description(table: Any) -> None:

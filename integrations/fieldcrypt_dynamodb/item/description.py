@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from fieldcrypt import BlindIndex, ConfigurationError, Encryptor, Field, IndexedBy, Protection
 from fieldcrypt.spi import Accepted, MixedField, declare_table
 from fieldcrypt_dynamodb.aio.steps import waiting
-from fieldcrypt_dynamodb.item.checks import check_description
+from fieldcrypt_dynamodb.item.checks import check_arguments, check_description
 from fieldcrypt_dynamodb.item.forms import PYTHON
 from fieldcrypt_dynamodb.item.nested.declared import declared_path, declared_shape, with_path
 from fieldcrypt_dynamodb.item.nested.shape import Shape
@@ -137,8 +137,7 @@ class TableDescription:
             raise ConfigurationError(f"ProtectedTable(name, encryptor): a {type(encryptor).__name__} is no Encryptor")
         if not isinstance(name, str) or name.startswith("arn:"):
             raise ConfigurationError("ProtectedTable(name, encryptor): the name of a table, also where its ARN is used")
-        if isinstance(key, str) or not isinstance(key, Sequence) or not 1 <= len(key) <= 2:  # a set has no order
-            raise ConfigurationError('key=("hash",) or key=("hash", "range"): the names of the table\'s key attributes')
+        check_arguments(name, key, {} if attributes is None else attributes)
         if fields is not None and not (isinstance(fields, str) and fields):
             raise ConfigurationError(
                 'ProtectedTable(…, fields="patients"): the logical name from which fields have theirs'
@@ -208,7 +207,7 @@ class TableDescription:
         raise ConfigurationError(f"{self.name}: a ProtectedTable has entities")
 
     def _add(self, attribute: str, protection: Protection) -> None:
-        check_type(protection.type)
+        check_type(f"{self.name}.{attribute}", protection.type)
         if len(protection.indexes) > 1 or protection.storage != "binary":
             raise ConfigurationError(f"{self.name}.{attribute}: an attribute has one index, and values are binary")
         path = self.paths[attribute]

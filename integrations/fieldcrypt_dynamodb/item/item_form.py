@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, get_args
 
 from fieldcrypt_dynamodb.item.forms import PYTHON
 from fieldcrypt_dynamodb.item.unreadable import Unreadable
-from fieldcrypt_dynamodb.item.values import plain_bytes
+from fieldcrypt_dynamodb.item.values import KINDS, plain_bytes
 
-__all__ = ["ItemForm", "converted", "has_text_for_bytes"]
+__all__ = ["ItemForm", "check_form", "converted", "has_text_for_bytes"]
 
 
 # Python's, as a Table of boto3 takes and gives it; DynamoDB's own, as a client does; and that with base64 text in place
 # of bytes, as events and files have it.
 ItemForm = Literal["python", "dynamodb", "json"]
+_NO_VALUE = 'expected values in DynamoDB\'s form, {"S": "text"} for example'
 
 
 def converted(item: Mapping[str, Any], form: ItemForm, to: ItemForm) -> dict[str, Any]:
@@ -37,6 +38,24 @@ def converted(item: Mapping[str, Any], form: ItemForm, to: ItemForm) -> dict[str
     if to == "python":
         return PYTHON.deserialize_item(item)
     return {name: _with(_encoded, value) for name, value in item.items()} if to == "json" else dict(item)
+
+
+def check_form(item: Mapping[str, Any], form: ItemForm, key: Iterable[str]) -> None:
+    """Refuse a stored item of another form than was said: its values would look as if nobody had encrypted them.
+
+    Args:
+        item: it.
+        form: that which was said.
+        key: the names of the table's key attributes.
+
+    Raises:
+        TypeError: it has another one.
+    """
+    if form == "python":
+        if any(isinstance(item.get(name), Mapping) for name in key):
+            raise TypeError('the item has DynamoDB\'s form, and not Python\'s: form="dynamodb", or form="json"')
+    elif has_text_for_bytes(item) and form == "dynamodb":
+        raise TypeError('the item has text in place of bytes, as files and events have it: form="json"')
 
 
 def has_text_for_bytes(item: Mapping[str, Any]) -> bool:
@@ -86,6 +105,8 @@ def _with(convert: Callable[[Any], Any], value: Any) -> Any:
 
 def _parts(value: Any) -> tuple[str, Any]:
     if not isinstance(value, Mapping) or len(value) != 1:
-        raise TypeError('expected values in DynamoDB\'s form, {"S": "text"} for example')
+        raise TypeError(_NO_VALUE)
     ((kind, content),) = value.items()
+    if kind not in KINDS:
+        raise TypeError(_NO_VALUE)
     return kind, content

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import enum
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, time
@@ -15,6 +16,7 @@ from boto3.dynamodb.types import Binary
 from fieldcrypt import ConfigurationError, DecryptionError
 
 __all__ = [
+    "KINDS",
     "NUMBERS",
     "TEXTS",
     "WIRE_KINDS",
@@ -45,20 +47,22 @@ NUMBERS = (int, Decimal, float)
 _MAX_EXPONENT = 126  # beyond DynamoDB's own; as an integer, 1E+999999999999999999 would fill all memory
 _SETS = ("SS", "NS", "BS")
 _CONTENTS = {"S": str, "B": bytes, "BOOL": bool}
-_KINDS = frozenset({"S", "N", "B", "BOOL", "NULL", "L", "M", *_SETS})
+KINDS = frozenset({"S", "N", "B", "BOOL", "NULL", "L", "M", *_SETS})
 _NO_VALUE = 'expected a value in DynamoDB\'s form, {"S": "text"} for example'
 
 
-def check_type(type: Any) -> None:
-    """Raise what keeps a Field's type from having a form in DynamoDB.
+def check_type(attribute: str, type: Any) -> None:
+    """Raise what keeps the type of an attribute from having a form in DynamoDB.
 
     Raises:
         ConfigurationError: it has none.
     """
     known = type in WIRE_KINDS or type in TEXTS or type in NUMBERS or type in (set, object)
     if not known and not isinstance(type, enum.EnumMeta):
-        name = getattr(type, "__name__", repr(type))
-        raise ConfigurationError(f"a {name} has no form in DynamoDB: use another type, str or Decimal for example")
+        name = type.__name__ if isinstance(type, builtins.type) else repr(type)
+        raise ConfigurationError(
+            f"{attribute}: {name} has no form in DynamoDB: use another type, str, Decimal or list for example"
+        )
 
 
 def plain_bytes(value: Any) -> Any:
@@ -96,7 +100,7 @@ def content(value: Any, kind: str) -> Any:
 
 def _kinds(value: Any) -> str:
     """Return what kind of a value something is, without the names in what is no value of DynamoDB's."""
-    if isinstance(value, Mapping) and value and all(kind in _KINDS for kind in value):
+    if isinstance(value, Mapping) and value and all(kind in KINDS for kind in value):
         return "/".join(value)
     return type(value).__name__
 

@@ -48,6 +48,8 @@ class Requests:
         self, tables: Iterable[ProtectedTable], form: Form, tenant: Tenant | None = None, *, knows_all: bool = True
     ) -> None:
         self.knows_all, self.tenant = knows_all, tenant
+        if isinstance(tables, ProtectedTable):
+            raise TypeError(f"expected a list of ProtectedTable objects, as [{tables.name}], got one alone")
         self.tables = tuple(tables)
         for table in self.tables:
             if not isinstance(table, ProtectedTable):
@@ -90,7 +92,14 @@ class Requests:
         return Requests(found, self._form, self.tenant, knows_all=self.knows_all)
 
     def of_tenant(self, tenant: Tenant | None) -> Requests:
-        """Return the same operations for the items of one tenant alone."""
+        """Return the same operations for the items of one tenant alone.
+
+        Raises:
+            ConfigurationError: no table has tenants.
+        """
+        if not any(table.has_tenants for table in self.tables):
+            names = " and ".join(table.name for table in self.tables)
+            raise ConfigurationError(f"{names} has no tenants: tenant= names the attribute that has them")
         return Requests(self.tables, self._form, tenant, knows_all=self.knows_all)
 
     def batch_get_item(self, params: Params) -> Exchange:

@@ -101,4 +101,6 @@ def check_known(operation: str, params: Mapping[str, Any]) -> None:
                 f"{operation} on a protected table takes no {name}: use the expressions, which replaced it"
             )
         if name not in KNOWN[operation]:
-            raise ProtectedAttributeError(f"{operation}: the effect of {name} on protected values is not known")
+            raise ProtectedAttributeError(
+                f"{operation}: {name} is no parameter that fieldcrypt knows, so it is not sent"
+            )

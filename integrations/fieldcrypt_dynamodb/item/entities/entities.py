@@ -176,7 +176,10 @@ class Entities:
             what = f"could be {' as well as '.join(found)}"
         elif not found:
             by = " and ".join(sorted(self.any.told_by))
-            what = f"is none of {names}, to go by {by}: if it comes from an index, let that project these"
+            what = (
+                f"is none of {names}, to go by {by}: describe it, by Entity(key=…) if all of it is plain; or have the "
+                "index that it comes from project these"
+            )
         else:
             what = f"is {found[0]}, and not {only}"
         return ProtectedAttributeError(f"an item of {self.any.name} {what}")

@@ -64,7 +64,8 @@ class Entity:
         tenant, plain, bound, seal, accept, accept_until: as in `ProtectedTable`.
 
     Raises:
-        ConfigurationError: neither key nor where is given, or one of them is no mapping from name to text.
+        ConfigurationError: neither key nor where is given, or one of them is no mapping from name to text; nor is
+            attributes one from name to type.
     """
 
     attributes: Mapping[str, Any] = field(default_factory=dict)
@@ -80,6 +81,8 @@ class Entity:
     forms: Mapping[str, KeyForm] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.attributes, Mapping):
+            raise ConfigurationError('Entity({"name": str, …}, key=…): each protected attribute with its type')
         for name, how in (("key", self.key), ("where", self.where)):
             if how is not None and not (isinstance(how, Mapping) and how and all(map(_is_text, (*how, *how.values())))):
                 raise ConfigurationError(f'Entity(…, {name}=…) takes names with texts: {{"SK": "ORDER#*"}}')
