@@ -168,8 +168,9 @@ class TestMoved:
         with pytest.raises(ProtectedAttributeError, match="begins with 'EMAIL#'"):
             filled.put_item(Item={**ORDER, "GSI1PK": f"EMAIL#{EMAIL}"})
         value = {"ExpressionAttributeValues": {":e": f"EMAIL#{EMAIL}"}}
-        with pytest.raises(ProtectedAttributeError, match="begins with 'EMAIL#'"):
-            filled.update_item(Key=ORDER_KEY, UpdateExpression="SET GSI1PK = :e", **value)
+        for update in ("SET GSI1PK = :e", "ADD GSI1PK :e", "DELETE GSI1PK :e"):
+            with pytest.raises(ProtectedAttributeError, match="begins with 'EMAIL#'"):
+                filled.update_item(Key=ORDER_KEY, UpdateExpression=update, **value)
         with pytest.raises(ProtectedAttributeError, match="begins with 'EMAIL#'"):
             filled.query(IndexName="GSI1", KeyConditionExpression="GSI1PK = :e", **value)
         with pytest.raises(ProtectedAttributeError, match="filled by fieldcrypt"):

@@ -71,8 +71,10 @@ class Update:
             value = _sum(tokens)
             self._sets.append((path, value, self._text[path.start : value.end]))
         else:
-            end = path.end if clause == "REMOVE" else operand(tokens).end
-            self._others.append((clause, path, self._text[path.start : end]))
+            value = None if clause == "REMOVE" else operand(tokens)
+            if value is not None:
+                check_set(self._table, path.root, value, self._placeholders, self._items.form)
+            self._others.append((clause, path, self._text[path.start : path.end if value is None else value.end]))
 
     def rewritten(self, binding: Binding | None) -> str:
         """Return the expression as it is sent.
