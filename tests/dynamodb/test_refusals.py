@@ -336,3 +336,11 @@ class TestPlace(OnMoto):
             raw.put_item(TableName="patients", Item={**{k: v for k, v in item.items() if k != "owner"}, **owner})
             with pytest.raises(DecryptionError):
                 table.get_item(Key=KEY)
+
+
+@pytest.mark.parametrize("value", [{1, "a"}, {True}, {None}, {1: 2}, [{"a": {b"x", "x"}}]])
+def test_what_a_client_could_not_read_is_not_written(encryptor: Encryptor, value: Any) -> None:
+    """A Table would read it, but DynamoDB has no such sets and maps."""
+    described = ProtectedTable("patients", encryptor, key=["id"], attributes={"any": object})
+    with pytest.raises(TypeError, match=r"patients\.any of the item .*: a (set|map) in DynamoDB has"):
+        described.encrypt_item({"id": "1", "any": value})

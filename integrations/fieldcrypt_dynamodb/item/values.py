@@ -163,13 +163,22 @@ def of_type(type: Any, value: Any) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """Return a Python value without what boto3 wraps."""
+    """Return a Python value without what boto3 wraps.
+
+    Raises:
+        TypeError: it has no form in DynamoDB, so that a client could not read it.
+    """
     if isinstance(value, Mapping):
+        if not all(isinstance(key, str) for key in value):
+            raise TypeError("a map in DynamoDB has texts for keys")
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
     if isinstance(value, (set, frozenset)):
-        return {plain(item) for item in value}
+        members = {plain(item) for item in value}
+        if _set_kind(members) is None:
+            raise TypeError("a set in DynamoDB has texts, or numbers, or binary values, and nothing else beside them")
+        return members
     return plain_bytes(value)
 
 
@@ -229,11 +238,17 @@ def to_wire(value: Any) -> dict[str, Any]:
 
 
 def _set_to_wire(values: set[Any]) -> dict[str, Any]:
+    kind = _set_kind(values)
+    if kind is None:
+        raise DecryptionError("the value is authentic, but a set of several types has no form in DynamoDB")
+    return {kind: [str(value) for value in values] if kind == "NS" else list(values)}
+
+
+def _set_kind(values: set[Any]) -> str | None:
+    """Return what DynamoDB calls a set of these values; None if it has none."""
     kinds = {value.__class__ for value in values}
     if kinds <= {str}:
-        return {"SS": list(values)}
+        return "SS"
     if kinds == {bytes}:
-        return {"BS": list(values)}
-    if kinds <= {int, Decimal, float}:
-        return {"NS": [str(value) for value in values]}
-    raise DecryptionError("the value is authentic, but a set of several types has no form in DynamoDB")
+        return "BS"
+    return "NS" if kinds <= {int, Decimal, float} else None
