@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
-__all__ = ["BATCH", "AnyBatchWriter", "BatchWriter"]
+__all__ = ["BATCH", "AnyBatchWriter", "BatchWriter", "Write"]
 
 BATCH = 25  # the most that DynamoDB takes
 
@@ -54,9 +54,10 @@ class AnyBatchWriter(Generic[A]):
         batch, self._waiting = self._waiting[: self._amount], self._waiting[self._amount :]
         return self._send({self._table: batch})
 
-    def _add_unprocessed(self, response: dict[str, Any]) -> None:
+    def _add_unprocessed(self, response: dict[str, Any], later: Sequence[list[Any]] = ()) -> None:
+        """Add what was not processed, but for what has one of the keys that were added later."""
         for writes in response["UnprocessedItems"].values():  # of this table, by its name or its ARN
-            self._waiting += writes
+            self._waiting += [write for write in writes if self._key(write) not in later]
 
 
 class BatchWriter(AnyBatchWriter[dict[str, Any]]):

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
-from fieldcrypt_dynamodb.batch_writer import BATCH, AnyBatchWriter
+from fieldcrypt_dynamodb.batch_writer import BATCH, AnyBatchWriter, Write
 
 __all__ = ["AsyncBatchWriter"]
 
@@ -29,6 +29,7 @@ class AsyncBatchWriter(AnyBatchWriter[Awaitable[dict[str, Any]]]):
     ) -> None:
         super().__init__(table, send, overwrite_by_pkeys, flush_amount)
         self._pause = on_exit_loop_sleep
+        self._meanwhile: list[list[list[Any]]] = []  # for each batch that is being sent, the keys added since
 
     async def put_item(self, Item: dict[str, Any]) -> None:  # noqa: N803 (boto3's name)
         """Put an item."""
@@ -40,8 +41,20 @@ class AsyncBatchWriter(AnyBatchWriter[Awaitable[dict[str, Any]]]):
         if self._add({"DeleteRequest": {"Key": Key}}):
             await self._flush()
 
+    def _add(self, write: Write) -> bool:
+        if self._keys:
+            for later in self._meanwhile:
+                later.append(self._key(write))
+        return super()._add(write)
+
     async def _flush(self) -> None:
-        self._add_unprocessed(await self._sent())
+        later: list[list[Any]] = []
+        self._meanwhile.append(later)
+        try:
+            response = await self._sent()
+        finally:
+            self._meanwhile = [each for each in self._meanwhile if each is not later]
+        self._add_unprocessed(response, later)
 
     async def __aenter__(self) -> Self:
         return self

@@ -158,6 +158,31 @@ class TestBatchWriter(OnMoto):
             [3],
         ]
 
+    @pytest.mark.parametrize("flush_amount", [2, 1])
+    def test_what_was_not_processed_does_not_come_after_a_later_write(self, flush_amount: int) -> None:
+        """Which another task added while the batch was under way, and which is waiting or was sent by then."""
+        sent: list[list[str]] = []
+        answered = asyncio.Event()
+
+        async def send(items: dict[str, Any]) -> dict[str, Any]:
+            sent.append([each["PutRequest"]["Item"]["ssn"] for each in items["patients"]])
+            if len(sent) > 1:
+                return {"UnprocessedItems": {}}
+            await answered.wait()
+            return {"UnprocessedItems": items}
+
+        async def story() -> None:
+            keys = ["clinic", "number"]
+            async with AsyncBatchWriter("patients", send, keys, flush_amount) as writer, asyncio.TaskGroup() as tasks:
+                for number in range(flush_amount):
+                    tasks.create_task(writer.put_item({"clinic": "north", "number": number, "ssn": f"old {number}"}))
+                await asyncio.sleep(0)
+                await writer.put_item({"clinic": "north", "number": 0, "ssn": "new 0"})
+                answered.set()
+
+        asyncio.run(story())
+        assert [ssn for batch in sent[1:] for ssn in batch] == ["new 0", "old 1"][:flush_amount]
+
 
 class TestResource(OnMoto):
     def test_its_tables_encrypt_if_they_are_described(
