@@ -10,8 +10,8 @@ from fastapi import Depends, FastAPI, HTTPException, Request
 from pydantic import BaseModel
 
 from examples.shop import requests
-from examples.shop.table import described
-from fieldcrypt_dynamodb import AsyncEncryptedTable, Unreadable, of_entity
+from examples.shop.table import described, has_address
+from fieldcrypt_dynamodb import AsyncEncryptedTable, of_entity
 
 
 class User(BaseModel):
@@ -83,7 +83,7 @@ def create_app(dynamodb: Callable[[], AbstractAsyncContextManager[Any]], name: s
     @app.get("/orders")
     async def to_send(table: Table) -> list[Order]:
         found = await table.query(**requests.open_orders())
-        return [_order(item) for item in found["Items"] if not isinstance(item["address"]["street"], Unreadable)]
+        return [_order(item) for item in found["Items"] if has_address(item)]
 
     return app
 

@@ -32,22 +32,24 @@ def new_product(product: str, name: str, category: str, stock: int) -> Params:
 
 
 def new_order(table: str, user: str, number: str, product: str, address: dict[str, str]) -> Params:
-    """A transaction: the order, and one piece less in stock."""
+    """A transaction: the order, whose number must be new, and one piece less in stock."""
     index = {"GSI1PK": "STATE#open", "GSI1SK": number}
     order = {**order_key(user, number), **index, "product": product, "address": address}
+    put = {"Item": order, "ConditionExpression": "attribute_not_exists(PK)"}
     taken = {
         "Key": product_key(product),
         "UpdateExpression": "SET stock = stock - :one",
         "ConditionExpression": "stock >= :one",
         "ExpressionAttributeValues": {":one": 1},
     }
-    return {"TransactItems": [{"Put": {"TableName": table, "Item": order}}, {"Update": {"TableName": table, **taken}}]}
+    return {"TransactItems": [{"Put": {"TableName": table, **put}}, {"Update": {"TableName": table, **taken}}]}
 
 
 def sent_order(user: str, number: str) -> Params:
     return {
         "Key": order_key(user, number),
         "UpdateExpression": "SET GSI1PK = :sent",
+        "ConditionExpression": "attribute_exists(PK)",  # else an order would be made that has only a state
         "ExpressionAttributeValues": {":sent": "STATE#sent"},
     }
 

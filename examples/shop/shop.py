@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from examples.shop import requests
-from examples.shop.table import described
-from fieldcrypt_dynamodb import EncryptedTable, Unreadable, of_entity
+from examples.shop.table import described, has_address
+from fieldcrypt_dynamodb import EncryptedTable, of_entity
 
 
 class Shop:
@@ -50,6 +50,5 @@ class Shop:
         return found[0] if found else None
 
     def to_send(self) -> list[Any]:
-        """Return the open orders whose address can be read: those of users who were forgotten are left out."""
-        orders = self._table.query(**requests.open_orders())["Items"]
-        return [order for order in orders if not isinstance(order["address"]["street"], Unreadable)]
+        """Return the open orders whose address can be read: those of users who were forgotten, for example, cannot."""
+        return [order for order in self._table.query(**requests.open_orders())["Items"] if has_address(order)]

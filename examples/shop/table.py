@@ -22,6 +22,12 @@ def described(name: str) -> ProtectedTable:
     return ProtectedTable(name, encryptor, fields="shop", key=("PK", "SK"), entities=entities)
 
 
+def has_address(order: dict[str, Any]) -> bool:
+    """Return True if an order has an address, all of which can be read: what cannot is an `Unreadable`, and no text."""
+    address = order.get("address")
+    return isinstance(address, dict) and all(isinstance(address.get(part), str) for part in ("street", "city"))
+
+
 def definition(name: str) -> dict[str, Any]:
     """What `create_table` is called with. The index finds users by e-mail, orders by state, products by category."""
     attributes = ("PK", "SK", "GSI1PK", "GSI1SK")

@@ -79,6 +79,19 @@ class TestShop:
             shop.order("7", "1003", "12", ADDRESS)
         assert len(shop.all_of("7")) == 2
 
+    def test_no_order_takes_the_place_of_another(self, shop: Shop) -> None:
+        """Though there is enough in stock."""
+        shop.offer("12", "Darjeeling", "tea", 2)
+        with pytest.raises(ClientError, match="TransactionCanceled"):
+            shop.order("8", "1002", "12", ADDRESS)
+        assert shop.all_of("8")[0]["address"]["city"] == "Leeds"
+
+    def test_only_what_was_ordered_is_sent(self, shop: Shop) -> None:
+        """Nothing is made of an order that there is not."""
+        with pytest.raises(ClientError, match="ConditionalCheckFailed"):
+            shop.send("7", "9999")
+        assert len(shop.all_of("7")) == 2
+
 
 class TestLater:
     def test_a_table_that_was_restored_under_another_name_is_read_and_searched(
@@ -101,6 +114,17 @@ class TestLater:
         assert handler({"Records": inserted}, None) == ["1 Low Street, Leeds"]
         with pytest.raises(KeyShreddedError, match=r"shop\.order\.address"):
             shop.all_of("7")
+
+    @pytest.mark.parametrize("damaged", [{"M": {"city": {"B": b"x"}}}, {"B": b"x"}, {"M": {}}])
+    def test_others_are_served_when_part_of_an_address_cannot_be_read(self, shop: Shop, raw: Any, damaged: Any) -> None:
+        """Or all of it, or when it is not there."""
+        item = items(raw)["USER#7", "ORDER#1001"]
+        if damaged.get("M"):
+            damaged = {"M": {**item["address"]["M"], **damaged["M"]}}
+        raw.put_item(TableName="shop", Item={**item, "address": damaged})
+        inserted = [{"eventName": "INSERT", "dynamodb": {"Keys": _key(item), "NewImage": item}} for item in _all(raw)]
+        assert [order["GSI1SK"] for order in shop.to_send()] == ["1002"]
+        assert handler({"Records": inserted}, None) == ["1 Low Street, Leeds"]
 
 
 def _all(raw: Any) -> list[Any]:
