@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Annotated, Any
+from uuid import uuid4
 
 from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
-from examples.shop import requests
-from examples.shop.table import described, has_address
+from examples.shop import encryptor, requests
+from examples.shop.table import definition, described, has_address
+from fieldcrypt import KeyShreddedError, LocalKeyProvider, MemoryKeyStore
 from fieldcrypt_dynamodb import AsyncEncryptedTable, of_entity
 
 
@@ -54,6 +57,10 @@ def create_app(dynamodb: Callable[[], AbstractAsyncContextManager[Any]], name: s
 
     app = FastAPI(lifespan=lifespan)
 
+    @app.exception_handler(KeyShreddedError)
+    async def forgotten(request: Request, error: Exception) -> JSONResponse:
+        return JSONResponse({"detail": "this user was forgotten"}, 410)
+
     @app.put("/users/{user}", status_code=204)
     async def sign_up(user: str, new: User, table: Table) -> None:
         await table.put_item(**requests.new_user(user, new.name, new.email))
@@ -86,6 +93,19 @@ def create_app(dynamodb: Callable[[], AbstractAsyncContextManager[Any]], name: s
         return [_order(item) for item in found["Items"] if has_address(item)]
 
     return app
+
+
+def demo() -> FastAPI:
+    """Return the application on a new table, with a key that is gone afterwards."""
+    import aioboto3
+    import boto3
+
+    encryptor.configure(LocalKeyProvider.generate(), MemoryKeyStore())
+    dynamodb = boto3.resource("dynamodb")
+    name = f"shop-{uuid4()}"
+    dynamodb.create_table(**definition(name)).wait_until_exists()
+    dynamodb.Table(name).put_item(**requests.new_product("12", "Darjeeling", "tea", 100))  # products are plain
+    return create_app(lambda: aioboto3.Session().resource("dynamodb"), name)
 
 
 def _order(item: dict[str, Any]) -> Order:

@@ -52,3 +52,4 @@ def test_a_user_is_found_and_the_user_s_orders(browser: Any, shop: Shop) -> None
 def test_others_are_served_when_a_user_was_forgotten(browser: Any) -> None:
     encryptor.data_keys.shred("USER#7", by="the user's wish")
     assert [order["number"] for order in browser.get("/orders").json()] == ["1008"]
+    assert browser.get("/users/7/orders").status_code == 410
