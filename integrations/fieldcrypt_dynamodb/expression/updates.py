@@ -71,10 +71,10 @@ class Update:
             value = _sum(tokens)
             self._sets.append((path, value, self._text[path.start : value.end]))
         else:
-            value = None if clause == "REMOVE" else operand(tokens)
-            if value is not None:
-                check_set(self._table, path.root, value, self._placeholders, self._items.form)
-            self._others.append((clause, path, self._text[path.start : path.end if value is None else value.end]))
+            given = None if clause == "REMOVE" else operand(tokens)
+            if given is not None:
+                check_set(self._table, path.root, given, self._placeholders, self._items.form)
+            self._others.append((clause, path, self._text[path.start : path.end if given is None else given.end]))
 
     def rewritten(self, binding: Binding | None) -> str:
         """Return the expression as it is sent.
