@@ -26,7 +26,7 @@ from fieldcrypt.format.context import (
     encode_context,
 )
 from fieldcrypt.format.envelope import GCM_NONCE, HEAD, NONCE, PREFIX
-from fieldcrypt.format.scalars import READ, REFUSALS, WRITE
+from fieldcrypt.format.scalars import READ, REFUSALS, WRITE, writer_of_any
 from fieldcrypt.keys.stores.store import KeyStore
 from fieldcrypt.offload import Offload, in_place
 from fieldcrypt.prepared.columns import each_with_its_own, missing_tenant_error, note_position, one_by_one
@@ -73,6 +73,7 @@ class Field(Generic[T]):
         "_accepts_public_key",
         "_codec",
         "_context",
+        "_encode_other",
         "_encryptor",
         "_is_bytes",
         "_is_text",
@@ -82,6 +83,7 @@ class Field(Generic[T]):
         "_own",
         "_read",
         "_readers",
+        "_reads_text",
         "_recent_readers",
         "_recent_writers",
         "_rows_are_last",
@@ -114,8 +116,12 @@ class Field(Generic[T]):
         self._names_tenant = names_tenant
         self._offload = offload
         self._scalar = codec.type if codec.type in WRITE and codec.pad is None else None
-        self._write, self._read = WRITE.get(self._scalar), READ.get(self._scalar)
+        self._write = WRITE.get(self._scalar)
+        self._read = READ.get(codec.type) if codec.pad is None else None
+        is_any = codec.type is object and codec.pad is None
+        self._encode_other = writer_of_any(codec.encode) if is_any else codec.encode
         self._is_text = codec.type in (str, object) and codec.pad is None
+        self._reads_text = codec.type is str and codec.pad is None
         self._is_bytes = codec.type is bytes and codec.pad is None
         self._writers = Writers(encryptor._configured, offload, self._own)
         self._readers = Readers(
@@ -179,7 +185,7 @@ class Field(Generic[T]):
             elif value.__class__ is self._scalar:
                 plaintext = self._write(value)  # type: ignore[misc]
             else:
-                plaintext = self._codec.encode(value)
+                plaintext = self._encode_other(value)
             if len(plaintext) > LONG or not (
                 context is None or (context.__class__ is RowContext and self._rows_are_last)
             ):
@@ -236,7 +242,7 @@ class Field(Generic[T]):
                 plaintext = decrypt(data[GCM_NONCE], data[body_at], aad)
             except (InvalidTag, ValueError):  # ValueError: shorter than a nonce
                 raise DecryptionError from None
-            if self._is_text:
+            if self._reads_text:
                 try:
                     marked = plaintext.decode()
                     text = marked.removeprefix(_TEXT_MARK)
@@ -384,7 +390,7 @@ class Field(Generic[T]):
             return BYTES_BYTE + value if len(value) < LONG else Pieces((BYTES_BYTE, value))
         if value.__class__ is self._scalar:
             return self._write(value)  # type: ignore[misc]
-        return self._codec.encode(value)
+        return self._encode_other(value)
 
     def _bound(self, context: Any) -> bytes:
         """Return the canonical encoding of the field's context and that of a call."""
