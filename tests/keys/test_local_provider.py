@@ -75,6 +75,17 @@ def test_other_keys() -> None:
     assert provider.unwrap([theirs, ours], CONTEXT) == DATA_KEY
 
 
+def test_a_key_that_nobody_kept_is_said_to_be_another_one_after_a_restart(tmp_path: Path) -> None:
+    """Whoever tries the first example twice finds what to do; with a key from a file that is not the reason."""
+    wraps = LocalKeyProvider.generate().wrap(DATA_KEY, CONTEXT)
+    with pytest.raises(DecryptionError, match="a new one each time, and from_file reads one that stays"):
+        LocalKeyProvider.generate().unwrap(wraps, CONTEXT)
+    (tmp_path / "key").write_bytes(base64.b64encode(KEY))
+    with pytest.raises(DecryptionError, match="not the local key") as caught:
+        LocalKeyProvider.from_file(tmp_path / "key").unwrap(wraps, CONTEXT)
+    assert "each time" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     "context",
     [{}, {**CONTEXT, "fieldcrypt:tenant": "clinic-8"}, {"fieldcrypt:key-id": "00"}, {**CONTEXT, "more": ""}],

@@ -142,7 +142,7 @@ class TestPlanted:
         """Nor is another one made beside them: if they were genuine after all, nothing would ever be found again."""
         rows.add(forged[0])
         for use in (process.tag, process.tags):
-            with pytest.raises(KeyStoreError, match="none of them is authentic"):
+            with pytest.raises(KeyStoreError, match="none of them is authentic here: are they another environment's"):
                 use()
         assert len(rows.rows) == 1
 

@@ -69,7 +69,7 @@ class StoredIndexKeys:
         keys += [key for one in known if one.key_id not in listed and (key := self._unlisted(one)) is not None]
         if records and not keys:
             # Another first key would be easy to make, and nothing that is there would ever be found again.
-            what = "is authentic here" if active else "is active"
+            what = "is authentic here: are they another environment's, or forged?" if active else "is active"
             raise KeyStoreError(f"the key store has index keys of {tenant_text(tenant)}, but none of them {what}")
         return keys
 

@@ -180,7 +180,8 @@ class LocalKeyProvider(KeyProvider):
             if wrap.name == self._name and len(wrap.data) == _WRAPPED_SIZE:
                 nonce, ciphertext = wrap.data[:NONCE_SIZE], wrap.data[NONCE_SIZE:]
                 return self._cipher.decrypt(nonce, ciphertext, encode_context(context))
-        raise not_wrapped_error(wraps, f"not the local key of this provider, {self._name!r}")
+        kept = "" if self._path else "; generate() makes a new one each time, and from_file reads one that stays"
+        raise not_wrapped_error(wraps, f"not the local key of this provider, {self._name!r}{kept}")
 
     def wrapping_keys(self) -> Sequence[str]:
         """Return the name of the key, which is derived from it."""
