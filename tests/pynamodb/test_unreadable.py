@@ -125,6 +125,17 @@ class TestDecorated(OnMoto):
         shown = found["ann"].attribute_values
         assert {name for name in ("ssn", "email", "profile") if isinstance(shown[name], Unreadable)} == marked
 
+    @pytest.mark.parametrize("tag", [{"S": "x"}, {"N": "5"}, {"L": []}, {"NULL": True}], ids=str)
+    def test_what_is_no_tag_keeps_nobody_from_reading(self, dynamodb: DynamoDb, model: Any, tag: Any) -> None:
+        """Only searches ask for it, and it is right again when the item is saved."""
+        right = raw(dynamodb, "patients", {"id": {"S": "ann"}, "number": {"N": "1"}})["email_tag"]
+        damage(dynamodb, email_tag=tag)
+        (ann,) = model.query("ann")
+        assert ann.email == EMAIL
+        assert [patient.id for patient in model.scan(model.email == EMAIL)] == ["bob", "eve"]
+        ann.save()
+        assert raw(dynamodb, "patients", {"id": {"S": "ann"}, "number": {"N": "1"}})["email_tag"] == right
+
     def test_an_outage_is_raised_all_the_same(self, dynamodb: DynamoDb, model: Any, provider: Away) -> None:
         """Nothing is wrong with the values then."""
         keys = Encryptor(provider, MemoryKeyStore())

@@ -172,6 +172,9 @@ class Plan:
         rest, marked = dict(item), {}  # type: dict[str, Any], dict[str, Unreadable]
         for name in self._names:
             rest.pop(name, None)
+        for name in self.companions & rest.keys():
+            if BINARY not in rest[name]:  # no tag; PynamoDB would not read the item
+                del rest[name]
         if self.item_class is not None:
             for name, message in self.item_class.wrong_parts(item, self.protected).items():
                 marked[name] = self._unread(DecryptionError(message), name, item)
