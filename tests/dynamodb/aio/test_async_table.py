@@ -158,6 +158,25 @@ class TestBatchWriter(OnMoto):
             [3],
         ]
 
+    def test_what_waits_is_sent_when_the_block_is_cancelled(self) -> None:
+        """As with aioboto3; but not the batch of which the sending was cancelled."""
+        sent: list[int] = []
+
+        async def send(items: dict[str, Any]) -> dict[str, Any]:
+            numbers = [each["DeleteRequest"]["Key"]["number"] for each in items["patients"]]
+            if 0 in numbers:
+                await asyncio.Event().wait()
+            sent.extend(numbers)
+            return {"UnprocessedItems": {}}
+
+        async def story() -> None:
+            async with asyncio.timeout(0.01), AsyncBatchWriter("patients", send, flush_amount=2) as writer:
+                await asyncio.gather(*[writer.delete_item(Key={"number": number}) for number in range(3)])
+
+        with pytest.raises(TimeoutError):
+            asyncio.run(story())
+        assert sent == [2]
+
     @pytest.mark.parametrize("flush_amount", [2, 1])
     def test_what_was_not_processed_does_not_come_after_a_later_write(self, flush_amount: int) -> None:
         """Which another task added while the batch was under way, and which is waiting or was sent by then."""
