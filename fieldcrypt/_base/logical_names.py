@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
@@ -54,10 +55,16 @@ class LogicalNames:
         Raises:
             ConfigurationError: another owner's values are elsewhere, so that they could be exchanged with these.
         """
-        for other in self._of(name, but=owner):
-            if place.is_apart(other):
+        if self._apart(name, owner, place) is not None:
+            gc.collect()  # a class that nobody uses any more is in cycles, and there until these are found
+            other = self._apart(name, owner, place)
+            if other is not None:
                 raise _apart_error(name, place, other)
         self._places.setdefault(name, WeakKeyDictionary())[owner] = place
+
+    def _apart(self, name: str, owner: Any, place: Place) -> Place | None:
+        """Return a place of another owner that is not this one; None if there is none."""
+        return next((other for other in self._of(name, but=owner) if place.is_apart(other)), None)
 
     def _of(self, name: str, but: Any = None) -> Iterator[Place]:
         places = self._places.get(name, WeakKeyDictionary())
