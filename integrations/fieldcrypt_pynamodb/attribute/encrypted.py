@@ -10,9 +10,6 @@ from weakref import WeakSet
 
 from pynamodb.attributes import Attribute, MapAttribute
 from pynamodb.constants import BINARY
-from pynamodb.expressions.condition import Comparison, Condition
-from pynamodb.expressions.operand import Path, Value, _IfNotExists
-from pynamodb.expressions.update import RemoveAction, SetAction
 from pynamodb.models import Model
 
 from fieldcrypt import ConfigurationError, Encryptor, Field, IndexedBy, Protection
@@ -23,9 +20,9 @@ from fieldcrypt_dynamodb.item.plaintext import stored
 from fieldcrypt_dynamodb.item.unreadable import Unreadable
 from fieldcrypt_pynamodb.attribute.conversion import conversion, indexed_as
 from fieldcrypt_pynamodb.attribute.encrypted_model import EncryptedMap, EncryptedModel, with_base
+from fieldcrypt_pynamodb.attribute.expressions import EncryptedExpressions
 from fieldcrypt_pynamodb.attribute.own_field import OwnField, own_field
-from fieldcrypt_pynamodb.attribute.pending import PendingOperand, PendingValue, equal, is_expression, one_of
-from fieldcrypt_pynamodb.attribute.protected import ProtectedAttribute
+from fieldcrypt_pynamodb.attribute.pending import PendingValue
 from fieldcrypt_pynamodb.attribute.tables import logical_names_of
 from fieldcrypt_pynamodb.errors import ProtectedAttributeError
 
@@ -35,7 +32,7 @@ T = TypeVar("T")
 A = TypeVar("A", bound="EncryptedAttribute[Any]")
 
 
-class EncryptedAttribute(ProtectedAttribute[T]):
+class EncryptedAttribute(EncryptedExpressions[T]):
     """An attribute whose values are encrypted in the client and stored as binary.
 
         ssn = EncryptedAttribute(UnicodeAttribute(null=True))
@@ -235,66 +232,5 @@ class EncryptedAttribute(ProtectedAttribute[T]):
             if value.__class__ is Unreadable:
                 raise ProtectedAttributeError(f"{self._label} could not be read: {value.error}") from None
             raise located(error, field=self.field_name) from None
-
-    def _pending(self, value: Any) -> PendingValue:
-        """Return a value that is searched for.
-
-        Raises:
-            ProtectedAttributeError: it is none that DynamoDB could be asked for.
-            TypeError, ValueError: it is no value of the attribute's.
-        """
-        plain = None if is_expression(value) else self._to_field(value)
-        if plain is None or self.index is None:
-            raise self._refusal_error()
-        return PendingValue(self, plain)
-
-    def __eq__(self, other: Any) -> Comparison:  # type: ignore[override]
-        return equal(self, PendingOperand(self._searched_value(other)))
-
-    def is_in(self, *values: Any) -> Condition:  # type: ignore[override]
-        """Return the condition that the attribute has one of these values."""
-        return one_of(self, *(PendingOperand(self._searched_value(value)) for value in values))
-
-    def __or__(self, other: Any) -> _IfNotExists:
-        """Return what an item has, or this value if it has none: for `set`."""
-        return _IfNotExists(Path(self), self._operand(other))
-
-    def set(self, value: Any) -> SetAction | RemoveAction:
-        """Set the attribute; None and empty sets remove it."""
-        if isinstance(value, _IfNotExists) and value.values[0].path == self.attr_path:
-            return SetAction(Path(self), value)
-        if value is None or (not is_expression(value) and self._to_field(value) is None):
-            return RemoveAction(Path(self))
-        return SetAction(Path(self), self._operand(value))
-
-    def _searched_value(self, value: Any) -> PendingValue:
-        if self.index is not None and self.index.per_tenant:
-            raise ProtectedAttributeError(
-                f"{self._label} has tags per tenant: name the tenant, of_tenant(attribute, tenant) == value",
-                field=self.field_name,
-            )
-        return self._pending(value)
-
-    def _operand(self, value: Any) -> Value:
-        plain = None if value is None or is_expression(value) else self._to_field(value)
-        if plain is None:
-            raise ProtectedAttributeError(
-                f"{self._label} takes plain values only, which are encrypted before DynamoDB has them",
-                field=self.field_name,
-            )
-        return (
-            PendingOperand(PendingValue(self, plain))
-            if self.origin._bound_to_items
-            else Value({BINARY: self.field.encrypt(plain)})
-        )
-
-    def _refusal_error(self) -> ProtectedAttributeError:
-        """Return the error for having DynamoDB compare or change ciphertext."""
-        equality = ", and == and is_in() with plain values" if self.index is not None else ""
-        return ProtectedAttributeError(
-            f"DynamoDB cannot compare or change {self._label}: it holds ciphertext, which differs each time that a "
-            f"value is encrypted. exists(), does_not_exist(), set() and remove() work{equality}",
-            field=self.field_name,
-        )
 
     __hash__ = object.__hash__
