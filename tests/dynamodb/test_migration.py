@@ -372,6 +372,13 @@ class TestRefused(OnMoto):
         assert "size" in str(report.failures[name(0)])
         assert large[:100] not in str(report.failures[name(0)])
 
+    def test_a_value_of_another_type_than_declared(self, dynamodb: DynamoDb, encryptor: Encryptor) -> None:
+        """Plaintext is accepted, so its type is named as the other thing to look for."""
+        create(dynamodb).put_item(Item={"clinic": "clinic 0", "number": 0, "email": 5})
+        report = migration(dynamodb, described(encryptor)).backfill()
+        assert "email is neither an encrypted value nor plaintext that is accepted" in str(report.failures[name(0)])
+        assert "the type that is declared" in str(report.failures[name(0)])
+
     def test_capacity_is_a_limit_of_all_workers(
         self, dynamodb: DynamoDb, fill: Fill, encryptor: Encryptor, clock: Clock
     ) -> None:

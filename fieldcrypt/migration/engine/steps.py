@@ -239,4 +239,7 @@ def readable(field: ProtectedField, cell: Cell, place: Place) -> ExaminedValue:
 def unreadable_error(field: ProtectedField, cell: Cell) -> DecryptionError:
     if field.has_form(cell) or not field.is_told_by_form:
         return DecryptionError(f"{field.name}: {DecryptionError()}")
-    return DecryptionError(f"{field.name} is neither an encrypted value nor accepted plaintext: see accept_plaintext")
+    return DecryptionError(
+        f"{field.name} is neither an encrypted value nor plaintext that is accepted: declare accept_plaintext,"
+        " or see whether its value has the type that is declared"
+    )
