@@ -29,6 +29,8 @@ def declare(encryptor: Encryptor, **entities: Any) -> ProtectedTable:
         (Entity(key={"PK": "USER#*"}), Entity(key={"PK": "USER#7"})),
         (Entity(key={"PK": "USER#*"}), Entity(key={"SK": "PROFILE"})),
         (Entity(key={"PK": "*"}), Entity(key={"PK": "X"})),
+        (Entity(key={"PK": "DOC#*"}), Entity(key={"PK": "DOC#7", "SK": "X"}, where={"type": "b"})),
+        (Entity(key={"PK": "DOC#*"}, where={"type": "a"}), Entity(key={"PK": "DOC#*"})),
         (Entity(where={"type": "a"}), Entity(where={"type": "a"})),
         (Entity(where={"type": "a"}), Entity(where={"kind": "b"})),
     ],

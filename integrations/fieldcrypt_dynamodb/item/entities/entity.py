@@ -156,10 +156,13 @@ def _with_tags(table: str, entity: Any, key: Sequence[str]) -> Any:
 def _differ(one: Entity, other: Entity) -> bool:
     """Return True if entities whose keys overlap are told apart otherwise.
 
-    An item that has the key of one that is told by its key alone, and the attribute of another, is refused when met.
+    An item that has the key of one that is told by its key alone, and the attribute of another, is refused when met: so
+    not all keys of the other may be like that.
     """
     if one.where is None or other.where is None:
-        return (one.where is None) != (other.where is None)
+        alone, told = (one, other) if one.where is None else (other, one)
+        inside = all(name in told.forms and form.includes(told.forms[name]) for name, form in alone.forms.items())
+        return told.where is not None and not inside
     return any(other.where.get(name, text) != text for name, text in one.where.items())
 
 
