@@ -9,7 +9,7 @@ from typing import Any
 import boto3
 import botocore.session
 import pytest
-from boto3.dynamodb.conditions import Attr
+from boto3.dynamodb.conditions import Attr, ConditionBase, ConditionExpressionBuilder, Key
 from botocore import xform_name
 from botocore.exceptions import ClientError
 from hypothesis import given
@@ -284,8 +284,8 @@ def test_so_do_updates(text: str) -> None:
 @pytest.mark.parametrize(
     ("given", "sent"),
     [
-        (Attr("ward").eq(1) & Attr("email").eq("x"), "(#c_n0 = :c_v0 AND #tag = :tag)"),
-        (Attr("ward").eq(1) | Attr("email").eq("x"), "(#c_n0 = :c_v0 OR #tag = :tag)"),
+        (Attr("ward").eq(1) & Attr("email").eq("x"), "(#n0 = :v0 AND #tag = :tag)"),
+        (Attr("ward").eq(1) | Attr("email").eq("x"), "(#n0 = :v0 OR #tag = :tag)"),
         ("a = :a AND b = :b", "a = :a AND b = :b"),
         ("a = :a OR b = :b", "(a = :a OR b = :b)"),
         ("(a = :a OR b = :b) OR NOT a = :b", "((a = :a OR b = :b) OR NOT a = :b)"),
@@ -302,6 +302,39 @@ def test_what_an_update_adds_to_a_condition_needs_no_redundant_parentheses(given
         found = found.replace(placeholder, f"#{name}") if name in ("seal", "tag") else found
     found = re.sub(r":fc\d+", ":tag", found)
     assert found == f"attribute_exists(#seal) AND {sent}"
+
+
+def test_a_condition_of_boto3_s_takes_the_room_that_boto3_gives_it() -> None:
+    """An expression has 4 KB, which some hundred values fill."""
+    wards: ConditionBase = Attr("ward").is_in([*range(90)])
+    for number in range(1, 6):
+        wards |= Attr(f"ward_{number}").is_in([*range(99)])
+    request = next(TableRequests(TABLE, PYTHON).scan({"FilterExpression": wards}))
+    assert request["FilterExpression"] == ConditionExpressionBuilder().build_expression(wards).condition_expression
+    assert 3_800 < len(request["FilterExpression"]) < 4_096
+
+
+def test_placeholders_of_two_conditions_and_of_the_application_are_different_ones() -> None:
+    """boto3 replaces the application's by its own, if they are called alike."""
+    request = next(
+        TableRequests(TABLE, PYTHON).query(
+            {
+                "KeyConditionExpression": Key("id").eq("1"),
+                "FilterExpression": Attr("ward").eq(5) & Attr("bed").eq(6),
+                "ProjectionExpression": "#n0",
+                "ExpressionAttributeNames": {"#n0": "name"},
+            }
+        )
+    )
+    names, values = request["ExpressionAttributeNames"], request["ExpressionAttributeValues"]
+    shown = {name: request[name] for name in ("KeyConditionExpression", "FilterExpression", "ProjectionExpression")}
+    for placeholder, content in {**names, **values}.items():
+        shown = {name: re.sub(rf"{placeholder}\b", str(content), text) for name, text in shown.items()}
+    assert shown == {
+        "KeyConditionExpression": "id = {'S': '1'}",
+        "FilterExpression": "(ward = {'N': '5'} AND bed = {'N': '6'})",
+        "ProjectionExpression": "name",
+    }
 
 
 def test_errors_of_aws_keep_their_class(resource: Any) -> None:

@@ -14,7 +14,7 @@ _CONDITIONS = ("ConditionExpression", "FilterExpression", _KEY)
 
 
 def build_conditions(params: dict[str, Any], *, allowed: bool) -> None:
-    """Replace the conditions in a request by texts.
+    """Replace the conditions in a request by texts: boto3's own, unless a placeholder is taken.
 
     Args:
         params: the request, which is changed.
@@ -23,17 +23,16 @@ def build_conditions(params: dict[str, Any], *, allowed: bool) -> None:
     Raises:
         TypeError: there is a condition, and it is not allowed.
     """
+    builder = ConditionExpressionBuilder()  # it counts on from one condition to the next
     for name in _CONDITIONS:
         if isinstance(params.get(name), ConditionBase):
             if not allowed:
                 raise TypeError(f"a client takes {name} as text")
-            _build(params, name)
+            _build(params, name, builder)
 
 
-def _build(params: dict[str, Any], name: str) -> None:
-    """Turn a condition of boto3 into text, with placeholders that are not taken."""
-    built = ConditionExpressionBuilder().build_expression(params[name], is_key_condition=name == _KEY)
-    prefix = name[0].lower()
+def _build(params: dict[str, Any], name: str, builder: ConditionExpressionBuilder) -> None:
+    built = builder.build_expression(params[name], is_key_condition=name == _KEY)
     text, names, values = (
         built.condition_expression,
         built.attribute_name_placeholders,
@@ -44,12 +43,14 @@ def _build(params: dict[str, Any], name: str) -> None:
         (":", "ExpressionAttributeValues", values),
     ):
         taken = dict(params.get(parameter) or {})
-        for placeholder in sorted(known, key=len, reverse=True):
-            new = f"{sign}{prefix}_{placeholder[1:]}"
-            while new in taken:
-                new += "_"
-            text = re.sub(rf"{re.escape(placeholder)}\b", new, text)
-            taken[new] = known[placeholder]
+        for placeholder, content in known.items():
+            new = placeholder
+            if new in taken:
+                new = f"{sign}{name[0].lower()}_{placeholder[1:]}"
+                while new in taken:
+                    new += "_"
+                text = re.sub(rf"{re.escape(placeholder)}\b", new, text)
+            taken[new] = content
         if taken:
             params[parameter] = taken
     params[name] = text
