@@ -337,6 +337,11 @@ def test_placeholders_of_two_conditions_and_of_the_application_are_different_one
     }
 
 
+def test_what_is_nested_too_deep_is_refused() -> None:
+    with pytest.raises(ProtectedAttributeError, match="too many parentheses"):
+        conditions("(" * 900 + "ward = :ward" + ")" * 900, {})
+
+
 def test_errors_of_aws_keep_their_class(resource: Any) -> None:
     """So that `except client.exceptions.…` goes on working."""
     client = EncryptedClient(resource.meta.client, [TABLE])

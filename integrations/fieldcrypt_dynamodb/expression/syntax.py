@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from fieldcrypt_dynamodb.errors import ProtectedAttributeError
 from fieldcrypt_dynamodb.expression.tokens import Path, Tokens
 
 __all__ = [
@@ -45,7 +46,10 @@ def conditions(text: str, names: dict[str, str]) -> Node:
         ProtectedAttributeError: it cannot be read.
     """
     tokens = Tokens(text, names)
-    node = _either(tokens)
+    try:
+        node = _either(tokens)
+    except RecursionError:
+        raise ProtectedAttributeError("the condition has too many parentheses within each other to be read") from None
     if tokens.peek().kind != "end":
         raise tokens.unreadable_error()
     return node
