@@ -256,6 +256,28 @@ def test_transactions_and_batches_encrypt_nested_values(client: EncryptedClient)
     assert found == [{"profile": profile}] * 2
 
 
+def test_a_path_that_is_spelled_like_a_declared_name_is_refused(
+    raw: Any, resource: Any, encryptor: Encryptor, secrets: Secrets
+) -> None:
+    """As boto3's Attr takes the name."""
+    literal = {"profile.ssn": Protected(str, literal_name=True)}
+    description = ProtectedTable("patients", encryptor, key=("clinic", "number"), attributes=literal)
+    table = EncryptedTable(resource.Table("patients"), description)
+    for name in ("profile.ssn", "profile.ssn.x", "profile.ssn[0]"):
+        with (
+            secrets.nothing_is_sent(),
+            pytest.raises(ProtectedAttributeError, match=r"^patients\.profile\.ssn is one n"),
+        ):
+            table.scan(FilterExpression=Attr(name).eq(SECRET))
+        with (
+            secrets.nothing_is_sent(),
+            pytest.raises(ProtectedAttributeError, match=r"^patients\.profile\.ssn is one n"),
+        ):
+            update(table, f"SET {name} = :new", new=SECRET)
+    table.put_item(Item={**KEY, "profile": {"city": "Oslo"}})
+    assert table.scan(FilterExpression=Attr("profile.city").eq("Oslo"))["Count"] == 1
+
+
 # Searchable ones
 
 

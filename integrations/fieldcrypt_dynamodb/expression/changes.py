@@ -60,6 +60,8 @@ def _reason(clause: str, met: Met[Shape]) -> str | None:
         return "is a list where the expression has a map, or the other way round"
     if meaning is Meaning.MISSPELLED and not is_removed:
         return "is a path, and a name in this expression: write it as a path, with a placeholder for each of its names"
+    if meaning is Meaning.SPLIT and not is_removed:
+        return "is one name, and a path in this expression: write a placeholder for all of it"
     if meaning is Meaning.UNKNOWN and not is_removed:
         return "is not declared, neither protected nor plain={…}"
     if meaning in HELD and not is_removed:

@@ -183,6 +183,10 @@ class _Rewriting:
                 f"{what} is a path, and a name in this expression: write it as a path, with a placeholder for each of "
                 "its names"
             )
+        if met.meaning is Meaning.SPLIT:
+            return ProtectedAttributeError(
+                f"{what} is one name, and a path in this expression, as in Attr: write text with a placeholder for it"
+            )
         if met.meaning in (Meaning.UNKNOWN, Meaning.PLAIN):
             return ProtectedAttributeError(f"{what} is not declared, neither protected nor plain={{…}}")
         if met.meaning is Meaning.OWN:

@@ -22,6 +22,7 @@ class Meaning(enum.Enum):
     TELLING = "the member that distinguishes the elements of a list"
     ASIDE = "a map where a list is declared, or the other way round"
     MISSPELLED = "a name with dots or brackets, spelled like a declared path"
+    SPLIT = "a path that is spelled like a declared name with dots or brackets, or that begins so"
 
 
 class Met(NamedTuple, Generic[S]):

@@ -58,12 +58,13 @@ class Shape:
         attributes: the protected ones in it.
     """
 
-    __slots__ = ("_avoided", "_is_list", "_is_open", "_told_by", "attributes", "steps")
+    __slots__ = ("_avoided", "_is_list", "_is_open", "_split", "_told_by", "attributes", "steps")
 
     def __init__(self, told_by: str | None = None, *, is_open: bool = True) -> None:
         self.steps: dict[Step, Shape | Leaf] = {}
         self.attributes: list[str] = []
         self._told_by, self._is_open, self._is_list = told_by, is_open, False
+        self._split: dict[tuple[str | int, ...], str] = {}  # protected names that could be taken for paths, by these
         self._avoided: list[Shape] = []  # as here, no name should be spelled like a path that leads to their values
 
     # Declaration
@@ -90,6 +91,8 @@ class Shape:
         child, self._is_list = self.steps.get(step), isinstance(step, Elements)
         if leaf.attribute is not None:
             self.attributes.append(leaf.attribute)
+            if not further and isinstance(step, str) and len(split := _steps(step)) > 1:
+                self._split[split] = leaf.attribute
         if further and child is None:
             child = self.steps[step] = Shape(_told_by(step), is_open=self._is_open)
         if isinstance(child, Shape) and further:
@@ -223,7 +226,7 @@ class Shape:
                 return Met(Meaning.ASIDE, at._example)
             child = at._child(step)
             if child is None:
-                return at._unmet(str(step))
+                return at._unmet(steps[number - 1 :])
             if isinstance(child, Leaf):
                 if child.attribute is None:
                     return Met(Meaning.PLAIN, "")
@@ -237,17 +240,22 @@ class Shape:
         [child] = self.steps.values()
         return child
 
-    def _unmet(self, name: str) -> Met[Shape]:
+    def _unmet(self, steps: Sequence[str | int]) -> Met[Shape]:
+        name = str(steps[0])
         spelled = self._misspelled(name)
         if spelled is not None:
             return Met(Meaning.MISSPELLED, spelled)
+        for end in range(2, len(steps) + 1) if self._split else ():
+            split = self._split.get(tuple(0 if isinstance(step, int) else step for step in steps[:end]))
+            if split is not None:
+                return Met(Meaning.SPLIT, split)
         return Met(Meaning.PLAIN if self._is_open else Meaning.UNKNOWN, name)
 
     def _misspelled(self, name: str) -> str | None:
         """Return the protected attribute to which, or into or around which, a name leads if it is read as a path."""
         if "." not in name and "[" not in name:
             return None
-        steps: list[Any] = [0 if step[0] == "[" else step for step in _STEP.findall(name.replace("\\", ""))]
+        steps: Any = _steps(name)
         for shape in (self, *self._avoided):
             if len(steps) > 1 and isinstance(shape.steps.get(steps[0]), Shape):
                 met = shape.met(steps)
@@ -258,6 +266,11 @@ class Shape:
 
 def _told_by(step: Step) -> str | None:
     return step.told_by if isinstance(step, Elements) else None
+
+
+def _steps(name: str) -> tuple[str | int, ...]:
+    """Return the steps of a document path that is spelled like a name."""
+    return tuple(0 if step[0] == "[" else step for step in _STEP.findall(name.replace("\\", "")))
 
 
 def _content(value: Any, kind: str, form: Form) -> Any:
