@@ -62,7 +62,7 @@ class AsyncBatchWriter(AnyBatchWriter[Awaitable[dict[str, Any]]]):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        import asyncio  # which who uses boto3 need not load
+        import asyncio  # here, so that users of boto3 do not load it
 
         while self._waiting:
             await self._flush()

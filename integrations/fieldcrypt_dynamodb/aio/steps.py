@@ -15,9 +15,8 @@ __all__ = ["in_thread", "waiting"]
 
 T = TypeVar("T")
 
-_COMPUTING = (
-    2  # threads: each takes the interpreter from the event loop for 5 ms at a time, and none makes another faster
-)
+# Threads that compute. Each takes the interpreter from the event loop for 5 ms at a time; none makes another faster.
+_COMPUTING = 2
 _WAITING = 256  # threads at most that wait for keys; what comes then waits until one of them is done
 
 
@@ -90,7 +89,7 @@ _steps = Steps()
 
 async def in_thread(work: Callable[[], T]) -> T:
     """Return what work returns that is done in a thread, in a copy of the context. If cancelled, it may go on there."""
-    import asyncio  # which who uses boto3 need not load
+    import asyncio  # here, so that users of boto3 do not load it
 
     context = contextvars.copy_context()
     return await asyncio.wrap_future(_steps.submit(lambda: context.run(work)))

@@ -5,22 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fieldcrypt import ConfigurationError
+from fieldcrypt import ConfigurationError, Encryptor
 
 __all__ = ["check_arguments", "check_description"]
 
 
-def check_arguments(table: str, key: Any, attributes: Any) -> None:
-    """Refuse what does not name the attributes of the key, or those that are protected.
+def check_arguments(table: Any, encryptor: Any, key: Any, attributes: Any, fields: Any) -> None:
+    """Refuse what does not name the table, the attributes of its key, or those that are protected.
 
     Raises:
         ConfigurationError: it does not.
     """
+    if not isinstance(encryptor, Encryptor):
+        raise ConfigurationError(f"ProtectedTable(name, encryptor): a {type(encryptor).__name__} is no Encryptor")
+    if not isinstance(table, str) or table.startswith("arn:"):
+        raise ConfigurationError("ProtectedTable(name, encryptor): the name of a table, also where its ARN is used")
     is_sequence = isinstance(key, Sequence) and not isinstance(key, str)  # a set has no order
     if not is_sequence or not 1 <= len(key) <= 2 or not all(isinstance(name, str) for name in key):
         raise ConfigurationError(
             f'{table}: key=("hash",) or key=("hash", "range"): the names of the table\'s key attributes'
         )
+    if fields is not None and not (isinstance(fields, str) and fields):
+        raise ConfigurationError('ProtectedTable(…, fields="patients"): the logical name from which fields have theirs')
     if not isinstance(attributes, Mapping):
         raise ConfigurationError(f'{table}: attributes={{"ssn": str, …}}: each protected attribute with its type')
     for name, declared in attributes.items():

@@ -133,15 +133,7 @@ class TableDescription:
         accept_until: date | None = None,
         same_place: bool = False,
     ) -> None:
-        if not isinstance(encryptor, Encryptor):
-            raise ConfigurationError(f"ProtectedTable(name, encryptor): a {type(encryptor).__name__} is no Encryptor")
-        if not isinstance(name, str) or name.startswith("arn:"):
-            raise ConfigurationError("ProtectedTable(name, encryptor): the name of a table, also where its ARN is used")
-        check_arguments(name, key, {} if attributes is None else attributes)
-        if fields is not None and not (isinstance(fields, str) and fields):
-            raise ConfigurationError(
-                'ProtectedTable(…, fields="patients"): the logical name from which fields have theirs'
-            )
+        check_arguments(name, encryptor, key, {} if attributes is None else attributes, fields)
         self.encryptor = encryptor
         self.name = str.__str__(name)  # what a StrEnum adds is not stored
         self.key = tuple(key)
@@ -163,11 +155,41 @@ class TableDescription:
         self.indexed_by: dict[str, IndexedBy] = {}
         for attribute, protection in self.attributes.items():
             self._add(attribute, protection)
-        self.warm_until: dict[str | None, float] = {}  # by tenants: as long their keys count as being at hand
+        self.warm_until: dict[str | None, float] = {}  # by tenant: how long its keys count as being at hand
         self.legacy_items: Accepted | None = None
         readers: Any = accept
         if accept or accept_until is not None:
             self.legacy_items = Accepted(None, readers, accept_until)
+        self._add_seal(seal)
+        if entities is not None:
+            if any(each is not None for each in (attributes, tenant, plain, seal, self.legacy_items)):
+                raise ConfigurationError(
+                    f"{name} has entities={{…}}: each has attributes, tenant and all else of its own"
+                )
+            has_tenants = self._describe(entities)
+            self._declare_name(has_tenants=has_tenants, same_place=same_place, chosen=fields is not None)
+            self._declare_entity_names(same_place=same_place)
+            return
+        check_description(self)
+        self._add_shape(plain)
+        self._declare_name(has_tenants=tenant is not None, same_place=same_place, chosen=fields is not None)
+
+    def _declare_name(self, **how: bool) -> None:
+        """Refuse a second table of the logical name."""
+        self._named = how
+        declare_table(self.encryptor, self.fields_name, self, table=self.name, **how)
+
+    def _declare_entity_names(self, *, same_place: bool) -> None:
+        for each in self.entities.each.values():  # another table's logical name may be `app.user`
+            if each.tops or each.seals:
+                how: Any = {"has_tenants": each.tenant is not None, "same_place": same_place, "chosen": True}
+                declare_table(self.encryptor, each.fields_name, each, table=self.name, **how)
+
+    def _describe(self, entities: Mapping[str, Any]) -> bool:
+        """Describe the entities of the table, and return True if all that have protected values have tenants."""
+        raise ConfigurationError(f"{self.name}: a ProtectedTable has entities")
+
+    def _add_seal(self, seal: ItemSeal | None) -> None:
         self.seal = seal
         self.unsealed = None if seal is None or seal.accept_unsealed is None else Accepted(seal.accept_unsealed)
         self.previous_seals = None if seal is None else _accepted_seals(seal)
@@ -176,35 +198,14 @@ class TableDescription:
             protection = Protection(
                 bytes, accept_public_key=seal.accept_public_key, accept_foreign_keys=seal.accept_foreign_keys
             )
-            self.seal_field = protection.field(encryptor, f"{self.fields_name}.{seal.attribute}", offload=waiting)
-        if entities is not None:
-            if any(each is not None for each in (attributes, tenant, plain, seal, self.legacy_items)):
-                raise ConfigurationError(
-                    f"{name} has entities={{…}}: each has attributes, tenant and all else of its own"
-                )
-            has_tenants = self._describe(entities)
-            self._declare_name(has_tenants=has_tenants, same_place=same_place, chosen=fields is not None)
-            for each in self.entities.each.values():  # another table's logical name may be `app.user`
-                if each.tops or each.seals:
-                    how: Any = {"has_tenants": each.tenant is not None, "same_place": same_place, "chosen": True}
-                    declare_table(encryptor, each.fields_name, each, table=self.name, **how)
-            return
-        check_description(self)
+            self.seal_field = protection.field(self.encryptor, f"{self.fields_name}.{seal.attribute}", offload=waiting)
+
+    def _add_shape(self, plain: Collection[str] | None) -> None:
         self.shape = declared_shape(self.paths, self.binding_attributes | self.previous_attributes, plain)
         shapes = {str(name): child for name, child in self.shape.steps.items() if isinstance(child, Shape)}
         self.nested = {name: shape for name, shape in shapes.items() if shape.attributes}
         self.plain_maps = {name: shape for name, shape in shapes.items() if not shape.attributes}
         self.checks_names = plain is not None or bool(self.nested)
-        self._declare_name(has_tenants=tenant is not None, same_place=same_place, chosen=fields is not None)
-
-    def _declare_name(self, **how: bool) -> None:
-        """Refuse a second table of the logical name."""
-        self._named = how
-        declare_table(self.encryptor, self.fields_name, self, table=self.name, **how)
-
-    def _describe(self, entities: Mapping[str, Any]) -> bool:
-        """Describe the entities of the table, and return True if all that have protected values have tenants."""
-        raise ConfigurationError(f"{self.name}: a ProtectedTable has entities")
 
     def _add(self, attribute: str, protection: Protection) -> None:
         check_type(f"{self.name}.{attribute}", protection.type)
