@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from fieldcrypt import DecryptionError, Event, EventKind
+from fieldcrypt_dynamodb.aio.steps import waiting
 from fieldcrypt_dynamodb.item.description import TableDescription
 from fieldcrypt_dynamodb.item.forms import Form
 from fieldcrypt_dynamodb.item.nested.shape import Found
@@ -51,7 +53,7 @@ class LegacyItems:
                 self._table.encryptor.report(Event(EventKind.VALUE_REFUSED, place=self._table.name))
                 raise DecryptionError(f"{self._table.name} no longer accepts items of another scheme")
             try:
-                read: Mapping[str, Any] = reader.read(item)
+                read: Mapping[str, Any] = waiting(partial(reader.read, item))  # which may ask KMS, for each item
             except DecryptionError:
                 self._table.encryptor.report(Event(EventKind.VALUE_REFUSED, place=self._table.name))
                 raise

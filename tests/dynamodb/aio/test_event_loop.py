@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import datetime as dt
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,7 +18,7 @@ from fieldcrypt_dynamodb.aio.exchange import run_async
 from fieldcrypt_dynamodb.item.forms import WIRE
 from fieldcrypt_dynamodb.request.table import TableRequests
 from tests.dynamodb.aio.connected import client_of, table_of
-from tests.dynamodb.patients import ITEM, KEY, stored
+from tests.dynamodb.patients import ITEM, KEY, SSN, stored
 from tests.dynamodb.patients import description as description
 from tests.dynamodb.patients import raw as raw
 from tests.support.doubles import PATIENCE, Toll
@@ -124,6 +125,39 @@ class TestKeyServiceThatIsAway(OnMoto):
 
         asyncio.run(story())
         assert raw.scan(TableName="patients", Select="COUNT")["Count"] == 1 + MANY
+
+    def test_others_go_on_while_items_of_another_scheme_are_read(
+        self, dynamodb: DynamoDb, raw: Any, encryptor: Encryptor
+    ) -> None:
+        """Whose reader asks a key service for each."""
+        toll = Toll()
+
+        class Reader:
+            def recognises(self, item: Mapping[str, Any], /) -> bool:
+                return "signature" in item
+
+            def read(self, item: Mapping[str, Any], /) -> Mapping[str, Any]:
+                toll.wait()
+                return {"clinic": item["clinic"], "number": item["number"], "ssn": {"S": SSN}}
+
+        day = dt.date.today() + dt.timedelta(days=30)
+        mixed: dict[str, Any] = {"accept": [Reader()], "accept_until": day}
+        both = ProtectedTable("patients", encryptor, key=("clinic", "number"), attributes={"ssn": str}, **mixed)
+        first, second = ({"clinic": "south", "number": number} for number in (1, 2))
+
+        async def story() -> None:
+            async with table_of(dynamodb) as bare:
+                await bare.put_item(Item={**first, "signature": b"x"})
+                table = AsyncEncryptedTable(bare, both)
+                await table.put_item(Item={**second, "ssn": SSN})
+                waiting = [asyncio.create_task(table.get_item(Key=first)) for _ in range(3)]
+                await asyncio.to_thread(toll.until_reached, 2)
+                await asyncio.wait_for(table.get_item(Key=second), PATIENCE)
+                assert not any(task.done() for task in waiting)
+                toll.open()
+                assert [found["Item"]["ssn"] for found in await asyncio.gather(*waiting)] == [SSN] * 3
+
+        asyncio.run(story())
 
     def test_no_thread_is_left_over(self, dynamodb: DynamoDb, raw: Any, kms: Kms, description: ProtectedTable) -> None:
         """Those that took the places of others that waited end with them."""
