@@ -75,6 +75,17 @@ class TestItems:
         with pytest.raises(error):
             description.decrypt_item(item, form=form)
 
+    @pytest.mark.parametrize("form", FORMS)
+    @pytest.mark.parametrize(
+        "item", [json.dumps(WIRE_ITEM), None, list(WIRE_ITEM.items())], ids=["JSON", "None", "pairs"]
+    )
+    def test_what_is_no_item_is_refused(self, description: ProtectedTable, form: Any, item: Any) -> None:
+        """Like a line of a file that was not decoded: the message says what to do, and does not show the line."""
+        for convert in (description.encrypt_item, description.decrypt_item):
+            with pytest.raises(TypeError, match="an item is a mapping, not") as refused:
+                convert(item, form=form)
+            assert ("json.loads" in str(refused.value)) == isinstance(item, str)
+
     def test_a_description_of_one_tenant_has_no_other_items(self, description: ProtectedTable) -> None:
         """Neither to decrypt nor to encrypt."""
         item, south = description.encrypt_item(ITEM), of_tenant(description, "south")

@@ -23,9 +23,10 @@ def converted(item: Mapping[str, Any], form: ItemForm, to: ItemForm) -> dict[str
     """Return an item in another form.
 
     Raises:
-        TypeError: a value does not have this form.
+        TypeError: it is no mapping, or a value does not have this form.
         ValueError: there is no such form, or a text is not base64.
     """
+    _check_mapping(item)
     for name in (form, to):
         if name not in get_args(ItemForm):
             raise ValueError(f'an item has the form "python", "dynamodb" or "json", not {name!r}')
@@ -51,11 +52,18 @@ def check_form(item: Mapping[str, Any], form: ItemForm, key: Iterable[str]) -> N
     Raises:
         TypeError: it has another one.
     """
+    _check_mapping(item)
     if form == "python":
         if any(isinstance(item.get(name), Mapping) for name in key):
             raise TypeError('the item has DynamoDB\'s form, and not Python\'s: form="dynamodb", or form="json"')
     elif has_text_for_bytes(item) and form == "dynamodb":
         raise TypeError('the item has text in place of bytes, as files and events have it: form="json"')
+
+
+def _check_mapping(item: Any) -> None:
+    if not isinstance(item, Mapping):
+        hint = ": json.loads makes one of a line of JSON" if isinstance(item, (str, bytes)) else ""
+        raise TypeError(f"an item is a mapping, not {type(item).__name__}{hint}")
 
 
 def has_text_for_bytes(item: Mapping[str, Any]) -> bool:
