@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from copy import copy
 from datetime import date
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 from weakref import WeakSet
 
 from pynamodb.attributes import Attribute, MapAttribute
@@ -15,7 +15,6 @@ from pynamodb.models import Model
 from fieldcrypt import ConfigurationError, Encryptor, Field, IndexedBy, Protection
 from fieldcrypt.schemes import LegacyReader
 from fieldcrypt.spi import MixedField, located
-from fieldcrypt_dynamodb.errors import RefusedMemberError
 from fieldcrypt_dynamodb.item.plaintext import stored
 from fieldcrypt_dynamodb.item.unreadable import Unreadable
 from fieldcrypt_pynamodb.attribute.conversion import conversion, indexed_as
@@ -23,6 +22,7 @@ from fieldcrypt_pynamodb.attribute.encrypted_model import EncryptedMap, Encrypte
 from fieldcrypt_pynamodb.attribute.expressions import EncryptedExpressions
 from fieldcrypt_pynamodb.attribute.own_field import OwnField, own_field
 from fieldcrypt_pynamodb.attribute.pending import PendingValue
+from fieldcrypt_pynamodb.attribute.protected import of_map
 from fieldcrypt_pynamodb.attribute.tables import logical_names_of
 from fieldcrypt_pynamodb.errors import ProtectedAttributeError
 
@@ -60,6 +60,11 @@ class EncryptedAttribute(EncryptedExpressions[T]):
     """
 
     attr_type = BINARY
+
+    if not TYPE_CHECKING:  # for the type is the same, and its argument told by __init__
+
+        def __new__(cls, inner=None, *_, **__):
+            return super().__new__(of_map(cls) if isinstance(inner, MapAttribute) else cls)
 
     def __init__(
         self,
@@ -141,12 +146,6 @@ class EncryptedAttribute(EncryptedExpressions[T]):
         for kind, base in ((Model, EncryptedModel), (MapAttribute, EncryptedMap)):
             if issubclass(owner, kind) and not issubclass(owner, base):
                 with_base(owner, base)
-
-    def __getattr__(self, name: str) -> Any:
-        inner = self.__dict__.get("inner")
-        if isinstance(inner, MapAttribute) and name in inner.get_attributes():
-            raise RefusedMemberError(str(self._refusal_error()))
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
 
     def _be_like_inner(self) -> None:
         self.null = self.inner.null

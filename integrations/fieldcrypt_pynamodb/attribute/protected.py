@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, NoReturn, TypeVar
 
 from pynamodb.attributes import Attribute
 
+from fieldcrypt_dynamodb.errors import RefusedMemberError
 from fieldcrypt_pynamodb.errors import ProtectedAttributeError
 
-__all__ = ["ProtectedAttribute"]
+__all__ = ["ProtectedAttribute", "of_map"]
 
 T = TypeVar("T")
 
@@ -35,3 +37,24 @@ class ProtectedAttribute(Attribute[T]):
     between = startswith = contains = append = prepend = _operation
 
     __hash__: Any = object.__hash__
+
+
+class OfMap:
+    """What an attribute that protects a map does besides: what would be inside of the map is refused by its name.
+
+    A class of its own, because any attribute takes longer to look up where a class has a `__getattr__`.
+    """
+
+    __slots__ = ()
+
+    def __getattr__(self: Any, name: str) -> NoReturn:
+        inner = self.__dict__.get("inner")
+        if inner is not None and name in inner.get_attributes():
+            raise RefusedMemberError(str(self._refusal_error()))
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
+
+
+@cache
+def of_map(kind: type[Any]) -> type[Any]:
+    """Return the class of those attributes of a class that protect maps."""
+    return kind if issubclass(kind, OfMap) else type(kind.__name__, (OfMap, kind), {"__module__": kind.__module__})
