@@ -11,7 +11,7 @@ from pynamodb.exceptions import AttributeNullError
 from pynamodb.models import Model
 
 from fieldcrypt import DecryptionError, Encryptor
-from fieldcrypt_pynamodb import EncryptedAttribute, encrypted
+from fieldcrypt_pynamodb import EncryptedAttribute, ProtectedAttributeError, encrypted
 
 SSN = "078-05-1120"
 
@@ -88,3 +88,31 @@ def test_the_text_of_a_map_shows_no_encrypted_value() -> None:
     customer = Customer("1", card=Card(number=SSN, brand="Visa"))
     assert repr(customer.card) == "Card(number=<protected>, brand='Visa')"
     assert SSN not in repr(customer)
+
+
+def test_a_map_has_dictionaries_of_its_own_unless_its_values_are_bound_to_an_item(encryptor: Encryptor) -> None:
+    """With ciphertext, as those of its item; of what no item is known there is none."""
+
+    class Own(MapAttribute[Any, Any]):
+        number = EncryptedAttribute(UnicodeAttribute(), encryptor, name="cards.number")
+
+    again = Own()
+    again.from_simple_dict(json.loads(json.dumps(Own(number=SSN).to_simple_dict())))
+    assert again.number == SSN
+
+    class Bound(MapAttribute[Any, Any]):
+        number = EncryptedAttribute(UnicodeAttribute())
+
+    @encrypted(encryptor)
+    class Customer(Model):
+        class Meta:
+            table_name = "customers"
+
+        id = UnicodeAttribute(hash_key=True)
+        card = Bound(null=True)
+        whole = EncryptedAttribute(ListAttribute(of=Bound, null=True))
+
+    card = Customer("1", card=Bound(number=SSN)).card
+    for way in (card.to_simple_dict, card.to_dynamodb_dict, Customer("1", whole=[card]).serialize):
+        with pytest.raises(ProtectedAttributeError, match="'number' of a map is bound to its item"):
+            way()

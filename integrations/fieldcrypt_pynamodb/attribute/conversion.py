@@ -32,6 +32,7 @@ from pynamodb.attributes import (
 from fieldcrypt import ConfigurationError, DecryptionError
 from fieldcrypt_dynamodb.item.plaintext import wire
 from fieldcrypt_dynamodb.item.values import to_python, to_wire
+from fieldcrypt_pynamodb.attribute.pending import refuse_pending
 from fieldcrypt_pynamodb.attribute.protected import ProtectedAttribute
 
 __all__ = ["NULL_CHECK", "Conversion", "conversion", "indexed_as"]
@@ -176,7 +177,11 @@ def _by_dynamodb_form(inner: Attribute[Any]) -> Conversion:
     def to_field(value: Any) -> Any:
         options = {"null_check": NULL_CHECK.get()} if isinstance(inner, _CONTAINERS) else {}
         content = inner.serialize(value, **options)
-        return None if content is None else to_python({kind: content})  # None: an empty set, which DynamoDB has not
+        try:
+            return None if content is None else to_python({kind: content})  # None: an empty set, which DynamoDB has not
+        except TypeError:
+            refuse_pending(content)
+            raise
 
     def from_field(value: Any) -> Any:
         ((found, content),) = to_wire(value).items()

@@ -18,6 +18,7 @@ from fieldcrypt_dynamodb.item.plaintext import key_of
 from fieldcrypt_dynamodb.item.unreadable import Unreadable
 from fieldcrypt_dynamodb.request.warm_keys import warm_keys
 from fieldcrypt_pynamodb.attribute.conversion import NULL_CHECK
+from fieldcrypt_pynamodb.attribute.pending import refuse_pending
 from fieldcrypt_pynamodb.attribute.protected import ProtectedAttribute
 from fieldcrypt_pynamodb.attribute.unreadable import MARK
 
@@ -121,10 +122,7 @@ class EncryptedModel(Model):
         Args:
             force: as in PynamoDB, for other binary attributes and for sets.
         """
-        item = self._container_serialize(null_check=False)
-        _write_as_text(type(self), item)
-        serialized: Any = _Serialized(item)
-        return AttributeContainer.to_simple_dict(serialized, force=force)
+        return _simple_dict(self, self._container_serialize(null_check=False), force)
 
     def __repr__(self) -> str:
         """Show the instance without the values of its encrypted attributes."""
@@ -133,6 +131,28 @@ class EncryptedModel(Model):
 
 class EncryptedMap(MapAttribute[Any, Any]):
     """A map with encrypted attributes. A MapAttribute of the user's gets this base with its first one."""
+
+    def to_simple_dict(self, *, force: bool = False) -> dict[str, Any]:
+        """As of a model.
+
+        Raises:
+            ProtectedAttributeError: the values are bound to their item, whose dictionary has the map.
+        """
+        return _simple_dict(self, self._fieldcrypt_serialized(), force)
+
+    def to_dynamodb_dict(self) -> dict[str, dict[str, Any]]:
+        """As in PynamoDB.
+
+        Raises:
+            ProtectedAttributeError: as for `to_simple_dict`.
+        """
+        serialized: Any = _Serialized(self._fieldcrypt_serialized())
+        return AttributeContainer.to_dynamodb_dict(serialized)
+
+    def _fieldcrypt_serialized(self) -> dict[str, dict[str, Any]]:
+        item = self._container_serialize(null_check=False)
+        refuse_pending(item)
+        return item
 
     def __repr__(self) -> str:
         """Show the map without the values of its encrypted attributes."""
@@ -154,6 +174,12 @@ class _Serialized:
 
     def _container_serialize(self, null_check: bool) -> dict[str, dict[str, Any]]:
         return self._item
+
+
+def _simple_dict(container: AttributeContainer, item: dict[str, dict[str, Any]], force: bool) -> dict[str, Any]:
+    _write_as_text(type(container), item)
+    serialized: Any = _Serialized(item)
+    return AttributeContainer.to_simple_dict(serialized, force=force)
 
 
 def _write_as_text(container: type[AttributeContainer], item: Mapping[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from pynamodb.attributes import Attribute, MapAttribute
@@ -11,7 +12,7 @@ from pynamodb.expressions.operand import Path, Value, _Operand
 
 from fieldcrypt_pynamodb.errors import ProtectedAttributeError
 
-__all__ = ["PendingValue", "PendingOperand", "equal", "is_expression", "one_of"]
+__all__ = ["PendingValue", "PendingOperand", "equal", "is_expression", "one_of", "refuse_pending"]
 
 
 class PendingValue:
@@ -68,3 +69,18 @@ def is_expression(value: Any) -> bool:
     if isinstance(value, MapAttribute):
         return "attribute_values" not in value.__dict__  # which one has that is a value, and none of a model's
     return isinstance(value, (Attribute, _Operand))
+
+
+def refuse_pending(form: Any) -> None:
+    """Refuse what is in DynamoDB's form, and has a value in it that nothing will encrypt.
+
+    Raises:
+        ProtectedAttributeError: there is one.
+    """
+    if isinstance(form, PendingValue):
+        raise ProtectedAttributeError(
+            f"{form.attribute._label} of a map is bound to its item, which is not known here: the map belongs in an "
+            "item of a decorated model, of which dictionaries are made; to encrypt the whole map, have another class"
+        )
+    for each in form.values() if isinstance(form, Mapping) else form if isinstance(form, list) else ():
+        refuse_pending(each)
