@@ -98,6 +98,14 @@ def test_tenants_are_named_where_there_are_some(resource: Any, encryptor: Encryp
             of_tenant(each, "clinic-7")
 
 
+def test_a_key_in_the_form_of_a_client_is_none_of_a_table(description: ProtectedTable) -> None:
+    """Nor is None a tenant; both are told by the type that is named."""
+    with pytest.raises(TypeError, match="the key or the tenant is a text, a number or binary, not a dict"):
+        description.encrypt_item({**ITEM, "number": {"N": "1"}})
+    with pytest.raises(TypeError, match="not a NoneType"):
+        description.encrypt_item({**ITEM, "clinic": None})
+
+
 @pytest.mark.parametrize(("to", "form"), [("dynamodb", "python"), ("json", "python"), ("json", "dynamodb")])
 @pytest.mark.parametrize("on_unreadable", ["raise", "mark"])
 def test_an_item_that_has_another_form_is_not_taken_for_an_unencrypted_one(

@@ -86,7 +86,7 @@ def checked_key_part(part: Any) -> str | Decimal | bytes:
     if isinstance(part, int) and not isinstance(part, bool):
         return Decimal(part)
     if not isinstance(part, (Decimal, bytes)):
-        raise TypeError("a key attribute is a text, a number or binary")
+        raise TypeError(f"what names the key or the tenant is a text, a number or binary, not a {type(part).__name__}")
     return part
 
 
