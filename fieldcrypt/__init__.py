@@ -17,6 +17,7 @@ from fieldcrypt.errors import (
     MigrationError,
     NotWrappedHereError,
     PlaintextRefusedError,
+    UnknownTenantError,
 )
 from fieldcrypt.events import CallStats, Event, EventKind, Observer, Stats
 from fieldcrypt.field import Field
@@ -118,6 +119,7 @@ __all__ = [
     "PlaintextRefusedError",
     "KeyProviderError",
     "KeyAccessDeniedError",
+    "UnknownTenantError",
     "KeyStoreError",
     "KeyNotFoundError",
     "KeyShreddedError",

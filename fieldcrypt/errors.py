@@ -21,6 +21,7 @@ __all__ = [
     "MigrationError",
     "NotWrappedHereError",
     "PlaintextRefusedError",
+    "UnknownTenantError",
     "is_unexplained",
     "located",
     "redacted_error",
@@ -133,6 +134,13 @@ class KeyAccessDeniedError(KeyProviderError):
 
     def __init__(self, message: str, *, causes: Mapping[str, Exception] | None = None) -> None:
         super().__init__(message, causes=causes, retryable=False)
+
+
+class UnknownTenantError(KeyProviderError):
+    """The lookup of a `TenantKeyProvider` knows no such tenant: it raised a LookupError, as `arns[tenant]` does.
+
+    Live keys go on as for any other failure of the lookup, because a table that is being reloaded looks the same.
+    """
 
 
 class MigrationError(FieldcryptError):

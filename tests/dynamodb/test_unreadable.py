@@ -246,6 +246,20 @@ class TestReading(OnMoto):
             table.scan(on_unreadable="skip")
 
 
+def test_an_item_of_a_tenant_that_does_not_exist_takes_nothing_else(plain: Any) -> None:
+    """Whoever writes to the table can make one up, and the lookup cannot know it."""
+    tenants = {"north": USE_DEFAULT, "south": USE_DEFAULT}
+    own = Encryptor(TenantKeyProvider(tenants.__getitem__, LocalKeyProvider.generate()), MemoryKeyStore())
+    table = EncryptedTable(plain, described(own))
+    for number, clinic in enumerate(tenants):
+        table.put_item(Item=item(clinic, number))
+    plain.put_item(Item={**plain.get_item(Key={"clinic": "north", "number": 0})["Item"], "clinic": "nowhere"})
+    found = table.scan(on_unreadable="mark")["Items"]
+    readable = {each["clinic"] for each in found if not isinstance(each["ssn"], Unreadable)}
+    assert len(found) == 3
+    assert readable == set(tenants)
+
+
 class TestEveryReader(OnMoto):
     @pytest.mark.parametrize(
         "read",

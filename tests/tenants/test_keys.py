@@ -28,6 +28,7 @@ from fieldcrypt import (
     LocalKeyProvider,
     Purpose,
     TenantKeyProvider,
+    UnknownTenantError,
     WrappedKey,
     _system,
 )
@@ -226,6 +227,14 @@ def test_a_lookup_that_fails_is_an_outage_without_grace(scene: Scene, clock: Clo
     with pytest.raises(KeyProviderError):
         scene.field.decrypt(data, tenant="a")
     assert scene.field.decrypt(other, tenant=NO_TENANT) == "y"
+
+
+def test_a_lookup_that_raises_a_lookup_error_knows_no_such_tenant(scene: Scene) -> None:
+    """So that readers can tell a tenant that does not exist from an outage."""
+    data = scene.field.encrypt("x", tenant="a")
+    scene.failure = KeyError
+    with pytest.raises(UnknownTenantError):
+        scene.another().field("t.c", str).decrypt(data, tenant="a")
 
 
 def test_a_lookup_that_fails_leaves_no_grace_that_a_key_has(scene: Scene, clock: Clock) -> None:

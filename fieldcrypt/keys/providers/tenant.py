@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final, NoReturn
 from weakref import WeakValueDictionary
 
-from fieldcrypt.errors import ConfigurationError, KeyProviderError
+from fieldcrypt.errors import ConfigurationError, KeyProviderError, UnknownTenantError
 from fieldcrypt.keys.providers.chain import KeyProviderChain
 from fieldcrypt.keys.providers.provider import KeyProvider
 from fieldcrypt.keys.record.record import WrappedKey, check_tenant
@@ -43,7 +43,7 @@ class TenantKeyProvider(KeyProvider):
 
     Args:
         lookup: gets a tenant and returns its key provider, or `USE_DEFAULT`. Never None: an unknown tenant does not get
-            the default. Called from several threads at once.
+            the default. For a tenant that does not exist it raises a LookupError. Called from several threads at once.
         default: see above.
 
     Raises:
@@ -62,7 +62,8 @@ class TenantKeyProvider(KeyProvider):
 
         Raises:
             TypeError, ValueError: it cannot be a tenant's name; the lookup is not called.
-            KeyProviderError: the lookup raised an exception, which is the error's cause.
+            KeyProviderError: the lookup raised an exception, which is the error's cause; `UnknownTenantError` if that
+                was a LookupError.
             ConfigurationError: it returned something else.
         """
         if tenant is None:
@@ -71,7 +72,8 @@ class TenantKeyProvider(KeyProvider):
         try:
             found = self._lookup(tenant)
         except Exception as error:
-            raise KeyProviderError(
+            kind = UnknownTenantError if isinstance(error, LookupError) else KeyProviderError
+            raise kind(
                 f"the key provider of tenant {tenant!r} cannot be looked up: {type(error).__name__}",
                 causes={"lookup": error},
                 grace=False,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence, Set
 from typing import Any, Literal, NoReturn, Protocol
 
-from fieldcrypt import DecryptionError, FieldcryptError, KeyNotFoundError
+from fieldcrypt import DecryptionError, FieldcryptError, KeyNotFoundError, UnknownTenantError
 from fieldcrypt.spi import located
 from fieldcrypt_dynamodb.errors import placed_error
 from fieldcrypt_dynamodb.item.forms import Form
@@ -70,7 +70,9 @@ class Table(Protocol):
 
 def is_unreadable(error: FieldcryptError) -> bool:
     """Return True if an error is about the value, or about its key for good: not an outage, nor a decision of KMS."""
-    return isinstance(error, DecryptionError) or (isinstance(error, KeyNotFoundError) and error.final)
+    if isinstance(error, KeyNotFoundError):
+        return error.final
+    return isinstance(error, (DecryptionError, UnknownTenantError))
 
 
 def unread(error: FieldcryptError, table: Table, attribute: str, item: Mapping[str, Any], *, mark: bool) -> Unreadable:
