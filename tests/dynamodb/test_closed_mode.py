@@ -69,6 +69,13 @@ def test_what_nobody_declared_is_not_put(table: EncryptedTable, secrets: Secrets
         table.put_item(Item={**ITEM, **more})
 
 
+@pytest.mark.parametrize("read", ["get_item", "delete_item"])
+def test_what_nobody_declared_is_not_sent_in_a_key(table: EncryptedTable, secrets: Secrets, read: str) -> None:
+    """DynamoDB refuses such a key, but has seen it by then."""
+    with secrets.nothing_is_sent(), pytest.raises(ProtectedAttributeError, match="'born' is not declared"):
+        getattr(table, read)(Key={**KEY, "born": UNKNOWN})
+
+
 @pytest.mark.parametrize(
     ("text", "value"),
     [

@@ -89,6 +89,11 @@ class PreparedRequests:
                 f"a key of {self.table.name} has the protected attribute {name!r}: it consists of "
                 f"{' and '.join(self.table.key)}, and what an index adds"
             )
+        if self.table.checks_names:
+            try:
+                self.table.shape.check(key.keys() - self.table.own)
+            except TypeError as error:
+                raise ProtectedAttributeError(f"a key of {self.table.name}: {error}") from None
         for name in self._prefixes.keys() & key.keys():
             if not self._can_be_filled(name, key[name]):
                 raise ProtectedAttributeError(
