@@ -255,8 +255,8 @@ class Encryptor:
             accept_default_key: do so even for tenants with wrapping keys of their own, who then cannot control who
                 makes their tags: the index key of no tenant is wrapped under the default.
             path: of values that are nested in their record (SPEC section 2): the path. See `ProtectedRecord`.
-            rotates: False for tags that can never be made again, as in the keys of items: they stay under the first of
-                a tenant's index keys, however many follow it, and it is an error if that has been retired.
+            rotates: False for tags that can never be made again, such as those in keys of items: they stay under the
+                first of a tenant's index keys, however many follow it, and it is an error if that has been retired.
 
         Raises:
             TypeError: there are no tags of this type, or an argument is of a wrong type.

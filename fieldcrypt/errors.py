@@ -72,7 +72,7 @@ class DecryptionError(FieldcryptError):
     the error does not say which (SPEC section 7): where it says is what the caller named, and what the value names.
 
     Attributes:
-        hint: what to look at first, which follows from how the field is declared, and not from the value.
+        hint: what to check first. It follows from how the field is declared, not from the value.
     """
 
     hint: str | None = None
@@ -189,7 +189,7 @@ def located(error: E, *, field: str | None = None, key_id: str | None = None, te
     Args:
         error: a FieldcryptError, TypeError or ValueError.
         field, key_id: see `FieldcryptError`.
-        tenant: as the caller named it; what is no text is left out.
+        tenant: as the caller named it; left out if it is not text.
     """
     if isinstance(error, UnicodeEncodeError):
         error = redacted_error(error)  # type: ignore[assignment]

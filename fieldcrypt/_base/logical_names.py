@@ -1,4 +1,4 @@
-"""Logical names: which tables and records of one Encryptor take the names of their fields from them."""
+"""Logical names: which tables and records of one Encryptor name their fields by them."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ __all__ = ["LogicalNames", "Place"]
 
 
 class Place(NamedTuple):
-    """Where values are whose fields have their names from a logical name.
+    """Where the values of a logical name are.
 
     Attributes:
         table: the table's own name; None for records, which may be stored in any.
         declaration: what else must be the same in every place of the name; None for tables.
-        has_tenants: True if its values are under the keys of tenants, which tell them apart.
+        has_tenants: True if its values are under the keys of tenants, which keep them apart.
         is_shared: True if it says `same_place=True`.
         is_chosen: True if the application chose the name, and it is not just the table's.
     """
@@ -30,7 +30,7 @@ class Place(NamedTuple):
     is_chosen: bool = False
 
     def is_apart(self, other: Place) -> bool:
-        """Return True if the other place is not this one, so that values could be moved from one to the other."""
+        """Return True if the other is a different place, and values could be moved from one to the other."""
         if self.is_shared or other.is_shared or (self.has_tenants and other.has_tenants):
             return False
         if self.table is None or other.table is None:
@@ -39,7 +39,7 @@ class Place(NamedTuple):
 
 
 class LogicalNames:
-    """The logical names of an Encryptor. What nobody uses any more does not count."""
+    """The logical names of an Encryptor. Owners that are no longer in use do not count."""
 
     def __init__(self) -> None:
         self._places: dict[str, WeakKeyDictionary[Any, Place]] = {}
@@ -49,32 +49,32 @@ class LogicalNames:
 
         Args:
             name: the logical name.
-            owner: what counts as long as it is used: a description, a model.
+            owner: a description or a model, which counts for as long as it is in use.
             place: where its values are; it replaces what the same owner said before.
 
         Raises:
             ConfigurationError: another owner's values are elsewhere, so that they could be exchanged with these.
         """
         if self._apart(name, owner, place) is not None:
-            gc.collect()  # a class that nobody uses any more is in cycles, and there until these are found
+            gc.collect()  # an unused class is in reference cycles, and stays until they are collected
             other = self._apart(name, owner, place)
             if other is not None:
                 raise _apart_error(name, place, other)
         self._places.setdefault(name, WeakKeyDictionary())[owner] = place
 
     def _apart(self, name: str, owner: Any, place: Place) -> Place | None:
-        """Return a place of another owner that is not this one; None if there is none."""
+        """Return another owner's place that is apart from this one; None if there is none."""
         return next((other for other in self._of(name, but=owner) if place.is_apart(other)), None)
 
     def _of(self, name: str, but: Any = None) -> Iterator[Place]:
         places = self._places.get(name, WeakKeyDictionary())
-        for reference in places.keyrefs():  # a list, to which other threads add nothing
+        for reference in places.keyrefs():  # a copy, which other threads do not change
             owner = reference()
             if owner is not None and owner is not but and owner in places:
                 yield places[owner]
 
     def hint(self, field: str) -> str | None:
-        """Return what to look at if values of a field do not decrypt; None if that is not how its table is called."""
+        """Return what to check if values of a field do not decrypt; None if the name of its table cannot be why."""
         name = min((name for name in list(self._places) if field.startswith(f"{name}.")), key=len, default="")
         places = [place for place in self._of(name) if place.table is not None]
         tables = sorted({str(place.table) for place in places})

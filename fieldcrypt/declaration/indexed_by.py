@@ -28,12 +28,12 @@ class IndexedBy:
         per_tenant: use index keys of the row's or item's tenant, so that tags of two tenants cannot be compared. Needs
             a decorated model with a tenant, and searches that name it.
         accept_default_key: see `Encryptor.blind_index`; for indexes that are not per tenant, of rows that have one.
-        prefix: makes tags text: this, and lower-case hexadecimal. For attributes of DynamoDB that hold other texts as
-            well; may be empty.
-        rotates: False where tags are keys of items, which cannot change; see `Encryptor.blind_index`.
+        prefix: stores tags as text: this, and lower-case hexadecimal. For attributes of DynamoDB that hold other
+            texts as well; may be empty.
+        rotates: False where tags are in keys of items, which cannot change; see `Encryptor.blind_index`.
 
     Raises:
-        ConfigurationError: the prefix is not text, or too long, or rotates no bool.
+        ConfigurationError: the prefix is not text, or too long; or rotates is not a bool.
     """
 
     companion: str
@@ -47,7 +47,7 @@ class IndexedBy:
 
     def __post_init__(self) -> None:
         if not isinstance(self.prefix, str | None) or not isinstance(self.rotates, bool):
-            raise ConfigurationError('IndexedBy("name", prefix="EMAIL#", rotates=False): a text, and a bool')
+            raise ConfigurationError('IndexedBy("name", prefix="…", rotates=False): prefix is a text, rotates a bool')
         if self.prefix is not None and len(self.prefix.encode()) + 2 * self.tag_size > _MAX_KEY:
             raise ConfigurationError(f"{self.companion}: with their prefix, tags have more than {_MAX_KEY:,} bytes")
 
@@ -56,15 +56,15 @@ class IndexedBy:
         return tag if self.prefix is None else f"{self.prefix}{tag.hex()}"
 
     def check_plain_tags(self) -> None:
-        """Raise what is wrong with the declaration where tags are binary, and in no key.
+        """Refuse what does not fit where tags are always binary, and never in a key.
 
         Raises:
-            ConfigurationError: it says otherwise.
+            ConfigurationError: the declaration has a prefix, or does not rotate.
         """
         if self.prefix is not None or not self.rotates:
             raise ConfigurationError(
-                f"{self.companion}: tags with a prefix=, or with rotates=False in a primary key, are those of a "
-                "ProtectedTable of fieldcrypt_dynamodb"
+                f"{self.companion}: only a ProtectedTable of fieldcrypt_dynamodb has tags with a prefix=, or with "
+                "rotates=False in a primary key"
             )
 
     def __getstate__(self) -> list[Any]:

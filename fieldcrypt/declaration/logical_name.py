@@ -1,4 +1,4 @@
-"""Tables that take the names of their fields from a logical name."""
+"""Tables whose fields are named by a logical name."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ def declare_table(
 ) -> None:
     """Note whose table has a logical name: two tables of one name would be one place for all values (SPEC section 9).
 
-    Errors of values that do not decrypt say that the table is called otherwise, or may have been.
+    Errors about values that do not decrypt then say that the table has, or may have had, another name.
 
     Args:
         encryptor: whose keys the values are under.
-        name: the logical name, from which fields have theirs, `name.attribute`.
-        owner: what describes the table. It counts as long as it is used, and what it says replaces what it said before.
+        name: the logical name, from which fields take theirs, `name.attribute`.
+        owner: what describes the table. It counts while it is in use, and a later call replaces an earlier one.
         table: what the table is really called, with its schema.
         has_tenants: True if its values are under the keys of tenants.
         same_place: True if values may be moved between this table and others of the name.
-        chosen: True if the application chose the name; False if it is the table's own, which may have been another one
+        chosen: True if the application chose the name; False if it is the table's own, which may have been different
             when values were written.
 
     Raises:

@@ -64,7 +64,7 @@ class Path:
 
     @classmethod
     def of_declared(cls, name: str, *, is_literal: bool) -> Self:
-        """Return the path of a field that was declared by a path, or by the name of a member at the top as it is."""
+        """Return the path of a field that was declared by a path, or by the literal name of a member at the top."""
         return cls.of_member(name) if is_literal else cls(name)
 
     @property

@@ -40,8 +40,8 @@ class Protection:
         accept: also read values of other schemes or previous declarations (`LegacyReader`, `PreviousField`).
         accept_until: until when; needed with `accept`.
         storage: "text" for stores that hold only text (SPEC section 13); a value takes a third more space.
-        literal_name: True if the name that it is declared by is that of a member at the top as it is, dots included,
-            where it would be a path otherwise: `{"profile.ssn": Protection(str, literal_name=True)}`.
+        literal_name: True to take the name that it is declared by literally, dots included, as that of a member at the
+            top, and not as a path: `{"profile.ssn": Protection(str, literal_name=True)}`.
         accepted: what the `accept` arguments allow together; None if nothing else is read.
 
     Raises:

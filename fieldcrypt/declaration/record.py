@@ -75,7 +75,9 @@ class ProtectedRecord:
         offload: Offload | None = None,
     ) -> None:
         if not isinstance(encryptor, Encryptor):
-            raise ConfigurationError(f"ProtectedRecord(name, encryptor): a {type(encryptor).__name__} is no Encryptor")
+            raise ConfigurationError(
+                f"ProtectedRecord(name, encryptor): a {type(encryptor).__name__} is not an Encryptor"
+            )
         if not isinstance(name, str) or not name:
             raise ConfigurationError('a record has a name, which those of its fields begin with: "patients"')
         if not isinstance(fields, Mapping) or not fields:

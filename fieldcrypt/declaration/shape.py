@@ -141,7 +141,7 @@ class Shape:
         return copy
 
     def _refuse_misspelled(self, names: Iterable[Any]) -> None:
-        """Refuse names of members that stand for a path by mistake: their values would be stored as they are."""
+        """Refuse names of members that were meant as paths: their values would be stored in plaintext."""
         for name in names:
             if not isinstance(name, str) or ("." not in name and "[" not in name) or name in self._steps:
                 continue
@@ -153,7 +153,7 @@ class Shape:
                 )
 
     def _spelled(self, name: str) -> str | None:
-        """Return the declared path to which, or into or around which, a name leads if it is read as a path."""
+        """Return the declared path that a name, read as a path, leads to, into or around."""
         at: RecordField | Shape = self
         steps = _STEP.findall(name.replace("\\", ""))
         for number, step in enumerate(steps):

@@ -186,7 +186,7 @@ READ: dict[Any, Callable[[bytes], Any]] = {
 
 
 def writer_of_any(encode: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
-    """Return what writes the values of a field of any type, given what writes those of other types than these."""
+    """Return what writes the values of a field of any type, given what writes those of all other types."""
 
     def write(value: Any) -> bytes:
         return WRITE.get(value.__class__, encode)(value)

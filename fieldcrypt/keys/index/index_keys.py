@@ -138,15 +138,15 @@ class IndexKeys:
         return offload(lambda: self._search(tenant))
 
     def first(self, tenant: str | None, lease: IndexLease, offload: Offload = in_place) -> IndexKey:
-        """Return the first of a tenant's index keys, under which all tags are that can never be made again.
+        """Return the first of a tenant's index keys: all tags that can never be made again are under it.
 
         Args:
             tenant, offload: as for `for_tagging`.
             lease: the keys, at least one.
 
         Raises:
-            KeyStoreError: the key store cannot be used, or says of an older key that it is retired: tags under the
-                next one would be those of other items.
+            KeyStoreError: the key store cannot be used, or it says that an older key is retired: tags under
+                the next one would find other items.
         """
         counted = [key for key in lease.keys if key.record.created >= self._policy.earliest] or lease.keys
         first = min(counted, key=lambda key: (key.record.created, key.key_id))

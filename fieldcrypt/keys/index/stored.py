@@ -26,7 +26,7 @@ class StoredIndexKeys:
         live_keys: of blind indexes.
         records: lists what the store keeps.
         refused: records that are known not to be authentic.
-        policy: `index_keys` and `not_before` count.
+        policy: its `index_keys` and `not_before` decide which keys count.
         events: where to report planted records.
     """
 
@@ -74,7 +74,7 @@ class StoredIndexKeys:
         return keys
 
     def retired_before(self, tenant: str | None, key: IndexKey) -> KeyRecord | None:
-        """Return the record of a retired, authentic index key that is older than a key, and would count before it.
+        """Return the record of a retired, authentic index key that is older than a key, and would come before it.
 
         Raises:
             As `find`.
