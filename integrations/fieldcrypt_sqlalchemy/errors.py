@@ -23,8 +23,8 @@ __all__ = [
 class ProtectedColumnError(PlaintextRefusedError, DontWrapMixin):
     """A statement was refused before anything was sent: the message names the column, and says why.
 
-    It would send plaintext of a protected column to the database, write what is no encrypted value of the column's, or
-    have the database compute with ciphertext.
+    It would send plaintext of a protected column to the database, write what is not an encrypted value of the column's,
+    or have the database compute with ciphertext.
     """
 
 
@@ -39,7 +39,7 @@ def column_error(type_: Any, why: str) -> ProtectedColumnError:
 
 
 def placed_error(error: FieldcryptError, column: Any, key: Mapping[str, Any]) -> FieldcryptError:
-    """Return the same error, saying of which column and row the value is. Keys are no secret, and values are.
+    """Return the same error, saying of which column and row the value is. Keys are not secret, but values are.
 
     Args:
         error: about a value that was read.

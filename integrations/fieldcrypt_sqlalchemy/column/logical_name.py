@@ -1,4 +1,4 @@
-"""The logical name of a table, from which the fields of its columns have theirs."""
+"""The logical name of a table, from which the fields of its columns take theirs."""
 
 from __future__ import annotations
 
@@ -28,5 +28,5 @@ def logical_name(table: Any) -> str:
 
 
 def has_logical_name(table: Any) -> bool:
-    """Return True if a table says its logical name, so that it is not just its own."""
+    """Return True if a table's logical name was declared, and is not just the name of the table."""
     return _FIELDS in getattr(table, "info", {})

@@ -79,7 +79,7 @@ class Tagger:
         """Raise what searching for a value would raise, apart from what has to do with keys.
 
         Raises:
-            TypeError, ValueError: it is no value of the column's, or of those that have no tag.
+            TypeError, ValueError: it is not a value of the column's, or is one that has no tag.
         """
         try:
             converted = self._converted(value)

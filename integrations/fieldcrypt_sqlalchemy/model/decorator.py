@@ -146,7 +146,7 @@ def _row_bound(mapper: Mapper[Any], spec: RowSpec, column: Any) -> RowBound:
 
 
 def _declare_table(encryptor: Encryptor, table: Any, mapper: Mapper[Any], spec: RowSpec) -> None:
-    """Note the table of a logical name: of one that the model has, the first of those that are joined."""
+    """Note the table of a logical name. If the name is the model's, it is the first table of those that are joined."""
     name, owner = spec.logical_name(table), mapper.class_
     while spec.fields is not None and mapper.inherits is not None and not mapper.concrete:
         mapper = mapper.inherits
@@ -212,7 +212,7 @@ def _check(mapper: Mapper[Any], spec: RowSpec) -> None:
 
 
 def _missing_error(mapper: Mapper[Any], key: str) -> ConfigurationError:
-    """Return the error of a name that is no attribute of the model, which may be its column's."""
+    """Return the error for a name that is not an attribute of the model, but may be its column's."""
     named = next((name for name, column in mapper.columns.items() if column.name == key), None)
     hint = f"the column {key!r} has the attribute {named!r}: name that" if named else "its attributes are "
     return ConfigurationError(

@@ -54,7 +54,7 @@ def open_on_read(row: RowKey, attribute: ProtectedAttribute, descriptor: Any) ->
     Args:
         row: tells an object's row.
         attribute: the attribute.
-        descriptor: what the class has under its name; what is no attribute of SQLAlchemy's stays as it is.
+        descriptor: what the class has under its name; what is not an attribute of SQLAlchemy's stays as it is.
     """
     if isinstance(descriptor, InstrumentedAttribute):
         members = {
@@ -148,7 +148,7 @@ def _read_again(
 def _loaded_again(
     state: Any, key: str, row: RowKey, field: SealedField, tenant: str | None, error: DecryptionError
 ) -> Any:
-    """Return what an attribute has once it was loaded again.
+    """Return what an attribute has after it was loaded again.
 
     `refresh(object, ["tenant"])`, or a partial load that populates existing objects, brings the new tenant of a row
     that has moved, beside values that were sealed for the old one.
@@ -174,7 +174,7 @@ def _loaded_again(
     try:
         with session.no_autoflush:
             session.refresh(state.obj(), sorted(names))
-    except SQLAlchemyError:  # there is no such row any more, or this is no place to wait for the database
+    except SQLAlchemyError:  # the row is gone, or the database cannot be waited for here
         raise field.field.reported_error(error, stored, tenant) from None
     again = values.get(key)
     return field.open(again, *row.place(state, values)) if again.__class__ is Sealed else again

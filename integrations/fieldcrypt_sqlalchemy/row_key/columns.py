@@ -25,7 +25,7 @@ class RowSpec:
         encryptor: for columns that have none of their own; None: each has one.
         row: the attributes that together are the row's key.
         tenant: the attribute that says whose data keys to use, or None.
-        fields: from which the fields have their names, or None for that of the table.
+        fields: the name from which fields take theirs, or None for that of the table.
         same_place: True if values may be moved between this table and others of the logical name.
     """
 
@@ -45,7 +45,7 @@ class RowSpec:
         return f"{self.logical_name(column.table)}.{column.name}"
 
     def logical_name(self, table: Any) -> str:
-        """Return from which name the fields of a table have theirs."""
+        """Return the name from which the fields of a table take theirs."""
         return self.fields or logical_name(table)
 
 
