@@ -173,8 +173,8 @@ def _check_maps(kind: Any, path: str = "") -> None:
     for name, each in kind.get_attributes().items():
         if path and isinstance(each, EncryptedAttribute):
             raise ConfigurationError(
-                f"{path}.{name} is encrypted inside of a map, where migrations come to in decorated models without "
-                "subclasses only: write the items again by the model"
+                f"{path}.{name} is encrypted inside of a map, which migrations reach only in decorated models without "
+                "subclasses: write the items again by the model"
             )
         inside = each.element_type if isinstance(each, ListAttribute) else type(each)
         if isinstance(inside, type) and issubclass(inside, MapAttribute):

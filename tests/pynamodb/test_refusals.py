@@ -348,7 +348,7 @@ class TestDeclarations(OnMoto):
         """And by an Encryptor."""
         with pytest.raises(ConfigurationError, match="goes on models"):
             encrypted(keys)(decorated)
-        with pytest.raises(ConfigurationError, match="is no Encryptor"):
+        with pytest.raises(ConfigurationError, match="is not an Encryptor"):
             encrypted(decorated)
 
     def test_the_tenant_of_an_abstract_base_is_checked_if_it_is_there(self, keys: Encryptor) -> None:

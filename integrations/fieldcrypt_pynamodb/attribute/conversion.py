@@ -39,7 +39,7 @@ __all__ = ["NULL_CHECK", "Conversion", "conversion", "indexed_as"]
 
 Convert = Callable[[Any], Any]
 
-# Whether members of maps that are required have to be there, which PynamoDB tells its own containers alone.
+# Whether required members of maps have to be there: PynamoDB tells only its own containers.
 NULL_CHECK: ContextVar[bool] = ContextVar("fieldcrypt_null_check", default=True)
 
 _CONTAINERS = (ListAttribute, MapAttribute)
@@ -99,7 +99,9 @@ def conversion(inner: Attribute[Any]) -> Conversion:
         ConfigurationError: the attribute cannot be encrypted.
     """
     if not isinstance(inner, Attribute):
-        raise ConfigurationError(f"EncryptedAttribute(attribute, encryptor): a {type(inner).__name__} is no attribute")
+        raise ConfigurationError(
+            f"EncryptedAttribute(attribute, encryptor): a {type(inner).__name__} is not an attribute"
+        )
     for kind, reason in _REFUSED:
         if isinstance(inner, kind):
             raise ConfigurationError(f"a {type(inner).__name__} cannot be encrypted: {reason}")
@@ -178,7 +180,7 @@ def _by_dynamodb_form(inner: Attribute[Any]) -> Conversion:
         options = {"null_check": NULL_CHECK.get()} if isinstance(inner, _CONTAINERS) else {}
         content = inner.serialize(value, **options)
         try:
-            return None if content is None else to_python({kind: content})  # None: an empty set, which DynamoDB has not
+            return None if content is None else to_python({kind: content})  # None: an empty set, not for DynamoDB
         except TypeError:
             refuse_pending(content)
             raise

@@ -61,7 +61,7 @@ class EncryptedAttribute(EncryptedExpressions[T]):
 
     attr_type = BINARY
 
-    if not TYPE_CHECKING:  # for the type is the same, and its argument told by __init__
+    if not TYPE_CHECKING:  # because the type is the same, and __init__ tells its argument
 
         def __new__(cls, inner=None, *_, **__):
             return super().__new__(of_map(cls) if isinstance(inner, MapAttribute) else cls)
@@ -84,11 +84,11 @@ class EncryptedAttribute(EncryptedExpressions[T]):
         self._conversion = conversion(inner)
         if encryptor is not None and not isinstance(encryptor, Encryptor):
             raise ConfigurationError(
-                f"EncryptedAttribute(attribute, encryptor): a {type(encryptor).__name__} is no Encryptor"
+                f"EncryptedAttribute(attribute, encryptor): a {type(encryptor).__name__} is not an Encryptor"
             )
         super().__init__()
         self.inner = inner
-        if not isinstance(inner, MapAttribute):  # which is no attribute before it belongs to a class
+        if not isinstance(inner, MapAttribute):  # which is not one before it belongs to a class
             self._be_like_inner()
         self._convert, self._from_field = self._conversion.to_field, self._conversion.from_field
         self.encryptor = encryptor
@@ -116,7 +116,7 @@ class EncryptedAttribute(EncryptedExpressions[T]):
         self._cached_own: OwnField | None = None
         self._key: str | None = None  # its name in models, if it has the same in all of them
         self._bound_to_items = False
-        self.origin = self  # of which maps have copies
+        self.origin = self  # still the original in the copies that maps have
         self._unconverted: PendingValue | None = None  # for values that are encrypted as the instance has them
 
     def __set_name__(self, owner: type[Any], name: str) -> None:
@@ -155,7 +155,7 @@ class EncryptedAttribute(EncryptedExpressions[T]):
 
     def _bind_to_items(self, *, nested: bool = False) -> None:
         """Leave encryption to the decorated model that the attribute belongs to, which knows the item."""
-        self._bound_to_items = True  # of one inside of a map the instance does not have the value
+        self._bound_to_items = True  # for one inside a map, the instance does not have the value
         self._unconverted = None if nested else PendingValue(self, None)
 
     def __set__(self, instance: Any, value: Any) -> None:

@@ -1,4 +1,4 @@
-"""What models with encrypted attributes do otherwise than PynamoDB's, decorated or not."""
+"""What models with encrypted attributes, decorated or not, do differently from PynamoDB's."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class EncryptedModel(Model):
     def update(
         self, actions: list[Action], condition: Condition | None = None, *, add_version_condition: bool = True
     ) -> Any:
-        """As in PynamoDB. DynamoDB returns the item, so the keys that it needs are fetched before.
+        """As in PynamoDB. DynamoDB returns the item, so the keys that it needs are fetched first.
 
         Raises:
             WriteAppliedError: the update was applied, and what DynamoDB returned cannot be decrypted. Its `response`
@@ -108,16 +108,16 @@ class EncryptedModel(Model):
             del self._fieldcrypt_answer
 
     def _fieldcrypt_warm_keys(self) -> None:
-        """Have the keys at hand that the values of the item may need."""
+        """Fetch the keys that the values of the item may need."""
         kinds: list[Any] = [kind for kind in self.get_attributes().values() if hasattr(kind, "encryptor")]
         for kind in {id(kind.encryptor): kind for kind in kinds}.values():
             warm_keys(kind, None)
 
     def to_simple_dict(self, *, force: bool = False) -> dict[str, Any]:
-        """Return the item as a mapping for JSON: encrypted attributes and tags as base64 text, the rest as ever.
+        """Return the item as a mapping for JSON: encrypted attributes and tags as base64 text, the rest as usual.
 
-        PynamoDB refuses binary there because it could not tell it from text; of an encrypted attribute it is known, and
-        `from_simple_dict` takes it back.
+        PynamoDB refuses binary there because it could not tell it from text; for an encrypted attribute that is known,
+        and `from_simple_dict` takes it back.
 
         Args:
             force: as in PynamoDB, for other binary attributes and for sets.
@@ -133,7 +133,7 @@ class EncryptedMap(MapAttribute[Any, Any]):
     """A map with encrypted attributes. A MapAttribute of the user's gets this base with its first one."""
 
     def to_simple_dict(self, *, force: bool = False) -> dict[str, Any]:
-        """As of a model.
+        """As for a model.
 
         Raises:
             ProtectedAttributeError: the values are bound to their item, whose dictionary has the map.

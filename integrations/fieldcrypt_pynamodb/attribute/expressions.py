@@ -63,8 +63,8 @@ class EncryptedExpressions(ProtectedAttribute[T]):
         """Return a value that is searched for.
 
         Raises:
-            ProtectedAttributeError: it is none that DynamoDB could be asked for.
-            TypeError, ValueError: it is no value of the attribute's.
+            ProtectedAttributeError: DynamoDB cannot be asked for it.
+            TypeError, ValueError: it is not a value of the attribute's.
         """
         plain = None if is_expression(value) else self._to_field(value)
         if plain is None or self.index is None:

@@ -18,7 +18,7 @@ class OwnField(NamedTuple):
     """What encrypts and decrypts the values of an attribute that is not bound to items.
 
     Attributes:
-        models, table: after whose table the field is called; no models if it has a name of its own.
+        models, table: the field is named after the table of these models; none if it has a name of its own.
         field: the field.
         decrypt: reads the field's values, and what else the attribute accepts.
     """
@@ -29,7 +29,7 @@ class OwnField(NamedTuple):
     decrypt: Any
 
     def read(self, data: Any, from_field: Any) -> Any:
-        """Decrypt a value, and convert it; return what stands for it if it cannot be read, and that is asked for.
+        """Decrypt a value, and convert it; if it cannot be read, return what stands for it if that is asked for.
 
         Raises:
             DecryptionError, KeyProviderError, KeyStoreError: as for `Field.decrypt`.

@@ -67,7 +67,7 @@ def one_of(attribute: Any, *values: PendingOperand) -> Condition:
 def is_expression(value: Any) -> bool:
     """Return True if a value is one that DynamoDB would have to compute; a map that somebody filled is not."""
     if isinstance(value, MapAttribute):
-        return "attribute_values" not in value.__dict__  # which one has that is a value, and none of a model's
+        return "attribute_values" not in value.__dict__  # only a map that is a value has that, not a model's attribute
     return isinstance(value, (Attribute, _Operand))
 
 
@@ -79,8 +79,8 @@ def refuse_pending(form: Any) -> None:
     """
     if isinstance(form, PendingValue):
         raise ProtectedAttributeError(
-            f"{form.attribute._label} of a map is bound to its item, which is not known here: the map belongs in an "
-            "item of a decorated model, of which dictionaries are made; to encrypt the whole map, have another class"
+            f"{form.attribute._label} of a map is bound to its item, which is not known here: make a dictionary of "
+            "the decorated model's item that has the map; to encrypt a whole map, give it another class"
         )
     for each in form.values() if isinstance(form, Mapping) else form if isinstance(form, list) else ():
         refuse_pending(each)

@@ -40,7 +40,7 @@ class ProtectedAttribute(Attribute[T]):
 
 
 class OfMap:
-    """What an attribute that protects a map does besides: what would be inside of the map is refused by its name.
+    """What an attribute that protects a map does besides: refuse by name what would be inside the map.
 
     A class of its own, because any attribute takes longer to look up where a class has a `__getattr__`.
     """
@@ -56,5 +56,5 @@ class OfMap:
 
 @cache
 def of_map(kind: type[Any]) -> type[Any]:
-    """Return the class of those attributes of a class that protect maps."""
+    """Return the class for those attributes of a class that protect maps."""
     return kind if issubclass(kind, OfMap) else type(kind.__name__, (OfMap, kind), {"__module__": kind.__module__})

@@ -21,14 +21,14 @@ def on_unreadable(what: OnUnreadable) -> Iterator[None]:
             for patient in Patient.scan():
                 if not isinstance(patient.ssn, Unreadable): ...
 
-    PynamoDB reads items while they are iterated over, so that is what has to be in the statement. It holds for this
-    thread or task. An outage raises all the same.
+    PynamoDB reads items while they are iterated over, so the iteration has to be inside the statement. It holds for
+    this thread or task. Outages are raised in any case.
 
     Args:
-        what: "mark" puts an `Unreadable` in place of each; "raise" raises, as outside of any such statement.
+        what: "mark" puts an `Unreadable` in place of each; "raise" raises, as outside any such statement.
 
     Raises:
-        ValueError: neither was said.
+        ValueError: it is neither.
     """
     before = MARK.set(marks(what))
     try:

@@ -71,7 +71,7 @@ def _refuse_unprotected(model: type[Model]) -> None:
 
 
 def _refuse_indexes(model: type[Model]) -> None:
-    """Refuse indexes that would be queried by plaintext, or by what is no tag."""
+    """Refuse indexes that would be queried by plaintext, or by what is not a tag."""
     guarded = {
         attribute.attr_name
         for attribute in model.get_attributes().values()

@@ -23,7 +23,7 @@ class ItemClass:
 
     Attributes:
         attr_name: the discriminator's name in items.
-        value: what it has in this model's, in DynamoDB's form.
+        value: its value in the items of this model, in DynamoDB's form.
     """
 
     def __init__(self, model: type[Model]) -> None:
@@ -43,7 +43,7 @@ class ItemClass:
 
     @property
     def protected_names(self) -> frozenset[str]:
-        """The names that attributes have in items which are protected in this class or another one of the table."""
+        """The names, in items, of the attributes that are protected in this or another class of the table."""
         classes = self._discriminator.get_registered_subclasses(Model)
         if self._known[0] != len(classes):
             names = {
@@ -57,7 +57,7 @@ class ItemClass:
         return self._known[1]
 
     def wrong_parts(self, item: Mapping[str, Any], own: Container[str]) -> dict[str, str]:
-        """Return what is plain in this class, and has the form of an encrypted value: what is wrong with it, by name.
+        """Return, by name, what is wrong with what is plain in this class but has the form of an encrypted value.
 
         Args:
             item: as DynamoDB has it.

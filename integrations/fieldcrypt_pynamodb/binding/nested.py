@@ -136,7 +136,7 @@ class NestedAttributes:
             unread: raises an error, or returns what stands for what is in an attribute.
 
         Returns:
-            What stands for attributes of the item that are no such maps and lists.
+            What stands for attributes of the item that are not such maps and lists.
 
         Raises:
             DecryptionError, KeyProviderError, KeyStoreError: as for `Field.decrypt`.

@@ -114,7 +114,7 @@ class Plan:
         ]
 
     def warm_keys(self, instance: Any) -> None:
-        """Have the keys at hand that the values of an instance's item may need, if its tenant is known."""
+        """Fetch the keys that the values of an instance's item may need, if its tenant is known."""
         part, tenant = self.item_key.tenant, None
         if part is not None:
             value = getattr(instance, part.key)
@@ -161,9 +161,9 @@ class Plan:
             self.nested.seal(item, binding, self.item_key)
 
     def unprotected(self, item: Item) -> tuple[Any, dict[str, Unreadable]]:
-        """Return the part of an item that PynamoDB deserializes, with what is inside of maps decrypted.
+        """Return the part of an item that PynamoDB deserializes, with what is inside maps decrypted.
 
-        Besides, what stands for attributes of the model that cannot be read.
+        Beside it, return what stands for attributes of the model that cannot be read.
 
         Raises:
             DecryptionError: a part that is plain has the form of an encrypted value.
@@ -173,7 +173,7 @@ class Plan:
         for name in self._names:
             rest.pop(name, None)
         for name in self.companions & rest.keys():
-            if BINARY not in rest[name]:  # no tag; PynamoDB would not read the item
+            if BINARY not in rest[name]:  # not a tag, and PynamoDB could not read the item
                 del rest[name]
         if self.item_class is not None:
             for name, message in self.item_class.wrong_parts(item, self.protected).items():
@@ -225,7 +225,7 @@ class Plan:
                 values[key] = value
 
     def _unread(self, error: FieldcryptError, name: str, item: Item) -> Unreadable:
-        """Return what stands for a value that cannot be read, or raise the error, which says then where it is."""
+        """Return what stands for a value that cannot be read, or raise the error, which then says where it is."""
         mark = MARK.get()
         if mark and isinstance(error, ProtectedAttributeError):  # the item lacks what its values are bound to
             error = DecryptionError(str(error))

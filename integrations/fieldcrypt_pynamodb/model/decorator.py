@@ -49,7 +49,7 @@ def encrypted(
             they could not be bound to items; or the logical name is that of another table, and not both have tenants.
     """
     if encryptor is not None and not isinstance(encryptor, Encryptor):
-        raise ConfigurationError(f"encrypted(encryptor, …): a {type(encryptor).__name__} is no Encryptor")
+        raise ConfigurationError(f"encrypted(encryptor, …): a {type(encryptor).__name__} is not an Encryptor")
     if fields is not None and not (isinstance(fields, str) and fields):
         raise ConfigurationError('encrypted(…, fields="patients"): the logical name from which fields have theirs')
 

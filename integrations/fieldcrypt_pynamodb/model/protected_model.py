@@ -67,7 +67,7 @@ class ProtectedModel(ReadingModel):
         of: type[M] = cls if stored is None or not issubclass(stored, cls) else stored
         plan = of._fieldcrypt_plan()
         rest, marked = plan.unprotected(attribute_values)
-        instance = super(EncryptedModel, cls)._instantiate(rest)  # which places errors that are none here
+        instance = super(EncryptedModel, cls)._instantiate(rest)  # without what places errors: none are raised here
         plan.open(attribute_values, instance)
         if marked:
             instance.attribute_values.update(marked)

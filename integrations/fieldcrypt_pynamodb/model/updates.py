@@ -26,7 +26,7 @@ __all__ = ["sealed_actions"]
 def sealed_actions(instance: Any, actions: Iterable[Action]) -> tuple[list[Action], Condition | None]:
     """Return the actions of an update as they are sent, and the condition under which they are right.
 
-    There is one if values are encrypted for a tenant that is no part of the key: the item must be that tenant's, or
+    There is one if values are encrypted for a tenant that is not part of the key: the item must be that tenant's, or
     not exist. And there is one if some class of the table protects what is changed: the item must be of the instance's
     class, or of none. What the instance says may be out of date, or come from a request.
 

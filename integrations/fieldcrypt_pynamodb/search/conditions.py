@@ -41,7 +41,7 @@ class Search:
         self._plan, self._plains, self._tenant = plan, plains, tenant
 
     def tags(self) -> list[Tag]:
-        """Return all tags that an item may have that is looked for; none if there is no index key yet."""
+        """Return all tags that a wanted item may have; none if there is no index key yet."""
         return self.tagger.tags(self._plains, self._tenant)
 
     def condition(self) -> Condition:
