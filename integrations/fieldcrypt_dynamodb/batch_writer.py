@@ -10,17 +10,17 @@ __all__ = ["BATCH", "AnyBatchWriter", "BatchWriter", "Write"]
 
 BATCH = 25  # the most that DynamoDB takes
 
-A = TypeVar("A")  # a response, or what gives it when it is awaited
+A = TypeVar("A")  # a response, or an awaitable of one
 Write = dict[str, Any]
 
 
 class AnyBatchWriter(Generic[A]):
-    """What writers in batches have, whether a call returns its response or has to be awaited.
+    """What all batch writers have in common, whether their calls return a response or have to be awaited.
 
     Args:
         table: the name of the table.
         send: takes `RequestItems`, and returns the response of `batch_write_item`.
-        overwrite_by_pkeys: key attributes by which a later write takes the place of one that was not sent yet.
+        overwrite_by_pkeys: key attributes by which a later write takes the place of one that has not been sent yet.
         flush_amount: how many writes are sent at a time.
     """
 
@@ -55,13 +55,13 @@ class AnyBatchWriter(Generic[A]):
         return self._send({self._table: batch})
 
     def _add_unprocessed(self, response: dict[str, Any], later: Sequence[list[Any]] = ()) -> None:
-        """Add what was not processed, but for what has one of the keys that were added later."""
+        """Add what was not processed, except for writes with a key that was added later."""
         for writes in response["UnprocessedItems"].values():  # of this table, by its name or its ARN
             self._waiting += [write for write in writes if self._key(write) not in later]
 
 
 class BatchWriter(AnyBatchWriter[dict[str, Any]]):
-    """Collects puts and deletes, and sends them 25 at a time; the last when the `with` block ends."""
+    """Collects puts and deletes, and sends them 25 at a time; the rest when the `with` block ends."""
 
     def put_item(self, Item: dict[str, Any]) -> None:  # noqa: N803 (boto3's name)
         """Put an item."""

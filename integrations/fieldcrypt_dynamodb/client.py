@@ -20,13 +20,13 @@ from fieldcrypt_dynamodb.wire_client import method_of, wire_client
 
 __all__ = ["AnyClient", "EncryptedClient"]
 
-A = TypeVar("A")  # a response, or what gives it when it is awaited
+A = TypeVar("A")  # a response, or an awaitable of one
 
 _ATTRIBUTES = frozenset({"can_paginate", "close", "exceptions", "get_waiter", "meta", "waiter_names"})
 
 
 class AnyClient(Generic[A]):
-    """What wrappers of a client have, whether a call returns its response or has to be awaited."""
+    """What all wrappers of a client have in common, whether their calls return a response or have to be awaited."""
 
     _asynchronous = False
 
@@ -41,7 +41,7 @@ class AnyClient(Generic[A]):
 
     @classmethod
     def _of_resource(cls, client: Any, wire: Any, requests: Requests) -> Self:
-        """Return the wrapper of a resource's client, with the operations that there are already."""
+        """Return the wrapper of a resource's client, with operations that exist already."""
         self = cls.__new__(cls)
         self._client, self._wire, self._requests = client, wire, requests
         return self
@@ -153,11 +153,11 @@ class EncryptedClient(AnyClient[Response]):
 
     Methods have the names and arguments of boto3's, and return what boto3's do. Those that read or write items work on
     protected attributes; those that carry no item are passed on; all others are refused. Requests for tables that are
-    not described are passed on as they are. What reads takes `on_unreadable="mark"` as well: an `Unreadable` stands
-    then for each value that cannot be read, where an error would be raised. Paginators pass it on.
+    not described are passed on as they are. Reads also take `on_unreadable="mark"`: then an `Unreadable` stands for
+    each value that cannot be read, instead of an error being raised. Paginators pass it on.
 
     Args:
-        client: boto3's. It is used, not changed: whoever uses it directly gets ciphertext. Values have DynamoDB's own
+        client: boto3's. It is used, not changed: code that uses it directly gets ciphertext. Values have DynamoDB's own
             form; those of a resource's client, `resource.meta.client`, have Python's, as boto3 has it.
         tables: the descriptions of the protected tables.
 

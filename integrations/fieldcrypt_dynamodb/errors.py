@@ -24,9 +24,9 @@ E = TypeVar("E", bound=Exception)
 class ProtectedAttributeError(PlaintextRefusedError):
     """A request was refused before anything was sent: the message names the attribute or operation, and says why.
 
-    It would send plaintext of a protected attribute to DynamoDB, write what is no encrypted value of the attribute's,
-    or have DynamoDB compute with ciphertext. Or what PynamoDB's model was read from lacks the key or the tenant that
-    its values are bound to.
+    It would send plaintext of a protected attribute to DynamoDB, write what is not an encrypted value of the
+    attribute's, or have DynamoDB compute with ciphertext. Or what PynamoDB's model was read from lacks the
+    key or the tenant that its values are bound to.
     """
 
 
@@ -82,7 +82,7 @@ def named_error(error: TypeError | ValueError, attribute: str, tenant: str | Non
 
 
 def placed_error(error: E, attribute: str, key: Mapping[str, Any]) -> E:
-    """Return the same error, saying which attribute of which item it is about. Keys are no secret, and values are.
+    """Return the same error, saying which attribute of which item it is about. Keys are not secret, but values are.
 
     Args:
         error: a FieldcryptError, TypeError or ValueError; it may name the attribute already.
@@ -94,6 +94,6 @@ def placed_error(error: E, attribute: str, key: Mapping[str, Any]) -> E:
     message = str(new.args[0]) if new.args else ""
     if place not in message:
         rest = message.removeprefix(attribute)
-        is_named = rest != message and rest[:1] in (":", " ", ",")  # and not a part of it, or one that begins so
+        is_named = rest != message and rest[:1] in (":", " ", ",")  # and not a part of it, or a longer name
         new.args = (place + (rest if is_named else f": {message}"),)
     return new

@@ -1,4 +1,4 @@
-"""What stands around a client: the `meta` in which a Table or resource has it, and whether it is one of those."""
+"""What stands around a client: the `meta` in which a Table or resource has it, and whether it belongs to one."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ class Meta:
 def is_of_resource(client: Any) -> bool:
     """Return True if a client is that of a resource, whose values boto3 converts from Python's form and to it.
 
-    Nothing is changed, and no handler called: botocore refuses to remove a handler as one that is counted if it was
-    registered without counting, and ignores an id that it does not know.
+    Nothing is changed, and no handler is called: asked to remove a handler that is counted, botocore refuses if it was
+    registered without a count, and ignores an id that it does not know.
     """
     events = getattr(getattr(client, "meta", None), "events", None)
     if events is None:

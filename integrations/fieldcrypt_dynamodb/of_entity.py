@@ -20,16 +20,16 @@ def of_entity(wrapper: W, name: str) -> W:
 
         table = of_entity(table, "user")
 
-    Queries and scans leave items of others out, and the keys of others are refused. Writes of items whose entity an
-    attribute tells need it if several are told so, and so do filters by an attribute that an entity protects.
+    Queries and scans leave out items of other entities, and the keys of those are refused. It is needed for writes
+    where an attribute tells several entities, and for filters by an attribute that an entity protects.
 
     Args:
-        wrapper: is not changed. Of a description, what it is given to is for that entity too.
+        wrapper: it is not changed. Whatever a returned description is given to is for that entity too.
         name: as the entity is called in `ProtectedTable(…, entities={"user": …})`.
 
     Raises:
         TypeError: there is no such wrapper.
-        ConfigurationError: no table of it has the entity.
+        ConfigurationError: none of its tables has the entity.
     """
     if not isinstance(wrapper, (AnyClient, AnyResource, AnyTable, ProtectedTable)):
         raise TypeError(

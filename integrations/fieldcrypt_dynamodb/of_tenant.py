@@ -25,7 +25,7 @@ def of_tenant(wrapper: W, tenant: Tenant) -> W:
     searches for tags per tenant.
 
     Args:
-        wrapper: is not changed. Of a description, what it is given to is for that tenant too.
+        wrapper: it is not changed. Whatever a returned description is given to is for that tenant too.
         tenant: a text or a number, as the items have it.
 
     Raises:

@@ -53,7 +53,7 @@ class ProtectedTable(TableDescription):
         to: ItemForm | None = None,
         on_unreadable: OnUnreadable = "raise",
     ) -> dict[str, Any]:
-        """Return an item as the application had it, which something else than a wrapper read.
+        """Return an item as the application had it, when something other than a wrapper has read it.
 
             item = patients.decrypt_item(json.loads(line)["Item"], form="json", to="python")
 
@@ -101,7 +101,7 @@ class ProtectedTable(TableDescription):
         if name not in self.entity_names:
             raise ConfigurationError(f"{self.name} has no entity {name!r}")
         self.only_entity, self._items = name, {}
-        self._declare_name(**self._named)  # for what it was copied from may be gone
+        self._declare_name(**self._named)  # because what it was copied from may be gone
 
     def of_entity(self, name: str) -> ProtectedTable:
         """Return the description for one entity alone."""

@@ -18,11 +18,11 @@ from fieldcrypt_dynamodb.wire_client import method_of, wire_client
 
 __all__ = ["AnyResource", "EncryptedResource"]
 
-A = TypeVar("A")  # a response, or what gives it when it is awaited
+A = TypeVar("A")  # a response, or an awaitable of one
 
 
 class AnyResource(Generic[A]):
-    """What wrappers of a resource have, whether a call returns its response or has to be awaited."""
+    """What all wrappers of a resource have in common, whether their calls return a response or have to be awaited."""
 
     _asynchronous = False
     _table_wrapper: type[AnyTable[Any]] = EncryptedTable
@@ -97,7 +97,7 @@ class EncryptedResource(AnyResource[Response]):
 
     def Table(self, name: str) -> Any:  # noqa: N802 (boto3's name)
         """Return a table: an `EncryptedTable` if it is protected, boto3's own if not."""
-        return self._wrapped(name, self._resource.Table(name))  # an ARN may be one of another account
+        return self._wrapped(name, self._resource.Table(name))  # an ARN may be of another account
 
     def create_table(self, **params: Any) -> Any:
         """Make a table, and return it as `Table` does."""

@@ -21,7 +21,7 @@ from fieldcrypt_dynamodb.wire_client import method_of, wire_client
 
 __all__ = ["PASSED", "AnyTable", "EncryptedTable"]
 
-A = TypeVar("A")  # a response, or what gives it when it is awaited
+A = TypeVar("A")  # a response, or an awaitable of one
 
 # What boto3's Table has that carries no item.
 PASSED = frozenset(
@@ -37,7 +37,7 @@ PASSED = frozenset(
 
 
 class AnyTable(Generic[A]):
-    """What wrappers of a Table have, whether a call returns its response or has to be awaited."""
+    """What all wrappers of a Table have in common, whether their calls return a response or have to be awaited."""
 
     _asynchronous = False
     _client_wrapper: type[AnyClient[Any]] = EncryptedClient
@@ -49,11 +49,11 @@ class AnyTable(Generic[A]):
         own = type(self).__name__
         if not isinstance(description, ProtectedTable):
             raise ConfigurationError(
-                f"{own}(table, description): a {type(description).__name__} is no ProtectedTable, which describes it"
+                f"{own}(table, description): a {type(description).__name__} is not a ProtectedTable"
             )
         check_kind(own, table, asynchronous=self._asynchronous)
         if isinstance(table, AnyTable) or getattr(table, "name", None) is None:
-            raise ConfigurationError(f"{own}(table, description): a {type(table).__name__} is no Table of boto3's")
+            raise ConfigurationError(f"{own}(table, description): a {type(table).__name__} is not a boto3 Table")
         if table_name(table.name) != description.name:
             raise ConfigurationError(f"the table is {table.name}, and the description one of {description.name}")
         self._table, self._client = table, wire_client(table.meta.client)
@@ -63,7 +63,7 @@ class AnyTable(Generic[A]):
 
     @classmethod
     def _of_resource(cls, table: Any, description: ProtectedTable, wire: Any, batches: Requests) -> Self:
-        """Return the wrapper of a resource's table, with the client and the operations that there are already."""
+        """Return the wrapper of a resource's table, with a client and operations that exist already."""
         self = cls.__new__(cls)
         self._table, self._description, self._client = table, description, wire
         self._use(batches)
@@ -141,15 +141,16 @@ class EncryptedTable(AnyTable[Response]):
 
     Methods have the names and arguments of boto3's, and return what boto3's do; conditions of
     `boto3.dynamodb.conditions` work, too. Protected values are Python's of the declared type: an `int` stays one, where
-    boto3 gives a Decimal, and dates and UUIDs work. What reads takes `on_unreadable="mark"` as well: an `Unreadable`
-    stands then for each value that cannot be read, where an error would be raised.
+    boto3 gives a Decimal, and dates and UUIDs work. Reads also take `on_unreadable="mark"`: then an
+    `Unreadable` stands for each value that cannot be read, instead of an error being raised.
 
     Args:
-        table: boto3's. It is used, not changed: whoever uses it directly gets ciphertext.
+        table: boto3's. It is used, not changed: code that uses it directly gets ciphertext.
         description: what is protected in it.
 
     Raises:
-        ConfigurationError: the description is none, or one of another table; or the table is async or no boto3's.
+        ConfigurationError: the description is not a ProtectedTable, or is that of another table; or the table is
+            async, or not boto3's.
     """
 
     def _run(self, exchange: Exchange, send: Send) -> Response:

@@ -1,7 +1,7 @@
 """The client of a boto3 Table or resource, without boto3's own conversions of values.
 
-A resource makes its client convert by event handlers, which copy what is sent deeply, and walk through each request and
-each response along the shapes of the operation's model. Here they are shown a model that has no shapes to walk through.
+A resource makes its client convert by event handlers, which deep-copy what is sent, and walk through each request and
+each response along the shapes of the operation's model. Here they are given a model without shapes to walk through.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _CALL = "_make_api_call"  # what all methods call
 def wire_client(client: Any) -> Any:
     """Return a client that takes and gives values in DynamoDB's own form, whatever a resource made of this one.
 
-    It has all else in common with the client, which is not changed: credentials, retries, connections, and what is set
+    It shares all else with the client, which is not changed: credentials, retries, connections, and what is set
     on it or registered with its events later.
 
     Args:
@@ -39,10 +39,10 @@ def wire_client(client: Any) -> Any:
     kind = type(client)
     if not issubclass(kind, BaseClient):
         raise ConfigurationError(
-            f"a {kind.__module__}.{kind.__qualname__} is no client of boto3: give EncryptedClient one like it, "
+            f"a {kind.__module__}.{kind.__qualname__} is not a boto3 client: give EncryptedClient one like it, "
             "of which no resource was made"
         )
-    # A slot goes before what the instances have in their dictionary, which is the same.
+    # A slot takes precedence over the dictionary of the instances, which is the same.
     other: Any = object.__new__(type(kind.__name__, (kind,), {"__slots__": ("meta",)}))
     other.__dict__ = client.__dict__
     other.meta = copy(client.meta)
@@ -53,8 +53,8 @@ def wire_client(client: Any) -> Any:
 def method_of(client: Any, name: str) -> Callable[..., Any]:
     """Return a method that takes and gives values in DynamoDB's own form.
 
-    What a program put in the place of a method of its client, a spy of a test for example, mostly calls that method,
-    and with it boto3's conversions. So it is given Python's form, as boto3 gives it, and gives that.
+    What a program has put in place of a method of its client, like the spy of a test, usually calls that method, and
+    with it boto3's conversions. So it is given Python's form, as by boto3, and returns that.
 
     Args:
         client: of `wire_client`, or one whose values have DynamoDB's own form anyway.
@@ -88,7 +88,7 @@ def _in_python_s_form(client: Any, name: str) -> Callable[..., Any]:
 
 
 class _Params(dict[str, Any]):
-    """Parameters that nobody else has: a deep copy of them would be one too many."""
+    """Parameters that nothing else refers to: a deep copy of them would be one too many."""
 
     def __deepcopy__(self, memo: Any) -> dict[str, Any]:
         return dict(self)

@@ -59,10 +59,10 @@ def test_a_table_takes_a_table_and_its_description(resource: Any, description: P
     wrapped: Any = EncryptedTable
     table = resource.Table("patients")
     for given in (description, table), (table, {"ssn": str}):
-        with pytest.raises(ConfigurationError, match="is no ProtectedTable"):
+        with pytest.raises(ConfigurationError, match="is not a ProtectedTable"):
             wrapped(*given)
     for other in ("patients", resource, resource.meta.client, wrapped(table, description)):
-        with pytest.raises(ConfigurationError, match="is no Table of boto3's"):
+        with pytest.raises(ConfigurationError, match="is not a boto3 Table"):
             wrapped(other, description)
 
 
@@ -82,7 +82,7 @@ def test_a_condition_that_is_refused_says_what_would_work(resource: Any, descrip
 
 def test_a_misspelled_parameter_is_refused_as_one_that_is_not_known(resource: Any, description: ProtectedTable) -> None:
     table = EncryptedTable(resource.Table("patients"), description)
-    with pytest.raises(ProtectedAttributeError, match="get_item: key is no parameter that fieldcrypt knows"):
+    with pytest.raises(ProtectedAttributeError, match="get_item: key is not a parameter that fieldcrypt knows"):
         table.get_item(key={"clinic": "north", "number": 1})
 
 

@@ -169,7 +169,7 @@ class TestClient(OnMoto):
         assert repr(table.get_item(Key=KEY)["Item"]) == repr(resource.Table("patients").get_item(Key=KEY)["Item"])
 
 
-def test_what_is_no_client_of_boto3_is_refused(encryptor: Encryptor) -> None:
+def test_what_is_not_a_boto3_client_is_refused(encryptor: Encryptor) -> None:
     """Of somebody's double nobody knows whether it converts values."""
 
     class Double:
@@ -179,7 +179,7 @@ def test_what_is_no_client_of_boto3_is_refused(encryptor: Encryptor) -> None:
     Double.meta = Double
     Double.client = object()  # type: ignore[attr-defined]
     description = ProtectedTable("patients", encryptor, key=["id"], attributes={"ssn": str})
-    with pytest.raises(ConfigurationError, match=r"a builtins\.object is no client of boto3"):
+    with pytest.raises(ConfigurationError, match=r"a builtins\.object is not a boto3 client"):
         EncryptedTable(Double(), description)
-    with pytest.raises(ConfigurationError, match="no client"):
+    with pytest.raises(ConfigurationError, match="is not a boto3 client"):
         wire_client(None)

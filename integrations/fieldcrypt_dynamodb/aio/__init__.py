@@ -1,1 +1,1 @@
-"""The wrappers of what aioboto3 and aiobotocore give. Neither is imported here."""
+"""The wrappers for aioboto3 and aiobotocore. Neither is imported here."""

@@ -12,7 +12,7 @@ __all__ = ["AsyncBatchWriter"]
 
 
 class AsyncBatchWriter(AnyBatchWriter[Awaitable[dict[str, Any]]]):
-    """Collects puts and deletes, and sends them 25 at a time; the last when the `async with` block ends.
+    """Collects puts and deletes, and sends them 25 at a time; the rest when the `async with` block ends.
 
     Args:
         table, send, overwrite_by_pkeys, flush_amount: as for `AnyBatchWriter`.

@@ -19,11 +19,11 @@ class AsyncEncryptedClient(AnyClient[Coroutine[Any, Any, Response]]):
             client = AsyncEncryptedClient(client, [patients])
             await client.put_item(TableName="patients", Item={"id": {"S": "1"}, "ssn": {"S": "078-05-1120"}})
 
-    It is what `EncryptedClient` is, with calls that are awaited, and paginators to be gone through by `async for`. The
-    event loop waits for no key service and for no decryption: both are done in threads.
+    It is what `EncryptedClient` is, with calls that are awaited, and paginators for `async for`. The event loop never
+    waits for a key service or for decryption: both are left to threads.
 
     Args:
-        client: aiobotocore's. It is used, not changed: whoever uses it directly gets ciphertext.
+        client: aiobotocore's. It is used, not changed: code that uses it directly gets ciphertext.
         tables: the descriptions of the protected tables.
 
     Raises:

@@ -15,17 +15,17 @@ __all__ = ["run_async"]
 
 
 class _Step(NamedTuple):
-    """What an operation yields, or its answer: what a generator returns can be no result of a future otherwise."""
+    """What an operation yields, or its answer. A future cannot raise StopIteration, by which generators return."""
 
     found: dict[str, Any]
     is_answer: bool
 
 
 async def run_async(exchange: Exchange, send: Callable[..., Awaitable[Response]]) -> Response:
-    """Send what an operation yields, one request after the other, and return its answer.
+    """Send what an operation yields, one request after another, and return its answer.
 
-    The operation itself, which encrypts and decrypts and may ask a key service, runs in a thread. What is cancelled
-    before it was sent is not sent; what was sent, DynamoDB may have done.
+    The operation itself, which encrypts and decrypts and may ask a key service, runs in a thread. A request that is
+    cancelled before it was sent is not sent; one that was sent may have been carried out.
 
     Args:
         exchange: the operation.

@@ -1,4 +1,4 @@
-"""Threads for the steps of operations, which compute and may have to wait for keys, so that no event loop does."""
+"""Threads for the steps of operations, so that no event loop is held up while they compute or wait for keys."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ T = TypeVar("T")
 
 # Threads that compute. Each takes the interpreter from the event loop for 5 ms at a time; none makes another faster.
 _COMPUTING = 2
-_WAITING = 256  # threads at most that wait for keys; what comes then waits until one of them is done
+_WAITING = 256  # the most threads that wait for keys; further work waits until one of them is done
 
 
 class Steps:
     """Runs work in a few threads. One that has to wait for keys is replaced meanwhile, so that others go on.
 
-    They are no threads of asyncio's: it has only a few for the whole application, and needs them to look up addresses.
+    They are not asyncio's threads: it has only a few for the whole application, and needs them to look up addresses.
     """
 
     def __init__(self) -> None:
@@ -46,12 +46,12 @@ class Steps:
         return future
 
     def waiting(self, work: Callable[[], T]) -> T:
-        """Do what may take time without computing. In one of the threads, another one takes its place from then on."""
+        """Do what may take time without computing. If one of the threads does it, another takes over from that one."""
         if getattr(self._thread, "goes_on", False) and self._substitutes.acquire(blocking=False):
             self._thread.goes_on = False
             try:
                 self._start_one()
-            except RuntimeError:  # no more threads are to be had: then the others have to wait as well
+            except RuntimeError:  # there are no more threads to be had, so the others have to wait as well
                 self._thread.goes_on = True
                 self._substitutes.release()
         return work()
@@ -88,7 +88,7 @@ _steps = Steps()
 
 
 async def in_thread(work: Callable[[], T]) -> T:
-    """Return what work returns that is done in a thread, in a copy of the context. If cancelled, it may go on there."""
+    """Do work in a thread, in a copy of the context, and return its result. If cancelled, it may go on there."""
     import asyncio  # here, so that users of boto3 do not load it
 
     context = contextvars.copy_context()
@@ -96,5 +96,5 @@ async def in_thread(work: Callable[[], T]) -> T:
 
 
 def waiting(work: Callable[[], T]) -> T:
-    """Do what may have to wait for a key store or a key provider, in whatever thread: an `Offload`."""
+    """Do what may have to wait for a key store or a key provider, in any thread: an `Offload`."""
     return _steps.waiting(work)

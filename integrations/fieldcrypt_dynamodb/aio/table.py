@@ -23,15 +23,15 @@ class AsyncEncryptedTable(AnyTable[Coroutine[Any, Any, Response]]):
             table = AsyncEncryptedTable(await dynamodb.Table("patients"), patients)
             await table.put_item(Item={"id": "1", "ssn": "078-05-1120"})
 
-    It is what `EncryptedTable` is, with calls that are awaited. The event loop waits for no key service and for no
-    decryption: both are done in threads.
+    It is what `EncryptedTable` is, with calls that are awaited. The event loop never waits for a key service or
+    for decryption: both are left to threads.
 
     Args:
-        table: aioboto3's. It is used, not changed: whoever uses it directly gets ciphertext.
+        table: aioboto3's. It is used, not changed: code that uses it directly gets ciphertext.
         description: what is protected in it.
 
     Raises:
-        ConfigurationError: the table is boto3's, or the description one of another table.
+        ConfigurationError: the table is boto3's, or the description is that of another table.
     """
 
     _asynchronous = True
