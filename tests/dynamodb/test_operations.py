@@ -338,7 +338,7 @@ def test_placeholders_of_two_conditions_and_of_the_application_are_different_one
 
 
 def test_what_is_nested_too_deep_is_refused() -> None:
-    with pytest.raises(ProtectedAttributeError, match="too many parentheses"):
+    with pytest.raises(ProtectedAttributeError, match="too many nested parentheses"):
         conditions("(" * 900 + "ward = :ward" + ")" * 900, {})
 
 

@@ -14,7 +14,7 @@ HELD = frozenset({Meaning.PROTECTED, Meaning.AROUND})  # what holds protected va
 
 
 def check_change(table: TableDescription, clause: str, path: Path) -> None:
-    """Refuse a change that would leave an item that cannot be read, or store plaintext.
+    """Refuse a change that would leave an item unreadable, or store plaintext.
 
     Args:
         table: the description.
@@ -59,9 +59,9 @@ def _reason(clause: str, met: Met[Shape]) -> str | None:
     if meaning is Meaning.ASIDE:
         return "is a list where the expression has a map, or the other way round"
     if meaning is Meaning.MISSPELLED and not is_removed:
-        return "is a path, and a name in this expression: write it as a path, with a placeholder for each of its names"
+        return "is a path, but a name in this expression: write it as a path, with a placeholder for each of its names"
     if meaning is Meaning.SPLIT and not is_removed:
-        return "is one name, and a path in this expression: write a placeholder for all of it"
+        return "is one name, but a path in this expression: write a placeholder for all of it"
     if meaning is Meaning.UNKNOWN and not is_removed:
         return "is not declared, neither protected nor plain={…}"
     if meaning in HELD and not is_removed:

@@ -23,7 +23,7 @@ def build_conditions(params: dict[str, Any], *, allowed: bool) -> None:
     Raises:
         TypeError: there is a condition, and it is not allowed.
     """
-    builder = ConditionExpressionBuilder()  # it counts on from one condition to the next
+    builder = ConditionExpressionBuilder()  # one for all conditions, so that its placeholders differ
     for name in _CONDITIONS:
         if isinstance(params.get(name), ConditionBase):
             if not allowed:

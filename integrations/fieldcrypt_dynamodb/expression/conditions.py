@@ -95,7 +95,7 @@ class _Rewriting:
         yield from _leaves(self.tree, True)
 
     def touches(self, leaf: Node) -> list[Met[Shape]]:
-        """Return what a condition meets that is protected, filled by fieldcrypt, or that nobody declared."""
+        """Return what a condition meets that is protected, filled by fieldcrypt, or not declared."""
         met = [self._met(path) for path in _paths(leaf)]
         return [each for each in met if each.meaning not in _FREE or each.shape is not None]
 
@@ -141,7 +141,7 @@ class _Rewriting:
             raise named_error(error, f"{table.name}.{attribute}") from None
 
     def tags(self, comparison: Comparison) -> list[Any]:
-        """Return all tags that items can have which meet a comparison, in DynamoDB's form; at least one."""
+        """Return all tags that items meeting a comparison can have, in DynamoDB's form; at least one."""
         table, attribute = self._table, comparison.attribute
         tenant = None
         if table.has_tags_per_tenant(attribute):
@@ -180,12 +180,12 @@ class _Rewriting:
         what = f"{self._table.name}.{name}"
         if met.meaning is Meaning.MISSPELLED:
             return ProtectedAttributeError(
-                f"{what} is a path, and a name in this expression: write it as a path, with a placeholder for each of "
+                f"{what} is a path, but a name in this expression: write it as a path, with a placeholder for each of "
                 "its names"
             )
         if met.meaning is Meaning.SPLIT:
             return ProtectedAttributeError(
-                f"{what} is one name, and a path in this expression, as in Attr: write text with a placeholder for it"
+                f"{what} is one name, but a path in this expression, as in Attr: write text with a placeholder for it"
             )
         if met.meaning in (Meaning.UNKNOWN, Meaning.PLAIN):
             return ProtectedAttributeError(f"{what} is not declared, neither protected nor plain={{…}}")

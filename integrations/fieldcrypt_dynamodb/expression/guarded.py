@@ -27,7 +27,7 @@ def check_compared(table: TableDescription, leaf: Node, placeholders: Placeholde
 
 
 def check_set(table: TableDescription, root: str, value: Node, placeholders: Placeholders, form: Form) -> None:
-    """Refuse an update that has an attribute become what another entity has, or what is not known.
+    """Refuse an update that sets an attribute to what another entity has there, or to what is not known.
 
     Raises:
         ProtectedAttributeError: it does.
@@ -49,7 +49,7 @@ def _check(table: TableDescription, root: str, value: object, form: Form) -> Non
 
 
 def unknown_entity_error(what: str) -> ProtectedAttributeError:
-    """Return why an attribute is not compared, if it is not known of which entity it is."""
+    """Return why an attribute cannot be compared while it is not known whose it is."""
     return ProtectedAttributeError(
         f"{what} is protected in an entity: name the one that is meant, of_entity(table, …), or have the key condition "
         "tell it by the form of the key"

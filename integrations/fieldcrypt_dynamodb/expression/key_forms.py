@@ -14,7 +14,7 @@ __all__ = ["entity_of_condition"]
 
 
 def entity_of_condition(text: str | None, params: Mapping[str, Any], entities: Entities, form: Form) -> str | None:
-    """Return the entity that all items are which a key condition finds; None if it does not tell.
+    """Return the entity of all items that a key condition finds; None if it does not tell.
 
     Args:
         text: the condition; None if there is none.
@@ -42,7 +42,7 @@ def entity_of_condition(text: str | None, params: Mapping[str, Any], entities: E
 
 
 def _joined(node: Node) -> Iterator[Node]:
-    """Yield the conditions that have to hold for all that is found."""
+    """Yield the conditions that everything found has to meet."""
     if node.kind == "and":
         for part in node.parts:
             yield from _joined(part)

@@ -1,4 +1,4 @@
-"""What DynamoDB takes in one expression: what a request grows by here must not be why it is refused.
+"""What DynamoDB takes in one expression: a request is not to be refused for what was added to it here.
 
 Source: "Quotas and constraints in Amazon DynamoDB", Expression parameters, Amazon DynamoDB Developer Guide. Emulators
 do not check it.
@@ -19,16 +19,16 @@ T = TypeVar("T")
 _MAX_OPERANDS = 100  # of one IN: while an index key rotates, each value has two tags
 _MAX_BYTES = 4_096
 _MAX_OPERATORS = 300  # and functions
-_SHORT = 1_000  # characters, in which there is room for neither
+_SHORT = 1_000  # characters, too few to reach either limit
 
 
 def lists_of(operands: Sequence[T]) -> list[Sequence[T]]:
-    """Return operands in lists, each of which one IN takes."""
+    """Return operands in lists, each short enough for one IN."""
     return [operands[at : at + _MAX_OPERANDS] for at in range(0, len(operands), _MAX_OPERANDS)]
 
 
 def check_growth(name: str, given: str, params: Mapping[str, Any]) -> None:
-    """Refuse an expression that DynamoDB would have taken, and that it does not take any more.
+    """Refuse an expression that DynamoDB would have taken as it was written, but not as it is sent.
 
     Args:
         name: the parameter's.

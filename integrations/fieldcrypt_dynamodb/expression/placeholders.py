@@ -20,7 +20,7 @@ EXPRESSIONS = (
     "UpdateExpression",
 )
 _NAMES, _VALUES = "ExpressionAttributeNames", "ExpressionAttributeValues"
-_PREFIX = "fc"  # short, for expressions have 4 KB
+_PREFIX = "fc"  # short, because expressions have 4 KB at most
 
 
 class Placeholders:

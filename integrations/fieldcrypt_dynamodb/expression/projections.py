@@ -27,9 +27,9 @@ class Projection:
 
     Attributes:
         text: the expression as it is sent; None if all is read.
-        asked: the attributes at the top that were asked for, or of which a part was.
+        asked: the attributes at the top that were asked for, whole or in part.
         verifies: False if the seal cannot be verified, because nothing that it covers is read.
-        beside: paths in them that were not.
+        beside: paths in them that are read, but were not asked for.
     """
 
     text: str | None
@@ -71,7 +71,7 @@ class Projection:
         return cls(", ".join([text, *added]), roots, verifies, beside)
 
     def cut(self, item: dict[str, Any], form: Form) -> dict[str, Any]:
-        """Return what was asked for of an item, which is a copy as deep as there are protected values."""
+        """Return the part of an item that was asked for. The item is a copy, as deep as there are protected values."""
         if self.text is None:
             return item
         kept = {name: value for name, value in item.items() if name in self.asked}
@@ -81,7 +81,7 @@ class Projection:
 
 
 def _check(table: TableDescription, path: Path, sealed: frozenset[str]) -> None:
-    """Refuse a path that cannot be read alone."""
+    """Refuse a path that cannot be read on its own."""
     met = table.shape.met(path.steps)
     if path.root in table.own:
         raise ProtectedAttributeError(f"{table.name}.{path.root} is fieldcrypt's own, and no item has it here")
@@ -93,8 +93,8 @@ def _check(table: TableDescription, path: Path, sealed: frozenset[str]) -> None:
         )
     if met.meaning is Meaning.MISSPELLED:
         raise ProtectedAttributeError(
-            f"{table.name}.{met.attribute} is a path, and a name in this expression: write it as a path, with a "
-            "placeholder for each of its names"
+            f"{table.name}.{met.attribute} is a path, but a name in this expression: write it as a path, with "
+            "a placeholder for each of its names"
         )
     if met.meaning in HELD and not met.is_told:
         raise ProtectedAttributeError(
@@ -105,7 +105,7 @@ def _check(table: TableDescription, path: Path, sealed: frozenset[str]) -> None:
 
 
 def _remove(content: dict[str, Any], steps: Steps, form: Form) -> None:
-    """Remove a member, and the maps that are empty without it: nothing else in them was asked for, or is there."""
+    """Remove a member, and maps that this leaves empty: nothing else in them was asked for, or is there."""
     if len(steps) == 1:
         content.pop(steps[0], None)
         return

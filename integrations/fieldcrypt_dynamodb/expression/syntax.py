@@ -49,7 +49,7 @@ def conditions(text: str, names: dict[str, str]) -> Node:
     try:
         node = _either(tokens)
     except RecursionError:
-        raise ProtectedAttributeError("the condition has too many parentheses within each other to be read") from None
+        raise ProtectedAttributeError("the condition has too many nested parentheses to be read") from None
     if tokens.peek().kind != "end":
         raise tokens.unreadable_error()
     return node

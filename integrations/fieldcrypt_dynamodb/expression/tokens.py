@@ -62,7 +62,7 @@ class Tokens:
         names: `ExpressionAttributeNames`.
 
     Raises:
-        ProtectedAttributeError: it has something in it that no expression has.
+        ProtectedAttributeError: it has something in it that expressions do not have.
     """
 
     def __init__(self, text: str, names: dict[str, str]) -> None:
@@ -86,7 +86,7 @@ class Tokens:
         return token.kind != "value" and token.text.upper() in texts
 
     def expect(self, text: str) -> Token:
-        """Take a token that has to come."""
+        """Take a token that has to come next."""
         if not self.at(text):
             raise self.unreadable_error()
         return self.take()
@@ -122,10 +122,10 @@ class Tokens:
         if token.text not in self._names:
             raise ProtectedAttributeError(f"ExpressionAttributeNames has no {token.text}")
         name = self._names[token.text]
-        return str.__str__(name) if isinstance(name, str) else name  # of an Enum member, the text that is sent
+        return str.__str__(name) if isinstance(name, str) else name  # for an Enum member, the text that is sent
 
     def unreadable_error(self) -> ProtectedAttributeError:
-        """Return the error of an expression that cannot be read."""
+        """Return the error for an expression that cannot be read."""
         return _unreadable_error(self.peek().start)
 
 
@@ -141,7 +141,7 @@ def _tokens(text: str) -> Iterator[Token]:
 
 
 def _unreadable_error(at: int) -> ProtectedAttributeError:
-    """Return an error that does not show the expression: what cannot be read may be a value, by mistake."""
+    """Return an error that does not show the expression, which may have a value in it by mistake."""
     return ProtectedAttributeError(
         f"the expression cannot be read from its character {at} on, so that what it does with "
         'protected attributes is not known: names are like "ssn" or "#name", values like ":value"'
@@ -154,7 +154,7 @@ def placeholders_in(text: str) -> set[str]:
 
 
 def operators_in(parameter: str, text: str) -> int:
-    """Return how many operators and functions an expression has: what is no operand, but for the `=` of SET."""
+    """Return how many operators and functions an expression has: all but its operands, and the `=` of SET."""
     tokens = list(_tokens(text))
     signs = {"+", "-"} if parameter == "UpdateExpression" else _COMPARISONS
     functions = sum(one.kind == "name" and after.text == "(" for one, after in pairwise(tokens))  # and IN

@@ -30,7 +30,7 @@ class Update:
 
     Attributes:
         protected: True if it changes a protected attribute, so that the item's binding has to be known.
-        is_told: False if it changes what is in an element of a list, and only the item itself tells in which one.
+        is_told: False if it changes what is in an element of a list, and only the item itself tells which one.
 
     Raises:
         ProtectedAttributeError: it cannot be read, or does what would leave the item unreadable.

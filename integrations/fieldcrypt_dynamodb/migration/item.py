@@ -54,7 +54,7 @@ class MigratedItem:
         """Yield the names of the values, and the seal, that are under a data key."""
         try:
             attributes = self.table.attributes_of(self.raw)
-        except (PassedOverError, TypeError, ValueError):  # nobody knows of which class it is
+        except (PassedOverError, TypeError, ValueError):  # its class is not known
             attributes = self.table.attributes
         names = {attribute.name for attribute in attributes}
         is_nested = [each for each in self._occurrences().values() if _is_under(each.value, key_id)]

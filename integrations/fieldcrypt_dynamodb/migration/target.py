@@ -108,7 +108,7 @@ class MigratedTable(Protocol):
 
         Raises:
             PassedOverError: it is of a kind that is none of this migration's.
-            TypeError, ValueError: nobody knows which kind it is.
+            TypeError, ValueError: its kind is not known.
         """
         ...
 
@@ -181,7 +181,8 @@ class _EntityTable(_Table):
         only = table.only_entity
         if only is None or not entities.each[only].attributes:
             raise ConfigurationError(
-                f"{table.name} is migrated by entities that protect something: TableMigration(of_entity(table, name))"
+                f"{table.name} is migrated one entity at a time, if that protects anything: "
+                "TableMigration(of_entity(table, name))"
             )
         super().__init__(entities.each[only])
         self.name, self._entities, self._only = table.name, entities, only

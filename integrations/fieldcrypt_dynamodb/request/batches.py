@@ -181,7 +181,8 @@ class Requests:
 
         asked = sorted((each for each in given if table_name(each) == table_name(name)), key=name.__eq__)
         pairs = (pair for each in asked for pair in zip(sent[each], given[each], strict=True))
-        before = {key(as_sent): write for as_sent, write in pairs}  # under this very name counts
+        # Later ones replace earlier ones, so those of the table as it is named here count.
+        before = {key(as_sent): write for as_sent, write in pairs}
         return [before[key(write)] for write in writes]
 
     def transact_get_items(self, params: Params) -> Exchange:

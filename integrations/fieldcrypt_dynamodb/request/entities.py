@@ -1,4 +1,4 @@
-"""The operations on a table with several entities: each request is one of the entity that it is about."""
+"""The operations on a table with several entities: each request goes to those of the entity that it is about."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ _KEY = "KeyConditionExpression"
 class EntityRequests:
     """The operations on one table with entities, as `TableRequests` has them.
 
-    A write is one of the entity that the form of its key tells, or the caller. Only of an item that is put as a whole
-    does an attribute tell it; an update or a delete of what an attribute tells has the condition that it is so.
+    The form of its key tells the entity of a write, or the caller does. An attribute tells it only if an item is put as
+    a whole; an update or a delete of an entity that has such an attribute gets the condition that it is still so.
 
     Args:
         table, form, tenant: as for `TableRequests`.
@@ -49,10 +49,10 @@ class EntityRequests:
         return self._any if item is None else self._of[self.items.entity_of(item, self._form)]
 
     def _of_key(self, key: Any, *, written: bool) -> TableRequests:
-        """Return the operations on the item of a key; for reading those on any, if the key does not tell.
+        """Return the operations on the item of a key; to read, those on any if the key does not tell.
 
         Raises:
-            ProtectedAttributeError: no item has the key; or an item is written, and nobody says which entity it is.
+            ProtectedAttributeError: no item has such a key; or an item is written, and its entity is not named.
         """
         if not isinstance(key, Mapping):  # boto3 says what is wrong with it
             return self._any
@@ -63,8 +63,8 @@ class EntityRequests:
             raise self._entities.mismatch_error(possible, only)
         if len(possible) > 1 and written:
             raise ProtectedAttributeError(
-                f"the key of an item of {self.table.name} does not tell its entity, and others may have turned what is "
-                f'stored: name it, of_entity(table, "{possible[0]}")'
+                f"the key of an item of {self.table.name} does not tell its entity, and somebody may have changed what "
+                f'is stored: name it, of_entity(table, "{possible[0]}")'
             )
         return self._of[possible[0]] if len(possible) == 1 else self._any
 

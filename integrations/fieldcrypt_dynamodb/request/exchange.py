@@ -21,7 +21,7 @@ Send = Callable[..., Response]
 
 
 def checked(operation: Callable[[Params], Exchange], params: Params, client: Any, name: str) -> Exchange:
-    """Return an operation that says, if it fails for the shape of its parameters, what boto3 says: values apart.
+    """Return an operation that says what boto3 says, but no values, if it fails for the shape of its parameters.
 
     Args:
         operation: of what is protected.
@@ -30,7 +30,7 @@ def checked(operation: Callable[[Params], Exchange], params: Params, client: Any
         name: the method's.
 
     Raises:
-        ParamValidationError: one is missing, or is none of the type that it has to be.
+        ParamValidationError: one is missing, or is not of the type that it has to be.
     """
     try:
         return (yield from operation(params))

@@ -60,11 +60,11 @@ def of_boto3(wrapped: Any, name: str) -> Any:
 
 
 def check_kind(wrapper: str, wrapped: Any, *, asynchronous: bool) -> None:
-    """Check that the calls of what is wrapped return, or have to be awaited, as those of the wrapper do.
+    """Check that what is wrapped is async if the wrapper is, and only then.
 
     Args:
         wrapper: its name.
-        wrapped: what it is given. None of its properties is read, for that could call AWS.
+        wrapped: what it is given. None of its properties is read, because that could call AWS.
         asynchronous: True if the wrapper's calls have to be awaited.
 
     Raises:
@@ -84,9 +84,9 @@ def check_kind(wrapper: str, wrapped: Any, *, asynchronous: bool) -> None:
 
 
 def table_name(given: Any) -> str | None:
-    """Return the name of the table that a request names, by name or ARN, or that of an index; None if that is no text.
+    """Return the name of the table that a request names, by name or ARN, or that of an index; None if that is not text.
 
-    What is sent of an Enum member that is a text is that text, and not what `str` makes of it.
+    An Enum member that is a text is sent as that text, and not as what `str` makes of it.
     """
     if not isinstance(given, str):
         return None

@@ -47,7 +47,7 @@ _OWN = "on_unreadable"  # a parameter that boto3 does not have
 
 
 def misshapen(given: Any, shape: Any, where: str = "") -> Iterator[str]:
-    """Yield what is wrong with parameters by botocore's model, but for the values of attributes and without any value.
+    """Yield what is wrong with parameters by botocore's model: not with attributes' values, and without any value.
 
     Args:
         given: the parameters, or a part of them.
@@ -102,5 +102,5 @@ def check_known(operation: str, params: Mapping[str, Any]) -> None:
             )
         if name not in KNOWN[operation]:
             raise ProtectedAttributeError(
-                f"{operation}: {name} is no parameter that fieldcrypt knows, so it is not sent"
+                f"{operation}: {name} is not a parameter that fieldcrypt knows, so nothing is sent"
             )

@@ -55,7 +55,7 @@ class PreparedRequests:
         self.table = table
         self.items = Items(table, form, tenant)
         self.reads: Items | EntityItems = self.items if reads is None else reads.items
-        # In errors items have DynamoDB's form, also where boto3 gives all else in Python's.
+        # Items in errors have DynamoDB's form, even where boto3 gives all else in Python's.
         failed: Items | EntityItems = self.items if form is WIRE else Items(table, WIRE, tenant)
         self.failed_items = failed if reads is None else reads.failed_items
         self._form, self._tops = form, table.tops
@@ -68,21 +68,21 @@ class PreparedRequests:
         """Return a key as it is sent. A whole item is refused: DynamoDB does that too, but has seen its values by then.
 
         Args:
-            key: what was given for one.
+            key: what was given as one.
             written: True if the item is updated or deleted; what is read does not decrypt if it is not the tenant's.
 
         Raises:
             ProtectedAttributeError: it has a protected attribute, or is the key of another tenant's item.
-            TypeError: it is no key at all, where tags are a part of keys.
+            TypeError: it is not a key at all, where tags are a part of keys.
         """
         if key.__class__ is not dict and not isinstance(key, Mapping):
-            if self.items.key_tags is not None:  # boto3 would show it, and it may be what the tag is of
+            if self.items.key_tags is not None:  # boto3 would show it, and it may be what the tag is made of
                 raise TypeError(f"a key is a mapping of names to values, not a {type(key).__name__}")
             return key  # boto3 says what is wrong with it
         key = self.items.stored_key(key)
         guard = self.table.guard
         if guard is not None and (name := guard.plaintext_in(key, self._form)) is not None:
-            raise ProtectedAttributeError(f"{self.table.name}.{name} has the prefix of tags in a key, and is none")
+            raise ProtectedAttributeError(f"{self.table.name}.{name} has the prefix of tags in a key, but is not a tag")
         if not self._tops.isdisjoint(key) or (self.table.nested and any(map(self.table.shape.is_misspelled, key))):
             name = next(name for name in key if name in self._tops or self.table.shape.is_misspelled(name))
             raise ProtectedAttributeError(
@@ -104,7 +104,7 @@ class PreparedRequests:
         return self._form.serialize_item(key)
 
     def _can_be_filled(self, name: str, value: Any) -> bool:
-        """Return True if an attribute that fieldcrypt fills may be that in the key where a search goes on."""
+        """Return True if an attribute that fieldcrypt fills may have this value in the key where a search continues."""
         prefix, text = self._prefixes[name], self._form.text_of(value)
         if prefix is None or text is None:
             return isinstance(bytes_of(value) if self._form is WIRE else plain_bytes(value), bytes)

@@ -25,7 +25,7 @@ class SearchRequests(PreparedRequests):
     """The operations on one protected table that find items."""
 
     def query(self, params: Params) -> Exchange:
-        """Decrypt what is found by key; on a tag as the key of an index, ask for each tag of the value."""
+        """Decrypt what is found by key. If the key of an index is a tag, ask for each tag of the value."""
         params, mark = boto3_params(params)
         new, placeholders = self._prepared("query", params)
         search: KeySearch | None = None
@@ -84,14 +84,14 @@ class SearchRequests(PreparedRequests):
             for name in compared:
                 if self.items.nested.value_of(item, name) is None:
                     where = f"{self.table.name}.{name}"
-                    lacks = f"{where} is not there, though the item was found by it: let the index project it"
+                    lacks = f"{where} is missing, though the item was found by it: let the index project it"
                     error = placed_error(DecryptionError(lacks), where, key_of(item, self.table.key, self._form))
                     if not mark:
                         raise error
                     item[self.table.paths[name].first] = Unreadable(error)
 
     def _is_uncertain(self, item: dict[str, Any], looked_at: Iterable[str]) -> bool:
-        """Return True if what an item was found by cannot be read, so that all that is known of it is to be seen."""
+        """Return True if what an item was found by cannot be read, so that the whole item is returned to be judged."""
         paths, value_of = self.table.paths, self.items.nested.value_of
         values = (value_of(item, name) if name in paths else item.get(name) for name in looked_at)
         return any(value.__class__ is Unreadable for value in values)
@@ -99,8 +99,8 @@ class SearchRequests(PreparedRequests):
     def _sent_per_tag(self, new: Params, search: KeySearch) -> Exchange:
         """Ask for one tag after the other, and return the first page that is not the last of its tag.
 
-        While DynamoDB has more for a tag, its LastEvaluatedKey has the tag, so that one sees where to go on. If a tag
-        ends where the limit is reached, the page has one item more, of the next tag, for without it there is no key.
+        While DynamoDB has more for a tag, its LastEvaluatedKey has the tag, which says where to continue. If a tag ends
+        where the limit is reached, the page has one item more, of the next tag: without it there would be no key.
         """
         start = new.get("ExclusiveStartKey")
         tags = search.tags

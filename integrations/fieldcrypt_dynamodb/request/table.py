@@ -155,7 +155,7 @@ class TableRequests(SearchRequests):
         ]
 
     def _warm_keys(self, item: Params) -> None:
-        """Have the keys at hand that an answer to a write may need, if it is known whose: later is too late."""
+        """Fetch the keys that an answer to a write may need, if their tenant is known: after the write is too late."""
         tenant = self.table.tenant
         if self.table.told_by and not (self.table.tops or self.table.seals):
             return  # all of the entity is plain

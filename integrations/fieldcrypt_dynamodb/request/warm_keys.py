@@ -1,4 +1,4 @@
-"""Data keys at hand before a write whose answer is decrypted: what is found out after it is found out too late."""
+"""Data keys fetched before a write whose answer is decrypted: a failure after the write comes too late."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from fieldcrypt_dynamodb.aio.steps import waiting
 
 __all__ = ["KeptWarm", "warm_keys"]
 
-_SECONDS = 10.0  # that a tenant's keys count as being at hand, for each look asks the key store
+_SECONDS = 10.0  # for which a tenant's keys count as fetched, because each look asks the key store
 _MOST = 8192  # tenants
 
 
 class KeptWarm(Protocol):
-    """What has data keys, and remembers until when those of which tenant count as being at hand."""
+    """What has data keys, and remembers for each tenant until when they count as fetched."""
 
     warm_until: dict[str | None, float]
 
@@ -24,7 +24,7 @@ class KeptWarm(Protocol):
 
 
 def warm_keys(table: KeptWarm, tenant: str | None) -> None:
-    """Have the data keys of a tenant unwrapped. Values that carry their own keys are not helped.
+    """Unwrap the data keys of a tenant. That does not help with values that carry their own.
 
     Args:
         table: whose items; a table's description, or an attribute of PynamoDB's.
@@ -38,7 +38,7 @@ def warm_keys(table: KeptWarm, tenant: str | None) -> None:
         return
     try:
         waiting(lambda: encryptor.warm_up([tenant]))
-    except DecryptionError:  # of a key that somebody planted, perhaps; all others were tried as well
+    except DecryptionError:  # perhaps for a key that somebody planted; all others were tried as well
         return
     if len(table.warm_until) >= _MOST:
         table.warm_until.clear()
