@@ -35,7 +35,7 @@ def checked_tenant(tenant: Tenant) -> Tenant:
     """Return a tenant that was named.
 
     Raises:
-        TypeError: it is none. None would stand for all of them.
+        TypeError: it is not one. None would stand for all tenants.
     """
     if isinstance(tenant, bool) or not isinstance(tenant, (str, int, Decimal)):
         raise TypeError(f"of_tenant(…) takes a text or a number, not a {type(tenant).__name__}")
@@ -48,7 +48,7 @@ class Bindings:
     Args:
         table: the description.
         form: of the application's items.
-        tenant: the only tenant whose items these are; None if the table knows none either, and each item says it.
+        tenant: the only tenant whose items these are; None if the table names none either, and each item has its own.
     """
 
     def __init__(self, table: TableDescription, form: Form, tenant: Tenant | None = None) -> None:
@@ -68,7 +68,7 @@ class Bindings:
         return Binding(self._row(item, self.form), self._tenant(item, self.form))
 
     def binding_of_key(self, key: Item) -> Binding:
-        """Return what the values of an item are bound to of which only the key is known.
+        """Return what the values of an item are bound to if only its key is known.
 
         Raises:
             ProtectedAttributeError: the table has tenants, and the key does not say which.
@@ -96,7 +96,7 @@ class Bindings:
         """Return a key as the table has it: with tags in place of protected values.
 
         Raises:
-            ProtectedAttributeError: what holds tags is given something else.
+            ProtectedAttributeError: an attribute that holds tags is given something else.
             TypeError, ValueError, KeyProviderError, KeyStoreError: as for `BlindIndex.tag`.
         """
         return key if self.key_tags is None else self.key_tags.in_place(key, self._tenant_named(key))

@@ -17,7 +17,7 @@ def check_arguments(table: Any, encryptor: Any, key: Any, attributes: Any, field
         ConfigurationError: it does not.
     """
     if not isinstance(encryptor, Encryptor):
-        raise ConfigurationError(f"ProtectedTable(name, encryptor): a {type(encryptor).__name__} is no Encryptor")
+        raise ConfigurationError(f"ProtectedTable(name, encryptor): a {type(encryptor).__name__} is not an Encryptor")
     if not isinstance(table, str) or table.startswith("arn:"):
         raise ConfigurationError("ProtectedTable(name, encryptor): the name of a table, also where its ARN is used")
     is_sequence = isinstance(key, Sequence) and not isinstance(key, str)  # a set has no order
@@ -86,6 +86,6 @@ def _check_key_tags(table: Any) -> None:
             )
         if table.indexes[attribute].truncated or table.attributes[attribute].accepted is not None or not table.bound:
             raise ConfigurationError(
-                f"{what}: these have 16 bytes at least, so that no two values have one key; and values are bound to "
+                f"{what}: these need at least 16 bytes, so that no two values have one key; and values are bound to "
                 "items, and encrypted from the first day on"
             )

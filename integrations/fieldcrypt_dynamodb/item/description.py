@@ -23,7 +23,7 @@ __all__ = ["ItemSeal", "LegacyItemReader", "Protected", "TableDescription"]
 
 
 class LegacyItemReader(Protocol):
-    """Reads items that another scheme encrypted as a whole. What DynamoDB has comes in its own form."""
+    """Reads items that another scheme encrypted as a whole. They come in DynamoDB's own form."""
 
     def recognises(self, item: Any, /) -> bool:
         """Return True if an item has the form of this scheme's; proves nothing."""
@@ -50,7 +50,7 @@ class ItemSeal:
         attribute: the attribute that holds the seal.
         over: the attributes that it covers, plain and protected ones.
         accept_unsealed: read items without a seal as well, until this day begins: while what exists is sealed.
-            Whoever can write to the table can take seals away until then.
+            Anybody who can write to the table can take seals away until then.
         accept: each a `ProtectedTable`: read items that were sealed by these as well, after a change of the name, of
             what the seal covers, or of the tenant.
         accept_until: until when; needed with `accept`.
@@ -110,11 +110,11 @@ class TableDescription:
     # What entities add: see `Entities` and `EntityDescription`.
     entities: Any = None
     guard: Any = None
-    is_any: bool = False  # what entities have in common
+    is_any: bool = False  # True for what entities have in common
     told_by: frozenset[str] = frozenset()
     where: Mapping[str, str] = MappingProxyType({})
-    only_entity: str | None = None  # whose items alone these are, by `of_entity`
-    only_tenant: str | int | Decimal | None = None  # whose items alone these are, by `of_tenant`
+    only_entity: str | None = None  # the only one whose items these are, by `of_entity`
+    only_tenant: str | int | Decimal | None = None  # the only one whose items these are, by `of_tenant`
 
     def __init__(
         self,
@@ -155,7 +155,7 @@ class TableDescription:
         self.indexed_by: dict[str, IndexedBy] = {}
         for attribute, protection in self.attributes.items():
             self._add(attribute, protection)
-        self.warm_until: dict[str | None, float] = {}  # by tenant: how long its keys count as being at hand
+        self.warm_until: dict[str | None, float] = {}  # by tenant: until when its keys count as fetched
         self.legacy_items: Accepted | None = None
         readers: Any = accept
         if accept or accept_until is not None:

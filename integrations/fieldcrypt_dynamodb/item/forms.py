@@ -61,7 +61,7 @@ class Form(Protocol):
         ...
 
     def deserialize(self, value: Any) -> Any:
-        """Return a value in this form, of DynamoDB's own."""
+        """Return a value in this form, converted from DynamoDB's own."""
         ...
 
     def serialize_item(self, item: Item, without: Container[str] = ()) -> dict[str, Any]:
@@ -77,7 +77,7 @@ class Form(Protocol):
         ...
 
     def conversion(self, type: Any) -> Conversion:
-        """Return how values of a Field's type travel. Both functions take and give no NULL."""
+        """Return how values of a Field's type travel. Neither function takes or returns NULL."""
         ...
 
     def is_null(self, value: Any) -> bool:
@@ -93,7 +93,7 @@ class Form(Protocol):
         ...
 
     def text_of(self, value: Any) -> str | None:
-        """Return the text that a value is; of any other, None."""
+        """Return the text that a value is; None if it is not text."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""The forms in which users have an item outside boto3's objects, and what makes one of the other."""
+"""The forms in which users have an item outside boto3's objects, and the conversion between them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def converted(item: Mapping[str, Any], form: ItemForm, to: ItemForm) -> dict[str
     """Return an item in another form.
 
     Raises:
-        TypeError: it is no mapping, or a value does not have this form.
+        TypeError: it is not a mapping, or a value does not have this form.
         ValueError: there is no such form, or a text is not base64.
     """
     _check_mapping(item)
@@ -42,15 +42,15 @@ def converted(item: Mapping[str, Any], form: ItemForm, to: ItemForm) -> dict[str
 
 
 def check_form(item: Mapping[str, Any], form: ItemForm, key: Iterable[str]) -> None:
-    """Refuse a stored item of another form than was said: its values would look as if nobody had encrypted them.
+    """Refuse a stored item of another form than was named: its values would look as if they were not encrypted.
 
     Args:
-        item: it.
-        form: that which was said.
+        item: the stored item.
+        form: the one that was named.
         key: the names of the table's key attributes.
 
     Raises:
-        TypeError: it has another one.
+        TypeError: it has another form.
     """
     _check_mapping(item)
     if form == "python":
@@ -67,7 +67,7 @@ def _check_mapping(item: Any) -> None:
 
 
 def has_text_for_bytes(item: Mapping[str, Any]) -> bool:
-    """Return True if an item has a binary value, and it is text."""
+    """Return True if an item has a binary value that is text."""
     return any(map(_has_text, item.values()))
 
 

@@ -34,7 +34,7 @@ class Items(Bindings):
     Args:
         table: the description.
         form: of the application's items.
-        tenant: the only tenant whose items these are; None if the table knows none either, and each item says it.
+        tenant: the only tenant whose items these are; None if the table names none either, and each item has its own.
     """
 
     def __init__(self, table: TableDescription, form: Form, tenant: Tenant | None = None) -> None:
@@ -103,7 +103,7 @@ class Items(Bindings):
         for name, value in item.items():
             if value.__class__ is Unreadable:
                 return ProtectedAttributeError(
-                    f"{self.table.name}.{name} cannot be written, for it could not be read: {value.error}"
+                    f"{self.table.name}.{name} cannot be written, because it could not be read: {value.error}"
                 )
         if isinstance(error, FieldcryptError) or getattr(error, "field", None) is None:
             return error
@@ -111,7 +111,7 @@ class Items(Bindings):
         return placed_error(error, attribute, key_of(item, self.table.key, self.form))
 
     def _is_plain(self, item: Item) -> bool:
-        """Return True if an item has nothing that is encrypted, for which it would have to have a tenant."""
+        """Return True if an item has nothing that is encrypted, so that it needs no tenant."""
         self._row(item, self.form)
         at_top = self.table.tops - self.table.nested.keys()
         return self._seal is None and at_top.isdisjoint(item) and not self.nested.has_values(item)
@@ -149,7 +149,7 @@ class Items(Bindings):
     # Decryption
 
     def sought(self, stored: Sequence[Item]) -> Sequence[Item]:
-        """Return those of the items that were found which are asked for: all."""
+        """Return those items, of all that were found, that are asked for: all of them."""
         return stored
 
     def decrypted(

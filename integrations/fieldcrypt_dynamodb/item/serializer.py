@@ -1,7 +1,7 @@
 """Values in Python's form as DynamoDB's, and back: what boto3's TypeSerializer and TypeDeserializer do, in less time.
 
-The usual types are converted here, told by their exact class; boto3 converts all others itself, and all there are if a
-program has replaced methods of its classes. So results, errors and messages are boto3's.
+The usual types are converted here, recognised by their exact class. boto3 itself converts all others, or all values if
+a program has replaced methods of its classes. So results, errors and messages are boto3's.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def deserialize(value: Any) -> Any:
     """Return a value in Python's form.
 
     Raises:
-        TypeError, ArithmeticError: it is none of DynamoDB's.
+        TypeError, ArithmeticError: it is not one of DynamoDB's.
     """
     return deserialize_item({"": value})[""]
 

@@ -17,12 +17,12 @@ OnUnreadable = Literal["raise", "mark"]
 
 
 class Unreadable:
-    """Stands for a value that cannot be read, where the reader said `on_unreadable="mark"`: it is no value itself.
+    """Stands for a value that cannot be read, where the reader said `on_unreadable="mark"`.
 
         readable = [item for item in page if not isinstance(item.get("ssn"), Unreadable)]
 
-    Comparing it, testing whether it is true, and making text of it raises what reading the value would have raised. It
-    has no hash, no JSON and no pickle, and is refused where it would be written.
+    It is not a value itself. Comparing it, testing whether it is true, and converting it to text raise what reading the
+    value would have raised. It has no hash, no JSON and no pickle, and is refused where it would be written.
 
     Attributes:
         error: what reading the value would have raised: where it is, and what is wrong with it.
@@ -76,7 +76,7 @@ def is_unreadable(error: FieldcryptError) -> bool:
 
 
 def unread(error: FieldcryptError, table: Table, attribute: str, item: Mapping[str, Any], *, mark: bool) -> Unreadable:
-    """Return what stands for a value that cannot be read, or raise the error, which says then where it is.
+    """Return what stands for a value that cannot be read, or raise the error, which then says where it is.
 
     Args:
         error: about the value, or an outage, which is raised in any case.
@@ -96,7 +96,7 @@ def unread(error: FieldcryptError, table: Table, attribute: str, item: Mapping[s
 def marked_item(
     item: Mapping[str, Any], names: Set[str], marker: Unreadable, own: Set[str], form: Form
 ) -> dict[str, Any]:
-    """Return an item as the application has it of which some attributes cannot be read, also such as were taken away.
+    """Return an item as the application has it, with marks for attributes that cannot be read, or were taken away.
 
     Args:
         item: as it is stored.

@@ -52,7 +52,7 @@ _NO_VALUE = 'expected a value in DynamoDB\'s form, {"S": "text"} for example'
 
 
 def check_type(attribute: str, type: Any) -> None:
-    """Raise what keeps the type of an attribute from having a form in DynamoDB.
+    """Refuse a type of an attribute that has no form in DynamoDB.
 
     Raises:
         ConfigurationError: it has none.
@@ -99,7 +99,7 @@ def content(value: Any, kind: str) -> Any:
 
 
 def _kinds(value: Any) -> str:
-    """Return what kind of a value something is, without the names in what is no value of DynamoDB's."""
+    """Return what kind of value something is, without the names in what is not a value of DynamoDB's."""
     if isinstance(value, Mapping) and value and all(kind in KINDS for kind in value):
         return "/".join(value)
     return type(value).__name__

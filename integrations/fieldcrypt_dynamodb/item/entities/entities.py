@@ -22,7 +22,7 @@ class EntityDescription(TableDescription):
     """The description of the items of one entity.
 
     Attributes:
-        told_by: the attributes that tell entities of this table apart, and the key: what has to be read of every item.
+        told_by: the attributes that tell entities of this table apart, and the key: what is read from every item.
         where: what the discriminators of this entity are.
         guard: what its plain attributes must not have.
     """
@@ -45,16 +45,16 @@ class EntityDescription(TableDescription):
         )
 
     def _declare_name(self, **how: bool) -> None:
-        """Leave that to the table, which is one place with all its entities."""
+        """Leave that to the table: it is one place, with all its entities."""
 
     @property
     def binding_attributes(self) -> frozenset[str]:
-        """The attributes that say where a value is: the key's, the tenant, and what tells the entity."""
+        """The attributes that say where a value is: the key's, the tenant, and those that tell the entity."""
         return super().binding_attributes | self.told_by
 
 
 class AnyEntity(TableDescription):
-    """What the descriptions of all entities have in common: for requests of which nobody knows what they find."""
+    """What the descriptions of all entities have in common, for requests that may find items of any."""
 
     def __init__(self, table: TableDescription, entities: Mapping[str, Entity], each: Mapping[str, Any]) -> None:
         self.guard = Guard(None, entities, each)
@@ -121,7 +121,7 @@ class Entities:
         any: what they have in common.
 
     Raises:
-        ConfigurationError: one is none, they cannot be told apart, or one contradicts itself.
+        ConfigurationError: one is not an Entity, or contradicts itself; or two cannot be told apart.
     """
 
     def __init__(self, table: TableDescription, entities: Any) -> None:
@@ -142,22 +142,22 @@ class Entities:
         self._tags = {name: described.key_tags for name, described in self.each.items()}
 
     def fitting(self, item: Mapping[str, Any], form: Form) -> Sequence[str]:
-        """Return the entities that an item can be: one, if it is as it should be."""
+        """Return the entities that an item can be: exactly one, if it is as it should be."""
         texts = {name: form.text_of(item.get(name)) for name in self.any.told_by}
         return [name for name, tests in self._tests.items() if _fits(texts, tests, self._tags[name], item)]
 
     def possible(self, key: Mapping[str, Any], form: Form) -> Sequence[str]:
-        """Return the entities whose form of the key a key has."""
+        """Return the entities whose form of key a key has."""
         texts = {name: form.text_of(key.get(name)) for name in self.any.key}
         return [name for name, tests in self._keys.items() if _fits(texts, tests, self._tags[name], key)]
 
     def of_key(self, key: Mapping[str, Any], form: Form) -> Sequence[str]:
-        """Return the entities that the item of a key can be: one, if the form of the key tells it."""
+        """Return the entities that the item with a key can be: one, if the form of the key tells."""
         possible = self.possible(key, form)
         return [name for name in possible if self._entities[name].where is None] or possible
 
     def of_forms(self, forms: Mapping[str, KeyForm]) -> str | None:
-        """Return the entity that is told by its key alone, if all keys of these forms are its own."""
+        """Return the entity, told by its key alone, to which all keys of these forms belong; None if there is none."""
         for name, entity in self._entities.items():
             own = entity.forms.items()
             if entity.where is None and all(key in forms and form.includes(forms[key]) for key, form in own):
@@ -170,15 +170,15 @@ class Entities:
         return found[0] if len(found) == 1 else None
 
     def mismatch_error(self, found: Sequence[str], only: str | None) -> ProtectedAttributeError:
-        """Return why an item or a key is not the one entity that it should be."""
+        """Return the error for an item or a key that is not of the one entity that it should be."""
         names = ", ".join(self._entities)
         if len(found) > 1:
             what = f"could be {' as well as '.join(found)}"
         elif not found:
             by = " and ".join(sorted(self.any.told_by))
             what = (
-                f"is none of {names}, to go by {by}: describe it, by Entity(key=…) if all of it is plain; or have the "
-                "index that it comes from project these"
+                f"is none of {names}, judging by {by}: describe it, by Entity(key=…) if all of it is plain; or have "
+                "the index that it comes from project these"
             )
         else:
             what = f"is {found[0]}, and not {only}"
@@ -186,7 +186,7 @@ class Entities:
 
 
 def _plain(entities: Mapping[str, Entity], protected: Set[str]) -> Set[str] | None:
-    """Return what is plain on purpose in any entity; None if one of them does not say so."""
+    """Return what is plain on purpose in any entity; None if one of them does not say what is."""
     each = [entity.plain for entity in entities.values()]
     if None in each:
         return None
@@ -197,7 +197,7 @@ def _plain(entities: Mapping[str, Entity], protected: Set[str]) -> Set[str] | No
 def _fits(
     texts: Mapping[str, str | None], tests: Sequence[_Test], tags: Mapping[str, str], item: Mapping[str, Any]
 ) -> bool:
-    """Return True if an item has what tells an entity; of tags in its key, perhaps what they are made of."""
+    """Return True if an item has what tells an entity. In place of tags in its key it may have their values."""
     for name, (expected, is_prefix) in tests:
         text = texts[name]
         if text is None:

@@ -17,7 +17,7 @@ _NAME = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 
 
 class KeyForm(NamedTuple):
-    """What a key attribute has: a text, or any text that begins with one.
+    """What a key attribute has: one text, or any text that begins with it.
 
     Attributes:
         text: the text.
@@ -34,7 +34,7 @@ class KeyForm(NamedTuple):
         return cls(text[:-1], True) if text.endswith("*") else cls(text, False)
 
     def admits(self, text: str | None) -> bool:
-        """Return True if a key attribute may have a text; None stands for what is no text."""
+        """Return True if a key attribute may have a text; None stands for what is not text."""
         if text is None:
             return False
         return text.startswith(self.text) if self.is_prefix else text == self.text
@@ -58,14 +58,14 @@ class Entity:
 
     Attributes:
         attributes: its protected attributes, as in `ProtectedTable`; none, if all of it is plain.
-        key: what its key attributes have: a text, or with `*` at the end any text that begins so.
-        where: the attribute that tells it from other entities, with its text: `{"type": "product"}`. Whoever can write
-            to the table can change it: prefer the form of the key.
+        key: what its key attributes have: a text, or with `*` at the end any text that begins with it.
+        where: the attribute that tells it from other entities, with its text: `{"type": "product"}`. Anybody who can
+            write to the table can change it: prefer the form of the key.
         tenant, plain, bound, seal, accept, accept_until: as in `ProtectedTable`.
 
     Raises:
-        ConfigurationError: neither key nor where is given, or one of them is no mapping from name to text; nor is
-            attributes one from name to type.
+        ConfigurationError: neither key nor where is given, or one of them is not a mapping from names to texts; or
+            attributes is not one from names to types.
     """
 
     attributes: Mapping[str, Any] = field(default_factory=dict)
@@ -91,12 +91,12 @@ class Entity:
                 'an entity is told by its key, key={"SK": "ORDER#*"}, or by one attribute, where=…'
             )
         if any("*" in text[:-1] for text in (self.key or {}).values()):
-            raise ConfigurationError("in the form of a key `*` stands at the end, and for any text")
+            raise ConfigurationError("in the form of a key, `*` stands for any text, and only at the end")
         object.__setattr__(self, "forms", {name: KeyForm.of(text) for name, text in (self.key or {}).items()})
 
 
 def can_be_turned(one: Entity, other: Entity) -> bool:
-    """Return True if an item of one entity becomes one of the other by an attribute that anybody can write."""
+    """Return True if changing an attribute is enough to turn an item of one entity into one of the other."""
     return one.where is not None and other.where is not None and _overlap(one, other)
 
 
@@ -109,7 +109,7 @@ def checked_entities(table: str, key: Sequence[str], entities: Any) -> dict[str,
     """Return the entities of a table, by name.
 
     Raises:
-        ConfigurationError: one of them is none, or two of them cannot be told apart.
+        ConfigurationError: one of them is not an Entity, or two of them cannot be told apart.
     """
     if not isinstance(entities, Mapping) or not entities:
         raise ConfigurationError(f'{table}: entities={{"user": Entity(…), "order": Entity(…)}}')
@@ -139,7 +139,7 @@ def checked_entities(table: str, key: Sequence[str], entities: Any) -> dict[str,
 
 
 def _with_tags(table: str, entity: Any, key: Sequence[str]) -> Any:
-    """Return an entity with the prefix of the tags in its key as the form of that."""
+    """Return an entity whose key has the prefix of the tags in it as its form."""
     protections = getattr(entity, "attributes", {}).values()
     indexes = [index for each in protections if isinstance(each, Protection) for index in each.indexes]
     for index in indexes:
@@ -154,9 +154,9 @@ def _with_tags(table: str, entity: Any, key: Sequence[str]) -> Any:
 
 
 def _differ(one: Entity, other: Entity) -> bool:
-    """Return True if entities whose keys overlap are told apart otherwise.
+    """Return True if entities whose keys overlap are told apart by something else.
 
-    An item that has the key of one that is told by its key alone, and the attribute of another, is refused when met: so
+    An item is refused if its key is that of an entity told by its key alone, while its attribute is that of another. So
     not all keys of the other may be like that.
     """
     if one.where is None or other.where is None:

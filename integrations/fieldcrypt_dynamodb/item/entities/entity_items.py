@@ -41,7 +41,7 @@ class EntityItems:
         """Return the entity that an item is.
 
         Raises:
-            ProtectedAttributeError: it is none, could be two or taken for another one, or is not the one named.
+            ProtectedAttributeError: it is of none, could be of two or be taken for another, or is not of the one named.
         """
         found = self._entities.fitting(item, form)
         if len(found) != 1 or self._only not in (None, *found):
@@ -53,13 +53,13 @@ class EntityItems:
         return found[0]
 
     def sought(self, stored: Sequence[Item]) -> Sequence[Item]:
-        """Return those of the items that were found which are asked for: all but those of other entities."""
+        """Return those items, of all that were found, that are asked for: none of other entities."""
         return stored if self._only is None else [item for item in stored if self._is_sought(item)]
 
     def _is_sought(self, item: Item) -> bool:
-        """Return True if an item is of the entity that was named, or could be if nobody had changed it.
+        """Return True if an item is of the entity that was named, or may have been before somebody changed it.
 
-        Nobody changes a key: what cannot be of the entity by that is left out, whatever else it is.
+        Keys cannot change: an item with a key that is not of the entity is left out, whatever else it has.
         """
         found = self._entities.fitting(item, WIRE)
         return found[0] == self._only if len(found) == 1 else self._only in self._entities.possible(item, WIRE)
@@ -68,16 +68,16 @@ class EntityItems:
         """Return an item as it is sent.
 
         Raises:
-            ProtectedAttributeError: it is no entity of the table, or could be taken for another; and as for `Items`.
+            ProtectedAttributeError: it is of no entity, or could be taken for one of another; and as for `Items`.
             TypeError, ValueError, KeyProviderError, KeyStoreError: as for `Items`.
         """
         return self.each[self.entity_of(item, self.form)].encrypted(item)
 
     def decrypted(self, item: Item, *, whole: bool = True, mark: bool = False) -> dict[str, Any]:
-        """Return an item as the application has it. Of one that is no entity, all is marked but what keys are made of.
+        """Return an item as the application has it. If it is of no entity, all is marked but what keys are made of.
 
         Raises:
-            DecryptionError: it is no entity of the table, or could be taken for another one; and as for `Items`.
+            DecryptionError: it is of no entity, or could be taken for one of another; and as for `Items`.
             KeyProviderError, KeyStoreError: as for `Items`.
         """
         try:

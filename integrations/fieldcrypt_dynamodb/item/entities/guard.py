@@ -1,4 +1,4 @@
-"""What the plain attributes of an entity must not have, lest its items are taken for those of another one."""
+"""What the plain attributes of an entity must not have, so that its items are not taken for another's."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ __all__ = ["Guard"]
 class Guard:
     """The attributes that are plain in one entity, and protected or filled by fieldcrypt in others.
 
-    Whoever can write to the table can turn the attribute that tells two entities apart, and so have a program take an
-    item for one whose attributes are plain: to see ciphertext, or to have it put the item back in plaintext.
+    Anybody who can write to the table can change the attribute that tells two entities apart. A program would then take
+    an item for one whose attributes are plain, and see ciphertext, or put the item back in plaintext.
 
     Args:
-        name: the entity; None for items of which the entity is not known.
+        name: the entity; None for items whose entity is not known.
         entities, tables: all of the table, by name, and their descriptions.
 
     Attributes:
         names: these attributes.
-        shared: those that hold tags with a prefix in other entities, so that there are values beside them.
+        shared: those that hold tags with a prefix in other entities, and may hold other values too.
     """
 
     def __init__(
@@ -70,18 +70,18 @@ class Guard:
         return None
 
     def reason_to_be_absent(self, attribute: str) -> str | None:
-        """Return why an attribute must have no value at all; None if it may have some."""
+        """Return why an attribute must have no value at all; None if it may have one."""
         if attribute not in self._turned_from:
             return None
         return (
-            f"it is protected in {self._turned_from[attribute]!r}, from which only an attribute tells this one: "
-            "give it another name, or tell the entities by the form of the key"
+            f"it is protected in {self._turned_from[attribute]!r}, and only an attribute tells the two entities "
+            "apart: give it another name, or tell them apart by the form of the key"
         )
 
     def plaintext_in(self, key: Mapping[str, Any], form: Form) -> str | None:
-        """Return an attribute of a key that has the prefix of tags, and is none; None if there is none.
+        """Return an attribute of a key that has the prefix of tags, but is not a tag; None if there is none.
 
-        A key says where a scan goes on, and may be that of any item.
+        A key says where a scan continues, and may be that of any item.
         """
         for name in self._prefixes.keys() & key.keys():
             for prefix in filter(None, self._prefixes[name]):

@@ -1,4 +1,4 @@
-"""Tags that are (part of) the primary key: an item is got, written and deleted by the protected value itself."""
+"""Tags that are (part of) the primary key: an item is read, written and deleted by the protected value itself."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class KeyTags:
         self._attributes = table.key_tags
 
     def added(self, item: Item, tenant: str | None) -> Item:
-        """Return an item, or its key, with the key attributes that are tags of others.
+        """Return an item, or its key, with the key attributes added that hold tags.
 
         Raises:
-            ProtectedAttributeError: the tags are per tenant, and nobody says which.
-            TypeError, ValueError: a value is none of its attribute's, or has no tag.
+            ProtectedAttributeError: the tags are per tenant, and none is named.
+            TypeError, ValueError: a value is not one of its attribute's, or has no tag.
             KeyProviderError, KeyStoreError: as for `BlindIndex.tag`.
         """
         tags = {
@@ -44,7 +44,7 @@ class KeyTags:
         return {**item, **tags}
 
     def in_place(self, key: Item, tenant: str | None) -> Item:
-        """Return a key with tags in place of the values that they are tags of; or as it is, if it has them already.
+        """Return a key with tags in place of the values that they are made of; or as it is, if it has them already.
 
         Raises:
             ProtectedAttributeError: a key attribute that holds tags is given something else; and as `added`.
@@ -82,5 +82,5 @@ class KeyTags:
             data = value.get("B") if isinstance(value, Mapping) else plain_bytes(value)
             return isinstance(data, bytes) and len(data) == size
         text = self._form.text_of(value) or ""
-        is_of_others = bool(self._table.told_by) and not text.startswith(prefix)  # where a scan goes on
+        is_of_others = bool(self._table.told_by) and not text.startswith(prefix)  # where a scan continues
         return is_of_others or bool(re.fullmatch(f"{re.escape(prefix)}[0-9a-f]{{{2 * size}}}", text))

@@ -19,12 +19,12 @@ def declared_path(attribute: str, protection: Protection) -> Path:
 
     Raises:
         ValueError: it is not a valid path.
-        ConfigurationError: it is a name with backslashes, or has a place in a list.
+        ConfigurationError: it is a name with backslashes, or has an index of a list.
     """
     path = Path.of_declared(attribute, is_literal=protection.literal_name)
     if len(path.steps) == 1 and path.first != attribute:
         raise ConfigurationError(
-            f"{attribute} names an attribute, and is no path: Protected(…, literal_name=True), without backslashes"
+            f"{attribute} names an attribute, and is not a path: Protected(…, literal_name=True), without backslashes"
         )
     told_by = [step.told_by for step in path.steps if isinstance(step, Elements) and step.told_by is not None]
     if any(name == "*" or name.isdecimal() for name in told_by):

@@ -32,7 +32,7 @@ class Met(NamedTuple, Generic[S]):
         meaning: see `Meaning`.
         attribute: the protected attribute, or the first of those around which the path ends; or the path's own.
         shape: of the map or list where it ends, if that leads on to declared values.
-        is_told: False if it leads through an element of a list, of which only the item itself tells which one it is.
+        is_told: False if it leads through an element of a list, and only the item itself tells which one.
     """
 
     meaning: Meaning

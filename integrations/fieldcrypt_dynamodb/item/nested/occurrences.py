@@ -15,11 +15,11 @@ Shapes = Mapping[str, Shape]  # of the attributes at the top with protected valu
 
 
 class Occurrence(str):
-    """Which one of the protected values in an attribute a value is. As text it is for nobody but dictionaries.
+    """Which of the protected values in an attribute a value is. It is a text so that dictionaries can have it as a key.
 
     Attributes:
         root: the attribute at the top.
-        number: of the value, in the order in which they are found; None for one that is not there.
+        number: the value's, in the order in which they are found; None for one that is not there.
     """
 
     root: str
@@ -27,7 +27,7 @@ class Occurrence(str):
 
     @classmethod
     def of(cls, root: str, number: int | None) -> Self:
-        """Return one of an attribute."""
+        """Return the occurrence of a number in an attribute."""
         made = cls(f"{root}/{number}")
         made.root, made.number = root, number
         return made
@@ -44,7 +44,7 @@ def occurrences(item: Item, shapes: Shapes) -> dict[Occurrence, Found]:
 
 
 def with_replaced(item: Item, shapes: Shapes, values: Mapping[Occurrence, Any]) -> dict[str, Any]:
-    """Return the attributes in which values are replaced; by NULL for None."""
+    """Return the attributes in which values are replaced. None becomes NULL."""
     new = {}
     for root in dict.fromkeys(place.root for place in values):
         new[root], found = _copied(item, root, shapes[root])

@@ -51,7 +51,7 @@ class Shape:
 
     Args:
         told_by: the member that distinguishes it from other elements of a list.
-        is_open: False if members that nobody declared are refused.
+        is_open: False if members that are not declared are refused.
 
     Attributes:
         steps: what its declared members, or elements, are.
@@ -64,8 +64,8 @@ class Shape:
         self.steps: dict[Step, Shape | Leaf] = {}
         self.attributes: list[str] = []
         self._told_by, self._is_open, self._is_list = told_by, is_open, False
-        self._split: dict[tuple[str | int, ...], str] = {}  # protected names that could be taken for paths, by these
-        self._avoided: list[Shape] = []  # as here, no name should be spelled like a path that leads to their values
+        self._split: dict[tuple[str | int, ...], str] = {}  # by path: protected names that could be taken for it
+        self._avoided: list[Shape] = []  # names here must not be spelled like paths to their values either
 
     # Declaration
 
@@ -105,7 +105,7 @@ class Shape:
             raise ConfigurationError(f"{text} is declared twice, on its own and as a part")
 
     def _checked(self, step: Step, leaf: Leaf, text: str) -> Step:
-        """Return a step, if a map stays a map, and a list one of one kind."""
+        """Return a step, if it leaves a map a map, and a list one of its kind."""
         if step == self._told_by and leaf.attribute is not None:
             raise ConfigurationError(f"{text} cannot be protected: it distinguishes the elements of a list")
         other = next(iter(self.steps), step)
@@ -132,8 +132,8 @@ class Shape:
             value: the map or list, in the form; NULL stays as it is.
             found: the list to which protected values that are not NULL are added.
             form: see above.
-            reading: of what DynamoDB has elements without protected values need not be told apart, and other members
-                need not be declared.
+            reading: True for a stored item, in which elements without protected values need not be told apart, and
+                other members need not be declared.
             elements: see `Found`; None where an element lacks the member that distinguishes it.
 
         Raises:
@@ -161,7 +161,7 @@ class Shape:
         return {kind: copy} if form is WIRE else copy
 
     def check(self, names: Iterable[str]) -> None:
-        """Refuse names of members that stand for a path by mistake, or that nobody declared.
+        """Refuse names of members that were meant as paths, or were not declared.
 
         Raises:
             TypeError: there is one.
@@ -202,11 +202,11 @@ class Shape:
         return self.attributes[0] if self.attributes else "what is declared plain"
 
     def avoid(self, other: Shape) -> None:
-        """Take names that stand for a path of another shape by mistake for mistakes here too."""
+        """Refuse here, too, names that were meant as paths of another shape."""
         self._avoided.append(other)
 
     def is_misspelled(self, name: str) -> bool:
-        """Return True if a name of a member stands for a path by mistake."""
+        """Return True if the name of a member was meant as a path."""
         return name not in self.steps and self._misspelled(name) is not None
 
     # Document paths
@@ -252,7 +252,7 @@ class Shape:
         return Met(Meaning.PLAIN if self._is_open else Meaning.UNKNOWN, name)
 
     def _misspelled(self, name: str) -> str | None:
-        """Return the protected attribute to which, or into or around which, a name leads if it is read as a path."""
+        """Return the protected attribute that a name, read as a path, leads to, into or around."""
         if "." not in name and "[" not in name:
             return None
         steps: Any = _steps(name)
@@ -274,7 +274,7 @@ def _steps(name: str) -> tuple[str | int, ...]:
 
 
 def _content(value: Any, kind: str, form: Form) -> Any:
-    """Return the members of a map, or the elements of a list; None if it is none."""
+    """Return the members of a map, or the elements of a list; None if it is not that kind."""
     if form is WIRE:
         value = value.get(kind) if isinstance(value, Mapping) and len(value) == 1 else None
     return value if isinstance(value, Mapping if kind == "M" else (list, tuple)) else None

@@ -39,7 +39,7 @@ class NestedValues:
         self._conversions = {name: form.conversion(each.type) for name, each in table.attributes.items()}
 
     def check(self, item: Mapping[str, Any]) -> None:
-        """Refuse attributes of the application's item that are named like a path, or that nobody declared.
+        """Refuse attributes of the application's item that are named like a path, or are not declared.
 
         Raises:
             ProtectedAttributeError: there is one.
@@ -61,7 +61,7 @@ class NestedValues:
         return any(self._copied({name: item[name]}, name, shape) for name, shape in shapes if name in item)
 
     def encrypted(self, item: Mapping[str, Any], binding: Binding) -> dict[str, Any]:
-        """Return the attributes of an item that have protected values in them as they are stored, and their tags."""
+        """Return the attributes of an item with protected values in them, as they are stored, and their tags."""
         values = {name: item[name] for name in self._table.nested if name in item}
         found = [each for name in values for each in self._copied(values, name, self._table.nested[name])]
         return {**self._encrypt(found, binding), **self._form.serialize_item(values)}
@@ -71,7 +71,7 @@ class NestedValues:
 
         Args:
             met: a protected value, or what is around such values.
-            value: which is set there, in the form.
+            value: what is set there, in the form.
             binding: the item's.
 
         Raises:
@@ -93,7 +93,7 @@ class NestedValues:
         return [self._table.companions[name] for name in names if name in self._table.companions]
 
     def check_plain(self, shape: Shape, value: Any) -> None:
-        """Refuse members that nobody declared in what is set on a map or list without protected values.
+        """Refuse undeclared members in what is set on a map or list without protected values.
 
         Raises:
             ProtectedAttributeError: it has some.
@@ -101,7 +101,7 @@ class NestedValues:
         self._copied({"": value}, "", shape)
 
     def value_of(self, item: Mapping[str, Any], attribute: str) -> Any:
-        """Return a value of an item that was decrypted, which is in no list, or its mark; None if there is none."""
+        """Return a value, not in a list, of an item that was decrypted; or its mark, or None if there is no value."""
         found: Any = item
         for number, step in enumerate(self._table.paths[attribute].steps):
             found = found.get("M", {}) if number and self._form is WIRE else found
