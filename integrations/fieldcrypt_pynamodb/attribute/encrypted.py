@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from copy import copy
 from datetime import date
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import Any, TypeVar, overload
 from weakref import WeakSet
 
 from pynamodb.attributes import Attribute, MapAttribute
@@ -61,11 +61,6 @@ class EncryptedAttribute(EncryptedExpressions[T]):
 
     attr_type = BINARY
 
-    if not TYPE_CHECKING:  # because the type is the same, and __init__ tells its argument
-
-        def __new__(cls, inner=None, *_, **__):
-            return super().__new__(of_map(cls) if isinstance(inner, MapAttribute) else cls)
-
     def __init__(
         self,
         inner: Attribute[T],
@@ -88,7 +83,10 @@ class EncryptedAttribute(EncryptedExpressions[T]):
             )
         super().__init__()
         self.inner = inner
-        if not isinstance(inner, MapAttribute):  # which is not one before it belongs to a class
+        if isinstance(inner, MapAttribute):  # which is not an attribute before it belongs to a class
+            kind: Any = type(self)
+            self.__class__ = of_map(kind)
+        else:
             self._be_like_inner()
         self._convert, self._from_field = self._conversion.to_field, self._conversion.from_field
         self.encryptor = encryptor

@@ -57,4 +57,6 @@ class OfMap:
 @cache
 def of_map(kind: type[Any]) -> type[Any]:
     """Return the class for those attributes of a class that protect maps."""
-    return kind if issubclass(kind, OfMap) else type(kind.__name__, (OfMap, kind), {"__module__": kind.__module__})
+    # With the layout of the class, so that an attribute can become one of it: no slots of its own, and the class first.
+    own = {"__module__": kind.__module__, "__slots__": ()}
+    return kind if issubclass(kind, OfMap) else type(kind.__name__, (kind, OfMap), own)
