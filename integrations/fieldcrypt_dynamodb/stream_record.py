@@ -44,7 +44,7 @@ def decrypt_stream_record(
     """
     if not isinstance(table, ProtectedTable):
         raise TypeError(f"decrypt_stream_record(record, table) takes a ProtectedTable, not a {type(table).__name__}")
-    change = record.get("dynamodb", record) if isinstance(record, Mapping) else ()
+    change: Any = record.get("dynamodb", record) if isinstance(record, Mapping) else ()
     if not any(name in change for name in _PARTS):
         several = isinstance(record, Mapping) and "Records" in record
         raise ValueError(

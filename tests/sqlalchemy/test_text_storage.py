@@ -307,7 +307,7 @@ class TestValues:
         damage(engine, ssn=changed.get(planted, planted))
         with Session(engine) as session, pytest.raises(DecryptionError) as raised:
             _ = session.get_one(patient, 1).ssn
-        assert raised.value.args == DecryptionError().args
+        assert str(raised.value.args[0]).endswith(DecryptionError().args[0])
         assert raised.value.__cause__ is None
 
     @pytest.mark.parametrize("model", KINDS)

@@ -169,7 +169,8 @@ class Plan:
             DecryptionError: a part that is plain has the form of an encrypted value.
             As `open`.
         """
-        rest, marked = dict(item), {}  # type: dict[str, Any], dict[str, Unreadable]
+        rest: dict[str, Any] = dict(item)
+        marked: dict[str, Unreadable] = {}
         for name in self._names:
             rest.pop(name, None)
         for name in self.companions & rest.keys():

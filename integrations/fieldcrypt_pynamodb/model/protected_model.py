@@ -56,7 +56,7 @@ class ProtectedModel(ReadingModel):
     # Writing and reading. PynamoDB's serializers leave values of protected attributes pending.
 
     def _container_serialize(self, null_check: bool = True) -> dict[str, dict[str, Any]]:
-        skipped = EncryptedModel if null_check else ReadingModel  # which has nothing to do then
+        skipped: Any = EncryptedModel if null_check else ReadingModel  # which has nothing to do then
         item = super(skipped, self)._container_serialize(null_check=null_check)
         self._fieldcrypt_plan().seal(item, self.attribute_values)
         return item
