@@ -12,8 +12,7 @@ from fieldcrypt_dynamodb.item.description import ItemSeal, LegacyItemReader, Pro
 from fieldcrypt_dynamodb.item.entities.entity import Entity
 from fieldcrypt_dynamodb.item.unreadable import Unreadable
 from fieldcrypt_dynamodb.key_store.store import DynamoKeyStore
-from fieldcrypt_dynamodb.of_entity import of_entity
-from fieldcrypt_dynamodb.of_tenant import of_tenant
+from fieldcrypt_dynamodb.narrowed import of_entity, of_tenant
 from fieldcrypt_dynamodb.protected_table import ProtectedTable
 from fieldcrypt_dynamodb.request.failures import size_of
 from fieldcrypt_dynamodb.resource import EncryptedResource

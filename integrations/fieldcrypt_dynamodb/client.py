@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from copy import copy
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError, RefusedMemberError
-from fieldcrypt_dynamodb.item.binding import Tenant
 from fieldcrypt_dynamodb.item.forms import PYTHON, WIRE
 from fieldcrypt_dynamodb.meta import is_of_resource
 from fieldcrypt_dynamodb.protected_table import ProtectedTable
 from fieldcrypt_dynamodb.request.batches import Requests
-from fieldcrypt_dynamodb.request.exchange import Exchange, Params, Response, Send, checked, run
+from fieldcrypt_dynamodb.request.exchange import Exchange, Params, Response, Send, run
 from fieldcrypt_dynamodb.request.operations import NOT_ON_PROTECTED, PASSED, READS, check_kind, of_boto3, tables_named
 from fieldcrypt_dynamodb.request.parameters import boto3_params
-from fieldcrypt_dynamodb.wire_client import method_of, wire_client
+from fieldcrypt_dynamodb.wire_client import wire_client
+from fieldcrypt_dynamodb.wrapper import BatchOperations, ItemOperations
 
 __all__ = ["AnyClient", "EncryptedClient"]
 
@@ -25,13 +25,8 @@ A = TypeVar("A")  # a response, or an awaitable of one
 _ATTRIBUTES = frozenset({"can_paginate", "close", "exceptions", "get_waiter", "meta", "waiter_names"})
 
 
-class AnyClient(Generic[A]):
+class AnyClient(ItemOperations[A], BatchOperations[A]):
     """What all wrappers of a client have in common, whether their calls return a response or have to be awaited."""
-
-    _asynchronous = False
-
-    def _run(self, exchange: Exchange, send: Any) -> A:
-        raise NotImplementedError
 
     def __init__(self, client: Any, tables: Iterable[ProtectedTable]) -> None:
         check_kind(type(self).__name__, client, asynchronous=self._asynchronous)
@@ -45,46 +40,6 @@ class AnyClient(Generic[A]):
         self = cls.__new__(cls)
         self._client, self._wire, self._requests = client, wire, requests
         return self
-
-    def _be_of_tenant(self, tenant: Tenant) -> None:
-        self._requests = self._requests.of_tenant(tenant)
-
-    def _be_of_entity(self, name: str) -> None:
-        self._requests = self._requests.of_entity(name)
-
-    # As boto3's
-
-    def put_item(self, **params: Any) -> A:
-        """Encrypt and put an item."""
-        return self._on_table("put_item", params)
-
-    def get_item(self, **params: Any) -> A:
-        """Get and decrypt an item."""
-        return self._on_table("get_item", params)
-
-    def update_item(self, **params: Any) -> A:
-        """Update an item, with encrypted values."""
-        return self._on_table("update_item", params)
-
-    def delete_item(self, **params: Any) -> A:
-        """Delete an item."""
-        return self._on_table("delete_item", params)
-
-    def query(self, **params: Any) -> A:
-        """Find items by key, or by a searchable attribute whose tags are the key of an index."""
-        return self._on_table("query", params)
-
-    def scan(self, **params: Any) -> A:
-        """Read all items, or filter them."""
-        return self._on_table("scan", params)
-
-    def batch_get_item(self, **params: Any) -> A:
-        """Get and decrypt items."""
-        return self._call(self._requests.batch_get_item, "batch_get_item", params)
-
-    def batch_write_item(self, **params: Any) -> A:
-        """Encrypt and put, or delete, items."""
-        return self._call(self._requests.batch_write_item, "batch_write_item", params)
 
     def transact_get_items(self, **params: Any) -> A:
         """Get and decrypt items, in a transaction."""
@@ -103,16 +58,13 @@ class AnyClient(Generic[A]):
             paginator._method = method
         return paginator
 
-    def _on_table(self, operation: str, params: dict[str, Any]) -> A:
+    def _on_table(self, operation: str, params: Params) -> A:
         requests = self._requests.for_table(params.get("TableName"))
         if requests is None:
             if operation in READS:
                 params, _ = boto3_params(params)
             return getattr(self._client, operation)(**params)  # type: ignore[no-any-return]
         return self._call(getattr(requests, operation), operation, params)
-
-    def _call(self, exchange: Callable[[Params], Exchange], operation: str, params: Params) -> A:
-        return self._run(checked(exchange, params, self._wire, operation), method_of(self._wire, operation))
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
@@ -140,9 +92,6 @@ class AnyClient(Generic[A]):
                     )
             if not self._requests.knows_all:
                 raise ProtectedAttributeError(f"{operation}: what it touches may be protected, and is not known here")
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(table.name for table in self._requests.tables)})"
 
 
 class EncryptedClient(AnyClient[Response]):

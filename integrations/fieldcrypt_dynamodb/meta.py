@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fieldcrypt_dynamodb.errors import RefusedMemberError
-from fieldcrypt_dynamodb.request.operations import of_boto3
+from fieldcrypt_dynamodb.wrapper import passed_member
 
 __all__ = ["Meta", "is_of_resource"]
 
@@ -25,14 +24,7 @@ class Meta:
         self.client = client
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        found = of_boto3(self._meta, name)  # an AttributeError, if there is none
-        if name in _PASSED:
-            return found
-        raise RefusedMemberError(
-            f"{name}: it would give access to protected items past their encryption. boto3's own meta has it"
-        )
+        return passed_member(self, "_meta", name, _PASSED, "meta")
 
 
 def is_of_resource(client: Any) -> bool:

@@ -2,80 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any, Generic, TypeVar
+from collections.abc import Iterable
+from typing import Any, TypeVar
 
-from fieldcrypt_dynamodb.errors import RefusedMemberError
-from fieldcrypt_dynamodb.item.binding import Tenant
 from fieldcrypt_dynamodb.item.forms import PYTHON
 from fieldcrypt_dynamodb.meta import Meta
 from fieldcrypt_dynamodb.protected_table import ProtectedTable
 from fieldcrypt_dynamodb.request.batches import Requests
-from fieldcrypt_dynamodb.request.exchange import Exchange, Params, Response, Send, checked, run
-from fieldcrypt_dynamodb.request.operations import check_kind, of_boto3
+from fieldcrypt_dynamodb.request.exchange import Exchange, Response, Send, run
+from fieldcrypt_dynamodb.request.operations import check_kind
 from fieldcrypt_dynamodb.table import AnyTable, EncryptedTable
-from fieldcrypt_dynamodb.wire_client import method_of, wire_client
+from fieldcrypt_dynamodb.wire_client import wire_client
+from fieldcrypt_dynamodb.wrapper import BatchOperations, passed_member
 
 __all__ = ["AnyResource", "EncryptedResource"]
 
 A = TypeVar("A")  # a response, or an awaitable of one
 
 
-class AnyResource(Generic[A]):
+class AnyResource(BatchOperations[A]):
     """What all wrappers of a resource have in common, whether their calls return a response or have to be awaited."""
 
-    _asynchronous = False
     _table_wrapper: type[AnyTable[Any]] = EncryptedTable
-
-    def _run(self, exchange: Exchange, send: Any) -> A:
-        raise NotImplementedError
 
     def __init__(self, resource: Any, tables: Iterable[ProtectedTable]) -> None:
         check_kind(type(self).__name__, resource, asynchronous=self._asynchronous)
         self._resource = resource
         self._requests = Requests(tables, PYTHON)
         self._tables = {table.name: table for table in self._requests.tables}
-        self._client = wire_client(resource.meta.client)
-
-    def _be_of_tenant(self, tenant: Tenant) -> None:
-        self._requests = self._requests.of_tenant(tenant)
-
-    def _be_of_entity(self, name: str) -> None:
-        self._requests = self._requests.of_entity(name)
+        self._wire = wire_client(resource.meta.client)
 
     @property
     def meta(self) -> Any:
         """boto3's, with a client that encrypts, in Python's form."""
         meta, wrapper = self._resource.meta, self._table_wrapper._client_wrapper
-        return Meta(meta, wrapper._of_resource(meta.client, self._client, self._requests))
-
-    def batch_get_item(self, **params: Any) -> A:
-        """Get and decrypt items."""
-        return self._call(self._requests.batch_get_item, "batch_get_item", params)
-
-    def batch_write_item(self, **params: Any) -> A:
-        """Encrypt and put, or delete, items."""
-        return self._call(self._requests.batch_write_item, "batch_write_item", params)
-
-    def _call(self, exchange: Callable[[Params], Exchange], operation: str, params: Params) -> A:
-        return self._run(checked(exchange, params, self._client, operation), method_of(self._client, operation))
+        return Meta(meta, wrapper._of_resource(meta.client, self._wire, self._requests))
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        of_boto3(self._resource, name)  # an AttributeError, if there is none
-        raise RefusedMemberError(
-            f"{name}: it would give access to protected items past their encryption. boto3's own resource has it"
-        )
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(table.name for table in self._requests.tables)})"
+        return passed_member(self, "_resource", name, (), "resource")
 
     def _wrapped(self, name: str, table: Any) -> Any:
         requests = self._requests.for_table(name)
         if requests is None:
             return table
-        return self._table_wrapper._of_resource(table, self._tables[requests.table.name], self._client, self._requests)
+        return self._table_wrapper._of_resource(table, self._tables[requests.table.name], self._wire, self._requests)
 
 
 class EncryptedResource(AnyResource[Response]):

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from copy import copy
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from fieldcrypt import ConfigurationError
 from fieldcrypt_dynamodb.batch_writer import BatchWriter
 from fieldcrypt_dynamodb.client import AnyClient, EncryptedClient
-from fieldcrypt_dynamodb.errors import RefusedMemberError
 from fieldcrypt_dynamodb.item.binding import Tenant
 from fieldcrypt_dynamodb.item.forms import PYTHON
 from fieldcrypt_dynamodb.meta import Meta
 from fieldcrypt_dynamodb.protected_table import ProtectedTable
 from fieldcrypt_dynamodb.request.batches import Requests
-from fieldcrypt_dynamodb.request.exchange import Exchange, Params, Response, Send, checked, run
-from fieldcrypt_dynamodb.request.operations import check_kind, of_boto3, table_name
-from fieldcrypt_dynamodb.wire_client import method_of, wire_client
+from fieldcrypt_dynamodb.request.exchange import Exchange, Params, Response, Send, run
+from fieldcrypt_dynamodb.request.operations import check_kind, table_name
+from fieldcrypt_dynamodb.wire_client import wire_client
+from fieldcrypt_dynamodb.wrapper import ItemOperations, passed_member
 
 __all__ = ["PASSED", "AnyTable", "EncryptedTable"]
 
@@ -36,14 +36,10 @@ PASSED = frozenset(
 )
 
 
-class AnyTable(Generic[A]):
+class AnyTable(ItemOperations[A]):
     """What all wrappers of a Table have in common, whether their calls return a response or have to be awaited."""
 
-    _asynchronous = False
     _client_wrapper: type[AnyClient[Any]] = EncryptedClient
-
-    def _run(self, exchange: Exchange, send: Any) -> A:
-        raise NotImplementedError
 
     def __init__(self, table: Any, description: ProtectedTable) -> None:
         own = type(self).__name__
@@ -56,7 +52,7 @@ class AnyTable(Generic[A]):
             raise ConfigurationError(f"{own}(table, description): a {type(table).__name__} is not a boto3 Table")
         if table_name(table.name) != description.name:
             raise ConfigurationError(f"the table is {table.name}, and the description one of {description.name}")
-        self._table, self._client = table, wire_client(table.meta.client)
+        self._table, self._wire = table, wire_client(table.meta.client)
         self._description = description
         self._batches = Requests([description], PYTHON, knows_all=False)
         self._requests: Any = self._batches.for_table(description.name)
@@ -65,7 +61,7 @@ class AnyTable(Generic[A]):
     def _of_resource(cls, table: Any, description: ProtectedTable, wire: Any, batches: Requests) -> Self:
         """Return the wrapper of a resource's table, with a client and operations that exist already."""
         self = cls.__new__(cls)
-        self._table, self._description, self._client = table, description, wire
+        self._table, self._description, self._wire = table, description, wire
         self._use(batches)
         return self
 
@@ -78,56 +74,20 @@ class AnyTable(Generic[A]):
     def _use(self, batches: Requests) -> None:
         self._batches, self._requests = batches, batches.for_table(self._description.name)
 
-    # As boto3's
-
-    def put_item(self, **params: Any) -> A:
-        """Encrypt and put an item."""
-        return self._on_table("put_item", params)
-
-    def get_item(self, **params: Any) -> A:
-        """Get and decrypt an item."""
-        return self._on_table("get_item", params)
-
-    def update_item(self, **params: Any) -> A:
-        """Update an item, with encrypted values."""
-        return self._on_table("update_item", params)
-
-    def delete_item(self, **params: Any) -> A:
-        """Delete an item."""
-        return self._on_table("delete_item", params)
-
-    def query(self, **params: Any) -> A:
-        """Find items by key, or by a searchable attribute whose tags are the key of an index."""
-        return self._on_table("query", params)
-
-    def scan(self, **params: Any) -> A:
-        """Read all items, or filter them."""
-        return self._on_table("scan", params)
-
-    def _on_table(self, operation: str, params: dict[str, Any]) -> A:
+    def _on_table(self, operation: str, params: Params) -> A:
         return self._call(getattr(self._requests, operation), operation, {"TableName": self._table.name, **params})
-
-    def _call(self, exchange: Callable[[Params], Exchange], operation: str, params: Params) -> A:
-        return self._run(checked(exchange, params, self._client, operation), method_of(self._client, operation))
 
     @property
     def meta(self) -> Any:
         """boto3's, with a client that encrypts: of this table, and of all that the table's resource describes."""
         meta = self._table.meta
-        return Meta(meta, self._client_wrapper._of_resource(meta.client, self._client, self._batches))
+        return Meta(meta, self._client_wrapper._of_resource(meta.client, self._wire, self._batches))
 
     def _write_batch(self, items: dict[str, Any]) -> A:
         return self._call(self._batches.batch_write_item, "batch_write_item", {"RequestItems": items})
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        found = of_boto3(self._table, name)  # an AttributeError, if there is none
-        if name in PASSED:
-            return found
-        raise RefusedMemberError(
-            f"{name}: it would give access to protected items past their encryption. boto3's own Table has it"
-        )
+        return passed_member(self, "_table", name, PASSED, "Table")
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._description.name!r})"

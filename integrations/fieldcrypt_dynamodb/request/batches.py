@@ -106,9 +106,7 @@ class Requests:
         """Decrypt what is read; what was not processed comes back as it was asked for."""
         params, mark = boto3_params(params)
         check_known("batch_get_item", params)
-        asked: dict[
-            str | None, tuple[TableRequests | EntityRequests, Projection, Any]
-        ] = {}  # by the table's name, never its ARN
+        asked: dict[str | None, tuple[AnyRequests, Projection, Any]] = {}  # by the table's name, never its ARN
         wanted: dict[str, Any] = {}
         for name, keys in params["RequestItems"].items():
             requests = self.for_table(name)
