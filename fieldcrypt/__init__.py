@@ -67,6 +67,7 @@ __all__ = [
     "ProtectedRecord",
     "RecordSeal",
     "IndexedBy",
+    "CompoundIndex",
     # how long tags should be
     "plan_tags",
     "TagPlan",
@@ -127,6 +128,7 @@ __all__ = [
 ]
 
 _LATER = {  # which take as long to import as all of the above
+    "CompoundIndex": "fieldcrypt.declaration.compound_index",
     "IndexedBy": "fieldcrypt.declaration.indexed_by",
     "Protection": "fieldcrypt.declaration.protection",
     "ProtectedRecord": "fieldcrypt.declaration.record",

@@ -24,6 +24,9 @@ from fieldcrypt.keys.stores.store import KeyStore
 from fieldcrypt.normalisers import Normaliser
 from fieldcrypt.offload import Offload, in_place
 from fieldcrypt.search.blind_index import DEFAULT_TAG_SIZE, BlindIndex
+from fieldcrypt.search.kind import Kind
+from fieldcrypt.search.term_index import TermIndex
+from fieldcrypt.search.whole import Whole
 
 if TYPE_CHECKING:
     from fieldcrypt.keys.admin.data_keys import DataKeys
@@ -62,7 +65,7 @@ class Encryptor:
         observer: Observer | None = None,
         read_self_contained: bool | None = None,
     ) -> None:
-        self._fields: weakref.WeakSet[Field[Any] | BlindIndex[Any]] = weakref.WeakSet()
+        self._fields: weakref.WeakSet[Field[Any] | BlindIndex[Any] | TermIndex] = weakref.WeakSet()
         self._names = LogicalNames()
         self._keyring: Keyring | None = None
         self._observer = observer
@@ -278,6 +281,51 @@ class Encryptor:
         )
         self._fields.add(index)
         return index
+
+    def search_index(
+        self,
+        name: str,
+        type: Any,
+        *,
+        index: str,
+        of: Kind | None = None,
+        tag_size: int = DEFAULT_TAG_SIZE,
+        normaliser: Normaliser[Any] | str | None = None,
+        offload: Offload | None = None,
+        per_tenant: bool = True,
+        accept_default_key: bool = False,
+        path: str | None = None,
+        partitions: int = 1,
+        rotates: bool = True,
+    ) -> TermIndex:
+        """Make a named index of a field. Usually `IndexedBy` declares it; see docs/blind-index.md.
+
+        Args:
+            name, type, tag_size, normaliser, offload, per_tenant, accept_default_key, path, rotates: as for
+                `blind_index`.
+            index: the index's name, to which its tags are bound.
+            of, partitions: see `IndexedBy`.
+
+        Raises:
+            TypeError, ValueError, ConfigurationError: as for `blind_index`.
+        """
+        made = TermIndex(
+            name,
+            type,
+            index,
+            of or Whole(),
+            self,
+            tag_size=tag_size,
+            normaliser=normaliser,
+            offload=offload or in_place,
+            per_tenant=per_tenant,
+            accept_default_key=accept_default_key,
+            path=path,
+            partitions=partitions,
+            rotates=rotates,
+        )
+        self._fields.add(made)
+        return made
 
     def warm_up(self, tenants: Iterable[str | NoTenant | None] = (), values: Iterable[bytes] = ()) -> int:
         """Unwrap data keys before they are needed, several at once, without making new ones.

@@ -10,6 +10,7 @@ from fieldcrypt.encryptor import Encryptor
 from fieldcrypt.errors import ConfigurationError
 from fieldcrypt.offload import Offload
 from fieldcrypt.search.blind_index import DEFAULT_TAG_SIZE, BlindIndex
+from fieldcrypt.search.term_index import TermIndex
 
 __all__ = ["IndexedBy"]
 
@@ -31,6 +32,16 @@ class IndexedBy:
         prefix: stores tags as text: this, and lower-case hexadecimal. For attributes of DynamoDB that hold other
             texts as well; may be empty.
         rotates: False where tags are in keys of items, which cannot change; see `Encryptor.blind_index`.
+        of: what of the value is indexed: a `Part`, `Prefixes`, `Suffixes` or a `Range` of `fieldcrypt.search`. Default:
+            the value as a whole, for equality.
+        name: the index's, which its tags are bound to. Default: that of the companion. An index for equality that has
+            neither a name nor partitions is the plain one, whose tags are bound to the field alone.
+        partitions: how many tags a value can have: which of them a row has depends on the row, so that the frequencies
+            of values show less. A search asks for all.
+        accept_leakage: say that what the index tells beyond equality is acceptable: prefixes, suffixes and ranges tell
+            nearly the order; and a short or partitioned tag beside whole ones hides nothing.
+        one_companion: the tags of all levels are in one companion, an array of PostgreSQL or a binary set of DynamoDB,
+            and not in one for each level, `name_3`, `name_4` and so on.
 
     Raises:
         ConfigurationError: the prefix is not text, or too long; or rotates is not a bool.
@@ -44,12 +55,35 @@ class IndexedBy:
     accept_default_key: bool = False
     prefix: str | None = None
     rotates: bool = True
+    of: Any = None
+    name: str | None = None
+    partitions: int = 1
+    accept_leakage: bool = False
+    one_companion: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.prefix, str | None) or not isinstance(self.rotates, bool):
             raise ConfigurationError('IndexedBy("name", prefix="…", rotates=False): prefix is a text, rotates a bool')
         if self.prefix is not None and len(self.prefix.encode()) + 2 * self.tag_size > _MAX_KEY:
             raise ConfigurationError(f"{self.companion}: with their prefix, tags have more than {_MAX_KEY:,} bytes")
+
+    @property
+    def index_name(self) -> str:
+        """The name of the index."""
+        return self.name or self.companion
+
+    @property
+    def is_plain(self) -> bool:
+        """True for the index for equality whose tags are bound to the field alone."""
+        return self.of is None and self.name is None and self.partitions == 1
+
+    @property
+    def companions(self) -> tuple[str, ...]:
+        """The names of the companions, one for each level."""
+        if self.of is None or self.one_companion:
+            return (self.companion,)
+        suffixes = (level.suffix for level in self.of.levels())
+        return tuple(f"{self.companion}_{suffix}" if suffix else self.companion for suffix in suffixes)
 
     def stored(self, tag: bytes) -> bytes | str:
         """Return a tag as it is stored."""
@@ -102,6 +136,30 @@ class IndexedBy:
             per_tenant=self.per_tenant,
             accept_default_key=self.accept_default_key,
             path=path,
+            rotates=self.rotates,
+        )
+
+    def search_index(
+        self, encryptor: Encryptor, name: str, type: Any, offload: Offload | None = None, *, path: str | None = None
+    ) -> BlindIndex[Any] | TermIndex:
+        """Make the index of a field, of whatever kind.
+
+        Args, Raises: as `blind_index`.
+        """
+        if self.is_plain:
+            return self.blind_index(encryptor, name, type, offload, path=path)
+        return encryptor.search_index(
+            name,
+            type,
+            index=self.index_name,
+            of=self.of,
+            tag_size=self.tag_size,
+            normaliser=self.normaliser,
+            offload=offload,
+            per_tenant=self.per_tenant,
+            accept_default_key=self.accept_default_key,
+            path=path,
+            partitions=self.partitions,
             rotates=self.rotates,
         )
 

@@ -8,6 +8,7 @@ from datetime import date
 from functools import partial
 from typing import Any, Literal
 
+from fieldcrypt.declaration.field_indexes import FieldIndexes
 from fieldcrypt.declaration.indexed_by import IndexedBy
 from fieldcrypt.encryptor import Encryptor
 from fieldcrypt.errors import ConfigurationError
@@ -142,6 +143,22 @@ class Protection:
         """
         own_name = self.name or name
         return tuple(each.blind_index(encryptor, own_name, self.type, offload, path=path) for each in self.indexes)
+
+    def field_indexes(
+        self, encryptor: Encryptor, name: str, type: Any, offload: Offload | None = None, *, path: str | None = None
+    ) -> FieldIndexes:
+        """Make all its indexes.
+
+        Args:
+            encryptor, name, offload, path: as for `blind_indexes`.
+            type: of the values that are indexed; usually the protection's.
+
+        Raises:
+            TypeError, ValueError, ConfigurationError: as for `Encryptor.blind_index`.
+        """
+        own_name = self.name or name
+        made = ((each, each.search_index(encryptor, own_name, type, offload, path=path)) for each in self.indexes)
+        return FieldIndexes(own_name, tuple(made))
 
     def __reduce__(self) -> tuple[Any, ...]:
         said = ((each, getattr(self, each.name)) for each in fields(self) if each.init)

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from cryptography.hazmat.primitives.hmac import HMAC
 
-from fieldcrypt import _system
-from fieldcrypt._base.cache import GenerationCache
 from fieldcrypt.errors import ConfigurationError, FieldcryptError, located
 from fieldcrypt.format.codecs import Codec
-from fieldcrypt.format.context import FIELD_KEY, NO_TENANT, PATH_KEY, NoTenant, check_field_name, encode_context
-from fieldcrypt.keys.index.index_key import IndexLease
-from fieldcrypt.normalisers import NORMALISERS, Normaliser, canonical
+from fieldcrypt.format.context import FIELD_KEY, PATH_KEY, NoTenant, check_field_name
+from fieldcrypt.normalisers import NORMALISERS, Normaliser, NothingToTagError, canonical
 from fieldcrypt.offload import Offload, in_place
-
-if TYPE_CHECKING:
-    from fieldcrypt.keys.keyring import Keyring
+from fieldcrypt.search.macs import IndexingEncryptor, IndexMacs, message_head
+from fieldcrypt.search.question import Equal, Question
 
 __all__ = ["DEFAULT_TAG_SIZE", "MAX_TAG_SIZE", "MIN_MEMBERS", "BlindIndex"]
 
@@ -29,23 +26,9 @@ T = TypeVar("T")
 
 DEFAULT_TAG_SIZE = 16  # bytes, at which no two values of a table ever share a tag
 MAX_TAG_SIZE = 32
-_LENGTH_SIZE = 4
 MIN_MEMBERS = 16  # of an Enum; with fewer, the tags reveal the values
-_TENANTS = 4096  # whose prepared HMACs are kept
 
 _TYPES = (bytes, str, int, bool, Decimal, date, datetime, time, timedelta, UUID)
-
-# The HMACs of a tenant's index keys, already fed with the head of the message, the active one first.
-_Prepared = tuple[IndexLease, tuple[HMAC, ...]]
-
-
-class _Encryptor(Protocol):
-    """What a blind index uses of the Encryptor that made it."""
-
-    def _configured(self) -> Keyring: ...
-
-    @property
-    def blind_index(self) -> Any: ...
 
 
 class BlindIndex(Generic[T]):
@@ -65,14 +48,12 @@ class BlindIndex(Generic[T]):
         "_accepts_low_cardinality",
         "_codec",
         "_encryptor",
-        "_head",
+        "_macs",
         "_normalise",
         "_normaliser",
         "_offload",
         "_path",
         "_per_tenant",
-        "_prepared",
-        "_recent",
         "_rotates",
         "name",
         "tag_size",
@@ -85,7 +66,7 @@ class BlindIndex(Generic[T]):
         type: Any,
         tag_size: int,
         normaliser: Normaliser[T] | str | None,
-        encryptor: _Encryptor,
+        encryptor: IndexingEncryptor,
         accept_low_cardinality: bool = False,
         offload: Offload = in_place,
         per_tenant: bool = True,
@@ -95,10 +76,10 @@ class BlindIndex(Generic[T]):
     ) -> None:
         self.name = check_field_name(name)
         self.type = _checked_type(type, accept_low_cardinality)
-        self.tag_size = _checked_size(tag_size)
+        self.tag_size = checked_size(tag_size)
         self._codec = Codec(type)
         self._normaliser = normaliser
-        self._normalise = _found(normaliser, type)
+        self._normalise = found_normaliser(normaliser, type)
         self._accepts_low_cardinality = accept_low_cardinality
         self._encryptor = encryptor
         self._offload = offload
@@ -106,10 +87,8 @@ class BlindIndex(Generic[T]):
         self._accepts_default_key = accept_default_key
         self._path = path
         self._rotates = rotates
-        context = encode_context({FIELD_KEY: name} if path is None else {FIELD_KEY: name, PATH_KEY: path})
-        self._head = len(context).to_bytes(_LENGTH_SIZE, "big") + context
-        self._prepared: GenerationCache[str | None, _Prepared] = GenerationCache(_TENANTS)
-        self._recent = self._prepared.recent
+        head = message_head({FIELD_KEY: name} if path is None else {FIELD_KEY: name, PATH_KEY: path})
+        self._macs = IndexMacs((head,), encryptor, offload, per_tenant, accept_default_key, rotates)
 
     @property
     def truncated(self) -> bool:
@@ -134,15 +113,7 @@ class BlindIndex(Generic[T]):
         """
         try:
             message = self._codec.encode(self.normalise(value))
-            if not self._per_tenant:
-                self._check_owner(tenant)
-                tenant = None
-            prepared = self._recent.get(tenant)
-            if prepared is None or prepared[0].at_hand_until <= _system.monotonic():
-                keyring = self._encryptor._configured()
-                lease = keyring.index_keys.for_tagging(tenant, self._offload)
-                prepared = self._prepare(tenant, lease, keyring.policy.max_cached_keys)
-            return self._tag(prepared[1][0], message)
+            return self._tag(self._macs.tagging(tenant)[0], message)
         except (FieldcryptError, TypeError, ValueError) as error:
             refused = located(error, field=self.name, tenant=tenant)
         raise refused
@@ -160,18 +131,32 @@ class BlindIndex(Generic[T]):
         """
         try:
             message = self._codec.encode(self.normalise(value))
-            if tenant is None and self._per_tenant:
-                self._encryptor._configured().providers.check_named(tenant)
-            owner = None if tenant is NO_TENANT or not self._per_tenant else tenant
-            prepared = self._recent.get(owner)
-            if prepared is None or prepared[0].at_hand_until <= _system.monotonic() or not prepared[0].complete:
-                keyring = self._encryptor._configured()
-                lease = keyring.index_keys.for_searching(owner, self._offload)
-                prepared = self._prepare(owner, lease, keyring.policy.max_cached_keys)
-            return [self._tag(mac, message) for mac in prepared[1]]
+            return [self._tag(heads[0], message) for heads in self._macs.searching(tenant)]
         except (FieldcryptError, TypeError, ValueError) as error:
             refused = located(error, field=self.name, tenant=tenant)
         raise refused
+
+    # What it has in common with a TermIndex
+
+    needs_row = False
+
+    def stored_tags(
+        self, value: T, *, tenant: str | None = None, row: Mapping[str, str] | None = None
+    ) -> tuple[bytes, ...]:
+        """Return `tag`, as the only one."""
+        return (self.tag(value, tenant=tenant),)
+
+    def ask(self, question: Question) -> EqualAnswer | None:
+        """Return how this index answers a question; None if it is not one for equality.
+
+        Raises:
+            TypeError, ValueError: as `tag`, for its values.
+        """
+        if not isinstance(question, Equal):
+            return None
+        for value in question.values:
+            self.normalise(value)
+        return EqualAnswer(self, question)
 
     def normalise(self, value: T) -> T:
         """Return the value that stands for all values that count as equal to this one.
@@ -199,36 +184,11 @@ class BlindIndex(Generic[T]):
 
     def forget(self) -> None:
         """Drop all that was prepared, so that the next value asks the keyring again."""
-        self._prepared.clear()
-
-    def _check_owner(self, tenant: str | None) -> None:
-        """Refuse to tag the values of a tenant with wrapping keys of its own under an index key of no tenant."""
-        providers = self._encryptor._configured().providers
-        if self._accepts_default_key or not providers.by_tenant or not isinstance(tenant, str):
-            return
-        if providers.is_default(tenant, self._offload):
-            return
-        raise ConfigurationError(
-            "the tenant has a wrapping key of its own, and tags that are not per tenant are under the default key: "
-            "declare the index with per_tenant=True, or if that is acceptable with accept_default_key=True"
-        )
+        self._macs.forget()
 
     def _check(self, value: Any) -> None:
         if type(value) is not self.type:
             raise TypeError(f"expected {self.type.__name__}, got {type(value).__name__}")
-
-    def _prepare(self, tenant: str | None, lease: IndexLease, most: int) -> _Prepared:
-        known = self._prepared.find(tenant)
-        if known is not None and known[0] is lease:
-            return known
-        keys = lease.keys
-        if keys and not self._rotates:
-            keys = (self._encryptor._configured().index_keys.first(tenant, lease, self._offload),)
-        prepared = (lease, tuple(key.mac(self._head) for key in keys))
-        if lease.keys:
-            self._prepared.narrow(most)
-            self._prepared.put(tenant, prepared)
-        return prepared
 
     def _tag(self, mac: HMAC, message: bytes) -> bytes:
         mac = mac.copy()
@@ -252,6 +212,32 @@ class BlindIndex(Generic[T]):
         return f"BlindIndex({self.name!r}, {self.type.__name__}, tag_size={self.tag_size})"
 
 
+class EqualAnswer:
+    """How a blind index answers a question for equal values. See `Answer`."""
+
+    __slots__ = ("_index", "_question", "is_exact")
+
+    def __init__(self, index: BlindIndex[Any], question: Equal) -> None:
+        self._index, self._question = index, question
+        self.is_exact = not index.truncated
+
+    def tags(self, tenant: str | NoTenant | None) -> tuple[tuple[bytes, ...], ...]:
+        """Return the tags to look for, in the order of their bytes.
+
+        Raises:
+            As `BlindIndex.tags`.
+        """
+        found = (tag for value in self._question.values for tag in self._index.tags(value, tenant=tenant))
+        return (tuple(sorted(set(found))),)
+
+    def matches(self, value: Any) -> bool:
+        """Return True if a decrypted value is one of those that were looked for."""
+        try:
+            return any(self._index.matches(value, wanted) for wanted in self._question.values)
+        except NothingToTagError:  # of the stored one, whose tag was copied
+            return False
+
+
 def _checked_type(type: Any, accept_low_cardinality: bool) -> Any:
     is_enum = isinstance(type, enum.EnumMeta)
     if not is_enum and type not in _TYPES:
@@ -265,7 +251,7 @@ def _checked_type(type: Any, accept_low_cardinality: bool) -> Any:
     return type
 
 
-def _checked_size(size: int) -> int:
+def checked_size(size: int) -> int:
     if not isinstance(size, int) or isinstance(size, bool):
         raise TypeError("tag_size is a number of bytes")
     if not 1 <= size <= MAX_TAG_SIZE:
@@ -273,7 +259,7 @@ def _checked_size(size: int) -> int:
     return size
 
 
-def _found(normaliser: Normaliser[Any] | str | None, type: Any) -> Normaliser[Any] | None:
+def found_normaliser(normaliser: Normaliser[Any] | str | None, type: Any) -> Normaliser[Any] | None:
     if isinstance(normaliser, str):
         if type is not str:
             raise TypeError(f"the normaliser {normaliser!r} is one for str, not for {type.__name__}")

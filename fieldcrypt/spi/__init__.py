@@ -5,6 +5,7 @@
 """
 
 from fieldcrypt.batch import FieldGroup, encrypt_fields
+from fieldcrypt.declaration.field_indexes import FieldIndexes, Search, StoredTags
 from fieldcrypt.declaration.logical_name import declare_table
 from fieldcrypt.declaration.path import Elements, Path, element_context
 from fieldcrypt.errors import located
@@ -20,6 +21,7 @@ from fieldcrypt.keys.record.record import MAX_TENANT_SIZE
 from fieldcrypt.keys.stores.store import ClaimingKeyStore
 from fieldcrypt.mixed_mode import Accepted, FromPlaintext, MixedField, PartOf, Reading, is_envelope
 from fieldcrypt.search.blind_index import MAX_TAG_SIZE, MIN_MEMBERS
+from fieldcrypt.search.question import AllEqual, Between, EndsWith, Equal, PartIs, Question, StartsWith
 
 __all__ = [
     # the fields of a record at once
@@ -63,4 +65,15 @@ __all__ = [
     # tags
     "MAX_TAG_SIZE",
     "MIN_MEMBERS",
+    # questions, and the indexes that answer them (SPEC section 14)
+    "AllEqual",
+    "Between",
+    "EndsWith",
+    "Equal",
+    "FieldIndexes",
+    "PartIs",
+    "Question",
+    "Search",
+    "StartsWith",
+    "StoredTags",
 ]

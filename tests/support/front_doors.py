@@ -10,7 +10,14 @@ from pathlib import Path
 _SCHEMES = Path(__file__).parents[2] / "fieldcrypt" / "schemes"
 
 CORE_DOORS = [
-    *("fieldcrypt", "fieldcrypt.migration", "fieldcrypt.normalisers", "fieldcrypt.testing", "fieldcrypt.keys.aws_kms"),
+    *(
+        "fieldcrypt",
+        "fieldcrypt.migration",
+        "fieldcrypt.normalisers",
+        "fieldcrypt.search",
+        "fieldcrypt.testing",
+        "fieldcrypt.keys.aws_kms",
+    ),
     *("fieldcrypt.schemes", *(f"fieldcrypt.schemes.{path.stem}" for path in _SCHEMES.glob("[a-z]*.py"))),
     *("fieldcrypt.columns.arrow", "fieldcrypt.columns.pandas", "fieldcrypt.columns.polars"),
     *("fieldcrypt.spi", "fieldcrypt.spi.migration", "fieldcrypt.spi.columns", "fieldcrypt.spi.aws"),

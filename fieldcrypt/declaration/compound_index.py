@@ -1,0 +1,89 @@
+"""`CompoundIndex`, which declares an index of several members of a record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fieldcrypt.declaration.field_indexes import FieldIndexes
+from fieldcrypt.declaration.indexed_by import IndexedBy
+from fieldcrypt.encryptor import Encryptor
+from fieldcrypt.errors import ConfigurationError
+from fieldcrypt.offload import Offload
+from fieldcrypt.search.blind_index import DEFAULT_TAG_SIZE
+from fieldcrypt.search.compound import Compound
+
+__all__ = ["CompoundIndex"]
+
+
+@dataclass(frozen=True)
+class CompoundIndex:
+    """An index of several members of a record together.
+
+        CompoundIndex("who_tag", of={"surname": "casefold", "born": None})
+
+    A record in which one of them is missing has no tag.
+
+    Attributes:
+        companion: the name of the column, attribute or member that holds the tags.
+        of: two or more members, protected or not, in an order that stays; each with None, a normaliser, or a `Part`
+            (`fieldcrypt.search`).
+        name, tag_size, per_tenant, accept_default_key, partitions, accept_leakage, prefix, rotates: see `IndexedBy`.
+
+    Raises:
+        ConfigurationError: it has fewer than two members.
+    """
+
+    companion: str
+    of: Mapping[str, Any]
+    name: str | None = None
+    tag_size: int = DEFAULT_TAG_SIZE
+    per_tenant: bool = False
+    accept_default_key: bool = False
+    partitions: int = 1
+    accept_leakage: bool = False
+    prefix: str | None = None
+    rotates: bool = True
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.of, Mapping) or len(self.of) < 2:
+            raise ConfigurationError('CompoundIndex("who_tag", of={"surname": "casefold", "born": None}) has members')
+
+    def indexed_by(self, types: Mapping[str, Any]) -> IndexedBy:
+        """Return the declaration as that of any index, whose values are mappings of the members.
+
+        Args:
+            types: of the members' values, as fields have them.
+        """
+        return IndexedBy(
+            self.companion,
+            tag_size=self.tag_size,
+            per_tenant=self.per_tenant,
+            accept_default_key=self.accept_default_key,
+            prefix=self.prefix,
+            rotates=self.rotates,
+            of=Compound(dict(self.of), {member: types[member] for member in self.of}),
+            name=self.name,
+            partitions=self.partitions,
+            accept_leakage=self.accept_leakage,
+        )
+
+    def indexes(
+        self, encryptor: Encryptor, record: str, types: Mapping[str, Any], offload: Offload | None = None
+    ) -> FieldIndexes:
+        """Make the index. Its values, and those of an `AllEqual`, are mappings from members to values.
+
+        Args:
+            encryptor, offload: as for `Encryptor.search_index`.
+            record: the record's logical name, to which tags are bound.
+            types: of the members' values, as fields have them.
+
+        Raises:
+            TypeError, ValueError, ConfigurationError: as for `Encryptor.search_index`.
+        """
+        how = self.indexed_by(types)
+        return FieldIndexes(record, ((how, how.search_index(encryptor, record, dict, offload)),))
+
+
+CompoundIndex.__module__ = "fieldcrypt"  # what pickles call it, wherever it is defined

@@ -1,0 +1,129 @@
+"""The indexes of one field: which tags are stored, and which index answers a question."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fieldcrypt.declaration.indexed_by import IndexedBy
+from fieldcrypt.errors import ConfigurationError
+from fieldcrypt.format.context import NoTenant
+from fieldcrypt.normalisers import NothingToTagError
+from fieldcrypt.search.question import Equal, PartIs, Question
+
+__all__ = ["FieldIndexes", "Search", "StoredTags"]
+
+Tags = bytes | str | list[bytes] | None
+StoredTags = dict[str, Tags]  # by companion
+
+
+class FieldIndexes:
+    """The indexes of one field.
+
+    Args:
+        name: the field's, for messages.
+        indexes: each declaration, with the index that it made: a `BlindIndex` or a `TermIndex`.
+
+    Attributes:
+        companions: the names of all companions.
+        needs_row: True if tags depend on the row.
+        is_per_tenant: True if one of them has tags per tenant.
+    """
+
+    def __init__(self, name: str, indexes: tuple[tuple[IndexedBy, Any], ...]) -> None:
+        self.name = name
+        self._indexes = indexes
+        self.companions = tuple(each for how, _ in indexes for each in how.companions)
+        self.needs_row = any(index.needs_row for _, index in indexes)
+        self.is_per_tenant = any(how.per_tenant for how, _ in indexes)
+
+    def tags(self, value: Any, *, tenant: str | None = None, row: Mapping[str, str] | None = None) -> StoredTags:
+        """Return what to store in each companion beside a value; None for no value, or one with nothing to tag.
+
+        A companion of all levels holds a list of tags, in the order of their bytes.
+
+        Raises:
+            TypeError, ValueError, KeyProviderError, KeyStoreError, ConfigurationError: as for `BlindIndex.tag`.
+        """
+        stored: StoredTags = dict.fromkeys(self.companions)
+        if value is None:
+            return stored
+        for how, index in self._indexes:
+            try:
+                tags = index.stored_tags(value, tenant=tenant, row=row)
+            except NothingToTagError:
+                continue
+            if how.one_companion:
+                stored[how.companion] = sorted(tags)
+            else:
+                stored.update(zip(how.companions, map(how.stored, tags), strict=True))
+        return stored
+
+    def search(self, question: Question, index: str | None = None) -> Search:
+        """Return how a question is answered. No key is needed for it.
+
+        Args:
+            question: with values of the field's type.
+            index: the companion, or name, of the index that is to answer it, if there are several.
+
+        Raises:
+            ConfigurationError: none of the indexes answers it; the message says which declaration would.
+            TypeError, ValueError: it has values that cannot be.
+        """
+        best: Search | None = None
+        for how, each in self._indexes:
+            if index not in (None, how.companion, how.index_name):
+                continue
+            asked = question
+            if isinstance(question, PartIs) and question.part in (how.companion, how.index_name) and how.of is not None:
+                asked = PartIs(how.of.name, question.values)
+            answer = each.ask(asked)
+            if answer is not None and (best is None or (answer.is_exact and not best.is_exact)):
+                best = Search(how, answer)
+        if best is None:
+            raise ConfigurationError(f"{self.name} has no index that answers {_advice(question)}")
+        return best
+
+
+class Search:
+    """How an index answers a question.
+
+    Attributes:
+        how: the index's declaration.
+        is_exact: True if each row that has one of the tags is what was looked for; else values have to be compared
+            after decryption, so that nothing may be counted, changed or left out by the tags alone.
+        is_per_tenant: the tenant has to be named.
+    """
+
+    __slots__ = ("_answer", "how", "is_exact", "is_per_tenant")
+
+    def __init__(self, how: IndexedBy, answer: Any) -> None:
+        self.how, self._answer = how, answer
+        self.is_exact: bool = answer.is_exact
+        self.is_per_tenant = how.per_tenant
+
+    def tags(self, tenant: str | NoTenant | None) -> dict[str, list[Any]]:
+        """Return the tags to look for in each companion, as they are stored: a row with any of them may match.
+
+        A companion of all levels has to have one of them among its own. Companions without tags to look for are left
+        out; if all are, as where there is no index key yet, nothing can be found.
+
+        Raises:
+            TypeError, ValueError, KeyProviderError, KeyStoreError: as for `BlindIndex.tags`.
+        """
+        found = self._answer.tags(tenant)
+        if self.how.one_companion:
+            tags = sorted({tag for level in found for tag in level})
+            return {self.how.companion: tags} if tags else {}
+        pairs = zip(self.how.companions, found, strict=True)
+        return {companion: list(map(self.how.stored, tags)) for companion, tags in pairs if tags}
+
+    def matches(self, value: Any) -> bool:
+        """Return True if a decrypted value, as the field has it, is what was looked for; None is not."""
+        return value is not None and bool(self._answer.matches(value))
+
+
+def _advice(question: Question) -> str:
+    if isinstance(question, Equal):
+        return "=="
+    return type(question).__name__

@@ -1,0 +1,78 @@
+"""The beginnings, and the ends, of texts, up to a length."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from fieldcrypt.errors import ConfigurationError
+from fieldcrypt.search.kind import Cover, Level
+from fieldcrypt.search.question import EndsWith, Question, StartsWith
+
+__all__ = ["Prefixes", "Suffixes"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Affixes:
+    shortest: int
+    longest: int
+
+    needs_leakage: ClassVar[bool] = True
+    parameters: ClassVar[str | None] = None
+    _word: ClassVar[str] = "prefix"
+    _question: ClassVar[Any] = StartsWith
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.shortest <= self.longest:
+            raise ConfigurationError(f"{type(self).__name__}(3, 8): the shortest and the longest, in characters")
+
+    def check(self, type: Any) -> None:
+        if type is not str:
+            raise ConfigurationError(f"{self._word}es are those of texts, not of {type.__name__}")
+
+    def levels(self) -> tuple[Level, ...]:
+        return tuple(Level(f"{self._word} {length}", str(length), may_lack=True) for length in self._lengths)
+
+    @property
+    def _lengths(self) -> range:
+        return range(self.shortest, self.longest + 1)
+
+    def _cut(self, text: str, length: int) -> str:
+        return text[:length]
+
+    def terms(self, value: Any) -> tuple[Any, ...]:
+        return tuple(self._cut(value, length) if len(value) >= length else None for length in self._lengths)
+
+    def cover(self, question: Question) -> Cover | None:
+        if not isinstance(question, self._question) or len(question.text) < self.shortest:
+            return None
+        rung = min(len(question.text), self.longest)
+        return Cover(
+            tuple((self._cut(question.text, rung),) if length == rung else () for length in self._lengths),
+            len(question.text) == rung,
+        )
+
+    def holds(self, value: Any, question: Any) -> bool:
+        return bool(value.startswith(question.text))
+
+    def advice(self) -> str:
+        return f"of={type(self).__name__}({self.shortest}, {self.longest})"
+
+
+class Prefixes(_Affixes):
+    """The beginnings of a text, of each length from the shortest to the longest: `startswith`."""
+
+    __slots__ = ()
+
+
+class Suffixes(_Affixes):
+    """The ends of a text: `endswith`."""
+
+    __slots__ = ()
+    _word, _question = "suffix", EndsWith
+
+    def _cut(self, text: str, length: int) -> str:
+        return text[-length:]
+
+    def holds(self, value: Any, question: Any) -> bool:
+        return bool(value.endswith(question.text))

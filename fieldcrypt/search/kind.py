@@ -1,0 +1,83 @@
+"""A kind of index: what its terms are, and how a question becomes terms."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Protocol
+
+from fieldcrypt.search.question import Question
+
+__all__ = ["Cover", "Kind", "Level"]
+
+
+class Level(NamedTuple):
+    """One of the terms that every value has.
+
+    Attributes:
+        name: the entry `fieldcrypt:level` of its context (SPEC section 14): "prefix 3", "range 2".
+        suffix: what the companion of this level is called, after the name of the index: "3".
+        most: how many terms a question has at this level. A question with fewer is padded to it.
+        may_lack: True if a value may not reach this level; it then has a dummy term, made of its row.
+    """
+
+    name: str
+    suffix: str
+    most: int = 1
+    may_lack: bool = False
+
+
+class Cover(NamedTuple):
+    """The terms that a question becomes.
+
+    Attributes:
+        terms: for each level, the forms to look for. A row that has any of them at any level may be what is looked for.
+        exact: True if every such row is.
+    """
+
+    terms: tuple[tuple[Any, ...], ...]
+    exact: bool
+
+
+class Kind(Protocol):
+    """A kind of index. Values are normalised before they get here.
+
+    Attributes:
+        parameters: the entry `fieldcrypt:parameters`, which separates new tags from old ones when it changes; or None.
+        needs_leakage: True if the declaration has to say `accept_leakage=True`.
+    """
+
+    @property
+    def parameters(self) -> str | None: ...
+
+    @property
+    def needs_leakage(self) -> bool: ...
+
+    def check(self, type: Any) -> None:
+        """Refuse a field's type that the kind does not fit.
+
+        Raises:
+            TypeError, ConfigurationError: it does not.
+        """
+
+    def levels(self) -> tuple[Level, ...]:
+        """Return its levels; each value has one term at each."""
+
+    def terms(self, value: Any) -> tuple[Any, ...]:
+        """Return the form at each level; None where the value does not reach it.
+
+        Raises:
+            NothingToTagError: the value has no terms.
+            ValueError: the value is beyond the declared bounds.
+        """
+
+    def cover(self, question: Question) -> Cover | None:
+        """Return the terms of a question with normalised values; None if this index does not answer it.
+
+        Raises:
+            TypeError, ValueError: it is out of range, or of another type.
+        """
+
+    def holds(self, value: Any, question: Question) -> bool:
+        """Return True if a decrypted, normalised value is what a question asks for."""
+
+    def advice(self) -> str:
+        """Return how it is declared, for messages."""
