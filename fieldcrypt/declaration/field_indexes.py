@@ -93,25 +93,32 @@ class Search:
         is_exact: True if each row that has one of the tags is what was looked for; else values have to be compared
             after decryption, so that nothing may be counted, changed or left out by the tags alone.
         is_per_tenant: the tenant has to be named.
+        companions: those in which there are tags to look for; no key is needed to know.
     """
 
-    __slots__ = ("_answer", "how", "is_exact", "is_per_tenant")
+    __slots__ = ("_answer", "companions", "how", "is_exact", "is_per_tenant")
 
     def __init__(self, how: IndexedBy, answer: Any) -> None:
         self.how, self._answer = how, answer
         self.is_exact: bool = answer.is_exact
         self.is_per_tenant = how.per_tenant
+        self.companions = how.companions if how.one_companion else tuple(how.companions[at] for at in answer.levels)
 
-    def tags(self, tenant: str | NoTenant | None) -> dict[str, list[Any]]:
+    def tags(self, tenant: str | NoTenant | None, companion: str | None = None) -> dict[str, list[Any]]:
         """Return the tags to look for in each companion, as they are stored: a row with any of them may match.
 
         A companion of all levels has to have one of them among its own. Companions without tags to look for are left
         out; if all are, as where there is no index key yet, nothing can be found.
 
+        Args:
+            tenant: whose rows to search.
+            companion: the only one whose tags are wanted.
+
         Raises:
             TypeError, ValueError, KeyProviderError, KeyStoreError: as for `BlindIndex.tags`.
         """
-        found = self._answer.tags(tenant)
+        level = None if companion is None or self.how.one_companion else self.how.companions.index(companion)
+        found = self._answer.tags(tenant, level)
         if self.how.one_companion:
             tags = sorted({tag for level in found for tag in level})
             return {self.how.companion: tags} if tags else {}

@@ -217,12 +217,14 @@ class EqualAnswer:
 
     __slots__ = ("_index", "_question", "is_exact")
 
+    levels = (0,)  # of one
+
     def __init__(self, index: BlindIndex[Any], question: Equal) -> None:
         self._index, self._question = index, question
         self.is_exact = not index.truncated
 
-    def tags(self, tenant: str | NoTenant | None) -> tuple[tuple[bytes, ...], ...]:
-        """Return the tags to look for, in the order of their bytes.
+    def tags(self, tenant: str | NoTenant | None, level: int | None = None) -> tuple[tuple[bytes, ...], ...]:
+        """Return the tags to look for, in the order of their bytes. There is one level.
 
         Raises:
             As `BlindIndex.tags`.

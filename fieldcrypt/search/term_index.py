@@ -159,10 +159,11 @@ class TermIndex:
     def _tag(self, mac: HMAC, message: bytes) -> bytes:
         return _mac(mac, message)[: self.tag_size]
 
-    def _tags(self, answer: Answer, tenant: str | NoTenant | None) -> tuple[tuple[bytes, ...], ...]:
+    def _tags(self, answer: Answer, tenant: str | NoTenant | None, level: int | None) -> tuple[tuple[bytes, ...], ...]:
         found: list[set[bytes]] = [set() for _ in self.levels]
         for heads in self._macs.searching(tenant):
-            for at, forms in enumerate(answer.cover.terms):
+            for at in answer.levels if level is None else (level,):
+                forms = answer.cover.terms[at]
                 for form in forms:
                     message = _encoded(form)
                     for partition in range(self.partitions):
@@ -208,14 +209,23 @@ class Answer:
         """What the padding of a question depends on, so that it is the same when it is asked again."""
         return [self.question.low, self.question.high] if isinstance(self.question, Between) else []
 
-    def tags(self, tenant: str | NoTenant | None) -> tuple[tuple[bytes, ...], ...]:
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """The levels at which there is something to look for."""
+        return tuple(at for at, forms in enumerate(self.cover.terms) if forms or self.is_padded)
+
+    def tags(self, tenant: str | NoTenant | None, level: int | None = None) -> tuple[tuple[bytes, ...], ...]:
         """Return the tags to look for, for each level, in the order of their bytes.
+
+        Args:
+            tenant: whose rows to search.
+            level: the number of the only level whose tags are wanted; those of others are left out.
 
         Raises:
             As `BlindIndex.tags`.
         """
         try:
-            return self.index._tags(self, tenant)
+            return self.index._tags(self, tenant, level)
         except (FieldcryptError, TypeError, ValueError) as error:
             refused = located(error, field=self.index.name, tenant=tenant)
         raise refused
