@@ -1,8 +1,8 @@
 """What happens to a value before a blind index compares it (SPEC section 11).
 
 A normaliser decides which texts count as equal; equal numbers and times always get one form.
-Normalisers depend on the Unicode version of the Python that runs them, for characters that are newer than it: where
-these matter, tag all rows again after an upgrade of Python.
+Ours are the same under every version of Python: they are those of Unicode 14.0, and a text with a newer character has
+no tag.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, time
 from decimal import Decimal
 from typing import Any, TypeVar
+
+from fieldcrypt._unicode import is_assigned
 
 __all__ = ["NORMALISERS", "Normaliser", "NothingToTagError", "canonical", "casefold", "digits", "nfkc"]
 
@@ -28,25 +30,47 @@ class NothingToTagError(ValueError):
 
 
 def nfkc(text: str) -> str:
-    """Return the text in Unicode's normalisation form KC: é is one character, ﬁ two, and ① is 1."""
+    """Return the text in Unicode's normalisation form KC: é is one character, ﬁ two, and ① is 1.
+
+    Raises:
+        NothingToTagError: Unicode 14.0 does not assign all of its characters.
+    """
+    _check_assigned(text)
     return unicodedata.normalize("NFKC", text)
 
 
 def casefold(text: str) -> str:
-    """Return the text in form KC and without case: STRASSE and Straße are one."""
-    return nfkc(nfkc(text).casefold())
+    """Return the text in form KC and without case: STRASSE and Straße are one.
+
+    Two texts are one if they are a compatibility caseless match (The Unicode Standard, section 3.13, D146).
+
+    Raises:
+        NothingToTagError: as for `nfkc`.
+    """
+    if text.isascii():
+        return text.lower()
+    _check_assigned(text)
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFD", text).casefold())
+    return unicodedata.normalize("NFKC", folded.casefold())
 
 
 def digits(text: str) -> str:
     """Return the decimal digits of the text, of whatever script, as ASCII: 078-05-1120 and ٠٧٨ ٠٥ ١١٢٠ are one.
 
     Raises:
-        NothingToTagError: there are none, so it would count as equal to every other text without digits.
+        NothingToTagError: there are none, so it would count as equal to every other text without digits; or as for
+            `nfkc`.
     """
+    _check_assigned(text)
     found = "".join(str(unicodedata.decimal(character)) for character in text if character.isdecimal())
     if not found:
         raise NothingToTagError("a text without digits cannot be tagged by its digits")
     return found
+
+
+def _check_assigned(text: str) -> None:
+    if not is_assigned(text):
+        raise NothingToTagError("the text has a character that Unicode 14.0 does not assign, so it has no tag")
 
 
 NORMALISERS: dict[str, Normaliser[str]] = {"nfkc": nfkc, "casefold": casefold, "digits": digits}

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from typing import Any, ClassVar
 
 from fieldcrypt.errors import ConfigurationError
-from fieldcrypt.normalisers import NothingToTagError, canonical
+from fieldcrypt.normalisers import NothingToTagError, canonical, casefold
 from fieldcrypt.search.kind import Cover, Level
 from fieldcrypt.search.question import EndsWith, PartIs, Question, StartsWith
 
@@ -117,7 +117,7 @@ def _domain(text: str) -> str:
     _, at, found = text.rpartition("@")
     if not at or not found:
         raise NothingToTagError("a text without @ has no domain")
-    return found.casefold()
+    return casefold(found)
 
 
 def _year(value: date) -> int:

@@ -38,6 +38,7 @@ from fieldcrypt.format.seal import seal_digest
 from fieldcrypt.keys.record.claim import claim_of, claim_place, claimed
 from fieldcrypt.keys.record.data_key import DataKey
 from fieldcrypt.keys.rotation import next_created, presumed
+from fieldcrypt.normalisers import NORMALISERS
 from fieldcrypt_dynamodb.item.values import to_python
 
 VECTORS = Path(__file__).parents[1] / "vectors"
@@ -64,6 +65,8 @@ def load(path: Path) -> dict[str, Any]:
                 "json",
                 "path",
                 "prefix",
+                "normaliser",
+                "normalised",
             )
             and not (name == "record" and vector["kind"] == "path")
         ):
@@ -202,6 +205,10 @@ def read_tag(vector: dict[str, Any]) -> None:
         assert IndexedBy("email_tag", prefix=vector["prefix"]).stored(vector["tag"]) == vector["text"]
 
 
+def read_normalise(vector: dict[str, Any]) -> None:
+    assert NORMALISERS[vector["normaliser"]](vector["text"]) == vector["normalised"]
+
+
 def read_item_seal(vector: dict[str, Any]) -> None:
     def with_bytes(value: dict[str, Any]) -> Any:
         if set(value) == {"B"}:
@@ -227,6 +234,7 @@ READERS = {
     "claim": read_claim,
     "choice": read_choice,
     "tag": read_tag,
+    "normalise": read_normalise,
     "value": read_value,
     "text": read_text,
 }
@@ -241,7 +249,7 @@ def test_fieldcrypt_reads_what_it_should_and_refuses_the_rest(path: Path) -> Non
     else:
         kind = vector["kind"]
         misuse = (ValueError, TypeError) if kind == "tag" else ()
-        with pytest.raises(ValueError if kind in ("context", "path") else (FieldcryptError, *misuse)):
+        with pytest.raises(ValueError if kind in ("context", "path", "normalise") else (FieldcryptError, *misuse)):
             READERS[vector["kind"]](vector)
 
 

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 LAYERS = {
     "fieldcrypt": [
         "errors",
-        "_system offload normalisers _moved",
+        "_system _unicode offload normalisers _moved",
         "_base",
         "events progress format",
         "keys.record",

@@ -14,6 +14,7 @@ import re
 import string
 import struct
 import sys
+import unicodedata
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time
@@ -33,6 +34,7 @@ Vector = dict[str, Any]
 
 PURPOSES = {1: "encryption", 2: "blind-index"}
 MERSENNE = 2**61 - 1
+NEWER_CHARACTERS = "\U0001fae8"  # of the vectors, than Unicode 14.0, which later Pythons know
 
 
 class Refused(Exception):  # noqa: N818
@@ -505,6 +507,20 @@ def has_one_form(item: bytes) -> bool:
     return argument in (2, 3, 37, 1004, 64514, 64516)
 
 
+def normalised(name: str, text: str) -> str:
+    """What a normaliser makes of a text; "casefold" in the words of Unicode's D146, and then composed."""
+    need(not any(unicodedata.category(letter) == "Cn" or letter in NEWER_CHARACTERS for letter in text), "unassigned")
+    if name == "nfkc":
+        return unicodedata.normalize("NFKC", text)
+    if name == "digits":
+        found = [str(unicodedata.decimal(letter)) for letter in text if unicodedata.category(letter) == "Nd"]
+        need(found != [], "no digits")
+        return "".join(found)
+    need(name == "casefold", "normaliser")
+    once = unicodedata.normalize("NFKD", unicodedata.normalize("NFD", text).casefold())
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFKD", once.casefold()))
+
+
 # Section 13: text form
 
 
@@ -620,6 +636,10 @@ def check_tag(vector: Vector) -> Vector:
     return {"tag": tag} | ({"text": vector["prefix"] + tag} if "prefix" in vector else {})
 
 
+def check_normalise(vector: Vector) -> Vector:
+    return {"normalised": normalised(vector["normaliser"], vector["text"])}
+
+
 # Section 12: item seals
 
 
@@ -692,6 +712,7 @@ KINDS: dict[str, Callable[[Vector], Vector]] = {
     "claim": check_claim,
     "choice": check_choice,
     "tag": check_tag,
+    "normalise": check_normalise,
     "value": check_value,
     "text": check_text,
 }

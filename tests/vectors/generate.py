@@ -34,6 +34,7 @@ from fieldcrypt.keys.record.data_key import DataKey
 from fieldcrypt.keys.record.record import MAX_TIME, KeyRecord, Purpose, WrappedKey, sorted_wraps, wrap_context
 from fieldcrypt.keys.record.tombstone import Tombstone
 from fieldcrypt.keys.stores.store import MemoryKeyStore
+from fieldcrypt.normalisers import NORMALISERS
 
 DIRECTORY = FilePath(__file__).parent
 
@@ -49,7 +50,10 @@ FOREIGN_NAME = "arn:aws:kms:us-east-1:111122223333:key/mrk-1234abcd12ab34cd56ef1
 def main() -> None:
     for old in DIRECTORY.glob("*.json"):
         old.unlink()
-    of_keys, of_values = (records, tombstones, claims, choices), (values, shreddings, tags, item_seals, texts)
+    of_keys, of_values = (
+        (records, tombstones, claims, choices),
+        (values, shreddings, tags, normalised, item_seals, texts),
+    )
     for scenario in (xaes, contexts, paths, plaintexts, *of_keys, *of_values):
         _fix_randomness(scenario.__name__)
         scenario()
@@ -671,6 +675,29 @@ def _write_tag(
     if "prefix" in members:
         members = members | {"text": IndexedBy("tag", prefix=members["prefix"]).stored(tag)}
     success(f"tag-{name}", reason, **members, plaintext=plaintext, size=size, tag=tag)
+
+
+def normalised() -> None:
+    for normaliser, name, reason, text in (
+        ("nfkc", "composed", "two code points that one stands for", "Zoe\u0308"),
+        ("nfkc", "compatible", "a ligature, a digit in a circle, full width; case stays", "\ufb01 \u2460 \uff21"),
+        ("casefold", "ascii", "ASCII", "Ann@Example.ORG"),
+        ("casefold", "full", "one letter becomes two", "Stra\u00dfe"),
+        ("casefold", "iota-below", "what is below a letter becomes a letter, behind its other marks", "\u1fb2\u0323"),
+        ("casefold", "twice", "a compatibility character of capitals needs a second round", "\u33ce"),
+        ("casefold", "dotted-i", "no language has rules of its own", "\u0130I\u0131"),
+        ("casefold", "newest", "a letter that came with Unicode 14.0", "\U00010570"),
+        ("digits", "scripts", "of several scripts; superscripts and fractions are none", "\u0660-\uff11 2\u00b2\u00bd"),
+    ):
+        members = {"normaliser": normaliser, "text": text, "normalised": NORMALISERS[normaliser](text)}
+        success(f"normalise-{normaliser}-{name}", reason, kind="normalise", **members)
+    for normaliser, name, reason, text in (
+        ("nfkc", "unassigned", "U+0378 is not assigned", "a\u0378"),
+        ("casefold", "newer", "U+1FAE8 came with Unicode 15.0", "\U0001fae8"),
+        ("digits", "newer", "there are digits, but U+1FAE8 came with Unicode 15.0", "12\U0001fae8"),
+        ("digits", "none", "there are no digits", "n/a"),
+    ):
+        failure(f"normalise-{normaliser}-{name}", reason, kind="normalise", normaliser=normaliser, text=text)
 
 
 def item_seals() -> None:
