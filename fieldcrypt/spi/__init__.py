@@ -20,7 +20,7 @@ from fieldcrypt.keys.providers.provider import not_wrapped_error
 from fieldcrypt.keys.record.record import MAX_TENANT_SIZE
 from fieldcrypt.keys.stores.store import ClaimingKeyStore
 from fieldcrypt.mixed_mode import Accepted, FromPlaintext, MixedField, PartOf, Reading, is_envelope
-from fieldcrypt.search.blind_index import MAX_TAG_SIZE, MIN_MEMBERS
+from fieldcrypt.search.blind_index import DEFAULT_TAG_SIZE, MAX_TAG_SIZE, MIN_MEMBERS
 from fieldcrypt.search.question import AllEqual, Between, EndsWith, Equal, PartIs, Question, StartsWith
 
 __all__ = [
@@ -63,6 +63,7 @@ __all__ = [
     "PartOf",
     "Reading",
     # tags
+    "DEFAULT_TAG_SIZE",
     "MAX_TAG_SIZE",
     "MIN_MEMBERS",
     # questions, and the indexes that answer them (SPEC section 14)

@@ -1,10 +1,11 @@
-"""The companion column of a searchable column: tags, and nothing else."""
+"""The companion columns of a searchable column: tags, and nothing else."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from sqlalchemy import LargeBinary, types
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import CompileError
 from sqlalchemy.orm import MappedColumn, mapped_column
@@ -13,11 +14,12 @@ from sqlalchemy.sql.elements import BindParameter, ClauseElement, ColumnClause, 
 from sqlalchemy.sql.selectable import SelectBase
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from fieldcrypt import ConfigurationError
 from fieldcrypt.spi import MAX_TAG_SIZE
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
 from fieldcrypt_sqlalchemy.internals.column import is_untyped
 
-__all__ = ["NO_TAG", "BlindIndexTag", "Tag", "blind_index", "only_tags_error"]
+__all__ = ["NO_TAG", "BlindIndexTag", "Tag", "Tags", "blind_index", "only_tags_error"]
 
 
 class Tag(bytes):
@@ -27,6 +29,14 @@ class Tag(bytes):
 
 
 Tag.__module__ = "fieldcrypt_sqlalchemy.companion"  # what pickles call it, as in 0.1
+
+
+class Tags(tuple[Tag, ...]):
+    """The tags that a value has at all levels of an index, for a companion that is an array."""
+
+    __slots__ = ()
+
+
 NO_TAG = Tag()  # which no value has: for searching where there is nothing to find
 
 
@@ -53,7 +63,7 @@ def _may_meet_tags(other: Any) -> bool:
         return True  # which gets the type of tags, and takes nothing else
     if isinstance(other, ClauseElement):
         return isinstance(getattr(other, "type", None), BlindIndexTag)
-    if isinstance(other, (list, tuple, set, frozenset)):
+    if isinstance(other, (list, tuple, set, frozenset)):  # such as Tags
         return all(map(_may_meet_tags, other))
     return other is None or isinstance(other, Tag)
 
@@ -64,17 +74,40 @@ def only_tags_error(column: Any = None) -> ProtectedColumnError:
     return ProtectedColumnError(f"{which} takes only what fieldcrypt puts there: set, or compare, the encrypted column")
 
 
-class BlindIndexTag(TypeDecorator[bytes]):
-    """The type of a companion column: short binary, which every database can index."""
+class BlindIndexTag(TypeDecorator[Any]):
+    """The type of a companion column: short binary, which every database can index.
 
-    impl = LargeBinary
+    Args:
+        array: True for an array of tags, those of all levels of an index with `one_companion=True`. Of PostgreSQL
+            alone; with `index=True` the column gets a GIN index.
+    """
+
+    impl: Any = LargeBinary
     cache_ok = True
     comparator_factory: Any = _TagComparator
 
+    array = False  # of types that were pickled before there were arrays, too
     column: str | None = None  # the name, for messages, once it has joined a table
 
+    def __init__(self, array: bool = False) -> None:
+        super().__init__()
+        self.array = array
+        if array:
+            self.impl = postgresql.ARRAY(postgresql.BYTEA())
+
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """Return the type of a database: a short one where long binary cannot be indexed."""
+        """Return the type of a database: a short one where long binary cannot be indexed.
+
+        Raises:
+            ConfigurationError: the database has no arrays.
+        """
+        if self.array:
+            if dialect.name not in ("postgresql", "default"):
+                raise ConfigurationError(
+                    f"{self.column or 'the companion'} is an array of tags, which PostgreSQL alone can search: declare "
+                    "the index without one_companion=True, and one blind_index() for each of its companions"
+                )
+            return dialect.type_descriptor(self.impl)
         if dialect.name in ("mysql", "mariadb", "mssql"):
             return dialect.type_descriptor(types.VARBINARY(MAX_TAG_SIZE))
         if dialect.name == "oracle":
@@ -86,13 +119,15 @@ class BlindIndexTag(TypeDecorator[bytes]):
     def bind_processor(self, dialect: Dialect) -> Any:
         """Return what lets tags through to the driver."""
         to_driver = self.impl_instance.bind_processor(dialect)
+        kind: Any = Tags if self.array else Tag
 
         def process(value: Any) -> Any:
             if value is None:
                 return None
-            if value.__class__ is not Tag:
+            if value.__class__ is not kind:
                 raise only_tags_error(self.column)
-            return bytes(value) if to_driver is None else to_driver(bytes(value))
+            plain: Any = [bytes(tag) for tag in value] if self.array else bytes(value)
+            return plain if to_driver is None else to_driver(plain)
 
         return process
 
@@ -102,6 +137,8 @@ class BlindIndexTag(TypeDecorator[bytes]):
         def process(value: Any) -> Any:
             if value is None:
                 return None
+            if self.array:
+                return Tags(NO_TAG if tag is None else Tag(tag) for tag in value)
             # SQLite lets anyone put anything into a column.
             return Tag(value) if isinstance(value, (bytes, bytearray, memoryview)) else NO_TAG
 
@@ -116,26 +153,30 @@ def blind_index(
     *,
     unique: bool = False,
     index: bool = True,
+    array: bool = False,
     init: bool | None = None,
     repr: bool | None = None,
     compare: bool | None = None,
 ) -> MappedColumn[Any]:
-    """Return the companion column of a searchable column, which fieldcrypt fills.
+    """Return a companion column of a searchable column, which fieldcrypt fills.
 
         email: Mapped[str] = mapped_column(Encrypted(String, index="email_tag"))
         email_tag: Mapped[bytes | None] = blind_index()
 
-    A Core table has it as `Column("email_tag", BlindIndexTag(), index=True)`.
+    An index with several levels has a companion for each (`IndexedBy.companions`), or one that is an array. A Core
+    table has it as `Column("email_tag", BlindIndexTag(), index=True)`.
 
     Args:
         unique: let the database refuse a second row with the same value. While index keys are being rotated it can
-            only tell those that were tagged under the same key, until a `Migration` has tagged all rows again.
-        index: have the database index the column; no need of it if it is unique.
+            only tell those that were tagged under the same key, until a `Migration` has tagged all rows again. Not
+            with short tags or partitions, nor of an array.
+        index: have the database index the column; no need of it if it is unique. An array has a GIN index.
+        array: make it an array of tags, on PostgreSQL, for an index with `one_companion=True`.
         init, repr, compare: for mapped dataclasses, as for `mapped_column`.
     """
     options = {"init": init, "repr": repr, "compare": compare}
     column: MappedColumn[Any] = mapped_column(
-        BlindIndexTag(),
+        BlindIndexTag(array),
         unique=unique or None,
         index=(index and not unique) or None,
         nullable=True,

@@ -41,6 +41,9 @@ def bind_to_table(column: Column[Any], table: Any) -> None:
     elif isinstance(column.type, BlindIndexTag):
         column.type = column.type.copy()
         column.type.column = name
+        for index in table.indexes if column.type.array and column.index else ():
+            if list(index.columns) == [column]:
+                index.dialect_kwargs["postgresql_using"] = "gin"
     elif any(isinstance(part, Encrypted) for part in _parts(column.type)):
         raise ConfigurationError(
             f"{name}: Encrypted goes outermost, around the type of the values, Encrypted(YourType). Within another "
@@ -49,15 +52,17 @@ def bind_to_table(column: Column[Any], table: Any) -> None:
 
 
 def _refuse_shared_companion(name: str, column: Any, table: Table) -> None:
-    if column.type.index is None:
-        return
-    for other in table.c:
-        index = other.type.index if isinstance(other.type, Encrypted) and other.key != column.key else None
-        if index is not None and index.companion == column.type.index.companion:
-            raise ConfigurationError(
-                f"{name} and {table.name}.{other.name} are both indexed by {index.companion!r}, which has room for the "
-                "tags of one: a search would miss rows. Give each a blind index column of its own"
-            )
+    own = [each for index in column.type.indexes for each in index.companions]
+    taken = {companion: name for at, companion in enumerate(own) if companion in own[:at]}
+    for other in table.c if own else ():
+        if isinstance(other.type, Encrypted) and other.key != column.key:
+            of_other = f"{table.name}.{other.name}"
+            taken |= {each: of_other for index in other.type.indexes for each in index.companions if each in own}
+    for companion, other_name in taken.items():
+        raise ConfigurationError(
+            f"{name} and {other_name} are both indexed by {companion!r}, which has room for the tags of one: a search "
+            "would miss rows. Give each a blind index column of its own"
+        )
 
 
 def _parts(type_: TypeEngine[Any]) -> Iterator[Any]:
@@ -76,7 +81,7 @@ def _refuse_options(name: str, column: Any) -> None:
             f"{name} is encrypted, so the database cannot make its values, which it would have to know: use a "
             "Python-side default, default=…"
         )
-    if column.type.index is not None and column.onupdate is not None:
+    if column.type.indexes and column.onupdate is not None:
         raise ConfigurationError(f"{name} is searchable, so it can have no onupdate: its tag would not follow")
     for default in (column.default, column.onupdate):
         if default is not None and not (isinstance(default, ColumnDefault) and not default.is_clause_element):

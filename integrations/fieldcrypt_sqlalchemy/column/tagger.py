@@ -1,23 +1,25 @@
-"""Makes the tags of a searchable column."""
+"""Makes the tags of a searchable column, and knows its companions."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Column, PrimaryKeyConstraint, Table, TableClause, UniqueConstraint, types
 from sqlalchemy.types import TypeEngine
 
-from fieldcrypt import BlindIndex, ConfigurationError, Encryptor, FieldcryptError, Protection
+from fieldcrypt import BlindIndex, ConfigurationError, Encryptor, FieldcryptError, IndexedBy, Protection
 from fieldcrypt.normalisers import NothingToTagError
-from fieldcrypt.spi import MIN_MEMBERS, located
-from fieldcrypt_sqlalchemy.column.companion import NO_TAG, BlindIndexTag, Tag
+from fieldcrypt.spi import DEFAULT_TAG_SIZE, MIN_MEMBERS, FieldIndexes, located
+from fieldcrypt_sqlalchemy.column.companion import NO_TAG, BlindIndexTag, Tag, Tags
 from fieldcrypt_sqlalchemy.errors import column_error
 from fieldcrypt_sqlalchemy.internals.column import proxied
 from fieldcrypt_sqlalchemy.offload import in_thread
 from fieldcrypt_sqlalchemy.value.conversion import conversion
 
-__all__ = ["Tagger", "check_index"]
+__all__ = ["Companions", "StoredTags", "Tagger", "as_tags", "check_index"]
+
+StoredTags = dict[str, Tag | Tags | None]  # by companion
 
 
 def check_index(type_: TypeEngine[Any], protection: Protection) -> None:
@@ -27,10 +29,10 @@ def check_index(type_: TypeEngine[Any], protection: Protection) -> None:
         ConfigurationError: the type has so few values that the tags' frequencies tell them.
         TypeError, ValueError: as for `Encryptor.blind_index`.
     """
-    _blind_index(type_, protection, Encryptor(), "declared")
+    _field_indexes(type_, protection, Encryptor(), "declared")
 
 
-def _blind_index(type_: TypeEngine[Any], protection: Protection, encryptor: Encryptor, name: str) -> BlindIndex[Any]:
+def _field_indexes(type_: TypeEngine[Any], protection: Protection, encryptor: Encryptor, name: str) -> FieldIndexes:
     few = isinstance(type_, types.Enum) and protection.type is str and len(type_.enums) < MIN_MEMBERS
     if few and not all(index.accept_low_cardinality for index in protection.indexes):
         raise ConfigurationError(
@@ -39,7 +41,7 @@ def _blind_index(type_: TypeEngine[Any], protection: Protection, encryptor: Encr
         )
     for index in protection.indexes:
         index.check_plain_tags()
-    return protection.blind_indexes(encryptor, name, in_thread)[0]
+    return protection.field_indexes(encryptor, name, protection.type, in_thread)
 
 
 def _is_unique(column: Any) -> bool:
@@ -54,6 +56,46 @@ def _is_unique(column: Any) -> bool:
     return column.unique or any(column in constraint.columns.values() for constraint in (*constraints, *indexes))
 
 
+class Companions:
+    """The columns that hold the tags of some indexes.
+
+    Args:
+        described: what is indexed, for messages.
+        indexes: their declarations.
+    """
+
+    def __init__(self, described: str, indexes: Sequence[IndexedBy]) -> None:
+        self._described = described
+        self._declared = {name: how for how in indexes for name in how.companions}
+
+    def find(self, table: Any, name: str) -> Column[Any]:
+        """Return a companion in the table that has the values.
+
+        Raises:
+            ConfigurationError: there is none, or the two do not fit.
+        """
+        found, how = table.c.get(name), self._declared[name]
+        declare = f"{name} = blind_index({'array=True' if how.one_companion else ''})"
+        if found is None:
+            raise self.missing_error(table, name, f"declare it, {declare}, or mend the name in index=")
+        if not isinstance(found.type, BlindIndexTag) or found.type.array != how.one_companion:
+            raise ConfigurationError(
+                f"{self._described} is indexed by {name!r}, which is not a blind index column: declare it by {declare}"
+            )
+        if (how.tag_size < DEFAULT_TAG_SIZE or how.partitions > 1 or found.type.array) and _is_unique(found):
+            raise ConfigurationError(
+                f"{name!r} cannot be unique with tags shorter than 16 bytes or partitions, nor as an array: other "
+                "values have the same, or equal ones have others"
+            )
+        return found  # type: ignore[no-any-return]
+
+    def missing_error(self, table: Any, name: str, instead: str) -> ConfigurationError:
+        """Return the error of a table, alias or subquery without a companion."""
+        return ConfigurationError(
+            f"{self._described} is indexed by {name!r}, but {table} has no such column: {instead}"
+        )
+
+
 class Tagger:
     """Makes the tags of one searchable column; safe to use from many threads.
 
@@ -62,17 +104,22 @@ class Tagger:
         type_: of the values.
         encryptor: where keys come from.
         writes: False while plaintext is written, which has no tags.
+
+    Attributes:
+        indexes: of the column's field, whose values they take: those of the column after `to_field`.
     """
 
     def __init__(self, protection: Protection, type_: TypeEngine[Any], encryptor: Encryptor, writes: bool) -> None:
-        index = protection.indexes[0]
         self.name = protection.name or ""
         self.described = f"the encrypted column {self.name}"
-        self._column = index.companion
-        self.per_tenant = index.per_tenant
         self._writes = writes
-        self._to_field = conversion(type_).to_field
-        self._index = _blind_index(type_, protection, encryptor, self.name)
+        self.to_field = conversion(type_).to_field
+        self.indexes = _field_indexes(type_, protection, encryptor, self.name)
+        self.per_tenant, self.needs_row = self.indexes.is_per_tenant, self.indexes.needs_row
+        self._companions = Companions(self.described, protection.indexes)
+        plain = next((each for each in protection.indexes if each.is_plain), protection.indexes[0])
+        self._column = plain.companion
+        self._index: BlindIndex[Any] = plain.blind_index(encryptor, self.name, protection.type, in_thread)
         self.truncated = self._index.truncated
 
     def check(self, value: Any) -> None:
@@ -92,34 +139,44 @@ class Tagger:
             return
         raise located(refused, field=self.name)
 
-    def tag(self, value: Any, tenant: str | None) -> Tag | None:
-        """Return the tag of a value that is stored; None if it is stored without one.
+    def stored_tags(self, value: Any, tenant: str | None, row: Mapping[str, str] | None = None) -> StoredTags:
+        """Return what each companion holds beside a value that is stored; None where it is stored without tags.
+
+        Args:
+            value: as the application has it.
+            tenant, row: of the row, as a decorated model knows them.
 
         Raises:
-            ProtectedColumnError: tags are per tenant, and it is not known.
+            ProtectedColumnError: tags are per tenant, or depend on the row, and it is not known.
             TypeError, ValueError, KeyProviderError, KeyStoreError: as for `BlindIndex.tag`.
         """
         try:
-            return self.tag_of_field(self._converted(value), tenant)
+            return self.stored_tags_of_field(self._converted(value), tenant, row)
         except (TypeError, ValueError, FieldcryptError) as error:
-            raise located(error, field=self._index.name, tenant=tenant) from error.__cause__
+            raise located(error, field=self.name, tenant=tenant) from error.__cause__
 
-    def tag_of_field(self, value: Any, tenant: str | None) -> Tag | None:
-        """Return the tag of a value as the column's Field has it.
+    def stored_tags_of_field(self, value: Any, tenant: str | None, row: Mapping[str, str] | None = None) -> StoredTags:
+        """Return the same of a value as the column's Field has it.
 
         Raises:
-            As `tag`.
+            As `stored_tags`.
         """
         if value is None or not self._writes:
-            return None  # of plaintext, beside which others that know of no tags would leave those of its former values
+            # of plaintext, beside which others that know of no tags would leave those of its former values
+            return dict.fromkeys(self.indexes.companions)
         if self.per_tenant and tenant is None:
             raise column_error(
                 self, "has tags per tenant, which only a model that is decorated with @encrypted(…, tenant=…) knows"
             )
-        try:
-            return Tag(self._index.tag(value, tenant=tenant))
-        except NothingToTagError:
-            return None
+        if self.needs_row and row is None:
+            raise column_error(
+                self, "has tags that depend on the row, which only a model that is decorated with @encrypted(…) knows"
+            )
+        return as_tags(self.indexes.tags(value, tenant=tenant, row=row))
+
+    def tag_of_field(self, value: Any, tenant: str | None) -> Tag | None:
+        """Return the tag of a value in the companion of the index for equality."""
+        return self.stored_tags_of_field(value, tenant)[self._column]  # type: ignore[return-value]
 
     def tags(self, values: Sequence[Any], tenant: str | None) -> list[Tag | None]:
         """Return all tags that stored values may have that are equal to one of these; `NO_TAG` if there can be none.
@@ -144,42 +201,42 @@ class Tagger:
         except NothingToTagError:  # of the stored one, whose tag was copied
             return False
 
-    def companion(self, column: Any) -> Column[Any]:
-        """Return the companion column, in the table, alias or subquery that a searchable column is of.
+    def companions(self, column: Any) -> dict[str, Column[Any]]:
+        """Return all companions, by their names in the declaration, beside a searchable column.
+
+        Raises:
+            ConfigurationError: one is missing, or does not fit.
+        """
+        return {name: self.companion(column, name) for name in self.indexes.companions}
+
+    def companion(self, column: Any, name: str | None = None) -> Column[Any]:
+        """Return a companion in the table, alias or subquery that a searchable column is of.
+
+        Args:
+            column: the searchable column.
+            name: the companion's; default: that of the index for equality.
 
         Raises:
             ConfigurationError: there is none, or the two do not fit.
         """
-        table = column.table
+        table, name = column.table, name or self._column
         if isinstance(table, TableClause):
-            found = table.c.get(self._column)
-            if found is not None:
-                self._check_pair(column, found)
-        else:
-            # By way of what the column was copied from: two tables within a subquery may have a column of this name.
-            stands_for = proxied(column)
-            found = table.corresponding_column(self.companion(stands_for[0])) if stands_for else None
+            return self._companions.find(table, name)
+        # By way of what the column was copied from: two tables within a subquery may have a column of this name.
+        stands_for = proxied(column)
+        found = table.corresponding_column(self.companion(stands_for[0], name)) if stands_for else None
         if found is None:
-            instead = (
-                f"declare it, {self._column} = blind_index(), or mend the name in index="
-                if isinstance(table, TableClause)
-                else f"select {self._column} there as well"
-            )
-            raise ConfigurationError(
-                f"{self.described} is indexed by {self._column!r}, but {table} has no such column: {instead}"
-            )
+            raise self._companions.missing_error(table, name, f"select {name} there as well")
         return found  # type: ignore[no-any-return]
 
-    def _check_pair(self, column: Any, companion: Any) -> None:
-        if not isinstance(companion.type, BlindIndexTag):
-            raise ConfigurationError(
-                f"{self.described} is indexed by {self._column!r}, which is not a blind index column: declare "
-                f"it by {self._column} = blind_index()"
-            )
-        if self.truncated and _is_unique(companion):
-            raise ConfigurationError(
-                f"{self._column!r} cannot be unique with tags shorter than 16 bytes: other values have the same"
-            )
-
     def _converted(self, value: Any) -> Any:
-        return value if value is None or self._to_field is None else self._to_field(value)
+        return value if value is None or self.to_field is None else self.to_field(value)
+
+
+def as_tags(stored: Mapping[str, Any]) -> StoredTags:
+    """Return tags as companions take them."""
+    return {name: tags if tags is None else _as_tag(tags) for name, tags in stored.items()}
+
+
+def _as_tag(tags: Any) -> Tag | Tags:
+    return Tags(map(Tag, tags)) if isinstance(tags, list) else Tag(tags)

@@ -49,8 +49,8 @@ class Encrypted(ProtectedType, TypeDecorator[Any]):
         encryptor: where keys come from. It may be configured after the models are declared. Not given on a model that
             `encrypted` decorates.
         name, context, pad, accept_public_key, accept_foreign_keys, accept, accept_until: see `Protection`.
-        index: make the column searchable: the name of a companion column, which `blind_index()` declares, or an
-            `IndexedBy` that says more.
+        index: make the column searchable: the name of a companion column, which `blind_index()` declares, an
+            `IndexedBy` that says more, or several of these.
         accept_plaintext: see `Protection`. Of text and bytes only, or with `storage` of text and documents of JSON.
         storage: the type that the column has in the database, a String, a Text or a JSON, so that a column that exists
             is encrypted where it is. Values take a third more room than in binary. Default: binary.
@@ -76,7 +76,7 @@ class Encrypted(ProtectedType, TypeDecorator[Any]):
         name: str | None = None,
         context: Mapping[str, str] | None = None,
         pad: int | None = None,
-        index: str | IndexedBy | None = None,
+        index: str | IndexedBy | Sequence[str | IndexedBy] | None = None,
         accept_public_key: bool = False,
         accept_foreign_keys: bool = False,
         accept_plaintext: date | None = None,
@@ -119,9 +119,7 @@ class Encrypted(ProtectedType, TypeDecorator[Any]):
         empty = Encryptor()
         field = self.protection.field(empty, "declared")
         self.protection.mixed(empty, field, self.from_plaintext(field.type))
-        if len(self.protection.indexes) > 1:
-            raise ConfigurationError("a column has one blind index, whose tags a condition on it is answered by")
-        if self.index is not None:
+        if self.indexes:
             check_index(self.type_, self.protection)
 
     @property
@@ -130,8 +128,13 @@ class Encrypted(ProtectedType, TypeDecorator[Any]):
         return self.protection.name
 
     @property
-    def index(self) -> IndexedBy | None:
+    def indexes(self) -> tuple[IndexedBy, ...]:
         """How the column is searched."""
+        return self.protection.indexes
+
+    @property
+    def index(self) -> IndexedBy | None:
+        """The first of its indexes."""
         return next(iter(self.protection.indexes), None)
 
     @property
@@ -287,5 +290,5 @@ class Encrypted(ProtectedType, TypeDecorator[Any]):
 
 
 def is_searchable(column: Any) -> bool:
-    """Return True if a column is encrypted and has a companion with tags."""
-    return isinstance(column.type, Encrypted) and column.type.index is not None
+    """Return True if a column is encrypted and has companions with tags."""
+    return isinstance(column.type, Encrypted) and bool(column.type.indexes)

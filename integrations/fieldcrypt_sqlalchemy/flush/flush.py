@@ -16,6 +16,7 @@ from sqlalchemy.orm.interfaces import EXT_CONTINUE
 from sqlalchemy.sql.elements import ClauseElement
 
 from fieldcrypt import ConfigurationError, FieldcryptError
+from fieldcrypt_sqlalchemy.column.tagger import StoredTags
 from fieldcrypt_sqlalchemy.column.type import Encrypted
 from fieldcrypt_sqlalchemy.flush.moves import expect_whole_row
 from fieldcrypt_sqlalchemy.internals.orm import deletes, listen_last
@@ -69,7 +70,9 @@ class Tagging:
             if value is None:  # for which SQLAlchemy, too, takes the default
                 value = attribute.default(values)
             if value is not None and not isinstance(value, ClauseElement):
-                values[attribute.key], values[attribute.tag_key] = value, attribute.tagger.tag(value, None)
+                values[attribute.key] = value
+                tags = attribute.tagger.stored_tags(value, None)
+                values.update((key, tags[name]) for name, key in attribute.tag_keys.items())
 
     def _before_update(self, mapper: Any, connection: Any, state: Any) -> None:
         for attribute in self._searchable:
@@ -79,7 +82,12 @@ class Tagging:
             if isinstance(value, ClauseElement):  # refused when the statement is examined
                 continue
             if old is NO_VALUE or not attribute.type.compare_values(value, old):
-                set_attribute(state.obj(), attribute.tag_key, attribute.tagger.tag(value, None))
+                _set_tags(state, attribute, attribute.tagger.stored_tags(value, None))
+
+
+def _set_tags(state: Any, attribute: ProtectedAttribute, tags: StoredTags) -> None:
+    for name, key in attribute.tag_keys.items():
+        set_attribute(state.obj(), key, tags[name])
 
 
 class Sealing:
@@ -141,7 +149,7 @@ class Sealing:
 
     def _put_null(self, state: Any, attribute: ProtectedAttribute) -> None:
         """Have NULL written also where the ORM makes an UPDATE of it: of an object in place of a deleted one."""
-        for key in (attribute.key, attribute.tag_key) if attribute.searchable else (attribute.key,):
+        for key in (attribute.key, *attribute.tag_keys.values()):
             state.dict[key] = None
             state.committed_state.setdefault(key, NO_VALUE)
 
@@ -183,15 +191,16 @@ class Sealing:
         self, state: Any, attribute: ProtectedAttribute, value: Any, row: BoundRow | None, moved: bool
     ) -> None:
         """Put a value into an object as it is written. NULL is written to its own row, too, and to no other."""
-        key, tag = attribute.key, None
+        key, tags = attribute.key, None
         replaces = self._carried(state, attribute, value) if moved else None
         if attribute.searchable:
-            tag = None if row is None else attribute.tagger.tag(value, row.tenant)
-            set_attribute(state.obj(), attribute.tag_key, tag)
+            where = (None, None) if row is None else (row.tenant, row.context)
+            tags = attribute.tagger.stored_tags(None if row is None else value, *where)
+            _set_tags(state, attribute, tags)
         if moved:
             flag_modified(state.obj(), key)
         if row is not None:
-            sealed = None if value is None else attribute.field.seal(value, row, tag, replaces)
+            sealed = None if value is None else attribute.field.seal(value, row, tags, replaces)
             state.dict[key] = attribute.field.null(row, replaces) if sealed is None else sealed
 
     def _carried(self, state: Any, attribute: ProtectedAttribute, value: Any) -> Sealed | None:

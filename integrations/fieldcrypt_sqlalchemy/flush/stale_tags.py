@@ -30,19 +30,22 @@ class _AttributesOfTags:
 
     @cached_property
     def _tags(self) -> dict[str, str]:
-        """By the attribute that they are tags of."""
-        found: dict[str, Any] = {key: column for key, column in self._mapper.columns.items() if is_searchable(column)}
-        companions = {key: column.type.tagger.companion(column) for key, column in found.items()}
-        return {key: self._mapper.get_property_by_column(column).key for key, column in companions.items()}
+        """The attributes that they are tags of."""
+        found: list[tuple[str, Any]] = [each for each in self._mapper.columns.items() if is_searchable(each[1])]
+        return {
+            self._mapper.get_property_by_column(companion).key: key
+            for key, column in found
+            for companion in column.type.tagger.companions(column).values()
+        }
 
     def after_update_statement(self, state: Any, context: Any, keys: Any) -> None:
         """Forget the tags of an object that got values from an UPDATE statement, for which the ORM has no new tags."""
         if context is None and keys:
-            self._forget(state, [tag for key, tag in self._tags.items() if key in keys])
+            self._forget(state, [tag for tag, key in self._tags.items() if key in keys])
 
     def before_flush(self, mapper: Any, connection: Any, state: Any) -> None:
         """Forget tags that the application set: merging an object that was made without them sets None."""
-        self._forget(state, [tag for tag in self._tags.values() if tag in state.committed_state])
+        self._forget(state, [tag for tag in self._tags if tag in state.committed_state])
 
     def _forget(self, state: Any, keys: list[str]) -> None:
         if keys:

@@ -17,7 +17,7 @@ __all__ = ["check_pairs", "warn_if_nothing_protected"]
 
 
 def check_pairs(mapper: Mapper[Any], cls: Any) -> None:
-    """Refuse a searchable attribute without its blind index column, or with tags per tenant and no tenant.
+    """Refuse a searchable attribute without its blind index columns, or with tags of a tenant or row and none known.
 
     A class that reads the columns of another one, those of a view for example, may do without.
 
@@ -29,8 +29,14 @@ def check_pairs(mapper: Mapper[Any], cls: Any) -> None:
     for key, column in mapper.columns.items():
         if not is_searchable(column) or not _is_first(column, plan) or column.type.encryptor is None:
             continue
-        column.type.tagger.companion(column)
-        if column.type.index.per_tenant and (plan is None or plan.row is None or plan.row.spec.tenant is None):
+        tagger = column.type.tagger
+        tagger.companions(column)
+        if tagger.needs_row and (plan is None or plan.row is None):
+            raise ConfigurationError(
+                f"{cls.__name__}.{key} has tags that depend on the row, but nothing says which that is: "
+                "@encrypted(…, row=…) on the class does"
+            )
+        if tagger.per_tenant and (plan is None or plan.row is None or plan.row.spec.tenant is None):
             raise ConfigurationError(
                 f"{cls.__name__}.{key} has tags per tenant, but nothing says whose the row is: "
                 "@encrypted(…, tenant=…) on the class does"

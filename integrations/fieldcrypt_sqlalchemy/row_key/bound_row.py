@@ -25,8 +25,8 @@ class BoundRow:
 
     __slots__ = ("by_flush", "context", "key", "left", "parts", "tenant")
 
-    # It is the origin of its values that have no tag, and replace whatever there is: most of them.
-    tag: None = None
+    # It is the origin of its values that have no tags, and replace whatever there is: most of them.
+    tags: None = None
     replaces: None = None
 
     def __init__(

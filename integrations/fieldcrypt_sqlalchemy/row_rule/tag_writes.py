@@ -6,15 +6,15 @@ which value it is. On a decorated model a sealed value brings its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import Insert, Table, Update, bindparam
 from sqlalchemy.sql.elements import BindParameter, ClauseElement, ColumnClause
 
-from fieldcrypt_sqlalchemy.column.companion import Tag
+from fieldcrypt_sqlalchemy.column.companion import Tag, Tags
 from fieldcrypt_sqlalchemy.column.protected import is_upsert_row
-from fieldcrypt_sqlalchemy.column.tagger import Tagger
+from fieldcrypt_sqlalchemy.column.tagger import StoredTags, Tagger
 from fieldcrypt_sqlalchemy.column.type import HAS_PROTECTED, is_searchable
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError, column_error
 from fieldcrypt_sqlalchemy.internals.write import (
@@ -59,27 +59,28 @@ def searchable_columns(statement: Any, table: Any) -> list[_Searchable]:
 
 
 class _Searchable:
-    """A searchable column that a statement may write to, and its companion."""
+    """A searchable column that a statement may write to, and its companions."""
 
     def __init__(self, column: Any) -> None:
         self.column = column
         self.tagger: Tagger = column.type.tagger
-        self.companion = self.tagger.companion(column)
+        self.companions = self.tagger.companions(column)
+        self._untagged: StoredTags = dict.fromkeys(self.companions)
 
-    def tag(self, value: Any) -> Tag | None:
-        """Return the tag of a value as a statement has it."""
+    def tags(self, value: Any) -> Mapping[str, Tag | Tags | None]:
+        """Return the tags of a value as a statement has it, by companion."""
         if isinstance(value, BindParameter):
             value = value.effective_value
         if isinstance(value, ClauseElement):
-            return None  # NULL; anything else is refused when the statement is examined
+            return self._untagged  # NULL; anything else is refused when the statement is examined
         if value.__class__ is not Sealed:
             # One that ought to be sealed is refused by the type, which says how.
-            return None if isinstance(self.column.type, RowBound) else self.tagger.tag(value, None)
+            return self._untagged if isinstance(self.column.type, RowBound) else self.tagger.stored_tags(value, None)
         if value._origin is None:
             raise column_error(
                 self.column.type, "is searchable: seal its values with seal(Model, {…}), which makes tags too"
             )
-        return value._origin.tag
+        return value._origin.tags or self._untagged
 
 
 class _Write:
@@ -111,46 +112,55 @@ class _Write:
         pairs = list(pairs)
         for searchable in self._searchable:
             key, value = _found(pairs, searchable.column)
-            given, tag = _found(pairs, searchable.companion)
-            if key is None and given is not None:
-                self._refuse_tag(searchable, tag)
-            elif key is not None:
-                pairs = [pair for pair in pairs if pair[0] is not given]
-                tag = searchable.tag(value) if plain else self._tag_of(searchable, value)
-                pairs.append((searchable.companion.key if isinstance(key, str) else searchable.companion, tag))
+            tags = None if key is None else searchable.tags(value) if plain else self._tags_of(searchable, value)
+            for name, companion in searchable.companions.items():
+                given, tag = _found(pairs, companion)
+                if tags is not None:
+                    pairs = [pair for pair in pairs if pair[0] is not given]
+                    pairs.append((companion.key if isinstance(key, str) else companion, tags[name]))
+                elif given is not None:
+                    self._refuse_tag(searchable, companion, tag)
         return pairs
 
-    def _tag_of(self, searchable: _Searchable, value: Any) -> Any:
-        """Return the expression that sets the companion of a column that is set to a value."""
+    def _tags_of(self, searchable: _Searchable, value: Any) -> Mapping[str, Any]:
+        """Return the expressions that set the companions of a column that is set to a value."""
+        companions = searchable.companions
         if isinstance(value, ColumnClause) and is_upsert_row(value):
-            return value.table.c[searchable.companion.key]  # type: ignore[union-attr]
-        if not isinstance(value, BindParameter) or value.unique:
-            return bindparam(None, searchable.tag(value), unique=True, type_=searchable.companion.type)
-        name = f"{searchable.companion.key}_of_{value.key}"
-        for row in self._rows:
-            if value.key in row:
-                row[name] = searchable.tag(row[value.key])
-        if value.required:
-            return bindparam(name, type_=searchable.companion.type)
-        return bindparam(name, searchable.tag(value), type_=searchable.companion.type)
+            others: Any = value.table
+            return {name: others.c[companion.key] for name, companion in companions.items()}
+        names: dict[str, str | None] = dict.fromkeys(companions)
+        if isinstance(value, BindParameter) and not value.unique:
+            names = {name: f"{companion.key}_of_{value.key}" for name, companion in companions.items()}
+            for row in self._rows:
+                if value.key in row:
+                    row.update((names[name] or "", tag) for name, tag in searchable.tags(row[value.key]).items())
+            if value.required:
+                return {name: bindparam(names[name], type_=each.type) for name, each in companions.items()}
+        tags, unique = searchable.tags(value), not any(names.values())
+        return {
+            name: bindparam(names[name], tags[name], unique=unique, type_=each.type)
+            for name, each in companions.items()
+        }
 
     def _tag_rows(self) -> None:
         """Put tags into the rows, which may also override what the statement sets."""
         set_anyway = [key for key, _ in set_values(self._statement)]
         # Of columns with one key, the first is of the table that is written.
         for key, searchable in {searchable.column.key: searchable for searchable in reversed(self._searchable)}.items():
-            tag_key = searchable.companion.key
+            tag_keys = {name: companion.key for name, companion in searchable.companions.items()}
             for row in self._rows:
                 if key in row:
-                    row[tag_key] = searchable.tag(row[key])
-                elif tag_key in row and not _names(searchable.column, set_anyway):
-                    self._refuse_tag(searchable, row[tag_key])
+                    row.update((tag_keys[name], tag) for name, tag in searchable.tags(row[key]).items())
+                elif not _names(searchable.column, set_anyway):
+                    for name, tag_key in tag_keys.items():
+                        if tag_key in row:
+                            self._refuse_tag(searchable, searchable.companions[name], row[tag_key])
 
-    def _refuse_tag(self, searchable: _Searchable, tag: Any) -> None:
+    def _refuse_tag(self, searchable: _Searchable, companion: Any, tag: Any) -> None:
         if isinstance(self._statement, Update) or tag is not None:
-            companion, type_ = searchable.companion.key, searchable.column.type
+            type_ = searchable.column.type
             raise ProtectedColumnError(
-                f"{companion} cannot be written alone: set {type_.described}, and its tag follows", field=type_.name
+                f"{companion.key} cannot be written alone: set {type_.described}, and its tags follow", field=type_.name
             )
 
     # Defaults

@@ -78,10 +78,10 @@ def _check_copies(statement: Any) -> None:
                 continue
             if has_text or not _is_copy(column, value):
                 raise _not_encrypted_error(column)
-            index = getattr(column.type, "index", None)
-            if index is not None and index.companion not in names:
+            missing = [each for each in _companions(column) if each not in names]
+            if missing:
                 raise ProtectedColumnError(
-                    f"{_described(column)} is copied without its tags, {index.companion!r}",
+                    f"{_described(column)} is copied without its tags, {missing[0]!r}",
                     field=getattr(column.type, "name", None),
                 )
 
@@ -90,13 +90,17 @@ def _check_tags(columns: set[Any]) -> None:
     """Refuse a value without its tag, which `tag_writes.py` adds to a whole statement, and to its only ON CONFLICT."""
     keys = {getattr(column, "key", None) for column in columns}
     for column in columns:
-        index = getattr(getattr(column, "type", None), "index", None)
-        if index is not None and index.companion not in keys:
+        if not keys.issuperset(_companions(column)):
             raise ProtectedColumnError(
                 f"{_described(column)} is searchable, and tags are added to a statement by itself: not to one that is "
                 "within another, nor to several ON CONFLICT clauses",
                 field=getattr(column.type, "name", None),
             )
+
+
+def _companions(column: Any) -> list[str]:
+    """Return the keys of the companions of a column; of most there are none."""
+    return [each for index in getattr(getattr(column, "type", None), "indexes", ()) for each in index.companions]
 
 
 def _is_protected(column: Any) -> bool:

@@ -9,8 +9,9 @@ from typing import Any
 from sqlalchemy import Column
 from sqlalchemy.orm import Mapper
 
-from fieldcrypt_sqlalchemy.column.tagger import Tagger
+from fieldcrypt_sqlalchemy.column.tagger import StoredTags, Tagger
 from fieldcrypt_sqlalchemy.column.type import Encrypted
+from fieldcrypt_sqlalchemy.row_key.bound_row import BoundRow
 from fieldcrypt_sqlalchemy.row_key.defaults import by_column, python_default
 from fieldcrypt_sqlalchemy.rows.sealed_field import SealedField
 
@@ -26,7 +27,7 @@ class ProtectedAttribute:
         self.key = key
         self.column = column
         self.type: Encrypted = column.type  # type: ignore[assignment]
-        self.searchable = self.type.index is not None  # it has a companion
+        self.searchable = bool(self.type.indexes)  # it has companions
         self._mapper = mapper
 
     @cached_property
@@ -40,10 +41,10 @@ class ProtectedAttribute:
         return self.type.tagger
 
     @cached_property
-    def tag_key(self) -> str:
-        """The attribute of the companion column."""
-        key: str = self._mapper.get_property_by_column(self.tagger.companion(self.column)).key
-        return key
+    def tag_keys(self) -> dict[str, str]:
+        """The attributes of the companion columns, by their names in the declaration."""
+        found = self.tagger.companions(self.column).items() if self.searchable else ()
+        return {name: self._mapper.get_property_by_column(column).key for name, column in found}
 
     @property
     def is_read_past(self) -> bool:
@@ -56,6 +57,13 @@ class ProtectedAttribute:
             or not _MUTABLE.isdisjoint(self.column.info)
             or any(self.key == part.key for composite in self._mapper.composites for part in composite.props)
         )
+
+    def put_tags(self, values: dict[str, Any], value: Any, row: BoundRow) -> StoredTags:
+        """Put the tags that a value has in a row into the row's values, and return them by companion."""
+        tags = self.tagger.stored_tags(value, row.tenant, row.context)
+        for name, key in self.tag_keys.items():
+            values[key] = tags[name]
+        return tags
 
     def default(self, values: Mapping[str, Any]) -> Any:
         """Return the Python-side default for a new row of these values, or None."""

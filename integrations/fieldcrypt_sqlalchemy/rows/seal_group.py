@@ -39,7 +39,7 @@ class SealGroup:
         """Put the plaintext that a row has into it sealed, and its tags. SQL expressions stay, and are refused later.
 
         Raises:
-            As `SealedField.seal` and `Tagger.tag`.
+            As `SealedField.seal` and `Tagger.stored_tags`.
         """
         if self._group is None:
             self._put_one(values, row)
@@ -60,13 +60,12 @@ class SealGroup:
             for (key, field, attribute, encode), stored in zip(self._parts, data):  # noqa: B905 (there are as many)
                 if key not in values or key in left:
                     continue
-                value, tag = values[key], None
-                if attribute.searchable:
-                    tag = values[attribute.tag_key] = attribute.tagger.tag(value, tenant)
+                value = values[key]
+                tags = attribute.put_tags(values, value, row) if attribute.searchable else None
                 if stored is None:
                     values[key] = None
                 else:
-                    origin = row if tag is None else Origin(row, tag)
+                    origin = row if tags is None else Origin(row, tags)
                     values[key] = Sealed(stored if encode is None else encode(stored), field, value, origin)
             return
         raise refused
@@ -75,7 +74,5 @@ class SealGroup:
         key, field, attribute, _ = self._parts[0]
         value = values.get(key)
         if key in values and not isinstance(value, ClauseElement):
-            tag = None
-            if attribute.searchable:
-                tag = values[attribute.tag_key] = attribute.tagger.tag(value, row.tenant)
-            values[key] = None if value is None else field.seal(value, row, tag)
+            tags = attribute.put_tags(values, value, row) if attribute.searchable else None
+            values[key] = None if value is None else field.seal(value, row, tags)

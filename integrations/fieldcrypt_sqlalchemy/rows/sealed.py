@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple, NoReturn
 
 from fieldcrypt import ConfigurationError
-from fieldcrypt_sqlalchemy.column.companion import Tag
+from fieldcrypt_sqlalchemy.column.companion import Tag, Tags
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
 from fieldcrypt_sqlalchemy.row_key.bound_row import BoundRow
 
@@ -96,12 +97,12 @@ class Origin(NamedTuple):
 
     Attributes:
         row: the row that it was sealed for.
-        tag: its tag, if its column is searchable.
+        tags: what its column's companions hold, if it is searchable.
         replaces: the value that has to be in the row until then, or None if it may be any.
     """
 
     row: BoundRow
-    tag: Tag | None = None
+    tags: Mapping[str, Tag | Tags | None] | None = None
     replaces: Sealed | None = None
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from fieldcrypt import ConfigurationError, DecryptionError, FieldcryptError
 from fieldcrypt.spi import PartOf, located
-from fieldcrypt_sqlalchemy.column.companion import Tag
+from fieldcrypt_sqlalchemy.column.companion import Tag, Tags
 from fieldcrypt_sqlalchemy.column.type import Encrypted
 from fieldcrypt_sqlalchemy.errors import parameterless_error
 from fieldcrypt_sqlalchemy.row_key.bound_row import BoundRow
@@ -41,13 +41,19 @@ class SealedField:
         self.attempt = type_.decrypting(self.field.quiet)
         self._is_mixed = type_.accepted is not None
 
-    def seal(self, value: Any, row: BoundRow, tag: Tag | None = None, replaces: Sealed | None = None) -> Sealed | None:
-        """Return a value encrypted for a row, together with its tag; None stays None.
+    def seal(
+        self,
+        value: Any,
+        row: BoundRow,
+        tags: Mapping[str, Tag | Tags | None] | None = None,
+        replaces: Sealed | None = None,
+    ) -> Sealed | None:
+        """Return a value encrypted for a row, together with its tags; None stays None.
 
         Args:
             value: as the application has it.
             row: the row.
-            tag: the value's tag, if the column is searchable.
+            tags: what the column's companions hold, if it is searchable.
             replaces: the value that has to be in the row until this one is written.
 
         Raises:
@@ -58,7 +64,7 @@ class SealedField:
             if plain is None:
                 return None if replaces is None else self.null(row, replaces)
             data = self._encrypt(plain, tenant=row.tenant, context=row.context)
-            origin = row if tag is None and replaces is None else Origin(row, tag, replaces)
+            origin = row if tags is None and replaces is None else Origin(row, tags, replaces)
             return Sealed(data, self, value, origin)
         except (TypeError, ValueError, FieldcryptError) as error:
             refused = parameterless_error(located(error, field=self.name, tenant=row.tenant))

@@ -24,7 +24,7 @@ def is_same_field(one: Any, other: Any) -> bool:
         same_form = _form(one) == _form(other)  # else what one column holds could not be read in the other
         same_field = one.name == other.name and one.protection.context == other.protection.context
         return same_field and one.encryptor is other.encryptor and same_form
-    return isinstance(one, BlindIndexTag) and isinstance(other, BlindIndexTag)
+    return isinstance(one, BlindIndexTag) and isinstance(other, BlindIndexTag) and one.array == other.array
 
 
 def _form(type_: Encrypted) -> tuple[bool, bool]:
