@@ -6,7 +6,7 @@ It is also the shortest example of what a store brings: a Source and a Journal.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -106,7 +106,7 @@ class MemoryField(ProtectedField):
     def __init__(self, encryptor: Encryptor, *, copied: bool, indexed: bool, tenants: bool) -> None:
         self.name = "plain -> stored" if copied else "stored"
         self.plain_name = "plain" if copied else None
-        self.tag_name = "tag" if indexed else None
+        self.tag_names = ("tag",) if indexed else ()
         self.tenants = tenants
         self._field = encryptor.field("rows.stored", str)
         self._index = encryptor.blind_index("rows.stored", str)
@@ -131,8 +131,8 @@ class MemoryField(ProtectedField):
     def seal(self, value: Any, place: Place) -> Any:
         return self._field.encrypt(value, tenant=place.tenant, context=place.context)
 
-    def tag(self, value: Any, place: Place) -> Any:
-        return None if value is None else self._index.tag(value)
+    def tags(self, value: Any, place: Place) -> Mapping[str, Any]:
+        return {name: None if value is None else self._index.tag(value) for name in self.tag_names}
 
     def as_plaintext(self, value: Any) -> Any:
         return value.encode()
@@ -147,7 +147,9 @@ class MemoryUnit:
         self._field = protected
 
     def cells(self) -> Sequence[tuple[ProtectedField, Cell]]:
-        return [(self._field, Cell(self.row.stored, self.row.tag, self.row.plain))]
+        return [
+            (self._field, Cell(self.row.stored, dict.fromkeys(self._field.tag_names, self.row.tag), self.row.plain))
+        ]
 
     def place(self) -> Place:
         return Place({"row": str(self.key[0])}, self.row.tenant if self._field.tenants else None)
@@ -167,7 +169,7 @@ class MemorySource(Source):
         return []
 
     def describe(self) -> str:
-        return about(self._field.name, [str(self._field.tag_name), str(self._field.tenants)])
+        return about(self._field.name, [str(self._field.tag_names), str(self._field.tenants)])
 
     def remarks(self) -> Sequence[str]:
         return ["drop the column"]

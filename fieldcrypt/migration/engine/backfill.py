@@ -9,7 +9,17 @@ from fieldcrypt.errors import ConfigurationError
 from fieldcrypt.migration.engine.journal import Journal
 from fieldcrypt.migration.engine.source import Source, Which
 from fieldcrypt.migration.engine.steps import Step, Values, unreadable_error
-from fieldcrypt.migration.engine.unit import Cell, Change, MarkedError, Place, ProtectedField, Unit, UnitError
+from fieldcrypt.migration.engine.tags import NOT_YET, tags_due
+from fieldcrypt.migration.engine.unit import (
+    Cell,
+    Change,
+    MarkedError,
+    Place,
+    ProtectedField,
+    Unit,
+    UnitError,
+    UntaggedError,
+)
 from fieldcrypt.migration.reports import Key
 from fieldcrypt.mixed_mode.value_status import ExaminedValue, ValueStatus
 
@@ -22,7 +32,7 @@ _EMPTY_IT = (
 
 @dataclass(frozen=True)
 class Backfill(Step):
-    """Encrypts values that are not protected as declared, and sets their tags.
+    """Encrypts values that are not protected as declared, and sets their tags; those of shredded values it removes.
 
     Attributes:
         mend: values that do not open, and have their plaintext beside them, are encrypted again.
@@ -60,9 +70,12 @@ class Backfill(Step):
 
     def change(self, field: ProtectedField, cell: Cell, unit: Unit) -> Values:
         """See `Step.change`. What is filled from another field keeps its value: that may be newer."""
-        if cell.stored is None and cell.plain is None and cell.tag is None:
+        if cell.stored is None and cell.plain is None and not cell.has_tags:
             return {}
         place = unit.place()
+        if field.is_compound:
+            found = field.examine(cell, place)
+            return {} if found.status in NOT_YET else tags_due(field, cell, place, found)
         if field.plain_name is not None and cell.stored is None:
             return _protected(field, cell, place, field.examine_plaintext(cell, place))
         if field.plain_name is not None:
@@ -81,6 +94,8 @@ class Backfill(Step):
         )
         if is_odd and not field.has_form(cell):
             raise UnitError(f"{field.name}: the encrypted column holds something else than a value. {_EMPTY_IT}")
+        if found.status is ValueStatus.SHREDDED and not self._names(key):
+            return tags_due(field, cell, place, found)
         if found.status in (ValueStatus.UNREADABLE, ValueStatus.SHREDDED):
             if self._names(key) or (found.status is ValueStatus.UNREADABLE and not field.is_told_by_form):
                 raise unreadable_error(field, cell)
@@ -112,14 +127,11 @@ def _examined(field: ProtectedField, cell: Cell, place: Place) -> ExaminedValue:
 def _protected(field: ProtectedField, cell: Cell, place: Place, found: ExaminedValue) -> Values:
     """Return what to write so that a value that was found is protected, with its tag."""
     values: Values = {}
-    if found.status is ValueStatus.SHREDDED:
-        return values
     if found.status is ValueStatus.UNREADABLE:
         raise unreadable_error(field, cell)
     if found.status.is_due:  # the null of JSON is nothing, which has no encrypted form
         values[field.stored_name] = None if found.value is None else field.seal(found.value, place)
-    if field.tag_name is not None:
-        tag = field.tag(found.value, place)
-        if tag != cell.tag:
-            values[field.tag_name] = tag
-    return values
+    try:
+        return values | tags_due(field, cell, place, found)
+    except UntaggedError as error:
+        raise UntaggedError(str(error), values | error.tags) from None

@@ -12,9 +12,19 @@ from typing import TypeVar
 from fieldcrypt.errors import ConfigurationError, KeyNotFoundError, KeyProviderError, KeyStoreError, MigrationError
 from fieldcrypt.keys.live.opened_records import PlantedRecordsError
 from fieldcrypt.migration.engine.source import Source
-from fieldcrypt.migration.engine.unit import Cell, MarkedError, PassedOverError, ProtectedField, Unit, UnitError
+from fieldcrypt.migration.engine.tags import NOT_YET, tags_due
+from fieldcrypt.migration.engine.unit import (
+    Cell,
+    MarkedError,
+    PassedOverError,
+    Place,
+    ProtectedField,
+    Unit,
+    UnitError,
+    UntaggedError,
+)
 from fieldcrypt.migration.reports import MAX_FAILURES, Key
-from fieldcrypt.mixed_mode.value_status import ValueStatus
+from fieldcrypt.mixed_mode.value_status import ExaminedValue, ValueStatus
 
 __all__ = ["DIFFERS", "StatusCounts", "Verification", "defect", "is_stop", "patiently"]
 
@@ -86,35 +96,42 @@ class StatusCounts:
             if is_stop(error):
                 raise
             is_readable = False
-        found = [(f"{source.name}.{field.name}", *_status_of(field, cell, unit)) for field, cell in cells]
+        found = [(field, *_status_of(field, cell, unit)) for field, cell in cells]
         if not is_readable:  # from here on nothing is raised, so that it can be counted once
             self._count(source.name, ValueStatus.UNREADABLE)
         self.stale_seals += is_unsealed
-        for name, status, is_stale in found:
-            self._count(name, status)
+        for field, status, is_stale in found:
+            name = f"{source.name}.{field.name}"
+            self._count(name, status, not field.is_compound)
             self.stale_tags[name] += is_stale
 
-    def _count(self, name: str, status: ValueStatus) -> None:
-        self.counts.setdefault(name, Counter())[status] += 1
+    def _count(self, name: str, status: ValueStatus, is_value: bool = True) -> None:
+        self.counts.setdefault(name, Counter())[status] += is_value
 
 
 def _status_of(field: ProtectedField, cell: Cell, unit: Unit) -> tuple[ValueStatus, bool]:
-    """Return a value's status, and True if it is protected but has a wrong tag."""
+    """Return a value's status, and True if it is protected but has wrong tags, or none is left and has some."""
     if cell.stored is None and cell.plain is None:
-        return ValueStatus.NULL, cell.tag is not None
+        return ValueStatus.NULL, cell.has_tags
     try:
         place = unit.place()
         if cell.stored is None:
             return field.examine_plaintext(cell, place).status, False
         found = field.examine(cell, place)
-        is_own = found.status in (ValueStatus.ACTIVE, ValueStatus.OLD_KEY, ValueStatus.OLD_FORM)
-        return found.status, is_own and field.tag_name is not None and field.tag(found.value, place) != cell.tag
+        return found.status, found.status not in NOT_YET and _has_stale_tags(field, cell, place, found)
     except MarkedError:
         return ValueStatus.MARKED, False
     except Exception as error:  # of one unit, whatever the application's types raise
         if is_stop(error):
             raise
         return ValueStatus.UNREADABLE, False
+
+
+def _has_stale_tags(field: ProtectedField, cell: Cell, place: Place, found: ExaminedValue) -> bool:
+    try:
+        return bool(tags_due(field, cell, place, found))
+    except UntaggedError as error:
+        return bool(error.tags)
 
 
 class Verification:
@@ -177,11 +194,13 @@ def defect(
         finishing: plaintext beside a protected value may have been removed already.
     """
     if cell.stored is None and cell.plain is None:
-        return None if cell.tag is None else "has a blind index tag, but no value"
+        return "has a blind index tag, but no value" if cell.has_tags else None
     place = unit.place()
     found = field.examine(cell, place)
     if found.status is ValueStatus.SHREDDED:
-        return None
+        return "has a blind index tag, but its data key was shredded" if cell.has_tags else None
+    if field.is_compound:
+        return None if found.status in NOT_YET else _tag_defect(field, cell, place, found)
     is_copied = field.plain_name is not None
     if found.status in _WRONG and not (found.status is ValueStatus.OLD_KEY and (is_copied or not old_keys)):
         is_plain = found.status is ValueStatus.UNREADABLE and field.is_told_by_form and not field.has_form(cell)
@@ -192,6 +211,15 @@ def defect(
     )
     if differs and cell.stored is None:
         return "is empty, but the plaintext column is not"
-    if field.tag_name is not None and field.tag(found.value, place) != cell.tag:
-        return "has another blind index tag than its value"
-    return DIFFERS if differs else None
+    return _tag_defect(field, cell, place, found) or (DIFFERS if differs else None)
+
+
+def _tag_defect(field: ProtectedField, cell: Cell, place: Place, found: ExaminedValue) -> str | None:
+    """Return what is wrong with the tags of a value, or None. Of several companions it names those."""
+    try:
+        stale, untagged = tags_due(field, cell, place, found), ""
+    except UntaggedError as error:
+        stale, untagged = error.tags, f"cannot be tagged: {error}"
+    other = f": {', '.join(stale)}" if len(field.tag_names) > 1 else ""
+    wrong = f"has another blind index tag than its value{other}" if stale else ""
+    return "; ".join(filter(None, (wrong, untagged))) or None

@@ -12,6 +12,7 @@ from fieldcrypt.format._text import counted
 from fieldcrypt.migration.engine.defects import defect, is_stop
 from fieldcrypt.migration.engine.journal import Journal
 from fieldcrypt.migration.engine.source import Source, Which
+from fieldcrypt.migration.engine.tags import NOT_YET
 from fieldcrypt.migration.engine.unit import (
     Cell,
     Change,
@@ -20,6 +21,7 @@ from fieldcrypt.migration.engine.unit import (
     ProtectedField,
     Unit,
     UnitError,
+    UntaggedError,
     redacted_error,
 )
 from fieldcrypt.migration.reports import Key
@@ -106,15 +108,18 @@ class Step:
             return Change(failure=redacted_error(source.name, error))
         for field, cell in cells:
             try:
-                values = self.change(field, cell, unit)
+                values = self.change(field, field.as_it_becomes(cell, change.values), unit)
+            except UntaggedError as error:
+                change.fail(redacted_error(field.name, error))
+                values = dict(error.tags)
             except Exception as error:  # likewise
                 if is_stop(error):
                     raise
-                change.failure = redacted_error(field.name, error)
+                change.fail(redacted_error(field.name, error))
                 continue
             if values:
                 change.values |= values
-                change.read.update(values, (field.stored_name, field.plain_name or field.stored_name))
+                change.read.update(values, field.tag_names, field.read_names)
         try:
             return source.complete(self.name, unit, change)
         except Exception as error:  # likewise
@@ -156,12 +161,13 @@ class Undo(Step):
 
     def looks_at(self, fields: Sequence[ProtectedField]) -> Which:
         """See `Step.looks_at`: a tag may be left of a value that is gone."""
-        return self.goal if all(field.tag_name is None for field in fields) else Which.ALL
+        return self.goal if not any(field.tag_names for field in fields) else Which.ALL
 
     def change(self, field: ProtectedField, cell: Cell, unit: Unit) -> Values:
-        values: Values = {}
-        if field.tag_name is not None and cell.tag is not None:
-            values[field.tag_name] = None
+        values: Values = {name: None for name, tag in cell.tags.items() if tag is not None}
+        if field.is_compound:  # it goes with the first value that does
+            found = field.examine(cell, unit.place())
+            return values if found.status in {*NOT_YET, ValueStatus.NULL} else {}
         if cell.stored is None:
             return values
         place = unit.place()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 from fieldcrypt.errors import DecryptionError, FieldcryptError
@@ -23,6 +24,7 @@ __all__ = [
     "Unit",
     "UnitError",
     "UnreadableUnit",
+    "UntaggedError",
     "is_exactly",
     "redacted_error",
 ]
@@ -58,6 +60,18 @@ class MarkedError(DecryptionError):
 
 class UnitError(ValueError):
     """Why something cannot be done to a unit, in a message without its values."""
+
+
+class UntaggedError(UnitError):
+    """Some tags of a value cannot be made, as where it is out of the bounds that an index declares.
+
+    Attributes:
+        tags: those that can be, by companion.
+    """
+
+    def __init__(self, message: str, tags: dict[str, Any]) -> None:
+        super().__init__(message)
+        self.tags = tags
 
 
 def redacted_error(name: str, error: Exception) -> Exception:
@@ -96,13 +110,18 @@ class Cell(NamedTuple):
 
     Attributes:
         stored: in the protected field.
-        tag: in its companion, if it has one.
+        tags: in its companions, if it is searchable.
         plain: in the plaintext field beside it, if it is filled from one.
     """
 
     stored: Any
-    tag: Any = None
+    tags: Mapping[str, Any] = MappingProxyType({})
     plain: Any = None
+
+    @property
+    def has_tags(self) -> bool:
+        """True if there is something in one of its companions."""
+        return any(tag is not None for tag in self.tags.values())
 
     def __repr__(self) -> str:  # without what is in it
         return "Cell(…)"
@@ -117,19 +136,30 @@ class ProtectedField(Protocol):
     Attributes:
         name: its name in messages.
         stored_name: where the protected value is written.
-        tag_name: where its tag is written; None if it is not searchable.
+        tag_names: its companions, where its tags are written; none if it is not searchable.
         plain_name: where the plaintext is that it is filled from; None if it is migrated in place.
+        is_compound: True if it has tags alone, of the values of other fields (see `CompoundField`).
     """
 
     name: str
     stored_name: str
-    tag_name: str | None
+    tag_names: tuple[str, ...] = ()
     plain_name: str | None = None
+    is_compound: bool = False
 
     @property
     def is_told_by_form(self) -> bool:
         """False if a value in our form may be due: another scheme's, or one of a previous declaration."""
         return True
+
+    @property
+    def read_names(self) -> tuple[str, ...]:
+        """The names of what its value is made from."""
+        return (self.stored_name,) if self.plain_name is None else (self.stored_name, self.plain_name)
+
+    def as_it_becomes(self, cell: Cell, values: Mapping[str, Any]) -> Cell:
+        """Return what a compound is made from once values of its members are written; a field's own cell stays."""
+        return cell
 
     @abstractmethod
     def accepts_plaintext(self) -> bool:
@@ -159,9 +189,13 @@ class ProtectedField(Protocol):
     def seal(self, value: Any, place: Place) -> Any:
         """Return the protected form of a value, as it is stored."""
 
-    @abstractmethod
-    def tag(self, value: Any, place: Place) -> Any:
-        """Return the tag of a value, as it is stored; None for no value. It has a `tag_name`."""
+    def tags(self, value: Any, place: Place) -> Mapping[str, Any]:
+        """Return the tags of a value by companion, as they are stored and read; None where it has none.
+
+        Raises:
+            UntaggedError: some of them cannot be made.
+        """
+        return {}
 
     def is_same(self, one: Any, other: Any) -> bool:
         """Return True if two values, or None, are the same: nothing is lost if one replaces the other."""
@@ -185,7 +219,7 @@ class Unit(Protocol):
         ...
 
     def cells(self) -> Sequence[tuple[ProtectedField, Cell]]:
-        """Return its protected fields with what is stored of them.
+        """Return its protected fields with what is stored of them, and compounds behind the fields that they are of.
 
         Raises:
             PassedOverError: it does not belong to this migration. Every step skips it.
@@ -236,6 +270,11 @@ class Change:
     values: dict[str, Any] = field(default_factory=dict)
     read: set[str] = field(default_factory=set)
     failure: Exception | None = None
+
+    def fail(self, error: Exception) -> None:
+        """Note what keeps some of it from being done; what only has no tag is the least of it."""
+        if self.failure is None or isinstance(self.failure, UntaggedError):
+            self.failure = error
 
     def __repr__(self) -> str:  # without what is in it
         return f"Change({', '.join(self.values)})"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from fieldcrypt.migration import ExaminedValue, ValueStatus
@@ -32,7 +32,7 @@ class MigratedField(ProtectedField):
     def __init__(self, attribute: MigratedAttribute) -> None:
         self._attribute = of = attribute
         self.name = self.stored_name = of.name
-        self.tag_name = of.companion
+        self.tag_names = () if of.companion is None else (of.companion,)
         self._examination = Examination(of.encryptor, of.field, of.accepted, of.pad, of.of_plaintext, of.to_field)
 
     @property
@@ -66,9 +66,11 @@ class MigratedField(ProtectedField):
     def seal(self, value: Any, place: Place) -> Any:
         return {"B": self._attribute.field.encrypt(value, tenant=place.tenant, context=place.context)}
 
-    def tag(self, value: Any, place: Place) -> Any:
-        index = self._attribute.index
-        return None if value is None or index is None else wire(index.stored(self._attribute.tag(value, place.tenant)))
+    def tags(self, value: Any, place: Place) -> Mapping[str, Any]:
+        index, name = self._attribute.index, self._attribute.companion
+        if index is None or name is None:
+            return {}
+        return {name: None if value is None else wire(index.stored(self._attribute.tag(value, place.tenant)))}
 
     def as_plaintext(self, value: Any) -> Any:
         plain = self._attribute.as_plaintext(value)
@@ -101,7 +103,7 @@ class NestedField(ProtectedField):
 
     def __init__(self, field: MigratedField, stored_name: str, elements: Sequence[str]) -> None:
         self._field, self._elements = field, element_context(elements) if elements else {}
-        self.name, self.stored_name, self.tag_name = field.name, stored_name, field.tag_name
+        self.name, self.stored_name, self.tag_names = field.name, stored_name, field.tag_names
 
     @property
     def is_told_by_form(self) -> bool:
@@ -125,8 +127,8 @@ class NestedField(ProtectedField):
     def seal(self, value: Any, place: Place) -> Any:
         return self._field.seal(value, self._place(place))
 
-    def tag(self, value: Any, place: Place) -> Any:
-        return self._field.tag(value, place)
+    def tags(self, value: Any, place: Place) -> Mapping[str, Any]:
+        return self._field.tags(value, place)
 
     def as_plaintext(self, value: Any) -> Any:
         return self._field.as_plaintext(value)

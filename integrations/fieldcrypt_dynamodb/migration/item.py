@@ -75,7 +75,7 @@ class MigratedItem:
         ]
         found += self._nested_cells({field.name: field for field in self.fields if field.name in nested})
         has_seal = self.table.seal is not None and self.table.seal.is_on(self.raw)
-        if not has_seal and all(cell.stored is None and cell.tag is None for _, cell in found):
+        if not has_seal and all(cell.stored is None and not cell.has_tags for _, cell in found):
             try:
                 self.place()
             except (FieldcryptError, TypeError, ValueError):
@@ -93,10 +93,10 @@ class MigratedItem:
             raise UnitError(str(error)) from None
         for at, each in found.items():
             field = fields[each.attribute]
-            yield NestedField(field, at, each.elements), Cell(each.value, self._tag(field))
+            yield NestedField(field, at, each.elements), Cell(each.value, self._tags(field))
         for name in fields.keys() - {each.attribute for each in found.values()}:
             field = fields[name]
-            yield NestedField(field, Occurrence.of(name, None), ()), Cell(None, self._tag(field))
+            yield NestedField(field, Occurrence.of(name, None), ()), Cell(None, self._tags(field))
 
     def _occurrences(self) -> Mapping[Occurrence, Found]:
         try:
@@ -113,16 +113,16 @@ class MigratedItem:
         change.read = {at.root if isinstance(at, Occurrence) else at for at in change.read}
         return change
 
-    def _tag(self, field: MigratedField) -> Any:
-        return None if field.tag_name is None else self.raw.get(field.tag_name)
+    def _tags(self, field: MigratedField) -> Mapping[str, Any]:
+        return {name: self.raw.get(name) for name in field.tag_names}
 
     def _cell(self, field: MigratedField) -> Cell:
         value = self.raw.get(field.stored_name)
-        tag = self._tag(field)
+        tags = self._tags(field)
         if is_null(value):
-            return Cell(None, tag)
+            return Cell(None, tags)
         opened = self.legacy_item
-        return Cell(value if opened is None else LegacyValue(opened.get(field.stored_name)), tag)
+        return Cell(value if opened is None else LegacyValue(opened.get(field.stored_name)), tags)
 
     @cached_property
     def _place(self) -> Place:

@@ -136,9 +136,7 @@ def _taken(tables: Sequence[_Table], keys: Sequence[Key], column: str | None) ->
             except UnitError as reason:
                 reasons.append(str(reason))
                 continue
-            values = {field.stored_name: field.seal(value, row.place())}
-            if field.tag_name is not None:
-                values[field.tag_name] = field.tag(value, row.place())
+            values = {field.stored_name: field.seal(value, row.place()), **field.tags(value, row.place())}
             found.append(_Taken(place, row, field.name, values))
     if len(found) > 1:
         names = ", ".join(each.column for each in found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Column, and_, not_, or_, type_coerce
@@ -76,12 +76,12 @@ class MigratedColumn(ProtectedField):
         self._own_type = _read_in_python(plain)
         self._old_plain = Reading(self._field, Accepted.for_job(readers)) if readers else None
         self.tagger: Tagger | None = type_.tagger if is_searchable(column) else None
-        self.companion = None if self.tagger is None else self.tagger.companion(column)
+        self.companions = () if self.tagger is None else (self.tagger.companion(column),)
         self.stored_name = column.name
-        self.tag_name = None if self.companion is None else self.companion.name
+        self.tag_names = tuple(each.name for each in self.companions)
         self.plain_name = None if plain is None else plain.name
-        names = (self.stored_name, self.tag_name, self.plain_name)
-        self.names = [each for each in names if each is not None]  # in the order of a Cell
+        # In the order of a Cell.
+        self.names = [self.stored_name, *self.tag_names, *(() if plain is None else (plain.name,))]
 
     def begin(self) -> None:
         """Forget which data keys are old, because keys may have been rotated since the last step."""
@@ -92,8 +92,7 @@ class MigratedColumn(ProtectedField):
     def selected(self) -> list[Any]:
         """Return what is read of it in a row, in the order of a Cell."""
         found: list[Any] = [type_coerce(self.column, self.form.read_as)]
-        if self.companion is not None:
-            found.append(type_coerce(self.companion, NullType()))
+        found += (type_coerce(each, NullType()) for each in self.companions)
         if self.plain is None:
             return found
         as_stored = None if self._own_type is None else self._own_type.impl_instance
@@ -105,8 +104,8 @@ class MigratedColumn(ProtectedField):
         stored = as_told(next(values))
         if self.plain is not None and stored in (b"", ""):  # the default of a new column that is NOT NULL
             stored = None
-        tag = None if self.companion is None else as_told(next(values))
-        return Cell(stored, tag, None if self.plain is None else next(values))
+        tags = {name: as_told(next(values)) for name in self.tag_names}
+        return Cell(stored, tags, None if self.plain is None else next(values))
 
     def is_of(self, which: Which, at: Callable[[Any], Any]) -> Any:
         """Return the condition that a row is of a kind by this column; `at` says what stands for one of the model's."""
@@ -125,7 +124,12 @@ class MigratedColumn(ProtectedField):
     def declared(self) -> Iterator[str]:
         """Yield all of the declaration that decides what is written, and where."""
         yield from (self.name, str(self.type.name), repr(self.type.type_), repr(self.type.protection.pad))
-        yield from (self._field.type.__name__, self.stored_name, repr(self.tag_name), repr(self.plain_name))
+        yield from (
+            self._field.type.__name__,
+            self.stored_name,
+            repr(next(iter(self.tag_names), None)),
+            repr(self.plain_name),
+        )
         if self.type.text is not None:
             yield repr(self.type.text.type)
         if self.type.protection.context is not None:
@@ -218,8 +222,10 @@ class MigratedColumn(ProtectedField):
     def seal(self, value: Any, place: Place) -> Any:
         return self.form.dump(self._field.encrypt(value, tenant=place.tenant, context=place.context))
 
-    def tag(self, value: Any, place: Place) -> Any:
-        return None if self.tagger is None else self.tagger.tag_of_field(value, place.tenant)
+    def tags(self, value: Any, place: Place) -> Mapping[str, Any]:
+        if self.tagger is None:
+            return {}
+        return {self.tag_names[0]: self.tagger.tag_of_field(value, place.tenant)}
 
     def is_same(self, one: Any, other: Any) -> bool:
         if is_exactly(one, other):

@@ -59,7 +59,7 @@ class TableRows:
         self._check_key()
         self._binding = binding
         stored: list[tuple[Any, Any]] = [(column.column, column.form.written_as) for column in columns]
-        tags = [(column.companion, LargeBinary()) for column in columns if column.companion is not None]
+        tags = [(companion, LargeBinary()) for column in columns for companion in column.companions]
         self._bare = bare = Bare([*stored, *tags])
         self.target = bare.table(table)
         self.key: list[Any] = [bare.of(column) for column in table.primary_key.columns]

@@ -67,7 +67,7 @@ def problems(connection: Connection, source: TableRows, step: str) -> list[str]:
         ]
     expected = list(source.key)
     for migrated in source.columns:
-        expected += [each for each in (migrated.column, migrated.companion, migrated.plain) if each is not None]
+        expected += [migrated.column, *migrated.companions, *(() if migrated.plain is None else (migrated.plain,))]
     missing = [each for each in expected if each.name not in columns]
     if missing:
         return [f"{table} has no column {each.name}: {_add(connection, source, each)}" for each in missing]
