@@ -24,13 +24,12 @@ from fieldcrypt.keys.stores.store import KeyStore
 from fieldcrypt.normalisers import Normaliser
 from fieldcrypt.offload import Offload, in_place
 from fieldcrypt.search.blind_index import DEFAULT_TAG_SIZE, BlindIndex
-from fieldcrypt.search.kind import Kind
-from fieldcrypt.search.term_index import TermIndex
-from fieldcrypt.search.whole import Whole
 
 if TYPE_CHECKING:
     from fieldcrypt.keys.admin.data_keys import DataKeys
     from fieldcrypt.keys.keyring import Keyring
+    from fieldcrypt.search.kinds.kind import Kind
+    from fieldcrypt.search.term_index import TermIndex
 
 __all__ = ["Encryptor"]
 
@@ -291,6 +290,8 @@ class Encryptor:
         of: Kind | None = None,
         tag_size: int = DEFAULT_TAG_SIZE,
         normaliser: Normaliser[Any] | str | None = None,
+        accept_low_cardinality: bool = False,
+        accept_leakage: bool = False,
         offload: Offload | None = None,
         per_tenant: bool = True,
         accept_default_key: bool = False,
@@ -301,19 +302,23 @@ class Encryptor:
         """Make a named index of a field. Usually `IndexedBy` declares it; see docs/blind-index.md.
 
         Args:
-            name, type, tag_size, normaliser, offload, per_tenant, accept_default_key, path, rotates: as for
-                `blind_index`.
+            name, type, tag_size, normaliser, accept_low_cardinality, offload, per_tenant, accept_default_key, path,
+                rotates: as for `blind_index`.
             index: the index's name, to which its tags are bound.
-            of, partitions: see `IndexedBy`.
+            of, accept_leakage, partitions: see `IndexedBy`.
 
         Raises:
             TypeError, ValueError, ConfigurationError: as for `blind_index`.
         """
+        from fieldcrypt.search.kinds.whole import Whole
+        from fieldcrypt.search.term_index import TermIndex, check_kind
+
+        check_kind(index, of, partitions, accept_leakage, accept_low_cardinality)
         made = TermIndex(
             name,
             type,
             index,
-            of or Whole(),
+            of or Whole(accept_low_cardinality),
             self,
             tag_size=tag_size,
             normaliser=normaliser,

@@ -12,7 +12,7 @@ from fieldcrypt.encryptor import Encryptor
 from fieldcrypt.errors import ConfigurationError
 from fieldcrypt.offload import Offload
 from fieldcrypt.search.blind_index import DEFAULT_TAG_SIZE
-from fieldcrypt.search.compound import Compound
+from fieldcrypt.search.kinds.compound import Compound
 
 __all__ = ["CompoundIndex"]
 

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from fieldcrypt.declaration.index_rules import advice, check_together
 from fieldcrypt.declaration.indexed_by import IndexedBy
 from fieldcrypt.errors import ConfigurationError
 from fieldcrypt.format.context import NoTenant
 from fieldcrypt.normalisers import NothingToTagError
-from fieldcrypt.search.question import Equal, PartIs, Question
+from fieldcrypt.search.kinds.part import Part
+from fieldcrypt.search.question import PartIs, Question
 
 __all__ = ["FieldIndexes", "Search", "StoredTags"]
 
 Tags = bytes | str | list[bytes] | None
 StoredTags = dict[str, Tags]  # by companion
+
+_KEYS = 2  # index keys with which rows may be tagged while one replaces the other
 
 
 class FieldIndexes:
@@ -28,14 +32,35 @@ class FieldIndexes:
         companions: the names of all companions.
         needs_row: True if tags depend on the row.
         is_per_tenant: True if one of them has tags per tenant.
+
+    Raises:
+        ConfigurationError: they are in each other's way (docs/blind-index.md).
     """
 
     def __init__(self, name: str, indexes: tuple[tuple[IndexedBy, Any], ...]) -> None:
+        check_together(name, tuple(how for how, _ in indexes))
         self.name = name
         self._indexes = indexes
         self.companions = tuple(each for how, _ in indexes for each in how.companions)
         self.needs_row = any(index.needs_row for _, index in indexes)
         self.is_per_tenant = any(how.per_tenant for how, _ in indexes)
+
+    def check_most(self, limit: int) -> None:
+        """Refuse an index whose questions may need more tags than the database takes.
+
+        Args:
+            limit: how many tags a question may have, under two index keys: between rotation and retirement.
+
+        Raises:
+            ConfigurationError: the question of one index can have more.
+        """
+        for how, index in self._indexes:
+            most = _KEYS * index.most_tags
+            if most > limit:
+                raise ConfigurationError(
+                    f"{self.name}: a search by {how.companion} can need {most:,} tags, of at most {limit:,} here: "
+                    "fewer partitions, or a Range with another radix or a coarser resolution, need fewer"
+                )
 
     def tags(self, value: Any, *, tenant: str | None = None, row: Mapping[str, str] | None = None) -> StoredTags:
         """Return what to store in each companion beside a value; None for no value, or one with nothing to tag.
@@ -71,17 +96,24 @@ class FieldIndexes:
             TypeError, ValueError: it has values that cannot be.
         """
         best: Search | None = None
+        nothing: NothingToTagError | None = None
         for how, each in self._indexes:
-            if index not in (None, how.companion, how.index_name):
+            if index is not None and index not in how.names:
                 continue
             asked = question
-            if isinstance(question, PartIs) and question.part in (how.companion, how.index_name) and how.of is not None:
+            if isinstance(question, PartIs) and isinstance(how.of, Part) and question.part in how.names:
                 asked = PartIs(how.of.name, question.values)
-            answer = each.ask(asked)
+            try:
+                answer = each.ask(asked)
+            except NothingToTagError as error:
+                nothing = error
+                continue
             if answer is not None and (best is None or (answer.is_exact and not best.is_exact)):
                 best = Search(how, answer)
+        if best is None and nothing is not None:
+            raise nothing
         if best is None:
-            raise ConfigurationError(f"{self.name} has no index that answers {_advice(question)}")
+            raise ConfigurationError(f"{self.name} has no index that answers {advice(question)}")
         return best
 
 
@@ -128,9 +160,3 @@ class Search:
     def matches(self, value: Any) -> bool:
         """Return True if a decrypted value, as the field has it, is what was looked for; None is not."""
         return value is not None and bool(self._answer.matches(value))
-
-
-def _advice(question: Question) -> str:
-    if isinstance(question, Equal):
-        return "=="
-    return type(question).__name__

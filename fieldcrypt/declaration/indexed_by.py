@@ -10,7 +10,7 @@ from fieldcrypt.encryptor import Encryptor
 from fieldcrypt.errors import ConfigurationError
 from fieldcrypt.offload import Offload
 from fieldcrypt.search.blind_index import DEFAULT_TAG_SIZE, BlindIndex
-from fieldcrypt.search.term_index import TermIndex
+from fieldcrypt.search.term_index import TermIndex, check_kind
 
 __all__ = ["IndexedBy"]
 
@@ -44,7 +44,8 @@ class IndexedBy:
             and not in one for each level, `name_3`, `name_4` and so on.
 
     Raises:
-        ConfigurationError: the prefix is not text, or too long; or rotates is not a bool.
+        ConfigurationError: the prefix is not text, or too long; rotates is not a bool; the number of partitions is out
+            of range, or the kind has none; or something has to be accepted first.
     """
 
     companion: str
@@ -66,11 +67,27 @@ class IndexedBy:
             raise ConfigurationError('IndexedBy("name", prefix="…", rotates=False): prefix is a text, rotates a bool')
         if self.prefix is not None and len(self.prefix.encode()) + 2 * self.tag_size > _MAX_KEY:
             raise ConfigurationError(f"{self.companion}: with their prefix, tags have more than {_MAX_KEY:,} bytes")
+        if not self.is_plain:
+            check_kind(self.index_name, self.of, self.partitions, self.accept_leakage, self.accept_low_cardinality)
+        if self.one_companion and (self.prefix is not None or self.of is None or not self.of.needs_leakage):
+            raise ConfigurationError(
+                f"{self.companion}: one_companion=True is for several levels, and takes no prefix="
+            )
 
     @property
     def index_name(self) -> str:
         """The name of the index."""
         return self.name or self.companion
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """What it may be asked by: the name of its companion, and of the index."""
+        return self.companion, self.index_name
+
+    @property
+    def hides(self) -> bool:
+        """True if tags are short or partitioned, so that they do not show for sure which values are equal."""
+        return self.tag_size < DEFAULT_TAG_SIZE or self.partitions > 1
 
     @property
     def is_plain(self) -> bool:
@@ -155,6 +172,8 @@ class IndexedBy:
             of=self.of,
             tag_size=self.tag_size,
             normaliser=self.normaliser,
+            accept_low_cardinality=self.accept_low_cardinality,
+            accept_leakage=self.accept_leakage,
             offload=offload,
             per_tenant=self.per_tenant,
             accept_default_key=self.accept_default_key,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 from uuid import UUID
 
 from cryptography.hazmat.primitives.hmac import HMAC
@@ -18,9 +18,15 @@ from fieldcrypt.format.context import FIELD_KEY, PATH_KEY, NoTenant, check_field
 from fieldcrypt.normalisers import NORMALISERS, Normaliser, NothingToTagError, canonical
 from fieldcrypt.offload import Offload, in_place
 from fieldcrypt.search.macs import IndexingEncryptor, IndexMacs, message_head
-from fieldcrypt.search.question import Equal, Question
 
-__all__ = ["DEFAULT_TAG_SIZE", "MAX_TAG_SIZE", "MIN_MEMBERS", "BlindIndex"]
+if TYPE_CHECKING:
+    from fieldcrypt.search.answer import Answer
+    from fieldcrypt.search.question import Question
+
+__all__ = [
+    *("DEFAULT_TAG_SIZE", "MAX_TAG_SIZE", "MIN_MEMBERS"),
+    *("BlindIndex", "checked_size", "checked_type", "found_normaliser"),
+]
 
 T = TypeVar("T")
 
@@ -75,7 +81,7 @@ class BlindIndex(Generic[T]):
         rotates: bool = True,
     ) -> None:
         self.name = check_field_name(name)
-        self.type = _checked_type(type, accept_low_cardinality)
+        self.type = checked_type(type, accept_low_cardinality)
         self.tag_size = checked_size(tag_size)
         self._codec = Codec(type)
         self._normaliser = normaliser
@@ -138,7 +144,8 @@ class BlindIndex(Generic[T]):
 
     # What it has in common with a TermIndex
 
-    needs_row = False
+    needs_row: ClassVar[bool] = False
+    most_tags: ClassVar[int] = 1
 
     def stored_tags(
         self, value: T, *, tenant: str | None = None, row: Mapping[str, str] | None = None
@@ -146,17 +153,32 @@ class BlindIndex(Generic[T]):
         """Return `tag`, as the only one."""
         return (self.tag(value, tenant=tenant),)
 
-    def ask(self, question: Question) -> EqualAnswer | None:
+    def ask(self, question: Question) -> Answer | None:
         """Return how this index answers a question; None if it is not one for equality.
 
         Raises:
             TypeError, ValueError: as `tag`, for its values.
         """
+        from fieldcrypt.search.answer import Answer
+        from fieldcrypt.search.question import Equal
+
         if not isinstance(question, Equal):
             return None
         for value in question.values:
             self.normalise(value)
-        return EqualAnswer(self, question)
+        wanted = question.values
+        return Answer(not self.truncated, (0,), partial(self._tags_of, wanted), partial(self._is_any, wanted))
+
+    def _tags_of(
+        self, values: tuple[T, ...], tenant: str | NoTenant | None, levels: tuple[int, ...]
+    ) -> tuple[tuple[bytes, ...], ...]:
+        return (tuple(sorted({tag for value in values for tag in self.tags(value, tenant=tenant)})),)
+
+    def _is_any(self, values: tuple[T, ...], value: T) -> bool:
+        try:
+            return any(self.matches(value, wanted) for wanted in values)
+        except NothingToTagError:  # of the stored one, whose tag was copied
+            return False
 
     def normalise(self, value: T) -> T:
         """Return the value that stands for all values that count as equal to this one.
@@ -212,35 +234,7 @@ class BlindIndex(Generic[T]):
         return f"BlindIndex({self.name!r}, {self.type.__name__}, tag_size={self.tag_size})"
 
 
-class EqualAnswer:
-    """How a blind index answers a question for equal values. See `Answer`."""
-
-    __slots__ = ("_index", "_question", "is_exact")
-
-    levels = (0,)  # of one
-
-    def __init__(self, index: BlindIndex[Any], question: Equal) -> None:
-        self._index, self._question = index, question
-        self.is_exact = not index.truncated
-
-    def tags(self, tenant: str | NoTenant | None, level: int | None = None) -> tuple[tuple[bytes, ...], ...]:
-        """Return the tags to look for, in the order of their bytes. There is one level.
-
-        Raises:
-            As `BlindIndex.tags`.
-        """
-        found = (tag for value in self._question.values for tag in self._index.tags(value, tenant=tenant))
-        return (tuple(sorted(set(found))),)
-
-    def matches(self, value: Any) -> bool:
-        """Return True if a decrypted value is one of those that were looked for."""
-        try:
-            return any(self._index.matches(value, wanted) for wanted in self._question.values)
-        except NothingToTagError:  # of the stored one, whose tag was copied
-            return False
-
-
-def _checked_type(type: Any, accept_low_cardinality: bool) -> Any:
+def checked_type(type: Any, accept_low_cardinality: bool) -> Any:
     is_enum = isinstance(type, enum.EnumMeta)
     if not is_enum and type not in _TYPES:
         names = ", ".join(known.__name__ for known in _TYPES)

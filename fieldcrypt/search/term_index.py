@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from cryptography.hazmat.primitives.hmac import HMAC
 
 from fieldcrypt.errors import ConfigurationError, FieldcryptError, located
-from fieldcrypt.format.codecs import Codec
+from fieldcrypt.format._text import utf8
+from fieldcrypt.format.cbor import encode_cbor
+from fieldcrypt.format.codecs import BYTES_BYTE, CBOR, TEXT_BYTE
 from fieldcrypt.format.context import FIELD_KEY, PATH_KEY, NoTenant, check_field_name, encode_context
-from fieldcrypt.normalisers import Normaliser, NothingToTagError
+from fieldcrypt.normalisers import Normaliser, NothingToTagError, canonical
 from fieldcrypt.offload import Offload, in_place
-from fieldcrypt.search.blind_index import DEFAULT_TAG_SIZE, checked_size, found_normaliser
-from fieldcrypt.search.kind import Cover, Kind
-from fieldcrypt.search.macs import IndexingEncryptor, IndexMacs, message_head
+from fieldcrypt.search.answer import Answer, TagsByLevel
+from fieldcrypt.search.blind_index import DEFAULT_TAG_SIZE, MIN_MEMBERS, checked_size, found_normaliser
+from fieldcrypt.search.kinds.kind import Cover, Kind
+from fieldcrypt.search.macs import Heads, IndexingEncryptor, IndexMacs, message_head
 from fieldcrypt.search.question import Between, EndsWith, Equal, PartIs, Question, StartsWith
 
-__all__ = ["Answer", "TermIndex"]
+__all__ = ["TermIndex", "check_kind"]
 
-_PREFIX = "fieldcrypt:"
+_INDEX_KEY, _LEVEL_KEY = "fieldcrypt:index", "fieldcrypt:level"
+_PARAMETERS_KEY, _PARTITION_KEY = "fieldcrypt:parameters", "fieldcrypt:partition"
+_CBOR_BYTE = bytes([CBOR])
+
+_MAX_PARTITIONS = 256
+_MAX_NAME = 255  # bytes
 
 
 class TermIndex:
@@ -27,11 +36,13 @@ class TermIndex:
 
     Attributes:
         name: the field's.
-        index: the index's.
+        type: the Python type of its values.
+        index: the index's name.
         kind: what its terms are.
         levels: of the kind.
         tag_size: bytes of a tag.
         per_tenant: tags are made under the index keys of the value's tenant.
+        partitions: how many tags a value can have.
         needs_row: True if tags depend on the row, so that its context has to be named.
         most_tags: how many tags a search asks for at most under one index key.
     """
@@ -62,28 +73,38 @@ class TermIndex:
         self.needs_row = partitions > 1 or any(level.may_lack for level in self.levels)
         self.most_tags = sum(level.most for level in self.levels) * partitions
         self._normalise = found_normaliser(normaliser, type)
-        parameters = [
-            each for each in (kind.parameters, f"partitions {partitions}" if partitions > 1 else None) if each
-        ]
-        self._context = {FIELD_KEY: name, f"{_PREFIX}index": index}
-        if path is not None:
-            self._context[PATH_KEY] = path
+        self._context = {FIELD_KEY: name, _INDEX_KEY: index} | ({} if path is None else {PATH_KEY: path})
+        parameters = [kind.parameters] if kind.parameters else []
+        parameters += [f"partitions {partitions}"] if partitions > 1 else []
         if parameters:
-            self._context[f"{_PREFIX}parameters"] = " ".join(parameters)
+            self._context[_PARAMETERS_KEY] = " ".join(parameters)
         self._macs = IndexMacs(self._heads(), encryptor, offload, per_tenant, accept_default_key, rotates)
+        self._again = (
+            (name, type),
+            {
+                **{"index": index, "of": kind, "tag_size": tag_size, "normaliser": normaliser, "offload": offload},
+                **{"accept_leakage": True, "accept_low_cardinality": True},  # which it was, if need be
+                **{"per_tenant": per_tenant, "accept_default_key": accept_default_key, "path": path},
+                **{"partitions": partitions, "rotates": rotates},
+            },
+        )
+        self._encryptor = encryptor
 
     def _heads(self) -> tuple[bytes, ...]:
-        """Return those of terms by partition and level, of dummies and of padding by level, and of the partition."""
-        heads = []
-        for partition in range(self.partitions):
-            of = {} if self.partitions == 1 else {f"{_PREFIX}partition": str(partition)}
-            heads += [self._head(level.name, **of) for level in self.levels]
-        heads += [self._head(f"dummy {level.suffix or 0}") for level in self.levels]
-        heads += [self._head(f"padding {level.suffix or 0}") for level in self.levels]
-        return (*heads, self._head("partition"))
+        """Return what messages begin with: of terms by level, and dummies or padding; or of terms by partition."""
+        if self.partitions > 1:
+            (level,) = self.levels
+            terms = (self._head(level.name, **{_PARTITION_KEY: str(number)}) for number in range(self.partitions))
+            return (*terms, self._head("partition"))
+        names = [level.name for level in self.levels]
+        if any(level.may_lack for level in self.levels):
+            names += [f"dummy {level.suffix}" for level in self.levels]
+        elif any(level.most > 1 for level in self.levels):
+            names += [f"padding {level.suffix}" for level in self.levels]
+        return tuple(map(self._head, names))
 
-    def _head(self, level: str, **more: str) -> bytes:
-        return message_head({**self._context, f"{_PREFIX}level": level, **more})
+    def _head(self, level: str, **partition: str) -> bytes:
+        return message_head({**self._context, _LEVEL_KEY: level, **partition})
 
     def stored_tags(
         self, value: Any, *, tenant: str | None = None, row: Mapping[str, str] | None = None
@@ -100,12 +121,14 @@ class TermIndex:
         """
         try:
             forms = self.kind.terms(self.normalise(value))
-            heads = self._macs.tagging(tenant)
             where = self._row(row) if self.needs_row else b""
-            first = self._partition(heads, where) * len(self.levels)
-            dummies = self.partitions * len(self.levels)
+            heads = self._macs.tagging(tenant)
+            if self.partitions > 1:
+                number = int.from_bytes(_mac(heads[-1], where)[:8], "big") % self.partitions
+                return (self._tag(heads[number], _encoded(forms[0])),)
+            count = len(self.levels)
             return tuple(
-                self._tag(heads[dummies + at], where) if form is None else self._tag(heads[first + at], _encoded(form))
+                self._tag(heads[count + at], where) if form is None else self._tag(heads[at], _encoded(form))
                 for at, form in enumerate(forms)
             )
         except (FieldcryptError, TypeError, ValueError) as error:
@@ -118,20 +141,39 @@ class TermIndex:
         Raises:
             TypeError, ValueError: the question is out of range, or of another type than the values.
         """
+        if not isinstance(question, self.kind.questions):
+            return None
+        if isinstance(question, PartIs) and question.part != getattr(self.kind, "name", None):
+            return None
         try:
-            normal = self._normal(question)
-            cover = self.kind.cover(normal)
+            asked = self._normal(question)
+            cover = self.kind.cover(asked)
         except (TypeError, ValueError) as error:
             refused = located(error, field=self.name)
         else:
-            return None if cover is None else Answer(self, normal, cover)
+            if cover is None:
+                return None
+            is_exact = cover.exact and self.tag_size >= DEFAULT_TAG_SIZE and self.partitions == 1
+            pads = isinstance(asked, Between)
+            levels = tuple(at for at, forms in enumerate(cover.terms) if forms or pads)
+            return Answer(is_exact, levels, partial(self._tags, asked, cover), partial(self._matches, asked))
         raise refused
 
     def normalise(self, value: Any) -> Any:
-        """Return the value that stands for all values that count as equal to this one."""
+        """Return the value that stands for all values that count as equal to this one.
+
+        Raises:
+            TypeError, ValueError: as for `BlindIndex.tag`.
+        """
+        self._check(value)
+        if self._normalise is not None:
+            value = self._normalise(value)
+            self._check(value)
+        return canonical(value)
+
+    def _check(self, value: Any) -> None:
         if type(value) is not self.type:
             raise TypeError(f"expected {self.type.__name__}, got {type(value).__name__}")
-        return value if self._normalise is None else self._normalise(value)
 
     def _normal(self, question: Question) -> Question:
         match question:
@@ -139,10 +181,8 @@ class TermIndex:
                 return Equal(tuple(map(self.normalise, values)))
             case StartsWith(text) | EndsWith(text):
                 return type(question)(self.normalise(text))
-            case PartIs(part, values) if self._normalise is not None and all(
-                type(each) is self.type for each in values
-            ):
-                return PartIs(part, tuple(map(self._normalise, values)))
+            case PartIs(part, values) if self._normalise is not None and self.type is str:
+                return PartIs(part, tuple(self.normalise(each) if type(each) is str else each for each in values))
             case Between(low, high, with_low, with_high):
                 low, high = (None if end is None else self.normalise(end) for end in (low, high))
                 return Between(low, high, with_low, with_high)
@@ -153,92 +193,45 @@ class TermIndex:
             raise ConfigurationError(f"the index {self.index} of {self.name} needs values that are bound to their row")
         return encode_context(row)
 
-    def _partition(self, heads: tuple[HMAC, ...], where: bytes) -> int:
-        return 0 if self.partitions == 1 else int.from_bytes(_mac(heads[-1], where)[:8], "big") % self.partitions
-
     def _tag(self, mac: HMAC, message: bytes) -> bytes:
         return _mac(mac, message)[: self.tag_size]
 
-    def _tags(self, answer: Answer, tenant: str | NoTenant | None, level: int | None) -> tuple[tuple[bytes, ...], ...]:
-        found: list[set[bytes]] = [set() for _ in self.levels]
-        for heads in self._macs.searching(tenant):
-            for at in answer.levels if level is None else (level,):
-                forms = answer.cover.terms[at]
-                for form in forms:
-                    message = _encoded(form)
-                    for partition in range(self.partitions):
-                        found[at].add(self._tag(heads[partition * len(self.levels) + at], message))
-                padding = heads[(self.partitions + 1) * len(self.levels) + at]
-                if answer.is_padded:
-                    for number in range(self.levels[at].most - len(forms)):
-                        found[at].add(self._tag(padding, _encoded([*answer.ends, number])))
-        return tuple(tuple(sorted(tags)) for tags in found)
+    def _tags(
+        self, question: Question, cover: Cover, tenant: str | NoTenant | None, levels: tuple[int, ...]
+    ) -> TagsByLevel:
+        try:
+            found: list[set[bytes]] = [set() for _ in self.levels]
+            for heads in self._macs.searching(tenant):
+                for at in levels:
+                    found[at].update(self._level_tags(heads, at, question, cover.terms[at]))
+            return tuple(tuple(sorted(tags)) for tags in found)
+        except (FieldcryptError, TypeError, ValueError) as error:
+            refused = located(error, field=self.name, tenant=tenant)
+        raise refused
+
+    def _level_tags(self, heads: Heads, at: int, question: Question, forms: tuple[Any, ...]) -> Iterator[bytes]:
+        macs = heads[:-1] if self.partitions > 1 else (heads[at],)
+        yield from (self._tag(mac, message) for message in map(_encoded, forms) for mac in macs)
+        if isinstance(question, Between):  # padded to the most that there can be
+            for number in range(self.levels[at].most - len(forms)):
+                yield self._tag(heads[len(self.levels) + at], _encoded([question.low, question.high, number]))
+
+    def _matches(self, question: Question, value: Any) -> bool:
+        try:
+            return self.kind.holds(self.normalise(value), question)
+        except NothingToTagError:  # its tag was copied
+            return False
 
     def forget(self) -> None:
         """Drop all that was prepared, so that the next value asks the keyring again."""
         self._macs.forget()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        args, how = self._again
+        return partial(self._encryptor.search_index, *args, **how), ()
+
     def __repr__(self) -> str:
         return f"TermIndex({self.name!r}, {self.index!r})"
-
-
-class Answer:
-    """How an index answers a question.
-
-    Attributes:
-        index: which does.
-        question: with normalised values.
-        cover: its terms.
-        is_exact: True if every row that has one of the tags is what was looked for; else values have to be compared
-            after decryption.
-    """
-
-    __slots__ = ("cover", "index", "is_exact", "question")
-
-    def __init__(self, index: TermIndex, question: Question, cover: Cover) -> None:
-        self.index, self.question, self.cover = index, question, cover
-        self.is_exact = cover.exact and index.tag_size >= DEFAULT_TAG_SIZE and index.partitions == 1
-
-    @property
-    def is_padded(self) -> bool:
-        """True if the number of its tags is always the most that the declaration can need."""
-        return isinstance(self.question, Between)
-
-    @property
-    def ends(self) -> list[Any]:
-        """What the padding of a question depends on, so that it is the same when it is asked again."""
-        return [self.question.low, self.question.high] if isinstance(self.question, Between) else []
-
-    @property
-    def levels(self) -> tuple[int, ...]:
-        """The levels at which there is something to look for."""
-        return tuple(at for at, forms in enumerate(self.cover.terms) if forms or self.is_padded)
-
-    def tags(self, tenant: str | NoTenant | None, level: int | None = None) -> tuple[tuple[bytes, ...], ...]:
-        """Return the tags to look for, for each level, in the order of their bytes.
-
-        Args:
-            tenant: whose rows to search.
-            level: the number of the only level whose tags are wanted; those of others are left out.
-
-        Raises:
-            As `BlindIndex.tags`.
-        """
-        try:
-            return self.index._tags(self, tenant, level)
-        except (FieldcryptError, TypeError, ValueError) as error:
-            refused = located(error, field=self.index.name, tenant=tenant)
-        raise refused
-
-    def matches(self, value: Any) -> bool:
-        """Return True if a decrypted value is what was looked for."""
-        try:
-            return self.index.kind.holds(self.index.normalise(value), self.question)
-        except NothingToTagError:
-            return False
-
-    def __repr__(self) -> str:
-        return f"Answer({self.index!r})"
 
 
 def _mac(mac: HMAC, message: bytes) -> bytes:
@@ -248,4 +241,38 @@ def _mac(mac: HMAC, message: bytes) -> bytes:
 
 
 def _encoded(form: Any) -> bytes:
-    return Codec(type(form)).encode(form)
+    """Return the plaintext of a form (SPEC section 5)."""
+    if type(form) is str:
+        return TEXT_BYTE + utf8(form)
+    return BYTES_BYTE + form if type(form) is bytes else _CBOR_BYTE + encode_cbor(form)
+
+
+def check_kind(
+    index: str, of: Kind | None, partitions: int, accept_leakage: bool, accept_low_cardinality: bool
+) -> None:
+    """Refuse what tells too much, or cannot be, before there is a field.
+
+    Raises:
+        ConfigurationError: see `IndexedBy`.
+    """
+    if not isinstance(index, str) or not 1 <= len(index.encode()) <= _MAX_NAME:
+        raise ConfigurationError(f"the name of an index is a text of 1 to {_MAX_NAME} bytes")
+    if of is not None and not isinstance(getattr(of, "questions", None), tuple):
+        raise ConfigurationError(f"{index}: of= is a Part, Prefixes, Suffixes or a Range of fieldcrypt.search")
+    if type(partitions) is not int or not 1 <= partitions <= _MAX_PARTITIONS:
+        raise ConfigurationError(f"{index}: the partitions are a number of 1 to {_MAX_PARTITIONS}")
+    if of is None:
+        return
+    if of.needs_leakage and not accept_leakage:
+        raise ConfigurationError(
+            f"{index}: prefixes, suffixes and ranges tell nearly the order of values to whoever knows how common these "
+            "are (docs/blind-index.md): if that is acceptable, set accept_leakage=True"
+        )
+    if of.needs_leakage and partitions > 1:
+        raise ConfigurationError(f"{index}: partitions are for indexes for equality, of whole values or of parts")
+    values = min((level.values for level in of.levels() if level.values is not None), default=MIN_MEMBERS)
+    if values < MIN_MEMBERS and not accept_low_cardinality:
+        raise ConfigurationError(
+            f"{index}: equal parts have equal tags, so among {values} of them frequencies tell which is which: "
+            "index more of the value, or if that is acceptable set accept_low_cardinality=True"
+        )

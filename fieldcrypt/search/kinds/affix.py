@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from fieldcrypt.errors import ConfigurationError
-from fieldcrypt.search.kind import Cover, Level
-from fieldcrypt.search.question import EndsWith, Question, StartsWith
+from fieldcrypt.search.kinds.kind import Cover, Level
+from fieldcrypt.search.question import EndsWith, StartsWith
 
 __all__ = ["Prefixes", "Suffixes"]
 
@@ -19,8 +19,8 @@ class _Affixes:
 
     needs_leakage: ClassVar[bool] = True
     parameters: ClassVar[str | None] = None
+    questions: ClassVar[Any] = (StartsWith,)
     _word: ClassVar[str] = "prefix"
-    _question: ClassVar[Any] = StartsWith
 
     def __post_init__(self) -> None:
         if not 1 <= self.shortest <= self.longest:
@@ -43,8 +43,8 @@ class _Affixes:
     def terms(self, value: Any) -> tuple[Any, ...]:
         return tuple(self._cut(value, length) if len(value) >= length else None for length in self._lengths)
 
-    def cover(self, question: Question) -> Cover | None:
-        if not isinstance(question, self._question) or len(question.text) < self.shortest:
+    def cover(self, question: Any) -> Cover | None:
+        if len(question.text) < self.shortest:
             return None
         rung = min(len(question.text), self.longest)
         return Cover(
@@ -54,9 +54,6 @@ class _Affixes:
 
     def holds(self, value: Any, question: Any) -> bool:
         return bool(value.startswith(question.text))
-
-    def advice(self) -> str:
-        return f"of={type(self).__name__}({self.shortest}, {self.longest})"
 
 
 class Prefixes(_Affixes):
@@ -69,7 +66,7 @@ class Suffixes(_Affixes):
     """The ends of a text: `endswith`."""
 
     __slots__ = ()
-    _word, _question = "suffix", EndsWith
+    _word, questions = "suffix", (EndsWith,)
 
     def _cut(self, text: str, length: int) -> str:
         return text[-length:]

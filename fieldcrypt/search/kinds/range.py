@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 
 from fieldcrypt.errors import ConfigurationError
 from fieldcrypt.normalisers import NothingToTagError
-from fieldcrypt.search.kind import Cover, Level
-from fieldcrypt.search.question import Between, Question
+from fieldcrypt.search.kinds.kind import Cover, Level
+from fieldcrypt.search.question import Between
 
 __all__ = ["Range"]
 
@@ -37,6 +37,7 @@ class Range:
     rows: int = 1_000_000
 
     needs_leakage: ClassVar[bool] = True
+    questions: ClassVar[Any] = (Between,)
 
     def __post_init__(self) -> None:
         if type(self.minimum) is not type(self.maximum) or type(self.minimum) not in _UNITS:
@@ -98,9 +99,7 @@ class Range:
         leaf = self._leaf(value)
         return tuple([level, leaf // self.radix**level] for level in self._stored)
 
-    def cover(self, question: Question) -> Cover | None:
-        if not isinstance(question, Between):
-            return None
+    def cover(self, question: Any) -> Cover | None:
         finest = self._stored[0]
         low = 0 if question.low is None else self._leaf(question.low) // self.radix**finest
         high = (self._leaves - 1 if question.high is None else self._leaf(question.high)) // self.radix**finest
@@ -125,9 +124,6 @@ class Range:
         above = question.low is None or at > position(question.low) or (question.with_low and value == question.low)
         below = question.high is None or at < position(question.high) or (question.with_high and value == question.high)
         return above and below
-
-    def advice(self) -> str:
-        return "of=Range(minimum, maximum)"
 
 
 def position(value: Any) -> Fraction:

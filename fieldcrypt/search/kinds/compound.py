@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from fieldcrypt.errors import ConfigurationError
 from fieldcrypt.normalisers import NothingToTagError, canonical
-from fieldcrypt.search.blind_index import found_normaliser
-from fieldcrypt.search.kind import Cover, Level
-from fieldcrypt.search.part import Part
-from fieldcrypt.search.question import AllEqual, Question
+from fieldcrypt.search.blind_index import checked_type, found_normaliser
+from fieldcrypt.search.kinds.kind import Cover, Level, form_of
+from fieldcrypt.search.kinds.part import Part
+from fieldcrypt.search.question import AllEqual
 
 __all__ = ["Compound"]
 
 
 @dataclass(frozen=True, slots=True)
 class Compound:
-    """The kind of an index of several members.
+    """The kind of an index of several members, whose values are mappings of these.
 
     Attributes:
         of: for each member, in this order, None, a normaliser, or a `Part`.
@@ -29,13 +29,23 @@ class Compound:
     types: Mapping[str, Any]
 
     needs_leakage: ClassVar[bool] = False
-    parameters: ClassVar[str | None] = None
+    questions: ClassVar[Any] = (AllEqual,)
+
+    @property
+    def parameters(self) -> str | None:
+        """What its parts are, each by the place of its member."""
+        parts = [(at, how) for at, how in enumerate(self.of.values()) if isinstance(how, Part)]
+        texts = (f"{at} {how.name}" + (f" {how.parameters}" if how.parameters else "") for at, how in parts)
+        return ", ".join(texts) or None
 
     def check(self, type: Any) -> None:
+        if type is not dict:
+            raise ConfigurationError("a compound is of mappings: declare it by CompoundIndex")
         for name, how in self.of.items():
             if isinstance(how, Part):
                 how.check(self.types[name])
             else:
+                checked_type(self.types[name], accept_low_cardinality=True)  # with the others they are many
                 found_normaliser(how, self.types[name])
 
     def levels(self) -> tuple[Level, ...]:
@@ -46,25 +56,22 @@ class Compound:
 
     def _form(self, name: str, value: Any) -> Any:
         if value is None:
-            raise NothingToTagError("a member is missing")
+            raise NothingToTagError(f"{name} is missing")
         if type(value) is not self.types[name]:
             raise TypeError(f"{name}: expected {self.types[name].__name__}, got {type(value).__name__}")
         how = self.of[name]
         if isinstance(how, Part):
-            return how.terms(value)[0]
+            return how.terms(canonical(value))[0]
         normalise = found_normaliser(how, self.types[name])
-        form = canonical(value if normalise is None else normalise(value))
-        return form.name if isinstance(form, enum.Enum) else form
+        form = value if normalise is None else normalise(value)
+        if type(form) is not self.types[name]:
+            raise TypeError(f"the normaliser of {name} returned a {type(form).__name__}")
+        return form_of(form)
 
-    def cover(self, question: Question) -> Cover | None:
-        if not isinstance(question, AllEqual):
-            return None
+    def cover(self, question: Any) -> Cover:
         if question.values.keys() != self.of.keys():
             raise ValueError(f"a search by this index names all of {', '.join(self.of)}")
         return Cover((self.terms(question.values),), True)
 
     def holds(self, value: Any, question: Any) -> bool:
         return self.terms(value) == self.terms(question.values)
-
-    def advice(self) -> str:
-        return f"CompoundIndex(…, of={{{', '.join(map(repr, self.of))}}})"

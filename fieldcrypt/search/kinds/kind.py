@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import enum
 from typing import Any, NamedTuple, Protocol
 
+from fieldcrypt.normalisers import canonical
 from fieldcrypt.search.question import Question
 
-__all__ = ["Cover", "Kind", "Level"]
+__all__ = ["Cover", "Kind", "Level", "form_of"]
 
 
 class Level(NamedTuple):
@@ -17,12 +19,14 @@ class Level(NamedTuple):
         suffix: what the companion of this level is called, after the name of the index: "3".
         most: how many terms a question has at this level. A question with fewer is padded to it.
         may_lack: True if a value may not reach this level; it then has a dummy term, made of its row.
+        values: how many values the term can have, about, if that is known.
     """
 
     name: str
     suffix: str
     most: int = 1
     may_lack: bool = False
+    values: int | None = None
 
 
 class Cover(NamedTuple):
@@ -43,6 +47,7 @@ class Kind(Protocol):
     Attributes:
         parameters: the entry `fieldcrypt:parameters`, which separates new tags from old ones when it changes; or None.
         needs_leakage: True if the declaration has to say `accept_leakage=True`.
+        questions: those that an index of this kind may answer.
     """
 
     @property
@@ -50,6 +55,9 @@ class Kind(Protocol):
 
     @property
     def needs_leakage(self) -> bool: ...
+
+    @property
+    def questions(self) -> tuple[type[Question], ...]: ...
 
     def check(self, type: Any) -> None:
         """Refuse a field's type that the kind does not fit.
@@ -70,7 +78,7 @@ class Kind(Protocol):
         """
 
     def cover(self, question: Question) -> Cover | None:
-        """Return the terms of a question with normalised values; None if this index does not answer it.
+        """Return the terms of one of `questions`, with normalised values; None if this index does not answer it.
 
         Raises:
             TypeError, ValueError: it is out of range, or of another type.
@@ -79,5 +87,16 @@ class Kind(Protocol):
     def holds(self, value: Any, question: Question) -> bool:
         """Return True if a decrypted, normalised value is what a question asks for."""
 
-    def advice(self) -> str:
-        """Return how it is declared, for messages."""
+
+def form_of(value: Any) -> Any:
+    """Return the one form of all values that are equal to this one; of a member of an enumeration, its name.
+
+    Raises:
+        TypeError, ValueError: it has none.
+    """
+    form = canonical(value)
+    if not isinstance(form, enum.Enum):
+        return form
+    if form.name not in type(form).__members__:
+        raise TypeError(f"a combination of flags of {type(form).__name__} has no name")
+    return form.name

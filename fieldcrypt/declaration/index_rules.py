@@ -1,0 +1,74 @@
+"""What is refused of the indexes of one field, when they are declared."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from fieldcrypt.declaration.indexed_by import IndexedBy
+from fieldcrypt.errors import ConfigurationError
+from fieldcrypt.search.kinds.part import Part
+from fieldcrypt.search.kinds.range import Range
+from fieldcrypt.search.question import AllEqual, Between, EndsWith, Equal, PartIs, Question, StartsWith
+
+__all__ = ["advice", "check_together"]
+
+
+def check_together(name: str, hows: tuple[IndexedBy, ...]) -> None:
+    """Refuse indexes of one field that are in each other's way.
+
+    Raises:
+        ConfigurationError: two have a companion or a name in common; or one has short or partitioned tags, which hide
+            nothing because another one has whole tags of the same value, or of a finer one.
+    """
+    for names in ([each for how in hows for each in how.companions], [how.index_name for how in hows]):
+        twice = [each for each, times in Counter(names).items() if times > 1]
+        if twice:
+            raise ConfigurationError(f"{name}: two of its indexes are called {twice[0]}")
+    for hiding in hows:
+        for telling in hows:
+            if hiding.hides and not hiding.accept_leakage and not telling.hides and _tells(telling.of, hiding.of):
+                raise ConfigurationError(
+                    f"{name}: the tags of {hiding.companion} hide nothing, because {telling.companion} has whole tags "
+                    "of the same value, or of more of it: leave one of them out, or set accept_leakage=True"
+                )
+
+
+def _tells(one: Any, other: Any) -> bool:
+    """Return True if whole tags of one kind show which values have equal terms of the other.
+
+    Ranges count as telling everything; so do prefixes and suffixes, of short texts.
+    """
+    if one is None or isinstance(one, Range):
+        return True
+    if not isinstance(one, Part):
+        return other is None or _end(one) == _end(other)
+    if not isinstance(other, Part):
+        return False
+    one_cut, other_cut = one.cut, other.cut
+    if one_cut is None or other_cut is None:
+        return one.name == other.name
+    return one_cut[0] is other_cut[0] and one_cut[1] >= other_cut[1]
+
+
+def _end(of: Any) -> Any:
+    """Return which questions a kind answers about the ends of texts, if it does."""
+    return (of.cut or (None,))[0] if isinstance(of, Part) else of.questions[0]
+
+
+def advice(question: Question) -> str:
+    """Return which declaration would answer a question, for messages; of the question's values it shows nothing."""
+    if isinstance(question, PartIs):
+        cut = question.part.partition(" ")
+        declared = f"{cut[0]}({cut[2]})" if cut[0] in ("first", "last", "domain", "year", "month") else "Part(…)"
+        return f'the part {question.part}: IndexedBy("…", of={declared}) would'
+    return _ADVICE[type(question)]
+
+
+_ADVICE: dict[type[Question], str] = {
+    Equal: '==: IndexedBy("…") would',
+    StartsWith: 'startswith of such a text: IndexedBy("…", of=Prefixes(shortest, longest), accept_leakage=True) would',
+    EndsWith: 'endswith of such a text: IndexedBy("…", of=Suffixes(shortest, longest), accept_leakage=True) would',
+    Between: 'between, < and >: IndexedBy("…", of=Range(minimum, maximum), accept_leakage=True) would',
+    AllEqual: 'several members at once: CompoundIndex("…", of={…}) would',
+}

@@ -1,0 +1,1 @@
+"""The kinds of indexes: what their terms are (SPEC section 14)."""
