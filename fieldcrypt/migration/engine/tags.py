@@ -10,8 +10,8 @@ from fieldcrypt.declaration.indexed_by import IndexedBy
 from fieldcrypt.migration.engine.digest import name_of
 from fieldcrypt.migration.engine.unit import Cell, Place, ProtectedField, UntaggedError
 from fieldcrypt.mixed_mode.value_status import ExaminedValue, ValueStatus
-from fieldcrypt.search.compound import Compound
-from fieldcrypt.search.part import Part
+from fieldcrypt.search.kinds.compound import Compound
+from fieldcrypt.search.kinds.part import Part
 
 __all__ = ["NOT_YET", "described_index", "tags_due", "tags_of"]
 

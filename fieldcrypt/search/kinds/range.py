@@ -1,33 +1,39 @@
-"""Ranges of dates and numbers, as nodes of a tree (SPEC section 14)."""
+"""`Range`, which declares an index by the range of values."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from decimal import Decimal
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, ClassVar
 
 from fieldcrypt.errors import ConfigurationError
-from fieldcrypt.normalisers import NothingToTagError
+from fieldcrypt.normalisers import canonical
 from fieldcrypt.search.kinds.kind import Cover, Level
+from fieldcrypt.search.kinds.scale import Scale, scale_of
+from fieldcrypt.search.kinds.tree import MIN_NODES, MIN_ROWS, Tree
 from fieldcrypt.search.question import Between
 
 __all__ = ["Range"]
-
-MIN_NODES = 16  # of a level; with fewer, the frequencies of its tags tell which node is which
-MIN_ROWS = 64  # expected for each node of the finest level
 
 
 @dataclass(frozen=True, slots=True)
 class Range:
     """A range of dates, times or numbers: `IndexedBy("born_range", of=Range(date(1900, 1, 1), date(2100, 1, 1)), …)`.
 
+    Its values are the leaves of a tree, and each has one term per level that is stored. Levels of fewer than 16 nodes
+    are not.
+
     Attributes:
-        minimum, maximum: the least and the greatest value there can be.
-        resolution: the width of a leaf of the tree: a number, or a timedelta. Default: 1, a day, or a second.
-        radix: into how many nodes each node divides, 2 to 256.
-        rows: how many rows there will be. Levels with fewer than 64 of them for each node are not stored.
+        minimum, maximum: the least and the greatest value that there can be, both included: of one type, int, float,
+            Decimal, date or datetime. Times have an offset, and are compared as instants, or none of them has one.
+        resolution: the width of a leaf: a number of the type of the bounds, or a whole one; of dates in days and of
+            times in seconds, or a timedelta. Default: 1. Values of one leaf cannot be told apart by their tags.
+        radix: how many nodes of a level have one parent, 2 to 256.
+        rows: how many rows there will be, of one tenant where tags are per tenant. Levels with fewer than 64 of them
+            per node are not stored; with more rows than there will be, finer ones are, which tells more.
+
+    Raises:
+        ConfigurationError: the bounds or the resolution cannot be, or no level would be stored.
     """
 
     minimum: Any
@@ -35,108 +41,94 @@ class Range:
     resolution: Any = None
     radix: int = 4
     rows: int = 1_000_000
+    _scale: Scale = field(init=False, repr=False, compare=False)
+    _tree: Tree = field(init=False, repr=False, compare=False)
+    _keys: tuple[Any, Any] = field(init=False, repr=False, compare=False)
+    _first: int = field(init=False, repr=False, compare=False)  # unit of the first leaf
 
     needs_leakage: ClassVar[bool] = True
     questions: ClassVar[Any] = (Between,)
 
     def __post_init__(self) -> None:
-        if type(self.minimum) is not type(self.maximum) or type(self.minimum) not in _UNITS:
-            raise ConfigurationError("Range(minimum, maximum): both of one type: int, float, Decimal, date or datetime")
-        if not isinstance(self.radix, int) or not 2 <= self.radix <= 256:
+        if type(self.radix) is not int or not 2 <= self.radix <= 256:
             raise ConfigurationError("the radix of a range is 2 to 256")
-        if not self._leaves > 0 or not self._stored:
-            raise ConfigurationError("the range is too narrow, or has too few rows: no level could be stored")
+        if type(self.rows) is not int:
+            raise ConfigurationError("the rows of a range are a number of rows")
+        scale = scale_of(self.minimum, self.maximum, self.resolution)
+        keys = scale.key(self.minimum), scale.key(self.maximum)
+        first, last = (scale.floor(key)[0] for key in keys)
+        tree = Tree((last - first) // scale.step + 1, self.radix, self.rows)
+        if not tree.levels:
+            raise ConfigurationError(
+                f"no level of this range can be stored, because each would have fewer than {MIN_NODES} nodes, or than "
+                f"{MIN_ROWS} rows per node, so that tags would nearly tell the values: search by something else, or if "
+                "that is acceptable declare another resolution=, radix= or rows="
+            )
+        for name, made in (("_scale", scale), ("_tree", tree), ("_keys", keys), ("_first", first)):
+            object.__setattr__(self, name, made)
 
-    @property
-    def _step(self) -> Fraction:
-        if self.resolution is None:
-            return Fraction(1)
-        if isinstance(self.resolution, timedelta):
-            seconds = Fraction(self.resolution // timedelta(microseconds=1), 1_000_000)
-            return seconds / 86_400 if type(self.minimum) is date else seconds
-        return Fraction(self.resolution)
-
-    @property
-    def _leaves(self) -> int:
-        return (position(self.maximum) - position(self.minimum)) // self._step + 1
-
-    @property
-    def _stored(self) -> tuple[int, ...]:
-        """The levels that are stored, counted from the leaves."""
-        level, stored = 0, []
-        while (nodes := -(-self._leaves // self.radix**level)) >= MIN_NODES:
-            if nodes * MIN_ROWS <= self.rows:
-                stored.append(level)
-            level += 1
-        return tuple(stored)
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Range, (self.minimum, self.maximum, self.resolution, self.radix, self.rows)
 
     @property
     def parameters(self) -> str:
-        return f"{position(self.minimum)} {position(self.maximum)} {self._step} {self.radix}"
+        low, high = (Fraction(canonical(key)) for key in self._keys)
+        return f"{self._scale.word} {low} {high} {self._scale.width} {self.radix}"
 
     def check(self, type_: Any) -> None:
         if type_ is not type(self.minimum):
             raise ConfigurationError(f"a range of {type(self.minimum).__name__} is none of {type_.__name__}")
 
     def levels(self) -> tuple[Level, ...]:
-        top = self._stored[-1]
-        return tuple(
-            Level(
-                f"range {level}",
-                str(level),
-                -(-self._leaves // self.radix**level) if level == top else 2 * (self.radix - 1),
-            )
-            for level in self._stored
-        )
-
-    def _leaf(self, value: Any) -> int:
-        at = position(value)
-        if not position(self.minimum) <= at <= position(self.maximum):
-            raise ValueError("the value is beyond the bounds that its range index declares")
-        return (at - position(self.minimum)) // self._step
+        levels = zip(self._tree.levels, self._tree.most(), strict=True)
+        return tuple(Level(f"range {level}", str(level), most) for (level, _, _), most in levels)
 
     def terms(self, value: Any) -> tuple[Any, ...]:
-        leaf = self._leaf(value)
-        return tuple([level, leaf // self.radix**level] for level in self._stored)
+        key = self._scale.key(value)
+        if not self._keys[0] <= key <= self._keys[1]:
+            raise ValueError("the value is beyond the bounds that its range index declares")
+        leaf = (self._scale.floor(key)[0] - self._first) // self._scale.step
+        return tuple([level, leaf // width] for level, width, _ in self._tree.levels)
 
-    def cover(self, question: Any) -> Cover | None:
-        finest = self._stored[0]
-        low = 0 if question.low is None else self._leaf(question.low) // self.radix**finest
-        high = (self._leaves - 1 if question.high is None else self._leaf(question.high)) // self.radix**finest
-        terms: list[tuple[Any, ...]] = []
-        for level in self._stored:
-            found: list[Any] = []
-            if level == self._stored[-1]:
-                found = [[level, node] for node in range(low, high + 1)]
-            elif low <= high:
-                while low <= high and low % self.radix:
-                    found.append([level, low])
-                    low += 1
-                while low <= high and (high + 1) % self.radix:
-                    found.append([level, high])
-                    high -= 1
-                low, high = low // self.radix, (high + 1) // self.radix - 1
-            terms.append(tuple(found))
-        return Cover(tuple(terms), finest == 0 and self.resolution is None and type(self.minimum) in (int, date))
+    def cover(self, question: Any) -> Cover:
+        first, last, is_exact = self._leaves(question)
+        covers = zip(self._tree.levels, self._tree.cover(first, last), strict=True)
+        return Cover(tuple(tuple([level, node] for node in nodes) for (level, _, _), nodes in covers), is_exact)
+
+    def _leaves(self, question: Between) -> tuple[int, int, bool]:
+        """Return the first and the last leaf of a question, and True if their nodes have nothing else in them."""
+        low, high = self._ends(question)
+        (minimum, maximum), with_low, with_high = self._keys, question.with_low, question.with_high
+        if low is None or low < minimum:
+            low, with_low = minimum, True
+        if high is None or high > maximum:
+            high, with_high = maximum, True
+        if low > high or (low == high and not (with_low and with_high)):
+            return 1, 0, True
+        first, is_first = self._scale.floor(low)
+        beyond, is_beyond = self._scale.floor(high)
+        if not with_low:
+            first, is_first = (first + 1, True) if self._scale.is_discrete else (first, False)
+        if with_high or not is_beyond:
+            beyond, is_beyond = beyond + 1, self._scale.is_discrete
+        step, width = self._scale.step, self._scale.step * self._tree.width
+        first, beyond = first - self._first, beyond - self._first
+        is_exact = is_first and first % width == 0
+        is_exact &= (high == maximum and with_high) or (is_beyond and beyond % width == 0)
+        return first // step, (beyond - 1) // step, is_exact
+
+    def _ends(self, question: Between) -> tuple[Any, Any]:
+        low, high = (None if end is None else self._scale.key(end) for end in (question.low, question.high))
+        return low, high
 
     def holds(self, value: Any, question: Any) -> bool:
-        at = position(value)
-        above = question.low is None or at > position(question.low) or (question.with_low and value == question.low)
-        below = question.high is None or at < position(question.high) or (question.with_high and value == question.high)
-        return above and below
+        try:
+            key = self._scale.key(value)
+        except ValueError:
+            return False
+        low, high = self._ends(question)
+        above = low is None or key > low or (key == low and question.with_low)
+        return above and (high is None or key < high or (key == high and question.with_high))
 
 
-def position(value: Any) -> Fraction:
-    """Return where a value lies on the line of numbers: dates in days, times in seconds."""
-    if isinstance(value, datetime):
-        zone = value.tzinfo
-        return Fraction((value - datetime(1970, 1, 1, tzinfo=zone)) // timedelta(microseconds=1), 1_000_000)
-    if isinstance(value, date):
-        return Fraction(value.toordinal())
-    try:
-        return Fraction(value)
-    except (ValueError, OverflowError):
-        raise NothingToTagError("a number that is none, or infinite, has no place in a range") from None
-
-
-_UNITS = {int, float, Decimal, date, datetime}
+Range.__module__ = "fieldcrypt.search"  # what pickles call it, wherever it is defined
