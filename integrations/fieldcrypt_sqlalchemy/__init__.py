@@ -3,7 +3,6 @@
 from fieldcrypt import IndexedBy
 from fieldcrypt_sqlalchemy import hooks  # noqa: F401 (they listen from now on)
 from fieldcrypt_sqlalchemy.column.companion import BlindIndexTag, blind_index
-from fieldcrypt_sqlalchemy.column.search import TenantColumn, of_tenant
 from fieldcrypt_sqlalchemy.column.type import Encrypted
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
 from fieldcrypt_sqlalchemy.find import find
@@ -12,9 +11,12 @@ from fieldcrypt_sqlalchemy.key_store import SqlKeyStore
 from fieldcrypt_sqlalchemy.model.decorator import encrypted
 from fieldcrypt_sqlalchemy.rows.opened import opened
 from fieldcrypt_sqlalchemy.rows.sealed import Sealed
+from fieldcrypt_sqlalchemy.search.of_tenant import TenantColumn, of_tenant
+from fieldcrypt_sqlalchemy.search.part import ColumnPart
 
 __all__ = [
     "BlindIndexTag",
+    "ColumnPart",
     "Encrypted",
     "IndexedBy",
     "ProtectedColumnError",

@@ -2,81 +2,154 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar, overload
 
 from sqlalchemy import Select, inspect
 from sqlalchemy.orm import Session, scoped_session
-from sqlalchemy.sql import operators, visitors
-from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList
+from sqlalchemy.sql import operators
+from sqlalchemy.sql.elements import BooleanClauseList, Grouping
 
-from fieldcrypt_sqlalchemy.column.search import Searched, searched
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError, column_error
-from fieldcrypt_sqlalchemy.internals.element import clone, orm_notes
 from fieldcrypt_sqlalchemy.internals.select import is_limited_or_grouped, where, with_where
 from fieldcrypt_sqlalchemy.offload import check_session
+from fieldcrypt_sqlalchemy.search.match import candidates, searched, searches
+from fieldcrypt_sqlalchemy.search.order import Order, attribute_key
+from fieldcrypt_sqlalchemy.search.searched import Searched
 
 __all__ = ["find"]
 
 T = TypeVar("T")
 
 
+MOST = 10_000
+
+
 @overload
-def find(session: Session | scoped_session[Any], statement: Select[tuple[T]]) -> list[T]: ...
+def find(
+    session: Session | scoped_session[Any],
+    statement: Select[tuple[T]],
+    *,
+    order_by: Any = None,
+    key: Callable[[str], Any] | None = None,
+    limit: int | None = None,
+    most: int = MOST,
+) -> list[T]: ...
 
 
 @overload  # with the types of SQLAlchemy 2.1
-def find(session: Session | scoped_session[Any], statement: Select[T]) -> list[T]: ...
+def find(
+    session: Session | scoped_session[Any],
+    statement: Select[T],
+    *,
+    order_by: Any = None,
+    key: Callable[[str], Any] | None = None,
+    limit: int | None = None,
+    most: int = MOST,
+) -> list[T]: ...
 
 
-def find(session: Any, statement: Select[Any]) -> list[Any]:
+def find(
+    session: Any,
+    statement: Select[Any],
+    *,
+    order_by: Any = None,
+    key: Callable[[str], Any] | None = None,
+    limit: int | None = None,
+    most: int = MOST,
+) -> list[Any]:
     """Return the objects that a SELECT of one model finds, if their decrypted values are those that it searches for.
 
         patients = find(session, select(Patient).where(Patient.phone == "+1 555 0100"))
+        patients = find(session, select(Patient).where(Patient.ward == 7), order_by=[Patient.born.desc()])
         patients = await async_session.run_sync(find, statement)
 
-    It leaves out rows that only have the tag of a value: because tags shorter than 16 bytes are shared, or because
-    an attacker who can write to the table copied the tag. It cannot bring back rows whose tags were changed.
+    It leaves out rows that only have the tag of a value: because tags are shared, or because an attacker who can write
+    to the table copied the tag. It cannot bring back rows whose tags were changed. It sorts decrypted values in Python,
+    which the database cannot sort.
 
     Args:
         session: loads the objects, all candidates of the statement.
-        statement: selects one model. `==` and `in_` on searchable columns are joined by AND, and rows are not limited,
+        statement: selects one model. Conditions on searchable columns are joined by AND, and rows are not limited,
             grouped or counted, for the database would do that to candidates.
+        order_by: attributes of the model, or a list of them, each as it is or with `.desc()`. None comes last. Rows
+            that are equal in all of them stay as the statement sorts them.
+        key: what texts are sorted by, such as `str.casefold` or `locale.strxfrm`. Default: their code points.
+        limit: how many objects to return at most.
+        most: how many rows the database may return. With more an error is raised, and one more than this is all that is
+            loaded. Rows of joined collections count.
 
     Raises:
-        ProtectedColumnError: the statement is another one.
+        ProtectedColumnError: the statement is another one, or has more candidates.
         TypeError: the session is not a Session.
+        ValueError: a limit is no number of rows.
     """
     check_session("find", session)
+    _check_number("limit", 0 if limit is None else limit)
+    _check_number("most", most)
     entity = _entity(statement)
-    criteria, comparisons = [], {}
+    order = Order(entity, order_by, key)
+    narrowed, comparisons = _narrowed(statement, entity)
+    if is_limited_or_grouped(statement):
+        if comparisons or order_by is not None or limit is not None:
+            raise _limited_error()
+        return list(session.scalars(narrowed).unique())
+    found = _candidates(session, narrowed, most)
+    return order.sort([row for row in found if all(each.holds(row) for each in comparisons)])[:limit]
+
+
+def _candidates(session: Any, statement: Any, most: int) -> list[Any]:
+    """Return the objects of a statement.
+
+    Raises:
+        ProtectedColumnError: it has more rows than the most.
+    """
+    rows = 0
+
+    def counted(found: Any) -> int:
+        nonlocal rows
+        rows += 1
+        return id(found)
+
+    candidates = list(session.scalars(statement.limit(most + 1)).unique(counted))
+    if rows > most:
+        raise ProtectedColumnError(
+            f"find compares and sorts what it finds after decryption, and there are more than {most:,} rows: narrow "
+            "the statement by more conditions, such as a narrower range or a longer beginning, or raise most="
+        )
+    return candidates
+
+
+def _narrowed(statement: Any, entity: Any) -> tuple[Any, list[_Comparison]]:
+    """Return the statement that finds candidates, and what is compared."""
+    criteria, compared = [], {}
     for criterion in _conjuncts(where(statement)):
         search = searched(criterion)
         if search is not None:
-            comparisons[search] = _Comparison(search, entity)
-            criterion = _of_candidates(criterion)
+            compared[search] = _Comparison(search, entity)
+            criterion = candidates(criterion)
         criteria.append(criterion)
     narrowed = with_where(statement, criteria)
-    _check(narrowed, comparisons)
-    candidates: Any = session.scalars(narrowed).unique()
-    return [row for row in candidates if all(comparison.holds(row) for comparison in comparisons.values())]
-
-
-def _check(statement: Any, compared: Container[Searched]) -> None:
-    """Refuse a statement that searches for more than what is compared, or whose rows the database has to count."""
-    searches = [search for search in map(searched, visitors.iterate(statement)) if search is not None]
-    for search in searches:
+    for search in searches(narrowed):
         if search not in compared:
-            raise ProtectedColumnError(
-                f"find cannot compare {search.tagger.described} after decryption: join the conditions on it by AND, "
-                "and select the model that it is of",
-                field=search.tagger.name,
+            raise column_error(
+                search.tagger,
+                "cannot be compared by find after decryption: join the conditions on it by AND, and select the model "
+                "that it is of",
             )
-    if searches and is_limited_or_grouped(statement):
-        raise ProtectedColumnError(
-            "find cannot take limit(), offset() or group_by(): the database would apply them before rows are decrypted "
-            "and compared. Leave them out, and slice or group the list that find returns"
-        )
+    return narrowed, list(compared.values())
+
+
+def _limited_error() -> ProtectedColumnError:
+    return ProtectedColumnError(
+        "find cannot take a statement with limit(), offset() or group_by(): the database would apply them before rows "
+        "are decrypted, compared and sorted. Give find(…, limit=…), and slice or group the list that it returns"
+    )
+
+
+def _check_number(name: str, number: Any) -> None:
+    if not isinstance(number, int) or isinstance(number, bool) or number < 0:
+        raise ValueError(f"{name}= is a number of rows")
 
 
 def _entity(statement: Any) -> Any:
@@ -92,36 +165,31 @@ def _entity(statement: Any) -> Any:
 
 def _conjuncts(criteria: Any) -> Iterator[Any]:
     for criterion in criteria:
+        if type(criterion) is Grouping:
+            criterion = criterion.element
         if isinstance(criterion, BooleanClauseList) and criterion.operator is operators.and_:
             yield from _conjuncts(criterion.clauses)
         else:
             yield criterion
 
 
-def _of_candidates(match: Any) -> Any:
-    """Return the condition in a form that compiles."""
-    condition = clone(match)
-    condition.__class__ = BinaryExpression
-    return condition
-
-
 class _Comparison:
-    """A condition of the statement, on the decrypted attribute of a candidate."""
+    """A condition of the statement, on the decrypted attribute of a candidate; of several, on all of them."""
 
     def __init__(self, search: Searched, entity: Any) -> None:
-        self._tagger, self._values = search.tagger, search.values
-        notes = orm_notes(search.column)
-        parent = notes.get("parententity")
-        inherited = parent is not None and parent.is_mapper and entity.is_mapper and entity.isa(parent)
-        if parent is not entity and not inherited:
+        self._search = search
+        key = attribute_key(entity, search.column)
+        if key is None:
             raise column_error(
-                self._tagger,
+                search.tagger,
                 "is no attribute of the model that is selected, and cannot be compared after "
                 "decryption: select the model that it is of",
             )
-        self._key = notes["proxy_key"]
+        self._key = key
 
     def holds(self, row: Any) -> bool:
         """Return True if a candidate is what was searched for."""
-        stored = getattr(row, self._key)
-        return any(self._tagger.matches(stored, value) for value in self._values)
+        members = getattr(self._search.tagger, "members", None)
+        if members is None:
+            return self._search.matches(getattr(row, self._key))
+        return self._search.matches({member: getattr(row, member) for member in members})

@@ -70,7 +70,7 @@ LAYERS = {
         "errors offload alembic_version",
         "internals",
         "engine value key_store",
-        "column",
+        "column search",
         "alembic find row_key",
         "rows",
         "flush statement",

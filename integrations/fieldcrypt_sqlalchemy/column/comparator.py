@@ -9,8 +9,10 @@ from sqlalchemy.sql.elements import ColumnClause, Null
 from sqlalchemy.types import TypeDecorator
 
 from fieldcrypt_sqlalchemy.column.protected import NullTest
-from fieldcrypt_sqlalchemy.column.search import SEARCHES, search
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
+from fieldcrypt_sqlalchemy.search.condition import search
+from fieldcrypt_sqlalchemy.search.part import ColumnPart
+from fieldcrypt_sqlalchemy.search.question import SEARCHES
 
 __all__ = ["Comparator"]
 
@@ -23,6 +25,9 @@ _NULL_TESTS = {
     operators.is_distinct_from: operators.is_not,
     operators.is_not_distinct_from: operators.is_,
 }
+
+_ORDERS = frozenset({operators.asc_op, operators.desc_op})  # for `find`; refused where they are rendered
+_WITHOUT_CASE = frozenset({operators.istartswith_op, operators.iendswith_op})
 
 _SPELT: dict[Any, str] = {
     operators.eq: "==",
@@ -69,23 +74,45 @@ class Comparator(TypeDecorator.Comparator[Any]):
             if isinstance(other[0], ColumnClause) and not other[0].is_literal:
                 # So SQLAlchemy looks columns up in lists and dicts. As a condition it is refused where it is rendered.
                 return super().operate(op, *other, **kwargs)
-        if op in SEARCHES and self._type.index is not None:
-            return search(self.expr, op, other[0])
+        if op in _ORDERS:
+            return super().operate(op, *other, **kwargs)
+        if op in SEARCHES and self._type.indexes:
+            return search(self.expr, op, other, **kwargs)
         raise self._operator_error(op)
 
     def reverse_operate(self, op: Any, other: Any, **kwargs: Any) -> Any:
         raise self._operator_error(op)
+
+    def part(self, name: str) -> ColumnPart:
+        """Return a part of the column's value, to be compared: `Patient.ssn.part("ssn_last4") == "1120"`.
+
+        Args:
+            name: of the index, or of the part itself: "last 4", "domain".
+
+        Raises:
+            ProtectedColumnError: the column has no index.
+        """
+        if not self._type.indexes:
+            raise ProtectedColumnError(
+                f"{self._type.described} has no index of a part: declare it, index=IndexedBy(…, of=…)",
+                field=self._type.name,
+            )
+        return ColumnPart(self.expr, name)
 
     @property
     def _type(self) -> Any:
         return self.expr.type  # an Encrypted; an unpickled comparator has not got it
 
     def _operator_error(self, op: Any) -> ProtectedColumnError:
-        works = (
-            "Only ==, !=, in_, not_in, is_(None) and is_not(None) work, by its blind index"
-            if self._type.index is not None
-            else "Only is_(None) and is_not(None) work; to search for equal values use a blind index"
-        )
+        if not self._type.indexes:
+            works = "Only is_(None) and is_not(None) work; to search for equal values use a blind index"
+        elif op in _WITHOUT_CASE:
+            works = 'Declare its index with normaliser="casefold", and use startswith(…) or endswith(…)'
+        else:
+            works = (
+                "Only ==, !=, in_, not_in, is_(None) and is_not(None) work, by its blind index, and where it has an "
+                "index for them startswith, endswith, between, <, <=, >, >= and part(…)"
+            )
         return ProtectedColumnError(
             f"the database cannot apply {_spelt(op)} to {self._type.described}: it holds ciphertext, which differs "
             f"each time that a value is encrypted. {works}",

@@ -19,7 +19,10 @@ _COUNTED = (
     "and would count that. To count the rows that have a value, count their primary key, with is_not(None) on the "
     "column as the condition. Nothing was sent"
 )
-_SORTED = "and would sort or group by that. Select the rows, and sort or group them in Python. Nothing was sent"
+_SORTED = (
+    "and would sort or group by that. To sort, use find(session, select(Model), order_by=…), which does so after "
+    "decryption; group the rows in Python. Nothing was sent"
+)
 _COMPARED = (
     "and what it is compared or combined with would be sent as plaintext. Select the column as it is, and compute in "
     "Python. Nothing was sent"

@@ -8,10 +8,9 @@ from typing import Any
 from sqlalchemy import Column, PrimaryKeyConstraint, Table, TableClause, UniqueConstraint, types
 from sqlalchemy.types import TypeEngine
 
-from fieldcrypt import BlindIndex, ConfigurationError, Encryptor, FieldcryptError, IndexedBy, Protection
-from fieldcrypt.normalisers import NothingToTagError
+from fieldcrypt import ConfigurationError, Encryptor, FieldcryptError, IndexedBy, Protection
 from fieldcrypt.spi import DEFAULT_TAG_SIZE, MIN_MEMBERS, FieldIndexes, located
-from fieldcrypt_sqlalchemy.column.companion import NO_TAG, BlindIndexTag, Tag, Tags
+from fieldcrypt_sqlalchemy.column.companion import BlindIndexTag, Tag, Tags
 from fieldcrypt_sqlalchemy.errors import column_error
 from fieldcrypt_sqlalchemy.internals.column import proxied
 from fieldcrypt_sqlalchemy.offload import in_thread
@@ -119,25 +118,6 @@ class Tagger:
         self._companions = Companions(self.described, protection.indexes)
         plain = next((each for each in protection.indexes if each.is_plain), protection.indexes[0])
         self._column = plain.companion
-        self._index: BlindIndex[Any] = plain.blind_index(encryptor, self.name, protection.type, in_thread)
-        self.truncated = self._index.truncated
-
-    def check(self, value: Any) -> None:
-        """Raise what searching for a value would raise, apart from what has to do with keys.
-
-        Raises:
-            TypeError, ValueError: it is not a value of the column's, or is one that has no tag.
-        """
-        try:
-            converted = self._converted(value)
-            if converted is not None:
-                self._index.normalise(converted)
-        except (TypeError, ValueError) as error:
-            kind = TypeError if isinstance(error, TypeError) else ValueError
-            refused = kind(f"{self.described} cannot be searched for that: {error}")
-        else:
-            return
-        raise located(refused, field=self.name)
 
     def stored_tags(self, value: Any, tenant: str | None, row: Mapping[str, str] | None = None) -> StoredTags:
         """Return what each companion holds beside a value that is stored; None where it is stored without tags.
@@ -151,7 +131,7 @@ class Tagger:
             TypeError, ValueError, KeyProviderError, KeyStoreError: as for `BlindIndex.tag`.
         """
         try:
-            return self.stored_tags_of_field(self._converted(value), tenant, row)
+            return self.stored_tags_of_field(self.converted(value), tenant, row)
         except (TypeError, ValueError, FieldcryptError) as error:
             raise located(error, field=self.name, tenant=tenant) from error.__cause__
 
@@ -177,29 +157,6 @@ class Tagger:
     def tag_of_field(self, value: Any, tenant: str | None) -> Tag | None:
         """Return the tag of a value in the companion of the index for equality."""
         return self.stored_tags_of_field(value, tenant)[self._column]  # type: ignore[return-value]
-
-    def tags(self, values: Sequence[Any], tenant: str | None) -> list[Tag | None]:
-        """Return all tags that stored values may have that are equal to one of these; `NO_TAG` if there can be none.
-
-        For what the column's type makes NULL it is None, so that the database answers as it does of NULL.
-
-        Raises:
-            As `tag`.
-        """
-        found: list[Tag | None] = []
-        for value in map(self._converted, values):
-            found += [None] if value is None else map(Tag, self._index.tags(value, tenant=tenant))
-        return list(dict.fromkeys(found)) or ([NO_TAG] if values else [])
-
-    def matches(self, stored: Any, value: Any) -> bool:
-        """Return True if a stored value, decrypted, is equal to one that was searched for."""
-        one, other = self._converted(stored), self._converted(value)
-        if one is None or other is None:
-            return False
-        try:
-            return self._index.matches(one, other)
-        except NothingToTagError:  # of the stored one, whose tag was copied
-            return False
 
     def companions(self, column: Any) -> dict[str, Column[Any]]:
         """Return all companions, by their names in the declaration, beside a searchable column.
@@ -229,7 +186,8 @@ class Tagger:
             raise self._companions.missing_error(table, name, f"select {name} there as well")
         return found  # type: ignore[no-any-return]
 
-    def _converted(self, value: Any) -> Any:
+    def converted(self, value: Any) -> Any:
+        """Return a value of the application's as the column's field has it."""
         return value if value is None or self.to_field is None else self.to_field(value)
 
 

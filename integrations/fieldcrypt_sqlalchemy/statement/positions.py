@@ -44,6 +44,7 @@ from fieldcrypt_sqlalchemy.column.protected import (
 from fieldcrypt_sqlalchemy.column.refusal import expression_error
 from fieldcrypt_sqlalchemy.internals.element import TEXTUAL_LABEL_REFERENCE
 from fieldcrypt_sqlalchemy.internals.select import listed, sorted_and_grouped
+from fieldcrypt_sqlalchemy.search.match import SHARES
 from fieldcrypt_sqlalchemy.statement.elements import elements, parts
 from fieldcrypt_sqlalchemy.statement.fields import is_same_field, is_tag
 from fieldcrypt_sqlalchemy.statement.row_sets import check_rows
@@ -71,7 +72,7 @@ _SORTING = frozenset(
 _LISTING = frozenset({"_raw_columns", "column_args"})  # what a SELECT, or a whole text, brings
 _RETURNING = frozenset({"_returning", "_return_defaults_columns", "_supplemental_returning"})
 _WRITTEN = frozenset({"_values", "_multi_values", "_ordered_values"})
-_COMPARING = NULL_TESTS | {operators.eq, operators.ne, operators.in_op, operators.not_in_op}
+_COMPARING = NULL_TESTS | {operators.eq, operators.ne, operators.in_op, operators.not_in_op, SHARES}
 
 
 def check_positions(statement: Any) -> None:

@@ -1,0 +1,1 @@
+"""Asking: conditions on searchable columns, rewritten to their companions."""

@@ -1,0 +1,37 @@
+"""A part of a searchable column, to be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy.sql.elements import ColumnElement
+
+from fieldcrypt_sqlalchemy.search.condition import search_part
+
+__all__ = ["ColumnPart"]
+
+
+class ColumnPart:
+    """A part of a searchable column: what `Patient.ssn.part("ssn_last4")` returns, to be compared."""
+
+    __slots__ = ("_column", "_part", "_tenant")
+
+    def __init__(self, column: ColumnElement[Any], part: str, tenant: str | None = None) -> None:
+        self._column, self._part, self._tenant = column, part, tenant
+
+    def __eq__(self, other: object) -> ColumnElement[bool]:  # type: ignore[override]
+        return search_part(self._column, self._part, other, self._tenant)
+
+    def __ne__(self, other: object) -> ColumnElement[bool]:  # type: ignore[override]
+        return ~(self == other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def in_(self, other: Iterable[Any]) -> ColumnElement[bool]:
+        """Return the condition that the part is one of these values."""
+        return search_part(self._column, self._part, other, self._tenant, several=True)
+
+    def not_in(self, other: Iterable[Any]) -> ColumnElement[bool]:
+        """Return the condition that the part is none of these values."""
+        return ~self.in_(other)
