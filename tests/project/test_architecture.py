@@ -36,6 +36,7 @@ LAYERS = {
         "schemes",
         "mixed_mode",
         "declaration",
+        "leakage",
         "columns",
         "migration",
         "spi",
