@@ -45,6 +45,11 @@ class FieldIndexes:
         self.needs_row = any(index.needs_row for _, index in indexes)
         self.is_per_tenant = any(how.per_tenant for how, _ in indexes)
 
+    @property
+    def each(self) -> tuple[FieldIndexes, ...]:
+        """Its indexes, each by itself: where one that cannot tag a value must not keep the others from it."""
+        return tuple(FieldIndexes(self.name, (one,)) for one in self._indexes)
+
     def check_most(self, limit: int) -> None:
         """Refuse an index whose questions may need more tags than the database takes.
 

@@ -1,6 +1,7 @@
 """The state machine of a migration, for stores: one brings a `Source` and a `Journal`, and gets a `StoredMigration`."""
 
 from fieldcrypt.migration.engine.backfill import Backfill
+from fieldcrypt.migration.engine.compound import CompoundField, PlainMember
 from fieldcrypt.migration.engine.defects import Verification, is_stop, patiently
 from fieldcrypt.migration.engine.digest import about, name_of
 from fieldcrypt.migration.engine.journal import (
@@ -19,6 +20,7 @@ from fieldcrypt.migration.engine.migration import StoredMigration
 from fieldcrypt.migration.engine.runner import Look, Part
 from fieldcrypt.migration.engine.source import Batch, Counted, Page, RefusedError, Source, Which, Written
 from fieldcrypt.migration.engine.steps import Step
+from fieldcrypt.migration.engine.tags import described_index, tags_of
 from fieldcrypt.migration.engine.unit import (
     Cell,
     Change,
@@ -29,6 +31,7 @@ from fieldcrypt.migration.engine.unit import (
     Unit,
     UnitError,
     UnreadableUnit,
+    UntaggedError,
     is_exactly,
     redacted_error,
 )
@@ -48,6 +51,10 @@ __all__ = [
     "Change",
     "Examination",
     "is_exactly",
+    "CompoundField",
+    "PlainMember",
+    "tags_of",
+    "described_index",
     # how it is read and written
     "Which",
     "Page",
@@ -57,6 +64,7 @@ __all__ = [
     "Pace",
     "RefusedError",
     "UnitError",
+    "UntaggedError",
     "MarkedError",
     "PassedOverError",
     "patiently",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from fieldcrypt.declaration.field_indexes import FieldIndexes
@@ -44,7 +45,7 @@ class CompoundField(ProtectedField):
         how: the index's declaration.
         members: the fields, in the order of the declaration.
         indexes: which tags it.
-        as_stored: see `tags_of`.
+        stored_as, as_stored: see `tags_of`.
     """
 
     is_compound = True
@@ -54,11 +55,13 @@ class CompoundField(ProtectedField):
         how: IndexedBy,
         members: Mapping[str, ProtectedField | PlainMember],
         indexes: FieldIndexes,
+        stored_as: Mapping[str, str] = MappingProxyType({}),
         as_stored: Callable[[Any], Any] = lambda tags: tags,
     ) -> None:
         self.name = self.stored_name = how.companion
-        self.how, self._members, self._indexes, self._as_stored = how, members, indexes, as_stored
-        self.tag_names = how.companions
+        self.how, self._members, self._indexes = how, members, indexes
+        self._stored_as, self._as_stored = stored_as, as_stored
+        self.tag_names = tuple(stored_as.get(name, name) for name in how.companions)
 
     @property
     def read_names(self) -> tuple[str, ...]:
@@ -86,7 +89,7 @@ class CompoundField(ProtectedField):
         return ExaminedValue(ValueStatus.ACTIVE, {name: each.value for name, each in found.items()})
 
     def tags(self, value: Any, place: Place) -> Mapping[str, Any]:
-        return tags_of((self._indexes,), value, place, self._as_stored)
+        return tags_of((self._indexes,), value, place, self._stored_as, self._as_stored)
 
     def declared(self) -> Iterator[str]:
         """Yield what decides what is written (see `digest.about`)."""

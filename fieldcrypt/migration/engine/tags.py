@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from fieldcrypt.declaration.field_indexes import FieldIndexes
@@ -42,12 +43,17 @@ def _other(tags: Any, cell: Cell) -> dict[str, Any]:
 
 
 def tags_of(
-    indexes: Iterable[FieldIndexes], value: Any, place: Place, as_stored: Callable[[Any], Any] = lambda tags: tags
+    indexes: Iterable[FieldIndexes],
+    value: Any,
+    place: Place,
+    stored_as: Mapping[str, str] = MappingProxyType({}),
+    as_stored: Callable[[Any], Any] = lambda tags: tags,
 ) -> dict[str, Any]:
     """Return the tags of a value by each of some indexes (see `ProtectedField.tags`).
 
     Args:
         indexes: each with one index, so that one that cannot tag a value keeps no other from it.
+        stored_as: the names of companions in the store, where they have others in the declaration.
         as_stored: what makes of the tags of a companion what a cell has.
 
     Raises:
@@ -62,7 +68,7 @@ def tags_of(
         except (TypeError, ValueError) as error:
             failed.append(f"{index.companions[0]}: no tag can be made of the value ({type(error).__name__})")
             made = dict.fromkeys(index.companions)
-        tags |= {name: None if each is None else as_stored(each) for name, each in made.items()}
+        tags |= {stored_as.get(name, name): None if each is None else as_stored(each) for name, each in made.items()}
     if failed:
         raise UntaggedError("; ".join(failed), tags)
     return tags

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Column, and_, not_, or_, type_coerce
 from sqlalchemy.engine import Dialect
 from sqlalchemy.engine.default import DefaultDialect
-from sqlalchemy.types import NullType, TypeDecorator
+from sqlalchemy.types import LargeBinary, NullType, TypeDecorator, TypeEngine
 
 from fieldcrypt import DecryptionError
 from fieldcrypt.migration import ExaminedValue, ValueStatus
@@ -22,14 +22,16 @@ from fieldcrypt.spi.migration import (
     ProtectedField,
     UnitError,
     Which,
+    described_index,
     is_exactly,
     name_of,
+    tags_of,
 )
 from fieldcrypt_sqlalchemy.column.tagger import Tagger
 from fieldcrypt_sqlalchemy.column.type import Encrypted, is_searchable
 from fieldcrypt_sqlalchemy.migration.row.stored_form import as_told, stored_form
 
-__all__ = ["MigratedColumn"]
+__all__ = ["MigratedColumn", "tag_type"]
 
 _DIALECT = DefaultDialect()
 _OPENS = "opens: it is an encrypted value, and is not encrypted once more"
@@ -76,9 +78,11 @@ class MigratedColumn(ProtectedField):
         self._own_type = _read_in_python(plain)
         self._old_plain = Reading(self._field, Accepted.for_job(readers)) if readers else None
         self.tagger: Tagger | None = type_.tagger if is_searchable(column) else None
-        self.companions = () if self.tagger is None else (self.tagger.companion(column),)
+        companions = {} if self.tagger is None else self.tagger.companions(column)
+        self.companions = tuple(companions.values())
         self.stored_name = column.name
-        self.tag_names = tuple(each.name for each in self.companions)
+        self._stored_as = {declared: each.name for declared, each in companions.items()}
+        self.tag_names = tuple(self._stored_as.values())
         self.plain_name = None if plain is None else plain.name
         # In the order of a Cell.
         self.names = [self.stored_name, *self.tag_names, *(() if plain is None else (plain.name,))]
@@ -104,7 +108,7 @@ class MigratedColumn(ProtectedField):
         stored = as_told(next(values))
         if self.plain is not None and stored in (b"", ""):  # the default of a new column that is NOT NULL
             stored = None
-        tags = {name: as_told(next(values)) for name in self.tag_names}
+        tags = {name: _tags_as_told(next(values)) for name in self.tag_names}
         return Cell(stored, tags, None if self.plain is None else next(values))
 
     def is_of(self, which: Which, at: Callable[[Any], Any]) -> Any:
@@ -136,9 +140,11 @@ class MigratedColumn(ProtectedField):
             yield repr(sorted(self.type.protection.context.items()))
         if self.type.accepted is not None:
             yield from (each.journal_text for each in self.type.accepted.previous_fields)
-        index = self.type.index
-        if index is not None:
-            yield f"{index.companion} {name_of(index.normaliser)} {index.tag_size} {index.per_tenant}"
+        for index in self.type.protection.indexes:
+            if index.is_plain:  # as it was before there were others
+                yield f"{index.companion} {name_of(index.normaliser)} {index.tag_size} {index.per_tenant}"
+            else:
+                yield from described_index(index)
 
     @property
     def is_told_by_form(self) -> bool:
@@ -225,7 +231,11 @@ class MigratedColumn(ProtectedField):
     def tags(self, value: Any, place: Place) -> Mapping[str, Any]:
         if self.tagger is None:
             return {}
-        return {self.tag_names[0]: self.tagger.tag_of_field(value, place.tenant)}
+        try:
+            tags: Mapping[str, Any] = self.tagger.stored_tags_of_field(value, place.tenant, place.context)
+        except (TypeError, ValueError):
+            return tags_of(self.tagger.indexes.each, value, place, self._stored_as)
+        return {self._stored_as[name]: list(tag) if isinstance(tag, tuple) else tag for name, tag in tags.items()}
 
     def is_same(self, one: Any, other: Any) -> bool:
         if is_exactly(one, other):
@@ -239,6 +249,15 @@ class MigratedColumn(ProtectedField):
         if is_envelope(data):
             raise UnitError(f"{self.name}: the value looks like an encrypted one, and could not be read as plaintext")
         return data
+
+
+def tag_type(companion: Column[Any]) -> TypeEngine[Any]:
+    """Return the type to read and write a companion with, past what guards it."""
+    return companion.type.impl if companion.type.array else LargeBinary()  # type: ignore[attr-defined]
+
+
+def _tags_as_told(stored: Any) -> Any:
+    return [as_told(each) for each in stored] if isinstance(stored, list) else as_told(stored)
 
 
 def _read_in_python(plain: Column[Any] | None) -> TypeDecorator[Any] | None:

@@ -10,12 +10,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, FromClause, Table, or_, select, true
 from sqlalchemy.sql.visitors import iterate
-from sqlalchemy.types import ARRAY, JSON, LargeBinary, Numeric
+from sqlalchemy.types import ARRAY, JSON, Numeric
 
 from fieldcrypt import ConfigurationError, MigrationError
 from fieldcrypt.spi.migration import Page, ProtectedField, Which, is_exactly
 from fieldcrypt_sqlalchemy.migration.errors import ROW_ERRORS, is_of_a_row
-from fieldcrypt_sqlalchemy.migration.row.column import MigratedColumn
+from fieldcrypt_sqlalchemy.migration.row.column import MigratedColumn, tag_type
 from fieldcrypt_sqlalchemy.migration.row.row import Binding, MigratedRow, with_one_nan
 from fieldcrypt_sqlalchemy.migration.table.bare import Bare
 from fieldcrypt_sqlalchemy.migration.table.database import writes_as_told
@@ -59,7 +59,7 @@ class TableRows:
         self._check_key()
         self._binding = binding
         stored: list[tuple[Any, Any]] = [(column.column, column.form.written_as) for column in columns]
-        tags = [(companion, LargeBinary()) for column in columns for companion in column.companions]
+        tags = [(each, tag_type(each)) for column in columns for each in column.companions]
         self._bare = bare = Bare([*stored, *tags])
         self.target = bare.table(table)
         self.key: list[Any] = [bare.of(column) for column in table.primary_key.columns]
