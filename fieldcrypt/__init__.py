@@ -36,6 +36,7 @@ from fieldcrypt.search.blind_index import BlindIndex
 from fieldcrypt.search.plan import TagPlan, TagSize, plan_tags
 
 if TYPE_CHECKING:
+    from fieldcrypt.declaration.compound_index import CompoundIndex
     from fieldcrypt.declaration.indexed_by import IndexedBy
     from fieldcrypt.declaration.protection import Protection
     from fieldcrypt.declaration.record import ProtectedRecord

@@ -11,8 +11,8 @@ from fieldcrypt.leakage.sample import SampledIndex
 from fieldcrypt.search.kinds.affix import Prefixes, Suffixes
 from fieldcrypt.search.kinds.compound import Compound
 from fieldcrypt.search.kinds.part import Part
-from fieldcrypt.search.question import AllEqual, Between, EndsWith, Equal, PartIs, Question, StartsWith
 from fieldcrypt.search.kinds.range import Range
+from fieldcrypt.search.question import AllEqual, Between, EndsWith, Equal, PartIs, Question, StartsWith
 
 __all__ = ["Found", "found_by"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
 
 from fieldcrypt.leakage.column import Column, alone, entropy, joint
@@ -14,7 +14,7 @@ from fieldcrypt.leakage.sample import SampledField, SampledIndex, sampled_indexe
 from fieldcrypt.leakage.together import right_together
 from fieldcrypt.leakage.tree import best_guess, guesses_by_tree, within
 from fieldcrypt.search.blind_index import MIN_MEMBERS
-from fieldcrypt.search.kinds.range import Range, position
+from fieldcrypt.search.kinds.range import Range
 
 __all__ = ["ColumnLeak", "IndexCost", "Leakage", "Placed", "leakage_of"]
 
@@ -188,7 +188,7 @@ def _cost(index: SampledIndex, scale: float) -> IndexCost:
 def _placed(index: SampledIndex) -> list[Placed]:
     finest, *_ = index.columns
     rows = [row for row, term in enumerate(finest.terms) if term is not None]
-    truth = [float(position(index.of.values[row])) for row in rows]
+    truth = [_place(index.of.values[row]) for row in rows]
     if len(rows) < 2:
         return []
     levels = [
@@ -204,6 +204,13 @@ def _placed(index: SampledIndex) -> list[Placed]:
         Placed(index.how.companion, words, within(guessed, truth, far), best_guess(truth, far))
         for words, far in _distances(index.of.values[rows[0]], truth)
     ]
+
+
+def _place(value: Any) -> float:
+    """Return where a value lies: dates in days, times in seconds."""
+    if isinstance(value, datetime):
+        return (value if value.tzinfo is not None else value.replace(tzinfo=UTC)).timestamp()
+    return float(value.toordinal()) if isinstance(value, date) else float(value)
 
 
 def _distances(value: Any, truth: Sequence[float]) -> list[tuple[str, float]]:
