@@ -58,11 +58,10 @@ def test_a_model_binds_values_to_the_same_context(encryptor: Encryptor) -> None:
         model(encryptor)._instantiate(item)
 
 
-@pytest.mark.parametrize("declared", [Protected(str, index=["a_tag", "b_tag"]), Protected(str, storage="text")])
-def test_a_table_has_one_index_per_attribute_and_binary_values(encryptor: Encryptor, declared: Protection) -> None:
-    """It would have to choose between the two, and texts only take more room."""
-    with pytest.raises(ConfigurationError, match=r"patients\.ssn: an attribute has one index"):
-        table(encryptor, declared)
+def test_a_table_has_binary_values(encryptor: Encryptor) -> None:
+    """Texts only take more room."""
+    with pytest.raises(ConfigurationError, match=r"patients\.ssn: values are binary"):
+        table(encryptor, Protected(str, storage="text"))
 
 
 def test_two_attributes_are_not_one_field(encryptor: Encryptor) -> None:

@@ -35,7 +35,7 @@ def check_change(table: TableDescription, clause: str, path: Path) -> None:
 
 
 def _reason_at_top(table: TableDescription, name: str) -> str | None:
-    if table.companions.get(name) in table.key:
+    if name in table.key_tags.values():
         return "is in the key of the item, as its tag: put another item, and delete this one"
     if name in table.told_by:
         return "tells which entity the item is: put the whole item to change it"

@@ -1,15 +1,16 @@
-"""Conditions and filters: equality with a searchable attribute becomes one with its tags, the rest is refused."""
+"""Conditions and filters: questions that an index answers become comparisons of its tags, all others are refused."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from fieldcrypt.spi import MAX_TAG_SIZE
-from fieldcrypt_dynamodb.errors import ProtectedAttributeError, named_error
+from fieldcrypt.spi import Search
+from fieldcrypt_dynamodb.errors import ProtectedAttributeError
 from fieldcrypt_dynamodb.expression.guarded import check_compared, unknown_entity_error
 from fieldcrypt_dynamodb.expression.limits import lists_of
 from fieldcrypt_dynamodb.expression.placeholders import Placeholders
+from fieldcrypt_dynamodb.expression.questions import NO_TAG, Asked, Questions
 from fieldcrypt_dynamodb.expression.syntax import Node, conditions
 from fieldcrypt_dynamodb.expression.tokens import Path
 from fieldcrypt_dynamodb.item.description import TableDescription
@@ -24,32 +25,25 @@ __all__ = ["NO_TAG", "Comparison", "Condition", "KeySearch", "meets", "rewrite",
 _PRESENCE = frozenset({"attribute_exists", "attribute_not_exists"})
 _FREE = frozenset({Meaning.PLAIN, Meaning.TELLING})
 _ASKED_FOR = frozenset({Meaning.PROTECTED, Meaning.AROUND, Meaning.UNKNOWN, Meaning.PLAIN})
-NO_TAG = bytes(MAX_TAG_SIZE + 1)  # which no value has: for searching where there is nothing to find
 
 
 class Comparison(NamedTuple):
-    """What an attribute has to be equal to, compared after decryption.
+    """What an attribute has to meet, compared after decryption.
 
     Attributes:
         attribute: a searchable one.
-        values: what it may be.
+        search: what for.
     """
 
     attribute: str
-    values: tuple[Any, ...]
+    search: Search
 
 
 def meets(item: Mapping[str, Any], comparisons: Iterable[Comparison], items: Items) -> bool:
     """Return True if an item that `items` decrypted has the values searched for, as far as they could be read."""
-    for name, values in comparisons:
-        found = items.nested.value_of(item, name)
-        if found is None:
-            return False
-        if found.__class__ is Unreadable:
-            continue
-        to_field, index = items.to_field[name], items.table.indexes[name]
-        found = found if to_field is None else to_field(found)
-        if not any(index.matches(found, value) for value in values):
+    for name, search in comparisons:
+        found = items.field_value(item, name)
+        if found.__class__ is not Unreadable and not search.matches(found):
             return False
     return True
 
@@ -86,7 +80,8 @@ class _Rewriting:
     def __init__(
         self, text: str, table: TableDescription, placeholders: Placeholders, form: Form, tenant: str | None
     ) -> None:
-        self._text, self._table, self._placeholders, self._form, self._tenant = text, table, placeholders, form, tenant
+        self._text, self._table, self._placeholders = text, table, placeholders
+        self.questions = Questions(table, placeholders, form, tenant)
         self.tree = conditions(text, placeholders.names)
         self._edits: list[tuple[int, int, str]] = []
 
@@ -96,71 +91,40 @@ class _Rewriting:
 
     def touches(self, leaf: Node) -> list[Met[Shape]]:
         """Return what a condition meets that is protected, filled by fieldcrypt, or not declared."""
-        met = [self._met(path) for path in _paths(leaf)]
+        met = [self.questions.met(path) for path in _paths(leaf)]
         return [each for each in met if each.meaning not in _FREE or each.shape is not None]
-
-    def _met(self, path: Path) -> Met[Shape]:
-        if path.root in self._table.own:
-            return Met(Meaning.OWN, path.root)
-        return self._table.shape.met(path.steps)
 
     def asks_for_presence(self, leaf: Node) -> bool:
         """Return True if all that is asked is whether an attribute is there."""
         path = leaf.parts[0].path if leaf.kind in _PRESENCE and len(leaf.parts) == 1 else None
-        meaning = Meaning.INSIDE if path is None else self._met(path).meaning
+        meaning = Meaning.INSIDE if path is None else self.questions.met(path).meaning
         return meaning in _ASKED_FOR or (meaning is Meaning.OWN and path is not None and path.whole)
 
-    def searched(self, leaf: Node) -> tuple[str, tuple[str, ...]] | None:
-        """Return the attribute that a condition compares with values, and their placeholders, if there are tags."""
-        parts = leaf.parts
-        if leaf.kind == "=" and parts[0].kind == "value":
-            parts = parts[::-1]
-        path = parts[0].path if leaf.kind in ("=", "in") and parts else None
-        met = self._met(path) if path is not None else None
-        attribute = met.attribute if met is not None and met.meaning is Meaning.PROTECTED else None
-        if attribute not in self._table.companions or any(part.value is None for part in parts[1:]):
-            return None
-        return attribute, tuple(part.value for part in parts[1:] if part.value is not None)
-
-    def comparison(self, attribute: str, placeholders: tuple[str, ...]) -> Comparison:
-        """Return what is searched for, in the field's own type."""
-        values = tuple(self._value(attribute, self._placeholders.take(each)) for each in placeholders)
-        return Comparison(attribute, values)
-
-    def _value(self, attribute: str, given: Any) -> Any:
-        table = self._table
-        if self._form.is_null(given):
-            raise ProtectedAttributeError(
-                f"{table.name}.{attribute} cannot be compared with NULL: use attribute_exists and attribute_not_exists",
-                field=table.field_name(attribute),
-            )
-        try:
-            to_field = self._form.conversion(table.attributes[attribute].type).to_field
-            return given if to_field is None else to_field(given)
-        except (TypeError, ValueError) as error:
-            raise named_error(error, f"{table.name}.{attribute}") from None
-
-    def tags(self, comparison: Comparison) -> list[Any]:
-        """Return all tags that items meeting a comparison can have, in DynamoDB's form; at least one."""
-        table, attribute = self._table, comparison.attribute
-        tenant = None
-        if table.has_tags_per_tenant(attribute):
-            tenant = self._tenant
-            if tenant is None:
-                raise ProtectedAttributeError(
-                    f"{table.name}.{attribute} has tags per tenant: search with of_tenant(table, …), which names it",
-                    field=table.field_name(attribute),
-                )
-        index = table.indexes[attribute]
-        tags = [tag for value in comparison.values for tag in index.tags(value, tenant=tenant)]
-        return [table.wire_tag(attribute, tag) for tag in dict.fromkeys(tags) or [NO_TAG]]
-
-    def replace(self, leaf: Node, *conditions: str) -> None:
-        """Replace a condition by others joined by OR, in parentheses if it had some: a word may follow directly."""
-        text = " OR ".join(conditions)
-        if len(conditions) > 1 or self._text[leaf.start] == "(":
+    def replace(self, leaf: Node, asked: Asked) -> None:
+        """Replace a condition by one on tags, in parentheses if it had some: a word may follow directly."""
+        texts = []
+        for companion, tags in self.questions.tags(asked).items():
+            name = self._placeholders.name(companion)
+            values = [self._placeholders.value(tag) for tag in tags]
+            if asked.search.how.one_companion:
+                texts += [f"contains({name},{value})" for value in values]
+            elif len(values) == 1:
+                texts.append(f"{name} = {values[0]}")
+            else:
+                texts += [f"{name} IN ({','.join(each)})" for each in lists_of(values)]
+        text = " OR ".join(texts)
+        if asked.is_negated:
+            text = f"NOT ({text})" if len(texts) > 1 else f"NOT {text}"
+        if asked.is_negated or len(texts) > 1 or self._text[leaf.start] == "(":
             text = f"({text})"
         self._edits.append((leaf.start, leaf.end, text))
+
+    def replace_key(self, leaf: Node, asked: Asked) -> KeySearch:
+        """Replace a condition on a key attribute by one on a single tag."""
+        ((companion, tags),) = self.questions.tags(asked).items()
+        placeholder = self._placeholders.value(tags[0])
+        self._edits.append((leaf.start, leaf.end, f"{self._placeholders.name(companion)} = {placeholder}"))
+        return KeySearch(placeholder, tags, companion)
 
     def text(self) -> str:
         """Return the expression with all replacements."""
@@ -171,8 +135,8 @@ class _Rewriting:
 
     def _asked_instead(self, own: str) -> str:
         """Return what a condition asks for in place of what fieldcrypt fills."""
-        searched = [name for name, companion in self._table.companions.items() if companion == own]
-        return f"conditions ask for {searched[0]!r}, by its value" if searched else "conditions cannot ask for it"
+        found = self._table.indexes.companions.get(own)
+        return f"conditions ask for {found.attribute!r}, by its value" if found else "conditions cannot ask for it"
 
     def refusal_error(self, leaf: Node, met: Met[Shape]) -> ProtectedAttributeError:
         """Return why a condition is refused."""
@@ -194,10 +158,19 @@ class _Rewriting:
         if self._table.is_any:
             return unknown_entity_error(what)
         works = "attribute_exists and attribute_not_exists work"
-        works += ", = and IN too, with plain values" if name in self._table.companions else ", and = with an index=…"
+        is_searchable = name in self._table.indexes.of
+        works += ", and what its index answers, with plain values" if is_searchable else ", and = with an index=…"
         return ProtectedAttributeError(
             f"DynamoDB cannot compare the protected attribute {what}: it holds ciphertext ({leaf.kind}). {works}",
             field=self._table.field_name(name),
+        )
+
+    def inexact_error(self, attribute: str) -> ProtectedAttributeError:
+        """Return why a condition is refused whose tags other values can have too."""
+        return ProtectedAttributeError(
+            f"{self._table.name}.{attribute} has tags for this that other values share, as those shorter than 16 bytes "
+            "do: search in filters and key conditions joined by AND, whose items are compared after decryption",
+            field=self._table.field_name(attribute),
         )
 
 
@@ -225,24 +198,15 @@ def rewrite(
         met = rewriting.touches(leaf)
         if not met or rewriting.asks_for_presence(leaf):
             continue
-        searched = rewriting.searched(leaf)
-        if searched is None:
+        asked = rewriting.questions.asked(leaf)
+        if asked is None:
             raise rewriting.refusal_error(leaf, met[0])
-        comparison = rewriting.comparison(*searched)
-        if table.indexes[comparison.attribute].truncated and not (holds and compares):
-            raise ProtectedAttributeError(
-                f"{table.name}.{comparison.attribute} has tags shorter than 16 bytes, which other values share: it can "
-                "be searched in filters and key conditions, joined by AND, whose items are compared after decryption",
-                field=table.field_name(comparison.attribute),
-            )
+        holds = holds and not asked.is_negated
+        if not asked.search.is_exact and not (holds and compares):
+            raise rewriting.inexact_error(asked.attribute)
         if holds:
-            comparisons.append(comparison)
-        companion = placeholders.name(table.companions[comparison.attribute])
-        tags = [placeholders.value(tag) for tag in rewriting.tags(comparison)]
-        if len(tags) == 1:
-            rewriting.replace(leaf, f"{companion} = {tags[0]}")
-        else:
-            rewriting.replace(leaf, *[f"{companion} IN ({','.join(each)})" for each in lists_of(tags)])
+            comparisons.append(Comparison(asked.attribute, asked.search))
+        rewriting.replace(leaf, asked)
     return Condition(rewriting.text(), comparisons, set(_roots(rewriting.tree)))
 
 
@@ -262,14 +226,11 @@ def rewrite_key(
         met = rewriting.touches(leaf)
         if not met:
             continue
-        searched = rewriting.searched(leaf)
-        if searched is None or leaf.kind != "=" or not holds or comparisons:
+        asked = None if leaf.kind in ("in", "<>") or not holds or comparisons else rewriting.questions.asked(leaf)
+        if asked is None:
             raise rewriting.refusal_error(leaf, met[0])
-        comparisons.append(rewriting.comparison(*searched))
-        companion = table.companions[comparisons[0].attribute]
-        tags = rewriting.tags(comparisons[0])
-        search = KeySearch(placeholders.value(tags[0]), tags, companion)
-        rewriting.replace(leaf, f"{placeholders.name(companion)} = {search.placeholder}")
+        comparisons.append(Comparison(asked.attribute, asked.search))
+        search = rewriting.replace_key(leaf, asked)
     return Condition(rewriting.text(), comparisons, set(_roots(rewriting.tree))), search
 
 

@@ -106,7 +106,7 @@ class Update:
     ) -> None:
         companions = self._items.nested.companions(met)
         if companions and value.kind in ("if_not_exists", "list_append"):
-            attribute = next(name for name in _attributes(met) if name in self._table.companions)
+            attribute = next(name for name in _attributes(met) if name in self._table.indexes.of)
             raise ProtectedAttributeError(
                 f"{self._table.name}.{attribute} is searchable, and its tag would not follow: SET it with a condition, "
                 f"attribute_not_exists({attribute})",

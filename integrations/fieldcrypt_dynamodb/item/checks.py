@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fieldcrypt import ConfigurationError, Encryptor
+from fieldcrypt.spi import DEFAULT_TAG_SIZE
 
 __all__ = ["check_arguments", "check_description"]
 
@@ -47,7 +48,8 @@ def check_description(table: Any) -> None:
         return
     if not table.attributes and not table.told_by:
         raise ConfigurationError(f"the table {table.name} has no protected attributes: attributes={{…}}")
-    own = [*table.companions.values(), *([table.seal.attribute] if table.seal is not None else [])]
+    names = {*table.indexes.companions, *table.indexes.asked}
+    own = [*names, *([table.seal.attribute] if table.seal is not None else [])]
     bound_to = table.binding_attributes - (table.key_tags.keys() - {table.tenant})
     for attribute in own:
         if own.count(attribute) > 1 or attribute in table.tops or attribute in bound_to:
@@ -59,7 +61,7 @@ def check_description(table: Any) -> None:
     for field in table.fields.values():
         if contexts.count(field.context) > 1:
             raise ConfigurationError(f"several protected attributes of {table.name} have the field {field.name!r}")
-    if table.tenant is None and any(map(table.has_tags_per_tenant, table.attributes)):
+    if table.tenant is None and any(indexes.is_per_tenant for indexes in table.indexes.of.values()):
         raise ConfigurationError(f"{table.name} has tags per tenant, but no tenant=")
     if table.seal is not None:
         over = table.seal.over
@@ -76,15 +78,20 @@ def check_description(table: Any) -> None:
 def _check_key_tags(table: Any) -> None:
     """Refuse tags in a key that could not stay there, or would not tell items apart."""
     for companion, attribute in table.key_tags.items():
-        what = f"{table.name}.{companion} is a key attribute, and holds tags"
+        what, how = (
+            f"{table.name}.{companion} is a key attribute, and holds tags",
+            table.indexes.companions[companion].how,
+        )
         if len(table.paths[attribute].steps) > 1:
             raise ConfigurationError(f"{what} of a nested attribute, which updates change with the maps around it")
-        if table.indexed_by[attribute].rotates:
+        if how.of is not None or how.partitions > 1:
+            raise ConfigurationError(f"{what}: items are found by whole values, and by one tag of each")
+        if how.rotates:
             raise ConfigurationError(
                 f"{what}, which cannot change there: say that they stay as they are when index keys rotate, "
                 f'IndexedBy("{companion}", rotates=False)'
             )
-        if table.indexes[attribute].truncated or table.attributes[attribute].accepted is not None or not table.bound:
+        if how.tag_size < DEFAULT_TAG_SIZE or table.attributes[attribute].accepted is not None or not table.bound:
             raise ConfigurationError(
                 f"{what}: these need at least 16 bytes, so that no two values have one key; and values are bound to "
                 "items, and encrypted from the first day on"

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Protocol
 
-from fieldcrypt import BlindIndex, ConfigurationError, Encryptor, Field, IndexedBy, Protection
-from fieldcrypt.spi import Accepted, MixedField, declare_table
+from fieldcrypt import ConfigurationError, Encryptor, Field, Protection
+from fieldcrypt.spi import Accepted, FieldIndexes, MixedField, declare_table
 from fieldcrypt_dynamodb.aio.steps import waiting
 from fieldcrypt_dynamodb.item.checks import check_arguments, check_description
 from fieldcrypt_dynamodb.item.forms import PYTHON
 from fieldcrypt_dynamodb.item.nested.declared import declared_path, declared_shape, with_path
 from fieldcrypt_dynamodb.item.nested.shape import Shape
-from fieldcrypt_dynamodb.item.plaintext import to_value, wire
+from fieldcrypt_dynamodb.item.plaintext import to_value
+from fieldcrypt_dynamodb.item.tags.indexes import Indexes
 from fieldcrypt_dynamodb.item.values import check_type
 
 __all__ = ["ItemSeal", "LegacyItemReader", "Protected", "TableDescription"]
@@ -150,9 +151,7 @@ class TableDescription:
         self.tops = frozenset(path.first for path in self.paths.values())  # what is protected, or has such values in it
         self.fields: dict[str, Field[Any]] = {}
         self.mixed: dict[str, MixedField] = {}  # by which else is read, for now
-        self.indexes: dict[str, BlindIndex[Any]] = {}
-        self.companions: dict[str, str] = {}  # of a searchable attribute, the attribute with its tags
-        self.indexed_by: dict[str, IndexedBy] = {}
+        self.indexes = Indexes(self.name)
         for attribute, protection in self.attributes.items():
             self._add(attribute, protection)
         self.warm_until: dict[str | None, float] = {}  # by tenant: until when its keys count as fetched
@@ -209,8 +208,10 @@ class TableDescription:
 
     def _add(self, attribute: str, protection: Protection) -> None:
         check_type(f"{self.name}.{attribute}", protection.type)
-        if len(protection.indexes) > 1 or protection.storage != "binary":
-            raise ConfigurationError(f"{self.name}.{attribute}: an attribute has one index, and values are binary")
+        if protection.storage != "binary":
+            raise ConfigurationError(
+                f"{self.name}.{attribute}: values are binary in DynamoDB, which text only makes longer"
+            )
         path = self.paths[attribute]
         name = f"{self.fields_name}.{path.first}"
         protection = with_path(f"{self.name}.{attribute}", path, protection)
@@ -220,23 +221,29 @@ class TableDescription:
         if mixed is not None:
             self.mixed[attribute] = mixed
         nested = path.text if path.context else None
-        indexes = protection.blind_indexes(self.encryptor, name, waiting, path=nested)
-        for declared, index in zip(protection.indexes, indexes, strict=True):
-            self.indexes[attribute], self.companions[attribute] = index, declared.companion
-            self.indexed_by[attribute] = declared
+
+        def made(declared: Any) -> FieldIndexes:
+            indexed = replace(protection, index=declared)
+            return indexed.field_indexes(self.encryptor, name, protection.type, waiting, path=nested)
+
+        self.indexes.add(attribute, protection.indexes, made(protection.indexes), bound=self.bound)
+        self.indexes.in_key |= {
+            declared.companion: made(declared) for declared in protection.indexes if declared.companion in self.key
+        }
 
     @property
     def own(self) -> frozenset[str]:
-        """The attributes that fieldcrypt fills by itself: tags, and seals."""
+        """The attributes that fieldcrypt fills, with tags and seals, and names under which searches ask for them."""
+        tags = self.indexes.companions.keys() | self.indexes.asked.keys()
         if self.seal is None:
-            return frozenset(self.companions.values())
+            return frozenset(tags)
         previous = {each.seal.attribute for each in self.seal.accept if each.seal is not None}
-        return frozenset(self.companions.values()) | previous | {self.seal.attribute}
+        return frozenset(tags) | previous | {self.seal.attribute}
 
     @property
     def key_tags(self) -> dict[str, str]:
         """The key attributes that hold tags, each with the attribute whose tags those are."""
-        return {companion: attribute for attribute, companion in self.companions.items() if companion in self.key}
+        return self.indexes.key_tags(self.key)
 
     @property
     def binding_attributes(self) -> frozenset[str]:
@@ -259,14 +266,6 @@ class TableDescription:
     def seals(self) -> frozenset[str]:
         """The attributes that hold a seal."""
         return frozenset() if self.seal is None else frozenset({self.seal.attribute})
-
-    def wire_tag(self, attribute: str, tag: bytes) -> dict[str, Any]:
-        """Return a tag of an attribute as it is stored."""
-        return wire(self.indexed_by[attribute].stored(tag))  # type: ignore[no-any-return]
-
-    def has_tags_per_tenant(self, attribute: str) -> bool:
-        """Return True if an attribute is searchable, by tags per tenant."""
-        return any(index.per_tenant for index in self.attributes[attribute].indexes)
 
     def field_name(self, attribute: str) -> str | None:
         """Return the name of an attribute's field, for messages; None if the attribute is not protected."""

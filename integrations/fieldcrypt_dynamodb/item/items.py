@@ -18,6 +18,7 @@ from fieldcrypt_dynamodb.item.legacy_items import LegacyItems
 from fieldcrypt_dynamodb.item.nested.values import NestedValues
 from fieldcrypt_dynamodb.item.plaintext import key_of, part_of, stored
 from fieldcrypt_dynamodb.item.seal import Sealing
+from fieldcrypt_dynamodb.item.tags.indexes import tagger
 from fieldcrypt_dynamodb.item.unreadable import Unreadable, marked_item, unread
 from fieldcrypt_dynamodb.item.values import bytes_of
 
@@ -46,8 +47,9 @@ class Items(Bindings):
         self._own = table.own
         self._decrypted = table.own | (table.tops - table.nested.keys())
         self._encrypted = table.own | table.tops
+        taggers = {name: tagger(indexes) for name, indexes in table.indexes.of.items()}
         self._writing: tuple[tuple[Any, ...], ...] = tuple(
-            (name, field, field.encrypt, self.to_field[name], table.indexes.get(name), table.companions.get(name))
+            (name, field, field.encrypt, self.to_field[name], taggers.get(name))
             for name, field in table.fields.items()
             if len(table.paths[name].steps) == 1
         )
@@ -124,7 +126,7 @@ class Items(Bindings):
         name = ""
         batch: dict[str, Any] | None = {} if self._has_batches and len(values) > MIN_BATCH else None
         try:
-            for name, field, encrypt, to_field, index, companion in self._writing:
+            for name, field, encrypt, to_field, tags in self._writing:
                 if name not in values:
                     continue
                 value = values[name]
@@ -133,8 +135,8 @@ class Items(Bindings):
                     continue
                 if to_field is not None:
                     value = to_field(value)
-                if index is not None:
-                    stored[companion] = self.table.wire_tag(name, index.tag(value, tenant=tenant))
+                if tags is not None:
+                    stored.update(tags(value, tenant, row))
                 if batch is not None:
                     batch[name] = field, value, context
                 else:
@@ -151,6 +153,15 @@ class Items(Bindings):
     def sought(self, stored: Sequence[Item]) -> Sequence[Item]:
         """Return those items, of all that were found, that are asked for: all of them."""
         return stored
+
+    def value_of(self, item: Item, name: str) -> Any:
+        """Return the value of an attribute of an item that was decrypted; or its mark, or None if there is no value."""
+        return self.nested.value_of(item, name) if name in self.table.paths else item.get(name)
+
+    def field_value(self, item: Item, name: str) -> Any:
+        """Return the value of a protected attribute as its field has it; else as `value_of`."""
+        found, to_field = self.value_of(item, name), self.to_field[name]
+        return found if found is None or found.__class__ is Unreadable or to_field is None else to_field(found)
 
     def decrypted(
         self, item: Item, *, binding: Binding | None = None, whole: bool = True, mark: bool = False

@@ -129,11 +129,17 @@ class _Attribute:
         self.name = name
         self.encryptor, self.field, self.pad = table.encryptor, table.fields[name], protection.pad
         self.context, self.accepted = protection.context, protection.accepted
-        is_searchable = name in table.companions.keys() - table.key_tags.values()  # a tag in a key stays as it is
-        self.companion = table.companions[name] if is_searchable else None
+        indexes = [how for how in protection.indexes if how.companion not in table.key]  # a tag in a key stays as it is
+        if len(indexes) > 1 or not all(how.is_plain for how in indexes):
+            raise ConfigurationError(f"{table.name}.{name}: several indexes, and those of parts, are not migrated yet")
+        self.companion = indexes[0].companion if indexes else None
         self.of_plaintext, self._to_field = to_value(protection.type), PYTHON.conversion(protection.type).to_field
-        self.index = table.indexed_by[name] if is_searchable else None
-        self._index = table.indexes.get(name)
+        self.index = indexes[0] if indexes else None
+        path = table.paths[name]
+        made = protection.blind_indexes(
+            table.encryptor, f"{table.fields_name}.{path.first}", path=path.text if path.context else None
+        )
+        self._index = next(iter(made), None)
         self._from_field = WIRE.conversion(protection.type).from_field
 
     def to_field(self, value: Any) -> Any:

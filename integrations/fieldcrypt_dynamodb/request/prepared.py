@@ -61,7 +61,7 @@ class PreparedRequests:
         self._form, self._tops = form, table.tops
         self._prefixes = {
             **dict.fromkeys(table.own),
-            **{each.companion: each.prefix for each in table.indexed_by.values()},
+            **{companion: each.how.prefix for companion, each in table.indexes.companions.items()},
         }
 
     def sent_key(self, key: Any, *, written: bool = False) -> Any:

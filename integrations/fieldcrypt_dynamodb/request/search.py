@@ -53,10 +53,10 @@ class SearchRequests(PreparedRequests):
             conditions.append(condition)
         comparisons = [each for condition in conditions for each in condition.comparisons]
         counted = new.get("Select") == "COUNT"
-        if counted and any(self.table.indexes[name].truncated for name, _ in comparisons):
+        if counted and not all(search.is_exact for _, search in comparisons):
             raise ProtectedAttributeError(
-                "items that were found by tags shorter than 16 bytes cannot be counted by DynamoDB: it would count "
-                "those of other values too"
+                "items that were found by tags that other values share, as those shorter than 16 bytes, cannot be "
+                "counted by DynamoDB: it would count those of other values too"
             )
         compared = {name for name, _ in comparisons}
         sealed = self.table.sealed
@@ -82,7 +82,7 @@ class SearchRequests(PreparedRequests):
     def _check_projected(self, items: list[dict[str, Any]], compared: Iterable[str], mark: bool) -> None:
         for item in items:
             for name in compared:
-                if self.items.nested.value_of(item, name) is None:
+                if self.items.value_of(item, name) is None:
                     where = f"{self.table.name}.{name}"
                     lacks = f"{where} is missing, though the item was found by it: let the index project it"
                     error = placed_error(DecryptionError(lacks), where, key_of(item, self.table.key, self._form))
@@ -92,9 +92,7 @@ class SearchRequests(PreparedRequests):
 
     def _is_uncertain(self, item: dict[str, Any], looked_at: Iterable[str]) -> bool:
         """Return True if what an item was found by cannot be read, so that the whole item is returned to be judged."""
-        paths, value_of = self.table.paths, self.items.nested.value_of
-        values = (value_of(item, name) if name in paths else item.get(name) for name in looked_at)
-        return any(value.__class__ is Unreadable for value in values)
+        return any(self.items.value_of(item, name).__class__ is Unreadable for name in looked_at)
 
     def _sent_per_tag(self, new: Params, search: KeySearch) -> Exchange:
         """Ask for one tag after the other, and return the first page that is not the last of its tag.

@@ -166,7 +166,8 @@ class Entities:
 
     def of_searched(self, names: Set[str]) -> str | None:
         """Return the only entity in which one of these attributes is searchable."""
-        found = [name for name, described in self.each.items() if not names.isdisjoint(described.companions)]
+        searched = {name: {*described.indexes.of, *described.indexes.asked} for name, described in self.each.items()}
+        found = [name for name, own in searched.items() if not names.isdisjoint(own)]
         return found[0] if len(found) == 1 else None
 
     def mismatch_error(self, found: Sequence[str], only: str | None) -> ProtectedAttributeError:

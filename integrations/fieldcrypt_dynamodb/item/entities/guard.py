@@ -41,12 +41,12 @@ class Guard:
         for other, table in tables.items():
             if other == name:
                 continue
-            filled = set(table.companions.values()) - own
-            for attribute, companion in table.companions.items():
-                if companion in filled:
-                    prefix, size = table.indexed_by[attribute].prefix, table.indexes[attribute].tag_size
-                    self._prefixes[companion] = (*self._prefixes.get(companion, ()), prefix)
-                    self._sizes[companion, prefix] = size
+            filled = table.indexes.companions.keys() - own
+            for companion in filled:
+                how = table.indexes.companions[companion].how
+                prefix, size = how.prefix, how.tag_size
+                self._prefixes[companion] = (*self._prefixes.get(companion, ()), prefix)
+                self._sizes[companion, prefix] = size
             self._protected_in |= dict.fromkeys((table.own | table.tops) - own - filled, other)
             if name is not None and can_be_turned(entities[name], entities[other]):
                 self._turned_from |= dict.fromkeys(table.tops - own, other)
@@ -64,7 +64,8 @@ class Guard:
             return f"it has the form of an encrypted value, which belongs to {self._protected_in[attribute]!r}"
         for prefix in self._prefixes.get(attribute, ()):
             text = form.text_of(value)
-            if isinstance(data, bytes) if prefix is None else text is not None and text.startswith(prefix):
+            is_binary = isinstance(data, bytes) or _is_binary_set(value)
+            if is_binary if prefix is None else text is not None and text.startswith(prefix):
                 how = "is binary" if prefix is None else f"begins with {prefix!r}"
                 return f"it {how}, as the tags of another entity do"
         return None
@@ -98,6 +99,13 @@ class Guard:
             if (reason := self.reason(name, item[name], form)) is not None:
                 return name, reason
         return None
+
+
+def _is_binary_set(value: Any) -> bool:
+    """Return True if a value, in either form, is a set of binary ones."""
+    if isinstance(value, Mapping):
+        return "BS" in value
+    return isinstance(value, (set, frozenset)) and any(isinstance(plain_bytes(each), bytes) for each in value)
 
 
 def _has_envelope(value: Any) -> bool:

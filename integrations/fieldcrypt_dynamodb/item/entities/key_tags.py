@@ -9,6 +9,7 @@ from typing import Any
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError, named_error
 from fieldcrypt_dynamodb.item.description import TableDescription
 from fieldcrypt_dynamodb.item.forms import Form
+from fieldcrypt_dynamodb.item.tags.indexes import wire_tag
 from fieldcrypt_dynamodb.item.values import plain_bytes
 
 __all__ = ["KeyTags"]
@@ -37,7 +38,7 @@ class KeyTags:
             KeyProviderError, KeyStoreError: as for `BlindIndex.tag`.
         """
         tags = {
-            companion: self._tag(attribute, item[attribute], tenant)
+            companion: self._tag(companion, attribute, item[attribute], tenant)
             for companion, attribute in self._attributes.items()
             if attribute in item and companion not in item
         }
@@ -51,15 +52,15 @@ class KeyTags:
             TypeError, ValueError, KeyProviderError, KeyStoreError: as `added`.
         """
         for companion, attribute in self._attributes.items():
-            if companion in key and (attribute in key or not self._is_tag(attribute, key[companion])):
+            if companion in key and (attribute in key or not self._is_tag(companion, key[companion])):
                 raise ProtectedAttributeError(
                     f"{self._table.name}.{companion} is filled by fieldcrypt: keys have {attribute} in its place"
                 )
         return {name: value for name, value in self.added(key, tenant).items() if name not in self._attributes.values()}
 
-    def _tag(self, attribute: str, value: Any, tenant: str | None) -> Any:
-        table, index = self._table, self._table.indexes[attribute]
-        if table.has_tags_per_tenant(attribute) and tenant is None:
+    def _tag(self, companion: str, attribute: str, value: Any, tenant: str | None) -> Any:
+        table, indexes = self._table, self._table.indexes.in_key[companion]
+        if indexes.is_per_tenant and tenant is None:
             raise ProtectedAttributeError(
                 f"{table.name}.{attribute} has tags per tenant: of_tenant(table, …) names it",
                 field=table.field_name(attribute),
@@ -71,16 +72,21 @@ class KeyTags:
             )
         try:
             to_field = self._form.conversion(table.attributes[attribute].type).to_field
-            tag = index.tag(value if to_field is None else to_field(value), tenant=tenant)
+            tag = indexes.tags(value if to_field is None else to_field(value), tenant=tenant)[companion]
         except (TypeError, ValueError) as error:
             raise named_error(error, f"{table.name}.{attribute}", tenant) from None
-        return self._form.deserialize(table.wire_tag(attribute, tag))
+        if tag is None:
+            raise ProtectedAttributeError(
+                f"an item of {table.name} is found by {attribute}, in which its normaliser finds nothing",
+                field=table.field_name(attribute),
+            )
+        return self._form.deserialize(wire_tag(tag))
 
-    def _is_tag(self, attribute: str, value: Any) -> bool:
-        prefix, size = self._table.indexed_by[attribute].prefix, self._table.indexes[attribute].tag_size
-        if prefix is None:
+    def _is_tag(self, companion: str, value: Any) -> bool:
+        how = self._table.indexes.companions[companion].how
+        if how.prefix is None:
             data = value.get("B") if isinstance(value, Mapping) else plain_bytes(value)
-            return isinstance(data, bytes) and len(data) == size
+            return isinstance(data, bytes) and len(data) == how.tag_size
         text = self._form.text_of(value) or ""
-        is_of_others = bool(self._table.told_by) and not text.startswith(prefix)  # where a scan continues
-        return is_of_others or bool(re.fullmatch(f"{re.escape(prefix)}[0-9a-f]{{{2 * size}}}", text))
+        is_of_others = bool(self._table.told_by) and not text.startswith(how.prefix)  # where a scan continues
+        return is_of_others or bool(re.fullmatch(f"{re.escape(how.prefix)}[0-9a-f]{{{2 * how.tag_size}}}", text))

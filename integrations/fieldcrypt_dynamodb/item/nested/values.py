@@ -14,6 +14,7 @@ from fieldcrypt_dynamodb.item.forms import WIRE, Form
 from fieldcrypt_dynamodb.item.nested.met import Met
 from fieldcrypt_dynamodb.item.nested.shape import Found, Shape
 from fieldcrypt_dynamodb.item.plaintext import part_of, stored
+from fieldcrypt_dynamodb.item.tags.indexes import tagger
 from fieldcrypt_dynamodb.item.unreadable import Unreadable
 from fieldcrypt_dynamodb.item.values import bytes_of, plain_bytes
 
@@ -36,6 +37,7 @@ class NestedValues:
 
     def __init__(self, table: TableDescription, form: Form) -> None:
         self._table, self._form = table, form
+        self._taggers = {name: tagger(indexes) for name, indexes in table.indexes.of.items()}
         self._conversions = {name: form.conversion(each.type) for name, each in table.attributes.items()}
 
     def check(self, item: Mapping[str, Any]) -> None:
@@ -90,7 +92,8 @@ class NestedValues:
     def companions(self, met: Met[Shape]) -> list[str]:
         """Return the attributes with the tags of what a path meets."""
         names = [met.attribute] if met.shape is None else met.shape.attributes
-        return [self._table.companions[name] for name in names if name in self._table.companions]
+        of = self._table.indexes.of
+        return [companion for name in names if name in of for companion in of[name].companions]
 
     def check_plain(self, shape: Shape, value: Any) -> None:
         """Refuse undeclared members in what is set on a map or list without protected values.
@@ -122,17 +125,16 @@ class NestedValues:
 
     def _encrypt(self, found: list[Found], binding: Binding) -> dict[str, Any]:
         """Encrypt values in the copies that they were found in, and return their tags, by companion."""
-        table, own_form, tags, name = self._table, self._form is WIRE, {}, ""
+        table, own_form, name = self._table, self._form is WIRE, ""
+        tags: dict[str, Any] = {}
 
         def parts() -> Iterator[tuple[Field[Any], Any, Mapping[str, str] | None]]:
             nonlocal name
             for each in found:
                 name, to_field = each.attribute, self._conversions[each.attribute].to_field
                 value = each.value if to_field is None else to_field(each.value)
-                if name in table.indexes:
-                    tags[table.companions[name]] = table.wire_tag(
-                        name, table.indexes[name].tag(value, tenant=binding.tenant)
-                    )
+                if name in self._taggers:
+                    tags.update(self._taggers[name](value, binding.tenant, binding.row))
                 yield table.fields[name], value, self._context(each, binding)
 
         try:

@@ -1,0 +1,154 @@
+"""What a condition asks of protected attributes, and which index answers it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from fieldcrypt import ConfigurationError
+from fieldcrypt.spi import (
+    MAX_TAG_SIZE,
+    Between,
+    EndsWith,
+    Equal,
+    FieldIndexes,
+    PartIs,
+    Question,
+    Search,
+    StartsWith,
+)
+from fieldcrypt_dynamodb.errors import ProtectedAttributeError, named_error
+from fieldcrypt_dynamodb.expression.placeholders import Placeholders
+from fieldcrypt_dynamodb.expression.syntax import Node
+from fieldcrypt_dynamodb.expression.tokens import Path
+from fieldcrypt_dynamodb.item.description import TableDescription
+from fieldcrypt_dynamodb.item.forms import Form
+from fieldcrypt_dynamodb.item.nested.met import Meaning, Met
+from fieldcrypt_dynamodb.item.nested.shape import Shape
+from fieldcrypt_dynamodb.item.tags.indexes import wire_tag
+
+__all__ = ["NO_TAG", "Asked", "Questions"]
+
+NO_TAG = bytes(MAX_TAG_SIZE + 1)  # which no value has: for searching where there is nothing to find
+
+_EQUAL = frozenset({"=", "<>", "in"})
+_QUESTIONS: Mapping[str, Callable[..., Question]] = {
+    **dict.fromkeys(_EQUAL, lambda *values: Equal(values)),
+    "<": lambda value: Between(None, value, with_high=False),
+    "<=": lambda value: Between(None, value),
+    ">": lambda value: Between(value, None, with_low=False),
+    ">=": lambda value: Between(value, None),
+    "between": Between,
+    "begins_with": StartsWith,
+    "ends_with": EndsWith,
+}
+_TURNED = {"=": "=", "<>": "<>", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
+
+
+class Asked(NamedTuple):
+    """What a condition asks.
+
+    Attributes:
+        attribute: of which.
+        search: how that is answered.
+        is_negated: True if what is found is what must not be.
+    """
+
+    attribute: str
+    search: Search
+    is_negated: bool
+
+
+class Questions:
+    """The questions in the conditions of one request.
+
+    Args:
+        table: what is protected.
+        placeholders: the request's placeholders.
+        form: of its values.
+        tenant: whose tags, if they are per tenant.
+    """
+
+    def __init__(self, table: TableDescription, placeholders: Placeholders, form: Form, tenant: str | None) -> None:
+        self._table, self._placeholders, self._form, self._tenant = table, placeholders, form, tenant
+
+    def met(self, path: Path) -> Met[Shape]:
+        """Return what a path of a condition meets."""
+        if path.root in self._table.own:
+            return Met(Meaning.OWN, path.root)
+        return self._table.shape.met(path.steps)
+
+    def asked(self, leaf: Node) -> Asked | None:
+        """Return what a condition asks; None if it cannot be asked of a protected attribute.
+
+        Raises:
+            ProtectedAttributeError: no index of the attribute answers it.
+            TypeError, ValueError: a value is not one of the attribute's.
+        """
+        kind, parts = leaf.kind, leaf.parts
+        if kind in _TURNED and parts[0].value is not None:
+            kind, parts = _TURNED[kind], parts[::-1]
+        path = parts[0].path if kind in _QUESTIONS and parts else None
+        given = [part.value for part in parts[1:] if part.value is not None]
+        if path is None or len(given) < len(parts) - 1:
+            return None
+        met, indexes = self.met(path), self._table.indexes
+        if met.meaning is Meaning.PROTECTED and met.attribute in indexes.of:
+            type = self._table.attributes[met.attribute].type
+            values = [self._value(met.attribute, type, each) for each in given]
+            found = self._search(met.attribute, _QUESTIONS[kind], values)
+        elif met.meaning is Meaning.OWN and path.whole and path.root in indexes.asked and kind in _EQUAL:
+            attribute, how = indexes.asked[path.root]
+            values = [self._value(path.root, how.of.gives, each) for each in given]
+            found = self._search(attribute, lambda *values: PartIs(how.companion, values), values, how.companion)
+        else:
+            return None
+        return Asked(*found, kind == "<>")
+
+    def _value(self, name: str, type: Any, placeholder: str) -> Any:
+        """Return a value as the index takes it."""
+        table, given = self._table, self._placeholders.take(placeholder)
+        if self._form.is_null(given):
+            raise ProtectedAttributeError(
+                f"{table.name}.{name} cannot be compared with NULL: use attribute_exists and attribute_not_exists",
+                field=table.field_name(name),
+            )
+        try:
+            to_field = self._form.conversion(type).to_field
+            return given if to_field is None else to_field(given)
+        except (TypeError, ValueError) as error:
+            raise named_error(error, f"{table.name}.{name}") from None
+
+    def _search(
+        self, attribute: str, question: Callable[..., Question], values: Sequence[Any], index: str | None = None
+    ) -> tuple[str, Search]:
+        table = self._table
+        indexes: FieldIndexes = table.indexes.of[attribute]
+        try:
+            return attribute, indexes.search(question(*values), index)
+        except ConfigurationError as error:
+            refused = ProtectedAttributeError(f"{table.name}.{attribute}: {error}", field=table.field_name(attribute))
+        except (TypeError, ValueError) as error:
+            raise named_error(error, f"{table.name}.{attribute}") from None
+        raise refused
+
+    def tags(self, asked: Asked) -> dict[str, list[Any]]:
+        """Return the tags that items can have, by companion and in DynamoDB's form; at least one.
+
+        Raises:
+            ProtectedAttributeError: they are per tenant, and none is named.
+            TypeError, ValueError, KeyProviderError, KeyStoreError: as for `Search.tags`.
+        """
+        attribute, search, _ = asked
+        table = self._table
+        if search.is_per_tenant and self._tenant is None:
+            raise ProtectedAttributeError(
+                f"{table.name}.{attribute} has tags per tenant: search with of_tenant(table, …), which names it",
+                field=table.field_name(attribute),
+            )
+        try:
+            found = search.tags(self._tenant if search.is_per_tenant else None)
+        except (TypeError, ValueError) as error:
+            raise named_error(error, f"{table.name}.{attribute}") from None
+        nothing = {search.companions[0]: [search.how.stored(NO_TAG)]}
+        return {companion: list(map(wire_tag, tags)) for companion, tags in (found or nothing).items()}

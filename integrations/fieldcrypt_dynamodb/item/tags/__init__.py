@@ -1,0 +1,1 @@
+"""The tags of a table: in which attributes they are, and whose they are."""

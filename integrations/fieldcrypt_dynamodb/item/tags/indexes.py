@@ -1,0 +1,107 @@
+"""The indexes of a table: whose tags are in which attribute, and what searches ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from fieldcrypt import ConfigurationError, IndexedBy
+from fieldcrypt.search import Part
+from fieldcrypt.spi import FieldIndexes
+
+__all__ = ["Companion", "Indexes", "Tagger", "tagger", "wire_tag"]
+
+MOST_TAGS = 100  # of a question: operands of one IN, and queries for one page of an index
+
+Tagger = Callable[[Any, str | None, Mapping[str, str]], dict[str, Any]]
+
+
+class Companion(NamedTuple):
+    """An attribute with tags.
+
+    Attributes:
+        attribute: the one whose tags these are.
+        how: the declaration of the index.
+    """
+
+    attribute: str
+    how: IndexedBy
+
+
+class Indexes:
+    """The indexes of a table.
+
+    Args:
+        table: its name, for messages.
+
+    Attributes:
+        of: by searchable attribute.
+        companions: the attributes with tags, by name.
+        asked: the parts of attributes, by the names under which searches ask for them.
+        in_key: of a companion in the table's key, its index alone.
+    """
+
+    def __init__(self, table: str) -> None:
+        self._table = table
+        self.of: dict[str, FieldIndexes] = {}
+        self.companions: dict[str, Companion] = {}
+        self.asked: dict[str, Companion] = {}
+        self.in_key: dict[str, FieldIndexes] = {}
+
+    def add(self, attribute: str, declared: tuple[IndexedBy, ...], indexes: FieldIndexes, *, bound: bool) -> None:
+        """Add those of an attribute.
+
+        Args:
+            bound: values are bound to their items.
+
+        Raises:
+            ConfigurationError: two have one companion, or what they need is not there; or a question may have too many
+                tags for one request.
+        """
+        if not declared:
+            return
+        what = f"{self._table}.{attribute}"
+        if indexes.needs_row and not bound:
+            raise ConfigurationError(f"{what}: some of its tags depend on the item, to which values are not bound")
+        indexes.check_most(MOST_TAGS)
+        self.of[attribute] = indexes
+        for how in declared:
+            self._add(what, Companion(attribute, how))
+
+    def _add(self, what: str, found: Companion) -> None:
+        how = found.how
+        for companion in how.companions:
+            if companion in self.companions:
+                raise ConfigurationError(f"{companion!r} of {self._table} cannot hold the tags of two indexes")
+            self.companions[companion] = found
+        if how.one_companion and how.prefix is not None:
+            raise ConfigurationError(f"{what}: the tags in a set are binary, and have no prefix")
+        if not isinstance(how.of, Part):
+            return
+        if how.prefix is not None and how.name is None:
+            raise ConfigurationError(
+                f"{what}: other texts may be in {how.companion!r} too, so searches need another name for this index: "
+                f'IndexedBy("{how.companion}", name="…", prefix="{how.prefix}", …)'
+            )
+        self.asked[how.companion if how.prefix is None else how.index_name] = found
+
+    def key_tags(self, key: tuple[str, ...]) -> dict[str, str]:
+        """Return the key attributes that hold tags, each with the attribute whose tags those are."""
+        return {name: self.companions[name].attribute for name in key if name in self.companions}
+
+
+def tagger(indexes: FieldIndexes) -> Tagger:
+    """Return what makes the tags of a value, by companion and as they are stored: of its value, tenant and row."""
+
+    def tags(value: Any, tenant: str | None, row: Mapping[str, str]) -> dict[str, Any]:
+        found = indexes.tags(value, tenant=tenant, row=row).items()
+        return {companion: wire_tag(tag) for companion, tag in found if tag is not None}
+
+    return tags
+
+
+def wire_tag(tag: Any) -> dict[str, Any]:
+    """Return a tag, or the tags of a set, in DynamoDB's own form."""
+    if tag.__class__ is bytes:
+        return {"B": tag}
+    return {"BS": list(dict.fromkeys(tag))} if isinstance(tag, list) else {"S": tag}

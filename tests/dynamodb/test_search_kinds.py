@@ -1,0 +1,90 @@
+"""Searches by parts, beginnings, ends and ranges."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from boto3.dynamodb.conditions import Attr, Key
+
+from fieldcrypt import Encryptor
+from fieldcrypt_dynamodb import EncryptedTable
+from tests.dynamodb.patients import encryptor as encryptor
+from tests.dynamodb.searched import create_table, described
+from tests.support.dynamodb import DynamoDb
+
+ANN = {
+    "id": "1",
+    "ssn": "078-05-1120",
+    "email": "Ann@Example.org",
+    "name": "Meyer",
+    "born": dt.date(1990, 3, 1),
+    "height": 171,
+    "blood": "AB",
+}
+BOB = {
+    "id": "2",
+    "ssn": "219-09-1120",
+    "email": "bob@example.com",
+    "name": "Meier",
+    "born": dt.date(1991, 3, 1),
+    "height": 190,
+    "blood": "0",
+}
+EVE = {"id": "3", "name": "Li", "ssn": "n/a"}
+
+
+@pytest.fixture
+def table(dynamodb: DynamoDb, encryptor: Encryptor) -> EncryptedTable:
+    bare = create_table(dynamodb, "email_domain", "name_prefix_2", "name_prefix_4", "blood_tag", "ssn_last4")
+    table = EncryptedTable(bare, described(encryptor))
+    with table.batch_writer() as batch:
+        for item in (ANN, BOB, EVE):
+            batch.put_item(Item=item)
+    return table
+
+
+def ids(response: Any) -> str:
+    return "".join(sorted(item["id"] for item in response["Items"]))
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        (Attr("ssn").eq("078-05-1120"), "1"),
+        (Attr("ssn").eq("1120"), ""),
+        (Attr("ssn_last4").eq("1120"), "12"),
+        (Attr("ssn_last4").is_in(["1120", "9999"]), "12"),
+        (Attr("ssn").ne("078-05-1120"), "23"),
+        (~Attr("ssn_last4").eq("1120"), "3"),
+        (Attr("email_domain").eq("example.org") | Attr("id").eq("3"), "13"),
+        (Attr("name").begins_with("ME"), "12"),
+        (Attr("name").begins_with("meye"), "1"),
+        (Attr("name").begins_with("meyers"), ""),
+        (Attr("born").between(dt.date(1990, 2, 1), dt.date(1990, 12, 31)), "1"),
+        (Attr("born").gt(dt.date(1990, 3, 1)), "2"),
+        (Attr("born").lte(dt.date(1990, 3, 1)), "1"),
+        (Attr("height").between(150, 180), "1"),
+        (Attr("height").gte(171), "12"),
+        (Attr("height").lt(171), ""),
+        (Attr("blood").eq("AB"), "1"),
+        (Attr("ssn").exists() & Attr("blood").is_in(["0", "A"]), "2"),
+    ],
+)
+def test_a_filter_finds_what_it_would_find_in_plaintext(table: EncryptedTable, condition: Any, expected: str) -> None:
+    assert ids(table.scan(FilterExpression=condition)) == expected
+
+
+@pytest.mark.parametrize(
+    ("index", "condition", "expected"),
+    [
+        ("by_email_domain", Key("email_domain").eq("example.org"), "1"),
+        ("by_ssn_last4", Key("ssn_last4").eq("1120"), "12"),
+        ("by_name_prefix_2", Key("name").begins_with("me"), "12"),
+        ("by_name_prefix_4", Key("name").begins_with("meyer"), "1"),
+        ("by_blood_tag", Key("blood").eq("AB"), "1"),
+    ],
+)
+def test_a_query_of_an_index_finds_it_too(table: EncryptedTable, index: str, condition: Any, expected: str) -> None:
+    assert ids(table.query(IndexName=index, KeyConditionExpression=condition)) == expected
