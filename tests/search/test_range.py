@@ -264,10 +264,10 @@ def test_a_range_that_cannot_be_is_refused_where_it_is_declared(case: str) -> No
 
 def test_parameters_tell_ranges_apart_and_nothing_else_does() -> None:
     """A range with other bounds has unrelated tags; one for more rows has the same on the levels of both."""
-    assert Range(Decimal("0.5"), Decimal("100.0"), Decimal("0.10")).parameters == "number 1/2 100 1/10 4"
-    assert Range(date(1970, 1, 2), date(2000, 1, 1), radix=2).parameters == "date 1 10957 1 2"
-    assert Range(AWARE, AWARE + timedelta(days=9)).parameters.startswith("instant 1767225600000000 ")
-    assert Range(NAIVE, NAIVE + timedelta(days=9)).parameters.startswith("time 1767225600000000 ")
+    assert Range(Decimal("0.5"), Decimal("100.0"), Decimal("0.10")).parameters == "0.5 100 0.1 4"
+    assert Range(date(1970, 1, 2), date(2000, 1, 1), radix=2).parameters == "1970-01-02 2000-01-01 1 2"
+    assert Range(AWARE, AWARE + timedelta(days=9)).parameters.startswith("2026-01-01T00:00:00+00:00 ")
+    assert Range(NAIVE, NAIVE + timedelta(days=9)).parameters.startswith("2026-01-01T00:00:00 ")
     few, many = Range(0, 99_999, rows=FEW), Range(0, 99_999, rows=PLENTY)
     assert few.parameters == many.parameters
     assert set(few.levels()) < set(many.levels())

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from fractions import Fraction
+from datetime import datetime
 from typing import Any, ClassVar
 
 from fieldcrypt.errors import ConfigurationError
-from fieldcrypt.normalisers import canonical
 from fieldcrypt.search.kinds.kind import Cover, Level
+from fieldcrypt.search.kinds.parameter import parameter_text
 from fieldcrypt.search.kinds.scale import Scale, scale_of
 from fieldcrypt.search.kinds.tree import MIN_NODES, MIN_ROWS, Tree
 from fieldcrypt.search.question import Between
@@ -72,8 +72,8 @@ class Range:
 
     @property
     def parameters(self) -> str:
-        low, high = (Fraction(canonical(key)) for key in self._keys)
-        return f"{self._scale.word} {low} {high} {self._scale.width} {self.radix}"
+        width = self._scale.width / (1_000_000 if isinstance(self.minimum, datetime) else 1)
+        return " ".join(map(parameter_text, (self.minimum, self.maximum, width, self.radix)))
 
     def check(self, type_: Any) -> None:
         if type_ is not type(self.minimum):

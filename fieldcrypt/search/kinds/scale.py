@@ -23,13 +23,11 @@ class Scale(Protocol):
     """The values of one type, in units that are the same for all values of a range.
 
     Attributes:
-        word: what they are, in the entry `fieldcrypt:parameters`.
         is_discrete: True if all values are whole units.
-        width: the resolution, exactly.
+        width: the resolution, exactly; of times in microseconds.
         step: the same, in units.
     """
 
-    word: ClassVar[str]
     is_discrete: ClassVar[bool]
     width: Fraction
     step: int
@@ -47,7 +45,6 @@ class Scale(Protocol):
 
 
 class _Integers:
-    word: ClassVar[str] = "number"
     is_discrete: ClassVar[bool] = True
 
     def __init__(self, minimum: int, resolution: Any) -> None:
@@ -62,8 +59,6 @@ class _Integers:
 
 
 class _Dates(_Integers):
-    word = "date"
-
     def __init__(self, minimum: date, resolution: Any) -> None:
         self.step = _units(resolution, _DAY, _DAY)
         self.width = Fraction(self.step)
@@ -73,8 +68,6 @@ class _Dates(_Integers):
 
 
 class _Times(_Integers):
-    word = "time"
-
     def __init__(self, minimum: datetime, resolution: Any) -> None:
         self.step = _units(resolution, _SECOND, _MICROSECOND)
         self.width = Fraction(self.step)
@@ -86,8 +79,6 @@ class _Times(_Integers):
 
 
 class _Instants(_Times):
-    word = "instant"
-
     def key(self, value: datetime) -> int:
         offset = value.utcoffset()  # which heeds `fold`; comparing two times of one zone does not
         if offset is None:
@@ -96,7 +87,6 @@ class _Instants(_Times):
 
 
 class _Decimals:
-    word: ClassVar[str] = "number"
     is_discrete: ClassVar[bool] = False
 
     def __init__(self, minimum: Decimal, resolution: Any) -> None:
@@ -122,7 +112,6 @@ class _Decimals:
 
 
 class _Floats:
-    word: ClassVar[str] = "number"
     is_discrete: ClassVar[bool] = False
 
     def __init__(self, minimum: float, resolution: Any) -> None:
