@@ -44,6 +44,8 @@ class FieldIndexes:
         self.companions = tuple(each for how, _ in indexes for each in how.companions)
         self.needs_row = any(index.needs_row for _, index in indexes)
         self.is_per_tenant = any(how.per_tenant for how, _ in indexes)
+        is_plain = len(indexes) == 1 and indexes[0][0].is_plain and indexes[0][0].prefix is None
+        self._plain = indexes[0][1].tag if is_plain else None  # the usual index, which takes the shortest way
 
     @property
     def each(self) -> tuple[FieldIndexes, ...]:
@@ -75,6 +77,11 @@ class FieldIndexes:
         Raises:
             TypeError, ValueError, KeyProviderError, KeyStoreError, ConfigurationError: as for `BlindIndex.tag`.
         """
+        if self._plain is not None and value is not None:
+            try:
+                return {self.companions[0]: self._plain(value, tenant=tenant)}
+            except NothingToTagError:
+                return {self.companions[0]: None}
         stored: StoredTags = dict.fromkeys(self.companions)
         if value is None:
             return stored
