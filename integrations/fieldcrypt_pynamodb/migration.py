@@ -7,11 +7,11 @@ from functools import cache
 from typing import Any
 
 from pynamodb.attributes import ListAttribute, MapAttribute
-from pynamodb.constants import NULL
+from pynamodb.constants import BINARY, NULL
 from pynamodb.models import Model
 
 from fieldcrypt import ConfigurationError, Encryptor, Field
-from fieldcrypt.spi.migration import PassedOverError, UnitError
+from fieldcrypt.spi.migration import PassedOverError, Place, UnitError
 from fieldcrypt_pynamodb.attribute.encrypted import EncryptedAttribute
 from fieldcrypt_pynamodb.attribute.tables import table_of
 from fieldcrypt_pynamodb.binding.item_key import Item
@@ -95,8 +95,8 @@ class MigratedModel:
 
     def _refuse_if_filled(self, item: Item, own: Sequence[Any], what: str) -> None:
         """Raise UnitError if an item has protected attributes of some class beside its own ones."""
-        own_names = {name for each in own for name in (each.name, each.companion)}
-        names = {name for each in self.attributes for name in (each.name, each.companion)} - own_names
+        own_names = {name for each in own for name in (each.name, *each.companions)}
+        names = {name for each in self.attributes for name in (each.name, *each.companions)} - own_names
         if any(_is_filled(item.get(name)) for name in names):
             raise UnitError(f"the item has protected attributes, and is {what}")
 
@@ -137,18 +137,18 @@ class _Attribute:
         self.name = name
         self.encryptor, self.field, self.pad = encryptor, field, attribute.protection.pad
         self.context, self.accepted = context, attribute.protection.accepted
-        self.index = attribute.index
         # Alike in classes that inherit it.
-        self.declared = (self.name, field.name, str(field), self.pad, str(self.context), str(self.index))
-        self.companion = None if tagger is None else tagger.companion.attr_name
+        self.declared = (self.name, field.name, str(field), self.pad, str(self.context), str(attribute.index))
+        self.indexed = () if attribute.index is None or tagger is None else (attribute.index,)
+        self.companions: tuple[str, ...] = () if tagger is None else (tagger.companion.attr_name,)
         self.of_plaintext, self.as_plaintext = attribute._conversion.of_plaintext, attribute._conversion.as_plaintext
         self.to_field = attribute._to_field
         self._tagger = tagger
 
-    def tag(self, value: Any, tenant: str | None) -> bytes:
+    def tags(self, value: Any, place: Place) -> Mapping[str, Any]:
         if self._tagger is None:
-            raise TypeError(f"{self.name} is not searchable")
-        return bytes(self._tagger.tag(value, tenant))
+            return {}
+        return {self.companions[0]: None if value is None else {BINARY: bytes(self._tagger.tag(value, place.tenant))}}
 
 
 def _attributes(model: type[Model]) -> list[_Attribute]:

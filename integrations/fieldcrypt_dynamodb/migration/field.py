@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 from fieldcrypt.migration import ExaminedValue, ValueStatus
 from fieldcrypt.spi import element_context, is_envelope
-from fieldcrypt.spi.migration import Cell, Examination, Place, ProtectedField, UnitError, name_of
-from fieldcrypt_dynamodb.item.plaintext import is_kept, stored, wire
+from fieldcrypt.spi.migration import Cell, Examination, Place, ProtectedField, UnitError, described_index, name_of
+from fieldcrypt_dynamodb.item.plaintext import is_kept, stored
 from fieldcrypt_dynamodb.migration.target import MigratedAttribute
 
-__all__ = ["MigratedField", "LegacyValue", "NestedField"]
+__all__ = ["MigratedField", "LegacyValue", "NestedField", "as_cell"]
 
 
 class LegacyValue(NamedTuple):
@@ -23,6 +23,11 @@ class LegacyValue(NamedTuple):
         return "LegacyValue(…)"
 
 
+def as_cell(tag: Any) -> Any:
+    """Return a tag, or a set of tags, in DynamoDB's own form, in the one order in which sets can be compared."""
+    return {"BS": sorted(map(bytes, tag["BS"]))} if tag is not None and "BS" in tag else tag
+
+
 class MigratedField(ProtectedField):
     """A protected attribute, which is migrated in place: a `ProtectedField`. Values are in DynamoDB's own form.
 
@@ -32,7 +37,7 @@ class MigratedField(ProtectedField):
     def __init__(self, attribute: MigratedAttribute) -> None:
         self._attribute = of = attribute
         self.name = self.stored_name = of.name
-        self.tag_names = () if of.companion is None else (of.companion,)
+        self.tag_names = of.companions
         self._examination = Examination(of.encryptor, of.field, of.accepted, of.pad, of.of_plaintext, of.to_field)
 
     @property
@@ -67,10 +72,7 @@ class MigratedField(ProtectedField):
         return {"B": self._attribute.field.encrypt(value, tenant=place.tenant, context=place.context)}
 
     def tags(self, value: Any, place: Place) -> Mapping[str, Any]:
-        index, name = self._attribute.index, self._attribute.companion
-        if index is None or name is None:
-            return {}
-        return {name: None if value is None else wire(index.stored(self._attribute.tag(value, place.tenant)))}
+        return {name: as_cell(tag) for name, tag in self._attribute.tags(value, place).items()}
 
     def as_plaintext(self, value: Any) -> Any:
         plain = self._attribute.as_plaintext(value)
@@ -81,11 +83,14 @@ class MigratedField(ProtectedField):
     def declared(self) -> Iterator[str]:
         """Yield what decides what is written (see `digest.about`)."""
         of = self._attribute
-        yield from (of.name, of.field.name, repr(of.field), str(of.pad), str(of.companion))
+        yield from (of.name, of.field.name, repr(of.field), str(of.pad), str(next(iter(of.companions), None)))
         if of.context is not None:
             yield repr(sorted(of.context.items()))
-        if of.index is not None:
-            yield from (name_of(of.index.normaliser), str(of.index.tag_size), str(of.index.per_tenant))
+        for index in of.indexed:
+            if index.is_plain:  # as it was before there were others
+                yield from (name_of(index.normaliser), str(index.tag_size), str(index.per_tenant))
+            else:
+                yield from described_index(index)
         if of.accepted is not None:
             yield str(of.accepted.plaintext_until is not None)
             yield from (each.journal_text for each in of.accepted.previous_fields)

@@ -13,7 +13,7 @@ from fieldcrypt_dynamodb.item.nested.occurrences import Occurrence, occurrences,
 from fieldcrypt_dynamodb.item.nested.shape import Found
 from fieldcrypt_dynamodb.item.plaintext import is_null, part_of
 from fieldcrypt_dynamodb.item.values import bytes_of, to_python
-from fieldcrypt_dynamodb.migration.field import LegacyValue, MigratedField, NestedField
+from fieldcrypt_dynamodb.migration.field import LegacyValue, MigratedField, NestedField, as_cell
 from fieldcrypt_dynamodb.migration.target import Item, MigratedTable
 
 __all__ = ["MigratedItem"]
@@ -114,7 +114,7 @@ class MigratedItem:
         return change
 
     def _tags(self, field: MigratedField) -> Mapping[str, Any]:
-        return {name: self.raw.get(name) for name in field.tag_names}
+        return {name: as_cell(self.raw.get(name)) for name in field.tag_names}
 
     def _cell(self, field: MigratedField) -> Cell:
         value = self.raw.get(field.stored_name)

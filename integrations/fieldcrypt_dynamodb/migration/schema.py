@@ -42,10 +42,13 @@ def _unfit(table: MigratedTable, found: Description, expires_by: str | None) -> 
                     "Protected(…, index=…), with an index on its tags, and delete this one"
                 )
     for attribute in table.attributes:
-        kind = "B" if attribute.index is None or attribute.index.prefix is None else "S"
-        if attribute.companion is not None and kinds.get(attribute.companion, kind) != kind:
-            form = "binary" if kind == "B" else "text"
-            yield f"{table.name}.{attribute.companion} is a key of an index, and not {form}, as tags are"
+        for how in attribute.indexed:
+            kind, form = ("B", "binary") if how.prefix is None else ("S", "text")
+            for companion in how.companions:
+                if how.one_companion and companion in kinds:
+                    yield f"{table.name}.{companion} is a key of an index, which takes no sets, and is a set of tags"
+                elif kinds.get(companion, kind) != kind:
+                    yield f"{table.name}.{companion} is a key of an index, and not {form}, as tags are"
     if expires_by in protected:
         yield f"{table.name}.{expires_by} says when items expire, which DynamoDB has to read: it cannot be protected"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from fieldcrypt import NO_TENANT, ConfigurationError, DecryptionError, Encryptor, Field, IndexedBy
+from fieldcrypt import NO_TENANT, ConfigurationError, Encryptor, Field, IndexedBy
 from fieldcrypt.spi import Accepted
-from fieldcrypt.spi.migration import PassedOverError
+from fieldcrypt.spi.migration import PassedOverError, Place, tags_of
 from fieldcrypt_dynamodb.item.description import TableDescription
 from fieldcrypt_dynamodb.item.entities.entities import Entities
 from fieldcrypt_dynamodb.item.forms import PYTHON, WIRE
@@ -15,6 +15,7 @@ from fieldcrypt_dynamodb.item.items import Items
 from fieldcrypt_dynamodb.item.nested.shape import Shape
 from fieldcrypt_dynamodb.item.plaintext import to_value
 from fieldcrypt_dynamodb.item.seal import Sealing
+from fieldcrypt_dynamodb.item.tags.indexes import wire_tag
 from fieldcrypt_dynamodb.item.values import bytes_of
 from fieldcrypt_dynamodb.protected_table import ProtectedTable
 
@@ -32,12 +33,12 @@ class MigratedAttribute(Protocol):
     pad: int | None
     context: Mapping[str, str] | None  # the field's own
     accepted: Accepted | None
-    companion: str | None  # the attribute with its tags, if it is searchable
-    index: IndexedBy | None
+    indexed: Sequence[IndexedBy]  # its indexes, but those with tags in the key of items, which stay as they are
+    companions: tuple[str, ...]  # the attributes with their tags
     to_field: Callable[[Any], Any]  # the field's value of one that the application has
     of_plaintext: Callable[[Any], Any]  # a value of the field's; see `fieldcrypt.spi.Reading`
     as_plaintext: Callable[[Any], Item]  # the way back, to DynamoDB's form
-    tag: Callable[[Any, str | None], bytes]  # of a value and a tenant; it has a companion
+    tags: Callable[[Any, Place], Mapping[str, Any]]  # see `ProtectedField.tags`
 
 
 class MigratedSeal:
@@ -129,17 +130,11 @@ class _Attribute:
         self.name = name
         self.encryptor, self.field, self.pad = table.encryptor, table.fields[name], protection.pad
         self.context, self.accepted = protection.context, protection.accepted
-        indexes = [how for how in protection.indexes if how.companion not in table.key]  # a tag in a key stays as it is
-        if len(indexes) > 1 or not all(how.is_plain for how in indexes):
-            raise ConfigurationError(f"{table.name}.{name}: several indexes, and those of parts, are not migrated yet")
-        self.companion = indexes[0].companion if indexes else None
+        self.indexed = [how for how in protection.indexes if how.companion not in table.key]
+        self.companions = tuple(companion for how in self.indexed for companion in how.companions)
+        every = table.indexes.of[name].each if name in table.indexes.of else ()
+        self._indexes = [each for each in every if each.companions[0] not in table.key]
         self.of_plaintext, self._to_field = to_value(protection.type), PYTHON.conversion(protection.type).to_field
-        self.index = indexes[0] if indexes else None
-        path = table.paths[name]
-        made = protection.blind_indexes(
-            table.encryptor, f"{table.fields_name}.{path.first}", path=path.text if path.context else None
-        )
-        self._index = next(iter(made), None)
         self._from_field = WIRE.conversion(protection.type).from_field
 
     def to_field(self, value: Any) -> Any:
@@ -149,10 +144,8 @@ class _Attribute:
         found: Item = value if self._from_field is None else self._from_field(value)
         return found
 
-    def tag(self, value: Any, tenant: str | None) -> bytes:
-        if self._index is None:
-            raise DecryptionError
-        return self._index.tag(value, tenant=tenant)
+    def tags(self, value: Any, place: Place) -> Mapping[str, Any]:
+        return tags_of(self._indexes, value, place, as_stored=wire_tag)
 
 
 class _Table:
