@@ -38,8 +38,9 @@ from fieldcrypt.format.seal import seal_digest
 from fieldcrypt.keys.record.claim import claim_of, claim_place, claimed
 from fieldcrypt.keys.record.data_key import DataKey
 from fieldcrypt.keys.rotation import next_created, presumed
-from fieldcrypt.normalisers import NORMALISERS
+from fieldcrypt.normalisers import NORMALISERS, canonical
 from fieldcrypt_dynamodb.item.values import to_python
+from tests.vectors.generate import kind_of
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 FILES = sorted(VECTORS.glob("*.json"))
@@ -67,6 +68,7 @@ def load(path: Path) -> dict[str, Any]:
                 "prefix",
                 "normaliser",
                 "normalised",
+                "index",
             )
             and not (name == "record" and vector["kind"] == "path")
         ):
@@ -205,6 +207,34 @@ def read_tag(vector: dict[str, Any]) -> None:
         assert IndexedBy("email_tag", prefix=vector["prefix"]).stored(vector["tag"]) == vector["text"]
 
 
+def read_term(vector: dict[str, Any]) -> None:
+    record = KeyRecord.from_bytes(vector["key_id"], vector["record"])
+    store = MemoryKeyStore()
+    store.add(record)
+    values = [Codec(object).decode(bytes.fromhex(value)) for value in vector["values"]]
+    is_compound = vector["of"][0] == "compound"
+    index = Encryptor(LocalKeyProvider(vector["local_key"]), store).search_index(
+        vector["field"],
+        dict if is_compound else type(values[0]),
+        index=vector["index"],
+        of=kind_of(vector["of"], values),
+        tag_size=vector["size"],
+        path=vector.get("path"),
+        partitions=vector.get("partitions", 1),
+        accept_leakage=True,
+        accept_low_cardinality=True,
+    )
+    if any(Codec(type(value)).encode(canonical(value)) != Codec(type(value)).encode(value) for value in values):
+        raise ValueError("that is not what is tagged")
+    value = dict(zip((name for name, _ in vector["of"][1]), values, strict=True)) if is_compound else values[0]
+    tenant = vector.get("tenant", record.tenant)
+    if not index._macs.searching(tenant):
+        raise KeyNotFoundError("no index key of this tenant")
+    tags = index.stored_tags(value, tenant=tenant, row=vector.get("row"))
+    found = dict(zip((level.name for level in index.levels), (tag.hex() for tag in tags), strict=True))
+    assert {level: found[level] for level in vector["tags"]} == vector["tags"]
+
+
 def read_normalise(vector: dict[str, Any]) -> None:
     assert NORMALISERS[vector["normaliser"]](vector["text"]) == vector["normalised"]
 
@@ -234,6 +264,7 @@ READERS = {
     "claim": read_claim,
     "choice": read_choice,
     "tag": read_tag,
+    "term": read_term,
     "normalise": read_normalise,
     "value": read_value,
     "text": read_text,
@@ -248,7 +279,7 @@ def test_fieldcrypt_reads_what_it_should_and_refuses_the_rest(path: Path) -> Non
         READERS[vector["kind"]](vector)
     else:
         kind = vector["kind"]
-        misuse = (ValueError, TypeError) if kind == "tag" else ()
+        misuse = (ValueError, TypeError) if kind in ("tag", "term") else ()
         with pytest.raises(ValueError if kind in ("context", "path", "normalise") else (FieldcryptError, *misuse)):
             READERS[vector["kind"]](vector)
 

@@ -17,7 +17,7 @@ import sys
 import unicodedata
 from collections import Counter
 from collections.abc import Callable
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from itertools import pairwise
@@ -482,9 +482,7 @@ def compute_tag(key: Key, field: str, path: str | None, plaintext: bytes, size: 
     need(key.purpose == "blind-index", "purpose of the key")
     need(1 <= size <= 32, "size of the tag")
     need(1 <= len(field.encode()) <= 255, "length of the field name")
-    kind, body = read_plaintext(plaintext)
-    need(plaintext[0] & 0x80 == 0, "padded")
-    need(kind != "cbor" or has_one_form(body), "no value that has tags, or not in its one form")
+    one_form(plaintext)
     context = encode_context({"fieldcrypt:field": field} | ({} if path is None else {"path": path}))
     message = len(context).to_bytes(4, "big") + context + plaintext
     return hmac.digest(hkdf(key.data_key, "fieldcrypt/v1 blind index"), message, hashlib.sha256)[:size]
@@ -519,6 +517,171 @@ def normalised(name: str, text: str) -> str:
     need(name == "casefold", "normaliser")
     once = unicodedata.normalize("NFKD", unicodedata.normalize("NFD", text).casefold())
     return unicodedata.normalize("NFC", unicodedata.normalize("NFKD", once.casefold()))
+
+
+# Section 14: terms
+
+Terms = dict[str, bytes | None]  # plaintexts by level; none at a level that the value does not reach
+
+
+def one_form(plaintext: bytes) -> tuple[str, bytes]:
+    kind, body = read_plaintext(plaintext)
+    need(plaintext[0] & 0x80 == 0, "padded")
+    need(kind != "cbor" or has_one_form(body), "no value that has tags, or not in its one form")
+    return kind, body
+
+
+def text_of(plaintext: bytes) -> str:
+    kind, body = one_form(plaintext)
+    need(kind == "text", "no text")
+    return body.decode()
+
+
+def moment_of(body: bytes) -> date:
+    """The date, or the date and time, that a CBOR item is."""
+    major, _, argument = cbor_head(reader := Reader(body))
+    need(major == 6 and argument in (0, 1004, 64514), "no date")
+    text = cbor_string(reader, 3).decode()
+    return date.fromisoformat(text) if argument == 1004 else datetime.fromisoformat(text)
+
+
+def terms_equal(values: list[bytes]) -> tuple[Terms, str]:
+    one_form(values[0])
+    return {"equal": values[0]}, ""
+
+
+def terms_part(values: list[bytes], name: str, version: int) -> tuple[Terms, str]:
+    need(version >= 1, "version")
+    return {f"part {name}": part_of(name, values[0])}, "" if version == 1 else f"version {version}"
+
+
+def part_of(name: str, plaintext: bytes) -> bytes:
+    word, _, number = name.partition(" ")
+    if word in ("first", "last"):
+        need(re.fullmatch("[1-9][0-9]*", number) is not None, "number of characters")
+        text = text_of(plaintext)
+        return b"\x02" + (text[: int(number)] if word == "first" else text[-int(number) :]).encode()
+    if name == "domain":
+        found = text_of(plaintext).rpartition("@")
+        need(found[1] != "" and found[2] != "", "no domain")
+        return b"\x02" + normalised("casefold", found[2]).encode()
+    need(name in ("year", "month"), "no part that is the same everywhere")
+    moment = moment_of(one_form(plaintext)[1])
+    return b"\x03" + cbor_of(moment.year if name == "year" else moment.month)
+
+
+def terms_prefix(values: list[bytes], shortest: int, longest: int) -> tuple[Terms, str]:
+    need(1 <= shortest <= longest, "lengths")
+    text, lengths = text_of(values[0]), range(shortest, longest + 1)
+    return {f"prefix {n}": b"\x02" + text[:n].encode() if len(text) >= n else None for n in lengths}, ""
+
+
+def terms_suffix(values: list[bytes], shortest: int, longest: int) -> tuple[Terms, str]:
+    need(1 <= shortest <= longest, "lengths")
+    text, lengths = text_of(values[0]), range(shortest, longest + 1)
+    return {f"suffix {n}": b"\x02" + text[len(text) - n :].encode() if len(text) >= n else None for n in lengths}, ""
+
+
+def terms_range(
+    values: list[bytes], low: str, high: str, width: str, radix: int, levels: list[int]
+) -> tuple[Terms, str]:
+    need(2 <= radix <= 256, "radix")
+    need(number_text(width) == width and Fraction(width) > 0, "resolution")
+    body = values[0][1:]
+    need(values[0][0] == 3, "no value on a scale")
+    if body[0] == 0xFB:
+        place, value = Fraction, struct.unpack(">d", body[1:])[0]
+    else:
+        need(has_one_form(body), "not in its one form")
+        place, value = scale_of(body)
+    need(isinstance(value, date) or abs(value) < float("inf"), "no number, or infinite")
+    if isinstance(value, date):
+        ends: list[Any] = [type(value).fromisoformat(each) for each in (low, high)]
+        need([each.isoformat() for each in ends] == [low, high], "spelling of a bound")
+        need(
+            not isinstance(value, datetime) or all((each.tzinfo is None) == (value.tzinfo is None) for each in ends), ""
+        )
+    else:
+        ends = [Fraction(each) for each in (low, high)]
+        need([number_text(each) for each in (low, high)] == [low, high], "spelling of a bound")
+    need(place(ends[0]) <= place(value) <= place(ends[1]), "beyond the bounds")
+    leaf = (place(value) - place(ends[0])) // Fraction(width)
+    nodes = {level: leaf // radix**level for level in levels}
+    return {f"range {at}": b"\x03" + cbor_of([at, node]) for at, node in nodes.items()}, f"{low} {high} {width} {radix}"
+
+
+def scale_of(body: bytes) -> tuple[Any, Any]:
+    """What says where values of one type lie, and the value that a CBOR item is."""
+    major, _, argument = cbor_head(reader := Reader(body))
+    if major in (0, 1):
+        return Fraction, argument if major == 0 else -1 - argument
+    need(major == 6 and argument in (0, 1004, 64513, 64514), "no value on a scale")
+    if argument == 64513:
+        return Fraction, Decimal(cbor_string(reader, 3).decode())
+    if argument == 1004:
+        return lambda day: Fraction(day.toordinal()), moment_of(body)
+    second = Fraction(1, 1_000_000)
+    return (
+        lambda moment: (moment.replace(tzinfo=None) - datetime.min) // timedelta(microseconds=1) * second,
+        moment_of(body),
+    )
+
+
+def terms_compound(values: list[bytes], members: list[tuple[str, str | None]]) -> tuple[Terms, str]:
+    need(len(members) >= 2 and len(values) == len(members), "members")
+    pairs, parts = b"", []
+    for at, (plaintext, (name, part)) in enumerate(zip(values, members, strict=True)):
+        if part is not None:
+            parts.append(f"{at} {part}")
+            plaintext = part_of(part, plaintext)
+        kind, body = one_form(plaintext)
+        item = body if kind == "cbor" else cbor_of(body.decode() if kind == "text" else body)
+        pairs += b"\x82" + cbor_of(name) + item
+    return {"compound": b"\x03" + cbor_start(4, len(members)) + pairs}, ", ".join(parts)
+
+
+TERMS: dict[str, Callable[..., tuple[Terms, str]]] = {
+    "equal": terms_equal,
+    "part": terms_part,
+    "prefix": terms_prefix,
+    "suffix": terms_suffix,
+    "range": terms_range,
+    "compound": terms_compound,
+}
+
+
+def check_term(vector: Vector) -> Vector:
+    key = open_record(unhex(vector, "local_key", "{32}"), unhex(vector, "key_id", "{16}"), unhex(vector, "record"))
+    need("tenant" not in vector or vector["tenant"] == key.tenant, "tenant of the key")
+    need(key.purpose == "blind-index", "purpose of the key")
+    need(1 <= vector["size"] <= 32, "size of the tag")
+    need(all(1 <= len(vector[name].encode()) <= 255 for name in ("field", "index")), "length of a name")
+    kind, *how = vector["of"]
+    terms, parameters = TERMS[kind]([bytes.fromhex(each) for each in vector["values"]], *how)
+    partitions = vector.get("partitions", 1)
+    need(1 <= partitions <= 256 and (partitions == 1 or kind in ("equal", "part", "compound")), "partitions")
+    said = [parameters] * (parameters != "") + [f"partitions {partitions}"] * (partitions > 1)
+    context = {"fieldcrypt:field": vector["field"], "fieldcrypt:index": vector["index"]}
+    context |= {"path": vector["path"]} if "path" in vector else {}
+    context |= {"fieldcrypt:parameters": " ".join(said)} if said else {}
+
+    def tagged(level: str, message: bytes, **more: str) -> bytes:
+        encoded = encode_context({**context, "fieldcrypt:level": level, **more})
+        message = len(encoded).to_bytes(4, "big") + encoded + message
+        return hmac.digest(hkdf(key.data_key, "fieldcrypt/v1 blind index"), message, hashlib.sha256)
+
+    more = {}
+    if partitions > 1:
+        chosen = tagged("partition", encode_context(vector.get("row", {})))
+        more = {"fieldcrypt:partition": str(int.from_bytes(chosen[:8], "big") % partitions)}
+    found = {}
+    for level, term in terms.items():
+        if term is None:
+            tag = tagged(f"dummy {level.partition(' ')[2]}", encode_context(vector.get("row", {})))
+        else:
+            tag = tagged(level, term, **more)
+        found[level] = tag[: vector["size"]].hex()
+    return {"tags": found}
 
 
 # Section 13: text form
@@ -644,18 +807,22 @@ def check_normalise(vector: Vector) -> Vector:
 
 
 def cbor_of(value: Any) -> bytes:
-    """CBOR of what section 12 needs: arrays, texts, byte strings, booleans."""
+    """CBOR of what sections 12 and 14 need: arrays, texts, byte strings, booleans, integers from 0."""
     if isinstance(value, bool):
         return b"\xf5" if value else b"\xf4"
+    if isinstance(value, int):
+        return cbor_start(0, value)
     if isinstance(value, list):
-        major, size, content = 4, len(value), b"".join(map(cbor_of, value))
-    else:
-        content = value.encode() if isinstance(value, str) else value
-        major, size = (3 if isinstance(value, str) else 2), len(content)
-    if size < 24:
-        return bytes([major << 5 | size]) + content
-    width = next(width for width in (1, 2, 4) if size < 256**width)
-    return bytes([major << 5 | {1: 24, 2: 25, 4: 26}[width]]) + size.to_bytes(width, "big") + content
+        return cbor_start(4, len(value)) + b"".join(map(cbor_of, value))
+    content = value.encode() if isinstance(value, str) else value
+    return cbor_start(3 if isinstance(value, str) else 2, len(content)) + content
+
+
+def cbor_start(major: int, argument: int) -> bytes:
+    if argument < 24:
+        return bytes([major << 5 | argument])
+    width = next(width for width in (1, 2, 4, 8) if argument < 256**width)
+    return bytes([major << 5 | {1: 24, 2: 25, 4: 26, 8: 27}[width]]) + argument.to_bytes(width, "big")
 
 
 def number_text(text: str) -> str:
@@ -712,6 +879,7 @@ KINDS: dict[str, Callable[[Vector], Vector]] = {
     "claim": check_claim,
     "choice": check_choice,
     "tag": check_tag,
+    "term": check_term,
     "normalise": check_normalise,
     "value": check_value,
     "text": check_text,

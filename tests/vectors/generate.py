@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path as FilePath
@@ -34,7 +35,9 @@ from fieldcrypt.keys.record.data_key import DataKey
 from fieldcrypt.keys.record.record import MAX_TIME, KeyRecord, Purpose, WrappedKey, sorted_wraps, wrap_context
 from fieldcrypt.keys.record.tombstone import Tombstone
 from fieldcrypt.keys.stores.store import MemoryKeyStore
-from fieldcrypt.normalisers import NORMALISERS
+from fieldcrypt.normalisers import NORMALISERS, canonical
+from fieldcrypt.search import Kind, Part, Prefixes, Range, Suffixes, domain, first, last, month, year
+from fieldcrypt.search.kinds.compound import Compound
 
 DIRECTORY = FilePath(__file__).parent
 
@@ -52,7 +55,7 @@ def main() -> None:
         old.unlink()
     of_keys, of_values = (
         (records, tombstones, claims, choices),
-        (values, shreddings, tags, normalised, item_seals, texts),
+        (values, shreddings, tags, terms, normalised, item_seals, texts),
     )
     for scenario in (xaes, contexts, paths, plaintexts, *of_keys, *of_values):
         _fix_randomness(scenario.__name__)
@@ -675,6 +678,141 @@ def _write_tag(
     if "prefix" in members:
         members = members | {"text": IndexedBy("tag", prefix=members["prefix"]).stored(tag)}
     success(f"tag-{name}", reason, **members, plaintext=plaintext, size=size, tag=tag)
+
+
+def terms() -> None:
+    _, record = make_record(TENANT, Purpose.BLIND_INDEX)
+    store = MemoryKeyStore()
+    store.add(record)
+    encryptor = Encryptor(LocalKeyProvider(LOCAL_KEY), store)
+    common: dict[str, Any] = {
+        "kind": "term", "local_key": LOCAL_KEY, "key_id": record.key_id, "record": record.to_bytes(),
+        "field": "patients.name", "index": "name_search", "size": 16,
+    }  # fmt: skip
+    cet, born = timezone(timedelta(hours=1)), ["range", "1900-01-01", "2100-01-01", "1", 4, [0, 2, 6]]
+    row, mail = {"row": "42"}, "ann@Stra\u00dfe.example"
+    members: list[Any] = ["compound", [["surname", None], ["born", None]]]
+    with_part: list[Any] = ["compound", [["clinic_id", None], ["email", "domain"]]]
+    who = ("meyer", date(1990, 2, 28))
+    hours = ["range", "2020-01-01T00:00:00+00:00", "2021-01-01T00:00:00+00:00", "3600", 16, [0, 1]]
+    local = ["range", "2020-01-01T00:00:00", "2021-01-01T00:00:00.500000", "0.5", 16, [0, 3]]
+    good: dict[str, tuple[str, list[Any], tuple[Any, ...], dict[str, Any]]] = {
+        "equal": ("a named index for equality", ["equal"], ("meyer",), {}),
+        "equal-decimal": ("2000.0, in its one form", ["equal"], (Decimal("2000.0"),), {}),
+        "other-index": ("another name: another tag", ["equal"], ("meyer",), {"index": "other"}),
+        "other-field": ("another field", ["equal"], ("meyer",), {"field": "staff.name"}),
+        "nested": ("a value at a path", ["equal"], ("meyer",), {"path": "name.last"}),
+        "longest-index": ("a name of 255 bytes", ["equal"], ("meyer",), {"index": "\u00fc" * 127 + "x"}),
+        "one-byte": ("the first byte of term-equal", ["equal"], ("meyer",), {"size": 1}),
+        "longest": ("32 bytes", ["equal"], ("meyer",), {"size": 32}),
+        "partitions": ("one of four tags", ["equal"], ("meyer",), {"partitions": 4, "row": row}),
+        "partitions-row": ("of another row", ["equal"], ("meyer",), {"partitions": 4, "row": {"row": "43"}}),
+        "partitions-most": ("of 256, and a key of two columns", ["equal"], ("meyer",),
+            {"partitions": 256, "row": {"row.1": "7", "row.2": "a"}}),
+        "last": ("the last four", ["part", "last 4", 1], ("078051120",), {}),
+        "first": ("the first two", ["part", "first 2", 1], ("\U0001f600\u00e9x",), {}),
+        "last-short": ("all of a shorter text", ["part", "last 4", 1], ("112",), {}),
+        "last-empty": ("an empty text", ["part", "last 4", 1], ("",), {}),
+        "domain": ("what follows the last @, case folded", ["part", "domain", 1], ("a@b@" + mail,), {}),
+        "year": ("of a date", ["part", "year", 1], (date(1990, 2, 28),), {}),
+        "year-utc": ("the year in UTC", ["part", "year", 1], (datetime(2026, 1, 1, 0, 30, tzinfo=cet),), {}),
+        "month": ("of a date and time", ["part", "month", 1], (datetime(1990, 2, 28, 12),), {}),
+        "version": ("another version of a part", ["part", "domain", 2], (mail,), {}),
+        "part-partitions": ("a version, and partitions", ["part", "domain", 2], (mail,), {"partitions": 4, "row": row}),
+        "prefix": ("prefixes of 3 to 5", ["prefix", 3, 5], ("meyers",), {"row": row}),
+        "prefix-dummies": ("a text of 4, so one dummy", ["prefix", 3, 5], ("meye",), {"row": row}),
+        "prefix-none": ("an empty text: dummies alone", ["prefix", 3, 5], ("",), {"row": row}),
+        "prefix-none-row": ("those of another row", ["prefix", 3, 5], ("",), {"row": {"row": "43"}}),
+        "prefix-characters": ("characters are code points", ["prefix", 1, 3], ("\U0001f600e\u0301",), {"row": row}),
+        "suffix": ("suffixes of 2 to 4, and a dummy", ["suffix", 2, 4], ("abc",), {"row": row}),
+        "range-date": ("days, in a tree of radix 4", born, (date(1990, 2, 28),), {}),
+        "range-first": ("the minimum", born, (date(1900, 1, 1),), {}),
+        "range-last": ("the maximum", born, (date(2100, 1, 1),), {}),
+        "range-radix": ("another radix: unrelated tags", [*born[:4], 16, [0, 3]], (date(1990, 2, 28),), {}),
+        "range-int": ("integers, the minimum below 0", ["range", "-100", "9999", "10", 2, [0, 5]], (-11,), {}),
+        "range-decimal": ("decimal numbers", ["range", "-0.5", "1000", "0.25", 4, [0, 1]], (Decimal("1.13"),), {}),
+        "range-float": ("floating point numbers, exactly", ["range", "0", "1000", "0.5", 4, [0]], (0.1 + 0.9,), {}),
+        "range-instant": ("hours, in UTC", hours, (datetime(2020, 3, 1, 12, 59, 59, tzinfo=cet),), {}),
+        "range-local": ("half seconds, without an offset", local, (datetime(2020, 3, 1, 12, 59, 59, 500_000),), {}),
+        "compound": ("a surname and a birthday", members, who, {"field": "patients"}),
+        "compound-types": ("an integer and a text differ", members, ("5", 5), {"field": "patients"}),
+        "compound-types-other": ("the other way round", members, (5, "5"), {"field": "patients"}),
+        "compound-boundaries": ("so do the places of a text's ends", members, ("ab", "c"), {"field": "patients"}),
+        "compound-bytes": ("bytes, and a decimal number", members, (b"meyer", Decimal(1)), {"field": "patients"}),
+        "compound-part": ("a part of one", with_part, ("7", mail), {"field": "patients"}),
+        "compound-partitions": ("with partitions", with_part, ("7", mail),
+            {"field": "patients", "partitions": 3, "row": row}),
+    }  # fmt: skip
+    for name, (reason, of, values, more) in good.items():
+        how = common | more
+        index = encryptor.search_index(
+            how["field"], dict if of[0] == "compound" else type(values[0]), index=how["index"],
+            of=kind_of(of, list(values)), tag_size=how["size"], path=how.get("path"),
+            partitions=how.get("partitions", 1), accept_leakage=True, accept_low_cardinality=True,
+        )  # fmt: skip
+        value = values[0] if of[0] != "compound" else dict(zip((name for name, _ in of[1]), values, strict=True))
+        tags = zip(index.levels, index.stored_tags(value, tenant=TENANT, row=how.get("row")), strict=True)
+        found = {level.name: tag.hex() for level, tag in tags if of[0] != "range" or int(level.suffix) in of[5]}
+        success(f"term-{name}", reason, **how, of=of, values=_plaintexts(*map(canonical, values)), tags=found)
+
+    def bad(name: str, reason: str, of: list[Any], *values: Any, **more: Any) -> None:
+        failure(f"term-{name}", reason, **{**common, "of": of, "values": _plaintexts(*values), **more})
+
+    _, values_record = make_record(TENANT)
+    whose = {"key_id": values_record.key_id, "record": values_record.to_bytes()}
+    bad("value-key", "the data key is one for values", ["equal"], "meyer", **whose)
+    bad("other-tenant", "computed for another tenant", ["equal"], "meyer", tenant="clinic-6")
+    bad("no-index", "an index without a name", ["equal"], "meyer", index="")
+    bad("size-33", "a tag longer than HMAC-SHA-256", ["equal"], "meyer", size=33)
+    bad("form", "a value that is not in its one form", ["equal"], Decimal("1.0"))
+    bad("partitions-none", "no partition at all", ["equal"], "meyer", partitions=0, row=row)
+    bad("partitions-257", "more than 256", ["equal"], "meyer", partitions=257, row=row)
+    bad("partitions-no-row", "nothing to choose a partition by", ["equal"], "meyer", partitions=4)
+    bad("prefix-partitions", "prefixes have no partitions", ["prefix", 3, 5], "meyers", partitions=4, row=row)
+    bad("prefix-no-row", "nothing to make a dummy of", ["prefix", 3, 5], "me")
+    bad("prefix-0", "a prefix of no characters", ["prefix", 0, 5], "meyer", row=row)
+    bad("prefix-order", "no length at all", ["prefix", 5, 3], "meyer", row=row)
+    bad("prefix-int", "numbers have no prefixes", ["prefix", 1, 3], 12345, row=row)
+    bad("domain-none", "a text without @", ["part", "domain", 1], "ann")
+    bad("domain-empty", "nothing follows the @", ["part", "domain", 1], "ann@")
+    bad("year-text", "a text has no year", ["part", "year", 1], "1990-02-28")
+    bad("range-below", "below the minimum", born, date(1899, 12, 31))
+    bad("range-above", "beyond the maximum", born, date(2100, 1, 2))
+    bad("range-nan", "not-a-number has no place", ["range", "0", "1000", "0.5", 4, [0]], Decimal("NaN"))
+    bad("range-infinity", "nor has infinity", ["range", "0", "1000", "0.5", 4, [0]], Decimal("Infinity"))
+    bad("range-radix-1", "a radix of 1", [*born[:4], 1, [0]], date(1990, 2, 28))
+    bad("range-offset", "a time without an offset among instants", hours, datetime(2020, 3, 1))
+    bad("range-text", "a text has no place", ["range", "0", "1000", "1", 4, [0]], "5")
+    bad("compound-one", "a compound of one member", ["compound", [["surname", None]]], "meyer", field="patients")
+    bad("compound-missing", "a member is missing", members, "meyer", field="patients")
+    bad("compound-form", "a member without a form", members, "meyer", Decimal("NaN"), field="patients")
+
+
+def _plaintexts(*values: Any) -> list[str]:
+    return [codecs.Codec(type(value)).encode(value).hex() for value in values]
+
+
+def kind_of(of: list[Any], values: list[Any]) -> Kind | None:
+    """Return the kind of index that a vector describes, for values such as these."""
+    name, *how = of
+    if name == "range":
+        of_type: Any = type(values[0])
+        read = of_type.fromisoformat if issubclass(of_type, date) else of_type
+        width: Any = timedelta(**{"seconds" if of_type is datetime else "days": float(how[2])})
+        width = width if issubclass(of_type, date) else read(how[2])
+        return Range(read(how[0]), read(how[1]), width, radix=how[3], rows=10**15)
+    if name == "compound":
+        parts = {member: None if part is None else part_of(part) for member, part in how[0]}
+        return Compound(parts, dict(zip(parts, map(type, values), strict=True)))
+    if name == "part":
+        return replace(part_of(how[0]), version=how[1])
+    return {"prefix": Prefixes, "suffix": Suffixes}[name](*how) if how else None
+
+
+def part_of(name: str) -> Part:
+    word, _, length = name.partition(" ")
+    make: Any = {"first": first, "last": last, "domain": domain, "year": year, "month": month}[word]
+    return make(int(length)) if length else make()  # type: ignore[no-any-return]
 
 
 def normalised() -> None:

@@ -39,8 +39,8 @@ class Compound:
         return ", ".join(texts) or None
 
     def check(self, type: Any) -> None:
-        if type is not dict:
-            raise ConfigurationError("a compound is of mappings: declare it by CompoundIndex")
+        if type is not dict or len(self.of) < 2:
+            raise ConfigurationError("a compound is of two or more members: declare it by CompoundIndex")
         for name, how in self.of.items():
             if isinstance(how, Part):
                 how.check(self.types[name])
