@@ -25,7 +25,7 @@ BENCH := $(VENV)/bench
 # The fuzzer, which is for Linux and macOS, and not for every Python.
 FUZZ := $(VENV)/fuzz
 
-.PHONY: demo test test-aio test-spark test-long test-long-rows test-long-migrations test-long-keys test-long-values fuzz lint types wheel-check vectors bench bench-check clean
+.PHONY: demo test test-aio test-spark test-long test-long-rows test-long-migrations test-long-keys test-long-values test-search fuzz lint types wheel-check vectors bench bench-check clean
 
 demo: $(VENV)/.stamp
 	$(BIN)/fieldcrypt demo $(ARGS)
@@ -64,6 +64,10 @@ test-long-keys: $(VENV)/.stamp
 # 100,000 values each way, converted to DynamoDB's form and from it, beside boto3.
 test-long-values: $(VENV)/.stamp
 	$(BIN)/pytest --long -o faulthandler_timeout=1800 tests/dynamodb/test_serializer.py $(ARGS)
+
+# Random people and questions, of all kinds of indexes, beside the same people without protection.
+test-search: $(VENV)/.stamp $(VENV)/.mariadb
+	$(BIN)/pytest --long -o faulthandler_timeout=1800 tests/sqlalchemy/test_search_property.py $(ARGS)
 
 # Nor is this: ten minutes of random inputs for all decoders. `make fuzz ARGS=60` takes one.
 fuzz: $(FUZZ)/.stamp

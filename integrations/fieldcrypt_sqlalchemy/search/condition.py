@@ -98,7 +98,7 @@ def _condition(
         refused = ProtectedColumnError(str(error), field=tagger.name)
     else:
         _check_tenant(tagger, answer, tenant)
-        is_empty = isinstance(asked, Equal) and not asked.values and not is_null
+        is_empty = isinstance(asked, (Equal, PartIs)) and not asked.values and not is_null
         searched = Searched(column, tagger, answer, tenant, is_null, is_empty)
         names = answer.companions or answer.how.companions[:1]
         companions = {name: _in_place_of(column, tagger.companion(column, name)) for name in names}

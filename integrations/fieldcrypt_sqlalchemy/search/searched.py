@@ -23,7 +23,7 @@ class Searched:
         search: the answer of its indexes.
         tenant: whose tags, if they are per tenant.
         is_null: one of the values is NULL to the column, so that the database answers as it does of NULL.
-        is_empty: no value is looked for, with IN.
+        is_empty: the list of values is, which SQL answers for NULL, too.
     """
 
     column: Any

@@ -1,0 +1,1 @@
+"""Random people, random questions, and the same people without protection, of whom the database knows the answer."""
