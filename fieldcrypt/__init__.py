@@ -39,8 +39,9 @@ if TYPE_CHECKING:
     from fieldcrypt.declaration.compound_index import CompoundIndex
     from fieldcrypt.declaration.indexed_by import IndexedBy
     from fieldcrypt.declaration.protection import Protection
-    from fieldcrypt.declaration.record import ProtectedRecord
-    from fieldcrypt.declaration.seal import RecordSeal
+    from fieldcrypt.declaration.record.protected_record import ProtectedRecord
+    from fieldcrypt.declaration.record.record_search import RecordSearch
+    from fieldcrypt.declaration.record.seal import RecordSeal
     from fieldcrypt.keys.admin.data_keys import DataKeys
     from fieldcrypt.keys.admin.rewrap import RewrapReport
     from fieldcrypt.keys.admin.tenant_key import MoveReport
@@ -66,6 +67,7 @@ __all__ = [
     # what a protected field is, and a record of them
     "Protection",
     "ProtectedRecord",
+    "RecordSearch",
     "RecordSeal",
     "IndexedBy",
     "CompoundIndex",
@@ -132,8 +134,9 @@ _LATER = {  # which take as long to import as all of the above
     "CompoundIndex": "fieldcrypt.declaration.compound_index",
     "IndexedBy": "fieldcrypt.declaration.indexed_by",
     "Protection": "fieldcrypt.declaration.protection",
-    "ProtectedRecord": "fieldcrypt.declaration.record",
-    "RecordSeal": "fieldcrypt.declaration.seal",
+    "ProtectedRecord": "fieldcrypt.declaration.record.protected_record",
+    "RecordSearch": "fieldcrypt.declaration.record.record_search",
+    "RecordSeal": "fieldcrypt.declaration.record.seal",
     "DataKeys": "fieldcrypt.keys.admin.data_keys",
     "RewrapReport": "fieldcrypt.keys.admin.rewrap",
     "MoveReport": "fieldcrypt.keys.admin.tenant_key",

@@ -54,7 +54,7 @@ class CompoundIndex:
         """Return the declaration as that of any index, whose values are mappings of the members.
 
         Args:
-            types: of the members' values, as fields have them.
+            types: of the members' values, as fields have them; of one that is missing here, each value has its own.
         """
         return IndexedBy(
             self.companion,
@@ -63,7 +63,7 @@ class CompoundIndex:
             accept_default_key=self.accept_default_key,
             prefix=self.prefix,
             rotates=self.rotates,
-            of=Compound(dict(self.of), {member: types[member] for member in self.of}),
+            of=Compound(dict(self.of), {member: types.get(member, object) for member in self.of}),
             name=self.name,
             partitions=self.partitions,
             accept_leakage=self.accept_leakage,
@@ -77,7 +77,7 @@ class CompoundIndex:
         Args:
             encryptor, offload: as for `Encryptor.search_index`.
             record: the record's logical name, to which tags are bound.
-            types: of the members' values, as fields have them.
+            types: as for `indexed_by`.
 
         Raises:
             TypeError, ValueError, ConfigurationError: as for `Encryptor.search_index`.

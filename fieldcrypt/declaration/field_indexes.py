@@ -52,6 +52,11 @@ class FieldIndexes:
         """Its indexes, each by itself: where one that cannot tag a value must not keep the others from it."""
         return tuple(FieldIndexes(self.name, (one,)) for one in self._indexes)
 
+    @property
+    def of_whole(self) -> tuple[str, ...]:
+        """The companions of all indexes for equality."""
+        return tuple(how.companion for how, _ in self._indexes if how.of is None)
+
     def check_most(self, limit: int) -> None:
         """Refuse an index whose questions may need more tags than the database takes.
 

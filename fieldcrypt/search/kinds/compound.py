@@ -22,7 +22,7 @@ class Compound:
 
     Attributes:
         of: for each member, in this order, None, a normaliser, or a `Part`.
-        types: of the members' values.
+        types: of the members' values; `object` for any that can have tags.
     """
 
     of: Mapping[str, Any]
@@ -42,11 +42,10 @@ class Compound:
         if type is not dict or len(self.of) < 2:
             raise ConfigurationError("a compound is of two or more members: declare it by CompoundIndex")
         for name, how in self.of.items():
-            if isinstance(how, Part):
-                how.check(self.types[name])
-            else:
-                checked_type(self.types[name], accept_low_cardinality=True)  # with the others they are many
-                found_normaliser(how, self.types[name])
+            if self.types[name] is not object:
+                _check_member(how, self.types[name])
+            elif not isinstance(how, Part):
+                found_normaliser(how, str)
 
     def levels(self) -> tuple[Level, ...]:
         return (Level("compound", ""),)
@@ -57,14 +56,17 @@ class Compound:
     def _form(self, name: str, value: Any) -> Any:
         if value is None:
             raise NothingToTagError(f"{name} is missing")
-        if type(value) is not self.types[name]:
-            raise TypeError(f"{name}: expected {self.types[name].__name__}, got {type(value).__name__}")
-        how = self.of[name]
+        how, expected = self.of[name], self.types[name]
+        if expected is object:
+            expected = type(value)
+            _check_member(how, expected)
+        if type(value) is not expected:
+            raise TypeError(f"{name}: expected {expected.__name__}, got {type(value).__name__}")
         if isinstance(how, Part):
             return how.terms(canonical(value))[0]
-        normalise = found_normaliser(how, self.types[name])
+        normalise = found_normaliser(how, expected)
         form = value if normalise is None else normalise(value)
-        if type(form) is not self.types[name]:
+        if type(form) is not expected:
             raise TypeError(f"the normaliser of {name} returned a {type(form).__name__}")
         return form_of(form)
 
@@ -75,3 +77,11 @@ class Compound:
 
     def holds(self, value: Any, question: Any) -> bool:
         return self.terms(value) == self.terms(question.values)
+
+
+def _check_member(how: Any, type: Any) -> None:
+    if isinstance(how, Part):
+        how.check(type)
+    else:
+        checked_type(type, accept_low_cardinality=True)  # with the others they are many
+        found_normaliser(how, type)

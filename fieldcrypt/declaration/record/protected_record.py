@@ -8,19 +8,21 @@ from typing import Any
 
 from fieldcrypt._base.logical_names import Place
 from fieldcrypt.batch import encrypt_fields
+from fieldcrypt.declaration.compound_index import CompoundIndex
 from fieldcrypt.declaration.path import Path
 from fieldcrypt.declaration.protection import Protection
-from fieldcrypt.declaration.record_field import RecordField
-from fieldcrypt.declaration.record_key import Binding, RecordKey, bound_member
-from fieldcrypt.declaration.seal import RecordSeal, Sealing
-from fieldcrypt.declaration.shape import Found, Shape
+from fieldcrypt.declaration.record.record_field import RecordField, check_apart
+from fieldcrypt.declaration.record.record_indexes import RecordIndexes
+from fieldcrypt.declaration.record.record_key import Binding, RecordKey, bound_member
+from fieldcrypt.declaration.record.record_search import RecordSearch
+from fieldcrypt.declaration.record.seal import RecordSeal, Sealing
+from fieldcrypt.declaration.record.shape import Found, Shape
 from fieldcrypt.encryptor import Encryptor
 from fieldcrypt.errors import ConfigurationError, DecryptionError, FieldcryptError, PlaintextRefusedError, located
 from fieldcrypt.events import Event, EventKind
 from fieldcrypt.field import Field
-from fieldcrypt.format.context import key_text
 from fieldcrypt.offload import Offload
-from fieldcrypt.search.blind_index import BlindIndex
+from fieldcrypt.search.question import Question
 
 __all__ = ["ProtectedRecord"]
 
@@ -52,6 +54,8 @@ class ProtectedRecord:
         key: the member that is a record's key, or several in their order. Values are bound to it: copied to another
             record, they do not decrypt. Without a key they can be exchanged between records.
         tenant: the member that names a record's tenant, if tenants have keys of their own.
+        indexes: of several members together, protected ones by their path and others by their name. A record that is
+            encrypted has all members of such an index, or none of them.
         seal: binds members of a record to each other; see `RecordSeal`.
         same_place: True if other records of this name, with another declaration, are in the Encryptor on purpose:
             values with the same binding can then be moved between them.
@@ -70,6 +74,7 @@ class ProtectedRecord:
         fields: Mapping[str, Protection | type],
         key: str | Sequence[str] = (),
         tenant: str | None = None,
+        indexes: Sequence[CompoundIndex] = (),
         seal: RecordSeal | None = None,
         same_place: bool = False,
         offload: Offload | None = None,
@@ -100,33 +105,19 @@ class ProtectedRecord:
                 raise ConfigurationError(f"{name}: a seal covers members at the top, so name the first part of {path}")
         previous = {name for how in self._protections.values() for name in _previous(how)}
         self._sealing = None if seal is None else Sealing(name, seal, self._key.key, encryptor, offload)
-        self._shape = Shape(self._fields.values(), self._key.members | previous, None if seal is None else seal.member)
-        if tenant is None and any(each.is_per_tenant for each in self._fields.values()):
-            raise ConfigurationError(f"{name} has tags per tenant, but no tenant=")
-        self._refuse_shared_names()
-        declared = self._key, self._protections, self._seal
+        types = {path: how.type for path, how in self._protections.items()}
+        self._indexes = RecordIndexes(name, tuple(indexes), self._fields, types, self._key, encryptor, offload)
+        filled = [*self._indexes.compounds, *(() if seal is None else (seal.member,))]
+        self._shape = Shape(self._fields.values(), self._key.members | previous, filled)
+        self._indexes.check_members(self._shape.filled)
+        check_apart(name, self._fields)
+        declared = self._key, self._protections, self._seal, self._indexes.declared
         encryptor._names.declare(name, self, Place(None, declared, tenant is not None, same_place))
-
-    def _refuse_shared_names(self) -> None:
-        """Refuse two paths of one field, whose values could be exchanged within a record."""
-        paths: dict[frozenset[tuple[str, str]], str] = {}
-        for path, each in self._fields.items():
-            other = paths.setdefault(frozenset(each.field.context.items()), path)
-            if other != path:
-                raise ConfigurationError(
-                    f"{self.name}: {other} and {path} are one field, {each.field.name}, so values could be exchanged "
-                    "between them: give one another name, Protection(…, name=…)"
-                )
 
     @property
     def fields(self) -> dict[str, Field[Any]]:
         """The field of each path."""
         return {path: each.field for path, each in self._fields.items()}
-
-    @property
-    def indexes(self) -> dict[str, dict[str, BlindIndex[Any]]]:
-        """The blind indexes of each path, by the names of their companions."""
-        return {path: dict(each.indexes) for path, each in self._fields.items()}
 
     def encrypt(self, record: Record, *, tenant: Any = None) -> dict[str, Any]:
         """Return a record with its protected values encrypted, and with their tags.
@@ -136,8 +127,8 @@ class ProtectedRecord:
             tenant: the only tenant whose record it may be, even if the record itself does not name one.
 
         Raises:
-            PlaintextRefusedError: the record has another shape than the paths, has tags already, lacks its key or its
-                tenant, or is another tenant's.
+            PlaintextRefusedError: the record has another shape than the paths, has tags already, lacks its key, its
+                tenant or a member of an index of several, or is another tenant's.
             TypeError, ValueError: a value is not of its field's type, or out of range; or a tenant was named, where
                 there are none.
             KeyProviderError, KeyStoreError, ConfigurationError: as for `Field.encrypt` and `BlindIndex.tag`.
@@ -146,6 +137,7 @@ class ProtectedRecord:
         each: Found | None = None
         try:
             new, found, binding = self._opened(record, named, reading=False)
+            together = self._indexes.written(new)
         except (TypeError, ValueError) as error:
             raise PlaintextRefusedError(f"{self.name}: {error}") from None
 
@@ -157,9 +149,12 @@ class ProtectedRecord:
         try:
             for each, data in zip(found, encrypt_fields(parts(), tenant=binding.tenant), strict=True):
                 each.container[each.at] = each.field.stored(data)
-                if each.field.indexes:
-                    each.container.update(each.field.tag(each.value, binding.tenant))
+                if each.field.indexes.companions:
+                    row = binding.context(each.elements)
+                    each.container.update(each.field.tags(each.value, binding.tenant, row))
             each = None
+            for compound, values in together:
+                new.update(compound.tags(values, binding))
             if self._sealing is not None:
                 self._sealing.add(new, binding)
         except (TypeError, ValueError, FieldcryptError) as error:
@@ -219,10 +214,10 @@ class ProtectedRecord:
     def tags(self, field: str, value: Any, *, tenant: Any = None, index: str | None = None) -> list[bytes | str]:
         """Return the tags to search for, bytes or text as in companions: records with any of them may match.
 
-        They all match, unless tags are short: then compare after decryption (`BlindIndex.matches`).
+        They all match, unless tags are short: then compare after decryption, as `search` does.
 
         Args:
-            field: the path of a field with an index.
+            field: the path of a field with an index for equality.
             value: of the field's type.
             tenant: whose records to search, if tags are per tenant.
             index: by which companion, if there are several.
@@ -231,16 +226,34 @@ class ProtectedRecord:
             ConfigurationError: the field has no such index, or tags are per tenant and none is named.
             TypeError, ValueError, KeyProviderError, KeyStoreError: as for `BlindIndex.tags`.
         """
-        if field not in self._fields:
-            raise ConfigurationError(f"{self.name} has no protected field {field}")
-        return self._fields[field].tags(value, None if tenant is None else key_text(tenant), index)
+        return self._indexes.tags(field, value, self._key.named(tenant), index)
+
+    def search(self, field: str, question: Question, *, tenant: Any = None, index: str | None = None) -> RecordSearch:
+        """Return the tags by which to search for records, and what tells which of those that are found match.
+
+            found = patients.search("name", StartsWith("Mey"))
+            rows = …  # WHERE name_prefix_3 IN (found.tags["name_prefix_3"])
+            [each for each in patients.decrypt_many(rows) if found.matches(each)]
+
+        Args:
+            field: the path of a field with an index, or the companion of one of `indexes`.
+            question: one of `fieldcrypt.search`, with values of the field's type; of several members, `AllEqual`.
+            tenant: whose records to search; needed if tags are per tenant.
+            index: by which companion, or index, if several could answer.
+
+        Raises:
+            ConfigurationError: no index answers the question, and the message says which would; or tags are per tenant
+                and none is named.
+            TypeError, ValueError, KeyProviderError, KeyStoreError: as for `BlindIndex.tags`.
+        """
+        return self._indexes.search(field, question, self._key.named(tenant), index)
 
     def _opened(
         self, record: Record, tenant: str | None, *, reading: bool
     ) -> tuple[dict[str, Any], list[Found], Binding]:
         found: list[Found] = []
         new = self._shape.copied(record, found, reading=reading)
-        if not found and self._sealing is None and tenant is None:
+        if not found and self._sealing is None and tenant is None and (reading or not self._indexes.compounds):
             return new, found, Binding(None, None)  # without values, nothing is bound
         return new, found, self._key.binding(new, tenant)  # and not to what another thread made of the original
 
@@ -249,6 +262,7 @@ class ProtectedRecord:
             "fields": self._protections,
             "key": self._key.key,
             "tenant": self._key.tenant,
+            "indexes": self._indexes.declared,
             "seal": self._seal,
             "same_place": True,  # as the original, whose readers cannot be compared with their copies
             "offload": self._offload,

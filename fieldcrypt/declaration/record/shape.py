@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from typing import Any, NamedTuple
 
 from fieldcrypt.declaration.path import Elements
-from fieldcrypt.declaration.record_field import RecordField
+from fieldcrypt.declaration.record.record_field import RecordField
 from fieldcrypt.errors import ConfigurationError
 from fieldcrypt.format.context import key_text
 
@@ -40,7 +40,7 @@ class Shape:
     Args:
         fields: the fields of the whole record.
         reserved: members at its top that are needed as they are.
-        seal: the member at its top that holds a seal, if there is one.
+        filled: the members at its top that hold a seal, or the tags of several members.
 
     Raises:
         ConfigurationError: the paths contradict each other, or a member cannot be protected, or not hold tags.
@@ -49,10 +49,11 @@ class Shape:
     __slots__ = ("_companions", "_example", "_is_deep", "_steps")
 
     def __init__(
-        self, fields: Iterable[RecordField] = (), reserved: frozenset[str] = _NOTHING, seal: str | None = None
+        self, fields: Iterable[RecordField] = (), reserved: frozenset[str] = _NOTHING, filled: Iterable[str] = ()
     ) -> None:
         self._steps: dict[str | Elements, RecordField | Shape] = {}
-        self._companions: set[str] = set() if seal is None else {seal}  # what is filled, and read, by fieldcrypt alone
+        self._companions: set[str] = set()  # what is filled, and read, by fieldcrypt alone
+        self._fill(filled)
         self._example = ""  # a path that leads through it, for messages
         self._is_deep = False
         for field in fields:
@@ -82,12 +83,21 @@ class Shape:
         child._add(field, depth + 1)
 
     def _add_companions(self, field: RecordField) -> None:
-        if field.indexes and isinstance(field.path.steps[-1], Elements):
+        companions = field.indexes.companions
+        if companions and isinstance(field.path.steps[-1], Elements):
             raise ConfigurationError(f"{field.path.text} stands for elements of a list, beside which no tag can stand")
-        for companion in field.indexes:
-            if companion in self._companions:
-                raise ConfigurationError(f"{companion!r} cannot hold the tags of two fields, or a seal as well")
-            self._companions.add(companion)
+        self._fill(companions)
+
+    def _fill(self, names: Iterable[str]) -> None:
+        for name in names:
+            if name in self._companions:
+                raise ConfigurationError(f"{name!r} cannot hold the tags of two indexes, or a seal as well")
+            self._companions.add(name)
+
+    @property
+    def filled(self) -> Set[str]:
+        """The members here that fieldcrypt fills: tags, and a seal."""
+        return self._companions
 
     def _check(self, reserved: frozenset[str]) -> None:
         protected = self._steps.keys() & reserved
@@ -133,7 +143,9 @@ class Shape:
             inner = copy.get(name)
             if inner is None:
                 if not reading and name in copy and isinstance(child, RecordField):
-                    copy.update(dict.fromkeys(child.indexes))  # no tag of a previous value stays in the store
+                    copy.update(
+                        dict.fromkeys(child.indexes.companions)
+                    )  # no tag of a previous value stays in the store
             elif isinstance(child, RecordField):
                 found.append(Found(child, copy, name, inner, elements))
             else:

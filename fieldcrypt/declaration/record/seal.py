@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from fieldcrypt.declaration.path import Path
 from fieldcrypt.declaration.protection import Protection
-from fieldcrypt.declaration.record_field import RecordField
-from fieldcrypt.declaration.record_key import Binding
+from fieldcrypt.declaration.record.record_field import RecordField
+from fieldcrypt.declaration.record.record_key import Binding
 from fieldcrypt.encryptor import Encryptor
 from fieldcrypt.errors import ConfigurationError, DecryptionError, NotWrappedHereError, located
 from fieldcrypt.events import Event, EventKind

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from fieldcrypt.declaration.path import Path
+from fieldcrypt.declaration.field_indexes import StoredTags
+from fieldcrypt.declaration.path import Elements, Path
 from fieldcrypt.declaration.protection import Protection
+from fieldcrypt.declaration.record.record_search import as_stored
 from fieldcrypt.encryptor import Encryptor
 from fieldcrypt.errors import ConfigurationError, DecryptionError
 from fieldcrypt.format import text_form
 from fieldcrypt.format.context import PATH_KEY
 from fieldcrypt.mixed_mode import PartOf, is_envelope
-from fieldcrypt.normalisers import NothingToTagError
 from fieldcrypt.offload import Offload
-from fieldcrypt.search.blind_index import BlindIndex
 
-__all__ = ["RecordField"]
+__all__ = ["RecordField", "check_apart"]
 
 _OF_THE_RECORD = frozenset({"row", PATH_KEY, "element"})  # entries of the context that a record makes
 _BYTES = (bytes, bytearray, memoryview)
@@ -37,13 +36,14 @@ class RecordField:
     Attributes:
         path: the same.
         field: which encrypts.
-        indexes: the blind indexes, by the name of their companion, which stands beside the value.
+        indexes: its indexes, whose companions stand beside the value.
+        is_text: True if values and tags are stored as text.
 
     Raises:
         ConfigurationError, TypeError, ValueError: as for `Encryptor.field`, `Encryptor.blind_index` and `MixedField`.
     """
 
-    __slots__ = ("_declared", "_is_text", "_mixed", "_per_tenant", "field", "indexes", "path")
+    __slots__ = ("_mixed", "field", "indexes", "is_text", "path")
 
     def __init__(
         self, record: str, path: Path, protection: Protection, encryptor: Encryptor, offload: Offload | None
@@ -54,55 +54,27 @@ class RecordField:
         name, context = f"{record}.{path.first}", path.context
         self.path = path
         self.field = replace(protection, context={**constant, **context}).field(encryptor, name, offload=offload)
-        indexes = protection.blind_indexes(encryptor, name, offload, path=context.get(PATH_KEY))
-        self.indexes: dict[str, BlindIndex[Any]] = {
-            how.companion: index for how, index in zip(protection.indexes, indexes, strict=True)
-        }
-        self._declared = {how.companion: how for how in protection.indexes}
-        self._per_tenant = frozenset(how.companion for how in protection.indexes if how.per_tenant)
-        if len(self.indexes) < len(indexes):
-            raise ConfigurationError(f"{record}: two indexes of {path.text} have one companion")
+        self.indexes = protection.field_indexes(encryptor, name, protection.type, offload, path=context.get(PATH_KEY))
         self._mixed = protection.mixed(encryptor, self.field, _of_type(protection.type))
-        self._is_text = protection.storage == "text"
-
-    @property
-    def is_per_tenant(self) -> bool:
-        """True if one of its indexes has tags per tenant."""
-        return bool(self._per_tenant)
+        self.is_text = protection.storage == "text"
 
     def stored(self, data: bytes) -> bytes | str:
         """Return an encrypted value in the form in which it is stored."""
-        return text_form.encode(data) if self._is_text else data
+        return text_form.encode(data) if self.is_text else data
 
-    def tag(self, value: Any, tenant: str | None) -> dict[str, bytes | str | None]:
-        """Return the tags of a value, by companion; None for a value with nothing to tag."""
-        tags: dict[str, bytes | str | None] = dict.fromkeys(self.indexes)
-        for companion, index in self.indexes.items():
-            with suppress(NothingToTagError):
-                tags[companion] = self._stored_tag(companion, index.tag(value, tenant=tenant))
-        return tags
+    def tags(self, value: Any, tenant: str | None, row: Mapping[str, str] | None) -> StoredTags:
+        """Return the tags to store beside a value, by companion; None for a value with nothing to tag.
 
-    def tags(self, value: Any, tenant: str | None, companion: str | None) -> list[bytes | str]:
-        """Return all tags that a value may have been stored with, in the companion's form; of the only one, if None.
-
-        Raises:
-            ConfigurationError: there is no such companion, or its tags are per tenant and none is named.
-            TypeError, ValueError, KeyProviderError, KeyStoreError: as for `BlindIndex.tags`.
+        Args:
+            value: of the field's type.
+            tenant: the record's.
+            row: what the value is bound to.
         """
-        name = next(iter(self.indexes), None) if companion is None and len(self.indexes) < 2 else companion
-        if name not in self.indexes:
-            if not self.indexes:
-                raise ConfigurationError(f"{self.field.name} has no blind index: Protection(…, index=…) declares one")
-            raise ConfigurationError(
-                f"{self.field.name}: name the companion to search by, index=…: {', '.join(self.indexes)}"
-            )
-        if tenant is None and name in self._per_tenant:
-            raise ConfigurationError(f"{self.field.name} has tags per tenant: name the tenant, tenant=…")
-        return [self._stored_tag(name, tag) for tag in self.indexes[name].tags(value, tenant=tenant)]
+        return as_stored(self.indexes.tags(value, tenant=tenant, row=row), is_text=self.is_text)
 
-    def _stored_tag(self, companion: str, tag: bytes) -> bytes | str:
-        stored = self._declared[companion].stored(tag)
-        return stored.hex() if self._is_text and isinstance(stored, bytes) else stored
+    def values(self, record: Any) -> Iterator[Any]:
+        """Return its values in a decrypted record."""
+        return _values_at(record, self.path.steps)
 
     def decrypt(
         self, stored: Any, tenant: str | None, context: Mapping[str, str] | None, part: PartOf | None = None
@@ -114,7 +86,7 @@ class RecordField:
             tenant, context: as for `Field.decrypt`.
             part: tells what it may have been bound to before (see `PreviousField`).
         """
-        if stored.__class__ is bytes and self._mixed is None and not self._is_text:  # the usual case
+        if stored.__class__ is bytes and self._mixed is None and not self.is_text:  # the usual case
             return self.field.decrypt(stored, tenant=tenant, context=context)
         try:
             data = self._binary(stored)
@@ -130,13 +102,39 @@ class RecordField:
         """Return a value in binary form, and anything that mixed mode may accept unchanged."""
         if text_form.is_marked(stored):  # then it is a value, and never plaintext
             data = text_form.decode(stored)
-            if self._is_text and is_envelope(data):
+            if self.is_text and is_envelope(data):
                 return data
             raise DecryptionError
         is_bytes = isinstance(stored, _BYTES)
-        if not (self._is_text and is_bytes) and (is_bytes or self._mixed is not None):
+        if not (self.is_text and is_bytes) and (is_bytes or self._mixed is not None):
             return stored
         raise DecryptionError(f"{self.field.name} holds a value that is not encrypted")
+
+
+def check_apart(record: str, fields: Mapping[str, RecordField]) -> None:
+    """Refuse two paths of one field, whose values could be exchanged within a record.
+
+    Raises:
+        ConfigurationError: there are such paths.
+    """
+    paths: dict[frozenset[tuple[str, str]], str] = {}
+    for path, each in fields.items():
+        other = paths.setdefault(frozenset(each.field.context.items()), path)
+        if other != path:
+            raise ConfigurationError(
+                f"{record}: {other} and {path} are one field, {each.field.name}, so values could be exchanged between "
+                "them: give one another name, Protection(…, name=…)"
+            )
+
+
+def _values_at(record: Any, steps: tuple[str | Elements, ...]) -> Iterator[Any]:
+    if not steps:
+        yield record
+    elif isinstance(steps[0], Elements):
+        for each in record if isinstance(record, (list, tuple)) else ():
+            yield from _values_at(each, steps[1:])
+    elif isinstance(record, Mapping):
+        yield from _values_at(record.get(steps[0]), steps[1:])
 
 
 def _of_type(type_: Any) -> Callable[[Any], Any] | None:

@@ -1,0 +1,1 @@
+"""Records: dictionaries with protected fields."""

@@ -1,0 +1,61 @@
+"""Searching records: which tags to look for, and which of the records that are found match."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
+
+from fieldcrypt.declaration.field_indexes import Search
+from fieldcrypt.format.context import key_text
+
+__all__ = ["RecordSearch", "TagsByCompanion", "as_stored"]
+
+TagsByCompanion = dict[str, list[bytes | str]]
+T = TypeVar("T")
+
+
+class RecordSearch:
+    """How a question about records is answered. Made by `ProtectedRecord.search`.
+
+    Attributes:
+        tags: the tags to look for by companion, bytes or text as they are there. A record that has any of them in any
+            of these companions may match. If there are none, no record does.
+        is_exact: True if all such records match; else compare them after decryption, with `matches`.
+    """
+
+    __slots__ = ("_search", "_tenant", "_values", "is_exact", "tags")
+
+    def __init__(
+        self,
+        search: Search,
+        tenant: tuple[str | None, str | None],
+        is_text: bool,
+        values: Callable[[Mapping[str, Any]], Iterable[Any]],
+    ) -> None:
+        self._search, self._tenant, self._values = search, tenant, values
+        self.is_exact = search.is_exact
+        self.tags: TagsByCompanion = as_stored(search.tags(tenant[1]), is_text=is_text)
+
+    def matches(self, record: Mapping[str, Any]) -> bool:
+        """Return True if a decrypted record is what was looked for, and of the tenant whose records were searched."""
+        member, tenant = self._tenant
+        if tenant is not None and (member is None or key_text(record.get(member)) != tenant):
+            return False
+        return any(map(self._search.matches, self._values(record)))
+
+    def __repr__(self) -> str:
+        return f"RecordSearch({', '.join(self.tags)})"
+
+
+RecordSearch.__module__ = "fieldcrypt"  # where it is exported, wherever it is defined
+
+
+def as_stored(tags: dict[str, T], *, is_text: bool) -> dict[str, T]:
+    """Return tags by companion, one or several, as they are stored: as hexadecimal, if only text can be."""
+    return {companion: _text(each) for companion, each in tags.items()} if is_text else tags
+
+
+def _text(tags: Any) -> Any:
+    if isinstance(tags, list):
+        return list(map(_text, tags))
+    return tags.hex() if isinstance(tags, bytes) else tags
