@@ -1,8 +1,8 @@
 """fieldcrypt for PynamoDB: encrypted attributes. See docs/pynamodb.md."""
 
-from fieldcrypt import IndexedBy
+from fieldcrypt import CompoundIndex, IndexedBy
 from fieldcrypt_dynamodb.item.unreadable import Unreadable
-from fieldcrypt_pynamodb.attribute.companion import BlindIndexAttribute, Tag
+from fieldcrypt_pynamodb.attribute.companion import BlindIndexAttribute, BlindIndexSetAttribute, Tag
 from fieldcrypt_pynamodb.attribute.encrypted import EncryptedAttribute
 from fieldcrypt_pynamodb.attribute.of_tenant import of_tenant
 from fieldcrypt_pynamodb.attribute.unreadable import on_unreadable
@@ -12,6 +12,8 @@ from fieldcrypt_pynamodb.model.decorator import encrypted
 __all__ = [
     "Tag",
     "BlindIndexAttribute",
+    "BlindIndexSetAttribute",
+    "CompoundIndex",
     "EncryptedAttribute",
     "IndexedBy",
     "ProtectedAttributeError",

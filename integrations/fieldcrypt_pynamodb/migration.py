@@ -7,11 +7,12 @@ from functools import cache
 from typing import Any
 
 from pynamodb.attributes import ListAttribute, MapAttribute
-from pynamodb.constants import BINARY, NULL
+from pynamodb.constants import NULL
 from pynamodb.models import Model
 
 from fieldcrypt import ConfigurationError, Encryptor, Field
-from fieldcrypt.spi.migration import PassedOverError, Place, UnitError
+from fieldcrypt.spi.migration import PassedOverError, Place, UnitError, tags_of
+from fieldcrypt_dynamodb.item.tags.indexes import wire_tag
 from fieldcrypt_pynamodb.attribute.encrypted import EncryptedAttribute
 from fieldcrypt_pynamodb.attribute.tables import table_of
 from fieldcrypt_pynamodb.binding.item_key import Item
@@ -138,9 +139,10 @@ class _Attribute:
         self.encryptor, self.field, self.pad = encryptor, field, attribute.protection.pad
         self.context, self.accepted = context, attribute.protection.accepted
         # Alike in classes that inherit it.
-        self.declared = (self.name, field.name, str(field), self.pad, str(self.context), str(attribute.index))
-        self.indexed = () if attribute.index is None or tagger is None else (attribute.index,)
-        self.companions: tuple[str, ...] = () if tagger is None else (tagger.companion.attr_name,)
+        self.declared = (self.name, field.name, str(field), self.pad, str(self.context), str(attribute.indexes))
+        self.indexed = () if tagger is None else attribute.indexes
+        self._stored_as = {} if tagger is None else tagger.stored_as
+        self.companions = tuple(self._stored_as.values())
         self.of_plaintext, self.as_plaintext = attribute._conversion.of_plaintext, attribute._conversion.as_plaintext
         self.to_field = attribute._to_field
         self._tagger = tagger
@@ -148,7 +150,7 @@ class _Attribute:
     def tags(self, value: Any, place: Place) -> Mapping[str, Any]:
         if self._tagger is None:
             return {}
-        return {self.companions[0]: None if value is None else {BINARY: bytes(self._tagger.tag(value, place.tenant))}}
+        return tags_of(self._tagger.each, value, place, self._stored_as, wire_tag)
 
 
 def _attributes(model: type[Model]) -> list[_Attribute]:

@@ -1,16 +1,22 @@
-"""The companion of a searchable attribute: tags, and nothing else."""
+"""The companions of searchable attributes: tags, and nothing else."""
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from collections.abc import Iterable
+from typing import Any, NoReturn, TypeVar
 
-from pynamodb.constants import BINARY
+from pynamodb.constants import BINARY, BINARY_SET
+from pynamodb.expressions.condition import Condition
 
 from fieldcrypt import ConfigurationError
+from fieldcrypt.spi import AllEqual
+from fieldcrypt_pynamodb.attribute.pending import Asked
 from fieldcrypt_pynamodb.attribute.protected import ProtectedAttribute
 from fieldcrypt_pynamodb.errors import ProtectedAttributeError
 
-__all__ = ["BlindIndexAttribute", "Tag"]
+__all__ = ["BlindIndexAttribute", "BlindIndexSetAttribute", "Companion", "Tag"]
+
+T = TypeVar("T")
 
 
 class Tag(bytes):
@@ -22,8 +28,39 @@ class Tag(bytes):
 Tag.__module__ = "fieldcrypt_pynamodb.companion"  # what pickles call it, as in 0.1
 
 
-class BlindIndexAttribute(ProtectedAttribute[bytes]):
-    """The attribute that holds the tags of a searchable attribute. fieldcrypt fills it; nobody else may.
+class Companion(ProtectedAttribute[T]):
+    """An attribute that holds tags. fieldcrypt fills it; nobody else may."""
+
+    @property
+    def _label(self) -> str:
+        """The attribute, for messages."""
+        return f"the blind index attribute {self.attr_name!r}"
+
+    def _refusal_error(self) -> ProtectedAttributeError:
+        """Return the error for comparing or assigning tags."""
+        return ProtectedAttributeError(
+            f"{self._label} holds tags, which fieldcrypt makes: write and compare the attribute that it is the "
+            "index of. exists() and does_not_exist() work"
+        )
+
+    def made_of(self, tags: Any) -> T:
+        """Return the value with the tags that `FieldIndexes.tags` made."""
+        raise NotImplementedError
+
+    def __or__(self, other: Any) -> NoReturn:
+        raise self._refusal_error()
+
+    def set(self, value: Any) -> NoReturn:
+        """Refuse: the tag follows the value."""
+        raise self._refusal_error()
+
+    def remove(self) -> NoReturn:
+        """Refuse: the tag follows the value."""
+        raise self._refusal_error()
+
+
+class BlindIndexAttribute(Companion[bytes]):
+    """The attribute that holds the tags of a searchable attribute, or of several together. fieldcrypt fills it.
 
         email = EncryptedAttribute(UnicodeAttribute(null=True), index="email_tag")
         email_tag = BlindIndexAttribute(null=True)
@@ -54,10 +91,19 @@ class BlindIndexAttribute(ProtectedAttribute[bytes]):
             raise ConfigurationError("a BlindIndexAttribute is absent where there is no value: null=True")
         super().__init__(hash_key=hash_key, range_key=range_key, null=True, attr_name=attr_name)
 
-    @property
-    def _label(self) -> str:
-        """The attribute, for messages."""
-        return f"the blind index attribute {self.attr_name!r}"
+    def equals(self, **values: Any) -> Condition:
+        """Return the condition that all members of a `CompoundIndex` have these values.
+
+            Patient.scan(Patient.who_tag.equals(surname="Meyer", born=date(1980, 2, 29)))
+
+        Args:
+            values: of all members, by their names in the model.
+        """
+        return Asked(self, AllEqual(values))
+
+    def made_of(self, tags: Any) -> Tag:
+        """Return the value with the tag that `FieldIndexes.tags` made."""
+        return Tag(tags)
 
     def __set__(self, instance: Any, value: bytes | None) -> None:
         if value is not None and value.__class__ is not Tag:
@@ -74,20 +120,50 @@ class BlindIndexAttribute(ProtectedAttribute[bytes]):
         """Return a tag that was read."""
         return Tag(value)
 
-    def _refusal_error(self) -> ProtectedAttributeError:
-        """Return the error for comparing or assigning tags."""
-        return ProtectedAttributeError(
-            f"{self._label} holds tags, which fieldcrypt makes: write and compare the attribute that it is the "
-            "index of. exists() and does_not_exist() work"
-        )
 
-    def __or__(self, other: Any) -> NoReturn:
-        raise self._refusal_error()
+class BlindIndexSetAttribute(Companion[frozenset[bytes]]):
+    """The attribute that holds the tags of all levels of an index with `one_companion=True`, as a binary set.
 
-    def set(self, value: Any) -> NoReturn:
-        """Refuse: the tag follows the value."""
-        raise self._refusal_error()
+        beginnings = IndexedBy("name_tags", of=Prefixes(3, 8), one_companion=True, accept_leakage=True)
+        name = EncryptedAttribute(UnicodeAttribute(), index=beginnings)
+        name_tags = BlindIndexSetAttribute(null=True)
 
-    def remove(self) -> NoReturn:
-        """Refuse: the tag follows the value."""
-        raise self._refusal_error()
+    It is searched by filters. DynamoDB has no index with such a key.
+
+    Args:
+        null: always True.
+        attr_name: its name in the item, if not that in the model.
+
+    Raises:
+        ConfigurationError: null is False.
+    """
+
+    attr_type = BINARY_SET
+
+    def __init__(self, *, null: bool = True, attr_name: str | None = None) -> None:
+        if not null:
+            raise ConfigurationError("a BlindIndexSetAttribute is absent where there is no value: null=True")
+        super().__init__(null=True, attr_name=attr_name)
+
+    def made_of(self, tags: Any) -> frozenset[bytes]:
+        """Return the value with the tags that `FieldIndexes.tags` made."""
+        return frozenset(map(Tag, tags))
+
+    def __set__(self, instance: Any, value: Iterable[bytes] | None) -> None:
+        if value is not None and not _are_tags(value):
+            raise self._refusal_error()
+        super().__set__(instance, None if value is None else frozenset(value))
+
+    def serialize(self, value: Any) -> list[bytes]:
+        """Return tags as they are sent."""
+        if not _are_tags(value):
+            raise self._refusal_error()
+        return sorted(map(bytes, value))
+
+    def deserialize(self, value: Iterable[bytes]) -> frozenset[bytes]:
+        """Return tags that were read."""
+        return frozenset(map(Tag, value))
+
+
+def _are_tags(value: Any) -> bool:
+    return isinstance(value, (set, frozenset)) and all(each.__class__ is Tag for each in value)

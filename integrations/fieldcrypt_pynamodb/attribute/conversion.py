@@ -9,10 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any, NamedTuple
 
-from pynamodb import constants
 from pynamodb.attributes import (
     Attribute,
     BinaryAttribute,
@@ -35,7 +33,7 @@ from fieldcrypt_dynamodb.item.values import to_python, to_wire
 from fieldcrypt_pynamodb.attribute.pending import refuse_pending
 from fieldcrypt_pynamodb.attribute.protected import ProtectedAttribute
 
-__all__ = ["NULL_CHECK", "Conversion", "conversion", "indexed_as"]
+__all__ = ["NULL_CHECK", "PLAIN", "Conversion", "conversion"]
 
 Convert = Callable[[Any], Any]
 
@@ -111,7 +109,7 @@ def conversion(inner: Attribute[Any]) -> Conversion:
     def there_and_back(value: Any) -> Any:
         return inner.deserialize(inner.serialize(value))
 
-    plain = _PLAIN.get(type(inner))
+    plain = PLAIN.get(type(inner))
     if plain is not None:
         return Conversion(inner, plain)
     if type(inner) is NumberAttribute:
@@ -123,28 +121,8 @@ def conversion(inner: Attribute[Any]) -> Conversion:
     return _by_dynamodb_form(inner)
 
 
-def indexed_as(inner: Attribute[Any]) -> tuple[Any, Convert]:
-    """Return the type of the values that an attribute is searched by, and what makes them of those of the Field.
-
-    Raises:
-        ConfigurationError: the attribute cannot be searched.
-    """
-    kind = conversion(inner).type
-    if kind is not object:
-        return kind, _itself
-    if inner.attr_type == constants.NUMBER:
-        return Decimal, lambda number: Decimal(str(number))
-    if inner.attr_type in _TEXT_OR_BYTES and not isinstance(inner, JSONAttribute):
-        return _TEXT_OR_BYTES[inner.attr_type], _itself
-    raise ConfigurationError(
-        f"a {type(inner).__name__} cannot be searched: only text, numbers, binary, booleans and dates can"
-    )
-
-
-_TEXT_OR_BYTES: dict[str, type] = {constants.STRING: str, constants.BINARY: bytes}
-
 # Exactly these classes: a subclass may convert in its own way, which DynamoDB's form respects.
-_PLAIN: dict[type[Attribute[Any]], Any] = {
+PLAIN: dict[type[Attribute[Any]], Any] = {
     UnicodeAttribute: str,
     BinaryAttribute: bytes,
     BooleanAttribute: bool,
@@ -167,10 +145,6 @@ def _utc(value: Any) -> datetime | None:
             return None
         raise TypeError(f"expected datetime, got {type(value).__name__}")
     return value.replace(tzinfo=UTC, fold=0) if value.tzinfo is None else value.astimezone(UTC)
-
-
-def _itself(value: Any) -> Any:
-    return value
 
 
 def _by_dynamodb_form(inner: Attribute[Any]) -> Conversion:

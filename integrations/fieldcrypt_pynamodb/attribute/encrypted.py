@@ -17,9 +17,10 @@ from fieldcrypt.schemes import LegacyReader
 from fieldcrypt.spi import MixedField, located
 from fieldcrypt_dynamodb.item.plaintext import stored
 from fieldcrypt_dynamodb.item.unreadable import Unreadable
-from fieldcrypt_pynamodb.attribute.conversion import conversion, indexed_as
+from fieldcrypt_pynamodb.attribute.conversion import conversion
 from fieldcrypt_pynamodb.attribute.encrypted_model import EncryptedMap, EncryptedModel, with_base
 from fieldcrypt_pynamodb.attribute.expressions import EncryptedExpressions
+from fieldcrypt_pynamodb.attribute.indexed import index_groups
 from fieldcrypt_pynamodb.attribute.own_field import OwnField, own_field
 from fieldcrypt_pynamodb.attribute.pending import PendingValue
 from fieldcrypt_pynamodb.attribute.protected import of_map
@@ -50,7 +51,8 @@ class EncryptedAttribute(EncryptedExpressions[T]):
         encryptor: where keys come from, if not from the model's decorator. It may be configured after the models are
             declared.
         name: the field's name, if not `table.attribute`.
-        index: for decorated models; the companion is an attribute of theirs.
+        index: for decorated models; each companion is an attribute of theirs, a `BlindIndexAttribute` (for an index
+            with `one_companion`, a `BlindIndexSetAttribute`).
         accept_plaintext: plaintext is as the attribute inside has it.
         context, pad, accept, accept_until, accept_public_key, accept_foreign_keys: see `Protection`.
 
@@ -102,12 +104,8 @@ class EncryptedAttribute(EncryptedExpressions[T]):
             accept=accept,
             accept_until=accept_until,
         )
-        if len(self.protection.indexes) > 1:
-            raise ConfigurationError("EncryptedAttribute(…, index=…): an attribute has one index")
         self.index = next(iter(self.protection.indexes), None)
-        if self.index is not None:
-            self.index.check_plain_tags()
-            self.index.blind_index(Encryptor(), "declared", indexed_as(inner)[0])  # raises what is wrong with it
+        index_groups(self.protection, self._conversion, Encryptor(), "declared")  # raises what is wrong with them
         self.warm_until: dict[str | None, float] = {}
         self._owners: list[type[Any]] = []
         self._seen: WeakSet[type[Any]] = WeakSet()  # owners, and the classes that inherit from them

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from pynamodb.attributes import AttributeContainer, ListAttribute, MapAttribute
-from pynamodb.constants import BINARY, LIST, MAP, STRING
+from pynamodb.constants import BINARY, BINARY_SET, LIST, MAP, STRING
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 from pynamodb.models import Model
@@ -189,6 +189,8 @@ def _write_as_text(container: type[AttributeContainer], item: Mapping[str, Any])
         inside = attribute.element_type if isinstance(attribute, ListAttribute) else type(attribute)
         if isinstance(attribute, ProtectedAttribute) and BINARY in content:
             content[STRING] = b64encode(content.pop(BINARY)).decode()
+        elif isinstance(attribute, ProtectedAttribute) and BINARY_SET in content:
+            content[LIST] = [{STRING: b64encode(each).decode()} for each in content.pop(BINARY_SET)]
         elif inside is not None and issubclass(inside, AttributeContainer):
             for each in content.get(LIST, [content]):
                 _write_as_text(inside, each.get(MAP, {}))

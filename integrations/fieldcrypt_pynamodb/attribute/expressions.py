@@ -5,24 +5,106 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from pynamodb.constants import BINARY
-from pynamodb.expressions.condition import Comparison, Condition
+from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.operand import Path, Value, _IfNotExists
 from pynamodb.expressions.update import RemoveAction, SetAction
 
-from fieldcrypt import Field, IndexedBy
-from fieldcrypt_pynamodb.attribute.pending import PendingOperand, PendingValue, equal, is_expression, one_of
+from fieldcrypt import Field, IndexedBy, Protection
+from fieldcrypt.spi import Between, EndsWith, Equal, PartIs, Question, StartsWith
+from fieldcrypt_pynamodb.attribute.pending import Asked, PendingOperand, PendingValue, is_expression
 from fieldcrypt_pynamodb.attribute.protected import ProtectedAttribute
 from fieldcrypt_pynamodb.errors import ProtectedAttributeError
 
-__all__ = ["EncryptedExpressions"]
+__all__ = ["EncryptedExpressions", "Questions"]
 
 T = TypeVar("T")
 
 
-class EncryptedExpressions(ProtectedAttribute[T]):
+class Questions:
+    """What a searchable attribute can be asked. The model that is searched says which index answers it."""
+
+    __slots__ = ()
+
+    def _asked(self, question: Question) -> Condition:
+        """Return the condition of a question whose values are those that the field takes."""
+        raise NotImplementedError
+
+    def _sought(self, value: Any) -> Any:
+        """Return a value that is searched for, as the field takes it.
+
+        Raises:
+            ProtectedAttributeError: DynamoDB cannot be asked for it.
+            TypeError, ValueError: it is not a value of the attribute's.
+        """
+        raise NotImplementedError
+
+    def __eq__(self, other: Any) -> Condition:  # type: ignore[override]
+        return self._asked(Equal((self._sought(other),)))
+
+    def is_in(self, *values: Any) -> Condition:
+        """Return the condition that the attribute has one of these values."""
+        return self._asked(Equal(tuple(map(self._sought, values))))
+
+    def part(self, name: str) -> _PartQuestions:
+        """Return a part of the attribute, to be compared: `Patient.ssn.part("last 4") == "1120"`.
+
+        Args:
+            name: the part's, or that of its index.
+        """
+        return _PartQuestions(self, name)
+
+    def startswith(self, prefix: str) -> Condition:
+        """Return the condition that the text begins so: for `Prefixes` and `first`."""
+        return self._asked(StartsWith(_text(prefix)))
+
+    def endswith(self, suffix: str) -> Condition:
+        """Return the condition that the text ends so: for `Suffixes` and `last`."""
+        return self._asked(EndsWith(_text(suffix)))
+
+    def between(self, lower: Any, upper: Any) -> Condition:
+        """Return the condition that the value lies between two, or is one of them: for `Range`, as <, <=, > and >=."""
+        return self._asked(Between(self._sought(lower), self._sought(upper)))
+
+    def __lt__(self, other: Any) -> Condition:
+        return self._asked(Between(None, self._sought(other), with_high=False))
+
+    def __le__(self, other: Any) -> Condition:
+        return self._asked(Between(None, self._sought(other)))
+
+    def __gt__(self, other: Any) -> Condition:
+        return self._asked(Between(self._sought(other), None, with_low=False))
+
+    def __ge__(self, other: Any) -> Condition:
+        return self._asked(Between(self._sought(other), None))
+
+    __hash__ = object.__hash__
+
+
+class _PartQuestions:
+    """What a part of a searchable attribute can be asked."""
+
+    __slots__ = ("_name", "_whole")
+
+    def __init__(self, whole: Questions, name: str) -> None:
+        self._whole, self._name = whole, name
+
+    def __eq__(self, other: Any) -> Condition:  # type: ignore[override]
+        return self.is_in(other)
+
+    def __ne__(self, other: Any) -> Any:
+        raise ProtectedAttributeError(f"a part is not compared by !=: ~(part({self._name!r}) == …)")
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def is_in(self, *values: Any) -> Condition:
+        """Return the condition that the part is one of these values."""
+        return self._whole._asked(PartIs(self._name, values))
+
+
+class EncryptedExpressions(Questions, ProtectedAttribute[T]):  # type: ignore[misc]  # other classes of conditions
     """The part of an `EncryptedAttribute` that makes conditions and actions."""
 
-    index: IndexedBy | None
+    protection: Protection
     _bound_to_items: bool
     origin: Any  # the attribute of which maps have copies
 
@@ -40,12 +122,10 @@ class EncryptedExpressions(ProtectedAttribute[T]):
         """Return a value as the field takes it."""
         raise NotImplementedError
 
-    def __eq__(self, other: Any) -> Comparison:  # type: ignore[override]
-        return equal(self, PendingOperand(self._searched_value(other)))
-
-    def is_in(self, *values: Any) -> Condition:  # type: ignore[override]
-        """Return the condition that the attribute has one of these values."""
-        return one_of(self, *(PendingOperand(self._searched_value(value)) for value in values))
+    @property
+    def indexes(self) -> tuple[IndexedBy, ...]:
+        """Its indexes; empty if it is not searchable."""
+        return self.protection.indexes
 
     def __or__(self, other: Any) -> _IfNotExists:
         """Return what an item has, or this value if it has none: for `set`."""
@@ -59,25 +139,21 @@ class EncryptedExpressions(ProtectedAttribute[T]):
             return RemoveAction(Path(self))
         return SetAction(Path(self), self._operand(value))
 
-    def _pending(self, value: Any) -> PendingValue:
-        """Return a value that is searched for.
-
-        Raises:
-            ProtectedAttributeError: DynamoDB cannot be asked for it.
-            TypeError, ValueError: it is not a value of the attribute's.
-        """
+    def _sought(self, value: Any) -> Any:
         plain = None if is_expression(value) else self._to_field(value)
-        if plain is None or self.index is None:
+        if plain is None or not self.indexes:
             raise self._refusal_error()
-        return PendingValue(self, plain)
+        return plain
 
-    def _searched_value(self, value: Any) -> PendingValue:
-        if self.index is not None and self.index.per_tenant:
+    def _asked(self, question: Question) -> Condition:
+        if not self.indexes:
+            raise self._refusal_error()
+        if all(index.per_tenant for index in self.indexes):
             raise ProtectedAttributeError(
                 f"{self._label} has tags per tenant: name the tenant, of_tenant(attribute, tenant) == value",
                 field=self.field_name,
             )
-        return self._pending(value)
+        return Asked(self, question)
 
     def _operand(self, value: Any) -> Value:
         plain = None if value is None or is_expression(value) else self._to_field(value)
@@ -94,11 +170,17 @@ class EncryptedExpressions(ProtectedAttribute[T]):
 
     def _refusal_error(self) -> ProtectedAttributeError:
         """Return the error for having DynamoDB compare or change ciphertext."""
-        equality = ", and == and is_in() with plain values" if self.index is not None else ""
+        works = ", and what its indexes answer" if self.indexes else ""
         return ProtectedAttributeError(
             f"DynamoDB cannot compare or change {self._label}: it holds ciphertext, which differs each time that a "
-            f"value is encrypted. exists(), does_not_exist(), set() and remove() work{equality}",
+            f"value is encrypted. exists(), does_not_exist(), set() and remove() work{works}",
             field=self.field_name,
         )
 
     __hash__ = object.__hash__
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"expected str, got {type(value).__name__}")
+    return str.__str__(value)

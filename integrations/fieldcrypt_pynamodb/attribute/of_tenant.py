@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from pynamodb.expressions.condition import Comparison, Condition
+from pynamodb.expressions.condition import Condition
 
+from fieldcrypt.spi import AllEqual, Question
+from fieldcrypt_pynamodb.attribute.companion import BlindIndexAttribute
 from fieldcrypt_pynamodb.attribute.encrypted import EncryptedAttribute
-from fieldcrypt_pynamodb.attribute.pending import PendingOperand, equal, one_of
+from fieldcrypt_pynamodb.attribute.expressions import Questions
+from fieldcrypt_pynamodb.attribute.pending import Asked
 from fieldcrypt_pynamodb.errors import ProtectedAttributeError
 
 __all__ = ["of_tenant"]
 
 
-class _OfTenant:
+class _OfTenant(Questions):
     """A searchable attribute with the tenant whose tags are meant."""
 
     __slots__ = ("_attribute", "_tenant")
@@ -21,20 +24,29 @@ class _OfTenant:
     def __init__(self, attribute: EncryptedAttribute[Any], tenant: Any) -> None:
         self._attribute, self._tenant = attribute, tenant
 
-    def __eq__(self, other: Any) -> Comparison:  # type: ignore[override]
-        return equal(self._attribute, self._operand(other))
+    def _asked(self, question: Question) -> Condition:
+        return Asked(self._attribute, question, self._tenant)
+
+    def _sought(self, value: Any) -> Any:
+        return self._attribute._sought(value)
 
     def __ne__(self, other: Any) -> Any:
         raise self._attribute._refusal_error()
 
     __hash__ = None  # type: ignore[assignment]
 
-    def is_in(self, *values: Any) -> Condition:
-        """Return the condition that the attribute has one of these values."""
-        return one_of(self._attribute, *map(self._operand, values))
 
-    def _operand(self, value: Any) -> PendingOperand:
-        return PendingOperand(self._attribute._pending(value), self._tenant)
+class _CompoundOfTenant:
+    """The companion of several attributes, likewise."""
+
+    __slots__ = ("_companion", "_tenant")
+
+    def __init__(self, companion: BlindIndexAttribute, tenant: Any) -> None:
+        self._companion, self._tenant = companion, tenant
+
+    def equals(self, **values: Any) -> Condition:
+        """Return the condition that all members have these values."""
+        return Asked(self._companion, AllEqual(values), self._tenant)
 
 
 def of_tenant(attribute: Any, tenant: Any) -> Any:
@@ -45,17 +57,19 @@ def of_tenant(attribute: Any, tenant: Any) -> Any:
     It finds no items of other tenants.
 
     Args:
-        attribute: the attribute.
+        attribute: the attribute; or the companion of a `CompoundIndex`, to be asked by `equals`.
         tenant: whose index keys to use; what the model's tenant attribute has.
 
     Raises:
         ProtectedAttributeError: the attribute has no tags per tenant.
     """
-    index = attribute.index if isinstance(attribute, EncryptedAttribute) else None
-    if index is None or not index.per_tenant:
+    is_compound = isinstance(attribute, BlindIndexAttribute)
+    indexes = attribute.indexes if isinstance(attribute, EncryptedAttribute) else ()
+    if not is_compound and not any(index.per_tenant for index in indexes):
         raise ProtectedAttributeError("of_tenant takes an encrypted attribute that is indexed with per_tenant=True")
     if tenant is None:
         raise ProtectedAttributeError(
-            f"{attribute._label} is searched for a tenant, which None is not", field=attribute.field_name
+            f"{attribute._label} is searched for a tenant, which None is not",
+            field=getattr(attribute, "field_name", None),
         )
-    return _OfTenant(attribute, tenant)
+    return _CompoundOfTenant(attribute, tenant) if is_compound else _OfTenant(attribute, tenant)

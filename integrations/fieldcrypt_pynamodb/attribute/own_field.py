@@ -57,7 +57,7 @@ def own_field(attribute: Any, owners: Sequence[type[Any]]) -> OwnField:
         ConfigurationError: only a decorated model could encrypt it, or it belongs to no table, or to several.
     """
     encryptor, protection = attribute.encryptor, attribute.protection
-    if encryptor is None or attribute.index is not None:
+    if encryptor is None or attribute.indexes:
         what = "has no encryptor" if encryptor is None else "is searchable"
         raise ConfigurationError(f"{attribute._label} {what}, so its model has to be decorated: @encrypted(encryptor)")
     models: list[Any] = []

@@ -7,12 +7,13 @@ from typing import Any, NoReturn
 
 from pynamodb.attributes import Attribute, MapAttribute
 from pynamodb.constants import BINARY
-from pynamodb.expressions.condition import Comparison, Condition
+from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.operand import Path, Value, _Operand
 
+from fieldcrypt.spi import Question
 from fieldcrypt_pynamodb.errors import ProtectedAttributeError
 
-__all__ = ["PendingValue", "PendingOperand", "equal", "is_expression", "one_of", "refuse_pending"]
+__all__ = ["Asked", "PendingOperand", "PendingValue", "is_expression", "refuse_pending"]
 
 
 class PendingValue:
@@ -32,36 +33,52 @@ class PendingValue:
 
 
 class PendingOperand(Value):
-    """A pending value in a condition or an update.
+    """A pending value in an update."""
 
-    Args:
-        pending: the value.
-        tenant: whose tags are meant, as the model's attribute has it, if they are per tenant.
-    """
-
-    def __init__(self, pending: PendingValue, tenant: Any = None) -> None:
+    def __init__(self, pending: PendingValue) -> None:
         super().__init__({BINARY: pending})
         self.pending = pending
-        self.tenant = tenant
 
     def serialize(self, placeholder_names: dict[str, str], expression_attribute_values: dict[str, str]) -> str:
         """Refuse: what could have encrypted the value was passed by."""
-        raise ProtectedAttributeError(
-            f"{self.pending.attribute._label} is bound to its item, which is not known here: write it through an "
-            "instance of its model, item.update(actions=[…]), transaction.update(item, actions=[…]) or item.save(), "
-            "and search it through the model's own methods. The model is decorated with @encrypted",
-            field=self.pending.attribute.field_name,
-        )
+        raise _passed_by_error(self.pending.attribute)
 
 
-def equal(attribute: Any, value: PendingOperand) -> Comparison:
-    """Return the condition that an attribute has a value."""
-    return Path(attribute) == value
+class Asked(Condition):
+    """A question about protected attributes, which becomes a condition on tags. It does not show what is asked.
+
+    Args:
+        attribute: an encrypted attribute; for a question about several the companion of their index.
+        question: its values are those that the field takes; for several attributes, those that the model takes.
+        tenant: whose tags are meant, as the model's attribute has it, if they are per tenant.
+    """
+
+    format_string = "{0} {operator} …"
+
+    def __init__(self, attribute: Any, question: Question, tenant: Any = None) -> None:
+        super().__init__(type(question).__name__, Path(attribute))
+        self.attribute, self.question, self.tenant = attribute, question, tenant
+
+    def serialize(self, placeholder_names: dict[str, str], expression_attribute_values: dict[str, str]) -> str:
+        """Refuse: what could have made tags was passed by."""
+        raise _passed_by_error(self.attribute)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    __hash__ = object.__hash__
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a question about protected attributes cannot be pickled")
 
 
-def one_of(attribute: Any, *values: PendingOperand) -> Condition:
-    """Return the condition that an attribute has one of several values."""
-    return Path(attribute).is_in(*values)
+def _passed_by_error(attribute: Any) -> ProtectedAttributeError:
+    return ProtectedAttributeError(
+        f"{attribute._label} is bound to its item, which is not known here: write it through an "
+        "instance of its model, item.update(actions=[…]), transaction.update(item, actions=[…]) or item.save(), "
+        "and search it through the model's own methods. The model is decorated with @encrypted",
+        field=getattr(attribute, "field_name", None),
+    )
 
 
 def is_expression(value: Any) -> bool:

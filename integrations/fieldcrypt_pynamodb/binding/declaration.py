@@ -2,37 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pynamodb.models import Model
 
-from fieldcrypt import ConfigurationError
-from fieldcrypt_pynamodb.attribute.companion import BlindIndexAttribute
-from fieldcrypt_pynamodb.attribute.encrypted import EncryptedAttribute
+from fieldcrypt import ConfigurationError, IndexedBy
+from fieldcrypt_pynamodb.attribute.companion import BlindIndexAttribute, BlindIndexSetAttribute, Companion
 from fieldcrypt_pynamodb.attribute.protected import ProtectedAttribute
 
-__all__ = ["check_attributes", "check_shared", "companion_of"]
+__all__ = ["check_attributes", "check_shared", "companions_of"]
 
 
-def companion_of(
-    model: type[Model], key: str, attribute: EncryptedAttribute[Any], tenant: str | None
-) -> BlindIndexAttribute:
-    """Return the attribute that holds the tags of a searchable attribute.
+def companions_of(
+    model: type[Model], key: str, indexes: Iterable[IndexedBy], tenant: str | None
+) -> dict[str, Companion[Any]]:
+    """Return the attributes that hold the tags of a searchable attribute, by their names in the model.
+
+    Args:
+        model: has them.
+        key: what is searched, for messages.
+        indexes: the declarations.
+        tenant: the attribute that says whose data keys to use, or None.
 
     Raises:
-        ConfigurationError: there is none, or tags are per tenant and there are none.
+        ConfigurationError: one is missing, or of another class; or tags are per tenant and there are none.
     """
-    index: Any = attribute.index
-    companion = model.get_attributes().get(index.companion)
-    if not isinstance(companion, BlindIndexAttribute) or companion.is_hash_key or companion.is_range_key:
-        raise ConfigurationError(
-            f"{model.__name__}.{key} is indexed by {index.companion!r}, which is no attribute of the model for tags: "
-            f"declare it, {index.companion} = BlindIndexAttribute(null=True)"
-        )
-    if index.per_tenant and tenant is None:
-        raise ConfigurationError(f"{model.__name__}.{key} has tags per tenant: @encrypted(…, tenant=…) says whose")
-    return companion
+    found: dict[str, Companion[Any]] = {}
+    for index in indexes:
+        kind = BlindIndexSetAttribute if index.one_companion else BlindIndexAttribute
+        for name in index.companions:
+            companion = model.get_attributes().get(name)
+            if not isinstance(companion, kind) or companion.is_hash_key or companion.is_range_key:
+                raise ConfigurationError(
+                    f"{model.__name__}.{key} is indexed by {name!r}, which is no attribute of the model for tags: "
+                    f"declare it, {name} = {kind.__name__}(null=True)"
+                )
+            found[name] = companion
+        if index.per_tenant and tenant is None:
+            raise ConfigurationError(f"{model.__name__}.{key} has tags per tenant: @encrypted(…, tenant=…) says whose")
+    return found
 
 
 def check_shared(model: type[Model], what: str, names: Sequence[str]) -> None:

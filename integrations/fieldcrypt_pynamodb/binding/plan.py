@@ -14,15 +14,17 @@ from fieldcrypt_dynamodb.item.items import MIN_BATCH
 from fieldcrypt_dynamodb.item.plaintext import part_of, stored
 from fieldcrypt_dynamodb.item.unreadable import Unreadable, unread
 from fieldcrypt_dynamodb.request.warm_keys import warm_keys
-from fieldcrypt_pynamodb.attribute.companion import BlindIndexAttribute
+from fieldcrypt_pynamodb.attribute.companion import Companion
 from fieldcrypt_pynamodb.attribute.encrypted import EncryptedAttribute
 from fieldcrypt_pynamodb.attribute.tables import table_of
 from fieldcrypt_pynamodb.attribute.unreadable import MARK
+from fieldcrypt_pynamodb.binding.compound import CompoundTagger
 from fieldcrypt_pynamodb.binding.declaration import check_attributes, check_shared
 from fieldcrypt_pynamodb.binding.item_class import ItemClass
 from fieldcrypt_pynamodb.binding.item_key import Binding, Item, ItemKey
 from fieldcrypt_pynamodb.binding.nested import NestedAttributes, nested_attributes
 from fieldcrypt_pynamodb.binding.planned import PlannedAttribute, Spec
+from fieldcrypt_pynamodb.binding.tagger import Tagger
 from fieldcrypt_pynamodb.errors import ProtectedAttributeError
 
 __all__ = ["Plan"]
@@ -44,7 +46,9 @@ class Plan:
         item_class: tells items from those of other classes in the table, or None.
         protected: the attributes, by their names in items.
         nested: those inside of maps, or None.
-        companions: the names of all attributes in items that hold tags.
+        compounds: make the tags of several attributes together.
+        taggers: those, and what makes the tags of one attribute.
+        companions: the types of all attributes that hold tags, by their names in items.
         previous_names: likewise, of those that values were bound to by previous declarations.
     """
 
@@ -67,11 +71,15 @@ class Plan:
             if isinstance(attribute, EncryptedAttribute)
         ]
         self.protected = {each.attr_name: each for each in own}
+        self.compounds = [CompoundTagger(model, each, spec.encryptor, name, spec.tenant) for each in spec.indexes]
         self.companions = {
-            attribute.attr_name for attribute in attributes.values() if isinstance(attribute, BlindIndexAttribute)
+            attribute.attr_name: attribute.attr_type
+            for attribute in attributes.values()
+            if isinstance(attribute, Companion)
         }
         check_shared(model, "field", [each.field_name for each in own])
-        check_shared(model, "companion", [each.tagger.key for each in own if each.tagger is not None])
+        self.taggers = [*(each.tagger for each in own if each.tagger is not None), *self.compounds]
+        check_shared(model, "companion", [key for each in self.taggers for key in each.companions])
         how: Any = {"has_tenants": spec.tenant is not None, "same_place": spec.same_place, "chosen": bool(spec.fields)}
         owner = model if spec.fields is None else spec.model  # of the name, whose table may be another one next month
         inside = [
@@ -108,7 +116,6 @@ class Plan:
                 each.field,
                 each.attribute._conversion.to_field is not None,
                 each.tagger,
-                None if each.tagger is None else each.tagger.companion.attr_name,
             )
             for each in own
         ]
@@ -136,20 +143,20 @@ class Plan:
                 raise ProtectedAttributeError(message)
         binding: Binding | None = None
         context = tenant = None
-        contents, parts = [], []
-        for name, key, field, converts, tagger, companion in self._writes:
+        contents, parts, plains = [], [], {}
+        for name, key, field, converts, tagger in self._writes:
             content = item.get(name)
             if content is None:
                 if tagger is not None:
-                    item.pop(companion, None)  # type: ignore[arg-type]
-                    values.pop(tagger.key, None)
+                    tagger.remove(item, values)
                 continue
             if binding is None:
                 binding = context, tenant = self.item_key.binding(item)
             plain = content[BINARY].plain if converts else values[key]
             if tagger is not None:
-                tag = values[tagger.key] = tagger.tag(plain, tenant)
-                item[companion] = {BINARY: bytes(tag)}  # type: ignore[index]
+                tagger.put(plain, binding, item, values)
+            if self.compounds:
+                plains[key] = plain
             if self._has_batches:
                 contents.append(content)
                 parts.append((field, plain, context))
@@ -157,6 +164,13 @@ class Plan:
                 content[BINARY] = field.encrypt(plain, tenant=tenant, context=context)
         for content, data in zip(contents, encrypt_fields(parts, tenant=tenant), strict=True):
             content[BINARY] = data
+        for compound in self.compounds:
+            together = compound.of_item(item, plains)
+            if together is None:
+                compound.remove(item, values)
+            else:
+                binding = binding or self.item_key.binding(item)
+                compound.put(together, binding, item, values)
         if self.nested is not None:
             self.nested.seal(item, binding, self.item_key)
 
@@ -173,8 +187,8 @@ class Plan:
         marked: dict[str, Unreadable] = {}
         for name in self._names:
             rest.pop(name, None)
-        for name in self.companions & rest.keys():
-            if BINARY not in rest[name]:  # not a tag, and PynamoDB could not read the item
+        for name in self.companions.keys() & rest.keys():
+            if self.companions[name] not in rest[name]:  # not a tag, and PynamoDB could not read the item
                 del rest[name]
         if self.item_class is not None:
             for name, message in self.item_class.wrong_parts(item, self.protected).items():
@@ -232,9 +246,10 @@ class Plan:
             error = DecryptionError(str(error))
         return unread(error, self._of_table, name, item, mark=mark)
 
-    def planned(self, attribute: Any) -> PlannedAttribute | None:
-        """Return the protected attribute that an attribute of the model is."""
-        for protected in self.protected.values():
-            if protected.attribute is attribute:
-                return protected
-        return None
+    def tagger_of(self, attribute: Any) -> Tagger | None:
+        """Return what makes the tags of an attribute, or of the attributes whose companion it is."""
+        for planned in self.protected.values():
+            if planned.attribute is attribute:
+                return planned.tagger
+        of = (each for each in self.compounds if any(attribute is own for own in each.companions.values()))
+        return next(of, None)

@@ -8,14 +8,14 @@ from typing import Any
 from pynamodb.constants import BINARY
 from pynamodb.models import Model
 
-from fieldcrypt import ConfigurationError, DecryptionError, Encryptor
+from fieldcrypt import CompoundIndex, ConfigurationError, DecryptionError, Encryptor
 from fieldcrypt.spi import Path
 from fieldcrypt_dynamodb.item.nested.declared import with_path
 from fieldcrypt_dynamodb.item.plaintext import part_of, stored
 from fieldcrypt_pynamodb.attribute.encrypted import EncryptedAttribute
-from fieldcrypt_pynamodb.binding.declaration import companion_of
+from fieldcrypt_pynamodb.binding.declaration import companions_of
 from fieldcrypt_pynamodb.binding.item_key import Binding, Item
-from fieldcrypt_pynamodb.binding.tagger import Tagger
+from fieldcrypt_pynamodb.binding.tagger import AttributeTagger
 
 __all__ = ["PlannedAttribute", "Spec"]
 
@@ -30,6 +30,7 @@ class Spec:
         fields: the name from which fields take theirs, or None for the table's.
         model: the model that was decorated.
         same_place: True if another table may have the same name for its fields.
+        indexes: of several attributes together.
     """
 
     encryptor: Encryptor | None = None
@@ -37,6 +38,7 @@ class Spec:
     fields: str | None = None
     model: type[Model] | None = None
     same_place: bool = False
+    indexes: tuple[CompoundIndex, ...] = ()
 
 
 class PlannedAttribute:
@@ -78,7 +80,7 @@ class PlannedAttribute:
         fields: str,
         path: Path | None = None,
     ) -> None:
-        if path is not None and attribute.index is not None:
+        if path is not None and attribute.indexes:
             raise ConfigurationError(
                 f"{model.__name__}.{key} is inside of a map, where it has no tags to be searched by"
             )
@@ -98,8 +100,9 @@ class PlannedAttribute:
         self.encrypt, self.decrypt = field.encrypt, field.decrypt if mixed is None else mixed.decrypt
         self.warm_until: dict[str | None, float] = {}
         self.tagger = None
-        if attribute.index is not None:
-            self.tagger = Tagger(attribute, companion_of(model, key, attribute, spec.tenant), encryptor, field.name)
+        if attribute.indexes:
+            companions = companions_of(model, key, attribute.indexes, spec.tenant)
+            self.tagger = AttributeTagger(key, attribute, companions, encryptor, field.name)
 
     @property
     def field_name(self) -> str:

@@ -1,57 +1,204 @@
-"""How a value of a searchable attribute becomes a tag."""
+"""How values become tags, and questions searches."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from fieldcrypt import Encryptor
-from fieldcrypt_pynamodb.attribute.companion import BlindIndexAttribute, Tag
-from fieldcrypt_pynamodb.attribute.conversion import indexed_as
+from pynamodb.expressions.condition import Condition
+
+from fieldcrypt import ConfigurationError, Encryptor, IndexedBy
+from fieldcrypt.search import Part
+from fieldcrypt.spi import Between, Equal, FieldIndexes, PartIs, Question, Search, StoredTags
+from fieldcrypt_dynamodb.item.unreadable import Unreadable
+from fieldcrypt_pynamodb.attribute.companion import Companion
 from fieldcrypt_pynamodb.attribute.encrypted import EncryptedAttribute
+from fieldcrypt_pynamodb.attribute.indexed import Group, index_groups
+from fieldcrypt_pynamodb.attribute.pending import Asked
+from fieldcrypt_pynamodb.binding.item_key import Binding
+from fieldcrypt_pynamodb.errors import ProtectedAttributeError
 
-__all__ = ["Tagger"]
+__all__ = ["AttributeTagger", "Tagger"]
+
+Matches = Callable[[Any], bool]
+
+
+class Index(NamedTuple):
+    """One index, for values as the field takes them."""
+
+    indexes: FieldIndexes
+    convert: Callable[[Any], Any]
+
+    @property
+    def companions(self) -> tuple[str, ...]:
+        """As those of `FieldIndexes`."""
+        return self.indexes.companions
+
+    def tags(self, plain: Any, *, tenant: str | None, row: Mapping[str, str] | None) -> StoredTags:
+        """Return what `FieldIndexes.tags` does."""
+        return self.indexes.tags(None if plain is None else self.convert(plain), tenant=tenant, row=row)
 
 
 class Tagger:
-    """Makes the tags of one searchable attribute of one table; safe to use from many threads.
+    """Makes the tags of a searchable attribute, or of several together; safe to use from many threads.
+
+    Args:
+        companions: the attributes that hold the tags, by their names in the model.
+        declared: the declarations of the indexes.
+        groups: the indexes.
 
     Attributes:
-        companion: the attribute that holds them.
-        key: its name in the model.
-        per_tenant: tags are made with index keys of the item's tenant.
-        truncated: other values may have a value's tag.
+        companions: as given.
+        names: the attributes in items that what is found is compared by.
+        label, field_name: what is searched, for messages.
+    """
+
+    names: Sequence[str]
+    label: str
+    field_name: str
+
+    def __init__(
+        self, companions: Mapping[str, Companion[Any]], declared: Sequence[IndexedBy], groups: Sequence[Group]
+    ) -> None:
+        self.companions = dict(companions)
+        self._declared, self._groups = declared, groups
+
+    @property
+    def stored_as(self) -> dict[str, str]:
+        """The names of companions in items, by those in the model."""
+        return {key: companion.attr_name for key, companion in self.companions.items()}
+
+    @property
+    def each(self) -> list[Any]:
+        """The indexes, one at a time."""
+        return [Index(one, convert) for convert, indexes in self._groups for one in indexes.each]
+
+    def tags(self, plain: Any, binding: Binding) -> Iterator[tuple[str, Companion[Any], Any]]:
+        """Yield each companion, with its name in the model and its value; None if there is nothing to tag.
+
+        Args:
+            plain: as the field takes it.
+            binding: of the item.
+
+        Raises:
+            As `FieldIndexes.tags`.
+        """
+        context, tenant = binding
+        for convert, indexes in self._groups:
+            for key, tags in indexes.tags(convert(plain), tenant=tenant, row=context).items():
+                companion = self.companions[key]
+                yield key, companion, None if tags is None else companion.made_of(tags)
+
+    def put(self, plain: Any, binding: Binding, item: dict[str, Any], values: dict[str, Any]) -> None:
+        """Put the tags of a value into its item, in DynamoDB's form, and into the instance's values."""
+        for key, companion, tags in self.tags(plain, binding):
+            if tags is None:
+                item.pop(companion.attr_name, None)
+                values.pop(key, None)
+            else:
+                values[key] = tags
+                item[companion.attr_name] = {companion.attr_type: companion.serialize(tags)}
+
+    def remove(self, item: dict[str, Any], values: dict[str, Any]) -> None:
+        """Remove the tags of a value that is not there."""
+        for key, companion in self.companions.items():
+            item.pop(companion.attr_name, None)
+            values.pop(key, None)
+
+    def search(self, question: Question, companion: str | None = None) -> tuple[Search, Matches]:
+        """Return how a question is answered, and what tells whether a value is what was looked for.
+
+        Args:
+            question: its values are those that the field takes.
+            companion: one of the index that is to answer it, if it has to be a certain one.
+
+        Raises:
+            ProtectedAttributeError: no index answers it.
+            TypeError, ValueError: as for `FieldIndexes.search`.
+        """
+        refused, best = None, None
+        for convert, indexes in self._groups:
+            if companion is not None and companion not in indexes.companions:
+                continue
+            try:
+                index = None if companion is None else self.declaration(companion).companion
+                found = indexes.search(_converted(question, convert), index)
+            except ConfigurationError as error:
+                refused = refused or error
+            else:
+                if best is None or found.is_exact > best[0].is_exact:
+                    best = found, lambda plain, found=found, convert=convert: found.matches(convert(plain))
+        if best is None:
+            raise ProtectedAttributeError(str(refused), field=self.field_name) from None
+        return best
+
+    def declaration(self, companion: str) -> IndexedBy:
+        """Return the declaration of the index that has a companion."""
+        return next(each for each in self._declared if companion in each.companions)
+
+    def asked_by(self, value: Any, companion: str) -> Condition:
+        """Return the condition that stands for a plain value by which an index with a companion as its key is queried.
+
+        Raises:
+            ProtectedAttributeError: none does.
+            TypeError, ValueError: it is not a value of the attribute's.
+        """
+        raise NotImplementedError
+
+    def plain_of(self, instance: Any) -> Any:
+        """Return an instance's value as the field takes it, an `Unreadable`, or None."""
+        raise NotImplementedError
+
+
+class AttributeTagger(Tagger):
+    """Makes the tags of one searchable attribute of one model.
+
+    Args:
+        key, attribute: the attribute, and its name in the model.
+        companions: see `Tagger`.
+        encryptor, name: the field's.
     """
 
     def __init__(
-        self, attribute: EncryptedAttribute[Any], companion: BlindIndexAttribute, encryptor: Encryptor, name: str
+        self,
+        key: str,
+        attribute: EncryptedAttribute[Any],
+        companions: Mapping[str, Companion[Any]],
+        encryptor: Encryptor,
+        name: str,
     ) -> None:
-        index: Any = attribute.index
-        kind, self._to_index = indexed_as(attribute.inner)
-        self._index = index.blind_index(encryptor, name, kind)
-        self._to_field = attribute._to_field
-        self.companion, self.key = companion, index.companion
-        self.per_tenant, self.truncated = index.per_tenant, self._index.truncated
+        groups = index_groups(attribute.protection, attribute._conversion, encryptor, name)
+        super().__init__(companions, attribute.indexes, groups)
+        self._key, self._attribute = key, attribute
+        self.names = (attribute.attr_name,)
+        self.label, self.field_name = attribute._label, name
 
-    def tag(self, plain: Any, tenant: str | None) -> Tag:
-        """Return the tag of a value that is stored, as the Field takes it.
-
-        Raises:
-            As `BlindIndex.tag`.
-        """
-        return Tag(self._index.tag(self._to_index(plain), tenant=tenant))
-
-    def tags(self, plains: list[Any], tenant: str | None) -> list[Tag]:
-        """Return all tags that stored values may have that are equal to one of these, in the order of the values.
-
-        Raises:
-            TypeError, ValueError, KeyProviderError, KeyStoreError: as `BlindIndex.tags`.
-        """
-        return list(
-            dict.fromkeys(
-                Tag(tag) for plain in plains for tag in self._index.tags(self._to_index(plain), tenant=tenant)
-            )
+    def asked_by(self, value: Any, companion: str) -> Condition:
+        """Return the condition that the value, or the part, that the index is one of equals another."""
+        index = self.declaration(companion)
+        if index.of is None:
+            return Asked(self._attribute, Equal((self._attribute._sought(value),)))
+        if isinstance(index.of, Part):
+            return Asked(self._attribute, PartIs(index.index_name, (value,)))
+        raise ProtectedAttributeError(
+            f"{companion!r} has tags of no whole value of {self.label}: query its index by a condition, such as "
+            "startswith(…), endswith(…) or between(…, …) of the attribute",
+            field=self.field_name,
         )
 
-    def matches(self, stored: Any, plain: Any) -> bool:
-        """Return True if a value that was read is equal to one that was searched for."""
-        return bool(self._index.matches(self._to_index(self._to_field(stored)), self._to_index(plain)))
+    def plain_of(self, instance: Any) -> Any:
+        """Return an instance's value as the field takes it, an `Unreadable`, or None."""
+        stored = instance.attribute_values.get(self._key)
+        if stored is None or instance.get_attributes().get(self._key) is not self._attribute:
+            return None
+        return stored if stored.__class__ is Unreadable else self._attribute._to_field(stored)
+
+
+def _converted(question: Question, convert: Callable[[Any], Any]) -> Question:
+    match question:
+        case Equal(values):
+            return Equal(tuple(map(convert, values)))
+        case Between(low, high, with_low, with_high):
+            low, high = (None if end is None else convert(end) for end in (low, high))
+            return Between(low, high, with_low, with_high)
+    return question

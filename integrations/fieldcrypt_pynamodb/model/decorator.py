@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from pynamodb.models import Model
 
-from fieldcrypt import ConfigurationError, Encryptor
+from fieldcrypt import CompoundIndex, ConfigurationError, Encryptor
 from fieldcrypt_pynamodb.attribute.encrypted import EncryptedAttribute
 from fieldcrypt_pynamodb.attribute.encrypted_model import with_base
 from fieldcrypt_pynamodb.attribute.tables import table_of
@@ -27,6 +27,7 @@ def encrypted(
     tenant: str | None = None,
     fields: str | None = None,
     same_place: bool = False,
+    indexes: Sequence[CompoundIndex] = (),
 ) -> Callable[[M], M]:
     """Decorate a model: bind its encrypted attributes to their item, and use the data keys of the item's tenant.
 
@@ -43,6 +44,8 @@ def encrypted(
             called something else then, as restored, copied and prefixed tables are, and those of one month.
         same_place: True if another table of the same logical name is in the Encryptor on purpose: values of items with
             the same key can then be moved between them.
+        indexes: of several attributes together, protected or not, by their names in the model; the companion of each is
+            a `BlindIndexAttribute`.
 
     Raises:
         ConfigurationError: the model has no key, or no such attribute; its protected attributes are declared so that
@@ -52,11 +55,13 @@ def encrypted(
         raise ConfigurationError(f"encrypted(encryptor, …): a {type(encryptor).__name__} is not an Encryptor")
     if fields is not None and not (isinstance(fields, str) and fields):
         raise ConfigurationError('encrypted(…, fields="patients"): the logical name from which fields have theirs')
+    if not isinstance(indexes, (list, tuple)) or not all(isinstance(each, CompoundIndex) for each in indexes):
+        raise ConfigurationError("encrypted(…, indexes=[CompoundIndex(…)]): several attributes indexed together")
 
     def decorate(model: M) -> M:
         if not (isinstance(model, type) and issubclass(model, Model)):
             raise ConfigurationError("@encrypted goes on models of PynamoDB")
-        spec = Spec(encryptor, tenant, fields, model, same_place)
+        spec = Spec(encryptor, tenant, fields, model, same_place, tuple(indexes))
         _refuse_bases(model)
         if table_of(model) is not None:
             Plan(model, spec)

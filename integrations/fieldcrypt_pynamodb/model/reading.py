@@ -9,7 +9,6 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.pagination import ResultIterator
 
 from fieldcrypt_pynamodb.attribute.encrypted_model import EncryptedModel
-from fieldcrypt_pynamodb.errors import ProtectedAttributeError
 from fieldcrypt_pynamodb.search.conditions import rewritten_condition, rewritten_filter
 from fieldcrypt_pynamodb.search.projection import check_index, widened
 from fieldcrypt_pynamodb.search.results import LastKey, Matches
@@ -69,7 +68,8 @@ class ReadingModel(EncryptedModel):
         found, searches = variants(cls, hash_key, range_key_condition, index_name)
         condition, more = rewritten_filter(filter_condition, cls)
         searches += more
-        check_index(cls, index_name, searches)
+        for index in {index_name, *(variant.index_name for variant in found)}:
+            check_index(cls, index, searches)
         query = super().query
 
         def start(variant: Variant, last: LastKey | None) -> ResultIterator[M]:
@@ -78,7 +78,7 @@ class ReadingModel(EncryptedModel):
                 variant.range_condition,
                 filter_condition=condition,
                 consistent_read=consistent_read,
-                index_name=index_name,
+                index_name=variant.index_name,
                 scan_index_forward=scan_index_forward,
                 limit=None if searches else limit,  # which counts what is found, and not what is read
                 last_evaluated_key=last,
@@ -155,12 +155,8 @@ class ReadingModel(EncryptedModel):
         condition = rewritten_condition(filter_condition, cls)
         found, searches = variants(cls, hash_key, range_key_condition, index_name)
         for each in searches:
-            if each.tagger.truncated:
-                raise ProtectedAttributeError(
-                    f"{each.protected.attribute._label} has tags shorter than 16 bytes, which other values share, "
-                    "so that DynamoDB cannot count: count what a query finds, sum(1 for _ in index.query(value))",
-                    field=each.protected.attribute.field_name,
-                )
+            if not each.is_exact:
+                raise each.inexact_error("count what a query finds, sum(1 for _ in index.query(value))")
         total = 0
         for variant in found:
             total += super().count(
@@ -168,7 +164,7 @@ class ReadingModel(EncryptedModel):
                 variant.range_condition,
                 condition,
                 consistent_read,
-                index_name,
+                variant.index_name,
                 limit,  # which is the size of a page
                 rate_limit,
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pynamodb.constants import BINARY
@@ -13,10 +13,12 @@ from pynamodb.expressions.update import Action, RemoveAction, SetAction
 from fieldcrypt_dynamodb.item.nested.met import Meaning, Met
 from fieldcrypt_dynamodb.item.nested.shape import Shape
 from fieldcrypt_pynamodb.attribute.pending import PendingOperand
+from fieldcrypt_pynamodb.binding.compound import CompoundTagger
 from fieldcrypt_pynamodb.binding.item_key import Binding
 from fieldcrypt_pynamodb.binding.nested import NestedAttributes
 from fieldcrypt_pynamodb.binding.plan import Plan
 from fieldcrypt_pynamodb.binding.planned import PlannedAttribute
+from fieldcrypt_pynamodb.binding.tagger import Tagger
 from fieldcrypt_pynamodb.errors import ProtectedAttributeError
 from fieldcrypt_pynamodb.search.expressions import nested_error, paths, plans, protected_attributes, root
 
@@ -46,17 +48,20 @@ class _Update:
 
     def seal(self, actions: Iterable[Action]) -> tuple[list[Action], Condition | None]:
         sealed: list[Action] = []
-        changed = set()
+        changed: dict[str, Action] = {}
         for action in actions:
             sealed += self._sealed(action)
-            changed.add(root(action.values[0]))  # type: ignore[arg-type]  # all actions have one
+            changed[root(_target(action))] = action
+        for compound in self._plan.compounds:
+            if not changed.keys().isdisjoint(compound.names):
+                sealed += self._tagged(compound, self._together(compound, changed))
         condition = None
         tenant, item_class = self._plan.item_key.tenant, self._plan.item_class
         if self._binding is not None and tenant is not None and not self._plan.item_key.tenant_is_in_key:
             path, value = Path([tenant.attr_name]), tenant.serialized(getattr(self._instance, tenant.key))
             condition = (path == value) | Path([self._plan.item_key.parts[0].attr_name]).does_not_exist()
             sealed.append(path.set(value))
-        if item_class is not None and not changed.isdisjoint(item_class.protected_names):
+        if item_class is not None and not changed.keys().isdisjoint(item_class.protected_names):
             path = Path([item_class.attr_name])
             same = (path == item_class.value) | path.does_not_exist()
             condition = same if condition is None else condition & same
@@ -64,7 +69,7 @@ class _Update:
         return sealed, condition
 
     def _sealed(self, action: Action) -> list[Action]:
-        target: Path = action.values[0]  # type: ignore[assignment]  # all actions have one
+        target = _target(action)
         if self._plan.nested is not None and root(target) in self._plan.nested.roots:
             return [self._nested_action(action, target, self._plan.nested)]
         protected = self._plan.protected.get(root(target))
@@ -73,7 +78,7 @@ class _Update:
             return [action]
         tagger = protected.tagger
         if isinstance(action, RemoveAction):
-            return [action] if tagger is None else [action, Path([tagger.companion.attr_name]).remove()]
+            return [action] if tagger is None else [action, *self._tagged(tagger, None)]
         value: Any = action.values[1] if isinstance(action, SetAction) else None
         if isinstance(value, PendingOperand):
             return self._set(protected, value)
@@ -102,8 +107,7 @@ class _Update:
 
     def _nested_operand(self, operand: _Operand, target: Path, met: Met[Shape], nested: NestedAttributes) -> Any:
         if isinstance(operand, Value):
-            self._binding = self._binding or self._plan.item_key.binding(self._key())
-            return Value(nested.sealed(met, operand.value, self._binding))
+            return Value(nested.sealed(met, operand.value, self._bound()))
         if isinstance(operand, Path) and operand.path == target.path:
             return operand
         if isinstance(operand, _IfNotExists) or (isinstance(operand, _ListAppend) and met.shape is not None):
@@ -113,14 +117,51 @@ class _Update:
     def _set(self, protected: PlannedAttribute, value: PendingOperand, *, if_not_exists: bool = False) -> list[Action]:
         if value.pending.attribute is not protected.attribute:
             raise protected.attribute._refusal_error()
-        context, tenant = self._binding = self._binding or self._plan.item_key.binding(self._key())
+        context, tenant = self._bound()
         plain, path = value.pending.plain, Path([protected.attr_name])
         data: Any = {BINARY: protected.encrypt(plain, tenant=tenant, context=context)}
         actions: list[Action] = [path.set(path | data if if_not_exists else data)]
-        if protected.tagger is not None:
-            tag = bytes(protected.tagger.tag(plain, tenant))
-            actions.append(Path([protected.tagger.companion.attr_name]).set({BINARY: tag}))
-        return actions
+        return actions if protected.tagger is None else [*actions, *self._tagged(protected.tagger, plain)]
+
+    def _tagged(self, tagger: Tagger, plain: Any) -> list[Action]:
+        """Return the actions on the companions of a value; None for one that is removed."""
+        if plain is None:
+            return [Path([companion.attr_name]).remove() for companion in tagger.companions.values()]
+        return [
+            Path([companion.attr_name]).remove()
+            if tags is None
+            else Path([companion.attr_name]).set({companion.attr_type: companion.serialize(tags)})
+            for _, companion, tags in tagger.tags(plain, self._bound())
+        ]
+
+    def _together(self, compound: CompoundTagger, changed: Mapping[str, Action]) -> dict[str, Any] | None:
+        """Return what is indexed of several attributes after the update; None if one of them is removed.
+
+        Raises:
+            ProtectedAttributeError: the update does not tell.
+        """
+        found, unknown = {}, []
+        for each in compound.members:
+            action = changed.get(each.attribute.attr_name)
+            if action is None and each.attribute.attr_name in self._plan.item_key.attr_names:
+                found[each.key] = each.of_value(getattr(self._instance, each.key))
+            elif isinstance(action, RemoveAction):
+                return None
+            elif isinstance(action, SetAction) and _target(action).path == [each.attribute.attr_name]:
+                found[each.key] = each.of_operand(action.values[1])
+            if found.get(each.key) is None:
+                unknown.append(each.key)
+        if not unknown:
+            return found
+        raise ProtectedAttributeError(
+            f"{compound.label} depends on all of them, and these actions do not say what {' and '.join(unknown)} will "
+            "be: set each to a value, or assign them and save() the item",
+            field=compound.field_name,
+        )
+
+    def _bound(self) -> Binding:
+        self._binding = self._binding or self._plan.item_key.binding(self._key())
+        return self._binding
 
     def _key(self) -> dict[str, dict[str, Any]]:
         """Return the part of the item that values are bound to, as the instance has it."""
@@ -146,3 +187,7 @@ class _Update:
             nested = nested_error(self._plans, path)
             if nested is not None:
                 raise nested
+
+
+def _target(action: Action) -> Path:
+    return action.values[0]  # type: ignore[return-value]  # all actions have one

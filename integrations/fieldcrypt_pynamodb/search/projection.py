@@ -10,13 +10,13 @@ from pynamodb.constants import ALL, INCLUDE
 from pynamodb.expressions.operand import Path
 
 from fieldcrypt_pynamodb.errors import ProtectedAttributeError
-from fieldcrypt_pynamodb.search.conditions import Search
+from fieldcrypt_pynamodb.search.conditions import Sought
 from fieldcrypt_pynamodb.search.expressions import plans
 
 __all__ = ["check_index", "widened"]
 
 
-def widened(model: Any, attributes_to_get: Any, searches: Sequence[Search] = ()) -> Any:
+def widened(model: Any, attributes_to_get: Any, searches: Sequence[Sought] = ()) -> Any:
     """Return what to read so that it can be decrypted and compared: key and tenant, and what was looked for."""
     if not attributes_to_get:
         return attributes_to_get
@@ -31,7 +31,7 @@ def widened(model: Any, attributes_to_get: Any, searches: Sequence[Search] = ())
             if discriminator is not None:
                 needed.append(discriminator.attr_name)
     for each in searches:
-        needed += each.protected.attr_name, each.tagger.companion.attr_name
+        needed += each.names
     # As paths, for a name may have a dot in it, which PynamoDB would take for a place in a map.
     return asked + [Path([name]) for name in dict.fromkeys(needed) if name not in names]
 
@@ -43,7 +43,7 @@ def _name(asked: Any) -> str:
     return whole.partition("[")[0]
 
 
-def check_index(model: Any, index_name: str | None, searches: Sequence[Search]) -> None:
+def check_index(model: Any, index_name: str | None, searches: Sequence[Sought]) -> None:
     """Refuse a search through an index whose items could not be compared with what is looked for.
 
     Raises:
@@ -52,11 +52,13 @@ def check_index(model: Any, index_name: str | None, searches: Sequence[Search]) 
     projection = model._indexes[index_name].Meta.projection if index_name else None
     if projection is None or projection.projection_type == ALL:
         return
-    projected = projection.non_key_attributes if projection.projection_type == INCLUDE else ()
-    for each in searches:
-        if each.protected.attr_name not in projected:
+    projected = {*(projection.non_key_attributes if projection.projection_type == INCLUDE else ())}
+    keys = (*model.get_attributes().values(), *model._indexes[index_name].Meta.attributes.values())
+    projected.update(each.attr_name for each in keys if each.is_hash_key or each.is_range_key)
+    for name in (name for each in searches for name in each.tagger.names):
+        if name not in projected:
             raise ProtectedAttributeError(
-                f"the index {index_name!r} has no {each.protected.attr_name!r}, so that what is found cannot be "
+                f"the index {index_name!r} has no {name!r}, so that what is found cannot be "
                 "compared after decryption: other values may have the tag, and whoever can write to the table can copy "
                 "it. Project the attribute"
             )

@@ -9,7 +9,7 @@ from pynamodb.constants import BINARY
 from pynamodb.pagination import ResultIterator
 
 from fieldcrypt_pynamodb.errors import ProtectedAttributeError
-from fieldcrypt_pynamodb.search.conditions import Search
+from fieldcrypt_pynamodb.search.conditions import Sought
 from fieldcrypt_pynamodb.search.variants import Variant
 
 __all__ = ["Matches"]
@@ -35,31 +35,37 @@ class Matches(ResultIterator[T]):
         self,
         variants: Sequence[Variant],
         start: Start,
-        searches: Sequence[Search],
+        searches: Sequence[Sought],
         limit: int | None,
         last_evaluated_key: LastKey | None,
     ) -> None:
         self._variants, self._start, self._searches = list(variants), start, searches
+        self._done: list[Variant] = []  # whose items were found, and are not found again
         self._limit = limit
         self._found = 0
         self._inner: ResultIterator[Any] | None = None
         if last_evaluated_key is not None:
             self._resume(last_evaluated_key)
         elif self._variants:
-            self._inner = start(self._variants.pop(0), None)
+            self._next()
+
+    def _next(self, last: LastKey | None = None) -> None:
+        self._done.append(self._variants.pop(0))
+        self._inner = self._start(self._done[-1], last)
 
     def _resume(self, last: LastKey) -> None:
         while self._variants:
-            variant = self._variants.pop(0)
-            tags = {name: {BINARY: bytes(tag)} for name, tag in variant.tags.items()}
+            tags = _key_of(self._variants[0])
             if all(last.get(name) == tag for name, tag in tags.items()):
-                self._inner = self._start(variant, None if last == tags else last)
-                return
+                return self._next(None if last == tags else last)
+            self._done.append(self._variants.pop(0))
         raise ProtectedAttributeError("last_evaluated_key is none of this search, or of one under a retired index key")
 
     def __next__(self) -> T:
         while self._inner is not None and self._limit != 0:
             for item in self._inner:
+                if any(variant.finds(item) for variant in self._done[:-1]):
+                    continue
                 if all(search.holds(item) for search in self._searches):
                     self._found += 1
                     if self._limit is not None:
@@ -67,7 +73,7 @@ class Matches(ResultIterator[T]):
                     return item  # type: ignore[no-any-return]
             if not self._variants:
                 break
-            self._inner = self._start(self._variants.pop(0), None)
+            self._next()
         raise StopIteration
 
     @property
@@ -75,7 +81,7 @@ class Matches(ResultIterator[T]):
         """Where a later search goes on; None if there is nothing more to find."""
         last = None if self._inner is None else self._inner.last_evaluated_key
         if last is None and self._variants:  # the next query, from its beginning
-            last = {name: {BINARY: bytes(tag)} for name, tag in self._variants[0].tags.items()}
+            last = _key_of(self._variants[0])
         return last
 
     @property
@@ -87,3 +93,7 @@ class Matches(ResultIterator[T]):
     def total_count(self) -> int:
         """How many items were returned."""
         return self._found
+
+
+def _key_of(variant: Variant) -> LastKey:
+    return {name: {BINARY: bytes(tag)} for name, tag in variant.tags.items()}
