@@ -5,12 +5,12 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from fieldcrypt import Encryptor
+from fieldcrypt import CompoundIndex, Encryptor
 from fieldcrypt.search import Prefixes, Range, Suffixes, domain, last
 from fieldcrypt_dynamodb import IndexedBy, Protected, ProtectedTable
 from tests.support.dynamodb import DynamoDb
 
-__all__ = ["ATTRIBUTES", "create_table", "described"]
+__all__ = ["ATTRIBUTES", "COMPOUNDS", "create_table", "described"]
 
 _BORN = Range(dt.date(1990, 1, 1), dt.date(1991, 12, 31), radix=2)
 ATTRIBUTES: dict[str, Any] = {
@@ -31,10 +31,14 @@ ATTRIBUTES: dict[str, Any] = {
     ),
     "blood": Protected(str, index=IndexedBy("blood_tag", partitions=3)),
 }
+COMPOUNDS = [
+    CompoundIndex("who_tag", of={"name": "casefold", "born": None}),
+    CompoundIndex("place_tag", of={"ward": None, "email": domain()}),
+]
 
 
 def described(encryptor: Encryptor, **how: Any) -> ProtectedTable:
-    return ProtectedTable("people", encryptor, **{"key": ["id"], "attributes": ATTRIBUTES, **how})
+    return ProtectedTable("people", encryptor, **{"key": ["id"], "attributes": ATTRIBUTES, "indexes": COMPOUNDS, **how})
 
 
 def create_table(dynamodb: DynamoDb, *companions: str, name: str = "people") -> Any:

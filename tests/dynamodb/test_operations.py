@@ -215,7 +215,7 @@ def test_no_update_leaves_that_sets_a_protected_attribute_to_plaintext(text: str
 
     def change(places: Placeholders) -> str:
         update = Update(before + text, items, places)
-        return update.rewritten(items.binding({"id": "1"}) if update.protected else None)
+        return update.rewritten({"id": "1"}, items.binding({"id": "1"}) if update.protected else None)
 
     request = rewritten({"UpdateExpression": before + text}, change)
     if request is not None:
@@ -278,7 +278,7 @@ def test_no_list_is_longer_than_dynamodb_takes(text: str) -> None:
 )
 def test_so_do_updates(text: str) -> None:
     places = Placeholders({"UpdateExpression": text}, WIRE)
-    assert Update(text, Items(TABLE, WIRE), places).rewritten(None) == text
+    assert Update(text, Items(TABLE, WIRE), places).rewritten({}, None) == text
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ ANN = {
     "born": dt.date(1990, 3, 1),
     "height": 171,
     "blood": "AB",
+    "ward": "North",
 }
 BOB = {
     "id": "2",
@@ -31,13 +32,14 @@ BOB = {
     "born": dt.date(1991, 3, 1),
     "height": 190,
     "blood": "0",
+    "ward": "South",
 }
 EVE = {"id": "3", "name": "Li", "ssn": "n/a"}
 
 
 @pytest.fixture
 def table(dynamodb: DynamoDb, encryptor: Encryptor) -> EncryptedTable:
-    bare = create_table(dynamodb, "email_domain", "name_prefix_2", "name_prefix_4", "blood_tag", "ssn_last4")
+    bare = create_table(dynamodb, "email_domain", "name_prefix_2", "name_prefix_4", "blood_tag", "ssn_last4", "who_tag")
     table = EncryptedTable(bare, described(encryptor))
     with table.batch_writer() as batch:
         for item in (ANN, BOB, EVE):
@@ -69,6 +71,9 @@ def ids(response: Any) -> str:
         (Attr("height").gte(171), "12"),
         (Attr("height").lt(171), ""),
         (Attr("blood").eq("AB"), "1"),
+        (Attr("who_tag").eq({"name": "MEYER", "born": ANN["born"]}), "1"),
+        (~Attr("who_tag").eq({"name": "MEYER", "born": BOB["born"]}), "123"),
+        (Attr("place_tag").eq({"ward": "South", "email": "x@example.com"}), "2"),
         (Attr("ssn").exists() & Attr("blood").is_in(["0", "A"]), "2"),
     ],
 )
@@ -84,6 +89,7 @@ def test_a_filter_finds_what_it_would_find_in_plaintext(table: EncryptedTable, c
         ("by_name_prefix_2", Key("name").begins_with("me"), "12"),
         ("by_name_prefix_4", Key("name").begins_with("meyer"), "1"),
         ("by_blood_tag", Key("blood").eq("AB"), "1"),
+        ("by_who_tag", Key("who_tag").eq({"name": "meier", "born": BOB["born"]}), "2"),
     ],
 )
 def test_a_query_of_an_index_finds_it_too(table: EncryptedTable, index: str, condition: Any, expected: str) -> None:

@@ -28,21 +28,21 @@ _ASKED_FOR = frozenset({Meaning.PROTECTED, Meaning.AROUND, Meaning.UNKNOWN, Mean
 
 
 class Comparison(NamedTuple):
-    """What an attribute has to meet, compared after decryption.
+    """What an item has to meet, compared after decryption.
 
     Attributes:
-        attribute: a searchable one.
+        members: the attribute that is searched, or those of a compound.
         search: what for.
     """
 
-    attribute: str
+    members: tuple[str, ...]
     search: Search
 
 
 def meets(item: Mapping[str, Any], comparisons: Iterable[Comparison], items: Items) -> bool:
     """Return True if an item that `items` decrypted has the values searched for, as far as they could be read."""
-    for name, search in comparisons:
-        found = items.field_value(item, name)
+    for members, search in comparisons:
+        found = items.searched_value(item, members)
         if found.__class__ is not Unreadable and not search.matches(found):
             return False
     return True
@@ -135,6 +135,8 @@ class _Rewriting:
 
     def _asked_instead(self, own: str) -> str:
         """Return what a condition asks for in place of what fieldcrypt fills."""
+        if own in self._table.indexes.members:
+            return f"conditions compare it, by =, with a map of {', '.join(self._table.indexes.members[own])}"
         found = self._table.indexes.companions.get(own)
         return f"conditions ask for {found.attribute!r}, by its value" if found else "conditions cannot ask for it"
 
@@ -205,7 +207,7 @@ def rewrite(
         if not asked.search.is_exact and not (holds and compares):
             raise rewriting.inexact_error(asked.attribute)
         if holds:
-            comparisons.append(Comparison(asked.attribute, asked.search))
+            comparisons.append(Comparison(asked.members, asked.search))
         rewriting.replace(leaf, asked)
     return Condition(rewriting.text(), comparisons, set(_roots(rewriting.tree)))
 
@@ -229,7 +231,7 @@ def rewrite_key(
         asked = None if leaf.kind in ("in", "<>") or not holds or comparisons else rewriting.questions.asked(leaf)
         if asked is None:
             raise rewriting.refusal_error(leaf, met[0])
-        comparisons.append(Comparison(asked.attribute, asked.search))
+        comparisons.append(Comparison(asked.members, asked.search))
         search = rewriting.replace_key(leaf, asked)
     return Condition(rewriting.text(), comparisons, set(_roots(rewriting.tree))), search
 

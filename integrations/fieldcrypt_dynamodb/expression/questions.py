@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from fieldcrypt import ConfigurationError
 from fieldcrypt.spi import (
     MAX_TAG_SIZE,
+    AllEqual,
     Between,
     EndsWith,
     Equal,
@@ -22,7 +23,7 @@ from fieldcrypt_dynamodb.expression.placeholders import Placeholders
 from fieldcrypt_dynamodb.expression.syntax import Node
 from fieldcrypt_dynamodb.expression.tokens import Path
 from fieldcrypt_dynamodb.item.description import TableDescription
-from fieldcrypt_dynamodb.item.forms import Form
+from fieldcrypt_dynamodb.item.forms import WIRE, Form
 from fieldcrypt_dynamodb.item.nested.met import Meaning, Met
 from fieldcrypt_dynamodb.item.nested.shape import Shape
 from fieldcrypt_dynamodb.item.tags.indexes import wire_tag
@@ -49,12 +50,14 @@ class Asked(NamedTuple):
     """What a condition asks.
 
     Attributes:
-        attribute: of which.
+        attribute: of which; or of which compound.
+        members: the attribute, or those that the compound is made of.
         search: how that is answered.
         is_negated: True if what is found is what must not be.
     """
 
     attribute: str
+    members: tuple[str, ...]
     search: Search
     is_negated: bool
 
@@ -92,22 +95,36 @@ class Questions:
         given = [part.value for part in parts[1:] if part.value is not None]
         if path is None or len(given) < len(parts) - 1:
             return None
-        met, indexes = self.met(path), self._table.indexes
+        met, indexes, take = self.met(path), self._table.indexes, self._placeholders.take
         if met.meaning is Meaning.PROTECTED and met.attribute in indexes.of:
             type = self._table.attributes[met.attribute].type
-            values = [self._value(met.attribute, type, each) for each in given]
+            values = [self._value(met.attribute, type, take(each)) for each in given]
             found = self._search(met.attribute, _QUESTIONS[kind], values)
         elif met.meaning is Meaning.OWN and path.whole and path.root in indexes.asked and kind in _EQUAL:
             attribute, how = indexes.asked[path.root]
-            values = [self._value(path.root, how.of.gives, each) for each in given]
+            values = [self._value(path.root, how.of.gives, take(each)) for each in given]
             found = self._search(attribute, lambda *values: PartIs(how.companion, values), values, how.companion)
+        elif met.meaning is Meaning.OWN and path.whole and path.root in indexes.members and kind in ("=", "<>"):
+            found = self._search(path.root, AllEqual, [self._values(path.root, take(given[0]))])
         else:
             return None
-        return Asked(*found, kind == "<>")
+        attribute, search = found
+        return Asked(attribute, indexes.members.get(attribute, (attribute,)), search, kind == "<>")
 
-    def _value(self, name: str, type: Any, placeholder: str) -> Any:
+    def _values(self, compound: str, given: Any) -> dict[str, Any]:
+        """Return the values of the members of a compound, as its index takes them."""
+        table = self._table
+        values = given.get("M") if self._form is WIRE and isinstance(given, Mapping) else given
+        if not isinstance(values, Mapping) or values.keys() != set(table.indexes.members[compound]):
+            raise ProtectedAttributeError(
+                f"{table.name}.{compound} is compared with a map of {' and '.join(table.indexes.members[compound])}"
+            )
+        types = {name: each.type for name, each in table.attributes.items()}
+        return {name: self._value(name, types.get(name, str), value) for name, value in values.items()}
+
+    def _value(self, name: str, type: Any, given: Any) -> Any:
         """Return a value as the index takes it."""
-        table, given = self._table, self._placeholders.take(placeholder)
+        table = self._table
         if self._form.is_null(given):
             raise ProtectedAttributeError(
                 f"{table.name}.{name} cannot be compared with NULL: use attribute_exists and attribute_not_exists",
@@ -139,8 +156,7 @@ class Questions:
             ProtectedAttributeError: they are per tenant, and none is named.
             TypeError, ValueError, KeyProviderError, KeyStoreError: as for `Search.tags`.
         """
-        attribute, search, _ = asked
-        table = self._table
+        attribute, search, table = asked.attribute, asked.search, self._table
         if search.is_per_tenant and self._tenant is None:
             raise ProtectedAttributeError(
                 f"{table.name}.{attribute} has tags per tenant: search with of_tenant(table, …), which names it",

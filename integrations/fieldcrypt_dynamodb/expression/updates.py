@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError
 from fieldcrypt_dynamodb.expression.changes import HELD, check_change
+from fieldcrypt_dynamodb.expression.compound_changes import CompoundChanges
 from fieldcrypt_dynamodb.expression.guarded import check_set
 from fieldcrypt_dynamodb.expression.placeholders import Placeholders
 from fieldcrypt_dynamodb.expression.syntax import Node, operand
@@ -48,7 +50,8 @@ class Update:
         for clause, path in changed:
             check_change(self._table, clause, path)
         met = [self._met(path) for _, path in changed]
-        self.protected = any(each.meaning in HELD for each in met)
+        self._compounds = CompoundChanges(items, placeholders, self._sets, self._others)
+        self.protected = any(each.meaning in HELD for each in met) or self._compounds.changed
         self.is_told = all(each.is_told for each in met)
 
     def _met(self, path: Path) -> Met[Shape]:
@@ -76,10 +79,11 @@ class Update:
                 check_set(self._table, path.root, given, self._placeholders, self._items.form)
             self._others.append((clause, path, self._text[path.start : path.end if given is None else given.end]))
 
-    def rewritten(self, binding: Binding | None) -> str:
+    def rewritten(self, key: Mapping[str, Any], binding: Binding | None) -> str:
         """Return the expression as it is sent.
 
         Args:
+            key: the item's.
             binding: the item's; None if nothing `protected` is changed.
 
         Raises:
@@ -99,6 +103,8 @@ class Update:
             clauses[clause].append(source)
             if self._met(path).meaning in HELD:
                 clauses["REMOVE"] += map(self._placeholders.name, self._items.nested.companions(self._met(path)))
+        if binding is not None:
+            self._fill(self._compounds.tags(key, binding), clauses)
         return " ".join(f"{clause} {', '.join(actions)}" for clause, actions in clauses.items() if actions)
 
     def _set(
@@ -117,6 +123,10 @@ class Update:
         tags: dict[str, Any] = {}
         assigned = self._assigned(path, met, value, binding, tags)
         clauses["SET"].append(f"{self._text[path.start : path.end]} = {assigned}")
+        self._fill(tags, clauses)
+
+    def _fill(self, tags: Mapping[str, Any], clauses: dict[str, list[str]]) -> None:
+        """Set companions to tags, or remove them."""
         for companion, tag in tags.items():
             name = self._placeholders.name(companion)
             if tag is None:

@@ -9,7 +9,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Protocol
 
-from fieldcrypt import ConfigurationError, Encryptor, Field, Protection
+from fieldcrypt import CompoundIndex, ConfigurationError, Encryptor, Field, Protection
 from fieldcrypt.spi import Accepted, FieldIndexes, MixedField, declare_table
 from fieldcrypt_dynamodb.aio.steps import waiting
 from fieldcrypt_dynamodb.item.checks import check_arguments, check_description
@@ -102,6 +102,7 @@ class TableDescription:
             to the other, say. Values with the same key can then be moved between them.
         accept: read items that another scheme encrypted as a whole as well (`DynamoDbEncryptionClientReader`).
         accept_until: the day in UTC from which they are an error again; needed with `accept`.
+        indexes: those of several attributes, `CompoundIndex("who_tag", of={"surname": "casefold", "born": None})`.
 
     Raises:
         ConfigurationError: the description contradicts itself.
@@ -133,6 +134,7 @@ class TableDescription:
         accept: Sequence[LegacyItemReader] = (),
         accept_until: date | None = None,
         same_place: bool = False,
+        indexes: Sequence[CompoundIndex] = (),
     ) -> None:
         check_arguments(name, encryptor, key, {} if attributes is None else attributes, fields)
         self.encryptor = encryptor
@@ -154,6 +156,8 @@ class TableDescription:
         self.indexes = Indexes(self.name)
         for attribute, protection in self.attributes.items():
             self._add(attribute, protection)
+        types = {name: each.type for name, each in self.attributes.items() if len(self.paths[name].steps) == 1}
+        self.indexes.add_compounds(indexes, types, encryptor, self.fields_name, bound=bound)
         self.warm_until: dict[str | None, float] = {}  # by tenant: until when its keys count as fetched
         self.legacy_items: Accepted | None = None
         readers: Any = accept
@@ -161,7 +165,7 @@ class TableDescription:
             self.legacy_items = Accepted(None, readers, accept_until)
         self._add_seal(seal)
         if entities is not None:
-            if any(each is not None for each in (attributes, tenant, plain, seal, self.legacy_items)):
+            if any(each is not None for each in (attributes, tenant, plain, seal, self.legacy_items, indexes or None)):
                 raise ConfigurationError(
                     f"{name} has entities={{…}}: each has attributes, tenant and all else of its own"
                 )
@@ -234,7 +238,7 @@ class TableDescription:
     @property
     def own(self) -> frozenset[str]:
         """The attributes that fieldcrypt fills, with tags and seals, and names under which searches ask for them."""
-        tags = self.indexes.companions.keys() | self.indexes.asked.keys()
+        tags = self.indexes.companions.keys() | self.indexes.asked.keys() | self.indexes.members.keys()
         if self.seal is None:
             return frozenset(tags)
         previous = {each.seal.attribute for each in self.seal.accept if each.seal is not None}

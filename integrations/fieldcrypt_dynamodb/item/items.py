@@ -47,12 +47,13 @@ class Items(Bindings):
         self._own = table.own
         self._decrypted = table.own | (table.tops - table.nested.keys())
         self._encrypted = table.own | table.tops
-        taggers = {name: tagger(indexes) for name, indexes in table.indexes.of.items()}
+        self._taggers = {name: tagger(indexes) for name, indexes in table.indexes.of.items()}
         self._writing: tuple[tuple[Any, ...], ...] = tuple(
-            (name, field, field.encrypt, self.to_field[name], taggers.get(name))
+            (name, field, field.encrypt, self.to_field[name], self._taggers.get(name))
             for name, field in table.fields.items()
             if len(table.paths[name].steps) == 1
         )
+        self._compounds = tuple(table.indexes.members)
         self._has_batches = len(self._writing) >= MIN_BATCH
         self._reading: tuple[tuple[Any, ...], ...] = tuple(
             (name, field.decrypt, conversions[name].from_field, table.mixed.get(name))
@@ -88,6 +89,8 @@ class Items(Bindings):
             self._encrypt(item, binding, new)
             if self._has_nested:
                 new |= self.nested.encrypted(item, binding)
+            for name in self._compounds:
+                new |= self.compound_tags(name, item, binding)
             if self._seal is not None:
                 self._seal.add(new, binding.row, binding.tenant)
             return new
@@ -148,20 +151,62 @@ class Items(Bindings):
             refused = [each for each in batch or () if self.table.fields[each].name == getattr(error, "field", None)]
             raise named_error(error, f"{self.table.name}.{refused[0] if refused else name}", tenant) from None
 
+    def compound_tags(self, name: str, item: Item, binding: Binding) -> dict[str, Any]:
+        """Return the tags of a compound, as they are stored; none if a member is missing.
+
+        Args:
+            name: the compound's.
+            item: the application's values of its members, not yet encrypted.
+            binding: the item's.
+
+        Raises:
+            ProtectedAttributeError: a plain member is not a text.
+            TypeError, ValueError, KeyProviderError, KeyStoreError: as for `FieldIndexes.tags`.
+        """
+        members = self.table.indexes.members[name]
+        for member in members:
+            given = item.get(member)
+            if member not in self.table.paths and not self.form.is_null(given) and self.form.text_of(given) is None:
+                raise ProtectedAttributeError(f"{self.table.name}.{member} is in the index {name!r}, so it is a text")
+        values = self.searched_value(item, members)
+        try:
+            return {} if values is None else self._taggers[name](values, binding.tenant, binding.row)
+        except (TypeError, ValueError) as error:
+            raise named_error(error, f"{self.table.name}.{name}", binding.tenant) from None
+
+    # Values of items that were not encrypted yet, or were decrypted
+
+    def value_of(self, item: Item, name: str) -> Any:
+        """Return the value of an attribute, in the form; or its mark, or None if there is no value."""
+        if name in self.table.paths:
+            return self.nested.value_of(item, name)
+        found = item.get(name)
+        return None if self.form.is_null(found) else found
+
+    def searched_value(self, item: Item, members: Sequence[str]) -> Any:
+        """Return the value of an attribute as its field has it, or of several; or a mark, or None if one is missing."""
+        values = {member: self._field_value(item, member) for member in members}
+        if any(value is None for value in values.values()):
+            return None
+        unread = [value for value in values.values() if value.__class__ is Unreadable]
+        if unread:
+            return unread[0]
+        return values if len(members) > 1 else values[members[0]]
+
+    def _field_value(self, item: Item, name: str) -> Any:
+        found = self.value_of(item, name)
+        if found is None or found.__class__ is Unreadable:
+            return found
+        if name not in self.to_field:
+            return self.form.text_of(found)
+        to_field = self.to_field[name]
+        return found if to_field is None else to_field(found)
+
     # Decryption
 
     def sought(self, stored: Sequence[Item]) -> Sequence[Item]:
         """Return those items, of all that were found, that are asked for: all of them."""
         return stored
-
-    def value_of(self, item: Item, name: str) -> Any:
-        """Return the value of an attribute of an item that was decrypted; or its mark, or None if there is no value."""
-        return self.nested.value_of(item, name) if name in self.table.paths else item.get(name)
-
-    def field_value(self, item: Item, name: str) -> Any:
-        """Return the value of a protected attribute as its field has it; else as `value_of`."""
-        found, to_field = self.value_of(item, name), self.to_field[name]
-        return found if found is None or found.__class__ is Unreadable or to_field is None else to_field(found)
 
     def decrypted(
         self, item: Item, *, binding: Binding | None = None, whole: bool = True, mark: bool = False

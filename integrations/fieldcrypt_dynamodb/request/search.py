@@ -58,7 +58,7 @@ class SearchRequests(PreparedRequests):
                 "items that were found by tags that other values share, as those shorter than 16 bytes, cannot be "
                 "counted by DynamoDB: it would count those of other values too"
             )
-        compared = {name for name, _ in comparisons}
+        compared = {name for members, _ in comparisons for name in members}
         sealed = self.table.sealed
         asked_about = {name for condition in conditions for name in condition.attributes if name in sealed}
         projection = self._projected(new, placeholders, compared | asked_about)
@@ -88,7 +88,7 @@ class SearchRequests(PreparedRequests):
                     error = placed_error(DecryptionError(lacks), where, key_of(item, self.table.key, self._form))
                     if not mark:
                         raise error
-                    item[self.table.paths[name].first] = Unreadable(error)
+                    item[self.table.paths[name].first if name in self.table.paths else name] = Unreadable(error)
 
     def _is_uncertain(self, item: dict[str, Any], looked_at: Iterable[str]) -> bool:
         """Return True if what an item was found by cannot be read, so that the whole item is returned to be judged."""

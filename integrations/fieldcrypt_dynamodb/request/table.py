@@ -125,7 +125,7 @@ class TableRequests(SearchRequests):
                     "that distinguishes it: ask for ReturnValues=ALL_OLD, or none"
                 )
             try:
-                new[_UPDATE] = update.rewritten(self.items.binding_of_key(key) if protected else None)
+                new[_UPDATE] = update.rewritten(key, self.items.binding_of_key(key) if protected else None)
             except (TypeError, ValueError) as error:
                 raise self.items.refused_error(error, key) from None
         self._restrict(new, key, placeholders, protected)

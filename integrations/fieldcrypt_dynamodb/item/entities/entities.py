@@ -42,6 +42,7 @@ class EntityDescription(TableDescription):
             seal=entity.seal,
             accept=entity.accept,
             accept_until=entity.accept_until,
+            indexes=entity.indexes,
         )
 
     def _declare_name(self, **how: bool) -> None:

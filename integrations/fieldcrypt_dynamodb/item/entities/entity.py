@@ -8,7 +8,7 @@ from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import date
 from typing import Any, NamedTuple
 
-from fieldcrypt import ConfigurationError, Protection
+from fieldcrypt import CompoundIndex, ConfigurationError, Protection
 from fieldcrypt_dynamodb.item.description import ItemSeal, LegacyItemReader
 
 __all__ = ["Entity", "KeyForm", "can_be_turned", "checked_entities"]
@@ -61,7 +61,7 @@ class Entity:
         key: what its key attributes have: a text, or with `*` at the end any text that begins with it.
         where: the attribute that tells it from other entities, with its text: `{"type": "product"}`. Anybody who can
             write to the table can change it: prefer the form of the key.
-        tenant, plain, bound, seal, accept, accept_until: as in `ProtectedTable`.
+        tenant, plain, bound, seal, accept, accept_until, indexes: as in `ProtectedTable`.
 
     Raises:
         ConfigurationError: neither key nor where is given, or one of them is not a mapping from names to texts; or
@@ -78,6 +78,7 @@ class Entity:
     seal: ItemSeal | None = None
     accept: Sequence[LegacyItemReader] = ()
     accept_until: date | None = None
+    indexes: Sequence[CompoundIndex] = ()
     forms: Mapping[str, KeyForm] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from fieldcrypt import ConfigurationError, IndexedBy
+from fieldcrypt import CompoundIndex, ConfigurationError, Encryptor, IndexedBy
 from fieldcrypt.search import Part
 from fieldcrypt.spi import FieldIndexes
+from fieldcrypt_dynamodb.aio.steps import waiting
 
 __all__ = ["Companion", "Indexes", "Tagger", "tagger", "wire_tag"]
 
@@ -20,7 +21,7 @@ class Companion(NamedTuple):
     """An attribute with tags.
 
     Attributes:
-        attribute: the one whose tags these are.
+        attribute: the one whose tags these are; of a compound, the name under which searches ask for it.
         how: the declaration of the index.
     """
 
@@ -35,7 +36,8 @@ class Indexes:
         table: its name, for messages.
 
     Attributes:
-        of: by searchable attribute.
+        of: by searchable attribute, or name of a compound.
+        members: of each compound, the attributes that it is made of.
         companions: the attributes with tags, by name.
         asked: the parts of attributes, by the names under which searches ask for them.
         in_key: of a companion in the table's key, its index alone.
@@ -44,6 +46,7 @@ class Indexes:
     def __init__(self, table: str) -> None:
         self._table = table
         self.of: dict[str, FieldIndexes] = {}
+        self.members: dict[str, tuple[str, ...]] = {}
         self.companions: dict[str, Companion] = {}
         self.asked: dict[str, Companion] = {}
         self.in_key: dict[str, FieldIndexes] = {}
@@ -68,6 +71,32 @@ class Indexes:
         for how in declared:
             self._add(what, Companion(attribute, how))
 
+    def add_compounds(
+        self, declared: Sequence[Any], types: Mapping[str, Any], encryptor: Encryptor, record: str, *, bound: bool
+    ) -> None:
+        """Add indexes of several attributes.
+
+        Args:
+            declared: each a CompoundIndex.
+            types: of the protected attributes at the top; others are texts.
+            encryptor, record: as for `CompoundIndex.indexes`.
+            bound: as for `add`.
+
+        Raises:
+            ConfigurationError: as for `add`; or a member is none.
+        """
+        for each in declared:
+            if not isinstance(each, CompoundIndex):
+                raise ConfigurationError(f"{self._table}: indexes=[CompoundIndex(…)], not a {type(each).__name__}")
+            if types.keys().isdisjoint(each.of):
+                raise ConfigurationError(
+                    f"{self._table}.{each.companion}: one of its members has to be a protected attribute at the top"
+                )
+            name, of = self._asked_by(each), {**dict.fromkeys(each.of, str), **types}
+            indexes = each.indexes(encryptor, record, of, waiting)
+            self.members[name] = tuple(each.of)
+            self.add(name, (each.indexed_by(of),), indexes, bound=bound)
+
     def _add(self, what: str, found: Companion) -> None:
         how = found.how
         for companion in how.companions:
@@ -76,14 +105,19 @@ class Indexes:
             self.companions[companion] = found
         if how.one_companion and how.prefix is not None:
             raise ConfigurationError(f"{what}: the tags in a set are binary, and have no prefix")
-        if not isinstance(how.of, Part):
-            return
-        if how.prefix is not None and how.name is None:
+        if isinstance(how.of, Part):
+            self.asked[self._asked_by(how)] = found
+
+    def _asked_by(self, how: IndexedBy | CompoundIndex) -> str:
+        """Return the name under which searches ask for a part or a compound."""
+        if how.prefix is None:
+            return how.companion
+        if how.name is None:
             raise ConfigurationError(
-                f"{what}: other texts may be in {how.companion!r} too, so searches need another name for this index: "
-                f'IndexedBy("{how.companion}", name="…", prefix="{how.prefix}", …)'
+                f"{self._table}: other texts may be in {how.companion!r} too, so searches need another name for this "
+                f'index: {type(how).__name__}("{how.companion}", name="…", prefix="{how.prefix}", …)'
             )
-        self.asked[how.companion if how.prefix is None else how.index_name] = found
+        return how.name
 
     def key_tags(self, key: tuple[str, ...]) -> dict[str, str]:
         """Return the key attributes that hold tags, each with the attribute whose tags those are."""
