@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from fieldcrypt._moved import renamed
 from fieldcrypt.errors import MigrationError
 from fieldcrypt.migration.failures import Failures
-from fieldcrypt.migration.job import CountsValues, MendsRows, Migration
+from fieldcrypt.migration.job import CountsValues, DropsIndexes, MendsRows, Migration
 from fieldcrypt.migration.reports import (
     MigrationPlan,
     MigrationStatus,
@@ -19,6 +19,7 @@ from fieldcrypt.progress import Progress
 
 __all__ = [
     "CountsValues",
+    "DropsIndexes",
     "Failures",
     "ExaminedValue",
     "PreviousField",

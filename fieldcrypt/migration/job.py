@@ -9,7 +9,7 @@ from fieldcrypt.migration.reports import Key, MigrationPlan, MigrationStatus, St
 from fieldcrypt.migration.sample import Sample
 from fieldcrypt.progress import Progress
 
-__all__ = ["CountsValues", "MendsRows", "Migration", "OnProgress"]
+__all__ = ["CountsValues", "DropsIndexes", "MendsRows", "Migration", "OnProgress"]
 
 OnProgress = Callable[[Progress], object] | None
 
@@ -56,6 +56,23 @@ class CountsValues(Protocol):
     """A migration that can tell which values are under a data key, without decrypting any."""
 
     def values_under(self, key_id: bytes) -> Mapping[str, int]: ...
+
+
+@runtime_checkable
+class DropsIndexes(Protocol):
+    """A migration that erases the tags of indexes (see `StoredMigration.drop_index`)."""
+
+    def tagged(self, *companions: str) -> Mapping[str, int]: ...
+
+    def drop_index(
+        self,
+        *companions: str,
+        workers: int = 1,
+        batch: int = 1000,
+        rate: float | None = None,
+        restart: bool = False,
+        on_progress: OnProgress = None,
+    ) -> StepReport: ...
 
 
 @runtime_checkable

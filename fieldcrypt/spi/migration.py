@@ -4,6 +4,7 @@ from fieldcrypt.migration.engine.backfill import Backfill
 from fieldcrypt.migration.engine.compound import CompoundField, PlainMember
 from fieldcrypt.migration.engine.defects import Verification, is_stop, patiently
 from fieldcrypt.migration.engine.digest import about, name_of
+from fieldcrypt.migration.engine.erasure import Drop, ErasedTags
 from fieldcrypt.migration.engine.journal import (
     WRITING,
     Counts,
@@ -52,6 +53,7 @@ __all__ = [
     "Examination",
     "is_exactly",
     "CompoundField",
+    "ErasedTags",
     "PlainMember",
     "tags_of",
     "described_index",
@@ -91,6 +93,7 @@ __all__ = [
     "Verification",
     "Meter",
     "Backfill",
+    "Drop",
     # what is reported
     "Key",
     "format_key",

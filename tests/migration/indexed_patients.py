@@ -6,15 +6,16 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Engine, LargeBinary, MetaData, Table, insert, select
+from sqlalchemy import Engine, LargeBinary, MetaData, Table, select
 from sqlalchemy import String as Text
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.types import Date, String
 
 from fieldcrypt import Encryptor, IndexedBy
 from fieldcrypt.search import Prefixes, Range, last
 from fieldcrypt_sqlalchemy import Encrypted, blind_index, encrypted
 
+BIRTHDAY = date(1980, 5, 17)
 NAMES = ("Meyer", "Mo", "Meier-Lange", "Øster")
 NAME = (
     IndexedBy("name_tag", normaliser="casefold"),
@@ -56,6 +57,15 @@ def model(
     return encrypted(encryptor, row="id", tenant="clinic", **how)(type("Patient", (Base,), columns))
 
 
+def fill(engine: Engine, patient: Any, rows: int = len(NAMES)) -> None:
+    """Write rows by the model."""
+    patient.metadata.create_all(engine)
+    with Session(engine) as session:
+        for n in range(rows):
+            session.add(patient(id=n, clinic="c-7", name=NAMES[n % len(NAMES)], born=BIRTHDAY))
+        session.commit()
+
+
 def bare(patient: Any) -> Table:
     """The table as the database has it."""
     columns = [
@@ -78,9 +88,3 @@ def strip(engine: Engine, patient: Any, *names: str) -> None:
     """Empty companions, as of rows that were written before these were declared."""
     with engine.begin() as connection:
         connection.execute(bare(patient).update().values(dict.fromkeys(names)))
-
-
-def put(engine: Engine, patient: Any, rows: Sequence[dict[str, Any]]) -> None:
-    """Write to the table behind everybody's back."""
-    with engine.begin() as connection:
-        connection.execute(insert(bare(patient)), list(rows))

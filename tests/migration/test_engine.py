@@ -17,9 +17,8 @@ from fieldcrypt import (
     WrappedKey,
 )
 from fieldcrypt.migration import MigrationError
-from fieldcrypt.migration.engine.backfill import Backfill
+from fieldcrypt.migration.engine.backfill import Backfill, texts_of
 from fieldcrypt.migration.engine.digest import name_of
-from fieldcrypt.migration.engine.migration import texts_of
 from fieldcrypt.migration.engine.source import Which
 from fieldcrypt.migration.engine.unit import Cell, is_exactly
 from tests.migration.memory_data import ENCRYPTOR, data_of, said

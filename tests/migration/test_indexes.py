@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date
-from typing import Any
 
 import pytest
 from sqlalchemy import Engine
@@ -14,19 +13,8 @@ from fieldcrypt import ConfigurationError, IndexedBy, Purpose, _system
 from fieldcrypt.search import Prefixes, Range
 from fieldcrypt_sqlalchemy.migration import Migration
 from tests.conftest import Database
-from tests.migration.indexed_patients import BORN, NAME, NAMES, bare, model, stored, strip
+from tests.migration.indexed_patients import BIRTHDAY, BORN, NAME, bare, fill, model, stored, strip
 from tests.migration.sql_patients import AT_ONCE, keys
-
-BIRTHDAY = date(1980, 5, 17)
-
-
-def fill(engine: Engine, patient: Any, **more: Any) -> None:
-    """Write rows by the model."""
-    patient.metadata.create_all(engine)
-    with Session(engine) as session:
-        rows = enumerate(NAMES)
-        session.add_all(patient(id=n, clinic="c-7", name=name, born=BIRTHDAY, **more) for n, name in rows)
-        session.commit()
 
 
 class TestFill:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import json
+import math
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
 
 from fieldcrypt.errors import ConfigurationError
 from fieldcrypt.migration.engine.journal import Journal
@@ -23,7 +28,7 @@ from fieldcrypt.migration.engine.unit import (
 from fieldcrypt.migration.reports import Key
 from fieldcrypt.mixed_mode.value_status import ExaminedValue, ValueStatus
 
-__all__ = ["Backfill"]
+__all__ = ["Backfill", "texts_of", "waiting"]
 
 _EMPTY_IT = (
     "Empty it, or set mend=True (--mend), which replaces it by the plaintext beside it, encrypted, if there is any"
@@ -135,3 +140,30 @@ def _protected(field: ProtectedField, cell: Cell, place: Place, found: ExaminedV
         return values | tags_due(field, cell, place, found)
     except UntaggedError as error:
         raise UntaggedError(str(error), values | error.tags) from None
+
+
+def waiting(fields: Iterable[ProtectedField]) -> tuple[str, ...]:
+    """Return a remark that it is too early to encrypt under a new key, if it is."""
+    latest = max((at for at in (each.waits_until() for each in fields) if at is not None), default=None)
+    if latest is None:
+        return ()
+    at = datetime.fromtimestamp(math.ceil(latest), UTC)
+    return (
+        f"a newer data key encrypts from {at:%Y-%m-%d %H:%M:%S} UTC on, after its propagation delay: values under "
+        "the key before it are due only then. Run the backfill after that",
+    )
+
+
+def texts_of(keys: Collection[Key | str]) -> frozenset[tuple[str, ...]]:
+    """Return keys by the texts of their parts; a text stands for one part, or is a JSON array of several."""
+    if isinstance(keys, (str, bytes)):  # of which each character would be a key
+        raise TypeError("newer_plaintext takes a set of keys, {…}")
+    found = set()
+    for key in keys:
+        parts: Any = key
+        if isinstance(key, str):
+            with suppress(ValueError):
+                parts = json.loads(key)
+            parts = parts if isinstance(parts, list) and len(parts) > 1 else (key,)
+        found.add(tuple(map(str, parts if isinstance(parts, (tuple, list)) else (parts,))))
+    return frozenset(found)

@@ -1,4 +1,4 @@
-"""An index of several members of a unit, as a migration fills it."""
+"""What has tags in a migration and no value of its own: an index of several members of a unit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fieldcrypt.migration.engine.tags import NOT_YET, described_index, tags_of
 from fieldcrypt.migration.engine.unit import Cell, Place, ProtectedField
 from fieldcrypt.mixed_mode.value_status import ExaminedValue, ValueStatus
 
-__all__ = ["CompoundField", "PlainMember"]
+__all__ = ["CompoundField", "PlainMember", "TagsAlone"]
 
 
 class PlainMember:
@@ -38,7 +38,25 @@ class PlainMember:
         return ExaminedValue(ValueStatus.ACTIVE, self._value(cell.stored))
 
 
-class CompoundField(ProtectedField):
+class TagsAlone(ProtectedField):
+    """A field that has tags, and no value of its own."""
+
+    is_compound = True
+
+    def accepts_plaintext(self) -> bool:
+        return True
+
+    def check_due(self, found: ExaminedValue) -> None:
+        return
+
+    def seal(self, value: Any, place: Place) -> Any:
+        raise NotImplementedError  # nor is it asked
+
+    def as_plaintext(self, value: Any) -> Any:
+        raise NotImplementedError
+
+
+class CompoundField(TagsAlone):
     """A field that has tags alone, of the values of other fields. Its cell holds their cells, by member.
 
     Args:
@@ -47,8 +65,6 @@ class CompoundField(ProtectedField):
         indexes: which tags it.
         stored_as, as_stored: see `tags_of`.
     """
-
-    is_compound = True
 
     def __init__(
         self,
@@ -94,20 +110,6 @@ class CompoundField(ProtectedField):
     def declared(self) -> Iterator[str]:
         """Yield what decides what is written (see `digest.about`)."""
         return described_index(self.how)
-
-    # What it never has, and is never asked
-
-    def accepts_plaintext(self) -> bool:
-        return True
-
-    def check_due(self, found: ExaminedValue) -> None:
-        return
-
-    def seal(self, value: Any, place: Place) -> Any:
-        raise NotImplementedError
-
-    def as_plaintext(self, value: Any) -> Any:
-        raise NotImplementedError
 
 
 def _value_of(member: ProtectedField | PlainMember, cell: Cell, place: Place) -> ExaminedValue:

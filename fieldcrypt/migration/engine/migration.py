@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections import Counter
-from collections.abc import Collection, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
-from datetime import UTC, datetime
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from itertools import islice
 from threading import Event
-from typing import Any
 
 from fieldcrypt.errors import ConfigurationError
-from fieldcrypt.migration.engine.backfill import Backfill
+from fieldcrypt.migration.engine.backfill import Backfill, texts_of, waiting
 from fieldcrypt.migration.engine.defects import StatusCounts
+from fieldcrypt.migration.engine.erasure import ErasesIndexes
 from fieldcrypt.migration.engine.journal import Counts
 from fieldcrypt.migration.engine.runner import Part
 from fieldcrypt.migration.engine.steps import Finish, Step, Undo
-from fieldcrypt.migration.engine.unit import UnitError
+from fieldcrypt.migration.engine.unit import ProtectedField, UnitError
 from fieldcrypt.migration.engine.worker import Worker
 from fieldcrypt.migration.failures import Failures
 from fieldcrypt.migration.job import OnProgress
@@ -37,12 +34,12 @@ from fieldcrypt.migration.workers import Pace, work_together, worker_name
 from fieldcrypt.mixed_mode.value_status import ValueStatus
 from fieldcrypt.progress import Meter
 
-__all__ = ["StoredMigration", "texts_of"]
+__all__ = ["StoredMigration"]
 
 _LOOKED_AT = ("rows", "total", "left")
 
 
-class StoredMigration:
+class StoredMigration(ErasesIndexes):
     """The steps of a migration over the parts that a store has made.
 
     Args:
@@ -91,7 +88,7 @@ class StoredMigration:
             fields |= kinds.counts
             stale_tags += kinds.stale_tags
             passed_over += kinds.passed_over
-        remarks = (*cautions, *self._waiting())
+        remarks = (*cautions, *waiting(self._fields))
         stale_seals = sum(look.found.stale_seals for look in looks)
         return MigrationPlan(rows, total, fields, stale_tags, needed, left, passed_over, remarks, stale_seals)
 
@@ -134,7 +131,7 @@ class StoredMigration:
         newer = newer_plaintext if isinstance(newer_plaintext, bool) else texts_of(newer_plaintext) or False
         step = Backfill(mend, newer)
         report = self._run(step, on_progress, workers=workers, batch=batch, rate=rate, restart=restart or bool(newer))
-        return report._replace(remarks=self._waiting())
+        return report._replace(remarks=waiting(self._fields))
 
     def verify(self, *, sample: Sample | None = None, on_progress: OnProgress = None) -> VerifyReport:
         """Decrypt all units, or a sample, and compare them with the plaintext where it is beside them. Locks nothing.
@@ -150,7 +147,7 @@ class StoredMigration:
             As `plan`; ConfigurationError if tables or fields are not as declared.
         """
         with self.translated_errors("verify"):
-            self._check("verify")
+            self._check("verify", self._parts)
             meter = self._meter("verify", on_progress)
             looks = [part.verify(sample, meter) for part in self._parts]
         rows, total, left = (sum(getattr(look, name) for look in looks) for name in _LOOKED_AT)
@@ -216,13 +213,15 @@ class StoredMigration:
         self,
         step: Step,
         on_progress: OnProgress,
+        parts: Sequence[Part] | None = None,
         *,
         workers: int = 1,
         batch: int,
         rate: float | None = None,
         restart: bool = False,
     ) -> StepReport:
-        """Let workers do a step on all parts, and let the store count what is left."""
+        """Let workers do a step on parts, by default all, and let the store count what is left."""
+        parts = self._parts if parts is None else parts
         if batch < 1 or workers < 1:
             raise ValueError("batch and workers are at least 1")
         pace = Pace(rate)
@@ -230,20 +229,20 @@ class StoredMigration:
             batch = min(batch, max(1, int(rate)))  # so that a page takes a second, and not the time of a lease
         self.check_workers(workers)
         with self.translated_errors(step.name):
-            self._check(step.name)
-            for source, journal in self._parts:
+            self._check(step.name, parts)
+            for source, journal in parts:
                 step.check(source, journal)
             failures, stop = Failures(), Event()
-            runs = [part.begin(step, restart=restart) for part in self._parts]
+            runs = [part.begin(step, restart=restart) for part in parts]
             done, changed, failed = (sum(getattr(run, name) for run in runs) for name in Counts._fields)
             meter = Meter(step.name, sum(run.total for run in runs), done, changed, failed, on_progress)
-            for part, run in zip(self._parts, runs, strict=True):
+            for part, run in zip(parts, runs, strict=True):
                 made = [
                     Worker(part, step, worker_name(number), batch, pace, meter, failures, stop)
                     for number in range(workers)
                 ]
                 work_together([partial(worker.run, run) for worker in made], stop)
-            ended = [part.ended(step, run) for part, run in zip(self._parts, runs, strict=True)]
+            ended = [part.ended(step, run) for part, run in zip(parts, runs, strict=True)]
         known = [run for run, _ in ended if run is not None]
         done, changed, failed = (sum(getattr(run, name) for run in known) for name in Counts._fields)
         total, left = (sum(counted[at] for _, counted in ended) for at in range(2))
@@ -257,40 +256,17 @@ class StoredMigration:
         is_complete = has_ended and left == 0
         return StepReport(done, changed, failed, failures.found, is_complete, (), total, left, is_dropped)
 
-    def _check(self, step: str) -> None:
+    def _check(self, step: str, parts: Sequence[Part]) -> None:
         """Raise an error if a step cannot be done, before anything is; else create the journal."""
-        found = [problem for part in self._parts for problem in part.source.problems(step)]
+        found = [problem for part in parts for problem in part.source.problems(step)]
         if found:
             raise ConfigurationError("; ".join(dict.fromkeys(found)))
-        for _, journal in self._parts:
+        for _, journal in parts:
             journal.create()
 
-    def _waiting(self) -> tuple[str, ...]:
-        """Return a remark that it is too early to encrypt under a new key, if it is."""
-        found = [field.waits_until() for part in self._parts for field in part.source.fields]
-        latest = max((each for each in found if each is not None), default=None)
-        if latest is None:
-            return ()
-        at = datetime.fromtimestamp(math.ceil(latest), UTC)
-        return (
-            f"a newer data key encrypts from {at:%Y-%m-%d %H:%M:%S} UTC on, after its propagation delay: values under "
-            "the key before it are due only then. Run the backfill after that",
-        )
+    @property
+    def _fields(self) -> Iterator[ProtectedField]:
+        return (field for part in self._parts for field in part.source.fields)
 
     def _meter(self, step: str, on_progress: OnProgress) -> Meter:
         return Meter(step, sum(part.source.estimate() for part in self._parts), on_progress=on_progress)
-
-
-def texts_of(keys: Collection[Key | str]) -> frozenset[tuple[str, ...]]:
-    """Return keys by the texts of their parts; a text stands for one part, or is a JSON array of several."""
-    if isinstance(keys, (str, bytes)):  # of which each character would be a key
-        raise TypeError("newer_plaintext takes a set of keys, {…}")
-    found = set()
-    for key in keys:
-        parts: Any = key
-        if isinstance(key, str):
-            with suppress(ValueError):
-                parts = json.loads(key)
-            parts = parts if isinstance(parts, list) and len(parts) > 1 else (key,)
-        found.add(tuple(map(str, parts if isinstance(parts, (tuple, list)) else (parts,))))
-    return frozenset(found)

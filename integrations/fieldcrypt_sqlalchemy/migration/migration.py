@@ -14,6 +14,7 @@ from fieldcrypt import ConfigurationError, MigrationError
 from fieldcrypt.migration import StepReport
 from fieldcrypt.schemes import LegacyReader
 from fieldcrypt.spi.migration import Part, StoredMigration
+from fieldcrypt_sqlalchemy.migration.erased_source import erased_sources
 from fieldcrypt_sqlalchemy.migration.errors import in_words, is_denied
 from fieldcrypt_sqlalchemy.migration.journal.checkpoint_tables import checkpoint_tables
 from fieldcrypt_sqlalchemy.migration.journal.checkpoints import Checkpoints
@@ -65,6 +66,7 @@ class Migration(StoredMigration):
         # What others have committed is seen when a row is locked, and MySQL locks no more than the rows.
         isolation = "SERIALIZABLE" if engine.dialect.name == "sqlite" else "READ COMMITTED"
         self._engine = engine = engine.execution_options(isolation_level=isolation)
+        self._model = model
         self._sources = Parts(engine, copies or {}, readers).of(model)
         name = name or self._sources[0].name
         self._tables = [(source, Checkpoints(engine, name, source)) for source in self._sources]
@@ -73,6 +75,10 @@ class Migration(StoredMigration):
     def check_workers(self, workers: int) -> None:
         if workers > 1 and self._engine.dialect.is_async:
             raise ConfigurationError("with an AsyncEngine there is one worker: run the step in several processes")
+
+    def erasing(self, companions: Sequence[str]) -> Sequence[Part]:
+        sources = erased_sources(self._engine, self._model, companions)
+        return [Part(source, Checkpoints(self._engine, self.name, source)) for source in sources]
 
     def mend(self, *, as_plaintext: Collection[Any], column: str | None = None) -> StepReport:
         """Encrypt old plaintext that begins with `fc1.`, as values in columns of text do, of the rows that are named.
@@ -94,7 +100,7 @@ class Migration(StoredMigration):
             KeyProviderError, KeyStoreError: keys cannot be had.
         """
         with self.translated_errors("mend"):
-            self._check("backfill")
+            self._check("backfill", self._parts)
             return mend_named(self._tables, as_plaintext, column)
 
     def values_under(self, key_id: bytes) -> dict[str, int]:

@@ -58,7 +58,7 @@ class SqlSource(TableRows, Source):
         words = ", ".join(f"{column.name} ({column.type.name})" for column in self.columns)
         key = ", ".join(f"{column.name} {type(column.type).__name__}" for column in self.key)
         bound = () if self._binding.row_key is None else self._binding.row_key.described()
-        declared = [tuple(column.declared()) for column in self.columns]
+        declared = [tuple(field.declared()) for field in self.every]
         return about(f"{words} by {key}", (self.name,), bound, *declared)
 
     def cautions(self) -> Sequence[str]:

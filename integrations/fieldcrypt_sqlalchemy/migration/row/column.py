@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Column, and_, not_, or_, type_coerce
 from sqlalchemy.engine import Dialect
 from sqlalchemy.engine.default import DefaultDialect
-from sqlalchemy.types import LargeBinary, NullType, TypeDecorator, TypeEngine
+from sqlalchemy.types import NullType, TypeDecorator
 
 from fieldcrypt import DecryptionError
 from fieldcrypt.migration import ExaminedValue, ValueStatus
@@ -30,8 +30,9 @@ from fieldcrypt.spi.migration import (
 from fieldcrypt_sqlalchemy.column.tagger import Tagger
 from fieldcrypt_sqlalchemy.column.type import Encrypted, is_searchable
 from fieldcrypt_sqlalchemy.migration.row.stored_form import as_told, stored_form
+from fieldcrypt_sqlalchemy.migration.row.tagged_columns import tags_as_told
 
-__all__ = ["MigratedColumn", "tag_type"]
+__all__ = ["MigratedColumn"]
 
 _DIALECT = DefaultDialect()
 _OPENS = "opens: it is an encrypted value, and is not encrypted once more"
@@ -108,7 +109,7 @@ class MigratedColumn(ProtectedField):
         stored = as_told(next(values))
         if self.plain is not None and stored in (b"", ""):  # the default of a new column that is NOT NULL
             stored = None
-        tags = {name: _tags_as_told(next(values)) for name in self.tag_names}
+        tags = {name: tags_as_told(next(values)) for name in self.tag_names}
         return Cell(stored, tags, None if self.plain is None else next(values))
 
     def is_of(self, which: Which, at: Callable[[Any], Any]) -> Any:
@@ -249,15 +250,6 @@ class MigratedColumn(ProtectedField):
         if is_envelope(data):
             raise UnitError(f"{self.name}: the value looks like an encrypted one, and could not be read as plaintext")
         return data
-
-
-def tag_type(companion: Column[Any]) -> TypeEngine[Any]:
-    """Return the type to read and write a companion with, past what guards it."""
-    return companion.type.impl if companion.type.array else LargeBinary()  # type: ignore[attr-defined]
-
-
-def _tags_as_told(stored: Any) -> Any:
-    return [as_told(each) for each in stored] if isinstance(stored, list) else as_told(stored)
 
 
 def _read_in_python(plain: Column[Any] | None) -> TypeDecorator[Any] | None:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from fieldcrypt.spi.migration import Cell, Place, ProtectedField
 from fieldcrypt_sqlalchemy.migration.row.column import MigratedColumn
+from fieldcrypt_sqlalchemy.migration.row.tagged_columns import TaggedColumns
 from fieldcrypt_sqlalchemy.migration.table.keyset import Key
 from fieldcrypt_sqlalchemy.row_key.previous_columns import PreviousColumns
 from fieldcrypt_sqlalchemy.row_key.row_key import RowKey
@@ -48,7 +49,7 @@ class MigratedRow:
     __slots__ = ("_binding", "_columns", "_place", "key", "raw")
 
     def __init__(
-        self, raw: tuple[Any, ...], key_size: int, binding: Binding, columns: Sequence[MigratedColumn]
+        self, raw: tuple[Any, ...], key_size: int, binding: Binding, columns: Sequence[MigratedColumn | TaggedColumns]
     ) -> None:
         self.raw = raw
         self.key: Key = raw[:key_size]

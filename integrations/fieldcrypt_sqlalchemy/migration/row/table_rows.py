@@ -15,8 +15,9 @@ from sqlalchemy.types import ARRAY, JSON, Numeric
 from fieldcrypt import ConfigurationError, MigrationError
 from fieldcrypt.spi.migration import Page, ProtectedField, Which, is_exactly
 from fieldcrypt_sqlalchemy.migration.errors import ROW_ERRORS, is_of_a_row
-from fieldcrypt_sqlalchemy.migration.row.column import MigratedColumn, tag_type
+from fieldcrypt_sqlalchemy.migration.row.column import MigratedColumn
 from fieldcrypt_sqlalchemy.migration.row.row import Binding, MigratedRow, with_one_nan
+from fieldcrypt_sqlalchemy.migration.row.tagged_columns import TaggedColumns, tag_type
 from fieldcrypt_sqlalchemy.migration.table.bare import Bare
 from fieldcrypt_sqlalchemy.migration.table.database import writes_as_told
 from fieldcrypt_sqlalchemy.migration.table.keyset import Key, beyond, is_read_as_stored, typed, up_to
@@ -35,6 +36,7 @@ class TableRows:
         selected: where to select from: the table, or of a class that inherits all that it consists of.
         binding: what values are bound to.
         of: the class, if it shares the table with another part.
+        more: what has tags alone: compounds, and indexes that are erased.
 
     Raises:
         ConfigurationError: the table has no primary key, or one that nothing can go through in its order.
@@ -48,10 +50,12 @@ class TableRows:
         selected: FromClause,
         binding: Binding,
         of: str | None = None,
+        more: Sequence[TaggedColumns] = (),
     ) -> None:
         self._engine, self.dialect = engine, engine.dialect
         self.table, self.columns = table, columns
-        self.fields: Sequence[ProtectedField] = columns
+        self.every: Sequence[MigratedColumn | TaggedColumns] = [*columns, *more]
+        self.fields: Sequence[ProtectedField] = self.every
         translated = engine.get_execution_options().get("schema_translate_map") or {}
         self.schema: str | None = translated.get(table.schema, table.schema)
         self.full_name = table.name if self.schema is None else f"{self.schema}.{table.name}"
@@ -59,13 +63,13 @@ class TableRows:
         self._check_key()
         self._binding = binding
         stored: list[tuple[Any, Any]] = [(column.column, column.form.written_as) for column in columns]
-        tags = [(each, tag_type(each)) for column in columns for each in column.companions]
+        tags = [(each, tag_type(each)) for field in self.every for each in field.companions]
         self._bare = bare = Bare([*stored, *tags])
         self.target = bare.table(table)
         self.key: list[Any] = [bare.of(column) for column in table.primary_key.columns]
         self._raw = with_one_nan if any(isinstance(column.type, Numeric) for column in self.key) else tuple
-        read = [each for migrated in columns for each in migrated.selected()]
-        self.names = [name for column in columns for name in column.names]  # of what is read last
+        read = [each for field in self.every for each in field.selected()]
+        self.names = [name for field in self.every for name in field.names]  # of what is read last
         self.read_columns = [bare.of(column) for column in (*self.key, *binding.columns.values(), *read)]
         named = [each.label(f"c{at}") for at, each in enumerate(self.read_columns)]
         self._query = select(*named).select_from(bare.of(selected)).order_by(*self.key)
@@ -189,10 +193,10 @@ class TableRows:
 
     def is_of(self, which: Which) -> Any:
         """Return the condition that a row is of a kind."""
-        return true() if which is Which.ALL else or_(*(column.is_of(which, self._bare.of) for column in self.columns))
+        return true() if which is Which.ALL else or_(*(each.is_of(which, self._bare.of) for each in self.every))
 
     def _row_of(self, raw: tuple[Any, ...]) -> MigratedRow:
-        return MigratedRow(raw, len(self.key), self._binding, self.columns)
+        return MigratedRow(raw, len(self.key), self._binding, self.every)
 
     def is_faithful(self, connection: Connection) -> bool:
         """Return True if the database says of itself that it writes what it is told, and to the row that it is told.

@@ -67,7 +67,8 @@ def problems(connection: Connection, source: TableRows, step: str) -> list[str]:
         ]
     expected = list(source.key)
     for migrated in source.columns:
-        expected += [migrated.column, *migrated.companions, *(() if migrated.plain is None else (migrated.plain,))]
+        expected += [migrated.column, *(() if migrated.plain is None else (migrated.plain,))]
+    expected += [each for field in source.every for each in field.companions]
     missing = [each for each in expected if each.name not in columns]
     if missing:
         return [f"{table} has no column {each.name}: {_add(connection, source, each)}" for each in missing]
@@ -87,6 +88,9 @@ def _add(connection: Connection, source: TableRows, column: Any) -> str:
 
 
 def _of_columns(connection: Connection, source: TableRows, columns: Mapping[str, Any], step: str) -> Iterator[str]:
+    for name in (name for field in source.fields for name in field.tag_names if step == "drop"):
+        if not columns[name]["nullable"]:
+            yield f"{source.full_name}.{name} is NOT NULL, so that tags cannot be taken out"
     for migrated in source.columns:
         name, stored = f"{source.full_name}.{migrated.stored_name}", columns[migrated.stored_name]
         if step == "backfill" and not migrated.type.write:

@@ -11,9 +11,17 @@ from typing import Any
 
 from sqlalchemy import Column, MetaData, Table
 from sqlalchemy.sql.visitors import replacement_traverse
-from sqlalchemy.types import TypeEngine
+from sqlalchemy.types import NullType, TypeEngine
+
+from fieldcrypt_sqlalchemy.column.companion import BlindIndexTag
+from fieldcrypt_sqlalchemy.column.protected import ProtectedType
 
 __all__ = ["Bare"]
+
+
+def _bare(type_: TypeEngine[Any]) -> TypeEngine[Any]:
+    """Return the type for a column that a migration neither reads nor writes."""
+    return NullType() if isinstance(type_, (ProtectedType, BlindIndexTag)) else type_
 
 
 class Bare:
@@ -29,7 +37,9 @@ class Bare:
             return table
         if table not in self._tables:
             columns = [
-                Column(column.name, next((type_ for one, type_ in self._protected if one is column), column.type))
+                Column(
+                    column.name, next((type_ for one, type_ in self._protected if one is column), _bare(column.type))
+                )
                 for column in table.columns
             ]
             self._tables[table] = Table(table.name, MetaData(), *columns, schema=table.schema)
