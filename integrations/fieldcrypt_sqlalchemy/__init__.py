@@ -1,6 +1,6 @@
 """fieldcrypt for SQLAlchemy: encrypted columns, and a key store in the database. See docs/sqlalchemy.md."""
 
-from fieldcrypt import IndexedBy
+from fieldcrypt import CompoundIndex, IndexedBy
 from fieldcrypt_sqlalchemy import hooks  # noqa: F401 (they listen from now on)
 from fieldcrypt_sqlalchemy.column.companion import BlindIndexTag, blind_index
 from fieldcrypt_sqlalchemy.column.type import Encrypted
@@ -17,6 +17,7 @@ from fieldcrypt_sqlalchemy.search.part import ColumnPart
 __all__ = [
     "BlindIndexTag",
     "ColumnPart",
+    "CompoundIndex",
     "Encrypted",
     "IndexedBy",
     "ProtectedColumnError",

@@ -382,11 +382,6 @@ class TestArguments:
         cells = table("cells", sql_column("x", Encrypted(Inner(), Encryptor(), name="x")))
         assert select(cells)._generate_cache_key() is None
 
-    def test_two_indexes_of_a_column_do_not_share_a_companion(self) -> None:
-        """The tags of one would take the place of the other's."""
-        with pytest.raises(ConfigurationError, match=r"cells\.x.*both indexed by 'tag'"):
-            Table("cells", MetaData(), Column("x", Encrypted(String, Encryptor(), index=["tag", "tag"])))
-
     def test_a_function_that_returns_a_type_is_taken(self) -> None:
         """SQLAlchemy's own columns take one, too."""
         assert isinstance(Encrypted(lambda: String(3)).type_, String)  # type: ignore[arg-type]

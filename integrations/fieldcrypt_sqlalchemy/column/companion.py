@@ -88,6 +88,7 @@ class BlindIndexTag(TypeDecorator[Any]):
 
     array = False  # of types that were pickled before there were arrays, too
     column: str | None = None  # the name, for messages, once it has joined a table
+    compound: Any = None  # the compound index of a decorated model whose tags it has, if it has those
 
     def __init__(self, array: bool = False) -> None:
         super().__init__()
@@ -143,6 +144,9 @@ class BlindIndexTag(TypeDecorator[Any]):
             return Tag(value) if isinstance(value, (bytes, bytearray, memoryview)) else NO_TAG
 
         return process
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "compound": None}  # which belongs to the model, and not to a copy of its table
 
     def literal_processor(self, dialect: Dialect) -> Any:
         """Refuse to render a tag into SQL text, which depends on keys."""

@@ -53,7 +53,7 @@ def bind_to_table(column: Column[Any], table: Any) -> None:
 
 def _refuse_shared_companion(name: str, column: Any, table: Table) -> None:
     own = [each for index in column.type.indexes for each in index.companions]
-    taken = {companion: name for at, companion in enumerate(own) if companion in own[:at]}
+    taken: dict[str, str] = {}
     for other in table.c if own else ():
         if isinstance(other.type, Encrypted) and other.key != column.key:
             of_other = f"{table.name}.{other.name}"

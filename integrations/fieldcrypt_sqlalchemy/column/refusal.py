@@ -38,7 +38,7 @@ def expression_error(column: Any, statement: Any = None) -> ProtectedColumnError
         statement: the one that it stands in, if that is known: it tells what the database would do.
     """
     why = _COMPARED if not isinstance(statement, Select) else _of_use(column, statement)
-    searchable = getattr(column.type, "index", None) is not None
+    searchable = bool(getattr(column.type, "indexes", ()))
     return column_error(
         column.type,
         f"cannot be part of an SQL expression: the database holds ciphertext, {why}"

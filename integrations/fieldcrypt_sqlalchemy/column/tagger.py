@@ -16,7 +16,9 @@ from fieldcrypt_sqlalchemy.internals.column import proxied
 from fieldcrypt_sqlalchemy.offload import in_thread
 from fieldcrypt_sqlalchemy.value.conversion import conversion
 
-__all__ = ["Companions", "StoredTags", "Tagger", "as_tags", "check_index"]
+__all__ = ["MOST_TAGS", "Companions", "StoredTags", "Tagger", "as_tags", "check_index"]
+
+MOST_TAGS = 1_000  # of one question, as a list of parameters in SQL
 
 StoredTags = dict[str, Tag | Tags | None]  # by companion
 
@@ -28,7 +30,7 @@ def check_index(type_: TypeEngine[Any], protection: Protection) -> None:
         ConfigurationError: the type has so few values that the tags' frequencies tell them.
         TypeError, ValueError: as for `Encryptor.blind_index`.
     """
-    _field_indexes(type_, protection, Encryptor(), "declared")
+    _field_indexes(type_, protection, Encryptor(), "declared").check_most(MOST_TAGS)
 
 
 def _field_indexes(type_: TypeEngine[Any], protection: Protection, encryptor: Encryptor, name: str) -> FieldIndexes:
@@ -116,8 +118,6 @@ class Tagger:
         self.indexes = _field_indexes(type_, protection, encryptor, self.name)
         self.per_tenant, self.needs_row = self.indexes.is_per_tenant, self.indexes.needs_row
         self._companions = Companions(self.described, protection.indexes)
-        plain = next((each for each in protection.indexes if each.is_plain), protection.indexes[0])
-        self._column = plain.companion
 
     def stored_tags(self, value: Any, tenant: str | None, row: Mapping[str, str] | None = None) -> StoredTags:
         """Return what each companion holds beside a value that is stored; None where it is stored without tags.
@@ -154,10 +154,6 @@ class Tagger:
             )
         return as_tags(self.indexes.tags(value, tenant=tenant, row=row))
 
-    def tag_of_field(self, value: Any, tenant: str | None) -> Tag | None:
-        """Return the tag of a value in the companion of the index for equality."""
-        return self.stored_tags_of_field(value, tenant)[self._column]  # type: ignore[return-value]
-
     def companions(self, column: Any) -> dict[str, Column[Any]]:
         """Return all companions, by their names in the declaration, beside a searchable column.
 
@@ -166,17 +162,17 @@ class Tagger:
         """
         return {name: self.companion(column, name) for name in self.indexes.companions}
 
-    def companion(self, column: Any, name: str | None = None) -> Column[Any]:
+    def companion(self, column: Any, name: str) -> Column[Any]:
         """Return a companion in the table, alias or subquery that a searchable column is of.
 
         Args:
             column: the searchable column.
-            name: the companion's; default: that of the index for equality.
+            name: the companion's.
 
         Raises:
             ConfigurationError: there is none, or the two do not fit.
         """
-        table, name = column.table, name or self._column
+        table = column.table
         if isinstance(table, TableClause):
             return self._companions.find(table, name)
         # By way of what the column was copied from: two tables within a subquery may have a column of this name.

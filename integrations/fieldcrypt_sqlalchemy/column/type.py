@@ -133,11 +133,6 @@ class Encrypted(ProtectedType, TypeDecorator[Any]):
         return self.protection.indexes
 
     @property
-    def index(self) -> IndexedBy | None:
-        """The first of its indexes."""
-        return next(iter(self.protection.indexes), None)
-
-    @property
     def accepted(self) -> Accepted | None:
         """What is read beside the field's own values."""
         return self.protection.accepted

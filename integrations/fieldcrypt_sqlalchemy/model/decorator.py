@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -13,7 +13,7 @@ from sqlalchemy import Column
 from sqlalchemy.orm import Mapper, class_mapper
 from sqlalchemy.orm.exc import UnmappedClassError
 
-from fieldcrypt import ConfigurationError, Encryptor
+from fieldcrypt import CompoundIndex, ConfigurationError, Encryptor
 from fieldcrypt.spi import declare_table
 from fieldcrypt_sqlalchemy.column.logical_name import has_logical_name, logical_name
 from fieldcrypt_sqlalchemy.column.type import Encrypted
@@ -42,6 +42,7 @@ def encrypted(
     tenant: str | None = None,
     fields: str | None = None,
     same_place: bool = False,
+    indexes: Sequence[CompoundIndex] = (),
 ) -> Callable[[C], C]:
     """Decorate a model: bind its encrypted columns to their row, and use the data keys of the row's tenant.
 
@@ -61,14 +62,18 @@ def encrypted(
             under another name. Default: what `Table(…, info={"fieldcrypt_fields": …})` says, else the table's name.
         same_place: True if another table of the same logical name is in the Encryptor on purpose: values of rows with
             the same key can then be moved between them.
+        indexes: compound indexes, each of several attributes whose columns are in one table; a `blind_index()` of the
+            model has its tags. Members that are not encrypted are of the types of keys.
 
     Raises:
         ConfigurationError: an attribute is missing, is made by the database, or is of a type that has no exact text; or
-            the logical name is that of another table, and not both have tenants.
+            the logical name is that of another table, and not both have tenants; or a compound index is wrong.
     """
     if encryptor is not None and not isinstance(encryptor, Encryptor):
         raise ConfigurationError(f"encrypted(encryptor, …) takes an Encryptor, not {type(encryptor).__name__}")
-    spec = RowSpec(encryptor, (row,) if isinstance(row, str) else tuple(row), tenant, fields, same_place)
+    spec = RowSpec(
+        encryptor, (row,) if isinstance(row, str) else tuple(row), tenant, fields, same_place, tuple(indexes)
+    )
     if fields is not None and not (isinstance(fields, str) and fields):
         raise ConfigurationError(
             'encrypted(…, fields="patients") is the logical name of the model, from which fields have theirs'
@@ -101,7 +106,8 @@ def bind_new(mapper: Mapper[Any], cls: type) -> None:
 
 def _bind(mapper: Mapper[Any]) -> None:
     """Give a mapped class its plan, and the attributes and types of a decorated class."""
-    spec = _spec(mapper.class_) or _copied_spec(mapper)
+    declared = _spec(mapper.class_)
+    spec = declared or _copied_spec(mapper)
     if spec is not None:
         if mapper.configured:
             raise ConfigurationError(f"{mapper.class_.__name__} is in use already: decorate it where it is declared")
@@ -113,6 +119,8 @@ def _bind(mapper: Mapper[Any]) -> None:
             _refuse_shared_names(mapper)
     notes = mapper.class_manager.info
     plan = Plan(mapper, spec)
+    if spec is not None and spec.indexes:
+        plan.add_compounds(spec, copied=declared is None)
     note_plan(mapper, plan)
     if _TAGGING in notes:
         notes.pop(_TAGGING).stop()

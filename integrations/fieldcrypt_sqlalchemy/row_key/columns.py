@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import and_
 from sqlalchemy.orm import Mapper
 
-from fieldcrypt import Encryptor
+from fieldcrypt import CompoundIndex, Encryptor
 from fieldcrypt_sqlalchemy.column.logical_name import logical_name
 from fieldcrypt_sqlalchemy.row_key.key_part import as_stored
 from fieldcrypt_sqlalchemy.row_key.previous_columns import PreviousColumns
@@ -27,6 +27,7 @@ class RowSpec:
         tenant: the attribute that says whose data keys to use, or None.
         fields: the name from which fields take theirs, or None for that of the table.
         same_place: True if values may be moved between this table and others of the logical name.
+        indexes: of several members of the model.
     """
 
     encryptor: Encryptor | None
@@ -34,6 +35,7 @@ class RowSpec:
     tenant: str | None
     fields: str | None = None
     same_place: bool = False
+    indexes: tuple[CompoundIndex, ...] = ()
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -60,7 +62,10 @@ class KeyColumns:
         names: the attributes of the key, the tenant's last if there is one.
         previous: what values of former declarations are bound to.
         binding_names: all attributes that are never written without the protected ones.
+        compounds: the compound indexes of the model (`rows.compound`).
     """
+
+    compounds: tuple[Any, ...] = ()
 
     def __init__(self, spec: RowSpec, mapper: Mapper[Any]) -> None:
         self.spec = spec

@@ -9,7 +9,7 @@ from sqlalchemy.types import NullType
 
 from fieldcrypt import ConfigurationError
 
-__all__ = ["check_key_column"]
+__all__ = ["check_key_column", "check_member_column"]
 
 _CHANGES = frozenset({"CASCADE", "SET NULL", "SET DEFAULT"})  # what a foreign key may do to the rows that refer
 
@@ -50,6 +50,24 @@ def check_key_column(name: str, column: Column[Any], *, is_tenant: bool = False)
             f"{name} has no type yet: it has none of its own, or takes that of a foreign key's table which is declared "
             "later: give it the type, for example mapped_column(Uuid, ForeignKey(…))"
         )
+
+
+def check_member_column(name: str, column: Column[Any]) -> None:
+    """Refuse a plain column as a member of a compound index if its value is not known before it is sent, or changes.
+
+    Args:
+        name: the attribute's, for messages.
+        column: its column.
+
+    Raises:
+        ConfigurationError: it is such a column.
+    """
+    if _is_made_by_database(column) or column.onupdate is not None or column.server_onupdate is not None:
+        raise ConfigurationError(
+            f"{name} is made, or changed, by the database or an onupdate, so the tags of a compound index would not "
+            "follow: set it in the application, or with a Python-side default, default=…"
+        )
+    _check_foreign_keys(name, column)
 
 
 def _is_made_by_database(column: Column[Any]) -> bool:

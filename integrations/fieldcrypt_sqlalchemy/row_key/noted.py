@@ -10,7 +10,7 @@ from sqlalchemy.sql.selectable import AliasedReturnsRows
 if TYPE_CHECKING:
     from fieldcrypt_sqlalchemy.row_key.row_key import RowKey
 
-__all__ = ["ROW_KEYS", "binding_columns", "note_row_key", "row_keys_behind", "row_keys_of"]
+__all__ = ["ROW_KEYS", "binding_columns", "compounds_behind", "note_row_key", "row_keys_behind", "row_keys_of"]
 
 ROW_KEYS = "fieldcrypt_row_keys"  # an attribute of tables; migrations show `info`
 
@@ -40,3 +40,13 @@ def binding_columns(table: Any) -> set[str]:
     """Return the keys of the columns of a table, or of an alias, that values of decorated models are bound to."""
     names = ((key, name) for key in row_keys_behind(table) for name in key.binding_names)
     return {column.key for key, name in names for column in key.columns_of(name)} & set(table.c.keys())
+
+
+def compounds_behind(table: Any) -> list[Any]:
+    """Return the compound indexes of a table, or of what an alias or a copy of it stands for: one for each companion.
+
+    Classes that inherit share those of their table.
+    """
+    known = {column.key for column in table.c if getattr(column.type, "compound", None) is not None}
+    found = {each.companion.key: each for key in row_keys_behind(table) for each in key.compounds}
+    return [compound for key, compound in found.items() if key in known]

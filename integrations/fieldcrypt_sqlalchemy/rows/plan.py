@@ -15,6 +15,7 @@ from fieldcrypt_sqlalchemy.row_key.columns import RowSpec
 from fieldcrypt_sqlalchemy.row_key.defaults import Parameters, by_column
 from fieldcrypt_sqlalchemy.row_key.row_key import RowKey
 from fieldcrypt_sqlalchemy.rows.attribute import ProtectedAttribute
+from fieldcrypt_sqlalchemy.rows.compound import Compound
 from fieldcrypt_sqlalchemy.rows.seal_group import SealGroup, seal_groups
 
 __all__ = ["Plan", "note_plan", "plan_of"]
@@ -40,17 +41,40 @@ class Plan:
         mapper: the class's.
         row: tells an object's row, or None if the class is not decorated.
         attributes: by key.
+        compounds: the compound indexes of a decorated class.
     """
 
     def __init__(self, mapper: Mapper[Any], spec: RowSpec | None) -> None:
         self.mapper = mapper
         self.row = None if spec is None else RowKey(spec, mapper)
+        self.compounds: tuple[Compound, ...] = ()
         self._functions: dict[str, list[tuple[str, Any]]] = {}
         self.attributes = {
             key: ProtectedAttribute(key, column, mapper)
             for key, column in mapper.columns.items()
             if isinstance(column.type, Encrypted)
         }
+
+    def add_compounds(self, spec: RowSpec, copied: bool) -> None:
+        """Add the compound indexes of a decorated class, whose columns have the types of rows by now.
+
+        Args:
+            spec: how it is decorated.
+            copied: whether a library has copied the columns of the decorated class, perhaps not all of them.
+
+        Raises:
+            ConfigurationError: as for `Compound`.
+        """
+        names = {*self.mapper.columns.keys(), *(column.key for column in self.mapper.columns)}
+        declared = (each for each in spec.indexes if not copied or names.issuperset((each.companion, *each.of)))
+        self.compounds = tuple(Compound(each, self.mapper, spec) for each in declared)
+        if self.row is not None:
+            self.row.compounds = self.compounds
+
+    @cached_property
+    def compound_keys(self) -> list[tuple[Compound, str]]:
+        """The compound indexes, each with the attribute of its companion."""
+        return [(each, self.mapper.get_property_by_column(each.companion).key) for each in self.compounds]
 
     @cached_property
     def composites(self) -> list[str]:
