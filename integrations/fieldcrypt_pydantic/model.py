@@ -9,7 +9,16 @@ from typing import Annotated, Any, Generic, TypeVar
 from pydantic import BaseModel, RootModel, TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
 
-from fieldcrypt import ConfigurationError, DecryptionError, Encryptor, FieldcryptError, ProtectedRecord
+from fieldcrypt import (
+    CompoundIndex,
+    ConfigurationError,
+    DecryptionError,
+    Encryptor,
+    FieldcryptError,
+    ProtectedRecord,
+    RecordSearch,
+)
+from fieldcrypt.search import Question
 from fieldcrypt_pydantic.annotation import models_in
 from fieldcrypt_pydantic.hiding import hide
 from fieldcrypt_pydantic.mapping import to_mapping
@@ -45,12 +54,14 @@ class ProtectedModel(Generic[M]):
         encryptor: where keys come from. It may be configured later.
         key: the field that is the record's key, or several in their order.
         tenant: the field that names a record's tenant, if tenants have keys of their own.
+        indexes: of several fields together; see `ProtectedRecord`.
 
     Attributes:
         record: the same as a ProtectedRecord; its `tags` are what to search for.
 
     Raises:
-        ConfigurationError: nothing is protected, or something that no path leads to; or key or tenant are no fields.
+        ConfigurationError: nothing is protected, or something that no path leads to; or key, tenant or what an index is
+            of are no fields.
         TypeError, ValueError: as for `ProtectedRecord`.
     """
 
@@ -62,6 +73,7 @@ class ProtectedModel(Generic[M]):
         *,
         key: str | Sequence[str] = (),
         tenant: str | None = None,
+        indexes: Sequence[CompoundIndex] = (),
     ) -> None:
         if not (isinstance(model, type) and issubclass(model, BaseModel)):
             raise ConfigurationError("ProtectedModel(Model, name, encryptor): a class that derives from BaseModel")
@@ -74,7 +86,9 @@ class ProtectedModel(Generic[M]):
             raise ConfigurationError(f"{model.__name__} protects nothing: Annotated[str, Protected()] protects a field")
         self.model = model
         self._protections = fields
-        self.record = ProtectedRecord(name, encryptor, fields=fields, key=key, tenant=tenant)
+        for member in (each for index in indexes for each in index.of if each not in fields):
+            self._adapter(member)
+        self.record = ProtectedRecord(name, encryptor, fields=fields, key=key, tenant=tenant, indexes=indexes)
         bound = ((key,) if isinstance(key, str) else tuple(key)) + (() if tenant is None else (tenant,))
         self._bound = {each: self._adapter(each) for each in bound}
         hide(models_in(model))
@@ -132,6 +146,14 @@ class ProtectedModel(Generic[M]):
         except ValidationError as error:
             refused = DecryptionError(f"{self.record.name}: {self._what_is_wrong(error, at)}")
         raise refused  # here, where no chained exception has the values
+
+    def search(self, field: str, question: Question, *, tenant: Any = None, index: str | None = None) -> RecordSearch:
+        """Return the tags by which to search, and what tells which of the instances that are found match.
+
+        Args, Raises: as `ProtectedRecord.search`.
+        """
+        found = self.record.search(field, question, tenant=tenant, index=index)
+        return found.of(lambda instance: to_mapping(instance, self._protections.keys()))
 
     def encrypt_many(self, instances: Iterable[M], *, tenant: Any = None) -> list[dict[str, Any]]:
         """Return many instances encrypted, as `encrypt` does one. A note of an exception says at which position."""

@@ -42,12 +42,15 @@ def protected_field(type_: Encrypted, default: Any = ..., **how: Any) -> Any:
     return Field(sa_type=type_, **{"repr": False, **how})
 
 
-def tag_field(*, unique: bool = False) -> Any:
+def tag_field(*, unique: bool = False, array: bool = False) -> Any:
     """Declare the companion of a searchable field: `email_tag: bytes | None = tag_field()`.
 
-    It is in no repr, no JSON, no response and no schema of one; only fieldcrypt fills it.
+    It is in no repr, no JSON, no response and no schema of one; only fieldcrypt fills it. An index with several levels
+    has a companion for each, or one that is an array.
 
     Args:
         unique: no two rows have equal values in the searchable field; of one tenant, if tags are per tenant.
+        array: it is an array of tags, on PostgreSQL, of an index with `one_companion=True`.
     """
-    return Field(default=None, sa_type=BlindIndexTag, index=not unique, unique=unique, exclude=True, repr=False)
+    type_: Any = BlindIndexTag(array)
+    return Field(default=None, sa_type=type_, index=not unique, unique=unique, exclude=True, repr=False)

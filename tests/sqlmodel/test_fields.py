@@ -8,14 +8,22 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import Date, Engine, String, text
+from sqlalchemy import Date, Engine, MetaData, String, text
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlmodel import Field, Session, SQLModel, create_engine, select
 
-from fieldcrypt import ConfigurationError, Encryptor, LocalKeyProvider, MemoryKeyStore
-from fieldcrypt_sqlalchemy import Encrypted, encrypted
+from fieldcrypt import ConfigurationError, Encryptor, IndexedBy, LocalKeyProvider, MemoryKeyStore
+from fieldcrypt.search import Prefixes, Range, Suffixes
+from fieldcrypt_sqlalchemy import Encrypted, encrypted, find
 from fieldcrypt_sqlmodel import protected_field, tag_field
 
+NAME = [
+    IndexedBy("name_tag", normaliser="casefold"),
+    IndexedBy("name_prefix", normaliser="casefold", of=Prefixes(2, 3), accept_leakage=True),
+]
+BORN = Range(date(1900, 1, 1), date(2100, 1, 1))
 SSN, EMAIL = "078-05-1120", "ann@example.org"
 
 
@@ -107,3 +115,56 @@ def test_a_second_column_is_refused(argument: str) -> None:
 
 def test_what_is_said_to_be_false_is_taken() -> None:
     assert protected_field(Encrypted(String), index=False, unique=False).unique is False
+
+
+class Guest(SQLModel, table=True):
+    """Decorated below, with indexes of several kinds."""
+
+    __tablename__ = "sqlmodel_guests"
+
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    name: str = protected_field(Encrypted(String, index=NAME))
+    born: date = protected_field(Encrypted(Date, index=IndexedBy("born_range", of=BORN, accept_leakage=True)))
+    name_tag: bytes | None = tag_field()
+    name_prefix_2: bytes | None = tag_field()
+    name_prefix_3: bytes | None = tag_field()
+    born_range_2: bytes | None = tag_field()
+    born_range_3: bytes | None = tag_field()
+    born_range_4: bytes | None = tag_field()
+    born_range_5: bytes | None = tag_field()
+    born_range_6: bytes | None = tag_field()
+
+
+encrypted(Encryptor(LocalKeyProvider.generate(), MemoryKeyStore()), row="id")(Guest)
+
+
+def test_all_kinds_of_indexes_find_a_row(session: Session) -> None:
+    SQLModel.metadata.create_all(session.get_bind(), tables=[SQLModel.metadata.tables["sqlmodel_guests"]])
+    session.add_all([Guest(name="Ann Meyer", born=date(1980, 2, 29)), Guest(name="Bob", born=date(1990, 1, 1))])
+    session.commit()
+    names: Any = Guest.name
+    for question in (select(Guest).where(names.startswith("an")), select(Guest).where(Guest.name == "ANN MEYER")):
+        assert [found.name for found in session.exec(question)] == ["Ann Meyer"]
+    assert [each.name for each in find(session, select(Guest).where(Guest.born < date(1985, 1, 1)))] == ["Ann Meyer"]
+
+
+def test_an_array_of_tags_is_one_field() -> None:
+    """With the index that PostgreSQL searches arrays by."""
+
+    class Base(SQLModel):
+        metadata = MetaData()  # as no other database has arrays
+
+    class Visitor(Base, table=True):
+        __tablename__ = "sqlmodel_visitors"
+
+        id: UUID = Field(default_factory=uuid4, primary_key=True)
+        name: str = protected_field(
+            Encrypted(String, index=IndexedBy("name_ends", of=Suffixes(2, 4), accept_leakage=True, one_companion=True))
+        )
+        name_ends: list[bytes] | None = tag_field(array=True)
+
+    table = Base.metadata.tables["sqlmodel_visitors"]
+    (index,) = table.indexes
+    dialect: Any = postgresql
+    assert str(CreateIndex(index).compile(dialect=dialect.dialect())).endswith("USING gin (name_ends)")
+    assert "name_ends BYTEA[]" in str(CreateTable(table).compile(dialect=dialect.dialect()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from copy import copy
 from typing import Any, TypeVar
 
 from fieldcrypt.declaration.field_indexes import Search
@@ -23,7 +24,7 @@ class RecordSearch:
         is_exact: True if all such records match; else compare them after decryption, with `matches`.
     """
 
-    __slots__ = ("_search", "_tenant", "_values", "is_exact", "tags")
+    __slots__ = ("_search", "_tenant", "_to_record", "_values", "is_exact", "tags")
 
     def __init__(
         self,
@@ -34,10 +35,18 @@ class RecordSearch:
     ) -> None:
         self._search, self._tenant, self._values = search, tenant, values
         self.is_exact = search.is_exact
+        self._to_record: Callable[[Any], Mapping[str, Any]] | None = None
         self.tags: TagsByCompanion = as_stored(search.tags(tenant[1]), is_text=is_text)
 
-    def matches(self, record: Mapping[str, Any]) -> bool:
+    def of(self, to_record: Callable[[T], Mapping[str, Any]]) -> RecordSearch:
+        """Return the same search for what a function makes records of, such as instances of a class."""
+        search = copy(self)
+        search._to_record = to_record
+        return search
+
+    def matches(self, record: Any) -> bool:
         """Return True if a decrypted record is what was looked for, and of the tenant whose records were searched."""
+        record = record if self._to_record is None else self._to_record(record)
         member, tenant = self._tenant
         if tenant is not None and (member is None or key_text(record.get(member)) != tenant):
             return False
