@@ -17,6 +17,7 @@ from fieldcrypt.cli.kms.commands import kms
 from fieldcrypt.cli.migrate.commands import migrate
 from fieldcrypt.cli.options import JsonOption
 from fieldcrypt.cli.output import fail, print_json, print_table, progress, say
+from fieldcrypt.cli.search.commands import search
 from fieldcrypt.cli.target import EncryptorOption, check_tenant_option, find_encryptor
 from fieldcrypt.errors import ConfigurationError, FieldcryptError
 from fieldcrypt.format._text import counted
@@ -49,6 +50,7 @@ commands = typer.Typer(
 commands.add_typer(keys)
 commands.add_typer(kms)
 commands.add_typer(migrate)
+commands.add_typer(search)
 
 
 def _version(wanted: bool) -> None:

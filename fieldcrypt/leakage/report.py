@@ -140,7 +140,7 @@ def leakage_of(fields: Sequence[SampledField], total: int | None = None) -> Leak
 def _leak(index: SampledIndex, column: Column, together: float) -> ColumnLeak:
     tags = Counter(tag for tag in column.tags if tag is not None)
     terms = {term for term in column.terms if term is not None}
-    by_frequency = _by_tenant(index, column)
+    by_frequency, how = _by_tenant(index, column), index.how
     return ColumnLeak(
         column.name,
         tags.total(),
@@ -150,7 +150,7 @@ def _leak(index: SampledIndex, column: Column, together: float) -> ColumnLeak:
         entropy(tag for tag in column.tags if tag is not None),
         by_frequency,
         max(by_frequency, together),
-        0 < len(terms) < min(MIN_MEMBERS, tags.total()) and not index.how.accept_low_cardinality,
+        0 < len(terms) < min(MIN_MEMBERS, tags.total()) and not (how.accept_low_cardinality or how.accept_leakage),
     )
 
 

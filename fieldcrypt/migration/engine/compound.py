@@ -76,6 +76,7 @@ class CompoundField(TagsAlone):
     ) -> None:
         self.name = self.stored_name = how.companion
         self.how, self._members, self._indexes = how, members, indexes
+        self.indexes = indexes
         self._stored_as, self._as_stored = stored_as, as_stored
         self.tag_names = tuple(stored_as.get(name, name) for name in how.companions)
 

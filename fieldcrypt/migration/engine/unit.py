@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
+from fieldcrypt.declaration.field_indexes import FieldIndexes
 from fieldcrypt.errors import DecryptionError, FieldcryptError
 from fieldcrypt.format import text_form
 from fieldcrypt.migration.reports import Key
@@ -139,6 +140,7 @@ class ProtectedField(Protocol):
         tag_names: its companions, where its tags are written; none if it is not searchable.
         plain_name: where the plaintext is that it is filled from; None if it is migrated in place.
         is_compound: True if it has tags alone, of the values of other fields (see `CompoundField`).
+        indexes: which make its tags; None if it is not searchable.
     """
 
     name: str
@@ -146,6 +148,7 @@ class ProtectedField(Protocol):
     tag_names: tuple[str, ...] = ()
     plain_name: str | None = None
     is_compound: bool = False
+    indexes: FieldIndexes | None = None
 
     @property
     def is_told_by_form(self) -> bool:

@@ -79,6 +79,7 @@ class MigratedColumn(ProtectedField):
         self._own_type = _read_in_python(plain)
         self._old_plain = Reading(self._field, Accepted.for_job(readers)) if readers else None
         self.tagger: Tagger | None = type_.tagger if is_searchable(column) else None
+        self.indexes = None if self.tagger is None else self.tagger.indexes
         companions = {} if self.tagger is None else self.tagger.companions(column)
         self.companions = tuple(companions.values())
         self.stored_name = column.name

@@ -1,0 +1,1 @@
+"""`fieldcrypt search`: what indexes tell, and cost."""

@@ -1,0 +1,105 @@
+"""What the indexes of a migration's tables tell, by the values that it can read."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from typing import Any
+
+from fieldcrypt.errors import ConfigurationError
+from fieldcrypt.leakage.report import Leakage, leakage_of
+from fieldcrypt.leakage.sample import SampledField
+from fieldcrypt.migration.engine.defects import is_stop
+from fieldcrypt.migration.engine.migration import StoredMigration
+from fieldcrypt.migration.engine.unit import Cell, PassedOverError, Place, ProtectedField, Unit
+from fieldcrypt.migration.job import OnProgress
+from fieldcrypt.migration.sample import Sample
+from fieldcrypt.progress import Meter
+
+__all__ = ["leakage_by_part"]
+
+_CONFIDENCE = 0.99
+
+
+class _Values:
+    """Collects the values of indexed fields, row by row."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[dict[str, Any], Place]] = []
+        self.fields: dict[str, ProtectedField] = {}
+        self.unread = 0
+
+    def add(self, unit: Unit) -> None:
+        """Read a unit.
+
+        Raises:
+            KeyProviderError, KeyStoreError: its keys cannot be had.
+        """
+        try:
+            cells, place = unit.cells(), unit.place()
+        except PassedOverError:
+            return
+        except Exception as error:  # of one unit, which never stops the others
+            if is_stop(error):
+                raise
+            self.unread += 1
+            return
+        values = {}
+        for field, cell in cells:
+            if field.indexes is not None:
+                self.fields.setdefault(field.name, field)
+                values[field.name] = self._value(field, cell, place)
+        self.rows.append((values, place))
+
+    def _value(self, field: ProtectedField, cell: Cell, place: Place) -> Any:
+        if cell.stored is None and cell.plain is None:
+            return None
+        try:
+            if cell.stored is None:
+                return field.examine_plaintext(cell, place).value
+            return field.examine(cell, place).value
+        except Exception as error:
+            if is_stop(error):
+                raise
+            self.unread += 1
+            return None
+
+    def sampled(self) -> Iterator[SampledField]:
+        """Return the fields with their values, in an order that says nothing of the table's."""
+        random.Random(len(self.rows)).shuffle(self.rows)  # noqa: S311 (no secret)
+        contexts = [place.context for _, place in self.rows]
+        tenants = [place.tenant for _, place in self.rows]
+        for name, field in self.fields.items():
+            assert field.indexes is not None  # noqa: S101 (for mypy)
+            yield SampledField(name, field.indexes, [values.get(name) for values, _ in self.rows], contexts, tenants)
+
+
+def leakage_by_part(
+    migration: StoredMigration, rows: int | None = None, on_progress: OnProgress = None
+) -> dict[str, tuple[Leakage, int]]:
+    """Return what the indexes of each table tell, and how many values could not be read. Locks and writes nothing.
+
+    Args:
+        migration: of the tables.
+        rows: how many to read, at random; None: all.
+        on_progress: is called after each page.
+
+    Raises:
+        ConfigurationError: tables or fields are not as declared, or nothing is indexed.
+        MigrationError: the store refuses.
+        KeyProviderError, KeyStoreError: keys cannot be had.
+    """
+    sample = None if rows is None else Sample(_CONFIDENCE, 1 - (1 - _CONFIDENCE) ** (1 / rows))
+    with migration.translated_errors("search plan"):
+        found = [problem for part in migration._parts for problem in part.source.problems("look")]
+        if found:
+            raise ConfigurationError("; ".join(dict.fromkeys(found)))
+        meter = Meter("read", sum(part.source.estimate() for part in migration._parts), on_progress=on_progress)
+        looks = {part.source.name: part.look(sample, meter, _Values) for part in migration._parts}
+    if not any(look.found.fields for look in looks.values()):
+        raise ConfigurationError(f"{migration.name} has no index: IndexedBy declares one (docs/blind-index.md)")
+    return {
+        name: (leakage_of([*look.found.sampled()], look.total), look.found.unread)
+        for name, look in looks.items()
+        if look.found.fields
+    }
