@@ -8,6 +8,7 @@ from fieldcrypt_dynamodb.aio.table import AsyncEncryptedTable
 from fieldcrypt_dynamodb.batch_writer import BatchWriter
 from fieldcrypt_dynamodb.client import EncryptedClient
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError, WriteAppliedError
+from fieldcrypt_dynamodb.expression.condition_text import ends_with
 from fieldcrypt_dynamodb.item.description import ItemSeal, LegacyItemReader, Protected
 from fieldcrypt_dynamodb.item.entities.entity import Entity
 from fieldcrypt_dynamodb.item.unreadable import Unreadable
@@ -39,6 +40,7 @@ __all__ = [
     "Unreadable",
     "WriteAppliedError",
     "decrypt_stream_record",
+    "ends_with",
     "of_entity",
     "of_tenant",
     "size_of",

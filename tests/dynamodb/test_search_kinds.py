@@ -9,7 +9,7 @@ import pytest
 from boto3.dynamodb.conditions import Attr, Key
 
 from fieldcrypt import Encryptor
-from fieldcrypt_dynamodb import EncryptedTable
+from fieldcrypt_dynamodb import EncryptedTable, ends_with
 from tests.dynamodb.patients import encryptor as encryptor
 from tests.dynamodb.searched import create_table, described
 from tests.support.dynamodb import DynamoDb
@@ -64,6 +64,11 @@ def ids(response: Any) -> str:
         (Attr("name").begins_with("ME"), "12"),
         (Attr("name").begins_with("meye"), "1"),
         (Attr("name").begins_with("meyers"), ""),
+        (ends_with("name", "er"), "12"),
+        (~ends_with("name", "yer"), "23"),
+        (ends_with("name", "meyer"), ""),
+        (ends_with(Attr("name"), "Meyer") & Attr("id").exists(), "1"),
+        (ends_with("ssn", "05-1120"), "1"),
         (Attr("born").between(dt.date(1990, 2, 1), dt.date(1990, 12, 31)), "1"),
         (Attr("born").gt(dt.date(1990, 3, 1)), "2"),
         (Attr("born").lte(dt.date(1990, 3, 1)), "1"),

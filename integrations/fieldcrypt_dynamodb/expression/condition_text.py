@@ -5,12 +5,31 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from boto3.dynamodb.conditions import ConditionBase, ConditionExpressionBuilder
+from boto3.dynamodb.conditions import Attr, AttributeBase, ConditionBase, ConditionExpressionBuilder
 
-__all__ = ["build_conditions"]
+__all__ = ["build_conditions", "ends_with"]
 
 _KEY = "KeyConditionExpression"
 _CONDITIONS = ("ConditionExpression", "FilterExpression", _KEY)
+
+
+class _EndsWith(ConditionBase):
+    expression_format = "{operator}({0}, {1})"
+    expression_operator = "ends_with"
+
+
+def ends_with(attribute: str | AttributeBase, text: str) -> ConditionBase:
+    """Return the condition that a protected attribute ends with a text, for which it needs an index of `Suffixes`.
+
+        table.scan(FilterExpression=ends_with("ssn", "1120") & Attr("ward").eq(5))
+
+    In expressions that are texts it is called `ends_with(ssn, :end)`.
+
+    Args:
+        attribute: its name, or boto3's Attr or Key.
+        text: the end.
+    """
+    return _EndsWith(attribute if isinstance(attribute, AttributeBase) else Attr(attribute), text)
 
 
 def build_conditions(params: dict[str, Any], *, allowed: bool) -> None:
