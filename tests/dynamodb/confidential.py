@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import traceback
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
@@ -9,6 +10,8 @@ from typing import Any, NamedTuple
 
 from boto3.dynamodb.types import TypeSerializer
 
+from fieldcrypt import CompoundIndex
+from fieldcrypt.search import Prefixes, Range, Suffixes, domain, last
 from fieldcrypt_dynamodb import Entity, IndexedBy, ItemSeal, Protected, of_entity, of_tenant
 from tests.support.dynamodb import DynamoDb
 from tests.support.wiretap import Secrets
@@ -122,6 +125,66 @@ NESTED = Kind(
     ],
     read=("ward", "profile.ssn", "phones, notes", "addresses[0].street, id"),
 )
+_BORN, _PAID = Range(dt.date(1950, 1, 1), dt.date(2009, 12, 31), radix=2), Range(0, 299_999, 1_000)
+_WHO = {"name": "Oppenheimer", "born": "1967-08-09"}
+INDEXED = Kind(
+    {
+        "attributes": {
+            "ssn": Protected(str, index=["ssn_tag", IndexedBy("ssn_last5", normaliser="digits", of=last(5))]),
+            "email": Protected(str, index=IndexedBy("email_domain", of=domain())),
+            "name": Protected(
+                str,
+                index=[
+                    IndexedBy("name_prefix", of=Prefixes(3, 6), accept_leakage=True),
+                    IndexedBy("name_suffix", of=Suffixes(3, 6), accept_leakage=True, one_companion=True),
+                ],
+            ),
+            "born": Protected(dt.date, index=IndexedBy("born_range", of=_BORN, accept_leakage=True)),
+            "salary": Protected(int, index=IndexedBy("paid", of=_PAID, accept_leakage=True, one_companion=True)),
+            "blood": Protected(str, index=IndexedBy("blood_tag", partitions=3)),
+        },
+        "indexes": [CompoundIndex("who_tag", of={"name": "casefold", "born": None, "owner": None})],
+    },
+    {"ssn": SSN, "email": "ann@hospital.example", **_WHO, "salary": 123456, "blood": "AB negative"},
+    [
+        ("SET #n = :a, born = :b, #o = :o", {":a": "Feigenbaum", ":b": "1951-02-03", ":o": "north"}),
+        ("SET ssn = :a, salary = :b REMOVE #n", {":a": PHONE, ":b": 234567}),
+    ],
+    [
+        ("SET #n = :a", {":a": "Feigenbaum"}),
+        ("SET born = :b, #o = :o, #n = if_not_exists(#n, :a)", {":a": "Feigenbaum", ":b": "1951-02-03", ":o": "x"}),
+        ("SET ssn_last5 = :a", {":a": "51120"}),
+        ("SET who_tag = :a", {":a": _WHO}),
+        ("ADD paid :a", {":a": {b"123456"}}),
+        ("SET born = :b", {":b": "1751-02-03"}),
+    ],
+    [
+        ("email_domain = :a OR ward = :b", {":a": "hospital.example", ":b": 5}),
+        ("NOT ends_with(#n, :a)", {":a": "Oppenheimer"}),
+        ("contains(#n, :a)", {":a": "heimer"}),
+        ("name_prefix_3 = :a", {":a": "Oppenh"}),
+        ("contains(name_suffix, :a)", {":a": "heimer"}),
+        ("born_range_2 > :a", {":a": "1967-08-09"}),
+        ("begins_with(email, :a)", {":a": "ann@hospital"}),
+        ("ssn_last5 BETWEEN :a AND :b", {":a": "51120", ":b": "51121"}),
+        ("ssn_last5 = :a", {":a": b"51120"}),
+        ("who_tag = :a", {":a": "Oppenheimer"}),
+        ("who_tag IN (:a)", {":a": {**_WHO, "owner": "north"}}),
+        ("born BETWEEN :a AND :b", {":a": "9th of August", ":b": "1967-08-09"}),
+        ("salary < :a AND salary < :b", {":a": "123456", ":b": 123456}),
+    ],
+    [
+        ("ssn = :a AND ssn_last5 = :b", {":a": SSN, ":b": "51120"}),
+        ("ssn_last5 IN (:a, :b)", {":a": "51120", ":b": "51121"}),
+        ("email_domain = :a", {":a": "hospital.example"}),
+        ("begins_with(#n, :a) AND ends_with(#n, :b)", {":a": "Oppenh", ":b": "Oppenheimer"}),
+        ("born BETWEEN :a AND :b", {":a": "1967-08-09", ":b": "1968-01-02"}),
+        ("salary >= :a AND ward = :b", {":a": 123456, ":b": 5}),
+        ("blood = :a", {":a": "AB negative"}),
+        ("who_tag = :a", {":a": {**_WHO, "owner": "north"}}),
+    ],
+    read=("ward", "id, ssn", "born, ward"),
+)
 
 _EVERY = [*FLAT.asked, *FLAT.searched]
 
@@ -152,6 +215,10 @@ KINDS = {
         key=("email", "ann@example.org", "bob@example.org"),
         read=("ward", "email, ssn", "ssn, ward"),
     ),
+    "with indexes of all kinds": INDEXED,
+    "with indexes of all kinds, in an entity": INDEXED._replace(
+        how=_entities(Entity(**INDEXED.how, key={"id": "1*"})), only="user"
+    ),
     "nested": NESTED,
     "nested, with tenants": NESTED._replace(how={**NESTED.how, "tenant": "owner"}, tenant="north"),
 }
@@ -173,12 +240,12 @@ def requests(kind: Kind) -> Iterator[tuple[Request, bool]]:
         yield ("scan", {**of_table, "ProjectionExpression": text, "FilterExpression": there}), True
     yield ("query", {**of_table, **is_it, "ExpressionAttributeValues": {":key": value}}), True
     for text, values in (*kind.updates, *kind.tried):
-        update = {**one, "UpdateExpression": text, **({"ExpressionAttributeValues": values} if values else {})}
+        update = {**one, "UpdateExpression": text, **_named(text), **_valued(values)}
         yield ("update_item", {**update, "ReturnValues": "ALL_NEW"}), (text, values) in kind.updates
         yield ("transact_write_items", {"TransactItems": [{"Update": update}]}), (text, values) in kind.updates
         yield ("put_item", {**of_table, "Item": item}), True
     for text, values in (*kind.searched, *kind.asked):
-        some = {"ExpressionAttributeValues": values} if values else {}
+        some = {**_named(text), **_valued(values)}
         yield ("scan", {**of_table, "FilterExpression": text, **some}), (text, values) in kind.searched
         check = {**one, "ConditionExpression": text, **some}
         for operation in ("delete_item", "update_item"):
@@ -189,6 +256,15 @@ def requests(kind: Kind) -> Iterator[tuple[Request, bool]]:
     yield from ((each, True) for each in _of_several(kind, item))
     yield from ((each, False) for each in _past_expressions(kind, item))
     yield ("delete_item", {**one, "ReturnValues": "ALL_OLD"}), True
+
+
+def _named(text: str) -> dict[str, Any]:
+    names = {short: name for short, name in (("#n", "name"), ("#o", "owner")) if short in text}
+    return {"ExpressionAttributeNames": names} if names else {}
+
+
+def _valued(values: dict[str, Any]) -> dict[str, Any]:
+    return {"ExpressionAttributeValues": values} if values else {}
 
 
 def _of_several(kind: Kind, item: dict[str, Any]) -> Iterator[Request]:
@@ -268,7 +344,7 @@ def create_table(dynamodb: DynamoDb) -> None:
 def watched(kind: Kind, secrets: Secrets) -> set[str]:
     """Have all protected values of the requests watched, and return their texts."""
     own = kind.key[1:] if kind.key[0] != "id" else ()
-    values = [kind.item, list(own), [values for _, values in (*kind.updates, *kind.tried, *kind.asked)]]
+    values = [kind.item, list(own), [values for _, values in (*kind.updates, *kind.tried, *kind.asked, *kind.searched)]]
     confidential = {text for text in _texts(values) if len(text) > 4}
     secrets.add(*confidential)
     secrets.allow("Bern", "Basel", "3000", "3001", "north")
