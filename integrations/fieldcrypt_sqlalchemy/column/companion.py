@@ -10,7 +10,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import CompileError
 from sqlalchemy.orm import MappedColumn, mapped_column
 from sqlalchemy.sql import operators
-from sqlalchemy.sql.elements import BindParameter, ClauseElement, ColumnClause, Null
+from sqlalchemy.sql.elements import BindParameter, ClauseElement, ColumnClause, ColumnElement, Null
 from sqlalchemy.sql.selectable import SelectBase
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -52,6 +52,26 @@ class _TagComparator(TypeDecorator.Comparator[Any]):
 
     def reverse_operate(self, op: Any, other: Any, **kwargs: Any) -> Any:
         raise only_tags_error(self.expr)
+
+    def equals(self, **values: Any) -> ColumnElement[bool]:
+        """Return the condition that all attributes of a `CompoundIndex` have these values, of its companion.
+
+            Patient.who_tag.equals(surname="Meyer", born=date(1980, 1, 1))
+
+        Args:
+            values: by attribute, of each that the index is of.
+
+        Raises:
+            ProtectedColumnError: the column is that of no such index; not all are named; the tenant has to be.
+            TypeError, ValueError: a value is not one of its attribute's.
+        """
+        compound: Any = getattr(self.expr.type, "compound", None)
+        if compound is None:
+            raise ProtectedColumnError(
+                f"{self.expr} is the blind index column of no CompoundIndex: compare the encrypted column, or declare "
+                "one, @encrypted(…, indexes=[CompoundIndex(…)])"
+            )
+        return compound.equals(self.expr, values)  # type: ignore[no-any-return]
 
 
 def _may_meet_tags(other: Any) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Column
 from sqlalchemy.orm import Mapper
+from sqlalchemy.sql.elements import ColumnElement
 
 from fieldcrypt import CompoundIndex, ConfigurationError, Encryptor, FieldcryptError
 from fieldcrypt.spi import FieldIndexes, located
@@ -20,6 +21,7 @@ from fieldcrypt_sqlalchemy.row_key.bound_row import BoundRow
 from fieldcrypt_sqlalchemy.row_key.columns import RowSpec
 from fieldcrypt_sqlalchemy.row_key.key_column import check_member_column
 from fieldcrypt_sqlalchemy.row_key.key_part import as_stored
+from fieldcrypt_sqlalchemy.search.condition import search_together
 from fieldcrypt_sqlalchemy.value.conversion import conversion
 
 __all__ = ["Compound"]
@@ -153,6 +155,40 @@ class Compound:
         except (TypeError, ValueError, FieldcryptError) as error:
             refused = parameterless_error(located(error, field=self._record, tenant=row.tenant))
         raise refused
+
+    # Asking: in the place of a Tagger
+
+    @property
+    def name(self) -> str:
+        """The logical name of the record."""
+        return self._record
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """The attributes that it is of."""
+        return tuple(self.columns)
+
+    def converted(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return `to_fields`."""
+        return self.to_fields(values)
+
+    def equals(self, column: Any, values: dict[str, Any], tenant: str | None = None) -> ColumnElement[bool]:
+        """Return the condition that all members have these values.
+
+        Args:
+            column: the companion, in whatever it stands.
+            values: by attribute.
+            tenant: whose tags, if they are per tenant.
+
+        Raises:
+            ProtectedColumnError, TypeError, ValueError: as for `search`.
+        """
+        return search_together(column, self, values, tenant)
+
+    def tenant_text(self, tenant: Any) -> str:
+        """Return the text of a tenant, as of the model's tenant attribute."""
+        key = min(self.protected)
+        return self.columns[key].type.row_key.tenant_text(tenant)  # type: ignore[attr-defined, no-any-return]
 
     def refused_error(self, why: str) -> ProtectedColumnError:
         """Return the error of a statement that would leave a wrong tag."""

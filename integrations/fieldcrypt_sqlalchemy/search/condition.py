@@ -77,6 +77,9 @@ def search_together(companion: Any, tagger: Any, values: dict[str, Any], tenant:
     Raises:
         As `search`.
     """
+    if values.keys() != set(tagger.members):
+        named = ", ".join(f"{member}=…" for member in tagger.members)
+        raise column_error(tagger, f"is compared by all that it is of: equals({named})")
     for value in values.values():
         plain_values(tagger, value, several=False)
     return _condition(companion, tagger, AllEqual(checked(tagger, tagger.converted, values)), tenant)
@@ -101,8 +104,9 @@ def _condition(
         is_empty = isinstance(asked, (Equal, PartIs)) and not asked.values and not is_null
         searched = Searched(column, tagger, answer, tenant, is_null, is_empty)
         names = answer.companions or answer.how.companions[:1]
-        companions = {name: _in_place_of(column, tagger.companion(column, name)) for name in names}
-        each = [has_tags(companion, TagsOf(searched, name)) for name, companion in companions.items()]
+        is_companion = isinstance(asked, AllEqual)
+        companions = {name: column if is_companion else tagger.companion(column, name) for name in names}
+        each = [has_tags(_in_place_of(column, found), TagsOf(searched, name)) for name, found in companions.items()]
         return match(each, answer.is_exact)  # type: ignore[no-any-return]
     raise refused
 

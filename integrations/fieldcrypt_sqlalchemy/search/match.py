@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import bindparam, or_
+from sqlalchemy import Boolean, bindparam, or_
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList, Grouping, UnaryExpression
@@ -28,9 +28,11 @@ class Match(Grouping[bool]):
 
     inherit_cache = True
 
+    operator = None  # that of the element would be taken for its own, and the element joined to others without it
+
     def _negate(self) -> Any:
-        condition: Any = self.element
-        return ~condition
+        condition: Any = self.self_group(against=operators.inv)
+        return UnaryExpression(condition, operator=operators.inv, type_=Boolean())
 
 
 class InexactMatch(Match):
@@ -71,7 +73,8 @@ def match(conditions: list[BinaryExpression[bool]], is_exact: bool) -> Any:
     """Return the condition that one of several is met."""
     if not is_exact:
         return InexactMatch(or_(*conditions))
-    return conditions[0] if len(conditions) == 1 else Match(or_(*conditions))
+    is_equality = len(conditions) == 1 and conditions[0].operator is operators.in_op
+    return conditions[0] if is_equality else Match(or_(*conditions))
 
 
 def candidates(condition: Any) -> Any:

@@ -11,7 +11,7 @@ from sqlalchemy.sql.elements import ClauseElement, ColumnElement
 
 from fieldcrypt import key_text
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
-from fieldcrypt_sqlalchemy.search.condition import search, search_together
+from fieldcrypt_sqlalchemy.search.condition import search
 from fieldcrypt_sqlalchemy.search.part import ColumnPart
 
 __all__ = ["TenantColumn", "of_tenant"]
@@ -74,7 +74,10 @@ class TenantColumn:
 
     def equals(self, **values: Any) -> ColumnElement[bool]:
         """Return the condition that all attributes of a `CompoundIndex` have these values, of its companion column."""
-        return search_together(self._column, self._column.type.compound, values, self._tenant)  # type: ignore[attr-defined]
+        compound: Any = getattr(self._column.type, "compound", None)
+        if compound is None:
+            raise ProtectedColumnError("equals(…) is for the blind index column of a CompoundIndex")
+        return compound.equals(self._column, values, self._tenant)  # type: ignore[no-any-return]
 
     def _search(self, op: Any, *operands: Any) -> ColumnElement[bool]:
         return search(self._column, op, operands, self._tenant)
@@ -97,7 +100,9 @@ def of_tenant(column: ColumnElement[Any] | QueryableAttribute[Any], tenant: Any)
         raise TypeError("of_tenant(column, tenant): name one tenant, as a value, and not by a column")
     element: Any = column.__clause_element__() if hasattr(column, "__clause_element__") else column
     type_ = getattr(element, "type", None)
-    if not any(index.per_tenant for index in getattr(type_, "indexes", ())):
+    compound = getattr(type_, "compound", None)
+    indexes = getattr(type_, "indexes", ()) if compound is None else (compound.how,)
+    if not any(index.per_tenant for index in indexes):
         raise ProtectedColumnError("of_tenant takes an encrypted column that is indexed with per_tenant=True")
-    row_key = getattr(type_, "row_key", None)
+    row_key = getattr(type_, "row_key", compound)
     return TenantColumn(element, key_text(tenant) if row_key is None else row_key.tenant_text(tenant))
