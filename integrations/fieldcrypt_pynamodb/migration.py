@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import cache
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache, partial
 from typing import Any
 
 from pynamodb.attributes import ListAttribute, MapAttribute
@@ -11,10 +11,13 @@ from pynamodb.constants import NULL
 from pynamodb.models import Model
 
 from fieldcrypt import ConfigurationError, Encryptor, Field
-from fieldcrypt.spi.migration import PassedOverError, Place, UnitError, tags_of
+from fieldcrypt.spi.migration import PassedOverError, Place, PlainMember, UnitError, tags_of
 from fieldcrypt_dynamodb.item.tags.indexes import wire_tag
+from fieldcrypt_dynamodb.migration.target import MigratedCompound
+from fieldcrypt_pynamodb.attribute.companion import Companion
 from fieldcrypt_pynamodb.attribute.encrypted import EncryptedAttribute
 from fieldcrypt_pynamodb.attribute.tables import table_of
+from fieldcrypt_pynamodb.binding.compound import CompoundTagger, Member
 from fieldcrypt_pynamodb.binding.item_key import Item
 from fieldcrypt_pynamodb.binding.tagger import Tagger
 from fieldcrypt_pynamodb.model.protected_model import ProtectedModel
@@ -59,6 +62,11 @@ class MigratedModel:
         self.discriminator: str | None = None if discriminator is None else discriminator.attr_name
         found = {each.declared: each for kind in (*_below(model), model) for each in self._of_class(kind)}
         self.attributes: Sequence[Any] = tuple(found.values())
+        self._compounds_of_class = cache(self._compounds)
+        compounds = [each for kind in (*_below(model), model) for each in self._compounds_of_class(kind)]
+        found_compounds = {(each.how.companion, *each.members): each for each in compounds}
+        self.compounds: Sequence[MigratedCompound] = tuple(found_compounds.values())
+        self.erasable: Mapping[str, tuple[str, ...]] = dict(_erasable(kinds))
         self.bound = issubclass(model, ProtectedModel)
         self.seal: Any = None
         nested = model._fieldcrypt_plan().nested if issubclass(model, ProtectedModel) else None
@@ -93,6 +101,16 @@ class MigratedModel:
         if self.discriminator is not None and not _is_filled(item.get(self.discriminator)):
             self._refuse_if_filled(item, own, f"of no class: write its {self.discriminator} to it")
         return own
+
+    def compounds_of(self, item: Item) -> Sequence[MigratedCompound]:
+        """Return the indexes of several attributes that an item of this class may have."""
+        return self._compounds_of_class(self._class_of(item))
+
+    def _compounds(self, model: type[Model]) -> Sequence[MigratedCompound]:
+        if not issubclass(model, ProtectedModel):
+            return ()
+        attributes = {each.name: each for each in self._of_class(model)}
+        return [_compound(each, attributes) for each in model._fieldcrypt_plan().compounds]
 
     def _refuse_if_filled(self, item: Item, own: Sequence[Any], what: str) -> None:
         """Raise UnitError if an item has protected attributes of some class beside its own ones."""
@@ -151,6 +169,38 @@ class _Attribute:
         if self._tagger is None:
             return {}
         return tags_of(self._tagger.each, value, place, self._stored_as, wire_tag)
+
+
+def _compound(tagger: CompoundTagger, attributes: Mapping[str, _Attribute]) -> MigratedCompound:
+    members: dict[str, _Attribute | PlainMember] = {}
+    convert = {}
+    for each in tagger.members:
+        name = each.attribute.attr_name
+        if name in attributes:
+            members[each.key], convert[each.key] = attributes[name], each.of_plain
+        else:
+            members[each.key] = PlainMember(name, partial(_of_plain, each))
+
+    def indexed(values: dict[str, Any]) -> Mapping[str, Any]:
+        return {key: convert[key](value) if key in convert else value for key, value in values.items()}
+
+    return MigratedCompound(tagger.declared[0], members, tagger.indexes, indexed, tagger.stored_as)
+
+
+def _of_plain(member: Member, value: Any) -> Any:
+    if member.attribute.attr_type not in value:
+        raise UnitError(f"{member.key} is not of the type that the model declares")
+    return member.of_plain(value[member.attribute.attr_type])
+
+
+def _erasable(kinds: Sequence[type[Model]]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield the names by which tags are erased, of indexes and of attributes that hold tags, with the latter."""
+    for kind in kinds:
+        stored = {key: each.attr_name for key, each in kind.get_attributes().items() if isinstance(each, Companion)}
+        yield from ((key, (name,)) for key, name in stored.items())
+        for each in kind.get_attributes().values():
+            for how in each.indexes if isinstance(each, EncryptedAttribute) else ():
+                yield how.companion, tuple(stored[key] for key in how.companions)
 
 
 def _attributes(model: type[Model]) -> list[_Attribute]:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from fieldcrypt import Encryptor
-from fieldcrypt_dynamodb import EncryptedTable, Protected
+from fieldcrypt import ConfigurationError, Encryptor
+from fieldcrypt_dynamodb import EncryptedTable, ItemSeal, Protected
 from fieldcrypt_dynamodb.migration import CheckpointTable
 from tests.dynamodb.migrations import encryptor as encryptor
 from tests.dynamodb.migrations import migration
@@ -102,3 +102,92 @@ class TestFill(OnMoto):
         assert "B" in item["born"]
         assert [name for name in item if name.startswith("born_range")] == []
         assert job.verify().reasons == {("p-1",): f"born cannot be tagged: {report.failures['p-1',]}"}
+
+
+class TestTogether(OnMoto):
+    """Indexes of several attributes."""
+
+    def test_a_backfill_fills_and_follows_the_members(
+        self, dynamodb: DynamoDb, people: EncryptedTable, encryptor: Encryptor
+    ) -> None:
+        """The tag of an item that lacks it, or has that of other values; none where a member is missing."""
+        client, before = dynamodb.client(), bare(dynamodb)
+        other = client.get_item(TableName="people", Key={"id": {"S": "p-1"}})["Item"]["who_tag"]
+        key: Any = {"TableName": "people", "Key": {"id": {"S": "p-0"}}}
+        client.update_item(**key, UpdateExpression="SET who_tag = :t", ExpressionAttributeValues={":t": other})
+        key["Key"] = {"id": {"S": "p-1"}}
+        client.update_item(**key, UpdateExpression="REMOVE who_tag")
+        key["Key"] = {"id": {"S": "p-2"}}
+        client.update_item(**key, UpdateExpression="REMOVE born")
+        job = migration(dynamodb, described(encryptor))
+        assert job.plan().stale_tags["people.who_tag"] == 3
+        assert job.verify().reasons["p-0",] == "who_tag has another blind index tag than its value"
+        assert job.backfill().changed == 3
+        after = bare(dynamodb)
+        assert after[:2] == before[:2]
+        assert "who_tag" not in after[2]
+        assert job.verify().wrong == 0
+
+
+class TestDrop(OnMoto):
+    def test_the_tags_of_an_index_go_from_every_item_and_others_stay(
+        self, dynamodb: DynamoDb, people: EncryptedTable, encryptor: Encryptor
+    ) -> None:
+        """From the attributes of all levels, from sets, and from the key of an index, which the report names."""
+        before = bare(dynamodb)
+        job = migration(dynamodb, described(encryptor))
+        assert job.tagged("name_prefix", "name_end", "ssn_last4") == {"people": 3}
+        report = job.drop_index("name_prefix", "name_end", "ssn_last4", batch=2)
+        assert (report.changed, report.left, report.complete) == (3, 0, True)
+        assert any("delete the index by_ssn_last4" in remark for remark in report.remarks)
+        gone = {"name_prefix_2", "name_prefix_3", "name_prefix_4", "name_end", "ssn_last4"}
+        assert bare(dynamodb) == [{name: tag for name, tag in item.items() if name not in gone} for item in before]
+        assert job.verify().wrong == 3
+        assert job.backfill().changed == 3
+        assert bare(dynamodb) == before
+
+    @pytest.mark.parametrize("name", ["name", "id", "ward", "blood_tag "])
+    def test_what_is_no_companion_is_never_erased(
+        self, dynamodb: DynamoDb, people: EncryptedTable, encryptor: Encryptor, name: str
+    ) -> None:
+        """Neither a protected attribute nor the key, nor what the description does not know."""
+        with pytest.raises(ConfigurationError, match="is no companion of people"):
+            migration(dynamodb, described(encryptor)).drop_index("blood_tag", name)
+        assert all("blood_tag" in item for item in bare(dynamodb))
+
+    def test_a_seal_over_tags_is_made_again(self, dynamodb: DynamoDb, encryptor: Encryptor) -> None:
+        """So that items can be read afterwards; one whose seal was broken stays as it is, and is named."""
+        CheckpointTable(client_factory=dynamodb.client).create_table()
+        sealed = described(encryptor, seal=ItemSeal("seal", over=("blood", "blood_tag")))
+        table = EncryptedTable(create_table(dynamodb, "ssn_tag"), sealed)
+        for number, name in enumerate(PEOPLE):
+            table.put_item(Item=person(number, name))
+        client = dynamodb.client()
+        other = client.get_item(TableName="people", Key={"id": {"S": "p-1"}})["Item"]["blood_tag"]
+        client.update_item(
+            TableName="people",
+            Key={"id": {"S": "p-0"}},
+            UpdateExpression="SET blood_tag = :t",
+            ExpressionAttributeValues={":t": other},
+        )
+        report = migration(dynamodb, sealed).drop_index("blood_tag")
+        assert (report.changed, list(report.failures), report.complete) == (2, [("p-0",)], False)
+        assert table.get_item(Key={"id": "p-1"})["Item"]["blood"] == "AB+"
+
+
+class TestShred(OnMoto):
+    def test_the_tags_of_a_shredded_tenant_go(self, dynamodb: DynamoDb, encryptor: Encryptor) -> None:
+        """Those that are not per tenant would go on telling who has a value; a seal does not keep them."""
+        CheckpointTable(client_factory=dynamodb.client).create_table()
+        sealed = described(encryptor, tenant="clinic", seal=ItemSeal("seal", over=("blood", "blood_tag")))
+        table = EncryptedTable(create_table(dynamodb, "ssn_tag"), sealed)
+        for number, name in enumerate(PEOPLE):
+            table.put_item(Item={**person(number, name), "clinic": f"c-{number}"})
+        kept = bare(dynamodb)[1:]
+        encryptor.data_keys.shred("c-0", by="ann")
+        job = migration(dynamodb, sealed)
+        assert "who_tag has a blind index tag, but its data key was shredded" in job.verify().reasons["p-0",]
+        assert job.backfill().changed == 1
+        assert bare(dynamodb)[0].keys() == {"clinic", "seal"}
+        assert bare(dynamodb)[1:] == kept
+        assert job.verify().wrong == 0

@@ -63,6 +63,7 @@ class CompoundField(TagsAlone):
         how: the index's declaration.
         members: the fields, in the order of the declaration.
         indexes: which tags it.
+        convert: makes of the values of members, as their fields have them, what is indexed.
         stored_as, as_stored: see `tags_of`.
     """
 
@@ -71,22 +72,23 @@ class CompoundField(TagsAlone):
         how: IndexedBy,
         members: Mapping[str, ProtectedField | PlainMember],
         indexes: FieldIndexes,
+        convert: Callable[[dict[str, Any]], Mapping[str, Any]] = dict,
         stored_as: Mapping[str, str] = MappingProxyType({}),
         as_stored: Callable[[Any], Any] = lambda tags: tags,
     ) -> None:
         self.name = self.stored_name = how.companion
-        self.how, self._members, self._indexes = how, members, indexes
-        self.indexes = indexes
-        self._stored_as, self._as_stored = stored_as, as_stored
+        self.how, self.members = how, members
+        self.indexes = self._indexes = indexes
+        self._convert, self._stored_as, self._as_stored = convert, stored_as, as_stored
         self.tag_names = tuple(stored_as.get(name, name) for name in how.companions)
 
     @property
     def read_names(self) -> tuple[str, ...]:
-        return tuple(name for member in self._members.values() for name in member.read_names)
+        return tuple(name for member in self.members.values() for name in member.read_names)
 
     def as_it_becomes(self, cell: Cell, values: Mapping[str, Any]) -> Cell:
         becomes = dict(cell.stored)
-        for name, member in self._members.items():
+        for name, member in self.members.items():
             if not isinstance(member, PlainMember) and member.stored_name in values:
                 becomes[name] = cell.stored[name]._replace(stored=values[member.stored_name])
         return cell._replace(stored=becomes)
@@ -96,7 +98,7 @@ class CompoundField(TagsAlone):
 
         A member that was destroyed with its key takes the tags of the whole with it.
         """
-        found = {name: _value_of(member, cell.stored[name], place) for name, member in self._members.items()}
+        found = {name: _value_of(member, cell.stored[name], place) for name, member in self.members.items()}
         statuses = {each.status for each in found.values()}
         for status in (ValueStatus.SHREDDED, *NOT_YET):
             if status in statuses:
@@ -106,7 +108,8 @@ class CompoundField(TagsAlone):
         return ExaminedValue(ValueStatus.ACTIVE, {name: each.value for name, each in found.items()})
 
     def tags(self, value: Any, place: Place) -> Mapping[str, Any]:
-        return tags_of((self._indexes,), value, place, self._stored_as, self._as_stored)
+        indexed = None if value is None else self._convert(value)
+        return tags_of((self._indexes,), indexed, place, self._stored_as, self._as_stored)
 
     def declared(self) -> Iterator[str]:
         """Yield what decides what is written (see `digest.about`)."""

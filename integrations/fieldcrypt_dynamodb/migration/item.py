@@ -8,7 +8,7 @@ from typing import Any
 
 from fieldcrypt import FieldcryptError
 from fieldcrypt.spi import key_id_of
-from fieldcrypt.spi.migration import Cell, Change, Key, PassedOverError, Place, ProtectedField, UnitError
+from fieldcrypt.spi.migration import Cell, Change, CompoundField, Key, PassedOverError, Place, ProtectedField, UnitError
 from fieldcrypt_dynamodb.item.nested.occurrences import Occurrence, occurrences, with_replaced
 from fieldcrypt_dynamodb.item.nested.shape import Found
 from fieldcrypt_dynamodb.item.plaintext import is_null, part_of
@@ -26,7 +26,7 @@ class MigratedItem:
         is_shredded: its seal is under a data key that was shredded.
     """
 
-    def __init__(self, raw: Item, table: MigratedTable, field_of: Callable[[Any], MigratedField]) -> None:
+    def __init__(self, raw: Item, table: MigratedTable, field_of: Callable[[Any], Any]) -> None:
         self.raw, self.table = raw, table
         self._field_of = field_of
         self.is_shredded = False
@@ -49,6 +49,20 @@ class MigratedItem:
             PassedOverError, TypeError, ValueError: it is of no class that is known.
         """
         return [self._field_of(attribute) for attribute in self.table.attributes_of(self.raw)]
+
+    @property
+    def compounds(self) -> Sequence[CompoundField]:
+        """The indexes of several attributes that it may have.
+
+        Raises:
+            As `fields`.
+        """
+        return [self._field_of(compound) for compound in self.table.compounds_of(self.raw)]
+
+    @property
+    def tag_names(self) -> frozenset[str]:
+        """All its companions."""
+        return frozenset(name for field in (*self.fields, *self.compounds) for name in field.tag_names)
 
     def under(self, key_id: bytes) -> Iterator[str]:
         """Yield the names of the values, and the seal, that are under a data key."""
@@ -74,8 +88,11 @@ class MigratedItem:
             (field, self._cell(field)) for field in self.fields if field.name not in nested
         ]
         found += self._nested_cells({field.name: field for field in self.fields if field.name in nested})
+        found += [(field, self._compound_cell(field)) for field in self.compounds]
         has_seal = self.table.seal is not None and self.table.seal.is_on(self.raw)
-        if not has_seal and all(cell.stored is None and not cell.has_tags for _, cell in found):
+        if not has_seal and all(
+            (field.is_compound or cell.stored is None) and not cell.has_tags for field, cell in found
+        ):
             try:
                 self.place()
             except (FieldcryptError, TypeError, ValueError):
@@ -113,7 +130,17 @@ class MigratedItem:
         change.read = {at.root if isinstance(at, Occurrence) else at for at in change.read}
         return change
 
-    def _tags(self, field: MigratedField) -> Mapping[str, Any]:
+    def _compound_cell(self, field: CompoundField) -> Cell:
+        """Return the cells of its members, if any of them is there."""
+        cells = {}
+        for name, member in field.members.items():
+            raw = self.raw.get(member.read_names[0])
+            cells[name] = (
+                self._cell(member) if isinstance(member, MigratedField) else Cell(None if is_null(raw) else raw)
+            )
+        return Cell(cells, self._tags(field))
+
+    def _tags(self, field: ProtectedField) -> Mapping[str, Any]:
         return {name: as_cell(self.raw.get(name)) for name in field.tag_names}
 
     def _cell(self, field: MigratedField) -> Cell:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from fieldcrypt import ConfigurationError
@@ -12,6 +13,7 @@ from fieldcrypt_dynamodb.migration.access import CONFIG, TableAccess
 from fieldcrypt_dynamodb.migration.checkpoint_table import CheckpointTable
 from fieldcrypt_dynamodb.migration.checkpoints import Checkpoints
 from fieldcrypt_dynamodb.migration.entries import MOST_SEGMENTS
+from fieldcrypt_dynamodb.migration.erased.items import ErasedItems
 from fieldcrypt_dynamodb.migration.source import TableSource
 from fieldcrypt_dynamodb.migration.target import MigratedTable, migrated_table
 from fieldcrypt_dynamodb.protected_table import ProtectedTable
@@ -75,8 +77,13 @@ class TableMigration(StoredMigration):
         self._source = TableSource(migrated, access, checkpoints)
         only = table.only_entity if isinstance(table, ProtectedTable) else None
         name = name or (migrated.name if only is None else f"{migrated.name}.{only}")
-        journal = Checkpoints(checkpoints, name, segments, lambda: access.region)
-        super().__init__(name, [Part(self._source, journal)])
+        self._migrated, self._access = migrated, access
+        self._journal = Checkpoints(checkpoints, name, segments, lambda: access.region)
+        super().__init__(name, [Part(self._source, self._journal)])
+
+    def erasing(self, companions: Sequence[str]) -> Sequence[Part]:
+        source = ErasedItems(self._migrated, self._access, self.checkpoints, companions)
+        return [Part(source, self._journal)]
 
     def values_under(self, key_id: bytes) -> dict[str, int]:
         """Return how many values of each attribute, and seals, are under a data key; nothing of those that have none.

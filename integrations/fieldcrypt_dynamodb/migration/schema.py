@@ -24,7 +24,8 @@ def problems(step: str, table: MigratedTable, access: TableAccess, checkpoints: 
     if key != table.key:
         yield f"the key of {table.name} is {' and '.join(key)}, and described as {' and '.join(table.key)}"
     elif step != "look":
-        yield from _unfit(table, found, access.expires_by())
+        if step != "drop":
+            yield from _unfit(table, found, access.expires_by())
         yield from _no_place_for_checkpoints(table, access.regions(found), checkpoints)
 
 
@@ -41,14 +42,16 @@ def _unfit(table: MigratedTable, found: Description, expires_by: str | None) -> 
                     "more, and take no ciphertext if it is not binary: make the attribute searchable, "
                     "Protected(…, index=…), with an index on its tags, and delete this one"
                 )
+    indexed = [each.how for each in table.compounds]
     for attribute in table.attributes:
-        for how in attribute.indexed:
-            kind, form = ("B", "binary") if how.prefix is None else ("S", "text")
-            for companion in how.companions:
-                if how.one_companion and companion in kinds:
-                    yield f"{table.name}.{companion} is a key of an index, which takes no sets, and is a set of tags"
-                elif kinds.get(companion, kind) != kind:
-                    yield f"{table.name}.{companion} is a key of an index, and not {form}, as tags are"
+        indexed += attribute.indexed
+    for how in indexed:
+        kind, form = ("B", "binary") if how.prefix is None else ("S", "text")
+        for companion in how.companions:
+            if how.one_companion and companion in kinds:
+                yield f"{table.name}.{companion} is a key of an index, which takes no sets, and is a set of tags"
+            elif kinds.get(companion, kind) != kind:
+                yield f"{table.name}.{companion} is a key of an index, and not {form}, as tags are"
     if expires_by in protected:
         yield f"{table.name}.{expires_by} says when items expire, which DynamoDB has to read: it cannot be protected"
 

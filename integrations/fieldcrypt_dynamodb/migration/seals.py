@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fieldcrypt import DecryptionError, KeyNotFoundError, KeyShreddedError
-from fieldcrypt.spi.migration import Change, UnitError
+from fieldcrypt.spi.migration import Change, UnitError, UntaggedError
 from fieldcrypt_dynamodb.migration.item import MigratedItem
 
 __all__ = ["SealedItems"]
@@ -34,7 +34,7 @@ class SealedItems:
             return change
         if step == "backfill":
             _take_old_scheme_out(item, change)
-        elif seal is not None:
+        elif step == "undo" and seal is not None:
             seals = {seal.attribute, *seal.previous} & item.raw.keys()
             change.values |= dict.fromkeys(seals)
             change.read |= seals
@@ -45,7 +45,7 @@ class SealedItems:
         item: MigratedItem = unit
         change = item.folded(change)
         if item.is_shredded:
-            return Change()
+            return _without_tags(item, change) if step == "backfill" else Change()
         if step == "undo":
             if item.legacy_item is not None:
                 return Change()  # no backfill has been there
@@ -86,6 +86,12 @@ class SealedItems:
         return [] if is_own else ["the item is not sealed as it is declared now"]
 
 
+def _without_tags(item: MigratedItem, change: Change) -> Change:
+    """Return what remains of the change of an item whose seal is shredded: that its tags go, even if it covers them."""
+    gone = {name: None for name, value in change.values.items() if value is None and name in item.tag_names}
+    return Change(gone, change.read)
+
+
 def _take_old_scheme_out(item: MigratedItem, change: Change) -> None:
     """Have what another scheme added to an item taken away, if nothing is in the clear for it that was not before."""
     opened = item.legacy_item
@@ -105,7 +111,9 @@ def _seal(item: MigratedItem, change: Change) -> None:
     seal = item.table.seal
     if seal is None:
         return
-    if change.failure is not None:  # what cannot be read cannot be sealed, and the rest is not without it
+    if change.failure is not None and not isinstance(
+        change.failure, UntaggedError
+    ):  # what cannot be read cannot be sealed, and the rest is not without it
         change.values.clear()
         return
     if not change.values.keys().isdisjoint(seal.over) or _is_unsealed(item):

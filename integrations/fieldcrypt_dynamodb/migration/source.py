@@ -10,16 +10,30 @@ from typing import Any, TypeVar
 
 from fieldcrypt import ConfigurationError
 from fieldcrypt.migration import Sample
-from fieldcrypt.spi.migration import Batch, Change, Counted, Page, Portion, Source, Which, Written, about
+from fieldcrypt.spi.migration import (
+    Batch,
+    Change,
+    CompoundField,
+    Counted,
+    Page,
+    PlainMember,
+    Portion,
+    ProtectedField,
+    Source,
+    Which,
+    Written,
+    about,
+)
+from fieldcrypt_dynamodb.item.tags.indexes import wire_tag
 from fieldcrypt_dynamodb.migration.access import TableAccess
 from fieldcrypt_dynamodb.migration.checkpoint_table import CheckpointTable
 from fieldcrypt_dynamodb.migration.conditional import conditional
-from fieldcrypt_dynamodb.migration.field import MigratedField
+from fieldcrypt_dynamodb.migration.field import MigratedField, as_cell
 from fieldcrypt_dynamodb.migration.filters import Scan, scans
 from fieldcrypt_dynamodb.migration.item import MigratedItem
 from fieldcrypt_dynamodb.migration.schema import problems
 from fieldcrypt_dynamodb.migration.seals import SealedItems
-from fieldcrypt_dynamodb.migration.target import Item, MigratedTable
+from fieldcrypt_dynamodb.migration.target import Item, MigratedCompound, MigratedTable
 
 __all__ = ["TableSource"]
 
@@ -46,8 +60,21 @@ class TableSource(SealedItems, Source):
 
     def _begin(self) -> None:
         """Forget which data keys are old, as each step does: they may have been rotated."""
-        self._field_of = cache(MigratedField)  # classes of a model may each have an attribute of one name
-        self.fields = [self._field_of(attribute) for attribute in self._table.attributes]
+        self._field_of = cache(self._new_field)  # classes of a model may each have an attribute of one name
+        self._every = [self._field_of(each) for each in (*self._table.attributes, *self._table.compounds)]
+        self.fields: Sequence[ProtectedField] = self._every
+
+    def _new_field(self, declared: Any) -> MigratedField | CompoundField:
+        if not isinstance(declared, MigratedCompound):
+            return MigratedField(declared)
+        members = {
+            name: each if isinstance(each, PlainMember) else self._field_of(each)
+            for name, each in declared.members.items()
+        }
+        how: Any = {"convert": declared.convert, "stored_as": declared.stored_as}
+        return CompoundField(
+            declared.how, members, declared.indexes, **how, as_stored=lambda tag: as_cell(wire_tag(tag))
+        )
 
     def _item(self, raw: Item) -> MigratedItem:
         return MigratedItem(raw, self._table, self._field_of)
@@ -65,8 +92,7 @@ class TableSource(SealedItems, Source):
         place = (table.name, *table.key, f"tenant={table.tenant}", f"bound={table.bound}")
         seal = () if table.seal is None else table.seal.declared()
         old = () if table.legacy_items is None else [_journal_name(each) for each in table.legacy_items.readers]
-        fields = map(self._field_of, table.attributes)
-        return about(words, place, seal, old, *(field.declared() for field in fields))
+        return about(words, place, seal, old, *(field.declared() for field in self._every))
 
     def check_can_undo(self) -> None:
         if self._table.seal is not None and not self._table.seal.is_optional:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol
 
 from fieldcrypt import NO_TENANT, ConfigurationError, Encryptor, Field, IndexedBy
-from fieldcrypt.spi import Accepted
-from fieldcrypt.spi.migration import PassedOverError, Place, tags_of
+from fieldcrypt.spi import Accepted, FieldIndexes
+from fieldcrypt.spi.migration import PassedOverError, Place, PlainMember, UnitError, tags_of
 from fieldcrypt_dynamodb.item.description import TableDescription
 from fieldcrypt_dynamodb.item.entities.entities import Entities
 from fieldcrypt_dynamodb.item.forms import PYTHON, WIRE
@@ -19,7 +20,7 @@ from fieldcrypt_dynamodb.item.tags.indexes import wire_tag
 from fieldcrypt_dynamodb.item.values import bytes_of
 from fieldcrypt_dynamodb.protected_table import ProtectedTable
 
-__all__ = ["Item", "MigratedAttribute", "MigratedSeal", "MigratedTable", "migrated_table"]
+__all__ = ["Item", "MigratedAttribute", "MigratedCompound", "MigratedSeal", "MigratedTable", "migrated_table"]
 
 Item = Mapping[str, Any]  # in DynamoDB's own form
 
@@ -39,6 +40,23 @@ class MigratedAttribute(Protocol):
     of_plaintext: Callable[[Any], Any]  # a value of the field's; see `fieldcrypt.spi.Reading`
     as_plaintext: Callable[[Any], Item]  # the way back, to DynamoDB's form
     tags: Callable[[Any, Place], Mapping[str, Any]]  # see `ProtectedField.tags`
+
+
+class MigratedCompound(NamedTuple):
+    """An index of several attributes together. See `CompoundField`.
+
+    Attributes:
+        members: each a MigratedAttribute, or a PlainMember.
+    """
+
+    how: IndexedBy
+    members: Mapping[str, Any]
+    indexes: FieldIndexes
+    convert: Callable[[dict[str, Any]], Mapping[str, Any]] = dict
+    stored_as: Mapping[str, str] = MappingProxyType({})
+
+    def __hash__(self) -> int:
+        return id(self.indexes)
 
 
 class MigratedSeal:
@@ -95,6 +113,8 @@ class MigratedTable(Protocol):
     tenant: str | None  # the attribute that names an item's tenant
     discriminator: str | None  # the attribute that names an item's class
     attributes: Sequence[Any]  # of MigratedAttribute, which mypy takes for invariant: all protected ones
+    compounds: Sequence[MigratedCompound]  # likewise all
+    erasable: Mapping[str, tuple[str, ...]]  # the attributes with tags, by the names of indexes and their own
     seal: MigratedSeal | None  # of its items, if they are sealed
     nested: Mapping[str, Shape]  # the attributes that have protected values in maps and lists
     legacy_items: Accepted | None  # reads items that another scheme encrypted as a whole
@@ -110,6 +130,14 @@ class MigratedTable(Protocol):
         Raises:
             PassedOverError: it is of a kind that is none of this migration's.
             TypeError, ValueError: its kind is not known.
+        """
+        ...
+
+    def compounds_of(self, item: Item) -> Sequence[MigratedCompound]:
+        """Return the indexes of several attributes that an item of this kind may have.
+
+        Raises:
+            As `attributes_of`.
         """
         ...
 
@@ -156,6 +184,15 @@ class _Table:
     def __init__(self, table: TableDescription) -> None:
         self.name, self.key, self.tenant = table.name, table.key, table.tenant
         self.attributes: Sequence[Any] = tuple(_Attribute(table, name) for name in table.attributes)
+        self.compounds: Sequence[MigratedCompound] = tuple(
+            _compounds(table, {each.name: each for each in self.attributes})
+        )
+        self.erasable: Mapping[str, tuple[str, ...]] = {
+            name: each.how.companions if name == each.how.companion else (name,)
+            for each in table.indexes.companions.values()
+            for name in (*each.how.companions, each.how.companion)
+            if not set(table.key) & {each.how.companion}
+        }
         self.nested: Mapping[str, Shape] = table.nested
         self.legacy_items = table.legacy_items
         self._items = Items(table, WIRE)
@@ -168,9 +205,27 @@ class _Table:
     def attributes_of(self, item: Item) -> Sequence[_Attribute]:
         return self.attributes
 
+    def compounds_of(self, item: Item) -> Sequence[MigratedCompound]:
+        return self.compounds
+
     def binding(self, item: Item) -> tuple[Mapping[str, str] | None, str | None]:
         row, tenant = self._items.binding(item)
         return (row if self.bound else None), tenant
+
+
+def _compounds(table: TableDescription, attributes: Mapping[str, _Attribute]) -> Iterator[MigratedCompound]:
+    for name, members in table.indexes.members.items():
+        how = next(each.how for each in table.indexes.companions.values() if each.attribute == name)
+        if how.companion not in table.key:
+            found = {member: attributes.get(member) or PlainMember(member, _text) for member in members}
+            yield MigratedCompound(how, found, table.indexes.of[name])
+
+
+def _text(value: Any) -> str:
+    text = WIRE.text_of(value)
+    if text is None:
+        raise UnitError("a plain attribute that is indexed with others is a text")
+    return text
 
 
 class _EntityTable(_Table):

@@ -69,7 +69,7 @@ class CompoundTagger(Tagger):
         tenant: see `companions_of`.
 
     Attributes:
-        members: its members.
+        members, indexes: its members, and what makes its tags.
 
     Raises:
         ConfigurationError: a member is no attribute of the model, or none that can be searched; as for `companions_of`.
@@ -89,6 +89,7 @@ class CompoundTagger(Tagger):
         indexes = index.indexes(encryptor, name, types)
         indexes.check_most(MOST_TAGS)
         super().__init__(companions, [how], [(dict, indexes)])
+        self.indexes = indexes
         self.names = [each.attribute.attr_name for each in self.members]
         self.label, self.field_name = f"the index {index.companion!r} of {' and '.join(index.of)}", name
 

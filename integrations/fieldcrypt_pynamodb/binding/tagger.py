@@ -48,7 +48,7 @@ class Tagger:
         groups: the indexes.
 
     Attributes:
-        companions: as given.
+        companions, declared: as given.
         names: the attributes in items that what is found is compared by.
         label, field_name: what is searched, for messages.
     """
@@ -61,7 +61,7 @@ class Tagger:
         self, companions: Mapping[str, Companion[Any]], declared: Sequence[IndexedBy], groups: Sequence[Group]
     ) -> None:
         self.companions = dict(companions)
-        self._declared, self._groups = declared, groups
+        self.declared, self._groups = declared, groups
 
     @property
     def stored_as(self) -> dict[str, str]:
@@ -134,7 +134,7 @@ class Tagger:
 
     def declaration(self, companion: str) -> IndexedBy:
         """Return the declaration of the index that has a companion."""
-        return next(each for each in self._declared if companion in each.companions)
+        return next(each for each in self.declared if companion in each.companions)
 
     def asked_by(self, value: Any, companion: str) -> Condition:
         """Return the condition that stands for a plain value by which an index with a companion as its key is queried.
