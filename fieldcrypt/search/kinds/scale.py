@@ -42,6 +42,7 @@ class Scale(Protocol):
 
     def floor(self, key: Any) -> tuple[int, bool]:
         """Return the last whole unit that is not beyond a finite number, and True if it is that number."""
+        ...
 
 
 class _Integers:
