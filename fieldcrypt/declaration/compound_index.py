@@ -29,7 +29,8 @@ class CompoundIndex:
         companion: the name of the column, attribute or member that holds the tags.
         of: two or more members, protected or not, in an order that stays; each with None, a normaliser, or a `Part`
             (`fieldcrypt.search`).
-        name, tag_size, per_tenant, accept_default_key, partitions, accept_leakage, prefix, rotates: see `IndexedBy`.
+        name, tag_size, per_tenant, accept_default_key, partitions, accept_leakage, prefix, rotates,
+            accept_low_cardinality: see `IndexedBy`.
 
     Raises:
         ConfigurationError: it has fewer than two members.
@@ -45,6 +46,7 @@ class CompoundIndex:
     accept_leakage: bool = False
     prefix: str | None = None
     rotates: bool = True
+    accept_low_cardinality: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.of, Mapping) or len(self.of) < 2:
@@ -67,6 +69,7 @@ class CompoundIndex:
             name=self.name,
             partitions=self.partitions,
             accept_leakage=self.accept_leakage,
+            accept_low_cardinality=self.accept_low_cardinality,
         )
 
     def indexes(

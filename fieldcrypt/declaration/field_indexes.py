@@ -41,7 +41,8 @@ class FieldIndexes:
         check_together(name, tuple(how for how, _ in indexes))
         self.name = name
         self._indexes = indexes
-        self.companions = tuple(each for how, _ in indexes for each in how.companions)
+        self._made = tuple((how, index, how.companions) for how, index in indexes)
+        self.companions = tuple(each for *_, companions in self._made for each in companions)
         self.needs_row = any(index.needs_row for _, index in indexes)
         self.is_per_tenant = any(how.per_tenant for how, _ in indexes)
         is_plain = len(indexes) == 1 and indexes[0][0].is_plain and indexes[0][0].prefix is None
@@ -90,7 +91,7 @@ class FieldIndexes:
         stored: StoredTags = dict.fromkeys(self.companions)
         if value is None:
             return stored
-        for how, index in self._indexes:
+        for how, index, companions in self._made:
             try:
                 tags = index.stored_tags(value, tenant=tenant, row=row)
             except NothingToTagError:
@@ -98,7 +99,7 @@ class FieldIndexes:
             if how.one_companion:
                 stored[how.companion] = sorted(tags)
             else:
-                stored.update(zip(how.companions, map(how.stored, tags), strict=True))
+                stored.update(zip(companions, tags if how.prefix is None else map(how.stored, tags), strict=True))
         return stored
 
     def search(self, question: Question, index: str | None = None) -> Search:

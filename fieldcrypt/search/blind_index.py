@@ -119,7 +119,9 @@ class BlindIndex(Generic[T]):
         """
         try:
             message = self._codec.encode(self.normalise(value))
-            return self._tag(self._macs.tagging(tenant)[0], message)
+            mac = self._macs.tagging(tenant)[0].copy()
+            mac.update(message)
+            return mac.finalize()[: self.tag_size]
         except (FieldcryptError, TypeError, ValueError) as error:
             refused = located(error, field=self.name, tenant=tenant)
         raise refused

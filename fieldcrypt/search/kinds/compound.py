@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 from typing import Any, ClassVar
 
 from fieldcrypt.errors import ConfigurationError
@@ -48,7 +50,15 @@ class Compound:
                 found_normaliser(how, str)
 
     def levels(self) -> tuple[Level, ...]:
-        return (Level("compound", ""),)
+        counts = [self._count(name) for name in self.of]
+        return (Level("compound", "", values=None if None in counts else prod(each for each in counts if each)),)
+
+    def _count(self, name: str) -> int | None:
+        """Return how many values a member can have, if that is known."""
+        how, of = self.of[name], self.types[name]
+        if isinstance(how, Part):
+            return how.values
+        return 2 if of is bool else len(of) if isinstance(of, enum.EnumMeta) else None
 
     def terms(self, value: Any) -> tuple[Any, ...]:
         return ([[name, self._form(name, value.get(name))] for name in self.of],)
@@ -83,5 +93,5 @@ def _check_member(how: Any, type: Any) -> None:
     if isinstance(how, Part):
         how.check(type)
     else:
-        checked_type(type, accept_low_cardinality=True)  # with the others they are many
+        checked_type(type, accept_low_cardinality=True)  # see `levels`
         found_normaliser(how, type)
