@@ -77,7 +77,7 @@ class IndexedBy:
     @property
     def index_name(self) -> str:
         """The name of the index."""
-        return self.name or self.companion
+        return self.companion if self.name is None else self.name
 
     @property
     def names(self) -> tuple[str, str]:
@@ -92,7 +92,7 @@ class IndexedBy:
     @property
     def is_plain(self) -> bool:
         """True for the index for equality whose tags are bound to the field alone."""
-        return self.of is None and self.name is None and self.partitions == 1
+        return self.of is None and self.name is None and self.partitions == 1 and self.partitions is not True
 
     @property
     def companions(self) -> tuple[str, ...]:

@@ -11,6 +11,8 @@ from fieldcrypt.search.question import EndsWith, StartsWith
 
 __all__ = ["Prefixes", "Suffixes"]
 
+_MOST = 100  # characters
+
 
 @dataclass(frozen=True, slots=True)
 class _Affixes:
@@ -23,8 +25,11 @@ class _Affixes:
     _word: ClassVar[str] = "prefix"
 
     def __post_init__(self) -> None:
-        if not 1 <= self.shortest <= self.longest:
-            raise ConfigurationError(f"{type(self).__name__}(3, 8): the shortest and the longest, in characters")
+        lengths = self.shortest, self.longest
+        if not all(type(each) is int for each in lengths) or not 1 <= self.shortest <= self.longest <= _MOST:
+            raise ConfigurationError(
+                f"{type(self).__name__}(3, 8): the shortest and the longest, 1 to {_MOST} characters"
+            )
 
     def check(self, type: Any) -> None:
         if type is not str:

@@ -1,0 +1,282 @@
+"""The indexes of a field together: what is refused when they are declared, and which of them answers."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+
+import pytest
+
+from fieldcrypt import CompoundIndex, ConfigurationError, IndexedBy, Protection
+from fieldcrypt.normalisers import NothingToTagError
+from fieldcrypt.search import (
+    AllEqual,
+    Between,
+    EndsWith,
+    Equal,
+    Part,
+    PartIs,
+    Prefixes,
+    Question,
+    Range,
+    StartsWith,
+    Suffixes,
+    domain,
+    first,
+    last,
+    month,
+    year,
+)
+from fieldcrypt.spi import FieldIndexes
+from tests.support.encryptors import new_encryptor
+from tests.support.strategies import Colour
+
+SSN, ROW = "078-05-1120", {"row": "1"}
+YEARS = Range(date(1900, 1, 1), date(2100, 1, 1))
+SHORT: dict[str, Any] = {"tag_size": 2}
+PARTED: dict[str, Any] = {"partitions": 4}
+LEAKS: dict[str, Any] = {"accept_leakage": True}
+
+
+def made(*indexes: IndexedBy, type: Any = str) -> FieldIndexes:
+    return Protection(type, index=indexes).field_indexes(new_encryptor(), "patients.ssn", type)
+
+
+def word(text: str) -> str:
+    """A part of an application's own."""
+    return text.split()[0]
+
+
+@pytest.mark.parametrize(
+    ("of", "how"),
+    [
+        (month(), "accept_low_cardinality"),
+        (first(1), "accept_low_cardinality"),
+        (last(1), "accept_low_cardinality"),
+        (Part("word", word, 15), "accept_low_cardinality"),
+        (Prefixes(3, 8), "accept_leakage"),
+        (Suffixes(3, 8), "accept_leakage"),
+        (YEARS, "accept_leakage"),
+    ],
+    ids=str,
+)
+def test_what_tells_much_has_to_be_accepted(of: Any, how: str) -> None:
+    """Where the index is declared, and in the core as well."""
+    with pytest.raises(ConfigurationError, match=f"{how}=True"):
+        IndexedBy("tag", of=of)
+    with pytest.raises(ConfigurationError, match=f"{how}=True"):
+        new_encryptor().search_index("patients.ssn", date, index="tag", of=of)
+    accepted: dict[str, Any] = {how: True}
+    assert IndexedBy("tag", of=of, **accepted).of is of
+
+
+@pytest.mark.parametrize("declared", [{"name": "named"}, PARTED], ids=str)
+@pytest.mark.parametrize("type", [bool, Colour])
+def test_few_values_are_refused_by_any_index_for_equality(declared: dict[str, Any], type: Any) -> None:
+    """A name, or partitions, do not change what frequencies tell."""
+    with pytest.raises(ConfigurationError, match="accept_low_cardinality=True"):
+        made(IndexedBy("tag", **declared), type=type)
+    made(IndexedBy("tag", accept_low_cardinality=True, **declared), type=type)
+
+
+def test_a_compound_of_few_values_is_refused() -> None:
+    """Two booleans have four of them together; a text may have any number."""
+
+    def declared(of: dict[str, Any], **how: Any) -> FieldIndexes:
+        return CompoundIndex("tag", dict.fromkeys(of), **how).indexes(new_encryptor(), "patients", of)
+
+    with pytest.raises(ConfigurationError, match="accept_low_cardinality=True"):
+        declared({"smokes": bool, "drinks": bool})
+    declared({"smokes": bool, "drinks": bool}, accept_low_cardinality=True)
+    declared({"smokes": bool, "surname": str})
+    declared({"a": enum.Enum("Four", "A B C D"), "b": enum.Enum("Four", "A B C D")})
+
+
+@pytest.mark.parametrize(
+    "declared",
+    [
+        lambda: IndexedBy("tag", partitions=0),
+        lambda: IndexedBy("tag", partitions=257),
+        lambda: IndexedBy("tag", partitions=True),
+        lambda: IndexedBy("tag", of="last 4"),
+        lambda: IndexedBy("tag", name=""),
+        lambda: IndexedBy("tag", name="x" * 256),
+        lambda: IndexedBy("tag", of=Prefixes(3, 8), accept_leakage=True, partitions=2),
+        lambda: IndexedBy("tag", of=YEARS, accept_leakage=True, partitions=2),
+        lambda: IndexedBy("tag", one_companion=True),
+        lambda: IndexedBy("tag", of=last(4), one_companion=True),
+        lambda: IndexedBy("tag", of=Prefixes(3, 8), accept_leakage=True, one_companion=True, prefix="NAME#"),
+        lambda: CompoundIndex("tag", {"surname": None}),
+        lambda: CompoundIndex("tag", ["surname", "born"]),  # type: ignore[arg-type]
+    ],
+)
+def test_what_cannot_be_is_refused_where_it_is_declared(declared: Callable[[], Any]) -> None:
+    """Not when the first value comes."""
+    with pytest.raises(ConfigurationError):
+        declared()
+
+
+@pytest.mark.parametrize(
+    ("of", "type"), [(Prefixes(3, 8), bytes), (last(4), int), (year(), str), (YEARS, int), (domain(), bytes)], ids=str
+)
+def test_a_kind_that_does_not_fit_the_type_is_refused(of: Any, type: Any) -> None:
+    """When the indexes are made, as the types of values are known then."""
+    with pytest.raises(ConfigurationError):
+        made(IndexedBy("tag", of=of, accept_leakage=True), type=type)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (IndexedBy("tag"), IndexedBy("tag", of=last(4))),
+        (IndexedBy("a", of=last(4), name="by"), IndexedBy("b", of=first(2), name="by")),
+        (IndexedBy("tag", of=Prefixes(3, 8), **LEAKS), IndexedBy("tag_3")),
+    ],
+    ids=str,
+)
+def test_two_indexes_of_one_name_are_refused(one: IndexedBy, other: IndexedBy) -> None:
+    """Neither a companion nor the name that tags are bound to can be two things."""
+    with pytest.raises(ConfigurationError, match="two of its indexes are called"):
+        made(one, other)
+
+
+@pytest.mark.parametrize(
+    ("hiding", "telling"),
+    [
+        (IndexedBy("hiding", **SHORT), IndexedBy("telling")),
+        (IndexedBy("hiding", **PARTED), IndexedBy("telling", normaliser="casefold")),
+        (IndexedBy("hiding", of=last(4), **PARTED), IndexedBy("telling")),
+        (IndexedBy("hiding", of=last(4), **SHORT), IndexedBy("telling", of=last(6))),
+        (IndexedBy("hiding", of=last(4), **SHORT), IndexedBy("telling", of=last(4), name="another")),
+        (IndexedBy("hiding", of=last(4), **SHORT), IndexedBy("telling", of=Suffixes(2, 3), **LEAKS)),
+        (IndexedBy("hiding", **PARTED), IndexedBy("telling", of=Prefixes(2, 3), **LEAKS)),
+        (IndexedBy("hiding", of=Part("word", word, 99), **SHORT), IndexedBy("telling")),
+    ],
+    ids=str,
+)
+def test_tags_that_hide_nothing_are_refused(hiding: IndexedBy, telling: IndexedBy) -> None:
+    """Whole tags of the same value, or of more of it, tell which rows are equal, in whatever order."""
+    for both in ((hiding, telling), (telling, hiding)):
+        with pytest.raises(ConfigurationError, match="the tags of hiding hide nothing, because telling"):
+            made(*both)
+
+
+@pytest.mark.parametrize(
+    ("hiding", "telling"),
+    [
+        (IndexedBy("hiding", **SHORT), IndexedBy("telling", of=last(4))),
+        (IndexedBy("hiding", of=last(4), **SHORT), IndexedBy("telling", of=last(3))),
+        (IndexedBy("hiding", of=last(4), **PARTED), IndexedBy("telling", of=first(9))),
+        (IndexedBy("hiding", of=first(2), **PARTED), IndexedBy("telling", of=Suffixes(2, 3), **LEAKS)),
+        (IndexedBy("hiding", **SHORT), IndexedBy("other", of=last(4), **SHORT)),
+        (IndexedBy("hiding", **SHORT, **LEAKS), IndexedBy("telling")),
+    ],
+    ids=str,
+)
+def test_tags_that_hide_something_are_not_refused(hiding: IndexedBy, telling: IndexedBy) -> None:
+    """Beside tags of less of the value, or of something else of it; or if it is accepted."""
+    made(hiding, telling)
+
+
+def test_a_range_beside_hiding_tags_is_refused() -> None:
+    """Its leaves are nearly the values."""
+    with pytest.raises(ConfigurationError, match="hide nothing"):
+        made(IndexedBy("hiding", of=year(), **PARTED), IndexedBy("telling", of=YEARS, **LEAKS), type=date)
+
+
+EVERYTHING = (
+    IndexedBy("ssn_tag"),
+    IndexedBy("ssn_last4", normaliser="digits", of=last(4)),
+    IndexedBy("ssn_prefix", of=Prefixes(3, 5), accept_leakage=True),
+)
+
+
+@pytest.mark.parametrize(
+    ("question", "companion", "is_exact"),
+    [
+        (Equal((SSN,)), "ssn_tag", True),
+        (PartIs("ssn_last4", ("1120",)), "ssn_last4", True),
+        (PartIs("last 4", ("11-20",)), "ssn_last4", True),
+        (EndsWith("1120"), "ssn_last4", True),
+        (EndsWith("05-1120"), "ssn_last4", False),
+        (StartsWith("078"), "ssn_prefix_3", True),
+        (StartsWith("078-05-"), "ssn_prefix_5", False),
+    ],
+    ids=lambda it: type(it).__name__ if isinstance(it, Question) else str(it),
+)
+def test_the_index_that_answers_is_found(question: Question, companion: str, is_exact: bool) -> None:
+    """By what is asked, with no need of its name."""
+    indexes = made(*EVERYTHING)
+    stored, search = indexes.tags(SSN, row=ROW), indexes.search(question)
+    assert (search.companions, search.is_exact) == ((companion,), is_exact)
+    assert search.tags(None) == {companion: [stored[companion]]}
+    assert search.matches(SSN)
+    assert not search.matches(None)
+
+
+@pytest.mark.parametrize(
+    ("question", "advice"),
+    [
+        (Equal((SSN,)), 'IndexedBy("…") would'),
+        (StartsWith("078"), 'IndexedBy("…", of=Prefixes(shortest, longest), accept_leakage=True) would'),
+        (EndsWith("x"), 'IndexedBy("…", of=Suffixes(shortest, longest), accept_leakage=True) would'),
+        (Between("a", SSN), 'IndexedBy("…", of=Range(minimum, maximum), accept_leakage=True) would'),
+        (PartIs("last 3", (SSN,)), 'IndexedBy("…", of=last(3)) would'),
+        (PartIs("domain", (SSN,)), 'IndexedBy("…", of=domain()) would'),
+        (PartIs("surname", (SSN,)), 'IndexedBy("…", of=Part(…)) would'),
+        (AllEqual({"ssn": SSN}), 'CompoundIndex("…", of={…}) would'),
+    ],
+    ids=lambda it: type(it).__name__ if isinstance(it, Question) else None,
+)
+def test_a_question_that_no_index_answers_says_which_would(question: Question, advice: str) -> None:
+    """And not what was asked."""
+    with pytest.raises(ConfigurationError) as caught:
+        made(IndexedBy("ssn_last4", of=last(4))).search(question)
+    assert advice in str(caught.value)
+    assert "patients.ssn" in str(caught.value)
+    assert SSN not in str(caught.value)
+
+
+def test_a_value_with_nothing_to_tag_is_asked_of_the_other_indexes() -> None:
+    """And refused if none of them has a tag for it."""
+    indexes = made(IndexedBy("number", normaliser="digits"), IndexedBy("text"))
+    assert indexes.search(Equal(("n/a",))).companions == ("text",)
+    assert indexes.tags("n/a") == {"number": None, "text": indexes.tags("n/a")["text"]}
+    with pytest.raises(NothingToTagError):
+        made(IndexedBy("number", normaliser="digits")).search(Equal(("n/a",)))
+
+
+def test_more_tags_than_the_database_takes_are_refused() -> None:
+    """Under two index keys: those of a rotation."""
+    made(IndexedBy("tag", partitions=50)).check_most(100)
+    with pytest.raises(ConfigurationError, match="by tag2 can need 102 tags"):
+        made(IndexedBy("tag"), IndexedBy("tag2", partitions=51, accept_leakage=True)).check_most(100)
+    with pytest.raises(ConfigurationError, match="a search by born can need"):
+        made(IndexedBy("born", of=YEARS, accept_leakage=True), type=date).check_most(80)
+
+
+def test_a_value_beyond_the_bounds_is_refused_by_name() -> None:
+    """The message names the field and shows no value; a question beyond them finds all that there can be."""
+    indexes = made(IndexedBy("born", of=YEARS, accept_leakage=True), type=date)
+    with pytest.raises(ValueError, match=r"patients\.ssn") as caught:
+        indexes.tags(date(1899, 12, 31))
+    assert "1899" not in str(caught.value)
+    everybody = indexes.search(Between(None, date(2200, 1, 1), with_high=False))
+    assert everybody.is_exact
+    assert everybody.matches(date(2100, 1, 1))
+
+
+def test_one_companion_holds_the_tags_of_all_levels() -> None:
+    """In the order of their bytes, which does not tell which level is which."""
+    how: dict[str, Any] = {"of": Prefixes(3, 5), "accept_leakage": True}
+    encryptor = new_encryptor()
+    several, one = (
+        Protection(str, index=IndexedBy("tag", one_companion=joined, **how)).field_indexes(encryptor, "a.b", str)
+        for joined in (False, True)
+    )
+    assert several.companions == ("tag_3", "tag_4", "tag_5")
+    tags: dict[str, Any] = dict(several.tags("abcd", row=ROW))
+    assert one.tags("abcd", row=ROW) == {"tag": sorted(tags.values())}
+    assert one.search(StartsWith("abcd")).tags(None) == {"tag": [tags["tag_4"]]}
