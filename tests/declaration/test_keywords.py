@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import fieldcrypt_dynamodb
-from fieldcrypt import Encryptor, IndexedBy, Protection
+from fieldcrypt import CompoundIndex, Encryptor, IndexedBy, Protection
 from fieldcrypt_pynamodb import EncryptedAttribute
 from fieldcrypt_sqlalchemy import Encrypted
 
@@ -20,6 +20,7 @@ DECLARATIONS: dict[str, Callable[..., Any]] = {
     "Encrypted": Encrypted,
     "EncryptedAttribute": EncryptedAttribute,
     "IndexedBy": IndexedBy,
+    "CompoundIndex": CompoundIndex,
     "Encryptor.blind_index": Encryptor.blind_index,
 }
 PAGE = Path(__file__).parents[2] / "docs" / "declarations.md"

@@ -142,6 +142,27 @@ def test_each_question_asks_for_the_same_number_of_tags(low: int, high: int) -> 
     assert answer.tags(None) == INDEX.ask(Between(low, high)).tags(None)  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize("case", CASES)
+def test_a_value_of_each_type_has_tags_that_its_questions_ask_for(case: str) -> None:
+    """Of two values, those of the one and not of the other; what pads questions takes each type too."""
+    minimum, maximum, resolution, _ = CASES[case]
+    of = Range(minimum, maximum, resolution, rows=PLENTY)
+    index = new_encryptor().search_index("people.it", type(minimum), index="it", of=of, accept_leakage=True)
+    low, high = index.stored_tags(minimum), index.stored_tags(maximum)
+    for question, expected in (
+        (Between(None, minimum), (True, False)),
+        (Between(maximum, None), (False, True)),
+        (Between(minimum, maximum), (True, True)),
+        (Between(maximum, minimum), (False, False)),
+    ):
+        answer = index.ask(question)
+        assert answer is not None
+        asked = answer.tags(None)
+        found = (any(tag in level for tag, level in zip(tags, asked, strict=True)) for tags in (low, high))
+        assert tuple(found) == expected
+        assert (answer.matches(minimum), answer.matches(maximum)) == expected
+
+
 INDEX = new_encryptor().search_index(
     "people.size", int, index="size_range", of=Range(0, 9_999), accept_leakage=True, per_tenant=False
 )
