@@ -16,6 +16,7 @@ MODULES = {
     "sqlalchemy": "benchmarks.sqlalchemy_bench",
     "dynamodb": "benchmarks.dynamodb_bench",
     "kms": "benchmarks.kms",
+    "search": "benchmarks.search",
     "scale": "benchmarks.scale",
     "chaos": "benchmarks.chaos",
 }
