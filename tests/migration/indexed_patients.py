@@ -33,6 +33,7 @@ def model(
     *,
     more: Sequence[str] = (),
     indexes: Sequence[Any] = (),
+    accept_plaintext: date | None = None,
 ) -> Any:
     """A model with these indexes; `more` are companions of indexes that are no longer declared."""
 
@@ -47,7 +48,9 @@ def model(
         "__annotations__": {"id": Mapped[int], "clinic": Mapped[str]},
         "id": mapped_column(primary_key=True, autoincrement=False),
         "clinic": mapped_column(Text(10)),
-        "name": mapped_column(Encrypted(String, index=list(name) or None), nullable=True),
+        "name": mapped_column(
+            Encrypted(String, index=list(name) or None, accept_plaintext=accept_plaintext), nullable=True
+        ),
         "born": mapped_column(Encrypted(Date, index=born), nullable=True),
         **companions(*name, *([] if born is None else [born])),
         **{each.companion: blind_index() for each in indexes},

@@ -9,12 +9,12 @@ import pytest
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from fieldcrypt import ConfigurationError, IndexedBy, Purpose, _system
-from fieldcrypt.search import Prefixes, Range
+from fieldcrypt import CompoundIndex, ConfigurationError, IndexedBy, Purpose, _system
+from fieldcrypt.search import Prefixes, Range, first
 from fieldcrypt_sqlalchemy.migration import Migration
 from tests.conftest import Database
 from tests.migration.indexed_patients import BIRTHDAY, BORN, NAME, bare, fill, model, stored, strip
-from tests.migration.sql_patients import AT_ONCE, keys
+from tests.migration.sql_patients import AT_ONCE, keys, soon
 
 
 class TestFill:
@@ -74,6 +74,65 @@ class TestFill:
         assert all(tags[0].values())
         assert [name for name, tag in tags[1].items() if tag is None] == list(BORN.companions)
         assert migration.verify().reasons == {(1,): f"born cannot be tagged: {report.failures[1,]}"}
+
+
+class TestTogether:
+    """Indexes of several columns."""
+
+    WHO = CompoundIndex("who_tag", of={"name": "casefold", "born": None})
+    WHERE = CompoundIndex("where_tag", of={"clinic": None, "name": first(2)}, partitions=2, accept_leakage=True)
+
+    def test_rows_get_the_tags_that_the_model_would_have_written(self, engine: Engine) -> None:
+        """Of encrypted and of plain members; a row in which one is missing loses its tag."""
+        patient = model(keys(), indexes=[self.WHO, self.WHERE])
+        fill(engine, patient)
+        Migration(engine, patient).backfill()
+        written = stored(engine, patient)
+        strip(engine, patient, "who_tag", "where_tag")
+        with engine.begin() as connection:
+            connection.exec_driver_sql("UPDATE patients SET born = NULL, where_tag = name_tag WHERE id = 2")
+        migration = Migration(engine, patient)
+        assert {name: migration.plan().stale_tags[f"patients.{name}"] for name in ("who_tag", "where_tag")} == {
+            "who_tag": 3,
+            "where_tag": 4,
+        }
+        assert migration.verify().reasons[0,] == (
+            "who_tag has another blind index tag than its value; where_tag has another blind index tag than its value"
+        )
+        report = migration.backfill()
+        assert (report.changed, report.failed) == (4, 0)
+        after = stored(engine, patient)
+        assert all(after[n]["where_tag"] == written[n]["where_tag"] for n in after)
+        assert [after[n]["who_tag"] == written[n]["who_tag"] for n in after] == [True, True, False, True]
+        assert after[2]["who_tag"] is None
+        assert migration.verify().wrong == 0
+
+    def test_members_that_are_encrypted_in_the_same_step_are_tagged_with_it(self, database: Database) -> None:
+        """Plaintext becomes a value and its compound tag at once, and both go again by an undo."""
+        engine, encryptor = database("sqlite"), keys()
+        patient = model(encryptor, indexes=[self.WHERE], accept_plaintext=soon())
+        fill(engine, patient)
+        Migration(engine, patient).backfill()
+        written = stored(engine, patient)
+        migration = Migration(engine, patient)
+        with engine.begin() as connection:
+            connection.exec_driver_sql("UPDATE patients SET name = CAST('Meyer' AS BLOB) WHERE id = 0")
+            connection.exec_driver_sql("UPDATE patients SET name_tag = NULL, where_tag = NULL")
+        assert migration.backfill().changed == 4
+        assert stored(engine, patient) == written
+
+    def test_a_member_that_does_not_open_keeps_its_row_from_being_tagged(self, database: Database) -> None:
+        """The failure is that of the value; what the tag was of is not known."""
+        engine, patient = database("sqlite"), model(keys(), indexes=[self.WHO])
+        fill(engine, patient)
+        with engine.begin() as connection:
+            connection.exec_driver_sql(
+                "UPDATE patients SET born = (SELECT born FROM patients WHERE id = 1) WHERE id = 0"
+            )
+            connection.exec_driver_sql("UPDATE patients SET who_tag = NULL")
+        report = Migration(engine, patient).backfill()
+        assert (report.changed, list(report.failures)) == (3, [(0,)])
+        assert stored(engine, patient)[0]["who_tag"] is None
 
 
 class TestChange:

@@ -19,7 +19,7 @@ from sqlalchemy import Column, Connection
 from sqlalchemy.exc import DBAPIError
 
 from fieldcrypt import ConfigurationError
-from fieldcrypt.migration import Failures, StepReport
+from fieldcrypt.migration import Failures, StepReport, ValueStatus
 from fieldcrypt.spi.migration import (
     Backfill,
     Counts,
@@ -33,6 +33,7 @@ from fieldcrypt.spi.migration import (
 )
 from fieldcrypt_sqlalchemy.migration.errors import is_of_a_row
 from fieldcrypt_sqlalchemy.migration.journal.checkpoints import Checkpoints
+from fieldcrypt_sqlalchemy.migration.row.column import MigratedColumn
 from fieldcrypt_sqlalchemy.migration.row.row import MigratedRow
 from fieldcrypt_sqlalchemy.migration.row.writing import write_all
 from fieldcrypt_sqlalchemy.migration.source import SqlSource
@@ -128,8 +129,8 @@ def _taken(tables: Sequence[_Table], keys: Sequence[Key], column: str | None) ->
     found: list[_Taken] = []
     reasons: list[str] = []
     for place, row in rows:
-        for field, (_, cell) in zip(place.source.columns, row.cells(), strict=True):
-            if column not in (None, field.name):
+        for field, cell in row.cells():
+            if not isinstance(field, MigratedColumn) or column not in (None, field.name):
                 continue
             try:
                 value = field.taken_for_plaintext(cell, row.place())
@@ -137,13 +138,24 @@ def _taken(tables: Sequence[_Table], keys: Sequence[Key], column: str | None) ->
                 reasons.append(str(reason))
                 continue
             values = {field.stored_name: field.seal(value, row.place()), **field.tags(value, row.place())}
-            found.append(_Taken(place, row, field.name, values))
+            found.append(_Taken(place, row, field.name, values | _tags_together(row, values)))
     if len(found) > 1:
         names = ", ".join(each.column for each in found)
         raise UnitError(f"{names} begin with fc1. and are no values: look at each, and say which one (column)")
     if not found:
         raise UnitError("; ".join(reasons) or f"there is no encrypted column {column}")
     return found[0]
+
+
+def _tags_together(row: MigratedRow, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the tags of compound indexes in a row that becomes such."""
+    tags: dict[str, Any] = {}
+    for field, cell in row.cells():
+        if field.is_compound:
+            found = field.examine(field.as_it_becomes(cell, values), row.place())
+            if found.status is ValueStatus.ACTIVE:
+                tags |= field.tags(found.value, row.place())
+    return tags
 
 
 def _write(taken: _Taken) -> None:

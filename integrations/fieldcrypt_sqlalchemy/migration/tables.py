@@ -14,9 +14,11 @@ from fieldcrypt import ConfigurationError
 from fieldcrypt.schemes import LegacyReader
 from fieldcrypt_sqlalchemy.column.type import Encrypted
 from fieldcrypt_sqlalchemy.migration.row.column import MigratedColumn
+from fieldcrypt_sqlalchemy.migration.row.compound_columns import CompoundColumns
 from fieldcrypt_sqlalchemy.migration.row.row import Binding
 from fieldcrypt_sqlalchemy.migration.source import SqlSource
 from fieldcrypt_sqlalchemy.row_key.previous_columns import PreviousColumns
+from fieldcrypt_sqlalchemy.rows.compound import Compound
 from fieldcrypt_sqlalchemy.rows.plan import plan_of
 from fieldcrypt_sqlalchemy.rows.row_bound import RowBound
 
@@ -90,13 +92,31 @@ class Parts:
             for table in dict.fromkeys(column.table for column in protected.values()):
                 mine = {key: column for key, column in protected.items() if column.table is table}
                 columns = self._columns(mine, {key: at for key, at in mapper.columns.items() if at.table is table})
+                compounds = [each for each in plan.compounds if each.companion.table is table]
+                compounds = [each for each in compounds if each.companion not in seen]
+                seen.update(each.companion for each in compounds)
                 if columns:
                     previous = PreviousColumns(mapper.class_.__name__, dict(mapper.columns.items()), mine.values())
                     names = dict.fromkeys((*(() if plan.row is None else plan.row.names), *previous.columns))
                     binding = Binding(plan.row, previous, {name: mapper.columns[name] for name in names})
                     of = mapper.class_.__name__ if table.fullname in named else None
                     named.add(table.fullname)
-                    yield SqlSource(self.engine, table, columns, mapper.persist_selectable, binding, of)
+                    more = self._compounds(compounds, columns)
+                    yield SqlSource(self.engine, table, columns, mapper.persist_selectable, binding, of, more)
+
+    def _compounds(self, compounds: Sequence[Compound], columns: Sequence[MigratedColumn]) -> list[CompoundColumns]:
+        """Return the compound indexes of which a member is migrated."""
+        known = {each.column: each for each in columns}
+        found = []
+        for compound in compounds:
+            members = {key: compound.columns[key] for key in compound.protected}
+            if not known.keys().isdisjoint(members.values()):
+                protected = {
+                    key: known.get(column) or MigratedColumn(self.engine.dialect, key, column)
+                    for key, column in members.items()
+                }
+                found.append(CompoundColumns(compound, protected))
+        return found
 
     def _columns(self, protected: Mapping[str, Any], others: Mapping[str, Any]) -> list[MigratedColumn]:
         dialect = self.engine.dialect

@@ -41,6 +41,7 @@ class Compound:
         columns: of its members, by attribute, all in one table.
         protected: the attributes of those that are encrypted.
         companion: the column of its tags, whose type has this as `compound`.
+        types: of the members' values, as fields have them.
 
     Raises:
         ConfigurationError: a member or the companion is missing, is in another table, or is a column that the database
@@ -67,7 +68,7 @@ class Compound:
         if self._encryptor is None:
             raise ConfigurationError(f"{self.described}: name its Encryptor, @encrypted(encryptor, …)")
         self._record = spec.logical_name(table)
-        self._types: dict[str, Any] = {}
+        self.types: dict[str, Any] = {}
         self._to_field: dict[str, tuple[Callable[[Any], Any], ...]] = {}
         for key, column in self.columns.items():
             self._add(f"{model}.{key}", key, column)
@@ -102,13 +103,13 @@ class Compound:
                 steps.append(as_stored(name, inner))
             except ConfigurationError as error:
                 raise ConfigurationError(f"{self.described}: {error}") from None
-        self._types[key], to_field, _ = conversion(inner)
+        self.types[key], to_field, _ = conversion(inner)
         self._to_field[key] = tuple(each for each in (*steps, to_field) if each is not None)
 
     def _check(self, table: Any) -> None:
-        how = self.how.indexed_by(self._types)
+        how = self.how.indexed_by(self.types)
         how.check_plain_tags()
-        indexes = self.how.indexes(Encryptor(), "declared", self._types)
+        indexes = self.how.indexes(Encryptor(), "declared", self.types)
         indexes.check_most(MOST_TAGS)
         self.companion = Companions(self.described, (how,)).find(table, self.how.companion)
         self.companion.type.compound = self  # type: ignore[attr-defined]
@@ -117,7 +118,7 @@ class Compound:
     def indexes(self) -> FieldIndexes:
         """Makes its tags, and answers `AllEqual`, of mappings that `to_fields` returns."""
         encryptor: Any = self._encryptor
-        return self.how.indexes(encryptor, self._record, self._types, in_thread)
+        return self.how.indexes(encryptor, self._record, self.types, in_thread)
 
     def to_fields(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return the values of members as fields have them; None for one that is missing.
