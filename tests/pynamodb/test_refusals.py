@@ -81,7 +81,6 @@ class TestRefusals(OnMoto):
         [
             lambda m: m.ssn == SSN,
             lambda m: m.ssn != SSN,
-            lambda m: m.email != EMAIL,
             lambda m: m.ssn.is_in(SSN),
             lambda m: m.ssn.startswith(SSN),
             lambda m: m.ssn.is_type(),

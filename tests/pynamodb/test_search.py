@@ -104,7 +104,7 @@ class TestSearch:
         assert ids(model.scan(model.email.is_in(ANN, EVE))) == ["0", "2"]
         assert ids(model.scan((model.name == "n1") & (model.email == BOB))) == ["1"]
         assert ids(model.scan((model.name == "n1") | (model.email == ANN))) == ["0", "1"]
-        assert ids(model.scan(~(model.email == ANN))) == ["1", "2"]
+        assert ids(model.scan(~(model.email == ANN))) == ids(model.scan(model.email != ANN)) == ["1", "2"]
         assert ids(model.query("1", filter_condition=model.email == BOB)) == ["1"]
         assert model.count("1", filter_condition=model.email == BOB) == 1
 
@@ -353,7 +353,7 @@ class TestTenants(OnMoto):
             ask(model)
 
     def test_of_tenant_takes_attributes_with_tags_per_tenant(self, meta: Any, keys: Encryptor) -> None:
-        """And a tenant; it knows equality only."""
+        """And a tenant."""
         model = patients(meta, keys)
         for attribute in (model.email, model.name, "email"):
             with pytest.raises(ProtectedAttributeError, match="per_tenant=True"):
@@ -363,8 +363,6 @@ class TestTenants(OnMoto):
         model = patients(type("Meta", (meta,), {}), keys, self.INDEX)
         with pytest.raises(ProtectedAttributeError, match="None is not"):
             of_tenant(model.email, None)
-        with pytest.raises(ProtectedAttributeError, match="'email'"):
-            _ = of_tenant(model.email, "clinic-7") != ANN
 
 
 def _has_old_tag(model: Any, key: Any) -> bool:

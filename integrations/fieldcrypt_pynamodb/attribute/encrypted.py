@@ -104,7 +104,6 @@ class EncryptedAttribute(EncryptedExpressions[T]):
             accept=accept,
             accept_until=accept_until,
         )
-        self.index = next(iter(self.protection.indexes), None)
         index_groups(self.protection, self._conversion, Encryptor(), "declared")  # raises what is wrong with them
         self.warm_until: dict[str | None, float] = {}
         self._owners: list[type[Any]] = []

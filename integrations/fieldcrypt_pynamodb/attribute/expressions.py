@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from pynamodb.constants import BINARY
-from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.condition import Condition, Not
 from pynamodb.expressions.operand import Path, Value, _IfNotExists
 from pynamodb.expressions.update import RemoveAction, SetAction
 
@@ -40,6 +40,9 @@ class Questions:
 
     def __eq__(self, other: Any) -> Condition:  # type: ignore[override]
         return self._asked(Equal((self._sought(other),)))
+
+    def __ne__(self, other: Any) -> Condition:  # type: ignore[override]
+        return Not(self == other)
 
     def is_in(self, *values: Any) -> Condition:
         """Return the condition that the attribute has one of these values."""
@@ -91,8 +94,8 @@ class _PartQuestions:
     def __eq__(self, other: Any) -> Condition:  # type: ignore[override]
         return self.is_in(other)
 
-    def __ne__(self, other: Any) -> Any:
-        raise ProtectedAttributeError(f"a part is not compared by !=: ~(part({self._name!r}) == …)")
+    def __ne__(self, other: Any) -> Condition:  # type: ignore[override]
+        return Not(self.is_in(other))
 
     __hash__ = None  # type: ignore[assignment]
 

@@ -30,9 +30,6 @@ class _OfTenant(Questions):
     def _sought(self, value: Any) -> Any:
         return self._attribute._sought(value)
 
-    def __ne__(self, other: Any) -> Any:
-        raise self._attribute._refusal_error()
-
     __hash__ = None  # type: ignore[assignment]
 
 

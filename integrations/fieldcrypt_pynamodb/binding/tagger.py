@@ -10,6 +10,7 @@ from pynamodb.expressions.condition import Condition
 from fieldcrypt import ConfigurationError, Encryptor, IndexedBy
 from fieldcrypt.search import Part
 from fieldcrypt.spi import Between, Equal, FieldIndexes, PartIs, Question, Search, StoredTags
+from fieldcrypt_dynamodb.item.tags.indexes import wire_tag
 from fieldcrypt_dynamodb.item.unreadable import Unreadable
 from fieldcrypt_pynamodb.attribute.companion import Companion
 from fieldcrypt_pynamodb.attribute.encrypted import EncryptedAttribute
@@ -62,6 +63,9 @@ class Tagger:
     ) -> None:
         self.companions = dict(companions)
         self.declared, self._groups = declared, groups
+        # The hot path unpacks tuples, which costs less than to look attributes up.
+        self._makers = [(convert, indexes.tags) for convert, indexes in groups]
+        self._places = {key: (each.attr_name, each.made_of) for key, each in self.companions.items()}
 
     @property
     def stored_as(self) -> dict[str, str]:
@@ -73,8 +77,8 @@ class Tagger:
         """The indexes, one at a time."""
         return [Index(one, convert) for convert, indexes in self._groups for one in indexes.each]
 
-    def tags(self, plain: Any, binding: Binding) -> Iterator[tuple[str, Companion[Any], Any]]:
-        """Yield each companion, with its name in the model and its value; None if there is nothing to tag.
+    def wire_tags(self, plain: Any, binding: Binding) -> Iterator[tuple[str, Any]]:
+        """Yield the companions, by their names in items, with their tags in DynamoDB's form; None if there are none.
 
         Args:
             plain: as the field takes it.
@@ -84,25 +88,26 @@ class Tagger:
             As `FieldIndexes.tags`.
         """
         context, tenant = binding
-        for convert, indexes in self._groups:
-            for key, tags in indexes.tags(convert(plain), tenant=tenant, row=context).items():
-                companion = self.companions[key]
-                yield key, companion, None if tags is None else companion.made_of(tags)
+        for convert, make in self._makers:
+            for key, tags in make(convert(plain), tenant=tenant, row=context).items():
+                yield self._places[key][0], None if tags is None else wire_tag(tags)
 
     def put(self, plain: Any, binding: Binding, item: dict[str, Any], values: dict[str, Any]) -> None:
         """Put the tags of a value into its item, in DynamoDB's form, and into the instance's values."""
-        for key, companion, tags in self.tags(plain, binding):
-            if tags is None:
-                item.pop(companion.attr_name, None)
-                values.pop(key, None)
-            else:
-                values[key] = tags
-                item[companion.attr_name] = {companion.attr_type: companion.serialize(tags)}
+        context, tenant = binding
+        for convert, make in self._makers:
+            for key, tags in make(convert(plain), tenant=tenant, row=context).items():
+                name, made_of = self._places[key]
+                if tags is None:
+                    item.pop(name, None)
+                    values.pop(key, None)
+                else:
+                    item[name], values[key] = wire_tag(tags), made_of(tags)
 
     def remove(self, item: dict[str, Any], values: dict[str, Any]) -> None:
         """Remove the tags of a value that is not there."""
-        for key, companion in self.companions.items():
-            item.pop(companion.attr_name, None)
+        for key, (name, _) in self._places.items():
+            item.pop(name, None)
             values.pop(key, None)
 
     def search(self, question: Question, companion: str | None = None) -> tuple[Search, Matches]:

@@ -52,16 +52,18 @@ class _Update:
         for action in actions:
             sealed += self._sealed(action)
             changed[root(_target(action))] = action
+        names = set(changed)
         for compound in self._plan.compounds:
             if not changed.keys().isdisjoint(compound.names):
                 sealed += self._tagged(compound, self._together(compound, changed))
+                names.update(compound.stored_as.values())
         condition = None
         tenant, item_class = self._plan.item_key.tenant, self._plan.item_class
         if self._binding is not None and tenant is not None and not self._plan.item_key.tenant_is_in_key:
             path, value = Path([tenant.attr_name]), tenant.serialized(getattr(self._instance, tenant.key))
             condition = (path == value) | Path([self._plan.item_key.parts[0].attr_name]).does_not_exist()
             sealed.append(path.set(value))
-        if item_class is not None and not changed.keys().isdisjoint(item_class.protected_names):
+        if item_class is not None and not names.isdisjoint(item_class.protected_names):
             path = Path([item_class.attr_name])
             same = (path == item_class.value) | path.does_not_exist()
             condition = same if condition is None else condition & same
@@ -126,13 +128,9 @@ class _Update:
     def _tagged(self, tagger: Tagger, plain: Any) -> list[Action]:
         """Return the actions on the companions of a value; None for one that is removed."""
         if plain is None:
-            return [Path([companion.attr_name]).remove() for companion in tagger.companions.values()]
-        return [
-            Path([companion.attr_name]).remove()
-            if tags is None
-            else Path([companion.attr_name]).set({companion.attr_type: companion.serialize(tags)})
-            for _, companion, tags in tagger.tags(plain, self._bound())
-        ]
+            return [Path([name]).remove() for name in tagger.stored_as.values()]
+        found = tagger.wire_tags(plain, self._bound())
+        return [Path([name]).remove() if tags is None else Path([name]).set(tags) for name, tags in found]
 
     def _together(self, compound: CompoundTagger, changed: Mapping[str, Action]) -> dict[str, Any] | None:
         """Return what is indexed of several attributes after the update; None if one of them is removed.

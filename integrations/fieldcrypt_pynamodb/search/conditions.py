@@ -141,15 +141,17 @@ def rewritten_condition(condition: Condition | None, model: Any) -> Condition | 
 def _rewritten(condition: Condition | None, model: Any, found: list[Sought] | None) -> Condition | None:
     if condition is None or not isinstance(condition, Condition):  # PynamoDB says what is wrong with it
         return condition
-    rewritten = _Rewriting(model, found).rewrite(condition, compared=found is not None)
-    check_growth("ConditionExpression", "", {"ConditionExpression": rewritten.serialize({}, {})})
+    rewriting = _Rewriting(model, found)
+    rewritten = rewriting.rewrite(condition, compared=found is not None)
+    if rewriting.asks:
+        check_growth("ConditionExpression", "", {"ConditionExpression": rewritten.serialize({}, {})})
     return rewritten
 
 
 class _Rewriting:
     def __init__(self, model: Any, found: list[Sought] | None) -> None:
         self._model = model
-        self._found = found
+        self._found, self.asks = found, False
         self._protected, self._plans = protected_attributes(model), plans(model)
 
     def rewrite(self, condition: Condition, *, compared: bool) -> Condition:
@@ -158,7 +160,7 @@ class _Rewriting:
             parts = [self.rewrite(part, compared=compared) for part in condition.values]
             return type(condition)(*parts)
         if isinstance(condition, Asked):
-            sought = sought_by(condition, self._model)
+            sought, self.asks = sought_by(condition, self._model), True
             if compared and self._found is not None:
                 self._found.append(sought)
             elif not sought.is_exact:
