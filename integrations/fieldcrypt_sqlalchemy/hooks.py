@@ -19,7 +19,7 @@ from sqlalchemy.orm import Mapper, Session
 from fieldcrypt_sqlalchemy.column.declaration import bind_to_table, refuse_constraint, refuse_discriminator
 from fieldcrypt_sqlalchemy.column.mutable import track_types_inside
 from fieldcrypt_sqlalchemy.errors import hide_unprocessed_parameters
-from fieldcrypt_sqlalchemy.flush.flush import open_after_failure
+from fieldcrypt_sqlalchemy.flush.flush import restore_flushed
 from fieldcrypt_sqlalchemy.flush.moves import forget_rows
 from fieldcrypt_sqlalchemy.flush.stale_tags import follow_objects
 from fieldcrypt_sqlalchemy.guard.examined import EXAMINED
@@ -49,7 +49,7 @@ event.listen(Session, "before_flush", restore_order)
 for moment in ("before_flush", "after_flush", "after_soft_rollback"):
     event.listen(Session, moment, forget_rows)
 for moment in ("after_flush", "after_soft_rollback"):
-    event.listen(Session, moment, open_after_failure)
+    event.listen(Session, moment, restore_flushed)
 
 # Statements: before they are compiled, before they are logged, and right before the driver has them. The last ones come
 # first among listeners, because one that returns True ends the row. They are of the dialects: of all engines.

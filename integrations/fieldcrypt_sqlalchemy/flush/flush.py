@@ -1,24 +1,25 @@
-"""Seals and tags the values of objects when a session flushes them.
+"""Seals and tags the values of objects of decorated classes when a session flushes them.
 
-Values get their tags, and on a decorated class are sealed with the key of their row, before SQLAlchemy collects what
-it will send. Only what has changed is sealed.
+Values are sealed with the key of their row before SQLAlchemy collects what it will send. Only what has changed is.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import event
-from sqlalchemy.orm.attributes import flag_modified, set_attribute
+from sqlalchemy.orm.attributes import flag_modified
 from sqlalchemy.orm.base import NEVER_SET, NO_VALUE
 from sqlalchemy.orm.interfaces import EXT_CONTINUE
 from sqlalchemy.sql.elements import ClauseElement
 
 from fieldcrypt import ConfigurationError, FieldcryptError
-from fieldcrypt_sqlalchemy.column.tagger import StoredTags
 from fieldcrypt_sqlalchemy.column.type import Encrypted
+from fieldcrypt_sqlalchemy.flush.compounds import CompoundTagging
 from fieldcrypt_sqlalchemy.flush.moves import expect_whole_row
+from fieldcrypt_sqlalchemy.flush.stored_values import note_stored, noted_value
 from fieldcrypt_sqlalchemy.internals.orm import deletes, listen_last
 from fieldcrypt_sqlalchemy.internals.results import expire
 from fieldcrypt_sqlalchemy.row_key.bound_row import BoundRow
@@ -28,66 +29,17 @@ from fieldcrypt_sqlalchemy.rows.pickles import seal_pickles
 from fieldcrypt_sqlalchemy.rows.plan import Plan
 from fieldcrypt_sqlalchemy.rows.sealed import Sealed
 
-__all__ = ["Sealing", "Tagging", "note_stored", "open_after_failure"]
+__all__ = ["Sealing", "restore_flushed"]
 
 _SAME = object()  # stands for the value of an attribute that is not to be written
-_EAGER = "fieldcrypt_eager"  # noted in the info of a session: objects that are flushed
-_STORED = "fieldcrypt_stored"  # noted in the info of an object's state: values that were opened, as they are stored
+_FLUSHED = "fieldcrypt_flushed"  # noted in the info of a session: objects that are flushed
 
 
-def open_after_failure(session: Any, *_: Any) -> None:
-    """Open again the values of objects that were to be written, where they are read past their attributes."""
-    for state, open_ in session.info.pop(_EAGER, ()):
+def restore_flushed(session: Any, *_: Any) -> None:
+    """Restore what objects have that were to be written: open values, where they are read past their attributes."""
+    for state, restore in session.info.pop(_FLUSHED, ()):
         with suppress(FieldcryptError):
-            open_(state)
-
-
-def note_stored(state: Any, key: str, value: Sealed) -> None:
-    """Note what the database has of an attribute, whose plaintext takes its place in the object."""
-    state.info.setdefault(_STORED, {})[key] = value
-
-
-class Tagging:
-    """Puts the tags of searchable attributes into objects of a class that is not decorated."""
-
-    def __init__(self, plan: Plan) -> None:
-        self._plan = plan
-        self._searchable = [attribute for attribute in plan.attributes.values() if attribute.searchable]
-        if self._searchable:
-            event.listen(plan.mapper, "before_insert", self._before_insert, raw=True)
-            event.listen(plan.mapper, "before_update", self._before_update, raw=True)
-
-    def stop(self) -> None:
-        """Leave it to `Sealing`, because a class is mapped first, and then decorated."""
-        if self._searchable:
-            event.remove(self._plan.mapper, "before_insert", self._before_insert)
-            event.remove(self._plan.mapper, "before_update", self._before_update)
-
-    def _before_insert(self, mapper: Any, connection: Any, state: Any) -> None:
-        values = state.dict
-        for attribute in self._searchable:
-            value = values.get(attribute.key)
-            if value is None:  # for which SQLAlchemy, too, takes the default
-                value = attribute.default(values)
-            if value is not None and not isinstance(value, ClauseElement):
-                values[attribute.key] = value
-                tags = attribute.tagger.stored_tags(value, None)
-                values.update((key, tags[name]) for name, key in attribute.tag_keys.items())
-
-    def _before_update(self, mapper: Any, connection: Any, state: Any) -> None:
-        for attribute in self._searchable:
-            if attribute.key not in state.committed_state:
-                continue
-            value, old = state.dict.get(attribute.key), state.committed_state[attribute.key]
-            if isinstance(value, ClauseElement):  # refused when the statement is examined
-                continue
-            if old is NO_VALUE or not attribute.type.compare_values(value, old):
-                _set_tags(state, attribute, attribute.tagger.stored_tags(value, None))
-
-
-def _set_tags(state: Any, attribute: ProtectedAttribute, tags: StoredTags) -> None:
-    for name, key in attribute.tag_keys.items():
-        set_attribute(state.obj(), key, tags[name])
+            restore(state)
 
 
 class Sealing:
@@ -100,6 +52,7 @@ class Sealing:
         self._plan = plan
         self._row = row
         self._attributes = plan.attributes
+        self._compounds = CompoundTagging(plan, row) if plan.compounds else None
         self._columns = len(plan.mapper.columns)
         self._eager: list[ProtectedAttribute] = []
         listen_last(plan.mapper, "before_insert", self._before_insert)
@@ -131,12 +84,15 @@ class Sealing:
                 self._put_null(state, attribute)
             else:
                 filled = True
-        if filled:
-            self._plan.put(values, self._row.current(state))
-        if self._takes_place(mapper, state):
+        row = self._row.current(state) if filled else None
+        if row is not None:
+            self._plan.put(values, row)
+        takes_place = self._takes_place(mapper, state)
+        if takes_place:
             expect_whole_row(connection, state, self._row)
-        if self._eager:
-            self._note_eager(state)
+        if self._compounds is not None:
+            self._compounds.tag_new(state, row, takes_place)
+        self._note_flushed(state)
         return EXT_CONTINUE
 
     def _takes_place(self, mapper: Any, state: Any) -> bool:
@@ -156,26 +112,33 @@ class Sealing:
     def _before_update(self, mapper: Any, connection: Any, state: Any) -> Any:
         self._check_columns(mapper)
         moved = self._row.has_moved(state)
+        sealed: tuple[Collection[str], BoundRow | None] = ((), None)
         if moved or not state.committed_state.keys().isdisjoint(self._attributes):
-            self._seal_changes(state, moved)
+            sealed = self._seal_changes(state, moved)
         if moved:
             expect_whole_row(connection, state, self._row)
-        if self._eager:
-            self._note_eager(state)
+        if self._compounds is not None:
+            self._compounds.tag_changed(state, *sealed, moved)
+        self._note_flushed(state)
         return EXT_CONTINUE
 
-    def _seal_changes(self, state: Any, moved: bool) -> None:
-        """Seal what has changed; of a row that moves, all that it has."""
+    def _seal_changes(self, state: Any, moved: bool) -> tuple[Collection[str], BoundRow | None]:
+        """Seal what has changed; of a row that moves, all that it has.
+
+        Returns:
+            The attributes that are written, and the row that they are sealed for.
+        """
         pending = {key: value for key in self._attributes if (value := self._pending(state, key, moved)) is not _SAME}
-        if not pending:
-            return
         row = None
+        if not pending:
+            return pending, row
         if any(value is not None for value in pending.values()) or self._row.is_complete(state.dict):
             row = self._row.current(state, self._row.left(state) if moved else None)
         self._plan.complete_update(state, {**pending})
         for key, value in pending.items():
             if not isinstance(value, ClauseElement):  # refused when the statement is examined
                 self._put_change(state, self._attributes[key], value, row, moved)
+        return pending, row
 
     def _pending(self, state: Any, key: str, moved: bool) -> Any:
         """Return the value that an attribute is to be written with, or `_SAME`."""
@@ -196,7 +159,7 @@ class Sealing:
         if attribute.searchable:
             where = (None, None) if row is None else (row.tenant, row.context)
             tags = attribute.tagger.stored_tags(None if row is None else value, *where)
-            _set_tags(state, attribute, tags)
+            attribute.set_tags(state.obj(), tags)
         if moved:
             flag_modified(state.obj(), key)
         if row is not None:
@@ -213,7 +176,7 @@ class Sealing:
         stored = state.committed_state.get(key)
         if stored.__class__ is not Sealed:
             stored = state.dict.get(key)
-        return stored if stored.__class__ is Sealed else state.info.get(_STORED, {}).get(key)
+        return stored if stored.__class__ is Sealed else noted_value(state, key)
 
     def _check_columns(self, mapper: Any) -> None:
         """Refuse a protected attribute that was added to the class after it was decorated: it is not bound."""
@@ -259,10 +222,13 @@ class Sealing:
     def _open_flushed(self, mapper: Any, connection: Any, state: Any) -> None:
         self._open_loaded(state)
 
-    def _note_eager(self, state: Any) -> None:
-        """Note an object whose values are sealed while they are written, for when that fails."""
+    def _note_flushed(self, state: Any) -> None:
+        """Note an object that has other values while they are written, for when that is done, or fails."""
         if state.session is not None:
-            state.session.info.setdefault(_EAGER, []).append((state, self._open_loaded))
+            restore = ([self._open_loaded] if self._eager else []) + (
+                [self._compounds.settle] if self._compounds is not None else []
+            )
+            state.session.info.setdefault(_FLUSHED, []).extend((state, each) for each in restore)
 
     def _refreshed(self, state: Any, context: Any, keys: Any) -> None:
         """Forget what an UPDATE statement has put into an object, if it is sealed for another row.

@@ -17,7 +17,8 @@ from fieldcrypt import CompoundIndex, ConfigurationError, Encryptor
 from fieldcrypt.spi import declare_table
 from fieldcrypt_sqlalchemy.column.logical_name import has_logical_name, logical_name
 from fieldcrypt_sqlalchemy.column.type import Encrypted
-from fieldcrypt_sqlalchemy.flush.flush import Sealing, Tagging
+from fieldcrypt_sqlalchemy.flush.flush import Sealing
+from fieldcrypt_sqlalchemy.flush.tagging import Tagging
 from fieldcrypt_sqlalchemy.model.descriptor import open_on_read
 from fieldcrypt_sqlalchemy.model.loading import load_with_key
 from fieldcrypt_sqlalchemy.row_key.columns import RowSpec

@@ -12,7 +12,7 @@ from sqlalchemy.orm.attributes import instance_state
 
 from fieldcrypt import DecryptionError, FieldcryptError
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError, placed_error
-from fieldcrypt_sqlalchemy.flush.flush import note_stored
+from fieldcrypt_sqlalchemy.flush.stored_values import note_stored
 from fieldcrypt_sqlalchemy.row_key.row_key import RowKey
 from fieldcrypt_sqlalchemy.rows.attribute import ProtectedAttribute
 from fieldcrypt_sqlalchemy.rows.sealed import UNOPENED, Sealed

@@ -10,7 +10,15 @@ from sqlalchemy.sql.selectable import AliasedReturnsRows
 if TYPE_CHECKING:
     from fieldcrypt_sqlalchemy.row_key.row_key import RowKey
 
-__all__ = ["ROW_KEYS", "binding_columns", "compounds_behind", "note_row_key", "row_keys_behind", "row_keys_of"]
+__all__ = [
+    "ROW_KEYS",
+    "binding_columns",
+    "compound_columns",
+    "compounds_behind",
+    "note_row_key",
+    "row_keys_behind",
+    "row_keys_of",
+]
 
 ROW_KEYS = "fieldcrypt_row_keys"  # an attribute of tables; migrations show `info`
 
@@ -40,6 +48,12 @@ def binding_columns(table: Any) -> set[str]:
     """Return the keys of the columns of a table, or of an alias, that values of decorated models are bound to."""
     names = ((key, name) for key in row_keys_behind(table) for name in key.binding_names)
     return {column.key for key, name in names for column in key.columns_of(name)} & set(table.c.keys())
+
+
+def compound_columns(table: Any) -> set[str]:
+    """Return the keys of the members and companions of a table's compound indexes."""
+    compounds = compounds_behind(table)
+    return {each.key for compound in compounds for each in (compound.companion, *compound.columns.values())}
 
 
 def compounds_behind(table: Any) -> list[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import LargeBinary, and_, bindparam, exists
@@ -11,10 +11,11 @@ from sqlalchemy.sql.elements import BindParameter, ColumnElement
 from fieldcrypt_sqlalchemy.column.protected import Unchanged
 from fieldcrypt_sqlalchemy.row_key.bound_row import BoundRow
 from fieldcrypt_sqlalchemy.row_key.same_bytes import same_bytes
+from fieldcrypt_sqlalchemy.rows.compound_tag import CompoundTag
 from fieldcrypt_sqlalchemy.rows.row_bound import RowBound
 from fieldcrypt_sqlalchemy.rows.sealed import Sealed
 
-__all__ = ["RowCondition", "conditions"]
+__all__ = ["RowCondition", "conditions", "members_at_rest"]
 
 
 class RowCondition(NamedTuple):
@@ -78,6 +79,19 @@ def conditions(
     for column, value in replaced.items():
         if value is not None:
             yield RowCondition(column, value._data)
+
+
+def members_at_rest(rests: Sequence[CompoundTag], written: Collection[str]) -> Iterator[RowCondition]:
+    """Yield what a row has to have of members of compound indexes that are not written, so that the tags are right.
+
+    Args:
+        rests: the tags that are written.
+        written: the keys of the columns that are.
+    """
+    left = {column: rest.members[name] for rest in rests for name, column in rest.columns.items()}
+    for column, value in left.items():
+        if column.key not in written:
+            yield RowCondition(column, value._data if value.__class__ is Sealed else value)
 
 
 def _link(table: Any, other: Any, row: BoundRow) -> tuple[Any, BoundRow | None]:

@@ -7,20 +7,23 @@ Anything else is refused before it is sent.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Insert, Update
 from sqlalchemy.sql.elements import ClauseElement
 
+from fieldcrypt_sqlalchemy.column.companion import BlindIndexTag
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError, column_error
 from fieldcrypt_sqlalchemy.flush.moves import expected_row
 from fieldcrypt_sqlalchemy.internals.write import multi_rows, prefixes
 from fieldcrypt_sqlalchemy.row_key.bound_row import BoundRow
-from fieldcrypt_sqlalchemy.row_key.noted import binding_columns, row_keys_of
+from fieldcrypt_sqlalchemy.row_key.noted import binding_columns, compound_columns, row_keys_of
 from fieldcrypt_sqlalchemy.row_rule.elsewhere import check_elsewhere
-from fieldcrypt_sqlalchemy.row_rule.row_condition import RowCondition, conditions
+from fieldcrypt_sqlalchemy.row_rule.row_condition import RowCondition, conditions, members_at_rest
 from fieldcrypt_sqlalchemy.row_rule.upsert_rule import check_upsert
 from fieldcrypt_sqlalchemy.row_rule.written_row import Values, WrittenColumns
+from fieldcrypt_sqlalchemy.rows.compound_tag import CompoundTag
 from fieldcrypt_sqlalchemy.rows.row_bound import RowBound
 from fieldcrypt_sqlalchemy.rows.sealed import Sealed
 
@@ -40,10 +43,12 @@ def check_nested(statement: Any) -> None:
     bound = {column.key for column in table.c if isinstance(column.type, RowBound)}
     for column in columns.elsewhere:
         raise ProtectedColumnError(f"{column} is written by a statement of another table, within another one")
-    for key in (inserted & bound) | (changed & (bound | binding_columns(table))):
+    compound = compound_columns(table)
+    tags = {key for key in compound if isinstance(table.c[key].type, BlindIndexTag)}
+    for key in (inserted & (bound | tags)) | (changed & (bound | binding_columns(table) | compound)):
         raise ProtectedColumnError(
             f"{table.name}.{key} is written by a statement within another one: protected values of a "
-            "decorated model, and what they are bound to, are written by a statement of their own"
+            "decorated model, and what they are bound to or indexed with, are written by a statement of their own"
         )
 
 
@@ -112,16 +117,22 @@ class RowRule:
             bound = list(self._bound.values())
             check_upsert(self._statement, self._columns, bound, self._keys, written, self._connection.dialect)
 
-    def conditions(self, parameters: Values) -> tuple[RowCondition, ...]:
-        """Return on what an UPDATE of a row depends, so that it meets no other row, nor one that has moved."""
+    def conditions(self, parameters: Values, rests: Sequence[CompoundTag]) -> tuple[RowCondition, ...]:
+        """Return on what an UPDATE of a row depends, so that it meets no other row, nor one that has moved.
+
+        Args:
+            parameters: of the row.
+            rests: on whose members it depends as well.
+        """
         values = self._columns.values(parameters)
-        row = self._row(values)
+        row = self._row(values) or next((rest.row for rest in rests), None)
         if row is None:
             return ()
         replaced: dict[Any, Sealed | None] = {}
         if row.left is not None:
             replaced = {column: value._origin.replaces for column, value in self._sealed(values) if value._origin}
-        return tuple(conditions(self._table, row, values.keys(), replaced))
+        members = members_at_rest(rests, values.keys())
+        return (*conditions(self._table, row, values.keys(), replaced), *members)
 
     def _sealed(self, values: Values) -> list[tuple[Any, Sealed]]:
         """Return the columns that get a sealed value, and the values."""

@@ -12,10 +12,12 @@ from sqlalchemy.orm.exc import StaleDataError
 from fieldcrypt_sqlalchemy.internals.results import set_rowcount
 from fieldcrypt_sqlalchemy.internals.wrapping import Options, Proceed, Rows
 from fieldcrypt_sqlalchemy.internals.write import bulk_table
+from fieldcrypt_sqlalchemy.row_rule.compound_writes import with_compounds
 from fieldcrypt_sqlalchemy.row_rule.computed import with_computed
 from fieldcrypt_sqlalchemy.row_rule.row_condition import RowCondition
 from fieldcrypt_sqlalchemy.row_rule.row_rule import RowRule
 from fieldcrypt_sqlalchemy.row_rule.tag_writes import searchable_columns, with_tags
+from fieldcrypt_sqlalchemy.rows.compound_tag import CompoundTag
 
 __all__ = ["PREPARED", "Write"]
 
@@ -59,17 +61,18 @@ class Write:
         if rule.applies:
             rule.check(given)
             self._statement = with_computed(self._statement, self._table, given)
+            self._statement, rests = with_compounds(self._statement, self._table, given)
             if isinstance(self._statement, Update):
-                return self._update(rule, given)
+                return self._update(rule, given, rests)
         return self._sent(self._statement, given)
 
     def _sent(self, statement: Any, rows: list[Row]) -> Any:
         return self._proceed(statement, self._connection, [] if rows == [{}] else rows, self._options)
 
-    def _update(self, rule: RowRule, rows: list[Row]) -> Any:
+    def _update(self, rule: RowRule, rows: list[Row], rests: list[list[CompoundTag]]) -> Any:
         """Execute an UPDATE of rows that depend on different conditions: as many statements as it takes."""
         result, met = None, 0
-        for conditions, batch in self._batches(rule, rows):
+        for conditions, batch in self._batches(rule, rows, rests):
             result = self._sent(_conditional(self._statement, conditions, batch), batch)
             if len(rows) == 1:
                 return result
@@ -82,9 +85,11 @@ class Write:
         set_rowcount(result, met)
         return result
 
-    def _batches(self, rule: RowRule, rows: list[Row]) -> Iterator[tuple[Sequence[RowCondition], list[Row]]]:
+    def _batches(
+        self, rule: RowRule, rows: list[Row], rests: list[list[CompoundTag]]
+    ) -> Iterator[tuple[Sequence[RowCondition], list[Row]]]:
         """Yield rows that depend on the same, with that, in their order."""
-        depending = [(rule.conditions(row), row) for row in rows]
+        depending = [(rule.conditions(row, rest), row) for row, rest in zip(rows, rests, strict=True)]
         for _, group in groupby(enumerate(depending), key=self._shape):
             batch = [each for _, each in group]
             for conditions, row in batch if rows != [{}] else ():

@@ -9,7 +9,7 @@ from sqlalchemy.sql.elements import BindParameter, ColumnClause, Null
 
 from fieldcrypt_sqlalchemy.internals.column import is_untyped
 from fieldcrypt_sqlalchemy.internals.write import is_emitted, multi_rows, plugin_mapper, set_values
-from fieldcrypt_sqlalchemy.row_key.noted import binding_columns
+from fieldcrypt_sqlalchemy.row_key.noted import binding_columns, compound_columns
 from fieldcrypt_sqlalchemy.statement.upserts import conflict_clauses, upsert_values
 
 __all__ = ["Values", "WrittenColumns", "plain"]
@@ -65,13 +65,19 @@ class WrittenColumns:
 
     @property
     def elsewhere(self) -> list[Any]:
-        """The columns of other tables that are written, and are protected in a decorated model, or bind its values."""
+        """The columns of other tables that are written, and matter to a decorated model.
+
+        They are protected, bind its values, or are members of compound indexes.
+        """
         found = [name for name, _ in self.static if isinstance(name, ColumnClause) and name.table is not None]
         return [
             column
             for column in found
             if hash(column.table) != hash(self._table)
-            and (hasattr(column.type, "row_key") or column.key in binding_columns(column.table))
+            and (
+                hasattr(column.type, "row_key")
+                or column.key in binding_columns(column.table) | compound_columns(column.table)
+            )
         ]
 
     def _named(self, name: str) -> str | None:

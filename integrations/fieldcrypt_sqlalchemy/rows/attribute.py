@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Column
 from sqlalchemy.orm import Mapper
+from sqlalchemy.orm.attributes import set_attribute
 
 from fieldcrypt_sqlalchemy.column.tagger import StoredTags, Tagger
 from fieldcrypt_sqlalchemy.column.type import Encrypted
@@ -64,6 +65,11 @@ class ProtectedAttribute:
         for name, key in self.tag_keys.items():
             values[key] = tags[name]
         return tags
+
+    def set_tags(self, instance: Any, tags: StoredTags) -> None:
+        """Set the tags of an object, for SQLAlchemy to write them."""
+        for name, key in self.tag_keys.items():
+            set_attribute(instance, key, tags[name])
 
     def default(self, values: Mapping[str, Any]) -> Any:
         """Return the Python-side default for a new row of these values, or None."""

@@ -18,14 +18,17 @@ class CompoundTag:
 
     Attributes:
         tag: itself, or None if a member is missing.
-        row: the row that it is for.
+        row: the row that it is for; None if it has no protected values.
+        columns: of the members, by attribute.
         members: by attribute, what the row has of each once it is written: plain values, and sealed ones.
     """
 
-    __slots__ = ("members", "row", "tag")
+    __slots__ = ("columns", "members", "row", "tag")
 
-    def __init__(self, tag: Tag | None, row: BoundRow, members: Mapping[str, Any]) -> None:
-        self.tag, self.row, self.members = tag, row, members
+    def __init__(
+        self, tag: Tag | None, row: BoundRow | None, columns: Mapping[str, Any], members: Mapping[str, Any]
+    ) -> None:
+        self.tag, self.row, self.columns, self.members = tag, row, columns, members
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _unpickle, (self.tag,)

@@ -8,9 +8,9 @@ from typing import Any
 from sqlalchemy import Engine, LargeBinary, delete, event, select, type_coerce
 from sqlalchemy.orm import Session
 
-from fieldcrypt import FieldcryptError
+from fieldcrypt import FieldcryptError, Protection, row_context
 from fieldcrypt_sqlalchemy import of_tenant
-from tests.sqlalchemy.row_rule.models import DEFAULTS, MARK, PROTECTED, Shape, number_of, text_of
+from tests.sqlalchemy.row_rule.models import DEFAULTS, ENCRYPTOR, INDEXES, MARK, PROTECTED, Shape, number_of, text_of
 
 __all__ = ["RowRuleError", "Ledger"]
 
@@ -118,6 +118,21 @@ class Ledger:
                     raise RowRuleError(f"{where}: {value!r}, but {self._writer(number)} wrote {text_of(number)!r}")
                 if name == "email":
                     self._emails[key] = value
+            if self.shape.compounds:
+                self._check_companions(instance)
+
+    def _check_companions(self, instance: Any) -> None:
+        """Compare all companions of a row with what the core makes of its values."""
+        where: dict[str, Any] = {"tenant": instance.clinic, "row": row_context(instance.id)}
+        expected = Protection(str, index=INDEXES).field_indexes(ENCRYPTOR, "indexed.email", str)
+        tags = expected.tags(instance.email, **where)
+        for compound in self.shape.compounds:
+            members = {name: getattr(instance, name) for name in compound.of}
+            made = compound.indexes(ENCRYPTOR, "indexed", dict.fromkeys(members, str))
+            tags |= made.tags(members, **where)
+        wrong = [name for name, tag in tags.items() if getattr(instance, name) != tag]
+        if wrong:
+            raise RowRuleError(f"{wrong} of {instance.id!r} are not the tags of its values, after {self.since}")
 
     def _check_search(self, session: Session, key: Key, tenant: str, tag: bytes | None) -> None:
         value, model = self._emails[key], self.shape.model

@@ -14,7 +14,8 @@ from sqlalchemy import Column, ForeignKey, MetaData, String, Table
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from fieldcrypt import Encryptor, LocalKeyProvider, MemoryKeyStore
-from fieldcrypt_sqlalchemy import Encrypted, IndexedBy, Sealed, blind_index, encrypted
+from fieldcrypt.search import Prefixes, last
+from fieldcrypt_sqlalchemy import CompoundIndex, Encrypted, IndexedBy, Sealed, blind_index, encrypted
 
 ENCRYPTOR = Encryptor(LocalKeyProvider.generate(), MemoryKeyStore())
 
@@ -115,6 +116,31 @@ class Composite(WithSsn, WithEmail, WithNote, Named, Base):
     part: Mapped[str] = mapped_column(String(20), primary_key=True)
 
 
+INDEXES = (
+    IndexedBy("email_tag"),
+    IndexedBy("email_starts", of=Prefixes(7, 9), accept_leakage=True),
+    IndexedBy("email_end", of=last(2), per_tenant=True, partitions=3, accept_leakage=True),
+)
+COMPOUNDS = (
+    CompoundIndex("handle_tag", of={"email": "casefold", "handle": None}, per_tenant=True),
+    CompoundIndex("both_tag", of={"ssn": last(2), "note": None}, partitions=2),
+)
+
+
+@encrypted(ENCRYPTOR, row="id", tenant="clinic", indexes=COMPOUNDS)
+class Indexed(WithSsn, WithNote, Named, Base):
+    __tablename__ = "indexed"
+    email: Mapped[str | None] = mapped_column(Encrypted(String, index=INDEXES))
+    email_no: Mapped[int | None]
+    email_tag: Mapped[bytes | None] = blind_index()
+    email_starts_7: Mapped[bytes | None] = blind_index()
+    email_starts_8: Mapped[bytes | None] = blind_index()
+    email_starts_9: Mapped[bytes | None] = blind_index()
+    email_end: Mapped[bytes | None] = blind_index()
+    handle_tag: Mapped[bytes | None] = blind_index(unique=True)
+    both_tag: Mapped[bytes | None] = blind_index()
+
+
 class Undecorated(WithSsn, WithEmail, WithNote, Named, Base):
     __tablename__ = "undecorated"
 
@@ -144,11 +170,13 @@ class Shape:
         model: its objects have all attributes.
         decorated: its values are bound to rows.
         per_tenant: so are its tags, to tenants.
+        compounds: its indexes of several members.
     """
 
     model: Any
     decorated: bool = True
     per_tenant: bool = False
+    compounds: tuple[CompoundIndex, ...] = ()
 
     @property
     def joined(self) -> bool:
@@ -194,6 +222,7 @@ SHAPES = {
     "bound": Shape(Bound),
     "per_tenant": Shape(PerTenant, per_tenant=True),
     "composite": Shape(Composite),
+    "indexed": Shape(Indexed, compounds=COMPOUNDS),
     "undecorated": Shape(Undecorated, decorated=False),
     "joined": Shape(Nurse),
 }

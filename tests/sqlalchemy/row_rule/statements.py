@@ -136,6 +136,7 @@ class Statements(Scene):
             values = {n: func.coalesce(v, v) if n in ("clinic", "id") else v for n, v in values.items()}
         # Right beyond doubt: it says which row, of which tenant, and writes no key.
         must = where == "key and tenant" and move is None and given != "expression" and len(conditions) > 1
+        must = must and self._is_complete(values)
 
         def act(session: Session) -> None:
             if given == "parameters":
@@ -222,7 +223,15 @@ class Statements(Scene):
         """Return new values of some protected columns, sealed."""
         row = self.row(key, tenant, "update", without=tuple(name for name in PROTECTED if name not in sets))
         sealed = self.sealed(row)
-        return {name: sealed[name] for each in sets for name in (each, f"{each}_no")}
+        values = {name: sealed[name] for each in sets for name in (each, f"{each}_no")}
+        if self.shape.compounds and "email" in sets and row["email_no"] % 3:
+            values["handle"] = f"u{row['email_no']}"
+        return values
+
+    def _is_complete(self, values: dict[str, Any]) -> bool:
+        """Return True if values have all members of a compound index, or none."""
+        written = [values.keys() & compound.of.keys() for compound in self.shape.compounds]
+        return all(len(each) in (0, 2) for each in written)
 
     def _conditions(self, columns: Any, row: tuple[str, str], where: str) -> list[Any]:
         """Return the conditions on a row, as far as its table has the columns."""
