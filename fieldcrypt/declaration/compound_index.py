@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from fieldcrypt.declaration.field_indexes import FieldIndexes
+from fieldcrypt.declaration.index_rules import nothing_hidden_error, tells
 from fieldcrypt.declaration.indexed_by import IndexedBy
 from fieldcrypt.encryptor import Encryptor
 from fieldcrypt.errors import ConfigurationError
 from fieldcrypt.offload import Offload
 from fieldcrypt.search.blind_index import DEFAULT_TAG_SIZE
 from fieldcrypt.search.kinds.compound import Compound
+from fieldcrypt.search.kinds.part import Part
 
-__all__ = ["CompoundIndex"]
+__all__ = ["CompoundIndex", "check_compounds"]
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,11 @@ class CompoundIndex:
         if not isinstance(self.of, Mapping) or len(self.of) < 2:
             raise ConfigurationError('CompoundIndex("who_tag", of={"surname": "casefold", "born": None}) has members')
 
+    @property
+    def hides(self) -> bool:
+        """True if tags are short or partitioned, so that they do not show for sure which records are equal."""
+        return self.tag_size < DEFAULT_TAG_SIZE or self.partitions > 1
+
     def indexed_by(self, types: Mapping[str, Any]) -> IndexedBy:
         """Return the declaration as that of any index, whose values are mappings of the members.
 
@@ -87,6 +94,53 @@ class CompoundIndex:
         """
         how = self.indexed_by(types)
         return FieldIndexes(record, ((how, how.search_index(encryptor, record, dict, offload)),))
+
+
+def check_compounds(record: str, fields: Mapping[str, Sequence[IndexedBy]], compounds: Sequence[CompoundIndex]) -> None:
+    """Refuse short or partitioned tags, of compounds or of their members, that hide nothing beside each other.
+
+    Args:
+        record: the record's name, for messages.
+        fields: the indexes of each protected member; of all others, the values are there for anyone to read.
+        compounds: of the record.
+
+    Raises:
+        ConfigurationError: some hide nothing, because whole tags of the same values, or of more of them, stand beside.
+    """
+    for compound in compounds:
+        if compound.hides:
+            _check_hiding(record, compound, fields, compounds)
+            continue
+        for member, how in compound.of.items():
+            for index in fields.get(member, ()):
+                if index.hides and not index.accept_leakage and tells(_part(how), index.of):
+                    raise nothing_hidden_error(record, index.companion, compound.companion)
+
+
+def _check_hiding(
+    record: str,
+    hiding: CompoundIndex,
+    fields: Mapping[str, Sequence[IndexedBy]],
+    compounds: Sequence[CompoundIndex],
+) -> None:
+    if hiding.accept_leakage:
+        return
+    for other in compounds:
+        if not other.hides and all(
+            member in other.of and tells(_part(other.of[member]), _part(how)) for member, how in hiding.of.items()
+        ):
+            raise nothing_hidden_error(record, hiding.companion, other.companion)
+    telling = [
+        next((each.companion for each in fields[member] if not each.hides and tells(each.of, _part(how))), None)
+        for member, how in hiding.of.items()
+        if member in fields
+    ]
+    if telling and None not in telling:
+        raise nothing_hidden_error(record, hiding.companion, " and ".join(map(str, telling)))
+
+
+def _part(how: Any) -> Part | None:
+    return how if isinstance(how, Part) else None
 
 
 CompoundIndex.__module__ = "fieldcrypt"  # what pickles call it, wherever it is defined

@@ -29,6 +29,7 @@ class FieldIndexes:
         indexes: each declaration, with the index that it made: a `BlindIndex` or a `TermIndex`.
 
     Attributes:
+        declared: their declarations.
         companions: the names of all companions.
         needs_row: True if tags depend on the row.
         is_per_tenant: True if one of them has tags per tenant.
@@ -38,8 +39,9 @@ class FieldIndexes:
     """
 
     def __init__(self, name: str, indexes: tuple[tuple[IndexedBy, Any], ...]) -> None:
-        check_together(name, tuple(how for how, _ in indexes))
         self.name = name
+        self.declared = tuple(how for how, _ in indexes)
+        check_together(name, self.declared)
         self._indexes = indexes
         self._made = tuple((how, index, how.companions) for how, index in indexes)
         self.companions = tuple(each for *_, companions in self._made for each in companions)

@@ -11,7 +11,7 @@ from fieldcrypt.search.kinds.part import Part
 from fieldcrypt.search.kinds.range import Range
 from fieldcrypt.search.question import AllEqual, Between, EndsWith, Equal, PartIs, Question, StartsWith
 
-__all__ = ["advice", "check_together"]
+__all__ = ["advice", "check_together", "nothing_hidden_error", "tells"]
 
 
 def check_together(name: str, hows: tuple[IndexedBy, ...]) -> None:
@@ -27,14 +27,19 @@ def check_together(name: str, hows: tuple[IndexedBy, ...]) -> None:
             raise ConfigurationError(f"{name}: two of its indexes are called {twice[0]}")
     for hiding in hows:
         for telling in hows:
-            if hiding.hides and not hiding.accept_leakage and not telling.hides and _tells(telling.of, hiding.of):
-                raise ConfigurationError(
-                    f"{name}: the tags of {hiding.companion} hide nothing, because {telling.companion} has whole tags "
-                    "of the same value, or of more of it: leave one of them out, or set accept_leakage=True"
-                )
+            if hiding.hides and not hiding.accept_leakage and not telling.hides and tells(telling.of, hiding.of):
+                raise nothing_hidden_error(name, hiding.companion, telling.companion)
 
 
-def _tells(one: Any, other: Any) -> bool:
+def nothing_hidden_error(name: str, hiding: str, telling: str) -> ConfigurationError:
+    """Return what to raise where whole tags in one companion show what those of another one are to hide."""
+    return ConfigurationError(
+        f"{name}: the tags of {hiding} hide nothing, because {telling} has whole tags of the same value, or of more of "
+        "it: leave one of them out, or set accept_leakage=True"
+    )
+
+
+def tells(one: Any, other: Any) -> bool:
     """Return True if whole tags of one kind show which values have equal terms of the other.
 
     Ranges count as telling everything; so do prefixes and suffixes, of short texts.

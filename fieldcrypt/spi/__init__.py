@@ -5,6 +5,7 @@
 """
 
 from fieldcrypt.batch import FieldGroup, encrypt_fields
+from fieldcrypt.declaration.compound_index import check_compounds
 from fieldcrypt.declaration.field_indexes import FieldIndexes, Search, StoredTags
 from fieldcrypt.declaration.logical_name import declare_table
 from fieldcrypt.declaration.path import Elements, Path, element_context
@@ -77,4 +78,5 @@ __all__ = [
     "Search",
     "StartsWith",
     "StoredTags",
+    "check_compounds",
 ]

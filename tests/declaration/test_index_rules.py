@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
 import pytest
 
-from fieldcrypt import CompoundIndex, ConfigurationError, IndexedBy, Protection
+from fieldcrypt import CompoundIndex, ConfigurationError, IndexedBy, ProtectedRecord, Protection
 from fieldcrypt.normalisers import NothingToTagError
 from fieldcrypt.search import (
     AllEqual,
@@ -184,6 +185,32 @@ def test_a_range_beside_hiding_tags_is_refused() -> None:
     """Its leaves are nearly the values."""
     with pytest.raises(ConfigurationError, match="hide nothing"):
         made(IndexedBy("hiding", of=year(), **PARTED), IndexedBy("telling", of=YEARS, **LEAKS), type=date)
+
+
+WHO = {"surname": "casefold", "born": None}
+
+
+@pytest.mark.parametrize(
+    ("surname", "born", "compounds"),
+    [
+        (IndexedBy("surname_tag", **PARTED), None, [CompoundIndex("who", WHO)]),
+        (IndexedBy("surname_tag"), IndexedBy("born_tag"), [CompoundIndex("who", WHO, partitions=4)]),
+        (None, None, [CompoundIndex("who", WHO, tag_size=2), CompoundIndex("more", {**WHO, "clinic": None})]),
+        (IndexedBy("surname_tag"), None, [CompoundIndex("who", {"surname": None, "clinic": None}, partitions=4)]),
+    ],
+    ids=["a member", "by its members", "by another compound", "by a member and a plain one"],
+)
+def test_compounds_and_their_members_are_judged_together(surname: Any, born: Any, compounds: Any) -> None:
+    """Short or partitioned tags hide nothing beside whole ones of all that they are of."""
+    indexes = {"surname": Protection(str, index=surname), "born": Protection(date, index=born)}
+    with pytest.raises(ConfigurationError, match="hide nothing"):
+        ProtectedRecord("patients", new_encryptor(), fields=indexes, key="id", indexes=compounds)
+    accepted = {name: Protection(each.type, index=list(map(accepting, each.indexes))) for name, each in indexes.items()}
+    ProtectedRecord("patients", new_encryptor(), fields=accepted, key="id", indexes=list(map(accepting, compounds)))
+
+
+def accepting(declared: Any) -> Any:
+    return replace(declared, accept_leakage=True)
 
 
 EVERYTHING = (

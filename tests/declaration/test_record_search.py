@@ -352,10 +352,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"indexes": [CompoundIndex("name_prefix_2", of={"name": None, "born": None})]},
         "cannot hold the tags of two",
     ),
-    "a protected member": ({"indexes": [CompoundIndex("born", of={"name": None, "ssn": None})]}, "something else"),
-    "of tags": ({"indexes": [CompoundIndex("a_tag", of={"name_tag": None, "ssn": None})]}, "is of tags"),
+    "a protected member": ({"indexes": [CompoundIndex("born", of={"name": None, "ward": None})]}, "something else"),
+    "of tags": ({"indexes": [CompoundIndex("a_tag", of={"name_tag": None, "born": None})]}, "is of tags"),
     "of a seal": (
-        {"indexes": [CompoundIndex("a_tag", of={"seal": None, "ssn": None})], "seal": RecordSeal("seal", ("ward",))},
+        {"indexes": [CompoundIndex("a_tag", of={"seal": None, "born": None})], "seal": RecordSeal("seal", ("ward",))},
         "or of a seal",
     ),
     "of elements": (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Set
 from typing import Any
 
-from fieldcrypt.declaration.compound_index import CompoundIndex
+from fieldcrypt.declaration.compound_index import CompoundIndex, check_compounds
 from fieldcrypt.declaration.record.record_compound import RecordCompound
 from fieldcrypt.declaration.record.record_field import RecordField
 from fieldcrypt.declaration.record.record_key import RecordKey
@@ -56,6 +56,7 @@ class RecordIndexes:
         }
         if min(len(self.compounds), len({each.name or each.companion for each in declared})) < len(declared):
             raise ConfigurationError(f"{record}: two of indexes= have one companion, or one name")
+        check_compounds(record, {path: each.indexes.declared for path, each in fields.items()}, declared)
         of_all: list[RecordField | RecordCompound] = [*fields.values(), *self.compounds.values()]
         for indexes in (each.indexes for each in of_all):
             if indexes.is_per_tenant and key.tenant is None:

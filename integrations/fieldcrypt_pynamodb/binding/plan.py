@@ -9,7 +9,7 @@ from pynamodb.constants import BINARY, NULL
 from pynamodb.models import Model
 
 from fieldcrypt import ConfigurationError, DecryptionError, FieldcryptError
-from fieldcrypt.spi import declare_table, encrypt_fields
+from fieldcrypt.spi import check_compounds, declare_table, encrypt_fields
 from fieldcrypt_dynamodb.item.items import MIN_BATCH
 from fieldcrypt_dynamodb.item.plaintext import part_of, stored
 from fieldcrypt_dynamodb.item.unreadable import Unreadable, unread
@@ -71,6 +71,10 @@ class Plan:
             if isinstance(attribute, EncryptedAttribute)
         ]
         self.protected = {each.attr_name: each for each in own}
+        indexes = {
+            key: each.protection.indexes for key, each in attributes.items() if isinstance(each, EncryptedAttribute)
+        }
+        check_compounds(model.__name__, indexes, spec.indexes)
         self.compounds = [CompoundTagger(model, each, spec.encryptor, name, spec.tenant) for each in spec.indexes]
         self.companions = {
             attribute.attr_name: attribute.attr_type

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy.orm import Mapper
 from sqlalchemy.orm.attributes import set_attribute
 
+from fieldcrypt.spi import check_compounds
 from fieldcrypt_sqlalchemy.column.type import Encrypted
 from fieldcrypt_sqlalchemy.row_key.bound_row import BoundRow
 from fieldcrypt_sqlalchemy.row_key.columns import RowSpec
@@ -66,8 +67,11 @@ class Plan:
             ConfigurationError: as for `Compound`.
         """
         names = {*self.mapper.columns.keys(), *(column.key for column in self.mapper.columns)}
-        declared = (each for each in spec.indexes if not copied or names.issuperset((each.companion, *each.of)))
+        declared = [each for each in spec.indexes if not copied or names.issuperset((each.companion, *each.of))]
         self.compounds = tuple(Compound(each, self.mapper, spec) for each in declared)
+        types: dict[str, Any] = {key: each.column.type for key, each in self.attributes.items()}
+        fields = {key: each.protection.indexes for key, each in types.items()}
+        check_compounds(self.mapper.class_.__name__, fields, declared)
         if self.row is not None:
             self.row.compounds = self.compounds
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from fieldcrypt import CompoundIndex, ConfigurationError, Encryptor, IndexedBy
 from fieldcrypt.search import Part
-from fieldcrypt.spi import FieldIndexes
+from fieldcrypt.spi import FieldIndexes, check_compounds
 from fieldcrypt_dynamodb.aio.steps import waiting
 
 __all__ = ["Companion", "Indexes", "Tagger", "tagger", "wire_tag"]
@@ -85,6 +85,7 @@ class Indexes:
         Raises:
             ConfigurationError: as for `add`; or a member is none.
         """
+        fields = {name: self.of[name].declared if name in self.of else () for name in types}
         for each in declared:
             if not isinstance(each, CompoundIndex):
                 raise ConfigurationError(f"{self._table}: indexes=[CompoundIndex(…)], not a {type(each).__name__}")
@@ -96,6 +97,7 @@ class Indexes:
             indexes = each.indexes(encryptor, record, of, waiting)
             self.members[name] = tuple(each.of)
             self.add(name, (each.indexed_by(of),), indexes, bound=bound)
+        check_compounds(self._table, fields, declared)
 
     def _add(self, what: str, found: Companion) -> None:
         how = found.how
