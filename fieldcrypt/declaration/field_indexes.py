@@ -109,7 +109,8 @@ class FieldIndexes:
 
         Args:
             question: with values of the field's type.
-            index: the companion, or name, of the index that is to answer it, if there are several.
+            index: the companion, or name, of the index that is to answer it, if there are several; or the companion of
+                the one level that is to, for all companions have tags of all values that reach them.
 
         Raises:
             ConfigurationError: none of the indexes answers it; the message says which declaration would.
@@ -118,13 +119,14 @@ class FieldIndexes:
         best: Search | None = None
         nothing: NothingToTagError | None = None
         for how, each in self._indexes:
-            if index is not None and index not in how.names:
+            at = how.companions.index(index) if index in how.companions and len(how.companions) > 1 else None
+            if index is not None and index not in how.names and at is None:
                 continue
             asked = question
             if isinstance(question, PartIs) and isinstance(how.of, Part) and question.part in how.names:
                 asked = PartIs(how.of.name, question.values)
             try:
-                answer = each.ask(asked)
+                answer = each.ask(asked) if at is None else each.ask(asked, at)
             except NothingToTagError as error:
                 nothing = error
                 continue

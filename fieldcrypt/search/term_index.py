@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from cryptography.hazmat.primitives.hmac import HMAC
 
@@ -17,7 +17,7 @@ from fieldcrypt.normalisers import Normaliser, canonical
 from fieldcrypt.offload import Offload, in_place
 from fieldcrypt.search.answer import Answer, TagsByLevel
 from fieldcrypt.search.blind_index import DEFAULT_TAG_SIZE, MIN_MEMBERS, checked_size, found_normaliser
-from fieldcrypt.search.kinds.kind import Cover, Kind
+from fieldcrypt.search.kinds.kind import Cover, Kind, KindOfLevels
 from fieldcrypt.search.macs import Heads, IndexingEncryptor, IndexMacs, message_head
 from fieldcrypt.search.question import Between, EndsWith, Equal, PartIs, Question, StartsWith
 
@@ -137,8 +137,12 @@ class TermIndex:
             refused = located(error, field=self.name, tenant=tenant)
         raise refused
 
-    def ask(self, question: Question) -> Answer | None:
+    def ask(self, question: Question, level: int | None = None) -> Answer | None:
         """Return how this index answers a question; None if it does not. No key is needed for it.
+
+        Args:
+            question: with values as the field has them.
+            level: the number of the level that is to answer it alone, if there are several.
 
         Raises:
             TypeError, ValueError: the question is out of range, or of another type than the values.
@@ -149,7 +153,7 @@ class TermIndex:
             return None
         try:
             asked = self._normal(question)
-            cover = self.kind.cover(asked)
+            cover = self.kind.cover(asked) if level is None else cast(KindOfLevels, self.kind).cover_at(asked, level)
         except (TypeError, ValueError) as error:
             refused = located(error, field=self.name)
         else:
@@ -157,7 +161,7 @@ class TermIndex:
                 return None
             is_exact = cover.exact and self.tag_size >= DEFAULT_TAG_SIZE and self.partitions == 1
             pads = isinstance(asked, Between)
-            levels = tuple(at for at, forms in enumerate(cover.terms) if forms or pads)
+            levels = tuple(at for at, forms in enumerate(cover.terms) if forms or (pads and level in (None, at)))
             return Answer(is_exact, levels, partial(self._tags, asked, cover), partial(self._matches, asked))
         raise refused
 
@@ -205,17 +209,18 @@ class TermIndex:
             found: list[set[bytes]] = [set() for _ in self.levels]
             for heads in self._macs.searching(tenant):
                 for at in levels:
-                    found[at].update(self._level_tags(heads, at, question, cover.terms[at]))
+                    found[at].update(self._level_tags(heads, at, question, cover))
             return tuple(tuple(sorted(tags)) for tags in found)
         except (FieldcryptError, TypeError, ValueError) as error:
             refused = located(error, field=self.name, tenant=tenant)
         raise refused
 
-    def _level_tags(self, heads: Heads, at: int, question: Question, forms: tuple[Any, ...]) -> Iterator[bytes]:
+    def _level_tags(self, heads: Heads, at: int, question: Question, cover: Cover) -> Iterator[bytes]:
+        forms = cover.terms[at]
         macs = heads[:-1] if self.partitions > 1 else (heads[at],)
         yield from (self._tag(mac, message) for message in map(_encoded, forms) for mac in macs)
         if isinstance(question, Between):  # padded to the most that there can be
-            for number in range(self.levels[at].most - len(forms)):
+            for number in range((cover.most or self.levels[at].most) - len(forms)):
                 yield self._tag(heads[len(self.levels) + at], _encoded([question.low, question.high, number]))
 
     def _matches(self, question: Question, value: Any) -> bool:

@@ -9,10 +9,10 @@ import pytest
 from boto3.dynamodb.conditions import Attr, Key
 
 from fieldcrypt import Encryptor
-from fieldcrypt_dynamodb import EncryptedTable, ends_with
+from fieldcrypt_dynamodb import EncryptedTable, ProtectedAttributeError, ends_with
 from tests.dynamodb.patients import encryptor as encryptor
 from tests.dynamodb.searched import create_table, described
-from tests.support.dynamodb import DynamoDb
+from tests.support.dynamodb import DynamoDb, OnMoto
 
 ANN = {
     "id": "1",
@@ -38,8 +38,14 @@ EVE = {"id": "3", "name": "Li", "ssn": "n/a"}
 
 
 @pytest.fixture
-def table(dynamodb: DynamoDb, encryptor: Encryptor) -> EncryptedTable:
-    bare = create_table(dynamodb, "email_domain", "name_prefix_2", "name_prefix_4", "blood_tag", "ssn_last4", "who_tag")
+def bare(dynamodb: DynamoDb) -> Any:
+    return create_table(
+        dynamodb, "email_domain", "name_prefix_2", "name_prefix_4", "blood_tag", "ssn_last4", "who_tag", "born_range_4"
+    )
+
+
+@pytest.fixture
+def table(bare: Any, encryptor: Encryptor) -> EncryptedTable:
     table = EncryptedTable(bare, described(encryptor))
     with table.batch_writer() as batch:
         for item in (ANN, BOB, EVE):
@@ -93,9 +99,78 @@ def test_a_filter_finds_what_it_would_find_in_plaintext(table: EncryptedTable, c
         ("by_ssn_last4", Key("ssn_last4").eq("1120"), "12"),
         ("by_name_prefix_2", Key("name").begins_with("me"), "12"),
         ("by_name_prefix_4", Key("name").begins_with("meyer"), "1"),
+        ("by_name_prefix_2", Key("name_prefix_2").begins_with("Meyer"), "1"),
+        ("by_name_prefix_4", Key("name_prefix_4").begins_with("meye"), "1"),
+        ("by_born_range_4", Key("born_range_4").between(dt.date(1990, 1, 1), dt.date(1991, 3, 1)), "12"),
+        ("by_born_range_4", Key("born_range_4").gt(dt.date(1991, 3, 1)), ""),
+        ("by_born_range_4", Key("born_range_4").lte(dt.date(1990, 3, 1)), "1"),
         ("by_blood_tag", Key("blood").eq("AB"), "1"),
         ("by_who_tag", Key("who_tag").eq({"name": "meier", "born": BOB["born"]}), "2"),
     ],
 )
 def test_a_query_of_an_index_finds_it_too(table: EncryptedTable, index: str, condition: Any, expected: str) -> None:
     assert ids(table.query(IndexName=index, KeyConditionExpression=condition)) == expected
+
+
+class TestRefusals(OnMoto):
+    @pytest.mark.parametrize(
+        ("condition", "reason"),
+        [
+            (Key("born").gt(ANN["born"]), "no index has in its key: ask by the one that it has, born_range_0 or"),
+            (Key("height").gt(1), "no index has in its key$"),
+            (Key("born_range_0").gt(ANN["born"]), "more than 50 terms at this level"),
+            (Key("name_prefix_4").begins_with("me"), "no index that answers startswith of such a text"),
+            (Key("name_prefix_4").eq("meye"), "conditions ask for 'name'"),
+            (Key("email").begins_with("ann"), r'IndexedBy\("…", of=Prefixes'),
+        ],
+    )
+    def test_a_key_condition_that_no_index_answers_is_refused(
+        self, table: EncryptedTable, condition: Any, reason: str
+    ) -> None:
+        """In words that say what would."""
+        with pytest.raises((ProtectedAttributeError, ValueError), match=reason):
+            table.query(IndexName="by_email_domain", KeyConditionExpression=condition)
+
+    @pytest.mark.parametrize(
+        "condition",
+        [
+            ~Attr("blood").eq("AB"),
+            Attr("name").begins_with("meyers") | Attr("id").eq("1"),
+            ~ends_with("name", "meyer"),
+            Attr("born_range_4").gt(ANN["born"]) | Attr("id").eq("1"),
+        ],
+    )
+    def test_what_has_to_be_compared_is_refused_where_nothing_is(self, table: EncryptedTable, condition: Any) -> None:
+        """Other values have the same tags."""
+        with pytest.raises(ProtectedAttributeError, match="other values share"):
+            table.scan(FilterExpression=condition)
+        with pytest.raises(ProtectedAttributeError, match="other values share"):
+            table.delete_item(Key={"id": "1"}, ConditionExpression=condition)
+
+    def test_what_has_to_be_compared_is_not_counted(self, table: EncryptedTable) -> None:
+        with pytest.raises(ProtectedAttributeError, match="cannot be counted"):
+            table.scan(FilterExpression=Attr("blood").eq("AB"), Select="COUNT")
+
+
+class TestAttacks(OnMoto):
+    @pytest.mark.parametrize(
+        "condition",
+        [
+            Attr("ssn_last4").eq("1120"),
+            Attr("name").begins_with("meye"),
+            ends_with("name", "yer"),
+            Attr("born").between(ANN["born"], ANN["born"]),
+            Attr("height").lt(180),
+            Attr("blood").eq("AB"),
+        ],
+    )
+    def test_copied_tags_find_nothing(self, table: EncryptedTable, bare: Any, condition: Any) -> None:
+        """All of Ann's, in Eve's item."""
+        items = {item["id"]: item for item in bare.scan()["Items"]}
+        values = {name: value for name, value in items["1"].items() if name not in (*ANN, "id")}
+        bare.put_item(Item={**items["3"], **values})
+        assert "3" not in ids(table.scan(FilterExpression=condition))
+
+    def test_a_set_has_as_many_tags_whatever_the_value(self, table: EncryptedTable, bare: Any) -> None:
+        """So that the length of short texts does not show, nor does the end of a text that has none."""
+        assert {len(item["name_end"]) for item in bare.scan()["Items"]} == {2}

@@ -51,7 +51,12 @@ class _Affixes:
     def cover(self, question: Any) -> Cover | None:
         if len(question.text) < self.shortest:
             return None
-        rung = min(len(question.text), self.longest)
+        return self.cover_at(question, min(len(question.text), self.longest) - self.shortest)
+
+    def cover_at(self, question: Any, level: int) -> Cover | None:
+        rung = self._lengths[level]
+        if len(question.text) < rung:
+            return None
         return Cover(
             tuple((self._cut(question.text, rung),) if length == rung else () for length in self._lengths),
             len(question.text) == rung,

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 from fieldcrypt.normalisers import canonical
 from fieldcrypt.search.question import Question
 
-__all__ = ["Cover", "Kind", "Level", "form_of"]
+__all__ = ["Cover", "Kind", "KindOfLevels", "Level", "form_of"]
 
 
 class Level(NamedTuple):
@@ -35,10 +35,12 @@ class Cover(NamedTuple):
     Attributes:
         terms: for each level, the forms to look for. A row that has any of them at any level may be what is looked for.
         exact: True if every such row is.
+        most: to how many terms a level is padded, if not to as many as a question can have there at most.
     """
 
     terms: tuple[tuple[Any, ...], ...]
     exact: bool
+    most: int | None = None
 
 
 class Kind(Protocol):
@@ -86,6 +88,21 @@ class Kind(Protocol):
 
     def holds(self, value: Any, question: Question) -> bool:
         """Return True if a decrypted, normalised value is what a question asks for."""
+
+
+class KindOfLevels(Kind, Protocol):
+    """A kind with several levels."""
+
+    def cover_at(self, question: Any, level: int) -> Cover | None:
+        """Return the terms of a question at one level alone, as an index of this level's companion needs them.
+
+        Args:
+            question: as for `cover`.
+            level: its number among `levels`.
+
+        Raises:
+            TypeError, ValueError: as for `cover`; or it would take too many terms.
+        """
 
 
 def form_of(value: Any) -> Any:

@@ -15,6 +15,8 @@ from fieldcrypt.search.question import Between
 
 __all__ = ["Range"]
 
+_MOST_AT_ONE_LEVEL = (1, 2, 4, 8, 16, 32, 50)  # nodes; a question is padded to the next of these
+
 
 @dataclass(frozen=True, slots=True)
 class Range:
@@ -91,12 +93,29 @@ class Range:
         return tuple([level, leaf // width] for level, width, _ in self._tree.levels)
 
     def cover(self, question: Any) -> Cover:
-        first, last, is_exact = self._leaves(question)
+        first, last, is_exact = self._leaves(question, self._tree.width)
         covers = zip(self._tree.levels, self._tree.cover(first, last), strict=True)
         return Cover(tuple(tuple([level, node] for node in nodes) for (level, _, _), nodes in covers), is_exact)
 
-    def _leaves(self, question: Between) -> tuple[int, int, bool]:
-        """Return the first and the last leaf of a question, and True if their nodes have nothing else in them."""
+    def cover_at(self, question: Any, level: int) -> Cover:
+        number, leaves, _ = self._tree.levels[level]
+        first, last, is_exact = self._leaves(question, leaves)
+        nodes = range(first // leaves, last // leaves + 1) if first <= last else range(0)
+        most = next((most for most in _MOST_AT_ONE_LEVEL if most >= len(nodes)), None)
+        if most is None:
+            raise ValueError(
+                f"the question would have more than {_MOST_AT_ONE_LEVEL[-1]} terms at this level: ask for a narrower "
+                "range, or at a coarser level"
+            )
+        terms = tuple([number, node] for node in nodes)
+        return Cover(tuple(terms if at == level else () for at in range(len(self._tree.levels))), is_exact, most)
+
+    def _leaves(self, question: Between, leaves: int) -> tuple[int, int, bool]:
+        """Return the first and the last leaf of a question, and True if their nodes have nothing else in them.
+
+        Args:
+            leaves: of one node.
+        """
         low, high = self._ends(question)
         (minimum, maximum), with_low, with_high = self._keys, question.with_low, question.with_high
         if low is None or low < minimum:
@@ -111,7 +130,7 @@ class Range:
             first, is_first = (first + 1, True) if self._scale.is_discrete else (first, False)
         if with_high or not is_beyond:
             beyond, is_beyond = beyond + 1, self._scale.is_discrete
-        step, width = self._scale.step, self._scale.step * self._tree.width
+        step, width = self._scale.step, self._scale.step * leaves
         first, beyond = first - self._first, beyond - self._first
         is_exact = is_first and first % width == 0
         is_exact &= (high == maximum and with_high) or (is_beyond and beyond % width == 0)

@@ -18,6 +18,7 @@ from fieldcrypt_dynamodb.item.forms import Form
 from fieldcrypt_dynamodb.item.items import Items
 from fieldcrypt_dynamodb.item.nested.met import Meaning, Met
 from fieldcrypt_dynamodb.item.nested.shape import Shape
+from fieldcrypt_dynamodb.item.tags.indexes import MOST_TAGS
 from fieldcrypt_dynamodb.item.unreadable import Unreadable
 
 __all__ = ["NO_TAG", "Comparison", "Condition", "KeySearch", "meets", "rewrite", "rewrite_key"]
@@ -120,8 +121,22 @@ class _Rewriting:
         self._edits.append((leaf.start, leaf.end, text))
 
     def replace_key(self, leaf: Node, asked: Asked) -> KeySearch:
-        """Replace a condition on a key attribute by one on a single tag."""
+        """Replace a condition on a key attribute by one on a single tag.
+
+        Raises:
+            ProtectedAttributeError: no single attribute has the tags, or there are too many.
+        """
+        search, what = asked.search, f"{self._table.name}.{asked.attribute}"
+        if search.how.one_companion or len(search.companions) > 1:
+            levels = (
+                "" if search.how.one_companion else f": ask by the one that it has, {' or '.join(search.companions)}"
+            )
+            raise ProtectedAttributeError(f"{what} has tags for this that no index has in its key{levels}")
         ((companion, tags),) = self.questions.tags(asked).items()
+        if len(tags) > MOST_TAGS:
+            raise ProtectedAttributeError(
+                f"{what} would take {len(tags)} queries, of at most {MOST_TAGS}: filter instead"
+            )
         placeholder = self._placeholders.value(tags[0])
         self._edits.append((leaf.start, leaf.end, f"{self._placeholders.name(companion)} = {placeholder}"))
         return KeySearch(placeholder, tags, companion)

@@ -104,6 +104,10 @@ class Questions:
             attribute, how = indexes.asked[path.root]
             values = [self._value(path.root, how.of.gives, take(each)) for each in given]
             found = self._search(attribute, lambda *values: PartIs(how.companion, values), values, how.companion)
+        elif met.meaning is Meaning.OWN and path.whole and indexes.is_level(path.root) and kind not in _EQUAL:
+            attribute = indexes.companions[path.root].attribute
+            values = [self._value(path.root, self._table.attributes[attribute].type, take(each)) for each in given]
+            found = self._search(attribute, _QUESTIONS[kind], values, path.root)
         elif met.meaning is Meaning.OWN and path.whole and path.root in indexes.members and kind in ("=", "<>"):
             found = self._search(path.root, AllEqual, [self._values(path.root, take(given[0]))])
         else:

@@ -167,7 +167,7 @@ class Entities:
 
     def of_searched(self, names: Set[str]) -> str | None:
         """Return the only entity in which one of these attributes is searchable."""
-        searched = {name: {*described.indexes.of, *described.indexes.asked} for name, described in self.each.items()}
+        searched = {name: {*described.indexes.of, *described.indexes.asked_by} for name, described in self.each.items()}
         found = [name for name, own in searched.items() if not names.isdisjoint(own)]
         return found[0] if len(found) == 1 else None
 

@@ -10,7 +10,7 @@ from fieldcrypt.search import Part
 from fieldcrypt.spi import FieldIndexes, check_compounds
 from fieldcrypt_dynamodb.aio.steps import waiting
 
-__all__ = ["Companion", "Indexes", "Tagger", "tagger", "wire_tag"]
+__all__ = ["MOST_TAGS", "Companion", "Indexes", "Tagger", "tagger", "wire_tag"]
 
 MOST_TAGS = 100  # of a question: operands of one IN, and queries for one page of an index
 
@@ -105,8 +105,8 @@ class Indexes:
             if companion in self.companions:
                 raise ConfigurationError(f"{companion!r} of {self._table} cannot hold the tags of two indexes")
             self.companions[companion] = found
-        if how.one_companion and how.prefix is not None:
-            raise ConfigurationError(f"{what}: the tags in a set are binary, and have no prefix")
+        if how.prefix is not None and (how.one_companion or how.companions != (how.companion,)):
+            raise ConfigurationError(f"{what}: the tags of several levels are binary, and have no prefix")
         if isinstance(how.of, Part):
             self.asked[self._asked_by(how)] = found
 
@@ -120,6 +120,15 @@ class Indexes:
                 f'index: {type(how).__name__}("{how.companion}", name="…", prefix="{how.prefix}", …)'
             )
         return how.name
+
+    @property
+    def asked_by(self) -> set[str]:
+        """The names, beside those of attributes, by which searches ask."""
+        return {*self.members, *self.asked, *filter(self.is_level, self.companions)}
+
+    def is_level(self, companion: str) -> bool:
+        """Return True if an attribute has the tags of one of several levels."""
+        return companion in self.companions and len(self.companions[companion].how.companions) > 1
 
     def key_tags(self, key: tuple[str, ...]) -> dict[str, str]:
         """Return the key attributes that hold tags, each with the attribute whose tags those are."""
