@@ -67,7 +67,7 @@ test-long-values: $(VENV)/.stamp
 
 # Random people and questions, of all kinds of indexes, beside the same people without protection.
 test-search: $(VENV)/.stamp $(VENV)/.mariadb
-	$(BIN)/pytest --long -o faulthandler_timeout=1800 tests/search/test_terms_property.py tests/sqlalchemy/test_search_property.py $(ARGS)
+	$(BIN)/pytest --long -o faulthandler_timeout=1800 tests/search/test_terms_property.py tests/*/test_search_property.py $(ARGS)
 
 # Nor is this: ten minutes of random inputs for all decoders. `make fuzz ARGS=60` takes one.
 fuzz: $(FUZZ)/.stamp
