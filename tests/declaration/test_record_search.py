@@ -301,6 +301,22 @@ class TestAttacks:
         with pytest.raises(DecryptionError):
             records.decrypt(forged, tenant="south")
 
+    def test_a_record_that_does_not_name_its_tenant_is_of_the_one_that_was_named(self) -> None:
+        """As where a store has the records of one tenant alone."""
+        records = patients()
+        record = {name: value for name, value in ANN.items() if name != "clinic"}
+        stored = records.encrypt(record, tenant="north")
+        found = records.search("ward_tag", AllEqual({"ward": 7, "address.street": "12 Elm Street"}), tenant="north")
+        assert is_found(stored, found.tags)
+        assert found.matches(records.decrypt(stored, tenant="north"))
+
+    def test_a_companion_in_a_list_cannot_be_planted_either(self) -> None:
+        """In an element, beside the value."""
+        phone = Protection(str, index=IndexedBy("ends", of=Suffixes(2, 3), accept_leakage=True))
+        people = ProtectedRecord("people", new_encryptor(), key="id", fields={"phones[].number": phone})
+        with pytest.raises(PlaintextRefusedError, match="ends_2 is filled by fieldcrypt"):
+            people.encrypt({"id": 1, "phones": [{"number": "0301234", "ends_2": b"0" * 16}]})
+
     def test_tags_of_one_index_are_none_of_another(self) -> None:
         """Nor of the same index of another field, or of a compound with the same members in another order."""
         stored = patients().encrypt({**ANN, "ssn": "Ann Meyer"})

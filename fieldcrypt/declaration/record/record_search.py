@@ -48,7 +48,8 @@ class RecordSearch:
         """Return True if a decrypted record is what was looked for, and of the tenant whose records were searched."""
         record = record if self._to_record is None else self._to_record(record)
         member, tenant = self._tenant
-        if tenant is not None and (member is None or key_text(record.get(member)) != tenant):
+        has = None if member is None else record.get(member)  # None in a store of one tenant alone
+        if None not in (tenant, has) and key_text(has) != tenant:
             return False
         return any(map(self._search.matches, self._values(record)))
 
