@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 import fieldcrypt
 from fieldcrypt.cli.doctor import Finding, Verdict, examine
+from fieldcrypt.cli.index.commands import index
 from fieldcrypt.cli.inspect import envelope_facts, read_value
 from fieldcrypt.cli.keys.commands import keys
 from fieldcrypt.cli.kms.commands import kms
@@ -50,6 +51,7 @@ commands = typer.Typer(
 commands.add_typer(keys)
 commands.add_typer(kms)
 commands.add_typer(migrate)
+commands.add_typer(index)
 commands.add_typer(search)
 
 

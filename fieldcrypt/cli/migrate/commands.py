@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Annotated
 
 import typer
 
-from fieldcrypt import _system
-from fieldcrypt.cli.migrate.reports import print_plan, print_report, print_status, print_verified
+from fieldcrypt.cli.migrate.progress import print_step, showing
+from fieldcrypt.cli.migrate.reports import print_plan, print_status, print_verified
 from fieldcrypt.cli.migrations import MigrationArgument, find_migration
 from fieldcrypt.cli.options import JsonOption, YesOption
-from fieldcrypt.cli.output import ask, fail, say
+from fieldcrypt.cli.output import ask, say
 from fieldcrypt.errors import ConfigurationError
-from fieldcrypt.migration import MendsRows, Progress, Sample, StepReport, ValueStatus
+from fieldcrypt.migration import MendsRows, Sample, ValueStatus
 
 __all__ = ["migrate"]
 
 migrate = typer.Typer(name="migrate", help="Encrypt existing data, re-encrypt it, and verify it.", no_args_is_help=True)
-
-_TELL_EVERY = 60.0  # seconds, where there is no terminal
 
 ConfidenceOption = Annotated[
     float | None,
@@ -45,7 +40,7 @@ def plan(
     Exit code 1 if a schema change is needed, or values cannot be read.
     """
     found = find_migration(migration)
-    with _showing("plan", as_json) as tell:
+    with showing("plan", as_json) as tell:
         planned = found.plan(sample=_sample(confidence, share), on_progress=tell)
     print_plan(planned, as_json)
     unread = any(
@@ -82,7 +77,7 @@ def backfill(
     if newer_plaintext and newer_plaintext_of:
         raise typer.BadParameter("--newer-plaintext is for all rows, --newer-plaintext-of for some: use one of them")
     found = find_migration(migration)
-    with _showing("backfill", as_json) as tell:
+    with showing("backfill", as_json) as tell:
         report = found.backfill(
             workers=workers,
             batch=batch,
@@ -92,7 +87,7 @@ def backfill(
             newer_plaintext=newer_plaintext or newer_plaintext_of or False,
             on_progress=tell,
         )
-    _print_report(report, as_json, "backfill")
+    print_step(report, as_json, "backfill")
 
 
 @migrate.command()
@@ -125,7 +120,7 @@ def mend(
         for remark in report.remarks:
             say(remark)
         report = report._replace(remarks=())
-    _print_report(report, as_json, "mend")
+    print_step(report, as_json, "mend")
 
 
 @migrate.command()
@@ -137,7 +132,7 @@ def verify(
 ) -> None:
     """Decrypt all rows, or a sample, and compare. Exit code 1 if any have defects; their keys are shown."""
     found = find_migration(migration)
-    with _showing("verify", as_json) as tell:
+    with showing("verify", as_json) as tell:
         report = found.verify(sample=_sample(confidence, share), on_progress=tell)
     print_verified(report, as_json)
     if report.wrong or report.left:
@@ -168,9 +163,9 @@ def finish(
             ],
             "Nothing was removed.",
         )
-    with _showing("finish", as_json) as tell:
+    with showing("finish", as_json) as tell:
         report = found.finish(batch=batch, stale_plaintext=stale_plaintext, on_progress=tell)
-    _print_report(report, as_json, "finish")
+    print_step(report, as_json, "finish")
 
 
 @migrate.command()
@@ -184,9 +179,9 @@ def undo(
     found = find_migration(migration)
     if not yes:
         ask([f"The encrypted values of {found.name} will be plaintext again."], "Nothing was changed.")
-    with _showing("undo", as_json) as tell:
+    with showing("undo", as_json) as tell:
         report = found.undo(batch=batch, on_progress=tell)
-    _print_report(report, as_json, "undo")
+    print_step(report, as_json, "undo")
 
 
 @migrate.command()
@@ -208,39 +203,3 @@ def _sample(confidence: float | None, share: float) -> Sample | None:
         return None if confidence is None else Sample(confidence, share)
     except ValueError as error:
         raise ConfigurationError(str(error)) from None
-
-
-def _print_report(report: StepReport, as_json: bool, step: str) -> None:
-    print_report(report, as_json, step)
-    if report.failed or not report.complete:
-        raise typer.Exit(1)
-
-
-@contextmanager
-def _showing(step: str, quiet: bool) -> Iterator[Callable[[Progress], None]]:
-    """Show how far a step is: a bar on a terminal, a line per minute elsewhere."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
-    from rich.progress import Progress as Bar
-
-    console = Console(stderr=True, highlight=False)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[pace]}"))
-    shown = _system.monotonic()
-    with Bar(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
-        task = bar.add_task(step, total=None, pace="")
-
-        def tell(progress: Progress) -> None:
-            nonlocal shown
-            if console.is_terminal:
-                left = "" if progress.left is None else f", {progress.left} left"
-                bar.update(
-                    task, completed=progress.done, total=progress.total, pace=f"{progress.rate:,.0f} rows/s{left}"
-                )
-            elif not quiet and _system.monotonic() - shown >= _TELL_EVERY:
-                shown = _system.monotonic()
-                print(progress, file=sys.stderr, flush=True)
-
-        try:
-            yield tell
-        except KeyboardInterrupt:
-            fail("interrupted; what was done stays, run it again to go on", 130)
