@@ -26,7 +26,7 @@ def render_item(kind: str, item: object, autogen_context: AutogenContext) -> str
 
         context.configure(…, render_item=render_item)
 
-    What is rendered is the same whatever database was at hand, and right on each.
+    What is rendered is the same whatever database was at hand, and right on each; arrays of tags are of PostgreSQL.
 
     Args:
         kind: what is to be rendered; only types are, here.
@@ -42,6 +42,9 @@ def render_item(kind: str, item: object, autogen_context: AutogenContext) -> str
         from alembic.autogenerate.render import _repr_type  # here, for those who have no Alembic
 
         return _repr_type(item.storage, autogen_context)
+    if isinstance(item, BlindIndexTag) and item.array:
+        autogen_context.imports.add("from sqlalchemy.dialects import postgresql")
+        return "postgresql.ARRAY(postgresql.BYTEA())"
     prefix = autogen_context.opts["sqlalchemy_module_prefix"] or ""
     dialect, variants = (
         ("oracle", _tag_variants(prefix)) if isinstance(item, BlindIndexTag) else ("mysql", _variants(prefix))

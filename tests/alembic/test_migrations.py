@@ -21,7 +21,8 @@ from sqlalchemy.dialects import mysql, oracle
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from fieldcrypt import Encryptor, LocalKeyProvider, MemoryKeyStore
-from fieldcrypt_sqlalchemy import BlindIndexTag, Encrypted, blind_index, encrypted
+from fieldcrypt.search import Prefixes
+from fieldcrypt_sqlalchemy import BlindIndexTag, Encrypted, IndexedBy, blind_index, encrypted
 from fieldcrypt_sqlalchemy.alembic import render_item
 from tests.alembic.project import MakeProject, tables
 from tests.alembic.project import project as project
@@ -120,6 +121,28 @@ class TestMigrations:
         assert [column["name"] for column in inspect(engine).get_columns("patients")] == ["id", "name"]
         migrations.downgrade()
         assert tables(engine) == set()
+
+    def test_an_array_of_tags_is_made_with_its_gin_index(
+        self, project: MakeProject, database: Database, encryptor: Encryptor
+    ) -> None:
+        """On PostgreSQL; comparing again finds nothing."""
+
+        class Base(DeclarativeBase):
+            pass
+
+        how = IndexedBy("starts", of=Prefixes(2, 4), one_companion=True, accept_leakage=True)
+
+        @encrypted(encryptor, row="id")
+        class Patient(Base):
+            __tablename__ = "patients"
+            id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+            name: Mapped[str] = mapped_column(Encrypted(String, index=how))
+            starts: Mapped[Any] = blind_index(array=True)
+
+        written = project(Base, database("postgresql")).migrate()
+        assert "postgresql.ARRAY(postgresql.BYTEA())" in written
+        assert "postgresql_using='gin'" in written
+        assert "fieldcrypt" not in written
 
     @pytest.mark.parametrize("kind", ["postgresql", "mariadb"])
     def test_a_migration_suits_other_databases(

@@ -184,7 +184,10 @@ def _refuse_shared_names(mapper: Mapper[Any]) -> None:
 
 
 def _spec(cls: type) -> RowSpec | None:
-    return next((_specs[base] for base in cls.__mro__ if base in _specs), None)
+    """Return how a class is decorated, itself or by inheritance; compound indexes of all that it derives from count."""
+    declared = [_specs[base] for base in cls.__mro__ if base in _specs]
+    indexes = {index.companion: index for spec in reversed(declared) for index in spec.indexes}
+    return replace(declared[0], indexes=tuple(indexes.values())) if declared else None
 
 
 def _copied_spec(mapper: Mapper[Any]) -> RowSpec | None:
@@ -211,7 +214,8 @@ def _check(mapper: Mapper[Any], spec: RowSpec) -> None:
         # What a value was bound to has to be known when the attribute is set.
         mapper.get_property_by_column(column).active_history = True  # type: ignore[attr-defined]
     inherits = mapper.inherits
-    if inherits is not None and _spec(inherits.class_) != spec:
+    inherited = None if inherits is None else _spec(inherits.class_)
+    if inherits is not None and (inherited is None or replace(inherited, indexes=spec.indexes) != spec):
         for key, column in inherits.columns.items():
             if isinstance(column.type, Encrypted):
                 raise ConfigurationError(f"{model} inherits {key} from {inherits.class_.__name__}: decorate that")

@@ -1,0 +1,505 @@
+"""Several indexes of a column, and compound indexes: their companions are in step with every write."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+
+import pytest
+from sqlalchemy import (
+    Column,
+    Date,
+    Engine,
+    ForeignKey,
+    Integer,
+    MetaData,
+    Numeric,
+    String,
+    Table,
+    bindparam,
+    event,
+    func,
+    insert,
+    null,
+    select,
+    update,
+)
+from sqlalchemy.dialects import mysql, postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, load_only, mapped_column
+from sqlalchemy.orm.exc import StaleDataError
+
+from fieldcrypt import ConfigurationError, Encryptor, Protection, row_context
+from fieldcrypt.search import Prefixes, domain
+from fieldcrypt_sqlalchemy import (
+    BlindIndexTag,
+    CompoundIndex,
+    Encrypted,
+    IndexedBy,
+    ProtectedColumnError,
+    blind_index,
+    encrypted,
+    seal,
+)
+from tests.conftest import Database
+from tests.support.encryptors import new_encryptor
+
+WHO = CompoundIndex("who_tag", of={"surname": "casefold", "born": None})
+BORN, OTHER_DAY = date(1970, 1, 1), date(1980, 2, 2)
+
+
+def patients(encryptor: Encryptor, indexes: tuple[CompoundIndex, ...] = (WHO,), **columns: Any) -> Any:
+    """A model with an index of a protected and a plain member."""
+
+    class Base(DeclarativeBase):
+        pass
+
+    members = {
+        "__tablename__": "patients",
+        "id": mapped_column(String(10), primary_key=True),
+        "clinic": mapped_column(String(10)),
+        "surname": mapped_column(Encrypted(String)),
+        "note": mapped_column(Encrypted(String)),
+        "born": mapped_column(Date),
+        "who_tag": blind_index(unique=True),
+        **columns,
+    }
+    model = type("Patient", (Base,), members)
+    return encrypted(encryptor, row="id", tenant="clinic", indexes=indexes)(model)
+
+
+class Clinic:
+    """A table with one patient, Meyer, whose companion has to be in step."""
+
+    def __init__(self, engine: Engine, **how: Any) -> None:
+        self.engine, self.encryptor = engine, new_encryptor()
+        self.patient = patients(self.encryptor, **how)
+        self.table = self.patient.__table__
+        self.patient.metadata.create_all(engine)
+        with Session(engine) as session:
+            session.add(self.patient(**self.meyer()))
+            session.commit()
+
+    def meyer(self, **changed: Any) -> dict[str, Any]:
+        return {"id": "1", "clinic": "a", "surname": "Meyer", "note": "n", "born": BORN, **changed}
+
+    def sealed(self, **changed: Any) -> dict[str, Any]:
+        """The values of the patient, sealed with other ones."""
+        return seal(self.patient, self.meyer(**changed))
+
+    def assert_in_step(self) -> list[tuple[Any, ...]]:
+        """Compare each tag with that of the values of its row, and return these."""
+        indexes = WHO.indexes(self.encryptor, "patients", {"surname": str, "born": date})
+        with Session(self.engine) as session:
+            rows = session.scalars(select(self.patient).order_by(self.patient.id)).all()
+            for row in rows:
+                assert {"who_tag": row.who_tag} == indexes.tags({"surname": row.surname, "born": row.born})
+            return [(row.id, row.surname, row.born) for row in rows]
+
+    def upsert(self, names: tuple[str, ...]) -> Any:
+        module: Any = {"sqlite": sqlite, "postgresql": postgresql}.get(self.engine.dialect.name, mysql)
+        statement = module.insert(self.table).values(self.sealed(surname="Mayr", born=OTHER_DAY))
+        if module is mysql:
+            return statement.on_duplicate_key_update({name: statement.inserted[name] for name in names})
+        values = {name: statement.excluded[name] for name in names}
+        return statement.on_conflict_do_update(index_elements=["id"], set_=values)
+
+
+@pytest.fixture
+def clinic(engine: Engine) -> Clinic:
+    """In each kind of database."""
+    return Clinic(engine)
+
+
+@pytest.fixture
+def small(database: Database) -> Clinic:
+    """In SQLite, for what does not depend on the database."""
+    return Clinic(database("sqlite"))
+
+
+def change(**values: Any) -> Callable[[Clinic, Session], None]:
+    """Set attributes of the object."""
+
+    def write(clinic: Clinic, session: Session) -> None:
+        patient = session.get_one(clinic.patient, "1")
+        for name, value in values.items():
+            setattr(patient, name, value)
+
+    return write
+
+
+def replace(clinic: Clinic, session: Session) -> None:
+    """Delete a row, and add another one of its key that has not all of it."""
+    session.delete(session.get_one(clinic.patient, "1"))
+    session.add(clinic.patient(id="1", clinic="a", surname="Mayr"))
+
+
+def change_deferred(clinic: Clinic, session: Session) -> None:
+    """Change an object whose other members were not loaded."""
+    (patient,) = session.scalars(select(clinic.patient).options(load_only(clinic.patient.id)))
+    patient.born = OTHER_DAY
+
+
+WRITES: dict[str, Callable[[Clinic, Session], Any]] = {
+    "protected member": change(surname="Mayr"),
+    "plain member": change(born=OTHER_DAY),
+    "plain member to None": change(born=None),
+    "both": change(surname="Mayr", born=OTHER_DAY),
+    "none of them": change(note="other"),
+    "to another tenant": change(clinic="b"),
+    "to another key": change(id="2", born=OTHER_DAY),
+    "of what was not loaded": change_deferred,
+    "replaced": replace,
+    "merged": lambda c, s: s.merge(c.patient(id="1", clinic="a", surname="MEYER", born=OTHER_DAY)),
+    "added": lambda c, s: s.add_all([c.patient(**c.meyer(id="2", born=OTHER_DAY)), c.patient(id="3", clinic="a")]),
+    "bulk insert": lambda c, s: s.execute(
+        insert(c.patient), [c.sealed(id="2", born=OTHER_DAY), c.sealed(id="3", born=None)]
+    ),
+    "values": lambda c, s: s.execute(insert(c.patient).values(c.sealed(id="2", born=OTHER_DAY))),
+    "values of several": lambda c, s: s.execute(
+        insert(c.table).values([c.sealed(id="2", born=OTHER_DAY), c.sealed(id="3", surname=None)])
+    ),
+    "core rows": lambda c, s: s.connection().execute(insert(c.table), [c.sealed(id="2", born=OTHER_DAY)]),
+    "core without protected members": lambda c, s: s.connection().execute(
+        insert(c.table).values(id="2", clinic="a", born=BORN)
+    ),
+    "bulk update": lambda c, s: s.execute(update(c.patient), [c.sealed(surname="Mayr")]),
+    "update": lambda c, s: s.execute(update(c.patient).values(surname=c.sealed()["surname"], born=OTHER_DAY)),
+    "core update with parameters": lambda c, s: s.connection().execute(
+        update(c.table), {"surname": c.sealed(surname="Mayr")["surname"], "born": OTHER_DAY}
+    ),
+    "update of a member to None": lambda c, s: s.execute(update(c.patient).values(born=None)),
+    "upsert": lambda c, s: s.execute(c.upsert(("id", "clinic", "surname", "note", "born"))),
+    "NULL of SQL": lambda c, s: s.execute(insert(c.table).values({**c.sealed(id="2"), "born": null()})),
+}
+
+REFUSED: dict[str, tuple[Callable[[Clinic], Any], str]] = {
+    "a plain member": (lambda c: update(c.patient).values(born=OTHER_DAY), "set all of them.*Without surname"),
+    "a protected member": (
+        lambda c: update(c.patient).values(surname=c.sealed(surname="Mayr")["surname"]),
+        "set all of them.*Without born",
+    ),
+    "an expression": (
+        lambda c: update(c.patient).values(surname=c.sealed()["surname"], born=func.now()),
+        "born takes a plain value",
+    ),
+    "by an alias": (lambda c: update(c.table.alias("p")).values(born=OTHER_DAY), "alias or copy"),
+    "the tag alone": (lambda c: update(c.patient).values(who_tag=None), "cannot be written alone"),
+    "a copied tag": (
+        lambda c: insert(c.table).from_select(
+            ["id", "clinic", "who_tag"], select(c.table.c.note.is_(None), c.table.c.clinic, c.table.c.who_tag)
+        ),
+        "cannot be written alone",
+    ),
+    "an upsert of one": (lambda c: c.upsert(("id", "clinic", "born")), "excluded"),
+    "within another statement": (
+        lambda c: select(update(c.table).values(born=OTHER_DAY).returning(c.table.c.id).cte("u")),
+        "within another one",
+    ),
+}
+
+
+class TestCompounds:
+    @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
+    def test_every_write_of_a_member_takes_the_tag_along(
+        self, clinic: Clinic, write: Callable[[Clinic, Session], Any]
+    ) -> None:
+        """Each row's tag is that of its members, and NULL if one is missing."""
+        with Session(clinic.engine) as session:
+            write(clinic, session)
+            session.commit()
+        assert clinic.assert_in_step()
+
+    @pytest.mark.parametrize(("statement", "why"), REFUSED.values(), ids=REFUSED)
+    def test_what_would_leave_a_wrong_tag_is_refused(
+        self, small: Clinic, statement: Callable[[Clinic], Any], why: str
+    ) -> None:
+        """Before anything is sent, and without a value in the message."""
+        with Session(small.engine) as session, pytest.raises(ProtectedColumnError, match=why) as caught:
+            session.execute(statement(small))
+        assert "1980" not in str(caught.value)
+        assert small.assert_in_step() == [("1", "Meyer", BORN)]
+
+    @pytest.mark.parametrize(
+        ("mine", "theirs"),
+        [({"surname": "Mayr"}, {"born": OTHER_DAY}), ({"born": OTHER_DAY}, {"surname": "Mayr"}),
+         ({"surname": "Mayr"}, {"born": None}), ({"born": None}, {"surname": "Mayr"})],
+    )  # fmt: skip
+    def test_an_object_is_not_written_over_a_member_that_was_changed_meanwhile(
+        self, clinic: Clinic, mine: dict[str, Any], theirs: dict[str, Any]
+    ) -> None:
+        """Its tag would be of two members that the row does not have together."""
+        with Session(clinic.engine) as session:
+            change(**mine)(clinic, session)
+            with Session(clinic.engine) as other, session.no_autoflush:
+                change(**theirs)(clinic, other)
+                other.commit()
+            with pytest.raises(StaleDataError):
+                session.commit()
+        clinic.assert_in_step()
+
+    def test_a_tag_is_nobodys_secret_while_it_is_written(self, small: Clinic) -> None:
+        """What stands in an object before the flush is no plaintext, pickled or shown; after it, it is the tag."""
+        with Session(small.engine, expire_on_commit=False) as session:
+            patient = session.get_one(small.patient, "1")
+            seen: list[Any] = []
+            event.listen(small.engine, "before_cursor_execute", lambda *_: seen.append(patient.__dict__["who_tag"]))
+            patient.surname = "Mayr"
+            session.commit()
+            pending = seen[-1]
+            assert "Mayr" not in repr(pending)
+            assert b"Mayr" not in pickle.dumps(pending)
+            assert pickle.loads(pickle.dumps(pending)) == patient.__dict__["who_tag"] == pending.tag
+            assert type(patient.who_tag).__name__ == "Tag"
+
+    def test_a_flush_that_fails_leaves_the_tag_alone(self, small: Clinic) -> None:
+        """The object is as it was before."""
+        with Session(small.engine) as session:
+            patient = small.patient(**small.meyer(id="2"))
+            session.add(patient)
+            with pytest.raises(IntegrityError, match="who_tag"):  # it is unique
+                session.flush()
+            assert type(patient.__dict__["who_tag"]).__name__ == "Tag"
+
+    def test_a_default_of_a_plain_member_is_tagged(self, database: Database) -> None:
+        """A constant or a function, however the row comes."""
+        for default in (OTHER_DAY, lambda: OTHER_DAY):
+            clinic = Clinic(database("sqlite"), born=mapped_column(Date, default=default))
+            with Session(clinic.engine) as session:
+                session.add(clinic.patient(id="2", clinic="a", surname="Ott"))
+                session.flush()
+                values = {"id": "3", "clinic": "a", "surname": "Uhl"}
+                session.execute(insert(clinic.patient), [seal(clinic.patient, values)])
+                session.commit()
+            assert clinic.assert_in_step()[1:] == [("2", "Ott", OTHER_DAY), ("3", "Uhl", OTHER_DAY)]
+            clinic.patient.metadata.drop_all(clinic.engine)
+
+    @pytest.mark.parametrize("tag", [{}, {"per_tenant": True}, {"partitions": 4}])
+    def test_tags_of_tenants_and_rows_follow_a_row_that_moves(self, database: Database, tag: dict[str, Any]) -> None:
+        """Also those of members that do not change."""
+        how = CompoundIndex("who_tag", of={"surname": None, "born": None}, **tag)
+        clinic = Clinic(database("sqlite"), indexes=(how,), who_tag=blind_index())
+        with Session(clinic.engine) as session:
+            change(id="2", clinic="b")(clinic, session)
+            session.commit()
+            (patient,) = session.scalars(select(clinic.patient))
+            made = how.indexes(clinic.encryptor, "patients", {"surname": str, "born": date})
+            values = {"surname": "Meyer", "born": BORN}
+            assert {"who_tag": patient.who_tag} == made.tags(values, tenant="b", row=row_context("2"))
+
+    def test_parts_of_members_are_indexed_with_the_tenant(self, database: Database) -> None:
+        """The tenant and the domain of an address, for one."""
+        how = CompoundIndex("who_tag", of={"clinic": None, "surname": domain()})
+        clinic = Clinic(database("sqlite"), indexes=(how,), who_tag=blind_index())
+        with Session(clinic.engine) as session:
+            change(surname="ann@example.org")(clinic, session)
+            session.add(clinic.patient(id="2", clinic="a", surname="bob@example.org"))
+            session.add(clinic.patient(id="3", clinic="b", surname="eve@example.org"))
+            session.add(clinic.patient(id="4", clinic="b", surname="nobody"))
+            session.commit()
+            tags = list(session.scalars(select(clinic.patient.who_tag).order_by(clinic.patient.id)))
+        assert tags[0] == tags[1] != tags[2] is not None
+        assert tags[3] is None
+
+    @pytest.mark.parametrize(
+        ("how", "columns", "why"),
+        [
+            (WHO, {"born": mapped_column(Date, server_default="2000-01-01")}, "made, or changed"),
+            (WHO, {"born": mapped_column(Date, onupdate=date.today)}, "made, or changed"),
+            (WHO, {"born": mapped_column(Numeric(8, 2))}, "who_tag"),
+            (WHO, {"who_tag": mapped_column(String(16))}, "not a blind index column"),
+            (CompoundIndex("who_tag", of={"surname": None, "age": None}), {}, "no attribute of it"),
+            (CompoundIndex("who_tag", of={"clinic": None, "born": None}), {}, "no encrypted member"),
+            (CompoundIndex("tag", of={"surname": None, "born": None}), {}, "no such column"),
+            (CompoundIndex("who_tag", of={"surname": None, "born": None}, partitions=2), {}, "cannot be unique"),
+            (CompoundIndex("who_tag", of={"surname": None, "born": None}, tag_size=4), {}, "cannot be unique"),
+            (CompoundIndex("who_tag", of={"surname": None, "born": "casefold"}), {}, "normaliser"),
+        ],
+    )
+    def test_a_compound_that_could_not_be_kept_in_step_is_refused(
+        self, how: CompoundIndex, columns: dict[str, Any], why: str
+    ) -> None:
+        """When the model is declared."""
+        with pytest.raises((ConfigurationError, TypeError), match=why):
+            patients(Encryptor(), (how,), **columns)
+
+    def test_tags_per_tenant_need_a_tenant(self) -> None:
+        """Nothing else says whose the row is."""
+
+        class Base(DeclarativeBase):
+            pass
+
+        with pytest.raises(ConfigurationError, match=r"who_tag has tags per tenant"):
+
+            @encrypted(Encryptor(), row="id", indexes=[CompoundIndex("who_tag", of=WHO.of, per_tenant=True)])
+            class Patient(Base):
+                __tablename__ = "patients"
+                id: Mapped[str] = mapped_column(String(10), primary_key=True)
+                surname: Mapped[str | None] = mapped_column(Encrypted(String))
+                born: Mapped[date | None]
+                who_tag: Mapped[bytes | None] = blind_index()
+
+    def test_members_in_joined_tables_are_of_one_table(self, database: Database) -> None:
+        """A class that inherits keeps the tags of its parent's table in step; members of two tables are refused."""
+
+        class Base(DeclarativeBase):
+            pass
+
+        encryptor = new_encryptor()
+
+        @encrypted(encryptor, row="id", indexes=[WHO])
+        class Person(Base):
+            __tablename__ = "people"
+            id: Mapped[str] = mapped_column(String(10), primary_key=True)
+            kind: Mapped[str] = mapped_column(String(10))
+            surname: Mapped[str | None] = mapped_column(Encrypted(String))
+            born: Mapped[date | None]
+            who_tag: Mapped[bytes | None] = blind_index()
+            __mapper_args__ = {"polymorphic_on": "kind", "polymorphic_identity": "person"}  # noqa: RUF012
+
+        room = CompoundIndex("room_tag", of={"ward": None, "room": None})
+
+        @encrypted(encryptor, row="id", indexes=[room])
+        class Nurse(Person):
+            __tablename__ = "nurses"
+            id: Mapped[str] = mapped_column(ForeignKey("people.id"), primary_key=True)
+            ward: Mapped[str | None] = mapped_column(Encrypted(String))
+            room: Mapped[str | None] = mapped_column(String(10))
+            room_tag: Mapped[bytes | None] = blind_index()
+            __mapper_args__ = {"polymorphic_identity": "nurse"}  # noqa: RUF012
+
+        engine = database("sqlite")
+        Base.metadata.create_all(engine)
+        made = WHO.indexes(encryptor, "people", {"surname": str, "born": date})
+        with Session(engine) as session:
+            nurse = Nurse(id="1", surname="Meyer", born=BORN, ward="w", room="1")
+            session.add(nurse)
+            session.commit()
+            nurse.born, nurse.room = OTHER_DAY, "2"
+            session.commit()
+            assert {"who_tag": nurse.who_tag} == made.tags({"surname": "Meyer", "born": OTHER_DAY})
+            of_room = room.indexes(encryptor, "nurses", {"ward": str, "room": str})
+            assert {"room_tag": nurse.room_tag} == of_room.tags({"ward": "w", "room": "2"})
+        with pytest.raises(ConfigurationError, match="in several tables"):
+
+            @encrypted(encryptor, row="id", indexes=[CompoundIndex("b", of={"surname": None, "shift": None})])
+            class Doctor(Person):
+                __tablename__ = "doctors"
+                id: Mapped[str] = mapped_column(ForeignKey("people.id"), primary_key=True)
+                shift: Mapped[str | None]
+                b: Mapped[bytes | None] = blind_index()
+                __mapper_args__ = {"polymorphic_identity": "doctor"}  # noqa: RUF012
+
+
+class TestSeveralIndexes:
+    def test_an_index_that_needs_the_row_needs_a_decorated_model(self) -> None:
+        """Its tags depend on the row, which nobody else knows."""
+
+        class Base(DeclarativeBase):
+            pass
+
+        class Patient(Base):
+            __tablename__ = "patients"
+            id: Mapped[int] = mapped_column(primary_key=True)
+            email: Mapped[str] = mapped_column(Encrypted(String, Encryptor(), index=IndexedBy("tag", partitions=4)))
+            tag: Mapped[bytes | None] = blind_index()
+
+        with pytest.raises(ConfigurationError, match=r"Patient\.email has tags that depend on the row"):
+            Patient()
+
+    def test_a_core_table_has_several_indexes(self, engine: Engine) -> None:
+        """Each has the tags of all rows, with a statement of many as with one."""
+        encryptor = new_encryptor()
+        indexes = [IndexedBy("mail_tag", normaliser="casefold"), IndexedBy("domain_tag", of=domain())]
+        table = Table(
+            "patients",
+            MetaData(),
+            Column("id", Integer, primary_key=True, autoincrement=False),
+            Column("mail", Encrypted(String, encryptor, index=indexes)),
+            Column("mail_tag", BlindIndexTag(), index=True),
+            Column("domain_tag", BlindIndexTag(), index=True),
+        )
+        table.create(engine)
+        with engine.begin() as connection:
+            connection.execute(insert(table), [{"id": 1, "mail": "Ann@x.org"}, {"id": 2, "mail": "nobody"}])
+            connection.execute(insert(table).values(id=3, mail="Ann@y.org"))
+            connection.execute(update(table).where(table.c.id == 3).values(mail="Bob@X.org"))
+            connection.execute(update(table).where(table.c.id == bindparam("n")).values(mail=bindparam("m")),
+                               [{"n": 2, "m": "no@z.org"}])  # fmt: skip
+            made = Protection(str, index=indexes).field_indexes(encryptor, "patients.mail", str)
+            for _, mail, *tags in connection.execute(select(table)):
+                assert dict(zip(("mail_tag", "domain_tag"), tags, strict=True)) == made.tags(mail)
+
+    def test_an_array_has_the_tags_of_all_levels(self, database: Database) -> None:
+        """On PostgreSQL, in a column with a GIN index."""
+        encryptor, how = (
+            new_encryptor(),
+            IndexedBy("starts", of=Prefixes(2, 4), one_companion=True, accept_leakage=True),
+        )
+        patient = _with_array(encryptor, how)
+        engine = database("postgresql")
+        patient.metadata.create_all(engine)
+        with Session(engine) as session:
+            session.add_all([patient(id="1", surname="Mey"), patient(id="2", surname=None)])
+            session.commit()
+            first, second = session.scalars(select(patient).order_by(patient.id))
+            made = Protection(str, index=how).field_indexes(encryptor, "patients.surname", str)
+            assert list(first.starts) == made.tags("Mey", row=row_context("1"))["starts"]
+            assert second.starts is None
+            first.surname = "Meyer"
+            session.commit()
+            assert list(first.starts) == made.tags("Meyer", row=row_context("1"))["starts"]
+            definition = session.connection().exec_driver_sql(
+                "SELECT indexdef FROM pg_indexes WHERE indexname = 'ix_patients_starts'"
+            )
+            assert "USING gin (starts)" in definition.scalars().one()
+
+    @pytest.mark.parametrize("kind", ["sqlite", "mariadb"])
+    def test_an_array_is_refused_where_there_are_none(self, database: Database, kind: str) -> None:
+        """When the table is created."""
+        how = IndexedBy("starts", of=Prefixes(2, 4), one_companion=True, accept_leakage=True)
+        patient = _with_array(Encryptor(), how)
+        with pytest.raises(ConfigurationError, match=r"patients\.starts is an array of tags, which PostgreSQL alone"):
+            patient.metadata.create_all(database(kind))
+
+    @pytest.mark.parametrize(
+        ("how", "array", "why"),
+        [
+            (IndexedBy("starts", of=Prefixes(2, 4), one_companion=True, accept_leakage=True), False, r"array=True"),
+            (IndexedBy("starts"), True, r"starts = blind_index\(\)"),
+        ],
+    )
+    def test_an_index_and_its_companion_agree_on_arrays(self, how: IndexedBy, array: bool, why: str) -> None:
+        """The message says how to declare it."""
+        with pytest.raises(ConfigurationError, match=why):
+            _with_array(Encryptor(), how, array)()
+
+    @pytest.mark.parametrize("how", [IndexedBy("tag", partitions=2), IndexedBy("tag", tag_size=8)])
+    def test_what_is_not_one_tag_a_value_is_not_unique(self, how: IndexedBy) -> None:
+        """Other values have the same tag, or equal ones another."""
+        columns = {"surname": mapped_column(Encrypted(String, index=how)), "tag": blind_index(unique=True)}
+        model = patients(Encryptor(), (), **columns)
+        with pytest.raises(ConfigurationError, match="'tag' cannot be unique"):
+            model()
+
+    def test_a_type_from_before_arrays_is_unpickled(self) -> None:
+        """It has one tag."""
+        old = BlindIndexTag()
+        del old.__dict__["array"]
+        assert pickle.loads(pickle.dumps(old)).array is False
+
+
+def _with_array(encryptor: Encryptor, how: IndexedBy, array: bool = True) -> Any:
+    class Base(DeclarativeBase):
+        pass
+
+    @encrypted(encryptor, row="id")
+    class Patient(Base):
+        __tablename__ = "patients"
+        id: Mapped[str] = mapped_column(String(10), primary_key=True)
+        surname: Mapped[str | None] = mapped_column(Encrypted(String, index=how))
+        starts: Mapped[Any] = blind_index(array=array)
+
+    return Patient
