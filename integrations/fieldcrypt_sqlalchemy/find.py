@@ -142,8 +142,8 @@ def _narrowed(statement: Any, entity: Any) -> tuple[Any, list[_Comparison]]:
 
 def _limited_error() -> ProtectedColumnError:
     return ProtectedColumnError(
-        "find cannot take a statement with limit(), offset() or group_by(): the database would apply them before rows "
-        "are decrypted, compared and sorted. Give find(…, limit=…), and slice or group the list that it returns"
+        "find cannot take limit(), offset() or group_by(): the database would apply them before rows are decrypted, "
+        "compared and sorted. Leave them out: there is find(…, limit=…), and slice or group the list that it returns"
     )
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import DeclarativeBase
 
 from fieldcrypt import Encryptor
 from fieldcrypt.search import Prefixes, Range, Suffixes, domain, last
-from fieldcrypt_sqlalchemy import BlindIndexTag, Encrypted, IndexedBy, encrypted
+from fieldcrypt_sqlalchemy import BlindIndexTag, CompoundIndex, Encrypted, IndexedBy, encrypted
 
 INDEXES: dict[str, list[IndexedBy]] = {  # of each column; of each kind one that is exact, and of most one that is not
     "surname": [
@@ -38,6 +38,12 @@ INDEXES: dict[str, list[IndexedBy]] = {  # of each column; of each kind one that
         )
     ],
 }
+COMPOUNDS = [
+    CompoundIndex("who_tag", of={"surname": "casefold", "born": None}),
+    CompoundIndex(
+        "place_tag", of={"clinic": None, "email": domain()}, per_tenant=True, tag_size=1, accept_leakage=True
+    ),
+]
 TYPES: dict[str, Any] = {"surname": String, "ssn": String, "email": String, "born": Date, "owed": Numeric}
 
 
@@ -64,7 +70,9 @@ def people(encryptor: Encryptor, *, arrays: bool = False) -> Any:
         for index in own:
             for companion in index.companions:
                 columns[companion] = Column(BlindIndexTag(array=index.one_companion), index=True)
-    return encrypted(encryptor, row="id", tenant="clinic")(type("Person", (Base,), columns))
+    for compound in COMPOUNDS:
+        columns[compound.companion] = Column(BlindIndexTag(), index=True)
+    return encrypted(encryptor, row="id", tenant="clinic", indexes=COMPOUNDS)(type("Person", (Base,), columns))
 
 
 def _arrayed(index: IndexedBy) -> IndexedBy:

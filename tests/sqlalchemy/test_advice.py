@@ -32,7 +32,7 @@ class TestExpressions:
             (lambda column: column < ANN, "<"),
             (lambda column: column == ANN, "=="),
             (lambda column: column.not_in([ANN]), "NOT IN"),
-            (lambda column: column.desc(), "ORDER BY … DESC"),
+            (lambda column: column.nulls_first(), "ORDER BY … NULLS FIRST"),
             (lambda column: column.distinct(), "DISTINCT"),
         ],
     )

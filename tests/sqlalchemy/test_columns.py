@@ -375,7 +375,7 @@ class TestRefusals:
             lambda c: c + "x",
             lambda c: "x" + c,
             lambda c: c.concat("x"),
-            lambda c: c.desc(),
+            lambda c: c.nulls_last(),
             lambda c: c.collate("C"),
             lambda c: c == func.lower("x"),
             lambda c: c.is_(True),

@@ -48,8 +48,6 @@ _SPELT: dict[Any, str] = {
     operators.concat_op: "||",
     operators.in_op: "IN",
     operators.is_: "IS",
-    operators.asc_op: "ORDER BY … ASC",
-    operators.desc_op: "ORDER BY … DESC",
     operators.nulls_first_op: "ORDER BY … NULLS FIRST",
     operators.nulls_last_op: "ORDER BY … NULLS LAST",
 }  # others by their names, which say it: LIKE, BETWEEN, DISTINCT

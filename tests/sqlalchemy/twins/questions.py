@@ -36,13 +36,16 @@ class Questions:
         person: the protected model.
         twin: the table without protection.
         dialect: of both.
+        known: the people there are, by number.
     """
 
-    def __init__(self, random: Random, person: Any, twin: Table, dialect: Dialect) -> None:
-        self._random, self._person, self._twin, self._dialect = random, person, twin, dialect
+    def __init__(
+        self, random: Random, person: Any, twin: Table, dialect: Dialect, known: dict[int, dict[str, Any]]
+    ) -> None:
+        self._random, self._person, self._twin, self._dialect, self._known = random, person, twin, dialect, known
         self._exact = [self._surname, self._beginning, self._ending, self._ssn, self._last4, self._born, self._null]
-        self._exact += [self._ward]
-        self._inexact = [self._email, self._domain, self._owed, self._long_beginning, self._long_ending]
+        self._exact += [self._ward, self._who]
+        self._inexact = [self._email, self._domain, self._owed, self._long_beginning, self._long_ending, self._place]
 
     def exact(self, depth: int = 2) -> Asked:
         """Return a condition that may stand anywhere."""
@@ -187,6 +190,18 @@ class Questions:
             return Asked(low < column, low < plain, f"{low} < {spelt}", is_exact)
         name = {"<": "__lt__", "<=": "__le__", ">": "__gt__", ">=": "__ge__"}[how]
         return Asked(getattr(column, name)(low), getattr(plain, name)(low), f"{spelt} {how} {low}", is_exact)
+
+    def _who(self) -> Asked:
+        someone = self._random.choice(list(self._known.values()))
+        name, day = (someone["surname"] or "a").swapcase(), someone["born"] or self.day()
+        protected = self._person.who_tag.equals(born=day, surname=name)
+        return Asked(protected, self._twin.c.who == f"{name.casefold()}:{day}", f"equals({name!r}, {day})")
+
+    def _place(self) -> Asked:
+        clinic, mail = self._random.choice(CLINICS), self._random.choice(["c@x.org", "c@y.net"])
+        protected = of_tenant(self._person.place_tag, clinic).equals(clinic=clinic, email=mail)
+        place = f"{clinic}:{mail[2:]}"
+        return Asked(protected, self._twin.c.place == place, f"equals({place!r})", False)
 
     def _null(self) -> Asked:
         name = self._random.choice(["surname", "ssn", "email", "born"])
