@@ -15,7 +15,15 @@ from pynamodb.models import Model
 from pynamodb.transactions import TransactGet, TransactWrite
 
 from fieldcrypt import FieldcryptError
-from fieldcrypt_pynamodb import BlindIndexAttribute, EncryptedAttribute, encrypted
+from fieldcrypt.search import Prefixes, Range, last
+from fieldcrypt_pynamodb import (
+    BlindIndexAttribute,
+    BlindIndexSetAttribute,
+    CompoundIndex,
+    EncryptedAttribute,
+    IndexedBy,
+    encrypted,
+)
 from tests.dynamodb.confidential import shown
 from tests.support.dynamodb import FIRST, DynamoDb
 from tests.support.encryptors import new_encryptor
@@ -26,7 +34,8 @@ SSN, PHONE, STREET, OTHER, NOTE, IBAN = (
     *("pneumothorax", "DE02120300000000202051"),
 )
 BALANCE = 35005017
-CONFIDENTIAL = (SSN, PHONE, STREET, OTHER, NOTE, IBAN, str(BALANCE))
+END, BEGINNING = "05-1120", "212-555"
+CONFIDENTIAL = (SSN, PHONE, STREET, OTHER, NOTE, IBAN, str(BALANCE), END, BEGINNING)
 
 
 class Card(MapAttribute[Any, Any]):
@@ -46,20 +55,52 @@ class BySsn(GlobalSecondaryIndex[Any]):
     tag = BlindIndexAttribute(hash_key=True)
 
 
+class ByEnd(GlobalSecondaryIndex[Any]):
+    class Meta:
+        index_name = "by-end"
+        projection = AllProjection()
+
+    end = BlindIndexAttribute(hash_key=True)
+
+
+class ByBoth(GlobalSecondaryIndex[Any]):
+    class Meta:
+        index_name = "by-both"
+        projection = AllProjection()
+
+    both = BlindIndexAttribute(hash_key=True)
+
+
 @pytest.fixture(params=[None, "owner"], ids=["without tenants", "with tenants"])
 def model(request: pytest.FixtureRequest, moto: DynamoDb, secrets: Secrets) -> Any:
     secrets.add(*CONFIDENTIAL, BALANCE)
 
-    @encrypted(new_encryptor(), tenant=request.param, fields="patients")
+    together = [CompoundIndex("both", of={"ssn": None, "phone": None})]
+
+    @encrypted(new_encryptor(), tenant=request.param, fields="patients", indexes=together)
     class Patient(Model):
         Meta = moto.meta("patients")
         id = UnicodeAttribute(hash_key=True)
         owner = UnicodeAttribute()
         ward = UnicodeAttribute(null=True)
         size = NumberAttribute(null=True)
-        ssn = EncryptedAttribute(UnicodeAttribute(null=True), index="tag")
+        ssn = EncryptedAttribute(UnicodeAttribute(null=True), index=["tag", IndexedBy("end", of=last(7))])
         tag = BlindIndexAttribute(null=True)
+        end = BlindIndexAttribute(null=True)
         by_ssn = BySsn()
+        by_end = ByEnd()
+        phone = EncryptedAttribute(
+            UnicodeAttribute(null=True), index=IndexedBy("begin", of=Prefixes(6, 7), accept_leakage=True)
+        )
+        begin_6 = BlindIndexAttribute(null=True)
+        begin_7 = BlindIndexAttribute(null=True)
+        both = BlindIndexAttribute(null=True)
+        by_both = ByBoth()
+        worth = EncryptedAttribute(
+            NumberAttribute(null=True),
+            index=IndexedBy("worths", of=Range(0, 10**8), accept_leakage=True, one_companion=True),
+        )
+        worths = BlindIndexSetAttribute(null=True)
         balance = EncryptedAttribute(NumberAttribute(null=True))
         notes = EncryptedAttribute(JSONAttribute(null=True))
         address: Any = EncryptedAttribute(Address(null=True))
@@ -71,7 +112,14 @@ def model(request: pytest.FixtureRequest, moto: DynamoDb, secrets: Secrets) -> A
 
 
 def patient(model: Any, id: str = "1") -> Any:
-    own = {"ssn": SSN, "balance": BALANCE, "notes": {"diagnosis": NOTE}, "address": Address(street=STREET)}
+    own = {
+        "ssn": SSN,
+        "phone": PHONE,
+        "worth": BALANCE,
+        "balance": BALANCE,
+        "notes": {"diagnosis": NOTE},
+        "address": Address(street=STREET),
+    }
     return model(id, owner="north", ward="x", card=Card(iban=IBAN, bank="b"), cards=[Card(iban=IBAN)], **own)
 
 
@@ -108,14 +156,23 @@ ANSWERED: list[Callable[[Any], Any]] = [
     lambda m: list(m.scan(m.ssn.is_in(SSN, PHONE) & (m.ward == "x"))),
     lambda m: list(m.query("1", filter_condition=m.ssn == SSN)),
     lambda m: list(m.by_ssn.query(SSN)),
+    lambda m: list(m.by_end.query(END)),
+    lambda m: list(m.scan((m.ssn.part("end") == END) | m.ssn.part("last 7").is_in(END, PHONE))),
+    lambda m: list(m.scan(m.ssn.endswith(SSN) & m.phone.startswith(PHONE))),
+    lambda m: list(m.scan(~m.phone.startswith(BEGINNING))),
+    lambda m: list(m.scan(m.worth.between(BALANCE, BALANCE + 5))),
+    lambda m: list(m.scan((m.worth < BALANCE) & (m.worth >= BALANCE))),
+    lambda m: list(m.by_both.query({"ssn": SSN, "phone": PHONE})),
+    lambda m: list(m.scan(m.both.equals(ssn=SSN, phone=PHONE))),
     lambda m: list(m.scan(attributes_to_get=["ssn", "id", "owner"])),
-    lambda m: m.get("1").update([m.ssn.set(PHONE), m.balance.set(BALANCE), m.size.set(2)]),
+    lambda m: m.get("1").update([m.ssn.set(PHONE), m.phone.set(PHONE), m.balance.set(BALANCE), m.size.set(2)]),
+    lambda m: m.get("1").update([m.worth.set(BALANCE), m.phone.remove()]),
     lambda m: m.get("1").update([m.notes.set({"diagnosis": NOTE}), m.address.set(Address(street=OTHER))]),
     lambda m: m.get("1").update([m.ward.set("x")], condition=m.ssn == SSN),
     batch,
     got_in_transaction,
     lambda m: in_transaction(m, lambda t: t.save(patient(m))),
-    lambda m: in_transaction(m, lambda t: t.update(m.get("1"), [m.ssn.set(PHONE)], condition=m.ssn == SSN)),
+    lambda m: in_transaction(m, lambda t: t.update(m.get("1"), [m.worth.set(BALANCE)], condition=m.ssn == SSN)),
     lambda m: in_transaction(m, lambda t: t.delete(m.get("1"), condition=m.ssn == SSN)),
 ]
 # Refused, or encrypted; `update`, condition and filter each.
@@ -125,6 +182,7 @@ UPDATES: list[Callable[[Any], Any]] = [
     lambda m: m.balance.add(BALANCE),
     lambda m: m.balance.set(m.balance + BALANCE),
     lambda m: m.ssn.set(m.ssn | PHONE),
+    lambda m: m.ssn.set(PHONE),
     lambda m: m.notes.set(m.notes | {"diagnosis": NOTE}),
     lambda m: m.ssn.set(BALANCE),
     lambda m: m.address.street.set(OTHER),
@@ -143,6 +201,15 @@ UPDATES: list[Callable[[Any], Any]] = [
 ]
 CONDITIONS: list[Callable[[Any], Any]] = [
     lambda m: m.ssn.startswith(SSN),
+    lambda m: m.phone.startswith(PHONE),
+    lambda m: m.phone == PHONE,
+    lambda m: m.worth.between(SSN, PHONE),
+    lambda m: m.worth < 10 * BALANCE,
+    lambda m: m.both.equals(ssn=SSN),
+    lambda m: m.both.equals(ssn=SSN, phone=BALANCE),
+    lambda m: m.both.equals(ssn=SSN, phone=PHONE, street=STREET),
+    lambda m: m.end == END,
+    lambda m: m.worths.contains(END),
     lambda m: m.ssn.contains(SSN),
     lambda m: m.ssn > SSN,
     lambda m: m.balance.between(BALANCE, BALANCE),
@@ -168,6 +235,9 @@ TRIED = [
     *(lambda m, of=of: m.get("1").delete(of(m)) for of in CONDITIONS),
     *(lambda m, of=of: in_transaction(m, lambda t: t.condition_check(m, "1", condition=of(m))) for of in CONDITIONS),
     lambda m: list(m.query("1", m.ssn == SSN)),
+    lambda m: list(m.by_end.query(m.phone.startswith(PHONE))),
+    lambda m: list(m.by_both.query(SSN)),
+    lambda m: m("1", owner="north", worth=10 * BALANCE).save(),
     lambda m: m("1", owner="north", ssn=BALANCE, notes=object()).save(),
     lambda m: m("1", owner="north", tag=SSN).save(),
     lambda m: m("1", owner="north", card={"iban": IBAN}).save(),
