@@ -16,6 +16,9 @@ from fieldcrypt import Encryptor, row_context
 __all__ = ["Answered", "ask_all", "decrypted_all", "insert_costs"]
 
 
+_LETTERS = 4  # of the surnames that are asked for, so that there is a prefix
+
+
 class Answered(NamedTuple):
     """What questions of one kind took.
 
@@ -52,7 +55,8 @@ def ask_all(
 ) -> Iterator[Answered]:
     """Ask about the same people, drawn from the rows, by every kind."""
     dice = random.Random(8)
-    asked = [person for at in range(questions) for _, person in rows(known, *_one(dice.randrange(count)))]
+    drawn = (person for at in range(10 * questions) for _, person in rows(known, *_one(dice.randrange(count))))
+    asked = [person for person in drawn if len(person.surname) >= _LETTERS][:questions]
     for kind in KINDS:
         yield _ask(connection, encryptor, kind, asked)
         advance(1 / len(KINDS))

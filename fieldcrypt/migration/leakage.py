@@ -46,7 +46,7 @@ class _Values:
             return
         values = {}
         for field, cell in cells:
-            if field.indexes is not None:
+            if field.indexes:
                 self.fields.setdefault(field.name, field)
                 values[field.name] = self._value(field, cell, place)
         self.rows.append((values, place))
@@ -70,8 +70,10 @@ class _Values:
         contexts = [place.context for _, place in self.rows]
         tenants = [place.tenant for _, place in self.rows]
         for name, field in self.fields.items():
-            assert field.indexes is not None  # noqa: S101 (for mypy)
-            yield SampledField(name, field.indexes, [values.get(name) for values, _ in self.rows], contexts, tenants)
+            own = [values.get(name) for values, _ in self.rows]
+            for convert, indexes in field.indexes:
+                indexed = [None if value is None else convert(value) for value in own]
+                yield SampledField(name, indexes, indexed, contexts, tenants)
 
 
 def leakage_by_part(

@@ -158,6 +158,7 @@ class _Attribute:
         self.context, self.accepted = context, attribute.protection.accepted
         # Alike in classes that inherit it.
         self.declared = (self.name, field.name, str(field), self.pad, str(self.context), str(attribute.indexes))
+        self.indexes = () if tagger is None else tagger.groups
         self.indexed = () if tagger is None else attribute.indexes
         self._stored_as = {} if tagger is None else tagger.stored_as
         self.companions = tuple(self._stored_as.values())

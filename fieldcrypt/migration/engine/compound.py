@@ -78,7 +78,7 @@ class CompoundField(TagsAlone):
     ) -> None:
         self.name = self.stored_name = how.companion
         self.how, self.members = how, members
-        self.indexes = self._indexes = indexes
+        self._indexes, self.indexes = indexes, ((convert, indexes),)
         self._convert, self._stored_as, self._as_stored = convert, stored_as, as_stored
         self.tag_names = tuple(stored_as.get(name, name) for name in how.companions)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
@@ -140,7 +140,7 @@ class ProtectedField(Protocol):
         tag_names: its companions, where its tags are written; none if it is not searchable.
         plain_name: where the plaintext is that it is filled from; None if it is migrated in place.
         is_compound: True if it has tags alone, of the values of other fields (see `CompoundField`).
-        indexes: which make its tags; None if it is not searchable.
+        indexes: which make its tags, each behind what makes its values of the field's; empty if it is not searchable.
     """
 
     name: str
@@ -148,7 +148,7 @@ class ProtectedField(Protocol):
     tag_names: tuple[str, ...] = ()
     plain_name: str | None = None
     is_compound: bool = False
-    indexes: FieldIndexes | None = None
+    indexes: Sequence[tuple[Callable[[Any], Any], FieldIndexes]] = ()
 
     @property
     def is_told_by_form(self) -> bool:

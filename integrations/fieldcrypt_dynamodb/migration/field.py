@@ -37,7 +37,7 @@ class MigratedField(ProtectedField):
     def __init__(self, attribute: MigratedAttribute) -> None:
         self._attribute = of = attribute
         self.name = self.stored_name = of.name
-        self.tag_names = of.companions
+        self.tag_names, self.indexes = of.companions, of.indexes
         self._examination = Examination(of.encryptor, of.field, of.accepted, of.pad, of.of_plaintext, of.to_field)
 
     @property
@@ -109,6 +109,7 @@ class NestedField(ProtectedField):
     def __init__(self, field: MigratedField, stored_name: str, elements: Sequence[str]) -> None:
         self._field, self._elements = field, element_context(elements) if elements else {}
         self.name, self.stored_name, self.tag_names = field.name, stored_name, field.tag_names
+        self.indexes = field.indexes
 
     @property
     def is_told_by_form(self) -> bool:

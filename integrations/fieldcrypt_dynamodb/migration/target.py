@@ -34,6 +34,7 @@ class MigratedAttribute(Protocol):
     pad: int | None
     context: Mapping[str, str] | None  # the field's own
     accepted: Accepted | None
+    indexes: Sequence[tuple[Callable[[Any], Any], FieldIndexes]]  # see `ProtectedField`
     indexed: Sequence[IndexedBy]  # its indexes, but those with tags in the key of items, which stay as they are
     companions: tuple[str, ...]  # the attributes with their tags
     to_field: Callable[[Any], Any]  # the field's value of one that the application has
@@ -150,6 +151,10 @@ class MigratedTable(Protocol):
         ...
 
 
+def _same(value: Any) -> Any:
+    return value
+
+
 class _Attribute:
     """One of a `ProtectedTable`."""
 
@@ -160,7 +165,8 @@ class _Attribute:
         self.context, self.accepted = protection.context, protection.accepted
         self.indexed = [how for how in protection.indexes if how.companion not in table.key]
         self.companions = tuple(companion for how in self.indexed for companion in how.companions)
-        every = table.indexes.of[name].each if name in table.indexes.of else ()
+        self.indexes = tuple((_same, of) for own, of in table.indexes.of.items() if own == name)
+        every = (each for _, of in self.indexes for each in of.each)
         self._indexes = [each for each in every if each.companions[0] not in table.key]
         self.of_plaintext, self._to_field = to_value(protection.type), PYTHON.conversion(protection.type).to_field
         self._from_field = WIRE.conversion(protection.type).from_field

@@ -46,10 +46,10 @@ class Tagger:
     Args:
         companions: the attributes that hold the tags, by their names in the model.
         declared: the declarations of the indexes.
-        groups: the indexes.
+        groups: the indexes, each behind what makes its values of the field's.
 
     Attributes:
-        companions, declared: as given.
+        companions, declared, groups: as given.
         names: the attributes in items that what is found is compared by.
         label, field_name: what is searched, for messages.
     """
@@ -62,7 +62,7 @@ class Tagger:
         self, companions: Mapping[str, Companion[Any]], declared: Sequence[IndexedBy], groups: Sequence[Group]
     ) -> None:
         self.companions = dict(companions)
-        self.declared, self._groups = declared, groups
+        self.declared, self.groups = declared, groups
         # The hot path unpacks tuples, which costs less than to look attributes up.
         self._makers = [(convert, indexes.tags) for convert, indexes in groups]
         self._places = {key: (each.attr_name, each.made_of) for key, each in self.companions.items()}
@@ -75,7 +75,7 @@ class Tagger:
     @property
     def each(self) -> list[Any]:
         """The indexes, one at a time."""
-        return [Index(one, convert) for convert, indexes in self._groups for one in indexes.each]
+        return [Index(one, convert) for convert, indexes in self.groups for one in indexes.each]
 
     def wire_tags(self, plain: Any, binding: Binding) -> Iterator[tuple[str, Any]]:
         """Yield the companions, by their names in items, with their tags in DynamoDB's form; None if there are none.
@@ -122,7 +122,7 @@ class Tagger:
             TypeError, ValueError: as for `FieldIndexes.search`.
         """
         refused, best = None, None
-        for convert, indexes in self._groups:
+        for convert, indexes in self.groups:
             if companion is not None and companion not in indexes.companions:
                 continue
             try:

@@ -79,7 +79,7 @@ class MigratedColumn(ProtectedField):
         self._own_type = _read_in_python(plain)
         self._old_plain = Reading(self._field, Accepted.for_job(readers)) if readers else None
         self.tagger: Tagger | None = type_.tagger if is_searchable(column) else None
-        self.indexes = None if self.tagger is None else self.tagger.indexes
+        self.indexes = () if self.tagger is None else ((_same, self.tagger.indexes),)
         companions = {} if self.tagger is None else self.tagger.companions(column)
         self.companions = tuple(companions.values())
         self.stored_name = column.name
@@ -251,6 +251,10 @@ class MigratedColumn(ProtectedField):
         if is_envelope(data):
             raise UnitError(f"{self.name}: the value looks like an encrypted one, and could not be read as plaintext")
         return data
+
+
+def _same(value: Any) -> Any:
+    return value
 
 
 def _read_in_python(plain: Column[Any] | None) -> TypeDecorator[Any] | None:
