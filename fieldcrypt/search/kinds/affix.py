@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from fieldcrypt.errors import ConfigurationError
 from fieldcrypt.search.kinds.kind import Cover, Level
-from fieldcrypt.search.question import EndsWith, StartsWith
+from fieldcrypt.search.question import EndsWith, Question, StartsWith
 
 __all__ = ["Prefixes", "Suffixes"]
 
@@ -20,8 +20,7 @@ class _Affixes:
     longest: int
 
     needs_leakage: ClassVar[bool] = True
-    parameters: ClassVar[str | None] = None
-    questions: ClassVar[Any] = (StartsWith,)
+    _question: ClassVar[type[Question]] = StartsWith
     _word: ClassVar[str] = "prefix"
 
     def __post_init__(self) -> None:
@@ -30,6 +29,14 @@ class _Affixes:
             raise ConfigurationError(
                 f"{type(self).__name__}(3, 8): the shortest and the longest, 1 to {_MOST} characters"
             )
+
+    @property
+    def questions(self) -> tuple[type[Question], ...]:
+        return (self._question,)
+
+    @property
+    def parameters(self) -> str | None:
+        return None
 
     def check(self, type: Any) -> None:
         if type is not str:
@@ -76,7 +83,7 @@ class Suffixes(_Affixes):
     """The ends of a text: `endswith`."""
 
     __slots__ = ()
-    _word, questions = "suffix", (EndsWith,)
+    _word, _question = "suffix", EndsWith
 
     def _cut(self, text: str, length: int) -> str:
         return text[-length:]

@@ -13,7 +13,7 @@ from fieldcrypt.normalisers import NothingToTagError, canonical
 from fieldcrypt.search.blind_index import checked_type, found_normaliser
 from fieldcrypt.search.kinds.kind import Cover, Level, form_of
 from fieldcrypt.search.kinds.part import Part
-from fieldcrypt.search.question import AllEqual
+from fieldcrypt.search.question import AllEqual, Question
 
 __all__ = ["Compound"]
 
@@ -31,7 +31,10 @@ class Compound:
     types: Mapping[str, Any]
 
     needs_leakage: ClassVar[bool] = False
-    questions: ClassVar[Any] = (AllEqual,)
+
+    @property
+    def questions(self) -> tuple[type[Question], ...]:
+        return (AllEqual,)
 
     @property
     def parameters(self) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from typing import Any, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 from fieldcrypt.normalisers import canonical
 from fieldcrypt.search.question import Question
@@ -52,11 +52,10 @@ class Kind(Protocol):
         questions: those that an index of this kind may answer.
     """
 
-    @property
-    def parameters(self) -> str | None: ...
+    needs_leakage: ClassVar[bool]
 
     @property
-    def needs_leakage(self) -> bool: ...
+    def parameters(self) -> str | None: ...
 
     @property
     def questions(self) -> tuple[type[Question], ...]: ...
@@ -70,6 +69,7 @@ class Kind(Protocol):
 
     def levels(self) -> tuple[Level, ...]:
         """Return its levels; each value has one term at each."""
+        ...
 
     def terms(self, value: Any) -> tuple[Any, ...]:
         """Return the form at each level; None where the value does not reach it.
@@ -78,6 +78,7 @@ class Kind(Protocol):
             NothingToTagError: the value has no terms.
             ValueError: the value is beyond the declared bounds.
         """
+        ...
 
     def cover(self, question: Question) -> Cover | None:
         """Return the terms of one of `questions`, with normalised values; None if this index does not answer it.
@@ -88,6 +89,7 @@ class Kind(Protocol):
 
     def holds(self, value: Any, question: Question) -> bool:
         """Return True if a decrypted, normalised value is what a question asks for."""
+        ...
 
 
 class KindOfLevels(Kind, Protocol):

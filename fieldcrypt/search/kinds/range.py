@@ -11,7 +11,7 @@ from fieldcrypt.search.kinds.kind import Cover, Level
 from fieldcrypt.search.kinds.parameter import parameter_text
 from fieldcrypt.search.kinds.scale import Scale, scale_of
 from fieldcrypt.search.kinds.tree import MIN_NODES, MIN_ROWS, Tree
-from fieldcrypt.search.question import Between
+from fieldcrypt.search.question import Between, Question
 
 __all__ = ["Range"]
 
@@ -49,7 +49,6 @@ class Range:
     _first: int = field(init=False, repr=False, compare=False)  # unit of the first leaf
 
     needs_leakage: ClassVar[bool] = True
-    questions: ClassVar[Any] = (Between,)
 
     def __post_init__(self) -> None:
         if type(self.radix) is not int or not 2 <= self.radix <= 256:
@@ -71,6 +70,10 @@ class Range:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Range, (self.minimum, self.maximum, self.resolution, self.radix, self.rows)
+
+    @property
+    def questions(self) -> tuple[type[Question], ...]:
+        return (Between,)
 
     @property
     def parameters(self) -> str:

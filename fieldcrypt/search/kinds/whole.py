@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from fieldcrypt.search.blind_index import checked_type
 from fieldcrypt.search.kinds.kind import Cover, Level, form_of
-from fieldcrypt.search.question import Equal
+from fieldcrypt.search.question import Equal, Question
 
 __all__ = ["Whole"]
 
@@ -23,8 +23,14 @@ class Whole:
     accept_low_cardinality: bool = False
 
     needs_leakage: ClassVar[bool] = False
-    parameters: ClassVar[str | None] = None
-    questions: ClassVar[Any] = (Equal,)
+
+    @property
+    def questions(self) -> tuple[type[Question], ...]:
+        return (Equal,)
+
+    @property
+    def parameters(self) -> str | None:
+        return None
 
     def check(self, type: Any) -> None:
         checked_type(type, self.accept_low_cardinality)
