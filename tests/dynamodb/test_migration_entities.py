@@ -83,3 +83,17 @@ def test_a_whole_table_of_entities_is_not_migrated_at_once(app: ProtectedTable) 
 def test_each_entity_has_checkpoints_of_its_own(app: ProtectedTable) -> None:
     """Or one would go on where another one stopped."""
     assert TableMigration(of_entity(app, "user")).name == "app-prod.user"
+
+
+def test_the_tags_of_an_entity_are_erased_and_what_others_have_there_stays(
+    app: ProtectedTable, filled: Any, dynamodb: DynamoDb
+) -> None:
+    """Other entities have other texts in the same attribute, the key of an index."""
+    job = migration(dynamodb, app)
+    job.backfill()
+    assert job.tagged("GSI1PK") == {"app-prod": len(USERS)}
+    report = job.drop_index("GSI1PK")
+    assert (report.changed, report.complete) == (len(USERS), True)
+    stored = {item["PK"]: item for item in filled.scan()["Items"]}
+    assert not any("GSI1PK" in stored[user["PK"]] for user in USERS)
+    assert [stored[item["PK"]] for item in OTHERS] == OTHERS

@@ -128,6 +128,44 @@ class TestTogether(OnMoto):
         assert "who_tag" not in after[2]
         assert job.verify().wrong == 0
 
+    def test_an_undo_takes_all_tags_away(
+        self, dynamodb: DynamoDb, people: EncryptedTable, encryptor: Encryptor, secrets: Secrets
+    ) -> None:
+        """Of several attributes too, once one of them is plaintext again."""
+        for number, name in enumerate(PEOPLE):
+            secrets.allow(*person(number, name).values(), str(person(number, name)["born"]))
+        mixed = {
+            name: Protected(each.type, index=each.indexes, accept_plaintext=SOON) for name, each in ATTRIBUTES.items()
+        }
+        job = migration(dynamodb, described(encryptor, attributes=mixed))
+        assert job.undo().changed == 3
+        assert bare(dynamodb) == [{}, {}, {}]
+
+    def test_a_member_that_others_change_meanwhile_is_not_tagged_as_it_was(
+        self, dynamodb: DynamoDb, people: EncryptedTable, encryptor: Encryptor
+    ) -> None:
+        """A write of tags alone has the condition that all is as it was read of which they are made."""
+        people.put_item(Item={**person(0, "Meyer"), "ward": "north"})
+        before = bare(dynamodb)[0]["place_tag"]
+        raw_key: Any = {"TableName": "people", "Key": {"id": {"S": "p-0"}}}
+        dynamodb.client().update_item(**raw_key, UpdateExpression="REMOVE place_tag")
+        met: list[int] = []
+
+        def move(params: Any, **_: Any) -> None:
+            if params["TableName"] == "people" and not met:
+                met.append(1)
+                people.put_item(Item={**person(0, "Meyer"), "ward": "south"})
+
+        def factory(_: str | None) -> Any:
+            client = dynamodb.client()
+            client.meta.events.register("before-parameter-build.dynamodb.UpdateItem", move)
+            return client
+
+        assert migration(dynamodb, described(encryptor), factory).backfill().failed == 0
+        assert met == [1]
+        assert bare(dynamodb)[0]["place_tag"] != before
+        assert migration(dynamodb, described(encryptor)).verify().wrong == 0
+
 
 class TestDrop(OnMoto):
     def test_the_tags_of_an_index_go_from_every_item_and_others_stay(

@@ -34,6 +34,7 @@ def model(
     more: Sequence[str] = (),
     indexes: Sequence[Any] = (),
     accept_plaintext: date | None = None,
+    copied: bool = False,
 ) -> Any:
     """A model with these indexes; `more` are companions of indexes that are no longer declared."""
 
@@ -56,6 +57,8 @@ def model(
         **{each.companion: blind_index() for each in indexes},
         **{each: blind_index() for each in more},
     }
+    if copied:
+        columns["plain"] = mapped_column(String(20), nullable=True)
     how: Any = {"indexes": list(indexes)} if indexes else {}
     return encrypted(encryptor, row="id", tenant="clinic", **how)(type("Patient", (Base,), columns))
 
@@ -81,7 +84,9 @@ def bare(patient: Any) -> Table:
 def stored(engine: Engine, patient: Any) -> dict[int, dict[str, Any]]:
     """What is in the companions of each row."""
     table = bare(patient)
-    names = [each for each in [column.name for column in table.c] if each not in ("id", "clinic", "name", "born")]
+    names = [
+        each for each in [column.name for column in table.c] if each not in ("id", "clinic", "name", "born", "plain")
+    ]
     with engine.connect() as connection:
         found = connection.execute(select(table).order_by(table.c.id)).mappings()
         return {row["id"]: {name: None if row[name] is None else bytes(row[name]) for name in names} for row in found}

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from fieldcrypt import ConfigurationError, Encryptor
 from fieldcrypt_sqlalchemy.migration import Migration
 from tests.conftest import Database
-from tests.migration.indexed_patients import BIRTHDAY, NAME, NAMES, fill, model, stored
+from tests.migration.indexed_patients import BIRTHDAY, NAME, NAMES, fill, model, stored, strip
 from tests.migration.sql_patients import keys
 
 KEPT = ("name_tag", "name_last3", "name_part")
@@ -112,6 +112,24 @@ def test_tags_that_others_write_meanwhile_are_counted_as_left(database: Database
     report = Migration(engine, patient).drop_index("name_tag", batch=4, on_progress=write)
     assert (report.changed, report.left, report.complete) == (4, 1, False)
     assert Migration(engine, patient).drop_index("name_tag").changed == 1
+
+
+def test_it_does_not_begin_beside_a_backfill(database: Database) -> None:
+    """Which would write again what it erases."""
+    engine, patient = database("sqlite"), model(keys())
+    fill(engine, patient)
+    strip(engine, patient, "name_tag")
+    refused = []
+
+    def drop(progress: Any) -> None:
+        if progress.done == 2:
+            with pytest.raises(ConfigurationError) as error:
+                Migration(engine, patient).drop_index("name_last3")
+            refused.append(str(error.value))
+
+    assert Migration(engine, patient).backfill(batch=1, on_progress=drop).changed == 4
+    assert "the backfill is being done by" in refused[0]
+    assert all(tags["name_last3"] for tags in stored(engine, patient).values())
 
 
 def test_a_verify_after_it_finds_that_the_declared_index_lacks_tags(database: Database) -> None:

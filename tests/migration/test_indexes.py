@@ -86,7 +86,6 @@ class TestTogether:
         """Of encrypted and of plain members; a row in which one is missing loses its tag."""
         patient = model(keys(), indexes=[self.WHO, self.WHERE])
         fill(engine, patient)
-        Migration(engine, patient).backfill()
         written = stored(engine, patient)
         strip(engine, patient, "who_tag", "where_tag")
         with engine.begin() as connection:
@@ -108,11 +107,10 @@ class TestTogether:
         assert migration.verify().wrong == 0
 
     def test_members_that_are_encrypted_in_the_same_step_are_tagged_with_it(self, database: Database) -> None:
-        """Plaintext becomes a value and its compound tag at once, and both go again by an undo."""
+        """Plaintext becomes a value and its compound tag at once."""
         engine, encryptor = database("sqlite"), keys()
-        patient = model(encryptor, indexes=[self.WHERE], accept_plaintext=soon())
+        patient = model(encryptor, born=None, indexes=[self.WHERE], accept_plaintext=soon())
         fill(engine, patient)
-        Migration(engine, patient).backfill()
         written = stored(engine, patient)
         migration = Migration(engine, patient)
         with engine.begin() as connection:
@@ -120,6 +118,19 @@ class TestTogether:
             connection.exec_driver_sql("UPDATE patients SET name_tag = NULL, where_tag = NULL")
         assert migration.backfill().changed == 4
         assert stored(engine, patient) == written
+
+    def test_newer_plaintext_beside_a_member_takes_the_tag_along(self, database: Database) -> None:
+        """What is tagged is what the row has once it is written, and not what it had when it was read."""
+        engine, encryptor = database("sqlite"), keys()
+        patient = model(encryptor, indexes=[self.WHERE], copied=True)
+        fill(engine, patient)
+        with engine.begin() as connection:
+            connection.exec_driver_sql("UPDATE patients SET plain = 'Li'")
+        migration = Migration(engine, patient, {"plain": "name"})
+        assert migration.backfill(newer_plaintext=True).changed == 4
+        assert migration.verify().wrong == 0
+        with Session(engine) as session:
+            assert [each.name for each in session.query(patient)] == ["Li"] * 4
 
     def test_a_member_that_does_not_open_keeps_its_row_from_being_tagged(self, database: Database) -> None:
         """The failure is that of the value; what the tag was of is not known."""

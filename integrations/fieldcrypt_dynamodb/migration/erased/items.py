@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 from fieldcrypt import ConfigurationError
-from fieldcrypt.spi.migration import Cell, Change, ErasedTags, ProtectedField, Which, about
+from fieldcrypt.spi.migration import Cell, Change, Counted, ErasedTags, PassedOverError, ProtectedField, Which, about
 from fieldcrypt_dynamodb.migration.access import TableAccess
 from fieldcrypt_dynamodb.migration.checkpoint_table import CheckpointTable
 from fieldcrypt_dynamodb.migration.filters import Scan
@@ -73,6 +73,23 @@ class ErasedItems(TableSource):
         expression = " OR ".join(f"attribute_exists({place})" for place in names)
         filtered = {"FilterExpression": expression, "ExpressionAttributeNames": names}
         yield Scan({} if which is Which.ALL else filtered, which)
+
+    def count(self, which: Which) -> Counted:
+        """See `Source.count`; of items with something in these attributes only those count whose tags it is."""
+        total = those = 0
+        for scan in self._scans(which):
+            for page in self._access.pages(**scan.params):
+                total += page["ScannedCount"]
+                those += sum(map(self._is_tagged, page["Items"]))
+        return Counted(total, those)
+
+    def _is_tagged(self, raw: Item) -> bool:
+        try:
+            return bool(self._item(raw).cells())
+        except PassedOverError:
+            return False
+        except (TypeError, ValueError):  # of no kind that is known: it is a failure when it is met
+            return True
 
     def prepare(self, step: str, unit: Any) -> Change:
         """See `Source.prepare`: a seal over tags has to hold, so that what was changed is not sealed again."""
