@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -288,6 +288,18 @@ class TestCompounds:
             made = how.indexes(clinic.encryptor, "patients", {"surname": str, "born": date})
             values = {"surname": "Meyer", "born": BORN}
             assert {"who_tag": patient.who_tag} == made.tags(values, tenant="b", row=row_context("2"))
+
+    def test_members_that_are_still_written_as_plaintext_have_no_tag(self, database: Database) -> None:
+        """Processes that know of no tags would leave it beside other values."""
+        until = date.today() + timedelta(days=30)
+        surname = mapped_column(Encrypted(String, accept_plaintext=until, storage=String(200), write=False))
+        clinic = Clinic(database("sqlite"), surname=surname)
+        with Session(clinic.engine) as session:
+            patient = session.get_one(clinic.patient, "1")
+            assert (patient.surname, patient.who_tag) == ("Meyer", None)
+            patient.born = OTHER_DAY
+            session.commit()
+            assert patient.who_tag is None
 
     def test_parts_of_members_are_indexed_with_the_tenant(self, database: Database) -> None:
         """The tenant and the domain of an address, for one."""

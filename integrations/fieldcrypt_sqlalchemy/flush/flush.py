@@ -5,7 +5,7 @@ Values are sealed with the key of their row before SQLAlchemy collects what it w
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import Any
 
@@ -55,6 +55,7 @@ class Sealing:
         self._compounds = CompoundTagging(plan, row) if plan.compounds else None
         self._columns = len(plan.mapper.columns)
         self._eager: list[ProtectedAttribute] = []
+        self._restores: list[Callable[[Any], None]] = [] if self._compounds is None else [self._compounds.settle]
         listen_last(plan.mapper, "before_insert", self._before_insert)
         listen_last(plan.mapper, "before_update", self._before_update)
         event.listen(plan.mapper, "mapper_configured", self._mapper_configured)
@@ -65,6 +66,7 @@ class Sealing:
         seal_pickles(self._plan)
         self._eager = [attribute for attribute in self._attributes.values() if attribute.is_read_past]
         if self._eager:
+            self._restores.append(self._open_loaded)
             for loaded in ("load", "refresh", "refresh_flush"):
                 event.listen(mapper, loaded, self._open_loaded, raw=True, insert=True)
             for flushed in ("after_insert", "after_update"):
@@ -224,11 +226,8 @@ class Sealing:
 
     def _note_flushed(self, state: Any) -> None:
         """Note an object that has other values while they are written, for when that is done, or fails."""
-        if state.session is not None:
-            restore = ([self._open_loaded] if self._eager else []) + (
-                [self._compounds.settle] if self._compounds is not None else []
-            )
-            state.session.info.setdefault(_FLUSHED, []).extend((state, each) for each in restore)
+        if self._restores and state.session is not None:
+            state.session.info.setdefault(_FLUSHED, []).extend((state, each) for each in self._restores)
 
     def _refreshed(self, state: Any, context: Any, keys: Any) -> None:
         """Forget what an UPDATE statement has put into an object, if it is sealed for another row.

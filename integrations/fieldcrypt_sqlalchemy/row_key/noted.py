@@ -61,6 +61,7 @@ def compounds_behind(table: Any) -> list[Any]:
 
     Classes that inherit share those of their table.
     """
-    known = {column.key for column in table.c if getattr(column.type, "compound", None) is not None}
-    found = {each.companion.key: each for key in row_keys_behind(table) for each in key.compounds}
+    keys = [key for key in row_keys_of(table) or row_keys_behind(table) if key.compounds]
+    known = {column.key for column in table.c if getattr(column.type, "compound", None) is not None} if keys else ()
+    found = {each.companion.key: each for key in keys for each in key.compounds}
     return [compound for key, compound in found.items() if key in known]

@@ -67,6 +67,7 @@ class Compound:
         self._encryptor: Encryptor | None = spec.encryptor or (own.pop() if len(own) == 1 else None)
         if self._encryptor is None:
             raise ConfigurationError(f"{self.described}: name its Encryptor, @encrypted(encryptor, …)")
+        self._writes = all(self.columns[key].type.write for key in self.protected)  # type: ignore[attr-defined]
         self._record = spec.logical_name(table)
         self.types: dict[str, Any] = {}
         self._to_field: dict[str, tuple[Callable[[Any], Any], ...]] = {}
@@ -138,7 +139,7 @@ class Compound:
         return found
 
     def tag(self, values: Mapping[str, Any], row: BoundRow | None) -> Tag | None:
-        """Return the tag of a row's members; None if one of them is missing.
+        """Return the tag of a row's members; None if one of them is missing, or still written as plaintext.
 
         Args:
             values: of all members, by attribute, in plaintext.
@@ -148,7 +149,7 @@ class Compound:
             TypeError, ValueError, KeyProviderError, KeyStoreError: as for `BlindIndex.tag`, in a form that SQLAlchemy
                 does not wrap with the statement's parameters.
         """
-        if row is None or any(values.get(key) is None for key in self.columns):
+        if row is None or not self._writes or any(values.get(key) is None for key in self.columns):
             return None
         try:
             made = as_tags(self.indexes.tags(self.to_fields(values), tenant=row.tenant, row=row.context))
