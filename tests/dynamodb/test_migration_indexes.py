@@ -193,6 +193,21 @@ class TestDrop(OnMoto):
             migration(dynamodb, described(encryptor)).drop_index("blood_tag", name)
         assert all("blood_tag" in item for item in bare(dynamodb))
 
+    def test_it_goes_on_where_it_was_killed(
+        self, dynamodb: DynamoDb, people: EncryptedTable, encryptor: Encryptor
+    ) -> None:
+        """By another process, and items that were done already are not written again."""
+
+        def kill(_: Any) -> None:
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            migration(dynamodb, described(encryptor), segments=1).drop_index("name_end", batch=1, on_progress=kill)
+        assert sum("name_end" in item for item in bare(dynamodb)) == 2
+        report = migration(dynamodb, described(encryptor)).drop_index("name_end", batch=1)
+        assert (report.rows, report.changed, report.complete) == (3, 3, True)
+        assert not any("name_end" in item for item in bare(dynamodb))
+
     def test_a_seal_over_tags_is_made_again(self, dynamodb: DynamoDb, encryptor: Encryptor) -> None:
         """So that items can be read afterwards; one whose seal was broken stays as it is, and is named."""
         CheckpointTable(client_factory=dynamodb.client).create_table()

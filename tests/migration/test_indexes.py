@@ -9,8 +9,9 @@ import pytest
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from fieldcrypt import CompoundIndex, ConfigurationError, IndexedBy, Purpose, _system
+from fieldcrypt import CompoundIndex, ConfigurationError, IndexedBy, KeyShreddedError, Purpose, _system
 from fieldcrypt.search import Prefixes, Range, first
+from fieldcrypt.spi import EndsWith, Equal, StartsWith
 from fieldcrypt_sqlalchemy.migration import Migration
 from tests.conftest import Database
 from tests.migration.indexed_patients import BIRTHDAY, BORN, NAME, bare, fill, model, stored, strip
@@ -228,6 +229,29 @@ class TestShred:
         assert migration.backfill().changed == 4
         assert not any(tag for tags in stored(engine, patient).values() for tag in tags.values())
         assert migration.verify().wrong == 0
+
+    def test_tags_per_tenant_cannot_be_made_or_searched_for_any_more(self, database: Database) -> None:
+        """Of no kind, and those of other tenants stay."""
+        engine, encryptor = database("sqlite"), keys()
+        names = [replace(each, per_tenant=True) for each in NAME]
+        patient = model(encryptor, names, replace(BORN, per_tenant=True))
+        fill(engine, patient)
+        with Session(engine) as session:
+            session.add(patient(id=9, clinic="c-8", name="Meyer", born=BIRTHDAY))
+            session.commit()
+        before = stored(engine, patient)
+        encryptor.data_keys.shred("c-7", by="ann")
+        indexes = patient.__table__.c.name.type.tagger.indexes
+        for one in indexes.each:
+            with pytest.raises(KeyShreddedError):
+                one.tags("Meyer", tenant="c-7", row={"row": "0"})
+        for question in (Equal(("Meyer",)), StartsWith("mey"), EndsWith("yer")):
+            with pytest.raises(KeyShreddedError):
+                indexes.search(question).tags("c-7")
+        assert Migration(engine, patient).backfill().changed == 4
+        after = stored(engine, patient)
+        assert after.pop(9) == before[9]
+        assert not any(tag for tags in after.values() for tag in tags.values())
 
 
 def test_a_begun_backfill_says_that_it_was_for_other_bounds(database: Database) -> None:

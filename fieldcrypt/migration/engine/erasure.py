@@ -27,11 +27,13 @@ class ErasedTags(TagsAlone):
         names: of the companions, as the store has them.
     """
 
-    read_names: tuple[str, ...] = ()
-
     def __init__(self, names: tuple[str, ...]) -> None:
         self.name = self.stored_name = ", ".join(names)
         self.tag_names = names
+
+    @property
+    def read_names(self) -> tuple[str, ...]:
+        return ()
 
     def examine(self, cell: Cell, place: Place) -> ExaminedValue:
         return ExaminedValue(ValueStatus.NULL)

@@ -27,15 +27,19 @@ class TaggedColumns(ProtectedField, Protocol):
 
     def selected(self) -> list[Any]:
         """Return what is read of it in a row."""
+        ...
 
     def cell(self, values: Iterator[Any]) -> Cell:
         """Take the next values of a row."""
+        ...
 
     def is_of(self, which: Which, at: Callable[[Any], Any]) -> Any:
         """See `MigratedColumn.is_of`."""
+        ...
 
     def declared(self) -> Iterator[str]:
         """See `MigratedColumn.declared`."""
+        ...
 
 
 class ErasedColumns(ErasedTags, TaggedColumns):
