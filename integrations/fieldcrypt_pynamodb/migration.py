@@ -65,7 +65,7 @@ class MigratedModel:
         self._compounds_of_class = cache(self._compounds)
         compounds = [each for kind in (*_below(model), model) for each in self._compounds_of_class(kind)]
         found_compounds = {(each.how.companion, *each.members): each for each in compounds}
-        self.compounds: Sequence[MigratedCompound] = tuple(found_compounds.values())
+        self.compounds: Sequence[Any] = tuple(found_compounds.values())
         self.erasable: Mapping[str, tuple[str, ...]] = dict(_erasable(kinds))
         self.bound = issubclass(model, ProtectedModel)
         self.seal: Any = None
@@ -102,7 +102,7 @@ class MigratedModel:
             self._refuse_if_filled(item, own, f"of no class: write its {self.discriminator} to it")
         return own
 
-    def compounds_of(self, item: Item) -> Sequence[MigratedCompound]:
+    def compounds_of(self, item: Item) -> Sequence[Any]:
         """Return the indexes of several attributes that an item of this class may have."""
         return self._compounds_of_class(self._class_of(item))
 

@@ -114,7 +114,7 @@ class MigratedTable(Protocol):
     tenant: str | None  # the attribute that names an item's tenant
     discriminator: str | None  # the attribute that names an item's class
     attributes: Sequence[Any]  # of MigratedAttribute, which mypy takes for invariant: all protected ones
-    compounds: Sequence[MigratedCompound]  # likewise all
+    compounds: Sequence[Any]  # of MigratedCompound, likewise all
     erasable: Mapping[str, tuple[str, ...]]  # the attributes with tags, by the names of indexes and their own
     seal: MigratedSeal | None  # of its items, if they are sealed
     nested: Mapping[str, Shape]  # the attributes that have protected values in maps and lists
@@ -134,7 +134,7 @@ class MigratedTable(Protocol):
         """
         ...
 
-    def compounds_of(self, item: Item) -> Sequence[MigratedCompound]:
+    def compounds_of(self, item: Item) -> Sequence[Any]:
         """Return the indexes of several attributes that an item of this kind may have.
 
         Raises:
