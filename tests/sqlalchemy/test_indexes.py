@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import pickle
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
@@ -28,7 +30,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, load_only, mapped_column
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, composite, load_only, mapped_column
 from sqlalchemy.orm.exc import StaleDataError
 
 from fieldcrypt import ConfigurationError, Encryptor, Protection, row_context
@@ -68,6 +71,12 @@ def patients(encryptor: Encryptor, indexes: tuple[CompoundIndex, ...] = (WHO,), 
     }
     model = type("Patient", (Base,), members)
     return encrypted(encryptor, row="id", tenant="clinic", indexes=indexes)(model)
+
+
+@dataclass
+class Name:
+    first: str
+    surname: str
 
 
 class Clinic:
@@ -275,6 +284,52 @@ class TestCompounds:
                 session.commit()
             assert clinic.assert_in_step()[1:] == [("2", "Ott", OTHER_DAY), ("3", "Uhl", OTHER_DAY)]
             clinic.patient.metadata.drop_all(clinic.engine)
+
+    def test_mixins_and_composites_have_compounds(self, database: Database) -> None:
+        """Members and companion may come from a mixin, and be parts of a composite value; columns have other names."""
+
+        class Base(DeclarativeBase):
+            pass
+
+        class Named:
+            first: Mapped[str | None] = mapped_column("first_name", Encrypted(String))
+            surname: Mapped[str | None] = mapped_column("last_name", Encrypted(String))
+            who_tag: Mapped[bytes | None] = mapped_column("tag", BlindIndexTag(), key="who_tag")
+
+        encryptor, how = new_encryptor(), CompoundIndex("who_tag", of={"first": None, "surname": "casefold"})
+
+        @encrypted(encryptor, row="id", fields="patients", indexes=[how])
+        class Patient(Named, Base):
+            __tablename__ = "patients_2026"
+            id: Mapped[str] = mapped_column(String(10), primary_key=True)
+            name: Mapped[Name] = composite("first", "surname")
+
+        engine = database("sqlite")
+        Base.metadata.create_all(engine)
+        made = how.indexes(encryptor, "patients", {"first": str, "surname": str})
+        with Session(engine) as session:
+            patient = Patient(id="1", name=Name("Ann", "Meyer"))
+            session.add(patient)
+            session.commit()
+            assert {"who_tag": patient.who_tag} == made.tags({"first": "Ann", "surname": "Meyer"})
+            patient.surname = "Mayr"
+            session.commit()
+            assert {"who_tag": patient.who_tag} == made.tags({"first": "Ann", "surname": "Mayr"})
+
+    def test_an_async_session_loads_the_members_that_it_needs(self, database: Database) -> None:
+        """With the flush, as it loads what it seals again."""
+
+        async def main(clinic: Clinic) -> None:
+            engine = create_async_engine(clinic.engine.url.set(drivername="sqlite+aiosqlite"))
+            async with AsyncSession(engine) as session:
+                patient = (await session.scalars(select(clinic.patient).options(load_only(clinic.patient.id)))).one()
+                patient.born = OTHER_DAY
+                await session.commit()
+            await engine.dispose()
+
+        clinic = Clinic(database("sqlite"))
+        asyncio.run(main(clinic))
+        assert clinic.assert_in_step() == [("1", "Meyer", OTHER_DAY)]
 
     @pytest.mark.parametrize("tag", [{}, {"per_tenant": True}, {"partitions": 4}])
     def test_tags_of_tenants_and_rows_follow_a_row_that_moves(self, database: Database, tag: dict[str, Any]) -> None:

@@ -189,8 +189,7 @@ class Tagger:
 
 def as_tags(stored: Mapping[str, Any]) -> StoredTags:
     """Return tags as companions take them."""
-    return {name: tags if tags is None else _as_tag(tags) for name, tags in stored.items()}
-
-
-def _as_tag(tags: Any) -> Tag | Tags:
-    return Tags(map(Tag, tags)) if isinstance(tags, list) else Tag(tags)
+    found: StoredTags = {}
+    for name, tags in stored.items():  # a loop, for in Python 3.11 a comprehension is a call
+        found[name] = Tag(tags) if tags.__class__ is bytes else None if tags is None else Tags(map(Tag, tags))
+    return found

@@ -147,12 +147,14 @@ class _Write:
         set_anyway = [key for key, _ in set_values(self._statement)]
         # Of columns with one key, the first is of the table that is written.
         for key, searchable in {searchable.column.key: searchable for searchable in reversed(self._searchable)}.items():
-            tag_keys = {name: companion.key for name, companion in searchable.companions.items()}
+            tag_keys = [(name, companion.key) for name, companion in searchable.companions.items()]
             for row in self._rows:
                 if key in row:
-                    row.update((tag_keys[name], tag) for name, tag in searchable.tags(row[key]).items())
+                    tags = searchable.tags(row[key])
+                    for name, tag_key in tag_keys:
+                        row[tag_key] = tags[name]
                 elif not _names(searchable.column, set_anyway):
-                    for name, tag_key in tag_keys.items():
+                    for name, tag_key in tag_keys:
                         if tag_key in row:
                             self._refuse_tag(searchable, searchable.companions[name], row[tag_key])
 

@@ -237,6 +237,8 @@ class Scene(RuleBasedStateMachine):
             raise RowRuleError(f"{what}: the message has plaintext: {error}")
         if statement and isinstance(error, DecryptionError):
             raise RowRuleError(f"{what}: {error}")
+        if not statement and "compound index" in str(error):
+            raise RowRuleError(f"{what} of objects was refused, which know all members: {error}")
         loaded = self._loaded(s)
         if not (statement and ours and self.sessions[s].is_active):
             self.roll_back(s)
