@@ -168,6 +168,15 @@ def test_a_tenant_is_named_for_any_question(crowd: Crowd) -> None:
         of_tenant(person.ssn, "south").part("last 4") == "1120"  # noqa: B015
 
 
+def test_nothing_is_found_of_a_tenant_without_keys(crowd: Crowd) -> None:
+    """All values differ from what is looked for, and NULL still does not."""
+    session, person = crowd
+    condition = of_tenant(person.ssn, "west") == "1120"
+    assert session.scalars(select(person.id).where(condition)).all() == []
+    assert sorted(session.scalars(select(person.id).where(not_(condition)))) == [1, 2, 3, 4]
+    assert find(session, select(person).where(of_tenant(person.owed, "west") < 8)) == []
+
+
 class TestInexact:
     CONDITIONS: tuple[Callable[[Any], Any], ...] = (
         lambda p: p.email == "ann@x.org",  # partitions
