@@ -127,11 +127,11 @@ def _placed(found: Findings) -> Table:
     return Table(
         "Birthdays that are placed by the tags of a range",
         (
-            "range of days from 1800 to 2100",
+            "days, 1800 to 2100",
             "nodes",
-            *_within("within"),
-            *_within("statistics of others,"),
-            *_within("no tags,"),
+            *_within(""),
+            *_within("others: "),
+            *_within("no tags: "),
         ),
         tuple(
             (
