@@ -66,8 +66,6 @@ class Asked(Condition):
     def __eq__(self, other: object) -> bool:
         return self is other
 
-    __hash__ = object.__hash__
-
     def __reduce__(self) -> NoReturn:
         raise TypeError("a question about protected attributes cannot be pickled")
 
