@@ -8,8 +8,17 @@ from typing import Any
 import pytest
 from boto3.dynamodb.conditions import Attr, Key
 
-from fieldcrypt import Encryptor
-from fieldcrypt_dynamodb import EncryptedTable, ProtectedAttributeError, ends_with
+from fieldcrypt import ConfigurationError, Encryptor
+from fieldcrypt.search import Prefixes, Suffixes, domain, last
+from fieldcrypt_dynamodb import (
+    EncryptedTable,
+    IndexedBy,
+    Protected,
+    ProtectedAttributeError,
+    ProtectedTable,
+    Unreadable,
+    ends_with,
+)
 from tests.dynamodb.patients import encryptor as encryptor
 from tests.dynamodb.searched import create_table, described
 from tests.support.dynamodb import DynamoDb, OnMoto
@@ -174,3 +183,50 @@ class TestAttacks(OnMoto):
     def test_a_set_has_as_many_tags_whatever_the_value(self, table: EncryptedTable, bare: Any) -> None:
         """So that the length of short texts does not show, nor does the end of a text that has none."""
         assert {len(item["name_end"]) for item in bare.scan()["Items"]} == {2}
+
+    def test_an_item_whose_companions_are_moved_elsewhere_reads_the_same(
+        self, bare: Any, table: EncryptedTable
+    ) -> None:
+        """Tags have no part in reading."""
+        stored = bare.get_item(Key={"id": "1"})["Item"]
+        bare.put_item(Item={**stored, "name_prefix_2": stored["name_prefix_4"], "name_end": {b"x"}})
+        assert table.get_item(Key={"id": "1"})["Item"] == ANN
+
+
+@pytest.mark.parametrize("form", ["dynamodb", "json"])
+def test_items_elsewhere_have_the_tags_too(encryptor: Encryptor, form: Any) -> None:
+    """Sets of them as well, which only come with their values."""
+    table = described(encryptor)
+    stored = table.encrypt_item(ANN, to=form)
+    assert {"ssn_last4", "email_domain", "name_prefix_2", "name_end", "born_range_0", "who_tag"} < stored.keys()
+    assert table.decrypt_item(stored, form=form, to="python") == ANN
+    assert not any(
+        "name" in name or "who" in name for name in table.encrypt_item({**ANN, "name": None}) if name != "name"
+    )
+
+
+def test_an_item_that_cannot_be_judged_is_returned(bare: Any, table: EncryptedTable) -> None:
+    """One of whose members of a compound cannot be read may or may not be what was looked for."""
+    stored = bare.get_item(Key={"id": "1"})["Item"]
+    bare.put_item(Item={**stored, "born": b"damaged"})
+    condition = Attr("who_tag").eq({"name": "Meyer", "born": ANN["born"]})
+    [found] = table.scan(FilterExpression=condition, on_unreadable="mark")["Items"]
+    assert isinstance(found["born"], Unreadable)
+
+
+@pytest.mark.parametrize(
+    ("how", "reason"),
+    [
+        ({"index": IndexedBy("t", partitions=2)}, "depend on the item, to which values are not bound"),
+        ({"index": IndexedBy("t", of=Prefixes(2, 3), accept_leakage=True)}, "depend on the item"),
+        ({"index": IndexedBy("t", of=domain(), prefix="D#")}, "searches need another name"),
+        ({"index": IndexedBy("t", of=Suffixes(3, 3), prefix="D#", accept_leakage=True)}, "several levels are binary"),
+        ({"index": IndexedBy("id", of=last(4), rotates=False)}, "items are found by whole values"),
+        ({"index": ["t", IndexedBy("ssn", of=domain())]}, "cannot hold tags or a seal as well"),
+        ({"index": IndexedBy("t", partitions=51)}, "can need 102 tags, of at most 100"),
+    ],
+)
+def test_a_declaration_that_cannot_be_kept_is_refused(encryptor: Encryptor, how: Any, reason: str) -> None:
+    bound = "depend" not in reason
+    with pytest.raises(ConfigurationError, match=reason):
+        ProtectedTable("people", encryptor, key=["id"], attributes={"ssn": Protected(str, **how)}, bound=bound)
