@@ -270,6 +270,11 @@ class TestRefusals(OnMoto):
         with pytest.raises(error):
             ask(person)
 
+    def test_a_condition_too_long_for_dynamodb_is_refused(self, person: Any) -> None:
+        """Emulators would take it."""
+        with pytest.raises(ProtectedAttributeError, match="ask for fewer values"):
+            person.scan(person.ssn.is_in(*(f"{each:03}-45-6789" for each in range(900))))
+
     def test_a_question_does_not_show_what_it_asks(self, person: Any) -> None:
         """In a repr, in text or in a pickle."""
         question = person.surname.startswith("Meyer")
