@@ -105,7 +105,7 @@ class _Write:
                     f"{name} takes a plain value here, and no SQL expression, whose tag nobody can make"
                 )
         made = values.get(self._companion)
-        if made.__class__ is CompoundTag and all(made.members[name] is value for name, value in written.items()):
+        if isinstance(made, CompoundTag) and all(made.members[name] is value for name, value in written.items()):
             rests.append(made)
             return made.tag
         if isinstance(self._statement, Insert):
