@@ -80,9 +80,3 @@ def test_what_has_no_order_is_refused(encryptor: Encryptor, how: dict[str, Any])
     how = {"key": ["id"], "attributes": {"ssn": str}, **how}
     with pytest.raises(ConfigurationError):
         ProtectedTable("patients", encryptor, **how)
-
-
-def test_a_model_has_one_index_per_attribute() -> None:
-    """Likewise."""
-    with pytest.raises(ConfigurationError, match="an attribute has one index"):
-        EncryptedAttribute(UnicodeAttribute(), index=["a_tag", "b_tag"])

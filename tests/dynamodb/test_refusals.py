@@ -43,7 +43,6 @@ class TestRefusals(OnMoto):
         [
             Attr("ssn").eq(SSN),
             Attr("ssn").ne(SSN),
-            Attr("email").ne(SSN),
             Attr("email").lt(SSN),
             Attr("ssn").begins_with(SSN),
             Attr("ssn").contains(SSN),
