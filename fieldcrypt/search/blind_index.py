@@ -24,8 +24,13 @@ if TYPE_CHECKING:
     from fieldcrypt.search.question import Question
 
 __all__ = [
-    *("DEFAULT_TAG_SIZE", "MAX_TAG_SIZE", "MIN_MEMBERS"),
-    *("BlindIndex", "checked_size", "checked_type", "found_normaliser"),
+    "DEFAULT_TAG_SIZE",
+    "MAX_TAG_SIZE",
+    "MIN_MEMBERS",
+    "BlindIndex",
+    "checked_size",
+    "checked_type",
+    "found_normaliser",
 ]
 
 T = TypeVar("T")
