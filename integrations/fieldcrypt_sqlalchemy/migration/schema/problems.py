@@ -66,9 +66,9 @@ def problems(connection: Connection, source: TableRows, step: str) -> list[str]:
             "would come to them: work as a user with BYPASSRLS, or as the owner if it is not forced on that"
         ]
     expected = list(source.key)
-    for migrated in source.columns:
-        expected += [migrated.column, *(() if migrated.plain is None else (migrated.plain,))]
-    expected += [each for field in source.every for each in field.companions]
+    for field in source.every:
+        of_field = (getattr(field, "column", None), *field.companions, getattr(field, "plain", None))
+        expected += [each for each in of_field if each is not None]
     missing = [each for each in expected if each.name not in columns]
     if missing:
         return [f"{table} has no column {each.name}: {_add(connection, source, each)}" for each in missing]
