@@ -160,9 +160,9 @@ class TermIndex:
             if cover is None:
                 return None
             is_exact = cover.exact and self.tag_size >= DEFAULT_TAG_SIZE and self.partitions == 1
-            pads = isinstance(asked, Between)
+            pads = cover.padding is not None
             levels = tuple(at for at, forms in enumerate(cover.terms) if forms or (pads and level in (None, at)))
-            return Answer(is_exact, levels, partial(self._tags, asked, cover), partial(self._matches, asked))
+            return Answer(is_exact, levels, partial(self._tags, cover), partial(self._matches, asked))
         raise refused
 
     def normalise(self, value: Any) -> Any:
@@ -202,26 +202,24 @@ class TermIndex:
     def _tag(self, mac: HMAC, message: bytes) -> bytes:
         return _mac(mac, message)[: self.tag_size]
 
-    def _tags(
-        self, question: Question, cover: Cover, tenant: str | NoTenant | None, levels: tuple[int, ...]
-    ) -> TagsByLevel:
+    def _tags(self, cover: Cover, tenant: str | NoTenant | None, levels: tuple[int, ...]) -> TagsByLevel:
         try:
             found: list[set[bytes]] = [set() for _ in self.levels]
             for heads in self._macs.searching(tenant):
                 for at in levels:
-                    found[at].update(self._level_tags(heads, at, question, cover))
+                    found[at].update(self._level_tags(heads, at, cover))
             return tuple(tuple(sorted(tags)) for tags in found)
         except (FieldcryptError, TypeError, ValueError) as error:
             refused = located(error, field=self.name, tenant=tenant)
         raise refused
 
-    def _level_tags(self, heads: Heads, at: int, question: Question, cover: Cover) -> Iterator[bytes]:
+    def _level_tags(self, heads: Heads, at: int, cover: Cover) -> Iterator[bytes]:
         forms = cover.terms[at]
         macs = heads[:-1] if self.partitions > 1 else (heads[at],)
         yield from (self._tag(mac, message) for message in map(_encoded, forms) for mac in macs)
-        if isinstance(question, Between):  # padded to the most that there can be
+        if cover.padding is not None:  # padded to the most that there can be
             for number in range((cover.most or self.levels[at].most) - len(forms)):
-                yield self._tag(heads[len(self.levels) + at], _encoded([question.low, question.high, number]))
+                yield self._tag(heads[len(self.levels) + at], _encoded([*cover.padding, number]))
 
     def _matches(self, question: Question, value: Any) -> bool:
         try:

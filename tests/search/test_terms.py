@@ -193,6 +193,25 @@ class TestPadding:
         assert again is not None
         assert one.tags(None) == again.tags(None)
 
+    @pytest.mark.parametrize("level", [None, 0])
+    def test_it_is_the_same_for_all_questions_of_the_same_nodes(self, encryptor: Encryptor, level: int | None) -> None:
+        """As for those of the last day, asked every minute; and what others share are nodes."""
+        hours = Range(datetime(2020, 1, 1), datetime(2030, 1, 1), timedelta(hours=1), rows=10**9)
+        index, noon = made(encryptor, hours, datetime), datetime(2026, 3, 1, 12)
+        index.stored_tags(noon)
+
+        def tags(low: datetime, high: datetime) -> set[bytes]:
+            answer = index.ask(Between(low, high), level)
+            assert answer is not None
+            return {tag for tags in answer.tags(None, level) for tag in tags}
+
+        minute, end = timedelta(minutes=1), noon + timedelta(hours=20)
+        assert tags(noon, end) == tags(noon + minute, end + minute)
+        nothing, first = tags(end, noon), tags(datetime(2020, 1, 1), datetime(2020, 1, 1))
+        assert nothing == tags(datetime(2031, 1, 1), datetime(2032, 1, 1))
+        assert not nothing & first
+        assert len(tags(noon, end) & tags(noon, end + timedelta(hours=9))) <= 21
+
 
 class TestParts:
     @pytest.mark.parametrize(

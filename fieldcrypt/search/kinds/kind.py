@@ -36,11 +36,17 @@ class Cover(NamedTuple):
         terms: for each level, the forms to look for. A row that has any of them at any level may be what is looked for.
         exact: True if every such row is.
         most: to how many terms a level is padded, if not to as many as a question can have there at most.
+        padding: numbers that questions for these terms have, and no others, of which padding is made; None if there is
+            none.
     """
 
     terms: tuple[tuple[Any, ...], ...]
     exact: bool
     most: int | None = None
+    padding: tuple[int, ...] | None = None
+
+    def __repr__(self) -> str:
+        return f"Cover(…, exact={self.exact})"  # the terms are plaintext
 
 
 class Kind(Protocol):

@@ -96,14 +96,16 @@ class Range:
         return tuple([level, leaf // width] for level, width, _ in self._tree.levels)
 
     def cover(self, question: Any) -> Cover:
-        first, last, is_exact = self._leaves(question, self._tree.width)
+        width = self._tree.width
+        first, last, is_exact = self._leaves(question, width)
         covers = zip(self._tree.levels, self._tree.cover(first, last), strict=True)
-        return Cover(tuple(tuple([level, node] for node in nodes) for (level, _, _), nodes in covers), is_exact)
+        terms = tuple(tuple([level, node] for node in nodes) for (level, _, _), nodes in covers)
+        return Cover(terms, is_exact, padding=_ends(_nodes(first, last, width)))
 
     def cover_at(self, question: Any, level: int) -> Cover:
         number, leaves, _ = self._tree.levels[level]
         first, last, is_exact = self._leaves(question, leaves)
-        nodes = range(first // leaves, last // leaves + 1) if first <= last else range(0)
+        nodes = _nodes(first, last, leaves)
         most = next((most for most in _MOST_AT_ONE_LEVEL if most >= len(nodes)), None)
         if most is None:
             raise ValueError(
@@ -111,7 +113,8 @@ class Range:
                 "range, or at a coarser level"
             )
         terms = tuple([number, node] for node in nodes)
-        return Cover(tuple(terms if at == level else () for at in range(len(self._tree.levels))), is_exact, most)
+        levels = range(len(self._tree.levels))
+        return Cover(tuple(terms if at == level else () for at in levels), is_exact, most, (number, *_ends(nodes)))
 
     def _leaves(self, question: Between, leaves: int) -> tuple[int, int, bool]:
         """Return the first and the last leaf of a question, and True if their nodes have nothing else in them.
@@ -151,6 +154,15 @@ class Range:
         low, high = self._ends(question)
         above = low is None or key > low or (key == low and question.with_low)
         return above and (high is None or key < high or (key == high and question.with_high))
+
+
+def _nodes(first: int, last: int, leaves: int) -> range:
+    """Return the nodes, of so many leaves each, that have the leaves from the first to the last, if there are any."""
+    return range(first // leaves, last // leaves + 1) if first <= last else range(0)
+
+
+def _ends(nodes: range) -> tuple[int, int]:
+    return nodes.start, nodes.stop
 
 
 Range.__module__ = "fieldcrypt.search"  # what pickles call it, wherever it is defined
