@@ -23,6 +23,9 @@ class Equal(Question):
 
     values: tuple[Any, ...]
 
+    def __post_init__(self) -> None:
+        _check_several("Equal((value,))", self.values)
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class PartIs(Question):
@@ -35,6 +38,9 @@ class PartIs(Question):
 
     part: str
     values: tuple[Any, ...]
+
+    def __post_init__(self) -> None:
+        _check_several('PartIs("domain", (value,))', self.values)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -71,3 +77,13 @@ class AllEqual(Question):
     """Each component of a compound has this value."""
 
     values: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.values, Mapping):
+            raise TypeError('AllEqual({"surname": value, …}) has a value for each member')
+
+
+def _check_several(example: str, values: Any) -> None:
+    """Refuse a text, whose characters would be searched for."""
+    if not isinstance(values, tuple):
+        raise TypeError(f"{example} has a tuple of values")

@@ -213,6 +213,18 @@ class TestPadding:
         assert len(tags(noon, end) & tags(noon, end + timedelta(hours=9))) <= 21
 
 
+class TestQuestions:
+    @pytest.mark.parametrize(
+        "ask",
+        [lambda: Equal(SECRET), lambda: PartIs("domain", SECRET), lambda: AllEqual(SECRET)],  # type: ignore[arg-type]
+    )
+    def test_one_value_is_not_taken_for_several(self, ask: Callable[[], Any]) -> None:
+        """Of a text, the characters would be searched for, and nothing would be found."""
+        with pytest.raises(TypeError) as caught:
+            ask()
+        assert SECRET not in str(caught.value)
+
+
 class TestParts:
     @pytest.mark.parametrize(
         ("of", "type", "value", "part"),
