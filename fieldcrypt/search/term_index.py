@@ -260,7 +260,7 @@ def check_kind(
     Raises:
         ConfigurationError: see `IndexedBy`.
     """
-    if not isinstance(index, str) or not 1 <= len(index.encode()) <= _MAX_NAME:
+    if not isinstance(index, str) or not 1 <= len(utf8(index, "the name of an index")) <= _MAX_NAME:
         raise ConfigurationError(f"the name of an index is a text of 1 to {_MAX_NAME} bytes")
     if of is not None and not isinstance(getattr(of, "questions", None), tuple):
         raise ConfigurationError(f"{index}: of= is a Part, Prefixes, Suffixes or a Range of fieldcrypt.search")

@@ -252,7 +252,15 @@ class TestParts:
         """`== "078-05-1120"` would find everybody with these four digits."""
         assert made(encryptor, last(4)).ask(Equal((SECRET,))) is None
 
-    @pytest.mark.parametrize("of", [Part("own", fails, 99), Part("own", str.split, 99)])
+    @pytest.mark.parametrize(
+        "of",
+        [
+            Part("own", fails, 99),
+            Part("own", str.split, 99),
+            Part("own", str, 99, normaliser=fails),
+            Part("own", str, 99, normaliser=str.split),
+        ],
+    )
     def test_what_a_function_does_wrong_shows_no_value(self, encryptor: Encryptor, of: Part) -> None:
         """Neither its error, nor a result of another type, in the message or in a chained one."""
         with pytest.raises((ValueError, TypeError), match="own") as caught:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
@@ -11,7 +10,7 @@ from typing import Any, ClassVar
 from fieldcrypt.errors import ConfigurationError
 from fieldcrypt.normalisers import NothingToTagError, canonical
 from fieldcrypt.search.blind_index import checked_type, found_normaliser
-from fieldcrypt.search.kinds.kind import Cover, Level, form_of
+from fieldcrypt.search.kinds.kind import Cover, Level, count_of, form_of
 from fieldcrypt.search.kinds.part import Part
 from fieldcrypt.search.question import AllEqual, Question
 
@@ -60,8 +59,8 @@ class Compound:
         """Return how many values a member can have, if that is known."""
         how, of = self.of[name], self.types[name]
         if isinstance(how, Part):
-            return how.values
-        return 2 if of is bool else len(of) if isinstance(of, enum.EnumMeta) else None
+            return how.levels()[0].values
+        return count_of(of)
 
     def terms(self, value: Any) -> tuple[Any, ...]:
         return ([[name, self._form(name, value.get(name))] for name in self.of],)

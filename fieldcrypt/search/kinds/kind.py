@@ -8,7 +8,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 from fieldcrypt.normalisers import canonical
 from fieldcrypt.search.question import Question
 
-__all__ = ["Cover", "Kind", "KindOfLevels", "Level", "form_of"]
+__all__ = ["Cover", "Kind", "KindOfLevels", "Level", "count_of", "form_of"]
 
 
 class Level(NamedTuple):
@@ -111,6 +111,11 @@ class KindOfLevels(Kind, Protocol):
         Raises:
             TypeError, ValueError: as for `cover`; or it would take too many terms.
         """
+
+
+def count_of(type: Any) -> int | None:
+    """Return how many values a type has, if it says so."""
+    return 2 if type is bool else len(type) if isinstance(type, enum.EnumMeta) else None
 
 
 def form_of(value: Any) -> Any:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from fieldcrypt.errors import ConfigurationError
 from fieldcrypt.normalisers import NothingToTagError
 from fieldcrypt.search.blind_index import checked_type, found_normaliser
-from fieldcrypt.search.kinds.kind import Cover, Level, form_of
+from fieldcrypt.search.kinds.kind import Cover, Level, count_of, form_of
 from fieldcrypt.search.question import EndsWith, PartIs, Question, StartsWith
 
 __all__ = ["Part", "domain", "first", "last", "month", "year"]
@@ -25,7 +25,7 @@ class Part:
         name: what the part is called, in questions and in contexts: "last 4", "domain". Letters, digits and spaces.
         function: the part of a value, after the index's normaliser: a function of a module, if it is to be pickled. It
             raises `NothingToTagError` for a value that has none. What other errors say does not show: it may be
-            plaintext.
+            plaintext. So it is with a normaliser of your own.
         values: how many values the part can have, about. With fewer than 16 the frequencies of tags tell which is
             which, so such a part is refused unless the index says `accept_low_cardinality=True`.
         of: the type of the values that it takes, or several.
@@ -51,6 +51,8 @@ class Part:
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not re.fullmatch(r"[\w -]{1,100}", self.name):
             raise ConfigurationError("the name of a part is letters, digits and spaces, at most 100")
+        if re.search(r" version \d+$", self.name):  # in the parameters of a compound it would be that of another one
+            raise ConfigurationError(f"the part {self.name} has its version in version=, not in its name")
         if not callable(self.function):
             raise ConfigurationError(f"the part {self.name} needs a function of a value")
         if not all(type(each) is int and each >= 1 for each in (self.values, self.version)):
@@ -76,25 +78,32 @@ class Part:
             raise ConfigurationError(f"the part {self.name} is not one of a {type.__name__}")
 
     def levels(self) -> tuple[Level, ...]:
-        return (Level(f"part {self.name}", "", values=self.values),)
+        return (Level(f"part {self.name}", "", values=min(self.values, count_of(self.gives) or self.values)),)
 
     def terms(self, value: Any) -> tuple[Any, ...]:
-        return (self._form(self._of(value)),)
+        return (self._form(self._called(self.function, value, "function")),)
 
-    def _of(self, value: Any) -> Any:
+    def _called(self, function: Callable[[Any], Any], value: Any, which: str) -> Any:
         try:
-            return self.function(value)
+            return function(value)
         except NothingToTagError:
             refused: Exception = NothingToTagError(f"the value has no {self.name}")
         except Exception as error:  # noqa: BLE001  # whose message may show the value
-            refused = ValueError(f"the function of the part {self.name} failed with {type(error).__name__}")
+            refused = ValueError(f"the {which} of the part {self.name} failed with {type(error).__name__}")
         raise refused
 
     def _form(self, part: Any) -> Any:
+        self._check(part)
+        normalise = found_normaliser(self.normaliser, self.gives)
+        if normalise is not None:
+            ours = isinstance(self.normaliser, str)
+            part = normalise(part) if ours else self._called(normalise, part, "normaliser")
+            self._check(part)
+        return form_of(part)
+
+    def _check(self, part: Any) -> None:
         if type(part) is not self.gives:
             raise TypeError(f"the part {self.name} is a {self.gives.__name__}, not a {type(part).__name__}")
-        normalise = found_normaliser(self.normaliser, self.gives)
-        return form_of(part if normalise is None else normalise(part))
 
     def cover(self, question: Any) -> Cover | None:
         if isinstance(question, PartIs):
