@@ -197,6 +197,25 @@ def test_elements_of_a_list_are_found_by_any_of_them() -> None:
     assert not people.search("phones[].number", EndsWith("7309")).matches(people.decrypt(stored))
 
 
+def test_dummies_are_of_the_element_where_one_is_told_apart() -> None:
+    """Else they are the same within a record, and tell which of its texts are short."""
+    number = Protection(str, index=IndexedBy("ends", of=Suffixes(4, 4), accept_leakage=True))
+    encryptor = new_encryptor()
+    fields = {"phones[].number": number, "kin[of].number": number}
+    people = ProtectedRecord("people", encryptor, key="id", fields=fields)
+    phones, kin = (
+        [{"number": "110"}, {"number": "112"}],
+        [{"of": "mother", "number": "110"}, {"of": "me", "number": "110"}],
+    )
+    stored = people.encrypt({"id": 1, "phones": phones, "kin": kin})
+    one, other = ([each["ends_4"] for each in stored[name]] for name in ("phones", "kin"))
+    assert (len(set(one)), len(set(other))) == (1, 2)
+
+    of: dict[str, Any] = {"index": "ends", "of": Suffixes(4, 4), "accept_leakage": True, "path": "kin[of].number"}
+    index = encryptor.search_index("people.kin", str, **of)
+    assert index.stored_tags("110", row={"row": "1", "element": "mother"}) == (other[0],)
+
+
 class TestSeveralMembers:
     """One tag of several members, protected ones and others."""
 
