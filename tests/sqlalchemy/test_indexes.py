@@ -162,6 +162,7 @@ WRITES: dict[str, Callable[[Clinic, Session], Any]] = {
     "of what was not loaded": change_deferred,
     "replaced": replace,
     "merged": lambda c, s: s.merge(c.patient(id="1", clinic="a", surname="MEYER", born=OTHER_DAY)),
+    "merged, with one member as it is": lambda c, s: s.merge(c.patient(**c.meyer(born=OTHER_DAY))),
     "added": lambda c, s: s.add_all([c.patient(**c.meyer(id="2", born=OTHER_DAY)), c.patient(id="3", clinic="a")]),
     "bulk insert": lambda c, s: s.execute(
         insert(c.patient), [c.sealed(id="2", born=OTHER_DAY), c.sealed(id="3", born=None)]

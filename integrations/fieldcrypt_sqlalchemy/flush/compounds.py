@@ -97,16 +97,18 @@ class CompoundTagging:
         value = state.dict.get(name)
         if name not in compound.protected or value is None or value.__class__ is Sealed:
             return value
-        return self._stored(state, name, value)
+        return self._stored(state, name)
 
-    def _stored(self, state: Any, name: str, value: Any) -> Any:
-        """Return the sealed form of a value that was opened in the object itself, and is not written."""
-        stored = noted_value(state, name)
+    def _stored(self, state: Any, name: str) -> Any:
+        """Return the sealed form of a value that the row has, and that stands in the object in plaintext."""
+        stored = state.committed_state.get(name)  # it was set to what it was
+        if stored.__class__ is not Sealed:
+            stored = noted_value(state, name)
         if stored is None:  # the value came from another object
             expire(state, [name])
             getattr(state.obj(), name)
-            stored = noted_value(state, name)
-        return stored
+            stored = state.dict.get(name)
+        return stored if stored.__class__ is Sealed else noted_value(state, name)
 
     def _opened(self, state: Any, name: str, sealed: Sealed) -> Any:
         if sealed._opened is not UNOPENED:
