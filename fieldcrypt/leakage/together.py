@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 
 from fieldcrypt.leakage.column import Column
-from fieldcrypt.leakage.frequency import by_frequency, guesses, right_of_guesses
+from fieldcrypt.leakage.frequency import by_frequency, guesses, right, right_of_guesses
 
 __all__ = ["right_together"]
 
@@ -28,10 +28,10 @@ Guesses = Mapping[Hashable, Hashable]
 
 def right_together(columns: Sequence[Column]) -> list[float]:
     """Return for each column the share of rows that have a term, and for which the attacker guesses it right."""
+    if len(columns) < 2:
+        return [right(column) for column in columns]  # what is to be expected: guesses have luck with ties
     guessed = [guesses(column) for column in columns]
     best = [right_of_guesses(*each) for each in zip(columns, guessed, strict=True)]
-    if len(columns) < 2:
-        return best
     for _ in range(_ROUNDS):
         for at, column in enumerate(columns):
             evidence = [(other, guessed[by]) for by, other in enumerate(columns) if by != at]

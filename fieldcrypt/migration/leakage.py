@@ -14,6 +14,7 @@ from fieldcrypt.migration.engine.migration import StoredMigration
 from fieldcrypt.migration.engine.unit import Cell, PassedOverError, Place, ProtectedField, Unit
 from fieldcrypt.migration.job import OnProgress
 from fieldcrypt.migration.sample import Sample
+from fieldcrypt.mixed_mode.value_status import ExaminedValue, ValueStatus
 from fieldcrypt.progress import Meter
 
 __all__ = ["leakage_by_part"]
@@ -44,25 +45,13 @@ class _Values:
                 raise
             self.unread += 1
             return
-        values = {}
+        found = {}
         for field, cell in cells:
             if field.indexes:
                 self.fields.setdefault(field.name, field)
-                values[field.name] = self._value(field, cell, place)
-        self.rows.append((values, place))
-
-    def _value(self, field: ProtectedField, cell: Cell, place: Place) -> Any:
-        if cell.stored is None and cell.plain is None:
-            return None
-        try:
-            if cell.stored is None:
-                return field.examine_plaintext(cell, place).value
-            return field.examine(cell, place).value
-        except Exception as error:
-            if is_stop(error):
-                raise
-            self.unread += 1
-            return None
+                found[field.name] = _examined(field, cell, place)
+        self.unread += any(each.status is ValueStatus.UNREADABLE for each in found.values())
+        self.rows.append(({name: each.value for name, each in found.items()}, place))
 
     def sampled(self) -> Iterator[SampledField]:
         """Return the fields with their values, in an order that says nothing of the table's."""
@@ -76,10 +65,21 @@ class _Values:
                 yield SampledField(name, indexes, indexed, contexts, tenants)
 
 
+def _examined(field: ProtectedField, cell: Cell, place: Place) -> ExaminedValue:
+    if cell.stored is None and cell.plain is None:
+        return ExaminedValue(ValueStatus.NULL)
+    try:
+        return field.examine_plaintext(cell, place) if cell.stored is None else field.examine(cell, place)
+    except Exception as error:  # of one value, whatever the application's types raise
+        if is_stop(error):
+            raise
+        return ExaminedValue(ValueStatus.UNREADABLE)
+
+
 def leakage_by_part(
     migration: StoredMigration, rows: int | None = None, on_progress: OnProgress = None
 ) -> dict[str, tuple[Leakage, int]]:
-    """Return what the indexes of each table tell, and how many values could not be read. Locks and writes nothing.
+    """Return what the indexes of each table tell, and of how many rows something could not be read. Locks and writes nothing.
 
     Args:
         migration: of the tables.
@@ -98,8 +98,10 @@ def leakage_by_part(
             raise ConfigurationError("; ".join(dict.fromkeys(found)))
         meter = Meter("read", sum(part.source.estimate() for part in migration._parts), on_progress=on_progress)
         looks = {part.source.name: part.look(sample, meter, _Values) for part in migration._parts}
-    if not any(look.found.fields for look in looks.values()):
+    if not any(field.indexes for part in migration._parts for field in part.source.fields):
         raise ConfigurationError(f"{migration.name} has no index: IndexedBy declares one (docs/blind-index.md)")
+    if not any(look.found.fields for look in looks.values()):
+        raise ConfigurationError(f"{migration.name} has no rows to try its indexes on")
     return {
         name: (leakage_of([*look.found.sampled()], look.total), look.found.unread)
         for name, look in looks.items()

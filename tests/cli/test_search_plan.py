@@ -145,6 +145,25 @@ def test_an_index_over_few_values_is_refused(run: Run, clinic: Any) -> None:
     assert "accept_low_cardinality" in printed
 
 
+def test_what_cannot_be_read_is_named_and_left_out(run: Run, clinic: Any) -> None:
+    """By the number of rows, however many of their values are of other rows."""
+    with clinic.engine.begin() as connection:
+        of_another = "(SELECT {0} FROM patients WHERE id = 9) "
+        values = ", ".join(f"{name} = {of_another.format(name)}" for name in ("surname", "born"))
+        connection.execute(text(f"UPDATE patients SET {values} WHERE id < 9"))
+    printed = stdout(run("search", "plan", "application:Patient"))
+    assert "WARNING what cannot be read in 9 rows is left out" in printed
+    found = json.loads(stdout(run("search", "plan", "application:Patient", "--json")))["patients"]
+    assert (found["unread"], found["tells"][0]["tagged"]) == (9, 791)
+
+
+def test_an_empty_table_has_nothing_to_try_indexes_on(run: Run, clinic: Any) -> None:
+    """Which is no lack of indexes."""
+    with clinic.engine.begin() as connection:
+        connection.execute(text("DELETE FROM patients"))
+    assert "patients has no rows to try its indexes on" in complaint(run("search", "plan", "application:Patient"), 2)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -76,6 +76,12 @@ def test_ties_tell_nothing_of_the_order_of_rows() -> None:
     assert right_together([column([*range(400)]), column([row % 40 for row in range(400)])])[0] < 0.05
 
 
+def test_an_index_that_is_alone_is_not_guessed_by_another_one() -> None:
+    """Of twenty names that are equally frequent one is guessed right, and by luck no more."""
+    names = column([f"name{row % 20}" for row in range(200)])
+    assert right_together([names]) == [right(names)] == [pytest.approx(0.05)]
+
+
 def test_the_tree_of_a_range_places_values_that_frequencies_alone_do_not() -> None:
     """Which nodes occur together tells more than how often each occurs."""
     places = [int(DICE.triangular(0, 4_095, 3_000)) for _ in range(5_000)]

@@ -72,6 +72,13 @@ def test_an_index_over_few_values_is_refused_unless_accepted() -> None:
     assert not leaks(field(NAMES, IndexedBy("a"))).is_refused
 
 
+def test_tenants_make_few_values_no_more() -> None:
+    """Each tenant has tags of its own, and the same few values behind them."""
+    words = [DICE.choice("abcde") for _ in range(500)]
+    found = leaks(field(words, IndexedBy("a", per_tenant=True), tenants=50))
+    assert (found.columns[0].terms, found.is_refused) == (5, True)
+
+
 def test_false_positives_are_those_that_short_tags_are_planned_with() -> None:
     """For each other value one in 256, in a table of a hundred times as many rows."""
     numbers = [*range(3_000)]

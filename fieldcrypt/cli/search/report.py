@@ -73,7 +73,7 @@ def _remarks(leakage: Leakage, unread: int) -> Iterator[str]:
         if cost.refused:
             yield f"WARNING {cost.companion}: {counted(cost.refused, 'value')} beyond its bounds, not to be tagged."
     if unread:
-        yield f"WARNING {counted(unread, 'value')} could not be read, and are left out: `fieldcrypt migrate verify`"
+        yield f"WARNING what cannot be read in {counted(unread, 'row')} is left out: see `fieldcrypt migrate verify`"
 
 
 def _as_json(leakage: Leakage, unread: int) -> Mapping[str, object]:
