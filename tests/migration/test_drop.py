@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.orm import Session
 
-from fieldcrypt import ConfigurationError, Encryptor
+from fieldcrypt import CompoundIndex, ConfigurationError, Encryptor
 from fieldcrypt_sqlalchemy.migration import Migration
 from tests.conftest import Database
 from tests.migration.indexed_patients import BIRTHDAY, NAME, NAMES, fill, model, stored, strip
@@ -57,6 +57,37 @@ def test_what_is_no_companion_is_never_erased(database: Database, name: str) -> 
     with pytest.raises(ConfigurationError, match="is no companion of patients"):
         Migration(engine, patient).drop_index("name_tag", name)
     assert _dump(engine) == before
+
+
+def test_a_compound_that_is_still_declared_is_said_to_be(database: Database) -> None:
+    """Its tags are written again as those of any other index."""
+    engine = database("sqlite")
+    patient = model(keys(), indexes=[CompoundIndex("who_tag", of={"name": "casefold", "born": None})])
+    fill(engine, patient)
+    report = Migration(engine, patient).drop_index("who_tag")
+    assert report.changed == 4
+    assert report.remarks[0].startswith("patients is still declared with the index who_tag")
+
+
+def test_nothing_is_dropped_unless_it_is_named(database: Database) -> None:
+    """By a program whose list of companions came out empty."""
+    engine, patient = database("sqlite"), model(keys())
+    fill(engine, patient)
+    for ask in (Migration(engine, patient).drop_index, Migration(engine, patient).tagged):
+        with pytest.raises(ConfigurationError, match="name the index"):
+            ask()
+
+
+def test_a_backfill_that_was_interrupted_before_begins_again_after_it(database: Database) -> None:
+    """It has passed rows whose tags are gone now, and must not call itself complete."""
+    engine, patient = database("sqlite"), model(keys())
+    fill(engine, patient, rows=20)
+    strip(engine, patient, "name_tag")
+    migration = Migration(engine, patient)
+    migration.backfill(batch=10, on_progress=lambda _: migration.pause())
+    migration.drop_index("name_tag")
+    assert migration.backfill().complete
+    assert all(tags["name_tag"] for tags in stored(engine, patient).values())
 
 
 def test_an_array_of_postgresql_is_emptied(database: Database) -> None:

@@ -44,7 +44,7 @@ class Drop(Step):
     """Erases the tags in companions. It needs no keys, and looks at no value."""
 
     name = "drop"
-    drops = ("verify",)
+    drops = ("verify", "backfill")  # of which one that is resumed would not come back to the rows that it did before
     goal = Which.FILLED
 
     def change(self, field: ProtectedField, cell: Cell, unit: Unit) -> Values:
@@ -74,6 +74,7 @@ class ErasesIndexes:
 
         Args, Raises: as `drop_index`.
         """
+        _check(companions)
         with self.translated_errors("drop"):
             return {source.name: source.count(Which.FILLED).those for source, _ in self.erasing(companions)}
 
@@ -96,10 +97,17 @@ class ErasesIndexes:
             workers, batch, rate, restart, on_progress: as for `backfill`.
 
         Raises:
-            ConfigurationError: one of the names is no companion, or is part of the key of items; or as `backfill`.
+            ConfigurationError: none is named, one of the names is no companion, or is part of the key of items; or as
+                `backfill`.
             MigrationError: the store refuses, or was lost. What is done stays; run it again to go on.
         """
+        _check(companions)
         parts = self.erasing(companions)
         how: Any = {"workers": workers, "batch": batch, "rate": rate, "restart": restart}
         report = self._run(Drop(), on_progress, parts, **how)
         return report._replace(remarks=tuple(each for part in parts for each in part.source.remarks()))
+
+
+def _check(companions: Sequence[str]) -> None:
+    if not companions:
+        raise ConfigurationError('name the index to be dropped, or its companions: drop_index("ssn_tag")')

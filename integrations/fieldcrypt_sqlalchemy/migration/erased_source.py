@@ -41,13 +41,19 @@ class _ErasedSource(SqlSource):
             ]
 
     def _left(self) -> Iterator[str]:
-        for each in self.table.columns:
-            for how in _indexes(each):
-                if not set(how.companions).isdisjoint(companion.key for companion in self._erased.companions):
-                    yield (
-                        f"{self.full_name}.{each.name} is still declared with the index {how.companion}, so that what "
-                        "is written gets tags again: take it away, deploy that, and drop the index once more"
-                    )
+        keys = {companion.key for companion in self._erased.companions}
+        declared = [
+            (f"{self.full_name}.{each.name}", how.companion)
+            for each in self.table.columns
+            for how in _indexes(each)
+            if not keys.isdisjoint(how.companions)
+        ]
+        compounds = [each.name for each in self._erased.companions if getattr(each.type, "compound", None) is not None]
+        for where, index in (*declared, *((self.full_name, name) for name in compounds)):
+            yield (
+                f"{where} is still declared with the index {index}, so that what is written gets tags again: take it "
+                "away, deploy that, and drop the index once more"
+            )
         for name in self._erased.tag_names:
             yield f"drop the column: ALTER TABLE {self.full_name} DROP COLUMN {name}"
 
