@@ -79,7 +79,7 @@ def _examined(field: ProtectedField, cell: Cell, place: Place) -> ExaminedValue:
 def leakage_by_part(
     migration: StoredMigration, rows: int | None = None, on_progress: OnProgress = None
 ) -> dict[str, tuple[Leakage, int]]:
-    """Return what the indexes of each table tell, and of how many rows something could not be read. Locks and writes nothing.
+    """Return what the indexes of each table tell, and how many rows could not be read whole. Locks and writes nothing.
 
     Args:
         migration: of the tables.
