@@ -75,6 +75,14 @@ def test_what_tells_much_has_to_be_accepted(of: Any, how: str) -> None:
     assert IndexedBy("tag", of=of, **accepted).of is of
 
 
+@pytest.mark.parametrize("of", [Prefixes(1, 8), Suffixes(1, 1)], ids=str)
+def test_one_character_is_refused_as_a_prefix_too(of: Any) -> None:
+    """Its tags are those that `first(1)` or `last(1)` would have."""
+    with pytest.raises(ConfigurationError, match="accept_low_cardinality=True"):
+        IndexedBy("tag", of=of, **LEAKS)
+    IndexedBy("tag", of=of, accept_low_cardinality=True, **LEAKS)
+
+
 @pytest.mark.parametrize("declared", [{"name": "named"}, PARTED], ids=str)
 @pytest.mark.parametrize("type", [bool, Colour])
 def test_few_values_are_refused_by_any_index_for_equality(declared: dict[str, Any], type: Any) -> None:

@@ -44,10 +44,11 @@ from tests.support.strategies import relaxed
 Record = Mapping[str, Any]
 
 BORN = Range(date(1990, 1, 1), date(2000, 1, 1), rows=100_000_000)
+ALL: dict[str, Any] = {"accept_leakage": True, "accept_low_cardinality": True}
 NAME = [
     IndexedBy("name_tag", normaliser="casefold"),
-    IndexedBy("name_prefix", normaliser="casefold", of=Prefixes(1, 3), accept_leakage=True),
-    IndexedBy("name_ends", normaliser="casefold", of=Suffixes(1, 2), accept_leakage=True, one_companion=True),
+    IndexedBy("name_prefix", normaliser="casefold", of=Prefixes(1, 3), **ALL),
+    IndexedBy("name_ends", normaliser="casefold", of=Suffixes(1, 2), **ALL, one_companion=True),
 ]
 FIELDS: dict[str, Any] = {
     "name": Protection(str, index=NAME),

@@ -43,7 +43,10 @@ class _Affixes:
             raise ConfigurationError(f"{self._word}es are those of texts, not of {type.__name__}")
 
     def levels(self) -> tuple[Level, ...]:
-        return tuple(Level(f"{self._word} {length}", str(length), may_lack=True) for length in self._lengths)
+        return tuple(
+            Level(f"{self._word} {length}", str(length), may_lack=True, values=10**length)  # as of `first` and `last`
+            for length in self._lengths
+        )
 
     @property
     def _lengths(self) -> range:
