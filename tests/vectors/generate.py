@@ -714,6 +714,7 @@ def terms() -> None:
         "last-short": ("all of a shorter text", ["part", "last 4", 1], ("112",), {}),
         "last-empty": ("an empty text", ["part", "last 4", 1], ("",), {}),
         "domain": ("what follows the last @, case folded", ["part", "domain", 1], ("a@b@" + mail,), {}),
+        "domain-wide": ("an @ is one before case folding", ["part", "domain", 1], ("a@b\uff20EXAMPLE.org",), {}),
         "year": ("of a date", ["part", "year", 1], (date(1990, 2, 28),), {}),
         "year-utc": ("the year in UTC", ["part", "year", 1], (datetime(2026, 1, 1, 0, 30, tzinfo=cet),), {}),
         "month": ("of a date and time", ["part", "month", 1], (datetime(1990, 2, 28, 12),), {}),
