@@ -7,6 +7,7 @@ from typing import Any
 
 from fieldcrypt.declaration.indexed_by import IndexedBy
 from fieldcrypt.errors import ConfigurationError
+from fieldcrypt.search.blind_index import DEFAULT_TAG_SIZE
 from fieldcrypt.search.kinds.part import Part
 from fieldcrypt.search.kinds.range import Range
 from fieldcrypt.search.question import AllEqual, Between, EndsWith, Equal, PartIs, Question, StartsWith
@@ -19,7 +20,8 @@ def check_together(name: str, hows: tuple[IndexedBy, ...]) -> None:
 
     Raises:
         ConfigurationError: two have a companion or a name in common; or one has short or partitioned tags, which hide
-            nothing because another one has whole tags of the same value, or of a finer one.
+            nothing because another one has whole tags of the same value, or of a finer one. Whole tags in partitions
+            are enough: rows that share one have equal values, which links the partitions of the other.
     """
     for names in ([each for how in hows for each in how.companions], [how.index_name for how in hows]):
         twice = [each for each, times in Counter(names).items() if times > 1]
@@ -27,7 +29,9 @@ def check_together(name: str, hows: tuple[IndexedBy, ...]) -> None:
             raise ConfigurationError(f"{name}: two of its indexes are called {twice[0]}")
     for hiding in hows:
         for telling in hows:
-            if hiding.hides and not hiding.accept_leakage and not telling.hides and tells(telling.of, hiding.of):
+            if telling is hiding or telling.tag_size < DEFAULT_TAG_SIZE or not tells(telling.of, hiding.of):
+                continue
+            if hiding.hides and not hiding.accept_leakage:
                 raise nothing_hidden_error(name, hiding.companion, telling.companion)
 
 

@@ -165,6 +165,8 @@ def test_two_indexes_of_one_name_are_refused(one: IndexedBy, other: IndexedBy) -
         (IndexedBy("hiding", of=last(4), **SHORT), IndexedBy("telling", of=Suffixes(2, 3), **LEAKS)),
         (IndexedBy("hiding", **PARTED), IndexedBy("telling", of=Prefixes(2, 3), **LEAKS)),
         (IndexedBy("hiding", of=Part("word", word, 99), **SHORT), IndexedBy("telling")),
+        (IndexedBy("hiding", of=last(4), **PARTED), IndexedBy("telling", **PARTED)),
+        (IndexedBy("hiding", **SHORT), IndexedBy("telling", **PARTED)),
     ],
     ids=str,
 )
@@ -190,6 +192,20 @@ def test_tags_that_hide_nothing_are_refused(hiding: IndexedBy, telling: IndexedB
 def test_tags_that_hide_something_are_not_refused(hiding: IndexedBy, telling: IndexedBy) -> None:
     """Beside tags of less of the value, or of something else of it; or if it is accepted."""
     made(hiding, telling)
+
+
+def test_partitions_of_two_indexes_of_a_value_undo_each_other() -> None:
+    """Rows that share a tag of the one are equal, whatever their tags of the other, so all of them are linked."""
+    both = [IndexedBy(name, accept_leakage=True, **PARTED) for name in ("one", "other")]
+    indexes = made(*both)
+    linked: dict[Any, set[Any]] = {}
+    for number in range(200):
+        tags = indexes.tags(SSN, row={"row": str(number)})
+        group = set(tags.values()).union(*(linked.get(tag, ()) for tag in tags.values()))
+        linked.update(dict.fromkeys(group, group))
+    assert {len(group) for group in linked.values()} == {8}
+    with pytest.raises(ConfigurationError, match="hide nothing"):
+        made(*(replace(each, accept_leakage=False) for each in both))
 
 
 def test_a_range_beside_hiding_tags_is_refused() -> None:
