@@ -139,7 +139,7 @@ def leakage_of(fields: Sequence[SampledField], total: int | None = None) -> Leak
 
 def _leak(index: SampledIndex, column: Column, together: float) -> ColumnLeak:
     tags = Counter(tag for tag in column.tags if tag is not None)
-    terms = {form for _, form in filter(None, column.terms)}  # whoever they are of: a tenant has no more
+    terms = {term[1] for term in column.terms if isinstance(term, tuple)}  # whoever they are of: a tenant has no more
     by_frequency, how = _by_tenant(index, column), index.how
     return ColumnLeak(
         column.name,
