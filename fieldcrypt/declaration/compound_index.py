@@ -52,7 +52,8 @@ class CompoundIndex:
 
     def __post_init__(self) -> None:
         if not isinstance(self.of, Mapping) or len(self.of) < 2:
-            raise ConfigurationError('CompoundIndex("who_tag", of={"surname": "casefold", "born": None}) has members')
+            example = 'CompoundIndex("who_tag", of={"surname": "casefold", "born": None})'
+            raise ConfigurationError(f"{example} has two members or more")
 
     @property
     def hides(self) -> bool:

@@ -116,6 +116,8 @@ class FieldIndexes:
             ConfigurationError: none of the indexes answers it; the message says which declaration would.
             TypeError, ValueError: it has values that cannot be.
         """
+        if not isinstance(question, Question):
+            raise TypeError(f"{self.name}: a search has a question of fieldcrypt.search, as Equal((value,))")
         best: Search | None = None
         nothing: NothingToTagError | None = None
         for how, each in self._indexes:

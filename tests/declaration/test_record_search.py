@@ -424,6 +424,14 @@ def test_a_question_that_no_index_answers_names_the_declaration_that_would() -> 
         patients().search("ward", Equal((7,)))
 
 
+@pytest.mark.parametrize("question", ["078-05-1120", None, Equal])
+def test_what_is_no_question_is_refused_without_being_shown(question: Any) -> None:
+    """A value alone does not say what about it is asked."""
+    with pytest.raises(TypeError, match="has a question") as caught:
+        patients().search("ssn", question)
+    assert "078" not in str(caught.value)
+
+
 def test_equality_never_asks_a_part() -> None:
     """`tags` has those of the one index for equality, though others are of the same field."""
     records = patients()

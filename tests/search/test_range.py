@@ -283,6 +283,12 @@ def test_a_range_that_cannot_be_is_refused_where_it_is_declared(case: str) -> No
         Range(*REFUSED[case])
 
 
+def test_bounds_upside_down_are_said_to_be_so() -> None:
+    """They are not the same as too few values."""
+    with pytest.raises(ConfigurationError, match="not beyond its maximum"):
+        Range(*REFUSED["upside down"])
+
+
 def test_parameters_tell_ranges_apart_and_nothing_else_does() -> None:
     """A range with other bounds has unrelated tags; one for more rows has the same on the levels of both."""
     assert Range(Decimal("0.5"), Decimal("100.0"), Decimal("0.10")).parameters == "0.5 100 0.1 4"

@@ -57,6 +57,8 @@ class Range:
             raise ConfigurationError("the rows of a range are a number of rows")
         scale = scale_of(self.minimum, self.maximum, self.resolution)
         keys = scale.key(self.minimum), scale.key(self.maximum)
+        if keys[0] > keys[1]:
+            raise ConfigurationError("the minimum of a range is not beyond its maximum")
         first, last = (scale.floor(key)[0] for key in keys)
         tree = Tree((last - first) // scale.step + 1, self.radix, self.rows)
         if not tree.levels:
