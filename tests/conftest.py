@@ -46,7 +46,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="try these ways to change rows alone: see tests/sqlalchemy/row_rule/row_machine.py",
     )
     group.addoption(
-        "--seed", type=int, help="tell one story of a migration again: see tests/migration/test_property.py"
+        "--seed",
+        type=int,
+        help="tell one story again: see tests/support/stories.py and tests/migration/test_property.py",
     )
     group.addoption("--sqlalchemy", metavar="SERIES", help="run with a SQLAlchemy of this series (2.0), or not at all")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from random import Random, SystemRandom
+from random import Random
 from typing import Any
 
 import pytest
@@ -16,6 +16,7 @@ from tests.dynamodb.searched import ATTRIBUTES, COMPOUNDS, create_table, describ
 from tests.support.doubles import Later
 from tests.support.dynamodb import DynamoDb
 from tests.support.encryptors import new_encryptor
+from tests.support.stories import told
 
 PEOPLE = 12
 SETTLED = 3 * 3600.0  # seconds after which an index key has replaced the one before
@@ -187,21 +188,9 @@ class Story:
 
 @pytest.mark.parametrize("kind", STEPS)
 def test_a_search_finds_what_it_would_find_in_plaintext(
-    kind: str, dynamodb: DynamoDb, later: Later, pytestconfig: pytest.Config
+    kind: str, dynamodb: DynamoDb, later: Later, request: pytest.FixtureRequest
 ) -> None:
-    """With all kinds of indexes, through puts, updates, deletes and rotations of the index key.
-
-    The suite does the same each time. `make test-search` looks further, and elsewhere each time; ARGS="--seed 7" tells
-    one story again.
-    """
-    in_suite, long = STEPS[kind]
-    is_long = pytestconfig.getoption("--long")
-    seed = pytestconfig.getoption("--seed") or (SystemRandom().randrange(10**6) if is_long else 1)
-    story = Story(kind, dynamodb, seed, later)
-    try:
-        story.tell(long if is_long else in_suite)
-    except Exception as error:
-        error.add_note(f"{kind}, --seed {seed}: {dict(story.tally)}")
-        raise
-    assert story.tally["found"]
-    assert story.tally["found by key"]
+    """With all kinds of indexes, through puts, updates, deletes and rotations of the index key."""
+    tally = told(lambda seed: Story(kind, dynamodb, seed, later), kind, STEPS[kind], request)
+    assert tally["found"]
+    assert tally["found by key"]
