@@ -21,8 +21,7 @@ __all__ = ["find"]
 
 T = TypeVar("T")
 
-
-MOST = 10_000
+_MOST = 10_000  # rows, unless told otherwise
 
 
 @overload
@@ -33,7 +32,7 @@ def find(
     order_by: Any = None,
     key: Callable[[str], Any] | None = None,
     limit: int | None = None,
-    most: int = MOST,
+    most: int = _MOST,
 ) -> list[T]: ...
 
 
@@ -45,7 +44,7 @@ def find(
     order_by: Any = None,
     key: Callable[[str], Any] | None = None,
     limit: int | None = None,
-    most: int = MOST,
+    most: int = _MOST,
 ) -> list[T]: ...
 
 
@@ -56,7 +55,7 @@ def find(
     order_by: Any = None,
     key: Callable[[str], Any] | None = None,
     limit: int | None = None,
-    most: int = MOST,
+    most: int = _MOST,
 ) -> list[Any]:
     """Return the objects that a SELECT of one model finds, if their decrypted values are those that it searches for.
 

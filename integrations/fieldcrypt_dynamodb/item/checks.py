@@ -78,10 +78,8 @@ def check_description(table: Any) -> None:
 def _check_key_tags(table: Any) -> None:
     """Refuse tags in a key that could not stay there, or would not tell items apart."""
     for companion, attribute in table.key_tags.items():
-        what, how = (
-            f"{table.name}.{companion} is a key attribute, and holds tags",
-            table.indexes.companions[companion].how,
-        )
+        what = f"{table.name}.{companion} is a key attribute, and holds tags"
+        how = table.indexes.companions[companion].how
         if len(table.paths[attribute].steps) > 1:
             raise ConfigurationError(f"{what} of a nested attribute, which updates change with the maps around it")
         if how.of is not None or how.partitions > 1:

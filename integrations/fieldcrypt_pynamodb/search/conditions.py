@@ -8,6 +8,7 @@ from pynamodb.constants import BINARY, BINARY_SET
 from pynamodb.expressions.condition import And, Condition, Exists, Not, NotExists, Or
 from pynamodb.expressions.operand import Path
 
+from fieldcrypt.spi import DEFAULT_TAG_SIZE
 from fieldcrypt_dynamodb.expression.conditions import NO_TAG
 from fieldcrypt_dynamodb.expression.limits import check_growth, lists_of
 from fieldcrypt_dynamodb.item.unreadable import Unreadable
@@ -19,9 +20,6 @@ from fieldcrypt_pynamodb.errors import ProtectedAttributeError
 from fieldcrypt_pynamodb.search.expressions import nested_error, paths, plans, protected_attributes, root
 
 __all__ = ["Sought", "rewritten_condition", "rewritten_filter", "sought_by"]
-
-
-_WHOLE = 16  # bytes of a tag that no two values share
 
 
 class Sought:
@@ -101,7 +99,7 @@ class Sought:
         how = self._search.how
         why = (
             "has tags shorter than 16 bytes, which other values share"
-            if how.tag_size < _WHOLE
+            if how.tag_size < DEFAULT_TAG_SIZE
             else f"is asked what its index {how.index_name!r} answers with more items than those that are looked for"
         )
         return ProtectedAttributeError(

@@ -9,7 +9,7 @@ from sqlalchemy import Column, PrimaryKeyConstraint, Table, TableClause, UniqueC
 from sqlalchemy.types import TypeEngine
 
 from fieldcrypt import ConfigurationError, Encryptor, FieldcryptError, IndexedBy, Protection
-from fieldcrypt.spi import DEFAULT_TAG_SIZE, MIN_MEMBERS, FieldIndexes, located
+from fieldcrypt.spi import MIN_MEMBERS, FieldIndexes, located
 from fieldcrypt_sqlalchemy.column.companion import BlindIndexTag, Tag, Tags
 from fieldcrypt_sqlalchemy.errors import column_error
 from fieldcrypt_sqlalchemy.internals.column import proxied
@@ -83,7 +83,7 @@ class Companions:
             raise ConfigurationError(
                 f"{self._described} is indexed by {name!r}, which is not a blind index column: declare it by {declare}"
             )
-        if (how.tag_size < DEFAULT_TAG_SIZE or how.partitions > 1 or found.type.array) and _is_unique(found):
+        if (how.hides or found.type.array) and _is_unique(found):
             raise ConfigurationError(
                 f"{name!r} cannot be unique with tags shorter than 16 bytes or partitions, nor as an array: other "
                 "values have the same, or equal ones have others"

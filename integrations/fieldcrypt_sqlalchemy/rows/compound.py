@@ -38,6 +38,7 @@ class Compound:
     Attributes:
         how: as given.
         described: what it is called in messages.
+        name: the logical name of the record.
         columns: of its members, by attribute, all in one table.
         protected: the attributes of those that are encrypted.
         companion: the column of its tags, whose type has this as `compound`.
@@ -68,7 +69,7 @@ class Compound:
         if self._encryptor is None:
             raise ConfigurationError(f"{self.described}: name its Encryptor, @encrypted(encryptor, …)")
         self._writes = all(self.columns[key].type.write for key in self.protected)  # type: ignore[attr-defined]
-        self._record = spec.logical_name(table)
+        self.name = spec.logical_name(table)
         self.types: dict[str, Any] = {}
         self._to_field: dict[str, tuple[Callable[[Any], Any], ...]] = {}
         for key, column in self.columns.items():
@@ -117,11 +118,11 @@ class Compound:
 
     @cached_property
     def indexes(self) -> FieldIndexes:
-        """Makes its tags, and answers `AllEqual`, of mappings that `to_fields` returns."""
+        """Makes its tags, and answers `AllEqual`, of mappings that `converted` returns."""
         encryptor: Any = self._encryptor
-        return self.how.indexes(encryptor, self._record, self.types, in_thread)
+        return self.how.indexes(encryptor, self.name, self.types, in_thread)
 
-    def to_fields(self, values: Mapping[str, Any]) -> dict[str, Any]:
+    def converted(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return the values of members as fields have them; None for one that is missing.
 
         Args:
@@ -152,27 +153,18 @@ class Compound:
         if row is None or not self._writes or any(values.get(key) is None for key in self.columns):
             return None
         try:
-            made = as_tags(self.indexes.tags(self.to_fields(values), tenant=row.tenant, row=row.context))
+            made = as_tags(self.indexes.tags(self.converted(values), tenant=row.tenant, row=row.context))
             return made[self.how.companion]  # type: ignore[return-value]  # it has one level
         except (TypeError, ValueError, FieldcryptError) as error:
-            refused = parameterless_error(located(error, field=self._record, tenant=row.tenant))
+            refused = parameterless_error(located(error, field=self.name, tenant=row.tenant))
         raise refused
 
     # Asking: in the place of a Tagger
 
     @property
-    def name(self) -> str:
-        """The logical name of the record."""
-        return self._record
-
-    @property
     def members(self) -> tuple[str, ...]:
         """The attributes that it is of."""
         return tuple(self.columns)
-
-    def converted(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Return `to_fields`."""
-        return self.to_fields(values)
 
     def equals(self, column: Any, values: dict[str, Any], tenant: str | None = None) -> ColumnElement[bool]:
         """Return the condition that all members have these values.
@@ -194,4 +186,4 @@ class Compound:
 
     def refused_error(self, why: str) -> ProtectedColumnError:
         """Return the error of a statement that would leave a wrong tag."""
-        return ProtectedColumnError(f"{self.described} is of {', '.join(self.columns)}: {why}", field=self._record)
+        return ProtectedColumnError(f"{self.described} is of {', '.join(self.columns)}: {why}", field=self.name)

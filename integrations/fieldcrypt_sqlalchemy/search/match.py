@@ -10,12 +10,11 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList, Grouping, UnaryExpression
 
+from fieldcrypt.spi import DEFAULT_TAG_SIZE
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError, column_error
 from fieldcrypt_sqlalchemy.search.searched import Searched, TagsOf
 
 __all__ = ["SHARES", "candidates", "has_tags", "match", "searched", "searches"]
-
-_WHOLE = 16  # bytes of a tag that no other value has
 
 # Two arrays have an element in common. The ORM evaluates it on objects, too, when it synchronizes a session.
 SHARES: Any = operators.custom_op(
@@ -56,7 +55,7 @@ def _render_inexact(match: Any, compiler: Any, **kw: Any) -> str:
 def _inexact_error(search: Searched | None, why: str) -> ProtectedColumnError:
     if search is None:  # it was pickled, and knows only tags
         return ProtectedColumnError(f"a search has tags that other values share, {why}")
-    short = search.search.how.tag_size < _WHOLE
+    short = search.search.how.tag_size < DEFAULT_TAG_SIZE
     what = "has tags shorter than 16 bytes, which other values share" if short else "has tags that other values share"
     return column_error(search.tagger, f"{what}, {why}")
 

@@ -61,4 +61,4 @@ class CompoundColumns(CompoundField, TaggedColumns):
 
 def _of_field(compound: Compound, key: str, value: Any) -> Any:
     """Return the value of a plain member, which the application has, as a field would have it."""
-    return compound.to_fields({key: value})[key]
+    return compound.converted({key: value})[key]
