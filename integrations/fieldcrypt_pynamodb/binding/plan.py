@@ -53,16 +53,11 @@ class Plan:
     """
 
     def __init__(self, model: type[Model], spec: Spec) -> None:
-        table = table_of(model)
-        if table is None:
-            raise ConfigurationError(f"{model.__name__} has no table: its Meta names none")
-        if spec.fields is not None and spec.model is not None and table != table_of(spec.model):
-            raise ConfigurationError(f"{model.__name__} is of another table than {spec.model.__name__}: decorate both")
-        self.model, self.table = model, table
-        name = spec.fields or table
+        self.model, self.table = model, _table_of(model, spec)
+        name = spec.fields or self.table
         self.item_key = ItemKey(model, spec.tenant)
         self.item_class = ItemClass.of(model)
-        self._of_table = _Table(table, [part.attr_name for part in self.item_key.parts])
+        self._of_table = _Table(self.table, [part.attr_name for part in self.item_key.parts])
         attributes = model.get_attributes()
         check_attributes(model)
         own = [
@@ -71,9 +66,7 @@ class Plan:
             if isinstance(attribute, EncryptedAttribute)
         ]
         self.protected = {each.attr_name: each for each in own}
-        indexes = {
-            key: each.protection.indexes for key, each in attributes.items() if isinstance(each, EncryptedAttribute)
-        }
+        indexes = {each.key: each.attribute.protection.indexes for each in own}
         check_compounds(model.__name__, indexes, spec.indexes)
         self.compounds = [CompoundTagger(model, each, spec.encryptor, name, spec.tenant) for each in spec.indexes]
         self.companions = {
@@ -84,8 +77,6 @@ class Plan:
         check_shared(model, "field", [each.field_name for each in own])
         self.taggers = [*(each.tagger for each in own if each.tagger is not None), *self.compounds]
         check_shared(model, "companion", [key for each in self.taggers for key in each.companions])
-        how: Any = {"has_tenants": spec.tenant is not None, "same_place": spec.same_place, "chosen": bool(spec.fields)}
-        owner = model if spec.fields is None else spec.model  # of the name, whose table may be another one next month
         inside = [
             (path, PlannedAttribute(model, path.text, attribute, spec, fields=name, path=path))
             for path, attribute in nested_attributes(model)
@@ -93,36 +84,18 @@ class Plan:
         self.nested = NestedAttributes(inside) if inside else None
         found = own + [planned for _, planned in inside]
         self._of_encryptors = {id(each.encryptor): each for each in found}.values()
+        how: Any = {"has_tenants": spec.tenant is not None, "same_place": spec.same_place, "chosen": bool(spec.fields)}
+        owner = model if spec.fields is None else spec.model  # of the name, whose table may be another one next month
         for each in self._of_encryptors:
-            declare_table(each.encryptor, name, owner, table=table, **how)
+            declare_table(each.encryptor, name, owner, table=self.table, **how)
         accepted = [each.attribute.protection.accepted for each in found]
         self.previous_names = {
             name for each in accepted if each is not None for field in each.previous_fields for name in field.names
         }
         # The hot path unpacks tuples, which costs less than to look attributes up.
         self._names = tuple(self.protected)
-        self._reads: list[tuple[Any, ...]] = [
-            (
-                each.attr_name,
-                each.key,
-                each.decrypt,
-                each.attribute._conversion.from_field,
-                isinstance(each.attribute.inner, MapAttribute),
-                each.attribute.protection.accepted is not None,
-            )
-            for each in own
-        ]
+        self._reads, self._writes = list(map(_read, own)), list(map(_written, own))
         self._has_batches = len(own) >= MIN_BATCH and len({id(each.encryptor) for each in own}) == 1
-        self._writes = [
-            (
-                each.attr_name,
-                each.key,
-                each.field,
-                each.attribute._conversion.to_field is not None,
-                each.tagger,
-            )
-            for each in own
-        ]
 
     def warm_keys(self, instance: Any) -> None:
         """Fetch the keys that the values of an instance's item may need, if its tenant is known."""
@@ -257,3 +230,29 @@ class Plan:
                 return planned.tagger
         of = (each for each in self.compounds if any(attribute is own for own in each.companions.values()))
         return next(of, None)
+
+
+def _table_of(model: type[Model], spec: Spec) -> str:
+    table = table_of(model)
+    if table is None:
+        raise ConfigurationError(f"{model.__name__} has no table: its Meta names none")
+    if spec.fields is not None and spec.model is not None and table != table_of(spec.model):
+        raise ConfigurationError(f"{model.__name__} is of another table than {spec.model.__name__}: decorate both")
+    return table
+
+
+def _read(each: PlannedAttribute) -> tuple[Any, ...]:
+    """Return what `Plan.open` needs of an attribute."""
+    return (
+        each.attr_name,
+        each.key,
+        each.decrypt,
+        each.attribute._conversion.from_field,
+        isinstance(each.attribute.inner, MapAttribute),
+        each.attribute.protection.accepted is not None,
+    )
+
+
+def _written(each: PlannedAttribute) -> tuple[Any, ...]:
+    """Return what `Plan.seal` needs of an attribute."""
+    return each.attr_name, each.key, each.field, each.attribute._conversion.to_field is not None, each.tagger
