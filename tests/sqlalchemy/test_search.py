@@ -41,8 +41,12 @@ from sqlalchemy.orm import (
     MappedAsDataclass,
     Session,
     aliased,
+    joinedload,
+    lazyload,
     mapped_column,
     relationship,
+    selectinload,
+    subqueryload,
     synonym,
     with_loader_criteria,
 )
@@ -224,6 +228,25 @@ class TestSearching:
             return list(session.scalars(select(Owner.id).where(Owner.email == mail)))
 
         assert [found(ANN), found(BOB), found(EVE)] == [[1, 4], [2], []]
+
+    @pytest.mark.parametrize("load", [joinedload, selectinload, subqueryload, lazyload])
+    def test_a_cached_option_loads_by_the_value_that_is_given(self, session: Session, load: Any) -> None:
+        """SQLAlchemy puts its parameters into the option of the first statement."""
+
+        def found(mail: str) -> list[int]:
+            statement = select(Owner).options(load(Owner.pets.and_(Pet.email == mail))).order_by(Owner.id)
+            owners = session.scalars(statement.execution_options(populate_existing=True)).unique()
+            return [pet.id for owner in owners for pet in owner.pets]
+
+        assert [found(ANN), found(BOB), found(ZOE), found(ANN)] == [[1], [2], [], [1]]
+
+    def test_a_lambda_searches_for_the_value_of_a_condition_that_is_given(self, session: Session) -> None:
+        """It makes its statement once."""
+
+        def found(condition: Any) -> list[int]:
+            return list(session.scalars(lambda_stmt(lambda: select(Owner.id).where(condition))))
+
+        assert [found(Owner.email == mail) for mail in (BOB, ANN, BOB)] == [[2], [1, 4], [2]]
 
     def test_a_legacy_query_searches_too(self, session: Session) -> None:
         """And session.get_one with a condition of a loader."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import Boolean, bindparam, or_
+from sqlalchemy import BindParameter, Boolean, or_
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList, Grouping, UnaryExpression
@@ -60,10 +60,31 @@ def _inexact_error(search: Searched | None, why: str) -> ProtectedColumnError:
     return column_error(search.tagger, f"{what}, {why}")
 
 
+class _TagsParameter(BindParameter[Any]):
+    """The tags to look for. They are its `value` as well, which is all that SQLAlchemy takes of a parameter where it
+    puts those of a statement into one that it has at hand already: that of a loader option, or of a lambda.
+    """
+
+    inherit_cache = True
+
+    @property
+    def value(self) -> Any:
+        return self.callable() if self.callable else self.__dict__["value"]
+
+    @value.setter
+    def value(self, value: Any) -> None:
+        self.__dict__["value"] = value
+
+    callable = None  # before `__init__` has set it
+
+    def __repr__(self) -> str:
+        return "<tags>"  # which would have to be computed
+
+
 def has_tags(companion: Any, tags: TagsOf) -> BinaryExpression[bool]:
     """Return the condition that a companion holds one of the tags to look for."""
     is_array = companion.type.array
-    parameter: Any = bindparam(None, callable_=tags, expanding=not is_array, type_=companion.type, unique=True)
+    parameter: Any = _TagsParameter(None, callable_=tags, expanding=not is_array, type_=companion.type, unique=True)
     condition: Any = companion.operate(SHARES, parameter) if is_array else companion.in_(parameter)
     return condition  # type: ignore[no-any-return]
 
