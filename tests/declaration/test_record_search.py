@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from copy import copy
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -36,6 +37,7 @@ from fieldcrypt.search import (
     StartsWith,
     Suffixes,
     domain,
+    first,
     last,
 )
 from tests.support.encryptors import new_encryptor
@@ -306,6 +308,18 @@ class TestAttacks:
             forged = {**other, **{name: tag for name, tag in stored.items() if name in found.tags}}
             assert is_found(forged, found.tags)
             assert not found.matches(records.decrypt(forged))
+
+    @pytest.mark.parametrize("planted", [["7"], 7.0, Decimal("NaN"), None, {"a": 7}], ids=str)
+    def test_a_plain_member_of_any_type_matches_nothing_and_ends_no_search(self, planted: Any) -> None:
+        """Whoever writes to the store can put anything there, beside a tag that finds it."""
+        parted = CompoundIndex("part_tag", of={"name": None, "ward": first(2)})
+        who = CompoundIndex("ward_tag", of={"name": None, "ward": None})
+        records = ProtectedRecord("wards", new_encryptor(), key="id", fields={"name": str}, indexes=[parted, who])
+        stored = records.encrypt({"id": 1, "name": "Ann", "ward": "north"})
+        for index in ("part_tag", "ward_tag"):
+            found = records.search(index, AllEqual({"name": "Ann", "ward": "north"}))
+            assert found.matches(records.decrypt(stored))
+            assert not found.matches(records.decrypt({**stored, "ward": planted}))
 
     def test_another_tenant_s_record_does_not_match(self) -> None:
         """Whose tags are none, under other index keys; with copied ones it is refused twice."""

@@ -88,7 +88,11 @@ class Compound:
         return Cover((self.terms(question.values),), True)
 
     def holds(self, value: Any, question: Any) -> bool:
-        return self.terms(value) == self.terms(question.values)
+        try:
+            terms = self.terms(value)
+        except (TypeError, ValueError, ConfigurationError):  # a member that can have no tag, so this one was copied
+            return False
+        return terms == self.terms(question.values)
 
 
 def _check_member(how: Any, type: Any) -> None:
