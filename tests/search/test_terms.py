@@ -357,6 +357,24 @@ class TestCompounds:
         with pytest.raises((ValueError, TypeError)):
             made(encryptor, WHO, dict).ask(AllEqual(values))
 
+    @pytest.mark.parametrize(
+        ("values", "error"),
+        [
+            ({"mail": "example.org", "born": date(1990, 1, 1)}, "mail: .*given whole, and not by its domain"),
+            ({"mail": "ann@example.org", "born": 1990}, "born: .*given whole, and not by its year"),
+        ],
+    )
+    def test_a_question_has_whole_members_also_where_parts_are_indexed(
+        self, encryptor: Encryptor, values: dict[str, Any], error: str
+    ) -> None:
+        """Of which the parts are compared; one that has only the part is told so."""
+        index = made(encryptor, Compound({"mail": domain(), "born": year()}, {"mail": str, "born": date}), dict)
+        with pytest.raises((TypeError, ValueError), match=error):
+            index.ask(AllEqual(values))
+        answer = index.ask(AllEqual({"mail": "bob@example.org", "born": date(1990, 12, 31)}))
+        assert answer is not None
+        assert answer.matches({"mail": "ann@example.org", "born": date(1990, 1, 1)})
+
 
 class TestAttacks:
     """What somebody gets who can write tags: candidates, which the check after decryption drops."""

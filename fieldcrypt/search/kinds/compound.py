@@ -72,10 +72,15 @@ class Compound:
         if expected is object:
             expected = type(value)
             _check_member(how, expected)
+        whole = f"; it is given whole, and not by its {how.name}" if isinstance(how, Part) else ""
         if type(value) is not expected:
-            raise TypeError(f"{name}: expected {expected.__name__}, got {type(value).__name__}")
+            raise TypeError(f"{name}: expected {expected.__name__}, got {type(value).__name__}{whole}")
         if isinstance(how, Part):
-            return how.terms(canonical(value))[0]
+            try:
+                return how.terms(canonical(value))[0]
+            except NothingToTagError as error:
+                refused = NothingToTagError(f"{name}: {error}{whole}")
+            raise refused
         normalise = found_normaliser(how, expected)
         form = value if normalise is None else normalise(value)
         if type(form) is not expected:

@@ -97,7 +97,7 @@ class BlindIndexAttribute(Companion[bytes]):
             Patient.scan(Patient.who_tag.equals(surname="Meyer", born=date(1980, 2, 29)))
 
         Args:
-            values: of all members, by their names in the model.
+            values: of all members, by their names in the model; whole ones, also where the index is of a part.
         """
         return Asked(self, AllEqual(values))
 

@@ -59,7 +59,7 @@ class _TagComparator(TypeDecorator.Comparator[Any]):
             Patient.who_tag.equals(surname="Meyer", born=date(1980, 1, 1))
 
         Args:
-            values: by attribute, of each that the index is of.
+            values: by attribute, of each that the index is of; whole ones, also where it is of a part.
 
         Raises:
             ProtectedColumnError: the column is that of no such index; not all are named; the tenant has to be.
