@@ -29,6 +29,7 @@ class FieldIndexes:
         indexes: each declaration, with the index that it made: a `BlindIndex` or a `TermIndex`.
 
     Attributes:
+        indexes: as given.
         declared: their declarations.
         companions: the names of all companions.
         needs_row: True if tags depend on the row.
@@ -42,7 +43,7 @@ class FieldIndexes:
         self.name = name
         self.declared = tuple(how for how, _ in indexes)
         check_together(name, self.declared)
-        self._indexes = indexes
+        self.indexes = indexes
         self._made = tuple((how, index, how.companions) for how, index in indexes)
         self.companions = tuple(each for *_, companions in self._made for each in companions)
         self.needs_row = any(index.needs_row for _, index in indexes)
@@ -53,12 +54,12 @@ class FieldIndexes:
     @property
     def each(self) -> tuple[FieldIndexes, ...]:
         """Its indexes, each by itself: where one that cannot tag a value must not keep the others from it."""
-        return tuple(FieldIndexes(self.name, (one,)) for one in self._indexes)
+        return tuple(FieldIndexes(self.name, (one,)) for one in self.indexes)
 
     @property
     def of_whole(self) -> tuple[str, ...]:
         """The companions of all indexes for equality."""
-        return tuple(how.companion for how, _ in self._indexes if how.of is None)
+        return tuple(how.companion for how in self.declared if how.of is None)
 
     def check_most(self, limit: int) -> None:
         """Refuse an index whose questions may need more tags than the database takes.
@@ -69,7 +70,7 @@ class FieldIndexes:
         Raises:
             ConfigurationError: the question of one index can have more.
         """
-        for how, index in self._indexes:
+        for how, index in self.indexes:
             most = _KEYS * index.most_tags
             if most > limit:
                 raise ConfigurationError(
@@ -120,8 +121,8 @@ class FieldIndexes:
             raise TypeError(f"{self.name}: a search has a question of fieldcrypt.search, as Equal((value,))")
         best: Search | None = None
         nothing: NothingToTagError | None = None
-        for how, each in self._indexes:
-            at = how.companions.index(index) if index in how.companions and len(how.companions) > 1 else None
+        for how, each, companions in self._made:
+            at = companions.index(index) if index in companions and len(companions) > 1 else None
             if index is not None and index not in how.names and at is None:
                 continue
             asked = question

@@ -63,7 +63,8 @@ def _questions(sampled: SampledIndex) -> Iterator[tuple[Question, int]]:
 
 def _question(sampled: SampledIndex, value: Any, other: Any) -> Question | None:
     kind = sampled.how.of
-    normal: Any = sampled.index._indexes[0][1].normalise(value)
+    ((_, index),) = sampled.index.indexes
+    normal = index.normalise(value)
     match kind:
         case None:
             return Equal((value,))

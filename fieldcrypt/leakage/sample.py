@@ -60,7 +60,7 @@ class SampledIndex:
 def sampled_indexes(field: SampledField) -> Iterator[SampledIndex]:
     """Tag a sample under keys made for it, so that nothing is written, and no key is asked for."""
     encryptor = Encryptor(LocalKeyProvider.generate(), MemoryKeyStore())
-    for how, declared in field.indexes._indexes:
+    for how, declared in field.indexes.indexes:
         made = how.search_index(encryptor, declared.name, declared.type)
         yield _sampled(field, how, made)
 
