@@ -317,6 +317,49 @@ class TestCompounds:
             session.commit()
             assert {"who_tag": patient.who_tag} == made.tags({"first": "Ann", "surname": "Mayr"})
 
+    @pytest.mark.parametrize("surname", ["Mayr", None])
+    def test_a_class_may_lack_members_that_another_one_in_its_table_has(
+        self, engine: Engine, surname: str | None
+    ) -> None:
+        """Its rows have no tag, and its objects are changed all the same: a statement that changes others is not."""
+
+        class Base(DeclarativeBase):
+            pass
+
+        encryptor = new_encryptor()
+
+        @encrypted(encryptor, row="id", tenant="clinic")
+        class Person(Base):
+            __tablename__ = "people"
+            id: Mapped[str] = mapped_column(String(10), primary_key=True)
+            clinic: Mapped[str] = mapped_column(String(10))
+            kind: Mapped[str] = mapped_column(String(10))
+            surname: Mapped[str | None] = mapped_column(Encrypted(String))
+            __mapper_args__: Any = {"polymorphic_on": kind, "polymorphic_identity": "person"}  # noqa: RUF012
+
+        @encrypted(encryptor, row="id", tenant="clinic", indexes=[WHO])
+        class Patient(Person):
+            born: Mapped[date | None]
+            who_tag: Mapped[bytes | None] = blind_index()
+            __mapper_args__: Any = {"polymorphic_identity": "patient"}  # noqa: RUF012
+
+        Base.metadata.create_all(engine)
+        with Session(engine) as session:
+            values = {"clinic": "a", "surname": "Meyer"}
+            person, patient = Person(id="1", **values), Patient(id="2", born=BORN, **values)
+            session.add_all([person, patient])
+            session.commit()
+            person.surname = surname
+            session.commit()
+            person.clinic = "b"
+            session.commit()
+            assert person.surname == surname
+            assert session.scalars(select(Patient).where(Patient.who_tag.equals(surname="Meyer", born=BORN))).one()
+            assert session.scalars(select(Person.__table__.c.who_tag).order_by("id")).first() is None
+            changed = seal(Person, {"id": "2", "clinic": "a", "surname": "Mayr"}, defaults=False)
+            with pytest.raises(ProtectedColumnError, match="Without born"):
+                session.execute(update(Person).values(surname=changed["surname"]))
+
     def test_an_async_session_loads_the_members_that_it_needs(self, database: Database) -> None:
         """With the flush, as it loads what it seals again."""
 

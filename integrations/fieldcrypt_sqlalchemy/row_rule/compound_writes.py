@@ -110,19 +110,29 @@ class _Write:
             return made.tag
         if isinstance(self._statement, Insert):
             return self._compound.tag(*self._plain(self._with_defaults(written)))
-        return self._updated(written, made)
+        return self._updated(written, rests)
 
-    def _updated(self, written: Row, made: Any) -> Any:
+    def _updated(self, written: Row, rests: list[CompoundTag]) -> Any:
         if not written:
             raise self._alone_error()
         if self._is_alias:
             raise self._compound.refused_error("write them by the model, or its __table__, and not by an alias or copy")
         plain, row = self._plain(written)
+        if lacking := self._lacking(row, written):
+            rests.append(CompoundTag(None, row, lacking, dict.fromkeys(lacking)))
+            return None
         if len(written) < len(self._keys) and all(value is not None for value in plain.values()):
             raise self._compound.refused_error(
                 f"set all of them, or change the object. Without {self._unwritten(written)}, the tag would be wrong"
             )
         return self._compound.tag(plain, row)
+
+    def _lacking(self, row: BoundRow | None, written: Row) -> dict[str, Any]:
+        """Return the members that an object's class has not got, which shares the table with the one that has them."""
+        if row is None or not row.by_flush:
+            return {}
+        own = set(row.key.mapper.columns.values())
+        return {name: each for name, each in self._compound.columns.items() if name not in written and each not in own}
 
     def _unwritten(self, written: Row) -> str:
         return ", ".join(name for name in self._keys if name not in written)
