@@ -13,8 +13,10 @@ import pytest
 from sqlalchemy import (
     BindParameter,
     Engine,
+    StaticPool,
     and_,
     case,
+    create_engine,
     delete,
     event,
     exists,
@@ -31,7 +33,6 @@ from sqlalchemy.orm import Session, aliased, with_loader_criteria
 from sqlalchemy.sql import visitors
 
 from fieldcrypt_sqlalchemy import ProtectedColumnError, find, of_tenant
-from tests.conftest import Database
 from tests.sqlalchemy.kinds import people
 from tests.support.encryptors import new_encryptor
 
@@ -49,22 +50,33 @@ PEOPLE: list[dict[str, Any]] = [
 @pytest.fixture
 def crowd(engine: Engine) -> Iterator[Crowd]:
     """People in each kind of database; on PostgreSQL with arrays."""
-    yield from _crowd(engine)
+    person = _filled(engine)
+    with Session(engine) as session:
+        yield session, person
 
 
 @pytest.fixture
-def small(database: Database) -> Iterator[Crowd]:
-    """People in SQLite, for what does not depend on the database."""
-    yield from _crowd(database("sqlite"))
+def small(shared: tuple[Engine, Any]) -> Iterator[Crowd]:
+    """People in SQLite, for what does not depend on the database, and commits nothing."""
+    engine, person = shared
+    with Session(engine) as session:
+        yield session, person
 
 
-def _crowd(engine: Engine) -> Iterator[Crowd]:
+@pytest.fixture(scope="module")
+def shared() -> Iterator[tuple[Engine, Any]]:
+    engine = create_engine("sqlite://", poolclass=StaticPool)
+    yield engine, _filled(engine)
+    engine.dispose()
+
+
+def _filled(engine: Engine) -> Any:
     person = people(new_encryptor(), arrays=engine.dialect.name == "postgresql")
     person.metadata.create_all(engine)
     with Session(engine) as session:
         session.add_all(person(**values) for values in PEOPLE)
         session.commit()
-        yield session, person
+    return person
 
 
 BORN = date(1951, 2, 1)
@@ -268,9 +280,8 @@ class TestSorting:
     def test_no_more_than_the_most_is_loaded(self, small: Crowd, most: int) -> None:
         """One row more is asked for, which tells that there are too many: of three that may match."""
         session, person = small
-        session.expunge_all()
         loaded: list[Any] = []
-        event.listen(person, "load", lambda target, _: loaded.append(target))
+        event.listen(session, "loaded_as_persistent", lambda _, instance: loaded.append(instance))
         statement = select(person).where(person.ssn.part("last 4") == "1120")
         if most == 3:
             assert len(find(session, statement, order_by=person.ssn, most=most)) == 3
