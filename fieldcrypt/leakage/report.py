@@ -71,8 +71,8 @@ class IndexCost(NamedTuple):
     Attributes:
         companion: of the index.
         tags: that a search asks for under one index key, on average.
-        matching, false: rows that a search finds, and those among them that are discarded after decryption, in the
-            whole table.
+        matching, false: rows that a search returns, and those that it finds beside them and discards after decryption,
+            in the whole table.
         bytes: per row, of tags and a B-tree for each level; about. PostgreSQL takes half where many rows have one tag.
         microseconds: to make the tags of a row.
         refused: values of the sample that are beyond its bounds.

@@ -102,6 +102,7 @@ def test_it_says_what_each_index_tells(run: Run, clinic: Any) -> None:
     assert "of the rows are alone in their combination" in printed
     assert "of the rows are placed within 5 years" in printed
     assert "There may be better ones." in printed
+    assert "rows right" in printed  # and beside them false positives, which are found too
 
 
 def test_it_prints_no_plaintext_and_no_tag(run: Run, clinic: Any) -> None:

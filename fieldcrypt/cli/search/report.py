@@ -22,7 +22,7 @@ def print_leakage(leakages: Mapping[str, tuple[Leakage, int]], as_json: bool) ->
         say(f"{name}: {counted(leakage.rows, 'row')} of about {leakage.total:,}")
         tells = ("index", "tags", "most rows per tag", "bits", "guessed by frequency", "with the other indexes")
         print_table(tells, [_told(column) for column in leakage.columns])
-        costs = ("index", "tags per search", "rows found", "false positives", "bytes per row", "time to tag all")
+        costs = ("index", "tags per search", "rows right", "false positives", "bytes per row", "time to tag all")
         print_table(costs, [_cost(cost, leakage) for cost in leakage.costs])
         for line in _remarks(leakage, unread):
             say(line)
