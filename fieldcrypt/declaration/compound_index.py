@@ -100,6 +100,8 @@ class CompoundIndex:
 def check_compounds(record: str, fields: Mapping[str, Sequence[IndexedBy]], compounds: Sequence[CompoundIndex]) -> None:
     """Refuse short or partitioned tags, of compounds or of their members, that hide nothing beside each other.
 
+    Whole tags in partitions are enough to undo those of a compound (see `check_together`).
+
     Args:
         record: the record's name, for messages.
         fields: the indexes of each protected member; of all others, the values are there for anyone to read.
@@ -127,12 +129,19 @@ def _check_hiding(
     if hiding.accept_leakage:
         return
     for other in compounds:
-        if not other.hides and all(
-            member in other.of and tells(_part(other.of[member]), _part(how)) for member, how in hiding.of.items()
-        ):
+        if other is hiding or other.tag_size < DEFAULT_TAG_SIZE:
+            continue
+        if all(member in other.of and tells(_part(other.of[member]), _part(how)) for member, how in hiding.of.items()):
             raise nothing_hidden_error(record, hiding.companion, other.companion)
     telling = [
-        next((each.companion for each in fields[member] if not each.hides and tells(each.of, _part(how))), None)
+        next(
+            (
+                each.companion
+                for each in fields[member]
+                if each.tag_size >= DEFAULT_TAG_SIZE and tells(each.of, _part(how))
+            ),
+            None,
+        )
         for member, how in hiding.of.items()
         if member in fields
     ]

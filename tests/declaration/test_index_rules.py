@@ -224,8 +224,17 @@ WHO = {"surname": "casefold", "born": None}
         (IndexedBy("surname_tag"), IndexedBy("born_tag"), [CompoundIndex("who", WHO, partitions=4)]),
         (None, None, [CompoundIndex("who", WHO, tag_size=2), CompoundIndex("more", {**WHO, "clinic": None})]),
         (IndexedBy("surname_tag"), None, [CompoundIndex("who", {"surname": None, "clinic": None}, partitions=4)]),
+        (None, None, [CompoundIndex("who", WHO, partitions=4), CompoundIndex("again", WHO, partitions=8)]),
+        (IndexedBy("a", **PARTED), IndexedBy("b", **PARTED), [CompoundIndex("who", WHO, partitions=4)]),
     ],
-    ids=["a member", "by its members", "by another compound", "by a member and a plain one"],
+    ids=[
+        "a member",
+        "by its members",
+        "by another compound",
+        "by a member and a plain one",
+        "by its own values in other partitions",
+        "by partitions of its members",
+    ],
 )
 def test_compounds_and_their_members_are_judged_together(surname: Any, born: Any, compounds: Any) -> None:
     """Short or partitioned tags hide nothing beside whole ones of all that they are of."""
