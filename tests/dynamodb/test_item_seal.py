@@ -11,7 +11,14 @@ from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fieldcrypt import ConfigurationError, DecryptionError, Encryptor, LocalKeyProvider, MemoryKeyStore
+from fieldcrypt import (
+    CompoundIndex,
+    ConfigurationError,
+    DecryptionError,
+    Encryptor,
+    LocalKeyProvider,
+    MemoryKeyStore,
+)
 from fieldcrypt_dynamodb import (
     EncryptedClient,
     EncryptedTable,
@@ -156,6 +163,25 @@ def test_updates_that_would_break_the_seal_are_refused(table: EncryptedTable, ex
         more["ExpressionAttributeNames"] = {"#r": "role"}
     with pytest.raises(ProtectedAttributeError):
         of_tenant(table, "north").update_item(Key=KEY, UpdateExpression=expression, **more)
+
+
+@pytest.mark.parametrize("expression", ["SET ssn = :v", "REMOVE ssn", "SET #r = :v, ssn = :w", "REMOVE #r"])
+def test_updates_that_would_change_sealed_tags_are_refused(
+    dynamodb: DynamoDb, raw: Any, encryptor: Encryptor, expression: str
+) -> None:
+    """Though what they are made of is not sealed itself."""
+    how: dict[str, Any] = {"attributes": {"ssn": Protected(str, index="ssn_tag")}, "key": ["id"]}
+    seal, index = ItemSeal("seal", ("ssn_tag", "who_tag")), CompoundIndex("who_tag", of={"ssn": None, "role": None})
+    described = ProtectedTable("staff", encryptor, **how, seal=seal, indexes=[index])
+    table = EncryptedTable(dynamodb.resource().Table("staff"), described)
+    table.put_item(Item=ITEM)
+    values = {name: "x" for name in (":v", ":w") if name in expression}
+    more: dict[str, Any] = {"ExpressionAttributeValues": values} if values else {}
+    if "#r" in expression:
+        more["ExpressionAttributeNames"] = {"#r": "role"}
+    with pytest.raises(ProtectedAttributeError, match="is sealed together with other attributes"):
+        table.update_item(Key=KEY, UpdateExpression=expression, **more)
+    assert table.get_item(Key=KEY)["Item"] == ITEM
 
 
 def test_an_update_makes_no_item_without_a_seal(table: EncryptedTable) -> None:

@@ -8,9 +8,10 @@ from fieldcrypt_dynamodb.item.description import TableDescription
 from fieldcrypt_dynamodb.item.nested.met import Meaning, Met
 from fieldcrypt_dynamodb.item.nested.shape import Shape
 
-__all__ = ["HELD", "check_change"]
+__all__ = ["HELD", "check_change", "check_companion"]
 
 HELD = frozenset({Meaning.PROTECTED, Meaning.AROUND})  # what holds protected values
+_SEALED = "is sealed together with other attributes: read the item, change it, and put it as a whole"
 
 
 def check_change(table: TableDescription, clause: str, path: Path) -> None:
@@ -34,6 +35,19 @@ def check_change(table: TableDescription, clause: str, path: Path) -> None:
         raise ProtectedAttributeError(f"{table.name}.{what} {reason}", field=table.field_name(what))
 
 
+def check_companion(table: TableDescription, companion: str) -> None:
+    """Refuse a change of tags that would leave an item with a seal that is not its own.
+
+    Raises:
+        ProtectedAttributeError: the seal covers them.
+    """
+    if companion in table.sealed:
+        attribute = table.indexes.companions[companion].attribute
+        raise ProtectedAttributeError(
+            f"{table.name}.{attribute} has tags in {companion!r}, which {_SEALED}", field=table.field_name(attribute)
+        )
+
+
 def _reason_at_top(table: TableDescription, name: str) -> str | None:
     if name in table.key_tags.values():
         return "is in the key of the item, as its tag: put another item, and delete this one"
@@ -45,8 +59,8 @@ def _reason_at_top(table: TableDescription, name: str) -> str | None:
         return "is the tenant, under whose keys the item is encrypted: put the whole item to change it"
     if name in table.previous_attributes:
         return "is what values were bound to before, and may be until all are re-encrypted: put the item to change it"
-    if table.seal is not None and name in table.seal.over:
-        return "is sealed together with other attributes: read the item, change it, and put it as a whole"
+    if name in table.sealed:
+        return _SEALED
     return None
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError
-from fieldcrypt_dynamodb.expression.changes import HELD, check_change
+from fieldcrypt_dynamodb.expression.changes import HELD, check_change, check_companion
 from fieldcrypt_dynamodb.expression.compound_changes import CompoundChanges
 from fieldcrypt_dynamodb.expression.guarded import check_set
 from fieldcrypt_dynamodb.expression.placeholders import Placeholders
@@ -102,7 +102,7 @@ class Update:
         for clause, path, source in self._others:
             clauses[clause].append(source)
             if self._met(path).meaning in HELD:
-                clauses["REMOVE"] += map(self._placeholders.name, self._items.nested.companions(self._met(path)))
+                self._fill(dict.fromkeys(self._items.nested.companions(self._met(path))), clauses)
         if binding is not None:
             self._fill(self._compounds.tags(key, binding), clauses)
         return " ".join(f"{clause} {', '.join(actions)}" for clause, actions in clauses.items() if actions)
@@ -126,8 +126,13 @@ class Update:
         self._fill(tags, clauses)
 
     def _fill(self, tags: Mapping[str, Any], clauses: dict[str, list[str]]) -> None:
-        """Set companions to tags, or remove them."""
+        """Set companions to tags, or remove them.
+
+        Raises:
+            ProtectedAttributeError: they are sealed.
+        """
         for companion, tag in tags.items():
+            check_companion(self._table, companion)
             name = self._placeholders.name(companion)
             if tag is None:
                 clauses["REMOVE"].append(name)
