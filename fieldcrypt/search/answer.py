@@ -34,7 +34,9 @@ class Answer:
         self.is_exact, self.levels, self._tags, self.matches = is_exact, levels, tags, matches
 
     def tags(self, tenant: str | NoTenant | None, level: int | None = None) -> TagsByLevel:
-        """Return the tags to look for at each level, in the order of their bytes.
+        """Return the tags to look for at each level: those of each index key in the order of their bytes.
+
+        Those of the active key come last: reading one tag after the other misses no row that is tagged again meanwhile.
 
         Args:
             tenant: whose rows to search.

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from functools import partial
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 from uuid import UUID
 
@@ -179,7 +180,8 @@ class BlindIndex(Generic[T]):
     def _tags_of(
         self, values: tuple[T, ...], tenant: str | NoTenant | None, levels: tuple[int, ...]
     ) -> tuple[tuple[bytes, ...], ...]:
-        return (tuple(sorted({tag for value in values for tag in self.tags(value, tenant=tenant)})),)
+        by_key = zip_longest(*(self.tags(value, tenant=tenant) for value in values))  # there may be one more meanwhile
+        return (tuple(dict.fromkeys(tag for tags in reversed(list(by_key)) for tag in sorted(filter(None, tags)))),)
 
     def _is_any(self, values: tuple[T, ...], value: T) -> bool:
         try:

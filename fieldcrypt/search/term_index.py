@@ -204,11 +204,11 @@ class TermIndex:
 
     def _tags(self, cover: Cover, tenant: str | NoTenant | None, levels: tuple[int, ...]) -> TagsByLevel:
         try:
-            found: list[set[bytes]] = [set() for _ in self.levels]
-            for heads in self._macs.searching(tenant):
+            found: list[dict[bytes, None]] = [{} for _ in self.levels]
+            for heads in reversed(self._macs.searching(tenant)):
                 for at in levels:
-                    found[at].update(self._level_tags(heads, at, cover))
-            return tuple(tuple(sorted(tags)) for tags in found)
+                    found[at].update(dict.fromkeys(sorted(self._level_tags(heads, at, cover))))
+            return tuple(map(tuple, found))
         except (FieldcryptError, TypeError, ValueError) as error:
             refused = located(error, field=self.name, tenant=tenant)
         raise refused

@@ -7,14 +7,16 @@ from typing import Any
 import pytest
 from boto3.dynamodb.conditions import Attr, Key
 
-from fieldcrypt import Encryptor, LocalKeyProvider, MemoryKeyStore
+from fieldcrypt import Encryptor, LocalKeyProvider, MemoryKeyStore, Purpose
 from fieldcrypt_dynamodb import EncryptedTable, IndexedBy, Protected, ProtectedAttributeError, ProtectedTable
 from tests.dynamodb.patients import encryptor as encryptor
 from tests.dynamodb.patients import raw as raw
 from tests.dynamodb.patients import resource as resource
+from tests.support.doubles import Later
 from tests.support.dynamodb import OnMoto
 
 SEVEN = "7@example.org"
+SETTLED = 3 * 3600.0  # seconds after which an index key has replaced the one before
 
 
 class TestShortTags(OnMoto):
@@ -113,3 +115,35 @@ class TestRotation:
                 found += page["Items"]
             assert sorted(item["number"] for item in found) == expected
         assert both.query(**ask, Select="COUNT")["Count"] == 5
+
+    def test_what_is_tagged_again_between_pages_is_not_missed(self, raw: Any, resource: Any, later: Later) -> None:
+        """The tags of the active key come last, so it moves on to what is still to be read; whichever tag is less."""
+        encryptor = Encryptor(LocalKeyProvider.generate(), MemoryKeyStore())
+        how: dict[str, Any] = {"key": ("clinic", "number"), "attributes": {"email": Protected(str, index="email_tag")}}
+        table = EncryptedTable(resource.Table("patients"), ProtectedTable("patients", encryptor, **how))
+        items = [{"clinic": "x", "number": number, "email": str(number % 6)} for number in range(24)]
+
+        def put() -> None:
+            with table.batch_writer() as batch:
+                for item in items:
+                    batch.put_item(Item=item)
+
+        put()
+        asks: list[dict[str, Any]] = [
+            {"IndexName": "by_email", "KeyConditionExpression": Key("email").eq(str(email)), "Limit": 2}
+            for email in range(6)
+        ]
+        pages = [table.query(**ask) for ask in asks]
+        encryptor.data_keys.rotate(None, Purpose.BLIND_INDEX)
+        later.advance(SETTLED)
+        put()
+        for email, (ask, page) in enumerate(zip(asks, pages, strict=True)):
+            found = {item["number"] for item in page["Items"]}
+            while "LastEvaluatedKey" in page:
+                page = table.query(**ask, ExclusiveStartKey=page["LastEvaluatedKey"])
+                found |= {item["number"] for item in page["Items"]}
+            assert found == set(range(email, 24, 6))
+        later.advance(SETTLED)
+        encryptor.data_keys.retire_index_keys(None)
+        with pytest.raises(ProtectedAttributeError, match="or of one under a retired index key"):
+            table.query(**asks[0], ExclusiveStartKey=pages[0]["LastEvaluatedKey"])

@@ -97,6 +97,7 @@ class SearchRequests(PreparedRequests):
     def _sent_per_tag(self, new: Params, search: KeySearch) -> Exchange:
         """Ask for one tag after the other, and return the first page that is not the last of its tag.
 
+        Those of the active index key come last, so that items that are tagged again meanwhile are not missed.
         While DynamoDB has more for a tag, its LastEvaluatedKey has the tag, which says where to continue. If a tag ends
         where the limit is reached, the page has one item more, of the next tag: without it there would be no key.
         """
@@ -104,7 +105,11 @@ class SearchRequests(PreparedRequests):
         tags = search.tags
         if start is not None and search.companion in start:
             tag = start[search.companion]
-            tags = tags[tags.index(tag) :] if tag in tags else tags
+            if tag not in tags:
+                raise ProtectedAttributeError(
+                    f"ExclusiveStartKey is none of this query of {self.table.name}, or of one under a retired index key"
+                )
+            tags = tags[tags.index(tag) :]
         found: dict[str, Any] = {}
         for tag in tags:
             request = dict(new)
