@@ -140,6 +140,18 @@ class TestRefusals(OnMoto):
         with pytest.raises((ProtectedAttributeError, ValueError), match=reason):
             table.query(IndexName="by_email_domain", KeyConditionExpression=condition)
 
+    @pytest.mark.parametrize("name", ["born_range", "born_range_9"])
+    def test_a_level_that_there_is_not_is_refused(self, table: EncryptedTable, name: str) -> None:
+        """Else the bounds would be sent as they are, for no item to be found."""
+        between = "1990-03-01", "1991-03-01"
+        for operation, how in (
+            (table.scan, {"FilterExpression": Attr(name).between(*between)}),
+            (table.query, {"IndexName": "by_born_range_4", "KeyConditionExpression": Key(name).between(*between)}),
+            (table.delete_item, {"Key": {"id": "1"}, "ConditionExpression": Attr(name).not_exists()}),
+        ):
+            with pytest.raises(ProtectedAttributeError, match=f"people.{name} is no attribute with tags of 'born'"):
+                operation(**how)
+
     @pytest.mark.parametrize(
         "condition",
         [

@@ -99,7 +99,7 @@ class _Rewriting:
         """Return True if all that is asked is whether an attribute is there."""
         path = leaf.parts[0].path if leaf.kind in _PRESENCE and len(leaf.parts) == 1 else None
         meaning = Meaning.INSIDE if path is None else self.questions.met(path).meaning
-        return meaning in _ASKED_FOR or (meaning is Meaning.OWN and path is not None and path.whole)
+        return meaning in _ASKED_FOR or (path is not None and path.whole and self._table.is_filled(path.root))
 
     def replace(self, leaf: Node, asked: Asked) -> None:
         """Replace a condition by one on tags, in parentheses if it had some: a word may follow directly."""
@@ -152,6 +152,8 @@ class _Rewriting:
         """Return what a condition asks for in place of what fieldcrypt fills."""
         if own in self._table.indexes.members:
             return f"conditions compare it, by =, with a map of {', '.join(self._table.indexes.members[own])}"
+        if own in self._table.indexes.asked:
+            return "conditions compare it, by =, <> and IN, with the part"
         found = self._table.indexes.companions.get(own)
         return f"conditions ask for {found.attribute!r}, by its value" if found else "conditions cannot ask for it"
 

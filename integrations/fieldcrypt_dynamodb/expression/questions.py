@@ -32,6 +32,7 @@ __all__ = ["NO_TAG", "Asked", "Questions"]
 
 NO_TAG = bytes(MAX_TAG_SIZE + 1)  # which no value has: for searching where there is nothing to find
 
+_PLAIN = frozenset({Meaning.PLAIN, Meaning.UNKNOWN})
 _EQUAL = frozenset({"=", "<>", "in"})
 _QUESTIONS: Mapping[str, Callable[..., Question]] = {
     **dict.fromkeys(_EQUAL, lambda *values: Equal(values)),
@@ -76,10 +77,23 @@ class Questions:
         self._table, self._placeholders, self._form, self._tenant = table, placeholders, form, tenant
 
     def met(self, path: Path) -> Met[Shape]:
-        """Return what a path of a condition meets."""
-        if path.root in self._table.own:
+        """Return what a path of a condition meets.
+
+        Raises:
+            ProtectedAttributeError: a level of an index that has no such level; its value would be sent as it is.
+        """
+        table = self._table
+        if path.root in table.own:
             return Met(Meaning.OWN, path.root)
-        return self._table.shape.met(path.steps)
+        met = table.shape.met(path.steps)
+        found = table.indexes.named_like(path.root) if met.meaning in _PLAIN else None
+        if found is not None and path.root not in table.binding_attributes:
+            raise ProtectedAttributeError(
+                f"{table.name}.{path.root} is no attribute with tags of {found.attribute!r}: filters ask for "
+                f"{found.attribute!r}, and key conditions for {' or '.join(found.how.companions)}",
+                field=table.field_name(found.attribute),
+            )
+        return met
 
     def asked(self, leaf: Node) -> Asked | None:
         """Return what a condition asks; None if it cannot be asked of a protected attribute.

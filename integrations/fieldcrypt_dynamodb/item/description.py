@@ -239,10 +239,16 @@ class TableDescription:
     def own(self) -> frozenset[str]:
         """The attributes that fieldcrypt fills, with tags and seals, and names under which searches ask for them."""
         tags = self.indexes.companions.keys() | self.indexes.asked.keys() | self.indexes.members.keys()
-        if self.seal is None:
-            return frozenset(tags)
-        previous = {each.seal.attribute for each in self.seal.accept if each.seal is not None}
-        return frozenset(tags) | previous | {self.seal.attribute}
+        return frozenset(tags) | self._seal_attributes
+
+    @property
+    def _seal_attributes(self) -> frozenset[str]:
+        previous = () if self.seal is None else (each.seal.attribute for each in self.seal.accept if each.seal)
+        return self.seals.union(previous)
+
+    def is_filled(self, name: str) -> bool:
+        """Return True if items have tags or a seal under a name, and not only searches."""
+        return name in self.indexes.companions or name in self._seal_attributes
 
     @property
     def key_tags(self) -> dict[str, str]:

@@ -130,6 +130,14 @@ class Indexes:
         """Return True if an attribute has the tags of one of several levels."""
         return companion in self.companions and len(self.companions[companion].how.companions) > 1
 
+    def named_like(self, name: str) -> Companion | None:
+        """Return the index of several levels of which a name looks to be one, but is not; None if there is none."""
+        declared, _, level = name.rpartition("_") if name[-1:].isdigit() else (name, "", "")
+        if name in self.companions or (level and not level.isdigit()):
+            return None
+        several = (each for each in self.companions.values() if each.how.companions != (each.how.companion,))
+        return next((each for each in several if each.how.companion in (name, declared)), None)
+
     def key_tags(self, key: tuple[str, ...]) -> dict[str, str]:
         """Return the key attributes that hold tags, each with the attribute whose tags those are."""
         return {name: self.companions[name].attribute for name in key if name in self.companions}
