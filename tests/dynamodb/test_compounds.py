@@ -73,6 +73,13 @@ class TestUpdates(OnMoto):
         table.update_item(Key={"id": "1"}, UpdateExpression=text, **more)
         assert "who_tag" not in bare.scan()["Items"][0]
 
+    def test_a_plain_member_stays_a_text_without_a_tag_too(self, table: EncryptedTable) -> None:
+        """Else the item could not be put as it is read."""
+        with pytest.raises(ProtectedAttributeError, match=r"people\.ward is in the index 'who_tag', so it is a text"):
+            table.update_item(
+                Key={"id": "1"}, UpdateExpression="SET ward = :w REMOVE surname", ExpressionAttributeValues={":w": 5}
+            )
+
     def test_an_item_without_a_member_has_no_tag(self, table: EncryptedTable, bare: Any) -> None:
         table.put_item(Item={"id": "1", "surname": "Meyer"})
         assert "who_tag" not in bare.scan()["Items"][0]
@@ -119,6 +126,8 @@ class TestUpdates(OnMoto):
         assert found["Items"] == [ann]
         with pytest.raises(ProtectedAttributeError):
             table.scan(FilterExpression=Attr("who").eq({"surname": "Meyer", "ward": "North"}))
+        with pytest.raises(ProtectedAttributeError, match="compare it, by =, with a map"):
+            of_entity(table, "person").scan(FilterExpression=Attr("who").not_exists())  # no item has it by this name
 
 
 @pytest.mark.parametrize(
@@ -129,10 +138,18 @@ class TestUpdates(OnMoto):
         (CompoundIndex("surname_tag", of={"surname": None, "ward": None}), "cannot hold the tags of two indexes"),
         (CompoundIndex("who", prefix="W#", of={"surname": None, "ward": None}), "searches need another name"),
         (CompoundIndex("who_tag", partitions=60, of={"surname": None, "ward": None}), "can need 120 tags"),
+        (
+            CompoundIndex("who_tag", of={"surname": None, "surname_tag": None}),
+            "'surname_tag' is no attribute with a value",
+        ),
+        (CompoundIndex("who_tag", of={"surname": None, "who_tag": None}), "'who_tag' is no attribute with a value"),
+        (CompoundIndex("who_tag", of={"surname": None, "home": None}), "'home' is nested, or has nested values"),
+        (CompoundIndex("who_tag", of={"surname": None, "home.zip": None}), r"'home\.zip' is nested"),
+        (CompoundIndex("id", rotates=False, of={"surname": None, "ward": None}), "of which an item may lack one"),
         ("who_tag", "not a str"),
     ],
 )
 def test_a_contradictory_declaration_is_refused(encryptor: Encryptor, index: Any, reason: str) -> None:
-    attributes = {"surname": Protected(str, index="surname_tag")}
+    attributes: dict[str, Any] = {"surname": Protected(str, index="surname_tag"), "home.zip": str}
     with pytest.raises(ConfigurationError, match=reason):
         ProtectedTable("people", encryptor, key=["id"], attributes=attributes, indexes=[index])

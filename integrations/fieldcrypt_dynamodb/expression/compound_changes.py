@@ -61,6 +61,7 @@ class CompoundChanges:
         for name in self._compounds:
             indexes = self._items.table.indexes
             found |= dict.fromkeys(indexes.of[name].companions)
+            self._items.check_members(name, known)
             if not self._lacks_one(known, indexes.members[name]):
                 self._check_known(name, known)
                 found |= self._items.compound_tags(name, known, binding)

@@ -72,7 +72,23 @@ def check_description(table: Any) -> None:
                 raise ConfigurationError(
                     f"a seal covers attributes at the top: of {name} the first part, with all in it"
                 )
+    _check_members(table, set(own))
     _check_key_tags(table)
+
+
+def _check_members(table: Any, own: set[str]) -> None:
+    """Refuse a compound of what no item has at the top as a value of its own, so that it would never have a tag."""
+    inner = {name for name, path in table.paths.items() if len(path.steps) > 1}
+    for compound, members in table.indexes.members.items():
+        for member in members:
+            if not isinstance(member, str) or member in own:
+                raise ConfigurationError(
+                    f"{table.name}.{compound}: its member {member!r} is no attribute with a value of the application's"
+                )
+            if member in inner or (member in table.tops and member not in table.paths):
+                raise ConfigurationError(
+                    f"{table.name}.{compound}: its member {member!r} is nested, or has nested values; members are whole"
+                )
 
 
 def _check_key_tags(table: Any) -> None:
@@ -80,6 +96,8 @@ def _check_key_tags(table: Any) -> None:
     for companion, attribute in table.key_tags.items():
         what = f"{table.name}.{companion} is a key attribute, and holds tags"
         how = table.indexes.companions[companion].how
+        if attribute in table.indexes.members:
+            raise ConfigurationError(f"{what} of several attributes, of which an item may lack one")
         if len(table.paths[attribute].steps) > 1:
             raise ConfigurationError(f"{what} of a nested attribute, which updates change with the maps around it")
         if how.of is not None or how.partitions > 1:

@@ -164,15 +164,23 @@ class Items(Bindings):
             TypeError, ValueError, KeyProviderError, KeyStoreError: as for `FieldIndexes.tags`.
         """
         members = self.table.indexes.members[name]
-        for member in members:
-            given = item.get(member)
-            if member not in self.table.paths and not self.form.is_null(given) and self.form.text_of(given) is None:
-                raise ProtectedAttributeError(f"{self.table.name}.{member} is in the index {name!r}, so it is a text")
+        self.check_members(name, item)
         values = self.searched_value(item, members)
         try:
             return {} if values is None else self._taggers[name](values, binding.tenant, binding.row)
         except (TypeError, ValueError) as error:
             raise named_error(error, f"{self.table.name}.{name}", binding.tenant) from None
+
+    def check_members(self, name: str, item: Item) -> None:
+        """Refuse plain members of a compound that are not texts.
+
+        Raises:
+            ProtectedAttributeError: one is not.
+        """
+        for member in self.table.indexes.members[name]:
+            given = item.get(member)
+            if member not in self.table.paths and not self.form.is_null(given) and self.form.text_of(given) is None:
+                raise ProtectedAttributeError(f"{self.table.name}.{member} is in the index {name!r}, so it is a text")
 
     # Values of items that were not encrypted yet, or were decrypted
 
