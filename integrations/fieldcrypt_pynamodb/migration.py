@@ -67,6 +67,7 @@ class MigratedModel:
         found_compounds = {(each.how.companion, *each.members): each for each in compounds}
         self.compounds: Sequence[Any] = tuple(found_compounds.values())
         self.erasable: Mapping[str, tuple[str, ...]] = dict(_erasable(kinds))
+        self.prefixes: Mapping[str, str] = {}
         self.bound = issubclass(model, ProtectedModel)
         self.seal: Any = None
         nested = model._fieldcrypt_plan().nested if issubclass(model, ProtectedModel) else None

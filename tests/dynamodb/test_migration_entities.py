@@ -97,3 +97,22 @@ def test_the_tags_of_an_entity_are_erased_and_what_others_have_there_stays(
     stored = {item["PK"]: item for item in filled.scan()["Items"]}
     assert not any("GSI1PK" in stored[user["PK"]] for user in USERS)
     assert [stored[item["PK"]] for item in OTHERS] == OTHERS
+
+
+def test_texts_of_others_beside_tags_stay_where_there_are_no_entities(
+    encryptor: Encryptor, filled: Any, dynamodb: DynamoDb
+) -> None:
+    """A text without the prefix is no tag, in whatever item; a tag without a value goes, and so do all in a drop."""
+    email = Protected(str, index=IndexedBy("GSI1PK", prefix="EMAIL#"), accept_plaintext=SOON)
+    job = TableMigration(
+        ProtectedTable("app-prod", encryptor, key=("PK", "SK"), attributes={"email": email}), dynamodb.client
+    )
+    order, left = {"PK": "ORDER#1", "SK": "A", "GSI1PK": "ORDERS"}, {"PK": "USER#9", "SK": "A", "GSI1PK": "EMAIL#0"}
+    for item in (order, left):
+        filled.put_item(Item=item)
+    assert job.plan().stale_tags == {"app-prod.email": 1}
+    assert job.backfill().changed == len(USERS) + 1
+    assert (job.verify().wrong, job.tagged("GSI1PK")) == (0, {"app-prod": len(USERS)})
+    assert job.drop_index("GSI1PK").changed == len(USERS)
+    stored = [item for item in filled.scan()["Items"] if "GSI1PK" in item]
+    assert stored == [item for item in [order, *OTHERS] if "GSI1PK" in item]

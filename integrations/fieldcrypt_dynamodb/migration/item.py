@@ -141,7 +141,13 @@ class MigratedItem:
         return Cell(cells, self._tags(field))
 
     def _tags(self, field: ProtectedField) -> Mapping[str, Any]:
-        return {name: as_cell(self.raw.get(name)) for name in field.tag_names}
+        return {name: as_cell(self.tag(name)) for name in field.tag_names}
+
+    def tag(self, companion: str) -> Any:
+        """Return what is in a companion; None if it is a text of others, because it lacks the prefix of tags."""
+        stored, prefix = self.raw.get(companion), self.table.prefixes.get(companion, "")
+        is_of_others = stored is not None and not stored.get("S", prefix).startswith(prefix)
+        return None if is_of_others else stored
 
     def _cell(self, field: MigratedField) -> Cell:
         value = self.raw.get(field.stored_name)

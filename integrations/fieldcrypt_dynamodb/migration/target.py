@@ -116,6 +116,7 @@ class MigratedTable(Protocol):
     attributes: Sequence[Any]  # of MigratedAttribute, which mypy takes for invariant: all protected ones
     compounds: Sequence[Any]  # of MigratedCompound, likewise all
     erasable: Mapping[str, tuple[str, ...]]  # the attributes with tags, by the names of indexes and their own
+    prefixes: Mapping[str, str]  # of tags that are texts, by companion: other texts in there are none
     seal: MigratedSeal | None  # of its items, if they are sealed
     nested: Mapping[str, Shape]  # the attributes that have protected values in maps and lists
     legacy_items: Accepted | None  # reads items that another scheme encrypted as a whole
@@ -198,6 +199,10 @@ class _Table:
             for each in table.indexes.companions.values()
             for name in (*each.how.companions, each.how.companion)
             if not set(table.key) & {each.how.companion}
+        }
+        hows = [each.how for each in table.indexes.companions.values()]
+        self.prefixes: Mapping[str, str] = {
+            name: how.prefix for how in hows if how.prefix is not None for name in how.companions
         }
         self.nested: Mapping[str, Shape] = table.nested
         self.legacy_items = table.legacy_items

@@ -26,7 +26,7 @@ class _ErasedItem(MigratedItem):
         self._erased = erased
 
     def cells(self) -> Sequence[tuple[ProtectedField, Cell]]:
-        tags = {name: self.raw[name] for name in self._erased.tag_names if name in self.raw}
+        tags = {name: tag for name in self._erased.tag_names if (tag := self.tag(name)) is not None}
         if not tags:
             return []
         self.table.attributes_of(self.raw)  # what others have in an attribute of this name is passed over
