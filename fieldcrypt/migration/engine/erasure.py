@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from fieldcrypt.errors import ConfigurationError
 from fieldcrypt.migration.engine.compound import TagsAlone
+from fieldcrypt.migration.engine.journal import Journal
 from fieldcrypt.migration.engine.runner import Part
 from fieldcrypt.migration.engine.source import Which
 from fieldcrypt.migration.engine.steps import Step, Values
@@ -44,8 +45,13 @@ class Drop(Step):
     """Erases the tags in companions. It needs no keys, and looks at no value."""
 
     name = "drop"
-    drops = ("verify", "backfill")  # of which one that is resumed would not come back to the rows that it did before
+    drops = ("verify",)
     goal = Which.FILLED
+
+    def dropped(self, fields: Sequence[ProtectedField], journal: Journal) -> Sequence[str]:
+        """See `Step.dropped`: a backfill that is resumed would not come back to the units that it did before."""
+        backfill = journal.find("backfill")
+        return self.drops if backfill is None or backfill.ended is not None else (*self.drops, "backfill")
 
     def change(self, field: ProtectedField, cell: Cell, unit: Unit) -> Values:
         return {name: None for name, tag in cell.tags.items() if tag is not None}

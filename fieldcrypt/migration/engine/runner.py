@@ -61,7 +61,7 @@ class Part(NamedTuple):
         # An undo that goes over everything again loses nothing, so it needs no word to be begun again.
         is_other = isinstance(step, Undo) and old is not None and old.about != about
         total = self.source.estimate(step.looks_at(self.source.fields))
-        drops = step.dropped(self.source.fields)
+        drops = step.dropped(self.source.fields, self.journal)
         return self.journal.begin(step.name, about, total, restart=restart or is_other, drops=drops)
 
     def ended(self, step: Step, begun: Run) -> tuple[Run | None, Counted]:

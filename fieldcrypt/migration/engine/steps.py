@@ -74,7 +74,7 @@ class Step:
         """Return which units of a part with these fields may need something done."""
         return self.goal
 
-    def dropped(self, fields: Sequence[ProtectedField]) -> Sequence[str]:
+    def dropped(self, fields: Sequence[ProtectedField], journal: Journal) -> Sequence[str]:
         """Return the steps whose checkpoints it drops when it begins, over a part with these fields."""
         return self.drops
 
@@ -154,7 +154,7 @@ class Undo(Step):
                     "to: declare accept_plaintext with a day in the future. What is done stays"
                 )
 
-    def dropped(self, fields: Sequence[ProtectedField]) -> Sequence[str]:
+    def dropped(self, fields: Sequence[ProtectedField], journal: Journal) -> Sequence[str]:
         """See `Step.dropped`: it stays known that a finish took plaintext away, which nothing brings back."""
         is_copied = any(field.plain_name is not None for field in fields)
         return tuple(step for step in self.drops if not (is_copied and step == "finish"))
