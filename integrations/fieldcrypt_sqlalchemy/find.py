@@ -154,12 +154,13 @@ def _check_number(name: str, number: Any) -> None:
 def _entity(statement: Any) -> Any:
     """Return the model, or alias of one, that is selected."""
     selected: Any = statement.column_descriptions if isinstance(statement, Select) else ()
-    if len(selected) != 1 or selected[0]["entity"] is None or selected[0]["expr"] is not selected[0]["entity"]:
+    entity = selected[0].get("entity") if len(selected) == 1 else None  # a function has none
+    if entity is None or selected[0]["expr"] is not entity:
         raise ProtectedColumnError(
             "find takes a SELECT of one model, select(Model), whose objects are compared after decryption: not of "
             "columns, nor of several models"
         )
-    return inspect(selected[0]["entity"])
+    return inspect(entity)
 
 
 def _conjuncts(criteria: Any) -> Iterator[Any]:
