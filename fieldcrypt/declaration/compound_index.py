@@ -16,7 +16,7 @@ from fieldcrypt.search.blind_index import DEFAULT_TAG_SIZE
 from fieldcrypt.search.kinds.compound import Compound
 from fieldcrypt.search.kinds.part import Part
 
-__all__ = ["CompoundIndex", "check_compounds"]
+__all__ = ["CompoundIndex", "check_compounds", "checked_compounds"]
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,10 @@ class CompoundIndex:
 
     def __post_init__(self) -> None:
         if not isinstance(self.of, Mapping) or len(self.of) < 2:
-            example = 'CompoundIndex("who_tag", of={"surname": "casefold", "born": None})'
-            raise ConfigurationError(f"{example} has two members or more")
+            raise ConfigurationError(
+                'CompoundIndex("who_tag", of={"surname": "casefold", "born": None}): two or more members, each with '
+                "None, a normaliser or a Part"
+            )
 
     @property
     def hides(self) -> bool:
@@ -95,6 +97,17 @@ class CompoundIndex:
         """
         how = self.indexed_by(types)
         return FieldIndexes(record, ((how, how.search_index(encryptor, record, dict, offload)),))
+
+
+def checked_compounds(indexes: Any) -> tuple[CompoundIndex, ...]:
+    """Return what was given as `indexes=`.
+
+    Raises:
+        ConfigurationError: it is no list of `CompoundIndex`.
+    """
+    if not isinstance(indexes, (list, tuple)) or not all(isinstance(each, CompoundIndex) for each in indexes):
+        raise ConfigurationError("indexes=[CompoundIndex(…), …] is a list of indexes of several members each")
+    return tuple(indexes)
 
 
 def check_compounds(record: str, fields: Mapping[str, Sequence[IndexedBy]], compounds: Sequence[CompoundIndex]) -> None:

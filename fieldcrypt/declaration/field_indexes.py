@@ -138,7 +138,8 @@ class FieldIndexes:
         if best is None and nothing is not None:
             raise nothing
         if best is None:
-            raise ConfigurationError(f"{self.name} has no index that answers {advice(question)}")
+            there = "".join(f"; {how.companion} answers {how.answers}" for how in self.declared)
+            raise ConfigurationError(f"{self.name} has no index that answers {advice(question)}{there}")
         return best
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from fieldcrypt.encryptor import Encryptor
-from fieldcrypt.errors import ConfigurationError
+from fieldcrypt.errors import ConfigurationError, located
 from fieldcrypt.offload import Offload
 from fieldcrypt.search.blind_index import DEFAULT_TAG_SIZE, BlindIndex
 from fieldcrypt.search.term_index import TermIndex, check_kind
@@ -67,6 +67,8 @@ class IndexedBy:
             raise ConfigurationError('IndexedBy("name", prefix="…", rotates=False): prefix is a text, rotates a bool')
         if self.prefix is not None and len(self.prefix.encode()) + 2 * self.tag_size > _MAX_KEY:
             raise ConfigurationError(f"{self.companion}: with their prefix, tags have more than {_MAX_KEY:,} bytes")
+        if not isinstance(self.companion, str) or not self.companion:
+            raise ConfigurationError('IndexedBy("email_tag", …) begins with the name of the companion')
         if not self.is_plain:
             check_kind(self.index_name, self.of, self.partitions, self.accept_leakage, self.accept_low_cardinality)
         if self.one_companion and (self.prefix is not None or self.of is None or not self.of.needs_leakage):
@@ -83,6 +85,11 @@ class IndexedBy:
     def names(self) -> tuple[str, str]:
         """What it may be asked by: the name of its companion, and of the index."""
         return self.companion, self.index_name
+
+    @property
+    def answers(self) -> str:
+        """What it may be asked, in words, for messages."""
+        return "==" if self.of is None else str(self.of.answers)
 
     @property
     def hides(self) -> bool:
@@ -163,6 +170,15 @@ class IndexedBy:
 
         Args, Raises: as `blind_index`.
         """
+        try:
+            return self._search_index(encryptor, name, type, offload, path)
+        except (ConfigurationError, TypeError, ValueError) as error:
+            refused = located(error, field=name)
+        raise refused
+
+    def _search_index(
+        self, encryptor: Encryptor, name: str, type: Any, offload: Offload | None, path: str | None
+    ) -> BlindIndex[Any] | TermIndex:
         if self.is_plain:
             return self.blind_index(encryptor, name, type, offload, path=path)
         return encryptor.search_index(

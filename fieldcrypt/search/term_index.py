@@ -263,7 +263,9 @@ def check_kind(
     if not isinstance(index, str) or not 1 <= len(utf8(index, "the name of an index")) <= _MAX_NAME:
         raise ConfigurationError(f"the name of an index is a text of 1 to {_MAX_NAME} bytes")
     if of is not None and not isinstance(getattr(of, "questions", None), tuple):
-        raise ConfigurationError(f"{index}: of= is a Part, Prefixes, Suffixes or a Range of fieldcrypt.search")
+        raise ConfigurationError(
+            f"{index}: of= is of fieldcrypt.search: last(4), domain(), Prefixes(3, 8), Range(…), …"
+        )
     if type(partitions) is not int or not 1 <= partitions <= _MAX_PARTITIONS:
         raise ConfigurationError(f"{index}: the partitions are a number of 1 to {_MAX_PARTITIONS}")
     if of is None:

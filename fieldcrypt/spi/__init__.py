@@ -5,7 +5,7 @@
 """
 
 from fieldcrypt.batch import FieldGroup, encrypt_fields
-from fieldcrypt.declaration.compound_index import check_compounds
+from fieldcrypt.declaration.compound_index import check_compounds, checked_compounds
 from fieldcrypt.declaration.field_indexes import FieldIndexes, Search, StoredTags
 from fieldcrypt.declaration.logical_name import declare_table
 from fieldcrypt.declaration.path import Elements, Path, element_context
@@ -79,4 +79,5 @@ __all__ = [
     "StartsWith",
     "StoredTags",
     "check_compounds",
+    "checked_compounds",
 ]

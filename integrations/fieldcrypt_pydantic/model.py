@@ -19,6 +19,7 @@ from fieldcrypt import (
     RecordSearch,
 )
 from fieldcrypt.search import Question
+from fieldcrypt.spi import checked_compounds
 from fieldcrypt_pydantic.annotation import models_in
 from fieldcrypt_pydantic.hiding import hide
 from fieldcrypt_pydantic.mapping import to_mapping
@@ -86,7 +87,7 @@ class ProtectedModel(Generic[M]):
             raise ConfigurationError(f"{model.__name__} protects nothing: Annotated[str, Protected()] protects a field")
         self.model = model
         self._protections = fields
-        for member in (each for index in indexes for each in index.of if each not in fields):
+        for member in (each for index in checked_compounds(indexes) for each in index.of if each not in fields):
             self._adapter(member)
         self.record = ProtectedRecord(name, encryptor, fields=fields, key=key, tenant=tenant, indexes=indexes)
         bound = ((key,) if isinstance(key, str) else tuple(key)) + (() if tenant is None else (tenant,))

@@ -302,6 +302,50 @@ def test_a_question_that_no_index_answers_says_which_would(question: Question, a
     assert SSN not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "question", [EndsWith("120"), PartIs("last4", ("1120",)), Equal((SSN,))], ids=lambda it: type(it).__name__
+)
+def test_a_question_that_no_index_answers_says_what_there_is(question: Question) -> None:
+    """For a text that is too short, or a part that is called otherwise, there is nothing to declare."""
+    prefix = IndexedBy("ssn_prefix", of=Prefixes(3, 5), accept_leakage=True)
+    with pytest.raises(ConfigurationError) as caught:
+        made(IndexedBy("ssn_last4", of=last(4)), prefix).search(question)
+    last_4 = "; ssn_last4 answers the part last 4, and endswith of 4 characters or more"
+    assert str(caught.value).endswith(f"{last_4}; ssn_prefix answers startswith of 3 characters or more")
+
+
+@pytest.mark.parametrize(
+    ("declare", "why"),
+    [
+        (lambda: made(IndexedBy("end", of=last)), r"end: of= is of fieldcrypt\.search: last\(4\), domain\(\)"),
+        (lambda: made(IndexedBy("born", of=YEARS, accept_leakage=True)), "patients.ssn: a Range of date is for values"),
+        (lambda: made(IndexedBy("born", of=year())), "patients.ssn: the part year is one of date or datetime"),
+        (lambda: made(IndexedBy("t", normaliser="lower")), "patients.ssn: unknown normaliser 'lower'"),
+        (lambda: Range(date(2100, 1, 1), date(1900, 1, 1)), "the minimum of a range is not beyond its maximum"),
+        (lambda: IndexedBy(""), "begins with the name of the companion"),
+        (lambda: CompoundIndex("tag", {"surname": None}), "two or more members"),
+        (lambda: together({"surname": Prefixes(3, 4), "born": None}), "guests: surname: .* taken whole, or as a Part"),
+        (lambda: together({"surname": "lower", "born": None}), "guests: surname: unknown normaliser"),
+        (lambda: together({"surname": None, "height": None}), "guests: height: a blind index has one of the types"),
+        (lambda: guests(CompoundIndex("who", WHO)), "is a list of indexes of several members each"),
+        (lambda: guests([IndexedBy("who")]), "is a list of indexes of several members each"),
+    ],
+)
+def test_what_cannot_be_declared_says_where_and_why(declare: Callable[[], Any], why: str) -> None:
+    """In the words of the declaration."""
+    with pytest.raises((ConfigurationError, TypeError, ValueError), match=why):
+        declare()
+
+
+def together(of: Any) -> ProtectedRecord:
+    return guests([CompoundIndex("who", of)])
+
+
+def guests(indexes: Any) -> ProtectedRecord:
+    fields: dict[str, Any] = {"surname": str, "born": date, "height": float}
+    return ProtectedRecord("guests", new_encryptor(), key="id", fields=fields, indexes=indexes)
+
+
 def test_a_value_with_nothing_to_tag_is_asked_of_the_other_indexes() -> None:
     """And refused if none of them has a tag for it."""
     indexes = made(IndexedBy("number", normaliser="digits"), IndexedBy("text"))

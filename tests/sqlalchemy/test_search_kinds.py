@@ -29,6 +29,7 @@ from sqlalchemy import (
     text,
     update,
 )
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.orm import Session, aliased, with_loader_criteria
 from sqlalchemy.sql import visitors
 
@@ -311,6 +312,12 @@ class TestSorting:
         with pytest.raises((ProtectedColumnError, ValueError), match=why):
             find(session, select(person), order_by=order(person), **how)
 
+    def test_find_counts_nothing(self, small: Crowd) -> None:
+        """It has to compare objects."""
+        session, person = small
+        with pytest.raises(ProtectedColumnError, match=r"takes a SELECT of one model, select\(Model\)"):
+            find(session, select(func.count()).where(person.surname.startswith("meyer")))
+
     def test_a_statement_with_a_limit_is_not_sorted(self, small: Crowd) -> None:
         """The database would have cut it off before."""
         session, person = small
@@ -346,7 +353,13 @@ class TestRefusals:
             (lambda p: p.ssn.part("last 4").in_("1120"), ProtectedColumnError, "list of plain values"),
             (lambda p: p.ssn.part("last 4") == None, ProtectedColumnError, r"is_\(None\)"),  # noqa: E711
             (lambda p: p.born < None, ProtectedColumnError, r"is_\(None\)"),
-            (lambda p: p.born.between(None, BORN), ProtectedColumnError, r"is_\(None\)"),
+            (
+                lambda p: p.born.between(None, BORN),
+                ProtectedColumnError,
+                r"is_\(None\), and for .* at one end <= or >=",
+            ),
+            (lambda p: p.ssn.part("last 4") < "x", ProtectedColumnError, "its part last 4, which are equal or not"),
+            (lambda p: select(p.ssn.part("last 4")), ArgumentError, "the part last 4 of people.ssn, to be compared by"),
             (lambda p: p.born > "1951", TypeError, r"people\.born cannot be searched.*expected date"),
             (lambda p: p.surname.endswith(5), TypeError, "expected str"),
             (lambda p: p.ssn.part("last 4") == 1120, TypeError, "last 4"),

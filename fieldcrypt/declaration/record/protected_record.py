@@ -8,7 +8,7 @@ from typing import Any
 
 from fieldcrypt._base.logical_names import Place
 from fieldcrypt.batch import encrypt_fields
-from fieldcrypt.declaration.compound_index import CompoundIndex
+from fieldcrypt.declaration.compound_index import CompoundIndex, checked_compounds
 from fieldcrypt.declaration.path import Path
 from fieldcrypt.declaration.protection import Protection
 from fieldcrypt.declaration.record.record_field import RecordField, check_apart
@@ -106,7 +106,8 @@ class ProtectedRecord:
         previous = {name for how in self._protections.values() for name in _previous(how)}
         self._sealing = None if seal is None else Sealing(name, seal, self._key.key, encryptor, offload)
         types = {path: how.type for path, how in self._protections.items()}
-        self._indexes = RecordIndexes(name, tuple(indexes), self._fields, types, self._key, encryptor, offload)
+        compounds = checked_compounds(indexes)
+        self._indexes = RecordIndexes(name, compounds, self._fields, types, self._key, encryptor, offload)
         filled = [*self._indexes.compounds, *(() if seal is None else (seal.member,))]
         self._shape = Shape(self._fields.values(), self._key.members | previous, filled)
         self._indexes.check_members(self._shape.filled)

@@ -22,6 +22,7 @@ class _Affixes:
     needs_leakage: ClassVar[bool] = True
     _question: ClassVar[type[Question]] = StartsWith
     _word: ClassVar[str] = "prefix"
+    _verb: ClassVar[str] = "startswith"
 
     def __post_init__(self) -> None:
         lengths = self.shortest, self.longest
@@ -35,12 +36,16 @@ class _Affixes:
         return (self._question,)
 
     @property
+    def answers(self) -> str:
+        return f"{self._verb} of {self.shortest} characters or more"
+
+    @property
     def parameters(self) -> str | None:
         return None
 
     def check(self, type: Any) -> None:
         if type is not str:
-            raise ConfigurationError(f"{self._word}es are those of texts, not of {type.__name__}")
+            raise ConfigurationError(f"{self._word}es are of texts, str, and not of {type.__name__}")
 
     def levels(self) -> tuple[Level, ...]:
         return tuple(
@@ -86,7 +91,7 @@ class Suffixes(_Affixes):
     """The ends of a text: `endswith`."""
 
     __slots__ = ()
-    _word, _question = "suffix", EndsWith
+    _word, _verb, _question = "suffix", "endswith", EndsWith
 
     def _cut(self, text: str, length: int) -> str:
         return text[-length:]

@@ -36,6 +36,10 @@ class Compound:
         return (AllEqual,)
 
     @property
+    def answers(self) -> str:
+        return f"equality of all of {', '.join(self.of)}"
+
+    @property
     def parameters(self) -> str | None:
         """What its parts are, each by the place of its member."""
         parts = [(at, how) for at, how in enumerate(self.of.values()) if isinstance(how, Part)]
@@ -46,10 +50,16 @@ class Compound:
         if type is not dict or len(self.of) < 2:
             raise ConfigurationError("a compound is of two or more members: declare it by CompoundIndex")
         for name, how in self.of.items():
-            if self.types[name] is not object:
-                _check_member(how, self.types[name])
-            elif not isinstance(how, Part):
-                found_normaliser(how, str)
+            try:
+                if self.types[name] is not object:
+                    _check_member(how, self.types[name])
+                elif not isinstance(how, Part):
+                    found_normaliser(how, str)
+            except (ConfigurationError, TypeError, ValueError) as error:
+                refused = error.__class__(f"{name}: {error}")
+            else:
+                continue
+            raise refused
 
     def levels(self) -> tuple[Level, ...]:
         counts = [self._count(name) for name in self.of]
@@ -103,6 +113,10 @@ class Compound:
 def _check_member(how: Any, type: Any) -> None:
     if isinstance(how, Part):
         how.check(type)
+    elif hasattr(how, "questions"):
+        raise ConfigurationError(
+            "a member of a CompoundIndex is taken whole, or as a Part: not by its beginnings or a Range"
+        )
     else:
         checked_type(type, accept_low_cardinality=True)  # see `levels`
         found_normaliser(how, type)

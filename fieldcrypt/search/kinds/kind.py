@@ -56,6 +56,7 @@ class Kind(Protocol):
         parameters: the entry `fieldcrypt:parameters`, which separates new tags from old ones when it changes; or None.
         needs_leakage: True if the declaration has to say `accept_leakage=True`.
         questions: those that an index of this kind may answer.
+        answers: these in words, for messages.
     """
 
     needs_leakage: ClassVar[bool]
@@ -65,6 +66,9 @@ class Kind(Protocol):
 
     @property
     def questions(self) -> tuple[type[Question], ...]: ...
+
+    @property
+    def answers(self) -> str: ...
 
     def check(self, type: Any) -> None:
         """Refuse a field's type that the kind does not fit.

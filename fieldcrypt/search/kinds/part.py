@@ -73,9 +73,18 @@ class Part:
     def questions(self) -> tuple[type[Question], ...]:
         return (PartIs, self.cut[0]) if self.cut else (PartIs,)
 
+    @property
+    def answers(self) -> str:
+        if self.cut is None:
+            return f"the part {self.name}"
+        question, length = self.cut
+        verb = "startswith" if question is StartsWith else "endswith"
+        return f"the part {self.name}, and {verb} of {length} characters or more"
+
     def check(self, type: Any) -> None:
         if type is not self.of and not (isinstance(self.of, tuple) and type in self.of):
-            raise ConfigurationError(f"the part {self.name} is not one of a {type.__name__}")
+            names = " or ".join(each.__name__ for each in (self.of if isinstance(self.of, tuple) else (self.of,)))
+            raise ConfigurationError(f"the part {self.name} is one of {names}, and not of {type.__name__}")
 
     def levels(self) -> tuple[Level, ...]:
         return (Level(f"part {self.name}", "", values=min(self.values, count_of(self.gives) or self.values)),)

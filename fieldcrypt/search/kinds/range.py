@@ -78,13 +78,19 @@ class Range:
         return (Between,)
 
     @property
+    def answers(self) -> str:
+        return "between, < and >"
+
+    @property
     def parameters(self) -> str:
         width = self._scale.width / (1_000_000 if isinstance(self.minimum, datetime) else 1)
         return " ".join(map(parameter_text, (self.minimum, self.maximum, width, self.radix)))
 
     def check(self, type_: Any) -> None:
         if type_ is not type(self.minimum):
-            raise ConfigurationError(f"a range of {type(self.minimum).__name__} is none of {type_.__name__}")
+            raise ConfigurationError(
+                f"a Range of {type(self.minimum).__name__} is for values of this type, and not of {type_.__name__}"
+            )
 
     def levels(self) -> tuple[Level, ...]:
         levels = zip(self._tree.levels, self._tree.most(), strict=True)
@@ -93,7 +99,7 @@ class Range:
     def terms(self, value: Any) -> tuple[Any, ...]:
         key = self._scale.key(value)
         if not self._keys[0] <= key <= self._keys[1]:
-            raise ValueError("the value is beyond the bounds that its range index declares")
+            raise ValueError(f"the value is beyond the bounds of its Range, {self.minimum} to {self.maximum}")
         leaf = (self._scale.floor(key)[0] - self._first) // self._scale.step
         return tuple([level, leaf // width] for level, width, _ in self._tree.levels)
 

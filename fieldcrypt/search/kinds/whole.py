@@ -29,6 +29,10 @@ class Whole:
         return (Equal,)
 
     @property
+    def answers(self) -> str:
+        return "=="
+
+    @property
     def parameters(self) -> str | None:
         return None
 

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from pynamodb.models import Model
 
 from fieldcrypt import CompoundIndex, ConfigurationError, Encryptor
+from fieldcrypt.spi import checked_compounds
 from fieldcrypt_pynamodb.attribute.encrypted import EncryptedAttribute
 from fieldcrypt_pynamodb.attribute.encrypted_model import with_base
 from fieldcrypt_pynamodb.attribute.tables import table_of
@@ -55,13 +56,12 @@ def encrypted(
         raise ConfigurationError(f"encrypted(encryptor, …): a {type(encryptor).__name__} is not an Encryptor")
     if fields is not None and not (isinstance(fields, str) and fields):
         raise ConfigurationError('encrypted(…, fields="patients"): the logical name from which fields have theirs')
-    if not isinstance(indexes, (list, tuple)) or not all(isinstance(each, CompoundIndex) for each in indexes):
-        raise ConfigurationError("encrypted(…, indexes=[CompoundIndex(…)]): several attributes indexed together")
+    compounds = checked_compounds(indexes)
 
     def decorate(model: M) -> M:
         if not (isinstance(model, type) and issubclass(model, Model)):
             raise ConfigurationError("@encrypted goes on models of PynamoDB")
-        spec = Spec(encryptor, tenant, fields, model, same_place, tuple(indexes))
+        spec = Spec(encryptor, tenant, fields, model, same_place, compounds)
         _refuse_bases(model)
         if table_of(model) is not None:
             Plan(model, spec)

@@ -27,7 +27,10 @@ _COMPARED = (
     "and what it is compared or combined with would be sent as plaintext. Select the column as it is, and compute in "
     "Python. Nothing was sent"
 )
-_SEARCH = ". To search, compare the column alone, with plain values: ==, in_(…); of tuples, or_(and_(…), …)"
+_SEARCH = (
+    ". To search, compare the column alone, with plain values: ==, in_(…), and what else its indexes answer; of "
+    "tuples, or_(and_(…), …)"
+)
 
 
 def expression_error(column: Any, statement: Any = None) -> ProtectedColumnError:

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Mapper, class_mapper
 from sqlalchemy.orm.exc import UnmappedClassError
 
 from fieldcrypt import CompoundIndex, ConfigurationError, Encryptor
-from fieldcrypt.spi import declare_table
+from fieldcrypt.spi import checked_compounds, declare_table
 from fieldcrypt_sqlalchemy.column.logical_name import has_logical_name, logical_name
 from fieldcrypt_sqlalchemy.column.type import Encrypted
 from fieldcrypt_sqlalchemy.flush.flush import Sealing
@@ -72,9 +72,8 @@ def encrypted(
     """
     if encryptor is not None and not isinstance(encryptor, Encryptor):
         raise ConfigurationError(f"encrypted(encryptor, …) takes an Encryptor, not {type(encryptor).__name__}")
-    spec = RowSpec(
-        encryptor, (row,) if isinstance(row, str) else tuple(row), tenant, fields, same_place, tuple(indexes)
-    )
+    key = (row,) if isinstance(row, str) else tuple(row)
+    spec = RowSpec(encryptor, key, tenant, fields, same_place, checked_compounds(indexes))
     if fields is not None and not (isinstance(fields, str) and fields):
         raise ConfigurationError(
             'encrypted(…, fields="patients") is the logical name of the model, from which fields have theirs'

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy.sql.elements import ColumnElement
 
+from fieldcrypt_sqlalchemy.errors import column_error
 from fieldcrypt_sqlalchemy.search.condition import search_part
 
 __all__ = ["ColumnPart"]
@@ -27,6 +28,16 @@ class ColumnPart:
         return ~(self == other)
 
     __hash__ = None  # type: ignore[assignment]
+
+    def __lt__(self, other: object) -> ColumnElement[bool]:
+        raise column_error(
+            self._column.type, f"has tags of its part {self._part}, which are equal or not: ==, !=, in_ and not_in work"
+        )
+
+    __le__ = __gt__ = __ge__ = __lt__
+
+    def __repr__(self) -> str:
+        return f"<the part {self._part} of {self._column}, to be compared by ==, !=, in_ or not_in>"
 
     def in_(self, other: Iterable[Any]) -> ColumnElement[bool]:
         """Return the condition that the part is one of these values."""

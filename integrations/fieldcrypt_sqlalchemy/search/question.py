@@ -49,7 +49,10 @@ def question(tagger: Any, op: Any, operands: tuple[Any, ...], options: Mapping[s
         return Equal(known), len(known) < len(values)
     values = checked(tagger, map, tagger.converted, [_plain(tagger, operand) for operand in operands])
     if any(value is None for value in values):
-        raise column_error(tagger, "cannot be compared with None, or with what the column makes NULL: use is_(None)")
+        at_one_end = ", and for a range that is open at one end <= or >=" if len(values) > 1 else ""
+        raise column_error(
+            tagger, f"cannot be compared with None, or with what the column makes NULL: use is_(None){at_one_end}"
+        )
     return _OTHERS[op](*values), False
 
 
