@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import permutations
 from typing import Any
 
 from fieldcrypt.declaration.indexed_by import IndexedBy
@@ -19,14 +20,21 @@ def check_together(name: str, hows: tuple[IndexedBy, ...]) -> None:
     """Refuse indexes of one field that are in each other's way.
 
     Raises:
-        ConfigurationError: two have a companion or a name in common; or one has short or partitioned tags, which hide
-            nothing because another one has whole tags of the same value, or of a finer one. Whole tags in partitions
-            are enough: rows that share one have equal values, which links the partitions of the other.
+        ConfigurationError: two have a companion or a name in common, or one is called like the part of another; or one
+            has short or partitioned tags, which hide nothing because another one has whole tags of the same value, or
+            of a finer one. Whole tags in partitions are enough: rows that share one have equal values, which links the
+            partitions of the other.
     """
     for names in ([each for how in hows for each in how.companions], [how.index_name for how in hows]):
         twice = [each for each, times in Counter(names).items() if times > 1]
         if twice:
             raise ConfigurationError(f"{name}: two of its indexes are called {twice[0]}")
+    for how, other in permutations(hows, 2):
+        meant = set(how.names) & {*other.names, _part_name(other)} - {_part_name(how)}
+        if meant:
+            raise ConfigurationError(
+                f"{name}: {how.companion} and {other.companion} would both be asked by the name {meant.pop()}"
+            )
     for hiding in hows:
         for telling in hows:
             if telling is hiding or telling.tag_size < DEFAULT_TAG_SIZE or not tells(telling.of, hiding.of):
@@ -58,6 +66,10 @@ def tells(one: Any, other: Any) -> bool:
     if one_cut is None or other_cut is None:
         return one.name == other.name
     return one_cut[0] is other_cut[0] and one_cut[1] >= other_cut[1]
+
+
+def _part_name(how: IndexedBy) -> str | None:
+    return how.of.name if isinstance(how.of, Part) else None
 
 
 def _end(of: Any) -> Any:

@@ -155,6 +155,23 @@ def test_two_indexes_of_one_name_are_refused(one: IndexedBy, other: IndexedBy) -
 
 
 @pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (IndexedBy("domain", of=last(4)), IndexedBy("email_domain", of=domain())),
+        (IndexedBy("a", name="last 4", of=first(2)), IndexedBy("b", of=last(4))),
+        (IndexedBy("a", name="b", of=first(2)), IndexedBy("b", name="a", of=last(4))),
+    ],
+    ids=str,
+)
+def test_no_name_means_two_indexes(one: IndexedBy, other: IndexedBy) -> None:
+    """A question about the one would be asked of the other, and find nothing."""
+    for both in ((one, other), (other, one)):
+        with pytest.raises(ConfigurationError, match="would both be asked by"):
+            made(*both)
+    made(IndexedBy("year", of=year()), IndexedBy("first_year", of=year()), type=date)
+
+
+@pytest.mark.parametrize(
     ("hiding", "telling"),
     [
         (IndexedBy("hiding", **SHORT), IndexedBy("telling")),
