@@ -184,10 +184,7 @@ class BlindIndex(Generic[T]):
         return (tuple(dict.fromkeys(tag for tags in reversed(list(by_key)) for tag in sorted(filter(None, tags)))),)
 
     def _is_any(self, values: tuple[T, ...], value: T) -> bool:
-        try:
-            return any(self.matches(value, wanted) for wanted in values)
-        except NothingToTagError:  # of the stored one, whose tag was copied
-            return False
+        return any(self.matches(value, wanted) for wanted in values)
 
     def normalise(self, value: T) -> T:
         """Return the value that stands for all values that count as equal to this one.
@@ -204,11 +201,15 @@ class BlindIndex(Generic[T]):
     def matches(self, one: T, other: T) -> bool:
         """Return True if two values count as equal: to drop the false positives of a search by truncated tags.
 
+        A value that has nothing to tag is equal to none: if it was found, somebody copied a tag to its row.
+
         Raises:
             TypeError, ValueError: as for `tag`.
         """
         try:
             return self._codec.encode(self.normalise(one)) == self._codec.encode(self.normalise(other))
+        except NothingToTagError:
+            return False
         except (TypeError, ValueError) as error:
             refused = located(error, field=self.name)
         raise refused

@@ -251,6 +251,12 @@ class TestNormalisers:
         assert index.matches("Ann@Example.ORG", EMAIL)
         assert not index.matches(EMAIL, "bob@example.org")
 
+    def test_a_value_with_nothing_to_tag_matches_none(self, encryptor: Encryptor) -> None:
+        """If it is found, somebody copied a tag to its row: it is left out as any other."""
+        index = encryptor.blind_index("a.b", normaliser="digits")
+        assert not index.matches("n/a", "12")
+        assert not index.matches("n/a", "n/a")
+
     def test_without_one_texts_are_compared_as_they_are(self, index: BlindIndex[str]) -> None:
         """Even é composed and decomposed, which look the same."""
         assert index.tag("\u00e9") != index.tag("e\u0301")
