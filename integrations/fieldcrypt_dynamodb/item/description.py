@@ -143,21 +143,7 @@ class TableDescription:
         self.fields_name = fields or self.name
         self.tenant = tenant
         self.bound = bound
-        self.attributes = {
-            attribute: declared if isinstance(declared, Protection) else Protection(declared)
-            for attribute, declared in (attributes or {}).items()
-        }
-        self.paths = {
-            attribute: declared_path(attribute, protection) for attribute, protection in self.attributes.items()
-        }
-        self.tops = frozenset(path.first for path in self.paths.values())  # what is protected, or has such values in it
-        self.fields: dict[str, Field[Any]] = {}
-        self.mixed: dict[str, MixedField] = {}  # by which else is read, for now
-        self.indexes = Indexes(self.name)
-        for attribute, protection in self.attributes.items():
-            self._add(attribute, protection)
-        types = {name: each.type for name, each in self.attributes.items() if len(self.paths[name].steps) == 1}
-        self.indexes.add_compounds(indexes, types, encryptor, self.fields_name, bound=bound)
+        self._add_attributes(attributes or {}, indexes)
         self.warm_until: dict[str | None, float] = {}  # by tenant: until when its keys count as fetched
         self.legacy_items: Accepted | None = None
         readers: Any = accept
@@ -209,6 +195,23 @@ class TableDescription:
         self.nested = {name: shape for name, shape in shapes.items() if shape.attributes}
         self.plain_maps = {name: shape for name, shape in shapes.items() if not shape.attributes}
         self.checks_names = plain is not None or bool(self.nested)
+
+    def _add_attributes(self, attributes: Mapping[str, Any], indexes: Sequence[CompoundIndex]) -> None:
+        self.attributes = {
+            attribute: declared if isinstance(declared, Protection) else Protection(declared)
+            for attribute, declared in attributes.items()
+        }
+        self.paths = {
+            attribute: declared_path(attribute, protection) for attribute, protection in self.attributes.items()
+        }
+        self.tops = frozenset(path.first for path in self.paths.values())  # what is protected, or has such values in it
+        self.fields: dict[str, Field[Any]] = {}
+        self.mixed: dict[str, MixedField] = {}  # by which else is read, for now
+        self.indexes = Indexes(self.name)
+        for attribute, protection in self.attributes.items():
+            self._add(attribute, protection)
+        types = {name: each.type for name, each in self.attributes.items() if len(self.paths[name].steps) == 1}
+        self.indexes.add_compounds(indexes, types, self.encryptor, self.fields_name, bound=self.bound)
 
     def _add(self, attribute: str, protection: Protection) -> None:
         check_type(f"{self.name}.{attribute}", protection.type)
