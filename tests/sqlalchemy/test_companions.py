@@ -24,13 +24,15 @@ from sqlalchemy import (
     func,
     insert,
     literal,
+    null,
     select,
     update,
 )
 from sqlalchemy.exc import ObjectNotExecutableError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
-from fieldcrypt_sqlalchemy import BlindIndexTag, Encrypted, ProtectedColumnError, blind_index
+from fieldcrypt.search import last
+from fieldcrypt_sqlalchemy import BlindIndexTag, Encrypted, IndexedBy, ProtectedColumnError, blind_index
 from tests.conftest import Database
 from tests.sqlalchemy.searched import ANN, BOB, EVE, Clinic
 from tests.sqlalchemy.searched import clinic as clinic
@@ -384,6 +386,35 @@ class TestWrites:
         statement = insert(small.table).from_select(["id", "email"], select(columns.id + 1, columns.email))
         with pytest.raises(ProtectedColumnError, match="without its tags"):
             small.session.execute(statement)
+
+    def test_values_copied_with_other_tags_are_refused(self, small: Clinic) -> None:
+        """Those of another index or row, or none: they would be found in place of others."""
+        encryptor, indexes = new_encryptor(), [IndexedBy("tag"), IndexedBy("last4", of=last(4))]
+        names = ["id", "ssn", "tag", "last4"]
+        tables = [
+            Table(
+                name,
+                MetaData(),
+                Column("id", Integer, primary_key=True),
+                Column("ssn", Encrypted(String, encryptor, name="people.ssn", index=indexes)),
+                *(Column(each.companion, BlindIndexTag()) for each in indexes),
+            )
+            for name in ("people", "copies")
+        ]
+        for table in tables:
+            table.create(small.engine)
+        people, copies = tables
+        other = people.alias()
+        both = select(people.c.id, people.c.ssn).join(other, other.c.id == people.c.id + 1)
+        wrong = [(people.c.last4, people.c.tag), (other.c.tag, people.c.last4), (null(), people.c.last4)]
+        with small.engine.begin() as connection:
+            connection.execute(insert(people).values(id=1, ssn="078-05-1120"))
+            for tags in wrong:
+                with pytest.raises(ProtectedColumnError, match="another column than its tags"):
+                    connection.execute(insert(copies).from_select(names, both.add_columns(*tags)))
+            inner = select(people).subquery()
+            connection.execute(insert(copies).from_select(names, select(*(inner.c[name] for name in names))))
+            assert connection.scalar(select(copies.c.ssn).where(copies.c.ssn.part("last4") == "1120")) == "078-05-1120"
 
     def test_an_update_of_another_table_is_refused(self, database: Database) -> None:
         """MySQL can do that; the row would lose its tag."""

@@ -9,6 +9,7 @@ from sqlalchemy import Insert, TableClause
 from sqlalchemy.sql.elements import BindParameter, ClauseElement, ColumnClause, Grouping, Label, Null
 from sqlalchemy.sql.selectable import TextualSelect
 
+from fieldcrypt import ConfigurationError
 from fieldcrypt_sqlalchemy.column.companion import BlindIndexTag
 from fieldcrypt_sqlalchemy.column.protected import sources
 from fieldcrypt_sqlalchemy.column.type import Encrypted
@@ -72,18 +73,37 @@ def _check_copies(statement: Any) -> None:
     names = select_names(statement)
     has_text = any(isinstance(node, TextualSelect) for node in elements(statement.select))
     for part in single_selects(statement.select):
-        for name, value in zip(names, part.selected_columns, strict=False):
+        selected = dict(zip(names, part.selected_columns, strict=False))
+        for name, value in selected.items():
             column = columns.get(name)
             if column is None or not _is_protected(column):
                 continue
             if has_text or not _is_copy(column, value):
                 raise _not_encrypted_error(column)
-            missing = [each for each in _companions(column) if each not in names]
-            if missing:
-                raise ProtectedColumnError(
-                    f"{_described(column)} is copied without its tags, {missing[0]!r}",
-                    field=getattr(column.type, "name", None),
-                )
+            for index in getattr(column.type, "indexes", ()):
+                for each in index.companions:
+                    _check_copied_tag(column, value, index, each, selected)
+
+
+def _check_copied_tag(column: Any, value: Any, index: Any, companion: str, selected: dict[str, Any]) -> None:
+    """Refuse a value that is copied without the tag that it has where it comes from."""
+    tag, source = _unlabelled(selected.get(companion)), _unlabelled(value)
+    if tag is None:
+        why = f"without its tags, {companion!r}"
+    elif isinstance(source, Null) or _is_tag_of(source, index, companion, tag):
+        return
+    else:
+        why = f"beside another column than its tags, {companion!r}: select those of the same row and index"
+    raise ProtectedColumnError(f"{_described(column)} is copied {why}", field=getattr(column.type, "name", None))
+
+
+def _is_tag_of(source: Any, index: Any, companion: str, tag: Any) -> bool:
+    """Return True if a column is the companion that a searchable column has for an index, in the same table."""
+    names = [each.companion for each in source.type.indexes if each.is_plain] if index.is_plain else [companion]
+    try:
+        return any(hash(source.type.tagger.companion(source, name)) == hash(tag) for name in names)
+    except (ConfigurationError, KeyError):  # it has no such index, or was selected without that
+        return False
 
 
 def _check_tags(columns: set[Any]) -> None:
@@ -124,14 +144,19 @@ def _check_value(column: Any, value: Any) -> None:
 
 def _is_copy(column: Any, value: Any) -> bool:
     """Return True if a selected column holds values that a column may take as they are: of columns of its field."""
-    while isinstance(value, (Label, Grouping)):
-        value = value.element
+    value = _unlabelled(value)
     if isinstance(value, Null):
         return True
     if not isinstance(value, ColumnClause) or isinstance(column.type, RowBound):
         return False
     # Its type says nothing: any expression can be given one.
     return all(_is_stored(source) and is_same_field(source.type, column.type) for source in sources(value))
+
+
+def _unlabelled(value: Any) -> Any:
+    while isinstance(value, (Label, Grouping)):
+        value = value.element
+    return value
 
 
 def _is_stored(source: Any) -> bool:
