@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache, partial
 from typing import Any
 
@@ -107,6 +107,10 @@ class MigratedModel:
         """Return the indexes of several attributes that an item of this class may have."""
         return self._compounds_of_class(self._class_of(item))
 
+    def erasable_of(self, item: Item) -> Collection[str]:
+        """Return the attributes that hold tags in an item of this class; others may have something else in there."""
+        return set(_tags_of(self._class_of(item)).values())
+
     def _compounds(self, model: type[Model]) -> Sequence[MigratedCompound]:
         if not issubclass(model, ProtectedModel):
             return ()
@@ -198,11 +202,15 @@ def _of_plain(member: Member, value: Any) -> Any:
 def _erasable(kinds: Sequence[type[Model]]) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Yield the names by which tags are erased, of indexes and of attributes that hold tags, with the latter."""
     for kind in kinds:
-        stored = {key: each.attr_name for key, each in kind.get_attributes().items() if isinstance(each, Companion)}
+        stored = _tags_of(kind)
         yield from ((key, (name,)) for key, name in stored.items())
         for each in kind.get_attributes().values():
             for how in each.indexes if isinstance(each, EncryptedAttribute) else ():
                 yield how.companion, tuple(stored[key] for key in how.companions)
+
+
+def _tags_of(kind: type[Model]) -> Mapping[str, str]:
+    return {key: each.attr_name for key, each in kind.get_attributes().items() if isinstance(each, Companion)}
 
 
 def _attributes(model: type[Model]) -> list[_Attribute]:

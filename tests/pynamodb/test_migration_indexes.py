@@ -6,7 +6,7 @@ import datetime as dt
 from typing import Any
 
 import pytest
-from pynamodb.attributes import UnicodeAttribute
+from pynamodb.attributes import DiscriminatorAttribute, UnicodeAttribute
 from pynamodb.models import Model
 
 from fieldcrypt import ConfigurationError, Encryptor
@@ -17,6 +17,7 @@ from tests.dynamodb.migrations import encryptor as encryptor
 from tests.dynamodb.migrations import provider as provider
 from tests.pynamodb.people import people
 from tests.support.dynamodb import DynamoDb, OnMoto
+from tests.support.wiretap import Secrets
 
 LOST = ("ssn_last4", "name_prefix_3", "name_ends", "born_range_5", "weight_range", "seen_tag", "who_tag", "where_tag")
 SURNAMES = ("Meyer", "Mo", "Øster")
@@ -92,3 +93,31 @@ class TestIndexes(OnMoto):
         assert job.drop_index("ssn_last4").changed == 3
         assert ["ssn_last4" in item for item in stored(dynamodb, "people")] == [False] * 3
         assert all("ssn_tag" in item for item in stored(dynamodb, "people"))
+
+    def test_an_attribute_that_another_class_has_under_the_name_of_a_companion_stays(
+        self, dynamodb: DynamoDb, encryptor: Encryptor, secrets: Secrets
+    ) -> None:
+        """What is no companion in the class of an item is erased from no item of it."""
+
+        @encrypted(encryptor)
+        class Person(Model):
+            Meta: Any = dynamodb.meta("staff")
+            id = UnicodeAttribute(hash_key=True)
+            kind = DiscriminatorAttribute()
+
+        class Nurse(Person, discriminator="nurse"):
+            ssn = EncryptedAttribute(UnicodeAttribute(), index="code")
+            code = BlindIndexAttribute(null=True)
+
+        class Surgeon(Person, discriminator="surgeon"):
+            code = UnicodeAttribute()
+
+        CheckpointTable(client_factory=dynamodb.client).create_table()
+        Person.create_table(wait=True)
+        Nurse("1", ssn="078-05-1120").save()
+        Surgeon("2", code="heart").save()
+        job = TableMigration(MigratedModel(Person), segments=2)
+        assert job.tagged("code") == {"staff": 1}
+        assert job.drop_index("code").changed == 1
+        assert [(each.id, each.code) for each in Surgeon.scan()] == [("2", "heart")]
+        assert not any(each.code for each in Nurse.scan())

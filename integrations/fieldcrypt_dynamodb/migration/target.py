@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
@@ -143,6 +143,10 @@ class MigratedTable(Protocol):
         """
         ...
 
+    def erasable_of(self, item: Item) -> Collection[str]:
+        """Return the attributes of `erasable` that hold tags in an item of this kind, which `attributes_of` took."""
+        ...
+
     def binding(self, item: Item) -> tuple[Mapping[str, str] | None, str | None]:
         """Return what the values of an item are bound to.
 
@@ -218,6 +222,9 @@ class _Table:
 
     def compounds_of(self, item: Item) -> Sequence[MigratedCompound]:
         return self.compounds
+
+    def erasable_of(self, item: Item) -> Collection[str]:
+        return {name for names in self.erasable.values() for name in names}
 
     def binding(self, item: Item) -> tuple[Mapping[str, str] | None, str | None]:
         row, tenant = self._items.binding(item)

@@ -30,7 +30,8 @@ class _ErasedItem(MigratedItem):
         if not tags:
             return []
         self.table.attributes_of(self.raw)  # what others have in an attribute of this name is passed over
-        return [(self._erased, Cell(None, tags))]
+        own = self.table.erasable_of(self.raw)
+        return [(self._erased, Cell(None, {name: tag for name, tag in tags.items() if name in own}))]
 
 
 class ErasedItems(TableSource):
@@ -85,7 +86,7 @@ class ErasedItems(TableSource):
 
     def _is_tagged(self, raw: Item) -> bool:
         try:
-            return bool(self._item(raw).cells())
+            return any(cell.has_tags for _, cell in self._item(raw).cells())
         except PassedOverError:
             return False
         except (TypeError, ValueError):  # of no kind that is known: it is a failure when it is met
