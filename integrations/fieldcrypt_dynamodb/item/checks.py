@@ -48,8 +48,7 @@ def check_description(table: Any) -> None:
         return
     if not table.attributes and not table.told_by:
         raise ConfigurationError(f"the table {table.name} has no protected attributes: attributes={{…}}")
-    names = {*table.indexes.companions, *table.indexes.asked, *table.indexes.members}
-    own = [*names, *([table.seal.attribute] if table.seal is not None else [])]
+    own = [*table.indexes.names, *([table.seal.attribute] if table.seal is not None else [])]
     bound_to = table.binding_attributes - (table.key_tags.keys() - {table.tenant})
     for attribute in own:
         if own.count(attribute) > 1 or attribute in table.tops or attribute in bound_to:

@@ -241,8 +241,7 @@ class TableDescription:
     @property
     def own(self) -> frozenset[str]:
         """The attributes that fieldcrypt fills, with tags and seals, and names under which searches ask for them."""
-        tags = self.indexes.companions.keys() | self.indexes.asked.keys() | self.indexes.members.keys()
-        return frozenset(tags) | self._seal_attributes
+        return self.indexes.names | self._seal_attributes
 
     @property
     def _seal_attributes(self) -> frozenset[str]:

@@ -122,6 +122,11 @@ class Indexes:
         return how.name
 
     @property
+    def names(self) -> frozenset[str]:
+        """The names of attributes with tags, and of all else by which searches ask."""
+        return frozenset((*self.companions, *self.asked, *self.members))
+
+    @property
     def asked_by(self) -> set[str]:
         """The names, beside those of attributes, by which searches ask."""
         return {*self.members, *self.asked, *filter(self.is_level, self.companions)}
