@@ -161,6 +161,11 @@ class TestRefusals(OnMoto):
                 [CompoundIndex("p", of={"name": None, "id": None})],
                 "companion 'p'",
             ),
+            (
+                lambda: {"name": _name(), "p": TAG()},
+                [CompoundIndex("p", of={"name": None, "p": None})],
+                "Patient.p holds tags",
+            ),
             (lambda: {"name": _name()}, ["p"], r"indexes=\[CompoundIndex"),
         ],
     )

@@ -14,6 +14,7 @@ from fieldcrypt import CompoundIndex, ConfigurationError, Encryptor
 from fieldcrypt.spi import AllEqual, Question, Search
 from fieldcrypt_dynamodb.item.tags.indexes import MOST_TAGS
 from fieldcrypt_dynamodb.item.unreadable import Unreadable
+from fieldcrypt_pynamodb.attribute.companion import Companion
 from fieldcrypt_pynamodb.attribute.encrypted import EncryptedAttribute
 from fieldcrypt_pynamodb.attribute.indexed import indexed_as, plain_as
 from fieldcrypt_pynamodb.attribute.pending import Asked, PendingOperand
@@ -144,6 +145,8 @@ def _member(model: type[Model], key: str) -> Member:
     attribute = model.get_attributes().get(key)
     if attribute is None:
         raise ConfigurationError(f"{model.__name__} has no attribute {key!r} to be indexed together with others")
+    if isinstance(attribute, Companion):
+        raise ConfigurationError(f"{model.__name__}.{key} holds tags, and cannot be indexed together with others")
     if isinstance(attribute, EncryptedAttribute):
         return Member(key, attribute, *indexed_as(attribute._conversion))
     return Member(key, attribute, *plain_as(attribute))
