@@ -80,8 +80,9 @@ def print_table(titles: Sequence[str], rows: Sequence[Sequence[object]], *, whol
 
     console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDTH)
     table = Table(border_style="blue")
-    for title in titles:
-        table.add_column(title, overflow="fold")
+    names = max((len(printable(row[0])) for row in rows if isinstance(row[0], str)), default=0)
+    for at, title in enumerate(titles):  # names are not broken while there is room for them
+        table.add_column(title, overflow="fold", no_wrap=at == 0 and names <= console.width // 3)
     for row in rows:
         table.add_row(*(escape(printable(cell)) if isinstance(cell, str) else cell for cell in row))  # type: ignore[arg-type]
     wanted = console.measure(table, options=console.options.update(width=_ENDLESS)).maximum

@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import inspect, text
 from sqlalchemy.orm import Session
 
+from fieldcrypt.cli import output
 from fieldcrypt_sqlalchemy.migration import checkpoint_tables
 from tests.support.commands import Run, complaint, stdout
 
@@ -103,6 +104,15 @@ def test_it_says_what_each_index_tells(run: Run, clinic: Any) -> None:
     assert "of the rows are placed within 5 years" in printed
     assert "There may be better ones." in printed
     assert "rows right" in printed  # and beside them false positives, which are found too
+
+
+def test_its_tables_fit_on_a_terminal(run: Run, clinic: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 80 columns, with the names of companions in one piece."""
+    monkeypatch.setattr(output, "_WIDTH", 80)
+    lines = [line for line in stdout(run("search", "plan", "application:Patient")).splitlines() if line[:1] in "┏┃┡│└"]
+    assert max(map(len, lines)) <= 80
+    names = ("surname_tag", "surname_prefix_3", "surname_prefix_4", "born_range_5", "born_range_6")
+    assert all(any(f"│ {name} " in line for line in lines) for name in names)
 
 
 def test_it_prints_no_plaintext_and_no_tag(run: Run, clinic: Any) -> None:
