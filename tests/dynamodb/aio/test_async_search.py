@@ -65,6 +65,9 @@ def test_all_kinds_are_found(dynamodb: DynamoDb, encryptor: Encryptor) -> None:
             assert await found(Attr("name").begins_with("mey")) == ["1"]
             with pytest.raises(ProtectedAttributeError, match="compared after decryption"):
                 await table.delete_item(Key={"id": "1"}, ConditionExpression=Attr("blood").eq("A"))
+            half = {"Key": {"id": "2"}, "UpdateExpression": "SET born = :b"}
+            with pytest.raises(ProtectedAttributeError, match="the tag of name and born together"):
+                await table.update_item(**half, ExpressionAttributeValues={":b": date(1990, 1, 3)})
             with pytest.raises(ProtectedAttributeError, match="of=Range"):
                 await found(Attr("name").lt("n"))
             with pytest.raises(ValueError, match="beyond the bounds"):
@@ -91,5 +94,9 @@ def test_a_client_s_pages_are_compared_too(dynamodb: DynamoDb, encryptor: Encryp
                 PaginationConfig={"PageSize": 2},
             )
             assert [item["id"]["S"] async for page in pages for item in page["Items"]] == ["3"]
+            half = {"TableName": "people", "Key": {"id": {"S": "3"}}, "UpdateExpression": "SET ward = :w"}
+            update = {"Update": {**half, "ExpressionAttributeValues": {":w": {"S": "North"}}}}
+            with pytest.raises(ProtectedAttributeError, match="the tag of ward and email together"):
+                await client.transact_write_items(TransactItems=[update])
 
     asyncio.run(story())
