@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import importlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,24 @@ from tests.support.commands import run as run
 
 
 @pytest.fixture
-def application(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def imported(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
+    """Makes the module `application` of its text, where commands find it, and imports it."""
+
+    def imported(text: str) -> Any:
+        (tmp_path / "application.py").write_text(text)
+        monkeypatch.syspath_prepend(str(tmp_path))
+        return importlib.import_module("application")
+
+    return imported
+
+
+@pytest.fixture
+def application(imported: Callable[[str], Any], tmp_path: Path) -> Any:
     """The module of a user with local keys; tenants a and b have a value each."""
     for name in ("old", "new"):
         (tmp_path / f"{name}.key").write_bytes(base64.b64encode(os.urandom(32)))
-    (tmp_path / "application.py").write_text(LOCAL)
     FileKeyStore.create(tmp_path / "keys.sqlite")
     (tmp_path / "pyproject.toml").write_text('[tool.fieldcrypt]\nencryptor = "application:encryptor"\n')
-    monkeypatch.syspath_prepend(str(tmp_path))
-    module: Any = importlib.import_module("application")
+    module = imported(LOCAL)
     module.values = {tenant: module.ssn.encrypt(SSN, tenant=tenant) for tenant in ("a", "b")}
     return module

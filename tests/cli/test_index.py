@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 import json
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -41,11 +40,9 @@ patients = Migration(engine, Patient)
 
 
 @pytest.fixture
-def shop(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def shop(imported: Callable[[str], Any]) -> Iterator[Any]:
     """The module of a user, with a table of 20 rows that are found by their tags."""
-    (tmp_path / "application.py").write_text(SHOP)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    module: Any = importlib.import_module("application")
+    module = imported(SHOP)
     module.Base.metadata.create_all(module.engine)
     with Session(module.engine) as session:
         session.add_all(module.Patient(id=n, ssn=f"ssn {n}") for n in range(20))

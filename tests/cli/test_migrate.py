@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -83,14 +83,12 @@ def tags():
 
 
 @pytest.fixture
-def shop(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def shop(imported: Callable[[str], Any], tmp_path: Path) -> Iterator[Any]:
     """The module of a user: 20 rows of plaintext, and a migration that pyproject.toml names."""
-    (tmp_path / "application.py").write_text(SHOP)
     (tmp_path / "pyproject.toml").write_text(
         '[tool.fieldcrypt]\nencryptor = "application:encryptor"\nmigrations = ["application:patients"]\n'
     )
-    monkeypatch.syspath_prepend(str(tmp_path))
-    module: Any = importlib.import_module("application")
+    module = imported(SHOP)
     do(
         module,
         "CREATE TABLE notes (clinic TEXT, number INTEGER, body TEXT NOT NULL, PRIMARY KEY (clinic, number))",

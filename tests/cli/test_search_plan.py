@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import random
+from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -78,11 +78,9 @@ NAMES = [f"{DICE.choice('KMNST')}{DICE.choice('aeiou')}{min(int(DICE.paretovaria
 
 
 @pytest.fixture
-def clinic(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def clinic(imported: Callable[[str], Any]) -> Iterator[Any]:
     """The module of a user, with 800 patients and 100 visits."""
-    (tmp_path / "application.py").write_text(CLINIC)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    module: Any = importlib.import_module("application")
+    module = imported(CLINIC)
     module.Base.metadata.create_all(module.engine)
     with Session(module.engine) as session:
         for number, name in enumerate(NAMES):
