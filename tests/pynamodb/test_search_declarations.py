@@ -6,7 +6,13 @@ import datetime as dt
 from typing import Any
 
 import pytest
-from pynamodb.attributes import DiscriminatorAttribute, JSONAttribute, UnicodeAttribute, VersionAttribute
+from pynamodb.attributes import (
+    DiscriminatorAttribute,
+    JSONAttribute,
+    UnicodeAttribute,
+    UTCDateTimeAttribute,
+    VersionAttribute,
+)
 from pynamodb.models import Model
 
 from fieldcrypt import ConfigurationError, Encryptor
@@ -125,6 +131,7 @@ def _name(*indexes: Any) -> EncryptedAttribute[str]:
 
 
 TAG, TAGS = BlindIndexAttribute, BlindIndexSetAttribute
+NAIVE = IndexedBy("p", of=Range(dt.datetime(1900, 1, 1), dt.datetime(2100, 1, 1)), accept_leakage=True)
 IN_SET = IndexedBy("p", of=LADDER, accept_leakage=True, one_companion=True)
 
 
@@ -143,6 +150,7 @@ class TestRefusals(OnMoto):
             (lambda: {"name": _name(IndexedBy("p", of=first(1)))}, (), "accept_low_cardinality=True"),
             (lambda: {"name": _name(IndexedBy("p", partitions=99)), "p": TAG()}, (), "can need 198 tags"),
             (lambda: {"name": _name(IndexedBy("p", of=Range(0, 255), accept_leakage=True))}, (), "int"),
+            (lambda: {"name": EncryptedAttribute(UTCDateTimeAttribute(), index=NAIVE)}, (), "have tzinfo=UTC"),
             (lambda: {"name": _name("p"), "p": TAG(null=False)}, (), "null=True"),
             (lambda: {"name": _name("p"), "p": TAGS(null=False)}, (), "null=True"),
             (

@@ -90,6 +90,9 @@ def _fitted(index: IndexedBy, how: Conversion) -> tuple[IndexedBy, Any, Convert]
     if isinstance(of, Range) and kind is Decimal and type(of.minimum) in (int, float):
         of = replace(of, minimum=_number(of.minimum), maximum=_number(of.maximum))
         index = replace(index, of=of)
+    is_naive = isinstance(of, Range) and isinstance(of.minimum, datetime) and of.minimum.utcoffset() is None
+    if is_naive and type(how.inner) is UTCDateTimeAttribute:
+        raise ConfigurationError(f"{index.companion}: the bounds of a Range of UTCDateTimeAttribute have tzinfo=UTC")
     if how.type is object and how.from_field is not None and not _takes(of, kind):
         for other in _PYTHON_TYPES:
             if _takes(of, other):
