@@ -302,6 +302,7 @@ class TestSorting:
             (lambda p: func.lower(p.clinic), {}, "takes attributes"),
             (lambda p: "surname", {}, "takes attributes"),
             (lambda p: aliased(p).surname, {}, "takes attributes"),
+            (lambda p: None, {"key": str.casefold}, "name the attributes"),
             (lambda p: p.surname, {"limit": -1}, "number of rows"),
             (lambda p: p.surname, {"most": True}, "number of rows"),
         ],

@@ -30,6 +30,8 @@ class Order:
     def __init__(self, entity: Any, given: Any, key: Callable[[str], Any] | None) -> None:
         several = () if given is None else given if isinstance(given, (list, tuple)) else (given,)
         self._by = [_attribute(entity, each) for each in several]
+        if key is not None and not self._by:
+            raise ProtectedColumnError("find(…, key=…) is what order_by= sorts texts by: name the attributes")
         self._key = key
 
     def sort(self, rows: list[Any]) -> list[Any]:
