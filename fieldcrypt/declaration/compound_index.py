@@ -29,8 +29,8 @@ class CompoundIndex:
 
     Attributes:
         companion: the name of the column, attribute or member that holds the tags.
-        of: two or more members, protected or not, in an order that stays; each with None, a normaliser, or a `Part`
-            (`fieldcrypt.search`).
+        of: two or more members, protected or not, in an order that must not change; each with None, a normaliser, or a
+            `Part` (`fieldcrypt.search`).
         name, tag_size, per_tenant, accept_default_key, partitions, accept_leakage, prefix, rotates,
             accept_low_cardinality: see `IndexedBy`.
 
@@ -66,7 +66,7 @@ class CompoundIndex:
         """Return the declaration as that of any index, whose values are mappings of the members.
 
         Args:
-            types: of the members' values, as fields have them; of one that is missing here, each value has its own.
+            types: of the members' values, as fields have them; a member that is missing here has values of any type.
         """
         return IndexedBy(
             self.companion,
@@ -117,11 +117,11 @@ def check_compounds(record: str, fields: Mapping[str, Sequence[IndexedBy]], comp
 
     Args:
         record: the record's name, for messages.
-        fields: the indexes of each protected member; of all others, the values are there for anyone to read.
+        fields: the indexes of each protected member; the values of all others are there for anyone to read.
         compounds: of the record.
 
     Raises:
-        ConfigurationError: some hide nothing, because whole tags of the same values, or of more of them, stand beside.
+        ConfigurationError: some hide nothing: beside them are whole tags of the same values, or of more of them.
     """
     for compound in compounds:
         if compound.hides:

@@ -53,7 +53,7 @@ class FieldIndexes:
 
     @property
     def each(self) -> tuple[FieldIndexes, ...]:
-        """Its indexes, each by itself: where one that cannot tag a value must not keep the others from it."""
+        """Its indexes, each by itself, for where one that cannot tag a value must not keep the others from doing so."""
         return tuple(FieldIndexes(self.name, (one,)) for one in self.indexes)
 
     @property
@@ -65,7 +65,7 @@ class FieldIndexes:
         """Refuse an index whose questions may need more tags than the database takes.
 
         Args:
-            limit: how many tags a question may have, under two index keys: between rotation and retirement.
+            limit: how many tags a question may have under two index keys, as between a rotation and a retirement.
 
         Raises:
             ConfigurationError: the question of one index can have more.
@@ -111,11 +111,11 @@ class FieldIndexes:
         Args:
             question: with values of the field's type.
             index: the companion, or name, of the index that is to answer it, if there are several; or the companion of
-                the one level that is to, for all companions have tags of all values that reach them.
+                a level that is to answer it alone, as each can: it has tags of all values that reach its level.
 
         Raises:
             ConfigurationError: none of the indexes answers it; the message says which declaration would.
-            TypeError, ValueError: it has values that cannot be.
+            TypeError, ValueError: a value is of another type, or out of range.
         """
         if not isinstance(question, Question):
             raise TypeError(f"{self.name}: a search has a question of fieldcrypt.search, as Equal((value,))")
@@ -150,8 +150,8 @@ class Search:
         how: the index's declaration.
         is_exact: True if each row that has one of the tags is what was looked for; else values have to be compared
             after decryption, so that nothing may be counted, changed or left out by the tags alone.
-        is_per_tenant: the tenant has to be named.
-        companions: those in which there are tags to look for; no key is needed to know.
+        is_per_tenant: True if the tenant has to be named.
+        companions: those in which there are tags to look for; knowing that takes no key.
     """
 
     __slots__ = ("_answer", "companions", "how", "is_exact", "is_per_tenant")

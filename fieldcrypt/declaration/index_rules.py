@@ -20,7 +20,7 @@ def check_together(name: str, hows: tuple[IndexedBy, ...]) -> None:
     """Refuse indexes of one field that are in each other's way.
 
     Raises:
-        ConfigurationError: two have a companion or a name in common, or one is called like the part of another; or one
+        ConfigurationError: two have a companion or a name in common, or one has the name of another one's part; or one
             has short or partitioned tags, which hide nothing because another one has whole tags of the same value, or
             of a finer one. Whole tags in partitions are enough: rows that share one have equal values, which links the
             partitions of the other.
@@ -54,7 +54,7 @@ def nothing_hidden_error(name: str, hiding: str, telling: str) -> ConfigurationE
 def tells(one: Any, other: Any) -> bool:
     """Return True if whole tags of one kind show which values have equal terms of the other.
 
-    Ranges count as telling everything; so do prefixes and suffixes, of short texts.
+    Ranges count as telling everything, and so do prefixes and suffixes: of short texts they do.
     """
     if one is None or isinstance(one, Range):
         return True
@@ -78,7 +78,7 @@ def _end(of: Any) -> Any:
 
 
 def advice(question: Question) -> str:
-    """Return which declaration would answer a question, for messages; of the question's values it shows nothing."""
+    """Return, for messages, which declaration would answer a question, and show nothing of the question's values."""
     if isinstance(question, PartIs):
         cut = question.part.partition(" ")
         declared = f"{cut[0]}({cut[2]})" if cut[0] in ("first", "last", "domain", "year", "month") else "Part(…)"

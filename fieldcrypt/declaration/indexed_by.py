@@ -24,8 +24,8 @@ class IndexedBy:
 
     Attributes:
         companion: the name of the column, attribute or member that holds the tags.
-        normaliser, tag_size, accept_low_cardinality: see `Encryptor.blind_index`. Shorter than 16 bytes, other values
-            share a value's tag, and what a search finds has to be compared after decryption.
+        normaliser, tag_size, accept_low_cardinality: see `Encryptor.blind_index`. If tags are shorter than 16 bytes,
+            other values share a value's tag, and what a search finds has to be compared after decryption.
         per_tenant: use index keys of the row's or item's tenant, so that tags of two tenants cannot be compared. Needs
             a decorated model with a tenant, and searches that name it.
         accept_default_key: see `Encryptor.blind_index`; for indexes that are not per tenant, of rows that have one.
@@ -38,8 +38,8 @@ class IndexedBy:
             neither a name nor partitions is the plain one, whose tags are bound to the field alone.
         partitions: how many tags a value can have: which of them a row has depends on the row, so that the frequencies
             of values show less. A search asks for all.
-        accept_leakage: say that what the index tells beyond equality is acceptable: prefixes, suffixes and ranges tell
-            nearly the order; and a short or partitioned tag beside whole ones hides nothing.
+        accept_leakage: True if what the index tells beyond equality is acceptable: prefixes, suffixes and ranges tell
+            nearly the order, and a short or partitioned tag beside whole ones hides nothing.
         one_companion: the tags of all levels are in one companion, an array of PostgreSQL or a binary set of DynamoDB,
             and not in one for each level, `name_3`, `name_4` and so on.
 
@@ -83,7 +83,7 @@ class IndexedBy:
 
     @property
     def names(self) -> tuple[str, str]:
-        """What it may be asked by: the name of its companion, and of the index."""
+        """The names that it may be asked by: that of its companion, and its own."""
         return self.companion, self.index_name
 
     @property

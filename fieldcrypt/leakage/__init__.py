@@ -1,1 +1,1 @@
-"""What indexes tell an attacker, computed on a sample of the data: attacks that are known, and so a lower bound."""
+"""What indexes tell an attacker at least: what known attacks find in a sample of the data."""

@@ -1,9 +1,9 @@
 """Frequency matching: the most frequent tag is the most frequent value, and so on.
 
 Naveed, Kamara and Wright, "Inference Attacks on Property-Preserving Encrypted Databases", CCS 2015. Against partitions,
-whose number the attacker knows, each value takes part with so many shares of its frequency: for counts that are spread
-at random, matching in order of size is the most likely assignment. Ties are broken by chance, and the result is what is
-to be expected.
+whose number the attacker knows, each value counts as that many values with equal shares of its frequency: if counts are
+spread at random, matching in order of size is the most likely assignment. Ties are broken by chance, and the result is
+what is to be expected.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ __all__ = ["by_frequency", "guesses", "right", "right_of_guesses"]
 
 
 class _Tie(NamedTuple):
-    """Places in an order by size that are equally good: from one to before another."""
+    """The places that labels of one frequency share: from `begin` to before `end`."""
 
     begin: int
     end: int
 
 
 def right(column: Column, known: Sequence[Hashable] | None = None, *, knows_partitions: bool = True) -> float:
-    """Return the share of rows that have a term, and for which the attacker guesses it right.
+    """Return for what share of the rows that have a term the attacker guesses it right.
 
     Args:
         column: what the attacker sees, and the truth.
@@ -60,7 +60,7 @@ def by_frequency(labels: Iterable[Hashable]) -> list[Hashable]:
 
 
 def right_of_guesses(column: Column, guessed: Mapping[Hashable, Hashable]) -> float:
-    """Return the share of rows that have a term, and for which it is the one that is guessed for their tag."""
+    """Return for what share of the rows that have a term it is the one that is guessed for their tag."""
     pairs = [pair for pair in zip(column.tags, column.terms, strict=True) if None not in pair]
     return sum(guessed.get(tag) == term for tag, term in pairs) / max(1, len(pairs))
 

@@ -1,4 +1,4 @@
-"""What typical searches find: how many rows, and how many of them only to be discarded after decryption."""
+"""What typical searches find: how many rows, and how many of them are only discarded after decryption."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Found(NamedTuple):
     """What a search finds on average, in the rows of the sample.
 
     Attributes:
-        tags: that it asks for, under one index key.
+        tags: how many it asks for, under one index key.
         matching: rows that are what was looked for.
         false: rows beside them, which are decrypted and discarded.
     """

@@ -18,7 +18,7 @@ from fieldcrypt.search.kinds.range import Range
 
 __all__ = ["ColumnLeak", "IndexCost", "Leakage", "Placed", "leakage_of"]
 
-TOLD = 0.1  # of the rows; from here on an index is warned of
+TOLD = 0.1  # the share of rows guessed right from which on there is a warning
 _LARGEST = 3
 _ENTRY = 20  # bytes of a B-tree's entry beside the tag: its header, pointer and padding, and the pages' free space
 _DAY, _YEAR = 86_400.0, 365.25
@@ -55,7 +55,7 @@ class Placed(NamedTuple):
     Attributes:
         companion: of the index.
         distance: in words: "5 years".
-        share: of rows that are guessed so near.
+        share: of rows whose value is guessed within that distance.
         by_guessing: the same without tags, with one guess for all.
     """
 
@@ -70,10 +70,11 @@ class IndexCost(NamedTuple):
 
     Attributes:
         companion: of the index.
-        tags: that a search asks for under one index key, on average.
+        tags: how many a search asks for under one index key, on average.
         matching, false: rows that a search returns, and those that it finds beside them and discards after decryption,
             in the whole table.
-        bytes: per row, of tags and a B-tree for each level; about. PostgreSQL takes half where many rows have one tag.
+        bytes: about how many per row, for tags and a B-tree for each level. PostgreSQL takes half where many rows have
+            one tag.
         microseconds: to make the tags of a row.
         refused: values of the sample that are beyond its bounds.
     """
@@ -113,7 +114,7 @@ class Leakage(NamedTuple):
 
 
 def leakage_of(fields: Sequence[SampledField], total: int | None = None) -> Leakage:
-    """Attack the indexes of a record, by all that is stored of a sample of it.
+    """Attack the indexes of a record, with all that is stored of a sample.
 
     Args:
         fields: of the same rows.
@@ -139,7 +140,7 @@ def leakage_of(fields: Sequence[SampledField], total: int | None = None) -> Leak
 
 def _leak(index: SampledIndex, column: Column, together: float) -> ColumnLeak:
     tags = Counter(tag for tag in column.tags if tag is not None)
-    terms = {term[1] for term in column.terms if isinstance(term, tuple)}  # whoever they are of: a tenant has no more
+    terms = {term[1] for term in column.terms if isinstance(term, tuple)}  # of all tenants: one has no more
     by_frequency, how = _by_tenant(index, column), index.how
     return ColumnLeak(
         column.name,
@@ -155,7 +156,7 @@ def _leak(index: SampledIndex, column: Column, together: float) -> ColumnLeak:
 
 
 def _by_tenant(index: SampledIndex, column: Column) -> float:
-    """Return what frequency matching gets right: tenant by tenant, which rows name, if each has tags of its own."""
+    """Return what frequency matching gets right: by the tenants that rows name, if each has tags of its own."""
     if not index.how.per_tenant:
         return right(column)
     rows: dict[Hashable, list[int]] = {}

@@ -42,11 +42,11 @@ class SampledIndex:
     """One index of a field, and the tags that it would have in the rows.
 
     Attributes:
-        how: it is declared.
+        how: its declaration.
         index: under a key that nobody keeps.
         columns: a column for each level.
-        refused: how many values it refuses: they are beyond its bounds.
-        seconds: to make the tags of one row.
+        refused: how many values it refuses, because they are beyond its bounds.
+        seconds: how long it takes to make the tags of one row.
     """
 
     of: SampledField

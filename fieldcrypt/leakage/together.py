@@ -1,7 +1,8 @@
 """All indexes of a row together: what is guessed of one says which value of another is likely.
 
-The attacker knows how often each pair of values occurs. For the tags with most rows it takes the value that goes best
-with the guesses of the other columns, and begins again with the better guesses. Greedy, so there are better attacks.
+The attacker knows how often each pair of values occurs. The attack takes, for the tags with most rows, the value that
+goes best with the guesses of the other columns, and begins again with the better guesses. It is greedy, so there are
+better attacks.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from fieldcrypt.leakage.frequency import by_frequency, guesses, right, right_of_
 __all__ = ["right_together"]
 
 _ROUNDS = 2
-_TAGS = 200  # of a column, those with most rows, and more of them than:
+_TAGS = 200  # of a column: those with most rows, if these are more than _ROWS
 _ROWS = 5
 _CANDIDATES = 30  # of a tag: values that occur nearly as often
 _EVIDENCE = 4  # other columns
@@ -27,9 +28,9 @@ Guesses = Mapping[Hashable, Hashable]
 
 
 def right_together(columns: Sequence[Column]) -> list[float]:
-    """Return for each column the share of rows that have a term, and for which the attacker guesses it right."""
+    """Return for each column for what share of the rows that have a term the attacker guesses it right."""
     if len(columns) < 2:
-        return [right(column) for column in columns]  # what is to be expected: guesses have luck with ties
+        return [right(column) for column in columns]  # the expectation, because guesses can be lucky with ties
     guessed = [guesses(column) for column in columns]
     best = [right_of_guesses(*each) for each in zip(columns, guessed, strict=True)]
     for _ in range(_ROUNDS):
@@ -41,7 +42,7 @@ def right_together(columns: Sequence[Column]) -> list[float]:
 
 
 def _better(column: Column, evidence: Sequence[tuple[Column, Guesses]]) -> Guesses:
-    """Return values for the tags of a column with most rows, by what is guessed of others in the same rows."""
+    """Return values for those tags of a column that most rows have, by what is guessed of other columns there."""
     rows_with, weights = _counts(column.tags), _counts(column.terms)
     tags = [tag for tag in by_frequency(column.tags)[:_TAGS] if rows_with[tag] > _ROWS]
     terms = by_frequency(column.terms)[::-1]

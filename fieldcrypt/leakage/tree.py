@@ -1,7 +1,7 @@
-"""Ranges: which tags of one level occur with which of the next gives the tree, and its branches are matched by weight.
+"""Ranges: the tree shows in which tags of one level occur with which of the next; its branches are matched by weight.
 
 The attacker knows how many rows each branch should have, as in frequency matching; that a branch has the right branches
-below it, over several levels, tells much more than its weight alone. Greedy, so that there are better attacks.
+below it, over several levels, tells much more than its weight alone. The attack is greedy, so there are better ones.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from fieldcrypt.leakage.column import Column
 __all__ = ["best_guess", "guesses_by_tree", "within"]
 
 _AHEAD = 1  # levels below a branch that its likelihood is judged by
-_WIDE = 64  # branches at most that are compared each with each; of more, those of nearly the same weight
+_WIDE = 64  # branches, up to which each is compared with each; beyond, those of nearly the same weight
 _NEAR = 12
 _EXCHANGES = 20  # rounds
 
@@ -129,7 +129,7 @@ def _likelihood(one: _Branch, other: _Branch, scale: float, ahead: int) -> float
 
 
 def _chance(count: int, known: int, scale: float) -> float:
-    """Return the chance of a count, as a logarithm, where so many were in the rows that the attacker knows.
+    """Return the chance of a count, as a logarithm, given how many there were in the rows that the attacker knows.
 
     Both are samples, each from Poisson's distribution, so this is the negative binomial one.
     """

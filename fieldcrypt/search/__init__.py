@@ -1,4 +1,4 @@
-"""Searching encrypted fields: what of a value can be indexed beside the whole of it, and what can be asked."""
+"""Searching encrypted fields: what can be indexed of a value besides the whole of it, and what can be asked."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +38,7 @@ __all__ = [
     "Level",
 ]
 
-if not TYPE_CHECKING:  # `import fieldcrypt` comes by here, and is not to load dataclasses
+if not TYPE_CHECKING:  # `import fieldcrypt` passes through here, and must not load dataclasses
     _HOMES = {
         "kinds.part": ("Part", "domain", "first", "last", "month", "year"),
         "kinds.affix": ("Prefixes", "Suffixes"),

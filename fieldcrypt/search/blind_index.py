@@ -180,7 +180,7 @@ class BlindIndex(Generic[T]):
     def _tags_of(
         self, values: tuple[T, ...], tenant: str | NoTenant | None, levels: tuple[int, ...]
     ) -> tuple[tuple[bytes, ...], ...]:
-        by_key = zip_longest(*(self.tags(value, tenant=tenant) for value in values))  # there may be one more meanwhile
+        by_key = zip_longest(*(self.tags(value, tenant=tenant) for value in values))  # a key may be added in between
         return (tuple(dict.fromkeys(tag for tags in reversed(list(by_key)) for tag in sorted(filter(None, tags)))),)
 
     def _is_any(self, values: tuple[T, ...], value: T) -> bool:

@@ -83,7 +83,7 @@ class TermIndex:
             (name, type),
             {
                 **{"index": index, "of": kind, "tag_size": tag_size, "normaliser": normaliser, "offload": offload},
-                **{"accept_leakage": True, "accept_low_cardinality": True},  # which it was, if need be
+                **{"accept_leakage": True, "accept_low_cardinality": True},  # the declaration accepted what it had to
                 **{"per_tenant": per_tenant, "accept_default_key": accept_default_key, "path": path},
                 **{"partitions": partitions, "rotates": rotates},
             },
@@ -264,7 +264,7 @@ def check_kind(
         raise ConfigurationError(f"the name of an index is a text of 1 to {_MAX_NAME} bytes")
     if of is not None and not isinstance(getattr(of, "questions", None), tuple):
         raise ConfigurationError(
-            f"{index}: of= is of fieldcrypt.search: last(4), domain(), Prefixes(3, 8), Range(…), …"
+            f"{index}: of= takes what fieldcrypt.search declares: last(4), domain(), Prefixes(3, 8), Range(…), …"
         )
     if type(partitions) is not int or not 1 <= partitions <= _MAX_PARTITIONS:
         raise ConfigurationError(f"{index}: the partitions are a number of 1 to {_MAX_PARTITIONS}")
@@ -272,8 +272,8 @@ def check_kind(
         return
     if of.needs_leakage and not accept_leakage:
         raise ConfigurationError(
-            f"{index}: prefixes, suffixes and ranges tell nearly the order of values to whoever knows how common these "
-            "are (docs/blind-index.md): if that is acceptable, set accept_leakage=True"
+            f"{index}: prefixes, suffixes and ranges tell nearly the order of values to somebody who knows how common "
+            "they are (docs/blind-index.md): if that is acceptable, set accept_leakage=True"
         )
     if of.needs_leakage and partitions > 1:
         raise ConfigurationError(f"{index}: partitions are for indexes for equality, of whole values or of parts")

@@ -230,7 +230,7 @@ class ProtectedRecord:
         return self._indexes.tags(field, value, self._key.named(tenant), index)
 
     def search(self, field: str, question: Question, *, tenant: Any = None, index: str | None = None) -> RecordSearch:
-        """Return the tags by which to search for records, and what tells which of those that are found match.
+        """Return the tags to search for records by, with what tells which of the records found match.
 
             found = patients.search("name", StartsWith("Mey"))
             rows = …  # WHERE name_prefix_3 IN (found.tags["name_prefix_3"])

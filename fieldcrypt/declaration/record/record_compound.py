@@ -33,7 +33,7 @@ class RecordCompound:
 
     Attributes:
         indexes: the one index.
-        members: what it is of, with the steps to each.
+        members: those that it is of, with the steps to each.
         name: of its companion, by which it is asked.
         is_text: True if tags are stored as text, as all protected values are.
 
@@ -59,13 +59,13 @@ class RecordCompound:
         for each, steps in self.members.items():
             if any(isinstance(step, Elements) for step in steps):
                 raise ConfigurationError(f"{record}: {self.name} is of members of the record, and {each} is in a list")
-        # The key and the tenant are in every record, also in one that changes nothing else of what is indexed.
+        # The key and the tenant are in every record, even in one that changes nothing else of what is indexed.
         self._changing = self.members.keys() - key.members or self.members.keys()
         self.is_text = all(each.is_text for each in fields.values())
         self.indexes = index.indexes(encryptor, record, types, offload)
 
     def written(self, record: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Return its members of a record that is not encrypted yet; None if it has none of them.
+        """Return the members of a record that is not encrypted yet; None if it has none of them.
 
         Raises:
             TypeError: it has some, and lacks others, which the tag depends on as well.
@@ -84,7 +84,7 @@ class RecordCompound:
         return as_stored(tags, is_text=self.is_text)
 
     def values(self, record: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Return its members of a decrypted record, if they all have values."""
+        """Return the members of a decrypted record, if they all have values."""
         values = {each: _at(record, steps) for each, steps in self.members.items()}
         return [] if _MISSING in values.values() or None in values.values() else [values]
 

@@ -29,13 +29,13 @@ class RecordField:
 
     Args:
         record: the record's logical name.
-        path: where the values stand.
+        path: where the values are.
         protection: what they are.
         encryptor, offload: see `Encryptor.field`.
 
     Attributes:
         path: the same.
-        field: which encrypts.
+        field: encrypts the values.
         indexes: its indexes, whose companions stand beside the value.
         is_text: True if values and tags are stored as text.
 

@@ -34,7 +34,7 @@ class RecordIndexes:
         compounds: these indexes by companion.
 
     Raises:
-        ConfigurationError: they need what the records have not, or two have one name.
+        ConfigurationError: they need what the records do not have, or two have one name.
         TypeError, ValueError: as for `Encryptor.search_index`.
     """
 
@@ -65,7 +65,7 @@ class RecordIndexes:
                 raise ConfigurationError(f"{indexes.name} has tags that depend on the record, but no key=")
 
     def check_members(self, filled: Set[str]) -> None:
-        """Refuse indexes of several members that are of tags or of a seal.
+        """Refuse indexes of several members if one of these holds tags or a seal.
 
         Raises:
             ConfigurationError: one of them is.
@@ -75,7 +75,7 @@ class RecordIndexes:
                 raise ConfigurationError(f"{self._record}: {each.name} is of tags, or of a seal: name other members")
 
     def written(self, record: Mapping[str, Any]) -> list[tuple[RecordCompound, dict[str, Any]]]:
-        """Return the indexes of several members that a record is to have tags of, with these members.
+        """Return the indexes of several members that a record with these members needs tags of.
 
         Raises:
             TypeError: it has some of the members of an index, and lacks others.

@@ -43,7 +43,7 @@ class Shape:
         filled: the members at its top that hold a seal, or the tags of several members.
 
     Raises:
-        ConfigurationError: the paths contradict each other, or a member cannot be protected, or not hold tags.
+        ConfigurationError: the paths contradict each other, or a member cannot be protected, or cannot hold tags.
     """
 
     __slots__ = ("_companions", "_example", "_is_deep", "_steps")

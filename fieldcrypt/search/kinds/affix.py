@@ -49,7 +49,7 @@ class _Affixes:
 
     def levels(self) -> tuple[Level, ...]:
         return tuple(
-            Level(f"{self._word} {length}", str(length), may_lack=True, values=10**length)  # as of `first` and `last`
+            Level(f"{self._word} {length}", str(length), may_lack=True, values=10**length)  # as for `first` and `last`
             for length in self._lengths
         )
 

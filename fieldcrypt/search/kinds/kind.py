@@ -36,8 +36,8 @@ class Cover(NamedTuple):
         terms: for each level, the forms to look for. A row that has any of them at any level may be what is looked for.
         exact: True if every such row is.
         most: to how many terms a level is padded, if not to as many as a question can have there at most.
-        padding: numbers that questions for these terms have, and no others, of which padding is made; None if there is
-            none.
+        padding: numbers that padding is made of, which only questions for these terms have; None if there is no
+                padding.
     """
 
     terms: tuple[tuple[Any, ...], ...]

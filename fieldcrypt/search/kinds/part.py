@@ -25,7 +25,7 @@ class Part:
         name: what the part is called, in questions and in contexts: "last 4", "domain". Letters, digits and spaces.
         function: the part of a value, after the index's normaliser: a function of a module, if it is to be pickled. It
             raises `NothingToTagError` for a value that has none. What other errors say does not show: it may be
-            plaintext. So it is with a normaliser of your own.
+            plaintext. The same goes for a normaliser of your own.
         values: how many values the part can have, about. With fewer than 16 the frequencies of tags tell which is
             which, so such a part is refused unless the index says `accept_low_cardinality=True`.
         of: the type of the values that it takes, or several.
@@ -34,7 +34,7 @@ class Part:
         normaliser: what to do with the part, and with what is compared with it: as for `IndexedBy`.
 
     Raises:
-        ConfigurationError: the name or the numbers are out of range, or the function is none.
+        ConfigurationError: the name or the numbers are out of range, or the function is not one.
         TypeError, ValueError: as for `Encryptor.blind_index`, for `gives` and the normaliser.
     """
 
@@ -66,7 +66,7 @@ class Part:
 
     @property
     def cut(self) -> tuple[type[Question], int] | None:
-        """Of the characters at one end: the questions about that end, and how many; else None."""
+        """The questions about the end whose characters it is, and how many these are; None for other parts."""
         return (self.function.question, self.function.length) if isinstance(self.function, _Cut) else None
 
     @property

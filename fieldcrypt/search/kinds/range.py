@@ -26,13 +26,14 @@ class Range:
     are not.
 
     Attributes:
-        minimum, maximum: the least and the greatest value that there can be, both included: of one type, int, float,
+        minimum, maximum: the least and the greatest possible value, both included, of one type: int, float,
             Decimal, date or datetime. Times have an offset, and are compared as instants, or none of them has one.
         resolution: the width of a leaf: a number of the type of the bounds, or a whole one; of dates in days and of
             times in seconds, or a timedelta. Default: 1. Values of one leaf cannot be told apart by their tags.
         radix: how many nodes of a level have one parent, 2 to 256.
         rows: how many rows there will be, of one tenant where tags are per tenant. Levels with fewer than 64 of them
-            per node are not stored; with more rows than there will be, finer ones are, which tells more.
+            per node are not stored. If you declare more rows than there will be, finer levels are stored, which tell
+                more.
 
     Raises:
         ConfigurationError: the bounds or the resolution cannot be, or no level would be stored.
@@ -58,7 +59,7 @@ class Range:
         scale = scale_of(self.minimum, self.maximum, self.resolution)
         keys = scale.key(self.minimum), scale.key(self.maximum)
         if keys[0] > keys[1]:
-            raise ConfigurationError("the minimum of a range is not beyond its maximum")
+            raise ConfigurationError("the minimum of a range must not be beyond its maximum")
         first, last = (scale.floor(key)[0] for key in keys)
         tree = Tree((last - first) // scale.step + 1, self.radix, self.rows)
         if not tree.levels:
@@ -128,7 +129,7 @@ class Range:
         """Return the first and the last leaf of a question, and True if their nodes have nothing else in them.
 
         Args:
-            leaves: of one node.
+            leaves: how many one node has.
         """
         low, high = self._ends(question)
         (minimum, maximum), with_low, with_high = self._keys, question.with_low, question.with_high

@@ -165,7 +165,7 @@ _SCALES: dict[type, Any] = {int: _Integers, float: _Floats, Decimal: _Decimals, 
 
 
 def _units(resolution: Any, one: timedelta, unit: timedelta) -> int:
-    """Return how many units a resolution has that is a number of ones, or a timedelta."""
+    """Return how many units make up a resolution, which is a whole number of `one`, or a timedelta."""
     width = resolution if isinstance(resolution, timedelta) else _whole(resolution) * one
     if width <= timedelta(0) or width % unit:
         raise _resolution_error()
