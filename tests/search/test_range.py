@@ -285,7 +285,7 @@ def test_a_range_that_cannot_be_is_refused_where_it_is_declared(case: str) -> No
 
 def test_bounds_upside_down_are_said_to_be_so() -> None:
     """They are not the same as too few values."""
-    with pytest.raises(ConfigurationError, match="not beyond its maximum"):
+    with pytest.raises(ConfigurationError, match="not be beyond its maximum"):
         Range(*REFUSED["upside down"])
 
 
