@@ -24,7 +24,7 @@ def _assigned() -> re.Pattern[str]:
     return re.compile(f"[{''.join(ranges)}]*+")
 
 
-# Lengths of runs of code points from U+0000 on, assigned and unassigned ones in turn, with 36 digits.
+# Lengths of runs of code points from U+0000 on, assigned and unassigned ones in turn, in base 36.
 # `python -m tests.support.unicode_table` prints them.
 _RUNS = """
 oo 2 6 4 7 1 1 1 k 1 b1 1 12 2 1e 2 3 1 1j 8 r 4 6 b 7i 1 1o 2 2t e 1n 2 1d 2 f 1 s 2 1 1 b 5 v 1 2 6 6k 1 8 2 2 2 m 1

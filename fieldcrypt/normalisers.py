@@ -1,8 +1,8 @@
 """What happens to a value before a blind index compares it (SPEC section 11).
 
 A normaliser decides which texts count as equal; equal numbers and times always get one form.
-Ours are the same under every version of Python: they are those of Unicode 14.0, and a text with a newer character has
-no tag.
+These give the same under every version of Python: they follow Unicode 14.0, and a text with a newer character has no
+tag.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`fieldcrypt index`: what is done with the tags of blind indexes."""
+"""`fieldcrypt index`: dropping blind indexes."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ def drop(
     yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Erase the tags of a blind index from all rows, which nothing finds by it any more. Backups keep them.
+    """Erase the tags of a blind index from all rows. Searches by it find nothing any more. Backups keep the tags.
 
     Interrupt it, kill it, run several at once: it resumes where it was. Exit code 1 unless it is complete: if rows
     could not be changed, or others still write tags.
     """
     found = find_migration(migration)
     if not isinstance(found, DropsIndexes):
-        raise ConfigurationError(f"{migration} is a migration of nothing that has indexes")
+        raise ConfigurationError(f"{migration} migrates nothing that has indexes")
     tagged = found.tagged(*companions)
     names = " and ".join(companions)
     lines = [f"{name}: {counted(count, 'row')} with tags of {names}" for name, count in tagged.items()]

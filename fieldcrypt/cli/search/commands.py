@@ -1,4 +1,4 @@
-"""`fieldcrypt search`: what the indexes of a model tell whoever reads the database."""
+"""`fieldcrypt search`: what the indexes of a model tell somebody who reads the database."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ def plan(
     ] = 10_000,
     as_json: JsonOption = False,
 ) -> None:
-    """Attack the declared indexes by a sample of your data, and show what that finds and what they cost.
+    """Attack the declared indexes with a sample of your data, and show what that finds and what they cost.
 
-    Reads and decrypts rows, and writes nothing. The tags are made under a key of the moment, so an index may be
+    Reads and decrypts rows, and writes nothing. The tags are made under a temporary key, so an index may be
     declared and not filled yet. No plaintext is shown. There may be better attacks: what is found is the least that an
     index tells. Exit code 1 if an index is over so few values that their frequencies tell which is which.
     """

@@ -14,7 +14,7 @@ __all__ = ["find_model"]
 
 
 def find_model(path: str, engine: str | None) -> StoredMigration:
-    """Return a migration that reads the rows of what a path names, and of which no step is run.
+    """Return a migration that reads the rows of what a path names; none of its steps is run.
 
     Args:
         path: of a model or Table of SQLAlchemy, a model of PynamoDB, a ProtectedTable, or a migration.

@@ -66,12 +66,12 @@ def _remarks(leakage: Leakage, unread: int) -> Iterator[str]:
     told = [f"{column.name} {_percent(column.together)}" for column in leakage.columns if column.together >= TOLD]
     if told:
         yield (
-            f"WARNING of these rows at least so many are guessed right: {', '.join(told)}. Partitions, shorter tags, "
+            f"WARNING at least this share of the rows is guessed right: {', '.join(told)}. Partitions, shorter tags, "
             "coarser parts and fewer indexes tell less."
         )
     for cost in leakage.costs:
         if cost.refused:
-            yield f"WARNING {cost.companion}: {counted(cost.refused, 'value')} beyond its bounds, not to be tagged."
+            yield f"WARNING {cost.companion}: {counted(cost.refused, 'value')} beyond its bounds, so not tagged."
     if unread:
         yield f"WARNING what cannot be read in {counted(unread, 'row')} is left out: see `fieldcrypt migrate verify`"
 

@@ -42,7 +42,7 @@ class Backfill(Step):
     Attributes:
         mend: values that do not open, and have their plaintext beside them, are encrypted again.
         newer_plaintext: plaintext that differs is newer than the encrypted value, and encrypted over it. Of all units,
-            or of those whose keys have these texts; of these also no plaintext is newer, and takes the value away.
+            or of those whose keys have these texts; for these, no plaintext is newer as well, and takes the value away.
         met: the keys of units that were looked at because they are named.
     """
 
@@ -156,7 +156,7 @@ def waiting(fields: Iterable[ProtectedField]) -> tuple[str, ...]:
 
 def texts_of(keys: Collection[Key | str]) -> frozenset[tuple[str, ...]]:
     """Return keys by the texts of their parts; a text stands for one part, or is a JSON array of several."""
-    if isinstance(keys, (str, bytes)):  # of which each character would be a key
+    if isinstance(keys, (str, bytes)):  # whose characters would each be a key
         raise TypeError("newer_plaintext takes a set of keys, {…}")
     found = set()
     for key in keys:

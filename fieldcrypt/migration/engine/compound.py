@@ -50,7 +50,7 @@ class TagsAlone(ProtectedField):
         return
 
     def seal(self, value: Any, place: Place) -> Any:
-        raise NotImplementedError  # nor is it asked
+        raise NotImplementedError  # and nobody asks for it
 
     def as_plaintext(self, value: Any) -> Any:
         raise NotImplementedError
@@ -63,7 +63,7 @@ class CompoundField(TagsAlone):
         how: the index's declaration.
         members: the fields, in the order of the declaration.
         indexes: which tags it.
-        convert: makes of the values of members, as their fields have them, what is indexed.
+        convert: turns the values of members, as their fields have them, into what is indexed.
         stored_as, as_stored: see `tags_of`.
     """
 

@@ -215,7 +215,7 @@ def defect(
 
 
 def _tag_defect(field: ProtectedField, cell: Cell, place: Place, found: ExaminedValue) -> str | None:
-    """Return what is wrong with the tags of a value, or None. Of several companions it names those."""
+    """Return what is wrong with the tags of a value, or None. It names the companions, if there are several."""
     try:
         stale, untagged = tags_due(field, cell, place, found), ""
     except UntaggedError as error:

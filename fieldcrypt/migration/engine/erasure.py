@@ -98,8 +98,8 @@ class ErasesIndexes:
         The report says what is left to do, and is not complete while others still write tags. No key is needed.
 
         Args:
-            companions: at least one: the name of an index, for all its companions, or a companion. Whether the index
-                is still declared does not matter, but the companion is, so that nothing else is ever erased.
+            companions: at least one: the name of an index, for all its companions, or a companion. The index need not
+                be declared any more, but the companion has to be, so that nothing else is ever erased.
             workers, batch, rate, restart, on_progress: as for `backfill`.
 
         Raises:

@@ -24,7 +24,7 @@ __all__ = [
     "rivals",
 ]
 
-WRITING = frozenset({"backfill", "undo", "finish", "drop"})  # the steps that write, of which one is done at a time
+WRITING = frozenset({"backfill", "undo", "finish", "drop"})  # the steps that write; only one is done at a time
 _SKEW = 5.0  # seconds that the clocks of two machines may differ
 
 

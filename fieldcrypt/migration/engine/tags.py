@@ -1,4 +1,4 @@
-"""The tags of values in a migration: which indexes make, and which of those that are stored are to be replaced."""
+"""The tags of values in a migration: those that indexes make, and those that are stored and have to be replaced."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fieldcrypt.search.kinds.part import Part
 
 __all__ = ["NOT_YET", "described_index", "tags_due", "tags_of"]
 
-# Values whose tags are another matter's: that of whoever mends them, or encrypts them first.
+# Values that have to be mended, or encrypted, before they can have tags.
 NOT_YET = frozenset({ValueStatus.UNREADABLE, ValueStatus.MARKED, ValueStatus.PLAINTEXT, ValueStatus.OTHER_SCHEME})
 
 
@@ -54,11 +54,11 @@ def tags_of(
     Args:
         indexes: each with one index, so that one that cannot tag a value keeps no other from it.
         stored_as: the names of companions in the store, where they have others in the declaration.
-        as_stored: what makes of the tags of a companion what a cell has.
+        as_stored: turns the tags of a companion into what a cell has.
 
     Raises:
         UntaggedError: an index cannot tag the value.
-        KeyProviderError, KeyStoreError, ConfigurationError: likewise none can, for now.
+        KeyProviderError, KeyStoreError, ConfigurationError: no index can tag it, for now.
     """
     tags: dict[str, Any] = {}
     failed = []

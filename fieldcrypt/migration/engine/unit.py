@@ -64,7 +64,7 @@ class UnitError(ValueError):
 
 
 class UntaggedError(UnitError):
-    """Some tags of a value cannot be made, as where it is out of the bounds that an index declares.
+    """Some tags of a value cannot be made, for example because it is beyond the bounds that an index declares.
 
     Attributes:
         tags: those that can be, by companion.
@@ -140,7 +140,7 @@ class ProtectedField(Protocol):
         tag_names: its companions, where its tags are written; none if it is not searchable.
         plain_name: where the plaintext is that it is filled from; None if it is migrated in place.
         is_compound: True if it has tags alone, of the values of other fields (see `CompoundField`).
-        indexes: which make its tags, each behind what makes its values of the field's; empty if it is not searchable.
+        indexes: make its tags, each with what converts the field's values to its own; empty if it is not searchable.
     """
 
     name: str
@@ -275,7 +275,7 @@ class Change:
     failure: Exception | None = None
 
     def fail(self, error: Exception) -> None:
-        """Note what keeps some of it from being done; what only has no tag is the least of it."""
+        """Note what keeps some of it from being done; a missing tag is the least of it."""
         if self.failure is None or isinstance(self.failure, UntaggedError):
             self.failure = error
 
