@@ -26,7 +26,7 @@ def render_item(kind: str, item: object, autogen_context: AutogenContext) -> str
 
         context.configure(…, render_item=render_item)
 
-    What is rendered is the same whatever database was at hand, and right on each; arrays of tags are of PostgreSQL.
+    What is rendered does not depend on the database at hand, and is right on each; arrays of tags are PostgreSQL's.
 
     Args:
         kind: what is to be rendered; only types are, here.

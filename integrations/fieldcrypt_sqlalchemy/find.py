@@ -65,7 +65,7 @@ def find(
 
     It leaves out rows that only have the tag of a value: because tags are shared, or because an attacker who can write
     to the table copied the tag. It cannot bring back rows whose tags were changed. It sorts decrypted values in Python,
-    which the database cannot sort.
+    because the database cannot.
 
     Args:
         session: loads the objects, all candidates of the statement.
@@ -79,9 +79,9 @@ def find(
             loaded. Rows of joined collections count.
 
     Raises:
-        ProtectedColumnError: the statement is another one, or has more candidates.
+        ProtectedColumnError: the statement is none of these, or has more candidates.
         TypeError: the session is not a Session.
-        ValueError: a limit is no number of rows.
+        ValueError: a limit is not a number of rows.
     """
     check_session("find", session)
     _check_number("limit", 0 if limit is None else limit)
@@ -101,7 +101,7 @@ def _candidates(session: Any, statement: Any, most: int) -> list[Any]:
     """Return the objects of a statement.
 
     Raises:
-        ProtectedColumnError: it has more rows than the most.
+        ProtectedColumnError: it has more rows than that.
     """
     rows = 0
 
@@ -174,7 +174,7 @@ def _conjuncts(criteria: Any) -> Iterator[Any]:
 
 
 class _Comparison:
-    """A condition of the statement, on the decrypted attribute of a candidate; of several, on all of them."""
+    """A condition of the statement, on the decrypted attribute of a candidate, or on several."""
 
     def __init__(self, search: Searched, entity: Any) -> None:
         self._search = search

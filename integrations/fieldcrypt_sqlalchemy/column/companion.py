@@ -54,15 +54,15 @@ class _TagComparator(TypeDecorator.Comparator[Any]):
         raise only_tags_error(self.expr)
 
     def equals(self, **values: Any) -> ColumnElement[bool]:
-        """Return the condition that all attributes of a `CompoundIndex` have these values, of its companion.
+        """Return the condition that all attributes of a `CompoundIndex` have these values; called on its companion.
 
             Patient.who_tag.equals(surname="Meyer", born=date(1980, 1, 1))
 
         Args:
-            values: by attribute, of each that the index is of; whole ones, also where it is of a part.
+            values: by attribute, for each that the index is of; whole values, even where it is of a part.
 
         Raises:
-            ProtectedColumnError: the column is that of no such index; not all are named; the tenant has to be.
+            ProtectedColumnError: the column has no such index's tags, or not all attributes, or no tenant, are named.
             TypeError, ValueError: a value is not one of its attribute's.
         """
         compound: Any = getattr(self.expr.type, "compound", None)
@@ -98,17 +98,17 @@ class BlindIndexTag(TypeDecorator[Any]):
     """The type of a companion column: short binary, which every database can index.
 
     Args:
-        array: True for an array of tags, those of all levels of an index with `one_companion=True`. Of PostgreSQL
-            alone; with `index=True` the column gets a GIN index.
+        array: True for an array of tags, those of all levels of an index with `one_companion=True`. On PostgreSQL
+            only; with `index=True` the column gets a GIN index.
     """
 
     impl: Any = LargeBinary
     cache_ok = True
     comparator_factory: Any = _TagComparator
 
-    array = False  # of types that were pickled before there were arrays, too
+    array = False  # also for types that were pickled before there were arrays
     column: str | None = None  # the name, for messages, once it has joined a table
-    compound: Any = None  # the compound index of a decorated model whose tags it has, if it has those
+    compound: Any = None  # the compound index of a decorated model, if the tags are those of one
 
     def __init__(self, array: bool = False) -> None:
         super().__init__()
@@ -166,7 +166,7 @@ class BlindIndexTag(TypeDecorator[Any]):
         return process
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "compound": None}  # which belongs to the model, and not to a copy of its table
+        return {**self.__dict__, "compound": None}  # it belongs to the model, and not to a copy of its table
 
     def literal_processor(self, dialect: Dialect) -> Any:
         """Refuse to render a tag into SQL text, which depends on keys."""
@@ -192,9 +192,9 @@ def blind_index(
 
     Args:
         unique: let the database refuse a second row with the same value. While index keys are being rotated it can
-            only tell those that were tagged under the same key, until a `Migration` has tagged all rows again. Not
-            with short tags or partitions, nor of an array.
-        index: have the database index the column; no need of it if it is unique. An array has a GIN index.
+            only tell those that were tagged under the same key, until a `Migration` has tagged all rows again. Not for
+            short tags, partitions or arrays.
+        index: have the database index the column; not needed if it is unique. An array gets a GIN index.
         array: make it an array of tags, on PostgreSQL, for an index with `one_companion=True`.
         init, repr, compare: for mapped dataclasses, as for `mapped_column`.
     """

@@ -26,7 +26,7 @@ _NULL_TESTS = {
     operators.is_not_distinct_from: operators.is_,
 }
 
-_ORDERS = frozenset({operators.asc_op, operators.desc_op})  # for `find`; refused where they are rendered
+_ORDERS = frozenset({operators.asc_op, operators.desc_op})  # for `find`; refused when they are rendered
 _WITHOUT_CASE = frozenset({operators.istartswith_op, operators.iendswith_op})
 
 _SPELT: dict[Any, str] = {

@@ -18,7 +18,7 @@ from fieldcrypt_sqlalchemy.value.conversion import conversion
 
 __all__ = ["MOST_TAGS", "Companions", "StoredTags", "Tagger", "as_tags", "check_index"]
 
-MOST_TAGS = 1_000  # of one question, as a list of parameters in SQL
+MOST_TAGS = 1_000  # of one question: they are parameters of a statement
 
 StoredTags = dict[str, Tag | Tags | None]  # by companion
 
@@ -142,7 +142,7 @@ class Tagger:
             As `stored_tags`.
         """
         if value is None or not self._writes:
-            # of plaintext, beside which others that know of no tags would leave those of its former values
+            # plaintext has none: writers that know of no tags would leave those of its former values beside it
             return dict.fromkeys(self.indexes.companions)
         if self.per_tenant and tenant is None:
             raise column_error(
@@ -175,7 +175,7 @@ class Tagger:
         table = column.table
         if isinstance(table, TableClause):
             return self._companions.find(table, name)
-        # By way of what the column was copied from: two tables within a subquery may have a column of this name.
+        # Through what the column was copied from, because two tables within a subquery may have a column of this name.
         stands_for = proxied(column)
         found = table.corresponding_column(self.companion(stands_for[0], name)) if stands_for else None
         if found is None:
@@ -190,6 +190,6 @@ class Tagger:
 def as_tags(stored: Mapping[str, Any]) -> StoredTags:
     """Return tags as companions take them."""
     found: StoredTags = {}
-    for name, tags in stored.items():  # a loop, for in Python 3.11 a comprehension is a call
+    for name, tags in stored.items():  # a loop, because in Python 3.11 a comprehension is a call
         found[name] = Tag(tags) if tags.__class__ is bytes else None if tags is None else Tags(map(Tag, tags))
     return found

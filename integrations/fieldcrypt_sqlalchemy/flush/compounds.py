@@ -22,7 +22,7 @@ __all__ = ["CompoundTagging"]
 
 
 class CompoundTagging:
-    """Puts the tags of compound indexes into objects of a decorated class, whose protected values are sealed already.
+    """Puts the tags of compound indexes into objects of a decorated class, once its protected values are sealed.
 
     An UPDATE that writes one member depends on the others, because somebody else may write those meanwhile.
     """
@@ -37,7 +37,7 @@ class CompoundTagging:
         Args:
             state: the object's.
             row: the row that its protected values are sealed for; None if it has none.
-            takes_place: whether the ORM makes an UPDATE of it: what it has not got is NULL then, and is not left.
+            takes_place: whether the ORM makes an UPDATE of it, which sets what the object lacks to NULL.
         """
         values = state.dict
         for compound, tag_key in self._plan.compound_keys:
@@ -68,7 +68,7 @@ class CompoundTagging:
                 set_attribute(state.obj(), tag_key, self._made(compound, state, row))
 
     def settle(self, state: Any) -> None:
-        """Leave the tags alone in an object, once it is flushed or that has failed."""
+        """Leave of each `CompoundTag` in an object only the tag, once it is flushed or that has failed."""
         for _, tag_key in self._plan.compound_keys:
             value = state.dict.get(tag_key)
             if value.__class__ is CompoundTag:
@@ -91,7 +91,7 @@ class CompoundTagging:
         return CompoundTag(compound.tag(plain, row), row, compound.columns, members)
 
     def _member(self, compound: Compound, state: Any, name: str) -> Any:
-        """Return a member as it is written, or as the row has it: loaded, if it is not at hand."""
+        """Return a member as it is written, or as the row has it, loading it if it is not at hand."""
         if name not in state.dict and state.key is not None:
             getattr(state.obj(), name)
         value = state.dict.get(name)
@@ -100,7 +100,7 @@ class CompoundTagging:
         return self._stored(state, name)
 
     def _stored(self, state: Any, name: str) -> Any:
-        """Return the sealed form of a value that the row has, and that stands in the object in plaintext."""
+        """Return the sealed form of a value of the row that the object has in plaintext."""
         stored = state.committed_state.get(name)  # it was set to what it was
         if stored.__class__ is not Sealed:
             stored = noted_value(state, name)

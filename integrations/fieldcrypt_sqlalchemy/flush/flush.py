@@ -36,7 +36,7 @@ _FLUSHED = "fieldcrypt_flushed"  # noted in the info of a session: objects that 
 
 
 def restore_flushed(session: Any, *_: Any) -> None:
-    """Restore what objects have that were to be written: open values, where they are read past their attributes."""
+    """Restore what objects that were to be written had: open values, where they are read past their attributes."""
     for state, restore in session.info.pop(_FLUSHED, ()):
         with suppress(FieldcryptError):
             restore(state)
@@ -125,7 +125,7 @@ class Sealing:
         return EXT_CONTINUE
 
     def _seal_changes(self, state: Any, moved: bool) -> tuple[Collection[str], BoundRow | None]:
-        """Seal what has changed; of a row that moves, all that it has.
+        """Seal what has changed; if the row moves, all that it has.
 
         Returns:
             The attributes that are written, and the row that they are sealed for.
@@ -225,7 +225,7 @@ class Sealing:
         self._open_loaded(state)
 
     def _note_flushed(self, state: Any) -> None:
-        """Note an object that has other values while they are written, for when that is done, or fails."""
+        """Note an object whose values differ while they are written, to restore it when that is done, or fails."""
         if self._restores and state.session is not None:
             state.session.info.setdefault(_FLUSHED, []).extend((state, each) for each in self._restores)
 

@@ -1,4 +1,4 @@
-"""What the database has of values whose plaintext stands in the object itself."""
+"""What the database has for values whose plaintext is in the object itself."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _STORED = "fieldcrypt_stored"  # noted in the info of an object's state: sealed 
 
 
 def note_stored(state: Any, key: str, value: Sealed) -> None:
-    """Note what the database has of an attribute, whose plaintext takes its place in the object."""
+    """Note what the database has of an attribute before its plaintext takes the place of that in the object."""
     state.info.setdefault(_STORED, {})[key] = value
 
 

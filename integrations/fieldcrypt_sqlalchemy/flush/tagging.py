@@ -33,7 +33,7 @@ class Tagging:
         values = state.dict
         for attribute in self._searchable:
             value = values.get(attribute.key)
-            if value is None:  # for which SQLAlchemy, too, takes the default
+            if value is None:  # SQLAlchemy, too, takes the default for it
                 value = attribute.default(values)
             if value is not None and not isinstance(value, ClauseElement):
                 values[attribute.key] = value

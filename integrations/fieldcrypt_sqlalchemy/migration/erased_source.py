@@ -65,7 +65,7 @@ def erased_sources(engine: Engine, model: Any, companions: Sequence[str]) -> lis
         companions: the names of columns that `blind_index()` declares, or of indexes that have several.
 
     Raises:
-        ConfigurationError: one of them is none.
+        ConfigurationError: one of them is not one.
     """
     if isinstance(model, Table):
         tables = [model]

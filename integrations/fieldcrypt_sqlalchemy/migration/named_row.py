@@ -148,7 +148,7 @@ def _taken(tables: Sequence[_Table], keys: Sequence[Key], column: str | None) ->
 
 
 def _tags_together(row: MigratedRow, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the tags of compound indexes in a row that becomes such."""
+    """Return the tags of compound indexes in a row that becomes like this."""
     tags: dict[str, Any] = {}
     for field, cell in row.cells():
         if field.is_compound:

@@ -105,7 +105,7 @@ class Parts:
                     yield SqlSource(self.engine, table, columns, mapper.persist_selectable, binding, of, more)
 
     def _compounds(self, compounds: Sequence[Compound], columns: Sequence[MigratedColumn]) -> list[CompoundColumns]:
-        """Return the compound indexes of which a member is migrated."""
+        """Return the compound indexes that have a member which is migrated."""
         known = {each.column: each for each in columns}
         found = []
         for compound in compounds:

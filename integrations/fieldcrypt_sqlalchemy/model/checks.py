@@ -17,7 +17,7 @@ __all__ = ["check_pairs", "warn_if_nothing_protected"]
 
 
 def check_pairs(mapper: Mapper[Any], cls: Any) -> None:
-    """Refuse a searchable attribute without its blind index columns, or with tags of a tenant or row and none known.
+    """Refuse a searchable attribute without its blind index columns, or whose tags need a tenant or row that is unknown.
 
     A class that reads the columns of another one, those of a view for example, may do without.
 

@@ -1,7 +1,8 @@
 """Keeps the tags of compound indexes in step when statements write their members, protected ones and plain ones.
 
-A statement that writes all members of a row has their tag made here. One that writes some of them needs what the row
-has of the others: the flush of objects brings it (`CompoundTag`), and the statement depends on it. Others are refused.
+For a statement that writes all members of a row the tag is made here. One that writes some of them needs the row's
+values of the others: the flush of objects brings them (`CompoundTag`), and the statement depends on them. Others are
+refused.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ Pairs = list[tuple[Any, Any]]
 
 
 def with_compounds(statement: Any, table: Any, rows: list[Row]) -> tuple[Any, list[list[CompoundTag]]]:
-    """Return a statement that writes the tags of all members in it, and put tags into its rows of parameters.
+    """Return a statement that also writes the tags of the members it writes, and put tags into its rows of parameters.
 
     Args:
         statement: an INSERT or UPDATE.
@@ -43,7 +44,7 @@ def with_compounds(statement: Any, table: Any, rows: list[Row]) -> tuple[Any, li
         rows: of parameters; one empty row if there are none.
 
     Returns:
-        The statement; and for each row what it leaves as it is, which has to be in the row.
+        The statement; and for each row the values that it does not write, which have to be in the row.
 
     Raises:
         ProtectedColumnError: it would leave a tag that is not of the row's members.
@@ -97,7 +98,7 @@ class _Write:
     # One row
 
     def _tag(self, values: Values, rests: list[CompoundTag]) -> Any:
-        """Return the tag to write with these values of a row, and note what it rests on beside them."""
+        """Return the tag to write with these values of a row, and note what else it rests on."""
         written = {name: values[key] for name, key in self._keys.items() if key in values}
         for name, value in written.items():
             if isinstance(value, ClauseElement):
@@ -128,7 +129,7 @@ class _Write:
         return self._compound.tag(plain, row)
 
     def _lacking(self, row: BoundRow | None, written: Row) -> dict[str, Any]:
-        """Return the members that an object's class has not got, which shares the table with the one that has them."""
+        """Return the members that an object's class lacks, because it shares the table with the class that has them."""
         if row is None or not row.by_flush:
             return {}
         own = set(row.key.mapper.columns.values())
@@ -150,7 +151,7 @@ class _Write:
         for name, value in members.items():
             if name in self._compound.protected:
                 origin: Any = value._origin if value.__class__ is Sealed else None
-                # What is not sealed for a row is refused by the column's type, which says how.
+                # What is not sealed for a row is refused by the column's type, whose message says what to do.
                 value, row = (None, row) if origin is None else (value._opened, origin.row)
             plain[name] = value
         return plain, row

@@ -82,11 +82,11 @@ def conditions(
 
 
 def members_at_rest(rests: Sequence[CompoundTag], written: Collection[str]) -> Iterator[RowCondition]:
-    """Yield what a row has to have of members of compound indexes that are not written, so that the tags are right.
+    """Yield the values that members of compound indexes which are not written must have, so that the tags are right.
 
     Args:
         rests: the tags that are written.
-        written: the keys of the columns that are.
+        written: the keys of the columns that are written.
     """
     left = {column: rest.members[name] for rest in rests for name, column in rest.columns.items()}
     for column, value in left.items():

@@ -118,11 +118,11 @@ class RowRule:
             check_upsert(self._statement, self._columns, bound, self._keys, written, self._connection.dialect)
 
     def conditions(self, parameters: Values, rests: Sequence[CompoundTag]) -> tuple[RowCondition, ...]:
-        """Return on what an UPDATE of a row depends, so that it meets no other row, nor one that has moved.
+        """Return what an UPDATE of a row depends on, so that it meets no other row, nor one that has moved.
 
         Args:
             parameters: of the row.
-            rests: on whose members it depends as well.
+            rests: the tags on whose members it depends as well.
         """
         values = self._columns.values(parameters)
         row = self._row(values) or next((rest.row for rest in rests), None)

@@ -86,7 +86,7 @@ def _check_copies(statement: Any) -> None:
 
 
 def _check_copied_tag(column: Any, value: Any, index: Any, companion: str, selected: dict[str, Any]) -> None:
-    """Refuse a value that is copied without the tag that it has where it comes from."""
+    """Refuse a value that is copied without its tags."""
     tag, source = _unlabelled(selected.get(companion)), _unlabelled(value)
     if tag is None:
         why = f"without its tags, {companion!r}"

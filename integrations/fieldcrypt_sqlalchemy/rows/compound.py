@@ -1,4 +1,4 @@
-"""A compound index of a decorated model: the column of its tags, and the members that they are made of."""
+"""A compound index of a decorated model: the column of its tags, and the members that they are made from."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Compound:
         name: the logical name of the record.
         columns: of its members, by attribute, all in one table.
         protected: the attributes of those that are encrypted.
-        companion: the column of its tags, whose type has this as `compound`.
+        companion: the column of its tags; its type has this as `compound`.
         types: of the members' values, as fields have them.
 
     Raises:
@@ -94,7 +94,7 @@ class Compound:
         )
 
     def _add(self, name: str, key: str, column: Column[Any]) -> None:
-        """Note what makes a member's values such as fields have: of a plain one by way of what the database returns."""
+        """Note what turns a member's values into those of fields: a plain one's by way of what the database returns."""
         inner: Any = column.type
         steps = []
         if isinstance(inner, Encrypted):
@@ -118,7 +118,7 @@ class Compound:
 
     @cached_property
     def indexes(self) -> FieldIndexes:
-        """Makes its tags, and answers `AllEqual`, of mappings that `converted` returns."""
+        """Makes its tags, and answers `AllEqual`, for mappings that `converted` returns."""
         encryptor: Any = self._encryptor
         return self.how.indexes(encryptor, self.name, self.types, in_thread)
 
@@ -170,9 +170,9 @@ class Compound:
         """Return the condition that all members have these values.
 
         Args:
-            column: the companion, in whatever it stands.
+            column: the companion, of a table, an alias or a subquery.
             values: by attribute.
-            tenant: whose tags, if they are per tenant.
+            tenant: whose tags are meant, if they are per tenant.
 
         Raises:
             ProtectedColumnError, TypeError, ValueError: as for `search`.

@@ -1,4 +1,4 @@
-"""The tag of several members of a row, with what it was made of, on its way to the statement that writes it."""
+"""The tag of several members of a row, with what it was made from, on its way to the statement that writes it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class CompoundTag:
     It stands in an object only while that is flushed. It shows nothing of the members, and is pickled as the tag.
 
     Attributes:
-        tag: itself, or None if a member is missing.
+        tag: the tag itself, or None if a member is missing.
         row: the row that it is for; None if it has no protected values.
         columns: of the members, by attribute.
         members: by attribute, what the row has of each once it is written: plain values, and sealed ones.

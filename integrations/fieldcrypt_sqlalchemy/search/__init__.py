@@ -1,1 +1,1 @@
-"""Asking: conditions on searchable columns, rewritten to their companions."""
+"""Searching: conditions on searchable columns, rewritten to their companions."""

@@ -25,7 +25,7 @@ def search(
 ) -> ColumnElement[bool]:
     """Return the condition on companion columns that stands for one on a searchable column.
 
-    The tags are computed when the statement is executed: as many for each term as there are live index keys. As ever
+    The tags are computed when the statement is executed: as many for each term as there are live index keys. As always
     in SQL, a NULL neither equals a value nor differs from one, nor does a value that the column's type makes NULL.
 
     Args:
@@ -36,7 +36,7 @@ def search(
         options: other keywords of the operator.
 
     Raises:
-        ProtectedColumnError: the database cannot answer that, or no index of the column does.
+        ProtectedColumnError: the database cannot answer that, or no index of the column can.
         TypeError, ValueError: a value is not one of the column's.
     """
     asked, is_null = question(column.type.tagger, op, operands, options)
@@ -119,5 +119,5 @@ def _check_tenant(tagger: Any, answer: Any, tenant: str | None) -> None:
 
 
 def _in_place_of(column: Any, companion: Any) -> Any:
-    """Return the companion column as the ORM has to see it to do with it what it would do with the column."""
+    """Return the companion column in a form that the ORM treats as it would treat the column."""
     return annotate_like(companion, column, _ANNOTATIONS)

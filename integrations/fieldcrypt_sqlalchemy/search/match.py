@@ -1,4 +1,4 @@
-"""Conditions on companions: exact ones, and those that only `find` takes."""
+"""Conditions on companions: exact ones, and ones that only `find` takes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fieldcrypt_sqlalchemy.search.searched import Searched, TagsOf
 
 __all__ = ["SHARES", "candidates", "has_tags", "match", "searched", "searches"]
 
-# Two arrays have an element in common. The ORM evaluates it on objects, too, when it synchronizes a session.
+# Two arrays have an element in common. The ORM also evaluates it on objects, when it synchronizes a session.
 SHARES: Any = operators.custom_op(
     "&&", precedence=5, is_comparison=True, python_impl=lambda one, other: not set(one).isdisjoint(other)
 )
@@ -27,7 +27,7 @@ class Match(Grouping[bool]):
 
     inherit_cache = True
 
-    operator = None  # that of the element would be taken for its own, and the element joined to others without it
+    operator = None  # else the element's would be taken for its own, and the element be joined to others without it
 
     def _negate(self) -> Any:
         condition: Any = self.self_group(against=operators.inv)
@@ -35,7 +35,7 @@ class Match(Grouping[bool]):
 
 
 class InexactMatch(Match):
-    """A condition that rows of other values meet, too. It compiles only for `find`."""
+    """A condition that rows with other values meet, too. It compiles only for `find`."""
 
     inherit_cache = True
 
@@ -62,7 +62,7 @@ def _inexact_error(search: Searched | None, why: str) -> ProtectedColumnError:
 
 class _TagsParameter(BindParameter[Any]):
     """The tags to look for. They are its `value` as well, which is all that SQLAlchemy takes of a parameter where it
-    puts those of a statement into one that it has at hand already: that of a loader option, or of a lambda.
+    puts those of one statement into another that it has already: that of a loader option, or of a lambda.
     """
 
     inherit_cache = True
@@ -98,12 +98,12 @@ def match(conditions: list[BinaryExpression[bool]], is_exact: bool) -> Any:
 
 
 def candidates(condition: Any) -> Any:
-    """Return a condition in a form that compiles, for whoever compares the rows that it finds."""
+    """Return a condition in a form that compiles, for callers that compare the rows it finds."""
     return condition.element if isinstance(condition, Match) else condition
 
 
 def searched(element: Any) -> Searched | None:
-    """Return what a condition looks for that a row meets by its tags; of any other element of a statement, None."""
+    """Return what a condition looks for that a row meets by its tags; None for any other element of a statement."""
     while isinstance(element, Grouping):
         element = element.element
     if isinstance(element, BooleanClauseList) and element.operator is operators.or_:
@@ -117,7 +117,7 @@ def searched(element: Any) -> Searched | None:
 
 
 def searches(element: Any) -> Iterator[Searched]:
-    """Yield what a statement looks for, but for what it leaves out, of which rows cannot be compared."""
+    """Yield what a statement looks for, but not what it negates, which rows cannot be compared with."""
     found = searched(element)
     if found is not None:
         yield found

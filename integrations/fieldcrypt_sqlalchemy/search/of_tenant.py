@@ -90,11 +90,11 @@ def of_tenant(column: ColumnElement[Any] | QueryableAttribute[Any], tenant: Any)
 
     Args:
         column: the attribute or column; or the companion of a `CompoundIndex`.
-        tenant: whose index keys to use; what the model's tenant attribute has.
+        tenant: whose index keys to use: the value of the model's tenant attribute.
 
     Raises:
         ProtectedColumnError: the column has no tags per tenant.
-        TypeError: the tenant is of no type that tenants have.
+        TypeError: the tenant's type is none that tenants have.
     """
     if isinstance(tenant, (ClauseElement, operators.ColumnOperators)):
         raise TypeError("of_tenant(column, tenant): name one tenant, as a value, and not by a column")

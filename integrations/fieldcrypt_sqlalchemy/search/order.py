@@ -24,7 +24,7 @@ class Order:
         key: what texts are sorted by.
 
     Raises:
-        ProtectedColumnError: something else is to be sorted by.
+        ProtectedColumnError: it is to sort by something else.
     """
 
     def __init__(self, entity: Any, given: Any, key: Callable[[str], Any] | None) -> None:
@@ -56,7 +56,7 @@ def attribute_key(entity: Any, column: Any) -> str | None:
 
 
 def _attribute(entity: Any, given: Any) -> tuple[str, bool]:
-    """Return the name of an attribute, and whether the order is from the greatest down."""
+    """Return the name of an attribute, and whether the order is descending."""
     element = given.__clause_element__() if hasattr(given, "__clause_element__") else given
     descends = False
     if isinstance(element, UnaryExpression) and element.modifier in (operators.asc_op, operators.desc_op):
@@ -71,5 +71,5 @@ def _attribute(entity: Any, given: Any) -> tuple[str, bool]:
 
 
 def _has_place(value: Any) -> bool:
-    """Return True if a value is before or after others: None is not, nor is a number that is none."""
+    """Return True if a value comes before or after others: None does not, nor does NaN."""
     return value is not None and value == value

@@ -57,7 +57,7 @@ def question(tagger: Any, op: Any, operands: tuple[Any, ...], options: Mapping[s
 
 
 def checked(tagger: Any, function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call a function, and say of what it refuses that the column cannot be searched for it.
+    """Call a function; if it refuses, say that the column cannot be searched for that.
 
     Raises:
         TypeError, ValueError: it was refused. The message shows nothing of a value.

@@ -18,12 +18,12 @@ class Searched:
     """What a condition looks for.
 
     Attributes:
-        column: the searchable column; of several together, their companion.
+        column: the searchable column; for several together, their companion.
         tagger: of the column.
         search: the answer of its indexes.
-        tenant: whose tags, if they are per tenant.
-        is_null: one of the values is NULL to the column, so that the database answers as it does of NULL.
-        is_empty: the list of values is, which SQL answers for NULL, too.
+        tenant: whose tags are meant, if they are per tenant.
+        is_null: True if one of the values is NULL to the column, so that the database answers as it does for NULL.
+        is_empty: True if the list of values is empty, which SQL answers even for NULL.
     """
 
     column: Any

@@ -60,5 +60,5 @@ class CompoundColumns(CompoundField, TaggedColumns):
 
 
 def _of_field(compound: Compound, key: str, value: Any) -> Any:
-    """Return the value of a plain member, which the application has, as a field would have it."""
+    """Return a plain member's value, given as the application has it, as a field would have it."""
     return compound.converted({key: value})[key]

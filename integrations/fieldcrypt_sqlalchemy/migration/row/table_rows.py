@@ -36,7 +36,7 @@ class TableRows:
         selected: where to select from: the table, or of a class that inherits all that it consists of.
         binding: what values are bound to.
         of: the class, if it shares the table with another part.
-        more: what has tags alone: compounds, and indexes that are erased.
+        more: what has nothing but tags: compounds, and indexes that are erased.
 
     Raises:
         ConfigurationError: the table has no primary key, or one that nothing can go through in its order.
@@ -69,7 +69,7 @@ class TableRows:
         self.key: list[Any] = [bare.of(column) for column in table.primary_key.columns]
         self._raw = with_one_nan if any(isinstance(column.type, Numeric) for column in self.key) else tuple
         read = [each for field in self.every for each in field.selected()]
-        self.names = [name for field in self.every for name in field.names]  # of what is read last
+        self.names = [name for field in self.every for name in field.names]  # of the columns that are read last
         self.read_columns = [bare.of(column) for column in (*self.key, *binding.columns.values(), *read)]
         named = [each.label(f"c{at}") for at, each in enumerate(self.read_columns)]
         self._query = select(*named).select_from(bare.of(selected)).order_by(*self.key)

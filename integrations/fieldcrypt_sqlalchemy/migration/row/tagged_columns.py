@@ -19,14 +19,14 @@ class TaggedColumns(ProtectedField, Protocol):
 
     Attributes:
         companions: the columns with the tags.
-        names: of what is written, in the order in which it is read last.
+        names: of the columns that are written, in the order in which they are read last.
     """
 
     companions: tuple[Column[Any], ...]
     names: Sequence[str]
 
     def selected(self) -> list[Any]:
-        """Return what is read of it in a row."""
+        """Return what of it is read in a row."""
         ...
 
     def cell(self, values: Iterator[Any]) -> Cell:
@@ -69,5 +69,5 @@ def tag_type(companion: Column[Any]) -> TypeEngine[Any]:
 
 
 def tags_as_told(stored: Any) -> Any:
-    """Return the tag, or the tags of an array, that were read of a companion."""
+    """Return the tag, or the tags of an array, that were read from a companion."""
     return [as_told(each) for each in stored] if isinstance(stored, list) else as_told(stored)
