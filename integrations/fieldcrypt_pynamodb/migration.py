@@ -200,7 +200,7 @@ def _of_plain(member: Member, value: Any) -> Any:
 
 
 def _erasable(kinds: Sequence[type[Model]]) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Yield the names by which tags are erased, of indexes and of attributes that hold tags, with the latter."""
+    """Yield the names by which tags are erased, of indexes and of attributes, each with the attributes to erase."""
     for kind in kinds:
         stored = _tags_of(kind)
         yield from ((key, (name,)) for key, name in stored.items())

@@ -22,8 +22,8 @@ class CompoundChanges:
     Args:
         items: encrypts.
         placeholders: the request's placeholders.
-        sets: of each `SET path = value` its path and value.
-        others: of each other action its clause and path.
+        sets: the path and value of each `SET path = value`.
+        others: the clause and path of each other action.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class CompoundChanges:
         return bool(self._compounds)
 
     def tags(self, key: Mapping[str, Any], binding: Binding) -> dict[str, Any]:
-        """Return what each companion becomes, as it is stored; None: absent.
+        """Return what each companion becomes, as it is stored; None if it is to be absent.
 
         Args:
             key, binding: the item's.
@@ -71,7 +71,7 @@ class CompoundChanges:
         return self._placeholders.values[placeholder or ""]
 
     def _told(self) -> dict[str, Any]:
-        """Return what the stored item has, by the conditions that updates carry."""
+        """Return what the stored item has according to the conditions that updates carry."""
         table, form = self._items.table, self._items.form
         told = {name: form.deserialize({"S": text}) for name, text in table.where.items()}
         if table.tenant is not None and self._items.tenant is not None:

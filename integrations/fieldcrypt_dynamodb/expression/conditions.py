@@ -1,4 +1,4 @@
-"""Conditions and filters: questions that an index answers become comparisons of its tags, all others are refused."""
+"""Conditions and filters: questions that an index answers become comparisons of its tags; all others are refused."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Comparison(NamedTuple):
 
     Attributes:
         members: the attribute that is searched, or those of a compound.
-        search: what for.
+        search: what it is searched for.
     """
 
     members: tuple[str, ...]
@@ -102,7 +102,7 @@ class _Rewriting:
         return meaning in _ASKED_FOR or (path is not None and path.whole and self._table.is_filled(path.root))
 
     def replace(self, leaf: Node, asked: Asked) -> None:
-        """Replace a condition by one on tags, in parentheses if it had some: a word may follow directly."""
+        """Replace a condition by one on tags, in parentheses if it had some, because a word may follow directly."""
         texts = []
         for companion, tags in self.questions.tags(asked).items():
             name = self._placeholders.name(companion)
@@ -135,7 +135,7 @@ class _Rewriting:
         ((companion, tags),) = self.questions.tags(asked).items()
         if len(tags) > MOST_TAGS:
             raise ProtectedAttributeError(
-                f"{what} would take {len(tags)} queries, of at most {MOST_TAGS}: filter instead"
+                f"{what} would take {len(tags)} queries, and at most {MOST_TAGS} are made: filter instead"
             )
         placeholder = self._placeholders.value(tags[0])
         self._edits.append((leaf.start, leaf.end, f"{self._placeholders.name(companion)} = {placeholder}"))

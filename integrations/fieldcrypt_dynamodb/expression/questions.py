@@ -30,7 +30,7 @@ from fieldcrypt_dynamodb.item.tags.indexes import wire_tag
 
 __all__ = ["NO_TAG", "Asked", "Questions"]
 
-NO_TAG = bytes(MAX_TAG_SIZE + 1)  # which no value has: for searching where there is nothing to find
+NO_TAG = bytes(MAX_TAG_SIZE + 1)  # no value has it: to search for where there is nothing to find
 
 _PLAIN = frozenset({Meaning.PLAIN, Meaning.UNKNOWN})
 _EQUAL = frozenset({"=", "<>", "in"})
@@ -51,10 +51,10 @@ class Asked(NamedTuple):
     """What a condition asks.
 
     Attributes:
-        attribute: of which; or of which compound.
+        attribute: what it asks about: an attribute, or a compound.
         members: the attribute, or those that the compound is made of.
-        search: how that is answered.
-        is_negated: True if what is found is what must not be.
+        search: how it is answered.
+        is_negated: True if it asks for all items but those.
     """
 
     attribute: str
@@ -69,8 +69,8 @@ class Questions:
     Args:
         table: what is protected.
         placeholders: the request's placeholders.
-        form: of its values.
-        tenant: whose tags, if they are per tenant.
+        form: that of its values.
+        tenant: whose tags are meant, if they are per tenant.
     """
 
     def __init__(self, table: TableDescription, placeholders: Placeholders, form: Form, tenant: str | None) -> None:
@@ -80,7 +80,7 @@ class Questions:
         """Return what a path of a condition meets.
 
         Raises:
-            ProtectedAttributeError: a level of an index that has no such level; its value would be sent as it is.
+            ProtectedAttributeError: it is a level that the index lacks; its value would be sent as it is.
         """
         table = self._table
         if path.root in table.own:

@@ -129,7 +129,7 @@ class Update:
         """Set companions to tags, or remove them.
 
         Raises:
-            ProtectedAttributeError: they are sealed.
+            ProtectedAttributeError: a seal covers them.
         """
         for companion, tag in tags.items():
             check_companion(self._table, companion)

@@ -76,7 +76,7 @@ def check_description(table: Any) -> None:
 
 
 def _check_members(table: Any, own: set[str]) -> None:
-    """Refuse a compound of what no item has at the top as a value of its own, so that it would never have a tag."""
+    """Refuse a compound of what no item has at its top as a value of its own: it would never have a tag."""
     inner = {name for name, path in table.paths.items() if len(path.steps) > 1}
     for compound, members in table.indexes.members.items():
         for member in members:

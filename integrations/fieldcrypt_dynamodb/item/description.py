@@ -206,7 +206,7 @@ class TableDescription:
         }
         self.tops = frozenset(path.first for path in self.paths.values())  # what is protected, or has such values in it
         self.fields: dict[str, Field[Any]] = {}
-        self.mixed: dict[str, MixedField] = {}  # by which else is read, for now
+        self.mixed: dict[str, MixedField] = {}  # which other forms are read as well, for now
         self.indexes = Indexes(self.name)
         for attribute, protection in self.attributes.items():
             self._add(attribute, protection)
@@ -240,7 +240,7 @@ class TableDescription:
 
     @property
     def own(self) -> frozenset[str]:
-        """The attributes that fieldcrypt fills, with tags and seals, and names under which searches ask for them."""
+        """The attributes that fieldcrypt fills with tags and seals, and the names under which searches ask for them."""
         return self.indexes.names | self._seal_attributes
 
     @property

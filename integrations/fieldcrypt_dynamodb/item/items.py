@@ -192,7 +192,7 @@ class Items(Bindings):
         return None if self.form.is_null(found) else found
 
     def searched_value(self, item: Item, members: Sequence[str]) -> Any:
-        """Return the value of an attribute as its field has it, or of several; or a mark, or None if one is missing."""
+        """Return the value of an attribute as its field has it, or of several; or a mark; or None if one is missing."""
         values = {member: self._field_value(item, member) for member in members}
         if any(value is None for value in values.values()):
             return None

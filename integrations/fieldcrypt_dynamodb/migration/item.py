@@ -144,7 +144,7 @@ class MigratedItem:
         return {name: as_cell(self.tag(name)) for name in field.tag_names}
 
     def tag(self, companion: str) -> Any:
-        """Return what is in a companion; None if it is a text of others, because it lacks the prefix of tags."""
+        """Return what is in a companion; None if it is a text of others, which lacks the prefix of tags."""
         stored, prefix = self.raw.get(companion), self.table.prefixes.get(companion, "")
         is_of_others = stored is not None and not stored.get("S", prefix).startswith(prefix)
         return None if is_of_others else stored

@@ -87,7 +87,7 @@ class SealedItems:
 
 
 def _without_tags(item: MigratedItem, change: Change) -> Change:
-    """Return what remains of the change of an item whose seal is shredded: that its tags go, even if it covers them."""
+    """Return what remains of the change of an item whose seal is shredded: its tags go, even if that covers them."""
     gone = {name: None for name, value in change.values.items() if value is None and name in item.tag_names}
     return Change(gone, change.read)
 
@@ -113,7 +113,7 @@ def _seal(item: MigratedItem, change: Change) -> None:
         return
     if change.failure is not None and not isinstance(
         change.failure, UntaggedError
-    ):  # what cannot be read cannot be sealed, and the rest is not without it
+    ):  # what cannot be read cannot be sealed, nor can the rest without it
         change.values.clear()
         return
     if not change.values.keys().isdisjoint(seal.over) or _is_unsealed(item):

@@ -60,7 +60,7 @@ class TableSource(SealedItems, Source):
 
     def _begin(self) -> None:
         """Forget which data keys are old, as each step does: they may have been rotated."""
-        self._field_of = cache(self._new_field)  # classes of a model may each have an attribute of one name
+        self._field_of = cache(self._new_field)  # several classes of a model may have an attribute of one name
         self._every = [self._field_of(each) for each in (*self._table.attributes, *self._table.compounds)]
         self.fields: Sequence[ProtectedField] = self._every
 

@@ -114,9 +114,9 @@ class MigratedTable(Protocol):
     tenant: str | None  # the attribute that names an item's tenant
     discriminator: str | None  # the attribute that names an item's class
     attributes: Sequence[Any]  # of MigratedAttribute, which mypy takes for invariant: all protected ones
-    compounds: Sequence[Any]  # of MigratedCompound, likewise all
+    compounds: Sequence[Any]  # of MigratedCompound, likewise all of them
     erasable: Mapping[str, tuple[str, ...]]  # the attributes with tags, by the names of indexes and their own
-    prefixes: Mapping[str, str]  # of tags that are texts, by companion: other texts in there are none
+    prefixes: Mapping[str, str]  # of tags that are texts, by companion: a text without it is no tag
     seal: MigratedSeal | None  # of its items, if they are sealed
     nested: Mapping[str, Shape]  # the attributes that have protected values in maps and lists
     legacy_items: Accepted | None  # reads items that another scheme encrypted as a whole
@@ -242,7 +242,7 @@ def _compounds(table: TableDescription, attributes: Mapping[str, _Attribute]) ->
 def _text(value: Any) -> str:
     text = WIRE.text_of(value)
     if text is None:
-        raise UnitError("a plain attribute that is indexed with others is a text")
+        raise UnitError("a plain attribute that is indexed with others has to be a text")
     return text
 
 

@@ -55,7 +55,7 @@ class SearchRequests(PreparedRequests):
         counted = new.get("Select") == "COUNT"
         if counted and not all(search.is_exact for _, search in comparisons):
             raise ProtectedAttributeError(
-                "items that were found by tags that other values share, as those shorter than 16 bytes, cannot be "
+                "items that were found by tags that other values share, such as those shorter than 16 bytes, cannot be "
                 "counted by DynamoDB: it would count those of other values too"
             )
         compared = {name for members, _ in comparisons for name in members}

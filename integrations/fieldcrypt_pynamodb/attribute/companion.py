@@ -97,7 +97,7 @@ class BlindIndexAttribute(Companion[bytes]):
             Patient.scan(Patient.who_tag.equals(surname="Meyer", born=date(1980, 2, 29)))
 
         Args:
-            values: of all members, by their names in the model; whole ones, also where the index is of a part.
+            values: of all members, by their names in the model; whole values, even where the index is of a part.
         """
         return Asked(self, AllEqual(values))
 
@@ -128,7 +128,7 @@ class BlindIndexSetAttribute(Companion[frozenset[bytes]]):
         name = EncryptedAttribute(UnicodeAttribute(), index=beginnings)
         name_tags = BlindIndexSetAttribute(null=True)
 
-    It is searched by filters. DynamoDB has no index with such a key.
+    Only filters search it: DynamoDB has no index with such a key.
 
     Args:
         null: always True.

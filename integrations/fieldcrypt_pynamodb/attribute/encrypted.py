@@ -104,7 +104,7 @@ class EncryptedAttribute(EncryptedExpressions[T]):
             accept=accept,
             accept_until=accept_until,
         )
-        index_groups(self.protection, self._conversion, Encryptor(), "an attribute")  # raises what is wrong with them
+        index_groups(self.protection, self._conversion, Encryptor(), "an attribute")  # to raise what is wrong with them
         self.warm_until: dict[str | None, float] = {}
         self._owners: list[type[Any]] = []
         self._seen: WeakSet[type[Any]] = WeakSet()  # owners, and the classes that inherit from them

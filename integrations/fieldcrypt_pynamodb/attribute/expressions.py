@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class Questions:
-    """What a searchable attribute can be asked. The model that is searched says which index answers it."""
+    """The questions that a searchable attribute takes. The model that is searched says which index answers them."""
 
     __slots__ = ()
 
@@ -57,11 +57,11 @@ class Questions:
         return _PartQuestions(self, name)
 
     def startswith(self, prefix: str) -> Condition:
-        """Return the condition that the text begins so: for `Prefixes` and `first`."""
+        """Return the condition that the text begins with this: for `Prefixes` and `first`."""
         return self._asked(StartsWith(_text(prefix)))
 
     def endswith(self, suffix: str) -> Condition:
-        """Return the condition that the text ends so: for `Suffixes` and `last`."""
+        """Return the condition that the text ends with this: for `Suffixes` and `last`."""
         return self._asked(EndsWith(_text(suffix)))
 
     def between(self, lower: Any, upper: Any) -> Condition:
@@ -84,7 +84,7 @@ class Questions:
 
 
 class _PartQuestions:
-    """What a part of a searchable attribute can be asked."""
+    """The questions that a part of a searchable attribute takes."""
 
     __slots__ = ("_name", "_whole")
 

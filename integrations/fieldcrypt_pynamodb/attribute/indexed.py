@@ -1,4 +1,4 @@
-"""What attributes are indexed as: of which type the values are that tags are made of."""
+"""What attributes are indexed as: the type of the values that tags are made from."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from fieldcrypt_pynamodb.attribute.conversion import PLAIN, Conversion
 __all__ = ["Group", "index_groups", "indexed_as", "plain_as"]
 
 Convert = Callable[[Any], Any]
-Group = tuple[Convert, FieldIndexes]  # what makes indexed values of those of the field, and the indexes
+Group = tuple[Convert, FieldIndexes]  # what turns values of the field into indexed ones, and the indexes
 
 _TYPES = {STRING: str, NUMBER: Decimal, BINARY: bytes}
-_PYTHON_TYPES = (date, datetime, int, Decimal)  # which attributes of users have, whatever DynamoDB stores
+_PYTHON_TYPES = (date, datetime, int, Decimal)  # of users' own attributes, whatever DynamoDB stores for them
 
 
 def index_groups(protection: Protection, how: Conversion, encryptor: Encryptor, name: str) -> list[Group]:
-    """Make the indexes of an attribute, those together whose values are of one type.
+    """Make the indexes of an attribute, grouped by the type of their values.
 
     Args:
         protection: the attribute's.
@@ -35,7 +35,7 @@ def index_groups(protection: Protection, how: Conversion, encryptor: Encryptor, 
         encryptor, name: the field's.
 
     Raises:
-        ConfigurationError: the attribute cannot be searched, or not so; or a question could need too many tags.
+        ConfigurationError: the attribute cannot be searched, or not like this; or a question could need too many tags.
         TypeError, ValueError: as for `Encryptor.blind_index`.
     """
     groups: dict[tuple[Any, Convert], list[IndexedBy]] = {}
@@ -53,7 +53,7 @@ def index_groups(protection: Protection, how: Conversion, encryptor: Encryptor, 
 
 
 def indexed_as(how: Conversion) -> tuple[Any, Convert]:
-    """Return the type of the values that an attribute is searched by, and what makes them of those of the Field.
+    """Return the type of the values that an attribute is searched by, and what makes them from those of the Field.
 
     Raises:
         ConfigurationError: the attribute cannot be searched.
@@ -66,7 +66,7 @@ def indexed_as(how: Conversion) -> tuple[Any, Convert]:
 
 
 def plain_as(attribute: Attribute[Any]) -> tuple[Any, Convert]:
-    """Return the same of an attribute that is not protected; values are made of its content in DynamoDB.
+    """Return the same for an attribute that is not protected; values are made from its content in DynamoDB.
 
     Raises:
         ConfigurationError: the attribute cannot be searched.
@@ -79,9 +79,9 @@ def plain_as(attribute: Attribute[Any]) -> tuple[Any, Convert]:
 
 
 def _fitted(index: IndexedBy, how: Conversion) -> tuple[IndexedBy, Any, Convert]:
-    """Return a declaration with bounds of the type that is indexed, that type, and what makes it of the Field's.
+    """Return a declaration with bounds of the indexed type, that type, and what makes its values from the Field's.
 
-    What a kind does not find in the form that DynamoDB has, as a year in text, it finds in the model's value.
+    A kind that finds nothing in the form that DynamoDB has, as the year in a text, takes the model's value.
     """
     kind, convert = indexed_as(how)
     of = index.of

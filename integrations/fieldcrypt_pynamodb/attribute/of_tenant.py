@@ -34,7 +34,7 @@ class _OfTenant(Questions):
 
 
 class _CompoundOfTenant:
-    """The companion of several attributes, likewise."""
+    """The companion of several attributes, with the tenant whose tags are meant."""
 
     __slots__ = ("_companion", "_tenant")
 
@@ -54,7 +54,7 @@ def of_tenant(attribute: Any, tenant: Any) -> Any:
     It finds no items of other tenants.
 
     Args:
-        attribute: the attribute; or the companion of a `CompoundIndex`, to be asked by `equals`.
+        attribute: the attribute; or the companion of a `CompoundIndex`, to be compared by `equals`.
         tenant: whose index keys to use; what the model's tenant attribute has.
 
     Raises:
@@ -66,7 +66,7 @@ def of_tenant(attribute: Any, tenant: Any) -> Any:
         raise ProtectedAttributeError("of_tenant takes an encrypted attribute that is indexed with per_tenant=True")
     if tenant is None:
         raise ProtectedAttributeError(
-            f"{attribute._label} is searched for a tenant, which None is not",
+            f"{attribute._label} is searched for one tenant, and None is not a tenant",
             field=getattr(attribute, "field_name", None),
         )
     return _CompoundOfTenant(attribute, tenant) if is_compound else _OfTenant(attribute, tenant)

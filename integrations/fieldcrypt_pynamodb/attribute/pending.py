@@ -40,7 +40,7 @@ class PendingOperand(Value):
         self.pending = pending
 
     def serialize(self, placeholder_names: dict[str, str], expression_attribute_values: dict[str, str]) -> str:
-        """Refuse: what could have encrypted the value was passed by."""
+        """Refuse: the value got past what could have encrypted it."""
         raise _passed_by_error(self.pending.attribute)
 
 
@@ -48,7 +48,7 @@ class Asked(Condition):
     """A question about protected attributes, which becomes a condition on tags. It does not show what is asked.
 
     Args:
-        attribute: an encrypted attribute; for a question about several the companion of their index.
+        attribute: an encrypted attribute; for a question about several, the companion of their index.
         question: its values are those that the field takes; for several attributes, those that the model takes.
         tenant: whose tags are meant, as the model's attribute has it, if they are per tenant.
     """
@@ -60,7 +60,7 @@ class Asked(Condition):
         self.attribute, self.question, self.tenant = attribute, question, tenant
 
     def serialize(self, placeholder_names: dict[str, str], expression_attribute_values: dict[str, str]) -> str:
-        """Refuse: what could have made tags was passed by."""
+        """Refuse: the question got past what could have made tags."""
         raise _passed_by_error(self.attribute)
 
     def __eq__(self, other: object) -> bool:

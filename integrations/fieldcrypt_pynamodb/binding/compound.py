@@ -30,9 +30,9 @@ class Member(NamedTuple):
 
     Attributes:
         key: its name in the model.
-        attribute: itself, protected or not.
+        attribute: the attribute itself, protected or not.
         type: of the values that are indexed.
-        convert: what makes them of those of the Field, or of what DynamoDB has.
+        convert: makes them from those of the Field, or from what DynamoDB has.
     """
 
     key: str
@@ -41,7 +41,7 @@ class Member(NamedTuple):
     convert: Callable[[Any], Any]
 
     def of_value(self, value: Any) -> Any:
-        """Return what is indexed of a value of the model's; None of none."""
+        """Return what is indexed of a value of the model's; None for None."""
         if value is None:
             return None
         if isinstance(self.attribute, EncryptedAttribute):
@@ -53,7 +53,7 @@ class Member(NamedTuple):
         return None if plain is None else self.convert(plain)
 
     def of_operand(self, operand: Any) -> Any:
-        """Return what is indexed of a value that an update sets; None of what DynamoDB computes."""
+        """Return what is indexed of a value that an update sets; None for what DynamoDB computes."""
         if isinstance(self.attribute, EncryptedAttribute):
             return self.of_plain(operand.pending.plain) if isinstance(operand, PendingOperand) else None
         return self.of_plain(operand.value.get(self.attribute.attr_type)) if isinstance(operand, Value) else None
@@ -63,7 +63,7 @@ class CompoundTagger(Tagger):
     """Makes the tags of several attributes of a model together.
 
     Args:
-        model: has them.
+        model: the model that has them.
         index: the declaration.
         encryptor: where keys come from.
         name: the logical name of the model.
@@ -73,7 +73,7 @@ class CompoundTagger(Tagger):
         members, indexes: its members, and what makes its tags.
 
     Raises:
-        ConfigurationError: a member is no attribute of the model, or none that can be searched; as for `companions_of`.
+        ConfigurationError: a member is no attribute of the model, or cannot be searched; or as for `companions_of`.
         TypeError, ValueError: as for `Encryptor.search_index`.
     """
 
@@ -112,7 +112,7 @@ class CompoundTagger(Tagger):
         return found
 
     def search(self, question: Question, companion: str | None = None) -> tuple[Search, Matches]:
-        """Return how a question for values of the model's is answered, as `Tagger.search`."""
+        """Return how a question with the model's values is answered, as `Tagger.search` does."""
         if isinstance(question, AllEqual):
             values = dict(question.values)
             values.update((each.key, each.of_value(values[each.key])) for each in self.members if each.key in values)

@@ -20,7 +20,7 @@ def companions_of(
     """Return the attributes that hold the tags of a searchable attribute, by their names in the model.
 
     Args:
-        model: has them.
+        model: the model that has them.
         key: what is searched, for messages.
         indexes: the declarations.
         tenant: the attribute that says whose data keys to use, or None.

@@ -47,7 +47,7 @@ class Plan:
         protected: the attributes, by their names in items.
         nested: those inside of maps, or None.
         compounds: make the tags of several attributes together.
-        taggers: those, and what makes the tags of one attribute.
+        taggers: the compounds, and what makes the tags of one attribute.
         companions: the types of all attributes that hold tags, by their names in items.
         previous_names: likewise, of those that values were bound to by previous declarations.
     """
@@ -85,7 +85,7 @@ class Plan:
         found = own + [planned for _, planned in inside]
         self._of_encryptors = {id(each.encryptor): each for each in found}.values()
         how: Any = {"has_tenants": spec.tenant is not None, "same_place": spec.same_place, "chosen": bool(spec.fields)}
-        owner = model if spec.fields is None else spec.model  # of the name, whose table may be another one next month
+        owner = model if spec.fields is None else spec.model  # of the name; the table may be another next month
         for each in self._of_encryptors:
             declare_table(each.encryptor, name, owner, table=self.table, **how)
         accepted = [each.attribute.protection.accepted for each in found]
@@ -165,7 +165,7 @@ class Plan:
         for name in self._names:
             rest.pop(name, None)
         for name in self.companions.keys() & rest.keys():
-            if self.companions[name] not in rest[name]:  # not a tag, and PynamoDB could not read the item
+            if self.companions[name] not in rest[name]:  # it is no tag, and with it PynamoDB could not read the item
                 del rest[name]
         if self.item_class is not None:
             for name, message in self.item_class.wrong_parts(item, self.protected).items():

@@ -1,4 +1,4 @@
-"""How values become tags, and questions searches."""
+"""How values become tags, and questions become searches."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ class Tagger:
     Args:
         companions: the attributes that hold the tags, by their names in the model.
         declared: the declarations of the indexes.
-        groups: the indexes, each behind what makes its values of the field's.
+        groups: the indexes, each with what turns the field's values into its own.
 
     Attributes:
         companions, declared, groups: as given.
-        names: the attributes in items that what is found is compared by.
+        names: the attributes of items by which found ones are compared.
         label, field_name: what is searched, for messages.
     """
 
@@ -105,7 +105,7 @@ class Tagger:
                     item[name], values[key] = wire_tag(tags), made_of(tags)
 
     def remove(self, item: dict[str, Any], values: dict[str, Any]) -> None:
-        """Remove the tags of a value that is not there."""
+        """Remove the tags of an absent value."""
         for key, (name, _) in self._places.items():
             item.pop(name, None)
             values.pop(key, None)
@@ -115,7 +115,7 @@ class Tagger:
 
         Args:
             question: its values are those that the field takes.
-            companion: one of the index that is to answer it, if it has to be a certain one.
+            companion: of the index that has to answer it, if not any may.
 
         Raises:
             ProtectedAttributeError: no index answers it.
@@ -179,7 +179,7 @@ class AttributeTagger(Tagger):
         self.label, self.field_name = attribute._label, name
 
     def asked_by(self, value: Any, companion: str) -> Condition:
-        """Return the condition that the value, or the part, that the index is one of equals another."""
+        """Return the condition that the value, or the part, that the index is of equals another."""
         index = self.declaration(companion)
         if index.of is None:
             return Asked(self._attribute, Equal((self._attribute._sought(value),)))

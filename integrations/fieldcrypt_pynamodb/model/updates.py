@@ -136,7 +136,7 @@ class _Update:
         """Return what is indexed of several attributes after the update; None if one of them is removed.
 
         Raises:
-            ProtectedAttributeError: the update does not tell.
+            ProtectedAttributeError: the update does not tell what it is.
         """
         found, unknown = {}, []
         for each in compound.members:

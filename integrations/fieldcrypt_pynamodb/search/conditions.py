@@ -28,7 +28,7 @@ class Sought:
     Args:
         plan, tagger: of the model, and of what is searched.
         asked: the condition.
-        companion: one of the index that is to answer it, if it has to be a certain one.
+        companion: of the index that has to answer it, if not any may.
 
     Attributes:
         tagger: as given.
@@ -59,7 +59,7 @@ class Sought:
         return [self.tagger.companions[key] for key in self._search.companions]
 
     def tags(self) -> list[tuple[str, bytes]]:
-        """Return all tags that a wanted item may have, each after the companion that has it; none without a key."""
+        """Return all tags that a wanted item may have, each after its companion; none without a key."""
         found = self._search.tags(self._tenant)
         return [(self.tagger.companions[key].attr_name, tag) for key in found for tag in found[key]]
 
@@ -94,7 +94,7 @@ class Sought:
         """Return the error for going by tags that other values may have as well.
 
         Args:
-            instead: what can be done.
+            instead: what can be done instead.
         """
         how = self._search.how
         why = (
@@ -109,7 +109,7 @@ class Sought:
 
 
 class _AnyOf(Condition):
-    """Several conditions joined by OR, without a parenthesis around each two of them."""
+    """Several conditions joined by OR, without parentheses around every two of them."""
 
     def __init__(self, *conditions: Condition) -> None:
         super().__init__("OR", *conditions)

@@ -40,7 +40,7 @@ class Matches(ResultIterator[T]):
         last_evaluated_key: LastKey | None,
     ) -> None:
         self._variants, self._start, self._searches = list(variants), start, searches
-        self._done: list[Variant] = []  # whose items were found, and are not found again
+        self._done: list[Variant] = []  # their items were found, and are not to be found again
         self._limit = limit
         self._found = 0
         self._inner: ResultIterator[Any] | None = None

@@ -23,7 +23,7 @@ class Variant(NamedTuple):
     """One query.
 
     Attributes:
-        hash_key, range_condition: what it is asked for.
+        hash_key, range_condition: what it asks for.
         tags: by the names that they have in items.
         index_name: the index that has them as its keys.
     """
@@ -71,7 +71,7 @@ def variants(
 def _index_with(
     model: type[Any], named: str | None, hash_name: str | None, range_name: str | None, has_range: bool
 ) -> str | None:
-    """Return the index that has certain keys: the one that was named, or another one with the tags of another level."""
+    """Return the index with certain keys: the one that was named, or one with the tags of another level."""
     asked = _keys(model, named)
     wanted = (hash_name or asked[0], range_name or asked[1])
     names: tuple[str | None, ...] = (named, *model._indexes)

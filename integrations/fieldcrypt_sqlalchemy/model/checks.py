@@ -17,7 +17,7 @@ __all__ = ["check_pairs", "warn_if_nothing_protected"]
 
 
 def check_pairs(mapper: Mapper[Any], cls: Any) -> None:
-    """Refuse a searchable attribute without its blind index columns, or whose tags need a tenant or row that is unknown.
+    """Refuse a searchable attribute that lacks its blind index columns, or the tenant or row that its tags need.
 
     A class that reads the columns of another one, those of a view for example, may do without.
 

@@ -1,1 +1,1 @@
-"""The tags of a table: in which attributes they are, and whose they are."""
+"""The tags of a table: which attributes hold them, and whose they are."""

@@ -1,4 +1,4 @@
-"""The indexes of a table: whose tags are in which attribute, and what searches ask for."""
+"""The indexes of a table: which attribute holds whose tags, and what searches ask for."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fieldcrypt_dynamodb.aio.steps import waiting
 
 __all__ = ["MOST_TAGS", "Companion", "Indexes", "Tagger", "tagger", "wire_tag"]
 
-MOST_TAGS = 100  # of a question: operands of one IN, and queries for one page of an index
+MOST_TAGS = 100  # of one question, as they are the operands of an IN, or queries for one page of an index
 
 Tagger = Callable[[Any, str | None, Mapping[str, str]], dict[str, Any]]
 
@@ -36,11 +36,11 @@ class Indexes:
         table: its name, for messages.
 
     Attributes:
-        of: by searchable attribute, or name of a compound.
+        of: the indexes, by searchable attribute, or name of a compound.
         members: of each compound, the attributes that it is made of.
         companions: the attributes with tags, by name.
         asked: the parts of attributes, by the names under which searches ask for them.
-        in_key: of a companion in the table's key, its index alone.
+        in_key: the index of each companion in the table's key, alone.
     """
 
     def __init__(self, table: str) -> None:
@@ -58,8 +58,8 @@ class Indexes:
             bound: values are bound to their items.
 
         Raises:
-            ConfigurationError: two have one companion, or what they need is not there; or a question may have too many
-                tags for one request.
+            ConfigurationError: two share a companion, or lack what they need; or a question may have too many tags for
+                one request.
         """
         if not declared:
             return
@@ -136,7 +136,7 @@ class Indexes:
         return companion in self.companions and len(self.companions[companion].how.companions) > 1
 
     def named_like(self, name: str) -> Companion | None:
-        """Return the index of several levels of which a name looks to be one, but is not; None if there is none."""
+        """Return the index of several levels that a name seems to be of, but is not; None if there is none."""
         declared, _, level = name.rpartition("_") if name[-1:].isdigit() else (name, "", "")
         if name in self.companions or (level and not level.isdigit()):
             return None
@@ -149,7 +149,7 @@ class Indexes:
 
 
 def tagger(indexes: FieldIndexes) -> Tagger:
-    """Return what makes the tags of a value, by companion and as they are stored: of its value, tenant and row."""
+    """Return what makes tags of a value, its tenant and its row: by companion, and as they are stored."""
 
     def tags(value: Any, tenant: str | None, row: Mapping[str, str]) -> dict[str, Any]:
         found = indexes.tags(value, tenant=tenant, row=row).items()

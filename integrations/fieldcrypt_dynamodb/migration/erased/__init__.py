@@ -1,1 +1,1 @@
-"""The tags of a table that are erased, with an index that is dropped."""
+"""The tags of a table that are erased with an index."""

@@ -19,7 +19,7 @@ __all__ = ["ErasedItems"]
 
 
 class _ErasedItem(MigratedItem):
-    """An item as it was read, of which nothing but tags is looked at."""
+    """An item as it was read; nothing but its tags is looked at."""
 
     def __init__(self, raw: Item, table: MigratedTable, erased: ErasedTags) -> None:
         super().__init__(raw, table, cache(lambda _: erased))
@@ -76,7 +76,7 @@ class ErasedItems(TableSource):
         yield Scan({} if which is Which.ALL else filtered, which)
 
     def count(self, which: Which) -> Counted:
-        """See `Source.count`; of items with something in these attributes only those count whose tags it is."""
+        """See `Source.count`; an item counts only if what these attributes hold is tags."""
         total = those = 0
         for scan in self._scans(which):
             for page in self._access.pages(**scan.params):
@@ -89,7 +89,7 @@ class ErasedItems(TableSource):
             return any(cell.has_tags for _, cell in self._item(raw).cells())
         except PassedOverError:
             return False
-        except (TypeError, ValueError):  # of no kind that is known: it is a failure when it is met
+        except (TypeError, ValueError):  # it is of no known kind, which is a failure when a worker meets it
             return True
 
     def prepare(self, step: str, unit: Any) -> Change:
