@@ -74,7 +74,7 @@ class FieldIndexes:
             most = _KEYS * index.most_tags
             if most > limit:
                 raise ConfigurationError(
-                    f"{self.name}: a search by {how.companion} can need {most:,} tags, of at most {limit:,} here: "
+                    f"{self.name}: a search by {how.companion} can need {most:,} tags, and at most {limit:,} fit here: "
                     "fewer partitions, or a Range with another radix or a coarser resolution, need fewer"
                 )
 
@@ -118,7 +118,7 @@ class FieldIndexes:
             TypeError, ValueError: a value is of another type, or out of range.
         """
         if not isinstance(question, Question):
-            raise TypeError(f"{self.name}: a search has a question of fieldcrypt.search, as Equal((value,))")
+            raise TypeError(f"{self.name}: a search takes a question of fieldcrypt.search, such as Equal((value,))")
         best: Search | None = None
         nothing: NothingToTagError | None = None
         for how, each, companions in self._made:

@@ -267,7 +267,7 @@ def check_kind(
             f"{index}: of= takes what fieldcrypt.search declares: last(4), domain(), Prefixes(3, 8), Range(…), …"
         )
     if type(partitions) is not int or not 1 <= partitions <= _MAX_PARTITIONS:
-        raise ConfigurationError(f"{index}: the partitions are a number of 1 to {_MAX_PARTITIONS}")
+        raise ConfigurationError(f"{index}: the number of partitions is 1 to {_MAX_PARTITIONS}")
     if of is None:
         return
     if of.needs_leakage and not accept_leakage:

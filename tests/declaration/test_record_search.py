@@ -441,7 +441,7 @@ def test_a_question_that_no_index_answers_names_the_declaration_that_would() -> 
 @pytest.mark.parametrize("question", ["078-05-1120", None, Equal])
 def test_what_is_no_question_is_refused_without_being_shown(question: Any) -> None:
     """A value alone does not say what about it is asked."""
-    with pytest.raises(TypeError, match="has a question") as caught:
+    with pytest.raises(TypeError, match="takes a question") as caught:
         patients().search("ssn", question)
     assert "078" not in str(caught.value)
 

@@ -235,7 +235,7 @@ def test_an_item_that_cannot_be_judged_is_returned(bare: Any, table: EncryptedTa
         ({"index": IndexedBy("t", of=Suffixes(3, 3), prefix="D#", accept_leakage=True)}, "several levels are binary"),
         ({"index": IndexedBy("id", of=last(4), rotates=False)}, "items are found by whole values"),
         ({"index": ["t", IndexedBy("ssn", of=domain())]}, "cannot hold tags or a seal as well"),
-        ({"index": IndexedBy("t", partitions=51)}, "can need 102 tags, of at most 100"),
+        ({"index": IndexedBy("t", partitions=51)}, "can need 102 tags, and at most 100 fit"),
     ],
 )
 def test_a_declaration_that_cannot_be_kept_is_refused(encryptor: Encryptor, how: Any, reason: str) -> None:

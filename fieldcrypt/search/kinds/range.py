@@ -55,7 +55,7 @@ class Range:
         if type(self.radix) is not int or not 2 <= self.radix <= 256:
             raise ConfigurationError("the radix of a range is 2 to 256")
         if type(self.rows) is not int:
-            raise ConfigurationError("the rows of a range are a number of rows")
+            raise ConfigurationError("the rows of a range are a whole number")
         scale = scale_of(self.minimum, self.maximum, self.resolution)
         keys = scale.key(self.minimum), scale.key(self.maximum)
         if keys[0] > keys[1]:

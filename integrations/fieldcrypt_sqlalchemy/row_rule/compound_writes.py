@@ -103,7 +103,7 @@ class _Write:
         for name, value in written.items():
             if isinstance(value, ClauseElement):
                 raise self._compound.refused_error(
-                    f"{name} takes a plain value here, and no SQL expression, whose tag nobody can make"
+                    f"{name} takes a plain value here, and no SQL expression, because nobody can make its tag"
                 )
         made = values.get(self._companion)
         if isinstance(made, CompoundTag) and all(made.members[name] is value for name, value in written.items()):

@@ -101,7 +101,7 @@ def _plain(tagger: Any, other: Any) -> Any:
     if isinstance(other, (ClauseElement, operators.ColumnOperators)) or hasattr(other, "__clause_element__"):
         raise column_error(
             tagger,
-            "can be compared with plain values only, whose tags are computed before the database "
+            "can be compared with plain values only, because their tags are computed before the database "
             "has them: not with other columns, subqueries, parameters that are given later, or variables of a lambda",
         )
     return other
