@@ -238,7 +238,7 @@ class ProtectedRecord:
 
         Args:
             field: the path of a field with an index, or the companion of one of `indexes`.
-            question: one of `fieldcrypt.search`, with values of the field's type; of several members, `AllEqual`.
+            question: one of `fieldcrypt.search`, with values of the field's type; for several members, `AllEqual`.
             tenant: whose records to search; needed if tags are per tenant.
             index: by which companion, or index, if several could answer.
 

@@ -123,7 +123,7 @@ def count_of(type: Any) -> int | None:
 
 
 def form_of(value: Any) -> Any:
-    """Return the one form of all values that are equal to this one; of a member of an enumeration, its name.
+    """Return the one form of all values that are equal to this one; for a member of an enumeration, its name.
 
     Raises:
         TypeError, ValueError: it has none.

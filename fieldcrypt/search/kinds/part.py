@@ -131,12 +131,12 @@ class Part:
 
 
 def last(length: int) -> Part:
-    """Return the part that is the last characters of a text, after normalising; of a shorter text, all of it."""
+    """Return the part that is the last characters of a text, after normalising; for a shorter text, all of it."""
     return Part(f"last {length}", _Cut(length, EndsWith), 10**length)
 
 
 def first(length: int) -> Part:
-    """Return the part that is the first characters of a text, after normalising; of a shorter text, all of it."""
+    """Return the part that is the first characters of a text, after normalising; for a shorter text, all of it."""
     return Part(f"first {length}", _Cut(length, StartsWith), 10**length)
 
 

@@ -28,7 +28,7 @@ class Range:
     Attributes:
         minimum, maximum: the least and the greatest possible value, both included, of one type: int, float,
             Decimal, date or datetime. Times have an offset, and are compared as instants, or none of them has one.
-        resolution: the width of a leaf: a number of the type of the bounds, or a whole one; of dates in days and of
+        resolution: the width of a leaf: a number of the type of the bounds, or a whole one; for dates in days and for
             times in seconds, or a timedelta. Default: 1. Values of one leaf cannot be told apart by their tags.
         radix: how many nodes of a level have one parent, 2 to 256.
         rows: how many rows there will be, of one tenant where tags are per tenant. Levels with fewer than 64 of them

@@ -180,8 +180,8 @@ def _whole(resolution: Any) -> int:
 
 def _resolution_error() -> ConfigurationError:
     return ConfigurationError(
-        "the resolution of a range is more than 0: of numbers an integer, or of the type of the bounds; of dates whole "
-        "days, and of times seconds, or a timedelta of either"
+        "the resolution of a range is more than 0: for numbers an integer, or of the type of the bounds; for dates "
+        "whole days, and for times seconds, or a timedelta of either"
     )
 
 

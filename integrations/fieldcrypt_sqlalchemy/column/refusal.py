@@ -28,8 +28,8 @@ _COMPARED = (
     "Python. Nothing was sent"
 )
 _SEARCH = (
-    ". To search, compare the column alone, with plain values: ==, in_(…), and what else its indexes answer; of "
-    "tuples, or_(and_(…), …)"
+    ". To search, compare the column alone, with plain values: ==, in_(…), and what else its indexes answer; "
+    "instead of tuples, or_(and_(…), …)"
 )
 
 

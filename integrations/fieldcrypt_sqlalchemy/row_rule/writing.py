@@ -119,7 +119,7 @@ def _check_tags(columns: set[Any]) -> None:
 
 
 def _companions(column: Any) -> list[str]:
-    """Return the keys of the companions of a column; of most there are none."""
+    """Return the keys of the companions of a column; most have none."""
     return [each for index in getattr(getattr(column, "type", None), "indexes", ()) for each in index.companions]
 
 

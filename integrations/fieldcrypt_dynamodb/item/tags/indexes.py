@@ -21,7 +21,7 @@ class Companion(NamedTuple):
     """An attribute with tags.
 
     Attributes:
-        attribute: the one whose tags these are; of a compound, the name under which searches ask for it.
+        attribute: the one whose tags these are; for a compound, the name under which searches ask for it.
         how: the declaration of the index.
     """
 
@@ -128,7 +128,7 @@ class Indexes:
 
     @property
     def asked_by(self) -> set[str]:
-        """The names, beside those of attributes, by which searches ask."""
+        """The names, besides those of attributes, by which searches ask."""
         return {*self.members, *self.asked, *filter(self.is_level, self.companions)}
 
     def is_level(self, companion: str) -> bool:
