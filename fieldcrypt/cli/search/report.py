@@ -32,9 +32,13 @@ def print_leakage(leakages: Mapping[str, tuple[Leakage, int]], as_json: bool) ->
 def _told(column: ColumnLeak) -> tuple[str, ...]:
     largest = ", ".join(f"{count:,}" for count in column.largest)
     return (
-        column.name, f"{column.tags:,}", largest, f"{column.entropy:.1f}", _percent(column.right),
+        column.name,
+        f"{column.tags:,}",
+        largest,
+        f"{column.entropy:.1f}",
+        _percent(column.right),
         _percent(column.together),
-    )  # fmt: skip
+    )
 
 
 def _cost(cost: IndexCost, leakage: Leakage) -> tuple[str, ...]:

@@ -143,9 +143,8 @@ class Shape:
             inner = copy.get(name)
             if inner is None:
                 if not reading and name in copy and isinstance(child, RecordField):
-                    copy.update(
-                        dict.fromkeys(child.indexes.companions)
-                    )  # no tag of a previous value stays in the store
+                    # No tag of a previous value stays in the store.
+                    copy.update(dict.fromkeys(child.indexes.companions))
             elif isinstance(child, RecordField):
                 found.append(Found(child, copy, name, inner, elements))
             else:

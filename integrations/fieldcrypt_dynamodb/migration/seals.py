@@ -111,9 +111,9 @@ def _seal(item: MigratedItem, change: Change) -> None:
     seal = item.table.seal
     if seal is None:
         return
-    if change.failure is not None and not isinstance(
-        change.failure, UntaggedError
-    ):  # what cannot be read cannot be sealed, nor can the rest without it
+    # What cannot be read cannot be sealed, nor can the rest without it.
+    failure = change.failure
+    if failure is not None and not isinstance(failure, UntaggedError):
         change.values.clear()
         return
     if not change.values.keys().isdisjoint(seal.over) or _is_unsealed(item):

@@ -23,7 +23,7 @@ Convert = Callable[[Any], Any]
 Group = tuple[Convert, FieldIndexes]  # what turns values of the field into indexed ones, and the indexes
 
 _TYPES = {STRING: str, NUMBER: Decimal, BINARY: bytes}
-_PYTHON_TYPES = (date, datetime, int, Decimal)  # of users' own attributes, whatever DynamoDB stores for them
+_PYTHON_TYPES = (date, datetime, int, Decimal)  # the values of users' own attributes, whatever DynamoDB stores
 
 
 def index_groups(protection: Protection, how: Conversion, encryptor: Encryptor, name: str) -> list[Group]:

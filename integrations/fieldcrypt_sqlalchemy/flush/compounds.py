@@ -101,7 +101,7 @@ class CompoundTagging:
 
     def _stored(self, state: Any, name: str) -> Any:
         """Return the sealed form of a value of the row that the object has in plaintext."""
-        stored = state.committed_state.get(name)  # it was set to what it was
+        stored = state.committed_state.get(name)  # it was set to the value that it had
         if stored.__class__ is not Sealed:
             stored = noted_value(state, name)
         if stored is None:  # the value came from another object

@@ -25,7 +25,7 @@ class BoundRow:
 
     __slots__ = ("by_flush", "context", "key", "left", "parts", "tenant")
 
-    # It is the origin of those of its values, most of them, that have no tags and replace whatever there is.
+    # It is itself the origin of most of its values: those that have no tags, and replace whatever there is.
     tags: None = None
     replaces: None = None
 

@@ -12,7 +12,7 @@ from fieldcrypt_dynamodb.aio.steps import waiting
 
 __all__ = ["MOST_TAGS", "Companion", "Indexes", "Tagger", "tagger", "wire_tag"]
 
-MOST_TAGS = 100  # of one question, as they are the operands of an IN, or queries for one page of an index
+MOST_TAGS = 100  # of one question: each is an operand of IN, or a query for one page of an index
 
 Tagger = Callable[[Any, str | None, Mapping[str, str]], dict[str, Any]]
 
