@@ -12,15 +12,17 @@ from fieldcrypt import ConfigurationError, Encryptor
 from fieldcrypt.search import Prefixes, Suffixes, domain, last
 from fieldcrypt_dynamodb import (
     EncryptedTable,
+    Entity,
     IndexedBy,
     Protected,
     ProtectedAttributeError,
     ProtectedTable,
     Unreadable,
     ends_with,
+    of_entity,
 )
 from tests.dynamodb.patients import encryptor as encryptor
-from tests.dynamodb.searched import create_table, described
+from tests.dynamodb.searched import ATTRIBUTES, create_table, described
 from tests.support.dynamodb import DynamoDb, OnMoto
 
 ANN = {
@@ -151,6 +153,25 @@ class TestRefusals(OnMoto):
         ):
             with pytest.raises(ProtectedAttributeError, match=f"people.{name} is no attribute with tags of 'born'"):
                 operation(**how)
+
+    @pytest.mark.parametrize("name", ["born_range", "born_range_9"])
+    def test_a_level_that_no_entity_has_is_refused_where_none_is_named(
+        self, dynamodb: DynamoDb, encryptor: Encryptor, name: str
+    ) -> None:
+        """What an entity has under that name itself is asked for by naming that one."""
+        entities = {"person": Entity(ATTRIBUTES, key={"id": "P#*"}), "tool": Entity(key={"id": "T#*"})}
+        described = ProtectedTable("people", encryptor, key=["id"], entities=entities)
+        table = EncryptedTable(create_table(dynamodb, "born_range_4"), described)
+        saw = {"id": "T#1", name: "1990-04-01"}
+        table.put_item(Item=saw)
+        between = "1990-03-01", "1991-03-01"
+        for operation, how in (
+            (table.scan, {"FilterExpression": Attr(name).between(*between)}),
+            (table.query, {"IndexName": "by_born_range_4", "KeyConditionExpression": Key(name).between(*between)}),
+        ):
+            with pytest.raises(ProtectedAttributeError, match=rf"people.{name} is no attribute.*name the entity"):
+                operation(**how)
+        assert of_entity(table, "tool").scan(FilterExpression=Attr(name).between(*between))["Items"] == [saw]
 
     @pytest.mark.parametrize(
         "condition",

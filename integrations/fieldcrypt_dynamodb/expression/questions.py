@@ -86,11 +86,12 @@ class Questions:
         if path.root in table.own:
             return Met(Meaning.OWN, path.root)
         met = table.shape.met(path.steps)
-        found = table.indexes.named_like(path.root) if met.meaning in _PLAIN else None
-        if found is not None and path.root not in table.binding_attributes:
+        found = table.named_like(path.root) if met.meaning in _PLAIN else None
+        if found is not None:
+            named = "; name the entity that is meant, of_entity(table, …)" if table.is_any else ""
             raise ProtectedAttributeError(
                 f"{table.name}.{path.root} is no attribute with tags of {found.attribute!r}: filters ask for "
-                f"{found.attribute!r}, and key conditions for {' or '.join(found.how.companions)}",
+                f"{found.attribute!r}, and key conditions for {' or '.join(found.how.companions)}{named}",
                 field=table.field_name(found.attribute),
             )
         return met

@@ -17,7 +17,7 @@ from fieldcrypt_dynamodb.item.forms import PYTHON
 from fieldcrypt_dynamodb.item.nested.declared import declared_path, declared_shape, with_path
 from fieldcrypt_dynamodb.item.nested.shape import Shape
 from fieldcrypt_dynamodb.item.plaintext import to_value
-from fieldcrypt_dynamodb.item.tags.indexes import Indexes
+from fieldcrypt_dynamodb.item.tags.indexes import Companion, Indexes
 from fieldcrypt_dynamodb.item.values import check_type
 
 __all__ = ["ItemSeal", "LegacyItemReader", "Protected", "TableDescription"]
@@ -251,6 +251,10 @@ class TableDescription:
     def is_filled(self, name: str) -> bool:
         """Return True if items have tags or a seal under a name, and not only searches."""
         return name in self.indexes.companions or name in self._seal_attributes
+
+    def named_like(self, name: str) -> Companion | None:
+        """Return the index of several levels of which a name looks to be one, but is not; None if there is none."""
+        return None if name in self.binding_attributes else self.indexes.named_like(name)
 
     @property
     def key_tags(self) -> dict[str, str]:

@@ -12,6 +12,7 @@ from fieldcrypt_dynamodb.item.description import TableDescription
 from fieldcrypt_dynamodb.item.entities.entity import Entity, KeyForm, checked_entities
 from fieldcrypt_dynamodb.item.entities.guard import Guard
 from fieldcrypt_dynamodb.item.forms import Form
+from fieldcrypt_dynamodb.item.tags.indexes import Companion
 
 __all__ = ["AnyEntity", "Entities", "EntityDescription"]
 
@@ -88,6 +89,12 @@ class AnyEntity(TableDescription):
         """The attributes that fieldcrypt fills, but for those in which other entities can have values of their own."""
         shared: frozenset[str] = self.guard.shared
         return self._all("own") - shared
+
+    def named_like(self, name: str) -> Companion | None:
+        """Return such an index of any entity, unless another one has tags or a key under the name."""
+        if name in self.guard.shared or name in self.binding_attributes:
+            return None
+        return next(filter(None, (each.named_like(name) for each in self._each)), None)
 
     @property
     def binding_attributes(self) -> frozenset[str]:
