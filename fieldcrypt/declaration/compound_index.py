@@ -29,8 +29,8 @@ class CompoundIndex:
 
     Attributes:
         companion: the name of the column, attribute or member that holds the tags.
-        of: two or more members, protected or not, in an order that must not change; each with None, a normaliser, or a
-            `Part` (`fieldcrypt.search`).
+        of: two or more members, at least one of them protected, in an order that must not change; each with
+            None, a normaliser, or a `Part` (`fieldcrypt.search`).
         name, tag_size, per_tenant, accept_default_key, partitions, accept_leakage, prefix, rotates,
             accept_low_cardinality: see `IndexedBy`.
 
@@ -111,7 +111,7 @@ def checked_compounds(indexes: Any) -> tuple[CompoundIndex, ...]:
 
 
 def check_compounds(record: str, fields: Mapping[str, Sequence[IndexedBy]], compounds: Sequence[CompoundIndex]) -> None:
-    """Refuse short or partitioned tags, of compounds or of their members, that hide nothing beside each other.
+    """Refuse compounds that hide nothing: of plain members alone, or with short or partitioned tags beside others.
 
     Whole tags in partitions are enough to undo those of a compound (see `check_together`).
 
@@ -121,9 +121,15 @@ def check_compounds(record: str, fields: Mapping[str, Sequence[IndexedBy]], comp
         compounds: of the record.
 
     Raises:
-        ConfigurationError: some hide nothing: beside them are whole tags of the same values, or of more of them.
+        ConfigurationError: some hide nothing: no member is protected, or beside them are whole tags of the same values,
+            or of more of them.
     """
     for compound in compounds:
+        if fields.keys().isdisjoint(compound.of):
+            raise ConfigurationError(
+                f"{record}.{compound.companion}: at least one of its members has to be protected, or its tags would "
+                "hide nothing"
+            )
         if compound.hides:
             _check_hiding(record, compound, fields, compounds)
             continue

@@ -403,6 +403,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         "cannot hold the tags of two",
     ),
     "a protected member": ({"indexes": [CompoundIndex("born", of={"name": None, "ward": None})]}, "something else"),
+    "of plain members": ({"indexes": [CompoundIndex("a_tag", of={"ward": None, "id": None})]}, "has to be protected"),
     "of tags": ({"indexes": [CompoundIndex("a_tag", of={"name_tag": None, "born": None})]}, "is of tags"),
     "of a seal": (
         {"indexes": [CompoundIndex("a_tag", of={"seal": None, "born": None})], "seal": RecordSeal("seal", ("ward",))},

@@ -133,7 +133,8 @@ class TestUpdates(OnMoto):
 @pytest.mark.parametrize(
     ("index", "reason"),
     [
-        (CompoundIndex("who_tag", of={"ward": None, "floor": None}), "has to be a protected attribute at the top"),
+        (CompoundIndex("who_tag", of={"ward": None, "floor": None}), "one of its members has to be protected"),
+        (CompoundIndex("who_tag", of={"ward": None, "home.zip": None}), r"'home\.zip' is nested"),
         (CompoundIndex("surname", of={"surname": None, "ward": None}), "cannot hold tags or a seal as well"),
         (CompoundIndex("surname_tag", of={"surname": None, "ward": None}), "cannot hold the tags of two indexes"),
         (CompoundIndex("who", prefix="W#", of={"surname": None, "ward": None}), "searches need another name"),

@@ -174,6 +174,11 @@ class TestRefusals(OnMoto):
                 [CompoundIndex("p", of={"name": None, "p": None})],
                 "Patient.p holds tags",
             ),
+            (
+                lambda: {"name": UnicodeAttribute(null=True), "p": TAG()},
+                [CompoundIndex("p", of={"name": None, "id": None})],
+                "has to be protected",
+            ),
             (lambda: {"name": _name()}, ["p"], r"indexes=\[CompoundIndex"),
         ],
     )

@@ -210,7 +210,7 @@ class TableDescription:
         self.indexes = Indexes(self.name)
         for attribute, protection in self.attributes.items():
             self._add(attribute, protection)
-        types = {name: each.type for name, each in self.attributes.items() if len(self.paths[name].steps) == 1}
+        types = {name: each.type for name, each in self.attributes.items()}
         self.indexes.add_compounds(indexes, types, self.encryptor, self.fields_name, bound=self.bound)
 
     def _add(self, attribute: str, protection: Protection) -> None:

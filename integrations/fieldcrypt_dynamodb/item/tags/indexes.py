@@ -78,21 +78,17 @@ class Indexes:
 
         Args:
             declared: each a CompoundIndex.
-            types: of the protected attributes at the top; others are texts.
+            types: of the protected attributes; others are texts.
             encryptor, record: as for `CompoundIndex.indexes`.
             bound: as for `add`.
 
         Raises:
-            ConfigurationError: as for `add`; or a member is none.
+            ConfigurationError: as for `add`; or one is no CompoundIndex, or hides nothing.
         """
         fields = {name: self.of[name].declared if name in self.of else () for name in types}
         for each in declared:
             if not isinstance(each, CompoundIndex):
                 raise ConfigurationError(f"{self._table}: indexes=[CompoundIndex(…)], not a {type(each).__name__}")
-            if types.keys().isdisjoint(each.of):
-                raise ConfigurationError(
-                    f"{self._table}.{each.companion}: one of its members has to be a protected attribute at the top"
-                )
             name, of = self._asked_by(each), {**dict.fromkeys(each.of, str), **types}
             indexes = each.indexes(encryptor, record, of, waiting)
             self.members[name] = tuple(each.of)
