@@ -154,3 +154,15 @@ def test_a_contradictory_declaration_is_refused(encryptor: Encryptor, index: Any
     attributes: dict[str, Any] = {"surname": Protected(str, index="surname_tag"), "home.zip": str}
     with pytest.raises(ConfigurationError, match=reason):
         ProtectedTable("people", encryptor, key=["id"], attributes=attributes, indexes=[index])
+
+
+def test_a_member_that_no_item_may_have_is_refused(encryptor: Encryptor) -> None:
+    """Where plain attributes are declared: keys and the tenant are known."""
+    index = CompoundIndex("who_tag", of={"surname": None, "id": None, "clinic": None, "ward": None})
+    how: dict[str, Any] = {"key": ["id"], "tenant": "clinic", "attributes": {"surname": str}, "indexes": [index]}
+    with pytest.raises(ConfigurationError, match="its member 'ward' is not declared"):
+        ProtectedTable("people", encryptor, plain={"floor"}, **how)
+    ProtectedTable("people", encryptor, plain={"ward"}, **how)
+    entity = Entity({"surname": str}, key={"id": "P#*"}, tenant="clinic", plain={"floor"}, indexes=[index])
+    with pytest.raises(ConfigurationError, match="its member 'ward' is not declared"):
+        ProtectedTable("app", encryptor, key=["id"], entities={"person": entity})

@@ -7,8 +7,9 @@ from typing import Any
 
 from fieldcrypt import ConfigurationError, Encryptor
 from fieldcrypt.spi import DEFAULT_TAG_SIZE
+from fieldcrypt_dynamodb.item.nested.met import Meaning
 
-__all__ = ["check_arguments", "check_description"]
+__all__ = ["check_arguments", "check_description", "check_members"]
 
 
 def check_arguments(table: Any, encryptor: Any, key: Any, attributes: Any, fields: Any) -> None:
@@ -71,11 +72,28 @@ def check_description(table: Any) -> None:
                 raise ConfigurationError(
                     f"a seal covers attributes at the top: of {name} the first part, with all in it"
                 )
-    _check_members(table, set(own))
+    _check_whole_members(table, set(own))
     _check_key_tags(table)
 
 
-def _check_members(table: Any, own: set[str]) -> None:
+def check_members(table: Any) -> None:
+    """Refuse a compound of what no item may have: it would never have a tag.
+
+    Args:
+        table: a `TableDescription`, with its shape.
+
+    Raises:
+        ConfigurationError: `plain` is given, and a member is neither protected nor in it.
+    """
+    for compound, members in table.indexes.members.items():
+        for member in members:
+            if table.shape.met((member,)).meaning is Meaning.UNKNOWN:
+                raise ConfigurationError(
+                    f"{table.name}.{compound}: its member {member!r} is not declared, neither protected nor plain={{…}}"
+                )
+
+
+def _check_whole_members(table: Any, own: set[str]) -> None:
     """Refuse a compound of what no item has at its top as a value of its own: it would never have a tag."""
     inner = {name for name, path in table.paths.items() if len(path.steps) > 1}
     for compound, members in table.indexes.members.items():

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from fieldcrypt import CompoundIndex, ConfigurationError, Encryptor, Field, Protection
 from fieldcrypt.spi import Accepted, FieldIndexes, MixedField, declare_table
 from fieldcrypt_dynamodb.aio.steps import waiting
-from fieldcrypt_dynamodb.item.checks import check_arguments, check_description
+from fieldcrypt_dynamodb.item.checks import check_arguments, check_description, check_members
 from fieldcrypt_dynamodb.item.forms import PYTHON
 from fieldcrypt_dynamodb.item.nested.declared import declared_path, declared_shape, with_path
 from fieldcrypt_dynamodb.item.nested.shape import Shape
@@ -161,6 +161,7 @@ class TableDescription:
             return
         check_description(self)
         self._add_shape(plain)
+        check_members(self)
         self._declare_name(has_tenants=tenant is not None, same_place=same_place, chosen=fields is not None)
 
     def _declare_name(self, **how: bool) -> None:
