@@ -131,7 +131,16 @@ class TestRefusals(OnMoto):
             (Key("height").gt(1), "no index has in its key$"),
             (Key("born_range_0").gt(ANN["born"]), "more than 50 terms at this level"),
             (Key("name_prefix_4").begins_with("me"), "no index that answers startswith of such a text"),
-            (Key("name_prefix_4").eq("meye"), "conditions ask for 'name'"),
+            (
+                Key("name_prefix_4").eq("meye"),
+                "ask for 'name', by its value, or for this level by its name: startswith of",
+            ),
+            (
+                Key("born_range_4").eq(ANN["born"]),
+                "ask for 'born', by its value, or for this level by its name: between,",
+            ),
+            (Key("ssn_last4").between("1", "2"), "compare it with the part: by =, and filters by <> and IN as well"),
+            (Key("ssn_tag").between("1", "2"), "conditions ask for 'ssn', by its value$"),
             (Key("email").begins_with("ann"), r'IndexedBy\("…", of=Prefixes'),
         ],
     )
@@ -141,6 +150,18 @@ class TestRefusals(OnMoto):
         """In words that say what would."""
         with pytest.raises((ProtectedAttributeError, ValueError), match=reason):
             table.query(IndexName="by_email_domain", KeyConditionExpression=condition)
+
+    def test_tags_beside_other_texts_are_asked_for_by_the_name_of_their_index(
+        self, dynamodb: DynamoDb, encryptor: Encryptor
+    ) -> None:
+        """And not by the value of the attribute that they are a part of."""
+        index = IndexedBy("GSI1PK", name="domain", prefix="AT#", of=domain())
+        described = ProtectedTable("people", encryptor, key=["id"], attributes={"email": Protected(str, index=index)})
+        table = EncryptedTable(create_table(dynamodb, "other"), described)
+        with pytest.raises(
+            ProtectedAttributeError, match="filled by fieldcrypt: conditions ask for 'domain' in its place"
+        ):
+            table.scan(FilterExpression=Attr("GSI1PK").eq("example.org"))
 
     @pytest.mark.parametrize("name", ["born_range", "born_range_9"])
     def test_a_level_that_there_is_not_is_refused(self, table: EncryptedTable, name: str) -> None:

@@ -150,12 +150,19 @@ class _Rewriting:
 
     def _asked_instead(self, own: str) -> str:
         """Return what a condition asks for in place of what fieldcrypt fills."""
-        if own in self._table.indexes.members:
-            return f"conditions compare it, by =, with a map of {', '.join(self._table.indexes.members[own])}"
-        if own in self._table.indexes.asked:
-            return "conditions compare it, by =, <> and IN, with the part"
-        found = self._table.indexes.companions.get(own)
-        return f"conditions ask for {found.attribute!r}, by its value" if found else "conditions cannot ask for it"
+        indexes = self._table.indexes
+        if own in indexes.members:
+            return f"conditions compare it, by =, with a map of {', '.join(indexes.members[own])}"
+        if own in indexes.asked:
+            return "conditions compare it with the part: by =, and filters by <> and IN as well"
+        found = indexes.companions.get(own)
+        if found is None:
+            return "conditions cannot ask for it"
+        part = next((name for name, each in indexes.asked.items() if each is found), None)
+        if part is not None or found.attribute in indexes.members:
+            return f"conditions ask for {part or found.attribute!r} in its place"
+        level = f", or for this level by its name: {found.how.answers}" if indexes.is_level(own) else ""
+        return f"conditions ask for {found.attribute!r}, by its value{level}"
 
     def refusal_error(self, leaf: Node, met: Met[Shape]) -> ProtectedAttributeError:
         """Return why a condition is refused."""
