@@ -10,7 +10,6 @@ import pytest
 from sqlalchemy import (
     Connection,
     Engine,
-    ForeignKey,
     MetaData,
     String,
     TypeDecorator,
@@ -29,15 +28,8 @@ from sqlalchemy.orm.exc import StaleDataError
 from fieldcrypt import DecryptionError
 from fieldcrypt_sqlalchemy import Encrypted, ProtectedColumnError, Sealed, encrypted, opened, seal
 from fieldcrypt_sqlalchemy.flush.flush import Sealing
-from tests.sqlalchemy.ward import ENCRYPTOR, TABLE, Patient, Person, Visit, Ward, new, upsert
+from tests.sqlalchemy.ward import ENCRYPTOR, TABLE, Nurse, Patient, Person, Visit, Ward, new, upsert
 from tests.sqlalchemy.ward import ward as ward
-
-
-class Nurse(Person):
-    __tablename__ = "nurses"
-    id: Mapped[str] = mapped_column(ForeignKey("people.id"), primary_key=True)
-    salary: Mapped[str | None] = mapped_column(Encrypted(String))
-    __mapper_args__ = {"polymorphic_identity": "nurse"}  # noqa: RUF012
 
 
 class TestOtherNames:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, String, event, select
+from sqlalchemy import Engine, ForeignKey, String, event, select
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
@@ -45,6 +45,13 @@ class Person(Base):
     clinic: Mapped[str] = mapped_column(String(40))
     kind: Mapped[str] = mapped_column(String(10))
     __mapper_args__ = {"polymorphic_on": "kind", "polymorphic_identity": "person"}  # noqa: RUF012
+
+
+class Nurse(Person):
+    __tablename__ = "nurses"
+    id: Mapped[str] = mapped_column(ForeignKey("people.id"), primary_key=True)
+    salary: Mapped[str | None] = mapped_column(Encrypted(String))
+    __mapper_args__ = {"polymorphic_identity": "nurse"}  # noqa: RUF012
 
 
 class Visit(Base):
