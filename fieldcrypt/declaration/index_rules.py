@@ -83,6 +83,9 @@ def advice(question: Question) -> str:
         cut = question.part.partition(" ")
         declared = f"{cut[0]}({cut[2]})" if cut[0] in ("first", "last", "domain", "year", "month") else "Part(…)"
         return f'the part {question.part}: IndexedBy("…", of={declared}) would'
+    if isinstance(question, StartsWith | EndsWith) and not question.text:
+        which = "startswith" if isinstance(question, StartsWith) else "endswith"
+        return f"{which} of an empty text, and needs none: it is true of every text. Ask for all that have a value"
     return _ADVICE[type(question)]
 
 

@@ -338,7 +338,8 @@ class TestRefusals:
         [
             (lambda p: p.ssn.startswith("078"), ProtectedColumnError, r"people\.ssn .* answers startswith.*Prefixes"),
             (lambda p: p.surname.startswith("m"), ProtectedColumnError, "Prefixes"),
-            (lambda p: p.surname.startswith(""), ProtectedColumnError, "Prefixes"),
+            (lambda p: p.surname.startswith(""), ProtectedColumnError, "startswith of an empty text, and needs none"),
+            (lambda p: p.ssn.endswith(""), ProtectedColumnError, "endswith of an empty text, and needs none"),
             (lambda p: p.ssn < "1", ProtectedColumnError, r"people\.ssn .*Range"),
             (lambda p: p.born == BORN, ProtectedColumnError, r"people\.born has no index that answers =="),
             (lambda p: p.ssn.part("domain") == "x", ProtectedColumnError, r"domain\(\)"),
