@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import pickle
+from datetime import date
 from typing import Any
 
 import pytest
 from sqlalchemy import (
     Column,
+    Date,
     Engine,
+    Index,
     Integer,
     MetaData,
     String,
     Table,
+    UniqueConstraint,
     bindparam,
     insert,
     select,
@@ -21,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from fieldcrypt import ConfigurationError, Encryptor, Protection, row_context
-from fieldcrypt.search import Prefixes, domain
+from fieldcrypt.search import Prefixes, Range, Suffixes, domain
 from fieldcrypt_sqlalchemy import BlindIndexTag, Encrypted, IndexedBy, blind_index, encrypted
 from tests.conftest import Database
 from tests.support.encryptors import new_encryptor
@@ -144,6 +148,57 @@ def test_what_is_not_one_tag_a_value_is_not_unique(how: IndexedBy) -> None:
 
     with pytest.raises(ConfigurationError, match="'tag' cannot be unique"):
         Patient()
+
+
+@pytest.mark.parametrize("how", ["unique=True", "UniqueConstraint", "Index"])
+@pytest.mark.parametrize(
+    ("type_", "of"),
+    [
+        (String, Prefixes(3, 3)),
+        (String, Suffixes(3, 3)),
+        (Date, Range(date(1900, 1, 1), date(2100, 1, 1), radix=16, rows=20_000)),
+    ],
+)
+def test_a_level_is_not_unique(type_: Any, of: Any, how: str) -> None:
+    """It would refuse a second name that begins alike, and a second birthday of the same years."""
+    index = IndexedBy("tag", of=of, accept_leakage=True)
+    *others, companion = index.companions
+
+    class Base(DeclarativeBase):
+        pass
+
+    model = {
+        "__tablename__": "patients",
+        "id": mapped_column(String(10), primary_key=True),
+        "clinic": mapped_column(String(10)),
+        "value": mapped_column(Encrypted(type_, index=index)),
+        **{name: blind_index() for name in others},
+        companion: blind_index(unique=how == "unique=True"),
+        "__table_args__": {
+            "unique=True": (),
+            "UniqueConstraint": (UniqueConstraint("clinic", companion),),
+            "Index": (Index("at_most_one", companion, unique=True),),
+        }[how],
+    }
+    patient = encrypted(Encryptor(), row="id")(type("Patient", (Base,), model))
+    with pytest.raises(ConfigurationError, match=rf"'{companion}' cannot be unique.*without of= unique"):
+        patient()
+
+
+def test_whole_tags_of_a_part_may_be_unique() -> None:
+    """One customer for each domain, say."""
+
+    class Base(DeclarativeBase):
+        pass
+
+    @encrypted(Encryptor(), row="id")
+    class Customer(Base):
+        __tablename__ = "customers"
+        id: Mapped[str] = mapped_column(String(10), primary_key=True)
+        mail: Mapped[str | None] = mapped_column(Encrypted(String, index=IndexedBy("mail_domain", of=domain())))
+        mail_domain: Mapped[bytes | None] = blind_index(unique=True)
+
+    Customer()
 
 
 def test_a_type_from_before_arrays_is_unpickled() -> None:

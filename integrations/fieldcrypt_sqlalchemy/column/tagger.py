@@ -88,6 +88,12 @@ class Companions:
                 f"{name!r} cannot be unique with tags shorter than 16 bytes or partitions, nor as an array: other "
                 "values have the same, or equal ones have others"
             )
+        if how.of is not None and how.of.needs_leakage and _is_unique(found):
+            raise ConfigurationError(
+                f"{name!r} cannot be unique: it is a level of {type(how.of).__name__}, where different values share a "
+                'tag. To keep values unique, make the companion of an index without of= unique, IndexedBy("…"), or '
+                "that of a CompoundIndex"
+            )
         return found  # type: ignore[no-any-return]
 
     def missing_error(self, table: Any, name: str, instead: str) -> ConfigurationError:
