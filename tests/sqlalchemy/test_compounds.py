@@ -354,6 +354,32 @@ class TestCompounds:
             with pytest.raises(ProtectedColumnError, match="Without born"):
                 session.execute(update(Person).values(surname=changed["surname"]))
 
+    @pytest.mark.parametrize("per_tenant", [False, True])
+    def test_a_sealed_value_brings_members_that_are_its_key_and_tenant(self, engine: Engine, per_tenant: bool) -> None:
+        """They are conditions of the statement, so the row has them."""
+        how = CompoundIndex("who_tag", of={"id": None, "clinic": None, "surname": None}, per_tenant=per_tenant)
+        clinic = Clinic(engine, indexes=(how,), who_tag=blind_index())
+        made = how.indexes(clinic.encryptor, "patients", {"id": str, "clinic": str, "surname": str})
+        tag = made.tags({"id": "1", "clinic": "a", "surname": "Mayr"}, tenant="a")["who_tag"]
+        mayr, of_another, of_b = (clinic.sealed(**each) for each in (
+            {"surname": "Mayr"}, {"id": "2", "surname": "Ott"}, {"clinic": "b", "surname": "Uhl"}
+        ))  # fmt: skip
+        with Session(engine) as session:
+            session.execute(update(clinic.patient).values(surname=mayr["surname"]))
+            assert session.scalars(select(clinic.patient.who_tag)).one() == tag
+            for other in (of_another, of_b):
+                session.execute(update(clinic.patient).values(surname=other["surname"]))
+            session.connection().execute(
+                update(clinic.table), [{"surname": each["surname"]} for each in (mayr, of_another, of_b)]
+            )
+            session.expire_all()
+            patient = session.scalars(select(clinic.patient)).one()
+            assert (patient.surname, patient.who_tag) == ("Mayr", tag)
+            session.execute(update(clinic.patient).values(surname=of_b["surname"], note=of_b["note"], clinic="b"))
+            session.expire_all()
+            moved = made.tags({"id": "1", "clinic": "b", "surname": "Uhl"}, tenant="b")["who_tag"]
+            assert session.scalars(select(clinic.patient.who_tag)).one() == moved
+
     def test_an_async_session_loads_the_members_that_it_needs(self, database: Database) -> None:
         """With the flush, as it loads what it seals again."""
 

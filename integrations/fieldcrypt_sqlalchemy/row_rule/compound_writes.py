@@ -122,11 +122,19 @@ class _Write:
         if lacking := self._lacking(row, written):
             rests.append(CompoundTag(None, row, lacking, dict.fromkeys(lacking)))
             return None
-        if len(written) < len(self._keys) and all(value is not None for value in plain.values()):
+        plain = self._of_row(row) | plain
+        if len(plain) < len(self._keys) and all(value is not None for value in plain.values()):
             raise self._compound.refused_error(
-                f"set all of them, or change the object. Without {self._unwritten(written)}, the tag would be wrong"
+                f"set all of them, or change the object. Without {self._unwritten(plain)}, the tag would be wrong"
             )
         return self._compound.tag(plain, row)
+
+    def _of_row(self, row: BoundRow | None) -> Row:
+        """Return the members that the row's key and tenant are, which are conditions where they are not written."""
+        if row is None:
+            return {}
+        parts = dict(zip(row.key.columns_in(self._compound.companion.table), row.parts, strict=True))
+        return {name: parts[column] for name, column in self._compound.columns.items() if column in parts}
 
     def _lacking(self, row: BoundRow | None, written: Row) -> dict[str, Any]:
         """Return the members that an object's class lacks, because it shares the table with the class that has them."""
