@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, composite, load_only, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, composite, load_only, mapped_column, relationship
 from sqlalchemy.orm.exc import StaleDataError
 
 from fieldcrypt import ConfigurationError, Encryptor, row_context
@@ -379,6 +379,70 @@ class TestCompounds:
             session.expire_all()
             moved = made.tags({"id": "1", "clinic": "b", "surname": "Uhl"}, tenant="b")["who_tag"]
             assert session.scalars(select(clinic.patient.who_tag)).one() == moved
+
+    def test_an_object_of_a_base_class_that_writes_a_member_alone_is_refused_with_the_reason(
+        self, database: Database
+    ) -> None:
+        """It is an object that is changed, so that "change the object" alone would not help."""
+
+        class Base(DeclarativeBase):
+            pass
+
+        encryptor = new_encryptor()
+
+        @encrypted(encryptor, row="id")
+        class Person(Base):
+            __tablename__ = "people"
+            id: Mapped[str] = mapped_column(String(10), primary_key=True)
+            kind: Mapped[str] = mapped_column(String(10))
+            born: Mapped[date | None]
+            __mapper_args__: Any = {"polymorphic_on": kind, "polymorphic_identity": "person"}  # noqa: RUF012
+
+        @encrypted(encryptor, row="id", indexes=[WHO])
+        class Patient(Person):
+            surname: Mapped[str | None] = mapped_column(Encrypted(String))
+            who_tag: Mapped[bytes | None] = blind_index()
+            __mapper_args__: Any = {"polymorphic_identity": "patient"}  # noqa: RUF012
+
+        engine = database("sqlite")
+        Base.metadata.create_all(engine)
+        with Session(engine) as session:
+            person = Person(id="1", born=BORN)
+            session.add_all([person, Patient(id="2", born=BORN, surname="Meyer")])
+            session.commit()
+            person.born = OTHER_DAY
+            with pytest.raises(ProtectedColumnError, match=r"Without surname.* its class is not the one"):
+                session.flush()
+
+    def test_a_relationship_that_writes_a_member_afterwards_is_refused_with_the_reason(
+        self, database: Database
+    ) -> None:
+        """It is the flush that breaks the rule, and no statement of the application's."""
+
+        class Base(DeclarativeBase):
+            pass
+
+        class Ward(Base):
+            __tablename__ = "wards"
+            id: Mapped[str] = mapped_column(String(10), primary_key=True)
+
+        how = CompoundIndex("who_tag", of={"surname": None, "ward_id": None})
+
+        @encrypted(new_encryptor(), row="id", indexes=[how])
+        class Patient(Base):
+            __tablename__ = "patients"
+            id: Mapped[str] = mapped_column(String(10), primary_key=True)
+            surname: Mapped[str | None] = mapped_column(Encrypted(String))
+            ward_id: Mapped[str | None] = mapped_column(String(10), ForeignKey("wards.id"))
+            ward: Mapped[Ward | None] = relationship(post_update=True)
+            who_tag: Mapped[bytes | None] = blind_index()
+
+        engine = database("sqlite")
+        Base.metadata.create_all(engine)
+        with Session(engine) as session:
+            session.add(Patient(id="1", surname="Meyer", ward=Ward(id="7")))
+            with pytest.raises(ProtectedColumnError, match=r"Without surname.* take post_update away"):
+                session.flush()
 
     def test_an_async_session_loads_the_members_that_it_needs(self, database: Database) -> None:
         """With the flush, as it loads what it seals again."""

@@ -125,7 +125,9 @@ class _Write:
         plain = self._of_row(row) | plain
         if len(plain) < len(self._keys) and all(value is not None for value in plain.values()):
             raise self._compound.refused_error(
-                f"set all of them, or change the object. Without {self._unwritten(plain)}, the tag would be wrong"
+                f"set all of them, or change the object. Without {self._unwritten(plain)}, the tag would be wrong. If "
+                "this was a change of an object, its class is not the one that has the index, or a relationship has "
+                "post_update=True: declare the index, and all members, on that class, or take post_update away"
             )
         return self._compound.tag(plain, row)
 
