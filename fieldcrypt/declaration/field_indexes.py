@@ -105,6 +105,17 @@ class FieldIndexes:
                 stored.update(zip(companions, tags if how.prefix is None else map(how.stored, tags), strict=True))
         return stored
 
+    def unsettled_until(self, tenant: str | None) -> float | None:
+        """Return until when rows may be tagged under an index key that another one follows, in seconds since 1970.
+
+        None if they are not.
+
+        Raises:
+            KeyProviderError, KeyStoreError, ConfigurationError: as for `BlindIndex.tags`.
+        """
+        found = (index.unsettled_until(tenant) for _, index in self.indexes)
+        return max((at for at in found if at is not None), default=None)
+
     def search(self, question: Question, index: str | None = None) -> Search:
         """Return how a question is answered. No key is needed for it.
 

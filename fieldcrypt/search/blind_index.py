@@ -161,6 +161,14 @@ class BlindIndex(Generic[T]):
         """Return `tag`, as the only one."""
         return (self.tag(value, tenant=tenant),)
 
+    def unsettled_until(self, tenant: str | None) -> float | None:
+        """Return until when rows of a tenant may be tagged under an index key that another one follows, or None.
+
+        Raises:
+            As `tags`.
+        """
+        return self._macs.unsettled_until(tenant)
+
     def ask(self, question: Question) -> Answer | None:
         """Return how this index answers a question; None if it is not one for equality.
 

@@ -109,6 +109,16 @@ class IndexMacs:
             prepared = self._prepare(owner, lease, keyring.policy.max_cached_keys)
         return prepared[1]
 
+    def unsettled_until(self, tenant: str | None) -> float | None:
+        """Return until when a process may tag under a key that another one follows; None if it stays as it is.
+
+        Raises:
+            As `BlindIndex.tags`.
+        """
+        if not self._rotates:
+            return None
+        return self._encryptor._configured().index_keys.unsettled_until(tenant if self._per_tenant else None)
+
     def forget(self) -> None:
         """Drop all that was prepared, so that the next value asks the keyring again."""
         self._prepared.clear()

@@ -137,6 +137,14 @@ class TermIndex:
             refused = located(error, field=self.name, tenant=tenant)
         raise refused
 
+    def unsettled_until(self, tenant: str | None) -> float | None:
+        """Return until when rows of a tenant may be tagged under an index key that another one follows, or None.
+
+        Raises:
+            As `BlindIndex.tags`.
+        """
+        return self._macs.unsettled_until(tenant)
+
     def ask(self, question: Question, level: int | None = None) -> Answer | None:
         """Return how this index answers a question; None if it does not. No key is needed for it.
 

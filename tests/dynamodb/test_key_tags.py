@@ -257,6 +257,8 @@ def test_an_item_is_found_after_index_keys_were_rotated(plain: Any, clock: Clock
     table = EncryptedTable(plain, ProtectedTable("app-prod", encryptor, key=("PK", "SK"), attributes=users()))
     table.put_item(Item=ITEM)
     encryptor.data_keys.rotate(None, Purpose.BLIND_INDEX)
+    assert encryptor.blind_index("users.email", str).unsettled_until(None) is not None
+    assert encryptor.blind_index("users.email", str, rotates=False).unsettled_until(None) is None
     clock.advance(2 * settling_time(policy).total_seconds())
     assert table.get_item(Key=KEY)["Item"] == ITEM
     table.put_item(Item={**ITEM, "name": "Countess"})

@@ -98,11 +98,17 @@ class TestReencryption(OnMoto):
         migration(dynamodb, table).backfill()
         before = [raw(dynamodb, TABLE, key(n)) for n in range(3)]
         encryptor.data_keys.rotate(purpose=Purpose.BLIND_INDEX)
+        early = migration(dynamodb, table, name="too early")
+        (remark,) = early.plan().remarks
+        assert "processes may tag under the one before it until" in remark
+        report = early.backfill()
+        assert (report.changed, report.complete, report.remarks) == (0, True, (remark,))
         later(monkeypatch, 2 * 86_400)
         encryptor.configure(encryptor.provider, encryptor.store, policy=encryptor.policy)  # and forgets what it knew
         job = migration(dynamodb, table, name="tags")
         assert job.plan().stale_tags == {f"{TABLE}.email": 3}
-        assert job.backfill().changed == 3
+        report = job.backfill()
+        assert (report.changed, report.remarks) == (3, ())
         for old, new in zip(before, [raw(dynamodb, TABLE, key(n)) for n in range(3)], strict=True):
             assert old["email_tag"] != new["email_tag"]
             assert old["email"] == new["email"]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 
 import pytest
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from fieldcrypt import CompoundIndex, ConfigurationError, IndexedBy, KeyShreddedError, Purpose, _system
+from fieldcrypt.keys.index.choice import settling_time
 from fieldcrypt.search import Prefixes, Range, first
 from fieldcrypt.spi import EndsWith, Equal, StartsWith
 from fieldcrypt_sqlalchemy.migration import Migration
@@ -212,6 +214,30 @@ class TestChange:
         kept = [(n, name) for n, tags in after.items() for name, tag in tags.items() if tag == before[n][name]]
         assert kept == []
         assert migration.verify().wrong == 0
+
+    def test_a_backfill_that_comes_before_all_processes_tag_under_the_new_key_says_so(
+        self, database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Rows that others tag under the old key meanwhile would be lost once that is retired: refused until then."""
+        engine, encryptor = database("sqlite"), keys()
+        patient = model(encryptor, born=None)
+        fill(engine, patient)
+        now, passed = _system.wall_clock(), 0.0
+        monkeypatch.setattr(_system, "wall_clock", lambda: now + passed)
+        assert Migration(engine, patient).plan().remarks == Migration(engine, patient).backfill().remarks == ()
+        made = encryptor.data_keys.rotate(None, Purpose.BLIND_INDEX)
+        settles = made.created - now + settling_time(AT_ONCE).total_seconds()
+        for passed, changed in ((0.0, 0), (settles + 1, 4), (settles + 59, 0)):  # noqa: B007 (the clock reads it)
+            encryptor.forget()
+            (planned,) = Migration(engine, patient).plan().remarks
+            report = Migration(engine, patient).backfill()
+            assert (report.changed, report.remarks) == (changed, (planned,))
+            assert f"{datetime.fromtimestamp(math.ceil(now + settles + 60), UTC):%H:%M:%S} UTC" in planned
+            with pytest.raises(ConfigurationError, match="a process may still tag under an older index key"):
+                encryptor.data_keys.retire_index_keys()
+        passed = settles + 62
+        assert Migration(engine, patient).plan().remarks == Migration(engine, patient).backfill().remarks == ()
+        assert len(encryptor.data_keys.retire_index_keys()) == 1
 
 
 class TestShred:

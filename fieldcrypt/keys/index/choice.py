@@ -16,7 +16,15 @@ from fieldcrypt.keys.record.authentic import AuthenticRecord
 from fieldcrypt.keys.record.record import KeyRecord
 from fieldcrypt.keys.rotation import R
 
-__all__ = ["IndexChoice", "choose_index_key", "next_created", "presumed", "retires_from", "settling_time"]
+__all__ = [
+    "IndexChoice",
+    "choose_index_key",
+    "next_created",
+    "presumed",
+    "retires_from",
+    "settling_time",
+    "unsettled_until",
+]
 
 _CLOCKS = 86_400  # seconds; a key dated further ahead counts only if there is no other
 _SLACK = 60.0  # seconds, for clocks that differ, and for making a key while the first region does not answer
@@ -90,6 +98,20 @@ def retires_from(newest: AuthenticRecord | KeyRecord, policy: KeyPolicy) -> floa
     When all rows are, those keys may be retired.
     """
     return newest.created + _settling(policy) + _window(policy)
+
+
+def unsettled_until(records: Iterable[AuthenticRecord], now: float, policy: KeyPolicy) -> float | None:
+    """Return until when a process may tag under a key from before the newest generation; None if none does any more.
+
+    Args:
+        records, now, policy: as for `choose_index_key`.
+    """
+    known = [record for record in records if record.created >= policy.earliest]
+    newest = _choose(known, now, policy).newest if known else None
+    if newest is None or all(record.created >= newest.created for record in known):
+        return None
+    ends = retires_from(newest, policy)
+    return ends if now < ends else None
 
 
 def _window(policy: KeyPolicy) -> float:

@@ -17,7 +17,7 @@ from fieldcrypt.errors import (
 )
 from fieldcrypt.events import Event, EventKind, Events
 from fieldcrypt.format._text import tenant_text
-from fieldcrypt.keys.index.choice import choose_index_key, next_created
+from fieldcrypt.keys.index.choice import choose_index_key, next_created, unsettled_until
 from fieldcrypt.keys.index.index_key import IndexKey, IndexLease
 from fieldcrypt.keys.index.refusal import WITHOUT_STORE, unnamed_reason, unsupported_reason
 from fieldcrypt.keys.index.rotation import IndexRotation
@@ -136,6 +136,15 @@ class IndexKeys:
             return lease
         self._check(tenant, offload)
         return offload(lambda: self._search(tenant))
+
+    def unsettled_until(self, tenant: str | None) -> float | None:
+        """Return until when a process may tag under a key that another one follows, in seconds since 1970; else None.
+
+        Raises:
+            As `for_searching`.
+        """
+        records = [key.record for key in self.for_searching(tenant).keys]
+        return unsettled_until(records, _system.wall_clock(), self._policy)
 
     def first(self, tenant: str | None, lease: IndexLease, offload: Offload = in_place) -> IndexKey:
         """Return the first of a tenant's index keys: all tags that can never be made again are under it.

@@ -14,7 +14,7 @@ from fieldcrypt.errors import ConfigurationError
 from fieldcrypt.migration.engine.journal import Journal
 from fieldcrypt.migration.engine.source import Source, Which
 from fieldcrypt.migration.engine.steps import Step, Values, unreadable_error
-from fieldcrypt.migration.engine.tags import NOT_YET, tags_due
+from fieldcrypt.migration.engine.tags import NOT_YET, Settling, tags_due
 from fieldcrypt.migration.engine.unit import (
     Cell,
     Change,
@@ -44,11 +44,13 @@ class Backfill(Step):
         newer_plaintext: plaintext that differs is newer than the encrypted value, and encrypted over it. Of all units,
             or of those whose keys have these texts; for these, no plaintext is newer as well, and takes the value away.
         met: the keys of units that were looked at because they are named.
+        settling: until when tags may be made under an older index key.
     """
 
     mend: bool = False
     newer_plaintext: bool | frozenset[tuple[str, ...]] = False
     met: set[tuple[str, ...]] = field(default_factory=set, init=False, compare=False, repr=False)
+    settling: Settling = field(default_factory=Settling, init=False, compare=False, repr=False)
     name = "backfill"
     drops = ("undo", "verify")
     goal = Which.DUE
@@ -78,6 +80,7 @@ class Backfill(Step):
         if cell.stored is None and cell.plain is None and not cell.has_tags:
             return {}
         place = unit.place()
+        self.settling.note(field, place)
         if field.is_compound:
             found = field.examine(cell, place)
             return {} if found.status in NOT_YET else tags_due(field, cell, place, found)
@@ -142,16 +145,26 @@ def _protected(field: ProtectedField, cell: Cell, place: Place, found: ExaminedV
         raise UntaggedError(str(error), values | error.tags) from None
 
 
-def waiting(fields: Iterable[ProtectedField]) -> tuple[str, ...]:
-    """Return a remark that it is too early to encrypt under a new key, if it is."""
-    latest = max((at for at in (each.waits_until() for each in fields) if at is not None), default=None)
-    if latest is None:
-        return ()
-    at = datetime.fromtimestamp(math.ceil(latest), UTC)
-    return (
-        f"a newer data key encrypts from {at:%Y-%m-%d %H:%M:%S} UTC on, after its propagation delay: values under "
-        "the key before it are due only then. Run the backfill after that",
-    )
+def waiting(fields: Iterable[ProtectedField], settling: Iterable[Settling]) -> tuple[str, ...]:
+    """Return remarks that it is too early to encrypt, or to tag again, under a new key, if it is."""
+    remarks = []
+    encrypts, tags = _latest(each.waits_until() for each in fields), _latest(each.until for each in settling)
+    if encrypts is not None:
+        remarks.append(
+            f"a newer data key encrypts from {encrypts} on, after its propagation delay: values under the key before "
+            "it are due only then. Run the backfill after that"
+        )
+    if tags is not None:
+        remarks.append(
+            f"a newer index key was made, and processes may tag under the one before it until {tags}. Run the backfill "
+            "after that, and retire the older key only when that one is done"
+        )
+    return tuple(remarks)
+
+
+def _latest(times: Iterable[float | None]) -> str | None:
+    latest = max((at for at in times if at is not None), default=None)
+    return None if latest is None else f"{datetime.fromtimestamp(math.ceil(latest), UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def texts_of(keys: Collection[Key | str]) -> frozenset[tuple[str, ...]]:

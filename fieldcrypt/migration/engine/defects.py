@@ -12,7 +12,7 @@ from typing import TypeVar
 from fieldcrypt.errors import ConfigurationError, KeyNotFoundError, KeyProviderError, KeyStoreError, MigrationError
 from fieldcrypt.keys.live.opened_records import PlantedRecordsError
 from fieldcrypt.migration.engine.source import Source
-from fieldcrypt.migration.engine.tags import NOT_YET, tags_due
+from fieldcrypt.migration.engine.tags import NOT_YET, Settling, tags_due
 from fieldcrypt.migration.engine.unit import (
     Cell,
     MarkedError,
@@ -75,6 +75,7 @@ class StatusCounts:
         self.stale_tags: Counter[str] = Counter()
         self.stale_seals = 0
         self.passed_over: Counter[str] = Counter()
+        self.settling = Settling()
 
     def add(self, unit: Unit) -> None:
         """Count a unit.
@@ -96,7 +97,7 @@ class StatusCounts:
             if is_stop(error):
                 raise
             is_readable = False
-        found = [(field, *_status_of(field, cell, unit)) for field, cell in cells]
+        found = [(field, *_status_of(field, cell, unit, self.settling)) for field, cell in cells]
         if not is_readable:  # from here on nothing is raised, so that it can be counted once
             self._count(source.name, ValueStatus.UNREADABLE)
         self.stale_seals += is_unsealed
@@ -109,12 +110,13 @@ class StatusCounts:
         self.counts.setdefault(name, Counter())[status] += is_value
 
 
-def _status_of(field: ProtectedField, cell: Cell, unit: Unit) -> tuple[ValueStatus, bool]:
+def _status_of(field: ProtectedField, cell: Cell, unit: Unit, settling: Settling) -> tuple[ValueStatus, bool]:
     """Return a value's status, and True if it is protected but has wrong tags, or none is left and has some."""
     if cell.stored is None and cell.plain is None:
         return ValueStatus.NULL, cell.has_tags
     try:
         place = unit.place()
+        settling.note(field, place)
         if cell.stored is None:
             return field.examine_plaintext(cell, place).status, False
         found = field.examine(cell, place)

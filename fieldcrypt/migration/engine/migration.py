@@ -88,7 +88,7 @@ class StoredMigration(ErasesIndexes):
             fields |= kinds.counts
             stale_tags += kinds.stale_tags
             passed_over += kinds.passed_over
-        remarks = (*cautions, *waiting(self._fields))
+        remarks = (*cautions, *waiting(self._fields, (look.found.settling for look in looks)))
         stale_seals = sum(look.found.stale_seals for look in looks)
         return MigrationPlan(rows, total, fields, stale_tags, needed, left, passed_over, remarks, stale_seals)
 
@@ -131,7 +131,7 @@ class StoredMigration(ErasesIndexes):
         newer = newer_plaintext if isinstance(newer_plaintext, bool) else texts_of(newer_plaintext) or False
         step = Backfill(mend, newer)
         report = self._run(step, on_progress, workers=workers, batch=batch, rate=rate, restart=restart or bool(newer))
-        return report._replace(remarks=waiting(self._fields))
+        return report._replace(remarks=waiting(self._fields, (step.settling,)))
 
     def verify(self, *, sample: Sample | None = None, on_progress: OnProgress = None) -> VerifyReport:
         """Decrypt all units, or a sample, and compare them with the plaintext where it is beside them. Locks nothing.

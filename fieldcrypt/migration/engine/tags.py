@@ -3,21 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from types import MappingProxyType
 from typing import Any
 
 from fieldcrypt.declaration.field_indexes import FieldIndexes
 from fieldcrypt.declaration.indexed_by import IndexedBy
+from fieldcrypt.errors import FieldcryptError
 from fieldcrypt.migration.engine.digest import name_of
 from fieldcrypt.migration.engine.unit import Cell, Place, ProtectedField, UntaggedError
 from fieldcrypt.mixed_mode.value_status import ExaminedValue, ValueStatus
 from fieldcrypt.search.kinds.compound import Compound
 from fieldcrypt.search.kinds.part import Part
 
-__all__ = ["NOT_YET", "described_index", "tags_due", "tags_of"]
+__all__ = ["NOT_YET", "Settling", "described_index", "tags_due", "tags_of"]
 
 # Values that have to be mended, or encrypted, before they can have tags.
 NOT_YET = frozenset({ValueStatus.UNREADABLE, ValueStatus.MARKED, ValueStatus.PLAINTEXT, ValueStatus.OTHER_SCHEME})
+
+
+class Settling:
+    """Notes until when writers may use an older index key for what a step looks at: its tags are not final before."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, str | None], float | None] = {}
+
+    def note(self, field: ProtectedField, place: Place) -> None:
+        """Note a field of a unit; the keys of each tenant are looked at once."""
+        for _, indexes in field.indexes:
+            which = id(indexes), place.tenant
+            if which not in self._known:
+                self._known[which] = None
+                with suppress(FieldcryptError):  # which whoever needs the keys reports
+                    self._known[which] = indexes.unsettled_until(place.tenant)
+
+    @property
+    def until(self) -> float | None:
+        return max((at for at in self._known.values() if at is not None), default=None)
 
 
 def tags_due(field: ProtectedField, cell: Cell, place: Place, found: ExaminedValue) -> dict[str, Any]:
