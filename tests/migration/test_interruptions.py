@@ -54,6 +54,7 @@ class TestWhatStopsIt:
         assert migration.plan().needed == (
             "patients has no column ssn_tag: ALTER TABLE patients ADD COLUMN ssn_tag BYTEA",
             "patients has no column notes: ALTER TABLE patients ADD COLUMN notes BYTEA",
+            "patients has no index ix_patients_ssn_tag: CREATE INDEX ix_patients_ssn_tag ON patients (ssn_tag)",
         )
         with engine.begin() as connection:
             for needed in migration.plan().needed:

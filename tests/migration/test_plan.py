@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sqlalchemy import JSON, Column, Integer, MetaData, String, Table
+from sqlalchemy import JSON, Column, Engine, Integer, MetaData, String, Table, inspect
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from fieldcrypt_sqlalchemy import Encrypted
+from fieldcrypt import IndexedBy
+from fieldcrypt.search import Prefixes
+from fieldcrypt_sqlalchemy import Encrypted, blind_index, encrypted
 from fieldcrypt_sqlalchemy.migration import Migration
 from tests.conftest import Database
 from tests.migration.tables import ENCRYPTOR, SOON, do
@@ -37,3 +40,53 @@ def test_what_the_database_does_with_plaintext_is_told(database: Database, kind:
     assert len(remarks) == len(told), remarks
     assert all(any(each in remark for remark in remarks) for each in told)
     assert not any(each in remark for remark in remarks for each in ("other", "of_others", "files"))
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql", "mariadb"])
+def test_companions_that_are_missing_come_with_the_indexes_that_the_model_declares(
+    database: Database, kind: str
+) -> None:
+    """The statements word for word make the columns and indexes that `create_all` would, so that no search scans."""
+    engine = database(kind)
+    prefixes = IndexedBy("name_prefix", of=Prefixes(3, 4), accept_leakage=True, one_companion=kind == "postgresql")
+
+    class Base(DeclarativeBase):
+        pass
+
+    @encrypted(ENCRYPTOR, row="id")
+    class Patient(Base):
+        __tablename__ = "patients"
+        id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+        ssn: Mapped[str] = mapped_column(Encrypted(String, index="ssn_tag", accept_plaintext=SOON))
+        ssn_tag: Mapped[bytes | None] = blind_index(unique=True)
+        name: Mapped[str] = mapped_column(Encrypted(String, index=["name_tag", prefixes], accept_plaintext=SOON))
+        name_tag: Mapped[bytes | None] = blind_index()
+        if kind == "postgresql":
+            name_prefix: Mapped[bytes | None] = blind_index(array=True)
+        else:
+            name_prefix_3: Mapped[bytes | None] = blind_index()
+            name_prefix_4: Mapped[bytes | None] = blind_index(index=False)
+
+    Base.metadata.create_all(engine)
+    wanted = _indexes(engine)
+    Base.metadata.drop_all(engine)
+    binary = "bytea" if kind == "postgresql" else "blob"
+    do(engine, f"CREATE TABLE patients (id int PRIMARY KEY, ssn {binary} NOT NULL, name {binary} NOT NULL)")
+    needed = Migration(engine, Patient).plan().needed
+    gin = "CREATE INDEX ix_patients_name_prefix ON patients USING gin (name_prefix)"
+    assert any(each.endswith(gin) for each in needed) == (kind == "postgresql")
+    assert any(each.endswith("CREATE UNIQUE INDEX uq_patients_ssn_tag ON patients (ssn_tag)") for each in needed)
+    do(engine, *(each.partition(": ")[2] for each in needed))
+    assert _indexes(engine) == wanted
+    assert len(wanted) == 3
+    assert Migration(engine, Patient).plan().needed == ()
+
+
+def _indexes(engine: Engine) -> set[tuple[Any, ...]]:
+    """Of what columns, whether they are unique, and of what kind."""
+    look = inspect(engine)
+    found = {
+        (*each["column_names"], bool(each["unique"]), (each.get("dialect_options") or {}).get("postgresql_using"))
+        for each in look.get_indexes("patients")
+    }
+    return found | {(*each["column_names"], True, None) for each in look.get_unique_constraints("patients")}

@@ -6,11 +6,25 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, MetaData, Table, cast, func, inspect, not_, select, text, true
+from sqlalchemy import (
+    Column,
+    Connection,
+    Index,
+    MetaData,
+    Table,
+    UniqueConstraint,
+    cast,
+    func,
+    inspect,
+    not_,
+    select,
+    text,
+    true,
+)
 from sqlalchemy.dialects.mysql import CHAR
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import CompileError, NoSuchTableError, SAWarning
-from sqlalchemy.schema import CreateColumn
+from sqlalchemy.schema import CreateColumn, CreateIndex
 from sqlalchemy.types import BINARY, JSON, LargeBinary, NullType, String, TypeEngine
 
 from fieldcrypt import ConfigurationError
@@ -71,7 +85,8 @@ def problems(connection: Connection, source: TableRows, step: str) -> list[str]:
         expected += [each for each in of_field if each is not None]
     missing = [each for each in expected if each.name not in columns]
     if missing:
-        return [f"{table} has no column {each.name}: {_add(connection, source, each)}" for each in missing]
+        added = [f"{table} has no column {each.name}: {_add(connection, source, each)}" for each in missing]
+        return [*added, *_indexes_of(source, {each.name for each in missing})]
     changed = list(changes_of_values(connection, source.tables, checkpoint_tables.sorted_tables))
     return [*changed, *key_problems(connection, source, columns), *_of_columns(connection, source, columns, step)]
 
@@ -85,6 +100,28 @@ def _add(connection: Connection, source: TableRows, column: Any) -> str:
     free = copy_column(column)
     free.nullable = True  # for now it is empty
     return f"ALTER TABLE {_quoted(source)} ADD COLUMN {CreateColumn(free).compile(dialect=connection.dialect)}".strip()
+
+
+def _indexes_of(source: TableRows, missing: set[str]) -> Iterator[str]:
+    """Yield what makes the indexes that the model declares on columns that are missing, as its companions have them."""
+    own = source.table
+    there = Table(own.name, MetaData(), *(Column(each.name) for each in own.columns), schema=source.schema)
+    declared: list[tuple[Any, ...]] = [
+        (each.name, [column.name for column in each.columns], each.unique, each.dialect_kwargs)
+        for each in own.indexes
+        if len(each.columns) == len(each.expressions)
+    ]
+    declared += [
+        (each.name if isinstance(each.name, str) else f"uq_{own.name}_{'_'.join(names)}", names, True, {})
+        for each in own.constraints
+        if isinstance(each, UniqueConstraint) and (names := [column.name for column in each.columns])
+    ]
+    for name, names, unique, how in sorted(declared, key=lambda index: str(index[0])):
+        if missing.isdisjoint(names):
+            continue
+        index = Index(name, *(there.c[each] for each in names), unique=unique, **how)
+        statement = str(CreateIndex(index).compile(dialect=source.dialect)).strip()
+        yield f"{source.full_name} has no index {name}: {statement}"
 
 
 def _of_columns(connection: Connection, source: TableRows, columns: Mapping[str, Any], step: str) -> Iterator[str]:
