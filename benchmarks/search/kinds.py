@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from benchmarks.search.people import Person
 from fieldcrypt import CompoundIndex, Encryptor, Field, IndexedBy
-from fieldcrypt.search import Prefixes, Range, last
-from fieldcrypt.spi import AllEqual, Between, Equal, FieldIndexes, PartIs, Question, StartsWith
+from fieldcrypt.search import Prefixes, Range, Suffixes, last
+from fieldcrypt.spi import AllEqual, Between, EndsWith, Equal, FieldIndexes, PartIs, Question, StartsWith
 
 __all__ = ["KINDS", "PLAIN_INDEXES", "Kind", "Plain"]
 
@@ -94,6 +94,19 @@ def _prefixes(name: str, one: bool) -> Kind:
     return Kind(name, f"prefix_{one}".lower(), "surname", how, _prefix, _plain_prefix)
 
 
+def _suffix(person: Person) -> Question:
+    return EndsWith(person.surname[-4:])
+
+
+def _plain_suffix(person: Person) -> Plain:
+    return "reverse(lower(surname)) LIKE reverse(lower(%s)) || '%%'", (person.surname[-4:],)
+
+
+def _suffixes(name: str, one: bool) -> Kind:
+    how = IndexedBy("suffix", normaliser="casefold", of=Suffixes(3, 6), accept_leakage=True, one_companion=one)
+    return Kind(name, f"suffix_{one}".lower(), "surname", how, _suffix, _plain_suffix)
+
+
 def _range(name: str, one: bool) -> Kind:
     how = IndexedBy("born", of=Range(*BOUNDS), accept_leakage=True, one_companion=one)
     return Kind(name, f"range_{one}".lower(), "born", how, _month, _plain_month)
@@ -119,6 +132,8 @@ KINDS = (
     ),
     _prefixes("prefix of 4 letters, in columns", False),
     _prefixes("prefix of 4 letters, in an array", True),
+    _suffixes("suffix of 4 letters, in columns", False),
+    _suffixes("suffix of 4 letters, in an array", True),
     _range("range of 30 days, in columns", False),
     _range("range of 30 days, in an array", True),
     _equality("equality, 4 partitions", 4),
@@ -127,6 +142,7 @@ KINDS = (
 
 PLAIN_INDEXES = (
     "lower(surname) text_pattern_ops",
+    "reverse(lower(surname)) text_pattern_ops",
     "right(ssn, 4)",
     "lower(surname), born",
     "born",

@@ -97,7 +97,10 @@ def _space(found: Findings) -> Table:
             )
             for each in found.answered
         ),
-        note="An insert encrypts the value, makes its tags, and sends and stores the row.",
+        note="An insert encrypts the value, makes its tags, and sends and stores the row. Rounds insert the same "
+        "people by every kind, one after the other. The µs are the median of all rounds; x equality is the median of "
+        "what the kind took in a round, divided by what equality took in the same round. It need not be the quotient "
+        "of the two µs.",
     )
 
 

@@ -57,6 +57,7 @@ def test_every_kind_finds_what_plain_sql_finds(players: Path, tmp_path: Path) ->
     assert [each.kind for each in found] == [kind.name for kind in KINDS] == [*inserted]
     assert all(each.read >= each.right >= 1 and each.indexed > 0 for each in found)
     assert [each.tags for each in found if "partitions" in each.kind] == [4, 16]
+    assert [each.tags for each in found if "suffix" in each.kind] == [1, 1]
 
 
 def test_the_simulation_has_every_index_and_partition(players: Path) -> None:
