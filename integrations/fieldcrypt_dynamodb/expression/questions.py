@@ -88,11 +88,12 @@ class Questions:
         met = table.shape.met(path.steps)
         found = table.named_like(path.root) if met.meaning in _PLAIN else None
         if found is not None:
+            attribute, how = found
             named = "; name the entity that is meant, of_entity(table, …)" if table.is_any else ""
             raise ProtectedAttributeError(
-                f"{table.name}.{path.root} is no attribute with tags of {found.attribute!r}: filters ask for "
-                f"{found.attribute!r}, and key conditions for {' or '.join(found.how.companions)}{named}",
-                field=table.field_name(found.attribute),
+                f"{table.name}.{path.root} is no attribute with tags of {attribute!r}: filters ask for "
+                f"{attribute!r}, and key conditions for {' or '.join(how.companions)}{named}",
+                field=table.field_name(attribute),
             )
         return met
 

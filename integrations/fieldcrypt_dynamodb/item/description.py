@@ -9,7 +9,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Protocol
 
-from fieldcrypt import CompoundIndex, ConfigurationError, Encryptor, Field, Protection
+from fieldcrypt import CompoundIndex, ConfigurationError, Encryptor, Field, IndexedBy, Protection
 from fieldcrypt.spi import Accepted, FieldIndexes, MixedField, declare_table
 from fieldcrypt_dynamodb.aio.steps import waiting
 from fieldcrypt_dynamodb.item.checks import check_arguments, check_description, check_members
@@ -17,7 +17,7 @@ from fieldcrypt_dynamodb.item.forms import PYTHON
 from fieldcrypt_dynamodb.item.nested.declared import declared_path, declared_shape, with_path
 from fieldcrypt_dynamodb.item.nested.shape import Shape
 from fieldcrypt_dynamodb.item.plaintext import to_value
-from fieldcrypt_dynamodb.item.tags.indexes import Companion, Indexes
+from fieldcrypt_dynamodb.item.tags.indexes import Indexes
 from fieldcrypt_dynamodb.item.values import check_type
 
 __all__ = ["ItemSeal", "LegacyItemReader", "Protected", "TableDescription"]
@@ -253,8 +253,8 @@ class TableDescription:
         """Return True if items have tags or a seal under a name, and not only searches."""
         return name in self.indexes.companions or name in self._seal_attributes
 
-    def named_like(self, name: str) -> Companion | None:
-        """Return the index of several levels of which a name looks to be one, but is not; None if there is none."""
+    def named_like(self, name: str) -> tuple[str, IndexedBy] | None:
+        """Return the index of several levels that a name seems to be of, but is not, after its attribute; or None."""
         return None if name in self.binding_attributes else self.indexes.named_like(name)
 
     @property

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
-from fieldcrypt import Protection
+from fieldcrypt import IndexedBy, Protection
 from fieldcrypt.spi import Path
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError
 from fieldcrypt_dynamodb.item.description import TableDescription
 from fieldcrypt_dynamodb.item.entities.entity import Entity, KeyForm, checked_entities
 from fieldcrypt_dynamodb.item.entities.guard import Guard
 from fieldcrypt_dynamodb.item.forms import Form
-from fieldcrypt_dynamodb.item.tags.indexes import Companion
 
 __all__ = ["AnyEntity", "Entities", "EntityDescription"]
 
@@ -90,7 +89,7 @@ class AnyEntity(TableDescription):
         shared: frozenset[str] = self.guard.shared
         return self._all("own") - shared
 
-    def named_like(self, name: str) -> Companion | None:
+    def named_like(self, name: str) -> tuple[str, IndexedBy] | None:
         """Return such an index of any entity, unless another one has tags or a key under the name."""
         if name in self.guard.shared or name in self.binding_attributes:
             return None
