@@ -116,8 +116,12 @@ class Report:
         failures: dict[tuple[str, str], list[str]] = {}
         for operation in operations:
             first, last = operation.phases
-            # One that a switch fell into counts for the fault, and rather for one that hangs.
-            phase = max(phases[first : last + 1], key=lambda phase: (phase.fault == "hang", bool(phase.region)))
+            if operation.refused:  # by the denial, which may be over: threads that wait for one answer share it
+                first = max(first - 1, 0)
+                phase = max(phases[first : last + 1], key=lambda phase: phase.fault == DENIED)
+            else:
+                # One that a switch fell into counts for the fault, and rather for one that hangs.
+                phase = max(phases[first : last + 1], key=lambda phase: (phase.fault == "hang", bool(phase.region)))
             seconds.setdefault((phase.region, phase.fault), []).append(operation.seconds)
             refused[phase.region, phase.fault] += operation.refused
             if operation.failure:

@@ -77,6 +77,13 @@ def test_an_operation_that_its_own_region_refused_is_no_failure_and_does_not_cou
     assert (refused.operations, refused.refused) == (204, 1)
 
 
+def test_a_refusal_that_was_shared_counts_for_the_denial_before_the_fault_that_it_fell_into() -> None:
+    """A thread that waits for another one's answer gets the denial when its region already fails in another way."""
+    phases = (Phase(), Phase("denied", "us-east-1"), Phase("refuse", "us-east-1"))
+    found = report([Operation((2, 2), 0.001, refused=True), Operation((2, 2), 0.001)], phases)
+    assert {row.fault: row.refused for row in found.rows} == {"denied": 1, "refuse": 0}
+
+
 def test_slow_operations_while_a_region_hangs_are_complained_of() -> None:
     """A p99 of more than three times the healthy one."""
     slow = [Operation((HANG, HANG), 0.031)] * 2
