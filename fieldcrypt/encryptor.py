@@ -11,6 +11,7 @@ from fieldcrypt import _system
 from fieldcrypt._base.logical_names import LogicalNames
 from fieldcrypt._base.snapshots import forget_after_restore
 from fieldcrypt._base.unpickle_registry import UnpickleRegistry
+from fieldcrypt.backends import chosen
 from fieldcrypt.errors import ConfigurationError
 from fieldcrypt.events import Event, Events, Observer, Stats
 from fieldcrypt.field import Field
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["Encryptor"]
 
 T = TypeVar("T")
+type_ = type  # which arguments hide
 
 
 class Encryptor:
@@ -53,6 +55,8 @@ class Encryptor:
         read_self_contained: also read values that carry their wrapped data key.
             Default: only if there is no store, because anyone who can write to the data can plant such values, and each
             unknown one costs calls of provider and store.
+        backend: "auto", "python", "native" or "native-fips" (see docs/native.md). Default: what FIELDCRYPT_BACKEND
+            says, or else "auto": native if it can be had.
     """
 
     def __init__(
@@ -63,7 +67,10 @@ class Encryptor:
         *,
         observer: Observer | None = None,
         read_self_contained: bool | None = None,
+        backend: str | None = None,
     ) -> None:
+        self._backend_name = backend
+        self._backend = chosen(backend)
         self._fields: weakref.WeakSet[Field[Any] | BlindIndex[Any] | TermIndex] = weakref.WeakSet()
         self._names = LogicalNames()
         self._keyring: Keyring | None = None
@@ -113,7 +120,12 @@ class Encryptor:
         from fieldcrypt.keys.keyring import Keyring  # a fifth of the time of `import fieldcrypt`
 
         self._keyring = Keyring(
-            provider, store, policy or KeyPolicy(), Events(observer), read_self_contained=read_self_contained
+            provider,
+            store,
+            policy or KeyPolicy(),
+            Events(observer),
+            read_self_contained=read_self_contained,
+            backend=self._backend,
         )
         self._observer = observer
         self._identity = None
@@ -180,7 +192,7 @@ class Encryptor:
             TypeError: the type is none of these, or name and context are not text.
             ValueError: name, context or pad are out of range.
         """
-        field: Field[Any] = Field(
+        field: Field[Any] = self._field_class()(
             name,
             Codec(type, pad),
             context,
@@ -192,6 +204,13 @@ class Encryptor:
         )
         self._fields.add(field)
         return field
+
+    def _field_class(self) -> type_[Field[Any]]:
+        if not self._backend.is_native:
+            return Field
+        from fieldcrypt.native.field import NativeField
+
+        return NativeField
 
     @overload
     def blind_index(

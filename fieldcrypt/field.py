@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, overload
 
 from fieldcrypt import _system
 from fieldcrypt.errors import DecryptionError, FieldcryptError, is_unexplained, located
@@ -123,8 +123,8 @@ class Field(Generic[T]):
         self._is_text = codec.type in (str, object) and codec.pad is None
         self._reads_text = codec.type is str and codec.pad is None
         self._is_bytes = codec.type is bytes and codec.pad is None
-        self._writers = Writers(encryptor._configured, offload, self._own)
-        self._readers = Readers(
+        self._writers = self._writers_of(encryptor._configured, offload, self._own)
+        self._readers = self._readers_of(
             name,
             encryptor._configured,
             offload,
@@ -136,6 +136,13 @@ class Field(Generic[T]):
         self._recent_writers = self._writers.recent
         self._recent_readers = self._readers.recent
         self._original: Field[T] | None = None  # of a quiet field: the one whose it is
+        self._prepare()
+
+    _writers_of: ClassVar[Any] = Writers
+    _readers_of: ClassVar[Any] = Readers
+
+    def _prepare(self) -> None:
+        """Do more that a kind of field needs."""
 
     @property
     def type(self) -> Any:
@@ -353,11 +360,12 @@ class Field(Generic[T]):
     @property
     def quiet(self) -> Field[T]:
         """The same field without reports of refusals: for callers that try several forms before `reported_error`."""
-        twin: Field[T] = object.__new__(Field)
-        for name in self.__slots__:
+        twin: Field[T] = object.__new__(type(self))
+        for name in Field.__slots__:
             if name != "__weakref__":
                 setattr(twin, name, getattr(self, name))
         twin._original = self  # which the Encryptor knows, and empties what both have prepared
+        twin._prepare()
         return twin
 
     def reported_error(self, error: E, data: object = None, tenant: str | NoTenant | None = None) -> E:

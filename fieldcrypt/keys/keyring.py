@@ -11,6 +11,7 @@ from fieldcrypt import _system
 from fieldcrypt._base.background import Background
 from fieldcrypt._base.lost_time import LostTime
 from fieldcrypt._base.single_flight import SingleFlight
+from fieldcrypt.backends import PYTHON, Backend
 from fieldcrypt.errors import (
     ConfigurationError,
     KeyAccessDeniedError,
@@ -52,6 +53,7 @@ class Keyring:
         policy: limits in time and number.
         events: where to report what happens.
         read_self_contained: read values that carry their key records. Default: only if there is no key store.
+        backend: derives from data keys.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class Keyring:
         events: Events,
         *,
         read_self_contained: bool | None = None,
+        backend: Backend = PYTHON,
     ) -> None:
         self.provider = provider
         self.providers = TenantProviders(provider, policy, self._provider_changed)
@@ -72,9 +75,11 @@ class Keyring:
         self._background = Background()
         self._lost_time = LostTime(self._bring_forward)
         self.live_keys = LiveKeys(
-            self.providers, store, policy, events, self._background, LiveKey, read_embedded=self.reads_self_contained
+            *(self.providers, store, policy, events, self._background, LiveKey),
+            read_embedded=self.reads_self_contained,
+            backend=backend,
         )
-        live_index_keys = LiveKeys(self.providers, store, policy, events, self._background, IndexKey)
+        live_index_keys = LiveKeys(self.providers, store, policy, events, self._background, IndexKey, backend=backend)
         self._records = RecordListing(store, events, self.live_keys, live_index_keys)
         self._refused = RefusedRecords(policy.cache_ttl.total_seconds(), policy.max_cached_keys)
         maker = KeyMaker(self.providers, store, self.live_keys, events)

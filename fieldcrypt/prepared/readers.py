@@ -6,11 +6,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from fieldcrypt._base.cache import GenerationCache
+from fieldcrypt.backends.python import Crypt
 from fieldcrypt.errors import ConfigurationError, DecryptionError
 from fieldcrypt.format import envelope
 from fieldcrypt.format.context import NO_TENANT, NoTenant
-from fieldcrypt.format.envelope import HEAD, PREFIX
-from fieldcrypt.keys.live.live_key import Crypt, Deadline, LiveKey
+from fieldcrypt.format.envelope import HEAD, PREFIX, SALT
+from fieldcrypt.keys.live.live_key import Deadline, LiveKey
 from fieldcrypt.offload import Offload
 
 if TYPE_CHECKING:
@@ -92,20 +93,29 @@ class Readers:
             raise DecryptionError
         infix = b"" if value.record is None else envelope.infix(value.record)
         known = self._cache.find(data[PREFIX])
-        if known is not None and known[2] is key and known[3] == infix:
+        if known is not None and self._is_of(known, key, infix):
             return known
-        reader = (
-            key.opener(value.salt),
-            data[HEAD] + self._context,
+        anyone = not keyring.providers.by_tenant or (self._names_tenant and key.tenant is None)
+        reader = self._made(data[PREFIX], key, infix, anyone)
+        self._cache.narrow(keyring.policy.max_cached_keys)
+        self._cache.put(data[PREFIX], reader)
+        return reader
+
+    def _is_of(self, reader: Any, key: LiveKey, infix: bytes) -> bool:
+        """Return True if a reader is that of a key, and of values with this infix."""
+        return reader[2] is key and reader[3] == infix
+
+    def _made(self, prefix: bytes, key: LiveKey, infix: bytes, anyone: bool) -> Any:
+        """Return a reader of values with these first bytes, and this infix."""
+        return (
+            key.xaes.cipher(prefix[SALT]).decrypt,
+            prefix[HEAD] + self._context,
             key,
             infix,
             envelope.infix_slice(infix),
             envelope.body_slice(infix),
-            _NOBODY if keyring.providers.by_tenant and not (self._names_tenant and key.tenant is None) else None,
+            None if anyone else _NOBODY,
         )
-        self._cache.narrow(keyring.policy.max_cached_keys)
-        self._cache.put(data[PREFIX], reader)
-        return reader
 
     def check_nobody(self, tenant: object, key: LiveKey) -> None:
         """Raise an error unless a value should be, and is, no tenant's."""

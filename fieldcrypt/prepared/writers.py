@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from struct import Struct
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from fieldcrypt import _system
 from fieldcrypt._base.cache import GenerationCache
+from fieldcrypt.backends.python import Crypt
 from fieldcrypt.format import envelope
 from fieldcrypt.format.aead import GCM_NONCE_SIZE, LONG, Pieces
 from fieldcrypt.format.envelope import HEAD, SALT, SELF_CONTAINED, STORED
-from fieldcrypt.keys.live.live_key import Crypt, Deadline, Lease
+from fieldcrypt.keys.live.live_key import Deadline, Lease
 from fieldcrypt.offload import Offload
 
 if TYPE_CHECKING:
@@ -60,11 +61,14 @@ class Writers:
         head, infix = envelope.head(STORED, key.key_id), b""
         if keyring.self_contained:
             head, infix = envelope.head(SELF_CONTAINED, key.key_id), envelope.infix(key.record.stored.to_bytes())
-        sealer = key.sealer()
-        writer = (head + sealer.salt, infix, sealer.encrypt, head + self._context, sealer.messages, lease)
+        writer = self._made(head, infix, key.sealer(), lease)
         self._cache.narrow(keyring.policy.max_cached_keys)
         self._cache.put(tenant, writer)
         return writer
+
+    def _made(self, head: bytes, infix: bytes, sealer: Any, lease: Lease) -> Any:
+        """Return a writer of values with these first bytes, and this infix."""
+        return head + sealer.salt, infix, sealer.encrypt, head + self._context, sealer.messages, lease
 
     def seal(self, tenant: str | None, plaintexts: Sequence[bytes | Pieces], contexts: Sequence[bytes]) -> list[bytes]:
         """Encrypt plaintexts of one tenant, each under the canonical encoding of its context.

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Self
 
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.hmac import HMAC
-
+from fieldcrypt.backends import Mac
 from fieldcrypt.keys.live.live_key import CachedKey, KeyLease
 from fieldcrypt.keys.record.authentic import AuthenticRecord
 from fieldcrypt.keys.record.data_key import DataKey
@@ -23,16 +21,16 @@ class IndexKey(CachedKey):
 
     purpose = Purpose.BLIND_INDEX
 
-    def __init__(self, record: AuthenticRecord, mac: HMAC, *, embedded: bool) -> None:
+    def __init__(self, record: AuthenticRecord, mac: Mac, *, embedded: bool) -> None:
         super().__init__(record, embedded=embedded)
         self._mac = mac
 
     @classmethod
     def from_record(cls, record: AuthenticRecord, data_key: DataKey, *, embedded: bool) -> Self:
         """Return the key of an authentic record for blind indexes and its data key."""
-        return cls(record, HMAC(data_key.index_key(), SHA256()), embedded=embedded)
+        return cls(record, data_key.mac(), embedded=embedded)
 
-    def mac(self, head: bytes) -> HMAC:
+    def mac(self, head: bytes) -> Mac:
         """Return HMAC-SHA-256 under the index key, already fed with the head of a message: to copy for each message."""
         mac = self._mac.copy()
         mac.update(head)

@@ -62,7 +62,7 @@ class KeyMaker(Generic[K]):
             KeyStoreError: it may not be wrapped, because the tenant has keys elsewhere; or the store cannot be listed.
         """
         self._check_default(tenant)
-        data_key = DataKey.generate()
+        data_key = DataKey.generate(self._live_keys.backend)
         created, purpose = int(now), self._live_keys.purpose
         context = wrap_context(data_key.key_id, purpose, created, tenant)
         try:

@@ -2,37 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from itertools import repeat
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, Self
 
 from fieldcrypt import _system
-from fieldcrypt.format.aead import SALT_SIZE, Xaes256Gcm
+from fieldcrypt.backends import Cipher
+from fieldcrypt.backends.backend import Sealer
 from fieldcrypt.keys.record.authentic import AuthenticRecord
 from fieldcrypt.keys.record.data_key import DataKey
 from fieldcrypt.keys.record.record import Purpose
 
-__all__ = ["MESSAGES_PER_SALT", "CachedKey", "KeyLease", "Lease", "LiveKey", "Sealer", "Deadline"]
+__all__ = ["MESSAGES_PER_SALT", "CachedKey", "KeyLease", "Lease", "LiveKey", "Deadline"]
 
 MESSAGES_PER_SALT = 2**20  # SPEC section 3
 _AT_HAND = 10.0  # seconds after which users of a key come back, so that the wall clock is checked too
-
-# AESGCM.encrypt and .decrypt: (nonce, data, aad) -> bytes
-Crypt = Callable[[bytes, bytes, bytes], bytes]
-
-
-class Sealer(NamedTuple):
-    """AES-256-GCM under one random salt, shared by all fields that encrypt under a live key.
-
-    Attributes:
-        salt: 12 bytes.
-        encrypt: `AESGCM.encrypt` under the salt's subkey.
-        messages: yields once for every message that the salt may still serve.
-    """
-
-    salt: bytes
-    encrypt: Crypt
-    messages: Iterator[bool]
 
 
 class Deadline:
@@ -162,7 +144,7 @@ class LiveKey(CachedKey):
 
     purpose = Purpose.ENCRYPTION
 
-    def __init__(self, record: AuthenticRecord, xaes: Xaes256Gcm, *, embedded: bool) -> None:
+    def __init__(self, record: AuthenticRecord, xaes: Cipher, *, embedded: bool) -> None:
         super().__init__(record, embedded=embedded)
         self._xaes = xaes
         self._sealer: Sealer | None = None
@@ -176,18 +158,13 @@ class LiveKey(CachedKey):
         """Return the current sealer, with one message taken from it for the caller."""
         sealer = self._sealer
         if sealer is None or not next(sealer.messages, False):
-            salt = _system.random_bytes(SALT_SIZE)
-            sealer = Sealer(salt, self._xaes.cipher(salt).encrypt, repeat(True, MESSAGES_PER_SALT))
+            sealer = self._xaes.sealer(_system.random_bytes, MESSAGES_PER_SALT)
             next(sealer.messages)
             self._sealer = sealer
         return sealer
 
-    def opener(self, salt: bytes) -> Crypt:
-        """Return `AESGCM.decrypt` under the subkey of a value's salt."""
-        return self._xaes.cipher(salt).decrypt
-
     @property
-    def xaes(self) -> Xaes256Gcm:
+    def xaes(self) -> Cipher:
         """The cipher itself, for uses that neither sealer nor opener covers."""
         return self._xaes
 

@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 from fieldcrypt import _system
 from fieldcrypt._base.background import Background
 from fieldcrypt._base.single_flight import SingleFlight
+from fieldcrypt.backends import PYTHON, Backend
 from fieldcrypt.errors import (
     DecryptionError,
     FieldcryptError,
@@ -58,6 +59,7 @@ class LiveKeys(Generic[K]):
         background: runs what no caller has to wait for.
         kind: the class that data keys become, whose purpose they must have.
         read_embedded: False if key records that come with self-contained values must not be opened.
+        backend: derives from data keys.
     """
 
     def __init__(
@@ -70,8 +72,10 @@ class LiveKeys(Generic[K]):
         kind: type[K],
         *,
         read_embedded: bool = True,
+        backend: Backend = PYTHON,
     ) -> None:
         self.purpose = kind.purpose
+        self.backend = backend
         self._key_type = kind
         self._providers = providers
         self._events = events
@@ -79,7 +83,7 @@ class LiveKeys(Generic[K]):
         self._grace = policy.grace.total_seconds()
         self._late: RecordWait[K] = RecordWait(policy.replication_wait.total_seconds(), events)
         self._keys: CachedKeys[K] = CachedKeys(policy, self._report_if_lost)
-        self.opener = RecordOpener(kind.purpose, providers, events)
+        self.opener = RecordOpener(kind.purpose, providers, events, backend)
         self._tombstones = Tombstones(store, policy, events)
         self._records = StoredRecords(store, self._tombstones, policy, events, self._look_soon)
         self._embedded = EmbeddedRecords(self._tombstones, policy, read=read_embedded)

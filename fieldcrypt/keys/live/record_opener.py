@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fieldcrypt.backends import Backend
 from fieldcrypt.errors import DecryptionError, KeyAccessDeniedError
 from fieldcrypt.events import Event, EventKind, Events
 from fieldcrypt.keys.providers.provider import KeyProvider
@@ -22,12 +23,14 @@ class RecordOpener:
         purpose: the only one whose keys it opens.
         providers: unwrap data keys.
         events: where to report what happens.
+        backend: derives from data keys.
     """
 
-    def __init__(self, purpose: Purpose, providers: TenantProviders, events: Events) -> None:
+    def __init__(self, purpose: Purpose, providers: TenantProviders, events: Events, backend: Backend) -> None:
         self._purpose = purpose
         self._providers = providers
         self._events = events
+        self._backend = backend
 
     def open(self, record: KeyRecord, provider: KeyProvider | None = None) -> tuple[AuthenticRecord, DataKey]:
         """Unwrap a record's data key, and return the authentic record and the key; neither is kept.
@@ -48,7 +51,7 @@ class RecordOpener:
         except KeyAccessDeniedError as error:
             self._events.report(Event(EventKind.DENIED, record.key_id.hex(), record.tenant, cause=str(error)))
             raise
-        data_key = DataKey(secret)
+        data_key = DataKey(secret, self._backend)
         authentic = AuthenticRecord(record, data_key)
         if record.purpose is not self._purpose:
             raise DecryptionError(f"the data key is not for {_USES[self._purpose]}")

@@ -9,10 +9,11 @@ from datetime import timedelta
 from typing import Any, Protocol, runtime_checkable
 
 from fieldcrypt import _system
+from fieldcrypt.backends.python import derive
 from fieldcrypt.errors import ConfigurationError, NotWrappedHereError
 from fieldcrypt.format.aead import KEY_SIZE, NONCE_SIZE, TAG_SIZE, Xaes256Gcm
 from fieldcrypt.format.context import encode_context
-from fieldcrypt.keys.record.data_key import DATA_KEY_SIZE, derive
+from fieldcrypt.keys.record.data_key import DATA_KEY_SIZE
 from fieldcrypt.keys.record.record import WrappedKey
 
 __all__ = ["KeyProvider", "LocalKeyProvider", "not_wrapped_error"]

@@ -1,0 +1,7 @@
+"""What derives keys from data keys and uses them: in Python, or natively. Both do the same, byte for byte."""
+
+from fieldcrypt.backends.backend import Backend, Cipher, Mac
+from fieldcrypt.backends.choice import BACKENDS, backend, chosen
+from fieldcrypt.backends.python import PYTHON
+
+__all__ = ["BACKENDS", "PYTHON", "Backend", "Cipher", "Mac", "backend", "chosen"]

@@ -1,0 +1,82 @@
+"""What a backend can do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+__all__ = ["Backend", "Cipher", "Mac", "Sealer"]
+
+
+class Sealer(Protocol):
+    """AES-256-GCM under one random salt, shared by all fields that encrypt under a live key."""
+
+    @property
+    def salt(self) -> bytes:
+        """12 bytes."""
+
+    @property
+    def messages(self) -> Iterator[bool]:
+        """Yields once for every message that the salt may still serve."""
+
+
+class Cipher(Protocol):
+    """XAES-256-GCM under the encryption key of a data key (SPEC section 3)."""
+
+    def cipher(self, salt: bytes) -> Any:
+        """Return the AES-256-GCM of a 12-byte salt."""
+
+    def sealer(self, draw: Callable[[int], bytes], messages: int) -> Sealer:
+        """Return what encrypts under a new salt, for so many messages; `draw` draws it."""
+
+    def encrypt(self, nonce: bytes, plaintext: bytes, aad: bytes) -> bytes:
+        """Return ciphertext and tag under a 24-byte nonce that is used this once."""
+
+    def decrypt(self, nonce: bytes, ciphertext: bytes, aad: bytes) -> bytes:
+        """Return the plaintext.
+
+        Raises:
+            DecryptionError: the tag does not fit key, nonce, ciphertext and aad.
+        """
+
+    def wipe(self) -> None:
+        """Give the key up; natively, its memory is wiped. It cannot be used afterwards."""
+
+
+class Mac(Protocol):
+    """HMAC-SHA-256 under the index key of a data key, fed with the beginning of a message (SPEC section 11)."""
+
+    def copy(self) -> Mac:
+        """Return another one, fed with the same."""
+
+    def update(self, data: bytes) -> None:
+        """Feed more of the message."""
+
+    def finalize(self) -> bytes:
+        """Return the tag, 32 bytes."""
+
+
+class Backend(Protocol):
+    """Derives from data keys (SPEC section 1), so that what is derived need not pass through Python.
+
+    Attributes:
+        name: as in FIELDCRYPT_BACKEND: "python", "native" or "native-fips".
+        description: what it is made of, with versions.
+        is_native: whether fields have a native hot path.
+    """
+
+    name: str
+    description: str
+    is_native: bool
+
+    def key_id(self, secret: bytes) -> bytes:
+        """Return the id of a data key, 16 bytes."""
+
+    def record_tag(self, secret: bytes, message: bytes) -> bytes:
+        """Return the tag of a key record, 32 bytes."""
+
+    def cipher(self, secret: bytes) -> Cipher:
+        """Return the cipher for values under a data key."""
+
+    def mac(self, secret: bytes) -> Mac:
+        """Return the HMAC for blind indexes under a data key."""

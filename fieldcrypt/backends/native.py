@@ -1,0 +1,60 @@
+"""The native backend: the extension module of the distribution `fieldcrypt-native`. Importing this needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import fieldcrypt_native as native
+
+from fieldcrypt.errors import DecryptionError
+from fieldcrypt.format.aead import SALT_SIZE
+
+__all__ = ["NATIVE", "NativeCipher"]
+
+SEAM: Final = 1  # the version of the seam, which the module must have too
+
+
+class NativeCipher:
+    """XAES-256-GCM in native memory, which is wiped when nobody uses it any more."""
+
+    __slots__ = ("_cipher", "cipher", "wipe")
+
+    def __init__(self, secret: bytes) -> None:
+        self._cipher = native.Cipher(secret)
+        self.cipher = self._cipher.cipher
+        self.wipe = self._cipher.wipe
+
+    def sealer(self, draw: Callable[[int], bytes], messages: int) -> native.Sealer:
+        """Return what encrypts under a new salt."""
+        return self._cipher.sealer(draw(SALT_SIZE), messages)
+
+    def encrypt(self, nonce: bytes, plaintext: bytes, aad: bytes) -> bytes:
+        """Return ciphertext and tag under a 24-byte nonce that is used this once."""
+        return self._cipher.encrypt(nonce, plaintext, aad)
+
+    def decrypt(self, nonce: bytes, ciphertext: bytes, aad: bytes) -> bytes:
+        """Return the plaintext.
+
+        Raises:
+            DecryptionError: the tag does not fit key, nonce, ciphertext and aad.
+        """
+        plaintext = self._cipher.decrypt(nonce, ciphertext, aad)
+        if plaintext is None:
+            raise DecryptionError("the ciphertext is not authentic")
+        return plaintext
+
+
+class NativeBackend:
+    """Derives natively, so that derived keys never pass through Python."""
+
+    name: Final = "native-fips" if native.CRYPTOGRAPHY == "aws-lc-fips" else "native"
+    description: Final = f"{native.CRYPTOGRAPHY}, by fieldcrypt-native {native.__version__}"
+    is_native: Final = True
+    key_id = staticmethod(native.key_id)
+    record_tag = staticmethod(native.record_tag)
+    mac = staticmethod(native.Mac)
+    cipher = NativeCipher
+
+
+NATIVE = NativeBackend()

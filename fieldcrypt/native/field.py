@@ -1,0 +1,67 @@
+"""A field whose hot path is native."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import fieldcrypt_native as native
+
+from fieldcrypt import _system
+from fieldcrypt.errors import DecryptionError, FieldcryptError, located
+from fieldcrypt.field import Field
+from fieldcrypt.format import envelope
+from fieldcrypt.format.context import RowContext
+from fieldcrypt.native.prepared import NativeReaders, NativeWriters
+
+__all__ = ["NativeField"]
+
+T = TypeVar("T")
+
+_SYSTEM = (vars(_system), _system.monotonic, _system.random_bytes)  # what the native core does without Python
+
+
+class NativeField(Field[T]):
+    """A Field whose `encrypt` and `decrypt` are native.
+
+    What the native core cannot do at once, it hands over to `encrypt_slowly` and `decrypt_slowly`: a key that has to be
+    prepared, a type that it does not know, and everything that is refused. So refusals and their reasons are here.
+    """
+
+    __slots__ = ("_core", "decrypt", "encrypt")
+
+    _writers_of = NativeWriters
+    _readers_of = NativeReaders
+
+    def _prepare(self) -> None:
+        name = self._codec.type.__name__ if self._codec.pad is None else "padded"
+        core = native.FieldCore(
+            self, name, self._rows_are_last, RowContext, self._writers.recent, self._readers.recent, _SYSTEM
+        )
+        self._core = self._writers.core = core
+        self.encrypt = core.encrypt
+        self.decrypt = core.decrypt
+
+    def encrypt_slowly(self, value: T, tenant: str | None, context: Any) -> bytes:
+        """Do what `encrypt` does, step by step."""
+        try:
+            return self._writers.seal(tenant, [self._encode(value)], [self._bound(context)])[0]
+        except (FieldcryptError, TypeError, ValueError) as error:
+            refused = located(error, field=self.name, tenant=tenant)
+        raise refused
+
+    def decrypt_slowly(self, data: bytes, tenant: Any, context: Any) -> T:
+        """Do what `decrypt` does, step by step."""
+        try:
+            data = envelope.as_bytes(data)
+            plaintext = self._readers.open(self._core, data, tenant, self._bound(context))
+            if plaintext is None:
+                raise DecryptionError
+            return self._codec.decode(plaintext)
+        except (FieldcryptError, TypeError, ValueError) as error:
+            refused = self.reported_error(error, data, tenant)
+        raise refused
+
+    def forget(self) -> None:
+        """Drop all that was prepared, so that the next value asks the keyring again."""
+        super().forget()
+        self._core.forget()

@@ -1,0 +1,69 @@
+"""Prepared writers and readers of the native hot path."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import fieldcrypt_native as native
+
+from fieldcrypt import _system
+from fieldcrypt.format import envelope
+from fieldcrypt.format.envelope import SALT
+from fieldcrypt.keys.live.live_key import Lease, LiveKey
+from fieldcrypt.prepared.readers import Readers
+from fieldcrypt.prepared.writers import Writers
+
+__all__ = ["NativeReaders", "NativeWriters"]
+
+
+class NativeWriters(Writers):
+    """The prepared writers of a native field, by tenant; `core` is its hot path."""
+
+    __slots__ = ("core",)
+
+    core: native.FieldCore
+
+    def _made(self, head: bytes, infix: bytes, sealer: Any, lease: Lease) -> native.Writer:
+        return native.Writer(head, infix, self._context, sealer, lease)
+
+    def seal(self, tenant: str | None, plaintexts: Sequence[bytes], contexts: Sequence[bytes]) -> list[bytes]:
+        """Encrypt plaintexts of one tenant, each under the canonical encoding of its context."""
+        sealed: list[bytes] = []
+        while len(sealed) < len(plaintexts):
+            writer = self.recent.get(tenant)
+            if writer is None or writer.lease.at_hand_until <= _system.monotonic():
+                writer = self.prepare(tenant)
+            done = self.core.seal(writer, plaintexts[len(sealed) :], contexts[len(sealed) :])
+            if not done:  # the salt has served all its messages, or the key was wiped
+                self.recent.pop(tenant, None)
+            sealed += done or ()
+        return sealed
+
+
+class NativeReaders(Readers):
+    """The prepared readers of a native field."""
+
+    __slots__ = ()
+
+    def _is_of(self, reader: native.Reader, key: LiveKey, infix: bytes) -> bool:
+        return reader.is_of(key, infix)
+
+    def _made(self, prefix: bytes, key: LiveKey, infix: bytes, anyone: bool) -> native.Reader:
+        return native.Reader(
+            prefix, infix, self._context, key.xaes.cipher(prefix[SALT]), key, key.record.tenant, anyone
+        )
+
+    def open(self, core: native.FieldCore, data: bytes, tenant: Any, bound: bytes) -> bytes | None:
+        """Return the plaintext of a value, or None if it is not authentic.
+
+        Args:
+            core: the field's hot path.
+            data: the value.
+            tenant: who is named.
+            bound: the canonical encoding of its context.
+        """
+        reader = self.prepare(data, tenant)
+        if not reader.is_for(tenant):
+            self.check_nobody(tenant, reader.live_key)
+        return core.open(reader, data, data[envelope.HEAD] + bound)

@@ -1,0 +1,282 @@
+//! XAES-256-GCM (<https://c2sp.org/XAES-256-GCM>, SPEC section 3).
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+#[cfg(feature = "fips")]
+use aws_lc_rs::aead::RandomizedNonceKey;
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, Tag, UnboundKey};
+use aws_lc_rs::cmac;
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use zeroize::Zeroizing;
+
+use crate::mac::derived;
+use crate::secret::Slot;
+
+pub const SALT_SIZE: usize = 12;
+pub const TAG_SIZE: usize = 16;
+
+const LABEL: &[u8] = b"fieldcrypt/v1 encryption";
+
+/// Something that a wiped key, or a value that is not authentic, makes impossible.
+#[derive(Debug)]
+pub struct Refused;
+
+/// The AES-256-GCM of a salt, shared by all fields that use it.
+pub struct GcmKey(Slot<Schedules>);
+
+struct Schedules {
+    open: LessSafeKey,
+    #[cfg(feature = "fips")]
+    seal: RandomizedNonceKey,
+}
+
+impl Schedules {
+    fn new(key: &[u8; 32]) -> Result<Self, aws_lc_rs::error::Unspecified> {
+        Ok(Self {
+            open: LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key)?),
+            #[cfg(feature = "fips")]
+            seal: RandomizedNonceKey::new(&AES_256_GCM, key)?,
+        })
+    }
+
+    /// Encrypt in place under a nonce that was drawn.
+    #[cfg(not(feature = "fips"))]
+    #[inline]
+    fn seal(
+        &self,
+        nonce: &mut [u8; NONCE_LEN],
+        aad: &[u8],
+        text: &mut [u8],
+    ) -> Result<Tag, aws_lc_rs::error::Unspecified> {
+        self.open.seal_in_place_separate_tag(Nonce::assume_unique_for_key(*nonce), Aad::from(aad), text)
+    }
+
+    /// Encrypt in place under a nonce that the module draws.
+    #[cfg(feature = "fips")]
+    #[inline]
+    fn seal(
+        &self,
+        nonce: &mut [u8; NONCE_LEN],
+        aad: &[u8],
+        text: &mut [u8],
+    ) -> Result<Tag, aws_lc_rs::error::Unspecified> {
+        let (drawn, tag) = self.seal.seal_in_place_separate_tag(Aad::from(aad), text)?;
+        nonce.copy_from_slice(drawn.as_ref());
+        Ok(tag)
+    }
+}
+
+impl GcmKey {
+    fn new(key: &[u8; 32]) -> Result<Self, Refused> {
+        Ok(Self(Slot::new(Schedules::new(key).map_err(|_| Refused)?)))
+    }
+
+    /// Encrypt in place, and return the tag. In the FIPS build the nonce is written, and what it was does not count.
+    #[inline]
+    pub fn seal(&self, nonce: &mut [u8; NONCE_LEN], aad: &[u8], text: &mut [u8]) -> Result<[u8; TAG_SIZE], Refused> {
+        let tag = self.0.with(|key| key.seal(nonce, aad, text)).ok_or(Refused)?.map_err(|_| Refused)?;
+        tag.as_ref().try_into().map_err(|_| Refused)
+    }
+
+    /// Decrypt ciphertext and tag in place, and return the plaintext.
+    #[inline]
+    pub fn open<'a>(&self, nonce: [u8; NONCE_LEN], aad: &[u8], text: &'a mut [u8]) -> Result<&'a mut [u8], Refused> {
+        let opened =
+            self.0.with(move |key| key.open.open_in_place(Nonce::assume_unique_for_key(nonce), Aad::from(aad), text));
+        opened.ok_or(Refused)?.map_err(|_| Refused)
+    }
+
+    pub fn wipe(&self) {
+        self.0.wipe();
+    }
+}
+
+/// The cipher of a data key, from which salts select the keys of AES-256-GCM.
+#[pyclass(frozen, module = "fieldcrypt_native")]
+pub struct Cipher {
+    key: Slot<cmac::Key>,
+    subkeys: Mutex<HashMap<[u8; SALT_SIZE], Weak<GcmKey>>>,
+}
+
+impl Cipher {
+    pub fn gcm_key(&self, salt: [u8; SALT_SIZE]) -> PyResult<Arc<GcmKey>> {
+        let mut subkeys = self.subkeys.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = subkeys.get(&salt).and_then(Weak::upgrade) {
+            return Ok(known);
+        }
+        let made = self.key.with(|key| subkey(key, &salt)).ok_or_else(wiped)?;
+        let made = Arc::new(made.map_err(|_| wiped())?);
+        if subkeys.len() >= 64 {
+            subkeys.retain(|_, each| each.strong_count() > 0);
+        }
+        subkeys.insert(salt, Arc::downgrade(&made));
+        Ok(made)
+    }
+}
+
+fn subkey(key: &cmac::Key, salt: &[u8; SALT_SIZE]) -> Result<GcmKey, Refused> {
+    let mut derived = Zeroizing::new([0; 32]);
+    for (counter, half) in (1..).zip(derived.chunks_exact_mut(16)) {
+        let mut block = [0, counter, b'X', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        block[4..].copy_from_slice(salt);
+        cmac::sign_to_buffer(key, &block, half).map_err(|_| Refused)?;
+    }
+    GcmKey::new(&derived)
+}
+
+fn wiped() -> PyErr {
+    PyValueError::new_err("the key was wiped")
+}
+
+#[pymethods]
+impl Cipher {
+    /// Take the data key, 32 bytes, of which the cipher's key is derived.
+    #[new]
+    fn new(secret: &[u8]) -> PyResult<Self> {
+        let key = derived::<32>(secret, LABEL)?;
+        let key = cmac::Key::new(cmac::AES_256, key.as_slice()).map_err(|_| wiped())?;
+        Ok(Self { key: Slot::new(key), subkeys: Mutex::default() })
+    }
+
+    /// Return the AES-256-GCM of a 12-byte salt.
+    fn cipher(&self, salt: [u8; SALT_SIZE]) -> PyResult<Subkey> {
+        Ok(Subkey(self.gcm_key(salt)?))
+    }
+
+    /// Return what encrypts under a salt that serves so many messages.
+    fn sealer(&self, salt: [u8; SALT_SIZE], messages: u32) -> PyResult<Sealer> {
+        Ok(Sealer { salt, key: self.gcm_key(salt)?, left: AtomicU32::new(messages) })
+    }
+
+    /// Return ciphertext and tag under a 24-byte nonce that is used this once.
+    fn encrypt<'py>(
+        &self,
+        py: Python<'py>,
+        nonce: [u8; SALT_SIZE + NONCE_LEN],
+        plaintext: &[u8],
+        aad: &[u8],
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let (salt, nonce) = split(nonce);
+        Subkey(self.gcm_key(salt)?).encrypt(py, nonce, plaintext, aad)
+    }
+
+    /// Return the plaintext; None if the value is not authentic.
+    fn decrypt<'py>(
+        &self,
+        py: Python<'py>,
+        nonce: [u8; SALT_SIZE + NONCE_LEN],
+        ciphertext: &[u8],
+        aad: &[u8],
+    ) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let (salt, nonce) = split(nonce);
+        Subkey(self.gcm_key(salt)?).decrypt(py, nonce, ciphertext, aad)
+    }
+
+    /// Wipe the key, and all keys that salts have selected.
+    fn wipe(&self) {
+        self.key.wipe();
+        for (_, subkey) in self.subkeys.lock().unwrap_or_else(PoisonError::into_inner).drain() {
+            if let Some(subkey) = subkey.upgrade() {
+                subkey.wipe();
+            }
+        }
+    }
+
+    fn __reduce__(&self) -> PyResult<()> {
+        Err(PyTypeError::new_err("a cipher holds a key and cannot be pickled"))
+    }
+}
+
+fn split(nonce: [u8; SALT_SIZE + NONCE_LEN]) -> ([u8; SALT_SIZE], [u8; NONCE_LEN]) {
+    let (mut salt, mut rest) = ([0; SALT_SIZE], [0; NONCE_LEN]);
+    salt.copy_from_slice(&nonce[..SALT_SIZE]);
+    rest.copy_from_slice(&nonce[SALT_SIZE..]);
+    (salt, rest)
+}
+
+/// AES-256-GCM under the key of a salt.
+#[pyclass(frozen, module = "fieldcrypt_native")]
+pub struct Subkey(pub Arc<GcmKey>);
+
+#[pymethods]
+impl Subkey {
+    fn encrypt<'py>(
+        &self,
+        py: Python<'py>,
+        mut nonce: [u8; NONCE_LEN],
+        plaintext: &[u8],
+        aad: &[u8],
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        PyBytes::new_with(py, plaintext.len() + TAG_SIZE, |buffer| {
+            let (text, tag) = buffer.split_at_mut(plaintext.len());
+            text.copy_from_slice(plaintext);
+            tag.copy_from_slice(&self.0.seal(&mut nonce, aad, text).map_err(|_| wiped())?);
+            Ok(())
+        })
+    }
+
+    fn decrypt<'py>(
+        &self,
+        py: Python<'py>,
+        nonce: [u8; NONCE_LEN],
+        ciphertext: &[u8],
+        aad: &[u8],
+    ) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let mut text = ciphertext.to_vec();
+        Ok(self.0.open(nonce, aad, &mut text).ok().map(|plaintext| PyBytes::new(py, plaintext)))
+    }
+
+    fn __reduce__(&self) -> PyResult<()> {
+        Err(PyTypeError::new_err("a cipher holds a key and cannot be pickled"))
+    }
+}
+
+/// AES-256-GCM under one random salt, shared by all fields that encrypt under a live key.
+#[pyclass(frozen, module = "fieldcrypt_native")]
+pub struct Sealer {
+    pub salt: [u8; SALT_SIZE],
+    pub key: Arc<GcmKey>,
+    left: AtomicU32,
+}
+
+impl Sealer {
+    /// Take up to so many messages of those that the salt may still serve, in one step, and return how many.
+    #[inline]
+    pub fn take(&self, wanted: u32) -> u32 {
+        let taken = |left: u32| left.checked_sub(wanted.min(left));
+        match self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, taken) {
+            Ok(left) => wanted.min(left),
+            Err(_) => 0,
+        }
+    }
+}
+
+#[pymethods]
+impl Sealer {
+    #[getter]
+    fn salt<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.salt)
+    }
+
+    /// Itself: an iterator that yields once for every message that the salt may still serve.
+    #[getter]
+    fn messages(this: Bound<'_, Self>) -> Bound<'_, Self> {
+        this
+    }
+
+    fn __iter__(this: Bound<'_, Self>) -> Bound<'_, Self> {
+        this
+    }
+
+    fn __next__(&self) -> Option<bool> {
+        (self.take(1) == 1).then_some(true)
+    }
+
+    fn __reduce__(&self) -> PyResult<()> {
+        Err(PyTypeError::new_err("a cipher holds a key and cannot be pickled"))
+    }
+}

@@ -1,0 +1,40 @@
+//! The hot path of fieldcrypt: encrypting, decrypting and tagging values whose keys are at hand.
+//!
+//! Every function here either returns what the Python implementation would, or hands the value over to it. So there is one
+//! place that decides what is refused, and with which error: Python.
+
+mod cipher;
+mod field;
+mod mac;
+mod plaintext;
+mod prepared;
+mod random;
+mod secret;
+mod system;
+
+use pyo3::prelude::*;
+
+/// The version of the seam between this module and fieldcrypt, which both must have.
+const SEAM: u32 = 1;
+
+#[pymodule(gil_used = true)]
+mod fieldcrypt_native {
+    use super::*;
+
+    #[pymodule_export]
+    use super::cipher::{Cipher, Sealer, Subkey};
+    #[pymodule_export]
+    use super::field::FieldCore;
+    #[pymodule_export]
+    use super::mac::{Mac, key_id, record_tag};
+    #[pymodule_export]
+    use super::prepared::{Reader, Writer};
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("SEAM", SEAM)?;
+        module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+        module.add("CRYPTOGRAPHY", if cfg!(feature = "fips") { "aws-lc-fips" } else { "aws-lc" })?;
+        Ok(())
+    }
+}

@@ -1,0 +1,50 @@
+//! Values <-> plaintexts (SPEC section 5): the common types. All else is Python's.
+
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyString};
+
+const BYTES: u8 = 0x01;
+const TEXT: u8 = 0x02;
+
+/// The type of a field's values.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Text,
+    Bytes,
+    /// A type that this module leaves to Python.
+    Other,
+}
+
+impl Kind {
+    pub fn named(name: &str) -> Self {
+        match name {
+            "str" => Self::Text,
+            "bytes" => Self::Bytes,
+            _ => Self::Other,
+        }
+    }
+
+    /// Pass the plaintext of a value, the encoding byte and the rest, to `work`. None: Python decides.
+    #[inline]
+    pub fn encoded<R>(self, value: &Bound<'_, PyAny>, work: impl FnOnce(u8, &[u8]) -> R) -> Option<R> {
+        match self {
+            Self::Text => {
+                let text = value.cast_exact::<PyString>().ok()?.to_str().ok()?;
+                Some(work(TEXT, text.as_bytes()))
+            }
+            Self::Bytes => Some(work(BYTES, value.cast_exact::<PyBytes>().ok()?.as_bytes())),
+            Self::Other => None,
+        }
+    }
+
+    /// Return the value of a plaintext. None: Python decides.
+    #[inline]
+    pub fn decoded<'py>(self, py: Python<'py>, plaintext: &[u8]) -> Option<Bound<'py, PyAny>> {
+        let (mark, body) = plaintext.split_first()?;
+        match (self, *mark) {
+            (Self::Text, TEXT) => Some(PyString::new(py, std::str::from_utf8(body).ok()?).into_any()),
+            (Self::Bytes, BYTES) => Some(PyBytes::new(py, body).into_any()),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! Prepared writers and readers: what a field needs to encrypt for a tenant, and to decrypt under a data key and a salt.
+
+use std::sync::Arc;
+
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyList};
+
+use crate::cipher::{GcmKey, Refused, SALT_SIZE, Sealer, Subkey, TAG_SIZE};
+use crate::system::System;
+
+pub const HEAD_SIZE: usize = 17;
+pub const PREFIX_SIZE: usize = HEAD_SIZE + SALT_SIZE;
+pub const NONCE_SIZE: usize = 12;
+pub const BODY_START: usize = PREFIX_SIZE + NONCE_SIZE;
+
+/// Something with a moment until which it is at hand, on the monotonic clock: a live key, or a lease.
+struct Deadline(Py<PyAny>);
+
+impl Deadline {
+    #[inline]
+    fn is_over(&self, py: Python<'_>, now: f64) -> PyResult<bool> {
+        let until: f64 = self.0.bind(py).getattr(pyo3::intern!(py, "at_hand_until"))?.extract()?;
+        Ok(until <= now)
+    }
+}
+
+/// Encrypts for a tenant.
+#[pyclass(frozen, module = "fieldcrypt_native")]
+pub struct Writer {
+    prefix: [u8; PREFIX_SIZE],
+    infix: Vec<u8>,
+    aad: Vec<u8>,
+    key: Arc<GcmKey>,
+    sealer: Py<Sealer>,
+    lease: Deadline,
+}
+
+impl Writer {
+    #[inline]
+    pub fn is_over(&self, py: Python<'_>, now: f64) -> PyResult<bool> {
+        self.lease.is_over(py, now)
+    }
+
+    /// Take so many messages from the salt, or fewer if it has no more, and return how many.
+    #[inline]
+    pub fn take(&self, wanted: u32) -> u32 {
+        self.sealer.get().take(wanted)
+    }
+
+    /// Return a value: the plaintext, an encoding byte and the rest, under a nonce and the field's context and another.
+    #[inline]
+    pub fn seal<'py>(
+        &self,
+        py: Python<'py>,
+        mut nonce: [u8; NONCE_SIZE],
+        kind: u8,
+        body: &[u8],
+        aad: &[u8],
+    ) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let start = BODY_START + self.infix.len();
+        let mut refused = false;
+        let sealed = PyBytes::new_with(py, start + 1 + body.len() + TAG_SIZE, |buffer| {
+            let (head, rest) = buffer.split_at_mut(start);
+            head[..PREFIX_SIZE].copy_from_slice(&self.prefix);
+            head[BODY_START..].copy_from_slice(&self.infix);
+            let (text, tag) = rest.split_at_mut(1 + body.len());
+            text[0] = kind;
+            text[1..].copy_from_slice(body);
+            match self.key.seal(&mut nonce, aad, text) {
+                Ok(found) => tag.copy_from_slice(&found),
+                Err(Refused) => refused = true,
+            }
+            head[PREFIX_SIZE..BODY_START].copy_from_slice(&nonce);
+            Ok(())
+        })?;
+        Ok((!refused).then_some(sealed))
+    }
+
+    /// The additional data of the field alone.
+    #[inline]
+    pub fn aad(&self) -> &[u8] {
+        &self.aad
+    }
+}
+
+#[pymethods]
+impl Writer {
+    /// Args: the first bytes of values, the key record after its length or nothing, the field's context, a sealer, a lease.
+    #[new]
+    fn new(head: [u8; HEAD_SIZE], infix: Vec<u8>, context: Vec<u8>, sealer: Py<Sealer>, lease: Py<PyAny>) -> Self {
+        let mut prefix = [0; PREFIX_SIZE];
+        prefix[..HEAD_SIZE].copy_from_slice(&head);
+        prefix[HEAD_SIZE..].copy_from_slice(&sealer.get().salt);
+        let aad = [head.as_slice(), &context].concat();
+        let key = sealer.get().key.clone();
+        Self { prefix, infix, aad, key, sealer, lease: Deadline(lease) }
+    }
+
+    #[getter]
+    fn lease(&self, py: Python<'_>) -> Py<PyAny> {
+        self.lease.0.clone_ref(py)
+    }
+}
+
+/// Decrypts under a data key and a salt.
+#[pyclass(frozen, module = "fieldcrypt_native")]
+pub struct Reader {
+    pub prefix: [u8; PREFIX_SIZE],
+    infix: Vec<u8>,
+    aad: Vec<u8>,
+    key: Arc<GcmKey>,
+    live_key: Deadline,
+    tenant: Py<PyAny>,
+    anyone: bool,
+}
+
+impl Reader {
+    #[inline]
+    pub fn is_over(&self, py: Python<'_>, now: f64) -> PyResult<bool> {
+        self.live_key.is_over(py, now)
+    }
+
+    /// Return True if a caller who names this tenant may read.
+    #[inline]
+    pub fn is_for(&self, py: Python<'_>, tenant: Option<&Bound<'_, PyAny>>) -> PyResult<bool> {
+        match tenant {
+            None => Ok(self.anyone),
+            Some(named) => {
+                let mine = self.tenant.bind(py);
+                Ok(!mine.is_none() && (named.is(mine) || named.eq(mine)?))
+            }
+        }
+    }
+
+    /// The additional data of the field alone.
+    #[inline]
+    pub fn aad(&self) -> &[u8] {
+        &self.aad
+    }
+
+    /// Return a value's nonce and body, if it has the key record that was opened.
+    #[inline]
+    pub fn split<'a>(&self, data: &'a [u8]) -> Option<([u8; NONCE_SIZE], &'a [u8])> {
+        let nonce = data.get(PREFIX_SIZE..BODY_START)?.try_into().ok()?;
+        let body = data[BODY_START..].strip_prefix(self.infix.as_slice())?;
+        Some((nonce, body))
+    }
+
+    /// Decrypt a body in place and return the plaintext.
+    #[inline]
+    pub fn open<'a>(&self, nonce: [u8; NONCE_SIZE], aad: &[u8], body: &'a mut [u8]) -> Result<&'a mut [u8], Refused> {
+        self.key.open(nonce, aad, body)
+    }
+}
+
+#[pymethods]
+impl Reader {
+    /// Args: a value's first bytes, its key record after its length or nothing, the field's context, the cipher of the
+    /// salt, the live key, whose it is, and whether a caller may name no tenant.
+    #[new]
+    fn new(
+        prefix: [u8; PREFIX_SIZE],
+        infix: Vec<u8>,
+        context: Vec<u8>,
+        subkey: &Subkey,
+        live_key: Py<PyAny>,
+        tenant: Py<PyAny>,
+        anyone: bool,
+    ) -> Self {
+        let aad = [&prefix[..HEAD_SIZE], &context].concat();
+        Self { prefix, infix, aad, key: subkey.0.clone(), live_key: Deadline(live_key), tenant, anyone }
+    }
+
+    #[getter]
+    fn live_key(&self, py: Python<'_>) -> Py<PyAny> {
+        self.live_key.0.clone_ref(py)
+    }
+
+    /// Return True if this is the reader of a live key, and of values with this infix.
+    fn is_of(&self, live_key: &Bound<'_, PyAny>, infix: &[u8]) -> bool {
+        live_key.is(&self.live_key.0) && infix == self.infix
+    }
+
+    /// Return True if a caller who names this tenant, or nobody, may read.
+    #[pyo3(name = "is_for")]
+    fn is_for_tenant(&self, py: Python<'_>, tenant: Option<&Bound<'_, PyAny>>) -> PyResult<bool> {
+        self.is_for(py, tenant)
+    }
+}
+
+/// Encrypt plaintexts, each under the context of its own that comes with it, as many as the salt has messages for.
+///
+/// All are bytes, which nobody can change. Between the draw of the nonces and the last use no other Python code runs.
+pub fn seal_many<'py>(
+    py: Python<'py>,
+    system: &System,
+    writer: &Writer,
+    plaintexts: &[Bound<'py, PyBytes>],
+    contexts: &[Bound<'py, PyBytes>],
+) -> PyResult<Option<Bound<'py, PyList>>> {
+    let number = writer.take(u32::try_from(plaintexts.len()).unwrap_or(u32::MAX)) as usize;
+    let mut nonces = vec![[0u8; NONCE_SIZE]; number];
+    system.fill(py, nonces.as_flattened_mut())?;
+    let sealed = PyList::empty(py);
+    let mut aad = Vec::with_capacity(128);
+    for ((nonce, plaintext), context) in nonces.into_iter().zip(plaintexts).zip(contexts) {
+        aad.clear();
+        aad.extend_from_slice(&writer.aad()[..HEAD_SIZE]);
+        aad.extend_from_slice(context.as_bytes());
+        let Some((kind, body)) = plaintext.as_bytes().split_first() else {
+            return Ok(None);
+        };
+        match writer.seal(py, nonce, *kind, body, &aad)? {
+            Some(value) => sealed.append(value)?,
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(sealed))
+}

@@ -1,0 +1,48 @@
+//! fieldcrypt's seam to the operating system, `fieldcrypt._system`, as seen from here.
+
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict};
+
+use crate::random;
+
+/// What a test replaces in `fieldcrypt._system` counts here too; what it has not replaced is done without Python.
+pub struct System {
+    names: Py<PyDict>,
+    monotonic: Py<PyAny>,
+    random_bytes: Py<PyAny>,
+}
+
+impl System {
+    /// Args: the module's dict, and the functions that were in it at first.
+    pub fn new(names: Py<PyDict>, monotonic: Py<PyAny>, random_bytes: Py<PyAny>) -> Self {
+        Self { names, monotonic, random_bytes }
+    }
+
+    /// Return the monotonic clock, in seconds, as `time.monotonic` does.
+    #[inline]
+    pub fn monotonic(&self, py: Python<'_>) -> PyResult<f64> {
+        let now = self.current(py, pyo3::intern!(py, "monotonic"))?;
+        if cfg!(target_os = "linux") && now.is(&self.monotonic) {
+            let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+            return Ok(time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9);
+        }
+        now.call0()?.extract()
+    }
+
+    /// Draw nonces.
+    #[inline]
+    pub fn fill(&self, py: Python<'_>, buffer: &mut [u8]) -> PyResult<()> {
+        let draw = self.current(py, pyo3::intern!(py, "random_bytes"))?;
+        if draw.is(&self.random_bytes) {
+            return random::fill(buffer);
+        }
+        let drawn = draw.call1((buffer.len(),))?;
+        buffer.copy_from_slice(drawn.cast::<PyBytes>()?.as_bytes());
+        Ok(())
+    }
+
+    #[inline]
+    fn current<'py>(&self, py: Python<'py>, name: &Bound<'py, pyo3::types::PyString>) -> PyResult<Bound<'py, PyAny>> {
+        self.names.bind(py).get_item(name)?.ok_or_else(|| pyo3::exceptions::PyAttributeError::new_err("_system"))
+    }
+}
