@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
@@ -205,7 +205,7 @@ class Encryptor:
         self._fields.add(field)
         return field
 
-    def _field_class(self) -> type_[Field[Any]]:
+    def _field_class(self) -> Callable[..., Field[Any]]:
         if not self._backend.is_native:
             return Field
         from fieldcrypt.native.field import NativeField

@@ -57,26 +57,28 @@ class Mac(Protocol):
 
 
 class Backend(Protocol):
-    """Derives from data keys (SPEC section 1), so that what is derived need not pass through Python.
+    """Derives from data keys (SPEC section 1), so that what is derived need not pass through Python."""
 
-    Attributes:
-        name: as in FIELDCRYPT_BACKEND: "python", "native" or "native-fips".
-        description: what it is made of, with versions.
-        is_native: whether fields have a native hot path.
-    """
+    @property
+    def name(self) -> str:
+        """As in FIELDCRYPT_BACKEND: "python", "native" or "native-fips"."""
 
-    name: str
-    description: str
-    is_native: bool
+    @property
+    def description(self) -> str:
+        """What it is made of, with versions."""
 
-    def key_id(self, secret: bytes) -> bytes:
+    @property
+    def is_native(self) -> bool:
+        """Whether fields have a native hot path."""
+
+    def key_id(self, secret: bytes, /) -> bytes:
         """Return the id of a data key, 16 bytes."""
 
-    def record_tag(self, secret: bytes, message: bytes) -> bytes:
+    def record_tag(self, secret: bytes, message: bytes, /) -> bytes:
         """Return the tag of a key record, 32 bytes."""
 
-    def cipher(self, secret: bytes) -> Cipher:
+    def cipher(self, secret: bytes, /) -> Cipher:
         """Return the cipher for values under a data key."""
 
-    def mac(self, secret: bytes) -> Mac:
+    def mac(self, secret: bytes, /) -> Mac:
         """Return the HMAC for blind indexes under a data key."""

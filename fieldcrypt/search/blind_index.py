@@ -11,8 +11,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 from uuid import UUID
 
-from cryptography.hazmat.primitives.hmac import HMAC
-
+from fieldcrypt.backends import Mac
 from fieldcrypt.errors import ConfigurationError, FieldcryptError, located
 from fieldcrypt.format.codecs import Codec
 from fieldcrypt.format.context import FIELD_KEY, PATH_KEY, NoTenant, check_field_name
@@ -230,7 +229,7 @@ class BlindIndex(Generic[T]):
         if type(value) is not self.type:
             raise TypeError(f"expected {self.type.__name__}, got {type(value).__name__}")
 
-    def _tag(self, mac: HMAC, message: bytes) -> bytes:
+    def _tag(self, mac: Mac, message: bytes) -> bytes:
         mac = mac.copy()
         mac.update(message)
         return mac.finalize()[: self.tag_size]

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
-from cryptography.hazmat.primitives.hmac import HMAC
-
 from fieldcrypt import _system
 from fieldcrypt._base.cache import GenerationCache
+from fieldcrypt.backends import Mac
 from fieldcrypt.errors import ConfigurationError
 from fieldcrypt.format.context import NO_TENANT, NoTenant, encode_context
 from fieldcrypt.keys.index.index_key import IndexLease
@@ -22,7 +21,7 @@ __all__ = ["IndexMacs", "IndexingEncryptor", "message_head"]
 _LENGTH_SIZE = 4
 _TENANTS = 4096  # whose prepared HMACs are kept
 
-Heads = tuple[HMAC, ...]  # one for each head, under one key
+Heads = tuple[Mac, ...]  # one for each head, under one key
 _Prepared = tuple[IndexLease, tuple[Heads, ...]]  # of the keys, the active one first
 
 

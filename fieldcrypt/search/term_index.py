@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any, cast
 
-from cryptography.hazmat.primitives.hmac import HMAC
-
+from fieldcrypt.backends import Mac
 from fieldcrypt.errors import ConfigurationError, FieldcryptError, located
 from fieldcrypt.format._text import utf8
 from fieldcrypt.format.cbor import encode_cbor
@@ -207,7 +206,7 @@ class TermIndex:
             raise ConfigurationError(f"the index {self.index} of {self.name} needs values that are bound to their row")
         return encode_context(row)
 
-    def _tag(self, mac: HMAC, message: bytes) -> bytes:
+    def _tag(self, mac: Mac, message: bytes) -> bytes:
         return _mac(mac, message)[: self.tag_size]
 
     def _tags(self, cover: Cover, tenant: str | NoTenant | None, levels: tuple[int, ...]) -> TagsByLevel:
@@ -247,7 +246,7 @@ class TermIndex:
         return f"TermIndex({self.name!r}, {self.index!r})"
 
 
-def _mac(mac: HMAC, message: bytes) -> bytes:
+def _mac(mac: Mac, message: bytes) -> bytes:
     mac = mac.copy()
     mac.update(message)
     return mac.finalize()
