@@ -499,12 +499,15 @@ class Encryptor:
 
     def __reduce__(self) -> tuple[Any, ...]:
         identity = _registry.identity(self)
-        if self._keyring is None:
-            return _unpickle, (identity,)
+        newer: dict[str, Any] = {}  # what 0.1 had no choice of is left out where it is as it was, so that 0.1 reads it
+        if self._backend_name is not None:
+            newer["backend"] = self._backend_name
         keyring = self._keyring
-        reads = keyring.reads_self_contained
-        is_default = reads is (keyring.store is None)  # then 0.1, which had no choice, unpickles it as well
-        unpickle = _unpickle if is_default else partial(_unpickle, reads=reads)
+        if keyring is not None and keyring.reads_self_contained is not (keyring.store is None):
+            newer["reads"] = keyring.reads_self_contained
+        unpickle = partial(_unpickle, **newer) if newer else _unpickle
+        if keyring is None:
+            return unpickle, (identity,)
         return unpickle, (
             identity,
             keyring.provider,
@@ -525,8 +528,11 @@ def _unpickle(
     observer: Observer | None = None,
     *,
     reads: bool | None = None,
+    backend: str | None = None,
 ) -> Encryptor:
-    make = partial(Encryptor, provider, store, policy=policy, observer=observer, read_self_contained=reads)
+    make = partial(
+        Encryptor, provider, store, policy=policy, observer=observer, read_self_contained=reads, backend=backend
+    )
     return _registry.find(identity, make)
 
 

@@ -21,6 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool, Pool
 
 from fieldcrypt import Encryptor, LocalKeyProvider, MemoryKeyStore, _system
+from fieldcrypt.backends import backend
 from fieldcrypt.testing import LocalAws
 from tests.support.doubles import CountingProvider, Later, RowStore, until_idle
 from tests.support.dynamodb import FIRST, SECOND, DynamoDb
@@ -84,6 +85,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Say what the tests ran with, and without."""
     terminalreporter.write_line(f"with SQLAlchemy {sqlalchemy.__version__}")
+    terminalreporter.write_line(f"with the backend {backend()}")
     if not config.getoption("--spark"):
         terminalreporter.write_line("without Spark: `make test-spark` runs what needs it")
     if not config.getoption("--aio"):

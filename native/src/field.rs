@@ -228,6 +228,11 @@ impl FieldCore {
         self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
     }
 
+    /// A pickle of a method is one of the field and the method's name, as it is without a native core.
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.field.bind(py).call_method0(pyo3::intern!(py, "__reduce__"))
+    }
+
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.field)
     }

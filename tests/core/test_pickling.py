@@ -281,6 +281,16 @@ class TestEncryptors:
         with pytest.raises(ConfigurationError, match="configure"):
             field.encrypt(SSN)
 
+    @pytest.mark.parametrize("configured", [True, False])
+    def test_a_backend_that_was_asked_for_arrives(
+        self, configured: bool, local: LocalKeyProvider, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Where another one is the default, it is the one that was asked for."""
+        original = Encryptor(local, backend="python") if configured else Encryptor(backend="python")
+        arrived = elsewhere(pickle.dumps(original), monkeypatch)
+        assert arrived is not original
+        assert arrived._backend_name == "python"
+
     def test_two_pickles_are_one_encryptor(self, local: LocalKeyProvider, monkeypatch: pytest.MonkeyPatch) -> None:
         """What was pickled twice arrives as one, so that tasks share its keys; two Encryptors stay two."""
         one, other = Encryptor(local), Encryptor(local)
