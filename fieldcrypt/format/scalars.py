@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
-from uuid import UUID
+from uuid import UUID, SafeUUID
 
 from fieldcrypt.format.cbor import UNREADABLE, encode_cbor, float_bytes, integer_bytes
 from fieldcrypt.format.cbor_items import (
@@ -26,7 +26,7 @@ from fieldcrypt.format.cbor_items import (
     head,
 )
 
-__all__ = ["READ", "REFUSALS", "WRITE", "writer_of_any"]
+__all__ = ["PARTS", "READ", "REFUSALS", "WRITE", "writer_of_any"]
 
 REFUSALS = UNREADABLE
 
@@ -59,6 +59,9 @@ _LOCAL_HEADS = {size + len(head): head for size, head in _LOCAL_HEADS_OF_TEXTS.i
 _UUID_HEAD = _CBOR + UUID_HEAD + b"\x50"
 _UUID_BYTES = slice(len(_UUID_HEAD), None)
 _UUID_SIZE = len(_UUID_HEAD) + 16
+
+# What the native core makes scalars of: the types that are meant here, even if a test puts others in their place.
+PARTS = (date, datetime, UTC, Decimal, UUID, SafeUUID.unknown, DECIMALS.to_sci_string)
 
 _date, _datetime, _decimal_text = date.fromisoformat, datetime.fromisoformat, DECIMALS.to_sci_string
 

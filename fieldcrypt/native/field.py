@@ -11,12 +11,15 @@ from fieldcrypt.errors import DecryptionError, FieldcryptError, located
 from fieldcrypt.field import Field
 from fieldcrypt.format import envelope
 from fieldcrypt.format.context import RowContext
+from fieldcrypt.format.scalars import WRITE
 from fieldcrypt.native.prepared import NativeReaders, NativeWriters
 
 __all__ = ["NativeField"]
 
 T = TypeVar("T")
 
+_NAMES = {type: type.__name__ for type in (str, bytes, object, *WRITE)}  # as the native core knows them
+_OTHER = "other"
 _SYSTEM = (vars(_system), _system.monotonic, _system.random_bytes)  # what the native core does without Python
 
 
@@ -33,7 +36,8 @@ class NativeField(Field[T]):
     _readers_of = NativeReaders
 
     def _prepare(self) -> None:
-        name = self._codec.type.__name__ if self._codec.pad is None else "padded"
+        # By the type and not by its name, which an Enum class can have too.
+        name = _NAMES.get(self._codec.type, _OTHER) if self._codec.pad is None else _OTHER
         core = native.FieldCore(
             self, name, self._rows_are_last, RowContext, self._writers.recent, self._readers.recent, _SYSTEM
         )

@@ -1,16 +1,34 @@
 //! Values <-> plaintexts (SPEC section 5): the common types. All else is Python's.
 
+mod calendar;
+mod item;
+mod number;
+mod types;
+mod value;
+
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
+use item::Item;
+
 const BYTES: u8 = 0x01;
 const TEXT: u8 = 0x02;
+const CBOR: u8 = 0x03;
 
 /// The type of a field's values.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Text,
     Bytes,
+    Bool,
+    Int,
+    Float,
+    Date,
+    DateTime,
+    Decimal,
+    Uuid,
+    /// Any of these, and more.
+    Any,
     /// A type that this module leaves to Python.
     Other,
 }
@@ -20,6 +38,14 @@ impl Kind {
         match name {
             "str" => Self::Text,
             "bytes" => Self::Bytes,
+            "bool" => Self::Bool,
+            "int" => Self::Int,
+            "float" => Self::Float,
+            "date" => Self::Date,
+            "datetime" => Self::DateTime,
+            "Decimal" => Self::Decimal,
+            "UUID" => Self::Uuid,
+            "object" => Self::Any,
             _ => Self::Other,
         }
     }
@@ -33,7 +59,9 @@ impl Kind {
                 Some(work(TEXT, text.as_bytes()))
             }
             Self::Bytes => Some(work(BYTES, value.cast_exact::<PyBytes>().ok()?.as_bytes())),
+            Self::Any => value::kind_of(value)?.encoded(value, work),
             Self::Other => None,
+            _ => Some(work(CBOR, value::body(self, value)?.as_bytes())),
         }
     }
 
@@ -42,8 +70,10 @@ impl Kind {
     pub fn decoded<'py>(self, py: Python<'py>, plaintext: &[u8]) -> Option<Bound<'py, PyAny>> {
         let (mark, body) = plaintext.split_first()?;
         match (self, *mark) {
-            (Self::Text, TEXT) => Some(PyString::new(py, std::str::from_utf8(body).ok()?).into_any()),
-            (Self::Bytes, BYTES) => Some(PyBytes::new(py, body).into_any()),
+            (Self::Text | Self::Any, TEXT) => Some(PyString::new(py, std::str::from_utf8(body).ok()?).into_any()),
+            (Self::Bytes | Self::Any, BYTES) => Some(PyBytes::new(py, body).into_any()),
+            (Self::Text | Self::Bytes | Self::Other, _) => None,
+            (_, CBOR) => value::made(py, self, Item::parse(body)?),
             _ => None,
         }
     }
