@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 from fieldcrypt import _moved
 from fieldcrypt._system import call_after_fork
+from fieldcrypt._version import __version__ as __version__
+from fieldcrypt.backends import backend
 from fieldcrypt.encryptor import Encryptor
 from fieldcrypt.errors import (
     ConfigurationError,
@@ -56,8 +58,6 @@ for _public in (
 ):
     _public.__module__ = __name__
 
-__version__ = "0.2.0.dev0"
-
 __all__ = [
     # what a program configures, and what it works with
     "Encryptor",
@@ -97,6 +97,8 @@ __all__ = [
     "DataKeys",
     "RewrapReport",
     "MoveReport",
+    # what computes, in Python or natively
+    "backend",
     # for implementers of providers and stores
     "KeyRecord",
     "KeyState",

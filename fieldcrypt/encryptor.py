@@ -11,7 +11,7 @@ from fieldcrypt import _system
 from fieldcrypt._base.logical_names import LogicalNames
 from fieldcrypt._base.snapshots import forget_after_restore
 from fieldcrypt._base.unpickle_registry import UnpickleRegistry
-from fieldcrypt.backends import chosen
+from fieldcrypt.backends import chosen, described
 from fieldcrypt.errors import ConfigurationError
 from fieldcrypt.events import Event, Events, Observer, Stats
 from fieldcrypt.field import Field
@@ -56,7 +56,10 @@ class Encryptor:
             Default: only if there is no store, because anyone who can write to the data can plant such values, and each
             unknown one costs calls of provider and store.
         backend: "auto", "python", "native" or "native-fips" (see docs/native.md). Default: what FIELDCRYPT_BACKEND
-            says, or else "auto": native if it can be had.
+            says, or else "auto": native if it can be had. Pickles carry what is named here.
+
+    Raises:
+        ConfigurationError: the backend cannot be had; or as `configure`.
     """
 
     def __init__(
@@ -479,6 +482,11 @@ class Encryptor:
     def policy(self) -> KeyPolicy:
         """The limits that were configured."""
         return self._configured().policy
+
+    @property
+    def backend(self) -> str:
+        """What encrypts and decrypts, and what it is made of, with versions: as `fieldcrypt.backend()` says it."""
+        return described(self._backend)
 
     def _configured(self) -> Keyring:
         if self._keyring is None:

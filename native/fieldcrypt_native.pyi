@@ -3,6 +3,8 @@ from typing import Any, Final, final
 
 SEAM: Final[int]
 CRYPTOGRAPHY: Final[str]
+CRYPTOGRAPHY_VERSION: Final[str]
+HAS_AES: Final[bool]
 __version__: Final[str]
 
 def key_id(secret: bytes) -> bytes: ...

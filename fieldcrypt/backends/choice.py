@@ -3,43 +3,80 @@
 from __future__ import annotations
 
 import os
+import warnings
+from functools import cache
+from itertools import count
 from typing import Final
 
 from fieldcrypt.backends.backend import Backend
+from fieldcrypt.backends.extension import NoNativeCore, native_core
 from fieldcrypt.backends.python import PYTHON
 from fieldcrypt.errors import ConfigurationError
 
-__all__ = ["BACKENDS", "backend", "chosen"]
+__all__ = ["BACKENDS", "backend", "chosen", "described"]
 
 BACKENDS: Final = ("auto", "python", "native", "native-fips")
 VARIABLE: Final = "FIELDCRYPT_BACKEND"
+_CALLER: Final = 4  # frames above `_warn`: whoever made the Encryptor
+
+_warnings = count()
 
 
 def backend() -> str:
-    """Return which backend an Encryptor uses that is made without one, and what it is made of."""
-    found = chosen(None)
+    """Return which backend an Encryptor uses that is made without one, and what it is made of, with versions.
+
+    Raises:
+        ConfigurationError: FIELDCRYPT_BACKEND names one that does not exist, or cannot be had.
+    """
+    return described(chosen(None))
+
+
+def described(found: Backend) -> str:
+    """Return the name of a backend, and what it is made of."""
     return f"{found.name}: {found.description}"
 
 
 def chosen(name: str | None) -> Backend:
-    """Return the backend of a name; without one, that of FIELDCRYPT_BACKEND, or "auto".
+    """Return the backend of a name. Without one, return that of FIELDCRYPT_BACKEND, which is read once per process.
 
     Raises:
         ConfigurationError: there is no such backend, or it cannot be had.
     """
-    name = name or os.environ.get(VARIABLE) or "auto"
+    return _of_process() if name is None else _named(name, "backend")
+
+
+@cache
+def _of_process() -> Backend:
+    return _named(os.environ.get(VARIABLE) or "auto", VARIABLE)
+
+
+def _named(name: str, place: str) -> Backend:
     if name not in BACKENDS:
-        raise ConfigurationError(f"there is no backend {name!r}: use one of {', '.join(BACKENDS)}")
+        raise ConfigurationError(f"{place}={name!r} is not a backend: use one of {', '.join(BACKENDS)}")
     if name == "python":
         return PYTHON
-    try:
-        from fieldcrypt.backends.native import NATIVE
-    except ImportError as error:
+    found = native_core()
+    if isinstance(found, NoNativeCore):
         if name == "auto":
-            return PYTHON
-        raise ConfigurationError(
-            f'the backend {name!r} cannot be had: {error}. Install it with pip install "fieldcrypt[native]"'
-        ) from error
-    if name not in ("auto", NATIVE.name):
-        raise ConfigurationError(f"the backend {name!r} cannot be had: what is installed is {NATIVE.name}")
-    return NATIVE
+            return _python_instead(found)
+        raise _unavailable(place, name, found.reason)
+    if name not in ("auto", found.name):
+        raise _unavailable(place, name, f"the fieldcrypt-native that is installed is {found.name!r}")
+    return found
+
+
+def _unavailable(place: str, name: str, reason: str) -> ConfigurationError:
+    advice = 'Install what belongs to this version: pip install --upgrade "fieldcrypt[native]"'
+    if name == "native-fips":
+        advice = "It has to be built: see docs/native.md"
+    return ConfigurationError(f"{place}={name!r} cannot be had: {reason}. {advice}")
+
+
+def _python_instead(missing: NoNativeCore) -> Backend:
+    if missing.is_installed and next(_warnings) == 0:
+        warnings.warn(
+            f"fieldcrypt works in Python, because its native core cannot be used: {missing.reason}",
+            RuntimeWarning,
+            stacklevel=_CALLER,
+        )
+    return PYTHON

@@ -12,8 +12,6 @@ from fieldcrypt.format.aead import SALT_SIZE
 
 __all__ = ["NATIVE", "NativeCipher"]
 
-SEAM: Final = 1  # the version of the seam, which the module must have too
-
 
 class NativeCipher:
     """XAES-256-GCM in native memory, which is wiped when nobody uses it any more."""
@@ -49,7 +47,9 @@ class NativeBackend:
     """Derives natively, so that derived keys never pass through Python."""
 
     name: Final = "native-fips" if native.CRYPTOGRAPHY == "aws-lc-fips" else "native"
-    description: Final = f"{native.CRYPTOGRAPHY}, by fieldcrypt-native {native.__version__}"
+    description: Final = (
+        f"{native.CRYPTOGRAPHY} {native.CRYPTOGRAPHY_VERSION} by fieldcrypt-native {native.__version__}"
+    )
     is_native: Final = True
     key_id = staticmethod(native.key_id)
     record_tag = staticmethod(native.record_tag)

@@ -61,7 +61,7 @@ class PythonBackend:
 
     @property
     def description(self) -> str:
-        return f"Python, on cryptography {cryptography.__version__}"
+        return f"cryptography {cryptography.__version__}"
 
     def key_id(self, secret: bytes) -> bytes:
         """Return the id of a data key."""

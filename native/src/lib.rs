@@ -3,6 +3,7 @@
 //! Every function here either returns what the Python implementation would, or hands the value over to it. So there is one
 //! place that decides what is refused, and with which error: Python.
 
+mod about;
 mod cipher;
 mod field;
 mod mac;
@@ -33,8 +34,10 @@ mod fieldcrypt_native {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.add("SEAM", SEAM)?;
-        module.add("__version__", env!("CARGO_PKG_VERSION"))?;
-        module.add("CRYPTOGRAPHY", if cfg!(feature = "fips") { "aws-lc-fips" } else { "aws-lc" })?;
+        module.add("__version__", about::version())?;
+        module.add("CRYPTOGRAPHY", about::CRYPTOGRAPHY)?;
+        module.add("CRYPTOGRAPHY_VERSION", about::cryptography_version())?;
+        module.add("HAS_AES", about::has_aes())?;
         Ok(())
     }
 }

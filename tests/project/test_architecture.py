@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 LAYERS = {
     "fieldcrypt": [
         "errors",
-        "_system _unicode offload normalisers _moved",
+        "_system _unicode offload normalisers _moved _version",
         "_base",
         "events progress format",
         "backends",
@@ -129,6 +129,9 @@ def layer(module: str) -> int:
     return floors[module]
 
 
+NATIVE = ("fieldcrypt.native", "fieldcrypt.backends.native")  # modules that need the native core, which is optional
+
+
 @pytest.mark.parametrize("module", [module for package in PACKAGES.values() for module in package])
 def test_imports_point_one_way(module: str) -> None:
     """A module imports from its own layer and from lower ones only; the core imports nothing from integrations."""
@@ -174,6 +177,17 @@ def test_who_knows_ciphers() -> None:
     assert users == {"fieldcrypt.format.aead"}
 
 
+def test_who_knows_the_native_core() -> None:
+    """One module loads it and tries it out; what else imports it is imported after that."""
+    everything = {**CORE, **INTEGRATIONS}
+    users = {
+        module
+        for module, path in everything.items()
+        if "fieldcrypt_native" in {name.split(".")[0] for name in imports(path)}
+    }
+    assert {module for module in users if not module.startswith(NATIVE)} == {"fieldcrypt.backends.extension"}
+
+
 @pytest.mark.parametrize("module", INTEGRATIONS)
 def test_integrations_use_the_public_core(module: str) -> None:
     """An integration imports from the core what a front door or `fieldcrypt.spi` exports, and nothing else."""
@@ -196,7 +210,7 @@ def test_integrations_do_not_know_each_other() -> None:
 def test_all_that_is_public_exists() -> None:
     """What a module of the core lists in __all__ is there."""
     for module in CORE:
-        if not module.startswith(("fieldcrypt.cli", "fieldcrypt.testing", "fieldcrypt.__main__")):
+        if not module.startswith((*NATIVE, "fieldcrypt.cli", "fieldcrypt.testing", "fieldcrypt.__main__")):
             imported = importlib.import_module(module)
             assert not [name for name in getattr(imported, "__all__", []) if not hasattr(imported, name)]
 
@@ -232,6 +246,7 @@ def test_the_core_is_light() -> None:
         *("boto3", "botocore", "sqlalchemy", "pynamodb", "moto", "typer", "rich", "asyncio", "hypothesis"),
         *("fieldcrypt.schemes", "aws_encryption_sdk", "asherah", "sqlalchemy_utils", "cryptography.fernet"),
         *("fieldcrypt.columns", "pyarrow", "pandas", "polars", "numpy"),
+        *("fieldcrypt_native", "fieldcrypt.native"),
     ]
     program = f"import sys, fieldcrypt; print([name for name in {heavy!r} if name in sys.modules])"
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

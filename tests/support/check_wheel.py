@@ -21,6 +21,7 @@ PACKAGES = (
 # Each needs an extra that is not in `all`; the tests import them.
 OTHER_EXTRAS = (
     *("fieldcrypt.schemes.", "fieldcrypt.columns.", "fieldcrypt.spi.columns", "fieldcrypt_spark"),
+    *("fieldcrypt.native.", "fieldcrypt.backends.native"),
     *("fieldcrypt_dynamodb.encryption_client", "fieldcrypt_alembic.", "fieldcrypt_pydantic", "fieldcrypt_sqlmodel"),
 )
 
