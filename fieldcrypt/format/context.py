@@ -116,7 +116,9 @@ class RowContext(Mapping[str, str]):
             raise TypeError("a row is named by the parts of its primary key, at least one")
         self._texts = texts
         if len(texts) == 1:  # the usual row, for which sorting and joining would take three times as long
-            value = _utf8(texts[0])
+            text = texts[0]
+            is_short = text.__class__ is str and text.isascii() and len(text) <= _MAX_LENGTH
+            value = text.encode() if is_short else _utf8(text)
             self.encoded = _ROW_KEY_ENCODED + len(value).to_bytes(_LENGTH_SIZE, "big") + value
         else:
             self.encoded = encode_context(_row_entries(texts))

@@ -204,7 +204,7 @@ class Encrypted(ProtectedType, TypeDecorator[Any]):
     def bind_processor(self, dialect: Dialect) -> Any:
         """Return what encrypts a value on its way to the driver."""
         to_field, _, field = self.prepared()
-        return binding(to_field, self.encrypting(field), self._to_driver(dialect), field)
+        return binding(to_field, self.as_is, self.encrypting(field), self._to_driver(dialect), field)
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Any:
         """Return what decrypts a value that came from the driver."""
@@ -274,8 +274,13 @@ class Encrypted(ProtectedType, TypeDecorator[Any]):
                     "model with @encrypted"
                 )
             )
-        _, to_field, from_field = stored(self.type_, self.described)
+        _, to_field, from_field, _ = stored(self.type_, self.described)
         return to_field, from_field, self.protection.field(self.encryptor, self.name, offload=in_thread)
+
+    @property
+    def as_is(self) -> Any:
+        """The class whose values are encrypted as they are (see `Conversion`), or None."""
+        return stored(self.type_, self.described).as_is
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_tagger": None}  # which is made of functions, and made again

@@ -64,7 +64,7 @@ class CompoundTagging:
         """
         for compound, tag_key in self._plan.compound_keys:
             if moved or not compound.protected.isdisjoint(sealed) or self._has_changed(compound, state):
-                row = row or self._row.current(state, self._row.left(state) if moved else None)
+                row = row or self._row.current(state, state.dict, self._row.left(state) if moved else None)
                 set_attribute(state.obj(), tag_key, self._made(compound, state, row))
 
     def settle(self, state: Any) -> None:

@@ -73,20 +73,19 @@ class Sealing:
                 event.listen(mapper, flushed, self._open_flushed, raw=True)
 
     def _before_insert(self, mapper: Any, connection: Any, state: Any) -> Any:
-        self._check_columns(mapper)
+        if len(mapper.columns) != self._columns:
+            self._check_columns(mapper)
         values = state.dict
+        is_whole = True
         for key, attribute in self._attributes.items():
-            if key in values and values[key].__class__ is Sealed:
-                values[key] = attribute.field.open(values[key], *self._row.place(state, values))
+            value = values.get(key)
+            if value is None:
+                is_whole = False
+            elif value.__class__ is Sealed:
+                values[key] = attribute.field.open(value, *self._row.place(state, values))
         for key in self._plan.complete(values):
             state.committed_state.setdefault(key, NO_VALUE)  # for an UPDATE: see `_put_null`
-        filled = False
-        for key, attribute in self._attributes.items():
-            if values.get(key) is None:
-                self._put_null(state, attribute)
-            else:
-                filled = True
-        row = self._row.current(state) if filled else None
+        row = self._row.current(state, values) if is_whole or self._put_nulls(state, values) else None
         if row is not None:
             self._plan.put(values, row)
         takes_place = self._takes_place(mapper, state)
@@ -94,7 +93,8 @@ class Sealing:
             expect_whole_row(connection, state, self._row)
         if self._compounds is not None:
             self._compounds.tag_new(state, row, takes_place)
-        self._note_flushed(state)
+        if self._restores:
+            self._note_flushed(state)
         return EXT_CONTINUE
 
     def _takes_place(self, mapper: Any, state: Any) -> bool:
@@ -105,6 +105,13 @@ class Sealing:
         replaced = session.identity_map.get(mapper.identity_key_from_instance(state.obj()))
         return replaced is not None and replaced in session.deleted
 
+    def _put_nulls(self, state: Any, values: dict[str, Any]) -> bool:
+        """Have NULL written for the attributes that an object lacks; return True if it has others."""
+        missing = [attribute for key, attribute in self._attributes.items() if values.get(key) is None]
+        for attribute in missing:
+            self._put_null(state, attribute)
+        return len(missing) < len(self._attributes)
+
     def _put_null(self, state: Any, attribute: ProtectedAttribute) -> None:
         """Have NULL written also where the ORM makes an UPDATE of it: of an object in place of a deleted one."""
         for key in (attribute.key, *attribute.tag_keys.values()):
@@ -112,7 +119,8 @@ class Sealing:
             state.committed_state.setdefault(key, NO_VALUE)
 
     def _before_update(self, mapper: Any, connection: Any, state: Any) -> Any:
-        self._check_columns(mapper)
+        if len(mapper.columns) != self._columns:
+            self._check_columns(mapper)
         moved = self._row.has_moved(state)
         sealed: tuple[Collection[str], BoundRow | None] = ((), None)
         if moved or not state.committed_state.keys().isdisjoint(self._attributes):
@@ -121,7 +129,8 @@ class Sealing:
             expect_whole_row(connection, state, self._row)
         if self._compounds is not None:
             self._compounds.tag_changed(state, *sealed, moved)
-        self._note_flushed(state)
+        if self._restores:
+            self._note_flushed(state)
         return EXT_CONTINUE
 
     def _seal_changes(self, state: Any, moved: bool) -> tuple[Collection[str], BoundRow | None]:
@@ -135,7 +144,7 @@ class Sealing:
         if not pending:
             return pending, row
         if any(value is not None for value in pending.values()) or self._row.is_complete(state.dict):
-            row = self._row.current(state, self._row.left(state) if moved else None)
+            row = self._row.current(state, state.dict, self._row.left(state) if moved else None)
         self._plan.complete_update(state, {**pending})
         for key, value in pending.items():
             if not isinstance(value, ClauseElement):  # refused when the statement is examined
@@ -182,8 +191,6 @@ class Sealing:
 
     def _check_columns(self, mapper: Any) -> None:
         """Refuse a protected attribute that was added to the class after it was decorated: it is not bound."""
-        if len(mapper.columns) == self._columns:
-            return
         for key, column in mapper.columns.items():
             if isinstance(column.type, Encrypted) and key not in self._attributes:
                 raise ConfigurationError(
@@ -226,7 +233,7 @@ class Sealing:
 
     def _note_flushed(self, state: Any) -> None:
         """Note an object whose values differ while they are written, to restore it when that is done, or fails."""
-        if self._restores and state.session is not None:
+        if state.session is not None:
             state.session.info.setdefault(_FLUSHED, []).extend((state, each) for each in self._restores)
 
     def _refreshed(self, state: Any, context: Any, keys: Any) -> None:

@@ -27,21 +27,6 @@ class _RowBoundAttribute(InstrumentedAttribute[Any]):  # pyright: ignore[reportI
     __slots__ = ()
     inherit_cache = True
 
-    def __set__(self, instance: Any, value: Any) -> None:
-        if value.__class__ is Sealed and _is_selected(value, self.property.columns[0].type):
-            raise ProtectedColumnError(
-                f"{self.class_.__name__}.{self.key} takes plaintext. A selected value belongs to its row: open it, "
-                "sealed.open(key, tenant=tenant), and assign the plaintext"
-            )
-        values = instance.__dict__
-        state = instance_state(instance)
-        stored = values.get(self.key)
-        if stored.__class__ is Sealed:  # to be compared with the new value, and told to listeners
-            note_stored(state, self.key, stored)
-            with suppress(FieldcryptError):  # what cannot be read is replaced
-                values[self.key] = self.__get__(instance, None)
-        self.impl.set(state, values, value, None)
-
 
 def _is_selected(value: Sealed, type_: Any) -> bool:
     """Return True if a sealed value was selected from a column: history tables copy those of their model."""
@@ -61,9 +46,35 @@ def open_on_read(row: RowKey, attribute: ProtectedAttribute, descriptor: Any) ->
             "__slots__": (),
             "__module__": __name__,
             "__get__": (_mixed_getter if row.previous.columns else _getter)(attribute.key, row, attribute.field),
+            "__set__": _setter(attribute.key),
             "inherit_cache": True,
         }
         descriptor.__class__ = type("RowBoundAttribute", (_RowBoundAttribute,), members)
+
+
+def _setter(key: str) -> Callable[[Any, Any, Any], None]:
+    """Return the `__set__` of an attribute; a closure for the same reason as `__get__` is one."""
+
+    def __set__(self: Any, instance: Any, value: Any) -> None:  # noqa: N807
+        if value.__class__ is Sealed and _is_selected(value, self.property.columns[0].type):
+            raise ProtectedColumnError(
+                f"{self.class_.__name__}.{key} takes plaintext. A selected value belongs to its row: open it, "
+                "sealed.open(key, tenant=tenant), and assign the plaintext"
+            )
+        values = instance.__dict__
+        if values.get(key).__class__ is Sealed:
+            _open_before(self, instance, key)
+        self.impl.set(instance_state(instance), values, value, None)
+
+    return __set__
+
+
+def _open_before(attribute: Any, instance: Any, key: str) -> None:
+    """Open a value that is about to be replaced, to be compared with the new one, and told to listeners."""
+    values = instance.__dict__
+    note_stored(instance_state(instance), key, values[key])
+    with suppress(FieldcryptError):  # what cannot be read is replaced
+        values[key] = attribute.__get__(instance, None)
 
 
 def _mixed_getter(key: str, row: RowKey, field: SealedField) -> Callable[[Any, Any, Any], Any]:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy.orm import Mapper
 from sqlalchemy.orm.base import NO_VALUE
 
-from fieldcrypt import RowContext, key_text, row_context
+from fieldcrypt import RowContext, key_text
 from fieldcrypt.spi import PartOf
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
 from fieldcrypt_sqlalchemy.row_key.bound_row import BoundRow, Parts
@@ -90,14 +90,14 @@ class RowKey(KeyColumns):
             parts.append(part)
         return self._bound(tuple(parts))
 
-    def current(self, state: Any, left: Parts | None = None) -> BoundRow:
+    def current(self, state: Any, values: dict[str, Any], left: Parts | None = None) -> BoundRow:
         """Return what an object's row will be after the flush.
 
         Args:
-            state: the object's.
+            state, values: the object's, as SQLAlchemy has them.
             left: the parts of its key until then, if it moves.
         """
-        return self._bound(self._parts(state.dict.get, state), left, by_flush=True)
+        return self._bound(self._parts(values.get, state), left, by_flush=True)
 
     def is_complete(self, values: Mapping[str, Any]) -> bool:
         """Return True if values have all parts of a key, and the tenant."""
@@ -175,13 +175,12 @@ class RowKey(KeyColumns):
         return BoundRow(self, parts, context, tenant, left, by_flush)
 
     def _made(self, parts: Sequence[Any]) -> Row:
-        stored = []
+        texts = []
         for find, part in zip(self._as_stored, parts):  # noqa: B905 (there are as many; to say so takes time)
-            stored.append(part if find is None else find(part))
-        if not self._has_tenant:
-            return row_context(*stored), None
-        tenant = stored.pop()
-        return row_context(*stored), tenant if tenant.__class__ is str else key_text(tenant)
+            stored = part if find is None else find(part)
+            texts.append(stored if stored.__class__ is str else key_text(stored))
+        tenant = texts.pop() if self._has_tenant else None
+        return RowContext(tuple(texts)), tenant
 
     def _loaded(self, state: Any, name: str) -> Any:
         """Return an attribute that is not at hand: expired or deferred, or missing."""

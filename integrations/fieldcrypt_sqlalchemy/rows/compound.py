@@ -105,7 +105,7 @@ class Compound:
                 steps.append(as_stored(name, inner))
             except ConfigurationError as error:
                 raise ConfigurationError(f"{self.described}: {error}") from None
-        self.types[key], to_field, _ = conversion(inner)
+        self.types[key], to_field, _, _ = conversion(inner)
         self._to_field[key] = tuple(each for each in (*steps, to_field) if each is not None)
 
     def _check(self, table: Any) -> None:

@@ -30,8 +30,16 @@ class SealGroup:
     """Attributes that are sealed together: at least one, of one Encryptor."""
 
     def __init__(self, attributes: list[ProtectedAttribute]) -> None:
-        self._parts = [
-            (each.key, each.field, each, None if each.type.text is None else text_form.encode) for each in attributes
+        self._attributes = attributes
+        self._reads = [(each.key, each.field.as_is, each.field) for each in attributes]
+        self._puts = [
+            (
+                each.key,
+                each.field,
+                each if each.searchable else None,
+                None if each.type.text is None else text_form.encode,
+            )
+            for each in attributes
         ]
         self._group = FieldGroup(attribute.field.field for attribute in attributes) if len(attributes) > 1 else None
 
@@ -47,21 +55,24 @@ class SealGroup:
         tenant, plain, left = row.tenant, [], set()
         field: Any = None
         try:
-            for key, field, _, _ in self._parts:
+            for key, as_is, field in self._reads:
                 value = values.get(key)
-                if value.__class__ is not str and isinstance(value, ClauseElement):
-                    left.add(key)
-                    value = None
-                plain.append(value if value is None or field.to_field is None else field.to_field(value))
+                if value.__class__ is not as_is and value is not None:
+                    if isinstance(value, ClauseElement):
+                        left.add(key)
+                        value = None
+                    elif field.to_field is not None:
+                        value = field.to_field(value)
+                plain.append(value)
             data = self._group.encrypt(plain, tenant=tenant, context=row.context)
         except (TypeError, ValueError, FieldcryptError) as error:
             refused = parameterless_error(located(error, field=field.name, tenant=tenant))
         else:
-            for (key, field, attribute, encode), stored in zip(self._parts, data):  # noqa: B905 (there are as many)
-                if key not in values or key in left:
+            for (key, field, searchable, encode), stored in zip(self._puts, data):  # noqa: B905 (there are as many)
+                if stored is None and (key not in values or key in left):
                     continue
                 value = values[key]
-                tags = attribute.put_tags(values, value, row) if attribute.searchable else None
+                tags = None if searchable is None else searchable.put_tags(values, value, row)
                 if stored is None:
                     values[key] = None
                 else:
@@ -71,8 +82,9 @@ class SealGroup:
         raise refused
 
     def _put_one(self, values: dict[str, Any], row: BoundRow) -> None:
-        key, field, attribute, _ = self._parts[0]
+        attribute = self._attributes[0]
+        key = attribute.key
         value = values.get(key)
         if key in values and not isinstance(value, ClauseElement):
             tags = attribute.put_tags(values, value, row) if attribute.searchable else None
-            values[key] = None if value is None else field.seal(value, row, tags)
+            values[key] = None if value is None else attribute.field.seal(value, row, tags)

@@ -24,16 +24,29 @@ class SealedField:
         tells: report values that are refused (see `Field.quiet`).
 
     Attributes:
+        as_is: the class whose values are encrypted as they are (see `Conversion`), or None.
         decrypt: decrypts a value, given its tenant and context.
         attempt: does so, and tells nobody if the value is refused.
     """
 
-    __slots__ = ("_encrypt", "_is_mixed", "attempt", "decrypt", "field", "from_field", "name", "row_key", "to_field")
+    __slots__ = (
+        "_encrypt",
+        "_is_mixed",
+        "as_is",
+        "attempt",
+        "decrypt",
+        "field",
+        "from_field",
+        "name",
+        "row_key",
+        "to_field",
+    )
 
     def __init__(self, type_: Encrypted, *, tells: bool = True) -> None:
         if type_.encryptor is None or type_.name is None:
             raise ConfigurationError(f"{type_.described} has no encryptor")
         self.to_field, self.from_field, field = type_.prepared()
+        self.as_is = type_.as_is
         self.field = field if tells else field.quiet
         self.name = type_.name
         self.row_key: Any = getattr(type_, "row_key", None)

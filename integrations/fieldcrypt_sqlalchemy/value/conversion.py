@@ -33,11 +33,14 @@ class Conversion(NamedTuple):
         type: the type of the Field.
         to_field: applied before encryption, or None if values are encrypted as they are.
         from_field: applied after decryption, or None.
+        as_is: `to_field` returns values of exactly this class, the usual one, as they are, so that it need not be
+            called; None if there is no such class.
     """
 
     type: Any
     to_field: Convert | None = None
     from_field: Convert | None = None
+    as_is: Any = None
 
 
 def conversion(inner: TypeEngine[Any]) -> Conversion:
@@ -64,7 +67,7 @@ def conversion(inner: TypeEngine[Any]) -> Conversion:
     except NotImplementedError:
         python_type = None
     if python_type in _PLAIN:
-        return Conversion(python_type)
+        return _unchanged(python_type)
     raise ConfigurationError(f"{inner!r} cannot be encrypted: use one of SQLAlchemy's generic types, or LargeBinary")
 
 
@@ -91,8 +94,15 @@ def _decorated(inner: types.TypeDecorator[Any]) -> Conversion:
         return inner.process_result_value(value, _DIALECT)
 
     return Conversion(
-        of_impl.type, to_field if binds else of_impl.to_field, from_field if reads else of_impl.from_field
+        of_impl.type,
+        to_field if binds else of_impl.to_field,
+        from_field if reads else of_impl.from_field,
+        None if binds else of_impl.as_is,
     )
+
+
+def _unchanged(kind: type[Any]) -> Conversion:
+    return Conversion(kind, as_is=kind)
 
 
 def _plain(kind: type[Any], copy: Callable[[Any, Any], Any], other: type[Any] | tuple[()] = ()) -> Conversion:
@@ -112,7 +122,7 @@ def _plain(kind: type[Any], copy: Callable[[Any, Any], Any], other: type[Any] | 
         plain = copy(kind, value)
         return plain if plain == value else value
 
-    return Conversion(kind, to_field)
+    return Conversion(kind, to_field, as_is=kind)
 
 
 def _bytes(value: Any) -> Any:
@@ -145,7 +155,7 @@ def _enum(inner: types.Enum) -> Conversion:
     if inner.enum_class is None or inner.values_callable is not None:
         return _enum_as_text(inner)
     kind, members = inner.enum_class, enum_members(inner)
-    return Conversion(kind, lambda value: members.get(value, value) if type(value) is str else value)
+    return Conversion(kind, lambda value: members.get(value, value) if type(value) is str else value, as_is=kind)
 
 
 def _enum_as_text(inner: types.Enum) -> Conversion:
@@ -169,7 +179,7 @@ def _enum_as_text(inner: types.Enum) -> Conversion:
 def _array(inner: types.ARRAY[Any]) -> Conversion:
     """Convert the items, however deep their lists nest. NULL may stand among them."""
     item = inner.item_type
-    kind, convert, revert = _enum_as_text(item) if isinstance(item, types.Enum) else conversion(item)
+    kind, convert, revert, _ = _enum_as_text(item) if isinstance(item, types.Enum) else conversion(item)
     collect = tuple if inner.as_tuple else list
 
     def to_field(value: Any) -> Any:
@@ -193,8 +203,10 @@ def _always(conversion: Conversion) -> Callable[[Any], Conversion]:
 
 
 _TEXT = _plain(str, lambda kind, v: kind.__str__(v))
-_INTEGER = Conversion(int, numbers.integer)
-_FLOAT = Conversion(float, numbers.floating)
+_INTEGER = Conversion(int, numbers.integer, as_is=int)
+_FLOAT = Conversion(float, numbers.floating, as_is=float)
+_EXACT = Conversion(decimal.Decimal, numbers.exact, as_is=decimal.Decimal)
+_SHORTEST = Conversion(decimal.Decimal, numbers.shortest, as_is=decimal.Decimal)
 _DATETIME = _plain(
     datetime.datetime,
     lambda kind, v: kind(v.year, v.month, v.day, v.hour, v.minute, v.second, v.microsecond, v.tzinfo, fold=v.fold),
@@ -207,15 +219,15 @@ _CONVERSIONS: tuple[tuple[type[TypeEngine[Any]], Callable[[Any], Conversion]], .
     (types.Enum, _enum),
     (types.String, _always(_TEXT)),
     (types.Integer, _always(_INTEGER)),
-    (types.Float, lambda inner: Conversion(decimal.Decimal, numbers.shortest) if inner.asdecimal else _FLOAT),
-    (types.Numeric, lambda inner: Conversion(decimal.Decimal, numbers.exact) if inner.asdecimal else _FLOAT),
-    (types.Boolean, _always(Conversion(bool, numbers.boolean))),
+    (types.Float, lambda inner: _SHORTEST if inner.asdecimal else _FLOAT),
+    (types.Numeric, lambda inner: _EXACT if inner.asdecimal else _FLOAT),
+    (types.Boolean, _always(Conversion(bool, numbers.boolean, as_is=bool))),
     (types.DateTime, _always(_DATETIME)),
     (types.Date, _always(_DATE)),
-    (types.Time, _always(Conversion(datetime.time))),
-    (types.Interval, _always(Conversion(datetime.timedelta))),
+    (types.Time, _always(_unchanged(datetime.time))),
+    (types.Interval, _always(_unchanged(datetime.timedelta))),
     (types.Uuid, lambda inner: _UUID if inner.as_uuid else _TEXT),
-    (types.LargeBinary, _always(Conversion(bytes, _bytes))),
+    (types.LargeBinary, _always(Conversion(bytes, _bytes, as_is=bytes))),
     (types.JSON, _always(Conversion(object, _document))),
     (types.ARRAY, _array),
 )

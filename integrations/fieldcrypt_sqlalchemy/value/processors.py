@@ -34,12 +34,13 @@ def binary_type(dialect: Dialect) -> TypeEngine[Any] | None:
 
 
 def binding(
-    to_field: Process | None, encrypt: Callable[..., Any], to_driver: Process | None, field: Field[Any]
+    to_field: Process | None, as_is: Any, encrypt: Callable[..., Any], to_driver: Process | None, field: Field[Any]
 ) -> Process:
     """Return what encrypts a value on its way to the driver.
 
     Args:
         to_field: makes of a value what the field takes; None: it is that.
+        as_is: the class whose values need no `to_field`, or None.
         encrypt: as `Field.encrypt`.
         to_driver: wraps what the column is to hold; None: the driver takes it as it is.
         field: the column's, for messages.
@@ -49,7 +50,7 @@ def binding(
         if value is None:
             return None
         try:
-            if to_field is not None:
+            if to_field is not None and value.__class__ is not as_is:
                 value = to_field(value)
                 if value is None:
                     return None

@@ -30,7 +30,7 @@ def stored(inner: TypeEngine[Any], described: str) -> Conversion:
     plain = conversion(inner)
     if plain.from_field is None or not _reads_back(inner):
         return plain
-    return plain._replace(to_field=_RoundTrip(inner, plain, described).to_field)
+    return plain._replace(to_field=_RoundTrip(inner, plain, described).to_field, as_is=None)
 
 
 def _reads_back(inner: TypeEngine[Any]) -> bool:
