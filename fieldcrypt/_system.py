@@ -34,6 +34,9 @@ monotonic: Callable[[], float] = time.monotonic  # seconds; for limits within a 
 wall_clock: Callable[[], float] = time.time  # seconds since 1970; for what is written down
 sleep: Callable[[float], None] = time.sleep
 
+# What the native core does without Python, as long as nothing else is in the place of these two.
+DONE_NATIVELY = (monotonic, random_bytes)
+
 
 def at_random() -> float:
     """Return a number from 0 to 1, so that many processes do not act at the same moment. It is not secret."""

@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 _NAMES = {type: type.__name__ for type in (str, bytes, object, *WRITE)}  # as the native core knows them
 _OTHER = "other"
-_SYSTEM = (vars(_system), _system.monotonic, _system.random_bytes)  # what the native core does without Python
+_SYSTEM = (vars(_system), *_system.DONE_NATIVELY)
 
 
 class NativeField(Field[T]):

@@ -1,5 +1,6 @@
 //! fieldcrypt's seam to the operating system, `fieldcrypt._system`, as seen from here.
 
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
@@ -37,7 +38,11 @@ impl System {
             return random::fill(buffer);
         }
         let drawn = draw.call1((buffer.len(),))?;
-        buffer.copy_from_slice(drawn.cast::<PyBytes>()?.as_bytes());
+        let drawn = drawn.cast::<PyBytes>()?.as_bytes();
+        if drawn.len() != buffer.len() {
+            return Err(PyValueError::new_err("too few or too many random bytes"));
+        }
+        buffer.copy_from_slice(drawn);
         Ok(())
     }
 

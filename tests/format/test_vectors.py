@@ -27,6 +27,7 @@ from fieldcrypt import (
     Purpose,
     Tombstone,
 )
+from fieldcrypt.backends import chosen
 from fieldcrypt.declaration.path import Path as RecordPath
 from fieldcrypt.declaration.path import element_context
 from fieldcrypt.format import text_form
@@ -40,11 +41,20 @@ from fieldcrypt.keys.record.data_key import DataKey
 from fieldcrypt.keys.rotation import next_created, presumed
 from fieldcrypt.normalisers import NORMALISERS, canonical
 from fieldcrypt_dynamodb.item.values import to_python
+from tests.support.backends import BACKENDS
 from tests.vectors.generate import kind_of
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 FILES = sorted(VECTORS.glob("*.json"))
 pytestmark = pytest.mark.usefixtures("clock")  # nobody waits for a record that never comes
+BOTH = pytest.mark.parametrize("backend", BACKENDS, indirect=True)
+
+
+@pytest.fixture(autouse=True)
+def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have everything here, and in programs that are started here, use the backend that a test names."""
+    if hasattr(request, "param"):
+        monkeypatch.setenv("FIELDCRYPT_BACKEND", request.param)
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -103,7 +113,7 @@ def read_plaintext(vector: dict[str, Any]) -> None:
 
 def read_record(vector: dict[str, Any]) -> None:
     record = KeyRecord.from_bytes(vector["key_id"], vector["record"])
-    data_key = DataKey(LocalKeyProvider(vector["local_key"]).unwrap(record.wraps, record.context()))
+    data_key = DataKey(LocalKeyProvider(vector["local_key"]).unwrap(record.wraps, record.context()), chosen(None))
     data_key.verify(record)
     found = (record.purpose.label, record.created, record.tenant, data_key.secret)
     assert found == tuple(vector[name] for name in ("purpose", "created", "tenant", "data_key"))
@@ -122,7 +132,7 @@ def read_claim(vector: dict[str, Any]) -> None:
     record = claimed(vector["claim"], purpose, vector["tenant"])
     if isinstance(record, Tombstone):
         raise record.lost_error()
-    data_key = DataKey(LocalKeyProvider(vector["local_key"]).unwrap(record.wraps, record.context()))
+    data_key = DataKey(LocalKeyProvider(vector["local_key"]).unwrap(record.wraps, record.context()), chosen(None))
     data_key.verify(record)
     assert (record.key_id, data_key.secret) == (vector["key_id"], vector["data_key"])
     assert claim_place(purpose, vector["tenant"]) == vector["place"]
@@ -271,6 +281,7 @@ READERS = {
 }
 
 
+@BOTH
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_fieldcrypt_reads_what_it_should_and_refuses_the_rest(path: Path) -> None:
     """Each file is one scenario."""
@@ -284,6 +295,7 @@ def test_fieldcrypt_reads_what_it_should_and_refuses_the_rest(path: Path) -> Non
             READERS[vector["kind"]](vector)
 
 
+@BOTH
 def test_what_an_attacker_can_bring_about_by_changing_a_value_is_one_error() -> None:
     """Apart from a key id that the key store does not know; a wrong provider is not an attacker's doing."""
     messages = set()
@@ -323,6 +335,7 @@ def test_the_independent_check_shares_no_code() -> None:
     assert foreign == {"cryptography"}
 
 
+@BOTH
 def test_the_generator_makes_the_same_files_again(tmp_path: Path) -> None:
     """If this fails the format has changed: SPEC.md comes first, and published vectors stay."""
     shutil.copy(VECTORS / "generate.py", tmp_path)

@@ -45,6 +45,7 @@ from fieldcrypt_sqlalchemy import Encrypted
 from tests.conftest import Clock
 from tests.support.doubles import RowStore
 from tests.support.dynamodb import DynamoDb
+from tests.support.index_keys import index_key
 
 SSN, TENANT, NAME = "078-05-1120", "clinic-7", "patients.ssn"
 DELAY, DAY = 300.0, 86_400.0
@@ -98,7 +99,7 @@ class Planted(NamedTuple):
         """Return the tag of a text under the data key (SPEC section 11)."""
         context = encode_context({"fieldcrypt:field": NAME})
         message = len(context).to_bytes(4, "big") + context + b"\x02" + text.encode()
-        return hmac.digest(self.data_key.index_key(), message, "sha256")[:16]
+        return hmac.digest(index_key(self.data_key.secret), message, "sha256")[:16]
 
 
 class Scene:

@@ -26,8 +26,8 @@ from fieldcrypt import (
     LocalKeyProvider,
     MemoryKeyStore,
 )
-from fieldcrypt.keys.record.data_key import DataKey
 from tests.support.doubles import CountingProvider, PublicKeyProvider, RowStore, told
+from tests.support.index_keys import index_key
 from tests.support.processes import in_child
 from tests.support.spellings import spellings
 from tests.support.strategies import DECIMALS, OFFSETS, VALUES, Colour, relaxed
@@ -74,7 +74,7 @@ class TestTags:
         assert encryptor.store is not None
         (record,) = encryptor.store.list("a")
         secret = encryptor.provider.unwrap(record.wraps, record.context())  # type: ignore[union-attr]
-        mac = HMAC(DataKey(secret).index_key(), SHA256())
+        mac = HMAC(index_key(secret), SHA256())
         mac.update(b"\x00\x00\x00\x22\x00\x10fieldcrypt:field\x00\x0epatients.email\x02" + EMAIL.encode())
         assert tag == mac.finalize()[:16]
 
@@ -396,7 +396,7 @@ class TestElsewhere:
         keyring = encryptor._configured()
         lease = keyring.index_keys.for_tagging(None)
         record = lease.keys[0].record.stored
-        key = DataKey(keyring.provider.unwrap(record.wraps, record.context())).index_key()
+        key = index_key(keyring.provider.unwrap(record.wraps, record.context()))
         for holder in (index, keyring.index_keys, lease, lease.keys[0]):
             shown = repr(holder) + str(holder)
             assert not [text for text in spellings(key) if text in shown]
