@@ -7,7 +7,7 @@ a request in full, and a handler of its answers it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from itertools import cycle
 from typing import Any
@@ -22,7 +22,18 @@ from fieldcrypt_dynamodb.item.forms import PYTHON
 from fieldcrypt_dynamodb.request.exchange import run
 from fieldcrypt_dynamodb.request.table import TableRequests
 
-__all__ = ["AS_ONE", "PATHS", "UNPROTECTED", "contest", "conversions", "tables", "to_python", "to_wire", "whole_calls"]
+__all__ = [
+    "AS_ONE",
+    "PATHS",
+    "UNPROTECTED",
+    "contest",
+    "conversions",
+    "conversions_of",
+    "tables",
+    "to_python",
+    "to_wire",
+    "whole_calls",
+]
 
 AS_ONE, PATHS, UNPROTECTED = "protected, as one map", "protected, in a map", "unprotected, wrapped"
 
@@ -61,7 +72,11 @@ def _table(keys: Encryptor, attributes: Any, **how: Any) -> ProtectedTable:
 
 def conversions() -> dict[str, Work]:
     """What is measured of each contestant: an item is put, got, or both. The plain Table is the floor."""
-    keys = Encryptor(LocalKeyProvider.generate(), MemoryKeyStore())
+    return conversions_of(tables(Encryptor(LocalKeyProvider.generate(), MemoryKeyStore())))
+
+
+def conversions_of(described: Mapping[str, ProtectedTable]) -> dict[str, Work]:
+    """The same of these tables."""
     made = list(items(ITEMS))
 
     def plain_get(wire: Item) -> Item:
@@ -69,7 +84,7 @@ def conversions() -> dict[str, Work]:
         return to_python(wire)
 
     contestants = {"plain": contest(made, to_wire, plain_get)}
-    for name, table in tables(keys).items():
+    for name, table in described.items():
         requests = TableRequests(table, PYTHON)
         shaped = [as_one(item) for item in made] if name in (AS_ONE, PATHS) else made
         contestants[name] = contest(shaped, _putting(requests), _getting(requests))

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from fieldcrypt.backends import backend
+
 __all__ = ["environment"]
 
 # What takes part in every measure, or in some of them; those that are not installed are left out.
@@ -44,6 +46,7 @@ def environment(packages: Iterable[str] = PACKAGES) -> dict[str, str]:
         "system": f"{platform.system()} {platform.machine()}",
         "python": f"{platform.python_version()} ({platform.python_implementation()})",
         "commit": _commit(),
+        "backend": backend(),
     }
     for package in packages:
         try:

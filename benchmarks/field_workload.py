@@ -17,7 +17,7 @@ from benchmarks.compare import Work
 from fieldcrypt import Encryptor, Field, KeyPolicy, LocalKeyProvider, MemoryKeyStore, row_context
 from fieldcrypt.spi import FieldGroup
 
-__all__ = ["bindings", "floor", "keys_at_hand", "of_size", "of_types", "records", "stored"]
+__all__ = ["bindings", "floor", "keys_at_hand", "of_size", "of_types", "records", "round_trip", "stored"]
 
 _AAD_SIZE = 54  # of the additional data of a field with a name of this length
 
@@ -48,9 +48,9 @@ VALUES: Mapping[type, Any] = {
 }
 
 
-def stored() -> Encryptor:
+def stored(backend: str | None = None) -> Encryptor:
     """Return an Encryptor that keeps its data keys in a store, as in production."""
-    return Encryptor(LocalKeyProvider.generate(), MemoryKeyStore())
+    return Encryptor(LocalKeyProvider.generate(), MemoryKeyStore(), backend=backend)
 
 
 def floor(raw: bytes) -> Work:
@@ -72,7 +72,7 @@ def of_size(size: int) -> tuple[dict[str, Work], dict[str, int]]:
         "stored": stored().field("benchmark.text", str),
         "self-contained": Encryptor(LocalKeyProvider.generate()).field("benchmark.text", str),
     }
-    work = {"floor": floor(text.encode())} | {name: _round_trip(field, text) for name, field in fields.items()}
+    work = {"floor": floor(text.encode())} | {name: round_trip(field, text) for name, field in fields.items()}
     return work, {name: len(field.encrypt(text)) - size for name, field in fields.items()}
 
 
@@ -80,14 +80,14 @@ def of_types(*types: type) -> dict[str, Work]:
     """A value of each of these types (default: of all), beside the floor for a short text."""
     keys = stored()
     return {"floor": floor(b"x" * 20)} | {
-        kind.__name__ if kind is not Colour else "Enum": _round_trip(keys.field("benchmark.value", kind), VALUES[kind])
+        kind.__name__ if kind is not Colour else "Enum": round_trip(keys.field("benchmark.value", kind), VALUES[kind])
         for kind in types or VALUES
     }
 
 
-def bindings() -> dict[str, Work]:
+def bindings(keys: Encryptor | None = None) -> dict[str, Work]:
     """A text of 64 bytes, bound to ever more, beside the floor."""
-    field = stored().field("benchmark.text", str)
+    field = (keys or stored()).field("benchmark.text", str)
     text, tenant, rows = "x" * 64, "clinic-7", cycle(range(1000))
     plain, of_tenant = field.encrypt(text), field.encrypt(text, tenant=tenant)
     in_row = field.encrypt(text, context=row_context(0))
@@ -116,9 +116,9 @@ def bindings() -> dict[str, Work]:
     }
 
 
-def records() -> dict[str, Work]:
+def records(keys: Encryptor | None = None) -> dict[str, Work]:
     """Five texts, bound to tenant and row, at once and one by one, beside the floor of five."""
-    keys, tenant, rows = stored(), "clinic-7", cycle(range(1000))
+    keys, tenant, rows = keys or stored(), "clinic-7", cycle(range(1000))
     fields = [keys.field(f"patients.{number}", str) for number in range(5)]
     group, values = FieldGroup(fields), ["x" * 20] * 5
     data = group.encrypt(values, tenant=tenant, context=row_context(0))
@@ -162,7 +162,7 @@ def keys_at_hand() -> dict[str, Work]:
     values = {tenant: cold.encrypt(text, tenant=tenant) for tenant in ("clinic-1", "clinic-2")}
     writing, reading = cycle(values), cycle(values.values())
     return {
-        "prepared": _round_trip(stored().field("benchmark.text", str), text),
+        "prepared": round_trip(stored().field("benchmark.text", str), text),
         "live": {"encrypt": encrypt_anew, "decrypt": decrypt_anew},
         "wrapped": {
             "encrypt": lambda: cold.encrypt(text, tenant=next(writing)),
@@ -171,7 +171,8 @@ def keys_at_hand() -> dict[str, Work]:
     }
 
 
-def _round_trip(field: Field[Any], value: Any) -> Work:
+def round_trip(field: Field[Any], value: Any) -> Work:
+    """A value encrypted, and decrypted, by a field."""
     data = field.encrypt(value)
     if field.decrypt(data) != value:
         raise AssertionError("a value did not come back")

@@ -12,7 +12,7 @@ from benchmarks.compare import VERBS, Line, Work, compare, times
 from benchmarks.peers.peer import Cipher, Peer
 from benchmarks.section import Benchmark, Chart, Options, Section, Series, Table
 
-__all__ = ["BENCHMARK", "measure"]
+__all__ = ["BENCHMARK", "KIB", "MIB", "RECORD", "TEXT", "measure", "work_of"]
 
 OURS, OURS_ALONE = "fieldcrypt", "fieldcrypt, self-contained"
 LEVEL = 1.05  # so close to 1 a ratio says nothing
@@ -66,11 +66,12 @@ def _task(title: str, ciphers: Mapping[str, Cipher[Any]], value: Any, size: int,
         if cipher.decrypt(stored) != value:
             raise AssertionError(f"{name}: {title} did not come back")
         added[name] = cipher.size(stored) - size
-        work[name] = _work(cipher, value, stored)
+        work[name] = work_of(cipher, value, stored)
     return Task(title, compare(work, OURS, seconds), added)
 
 
-def _work(cipher: Cipher[Any], value: Any, stored: Any) -> Work:
+def work_of(cipher: Cipher[Any], value: Any, stored: Any) -> Work:
+    """What a contestant does with a value, and with what it stores of it."""
     encrypt, decrypt = cipher.encrypt, cipher.decrypt
     return {"encrypt": lambda: encrypt(value), "decrypt": lambda: decrypt(stored)}
 

@@ -11,6 +11,7 @@ __all__ = ["MODULES", "load"]
 
 # Name -> the module that has the `BENCHMARK`, in the order of the report.
 MODULES = {
+    "native": "benchmarks.native",
     "field": "benchmarks.field",
     "peers": "benchmarks.peers_bench",
     "sqlalchemy": "benchmarks.sqlalchemy_bench",

@@ -119,6 +119,7 @@ class Benchmark:
         seconds: about how long a full run takes, and a quick one, for the progress bar.
         check: measures only what `benchmarks/limits.toml` limits, in a short time, and returns the ratios. None takes
             them from a quick run.
+        cannot_be_checked: returns why its limits are none here, or None if they are.
     """
 
     name: str
@@ -126,6 +127,7 @@ class Benchmark:
     run: Callable[[Options], Section]
     seconds: tuple[float, float]
     check: Callable[[], Mapping[str, float]] | None = None
+    cannot_be_checked: Callable[[], str | None] = lambda: None
 
     def ratios(self) -> Mapping[str, float]:
         """Measure what may be limited, in a short time."""

@@ -42,7 +42,7 @@ from fieldcrypt import LocalKeyProvider, MemoryKeyStore
 from tests.support.doubles import CountingProvider
 from tests.support.postgres import Postgres
 
-__all__ = ["BENCHMARK"]
+__all__ = ["BENCHMARK", "TITLES", "database", "rounds_of"]
 
 FEW_ROWS = 100  # of all tenants, so that no more keys are needed for any number of rows
 TITLES = {"sqlite": "SQLite, in memory", "postgresql": "PostgreSQL, over loopback"}
@@ -165,13 +165,14 @@ def measured(engine: Engine, count: int, rounds: int, peer: Any, on_round: Calla
     for what in measures(peer):
         contests = {form.name: partial(form.contest, engine, form.model, rows) for form in what.forms}
         divisor = GETS if what.forms[0].contest is getting else count
-        results = _rounds(contests, rounds, divisor, partial(on_round, what.name))
+        results = rounds_of(contests, rounds, divisor, partial(on_round, what.name))
         floor = results[PLAIN]
         for name, mine in results.items():
             yield Line(engine.name, what.name, name, mine.median, mine.ratio(floor), mine.spread(floor))
 
 
-def _rounds(contests: Contests, rounds: int, divisor: int, on_round: Callable[[], None]) -> dict[str, Result]:
+def rounds_of(contests: Contests, rounds: int, divisor: int, on_round: Callable[[], None]) -> dict[str, Result]:
+    """Let contests take turns, in random order, and return their microseconds by so many."""
     taken: dict[str, list[float]] = {name: [] for name in contests}
     for contest in contests.values():
         _seconds(contest)  # what happens once (statements are compiled, keys are made) is not part of the measure

@@ -30,9 +30,12 @@ __all__ = [
     "adding",
     "encryptor",
     "getting",
+    "loading",
     "measures",
     "patients",
+    "protected",
     "reading",
+    "selecting",
 ]
 
 GETS = 100
@@ -62,28 +65,40 @@ class Plain(Base):
     visits: Mapped[int] = mapped_column(Integer)
 
 
-class ColumnBound(Base):
-    __tablename__ = "column_bound"
-    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
-    clinic_id: Mapped[str]
-    name: Mapped[str] = mapped_column(Encrypted(String, encryptor))
-    ssn: Mapped[str] = mapped_column(Encrypted(String, encryptor))
-    born: Mapped[date] = mapped_column(Encrypted(Date, encryptor))
-    balance: Mapped[Decimal] = mapped_column(Encrypted(Numeric(12, 2), encryptor))
-    visits: Mapped[int] = mapped_column(Encrypted(Integer, encryptor))
+def protected(keys: Encryptor, ending: str, base: Any) -> tuple[Any, Any]:
+    """Return the table's models with its five columns protected: in the columns alone, and bound to row and tenant.
+
+    Args:
+        keys: what encrypts them.
+        ending: of the tables' names.
+        base: whose models they are.
+    """
+
+    class ColumnBound(base):  # type: ignore[misc]
+        __tablename__ = f"column_bound{ending}"
+        id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+        clinic_id: Mapped[str]
+        name: Mapped[str] = mapped_column(Encrypted(String, keys))
+        ssn: Mapped[str] = mapped_column(Encrypted(String, keys))
+        born: Mapped[date] = mapped_column(Encrypted(Date, keys))
+        balance: Mapped[Decimal] = mapped_column(Encrypted(Numeric(12, 2), keys))
+        visits: Mapped[int] = mapped_column(Encrypted(Integer, keys))
+
+    @encrypted(keys, row="id", tenant="clinic_id")
+    class RowBound(base):  # type: ignore[misc]
+        __tablename__ = f"row_bound{ending}"
+        id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+        clinic_id: Mapped[str]
+        name: Mapped[str] = mapped_column(Encrypted(String))
+        ssn: Mapped[str] = mapped_column(Encrypted(String))
+        born: Mapped[date] = mapped_column(Encrypted(Date))
+        balance: Mapped[Decimal] = mapped_column(Encrypted(Numeric(12, 2)))
+        visits: Mapped[int] = mapped_column(Encrypted(Integer))
+
+    return ColumnBound, RowBound
 
 
-@encrypted(encryptor, row="id", tenant="clinic_id")
-class RowBound(Base):
-    __tablename__ = "row_bound"
-    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
-    clinic_id: Mapped[str]
-    name: Mapped[str] = mapped_column(Encrypted(String))
-    ssn: Mapped[str] = mapped_column(Encrypted(String))
-    born: Mapped[date] = mapped_column(Encrypted(Date))
-    balance: Mapped[Decimal] = mapped_column(Encrypted(Numeric(12, 2)))
-    visits: Mapped[int] = mapped_column(Encrypted(Integer))
-
+ColumnBound, RowBound = protected(encryptor, "", Base)
 
 _FIRST_NAMES = ("Ann", "José", "Siân", "Björn", "Mei", "Olga", "Tariq", "Łucja")
 _LAST_NAMES = ("Smith", "Núñez", "O'Hara", "Müller", "Tanaka", "Kowalska", "Iyer", "Featherstonehaugh")
@@ -212,7 +227,7 @@ class Form:
     """
 
     name: str
-    model: type[Base]
+    model: Any
     contest: Contest
 
 
