@@ -144,6 +144,10 @@ class Field(Generic[T]):
     def _prepare(self) -> None:
         """Do more that a kind of field needs."""
 
+    def _columns(self) -> Any:
+        """Return what encrypts and decrypts buffers of Arrow, which is native, or None."""
+        return None
+
     @property
     def type(self) -> Any:
         """The Python type of the field's values."""

@@ -73,3 +73,21 @@ class FieldCore:
     def seal(self, writer: Writer, plaintexts: Sequence[bytes], contexts: Sequence[bytes]) -> list[bytes] | None: ...
     def open(self, reader: Reader, data: bytes, aad: bytes) -> bytes | None: ...
     def forget(self) -> None: ...
+
+_Array = tuple[str, int, int, list[memoryview | None]]
+_Buffers = tuple[int, bytes | None, list[bytes]]
+
+@final
+class Columns:
+    def __new__(
+        cls,
+        writer_for: Callable[[Any, bool], Writer],
+        reader_for: Callable[[bytes, Any], Reader],
+        system: tuple[dict[str, Any], Callable[[], float], Callable[[int], bytes]],
+    ) -> Columns: ...
+    def encrypt(
+        self, values: _Array, rows: list[_Array], tenants: _Array | None, tenant: Any, /
+    ) -> _Buffers | None: ...
+    def decrypt(
+        self, values: _Array, rows: list[_Array], tenants: _Array | None, tenant: Any, layout: str, /
+    ) -> tuple[bool, _Buffers] | None: ...

@@ -12,6 +12,7 @@ from uuid import UUID
 
 import pyarrow as pa
 
+from fieldcrypt.columns.buffers import Rows, decrypt_chunks, encrypt_chunks
 from fieldcrypt.columns.cells import (
     ONE,
     Place,
@@ -74,7 +75,12 @@ def encrypt_column(
         ValueError: columns differ in length; a value has no tenant; a time has nanoseconds.
         Else as `Field.encrypt`. A note says at which position of its chunk.
     """
-    lists = [encrypt_cells(field, python_values(chunk), place) for chunk, place in _chunks(column, tenant, row)]
+    chunks, keys = _chunks(column), _keys(row)
+    _check_lengths(column, tenant, keys)
+    encrypted = encrypt_chunks(field, chunks, Rows(tenant, keys))
+    if encrypted is not None:
+        return _like(column, encrypted, pa.binary())
+    lists = [encrypt_cells(field, python_values(chunk), place) for chunk, place in _places(chunks, tenant, keys)]
     return _like(column, [array_of(field, values, pa.binary()) for values in lists], pa.binary())
 
 
@@ -102,7 +108,12 @@ def decrypt_column(
         ValueError: as for `encrypt_column`; or a column of the type would not give back the values that went in.
         Else as `Field.decrypt`. A note says at which position of its chunk.
     """
-    lists = [decrypt_cells(field, python_values(chunk), place) for chunk, place in _chunks(column, tenant, row)]
+    chunks, keys = _chunks(column), _keys(row)
+    _check_lengths(column, tenant, keys)
+    decrypted = decrypt_chunks(field, chunks, Rows(tenant, keys), type, _TYPES.get(field.type))
+    if decrypted is not None:
+        return _like(column, *decrypted)
+    lists = [decrypt_cells(field, python_values(chunk), place) for chunk, place in _places(chunks, tenant, keys)]
     type = type or default_type(field, chain.from_iterable(lists))
     return _like(column, [unchanged_array_of(field, values, type) for values in lists], type)
 
@@ -200,18 +211,29 @@ def _given_back(array: pa.Array) -> list[Any]:
     return array.to_pylist(maps_as_pydicts="strict") if pa.types.is_nested(array.type) else python_values(array)
 
 
-def _chunks(
-    column: AnyColumn, tenant: str | NoTenant | AnyColumn | None, row: AnyColumn | Sequence[AnyColumn] | None
-) -> Iterator[tuple[pa.Array, Place]]:
-    """Yield the chunks of a column, each with the place of its values."""
-    keys: list[AnyColumn] = [] if row is None else [row] if isinstance(row, (pa.Array, pa.ChunkedArray)) else list(row)
+def _chunks(column: AnyColumn) -> list[pa.Array]:
+    return column.chunks if isinstance(column, pa.ChunkedArray) else [column]
+
+
+def _keys(row: AnyColumn | Sequence[AnyColumn] | None) -> list[AnyColumn]:
+    return [] if row is None else [row] if isinstance(row, (pa.Array, pa.ChunkedArray)) else list(row)
+
+
+def _check_lengths(column: AnyColumn, tenant: str | NoTenant | AnyColumn | None, keys: list[AnyColumn]) -> None:
     others = keys if isinstance(tenant, ONE) else [*keys, tenant]
     if any(len(other) != len(column) for other in others):
         raise ValueError("the columns differ in length")
+
+
+def _places(
+    chunks: list[pa.Array], tenant: str | NoTenant | AnyColumn | None, keys: list[AnyColumn]
+) -> Iterator[tuple[pa.Array, Place]]:
+    """Yield chunks, each with the place of its values."""
     start = 0
-    for chunk in column.chunks if isinstance(column, pa.ChunkedArray) else [column]:
-        parts = [python_values(other.slice(start, len(chunk))) for other in others]
-        yield chunk, (tenant if others is keys else parts.pop(), parts)
+    for chunk in chunks:
+        parts = [python_values(key.slice(start, len(chunk))) for key in keys]
+        whose = tenant if isinstance(tenant, ONE) else python_values(tenant.slice(start, len(chunk)))
+        yield chunk, (whose, parts)
         start += len(chunk)
 
 

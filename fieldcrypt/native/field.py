@@ -12,6 +12,7 @@ from fieldcrypt.field import Field
 from fieldcrypt.format import envelope
 from fieldcrypt.format.context import RowContext
 from fieldcrypt.format.scalars import WRITE
+from fieldcrypt.native.columns import NativeColumns
 from fieldcrypt.native.prepared import NativeReaders, NativeWriters
 
 __all__ = ["NativeField"]
@@ -44,6 +45,9 @@ class NativeField(Field[T]):
         self._core = self._writers.core = core
         self.encrypt = core.encrypt
         self.decrypt = core.decrypt
+
+    def _columns(self) -> NativeColumns:
+        return NativeColumns(self._writers, self._readers)
 
     def encrypt_slowly(self, value: T, tenant: str | None, context: Any) -> bytes:
         """Do what `encrypt` does, step by step."""

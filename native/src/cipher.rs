@@ -28,7 +28,8 @@ pub struct Refused;
 /// The AES-256-GCM of a salt, shared by all fields that use it.
 pub struct GcmKey(Slot<Schedules>);
 
-struct Schedules {
+/// The key schedules of AES-256-GCM, held for many values at once.
+pub struct Schedules {
     open: LessSafeKey,
     #[cfg(feature = "fips")]
     seal: RandomizedNonceKey,
@@ -46,7 +47,7 @@ impl Schedules {
     /// Encrypt in place under a nonce that was drawn.
     #[cfg(not(feature = "fips"))]
     #[inline]
-    fn seal(
+    pub fn seal(
         &self,
         nonce: &mut [u8; NONCE_LEN],
         aad: &[u8],
@@ -58,7 +59,7 @@ impl Schedules {
     /// Encrypt in place under a nonce that the module draws.
     #[cfg(feature = "fips")]
     #[inline]
-    fn seal(
+    pub fn seal(
         &self,
         nonce: &mut [u8; NONCE_LEN],
         aad: &[u8],
@@ -67,6 +68,17 @@ impl Schedules {
         let (drawn, tag) = self.seal.seal_in_place_separate_tag(Aad::from(aad), text)?;
         nonce.copy_from_slice(drawn.as_ref());
         Ok(tag)
+    }
+
+    /// Decrypt ciphertext and tag in place, and return the plaintext.
+    #[inline]
+    pub fn open<'a>(
+        &self,
+        nonce: [u8; NONCE_LEN],
+        aad: &[u8],
+        text: &'a mut [u8],
+    ) -> Result<&'a mut [u8], aws_lc_rs::error::Unspecified> {
+        self.open.open_in_place(Nonce::assume_unique_for_key(nonce), Aad::from(aad), text)
     }
 }
 
@@ -85,9 +97,12 @@ impl GcmKey {
     /// Decrypt ciphertext and tag in place, and return the plaintext.
     #[inline]
     pub fn open<'a>(&self, nonce: [u8; NONCE_LEN], aad: &[u8], text: &'a mut [u8]) -> Result<&'a mut [u8], Refused> {
-        let opened =
-            self.0.with(move |key| key.open.open_in_place(Nonce::assume_unique_for_key(nonce), Aad::from(aad), text));
-        opened.ok_or(Refused)?.map_err(|_| Refused)
+        self.0.with(move |key| key.open(nonce, aad, text)).ok_or(Refused)?.map_err(|_| Refused)
+    }
+
+    /// Hold the key for work during which the interpreter is detached, unless it was wiped.
+    pub fn share(&self) -> Option<Arc<Schedules>> {
+        self.0.share()
     }
 
     pub fn wipe(&self) {

@@ -4,6 +4,7 @@
 //! place that decides what is refused, and with which error: Python.
 
 mod about;
+mod arrow;
 mod cipher;
 mod field;
 mod mac;
@@ -22,6 +23,8 @@ const SEAM: u32 = 1;
 mod fieldcrypt_native {
     use super::*;
 
+    #[pymodule_export]
+    use super::arrow::Columns;
     #[pymodule_export]
     use super::cipher::{Cipher, Sealer, Subkey};
     #[pymodule_export]

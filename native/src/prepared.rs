@@ -5,7 +5,7 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 
-use crate::cipher::{GcmKey, Refused, SALT_SIZE, Sealer, Subkey, TAG_SIZE};
+use crate::cipher::{GcmKey, Refused, SALT_SIZE, Schedules, Sealer, Subkey, TAG_SIZE};
 use crate::system::System;
 
 pub const HEAD_SIZE: usize = 17;
@@ -81,6 +81,21 @@ impl Writer {
     pub fn aad(&self) -> &[u8] {
         &self.aad
     }
+
+    /// The first bytes of values: version, key id and salt.
+    pub fn prefix(&self) -> &[u8; PREFIX_SIZE] {
+        &self.prefix
+    }
+
+    /// What values have between nonce and ciphertext.
+    pub fn infix(&self) -> &[u8] {
+        &self.infix
+    }
+
+    /// Hold the key for many values, unless it was wiped.
+    pub fn share(&self) -> Option<Arc<Schedules>> {
+        self.key.share()
+    }
 }
 
 #[pymethods]
@@ -150,6 +165,11 @@ impl Reader {
     #[inline]
     pub fn open<'a>(&self, nonce: [u8; NONCE_SIZE], aad: &[u8], body: &'a mut [u8]) -> Result<&'a mut [u8], Refused> {
         self.key.open(nonce, aad, body)
+    }
+
+    /// Hold the key for many values, unless it was wiped.
+    pub fn share(&self) -> Option<Arc<Schedules>> {
+        self.key.share()
     }
 }
 

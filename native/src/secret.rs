@@ -18,7 +18,6 @@ impl<K> Slot<K> {
     }
 
     /// Hold the key for work during which the interpreter is detached.
-    #[allow(dead_code)]
     pub fn share(&self) -> Option<Arc<K>> {
         self.lock().clone()
     }

@@ -46,6 +46,16 @@ impl System {
         Ok(())
     }
 
+    /// Return True if nonces come from the C library, and not from what was put in its place.
+    pub fn draws_natively(&self, py: Python<'_>) -> PyResult<bool> {
+        Ok(self.current(py, pyo3::intern!(py, "random_bytes"))?.is(&self.random_bytes))
+    }
+
+    /// Draw nonces while the interpreter is detached, natively if that was found out before.
+    pub fn fill_detached(&self, natively: bool, buffer: &mut [u8]) -> PyResult<()> {
+        if natively { random::fill(buffer) } else { Python::attach(|py| self.fill(py, buffer)) }
+    }
+
     #[inline]
     fn current<'py>(&self, py: Python<'py>, name: &Bound<'py, pyo3::types::PyString>) -> PyResult<Bound<'py, PyAny>> {
         self.names.bind(py).get_item(name)?.ok_or_else(|| pyo3::exceptions::PyAttributeError::new_err("_system"))
