@@ -95,7 +95,8 @@ def encrypt_chunks(field: Field[Any], chunks: Sequence[pa.Array], rows: Rows) ->
     core = field._columns() if field.pad is None and field._rows_are_last else None
     if core is None:
         return None
-    encrypted, start = [], 0
+    encrypted: list[pa.Array] = []
+    start = 0
     for chunk in chunks:
         given, place = _taken_apart(chunk), rows.native(start, len(chunk))
         if given is None or place is None or _kind(given[0]) is not field.type:
@@ -122,7 +123,8 @@ def decrypt_chunks(
     layout = _layout_of(wanted) if wanted is not None else _MOMENT if field.type is datetime else None
     if core is None or layout is None or _kind(layout) is not field.type:
         return None
-    decrypted, start = [], 0
+    decrypted: list[Any] = []
+    start = 0
     for chunk in chunks:
         given, place = _taken_apart(chunk), rows.native(start, len(chunk))
         if given is None or place is None:

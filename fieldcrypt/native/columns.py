@@ -34,16 +34,16 @@ class NativeColumns:
         self.encrypt = core.encrypt
         self.decrypt = core.decrypt
 
-    def _writer_for(self, tenant: str | None, again: bool) -> native.Writer:
+    def _writer_for(self, tenant: str | None, again: bool) -> Any:
         """Return a writer whose key is at hand; a newly prepared one if the salt of the last one is used up."""
-        writer = None if again else self._writers.recent.get(tenant)
+        writer: Any = None if again else self._writers.recent.get(tenant)
         if writer is None or writer.lease.at_hand_until <= _system.monotonic():
             writer = self._writers.prepare(tenant)
         return writer
 
-    def _reader_for(self, data: bytes, tenant: Any) -> native.Reader:
+    def _reader_for(self, data: bytes, tenant: Any) -> Any:
         """Return the reader of a value, whose key is at hand, if it is the tenant's."""
-        reader = self._readers.recent.get(data[PREFIX])
+        reader: Any = self._readers.recent.get(data[PREFIX])
         if reader is None or reader.live_key.at_hand_until <= _system.monotonic():
             reader = self._readers.prepare(data, tenant)
         if not reader.is_for(tenant):
